@@ -1,0 +1,108 @@
+//! What a hunt saw, as data: what the verdict is made from.
+
+use serde::{Deserialize, Serialize};
+
+use super::finding::Finding;
+use super::words::Integrity;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunOutcome {
+    /// Exit status 0.
+    Ok,
+    /// Hung, captured.
+    Hung,
+    /// Past the deadline, but alive; stopped.
+    Slow,
+    /// Died by a signal that was not ours.
+    Crashed,
+    /// Another exit status, or did not start.
+    Failed,
+    /// The hunt was interrupted while it ran; not counted in any N.
+    Interrupted,
+}
+
+/// One run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunFacts {
+    /// Number, from 1.
+    pub run: u32,
+    /// Arm; `pinned` where there is only one.
+    pub arm: String,
+    /// Process, if it started.
+    pub pid: Option<u32>,
+    /// How it ended.
+    pub outcome: RunOutcome,
+    /// Exit status, 128+n for a signal n.
+    pub rc: Option<i32>,
+    /// Signal that it died by.
+    pub signal: Option<i32>,
+    /// Operations a second that it printed.
+    pub ops: Option<f64>,
+    /// Wall clock, seconds.
+    pub seconds: f64,
+    /// Peak resident set, KiB.
+    pub max_rss_kib: Option<u64>,
+    /// Whether the shim said hello from it.
+    pub hello_seen: bool,
+    /// The allocator's DSO at the start.
+    pub integrity_start: Integrity,
+    /// At the end, or at the hang.
+    pub integrity_end: Integrity,
+    /// Whether `(deleted)` was seen on the allocator's DSO in this run.
+    pub deleted_seen: bool,
+    /// Why it failed, or anything worth a line.
+    pub note: Option<String>,
+    /// What was found, if it hung (or was slow).
+    pub hang: Option<HangFacts>,
+}
+
+/// A hang of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HangFacts {
+    /// Folder in OUT: `hang_run_8`.
+    pub snapshot: String,
+    /// The finding; none where nothing from inside was had.
+    pub finding: Option<Finding>,
+    /// From trigger to last byte of the first look, ms.
+    pub dump_ms: Option<f64>,
+}
+
+/// The DSO that was hunted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DsoFacts {
+    /// Path that the user gave.
+    pub original: String,
+    /// Path of the pinned copy (or the same path, if it was not pinned).
+    pub path: String,
+    /// Whether a pinned copy was used.
+    pub pinned: bool,
+    /// SHA-1 of its bytes.
+    pub sha1: String,
+    /// Build-id, hex; none if it has none.
+    pub build_id: Option<String>,
+    /// What happened to the user's own file while the hunt ran.
+    pub original_integrity: Integrity,
+}
+
+/// Everything that a hunt saw.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HuntFacts {
+    /// Short name of the allocator.
+    pub name: String,
+    /// The benchmark's command.
+    pub command: Vec<String>,
+    /// Deadline, seconds.
+    pub hang_after_s: f64,
+    /// Runs that were planned.
+    pub planned: u32,
+    /// Runs that were made, in order.
+    pub runs: Vec<RunFacts>,
+    /// The DSO.
+    pub dso: DsoFacts,
+    /// Ended by Ctrl-C or a signal.
+    pub interrupted: bool,
+    /// Whether it stops at the first hang.
+    pub stop_at_first: bool,
+}

@@ -1,0 +1,8 @@
+//! hangscope's collector: listens to the shims, captures hangs, analyses them, hunts, reports.
+//!
+//! Data flows one way: `listen` (frames from the shims) -> `session` (a dump put together) -> `symbolize`
+//! (names for addresses) -> `analysis` (pure: a dump in, findings out) -> verdict -> `report`.
+
+pub mod analysis;
+pub mod cli;
+pub mod session;

@@ -1,0 +1,318 @@
+//! Frames in, dumps out. Pure: the same code puts a live session together and reads a recorded `dump.bin`.
+
+use std::collections::BTreeMap;
+
+use hangscope_protocol::record::{
+    AskRecord, DsoNowRecord, DsoRecord, DumpEndRecord, FdRecord, HeartbeatRecord, HeartbeatThread, Hello,
+    MarkRecord, NoteRecord, ProbeRecord, StackRecord, ThreadRecord,
+};
+use hangscope_protocol::{HEADER_LEN, Header, Kind, Malformed, Reader, Record};
+
+use super::model::{Dso, Dump, Heartbeat, Identity, Note, Probe, Stack};
+
+/// Most records of one kind that a dump may hold: a bound on memory, far over any real dump.
+const MOST: usize = 1 << 20;
+
+/// What a frame brought to its end.
+#[derive(Debug)]
+pub enum Done {
+    /// The process said who it is (again).
+    Hello,
+    /// A look of the watchdog.
+    Heartbeat(Heartbeat),
+    /// A note.
+    Note(Note),
+    /// A dump has begun.
+    DumpBegin,
+    /// A part of it is complete.
+    Mark(MarkRecord),
+    /// A dump is complete; it waits in [`Assembler::take_dump`].
+    DumpEnd(DumpEndRecord),
+    /// The allocator's bytes are in the descriptor of this message.
+    Copy(hangscope_protocol::record::CopyRecord),
+    /// The shim leaves.
+    Bye(Note),
+}
+
+/// Why frames could not be made into dumps.
+#[derive(Debug, thiserror::Error)]
+pub enum BadDump {
+    /// A frame is not well-formed.
+    #[error("frame {frame} (byte {offset}): {source}")]
+    Malformed {
+        /// Which frame, from 0.
+        frame: usize,
+        /// Where it begins.
+        offset: usize,
+        /// What is wrong with it.
+        source: Malformed,
+    },
+    /// No dump is in it.
+    #[error("no dump in it: a dump.bin begins with a hello and holds at least one dump")]
+    Empty,
+}
+
+/// Puts the frames of one process together.
+#[derive(Debug, Default)]
+pub struct Assembler {
+    identity: Option<Identity>,
+    dsos: Vec<Dso>,
+    notes: Vec<Note>,
+    beat: Option<Heartbeat>,
+    dump: Option<Dump>,
+    last_seq: Option<u32>,
+}
+
+impl Assembler {
+    /// Nothing known yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Who speaks, once the hello came.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
+    /// DSOs with the last look at each.
+    pub fn dsos(&self) -> &[Dso] {
+        &self.dsos
+    }
+
+    /// All notes so far.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// The dump so far: complete after [`Done::DumpEnd`], else whatever arrived of it.
+    pub fn take_dump(&mut self) -> Option<Dump> {
+        let mut dump = self.dump.take()?;
+        dump.threads.sort_by_key(|t| t.tid);
+        dump.second.sort_by_key(|t| t.tid);
+        dump.dsos = self.dsos.clone();
+        dump.notes = self.notes.clone();
+        Some(dump)
+    }
+
+    /// Takes one whole frame.
+    ///
+    /// # Errors
+    /// [`Malformed`] if it is not what the protocol says; the state is then as before, as far as records
+    /// that came earlier in the same frame are concerned they are kept.
+    pub fn push(&mut self, frame: &[u8]) -> Result<Option<Done>, Malformed> {
+        let (header, kind, payload) = Header::split(frame)?;
+        let gap = match self.last_seq.replace(header.seq) {
+            Some(last) if kind != Kind::Hello => header.seq.wrapping_sub(last).wrapping_sub(1),
+            _ => 0,
+        };
+        if let Some(dump) = self.dump.as_mut().filter(|d| d.begin.number == header.dump) {
+            // A recorded dump leaves frames out that are not the dump's: only small gaps are drops.
+            dump.gaps = dump.gaps.saturating_add(gap.min(1 << 16));
+        }
+        let mut r = Reader::new(payload);
+        match kind {
+            Kind::Hello => {
+                self.identity = Some(Identity::from_hello(&Hello::get(&mut r)?));
+                self.dsos.clear();
+                self.beat = None;
+                self.dump = None;
+                Ok(Some(Done::Hello))
+            }
+            _ if self.identity.is_none() => {
+                Err(Malformed { at: 0, expected: "a hello before anything else" })
+            }
+            Kind::Note => {
+                let mut last = None;
+                while !r.is_at_end() {
+                    let note = note(&mut r)?;
+                    push(&mut self.notes, note.clone())?;
+                    last = Some(Done::Note(note));
+                }
+                Ok(last)
+            }
+            Kind::Bye => Ok(Some(Done::Bye(note(&mut r)?))),
+            Kind::Dsos => {
+                while !r.is_at_end() {
+                    let (init, path) = r.record_with::<DsoRecord>()?;
+                    let path = String::from_utf8_lossy(path).into_owned();
+                    push(&mut self.dsos, Dso { init, path, now: None })?;
+                }
+                Ok(None)
+            }
+            Kind::DsosNow => {
+                while !r.is_at_end() {
+                    let now: DsoNowRecord = r.record()?;
+                    if let Some(dso) = self.dsos.iter_mut().find(|d| d.init.id == now.id) {
+                        dso.now = Some(now);
+                    }
+                }
+                Ok(None)
+            }
+            Kind::Copy => Ok(Some(Done::Copy(r.record()?))),
+            Kind::Heartbeat => self.heartbeat(&header, &mut r),
+            Kind::DumpBegin => {
+                let identity = self.identity.clone().ok_or(Malformed { at: 0, expected: "a hello first" })?;
+                self.dump = Some(Dump {
+                    identity,
+                    begin: r.record()?,
+                    end: None,
+                    dsos: vec![],
+                    maps: vec![],
+                    threads: vec![],
+                    second: vec![],
+                    stacks: vec![],
+                    probes: vec![],
+                    samples: vec![],
+                    fds: BTreeMap::new(),
+                    marks: vec![],
+                    notes: vec![],
+                    gaps: 0,
+                });
+                Ok(Some(Done::DumpBegin))
+            }
+            Kind::Maps
+            | Kind::Threads
+            | Kind::Stacks
+            | Kind::Probes
+            | Kind::Mark
+            | Kind::Fds
+            | Kind::DumpEnd => {
+                let dump = self
+                    .dump
+                    .as_mut()
+                    .ok_or(Malformed { at: 0, expected: "the beginning of a dump first" })?;
+                part(dump, kind, &mut r)
+            }
+            Kind::Ask => Err(Malformed { at: 4, expected: "a kind that a shim says" }),
+        }
+    }
+
+    fn heartbeat(&mut self, header: &Header, r: &mut Reader<'_>) -> Result<Option<Done>, Malformed> {
+        let record: HeartbeatRecord = r.record()?;
+        let mut beat = match self.beat.take() {
+            Some(beat) if record.first != 0 && beat.record.tick == record.tick => beat,
+            _ => Heartbeat { t_ns: header.t_ns, record, threads: vec![] },
+        };
+        while !r.is_at_end() {
+            push(&mut beat.threads, r.record::<HeartbeatThread>()?)?;
+        }
+        beat.record = HeartbeatRecord { first: 0, ..record };
+        if record.last == 0 {
+            self.beat = Some(beat);
+            return Ok(None);
+        }
+        Ok(Some(Done::Heartbeat(beat)))
+    }
+}
+
+/// Takes a frame that belongs to a dump.
+fn part(dump: &mut Dump, kind: Kind, r: &mut Reader<'_>) -> Result<Option<Done>, Malformed> {
+    match kind {
+        Kind::Maps => {
+            let offset: u64 = r.record()?;
+            let rest = r.raw_rest();
+            // A dropped chunk leaves a hole: it is not closed by moving text that does not belong there.
+            if offset as usize == dump.maps.len() && dump.maps.len() + rest.len() <= 64 << 20 {
+                dump.maps.extend_from_slice(rest);
+            }
+        }
+        Kind::Threads => {
+            while !r.is_at_end() {
+                let thread: ThreadRecord = r.record()?;
+                push(if thread.look == 2 { &mut dump.second } else { &mut dump.threads }, thread)?;
+            }
+        }
+        Kind::Stacks => {
+            while !r.is_at_end() {
+                let (record, bytes) = r.record_with::<StackRecord>()?;
+                push(&mut dump.stacks, Stack { record, bytes: bytes.to_vec() })?;
+            }
+        }
+        Kind::Probes => {
+            while !r.is_at_end() {
+                let (record, bytes) = r.record_with::<ProbeRecord>()?;
+                let to = if record.sample == 0 { &mut dump.probes } else { &mut dump.samples };
+                push(to, Probe { record, stack: bytes.to_vec() })?;
+            }
+        }
+        Kind::Fds => {
+            while !r.is_at_end() {
+                let (record, target) = r.record_with::<FdRecord>()?;
+                dump.fds.insert(record.fd, String::from_utf8_lossy(target).into_owned());
+            }
+        }
+        Kind::Mark => {
+            let mark: MarkRecord = r.record()?;
+            push(&mut dump.marks, mark)?;
+            return Ok(Some(Done::Mark(mark)));
+        }
+        _ => {
+            let end: DumpEndRecord = r.record()?;
+            dump.end = Some(end);
+            return Ok(Some(Done::DumpEnd(end)));
+        }
+    }
+    Ok(None)
+}
+
+fn note(r: &mut Reader<'_>) -> Result<Note, Malformed> {
+    let (record, text) = r.record_with::<NoteRecord>()?;
+    Ok(Note { record, text: String::from_utf8_lossy(text).into_owned() })
+}
+
+fn push<T>(to: &mut Vec<T>, item: T) -> Result<(), Malformed> {
+    if to.len() >= MOST {
+        return Err(Malformed { at: 0, expected: "fewer records" });
+    }
+    to.push(item);
+    Ok(())
+}
+
+/// Reads the dumps of a recorded `dump.bin`: frames one after the other, as sent. A frame that is cut off at
+/// the end of the file is left out; the dump before it is legal, without an end.
+///
+/// # Errors
+/// [`BadDump`] if there is no dump in it or a frame in the middle is not well-formed.
+pub fn read_dumps(bytes: &[u8]) -> Result<Vec<Dump>, BadDump> {
+    let mut assembler = Assembler::new();
+    let mut dumps = vec![];
+    let mut offset = 0;
+    let mut frame = 0;
+    while let Some(rest) = bytes.get(offset..).filter(|rest| rest.len() >= HEADER_LEN) {
+        let malformed = |source| BadDump::Malformed { frame, offset, source };
+        let header = Header::get(&mut Reader::new(rest)).map_err(malformed)?;
+        let Some(whole) = rest.get(..HEADER_LEN + header.len as usize) else { break };
+        if matches!(Kind::from_u16(header.kind), Some(Kind::DumpBegin | Kind::Hello)) {
+            dumps.extend(assembler.take_dump());
+        }
+        if let Some(Done::DumpEnd(_)) = assembler.push(whole).map_err(malformed)? {
+            dumps.extend(assembler.take_dump());
+        }
+        offset += whole.len();
+        frame += 1;
+    }
+    dumps.extend(assembler.take_dump());
+    if dumps.is_empty() { Err(BadDump::Empty) } else { Ok(dumps) }
+}
+
+/// An ask, as one frame: for [`crate::listen`], and for tests.
+pub fn ask_frame(ask: &AskRecord, tids: &[u32], seq: u32) -> Vec<u8> {
+    let mut frame = vec![0; HEADER_LEN + AskRecord::SIZE + tids.len() * 4];
+    let header = Header {
+        magic: hangscope_protocol::MAGIC,
+        kind: Kind::Ask as u16,
+        flags: 0,
+        len: (frame.len() - HEADER_LEN) as u32,
+        seq,
+        dump: 0,
+        pid: std::process::id(),
+        t_ns: 0,
+    };
+    let mut w = hangscope_protocol::Writer::new(&mut frame);
+    let written = w
+        .record(&header)
+        .and_then(|()| w.record(ask))
+        .and_then(|()| tids.iter().try_for_each(|t| w.record(t)));
+    debug_assert!(written.is_ok(), "the buffer is as large as what is written");
+    frame
+}

@@ -1,0 +1,10 @@
+//! What a process told about itself, put together from its frames.
+//!
+//! - [`model`]: the dump as data, what analysis gets
+//! - [`assemble`]: frames in, dumps out; pure, also for a recorded `dump.bin`
+
+pub mod assemble;
+pub mod model;
+
+pub use assemble::{Assembler, BadDump, read_dumps};
+pub use model::{Dso, Dump, Heartbeat, Identity, Note, Probe, Stack};

@@ -1,0 +1,150 @@
+//! The dump as data. Raw facts of the shim's records, owned; nothing here is a conclusion.
+
+use std::collections::BTreeMap;
+
+use hangscope_protocol::record::{
+    DsoNowRecord, DsoRecord, DumpBeginRecord, DumpEndRecord, HeartbeatRecord, HeartbeatThread, Hello,
+    HelloRecord, MarkRecord, NoteRecord, ProbeRecord, StackRecord, ThreadRecord,
+};
+
+/// Who spoke: the hello with its texts owned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The numbers.
+    pub fixed: HelloRecord,
+    /// HANGSCOPE_LABEL, empty if none.
+    pub label: String,
+    /// Target of `/proc/self/exe`.
+    pub exe: String,
+    /// Command line, an item an argument.
+    pub command: Vec<String>,
+    /// LD_PRELOAD as the process got it.
+    pub ld_preload: String,
+    /// HANGSCOPE_TARGET, empty if none.
+    pub target: String,
+    /// The shim's version.
+    pub shim: String,
+}
+
+impl Identity {
+    /// Owns a decoded hello. Bytes that are not UTF-8 are replaced (U+FFFD).
+    pub fn from_hello(hello: &Hello<'_>) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let cmdline = hello.cmdline.strip_suffix(b"\0").unwrap_or(hello.cmdline);
+        Identity {
+            fixed: hello.fixed,
+            label: text(hello.label),
+            exe: text(hello.exe),
+            command: if cmdline.is_empty() { vec![] } else { cmdline.split(|b| *b == 0).map(text).collect() },
+            ld_preload: text(hello.ld_preload),
+            target: text(hello.target),
+            shim: text(hello.shim),
+        }
+    }
+}
+
+/// A DSO: its snapshot from init, and the last look at it (in the dump: the look of the dump).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dso {
+    /// Snapshot from init.
+    pub init: DsoRecord,
+    /// Path, without ` (deleted)`.
+    pub path: String,
+    /// The last look.
+    pub now: Option<DsoNowRecord>,
+}
+
+impl Dso {
+    /// Whether a flag of [`hangscope_protocol::record::dso_flags`] is set.
+    pub fn is(&self, flag: u32) -> bool {
+        self.init.flags & flag != 0
+    }
+}
+
+/// Something that the shim thought worth saying.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Code, thread and number.
+    pub record: NoteRecord,
+    /// Text.
+    pub text: String,
+}
+
+/// Raw stack of a blocked thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stack {
+    /// Thread, look, flags, address.
+    pub record: StackRecord,
+    /// Bytes from `record.sp` upwards.
+    pub bytes: Vec<u8>,
+}
+
+/// What a thread answered to the signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Outcome and registers.
+    pub record: ProbeRecord,
+    /// Bytes from SP upwards.
+    pub stack: Vec<u8>,
+}
+
+/// One look of the watchdog, whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// CLOCK_MONOTONIC, ns.
+    pub t_ns: u64,
+    /// The numbers (`first` is 0).
+    pub record: HeartbeatRecord,
+    /// All threads.
+    pub threads: Vec<HeartbeatThread>,
+}
+
+/// A dump, as far as it arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dump {
+    /// Who spoke.
+    pub identity: Identity,
+    /// Its beginning.
+    pub begin: DumpBeginRecord,
+    /// Its end; none if it never came (a truncated dump is a legal dump).
+    pub end: Option<DumpEndRecord>,
+    /// DSOs, init and now.
+    pub dsos: Vec<Dso>,
+    /// `/proc/self/maps` as the kernel printed it.
+    pub maps: Vec<u8>,
+    /// First look, by tid.
+    pub threads: Vec<ThreadRecord>,
+    /// Second look (2 s later), by tid; empty if it did not come.
+    pub second: Vec<ThreadRecord>,
+    /// Raw stacks of blocked threads (looks 1 and 2).
+    pub stacks: Vec<Stack>,
+    /// Answers to the signal (`sample` 0).
+    pub probes: Vec<Probe>,
+    /// Samples of hot threads (`sample` from 1), in order.
+    pub samples: Vec<Probe>,
+    /// What descriptors are that threads wait on.
+    pub fds: BTreeMap<i32, String>,
+    /// Parts that are complete.
+    pub marks: Vec<MarkRecord>,
+    /// Notes, those from before the dump too.
+    pub notes: Vec<Note>,
+    /// Frames that the shim had to drop within this dump.
+    pub gaps: u32,
+}
+
+impl Dump {
+    /// The allocator's DSO, if the shim knew it.
+    pub fn allocator(&self) -> Option<&Dso> {
+        self.dsos.iter().find(|d| d.init.id == self.identity.fixed.allocator)
+    }
+
+    /// A thread of the first look.
+    pub fn thread(&self, tid: u32) -> Option<&ThreadRecord> {
+        self.threads.iter().find(|t| t.tid == tid)
+    }
+
+    /// The same thread in the second look.
+    pub fn second_look(&self, tid: u32) -> Option<&ThreadRecord> {
+        self.second.iter().find(|t| t.tid == tid)
+    }
+}

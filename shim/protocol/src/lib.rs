@@ -1,0 +1,30 @@
+//! What the shim says on its socket, and what it can be asked: records and framing.
+//!
+//! `no_std`, no allocation: the shim encodes into a buffer that it lends, the collector decodes from the
+//! bytes that it received. Both sides use these very definitions, so they cannot drift apart; a layout
+//! change moves [`VERSION`].
+//!
+//! The socket is `AF_UNIX`, `SOCK_SEQPACKET`: one frame is one message, so a frame arrives whole or not at
+//! all, and a full socket never leaves half a frame behind. A frame is a [`Header`] and a payload of at most
+//! [`MAX_PAYLOAD`] bytes. All numbers are little-endian.
+//!
+//! - [`frame`]: the header and the kinds of frame
+//! - [`record`]: the records that payloads are made of
+//! - [`encode`], [`decode`]: a writer over a lent buffer, a reader over received bytes
+//! - [`layout`]: the macro that makes both from one definition, and the compile-time size checks
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+pub mod decode;
+pub mod encode;
+pub mod frame;
+pub mod layout;
+pub mod record;
+
+pub use decode::{Malformed, Reader};
+pub use encode::{Full, Writer};
+pub use frame::{HEADER_LEN, Header, Kind, MAGIC, MAX_FRAME, MAX_PAYLOAD, VERSION};
+pub use layout::Record;
+
+#[cfg(test)]
+mod tests;
