@@ -5,4 +5,6 @@
 
 pub mod analysis;
 pub mod cli;
+pub mod exit;
 pub mod session;
+pub mod store;
