@@ -25,6 +25,15 @@ pub struct Frame {
     pub inlined: bool,
     /// Inside the allocator under test.
     pub in_allocator: bool,
+    /// Canonical frame address: what SP is once this frame has returned. Frames that are inlined into one
+    /// function share its CFA. With `pc` of the next frame it names one activation of a function.
+    #[serde(default)]
+    pub cfa: Option<u64>,
+    /// Digest of what cannot stay the same if this frame returned and its caller went on: the stack's bytes
+    /// from `cfa` up to the CFA of the outermost frame, and those callee-saved registers that are known at
+    /// the return. Only compared with digests of the same thread; none where bytes are missing in between.
+    #[serde(default)]
+    pub kept: Option<u64>,
 }
 
 /// Where a stack came from.
