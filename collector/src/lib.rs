@@ -6,5 +6,9 @@
 pub mod analysis;
 pub mod cli;
 pub mod exit;
+pub mod listen;
 pub mod session;
 pub mod store;
+
+#[cfg(test)]
+mod fake_shim;

@@ -84,6 +84,11 @@ impl Assembler {
         &self.notes
     }
 
+    /// The dump that is being put together.
+    pub fn dump(&self) -> Option<&Dump> {
+        self.dump.as_ref()
+    }
+
     /// The dump so far: complete after [`Done::DumpEnd`], else whatever arrived of it.
     pub fn take_dump(&mut self) -> Option<Dump> {
         let mut dump = self.dump.take()?;

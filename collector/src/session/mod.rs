@@ -2,8 +2,10 @@
 //!
 //! - [`model`]: the dump as data, what analysis gets
 //! - [`assemble`]: frames in, dumps out; pure, also for a recorded `dump.bin`
+//! - [`copy`]: the allocator's bytes, from the descriptor that a process sent
 
 pub mod assemble;
+pub mod copy;
 pub mod model;
 
 pub use assemble::{Assembler, BadDump, read_dumps};

@@ -1,0 +1,275 @@
+//! The frames of one connection made into events.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use crossbeam_channel::Sender;
+use hangscope_protocol::record::CopyRecord;
+use hangscope_protocol::{Header, Kind, Reader, VERSION};
+
+use super::Limits;
+use super::event::{ConnId, Event, Peer, RecordedDump, Waiting, What};
+use super::receive::{Inbox, Received};
+use crate::session::assemble::Done;
+use crate::session::{Assembler, Dso};
+
+/// Notes and later looks from before a dump that go into its `dump.bin`: the latest so many bytes.
+const PRELUDE_BYTES: usize = 1 << 20;
+/// Most bytes of a hello and its DSOs: some ten thousand DSOs.
+const FIRST_BYTES: usize = 4 << 20;
+
+/// Where a connection's events go.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    conn: ConnId,
+    peer: Peer,
+    events: Sender<Event>,
+    waiting: Arc<Waiting>,
+    most: usize,
+    said: AtomicBool,
+}
+
+impl Outlet {
+    pub(super) fn new(conn: ConnId, peer: Peer, events: Sender<Event>, most: usize) -> Outlet {
+        Outlet { conn, peer, events, waiting: Arc::default(), most, said: AtomicBool::new(false) }
+    }
+
+    pub(super) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Sends an event that holds about so many bytes; waits while too many wait to be taken.
+    pub(super) fn send(&self, what: What, bytes: usize) {
+        self.said.store(true, Ordering::Relaxed);
+        let charge = self.waiting.charge(bytes, self.most);
+        // The receiver lives as long as the listener; after it nobody is interested.
+        let _ = self.events.send(Event::charged(self.conn, self.peer.clone(), what, charge));
+    }
+
+    /// Says the end, unless nothing was said before: another collector knocks without a word to see whether
+    /// somebody listens.
+    pub(super) fn end(&self) {
+        if self.said.load(Ordering::Relaxed) {
+            self.send(What::End, 0);
+        }
+    }
+
+    pub(super) fn stop(&self) {
+        self.waiting.stop();
+    }
+}
+
+/// Reads the connection to its end.
+pub(super) fn serve(socket: &OwnedFd, outlet: &Outlet, limits: &Limits) {
+    let mut talk = Talk::new(outlet, limits);
+    let mut inbox = Inbox::new();
+    let reason = loop {
+        let within = (!talk.said_hello()).then(|| limits.hello_within.saturating_sub(talk.began.elapsed()));
+        match inbox.receive(socket, within) {
+            Ok(Received::Message { len, fds }) => {
+                if let Err(reason) = talk.frame(inbox.message(len), fds) {
+                    break Some(reason);
+                }
+            }
+            Ok(Received::End) => break None,
+            Ok(Received::Nothing) if talk.began.elapsed() < limits.hello_within => {}
+            Ok(Received::Nothing) => break Some(format!("no hello within {:?}", limits.hello_within)),
+            Ok(Received::Unusable(why)) => break Some(why.into()),
+            Err(error) => break Some(format!("cannot be read: {error}")),
+        }
+    };
+    talk.cut_off();
+    if let Some(reason) = reason {
+        outlet.send(What::Rejected(reason), 0);
+    }
+}
+
+/// What was said so far.
+struct Talk<'a> {
+    outlet: &'a Outlet,
+    limits: &'a Limits,
+    began: Instant,
+    assembler: Assembler,
+    /// Hello and DSO frames: what a dump.bin begins with.
+    first: Vec<u8>,
+    /// Notes and later looks since.
+    prelude: VecDeque<Vec<u8>>,
+    prelude_bytes: usize,
+    /// Frames of the dump that is being received, the above in front.
+    recording: Option<Vec<u8>>,
+    /// What the last [`What::Dsos`] said.
+    told: Option<Vec<Dso>>,
+    /// Start of the window, frames outside dumps and dumps in it.
+    window: (Instant, u32, u32),
+}
+
+impl<'a> Talk<'a> {
+    fn new(outlet: &'a Outlet, limits: &'a Limits) -> Self {
+        let began = Instant::now();
+        Talk {
+            outlet,
+            limits,
+            began,
+            assembler: Assembler::new(),
+            first: vec![],
+            prelude: VecDeque::new(),
+            prelude_bytes: 0,
+            recording: None,
+            told: None,
+            window: (began, 0, 0),
+        }
+    }
+
+    fn said_hello(&self) -> bool {
+        self.assembler.identity().is_some()
+    }
+
+    /// Takes one message; an error is the reason to end the connection.
+    fn frame(&mut self, bytes: &[u8], fds: Vec<OwnedFd>) -> Result<(), String> {
+        let (header, kind, payload) = Header::split(bytes).map_err(|e| e.to_string())?;
+        self.within_limits(kind)?;
+        if matches!(kind, Kind::Hello | Kind::DumpBegin) {
+            self.cut_off();
+        }
+        if kind == Kind::Hello {
+            speaks_our_version(payload)?;
+        }
+        if kind == Kind::Copy && fds.len() != 1 || kind != Kind::Copy && !fds.is_empty() {
+            return Err(format!("{} descriptors with a {kind:?} frame", fds.len()));
+        }
+        let done = self.assembler.push(bytes).map_err(|e| format!("frame {} ({kind:?}): {e}", header.seq))?;
+        self.record(kind, bytes)?;
+        self.tell_dsos(kind);
+        match done {
+            Some(done) => self.tell(done, fds),
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps what a dump.bin needs.
+    fn record(&mut self, kind: Kind, bytes: &[u8]) -> Result<(), String> {
+        match kind {
+            Kind::Hello => {
+                self.first = bytes.to_vec();
+                self.prelude.clear();
+                self.prelude_bytes = 0;
+                self.told = None;
+            }
+            // Before the first look they are the snapshot; the count in the hello says how many.
+            Kind::Dsos => {
+                if self.first.len() + bytes.len() > FIRST_BYTES {
+                    return Err("more DSOs than a process can have".into());
+                }
+                self.first.extend_from_slice(bytes);
+            }
+            Kind::DumpBegin => {
+                let mut raw = self.first.clone();
+                self.prelude.iter().for_each(|frame| raw.extend_from_slice(frame));
+                self.recording = Some(raw);
+            }
+            _ => {}
+        }
+        if let Some(raw) = self.recording.as_mut() {
+            if raw.len() + bytes.len() > self.limits.dump_bytes {
+                return Err(format!("a dump of more than {} MiB", self.limits.dump_bytes >> 20));
+            }
+            raw.extend_from_slice(bytes);
+        }
+        if matches!(kind, Kind::Note | Kind::DsosNow) {
+            self.prelude_bytes += bytes.len();
+            self.prelude.push_back(bytes.to_vec());
+            while self.prelude_bytes > PRELUDE_BYTES {
+                self.prelude_bytes -= self.prelude.pop_front().map_or(self.prelude_bytes, |f| f.len());
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells of DSOs once all snapshots are there, and when a later look differs.
+    fn tell_dsos(&mut self, kind: Kind) {
+        let dsos = self.assembler.dsos();
+        let announced = self.assembler.identity().map_or(0, |i| i.fixed.dsos as usize);
+        // A frame of another kind after the snapshots: what was announced and did not come was dropped.
+        let all = dsos.len() >= announced || !matches!(kind, Kind::Hello | Kind::Dsos | Kind::Note);
+        if !all || !matches!(kind, Kind::Dsos | Kind::DsosNow) && self.told.is_some() {
+            return;
+        }
+        if (!dsos.is_empty() || self.told.is_some()) && self.told.as_deref() != Some(dsos) {
+            self.told = Some(dsos.to_vec());
+            self.outlet.send(What::Dsos(dsos.to_vec()), size_of_val(dsos));
+        }
+    }
+
+    fn tell(&mut self, done: Done, mut fds: Vec<OwnedFd>) -> Result<(), String> {
+        let what = match done {
+            Done::Hello => {
+                let Some(identity) = self.assembler.identity() else { return Ok(()) };
+                What::Hello(Box::new(identity.clone()))
+            }
+            Done::Heartbeat(beat) => {
+                let bytes = size_of_val(&beat) + size_of_val(beat.threads.as_slice());
+                self.outlet.send(What::Heartbeat(beat), bytes);
+                return Ok(());
+            }
+            Done::Note(note) => What::Note(note),
+            Done::DumpBegin => match self.assembler.dump() {
+                Some(dump) => What::DumpBegin(dump.begin),
+                None => return Ok(()),
+            },
+            Done::Mark(mark) => What::Mark(mark),
+            Done::DumpEnd(_) => {
+                self.cut_off();
+                return Ok(());
+            }
+            Done::Copy(record) => match fds.pop() {
+                Some(fd) => What::Copy { record, fd },
+                None => return Ok(()),
+            },
+            Done::Bye(note) => What::Bye(note),
+        };
+        self.outlet.send(what, size_of::<CopyRecord>() + 4096);
+        Ok(())
+    }
+
+    /// Hands over the dump that is being received, as far as it came.
+    fn cut_off(&mut self) {
+        let (Some(dump), Some(raw)) = (self.assembler.take_dump(), self.recording.take()) else { return };
+        let bytes =
+            raw.len() * 2 + size_of_val(dump.threads.as_slice()) + size_of_val(dump.second.as_slice());
+        self.outlet.send(What::Dump(Box::new(RecordedDump { dump, raw })), bytes);
+    }
+
+    fn within_limits(&mut self, kind: Kind) -> Result<(), String> {
+        let Limits { window, window_frames, window_dumps, .. } = *self.limits;
+        if self.window.0.elapsed() > window {
+            self.window = (Instant::now(), 0, 0);
+        }
+        if kind == Kind::DumpBegin {
+            self.window.2 += 1;
+        } else if self.recording.is_none() {
+            self.window.1 += 1;
+        }
+        if self.window.1 > window_frames {
+            return Err(format!("a flood: over {window_frames} frames outside a dump in {window:?}"));
+        }
+        if self.window.2 > window_dumps {
+            return Err(format!("a flood: over {window_dumps} dumps in {window:?}"));
+        }
+        Ok(())
+    }
+}
+
+/// The version stands first in every hello, so that one of another version is named as such.
+fn speaks_our_version(hello: &[u8]) -> Result<(), String> {
+    let version: u16 = Reader::new(hello).record().map_err(|e| e.to_string())?;
+    if version == VERSION {
+        return Ok(());
+    }
+    Err(format!(
+        "its shim speaks version {version} of the protocol, this collector {VERSION}: \
+         use the libhangscope.so that came with it"
+    ))
+}

@@ -1,0 +1,140 @@
+//! Where a socket may be made: a path that fits, not one that is in use, not over something else.
+
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::socket::{AddressFamily, Backlog, Shutdown, SockFlag, SockType, UnixAddr};
+use nix::sys::stat::Mode;
+
+use super::ListenError;
+
+/// Longest path of a socket in bytes: `sun_path` holds 108 with the NUL.
+pub const MAX_PATH: usize = 107;
+
+/// A socket's place in the file system; dropping it removes the socket if it is still the same one.
+#[derive(Debug)]
+pub(super) struct Place {
+    path: PathBuf,
+    dev_ino: (u64, u64),
+    socket: Option<Arc<OwnedFd>>,
+}
+
+impl Place {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn with(mut self, socket: Arc<OwnedFd>) -> Place {
+        self.socket = Some(socket);
+        self
+    }
+
+    /// Wakes whoever accepts on it; nobody can connect any more.
+    pub(super) fn shut(&self) {
+        if let Some(socket) = &self.socket {
+            let _ = nix::sys::socket::shutdown(socket.as_raw_fd(), Shutdown::Both);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let same = fs::symlink_metadata(&self.path).is_ok_and(|m| (m.dev(), m.ino()) == self.dev_ino);
+        if same {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Makes a listening socket at `path`.
+pub(super) fn listen_at(path: &Path) -> Result<(OwnedFd, Place), ListenError> {
+    let path = std::path::absolute(path).map_err(|e| system("find the folder of", path, io_errno(&e)))?;
+    let len = path.as_os_str().len();
+    if len > MAX_PATH {
+        return Err(ListenError::TooLong { path, len });
+    }
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    make_private_dir(dir)?;
+    // Two collectors that start at once must not both find the same stale socket and replace each other's.
+    // Without the lock (a folder that cannot be read) it goes on: bind itself lets only one through.
+    let _lock = fs::File::open(dir).ok().and_then(|dir| Flock::lock(dir, FlockArg::LockExclusive).ok());
+    remove_stale(&path)?;
+
+    let fail = |doing| move |errno| (doing, errno);
+    let make = || -> Result<OwnedFd, (&'static str, Errno)> {
+        let socket = seqpacket().map_err(fail("make"))?;
+        // The mode of a socket's file is that of its descriptor under the umask: set before bind, there is no
+        // moment at which others may connect.
+        nix::sys::stat::fchmod(socket.as_fd(), Mode::S_IRUSR | Mode::S_IWUSR).map_err(fail("protect"))?;
+        let address = UnixAddr::new(&path).map_err(fail("name"))?;
+        nix::sys::socket::bind(socket.as_raw_fd(), &address).map_err(fail("make"))?;
+        nix::sys::socket::listen(&socket, Backlog::MAXCONN).map_err(fail("listen on"))?;
+        Ok(socket)
+    };
+    let socket = make().map_err(|(doing, errno)| match errno {
+        Errno::EADDRINUSE => ListenError::InUse { path: path.clone() },
+        _ => system(doing, &path, errno),
+    })?;
+    let meta = fs::symlink_metadata(&path).map_err(|e| system("look at", &path, io_errno(&e)))?;
+    Ok((socket, Place { dev_ino: (meta.dev(), meta.ino()), path, socket: None }))
+}
+
+/// Makes the folder of the socket for its owner alone; one that exists stays as it is.
+fn make_private_dir(dir: &Path) -> Result<(), ListenError> {
+    let fail = |e: std::io::Error| system("make the folder", dir, io_errno(&e));
+    if dir.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = dir.parent() {
+        fs::create_dir_all(above).map_err(fail)?;
+    }
+    match fs::DirBuilder::new().mode(0o700).create(dir) {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+        done => done.map_err(fail),
+    }
+}
+
+/// Removes a socket that nobody listens on; refuses anything else that is there.
+fn remove_stale(path: &Path) -> Result<(), ListenError> {
+    let there = match fs::symlink_metadata(path) {
+        Ok(there) => there,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(system("look at", path, io_errno(&e))),
+    };
+    if !there.file_type().is_socket() {
+        return Err(ListenError::NotASocket { path: path.to_owned() });
+    }
+    let knock = || -> Result<(), Errno> {
+        let socket = seqpacket()?;
+        nix::sys::socket::connect(socket.as_raw_fd(), &UnixAddr::new(path)?)
+    };
+    match knock() {
+        // Nobody listens.
+        Err(Errno::ECONNREFUSED) => {
+            fs::remove_file(path).map_err(|e| system("remove the stale socket", path, io_errno(&e)))
+        }
+        Err(Errno::ENOENT) => Ok(()),
+        // EAGAIN: its backlog is full; EPROTOTYPE: a socket of another kind: somebody's, in any case.
+        Ok(()) | Err(Errno::EAGAIN | Errno::EPROTOTYPE | Errno::EACCES | Errno::EPERM) => {
+            Err(ListenError::InUse { path: path.to_owned() })
+        }
+        Err(errno) => Err(system("try the socket", path, errno)),
+    }
+}
+
+fn seqpacket() -> Result<OwnedFd, Errno> {
+    nix::sys::socket::socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)
+}
+
+fn system(doing: &'static str, path: &Path, source: Errno) -> ListenError {
+    ListenError::System { doing, path: path.to_owned(), source }
+}
+
+fn io_errno(error: &std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw)
+}
