@@ -1,16 +1,25 @@
 //! Findings from dumps. Pure: data in, data out, no I/O.
 //!
 //! - [`words`]: the fixed words: class, verdict, integrity, confidence, next action
+//! - [`message`]: what is said to people, in both languages
 //! - [`trace`]: named frames and stacks, what the findings are made from
+//! - [`arch`]: what is particular to a processor
+//! - [`integrity`]: whether a DSO is still the file that was loaded
 //! - [`finding`]: what is said about one dump
+//! - [`stats`]: intervals, tests, spread
 //! - [`facts`]: what a hunt saw, what the verdict is made from
 
+pub mod arch;
 pub mod facts;
 pub mod finding;
+pub mod integrity;
+pub mod message;
+pub mod stats;
 pub mod trace;
 pub mod words;
 
 pub use facts::{DsoFacts, HangFacts, HuntFacts, RunFacts, RunOutcome};
 pub use finding::{Finding, Hot, Lock, ThreadCounts, ThreadWait};
+pub use message::Lang;
 pub use trace::{Frame, ThreadTrace, TraceSource, Traces};
 pub use words::{Class, Confidence, Integrity, NextAction, Verdict};

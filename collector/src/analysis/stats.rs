@@ -1,0 +1,300 @@
+//! The statistics of a hunt, each with its source.
+
+use serde::{Deserialize, Serialize};
+use statrs::distribution::{Beta, ContinuousCDF, Discrete, Hypergeometric};
+
+/// Confidence of every interval in a report.
+pub const CONFIDENCE: f64 = 0.95;
+
+/// A rate with its interval, as in `verdict.json`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rate {
+    /// Hangs.
+    pub hung: u32,
+    /// Runs that could have shown one.
+    pub of: u32,
+    /// Lower bound, 0 to 1.
+    pub low: f64,
+    /// Upper bound, 0 to 1.
+    pub high: f64,
+    /// Confidence of the interval.
+    pub confidence: f64,
+    /// Which bounds these are.
+    pub method: Method,
+}
+
+/// Which bounds an interval has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Method {
+    /// Both bounds, half of the error on either side.
+    #[serde(rename = "clopper-pearson")]
+    TwoSided,
+    /// One bound with the whole error: none or all of the runs hung.
+    #[serde(rename = "clopper-pearson, one-sided")]
+    OneSided,
+}
+
+impl Rate {
+    /// The exact interval of `hung` of `of` at `confidence` (0 to 1, both excluded).
+    ///
+    /// C. J. Clopper, E. S. Pearson, The use of confidence or fiducial limits illustrated in the case of the
+    /// binomial, Biometrika 26 (1934), 404-413; by quantiles of the beta distribution as in L. D. Brown,
+    /// T. T. Cai, A. DasGupta, Interval estimation for a binomial proportion, Statistical Science 16 (2001),
+    /// 4.2.1. For 0 of N the lower bound is 0 whatever happens, so the whole error goes to the upper one:
+    /// 1 - error^(1/N); N of N is the same from below. 0 of 0 says nothing: 0 to 1.
+    pub fn exact(hung: u32, of: u32, confidence: f64) -> Self {
+        let hung = hung.min(of);
+        let error = (1.0 - confidence).clamp(f64::MIN_POSITIVE, 1.0);
+        let one_sided = error.powf(1.0 / f64::from(of.max(1)));
+        let (low, high, method) = match hung {
+            _ if of == 0 => (0.0, 1.0, Method::OneSided),
+            0 => (0.0, 1.0 - one_sided, Method::OneSided),
+            _ if hung == of => (one_sided, 1.0, Method::OneSided),
+            _ => {
+                let (x, rest) = (f64::from(hung), f64::from(of - hung));
+                let low = beta_quantile(x, rest + 1.0, error / 2.0);
+                (low, beta_quantile(x + 1.0, rest, 1.0 - error / 2.0), Method::TwoSided)
+            }
+        };
+        Rate { hung, of, low, high, confidence, method }
+    }
+
+    /// The share itself, 0 where there were no runs.
+    pub fn share(&self) -> f64 {
+        if self.of == 0 { 0.0 } else { f64::from(self.hung) / f64::from(self.of) }
+    }
+}
+
+fn beta_quantile(a: f64, b: f64, p: f64) -> f64 {
+    // Both shapes are at least 1 here, so there is such a distribution.
+    Beta::new(a, b).map_or(f64::NAN, |beta| beta.inverse_cdf(p))
+}
+
+/// Two rows of a fourfold table: hung and not hung.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Hung.
+    pub hung: u32,
+    /// Runs.
+    pub of: u32,
+}
+
+/// Fisher's exact test: how probable it is that `a` hangs so much more often than `b` by chance alone, if
+/// both hang at the same rate (one-sided p). R. A. Fisher, On the interpretation of chi-squared from
+/// contingency tables, and the calculation of P, J. Royal Statistical Society 85 (1922), 87-94.
+pub fn fisher_more(a: Counts, b: Counts) -> f64 {
+    let (population, hung) = (u64::from(a.of) + u64::from(b.of), u64::from(a.hung) + u64::from(b.hung));
+    let Ok(chance) = Hypergeometric::new(population, hung, u64::from(a.of)) else { return 1.0 };
+    let most = hung.min(u64::from(a.of));
+    let p: f64 = (u64::from(a.hung)..=most).map(|x| chance.pmf(x)).sum();
+    p.clamp(0.0, 1.0)
+}
+
+/// The same, two-sided: the sum over all tables that are no more probable than the one that was seen.
+pub fn fisher(a: Counts, b: Counts) -> f64 {
+    let (population, hung) = (u64::from(a.of) + u64::from(b.of), u64::from(a.hung) + u64::from(b.hung));
+    let Ok(chance) = Hypergeometric::new(population, hung, u64::from(a.of)) else { return 1.0 };
+    let least = hung.saturating_sub(u64::from(b.of));
+    let most = hung.min(u64::from(a.of));
+    // Tables that are equally probable differ by rounding only.
+    let seen = chance.pmf(u64::from(a.hung)) * (1.0 + 1e-7);
+    let p: f64 = (least..=most).map(|x| chance.pmf(x)).filter(|p| *p <= seen).sum();
+    p.clamp(0.0, 1.0)
+}
+
+/// Runs that are needed to see at least one hang with probability `confidence`, if one run hangs with
+/// probability `rate`: the smallest N with 1 - (1 - rate)^N >= confidence. None unless both are between 0 and 1
+/// (a rate of 1 needs one run), or if it is more than a `u32` holds.
+pub fn plan(rate: f64, confidence: f64) -> Option<u32> {
+    let open = |x: f64| x > 0.0 && x < 1.0;
+    if rate == 1.0 && open(confidence) {
+        return Some(1);
+    }
+    if !open(rate) || !open(confidence) {
+        return None;
+    }
+    let runs = ((-confidence).ln_1p() / (-rate).ln_1p()).ceil().max(1.0);
+    (runs <= f64::from(u32::MAX)).then_some(runs as u32)
+}
+
+/// Runs with no hang among them that put the upper bound below `rate` ([`Rate::exact`] of 0/N): the same
+/// number as [`plan`], read the other way round.
+pub fn runs_to_exclude(rate: f64, confidence: f64) -> Option<u32> {
+    plan(rate, confidence)
+}
+
+/// Median and spread of a set of figures.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// How many.
+    pub n: u32,
+    /// Median.
+    pub median: f64,
+    /// Lower quartile.
+    pub q1: f64,
+    /// Upper quartile.
+    pub q3: f64,
+    /// Median absolute deviation from the median, times 1.4826 (a standard deviation where figures are
+    /// normal).
+    pub mad: f64,
+    /// Smallest.
+    pub min: f64,
+    /// Largest.
+    pub max: f64,
+}
+
+/// Median, quartiles (R. J. Hyndman, Y. Fan, Sample quantiles in statistical packages, The American
+/// Statistician 50 (1996), type 7) and median absolute deviation (F. R. Hampel, The influence curve and its
+/// role in robust estimation, JASA 69 (1974)). Figures that are not finite are left out; none if no other is
+/// there.
+pub fn spread(figures: &[f64]) -> Option<Spread> {
+    let mut sorted: Vec<f64> = figures.iter().copied().filter(|x| x.is_finite()).collect();
+    sorted.sort_by(f64::total_cmp);
+    let (min, max) = (*sorted.first()?, *sorted.last()?);
+    let median = quantile(&sorted, 0.5);
+    let mut away: Vec<f64> = sorted.iter().map(|x| (x - median).abs()).collect();
+    away.sort_by(f64::total_cmp);
+    Some(Spread {
+        n: sorted.len() as u32,
+        median,
+        q1: quantile(&sorted, 0.25),
+        q3: quantile(&sorted, 0.75),
+        mad: 1.4826 * quantile(&away, 0.5),
+        min,
+        max,
+    })
+}
+
+/// Quantile of sorted figures, not empty.
+fn quantile(sorted: &[f64], p: f64) -> f64 {
+    let at = p * (sorted.len() - 1) as f64;
+    let (low, high) = (at.floor() as usize, at.ceil() as usize);
+    sorted[low] + (at - at.floor()) * (sorted[high] - sorted[low])
+}
+
+/// Indices of figures that are far outside: more than 3.5 of the robust standard deviations from the median
+/// (B. Iglewicz, D. C. Hoaglin, How to detect and handle outliers, ASQC 1993), and beyond 1.5 times the
+/// interquartile range from the quartiles (J. W. Tukey, Exploratory data analysis, 1977), and more than 5 % of
+/// the median: figures that
+/// are nearly all equal do not make a hair's breadth news. Fewer than 5 figures have none.
+pub fn outliers(figures: &[f64]) -> Vec<usize> {
+    let Some(spread) = spread(figures).filter(|s| s.n >= 5) else { return vec![] };
+    let fence = 1.5 * (spread.q3 - spread.q1);
+    let far = |x: f64| {
+        (x - spread.median).abs() > 3.5 * spread.mad
+            && (x < spread.q1 - fence || x > spread.q3 + fence)
+            && (x - spread.median).abs() > 0.05 * spread.median.abs()
+    };
+    figures.iter().enumerate().filter(|(_, x)| x.is_finite() && far(**x)).map(|(i, _)| i).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn near(a: f64, b: f64) -> bool {
+        (a - b).abs() < 5e-5
+    }
+
+    /// Reference values of R's `binom.test`.
+    #[test]
+    fn intervals_are_those_of_binom_test() {
+        for (hung, of, low, high) in [
+            (1, 13, 0.0019, 0.3603),
+            (1, 50, 0.0005, 0.1065),
+            (1, 3, 0.0084, 0.9057),
+            (7, 21, 0.1459, 0.5697),
+            (25, 50, 0.3553, 0.6447),
+            (49, 50, 0.8935, 0.9995),
+        ] {
+            let rate = Rate::exact(hung, of, 0.95);
+            assert!(near(rate.low, low) && near(rate.high, high), "{hung}/{of}: {rate:?}");
+            assert_eq!(rate.method, Method::TwoSided);
+        }
+    }
+
+    #[test]
+    fn none_and_all_have_one_bound() {
+        let none = Rate::exact(0, 50, 0.95);
+        assert!(none.low == 0.0 && near(none.high, 0.0582), "{none:?}");
+        assert_eq!(none.method, Method::OneSided);
+        let all = Rate::exact(50, 50, 0.95);
+        assert!(all.high == 1.0 && near(all.low, 1.0 - 0.0582), "{all:?}");
+        let nothing = Rate::exact(0, 0, 0.95);
+        assert_eq!((nothing.low, nothing.high), (0.0, 1.0));
+        let one = Rate::exact(1, 1, 0.95);
+        assert!(near(one.low, 0.05) && one.high == 1.0, "{one:?}");
+    }
+
+    /// Reference values of R's `fisher.test` (tea: Fisher's own table).
+    #[test]
+    fn fisher_is_that_of_fisher_test() {
+        let tea = (Counts { hung: 3, of: 4 }, Counts { hung: 1, of: 4 });
+        assert!(near(fisher(tea.0, tea.1), 0.485714) && near(fisher_more(tea.0, tea.1), 0.242857));
+        let clear = (Counts { hung: 5, of: 10 }, Counts { hung: 0, of: 30 });
+        assert!(near(fisher_more(clear.0, clear.1), 0.000383), "{}", fisher_more(clear.0, clear.1));
+        assert!(near(fisher(Counts { hung: 0, of: 5 }, Counts { hung: 0, of: 5 }), 1.0));
+        assert_eq!(fisher_more(Counts { hung: 0, of: 0 }, Counts { hung: 0, of: 0 }), 1.0);
+    }
+
+    #[test]
+    fn plan_is_the_smallest_number_of_runs() {
+        assert_eq!(plan(0.02, 0.95), Some(149));
+        assert_eq!(plan(1.0 / 13.0, 0.95), Some(38));
+        assert_eq!(plan(1.0, 0.95), Some(1));
+        for bad in [0.0, -0.1, 1.1, f64::NAN] {
+            assert_eq!(plan(bad, 0.95), None);
+            assert_eq!(plan(0.5, bad), None);
+        }
+        assert_eq!(plan(1e-12, 0.95), None, "more than a u32");
+        let runs = runs_to_exclude(0.0582, 0.95).expect("there is such a number");
+        assert!(Rate::exact(0, runs, 0.95).high <= 0.0582 && Rate::exact(0, runs - 1, 0.95).high > 0.0582);
+    }
+
+    #[test]
+    fn spread_and_what_is_far_outside() {
+        let figures = [7.0, 7.1, 6.9, 7.05, 6.95, f64::NAN, 3.0];
+        let s = spread(&figures).expect("six figures");
+        assert_eq!((s.n, s.min, s.max), (6, 3.0, 7.1));
+        assert!((s.median - 6.975).abs() < 1e-9, "{s:?}");
+        assert_eq!(outliers(&figures), vec![6]);
+        assert_eq!(outliers(&[5.0, 5.0, 5.0, 5.0, 5.0, 5.001]), Vec::<usize>::new(), "a hair is no outlier");
+        assert_eq!(outliers(&[1.0, 100.0]), Vec::<usize>::new());
+        assert_eq!(spread(&[f64::NAN]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn bounds_hold_the_share_and_grow_with_it(of in 1u32..400, hung in 0u32..400) {
+            let hung = hung.min(of);
+            let rate = Rate::exact(hung, of, CONFIDENCE);
+            prop_assert!(0.0 <= rate.low && rate.low <= rate.share() && rate.share() <= rate.high);
+            prop_assert!(rate.high <= 1.0);
+            if hung < of {
+                let next = Rate::exact(hung + 1, of, CONFIDENCE);
+                prop_assert!(next.low >= rate.low && next.high >= rate.high);
+            }
+        }
+
+        /// The definition itself: at the bound, what was seen or more (less) has half of the error.
+        #[test]
+        fn bounds_are_exact(of in 2u32..120, hung in 1u32..120) {
+            use statrs::distribution::{Binomial, DiscreteCDF};
+            let hung = hung.min(of - 1);
+            let rate = Rate::exact(hung, of, CONFIDENCE);
+            let at = |p: f64| Binomial::new(p, u64::from(of)).expect("a share");
+            prop_assert!((at(rate.low).sf(u64::from(hung) - 1) - 0.025).abs() < 1e-6);
+            prop_assert!((at(rate.high).cdf(u64::from(hung)) - 0.025).abs() < 1e-6);
+        }
+
+        #[test]
+        fn fisher_is_a_probability(a in 0u32..40, b in 0u32..40, n in 0u32..40, m in 0u32..40) {
+            let (a, b) = (Counts { hung: a.min(n), of: n }, Counts { hung: b.min(m), of: m });
+            let (more, less) = (fisher_more(a, b), fisher_more(b, a));
+            prop_assert!((0.0..=1.0).contains(&more) && (0.0..=1.0).contains(&fisher(a, b)));
+            prop_assert!(more + less >= 1.0 - 1e-9, "one of the two sides holds half of it");
+        }
+    }
+}
