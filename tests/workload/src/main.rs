@@ -1,2 +1,46 @@
-//! The benchmark.
-fn main() {}
+//! `hangscope-bench`: the remote-free benchmark.
+//!
+//! Worker threads allocate with the process's own `malloc`, keep a working set, and free each other's
+//! blocks, which travel through bounded rings. Every block carries a tag that is checked when it is freed,
+//! so that a broken allocator shows as a message and an abort and not as a good figure.
+
+mod args;
+mod bench;
+mod block;
+mod fork;
+mod rng;
+mod stuck;
+
+use std::process::ExitCode;
+
+use args::{Command, Settings};
+use bench::Bench;
+
+fn main() -> ExitCode {
+    match args::parse(std::env::args().skip(1)) {
+        Ok(Command::Help) => {
+            print!("{}", args::HELP);
+            ExitCode::SUCCESS
+        }
+        Ok(Command::Run(settings)) => run(&settings),
+        Err(what) => {
+            eprintln!("hangscope-bench: {what}; see hangscope-bench --help");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(settings: &Settings) -> ExitCode {
+    let bench = Bench::prepare(settings);
+    let outcome = if settings.fork_child { fork::run(&bench, settings) } else { bench.run(|| Ok(())) };
+    match outcome {
+        Ok(totals) => {
+            println!("{}", totals.line(settings.threads));
+            ExitCode::SUCCESS
+        }
+        Err(what) => {
+            eprintln!("hangscope-bench: {what}");
+            ExitCode::FAILURE
+        }
+    }
+}
