@@ -7,6 +7,7 @@ pub mod analysis;
 pub mod cli;
 pub mod exit;
 pub mod listen;
+pub mod profile;
 pub mod session;
 pub mod store;
 

@@ -1,0 +1,195 @@
+//! Profiles: what is particular to an allocator, so that nothing else in the collector needs to know any.
+//!
+//! - [`parse`]: the TOML, and one clear line for each thing that can be wrong with it
+//! - `builtin/`: the profiles that are built in
+
+use std::path::{Path, PathBuf};
+
+use regex::bytes::Regex;
+
+mod parse;
+
+pub use parse::{BadProfile, load};
+
+/// Where `ops/s` is found in a benchmark's output, unless a profile says otherwise.
+pub const DEFAULT_OPS: &str = r"ops/s=([0-9.eE+]+)";
+
+const BUILTIN: &[&str] = &[
+    include_str!("builtin/hz4.toml"),
+    include_str!("builtin/hz3.toml"),
+    include_str!("builtin/mimalloc.toml"),
+    include_str!("builtin/jemalloc.toml"),
+    include_str!("builtin/tcmalloc.toml"),
+];
+
+fn default_ops() -> Regex {
+    Regex::new(DEFAULT_OPS).expect("the default pattern compiles")
+}
+
+/// Lines of a benchmark's output that belong into a file of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counter {
+    /// What the lines begin with.
+    pub prefix: String,
+    /// Name of the file in OUT.
+    pub file: String,
+}
+
+/// Two counters whose quotient is worth looking at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ratio {
+    /// What it is called in a report.
+    pub name: String,
+    /// Counter above the line.
+    pub of: String,
+    /// Counter below it.
+    pub to: String,
+}
+
+/// What is particular to an allocator.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Short name.
+    pub name: String,
+    /// Its DSOs: patterns with `*` for the file's stem (without `lib` and a version).
+    pub dso: Vec<String>,
+    /// Beginnings of the names of environment variables that are recorded.
+    pub env: Vec<String>,
+    /// Counter lines.
+    pub counters: Vec<Counter>,
+    /// Quotients of counters.
+    pub ratios: Vec<Ratio>,
+    /// Finds `ops/s` in the output: its first group.
+    pub ops: Regex,
+    /// File that it was read from; none if it is built in.
+    pub from: Option<PathBuf>,
+}
+
+impl Profile {
+    /// A profile that knows nothing but a name.
+    pub fn plain(name: &str) -> Profile {
+        Profile {
+            name: name.to_owned(),
+            dso: vec![],
+            env: vec![],
+            counters: vec![],
+            ratios: vec![],
+            ops: default_ops(),
+            from: None,
+        }
+    }
+
+    /// The built-in ones.
+    pub fn builtin() -> impl Iterator<Item = Profile> {
+        BUILTIN.iter().map(|text| parse::parse(text, None).unwrap_or_else(|bad| unreachable!("{bad}")))
+    }
+
+    /// The built-in profile for a DSO: by the name that the user gave, else by the name of its file; a
+    /// [plain](Profile::plain) one where none fits.
+    pub fn for_dso(dso: &Path, name: Option<&str>) -> Profile {
+        let stem = stem(dso);
+        Profile::builtin()
+            .find(|p| name == Some(p.name.as_str()))
+            .or_else(|| Profile::builtin().find(|p| p.is_for(&stem)))
+            .unwrap_or_else(|| Profile::plain(&stem))
+    }
+
+    /// Whether a file of this stem is this allocator's.
+    pub fn is_for(&self, stem: &str) -> bool {
+        self.dso.iter().any(|pattern| glob(pattern.as_bytes(), stem.as_bytes()))
+    }
+
+    /// Whether an environment variable is recorded. LD_PRELOAD always is.
+    pub fn records(&self, variable: &[u8]) -> bool {
+        variable == b"LD_PRELOAD" || self.env.iter().any(|prefix| variable.starts_with(prefix.as_bytes()))
+    }
+
+    /// `ops/s` of a benchmark's output: the first that is found and is a number.
+    pub fn ops(&self, output: &[u8]) -> Option<f64> {
+        self.ops
+            .captures_iter(output)
+            .filter_map(|found| std::str::from_utf8(found.get(1)?.as_bytes()).ok()?.parse::<f64>().ok())
+            .find(|ops| ops.is_finite())
+    }
+}
+
+/// A DSO's file stem: without its folders, `lib`, `.so` and a trailing version (`libmimalloc.so.2.0` and
+/// `libmimalloc-2.0.so` are `mimalloc`).
+pub fn stem(dso: &Path) -> String {
+    let name = dso.file_name().unwrap_or(dso.as_os_str()).to_string_lossy();
+    let suffix = |at: usize| at > 0 && matches!(name.as_bytes().get(at + 3), None | Some(b'.'));
+    let end = name.match_indices(".so").map(|(at, _)| at).find(|at| suffix(*at)).unwrap_or(name.len());
+    let name = &name[..end];
+    let name = name.strip_prefix("lib").filter(|rest| !rest.is_empty()).unwrap_or(name);
+    let bare = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    match bare.strip_suffix(['-', '_']) {
+        Some(unversioned) if bare.len() < name.len() && !unversioned.is_empty() => unversioned.to_owned(),
+        _ => name.to_owned(),
+    }
+}
+
+/// Whether `text` fits `pattern`, in which `*` stands for anything.
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    match pattern {
+        [] => text.is_empty(),
+        [b'*', rest @ ..] => (0..=text.len()).any(|skip| glob(rest, &text[skip..])),
+        [c, rest @ ..] => text.split_first().is_some_and(|(first, text)| first == c && glob(rest, text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_builtin_ones_are_well_formed_and_have_names_of_their_own() {
+        let names: Vec<String> = Profile::builtin().map(|p| p.name).collect();
+        assert_eq!(names, ["hz4", "hz3", "mimalloc", "jemalloc", "tcmalloc"]);
+    }
+
+    #[test]
+    fn a_stem_is_the_name_without_lib_and_version() {
+        for (file, expected) in [
+            ("/a/libhakozuna_hz4.so", "hakozuna_hz4"),
+            ("libmimalloc.so.2.0", "mimalloc"),
+            ("libmimalloc-2.0.so", "mimalloc"),
+            ("libjemalloc.so.2", "jemalloc"),
+            ("libtcmalloc_minimal.so.4.5.9", "tcmalloc_minimal"),
+            ("hz4", "hz4"),
+            ("hz4_a.so", "hz4_a"),
+            ("lib.so", "lib"),
+            (".so", ".so"),
+            ("libx.sonata.so", "x.sonata"),
+        ] {
+            assert_eq!(stem(Path::new(file)), expected, "{file}");
+        }
+    }
+
+    #[test]
+    fn a_dso_finds_its_profile_by_name_then_by_file() {
+        let found = |dso: &str, name| Profile::for_dso(Path::new(dso), name).name;
+        assert_eq!(found("/x/libhakozuna_hz4.so", None), "hz4");
+        assert_eq!(found("/x/libhakozuna_hz3_scale.so", None), "hz3");
+        assert_eq!(found("/x/libtcmalloc_minimal.so.4", None), "tcmalloc");
+        assert_eq!(found("/x/build-17.so", Some("hz4")), "hz4");
+        assert_eq!(found("/x/libmimalloc.so", Some("jemalloc")), "jemalloc");
+        assert_eq!(found("/x/libmimalloc.so", Some("mine")), "mimalloc");
+        assert_eq!(found("/x/libfoo\"bar.so", None), "foo\"bar");
+    }
+
+    #[test]
+    fn ops_are_the_first_number_that_is_found() {
+        let plain = Profile::plain("x");
+        assert_eq!(plain.ops(b"time=1.2 ops/s=7095204.36 rss\nops/s=3\n"), Some(7095204.36));
+        assert_eq!(plain.ops(b"ops/s=1.5e+6"), Some(1.5e6));
+        assert_eq!(plain.ops(b"ops/s=e ops/s=12"), Some(12.0));
+        assert_eq!(plain.ops(b"work_ops/s=nan \xff"), None);
+    }
+
+    #[test]
+    fn only_the_profiles_variables_are_recorded() {
+        let hz4 = Profile::for_dso(Path::new("hz4.so"), None);
+        assert!(hz4.records(b"LD_PRELOAD") && hz4.records(b"HZ4_X") && hz4.records(b"HAKMEM_Y"));
+        assert!(!hz4.records(b"PATH") && !hz4.records(b"XHZ4_X") && !hz4.records(b"LD_PRELOAD_X"));
+    }
+}

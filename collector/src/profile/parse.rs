@@ -1,0 +1,226 @@
+//! A profile's TOML. Whatever is wrong with it is one line: file, line, what, and what was likely meant.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use regex::bytes::Regex;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{Counter, DEFAULT_OPS, Profile, Ratio};
+
+/// A profile that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub struct BadProfile {
+    /// File; none for a built-in one.
+    pub path: Option<PathBuf>,
+    /// Line, from 1; 0 where it is about the whole file.
+    pub line: usize,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl fmt::Display for BadProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.as_deref().unwrap_or(Path::new("built-in profile"));
+        match self.line {
+            0 => write!(f, "{}: {}", path.display(), self.what),
+            line => write!(f, "{}:{line}: {}", path.display(), self.what),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: Spanned<String>,
+    #[serde(default)]
+    dso: Vec<Spanned<String>>,
+    #[serde(default)]
+    env: Vec<Spanned<String>>,
+    ops: Option<Spanned<String>>,
+    #[serde(default)]
+    counters: Vec<CounterEntry>,
+    #[serde(default)]
+    ratios: Vec<RatioEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CounterEntry {
+    prefix: Spanned<String>,
+    file: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RatioEntry {
+    name: Spanned<String>,
+    of: Spanned<String>,
+    to: Spanned<String>,
+}
+
+/// Reads a profile of the user's own.
+///
+/// # Errors
+/// [`BadProfile`] if it cannot be read or there is anything wrong with it.
+pub fn load(path: &Path) -> Result<Profile, BadProfile> {
+    let whole = |what| BadProfile { path: Some(path.to_owned()), line: 0, what };
+    let bytes = std::fs::read(path).map_err(|e| whole(format!("cannot read the profile: {e}")))?;
+    let text = String::from_utf8(bytes).map_err(|e| BadProfile {
+        line: e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1,
+        ..whole("not UTF-8".to_owned())
+    })?;
+    parse(&text, Some(path))
+}
+
+/// Reads a profile from text.
+pub(super) fn parse(text: &str, path: Option<&Path>) -> Result<Profile, BadProfile> {
+    let bad = |at: usize, what: String| BadProfile {
+        path: path.map(Path::to_owned),
+        line: text.as_bytes()[..at.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1,
+        what,
+    };
+    let file: File = toml::from_str(text).map_err(|e| {
+        let what = explain(e.message());
+        e.span().map_or_else(
+            || BadProfile { path: path.map(Path::to_owned), line: 0, what: what.clone() },
+            |span| bad(span.start, what.clone()),
+        )
+    })?;
+    let filled = |item: &Spanned<String>, key: &str| match item.get_ref().trim() {
+        "" => Err(bad(item.span().start, format!("`{key}` is empty"))),
+        _ => Ok(item.get_ref().clone()),
+    };
+
+    let ops = match &file.ops {
+        None => Regex::new(DEFAULT_OPS),
+        Some(pattern) => Regex::new(pattern.get_ref()),
+    };
+    let at = file.ops.as_ref().map_or(0, |pattern| pattern.span().start);
+    let ops = ops.map_err(|e| bad(at, format!("`ops` is no regular expression: {}", one_line(&e))))?;
+    if ops.captures_len() < 2 {
+        return Err(bad(
+            at,
+            "`ops` has no group: put the number in parentheses, as in `ops/s=([0-9.]+)`".into(),
+        ));
+    }
+
+    let mut counters: Vec<Counter> = vec![];
+    for entry in &file.counters {
+        let counter =
+            Counter { prefix: filled(&entry.prefix, "prefix")?, file: filled(&entry.file, "file")? };
+        let at = entry.file.span().start;
+        if !counter.file.ends_with(".log") || counter.file.contains('/') || counter.file.starts_with('.') {
+            let what = format!("`file` is {:?}: give a plain name that ends in .log", counter.file);
+            return Err(bad(at, what));
+        }
+        if counter.file == "progress.log" {
+            return Err(bad(at, "`file` is \"progress.log\", which is the hunt's own".into()));
+        }
+        counters.push(counter);
+    }
+    let mut ratios = vec![];
+    for entry in &file.ratios {
+        ratios.push(Ratio {
+            name: filled(&entry.name, "name")?,
+            of: filled(&entry.of, "of")?,
+            to: filled(&entry.to, "to")?,
+        });
+    }
+    Ok(Profile {
+        name: filled(&file.name, "name")?,
+        dso: file.dso.iter().map(|p| filled(p, "dso")).collect::<Result<_, _>>()?,
+        env: file.env.iter().map(|p| filled(p, "env")).collect::<Result<_, _>>()?,
+        counters,
+        ratios,
+        ops,
+        from: path.map(Path::to_owned),
+    })
+}
+
+/// A message of the TOML reader in one line; for an unknown key with the one that was likely meant.
+fn explain(message: &str) -> String {
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let Some((unknown, known)) = quoted.split_first().filter(|_| message.starts_with("unknown field")) else {
+        return one_line(&message);
+    };
+    let nearest = known
+        .iter()
+        .max_by(|a, b| strsim::jaro_winkler(a, unknown).total_cmp(&strsim::jaro_winkler(b, unknown)));
+    let nearest = nearest.filter(|key| strsim::jaro_winkler(key, unknown) > 0.7);
+    match nearest {
+        Some(key) => format!("unknown key `{unknown}`: did you mean `{key}`?"),
+        None => format!("unknown key `{unknown}`; there are {}", known.join(", ")),
+    }
+}
+
+/// The last line that says something: a regular expression's error draws a picture before it.
+fn one_line(message: &dyn fmt::Display) -> String {
+    let text = message.to_string();
+    let last = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no reason given");
+    last.strip_prefix("error: ").unwrap_or(last).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> String {
+        parse(text, Some(Path::new("my.toml"))).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_whole_profile_is_read() {
+        let text = "name = 'x'\ndso = ['x*']\nenv = ['X_']\nops = 'rate (\\d+)'\n\
+            [[counters]]\nprefix = '[X]'\nfile = 'x.log'\n[[ratios]]\nname = 'r'\nof = 'a'\nto = 'b'\n";
+        let profile = parse(text, None).unwrap();
+        assert_eq!(profile.ops(b"rate 12"), Some(12.0));
+        assert_eq!(profile.counters, [Counter { prefix: "[X]".into(), file: "x.log".into() }]);
+        assert_eq!(profile.ratios, [Ratio { name: "r".into(), of: "a".into(), to: "b".into() }]);
+    }
+
+    #[test]
+    fn whatever_is_wrong_is_one_line_with_its_place() {
+        let all = [
+            "name = 'x'\nenf = ['A_']\n",
+            "name = 'x'\n\n[[counters]]\nprefxi = 'a'\nfile = 'a.log'\n",
+            "name = 'x'\nwholly_other = 1\n",
+            "name = 'x'\nops = 'ops=(['\n",
+            "name = 'x'\nops = 'ops='\n",
+            "name = 'x'\nenv = 'A_'\n",
+            "name = 'x\n",
+            "env = []\n",
+            "name = ' '\n",
+            "name = 'x'\n[[counters]]\nprefix = 'a'\nfile = '../a.log'\n",
+            "name = 'x'\n[[counters]]\nprefix = 'a'\nfile = 'progress.log'\n",
+        ]
+        .map(said);
+        assert!(all.iter().all(|line| !line.contains('\n')));
+        insta::assert_snapshot!(all.join("\n"), @r#"
+        my.toml:2: unknown key `enf`: did you mean `env`?
+        my.toml:4: unknown key `prefxi`: did you mean `prefix`?
+        my.toml:2: unknown key `wholly_other`; there are name, dso, env, ops, counters, ratios
+        my.toml:2: `ops` is no regular expression: unclosed character class
+        my.toml:2: `ops` has no group: put the number in parentheses, as in `ops/s=([0-9.]+)`
+        my.toml:2: invalid type: string "A_", expected a sequence
+        my.toml:1: invalid literal string, expected `'`
+        my.toml:1: missing field `name`
+        my.toml:1: `name` is empty
+        my.toml:4: `file` is "../a.log": give a plain name that ends in .log
+        my.toml:4: `file` is "progress.log", which is the hunt's own
+        "#);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_or_not_text_is_said() {
+        let missing = load(Path::new("/nonexistent/p.toml")).unwrap_err().to_string();
+        assert!(
+            missing.starts_with("/nonexistent/p.toml: cannot read the profile: No such file"),
+            "{missing}"
+        );
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file, b"name = 'x'\n\xff").unwrap();
+        assert!(load(file.path()).unwrap_err().to_string().ends_with(":2: not UTF-8"));
+    }
+}
