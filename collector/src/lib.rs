@@ -4,6 +4,8 @@
 //! (names for addresses) -> `analysis` (pure: a dump in, findings out) -> verdict -> `report`.
 
 pub mod analysis;
+pub mod cancel;
+pub mod capture;
 pub mod cli;
 pub mod exit;
 pub mod listen;

@@ -1,0 +1,189 @@
+//! The outside view of a process: what `/proc` and `perf` say about it, in the files that people's scripts read.
+//!
+//! - [`threads`]: a look at all threads
+//! - [`tables`]: the texts: `ps_L.txt`, `wchan_by_tid.tsv`, `environ.txt`, `maps_{name}.txt`; pure
+//! - [`hot`]: which thread spent the most CPU between two looks
+//! - [`perf`]: `perf record` and `perf report` of that thread
+//! - [`tool`]: runs a program that may not end
+//!
+//! A process may vanish at any moment, and not everything may be looked at: a part that could not be had is a
+//! line in its file that says why, never a missing file and never an empty one.
+
+use std::path::{Path, PathBuf};
+
+use crate::profile::Profile;
+use crate::store::atomic::{self, WriteError};
+
+pub mod hot;
+pub mod perf;
+pub mod tables;
+pub mod threads;
+pub mod tool;
+
+pub use hot::{CpuLook, Hottest, hottest, look_twice};
+pub use perf::{CallGraph, PerfOptions, Perfed, perf};
+pub use threads::ThreadLook;
+
+/// What is looked for.
+#[derive(Clone, Debug)]
+pub struct Options<'a> {
+    /// Short name of the allocator, for `maps_{name}.txt`.
+    pub name: &'a str,
+    /// Which variables are recorded, and how the allocator's files are named.
+    pub profile: &'a Profile,
+    /// Paths of the allocator's DSO: the pinned copy, the original.
+    pub dso: Vec<PathBuf>,
+}
+
+/// Bytes of a file of the bundle, or why they could not be had.
+pub type Part = Result<Vec<u8>, String>;
+
+/// The outside view.
+#[derive(Clone, Debug)]
+pub struct Outside {
+    /// Process.
+    pub pid: u32,
+    /// Its threads, by tid; empty if it had gone.
+    pub threads: Vec<ThreadLook>,
+    /// `/proc/PID/maps` as the kernel printed it.
+    pub maps: Part,
+    /// The files by name, `pid.txt` and `maps.txt` among them.
+    pub files: Vec<(String, Part)>,
+}
+
+/// Looks at a process from outside. Never fails: what could not be had is said in its file.
+pub fn outside(pid: u32, options: &Options<'_>) -> Outside {
+    let looked = threads::look(pid);
+    let environ = threads::read(pid, "environ");
+    let maps = threads::read(pid, "maps");
+
+    let ps = looked.as_ref().map(|threads| tables::ps(pid, threads, threads::pid_width()).into_bytes());
+    let wchan = looked.as_ref().map(|threads| tables::wchan(threads).into_bytes());
+    let environ = environ.and_then(|environ| {
+        let lines = tables::environ(&environ, |name| options.profile.records(name));
+        if lines.is_empty() {
+            Err("no variable that the profile records is set".to_owned())
+        } else {
+            Ok(lines)
+        }
+    });
+    let named = maps.as_ref().map_err(String::clone).and_then(|maps| {
+        let lines = tables::maps_of(maps, |file| is_allocator(file, options));
+        if lines.is_empty() {
+            Err(format!("no line of maps names {}; maps.txt has all of them", options.name))
+        } else {
+            Ok(lines)
+        }
+    });
+    let files = vec![
+        ("pid.txt".to_owned(), Ok(format!("{pid}\n").into_bytes())),
+        ("ps_L.txt".to_owned(), ps.map_err(String::clone)),
+        ("environ.txt".to_owned(), environ),
+        (format!("maps_{}.txt", options.name), named),
+        ("maps.txt".to_owned(), maps.clone()),
+        ("wchan_by_tid.tsv".to_owned(), wchan.map_err(String::clone)),
+    ];
+    Outside { pid, threads: looked.unwrap_or_default(), maps, files }
+}
+
+impl Outside {
+    /// Writes the files into `dir`.
+    ///
+    /// # Errors
+    /// [`WriteError`] of the first one that could not be written.
+    pub fn write(&self, dir: &Path) -> Result<(), WriteError> {
+        self.files.iter().try_for_each(|(name, part)| write_part(&dir.join(name), part))
+    }
+
+    /// CPU time of each thread, to be compared with a later look.
+    pub fn cpu(&self) -> Vec<CpuLook> {
+        self.threads.iter().map(CpuLook::of).collect()
+    }
+}
+
+/// Writes a part, or the line that says why there is none.
+///
+/// # Errors
+/// [`WriteError`].
+pub fn write_part(path: &Path, part: &Part) -> Result<(), WriteError> {
+    match part {
+        Ok(bytes) if !bytes.is_empty() => atomic::write(path, bytes),
+        Ok(_) => atomic::write(path, b"# there was nothing in it\n"),
+        Err(reason) => atomic::write(path, reason_line(reason).as_bytes()),
+    }
+}
+
+/// The one line of a file whose step could not be done.
+pub fn reason_line(reason: &str) -> String {
+    let words: Vec<&str> = reason.split_whitespace().collect();
+    format!("# {}\n", words.join(" "))
+}
+
+fn is_allocator(file: &Path, options: &Options<'_>) -> bool {
+    options.dso.iter().any(|dso| dso == file)
+        || options.profile.is_for(&crate::profile::stem(file))
+        || crate::profile::stem(file) == options.name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_a_process_that_has_gone_says_so() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let profile = Profile::plain("x");
+        let outside = outside(child.id(), &Options { name: "x", profile: &profile, dso: vec![] });
+        outside.write(dir.path()).unwrap();
+        for name in ["ps_L.txt", "environ.txt", "maps_x.txt", "maps.txt", "wchan_by_tid.tsv"] {
+            let text = std::fs::read_to_string(dir.path().join(name)).unwrap();
+            assert_eq!(text, format!("# process {} has ended\n", child.id()), "{name}");
+        }
+        assert_eq!(std::fs::read_to_string(dir.path().join("pid.txt")).unwrap(), format!("{}\n", child.id()));
+    }
+
+    #[test]
+    fn a_preloaded_process_is_seen_as_it_is() {
+        let dso =
+            ["/usr/lib/x86_64-linux-gnu/libmimalloc.so.2.0", "/usr/lib/aarch64-linux-gnu/libmimalloc.so.2.0"]
+                .into_iter()
+                .find(|dso| Path::new(dso).exists())
+                .expect("libmimalloc2.0 is installed");
+        let mut child = std::process::Command::new("sleep")
+            .arg("1000")
+            .env("LD_PRELOAD", dso)
+            .env("MIMALLOC_VERBOSE", "0")
+            .env("OTHER", "no")
+            .spawn()
+            .unwrap();
+        // The kernel shows the new environment before ld.so has mapped anything; the wait channel of `sleep` is
+        // there once it sleeps, and then everything else is too.
+        let sleeps =
+            || std::fs::read_to_string(format!("/proc/{}/wchan", child.id())).unwrap().contains("nanosleep");
+        while !sleeps() {
+            std::thread::yield_now();
+        }
+        let profile = Profile::for_dso(Path::new(dso), None);
+        let seen =
+            outside(child.id(), &Options { name: "mimalloc", profile: &profile, dso: vec![dso.into()] });
+        let theirs = std::process::Command::new("ps")
+            .args(["-L", "-p", &child.id().to_string(), "-o", "pid,tid,psr,pcpu,state,wchan:30,comm"])
+            .output()
+            .unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        let text = |name: &str| {
+            let part = &seen.files.iter().find(|(n, _)| n == name).unwrap().1;
+            String::from_utf8(part.clone().unwrap()).unwrap()
+        };
+        assert_eq!(text("ps_L.txt"), String::from_utf8(theirs.stdout).unwrap());
+        assert_eq!(text("environ.txt"), format!("LD_PRELOAD={dso}\nMIMALLOC_VERBOSE=0\n"));
+        assert_eq!(text("wchan_by_tid.tsv"), format!("{}\thrtimer_nanosleep\n", child.id()));
+        let maps = text("maps_mimalloc.txt");
+        assert!(maps.lines().count() >= 4 && maps.lines().all(|l| l.contains("libmimalloc.so.2")), "{maps}");
+        assert!(text("maps.txt").contains("[stack]"));
+    }
+}

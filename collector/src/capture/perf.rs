@@ -1,0 +1,361 @@
+//! `perf record` of one thread and `perf report` of what it recorded.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::tables::maps_file;
+use super::tool::{self, Ran};
+use super::write_part;
+use crate::cancel::Cancel;
+use crate::store::atomic::WriteError;
+
+/// Samples a second: 199 is no multiple of what timers commonly run at.
+pub const FREQUENCY: u32 = 199;
+
+/// What `perf report` may take.
+const REPORT_LIMIT: Duration = Duration::from_secs(30);
+
+/// How perf unwinds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum CallGraph {
+    /// By frame pointers (`-g`).
+    #[default]
+    Fp,
+    /// By unwind tables; larger files, whole stacks without frame pointers.
+    Dwarf,
+}
+
+/// What is recorded, and how.
+#[derive(Clone, Debug)]
+pub struct PerfOptions {
+    /// The program.
+    pub program: PathBuf,
+    /// For how long.
+    pub time: Duration,
+    /// How it unwinds.
+    pub call_graph: CallGraph,
+    /// The process's maps, and files that have the bytes which were mapped from a path that no longer has them: perf
+    /// then takes names from them. `(path as maps has it, without " (deleted)"; file)`.
+    pub maps: Vec<u8>,
+    /// See `maps`.
+    pub copies: Vec<(PathBuf, PathBuf)>,
+}
+
+impl Default for PerfOptions {
+    fn default() -> Self {
+        PerfOptions {
+            program: "perf".into(),
+            time: Duration::from_secs(3),
+            call_graph: CallGraph::Fp,
+            maps: vec![],
+            copies: vec![],
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Perfed {
+    /// It is there, with so many samples.
+    Recorded {
+        /// Samples.
+        samples: u64,
+        /// Event that was counted.
+        event: String,
+    },
+    /// It is not, and why; the files say so too.
+    Refused(String),
+}
+
+/// Records thread `tid` into `dir/perf_hot_tid.data` and reports on it in `dir/perf_hot_tid.txt`. Both files are there
+/// afterwards: with the reason, if it could not be done. perf's default event is tried first, then `cpu-clock`, which
+/// needs no hardware.
+///
+/// # Errors
+/// [`WriteError`] if a file could not be written.
+pub fn perf(dir: &Path, tid: u32, options: &PerfOptions, cancel: &Cancel) -> Result<Perfed, WriteError> {
+    let outcome = attempt(dir, tid, options, None, cancel);
+    let outcome = match outcome {
+        Err(Failed::Event(_)) => attempt(dir, tid, options, Some("cpu-clock"), cancel),
+        other => other,
+    };
+    let _ = std::fs::remove_file(part(dir));
+    match outcome {
+        Ok((samples, event)) => Ok(Perfed::Recorded { samples, event }),
+        Err(Failed::Write(e)) => Err(e),
+        Err(Failed::Event(reason) | Failed::Other(reason)) => {
+            refuse(dir, &reason)?;
+            Ok(Perfed::Refused(reason))
+        }
+    }
+}
+
+/// Leaves the reason in the files that perf would have made.
+///
+/// # Errors
+/// [`WriteError`] if a file could not be written.
+pub fn refuse(dir: &Path, reason: &str) -> Result<(), WriteError> {
+    for name in ["perf_hot_tid.data", "perf_hot_tid.txt"] {
+        write_part(&dir.join(name), &Err(format!("perf: {reason}")))?;
+    }
+    Ok(())
+}
+
+enum Failed {
+    /// The event may be to blame.
+    Event(String),
+    Other(String),
+    Write(WriteError),
+}
+
+fn part(dir: &Path) -> PathBuf {
+    dir.join(".perf_hot_tid.part")
+}
+
+fn attempt(
+    dir: &Path,
+    tid: u32,
+    options: &PerfOptions,
+    event: Option<&str>,
+    cancel: &Cancel,
+) -> Result<(u64, String), Failed> {
+    let part = part(dir);
+    // perf renames what is there to `.old`.
+    let _ = std::fs::remove_file(&part);
+    let seconds = options.time.as_secs_f64();
+    let mut record = command(&options.program);
+    // No copies into the user's ~/.debug.
+    record.args(["record", "--no-buildid-cache", "-F", &FREQUENCY.to_string()]);
+    match options.call_graph {
+        CallGraph::Fp => record.arg("-g"),
+        CallGraph::Dwarf => record.args(["--call-graph", "dwarf"]),
+    };
+    if let Some(event) = event {
+        record.args(["-e", event]);
+    }
+    record.args(["-t", &tid.to_string(), "-o"]).arg(&part).args(["--", "sleep", &seconds.to_string()]);
+    let ran = tool::run(&mut record, Stdio::null(), options.time + Duration::from_secs(15), cancel);
+    if let Some(problem) = ran.problem() {
+        let gone = !Path::new(&format!("/proc/{tid}/stat")).exists();
+        return Err(why_not(&ran, problem, gone.then_some(tid)));
+    }
+
+    let (samples, event) = report(dir, &part, options, cancel)?;
+    if samples == 0 {
+        let _ = std::fs::remove_file(dir.join("perf_hot_tid.txt"));
+        return Err(Failed::Event(format!("no samples of tid {tid} in {seconds} s: it did not run")));
+    }
+    let fail = |source| Failed::Write(WriteError { path: dir.join("perf_hot_tid.data"), source });
+    std::fs::rename(&part, dir.join("perf_hot_tid.data")).map_err(fail)?;
+    Ok((samples, event))
+}
+
+fn report(dir: &Path, data: &Path, options: &PerfOptions, cancel: &Cancel) -> Result<(u64, String), Failed> {
+    let text = dir.join("perf_hot_tid.txt");
+    let fail = |source: io::Error| Failed::Write(WriteError { path: text.clone(), source });
+    let symfs = if options.copies.is_empty() { None } else { Some(symfs(options).map_err(fail)?) };
+    let mut last = None;
+    // Lines of inlined functions are worth having, but with large debug information perf can take minutes for them.
+    for inline in [&[][..], &["--no-inline"]] {
+        let mut out = tempfile::NamedTempFile::new_in(dir).map_err(fail)?;
+        let mut report = command(&options.program);
+        report.args(["report", "--stdio", "--no-children", "-n"]).args(inline);
+        if let Some(symfs) = &symfs {
+            report.arg("--symfs").arg(symfs.path()).arg("--kallsyms=/proc/kallsyms");
+        }
+        report.arg("-i").arg(data);
+        let stdout = Stdio::from(out.as_file().try_clone().map_err(fail)?);
+        let ran = tool::run(&mut report, stdout, REPORT_LIMIT, cancel);
+        let Some(problem) = ran.problem() else {
+            let said = std::fs::read_to_string(out.path()).map_err(fail)?;
+            let found = samples(&said);
+            set_mode(out.as_file_mut()).map_err(fail)?;
+            out.persist(&text).map_err(|e| fail(e.error))?;
+            return Ok(found);
+        };
+        if matches!(&ran, Ran::Exited(_, said) if said.contains("no samples")) {
+            return Ok((0, String::new()));
+        }
+        let slow = matches!(ran, Ran::TooLong(_));
+        last = Some(Failed::Other(format!("report {problem}")));
+        if !slow {
+            break;
+        }
+    }
+    Err(last.unwrap_or_else(|| Failed::Other("report failed".to_owned())))
+}
+
+/// 0644: temporary files are 0600.
+fn set_mode(file: &mut File) -> io::Result<()> {
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+}
+
+/// perf without what would make it ask the network, page its output, or read the user's settings.
+fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_remove("DEBUGINFOD_URLS")
+        .env_remove("LD_PRELOAD")
+        .env("PERF_CONFIG", "/dev/null")
+        .env("LC_ALL", "C");
+    command
+}
+
+/// Samples and event that a report says at its top: `# Samples: 597  of event 'cpu-clock:pppH'`. perf shortens large
+/// numbers (`2K`).
+fn samples(report: &str) -> (u64, String) {
+    let mut all = 0;
+    let mut event = String::new();
+    for line in report.lines() {
+        let Some(rest) = line.strip_prefix("# Samples: ") else { continue };
+        let (count, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+        let digits = count.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = match &count[digits.len()..] {
+            "K" => 1_000,
+            "M" => 1_000_000,
+            _ => 1,
+        };
+        all += digits.parse::<u64>().unwrap_or(0) * unit;
+        event = rest.split('\'').nth(1).unwrap_or_default().to_owned();
+    }
+    (all, event)
+}
+
+fn why_not(ran: &Ran, problem: String, gone: Option<u32>) -> Failed {
+    let said = match ran {
+        Ran::Exited(_, said) => said.as_str(),
+        Ran::NotFound => return Failed::Other("not found: install linux-perf".to_owned()),
+        _ => "",
+    };
+    let forbidden = [
+        "perf_event_paranoid",
+        "Access to performance monitoring",
+        "Operation not permitted",
+        "Permission denied",
+    ];
+    if forbidden.iter().any(|text| said.contains(text)) {
+        let paranoid = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid");
+        let paranoid = paranoid.as_deref().map_or("unknown", str::trim);
+        return Failed::Other(format!("not permitted (perf_event_paranoid={paranoid})"));
+    }
+    match (gone, ran) {
+        (Some(tid), Ran::Exited(..)) => Failed::Other(format!("tid {tid} left before it could be recorded")),
+        (_, Ran::Exited(..)) => Failed::Event(problem),
+        _ => Failed::Other(problem),
+    }
+}
+
+/// A tree in which every file of the maps is found under its own path, as a link: to itself, or to a copy that still has
+/// the bytes that were mapped.
+fn symfs(options: &PerfOptions) -> io::Result<tempfile::TempDir> {
+    let tree = tempfile::tempdir()?;
+    let link = |at: &Path, to: &Path| -> io::Result<()> {
+        let at = tree.path().join(at.strip_prefix("/").unwrap_or(at));
+        std::fs::create_dir_all(at.parent().unwrap_or(tree.path()))?;
+        match std::os::unix::fs::symlink(to, &at) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
+            _ => Ok(()),
+        }
+    };
+    for (path, copy) in &options.copies {
+        let copy = std::path::absolute(copy)?;
+        let mut deleted = path.clone().into_os_string();
+        deleted.push(" (deleted)");
+        link(path, &copy)?;
+        link(Path::new(&deleted), &copy)?;
+    }
+    for line in options.maps.split_inclusive(|b| *b == b'\n') {
+        if let Some(file) = maps_file(line) {
+            link(file, file)?;
+        }
+    }
+    Ok(tree)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn spin() -> std::process::Child {
+        Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap()
+    }
+
+    fn end(mut child: std::process::Child) {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// A perf that does what the script says.
+    fn fake(dir: &Path, script: &str) -> PerfOptions {
+        let program = dir.join("perf");
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        PerfOptions { program, time: Duration::from_millis(100), ..PerfOptions::default() }
+    }
+
+    fn both(dir: &Path) -> [String; 2] {
+        ["perf_hot_tid.data", "perf_hot_tid.txt"]
+            .map(|name| String::from_utf8_lossy(&std::fs::read(dir.join(name)).unwrap()).into_owned())
+    }
+
+    #[test]
+    fn a_thread_that_spins_is_recorded() {
+        let dir = tempfile::tempdir().unwrap();
+        let child = spin();
+        let options = PerfOptions { time: Duration::from_millis(500), ..PerfOptions::default() };
+        let perfed = perf(dir.path(), child.id(), &options, &Cancel::never()).unwrap();
+        end(child);
+        assert!(matches!(perfed, Perfed::Recorded { samples: 10.., .. }), "{perfed:?}");
+        let [data, text] = both(dir.path());
+        assert!(data.starts_with("PERFILE2"));
+        assert!(text.contains("# Samples: ") && text.contains("Overhead"), "{text}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_could_not_be_done_is_one_line_in_both_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let me = std::process::id();
+        let said = |options: &PerfOptions, tid| {
+            let perfed = perf(dir.path(), tid, options, &Cancel::never()).unwrap();
+            assert!(matches!(perfed, Perfed::Refused(_)), "{perfed:?}");
+            let [data, text] = both(dir.path());
+            assert_eq!(data, text);
+            text
+        };
+        let missing = PerfOptions { program: "/nonexistent/perf".into(), ..PerfOptions::default() };
+        assert_eq!(said(&missing, me), "# perf: not found: install linux-perf\n");
+
+        let forbidden = fake(
+            dir.path(),
+            "echo 'Error:\nAccess to performance monitoring and observability operations is limited.' >&2; exit 255",
+        );
+        let paranoid = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap();
+        let expected = format!("# perf: not permitted (perf_event_paranoid={})\n", paranoid.trim());
+        assert_eq!(said(&forbidden, me), expected);
+
+        let broken = fake(dir.path(), "echo 'incompatible file format' >&2; exit 1");
+        assert_eq!(said(&broken, me), "# perf: failed: incompatible file format\n");
+        let mut gone = Command::new("true").spawn().unwrap();
+        gone.wait().unwrap();
+        let expected = format!("# perf: tid {} left before it could be recorded\n", gone.id());
+        assert_eq!(said(&broken, gone.id()), expected);
+    }
+
+    #[test]
+    fn without_hardware_events_the_software_clock_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = "case \"$*\" in\n\
+            record*cpu-clock*) while [ \"$1\" != -o ]; do shift; done; echo data >\"$2\";;\n\
+            record*) echo 'cycles: not supported' >&2; exit 1;;\n\
+            report*) echo \"# Samples: 2K of event 'cpu-clock'\";;\n\
+            esac";
+        let perfed = perf(dir.path(), std::process::id(), &fake(dir.path(), script), &Cancel::never());
+        assert_eq!(perfed.unwrap(), Perfed::Recorded { samples: 2000, event: "cpu-clock".into() });
+        assert_eq!(both(dir.path()), ["data\n", "# Samples: 2K of event 'cpu-clock'\n"]);
+    }
+}

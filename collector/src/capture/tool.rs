@@ -1,0 +1,127 @@
+//! Runs a program that may not end, or may not be there.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, after, never, select};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+
+use crate::cancel::Cancel;
+
+/// How a program ended.
+#[derive(Debug)]
+pub enum Ran {
+    /// By itself; with what it said on stderr.
+    Exited(ExitStatus, String),
+    /// It is not on this machine.
+    NotFound,
+    /// It could not be started, or not be waited for.
+    NotStarted(io::Error),
+    /// It was stopped, because it took too long.
+    TooLong(Duration),
+    /// It was stopped, because of a Ctrl-C.
+    Cancelled,
+}
+
+impl Ran {
+    /// Why it did not do what it was to do, as a person reads it; none if its exit status was 0.
+    pub fn problem(&self) -> Option<String> {
+        match self {
+            Ran::Exited(status, _) if status.success() => None,
+            Ran::Exited(status, stderr) => {
+                let said = stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+                let said: String = said.chars().take(400).collect();
+                Some(if said.is_empty() { format!("ended with {status}") } else { format!("failed: {said}") })
+            }
+            Ran::NotFound => Some("not found".to_owned()),
+            Ran::NotStarted(e) => Some(format!("could not be started: {e}")),
+            Ran::TooLong(limit) => Some(format!("was stopped: not done after {} s", limit.as_secs())),
+            Ran::Cancelled => Some("was stopped: interrupted".to_owned()),
+        }
+    }
+}
+
+/// Runs a program with `stdout` and without stdin, in a process group of its own; at most for `limit`.
+pub fn run(command: &mut Command, stdout: Stdio, limit: Duration, cancel: &Cancel) -> Ran {
+    let start = || -> io::Result<(Child, File)> {
+        let stderr = tempfile::tempfile()?;
+        command.stdin(Stdio::null()).stdout(stdout).stderr(stderr.try_clone()?).process_group(0);
+        Ok((command.spawn()?, stderr))
+    };
+    let (mut child, mut stderr) = match start() {
+        Ok(started) => started,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ran::NotFound,
+        Err(e) => return Ran::NotStarted(e),
+    };
+    let Some(pid) = Pid::from_raw(child.id() as i32) else {
+        return Ran::NotStarted(io::ErrorKind::InvalidInput.into());
+    };
+    let stopped = select! {
+        recv(ended(pid)) -> _ => None,
+        recv(after(limit)) -> _ => Some(Ran::TooLong(limit)),
+        recv(cancel.channel()) -> _ => Some(Ran::Cancelled),
+    };
+    if stopped.is_some() {
+        // It has not been waited for, so its id cannot belong to anybody else yet.
+        let _ = kill_process_group(pid, Signal::KILL);
+    }
+    let status = match child.wait() {
+        Ok(status) => status,
+        Err(e) => return Ran::NotStarted(e),
+    };
+    if let Some(stopped) = stopped {
+        return stopped;
+    }
+    let mut said = vec![];
+    let _ = stderr.rewind().and_then(|()| stderr.by_ref().take(1 << 16).read_to_end(&mut said));
+    Ran::Exited(status, String::from_utf8_lossy(&said).into_owned())
+}
+
+/// Says when a child of this process has ended. It is not reaped: until its parent waits for it, its id stays its own.
+pub fn ended(pid: Pid) -> Receiver<()> {
+    let (sender, receiver) = crossbeam_channel::bounded(1);
+    let wait = move || {
+        while let Err(rustix::io::Errno::INTR) =
+            waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
+        {}
+        let _ = sender.send(());
+    };
+    match std::thread::Builder::new().name("wait".into()).spawn(wait) {
+        Ok(_) => receiver,
+        // No thread to be had: the caller's limit is what ends it.
+        Err(_) => never(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str, limit: Duration) -> Ran {
+        run(Command::new("sh").args(["-c", script]), Stdio::null(), limit, &Cancel::never())
+    }
+
+    #[test]
+    fn what_it_said_is_the_problem() {
+        let long = Duration::from_secs(60);
+        assert_eq!(sh("echo x >&2", long).problem(), None);
+        assert_eq!(sh("echo a b >&2; echo c >&2; exit 3", long).problem().unwrap(), "failed: a b c");
+        assert_eq!(sh("exit 3", long).problem().unwrap(), "ended with exit status: 3");
+        let missing =
+            run(&mut Command::new("/nonexistent/tool"), Stdio::null(), long, &Cancel::never()).problem();
+        assert_eq!(missing.unwrap(), "not found");
+    }
+
+    #[test]
+    fn one_that_does_not_end_is_stopped_with_its_children() {
+        let ran = sh("sleep 1000 & wait", Duration::from_millis(200));
+        assert!(matches!(ran, Ran::TooLong(_)), "{ran:?}");
+        let (canceller, cancel) = crate::cancel::pair();
+        drop(canceller);
+        let ran = run(Command::new("sleep").arg("1000"), Stdio::null(), Duration::from_secs(60), &cancel);
+        assert!(matches!(ran, Ran::Cancelled), "{ran:?}");
+    }
+}
