@@ -15,3 +15,4 @@ pub mod store;
 
 #[cfg(test)]
 mod fake_shim;
+pub mod symbolize;

@@ -72,4 +72,7 @@ pub struct Traces {
     pub samples: BTreeMap<u32, Vec<ThreadTrace>>,
     /// Names of futex words and lock addresses: `g_hz4_mid_sc_locks+160`, `heap`, `stack of tid 8170`.
     pub addresses: BTreeMap<u64, String>,
+    /// What is missing from all of it: files without names and why, a line each.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }

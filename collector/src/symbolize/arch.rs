@@ -1,0 +1,87 @@
+//! What differs between processors: DWARF register numbers and what a function must keep. This is the only
+//! processor-specific module of the unwinder.
+
+use hangscope_protocol::record::{ARCH_AARCH64, ARCH_X86_64, PROBE_REGS};
+
+/// Registers by DWARF number, as a [`hangscope_protocol::record::ProbeRecord`] has them; none: not known.
+pub(super) type Regs = [Option<u64>; PROBE_REGS];
+
+/// DWARF numbers and rules of a processor.
+#[derive(Debug)]
+pub(super) struct Arch {
+    /// ELF machine number.
+    pub(super) machine: u16,
+    /// Index of the program counter in [`Regs`].
+    pub(super) pc: usize,
+    /// Index of the stack pointer.
+    pub(super) sp: usize,
+    /// Index of the frame pointer: it points at the caller's frame pointer, then the return address.
+    pub(super) fp: usize,
+    /// Column of the return address in unwind tables.
+    pub(super) ra: usize,
+    /// Whether a table that does not mention the return address means that it is still in its register.
+    pub(super) ra_in_register: bool,
+    /// Registers that a function gives back as it got them (System V psABI; AAPCS64).
+    pub(super) callee_saved: &'static [usize],
+    /// Bits of a return address that are the address: the others sign it (pointer authentication).
+    pub(super) address_bits: u64,
+    /// Name of the frame pointer.
+    pub(super) fp_name: &'static str,
+    /// Dialect of unwind tables.
+    pub(super) vendor: gimli::Vendor,
+}
+
+/// x86-64: System V psABI, figure 3.36.
+static X86_64: Arch = Arch {
+    machine: ARCH_X86_64,
+    pc: 16,
+    sp: 7,
+    fp: 6,
+    ra: 16,
+    ra_in_register: false,
+    callee_saved: &[3, 6, 12, 13, 14, 15],
+    address_bits: u64::MAX,
+    fp_name: "rbp",
+    vendor: gimli::Vendor::Default,
+};
+
+/// aarch64: DWARF for the Arm 64-bit architecture, section 4.1.
+static AARCH64: Arch = Arch {
+    machine: ARCH_AARCH64,
+    pc: 32,
+    sp: 31,
+    fp: 29,
+    ra: 30,
+    ra_in_register: true,
+    callee_saved: &[19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29],
+    address_bits: (1 << 48) - 1,
+    fp_name: "x29",
+    vendor: gimli::Vendor::AArch64,
+};
+
+/// The processor with this ELF machine number, if it is one that can be unwound.
+pub(super) fn of(machine: u16) -> Option<&'static Arch> {
+    [&X86_64, &AARCH64].into_iter().find(|a| a.machine == machine)
+}
+
+impl Arch {
+    /// All that is known of a thread that is blocked in the kernel: SP and PC.
+    pub(super) fn blocked(&self, pc: u64, sp: u64) -> Regs {
+        let mut regs = [None; PROBE_REGS];
+        regs[self.pc] = Some(pc);
+        regs[self.sp] = Some(sp);
+        regs
+    }
+
+    /// All registers, as a thread answered.
+    pub(super) fn answered(&self, regs: &[u64; PROBE_REGS]) -> Regs {
+        let mut known = regs.map(Some);
+        for (i, reg) in known.iter_mut().enumerate() {
+            // x86-64 has flags and nothing else from 17 on: no registers that tables speak of.
+            if i > self.pc {
+                *reg = None;
+            }
+        }
+        known
+    }
+}

@@ -1,0 +1,118 @@
+//! Names of data: futex words, locks, and what registers of running threads point at.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+
+use hangscope_protocol::record::{ARCH_AARCH64, ThreadRecord};
+
+use super::arch::Arch;
+use super::demangle::demangle;
+use super::elf::DataSymbol;
+use super::images::Modules;
+use super::maps;
+use crate::session::{Dump, Probe};
+
+/// How far the word that a futex wait names is into its object: the word itself; a barrier's or an rwlock's
+/// (glibc); a condition's (glibc, `__wseq` to `__g_signals`).
+const INTO_OBJECT: [u64; 5] = [0, 4, 8, 0x28, 0x2c];
+
+/// Names of all addresses of data that a dump speaks of.
+pub(super) fn addresses(dump: &Dump, modules: &Modules, arch: &Arch) -> BTreeMap<u64, String> {
+    let namer = Namer { modules, stacks: stacks(dump, arch), tables: RefCell::default() };
+    let mut names = BTreeMap::new();
+    let words = dump.threads.iter().chain(&dump.second).filter(|t| is_futex(t, arch)).map(|t| t.args[0]);
+    for word in words.collect::<BTreeSet<_>>() {
+        for into in INTO_OBJECT {
+            let Some(address) = word.checked_sub(into) else { continue };
+            if into == 0 || modules.owner(address).is_some() {
+                names.entry(address).or_insert_with(|| namer.name(address));
+            }
+        }
+    }
+    // A lock that threads spin on is in no system call's arguments, but often in a register. Only what has a
+    // symbol is worth saying: a register points at many things.
+    let answered = |p: &&Probe| !p.stack.is_empty();
+    for probe in dump.probes.iter().chain(&dump.samples).filter(answered) {
+        for address in probe.record.regs {
+            if !names.contains_key(&address)
+                && let Some(symbol) = namer.symbol(address)
+            {
+                names.insert(address, symbol);
+            }
+        }
+    }
+    names
+}
+
+/// Whether a thread stands in `futex(2)`, by the call's number.
+fn is_futex(thread: &ThreadRecord, arch: &Arch) -> bool {
+    thread.syscall == if arch.machine == ARCH_AARCH64 { 98 } else { 202 }
+}
+
+/// Stack pointers, ascending, with their threads.
+fn stacks(dump: &Dump, arch: &Arch) -> Vec<(u64, u32)> {
+    let blocked = dump.threads.iter().map(|t| (t.sp, t.tid));
+    let answered = dump.probes.iter().map(|p| (p.record.regs[arch.sp], p.record.tid));
+    let mut stacks: Vec<_> = blocked.chain(answered).filter(|(sp, _)| *sp != 0).collect();
+    stacks.sort_unstable();
+    stacks.dedup();
+    stacks
+}
+
+struct Namer<'m> {
+    modules: &'m Modules,
+    stacks: Vec<(u64, u32)>,
+    tables: RefCell<HashMap<usize, Rc<Vec<DataSymbol>>>>,
+}
+
+impl Namer<'_> {
+    fn name(&self, address: u64) -> String {
+        if let Some(symbol) = self.symbol(address) {
+            return symbol;
+        }
+        if let Some((_, module)) = self.modules.owner(address) {
+            let name = module.path.rsplit('/').next().unwrap_or(&module.path);
+            return match module.file_address(address) {
+                Some(in_file) => format!("{name}+{in_file:#x}"),
+                None => name.to_owned(),
+            };
+        }
+        let Some(mapping) = maps::find(&self.modules.mappings, address) else { return "not mapped".into() };
+        if mapping.path == "[heap]" {
+            return "heap".into();
+        }
+        // The thread whose SP is the nearest below: a stack grows down to it. Above it in the same mapping is
+        // the thread's stack, and with glibc its thread-locals and descriptor too.
+        let i = self.stacks.partition_point(|(sp, _)| *sp <= address);
+        match i.checked_sub(1).and_then(|i| self.stacks.get(i)) {
+            Some((sp, tid)) if mapping.contains(*sp) => format!("stack of tid {tid}"),
+            _ if mapping.path == "[stack]" => "main stack".into(),
+            _ if mapping.path.starts_with('[') && !mapping.path.starts_with("[anon") => mapping.path.clone(),
+            _ => "anonymous mapping".into(),
+        }
+    }
+
+    /// `symbol+offset`, for what is inside a variable of a DSO.
+    fn symbol(&self, address: u64) -> Option<String> {
+        let (index, module) = self.modules.owner(address)?;
+        let elf = self.modules.elf(index)?;
+        let in_file = module.file_address(address)?;
+        let table = Rc::clone(self.tables.borrow_mut().entry(index).or_insert_with(|| {
+            let debug =
+                || self.modules.debug(index).filter(|d| d.elf.has_symtab).map(|d| d.elf.data_symbols());
+            let own = || elf.data_symbols();
+            Rc::new(if elf.has_symtab { own() } else { debug().unwrap_or_else(own) })
+        }));
+        // Several names for one place (aliases): the first of the tightest.
+        let end = table.partition_point(|s| s.address <= in_file);
+        let start = table.get(end.checked_sub(1)?)?.address;
+        let first = table.partition_point(|s| s.address < start);
+        let symbol = table.get(first..end)?.iter().find(|s| in_file - s.address < s.size)?;
+        let name = demangle(&symbol.name);
+        Some(match in_file - symbol.address {
+            0 => name,
+            offset => format!("{name}+{offset}"),
+        })
+    }
+}

@@ -1,0 +1,70 @@
+//! Separate debug files, as Debian and gdb lay them out: by build-id under `/usr/lib/debug/.build-id`, and by
+//! the name in `.gnu_debuglink`. A file is used only if it says that it belongs to the code: the same build-id,
+//! or, where the code has none, the checksum in the link.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use super::elf::{Bytes, Elf};
+
+/// A debug file that belongs to some code.
+#[derive(Debug)]
+pub(super) struct DebugFile {
+    /// Its contents.
+    pub(super) elf: Elf,
+    /// Where a library should open it.
+    pub(super) path: PathBuf,
+}
+
+impl DebugFile {
+    /// The debug file of `code`, whose path in the process is `code_path`.
+    pub(super) fn find(code: &Elf, code_path: &Path, dirs: &[PathBuf]) -> Option<Self> {
+        by_build_id(code, dirs)
+            .into_iter()
+            .chain(by_link(code, code_path, dirs))
+            .find_map(|path| Self::open(&path, code))
+    }
+
+    fn open(path: &Path, code: &Elf) -> Option<Self> {
+        let bytes = Bytes::copy_of(File::open(path).ok()?).ok()?;
+        let elf = Elf::parse(bytes).ok()?;
+        let belongs = if code.build_id.is_empty() {
+            code.debug_link.as_ref().is_some_and(|(_, crc)| crc32fast::hash(&elf.bytes) == *crc)
+        } else {
+            code.build_id == elf.build_id
+        };
+        if !belongs || elf.machine != code.machine || !(elf.has_debug_info || elf.has_symtab) {
+            return None;
+        }
+        // A link to a further file is relative to the real path; such files come in packages, and nobody
+        // copies over them in the middle of a run.
+        let path = if elf.has_alt_link { path.to_owned() } else { elf.bytes.path() };
+        Some(DebugFile { elf, path })
+    }
+}
+
+fn by_build_id(code: &Elf, dirs: &[PathBuf]) -> Vec<PathBuf> {
+    let hex: String = code.build_id.iter().map(|b| format!("{b:02x}")).collect();
+    match hex.split_at_checked(2) {
+        Some((first, rest)) if !rest.is_empty() => {
+            dirs.iter().map(|d| d.join(".build-id").join(first).join(format!("{rest}.debug"))).collect()
+        }
+        _ => vec![],
+    }
+}
+
+fn by_link(code: &Elf, code_path: &Path, dirs: &[PathBuf]) -> Vec<PathBuf> {
+    let Some((name, _)) = &code.debug_link else { return vec![] };
+    // Only a file name belongs there: nothing that leads elsewhere.
+    if name.is_empty() || name.contains('/') {
+        return vec![];
+    }
+    let Some(dir) = code_path.parent() else { return vec![] };
+    let mut paths = vec![dir.join(name), dir.join(".debug").join(name)];
+    if let Ok(inside) = dir.strip_prefix("/") {
+        paths.extend(dirs.iter().map(|d| d.join(inside).join(name)));
+    }
+    // The link may name the code's own file: that is no debug file.
+    paths.retain(|p| p != code_path);
+    paths
+}

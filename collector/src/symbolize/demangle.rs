@@ -1,0 +1,53 @@
+//! Mangled names made readable; all others stay as they are: `rd` is a C function, not `double restrict`.
+
+use cpp_demangle::{DemangleOptions, Symbol};
+
+/// A name as its author wrote it: Rust's (`_R`, and legacy `_ZN...17h<hash>E`) without the hash, C++'s (`_Z`)
+/// without parameters, as gdb prints both in a backtrace.
+pub(super) fn demangle(name: &str) -> String {
+    if (name.starts_with("_R") || is_legacy_rust(name))
+        && let Ok(rust) = rustc_demangle::try_demangle(name)
+    {
+        return format!("{rust:#}");
+    }
+    if name.starts_with("_Z")
+        && let Ok(symbol) = Symbol::new(name)
+        && let Ok(cpp) = symbol.demangle_with_options(&DemangleOptions::new().no_params().no_return_type())
+    {
+        return cpp;
+    }
+    name.to_owned()
+}
+
+/// `_ZN`, and `17h` with 16 hexadecimal digits and `E` at the end (but for a suffix after a dot).
+fn is_legacy_rust(name: &str) -> bool {
+    let path = name.split('.').next().unwrap_or(name);
+    let hash = path
+        .strip_prefix("_ZN")
+        .and_then(|p| p.strip_suffix('E'))
+        .and_then(|p| p.get(p.len().checked_sub(19)?..));
+    hash.and_then(|h| h.strip_prefix("17h")).is_some_and(|h| h.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::demangle;
+
+    #[test]
+    fn only_mangled_names_are_changed() {
+        for (name, readable) in [
+            ("rd", "rd"),
+            ("hz4_mid_sc_lock_acquire", "hz4_mid_sc_lock_acquire"),
+            ("_ZN3std6thread4park17h0123456789abcdefE", "std::thread::park"),
+            ("_ZN3std6thread4park17h0123456789abcdefE.llvm.12345", "std::thread::park"),
+            ("_RNvNtCs1234_7mycrate3foo3bar", "mycrate::foo::bar"),
+            ("_ZN8tcmalloc10ThreadCache8AllocateEmj", "tcmalloc::ThreadCache::Allocate"),
+            ("_Zfoo", "_Zfoo"),
+            ("_Znwm", "operator new"),
+            ("_Rubbish", "_Rubbish"),
+            ("", ""),
+        ] {
+            assert_eq!(demangle(name), readable);
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! The bytes of one ELF file, held so that nobody can change them under us, and where things are in it.
+//!
+//! A DSO may be copied over while it is read: a plain map of it would then end this process with SIGBUS. So the
+//! file is first copied into a sealed memfd, judged there, and read from there by everybody (the memfd also has a
+//! path, `/proc/self/fd/N`, for libraries that want one).
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use memmap2::Mmap;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use object::LittleEndian;
+use object::elf::{self, FileHeader64};
+use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable};
+
+/// Largest file that is read; what is larger has no names.
+const MOST_BYTES: u64 = 2 << 30;
+
+/// A sealed copy of a file's bytes; cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Bytes(Arc<Sealed>);
+
+#[derive(Debug)]
+struct Sealed {
+    map: Option<Mmap>,
+    file: File,
+}
+
+impl Bytes {
+    /// Copies everything that `from` gives.
+    ///
+    /// # Errors
+    /// What reading it gives, or that it is larger than [`MOST_BYTES`].
+    pub(super) fn copy_of(from: impl Read) -> io::Result<Self> {
+        let memfd = memfd_create(c"hangscope-image", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+        let mut file = File::from(memfd);
+        let copied = io::copy(&mut from.take(MOST_BYTES + 1), &mut file)?;
+        if copied > MOST_BYTES {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 2 GiB"));
+        }
+        let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
+        fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
+        let map = if copied == 0 {
+            None
+        } else {
+            // SAFETY: the memfd is ours alone and sealed against writing and shrinking: its bytes neither change
+            // nor go away while it is mapped.
+            Some(unsafe { Mmap::map(&file)? })
+        };
+        Ok(Bytes(Arc::new(Sealed { map, file })))
+    }
+
+    /// A path under which this process can open the same bytes.
+    pub(super) fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.0.file.as_raw_fd()))
+    }
+}
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        self.0.map.as_deref().unwrap_or(&[])
+    }
+}
+
+/// A part of the file, and the address that it has in the file's own address space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    /// Bytes of the file.
+    pub(super) bytes: Range<usize>,
+    /// Address.
+    pub(super) address: u64,
+}
+
+/// A segment that is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Load {
+    /// Offset in the file.
+    pub(super) offset: u64,
+    /// Bytes in the file.
+    pub(super) file_size: u64,
+    /// Address.
+    pub(super) address: u64,
+    /// Bytes in memory, .bss included.
+    pub(super) mem_size: u64,
+    /// Executable.
+    pub(super) execute: bool,
+}
+
+/// An object (variable) of a symbol table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DataSymbol {
+    /// Address.
+    pub(super) address: u64,
+    /// Bytes.
+    pub(super) size: u64,
+    /// Name as it stands in the table.
+    pub(super) name: String,
+}
+
+/// An ELF file (64 bit, little-endian), judged once.
+#[derive(Debug)]
+pub(super) struct Elf {
+    /// All of it.
+    pub(super) bytes: Bytes,
+    /// ELF machine number.
+    pub(super) machine: u16,
+    /// What is loaded.
+    pub(super) loads: Vec<Load>,
+    /// Build-id; empty if it has none.
+    pub(super) build_id: Vec<u8>,
+    /// `.eh_frame`.
+    pub(super) eh_frame: Option<Part>,
+    /// `.eh_frame_hdr`.
+    pub(super) eh_frame_hdr: Option<Part>,
+    /// `.debug_frame`, if it is not compressed.
+    pub(super) debug_frame: Option<Part>,
+    /// Address of `.text`.
+    pub(super) text: Option<u64>,
+    /// Address of `.got`.
+    pub(super) got: Option<u64>,
+    /// It has `.debug_info` of its own.
+    pub(super) has_debug_info: bool,
+    /// It has `.symtab`.
+    pub(super) has_symtab: bool,
+    /// It refers to a further file (`.gnu_debugaltlink`), by a path relative to its own.
+    pub(super) has_alt_link: bool,
+    /// File name and CRC of `.gnu_debuglink`.
+    pub(super) debug_link: Option<(String, u32)>,
+}
+
+type Sections<'d> = SectionTable<'d, FileHeader64<LittleEndian>>;
+
+impl Elf {
+    /// Judges the bytes. Sections that are cut off or make no sense are left out, not an error.
+    ///
+    /// # Errors
+    /// Says what it is not, if it is not a 64-bit little-endian ELF file with readable program headers.
+    pub(super) fn parse(bytes: Bytes) -> Result<Self, String> {
+        let data: &[u8] = &bytes;
+        let header =
+            FileHeader64::<LittleEndian>::parse(data).map_err(|e| format!("not a 64-bit ELF file ({e})"))?;
+        let endian = header.endian().map_err(|e| e.to_string())?;
+        let segments = header.program_headers(endian, data).map_err(|e| e.to_string())?;
+        let mut loads = vec![];
+        let mut build_id = vec![];
+        let mut frame_hdr_at = None;
+        for segment in segments {
+            match segment.p_type(endian) {
+                elf::PT_LOAD => loads.push(Load {
+                    offset: segment.p_offset(endian),
+                    file_size: segment.p_filesz(endian),
+                    address: segment.p_vaddr(endian),
+                    mem_size: segment.p_memsz(endian),
+                    execute: segment.p_flags(endian).contains(elf::PF_X),
+                }),
+                elf::PT_GNU_EH_FRAME => {
+                    let (offset, size) = segment.file_range(endian);
+                    frame_hdr_at = part(data, offset, size, segment.p_vaddr(endian));
+                }
+                elf::PT_NOTE => {
+                    let Ok(Some(mut notes)) = segment.notes(endian, data) else { continue };
+                    while let Ok(Some(note)) = notes.next() {
+                        if note.n_type(endian) == elf::NT_GNU_BUILD_ID && note.name() == b"GNU" {
+                            build_id = note.desc().to_vec();
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        // Section headers are not loaded and may be stripped or cut off; everything must work without them.
+        let sections = header.sections(endian, data).unwrap_or_default();
+        let named = |name: &[u8]| section(&sections, endian, data, name);
+        let raw =
+            |name: &[u8]| named(name).and_then(|(s, p)| data.get(p.bytes).filter(|_| !compressed(s, endian)));
+        if build_id.is_empty() {
+            // A separate debug file keeps its program headers, but not what they point at.
+            let note = raw(b".note.gnu.build-id").unwrap_or_default();
+            build_id = note.get(16..).filter(|id| id.len() <= 64).unwrap_or_default().to_vec();
+        }
+        let plain = |name: &[u8]| named(name).filter(|(s, _)| !compressed(s, endian)).map(|(_, p)| p);
+        let eh_frame_hdr = plain(b".eh_frame_hdr").or(frame_hdr_at);
+        let eh_frame = plain(b".eh_frame")
+            .or_else(|| eh_frame_hdr.as_ref().and_then(|hdr| behind_hdr(data, &loads, hdr)));
+        let debug_link = raw(b".gnu_debuglink").and_then(|link| {
+            let name = link.split(|b| *b == 0).next()?;
+            let crc = link.get((name.len() + 4) & !3..)?.get(..4)?;
+            Some((String::from_utf8_lossy(name).into_owned(), u32::from_le_bytes(crc.try_into().ok()?)))
+        });
+        Ok(Elf {
+            machine: header.e_machine(endian).0,
+            loads,
+            build_id,
+            eh_frame,
+            eh_frame_hdr,
+            debug_frame: plain(b".debug_frame"),
+            text: named(b".text").map(|(_, p)| p.address),
+            got: named(b".got").map(|(_, p)| p.address),
+            has_debug_info: named(b".debug_info").or_else(|| named(b".zdebug_info")).is_some(),
+            has_symtab: named(b".symtab").is_some(),
+            has_alt_link: named(b".gnu_debugaltlink").is_some(),
+            debug_link,
+            bytes,
+        })
+    }
+
+    /// Variables with a size, ascending by address: from `.symtab`, or `.dynsym` where there is none.
+    pub(super) fn data_symbols(&self) -> Vec<DataSymbol> {
+        let data: &[u8] = &self.bytes;
+        let Ok(header) = FileHeader64::<LittleEndian>::parse(data) else { return vec![] };
+        let Ok(endian) = header.endian() else { return vec![] };
+        let Ok(sections) = header.sections(endian, data) else { return vec![] };
+        let mut symbols = vec![];
+        for table in [elf::SHT_SYMTAB, elf::SHT_DYNSYM] {
+            let Ok(table) = sections.symbols(endian, data, table) else { continue };
+            for symbol in table.iter() {
+                let defined = symbol.st_shndx.get(endian) != elf::SHN_UNDEF;
+                let object = symbol.st_info.st_type() == elf::STT_OBJECT;
+                let (address, size) = (symbol.st_value.get(endian), symbol.st_size.get(endian));
+                let name = table.strings().get(symbol.st_name.get(endian)).unwrap_or_default();
+                if defined && object && size > 0 && !name.is_empty() && address.checked_add(size).is_some() {
+                    symbols.push(DataSymbol {
+                        address,
+                        size,
+                        name: String::from_utf8_lossy(name).into_owned(),
+                    });
+                }
+            }
+            if !symbols.is_empty() {
+                break;
+            }
+        }
+        symbols.sort_by(|a, b| a.address.cmp(&b.address).then(a.size.cmp(&b.size)).then(a.name.cmp(&b.name)));
+        symbols
+    }
+
+    /// First address after everything that is loaded.
+    pub(super) fn end(&self) -> u64 {
+        self.loads.iter().filter_map(|l| l.address.checked_add(l.mem_size)).max().unwrap_or(0)
+    }
+}
+
+fn compressed(section: &elf::SectionHeader64<LittleEndian>, endian: LittleEndian) -> bool {
+    section.sh_flags(endian).contains(elf::SHF_COMPRESSED)
+}
+
+fn section<'d>(
+    sections: &Sections<'d>,
+    endian: LittleEndian,
+    data: &[u8],
+    name: &[u8],
+) -> Option<(&'d elf::SectionHeader64<LittleEndian>, Part)> {
+    let (_, section) = sections.section_by_name(endian, name)?;
+    let (offset, size) = section.file_range(endian)?;
+    Some((section, part(data, offset, size, section.sh_addr(endian))?))
+}
+
+/// A part that is wholly in the file.
+fn part(data: &[u8], offset: u64, size: u64, address: u64) -> Option<Part> {
+    let start = usize::try_from(offset).ok()?;
+    let end = start.checked_add(usize::try_from(size).ok()?)?;
+    data.get(start..end)?;
+    Some(Part { bytes: start..end, address })
+}
+
+/// `.eh_frame` of a file without section headers: `.eh_frame_hdr` points at it, and it ends with a zero length,
+/// which readers stop at; so up to the end of its segment is right.
+fn behind_hdr(data: &[u8], loads: &[Load], hdr: &Part) -> Option<Part> {
+    let bytes = data.get(hdr.bytes.clone())?;
+    // Version 1; the pointer is pc-relative, signed, 4 bytes: what every linker writes.
+    let (&[1, 0x1b, _, _], pointer) = bytes.split_first_chunk::<4>()? else { return None };
+    let pointer = i32::from_le_bytes(*pointer.first_chunk()?);
+    let address = hdr.address.checked_add(4)?.checked_add_signed(pointer.into())?;
+    let load = loads.iter().find(|l| address >= l.address && address - l.address < l.file_size)?;
+    let into = address - load.address;
+    part(data, load.offset.checked_add(into)?, load.file_size - into, address)
+}

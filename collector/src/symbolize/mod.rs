@@ -1,0 +1,108 @@
+//! Raw stacks and addresses in, named frames out.
+//!
+//! - [`maps`]: `/proc/PID/maps` as data
+//! - `images`: which file stands for which mapping, and the proof that it does
+//! - `elf`, `debug_file`: the bytes of one file; its separate debug file
+//! - `arch`: what differs between processors
+//! - `cfi`, `unwind`: unwind tables, and frames from registers and stack bytes
+//! - `names`, `demangle`, `data`: names of code and of data
+//! - `threads`: the better stack for each thread, and what is missing
+
+mod arch;
+mod cfi;
+mod data;
+mod debug_file;
+mod demangle;
+mod elf;
+mod images;
+pub mod maps;
+mod names;
+mod threads;
+mod unwind;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::analysis::{ThreadTrace, TraceSource, Traces};
+use crate::session::Dump;
+
+/// Where names may come from, beside the files at the paths that were mapped.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The allocator's bytes as they were when the process started: the memfd copy, saved. Used where the file
+    /// at its path is gone or is not the one that was mapped.
+    pub allocator_copy: Option<PathBuf>,
+    /// Further copies (the pinned one); each is used for the DSO whose build-id it has.
+    pub copies: Vec<PathBuf>,
+    /// Where separate debug files are, as gdb's `debug-file-directory`.
+    pub debug_dirs: Vec<PathBuf>,
+    /// The process, if it still runs here: then files can be had that only it still sees (another mount
+    /// namespace, removed files).
+    pub live_pid: Option<u32>,
+    /// The dump was taken on this machine since it was started, so that the kernel's own DSO is the same.
+    pub same_boot: bool,
+    /// Time that all of it may take; what is not done by then is left without names, and said so.
+    pub budget: Duration,
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Sources {
+            allocator_copy: None,
+            copies: vec![],
+            debug_dirs: vec![PathBuf::from("/usr/lib/debug")],
+            live_pid: None,
+            same_boot: false,
+            budget: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Unwinds and names everything in a dump. Whatever the dump and the files hold, it comes back, within about the
+/// [`Sources::budget`]: what could not be had is said in [`ThreadTrace::problem`] and [`Traces::notes`].
+pub fn symbolize(dump: &Dump, sources: &Sources) -> Traces {
+    let begun = Instant::now();
+    let deadline = begun + sources.budget;
+    let Some(arch) = arch::of(dump.identity.fixed.arch) else {
+        let problem = format!("stacks of ELF machine {} cannot be unwound", dump.identity.fixed.arch);
+        return Traces {
+            notes: vec![problem.clone()],
+            threads: without_stacks(dump, &problem),
+            ..Traces::default()
+        };
+    };
+    let modules = images::Modules::of(dump, sources);
+    // Most of the time is for the threads' stacks; names come after them, and must have some left.
+    let unwinder = unwind::Unwinder::new(arch, &modules, begun + sources.budget / 2);
+    let threads = threads::of_dump(dump, &unwinder, arch);
+    let samples: Vec<_> = dump.samples.iter().map(|p| threads::of_probe(dump, p, &unwinder, arch)).collect();
+    let lookups: BTreeSet<u64> = threads.iter().chain(&samples).flat_map(|raw| raw.lookups()).collect();
+    let names = names::Names::of(lookups, &modules, &sources.debug_dirs, deadline);
+    let mut traces = Traces { addresses: data::addresses(dump, &modules, arch), ..Traces::default() };
+    for raw in threads {
+        traces.threads.insert(raw.tid(), threads::named(raw, &names, &modules, arch));
+    }
+    for raw in samples {
+        traces.samples.entry(raw.tid()).or_default().push(threads::named(raw, &names, &modules, arch));
+    }
+    traces.notes =
+        modules.without_file().into_iter().map(|(path, why)| format!("no names for {path}: {why}")).collect();
+    if names.out_of_time {
+        traces
+            .notes
+            .push(format!("some names are missing: the time set for them ({:?}) was over", sources.budget));
+    }
+    traces
+}
+
+fn without_stacks(dump: &Dump, problem: &str) -> std::collections::BTreeMap<u32, ThreadTrace> {
+    let none = |tid| ThreadTrace {
+        tid,
+        source: TraceSource::None,
+        frames: vec![],
+        truncated: true,
+        problem: Some(problem.to_owned()),
+    };
+    dump.threads.iter().map(|t| (t.tid, none(t.tid))).collect()
+}

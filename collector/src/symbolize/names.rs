@@ -1,0 +1,156 @@
+//! Names of code: function, file, line and inlined frames, from the best that a module has: debug information
+//! of its own or in a separate file, `.symtab`, `.dynsym`.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use blazesym::symbolize::source::{Elf as ElfSource, Source};
+use blazesym::symbolize::{CodeInfo, Input, Sym, Symbolizer};
+
+use super::demangle::demangle;
+use super::images::Modules;
+use crate::analysis::Frame;
+
+/// Addresses that are looked up between two looks at the clock.
+const BATCH: usize = 256;
+
+/// One function at an address, innermost first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Name {
+    function: Option<String>,
+    /// Where the function begins in the file.
+    start: Option<u64>,
+    file: Option<String>,
+    line: Option<u32>,
+    inlined: bool,
+}
+
+/// Names by lookup address in the process.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    by_address: HashMap<u64, Vec<Name>>,
+    /// Some addresses were left out because the time was over.
+    pub(super) out_of_time: bool,
+}
+
+impl Names {
+    /// Looks all addresses up, each once.
+    pub(super) fn of(
+        addresses: BTreeSet<u64>,
+        modules: &Modules,
+        debug_dirs: &[PathBuf],
+        deadline: Instant,
+    ) -> Self {
+        let mut by_module: BTreeMap<usize, Vec<(u64, u64)>> = BTreeMap::new();
+        for address in addresses {
+            let Some((index, module)) = modules.at(address) else { continue };
+            // The file first: what it says of its addresses is used to compute this one.
+            if modules.elf(index).is_some()
+                && let Some(in_file) = module.file_address(address)
+            {
+                by_module.entry(index).or_default().push((address, in_file));
+            }
+        }
+        // Links to further files are followed by blazesym; a separate debug file is found here, because the
+        // code is handed over under another path than its own.
+        let symbolizer = Symbolizer::builder()
+            .enable_demangling(false)
+            .enable_code_info(true)
+            .enable_inlined_fns(true)
+            .enable_auto_reload(false)
+            .set_debug_dirs(Some(debug_dirs))
+            .build();
+        let mut names = Names::default();
+        for (index, addresses) in by_module {
+            let sources = sources(modules, index);
+            for batch in addresses.chunks(BATCH) {
+                if Instant::now() >= deadline {
+                    names.out_of_time = true;
+                    return names;
+                }
+                names.look_up(&symbolizer, &sources, batch);
+            }
+        }
+        names
+    }
+
+    /// Asks the sources in turn, each for what the ones before did not know.
+    fn look_up(&mut self, symbolizer: &Symbolizer, sources: &[Source<'_>], batch: &[(u64, u64)]) {
+        let mut open: Vec<(u64, u64)> = batch.to_vec();
+        for source in sources {
+            if open.is_empty() {
+                return;
+            }
+            let in_file: Vec<u64> = open.iter().map(|(_, a)| *a).collect();
+            // An error means that the file's debug information is broken; the next source may do.
+            let Ok(found) = symbolizer.symbolize(source, Input::VirtOffset(&in_file)) else { continue };
+            let mut left = vec![];
+            for (entry, symbolized) in open.iter().zip(&found) {
+                match symbolized.as_sym().filter(|sym| !sym.name.is_empty()) {
+                    Some(sym) => _ = self.by_address.insert(entry.0, named(sym)),
+                    None => left.push(*entry),
+                }
+            }
+            open = left;
+        }
+    }
+
+    /// The frames at an address, innermost first, at least one. `lookup` is the address that names are searched
+    /// by, `pc` the one that is reported.
+    pub(super) fn frames(&self, pc: u64, lookup: u64, modules: &Modules) -> Vec<Frame> {
+        let module = modules.at(lookup).map(|(_, m)| m);
+        let dso_offset = module.and_then(|m| m.file_address(pc));
+        let frame = |name: &Name| Frame {
+            pc,
+            function: name.function.clone(),
+            offset: name.start.zip(dso_offset).and_then(|(start, pc)| pc.checked_sub(start)),
+            file: name.file.clone(),
+            line: name.line,
+            dso: module.map(|m| m.path.clone()),
+            dso_offset,
+            inlined: name.inlined,
+            in_allocator: module.is_some_and(|m| m.allocator),
+            ..Frame::default()
+        };
+        match self.by_address.get(&lookup) {
+            Some(names) => names.iter().map(frame).collect(),
+            None => vec![frame(&Name::default())],
+        }
+    }
+}
+
+/// What is asked for a module's names, best first.
+fn sources(modules: &Modules, index: usize) -> Vec<Source<'static>> {
+    let mut sources = vec![];
+    let mut push = |path: PathBuf, debug_syms: bool| {
+        let mut source = ElfSource::new(path);
+        source.debug_syms = debug_syms;
+        sources.push(Source::Elf(source));
+    };
+    let Some(elf) = modules.elf(index) else { return sources };
+    if elf.has_debug_info {
+        push(elf.bytes.path(), true);
+    } else if let Some(debug) = modules.debug(index) {
+        if debug.elf.has_debug_info {
+            push(debug.path.clone(), true);
+        }
+        push(debug.path.clone(), false);
+    }
+    push(elf.bytes.path(), false);
+    sources
+}
+
+/// A symbol with what is inlined in it, innermost first.
+fn named(sym: &Sym<'_>) -> Vec<Name> {
+    let name = |name: &str, code: Option<&CodeInfo<'_>>, start, inlined| Name {
+        function: Some(name).filter(|n| !n.is_empty()).map(demangle),
+        start,
+        file: code.map(|c| c.to_path().to_string_lossy().into_owned()),
+        line: code.and_then(|c| c.line),
+        inlined,
+    };
+    let inlined = sym.inlined.iter().rev().map(|f| name(&f.name, f.code_info.as_ref(), None, true));
+    let outer = name(&sym.name, sym.code_info.as_deref(), Some(sym.addr), false);
+    inlined.chain([outer]).collect()
+}

@@ -1,0 +1,148 @@
+//! The stack of each thread: the better of what was read without a signal and what the signal answered, and,
+//! where it is not whole, why.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hangscope_protocol::record::probe_outcome;
+
+use super::arch::Arch;
+use super::images::Modules;
+use super::names::Names;
+use super::unwind::{StackBytes, Unwinder, Walk};
+use crate::analysis::{ThreadTrace, TraceSource};
+use crate::session::{Dump, Probe};
+
+/// Functions that threads and programs start in. Tables mark most of them as outermost, but not all (musl's
+/// `clone`; `start_thread` of a libc whose assembly has none).
+const STARTS: [&str; 9] = [
+    "clone3",
+    "clone",
+    "__clone3",
+    "__clone",
+    "start_thread",
+    "_start",
+    "__libc_start_call_main",
+    "__libc_start_main",
+    "thread_start",
+];
+
+/// A stack before names.
+#[derive(Debug)]
+pub(super) struct Raw {
+    tid: u32,
+    source: TraceSource,
+    walk: Walk,
+    /// What the signal had to say where it gave no stack.
+    refused: Option<String>,
+}
+
+impl Raw {
+    /// The thread.
+    pub(super) fn tid(&self) -> u32 {
+        self.tid
+    }
+
+    /// Addresses that names are needed for.
+    pub(super) fn lookups(&self) -> impl Iterator<Item = u64> {
+        self.walk.frames.iter().map(|f| f.lookup())
+    }
+
+    /// How much it is worth: whole before cut, then by depth.
+    fn rank(&self) -> (bool, usize) {
+        (self.walk.cut.is_none(), self.walk.frames.len())
+    }
+}
+
+/// One stack for every thread of the dump.
+pub(super) fn of_dump(dump: &Dump, unwinder: &Unwinder<'_>, arch: &Arch) -> Vec<Raw> {
+    let probes: BTreeMap<u32, &Probe> = dump.probes.iter().map(|p| (p.record.tid, p)).collect();
+    let stacks: BTreeMap<u32, _> =
+        dump.stacks.iter().filter(|s| s.record.look == 1).map(|s| (s.record.tid, s)).collect();
+    let tids: BTreeSet<u32> = dump.threads.iter().map(|t| t.tid).collect();
+    let of_thread = |tid| {
+        let thread = dump.thread(tid)?;
+        let blocked = stacks.get(&tid).filter(|_| thread.pc != 0).map(|stack| Raw {
+            tid,
+            source: TraceSource::Blocked,
+            walk: unwinder.walk(
+                arch.blocked(thread.pc, stack.record.sp),
+                &StackBytes { start: stack.record.sp, bytes: &stack.bytes },
+            ),
+            refused: None,
+        });
+        let Some(probe) = probes.get(&tid) else {
+            return Some(blocked.unwrap_or_else(|| none(tid, Some("no stack came for it".into()))));
+        };
+        let asked = of_probe(dump, probe, unwinder, arch);
+        Some(match blocked {
+            None => asked,
+            Some(blocked) if asked.rank() > blocked.rank() => asked,
+            Some(blocked) => Raw { refused: asked.refused, ..blocked },
+        })
+    };
+    tids.into_iter().filter_map(of_thread).collect()
+}
+
+/// The stack of an answer; none with the reason if there was none.
+pub(super) fn of_probe(dump: &Dump, probe: &Probe, unwinder: &Unwinder<'_>, arch: &Arch) -> Raw {
+    let tid = probe.record.tid;
+    if let Some(refused) = refused(dump, probe) {
+        return none(tid, Some(refused));
+    }
+    let regs = arch.answered(&probe.record.regs);
+    let start = probe.record.regs[arch.sp];
+    let walk = unwinder.walk(regs, &StackBytes { start, bytes: &probe.stack });
+    Raw { tid, source: TraceSource::Signal, walk, refused: None }
+}
+
+fn none(tid: u32, refused: Option<String>) -> Raw {
+    Raw { tid, source: TraceSource::None, walk: Walk { frames: vec![], cut: None }, refused }
+}
+
+/// Why the signal gave nothing, for a person.
+fn refused(dump: &Dump, probe: &Probe) -> Option<String> {
+    let signal = dump.identity.fixed.probe_signal;
+    Some(match probe.record.outcome {
+        probe_outcome::ANSWERED => return None,
+        probe_outcome::BLOCKED => format!("blocks signal {signal}"),
+        probe_outcome::GONE => "left before it was asked".into(),
+        probe_outcome::LATE => "did not answer in time".into(),
+        probe_outcome::LEFT => "left before the answer".into(),
+        probe_outcome::NO_SIGNAL => "the program uses every signal that it could be asked by".into(),
+        probe_outcome::NOT_SENT => {
+            let errno = nix::errno::Errno::from_raw(probe.record.errno.into());
+            format!("signal {signal} could not be sent: {}", errno.desc())
+        }
+        other => format!("unknown answer {other}"),
+    })
+}
+
+/// Names the frames.
+pub(super) fn named(raw: Raw, names: &Names, modules: &Modules, arch: &Arch) -> ThreadTrace {
+    let mut frames = vec![];
+    for frame in &raw.walk.frames {
+        for mut named in names.frames(frame.pc, frame.lookup(), modules) {
+            named.cfa = frame.cfa;
+            named.kept = frame.kept;
+            frames.push(named);
+        }
+    }
+    let at_start = frames.last().and_then(|f| f.function.as_deref()).is_some_and(|f| {
+        let plain = f.split('@').next().unwrap_or(f);
+        STARTS.contains(&plain) || plain.starts_with("__libc_start_main")
+    });
+    let cut = raw.walk.cut.filter(|_| !at_start);
+    let cut_text = cut.map(|c| format!("cut at frame {}: {}", frames.len().saturating_sub(1), c.why(arch)));
+    let problems: Vec<String> = match raw.source {
+        // What the signal refused matters only where there is no whole stack without it.
+        TraceSource::Blocked if cut.is_none() => vec![],
+        _ => cut_text.into_iter().chain(raw.refused).collect(),
+    };
+    ThreadTrace {
+        tid: raw.tid,
+        source: raw.source,
+        truncated: cut.is_some() || raw.source == TraceSource::None,
+        problem: Some(problems.join("; ")).filter(|p| !p.is_empty()),
+        frames,
+    }
+}

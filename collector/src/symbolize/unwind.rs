@@ -1,0 +1,275 @@
+//! From registers and a copied stack to return addresses. Memory is read only within the copied bytes.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher};
+use std::rc::Rc;
+use std::time::Instant;
+
+use gimli::UnwindContext;
+
+use super::arch::{Arch, Regs};
+use super::cfi::{Caller, Cfi, Row, register_name};
+use super::images::Modules;
+
+/// Most frames of one stack; what is deeper is cut.
+pub(super) const MOST_FRAMES: usize = 256;
+
+/// Bytes that were copied from a stack.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StackBytes<'s> {
+    /// Address of the first byte.
+    pub(super) start: u64,
+    /// The bytes.
+    pub(super) bytes: &'s [u8],
+}
+
+impl<'s> StackBytes<'s> {
+    /// The bytes between two addresses.
+    fn between(&self, from: u64, to: u64) -> Option<&'s [u8]> {
+        let from = usize::try_from(from.checked_sub(self.start)?).ok()?;
+        let to = usize::try_from(to.checked_sub(self.start)?).ok()?;
+        self.bytes.get(from..to)
+    }
+
+    /// A little-endian number of at most 8 bytes.
+    pub(super) fn read(&self, address: u64, size: usize) -> Result<u64, Cut> {
+        let bytes = address.checked_add(size as u64).and_then(|end| self.between(address, end));
+        let bytes = bytes.filter(|b| b.len() <= 8).ok_or(Cut::OutsideCopy(address))?;
+        let mut word = [0; 8];
+        for (to, from) in word.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        Ok(u64::from_le_bytes(word))
+    }
+
+    pub(super) fn read_u64(&self, address: u64) -> Result<u64, Cut> {
+        self.read(address, 8)
+    }
+}
+
+/// Why a stack goes no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// The rest is found by the frame pointer, and its value is not known.
+    NeedsFramePointer,
+    /// By another register (DWARF number) that is not known.
+    NeedsRegister(u16),
+    /// What is needed is not among the copied bytes.
+    OutsideCopy(u64),
+    /// There are no unwind tables for this code, and no frame pointer that makes sense.
+    NoTable,
+    /// The tables make no sense.
+    BadTable,
+    /// The return address is not in code.
+    NotCode(u64),
+    /// The stack pointer did not rise.
+    NoProgress,
+    /// More than [`MOST_FRAMES`].
+    TooDeep,
+    /// The time that was set is over.
+    OutOfTime,
+}
+
+impl Cut {
+    /// For a person.
+    pub(super) fn why(self, arch: &Arch) -> String {
+        match self {
+            Cut::NeedsFramePointer => {
+                format!("its caller is found by {}, which only an answer to the signal tells", arch.fp_name)
+            }
+            Cut::NeedsRegister(reg) => {
+                format!("its caller is found by {}, which is not known", register_name(arch, reg))
+            }
+            Cut::OutsideCopy(address) => format!("the stack was not copied at {address:#x}"),
+            Cut::NoTable => "no unwind tables for its code".into(),
+            Cut::BadTable => "the unwind tables of its code make no sense".into(),
+            Cut::NotCode(address) => format!("its return address {address:#x} is not in code"),
+            Cut::NoProgress => "its caller's frame is not above it".into(),
+            Cut::TooDeep => format!("it has more than {MOST_FRAMES} frames"),
+            Cut::OutOfTime => "the time for unwinding is over".into(),
+        }
+    }
+}
+
+/// One frame, innermost first; not yet named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RawFrame {
+    /// Address.
+    pub(super) pc: u64,
+    /// `pc` is where the thread stands (or was interrupted), not where a call returns to.
+    pub(super) exact: bool,
+    /// Canonical frame address.
+    pub(super) cfa: Option<u64>,
+    /// See [`crate::analysis::Frame::kept`].
+    pub(super) kept: Option<u64>,
+}
+
+impl RawFrame {
+    /// The address that belongs to the frame's function: a call may be the last instruction of its function, so
+    /// that the return address is in the next one.
+    pub(super) fn lookup(&self) -> u64 {
+        if self.exact { self.pc } else { self.pc.saturating_sub(1) }
+    }
+}
+
+/// A stack as far as it could be followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Walk {
+    /// Innermost first.
+    pub(super) frames: Vec<RawFrame>,
+    /// Why it ends before the thread's start; none if it does not.
+    pub(super) cut: Option<Cut>,
+}
+
+/// Unwinds the stacks of one process.
+pub(super) struct Unwinder<'m> {
+    arch: &'static Arch,
+    modules: &'m Modules,
+    deadline: Instant,
+    tables: RefCell<Tables<'m>>,
+}
+
+#[derive(Default)]
+struct Tables<'m> {
+    by_module: HashMap<usize, Option<Rc<Cfi<'m>>>>,
+    rows: HashMap<u64, Option<Rc<Row>>>,
+    context: UnwindContext<usize>,
+}
+
+impl<'m> Unwinder<'m> {
+    pub(super) fn new(arch: &'static Arch, modules: &'m Modules, deadline: Instant) -> Self {
+        Unwinder { arch, modules, deadline, tables: RefCell::default() }
+    }
+
+    /// Follows a stack from the registers of its innermost frame.
+    pub(super) fn walk(&self, regs: Regs, stack: &StackBytes<'_>) -> Walk {
+        let mut frames: Vec<RawFrame> = vec![];
+        let mut returned: Vec<Option<Regs>> = vec![];
+        let mut regs = regs;
+        let mut exact = true;
+        let cut = loop {
+            let Some(pc) = regs[self.arch.pc] else { break Some(Cut::BadTable) };
+            if frames.len() >= MOST_FRAMES {
+                break Some(Cut::TooDeep);
+            }
+            if Instant::now() >= self.deadline {
+                break Some(Cut::OutOfTime);
+            }
+            if !frames.is_empty() && !self.modules.is_code(pc) {
+                break Some(Cut::NotCode(pc));
+            }
+            let mut frame = RawFrame { pc, exact, cfa: None, kept: None };
+            let (cfa, caller, signal) = self.step(frame.lookup(), &regs, stack);
+            frame.cfa = cfa;
+            frames.push(frame);
+            match caller {
+                Caller::Regs(callers) => {
+                    let rises = callers[self.arch.sp] > regs[self.arch.sp]
+                        || (frames.len() == 1
+                            && self.arch.ra_in_register
+                            && callers[self.arch.pc] != Some(pc));
+                    // A handler may run on a stack of its own, above or below the one that was interrupted.
+                    if !rises && !signal {
+                        break Some(Cut::NoProgress);
+                    }
+                    returned.push(Some(*callers));
+                    regs = *callers;
+                    exact = signal;
+                }
+                Caller::None => break None,
+                Caller::Unknown(cut) => break Some(cut),
+            }
+        };
+        self.keep(&mut frames, &returned, stack);
+        Walk { frames, cut }
+    }
+
+    /// CFA, the caller's registers, and whether the frame is a signal's.
+    fn step(&self, lookup: u64, regs: &Regs, stack: &StackBytes<'_>) -> (Option<u64>, Caller, bool) {
+        let Some((cfi, row)) = self.row(lookup) else {
+            let caller = self.by_frame_pointer(regs, stack);
+            let cfa = match &caller {
+                Caller::Regs(callers) => callers[self.arch.sp],
+                _ => None,
+            };
+            return (cfa, caller, false);
+        };
+        match cfi.cfa(&row, regs, stack, self.arch) {
+            Ok(cfa) => (Some(cfa), cfi.caller(&row, cfa, regs, stack, self.arch), row.signal),
+            Err(cut) => {
+                // The thread's start has no caller, whatever its CFA.
+                let caller =
+                    match cfi.caller(&row, 0, &[None; _], &StackBytes { start: 0, bytes: &[] }, self.arch) {
+                        Caller::None => Caller::None,
+                        _ => Caller::Unknown(cut),
+                    };
+                (None, caller, row.signal)
+            }
+        }
+    }
+
+    fn row(&self, address: u64) -> Option<(Rc<Cfi<'m>>, Rc<Row>)> {
+        let (index, module) = self.modules.at(address)?;
+        let tables = &mut *self.tables.borrow_mut();
+        let of = || self.modules.elf(index).and_then(|elf| Cfi::of(elf, self.arch)).map(Rc::new);
+        let cfi = tables.by_module.entry(index).or_insert_with(of).clone()?;
+        let in_file = module.file_address(address);
+        let row =
+            tables.rows.entry(address).or_insert_with(|| cfi.row(in_file?, &mut tables.context).map(Rc::new));
+        row.clone().map(|row| (cfi, row))
+    }
+
+    /// Without tables: the frame pointer, if it points into the copied stack at or above SP.
+    fn by_frame_pointer(&self, regs: &Regs, stack: &StackBytes<'_>) -> Caller {
+        let (Some(fp), Some(sp)) = (regs[self.arch.fp], regs[self.arch.sp]) else {
+            return Caller::Unknown(Cut::NoTable);
+        };
+        if fp < sp || fp % 8 != 0 {
+            return Caller::Unknown(Cut::NoTable);
+        }
+        let words = stack.read_u64(fp).and_then(|callers_fp| Ok((callers_fp, stack.read_u64(fp + 8)?)));
+        match words {
+            Ok((_, 0)) => Caller::None,
+            Ok((callers_fp, pc)) => {
+                let mut callers: Regs = [None; _];
+                callers[self.arch.pc] = Some(pc & self.arch.address_bits);
+                callers[self.arch.sp] = Some(fp + 16);
+                callers[self.arch.fp] = Some(callers_fp);
+                Caller::Regs(Box::new(callers))
+            }
+            Err(cut) => Caller::Unknown(cut),
+        }
+    }
+
+    /// Fills in what each frame's caller keeps: digests chained from the outermost frame inwards.
+    fn keep(&self, frames: &mut [RawFrame], returned: &[Option<Regs>], stack: &StackBytes<'_>) {
+        let mut outer: Option<(u64, u64)> = None;
+        for (i, frame) in frames.iter_mut().enumerate().rev() {
+            let Some(cfa) = frame.cfa else {
+                outer = None;
+                continue;
+            };
+            let mut hasher = DefaultHasher::new();
+            match outer {
+                // Nothing is known to be missing above the outermost CFA.
+                None => hasher.write_u64(cfa),
+                Some((outer_cfa, digest)) => {
+                    let Some(bytes) = stack.between(cfa, outer_cfa) else { break };
+                    hasher.write_u64(digest);
+                    hasher.write(bytes);
+                }
+            }
+            let regs = returned.get(i).copied().flatten();
+            for reg in self.arch.callee_saved {
+                match regs.and_then(|regs| regs[*reg]) {
+                    Some(value) => hasher.write_u64(value),
+                    None => hasher.write_u8(0),
+                }
+            }
+            let digest = hasher.finish();
+            frame.kept = Some(digest);
+            outer = Some((cfa, digest));
+        }
+    }
+}
