@@ -7,12 +7,16 @@ pub mod analysis;
 pub mod cancel;
 pub mod capture;
 pub mod cli;
+pub mod elf;
 pub mod exit;
 pub mod listen;
+pub mod pin;
+pub mod preload;
 pub mod profile;
 pub mod session;
+pub mod shim_path;
 pub mod store;
+pub mod symbolize;
 
 #[cfg(test)]
 mod fake_shim;
-pub mod symbolize;

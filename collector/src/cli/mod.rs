@@ -1,17 +1,22 @@
 //! The command line: one file a subcommand, each with its arguments (`Args`) and a `run` that gives the
 //! status to end with. [`main`] is the one place where an error becomes a line on stderr and a status.
 //!
+//! - [`env`]: the variables to put in front of one's own command
+//! - [`pin`]: a copy of a DSO that nobody rebuilds
 //! - [`hunt`]: runs a benchmark again and again until it hangs, and says what the hang is
 //! - [`out`]: printing that survives a reader who has left
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::exit::{self, Status};
 
+pub mod env;
 pub mod hunt;
 pub mod out;
+pub mod pin;
 
 /// Finds out why a program under a preloaded allocator hangs: the wrong DSO, or a bug of the allocator.
 #[derive(Debug, Parser)]
@@ -24,17 +29,15 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Hunt(hunt::Args),
+    Env(env::Args),
+    Pin(pin::Args),
 }
 
 /// Entry point of the command.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // clap's own text, on stdout for --help and --version, else on stderr; nothing to do if it is closed.
-            let _ = error.print();
-            return if error.use_stderr() { Status::Usage } else { Status::NoHang }.into();
-        }
+        Err(error) => return usage(&error).into(),
     };
     match run(cli.command) {
         Ok(status) => status.into(),
@@ -45,18 +48,63 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Where a standing collector listens if nobody says otherwise: `HANGSCOPE_SOCKET`, else a folder of the user's
+/// own.
+pub(crate) fn default_socket() -> PathBuf {
+    let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let own = || {
+        let uid = nix::unistd::geteuid();
+        let run = set("XDG_RUNTIME_DIR").map(|dir| dir.join("hangscope"));
+        run.unwrap_or_else(|| PathBuf::from(format!("/tmp/hangscope-{uid}"))).join("collector.sock")
+    };
+    set("HANGSCOPE_SOCKET").unwrap_or_else(own)
+}
+
+/// Says what clap has to say: help and versions as they are, an error in one line.
+fn usage(error: &clap::Error) -> Status {
+    let help = error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if error.use_stderr() && !help {
+        out::error_line(usage_line(&error.render().to_string()));
+    } else {
+        // In colours only on a terminal; nothing is to be done if nobody reads it.
+        let _ = error.print();
+    }
+    if error.use_stderr() { Status::Usage } else { Status::NoHang }
+}
+
+/// clap's text without its usage and its pointer to --help.
+fn usage_line(text: &str) -> String {
+    let said = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let said: Vec<&str> = said.map(str::trim).filter(|line| !line.is_empty()).collect();
+    let said = said.join(" ").replace(" tip: ", "; ");
+    format!("hangscope: {}; see --help", said.trim_start_matches("error: "))
+}
+
 fn run(command: Command) -> anyhow::Result<Status> {
     match command {
         Command::Hunt(args) => hunt::run(args),
+        Command::Env(args) => env::run(args),
+        Command::Pin(args) => pin::run(args),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::{CommandFactory as _, Parser as _};
 
     #[test]
     fn the_arguments_are_consistent() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_usage_is_one_line() {
+        let line = |args: &[&str]| {
+            let error = super::Cli::try_parse_from([&["hangscope"], args].concat()).unwrap_err();
+            super::usage_line(&error.render().to_string())
+        };
+        insta::assert_snapshot!(line(&["pin", "x.so"]), @"hangscope: the following required arguments were not provided: --out <DIR>; see --help");
+        insta::assert_snapshot!(line(&["pim"]), @"hangscope: unrecognized subcommand 'pim'; a similar subcommand exists: 'pin'; see --help");
+        insta::assert_snapshot!(line(&["env", "--tick", "x"]), @"hangscope: invalid value 'x' for '--tick <TIME>': a duration is a number with ms, s, m or h: 500ms, 15s, 2m; see --help");
     }
 }

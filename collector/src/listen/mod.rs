@@ -61,6 +61,14 @@ pub enum ListenError {
         /// The path.
         path: PathBuf,
     },
+    /// Its folder belongs to somebody else.
+    #[error("the socket's folder {} belongs to user {uid}; give a --socket in a folder of your own", dir.display())]
+    Foreign {
+        /// The folder.
+        dir: PathBuf,
+        /// Its owner.
+        uid: u32,
+    },
     /// A system call failed.
     #[error("cannot {doing} {}: {source}", path.display())]
     System {

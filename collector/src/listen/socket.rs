@@ -60,6 +60,7 @@ pub(super) fn listen_at(path: &Path) -> Result<(OwnedFd, Place), ListenError> {
     }
     let dir = path.parent().unwrap_or(Path::new("/"));
     make_private_dir(dir)?;
+    belongs_to_us(dir)?;
     // Two collectors that start at once must not both find the same stale socket and replace each other's.
     // Without the lock (a folder that cannot be read) it goes on: bind itself lets only one through.
     let _lock = fs::File::open(dir).ok().and_then(|dir| Flock::lock(dir, FlockArg::LockExclusive).ok());
@@ -97,6 +98,17 @@ fn make_private_dir(dir: &Path) -> Result<(), ListenError> {
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
         done => done.map_err(fail),
     }
+}
+
+/// In a folder of another user (somebody may have made our folder in /tmp first) he could put his own socket in
+/// the place of ours. Root's folders are fine: /tmp itself is sticky.
+fn belongs_to_us(dir: &Path) -> Result<(), ListenError> {
+    let meta = fs::metadata(dir).map_err(|e| system("look at the folder", dir, io_errno(&e)))?;
+    let own = nix::unistd::geteuid().as_raw();
+    if meta.uid() == own || meta.uid() == 0 {
+        return Ok(());
+    }
+    Err(ListenError::Foreign { dir: dir.to_owned(), uid: meta.uid() })
 }
 
 /// Removes a socket that nobody listens on; refuses anything else that is there.

@@ -1,0 +1,166 @@
+//! `hangscope env`.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::out;
+use crate::exit::{Ended, Status};
+use crate::preload::{self, Settings};
+use crate::{pin, shim_path};
+
+/// Print the variables to put in front of one's own command.
+///
+/// One line, NAME=value with spaces between, for `env $(hangscope env ...) ./bench`; with --export, lines for
+/// `eval "$(hangscope env --export ...)"`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    env $(hangscope env --so ./libhakozuna_hz4.so --socket /run/user/1000/hs.sock) ./bench 16 2000000\n  \
+    eval \"$(hangscope env --export --so ./libhz4.so --label rss_hz4_1 --only bench)\"; ./run_matrix.sh")]
+pub struct Args {
+    /// The allocator's DSO; without it the shim alone is preloaded (the C library's malloc).
+    #[arg(long, value_name = "SO")]
+    so: Option<PathBuf>,
+    /// Socket of `hangscope collect` [default: HANGSCOPE_SOCKET, else collect's default].
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// The shim [default: HANGSCOPE_SHIM, else libhangscope.so beside hangscope or in ../lib].
+    #[arg(long, value_name = "PATH")]
+    shim: Option<PathBuf>,
+    /// Deadline from process start; `off`: dumps only on request [the shim's default: 15s].
+    #[arg(long, value_name = "TIME", value_parser = preload::parse_duration_or_off)]
+    hang_after: Option<Duration>,
+    /// Without any progress for so long counts as a hang.
+    #[arg(long, value_name = "TIME", value_parser = preload::parse_duration)]
+    stall: Option<Duration>,
+    /// Between two looks [the shim's default: 1s].
+    #[arg(long, value_name = "TIME", value_parser = preload::parse_duration)]
+    tick: Option<Duration>,
+    /// Free text that the session carries.
+    #[arg(long)]
+    label: Option<String>,
+    /// Watch only programs of these names (comma-separated), not `env`, `taskset` or `timeout` in front.
+    #[arg(long, value_name = "NAMES")]
+    only: Option<String>,
+    /// The allocator's DSO, where the order of LD_PRELOAD does not tell.
+    #[arg(long, value_name = "NAME")]
+    target: Option<String>,
+    /// Print `export NAME=value` lines, quoted for the shell.
+    #[arg(long)]
+    export: bool,
+}
+
+/// Runs it.
+pub fn run(args: Args) -> anyhow::Result<Status> {
+    let shim = shim_path::find(args.shim.as_deref()).context("env")?;
+    let mut files = vec![shim];
+    if let Some(so) = &args.so {
+        let unreadable = |e| {
+            anyhow::anyhow!("env: cannot read {}: {e}; give the path of the allocator's .so", so.display())
+        };
+        let path = std::fs::canonicalize(so).map_err(unreadable)?;
+        pin::shared_object(so, &std::fs::read(&path).map_err(unreadable)?).context("env")?;
+        files.push(path);
+    }
+    let socket = args.socket.unwrap_or_else(super::default_socket);
+    let settings = Settings {
+        socket: Some(std::path::absolute(&socket).with_context(|| format!("env: {}", socket.display()))?),
+        hang_after: args.hang_after,
+        stall: args.stall,
+        tick: args.tick,
+        label: args.label,
+        only: args.only,
+        target: args.target,
+    };
+    let preload = preload::value(files.iter().map(PathBuf::as_path)).context("env")?;
+    let mut variables = vec![("LD_PRELOAD", preload)];
+    variables.extend(settings.variables());
+    let text = if args.export { exports(&variables) } else { one_line(&variables)? };
+    out::bytes(text.as_bytes());
+    Ok(Status::NoHang)
+}
+
+/// Lines for a shell's `eval`.
+fn exports(variables: &[(&str, OsString)]) -> OsString {
+    let mut text = vec![];
+    for (name, value) in variables {
+        text.extend_from_slice(format!("export {name}=").as_bytes());
+        text.extend_from_slice(quoted(value).as_bytes());
+        text.push(b'\n');
+    }
+    OsString::from_vec(text)
+}
+
+/// One line for `env $(...)`. The shell splits what it substitutes and takes no quotes in it: a value with a
+/// space cannot be passed like this, and is not passed wrongly.
+fn one_line(variables: &[(&str, OsString)]) -> anyhow::Result<OsString> {
+    let mut text = vec![];
+    for (name, value) in variables {
+        // Glob characters would be replaced by file names that match.
+        if let Some(bad) = value.as_bytes().iter().find(|b| b" \t\n*?[\\".contains(b)) {
+            let bad = bad.escape_ascii();
+            let message = format!("env: {name} has a '{bad}', which `env $(...)` cannot pass; use --export");
+            return Err(Ended::new(Status::Usage, message).into());
+        }
+        if !text.is_empty() {
+            text.push(b' ');
+        }
+        text.extend_from_slice(name.as_bytes());
+        text.push(b'=');
+        text.extend_from_slice(value.as_bytes());
+    }
+    text.push(b'\n');
+    Ok(OsString::from_vec(text))
+}
+
+/// A word that a POSIX shell reads back as `value`.
+fn quoted(value: &OsStr) -> OsString {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"%+,-./:=@_".contains(b);
+    let bytes = value.as_bytes();
+    if !bytes.is_empty() && bytes.iter().all(plain) {
+        return value.to_owned();
+    }
+    let mut word = vec![b'\''];
+    for byte in bytes {
+        match byte {
+            b'\'' => word.extend_from_slice(b"'\\''"),
+            byte => word.push(*byte),
+        }
+    }
+    word.push(b'\'');
+    OsString::from_vec(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_back_what_was_quoted() {
+        let values = ["plain", "", "two words", "it's", "$HOME `id` \"x\" \\", "a\nb", "*", "~", "#x", "a=b"];
+        let variables: Vec<_> = values.iter().map(|v| ("V", OsString::from(v))).collect();
+        for (variable, value) in variables.iter().zip(values) {
+            let script = exports(std::slice::from_ref(variable));
+            let shell = std::process::Command::new("sh")
+                .arg("-c")
+                .arg(OsString::from_vec([script.as_bytes(), b"printf %s \"$V\""].concat()))
+                .output()
+                .unwrap();
+            assert_eq!(String::from_utf8(shell.stdout).unwrap(), value);
+        }
+    }
+
+    #[test]
+    fn one_line_refuses_what_the_shell_would_split() {
+        let line =
+            one_line(&[("LD_PRELOAD", "/a.so:/b.so".into()), ("HANGSCOPE_LABEL", "x".into())]).unwrap();
+        assert_eq!(line, "LD_PRELOAD=/a.so:/b.so HANGSCOPE_LABEL=x\n");
+        for bad in ["two words", "*.so", "a\tb"] {
+            let error = one_line(&[("HANGSCOPE_LABEL", bad.into())]).unwrap_err();
+            assert_eq!(crate::exit::status_of(&error), Status::Usage);
+        }
+    }
+}

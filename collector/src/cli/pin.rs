@@ -1,0 +1,34 @@
+//! `hangscope pin`.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+use super::out;
+use crate::exit::Status;
+use crate::pin;
+
+/// Copy a DSO to where nobody rebuilds it, read-only, with its sha1.
+///
+/// The copy is OUT/{name}_{sha1, 8 digits}.so, mode 0444; OUT/{name}_so.sha1 can be checked with `sha1sum -c`. A
+/// file that changes while it is copied is refused.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  hangscope pin ../hakmem/libhakozuna_hz4.so --name hz4 --out pinned")]
+pub struct Args {
+    /// The DSO.
+    #[arg(value_name = "SO")]
+    so: PathBuf,
+    /// Folder for the copy; made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Short name of the allocator [default: the file's stem without `lib` and version].
+    #[arg(long)]
+    name: Option<String>,
+}
+
+/// Runs it.
+pub fn run(args: Args) -> anyhow::Result<Status> {
+    let pinned = pin::pin(&args.so, &args.out, args.name.as_deref()).context("pin")?;
+    out::line(pinned.path.display());
+    Ok(Status::NoHang)
+}
