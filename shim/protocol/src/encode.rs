@@ -45,6 +45,16 @@ impl<'a> Writer<'a> {
         self.at = self.at.min(len);
     }
 
+    /// Goes to `len` bytes from the start, over what was written there before: the other half of writing a
+    /// head again after [`Writer::truncate`].
+    pub fn skip_to(&mut self, len: usize) -> Result<(), Full> {
+        if len > self.buf.len() {
+            return Err(Full);
+        }
+        self.at = len;
+        Ok(())
+    }
+
     /// Writes raw bytes, without a length.
     pub fn raw(&mut self, bytes: &[u8]) -> Result<(), Full> {
         let end = self.at.checked_add(bytes.len()).ok_or(Full)?;

@@ -624,6 +624,8 @@ pub mod ask_what {
     pub const DUMP: u32 = 1;
     /// Sample the threads whose tids follow: `arg0` Hz for `arg1` ns.
     pub const SAMPLE: u32 = 2;
+    /// Ask the threads whose tids follow with a signal: their stacks were cut short.
+    pub const PROBE: u32 = 3;
 }
 
 record! {

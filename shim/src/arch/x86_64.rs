@@ -1,0 +1,151 @@
+//! x86-64: system calls, the thread's start, a way back out of a panic, registers, relocations.
+
+use core::arch::{asm, naked_asm};
+
+/// ELF machine number, for the hello.
+pub(crate) const MACHINE: u16 = hangscope_protocol::record::ARCH_X86_64;
+/// Relocation types whose word holds an address that the loader computed: R_X86_64_GLOB_DAT and
+/// R_X86_64_RELATIVE (psABI, table 4.9). Not JUMP_SLOT, which lazy binding writes later.
+pub(crate) const ADDRESS_RELOCATIONS: [u32; 2] = [6, 8];
+
+/// A system call.
+///
+/// # Safety
+/// As the call's own: pointers among the arguments must be good for what the kernel does with them.
+#[inline]
+pub(crate) unsafe fn syscall6(nr: i64, a: [usize; 6]) -> isize {
+    let ret: isize;
+    // SAFETY: the x86-64 system call convention; rcx and r11 are clobbered, memory may be written.
+    unsafe {
+        asm!("syscall", inlateout("rax") nr as isize => ret, in("rdi") a[0], in("rsi") a[1], in("rdx") a[2],
+             in("r10") a[3], in("r8") a[4], in("r9") a[5], lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    ret
+}
+
+/// `clone` with a new stack: the child runs `entry(arg)` and then ends (the thread, not the process).
+/// Gives the new tid, or a negative errno.
+///
+/// # Safety
+/// `stack_top` must be the 16-byte aligned end of writable memory that nobody else uses for as long as the
+/// thread lives; `tls` (with CLONE_SETTLS) a thread control block; `entry` must not return into anything.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn clone_thread(
+    flags: usize,
+    stack_top: *mut u8,
+    tls: *mut u8,
+    entry: extern "C" fn(*mut u8),
+    arg: *mut u8,
+) -> isize {
+    // clone(flags=rdi, stack=rsi, parent_tid=rdx, child_tid=r10, tls=r8); entry and arg wait in r12 and r13
+    // for the child, which shares the register file of this moment.
+    naked_asm!(
+        "push r12", "push r13",
+        "mov r12, rcx", "mov r13, r8",
+        "mov r8, rdx", "xor edx, edx", "xor r10d, r10d",
+        "mov eax, 56", "syscall",
+        "test rax, rax", "jnz 2f",
+        "xor ebp, ebp", "mov rdi, r13", "call r12",
+        "xor edi, edi", "mov eax, 60", "syscall", "ud2",
+        "2:", "pop r13", "pop r12", "ret",
+    )
+}
+
+/// Where [`guarded`] came from: rbx, rbp, r12 to r15, rsp.
+pub(crate) type Back = [u64; 7];
+
+/// Calls `f(arg)`; gives 0 if it came back by itself, 1 if [`bail`] brought it back.
+///
+/// # Safety
+/// `back` must stay valid while `f` runs; frames that `bail` skips must hold nothing that needs dropping.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn guarded(f: extern "C" fn(*mut u8), arg: *mut u8, back: *mut Back) -> u32 {
+    naked_asm!(
+        "mov [rdx], rbx", "mov [rdx+8], rbp", "mov [rdx+16], r12", "mov [rdx+24], r13",
+        "mov [rdx+32], r14", "mov [rdx+40], r15", "mov [rdx+48], rsp",
+        "mov rax, rdi", "mov rdi, rsi",
+        "sub rsp, 8", "call rax", "add rsp, 8",
+        "xor eax, eax", "ret",
+    )
+}
+
+/// Back to the caller of [`guarded`], with 1.
+///
+/// # Safety
+/// `back` must have been filled by a [`guarded`] that is still on this thread's stack.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn bail(back: *const Back) -> ! {
+    naked_asm!(
+        "mov rbx, [rdi]", "mov rbp, [rdi+8]", "mov r12, [rdi+16]", "mov r13, [rdi+24]",
+        "mov r14, [rdi+32]", "mov r15, [rdi+40]", "mov rsp, [rdi+48]",
+        "mov eax, 1", "ret",
+    )
+}
+
+/// What a signal handler returns through: `rt_sigreturn`. The kernel wants it from the program on x86-64
+/// (SA_RESTORER); libc's own is not exported.
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn signal_return() -> ! {
+    naked_asm!("mov eax, 15", "syscall", "ud2")
+}
+
+/// Makes `block` a thread control block: the psABI wants its own address at offset 0; the canary at 0x28
+/// stays 0, which is as good as any for code that no host data reaches.
+pub(crate) fn prepare_tls(block: &mut [u64; 64]) {
+    block[0] = block.as_ptr() as u64;
+    block[2] = block.as_ptr() as u64;
+}
+
+/// Registers of an interrupted thread in DWARF order (psABI, figure 3.36), eflags at 17.
+pub(crate) fn registers(context: &libc::ucontext_t) -> [u64; hangscope_protocol::record::PROBE_REGS] {
+    // Indices of gregs (sys/ucontext.h): r8..r15 are 0..7, rdi 8, rsi 9, rbp 10, rbx 11, rdx 12, rax 13,
+    // rcx 14, rsp 15, rip 16, efl 17.
+    const ORDER: [usize; 18] = [13, 12, 14, 11, 9, 8, 10, 15, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17];
+    let mut regs = [0; hangscope_protocol::record::PROBE_REGS];
+    for (to, from) in regs.iter_mut().zip(ORDER) {
+        *to = context.uc_mcontext.gregs.get(from).copied().unwrap_or(0) as u64;
+    }
+    regs
+}
+
+/// Index of the stack pointer in [`registers`].
+pub(crate) const REG_SP: usize = 7;
+
+/// System calls whose first argument is a descriptor and that can block.
+pub(crate) const WAITS_ON_FD: [i64; 20] = [
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_pread64,
+    libc::SYS_pwrite64,
+    libc::SYS_readv,
+    libc::SYS_writev,
+    libc::SYS_recvfrom,
+    libc::SYS_recvmsg,
+    libc::SYS_recvmmsg,
+    libc::SYS_sendto,
+    libc::SYS_sendmsg,
+    libc::SYS_accept,
+    libc::SYS_accept4,
+    libc::SYS_connect,
+    libc::SYS_epoll_wait,
+    libc::SYS_epoll_pwait,
+    libc::SYS_ioctl,
+    libc::SYS_flock,
+    libc::SYS_fsync,
+    libc::SYS_fcntl,
+];
+
+/// Flags that a signal action needs here: SA_RESTORER (asm/signal.h), since the kernel has no trampoline.
+pub(crate) const SIGACTION_FLAGS: u64 = 0x0400_0000;
+
+// `core` is compiled for unwinding and names its personality. Nothing here ever unwinds (`panic = "abort"`), so
+// it is never called, but the loader wants the symbol. Hidden: as an export it would take the place of the real
+// one in a host that is linked with Rust's std as a shared library.
+core::arch::global_asm!(
+    ".pushsection .text.rust_eh_personality,\"ax\",@progbits",
+    ".globl rust_eh_personality",
+    ".hidden rust_eh_personality",
+    ".type rust_eh_personality,@function",
+    "rust_eh_personality: ud2",
+    ".popsection",
+);

@@ -1,0 +1,121 @@
+//! The shim's only memory: one mapping, made at init, never given back. Pages that are not touched cost
+//! nothing, so sizes here are limits, not costs.
+
+use core::mem::MaybeUninit;
+
+use hangscope_protocol::MAX_FRAME;
+use hangscope_protocol::record::DsoNowRecord;
+
+use crate::config::Config;
+use crate::dso::{MOST_DSOS, Table};
+use crate::dump::Running;
+use crate::probe::Slots;
+use crate::sys;
+use crate::text::Text;
+
+/// Threads that a dump can name. More are counted and left out, and the dump says so.
+pub(crate) const MOST_THREADS: usize = 32 * 1024;
+/// Bytes of the watchdog's stack.
+const STACK: usize = 128 * 1024;
+const GUARD: usize = 4096;
+
+/// What is written in the constructor and only read afterwards: by the watchdog, by an atfork handler, and
+/// by the watchdog of a forked child, which finds its copy at the same address.
+pub(crate) struct Facts {
+    pub(crate) config: Config,
+    pub(crate) dsos: Table,
+    pub(crate) exe: Text<512>,
+    pub(crate) init_ns: u64,
+    pub(crate) wall_ns: u64,
+    pub(crate) init_cost_ns: u64,
+    pub(crate) page_size: u32,
+    pub(crate) clk_tck: u32,
+    /// Address of the first `malloc` in symbol order, 0 if there is none.
+    pub(crate) malloc: u64,
+    /// Index of the allocator in `dsos`, `u32::MAX` if not known.
+    pub(crate) allocator: u32,
+    pub(crate) hello_flags: u32,
+}
+
+/// What the watchdog works with.
+pub(crate) struct Work {
+    /// Frame that is being filled; one for the kinds that alternate in a dump.
+    pub(crate) frames: [[u8; MAX_FRAME]; 2],
+    /// What /proc files are read into.
+    pub(crate) text: [u8; 16 * 1024],
+    pub(crate) maps: [u8; 32 * 1024],
+    pub(crate) entries: [MaybeUninit<u8>; 32 * 1024],
+    pub(crate) stack_copy: [u8; 32 * 1024],
+    pub(crate) tids: [u32; MOST_THREADS],
+    pub(crate) running: [Running; MOST_THREADS],
+    /// The last look at each DSO.
+    pub(crate) looks: [DsoNowRecord; MOST_DSOS],
+    pub(crate) ask: [u8; 4096],
+}
+
+/// The mapping. All zero is a valid value of every part until init has written it.
+#[repr(C, align(4096))]
+pub(crate) struct Arena {
+    guard: [u8; GUARD],
+    stack: [u8; STACK],
+    tls: [u64; 64],
+    /// Written by [`crate::init`] only.
+    pub(crate) facts: MaybeUninit<Facts>,
+    pub(crate) slots: Slots,
+    work: Work,
+}
+
+impl Arena {
+    /// Maps it.
+    pub(crate) fn map() -> Result<&'static mut Arena, sys::Errno> {
+        let memory = sys::map(size_of::<Arena>())?.cast::<Arena>();
+        sys::guard(memory.cast(), GUARD);
+        // SAFETY: fresh, zeroed, page-aligned memory of the right size that nobody else knows; zero is valid
+        // for every field (numbers, arrays of numbers, atomics, MaybeUninit).
+        Ok(unsafe { &mut *memory })
+    }
+
+    /// Starts the watchdog on this arena's stack.
+    ///
+    /// # Safety
+    /// `facts` must be written, and no other watchdog may run on this arena in this process: called once in
+    /// the constructor, and once in a forked child, whose memory is a copy and has no such thread.
+    pub(crate) unsafe fn start(arena: *mut Arena, entry: extern "C" fn(*mut u8)) -> Result<u32, sys::Errno> {
+        // SAFETY: the fields are plain memory of the arena; only addresses are taken, and the thread control
+        // block is written before the thread exists.
+        unsafe {
+            let top = (&raw mut (*arena).stack).cast::<u8>().add(STACK - 64);
+            let top = top.sub(top as usize % 16);
+            let tls = &raw mut (*arena).tls;
+            crate::arch::prepare_tls(&mut *tls);
+            sys::start_thread(top, tls.cast(), entry, arena.cast())
+        }
+    }
+
+    /// What init has written.
+    ///
+    /// # Safety
+    /// Init must have written it.
+    pub(crate) unsafe fn facts<'a>(arena: *const Arena) -> &'a Facts {
+        // SAFETY: written, and never written again.
+        unsafe { (*arena).facts.assume_init_ref() }
+    }
+
+    /// The watchdog's own part.
+    ///
+    /// # Safety
+    /// Only for the one watchdog of this process.
+    pub(crate) unsafe fn work<'a>(arena: *mut Arena) -> &'a mut Work {
+        // SAFETY: one watchdog, so one reference.
+        unsafe { &mut (*arena).work }
+    }
+
+    /// The slots that signal handlers answer into.
+    ///
+    /// # Safety
+    /// The arena must be mapped: it always stays so.
+    pub(crate) unsafe fn slots<'a>(arena: *const Arena) -> &'a Slots {
+        // SAFETY: never unmapped; slots synchronize themselves.
+        unsafe { &(*arena).slots }
+    }
+}

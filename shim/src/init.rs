@@ -1,0 +1,241 @@
+//! The constructor, and what happens after a fork.
+//!
+//! The constructor runs after those of libc and of the allocator, and before the program's `main`. It takes
+//! the snapshot, because nothing can have changed yet, and starts the watchdog; it does not connect: that is
+//! the watchdog's first act, so that a slow collector costs the host nothing.
+
+use core::ffi::{CStr, c_char, c_int};
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+use hangscope_protocol::record::{dso_flags, hello_flags};
+use once_cell::race::OnceRef;
+
+use crate::arch::{self, Back};
+use crate::arena::{Arena, Facts};
+use crate::config::Config;
+use crate::text::Text;
+use crate::{elf, sys, watchdog};
+
+/// The arena, once it is filled. It is never unmapped.
+static ARENA: OnceRef<'static, ArenaAddress> = OnceRef::new();
+/// Where a panic in the constructor goes back to; null when none runs.
+static BACK: AtomicPtr<Back> = AtomicPtr::new(core::ptr::null_mut());
+/// The thread that `BACK` belongs to.
+static BACK_TID: AtomicU32 = AtomicU32::new(0);
+
+/// Address of an [`Arena`]: what a static can hold.
+#[repr(transparent)]
+struct ArenaAddress(Arena);
+
+/// What the constructor was called with.
+struct Start {
+    argc: c_int,
+    argv: *const *const c_char,
+    envp: *const *const c_char,
+    began_ns: u64,
+}
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static CONSTRUCTOR: extern "C" fn(c_int, *const *const c_char, *const *const c_char) = constructor;
+
+#[used]
+#[unsafe(link_section = ".fini_array")]
+static DESTRUCTOR: extern "C" fn() = destructor;
+
+unsafe extern "C" {
+    /// glibc's registration of fork handlers (what `pthread_atfork` is made of). It allocates only after the
+    /// first 48 handlers of a process (fork handlers are kept in a dynarray with that much room in itself).
+    fn __register_atfork(
+        prepare: Option<extern "C" fn()>,
+        parent: Option<extern "C" fn()>,
+        child: Option<extern "C" fn()>,
+        dso_handle: *const u8,
+    ) -> c_int;
+    static __dso_handle: u8;
+}
+
+extern "C" fn constructor(argc: c_int, argv: *const *const c_char, envp: *const *const c_char) {
+    let mut start = Start { argc, argv, envp, began_ns: sys::now() };
+    let mut back: Back = [0; 7];
+    BACK_TID.store(sys::gettid(), Ordering::Relaxed);
+    BACK.store(&raw mut back, Ordering::Release);
+    // SAFETY: `back` and `start` live on this stack until the call came back; what `bail` skips holds no
+    // locks and nothing that needs dropping but mappings, which stay, unused.
+    unsafe { arch::guarded(run, (&raw mut start).cast(), &raw mut back) };
+    BACK.store(core::ptr::null_mut(), Ordering::Release);
+}
+
+extern "C" fn run(start: *mut u8) {
+    // SAFETY: `constructor` passes its own `Start`.
+    let start = unsafe { &*start.cast::<Start>() };
+    let _ = begin(start);
+}
+
+/// After a panic: the watchdog's thread ends; a constructor goes back to the host.
+pub(crate) fn give_up() -> ! {
+    let back = BACK.load(Ordering::Acquire);
+    if !back.is_null() && BACK_TID.load(Ordering::Relaxed) == sys::gettid() {
+        // SAFETY: filled by the `guarded` of the constructor that runs on this very thread.
+        unsafe { arch::bail(back) }
+    }
+    sys::exit_thread()
+}
+
+/// The strings of a NULL-terminated array.
+///
+/// # Safety
+/// `array` must be such an array of C strings, as the loader passes it to constructors.
+unsafe fn strings<'a>(mut array: *const *const c_char) -> (impl Iterator<Item = &'a CStr>, *const u64) {
+    let first = array;
+    // SAFETY: the caller's promise; NULL ends it.
+    while unsafe { !(*array).is_null() } {
+        // SAFETY: not yet at the end.
+        array = unsafe { array.add(1) };
+    }
+    // SAFETY: both point into the same array.
+    let count = unsafe { array.offset_from(first) } as usize;
+    // SAFETY: indices below the count, each a C string that the process was started with.
+    let items = (0..count).map(move |i| unsafe { CStr::from_ptr(*first.add(i)) });
+    (items, array.wrapping_add(1).cast())
+}
+
+/// Page size, clock ticks a second, and whether the process is privileged, from the auxiliary vector, which
+/// follows the environment on the stack (getauxval(3)).
+///
+/// # Safety
+/// `auxv` must be that vector.
+unsafe fn auxiliary(mut auxv: *const u64) -> (u32, u32, bool) {
+    let (mut page_size, mut clk_tck, mut secure) = (4096, 100, false);
+    for _ in 0..64 {
+        // SAFETY: pairs, up to AT_NULL.
+        let (key, value) = unsafe { (*auxv, *auxv.add(1)) };
+        match key {
+            libc::AT_NULL => break,
+            libc::AT_PAGESZ => page_size = value as u32,
+            libc::AT_CLKTCK => clk_tck = value as u32,
+            libc::AT_SECURE => secure = value != 0,
+            _ => {}
+        }
+        auxv = auxv.wrapping_add(2);
+    }
+    (page_size, clk_tck, secure)
+}
+
+fn begin(start: &Start) -> Option<()> {
+    // A program may have called the constructor's DSO in by dlopen, with nothing to pass.
+    if start.envp.is_null() || start.argv.is_null() || ARENA.get().is_some() {
+        return None;
+    }
+    // SAFETY: what glibc passes to constructors: the process's own environment. If a constructor before this
+    // one has replaced it (setenv moves `environ`, not this array), the array is still that of the start.
+    let (variables, auxv) = unsafe { strings(start.envp) };
+    // SAFETY: directly behind the environment, while nobody has moved that.
+    let (page_size, clk_tck, secure) = unsafe { auxiliary(auxv) };
+    let mut config = Config::DEFAULT;
+    variables.for_each(|v| config.take(v.to_bytes()));
+    if secure || config.socket.as_bytes().is_empty() {
+        return None;
+    }
+    let mut link = [0; 512];
+    let exe = sys::read_link(c"/proc/self/exe", &mut link).ok()?;
+    let exe = exe.strip_suffix(b" (deleted)").unwrap_or(exe);
+    // SAFETY: argv[0], if there is one.
+    let argv0 = if start.argc > 0 { unsafe { CStr::from_ptr(*start.argv) }.to_bytes() } else { &[] };
+    if !config.watches(exe, argv0) {
+        return None;
+    }
+
+    let arena: *mut Arena = Arena::map().ok()?;
+    // SAFETY: zeroed memory is a valid `Facts` (numbers, texts that are empty, a table of length 0), and the
+    // watchdog, the only other user of both, does not run yet.
+    let (facts, work) = unsafe { ((*arena).facts.assume_init_mut(), Arena::work(arena)) };
+    facts.config = config;
+    facts.exe.push(exe);
+    facts.page_size = page_size;
+    facts.clk_tck = clk_tck;
+    facts.init_ns = start.began_ns;
+    facts.wall_ns = sys::wall_clock();
+    if !facts.dsos.snapshot(&mut work.maps, exe, constructor as *const () as u64) {
+        return None;
+    }
+    find_allocator(facts);
+    facts.init_cost_ns = sys::now() - start.began_ns;
+    if facts.config.debug {
+        debug(facts);
+    }
+    // SAFETY: `ArenaAddress` is transparent over `Arena`; it lives for ever.
+    let _ = ARENA.set(unsafe { &*arena.cast::<ArenaAddress>() });
+    // SAFETY: facts are written, and this is the only watchdog. The handler stays valid: the shim is never
+    // unloaded, since it was preloaded.
+    unsafe {
+        start_watchdog(arena);
+        __register_atfork(None, None, Some(in_child), &raw const __dso_handle);
+    }
+    Some(())
+}
+
+/// # Safety
+/// As [`Arena::start`].
+unsafe fn start_watchdog(arena: *mut Arena) {
+    // The thread starts with the mask of the one that makes it: all blocked, so that no signal of the host's
+    // is ever handled on the watchdog's stack.
+    let Ok(mask) = sys::set_signal_mask(u64::MAX) else { return };
+    // SAFETY: passed on to the caller. If there can be no thread (RLIMIT_NPROC), the host runs without one.
+    let _ = unsafe { Arena::start(arena, watchdog::entry) };
+    let _ = sys::set_signal_mask(mask);
+}
+
+extern "C" fn in_child() {
+    let Some(address) = ARENA.get() else { return };
+    let arena = core::ptr::from_ref(address).cast::<Arena>().cast_mut();
+    watchdog::forked();
+    // SAFETY: the memory is this child's copy, and the parent's watchdog does not exist in it. Everything
+    // here is raw system calls: allowed between fork and exec in a program with threads.
+    unsafe { start_watchdog(arena) }
+}
+
+/// A process that ends at once (as `/bin/true` does) may be gone before the watchdog has run at all: it is
+/// given a moment to say hello. Otherwise this costs one load.
+extern "C" fn destructor() {
+    if ARENA.get().is_some() {
+        watchdog::let_it_say_hello();
+    }
+}
+
+/// The DSO that HANGSCOPE_TARGET names, else the one that provides `malloc` in symbol order.
+fn find_allocator(facts: &mut Facts) {
+    facts.allocator = u32::MAX;
+    facts.malloc = elf::find_function(b"malloc\0").unwrap_or(0);
+    let provider = facts.dsos.at(facts.malloc);
+    let target = facts.config.target.as_bytes();
+    let named = if target.is_empty() { None } else { facts.dsos.named(target) };
+    if !target.is_empty() {
+        let flag = if named.is_some() { hello_flags::TARGET_NAMED } else { hello_flags::TARGET_MISSING };
+        facts.hello_flags |= flag;
+    }
+    if let Some(dso) = provider.and_then(|i| facts.dsos.dsos.get_mut(i)) {
+        dso.record.flags |= dso_flags::PROVIDES_MALLOC;
+    }
+    if let Some(index) = named.or(provider)
+        && let Some(dso) = facts.dsos.dsos.get_mut(index)
+    {
+        dso.record.flags |= dso_flags::ALLOCATOR;
+        facts.allocator = index as u32;
+    }
+}
+
+fn debug(facts: &Facts) {
+    let mut line = Text::<1024>::EMPTY;
+    line.push(b"hangscope: watching ");
+    line.push(facts.exe.as_bytes());
+    line.push(b", allocator ");
+    match facts.dsos.dsos.get(facts.allocator as usize) {
+        Some(dso) => line.push(dso.path.as_bytes()),
+        None => line.push(b"unknown"),
+    };
+    line.push(b", socket ");
+    line.push(facts.config.socket.as_bytes());
+    line.push(b"\n");
+    sys::debug_line(line.as_bytes());
+}

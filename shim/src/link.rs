@@ -1,0 +1,234 @@
+//! The socket to the collector: one message a frame, never blocking beyond a budget of time, and never any
+//! trouble for the host: what cannot be sent is counted and dropped, a lost collector is tried again after
+//! pauses that grow.
+
+use hangscope_protocol::{HEADER_LEN, Header, Kind, MAGIC, MAX_FRAME, Record, Writer};
+
+use crate::config::Config;
+use crate::sys::{self, Errno, For, OwnedFd};
+
+const FIRST_PAUSE: u64 = 100_000_000;
+const LONGEST_PAUSE: u64 = 30_000_000_000;
+
+/// The connection, or the lack of one.
+pub(crate) struct Link {
+    socket: Option<OwnedFd>,
+    pid: u32,
+    seq: u32,
+    /// Number of the dump that frames belong to now, 0 outside a dump.
+    pub(crate) dump: u32,
+    /// Until when a full socket may be waited for; in the past: not at all.
+    pub(crate) patience: u64,
+    next_try: u64,
+    pause: u64,
+    /// Connections that were made.
+    pub(crate) connections: u32,
+    pub(crate) counts: Counts,
+}
+
+/// What was sent and dropped since [`Link::count_anew`].
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Counts {
+    pub(crate) frames: u32,
+    pub(crate) frames_dropped: u32,
+    pub(crate) records_dropped: u32,
+    pub(crate) bytes: u64,
+}
+
+impl Link {
+    pub(crate) fn new(pid: u32) -> Link {
+        Link {
+            socket: None,
+            pid,
+            seq: 0,
+            dump: 0,
+            patience: 0,
+            next_try: 0,
+            pause: FIRST_PAUSE,
+            connections: 0,
+            counts: Counts::default(),
+        }
+    }
+
+    pub(crate) fn socket(&self) -> Option<&OwnedFd> {
+        self.socket.as_ref()
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.socket.is_some()
+    }
+
+    /// When to try again; none while connected.
+    pub(crate) fn next_try(&self) -> Option<u64> {
+        self.socket.is_none().then_some(self.next_try)
+    }
+
+    pub(crate) fn count_anew(&mut self) {
+        self.counts = Counts::default();
+    }
+
+    /// Connects, if it is time. True if the connection is new: the hello must follow.
+    pub(crate) fn connect(&mut self, config: &Config, now: u64) -> bool {
+        if self.socket.is_some() || now < self.next_try {
+            return false;
+        }
+        let mut path = config.socket;
+        match path.as_cstr().ok_or(Errno::INVAL).and_then(sys::connect) {
+            Ok(socket) => {
+                self.socket = Some(socket);
+                self.seq = 0;
+                self.connections += 1;
+                true
+            }
+            Err(_) => {
+                self.try_later(now);
+                false
+            }
+        }
+    }
+
+    fn try_later(&mut self, now: u64) {
+        self.next_try = now + self.pause;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+    }
+
+    /// The connection is gone.
+    pub(crate) fn lost(&mut self) {
+        self.socket = None;
+        self.try_later(sys::now());
+    }
+
+    /// The collector answered, or took a whole look: the next pause is short again.
+    pub(crate) fn works(&mut self) {
+        self.pause = FIRST_PAUSE;
+    }
+
+    /// Sends the frame whose payload stands in `frame` after the room for a header. True if it went out.
+    pub(crate) fn send(&mut self, frame: &mut [u8], kind: Kind, payload: usize, fd: Option<&OwnedFd>) -> bool {
+        let header = Header {
+            magic: MAGIC,
+            kind: kind as u16,
+            flags: 0,
+            len: payload as u32,
+            seq: self.seq,
+            dump: self.dump,
+            pid: self.pid,
+            t_ns: sys::now(),
+        };
+        let Some(message) = frame.get_mut(..HEADER_LEN + payload) else { return false };
+        let Some(socket) = self.socket.as_ref().filter(|_| header.write_to(message).is_ok()) else { return false };
+        // The number is used up even if the frame is dropped: the gap tells the collector.
+        self.seq = self.seq.wrapping_add(1);
+        loop {
+            let sent = match fd {
+                None => sys::send(socket, message),
+                Some(fd) => sys::send_with_fd(socket, message, fd),
+            };
+            match sent {
+                Ok(()) => {
+                    self.counts.frames += 1;
+                    self.counts.bytes += message.len() as u64;
+                    return true;
+                }
+                Err(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM | Errno::INTR) => {
+                    let left = self.patience.saturating_sub(sys::now());
+                    if left == 0 || !sys::wait(Some(socket), For::Writing, left) {
+                        self.counts.frames_dropped += 1;
+                        return false;
+                    }
+                }
+                Err(_) => {
+                    self.counts.frames_dropped += 1;
+                    self.lost();
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Sends one frame that `fill` writes.
+    pub(crate) fn send_one(
+        &mut self,
+        frame: &mut [u8; MAX_FRAME],
+        kind: Kind,
+        fd: Option<&OwnedFd>,
+        fill: impl FnOnce(&mut Writer<'_>) -> Result<(), hangscope_protocol::Full>,
+    ) -> bool {
+        let Some(room) = frame.get_mut(HEADER_LEN..) else { return false };
+        let mut w = Writer::new(room);
+        if fill(&mut w).is_err() {
+            self.counts.records_dropped += 1;
+            return false;
+        }
+        let payload = w.len();
+        self.send(frame, kind, payload, fd)
+    }
+
+    /// Sends one frame with one record.
+    pub(crate) fn send_record<R: Record>(&mut self, frame: &mut [u8; MAX_FRAME], kind: Kind, record: &R) -> bool {
+        self.send_one(frame, kind, None, |w| w.record(record))
+    }
+
+    /// Takes the next message, if there is one. The connection is lost if the other side closed it.
+    pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        match sys::receive(self.socket.as_ref()?, buffer) {
+            Ok(0) => self.lost(),
+            Ok(n) => return Some(n),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(_) => self.lost(),
+        }
+        None
+    }
+}
+
+/// Records of one kind, gathered until a frame is full.
+pub(crate) struct Batch<'a> {
+    frame: &'a mut [u8; MAX_FRAME],
+    kind: Kind,
+    payload: usize,
+    pending: u32,
+    /// Records that went out.
+    pub(crate) sent: u32,
+    /// Records that did not.
+    pub(crate) dropped: u32,
+}
+
+impl<'a> Batch<'a> {
+    pub(crate) fn new(frame: &'a mut [u8; MAX_FRAME], kind: Kind) -> Self {
+        Batch { frame, kind, payload: 0, pending: 0, sent: 0, dropped: 0 }
+    }
+
+    /// Adds what `fill` writes; sends the frame first if it does not fit any more.
+    pub(crate) fn add(
+        &mut self,
+        link: &mut Link,
+        fill: impl Fn(&mut Writer<'_>) -> Result<(), hangscope_protocol::Full>,
+    ) {
+        for _ in 0..2 {
+            let Some(room) = self.frame.get_mut(HEADER_LEN + self.payload..) else { break };
+            let mut w = Writer::new(room);
+            if fill(&mut w).is_ok() {
+                self.payload += w.len();
+                self.pending += 1;
+                return;
+            }
+            self.flush(link);
+        }
+        self.dropped += 1;
+        link.counts.records_dropped += 1;
+    }
+
+    /// Sends what was gathered.
+    pub(crate) fn flush(&mut self, link: &mut Link) {
+        if self.payload > 0 {
+            if link.send(self.frame, self.kind, self.payload, None) {
+                self.sent += self.pending;
+            } else {
+                self.dropped += self.pending;
+                link.counts.records_dropped += self.pending;
+            }
+        }
+        self.payload = 0;
+        self.pending = 0;
+    }
+}

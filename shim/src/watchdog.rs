@@ -1,0 +1,485 @@
+//! The watchdog's thread: a look each tick, a dump at the deadline or on request.
+//!
+//! glibc does not know this thread, so it neither keeps a process alive whose main thread has ended nor
+//! makes libc think that the program has threads. It has an empty descriptor table of its own.
+
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use hangscope_protocol::record::{
+    AskRecord, CopyRecord, Hello, HeartbeatRecord, HelloRecord, NoteRecord, ask_what, dump_reason, hello_flags,
+    note_code,
+};
+use hangscope_protocol::{Header, Kind, Reader, Record, VERSION};
+
+use crate::arena::{Arena, Facts, MOST_THREADS, Work};
+use crate::creds::{self, Followed};
+use crate::dso::MOST_DSOS;
+use crate::dump::Pending;
+use crate::link::{Batch, Link};
+use crate::probe::Prober;
+use crate::sys::{self, Errno, For, OwnedFd};
+use crate::task::Tasks;
+use crate::text::line_after;
+use crate::{arch, dso};
+
+const SECOND: u64 = 1_000_000_000;
+/// A look may cost at most this share of a core: 1/250 (0.4 %), to stay under 0.5 % with all else.
+const SHARE: u64 = 250;
+/// A forked child says hello only if it lives so long: most are about to exec.
+const CHILD_PAUSE: u64 = SECOND / 10;
+/// A dump that was made at the deadline is made anew so often while it still hangs.
+const AGAIN: u64 = 60 * SECOND;
+
+/// A futex word: 0 before the watchdog's first hello (or its first failure to connect), then 1.
+static GREETED: AtomicU32 = AtomicU32::new(0);
+static FORKED: AtomicBool = AtomicBool::new(false);
+
+/// In a forked child, before its own watchdog starts.
+pub(crate) fn forked() {
+    FORKED.store(true, Ordering::Relaxed);
+    GREETED.store(1, Ordering::Relaxed);
+}
+
+/// Waits, at most 20 ms, until the hello is out.
+pub(crate) fn let_it_say_hello() {
+    if GREETED.load(Ordering::Acquire) == 0 {
+        sys::futex_wait(&GREETED, 0, SECOND / 50);
+    }
+}
+
+fn greeted() {
+    GREETED.store(1, Ordering::Release);
+    sys::futex_wake(&GREETED);
+}
+
+/// Where the thread begins. It never returns into the host.
+pub(crate) extern "C" fn entry(arena: *mut u8) {
+    let arena = arena.cast::<Arena>();
+    if sys::own_descriptors().is_ok() {
+        sys::leave_directory();
+        sys::set_name(c"hangscope");
+        // SAFETY: init has written the facts before it started this thread, the only watchdog of the process.
+        let (facts, slots, work) = unsafe { (Arena::facts(arena), Arena::slots(arena), Arena::work(arena)) };
+        if let Ok(mut watchdog) = Watchdog::new(facts, slots) {
+            watchdog.run(work);
+        }
+    }
+    greeted();
+    sys::exit_thread()
+}
+
+/// What the watchdog knows.
+pub(crate) struct Watchdog {
+    pub(crate) facts: &'static Facts,
+    pub(crate) pid: u32,
+    pub(crate) tid: u32,
+    pub(crate) tasks: Tasks,
+    pub(crate) link: Link,
+    pub(crate) prober: Prober,
+    /// Descriptors of the DSOs, by index.
+    pub(crate) files: [Option<OwnedFd>; MOST_DSOS],
+    /// When this image (or this child) began.
+    pub(crate) init_ns: u64,
+    wall_ns: u64,
+    flags: u32,
+    copy: Option<(OwnedFd, CopyRecord)>,
+    copy_tried: bool,
+    complained: bool,
+    tick: u32,
+    interval: u64,
+    pub(crate) dumps: u32,
+    /// When the next dump is due by itself; 0: never.
+    deadline: u64,
+    pub(crate) pending: Option<Pending>,
+}
+
+/// Why the thread ends.
+enum Leave {
+    Credentials,
+    Alone,
+}
+
+impl Watchdog {
+    fn new(facts: &'static Facts, slots: &'static crate::probe::Slots) -> Result<Watchdog, Errno> {
+        let (pid, tid) = (sys::getpid(), sys::gettid());
+        let forked = FORKED.load(Ordering::Relaxed);
+        let init_ns = if forked { sys::now() } else { facts.init_ns };
+        let hang_after = facts.config.hang_after_ns;
+        Ok(Watchdog {
+            facts,
+            pid,
+            tid,
+            tasks: Tasks::open(pid, tid, facts.clk_tck)?,
+            link: Link::new(pid),
+            prober: Prober::new(slots, pid, facts.config.signal),
+            files: [const { None }; MOST_DSOS],
+            init_ns,
+            wall_ns: if forked { sys::wall_clock() } else { facts.wall_ns },
+            flags: facts.hello_flags | if forked { hello_flags::FORKED } else { 0 },
+            copy: None,
+            copy_tried: false,
+            complained: false,
+            tick: 0,
+            interval: facts.config.tick_ns,
+            dumps: 0,
+            deadline: if hang_after == 0 { 0 } else { init_ns + hang_after },
+            pending: None,
+        })
+    }
+
+    fn run(&mut self, work: &mut Work) {
+        if self.flags & hello_flags::FORKED != 0 {
+            sys::wait(None, For::Reading, CHILD_PAUSE);
+        }
+        for (i, dso) in self.facts.dsos.iter().enumerate() {
+            if let Some(file) = self.files.get_mut(i) {
+                *file = dso.open().ok();
+            }
+        }
+        self.greet(work);
+        greeted();
+        let mut next_look = self.init_ns + self.facts.config.tick_ns;
+        let mut next_watch = next_look;
+        loop {
+            let now = sys::now();
+            if now >= next_watch {
+                if let Some(why) = self.must_leave(work) {
+                    return self.leave(work, &why);
+                }
+                next_watch = now + SECOND.min(self.facts.config.tick_ns);
+            }
+            if now >= next_look {
+                self.look(work);
+                // From now on, not from the last one: after SIGSTOP there is no burst of looks.
+                next_look = sys::now() + self.interval;
+            }
+            self.step(work);
+            self.greet(work);
+            let mut until = next_look.min(next_watch);
+            for at in [self.pending.as_ref().map(Pending::next), self.link.next_try(), self.due()].into_iter().flatten() {
+                until = until.min(at);
+            }
+            if sys::wait(self.link.socket(), For::Reading, until.saturating_sub(sys::now())) {
+                self.answer(work);
+            }
+        }
+    }
+
+    /// When a dump is due by itself; none while it could not be sent, or one is being made.
+    fn due(&self) -> Option<u64> {
+        (self.deadline != 0 && self.link.is_up() && self.pending.is_none()).then_some(self.deadline)
+    }
+
+    /// Makes what is due of dumps.
+    fn step(&mut self, work: &mut Work) {
+        if self.pending.is_some() {
+            self.go_on(work);
+        }
+        if self.due().is_some_and(|at| sys::now() >= at) {
+            let again = self.deadline > self.init_ns + self.facts.config.hang_after_ns;
+            self.deadline = sys::now() + AGAIN;
+            self.begin_dump(work, if again { dump_reason::STILL } else { dump_reason::DEADLINE }, 0);
+        }
+        if self.pending.is_none() {
+            self.prober.uninstall(&self.tasks, &mut work.text);
+        }
+    }
+
+    /// Connects if it is time, and says hello on a new connection.
+    fn greet(&mut self, work: &mut Work) {
+        if !self.link.connect(&self.facts.config, sys::now()) {
+            return;
+        }
+        self.pending = None;
+        self.link.dump = 0;
+        self.link.patience = sys::now() + SECOND / 10;
+        self.say_hello(work);
+        let [frame, _] = &mut work.frames;
+        let mut batch = Batch::new(frame, Kind::Dsos);
+        for dso in self.facts.dsos.iter() {
+            batch.add(&mut self.link, |w| w.record_with(&dso.record, dso.path.as_bytes()));
+        }
+        batch.flush(&mut self.link);
+        if !self.complained {
+            self.complained = true;
+            for line in self.facts.config.complaints.as_bytes().split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
+                self.note(work, note_code::BAD_SETTING, 0, line);
+            }
+            let left_out = self.facts.dsos.left_out as u64;
+            if left_out > 0 {
+                self.note(work, note_code::DSOS_LEFT_OUT, left_out, b"more DSOs than the table holds");
+            }
+        }
+        self.send_integrity(work, false, true);
+        self.send_copy(work);
+        self.link.patience = 0;
+    }
+
+    fn say_hello(&mut self, work: &mut Work) {
+        let (uid, euid) = sys::users();
+        let facts = self.facts;
+        let fixed = HelloRecord {
+            version: VERSION,
+            arch: arch::MACHINE,
+            pid: self.pid,
+            ppid: sys::getppid(),
+            uid,
+            euid,
+            watchdog_tid: self.tid,
+            flags: self.flags | if self.link.connections > 1 { hello_flags::AGAIN } else { 0 },
+            page_size: facts.page_size,
+            start_ticks: self.tasks.start_ticks(&mut work.text),
+            init_ns: self.init_ns,
+            wall_ns: self.wall_ns,
+            hang_after_ns: facts.config.hang_after_ns,
+            stall_ns: facts.config.stall_ns,
+            tick_ns: facts.config.tick_ns,
+            allocator: facts.allocator,
+            dsos: facts.dsos.len as u32,
+            malloc: facts.malloc,
+            init_cost_ns: facts.init_cost_ns,
+            probe_signal: facts.config.signal,
+            clk_tck: facts.clk_tck,
+            reserved: 0,
+        };
+        let cmdline = self.tasks.read(self.tid, b"cmdline", &mut work.text).unwrap_or(&[]);
+        let hello = Hello {
+            fixed,
+            label: facts.config.label.as_bytes(),
+            exe: facts.exe.as_bytes(),
+            cmdline: cmdline.get(..cmdline.len().min(4096)).unwrap_or(&[]),
+            ld_preload: facts.config.ld_preload.as_bytes(),
+            target: facts.config.target.as_bytes(),
+            shim: env!("CARGO_PKG_VERSION").as_bytes(),
+        };
+        let [frame, _] = &mut work.frames;
+        self.link.send_one(frame, Kind::Hello, None, |w| hello.put(w));
+    }
+
+    pub(crate) fn note(&mut self, work: &mut Work, code: u16, value: u64, text: &[u8]) {
+        let [frame, _] = &mut work.frames;
+        let note = NoteRecord { code, reserved: 0, tid: 0, value };
+        self.link.send_one(frame, Kind::Note, None, |w| w.record_with(&note, text));
+    }
+
+    /// Copies the allocator's bytes into a memfd (once), and sends it.
+    fn send_copy(&mut self, work: &mut Work) {
+        if !self.copy_tried {
+            self.copy_tried = true;
+            let index = self.facts.allocator as usize;
+            if let Some(dso) = self.facts.dsos.iter().nth(index) {
+                match make_copy(dso, self.files.get(index).and_then(Option::as_ref), &mut work.stack_copy) {
+                    Ok(copy) => self.copy = Some(copy),
+                    Err(e) => self.note(work, note_code::NO_COPY, e.raw_os_error() as u64, dso.path.as_bytes()),
+                }
+            }
+        }
+        let [frame, _] = &mut work.frames;
+        if let Some((file, record)) = &self.copy {
+            self.link.send_one(frame, Kind::Copy, Some(file), |w| w.record(record));
+        }
+    }
+
+    /// Looks at the DSOs again; says so if something changed since the last time, or `always`.
+    pub(crate) fn send_integrity(&mut self, work: &mut Work, with_maps: bool, always: bool) {
+        let table = &self.facts.dsos;
+        let mut changed = always;
+        for (i, dso) in table.iter().enumerate() {
+            let file = self.files.get(i).and_then(Option::as_ref).ok_or(Errno::BADF);
+            let now = dso.now(file);
+            if let Some(before) = work.looks.get_mut(i) {
+                changed |= now != *before;
+                *before = now;
+            }
+        }
+        if with_maps {
+            let (text, looks) = (&mut work.maps, &mut work.looks);
+            crate::maps::for_each(text, |m| dso::mark_deleted(table, looks, &m));
+        }
+        if changed {
+            let [frame, _] = &mut work.frames;
+            let mut batch = Batch::new(frame, Kind::DsosNow);
+            for now in work.looks.iter().take(table.len) {
+                batch.add(&mut self.link, |w| w.record(now));
+            }
+            batch.flush(&mut self.link);
+            // What maps said belongs to that one look: the next comparison is without it.
+            for now in work.looks.iter_mut().take(table.len) {
+                now.maps_deleted = hangscope_protocol::record::maps_deleted::NOT_SEEN;
+            }
+        }
+    }
+
+    /// Follows the host's credentials; whether it is time to go.
+    fn must_leave(&mut self, work: &mut Work) -> Option<Leave> {
+        match creds::follow(&self.tasks, self.pid, self.tid, &mut work.text) {
+            Followed::Same => {}
+            Followed::Yes(euid) => {
+                self.note(work, note_code::FOLLOWED_CREDENTIALS, u64::from(euid), b"the host changed its credentials");
+            }
+            Followed::No => return Some(Leave::Credentials),
+        }
+        // The kernel keeps a process whose last other thread ended without exit_group: then it would be the
+        // watchdog that keeps it.
+        let found = self.tasks.list(&mut work.entries, &mut work.tids).unwrap_or(usize::MAX);
+        let alive = |tid: &u32, text: &mut [u8]| {
+            self.tasks.stat(*tid, text).is_ok_and(|s| !matches!(s.state, b'Z' | b'X' | b'x'))
+        };
+        let few = found <= 2;
+        (few && !work.tids.iter().take(found).any(|tid| alive(tid, &mut work.text))).then_some(Leave::Alone)
+    }
+
+    fn leave(&mut self, work: &mut Work, why: &Leave) {
+        let (code, text) = match why {
+            Leave::Credentials => (note_code::LEAVES_CREDENTIALS, &b"could not follow the host's credentials"[..]),
+            Leave::Alone => (note_code::LEAVES_ALONE, &b"no other thread lives"[..]),
+        };
+        let [frame, _] = &mut work.frames;
+        let note = NoteRecord { code, reserved: 0, tid: 0, value: 0 };
+        self.link.send_one(frame, Kind::Bye, None, |w| w.record_with(&note, text));
+    }
+
+    /// One look at all threads.
+    fn look(&mut self, work: &mut Work) {
+        if !self.link.is_up() {
+            return;
+        }
+        let cpu_before = sys::thread_cpu();
+        // Outside a dump a full socket is not waited for: the look is lost, the next one comes.
+        let patience = core::mem::replace(&mut self.link.patience, 0);
+        let dump = core::mem::replace(&mut self.link.dump, 0);
+        self.send_integrity(work, false, false);
+        self.tick += 1;
+        let found = self.tasks.list(&mut work.entries, &mut work.tids).unwrap_or(0);
+        let mut head = HeartbeatRecord {
+            tick: self.tick,
+            threads: found as u32,
+            first: 0,
+            last: 0,
+            interval_ns: self.interval,
+            rss_kib: self.tasks.rss_kib(self.facts.page_size, &mut work.text),
+            watchdog_cpu_ns: 0,
+            look_cpu_ns: 0,
+            since_init_ns: sys::now().saturating_sub(self.init_ns),
+            process_cpu_ns: sys::process_cpu(),
+            still: 0,
+            dumps: self.dumps,
+        };
+        let room = (hangscope_protocol::MAX_PAYLOAD - HeartbeatRecord::SIZE)
+            / hangscope_protocol::record::HeartbeatThread::SIZE;
+        let [frame, _] = &mut work.frames;
+        let mut all = true;
+        let listed = work.tids.get(..found.min(MOST_THREADS)).unwrap_or(&[]);
+        let mut rest = listed.chunks(room).peekable();
+        loop {
+            let part = rest.next().unwrap_or(&[]);
+            head.last = u32::from(rest.peek().is_none());
+            let (tasks, text) = (&self.tasks, &mut work.text);
+            let sent = self.link.send_one(frame, Kind::Heartbeat, None, |w| {
+                w.raw(&[0; HeartbeatRecord::SIZE])?;
+                for tid in part {
+                    if let Some(thread) = tasks.heartbeat(*tid, text) {
+                        w.record(&thread)?;
+                    }
+                }
+                // The costs are known only now: the head is written again, in its place.
+                head.watchdog_cpu_ns = sys::thread_cpu();
+                head.look_cpu_ns = head.watchdog_cpu_ns - cpu_before;
+                let len = w.len();
+                w.truncate(0);
+                w.record(&head)?;
+                w.skip_to(len)
+            });
+            all &= sent;
+            head.first += part.len() as u32;
+            if head.last == 1 {
+                break;
+            }
+        }
+        if all {
+            self.link.works();
+        }
+        let asked = self.facts.config.tick_ns;
+        let affordable = sys::thread_cpu().saturating_sub(cpu_before) * SHARE;
+        let before = core::mem::replace(&mut self.interval, asked.max(affordable));
+        // Small changes are in the heartbeat itself; a note only when it starts, or doubles.
+        if self.interval > asked && self.interval > before * 2 {
+            let text = b"a look at all threads is dear, so there are fewer";
+            self.note(work, note_code::SLOWER, self.interval / 1_000_000, text);
+        }
+        self.link.patience = patience;
+        self.link.dump = dump;
+    }
+
+    /// Does what the collector asks. What is not well-formed is passed over.
+    fn answer(&mut self, work: &mut Work) {
+        while let Some(n) = self.link.receive(&mut work.ask) {
+            let Some(message) = work.ask.get(..n) else { continue };
+            let Ok((_, Kind::Ask, payload)) = Header::split(message) else { continue };
+            let mut r = Reader::new(payload);
+            let Ok(ask) = r.record::<AskRecord>() else { continue };
+            match ask.what {
+                ask_what::DUMP if self.pending.is_none() => {
+                    self.begin_dump(work, dump_reason::ASKED, ask.request);
+                }
+                ask_what::PROBE => {
+                    let mut tids = [0; 512];
+                    let mut count = 0;
+                    while let Ok(tid) = r.record::<u32>() {
+                        if let Some(to) = tids.get_mut(count) {
+                            *to = tid;
+                            count += 1;
+                        }
+                    }
+                    self.probe_asked(work, tids.get(..count).unwrap_or(&[]));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The mapped file's bytes in a memfd; from memory, where the file is not to be had any more.
+fn make_copy(dso: &dso::Dso, file: Option<&OwnedFd>, buffer: &mut [u8]) -> Result<(OwnedFd, CopyRecord), Errno> {
+    let began = sys::now();
+    let mut name = dso::copy_name(dso.path.as_bytes());
+    let copy = sys::memfd(name.as_cstr().ok_or(Errno::INVAL)?)?;
+    let (size, source) = match file {
+        Some(file) => (sys::send_file(&copy, file, dso.record.size as usize)? as u64, 1),
+        None => (copy_memory(&copy, dso, buffer)?, 2),
+    };
+    let record = CopyRecord { id: dso.record.id, source, size, took_ns: sys::now() - began };
+    Ok((copy, record))
+}
+
+/// Writes what is mapped of the DSO to where it stands in the file.
+fn copy_memory(copy: &OwnedFd, dso: &dso::Dso, buffer: &mut [u8]) -> Result<u64, Errno> {
+    let mut size = 0;
+    let mut lines = [0; 4096];
+    let mut outcome = Ok(());
+    crate::maps::for_each(&mut lines, |m| {
+        if m.path != dso.path.as_bytes() || m.ino != dso.record.map_ino {
+            return;
+        }
+        let mut at = m.start;
+        while at < m.end && outcome.is_ok() {
+            let part = buffer.len().min((m.end - at) as usize);
+            // A page that cannot be read (a guard, beyond the end of the file) stays a hole.
+            let n = buffer.get_mut(..part).map_or(0, |b| sys::peek(at, b).unwrap_or(0));
+            if n == 0 {
+                at += 4096;
+                continue;
+            }
+            let to = m.offset + (at - m.start);
+            outcome = sys::write_at(copy, buffer.get(..n).unwrap_or(&[]), to).map(|_| ());
+            size = size.max(to + n as u64);
+            at += n as u64;
+        }
+    });
+    outcome.map(|()| size)
+}
+
+/// Whether a thread blocks the signal with this number, from its `status`.
+pub(crate) fn signal_mask(status: &[u8]) -> u64 {
+    line_after(status, b"SigBlk:").and_then(|r| crate::text::hex(r.trim_ascii())).unwrap_or(0)
+}
