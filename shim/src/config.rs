@@ -115,7 +115,8 @@ fn duration(value: &[u8]) -> Option<u64> {
     let mut ns = decimal(parts.next()?)?.checked_mul(unit)?;
     if let Some(fraction) = parts.next() {
         let tenths = fraction.len().min(9) as u32;
-        ns = ns.checked_add(decimal(fraction.get(..tenths as usize)?)?.checked_mul(unit)? / 10u64.pow(tenths))?;
+        ns = ns
+            .checked_add(decimal(fraction.get(..tenths as usize)?)?.checked_mul(unit)? / 10u64.pow(tenths))?;
     }
     (ns > 0 && ns < 1000 * 3600 * SECOND).then_some(ns)
 }

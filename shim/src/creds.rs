@@ -62,14 +62,18 @@ fn read(tasks: &Tasks, tid: u32, text: &mut [u8]) -> Option<Credentials> {
         effective: set(b"CapEff:")?,
         bounding: set(b"CapBnd:")?,
         // Not printed before Linux 4.10.
-        no_new_privileges: line_after(status, b"NoNewPrivs:").and_then(|r| decimal(r.trim_ascii())).unwrap_or(0),
+        no_new_privileges: line_after(status, b"NoNewPrivs:")
+            .and_then(|r| decimal(r.trim_ascii()))
+            .unwrap_or(0),
     })
 }
 
 /// Compares this thread's credentials with those of the process's first thread, and takes them on if they
 /// differ. A `status` that cannot be read (the process is ending) changes nothing.
 pub(crate) fn follow(tasks: &Tasks, pid: u32, own: u32, text: &mut [u8]) -> Followed {
-    let (Some(host), Some(mine)) = (read(tasks, pid, text), read(tasks, own, text)) else { return Followed::Same };
+    let (Some(host), Some(mine)) = (read(tasks, pid, text), read(tasks, own, text)) else {
+        return Followed::Same;
+    };
     if host == mine {
         return Followed::Same;
     }

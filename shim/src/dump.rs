@@ -153,8 +153,8 @@ impl Watchdog {
             self.end_probes(work, &mut pending);
             self.second_look(work, &mut pending);
         }
-        let over = pending.second_done
-            && (pending.hot_len == 0 || sys::now() >= pending.trigger_ns + SAMPLED);
+        let over =
+            pending.second_done && (pending.hot_len == 0 || sys::now() >= pending.trigger_ns + SAMPLED);
         if over {
             self.end_dump(work, &mut pending);
         } else {
@@ -164,7 +164,14 @@ impl Watchdog {
         self.link.patience = 0;
     }
 
-    fn mark(&mut self, work: &mut Work, part: u32, (records, dropped): (u32, u32), began: u64, cpu_before: u64) {
+    fn mark(
+        &mut self,
+        work: &mut Work,
+        part: u32,
+        (records, dropped): (u32, u32),
+        began: u64,
+        cpu_before: u64,
+    ) {
         let mark = MarkRecord {
             part,
             records,
@@ -203,7 +210,8 @@ impl Watchdog {
             if thread.sp != 0 {
                 send_stack(&mut self.link, &mut stacks, &thread, &mut work.stack_copy);
                 fds.remember(&thread);
-            } else if thread.state != 0 && !matches!(thread.state, b'Z' | b'X')
+            } else if thread.state != 0
+                && !matches!(thread.state, b'Z' | b'X')
                 && let Some(to) = work.running.get_mut(running)
             {
                 *to = Running { tid: *tid, blocked_signals: thread.sigblk };
@@ -222,7 +230,8 @@ impl Watchdog {
     /// Asks as many running threads as there are free slots.
     fn ask_running(&mut self, work: &mut Work, pending: &mut Pending) {
         let mut batch = Batch::new(&mut work.frames[1], Kind::Probes);
-        while let Some(running) = work.running.get(pending.asked).filter(|_| pending.asked < pending.running) {
+        while let Some(running) = work.running.get(pending.asked).filter(|_| pending.asked < pending.running)
+        {
             let link = &mut self.link;
             let mut refused = |r: ProbeRecord| batch.add(link, |w| w.record_with(&r, &[]));
             let masks = (running.blocked_signals, false);
@@ -386,7 +395,9 @@ impl Default for Fds {
 impl Fds {
     fn remember(&mut self, thread: &ThreadRecord) {
         let fd = thread.args[0] as i32;
-        if !arch::WAITS_ON_FD.contains(&i64::from(thread.syscall)) || self.items.iter().take(self.len).any(|f| f.0 == fd) {
+        if !arch::WAITS_ON_FD.contains(&i64::from(thread.syscall))
+            || self.items.iter().take(self.len).any(|f| f.0 == fd)
+        {
             return;
         }
         if let Some(item) = self.items.get_mut(self.len) {

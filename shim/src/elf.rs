@@ -112,7 +112,10 @@ fn lookup(d: &Dynamic, name: &[u8]) -> Option<u64> {
 }
 
 fn lookup_gnu(d: &Dynamic, name: &[u8]) -> Option<u64> {
-    let hash = name.iter().take_while(|b| **b != 0).fold(5381u32, |h, b| h.wrapping_mul(33).wrapping_add(u32::from(*b)));
+    let hash = name
+        .iter()
+        .take_while(|b| **b != 0)
+        .fold(5381u32, |h, b| h.wrapping_mul(33).wrapping_add(u32::from(*b)));
     let head = sys::peek_array::<16>(d.gnu_hash)?;
     let (buckets, first, bloom_words) = (u32_at(&head, 0), u32_at(&head, 4), u32_at(&head, 8));
     if buckets == 0 {
@@ -161,7 +164,8 @@ fn lookup_sysv(d: &Dynamic, name: &[u8]) -> Option<u64> {
         if let Some(value) = defines(d, index, name) {
             return Some(value);
         }
-        index = u32::from_le_bytes(sys::peek_array(d.hash + 8 + (u64::from(buckets) + u64::from(index)) * 4)?);
+        index =
+            u32::from_le_bytes(sys::peek_array(d.hash + 8 + (u64::from(buckets) + u64::from(index)) * 4)?);
     }
     None
 }
@@ -249,7 +253,8 @@ fn build_id_in(at: u64, size: u64) -> Option<([u8; 32], u32)> {
             let room = id.get_mut(..desc as usize)?;
             return (sys::peek(desc_at, room) == Ok(desc as usize)).then_some((id, desc));
         }
-        offset += 12 + u64::from(name.checked_next_multiple_of(4)?) + u64::from(desc.checked_next_multiple_of(4)?);
+        offset +=
+            12 + u64::from(name.checked_next_multiple_of(4)?) + u64::from(desc.checked_next_multiple_of(4)?);
     }
     None
 }
@@ -258,7 +263,8 @@ fn build_id_in(at: u64, size: u64) -> Option<([u8; 32], u32)> {
 /// holds an address: after the file was truncated under the process, it holds the file's bytes again.
 fn relocated_word(d: &Dynamic, bias: u64, relro: (u64, u64)) -> Option<u64> {
     let inside = |at: u64| at >= relro.0 && at + 8 <= relro.0 + relro.1;
-    let relocated = |at: u64| inside(at) && sys::peek_word(at.wrapping_add(bias)).is_ok_and(|value| value != 0);
+    let relocated =
+        |at: u64| inside(at) && sys::peek_word(at.wrapping_add(bias)).is_ok_and(|value| value != 0);
     let count = (d.rela_size / 24).min(4096);
     let mut chunk = [0u8; 24 * 32];
     let mut i = 0;

@@ -104,7 +104,13 @@ impl Link {
     }
 
     /// Sends the frame whose payload stands in `frame` after the room for a header. True if it went out.
-    pub(crate) fn send(&mut self, frame: &mut [u8], kind: Kind, payload: usize, fd: Option<&OwnedFd>) -> bool {
+    pub(crate) fn send(
+        &mut self,
+        frame: &mut [u8],
+        kind: Kind,
+        payload: usize,
+        fd: Option<&OwnedFd>,
+    ) -> bool {
         let header = Header {
             magic: MAGIC,
             kind: kind as u16,
@@ -116,7 +122,9 @@ impl Link {
             t_ns: sys::now(),
         };
         let Some(message) = frame.get_mut(..HEADER_LEN + payload) else { return false };
-        let Some(socket) = self.socket.as_ref().filter(|_| header.write_to(message).is_ok()) else { return false };
+        let Some(socket) = self.socket.as_ref().filter(|_| header.write_to(message).is_ok()) else {
+            return false;
+        };
         // The number is used up even if the frame is dropped: the gap tells the collector.
         self.seq = self.seq.wrapping_add(1);
         loop {
@@ -165,7 +173,12 @@ impl Link {
     }
 
     /// Sends one frame with one record.
-    pub(crate) fn send_record<R: Record>(&mut self, frame: &mut [u8; MAX_FRAME], kind: Kind, record: &R) -> bool {
+    pub(crate) fn send_record<R: Record>(
+        &mut self,
+        frame: &mut [u8; MAX_FRAME],
+        kind: Kind,
+        record: &R,
+    ) -> bool {
         self.send_one(frame, kind, None, |w| w.record(record))
     }
 

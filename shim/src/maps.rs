@@ -44,7 +44,16 @@ pub(crate) fn parse(line: &[u8]) -> Option<Mapping<'_>> {
     let path_at = ino_field.as_ptr() as usize - line.as_ptr() as usize + ino_field.len();
     let path = line.get(path_at..)?.trim_ascii();
     let kept = path.strip_suffix(b" (deleted)");
-    Some(Mapping { start, end, executable, offset, dev, ino, path: kept.unwrap_or(path), deleted: kept.is_some() })
+    Some(Mapping {
+        start,
+        end,
+        executable,
+        offset,
+        dev,
+        ino,
+        path: kept.unwrap_or(path),
+        deleted: kept.is_some(),
+    })
 }
 
 /// Calls `each` for every line. Gives false if maps could not be read.

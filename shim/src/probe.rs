@@ -82,7 +82,8 @@ impl Slots {
 extern "C" fn on_signal(_signal: i32, info: *const u64, context: *const libc::ucontext_t) {
     // SAFETY: with SA_SIGINFO the kernel passes a siginfo_t (128 bytes) and a ucontext_t, both live until
     // the handler returns.
-    let (code, pid, value, context) = unsafe { (*info.add(1) as u32 as i32, *info.add(2) as u32, *info.add(3), &*context) };
+    let (code, pid, value, context) =
+        unsafe { (*info.add(1) as u32 as i32, *info.add(2) as u32, *info.add(3), &*context) };
     if code == libc::SI_QUEUE
         && pid == sys::getpid()
         && let Some(slots) = SLOTS_HERE.get()
@@ -150,7 +151,8 @@ impl Prober {
         }
         let handler = KernelAction {
             handler: on_signal as *const () as usize,
-            flags: (libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK) as u64 | crate::arch::SIGACTION_FLAGS,
+            flags: (libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK) as u64
+                | crate::arch::SIGACTION_FLAGS,
             restorer: crate::arch::signal_return as *const () as usize,
             mask: u64::MAX,
         };
@@ -202,9 +204,11 @@ impl Prober {
             refused(ProbeRecord { outcome: probe_outcome::BLOCKED, ..record });
             return true;
         }
-        let free = |(q, s): (&Option<Question>, &Slot)| q.is_none() && s.state.load(Ordering::Acquire) == FREE;
+        let free =
+            |(q, s): (&Option<Question>, &Slot)| q.is_none() && s.state.load(Ordering::Acquire) == FREE;
         let Some(index) = self.questions.iter().zip(&self.slots.slots).position(free) else { return false };
-        let (Some(slot), Some(question)) = (self.slots.slots.get(index), self.questions.get_mut(index)) else {
+        let (Some(slot), Some(question)) = (self.slots.slots.get(index), self.questions.get_mut(index))
+        else {
             return false;
         };
         self.generation = self.generation.wrapping_add(1);
@@ -313,7 +317,10 @@ impl Prober {
             return;
         }
         for late in self.late.iter_mut().filter(|t| **t != 0) {
-            let pending = tasks.read(*late, b"status", text).ok().and_then(|s| hex(line_after(s, b"SigPnd:")?.trim_ascii()));
+            let pending = tasks
+                .read(*late, b"status", text)
+                .ok()
+                .and_then(|s| hex(line_after(s, b"SigPnd:")?.trim_ascii()));
             if pending.is_none_or(|set| set & 1 << (signal - 1) == 0) {
                 *late = 0;
             }
@@ -323,7 +330,8 @@ impl Prober {
             return;
         }
         // SAFETY: only reads.
-        let ours = unsafe { sys::action(signal, None) }.is_ok_and(|a| a.handler == on_signal as *const () as usize);
+        let ours =
+            unsafe { sys::action(signal, None) }.is_ok_and(|a| a.handler == on_signal as *const () as usize);
         if ours {
             // SAFETY: gives back what was there before.
             let _ = unsafe { sys::action(signal, Some(&before)) };
@@ -331,4 +339,3 @@ impl Prober {
         self.installed = None;
     }
 }
-

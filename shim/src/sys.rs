@@ -76,7 +76,11 @@ pub(crate) fn open_read(path: &CStr) -> Result<OwnedFd, Errno> {
 
 /// Opens a file of the host's that may be anything by now: never blocks on a FIFO.
 pub(crate) fn open_regular(path: &CStr) -> Result<OwnedFd, Errno> {
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK, Mode::empty())
+    rustix::fs::open(
+        path,
+        OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK,
+        Mode::empty(),
+    )
 }
 
 pub(crate) fn open_dir(path: &CStr) -> Result<OwnedFd, Errno> {
@@ -136,7 +140,11 @@ pub(crate) fn send_file(to: &OwnedFd, from: &OwnedFd, size: usize) -> Result<usi
 }
 
 /// Calls `each` for the name of every entry of an open directory, from its start.
-pub(crate) fn entries(dir: &OwnedFd, buffer: &mut [MaybeUninit<u8>], mut each: impl FnMut(&[u8])) -> Result<(), Errno> {
+pub(crate) fn entries(
+    dir: &OwnedFd,
+    buffer: &mut [MaybeUninit<u8>],
+    mut each: impl FnMut(&[u8]),
+) -> Result<(), Errno> {
     rustix::fs::seek(dir, rustix::fs::SeekFrom::Start(0))?;
     let mut entries = rustix::fs::RawDir::new(dir, buffer);
     while let Some(entry) = entries.next() {
@@ -168,8 +176,7 @@ pub(crate) fn peek(address: u64, to: &mut [u8]) -> Result<usize, Errno> {
         }
         let Some(room) = to.get_mut(done..done + wanted) else { break };
         let local = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: wanted };
-        let args =
-            [getpid() as usize, &raw const local as usize, 1, remote.as_ptr() as usize, pieces, 0];
+        let args = [getpid() as usize, &raw const local as usize, 1, remote.as_ptr() as usize, pieces, 0];
         // SAFETY: process_vm_readv writes only into `room`, which `local` describes and which lives; what
         // the remote side describes is only read, and an address that is not mapped is an error, no fault.
         let n = unsafe { arch::syscall6(libc::SYS_process_vm_readv, args) };
@@ -284,7 +291,8 @@ pub(crate) fn wait(socket: Option<&OwnedFd>, what: For, ns: u64) -> bool {
 
 /// Waits until `word` is no longer `value`, or for `ns`.
 pub(crate) fn futex_wait(word: &AtomicU32, value: u32, ns: u64) {
-    let _ = rustix::thread::futex::wait(word, rustix::thread::futex::Flags::PRIVATE, value, Some(&timespec(ns)));
+    let _ =
+        rustix::thread::futex::wait(word, rustix::thread::futex::Flags::PRIVATE, value, Some(&timespec(ns)));
 }
 
 pub(crate) fn futex_wake(word: &AtomicU32) {
@@ -321,7 +329,8 @@ const SIGSET_BYTES: usize = 8;
 /// Sets this thread's mask of blocked signals and gives the old one.
 pub(crate) fn set_signal_mask(mask: u64) -> Result<u64, Errno> {
     let mut old = 0u64;
-    let args = [libc::SIG_SETMASK as usize, &raw const mask as usize, &raw mut old as usize, SIGSET_BYTES, 0, 0];
+    let args =
+        [libc::SIG_SETMASK as usize, &raw const mask as usize, &raw mut old as usize, SIGSET_BYTES, 0, 0];
     // SAFETY: both sets are live words of the size that is given.
     unsafe { raw(libc::SYS_rt_sigprocmask, args) }?;
     Ok(old)
@@ -345,7 +354,9 @@ pub(crate) unsafe fn action(signal: u32, new: Option<&KernelAction>) -> Result<K
     let mut old = KernelAction { handler: 0, flags: 0, restorer: 0, mask: 0 };
     let new = new.map_or(0, |n| core::ptr::from_ref(n) as usize);
     // SAFETY: both structures are the kernel's own layout and live; the handler is the caller's promise.
-    unsafe { raw(libc::SYS_rt_sigaction, [signal as usize, new, &raw mut old as usize, SIGSET_BYTES, 0, 0]) }?;
+    unsafe {
+        raw(libc::SYS_rt_sigaction, [signal as usize, new, &raw mut old as usize, SIGSET_BYTES, 0, 0])
+    }?;
     Ok(old)
 }
 
@@ -428,7 +439,8 @@ pub(crate) fn set_no_new_privileges() {
 /// Drops a capability from this thread's bounding set.
 pub(crate) fn drop_bounding(capability: u32) {
     // SAFETY: no pointers.
-    let _ = unsafe { raw(libc::SYS_prctl, [libc::PR_CAPBSET_DROP as usize, capability as usize, 0, 0, 0, 0]) };
+    let _ =
+        unsafe { raw(libc::SYS_prctl, [libc::PR_CAPBSET_DROP as usize, capability as usize, 0, 0, 0, 0]) };
 }
 
 /// Supplementary groups of this thread alone (the raw call, not libc's, which speaks for all threads).
@@ -461,7 +473,15 @@ pub(crate) fn set_capabilities(effective: u64, permitted: u64, inheritable: u64)
     let header = [VERSION_3, 0];
     let low = |set: u64| set as u32;
     let high = |set: u64| (set >> 32) as u32;
-    let data = [low(effective), low(permitted), low(inheritable), high(effective), high(permitted), high(inheritable)];
+    let data = [
+        low(effective),
+        low(permitted),
+        low(inheritable),
+        high(effective),
+        high(permitted),
+        high(inheritable),
+    ];
     // SAFETY: both are live and of the sizes that version 3 has.
-    unsafe { raw(libc::SYS_capset, [header.as_ptr() as usize, data.as_ptr() as usize, 0, 0, 0, 0]) }.map(|_| ())
+    unsafe { raw(libc::SYS_capset, [header.as_ptr() as usize, data.as_ptr() as usize, 0, 0, 0, 0]) }
+        .map(|_| ())
 }

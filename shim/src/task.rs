@@ -129,7 +129,8 @@ impl Tasks {
         }
         match self.read(tid, b"status", text) {
             Ok(status) => {
-                let number = |name| line_after(status, name).and_then(|r| decimal(r.trim_ascii())).unwrap_or(0);
+                let number =
+                    |name| line_after(status, name).and_then(|r| decimal(r.trim_ascii())).unwrap_or(0);
                 let set = |name| line_after(status, name).and_then(|r| hex(r.trim_ascii())).unwrap_or(0);
                 t.nvcsw = number(b"voluntary_ctxt_switches:");
                 t.nivcsw = number(b"nonvoluntary_ctxt_switches:");

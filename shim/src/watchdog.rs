@@ -6,8 +6,8 @@
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use hangscope_protocol::record::{
-    AskRecord, CopyRecord, Hello, HeartbeatRecord, HelloRecord, NoteRecord, ask_what, dump_reason, hello_flags,
-    note_code,
+    AskRecord, CopyRecord, HeartbeatRecord, Hello, HelloRecord, NoteRecord, ask_what, dump_reason,
+    hello_flags, note_code,
 };
 use hangscope_protocol::{Header, Kind, Reader, Record, VERSION};
 
@@ -156,7 +156,10 @@ impl Watchdog {
             self.step(work);
             self.greet(work);
             let mut until = next_look.min(next_watch);
-            for at in [self.pending.as_ref().map(Pending::next), self.link.next_try(), self.due()].into_iter().flatten() {
+            for at in [self.pending.as_ref().map(Pending::next), self.link.next_try(), self.due()]
+                .into_iter()
+                .flatten()
+            {
                 until = until.min(at);
             }
             if sys::wait(self.link.socket(), For::Reading, until.saturating_sub(sys::now())) {
@@ -202,7 +205,9 @@ impl Watchdog {
         batch.flush(&mut self.link);
         if !self.complained {
             self.complained = true;
-            for line in self.facts.config.complaints.as_bytes().split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
+            for line in
+                self.facts.config.complaints.as_bytes().split(|b| *b == b'\n').filter(|l| !l.is_empty())
+            {
                 self.note(work, note_code::BAD_SETTING, 0, line);
             }
             let left_out = self.facts.dsos.left_out as u64;
@@ -270,7 +275,9 @@ impl Watchdog {
             if let Some(dso) = self.facts.dsos.iter().nth(index) {
                 match make_copy(dso, self.files.get(index).and_then(Option::as_ref), &mut work.stack_copy) {
                     Ok(copy) => self.copy = Some(copy),
-                    Err(e) => self.note(work, note_code::NO_COPY, e.raw_os_error() as u64, dso.path.as_bytes()),
+                    Err(e) => {
+                        self.note(work, note_code::NO_COPY, e.raw_os_error() as u64, dso.path.as_bytes())
+                    }
                 }
             }
         }
@@ -315,7 +322,12 @@ impl Watchdog {
         match creds::follow(&self.tasks, self.pid, self.tid, &mut work.text) {
             Followed::Same => {}
             Followed::Yes(euid) => {
-                self.note(work, note_code::FOLLOWED_CREDENTIALS, u64::from(euid), b"the host changed its credentials");
+                self.note(
+                    work,
+                    note_code::FOLLOWED_CREDENTIALS,
+                    u64::from(euid),
+                    b"the host changed its credentials",
+                );
             }
             Followed::No => return Some(Leave::Credentials),
         }
@@ -331,7 +343,9 @@ impl Watchdog {
 
     fn leave(&mut self, work: &mut Work, why: &Leave) {
         let (code, text) = match why {
-            Leave::Credentials => (note_code::LEAVES_CREDENTIALS, &b"could not follow the host's credentials"[..]),
+            Leave::Credentials => {
+                (note_code::LEAVES_CREDENTIALS, &b"could not follow the host's credentials"[..])
+            }
             Leave::Alone => (note_code::LEAVES_ALONE, &b"no other thread lives"[..]),
         };
         let [frame, _] = &mut work.frames;
@@ -440,7 +454,11 @@ impl Watchdog {
 }
 
 /// The mapped file's bytes in a memfd; from memory, where the file is not to be had any more.
-fn make_copy(dso: &dso::Dso, file: Option<&OwnedFd>, buffer: &mut [u8]) -> Result<(OwnedFd, CopyRecord), Errno> {
+fn make_copy(
+    dso: &dso::Dso,
+    file: Option<&OwnedFd>,
+    buffer: &mut [u8],
+) -> Result<(OwnedFd, CopyRecord), Errno> {
     let began = sys::now();
     let mut name = dso::copy_name(dso.path.as_bytes());
     let copy = sys::memfd(name.as_cstr().ok_or(Errno::INVAL)?)?;

@@ -6,4 +6,6 @@ mod x86_64;
 pub(crate) use x86_64::*;
 
 #[cfg(not(target_arch = "x86_64"))]
-compile_error!("hangscope's shim knows x86-64; another processor needs a file in shim/src/arch with the items of x86_64.rs");
+compile_error!(
+    "hangscope's shim knows x86-64; another processor needs a file in shim/src/arch with the items of x86_64.rs"
+);

@@ -40,14 +40,28 @@ pub(crate) unsafe extern "C" fn clone_thread(
     // clone(flags=rdi, stack=rsi, parent_tid=rdx, child_tid=r10, tls=r8); entry and arg wait in r12 and r13
     // for the child, which shares the register file of this moment.
     naked_asm!(
-        "push r12", "push r13",
-        "mov r12, rcx", "mov r13, r8",
-        "mov r8, rdx", "xor edx, edx", "xor r10d, r10d",
-        "mov eax, 56", "syscall",
-        "test rax, rax", "jnz 2f",
-        "xor ebp, ebp", "mov rdi, r13", "call r12",
-        "xor edi, edi", "mov eax, 60", "syscall", "ud2",
-        "2:", "pop r13", "pop r12", "ret",
+        "push r12",
+        "push r13",
+        "mov r12, rcx",
+        "mov r13, r8",
+        "mov r8, rdx",
+        "xor edx, edx",
+        "xor r10d, r10d",
+        "mov eax, 56",
+        "syscall",
+        "test rax, rax",
+        "jnz 2f",
+        "xor ebp, ebp",
+        "mov rdi, r13",
+        "call r12",
+        "xor edi, edi",
+        "mov eax, 60",
+        "syscall",
+        "ud2",
+        "2:",
+        "pop r13",
+        "pop r12",
+        "ret",
     )
 }
 
@@ -61,11 +75,20 @@ pub(crate) type Back = [u64; 7];
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn guarded(f: extern "C" fn(*mut u8), arg: *mut u8, back: *mut Back) -> u32 {
     naked_asm!(
-        "mov [rdx], rbx", "mov [rdx+8], rbp", "mov [rdx+16], r12", "mov [rdx+24], r13",
-        "mov [rdx+32], r14", "mov [rdx+40], r15", "mov [rdx+48], rsp",
-        "mov rax, rdi", "mov rdi, rsi",
-        "sub rsp, 8", "call rax", "add rsp, 8",
-        "xor eax, eax", "ret",
+        "mov [rdx], rbx",
+        "mov [rdx+8], rbp",
+        "mov [rdx+16], r12",
+        "mov [rdx+24], r13",
+        "mov [rdx+32], r14",
+        "mov [rdx+40], r15",
+        "mov [rdx+48], rsp",
+        "mov rax, rdi",
+        "mov rdi, rsi",
+        "sub rsp, 8",
+        "call rax",
+        "add rsp, 8",
+        "xor eax, eax",
+        "ret",
     )
 }
 
@@ -76,9 +99,15 @@ pub(crate) unsafe extern "C" fn guarded(f: extern "C" fn(*mut u8), arg: *mut u8,
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn bail(back: *const Back) -> ! {
     naked_asm!(
-        "mov rbx, [rdi]", "mov rbp, [rdi+8]", "mov r12, [rdi+16]", "mov r13, [rdi+24]",
-        "mov r14, [rdi+32]", "mov r15, [rdi+40]", "mov rsp, [rdi+48]",
-        "mov eax, 1", "ret",
+        "mov rbx, [rdi]",
+        "mov rbp, [rdi+8]",
+        "mov r12, [rdi+16]",
+        "mov r13, [rdi+24]",
+        "mov r14, [rdi+32]",
+        "mov r15, [rdi+40]",
+        "mov rsp, [rdi+48]",
+        "mov eax, 1",
+        "ret",
     )
 }
 
@@ -141,6 +170,7 @@ pub(crate) const SIGACTION_FLAGS: u64 = 0x0400_0000;
 // `core` is compiled for unwinding and names its personality. Nothing here ever unwinds (`panic = "abort"`), so
 // it is never called, but the loader wants the symbol. Hidden: as an export it would take the place of the real
 // one in a host that is linked with Rust's std as a shared library.
+#[cfg(not(test))]
 core::arch::global_asm!(
     ".pushsection .text.rust_eh_personality,\"ax\",@progbits",
     ".globl rust_eh_personality",
