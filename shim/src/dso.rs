@@ -9,7 +9,7 @@ use hangscope_protocol::record::{DsoNowRecord, DsoRecord, dso_flags, maps_delete
 
 use crate::maps::{self, Mapping};
 use crate::sys::{self, OwnedFd, Stat};
-use crate::text::{Text, base_name, padded};
+use crate::text::{Text, base_name};
 use crate::{elf, maps::for_each};
 
 /// DSOs that are followed. More are counted, and a note says so.
@@ -105,11 +105,11 @@ fn device(dev: u64) -> u64 {
 }
 
 fn change_time(s: &Stat) -> i64 {
-    (s.st_ctime as i64).wrapping_mul(1_000_000_000).wrapping_add(s.st_ctime_nsec as i64)
+    s.st_ctime.wrapping_mul(1_000_000_000).wrapping_add(s.st_ctime_nsec as i64)
 }
 
 fn modification_time(s: &Stat) -> i64 {
-    (s.st_mtime as i64).wrapping_mul(1_000_000_000).wrapping_add(s.st_mtime_nsec as i64)
+    s.st_mtime.wrapping_mul(1_000_000_000).wrapping_add(s.st_mtime_nsec as i64)
 }
 
 impl Dso {
@@ -242,6 +242,7 @@ fn same_first_page(path: &core::ffi::CStr, start: u64) -> bool {
 pub(crate) fn copy_name(path: &[u8]) -> Text<64> {
     let mut name = Text::EMPTY;
     name.push(b"hangscope:");
-    name.push(&padded::<48>(base_name(path)).split(|b| *b == 0).next().unwrap_or(&[]));
+    let file = base_name(path);
+    name.push(file.get(..file.len().min(48)).unwrap_or(file));
     name
 }

@@ -44,6 +44,13 @@ pub(crate) struct Running {
     pub(crate) blocked_signals: u64,
 }
 
+/// What the first look found: running threads, and (sent, dropped) of threads and of stacks.
+struct FirstLook {
+    running: usize,
+    threads: (u32, u32),
+    stacks: (u32, u32),
+}
+
 /// A dump that is not complete yet.
 pub(crate) struct Pending {
     number: u32,
@@ -100,9 +107,9 @@ impl Watchdog {
         self.mark(work, mark_part::IDENTITY, (0, 0), trigger_ns, cpu_before);
 
         let threads_cpu = sys::thread_cpu();
-        let (running, counts) = self.first_look(work, listed);
-        self.mark(work, mark_part::THREADS, counts.0, trigger_ns, threads_cpu);
-        self.mark(work, mark_part::STACKS, counts.1, trigger_ns, threads_cpu);
+        let FirstLook { running, threads, stacks } = self.first_look(work, listed);
+        self.mark(work, mark_part::THREADS, threads, trigger_ns, threads_cpu);
+        self.mark(work, mark_part::STACKS, stacks, trigger_ns, threads_cpu);
         let mut pending = Pending {
             number: self.dumps,
             trigger_ns,
@@ -198,9 +205,8 @@ impl Watchdog {
         }
     }
 
-    /// Every thread's state and wait, and the raw stacks of those that are blocked. Gives the number of
-    /// running threads, and (sent, dropped) of threads and of stacks.
-    fn first_look(&mut self, work: &mut Work, listed: usize) -> (usize, ((u32, u32), (u32, u32))) {
+    /// Every thread's state and wait, and the raw stacks of those that are blocked.
+    fn first_look(&mut self, work: &mut Work, listed: usize) -> FirstLook {
         let [a, b] = &mut work.frames;
         let (mut threads, mut stacks) = (Batch::new(a, Kind::Threads), Batch::new(b, Kind::Stacks));
         let mut running = 0;
@@ -221,10 +227,10 @@ impl Watchdog {
         }
         threads.flush(&mut self.link);
         stacks.flush(&mut self.link);
-        let counts = ((threads.sent, threads.dropped), (stacks.sent, stacks.dropped));
+        let (threads, stacks) = ((threads.sent, threads.dropped), (stacks.sent, stacks.dropped));
         let mut batch = Batch::new(a, Kind::Fds);
         fds.send(&mut self.link, &mut batch, &mut work.text);
-        (running, counts)
+        FirstLook { running, threads, stacks }
     }
 
     /// Asks as many running threads as there are free slots.

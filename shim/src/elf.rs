@@ -127,7 +127,8 @@ fn lookup_gnu(d: &Dynamic, name: &[u8]) -> Option<u64> {
     if index < first {
         return None;
     }
-    for _ in 0..MOST_ENTRIES {
+    let last = index.saturating_add(MOST_ENTRIES as u32);
+    while index < last {
         let entry = u32::from_le_bytes(sys::peek_array(chain_at + u64::from(index - first) * 4)?);
         if entry | 1 == hash | 1
             && let Some(value) = defines(d, index, name)
