@@ -52,9 +52,11 @@ struct Dynamic {
 impl Dynamic {
     fn read(at: u64, bias: u64) -> Dynamic {
         let mut d = Dynamic::default();
-        for i in 0..256 {
-            let Some(entry) = sys::peek_array::<16>(at.wrapping_add(i * 16)) else { break };
-            let (tag, value) = (u64_at(&entry, 0), u64_at(&entry, 8));
+        // Sections have some thirty entries; one read for all of them, as far as memory goes.
+        let mut section = [0; 16 * 64];
+        let read = sys::peek(at, &mut section).unwrap_or(0);
+        for entry in section.get(..read).unwrap_or(&[]).chunks_exact(16) {
+            let (tag, value) = (u64_at(entry, 0), u64_at(entry, 8));
             // glibc adds the bias to these in place; the vdso and other loaders leave them as in the file.
             let address = if value < bias { value.wrapping_add(bias) } else { value };
             match tag {
@@ -120,6 +122,14 @@ fn lookup_gnu(d: &Dynamic, name: &[u8]) -> Option<u64> {
     let (buckets, first, bloom_words) = (u32_at(&head, 0), u32_at(&head, 4), u32_at(&head, 8));
     if buckets == 0 {
         return None;
+    }
+    // The filter tells most objects that do not define the name (bloom_shift is the fourth word).
+    if bloom_words > 0 {
+        let word = sys::peek_word(d.gnu_hash + 16 + u64::from(hash / 64 % bloom_words) * 8).ok()?;
+        let bits = 1u64 << (hash % 64) | 1 << ((hash >> (u32_at(&head, 12) % 32)) % 64);
+        if word & bits != bits {
+            return None;
+        }
     }
     let bucket_at = d.gnu_hash + 16 + u64::from(bloom_words) * 8;
     let chain_at = bucket_at + u64::from(buckets) * 4;
@@ -194,16 +204,17 @@ pub(crate) struct Image {
 /// Reads the headers of the object whose first byte is mapped at `start`. None if that is no ELF file.
 pub(crate) fn image(start: u64) -> Option<Image> {
     let mut image = Image { bias: 0, build_id: [0; 32], build_id_len: 0, got_addr: 0 };
-    let (mut relro, mut dynamic) = ((0, 0), 0);
+    let (mut relro, mut dynamic, mut notes) = ((0, 0), 0, Notes::default());
     let mut first_load = None;
     for_each_header(start, |kind, offset, vaddr, memsz| match kind {
         1 if offset == 0 => first_load = Some(vaddr),
         PT_GNU_RELRO => relro = (vaddr, memsz),
         PT_DYNAMIC => dynamic = vaddr,
+        PT_NOTE => notes.add(vaddr, memsz),
         _ => {}
     })?;
     image.bias = start.wrapping_sub(first_load.unwrap_or(0));
-    (image.build_id, image.build_id_len) = build_id(start);
+    (image.build_id, image.build_id_len) = notes.build_id(image.bias);
     if dynamic != 0 && relro.1 != 0 {
         let d = Dynamic::read(dynamic.wrapping_add(image.bias), image.bias);
         image.got_addr = relocated_word(&d, image.bias, relro).unwrap_or(0);
@@ -218,29 +229,51 @@ fn for_each_header(start: u64, mut each: impl FnMut(u32, u64, u64, u64)) -> Opti
         return None;
     }
     let (at, size) = (u64_at(&header, 32), u64::from(u32_at(&header, 54) & 0xffff));
-    let count = u64::from(u32_at(&header, 56) & 0xffff).min(64);
-    for i in 0..count {
-        let entry = sys::peek_array::<56>(start + at + i * size)?;
-        each(u32_at(&entry, 0), u64_at(&entry, 8), u64_at(&entry, 16), u64_at(&entry, 40));
+    let mut table = [0; 56 * 32];
+    let wanted = (u32_at(&header, 56) & 0xffff) as usize * 56;
+    if size != 56 || wanted > table.len() {
+        return None;
+    }
+    let table = table.get_mut(..wanted)?;
+    if sys::peek(start.checked_add(at)?, table) != Ok(wanted) {
+        return None;
+    }
+    for entry in table.chunks_exact(56) {
+        each(u32_at(entry, 0), u64_at(entry, 8), u64_at(entry, 16), u64_at(entry, 40));
     }
     Some(())
 }
 
 /// The build-id in memory (NT_GNU_BUILD_ID) and its length; length 0 if there is none or it cannot be read.
 pub(crate) fn build_id(start: u64) -> ([u8; 32], u32) {
-    let mut found = ([0; 32], 0);
-    let mut first_load = 0;
-    let _ = for_each_header(start, |kind, offset, vaddr, memsz| {
-        if kind == 1 && offset == 0 {
-            first_load = vaddr;
-        }
-        if kind == PT_NOTE && found.1 == 0 {
-            // Notes lie in the first segment; where that has not been seen yet its address is 0 anyway.
-            let at = start.wrapping_add(vaddr).wrapping_sub(first_load);
-            found = build_id_in(at, memsz.min(4096)).unwrap_or(found);
-        }
+    let (mut first_load, mut notes) = (0, Notes::default());
+    let read = for_each_header(start, |kind, offset, vaddr, memsz| match kind {
+        1 if offset == 0 => first_load = vaddr,
+        PT_NOTE => notes.add(vaddr, memsz),
+        _ => {}
     });
-    found
+    read.map_or(([0; 32], 0), |()| notes.build_id(start.wrapping_sub(first_load)))
+}
+
+/// The note segments of an object: address in the file, size.
+#[derive(Default)]
+struct Notes {
+    segments: [(u64, u64); 4],
+    len: usize,
+}
+
+impl Notes {
+    fn add(&mut self, vaddr: u64, size: u64) {
+        if let Some(segment) = self.segments.get_mut(self.len) {
+            *segment = (vaddr, size.min(4096));
+            self.len += 1;
+        }
+    }
+
+    fn build_id(&self, bias: u64) -> ([u8; 32], u32) {
+        let found = |(vaddr, size): &(u64, u64)| build_id_in(vaddr.wrapping_add(bias), *size);
+        self.segments.iter().take(self.len).find_map(found).unwrap_or(([0; 32], 0))
+    }
 }
 
 fn build_id_in(at: u64, size: u64) -> Option<([u8; 32], u32)> {

@@ -56,6 +56,7 @@ unsafe extern "C" {
 }
 
 extern "C" fn constructor(argc: c_int, argv: *const *const c_char, envp: *const *const c_char) {
+    sys::know_pid();
     let mut start = Start { argc, argv, envp, began_ns: sys::now() };
     let mut back: Back = [0; 7];
     BACK_TID.store(sys::gettid(), Ordering::Relaxed);
@@ -189,6 +190,7 @@ unsafe fn start_watchdog(arena: *mut Arena) {
 extern "C" fn in_child() {
     let Some(address) = ARENA.get() else { return };
     let arena = core::ptr::from_ref(address).cast::<Arena>().cast_mut();
+    sys::know_pid();
     watchdog::forked();
     // SAFETY: the memory is this child's copy, and the parent's watchdog does not exist in it. Everything
     // here is raw system calls: allowed between fork and exec in a program with threads.

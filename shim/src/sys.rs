@@ -6,7 +6,7 @@
 
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::event::{PollFd, PollFlags};
 pub(crate) use rustix::fd::OwnedFd;
@@ -53,8 +53,16 @@ pub(crate) fn gettid() -> u32 {
     rustix::thread::gettid().as_raw_nonzero().get() as u32
 }
 
+/// This process, as [`know_pid`] found it.
+static PID: AtomicU32 = AtomicU32::new(0);
+
+/// Asks the kernel once for all later [`getpid`]s: in the constructor, and in a forked child.
+pub(crate) fn know_pid() {
+    PID.store(rustix::process::getpid().as_raw_nonzero().get() as u32, Ordering::Relaxed);
+}
+
 pub(crate) fn getpid() -> u32 {
-    rustix::process::getpid().as_raw_nonzero().get() as u32
+    PID.load(Ordering::Relaxed)
 }
 
 pub(crate) fn getppid() -> u32 {

@@ -48,8 +48,9 @@ pub(crate) fn let_it_say_hello() {
 }
 
 fn greeted() {
-    GREETED.store(1, Ordering::Release);
-    sys::futex_wake(&GREETED);
+    if GREETED.swap(1, Ordering::Release) == 0 {
+        sys::futex_wake(&GREETED);
+    }
 }
 
 /// Where the thread begins. It never returns into the host.
@@ -131,13 +132,7 @@ impl Watchdog {
         if self.flags & hello_flags::FORKED != 0 {
             sys::wait(None, For::Reading, CHILD_PAUSE);
         }
-        for (i, dso) in self.facts.dsos.iter().enumerate() {
-            if let Some(file) = self.files.get_mut(i) {
-                *file = dso.open().ok();
-            }
-        }
         self.greet(work);
-        greeted();
         let mut next_look = self.init_ns + self.facts.config.tick_ns;
         let mut next_watch = next_look;
         loop {
@@ -191,7 +186,7 @@ impl Watchdog {
     /// Connects if it is time, and says hello on a new connection.
     fn greet(&mut self, work: &mut Work) {
         if !self.link.connect(&self.facts.config, sys::now()) {
-            return;
+            return greeted();
         }
         self.pending = None;
         self.link.dump = 0;
@@ -203,6 +198,7 @@ impl Watchdog {
             batch.add(&mut self.link, |w| w.record_with(&dso.record, dso.path.as_bytes()));
         }
         batch.flush(&mut self.link);
+        greeted();
         if !self.complained {
             self.complained = true;
             for line in
@@ -215,9 +211,20 @@ impl Watchdog {
                 self.note(work, note_code::DSOS_LEFT_OUT, left_out, b"more DSOs than the table holds");
             }
         }
+        self.open_files();
         self.send_integrity(work, false, true);
         self.send_copy(work);
         self.link.patience = 0;
+    }
+
+    /// Opens the mapped files, once.
+    fn open_files(&mut self) {
+        if self.link.connections > 1 {
+            return;
+        }
+        for (dso, file) in self.facts.dsos.iter().zip(&mut self.files) {
+            *file = dso.open().ok();
+        }
     }
 
     fn say_hello(&mut self, work: &mut Work) {
