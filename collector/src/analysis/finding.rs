@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::class::Why;
 use super::trace::Frame;
 use super::words::{Class, Confidence, Integrity};
 
@@ -16,6 +17,15 @@ pub struct Finding {
     pub why: Vec<String>,
     /// What was missing, where the class is `unknown` or only likely.
     pub missing: Vec<String>,
+    /// `why` with its values, for other languages.
+    #[serde(default)]
+    pub said: Vec<Why>,
+    /// `missing` with its values.
+    #[serde(default)]
+    pub said_missing: Vec<Why>,
+    /// Whether what is stuck is inside the allocator; none where no stack tells.
+    #[serde(default)]
+    pub in_allocator: Option<bool>,
     /// The lock, if there is one.
     pub lock: Option<Lock>,
     /// The thread that runs (or holds), if there is one.

@@ -5,21 +5,33 @@
 //! - [`trace`]: named frames and stacks, what the findings are made from
 //! - [`arch`]: what is particular to a processor
 //! - [`integrity`]: whether a DSO is still the file that was loaded
+//! - [`wait`]: what each thread waits for
+//! - [`history`]: what heartbeats told before a dump
+//! - `stack`, `scene`, `graph`: questions to a stack, to a dump, to the wait-for graph
+//! - [`class`]: the class of a hang: [`analyse`]
 //! - [`finding`]: what is said about one dump
 //! - [`stats`]: intervals, tests, spread
 //! - [`facts`]: what a hunt saw, what the verdict is made from
 
 pub mod arch;
+pub mod class;
 pub mod facts;
 pub mod finding;
+mod graph;
+pub mod history;
 pub mod integrity;
 pub mod message;
+mod scene;
+mod stack;
 pub mod stats;
 pub mod trace;
+pub mod wait;
 pub mod words;
 
+pub use class::analyse;
 pub use facts::{DsoFacts, HangFacts, HuntFacts, RunFacts, RunOutcome};
 pub use finding::{Finding, Hot, Lock, ThreadCounts, ThreadWait};
+pub use history::History;
 pub use message::Lang;
 pub use trace::{Frame, ThreadTrace, TraceSource, Traces};
 pub use words::{Class, Confidence, Integrity, NextAction, Verdict};

@@ -1,0 +1,135 @@
+//! The class of a hang, by DESIGN's table: deciders that each know one family, asked in order of how much
+//! they prove. A decider that is not sure of its case leaves it to the next.
+//!
+//! - [`owned`]: locks that keep their owner: rings and chains
+//! - [`ownerless`]: words that keep none: lost wakes, inferred holders
+//! - [`running`]: threads that run in the allocator without end
+//! - [`rest`]: the kernel, the benchmark, slowness, nothing known
+//! - [`case`]: what they hand over; [`why`]: the sentences
+
+mod case;
+mod owned;
+mod ownerless;
+mod rest;
+mod running;
+#[cfg(test)]
+mod tests;
+pub mod why;
+
+use std::collections::BTreeSet;
+
+use case::Case;
+pub use why::Why;
+
+use super::finding::{Finding, Hot, ThreadCounts, ThreadWait};
+use super::graph::Graph;
+use super::history::History;
+use super::integrity;
+use super::message::Lang;
+use super::scene::{Scene, Thread};
+use super::stack;
+use super::trace::Traces;
+use crate::session::Dump;
+
+/// Says what a dump shows. `traces` are its stacks with names ([`Traces::default`] where there are none: the
+/// class is then `unknown` where stacks would be needed); `history` is what heartbeats told before it.
+pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
+    let scene = Scene::new(dump, traces, history);
+    let graph = Graph::of(&scene);
+    let case = decide(&scene, &graph);
+    let (integrity, deleted_seen) = integrity::worst(&dump.dsos);
+    let hot = hot(&scene, &case);
+    let text = |all: &[Why]| all.iter().map(|w| w.text(Lang::En)).collect();
+    Finding {
+        class: case.class,
+        confidence: case.confidence,
+        why: text(&case.why),
+        missing: text(&case.missing),
+        said: case.why,
+        said_missing: case.missing,
+        in_allocator: case.in_allocator,
+        lock: case.lock,
+        hot,
+        threads: counts(&scene),
+        waits: waits(&scene),
+        integrity,
+        deleted_seen,
+    }
+}
+
+fn decide(scene: &Scene<'_>, graph: &Graph) -> Case {
+    rest::stopped(scene)
+        .or_else(|| owned::ring(scene, graph))
+        .or_else(|| owned::root(scene, graph))
+        .or_else(|| ownerless::free(scene))
+        .or_else(|| ownerless::inferred(scene))
+        .or_else(|| running::inside(scene))
+        .or_else(|| rest::in_kernel(scene))
+        .or_else(|| rest::outside(scene))
+        .or_else(|| rest::slow(scene))
+        .unwrap_or_else(|| rest::unknown(scene))
+}
+
+/// The culprit; where there is none, the busiest thread, since that is the one to look at next.
+fn hot(scene: &Scene<'_>, case: &Case) -> Option<Hot> {
+    let key = |t: &&Thread<'_>| ((t.cpu_share * 1e6) as u64, std::cmp::Reverse(t.tid()));
+    let busiest = || scene.all().filter(|t| t.runs() || t.cpu_share > 0.01).max_by_key(key);
+    let thread = match case.culprit {
+        Some(tid) => scene.threads.get(&tid),
+        None => busiest(),
+    }?;
+    // All that was seen of it has a vote on the line that it loops in.
+    let all = || thread.trace.into_iter().chain(thread.samples).filter(|t| !t.frames.is_empty());
+    let inside = all().filter_map(|t| stack::telling_frame(&t.frames, scene.is));
+    let frame = case::most_common(inside)
+        .or_else(|| case::most_common(all().filter_map(|t| t.frames.iter().find(|f| f.function.is_some()))));
+    let samples = thread.samples.iter().filter(|t| !t.frames.is_empty());
+    let pcs: BTreeSet<u64> = samples.clone().filter_map(|t| t.frames.first()).map(|f| f.pc).collect();
+    Some(Hot {
+        tid: thread.tid(),
+        cpu_share: thread.cpu_share,
+        in_allocator: thread.inside,
+        source: frame.as_ref().and_then(source),
+        function: frame.and_then(|f| f.function),
+        samples: samples.count() as u32,
+        distinct_pcs: pcs.len() as u32,
+        for_s: case.for_s.or_else(|| scene.for_s(thread)),
+    })
+}
+
+/// `file:line`, the file without its folders.
+pub(crate) fn source(frame: &super::trace::Frame) -> Option<String> {
+    let file = stack::file_name(frame.file.as_deref()?);
+    Some(match frame.line {
+        Some(line) => format!("{file}:{line}"),
+        None => file.to_owned(),
+    })
+}
+
+fn counts(scene: &Scene<'_>) -> ThreadCounts {
+    let mut counts = ThreadCounts::default();
+    for thread in scene.threads.values() {
+        counts.all += 1;
+        counts.truncated_stacks += u32::from(thread.trace.is_some_and(|t| t.truncated));
+        match &thread.wait {
+            Some(wait) if wait.futex => counts.futex_wait += 1,
+            _ if thread.runs() => counts.running += 1,
+            _ => counts.other += 1,
+        }
+    }
+    counts
+}
+
+fn waits(scene: &Scene<'_>) -> Vec<ThreadWait> {
+    let waits = scene.threads.values().filter_map(|t| t.wait.as_ref());
+    waits
+        .map(|wait| ThreadWait {
+            tid: wait.tid,
+            kind: wait.kind.as_str().to_owned(),
+            address: wait.object,
+            symbol: scene.symbol(wait).cloned(),
+            owner: wait.owner.map(|owner| owner.tid()),
+            detail: wait.detail.clone(),
+        })
+        .collect()
+}

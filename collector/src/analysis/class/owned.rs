@@ -1,0 +1,225 @@
+//! Hangs on locks that keep their owner: rings, and chains to a root that runs, is blocked, or is gone.
+
+use std::collections::BTreeMap;
+
+use super::case::{Case, call_evidence, lock_of, lock_text, place, seconds, stuck_together, wait_text};
+use super::why::Why;
+use crate::analysis::graph::{End, Graph};
+use crate::analysis::message::say;
+use crate::analysis::scene::{Motion, Scene, Stuck, Thread};
+use crate::analysis::stack::{Calls, Proof};
+use crate::analysis::wait::{Owner, Wait, WaitKind};
+use crate::analysis::words::{Class, Confidence};
+
+/// A ring in the graph.
+pub(super) fn ring(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
+    graph.cycles().into_iter().find_map(|members| {
+        let threads: Vec<&Thread<'_>> = members.iter().filter_map(|tid| scene.threads.get(tid)).collect();
+        let waits: Vec<&Wait> = threads.iter().filter_map(|t| t.wait.as_ref()).collect();
+        let stuck = stuck_together(threads.iter().copied());
+        if stuck == Stuck::No || waits.len() != members.len() {
+            return None;
+        }
+        // A ring with a timed wait in it opens by itself.
+        let timed = waits.iter().any(|w| w.timed);
+        let proven = stuck == Stuck::Yes && threads.iter().all(|t| t.stuck() == Stuck::Yes) && !timed;
+        let confidence = if proven { Confidence::Proven } else { Confidence::Likely };
+        let mut case = Case::new(Class::Deadlock, confidence);
+        case.why.push(match waits[..] {
+            [wait] => say!(Why::SelfCycle { tid: members[0], lock: lock_text(scene, wait) }),
+            _ => {
+                let locks: Vec<String> = waits.iter().map(|w| lock_text(scene, w)).collect();
+                say!(Why::Cycle { members: join(&members), locks: locks.join(", ") })
+            }
+        });
+        still_or_missing(&mut case, scene, stuck, |seconds| say!(Why::RingStill { seconds }));
+        let behind = members.iter().flat_map(|tid| graph.behind(*tid)).filter(|t| !members.contains(t));
+        let behind: std::collections::BTreeSet<u32> = behind.collect();
+        if !behind.is_empty() {
+            case.why.push(say!(Why::Behind { more: behind.len() }));
+        }
+        // The lock that most wait for, of those in the ring.
+        let lock = waits
+            .iter()
+            .filter(|w| w.kind != WaitKind::Join)
+            .max_by_key(|w| (waiters_of(scene, w).len(), std::cmp::Reverse(w.tid)))?;
+        case.lock = Some(lock_of(scene, lock, &waiters_of(scene, lock)));
+        case.for_s = longest(scene, &threads);
+        Some(case.placed(place(threads)))
+    })
+}
+
+/// Chains that end at a holder that is no member of a ring: the one with the most threads behind it.
+pub(super) fn root(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
+    let mut ends: BTreeMap<(bool, u32), usize> = BTreeMap::new();
+    for (thread, wait) in scene.waiting().filter(|(_, w)| w.kind.is_lock() && w.owner.is_some()) {
+        debug_assert_eq!(thread.tid(), wait.tid);
+        match graph.end_of(thread.tid()) {
+            End::Root(tid) => *ends.entry((false, tid)).or_default() += 1,
+            End::Gone(tid) => *ends.entry((true, tid)).or_default() += 1,
+            End::Cycle(_) => {}
+        }
+    }
+    let mut ends: Vec<((bool, u32), usize)> = ends.into_iter().collect();
+    ends.sort_by_key(|(end, count)| (std::cmp::Reverse(*count), *end));
+    let cases = ends.into_iter().filter_map(|((gone, tid), _)| match gone {
+        true => owner_gone(scene, graph, tid),
+        false => held_by(scene, graph, tid),
+    });
+    // What is proven comes before what has more waiters.
+    let mut cases: Vec<Case> = cases.collect();
+    cases.sort_by_key(|c| (c.confidence, c.in_allocator != Some(true)));
+    cases.into_iter().next()
+}
+
+/// Who waits directly for a lock of this holder, by lock, most first.
+fn direct<'a, 's>(scene: &'s Scene<'a>, holder: u32) -> Vec<Vec<&'s Thread<'a>>> {
+    let mut locks: BTreeMap<Option<u64>, Vec<&Thread<'a>>> = BTreeMap::new();
+    for (thread, wait) in scene.waiting() {
+        if wait.kind.is_lock() && wait.owner.map(Owner::tid) == Some(holder) && thread.tid() != holder {
+            locks.entry(wait.object).or_default().push(thread);
+        }
+    }
+    let mut locks: Vec<_> = locks.into_values().collect();
+    locks.sort_by_key(|waiters| std::cmp::Reverse(waiters.len()));
+    locks
+}
+
+fn owner_gone(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
+    let locks = direct(scene, owner);
+    let waiters = locks.first()?;
+    let stuck = stuck_together(waiters.iter().copied());
+    if stuck == Stuck::No {
+        return None;
+    }
+    let wait = waiters[0].wait.as_ref()?;
+    let confidence = if stuck == Stuck::Yes { Confidence::Proven } else { Confidence::Likely };
+    let mut case = Case::new(Class::OwnerGone, confidence);
+    let lock = lock_text(scene, wait);
+    case.why.push(say!(Why::OwnerGone { owner, lock, waiters: waiters.len() }));
+    if forked(scene) && !scene.gone.contains(&owner) {
+        case.why.push(Why::Forked {});
+    }
+    let n = waiters.len();
+    still_or_missing(&mut case, scene, stuck, |s| say!(Why::NeverReleased { waiters: n, seconds: s }));
+    case.lock = Some(lock_of(scene, wait, waiters));
+    case.for_s = longest(scene, waiters);
+    behind(&mut case, graph, owner, n);
+    Some(case.placed(place(waiters.iter().copied())))
+}
+
+fn forked(scene: &Scene<'_>) -> bool {
+    scene.dump.identity.fixed.flags & hangscope_protocol::record::hello_flags::FORKED != 0
+}
+
+fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
+    let root = scene.threads.get(&owner)?;
+    let locks = direct(scene, owner);
+    let waiters = locks.first()?;
+    let wait = waiters[0].wait.as_ref()?;
+    let n = waiters.len();
+    let stuck = stuck_together(waiters.iter().copied());
+    if stuck == Stuck::No {
+        return None;
+    }
+    let returns = root.calls == Calls::Returns;
+    // Nobody proved that the lock is kept, and the holder was seen to go on: no hang.
+    if stuck == Stuck::Maybe && (returns || root.comes_and_goes()) {
+        return None;
+    }
+    let class = holder_class(root);
+    let kept = match stuck {
+        Stuck::Yes => true,
+        _ => root.calls == Calls::Inside(Proof::Bytes) || (!root.runs() && root.stuck() == Stuck::Yes),
+    };
+    let mut case = Case::new(class, if kept { Confidence::Proven } else { Confidence::Likely });
+    case.why.push(say!(Why::Held { waiters: n, lock: lock_text(scene, wait), owner }));
+    behind(&mut case, graph, owner, n);
+    holder(&mut case, scene, root);
+    still_or_missing(&mut case, scene, stuck, |s| say!(Why::NeverReleased { waiters: n, seconds: s }));
+    if class == Class::OwnerSpinning {
+        call_evidence(&mut case, root);
+    }
+    let inside = place(waiters.iter().copied().chain([root]));
+    if inside == Some(true) && (root.inside == Some(false) || returns) {
+        case.why.push(say!(Why::HolderOutside { owner }));
+        case.unproven();
+    }
+    case.lock = Some(lock_of(scene, wait, waiters));
+    case.culprit = Some(owner);
+    case.for_s = longest(scene, waiters);
+    Some(case.placed(inside))
+}
+
+fn holder_class(root: &Thread<'_>) -> Class {
+    if root.motion == Motion::Left {
+        Class::OwnerGone
+    } else if root.in_kernel() {
+        Class::KernelWait
+    } else if root.runs() || root.naps && root.motion == Motion::Moved {
+        Class::OwnerSpinning
+    } else if free_word(root) {
+        Class::LostWakeup
+    } else {
+        Class::OwnerBlocked
+    }
+}
+
+/// The thread sleeps on a word that has another value than the one it waits for.
+pub(super) fn free_word(thread: &Thread<'_>) -> bool {
+    let Some(wait) = thread.wait.as_ref().filter(|w| w.futex && w.kind != WaitKind::Join) else {
+        return false;
+    };
+    let (Some(value), Some(expected)) = (wait.value, wait.expected) else { return false };
+    let later = thread.word_in_second_look();
+    value != expected && later.is_none_or(|later| later != expected) && thread.stuck() != Stuck::No
+}
+
+fn holder(case: &mut Case, scene: &Scene<'_>, root: &Thread<'_>) {
+    let owner = root.tid();
+    case.why.push(if root.stopped() {
+        say!(Why::OwnerStopped { owner })
+    } else if root.motion == Motion::Runs {
+        let share = format!("{:.0}", root.cpu_share * 100.0);
+        say!(Why::OwnerRuns { owner, share })
+    } else if root.runs() || root.motion == Motion::Moved {
+        say!(Why::OwnerBusy { owner })
+    } else {
+        say!(Why::OwnerBlocked { owner, wait: wait_text(scene, root) })
+    });
+}
+
+fn behind(case: &mut Case, graph: &Graph, holder: u32, direct: usize) {
+    let more = graph.behind(holder).len().saturating_sub(direct);
+    if more > 0 {
+        case.why.push(say!(Why::Behind { more }));
+    }
+}
+
+/// Says that all slept through, or that nobody looked.
+pub(super) fn still_or_missing(
+    case: &mut Case,
+    scene: &Scene<'_>,
+    stuck: Stuck,
+    still: impl FnOnce(String) -> Why,
+) {
+    match (stuck, scene.between_s) {
+        (Stuck::Yes, Some(s)) => case.why.push(still(seconds(s))),
+        (_, None) => case.missing.push(Why::NoSecondLook {}),
+        _ => {}
+    }
+}
+
+/// The longest that one of these has stood still.
+pub(super) fn longest(scene: &Scene<'_>, threads: &[&Thread<'_>]) -> Option<f64> {
+    threads.iter().filter_map(|t| scene.for_s(t)).max_by(f64::total_cmp)
+}
+
+fn waiters_of<'a, 's>(scene: &'s Scene<'a>, of: &Wait) -> Vec<&'s Thread<'a>> {
+    let same = |w: &Wait| w.object == of.object && w.kind != WaitKind::Join;
+    scene.waiting().filter(|(_, w)| same(w)).map(|(t, _)| t).collect()
+}
+
+fn join(tids: &[u32]) -> String {
+    tids.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+}

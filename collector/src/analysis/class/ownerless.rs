@@ -1,0 +1,160 @@
+//! Hangs on futex words that keep no owner: wakes that never came, and locks whose holder must be inferred.
+
+use std::collections::BTreeMap;
+
+use super::case::{Case, call_evidence, lock_of, lock_text, place, stuck_together, tids, wait_text};
+use super::owned::{free_word, longest, still_or_missing};
+use super::why::Why;
+use crate::analysis::message::say;
+use crate::analysis::scene::{Scene, Stuck, Thread};
+use crate::analysis::stack::Calls;
+use crate::analysis::wait::{Wait, WaitKind};
+use crate::analysis::words::{Class, Confidence};
+
+/// Threads that sleep on one word.
+struct Group<'s, 'a> {
+    waiters: Vec<&'s Thread<'a>>,
+    wait: &'s Wait,
+    stuck: Stuck,
+}
+
+/// Groups on words without an owner, most waiters first; those whose waiters were woken are left out.
+fn groups<'s, 'a>(scene: &'s Scene<'a>) -> Vec<Group<'s, 'a>> {
+    let mut by_word: BTreeMap<u64, Vec<&Thread<'a>>> = BTreeMap::new();
+    for (thread, wait) in scene.waiting() {
+        if let (true, None, Some(word)) = (wait.futex && wait.kind != WaitKind::Join, wait.owner, wait.word) {
+            by_word.entry(word).or_default().push(thread);
+        }
+    }
+    let mut groups: Vec<Group<'s, 'a>> = by_word
+        .into_values()
+        .filter_map(|waiters| {
+            let stuck = stuck_together(waiters.iter().copied());
+            let wait = waiters[0].wait.as_ref()?;
+            (stuck != Stuck::No).then_some(Group { waiters, wait, stuck })
+        })
+        .collect();
+    groups.sort_by_key(|g| (std::cmp::Reverse(g.waiters.len()), g.wait.word));
+    groups
+}
+
+/// Sleepers on a word that says free: whoever changed it did not wake them.
+pub(super) fn free(scene: &Scene<'_>) -> Option<Case> {
+    let groups = groups(scene);
+    let free = |g: &&Group<'_, '_>| g.waiters.iter().all(|t| free_word(t));
+    let group = groups.iter().filter(free).find(|g| place(g.waiters.iter().copied()) != Some(false));
+    let group = group.or_else(|| groups.iter().find(free))?;
+    let proven = group.stuck == Stuck::Yes && !group.wait.timed;
+    let mut case = Case::new(Class::LostWakeup, if proven { Confidence::Proven } else { Confidence::Likely });
+    case.why.push(say!(Why::WordFree {
+        waiters: group.waiters.len(),
+        lock: lock_text(scene, group.wait),
+        value: group.wait.value.unwrap_or_default(),
+        expected: group.wait.expected.unwrap_or_default(),
+    }));
+    still_or_missing(&mut case, scene, group.stuck, |seconds| say!(Why::StillFree { seconds }));
+    finish(&mut case, scene, group);
+    bystanders(&mut case, scene);
+    Some(case.placed(place(group.waiters.iter().copied())))
+}
+
+/// Locks and events inside the allocator: who could hold them, or signal them?
+pub(super) fn inferred(scene: &Scene<'_>) -> Option<Case> {
+    let groups: Vec<Group<'_, '_>> =
+        groups(scene).into_iter().filter(|g| place(g.waiters.iter().copied()) == Some(true)).collect();
+    let group = groups.first()?;
+    let waits_here = |t: &Thread<'_>| groups.iter().any(|g| g.waiters.iter().any(|w| w.tid() == t.tid()));
+    let inside = || scene.all().filter(|t| t.inside == Some(true) && !waits_here(t));
+    let runners: Vec<&Thread<'_>> = inside().filter(|t| t.runs() || t.naps).collect();
+    let sleepers: Vec<&Thread<'_>> = inside().filter(|t| !t.runs() && !t.naps).collect();
+    if runners.iter().any(|t| t.calls == Calls::Returns) || inside().any(Thread::comes_and_goes) {
+        return None;
+    }
+    match (&runners[..], &sleepers[..]) {
+        ([runner], _) => Some(by_runner(scene, group, runner)),
+        ([], [sleeper, ..]) => Some(by_sleeper(scene, group, sleeper)),
+        ([], []) if group.wait.kind.is_event() => Some(never_signalled(scene, group)),
+        ([], []) => nobody_inside(scene, &groups),
+        _ => None,
+    }
+}
+
+fn by_runner(scene: &Scene<'_>, group: &Group<'_, '_>, runner: &Thread<'_>) -> Case {
+    let mut case = ownerless(scene, group, Class::OwnerSpinning);
+    case.why.push(say!(Why::OnlyRunner { tid: runner.tid() }));
+    call_evidence(&mut case, runner);
+    case.culprit = Some(runner.tid());
+    case.placed(Some(true))
+}
+
+fn by_sleeper(scene: &Scene<'_>, group: &Group<'_, '_>, sleeper: &Thread<'_>) -> Case {
+    let class = if sleeper.in_kernel() { Class::KernelWait } else { Class::OwnerBlocked };
+    let mut case = ownerless(scene, group, class);
+    case.why.push(say!(Why::OnlySleeper { tid: sleeper.tid(), wait: wait_text(scene, sleeper) }));
+    case.culprit = Some(sleeper.tid());
+    case.placed(Some(true))
+}
+
+/// A condition, a semaphore, a barrier inside the allocator, and nobody else in there.
+fn never_signalled(scene: &Scene<'_>, group: &Group<'_, '_>) -> Case {
+    let mut case = Case::new(Class::LostWakeup, Confidence::Proven);
+    case.why.push(say!(Why::Event { waiters: group.waiters.len(), lock: lock_text(scene, group.wait) }));
+    case.why.push(Why::NobodySignals {});
+    still_or_missing(&mut case, scene, group.stuck, |seconds| say!(Why::StillFree { seconds }));
+    if group.stuck != Stuck::Yes || group.wait.timed {
+        case.unproven();
+    }
+    finish(&mut case, scene, group);
+    if bystanders(&mut case, scene) {
+        case.unproven();
+    }
+    case.placed(Some(true))
+}
+
+/// The lock is held, and everybody inside waits.
+fn nobody_inside(scene: &Scene<'_>, groups: &[Group<'_, '_>]) -> Option<Case> {
+    let group = groups.first().filter(|g| g.wait.kind.is_lock() || g.wait.kind == WaitKind::Futex)?;
+    if groups.len() > 1 && groups.iter().all(|g| g.wait.kind.is_lock() || g.wait.kind == WaitKind::Futex) {
+        let mut case = ownerless(scene, group, Class::Deadlock);
+        let locks: Vec<String> = groups.iter().map(|g| lock_text(scene, g.wait)).collect();
+        case.why.push(say!(Why::CrossedLocks { locks: locks.join(", ") }));
+        return Some(case.placed(Some(true)));
+    }
+    if scene.gone.is_empty() {
+        return None;
+    }
+    let mut case = ownerless(scene, group, Class::OwnerGone);
+    let gone: Vec<String> = scene.gone.iter().take(6).map(u32::to_string).collect();
+    let lock = lock_text(scene, group.wait);
+    case.why.push(say!(Why::HolderLeft { lock, gone: gone.join(", ") }));
+    Some(case.placed(Some(true)))
+}
+
+fn ownerless(scene: &Scene<'_>, group: &Group<'_, '_>, class: Class) -> Case {
+    let mut case = Case::new(class, Confidence::Likely);
+    let lock = lock_text(scene, group.wait);
+    case.why.push(say!(Why::Ownerless { waiters: group.waiters.len(), lock: &lock }));
+    case.missing.push(say!(Why::NoOwner { lock }));
+    let n = group.waiters.len();
+    still_or_missing(&mut case, scene, group.stuck, |s| say!(Why::NeverReleased { waiters: n, seconds: s }));
+    finish(&mut case, scene, group);
+    case
+}
+
+fn finish(case: &mut Case, scene: &Scene<'_>, group: &Group<'_, '_>) {
+    case.lock = Some(lock_of(scene, group.wait, &group.waiters));
+    case.for_s = longest(scene, &group.waiters).or(scene.between_s);
+}
+
+/// Threads that run outside the allocator: busy, but not the cause. True if there are any.
+fn bystanders(case: &mut Case, scene: &Scene<'_>) -> bool {
+    let busy: Vec<&Thread<'_>> = scene.all().filter(|t| t.runs() && t.inside != Some(true)).collect();
+    let outside: Vec<&Thread<'_>> = busy.iter().copied().filter(|t| t.inside == Some(false)).collect();
+    if !outside.is_empty() {
+        case.why.push(say!(Why::RunsOutside { tids: tids(outside.iter().copied()) }));
+    }
+    if !busy.is_empty() && case.class == Class::LostWakeup {
+        case.missing.push(say!(Why::MayStillCome { tids: tids(busy.iter().copied()) }));
+    }
+    !busy.is_empty()
+}

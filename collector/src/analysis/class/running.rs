@@ -1,0 +1,75 @@
+//! Hangs without a wait in the kernel: threads that run inside the allocator and do not come out.
+
+use super::case::{Case, call_evidence, tids, wait_text};
+use super::why::Why;
+use crate::analysis::finding::Lock;
+use crate::analysis::message::say;
+use crate::analysis::scene::{Motion, Scene, Stuck, Thread};
+use crate::analysis::stack::{Calls, Proof};
+use crate::analysis::words::{Class, Confidence};
+
+/// Threads that are in one call of the allocator in all that was seen of them.
+pub(super) fn inside(scene: &Scene<'_>) -> Option<Case> {
+    let in_call = |t: &&Thread<'_>| matches!(t.calls, Calls::Inside(_)) && (t.runs() || t.naps);
+    let runners: Vec<&Thread<'_>> = scene.all().filter(in_call).collect();
+    let first = runners.first()?;
+    // Seen once is enough only if nothing speaks against it.
+    let weakest = runners.iter().filter_map(|t| proof(t)).min()?;
+    if weakest < Proof::Bytes && scene.all().any(Thread::comes_and_goes) {
+        return None;
+    }
+    if weakest == Proof::Once && runners.iter().any(|t| matches!(t.motion, Motion::Moved | Motion::Left)) {
+        return None;
+    }
+    let sleeps = |t: &&Thread<'_>| t.inside == Some(true) && t.wait.is_some() && !t.naps;
+    let sleepers: Vec<&Thread<'_>> = scene.all().filter(sleeps).filter(|t| t.stuck() != Stuck::No).collect();
+    let (class, decided) = match (runners.len(), sleepers.len()) {
+        (_, 1..) => (Class::SpinWait, Confidence::Likely),
+        (1, _) => (Class::Runaway, Confidence::Proven),
+        _ => (Class::Livelock, Confidence::Proven),
+    };
+    let mut case = Case::new(class, if weakest == Proof::Bytes { decided } else { Confidence::Likely });
+    match class {
+        Class::Runaway => case.why.push(say!(Why::Alone { tid: first.tid() })),
+        _ => case.why.push(say!(Why::Spinners { tids: tids(runners.iter().copied()) })),
+    }
+    for sleeper in sleepers.iter().take(3) {
+        let wait = wait_text(scene, sleeper);
+        case.why.push(say!(Why::Suspect { tid: sleeper.tid(), wait }));
+    }
+    if class == Class::Livelock {
+        case.why.push(Why::NoSleeper {});
+    }
+    for runner in runners.iter().take(4) {
+        call_evidence(&mut case, runner);
+    }
+    if class == Class::SpinWait {
+        case.lock = Some(spin_lock(&runners));
+        case.missing.push(say!(Why::NoOwner { lock: "spin-lock" }));
+    }
+    // The one whose call is proven best, of those the busiest.
+    let key = |t: &&&Thread<'_>| (proof(t), (t.cpu_share * 1e6) as u64, std::cmp::Reverse(t.tid()));
+    let suspect = sleepers.first().filter(|_| class == Class::SpinWait);
+    case.culprit = suspect.or(runners.iter().max_by_key(key)).map(|t| t.tid());
+    case.for_s = runners.iter().filter_map(|t| scene.for_s(t)).max_by(f64::total_cmp);
+    Some(case.placed(Some(true)))
+}
+
+fn proof(thread: &Thread<'_>) -> Option<Proof> {
+    match thread.calls {
+        Calls::Inside(proof) => Some(proof),
+        _ => None,
+    }
+}
+
+/// A spin lock has no address that the kernel knows.
+fn spin_lock(spinners: &[&Thread<'_>]) -> Lock {
+    Lock {
+        address: "0x0".to_owned(),
+        symbol: None,
+        kind: "spin-lock".to_owned(),
+        owner_tid: None,
+        waiters: spinners.iter().map(|t| t.tid()).collect(),
+        at: None,
+    }
+}

@@ -1,0 +1,276 @@
+//! Questions to a stack: where is the allocator on it, which call is it in, has that call returned.
+
+use std::ops::Range;
+
+use super::trace::{Frame, ThreadTrace};
+
+/// Where the allocator's frames are, and which of a shared DSO's functions count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct AllocatorIs {
+    /// The allocator's DSO holds other code as well (it is libc, or the program): only functions of the
+    /// malloc family count.
+    pub(super) shared: bool,
+}
+
+/// Whether a frame is in the C library.
+pub(super) fn is_libc(frame: &Frame) -> bool {
+    let name = frame.dso.as_deref().map(file_name).unwrap_or_default();
+    name.starts_with("libc.") || name.starts_with("libc-") || name.starts_with("libpthread")
+}
+
+/// The part of a path after its last `/`.
+pub(crate) fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Functions of the malloc family in a DSO that has other functions too: the interface, and glibc's inside.
+fn is_malloc_family(function: &str) -> bool {
+    let plain = function.trim_start_matches('_').split('@').next().unwrap_or_default();
+    let plain = plain.strip_prefix("GI_").unwrap_or(plain).trim_start_matches('_');
+    let plain = plain.strip_prefix("libc_").unwrap_or(plain);
+    let exact = [
+        "malloc",
+        "calloc",
+        "realloc",
+        "reallocarray",
+        "free",
+        "cfree",
+        "memalign",
+        "aligned_alloc",
+        "posix_memalign",
+        "valloc",
+        "pvalloc",
+        "malloc_usable_size",
+        "malloc_trim",
+        "sysmalloc",
+        "systrim",
+        "mallinfo",
+        "mallinfo2",
+        "malloc_consolidate",
+        "free_sized",
+        "free_aligned_sized",
+    ];
+    let starts = [
+        "int_malloc",
+        "int_free",
+        "int_realloc",
+        "int_memalign",
+        "tcache_",
+        "arena_get",
+        "operator new",
+        "operator delete",
+        "Znwm",
+        "Znam",
+        "ZdlPv",
+        "ZdaPv",
+        "ptmalloc_",
+        "malloc_arena_",
+        "sysmalloc_",
+    ];
+    exact.contains(&plain) || starts.iter().any(|s| plain.starts_with(s))
+}
+
+/// Frames from the innermost to the outermost one of the allocator: `0..end`, where `end` is one past the
+/// outermost. What the allocator called (locks of the C library) is part of it. None if it is not on the stack.
+pub(super) fn in_allocator(frames: &[Frame], is: AllocatorIs) -> Option<Range<usize>> {
+    frames.iter().rposition(|f| counts(f, is)).map(|outermost| 0..outermost + 1)
+}
+
+fn counts(frame: &Frame, is: AllocatorIs) -> bool {
+    frame.in_allocator && (!is.shared || frame.function.as_deref().is_some_and(is_malloc_family))
+}
+
+/// The innermost frame of the allocator: where in it the thread is.
+pub(super) fn allocator_frame(frames: &[Frame], is: AllocatorIs) -> Option<&Frame> {
+    frames.iter().find(|f| counts(f, is))
+}
+
+/// The frame that tells a person where in the allocator a thread is: the innermost one that is not the
+/// standard library's own (an inlined `spin_loop`, an atomic), if there is one.
+pub(super) fn telling_frame(frames: &[Frame], is: AllocatorIs) -> Option<&Frame> {
+    let own = frames.iter().find(|f| counts(f, is) && !is_standard_library(f));
+    own.or_else(|| allocator_frame(frames, is))
+}
+
+/// Code of Rust's or C++'s standard library, compiled into whoever uses it.
+fn is_standard_library(frame: &Frame) -> bool {
+    let function = frame.function.as_deref().unwrap_or_default();
+    let function = function.trim_start_matches(['<', '&']);
+    let names = ["core::", "std::", "alloc::", "__gnu_cxx::"];
+    let file = frame.file.as_deref().unwrap_or_default();
+    names.iter().any(|n| function.starts_with(n))
+        || file.starts_with("/rustc/")
+        || file.contains("/library/core/")
+}
+
+/// Whether the thread belongs to the allocator itself: below the allocator's frames there is nothing but what
+/// starts a thread. Such a thread idles in a wait of its own when there is nothing to do.
+pub(super) fn is_allocators_own(trace: &ThreadTrace, is: AllocatorIs) -> bool {
+    let Some(range) = in_allocator(&trace.frames, is) else { return false };
+    let outward = &trace.frames[range.end..];
+    !trace.truncated && !outward.is_empty() && outward.iter().all(is_thread_start)
+}
+
+fn is_thread_start(frame: &Frame) -> bool {
+    let starts = ["start_thread", "clone", "__clone", "__clone3", "clone3", "thread_start"];
+    is_libc(frame) && frame.function.as_deref().is_none_or(|f| starts.contains(&f))
+}
+
+/// What a thread that runs does, over all that was seen of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Calls {
+    /// There is no stack of it.
+    NotSeen,
+    /// Never seen in the allocator.
+    Outside,
+    /// Always in one call of the allocator, as far as was seen.
+    Inside(Proof),
+    /// It came out of the allocator, or went in again, between two samples.
+    Returns,
+}
+
+/// How certain it is that a call of the allocator has not returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Proof {
+    /// Seen once.
+    Once,
+    /// The caller and everything outward stayed the same, frame by frame; a loop that calls again and again
+    /// from one place can look the same.
+    Frames,
+    /// The caller's stack bytes (and registers, as far as known) stayed the same as well.
+    Bytes,
+}
+
+/// One activation of a function: everything from the caller of the allocator outward.
+type Outward = (Option<u64>, Vec<(u64, Option<u64>)>);
+
+/// The call of the allocator that a stack is in.
+fn call_of(frames: &[Frame], is: AllocatorIs) -> Option<(Outward, Option<u64>)> {
+    let range = in_allocator(frames, is)?;
+    let entry = &frames[range.end - 1];
+    let outward = frames[range.end..].iter().map(|f| (f.pc, f.cfa)).collect();
+    Some(((entry.cfa, outward), entry.kept))
+}
+
+/// Looks at all stacks that were had of a thread, in order of time.
+pub(super) fn calls<'a>(traces: impl IntoIterator<Item = &'a ThreadTrace>, is: AllocatorIs) -> Calls {
+    let all: Vec<&ThreadTrace> = traces.into_iter().filter(|t| !t.frames.is_empty()).collect();
+    // A stack that was cut short lacks its outer frames: it is compared only where there is no better one.
+    let whole: Vec<&ThreadTrace> = all.iter().copied().filter(|t| !t.truncated).collect();
+    let cut = whole.len() * 2 < all.len();
+    let seen = if cut { all } else { whole };
+    let calls: Vec<_> = seen.iter().map(|t| call_of(&t.frames, is)).collect();
+    let Some(first) = calls.first() else { return Calls::NotSeen };
+    if calls.iter().all(Option::is_none) {
+        // The allocator may be beyond the cut.
+        return if cut { Calls::NotSeen } else { Calls::Outside };
+    }
+    let same = |a: &(Outward, Option<u64>), b: &(Outward, Option<u64>)| {
+        a.0 == b.0 && !matches!((a.1, b.1), (Some(x), Some(y)) if x != y)
+    };
+    let Some(first) = first else { return Calls::Returns };
+    if !calls.iter().all(|c| c.as_ref().is_some_and(|c| same(first, c))) {
+        return Calls::Returns;
+    }
+    let bytes = calls.iter().all(|c| c.as_ref().is_some_and(|(_, kept)| kept.is_some()));
+    Calls::Inside(match calls.len() {
+        1 => Proof::Once,
+        _ if bytes => Proof::Bytes,
+        _ => Proof::Frames,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::trace::TraceSource;
+
+    const PRELOADED: AllocatorIs = AllocatorIs { shared: false };
+
+    fn frame(pc: u64, function: &str, dso: &str, cfa: u64) -> Frame {
+        Frame {
+            pc,
+            function: Some(function.to_owned()),
+            dso: Some(dso.to_owned()),
+            in_allocator: dso == "/opt/libfoo.so",
+            cfa: Some(cfa),
+            ..Frame::default()
+        }
+    }
+
+    /// In `spin` at `pc`, under `malloc`, called from `caller` with the caller's bytes `kept`.
+    fn sample(pc: u64, caller: u64, kept: Option<u64>) -> ThreadTrace {
+        let mut frames = vec![
+            frame(pc, "spin", "/opt/libfoo.so", 0x100),
+            frame(0x20, "malloc", "/opt/libfoo.so", 0x200),
+            frame(caller, "worker", "/opt/bench", 0x300),
+            frame(0x40, "start_thread", "/lib/libc.so.6", 0x400),
+        ];
+        frames[1].kept = kept;
+        ThreadTrace { tid: 1, source: TraceSource::Signal, frames, truncated: false, problem: None }
+    }
+
+    fn outside() -> ThreadTrace {
+        let frames = sample(1, 2, None).frames.split_off(2);
+        ThreadTrace { frames, ..sample(1, 2, None) }
+    }
+
+    #[test]
+    fn a_call_is_the_same_while_its_caller_stays_the_same() {
+        let calls = |all: &[ThreadTrace]| calls(all, PRELOADED);
+        let in_loop = [sample(0x10, 0x30, Some(7)), sample(0x11, 0x30, Some(7))];
+        assert_eq!(calls(&in_loop), Calls::Inside(Proof::Bytes));
+        let no_bytes = [sample(0x10, 0x30, None), sample(0x11, 0x30, Some(7))];
+        assert_eq!(calls(&no_bytes), Calls::Inside(Proof::Frames));
+        assert_eq!(calls(&no_bytes[..1]), Calls::Inside(Proof::Once));
+        // Called again from the same place: only the caller's counter on the stack tells.
+        let again = [sample(0x10, 0x30, Some(7)), sample(0x10, 0x30, Some(8))];
+        assert_eq!(calls(&again), Calls::Returns);
+        let elsewhere = [sample(0x10, 0x30, Some(7)), sample(0x10, 0x31, Some(7))];
+        assert_eq!(calls(&elsewhere), Calls::Returns);
+        assert_eq!(calls(&[sample(0x10, 0x30, Some(7)), outside()]), Calls::Returns);
+        assert_eq!(calls(&[outside(), sample(0x10, 0x30, Some(7))]), Calls::Returns);
+        assert_eq!(calls(&[outside(), outside()]), Calls::Outside);
+        assert_eq!(calls(&[]), Calls::NotSeen);
+    }
+
+    #[test]
+    fn a_stack_that_was_cut_says_nothing_about_what_is_beyond() {
+        let cut = ThreadTrace { truncated: true, ..outside() };
+        assert_eq!(calls(&[cut.clone(), cut.clone()], PRELOADED), Calls::NotSeen);
+        // One bad sample among many is no return.
+        let good = sample(0x10, 0x30, Some(7));
+        let all = [good.clone(), ThreadTrace { truncated: true, ..outside() }, good];
+        assert_eq!(calls(&all, PRELOADED), Calls::Inside(Proof::Bytes));
+    }
+
+    #[test]
+    fn in_libc_only_the_malloc_family_is_the_allocator() {
+        let is = AllocatorIs { shared: true };
+        let mut waits = vec![
+            frame(1, "__lll_lock_wait_private", "/lib/libc.so.6", 1),
+            frame(2, "pthread_mutex_lock", "/lib/libc.so.6", 2),
+            frame(3, "worker", "/opt/bench", 3),
+            frame(4, "start_thread", "/lib/libc.so.6", 4),
+        ];
+        waits.iter_mut().for_each(|f| f.in_allocator = f.dso.as_deref() == Some("/lib/libc.so.6"));
+        assert_eq!(in_allocator(&waits, is), None);
+        assert_eq!(in_allocator(&waits, PRELOADED), Some(0..4));
+        waits[1].function = Some("__libc_malloc".to_owned());
+        assert_eq!(in_allocator(&waits, is), Some(0..2));
+        for name in ["_int_malloc", "__libc_free", "malloc@@GLIBC_2.2.5", "__GI___libc_malloc", "sysmalloc"] {
+            assert!(is_malloc_family(name), "{name}");
+        }
+        assert!(!is_malloc_family("clone3") && !is_malloc_family("main"));
+    }
+
+    #[test]
+    fn a_thread_of_the_allocators_own_has_no_caller() {
+        let mut own = sample(1, 2, None);
+        own.frames.remove(2);
+        assert!(is_allocators_own(&own, PRELOADED));
+        assert!(!is_allocators_own(&sample(1, 2, None), PRELOADED));
+        own.truncated = true;
+        assert!(!is_allocators_own(&own, PRELOADED), "its caller may be beyond the cut");
+    }
+}

@@ -1,0 +1,295 @@
+//! Futex waits: what the operation, the word and the memory around it say.
+//!
+//! Structures: glibc `sysdeps/nptl/bits/pthreadtypes-arch.h`, `struct_mutex.h`, `struct_rwlock.h`,
+//! `thread-shared-types.h` (2.36; the mutex is the same on x86-64 and aarch64). The offsets were tried against
+//! live waits of every kind.
+
+use hangscope_protocol::record::{NEAR_BEFORE, ThreadRecord};
+
+use super::{MutexKind, Owner, Tids, Wait, WaitKind, names};
+use crate::analysis::trace::Frame;
+
+const PRIVATE: u32 = 0x80;
+const CLOCK_REALTIME: u32 = 0x100;
+const WAIT: u32 = 0;
+const LOCK_PI: u32 = 6;
+const WAIT_BITSET: u32 = 9;
+const WAIT_REQUEUE_PI: u32 = 11;
+const LOCK_PI2: u32 = 13;
+
+/// FUTEX_WAITERS of a priority-inheriting or robust mutex.
+const WAITERS: u32 = 0x8000_0000;
+/// FUTEX_TID_MASK.
+const TID_MASK: u32 = 0x3fff_ffff;
+
+/// A kind that functions on the stack named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FutexName {
+    pub(super) kind: WaitKind,
+    /// For a person.
+    pub(super) what: &'static str,
+}
+
+/// The call and what lies around its word.
+struct Futex<'a> {
+    thread: &'a ThreadRecord,
+    command: u32,
+    op: u32,
+    address: u64,
+    expected: u32,
+    word: Option<u32>,
+    tids: &'a Tids,
+}
+
+impl Futex<'_> {
+    /// A 32-bit number at an offset from the word, if it was read.
+    fn at(&self, offset: i64) -> Option<u32> {
+        let from = usize::try_from(NEAR_BEFORE as i64 + offset).ok()?;
+        let valid = usize::from(self.thread.near_from)..usize::from(self.thread.near_to);
+        if from < valid.start || from + 4 > valid.end {
+            return None;
+        }
+        let bytes = self.thread.near.get(from..from + 4)?;
+        Some(u32::from_le_bytes(bytes.try_into().ok()?))
+    }
+
+    fn most_waiters(&self) -> u32 {
+        self.tids.alive.len() as u32
+    }
+}
+
+/// Fills in a futex wait.
+pub(super) fn wait(thread: &ThreadRecord, frames: &[Frame], tids: &Tids, nothing: Wait) -> Wait {
+    let op = thread.args[1] as u32;
+    let mut futex = Futex {
+        thread,
+        command: op & !(PRIVATE | CLOCK_REALTIME),
+        op,
+        address: thread.args[0],
+        expected: thread.args[2] as u32,
+        word: None,
+        tids,
+    };
+    futex.word = futex.at(0);
+    let named = names::by_names(frames);
+    let found = match named {
+        Some(name) => futex.named(name),
+        None => futex.unnamed(),
+    };
+    let expects = matches!(futex.command, WAIT | WAIT_BITSET | WAIT_REQUEUE_PI);
+    Wait {
+        kind: found.kind,
+        object: Some(futex.address.wrapping_sub(found.before)),
+        word: Some(futex.address),
+        value: futex.word,
+        expected: expects.then_some(futex.expected),
+        owner: found.owner,
+        timed: thread.args[3] != 0,
+        futex: true,
+        detail: found.detail,
+        ..nothing
+    }
+}
+
+/// What was made out.
+struct Found {
+    kind: WaitKind,
+    /// So many bytes before the word the object begins.
+    before: u64,
+    owner: Option<Owner>,
+    detail: String,
+}
+
+fn found(kind: WaitKind, before: u64, detail: impl Into<String>) -> Found {
+    Found { kind, before, owner: None, detail: detail.into() }
+}
+
+impl Futex<'_> {
+    /// The functions say what it is; memory says the rest.
+    fn named(&self, name: FutexName) -> Found {
+        match name.kind {
+            WaitKind::Mutex(_) => self.mutex(true).unwrap_or_else(|| {
+                found(WaitKind::Mutex(MutexKind::Unknown), 0, "pthread mutex (not readable)")
+            }),
+            WaitKind::Join => self.join(),
+            WaitKind::Condition => {
+                let before = self.condition().unwrap_or(0x28);
+                found(WaitKind::Condition, before, name.what)
+            }
+            WaitKind::Barrier => found(WaitKind::Barrier, 4, name.what),
+            WaitKind::RwLock => {
+                let before = self.rwlock().unwrap_or(8);
+                let writer = self.at(24 - before as i64).filter(|tid| *tid != 0);
+                let owner = writer.and_then(|tid| self.tids.owner(tid));
+                let what = if owner.is_some() { "read-write lock (held by a writer)" } else { name.what };
+                Found { owner, ..found(WaitKind::RwLock, before, what) }
+            }
+            kind => found(kind, 0, name.what),
+        }
+    }
+
+    /// Only the operation and memory say what it is.
+    fn unnamed(&self) -> Found {
+        match self.command {
+            LOCK_PI | LOCK_PI2 => self.inheriting(),
+            WAIT_REQUEUE_PI => {
+                found(WaitKind::Condition, 0x28, "condition variable (of an inheriting mutex)")
+            }
+            // pthread_join waits shared, since the kernel clears the tid shared.
+            WAIT_BITSET if self.op & (PRIVATE | CLOCK_REALTIME) == CLOCK_REALTIME && self.is_tid() => {
+                self.join()
+            }
+            WAIT => self.plain(),
+            WAIT_BITSET => self.bitset(),
+            _ => found(WaitKind::Futex, 0, format!("futex (operation {:#x})", self.op)),
+        }
+    }
+
+    fn plain(&self) -> Found {
+        if let Some(mutex) = self.mutex(false) {
+            return mutex;
+        }
+        if let Some(()) = self.barrier() {
+            return found(WaitKind::Barrier, 4, "barrier");
+        }
+        match self.expected {
+            2 => found(WaitKind::LowLevelLock, 0, "futex lock that keeps no owner"),
+            1 => found(WaitKind::Futex, 0, "futex (value 1: a once, or a lock that keeps no owner)"),
+            value => found(WaitKind::Futex, 0, format!("futex (waits while it is {value})")),
+        }
+    }
+
+    fn bitset(&self) -> Found {
+        if let Some(before) = self.condition() {
+            return found(WaitKind::Condition, before, "condition variable");
+        }
+        if self.semaphore() {
+            return found(WaitKind::Semaphore, 0, "semaphore");
+        }
+        if let Some(mutex) = self.mutex(false) {
+            return mutex;
+        }
+        if let Some(before) = self.rwlock() {
+            return found(WaitKind::RwLock, before, "read-write lock");
+        }
+        // glibc's waits name the clock; Rust's untimed ones do not.
+        if self.op & (PRIVATE | CLOCK_REALTIME) == PRIVATE {
+            return found(WaitKind::RustLock, 0, "lock of Rust, by its operation");
+        }
+        found(WaitKind::Futex, 0, format!("futex (waits while it is {})", self.expected))
+    }
+
+    fn is_tid(&self) -> bool {
+        self.tids.owner(self.expected).is_some()
+    }
+
+    fn join(&self) -> Found {
+        let whom = self.expected;
+        let owner = self.tids.owner(whom);
+        Found { owner, ..found(WaitKind::Join, 0, format!("join of tid {whom}")) }
+    }
+
+    fn inheriting(&self) -> Found {
+        let kind = WaitKind::Mutex(MutexKind::PriorityInheriting);
+        let owner = self.word.and_then(|word| self.tids.certain_owner(word & TID_MASK));
+        Found { owner, ..found(kind, 0, "pthread mutex (priority-inheriting)") }
+    }
+
+    /// A pthread mutex. Where no function `named` it, the owner has to be believable: op 0x80 (or its timed
+    /// form), the word 2, and a tid of this process at +8, alive or lately gone. Everything else that waits
+    /// so (glibc's own locks, barriers, once) has something else there.
+    fn mutex(&self, named: bool) -> Option<Found> {
+        if matches!(self.command, LOCK_PI | LOCK_PI2) {
+            return Some(self.inheriting());
+        }
+        let (word, holder, kind) = (self.word?, self.at(8)?, self.at(16));
+        // A robust mutex keeps the tid in its word.
+        if self.expected & WAITERS != 0 && self.expected & TID_MASK != 0 {
+            let tid = self.expected & TID_MASK;
+            let owner = if named { self.tids.certain_owner(tid) } else { self.tids.owner(tid) };
+            let robust = found(WaitKind::Mutex(MutexKind::Robust), 0, "pthread mutex (robust)");
+            return (named || owner.is_some()).then_some(Found { owner, ..robust });
+        }
+        let shared = kind.is_some_and(|kind| kind & 0x80 != 0);
+        let owner = match (named, self.expected, word) {
+            (_, 2, 2) => match self.tids.owner(holder) {
+                // In a forked child the owner may be a thread that only the parent had.
+                None if named || (self.tids.forked && self.is_mutex_shaped()) => {
+                    self.tids.certain_owner(holder).filter(|_| !shared)
+                }
+                owner => owner,
+            },
+            _ => None,
+        };
+        if !named && owner.is_none() {
+            return None;
+        }
+        let kind = kind.map_or(MutexKind::Unknown, MutexKind::from_glibc);
+        let detail = format!("pthread mutex ({})", kind.as_str());
+        Some(Found { owner, ..found(WaitKind::Mutex(kind), 0, detail) })
+    }
+
+    /// The other fields of a held mutex: used by one, of a type that exists, in no list.
+    fn is_mutex_shaped(&self) -> bool {
+        self.at(12) == Some(1)
+            && self.at(16).is_some_and(|kind| kind & !0x1ff == 0)
+            && self.at(24) == Some(0)
+            && self.at(28) == Some(0)
+    }
+
+    /// Where in a condition variable the word is: `__g_signals[0]` at 0x28 or `[1]` at 0x2c, with at least one
+    /// waiter counted in `__wrefs` and in the group's `__g_refs`.
+    fn condition(&self) -> Option<u64> {
+        let waiters = 1..=self.most_waiters();
+        [(0u64, 0x28u64), (1, 0x2c)].into_iter().find_map(|(group, before)| {
+            let field = |offset: i64| self.at(offset - before as i64);
+            let (low, high) = (field(0)?, field(4)?);
+            let sequence = (u64::from(high) << 32 | u64::from(low)) >> 1;
+            let (wrefs, grefs) = (field(36)?, field(16 + 4 * group as i64)?);
+            let is = sequence > 0
+                && sequence < 1 << 48
+                && waiters.contains(&(wrefs >> 3))
+                && waiters.contains(&(grefs >> 1));
+            is.then_some(before)
+        })
+    }
+
+    /// `struct new_sem`: value 0 in the low half, waiters in the high one, then `private` (0 or 128).
+    fn semaphore(&self) -> bool {
+        self.word == Some(0)
+            && self.expected == 0
+            && self.at(4).is_some_and(|waiters| (1..=self.most_waiters()).contains(&waiters))
+            && self.at(8).is_some_and(|private| matches!(private, 0 | 0x80))
+    }
+
+    /// `struct pthread_barrier`: `in`, `current_round` (the word), `count`, `shared`, `out`.
+    fn barrier(&self) -> Option<()> {
+        let (arrived, round) = (self.at(-4)?, self.word?);
+        let (count, shared) = (self.at(4)?, self.at(8)?);
+        let inside = arrived.wrapping_sub(round);
+        let is = round == self.expected
+            && (2..=1 << 20).contains(&count)
+            && (1..=count).contains(&inside)
+            && matches!(shared, 0 | 0x80);
+        is.then_some(())
+    }
+
+    /// Where in a read-write lock the word is: `__wrphase_futex` at 8 or `__writers_futex` at 12, beside
+    /// believable counts of readers and writers and a writer that is a thread of this process, or none.
+    fn rwlock(&self) -> Option<u64> {
+        if self.word != Some(self.expected) || !(1..=3).contains(&self.expected) {
+            return None;
+        }
+        [8u64, 12].into_iter().find(|before| {
+            let field = |offset: i64| self.at(offset - *before as i64);
+            let (Some(readers), Some(writers), Some(writer)) = (field(0), field(4), field(24)) else {
+                return false;
+            };
+            let writers = writers & !WAITERS;
+            (readers != 0 || writers != 0)
+                && (readers >> 3) <= self.most_waiters()
+                && writers <= self.most_waiters()
+                && (writer == 0 || self.tids.alive.contains(&writer))
+        })
+    }
+}
