@@ -9,6 +9,7 @@ pub mod capture;
 pub mod cli;
 pub mod elf;
 pub mod exit;
+pub mod hunt;
 pub mod listen;
 pub mod pin;
 pub mod preload;

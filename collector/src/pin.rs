@@ -187,7 +187,16 @@ pub fn check_name(name: &str) -> Result<(), PinError> {
 /// [`PinError`]; a file that changes while it is read is refused.
 pub fn pin(src: &Path, out: &Path, name: Option<&str>) -> Result<Pinned, PinError> {
     let name = name.map_or_else(|| name_of(src), str::to_owned);
-    check_name(&name)?;
+    let sums = format!("{name}_so.sha1");
+    pin_as(src, out, &name, &sums)
+}
+
+/// As [`pin`], with a name for the file of the sha1 (in OUT).
+///
+/// # Errors
+/// As [`pin`].
+pub fn pin_as(src: &Path, out: &Path, name: &str, sums: &str) -> Result<Pinned, PinError> {
+    check_name(name)?;
     let unreadable = |source| PinError::Unreadable { path: src.to_owned(), source };
     let source = std::path::absolute(src).map_err(unreadable)?;
     let (before, bytes) = Look::take(&source).map_err(unreadable)?;
@@ -207,9 +216,9 @@ pub fn pin(src: &Path, out: &Path, name: Option<&str>) -> Result<Pinned, PinErro
         }
         return Err(PinError::Changing { path: source, what });
     }
-    atomic::write(&out.join(format!("{name}_so.sha1")), &sha1sum_line(&before.sha1, &path))?;
+    atomic::write(&out.join(sums), &sha1sum_line(&before.sha1, &path))?;
     Ok(Pinned {
-        name,
+        name: name.to_owned(),
         path,
         source,
         source_file: before.file,

@@ -121,8 +121,8 @@ pub fn reason_line(reason: &str) -> String {
 
 fn is_allocator(file: &Path, options: &Options<'_>) -> bool {
     options.dso.iter().any(|dso| dso == file)
-        || options.profile.is_for(&crate::profile::stem(file))
-        || crate::profile::stem(file) == options.name
+        || options.profile.is_for(&crate::pin::name_of(file))
+        || crate::pin::name_of(file) == options.name
 }
 
 #[cfg(test)]

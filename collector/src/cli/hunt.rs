@@ -1,12 +1,229 @@
 //! `hangscope hunt`.
 
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+
+use super::out;
+use crate::analysis::RunOutcome;
+use crate::cancel;
+use crate::capture::{CallGraph, PerfOptions};
 use crate::exit::{Ended, Status};
+use crate::hunt::cpus::{self, Cpus};
+use crate::hunt::{Config, Hunted, Screen, StatsLane, program};
+use crate::profile::{self, Profile};
+use crate::{pin, preload, shim_path};
 
 /// Run a benchmark under a pinned allocator until it hangs, and say what the hang is.
+///
+/// The DSO is copied to where nobody rebuilds it, the preload is verified, and then the command is run again and again.
+/// A run that is not done after --hang-after is captured: what every thread does (from inside, by the shim), what /proc and
+/// perf say (from outside); then it is stopped. Everything is in OUT.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "Example:\n  \
+    hangscope hunt --name hz4 --so ./libhakozuna_hz4.so --cpus 0-15 --runs 50 -- ./bench 16 2000000 400 16 32768 90 65536\n\n\
+    Exit status: 0 no hang, 10 a hang was captured, 20 the DSO was not intact, 30 the preload could not be verified, \
+    2 wrong usage, 1 anything else.")]
+pub struct Args {
+    /// The allocator's DSO. For a demonstration with none of your own, run ./scripts/hunt.sh without arguments.
+    #[arg(long, value_name = "SO")]
+    so: Option<PathBuf>,
+    /// Short name of the allocator, part of file names [default: the profile's, else the file's stem].
+    #[arg(long)]
+    name: Option<String>,
+    /// Most runs that are made.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// A run that is not done by then hangs; `off`: only --stall counts.
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = preload::parse_duration_or_off)]
+    hang_after: Duration,
+    /// Without any progress for so long is a hang, too.
+    #[arg(long, value_name = "TIME", value_parser = preload::parse_duration)]
+    stall: Option<Duration>,
+    /// Processors for the runs, as taskset -c takes them.
+    #[arg(long, value_name = "LIST")]
+    cpus: Option<String>,
+    /// Go on after a hang, and count them.
+    #[arg(long)]
+    keep_going: bool,
+    /// Folder for everything [default: hangscope_{name}_{time}_{pid} here].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// A variable for the benchmark; may be given several times.
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
+    env: Vec<(String, String)>,
+    /// Free text that goes with the runs [default: {name}_run_{number}].
+    #[arg(long)]
+    label: Option<String>,
+    /// A profile of one's own: see the documentation for its keys.
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+    /// A build that prints its counters: run after the hunt, whether anything hung or not.
+    #[arg(long, value_name = "SO")]
+    stats_so: Option<PathBuf>,
+    /// Runs with --stats-so.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..), requires = "stats_so")]
+    stats_runs: u32,
+    /// Between two looks of the shim [the shim's default: 1s].
+    #[arg(long, value_name = "TIME", value_parser = preload::parse_duration)]
+    tick: Option<Duration>,
+    /// No perf at a hang.
+    #[arg(long)]
+    no_perf: bool,
+    /// For how long perf records.
+    #[arg(long, value_name = "S", default_value_t = 3.0, value_parser = seconds)]
+    perf_seconds: f64,
+    /// How perf unwinds.
+    #[arg(long, value_name = "HOW", default_value = "fp")]
+    perf_call_graph: CallGraph,
+    /// The shim [default: HANGSCOPE_SHIM, else libhangscope.so beside hangscope or in ../lib].
+    #[arg(long, value_name = "PATH")]
+    shim: Option<PathBuf>,
+    /// Watch only programs of these names (comma-separated) [default: the command's first word that is no wrapper].
+    #[arg(long, value_name = "NAMES")]
+    only: Option<String>,
+    /// Folder for the runs' sockets [default: one of its own in the temporary folder].
+    #[arg(long, value_name = "DIR")]
+    sockets: Option<PathBuf>,
+    /// The benchmark and its arguments.
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<String>,
+}
 
 /// Runs it.
-pub fn run(_args: Args) -> anyhow::Result<Status> {
-    Err(Ended::new(Status::Failed, "hunt: this build has none").into())
+pub fn run(args: Args) -> anyhow::Result<Status> {
+    let (config, _sockets) = config(args)?;
+    let (canceller, cancel) = cancel::pair();
+    let canceller = Mutex::new(Some(canceller));
+    let on_signal = move || drop(canceller.lock().map(|mut c| c.take()));
+    ctrlc::set_handler(on_signal).context("hunt: cannot take Ctrl-C")?;
+    let mut screen = Screen::new(&config.name, config.runs);
+    let hunted = crate::hunt::hunt(&config, &mut screen, &cancel)?;
+    screen.finish();
+    say(&hunted, &config);
+    Ok(hunted.status())
+}
+
+fn say(hunted: &Hunted, config: &Config) {
+    let facts = &hunted.facts;
+    let made = facts.runs.iter().filter(|r| r.outcome != RunOutcome::Interrupted).count();
+    let hung = facts.runs.iter().filter(|r| r.outcome == RunOutcome::Hung).count();
+    out::line(format!("hung {hung} of {made} runs ({} were planned)", facts.planned));
+    out::line(format!("evidence: {}", config.out.display()));
+}
+
+/// What was asked for, checked; and the folder of the sockets, which goes when it is dropped.
+fn config(args: Args) -> anyhow::Result<(Config, Option<tempfile::TempDir>)> {
+    let Some(so) = args.so else {
+        return Err(usage(
+            "no allocator: give its .so with --so, or run ./scripts/hunt.sh without arguments for a demonstration",
+        ));
+    };
+    program::find(&args.command[0]).map_err(usage)?;
+    let mut profile = match &args.profile {
+        Some(path) => profile::load(path).map_err(usage)?,
+        None => Profile::for_dso(&so, args.name.as_deref()),
+    };
+    if let (Some(name), true) = (&args.name, profile.from.is_none()) {
+        profile.name.clone_from(name);
+    }
+    let name = args.name.unwrap_or_else(|| profile.name.clone());
+    pin::check_name(&name).map_err(usage)?;
+    if args.hang_after.is_zero() && args.stall.is_none() {
+        return Err(usage("--hang-after off needs --stall: else nothing would ever count as a hang"));
+    }
+    let mut notes = vec![];
+    let cpus = args.cpus.as_deref().map(Cpus::parse).transpose().map_err(usage)?;
+    if let Some(cpus) = cpus.as_ref().filter(|c| !c.missing.is_empty()) {
+        let (missing, used) = (cpus::show(&cpus.missing), cpus::show(&cpus.used));
+        notes.push(format!("processors {missing} are not here: the runs use {used}"));
+    }
+    if std::env::var_os("LD_PRELOAD").is_some_and(|v| !v.is_empty()) {
+        notes.push(
+            "LD_PRELOAD of this shell is not passed on: the runs preload the shim and the pinned DSO only"
+                .to_owned(),
+        );
+    }
+    let shim = shim_path::find(args.shim.as_deref()).context("hunt")?;
+    let only = args.only.or_else(|| program::only(&args.command));
+    let (sockets, temporary) = sockets(args.sockets)?;
+    let out = args.out.unwrap_or_else(|| PathBuf::from(default_out(&name)));
+    let out = std::path::absolute(&out).with_context(|| format!("hunt: {}", out.display()))?;
+    let config = Config {
+        so,
+        name,
+        profile,
+        runs: args.runs,
+        hang_after: (!args.hang_after.is_zero()).then_some(args.hang_after),
+        stall: args.stall,
+        cpus,
+        keep_going: args.keep_going,
+        out,
+        env: args.env,
+        label: args.label,
+        stats: args.stats_so.map(|so| StatsLane { so, runs: args.stats_runs }),
+        tick: args.tick,
+        perf: (!args.no_perf).then(|| PerfOptions {
+            time: Duration::from_secs_f64(args.perf_seconds),
+            call_graph: args.perf_call_graph,
+            ..PerfOptions::default()
+        }),
+        shim,
+        only,
+        sockets,
+        command: args.command,
+        notes,
+    };
+    Ok((config, temporary))
+}
+
+/// A folder of mode 0700 whose path is short enough for sockets and can be in LD_PRELOAD.
+fn sockets(named: Option<PathBuf>) -> anyhow::Result<(PathBuf, Option<tempfile::TempDir>)> {
+    /// What is added to it: `/` and the name of a socket, `p4294967295`.
+    const NAME: usize = 12;
+    if let Some(dir) = named {
+        let dir = std::path::absolute(&dir).with_context(|| format!("hunt: {}", dir.display()))?;
+        let len = dir.as_os_str().len() + NAME;
+        if len > crate::listen::MAX_PATH {
+            let most = crate::listen::MAX_PATH;
+            return Err(usage(format!(
+                "--sockets {}: a socket in it has a path of {len} bytes, the system takes at most {most}; give a shorter one",
+                dir.display()
+            )));
+        }
+        crate::store::atomic::make_dir(&dir)?;
+        return Ok((dir, None));
+    }
+    let good = |dir: &Path| dir.as_os_str().len() < 80 && preload::value([dir]).is_ok();
+    let dir = std::env::temp_dir();
+    let dir = if good(&dir) { dir } else { PathBuf::from("/tmp") };
+    let temporary = tempfile::Builder::new().prefix("hangscope-").tempdir_in(&dir);
+    let temporary = temporary.with_context(|| format!("hunt: cannot make a folder in {}", dir.display()))?;
+    Ok((temporary.path().to_owned(), Some(temporary)))
+}
+
+fn default_out(name: &str) -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
+    format!("hangscope_{name}_{}_{}", crate::store::stamp(seconds), std::process::id())
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("not NAME=VALUE")?;
+    match name {
+        "" => Err("not NAME=VALUE".into()),
+        "LD_PRELOAD" => Err("LD_PRELOAD is what the hunt sets; give the allocator with --so".into()),
+        "HANGSCOPE_SOCKET" => Err("HANGSCOPE_SOCKET is what the hunt sets".into()),
+        _ => Ok((name.to_owned(), value.to_owned())),
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds")?;
+    if (0.1..=3600.0).contains(&seconds) { Ok(seconds) } else { Err("give 0.1 to 3600 seconds".into()) }
+}
+
+fn usage(what: impl std::fmt::Display) -> anyhow::Error {
+    Ended::new(Status::Usage, format!("hunt: {what}")).into()
 }

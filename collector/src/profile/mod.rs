@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use regex::bytes::Regex;
 
+use crate::pin::name_of;
+
 mod parse;
 
 pub use parse::{BadProfile, load};
@@ -51,7 +53,7 @@ pub struct Ratio {
 pub struct Profile {
     /// Short name.
     pub name: String,
-    /// Its DSOs: patterns with `*` for the file's stem (without `lib` and a version).
+    /// Its DSOs: patterns with `*` for what [`name_of`] makes of the file's name.
     pub dso: Vec<String>,
     /// Beginnings of the names of environment variables that are recorded.
     pub env: Vec<String>,
@@ -87,7 +89,7 @@ impl Profile {
     /// The built-in profile for a DSO: by the name that the user gave, else by the name of its file; a
     /// [plain](Profile::plain) one where none fits.
     pub fn for_dso(dso: &Path, name: Option<&str>) -> Profile {
-        let stem = stem(dso);
+        let stem = name_of(dso);
         Profile::builtin()
             .find(|p| name == Some(p.name.as_str()))
             .or_else(|| Profile::builtin().find(|p| p.is_for(&stem)))
@@ -113,21 +115,6 @@ impl Profile {
     }
 }
 
-/// A DSO's file stem: without its folders, `lib`, `.so` and a trailing version (`libmimalloc.so.2.0` and
-/// `libmimalloc-2.0.so` are `mimalloc`).
-pub fn stem(dso: &Path) -> String {
-    let name = dso.file_name().unwrap_or(dso.as_os_str()).to_string_lossy();
-    let suffix = |at: usize| at > 0 && matches!(name.as_bytes().get(at + 3), None | Some(b'.'));
-    let end = name.match_indices(".so").map(|(at, _)| at).find(|at| suffix(*at)).unwrap_or(name.len());
-    let name = &name[..end];
-    let name = name.strip_prefix("lib").filter(|rest| !rest.is_empty()).unwrap_or(name);
-    let bare = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    match bare.strip_suffix(['-', '_']) {
-        Some(unversioned) if bare.len() < name.len() && !unversioned.is_empty() => unversioned.to_owned(),
-        _ => name.to_owned(),
-    }
-}
-
 /// Whether `text` fits `pattern`, in which `*` stands for anything.
 fn glob(pattern: &[u8], text: &[u8]) -> bool {
     match pattern {
@@ -148,24 +135,6 @@ mod tests {
     }
 
     #[test]
-    fn a_stem_is_the_name_without_lib_and_version() {
-        for (file, expected) in [
-            ("/a/libhakozuna_hz4.so", "hakozuna_hz4"),
-            ("libmimalloc.so.2.0", "mimalloc"),
-            ("libmimalloc-2.0.so", "mimalloc"),
-            ("libjemalloc.so.2", "jemalloc"),
-            ("libtcmalloc_minimal.so.4.5.9", "tcmalloc_minimal"),
-            ("hz4", "hz4"),
-            ("hz4_a.so", "hz4_a"),
-            ("lib.so", "lib"),
-            (".so", ".so"),
-            ("libx.sonata.so", "x.sonata"),
-        ] {
-            assert_eq!(stem(Path::new(file)), expected, "{file}");
-        }
-    }
-
-    #[test]
     fn a_dso_finds_its_profile_by_name_then_by_file() {
         let found = |dso: &str, name| Profile::for_dso(Path::new(dso), name).name;
         assert_eq!(found("/x/libhakozuna_hz4.so", None), "hz4");
@@ -174,7 +143,7 @@ mod tests {
         assert_eq!(found("/x/build-17.so", Some("hz4")), "hz4");
         assert_eq!(found("/x/libmimalloc.so", Some("jemalloc")), "jemalloc");
         assert_eq!(found("/x/libmimalloc.so", Some("mine")), "mimalloc");
-        assert_eq!(found("/x/libfoo\"bar.so", None), "foo\"bar");
+        assert_eq!(found("/x/libfoo\"bar.so", None), "foo_bar");
     }
 
     #[test]

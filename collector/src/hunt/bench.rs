@@ -1,0 +1,300 @@
+//! One run of the benchmark as processes: started in a process group of its own, waited for, stopped whole.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
+use rustix::thread::CpuSet;
+
+use crate::capture::tool;
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Exit status; none if it died by a signal.
+    pub code: Option<i32>,
+    /// Signal that it died by.
+    pub signal: Option<i32>,
+    /// Peak resident set of it and of the processes that it waited for, KiB.
+    pub max_rss_kib: u64,
+}
+
+/// A run. Dropped before it was reaped, it is killed with all that belongs to it.
+#[derive(Debug)]
+pub struct Bench {
+    pid: Pid,
+    /// What names the processes of this run in their environment, whatever group they moved to.
+    mark: Vec<u8>,
+    ended: Receiver<()>,
+    started: Instant,
+    reaped: Option<Ended>,
+}
+
+impl Bench {
+    /// Starts `command` in its own process group, with no stdin, and on these processors.
+    ///
+    /// `mark` is an entry of its environment (`NAME=value`) that no other process has. If the collector dies, the
+    /// benchmark is killed with it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn start(
+        mut command: Command,
+        stdout: File,
+        stderr: File,
+        cpus: Option<CpuSet>,
+        mark: String,
+    ) -> io::Result<Bench> {
+        command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
+        let in_child = move || -> io::Result<()> {
+            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+            if let Some(cpus) = &cpus {
+                rustix::thread::sched_setaffinity(None, cpus)?;
+            }
+            Ok(())
+        };
+        // SAFETY: between fork and exec it makes two system calls and touches no lock and no heap.
+        unsafe { command.pre_exec(in_child) };
+        let started = Instant::now();
+        let child = command.spawn()?;
+        let pid = Pid::from_raw(child.id() as i32).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(Bench { pid, mark: mark.into_bytes(), ended: tool::ended(pid), started, reaped: None })
+    }
+
+    /// Its first process, and its group.
+    pub fn pid(&self) -> u32 {
+        self.pid.as_raw_nonzero().get() as u32
+    }
+
+    /// When it was started.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Says when its first process has ended.
+    pub fn ended(&self) -> &Receiver<()> {
+        &self.ended
+    }
+
+    /// Reaps its first process, which has ended (else this waits for it).
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn reap(&mut self) -> io::Result<Ended> {
+        if let Some(ended) = self.reaped {
+            return Ok(ended);
+        }
+        let ended = wait(self.pid)?;
+        self.reaped = Some(ended);
+        Ok(ended)
+    }
+
+    /// The processes of this run that live: those of its group, and those whose environment has its mark.
+    pub fn members(&self) -> Vec<Member> {
+        members(self.pid, &self.mark)
+    }
+
+    /// TERM to all of it, KILL after `patience` to what is still there; then reaps. How it ended.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn stop(&mut self, patience: Duration) -> io::Result<Ended> {
+        let until = Instant::now() + patience;
+        let handles: Vec<OwnedFd> = self.members().iter().filter_map(Member::open).collect();
+        if self.reaped.is_none() {
+            // Stopped ones take a TERM only when they go on.
+            let _ = kill_process_group(self.pid, Signal::TERM);
+            let _ = kill_process_group(self.pid, Signal::CONT);
+        }
+        for handle in &handles {
+            let _ = pidfd_send_signal(handle, Signal::TERM);
+        }
+        for handle in &handles {
+            ended_within(handle, until.saturating_duration_since(Instant::now()));
+        }
+        self.kill()
+    }
+
+    /// KILL to all of it; then reaps.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn kill(&mut self) -> io::Result<Ended> {
+        if self.reaped.is_none() {
+            let _ = kill_process_group(self.pid, Signal::KILL);
+        }
+        // A process that forks while it is killed leaves a child: until there is none.
+        for _ in 0..100 {
+            let handles: Vec<OwnedFd> = self.members().iter().filter_map(Member::open).collect();
+            if handles.is_empty() {
+                break;
+            }
+            for handle in &handles {
+                let _ = pidfd_send_signal(handle, Signal::KILL);
+            }
+            for handle in &handles {
+                ended_within(handle, Duration::from_secs(2));
+            }
+        }
+        self.reap()
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if self.reaped.is_none() {
+            let _ = self.kill();
+        }
+    }
+}
+
+/// A process of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Process.
+    pub pid: u32,
+    /// Its parent.
+    pub ppid: u32,
+    /// Threads.
+    pub threads: u64,
+    /// CPU time so far, clock ticks.
+    pub cpu_ticks: u64,
+    started: u64,
+}
+
+impl Member {
+    /// A handle that means this process and no later one of the same id.
+    fn open(&self) -> Option<OwnedFd> {
+        let handle = pidfd_open(Pid::from_raw(self.pid as i32)?, PidfdFlags::empty()).ok()?;
+        let stat = procfs::process::Process::new(self.pid as i32).ok()?.stat().ok()?;
+        (stat.starttime == self.started).then_some(handle)
+    }
+}
+
+fn members(group: Pid, mark: &[u8]) -> Vec<Member> {
+    let Ok(all) = procfs::process::all_processes() else { return vec![] };
+    let me = std::process::id();
+    all.flatten()
+        .filter_map(|process| {
+            let stat = process.stat().ok()?;
+            let dead = matches!(stat.state, 'Z' | 'X');
+            let ours = stat.pgrp == group.as_raw_nonzero().get() || has(stat.pid, mark);
+            (!dead && ours && stat.pid as u32 != me).then(|| Member {
+                pid: stat.pid as u32,
+                ppid: stat.ppid as u32,
+                threads: stat.num_threads.max(0) as u64,
+                cpu_ticks: stat.utime + stat.stime,
+                started: stat.starttime,
+            })
+        })
+        .collect()
+}
+
+fn has(pid: i32, mark: &[u8]) -> bool {
+    std::fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|e| e.split(|b| *b == 0).any(|entry| entry == mark))
+}
+
+fn ended_within(handle: &OwnedFd, time: Duration) -> bool {
+    let until = Instant::now() + time;
+    loop {
+        let left = Timespec::try_from(until.saturating_duration_since(Instant::now())).ok();
+        match poll(&mut [PollFd::new(handle, PollFlags::IN)], left.as_ref()) {
+            Ok(ready) => return ready > 0,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+/// `wait4`: the exit status and what it used. (rustix and nix have it without the usage.)
+fn wait(pid: Pid) -> io::Result<Ended> {
+    let mut status = 0;
+    // SAFETY: a `rusage` is numbers only, for which zero is a value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    loop {
+        // SAFETY: both pointers are to values of the right type that outlive the call.
+        let waited = unsafe { libc::wait4(pid.as_raw_nonzero().get(), &mut status, 0, &mut usage) };
+        if waited >= 0 {
+            break;
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    let status = std::os::unix::process::ExitStatusExt::from_raw(status);
+    let status: std::process::ExitStatus = status;
+    Ok(Ended {
+        code: status.code(),
+        signal: std::os::unix::process::ExitStatusExt::signal(&status),
+        max_rss_kib: usage.ru_maxrss.max(0) as u64,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(script: &str, mark: &str) -> Bench {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).env("HANGSCOPE_TEST_MARK", mark);
+        let null = || File::options().write(true).open("/dev/null").unwrap();
+        Bench::start(command, null(), null(), None, format!("HANGSCOPE_TEST_MARK={mark}")).unwrap()
+    }
+
+    #[test]
+    fn status_and_memory_are_those_of_the_run() {
+        let mut bench = start("exit 7", "a1");
+        bench.ended().recv().unwrap();
+        let ended = bench.reap().unwrap();
+        assert_eq!((ended.code, ended.signal), (Some(7), None));
+        assert!(ended.max_rss_kib > 100, "{ended:?}");
+        let mut bench = start("kill -SEGV $$", "a2");
+        bench.ended().recv().unwrap();
+        assert_eq!(bench.reap().unwrap().signal, Some(11));
+    }
+
+    #[test]
+    fn a_run_is_stopped_with_all_that_belongs_to_it() {
+        // One child in the group that takes no TERM, one that left the group, and a first process that waits.
+        let script = "(trap '' TERM; while :; do sleep 1; done) & setsid sleep 1000 & wait";
+        let mut bench = start(script, "b1");
+        while bench.members().len() < 4 {
+            std::thread::yield_now();
+        }
+        let ended = bench.stop(Duration::from_millis(300)).unwrap();
+        assert_eq!(ended.signal, Some(15));
+        assert_eq!(members(bench.pid, b"HANGSCOPE_TEST_MARK=b1"), []);
+    }
+
+    #[test]
+    fn a_dropped_run_is_killed() {
+        let bench = start("trap '' TERM; while :; do sleep 1; done", "c1");
+        let pid = bench.pid;
+        drop(bench);
+        assert_eq!(members(pid, b"HANGSCOPE_TEST_MARK=c1"), []);
+    }
+
+    #[test]
+    fn it_runs_on_the_processors_it_was_given() {
+        let cpus = super::super::cpus::Cpus::parse("0").unwrap();
+        let mut out = tempfile::tempfile().unwrap();
+        let mut command = Command::new("grep");
+        command.args(["Cpus_allowed_list", "/proc/self/status"]);
+        let null = File::options().write(true).open("/dev/null").unwrap();
+        let mut bench =
+            Bench::start(command, out.try_clone().unwrap(), null, Some(cpus.set()), "D=1".into()).unwrap();
+        assert_eq!(bench.reap().unwrap().code, Some(0));
+        let mut text = String::new();
+        std::io::Seek::rewind(&mut out).unwrap();
+        std::io::Read::read_to_string(&mut out, &mut text).unwrap();
+        assert_eq!(text.split_whitespace().last(), Some("0"));
+    }
+}

@@ -1,0 +1,61 @@
+//! What is hunted, and how: checked, ready to go.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::cpus::Cpus;
+use crate::capture::PerfOptions;
+use crate::profile::Profile;
+
+/// Runs with a build that counts.
+#[derive(Clone, Debug)]
+pub struct StatsLane {
+    /// The build.
+    pub so: PathBuf,
+    /// Runs.
+    pub runs: u32,
+}
+
+/// A hunt.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The allocator's DSO.
+    pub so: PathBuf,
+    /// Its short name: part of file names.
+    pub name: String,
+    /// What is particular to it.
+    pub profile: Profile,
+    /// Most runs that are made.
+    pub runs: u32,
+    /// From the start of a process; none: only a stall is a hang.
+    pub hang_after: Option<Duration>,
+    /// Without any progress for so long is a hang.
+    pub stall: Option<Duration>,
+    /// Processors for the runs.
+    pub cpus: Option<Cpus>,
+    /// Count hangs rather than stop at the first.
+    pub keep_going: bool,
+    /// Where everything goes.
+    pub out: PathBuf,
+    /// Variables for the benchmark.
+    pub env: Vec<(String, String)>,
+    /// Free text that the sessions carry.
+    pub label: Option<String>,
+    /// The counter lane.
+    pub stats: Option<StatsLane>,
+    /// Between two looks of the shim; none: its default.
+    pub tick: Option<Duration>,
+    /// perf of the hottest thread; none: not wanted.
+    pub perf: Option<PerfOptions>,
+    /// The shim.
+    pub shim: PathBuf,
+    /// Names of the programs that are watched; none: all of the run.
+    pub only: Option<String>,
+    /// Folder (0700) for the sockets of the runs, one each: a process that a run left behind cannot speak into
+    /// another.
+    pub sockets: PathBuf,
+    /// The benchmark's command; not empty.
+    pub command: Vec<String>,
+    /// What the person should know: processors that are not here, and so on.
+    pub notes: Vec<String>,
+}

@@ -1,0 +1,221 @@
+//! The hunt: runs a benchmark under a pinned allocator until it hangs, and brings back the evidence.
+//!
+//! - [`config`]: what is hunted, and how
+//! - [`program`], [`cpus`]: which word of the command is the benchmark; which processors it may use
+//! - [`original`]: what happens to the user's own file meanwhile
+//! - [`lane`]: the environment of a run: its socket, its preload, its files
+//! - [`bench`]: a run as processes: started, waited for, stopped whole
+//! - [`watch`]: what the shims of a run have said, and what follows from it
+//! - [`run`]: one run from its start to its facts
+//! - [`hang`]: the evidence of a hang
+//! - [`counters`]: the counter lane's lines
+//! - [`rows`], [`screen`]: the files and the lines that grow with every run
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+
+use crate::analysis::{DsoFacts, HuntFacts, Integrity, RunFacts, RunOutcome};
+use crate::cancel::Cancel;
+use crate::exit::{Ended, Status};
+use crate::pin::{self, PinError, Pinned};
+use crate::store::atomic;
+
+pub mod bench;
+pub mod config;
+pub mod counters;
+pub mod cpus;
+pub mod hang;
+pub mod lane;
+pub mod original;
+pub mod program;
+pub mod rows;
+pub mod run;
+pub mod screen;
+pub mod watch;
+
+pub use config::{Config, StatsLane};
+pub use screen::Screen;
+
+use counters::Collected;
+use lane::Lane;
+use original::Original;
+use rows::{Rows, Taken};
+
+/// What a hunt brought back.
+#[derive(Debug)]
+pub struct Hunted {
+    /// Everything that it saw.
+    pub facts: HuntFacts,
+    /// Runs of the counter lane.
+    pub stats: Vec<RunFacts>,
+    /// Counter files and how many lines are in each.
+    pub counters: Vec<Collected>,
+}
+
+impl Hunted {
+    /// The documented exit status.
+    pub fn status(&self) -> Status {
+        let counted = || self.facts.runs.iter().filter(|r| r.outcome != RunOutcome::Interrupted);
+        if counted().any(|r| r.integrity_end > Integrity::Unknown || r.deleted_seen) {
+            Status::DsoNotIntact
+        } else if counted().any(|r| r.outcome == RunOutcome::Hung) {
+            Status::Hang
+        } else if self.facts.interrupted {
+            // A hunt that was not finished is no clean one.
+            Status::Failed
+        } else {
+            Status::NoHang
+        }
+    }
+}
+
+/// Hunts.
+///
+/// # Errors
+/// Whatever keeps it from going on, as one line, with the documented status ([`crate::exit::status_of`]). Processes
+/// of the run that was being made are killed, and what was written before stays.
+pub fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Result<Hunted> {
+    program::find(&config.command[0]).map_err(usage)?;
+    if config.out.join("runs.tsv").exists() {
+        return Err(usage(Taken::Earlier(config.out.clone())));
+    }
+    let mut original = Original::new(&config.so).map_err(|e| {
+        usage(format!("cannot read {}: {e}; give the allocator's .so with --so", config.so.display()))
+    })?;
+    let pinned = pinned(&config.so, &config.out, &config.name, &format!("{}_so.sha1", config.name))?;
+    // Before the runs, so that a missing file is not found out after an hour of them.
+    let stats_pinned = config.stats.as_ref().map(|stats| {
+        let (name, sums) = (format!("{}_stats", config.name), format!("{}_so_stats.sha1", config.name));
+        pinned_as(&stats.so, &config.out, &name, &sums)
+    });
+    let stats_pinned = stats_pinned.transpose()?;
+    let mut rows = Rows::begin(&config.out).map_err(|taken| match taken {
+        Taken::Earlier(_) => usage(taken),
+        Taken::Write(e) => e.into(),
+    })?;
+    for note in &config.notes {
+        rows.progress(&format!("[NOTE] {note}"))?;
+        screen.say(&format!("note: {note}"));
+    }
+
+    let lane = Lane::new(config, &pinned, "pinned", "run_", "hang_run_", "slow_run_")?;
+    let mut runs: Vec<RunFacts> = vec![];
+    for number in 1..=config.runs {
+        if cancel.is_set() {
+            break;
+        }
+        rows.progress(&format!("[RUN] {number}"))?;
+        screen.begin(number);
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |t| t.as_secs_f64());
+        let facts = run::run(config, &lane, number, screen, cancel)?;
+        rows.push(&facts, started)?;
+        screen.end(&facts);
+        if let Some(changed) = original.look() {
+            let line = format!(
+                "[DSO] {}: {changed} during run {number}; the runs use the pinned copy and do not feel it",
+                config.so.display()
+            );
+            rows.progress(&line)?;
+            screen.say(&line);
+        }
+        let (outcome, hang) = (facts.outcome, facts.hang.as_ref().map(|h| h.snapshot.clone()));
+        runs.push(facts);
+        match (outcome, hang) {
+            (RunOutcome::Hung, Some(snapshot)) => {
+                let line =
+                    format!("[HANG] captured at run {number} -> {}", config.out.join(snapshot).display());
+                rows.progress(&line)?;
+                screen.say(&line);
+                if !config.keep_going {
+                    break;
+                }
+            }
+            (RunOutcome::Interrupted, _) => break,
+            _ => {}
+        }
+    }
+    let interrupted = cancel.is_set();
+    let mut hunted = Hunted {
+        facts: HuntFacts {
+            name: config.name.clone(),
+            command: config.command.clone(),
+            hang_after_s: config.hang_after.map_or(0.0, |t| t.as_secs_f64()),
+            planned: config.runs,
+            runs,
+            dso: DsoFacts {
+                original: pinned.source.display().to_string(),
+                path: pinned.path.display().to_string(),
+                pinned: true,
+                sha1: pinned.sha1.clone(),
+                build_id: pinned.build_id().map(str::to_owned),
+                original_integrity: original.integrity(),
+            },
+            interrupted,
+            stop_at_first: !config.keep_going,
+        },
+        stats: vec![],
+        counters: vec![],
+    };
+    if let (Some(stats), Some(pinned)) = (&config.stats, stats_pinned.filter(|_| !interrupted)) {
+        stats_lane(config, stats, &pinned, screen, cancel, &mut rows, &mut hunted)?;
+    }
+    Ok(hunted)
+}
+
+/// The counter lane: runs with the build that counts, whether anything hung or not.
+fn stats_lane(
+    config: &Config,
+    stats: &StatsLane,
+    pinned: &Pinned,
+    screen: &mut Screen,
+    cancel: &Cancel,
+    rows: &mut Rows,
+    hunted: &mut Hunted,
+) -> anyhow::Result<()> {
+    let lane = Lane::new(config, pinned, "stats", "stats_run_", "hang_stats_run_", "slow_stats_run_")?;
+    let mut log = atomic::Lines::open(&config.out.join("stats_runs.jsonl"))?;
+    let mut outputs = vec![];
+    for number in 1..=stats.runs {
+        if cancel.is_set() {
+            break;
+        }
+        rows.progress(&format!("[STATS] {number}"))?;
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |t| t.as_secs_f64());
+        let facts = run::run(config, &lane, number, screen, cancel)?;
+        log.push_json(&rows::object(&facts, started))?;
+        outputs.extend(lane.outputs(number));
+        if let Some(hang) = &facts.hang {
+            let line = format!(
+                "[{}] stats run {number} -> {}",
+                if facts.outcome == RunOutcome::Hung { "HANG" } else { "SLOW" },
+                config.out.join(&hang.snapshot).display()
+            );
+            rows.progress(&line)?;
+            screen.say(&line);
+        }
+        hunted.stats.push(facts);
+    }
+    for counter in &config.profile.counters {
+        hunted.counters.push(counters::collect(&config.out, counter, &outputs)?);
+    }
+    Ok(())
+}
+
+fn pinned(so: &Path, out: &Path, name: &str, sums: &str) -> anyhow::Result<Pinned> {
+    pinned_as(so, out, name, sums)
+}
+
+fn pinned_as(so: &Path, out: &Path, name: &str, sums: &str) -> anyhow::Result<Pinned> {
+    pin::pin_as(so, out, name, sums)
+        .map_err(|e| match e {
+            PinError::Unreadable { .. } | PinError::NotADso { .. } | PinError::Name(_) => usage(e),
+            PinError::Changing { .. } | PinError::Write(_) => e.into(),
+        })
+        .context("hunt")
+}
+
+fn usage(what: impl std::fmt::Display) -> anyhow::Error {
+    Ended::new(Status::Usage, format!("hunt: {what}")).into()
+}

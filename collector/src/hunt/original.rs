@@ -1,0 +1,128 @@
+//! The file that the user named. The runs use a pinned copy and do not feel what happens to it, but a build that
+//! changes it in the middle of a hunt is what a hunt without a pinned copy would have suffered from.
+
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use sha1::{Digest as _, Sha1};
+
+use crate::analysis::Integrity;
+use crate::analysis::integrity::FileFacts;
+
+/// What `stat` says about a file, its device as the shim gives it (`major << 32 | minor`). `content_same` is not
+/// filled.
+///
+/// # Errors
+/// What the system says.
+pub fn facts(path: &Path) -> io::Result<FileFacts> {
+    let meta = std::fs::metadata(path)?;
+    Ok(FileFacts {
+        dev: u64::from(libc::major(meta.dev())) << 32 | u64::from(libc::minor(meta.dev())),
+        ino: meta.ino(),
+        size: meta.size(),
+        mtime_ns: meta.mtime() * 1_000_000_000 + meta.mtime_nsec(),
+        ctime_ns: meta.ctime() * 1_000_000_000 + meta.ctime_nsec(),
+        nlink: u32::try_from(meta.nlink()).unwrap_or(u32::MAX),
+        mode: meta.mode(),
+        uid: meta.uid(),
+        content_same: None,
+    })
+}
+
+/// The user's file as it was when the hunt began.
+#[derive(Debug)]
+pub struct Original {
+    path: PathBuf,
+    facts: FileFacts,
+    sha1: [u8; 20],
+    seen: Integrity,
+}
+
+impl Original {
+    /// Looks at it for the first time.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn new(path: &Path) -> io::Result<Original> {
+        let sha1 = digest(path)?;
+        Ok(Original { path: path.to_owned(), facts: facts(path)?, sha1, seen: Integrity::Intact })
+    }
+
+    /// The worst that was seen so far.
+    pub fn integrity(&self) -> Integrity {
+        self.seen
+    }
+
+    /// Looks again: what is worse than what was seen before, if anything is. Bytes are only read if times moved.
+    pub fn look(&mut self) -> Option<Integrity> {
+        let now = self.compare();
+        let worse = now > self.seen;
+        self.seen = self.seen.max(now);
+        worse.then_some(now)
+    }
+
+    fn compare(&self) -> Integrity {
+        let was = &self.facts;
+        let now = match facts(&self.path) {
+            Ok(now) => now,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Integrity::Deleted,
+            Err(_) => return Integrity::Unknown,
+        };
+        if (now.dev, now.ino) != (was.dev, was.ino) {
+            return Integrity::Replaced;
+        }
+        if now.size == was.size && now.mtime_ns == was.mtime_ns && now.ctime_ns == was.ctime_ns {
+            return Integrity::Intact;
+        }
+        match digest(&self.path) {
+            Ok(sha1) if sha1 != self.sha1 => Integrity::Overwritten,
+            // chmod, link: only ctime moves. Else it was touched, or written with the same bytes.
+            Ok(_) if now.mtime_ns == was.mtime_ns => Integrity::Intact,
+            _ => Integrity::Unknown,
+        }
+    }
+}
+
+fn digest(path: &Path) -> io::Result<[u8; 20]> {
+    let mut sha1 = Sha1::new();
+    io::copy(&mut std::fs::File::open(path)?, &mut sha1)?;
+    Ok(sha1.finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_happens_to_the_file_is_seen_and_the_worst_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.so");
+        std::fs::write(&path, "one").unwrap();
+        let original = || Original::new(&path).unwrap();
+
+        let mut watched = original();
+        assert_eq!(watched.look(), None);
+        std::fs::hard_link(&path, dir.path().join("link")).unwrap();
+        assert_eq!(watched.look(), None);
+        std::fs::remove_file(dir.path().join("link")).unwrap();
+        std::fs::write(&path, "two").unwrap();
+        assert_eq!(watched.look(), Some(Integrity::Overwritten));
+        assert_eq!(watched.look(), None);
+
+        let mut watched = original();
+        let touched = std::time::SystemTime::UNIX_EPOCH;
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(touched).unwrap();
+        assert_eq!(watched.look(), Some(Integrity::Unknown));
+        std::fs::write(dir.path().join("new"), "two").unwrap();
+        std::fs::rename(dir.path().join("new"), &path).unwrap();
+        assert_eq!(watched.look(), Some(Integrity::Replaced));
+
+        let mut watched = original();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(watched.look(), Some(Integrity::Deleted));
+        std::fs::write(&path, "two").unwrap();
+        watched.look();
+        assert!(watched.integrity() >= Integrity::Deleted);
+    }
+}

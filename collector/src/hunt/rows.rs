@@ -1,0 +1,153 @@
+//! `runs.tsv`, `runs.jsonl` and `progress.log`: a line a run, written when it ends, so that a hunt that is cut off at
+//! any moment leaves whole lines of the runs that were made.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::analysis::{RunFacts, RunOutcome};
+use crate::store::atomic::{Lines, WriteError};
+
+/// Header of `runs.tsv`.
+pub const HEADER: &str = "run\trc_or_hang\thung\tops";
+
+/// A run's row in `runs.tsv`; none for one that is not counted.
+pub fn row(run: &RunFacts) -> Option<String> {
+    let ops = |ops: Option<f64>| ops.map_or("nan".to_owned(), |ops| ops.to_string());
+    let rc = || run.rc.map_or("nan".to_owned(), |rc| rc.to_string());
+    match run.outcome {
+        RunOutcome::Interrupted => None,
+        RunOutcome::Hung => Some(format!("{}\tHANG\t1\tnan", run.run)),
+        RunOutcome::Slow if run.ops.is_none() => Some(format!("{}\tSLOW\t0\tnan", run.run)),
+        _ => Some(format!("{}\t{}\t0\t{}", run.run, rc(), ops(run.ops))),
+    }
+}
+
+/// A run's object in `runs.jsonl`: its facts, when it was started (seconds since the epoch), and of a hang where its
+/// snapshot is and its class.
+pub fn object(run: &RunFacts, started: f64) -> Value {
+    let mut object = serde_json::to_value(run).unwrap_or_else(|_| json!({}));
+    if let Some(fields) = object.as_object_mut() {
+        let class = run.hang.as_ref().and_then(|h| h.finding.as_ref()).map(|f| f.class.as_str());
+        let hang = run.hang.as_ref().map(|h| json!({ "snapshot": h.snapshot, "dump_ms": h.dump_ms }));
+        fields.insert("hang".to_owned(), hang.unwrap_or(Value::Null));
+        fields.insert("class".to_owned(), json!(class));
+        fields.insert("started".to_owned(), json!(started));
+    }
+    object
+}
+
+/// The three files.
+#[derive(Debug)]
+pub struct Rows {
+    tsv: Lines,
+    jsonl: Lines,
+    progress: Lines,
+}
+
+/// The files could not be begun.
+#[derive(Debug, thiserror::Error)]
+pub enum Taken {
+    /// There is a hunt already.
+    #[error("{} holds an earlier hunt (runs.tsv): give another --out, or move it away", .0.display())]
+    Earlier(PathBuf),
+    /// They could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl Rows {
+    /// Begins them in `out`. Of two hunts that begin in the same folder at the same time, one gets it.
+    ///
+    /// # Errors
+    /// [`Taken`].
+    pub fn begin(out: &Path) -> Result<Rows, Taken> {
+        let path = out.join("runs.tsv");
+        std::fs::File::create_new(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => Taken::Earlier(out.to_owned()),
+            _ => WriteError { path: path.clone(), source }.into(),
+        })?;
+        let mut tsv = Lines::open(&path)?;
+        tsv.push(HEADER)?;
+        let jsonl = Lines::open(&out.join("runs.jsonl"))?;
+        Ok(Rows { tsv, jsonl, progress: Lines::open(&out.join("progress.log"))? })
+    }
+
+    /// A line of `progress.log`.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn progress(&mut self, line: &str) -> Result<(), WriteError> {
+        self.progress.push(line)
+    }
+
+    /// A run has ended.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn push(&mut self, run: &RunFacts, started: f64) -> Result<(), WriteError> {
+        self.jsonl.push_json(&object(run, started))?;
+        row(run).map_or(Ok(()), |row| self.tsv.push(&row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::{HangFacts, Integrity};
+
+    fn facts(run: u32, outcome: RunOutcome, rc: Option<i32>, ops: Option<f64>) -> RunFacts {
+        RunFacts {
+            run,
+            arm: "pinned".into(),
+            pid: Some(8169),
+            outcome,
+            rc,
+            signal: None,
+            ops,
+            seconds: 1.25,
+            max_rss_kib: Some(2048),
+            hello_seen: true,
+            integrity_start: Integrity::Intact,
+            integrity_end: Integrity::Intact,
+            deleted_seen: false,
+            note: None,
+            hang: None,
+        }
+    }
+
+    #[test]
+    fn rows_are_what_peoples_scripts_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut rows = Rows::begin(dir.path()).unwrap();
+        for run in [
+            facts(7, RunOutcome::Ok, Some(0), Some(7095204.36)),
+            facts(8, RunOutcome::Hung, Some(137), None),
+            facts(9, RunOutcome::Crashed, Some(139), None),
+            facts(10, RunOutcome::Slow, Some(143), None),
+            facts(11, RunOutcome::Slow, Some(0), Some(5e15)),
+            facts(12, RunOutcome::Interrupted, Some(143), None),
+        ] {
+            rows.push(&run, 0.0).unwrap();
+        }
+        let text = std::fs::read_to_string(dir.path().join("runs.tsv")).unwrap();
+        assert_eq!(
+            text,
+            "run\trc_or_hang\thung\tops\n7\t0\t0\t7095204.36\n8\tHANG\t1\tnan\n9\t139\t0\tnan\n\
+             10\tSLOW\t0\tnan\n11\t0\t0\t5000000000000000\n"
+        );
+        let again = Rows::begin(dir.path()).unwrap_err().to_string();
+        assert!(
+            again.ends_with("holds an earlier hunt (runs.tsv): give another --out, or move it away"),
+            "{again}"
+        );
+    }
+
+    #[test]
+    fn an_object_has_everything_but_the_whole_finding() {
+        let mut run = facts(8, RunOutcome::Hung, Some(137), None);
+        run.hang = Some(HangFacts { snapshot: "hang_run_8".into(), finding: None, dump_ms: Some(0.9) });
+        insta::assert_snapshot!(object(&run, 1771000000.5).to_string(), @r#"{"run":8,"arm":"pinned","pid":8169,"outcome":"hung","rc":137,"signal":null,"ops":null,"seconds":1.25,"max_rss_kib":2048,"hello_seen":true,"integrity_start":"intact","integrity_end":"intact","deleted_seen":false,"note":null,"hang":{"snapshot":"hang_run_8","dump_ms":0.9},"class":null,"started":1771000000.5}"#);
+    }
+}

@@ -1,0 +1,318 @@
+//! One run, from its start to its facts.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use crossbeam_channel::{at, never, select};
+use hangscope_protocol::record::{AskRecord, ask_what};
+
+use super::bench::{Bench, Ended};
+use super::config::Config;
+use super::hang::{self, Captured};
+use super::lane::Lane;
+use super::original;
+use super::screen::Screen;
+use super::watch::{Next, Watch, Watched};
+use crate::analysis::integrity::{self, FileFacts};
+use crate::analysis::{Class, Integrity, RunFacts, RunOutcome};
+use crate::cancel::Cancel;
+use crate::listen::Listener;
+use crate::store::atomic::WriteError;
+
+/// Between TERM and KILL.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
+/// What a process said before its end is there by then.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+/// A hello that is on its way when the run ends is there by then.
+const LATE_HELLO: Duration = Duration::from_secs(1);
+/// Output in which `ops/s` is looked for: the last part of a longer one.
+const MOST_OUTPUT: u64 = 64 << 20;
+
+/// Why the watching of a run ended.
+enum Watching {
+    /// Its first process has ended.
+    Exited,
+    /// It is past its time.
+    Hung(hang::Trigger),
+    /// Ctrl-C.
+    Interrupted,
+}
+
+/// Makes a run.
+///
+/// # Errors
+/// What keeps the hunt from going on: a file that cannot be written, a socket that cannot be made. The run's processes
+/// are killed then.
+pub fn run(
+    config: &Config,
+    lane: &Lane,
+    number: u32,
+    screen: &Screen,
+    cancel: &Cancel,
+) -> anyhow::Result<RunFacts> {
+    let socket = config.sockets.join(format!("{}{number}", &lane.arm[..1]));
+    let listener = Listener::bind(&socket).context("hunt")?;
+    let [out, err] = lane.outputs(number);
+    let command = lane.command(config, number, listener.path());
+    let cpus = config.cpus.as_ref().map(super::cpus::Cpus::set);
+    let mark = format!("HANGSCOPE_SOCKET={}", listener.path().display());
+    let mut facts = RunFacts {
+        run: number,
+        arm: lane.arm.clone(),
+        pid: None,
+        outcome: RunOutcome::Failed,
+        rc: None,
+        signal: None,
+        ops: None,
+        seconds: 0.0,
+        max_rss_kib: None,
+        hello_seen: false,
+        integrity_start: Integrity::Unknown,
+        integrity_end: Integrity::Unknown,
+        deleted_seen: false,
+        note: None,
+        hang: None,
+    };
+    let mut bench = match Bench::start(command, create(&out)?, create(&err)?, cpus, mark) {
+        Ok(bench) => bench,
+        Err(e) => {
+            facts.note = Some(format!("{} could not be started: {e}", config.command[0]));
+            return Ok(facts);
+        }
+    };
+    facts.pid = Some(bench.pid());
+    let mut watch = Watch::new(bench.started(), config.hang_after);
+    let watching = follow(&bench, &listener, &mut watch, screen, cancel);
+    facts.seconds = bench.started().elapsed().as_secs_f64();
+    let mut notes: Vec<String> = vec![];
+    match watching {
+        Watching::Exited => exited(config, lane, &mut bench, &listener, &mut watch, &mut facts, &mut notes)?,
+        Watching::Hung(trigger) => {
+            let captured =
+                hang::capture(config, lane, number, &mut bench, &listener, &mut watch, trigger, cancel)?;
+            hung(captured, &mut facts, &mut notes);
+        }
+        Watching::Interrupted => {
+            facts.outcome = RunOutcome::Interrupted;
+            let ended = bench.stop(PATIENCE).context("hunt: stopping the run")?;
+            set_end(&mut facts, ended);
+        }
+    }
+    facts.hello_seen = watch.hello_seen();
+    if facts.outcome != RunOutcome::Hung {
+        facts.ops = ops(config, &out)?.or(ops(config, &err)?);
+    }
+    notes.extend(about_hello(&watch, lane, &err));
+    facts.note = (!notes.is_empty()).then(|| notes.join("; "));
+    Ok(facts)
+}
+
+/// Waits for whatever comes first: the end of the run, its hang, Ctrl-C.
+fn follow(
+    bench: &Bench,
+    listener: &Listener,
+    watch: &mut Watch,
+    screen: &Screen,
+    cancel: &Cancel,
+) -> Watching {
+    loop {
+        let wake = match watch.next(Instant::now()) {
+            Next::Hung(conn) => return Watching::Hung(hang::Trigger::Inside(conn)),
+            Next::Outside(reason) => return Watching::Hung(hang::Trigger::Outside(reason)),
+            Next::Ask(conn) => {
+                let ask = AskRecord { what: ask_what::DUMP, request: 1, arg0: 0, arg1: 0, reserved: 0 };
+                // Whether it took it or not: what it says (or does not) within its time decides.
+                let _ = listener.ask(conn, &ask, &[]);
+                watch.asked(conn, Instant::now());
+                continue;
+            }
+            Next::Wait(until) => at(until),
+            Next::WaitForEver => never(),
+        };
+        select! {
+            recv(bench.ended()) -> _ => return Watching::Exited,
+            recv(cancel.channel()) -> _ => return Watching::Interrupted,
+            recv(listener.events()) -> event => match event {
+                Ok(event) => watch.take(event),
+                Err(_) => return Watching::Hung(hang::Trigger::Outside("the listener ended".to_owned())),
+            },
+            recv(screen.tick()) -> _ => screen.redraw(),
+            recv(wake) -> _ => {}
+        }
+    }
+}
+
+/// Takes what was said until all connections have ended, or nothing more can be expected.
+fn last_words(listener: &Listener, watch: &mut Watch) {
+    let began = Instant::now();
+    while !(watch.hello_seen() && watch.all_ended()) {
+        let limit = if watch.hello_seen() { LAST_WORDS } else { LATE_HELLO };
+        match listener.events().recv_deadline(began + limit) {
+            Ok(event) => watch.take(event),
+            Err(_) => return,
+        }
+    }
+}
+
+fn exited(
+    config: &Config,
+    lane: &Lane,
+    bench: &mut Bench,
+    listener: &Listener,
+    watch: &mut Watch,
+    facts: &mut RunFacts,
+    notes: &mut Vec<String>,
+) -> anyhow::Result<()> {
+    let ended = bench.reap().context("hunt: waiting for the run")?;
+    last_words(listener, watch);
+    let behind = bench.members().len();
+    if behind > 0 {
+        bench.stop(PATIENCE).context("hunt: stopping what the run left behind")?;
+        notes.push(format!("left {behind} processes behind, which were stopped"));
+    }
+    set_end(facts, ended);
+    let died = facts.signal.or_else(|| signal_behind_a_wrapper(config, ended));
+    facts.signal = died;
+    facts.outcome = match (died, ended.code) {
+        (Some(_), _) => RunOutcome::Crashed,
+        (None, Some(0)) => RunOutcome::Ok,
+        _ => RunOutcome::Failed,
+    };
+    let now =
+        original::facts(&lane.dso).ok().map(|now| FileFacts { content_same: lane.same_bytes(&now), ..now });
+    judge(facts, watch.processes(), |dso| integrity::post_mortem(dso, now, died.is_some()), notes);
+
+    // A dump without a request: it was past its time, and came out by itself.
+    let late = watch.processes().filter(|p| !p.is_wrapper()).any(|p| !p.dumps.is_empty());
+    if late {
+        notes.push(format!("ended by itself after {:.1} s, past its time", facts.seconds));
+        if facts.outcome == RunOutcome::Ok || facts.outcome == RunOutcome::Failed {
+            facts.outcome = RunOutcome::Slow;
+        }
+        facts.hang = Some(hang::keep(config, lane, facts.run, bench.pid(), watch)?);
+    }
+    Ok(())
+}
+
+fn hung(captured: Captured, facts: &mut RunFacts, notes: &mut Vec<String>) {
+    set_end(facts, captured.ended);
+    facts.pid = Some(captured.pid);
+    facts.signal = None;
+    facts.seconds = captured.seconds;
+    let slow = captured.hang.finding.as_ref().is_some_and(|f| f.class == Class::Slow);
+    facts.outcome = if slow { RunOutcome::Slow } else { RunOutcome::Hung };
+    facts.integrity_start = captured.integrity_start;
+    facts.integrity_end = captured.integrity_end;
+    facts.deleted_seen = captured.deleted_seen;
+    facts.hang = Some(captured.hang);
+    notes.extend(captured.notes);
+}
+
+fn set_end(facts: &mut RunFacts, ended: Ended) {
+    facts.signal = ended.signal;
+    facts.rc = ended.code.or(ended.signal.map(|s| 128 + s));
+    facts.max_rss_kib = Some(ended.max_rss_kib);
+}
+
+/// A shell or `timeout` gives 128+n for a child that died by signal n.
+fn signal_behind_a_wrapper(config: &Config, ended: Ended) -> Option<i32> {
+    let direct =
+        super::program::benchmark(&config.command) == config.command.first() && config.only.is_some();
+    let n = ended.code? - 128;
+    (!direct && (1..=64).contains(&n)).then_some(n)
+}
+
+/// Judges the allocator in each process; the worst counts.
+pub(super) fn judge<'a>(
+    facts: &mut RunFacts,
+    processes: impl Iterator<Item = &'a Watched>,
+    end: impl Fn(&crate::session::Dso) -> integrity::Judgement,
+    notes: &mut Vec<String>,
+) {
+    let mut seen: Option<(Integrity, Integrity)> = None;
+    for allocator in processes.filter_map(Watched::allocator) {
+        let start = at_start(allocator);
+        let end = end(allocator);
+        if end.integrity > Integrity::Unknown {
+            let sentence = end.sentence(crate::analysis::message::Lang::En);
+            notes.push(format!("{}: {sentence}", allocator.path));
+        }
+        facts.deleted_seen |= end.deleted_seen;
+        let (s, e) = seen.unwrap_or((Integrity::Intact, Integrity::Intact));
+        seen = Some((s.max(start), e.max(end.integrity)));
+    }
+    if let Some((start, end)) = seen {
+        facts.integrity_start = start;
+        facts.integrity_end = end;
+    }
+}
+
+/// The allocator when the process started: before the first look there is nothing to compare, so what was right at
+/// init is intact.
+pub(super) fn at_start(dso: &crate::session::Dso) -> Integrity {
+    let init = crate::session::Dso { now: None, ..dso.clone() };
+    match integrity::judge(&init, None) {
+        integrity::Judgement { reason: integrity::Reason::NoLook { .. }, .. } => Integrity::Intact,
+        judgement => judgement.integrity,
+    }
+}
+
+fn about_hello(watch: &Watch, lane: &Lane, err: &Path) -> Vec<String> {
+    let mut notes = vec![];
+    if !watch.hello_seen() {
+        let preload_failed = std::fs::read_to_string(err)
+            .ok()
+            .and_then(|text| text.lines().find(|l| l.contains("cannot be preloaded")).map(str::to_owned));
+        notes.push(preload_failed.unwrap_or_else(|| {
+            let why = watch.rejected().first().map_or(String::new(), |why| format!(" ({why})"));
+            format!("no hello came{why}: what ran is not known")
+        }));
+    }
+    for process in watch.processes() {
+        if let Some(why) = &process.rejected {
+            notes.push(format!("process {} was given up: {why}", process.pid));
+        }
+        if let Some(other) = process.allocator().filter(|a| Path::new(&a.path) != lane.dso) {
+            notes.push(format!("process {} had its malloc from {}", process.pid, other.path));
+        }
+    }
+    notes
+}
+
+fn create(path: &Path) -> Result<File, WriteError> {
+    File::create(path).map_err(|source| WriteError { path: path.to_owned(), source })
+}
+
+/// `ops/s` in a run's output.
+fn ops(config: &Config, path: &Path) -> anyhow::Result<Option<f64>> {
+    use std::io::{Read as _, Seek as _, SeekFrom};
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(path)?;
+        let len = file.metadata()?.len();
+        file.seek(SeekFrom::Start(len.saturating_sub(MOST_OUTPUT)))?;
+        let mut bytes = vec![];
+        file.take(MOST_OUTPUT).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().with_context(|| format!("hunt: cannot read {}", path.display()))?;
+    Ok(config.profile.ops(&bytes))
+}
+
+/// Waits for the dumps that have begun in other processes of the run.
+pub(super) fn gather(listener: &Listener, watch: &mut Watch, limit: Duration, cancel: &Cancel) {
+    let until = Instant::now() + limit;
+    while watch.dump_is_under_way() {
+        select! {
+            recv(cancel.channel()) -> _ => return,
+            recv(at(until)) -> _ => return,
+            recv(listener.events()) -> event => match event {
+                Ok(event) => watch.take(event),
+                Err(_) => return,
+            },
+        }
+    }
+    // What is there already.
+    listener.events().try_iter().for_each(|event| watch.take(event));
+}

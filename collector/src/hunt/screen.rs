@@ -1,0 +1,228 @@
+//! What a person sees while it hunts: a bar on a terminal, else a line a run. Nothing moves between two events: a
+//! benchmark that is measured has the machine to itself.
+
+use std::io::IsTerminal as _;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, never, tick};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::analysis::{RunFacts, RunOutcome};
+use crate::cli::out;
+
+/// Between two redraws of the seconds that a run takes.
+const REDRAW: Duration = Duration::from_secs(1);
+
+/// The screen of a hunt.
+#[derive(Debug)]
+pub struct Screen {
+    bar: Option<ProgressBar>,
+    tick: Receiver<Instant>,
+    planned: u32,
+    tally: Tally,
+    running: Option<(u32, Instant)>,
+}
+
+/// What was counted so far.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Tally {
+    made: u32,
+    hangs: u32,
+    last_ops: Option<f64>,
+    /// Seconds of the runs that ended by themselves, and how many they were.
+    ended: (f64, u32),
+}
+
+impl Screen {
+    /// For so many runs; a bar if stdout is a terminal.
+    pub fn new(name: &str, planned: u32) -> Screen {
+        let bar = std::io::stdout().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(Some(planned.into()), ProgressDrawTarget::stdout());
+            if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:20.green} {pos}/{len} runs  {msg}")
+            {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar.set_prefix(name.to_owned());
+            bar
+        });
+        let tick = if bar.is_some() { tick(REDRAW) } else { never() };
+        Screen { bar, tick, planned, tally: Tally::default(), running: None }
+    }
+
+    /// Ready when it wants to be redrawn: only on a terminal.
+    pub(crate) fn tick(&self) -> &Receiver<Instant> {
+        &self.tick
+    }
+
+    /// A run begins.
+    pub(crate) fn begin(&mut self, run: u32) {
+        self.running = Some((run, Instant::now()));
+        self.redraw();
+    }
+
+    /// Draws the bar anew.
+    pub(crate) fn redraw(&self) {
+        if let Some(bar) = &self.bar {
+            let running = self.running.map_or(String::new(), |(run, since)| {
+                format!("  run {run}: {}", seconds(since.elapsed().as_secs_f64().floor()))
+            });
+            bar.set_message(format!("{}{running}", self.tally.text(self.planned)));
+        }
+    }
+
+    /// A run has ended.
+    pub(crate) fn end(&mut self, run: &RunFacts) {
+        self.running = None;
+        self.tally.add(run);
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(self.tally.made.into());
+                self.redraw();
+            }
+            None => out::line(line(run, &self.tally, self.planned)),
+        }
+    }
+
+    /// A line for the person.
+    pub fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| out::line(line)),
+            None => out::line(line),
+        }
+    }
+
+    /// Takes the bar away; further lines are plain ones.
+    pub fn finish(&mut self) {
+        self.tick = never();
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl Tally {
+    fn add(&mut self, run: &RunFacts) {
+        if run.outcome == RunOutcome::Interrupted {
+            return;
+        }
+        self.made += 1;
+        self.hangs += u32::from(run.outcome == RunOutcome::Hung);
+        self.last_ops = run.ops.or(self.last_ops);
+        if run.outcome != RunOutcome::Hung {
+            self.ended.0 += run.seconds;
+            self.ended.1 += 1;
+        }
+    }
+
+    /// `hangs 0  7.10 M ops/s  left 43 s`.
+    fn text(&self, planned: u32) -> String {
+        let mut text = format!("hangs {}", self.hangs);
+        if let Some(ops) = self.last_ops {
+            text.push_str(&format!("  {} ops/s", si(ops)));
+        }
+        let left = planned.saturating_sub(self.made);
+        if self.ended.1 > 0 && left > 0 {
+            let mean = self.ended.0 / f64::from(self.ended.1);
+            text.push_str(&format!("  left ~{}", seconds(mean * f64::from(left))));
+        }
+        text
+    }
+}
+
+/// A run as a plain line.
+fn line(run: &RunFacts, tally: &Tally, planned: u32) -> String {
+    let how = match run.outcome {
+        RunOutcome::Ok => "ok".to_owned(),
+        RunOutcome::Hung => "HANG".to_owned(),
+        RunOutcome::Slow => "slow".to_owned(),
+        RunOutcome::Crashed => run.signal.map_or("crashed".to_owned(), |s| format!("died by signal {s}")),
+        RunOutcome::Failed => run.rc.map_or("failed".to_owned(), |rc| format!("failed, exit status {rc}")),
+        RunOutcome::Interrupted => "interrupted".to_owned(),
+    };
+    let ops = run.ops.map_or(String::new(), |ops| format!("  {} ops/s", si(ops)));
+    let counted = Tally { last_ops: None, ..tally.clone() }.text(planned);
+    let mut line = format!("run {}/{planned}  {how}  {:.2} s{ops}  {counted}", run.run, run.seconds);
+    if let Some(note) = &run.note {
+        line.push_str(&format!("  ({note})"));
+    }
+    line
+}
+
+/// `7.10 M`.
+fn si(figure: f64) -> String {
+    let (unit, scale) = match figure.abs() {
+        1e9.. => (" G", 1e9),
+        1e6.. => (" M", 1e6),
+        1e3.. => (" k", 1e3),
+        _ => ("", 1.0),
+    };
+    format!("{:.2}{unit}", figure / scale)
+}
+
+/// `43 s`, `12 min`, `3.5 h`.
+fn seconds(s: f64) -> String {
+    match s {
+        ..100.0 => format!("{s:.0} s"),
+        ..6000.0 => format!("{:.0} min", s / 60.0),
+        _ => format!("{:.1} h", s / 3600.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::Integrity;
+
+    #[test]
+    fn plain_lines_say_what_the_bar_says() {
+        let facts = |run, outcome, rc, signal, ops, seconds, note: Option<&str>| RunFacts {
+            run,
+            arm: "pinned".into(),
+            pid: Some(1),
+            outcome,
+            rc,
+            signal,
+            ops,
+            seconds,
+            max_rss_kib: None,
+            hello_seen: true,
+            integrity_start: Integrity::Intact,
+            integrity_end: Integrity::Intact,
+            deleted_seen: false,
+            note: note.map(str::to_owned),
+            hang: None,
+        };
+        let runs = [
+            facts(1, RunOutcome::Ok, Some(0), None, Some(7095204.36), 1.04, None),
+            facts(2, RunOutcome::Crashed, Some(139), Some(11), None, 0.5, Some("the DSO was overwritten")),
+            facts(3, RunOutcome::Failed, Some(2), None, None, 0.01, None),
+            facts(4, RunOutcome::Slow, Some(143), None, None, 17.5, None),
+            facts(5, RunOutcome::Hung, Some(137), None, None, 21.0, None),
+            facts(6, RunOutcome::Interrupted, Some(143), None, None, 3.0, None),
+        ];
+        let mut tally = Tally::default();
+        let lines: Vec<String> = runs
+            .iter()
+            .map(|run| {
+                tally.add(run);
+                line(run, &tally, 50)
+            })
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        run 1/50  ok  1.04 s  7.10 M ops/s  hangs 0  left ~51 s
+        run 2/50  died by signal 11  0.50 s  hangs 0  left ~37 s  (the DSO was overwritten)
+        run 3/50  failed, exit status 2  0.01 s  hangs 0  left ~24 s
+        run 4/50  slow  17.50 s  hangs 0  left ~4 min
+        run 5/50  HANG  21.00 s  hangs 1  left ~4 min
+        run 6/50  interrupted  3.00 s  hangs 1  left ~4 min
+        ");
+        assert_eq!(tally.text(50), "hangs 1  7.10 M ops/s  left ~4 min");
+        assert_eq!((si(12.0), seconds(9000.0)), ("12.00".into(), "2.5 h".into()));
+    }
+}

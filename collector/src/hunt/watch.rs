@@ -1,0 +1,267 @@
+//! What the shims of one run have said, and what follows from it: nothing yet, ask for a dump, or look from outside.
+//! No I/O and no clock of its own.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use hangscope_protocol::record::{CopyRecord, hello_flags};
+
+use crate::analysis::arch::Arch;
+use crate::listen::{ConnId, Event, RecordedDump, What};
+use crate::session::{Dso, Dump, Identity};
+
+/// The shim's second look comes so long after the first, and it may take its time for what lies between.
+const DUMP_TAKES: Duration = Duration::from_secs(15);
+/// An answer to a request begins within.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
+/// A process that said hello.
+#[derive(Debug)]
+pub struct Watched {
+    /// Its id, as the collector sees it.
+    pub pid: u32,
+    /// Who it is.
+    pub identity: Identity,
+    /// Its DSOs with the last look at each.
+    pub dsos: Vec<Dso>,
+    /// The allocator's bytes.
+    pub copy: Option<(CopyRecord, OwnedFd)>,
+    /// Its dumps, in order.
+    pub dumps: Vec<RecordedDump>,
+    /// Its connection ended.
+    pub ended: bool,
+    /// Why its connection was given up, if it was.
+    pub rejected: Option<String>,
+    /// It said that it leaves, and why.
+    pub left: Option<String>,
+    since: Instant,
+    tick: Duration,
+    begun: Option<Instant>,
+    asked: Option<Instant>,
+}
+
+impl Watched {
+    /// Its allocator.
+    pub fn allocator(&self) -> Option<&Dso> {
+        self.dsos.iter().find(|d| d.init.id == self.identity.fixed.allocator)
+    }
+
+    /// It only waits for its children: a shell, `timeout`, a launcher.
+    pub fn is_wrapper(&self) -> bool {
+        self.dumps.last().is_some_and(|d| waits_for_children(&d.dump))
+    }
+}
+
+/// What is to be done next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing until then.
+    Wait(Instant),
+    /// Nothing until something is said.
+    WaitForEver,
+    /// This process should have made a dump: ask it.
+    Ask(ConnId),
+    /// It hangs, and this process has told why.
+    Hung(ConnId),
+    /// It is past its time, and nothing comes from inside, for this reason.
+    Outside(String),
+}
+
+/// The processes of one run.
+#[derive(Debug)]
+pub struct Watch {
+    hang_after: Option<Duration>,
+    quiet_since: Instant,
+    processes: BTreeMap<ConnId, Watched>,
+    rejected: Vec<String>,
+}
+
+impl Watch {
+    /// Of a run that starts now.
+    pub fn new(started: Instant, hang_after: Option<Duration>) -> Watch {
+        Watch { hang_after, quiet_since: started, processes: BTreeMap::new(), rejected: vec![] }
+    }
+
+    /// The processes, in the order in which they came.
+    pub fn processes(&self) -> impl Iterator<Item = &Watched> {
+        self.processes.values()
+    }
+
+    /// One of them.
+    pub fn process(&self, conn: ConnId) -> Option<&Watched> {
+        self.processes.get(&conn)
+    }
+
+    /// Whether any said hello.
+    pub fn hello_seen(&self) -> bool {
+        !self.processes.is_empty()
+    }
+
+    /// Whether all that said hello have ended.
+    pub fn all_ended(&self) -> bool {
+        self.processes.values().all(|p| p.ended)
+    }
+
+    /// Whether a dump has begun and not come to its end.
+    pub fn dump_is_under_way(&self) -> bool {
+        self.processes.values().any(|p| !p.ended && p.begun.is_some())
+    }
+
+    /// Connections that never said a good hello, and why they were given up.
+    pub fn rejected(&self) -> &[String] {
+        &self.rejected
+    }
+
+    /// Takes what was said.
+    pub fn take(&mut self, event: Event) {
+        let Event { conn, at, peer, what, .. } = event;
+        if let What::Hello(identity) = what {
+            self.hello(conn, at, peer.pid, *identity);
+            return;
+        }
+        let Some(process) = self.processes.get_mut(&conn) else {
+            if let What::Rejected(why) = what {
+                self.rejected.push(why);
+            }
+            return;
+        };
+        match what {
+            What::Dsos(dsos) => process.dsos = dsos,
+            What::Copy { record, fd } => process.copy = Some((record, fd)),
+            What::Heartbeat(beat) => {
+                process.tick = process.tick.max(Duration::from_nanos(beat.record.interval_ns));
+            }
+            What::DumpBegin(_) => process.begun = Some(at),
+            What::Dump(dump) => {
+                process.dsos.clone_from(&dump.dump.dsos);
+                process.dumps.push(*dump);
+                process.begun = None;
+                process.asked = None;
+            }
+            What::Rejected(why) => process.rejected = Some(why),
+            What::Bye(note) => process.left = Some(note.text),
+            What::End => {
+                process.ended = true;
+                self.quiet_since = self.quiet_since.max(at);
+            }
+            What::Hello(_) | What::Note(_) | What::Mark(_) => {}
+        }
+    }
+
+    fn hello(&mut self, conn: ConnId, at: Instant, pid: u32, identity: Identity) {
+        // A process that lost its connection comes back; its time goes on.
+        let again = identity.fixed.flags & hello_flags::AGAIN != 0;
+        let before = self
+            .processes
+            .values()
+            .find(|p| again && p.pid == pid && p.identity.fixed.start_ticks == identity.fixed.start_ticks);
+        let since = before.map_or(at, |p| p.since);
+        self.quiet_since = self.quiet_since.max(since);
+        let tick = Duration::from_nanos(identity.fixed.tick_ns);
+        let process = Watched {
+            pid,
+            identity,
+            dsos: vec![],
+            copy: None,
+            dumps: vec![],
+            ended: false,
+            rejected: None,
+            left: None,
+            since,
+            tick,
+            begun: None,
+            asked: None,
+        };
+        self.processes.insert(conn, process);
+    }
+
+    /// A process was asked for a dump.
+    pub fn asked(&mut self, conn: ConnId, at: Instant) {
+        if let Some(process) = self.processes.get_mut(&conn) {
+            process.asked = Some(at);
+        }
+    }
+
+    /// What is to be done at `now`.
+    pub fn next(&self, now: Instant) -> Next {
+        if let Some(conn) = self.subject() {
+            return Next::Hung(conn);
+        }
+        let mut wake: Option<Instant> = None;
+        let mut watched = false;
+        // A wrapper that has told that it only waits says nothing about the benchmark.
+        for (conn, process) in self.processes.iter().filter(|(_, p)| !p.ended && !p.is_wrapper()) {
+            watched = true;
+            let due = match (process.begun, process.asked, self.hang_after) {
+                (Some(begun), _, _) => begun + DUMP_TAKES,
+                (None, Some(asked), _) => asked + ANSWER_WITHIN + process.tick,
+                (None, None, Some(after)) => process.since + after + self.grace(process.tick),
+                (None, None, None) => continue,
+            };
+            if due > now {
+                wake = Some(wake.map_or(due, |w| w.min(due)));
+                continue;
+            }
+            let pid = process.pid;
+            return match (process.begun, process.asked) {
+                (Some(_), _) => Next::Outside(format!("the dump of process {pid} did not come to its end")),
+                (None, Some(_)) => {
+                    Next::Outside(format!("process {pid} did not answer: its heartbeats stopped"))
+                }
+                (None, None) => Next::Ask(*conn),
+            };
+        }
+        if !watched {
+            let Some(after) = self.hang_after else { return Next::WaitForEver };
+            let due = self.quiet_since + after + self.grace(Duration::ZERO);
+            if due <= now {
+                return Next::Outside(self.why_quiet());
+            }
+            wake = Some(due);
+        }
+        wake.map_or(Next::WaitForEver, Next::Wait)
+    }
+
+    /// How long after its time a shim's dump may begin.
+    fn grace(&self, tick: Duration) -> Duration {
+        Duration::from_secs(1) + tick
+    }
+
+    fn why_quiet(&self) -> String {
+        let last = self.processes.values().next_back();
+        match last {
+            None if !self.rejected.is_empty() => {
+                format!("its hello was refused: {}", self.rejected.join("; "))
+            }
+            None => "no hello came from it".to_owned(),
+            Some(Watched { rejected: Some(why), pid, .. }) => format!("process {pid} was given up: {why}"),
+            Some(Watched { left: Some(why), pid, .. }) => format!("the shim left process {pid}: {why}"),
+            Some(p) if p.ended => format!("the connection of process {} ended, but the run did not", p.pid),
+            Some(p) => format!("process {} only waits for children, and none of them said hello", p.pid),
+        }
+    }
+
+    /// The process whose dump tells of the hang: one that lives and does not only wait for its children. Of several the
+    /// one that was started last from within (no parent of another), then the one with the most threads.
+    fn subject(&self) -> Option<ConnId> {
+        let told = |p: &&Watched| !p.ended && p.dumps.last().is_some_and(|d| d.dump.end.is_some());
+        let candidates: Vec<(&ConnId, &Watched)> =
+            self.processes.iter().filter(|(_, p)| told(p) && !p.is_wrapper()).collect();
+        let is_parent = |pid: u32| candidates.iter().any(|(_, other)| other.identity.fixed.ppid == pid);
+        candidates
+            .iter()
+            .max_by_key(|(conn, p)| {
+                let threads = p.dumps.last().map_or(0, |d| d.dump.threads.len());
+                (!is_parent(p.identity.fixed.pid), threads, std::cmp::Reverse(**conn))
+            })
+            .map(|(conn, _)| **conn)
+    }
+}
+
+/// Whether every thread of a dump waits for a child to end.
+pub fn waits_for_children(dump: &Dump) -> bool {
+    let Some(arch) = Arch::from_elf(dump.identity.fixed.arch) else { return false };
+    let waits = |number| arch.call(number).is_some_and(|call| matches!(call.name, "wait4" | "waitid"));
+    !dump.threads.is_empty() && dump.threads.iter().all(|t| waits(t.syscall))
+}
