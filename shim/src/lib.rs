@@ -38,3 +38,6 @@ mod watchdog;
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     init::give_up()
 }
+
+#[cfg(test)]
+mod tests;

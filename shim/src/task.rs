@@ -241,3 +241,31 @@ fn parse_call(text: &[u8]) -> Option<Call> {
     call.pc = hex(f.next()?)?;
     Some(call)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stat_of_a_thread_with_an_unfriendly_name() {
+        let line =
+            b"8181 (a) R (b c) S 1 8181 8181 0 -1 4194368 5 0 0 0 250 50 0 0 20 0 17 0 776655 1000 200 \
+            18446744073709551615 1 1 0 0 0 0 0 0 0 0 0 0 17 3 0 0 0 0 0\n";
+        let stat = parse_stat(line, 10_000_000).unwrap();
+        assert_eq!((stat.state, stat.cpu, stat.start_ticks), (b'S', 3, 776_655));
+        assert_eq!(stat.cpu_ns, 3_000_000_000);
+        assert_eq!(&stat.comm[..10], b"a) R (b c\0");
+        assert!(parse_stat(b"8181 (x", 1).is_none() && parse_stat(b"8181 (x) S 1", 1).is_none());
+    }
+
+    #[test]
+    fn syscall_in_its_three_forms() {
+        let call = parse_call(b"202 0x7f0010 0x80 0x2 0x0 0x0 0x0 0x7ffc00 0x7f1234\n").unwrap();
+        assert_eq!((call.number, call.args[0], call.args[1], call.args[2]), (202, 0x7f_0010, 0x80, 2));
+        assert_eq!((call.sp, call.pc), (0x7f_fc00, 0x7f_1234));
+        assert_eq!(parse_call(b"running\n").unwrap().number, SYSCALL_RUNNING);
+        let fault = parse_call(b"-1 0x7ffc00 0x7f1234\n").unwrap();
+        assert_eq!((fault.number, fault.sp), (-1, 0x7f_fc00));
+        assert!(parse_call(b"").is_none() && parse_call(b"202 0x1").is_none());
+    }
+}

@@ -1,0 +1,173 @@
+//! What can be tested without a process around it: parsers, settings, and reading this very process.
+
+use crate::config::Config;
+use crate::text::{Text, base_name, decimal, fields, hex, line_after};
+use crate::{arch, elf, maps, sys};
+
+const SECOND: u64 = 1_000_000_000;
+
+fn configured(variables: &[&str]) -> Config {
+    let mut config = Config::DEFAULT;
+    variables.iter().for_each(|v| config.take(v.as_bytes()));
+    config
+}
+
+#[test]
+fn durations() {
+    for (text, ns) in [
+        ("15s", 15 * SECOND),
+        ("500ms", SECOND / 2),
+        ("2m", 120 * SECOND),
+        ("1h", 3600 * SECOND),
+        ("1.5s", 3 * SECOND / 2),
+        ("0.25", SECOND / 4),
+        ("7", 7 * SECOND),
+        ("off", 0),
+    ] {
+        let config = configured(&[&format!("HANGSCOPE_HANG_AFTER={text}")]);
+        assert_eq!((config.hang_after_ns, config.complaints.as_bytes()), (ns, &b""[..]), "{text}");
+    }
+    for text in ["", "0", "-1s", "s", "1x", "1.2.3", "99999999999999999999s", "1 s", "1e3"] {
+        let config = configured(&[&format!("HANGSCOPE_HANG_AFTER={text}")]);
+        assert_eq!(config.hang_after_ns, 15 * SECOND, "{text}");
+        let complaint = format!(
+            "HANGSCOPE_HANG_AFTER={text}: not a duration such as 15s, 500ms, 2m or off; the default is used\n"
+        );
+        assert_eq!(config.complaints.as_bytes(), complaint.as_bytes());
+    }
+}
+
+#[test]
+fn other_settings() {
+    let config = configured(&[
+        "PATH=/bin",
+        "HANGSCOPE_LABEL=a b",
+        "HANGSCOPE_SIGNAL=40",
+        "LD_PRELOAD=x.so",
+        "HANGSCOPE_DEBUG=1",
+    ]);
+    assert_eq!(config.label.as_bytes(), b"a b");
+    assert_eq!((config.signal, config.debug), (40, true));
+    assert_eq!(config.ld_preload.as_bytes(), b"x.so");
+    assert!(config.complaints.as_bytes().is_empty());
+    for bad in ["HANGSCOPE_SIGNAL=9", "HANGSCOPE_SIGNAL=33", "HANGSCOPE_TICK=1ms", "HANGSCOPE_TICK=off"] {
+        let config = configured(&[bad]);
+        assert_eq!((config.signal, config.tick_ns), (62, SECOND));
+        assert!(config.complaints.as_bytes().starts_with(bad.as_bytes()), "{bad}");
+    }
+    let long = format!("HANGSCOPE_SOCKET=/{}", "x".repeat(107));
+    let config = configured(&[&long]);
+    assert!(config.socket.as_bytes().is_empty() && !config.complaints.as_bytes().is_empty());
+}
+
+#[test]
+fn programs_that_are_watched() {
+    let all = configured(&[]);
+    assert!(all.watches(b"/usr/bin/env", b"env"));
+    let some = configured(&["HANGSCOPE_ONLY=bench,python3"]);
+    assert!(some.watches(b"/opt/bench", b"./bench"));
+    assert!(some.watches(b"/usr/bin/python3.11", b"python3"));
+    assert!(!some.watches(b"/usr/bin/env", b"env"));
+    assert!(!some.watches(b"/opt/bench2", b"bench2"));
+}
+
+#[test]
+fn lines_of_maps() {
+    let m = maps::parse(
+        b"7f10af000000-7f10af001000 r-xp 00002000 fd:01 1234                       /a b/lib x.so (deleted)",
+    )
+    .unwrap();
+    assert_eq!((m.start, m.end, m.offset, m.ino), (0x7f10_af00_0000, 0x7f10_af00_1000, 0x2000, 1234));
+    assert_eq!((m.path, m.deleted, m.executable), (&b"/a b/lib x.so"[..], true, true));
+    assert_eq!(m.dev, 0xfd << 32 | 1);
+    assert!(m.is_file());
+    for no in ["/memfd:x (deleted)", "/SYSV00000000 (deleted)", "/dev/zero (deleted)", "[stack]", ""] {
+        let line = format!("1000-2000 rw-p 00000000 00:00 0 {no}");
+        assert!(!maps::parse(line.as_bytes()).unwrap().is_file(), "{no}");
+    }
+    for bad in
+        ["", "x", "1000-2000", "1000 rw-p 0 00:00 0", "1000-2000 rw-p 0 0000 0", "1000-2000 rw-p 0 00:00 z"]
+    {
+        assert!(maps::parse(bad.as_bytes()).is_none(), "{bad}");
+    }
+}
+
+#[test]
+fn a_small_buffer_still_gives_every_line_of_maps() {
+    let (mut large, mut small) = (vec![0; 1 << 16], vec![0; 600]);
+    let mut counts = [0, 0];
+    assert!(maps::for_each(&mut large, |_| counts[0] += 1));
+    assert!(maps::for_each(&mut small, |_| counts[1] += 1));
+    assert!(counts[0] > 10);
+    assert_eq!(counts[0], counts[1]);
+}
+
+#[test]
+fn numbers_and_lines() {
+    assert_eq!(decimal(b"18446744073709551615"), Some(u64::MAX));
+    assert_eq!(decimal(b"18446744073709551616"), None);
+    assert_eq!((decimal(b""), decimal(b"1a")), (None, None));
+    assert_eq!(
+        (hex(b"0xff"), hex(b"FF"), hex(b""), hex(b"11112222333344445")),
+        (Some(255), Some(255), None, None)
+    );
+    assert_eq!(line_after(b"A: 1\nSigBlk:\t00ff\n", b"SigBlk:"), Some(&b"\t00ff"[..]));
+    assert_eq!(fields(b" a  b\tc\n").count(), 3);
+    assert_eq!(base_name(b"/a/b"), b"b");
+    let mut text = Text::<8>::EMPTY;
+    assert!(text.push(b"tid "));
+    text.push_number(120);
+    assert_eq!(text.as_cstr().map(|c| c.to_bytes()), Some(&b"tid 120"[..]));
+    assert!(!text.push(b"more"));
+    assert_eq!(text.as_bytes(), b"tid 120m");
+    assert!(text.as_cstr().is_none(), "no room for the NUL");
+}
+
+#[test]
+fn malloc_is_found_where_the_loader_binds_it() {
+    sys::know_pid();
+    let bound = libc::malloc as *const () as u64;
+    assert_eq!(elf::find_function(b"malloc\0"), Some(bound));
+    assert_eq!(elf::find_function(b"no_such_function_\0"), None);
+}
+
+#[test]
+fn memory_that_is_not_there_is_an_error() {
+    sys::know_pid();
+    assert!(sys::peek_word(0).is_err());
+    assert!(sys::peek_word(u64::MAX - 3).is_err());
+    assert!(elf::image(0).is_none() && elf::build_id(8).1 == 0);
+    let here = [1u8, 2, 3, 4, 5, 6, 7, 8];
+    assert_eq!(sys::peek_word(here.as_ptr() as u64), Ok(u64::from_le_bytes(here)));
+}
+
+#[test]
+fn a_guard_page_ends_a_copy() {
+    sys::know_pid();
+    let memory = sys::map(4096 * 3).unwrap();
+    sys::guard(memory.wrapping_add(8192), 4096);
+    let mut copy = vec![1; 32 * 1024];
+    assert_eq!(sys::peek(memory as u64 + 100, &mut copy), Ok(8192 - 100));
+    assert!(sys::peek(memory as u64 + 8192, &mut copy).is_err());
+}
+
+#[test]
+fn a_panic_in_the_constructor_has_a_way_back() {
+    extern "C" fn comes_back(arg: *mut u8) {
+        // SAFETY: the test's own counter.
+        unsafe { *arg += 1 };
+    }
+    extern "C" fn gives_up(arg: *mut u8) {
+        // SAFETY: the `Back` that `guarded` has filled, further up on this stack.
+        unsafe { arch::bail(arg.cast::<arch::Back>()) }
+    }
+    let (mut count, mut back): (u8, arch::Back) = (0, [0; 7]);
+    let kept = [1u64, 2, 3, 4, 5, 6, 7, 8].map(std::hint::black_box);
+    // SAFETY: `back` lives, and nothing that is skipped needs dropping.
+    unsafe {
+        assert_eq!(arch::guarded(comes_back, &raw mut count, &raw mut back), 0);
+        assert_eq!(arch::guarded(gives_up, (&raw mut back).cast(), &raw mut back), 1);
+        assert_eq!(arch::guarded(comes_back, &raw mut count, &raw mut back), 0);
+    }
+    assert_eq!((count, kept), (2, [1, 2, 3, 4, 5, 6, 7, 8]));
+}
