@@ -16,6 +16,7 @@ pub mod preload;
 pub mod profile;
 pub mod session;
 pub mod shim_path;
+pub mod snap;
 pub mod store;
 pub mod symbolize;
 

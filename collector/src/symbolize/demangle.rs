@@ -19,9 +19,9 @@ pub(super) fn demangle(name: &str) -> String {
     name.to_owned()
 }
 
-/// `_ZN`, and `17h` with 16 hexadecimal digits and `E` at the end (but for a suffix after a dot).
+/// `_ZN`, and `17h` with 16 hexadecimal digits and `E` at the end (but for LLVM's suffix).
 fn is_legacy_rust(name: &str) -> bool {
-    let path = name.split('.').next().unwrap_or(name);
+    let path = name.split(".llvm.").next().unwrap_or(name);
     let hash = path
         .strip_prefix("_ZN")
         .and_then(|p| p.strip_suffix('E'))
@@ -40,6 +40,10 @@ mod tests {
             ("hz4_mid_sc_lock_acquire", "hz4_mid_sc_lock_acquire"),
             ("_ZN3std6thread4park17h0123456789abcdefE", "std::thread::park"),
             ("_ZN3std6thread4park17h0123456789abcdefE.llvm.12345", "std::thread::park"),
+            (
+                "_ZN44_$LT$$RF$T$u20$as$u20$core..fmt..Display$GT$3fmt17hfedcba9876543210E",
+                "<&T as core::fmt::Display>::fmt",
+            ),
             ("_RNvNtCs1234_7mycrate3foo3bar", "mycrate::foo::bar"),
             ("_ZN8tcmalloc10ThreadCache8AllocateEmj", "tcmalloc::ThreadCache::Allocate"),
             ("_Zfoo", "_Zfoo"),

@@ -124,6 +124,9 @@ pub(super) fn named(raw: Raw, names: &Names, modules: &Modules, arch: &Arch) -> 
         for mut named in names.frames(frame.pc, frame.lookup(), modules) {
             named.cfa = frame.cfa;
             named.kept = frame.kept;
+            if frame.signal {
+                named.function = Some("<signal handler called>".into());
+            }
             frames.push(named);
         }
     }

@@ -99,6 +99,8 @@ pub(super) struct RawFrame {
     pub(super) pc: u64,
     /// `pc` is where the thread stands (or was interrupted), not where a call returns to.
     pub(super) exact: bool,
+    /// The kernel made this frame, to call a signal handler.
+    pub(super) signal: bool,
     /// Canonical frame address.
     pub(super) cfa: Option<u64>,
     /// See [`crate::analysis::Frame::kept`].
@@ -159,9 +161,10 @@ impl<'m> Unwinder<'m> {
             if !frames.is_empty() && !self.modules.is_code(pc) {
                 break Some(Cut::NotCode(pc));
             }
-            let mut frame = RawFrame { pc, exact, cfa: None, kept: None };
+            let mut frame = RawFrame { pc, exact, signal: false, cfa: None, kept: None };
             let (cfa, caller, signal) = self.step(frame.lookup(), &regs, stack);
             frame.cfa = cfa;
+            frame.signal = signal;
             frames.push(frame);
             match caller {
                 Caller::Regs(callers) => {

@@ -1,0 +1,227 @@
+//! DSOs of a process that nobody looked at when it started, and what can be said about them all the same.
+//!
+//! A file whose change time is older than the process is the file that was loaded, unchanged: that is as good as
+//! a snapshot from init. Of a younger one nothing is known: it may have been built just before it was loaded, or
+//! copied over afterwards. Two facts remain for those: ` (deleted)` in maps, and a relocated word, whose right
+//! value follows from the file (bias and addend) and which a copy in place resets.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use hangscope_protocol::record::{DsoNowRecord, DsoRecord, dso_flags, maps_deleted};
+use nix::errno::Errno;
+use object::LittleEndian;
+use object::elf::{self, FileHeader64};
+use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _, Rela as _};
+
+use super::link_map::Linked;
+use super::memory::Memory;
+use super::zero;
+use crate::session::Dso;
+use crate::symbolize::maps::Mapping;
+
+/// Which DSO is the allocator under test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Provider {
+    /// `id` of the DSO.
+    pub(super) id: u32,
+    /// Address of its `malloc`; 0 if it was named and has none.
+    pub(super) malloc: u64,
+}
+
+/// All files with code that are mapped, in order of address.
+pub(super) fn all(mappings: &[Mapping], started_wall_ns: u64, memory: Memory, pid: u32) -> Vec<Dso> {
+    let mut files: BTreeMap<(&str, u64, u64), Vec<&Mapping>> = BTreeMap::new();
+    for mapping in mappings.iter().filter(|m| m.is_file()) {
+        files.entry((&mapping.path, mapping.dev, mapping.ino)).or_default().push(mapping);
+    }
+    let exe = fs::metadata(format!("/proc/{pid}/exe")).map(|m| m.ino()).unwrap_or(0);
+    let mut files: Vec<_> = files.into_values().filter(|lines| lines.iter().any(|m| m.execute)).collect();
+    files.sort_by_key(|lines| lines.first().map(|m| m.start));
+    let mut dsos = vec![];
+    for lines in files {
+        let Some(dso) = one(dsos.len() as u32, &lines, started_wall_ns, memory) else { continue };
+        dsos.push(dso);
+    }
+    for dso in &mut dsos {
+        if dso.init.map_ino == exe {
+            dso.init.flags |= dso_flags::EXECUTABLE;
+        }
+    }
+    dsos
+}
+
+/// What the memory of a mapped ELF file says.
+struct Header {
+    bias: u64,
+    build_id: Vec<u8>,
+}
+
+fn header(start: u64, memory: Memory) -> Option<Header> {
+    let bytes = memory.up_to(start, 4096).ok()?;
+    let header = FileHeader64::<LittleEndian>::parse(&*bytes).ok()?;
+    let endian = header.endian().ok()?;
+    let segments = header.program_headers(endian, &*bytes).ok()?;
+    let first = segments.iter().find(|s| s.p_type(endian) == elf::PT_LOAD)?;
+    let bias = start.wrapping_sub(first.p_vaddr(endian)).wrapping_add(first.p_offset(endian));
+    let mut build_id = vec![];
+    for note in segments.iter().filter(|s| s.p_type(endian) == elf::PT_NOTE) {
+        let len = usize::try_from(note.p_memsz(endian)).ok()?.min(4096);
+        let bytes = memory.exactly(bias.wrapping_add(note.p_vaddr(endian)), len).unwrap_or_default();
+        build_id = build_id_of(&bytes).unwrap_or(build_id);
+    }
+    Some(Header { bias, build_id })
+}
+
+/// The build-id among notes: name length, contents' length, type, `GNU`, contents.
+fn build_id_of(mut notes: &[u8]) -> Option<Vec<u8>> {
+    loop {
+        let (head, rest) = notes.split_first_chunk::<12>()?;
+        let (words, _) = head.as_chunks::<4>();
+        let [name, len, kind] = *words else { return None };
+        let [name, len, kind] = [name, len, kind].map(|w| u32::from_le_bytes(w) as usize);
+        let (name_padded, len_padded) = (name.checked_add(3)? & !3, len.checked_add(3)? & !3);
+        let contents = rest.get(name_padded..)?;
+        if kind == elf::NT_GNU_BUILD_ID.0 as usize && rest.get(..4) == Some(b"GNU\0") {
+            return contents.get(..len).map(<[u8]>::to_vec);
+        }
+        notes = contents.get(len_padded..)?;
+    }
+}
+
+fn one(id: u32, lines: &[&Mapping], started_wall_ns: u64, memory: Memory) -> Option<Dso> {
+    let (first, last) = (lines.first()?, lines.last()?);
+    let header = lines.iter().find(|m| m.offset == 0).and_then(|m| header(m.start, memory))?;
+    let mut init = DsoRecord {
+        id,
+        start: first.start,
+        end: last.end,
+        bias: header.bias,
+        map_ino: first.ino,
+        map_dev: first.dev,
+        // Nobody looked when the process started.
+        errno: Errno::ENODATA as u32,
+        build_id_len: header.build_id.len().min(32) as u32,
+        ..zero()
+    };
+    for (to, from) in init.build_id.iter_mut().zip(&header.build_id) {
+        *to = *from;
+    }
+    let deleted = lines.iter().any(|m| m.deleted);
+    let mut now = DsoNowRecord {
+        id,
+        maps_deleted: if deleted { maps_deleted::YES } else { maps_deleted::NO },
+        // There is no descriptor from init.
+        fd_errno: Errno::EBADF as u32,
+        build_id_len: init.build_id_len,
+        build_id: init.build_id,
+        ..zero()
+    };
+    match fs::metadata(&first.path) {
+        Ok(meta) => {
+            let ns = |s: i64, n: i64| s.saturating_mul(1_000_000_000).saturating_add(n);
+            now.path_dev = meta.dev();
+            now.path_ino = meta.ino();
+            now.path_size = meta.size();
+            now.path_mtime_ns = ns(meta.mtime(), meta.mtime_nsec());
+            now.path_ctime_ns = ns(meta.ctime(), meta.ctime_nsec());
+            now.path_nlink = meta.nlink() as u32;
+            now.path_mode = meta.mode();
+            now.path_uid = meta.uid();
+            let same = !deleted && meta.ino() == first.ino;
+            let unchanged = u64::try_from(now.path_ctime_ns).is_ok_and(|t| t < started_wall_ns);
+            if same && unchanged {
+                init.flags |= dso_flags::SAME_FILE_AT_INIT;
+                init.errno = 0;
+                init.dev = now.path_dev;
+                init.ino = now.path_ino;
+                init.size = now.path_size;
+                init.mtime_ns = now.path_mtime_ns;
+                init.ctime_ns = now.path_ctime_ns;
+                init.nlink = now.path_nlink;
+                init.mode = now.path_mode;
+                init.uid = now.path_uid;
+            }
+            if same && let Some((address, value)) = relocated_word(&first.path, header.bias) {
+                init.got_addr = address;
+                init.got_value = value;
+                match memory.word(address) {
+                    Ok(word) => now.got_value = word,
+                    Err(e) => now.got_errno = e as i32 as u32,
+                }
+            }
+        }
+        Err(e) => now.path_errno = e.raw_os_error().unwrap_or(0) as u32,
+    }
+    Some(Dso { init, path: first.path.clone(), now: Some(now) })
+}
+
+/// A word that the loader writes and nobody after it (inside RELRO), and what it writes: from the file's
+/// R_*_RELATIVE relocations.
+fn relocated_word(path: &str, bias: u64) -> Option<(u64, u64)> {
+    /// Larger files are not read for it.
+    const MOST: u64 = 256 << 20;
+    if fs::metadata(path).ok()?.len() > MOST {
+        return None;
+    }
+    let data = &*fs::read(path).ok()?;
+    let header = FileHeader64::<LittleEndian>::parse(data).ok()?;
+    let endian = header.endian().ok()?;
+    let relative = match header.e_machine(endian) {
+        elf::EM_X86_64 => elf::R_X86_64_RELATIVE,
+        elf::EM_AARCH64 => elf::R_AARCH64_RELATIVE,
+        _ => return None,
+    };
+    let segments = header.program_headers(endian, data).ok()?;
+    let relro = segments.iter().find(|s| s.p_type(endian) == elf::PT_GNU_RELRO)?;
+    let relro = relro.p_vaddr(endian)..relro.p_vaddr(endian).checked_add(relro.p_memsz(endian))?;
+    let dynamic = segments.iter().find_map(|s| s.dynamic(endian, data).ok()?)?;
+    let value = |tag| dynamic.iter().find(|d| d.d_tag(endian) == tag).map(|d| d.d_val(endian));
+    let (at, size) = (value(elf::DT_RELA)?, value(elf::DT_RELASZ)?);
+    let offset = segments.iter().find_map(|s| {
+        let inside = s.p_type(endian) == elf::PT_LOAD
+            && (s.p_vaddr(endian)..s.p_vaddr(endian) + s.p_filesz(endian)).contains(&at);
+        inside.then(|| at - s.p_vaddr(endian) + s.p_offset(endian))
+    })?;
+    let bytes = data.get(usize::try_from(offset).ok()?..)?.get(..usize::try_from(size).ok()?)?;
+    let (relocations, _) =
+        object::pod::slice_from_bytes::<elf::Rela64<LittleEndian>>(bytes, bytes.len() / 24).ok()?;
+    let word = relocations
+        .iter()
+        .find(|r| r.r_type(endian, false) == relative && relro.contains(&r.r_offset(endian)))?;
+    let addend = word.r_addend(endian);
+    // A value that is the same with and without relocation would tell nothing.
+    (bias != 0).then(|| (bias.wrapping_add(word.r_offset(endian)), bias.wrapping_add_signed(addend)))
+}
+
+/// The allocator: the DSO that was named, else the first in symbol order that defines `malloc`.
+pub(super) fn provider(
+    dsos: &[Dso],
+    linked: &[Linked],
+    target: Option<&str>,
+    memory: Memory,
+) -> Option<Provider> {
+    let of = |linked: &Linked| {
+        dsos.iter()
+            .find(|d| d.init.bias == linked.bias && (d.init.start..d.init.end).contains(&linked.dynamic))
+    };
+    if let Some(target) = target {
+        let named = dsos.iter().find(|d| is_named(&d.path, target))?;
+        let entry = linked.iter().find(|l| of(l).is_some_and(|d| d.init.id == named.init.id));
+        let malloc = entry.and_then(|l| l.defines("malloc", memory)).unwrap_or(0);
+        return Some(Provider { id: named.init.id, malloc });
+    }
+    linked.iter().find_map(|l| {
+        let malloc = l.defines("malloc", memory)?;
+        Some(Provider { id: of(l)?.init.id, malloc })
+    })
+}
+
+/// `hz4`, `libhz4.so`, `libhz4.so.2` or a whole path name `/x/libhz4.so.2`.
+fn is_named(path: &str, target: &str) -> bool {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    let stem = file.strip_prefix("lib").unwrap_or(file);
+    let stem = stem.split(".so").next().unwrap_or(stem);
+    path == target || file == target || stem == target || file.split(".so").next() == Some(target)
+}

@@ -1,0 +1,267 @@
+//! The same stuck process asked by us and by gdb: the function names of every thread are equal.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use hangscope_collector::analysis::{Frame, Traces};
+use hangscope_collector::session::Dump;
+use hangscope_collector::snap;
+use hangscope_collector::symbolize::{Sources, symbolize};
+
+/// A process that stands still, killed when it is no longer needed.
+struct Stuck {
+    child: Child,
+}
+
+impl Drop for Stuck {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Stuck {
+    /// Starts a fixture, and waits until all of its threads stand: blocked, or in the loops that never end.
+    fn start(program: &Path, preload: Option<&str>, loops: usize) -> Stuck {
+        let mut command = Command::new(program);
+        if let Some(preload) = preload {
+            command.env("LD_PRELOAD", preload);
+        }
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let threads: usize = line.trim().strip_prefix("ready ").unwrap().parse().unwrap();
+        let stuck = Stuck { child };
+        // The same threads run in two looks in a row, and all others are blocked in both at the same place.
+        let look = || {
+            let dir = format!("/proc/{}/task", stuck.pid());
+            let mut calls: Vec<_> = std::fs::read_dir(dir)
+                .unwrap()
+                .map(|e| e.unwrap().path())
+                .map(|task| (task.clone(), std::fs::read_to_string(task.join("syscall")).unwrap()))
+                .collect();
+            calls.sort();
+            calls
+        };
+        loop {
+            let (before, _) = (look(), std::thread::yield_now());
+            let running = before.iter().filter(|(_, call)| call.starts_with("running")).count();
+            if before.len() >= threads && running == loops && look() == before {
+                return stuck;
+            }
+        }
+    }
+
+    fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn snap(&self, stop_blocked: bool) -> Dump {
+        let options = snap::Options {
+            second_look_after: Duration::ZERO,
+            sample_hz: 0,
+            stop_blocked,
+            ..snap::Options::default()
+        };
+        snap::take(self.pid(), &options).unwrap()
+    }
+}
+
+fn build(dir: &Path, compiler: &str, source: &str, name: &str, flags: &[&str]) -> PathBuf {
+    let program = dir.join(name);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(source);
+    let output = Command::new(compiler).args(flags).arg(source).arg("-o").arg(&program).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    program
+}
+
+/// What gdb says of every frame: thread, how it found the frame, program counter, line, function.
+const GDB_SCRIPT: &str = r#"
+import gdb
+kinds = {gdb.INLINE_FRAME: "inline", gdb.SIGTRAMP_FRAME: "signal", gdb.TAILCALL_FRAME: "tailcall"}
+for thread in gdb.selected_inferior().threads():
+    thread.switch()
+    frame = gdb.newest_frame()
+    while frame is not None and frame.is_valid():
+        kind = kinds.get(frame.type(), "normal")
+        print("frame", thread.ptid[1], kind, "%x" % frame.pc(), frame.find_sal().line, frame.name() or "??", sep="\t")
+        try:
+            frame = frame.older()
+        except gdb.error:
+            break
+"#;
+
+/// A frame as gdb sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct GdbFrame {
+    kind: String,
+    pc: u64,
+    line: u32,
+    function: String,
+}
+
+/// Frames by thread, innermost first. Frames that gdb infers for calls in tail position are left out: they are
+/// on no stack.
+fn gdb(pid: u32) -> BTreeMap<u32, Vec<GdbFrame>> {
+    let script = tempfile::Builder::new().suffix(".py").tempfile().unwrap();
+    std::fs::write(script.path(), GDB_SCRIPT).unwrap();
+    let output = Command::new("gdb")
+        .args(["-nx", "-batch", "-iex", "set debuginfod enabled off", "-iex", "set backtrace past-main on"])
+        .args(["-p", &pid.to_string(), "-x"])
+        .arg(script.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut threads: BTreeMap<u32, Vec<GdbFrame>> = BTreeMap::new();
+    for line in text.lines().filter_map(|l| l.strip_prefix("frame\t")) {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [tid, kind, pc, line, function] = fields[..] else { panic!("{line}") };
+        if kind != "tailcall" {
+            threads.entry(tid.parse().unwrap()).or_default().push(GdbFrame {
+                kind: kind.to_owned(),
+                pc: u64::from_str_radix(pc, 16).unwrap(),
+                line: line.parse().unwrap(),
+                function: function.to_owned(),
+            });
+        }
+    }
+    assert!(!threads.is_empty(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    threads
+}
+
+/// The last part of a name, without generic arguments: gdb builds qualified names from the debug information,
+/// we demangle the linkage name, and the two write Rust's closures, impls and generics in different ways.
+fn last_part(name: &str) -> String {
+    let mut plain = String::new();
+    let mut depth = 0;
+    for c in name.chars() {
+        match c {
+            '<' => depth += 1,
+            '>' if depth > 0 => depth -= 1,
+            _ if depth == 0 => plain.push(c),
+            _ => {}
+        }
+    }
+    let last = plain.rsplit("::").find(|p| !p.is_empty()).unwrap_or_default();
+    if last.starts_with("{closure") || last.starts_with("{{closure") {
+        "{closure}".into()
+    } else {
+        last.to_owned()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Compared {
+    threads: usize,
+    whole: usize,
+    cut: usize,
+    frames: usize,
+    lines: usize,
+    unequal: Vec<String>,
+}
+
+impl Compared {
+    /// Compares all threads. A thread that runs is elsewhere when gdb looks: of it, what is compared begins at
+    /// the function `runs_in` that it never leaves.
+    fn add(&mut self, traces: &Traces, gdb: &BTreeMap<u32, Vec<GdbFrame>>, runs_in: &[&str]) {
+        assert!(gdb.keys().eq(traces.threads.keys()));
+        for (tid, trace) in &traces.threads {
+            let mut ours: &[Frame] = &trace.frames;
+            let mut theirs: &[GdbFrame] = &gdb[tid];
+            let stays = |name: &str| runs_in.contains(&last_part(name).as_str());
+            let begins = ours.iter().position(|f| stays(f.function.as_deref().unwrap_or_default()));
+            let runs = begins.zip(theirs.iter().position(|f| stays(&f.function)));
+            if let Some((i, j)) = runs {
+                (ours, theirs) = (&ours[i..], &theirs[j..]);
+            }
+            self.threads += 1;
+            // What is cut must be right as far as it goes, and say why.
+            if trace.truncated {
+                self.cut += 1;
+                assert!(trace.problem.is_some() && !ours.is_empty(), "{trace:?}");
+                theirs = theirs.get(..ours.len()).unwrap_or(theirs);
+            } else {
+                self.whole += 1;
+            }
+            let same = |(i, (ours, theirs)): (usize, (&Frame, &GdbFrame))| {
+                let name = ours.function.as_deref().unwrap_or("??");
+                (theirs.kind == "signal" && name == "<signal handler called>")
+                    || (last_part(name) == last_part(&theirs.function)
+                        && (ours.pc == theirs.pc || (i == 0 && runs.is_some())))
+            };
+            if ours.len() == theirs.len() && ours.iter().zip(theirs).enumerate().all(same) {
+                self.frames += ours.len();
+                let line = |(ours, theirs): &(&Frame, &GdbFrame)| ours.line.unwrap_or(0) == theirs.line;
+                self.lines += ours.iter().zip(theirs).filter(line).count();
+            } else {
+                let ours: Vec<_> =
+                    ours.iter().map(|f| (f.pc, f.function.as_deref().unwrap_or("??"))).collect();
+                let theirs: Vec<_> = theirs.iter().map(|f| (f.pc, f.function.as_str())).collect();
+                let (source, problem) = (trace.source, &trace.problem);
+                self.unequal
+                    .push(format!("{tid} ({source:?}, {problem:?})\n  ours {ours:x?}\n  gdb  {theirs:x?}"));
+            }
+        }
+    }
+
+    fn report(&self, what: &str) {
+        println!(
+            "{what}: {} frames of {} threads have gdb's function and address ({} of them its line); \
+             {} threads whole, {} cut, {} unequal",
+            self.frames,
+            self.threads,
+            self.lines,
+            self.whole,
+            self.cut,
+            self.unequal.len()
+        );
+        assert!(self.unequal.is_empty(), "{what}:\n{}", self.unequal.join("\n"));
+    }
+}
+
+const JEMALLOC: &str = "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2";
+const MIMALLOC: &str = "/usr/lib/x86_64-linux-gnu/libmimalloc.so.2.0";
+
+fn compare(program: &Path, preload: Option<&str>, runs_in: &[&str], loops: usize, what: &str) -> Compared {
+    let stuck = Stuck::start(program, preload, loops);
+    let gdb = gdb(stuck.pid());
+    let sources = Sources { live_pid: Some(stuck.pid()), same_boot: true, ..Sources::default() };
+    let mut without = Compared::default();
+    without.add(&symbolize(&stuck.snap(false), &sources), &gdb, runs_in);
+    without.report(&format!("{what}, blocked threads not stopped"));
+    let mut with = Compared::default();
+    with.add(&symbolize(&stuck.snap(true), &sources), &gdb, runs_in);
+    with.report(&format!("{what}, all threads stopped"));
+    with
+}
+
+#[test]
+fn c_programs() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, flags) in [
+        ("o2", &["-O2", "-g", "-pthread"][..]),
+        ("fp", &["-O2", "-g", "-fno-omit-frame-pointer", "-pthread"]),
+        ("o0", &["-O0", "-g", "-pthread"]),
+        ("no_debug_info", &["-O2", "-pthread"]),
+    ] {
+        let program = build(dir.path(), "gcc", "waits.c", name, flags);
+        for preload in [None, Some(JEMALLOC), Some(MIMALLOC)] {
+            let what = format!("{name} {}", preload.unwrap_or("glibc malloc"));
+            let with = compare(&program, preload, &["in_loop", "in_malloc"], 10, &what);
+            // The copy of a stack has an end: the five frames that are larger than it, and no others.
+            assert_eq!(with.cut, 10);
+        }
+    }
+}
+
+#[test]
+fn a_rust_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
+    let program = build(dir.path(), &rustc, "waits.rs", "rust", &["--edition=2024", "-O", "-g"]);
+    let with = compare(&program, None, &["deep"], 2, "rust");
+    assert_eq!(with.cut, 0);
+}
