@@ -1,82 +1,18 @@
 //! The same stuck process asked by us and by gdb: the function names of every thread are equal.
 
+mod support;
+
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::path::Path;
+use std::process::Command;
 
-use hangscope_collector::analysis::{Frame, Traces};
+use hangscope_collector::analysis::Frame;
 use hangscope_collector::session::Dump;
-use hangscope_collector::snap;
 use hangscope_collector::symbolize::{Sources, symbolize};
-
-/// A process that stands still, killed when it is no longer needed.
-struct Stuck {
-    child: Child,
-}
-
-impl Drop for Stuck {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Stuck {
-    /// Starts a fixture, and waits until all of its threads stand: blocked, or in the loops that never end.
-    fn start(program: &Path, preload: Option<&str>, loops: usize) -> Stuck {
-        let mut command = Command::new(program);
-        if let Some(preload) = preload {
-            command.env("LD_PRELOAD", preload);
-        }
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let threads: usize = line.trim().strip_prefix("ready ").unwrap().parse().unwrap();
-        let stuck = Stuck { child };
-        // The same threads run in two looks in a row, and all others are blocked in both at the same place.
-        let look = || {
-            let dir = format!("/proc/{}/task", stuck.pid());
-            let mut calls: Vec<_> = std::fs::read_dir(dir)
-                .unwrap()
-                .map(|e| e.unwrap().path())
-                .map(|task| (task.clone(), std::fs::read_to_string(task.join("syscall")).unwrap()))
-                .collect();
-            calls.sort();
-            calls
-        };
-        loop {
-            let (before, _) = (look(), std::thread::yield_now());
-            let running = before.iter().filter(|(_, call)| call.starts_with("running")).count();
-            if before.len() >= threads && running == loops && look() == before {
-                return stuck;
-            }
-        }
-    }
-
-    fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    fn snap(&self, stop_blocked: bool) -> Dump {
-        let options = snap::Options {
-            second_look_after: Duration::ZERO,
-            sample_hz: 0,
-            stop_blocked,
-            ..snap::Options::default()
-        };
-        snap::take(self.pid(), &options).unwrap()
-    }
-}
-
-fn build(dir: &Path, compiler: &str, source: &str, name: &str, flags: &[&str]) -> PathBuf {
-    let program = dir.join(name);
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(source);
-    let output = Command::new(compiler).args(flags).arg(source).arg("-o").arg(&program).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    program
-}
+use hangscope_protocol::record::SYSCALL_RUNNING;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use support::{JEMALLOC, MIMALLOC, Stuck, build};
 
 /// What gdb says of every frame: thread, how it found the frame, program counter, line, function.
 const GDB_SCRIPT: &str = r#"
@@ -147,10 +83,10 @@ fn last_part(name: &str) -> String {
     }
     let last = plain.rsplit("::").find(|p| !p.is_empty()).unwrap_or_default();
     if last.starts_with("{closure") || last.starts_with("{{closure") {
-        "{closure}".into()
-    } else {
-        last.to_owned()
+        return "{closure}".into();
     }
+    // `call_once{{vtable.shim}}` is call_once to gdb.
+    last.split("{{").next().unwrap_or_default().to_owned()
 }
 
 #[derive(Debug, Default)]
@@ -166,12 +102,15 @@ struct Compared {
 impl Compared {
     /// Compares all threads. A thread that runs is elsewhere when gdb looks: of it, what is compared begins at
     /// the function `runs_in` that it never leaves.
-    fn add(&mut self, traces: &Traces, gdb: &BTreeMap<u32, Vec<GdbFrame>>, runs_in: &[&str]) {
+    fn add(&mut self, dump: &Dump, sources: &Sources, gdb: &BTreeMap<u32, Vec<GdbFrame>>, runs_in: &[&str]) {
+        let traces = symbolize(dump, sources);
         assert!(gdb.keys().eq(traces.threads.keys()));
+        assert_eq!(traces.notes, Vec::<String>::new());
         for (tid, trace) in &traces.threads {
             let mut ours: &[Frame] = &trace.frames;
             let mut theirs: &[GdbFrame] = &gdb[tid];
-            let stays = |name: &str| runs_in.contains(&last_part(name).as_str());
+            let running = dump.thread(*tid).unwrap().syscall == SYSCALL_RUNNING;
+            let stays = |name: &str| running && runs_in.contains(&last_part(name).as_str());
             let begins = ours.iter().position(|f| stays(f.function.as_deref().unwrap_or_default()));
             let runs = begins.zip(theirs.iter().position(|f| stays(&f.function)));
             if let Some((i, j)) = runs {
@@ -222,18 +161,15 @@ impl Compared {
     }
 }
 
-const JEMALLOC: &str = "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2";
-const MIMALLOC: &str = "/usr/lib/x86_64-linux-gnu/libmimalloc.so.2.0";
-
 fn compare(program: &Path, preload: Option<&str>, runs_in: &[&str], loops: usize, what: &str) -> Compared {
     let stuck = Stuck::start(program, preload, loops);
     let gdb = gdb(stuck.pid());
-    let sources = Sources { live_pid: Some(stuck.pid()), same_boot: true, ..Sources::default() };
+    let sources = stuck.sources();
     let mut without = Compared::default();
-    without.add(&symbolize(&stuck.snap(false), &sources), &gdb, runs_in);
+    without.add(&stuck.snap(false), &sources, &gdb, runs_in);
     without.report(&format!("{what}, blocked threads not stopped"));
     let mut with = Compared::default();
-    with.add(&symbolize(&stuck.snap(true), &sources), &gdb, runs_in);
+    with.add(&stuck.snap(true), &sources, &gdb, runs_in);
     with.report(&format!("{what}, all threads stopped"));
     with
 }
@@ -264,4 +200,28 @@ fn a_rust_program() {
     let program = build(dir.path(), &rustc, "waits.rs", "rust", &["--edition=2024", "-O", "-g"]);
     let with = compare(&program, None, &["deep"], 2, "rust");
     assert_eq!(with.cut, 0);
+}
+
+/// A program that is in the middle of its work, stopped 50 times wherever it happens to be.
+#[test]
+fn a_live_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = build(dir.path(), "gcc", "churn.c", "churn", &["-O2", "-g", "-pthread"]);
+    for (preload, stops) in [(None, 20), (Some(JEMALLOC), 15), (Some(MIMALLOC), 15)] {
+        let live = Stuck::spawn(&program, preload);
+        let mut compared = Compared::default();
+        let mut places = std::collections::BTreeSet::new();
+        for _ in 0..stops {
+            kill(Pid::from_raw(live.pid() as i32), Signal::SIGSTOP).unwrap();
+            live.wait_until(|state| state == 'T' || state == 't');
+            let dump = live.snap(true);
+            compared.add(&dump, &live.sources(), &gdb(live.pid()), &[]);
+            places.extend(dump.probes.iter().map(|p| p.record.regs[16]));
+            kill(Pid::from_raw(live.pid() as i32), Signal::SIGCONT).unwrap();
+        }
+        compared.report(&format!("live, {stops} stops, {}", preload.unwrap_or("glibc malloc")));
+        println!("at {} different places", places.len());
+        assert_eq!(compared.cut, 0);
+        assert!(places.len() > stops, "it was not live");
+    }
 }

@@ -1,0 +1,106 @@
+//! Programs that stand still, and dumps of them.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use hangscope_collector::session::Dump;
+use hangscope_collector::snap;
+use hangscope_collector::symbolize::Sources;
+
+/// Debian's libjemalloc2.
+pub(crate) const JEMALLOC: &str = "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2";
+/// Debian's libmimalloc2.0.
+pub(crate) const MIMALLOC: &str = "/usr/lib/x86_64-linux-gnu/libmimalloc.so.2.0";
+
+/// A process that stands still, killed when it is no longer needed.
+pub(crate) struct Stuck {
+    child: Child,
+    threads: usize,
+}
+
+impl Drop for Stuck {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Stuck {
+    /// Starts a fixture, and waits until all of its threads stand: blocked, or in the loops that never end.
+    pub(crate) fn start(program: &Path, preload: Option<&str>, loops: usize) -> Stuck {
+        let stuck = Stuck::spawn(program, preload);
+        // The same threads run in two looks in a row, and all others are blocked in both at the same place.
+        let look = || {
+            let dir = format!("/proc/{}/task", stuck.pid());
+            let mut calls: Vec<_> = std::fs::read_dir(dir)
+                .unwrap()
+                .map(|e| e.unwrap().path())
+                .map(|task| (task.clone(), std::fs::read_to_string(task.join("syscall")).unwrap()))
+                .collect();
+            calls.sort();
+            calls
+        };
+        loop {
+            let (before, _) = (look(), std::thread::yield_now());
+            let running = before.iter().filter(|(_, call)| call.starts_with("running")).count();
+            if before.len() >= stuck.threads && running == loops && look() == before {
+                return stuck;
+            }
+        }
+    }
+
+    /// Starts a fixture, and waits until it says that all of its threads are there.
+    pub(crate) fn spawn(program: &Path, preload: Option<&str>) -> Stuck {
+        let mut command = Command::new(program);
+        if let Some(preload) = preload {
+            command.env("LD_PRELOAD", preload);
+        }
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let threads = line.trim().strip_prefix("ready ").unwrap().parse().unwrap();
+        Stuck { child, threads }
+    }
+
+    /// Waits until every thread is in a state.
+    pub(crate) fn wait_until(&self, wanted: impl Fn(char) -> bool) {
+        let state = |task: PathBuf| {
+            let stat = std::fs::read_to_string(task.join("stat")).unwrap();
+            stat.rsplit(") ").next().unwrap().chars().next().unwrap()
+        };
+        let tasks = || std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        while !tasks().all(|task| wanted(state(task.unwrap().path()))) {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Where names come from while it lives.
+    pub(crate) fn sources(&self) -> Sources {
+        Sources { live_pid: Some(self.pid()), same_boot: true, ..Sources::default() }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn snap(&self, stop_blocked: bool) -> Dump {
+        let options = snap::Options {
+            second_look_after: Duration::ZERO,
+            sample_hz: 0,
+            stop_blocked,
+            ..snap::Options::default()
+        };
+        snap::take(self.pid(), &options).unwrap()
+    }
+}
+
+/// Compiles a fixture.
+pub(crate) fn build(dir: &Path, compiler: &str, source: &str, name: &str, flags: &[&str]) -> PathBuf {
+    let program = dir.join(name);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(source);
+    let output = Command::new(compiler).args(flags).arg(source).arg("-o").arg(&program).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    program
+}
