@@ -111,6 +111,10 @@ fn say(hunted: &Hunted, config: &Config) {
     let made = facts.runs.iter().filter(|r| r.outcome != RunOutcome::Interrupted).count();
     let hung = facts.runs.iter().filter(|r| r.outcome == RunOutcome::Hung).count();
     out::line(format!("hung {hung} of {made} runs ({} were planned)", facts.planned));
+    for finding in facts.runs.iter().filter_map(|r| r.hang.as_ref()?.finding.as_ref()) {
+        out::line(format!("{} ({})", finding.class, finding.confidence));
+        finding.why.iter().for_each(|why| out::line(format!("  {why}")));
+    }
     out::line(format!("evidence: {}", config.out.display()));
 }
 

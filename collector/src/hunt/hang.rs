@@ -12,12 +12,13 @@ use super::original;
 use super::run::{self, PATIENCE};
 use super::watch::{Watch, Watched};
 use crate::analysis::integrity::{self, FileFacts};
-use crate::analysis::{HangFacts, Integrity};
+use crate::analysis::{self, Class, Finding, HangFacts, Integrity};
 use crate::cancel::Cancel;
 use crate::capture::{self, Outside, PerfOptions};
 use crate::listen::{ConnId, Listener, RecordedDump};
-use crate::session::{self, Dump};
+use crate::session;
 use crate::store::atomic::{self, WriteError};
+use crate::symbolize::{self, Sources};
 
 /// Dumps of other processes of the run may take so much longer than the first.
 const OTHER_DUMPS: Duration = Duration::from_secs(3);
@@ -125,8 +126,14 @@ pub fn capture(
             capture::perf(&dir, hot.tid, &PerfOptions { maps, copies, ..perf.clone() }, cancel)?;
         }
     }
-    let finding = recorded.and_then(|r| examine(config, lane, &dir, &r.dump, Some(pid)));
+    let finding = inside.and_then(|process| examine(config, lane, &dir, process, true));
     let ended = bench.stop(PATIENCE).context("hunt: stopping the run")?;
+    let mut name = name;
+    if finding.as_ref().is_some_and(|f| f.class == Class::Slow) {
+        name = lane.slow_snapshot(number);
+        let to = config.out.join(&name);
+        std::fs::rename(&dir, &to).map_err(|source| WriteError { path: to, source })?;
+    }
     Ok(Captured {
         pid,
         hang: HangFacts { snapshot: name, finding, dump_ms: recorded.and_then(dump_ms) },
@@ -154,7 +161,7 @@ pub fn keep(config: &Config, lane: &Lane, number: u32, pid: u32, watch: &Watch) 
     write_copy(config, lane, &dir, subject)?;
     capture::perf::refuse(&dir, "the run had ended")?;
     let recorded = subject.and_then(|p| p.dumps.last());
-    let finding = recorded.and_then(|r| examine(config, lane, &dir, &r.dump, None));
+    let finding = subject.and_then(|process| examine(config, lane, &dir, process, false));
     Ok(HangFacts { snapshot: name, finding, dump_ms: recorded.and_then(dump_ms) })
 }
 
@@ -253,12 +260,17 @@ fn dump_ms(recorded: &RecordedDump) -> Option<f64> {
     recorded.dump.end.map(|end| end.first_look_ns as f64 / 1e6)
 }
 
-fn examine(
-    _config: &Config,
-    _lane: &Lane,
-    _dir: &Path,
-    _dump: &Dump,
-    _pid: Option<u32>,
-) -> Option<crate::analysis::Finding> {
-    None
+/// What the dump shows: stacks with names, then the class of the hang. `live` is the process, while it lives: some files
+/// only it can still see.
+fn examine(config: &Config, lane: &Lane, dir: &Path, process: &Watched, live: bool) -> Option<Finding> {
+    let dump = &process.dumps.last()?.dump;
+    let sources = Sources {
+        allocator_copy: Some(dir.join(format!("{}.so", config.name))),
+        copies: vec![lane.dso.clone()],
+        live_pid: live.then_some(process.pid),
+        same_boot: true,
+        ..Sources::default()
+    };
+    let traces = symbolize::symbolize(dump, &sources);
+    Some(analysis::analyse(dump, &traces, &process.history))
 }

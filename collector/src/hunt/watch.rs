@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use hangscope_protocol::record::{CopyRecord, hello_flags};
 
+use crate::analysis::History;
 use crate::analysis::arch::Arch;
 use crate::listen::{ConnId, Event, RecordedDump, What};
 use crate::session::{Dso, Dump, Identity};
@@ -29,6 +30,8 @@ pub struct Watched {
     pub copy: Option<(CopyRecord, OwnedFd)>,
     /// Its dumps, in order.
     pub dumps: Vec<RecordedDump>,
+    /// What its heartbeats told before the first of them.
+    pub history: History,
     /// Its connection ended.
     pub ended: bool,
     /// Why its connection was given up, if it was.
@@ -131,6 +134,9 @@ impl Watch {
             What::Copy { record, fd } => process.copy = Some((record, fd)),
             What::Heartbeat(beat) => {
                 process.tick = process.tick.max(Duration::from_nanos(beat.record.interval_ns));
+                if process.dumps.is_empty() {
+                    process.history.push(&beat);
+                }
             }
             What::DumpBegin(_) => process.begun = Some(at),
             What::Dump(dump) => {
@@ -165,6 +171,7 @@ impl Watch {
             dsos: vec![],
             copy: None,
             dumps: vec![],
+            history: History::default(),
             ended: false,
             rejected: None,
             left: None,

@@ -25,7 +25,9 @@ fn after(change: impl FnOnce(&Path)) -> (Integrity, String) {
     });
     let look = |what: &str| {
         ears.until(what, |event| match &event.what {
-            What::Dsos(dsos) => dsos.iter().find(|d| d.path == dso.to_str().expect("text") && d.now.is_some()).cloned(),
+            What::Dsos(dsos) => {
+                dsos.iter().find(|d| d.path == dso.to_str().expect("text") && d.now.is_some()).cloned()
+            }
             _ => None,
         })
     };

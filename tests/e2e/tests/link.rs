@@ -44,7 +44,10 @@ fn deaf(path: &Path) -> OwnedFd {
 fn without_a_collector_the_host_runs() {
     let plain = told(&run(&mut counting()));
     let mut watched = counting();
-    watched.env("LD_PRELOAD", preload(None)).env("HANGSCOPE_SOCKET", "/nowhere/at/all").env("HANGSCOPE_TICK", "10ms");
+    watched
+        .env("LD_PRELOAD", preload(None))
+        .env("HANGSCOPE_SOCKET", "/nowhere/at/all")
+        .env("HANGSCOPE_TICK", "10ms");
     assert_eq!(told(&run(&mut watched)), plain);
 }
 
@@ -168,6 +171,9 @@ fn a_dump_on_request_and_nonsense_in_between() {
     let second = recorded.dump.second_look(running.pid()).expect("a second look");
     assert_eq!((second.sp, second.pc, second.nvcsw), (thread.sp, thread.pc, thread.nvcsw), "nothing moved");
     assert!(recorded.dump.stacks.iter().any(|s| s.record.tid == running.pid() && !s.bytes.is_empty()));
-    assert!(recorded.dump.probes.is_empty() && recorded.dump.samples.is_empty(), "nobody ran, nobody was asked");
+    assert!(
+        recorded.dump.probes.is_empty() && recorded.dump.samples.is_empty(),
+        "nobody ran, nobody was asked"
+    );
     assert_eq!(recorded.dump.end.expect("an end").flags, 0);
 }
