@@ -46,7 +46,7 @@ if [ $# = 0 ]; then
   cargo fmt --all --check
   step "lints"
   cargo clippy -q "${members[@]}" --all-targets -- -D warnings
-  cargo clippy -q -p hangscope-shim --lib -- -D warnings
+  cargo clippy -q -p hangscope-shim --all-targets -- -D warnings
 fi
 
 step "build, release"

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::dso::{MOST_DSOS, Table};
 use crate::dump::Running;
 use crate::probe::Slots;
+use crate::stall::Seen;
 use crate::sys;
 use crate::text::Text;
 
@@ -48,6 +49,8 @@ pub(crate) struct Work {
     pub(crate) stack_copy: [u8; 32 * 1024],
     pub(crate) tids: [u32; MOST_THREADS],
     pub(crate) running: [Running; MOST_THREADS],
+    /// The wait in which each thread was last seen.
+    pub(crate) seen: [Seen; MOST_THREADS],
     /// The last look at each DSO.
     pub(crate) looks: [DsoNowRecord; MOST_DSOS],
     pub(crate) ask: [u8; 4096],

@@ -10,13 +10,14 @@
 //! host's. Unsafe code is only in [`sys`], [`arch`], [`arena`], [`init`] and [`probe`].
 //!
 //! [`init`] (constructor) reads [`config`] and takes the snapshot ([`maps`], [`elf`], [`dso`]), then starts
-//! [`watchdog`], which looks at the threads ([`task`], [`futex`]) each tick, follows the host's credentials
+//! [`watchdog`], which looks at the threads each tick ([`look`], [`task`], [`futex`], [`stall`]), follows the host's credentials
 //! ([`creds`]) and makes a [`dump`] at the deadline, sent through [`link`]. [`probe`] asks running threads.
 #![cfg_attr(not(test), no_std)]
 
 mod arch;
 mod arena;
 mod config;
+mod copy;
 mod creds;
 mod dso;
 mod dump;
@@ -24,8 +25,10 @@ mod elf;
 mod futex;
 mod init;
 mod link;
+mod look;
 mod maps;
 mod probe;
+mod stall;
 mod sys;
 mod task;
 mod text;

@@ -6,25 +6,23 @@
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use hangscope_protocol::record::{
-    AskRecord, CopyRecord, HeartbeatRecord, Hello, HelloRecord, NoteRecord, ask_what, dump_reason,
-    hello_flags, note_code,
+    AskRecord, CopyRecord, Hello, HelloRecord, NoteRecord, ask_what, dump_reason, hello_flags, note_code,
 };
-use hangscope_protocol::{Header, Kind, Reader, Record, VERSION};
+use hangscope_protocol::{Header, Kind, Reader, VERSION};
 
-use crate::arena::{Arena, Facts, MOST_THREADS, Work};
+use crate::arena::{Arena, Facts, Work};
 use crate::creds::{self, Followed};
 use crate::dso::MOST_DSOS;
 use crate::dump::Pending;
 use crate::link::{Batch, Link};
 use crate::probe::Prober;
+use crate::stall::Stall;
 use crate::sys::{self, Errno, For, OwnedFd};
 use crate::task::Tasks;
 use crate::text::line_after;
-use crate::{arch, dso};
+use crate::{arch, copy, dso};
 
 const SECOND: u64 = 1_000_000_000;
-/// A look may cost at most this share of a core: 1/250 (0.4 %), to stay under 0.5 % with all else.
-const SHARE: u64 = 250;
 /// A forked child says hello only if it lives so long: most are about to exec.
 const CHILD_PAUSE: u64 = SECOND / 10;
 /// A dump that was made at the deadline is made anew so often while it still hangs.
@@ -86,12 +84,14 @@ pub(crate) struct Watchdog {
     copy: Option<(OwnedFd, CopyRecord)>,
     copy_tried: bool,
     complained: bool,
-    tick: u32,
-    interval: u64,
+    pub(crate) tick: u32,
+    pub(crate) interval: u64,
     pub(crate) dumps: u32,
     /// When the next dump is due by itself; 0: never.
     deadline: u64,
     pub(crate) pending: Option<Pending>,
+    pub(crate) stall: Stall,
+    pub(crate) stall_due: bool,
 }
 
 /// Why the thread ends.
@@ -125,6 +125,8 @@ impl Watchdog {
             dumps: 0,
             deadline: if hang_after == 0 { 0 } else { init_ns + hang_after },
             pending: None,
+            stall: Stall::new(facts.config.stall_ns, sys::now()),
+            stall_due: false,
         })
     }
 
@@ -177,6 +179,9 @@ impl Watchdog {
             let again = self.deadline > self.init_ns + self.facts.config.hang_after_ns;
             self.deadline = sys::now() + AGAIN;
             self.begin_dump(work, if again { dump_reason::STILL } else { dump_reason::DEADLINE }, 0);
+        }
+        if core::mem::take(&mut self.stall_due) && self.pending.is_none() && self.link.is_up() {
+            self.begin_dump(work, dump_reason::STALL, 0);
         }
         if self.pending.is_none() {
             self.prober.uninstall(&self.tasks, &mut work.text);
@@ -280,7 +285,7 @@ impl Watchdog {
             self.copy_tried = true;
             let index = self.facts.allocator as usize;
             if let Some(dso) = self.facts.dsos.iter().nth(index) {
-                match make_copy(dso, self.files.get(index).and_then(Option::as_ref), &mut work.stack_copy) {
+                match copy::make(dso, self.files.get(index).and_then(Option::as_ref), &mut work.stack_copy) {
                     Ok(copy) => self.copy = Some(copy),
                     Err(e) => {
                         self.note(work, note_code::NO_COPY, e.raw_os_error() as u64, dso.path.as_bytes())
@@ -360,78 +365,6 @@ impl Watchdog {
         self.link.send_one(frame, Kind::Bye, None, |w| w.record_with(&note, text));
     }
 
-    /// One look at all threads.
-    fn look(&mut self, work: &mut Work) {
-        if !self.link.is_up() {
-            return;
-        }
-        let cpu_before = sys::thread_cpu();
-        // Outside a dump a full socket is not waited for: the look is lost, the next one comes.
-        let patience = core::mem::replace(&mut self.link.patience, 0);
-        let dump = core::mem::replace(&mut self.link.dump, 0);
-        self.send_integrity(work, false, false);
-        self.tick += 1;
-        let found = self.tasks.list(&mut work.entries, &mut work.tids).unwrap_or(0);
-        let mut head = HeartbeatRecord {
-            tick: self.tick,
-            threads: found as u32,
-            first: 0,
-            last: 0,
-            interval_ns: self.interval,
-            rss_kib: self.tasks.rss_kib(self.facts.page_size, &mut work.text),
-            watchdog_cpu_ns: 0,
-            look_cpu_ns: 0,
-            since_init_ns: sys::now().saturating_sub(self.init_ns),
-            process_cpu_ns: sys::process_cpu(),
-            still: 0,
-            dumps: self.dumps,
-        };
-        let room = (hangscope_protocol::MAX_PAYLOAD - HeartbeatRecord::SIZE)
-            / hangscope_protocol::record::HeartbeatThread::SIZE;
-        let [frame, _] = &mut work.frames;
-        let mut all = true;
-        let listed = work.tids.get(..found.min(MOST_THREADS)).unwrap_or(&[]);
-        let mut rest = listed.chunks(room).peekable();
-        loop {
-            let part = rest.next().unwrap_or(&[]);
-            head.last = u32::from(rest.peek().is_none());
-            let (tasks, text) = (&self.tasks, &mut work.text);
-            let sent = self.link.send_one(frame, Kind::Heartbeat, None, |w| {
-                w.raw(&[0; HeartbeatRecord::SIZE])?;
-                for tid in part {
-                    if let Some(thread) = tasks.heartbeat(*tid, text) {
-                        w.record(&thread)?;
-                    }
-                }
-                // The costs are known only now: the head is written again, in its place.
-                head.watchdog_cpu_ns = sys::thread_cpu();
-                head.look_cpu_ns = head.watchdog_cpu_ns - cpu_before;
-                let len = w.len();
-                w.truncate(0);
-                w.record(&head)?;
-                w.skip_to(len)
-            });
-            all &= sent;
-            head.first += part.len() as u32;
-            if head.last == 1 {
-                break;
-            }
-        }
-        if all {
-            self.link.works();
-        }
-        let asked = self.facts.config.tick_ns;
-        let affordable = sys::thread_cpu().saturating_sub(cpu_before) * SHARE;
-        let before = core::mem::replace(&mut self.interval, asked.max(affordable));
-        // Small changes are in the heartbeat itself; a note only when it starts, or doubles.
-        if self.interval > asked && self.interval > before * 2 {
-            let text = b"a look at all threads is dear, so there are fewer";
-            self.note(work, note_code::SLOWER, self.interval / 1_000_000, text);
-        }
-        self.link.patience = patience;
-        self.link.dump = dump;
-    }
-
     /// Does what the collector asks. What is not well-formed is passed over.
     fn answer(&mut self, work: &mut Work) {
         while let Some(n) = self.link.receive(&mut work.ask) {
@@ -458,50 +391,6 @@ impl Watchdog {
             }
         }
     }
-}
-
-/// The mapped file's bytes in a memfd; from memory, where the file is not to be had any more.
-fn make_copy(
-    dso: &dso::Dso,
-    file: Option<&OwnedFd>,
-    buffer: &mut [u8],
-) -> Result<(OwnedFd, CopyRecord), Errno> {
-    let began = sys::now();
-    let mut name = dso::copy_name(dso.path.as_bytes());
-    let copy = sys::memfd(name.as_cstr().ok_or(Errno::INVAL)?)?;
-    let (size, source) = match file {
-        Some(file) => (sys::send_file(&copy, file, dso.record.size as usize)? as u64, 1),
-        None => (copy_memory(&copy, dso, buffer)?, 2),
-    };
-    let record = CopyRecord { id: dso.record.id, source, size, took_ns: sys::now() - began };
-    Ok((copy, record))
-}
-
-/// Writes what is mapped of the DSO to where it stands in the file.
-fn copy_memory(copy: &OwnedFd, dso: &dso::Dso, buffer: &mut [u8]) -> Result<u64, Errno> {
-    let mut size = 0;
-    let mut lines = [0; 4096];
-    let mut outcome = Ok(());
-    crate::maps::for_each(&mut lines, |m| {
-        if m.path != dso.path.as_bytes() || m.ino != dso.record.map_ino {
-            return;
-        }
-        let mut at = m.start;
-        while at < m.end && outcome.is_ok() {
-            let part = buffer.len().min((m.end - at) as usize);
-            // A page that cannot be read (a guard, beyond the end of the file) stays a hole.
-            let n = buffer.get_mut(..part).map_or(0, |b| sys::peek(at, b).unwrap_or(0));
-            if n == 0 {
-                at += 4096;
-                continue;
-            }
-            let to = m.offset + (at - m.start);
-            outcome = sys::write_at(copy, buffer.get(..n).unwrap_or(&[]), to).map(|_| ());
-            size = size.max(to + n as u64);
-            at += n as u64;
-        }
-    });
-    outcome.map(|()| size)
 }
 
 /// Whether a thread blocks the signal with this number, from its `status`.
