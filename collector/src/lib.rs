@@ -8,6 +8,7 @@ pub mod cancel;
 pub mod capture;
 pub mod cli;
 pub mod elf;
+pub mod ending;
 pub mod exit;
 pub mod hunt;
 pub mod listen;

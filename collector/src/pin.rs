@@ -156,14 +156,10 @@ pub fn sha1_hex(bytes: &[u8]) -> String {
 /// The short name of an allocator from its DSO's path: the file's stem with `lib` and a trailing version cut
 /// off (`libjemalloc.so.2` and `libjemalloc-5.3.so` are `jemalloc`, `libhz4.so` is `hz4`).
 pub fn name_of(path: &Path) -> String {
-    let file = path.file_name().unwrap_or_default().to_string_lossy();
-    let stem = file.find(".so").map_or(&*file, |at| &file[..at]);
-    let stem = stem.strip_prefix("lib").filter(|rest| !rest.is_empty()).unwrap_or(stem);
-    // A version is digits and dots after a dash or a dot; the 4 of hz4 is none.
-    let without_digits = stem.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    let name = without_digits.strip_suffix(['-', '.']).unwrap_or(stem);
-    let name = if without_digits == stem || name.is_empty() { stem } else { name };
-    name.chars().map(|c| if usable(c) { c } else { '_' }).collect()
+    let stem = crate::profile::stem(path);
+    let name: String = stem.chars().map(|c| if usable(c) { c } else { '_' }).collect();
+    // Such files would be hidden, or be taken for options.
+    name.trim_start_matches(['.', '-']).to_owned()
 }
 
 fn usable(c: char) -> bool {
