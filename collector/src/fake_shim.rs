@@ -47,7 +47,8 @@ pub(crate) fn frame(kind: Kind, seq: u32, dump: u32, payload: &[u8]) -> Vec<u8> 
 /// The hello of this process, with so many DSOs announced.
 pub(crate) fn hello(version: u16, dsos: u32) -> Vec<u8> {
     let pid = std::process::id();
-    let fixed = HelloRecord { version, pid, dsos, allocator: 0, clk_tck: 100, page_size: 4096, ..zero() };
+    let fixed =
+        HelloRecord { version, pid, dsos, arch: ARCH_X86_64, clk_tck: 100, page_size: 4096, ..zero() };
     let hello = Hello {
         fixed,
         label: b"rss_hz4_1",

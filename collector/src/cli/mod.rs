@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each with its arguments (`Args`) and a `run` that gives the
 //! status to end with. [`main`] is the one place where an error becomes a line on stderr and a status.
 //!
+//! - [`collect`]: stands and listens
 //! - [`env`]: the variables to put in front of one's own command
 //! - [`pin`]: a copy of a DSO that nobody rebuilds
 //! - [`hunt`]: runs a benchmark again and again until it hangs, and says what the hang is
@@ -13,6 +14,7 @@ use clap::{Parser, Subcommand};
 
 use crate::exit::{self, Status};
 
+pub mod collect;
 pub mod env;
 pub mod hunt;
 pub mod out;
@@ -29,6 +31,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Hunt(hunt::Args),
+    Collect(collect::Args),
     Env(env::Args),
     Pin(pin::Args),
 }
@@ -83,6 +86,7 @@ fn usage_line(text: &str) -> String {
 fn run(command: Command) -> anyhow::Result<Status> {
     match command {
         Command::Hunt(args) => hunt::run(args),
+        Command::Collect(args) => collect::run(args),
         Command::Env(args) => env::run(args),
         Command::Pin(args) => pin::run(args),
     }

@@ -190,7 +190,7 @@ record! {
         pub map_ino: u64,
         /// Device that maps shows (`major << 32 | minor`).
         pub map_dev: u64,
-        /// `stat` of the path: device.
+        /// `stat` of the path: device (`major << 32 | minor`, as `map_dev`).
         pub dev: u64,
         /// Inode.
         pub ino: u64,

@@ -1,0 +1,87 @@
+//! `hangscope collect`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use super::out;
+use crate::capture::{CallGraph, PerfOptions};
+use crate::collect::{self, Options};
+use crate::exit::{Ended, Status};
+use crate::listen::Listener;
+use crate::{cancel, shim_path};
+
+/// Stand and listen: every process that has the shim becomes a session in DIR, with its heartbeats, dumps and end.
+///
+/// Ctrl-C ends it; processes that run then go on, and their sessions are written as `open`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "What it leaves:\n  \
+    DIR/sessions.jsonl                      a line a session, when it ends\n  \
+    DIR/sessions/{start}_{pid}/session.json heartbeats.jsonl dump_N/\n\n\
+    Only processes of the same user (and root's) may connect.\n\n\
+    Example:\n  \
+    hangscope collect --out night &\n  \
+    env $(hangscope env --so ./libhakozuna_hz4.so) ./bench 16 2000000 400 16 32768 90 65536")]
+pub struct Args {
+    /// Socket to listen on [default: HANGSCOPE_SOCKET, else hangscope/collector.sock in XDG_RUNTIME_DIR, else
+    /// /tmp/hangscope-UID/collector.sock].
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Folder for what is collected; made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Do not run perf on the hottest thread of a hung process.
+    #[arg(long)]
+    no_perf: bool,
+    /// How perf unwinds.
+    #[arg(long, value_enum, value_name = "HOW", default_value = "fp", conflicts_with = "no_perf")]
+    perf_call_graph: CallGraph,
+    /// Dumps of one session that are kept (a process that hangs all night makes one a minute).
+    #[arg(long, value_name = "N", default_value = "10")]
+    max_dumps: u32,
+}
+
+/// Runs it.
+pub fn run(args: Args) -> anyhow::Result<Status> {
+    more_descriptors();
+    let cancel = cancel::on_signals().context("collect: cannot catch Ctrl-C")?;
+    let socket = args.socket.unwrap_or_else(super::default_socket);
+    let listener = Listener::bind(&socket).context("collect")?;
+    let perf = PerfOptions { call_graph: args.perf_call_graph, ..PerfOptions::default() };
+    let options = Options { out: args.out, perf: (!args.no_perf).then_some(perf), dumps: args.max_dumps };
+    let path = listener.path().display().to_string();
+    out::line(format_args!("listening on {path} (Ctrl-C ends)"));
+    out::line("put this in front of a command:");
+    match shim_path::find(None) {
+        Ok(shim) => out::line(format_args!(
+            "  env LD_PRELOAD={}:/path/to/allocator.so HANGSCOPE_SOCKET={path} COMMAND",
+            shim.display()
+        )),
+        Err(error) => out::error_line(format_args!("hangscope: {error}")),
+    }
+    out::line(format_args!("or:  env $(hangscope env --socket {path} --so ALLOCATOR.so) COMMAND"));
+    let say = Arc::new(|text: &dyn std::fmt::Display| {
+        let text = text.to_string();
+        if text.starts_with("hangscope:") { out::error_line(text) } else { out::line(text) }
+    });
+    let collected = collect::collect(listener, options, cancel, say).context("collect")?;
+    out::line(format_args!("{} sessions, {} hung", collected.sessions, collected.hung));
+    match collected.not_written {
+        0 => Ok(Status::NoHang),
+        n => {
+            Err(Ended::new(Status::Failed, format!("collect: {n} files could not be written, see above"))
+                .into())
+        }
+    }
+}
+
+/// Each process takes a few descriptors here; the soft limit is often 1024.
+fn more_descriptors() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!("the limit of open files stays as it is: {error}");
+    }
+}

@@ -1,0 +1,141 @@
+//! Which process an event belongs to. A process has one connection at a time, more of them one after the other
+//! if it lost one, and a session for each program that it runs (exec).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender};
+use hangscope_protocol::record::hello_flags;
+
+use super::Desk;
+use super::session::{Input, Session};
+use crate::ending::ExitWatch;
+use crate::listen::{ConnId, Event, What};
+use crate::session::Identity;
+
+/// What makes two hellos those of one program image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Image {
+    start_ticks: u64,
+    init_ns: u64,
+}
+
+impl Image {
+    fn of(identity: &Identity) -> Image {
+        Image { start_ticks: identity.fixed.start_ticks, init_ns: identity.fixed.init_ns }
+    }
+}
+
+/// A session whose thread runs.
+struct Live {
+    pid: u32,
+    image: Image,
+    input: Sender<Input>,
+    thread: JoinHandle<()>,
+}
+
+pub(super) struct Router {
+    desk: Arc<Desk>,
+    exits: ExitWatch,
+    next: u64,
+    live: HashMap<u64, Live>,
+    /// The session of a connection.
+    conns: HashMap<ConnId, u64>,
+}
+
+impl Router {
+    pub(super) fn new(desk: Arc<Desk>) -> std::io::Result<Router> {
+        let exits = ExitWatch::new()?;
+        Ok(Router { desk, exits, next: 0, live: HashMap::new(), conns: HashMap::new() })
+    }
+
+    /// Keys of sessions whose process has ended, for [`Router::exited`].
+    pub(super) fn exits(&self) -> &Receiver<u64> {
+        self.exits.ended()
+    }
+
+    pub(super) fn exited(&mut self, key: u64) {
+        self.send(key, Input::Exited);
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        let conn = event.conn;
+        if let What::Hello(identity) = &event.what {
+            let key = self.session_of(&event, identity);
+            self.conns.insert(conn, key);
+        }
+        let ends = matches!(event.what, What::End);
+        match self.conns.get(&conn) {
+            Some(key) => self.send(*key, Input::Event(Box::new(event))),
+            None => self.stranger(&event),
+        }
+        if ends {
+            self.conns.remove(&conn);
+            self.reap();
+        }
+    }
+
+    /// The session that a hello begins, or goes on with.
+    fn session_of(&mut self, event: &Event, identity: &Identity) -> u64 {
+        let (pid, image) = (event.peer.pid, Image::of(identity));
+        let before = self.live.iter().filter(|(_, live)| live.pid == pid && !live.thread.is_finished());
+        let before: Vec<(u64, Image)> = before.map(|(key, live)| (*key, live.image)).collect();
+        let again = identity.fixed.flags & hello_flags::AGAIN != 0;
+        if again && let Some((key, _)) = before.iter().find(|(_, other)| *other == image) {
+            return *key;
+        }
+        // The same process with another program in it; of a process with the same number that has ended the
+        // pidfd tells.
+        for (key, other) in before {
+            if other.start_ticks == image.start_ticks {
+                self.send(key, Input::Superseded);
+            }
+        }
+        self.next += 1;
+        let key = self.next;
+        let (input, inputs) = crossbeam_channel::unbounded();
+        let session = Session::begin(self.desk.clone(), identity, &event.peer);
+        let body = move || session.run(&inputs);
+        match std::thread::Builder::new().name(format!("hs-session-{pid}")).spawn(body) {
+            Ok(thread) => {
+                self.live.insert(key, Live { pid, image, input, thread });
+                if let Some(pidfd) = &event.peer.pidfd {
+                    self.exits.watch(key, pidfd.clone());
+                }
+            }
+            Err(error) => {
+                self.desk.say(format_args!("hangscope: no thread for the session of {pid}: {error}"))
+            }
+        }
+        key
+    }
+
+    fn send(&self, key: u64, input: Input) {
+        if let Some(live) = self.live.get(&key) {
+            // A session that is over takes no more.
+            let _ = live.input.send(input);
+        }
+    }
+
+    /// Somebody who never said a well-formed hello.
+    fn stranger(&self, event: &Event) {
+        if let What::Rejected(reason) = &event.what {
+            self.desk.say(format_args!("[REJECTED] pid {}: {reason}", event.peer.pid));
+        }
+    }
+
+    fn reap(&mut self) {
+        self.live.retain(|_, live| !live.thread.is_finished());
+    }
+
+    /// The collector ends: so do all sessions.
+    pub(super) fn close(self) {
+        for live in self.live.values() {
+            let _ = live.input.send(Input::Close);
+        }
+        for live in self.live.into_values() {
+            let _ = live.thread.join();
+        }
+    }
+}

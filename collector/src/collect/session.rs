@@ -1,0 +1,310 @@
+//! One process from its hello to its end: its files, its dumps, how it ended.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crossbeam_channel::Receiver;
+use hangscope_protocol::record::dump_reason;
+
+use super::bundle::Bundle;
+use super::judge::Judge;
+use super::{Desk, folder};
+use crate::elf::hex;
+use crate::ending::{self, Ending};
+use crate::listen::{ConnId, Event, Peer, RecordedDump, What};
+use crate::pin;
+use crate::profile::Profile;
+use crate::session::{Dso, Identity, Note};
+use crate::store::atomic::{self, Lines, WriteError};
+use crate::store::record::{self, End, HeartbeatLine, SessionRecord};
+
+/// Notes that a session keeps.
+const MOST_NOTES: usize = 100;
+
+/// What a session's thread is told.
+pub(super) enum Input {
+    /// Of one of its connections.
+    Event(Box<Event>),
+    /// Its process has ended.
+    Exited,
+    /// Another program was started in its process.
+    Superseded,
+    /// The collector ends.
+    Close,
+}
+
+/// A session.
+pub(super) struct Session {
+    desk: Arc<Desk>,
+    identity: Identity,
+    peer: Peer,
+    dir: PathBuf,
+    record: SessionRecord,
+    heartbeats: Option<Lines>,
+    judge: Judge,
+    dsos: Vec<Dso>,
+    profile: Profile,
+    /// The allocator's bytes as they were at init, saved.
+    copy: Option<PathBuf>,
+    /// The folder of the dump that is coming.
+    coming: Option<Bundle>,
+    conns: BTreeSet<ConnId>,
+    greeted: bool,
+    exited: bool,
+    superseded: bool,
+    rejected: Option<String>,
+}
+
+impl Session {
+    /// Begins: the folder and the first `session.json`.
+    pub(super) fn begin(desk: Arc<Desk>, identity: &Identity, peer: &Peer) -> Session {
+        let name = free_name(&desk, record::folder_name(identity, peer.pid));
+        let dir = folder(&desk.options.out, &name);
+        let record = SessionRecord::new(identity, peer.pid, format!("sessions/{name}"));
+        let mut session = Session {
+            identity: identity.clone(),
+            peer: peer.clone(),
+            judge: Judge::new(peer.pid),
+            dir,
+            record,
+            heartbeats: None,
+            dsos: vec![],
+            profile: Profile::plain("allocator"),
+            copy: None,
+            coming: None,
+            conns: BTreeSet::new(),
+            greeted: false,
+            exited: false,
+            superseded: false,
+            rejected: None,
+            desk,
+        };
+        let opened =
+            atomic::make_dir(&session.dir).and_then(|()| Lines::open(&session.dir.join("heartbeats.jsonl")));
+        match opened {
+            Ok(lines) => session.heartbeats = Some(lines),
+            Err(error) => session.desk.failed(&error),
+        }
+        session.save();
+        session.desk.say(format_args!("[SESSION] {} {}", peer.pid, session.title()));
+        session
+    }
+
+    /// What a person knows it by.
+    fn title(&self) -> String {
+        let command = self.record.command.join(" ");
+        let command = if command.is_empty() { self.record.exe.clone() } else { command };
+        let command: String =
+            command.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        if self.record.label.is_empty() { command } else { format!("[{}] {command}", self.record.label) }
+    }
+
+    /// Until the process has ended and everything that it said was read, or nobody will say anything any more.
+    pub(super) fn run(mut self, inputs: &Receiver<Input>) {
+        let mut closed = false;
+        for input in inputs {
+            match input {
+                Input::Event(event) => self.event(*event),
+                Input::Exited => self.exited = true,
+                Input::Superseded => self.superseded = true,
+                Input::Close => closed = true,
+            }
+            if closed || self.conns.is_empty() && self.is_over() {
+                break;
+            }
+        }
+        self.end(closed);
+    }
+
+    fn is_over(&self) -> bool {
+        self.exited || self.superseded || self.rejected.is_some() || self.peer.pidfd.is_none()
+    }
+
+    fn event(&mut self, event: Event) {
+        match event.what {
+            What::Hello(_) => {
+                // The first one began the session.
+                self.record.connections += u32::from(self.greeted);
+                self.greeted = true;
+                self.conns.insert(event.conn);
+            }
+            What::Dsos(dsos) => self.look(dsos),
+            What::Copy { record, fd } => match crate::session::copy::read(&fd, &record) {
+                Ok(bytes) => self.keep_copy(&bytes),
+                Err(error) => self.note(format!("the allocator's bytes could not be taken: {error}")),
+            },
+            What::Heartbeat(beat) => {
+                self.record.heartbeats += 1;
+                self.record.max_rss_kib = self.record.max_rss_kib.max(beat.record.rss_kib);
+                let line = HeartbeatLine::new(&beat, self.identity.fixed.arch, self.judge.last());
+                if let Some(Err(error)) = self.heartbeats.as_mut().map(|lines| lines.push_json(&line)) {
+                    // One line says it; a full disk would be said every second.
+                    self.heartbeats = None;
+                    self.desk.failed(&error);
+                }
+            }
+            What::Note(note) => self.note(text(&note)),
+            What::DumpBegin(begin) => {
+                self.record.dumps += 1;
+                let hung = begin.reason != dump_reason::ASKED;
+                if hung && !self.record.hung {
+                    self.record.hung = true;
+                    self.desk.say(format_args!("[HANG] {} {}", self.peer.pid, self.title()));
+                    self.save();
+                }
+                self.begin_dump(begin.number);
+            }
+            What::Mark(_) => {}
+            What::Dump(dump) => self.finish_dump(&dump),
+            What::Bye(note) => self.note(format!("the shim left: {}", text(&note))),
+            What::Rejected(reason) => self.rejected = Some(reason),
+            What::End => {
+                self.conns.remove(&event.conn);
+            }
+        }
+    }
+
+    fn look(&mut self, dsos: Vec<Dso>) {
+        self.judge.look(&dsos);
+        let allocator = dsos.iter().find(|dso| dso.init.id == self.identity.fixed.allocator);
+        if let Some(dso) = allocator.filter(|_| self.record.allocator.is_none()) {
+            self.profile = Profile::for_dso(dso.path.as_ref(), None);
+            self.profile.name = pin::name_of(dso.path.as_ref());
+            let id = dso.init.build_id.get(..dso.init.build_id_len as usize).unwrap_or(&[]);
+            self.record.build_id = (!id.is_empty()).then(|| hex(id));
+            self.record.allocator = Some(dso.path.clone());
+        }
+        self.dsos = dsos;
+        let before = (self.record.integrity, self.record.deleted_seen);
+        self.record.integrity = self.judge.integrity();
+        self.record.deleted_seen = self.judge.deleted_seen;
+        if before != (self.record.integrity, self.record.deleted_seen) || self.record.heartbeats == 0 {
+            self.save();
+        }
+    }
+
+    fn keep_copy(&mut self, bytes: &[u8]) {
+        let sha1 = pin::sha1_hex(bytes);
+        // One file for all sessions that run these bytes; the bundles link to it.
+        let dir = self.desk.options.out.join("dso");
+        let path = dir.join(format!("{}_{}.so", self.profile.name, &sha1[..8]));
+        self.record.sha1 = Some(sha1);
+        let there = std::fs::metadata(&path).is_ok_and(|meta| meta.len() == bytes.len() as u64);
+        let write =
+            || atomic::make_dir(&dir).and_then(|()| atomic::write_with(&path, 0o444, |f| f.write_all(bytes)));
+        match if there { Ok(()) } else { write() } {
+            Ok(()) => self.copy = Some(path),
+            Err(error) => self.desk.failed(&error),
+        }
+    }
+
+    /// The look from outside, at the moment at which the inside begins to look.
+    fn begin_dump(&mut self, number: u32) {
+        if self.record.dump_folders.len() as u32 >= self.desk.options.dumps {
+            return;
+        }
+        let dir = self.dir.join(format!("dump_{number}"));
+        let allocator = self.record.allocator.as_deref();
+        match Bundle::begin(&dir, self.peer.pid, &self.profile, allocator) {
+            Ok(bundle) => self.coming = Some(bundle),
+            Err(error) => self.desk.failed(&error),
+        }
+    }
+
+    fn finish_dump(&mut self, dump: &RecordedDump) {
+        let Some(bundle) = self.coming.take() else { return };
+        let name = format!("dump_{}", dump.dump.begin.number);
+        self.record.dump_folders.push(name);
+        let written =
+            bundle.finish(dump, self.copy.as_deref(), self.desk.options.perf.as_ref(), &self.desk.cancel);
+        match written {
+            Ok(summary) => {
+                self.desk.say(format_args!(
+                    "[DUMP] {} {} -> {}",
+                    self.peer.pid,
+                    summary,
+                    bundle.dir().display()
+                ));
+            }
+            Err(error) => self.desk.failed(&error),
+        }
+        self.save();
+    }
+
+    fn note(&mut self, text: String) {
+        if self.record.notes.len() < MOST_NOTES {
+            self.record.notes.push(text);
+        }
+    }
+
+    fn save(&mut self) {
+        let lived = SystemTime::now().duration_since(record::started(&self.identity));
+        self.record.seconds = lived.map_or(0.0, |t| (t.as_secs_f64() * 1000.0).round() / 1000.0);
+        let saved: Result<(), WriteError> = atomic::write_json(&self.dir.join("session.json"), &self.record);
+        if let Err(error) = saved {
+            self.desk.failed(&error);
+        }
+    }
+
+    fn end(mut self, closed: bool) {
+        let ending = self.peer.pidfd.as_ref().and_then(|pidfd| ending::of(pidfd, self.peer.pid));
+        let alive = self.peer.pidfd.as_ref().is_some_and(|pidfd| ending::has_ended(pidfd) == Some(false));
+        let (end, why) = match (ending, &self.rejected) {
+            (_, Some(reason)) => (End::Lost, Some(format!("rejected: {reason}"))),
+            (_, None) if self.superseded => {
+                (End::Exit, Some("another program was started in it (exec)".into()))
+            }
+            (Some(Ending::Exit(_)), _) => (End::Exit, None),
+            (Some(Ending::Signal(_)), _) => (End::Signal, None),
+            (None, _) if closed && (alive || !self.conns.is_empty()) => (End::Open, None),
+            (None, _) => (End::Lost, Some("its connection ended, and how it ended cannot be told".into())),
+        };
+        if let (Some(ending), false) = (ending, self.superseded) {
+            self.record.rc = Some(ending.rc());
+            self.record.signal = match ending {
+                Ending::Signal(signal) => Some(signal),
+                Ending::Exit(_) => None,
+            };
+        }
+        if ending.is_some() && !self.superseded {
+            let sha1 = self.record.sha1.clone();
+            let by_signal = end == End::Signal;
+            self.judge.after(&self.dsos, self.identity.fixed.allocator, sha1.as_deref(), by_signal);
+        }
+        self.record.integrity = self.judge.integrity();
+        self.record.deleted_seen = self.judge.deleted_seen;
+        self.record.end = end;
+        self.record.why = why;
+        self.record.ended = (end != End::Open).then(|| record::stamp(SystemTime::now()));
+        self.save();
+        let how = match (self.record.signal, self.record.rc) {
+            (Some(signal), _) => format!("signal {signal}"),
+            (None, Some(rc)) => format!("exit {rc}"),
+            (None, None) => self.record.why.clone().unwrap_or_else(|| "still there".into()),
+        };
+        self.desk.say(format_args!(
+            "[END] {} {how}, DSO {}, {} -> {}",
+            self.peer.pid,
+            self.record.integrity,
+            if self.record.hung { "hung" } else { "no hang" },
+            self.dir.display()
+        ));
+        self.desk.ended(&self.record);
+    }
+}
+
+fn text(note: &Note) -> String {
+    if note.record.value == 0 { note.text.clone() } else { format!("{} ({})", note.text, note.record.value) }
+}
+
+/// Two programs that were started in one process within a millisecond must not share a folder.
+fn free_name(desk: &Desk, name: String) -> String {
+    let taken = |name: &str| folder(&desk.options.out, name).exists();
+    if !taken(&name) {
+        return name;
+    }
+    (2..).map(|n| format!("{name}_{n}")).find(|name| !taken(name)).unwrap_or(name)
+}

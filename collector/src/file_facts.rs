@@ -1,0 +1,54 @@
+//! The file at a path, in the words in which a shim described it.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use crate::analysis::integrity::FileFacts;
+use crate::pin;
+
+/// A device number as the shim writes it, and as maps has it: `major << 32 | minor`. The kernel's own `st_dev`
+/// packs the two otherwise.
+pub fn device(st_dev: u64) -> u64 {
+    nix::sys::stat::major(st_dev) << 32 | nix::sys::stat::minor(st_dev)
+}
+
+/// The file at a path now, to be held against a snapshot from init
+/// ([`crate::analysis::integrity::post_mortem`]). `sha1` is that of its bytes then, where they are known. None if
+/// there is no file.
+pub fn now(path: &Path, sha1: Option<&str>) -> Option<FileFacts> {
+    let meta = std::fs::metadata(path).ok()?;
+    let ns = |s: i64, ns: i64| s.saturating_mul(1_000_000_000).saturating_add(ns);
+    let same = |sha1: &str| std::fs::read(path).ok().map(|bytes| pin::sha1_hex(&bytes) == sha1);
+    Some(FileFacts {
+        dev: device(meta.dev()),
+        ino: meta.ino(),
+        size: meta.size(),
+        mtime_ns: ns(meta.mtime(), meta.mtime_nsec()),
+        ctime_ns: ns(meta.ctime(), meta.ctime_nsec()),
+        nlink: meta.nlink() as u32,
+        mode: meta.mode(),
+        uid: meta.uid(),
+        content_same: sha1.and_then(same),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_written_as_maps_has_it() {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let exe = std::env::current_exe().unwrap();
+        let line = maps.lines().find(|l| l.ends_with(exe.to_str().unwrap())).unwrap();
+        let (major, minor) = line.split_whitespace().nth(3).unwrap().split_once(':').unwrap();
+        let hex = |text| u64::from_str_radix(text, 16).unwrap();
+        let is = now(&exe, None).unwrap();
+        assert_eq!(is.dev, hex(major) << 32 | hex(minor));
+        assert_eq!(is.content_same, None);
+        let sha1 = pin::sha1_hex(&std::fs::read(&exe).unwrap());
+        assert_eq!(now(&exe, Some(&sha1)).unwrap().content_same, Some(true));
+        assert_eq!(now(&exe, Some("0")).unwrap().content_same, Some(false));
+        assert_eq!(now(Path::new("/nonexistent"), None), None);
+    }
+}
