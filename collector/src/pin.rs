@@ -156,8 +156,16 @@ pub fn sha1_hex(bytes: &[u8]) -> String {
 /// The short name of an allocator from its DSO's path: the file's stem with `lib` and a trailing version cut
 /// off (`libjemalloc.so.2` and `libjemalloc-5.3.so` are `jemalloc`, `libhz4.so` is `hz4`).
 pub fn name_of(path: &Path) -> String {
-    let stem = crate::profile::stem(path);
-    let name: String = stem.chars().map(|c| if usable(c) { c } else { '_' }).collect();
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let stem = file.find(".so").map_or(&*file, |at| &file[..at]);
+    let stem = stem.strip_prefix("lib").filter(|rest| !rest.is_empty()).unwrap_or(stem);
+    // A version is digits and dots after a dash or a dot; the 4 of hz4 is none.
+    let bare = stem.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let name = match bare.strip_suffix('-') {
+        Some(name) if bare.len() < stem.len() && !name.is_empty() => name,
+        _ => stem,
+    };
+    let name: String = name.chars().map(|c| if usable(c) { c } else { '_' }).collect();
     // Such files would be hidden, or be taken for options.
     name.trim_start_matches(['.', '-']).to_owned()
 }
