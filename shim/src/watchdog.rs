@@ -38,10 +38,10 @@ pub(crate) fn forked() {
     GREETED.store(1, Ordering::Relaxed);
 }
 
-/// Waits, at most 20 ms, until the hello is out.
+/// Waits until the hello is out; at most 200 ms, for a machine so loaded that the thread has not run yet.
 pub(crate) fn let_it_say_hello() {
     if GREETED.load(Ordering::Acquire) == 0 {
-        sys::futex_wait(&GREETED, 0, SECOND / 50);
+        sys::futex_wait(&GREETED, 0, SECOND / 5);
     }
 }
 
