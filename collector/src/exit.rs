@@ -80,8 +80,8 @@ pub fn one_line(error: &anyhow::Error) -> String {
     let mut line = String::from("hangscope");
     for cause in error.chain() {
         let text = cause.to_string();
-        // Some libraries repeat their source in their own text.
-        if !line.ends_with(&text) {
+        // Many errors have their source in their own text.
+        if !line.contains(&text) {
             line.push_str(": ");
             line.push_str(&text);
         }

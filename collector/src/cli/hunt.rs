@@ -99,6 +99,8 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     let canceller = Mutex::new(Some(canceller));
     let on_signal = move || drop(canceller.lock().map(|mut c| c.take()));
     ctrlc::set_handler(on_signal).context("hunt: cannot take Ctrl-C")?;
+    // What a run leaves behind when its first process ends becomes a child of this one, and can be reaped.
+    let _ = nix::sys::prctl::set_child_subreaper(true);
     let mut screen = Screen::new(&config.name, config.runs);
     let hunted = crate::hunt::hunt(&config, &mut screen, &cancel)?;
     screen.finish();

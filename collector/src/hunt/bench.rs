@@ -97,7 +97,7 @@ impl Bench {
 
     /// The processes of this run that live: those of its group, and those whose environment has its mark.
     pub fn members(&self) -> Vec<Member> {
-        members(self.pid, &self.mark)
+        members(self.pid, &self.mark, Alive)
     }
 
     /// TERM to all of it, KILL after `patience` to what is still there; then reaps. How it ended.
@@ -131,7 +131,8 @@ impl Bench {
         }
         // A process that forks while it is killed leaves a child: until there is none.
         for _ in 0..100 {
-            let handles: Vec<OwnedFd> = self.members().iter().filter_map(Member::open).collect();
+            let members = self.members();
+            let handles: Vec<OwnedFd> = members.iter().filter_map(Member::open).collect();
             if handles.is_empty() {
                 break;
             }
@@ -141,8 +142,22 @@ impl Bench {
             for handle in &handles {
                 ended_within(handle, Duration::from_secs(2));
             }
+            members.iter().for_each(|member| reap_orphan(member.pid));
         }
+        // Those that ended by themselves after their parent did.
+        members(self.pid, &self.mark, Dead).iter().for_each(|member| {
+            if member.pid != self.pid() {
+                reap_orphan(member.pid);
+            }
+        });
         self.reap()
+    }
+}
+
+/// Reaps a process whose parent is gone: if this process is a subreaper, it is its child. Else it is init's.
+fn reap_orphan(pid: u32) {
+    if let Some(pid) = Pid::from_raw(pid as i32) {
+        let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::NOHANG);
     }
 }
 
@@ -177,7 +192,14 @@ impl Member {
     }
 }
 
-fn members(group: Pid, mark: &[u8]) -> Vec<Member> {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Alive,
+    Dead,
+}
+use Which::{Alive, Dead};
+
+fn members(group: Pid, mark: &[u8], which: Which) -> Vec<Member> {
     let Ok(all) = procfs::process::all_processes() else { return vec![] };
     let me = std::process::id();
     all.flatten()
@@ -185,7 +207,7 @@ fn members(group: Pid, mark: &[u8]) -> Vec<Member> {
             let stat = process.stat().ok()?;
             let dead = matches!(stat.state, 'Z' | 'X');
             let ours = stat.pgrp == group.as_raw_nonzero().get() || has(stat.pid, mark);
-            (!dead && ours && stat.pid as u32 != me).then(|| Member {
+            (dead == (which == Dead) && ours && stat.pid as u32 != me).then(|| Member {
                 pid: stat.pid as u32,
                 ppid: stat.ppid as u32,
                 threads: stat.num_threads.max(0) as u64,
@@ -271,7 +293,7 @@ mod tests {
         }
         let ended = bench.stop(Duration::from_millis(300)).unwrap();
         assert_eq!(ended.signal, Some(15));
-        assert_eq!(members(bench.pid, b"HANGSCOPE_TEST_MARK=b1"), []);
+        assert_eq!(members(bench.pid, b"HANGSCOPE_TEST_MARK=b1", Alive), []);
     }
 
     #[test]
@@ -279,7 +301,7 @@ mod tests {
         let bench = start("trap '' TERM; while :; do sleep 1; done", "c1");
         let pid = bench.pid;
         drop(bench);
-        assert_eq!(members(pid, b"HANGSCOPE_TEST_MARK=c1"), []);
+        assert_eq!(members(pid, b"HANGSCOPE_TEST_MARK=c1", Alive), []);
     }
 
     #[test]

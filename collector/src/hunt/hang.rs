@@ -72,6 +72,8 @@ pub fn capture(
 ) -> anyhow::Result<Captured> {
     let seconds = bench.started().elapsed().as_secs_f64();
     run::gather(listener, watch, OTHER_DUMPS, cancel);
+    // Of several processes the one that tells the most may have been the last to do so.
+    let trigger = watch.subject().map_or(trigger, Trigger::Inside);
     let mut notes = vec![];
     let inside = match &trigger {
         Trigger::Inside(conn) => watch.process(*conn),
@@ -151,7 +153,7 @@ pub fn capture(
 /// # Errors
 /// A file that cannot be written.
 pub fn keep(config: &Config, lane: &Lane, number: u32, pid: u32, watch: &Watch) -> anyhow::Result<HangFacts> {
-    let subject = watch.processes().filter(|p| !p.is_wrapper() && !p.dumps.is_empty()).last();
+    let subject = watch.processes().filter(|p| !p.dumps.is_empty() && !watch.is_wrapper(p)).last();
     let pid = subject.map_or(pid, |p| p.pid);
     let name = lane.slow_snapshot(number);
     let dir = config.out.join(&name);

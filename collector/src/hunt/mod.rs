@@ -11,10 +11,7 @@
 //! - [`counters`]: the counter lane's lines
 //! - [`rows`], [`screen`]: the files and the lines that grow with every run
 
-use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-use anyhow::Context as _;
 
 use crate::analysis::{DsoFacts, HuntFacts, Integrity, RunFacts, RunOutcome};
 use crate::cancel::Cancel;
@@ -81,14 +78,18 @@ pub fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Re
     if config.out.join("runs.tsv").exists() {
         return Err(usage(Taken::Earlier(config.out.clone())));
     }
-    let mut original = Original::new(&config.so).map_err(|e| {
-        usage(format!("cannot read {}: {e}; give the allocator's .so with --so", config.so.display()))
-    })?;
-    let pinned = pinned(&config.so, &config.out, &config.name, &format!("{}_so.sha1", config.name))?;
-    // Before the runs, so that a missing file is not found out after an hour of them.
+    // Before anything is written or run: what is wrong with the second is not to be found out after an hour.
+    for so in [Some(&config.so), config.stats.as_ref().map(|stats| &stats.so)].into_iter().flatten() {
+        let bytes = std::fs::read(so).map_err(|source| PinError::Unreadable { path: so.clone(), source });
+        bytes.and_then(|bytes| pin::shared_object(so, &bytes)).map_err(pin_error)?;
+    }
+    let mut original = Original::new(&config.so)
+        .map_err(|source| pin_error(PinError::Unreadable { path: config.so.clone(), source }))?;
+    let sums = format!("{}_so.sha1", config.name);
+    let pinned = pin::pin_as(&config.so, &config.out, &config.name, &sums).map_err(pin_error)?;
     let stats_pinned = config.stats.as_ref().map(|stats| {
         let (name, sums) = (format!("{}_stats", config.name), format!("{}_so_stats.sha1", config.name));
-        pinned_as(&stats.so, &config.out, &name, &sums)
+        pin::pin_as(&stats.so, &config.out, &name, &sums).map_err(pin_error)
     });
     let stats_pinned = stats_pinned.transpose()?;
     let mut rows = Rows::begin(&config.out).map_err(|taken| match taken {
@@ -203,17 +204,11 @@ fn stats_lane(
     Ok(())
 }
 
-fn pinned(so: &Path, out: &Path, name: &str, sums: &str) -> anyhow::Result<Pinned> {
-    pinned_as(so, out, name, sums)
-}
-
-fn pinned_as(so: &Path, out: &Path, name: &str, sums: &str) -> anyhow::Result<Pinned> {
-    pin::pin_as(so, out, name, sums)
-        .map_err(|e| match e {
-            PinError::Unreadable { .. } | PinError::NotADso { .. } | PinError::Name(_) => usage(e),
-            PinError::Changing { .. } | PinError::Write(_) => e.into(),
-        })
-        .context("hunt")
+fn pin_error(error: PinError) -> anyhow::Error {
+    match error {
+        PinError::Unreadable { .. } | PinError::NotADso { .. } | PinError::Name(_) => usage(error),
+        PinError::Changing { .. } | PinError::Write(_) => anyhow::Error::new(error).context("hunt"),
+    }
 }
 
 fn usage(what: impl std::fmt::Display) -> anyhow::Error {

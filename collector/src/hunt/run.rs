@@ -75,6 +75,8 @@ pub fn run(
         note: None,
         hang: None,
     };
+    // Nobody should write to the pinned copy; root can.
+    let other_bytes = original::facts(&lane.dso).is_ok_and(|now| lane.same_bytes(&now) == Some(false));
     let mut bench = match Bench::start(command, create(&out)?, create(&err)?, cpus, mark) {
         Ok(bench) => bench,
         Err(e) => {
@@ -91,7 +93,8 @@ pub fn run(
         Watching::Exited => exited(config, lane, &mut bench, &listener, &mut watch, &mut facts, &mut notes)?,
         Watching::Hung(trigger) => {
             let captured =
-                hang::capture(config, lane, number, &mut bench, &listener, &mut watch, trigger, cancel)?;
+                hang::capture(config, lane, number, &mut bench, &listener, &mut watch, trigger, cancel)
+                    .with_context(|| format!("hunt: run {number} hung, but its evidence is not complete"))?;
             hung(captured, &mut facts, &mut notes);
         }
         Watching::Interrupted => {
@@ -103,6 +106,11 @@ pub fn run(
     facts.hello_seen = watch.hello_seen();
     if facts.outcome != RunOutcome::Hung {
         facts.ops = ops(config, &out)?.or(ops(config, &err)?);
+    }
+    if other_bytes {
+        facts.integrity_start = Integrity::Overwritten;
+        facts.integrity_end = Integrity::Overwritten;
+        notes.push(format!("{} had other bytes than were pinned when the run began", lane.dso.display()));
     }
     notes.extend(about_hello(&watch, lane, &err));
     facts.note = (!notes.is_empty()).then(|| notes.join("; "));
@@ -172,6 +180,7 @@ fn exited(
         bench.stop(PATIENCE).context("hunt: stopping what the run left behind")?;
         notes.push(format!("left {behind} processes behind, which were stopped"));
     }
+    bench.kill().context("hunt: reaping the run")?;
     set_end(facts, ended);
     let died = facts.signal.or_else(|| signal_behind_a_wrapper(config, ended));
     facts.signal = died;
@@ -185,7 +194,7 @@ fn exited(
     judge(facts, watch.processes(), |dso| integrity::post_mortem(dso, now, died.is_some()), notes);
 
     // A dump without a request: it was past its time, and came out by itself.
-    let late = watch.processes().filter(|p| !p.is_wrapper()).any(|p| !p.dumps.is_empty());
+    let late = watch.processes().any(|p| !p.dumps.is_empty() && !watch.is_wrapper(p));
     if late {
         notes.push(format!("ended by itself after {:.1} s, past its time", facts.seconds));
         if facts.outcome == RunOutcome::Ok || facts.outcome == RunOutcome::Failed {

@@ -49,11 +49,6 @@ impl Watched {
     pub fn allocator(&self) -> Option<&Dso> {
         self.dsos.iter().find(|d| d.init.id == self.identity.fixed.allocator)
     }
-
-    /// It only waits for its children: a shell, `timeout`, a launcher.
-    pub fn is_wrapper(&self) -> bool {
-        self.dumps.last().is_some_and(|d| waits_for_children(&d.dump))
-    }
 }
 
 /// What is to be done next.
@@ -114,6 +109,14 @@ impl Watch {
     /// Connections that never said a good hello, and why they were given up.
     pub fn rejected(&self) -> &[String] {
         &self.rejected
+    }
+
+    /// Whether a process has told that it only waits for its children: a shell, `timeout`, a launcher.
+    pub fn is_wrapper(&self, process: &Watched) -> bool {
+        let Some(dump) = process.dumps.last().map(|d| &d.dump) else { return false };
+        let pid = process.identity.fixed.pid;
+        let has_child = self.processes.values().any(|p| !p.ended && p.identity.fixed.ppid == pid);
+        waits_for_children(dump) || (has_child && only_waits(dump))
     }
 
     /// Takes what was said.
@@ -198,7 +201,7 @@ impl Watch {
         let mut wake: Option<Instant> = None;
         let mut watched = false;
         // A wrapper that has told that it only waits says nothing about the benchmark.
-        for (conn, process) in self.processes.iter().filter(|(_, p)| !p.ended && !p.is_wrapper()) {
+        for (conn, process) in self.processes.iter().filter(|(_, p)| !p.ended && !self.is_wrapper(p)) {
             watched = true;
             let due = match (process.begun, process.asked, self.hang_after) {
                 (Some(begun), _, _) => begun + DUMP_TAKES,
@@ -251,10 +254,10 @@ impl Watch {
 
     /// The process whose dump tells of the hang: one that lives and does not only wait for its children. Of several the
     /// one that was started last from within (no parent of another), then the one with the most threads.
-    fn subject(&self) -> Option<ConnId> {
+    pub fn subject(&self) -> Option<ConnId> {
         let told = |p: &&Watched| !p.ended && p.dumps.last().is_some_and(|d| d.dump.end.is_some());
         let candidates: Vec<(&ConnId, &Watched)> =
-            self.processes.iter().filter(|(_, p)| told(p) && !p.is_wrapper()).collect();
+            self.processes.iter().filter(|(_, p)| told(p) && !self.is_wrapper(p)).collect();
         let is_parent = |pid: u32| candidates.iter().any(|(_, other)| other.identity.fixed.ppid == pid);
         candidates
             .iter()
@@ -271,4 +274,11 @@ pub fn waits_for_children(dump: &Dump) -> bool {
     let Some(arch) = Arch::from_elf(dump.identity.fixed.arch) else { return false };
     let waits = |number| arch.call(number).is_some_and(|call| matches!(call.name, "wait4" | "waitid"));
     !dump.threads.is_empty() && dump.threads.iter().all(|t| waits(t.syscall))
+}
+
+/// Whether a process with one thread stands in a call that is no futex wait: `rt_sigsuspend` (a shell's `wait`), `read` of
+/// a pipe, `poll`. If it has a child that is watched, that is what it waits for.
+fn only_waits(dump: &Dump) -> bool {
+    let Some(arch) = Arch::from_elf(dump.identity.fixed.arch) else { return false };
+    matches!(&dump.threads[..], [thread] if thread.syscall >= 0 && thread.syscall != arch.futex())
 }
