@@ -12,6 +12,7 @@
 //! - [`finding`]: what is said about one dump
 //! - [`stats`]: intervals, tests, spread
 //! - [`facts`]: what a hunt saw, what the verdict is made from
+//! - [`verdict`]: A, B or another word, with its evidence: [`conclude`]
 
 pub mod arch;
 pub mod class;
@@ -25,6 +26,7 @@ mod scene;
 mod stack;
 pub mod stats;
 pub mod trace;
+pub mod verdict;
 pub mod wait;
 pub mod words;
 
@@ -34,4 +36,5 @@ pub use finding::{Finding, Hot, Lock, ThreadCounts, ThreadWait};
 pub use history::History;
 pub use message::Lang;
 pub use trace::{Frame, ThreadTrace, TraceSource, Traces};
+pub use verdict::{Conclusion, conclude, exit_code};
 pub use words::{Class, Confidence, Integrity, NextAction, Verdict};

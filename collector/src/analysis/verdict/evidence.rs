@@ -1,0 +1,236 @@
+//! What a verdict rests on, and what would change it.
+
+use super::Said;
+use super::headline::percent;
+use super::lines::Line;
+use super::rules::{Because, Decided};
+use super::tally::{Sorted, Tally, integrity, not_intact};
+use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
+use crate::analysis::message::say;
+use crate::analysis::stats::{CONFIDENCE, Method, Rate, fisher_more, outliers, runs_to_exclude, spread};
+use crate::analysis::words::{Class, Integrity, Verdict};
+
+/// So many lines of one sort are printed; the rest is counted.
+const MANY: usize = 5;
+
+pub(super) fn evidence(
+    facts: &HuntFacts,
+    sorted: &Sorted<'_>,
+    runs: &Tally,
+    decided: &Decided<'_>,
+) -> Vec<Said> {
+    let mut said = vec![];
+    numbers(&mut said, facts, sorted, runs);
+    dso(&mut said, facts, sorted);
+    if let Some(run) = decided.told {
+        hang(&mut said, run);
+    }
+    others(&mut said, sorted, decided);
+    arms(&mut said, sorted);
+    figures(&mut said, sorted);
+    said
+}
+
+fn numbers(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally) {
+    let Tally { planned, made, ok, hung, slow, crashed, failed } = *runs;
+    said.push(line(say!(Line::RunsMade { made, planned, ok, hung, slow, crashed, failed })));
+    if runs.could_hang() > 0 {
+        let rate = runs.rate();
+        let (low, high) = (percent(rate.low), percent(rate.high));
+        let method = method(&rate);
+        said.push(line(say!(Line::RateIs { hung: rate.hung, of: rate.of, low, high, method })));
+    }
+    if facts.interrupted {
+        said.push(line(Line::Interrupted {}));
+    } else if facts.stop_at_first && hung > 0 && made < planned {
+        said.push(line(say!(Line::StoppedEarly { made, planned })));
+    }
+    let seen = sorted.all.iter().filter(|r| r.hello_seen).count();
+    said.push(line(say!(Line::HelloSeen { seen, of: sorted.all.len() })));
+}
+
+/// The method as it stands in `verdict.json`.
+pub(crate) fn method(rate: &Rate) -> &'static str {
+    match rate.method {
+        Method::TwoSided => "clopper-pearson",
+        Method::OneSided => "clopper-pearson, one-sided",
+    }
+}
+
+fn dso(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>) {
+    let (path, sha1) = (&facts.dso.path, &facts.dso.sha1);
+    let file = format!("{}_so.sha1", facts.name);
+    said.push(line(match facts.dso.pinned {
+        true => say!(Line::Pinned { path, sha1, file }),
+        false => say!(Line::NotPinned { path, sha1, file }),
+    }));
+    let all = sorted.main.len();
+    let by_word = |word: Integrity| sorted.main.iter().filter(|r| integrity(r) == word).count();
+    if all > 0 && by_word(Integrity::Intact) == all {
+        said.push(line(say!(Line::IntactInAll { runs: all })));
+    } else {
+        for word in Integrity::ALL.iter().rev().filter(|word| by_word(**word) > 0) {
+            said.push(line(say!(Line::IntegrityCount { word, runs: by_word(*word), of: all })));
+        }
+    }
+    if facts.dso.pinned && not_intact(facts.dso.original_integrity) {
+        let (path, word) = (&facts.dso.original, facts.dso.original_integrity);
+        said.push(line(say!(Line::OriginalMoved { path, word })));
+    }
+}
+
+fn hang(said: &mut Vec<Said>, run: &RunFacts) {
+    let Some(hang) = &run.hang else { return };
+    let (number, snapshot) = (run.run, &hang.snapshot);
+    let Some(finding) = &hang.finding else {
+        said.push(line(say!(Line::NoFinding { run: number, snapshot })));
+        return;
+    };
+    let (class, confidence) = (finding.class, finding.confidence);
+    said.push(line(say!(Line::HangClass { run: number, class, confidence, snapshot })));
+    let whys = finding.said.iter().cloned();
+    said.extend(whys.map(|why| Said::Why { run: number, snapshot: snapshot.clone(), why }));
+}
+
+/// The other hangs, crashes and failures, a line each, and what speaks against the verdict.
+fn others(said: &mut Vec<Said>, sorted: &Sorted<'_>, decided: &Decided<'_>) {
+    let told = decided.told.map(|r| (r.run, r.arm.as_str()));
+    let hung = sorted.hung().into_iter().filter(|r| Some((r.run, r.arm.as_str())) != told);
+    let hung = hung.filter_map(|run| {
+        let (number, hang) = (run.run, run.hang.as_ref()?);
+        let snapshot = &hang.snapshot;
+        Some(match &hang.finding {
+            Some(f) => {
+                let (class, confidence) = (f.class, f.confidence);
+                say!(Line::HangClass { run: number, class, confidence, snapshot })
+            }
+            None => say!(Line::NoFinding { run: number, snapshot }),
+        })
+    });
+    some(said, hung.collect());
+    let crashed = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Crashed).map(|r| {
+        let signal = r.signal.map_or_else(|| "?".to_owned(), |s| s.to_string());
+        say!(Line::Crashed { run: r.run, signal, word: integrity(r) })
+    });
+    some(said, crashed.collect());
+    let failed = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Failed).map(|r| {
+        let status = r.rc.map_or_else(|| "?".to_owned(), |rc| format!("exit status {rc}"));
+        say!(Line::Failed { run: r.run, note: r.note.clone().unwrap_or(status) })
+    });
+    some(said, failed.collect());
+    let deleted = sorted.all.iter().any(|r| r.deleted_seen);
+    if deleted && decided.verdict == Verdict::AllocatorBug {
+        said.push(line(Line::DeletedHarmless {}));
+    }
+}
+
+fn some(said: &mut Vec<Said>, lines: Vec<Line>) {
+    let more = lines.len().saturating_sub(MANY);
+    said.extend(lines.into_iter().take(MANY).map(Said::Line));
+    if more > 0 {
+        said.push(line(say!(Line::MoreSuch { more })));
+    }
+}
+
+fn arms(said: &mut Vec<Said>, sorted: &Sorted<'_>) {
+    for (arm, runs) in &sorted.arms {
+        let rate = Tally::of(0, runs.iter().copied()).rate();
+        let (low, high) = (percent(rate.low), percent(rate.high));
+        said.push(line(say!(Line::ArmRate { arm, hung: rate.hung, of: rate.of, low, high })));
+    }
+    let (exposed, control) = (sorted.exposed(), sorted.control());
+    if exposed.of > 0 && control.of > 0 {
+        said.push(line(say!(Line::Fisher {
+            exposed: exposed.hung,
+            exposed_of: exposed.of,
+            control: control.hung,
+            control_of: control.of,
+            p: format!("{:.2e}", fisher_more(exposed, control)),
+        })));
+    }
+}
+
+fn figures(said: &mut Vec<Said>, sorted: &Sorted<'_>) {
+    let good: Vec<&&RunFacts> = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Ok).collect();
+    let ops: Vec<f64> = good.iter().map(|r| r.ops.unwrap_or(f64::NAN)).collect();
+    let Some(s) = spread(&ops) else { return };
+    let figure = |x: f64| format!("{x:.0}");
+    let (median, q1, q3) = (figure(s.median), figure(s.q1), figure(s.q3));
+    said.push(line(say!(Line::Ops { median, q1, q3, n: s.n })));
+    let far: Vec<String> = outliers(&ops).iter().map(|i| good[*i].run.to_string()).collect();
+    if !far.is_empty() {
+        said.push(line(say!(Line::FarOutside { runs: far.join(", ") })));
+    }
+}
+
+pub(super) fn would_change_it(
+    facts: &HuntFacts,
+    sorted: &Sorted<'_>,
+    runs: &Tally,
+    decided: &Decided<'_>,
+) -> Vec<Said> {
+    let mut said = vec![];
+    let finding = decided.told.and_then(|r| r.hang.as_ref()).and_then(|h| h.finding.as_ref());
+    match (decided.verdict, decided.because) {
+        (Verdict::AllocatorBug, _) => {
+            said.push(line(Line::OutsideWould {}));
+            said.push(line(Line::OtherAllocatorWould {}));
+        }
+        (Verdict::DsoMixup, _) => said.push(line(Line::PinnedHangWould {})),
+        (Verdict::HarnessBug, _) => said.push(line(Line::InsideWould {})),
+        (_, Because::NotIntact) => {
+            said.push(line(Line::PinnedHangWould {}));
+            if let Some(more) = control_needed(facts, sorted) {
+                said.push(line(say!(Line::ControlWould { runs: more })));
+            }
+        }
+        (Verdict::Environment, _) => said.push(line(Line::MemoryWould {})),
+        (_, Because::PlaceUnknown | Because::ClassUnknown | Because::NothingFromInside) => {
+            said.push(line(Line::StacksWould {}));
+        }
+        (_, Because::IntegrityUnknown) => said.push(line(Line::PinnedHangWould {})),
+        (_, Because::CrashesNotIntact) => said.push(line(Line::NoCopyWould {})),
+        (_, Because::Crashes) => said.push(line(Line::CoreWould {})),
+        (_, Because::AllFailed) => said.push(line(Line::StartWould {})),
+        _ => {
+            if runs.slow > 0 {
+                said.push(line(Line::LongerWould {}));
+            }
+            more_runs(&mut said, runs);
+        }
+    }
+    let missing = finding.map_or(&[][..], |f| &f.said_missing);
+    said.extend(missing.iter().cloned().map(Said::Missing));
+    if finding.is_some_and(|f| f.class == Class::Slow) {
+        said.push(line(Line::LongerWould {}));
+    }
+    said
+}
+
+/// Runs that bring the bound to the next round figure below the one that is reached.
+fn more_runs(said: &mut Vec<Said>, runs: &Tally) {
+    let reached = runs.rate().high;
+    let round = [0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001];
+    let below = round.iter().copied().filter(|r| *r < reached * 0.8).take(2);
+    for rate in below {
+        if let Some(needed) = runs_to_exclude(rate, CONFIDENCE) {
+            said.push(line(say!(Line::MoreRunsWould { runs: needed, percent: percent(rate) })));
+        }
+    }
+}
+
+/// Clean runs of the pinned arm that would make the difference significant, if none of them hangs.
+fn control_needed(facts: &HuntFacts, sorted: &Sorted<'_>) -> Option<u32> {
+    let (exposed, control) = (sorted.exposed(), sorted.control());
+    if control.hung > 0 {
+        return None;
+    }
+    let now = if facts.dso.pinned { control.of } else { 0 };
+    let p = |of: u32| fisher_more(exposed, crate::analysis::stats::Counts { hung: 0, of });
+    let needed = (now..now + 2000).find(|of| p(*of) < 1.0 - CONFIDENCE)?;
+    Some(needed - now).filter(|more| *more > 0)
+}
+
+fn line(line: Line) -> Said {
+    Said::Line(line)
+}

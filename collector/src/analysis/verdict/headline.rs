@@ -1,0 +1,258 @@
+//! The one sentence: which verdict, how often, and what hangs on what.
+
+use super::lines::Line;
+use super::rules::{Because, Decided};
+use super::tally::{Sorted, Tally, integrity, not_intact};
+use crate::analysis::class::{self, Why};
+use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
+use crate::analysis::finding::{Finding, Hot, Lock};
+use crate::analysis::message::{Lang, say};
+use crate::analysis::words::{Class, Confidence, Verdict};
+
+/// The sentence in both languages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Headline {
+    en: String,
+    ja: String,
+}
+
+impl Headline {
+    pub(super) fn of(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, decided: &Decided<'_>) -> Self {
+        let text = |lang| sentence(facts, sorted, runs, decided, lang);
+        Headline { en: text(Lang::En), ja: text(Lang::Ja) }
+    }
+
+    pub(super) fn text(&self, lang: Lang) -> String {
+        match lang {
+            Lang::En => self.en.clone(),
+            Lang::Ja => self.ja.clone(),
+        }
+    }
+}
+
+fn sentence(
+    facts: &HuntFacts,
+    sorted: &Sorted<'_>,
+    runs: &Tally,
+    decided: &Decided<'_>,
+    lang: Lang,
+) -> String {
+    let lead = lead(facts, sorted, runs, decided, lang);
+    let (colon, comma, stop) = match lang {
+        Lang::En => (": ", ", ", "."),
+        Lang::Ja => ("。", "、", "。"),
+    };
+    let clauses = match decided.told {
+        Some(run) => about(run, decided, lang),
+        None => vec![],
+    };
+    if clauses.is_empty() { lead + stop } else { lead + colon + &clauses.join(comma) + stop }
+}
+
+fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, decided: &Decided<'_>, lang: Lang) -> String {
+    let (hung, of) = (decided.told.map_or(0, |told| of_arm(sorted, told).0), runs.made);
+    let of = decided.told.map_or(of, |told| of_arm(sorted, told).1);
+    let line = match (decided.verdict, decided.because) {
+        (Verdict::AllocatorBug, _) => {
+            let dso = if facts.dso.pinned { Line::PinnedDso {} } else { Line::ItsDso {} };
+            say!(Line::LeadB { hung, of, dso: dso.text(lang) })
+        }
+        (Verdict::DsoMixup, _) => {
+            let (exposed, control) = (sorted.exposed(), sorted.control());
+            say!(Line::LeadA { hung: exposed.hung, of: exposed.of, control: control.of })
+        }
+        (Verdict::HarnessBug, _) => say!(Line::LeadHarness { hung, of }),
+        (Verdict::NotReproduced, _) => {
+            let rate = runs.rate();
+            say!(Line::NotReproduced { of: rate.of, high: percent(rate.high) })
+        }
+        (_, Because::Killed) => {
+            let killed = sorted.main.iter().filter(|r| r.signal == Some(9)).count();
+            say!(Line::AllKilled { killed, made: runs.made })
+        }
+        (Verdict::Environment, _) => say!(Line::LeadEnvironment { hung, of }),
+        (_, Because::NoRuns) => Line::NoRuns {},
+        (_, Because::Crashes) => say!(Line::Crashes { crashed: runs.crashed, made: runs.made }),
+        (_, Because::CrashesNotIntact) => {
+            let crashed = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Crashed);
+            let bad: Vec<_> = crashed.map(|r| integrity(r)).filter(|i| not_intact(*i)).collect();
+            let word = bad.iter().max().map_or("", |i| i.as_str());
+            say!(Line::CrashesNotIntact { crashed: bad.len(), made: runs.made, word })
+        }
+        (_, Because::AllFailed) => say!(Line::AllFailed { made: runs.made }),
+        (Verdict::Inconclusive, _) => say!(Line::LeadInconclusive { hung, of }),
+    };
+    line.text(lang)
+}
+
+/// Hangs and runs of the arm that a run is of.
+fn of_arm(sorted: &Sorted<'_>, told: &RunFacts) -> (u32, u32) {
+    let arm = sorted.arms.get(told.arm.as_str()).unwrap_or(&sorted.main);
+    let tally = Tally::of(0, arm.iter().copied());
+    (tally.hung, tally.made)
+}
+
+/// What the run that is told about hangs on.
+fn about(run: &RunFacts, decided: &Decided<'_>, lang: Lang) -> Vec<String> {
+    let mut clauses = match decided.because {
+        Because::NotIntact => vec![say!(Line::NotIntactHang { word: integrity(run) })],
+        Because::IntegrityUnknown => vec![Line::IntegrityUnknown {}],
+        Because::NothingFromInside => vec![Line::NothingFromInside {}],
+        Because::ClassUnknown | Because::PlaceUnknown | Because::Hang => vec![],
+        _ => return vec![],
+    };
+    if let Some(finding) = run.hang.as_ref().and_then(|h| h.finding.as_ref()) {
+        clauses.extend(stuck(finding, lang));
+        if decided.because == Because::PlaceUnknown {
+            clauses.push(Line::PlaceUnknown {});
+        }
+        let mut texts: Vec<String> = clauses.iter().map(|c| c.text(lang)).collect();
+        if finding.confidence == Confidence::Likely && finding.class != Class::Unknown {
+            let last = texts.last_mut().map(|t| t.push_str(&Line::Likely {}.text(lang)));
+            debug_assert!(last.is_some(), "a finding has at least one clause");
+        }
+        return texts;
+    }
+    clauses.iter().map(|c| c.text(lang)).collect()
+}
+
+fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
+    let joins = finding.waits.iter().filter(|w| w.kind == "join").count();
+    let workers = (finding.threads.all as usize).saturating_sub(joins);
+    let hot = finding.hot.as_ref();
+    let mut lines = vec![];
+    if let Some(lock) = &finding.lock {
+        let waiters = lock.waiters.len();
+        lines.push(say!(Line::Stuck { waiters, workers, lock: lock_text(lock) }));
+    }
+    let owner = finding.lock.as_ref().and_then(|l| l.owner_tid);
+    match finding.class {
+        Class::Deadlock => lines.extend(ring(finding)),
+        Class::OwnerSpinning => {
+            lines.extend(owner.map(|tid| say!(Line::HeldBy { tid })));
+            lines.extend(hot.map(|hot| match owner {
+                Some(_) => {
+                    let (doing, place, time) = looping(hot, lang);
+                    say!(Line::Holder { doing, place, time })
+                }
+                None => alone(hot, lang),
+            }));
+            lines.extend(hot.and_then(samples));
+        }
+        Class::OwnerBlocked => {
+            lines.extend(owner.map(|tid| say!(Line::HeldBy { tid })));
+            lines.extend(hot.map(|hot| {
+                let wait = wait_of(finding, hot.tid);
+                say!(Line::BlockedIn { wait, place: place(hot, lang) })
+            }));
+        }
+        Class::OwnerGone => {
+            lines.extend(owner.map(|tid| say!(Line::OwnerIsGone { tid })));
+        }
+        Class::LostWakeup => lines.push(Line::NobodyWakes {}),
+        Class::SpinWait => lines.extend(hot.map(|hot| {
+            let wait = wait_of(finding, hot.tid);
+            say!(Line::SleepingSuspect { tid: hot.tid, wait, place: place(hot, lang) })
+        })),
+        Class::Livelock => lines.extend(hot.map(|hot| {
+            let (doing, place, time) = looping(hot, lang);
+            say!(Line::Many { count: finding.threads.running, doing, place, time })
+        })),
+        Class::Runaway => {
+            lines.extend(hot.map(|hot| alone(hot, lang)));
+            lines.extend(hot.and_then(samples));
+        }
+        Class::KernelWait => lines.extend(hot.map(|hot| say!(Line::InKernel { tid: hot.tid }))),
+        Class::OutsideAllocator => lines.extend(outside(finding, lang)),
+        Class::Slow => lines.push(Line::SlowOnly {}),
+        Class::Unknown if finding.said.contains(&Why::Stopped {}) => lines.push(Line::AllStopped {}),
+        Class::Unknown => lines.push(Line::ClassUnknown {}),
+    }
+    lines
+}
+
+fn ring(finding: &Finding) -> Option<Line> {
+    finding.said.iter().find_map(|why| match why {
+        Why::Cycle { members, .. } => Some(say!(Line::Deadlocked { members })),
+        Why::SelfCycle { tid, .. } => Some(say!(Line::SelfDeadlocked { tid })),
+        _ => None,
+    })
+}
+
+/// What stands still outside the allocator, the largest group first, and who runs there.
+fn outside(finding: &Finding, lang: Lang) -> Vec<Line> {
+    let mut groups: Vec<(usize, &str)> = vec![];
+    for wait in finding.waits.iter().filter(|w| w.kind != "join") {
+        let what = wait.symbol.as_deref().unwrap_or(&wait.detail);
+        match groups.iter_mut().find(|(_, seen)| *seen == what) {
+            Some(group) => group.0 += 1,
+            None => groups.push((1, what)),
+        }
+    }
+    groups.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+    let workers: usize =
+        groups.iter().map(|(count, _)| count).sum::<usize>() + finding.threads.running as usize;
+    let mut lines = vec![];
+    if let (None, Some((waiters, lock))) = (&finding.lock, groups.first()) {
+        lines.push(say!(Line::Stuck { waiters, workers, lock }));
+    }
+    lines.extend(finding.hot.as_ref().map(|hot| alone(hot, lang)));
+    lines
+}
+
+fn alone(hot: &Hot, lang: Lang) -> Line {
+    let (doing, place, time) = looping(hot, lang);
+    say!(Line::Alone { tid: hot.tid, doing, place, time })
+}
+
+/// Looping, or just running; where; for how long.
+fn looping(hot: &Hot, lang: Lang) -> (String, String, String) {
+    // Few instructions in many samples are a loop.
+    let tight = hot.samples >= 10 && hot.distinct_pcs * 5 <= hot.samples;
+    let doing = if tight { Line::Looping {} } else { Line::Running {} };
+    let time = hot.for_s.map(|s| say!(Line::SomeTime { seconds: format!("{s:.1}") }).text(lang));
+    (doing.text(lang), place(hot, lang), time.unwrap_or_default())
+}
+
+fn samples(hot: &Hot) -> Option<Line> {
+    let enough = hot.samples >= 2;
+    enough.then(|| say!(Line::Samples { samples: hot.samples, pcs: hot.distinct_pcs }))
+}
+
+fn place(hot: &Hot, lang: Lang) -> String {
+    match (&hot.function, &hot.source) {
+        (Some(function), Some(source)) => format!("`{function}` ({source})"),
+        (Some(function), None) => format!("`{function}`"),
+        (None, _) => Line::NoPlace {}.text(lang),
+    }
+}
+
+fn wait_of(finding: &Finding, tid: u32) -> String {
+    finding.waits.iter().find(|w| w.tid == tid).map_or_else(String::new, |w| w.detail.clone())
+}
+
+/// ``mutex `g_locks+160` (hz4_mid_malloc, hz4_mid.c:85)``.
+pub(crate) fn lock_text(lock: &Lock) -> String {
+    let noun = match lock.kind.as_str() {
+        "pthread-mutex" => "mutex",
+        "low-level-lock" | "rust-lock" => "lock",
+        "spin-lock" => "spin lock",
+        "condition" => "condition variable",
+        kind => kind,
+    };
+    let name = lock.symbol.as_ref().unwrap_or(&lock.address);
+    let at = lock.at.as_ref().map(|frame| {
+        let function = frame.function.clone();
+        [function, class::source(frame)].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    });
+    match at.filter(|at| !at.is_empty()) {
+        Some(at) => format!("{noun} `{name}` ({at})"),
+        None => format!("{noun} `{name}`"),
+    }
+}
+
+/// A share as a percentage for a person: two significant digits below 10, one decimal above.
+pub(super) fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent > 0.0 && percent < 0.95 { format!("{percent:.2}") } else { format!("{percent:.1}") }
+}

@@ -1,0 +1,170 @@
+//! Headline, evidence and what would change it, in both languages.
+
+use crate::analysis::message::messages;
+
+messages! {
+    /// A sentence of a verdict.
+    Line {
+        // Headlines: the lead.
+        LeadB { hung, of, dso } => "B, allocator bug, reproduced {hung}/{of} with {dso} intact",
+            "B: アロケータの不具合。{dso}が無傷のまま {of} 回中 {hung} 回再現";
+        LeadA { hung, of, control } => "A, wrong DSO: hung {hung}/{of} with the DSO not intact, 0/{control} with it \
+            intact",
+            "A: DSO の取り違え。DSO が無傷でない実行では {of} 回中 {hung} 回ハングし、無傷の実行では {control} 回中 0 回";
+        LeadHarness { hung, of } => "benchmark bug, reproduced {hung}/{of}: what is stuck is outside the allocator",
+            "ベンチマークの不具合。{of} 回中 {hung} 回再現、止まっているのはアロケータの外";
+        LeadEnvironment { hung, of } => "environment, {hung}/{of} runs hung",
+            "環境の問題。{of} 回中 {hung} 回ハング";
+        LeadInconclusive { hung, of } => "inconclusive, {hung}/{of} runs hung",
+            "判定できず。{of} 回中 {hung} 回ハング";
+        PinnedDso {} => "the pinned DSO", "固定 SO ";
+        ItsDso {} => "its DSO", "SO ";
+        // Headlines: without a hang.
+        NotReproduced { of, high } => "not reproduced in {of} runs: the rate of hangs is below {high} % at 95 %",
+            "{of} 回で再現せず: ハング率は 95 % 信頼で {high} % 未満";
+        AllKilled { killed, made } => "environment: {killed} of {made} runs were killed (signal 9), none hung",
+            "環境の問題: {made} 回中 {killed} 回が強制終了され (シグナル 9)、ハングはなし";
+        Crashes { crashed, made } => "inconclusive: none hung, but {crashed} of {made} runs died by a signal",
+            "判定できず: ハングはないが、{made} 回中 {crashed} 回がシグナルで死んだ";
+        CrashesNotIntact { crashed, made, word } => "inconclusive: none hung, but {crashed} of {made} runs died by a \
+            signal with their DSO {word} under them",
+            "判定できず: ハングはないが、{made} 回中 {crashed} 回が実行中に DSO を {word} されてシグナルで死んだ";
+        AllFailed { made } => "inconclusive: none of {made} runs ended well, and none hung",
+            "判定できず: {made} 回のどれも正常に終わらず、ハングもなし";
+        NoRuns {} => "inconclusive: no run was made",
+            "判定できず: 1 回も実行されていない";
+        // Headlines: what hangs.
+        Stuck { waiters, workers, lock } => "{waiters} of {workers} workers wait for {lock}",
+            "{workers} ワーカー中 {waiters} が {lock} を待っている";
+        StuckNoLock { workers } => "{workers} workers",
+            "{workers} ワーカー";
+        HeldBy { tid } => "held by tid {tid}",
+            "保持者は tid {tid}";
+        Deadlocked { members } => "in a ring of locks held by tid {members}",
+            "tid {members} の持つロックが環になっている";
+        SelfDeadlocked { tid } => "tid {tid} waits for the lock that it holds itself",
+            "tid {tid} は自分が持つロックを待っている";
+        Holder { doing, place, time } => "which has been {doing} {place}{time}",
+            "これは{time} {place} {doing}";
+        Alone { tid, doing, place, time } => "tid {tid} has been {doing} {place}{time}",
+            "tid {tid} が{time} {place} {doing}";
+        Many { count, doing, place, time } => "{count} threads have been {doing} {place}{time}",
+            "{count} スレッドが{time} {place} {doing}";
+        Looping {} => "looping in", "を回り続けている";
+        Running {} => "running in", "の中で動き続けている";
+        SomeTime { seconds } => " for {seconds} s", " {seconds} 秒間";
+        NoPlace {} => "code that has no name", "名前のないコード";
+        BlockedIn { wait, place } => "which is itself blocked in {wait} ({place})",
+            "これ自身が {wait} ({place}) で止まっている";
+        SleepingSuspect { tid, wait, place } => "tid {tid}, asleep inside the allocator in {wait} ({place}), may hold \
+            what the others spin for",
+            "アロケータの中の {wait} ({place}) で眠る tid {tid} が、ほかが回って待つものを保持している疑いがある";
+        OwnerIsGone { tid } => "whose owner, tid {tid}, is no thread of the process any more",
+            "その所有者 tid {tid} はもうプロセスのスレッドではない";
+        NobodyWakes {} => "and nobody is left to wake them",
+            "それを起こす者が残っていない";
+        InKernel { tid } => "tid {tid} is in uninterruptible sleep (D)",
+            "tid {tid} が割り込み不可スリープ (D) にある";
+        AllStopped {} => "every thread is stopped by a signal or a debugger",
+            "すべてのスレッドがシグナルかデバッガで停止している";
+        SlowOnly {} => "past the deadline, but threads still come and go",
+            "時限を過ぎたが、スレッドはまだ動いている";
+        ClassUnknown {} => "what it hangs on could not be made out",
+            "何で止まったかは判明しなかった";
+        PlaceUnknown {} => "whether in the allocator or in the benchmark is not known",
+            "アロケータの中か、ベンチマークの中かは分からない";
+        NotIntactHang { word } => "the DSO was {word} under the run that hung, and no clean control shows that this is \
+            the cause",
+            "ハングした実行では DSO が {word} になっていたが、それが原因だと示す対照実験がない";
+        IntegrityUnknown {} => "whether the DSO was intact is not known",
+            "DSO が無傷だったかは分からない";
+        NothingFromInside {} => "nothing was heard from inside the process",
+            "プロセスの内側からは何も得られなかった";
+        Samples { samples, pcs } => "100 % of {samples} samples in {pcs} instructions",
+            "{samples} サンプルの 100 % が {pcs} 命令内";
+        Likely {} => " (likely)", " (推定)";
+
+        // Evidence.
+        RunsMade { made, planned, ok, hung, slow, crashed, failed } => "{made} of {planned} planned runs were made: \
+            {ok} ok, {hung} hung, {slow} slow, {crashed} died by a signal, {failed} failed otherwise (runs.tsv)",
+            "予定 {planned} 回中 {made} 回を実行: 正常 {ok}、ハング {hung}、低速 {slow}、シグナル死 {crashed}、その他の失敗 \
+            {failed} (runs.tsv)";
+        RateIs { hung, of, low, high, method } => "{hung} of {of} runs hung: between {low} % and {high} % at 95 % \
+            ({method}) (runs.tsv)",
+            "{of} 回中 {hung} 回ハング: 95 % 信頼区間は {low} % から {high} % ({method}) (runs.tsv)";
+        ArmRate { arm, hung, of, low, high } => "arm {arm}: {hung} of {of} runs hung, between {low} % and {high} % at \
+            95 % (runs.jsonl)",
+            "アーム {arm}: {of} 回中 {hung} 回ハング、95 % 信頼区間は {low} % から {high} % (runs.jsonl)";
+        Fisher { exposed, exposed_of, control, control_of, p } => "not intact {exposed}/{exposed_of}, intact \
+            {control}/{control_of}: Fisher's exact test, one-sided, p = {p} (runs.jsonl)",
+            "無傷でない実行 {exposed}/{exposed_of}、無傷の実行 {control}/{control_of}: Fisher の正確検定 (片側) p = {p} \
+            (runs.jsonl)";
+        Pinned { path, sha1, file } => "the DSO was the pinned copy {path}, SHA-1 {sha1} ({file})",
+            "DSO は固定コピー {path}、SHA-1 {sha1} ({file})";
+        NotPinned { path, sha1, file } => "the DSO was {path} itself, not a pinned copy, SHA-1 {sha1} ({file})",
+            "DSO は固定コピーではなく {path} そのもの、SHA-1 {sha1} ({file})";
+        IntactInAll { runs } => "the DSO was intact from start to end in all {runs} runs (runs.jsonl)",
+            "DSO は {runs} 回すべてで開始から終了まで無傷だった (runs.jsonl)";
+        IntegrityCount { word, runs, of } => "the DSO was {word} in {runs} of {of} runs (runs.jsonl)",
+            "DSO は {of} 回中 {runs} 回で {word} だった (runs.jsonl)";
+        OriginalMoved { path, word } => "the user's own file {path} was {word} while the hunt ran; the pinned copy did \
+            not feel it (runs.jsonl)",
+            "利用者のファイル {path} は実行中に {word} となったが、固定コピーには影響していない (runs.jsonl)";
+        HelloSeen { seen, of } => "the shim spoke from inside in {seen} of {of} runs (runs.jsonl)",
+            "シムは {of} 回中 {seen} 回、プロセスの内側から応答した (runs.jsonl)";
+        InHang { run, sentence } => "run {run}: {sentence}",
+            "実行 {run}: {sentence}";
+        HangClass { run, class, confidence, snapshot } => "run {run}: class {class}, {confidence} \
+            ({snapshot}/threads.json)",
+            "実行 {run}: 分類 {class}、{confidence} ({snapshot}/threads.json)";
+        NoFinding { run, snapshot } => "run {run} hung, but nothing was heard from inside ({snapshot}/ps_L.txt)",
+            "実行 {run} はハングしたが、内側からは何も得られなかった ({snapshot}/ps_L.txt)";
+        DeletedHarmless {} => "`(deleted)` was seen, but runs with the DSO intact hang as well: it is not the cause \
+            (runs.jsonl)",
+            "`(deleted)` は見られたが、DSO が無傷の実行もハングする: 原因ではない (runs.jsonl)";
+        Crashed { run, signal, word } => "run {run} died by signal {signal}, its DSO was {word} (runs.jsonl)",
+            "実行 {run} はシグナル {signal} で死に、DSO は {word} だった (runs.jsonl)";
+        Failed { run, note } => "run {run} failed: {note} (runs.jsonl)",
+            "実行 {run} は失敗: {note} (runs.jsonl)";
+        MoreSuch { more } => "and {more} more of these (runs.jsonl)",
+            "ほかに {more} 件 (runs.jsonl)";
+        Ops { median, q1, q3, n } => "ops/s of {n} good runs: median {median}, quartiles {q1} and {q3} (runs.tsv)",
+            "正常 {n} 回の ops/s: 中央値 {median}、四分位 {q1} と {q3} (runs.tsv)";
+        FarOutside { runs } => "ops/s far outside the others: run {runs}: a near-hang is news (runs.tsv)",
+            "ops/s がほかから大きく外れた実行: {runs} (ハング寸前の可能性) (runs.tsv)";
+        Interrupted {} => "the hunt was interrupted (progress.log)",
+            "実行は中断された (progress.log)";
+        StoppedEarly { made, planned } => "it stopped at the first hang, after {made} of {planned} runs (progress.log)",
+            "最初のハングで停止した ({planned} 回中 {made} 回) (progress.log)";
+
+        // What would change it.
+        MoreRunsWould { runs, percent } => "{runs} runs without a hang would put the rate below {percent} %; one hang \
+            among them would show it",
+            "ハングなしで {runs} 回実行すれば率は {percent} % 未満と言える。1 回でもハングすればそれが証拠になる";
+        PinnedHangWould {} => "a hang with the DSO intact would make it B",
+            "DSO が無傷のままのハングがあれば B になる";
+        ControlWould { runs } => "{runs} more runs with the pinned DSO and no hang would make it A; one hang among them \
+            B",
+            "固定 SO であと {runs} 回ハングがなければ A、1 回でもハングすれば B になる";
+        OtherAllocatorWould {} => "a hang of the same command under another allocator would point at the benchmark",
+            "同じコマンドが別のアロケータでもハングすれば、ベンチマークを疑う";
+        OutsideWould {} => "a stack that shows the culprit outside the allocator would make it the benchmark's bug",
+            "原因のスレッドがアロケータの外にいるスタックがあれば、ベンチマークの不具合になる";
+        InsideWould {} => "a stuck thread with a frame of the allocator would make it B",
+            "止まったスレッドにアロケータのフレームがあれば B になる";
+        StacksWould {} => "stacks of the stuck threads would tell the allocator from the benchmark",
+            "止まったスレッドのスタックがあれば、アロケータとベンチマークを区別できる";
+        Missing { sentence } => "missing: {sentence}",
+            "不足: {sentence}";
+        NoCopyWould {} => "runs in which nobody copies over the DSO and that still crash would point at the code",
+            "DSO を上書きしない実行でも死ぬなら、コードの問題を疑う";
+        CoreWould {} => "the stack of a crash (a core file) would tell the allocator from the benchmark",
+            "クラッシュ時のスタック (コアファイル) があれば、アロケータとベンチマークを区別できる";
+        MemoryWould {} => "the same runs with enough memory, no swapping and a healthy disk would tell",
+            "十分なメモリ、スワップなし、正常なディスクで同じ実行をすれば分かる";
+        StartWould {} => "a command that starts and ends well without hangscope would tell",
+            "hangscope なしで正常に動くコマンドで試せば分かる";
+        LongerWould {} => "a longer --hang-after would show whether slow runs end by themselves",
+            "--hang-after を長くすれば、低速な実行が自然に終わるかどうか分かる";
+    }
+}

@@ -1,0 +1,162 @@
+//! The verdict of a hunt: A, B, the benchmark, the environment, not reproduced, or not enough to say.
+//!
+//! B needs a hang with the DSO intact and what is stuck inside the allocator. A needs hangs with the DSO not
+//! intact, none with it intact, and enough runs for Fisher's exact test to tell the two apart. Everything else
+//! is one of the other words, and says what would change it.
+//!
+//! - [`tally`]: counting runs
+//! - [`rules`]: which verdict it is
+//! - [`headline`]: the one sentence
+//! - [`evidence`]: what it rests on
+//! - [`lines`]: the sentences in both languages
+
+mod evidence;
+mod headline;
+pub mod lines;
+mod rules;
+pub mod tally;
+#[cfg(test)]
+mod tests;
+
+pub use lines::Line;
+pub use tally::Tally;
+
+use super::facts::{HuntFacts, RunFacts, RunOutcome};
+use super::message::Lang;
+use super::stats::Rate;
+use super::words::{Integrity, NextAction, Verdict};
+
+/// What a hunt says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conclusion {
+    /// The word.
+    pub verdict: Verdict,
+    /// What to do.
+    pub next_action: NextAction,
+    /// Runs of the main arm.
+    pub runs: Tally,
+    /// Their rate of hangs.
+    pub rate: Rate,
+    /// Worst integrity of the allocator's DSO over the main arm's runs; unknown if there were none.
+    pub integrity: Integrity,
+    /// `(deleted)` was seen in one of them.
+    pub deleted_seen: bool,
+    /// Share of futex waits among the workers of the first hang (threads that only join others are not
+    /// counted).
+    pub futex_wait_share: Option<(u32, u32)>,
+    /// The run that the headline is about, by number and arm.
+    pub told: Option<(u32, String)>,
+    headline: headline::Headline,
+    evidence: Vec<Said>,
+    would_change_it: Vec<Said>,
+}
+
+/// A sentence, or one with another in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Said {
+    Line(Line),
+    /// A sentence of a finding, of which run, in which folder.
+    Why {
+        run: u32,
+        snapshot: String,
+        why: super::class::Why,
+    },
+    Missing(super::class::Why),
+}
+
+impl Said {
+    fn text(&self, lang: Lang) -> String {
+        match self {
+            Said::Line(line) => line.text(lang),
+            Said::Why { run, snapshot, why } => {
+                let sentence = in_folder(&why.text(lang), snapshot);
+                Line::InHang { run: run.to_string(), sentence }.text(lang)
+            }
+            Said::Missing(why) => Line::Missing { sentence: why.text(lang) }.text(lang),
+        }
+    }
+}
+
+/// The file that a sentence of a finding names at its end, seen from OUT.
+fn in_folder(sentence: &str, snapshot: &str) -> String {
+    let mut text = sentence.to_owned();
+    for file in ["threads.json", "stacks.txt", "dump.bin"] {
+        text = text.replace(&format!("({file})"), &format!("({snapshot}/{file})"));
+    }
+    text
+}
+
+impl Conclusion {
+    /// The one sentence.
+    pub fn headline(&self, lang: Lang) -> String {
+        self.headline.text(lang)
+    }
+
+    /// What it rests on, a sentence a fact, with the file that it is in.
+    pub fn evidence(&self, lang: Lang) -> Vec<String> {
+        self.evidence.iter().map(|said| said.text(lang)).collect()
+    }
+
+    /// What would change it.
+    pub fn would_change_it(&self, lang: Lang) -> Vec<String> {
+        self.would_change_it.iter().map(|said| said.text(lang)).collect()
+    }
+
+    /// A hang was captured.
+    pub fn hung(&self) -> bool {
+        self.told.is_some()
+    }
+
+    /// Share of futex waits, 0 to 1; 0 without a hang.
+    pub fn futex_share(&self) -> f64 {
+        match self.futex_wait_share {
+            Some((waits, workers)) if workers > 0 => f64::from(waits) / f64::from(workers),
+            _ => 0.0,
+        }
+    }
+}
+
+/// What a hunt says about all that it saw.
+pub fn conclude(facts: &HuntFacts) -> Conclusion {
+    let sorted = tally::Sorted::of(facts);
+    let runs = Tally::of(facts.planned, sorted.main.iter().copied());
+    let decided = rules::decide(facts, &sorted, &runs);
+    let told = decided.told;
+    let futex_wait_share = told.and_then(share);
+    let integrity = sorted.main.iter().map(|r| tally::integrity(r)).max().unwrap_or(Integrity::Unknown);
+    Conclusion {
+        verdict: decided.verdict,
+        next_action: decided.next_action,
+        rate: runs.rate(),
+        integrity,
+        deleted_seen: sorted.main.iter().any(|r| r.deleted_seen),
+        futex_wait_share,
+        told: told.map(|run| (run.run, run.arm.clone())),
+        headline: headline::Headline::of(facts, &sorted, &runs, &decided),
+        evidence: evidence::evidence(facts, &sorted, &runs, &decided),
+        would_change_it: evidence::would_change_it(facts, &sorted, &runs, &decided),
+        runs,
+    }
+}
+
+/// Futex waits among the workers of a hang: a thread that joins others waits for their end, not for a lock.
+fn share(run: &RunFacts) -> Option<(u32, u32)> {
+    let finding = run.hang.as_ref()?.finding.as_ref()?;
+    let joins = finding.waits.iter().filter(|w| w.kind == "join").count() as u32;
+    let threads = finding.threads;
+    Some((threads.futex_wait.saturating_sub(joins), threads.all.saturating_sub(joins)))
+}
+
+/// Exit status of a hunt: 20 if the DSO was not intact in a run that should have left it alone, else 10 if a
+/// hang was captured, else 0.
+pub fn exit_code(facts: &HuntFacts) -> u8 {
+    let sorted = tally::Sorted::of(facts);
+    let counted = |r: &&&RunFacts| r.outcome != RunOutcome::Failed;
+    if sorted.main.iter().filter(counted).any(|r| tally::not_intact(tally::integrity(r))) {
+        20
+    } else if sorted.hung().is_empty() {
+        0
+    } else {
+        10
+    }
+}

@@ -1,0 +1,125 @@
+//! Which verdict it is.
+
+use super::tally::{Sorted, Tally, integrity, not_intact};
+use crate::analysis::class::Why;
+use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
+use crate::analysis::finding::Finding;
+use crate::analysis::stats::{CONFIDENCE, fisher_more};
+use crate::analysis::words::{Class, Confidence, Integrity, NextAction, Verdict};
+
+/// A verdict, and the run that tells most about it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Decided<'a> {
+    pub(super) verdict: Verdict,
+    pub(super) next_action: NextAction,
+    /// Why it is not more than inconclusive, or which kind of it.
+    pub(super) because: Because,
+    pub(super) told: Option<&'a RunFacts>,
+}
+
+/// What decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Because {
+    Hang,
+    /// Hung, but the DSO was not intact, and there is no control.
+    NotIntact,
+    /// Hung, and it is not known whether the DSO was intact.
+    IntegrityUnknown,
+    /// Hung inside who knows what.
+    PlaceUnknown,
+    ClassUnknown,
+    NothingFromInside,
+    NoHang,
+    NoRuns,
+    Killed,
+    Crashes,
+    CrashesNotIntact,
+    AllFailed,
+}
+
+pub(super) fn decide<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, runs: &Tally) -> Decided<'a> {
+    let hung = sorted.hung();
+    if hung.is_empty() { without_hang(sorted, runs) } else { with_hang(facts, sorted, &hung) }
+}
+
+/// What a single hang says, were its DSO intact.
+fn verdict_of(finding: &Finding) -> (Verdict, Because) {
+    match (finding.class, finding.in_allocator) {
+        _ if finding.said.contains(&Why::Stopped {}) => (Verdict::Environment, Because::Hang),
+        (Class::OutsideAllocator, _) => (Verdict::HarnessBug, Because::Hang),
+        (Class::KernelWait, _) => (Verdict::Environment, Because::Hang),
+        (Class::Unknown | Class::Slow, _) => (Verdict::Inconclusive, Because::ClassUnknown),
+        (_, Some(true)) => (Verdict::AllocatorBug, Because::Hang),
+        (_, Some(false)) => (Verdict::HarnessBug, Because::Hang),
+        (_, None) => (Verdict::Inconclusive, Because::PlaceUnknown),
+    }
+}
+
+fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts]) -> Decided<'a> {
+    let finding = |run: &RunFacts| run.hang.as_ref().and_then(|h| h.finding.clone());
+    // The best of the hangs with the DSO intact: allocator first, then what says most, then the first.
+    let intact = hung.iter().filter(|r| integrity(r) == Integrity::Intact);
+    let mut told: Vec<(u8, u32, &RunFacts, Verdict, Because)> = intact
+        .map(|run| {
+            let Some(finding) = finding(run) else {
+                return (9, run.run, *run, Verdict::Inconclusive, Because::NothingFromInside);
+            };
+            let (verdict, because) = verdict_of(&finding);
+            let rank = match verdict {
+                Verdict::AllocatorBug => 0,
+                Verdict::HarnessBug => 2,
+                Verdict::Environment => 4,
+                _ => 6,
+            };
+            let likely = u8::from(finding.confidence == Confidence::Likely);
+            (rank + likely, run.run, *run, verdict, because)
+        })
+        .collect();
+    told.sort_by_key(|t| (t.0, t.1));
+    if let Some((_, _, run, verdict, because)) = told.first().copied() {
+        let next_action = match verdict {
+            Verdict::AllocatorBug => NextAction::FixCode,
+            Verdict::HarnessBug => NextAction::FixBenchmark,
+            Verdict::Environment => NextAction::FixProcedure,
+            _ => NextAction::MoreRuns,
+        };
+        return Decided { verdict, next_action, because, told: Some(run) };
+    }
+    let bad = hung.iter().find(|r| not_intact(integrity(r)));
+    let Some(run) = bad else {
+        let because = if hung[0].hello_seen { Because::IntegrityUnknown } else { Because::NothingFromInside };
+        let (verdict, next_action) = (Verdict::Inconclusive, NextAction::MoreRuns);
+        return Decided { verdict, next_action, because, told: Some(hung[0]) };
+    };
+    let (exposed, control) = (sorted.exposed(), sorted.control());
+    let clean = facts.dso.pinned && control.hung == 0 && control.of > 0;
+    let next_action = NextAction::FixProcedure;
+    if clean && fisher_more(exposed, control) < 1.0 - CONFIDENCE {
+        return Decided { verdict: Verdict::DsoMixup, next_action, because: Because::Hang, told: Some(run) };
+    }
+    Decided { verdict: Verdict::Inconclusive, next_action, because: Because::NotIntact, told: Some(run) }
+}
+
+fn without_hang<'a>(sorted: &Sorted<'a>, runs: &Tally) -> Decided<'a> {
+    // Other arms change the DSO on purpose: their crashes are no surprise, and say nothing about this one.
+    let crashed = || sorted.main.iter().filter(|r| r.outcome == RunOutcome::Crashed);
+    let killed = crashed().filter(|r| r.signal == Some(KILL)).count() as u32;
+    let bad = crashed().any(|r| not_intact(integrity(r)));
+    let (verdict, next_action, because) = if runs.made == 0 {
+        (Verdict::Inconclusive, NextAction::MoreRuns, Because::NoRuns)
+    } else if bad {
+        (Verdict::Inconclusive, NextAction::FixProcedure, Because::CrashesNotIntact)
+    } else if killed * 2 > runs.made {
+        (Verdict::Environment, NextAction::FixProcedure, Because::Killed)
+    } else if runs.crashed * 2 > runs.made || runs.crashed > 0 && runs.could_hang() == 0 {
+        (Verdict::Inconclusive, NextAction::FixCode, Because::Crashes)
+    } else if runs.could_hang() == 0 {
+        (Verdict::Inconclusive, NextAction::FixProcedure, Because::AllFailed)
+    } else {
+        (Verdict::NotReproduced, NextAction::MoreRuns, Because::NoHang)
+    };
+    Decided { verdict, next_action, because, told: None }
+}
+
+/// SIGKILL, that the hunt did not send: the kernel's, when memory is short, or somebody's.
+const KILL: i32 = 9;

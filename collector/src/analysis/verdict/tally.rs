@@ -1,0 +1,117 @@
+//! Counting runs.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
+use crate::analysis::stats::{CONFIDENCE, Counts, Rate};
+use crate::analysis::words::Integrity;
+
+/// The arm whose DSO is left alone.
+pub const PINNED: &str = "pinned";
+
+/// Runs by how they ended; those that were interrupted are in none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Planned.
+    pub planned: u32,
+    /// Made.
+    pub made: u32,
+    /// Exit status 0.
+    pub ok: u32,
+    /// Hung.
+    pub hung: u32,
+    /// Past the deadline, alive.
+    pub slow: u32,
+    /// Died by a signal.
+    pub crashed: u32,
+    /// Failed otherwise.
+    pub failed: u32,
+}
+
+impl Tally {
+    pub(super) fn of<'a>(planned: u32, runs: impl IntoIterator<Item = &'a RunFacts>) -> Self {
+        let mut tally = Tally { planned, ..Tally::default() };
+        for run in runs {
+            let count = match run.outcome {
+                RunOutcome::Ok => &mut tally.ok,
+                RunOutcome::Hung => &mut tally.hung,
+                RunOutcome::Slow => &mut tally.slow,
+                RunOutcome::Crashed => &mut tally.crashed,
+                RunOutcome::Failed => &mut tally.failed,
+                RunOutcome::Interrupted => continue,
+            };
+            *count += 1;
+            tally.made += 1;
+        }
+        tally
+    }
+
+    /// Runs that could have shown a hang: one that crashed or never started could not, and says nothing about
+    /// the rate.
+    pub fn could_hang(&self) -> u32 {
+        self.ok + self.hung + self.slow
+    }
+
+    /// The rate of hangs.
+    pub fn rate(&self) -> Rate {
+        Rate::exact(self.hung, self.could_hang(), CONFIDENCE)
+    }
+}
+
+/// Runs of a hunt, sorted.
+#[derive(Debug)]
+pub(super) struct Sorted<'a> {
+    /// Of the arm that the rate is about: pinned, or the only one there is.
+    pub(super) main: Vec<&'a RunFacts>,
+    /// Of the other arms.
+    pub(super) arms: BTreeMap<&'a str, Vec<&'a RunFacts>>,
+    /// All that were not interrupted.
+    pub(super) all: Vec<&'a RunFacts>,
+}
+
+impl<'a> Sorted<'a> {
+    pub(super) fn of(facts: &'a HuntFacts) -> Self {
+        let all: Vec<&RunFacts> =
+            facts.runs.iter().filter(|r| r.outcome != RunOutcome::Interrupted).collect();
+        let has_pinned = all.iter().any(|r| r.arm == PINNED);
+        let main_arm = if has_pinned { Some(PINNED) } else { all.first().map(|r| r.arm.as_str()) };
+        let (main, others): (Vec<&RunFacts>, Vec<&RunFacts>) =
+            all.iter().partition(|r| Some(r.arm.as_str()) == main_arm);
+        let mut arms: BTreeMap<&str, Vec<&RunFacts>> = BTreeMap::new();
+        for run in others {
+            arms.entry(&run.arm).or_default().push(run);
+        }
+        Sorted { main, arms, all }
+    }
+
+    pub(super) fn hung(&self) -> Vec<&'a RunFacts> {
+        self.all.iter().filter(|r| r.outcome == RunOutcome::Hung).copied().collect()
+    }
+
+    /// Runs whose DSO was not intact, hung among them.
+    pub(super) fn exposed(&self) -> Counts {
+        counts(self.all.iter().filter(|r| not_intact(integrity(r))))
+    }
+
+    /// Runs of the main arm whose DSO was intact, hung among them.
+    pub(super) fn control(&self) -> Counts {
+        counts(self.main.iter().filter(|r| integrity(r) == Integrity::Intact))
+    }
+}
+
+fn counts<'a, 'b: 'a>(runs: impl Iterator<Item = &'a &'b RunFacts>) -> Counts {
+    let tally = Tally::of(0, runs.copied());
+    Counts { hung: tally.hung, of: tally.could_hang() }
+}
+
+/// The worse of a run's two looks at its DSO.
+pub fn integrity(run: &RunFacts) -> Integrity {
+    run.integrity_start.max(run.integrity_end)
+}
+
+/// Known to be not intact; unknown is not.
+pub fn not_intact(integrity: Integrity) -> bool {
+    !matches!(integrity, Integrity::Intact | Integrity::Unknown)
+}
