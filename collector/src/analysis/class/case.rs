@@ -1,7 +1,5 @@
 //! What the deciders hand to each other: a class with its evidence, and the words for locks and waits.
 
-use std::collections::BTreeMap;
-
 use super::why::Why;
 use crate::analysis::finding::Lock;
 use crate::analysis::message::say;
@@ -114,14 +112,16 @@ pub(super) fn lock_of(scene: &Scene<'_>, wait: &Wait, waiters: &[&Thread<'_>]) -
 
 /// The frame that most share, by function and line; of equals the one that came first.
 pub(super) fn most_common<'a>(frames: impl Iterator<Item = &'a Frame>) -> Option<Frame> {
-    let mut counts: BTreeMap<(Option<&str>, Option<&str>, Option<u32>), (usize, usize, &Frame)> =
-        BTreeMap::new();
-    for (i, frame) in frames.enumerate() {
-        let key = (frame.function.as_deref(), frame.file.as_deref(), frame.line);
-        counts.entry(key).or_insert((0, i, frame)).0 += 1;
+    let mut counts: Vec<(usize, &Frame)> = vec![];
+    let place = |f: &'a Frame| (f.function.as_deref(), f.file.as_deref(), f.line);
+    for frame in frames {
+        match counts.iter_mut().find(|(_, seen)| place(seen) == place(frame)) {
+            Some((count, _)) => *count += 1,
+            None => counts.push((1, frame)),
+        }
     }
-    let best = counts.into_values().max_by_key(|(count, first, _)| (*count, std::cmp::Reverse(*first)));
-    best.map(|(_, _, frame)| frame.clone())
+    let most = counts.iter().map(|(count, _)| *count).max()?;
+    counts.into_iter().find(|(count, _)| *count == most).map(|(_, frame)| frame.clone())
 }
 
 /// What the samples say of a thread that runs, and what they lack.

@@ -18,6 +18,7 @@ pub mod tally;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use evidence::method;
 pub use lines::Line;
 pub use tally::Tally;
 

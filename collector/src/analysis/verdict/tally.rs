@@ -31,7 +31,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    pub(super) fn of<'a>(planned: u32, runs: impl IntoIterator<Item = &'a RunFacts>) -> Self {
+    pub(crate) fn of<'a>(planned: u32, runs: impl IntoIterator<Item = &'a RunFacts>) -> Self {
         let mut tally = Tally { planned, ..Tally::default() };
         for run in runs {
             let count = match run.outcome {

@@ -1,0 +1,75 @@
+//! Headings, fields and fixed words of reports, in both languages. The fields of the short report are word
+//! for word those of the template that its readers know.
+
+use crate::analysis::message::messages;
+
+messages! {
+    /// A piece of a report.
+    Label {
+        // The short report.
+        Reproduced { hung, made } => "- Reproduced: `{hung} / {made}`",
+            "- 再現回数: `{hung} / {made}`";
+        ReproducedEarly { hung, made, planned } => "- Reproduced: `{hung} / {made}` (stopped at the first hang, \
+            {planned} runs were planned)",
+            "- 再現回数: `{hung} / {made}` (最初のハングで停止、予定は {planned} 回)";
+        ReproducedInterrupted { hung, made, planned } => "- Reproduced: `{hung} / {made}` (interrupted, {planned} \
+            runs were planned)",
+            "- 再現回数: `{hung} / {made}` (中断、予定は {planned} 回)";
+        WithPinned { answer } => "- Reproduced with the pinned DSO: `{answer}`",
+            "- 固定SOでの再現有無: `{answer}`";
+        Deleted { answer } => "- `(deleted)` seen: `{answer}`",
+            "- `(deleted)` 出現: `{answer}`";
+        TopWait { percent, waits, workers } => "- Top wait: `futex_wait_queue` share {percent} % ({waits} of {workers} \
+            threads)",
+            "- 最上位待機: `futex_wait_queue` 比率 {percent} % ({workers} スレッド中 {waits})";
+        TopWaitNone {} => "- Top wait: `futex_wait_queue` share not known (nothing was captured from inside)",
+            "- 最上位待機: `futex_wait_queue` 比率 不明 (内側からの取得なし)";
+        Next { action } => "- Next action: `{action}`",
+            "- 次アクション: `{action}`";
+        FixCode {} => "fix the code", "コード修正";
+        FixProcedure {} => "fix the procedure", "運用修正";
+        FixBenchmark {} => "fix the benchmark", "ベンチマーク修正";
+        MoreRuns {} => "more runs", "追加実行";
+        Nothing {} => "none", "なし";
+        // Headings.
+        Title { name } => "# hangscope: {name}", "# hangscope: {name} の調査結果";
+        Evidence {} => "## Evidence", "## 根拠";
+        WouldChange {} => "## What would change it", "## 判定を変え得るもの";
+        Hangs {} => "## Hangs", "## ハング一覧";
+        Runs {} => "## Runs", "## 実行";
+        Counters {} => "## Counters", "## カウンタ";
+        Method {} => "## Method", "## 方法";
+        Notes {} => "## Notes", "## 注記";
+        HangTable {} => "| run | arm | class | confidence | lock | owner | culprit | snapshot |",
+            "| 実行 | アーム | 分類 | 確度 | ロック | 所有者 | 原因スレッド | 記録 |";
+        RunTable {} => "| arm | made | ok | hung | slow | crashed | failed | rate at 95 % |",
+            "| アーム | 実行 | 正常 | ハング | 低速 | シグナル死 | 失敗 | ハング率 (95 %) |";
+        Between { low, high } => "{low} % to {high} %", "{low} % 〜 {high} %";
+        // Method.
+        Command { command } => "- Command: `{command}`", "- コマンド: `{command}`";
+        Deadline { seconds } => "- A run that was not done after {seconds} s was captured and stopped; `slow` is a run \
+            whose threads still came and went then.",
+            "- {seconds} 秒で終わらない実行を記録して停止した。`slow` はその時点でスレッドがまだ動いていた実行。";
+        StallOnly {} => "- There was no deadline: a run counted as hung when nothing in it moved any more.",
+            "- 時限はなく、何も動かなくなった実行をハングとした。";
+        DsoIs { path, sha1 } => "- DSO: `{path}`, SHA-1 `{sha1}`", "- DSO: `{path}`、SHA-1 `{sha1}`";
+        Verified { line } => "- Preload: {line} (preload_verify/result.txt)",
+            "- プリロード検証: {line} (preload_verify/result.txt)";
+        NotVerified {} => "- Preload: not verified beforehand; the shim's hello of each run says which DSO was there.",
+            "- プリロード検証: 事前検証なし。各実行でのシムの応答が、どの DSO があったかを示す。";
+        Interval { method } => "- Interval: exact ({method}), of the runs that could have hung: one that crashed or \
+            failed says nothing about the rate. None of N: one-sided upper bound, 1 - 0.05^(1/N).",
+            "- 区間: 正確法 ({method})。ハングし得た実行だけを数える (クラッシュや失敗は率について何も示さない)。N 回中 \
+            0 回の場合は片側上限 1 - 0.05^(1/N)。";
+        Integrity {} => "- Integrity: a snapshot of the DSO from the start of the process (file, build-id, a relocated \
+            word) against the same at the end; `(deleted)` alone proves nothing.",
+            "- DSO の無傷性: プロセス開始時の記録 (ファイル、build-id、再配置済みの語) と終了時を比較。`(deleted)` だけでは\
+            何も証明されない。";
+        Classes {} => "- Class: from what each thread waits for, who owns it, and two looks at every thread; `proven` \
+            follows from what was seen, `likely` fits it best.",
+            "- 分類: 各スレッドの待ち対象、その所有者、全スレッドの 2 回の観測による。`proven` は観測から導かれるもの、\
+            `likely` は最もよく合うもの。";
+        CounterFile { file, lines } => "- {file}: {lines} lines", "- {file}: {lines} 行";
+        NoHang {} => "No run hung.", "ハングした実行はない。";
+    }
+}

@@ -1,0 +1,172 @@
+//! `report.md`: the short report, then the evidence, then the method.
+
+use std::collections::BTreeMap;
+
+use super::Extra;
+use super::labels::Label;
+use super::terminal::short_report;
+use crate::analysis::message::say;
+use crate::analysis::verdict::Tally;
+use crate::analysis::{Conclusion, HuntFacts, Lang, RunFacts, RunOutcome};
+
+/// The report in one language.
+pub fn report(facts: &HuntFacts, conclusion: &Conclusion, extra: &Extra, lang: Lang) -> String {
+    let mut page = Page { text: String::new(), lang };
+    page.line(&say!(Label::Title { name: facts.name.as_str() }));
+    page.raw(&format!("\n**{}**\n\n", escaped(&conclusion.headline(lang))));
+    for line in short_report(facts, conclusion, lang) {
+        page.raw(&format!("{line}\n"));
+    }
+    page.list(&Label::Evidence {}, conclusion.evidence(lang));
+    page.list(&Label::WouldChange {}, conclusion.would_change_it(lang));
+    page.heading(&Label::Hangs {});
+    hangs(&mut page, facts);
+    page.heading(&Label::Runs {});
+    runs(&mut page, facts);
+    if !extra.counters.is_empty() {
+        page.heading(&Label::Counters {});
+        for (file, lines) in &extra.counters {
+            page.line(&say!(Label::CounterFile { file, lines }));
+        }
+    }
+    page.list(&Label::Notes {}, extra.notes.clone());
+    page.heading(&Label::Method {});
+    method(&mut page, facts, conclusion, extra);
+    page.text
+}
+
+struct Page {
+    text: String,
+    lang: Lang,
+}
+
+impl Page {
+    fn raw(&mut self, text: &str) {
+        self.text += text;
+    }
+
+    fn line(&mut self, label: &Label) {
+        self.text += &label.text(self.lang);
+        self.text.push('\n');
+    }
+
+    fn heading(&mut self, label: &Label) {
+        self.text.push('\n');
+        self.line(label);
+        self.text.push('\n');
+    }
+
+    /// A heading with a list under it; nothing where there is nothing.
+    fn list(&mut self, heading: &Label, items: Vec<String>) {
+        if items.is_empty() {
+            return;
+        }
+        self.heading(heading);
+        for item in items {
+            self.text += &format!("- {}\n", escaped(&item));
+        }
+    }
+
+    fn row<'a>(&mut self, cells: impl IntoIterator<Item = &'a str>) {
+        self.text += "|";
+        for cell in cells {
+            self.text += &format!(" {} |", cell.replace('|', "\\|"));
+        }
+        self.text.push('\n');
+    }
+}
+
+/// Text that may hold names of functions: Markdown's own marks are taken literally, except the backquotes
+/// that we put around names.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut in_code = false;
+    for c in text.chars() {
+        match c {
+            '`' => in_code = !in_code,
+            '*' | '_' | '<' | '[' | '|' if !in_code => out.push('\\'),
+            _ => {}
+        }
+        out.push(c);
+    }
+    out
+}
+
+fn hangs(page: &mut Page, facts: &HuntFacts) {
+    let hung: Vec<&RunFacts> = facts.runs.iter().filter(|r| r.outcome == RunOutcome::Hung).collect();
+    if hung.is_empty() {
+        return page.line(&Label::NoHang {});
+    }
+    page.line(&Label::HangTable {});
+    page.raw("|---|---|---|---|---|---|---|---|\n");
+    for run in hung {
+        let hang = run.hang.as_ref();
+        let finding = hang.and_then(|h| h.finding.as_ref());
+        let lock = finding.and_then(|f| f.lock.as_ref());
+        let hot = finding.and_then(|f| f.hot.as_ref());
+        let code = |text: &str| format!("`{text}`");
+        let lock_name = lock.map(|l| code(l.symbol.as_ref().unwrap_or(&l.address)));
+        let owner = lock.and_then(|l| l.owner_tid).map(|tid| tid.to_string());
+        let culprit = hot.map(|hot| {
+            let place = hot.function.as_deref().map(|f| format!(" {}", code(f))).unwrap_or_default();
+            let source = hot.source.as_deref().map(|s| format!(" ({s})")).unwrap_or_default();
+            format!("{}{place}{source}", hot.tid)
+        });
+        let none = || "-".to_owned();
+        page.row([
+            run.run.to_string().as_str(),
+            &run.arm,
+            finding.map_or("unknown", |f| f.class.as_str()),
+            finding.map_or("-", |f| f.confidence.as_str()),
+            &lock_name.unwrap_or_else(none),
+            &owner.unwrap_or_else(none),
+            &culprit.unwrap_or_else(none),
+            hang.map_or("-", |h| h.snapshot.as_str()),
+        ]);
+    }
+}
+
+fn runs(page: &mut Page, facts: &HuntFacts) {
+    let mut arms: BTreeMap<&str, Vec<&RunFacts>> = BTreeMap::new();
+    for run in facts.runs.iter().filter(|r| r.outcome != RunOutcome::Interrupted) {
+        arms.entry(&run.arm).or_default().push(run);
+    }
+    page.line(&Label::RunTable {});
+    page.raw("|---|---|---|---|---|---|---|---|\n");
+    for (arm, runs) in arms {
+        let tally = Tally::of(0, runs);
+        let rate = tally.rate();
+        let (low, high) = (format!("{:.1}", rate.low * 100.0), format!("{:.1}", rate.high * 100.0));
+        let between = match tally.could_hang() {
+            0 => "-".to_owned(),
+            _ => say!(Label::Between { low, high }).text(page.lang),
+        };
+        let cell = |n: u32| n.to_string();
+        page.row([
+            arm,
+            &cell(tally.made),
+            &cell(tally.ok),
+            &cell(tally.hung),
+            &cell(tally.slow),
+            &cell(tally.crashed),
+            &cell(tally.failed),
+            &between,
+        ]);
+    }
+}
+
+fn method(page: &mut Page, facts: &HuntFacts, conclusion: &Conclusion, extra: &Extra) {
+    page.line(&say!(Label::Command { command: facts.command.join(" ") }));
+    page.line(&match facts.hang_after_s {
+        0.0 => Label::StallOnly {},
+        seconds => say!(Label::Deadline { seconds }),
+    });
+    page.line(&say!(Label::DsoIs { path: facts.dso.path.as_str(), sha1: facts.dso.sha1.as_str() }));
+    page.line(&match &extra.preload {
+        Some(line) => say!(Label::Verified { line }),
+        None => Label::NotVerified {},
+    });
+    page.line(&say!(Label::Interval { method: crate::analysis::verdict::method(&conclusion.rate) }));
+    page.line(&Label::Integrity {});
+    page.line(&Label::Classes {});
+}

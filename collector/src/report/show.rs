@@ -1,0 +1,194 @@
+//! `hangscope show DIR`: the verdict, the wait graph, and the stacks, equal ones together.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::group::groups;
+use super::threads_file::ThreadsFile;
+use super::{stacks, tree};
+
+/// How to write for a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// Columns; longer lines are cut.
+    pub width: usize,
+    /// Escape sequences for colour: only on a terminal.
+    pub colour: bool,
+}
+
+/// Why a bundle cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum ShowError {
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}; give the folder that a hunt, a session or snap left behind", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{}: {source}; it was not written by this version of hangscope", path.display())]
+    Parse {
+        /// Which.
+        path: PathBuf,
+        /// Where.
+        source: serde_json::Error,
+    },
+}
+
+/// Renders a bundle: OUT of a hunt (`verdict.json` and its snapshots), or a single snapshot (`threads.json`).
+///
+/// # Errors
+/// [`ShowError`] if there is nothing in the folder that could be shown.
+pub fn show(dir: &Path, style: Style) -> Result<String, ShowError> {
+    let mut pen = Pen { text: String::new(), style };
+    let verdict = dir.join("verdict.json");
+    if !verdict.exists() {
+        pen.snapshot(&read(&dir.join("threads.json"))?);
+        return Ok(pen.text);
+    }
+    let value: serde_json::Value = read(&verdict)?;
+    let headline = value.get("headline").and_then(|h| h.as_str()).unwrap_or("no headline in verdict.json");
+    pen.wrapped(headline, Paint::Bold);
+    for key in ["evidence", "would_change_it"] {
+        let lines = value.get(key).and_then(|v| v.as_array()).into_iter().flatten();
+        let lines: Vec<&str> = lines.filter_map(|l| l.as_str()).collect();
+        if !lines.is_empty() {
+            pen.blank();
+            pen.wrapped(&format!("{}:", key.replace('_', " ")), Paint::Dim);
+            lines.iter().for_each(|l| pen.wrapped(&format!("  {l}"), Paint::Plain));
+        }
+    }
+    let hangs = value.get("hangs").and_then(|h| h.as_array()).into_iter().flatten();
+    for snapshot in hangs.filter_map(|h| h.get("snapshot")?.as_str()) {
+        pen.blank();
+        pen.wrapped(snapshot, Paint::Bold);
+        match read::<ThreadsFile>(&dir.join(snapshot).join("threads.json")) {
+            Ok(file) => pen.snapshot(&file),
+            Err(e) => pen.wrapped(&e.to_string(), Paint::Plain),
+        }
+    }
+    Ok(pen.text)
+}
+
+/// Renders one snapshot.
+pub fn snapshot(file: &ThreadsFile, style: Style) -> String {
+    let mut pen = Pen { text: String::new(), style };
+    pen.snapshot(file);
+    pen.text
+}
+
+fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ShowError> {
+    let bytes = fs::read(path).map_err(|source| ShowError::Read { path: path.to_owned(), source })?;
+    serde_json::from_slice(&bytes).map_err(|source| ShowError::Parse { path: path.to_owned(), source })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Paint {
+    Plain,
+    Bold,
+    Red,
+    Dim,
+}
+
+struct Pen {
+    text: String,
+    style: Style,
+}
+
+impl Pen {
+    fn snapshot(&mut self, file: &ThreadsFile) {
+        let finding = &file.finding;
+        self.wrapped(
+            &format!(
+                "pid {}: {} ({}), {} threads, {} in futex waits, {} running",
+                file.pid,
+                finding.class,
+                finding.confidence,
+                finding.threads.all,
+                finding.threads.futex_wait,
+                finding.threads.running
+            ),
+            Paint::Bold,
+        );
+        finding.why.iter().for_each(|why| self.wrapped(&format!("  {why}"), Paint::Plain));
+        finding.missing.iter().for_each(|m| self.wrapped(&format!("  missing: {m}"), Paint::Dim));
+        for dso in file.dsos.iter().filter(|d| d.allocator) {
+            self.wrapped(&format!("  {}: {}, {}", dso.path, dso.integrity, dso.reason), Paint::Plain);
+        }
+        let graph = tree::lines(file);
+        if !graph.is_empty() {
+            self.blank();
+            self.wrapped("who waits for whom:", Paint::Dim);
+            for line in graph {
+                let paint = if line.root { Paint::Red } else { Paint::Plain };
+                self.cut(&format!("{}{}", "  ".repeat(line.depth + 1), line.text), paint);
+            }
+        }
+        self.blank();
+        for group in groups(&file.threads) {
+            self.cut(&stacks::heading(&group.threads), Paint::Bold);
+            for (line, frame) in stacks::frames(group.first()).iter().zip(frames_of(&group)) {
+                let paint = if frame { Paint::Red } else { Paint::Plain };
+                self.cut(&format!("  {line}"), paint);
+            }
+            self.blank();
+        }
+    }
+
+    fn blank(&mut self) {
+        if !self.text.ends_with("\n\n") && !self.text.is_empty() {
+            self.text.push('\n');
+        }
+    }
+
+    /// A line that is continued under itself where it is too long.
+    fn wrapped(&mut self, line: &str, paint: Paint) {
+        let indent = line.len() - line.trim_start().len();
+        let width = self.style.width.max(20);
+        let mut at = String::new();
+        for word in line.split(' ').filter(|w| !w.is_empty()) {
+            if !at.trim().is_empty() && at.chars().count() + 1 + word.chars().count() > width {
+                self.put(&at, paint);
+                at = " ".repeat(indent + 2);
+            } else if at.is_empty() {
+                at = " ".repeat(indent);
+            } else if !at.trim().is_empty() {
+                at.push(' ');
+            }
+            at += word;
+        }
+        self.put(&at, paint);
+    }
+
+    /// A line that is cut where it is too long: frames keep their places.
+    fn cut(&mut self, line: &str, paint: Paint) {
+        let width = self.style.width.max(20);
+        if line.chars().count() <= width {
+            return self.put(line, paint);
+        }
+        let short: String = line.chars().take(width - 3).chain("...".chars()).collect();
+        self.put(&short, paint);
+    }
+
+    fn put(&mut self, line: &str, paint: Paint) {
+        let code = match paint {
+            _ if !self.style.colour => None,
+            Paint::Plain => None,
+            Paint::Bold => Some("1"),
+            Paint::Red => Some("31"),
+            Paint::Dim => Some("2"),
+        };
+        match code {
+            Some(code) => self.text += &format!("\x1b[{code}m{line}\x1b[0m\n"),
+            None => self.text += &format!("{line}\n"),
+        }
+    }
+}
+
+/// Which lines of a group's stack are the allocator's; what comes after the frames is not.
+fn frames_of(group: &super::group::Group<'_>) -> impl Iterator<Item = bool> {
+    group.first().frames.iter().map(|f| f.in_allocator).chain(std::iter::repeat(false))
+}

@@ -1,0 +1,52 @@
+//! Headline and short report.
+
+use super::labels::Label;
+use crate::analysis::message::say;
+use crate::analysis::{Conclusion, HuntFacts, Lang, NextAction, RunOutcome};
+
+/// The short report: five lines, fields word for word as in the template.
+pub fn short_report(facts: &HuntFacts, conclusion: &Conclusion, lang: Lang) -> Vec<String> {
+    let answer = |yes: bool| if yes { "yes" } else { "no" };
+    let (hung, made, planned) = (conclusion.runs.hung, conclusion.runs.made, conclusion.runs.planned);
+    let reproduced = if facts.interrupted && made < planned {
+        say!(Label::ReproducedInterrupted { hung, made, planned })
+    } else if facts.stop_at_first && hung > 0 && made < planned {
+        say!(Label::ReproducedEarly { hung, made, planned })
+    } else {
+        say!(Label::Reproduced { hung, made })
+    };
+    let hung_runs = || facts.runs.iter().filter(|r| r.outcome == RunOutcome::Hung);
+    let pinned = facts.dso.pinned && hung_runs().any(|r| r.arm == crate::analysis::verdict::tally::PINNED);
+    let top = match conclusion.futex_wait_share {
+        Some((waits, workers)) => {
+            let percent = format!("{:.1}", conclusion.futex_share() * 100.0);
+            say!(Label::TopWait { percent, waits, workers })
+        }
+        None => Label::TopWaitNone {},
+    };
+    let action = match conclusion.next_action {
+        NextAction::FixCode => Label::FixCode {},
+        NextAction::FixProcedure => Label::FixProcedure {},
+        NextAction::FixBenchmark => Label::FixBenchmark {},
+        NextAction::MoreRuns => Label::MoreRuns {},
+        NextAction::None => Label::Nothing {},
+    };
+    let lines = [
+        reproduced,
+        say!(Label::WithPinned { answer: answer(pinned) }),
+        say!(Label::Deleted { answer: answer(conclusion.deleted_seen) }),
+        top,
+        say!(Label::Next { action: action.text(lang) }),
+    ];
+    lines.iter().map(|label| label.text(lang)).collect()
+}
+
+/// Headline and short report, ending with a line end.
+pub fn summary(facts: &HuntFacts, conclusion: &Conclusion, lang: Lang) -> String {
+    let mut text = conclusion.headline(lang) + "\n\n";
+    for line in short_report(facts, conclusion, lang) {
+        text += &line;
+        text.push('\n');
+    }
+    text
+}
