@@ -1,1 +1,4 @@
 //! Faulty allocators.
+pub mod fault;
+pub mod raw;
+pub mod truth;

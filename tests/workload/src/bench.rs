@@ -131,7 +131,10 @@ impl Bench {
             for worker in workers {
                 tallies.push(worker.join().map_err(|_| "a worker panicked".to_owned())?);
             }
-            self.rings.iter().flat_map(|ring| std::iter::from_fn(|| ring.pop())).for_each(Block::free);
+            self.rings
+                .iter()
+                .flat_map(|ring| std::iter::from_fn(|| ring.pop()))
+                .for_each(Block::check_and_free);
             meant?;
             match self.failure.get() {
                 Some(what) => Err(what.clone()),
@@ -187,7 +190,7 @@ fn bench_worker_loop(worker: &mut Worker<'_>) -> Result<(), String> {
         if let Some(old) = kept[slot].take() {
             give_back(worker, &mut rng, old);
         }
-        match Block::new(settings.min_size + rng.below(sizes)) {
+        match Block::allocate(settings.min_size + rng.below(sizes)) {
             Ok(block) => kept[slot] = Some(block),
             Err(what) => {
                 outcome = Err(what);
@@ -201,7 +204,7 @@ fn bench_worker_loop(worker: &mut Worker<'_>) -> Result<(), String> {
         worker.tally.operations += 1;
         drain(&bench.rings[worker.index]);
     }
-    kept.into_iter().flatten().for_each(Block::free);
+    kept.into_iter().flatten().for_each(Block::check_and_free);
     outcome
 }
 
@@ -217,12 +220,12 @@ fn give_back(worker: &mut Worker<'_>, rng: &mut Rng, block: Block) {
     let threads = worker.bench.settings.threads;
     let remote = threads > 1 && rng.below(100) < worker.bench.settings.remote_percent as usize;
     if !remote {
-        return block.free();
+        return block.check_and_free();
     }
     let other = (worker.index + 1 + rng.below(threads - 1)) % threads;
     match worker.bench.rings[other].push(block) {
         Ok(()) => worker.tally.remote += 1,
-        Err(block) => block.free(),
+        Err(block) => block.check_and_free(),
     }
 }
 
@@ -230,7 +233,7 @@ fn give_back(worker: &mut Worker<'_>, rng: &mut Rng, block: Block) {
 fn drain(ring: &ArrayQueue<Block>) {
     for _ in 0..DRAINED_AT_ONCE {
         match ring.pop() {
-            Some(block) => block.free(),
+            Some(block) => block.check_and_free(),
             None => return,
         }
     }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::ptr::NonNull;
 
-/// A block that is owned by whoever holds this value: one thread at a time. It is freed by [`Block::free`]
+/// A block that is owned by whoever holds this value: one thread at a time. It is freed by [`Block::check_and_free`]
 /// alone; one that is dropped is leaked.
 pub(crate) struct Block {
     start: NonNull<u8>,
@@ -20,7 +20,7 @@ fn tag(start: NonNull<u8>, size: usize) -> u64 {
 
 impl Block {
     /// Allocates `size` bytes (1 or more) and writes the tag.
-    pub(crate) fn new(size: usize) -> Result<Block, String> {
+    pub(crate) fn allocate(size: usize) -> Result<Block, String> {
         // SAFETY: malloc may be called with any size.
         let raw = unsafe { libc::malloc(size) }.cast::<u8>();
         let start = NonNull::new(raw).ok_or_else(|| format!("malloc({size}) failed"))?;
@@ -35,7 +35,7 @@ impl Block {
 
     /// Checks the tag and frees the block. A tag that is not whole ends the process: from there on nothing
     /// that the benchmark says would be worth anything.
-    pub(crate) fn free(self) {
+    pub(crate) fn check_and_free(self) {
         if !self.is_whole() {
             report_corrupt(self.start, self.size);
         }
@@ -91,7 +91,7 @@ mod tests {
     fn a_touched_block_is_not_whole() {
         for size in [1, 2, 7, 8, 9, 16, 4096] {
             for at in [0, size / 2, size - 1] {
-                let block = Block::new(size).expect("memory");
+                let block = Block::allocate(size).expect("memory");
                 assert!(block.is_whole(), "{size}");
                 // SAFETY: `at` is below `size`.
                 unsafe { block.start.add(at).write(!block.start.add(at).read()) };
@@ -105,10 +105,10 @@ mod tests {
 
     #[test]
     fn two_blocks_do_not_share_a_tag() {
-        let (a, b) = (Block::new(64).expect("memory"), Block::new(64).expect("memory"));
+        let (a, b) = (Block::allocate(64).expect("memory"), Block::allocate(64).expect("memory"));
         assert_ne!(tag(a.start, 64), tag(b.start, 64));
         assert_ne!(tag(a.start, 64), tag(a.start, 65));
-        a.free();
-        b.free();
+        a.check_and_free();
+        b.check_and_free();
     }
 }

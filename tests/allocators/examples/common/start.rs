@@ -1,0 +1,27 @@
+//! The constructor, and the settings that it reads.
+//!
+//! `FAULT_AFTER` (20000): operations on the central part before the fault. `FAULT_ONE_IN`: the fault takes
+//! place in one of so many processes (1: always; 0: never). `FAULT_TRUTH`: see the crate's `truth`.
+
+use hangscope_test_allocators::{fault, raw};
+
+use super::{Hooks, front, mutexes};
+use crate::Fault;
+
+extern "C" fn start() {
+    raw::open_truth();
+    front::start();
+    if Fault::GUARDS_FORK {
+        mutexes::guard_fork();
+    }
+    let one_in = raw::number_from_env(c"FAULT_ONE_IN", Fault::ONE_IN);
+    let after = raw::number_from_env(c"FAULT_AFTER", 20_000);
+    Fault::start();
+    if raw::one_in(one_in) {
+        fault::arm(after);
+    }
+}
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static START: extern "C" fn() = start;

@@ -1,0 +1,45 @@
+//! The demonstration: in one process of four, after some ten thousand operations, a thread loops while it
+//! holds a central lock. A block is put on its shelf twice, so that the shelf's list bites its own tail, and
+//! the walk to the end of the list has no end.
+
+#[path = "common/mod.rs"]
+mod common;
+#[path = "common/exports.rs"]
+mod exports;
+
+use common::{Hooks, Shelf, mid, mutexes};
+use hangscope_test_allocators::fault::{FAULTY_LOCK, Once};
+use hangscope_test_allocators::raw;
+
+struct Fault;
+
+static FREED_TWICE: Once = Once::new();
+
+impl Hooks for Fault {
+    const ONE_IN: u64 = 4;
+
+    fn under_lock(lock: usize, shelf: &mut Shelf) {
+        if lock == FAULTY_LOCK && !shelf.head.is_null() && FREED_TWICE.claim() {
+            // SAFETY: the head is a free block on a shelf whose lock this thread has.
+            unsafe { (*shelf.head).next = shelf.head };
+            raw::tell_truth("owner", mutexes::mutex(lock) as usize);
+            demo_shelf_last(shelf.head);
+        }
+    }
+}
+
+/// Walks to the last block of a shelf.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn demo_shelf_last(mut node: *mut mid::Node) -> *mut mid::Node {
+    // culprit: begin
+    loop {
+        // SAFETY: nodes on a shelf are free blocks; volatile, so that the loop is what it looks like.
+        let next = unsafe { (&raw const (*node).next).read_volatile() };
+        if next.is_null() {
+            return node;
+        }
+        node = next;
+    }
+    // culprit: end
+}

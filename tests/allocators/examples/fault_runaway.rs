@@ -1,0 +1,38 @@
+//! A thread that has no lock searches a table for an entry that is not there, and starts again at its end.
+
+#[path = "common/mod.rs"]
+mod common;
+#[path = "common/exports.rs"]
+mod exports;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use common::Hooks;
+use hangscope_test_allocators::fault::Once;
+use hangscope_test_allocators::raw;
+
+struct Fault;
+
+static SEARCHED: Once = Once::new();
+static TABLE: [AtomicUsize; 64] = [const { AtomicUsize::new(0) }; 64];
+
+impl Hooks for Fault {
+    fn before_lock(_lock: usize) {
+        if SEARCHED.claim() {
+            raw::tell_truth("culprit", 0);
+            runaway_find_owner(1);
+        }
+    }
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn runaway_find_owner(wanted: usize) -> usize {
+    let mut slot = 0;
+    // culprit: begin
+    while TABLE[slot].load(Ordering::Relaxed) != wanted {
+        slot = (slot + 1) % TABLE.len();
+    }
+    // culprit: end
+    slot
+}

@@ -1,0 +1,34 @@
+//! Slow, and alive: from some point on every operation on the central part sleeps for a millisecond under its
+//! lock. It gets to its end, long after any deadline.
+
+#[path = "common/mod.rs"]
+mod common;
+#[path = "common/exports.rs"]
+mod exports;
+
+use std::time::Duration;
+
+use common::{Hooks, Shelf};
+use hangscope_test_allocators::fault::{Once, due};
+use hangscope_test_allocators::raw;
+
+struct Fault;
+
+static SLOW_FROM_NOW: Once = Once::new();
+
+impl Hooks for Fault {
+    fn under_lock(_lock: usize, _shelf: &mut Shelf) {
+        if due() {
+            slow_return_to_system();
+        }
+    }
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn slow_return_to_system() {
+    if SLOW_FROM_NOW.claim() {
+        raw::tell_truth("culprit", 0);
+    }
+    raw::sleep(Duration::from_millis(1));
+}
