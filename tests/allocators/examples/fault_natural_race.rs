@@ -19,14 +19,19 @@ use hangscope_test_allocators::raw;
 
 struct Fault;
 
-/// How many more threads may come in: the futex word.
+/// The futex word. Lowest byte: how many more threads may come in; above it a count of those that came out, so
+/// that a thread sleeps only if nothing has changed since it looked.
 #[repr(transparent)]
 struct Places(AtomicU32);
 
-#[unsafe(no_mangle)]
-static g_mid_places: Places = Places(AtomicU32::new(2));
+const PLACE: u32 = 1;
+const ONE_CAME_OUT: u32 = 0x100;
 
-/// Threads that sleep, or are about to, and that nobody has woken.
+#[unsafe(no_mangle)]
+static g_mid_places: Places = Places(AtomicU32::new(2 * PLACE));
+
+/// Never less than the threads that sleep and that nobody is about to wake; at times more, which costs a call
+/// of the kernel.
 static SLEEPERS: AtomicU32 = AtomicU32::new(0);
 /// Whether a thread is just waking one.
 static WAKING: AtomicBool = AtomicBool::new(false);
@@ -46,19 +51,17 @@ impl Hooks for Fault {
     }
 }
 
-/// Takes one from `count`, unless it is 0.
-fn take_one(count: &AtomicU32) -> bool {
-    count.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |count| count.checked_sub(1)).is_ok()
-}
-
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn natural_race_enter() {
-    while !take_one(&g_mid_places.0) {
-        SLEEPERS.fetch_add(1, Ordering::AcqRel);
-        if !raw::futex_wait(&g_mid_places.0, 0) {
-            // It did not sleep: a place came free. Unless somebody has taken it off already.
-            take_one(&SLEEPERS);
+    let word = &g_mid_places.0;
+    loop {
+        let seen = word.load(Ordering::SeqCst);
+        if seen.is_multiple_of(ONE_CAME_OUT) {
+            SLEEPERS.fetch_add(1, Ordering::SeqCst);
+            raw::futex_wait(word, seen);
+        } else if word.compare_exchange(seen, seen - PLACE, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            return;
         }
     }
 }
@@ -66,12 +69,14 @@ extern "C" fn natural_race_enter() {
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn natural_race_leave() {
-    g_mid_places.0.fetch_add(1, Ordering::AcqRel);
-    if take_one(&SLEEPERS) {
-        if due() && WAKING.swap(true, Ordering::AcqRel) {
+    let word = &g_mid_places.0;
+    word.fetch_add(ONE_CAME_OUT + PLACE, Ordering::SeqCst);
+    let one_less = |sleepers: u32| sleepers.checked_sub(1);
+    if SLEEPERS.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
+        if due() && WAKING.swap(true, Ordering::SeqCst) {
             return;
         }
-        raw::futex_wake_one(&g_mid_places.0);
-        WAKING.store(false, Ordering::Release);
+        WAKING.store(false, Ordering::SeqCst);
+        raw::futex_wake_one(word);
     }
 }
