@@ -19,9 +19,11 @@ pub(crate) extern "C" fn bench_spin_until_all_done(done: &AtomicUsize, all: usiz
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn bench_stuck_loop() {
     static NEVER: AtomicUsize = AtomicUsize::new(0);
+    // culprit: begin
     while NEVER.load(Ordering::Relaxed) == 0 {
         spin_loop();
     }
+    // culprit: end
 }
 
 /// The barrier of `--barrier-short`: it waits for one thread more than there are.
@@ -51,8 +53,12 @@ impl ShortBarrier {
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn bench_wait_at_barrier(barrier: *mut libc::pthread_barrier_t) {
+    // culprit: begin
     // SAFETY: the only caller passes an initialised barrier that outlives the call.
-    unsafe { libc::pthread_barrier_wait(barrier) };
+    let result = unsafe { libc::pthread_barrier_wait(barrier) };
+    // culprit: end
+    // Also keeps this frame on the stack: a call in the last place would leave none.
+    assert!(result == 0 || result == libc::PTHREAD_BARRIER_SERIAL_THREAD, "pthread_barrier_wait: {result}");
 }
 
 /// Blocks every signal that can be blocked, for the calling thread.
