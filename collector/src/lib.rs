@@ -23,6 +23,7 @@ pub mod shim_path;
 pub mod snap;
 pub mod store;
 pub mod symbolize;
+pub mod verify;
 
 #[cfg(test)]
 mod fake_shim;

@@ -4,6 +4,7 @@
 //! - [`collect`]: stands and listens
 //! - [`env`]: the variables to put in front of one's own command
 //! - [`pin`]: a copy of a DSO that nobody rebuilds
+//! - [`verify`]: proof that a program runs with exactly this DSO
 //! - [`hunt`]: runs a benchmark again and again until it hangs, and says what the hang is
 //! - [`out`]: printing that survives a reader who has left
 
@@ -19,6 +20,7 @@ pub mod env;
 pub mod hunt;
 pub mod out;
 pub mod pin;
+pub mod verify;
 
 /// Finds out why a program under a preloaded allocator hangs: the wrong DSO, or a bug of the allocator.
 #[derive(Debug, Parser)]
@@ -34,6 +36,7 @@ enum Command {
     Collect(collect::Args),
     Env(env::Args),
     Pin(pin::Args),
+    Verify(verify::Args),
 }
 
 /// Entry point of the command.
@@ -89,6 +92,7 @@ fn run(command: Command) -> anyhow::Result<Status> {
         Command::Collect(args) => collect::run(args),
         Command::Env(args) => env::run(args),
         Command::Pin(args) => pin::run(args),
+        Command::Verify(args) => verify::run(args),
     }
 }
 

@@ -1,0 +1,90 @@
+//! `hangscope verify`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::out;
+use crate::exit::{Ended, Status};
+use crate::hunt::cpus::Cpus;
+use crate::verify::{self, Request, Times};
+use crate::{cancel, preload, shim_path};
+
+/// Prove from inside the process that a program runs with exactly this DSO as its malloc.
+///
+/// Each run must bring a hello from the program of CMD (not from `env`, `taskset` or `timeout` in front of it; for a
+/// script, from its interpreter) that reports this very file as the provider of malloc, neither deleted nor replaced.
+/// What ld.so refuses, a static, setuid or foreign binary is named. The last line on success is
+/// `[STRICT-PRELOAD] verification passed`; otherwise the status is 30.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    hangscope verify --so ./libhakozuna_hz4.so --runs 3 -- ./bench 16 20000\n  \
+    hangscope verify --so ./libhz4.so --cpus 0-15 --out check -- env HZ4_X=1 ./bench 16 20000\n  \
+    hangscope verify --so ./libhz4.so --only bench -- ./run_matrix.sh")]
+pub struct Args {
+    /// The allocator's DSO.
+    #[arg(long, value_name = "SO")]
+    so: PathBuf,
+    /// Runs; each must pass.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    runs: u32,
+    /// Processors for the runs: 0-15, or 0,2,4.
+    #[arg(long, value_name = "LIST")]
+    cpus: Option<String>,
+    /// Folder for preload_verify/: run_N.log and result.txt.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Names of programs (comma-separated) of which one must say hello, where CMD starts others.
+    #[arg(long, value_name = "NAMES")]
+    only: Option<String>,
+    /// A variable for the command.
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
+    env: Vec<(String, String)>,
+    /// The shim [default: HANGSCOPE_SHIM, else libhangscope.so beside hangscope or in ../lib].
+    #[arg(long, value_name = "PATH")]
+    shim: Option<PathBuf>,
+    /// The hello must come within.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = preload::parse_duration)]
+    hello_within: Duration,
+    /// After the hello was checked, the command may go on for so long before it gets TERM.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = preload::parse_duration)]
+    grace: Duration,
+    /// The command.
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<String>,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("a variable is NAME=VALUE".into()),
+    }
+}
+
+/// Runs it.
+pub fn run(args: Args) -> anyhow::Result<Status> {
+    let usage = |e: &dyn std::fmt::Display| Ended::new(Status::Usage, format!("verify: {e}"));
+    let cpus = args.cpus.as_deref().map(Cpus::parse).transpose().map_err(|e| usage(&e))?;
+    let shim = shim_path::find(args.shim.as_deref()).map_err(|e| anyhow::anyhow!("verify: {e}"))?;
+    let cancel = cancel::on_signals()?;
+    let request = Request {
+        command: &args.command,
+        so: &args.so,
+        shim: &shim,
+        runs: args.runs,
+        cpus: cpus.as_ref(),
+        env: &args.env,
+        only: args.only.as_deref(),
+        out: args.out.as_deref(),
+        times: Times { hello: args.hello_within, grace: args.grace },
+    };
+    match verify::verify(&request, &cancel) {
+        Ok(verified) => {
+            for (number, proof) in verified.runs.iter().enumerate() {
+                out::line(format_args!("run {}: {proof}", number + 1));
+            }
+            out::line(verify::PASSED);
+            Ok(Status::NoHang)
+        }
+        Err(error) => Err(Ended::new(error.status(), format!("verify: {error}")).into()),
+    }
+}
