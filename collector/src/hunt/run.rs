@@ -92,6 +92,7 @@ pub fn run(
     match watching {
         Watching::Exited => exited(config, lane, &mut bench, &listener, &mut watch, &mut facts, &mut notes)?,
         Watching::Hung(trigger) => {
+            screen.capturing(number);
             let captured =
                 hang::capture(config, lane, number, &mut bench, &listener, &mut watch, trigger, cancel)
                     .with_context(|| format!("hunt: run {number} hung, but its evidence is not complete"))?;

@@ -38,9 +38,10 @@ impl Screen {
     pub fn new(name: &str, planned: u32) -> Screen {
         let bar = std::io::stdout().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(planned.into()), ProgressDrawTarget::stdout());
-            if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:20.green} {pos}/{len} runs  {msg}")
+            if let Ok(style) =
+                ProgressStyle::with_template("{prefix} [{bar:20.green}] {pos}/{len} runs  {msg}")
             {
-                bar.set_style(style.progress_chars("=> "));
+                bar.set_style(style.progress_chars("=>."));
             }
             bar.set_prefix(name.to_owned());
             bar
@@ -67,6 +68,13 @@ impl Screen {
                 format!("  run {run}: {}", seconds(since.elapsed().as_secs_f64().floor()))
             });
             bar.set_message(format!("{}{running}", self.tally.text(self.planned)));
+        }
+    }
+
+    /// The run hangs, and is captured: the bar says so until the run has ended.
+    pub(crate) fn capturing(&self, run: u32) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("{}  run {run} hangs: capturing", self.tally.text(self.planned)));
         }
     }
 

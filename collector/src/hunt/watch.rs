@@ -282,3 +282,6 @@ fn only_waits(dump: &Dump) -> bool {
     let Some(arch) = Arch::from_elf(dump.identity.fixed.arch) else { return false };
     matches!(&dump.threads[..], [thread] if thread.syscall >= 0 && thread.syscall != arch.futex())
 }
+
+#[cfg(test)]
+mod tests;

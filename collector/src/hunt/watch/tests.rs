@@ -1,0 +1,185 @@
+//! Events in, what follows from them out, on a clock of the test's own.
+
+use super::*;
+use crate::fake_shim::zero;
+use crate::listen::Peer;
+use hangscope_protocol::record::*;
+
+const AFTER: Duration = Duration::from_secs(15);
+const FUTEX: i32 = 202;
+const WAIT4: i32 = 61;
+const SIGSUSPEND: i32 = 130;
+
+/// A run that is watched, on a clock of its own.
+struct Scene {
+    start: Instant,
+    now: Instant,
+    watch: Watch,
+}
+
+impl Scene {
+    fn new() -> Scene {
+        let start = Instant::now();
+        Scene { start, now: start, watch: Watch::new(start, Some(AFTER)) }
+    }
+
+    fn at(&mut self, seconds: u64) -> &mut Self {
+        self.now = self.start + Duration::from_secs(seconds);
+        self
+    }
+
+    fn said(&mut self, conn: u64, what: What) -> &mut Self {
+        let peer = Peer { pid: 1000 + conn as u32, uid: 0, pidfd: None };
+        let mut event = Event::new(ConnId(conn), peer, what);
+        event.at = self.now;
+        self.watch.take(event);
+        self
+    }
+
+    fn identity(conn: u64, parent: u64) -> Identity {
+        let fixed = HelloRecord {
+            pid: 1000 + conn as u32,
+            ppid: 1000 + parent as u32,
+            arch: ARCH_X86_64,
+            tick_ns: 1_000_000_000,
+            ..zero()
+        };
+        let text = String::new;
+        Identity {
+            fixed,
+            label: text(),
+            exe: text(),
+            command: vec![],
+            ld_preload: text(),
+            target: text(),
+            shim: text(),
+        }
+    }
+
+    fn hello(&mut self, conn: u64, parent: u64) -> &mut Self {
+        self.said(conn, What::Hello(Box::new(Scene::identity(conn, parent))))
+    }
+
+    fn begins_to_dump(&mut self, conn: u64) -> &mut Self {
+        self.said(conn, What::DumpBegin(zero()))
+    }
+
+    /// A whole dump whose threads stand in these calls.
+    fn dump(&mut self, conn: u64, parent: u64, calls: &[i32]) -> &mut Self {
+        let thread = |syscall: &i32| ThreadRecord { syscall: *syscall, ..zero() };
+        let dump = Dump {
+            identity: Scene::identity(conn, parent),
+            begin: zero(),
+            end: Some(zero()),
+            dsos: vec![],
+            maps: vec![],
+            threads: calls.iter().map(thread).collect(),
+            second: vec![],
+            stacks: vec![],
+            probes: vec![],
+            samples: vec![],
+            fds: Default::default(),
+            marks: vec![],
+            notes: vec![],
+            gaps: 0,
+        };
+        self.said(conn, What::Dump(Box::new(RecordedDump { dump, raw: vec![] })))
+    }
+
+    fn next(&self) -> Next {
+        self.watch.next(self.now)
+    }
+
+    fn waits_until(&self, seconds: u64) {
+        assert_eq!(self.next(), Next::Wait(self.start + Duration::from_secs(seconds)));
+    }
+}
+
+#[test]
+fn the_dump_of_the_benchmark_is_the_hang() {
+    let mut scene = Scene::new();
+    scene.at(0).hello(1, 0).waits_until(17);
+    scene.at(15).begins_to_dump(1).waits_until(30);
+    assert_eq!(scene.at(17).dump(1, 0, &[FUTEX]).next(), Next::Hung(ConnId(1)));
+    // It ended after all.
+    assert_ne!(scene.said(1, What::End).next(), Next::Hung(ConnId(1)));
+}
+
+#[test]
+fn without_a_hello_it_is_looked_at_from_outside() {
+    let mut scene = Scene::new();
+    scene.waits_until(16);
+    assert_eq!(scene.at(16).next(), Next::Outside("no hello came from it".into()));
+    scene.said(1, What::Rejected("version 9".into()));
+    assert_eq!(scene.next(), Next::Outside("its hello was refused: version 9".into()));
+}
+
+#[test]
+fn one_that_says_nothing_is_asked_and_then_looked_at_from_outside() {
+    let mut scene = Scene::new();
+    assert_eq!(scene.at(0).hello(1, 0).at(17).next(), Next::Ask(ConnId(1)));
+    scene.watch.asked(ConnId(1), scene.now);
+    scene.waits_until(21);
+    let silent = "process 1001 did not answer: its heartbeats stopped";
+    assert_eq!(scene.at(21).next(), Next::Outside(silent.into()));
+    // It answers, late, but its dump does not end.
+    scene.begins_to_dump(1).waits_until(36);
+    let cut = "the dump of process 1001 did not come to its end";
+    assert_eq!(scene.at(36).next(), Next::Outside(cut.into()));
+}
+
+#[test]
+fn a_launcher_is_not_the_benchmark() {
+    // A shell, and a benchmark that it starts ten seconds later: its time begins then.
+    let mut scene = Scene::new();
+    scene.at(0).hello(1, 0).at(10).hello(2, 1);
+    scene.at(15).begins_to_dump(1).at(17).dump(1, 0, &[WAIT4]).waits_until(27);
+    assert_eq!(scene.at(27).dump(2, 1, &[FUTEX, FUTEX]).next(), Next::Hung(ConnId(2)));
+
+    // `wait` of a shell is rt_sigsuspend: a launcher, as long as a child of its is watched.
+    let mut scene = Scene::new();
+    scene.at(0).hello(1, 0).hello(2, 1).at(15).begins_to_dump(2).at(17).dump(1, 0, &[SIGSUSPEND]);
+    scene.waits_until(30);
+    assert_eq!(scene.said(2, What::End).next(), Next::Hung(ConnId(1)));
+}
+
+#[test]
+fn programs_one_after_the_other_each_have_their_time() {
+    let mut scene = Scene::new();
+    for conn in 1..10 {
+        scene.at(10 * conn).hello(conn, 0).waits_until(10 * conn + 17);
+        scene.at(10 * conn + 9).said(conn, What::End).waits_until(10 * conn + 9 + 16);
+    }
+    let why = "the connection of process 1009 ended, but the run did not";
+    assert_eq!(scene.at(115).next(), Next::Outside(why.into()));
+}
+
+#[test]
+fn of_several_the_child_with_the_most_threads_tells() {
+    let mut scene = Scene::new();
+    scene.at(0).hello(1, 0).hello(2, 1).hello(3, 1);
+    scene.dump(1, 0, &[FUTEX, FUTEX, FUTEX]).dump(2, 1, &[FUTEX]).dump(3, 1, &[FUTEX, FUTEX]);
+    assert_eq!(scene.watch.subject(), Some(ConnId(3)));
+}
+
+#[test]
+fn without_a_deadline_only_a_dump_counts() {
+    let start = Instant::now();
+    let mut scene = Scene { start, now: start, watch: Watch::new(start, None) };
+    assert_eq!(scene.at(1 << 20).next(), Next::WaitForEver);
+    assert_eq!(scene.hello(1, 0).at(1 << 21).next(), Next::WaitForEver);
+    assert_eq!(scene.dump(1, 0, &[FUTEX]).next(), Next::Hung(ConnId(1)));
+}
+
+#[test]
+fn a_lost_connection_does_not_begin_the_time_anew() {
+    let mut scene = Scene::new();
+    scene.at(0).hello(1, 0).at(9).said(1, What::End);
+    let mut again = Scene::identity(1, 0);
+    again.fixed.flags = hello_flags::AGAIN;
+    let peer = Peer { pid: 1001, uid: 0, pidfd: None };
+    let mut event = Event::new(ConnId(7), peer, What::Hello(Box::new(again)));
+    event.at = scene.now;
+    scene.watch.take(event);
+    scene.waits_until(17);
+}
