@@ -149,7 +149,8 @@ fn attempt(
         return Err(Failed::Event(format!("no samples of tid {tid} in {seconds} s: it did not run")));
     }
     let fail = |source| Failed::Write(WriteError { path: dir.join("perf_hot_tid.data"), source });
-    std::fs::rename(&part, dir.join("perf_hot_tid.data")).map_err(fail)?;
+    let readable = File::open(&part).and_then(|mut file| set_mode(&mut file));
+    readable.and_then(|()| std::fs::rename(&part, dir.join("perf_hot_tid.data"))).map_err(fail)?;
     Ok((samples, event))
 }
 
@@ -188,7 +189,7 @@ fn report(dir: &Path, data: &Path, options: &PerfOptions, cancel: &Cancel) -> Re
     Err(last.unwrap_or_else(|| Failed::Other("report failed".to_owned())))
 }
 
-/// 0644: temporary files are 0600.
+/// 0644: perf's files and temporary ones are 0600, and a bundle is made to be handed on.
 fn set_mode(file: &mut File) -> io::Result<()> {
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
 }

@@ -7,13 +7,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 
 use super::out;
-use crate::analysis::RunOutcome;
+use crate::analysis::Lang;
 use crate::cancel;
 use crate::capture::{CallGraph, PerfOptions};
 use crate::exit::{Ended, Status};
 use crate::hunt::cpus::{self, Cpus};
-use crate::hunt::{Config, Hunted, Screen, StatsLane, program};
+use crate::hunt::{Config, Screen, StatsLane, program};
 use crate::profile::{self, Profile};
+use crate::report::terminal;
 use crate::{pin, preload, shim_path};
 
 /// Run a benchmark under a pinned allocator until it hangs, and say what the hang is.
@@ -87,6 +88,9 @@ pub struct Args {
     /// Folder for the runs' sockets [default: one of its own in the temporary folder].
     #[arg(long, value_name = "DIR")]
     sockets: Option<PathBuf>,
+    /// Language of the headline and the short report on the terminal; the files are in both.
+    #[arg(long, default_value = "en", value_parser = language)]
+    lang: Lang,
     /// The benchmark and its arguments.
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<String>,
@@ -94,6 +98,7 @@ pub struct Args {
 
 /// Runs it.
 pub fn run(args: Args) -> anyhow::Result<Status> {
+    let lang = args.lang;
     let (config, _sockets) = config(args)?;
     let (canceller, cancel) = cancel::pair();
     let canceller = Mutex::new(Some(canceller));
@@ -104,20 +109,11 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     let mut screen = Screen::new(&config.name, config.runs);
     let hunted = crate::hunt::hunt(&config, &mut screen, &cancel)?;
     screen.finish();
-    say(&hunted, &config);
+    let conclusion = hunted.report(&config.out)?;
+    out::line("");
+    out::text(terminal::summary(&hunted.facts, &conclusion, lang));
+    out::line(format!("\nThe evidence is in {}", config.out.display()));
     Ok(hunted.status())
-}
-
-fn say(hunted: &Hunted, config: &Config) {
-    let facts = &hunted.facts;
-    let made = facts.runs.iter().filter(|r| r.outcome != RunOutcome::Interrupted).count();
-    let hung = facts.runs.iter().filter(|r| r.outcome == RunOutcome::Hung).count();
-    out::line(format!("hung {hung} of {made} runs ({} were planned)", facts.planned));
-    for finding in facts.runs.iter().filter_map(|r| r.hang.as_ref()?.finding.as_ref()) {
-        out::line(format!("{} ({})", finding.class, finding.confidence));
-        finding.why.iter().for_each(|why| out::line(format!("  {why}")));
-    }
-    out::line(format!("evidence: {}", config.out.display()));
 }
 
 /// What was asked for, checked; and the folder of the sockets, which goes when it is dropped.
@@ -222,6 +218,14 @@ fn variable(text: &str) -> Result<(String, String), String> {
         "LD_PRELOAD" => Err("LD_PRELOAD is what the hunt sets; give the allocator with --so".into()),
         "HANGSCOPE_SOCKET" => Err("HANGSCOPE_SOCKET is what the hunt sets".into()),
         _ => Ok((name.to_owned(), value.to_owned())),
+    }
+}
+
+fn language(text: &str) -> Result<Lang, String> {
+    match text {
+        "en" => Ok(Lang::En),
+        "ja" => Ok(Lang::Ja),
+        _ => Err("en or ja".into()),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::analysis::{self, Class, Finding, HangFacts, Integrity};
 use crate::cancel::Cancel;
 use crate::capture::{self, Outside, PerfOptions};
 use crate::listen::{ConnId, Listener, RecordedDump};
+use crate::report;
 use crate::session;
 use crate::store::atomic::{self, WriteError};
 use crate::symbolize::{self, Sources};
@@ -128,7 +129,7 @@ pub fn capture(
             capture::perf(&dir, hot.tid, &PerfOptions { maps, copies, ..perf.clone() }, cancel)?;
         }
     }
-    let finding = inside.and_then(|process| examine(config, lane, &dir, process, true));
+    let finding = examine(config, lane, &dir, inside, true, why_not)?;
     let ended = bench.stop(PATIENCE).context("hunt: stopping the run")?;
     let mut name = name;
     if finding.as_ref().is_some_and(|f| f.class == Class::Slow) {
@@ -163,7 +164,7 @@ pub fn keep(config: &Config, lane: &Lane, number: u32, pid: u32, watch: &Watch) 
     write_copy(config, lane, &dir, subject)?;
     capture::perf::refuse(&dir, "the run had ended")?;
     let recorded = subject.and_then(|p| p.dumps.last());
-    let finding = subject.and_then(|process| examine(config, lane, &dir, process, false));
+    let finding = examine(config, lane, &dir, subject, false, "no dump")?;
     Ok(HangFacts { snapshot: name, finding, dump_ms: recorded.and_then(dump_ms) })
 }
 
@@ -264,8 +265,23 @@ fn dump_ms(recorded: &RecordedDump) -> Option<f64> {
 
 /// What the dump shows: stacks with names, then the class of the hang. `live` is the process, while it lives: some files
 /// only it can still see.
-fn examine(config: &Config, lane: &Lane, dir: &Path, process: &Watched, live: bool) -> Option<Finding> {
-    let dump = &process.dumps.last()?.dump;
+///
+/// Writes `threads.json` and `stacks.txt`.
+fn examine(
+    config: &Config,
+    lane: &Lane,
+    dir: &Path,
+    process: Option<&Watched>,
+    live: bool,
+    why_not: &str,
+) -> Result<Option<Finding>, WriteError> {
+    let Some((process, recorded)) = process.and_then(|p| Some((p, p.dumps.last()?))) else {
+        for file in ["threads.json", "stacks.txt"] {
+            capture::write_part(&dir.join(file), &Err(format!("no dump: {why_not}")))?;
+        }
+        return Ok(None);
+    };
+    let dump = &recorded.dump;
     let sources = Sources {
         allocator_copy: Some(dir.join(format!("{}.so", config.name))),
         copies: vec![lane.dso.clone()],
@@ -274,5 +290,7 @@ fn examine(config: &Config, lane: &Lane, dir: &Path, process: &Watched, live: bo
         ..Sources::default()
     };
     let traces = symbolize::symbolize(dump, &sources);
-    Some(analysis::analyse(dump, &traces, &process.history))
+    let finding = analysis::analyse(dump, &traces, &process.history);
+    report::write_dump(dir, dump, &traces, &finding)?;
+    Ok(Some(finding))
 }

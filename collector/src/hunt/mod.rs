@@ -11,13 +11,15 @@
 //! - [`counters`]: the counter lane's lines
 //! - [`rows`], [`screen`]: the files and the lines that grow with every run
 
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::analysis::{DsoFacts, HuntFacts, Integrity, RunFacts, RunOutcome};
+use crate::analysis::{self, Conclusion, DsoFacts, HuntFacts, RunFacts, RunOutcome};
 use crate::cancel::Cancel;
 use crate::exit::{Ended, Status};
 use crate::pin::{self, PinError, Pinned};
-use crate::store::atomic;
+use crate::report::{self, Extra};
+use crate::store::atomic::{self, WriteError};
 
 pub mod bench;
 pub mod config;
@@ -49,22 +51,32 @@ pub struct Hunted {
     pub stats: Vec<RunFacts>,
     /// Counter files and how many lines are in each.
     pub counters: Vec<Collected>,
+    /// The last line of the preload verification.
+    pub preload: Option<String>,
+    /// What is worth a line beside that.
+    pub notes: Vec<String>,
 }
 
 impl Hunted {
     /// The documented exit status.
     pub fn status(&self) -> Status {
-        let counted = || self.facts.runs.iter().filter(|r| r.outcome != RunOutcome::Interrupted);
-        if counted().any(|r| r.integrity_end > Integrity::Unknown || r.deleted_seen) {
-            Status::DsoNotIntact
-        } else if counted().any(|r| r.outcome == RunOutcome::Hung) {
-            Status::Hang
-        } else if self.facts.interrupted {
+        let said = analysis::verdict::exit_code(&self.facts);
+        match Status::ALL.iter().find(|status| status.code() == said) {
             // A hunt that was not finished is no clean one.
-            Status::Failed
-        } else {
-            Status::NoHang
+            Some(Status::NoHang) if self.facts.interrupted => Status::Failed,
+            Some(status) => *status,
+            None => Status::Failed,
         }
+    }
+
+    /// Writes the reports to OUT, and says what was concluded.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn report(&self, out: &Path) -> Result<Conclusion, WriteError> {
+        let counters = self.counters.iter().map(|c| (c.file.clone(), c.lines as u64)).collect();
+        let extra = Extra { preload: self.preload.clone(), counters, notes: self.notes.clone() };
+        report::write_hunt(out, &self.facts, &extra)
     }
 }
 
@@ -158,6 +170,8 @@ pub fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Re
         },
         stats: vec![],
         counters: vec![],
+        preload: None,
+        notes: config.notes.clone(),
     };
     if let (Some(stats), Some(pinned)) = (&config.stats, stats_pinned.filter(|_| !interrupted)) {
         stats_lane(config, stats, &pinned, screen, cancel, &mut rows, &mut hunted)?;
@@ -188,6 +202,7 @@ fn stats_lane(
         log.push_json(&rows::object(&facts, started))?;
         outputs.extend(lane.outputs(number));
         if let Some(hang) = &facts.hang {
+            hunted.notes.push(format!("counter lane: run {number} did not end by itself: {}", hang.snapshot));
             let line = format!(
                 "[{}] stats run {number} -> {}",
                 if facts.outcome == RunOutcome::Hung { "HANG" } else { "SLOW" },
