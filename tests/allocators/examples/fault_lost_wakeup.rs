@@ -1,6 +1,7 @@
 //! The central locks are futex words, and whoever lets go of one of them forgets to wake: the word says free,
 //! and those who wait for it sleep on. Whoever comes later finds it free and goes on, so that one thread gets
-//! to the end of its work.
+//! to the end of its work. So that this happens in every run, the first to have the lock when it is time waits
+//! until another waits for it.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -8,12 +9,16 @@ mod common;
 mod exports;
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
-use common::{Hooks, mutexes};
-use hangscope_test_allocators::fault::{FAULTY_LOCK, due};
+use common::{Hooks, Shelf, mutexes};
+use hangscope_test_allocators::fault::{FAULTY_LOCK, Once, due};
 use hangscope_test_allocators::raw;
 
 struct Fault;
+
+static FIRST: Once = Once::new();
+const PATIENCE: Duration = Duration::from_secs(5);
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
@@ -36,6 +41,18 @@ impl Hooks for Fault {
 
     fn release(lock: usize) {
         lost_wakeup_release(lock);
+    }
+
+    fn under_lock(lock: usize, _shelf: &mut Shelf) {
+        if lock == FAULTY_LOCK && FIRST.claim() {
+            // Where no other thread is at work any more, it goes on after a while, without the fault.
+            let start = Instant::now();
+            let word = &g_mid_words[lock].0;
+            while word.load(Ordering::Relaxed) != HELD_AND_WAITED_FOR && start.elapsed() < PATIENCE {
+                // SAFETY: always.
+                unsafe { libc::sched_yield() };
+            }
+        }
     }
 }
 

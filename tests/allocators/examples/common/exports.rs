@@ -1,5 +1,4 @@
-//! What the host calls.
-#![expect(clippy::missing_safety_doc, reason = "the contracts are malloc(3)'s")]
+//! What the host calls; the contracts are malloc(3)'s.
 
 use std::ffi::{c_int, c_void};
 

@@ -8,7 +8,6 @@
 //! deep stacks, words that an earlier call left behind could be taken for a caller.
 //!
 //! `FAULT_EXPECT_SHIM=1` ends the process if there is no `libhangscope.so`: nothing can pass for want of a shim.
-#![expect(clippy::missing_safety_doc, reason = "the contracts are malloc(3)'s")]
 
 use std::arch::naked_asm;
 use std::cell::UnsafeCell;

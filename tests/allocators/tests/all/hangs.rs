@@ -1,0 +1,364 @@
+//! Each faulty allocator does what the table says, seen from outside by `/proc` and by what the allocator
+//! itself says about its fault.
+
+use std::path::Path;
+
+use crate::support::{PATIENCE, Running, Task, child_of, tasks, word};
+use hangscope_test_allocators::truth::Line;
+use hangscope_test_allocators::{FAULTS, Fault, Hangs};
+use object::{Object, ObjectSymbol};
+
+const ALWAYS: &[(&str, &str)] = &[("FAULT_ONE_IN", "1")];
+const PTHREAD_MUTEX_WAIT: u64 = 0x80;
+const CONDITION_WAIT: u64 = 0x189;
+
+/// Fails the look, not the test.
+macro_rules! look {
+    ($condition:expr, $($what:tt)+) => {
+        if !$condition {
+            return Err(format!($($what)+));
+        }
+    };
+}
+
+fn workers(look: &[Task]) -> impl Iterator<Item = &Task> {
+    look.iter().filter(|task| task.is_worker())
+}
+
+fn waits_for(lock: u64) -> impl Fn(&&Task) -> bool {
+    move |task| task.futex() == Some((lock, PTHREAD_MUTEX_WAIT))
+}
+
+fn owner(truth: &[Line]) -> Result<(u32, u64), String> {
+    let [line] = truth else { return Err(format!("truth: {truth:?}")) };
+    let lock = line.lock.ok_or("truth without a lock")?;
+    Ok((line.tid, lock))
+}
+
+/// The lock that the truth names is the one that the table names, and has the owner that it should have.
+fn check_lock(fault: &Fault, pid: u32, truth: &[Line]) {
+    let base = crate::support::base(pid, &fault.path());
+    let bytes = std::fs::read(fault.path()).expect("the DSO");
+    let file = object::File::parse(&*bytes).expect("ELF");
+    let address = |lock: &str| {
+        let (name, offset) = lock.split_once('+').unwrap_or((lock, "0"));
+        let symbol = file.symbols().find(|symbol| symbol.name() == Ok(name)).expect("a symbol");
+        base + symbol.address() + offset.parse::<u64>().expect("an offset")
+    };
+    let mut told: Vec<u64> = truth.iter().filter_map(|line| line.lock).collect();
+    told.sort_unstable();
+    told.dedup();
+    let named: Vec<u64> =
+        fault.lock_symbol.iter().chain(fault.also_locks).map(|lock| address(lock)).collect();
+    assert_eq!(told, named, "{}", fault.name);
+    if fault.owner_known {
+        for line in truth {
+            let lock = line.lock.expect("an owner's lock");
+            // glibc's mutex: the word, a count, the owner.
+            assert_eq!(word(pid, lock + 8), line.tid, "{}: owner", fault.name);
+        }
+    }
+}
+
+/// Runs a fault of the table until it is stuck as `is_stuck` says, checks its lock, and that it stays stuck.
+fn stuck(name: &str, is_stuck: impl Fn(&[Line], &[Task]) -> Result<(), String>) -> (Running, Vec<Task>) {
+    let fault = Fault::named(name);
+    let mut running = Running::start(fault, ALWAYS);
+    let pid = running.pid();
+    let look = running.wait_until_stuck(|| Some(pid), is_stuck);
+    if fault.lock_symbol.is_some() {
+        check_lock(fault, pid, &running.truth());
+    }
+    (running, look)
+}
+
+/// One owner in a state of its own, all other workers waiting for its lock.
+fn owner_and_waiters(truth: &[Line], look: &[Task], is_owner: impl Fn(&Task) -> bool) -> Result<(), String> {
+    let (tid, lock) = owner(truth)?;
+    let owner = look.iter().find(|task| task.tid == tid).ok_or("the owner is gone")?;
+    look!(is_owner(owner), "owner: {owner:?}");
+    let waiting = workers(look).filter(waits_for(lock)).count();
+    look!(workers(look).count() == 4 && waiting == 3, "{waiting} wait for {lock:#x}");
+    Ok(())
+}
+
+#[test]
+fn demo_when_the_dice_say_so() {
+    stuck("demo", |truth, look| owner_and_waiters(truth, look, Task::runs));
+}
+
+#[test]
+fn owner_spinning() {
+    stuck("owner_spinning", |truth, look| owner_and_waiters(truth, look, Task::runs));
+}
+
+#[test]
+fn owner_blocked() {
+    stuck("owner_blocked", |truth, look| owner_and_waiters(truth, look, |owner| owner.is_in(libc::SYS_read)));
+}
+
+#[test]
+fn owner_stopped() {
+    stuck("owner_stopped", |truth, look| owner_and_waiters(truth, look, |owner| owner.state == 't'));
+}
+
+#[test]
+fn owner_gone() {
+    stuck("owner_gone", |truth, look| {
+        let (tid, lock) = owner(truth)?;
+        look!(look.iter().all(|task| task.tid != tid), "the owner is there");
+        look!(workers(look).count() > 0, "all are gone");
+        look!(workers(look).all(|task| waits_for(lock)(&task)), "not all wait for {lock:#x}");
+        Ok(())
+    });
+}
+
+#[test]
+fn owner_gone_over_a_fork() {
+    let fault = Fault::named("owner_gone_fork");
+    let mut running = Running::start(fault, ALWAYS);
+    let parent = running.pid();
+    running.wait_until_stuck(
+        || child_of(parent),
+        |truth, look| {
+            let (tid, lock) = owner(truth)?;
+            look!(look.iter().all(|task| task.tid != tid), "the owner is in the child");
+            look!(workers(look).filter(waits_for(lock)).count() == 4, "not all four wait for {lock:#x}");
+            let main = tasks(parent);
+            look!(main.len() == 1 && main[0].is_in(libc::SYS_wait4), "the parent: {main:?}");
+            Ok(())
+        },
+    );
+    check_lock(fault, child_of(parent).expect("the child"), &running.truth());
+}
+
+#[test]
+fn deadlock_by_inversion() {
+    stuck("deadlock_inversion", |truth, look| {
+        let [a, b] = truth else { return Err(format!("truth: {truth:?}")) };
+        for (one, other) in [(a, b), (b, a)] {
+            let task = look.iter().find(|task| task.tid == one.tid).ok_or("a culprit is gone")?;
+            look!(task.futex().map(|(word, _)| word) == other.lock, "{task:?}");
+        }
+        look!(workers(look).all(|task| task.futex().is_some()), "not all wait");
+        Ok(())
+    });
+}
+
+#[test]
+fn deadlock_of_one() {
+    stuck("deadlock_self", |truth, look| {
+        let (tid, lock) = owner(truth)?;
+        look!(workers(look).filter(waits_for(lock)).count() == 4, "not all wait for {lock:#x}");
+        look!(look.iter().any(|task| task.tid == tid), "the owner is gone");
+        Ok(())
+    });
+}
+
+#[test]
+fn lost_wakeup_while_a_finished_worker_spins() {
+    let (running, look) = stuck("lost_wakeup", |truth, look| {
+        let lock = truth.first().and_then(|line| line.lock).ok_or("no truth yet")?;
+        let asleep = workers(look).filter(waits_for(lock)).count();
+        let spinning = workers(look).filter(|task| task.runs() && task.syscall.is_none()).count();
+        look!(asleep > 0 && spinning > 0 && asleep + spinning == 4, "{asleep} asleep, {spinning} spinning");
+        Ok(())
+    });
+    let lock = running.truth()[0].lock.expect("a lock");
+    assert_eq!(word(running.pid(), lock), 0, "the word says free");
+    let expects = workers(&look).find(|task| waits_for(lock)(task)).and_then(|task| task.syscall);
+    assert_eq!(expects.expect("a sleeper").1[2], 2, "sleepers expect another");
+}
+
+#[test]
+fn condition_never_signalled() {
+    stuck("cond_never_signalled", |truth, look| {
+        let (_, condition) = owner(truth)?;
+        let waits = |task: &Task| {
+            // glibc 2.25 and later has two groups of waiters, each with its word.
+            task.futex().is_some_and(|(word, op)| {
+                op == CONDITION_WAIT && [condition + 40, condition + 44].contains(&word)
+            })
+        };
+        look!(workers(look).count() == 4 && workers(look).all(waits), "not all wait on {condition:#x}");
+        Ok(())
+    });
+}
+
+#[test]
+fn spin_wait() {
+    let (running, _) = stuck("spin_wait", |truth, look| {
+        let (tid, _) = owner(truth)?;
+        let holder = look.iter().find(|task| task.tid == tid).ok_or("the holder is gone")?;
+        look!(holder.is_in(libc::SYS_clock_nanosleep), "holder: {holder:?}");
+        let spinning = workers(look).filter(|task| task.runs()).count();
+        look!(workers(look).count() == 4 && spinning == 3, "{spinning} spin");
+        Ok(())
+    });
+    assert_eq!(word(running.pid(), running.truth()[0].lock.expect("a lock")) & 0xff, 1, "held");
+}
+
+#[test]
+fn livelock() {
+    stuck("livelock", |truth, look| {
+        look!(truth.len() == 2, "truth: {truth:?}");
+        let running = workers(look).filter(|task| task.runs() && task.syscall.is_none()).count();
+        look!(workers(look).count() == 4 && running == 4, "{running} run");
+        Ok(())
+    });
+}
+
+#[test]
+fn runaway() {
+    stuck("runaway", |truth, look| {
+        let [line] = truth else { return Err(format!("truth: {truth:?}")) };
+        let [last] = workers(look).collect::<Vec<_>>()[..] else { return Err("others work".to_owned()) };
+        look!(last.tid == line.tid && last.runs(), "{last:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn runaway_while_others_spin() {
+    stuck("runaway_while_others_spin", |truth, look| {
+        look!(truth.len() == 1, "truth: {truth:?}");
+        let running = workers(look).filter(|task| task.runs() && task.syscall.is_none()).count();
+        look!(workers(look).count() == 4 && running == 4, "{running} run");
+        Ok(())
+    });
+}
+
+#[test]
+fn kernel_wait() {
+    stuck("kernel_wait", |truth, look| {
+        let [line] = truth else { return Err(format!("truth: {truth:?}")) };
+        let [last] = workers(look).collect::<Vec<_>>()[..] else { return Err("others work".to_owned()) };
+        look!(last.tid == line.tid && last.state == 'D' && last.is_in(libc::SYS_clone), "{last:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn slow_is_alive() {
+    let fault = Fault::named("slow");
+    let mut running = Running::start(fault, ALWAYS);
+    let pid = running.pid();
+    running.wait_until_stuck(
+        || Some(pid),
+        |truth, look| {
+            look!(!truth.is_empty(), "not yet slow");
+            look!(workers(look).count() == 4, "not all work");
+            Ok(())
+        },
+    );
+    // Every worker gets on: it must, or this never comes to its end.
+    let before = tasks(pid);
+    running.wait_until_stuck(
+        || Some(pid),
+        |_, look| {
+            let slept_on = |task: &Task| {
+                before.iter().any(|then| then.tid == task.tid && task.switches > then.switches + 20)
+            };
+            look!(workers(look).all(slept_on), "a worker stands still");
+            Ok(())
+        },
+    );
+    // And with fewer operations it ends.
+    let few = ["2", "300", "100", "16", "4096", "50", "1024"];
+    let mut running = Running::start_with(&fault.path(), fault, &few, &[("FAULT_AFTER", "100")]);
+    assert!(running.finish().success(), "{}", running.text("err"));
+    assert_eq!(running.truth().len(), 1, "it was slow");
+}
+
+#[test]
+fn the_benchmark_stuck_at_its_own_barrier() {
+    stuck("barrier_short", |_, look| {
+        let words: Vec<_> = workers(look).filter_map(Task::futex).collect();
+        look!(words.len() == 4 && words.iter().all(|word| *word == words[0]), "{words:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn the_benchmark_stuck_in_its_own_loop() {
+    stuck("stuck_loop", |_, look| {
+        let [last] = workers(look).collect::<Vec<_>>()[..] else { return Err("others work".to_owned()) };
+        look!(last.comm == "worker-0" && last.runs(), "{last:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn what_never_hangs_ends() {
+    for fault in FAULTS.iter().filter(|fault| fault.hangs == Hangs::Never && fault.class.is_none()) {
+        ends_well(fault, &fault.path(), fault.workload_args, &[]);
+    }
+}
+
+/// Without its fault every allocator is a good one, also with other sizes, and over a fork where it is made
+/// for that.
+#[test]
+fn without_its_fault_each_ends() {
+    let sizes = ["3", "20000", "50", "1", "70000", "50", "256"];
+    for fault in FAULTS {
+        ends_well(fault, &fault.path(), &sizes, &[("FAULT_ONE_IN", "0")]);
+    }
+    let over_a_fork = ["3", "20000", "50", "1", "70000", "50", "256", "--fork-child"];
+    let healthy = Fault::named("healthy");
+    ends_well(healthy, &healthy.path(), &over_a_fork, &[]);
+}
+
+fn ends_well(fault: &Fault, so: &Path, arguments: &[&str], environment: &[(&str, &str)]) {
+    let mut running = Running::start_with(so, fault, arguments, environment);
+    let status = running.finish();
+    assert!(status.success(), "{}: {status}: {}", fault.name, running.text("err"));
+    assert!(running.text("out").contains("ops/s="), "{}", fault.name);
+    assert_eq!((running.text("err").as_str(), running.truth()), ("", vec![]), "{}", fault.name);
+}
+
+/// About one run of four hangs. The chance that this fails with a fair dice is below 1e-4: of 60 throws none
+/// or more than 30.
+#[test]
+fn the_demonstration_hangs_now_and_then() {
+    let fault = Fault::named("demo");
+    let arguments = ["2", "6000", "100", "16", "4096", "50", "64"];
+    let mut hung = 0;
+    for _ in 0..60 {
+        let mut running = Running::start_with(&fault.path(), fault, &arguments, &[("FAULT_AFTER", "2000")]);
+        while running.truth().is_empty() {
+            if let Some(status) = running.try_wait() {
+                assert!(status.success(), "{status}");
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        hung += usize::from(!running.truth().is_empty());
+    }
+    println!("demo: hung {hung} of 60");
+    assert!((1..=30).contains(&hung), "hung {hung} of 60");
+}
+
+/// The race is what it is: a run ends, or it is stuck with a sleeper whose word is no longer what it expects.
+#[test]
+fn the_natural_race_ends_or_loses_a_wakeup() {
+    let fault = Fault::named("natural_race");
+    for _ in 0..5 {
+        let mut running = Running::start(fault, &[]);
+        let start = std::time::Instant::now();
+        while running.try_wait().is_none() && start.elapsed() < PATIENCE {
+            let look = tasks(running.pid());
+            let asleep = |task: &Task| task.is_worker() && task.is_in(libc::SYS_futex);
+            if look.iter().filter(|task| task.is_worker()).all(asleep) && look.len() > 1 {
+                let (_, arguments) =
+                    look.iter().find(|task| asleep(task)).and_then(|task| task.syscall).expect("one");
+                let free = word(running.pid(), arguments[0]) & 0xff;
+                if free == 2 && tasks(running.pid()).iter().filter(|task| task.is_worker()).all(asleep) {
+                    println!("natural_race: a sleeper was forgotten");
+                    return;
+                }
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        assert!(running.try_wait().is_some_and(|status| status.success()), "{:#?}", tasks(running.pid()));
+    }
+}
