@@ -25,6 +25,8 @@ pub mod message;
 mod scene;
 mod stack;
 pub mod stats;
+#[cfg(test)]
+pub(crate) mod testkit;
 pub mod trace;
 pub mod verdict;
 pub mod wait;

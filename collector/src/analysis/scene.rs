@@ -227,6 +227,7 @@ fn thread<'a>(
     let motion = motion(dump, record, second);
     let naps = inside == Some(true)
         && calls != Calls::Returns
+        && matches!(motion, Motion::Moved | Motion::Rewaits)
         && second.is_some_and(|second| is_nap(dump, record) && is_nap(dump, second));
     Thread { record, second, wait, motion, trace, samples, calls, inside, own, naps, cpu_share }
 }

@@ -143,10 +143,9 @@ pub(super) fn call_evidence(case: &mut Case, thread: &Thread<'_>) {
     }
 }
 
-/// How many stacks were had of a thread.
+/// How many samples were had of a thread; the one stack of the dump where there are none.
 pub(super) fn seen(thread: &Thread<'_>) -> usize {
-    let traces = thread.trace.into_iter().chain(thread.samples);
-    traces.filter(|t| !t.frames.is_empty()).count()
+    thread.samples.iter().filter(|t| !t.frames.is_empty()).count().max(1)
 }
 
 pub(super) fn no_stack(thread: &Thread<'_>) -> Why {

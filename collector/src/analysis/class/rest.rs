@@ -45,7 +45,9 @@ pub(super) fn in_kernel(scene: &Scene<'_>) -> Option<Case> {
 pub(super) fn outside(scene: &Scene<'_>) -> Option<Case> {
     let threads = scene.all().count();
     let known = scene.all().filter(|t| t.inside == Some(false)).count();
-    if known == 0 || scene.all().any(|t| t.inside == Some(true)) || comes_or_goes(scene) {
+    // Who runs nobody knows where may run in the allocator.
+    let hidden = scene.all().any(|t| t.inside.is_none() && t.runs());
+    if known == 0 || hidden || scene.all().any(|t| t.inside == Some(true)) || comes_or_goes(scene) {
         return None;
     }
     let waits = |t: &&Thread<'_>| t.wait.as_ref().is_some_and(|w| w.kind != WaitKind::Join);

@@ -166,13 +166,14 @@ impl Futex<'_> {
         if self.semaphore() {
             return found(WaitKind::Semaphore, 0, "semaphore");
         }
-        if let Some(mutex) = self.mutex(false) {
+        // glibc's waits name the clock (or have an end), Rust's untimed ones do neither.
+        let of_rust = self.op & (PRIVATE | CLOCK_REALTIME) == PRIVATE && self.thread.args[3] == 0;
+        if let Some(mutex) = self.mutex(false).filter(|_| !of_rust) {
             return mutex;
         }
-        if let Some(before) = self.rwlock() {
+        if let Some(before) = self.rwlock().filter(|_| !of_rust) {
             return found(WaitKind::RwLock, before, "read-write lock");
         }
-        // glibc's waits name the clock; Rust's untimed ones do not.
         if self.op & (PRIVATE | CLOCK_REALTIME) == PRIVATE {
             return found(WaitKind::RustLock, 0, "lock of Rust, by its operation");
         }

@@ -232,7 +232,9 @@ pub fn wait_of(dump: &Dump, thread: &ThreadRecord, frames: &[Frame], tids: &Tids
             let wchan = text(&thread.wchan);
             let futex = wchan.starts_with("futex_");
             let kind = if futex { WaitKind::Futex } else { WaitKind::Unknown };
-            Wait { kind, futex, detail: format!("in {wchan} of the kernel (call not readable)"), ..nothing }
+            let place = if wchan.is_empty() { "an unknown place" } else { &wchan };
+            let detail = format!("in {place} of the kernel (call not readable)");
+            Wait { kind, futex, detail, ..nothing }
         }
         (-1, _) => Wait { kind: WaitKind::Fault, detail: "page fault".to_owned(), ..nothing },
         (_, Some(call)) if call.name == "futex" || is_restarted_futex(call, thread) => {

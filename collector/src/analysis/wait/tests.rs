@@ -1,1 +1,185 @@
+//! Every row of the table of futex waits, and what only looks like one.
 
+use hangscope_protocol::record::SYSCALL_UNREADABLE;
+
+use crate::analysis::testkit::{Futex, LOCK, Make, bare, barrier, condition, join, mutex};
+use crate::analysis::{Finding, ThreadWait};
+
+const WORKER: &str = "worker@bench";
+
+fn wait_of(futex: &Futex, stack: &[&str]) -> ThreadWait {
+    let mut make = Make::new();
+    make.futex(101, futex, stack).call(102, 0, 3, &["read@libc", WORKER]).call(
+        103,
+        0,
+        3,
+        &["read@libc", WORKER],
+    );
+    find(&make.gone(77).analyse())
+}
+
+fn find(finding: &Finding) -> ThreadWait {
+    finding.waits.iter().find(|w| w.tid == 101).cloned().expect("the thread waits")
+}
+
+fn says(wait: &ThreadWait) -> (&str, u64, Option<u32>) {
+    (wait.kind.as_str(), wait.address.unwrap_or_default() - (LOCK & !0xff), wait.owner)
+}
+
+#[test]
+fn by_operation_and_memory_alone() {
+    let at = |offset: u64| (LOCK & !0xff) + offset;
+    let semaphore = Futex { op: 0x189, near: vec![(0, 0), (4, 2), (8, 0)], ..bare(at(0x40), 0) };
+    let semaphore = Futex { expected: 0, ..semaphore };
+    let rwlock = Futex {
+        op: 0x189,
+        address: at(0x48),
+        expected: 3,
+        near: vec![(-8, 0), (-4, 2), (0, 3), (4, 2), (16, 102)],
+        timed: false,
+    };
+    let second_group = Futex {
+        address: at(0x40) + 0x2c,
+        near: vec![(-0x2c, 8), (-0x18, 4), (-0x08, 16), (-0x04, 0), (0, 0)],
+        ..condition(at(0x40), 2)
+    };
+    let rust = Futex { op: 0x89, expected: 2, near: vec![(0, 2), (8, 102)], ..bare(at(0x40), 2) };
+    #[rustfmt::skip]
+    let table: Vec<(&str, Futex, (&str, u64, Option<u32>))> = vec![
+        ("normal mutex", mutex(at(0x40), 102, 0), ("pthread-mutex", 0x40, Some(102))),
+        ("recursive mutex", mutex(at(0x40), 102, 1), ("pthread-mutex", 0x40, Some(102))),
+        ("errorcheck mutex", mutex(at(0x40), 101, 2), ("pthread-mutex", 0x40, Some(101))),
+        ("mutex, owner lately gone", mutex(at(0x40), 77, 0), ("pthread-mutex", 0x40, Some(77))),
+        ("mutex, timed", Futex { op: 0x189, timed: true, ..mutex(at(0x40), 102, 0) }, ("pthread-mutex", 0x40, Some(102))),
+        ("inheriting mutex", Futex { op: 0x86, near: vec![(0, 102 | 0x8000_0000)], ..bare(at(0x40), 0) }, ("pthread-mutex", 0x40, Some(102))),
+        ("inheriting mutex, owner died", Futex { op: 0x86, near: vec![(0, 78 | 0xc000_0000)], ..bare(at(0x40), 0) }, ("pthread-mutex", 0x40, Some(78))),
+        ("robust mutex", Futex { expected: 102 | 0x8000_0000, near: vec![(0, 102 | 0x8000_0000), (8, 102), (16, 16)], ..bare(at(0x40), 0) }, ("pthread-mutex", 0x40, Some(102))),
+        ("no mutex: +8 was never a thread", mutex(at(0x40), 4711, 0), ("low-level-lock", 0x40, None)),
+        ("no mutex: the word is not 2", Futex { near: vec![(0, 1), (8, 102)], expected: 1, ..bare(at(0x40), 1) }, ("futex", 0x40, None)),
+        ("once: +8 is no owner", Futex { near: vec![(0, 1), (4, 0), (8, 102), (12, 9)], expected: 1, ..bare(at(0x40), 1) }, ("futex", 0x40, None)),
+        ("low-level lock", bare(at(0x40), 2), ("low-level-lock", 0x40, None)),
+        ("condition", condition(at(0x40), 2), ("condition", 0x40, None)),
+        ("condition, second group", second_group, ("condition", 0x40, None)),
+        ("condition, monotonic clock", Futex { op: 0x89, timed: true, ..condition(at(0x40), 1) }, ("condition", 0x40, None)),
+        ("barrier", barrier(at(0x40), 2, 3), ("barrier", 0x40, None)),
+        ("semaphore", semaphore, ("semaphore", 0x40, None)),
+        ("rwlock, writer", rwlock, ("rwlock", 0x40, None)),
+        ("Rust", rust, ("rust-lock", 0x40, None)),
+    ];
+    for (what, futex, expected) in table {
+        // An unnamed frame: no function says anything.
+        let wait = wait_of(&futex, &["?@libc", "?@foo", WORKER]);
+        assert_eq!(says(&wait), expected, "{what}: {}", wait.detail);
+    }
+    let wait = wait_of(&join(102), &["?@libc", WORKER]);
+    assert_eq!(
+        (wait.kind.as_str(), wait.owner, wait.detail.as_str()),
+        ("join", Some(102), "join of tid 102")
+    );
+}
+
+#[test]
+fn functions_say_what_memory_cannot() {
+    let at = |offset: u64| (LOCK & !0xff) + offset;
+    let plain = Futex { op: 0x189, expected: 0, near: vec![], ..bare(at(0x68), 0) };
+    let one = Futex { expected: 1, ..bare(at(0x40), 1) };
+    #[rustfmt::skip]
+    let table: Vec<(&str, Futex, &str)> = vec![
+        ("__pthread_cond_wait@libc", plain.clone(), "condition"),
+        ("pthread_cond_timedwait@@GLIBC_2.3.2@libc", plain.clone(), "condition"),
+        ("__new_sem_wait_slow64@libc", plain.clone(), "semaphore"),
+        ("sem_clockwait@libc", plain.clone(), "semaphore"),
+        ("___pthread_rwlock_wrlock@libc", plain.clone(), "rwlock"),
+        ("__pthread_once_slow@libc", one.clone(), "once"),
+        ("pthread_barrier_wait@libc", one.clone(), "barrier"),
+        ("__lll_lock_wait_private@libc", bare(at(0x40), 2), "low-level-lock"),
+        ("__GI___pthread_mutex_lock@libc", mutex(at(0x40), 102, 0), "pthread-mutex"),
+        ("std::sys::sync::mutex::futex::Mutex::lock_contended@foo", bare(at(0x40), 2), "rust-lock"),
+        ("std::sys::sync::thread_parking::futex::Parker::park@bench", plain.clone(), "rust-lock"),
+        ("AbslInternalSpinLockDelay_lts_20220623@foo", one.clone(), "spin-lock"),
+        ("base::internal::SpinLockDelay@foo", one.clone(), "spin-lock"),
+    ];
+    for (function, futex, kind) in table {
+        // `@@GLIBC` is the function's version; the last @ parts the DSO from it.
+        let (name, dso) = function.rsplit_once('@').expect("function@dso");
+        let name = name.replace('@', "_at_");
+        let stack = [format!("{}@{dso}", name.replace("_at__at_", "")), WORKER.to_owned()];
+        let stack: Vec<&str> = stack.iter().map(String::as_str).collect();
+        let wait = wait_of(&futex, &stack);
+        assert_eq!(wait.kind, kind, "{function}: {}", wait.detail);
+    }
+    // glibc's inner function alone is a low-level lock; called by a mutex it is the mutex.
+    let stack = &["__lll_lock_wait@libc", "pthread_mutex_lock@libc", "foo_malloc@foo", WORKER];
+    assert_eq!(says(&wait_of(&mutex(at(0x40), 102, 0), stack)), ("pthread-mutex", 0x40, Some(102)));
+    let stack = &["__lll_lock_wait_private@libc", "_int_malloc@libc", WORKER];
+    assert_eq!(wait_of(&mutex(at(0x40), 102, 0), stack).owner, None, "a word beside it is no owner");
+    // A frame of the allocator ends the search: what called it is not the wait.
+    let stack = &["foo_wait@foo", "__pthread_once_slow@libc", WORKER];
+    assert_eq!(wait_of(&bare(at(0x40), 2), stack).kind, "low-level-lock");
+    // A mutex that a function names has an owner for certain: not alive is gone.
+    let stack = &["pthread_mutex_lock@libc", "foo_malloc@foo", WORKER];
+    assert_eq!(wait_of(&mutex(at(0x40), 4711, 0), stack).owner, Some(4711));
+    // ... unless it is shared between processes: then it is another's thread.
+    assert_eq!(wait_of(&mutex(at(0x40), 4711, 0x80), stack).owner, None);
+}
+
+#[test]
+fn the_type_of_a_mutex_is_told() {
+    let details =
+        [0, 1, 2, 3].map(|kind| wait_of(&mutex(LOCK, 102, kind), &["pthread_mutex_lock@libc"]).detail);
+    insta::assert_snapshot!(details.join(", "), @"pthread mutex (normal), pthread mutex (recursive), pthread mutex (errorcheck), pthread mutex (adaptive)");
+}
+
+#[test]
+fn memory_that_could_not_be_read_is_not_taken_for_zeros() {
+    let mut make = Make::new();
+    make.futex(101, &mutex(LOCK, 102, 0), &["pthread_mutex_lock@libc", WORKER]);
+    for record in &mut make.dump.threads {
+        (record.near_from, record.near_to, record.err_near) = (0, 0, 14);
+    }
+    let wait = find(&make.analyse());
+    assert_eq!((wait.kind.as_str(), wait.owner), ("pthread-mutex", None));
+    assert_eq!(wait.detail, "pthread mutex (not readable)");
+}
+
+#[test]
+fn other_calls_by_name_and_descriptor() {
+    let mut make = Make::new();
+    make.dump.fds.insert(3, "pipe:[123]".to_owned());
+    make.call(101, 0, 3, &["read@libc", WORKER]);
+    make.call(102, 232, 5, &["epoll_wait@libc", WORKER]);
+    make.call(103, 230, 0, &["clock_nanosleep@libc", WORKER]);
+    make.call(104, 61, 0, &["wait4@libc", WORKER]);
+    make.call(105, -1, 0, &["foo_malloc@foo", WORKER]);
+    make.call(106, 4095, 0, &["syscall@libc", WORKER]);
+    make.call(107, SYSCALL_UNREADABLE, 0, &[]);
+    let finding = make.analyse();
+    let text: Vec<String> = finding
+        .waits
+        .iter()
+        .filter(|w| w.tid > 100)
+        .map(|w| format!("{} {}: {}", w.tid, w.kind, w.detail))
+        .collect();
+    insta::assert_snapshot!(text.join("\n"), @r#"
+    101 read: read of fd 3 (pipe:[123])
+    102 epoll: epoll_wait of fd 5
+    103 nanosleep: clock_nanosleep
+    104 wait4: wait4
+    105 page-fault: page fault
+    106 unknown: system call 4095
+    107 unknown: in an unknown place of the kernel (call not readable)
+    "#);
+}
+
+#[test]
+fn aarch64_has_numbers_of_its_own() {
+    let mut make = Make::new();
+    make.dump.identity.fixed.arch = hangscope_protocol::record::ARCH_AARCH64;
+    make.futex(101, &mutex(LOCK, 102, 0), &["?@libc"]).call(102, 63, 3, &["read@libc"]);
+    for record in make.dump.threads.iter_mut().filter(|r| r.syscall == 202) {
+        record.syscall = 98;
+    }
+    let finding = make.analyse();
+    assert_eq!((find(&finding).kind.as_str(), find(&finding).owner), ("pthread-mutex", Some(102)));
+    assert!(finding.waits.iter().any(|w| w.tid == 102 && w.kind == "read"));
+}
