@@ -100,7 +100,7 @@ impl Stuck {
 pub(crate) fn build(dir: &Path, compiler: &str, source: &str, name: &str, flags: &[&str]) -> PathBuf {
     let program = dir.join(name);
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(source);
-    let output = Command::new(compiler).args(flags).arg(source).arg("-o").arg(&program).output().unwrap();
+    let output = Command::new(compiler).arg(source).args(flags).arg("-o").arg(&program).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     program
 }

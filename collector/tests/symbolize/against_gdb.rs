@@ -1,18 +1,16 @@
 //! The same stuck process asked by us and by gdb: the function names of every thread are equal.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
+use super::support::{JEMALLOC, MIMALLOC, Stuck, build};
 use hangscope_collector::analysis::Frame;
 use hangscope_collector::session::Dump;
 use hangscope_collector::symbolize::{Sources, symbolize};
 use hangscope_protocol::record::SYSCALL_RUNNING;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use support::{JEMALLOC, MIMALLOC, Stuck, build};
 
 /// What gdb says of every frame: thread, how it found the frame, program counter, line, function.
 const GDB_SCRIPT: &str = r#"

@@ -1,0 +1,324 @@
+//! Names come from the code that ran, or from nowhere.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::support::{Stuck, build};
+use hangscope_collector::analysis::{Frame, Traces};
+use hangscope_collector::session::Dump;
+use hangscope_collector::symbolize::{Sources, symbolize};
+use proptest::prelude::*;
+
+/// A dump of threads that wait for locks of a DSO, and that DSO in two builds.
+struct Locked {
+    dir: tempfile::TempDir,
+    dump: Dump,
+    /// The DSO that was mapped; the test may do with it what it likes.
+    dso: PathBuf,
+    /// A copy of it as it was.
+    copy: PathBuf,
+    /// The other build.
+    other: PathBuf,
+}
+
+impl Locked {
+    fn new(flags: &[&str], strip: bool) -> Locked {
+        let dir = tempfile::tempdir().unwrap();
+        let library = |name: &str, version: &str| {
+            let flags = [&["-fPIC", "-shared", "-O2", version][..], flags].concat();
+            build(dir.path(), "gcc", "lock.c", name, &flags)
+        };
+        let dso = library("liblock.so", "-DVERSION=1");
+        let other = library("other.so", "-DVERSION=2");
+        let (at, link) = (format!("-Wl,-rpath,{}", dir.path().display()), dso.display().to_string());
+        let program = build(dir.path(), "gcc", "locker.c", "locker", &["-O2", "-g", "-pthread", &link, &at]);
+        if strip {
+            run("objcopy", &["--only-keep-debug", &link, &format!("{link}.debug")]);
+            run("strip", &[&link]);
+            run("objcopy", &[&format!("--add-gnu-debuglink={link}.debug"), &link]);
+        }
+        let copy = dir.path().join("copy");
+        std::fs::copy(&dso, &copy).unwrap();
+        // A file that is younger than the process proves nothing; here it must be the older one.
+        let stuck = Stuck::start(&program, None, 0);
+        let dump = stuck.snap(false);
+        Locked { dir, dump, dso, copy, other }
+    }
+
+    fn named(&self, sources: &Sources) -> Traces {
+        symbolize(&self.dump, sources)
+    }
+
+    /// Functions of the DSO on all stacks.
+    fn functions(&self, traces: &Traces) -> BTreeSet<String> {
+        self.frames(traces).into_iter().filter_map(|f| f.function).collect()
+    }
+
+    fn frames(&self, traces: &Traces) -> Vec<Frame> {
+        let inside = |f: &&Frame| f.dso.as_deref().map(Path::new) == Some(&self.dso);
+        traces.threads.values().flat_map(|t| &t.frames).filter(inside).cloned().collect()
+    }
+}
+
+fn run(program: &str, arguments: &[&str]) {
+    assert!(Command::new(program).args(arguments).status().unwrap().success());
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|n| (*n).to_owned()).collect()
+}
+
+const REAL: [&str; 3] = ["acquire", "enter", "lock_which"];
+
+#[test]
+fn after_the_file_was_removed_or_replaced_names_are_those_of_the_code_that_ran() {
+    for in_place in [false, true] {
+        let locked = Locked::new(&["-g"], false);
+        let before = locked.named(&Sources::default());
+        assert_eq!(locked.functions(&before), set(&REAL));
+        assert!(locked.frames(&before).iter().all(|f| f.file.as_deref().unwrap().ends_with("lock.c")));
+
+        let nothing = |why: &str| {
+            let traces = locked.named(&Sources::default());
+            assert_eq!(locked.functions(&traces), set(&[]));
+            // Not even the frames around them are guessed, and where they were is still said.
+            assert!(
+                locked
+                    .frames(&traces)
+                    .iter()
+                    .all(|f| f.dso_offset.is_some_and(|o| (0x1000..0x3000).contains(&o)))
+            );
+            assert!(!locked.frames(&traces).is_empty());
+            let note = format!("no names for {}: {why}", locked.dso.display());
+            assert!(traces.notes.contains(&note), "{:?}", traces.notes);
+        };
+        std::fs::remove_file(&locked.dso).unwrap();
+        nothing("its file is gone");
+        if in_place {
+            std::fs::copy(&locked.other, &locked.dso).unwrap();
+        } else {
+            std::fs::rename(&locked.other, &locked.dso).unwrap();
+        }
+        nothing("its file is another build now");
+
+        let copies = Sources { copies: vec![locked.copy.clone()], ..Sources::default() };
+        let after = locked.named(&copies);
+        assert_eq!(after, before);
+    }
+}
+
+#[test]
+fn a_file_without_build_id_is_believed_only_while_it_is_untouched() {
+    let locked = Locked::new(&["-g", "-Wl,--build-id=none"], false);
+    assert_eq!(locked.functions(&locked.named(&Sources::default())), set(&REAL));
+    let bytes = std::fs::read(&locked.dso).unwrap();
+    std::fs::write(&locked.dso, bytes).unwrap();
+    let traces = locked.named(&Sources::default());
+    assert_eq!(locked.functions(&traces), set(&[]));
+    assert!(traces.notes.iter().any(|n| n.contains("no build-id")), "{:?}", traces.notes);
+}
+
+#[test]
+fn separate_debug_files_are_found_by_link_and_by_build_id() {
+    let mut locked = Locked::new(&["-g"], true);
+    let by_link = locked.named(&Sources::default());
+    assert_eq!(locked.functions(&by_link), set(&REAL));
+    assert!(locked.frames(&by_link).iter().all(|f| f.line.is_some()));
+
+    let debug = PathBuf::from(format!("{}.debug", locked.dso.display()));
+    let dso = locked.dump.dsos.iter().find(|d| Path::new(&d.path) == locked.dso).unwrap();
+    let id: String =
+        dso.init.build_id[..dso.init.build_id_len as usize].iter().map(|b| format!("{b:02x}")).collect();
+    let store = locked.dir.path().join("store");
+    let dir = store.join(".build-id").join(&id[..2]);
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::rename(&debug, dir.join(format!("{}.debug", &id[2..]))).unwrap();
+    let by_id = Sources { debug_dirs: vec![store.clone(), "/usr/lib/debug".into()], ..Sources::default() };
+    assert_eq!(locked.named(&by_id).threads, by_link.threads);
+
+    // Without: what is exported, and where in the file the rest is.
+    let stripped = locked.named(&Sources::default());
+    assert_eq!(locked.functions(&stripped), set(&["lock_which"]));
+    let offsets = |traces: &Traces| locked.frames(traces).iter().map(|f| f.dso_offset).collect::<Vec<_>>();
+    assert_eq!(offsets(&stripped), offsets(&by_link));
+
+    // A debug file of another build at the very place where it is looked for.
+    std::fs::copy(&locked.other, dir.join(format!("{}.debug", &id[2..]))).unwrap();
+    assert_eq!(locked.functions(&locked.named(&by_id)), set(&["lock_which"]));
+    locked.dump.threads.clear();
+    assert!(locked.named(&by_id).threads.is_empty());
+}
+
+#[test]
+fn futex_words_have_names() {
+    for (strip, expected) in [
+        (false, ["g_locks+160", "g_bss_lock+80", "heap", "stack of tid main"]),
+        (true, ["g_locks+160", "liblock.so+", "heap", "stack of tid main"]),
+    ] {
+        let locked = Locked::new(&[], strip);
+        let debug = format!("{}.debug", locked.dso.display());
+        if strip {
+            std::fs::remove_file(debug).unwrap();
+        }
+        let traces = locked.named(&Sources::default());
+        let pid = locked.dump.identity.fixed.pid;
+        let mut waiters: Vec<_> = locked.dump.threads.iter().filter(|t| t.tid != pid).collect();
+        waiters.sort_by_key(|t| t.tid);
+        for (thread, expected) in waiters.iter().zip(expected) {
+            let name = traces.addresses[&thread.args[0]].replace(&format!("tid {pid}"), "tid main");
+            if expected.ends_with('+') {
+                assert!(name.starts_with(expected), "{name}");
+            } else {
+                assert_eq!(name, expected);
+            }
+        }
+        // What the main thread joins is in the joined thread's own mapping.
+        let main = locked.dump.thread(pid).unwrap();
+        assert_eq!(traces.addresses[&main.args[0]], format!("stack of tid {}", waiters[0].tid));
+    }
+}
+
+#[test]
+fn a_thousand_threads() {
+    let mut locked = Locked::new(&["-g"], false);
+    let (first, stacks) = (locked.dump.threads.clone(), locked.dump.stacks.clone());
+    for i in 1..200u32 {
+        locked.dump.threads.extend(
+            first.iter().map(|t| hangscope_protocol::record::ThreadRecord { tid: t.tid + i * 100_000, ..*t }),
+        );
+        locked.dump.stacks.extend(stacks.iter().cloned().map(|mut s| {
+            s.record.tid += i * 100_000;
+            s
+        }));
+    }
+    let begun = Instant::now();
+    let traces = locked.named(&Sources::default());
+    let took = begun.elapsed();
+    let frames: usize = traces.threads.values().map(|t| t.frames.len()).sum();
+    println!("{} threads, {frames} frames unwound and named in {took:.1?}", traces.threads.len());
+    assert_eq!(traces.threads.len(), 1000);
+    assert_eq!(locked.functions(&traces), set(&REAL));
+}
+
+/// PROPTEST_CASES sets another number; nothing is written into the tree.
+fn cases() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(100);
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// Changes of bytes: where (as a share of the length), and to what.
+fn changes(most: usize) -> impl Strategy<Value = Vec<(f64, u8)>> {
+    prop::collection::vec((0.0..1.0, any::<u8>()), 0..most)
+}
+
+fn change(bytes: &mut [u8], changes: &[(f64, u8)]) {
+    for (at, to) in changes {
+        let at = (*at * bytes.len() as f64) as usize;
+        if let Some(byte) = bytes.get_mut(at) {
+            *byte = *to;
+        }
+    }
+}
+
+/// The C library's debug file is good, and takes most of the time.
+fn without_debug_files() -> Sources {
+    Sources { debug_dirs: vec![], ..Sources::default() }
+}
+
+fn in_time(dump: &Dump, sources: &Sources) -> Traces {
+    let begun = Instant::now();
+    let traces = symbolize(dump, sources);
+    // Not a matter of speed: an endless loop is what this would find.
+    assert!(begun.elapsed() < Duration::from_secs(60));
+    assert_eq!(traces.threads.len(), dump.threads.len());
+    for trace in traces.threads.values() {
+        assert!(trace.frames.len() < 10_000);
+        assert!(!trace.frames.is_empty() || trace.problem.is_some(), "{trace:?}");
+    }
+    traces
+}
+
+#[test]
+fn stacks_and_registers_of_any_kind() {
+    let locked = Locked::new(&["-g"], false);
+    let mut runner = proptest::test_runner::TestRunner::new(cases());
+    let code: Vec<u64> = locked
+        .named(&Sources::default())
+        .threads
+        .values()
+        .flat_map(|t| t.frames.iter().map(|f| f.pc))
+        .collect();
+    let words = prop::collection::vec((0.0..1.0, 0..code.len(), any::<i16>(), any::<bool>()), 0..200);
+    let strategy = (words, changes(2000), any::<[u64; 33]>(), any::<i16>());
+    runner
+        .run(&strategy, |(words, flips, regs, shift)| {
+            let mut dump = locked.dump.clone();
+            for stack in &mut dump.stacks {
+                change(&mut stack.bytes, &flips);
+                let (start, len) = (stack.record.sp, stack.bytes.len());
+                for (at, pc, near, is_code) in &words {
+                    // Words that look like return addresses, and words that point into the stack itself.
+                    let value = if *is_code { code[*pc] } else { start };
+                    let value = value.wrapping_add_signed((*near).into());
+                    let at = (*at * len as f64) as usize / 8 * 8;
+                    if let Some(word) = stack.bytes.get_mut(at..at + 8) {
+                        word.copy_from_slice(&value.to_le_bytes());
+                    }
+                }
+            }
+            for (thread, to) in dump.threads.iter_mut().zip(regs) {
+                if to % 3 == 0 {
+                    thread.pc = to;
+                } else {
+                    thread.pc = thread.pc.wrapping_add_signed(shift.into());
+                }
+            }
+            let mut probe = hangscope_collector::session::Probe {
+                record: hangscope_protocol::Reader::new(&[0; 304]).record().unwrap(),
+                stack: dump.stacks[0].bytes.clone(),
+            };
+            probe.record.tid = dump.threads[0].tid;
+            probe.record.outcome = hangscope_protocol::record::probe_outcome::ANSWERED;
+            probe.record.regs = regs;
+            dump.probes.push(probe.clone());
+            probe.record.regs[16] = code[0];
+            probe.record.regs[7] = dump.stacks[0].record.sp;
+            dump.samples.push(probe);
+            in_time(&dump, &without_debug_files());
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn files_of_any_kind() {
+    let locked = Locked::new(&["-g"], false);
+    let good = std::fs::read(&locked.dso).unwrap();
+    let dso = locked.dump.dsos.iter().find(|d| Path::new(&d.path) == locked.dso).unwrap();
+    let id = &dso.init.build_id[..dso.init.build_id_len as usize];
+    let id_at = good.windows(id.len()).position(|w| w == id).unwrap();
+    // The header and the tables behind it, the build-id, and then anything: a file that is believed.
+    let keep = id_at + id.len();
+    let mut runner = proptest::test_runner::TestRunner::new(cases());
+    let strategy = (changes(400), 0.0..1.5, any::<bool>());
+    let believed = std::cell::Cell::new(0);
+    runner
+        .run(&strategy, |(flips, length, headers)| {
+            let mut bytes = good.clone();
+            let kept = bytes[..keep].to_vec();
+            change(&mut bytes, &flips);
+            if !headers {
+                bytes[..keep].copy_from_slice(&kept);
+            }
+            bytes.truncate((length * bytes.len() as f64) as usize);
+            std::fs::write(&locked.dso, &bytes).unwrap();
+            let traces = in_time(&locked.dump, &without_debug_files());
+            believed.set(believed.get() + usize::from(!traces.notes.iter().any(|n| n.contains("liblock"))));
+            Ok(())
+        })
+        .unwrap();
+    println!("{} of {} broken files had the right build-id and were used", believed.get(), cases().cases);
+    assert!(believed.get() > 0);
+}
