@@ -17,6 +17,7 @@ pub mod listen;
 pub mod pin;
 pub mod preload;
 pub mod profile;
+pub mod recorded;
 pub mod report;
 pub mod session;
 pub mod shim_path;

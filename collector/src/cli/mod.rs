@@ -5,21 +5,27 @@
 //! - [`env`]: the variables to put in front of one's own command
 //! - [`pin`]: a copy of a DSO that nobody rebuilds
 //! - [`verify`]: proof that a program runs with exactly this DSO
+//! - [`report`]: a recorded dump analysed again
+//! - [`show`]: a bundle for a terminal
 //! - [`hunt`]: runs a benchmark again and again until it hangs, and says what the hang is
 //! - [`out`]: printing that survives a reader who has left
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::exit::{self, Status};
+use crate::report::Style;
 
 pub mod collect;
 pub mod env;
 pub mod hunt;
 pub mod out;
 pub mod pin;
+pub mod report;
+pub mod show;
 pub mod verify;
 
 /// Finds out why a program under a preloaded allocator hangs: the wrong DSO, or a bug of the allocator.
@@ -37,6 +43,8 @@ enum Command {
     Env(env::Args),
     Pin(pin::Args),
     Verify(verify::Args),
+    Report(report::Args),
+    Show(show::Args),
 }
 
 /// Entry point of the command.
@@ -66,6 +74,14 @@ pub(crate) fn default_socket() -> PathBuf {
     set("HANGSCOPE_SOCKET").unwrap_or_else(own)
 }
 
+/// How to write on stdout: as wide as the terminal, in colour only on one (and not if `NO_COLOR` is set).
+pub(crate) fn style() -> Style {
+    let terminal = std::io::stdout().is_terminal();
+    let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let columns = comfy_table::Table::new().width().filter(|_| terminal);
+    Style { width: columns.map_or(120, usize::from), colour }
+}
+
 /// Says what clap has to say: help and versions as they are, an error in one line.
 fn usage(error: &clap::Error) -> Status {
     let help = error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
@@ -93,6 +109,8 @@ fn run(command: Command) -> anyhow::Result<Status> {
         Command::Env(args) => env::run(args),
         Command::Pin(args) => pin::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Report(args) => report::run(args),
+        Command::Show(args) => show::run(args),
     }
 }
 

@@ -4,11 +4,14 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::analysis::{Class, Confidence, Finding, History, analyse};
 use crate::cancel::Cancel;
 use crate::capture::{self, Outside, PerfOptions, hot};
 use crate::listen::RecordedDump;
 use crate::profile::Profile;
+use crate::report;
 use crate::store::atomic::{self, WriteError};
+use crate::symbolize::{Sources, symbolize};
 
 /// A folder that is being written.
 #[derive(Debug)]
@@ -30,11 +33,15 @@ pub struct Summary {
     pub complete: bool,
     /// From the trigger to the end of the first look, ms; none if the end did not come.
     pub first_look_ms: Option<f64>,
+    /// What kind of hang it is.
+    pub class: Class,
+    /// How sure that is.
+    pub confidence: Confidence,
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} threads", self.threads)?;
+        write!(f, "{} ({}), {} threads", self.class, self.confidence, self.threads)?;
         match self.first_look_ms {
             Some(ms) => write!(f, ", first look {ms:.1} ms"),
             None => f.write_str(", cut off"),
@@ -67,7 +74,8 @@ impl Bundle {
         &self.dir
     }
 
-    /// The dump has come: `dump.bin`, the allocator's bytes (`copy`, a file), perf of the hottest thread.
+    /// The dump has come: `dump.bin`, the allocator's bytes (`copy`, a file), stacks with names and what they show, perf
+    /// of the hottest thread.
     ///
     /// # Errors
     /// [`WriteError`]; what was written before it stays.
@@ -75,17 +83,21 @@ impl Bundle {
         &self,
         recorded: &RecordedDump,
         copy: Option<&Path>,
+        history: &History,
         perf: Option<&PerfOptions>,
         cancel: &Cancel,
     ) -> Result<Summary, WriteError> {
         atomic::write(&self.dir.join("dump.bin"), &recorded.raw)?;
         self.keep_allocator(copy)?;
+        let finding = self.examine(recorded, copy.is_some(), history)?;
         self.record_hot(recorded, copy.is_some(), perf, cancel)?;
         let dump = &recorded.dump;
         Ok(Summary {
             threads: dump.threads.len(),
             complete: dump.end.is_some(),
             first_look_ms: dump.end.map(|end| end.first_look_ns as f64 / 1e6),
+            class: finding.class,
+            confidence: finding.confidence,
         })
     }
 
@@ -107,6 +119,25 @@ impl Bundle {
         }
         let fail = |source| WriteError { path: path.clone(), source };
         atomic::write(&path, &std::fs::read(copy).map_err(fail)?)
+    }
+
+    /// `threads.json`, `stacks.txt`, and what they show.
+    fn examine(
+        &self,
+        recorded: &RecordedDump,
+        copied: bool,
+        history: &History,
+    ) -> Result<Finding, WriteError> {
+        let sources = Sources {
+            allocator_copy: copied.then(|| self.copy()),
+            live_pid: Some(self.pid),
+            same_boot: true,
+            ..Sources::default()
+        };
+        let traces = symbolize(&recorded.dump, &sources);
+        let finding = analyse(&recorded.dump, &traces, history);
+        report::write_dump(&self.dir, &recorded.dump, &traces, &finding)?;
+        Ok(finding)
     }
 
     fn record_hot(

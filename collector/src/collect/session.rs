@@ -12,6 +12,7 @@ use hangscope_protocol::record::dump_reason;
 use super::bundle::Bundle;
 use super::judge::Judge;
 use super::{Desk, folder};
+use crate::analysis::History;
 use crate::elf::hex;
 use crate::ending::{self, Ending};
 use crate::listen::{ConnId, Event, Peer, RecordedDump, What};
@@ -46,6 +47,7 @@ pub(super) struct Session {
     heartbeats: Option<Lines>,
     judge: Judge,
     dsos: Vec<Dso>,
+    history: History,
     profile: Profile,
     /// The allocator's bytes as they were at init, saved.
     copy: Option<PathBuf>,
@@ -72,6 +74,7 @@ impl Session {
             record,
             heartbeats: None,
             dsos: vec![],
+            history: History::default(),
             profile: Profile::plain("allocator"),
             copy: None,
             coming: None,
@@ -137,6 +140,7 @@ impl Session {
                 Err(error) => self.note(format!("the allocator's bytes could not be taken: {error}")),
             },
             What::Heartbeat(beat) => {
+                self.history.push(&beat);
                 self.record.heartbeats += 1;
                 self.record.max_rss_kib = self.record.max_rss_kib.max(beat.record.rss_kib);
                 let line = HeartbeatLine::new(&beat, self.identity.fixed.arch, self.judge.last());
@@ -218,10 +222,16 @@ impl Session {
         let Some(bundle) = self.coming.take() else { return };
         let name = format!("dump_{}", dump.dump.begin.number);
         self.record.dump_folders.push(name);
-        let written =
-            bundle.finish(dump, self.copy.as_deref(), self.desk.options.perf.as_ref(), &self.desk.cancel);
+        let written = bundle.finish(
+            dump,
+            self.copy.as_deref(),
+            &self.history,
+            self.desk.options.perf.as_ref(),
+            &self.desk.cancel,
+        );
         match written {
             Ok(summary) => {
+                self.record.class = Some(summary.class);
                 self.desk.say(format_args!(
                     "[DUMP] {} {} -> {}",
                     self.peer.pid,

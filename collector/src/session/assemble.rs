@@ -6,12 +6,15 @@ use hangscope_protocol::record::{
     AskRecord, DsoNowRecord, DsoRecord, DumpEndRecord, FdRecord, HeartbeatRecord, HeartbeatThread, Hello,
     MarkRecord, NoteRecord, ProbeRecord, StackRecord, ThreadRecord,
 };
-use hangscope_protocol::{HEADER_LEN, Header, Kind, Malformed, Reader, Record};
+use hangscope_protocol::{HEADER_LEN, Header, Kind, MAGIC, MAX_PAYLOAD, Malformed, Reader, Record};
 
 use super::model::{Dso, Dump, Heartbeat, Identity, Note, Probe, Stack};
 
 /// Most records of one kind that a dump may hold: a bound on memory, far over any real dump.
 const MOST: usize = 1 << 20;
+
+/// Notes of a process that are kept.
+const MOST_NOTES: usize = 256;
 
 /// What a frame brought to its end.
 #[derive(Debug)]
@@ -130,7 +133,11 @@ impl Assembler {
                 let mut last = None;
                 while !r.is_at_end() {
                     let note = note(&mut r)?;
-                    push(&mut self.notes, note.clone())?;
+                    // The latest say most about what is to come.
+                    if self.notes.len() >= MOST_NOTES {
+                        self.notes.remove(0);
+                    }
+                    self.notes.push(note.clone());
                     last = Some(Done::Note(note));
                 }
                 Ok(last)
@@ -286,6 +293,13 @@ pub fn read_dumps(bytes: &[u8]) -> Result<Vec<Dump>, BadDump> {
     while let Some(rest) = bytes.get(offset..).filter(|rest| rest.len() >= HEADER_LEN) {
         let malformed = |source| BadDump::Malformed { frame, offset, source };
         let header = Header::get(&mut Reader::new(rest)).map_err(malformed)?;
+        // Only what begins like a frame can be one that was cut off.
+        if header.magic != MAGIC {
+            return Err(malformed(Malformed { at: 0, expected: "the magic HSC1" }));
+        }
+        if header.len as usize > MAX_PAYLOAD {
+            return Err(malformed(Malformed { at: 8, expected: "the length of a payload" }));
+        }
         let Some(whole) = rest.get(..HEADER_LEN + header.len as usize) else { break };
         if matches!(Kind::from_u16(header.kind), Some(Kind::DumpBegin | Kind::Hello)) {
             dumps.extend(assembler.take_dump());

@@ -6,7 +6,7 @@ use hangscope_protocol::record::{HeartbeatThread, SYSCALL_RUNNING};
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::arch::Arch;
-use crate::analysis::{Integrity, ThreadCounts};
+use crate::analysis::{Class, Integrity, ThreadCounts};
 use crate::session::{Heartbeat, Identity};
 
 /// Version of `session.json`.
@@ -81,6 +81,8 @@ pub struct SessionRecord {
     pub dump_folders: Vec<String>,
     /// A dump came because a deadline passed or nothing moved.
     pub hung: bool,
+    /// What kind of hang the last dump that was kept shows (`slow` is none); null without one.
+    pub class: Option<Class>,
     /// Connections: more than one if it was interrupted.
     pub connections: u32,
     /// What the shim noted.
@@ -118,6 +120,7 @@ impl SessionRecord {
             dumps: 0,
             dump_folders: vec![],
             hung: false,
+            class: None,
             connections: 1,
             notes: vec![],
         }

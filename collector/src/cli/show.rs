@@ -1,0 +1,24 @@
+//! `hangscope show`.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+
+use super::out;
+use crate::exit::Status;
+use crate::report;
+
+/// Show what a hunt, a session or snap left: the verdict, who waits for whom, the stacks, equal ones together.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hangscope show OUT\n  hangscope show OUT/hang_run_8")]
+pub struct Args {
+    /// OUT of a hunt, or the folder of one hang.
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+}
+
+/// Runs it.
+pub fn run(args: Args) -> anyhow::Result<Status> {
+    out::text(report::show(&args.dir, super::style()).context("show")?);
+    Ok(Status::NoHang)
+}
