@@ -21,6 +21,7 @@ fn main() {
         Some("exit") => std::process::exit(number(2)),
         Some("wait-child") => wait_child(number(2)),
         Some("directory") => directory(),
+        Some("malloc-as-hangscope") => malloc_as_hangscope(),
         other => {
             eprintln!("unknown part: {other:?}");
             std::process::exit(2);
@@ -203,4 +204,13 @@ fn directory() {
         cwd.is_ok_and(|cwd| cwd == dir && dir != std::path::Path::new("/"))
     });
     println!("{} threads hold the old directory", held.count());
+}
+
+/// What the shim must never do: its thread's name, and a call of malloc.
+fn malloc_as_hangscope() {
+    // SAFETY: a live C string; malloc and free of a block.
+    unsafe {
+        libc::prctl(libc::PR_SET_NAME, c"hangscope".as_ptr());
+        libc::free(std::hint::black_box(libc::malloc(100)));
+    }
 }
