@@ -2,6 +2,8 @@
 //!
 //! They run what `scripts/test.sh` has built in release: the shim, the command, the benchmark, the allocators.
 
+pub mod hunt;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};

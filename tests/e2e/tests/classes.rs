@@ -1,0 +1,107 @@
+//! Every faulty allocator of the typed table, hunted for real: class, lock, owner, culprit and verdict must be
+//! those of the table, and the tids and addresses those that the allocator itself wrote down.
+//!
+//! `HANGSCOPE_TEST_ROUNDS=3` makes each of them three times in a row (`scripts/soak.sh`).
+
+use hangscope_test_allocators::{FAULTS, Fault, Hangs, truth};
+use hangscope_test_e2e::hunt::{Hunt, bench_with};
+use serde_json::Value;
+
+fn rounds() -> usize {
+    std::env::var("HANGSCOPE_TEST_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(1)
+}
+
+/// One hunt of one run, and what is wrong with what it found.
+fn differences(fault: &Fault) -> Vec<String> {
+    let so = hangscope_test_e2e::built(&format!("examples/{}", fault.so));
+    let notes = tempfile::tempdir().expect("a folder");
+    let truth_file = notes.path().join("truth");
+    let mut env = fault.env.to_vec();
+    let truth_path = truth_file.to_str().expect("text").to_owned();
+    env.push(("FAULT_TRUTH", &truth_path));
+    let command = bench_with(fault.workload_args);
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    let options = ["--name", fault.name, "--runs", "1", "--hang-after", "2s", "--no-perf"];
+    let hunt = Hunt::new(&so, &options, &env, &command);
+    let verdict = hunt.verdict();
+    let mut wrong = vec![];
+    let mut expect = |what: &str, wanted: &Value, got: &Value| {
+        if wanted != got {
+            wrong.push(format!("{what}: wanted {wanted}, got {got}"));
+        }
+    };
+    expect("verdict", &fault.verdict.into(), &verdict["verdict"]);
+    expect("letter", &fault.letter.into(), &verdict["letter"]);
+    let hang = &verdict["hangs"][0];
+    let Some(class) = fault.class else {
+        expect("hung", &0.into(), &verdict["runs"]["hung"]);
+        return wrong;
+    };
+    expect("class", &class.into(), &hang["class"]);
+    if let Some(symbol) = fault.lock_symbol {
+        let got = &hang["lock"]["symbol"];
+        let any = std::iter::once(symbol).chain(fault.also_locks.iter().copied()).any(|s| got == s);
+        expect(&format!("lock symbol {symbol} ({got})"), &true.into(), &any.into());
+    }
+    if let Some(function) = fault.culprit_function {
+        expect("culprit function", &function.into(), &hang["hot"]["function"]);
+    }
+    if let Some(lines) = fault.culprit_lines() {
+        let source = hang["hot"]["source"].as_str().unwrap_or_default();
+        let line = source.rsplit(':').next().and_then(|n| n.parse().ok());
+        let inside = line.is_some_and(|n| lines.contains(&n));
+        expect(&format!("culprit line {source} in {lines:?}"), &true.into(), &inside.into());
+    }
+    // What the allocator wrote down the moment before it did it.
+    let pid = hang["pid"].as_u64().unwrap_or(0) as u32;
+    let truths = truth::read(&truth_file).expect("the truth");
+    for line in truths.iter().filter(|l| l.role == "owner") {
+        if fault.owner_known && line.pid == pid && fault.also_locks.is_empty() {
+            expect("owner's tid", &line.tid.into(), &hang["lock"]["owner_tid"]);
+            if let Some(lock) = line.lock {
+                expect("lock's address", &format!("{lock:#x}").into(), &hang["lock"]["address"]);
+            }
+        }
+    }
+    for line in truths.iter().filter(|l| l.role == "culprit" && l.pid == pid) {
+        expect("culprit's tid", &line.tid.into(), &hang["hot"]["tid"]);
+    }
+    if !wrong.is_empty() {
+        wrong.push(format!("why: {}", verdict["evidence"]));
+        wrong.push(format!("hang: {hang}"));
+        wrong.push(format!("truth: {truths:?}"));
+        wrong.push(hunt.text(&format!("{}/stacks.txt", hang["snapshot"].as_str().unwrap_or("hang_run_1"))));
+    }
+    wrong
+}
+
+fn check(name: &str) {
+    let fault = Fault::named(name);
+    for round in 1..=rounds() {
+        let wrong = differences(fault);
+        assert!(wrong.is_empty(), "{name}, round {round}:\n{}", wrong.join("\n"));
+    }
+}
+
+macro_rules! classes {
+    ($($name:ident)*) => {
+        $(#[test] fn $name() { check(stringify!($name)); })*
+
+        #[test]
+        fn every_row_of_the_table_is_tried() {
+            // What hangs only sometimes, or only when its file changes, is hunted with its own means elsewhere.
+            let elsewhere = ["demo", "natural_race", "overwritten_only"];
+            let tried = [$(stringify!($name)),*];
+            for fault in FAULTS {
+                assert!(tried.contains(&fault.name) != elsewhere.contains(&fault.name), "{}", fault.name);
+                assert!(!elsewhere.contains(&fault.name) || !matches!(fault.hangs, Hangs::Always | Hangs::Never));
+            }
+        }
+    };
+}
+
+classes! {
+    healthy tripwire owner_spinning owner_blocked owner_stopped owner_gone owner_gone_fork deadlock_inversion
+    deadlock_self lost_wakeup cond_never_signalled spin_wait livelock runaway runaway_while_others_spin kernel_wait
+    slow barrier_short stuck_loop
+}
