@@ -60,6 +60,29 @@ macro_rules! say {
 }
 pub(crate) use say;
 
+/// Numbers for a sentence: `3-7, 9`, cut after so many parts that it stays a line.
+pub(crate) fn ranges(numbers: &[u32]) -> String {
+    const MOST: usize = 8;
+    let mut parts: Vec<(u32, u32)> = vec![];
+    for number in numbers {
+        match parts.last_mut() {
+            Some((_, to)) if to.checked_add(1) == Some(*number) => *to = *number,
+            _ => parts.push((*number, *number)),
+        }
+    }
+    let one = |(from, to): &(u32, u32)| match to - from {
+        0 => from.to_string(),
+        1 => format!("{from}, {to}"),
+        _ => format!("{from}-{to}"),
+    };
+    let shown: Vec<String> = parts.iter().take(MOST).map(one).collect();
+    if parts.len() > MOST {
+        format!("{}, ... ({} in all)", shown.join(", "), numbers.len())
+    } else {
+        shown.join(", ")
+    }
+}
+
 /// The placeholders of a template, sorted, for the test of completeness.
 #[cfg(test)]
 pub(crate) fn placeholders(template: &str) -> Vec<&str> {
@@ -79,5 +102,21 @@ pub(crate) fn check_templates(templates: &[(&str, &str, &str)]) {
         assert_eq!(placeholders(en), placeholders(ja), "the texts of {key} use other values");
         assert!(en.is_ascii(), "the English text of {key} holds other letters");
         assert!(ja.chars().any(|c| ('\u{3040}'..'\u{a000}').contains(&c)), "{key} is not Japanese: {ja}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ranges;
+
+    #[test]
+    fn numbers_in_a_row_are_a_range() {
+        assert_eq!(ranges(&[]), "");
+        assert_eq!(ranges(&[7]), "7");
+        assert_eq!(ranges(&[7, 8]), "7, 8");
+        assert_eq!(ranges(&[1, 3, 4, 5, 9, 10]), "1, 3-5, 9, 10");
+        let many: Vec<u32> = (0..20).map(|n| n * 2).collect();
+        assert_eq!(ranges(&many), "0, 2, 4, 6, 8, 10, 12, 14, ... (20 in all)");
+        assert_eq!(ranges(&[u32::MAX, 1]), "4294967295, 1");
     }
 }

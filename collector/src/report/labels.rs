@@ -24,6 +24,8 @@ messages! {
             "- 最上位待機: `futex_wait_queue` 比率 {percent} % ({workers} スレッド中 {waits})";
         TopWaitNone {} => "- Top wait: `futex_wait_queue` share not known (nothing was captured from inside)",
             "- 最上位待機: `futex_wait_queue` 比率 不明 (内側からの取得なし)";
+        TopWaitNoHang {} => "- Top wait: `futex_wait_queue` share none (no run hung)",
+            "- 最上位待機: `futex_wait_queue` 比率 なし (ハングなし)";
         Next { action } => "- Next action: `{action}`",
             "- 次アクション: `{action}`";
         FixCode {} => "fix the code", "コード修正";
@@ -44,7 +46,7 @@ messages! {
             "| 実行 | アーム | 分類 | 確度 | ロック | 所有者 | 原因スレッド | 記録 |";
         RunTable {} => "| arm | made | ok | hung | slow | crashed | failed | rate at 95 % |",
             "| アーム | 実行 | 正常 | ハング | 低速 | シグナル死 | 失敗 | ハング率 (95 %) |";
-        Between { low, high } => "{low} % to {high} %", "{low} % 〜 {high} %";
+        Between { low, high } => "{low} % to {high} %", "{low} % から {high} %";
         // Method.
         Command { command } => "- Command: `{command}`", "- コマンド: `{command}`";
         Deadline { seconds } => "- A run that was not done after {seconds} s was captured and stopped; `slow` is a run \
@@ -52,7 +54,7 @@ messages! {
             "- {seconds} 秒で終わらない実行を記録して停止した。`slow` はその時点でスレッドがまだ動いていた実行。";
         StallOnly {} => "- There was no deadline: a run counted as hung when nothing in it moved any more.",
             "- 時限はなく、何も動かなくなった実行をハングとした。";
-        DsoIs { path, sha1 } => "- DSO: `{path}`, SHA-1 `{sha1}`", "- DSO: `{path}`、SHA-1 `{sha1}`";
+        DsoIs { path, sha1 } => "- DSO: `{path}`, SHA-1 `{sha1}`", "- 対象の DSO: `{path}`、SHA-1 `{sha1}`";
         Verified { line } => "- Preload: {line} (preload_verify/result.txt)",
             "- プリロード検証: {line} (preload_verify/result.txt)";
         NotVerified {} => "- Preload: not verified beforehand; the shim's hello of each run says which DSO was there.",

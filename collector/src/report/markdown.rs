@@ -6,7 +6,7 @@ use super::Extra;
 use super::labels::Label;
 use super::terminal::short_report;
 use crate::analysis::message::say;
-use crate::analysis::verdict::Tally;
+use crate::analysis::verdict::{Tally, percent};
 use crate::analysis::{Conclusion, HuntFacts, Lang, RunFacts, RunOutcome};
 
 /// The report in one language.
@@ -84,6 +84,8 @@ fn escaped(text: &str) -> String {
     for c in text.chars() {
         match c {
             '`' => in_code = !in_code,
+            // Within a word an underscore means nothing.
+            '_' if out.ends_with(char::is_alphanumeric) => {}
             '*' | '_' | '<' | '[' | '|' if !in_code => out.push('\\'),
             _ => {}
         }
@@ -136,7 +138,7 @@ fn runs(page: &mut Page, facts: &HuntFacts) {
     for (arm, runs) in arms {
         let tally = Tally::of(0, runs);
         let rate = tally.rate();
-        let (low, high) = (format!("{:.1}", rate.low * 100.0), format!("{:.1}", rate.high * 100.0));
+        let (low, high) = (percent(rate.low), percent(rate.high));
         let between = match tally.could_hang() {
             0 => "-".to_owned(),
             _ => say!(Label::Between { low, high }).text(page.lang),

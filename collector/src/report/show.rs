@@ -129,7 +129,7 @@ impl Pen {
         }
         self.blank();
         for group in groups(&file.threads) {
-            self.cut(&stacks::heading(&group.threads), Paint::Bold);
+            self.wrapped(&stacks::heading(&group.threads), Paint::Bold);
             for (line, frame) in stacks::frames(group.first()).iter().zip(frames_of(&group)) {
                 let paint = if frame { Paint::Red } else { Paint::Plain };
                 self.cut(&format!("  {line}"), paint);

@@ -2,6 +2,7 @@
 
 use super::group::groups;
 use super::threads_file::{FramePart, ThreadPart, ThreadsFile};
+use crate::analysis::message::ranges;
 
 /// The whole file.
 pub fn text(file: &ThreadsFile) -> String {
@@ -33,7 +34,8 @@ pub fn heading(threads: &[&ThreadPart]) -> String {
     let first = threads[0];
     let state = match &first.wait {
         Some(wait) => {
-            let symbol = wait.symbol.as_ref().or(wait.address.as_ref());
+            // Whom a join waits for is in its text; where that thread keeps its tid tells nothing more.
+            let symbol = wait.symbol.as_ref().or(wait.address.as_ref()).filter(|_| wait.kind != "join");
             let symbol = symbol.map(|s| format!(" {s}")).unwrap_or_default();
             let owner = match (wait.owner, wait.kind.as_str()) {
                 (Some(owner), kind) if kind != "join" => format!(", held by tid {owner}"),
@@ -50,11 +52,9 @@ pub fn heading(threads: &[&ThreadPart]) -> String {
     }
 }
 
-/// Tids, the first few of many.
 fn tids(threads: &[&ThreadPart]) -> String {
-    let shown: Vec<String> = threads.iter().take(16).map(|t| t.tid.to_string()).collect();
-    let more = if threads.len() > shown.len() { ", ..." } else { "" };
-    shown.join(", ") + more
+    let all: Vec<u32> = threads.iter().map(|t| t.tid).collect();
+    ranges(&all)
 }
 
 /// A line a frame, and what could not be had of the stack.

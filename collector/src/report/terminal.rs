@@ -22,6 +22,7 @@ pub fn short_report(facts: &HuntFacts, conclusion: &Conclusion, lang: Lang) -> V
             let percent = format!("{:.1}", conclusion.futex_share() * 100.0);
             say!(Label::TopWait { percent, waits, workers })
         }
+        None if !conclusion.hung() => Label::TopWaitNoHang {},
         None => Label::TopWaitNone {},
     };
     let action = match conclusion.next_action {

@@ -1,1 +1,312 @@
+//! The reports as people and programs read them.
 
+use super::*;
+use crate::analysis::message::check_templates;
+use crate::analysis::testkit::hunt::{Hunt, finding, hung, run};
+use crate::analysis::testkit::{LOCK, LOCK2, MAIN, Make, Sampled, mutex};
+use crate::analysis::{Class, Integrity, RunOutcome};
+
+/// All files of a hunt, one after the other.
+fn files(facts: &HuntFacts, extra: &Extra) -> String {
+    let out = tempfile::tempdir().expect("a folder");
+    let conclusion = write_hunt(out.path(), facts, extra).expect("it can be written");
+    let read = |name: &str| std::fs::read_to_string(out.path().join(name)).expect("it is there");
+    let mut text = terminal::summary(facts, &conclusion, Lang::En);
+    for name in ["report.md", "report.ja.md", "verdict.json"] {
+        text += &format!("\n======== {name}\n{}", read(name));
+    }
+    let mut left: Vec<_> =
+        std::fs::read_dir(out.path()).expect("a folder").flatten().map(|e| e.file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["report.ja.md", "report.md", "verdict.json"], "and nothing else");
+    text
+}
+
+#[test]
+fn none_of_50() {
+    insta::assert_snapshot!(files(&Hunt::new(50).facts(), &Extra::default()));
+}
+
+#[test]
+fn one_of_50() {
+    let mut facts = Hunt::new(49).push(hung(50, Some(finding(Class::OwnerSpinning)))).facts();
+    facts.stop_at_first = false;
+    let extra = Extra {
+        preload: Some("[STRICT-PRELOAD] verification passed".to_owned()),
+        counters: vec![("mid_stats_b1.log".to_owned(), 40)],
+        notes: vec!["perf: not permitted (perf_event_paranoid=3)".to_owned()],
+    };
+    insta::assert_snapshot!(files(&facts, &extra));
+}
+
+#[test]
+fn fifty_of_50() {
+    let mut hunt = Hunt::new(0);
+    for n in 1..=50 {
+        hunt = hunt.push(hung(n, Some(finding(if n == 1 { Class::Unknown } else { Class::LostWakeup }))));
+    }
+    let mut facts = hunt.facts();
+    facts.stop_at_first = false;
+    insta::assert_snapshot!(files(&facts, &Extra::default()));
+}
+
+#[test]
+fn one_of_3() {
+    let mut facts = Hunt::new(2).push(hung(3, Some(finding(Class::OutsideAllocator)))).facts();
+    facts.dso.original_integrity = Integrity::Replaced;
+    insta::assert_snapshot!(files(&facts, &Extra::default()));
+}
+
+#[test]
+fn all_crashed() {
+    let mut hunt = Hunt::new(0);
+    for n in 1..=50 {
+        let mut r = run(n);
+        (r.outcome, r.signal, r.rc, r.ops) = (RunOutcome::Crashed, Some(7), Some(135), None);
+        r.integrity_end = Integrity::Overwritten;
+        hunt = hunt.push(r);
+    }
+    insta::assert_snapshot!(files(&hunt.facts(), &Extra::default()));
+}
+
+#[test]
+fn all_failed() {
+    let mut hunt = Hunt::new(0);
+    for n in 1..=50 {
+        let mut r = run(n);
+        (r.outcome, r.rc, r.ops, r.hello_seen) = (RunOutcome::Failed, Some(127), None, false);
+        (r.integrity_start, r.integrity_end) = (Integrity::Unknown, Integrity::Unknown);
+        r.note = Some("it did not start: No such file or directory".to_owned());
+        hunt = hunt.push(r);
+    }
+    insta::assert_snapshot!(files(&hunt.facts(), &Extra::default()));
+}
+
+#[test]
+fn the_fields_of_the_template_are_word_for_word() {
+    let facts = Hunt::new(12).push(hung(13, Some(finding(Class::OwnerSpinning)))).facts();
+    let conclusion = crate::analysis::conclude(&facts);
+    let lines = terminal::short_report(&facts, &conclusion, Lang::Ja);
+    let fields = [
+        "- 再現回数: `1 / 13`",
+        "- 固定SOでの再現有無: `yes`",
+        "- `(deleted)` 出現: `no`",
+        "- 最上位待機: `futex_wait_queue` 比率 ",
+        "- 次アクション: `コード修正`",
+    ];
+    for (line, field) in lines.iter().zip(fields) {
+        assert!(line.starts_with(field), "{line}");
+    }
+    assert_eq!(lines.len(), fields.len());
+}
+
+#[test]
+fn every_key_of_the_contract_is_there() {
+    let facts = Hunt::new(12).push(hung(13, Some(finding(Class::OwnerSpinning)))).facts();
+    let file = VerdictFile::of(&facts, &crate::analysis::conclude(&facts));
+    let value = serde_json::to_value(&file).expect("it is JSON");
+    let has = |value: &serde_json::Value, keys: &[&str]| {
+        for key in keys {
+            assert!(value.get(key).is_some(), "no key {key} in {value}");
+        }
+    };
+    has(&value, &["schema", "name", "command", "hang_after_s", "runs", "rate", "dso", "verdict", "letter"]);
+    has(&value, &["headline", "next_action", "evidence", "would_change_it", "futex_wait_share", "hangs"]);
+    has(&value["runs"], &["planned", "made", "ok", "hung", "slow", "crashed", "failed"]);
+    has(&value["rate"], &["hung", "of", "low", "high", "confidence", "method"]);
+    has(&value["dso"], &["path", "pinned", "sha1", "build_id", "integrity", "deleted_seen"]);
+    let hang = &value["hangs"][0];
+    has(hang, &["run", "arm", "pid", "snapshot", "class", "confidence", "lock", "hot", "threads"]);
+    has(&hang["lock"], &["address", "symbol", "kind", "owner_tid", "waiters"]);
+    has(&hang["hot"], &["tid", "cpu_share", "in_allocator", "function", "source", "samples", "distinct_pcs"]);
+    has(&hang["threads"], &["all", "futex_wait", "running", "other", "truncated_stacks"]);
+    assert_eq!((value["rate"]["low"].as_f64(), value["rate"]["high"].as_f64()), (Some(0.0019), Some(0.3603)));
+}
+
+/// 15 threads behind a holder that loops, one of them with a lock of its own that another wants.
+fn snapshot() -> (Make, Finding) {
+    let waits = &["pthread_mutex_lock@libc", "foo_malloc@foo:foo.c:85", "worker@bench:bench.c:40"];
+    let spin = &["foo_refill@foo:foo.c:87", "foo_malloc@foo:foo.c:60", "worker@bench:bench.c:40"];
+    let mut make = Make::new();
+    for tid in 101..116 {
+        make.futex(tid, &mutex(LOCK, 116, 0), waits);
+    }
+    make.futex(117, &mutex(LOCK2, 101, 0), waits).runs(116, 0.95, spin, Sampled::OneCall(20));
+    make.runs(118, 0.9, &[], Sampled::Never);
+    let finding = make.analyse();
+    (make, finding)
+}
+
+#[test]
+fn a_snapshot_as_files_and_on_a_terminal() {
+    let (mut make, finding) = snapshot();
+    let dump = make.finish();
+    let dir = tempfile::tempdir().expect("a folder");
+    write_dump(dir.path(), &dump, &make.traces, &finding).expect("it can be written");
+    let text = std::fs::read_to_string(dir.path().join("stacks.txt")).expect("it is there");
+    insta::assert_snapshot!("stacks", text);
+    let style = Style { width: 100, colour: false };
+    let shown = show(dir.path(), style).expect("it can be shown");
+    insta::assert_snapshot!("show", shown);
+    assert!(shown.lines().all(|line| line.chars().count() <= 100), "it fits");
+    assert!(!shown.contains('\x1b'));
+    let coloured = show(dir.path(), Style { colour: true, ..style }).expect("it can be shown");
+    let plain: String =
+        coloured.replace("\x1b[0m", "").replace("\x1b[1m", "").replace("\x1b[31m", "").replace("\x1b[2m", "");
+    assert_eq!(plain, shown, "colour adds nothing but colour");
+    assert_ne!(coloured, shown);
+}
+
+#[test]
+fn threads_json_reads_back_as_it_was_written() {
+    let (mut make, finding) = snapshot();
+    let file = ThreadsFile::of(&make.finish(), &make.traces, &finding);
+    assert!(
+        file.threads.iter().all(|t| t.tid != crate::analysis::testkit::SHIM),
+        "the shim's thread is left out"
+    );
+    let text = serde_json::to_string(&file).expect("it is JSON");
+    assert_eq!(serde_json::from_str::<ThreadsFile>(&text).expect("it reads"), file);
+    let main = file.threads.iter().find(|t| t.tid == MAIN).expect("the first thread");
+    assert_eq!(
+        (main.main, main.wchan.as_deref(), main.syscall.as_deref()),
+        (true, Some("futex_wait_queue"), Some("futex"))
+    );
+    insta::assert_snapshot!(serde_json::to_string_pretty(&file.threads[1]).expect("it is JSON"), @r#"
+    {
+      "tid": 101,
+      "comm": "bench",
+      "main": false,
+      "state": "S",
+      "state_later": "S",
+      "cpu": 0,
+      "cpu_s": 1.0,
+      "cpu_between_s": 0.0,
+      "nvcsw": 50,
+      "nivcsw": 0,
+      "wchan": "futex_wait_queue",
+      "syscall": "futex",
+      "args": [
+        "0x7f00000000a0",
+        "0x80",
+        "0x2",
+        "0x0",
+        "0x0",
+        "0x0"
+      ],
+      "wait": {
+        "kind": "pthread-mutex",
+        "address": "0x7f00000000a0",
+        "symbol": "g_foo_locks+160",
+        "owner": 116,
+        "detail": "pthread mutex (normal)"
+      },
+      "stack_from": "blocked",
+      "truncated": false,
+      "problem": null,
+      "samples": 0,
+      "frames": [
+        {
+          "pc": "0x472cb0",
+          "function": "pthread_mutex_lock",
+          "offset": null,
+          "file": null,
+          "line": null,
+          "dso": "/lib/x86_64-linux-gnu/libc.so.6",
+          "dso_offset": null,
+          "inlined": false,
+          "in_allocator": false
+        },
+        {
+          "pc": "0x47ccf0",
+          "function": "foo_malloc",
+          "offset": null,
+          "file": "/src/foo.c",
+          "line": 85,
+          "dso": "/opt/libfoo.so",
+          "dso_offset": null,
+          "inlined": false,
+          "in_allocator": true
+        },
+        {
+          "pc": "0x424e10",
+          "function": "worker",
+          "offset": null,
+          "file": "/src/bench.c",
+          "line": 40,
+          "dso": "/opt/bench",
+          "dso_offset": null,
+          "inlined": false,
+          "in_allocator": false
+        },
+        {
+          "pc": "0x451040",
+          "function": "start_thread",
+          "offset": null,
+          "file": null,
+          "line": null,
+          "dso": "/lib/x86_64-linux-gnu/libc.so.6",
+          "dso_offset": null,
+          "inlined": false,
+          "in_allocator": false
+        },
+        {
+          "pc": "0x47d8c0",
+          "function": "clone3",
+          "offset": null,
+          "file": null,
+          "line": null,
+          "dso": "/lib/x86_64-linux-gnu/libc.so.6",
+          "dso_offset": null,
+          "inlined": false,
+          "in_allocator": false
+        }
+      ]
+    }
+    "#);
+}
+
+#[test]
+fn a_ring_is_shown_as_one() {
+    let waits = &["pthread_mutex_lock@libc", "foo_malloc@foo:foo.c:85", "worker@bench:bench.c:40"];
+    let mut make = Make::new();
+    make.futex(101, &mutex(LOCK, 102, 0), waits).futex(102, &mutex(LOCK2, 101, 0), waits);
+    make.futex(103, &mutex(LOCK, 102, 0), waits).futex(104, &mutex(LOCK2 + 64, 77, 0), waits).gone(77);
+    let finding = make.analyse();
+    let file = ThreadsFile::of(&make.finish(), &make.traces, &finding);
+    let lines = tree::lines(&file);
+    let text: Vec<String> = lines.iter().map(|l| format!("{}{}", "  ".repeat(l.depth), l.text)).collect();
+    insta::assert_snapshot!(text.join("\n"), @r#"
+    tid 101 (bench), waits for pthread-mutex g_foo_locks+160 in foo_malloc
+      joined by:
+        tid 100
+      holds pthread-mutex 0x7f00000000e0; 1 thread waits:
+        tid 102 (bench) in foo_malloc
+          holds pthread-mutex g_foo_locks+160; 2 threads wait:
+            tid 101 again: a ring
+            tid 103
+    tid 77, which is gone
+      holds pthread-mutex 0x7f0000000120; 1 thread waits:
+        tid 104
+    "#);
+}
+
+#[test]
+fn what_cannot_be_shown_is_one_line() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let style = Style { width: 80, colour: false };
+    let error = show(dir.path(), style).expect_err("there is nothing").to_string();
+    assert!(error.contains("threads.json") && error.contains("give the folder") && !error.contains('\n'));
+    std::fs::write(dir.path().join("threads.json"), "{}").expect("a file");
+    let error = show(dir.path(), style).expect_err("it is no snapshot").to_string();
+    assert!(error.contains("not written by this version"), "{error}");
+    // A hunt whose snapshot is gone is still shown.
+    let facts = Hunt::new(2).push(hung(3, None)).facts();
+    write_hunt(dir.path(), &facts, &Extra::default()).expect("it can be written");
+    assert!(show(dir.path(), style).expect("it can be shown").contains("hang_run_3"));
+}
+
+#[test]
+fn labels_are_there_in_both_languages() {
+    check_templates(labels::Label::TEMPLATES);
+}

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::threads_file::{ThreadPart, ThreadsFile};
+use crate::analysis::message::ranges;
 
 /// A line of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,35 +94,39 @@ impl<'a> Tree<'a> {
             lines.push(Line { depth, text: format!("tid {tid} again: a ring"), root: true });
             return;
         }
-        lines.push(Line { depth, text: self.thread_text(tid), root });
+        lines.push(Line { depth, text: self.thread_text(tid, root), root });
         let Some(objects) = self.held.get(&tid) else { return };
         for (object, waiters) in objects {
-            let n = waiters.len();
-            let verb = if object.starts_with("join") { "is waited for in" } else { "holds" };
-            let threads = if n == 1 { "1 thread waits".to_owned() } else { format!("{n} threads wait") };
-            lines.push(Line { depth: depth + 1, text: format!("{verb} {object}; {threads}:"), root: false });
             // Those who hold something themselves get a line of their own; the others stand together.
             let (holders, leaves): (Vec<u32>, Vec<u32>) =
                 waiters.iter().partition(|w| self.held.contains_key(w));
+            let text = match (object.as_str(), waiters.len()) {
+                ("join", _) => "joined by:".to_owned(),
+                (object, 1) => format!("holds {object}; 1 thread waits:"),
+                (object, n) => format!("holds {object}; {n} threads wait:"),
+            };
+            lines.push(Line { depth: depth + 1, text, root: false });
             for waiter in holders {
                 self.holder(waiter, depth + 2, shown, lines);
             }
             if !leaves.is_empty() {
-                lines.push(Line { depth: depth + 2, text: format!("tid {}", few(&leaves)), root: false });
+                lines.push(Line { depth: depth + 2, text: format!("tid {}", ranges(&leaves)), root: false });
             }
         }
     }
 
-    fn thread_text(&self, tid: u32) -> String {
+    fn thread_text(&self, tid: u32, root: bool) -> String {
         let Some(thread) = self.threads.get(&tid) else { return format!("tid {tid}, which is gone") };
         let doing = match &thread.wait {
-            Some(wait) if wait.owner.is_some() => format!("waits for {}", object(wait)),
-            Some(wait) => format!("blocked: {}", wait.detail),
-            None => "running".to_owned(),
+            Some(wait) if wait.owner.is_some() && root => format!(", waits for {}", object(wait)),
+            // The line above says for what.
+            Some(wait) if wait.owner.is_some() => String::new(),
+            Some(wait) => format!(", blocked: {}", wait.detail),
+            None => ", running".to_owned(),
         };
         let place = thread.frames.iter().find(|f| f.in_allocator).or(thread.frames.first());
         let place = place.and_then(|f| f.function.as_deref()).map(|f| format!(" in {f}")).unwrap_or_default();
-        format!("tid {tid} ({}), {doing}{place}", thread.comm)
+        format!("tid {tid} ({}){doing}{place}", thread.comm)
     }
 
     /// Futex objects without an owner.
@@ -135,10 +140,10 @@ impl<'a> Tree<'a> {
         for (object, waiters) in objects {
             lines.push(Line {
                 depth: 0,
-                text: format!("{object}, no owner known; {} wait:", waiters.len()),
+                text: format!("{object}, no owner known; waiting: {}", waiters.len()),
                 root: true,
             });
-            lines.push(Line { depth: 1, text: format!("tid {}", few(&waiters)), root: false });
+            lines.push(Line { depth: 1, text: format!("tid {}", ranges(&waiters)), root: false });
         }
     }
 }
@@ -148,11 +153,4 @@ fn object(wait: &super::threads_file::WaitPart) -> String {
         Some(name) => format!("{} {name}", wait.kind),
         None => wait.kind.clone(),
     }
-}
-
-fn few(tids: &[u32]) -> String {
-    let shown: Vec<String> = tids.iter().take(12).map(u32::to_string).collect();
-    let more = tids.len().saturating_sub(shown.len());
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    shown.join(", ") + &more
 }

@@ -2,7 +2,7 @@
 
 use super::why::Why;
 use crate::analysis::finding::Lock;
-use crate::analysis::message::say;
+use crate::analysis::message::{ranges, say};
 use crate::analysis::scene::{Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
 use crate::analysis::trace::Frame;
@@ -159,11 +159,8 @@ pub(super) fn seconds(s: f64) -> String {
     format!("{s:.1}")
 }
 
-/// Tids for a sentence, not too many.
+/// Tids for a sentence.
 pub(super) fn tids<'a>(threads: impl IntoIterator<Item = &'a Thread<'a>>) -> String {
-    let all: Vec<String> = threads.into_iter().map(|t| t.tid().to_string()).collect();
-    match all.len() {
-        0..=8 => all.join(", "),
-        n => format!("{}, ... ({n})", all[..6].join(", ")),
-    }
+    let all: Vec<u32> = threads.into_iter().map(Thread::tid).collect();
+    ranges(&all)
 }

@@ -2,7 +2,6 @@
 
 use super::case::{Case, call_evidence, tids, wait_text};
 use super::why::Why;
-use crate::analysis::finding::Lock;
 use crate::analysis::message::say;
 use crate::analysis::scene::{Motion, Scene, Stuck, Thread};
 use crate::analysis::stack::{Calls, Proof};
@@ -44,7 +43,6 @@ pub(super) fn inside(scene: &Scene<'_>) -> Option<Case> {
         call_evidence(&mut case, runner);
     }
     if class == Class::SpinWait {
-        case.lock = Some(spin_lock(&runners));
         case.missing.push(say!(Why::NoOwner { lock: "spin-lock" }));
     }
     // The one whose call is proven best, of those the busiest.
@@ -59,17 +57,5 @@ fn proof(thread: &Thread<'_>) -> Option<Proof> {
     match thread.calls {
         Calls::Inside(proof) => Some(proof),
         _ => None,
-    }
-}
-
-/// A spin lock has no address that the kernel knows.
-fn spin_lock(spinners: &[&Thread<'_>]) -> Lock {
-    Lock {
-        address: "0x0".to_owned(),
-        symbol: None,
-        kind: "spin-lock".to_owned(),
-        owner_tid: None,
-        waiters: spinners.iter().map(|t| t.tid()).collect(),
-        at: None,
     }
 }

@@ -46,9 +46,9 @@ fn the_incident_owner_spinning() {
     assert_eq!((found.threads.all, found.threads.futex_wait, found.threads.running), (17, 16, 1));
     assert!((hot.cpu_share - 0.95).abs() < 1e-9);
     insta::assert_snapshot!(found.why.join("\n"), @r#"
-    15 threads wait for pthread-mutex `g_foo_locks+160`, held by tid 116 (threads.json)
+    tid 116 holds pthread-mutex `g_foo_locks+160`; waiting for it: 15 (threads.json)
     tid 116 runs in both looks and used 95 % of a core in between (threads.json)
-    none of the 15 waiters woke in the 2.0 s between the two looks, so the lock was not released in between (threads.json)
+    no waiter (15 of them) woke in the 2.0 s between the two looks, so the lock was not released in between (threads.json)
     in all 597 samples tid 116 is in one and the same call of the allocator: its caller's frames and stack bytes did not change (stacks.txt)
     "#);
 }
@@ -120,7 +120,7 @@ fn deadlocks() {
     insta::assert_snapshot!(found.why.join("\n"), @r#"
     threads 101, 102 wait for each other in a ring, over pthread-mutex `g_foo_locks+160`, pthread-mutex 0x7f00000000e0 (threads.json)
     none of them woke in the 2.0 s between the two looks (threads.json)
-    1 more wait behind those (threads.json)
+    waiting behind those: 1 more (threads.json)
     "#);
 
     // One lock, taken twice.
@@ -207,7 +207,7 @@ fn the_chain_is_followed_to_its_root() {
     assert_eq!(class(&found), (Class::OwnerSpinning, Confidence::Proven));
     let lock = found.lock.expect("the root's lock");
     assert_eq!((lock.owner_tid, lock.waiters), (Some(117), vec![116]));
-    assert!(found.why.iter().any(|w| w.starts_with("15 more wait behind")), "{:?}", found.why);
+    assert!(found.why.iter().any(|w| w.starts_with("waiting behind those: 15 more")), "{:?}", found.why);
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn lost_wakeups() {
     assert_eq!(class(&found), (Class::LostWakeup, Confidence::Proven));
     assert_eq!(found.hot.as_ref().map(|h| (h.tid, h.in_allocator)), Some((104, Some(false))));
     insta::assert_snapshot!(found.why.join("\n"), @r#"
-    3 threads sleep on low-level-lock `g_foo_locks+160`, whose word is 0: they sleep while it is 2, and nobody woke them (threads.json)
+    asleep on low-level-lock `g_foo_locks+160`: 3; its word is 0, they sleep while it is 2, and nobody woke them (threads.json)
     2.0 s later it is the same, and none of them woke (threads.json)
     tid 104 is busy, but in the benchmark: it was never seen in the allocator (stacks.txt)
     "#);
@@ -338,8 +338,8 @@ fn the_benchmark() {
     let found = make.analyse();
     assert_eq!(class(&found), (Class::OutsideAllocator, Confidence::Proven));
     insta::assert_snapshot!(found.why.join("\n"), @r#"
-    none of the 4 threads has a frame of the allocator on its stack (stacks.txt)
-    3 threads stand still outside the allocator: barrier (stacks.txt)
+    no thread (4 of them) has a frame of the allocator on its stack (stacks.txt)
+    standing still outside the allocator: 3 in barrier (stacks.txt)
     "#);
 
     // One loops in the benchmark while the others wait for it.

@@ -12,15 +12,15 @@ messages! {
         SelfCycle { tid, lock } => "tid {tid} waits for {lock}, which it holds itself (threads.json)",
             "tid {tid} は自分自身が保持している {lock} を待っている (threads.json)";
         /// Waiters and their owner.
-        Held { waiters, lock, owner } => "{waiters} threads wait for {lock}, held by tid {owner} (threads.json)",
-            "{waiters} スレッドが tid {owner} の保持する {lock} を待っている (threads.json)";
+        Held { waiters, lock, owner } => "tid {owner} holds {lock}; waiting for it: {waiters} (threads.json)",
+            "tid {owner} が {lock} を保持し、{waiters} スレッドがそれを待っている (threads.json)";
         /// More behind them.
-        Behind { more } => "{more} more wait behind those (threads.json)",
+        Behind { more } => "waiting behind those: {more} more (threads.json)",
             "さらに {more} スレッドがその後ろで待っている (threads.json)";
         /// No waiter woke.
-        NeverReleased { waiters, seconds } => "none of the {waiters} waiters woke in the {seconds} s between the \
-            two looks, so the lock was not released in between (threads.json)",
-            "2 回の観測の間の {seconds} 秒に {waiters} 待機者は一度も起きておらず、ロックは解放されていない (threads.json)";
+        NeverReleased { waiters, seconds } => "no waiter ({waiters} of them) woke in the {seconds} s between \
+            the two looks, so the lock was not released in between (threads.json)",
+            "2 回の観測の間の {seconds} 秒に、待機者 {waiters} のどれも起きておらず、ロックは解放されていない (threads.json)";
         /// Members of a ring stood still.
         RingStill { seconds } => "none of them woke in the {seconds} s between the two looks (threads.json)",
             "2 回の観測の間の {seconds} 秒に、そのどれも起きていない (threads.json)";
@@ -38,8 +38,8 @@ messages! {
         OwnerStopped { owner } => "tid {owner} is stopped by a signal or a debugger (threads.json)",
             "tid {owner} はシグナルかデバッガで停止している (threads.json)";
         /// The owner is gone.
-        OwnerGone { owner, lock, waiters } => "{waiters} threads wait for {lock}, whose owner is tid {owner}: no \
-            thread of this process has that tid any more (threads.json)",
+        OwnerGone { owner, lock, waiters } => "the owner of {lock} is tid {owner}, and no thread of this \
+            process has that tid any more; waiting for it: {waiters} (threads.json)",
             "{waiters} スレッドが待つ {lock} の所有者 tid {owner} は、もうこのプロセスのスレッドではない (threads.json)";
         /// Copied by fork.
         Forked {} => "the process is a forked child: the lock was held by a thread of the parent when it forked \
@@ -62,15 +62,15 @@ messages! {
         CallOnce { tid } => "tid {tid} was in the allocator when it was asked (stacks.txt)",
             "tid {tid} は問い合わせ時にアロケータの中にあった (stacks.txt)";
         /// A word that says free.
-        WordFree { waiters, lock, value, expected } => "{waiters} threads sleep on {lock}, whose word is {value}: \
-            they sleep while it is {expected}, and nobody woke them (threads.json)",
+        WordFree { waiters, lock, value, expected } => "asleep on {lock}: {waiters}; its word is {value}, they \
+            sleep while it is {expected}, and nobody woke them (threads.json)",
             "{waiters} スレッドが {lock} で眠っているが、その語は {value} ({expected} の間だけ眠るはず) で、誰も起こして\
             いない (threads.json)";
         /// The word stayed so.
         StillFree { seconds } => "{seconds} s later it is the same, and none of them woke (threads.json)",
             "{seconds} 秒後も同じで、どれも起きていない (threads.json)";
         /// Waits for an event.
-        Event { waiters, lock } => "{waiters} threads wait inside the allocator for {lock} to be signalled \
+        Event { waiters, lock } => "waiting inside the allocator for {lock} to be signalled: {waiters} \
             (stacks.txt)",
             "{waiters} スレッドがアロケータの中で {lock} の通知を待っている (stacks.txt)";
         /// Nobody could.
@@ -81,7 +81,7 @@ messages! {
             (stacks.txt)",
             "tid {tids} は動いているがベンチマーク側であり、アロケータの中では一度も見られていない (stacks.txt)";
         /// A lock without owner.
-        Ownerless { waiters, lock } => "{waiters} threads wait for {lock}, which keeps no owner (threads.json)",
+        Ownerless { waiters, lock } => "{lock} keeps no owner; waiting for it: {waiters} (threads.json)",
             "{waiters} スレッドが、所有者を記録しない {lock} を待っている (threads.json)";
         /// The only one inside that runs.
         OnlyRunner { tid } => "tid {tid} is the only thread that runs inside the allocator (stacks.txt)",
@@ -100,7 +100,7 @@ messages! {
             "{lock} は保持されたままだが、保持し得るスレッドはアロケータの中にいない。消えたスレッド: tid {gone} \
             (threads.json)";
         /// Spinners.
-        Spinners { tids } => "tid {tids} run in the allocator and wait for nothing in the kernel (stacks.txt)",
+        Spinners { tids } => "running in the allocator, with no wait in the kernel: tid {tids} (stacks.txt)",
             "tid {tids} はアロケータの中で実行中で、カーネルでは何も待っていない (stacks.txt)";
         /// A suspect.
         Suspect { tid, wait } => "tid {tid} is asleep inside the allocator and may hold what they spin for: \
@@ -125,12 +125,11 @@ messages! {
         Stopped {} => "every thread is stopped by a signal or a debugger (threads.json)",
             "すべてのスレッドがシグナルかデバッガで停止している (threads.json)";
         /// No allocator frame.
-        NoAllocatorFrame { threads } => "none of the {threads} threads has a frame of the allocator on its stack \
-            (stacks.txt)",
+        NoAllocatorFrame { threads } => "no thread ({threads} of them) has a frame of the allocator on its \
+            stack (stacks.txt)",
             "{threads} スレッドのどのスタックにもアロケータのフレームはない (stacks.txt)";
         /// What they wait for.
-        StuckOutside { waiters, wait } => "{waiters} threads stand still outside the allocator: {wait} \
-            (stacks.txt)",
+        StuckOutside { waiters, wait } => "standing still outside the allocator: {waiters} in {wait} (stacks.txt)",
             "{waiters} スレッドがアロケータの外で止まっている: {wait} (stacks.txt)";
         /// Not the allocator's ring or lock.
         NotTheAllocators {} => "no thread of these has a frame of the allocator on its stack (stacks.txt)",
@@ -143,7 +142,7 @@ messages! {
         Moves { tids } => "tid {tids} left its wait or call between the two looks (threads.json)",
             "tid {tids} は 2 回の観測の間に待ちや呼び出しから抜けた (threads.json)";
         /// Threads come and go.
-        Turnover { left, came } => "{left} threads ended and {came} began between the two looks (threads.json)",
+        Turnover { left, came } => "threads that ended between the two looks: {left}, that began: {came} (threads.json)",
             "2 回の観測の間に {left} スレッドが終わり、{came} スレッドが始まった (threads.json)";
         /// Missing: no second look.
         NoSecondLook {} => "there is no second look, so it is not proven that nothing moved",

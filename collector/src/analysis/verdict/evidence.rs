@@ -1,14 +1,16 @@
 //! What a verdict rests on, and what would change it.
 
+use std::collections::BTreeMap;
+
 use super::Said;
 use super::headline::percent;
 use super::lines::Line;
 use super::rules::{Because, Decided};
 use super::tally::{Sorted, Tally, integrity, not_intact};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
-use crate::analysis::message::say;
+use crate::analysis::message::{ranges, say};
 use crate::analysis::stats::{CONFIDENCE, Method, Rate, fisher_more, outliers, runs_to_exclude, spread};
-use crate::analysis::words::{Class, Integrity, Verdict};
+use crate::analysis::words::{Class, Confidence, Integrity, Verdict};
 
 /// So many lines of one sort are printed; the rest is counted.
 const MANY: usize = 5;
@@ -96,18 +98,20 @@ fn hang(said: &mut Vec<Said>, run: &RunFacts) {
 fn others(said: &mut Vec<Said>, sorted: &Sorted<'_>, decided: &Decided<'_>) {
     let told = decided.told.map(|r| (r.run, r.arm.as_str()));
     let hung = sorted.hung().into_iter().filter(|r| Some((r.run, r.arm.as_str())) != told);
-    let hung = hung.filter_map(|run| {
-        let (number, hang) = (run.run, run.hang.as_ref()?);
-        let snapshot = &hang.snapshot;
-        Some(match &hang.finding {
-            Some(f) => {
-                let (class, confidence) = (f.class, f.confidence);
-                say!(Line::HangClass { run: number, class, confidence, snapshot })
-            }
-            None => say!(Line::NoFinding { run: number, snapshot }),
-        })
-    });
-    some(said, hung.collect());
+    let mut classes: BTreeMap<(Class, Confidence), Vec<u32>> = BTreeMap::new();
+    let mut silent = vec![];
+    for run in hung {
+        match run.hang.as_ref().map(|h| (h.finding.as_ref(), &h.snapshot)) {
+            Some((Some(f), _)) => classes.entry((f.class, f.confidence)).or_default().push(run.run),
+            Some((None, snapshot)) => silent.push(say!(Line::NoFinding { run: run.run, snapshot })),
+            None => {}
+        }
+    }
+    for ((class, confidence), runs) in classes {
+        let count = runs.len();
+        said.push(line(say!(Line::OtherHangs { count, class, confidence, runs: ranges(&runs) })));
+    }
+    some(said, silent);
     let crashed = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Crashed).map(|r| {
         let signal = r.signal.map_or_else(|| "?".to_owned(), |s| s.to_string());
         say!(Line::Crashed { run: r.run, signal, word: integrity(r) })

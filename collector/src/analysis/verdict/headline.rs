@@ -123,7 +123,7 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
     let mut lines = vec![];
     if let Some(lock) = &finding.lock {
         let waiters = lock.waiters.len();
-        lines.push(say!(Line::Stuck { waiters, workers, lock: lock_text(lock) }));
+        lines.push(stuck_line(waiters, workers, &lock_text(lock)));
     }
     let owner = finding.lock.as_ref().and_then(|l| l.owner_tid);
     match finding.class {
@@ -141,19 +141,25 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
         }
         Class::OwnerBlocked => {
             lines.extend(owner.map(|tid| say!(Line::HeldBy { tid })));
-            lines.extend(hot.map(|hot| {
-                let wait = wait_of(finding, hot.tid);
-                say!(Line::BlockedIn { wait, place: place(hot, lang) })
+            let stopped = finding.said.iter().any(|w| matches!(w, Why::OwnerStopped { .. }));
+            lines.extend(hot.map(|hot| match stopped {
+                true => say!(Line::StoppedOwner { place: named(hot, lang) }),
+                false => {
+                    say!(Line::BlockedIn { wait: wait_of(finding, hot.tid), place: named(hot, lang) })
+                }
             }));
         }
         Class::OwnerGone => {
             lines.extend(owner.map(|tid| say!(Line::OwnerIsGone { tid })));
         }
         Class::LostWakeup => lines.push(Line::NobodyWakes {}),
-        Class::SpinWait => lines.extend(hot.map(|hot| {
-            let wait = wait_of(finding, hot.tid);
-            say!(Line::SleepingSuspect { tid: hot.tid, wait, place: place(hot, lang) })
-        })),
+        Class::SpinWait => {
+            lines.push(say!(Line::Spin { count: finding.threads.running }));
+            lines.extend(hot.map(|hot| {
+                let wait = wait_of(finding, hot.tid);
+                say!(Line::SleepingSuspect { tid: hot.tid, wait, place: named(hot, lang) })
+            }));
+        }
         Class::Livelock => lines.extend(hot.map(|hot| {
             let (doing, place, time) = looping(hot, lang);
             say!(Line::Many { count: finding.threads.running, doing, place, time })
@@ -179,6 +185,13 @@ fn ring(finding: &Finding) -> Option<Line> {
     })
 }
 
+fn stuck_line(waiters: usize, workers: usize, lock: &str) -> Line {
+    match waiters {
+        1 => say!(Line::StuckOne { workers, lock }),
+        _ => say!(Line::Stuck { waiters, workers, lock }),
+    }
+}
+
 /// What stands still outside the allocator, the largest group first, and who runs there.
 fn outside(finding: &Finding, lang: Lang) -> Vec<Line> {
     let mut groups: Vec<(usize, &str)> = vec![];
@@ -194,7 +207,7 @@ fn outside(finding: &Finding, lang: Lang) -> Vec<Line> {
         groups.iter().map(|(count, _)| count).sum::<usize>() + finding.threads.running as usize;
     let mut lines = vec![];
     if let (None, Some((waiters, lock))) = (&finding.lock, groups.first()) {
-        lines.push(say!(Line::Stuck { waiters, workers, lock }));
+        lines.push(stuck_line(*waiters, workers, lock));
     }
     lines.extend(finding.hot.as_ref().map(|hot| alone(hot, lang)));
     lines
@@ -219,7 +232,13 @@ fn samples(hot: &Hot) -> Option<Line> {
     enough.then(|| say!(Line::Samples { samples: hot.samples, pcs: hot.distinct_pcs }))
 }
 
+/// Where a thread is, ready for what follows it: the Japanese particle stands off from a name.
 fn place(hot: &Hot, lang: Lang) -> String {
+    let space = if lang == Lang::Ja && hot.function.is_some() { " " } else { "" };
+    named(hot, lang) + space
+}
+
+fn named(hot: &Hot, lang: Lang) -> String {
     match (&hot.function, &hot.source) {
         (Some(function), Some(source)) => format!("`{function}` ({source})"),
         (Some(function), None) => format!("`{function}`"),
@@ -252,7 +271,7 @@ pub(crate) fn lock_text(lock: &Lock) -> String {
 }
 
 /// A share as a percentage for a person: two significant digits below 10, one decimal above.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent > 0.0 && percent < 0.95 { format!("{percent:.2}") } else { format!("{percent:.1}") }
 }

@@ -7,7 +7,7 @@ messages! {
     Line {
         // Headlines: the lead.
         LeadB { hung, of, dso } => "B, allocator bug, reproduced {hung}/{of} with {dso} intact",
-            "B: アロケータの不具合。{dso}が無傷のまま {of} 回中 {hung} 回再現";
+            "B: アロケータの不具合。{dso}無傷のまま {of} 回中 {hung} 回再現";
         LeadA { hung, of, control } => "A, wrong DSO: hung {hung}/{of} with the DSO not intact, 0/{control} with it \
             intact",
             "A: DSO の取り違え。DSO が無傷でない実行では {of} 回中 {hung} 回ハングし、無傷の実行では {control} 回中 0 回";
@@ -17,8 +17,8 @@ messages! {
             "環境の問題。{of} 回中 {hung} 回ハング";
         LeadInconclusive { hung, of } => "inconclusive, {hung}/{of} runs hung",
             "判定できず。{of} 回中 {hung} 回ハング";
-        PinnedDso {} => "the pinned DSO", "固定 SO ";
-        ItsDso {} => "its DSO", "SO ";
+        PinnedDso {} => "the pinned DSO", "固定 SO が";
+        ItsDso {} => "its DSO", "その SO が";
         // Headlines: without a hang.
         NotReproduced { of, high } => "not reproduced in {of} runs: the rate of hangs is below {high} % at 95 %",
             "{of} 回で再現せず: ハング率は 95 % 信頼で {high} % 未満";
@@ -28,58 +28,62 @@ messages! {
             "判定できず: ハングはないが、{made} 回中 {crashed} 回がシグナルで死んだ";
         CrashesNotIntact { crashed, made, word } => "inconclusive: none hung, but {crashed} of {made} runs died by a \
             signal with their DSO {word} under them",
-            "判定できず: ハングはないが、{made} 回中 {crashed} 回が実行中に DSO を {word} されてシグナルで死んだ";
+            "判定できず: ハングはないが、{made} 回中 {crashed} 回が、実行中に DSO が無傷でなくなり ({word}) シグナルで死んだ";
         AllFailed { made } => "inconclusive: none of {made} runs ended well, and none hung",
             "判定できず: {made} 回のどれも正常に終わらず、ハングもなし";
         NoRuns {} => "inconclusive: no run was made",
             "判定できず: 1 回も実行されていない";
-        // Headlines: what hangs.
+        // Headlines: what hangs. The Japanese ends in nouns, so that clauses can stand in any order.
         Stuck { waiters, workers, lock } => "{waiters} of {workers} workers wait for {lock}",
-            "{workers} ワーカー中 {waiters} が {lock} を待っている";
-        StuckNoLock { workers } => "{workers} workers",
-            "{workers} ワーカー";
+            "{workers} ワーカー中 {waiters} が {lock} 待ち";
+        StuckOne { workers, lock } => "1 of {workers} workers waits for {lock}",
+            "{workers} ワーカー中 1 が {lock} 待ち";
         HeldBy { tid } => "held by tid {tid}",
             "保持者は tid {tid}";
         Deadlocked { members } => "in a ring of locks held by tid {members}",
-            "tid {members} の持つロックが環になっている";
-        SelfDeadlocked { tid } => "tid {tid} waits for the lock that it holds itself",
-            "tid {tid} は自分が持つロックを待っている";
+            "tid {members} のロックが環状に待ち合い";
+        SelfDeadlocked { tid } => "which tid {tid} holds itself while it waits",
+            "tid {tid} は自分が保持するロックを自分で待機中";
         Holder { doing, place, time } => "which has been {doing} {place}{time}",
-            "これは{time} {place} {doing}";
+            "これが{time} {place}{doing}";
         Alone { tid, doing, place, time } => "tid {tid} has been {doing} {place}{time}",
-            "tid {tid} が{time} {place} {doing}";
+            "tid {tid} が{time} {place}{doing}";
         Many { count, doing, place, time } => "{count} threads have been {doing} {place}{time}",
-            "{count} スレッドが{time} {place} {doing}";
-        Looping {} => "looping in", "を回り続けている";
-        Running {} => "running in", "の中で動き続けている";
+            "{count} スレッドが{time} {place}{doing}";
+        Looping {} => "looping in", "でループ中";
+        Running {} => "running in", "で実行中";
         SomeTime { seconds } => " for {seconds} s", " {seconds} 秒間";
         NoPlace {} => "code that has no name", "名前のないコード";
         BlockedIn { wait, place } => "which is itself blocked in {wait} ({place})",
-            "これ自身が {wait} ({place}) で止まっている";
-        SleepingSuspect { tid, wait, place } => "tid {tid}, asleep inside the allocator in {wait} ({place}), may hold \
-            what the others spin for",
-            "アロケータの中の {wait} ({place}) で眠る tid {tid} が、ほかが回って待つものを保持している疑いがある";
+            "これ自身も {wait} ({place}) で停止中";
+        StoppedOwner { place } => "which is itself stopped by a signal or a debugger ({place})",
+            "これ自身もシグナルかデバッガで停止中 ({place})";
+        Spin { count } => "threads that spin in the allocator: {count}",
+            "{count} スレッドがアロケータ内で空回り中";
+        SleepingSuspect { tid, wait, place } => "and tid {tid}, asleep inside it in {wait} ({place}), may hold what they \
+            spin for",
+            "アロケータ内の {wait} ({place}) で眠る tid {tid} が保持者の疑い";
         OwnerIsGone { tid } => "whose owner, tid {tid}, is no thread of the process any more",
-            "その所有者 tid {tid} はもうプロセスのスレッドではない";
+            "所有者 tid {tid} はすでに存在せず";
         NobodyWakes {} => "and nobody is left to wake them",
-            "それを起こす者が残っていない";
+            "起こす者なし";
         InKernel { tid } => "tid {tid} is in uninterruptible sleep (D)",
-            "tid {tid} が割り込み不可スリープ (D) にある";
+            "tid {tid} が割り込み不可スリープ (D)";
         AllStopped {} => "every thread is stopped by a signal or a debugger",
-            "すべてのスレッドがシグナルかデバッガで停止している";
+            "全スレッドがシグナルかデバッガで停止中";
         SlowOnly {} => "past the deadline, but threads still come and go",
-            "時限を過ぎたが、スレッドはまだ動いている";
+            "時限を過ぎたがスレッドはまだ動作中";
         ClassUnknown {} => "what it hangs on could not be made out",
-            "何で止まったかは判明しなかった";
+            "何で止まったかは不明";
         PlaceUnknown {} => "whether in the allocator or in the benchmark is not known",
-            "アロケータの中か、ベンチマークの中かは分からない";
+            "アロケータ内かベンチマーク内かは不明";
         NotIntactHang { word } => "the DSO was {word} under the run that hung, and no clean control shows that this is \
             the cause",
-            "ハングした実行では DSO が {word} になっていたが、それが原因だと示す対照実験がない";
+            "ハングした実行では DSO が無傷でなく ({word})、それが原因と示す対照実験なし";
         IntegrityUnknown {} => "whether the DSO was intact is not known",
-            "DSO が無傷だったかは分からない";
+            "DSO が無傷だったかは不明";
         NothingFromInside {} => "nothing was heard from inside the process",
-            "プロセスの内側からは何も得られなかった";
+            "プロセスの内側からの情報なし";
         Samples { samples, pcs } => "100 % of {samples} samples in {pcs} instructions",
             "{samples} サンプルの 100 % が {pcs} 命令内";
         Likely {} => " (likely)", " (推定)";
@@ -105,11 +109,11 @@ messages! {
             "DSO は固定コピーではなく {path} そのもの、SHA-1 {sha1} ({file})";
         IntactInAll { runs } => "the DSO was intact from start to end in all {runs} runs (runs.jsonl)",
             "DSO は {runs} 回すべてで開始から終了まで無傷だった (runs.jsonl)";
-        IntegrityCount { word, runs, of } => "the DSO was {word} in {runs} of {of} runs (runs.jsonl)",
-            "DSO は {of} 回中 {runs} 回で {word} だった (runs.jsonl)";
+        IntegrityCount { word, runs, of } => "state of the DSO: {word} in {runs} of {of} runs (runs.jsonl)",
+            "DSO の状態 {word}: {of} 回中 {runs} 回 (runs.jsonl)";
         OriginalMoved { path, word } => "the user's own file {path} was {word} while the hunt ran; the pinned copy did \
             not feel it (runs.jsonl)",
-            "利用者のファイル {path} は実行中に {word} となったが、固定コピーには影響していない (runs.jsonl)";
+            "利用者のファイル {path} は調査中に変わった ({word}) が、固定コピーには影響していない (runs.jsonl)";
         HelloSeen { seen, of } => "the shim spoke from inside in {seen} of {of} runs (runs.jsonl)",
             "シムは {of} 回中 {seen} 回、プロセスの内側から応答した (runs.jsonl)";
         InHang { run, sentence } => "run {run}: {sentence}",
@@ -117,13 +121,16 @@ messages! {
         HangClass { run, class, confidence, snapshot } => "run {run}: class {class}, {confidence} \
             ({snapshot}/threads.json)",
             "実行 {run}: 分類 {class}、{confidence} ({snapshot}/threads.json)";
+        OtherHangs { count, class, confidence, runs } => "hung as well: {count} with class {class}, {confidence}: \
+            run {runs} (runs.jsonl)",
+            "ほかのハング: 分類 {class}、{confidence} が {count} 件: 実行 {runs} (runs.jsonl)";
         NoFinding { run, snapshot } => "run {run} hung, but nothing was heard from inside ({snapshot}/ps_L.txt)",
             "実行 {run} はハングしたが、内側からは何も得られなかった ({snapshot}/ps_L.txt)";
         DeletedHarmless {} => "`(deleted)` was seen, but runs with the DSO intact hang as well: it is not the cause \
             (runs.jsonl)",
             "`(deleted)` は見られたが、DSO が無傷の実行もハングする: 原因ではない (runs.jsonl)";
         Crashed { run, signal, word } => "run {run} died by signal {signal}, its DSO was {word} (runs.jsonl)",
-            "実行 {run} はシグナル {signal} で死に、DSO は {word} だった (runs.jsonl)";
+            "実行 {run} はシグナル {signal} で死んだ。DSO の状態は {word} (runs.jsonl)";
         Failed { run, note } => "run {run} failed: {note} (runs.jsonl)",
             "実行 {run} は失敗: {note} (runs.jsonl)";
         MoreSuch { more } => "and {more} more of these (runs.jsonl)",

@@ -19,6 +19,7 @@ pub mod tally;
 mod tests;
 
 pub(crate) use evidence::method;
+pub(crate) use headline::percent;
 pub use lines::Line;
 pub use tally::Tally;
 

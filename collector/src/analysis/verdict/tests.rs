@@ -1,1 +1,222 @@
+//! Hunts with known truth, and what must be said of them.
 
+use super::*;
+use crate::analysis::message::check_templates;
+use crate::analysis::testkit::hunt::{Hunt, finding, hung, run};
+use crate::analysis::testkit::{LOCK, Make, Sampled, mutex};
+use crate::analysis::{Class, Confidence, Finding};
+
+fn en(facts: &HuntFacts) -> String {
+    conclude(facts).headline(Lang::En)
+}
+
+/// The incident, as the first hang of 13 runs.
+fn incident() -> Finding {
+    let stack = &["pthread_mutex_lock@libc", "hz4_mid_malloc@foo:hz4_mid.c:85", "worker@bench:bench.c:40"];
+    let spin =
+        &["hz4_mid_sc_lock_acquire@foo:hz4_mid.c:87", "hz4_mid_malloc@foo:hz4_mid.c:80", "worker@bench"];
+    let mut make = Make::new();
+    for tid in 101..116 {
+        make.futex(tid, &mutex(LOCK, 116, 0), stack);
+    }
+    make.traces.addresses.insert(LOCK, "g_hz4_mid_sc_locks+160".to_owned());
+    make.runs(116, 0.95, spin, Sampled::OneCall(597));
+    make.analyse()
+}
+
+#[test]
+fn the_sentence_of_the_incident() {
+    let mut finding = incident();
+    finding.hot.as_mut().expect("somebody runs").for_s = Some(15.0);
+    let facts = Hunt::new(12).push(hung(13, Some(finding))).facts();
+    let conclusion = conclude(&facts);
+    insta::assert_snapshot!(conclusion.headline(Lang::En), @"B, allocator bug, reproduced 1/13 with the pinned DSO intact: 15 of 16 workers wait for mutex `g_hz4_mid_sc_locks+160` (hz4_mid_malloc, hz4_mid.c:85), held by tid 116, which has been looping in `hz4_mid_sc_lock_acquire` (hz4_mid.c:87) for 15.0 s, 100 % of 597 samples in 2 instructions.");
+    insta::assert_snapshot!(conclusion.headline(Lang::Ja), @"B: アロケータの不具合。固定 SO が無傷のまま 13 回中 1 回再現。16 ワーカー中 15 が mutex `g_hz4_mid_sc_locks+160` (hz4_mid_malloc, hz4_mid.c:85) 待ち、保持者は tid 116、これが 15.0 秒間 `hz4_mid_sc_lock_acquire` (hz4_mid.c:87) でループ中、597 サンプルの 100 % が 2 命令内。");
+    assert_eq!((conclusion.verdict.letter(), conclusion.next_action), (Some("B"), NextAction::FixCode));
+    assert_eq!(conclusion.futex_wait_share, Some((15, 16)), "the joining main thread is no worker");
+    assert_eq!(exit_code(&facts), 10);
+}
+
+#[test]
+fn names_and_samples_that_are_missing_are_left_out() {
+    let mut finding = incident();
+    {
+        let (lock, hot) = (finding.lock.as_mut().expect("a lock"), finding.hot.as_mut().expect("a thread"));
+        (lock.symbol, lock.at) = (None, None);
+        (hot.function, hot.source, hot.samples, hot.distinct_pcs, hot.for_s) = (None, None, 0, 0, None);
+    }
+    let facts = Hunt::new(0).push(hung(1, Some(finding))).facts();
+    insta::assert_snapshot!(en(&facts), @"B, allocator bug, reproduced 1/1 with the pinned DSO intact: 15 of 16 workers wait for mutex `0x7f00000000a0`, held by tid 116, which has been running in code that has no name.");
+    insta::assert_snapshot!(conclude(&facts).headline(Lang::Ja), @"B: アロケータの不具合。固定 SO が無傷のまま 1 回中 1 回再現。16 ワーカー中 15 が mutex `0x7f00000000a0` 待ち、保持者は tid 116、これが 名前のないコードで実行中。");
+}
+
+/// Every class in one sentence, with the DSO intact.
+#[test]
+fn a_headline_for_every_class() {
+    let mut lines = vec![];
+    for class in Class::ALL {
+        let facts = Hunt::new(2).push(hung(3, Some(finding(*class)))).facts();
+        let conclusion = conclude(&facts);
+        for lang in [Lang::En, Lang::Ja] {
+            lines.push(format!("{class}: {}", conclusion.headline(lang)));
+        }
+        assert_eq!(exit_code(&facts), 10);
+    }
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn which_verdict_each_class_gets() {
+    use Verdict::{AllocatorBug, Environment, HarnessBug, Inconclusive};
+    for class in Class::ALL {
+        let expected = match class {
+            Class::KernelWait => Environment,
+            Class::OutsideAllocator => HarnessBug,
+            Class::Slow | Class::Unknown => Inconclusive,
+            _ => AllocatorBug,
+        };
+        let facts = Hunt::new(2).push(hung(3, Some(finding(*class)))).facts();
+        assert_eq!(conclude(&facts).verdict, expected, "{class}");
+        // Where the stuck threads are decides, not the class.
+        let mut elsewhere = finding(*class);
+        elsewhere.in_allocator = None;
+        let verdict = conclude(&Hunt::new(2).push(hung(3, Some(elsewhere))).facts()).verdict;
+        assert_ne!(verdict, AllocatorBug, "{class} of unknown place");
+    }
+}
+
+#[test]
+fn b_needs_an_intact_dso_and_the_best_hang_is_told() {
+    let b = finding(Class::Deadlock);
+    let mut bad = hung(1, Some(b.clone()));
+    bad.integrity_end = Integrity::Deleted;
+    bad.deleted_seen = true;
+    let conclusion = conclude(&Hunt::new(0).push(bad.clone()).facts());
+    assert_eq!(conclusion.verdict, Verdict::Inconclusive, "not intact, and no control");
+    assert_eq!(conclusion.next_action, NextAction::FixProcedure);
+    insta::assert_snapshot!(conclusion.headline(Lang::En), @"inconclusive, 1/1 runs hung: the DSO was deleted under the run that hung, and no clean control shows that this is the cause, 1 of 2 workers waits for mutex `g_foo_locks+160` (foo_malloc, foo.c:85), in a ring of locks held by tid 101, 102.");
+
+    let facts = Hunt::new(3).push(bad).push(hung(5, None)).push(hung(6, Some(b))).facts();
+    let conclusion = conclude(&facts);
+    assert_eq!(conclusion.verdict, Verdict::AllocatorBug);
+    assert_eq!(conclusion.told.as_ref().map(|t| t.0), Some(6));
+    assert!(conclusion.evidence(Lang::En).iter().any(|e| e.contains("it is not the cause")));
+    assert_eq!(exit_code(&facts), 20, "the DSO was not intact in a run that should have left it alone");
+}
+
+#[test]
+fn a_needs_a_clean_control_that_is_large_enough() {
+    let arm = |hunt: Hunt, control: u32| {
+        let mut hunt = hunt;
+        for n in 1..=3 {
+            let mut bad = hung(100 + n, Some(finding(Class::Runaway)));
+            bad.arm = "overwritten".to_owned();
+            bad.integrity_end = Integrity::Overwritten;
+            hunt = hunt.push(bad);
+        }
+        (conclude(&hunt.facts()), control)
+    };
+    let (conclusion, _) = arm(Hunt::new(20), 20);
+    assert_eq!(conclusion.verdict, Verdict::DsoMixup);
+    insta::assert_snapshot!(conclusion.headline(Lang::En), @"A, wrong DSO: hung 3/3 with the DSO not intact, 0/20 with it intact: tid 101 has been looping in `foo_refill` (foo.c:87) for 2.0 s, 100 % of 50 samples in 2 instructions.");
+    assert!(conclusion.evidence(Lang::En).iter().any(|e| e.contains("Fisher")));
+
+    let (conclusion, _) = arm(Hunt::new(1), 1);
+    assert_eq!(conclusion.verdict, Verdict::Inconclusive, "one clean run proves nothing");
+    insta::assert_snapshot!(conclusion.would_change_it(Lang::En).join("\n"), @r#"
+    a hang with the DSO intact would make it B
+    2 more runs with the pinned DSO and no hang would make it A; one hang among them B
+    "#);
+
+    let hunt = Hunt::new(20).push(hung(21, Some(finding(Class::Runaway))));
+    let (conclusion, _) = arm(hunt, 20);
+    assert_eq!(conclusion.verdict, Verdict::AllocatorBug, "the pinned arm hangs as well");
+}
+
+#[test]
+fn a_change_that_an_arm_makes_is_no_accident() {
+    let mut bad = run(21);
+    (bad.arm, bad.integrity_end) = ("replaced".to_owned(), Integrity::Replaced);
+    let facts = Hunt::new(20).push(bad.clone()).facts();
+    assert_eq!(exit_code(&facts), 0);
+    bad.arm = "pinned".to_owned();
+    assert_eq!(exit_code(&Hunt::new(20).push(bad).facts()), 20);
+}
+
+#[test]
+fn crashes_kills_and_failures_are_no_hangs() {
+    let crash = |signal: i32, integrity: Integrity| {
+        let mut hunt = Hunt::new(0);
+        for n in 1..=4 {
+            let mut r = run(n);
+            (r.outcome, r.signal, r.rc) = (RunOutcome::Crashed, Some(signal), Some(128 + signal));
+            (r.integrity_end, r.ops) = (integrity, None);
+            hunt = hunt.push(r);
+        }
+        hunt.facts()
+    };
+    let overwritten = crash(7, Integrity::Overwritten);
+    let conclusion = conclude(&overwritten);
+    assert_eq!(conclusion.verdict, Verdict::Inconclusive);
+    assert_eq!(conclusion.next_action, NextAction::FixProcedure);
+    assert_eq!(exit_code(&overwritten), 20);
+    insta::assert_snapshot!(conclusion.headline(Lang::En), @"inconclusive: none hung, but 4 of 4 runs died by a signal with their DSO overwritten under them.");
+    let conclusion = conclude(&crash(11, Integrity::Intact));
+    assert_eq!((conclusion.verdict, conclusion.next_action), (Verdict::Inconclusive, NextAction::FixCode));
+    assert_eq!(
+        (conclusion.rate.low, conclusion.rate.high),
+        (0.0, 1.0),
+        "a crash says nothing about the rate"
+    );
+    assert_eq!(conclude(&crash(9, Integrity::Intact)).verdict, Verdict::Environment);
+
+    let mut stopped = finding(Class::Unknown);
+    stopped.said = vec![crate::analysis::class::Why::Stopped {}];
+    let conclusion = conclude(&Hunt::new(0).push(hung(1, Some(stopped))).facts());
+    assert_eq!(conclusion.verdict, Verdict::Environment);
+}
+
+#[test]
+fn no_run_and_interrupted_runs_count_for_nothing() {
+    let mut hunt = Hunt::new(0).facts();
+    let conclusion = conclude(&hunt);
+    assert_eq!((conclusion.verdict, conclusion.runs.made), (Verdict::Inconclusive, 0));
+    let mut interrupted = run(1);
+    interrupted.outcome = RunOutcome::Interrupted;
+    hunt.runs.push(interrupted);
+    assert_eq!(conclude(&hunt), conclusion);
+    assert_eq!(exit_code(&hunt), 0);
+}
+
+#[test]
+fn nothing_from_inside_is_said_so() {
+    let mut silent = hung(1, None);
+    (silent.hello_seen, silent.integrity_start, silent.integrity_end) =
+        (false, Integrity::Unknown, Integrity::Unknown);
+    let conclusion = conclude(&Hunt::new(0).push(silent).facts());
+    assert_eq!(conclusion.verdict, Verdict::Inconclusive);
+    assert_eq!(conclusion.futex_wait_share, None);
+    insta::assert_snapshot!(conclusion.headline(Lang::En), @"inconclusive, 1/1 runs hung: nothing was heard from inside the process.");
+}
+
+#[test]
+fn a_likely_class_is_not_told_as_proven() {
+    let mut likely = finding(Class::Runaway);
+    likely.confidence = Confidence::Likely;
+    assert!(en(&Hunt::new(0).push(hung(1, Some(likely))).facts()).ends_with("(likely)."));
+}
+
+#[test]
+fn figures_far_outside_are_news() {
+    let mut hunt = Hunt::new(9);
+    let mut odd = run(10);
+    odd.ops = Some(1.0e6);
+    hunt = hunt.push(odd);
+    let evidence = conclude(&hunt.facts()).evidence(Lang::En);
+    assert!(evidence.iter().any(|e| e.contains("far outside the others: run 10")), "{evidence:?}");
+}
+
+#[test]
+fn lines_are_there_in_both_languages() {
+    check_templates(Line::TEMPLATES);
+}

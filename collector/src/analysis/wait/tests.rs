@@ -44,8 +44,9 @@ fn by_operation_and_memory_alone() {
         ..condition(at(0x40), 2)
     };
     let rust = Futex { op: 0x89, expected: 2, near: vec![(0, 2), (8, 102)], ..bare(at(0x40), 2) };
+    type Row = (&'static str, Futex, (&'static str, u64, Option<u32>));
     #[rustfmt::skip]
-    let table: Vec<(&str, Futex, (&str, u64, Option<u32>))> = vec![
+    let table: Vec<Row> = vec![
         ("normal mutex", mutex(at(0x40), 102, 0), ("pthread-mutex", 0x40, Some(102))),
         ("recursive mutex", mutex(at(0x40), 102, 1), ("pthread-mutex", 0x40, Some(102))),
         ("errorcheck mutex", mutex(at(0x40), 101, 2), ("pthread-mutex", 0x40, Some(101))),

@@ -1,5 +1,7 @@
 //! Dumps for tests, said in a few words: threads, waits, owners, stacks, samples.
 
+pub(crate) mod hunt;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use hangscope_protocol::record::{
