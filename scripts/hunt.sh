@@ -27,5 +27,6 @@ fi
 build -p hangscope -p hangscope-test-workload
 build -p hangscope-test-allocators --example fault_demo
 exec "$target/hangscope" hunt --shim "$target/libhangscope.so" \
-  --name demo --so "$target/examples/libfault_demo.so" --runs 40 --hang-after 5s \
-  -- "$target/hangscope-bench" 4 400000 400 16 4096 50 1024
+  --name demo --so "$target/examples/libfault_demo.so" --runs 40 --hang-after 6s \
+  --out "$root/out/demo_$(date +%Y%m%d_%H%M%S)_$$" \
+  -- "$target/hangscope-bench" 16 20000 400 16 32768 90 65536

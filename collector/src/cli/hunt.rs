@@ -1,7 +1,6 @@
 //! `hangscope hunt`.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
@@ -67,6 +66,9 @@ pub struct Args {
     /// Runs with --stats-so.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..), requires = "stats_so")]
     stats_runs: u32,
+    /// Runs of the preload verification before the hunt; 0: none.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    verify_runs: u32,
     /// Between two looks of the shim [the shim's default: 1s].
     #[arg(long, value_name = "TIME", value_parser = preload::parse_duration)]
     tick: Option<Duration>,
@@ -100,10 +102,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<Status> {
     let lang = args.lang;
     let (config, _sockets) = config(args)?;
-    let (canceller, cancel) = cancel::pair();
-    let canceller = Mutex::new(Some(canceller));
-    let on_signal = move || drop(canceller.lock().map(|mut c| c.take()));
-    ctrlc::set_handler(on_signal).context("hunt: cannot take Ctrl-C")?;
+    let cancel = cancel::on_signals().context("hunt: cannot take Ctrl-C")?;
     // What a run leaves behind when its first process ends becomes a child of this one, and can be reaped.
     let _ = nix::sys::prctl::set_child_subreaper(true);
     let mut screen = Screen::new(&config.name, config.runs);
@@ -149,7 +148,7 @@ fn config(args: Args) -> anyhow::Result<(Config, Option<tempfile::TempDir>)> {
         );
     }
     let shim = shim_path::find(args.shim.as_deref()).context("hunt")?;
-    let only = args.only.or_else(|| program::only(&args.command));
+    let only = args.only.clone().or_else(|| program::only(&args.command));
     let (sockets, temporary) = sockets(args.sockets)?;
     let out = args.out.unwrap_or_else(|| PathBuf::from(default_out(&name)));
     let out = std::path::absolute(&out).with_context(|| format!("hunt: {}", out.display()))?;
@@ -174,6 +173,8 @@ fn config(args: Args) -> anyhow::Result<(Config, Option<tempfile::TempDir>)> {
         }),
         shim,
         only,
+        only_named: args.only,
+        verify_runs: args.verify_runs,
         sockets,
         command: args.command,
         notes,

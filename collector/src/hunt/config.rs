@@ -51,6 +51,10 @@ pub struct Config {
     pub shim: PathBuf,
     /// Names of the programs that are watched; none: all of the run.
     pub only: Option<String>,
+    /// The same, where the user named them.
+    pub only_named: Option<String>,
+    /// Runs of the preload verification before the hunt; 0: none.
+    pub verify_runs: u32,
     /// Folder (0700) for the sockets of the runs, one each: a process that a run left behind cannot speak into
     /// another.
     pub sockets: PathBuf,

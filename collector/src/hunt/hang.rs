@@ -8,13 +8,13 @@ use anyhow::Context as _;
 use super::bench::{Bench, Ended, Member};
 use super::config::Config;
 use super::lane::Lane;
-use super::original;
 use super::run::{self, PATIENCE};
 use super::watch::{Watch, Watched};
 use crate::analysis::integrity::{self, FileFacts};
 use crate::analysis::{self, Class, Finding, HangFacts, Integrity};
 use crate::cancel::Cancel;
 use crate::capture::{self, Outside, PerfOptions};
+use crate::file_facts;
 use crate::listen::{ConnId, Listener, RecordedDump};
 use crate::report;
 use crate::session;
@@ -253,7 +253,7 @@ fn write_copy(
 
 /// Whether the DSO's file has the bytes that the process started with.
 fn compare(lane: &Lane, bytes: &[u8]) -> Option<bool> {
-    let now: Option<FileFacts> = original::facts(&lane.dso).ok();
+    let now: Option<FileFacts> = file_facts::now(&lane.dso, None);
     now.filter(|now| now.size == bytes.len() as u64)?;
     std::fs::read(&lane.dso).ok().map(|file| file == bytes)
 }

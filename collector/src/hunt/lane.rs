@@ -8,9 +8,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::config::Config;
-use super::original;
 use crate::analysis::integrity::FileFacts;
 use crate::exit::{Ended, Status};
+use crate::file_facts;
 use crate::pin::Pinned;
 use crate::preload::{self, Settings};
 
@@ -51,7 +51,7 @@ impl Lane {
             arm: arm.to_owned(),
             dso: pinned.path.clone(),
             sha1: pinned.sha1.clone(),
-            file: original::facts(&pinned.path).ok(),
+            file: file_facts::now(&pinned.path, None),
             out: config.out.clone(),
             preload,
             run_prefix,

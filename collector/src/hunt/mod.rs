@@ -20,6 +20,7 @@ use crate::exit::{Ended, Status};
 use crate::pin::{self, PinError, Pinned};
 use crate::report::{self, Extra};
 use crate::store::atomic::{self, WriteError};
+use crate::verify;
 
 pub mod bench;
 pub mod config;
@@ -104,13 +105,16 @@ pub fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Re
         pin::pin_as(&stats.so, &config.out, &name, &sums).map_err(pin_error)
     });
     let stats_pinned = stats_pinned.transpose()?;
+    for note in &config.notes {
+        screen.say(&format!("note: {note}"));
+    }
+    let preload = verified(config, &pinned, screen, cancel)?;
     let mut rows = Rows::begin(&config.out).map_err(|taken| match taken {
         Taken::Earlier(_) => usage(taken),
         Taken::Write(e) => e.into(),
     })?;
     for note in &config.notes {
         rows.progress(&format!("[NOTE] {note}"))?;
-        screen.say(&format!("note: {note}"));
     }
 
     let lane = Lane::new(config, &pinned, "pinned", "run_", "hang_run_", "slow_run_")?;
@@ -170,7 +174,7 @@ pub fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Re
         },
         stats: vec![],
         counters: vec![],
-        preload: None,
+        preload,
         notes: config.notes.clone(),
     };
     if let (Some(stats), Some(pinned)) = (&config.stats, stats_pinned.filter(|_| !interrupted)) {
@@ -217,6 +221,34 @@ fn stats_lane(
         hunted.counters.push(counters::collect(&config.out, counter, &outputs)?);
     }
     Ok(())
+}
+
+/// Strict verification of the preload, before any run counts. Its last line; none if it was not wanted.
+fn verified(
+    config: &Config,
+    pinned: &Pinned,
+    screen: &Screen,
+    cancel: &Cancel,
+) -> anyhow::Result<Option<String>> {
+    if config.verify_runs == 0 {
+        return Ok(None);
+    }
+    screen.say(&format!("verifying the preload, {} runs", config.verify_runs));
+    let request = verify::Request {
+        command: &config.command,
+        so: &pinned.path,
+        shim: &config.shim,
+        runs: config.verify_runs,
+        cpus: config.cpus.as_ref(),
+        env: &config.env,
+        only: config.only_named.as_deref(),
+        out: Some(&config.out),
+        times: verify::Times::default(),
+    };
+    match verify::verify(&request, cancel) {
+        Ok(_) => Ok(Some(verify::PASSED.to_owned())),
+        Err(error) => Err(Ended::new(error.status(), format!("hunt: {error}")).into()),
+    }
 }
 
 fn pin_error(error: PinError) -> anyhow::Error {

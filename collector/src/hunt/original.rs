@@ -2,33 +2,13 @@
 //! changes it in the middle of a hunt is what a hunt without a pinned copy would have suffered from.
 
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use sha1::{Digest as _, Sha1};
 
 use crate::analysis::Integrity;
 use crate::analysis::integrity::FileFacts;
-
-/// What `stat` says about a file, its device as the shim gives it (`major << 32 | minor`). `content_same` is not
-/// filled.
-///
-/// # Errors
-/// What the system says.
-pub fn facts(path: &Path) -> io::Result<FileFacts> {
-    let meta = std::fs::metadata(path)?;
-    Ok(FileFacts {
-        dev: u64::from(libc::major(meta.dev())) << 32 | u64::from(libc::minor(meta.dev())),
-        ino: meta.ino(),
-        size: meta.size(),
-        mtime_ns: meta.mtime() * 1_000_000_000 + meta.mtime_nsec(),
-        ctime_ns: meta.ctime() * 1_000_000_000 + meta.ctime_nsec(),
-        nlink: u32::try_from(meta.nlink()).unwrap_or(u32::MAX),
-        mode: meta.mode(),
-        uid: meta.uid(),
-        content_same: None,
-    })
-}
+use crate::file_facts;
 
 /// The user's file as it was when the hunt began.
 #[derive(Debug)]
@@ -46,7 +26,8 @@ impl Original {
     /// What the system says.
     pub fn new(path: &Path) -> io::Result<Original> {
         let sha1 = digest(path)?;
-        Ok(Original { path: path.to_owned(), facts: facts(path)?, sha1, seen: Integrity::Intact })
+        let facts = file_facts::now(path, None).ok_or(io::ErrorKind::NotFound)?;
+        Ok(Original { path: path.to_owned(), facts, sha1, seen: Integrity::Intact })
     }
 
     /// The worst that was seen so far.
@@ -64,11 +45,7 @@ impl Original {
 
     fn compare(&self) -> Integrity {
         let was = &self.facts;
-        let now = match facts(&self.path) {
-            Ok(now) => now,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Integrity::Deleted,
-            Err(_) => return Integrity::Unknown,
-        };
+        let Some(now) = file_facts::now(&self.path, None) else { return Integrity::Deleted };
         if (now.dev, now.ino) != (was.dev, was.ino) {
             return Integrity::Replaced;
         }

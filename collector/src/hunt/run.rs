@@ -12,12 +12,12 @@ use super::bench::{Bench, Ended};
 use super::config::Config;
 use super::hang::{self, Captured};
 use super::lane::Lane;
-use super::original;
 use super::screen::Screen;
 use super::watch::{Next, Watch, Watched};
 use crate::analysis::integrity::{self, FileFacts};
 use crate::analysis::{Class, Integrity, RunFacts, RunOutcome};
 use crate::cancel::Cancel;
+use crate::file_facts;
 use crate::listen::Listener;
 use crate::store::atomic::WriteError;
 
@@ -76,7 +76,8 @@ pub fn run(
         hang: None,
     };
     // Nobody should write to the pinned copy; root can.
-    let other_bytes = original::facts(&lane.dso).is_ok_and(|now| lane.same_bytes(&now) == Some(false));
+    let other_bytes =
+        file_facts::now(&lane.dso, None).is_some_and(|now| lane.same_bytes(&now) == Some(false));
     let mut bench = match Bench::start(command, create(&out)?, create(&err)?, cpus, mark) {
         Ok(bench) => bench,
         Err(e) => {
@@ -191,7 +192,7 @@ fn exited(
         _ => RunOutcome::Failed,
     };
     let now =
-        original::facts(&lane.dso).ok().map(|now| FileFacts { content_same: lane.same_bytes(&now), ..now });
+        file_facts::now(&lane.dso, None).map(|now| FileFacts { content_same: lane.same_bytes(&now), ..now });
     judge(facts, watch.processes(), |dso| integrity::post_mortem(dso, now, died.is_some()), notes);
 
     // A dump without a request: it was past its time, and came out by itself.
