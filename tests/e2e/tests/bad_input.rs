@@ -44,8 +44,13 @@ fn fails(mut case: Case, code: i32, words: &[&str]) {
         assert!(lines[0].contains(word), "{word:?} in {stderr:?}");
     }
     let left = everything(&case.dir.path().join("out"));
-    let half: Vec<_> = left.iter().filter(|p| p.to_string_lossy().contains(".tmp")).collect();
+    let half: Vec<_> = left.iter().filter(|p| is_half(p)).collect();
     assert!(half.is_empty(), "half-written: {half:?}");
+}
+
+/// What is written beside and not yet renamed has a name of its own.
+fn is_half(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().contains(".tmp"))
 }
 
 fn everything(dir: &Path) -> Vec<PathBuf> {
@@ -69,7 +74,7 @@ fn a_dso_that_is_no_dso() {
 
 #[test]
 fn a_benchmark_that_is_not_there() {
-    fails(hunt(&[], &["/nowhere/bench", "1"]), 30, &["/nowhere/bench"]);
+    fails(hunt(&[], &["/nowhere/bench", "1"]), 2, &["/nowhere/bench"]);
 }
 
 #[test]
@@ -164,7 +169,7 @@ fn a_disk_that_is_full() {
     assert_eq!(status, Some(1), "{stdout}\n{stderr}");
     assert_eq!(stderr.lines().filter(|l| !l.trim().is_empty()).count(), 1, "{stderr}");
     assert!(stderr.contains("space"), "{stderr}");
-    assert!(left.iter().all(|p| !p.to_string_lossy().contains(".tmp")), "{left:?}");
+    assert!(!left.iter().any(|p| is_half(p)), "{left:?}");
 }
 
 #[test]
