@@ -290,6 +290,7 @@ impl Session {
         self.record.why = why;
         self.record.ended = (end != End::Open).then(|| record::stamp(SystemTime::now()));
         self.save();
+        self.desk.ended(&self.record);
         let how = match (self.record.signal, self.record.rc) {
             (Some(signal), _) => format!("signal {signal}"),
             (None, Some(rc)) => format!("exit {rc}"),
@@ -302,7 +303,6 @@ impl Session {
             if self.record.hung { "hung" } else { "no hang" },
             self.dir.display()
         ));
-        self.desk.ended(&self.record);
     }
 }
 

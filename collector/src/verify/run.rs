@@ -16,6 +16,7 @@ use super::proof::{Proof, Said};
 use super::{Request, VerifyError, Wanted};
 use crate::cancel::Cancel;
 use crate::hunt::bench::{Bench, Ended};
+use crate::hunt::program;
 use crate::listen::{ConnId, Event, Listener, What};
 use crate::pin;
 use crate::preload::{self, Settings};
@@ -271,6 +272,9 @@ impl Seen {
         } else {
             format!("; hello came from {}", others.join(", "))
         };
+        // `env -i`, `sudo`, a script that sets its own.
+        let wrapped = program::benchmark(request.command) != request.command.first() || !others.is_empty();
+        let hint = if wrapped { "; does something in front of it clear LD_PRELOAD?" } else { "" };
         let last = String::from_utf8_lossy(&self.stderr);
         let last = last.lines().map(str::trim).rfind(|line| !line.is_empty());
         let last = last.map_or(String::new(), |line| {
@@ -285,7 +289,7 @@ impl Seen {
             }
             _ => format!("it ran for {:.0} s without one", request.times.hello.as_secs_f64()),
         };
-        format!("{end}{others}{last}")
+        format!("{end}{others}{hint}{last}")
     }
 }
 
