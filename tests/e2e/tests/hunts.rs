@@ -170,10 +170,8 @@ fn changed_in_mid_run(copy: bool, change: impl FnOnce(&Path)) -> Hunt {
     command.arg(&original).arg("--out").arg(&out);
     command.arg("--").args(bench_with(&["4", "6000000", "200", "16", "8192", "70", "1024"]));
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a hunt");
-    let target = until(|| {
-        running_dso(&out, pinned.then_some("h_")).or_else(|| running_dso(&out, None).filter(|_| !pinned))
-    });
-    change(if pinned { &target } else { &original });
+    let target = until(|| running_dso(&out));
+    change(if copy { &target } else { &original });
     let output = child.wait_with_output().expect("its end");
     Hunt { dir: folder, output }
 }
