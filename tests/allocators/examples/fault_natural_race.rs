@@ -1,8 +1,9 @@
 //! A race as they are found in real allocators. At most two threads are let into the central part at a time;
-//! the others sleep in a queue. Whoever comes out takes a sleeper off the queue's count and wakes it, unless
-//! another thread is just waking one: then it leaves that to the other, which wakes one and not two. When two
-//! releases meet like this, a sleeper is forgotten. Nothing shows as long as others come and go, since they
-//! wake it in place of one of their own; at the end of the work one thread sleeps on, and the word says free.
+//! the others sleep in a queue, each in a seat of its own. Whoever comes out calls the first of them. As a call
+//! of the kernel is dear, and one thread that is at it may as well make two, a thread that comes out while
+//! another is just calling leaves it a slip with the seat. When two releases meet so that the slip comes after
+//! the other has looked for it, and before it says that it is done, nobody makes that call: the next one starts
+//! with an empty slip, and the sleeper, though its seat says that it may come, sleeps on.
 //!
 //! Nothing is arranged here: it happens when the scheduler has it so.
 
@@ -11,7 +12,8 @@ mod common;
 #[path = "common/exports.rs"]
 mod exports;
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use common::{Hooks, mutexes};
 use hangscope_test_allocators::fault::due;
@@ -19,22 +21,47 @@ use hangscope_test_allocators::raw;
 
 struct Fault;
 
-/// The futex word. Lowest byte: how many more threads may come in; above it a count of those that came out, so
-/// that a thread sleeps only if nothing has changed since it looked.
-#[repr(transparent)]
-struct Places(AtomicU32);
+const SEATS: usize = 64;
 
-const PLACE: u32 = 1;
-const ONE_CAME_OUT: u32 = 0x100;
+/// What the sleeper in a seat waits on.
+#[repr(transparent)]
+struct Seat(AtomicU32);
+
+const WAIT: u32 = 0;
+const COME: u32 = 1;
 
 #[unsafe(no_mangle)]
-static g_mid_places: Places = Places(AtomicU32::new(2 * PLACE));
+static g_mid_seats: [Seat; SEATS] = [const { Seat(AtomicU32::new(WAIT)) }; SEATS];
 
-/// Never less than the threads that sleep and that nobody is about to wake; at times more, which costs a call
-/// of the kernel.
-static SLEEPERS: AtomicU32 = AtomicU32::new(0);
-/// Whether a thread is just waking one.
-static WAKING: AtomicBool = AtomicBool::new(false);
+/// Whether a thread is just calling.
+static CALLING: AtomicBool = AtomicBool::new(false);
+/// A seat that another is to call; `NOBODY` if there is none.
+static SLIP: AtomicUsize = AtomicUsize::new(NOBODY);
+const NOBODY: usize = usize::MAX;
+
+/// Who may come in, and who waits.
+struct Queue {
+    places: u32,
+    /// Seats that are taken, a bit each.
+    taken: u64,
+    /// Seats in the order of their arrival.
+    ring: [usize; SEATS],
+    first: usize,
+    length: usize,
+}
+
+struct Guarded {
+    held: AtomicBool,
+    queue: UnsafeCell<Queue>,
+}
+
+// SAFETY: the queue is touched only by whoever has set `held`.
+unsafe impl Sync for Guarded {}
+
+static QUEUE: Guarded = Guarded {
+    held: AtomicBool::new(false),
+    queue: UnsafeCell::new(Queue { places: 2, taken: 0, ring: [0; SEATS], first: 0, length: 0 }),
+};
 
 impl Hooks for Fault {
     // A child would have places that nobody gives back; this allocator is not made for forks.
@@ -51,17 +78,57 @@ impl Hooks for Fault {
     }
 }
 
+fn with_queue<T>(work: impl FnOnce(&mut Queue) -> T) -> T {
+    while QUEUE.held.swap(true, Ordering::Acquire) {
+        // SAFETY: always.
+        unsafe { libc::sched_yield() };
+    }
+    // SAFETY: this thread has just set `held`.
+    let result = work(unsafe { &mut *QUEUE.queue.get() });
+    QUEUE.held.store(false, Ordering::Release);
+    result
+}
+
+/// What a thread that wants to come in is told.
+enum Told {
+    ComeIn,
+    Wait(usize),
+    /// All seats are taken.
+    AskAgain,
+}
+
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn natural_race_enter() {
-    let word = &g_mid_places.0;
     loop {
-        let seen = word.load(Ordering::SeqCst);
-        if seen.is_multiple_of(ONE_CAME_OUT) {
-            SLEEPERS.fetch_add(1, Ordering::SeqCst);
-            raw::futex_wait(word, seen);
-        } else if word.compare_exchange(seen, seen - PLACE, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-            return;
+        let told = with_queue(|queue| {
+            if queue.places > 0 {
+                queue.places -= 1;
+                return Told::ComeIn;
+            }
+            let seat = queue.taken.trailing_ones() as usize;
+            if seat == SEATS {
+                return Told::AskAgain;
+            }
+            queue.taken |= 1 << seat;
+            queue.ring[(queue.first + queue.length) % SEATS] = seat;
+            queue.length += 1;
+            Told::Wait(seat)
+        });
+        match told {
+            Told::ComeIn => return,
+            Told::Wait(seat) => {
+                let word = &g_mid_seats[seat].0;
+                while word.load(Ordering::Acquire) == WAIT {
+                    raw::futex_wait(word, WAIT);
+                }
+                word.store(WAIT, Ordering::Relaxed);
+                with_queue(|queue| queue.taken &= !(1 << seat));
+            }
+            Told::AskAgain => {
+                // SAFETY: always.
+                unsafe { libc::sched_yield() };
+            }
         }
     }
 }
@@ -69,14 +136,42 @@ extern "C" fn natural_race_enter() {
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn natural_race_leave() {
-    let word = &g_mid_places.0;
-    word.fetch_add(ONE_CAME_OUT + PLACE, Ordering::SeqCst);
-    let one_less = |sleepers: u32| sleepers.checked_sub(1);
-    if SLEEPERS.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
-        if due() && WAKING.swap(true, Ordering::SeqCst) {
-            return;
-        }
-        WAKING.store(false, Ordering::SeqCst);
-        raw::futex_wake_one(word);
+    let first = with_queue(|queue| {
+        queue.places += 1;
+        (queue.length > 0).then(|| {
+            let seat = queue.ring[queue.first];
+            queue.first = (queue.first + 1) % SEATS;
+            queue.length -= 1;
+            seat
+        })
+    });
+    if let Some(seat) = first {
+        g_mid_seats[seat].0.store(COME, Ordering::Release);
+        natural_race_call(seat);
     }
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn natural_race_call(seat: usize) {
+    let call = |seat: usize| raw::futex_wake_one(&g_mid_seats[seat].0);
+    if !due() {
+        return call(seat);
+    }
+    if CALLING.swap(true, Ordering::SeqCst) {
+        let other = SLIP.swap(seat, Ordering::SeqCst);
+        if other != NOBODY {
+            call(other);
+        }
+        return;
+    }
+    SLIP.store(NOBODY, Ordering::SeqCst);
+    call(seat);
+    loop {
+        match SLIP.swap(NOBODY, Ordering::SeqCst) {
+            NOBODY => break,
+            seat => call(seat),
+        }
+    }
+    CALLING.store(false, Ordering::SeqCst);
 }

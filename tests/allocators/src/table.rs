@@ -307,10 +307,11 @@ pub const FAULTS: &[Fault] = &[
         so: "libfault_natural_race.so",
         hangs: Hangs::Sometimes,
         class: Some("lost-wakeup"),
-        lock_symbol: Some("g_mid_places"),
+        lock_symbol: Some("g_mid_seats"),
         waiter_function: Some("natural_race_enter"),
         notes: "hangs in well under 1 % of such runs on two cores, more often the more operations a run has. \
-                The word's lowest byte says how many places are free, and differs from what sleepers expect",
+                Each sleeper has a seat (4 bytes) of its own in the array; the forgotten one's says 1, and the \
+                sleeper expects 0",
         ..BUG
     },
     Fault {

@@ -1,11 +1,12 @@
 //! What the host calls, in an allocator that the shim must not call: each entry looks at who calls first, and
 //! ends the process if it is the shim.
 //!
-//! A call is the shim's if it comes from its code (the return address lies in a mapping of `libhangscope.so`),
+//! A call is the shim's if it comes from its code (the return address lies in the code of `libhangscope.so`),
 //! or from its thread (which is named `hangscope`), whatever library lies between. Calls that the shim makes
 //! on a thread of the host's by way of another library show only on the stack: `FAULT_SCAN_WORDS=N` has the
-//! first N words of the stack searched for an address of the shim's. That is for constructors and forks; with
-//! deep stacks, words that an earlier call left behind could be taken for a caller.
+//! first N words of the stack searched for an address in the shim's code right after a call instruction. That
+//! is for constructors and forks; with deep stacks, words that an earlier call left behind could be taken for
+//! a caller.
 //!
 //! `FAULT_EXPECT_SHIM=1` ends the process if there is no `libhangscope.so`: nothing can pass for want of a shim.
 
@@ -21,7 +22,8 @@ use crate::common::front;
 const SHIM: &[u8] = b"/libhangscope.so";
 const THREAD: &[u8] = b"hangscope\0";
 
-/// Where the shim's mappings begin and end; both 0 until they are known.
+/// Where the shim's file begins, and where its code begins and ends; all 0 until they are known.
+static SHIM_BASE: AtomicUsize = AtomicUsize::new(0);
 static SHIM_START: AtomicUsize = AtomicUsize::new(0);
 static SHIM_END: AtomicUsize = AtomicUsize::new(0);
 static SCAN_WORDS: AtomicUsize = AtomicUsize::new(0);
@@ -38,15 +40,20 @@ pub(crate) fn arm() {
     // SAFETY: no other thread runs while constructors do.
     let maps = unsafe { &mut *MAPS.0.get() };
     let length = read_maps(maps);
-    let (mut start, mut end) = (usize::MAX, 0);
+    let (mut base, mut start, mut end) = (usize::MAX, usize::MAX, 0);
     for line in maps[..length].split(|byte| *byte == b'\n').filter(|line| line.ends_with(SHIM)) {
-        let mut bounds = line.splitn(3, |byte| matches!(byte, b'-' | b' '));
+        let mut fields = line.split(|byte| *byte == b' ');
+        let mut bounds = fields.next().unwrap_or_default().split(|byte| *byte == b'-');
         if let (Some(from), Some(to)) = (bounds.next().and_then(hex), bounds.next().and_then(hex)) {
-            start = start.min(from);
-            end = end.max(to);
+            base = base.min(from);
+            if fields.next().is_some_and(|rights| rights.contains(&b'x')) {
+                start = start.min(from);
+                end = end.max(to);
+            }
         }
     }
     if end != 0 {
+        SHIM_BASE.store(base, Ordering::Relaxed);
         SHIM_START.store(start, Ordering::Relaxed);
         SHIM_END.store(end, Ordering::Relaxed);
     } else if raw::number_from_env(c"FAULT_EXPECT_SHIM", 0) != 0 {
@@ -97,7 +104,7 @@ fn check(function: &str, stack: *const usize) {
         // SAFETY: whoever asks for a search has as much stack above every call; main's frames and the
         // process's arguments and environment lie there.
         let address = unsafe { stack.add(word).read() };
-        if is_shim(address) {
+        if is_shim(address) && follows_a_call(address) {
             trip(function, "its code, by way of another library", address);
         }
     }
@@ -107,10 +114,22 @@ fn is_shim(address: usize) -> bool {
     (SHIM_START.load(Ordering::Relaxed)..SHIM_END.load(Ordering::Relaxed)).contains(&address)
 }
 
+/// Whether a call instruction ends where `address`, in the shim's code, begins: with its distance in itself
+/// (e8), or through a register or memory (ff /2), which may have two to seven bytes.
+fn follows_a_call(address: usize) -> bool {
+    let before = |distance: usize| {
+        let at = address - distance;
+        // SAFETY: the shim's code is mapped for as long as the process, and the address is in it.
+        if is_shim(at) { unsafe { (at as *const u8).read() } } else { 0 }
+    };
+    let through = |length| before(length) == 0xff && before(length - 1) >> 3 & 7 == 2;
+    before(5) == 0xe8 || (2..=7).any(through)
+}
+
 #[cold]
 #[inline(never)]
 fn trip(function: &str, from: &str, address: usize) -> ! {
-    let offset = address.wrapping_sub(SHIM_START.load(Ordering::Relaxed));
+    let offset = address.wrapping_sub(SHIM_BASE.load(Ordering::Relaxed));
     raw::die(format_args!(
         "tripwire: the shim called {function} from {from}: tid {}, return address {address:#x}, \
          libhangscope.so+{offset:#x}",

@@ -186,13 +186,13 @@ fn task(folder: &Path) -> Option<Task> {
     })
 }
 
-/// A process's memory at an address.
-pub(crate) fn word(pid: u32, address: u64) -> u32 {
+/// A process's memory at an address; none where the process has ended or nothing is mapped.
+pub(crate) fn word(pid: u32, address: u64) -> Option<u32> {
     use std::os::unix::fs::FileExt;
-    let memory = fs::File::open(format!("/proc/{pid}/mem")).expect("the memory of a child");
+    let memory = fs::File::open(format!("/proc/{pid}/mem")).ok()?;
     let mut bytes = [0; 4];
-    memory.read_exact_at(&mut bytes, address).expect("an address that is mapped");
-    u32::from_ne_bytes(bytes)
+    memory.read_exact_at(&mut bytes, address).ok()?;
+    Some(u32::from_ne_bytes(bytes))
 }
 
 /// Where a DSO begins in a process.
