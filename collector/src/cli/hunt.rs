@@ -222,7 +222,7 @@ fn variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn language(text: &str) -> Result<Lang, String> {
+pub(super) fn language(text: &str) -> Result<Lang, String> {
     match text {
         "en" => Ok(Lang::En),
         "ja" => Ok(Lang::Ja),

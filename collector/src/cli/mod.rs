@@ -7,6 +7,7 @@
 //! - [`verify`]: proof that a program runs with exactly this DSO
 //! - [`report`]: a recorded dump analysed again
 //! - [`show`]: a bundle for a terminal
+//! - [`snap`]: a process that already hangs, from outside
 //! - [`hunt`]: runs a benchmark again and again until it hangs, and says what the hang is
 //! - [`out`]: printing that survives a reader who has left
 
@@ -26,6 +27,7 @@ pub mod out;
 pub mod pin;
 pub mod report;
 pub mod show;
+pub mod snap;
 pub mod verify;
 
 /// Finds out why a program under a preloaded allocator hangs: the wrong DSO, or a bug of the allocator.
@@ -45,6 +47,7 @@ enum Command {
     Verify(verify::Args),
     Report(report::Args),
     Show(show::Args),
+    Snap(snap::Args),
 }
 
 /// Entry point of the command.
@@ -111,6 +114,7 @@ fn run(command: Command) -> anyhow::Result<Status> {
         Command::Verify(args) => verify::run(args),
         Command::Report(args) => report::run(args),
         Command::Show(args) => show::run(args),
+        Command::Snap(args) => snap::run(args),
     }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! - [`model`]: the dump as data, what analysis gets
 //! - [`assemble`]: frames in, dumps out; pure, also for a recorded `dump.bin`
+//! - [`record`]: a dump as frames again
 //! - [`copy`]: the allocator's bytes, from the descriptor that a process sent
 
 pub mod assemble;
 pub mod copy;
 pub mod model;
+pub mod record;
 
 pub use assemble::{Assembler, BadDump, read_dumps};
 pub use model::{Dso, Dump, Heartbeat, Identity, Note, Probe, Stack};

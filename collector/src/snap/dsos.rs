@@ -18,6 +18,7 @@ use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _, Rela as _
 use super::link_map::Linked;
 use super::memory::Memory;
 use super::zero;
+use crate::file_facts::device;
 use crate::session::Dso;
 use crate::symbolize::maps::Mapping;
 
@@ -121,7 +122,7 @@ fn one(id: u32, lines: &[&Mapping], started_wall_ns: u64, memory: Memory) -> Opt
     match fs::metadata(&first.path) {
         Ok(meta) => {
             let ns = |s: i64, n: i64| s.saturating_mul(1_000_000_000).saturating_add(n);
-            now.path_dev = meta.dev();
+            now.path_dev = device(meta.dev());
             now.path_ino = meta.ino();
             now.path_size = meta.size();
             now.path_mtime_ns = ns(meta.mtime(), meta.mtime_nsec());

@@ -8,6 +8,7 @@
 //! - `link_map`, `dsos`: what is mapped, in which order symbols are searched, and is it still that file
 //! - `threads`, `stop`, `regs`: states and stacks; registers of running threads
 //! - `permit`: what is missing where something is not permitted
+//! - [`bundle`]: on disk
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,6 +29,7 @@ use crate::analysis::arch::{Arch, First};
 use crate::session::{Dump, Identity, Note};
 use crate::symbolize::maps;
 
+pub mod bundle;
 mod dsos;
 mod link_map;
 mod memory;
@@ -37,6 +39,7 @@ mod stop;
 mod threads;
 
 use memory::Memory;
+pub use bundle::{SnapError, Snapped, snap};
 pub use permit::NotPossible;
 
 /// Bytes of a stack that go with a sample.

@@ -4,13 +4,12 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
-use hangscope_protocol::record::{ARCH_AARCH64, ThreadRecord};
-
 use super::arch::Arch;
 use super::demangle::demangle;
 use super::elf::DataSymbol;
 use super::images::Modules;
 use super::maps;
+use crate::analysis::arch as calls;
 use crate::session::{Dump, Probe};
 
 /// How far the word that a futex wait names is into its object: the word itself; a barrier's or an rwlock's
@@ -21,7 +20,8 @@ const INTO_OBJECT: [u64; 5] = [0, 4, 8, 0x28, 0x2c];
 pub(super) fn addresses(dump: &Dump, modules: &Modules, arch: &Arch) -> BTreeMap<u64, String> {
     let namer = Namer { modules, stacks: stacks(dump, arch), tables: RefCell::default() };
     let mut names = BTreeMap::new();
-    let words = dump.threads.iter().chain(&dump.second).filter(|t| is_futex(t, arch)).map(|t| t.args[0]);
+    let futex = calls::Arch::from_elf(arch.machine).map(calls::Arch::futex);
+    let words = dump.threads.iter().chain(&dump.second).filter(|t| Some(t.syscall) == futex).map(|t| t.args[0]);
     for word in words.collect::<BTreeSet<_>>() {
         for into in INTO_OBJECT {
             let Some(address) = word.checked_sub(into) else { continue };
@@ -43,11 +43,6 @@ pub(super) fn addresses(dump: &Dump, modules: &Modules, arch: &Arch) -> BTreeMap
         }
     }
     names
-}
-
-/// Whether a thread stands in `futex(2)`, by the call's number.
-fn is_futex(thread: &ThreadRecord, arch: &Arch) -> bool {
-    thread.syscall == if arch.machine == ARCH_AARCH64 { 98 } else { 202 }
 }
 
 /// Stack pointers, ascending, with their threads.

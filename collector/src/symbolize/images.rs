@@ -17,6 +17,7 @@ use super::Sources;
 use super::debug_file::DebugFile;
 use super::elf::{Bytes, Elf};
 use super::maps::{self, Mapping};
+use crate::file_facts::device;
 use crate::session::Dump;
 
 /// The name that maps gives the kernel's own DSO.
@@ -136,17 +137,26 @@ impl Modules {
         loaded.debug.get_or_init(find).as_ref()
     }
 
-    /// Modules that were needed and for which no file could be had: path and why.
+    /// The bytes of the allocator's file.
+    ///
+    /// # Errors
+    /// Why they are not proven to be what is mapped.
+    pub(super) fn allocator(&self) -> Result<Vec<u8>, String> {
+        let index = self.modules.iter().position(|m| m.allocator).ok_or("it is not known which DSO it is")?;
+        match self.elf(index) {
+            Some(elf) => Ok(elf.bytes.to_vec()),
+            None => Err(self.modules.get(index).map_or_else(String::new, |m| m.why().to_owned())),
+        }
+    }
+
+    /// Modules with code that were needed and for which no file could be had: path and why.
     pub(super) fn without_file(&self) -> Vec<(&str, &str)> {
-        let failed = |m: &'_ Module| m.loaded.get().and_then(|l| l.as_ref().err()).is_some();
-        let why =
-            |m: &'_ Module| m.loaded.get().and_then(|l| l.as_ref().err()).map_or("", |e| e.as_str()).len();
-        let mut list: Vec<_> = self.modules.iter().filter(|m| failed(m) && why(m) > 0).collect();
-        list.sort_by(|a, b| a.path.cmp(&b.path));
-        list.dedup_by(|a, b| a.path == b.path);
-        list.into_iter()
-            .filter_map(|m| Some((m.path.as_str(), m.loaded.get()?.as_ref().err()?.as_str())))
-            .collect()
+        let code = |m: &&Module| m.lines.is_empty() || m.lines.iter().any(|l| l.execute);
+        let mut list: Vec<_> =
+            self.modules.iter().filter(code).map(|m| (&*m.path, m.why())).filter(|(_, why)| !why.is_empty()).collect();
+        list.sort_unstable();
+        list.dedup();
+        list
     }
 
     fn loaded(&self, index: usize) -> Option<&Loaded> {
@@ -218,7 +228,7 @@ impl Modules {
                 Candidate::InPlace
                     if still
                         && init.errno == 0
-                        && (init.dev, init.ino, init.size) == (meta.dev(), meta.ino(), meta.len())
+                        && (init.dev, init.ino, init.size) == (device(meta.dev()), meta.ino(), meta.len())
                         && init.ctime_ns == ctime_ns =>
                 {
                     Ok(elf)
@@ -268,6 +278,11 @@ enum Candidate {
 }
 
 impl Module {
+    /// Why it has no file; empty if it has one, or none was needed.
+    fn why(&self) -> &str {
+        self.loaded.get().and_then(|loaded| loaded.as_ref().err()).map_or("", |why| why)
+    }
+
     /// The address in the file's own address space; none if the two cannot be related.
     pub(super) fn file_address(&self, address: u64) -> Option<u64> {
         if let Some(init) = &self.init {

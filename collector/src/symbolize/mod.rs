@@ -96,6 +96,14 @@ pub fn symbolize(dump: &Dump, sources: &Sources) -> Traces {
     traces
 }
 
+/// The bytes of the allocator's DSO, proven to be what is mapped.
+///
+/// # Errors
+/// Why they are not to be had.
+pub fn allocator_bytes(dump: &Dump, sources: &Sources) -> Result<Vec<u8>, String> {
+    images::Modules::of(dump, sources).allocator()
+}
+
 fn without_stacks(dump: &Dump, problem: &str) -> std::collections::BTreeMap<u32, ThreadTrace> {
     let none = |tid| ThreadTrace {
         tid,

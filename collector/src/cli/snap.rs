@@ -1,0 +1,90 @@
+//! `hangscope snap`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::out;
+use crate::analysis::verdict::exit_code;
+use crate::analysis::Lang;
+use crate::capture::{CallGraph, PerfOptions};
+use crate::exit::{Ended, Status};
+use crate::report::{self, terminal};
+use crate::snap::{self, Options};
+use crate::{cancel, pin, preload, profile};
+
+/// Look at a process that already hangs and was never preloaded, from outside.
+///
+/// Blocked threads are read without stopping them. Threads that run are stopped for well under a millisecond each
+/// (ptrace), once for their registers and --sample-hz times a second until the second look. The evidence is that of a
+/// hunt's hang.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    hangscope snap 4711\n  \
+    hangscope snap 4711 --target libhakozuna_hz4.so --out evidence && hangscope show evidence\n\n\
+    It takes the right to trace the process: its user or root, and kernel.yama.ptrace_scope 0 where that is set.")]
+pub struct Args {
+    /// Process.
+    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pid: u32,
+    /// The allocator's DSO, by file name or short name, where it is not the one that provides malloc.
+    #[arg(long, value_name = "NAME")]
+    target: Option<String>,
+    /// Short name of the allocator, part of file names [default: the profile's, else the file's stem].
+    #[arg(long)]
+    name: Option<String>,
+    /// A profile of one's own: see the documentation for its keys.
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+    /// Folder for everything [default: hangscope_snap_{pid}_{time} here].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Between the two looks.
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = preload::parse_duration)]
+    second_look: Duration,
+    /// How often a running thread is asked; 0: once.
+    #[arg(long, value_name = "HZ", default_value_t = 49, value_parser = clap::value_parser!(u32).range(..=499))]
+    sample_hz: u32,
+    /// Stop blocked threads too, once, for whole stacks where code keeps frame pointers. Their system calls are
+    /// restarted by it, which may wake a thread that missed its wake-up.
+    #[arg(long)]
+    stop_blocked: bool,
+    /// No perf of the hottest thread.
+    #[arg(long)]
+    no_perf: bool,
+    /// How perf unwinds.
+    #[arg(long, value_enum, value_name = "HOW", default_value = "fp", conflicts_with = "no_perf")]
+    perf_call_graph: CallGraph,
+    /// Language on the terminal; the reports are in both.
+    #[arg(long, default_value = "en", value_parser = super::hunt::language)]
+    lang: Lang,
+}
+
+/// Runs it.
+pub fn run(args: Args) -> anyhow::Result<Status> {
+    let cancel = cancel::on_signals().context("snap: cannot catch Ctrl-C")?;
+    let usage = |e: profile::BadProfile| Ended::new(Status::Usage, e);
+    let profile = args.profile.as_deref().map(profile::load).transpose().map_err(usage).context("snap")?;
+    args.name.as_deref().map(pin::check_name).transpose().map_err(|e| Ended::new(Status::Usage, e))?;
+    let out = args.out.unwrap_or_else(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        PathBuf::from(format!("hangscope_snap_{}_{}", args.pid, now.map_or(0, |t| t.as_secs())))
+    });
+    let options = Options {
+        target: args.target,
+        second_look_after: args.second_look,
+        sample_hz: args.sample_hz,
+        stop_blocked: args.stop_blocked,
+    };
+    let perf = PerfOptions { call_graph: args.perf_call_graph, ..PerfOptions::default() };
+    let perf = (!args.no_perf).then_some(&perf);
+    let snapped = snap::snap(args.pid, &out, args.name.as_deref(), profile, &options, perf, &cancel);
+    let snapped = snapped.context("snap")?;
+    out::text(terminal::summary(&snapped.facts, &snapped.conclusion, args.lang));
+    out::line("");
+    out::text(report::show::snapshot(&snapped.threads, super::style()));
+    out::line(format_args!("\nThe evidence is in {}", out.display()));
+    let code = exit_code(&snapped.facts);
+    Ok(Status::ALL.iter().copied().find(|s| s.code() == code).unwrap_or(Status::Failed))
+}
