@@ -86,6 +86,9 @@ pub struct DsoFacts {
     pub original_integrity: Integrity,
 }
 
+/// Arm of the one "run" of a snap: a process that was there already.
+pub const SNAP: &str = "snap";
+
 /// Everything that a hunt saw.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HuntFacts {
@@ -105,4 +108,12 @@ pub struct HuntFacts {
     pub interrupted: bool,
     /// Whether it stops at the first hang.
     pub stop_at_first: bool,
+}
+
+impl HuntFacts {
+    /// Whether it is no hunt, but a process that was there already and was looked at from outside: then there is
+    /// no rate, and nothing was planned.
+    pub fn is_snap(&self) -> bool {
+        !self.runs.is_empty() && self.runs.iter().all(|run| run.arm == SNAP)
+    }
 }

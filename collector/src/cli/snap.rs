@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::out;
-use crate::analysis::verdict::exit_code;
 use crate::analysis::Lang;
+use crate::analysis::verdict::exit_code;
 use crate::capture::{CallGraph, PerfOptions};
 use crate::exit::{Ended, Status};
 use crate::report::{self, terminal};

@@ -67,6 +67,11 @@ messages! {
             word) against the same at the end; `(deleted)` alone proves nothing.",
             "- DSO の無傷性: プロセス開始時の記録 (ファイル、build-id、再配置済みの語) と終了時を比較。`(deleted)` だけでは\
             何も証明されない。";
+        SnapIntegrity {} => "- Integrity: nobody looked when the process started. A file whose change time is older \
+            than the process is the one that was loaded; of a younger one only `(deleted)`, another inode at its path \
+            or a reset relocated word tell.",
+            "- DSO の無傷性: プロセス開始時の記録はない。変更時刻がプロセスより古いファイルは、ロードされたものそのもの。\
+            新しいものについては、`(deleted)`、パスの inode の違い、再配置済みの語が元に戻っていることだけが手がかり。";
         Classes {} => "- Class: from what each thread waits for, who owns it, and two looks at every thread; `proven` \
             follows from what was seen, `likely` fits it best.",
             "- 分類: 各スレッドの待ち対象、その所有者、全スレッドの 2 回の観測による。`proven` は観測から導かれるもの、\

@@ -21,8 +21,10 @@ pub fn report(facts: &HuntFacts, conclusion: &Conclusion, extra: &Extra, lang: L
     page.list(&Label::WouldChange {}, conclusion.would_change_it(lang));
     page.heading(&Label::Hangs {});
     hangs(&mut page, facts);
-    page.heading(&Label::Runs {});
-    runs(&mut page, facts);
+    if !facts.is_snap() {
+        page.heading(&Label::Runs {});
+        runs(&mut page, facts);
+    }
     if !extra.counters.is_empty() {
         page.heading(&Label::Counters {});
         for (file, lines) in &extra.counters {
@@ -159,6 +161,11 @@ fn runs(page: &mut Page, facts: &HuntFacts) {
 
 fn method(page: &mut Page, facts: &HuntFacts, conclusion: &Conclusion, extra: &Extra) {
     page.line(&say!(Label::Command { command: facts.command.join(" ") }));
+    if facts.is_snap() {
+        page.line(&say!(Label::DsoIs { path: facts.dso.path.as_str(), sha1: facts.dso.sha1.as_str() }));
+        page.line(&Label::SnapIntegrity {});
+        return page.line(&Label::Classes {});
+    }
     page.line(&match facts.hang_after_s {
         0.0 => Label::StallOnly {},
         seconds => say!(Label::Deadline { seconds }),

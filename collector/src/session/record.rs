@@ -89,11 +89,7 @@ impl Frames<'_> {
     }
 
     /// Records with bytes, as many a frame as fit; what is too long for a frame is cut.
-    fn with_bytes<'b, R: Record + Copy>(
-        &mut self,
-        kind: Kind,
-        records: impl Iterator<Item = (R, &'b [u8])>,
-    ) {
+    fn with_bytes<'b, R: Record + Copy>(&mut self, kind: Kind, records: impl Iterator<Item = (R, &'b [u8])>) {
         let most = MAX_PAYLOAD - R::SIZE - 4;
         let mut some: Vec<(R, &[u8])> = vec![];
         let mut room = MAX_PAYLOAD;
@@ -130,7 +126,8 @@ mod tests {
         all.extend(fake.dump(3, 500, 40_000));
         let mut dump = read_dumps(&all.concat()).unwrap().remove(0);
         dump.maps = b"0-1 r-xp 0 0:0 0\n".repeat(10_000);
-        dump.second = dump.threads.iter().map(|t| hangscope_protocol::record::ThreadRecord { look: 2, ..*t }).collect();
+        dump.second =
+            dump.threads.iter().map(|t| hangscope_protocol::record::ThreadRecord { look: 2, ..*t }).collect();
         dump.fds.insert(3, "pipe:[1]".into());
         for sample in 0..4 {
             let mut probe = Probe { record: zero(), stack: vec![sample as u8; 9000] };

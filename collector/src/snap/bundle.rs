@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{NotPossible, Options};
+use crate::analysis::facts::SNAP;
 use crate::analysis::integrity::judge;
 use crate::analysis::{
     self, Class, Conclusion, DsoFacts, HangFacts, History, HuntFacts, Integrity, RunFacts, RunOutcome,
@@ -114,7 +115,7 @@ fn facts(dump: &Dump, name: &str, bytes: Option<&[u8]>, hang: HangFacts) -> Hunt
     let slow = hang.finding.as_ref().is_some_and(|f| f.class == Class::Slow);
     let run = RunFacts {
         run: 1,
-        arm: "snap".into(),
+        arm: SNAP.into(),
         pid: Some(dump.identity.fixed.pid),
         outcome: if slow { RunOutcome::Slow } else { RunOutcome::Hung },
         rc: None,
@@ -122,7 +123,7 @@ fn facts(dump: &Dump, name: &str, bytes: Option<&[u8]>, hang: HangFacts) -> Hunt
         ops: None,
         seconds,
         max_rss_kib: Some(dump.begin.rss_kib).filter(|rss| *rss > 0),
-        hello_seen: true,
+        hello_seen: false,
         // What is intact now, by its change time, was so then. Of all else the beginning is not known.
         integrity_start: if integrity == Integrity::Intact { integrity } else { Integrity::Unknown },
         integrity_end: integrity,

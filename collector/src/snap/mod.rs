@@ -38,8 +38,8 @@ mod regs;
 mod stop;
 mod threads;
 
-use memory::Memory;
 pub use bundle::{SnapError, Snapped, snap};
+use memory::Memory;
 pub use permit::NotPossible;
 
 /// Bytes of a stack that go with a sample.

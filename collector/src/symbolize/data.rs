@@ -21,7 +21,8 @@ pub(super) fn addresses(dump: &Dump, modules: &Modules, arch: &Arch) -> BTreeMap
     let namer = Namer { modules, stacks: stacks(dump, arch), tables: RefCell::default() };
     let mut names = BTreeMap::new();
     let futex = calls::Arch::from_elf(arch.machine).map(calls::Arch::futex);
-    let words = dump.threads.iter().chain(&dump.second).filter(|t| Some(t.syscall) == futex).map(|t| t.args[0]);
+    let words =
+        dump.threads.iter().chain(&dump.second).filter(|t| Some(t.syscall) == futex).map(|t| t.args[0]);
     for word in words.collect::<BTreeSet<_>>() {
         for into in INTO_OBJECT {
             let Some(address) = word.checked_sub(into) else { continue };

@@ -152,8 +152,13 @@ impl Modules {
     /// Modules with code that were needed and for which no file could be had: path and why.
     pub(super) fn without_file(&self) -> Vec<(&str, &str)> {
         let code = |m: &&Module| m.lines.is_empty() || m.lines.iter().any(|l| l.execute);
-        let mut list: Vec<_> =
-            self.modules.iter().filter(code).map(|m| (&*m.path, m.why())).filter(|(_, why)| !why.is_empty()).collect();
+        let mut list: Vec<_> = self
+            .modules
+            .iter()
+            .filter(code)
+            .map(|m| (&*m.path, m.why()))
+            .filter(|(_, why)| !why.is_empty())
+            .collect();
         list.sort_unstable();
         list.dedup();
         list
@@ -228,7 +233,8 @@ impl Modules {
                 Candidate::InPlace
                     if still
                         && init.errno == 0
-                        && (init.dev, init.ino, init.size) == (device(meta.dev()), meta.ino(), meta.len())
+                        && (init.dev, init.ino, init.size)
+                            == (device(meta.dev()), meta.ino(), meta.len())
                         && init.ctime_ns == ctime_ns =>
                 {
                     Ok(elf)

@@ -34,6 +34,10 @@ pub(super) fn evidence(
 }
 
 fn numbers(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally) {
+    if facts.is_snap() {
+        said.push(line(say!(Line::SnapOnly { snapshot: snapshot(sorted) })));
+        return;
+    }
     let Tally { planned, made, ok, hung, slow, crashed, failed } = *runs;
     said.push(line(say!(Line::RunsMade { made, planned, ok, hung, slow, crashed, failed })));
     if runs.could_hang() > 0 {
@@ -61,6 +65,15 @@ pub(crate) fn method(rate: &Rate) -> &'static str {
 
 fn dso(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>) {
     let (path, sha1) = (&facts.dso.path, &facts.dso.sha1);
+    if facts.is_snap() {
+        let (snapshot, word) =
+            (snapshot(sorted), sorted.main.first().map_or(Integrity::Unknown, |r| integrity(r)));
+        let sha1 = if sha1.is_empty() { "?" } else { sha1 };
+        let file = format!("{snapshot}/{}.so", facts.name);
+        said.push(line(say!(Line::NotPinned { path, sha1, file })));
+        said.push(line(say!(Line::SnapDso { word, snapshot })));
+        return;
+    }
     let file = format!("{}_so.sha1", facts.name);
     said.push(line(match facts.dso.pinned {
         true => say!(Line::Pinned { path, sha1, file }),
@@ -79,6 +92,12 @@ fn dso(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>) {
         let (path, word) = (&facts.dso.original, facts.dso.original_integrity);
         said.push(line(say!(Line::OriginalMoved { path, word })));
     }
+}
+
+/// Folder of the first snapshot.
+fn snapshot(sorted: &Sorted<'_>) -> String {
+    let hang = sorted.all.iter().find_map(|r| r.hang.as_ref());
+    hang.map_or_else(String::new, |h| h.snapshot.clone())
 }
 
 fn hang(said: &mut Vec<Said>, run: &RunFacts) {

@@ -53,6 +53,10 @@ fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, decided: &Decided<
     let (hung, of) = (decided.told.map_or(0, |told| of_arm(sorted, told).0), runs.made);
     let of = decided.told.map_or(of, |told| of_arm(sorted, told).1);
     let line = match (decided.verdict, decided.because) {
+        (Verdict::AllocatorBug, _) if facts.is_snap() => Line::SnapB {},
+        (Verdict::HarnessBug, _) if facts.is_snap() => Line::SnapHarness {},
+        (Verdict::Environment, Because::Hang) if facts.is_snap() => Line::SnapEnvironment {},
+        (Verdict::Inconclusive | Verdict::NotReproduced, _) if facts.is_snap() => Line::SnapInconclusive {},
         (Verdict::AllocatorBug, _) => {
             let dso = if facts.dso.pinned { Line::PinnedDso {} } else { Line::ItsDso {} };
             say!(Line::LeadB { hung, of, dso: dso.text(lang) })

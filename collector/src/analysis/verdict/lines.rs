@@ -17,6 +17,12 @@ messages! {
             "環境の問題。{of} 回中 {hung} 回ハング";
         LeadInconclusive { hung, of } => "inconclusive, {hung}/{of} runs hung",
             "判定できず。{of} 回中 {hung} 回ハング";
+        SnapB {} => "B, allocator bug, in a running process whose DSO is intact",
+            "B: アロケータの不具合。実行中のプロセスで、DSO は無傷";
+        SnapHarness {} => "benchmark bug, in a running process: what is stuck is outside the allocator",
+            "ベンチマークの不具合。実行中のプロセスで、止まっているのはアロケータの外";
+        SnapEnvironment {} => "environment, in a running process", "環境の問題。実行中のプロセス";
+        SnapInconclusive {} => "inconclusive, in a running process", "判定できず。実行中のプロセス";
         PinnedDso {} => "the pinned DSO", "固定 SO が";
         ItsDso {} => "its DSO", "その SO が";
         // Headlines: without a hang.
@@ -107,6 +113,12 @@ messages! {
             "DSO は固定コピー {path}、SHA-1 {sha1} ({file})";
         NotPinned { path, sha1, file } => "the DSO was {path} itself, not a pinned copy, SHA-1 {sha1} ({file})",
             "DSO は固定コピーではなく {path} そのもの、SHA-1 {sha1} ({file})";
+        SnapOnly { snapshot } => "one process that was running already was looked at from outside: that says nothing \
+            about how often it happens ({snapshot}/dump.bin)",
+            "すでに実行中だったプロセスひとつを外側から観測した。発生率については何も示さない ({snapshot}/dump.bin)";
+        SnapDso { word, snapshot } => "the DSO is {word}, as far as its change time, maps and a relocated word tell \
+            ({snapshot}/threads.json)",
+            "DSO は {word} (変更時刻、maps、再配置済みの語からわかる範囲で。{snapshot}/threads.json)";
         IntactInAll { runs } => "the DSO was intact from start to end in all {runs} runs (runs.jsonl)",
             "DSO は {runs} 回すべてで開始から終了まで無傷だった (runs.jsonl)";
         IntegrityCount { word, runs, of } => "state of the DSO: {word} in {runs} of {of} runs (runs.jsonl)",
