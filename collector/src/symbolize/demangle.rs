@@ -45,7 +45,7 @@ mod tests {
                 "<&T as core::fmt::Display>::fmt",
             ),
             ("_RNvNtCs1234_7mycrate3foo3bar", "mycrate::foo::bar"),
-            ("_ZN8tcmalloc10ThreadCache8AllocateEmj", "tcmalloc::ThreadCache::Allocate"),
+            ("_ZN8tcmalloc11ThreadCache8AllocateEmj", "tcmalloc::ThreadCache::Allocate"),
             ("_Zfoo", "_Zfoo"),
             ("_Znwm", "operator new"),
             ("_Rubbish", "_Rubbish"),
