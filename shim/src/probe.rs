@@ -40,17 +40,18 @@ struct Slot {
     generation: AtomicU32,
     /// Bytes of stack that are wanted.
     limit: AtomicU32,
-    answer: UnsafeCell<Answer>,
 }
 
 /// What handlers write into. All zero is: nobody is asked.
 pub(crate) struct Slots {
     slots: [Slot; SLOTS],
+    /// By slot; apart from their states, so that a look at those touches one page and not one a slot.
+    written: [UnsafeCell<Answer>; SLOTS],
     /// Counts answers; a futex word.
     answers: AtomicU32,
 }
 
-// SAFETY: `answer` of a slot is written only by the handler that moved it from ASKED to WRITING, and read only
+// SAFETY: what a slot has `written` is written only by the handler that moved it from ASKED to WRITING, and read only
 // by the watchdog after it saw DONE (acquire), before it moves it to FREE.
 unsafe impl Sync for Slots {}
 
@@ -59,14 +60,14 @@ static SLOTS_HERE: OnceRef<'static, Slots> = OnceRef::new();
 impl Slots {
     fn answer(&self, value: u64, context: &libc::ucontext_t) {
         let (generation, index) = ((value >> 16) as u32, (value & 0xffff) as usize);
-        let Some(slot) = self.slots.get(index) else { return };
+        let (Some(slot), Some(written)) = (self.slots.get(index), self.written.get(index)) else { return };
         if slot.generation.load(Ordering::Acquire) != generation
             || slot.state.compare_exchange(ASKED, WRITING, Ordering::Acquire, Ordering::Relaxed).is_err()
         {
             return;
         }
         // SAFETY: this handler owns the slot since the exchange above (see the `Sync` above).
-        let answer = unsafe { &mut *slot.answer.get() };
+        let answer = unsafe { &mut *written.get() };
         answer.regs = crate::arch::registers(context);
         let limit = (slot.limit.load(Ordering::Relaxed) as usize).min(STACK);
         let sp = answer.regs[crate::arch::REG_SP];
@@ -240,14 +241,16 @@ impl Prober {
 
     /// Gives every answer that is there to `each`, with its stack.
     pub(crate) fn collect(&mut self, each: &mut dyn FnMut(ProbeRecord, &[u8])) {
-        for (open, slot) in self.questions.iter_mut().zip(&self.slots.slots) {
+        for ((open, slot), written) in
+            self.questions.iter_mut().zip(&self.slots.slots).zip(&self.slots.written)
+        {
             if slot.state.load(Ordering::Acquire) != DONE {
                 continue;
             }
             if let Some(q) = open.take() {
                 // SAFETY: DONE was seen with acquire, so the handler has finished writing and nobody writes
                 // again before FREE.
-                let answer = unsafe { &*slot.answer.get() };
+                let answer = unsafe { &*written.get() };
                 let record = ProbeRecord {
                     tid: q.tid,
                     generation: slot.generation.load(Ordering::Relaxed),
