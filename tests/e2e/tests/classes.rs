@@ -21,7 +21,8 @@ fn differences(fault: &Fault) -> Vec<String> {
     env.push(("FAULT_TRUTH", &truth_path));
     let command = bench_with(fault.workload_args);
     let command: Vec<&str> = command.iter().map(String::as_str).collect();
-    let options = ["--name", fault.name, "--runs", "1", "--hang-after", "2s", "--no-perf", "--verify-runs", "0"];
+    let options =
+        ["--name", fault.name, "--runs", "1", "--hang-after", "2s", "--no-perf", "--verify-runs", "0"];
     let hunt = Hunt::new(&so, &options, &env, &command);
     let verdict = hunt.verdict();
     let mut wrong = vec![];

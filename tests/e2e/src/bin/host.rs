@@ -21,6 +21,7 @@ fn main() {
         Some("exit") => std::process::exit(number(2)),
         Some("wait-child") => wait_child(number(2)),
         Some("directory") => directory(),
+        Some("many") => many(number(2), number(3)),
         Some("malloc-as-hangscope") => malloc_as_hangscope(),
         other => {
             eprintln!("unknown part: {other:?}");
@@ -213,4 +214,32 @@ fn malloc_as_hangscope() {
         libc::prctl(libc::PR_SET_NAME, c"hangscope".as_ptr());
         libc::free(std::hint::black_box(libc::malloc(100)));
     }
+}
+
+/// `n` threads wait for a lock for ever; this one spins for `seconds` and prints its longest gap: how long
+/// anything has kept it off its processor.
+fn many(n: i32, seconds: i32) {
+    static LOCK: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let held = LOCK.lock().expect("the lock");
+    for i in 0..n {
+        let thread = std::thread::Builder::new().stack_size(64 * 1024);
+        let waits = move || {
+            let _never = LOCK.lock();
+        };
+        if let Err(error) = thread.spawn(waits) {
+            println!("only {i} threads: {error}");
+            break;
+        }
+    }
+    println!("ready");
+    let end = Instant::now() + Duration::from_secs(seconds as u64);
+    let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
+    while last < end {
+        let now = Instant::now();
+        longest = longest.max(now - last);
+        last = now;
+    }
+    println!("longest gap {:.1} ms", longest.as_secs_f64() * 1e3);
+    drop(held);
+    std::process::exit(0);
 }
