@@ -1,5 +1,6 @@
 //! Questions to a stack: where is the allocator on it, which call is it in, has that call returned.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::trace::{Frame, ThreadTrace};
@@ -103,6 +104,30 @@ fn is_standard_library(frame: &Frame) -> bool {
         || file.contains("/library/core/")
 }
 
+/// The frame of a thread in a ring that tells what it was about: the innermost one of the allocator that is
+/// not its way into a lock, which all waiters share. `others` are stacks of waiters that are in no ring; where
+/// there are none, a function's name has to tell.
+pub(super) fn errand<'a>(frames: &'a [Frame], others: &[&[Frame]], is: AllocatorIs) -> Option<&'a Frame> {
+    let own = || frames.iter().filter(|f| counts(f, is) && !is_standard_library(f) && f.function.is_some());
+    let shared = |f: &Frame| others.iter().any(|o| o.iter().any(|of| of.function == f.function));
+    let alone = own().find(|f| !others.is_empty() && !shared(f));
+    alone
+        .or_else(|| own().find(|f| !f.function.as_deref().is_some_and(is_lock_name)))
+        .or_else(|| telling_frame(frames, is))
+}
+
+/// `mid_lock_acquire`, `malloc_mutex_lock_slow`, `SpinLock::Lock`; not `deadlock_move` or `block_new`.
+fn is_lock_name(function: &str) -> bool {
+    let words = function.split(|c: char| !c.is_ascii_alphabetic());
+    let locks = ["lock", "trylock", "acquire", "mutex", "spinlock"];
+    words.map(str::to_ascii_lowercase).any(|word| locks.contains(&word.as_str()))
+}
+
+/// The innermost function of the program's own: neither the C library's nor a standard library's.
+pub(super) fn program_frame(frames: &[Frame]) -> Option<&Frame> {
+    frames.iter().find(|f| f.function.is_some() && !is_libc(f) && !is_standard_library(f))
+}
+
 /// Whether the thread belongs to the allocator itself: below the allocator's frames there is nothing but what
 /// starts a thread. Such a thread idles in a wait of its own when there is nothing to do.
 pub(super) fn is_allocators_own(trace: &ThreadTrace, is: AllocatorIs) -> bool {
@@ -141,15 +166,23 @@ pub(super) enum Proof {
     Bytes,
 }
 
-/// One activation of a function: everything from the caller of the allocator outward.
-type Outward = (Option<u64>, Vec<(u64, Option<u64>)>);
+/// A call of the allocator.
+struct Call {
+    /// What names this activation: where the entry's frame is, and every frame of its caller and outward.
+    outward: (Option<u64>, Vec<(u64, Option<u64>)>),
+    /// Where in the allocator the thread is.
+    inward: Vec<u64>,
+    /// The entry's digest of what must stay.
+    kept: Option<u64>,
+}
 
 /// The call of the allocator that a stack is in.
-fn call_of(frames: &[Frame], is: AllocatorIs) -> Option<(Outward, Option<u64>)> {
+fn call_of(frames: &[Frame], is: AllocatorIs) -> Option<Call> {
     let range = in_allocator(frames, is)?;
     let entry = &frames[range.end - 1];
     let outward = frames[range.end..].iter().map(|f| (f.pc, f.cfa)).collect();
-    Some(((entry.cfa, outward), entry.kept))
+    let inward = frames[range].iter().map(|f| f.pc).collect();
+    Some(Call { outward: (entry.cfa, outward), inward, kept: entry.kept })
 }
 
 /// Looks at all stacks that were had of a thread, in order of time.
@@ -159,25 +192,34 @@ pub(super) fn calls<'a>(traces: impl IntoIterator<Item = &'a ThreadTrace>, is: A
     let whole: Vec<&ThreadTrace> = all.iter().copied().filter(|t| !t.truncated).collect();
     let cut = whole.len() * 2 < all.len();
     let seen = if cut { all } else { whole };
-    let calls: Vec<_> = seen.iter().map(|t| call_of(&t.frames, is)).collect();
-    let Some(first) = calls.first() else { return Calls::NotSeen };
+    let calls: Vec<Option<Call>> = seen.iter().map(|t| call_of(&t.frames, is)).collect();
+    if calls.is_empty() {
+        return Calls::NotSeen;
+    }
     if calls.iter().all(Option::is_none) {
         // The allocator may be beyond the cut.
         return if cut { Calls::NotSeen } else { Calls::Outside };
     }
-    let same = |a: &(Outward, Option<u64>), b: &(Outward, Option<u64>)| {
-        a.0 == b.0 && !matches!((a.1, b.1), (Some(x), Some(y)) if x != y)
-    };
-    let Some(first) = first else { return Calls::Returns };
-    if !calls.iter().all(|c| c.as_ref().is_some_and(|c| same(first, c))) {
+    let Some(calls) = calls.into_iter().collect::<Option<Vec<Call>>>() else { return Calls::Returns };
+    if calls.iter().any(|c| c.outward != calls[0].outward) {
         return Calls::Returns;
     }
-    let bytes = calls.iter().all(|c| c.as_ref().is_some_and(|(_, kept)| kept.is_some()));
-    Calls::Inside(match calls.len() {
-        1 => Proof::Once,
-        _ if bytes => Proof::Bytes,
-        _ => Proof::Frames,
-    })
+    if calls.len() == 1 {
+        return Calls::Inside(Proof::Once);
+    }
+    // Which registers are known depends on where in the allocator the thread is: digests of different places
+    // may differ for that alone. In the same place they differ only if the caller went on in between.
+    let mut places: BTreeMap<&[u64], Vec<u64>> = BTreeMap::new();
+    for call in &calls {
+        places.entry(&call.inward).or_default().extend(call.kept);
+    }
+    if places.values().any(|kept| kept.iter().any(|k| *k != kept[0])) {
+        return Calls::Returns;
+    }
+    let all_the_same = calls.iter().all(|c| c.kept.is_some() && c.kept == calls[0].kept);
+    let compared: usize = places.values().map(Vec::len).filter(|n| *n > 1).sum();
+    let bytes = all_the_same || (compared > 1 && compared * 2 >= calls.len());
+    Calls::Inside(if bytes { Proof::Bytes } else { Proof::Frames })
 }
 
 #[cfg(test)]
@@ -226,6 +268,12 @@ mod tests {
         // Called again from the same place: only the caller's counter on the stack tells.
         let again = [sample(0x10, 0x30, Some(7)), sample(0x10, 0x30, Some(8))];
         assert_eq!(calls(&again), Calls::Returns);
+        // Elsewhere in the allocator other registers are known: that alone is no return.
+        let place = |pc, kept| sample(pc, 0x30, Some(kept));
+        let two_places = [place(0x10, 7), place(0x11, 8), place(0x10, 7), place(0x11, 8)];
+        assert_eq!(calls(&two_places), Calls::Inside(Proof::Bytes));
+        let many_places = [place(0x10, 7), place(0x11, 8), place(0x12, 9), place(0x13, 1)];
+        assert_eq!(calls(&many_places), Calls::Inside(Proof::Frames), "nothing could be compared");
         let elsewhere = [sample(0x10, 0x30, Some(7)), sample(0x10, 0x31, Some(7))];
         assert_eq!(calls(&elsewhere), Calls::Returns);
         assert_eq!(calls(&[sample(0x10, 0x30, Some(7)), outside()]), Calls::Returns);

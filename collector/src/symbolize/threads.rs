@@ -130,7 +130,9 @@ pub(super) fn named(raw: Raw, names: &Names, modules: &Modules, arch: &Arch) -> 
             frames.push(named);
         }
     }
-    let at_start = frames.last().and_then(|f| f.function.as_deref()).is_some_and(|f| {
+    // A thread that is in `clone` at its innermost frame calls it; it does not begin there.
+    let last = frames.last().filter(|_| raw.walk.frames.len() > 1);
+    let at_start = last.and_then(|f| f.function.as_deref()).is_some_and(|f| {
         let plain = f.split('@').next().unwrap_or(f);
         STARTS.contains(&plain) || plain.starts_with("__libc_start_main")
     });

@@ -163,6 +163,12 @@ impl<'m> Unwinder<'m> {
             }
             let mut frame = RawFrame { pc, exact, signal: false, cfa: None, kept: None };
             let (cfa, caller, signal) = self.step(frame.lookup(), &regs, stack);
+            let (cfa, caller) = match caller {
+                Caller::Unknown(Cut::NoTable) if frames.is_empty() => {
+                    self.after_call(&regs, stack).unwrap_or((cfa, caller))
+                }
+                caller => (cfa, caller),
+            };
             frame.cfa = cfa;
             frame.signal = signal;
             frames.push(frame);
@@ -221,6 +227,19 @@ impl<'m> Unwinder<'m> {
         let row =
             tables.rows.entry(address).or_insert_with(|| cfi.row(in_file?, &mut tables.context).map(Rc::new));
         row.clone().map(|row| (cfi, row))
+    }
+
+    /// glibc's `clone` has no table behind its system call, where its caller is found until the child is done:
+    /// nothing is pushed there, so SP points to the return address. It is believed if it is code that a table
+    /// speaks of.
+    fn after_call(&self, regs: &Regs, stack: &StackBytes<'_>) -> Option<(Option<u64>, Caller)> {
+        let sp = regs[self.arch.sp].filter(|_| !self.arch.ra_in_register)?;
+        let pc = stack.read_u64(sp).ok()?;
+        self.row(pc.checked_sub(1)?)?;
+        let mut callers = *regs;
+        callers[self.arch.pc] = Some(pc);
+        callers[self.arch.sp] = Some(sp + 8);
+        Some((Some(sp + 8), Caller::Regs(Box::new(callers))))
     }
 
     /// Without tables: the frame pointer, if it points into the copied stack at or above SP.

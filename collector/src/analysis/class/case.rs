@@ -19,6 +19,8 @@ pub(super) struct Case {
     pub(super) lock: Option<Lock>,
     /// The thread that runs or holds.
     pub(super) culprit: Option<u32>,
+    /// Where the culprit is, if its innermost frame of the allocator does not tell best.
+    pub(super) culprit_at: Option<Frame>,
     /// What is stuck is inside the allocator; none where it is not known.
     pub(super) in_allocator: Option<bool>,
     /// For how long, where more is known than of the culprit.
@@ -34,6 +36,7 @@ impl Case {
             missing: vec![],
             lock: None,
             culprit: None,
+            culprit_at: None,
             in_allocator: None,
             for_s: None,
         }

@@ -81,8 +81,9 @@ fn hot(scene: &Scene<'_>, case: &Case) -> Option<Hot> {
     // All that was seen of it has a vote on the line that it loops in.
     let all = || thread.trace.into_iter().chain(thread.samples).filter(|t| !t.frames.is_empty());
     let inside = all().filter_map(|t| stack::telling_frame(&t.frames, scene.is));
-    let frame = case::most_common(inside)
-        .or_else(|| case::most_common(all().filter_map(|t| t.frames.iter().find(|f| f.function.is_some()))));
+    let outside = || all().filter_map(|t| stack::program_frame(&t.frames));
+    let frame = case.culprit_at.clone().filter(|_| case.culprit.is_some());
+    let frame = frame.or_else(|| case::most_common(inside)).or_else(|| case::most_common(outside()));
     let samples = thread.samples.iter().filter(|t| !t.frames.is_empty());
     let pcs: BTreeSet<u64> = samples.clone().filter_map(|t| t.frames.first()).map(|f| f.pc).collect();
     Some(Hot {

@@ -7,7 +7,8 @@ use super::why::Why;
 use crate::analysis::graph::{End, Graph};
 use crate::analysis::message::say;
 use crate::analysis::scene::{Motion, Scene, Stuck, Thread};
-use crate::analysis::stack::{Calls, Proof};
+use crate::analysis::stack::{self, Calls, Proof};
+use crate::analysis::trace::Frame;
 use crate::analysis::wait::{Owner, Wait, WaitKind};
 use crate::analysis::words::{Class, Confidence};
 
@@ -44,6 +45,14 @@ pub(super) fn ring(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
             .filter(|w| w.kind != WaitKind::Join)
             .max_by_key(|w| (waiters_of(scene, w).len(), std::cmp::Reverse(w.tid)))?;
         case.lock = Some(lock_of(scene, lock, &waiters_of(scene, lock)));
+        // Who holds what most wait for, and what it was about when it wanted another lock.
+        case.culprit = lock.owner.map(Owner::tid).or(members.first().copied());
+        case.culprit_at = case.culprit.and_then(|tid| {
+            let outside =
+                scene.waiting().filter(|(t, _)| !members.contains(&t.tid()) && t.inside == Some(true));
+            let others: Vec<&[Frame]> = outside.map(|(t, _)| t.frames()).collect();
+            stack::errand(scene.threads.get(&tid)?.frames(), &others, scene.is).cloned()
+        });
         case.for_s = longest(scene, &threads);
         Some(case.placed(place(threads)))
     })
@@ -151,12 +160,17 @@ fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
     Some(case.placed(inside))
 }
 
+/// A holder that sleeps between its tries, and still uses so much of a core, spins.
+const BUSY: f64 = 0.2;
+
 fn holder_class(root: &Thread<'_>) -> Class {
     if root.motion == Motion::Left {
         Class::OwnerGone
     } else if root.in_kernel() {
         Class::KernelWait
-    } else if root.runs() || root.naps && root.motion == Motion::Moved {
+    } else if root.motion == Motion::Runs || (root.runs() && !(root.naps && root.cpu_share < BUSY)) {
+        Class::OwnerSpinning
+    } else if root.naps && root.cpu_share >= BUSY {
         Class::OwnerSpinning
     } else if free_word(root) {
         Class::LostWakeup

@@ -65,8 +65,8 @@ pub(super) fn inferred(scene: &Scene<'_>) -> Option<Case> {
     let group = groups.first()?;
     let waits_here = |t: &Thread<'_>| groups.iter().any(|g| g.waiters.iter().any(|w| w.tid() == t.tid()));
     let inside = || scene.all().filter(|t| t.inside == Some(true) && !waits_here(t));
-    let runners: Vec<&Thread<'_>> = inside().filter(|t| t.runs() || t.naps).collect();
-    let sleepers: Vec<&Thread<'_>> = inside().filter(|t| !t.runs() && !t.naps).collect();
+    let runners: Vec<&Thread<'_>> = inside().filter(|t| t.runs() && !t.naps).collect();
+    let sleepers: Vec<&Thread<'_>> = inside().filter(|t| !t.runs() || t.naps).collect();
     if runners.iter().any(|t| t.calls == Calls::Returns) || inside().any(Thread::comes_and_goes) {
         return None;
     }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::case::{Case, no_stack, tids, wait_text};
+use super::case::{Case, most_common, no_stack, tids, wait_text};
 use super::why::Why;
 use crate::analysis::message::say;
 use crate::analysis::scene::{Scene, Stuck, Thread};
-use crate::analysis::stack::Calls;
+use crate::analysis::stack::{self, Calls};
 use crate::analysis::wait::{WaitKind, text};
 use crate::analysis::words::{Class, Confidence};
 
@@ -34,6 +34,9 @@ pub(super) fn in_kernel(scene: &Scene<'_>) -> Option<Case> {
     } else {
         case.why.push(say!(Why::UninterruptibleOnce { tid, wchan }));
         case.missing.push(Why::NoSecondLook {});
+    }
+    if let Some(wait) = thread.wait.as_ref().filter(|w| matches!(w.kind, WaitKind::Call("clone" | "fork"))) {
+        case.why.push(say!(Why::WaitsForChild { tid, call: wait.detail.as_str() }));
     }
     case.culprit = Some(tid);
     case.in_allocator = thread.inside;
@@ -72,6 +75,17 @@ pub(super) fn outside(scene: &Scene<'_>) -> Option<Case> {
         case.why.push(say!(Why::RunsOutside { tids: tids(runners.iter().copied()) }));
         let key = |t: &&&Thread<'_>| ((t.cpu_share * 1e6) as u64, std::cmp::Reverse(t.tid()));
         case.culprit = runners.iter().max_by_key(key).map(|t| t.tid());
+    }
+    // Nobody runs: where the most stand is where to look.
+    if case.culprit.is_none() {
+        let most = most_common(stuck.iter().filter_map(|t| stack::program_frame(t.frames())));
+        let is_there = |t: &&&Thread<'_>| {
+            let at = stack::program_frame(t.frames());
+            at.map(|f| (&f.function, f.line)) == most.as_ref().map(|f| (&f.function, f.line))
+        };
+        let there = stuck.iter().find(is_there);
+        case.culprit = there.filter(|_| most.is_some()).map(|t| t.tid());
+        case.culprit_at = most;
     }
     if scene.between_s.is_none() {
         case.missing.push(Why::NoSecondLook {});

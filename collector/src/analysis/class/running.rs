@@ -1,17 +1,18 @@
 //! Hangs without a wait in the kernel: threads that run inside the allocator and do not come out.
 
+use std::collections::BTreeSet;
+
 use super::case::{Case, call_evidence, tids, wait_text};
 use super::why::Why;
 use crate::analysis::message::say;
 use crate::analysis::scene::{Motion, Scene, Stuck, Thread};
-use crate::analysis::stack::{Calls, Proof};
+use crate::analysis::stack::{self, Calls, Proof};
 use crate::analysis::words::{Class, Confidence};
 
 /// Threads that are in one call of the allocator in all that was seen of them.
 pub(super) fn inside(scene: &Scene<'_>) -> Option<Case> {
     let in_call = |t: &&Thread<'_>| matches!(t.calls, Calls::Inside(_)) && (t.runs() || t.naps);
-    let runners: Vec<&Thread<'_>> = scene.all().filter(in_call).collect();
-    let first = runners.first()?;
+    let mut runners: Vec<&Thread<'_>> = scene.all().filter(in_call).collect();
     // Seen once is enough only if nothing speaks against it.
     let weakest = runners.iter().filter_map(|t| proof(t)).min()?;
     if weakest < Proof::Bytes && scene.all().any(Thread::comes_and_goes) {
@@ -20,8 +21,21 @@ pub(super) fn inside(scene: &Scene<'_>) -> Option<Case> {
     if weakest == Proof::Once && runners.iter().any(|t| matches!(t.motion, Motion::Moved | Motion::Left)) {
         return None;
     }
-    let sleeps = |t: &&Thread<'_>| t.inside == Some(true) && t.wait.is_some() && !t.naps;
-    let sleepers: Vec<&Thread<'_>> = scene.all().filter(sleeps).filter(|t| t.stuck() != Stuck::No).collect();
+    let sleeps =
+        |t: &&Thread<'_>| t.inside == Some(true) && t.wait.is_some() && !t.naps && t.stuck() != Stuck::No;
+    let mut sleepers: Vec<&Thread<'_>> = scene.all().filter(sleeps).collect();
+    // Who naps elsewhere than where the others spin does not spin with them: it is what they wait for. If all
+    // nap, or all are in one place, napping is how they spin.
+    let place = |t: &Thread<'_>| stack::telling_frame(t.frames(), scene.is).and_then(|f| f.function.clone());
+    let awake: BTreeSet<_> = runners.iter().filter(|t| !t.naps).map(|t| place(t)).collect();
+    if !awake.is_empty() {
+        let elsewhere = |t: &&Thread<'_>| t.naps && !awake.contains(&place(t));
+        sleepers.extend(runners.iter().copied().filter(elsewhere));
+        runners.retain(|t| !elsewhere(t));
+    }
+    let goes_on =
+        |t: &&Thread<'_>| t.inside == Some(true) && (t.calls == Calls::Returns || t.comes_and_goes());
+    let others: Vec<&Thread<'_>> = scene.all().filter(goes_on).collect();
     let (class, decided) = match (runners.len(), sleepers.len()) {
         (_, 1..) => (Class::SpinWait, Confidence::Likely),
         (1, _) => (Class::Runaway, Confidence::Proven),
@@ -29,7 +43,8 @@ pub(super) fn inside(scene: &Scene<'_>) -> Option<Case> {
     };
     let mut case = Case::new(class, if weakest == Proof::Bytes { decided } else { Confidence::Likely });
     match class {
-        Class::Runaway => case.why.push(say!(Why::Alone { tid: first.tid() })),
+        Class::Runaway if others.is_empty() => case.why.push(say!(Why::Alone { tid: runners[0].tid() })),
+        Class::Runaway => case.why.push(say!(Why::OthersGoOn { tids: tids(others) })),
         _ => case.why.push(say!(Why::Spinners { tids: tids(runners.iter().copied()) })),
     }
     for sleeper in sleepers.iter().take(3) {

@@ -113,6 +113,13 @@ messages! {
         Alone { tid } => "tid {tid} is the only thread inside the allocator, and no thread waits for a lock of it \
             (stacks.txt)",
             "アロケータの中にいるのは tid {tid} だけで、それが持つロックを待つスレッドはない (stacks.txt)";
+        /// Others go on.
+        OthersGoOn { tids } => "others still come out of the allocator and go in again: tid {tids} (stacks.txt)",
+            "ほかのスレッドはアロケータを出入りし続けている: tid {tids} (stacks.txt)";
+        /// In clone or fork.
+        WaitsForChild { tid, call } => "tid {tid} waits in {call} for a child that shares its memory and does not end \
+            (threads.json)",
+            "tid {tid} は {call} の中で、メモリを共有する子プロセスの終了を待っている (threads.json)";
         /// D.
         Uninterruptible { tid, wchan } => "tid {tid} is in uninterruptible sleep (D) in both looks, in {wchan} of \
             the kernel (threads.json)",

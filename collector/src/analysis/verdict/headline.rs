@@ -131,7 +131,11 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
     }
     let owner = finding.lock.as_ref().and_then(|l| l.owner_tid);
     match finding.class {
-        Class::Deadlock => lines.extend(ring(finding)),
+        Class::Deadlock => {
+            lines.extend(ring(finding));
+            let named_hot = hot.filter(|h| h.function.is_some());
+            lines.extend(named_hot.map(|hot| say!(Line::At { tid: hot.tid, place: named(hot, lang) })));
+        }
         Class::OwnerSpinning => {
             lines.extend(owner.map(|tid| say!(Line::HeldBy { tid })));
             lines.extend(hot.map(|hot| match owner {
@@ -172,7 +176,10 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
             lines.extend(hot.map(|hot| alone(hot, lang)));
             lines.extend(hot.and_then(samples));
         }
-        Class::KernelWait => lines.extend(hot.map(|hot| say!(Line::InKernel { tid: hot.tid }))),
+        Class::KernelWait => lines.extend(hot.map(|hot| {
+            let wait = wait_of(finding, hot.tid);
+            say!(Line::InKernel { tid: hot.tid, wait, place: named(hot, lang) })
+        })),
         Class::OutsideAllocator => lines.extend(outside(finding, lang)),
         Class::Slow => lines.push(Line::SlowOnly {}),
         Class::Unknown if finding.said.contains(&Why::Stopped {}) => lines.push(Line::AllStopped {}),
@@ -213,7 +220,11 @@ fn outside(finding: &Finding, lang: Lang) -> Vec<Line> {
     if let (None, Some((waiters, lock))) = (&finding.lock, groups.first()) {
         lines.push(stuck_line(*waiters, workers, lock));
     }
-    lines.extend(finding.hot.as_ref().map(|hot| alone(hot, lang)));
+    let waits = |hot: &Hot| finding.waits.iter().any(|w| w.tid == hot.tid);
+    lines.extend(finding.hot.as_ref().map(|hot| match waits(hot) {
+        true => say!(Line::At { tid: hot.tid, place: named(hot, lang) }),
+        false => alone(hot, lang),
+    }));
     lines
 }
 

@@ -73,8 +73,10 @@ messages! {
             "所有者 tid {tid} はすでに存在せず";
         NobodyWakes {} => "and nobody is left to wake them",
             "起こす者なし";
-        InKernel { tid } => "tid {tid} is in uninterruptible sleep (D)",
-            "tid {tid} が割り込み不可スリープ (D)";
+        At { tid, place } => "tid {tid} in {place}",
+            "tid {tid} は {place}";
+        InKernel { tid, wait, place } => "tid {tid} is in uninterruptible sleep (D) in {wait} ({place})",
+            "tid {tid} が {wait} ({place}) で割り込み不可スリープ (D)";
         AllStopped {} => "every thread is stopped by a signal or a debugger",
             "全スレッドがシグナルかデバッガで停止中";
         SlowOnly {} => "past the deadline, but threads still come and go",

@@ -45,7 +45,12 @@ pub(super) fn decide<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, runs: &Tally
 /// What a single hang says, were its DSO intact.
 fn verdict_of(finding: &Finding) -> (Verdict, Because) {
     match (finding.class, finding.in_allocator) {
-        _ if finding.said.contains(&Why::Stopped {}) => (Verdict::Environment, Because::Hang),
+        _ if finding.said.iter().any(is_stop) => (Verdict::Environment, Because::Hang),
+        // Who waits in clone waits for a child that the same code started; other waits of that kind are the
+        // disk's, the memory's, a driver's.
+        (Class::KernelWait, Some(inside)) if finding.said.iter().any(is_child) => {
+            (if inside { Verdict::AllocatorBug } else { Verdict::HarnessBug }, Because::Hang)
+        }
         (Class::OutsideAllocator, _) => (Verdict::HarnessBug, Because::Hang),
         (Class::KernelWait, _) => (Verdict::Environment, Because::Hang),
         (Class::Unknown | Class::Slow, _) => (Verdict::Inconclusive, Because::ClassUnknown),
@@ -53,6 +58,15 @@ fn verdict_of(finding: &Finding) -> (Verdict, Because) {
         (_, Some(false)) => (Verdict::HarnessBug, Because::Hang),
         (_, None) => (Verdict::Inconclusive, Because::PlaceUnknown),
     }
+}
+
+/// A signal or a debugger keeps threads from going on.
+fn is_stop(why: &Why) -> bool {
+    matches!(why, Why::Stopped {} | Why::OwnerStopped { .. })
+}
+
+fn is_child(why: &Why) -> bool {
+    matches!(why, Why::WaitsForChild { .. })
 }
 
 fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts]) -> Decided<'a> {
