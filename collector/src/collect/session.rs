@@ -12,7 +12,7 @@ use hangscope_protocol::record::dump_reason;
 use super::bundle::Bundle;
 use super::judge::Judge;
 use super::{Desk, folder};
-use crate::analysis::History;
+use crate::analysis::{Class, History};
 use crate::elf::hex;
 use crate::ending::{self, Ending};
 use crate::listen::{ConnId, Event, Peer, RecordedDump, What};
@@ -51,6 +51,9 @@ pub(super) struct Session {
     profile: Profile,
     /// The allocator's bytes as they were at init, saved.
     copy: Option<PathBuf>,
+    /// Dumps that came unasked, and those of them that turned out to be of a process that is slow.
+    late: u32,
+    slow: u32,
     /// The folder of the dump that is coming.
     coming: Option<Bundle>,
     conns: BTreeSet<ConnId>,
@@ -77,6 +80,8 @@ impl Session {
             history: History::default(),
             profile: Profile::plain("allocator"),
             copy: None,
+            late: 0,
+            slow: 0,
             coming: None,
             conns: BTreeSet::new(),
             greeted: false,
@@ -153,8 +158,9 @@ impl Session {
             What::Note(note) => self.note(text(&note)),
             What::DumpBegin(begin) => {
                 self.record.dumps += 1;
-                let hung = begin.reason != dump_reason::ASKED;
-                if hung && !self.record.hung {
+                let late = begin.reason != dump_reason::ASKED;
+                self.late += u32::from(late);
+                if late && !self.record.hung {
                     self.record.hung = true;
                     self.desk.say(format_args!("[HANG] {} {}", self.peer.pid, self.title()));
                     self.save();
@@ -232,6 +238,10 @@ impl Session {
         match written {
             Ok(summary) => {
                 self.record.class = Some(summary.class);
+                if summary.class == Class::Slow && dump.dump.begin.reason != dump_reason::ASKED {
+                    self.slow += 1;
+                    self.record.hung = self.late > self.slow;
+                }
                 self.desk.say(format_args!(
                     "[DUMP] {} {} -> {}",
                     self.peer.pid,

@@ -12,3 +12,6 @@ pub mod record;
 
 pub use assemble::{Assembler, BadDump, read_dumps};
 pub use model::{Dso, Dump, Heartbeat, Identity, Note, Probe, Stack};
+
+#[cfg(test)]
+mod tests;

@@ -79,9 +79,9 @@ pub struct SessionRecord {
     pub dumps: u32,
     /// Folders of those that were kept, in order.
     pub dump_folders: Vec<String>,
-    /// A dump came because a deadline passed or nothing moved.
+    /// A dump came because a deadline passed or nothing moved, and it was not of a process that is only slow.
     pub hung: bool,
-    /// What kind of hang the last dump that was kept shows (`slow` is none); null without one.
+    /// What kind of hang the last dump that was kept shows; null without one.
     pub class: Option<Class>,
     /// Connections: more than one if it was interrupted.
     pub connections: u32,
