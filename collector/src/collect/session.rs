@@ -162,7 +162,7 @@ impl Session {
                 self.late += u32::from(late);
                 if late && !self.record.hung {
                     self.record.hung = true;
-                    self.desk.say(format_args!("[HANG] {} {}", self.peer.pid, self.title()));
+                    self.desk.say(format_args!("[LATE] {} {}", self.peer.pid, self.title()));
                     self.save();
                 }
                 self.begin_dump(begin.number);
@@ -238,16 +238,18 @@ impl Session {
         match written {
             Ok(summary) => {
                 self.record.class = Some(summary.class);
-                if summary.class == Class::Slow && dump.dump.begin.reason != dump_reason::ASKED {
+                let asked = dump.dump.begin.reason == dump_reason::ASKED;
+                let word = match summary.class {
+                    _ if asked => "DUMP",
+                    Class::Slow => "SLOW",
+                    _ => "HANG",
+                };
+                if word == "SLOW" {
                     self.slow += 1;
                     self.record.hung = self.late > self.slow;
                 }
-                self.desk.say(format_args!(
-                    "[DUMP] {} {} -> {}",
-                    self.peer.pid,
-                    summary,
-                    bundle.dir().display()
-                ));
+                let (pid, dir) = (self.peer.pid, bundle.dir().display());
+                self.desk.say(format_args!("[{word}] {pid} {summary} -> {dir}"));
             }
             Err(error) => self.desk.failed(&error),
         }

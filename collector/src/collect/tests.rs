@@ -85,8 +85,8 @@ fn a_session_leaves_its_heartbeats_dumps_and_end() {
         let frames = shim.frames.dump(number, 3, 500);
         shim.send_all(&frames).unwrap();
     }
-    standing.hears("[DUMP]");
-    standing.hears("[DUMP]");
+    standing.hears("[HANG]");
+    standing.hears("[HANG]");
     shim.beat(3, 1).unwrap();
     assert_eq!(standing.close(), Collected { sessions: 1, hung: 1, not_written: 0 });
 
@@ -191,8 +191,8 @@ fn two_clients_at_once_do_not_meet() {
     }
     first.send_all(&dump[other.len().min(dump.len())..]).unwrap();
     second.send_all(&other[dump.len().min(other.len())..]).unwrap();
-    standing.hears("[DUMP]");
-    standing.hears("[DUMP]");
+    standing.hears("[HANG]");
+    standing.hears("[HANG]");
     standing.close();
     let mut threads: Vec<usize> = standing
         .sessions()

@@ -120,8 +120,8 @@ impl Default for Limits {
             hello_within: Duration::from_secs(30),
             connections: 4096,
             waiting_bytes: 64 << 20,
-            // 8000 threads make 26 MB.
-            dump_bytes: 256 << 20,
+            // 8000 threads with small stacks make 62 MB.
+            dump_bytes: 512 << 20,
             // A look at 8000 threads is 8 frames, 10 looks a second are asked for in tests: 800 in 10 s.
             window_frames: 20_000,
             window_dumps: 100,

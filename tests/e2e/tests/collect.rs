@@ -154,8 +154,8 @@ fn a_hang_leaves_its_folder_and_can_be_reported_again() {
         .env("HANGSCOPE_ONLY", "python3,python3.11,python3.12,python3.13");
     // A version manager's wrapper execs: the group is what can be ended.
     let mut child = python.process_group(0).spawn().unwrap();
-    collector.hears("[HANG]");
-    let line = collector.hears("[DUMP]");
+    collector.hears("[LATE]");
+    let line = collector.hears("[HANG]");
     // SAFETY: kill takes a pid and a signal; the child was not reaped, so the group is its own.
     unsafe { libc::kill(-(child.id() as i32), libc::SIGKILL) };
     child.wait().unwrap();
@@ -201,6 +201,21 @@ fn a_hang_leaves_its_folder_and_can_be_reported_again() {
     fs::write(&alone, "garbage garbage garbage garbage garbage").unwrap();
     let (status, stdout, stderr) = told(&run(hangscope().arg("report").arg(&alone)));
     assert_eq!((status.as_str(), stdout.as_str(), stderr.lines().count()), ("exit status: 1", "", 1));
+}
+
+#[test]
+fn a_process_that_is_only_slow_is_not_hung() {
+    let mut collector = Collector::new(&["--no-perf"]);
+    let mut command = collector.command(&["sh", "-c", "for i in 1 2 3 4 5 6 7 8 9; do sleep 0.5; done"]);
+    command.env("HANGSCOPE_HANG_AFTER", "1s").env("HANGSCOPE_ONLY", "sh,dash,bash").status().unwrap();
+    collector.hears("[SLOW]");
+    collector.hears("[END]");
+    collector.interrupt();
+    let session = collector.sessions().pop().unwrap();
+    assert_eq!(
+        (&session["hung"], &session["class"], &session["dumps"]),
+        (&false.into(), &"slow".into(), &1.into())
+    );
 }
 
 #[test]
