@@ -54,8 +54,10 @@ pub struct Outside {
 /// Looks at a process from outside. Never fails: what could not be had is said in its file.
 pub fn outside(pid: u32, options: &Options<'_>) -> Outside {
     let looked = threads::look(pid);
-    let environ = threads::read(pid, "environ");
-    let maps = threads::read(pid, "maps");
+    // One that is dying has an empty map; one that lives may well have an empty environment.
+    let maps = threads::read(pid, "maps")
+        .and_then(|maps| if maps.is_empty() { Err(threads::ended(pid)) } else { Ok(maps) });
+    let environ = maps.as_ref().map_err(String::clone).and_then(|_| threads::read(pid, "environ"));
 
     let ps = looked.as_ref().map(|threads| tables::ps(pid, threads, threads::pid_width()).into_bytes());
     let wchan = looked.as_ref().map(|threads| tables::wchan(threads).into_bytes());

@@ -36,7 +36,7 @@ pub fn look(pid: u32) -> Result<Vec<ThreadLook>, String> {
     let mut threads: Vec<ThreadLook> =
         process.tasks().map_err(said)?.flatten().filter_map(|task| thread(&task, uptime, ticks)).collect();
     threads.sort_by_key(|t| t.tid);
-    if threads.is_empty() { Err(format!("process {pid} has ended")) } else { Ok(threads) }
+    if threads.is_empty() { Err(ended(pid)) } else { Ok(threads) }
 }
 
 fn thread(task: &Task, uptime: f64, ticks: u64) -> Option<ThreadLook> {
@@ -60,12 +60,7 @@ fn thread(task: &Task, uptime: f64, ticks: u64) -> Option<ThreadLook> {
 /// # Errors
 /// Why not, for a person.
 pub fn read(pid: u32, file: &str) -> Result<Vec<u8>, String> {
-    match std::fs::read(format!("/proc/{pid}/{file}")) {
-        // What a process that is dying (or a kernel thread) has.
-        Ok(bytes) if bytes.is_empty() => Err(format!("process {pid} has ended")),
-        Ok(bytes) => Ok(bytes),
-        Err(e) => Err(io_why(pid, &e)),
-    }
+    std::fs::read(format!("/proc/{pid}/{file}")).map_err(|e| io_why(pid, &e))
 }
 
 /// How wide `ps` makes a column of process ids: as many digits as the largest can have, at least 5.
@@ -76,7 +71,7 @@ pub fn pid_width() -> usize {
 
 fn why(pid: u32, error: &ProcError) -> String {
     match error {
-        ProcError::NotFound(_) => format!("process {pid} has ended"),
+        ProcError::NotFound(_) => ended(pid),
         ProcError::PermissionDenied(_) => not_permitted(pid),
         ProcError::Io(e, _) => io_why(pid, e),
         other => format!("process {pid} could not be looked at: {other}"),
@@ -85,10 +80,15 @@ fn why(pid: u32, error: &ProcError) -> String {
 
 fn io_why(pid: u32, error: &io::Error) -> String {
     match (error.kind(), error.raw_os_error()) {
-        (io::ErrorKind::NotFound, _) | (_, Some(libc::ESRCH)) => format!("process {pid} has ended"),
+        (io::ErrorKind::NotFound, _) | (_, Some(libc::ESRCH)) => ended(pid),
         (io::ErrorKind::PermissionDenied, _) => not_permitted(pid),
         _ => format!("process {pid} could not be looked at: {error}"),
     }
+}
+
+/// That it is no more.
+pub fn ended(pid: u32) -> String {
+    format!("process {pid} has ended")
 }
 
 fn not_permitted(pid: u32) -> String {
