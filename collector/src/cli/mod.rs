@@ -56,6 +56,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error).into(),
     };
+    log_to_stderr();
     match run(cli.command) {
         Ok(status) => status.into(),
         Err(error) => {
@@ -83,6 +84,20 @@ pub(crate) fn style() -> Style {
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let columns = comfy_table::Table::new().width().filter(|_| terminal);
     Style { width: columns.map_or(120, usize::from), colour }
+}
+
+/// What is worth knowing but no error: on stderr, from warnings on, or as `HANGSCOPE_LOG` says (`debug`, `off`).
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("HANGSCOPE_LOG");
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let started = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .try_init();
+    // Somebody who uses this as a library has a subscriber of his own.
+    drop(started);
 }
 
 /// Says what clap has to say: help and versions as they are, an error in one line.
