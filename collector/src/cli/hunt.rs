@@ -94,7 +94,7 @@ pub struct Args {
     #[arg(long, default_value = "en", value_parser = language)]
     lang: Lang,
     /// The benchmark and its arguments.
-    #[arg(last = true, required = true, value_name = "CMD")]
+    #[arg(last = true, value_name = "CMD")]
     command: Vec<String>,
 }
 
@@ -122,7 +122,10 @@ fn config(args: Args) -> anyhow::Result<(Config, Option<tempfile::TempDir>)> {
             "no allocator: give its .so with --so, or run ./scripts/hunt.sh without arguments for a demonstration",
         ));
     };
-    program::find(&args.command[0]).map_err(usage)?;
+    let Some(program) = args.command.first() else {
+        return Err(usage("no benchmark: give its command after --, as in -- ./bench 16 2000000"));
+    };
+    program::find(program).map_err(usage)?;
     let mut profile = match &args.profile {
         Some(path) => profile::load(path).map_err(usage)?,
         None => Profile::for_dso(&so, args.name.as_deref()),

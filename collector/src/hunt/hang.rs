@@ -130,6 +130,10 @@ pub fn capture(
         }
     }
     let finding = examine(config, lane, &dir, inside, true, why_not)?;
+    if bench.ended().try_recv().is_ok() {
+        let seconds = bench.started().elapsed().as_secs_f64();
+        notes.push(format!("it ended by itself while it was captured, after about {seconds:.0} s"));
+    }
     let ended = bench.stop(PATIENCE).context("hunt: stopping the run")?;
     let mut name = name;
     if finding.as_ref().is_some_and(|f| f.class == Class::Slow) {

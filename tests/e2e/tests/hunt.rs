@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use hangscope_collector::session::read_dumps;
 use hangscope_test_allocators::Fault;
 use hangscope_test_e2e::hunt::{Hunt, bench_with, told};
-use hangscope_test_e2e::{Running, allocator, bench, debian, hangscope, run};
+use hangscope_test_e2e::{Running, allocator, bench, built, debian, hangscope, run};
 use serde_json::Value;
 
 const QUICK: [&str; 6] = ["--hang-after", "2s", "--perf-seconds", "0.5", "--verify-runs", "1"];
@@ -218,6 +218,8 @@ fn counters_are_collected_whether_anything_hung_or_not() {
         profile.path().to_str().unwrap(),
         "--runs",
         "2",
+        "--verify-runs",
+        "0",
         "--stats-so",
         so.to_str().unwrap(),
         "--stats-runs",
@@ -225,7 +227,7 @@ fn counters_are_collected_whether_anything_hung_or_not() {
     ];
     let script =
         "echo rate 1234; echo '[X_STATS_B6] a=1' >&2; echo '[X_STATS] b=2'; echo ' [X_STATS] no' >&2";
-    let hunt = hunt(&so, &options, &["sh", "-c", script]);
+    let hunt = Hunt::new(&so, &options, &[], &["sh", "-c", script]);
     assert_eq!(hunt.code(), 0, "{}", hunt.said());
     assert_eq!(hunt.text("runs.tsv").lines().nth(1), Some("1\t0\t0\t1234"));
     assert_eq!(hunt.text("x_stats.log").lines().count(), 6);
@@ -391,7 +393,9 @@ fn a_file_that_changes_under_it_is_told() {
     while !line.contains("died by signal") {
         // In the middle of a run: once one has its threads, written over with the same bytes.
         let threads = |pid: &u32| names(Path::new(&format!("/proc/{pid}/task"))).len();
-        while !processes_with(pinned.to_str().unwrap()).iter().any(|pid| threads(pid) > 3) {}
+        while !processes_with(pinned.to_str().unwrap()).iter().any(|pid| threads(pid) > 3) {
+            std::thread::yield_now();
+        }
         std::fs::write(&pinned, &bytes).unwrap();
         line.clear();
         assert!(lines.read_line(&mut line).unwrap() > 0, "the hunt ended");
@@ -402,6 +406,61 @@ fn a_file_that_changes_under_it_is_told() {
     assert_eq!(output.status.code(), Some(20), "{output:?}");
     let verdict: Value = serde_json::from_slice(&std::fs::read(out.join("verdict.json")).unwrap()).unwrap();
     assert_eq!(verdict["dso"]["integrity"], "overwritten");
+}
+
+#[test]
+fn names_are_those_of_the_code_that_ran_when_the_file_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let fault = Fault::named("owner_spinning");
+    let mut hunt = hangscope();
+    hunt.args(["hunt", "--hang-after", "4s", "--verify-runs", "0", "--runs", "1", "--name", "os", "--so"]);
+    hunt.arg(allocator("owner_spinning"))
+        .arg("--out")
+        .arg(&out)
+        .arg("--")
+        .args(bench_with(fault.workload_args));
+    let hunt = Running::start(&mut hunt);
+    let text = |file: &str| std::fs::read_to_string(out.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+    let runs = || processes_with(&format!("{}:", built("libhangscope.so").display()));
+    let in_it = |pid: &u32| {
+        let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+        maps.contains(out.to_str().unwrap()) && names(Path::new(&format!("/proc/{pid}/task"))).len() > 3
+    };
+    while !runs().iter().any(in_it) {
+        std::thread::yield_now();
+    }
+    let pinned = names(&out).into_iter().find(|name| name.ends_with(".so")).unwrap();
+    std::fs::remove_file(out.join(pinned)).unwrap();
+    assert_eq!(hunt.wait().code(), Some(20));
+    assert!(text("hang_run_1/maps_os.txt").lines().all(|line| line.ends_with(".so (deleted)")));
+    let function = fault.culprit_function.unwrap();
+    assert!(
+        text("hang_run_1/perf_hot_tid.txt").contains(function),
+        "{}",
+        text("hang_run_1/perf_hot_tid.txt")
+    );
+    assert!(text("hang_run_1/stacks.txt").contains(function), "{}", text("hang_run_1/stacks.txt"));
+    let verdict: Value = serde_json::from_str(&text("verdict.json")).unwrap();
+    assert_eq!(
+        (&verdict["dso"]["integrity"], &verdict["dso"]["deleted_seen"]),
+        (&"deleted".into(), &true.into())
+    );
+    assert_eq!(verdict["hangs"][0]["hot"]["function"], function);
+}
+
+#[test]
+fn it_goes_on_and_counts_if_it_is_told_to() {
+    let (so, command) = stuck();
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    let options = ["--hang-after", "1s", "--no-perf", "--runs", "3", "--verify-runs", "0", "--keep-going"];
+    let hunt = Hunt::new(&so, &options, &[], &command);
+    assert_eq!(hunt.code(), 10, "{}", hunt.said());
+    assert_eq!(hunt.verdict()["runs"]["hung"], 3);
+    for run in 1..=3 {
+        let perf = hunt.text(&format!("hang_run_{run}/perf_hot_tid.txt"));
+        assert_eq!(perf, "# perf: not asked for (--no-perf)\n");
+    }
 }
 
 #[test]
@@ -439,7 +498,7 @@ fn wrong_usage_is_one_line_and_leaves_nothing() {
     for (options, program, code, wanted) in table {
         let out = dir.path().join("out");
         let mut command = hangscope();
-        command.arg("hunt").args(*options);
+        command.arg("hunt").args(*options).env_remove("LD_PRELOAD");
         if !options.contains(&"--out") {
             command.arg("--out").arg(&out);
         }
