@@ -68,6 +68,30 @@ fn at_a_hang() {
     assert!(running.0.try_wait().expect("its state").is_none(), "it still hangs, it did not abort");
 }
 
+/// The allocator's own central lock is held by a thread that a tracer has stopped, so nobody gets it: the dump comes
+/// all the same.
+#[test]
+fn while_the_allocators_lock_is_held_by_a_stopped_thread() {
+    let ears = Ears::new();
+    let fault = hangscope_test_allocators::Fault::named("owner_stopped");
+    let mut command = loaded(fault.workload_args);
+    ears.preload(&mut command, Some(&allocator("owner_stopped"))).env("HANGSCOPE_HANG_AFTER", "2s");
+    let mut running = Running::start(&mut command);
+    let recorded = ears.dump();
+    let dump = &recorded.dump;
+    let end = dump.end.expect("a whole dump");
+    let late = dump.begin.since_init_ns.saturating_sub(dump.identity.fixed.hang_after_ns);
+    let stopped = dump.threads.iter().filter(|t| t.state == b't').count();
+    assert_eq!(stopped, 1, "one thread is stopped");
+    assert_eq!(dump.threads.len(), dump.second.len());
+    assert!(running.0.try_wait().expect("its state").is_none(), "it hangs, it did not abort");
+    println!(
+        "dump begun {:.1} ms after the deadline, first look whole after {:.1} ms",
+        late as f64 / 1e6,
+        end.first_look_ns as f64 / 1e6
+    );
+}
+
 /// The control: the tripwire does trip.
 #[test]
 fn the_tripwire_trips() {
