@@ -94,7 +94,7 @@ fn b_needs_an_intact_dso_and_the_best_hang_is_told() {
     let conclusion = conclude(&Hunt::new(0).push(bad.clone()).facts());
     assert_eq!(conclusion.verdict, Verdict::Inconclusive, "not intact, and no control");
     assert_eq!(conclusion.next_action, NextAction::FixProcedure);
-    insta::assert_snapshot!(conclusion.headline(Lang::En), @"inconclusive, 1/1 runs hung: the DSO was deleted under the run that hung, and no clean control shows that this is the cause, 1 of 2 workers waits for mutex `g_foo_locks+160` (foo_malloc, foo.c:85), in a ring of locks held by tid 101, 102.");
+    insta::assert_snapshot!(conclusion.headline(Lang::En), @"inconclusive, 1/1 runs hung: the DSO was deleted under the run that hung, and no clean control shows that this is the cause, 1 of 2 workers waits for mutex `g_foo_locks+160` (foo_malloc, foo.c:85), in a ring of locks held by tid 101, 102, tid 102 in `foo_malloc` (foo.c:85).");
 
     let facts = Hunt::new(3).push(bad).push(hung(5, None)).push(hung(6, Some(b))).facts();
     let conclusion = conclude(&facts);
