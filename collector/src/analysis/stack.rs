@@ -104,23 +104,25 @@ fn is_standard_library(frame: &Frame) -> bool {
         || file.contains("/library/core/")
 }
 
-/// The frame of a thread in a ring that tells what it was about: the innermost one of the allocator that is
-/// not its way into a lock, which all waiters share. `others` are stacks of waiters that are in no ring; where
-/// there are none, a function's name has to tell.
+/// The frame that tells what a thread was about when it came to wait: the innermost one of the allocator that is
+/// not its way into a lock or a sleep. `others` are stacks of threads that only wait for it, and share that way;
+/// where there are none, a function's name has to tell.
 pub(super) fn errand<'a>(frames: &'a [Frame], others: &[&[Frame]], is: AllocatorIs) -> Option<&'a Frame> {
     let own = || frames.iter().filter(|f| counts(f, is) && !is_standard_library(f) && f.function.is_some());
     let shared = |f: &Frame| others.iter().any(|o| o.iter().any(|of| of.function == f.function));
     let alone = own().find(|f| !others.is_empty() && !shared(f));
     alone
-        .or_else(|| own().find(|f| !f.function.as_deref().is_some_and(is_lock_name)))
+        .or_else(|| own().find(|f| !f.function.as_deref().is_some_and(is_wrapper)))
         .or_else(|| telling_frame(frames, is))
 }
 
-/// `mid_lock_acquire`, `malloc_mutex_lock_slow`, `SpinLock::Lock`; not `deadlock_move` or `block_new`.
-fn is_lock_name(function: &str) -> bool {
+/// A way into a lock or a sleep: `mid_lock_acquire`, `malloc_mutex_lock_slow`, `SpinLock::Lock`, `os_sleep`; not
+/// `deadlock_move` or `block_new`.
+fn is_wrapper(function: &str) -> bool {
     let words = function.split(|c: char| !c.is_ascii_alphabetic());
-    let locks = ["lock", "trylock", "acquire", "mutex", "spinlock"];
-    words.map(str::to_ascii_lowercase).any(|word| locks.contains(&word.as_str()))
+    let ways =
+        ["lock", "trylock", "acquire", "mutex", "spinlock", "sleep", "usleep", "nanosleep", "yield", "pause"];
+    words.map(str::to_ascii_lowercase).any(|word| ways.contains(&word.as_str()))
 }
 
 /// The innermost function of the program's own: neither the C library's nor a standard library's.

@@ -5,7 +5,8 @@ use serde::Serialize;
 use crate::analysis::stats::Rate;
 use crate::analysis::verdict::Tally;
 use crate::analysis::{
-    Class, Conclusion, Confidence, HuntFacts, Integrity, Lang, NextAction, RunFacts, ThreadCounts, Verdict,
+    Class, Conclusion, Confidence, HuntFacts, Integrity, Lang, NextAction, RunFacts, RunOutcome,
+    ThreadCounts, Verdict,
 };
 
 /// The file.
@@ -41,6 +42,8 @@ pub struct VerdictFile {
     pub futex_wait_share: f64,
     /// All hangs.
     pub hangs: Vec<HangPart>,
+    /// Runs that were past the deadline, and whose threads still came and went: in the same form.
+    pub slow: Vec<HangPart>,
 }
 
 /// `dso`.
@@ -161,13 +164,18 @@ impl VerdictFile {
             evidence: conclusion.evidence(Lang::En),
             would_change_it: conclusion.would_change_it(Lang::En),
             futex_wait_share: rounded(conclusion.futex_share()),
-            hangs: facts.runs.iter().filter_map(hang).collect(),
+            hangs: snapshots(facts, RunOutcome::Hung),
+            slow: snapshots(facts, RunOutcome::Slow),
         }
     }
 }
 
+fn snapshots(facts: &HuntFacts, outcome: RunOutcome) -> Vec<HangPart> {
+    facts.runs.iter().filter(|r| r.outcome == outcome).filter_map(hang).collect()
+}
+
 fn hang(run: &RunFacts) -> Option<HangPart> {
-    let hang = run.hang.as_ref().filter(|_| run.outcome == crate::analysis::RunOutcome::Hung)?;
+    let hang = run.hang.as_ref()?;
     let finding = hang.finding.as_ref();
     let lock = finding.and_then(|f| f.lock.as_ref()).map(|lock| LockPart {
         address: lock.address.clone(),

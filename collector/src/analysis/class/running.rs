@@ -60,10 +60,13 @@ pub(super) fn inside(scene: &Scene<'_>) -> Option<Case> {
     if class == Class::SpinWait {
         case.missing.push(say!(Why::NoOwner { lock: "spin-lock" }));
     }
-    // The one whose call is proven best, of those the busiest.
-    let key = |t: &&&Thread<'_>| (proof(t), (t.cpu_share * 1e6) as u64, std::cmp::Reverse(t.tid()));
+    // The one whose call is proven best; of those the one that is deepest in the allocator, since who retries
+    // with something in its hands got further than who only wants to come in.
+    let deep = |t: &Thread<'_>| stack::in_allocator(t.frames(), scene.is).map_or(0, |range| range.len());
+    let key = |t: &&&Thread<'_>| (proof(t), deep(t), (t.cpu_share * 1e6) as u64, std::cmp::Reverse(t.tid()));
     let suspect = sleepers.first().filter(|_| class == Class::SpinWait);
     case.culprit = suspect.or(runners.iter().max_by_key(key)).map(|t| t.tid());
+    case.culprit_at = suspect.and_then(|t| stack::errand(t.frames(), &[], scene.is)).cloned();
     case.for_s = runners.iter().filter_map(|t| scene.for_s(t)).max_by(f64::total_cmp);
     Some(case.placed(Some(true)))
 }

@@ -131,6 +131,11 @@ fn others(said: &mut Vec<Said>, sorted: &Sorted<'_>, decided: &Decided<'_>) {
         said.push(line(say!(Line::OtherHangs { count, class, confidence, runs: ranges(&runs) })));
     }
     some(said, silent);
+    let slow = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Slow).map(|r| r.run);
+    let slow: Vec<u32> = slow.collect();
+    if !slow.is_empty() {
+        said.push(line(say!(Line::SlowRuns { count: slow.len(), runs: ranges(&slow) })));
+    }
     let crashed = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Crashed).map(|r| {
         let signal = r.signal.map_or_else(|| "?".to_owned(), |s| s.to_string());
         say!(Line::Crashed { run: r.run, signal, word: integrity(r) })

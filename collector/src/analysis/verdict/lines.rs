@@ -143,6 +143,8 @@ messages! {
         DeletedHarmless {} => "`(deleted)` was seen, but runs with the DSO intact hang as well: it is not the cause \
             (runs.jsonl)",
             "`(deleted)` は見られたが、DSO が無傷の実行もハングする: 原因ではない (runs.jsonl)";
+        SlowRuns { count, runs } => "past the deadline, but alive: {count}: run {runs} (runs.jsonl)",
+            "時限を過ぎたが動いていた実行: {count} 件: 実行 {runs} (runs.jsonl)";
         Crashed { run, signal, word } => "run {run} died by signal {signal}, its DSO was {word} (runs.jsonl)",
             "実行 {run} はシグナル {signal} で死んだ。DSO の状態は {word} (runs.jsonl)";
         Failed { run, note } => "run {run} failed: {note} (runs.jsonl)",
