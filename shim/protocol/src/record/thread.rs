@@ -1,0 +1,209 @@
+//! Threads: in a heartbeat, in a dump, their stacks, their answers to the signal.
+
+use crate::layout::record;
+
+record! {
+    /// One look of the watchdog. Threads follow; with many of them, in several frames of the same `tick`.
+    pub struct HeartbeatRecord {
+        /// Counts the looks, from 1.
+        pub tick: u32,
+        /// Threads of the process, the watchdog left out.
+        pub threads: u32,
+        /// Index of the first thread in this frame.
+        pub first: u32,
+        /// 1 if this is the last frame of the look.
+        pub last: u32,
+        /// Pause until the next look, ns: longer than asked for where a look is dear.
+        pub interval_ns: u64,
+        /// Resident set of the process, KiB.
+        pub rss_kib: u64,
+        /// CPU that the watchdog has used since its start, ns.
+        pub watchdog_cpu_ns: u64,
+        /// CPU that this look used (until this frame), ns.
+        pub look_cpu_ns: u64,
+        /// Since init, ns.
+        pub since_init_ns: u64,
+        /// CPU of the process (utime + stime), ns.
+        pub process_cpu_ns: u64,
+        /// Looks in a row that saw no progress at all (stall detection), 0 if some thread moved.
+        pub still: u32,
+        /// Dumps made so far.
+        pub dumps: u32,
+    }
+}
+
+record! {
+    /// A thread in a heartbeat.
+    pub struct HeartbeatThread {
+        /// Thread.
+        pub tid: u32,
+        /// State letter of `/proc/PID/task/TID/stat`; 0 if it could not be read.
+        pub state: u8,
+        /// Reserved, 0.
+        pub reserved: u8,
+        /// Processor it last ran on.
+        pub cpu: u16,
+        /// System call number, -1: blocked outside one, [`SYSCALL_RUNNING`], or [`SYSCALL_UNREADABLE`].
+        pub syscall: i32,
+        /// Low 32 bits of the call's second argument (a futex operation).
+        pub arg1: u32,
+        /// The call's first argument.
+        pub arg0: u64,
+        /// Stack pointer, 0 for a running thread.
+        pub sp: u64,
+        /// Program counter, 0 for a running thread.
+        pub pc: u64,
+        /// utime + stime, ns (a multiple of the clock tick).
+        pub cpu_ns: u64,
+        /// First bytes of its name.
+        pub comm: [u8; 16],
+    }
+}
+
+/// `syscall` of a thread that is running (or runnable).
+pub const SYSCALL_RUNNING: i32 = -2;
+/// `syscall` of a thread whose `syscall` file could not be read.
+pub const SYSCALL_UNREADABLE: i32 = -3;
+
+/// Bits of [`ThreadRecord::flags`].
+pub mod thread_flags {
+    /// The first thread of the process.
+    pub const MAIN: u16 = 1;
+    /// `near` was read.
+    pub const NEAR: u16 = 2;
+}
+
+/// `near` of a [`ThreadRecord`] starts so many bytes before the futex word.
+pub const NEAR_BEFORE: usize = 48;
+/// Bytes of `near`.
+pub const NEAR_LEN: usize = 96;
+
+record! {
+    /// A thread in a dump.
+    pub struct ThreadRecord {
+        /// Thread.
+        pub tid: u32,
+        /// 1 or 2: first or second look.
+        pub look: u8,
+        /// State letter; 0 if it could not be read (it left in between).
+        pub state: u8,
+        /// [`thread_flags`].
+        pub flags: u16,
+        /// Name.
+        pub comm: [u8; 16],
+        /// Processor it last ran on.
+        pub cpu: u16,
+        /// errno of reading `stat`, 0 if it was read; and so on.
+        pub err_stat: u8,
+        /// Of `status`.
+        pub err_status: u8,
+        /// Of `syscall`.
+        pub err_syscall: u8,
+        /// Of `wchan`.
+        pub err_wchan: u8,
+        /// Of `schedstat`.
+        pub err_schedstat: u8,
+        /// Of the memory around the futex word.
+        pub err_near: u8,
+        /// Wait channel, NUL-padded; empty if running or not readable.
+        pub wchan: [u8; 32],
+        /// CPU time, ns (schedstat).
+        pub cpu_ns: u64,
+        /// Time spent waiting for a processor, ns (schedstat).
+        pub runqueue_ns: u64,
+        /// utime + stime, ns (stat; a multiple of the clock tick).
+        pub tick_cpu_ns: u64,
+        /// Voluntary context switches.
+        pub nvcsw: u64,
+        /// Involuntary context switches.
+        pub nivcsw: u64,
+        /// Blocked signals (SigBlk).
+        pub sigblk: u64,
+        /// Pending signals of the thread (SigPnd).
+        pub sigpnd: u64,
+        /// System call number, or one of the values of [`HeartbeatThread::syscall`].
+        pub syscall: i32,
+        /// First valid byte in `near`.
+        pub near_from: u16,
+        /// End of the valid bytes in `near`.
+        pub near_to: u16,
+        /// Its six arguments.
+        pub args: [u64; 6],
+        /// Stack pointer, 0 for a running thread.
+        pub sp: u64,
+        /// Program counter, 0 for a running thread.
+        pub pc: u64,
+        /// For a futex wait: memory from [`NEAR_BEFORE`] bytes before the futex word.
+        pub near: [u8; 96],
+    }
+}
+
+/// Bits of [`StackRecord::flags`].
+pub mod stack_flags {
+    /// The end of the readable stack was reached (not the limit of the copy).
+    pub const TO_THE_END: u16 = 1;
+    /// A page could not be read.
+    pub const FAULT: u16 = 2;
+}
+
+record! {
+    /// Raw stack of a blocked thread, from SP upwards; the bytes go with it.
+    pub struct StackRecord {
+        /// Thread.
+        pub tid: u32,
+        /// 1 or 2: first or second look.
+        pub look: u16,
+        /// [`stack_flags`].
+        pub flags: u16,
+        /// Address of the first byte.
+        pub sp: u64,
+    }
+}
+
+/// Values of [`ProbeRecord::outcome`].
+pub mod probe_outcome {
+    /// It answered; registers and stack are there.
+    pub const ANSWERED: u8 = 1;
+    /// It blocks the signal, so none was sent.
+    pub const BLOCKED: u8 = 2;
+    /// It was gone before.
+    pub const GONE: u8 = 3;
+    /// It did not answer in time.
+    pub const LATE: u8 = 4;
+    /// It left after the signal was sent, without an answer.
+    pub const LEFT: u8 = 5;
+    /// The host uses every signal that could be taken.
+    pub const NO_SIGNAL: u8 = 6;
+    /// The signal could not be sent; `errno` says why.
+    pub const NOT_SENT: u8 = 7;
+}
+
+/// Registers in a [`ProbeRecord`]: DWARF numbering of the architecture. x86-64: rax rdx rcx rbx rsi rdi rbp
+/// rsp r8..r15 rip, then eflags at 17. aarch64: x0..x30, sp at 31, pc at 32.
+pub const PROBE_REGS: usize = 33;
+
+record! {
+    /// What a thread answered to the signal; its stack from SP upwards goes with it.
+    pub struct ProbeRecord {
+        /// Thread.
+        pub tid: u32,
+        /// Which round of questions.
+        pub generation: u32,
+        /// 0 in a dump; in sampling the number of the sample, from 1.
+        pub sample: u32,
+        /// [`probe_outcome`].
+        pub outcome: u8,
+        /// 1 if the thread was blocked in a system call when it was asked.
+        pub was_blocked: u8,
+        /// errno for [`probe_outcome::NOT_SENT`].
+        pub errno: u16,
+        /// CLOCK_MONOTONIC of the question, ns.
+        pub asked_ns: u64,
+        /// CLOCK_MONOTONIC of the answer, ns.
+        pub answered_ns: u64,
+        /// CPU time of the thread at the answer, ns; 0 if it was not read.
+        pub cpu_ns: u64,
+        /// Registers ([`PROBE_REGS`]).
+        pub regs: [u64; 33],
+    }
+}
