@@ -75,7 +75,7 @@ pub fn snap(
     let bytes = symbolize::allocator_bytes(&dump, &sources);
     let copy = dir.join(format!("{name}.so"));
     let why = |why: &String| format!("the allocator's bytes are not to be had: {why}");
-    capture::write_part(&copy, &bytes.as_ref().map(Vec::clone).map_err(why))?;
+    capture::write_part(&copy, &bytes.clone().map_err(|e| why(&e)))?;
     let traces = symbolize(&dump, &sources);
     let finding = analysis::analyse(&dump, &traces, &History::default());
     report::write_dump(&dir, &dump, &traces, &finding)?;

@@ -72,9 +72,9 @@ impl Linked {
         let hash = name.bytes().fold(5381u32, |h, c| h.wrapping_mul(33).wrapping_add(c.into()));
         let bucket_at = hash_table + 16 + bloom * 8;
         let half = |at: u64| Some(u32::from_le_bytes(memory.exactly(at, 4).ok()?.try_into().ok()?));
-        let mut index = u64::from(half(bucket_at + 4 * u64::from(hash).checked_rem(buckets)?)?);
+        let start = u64::from(half(bucket_at + 4 * u64::from(hash).checked_rem(buckets)?)?);
         let chain_at = bucket_at + 4 * buckets;
-        for _ in 0..MOST {
+        for index in start..start + MOST as u64 {
             let chained = half(chain_at + 4 * index.checked_sub(first)?)?;
             if chained | 1 == hash | 1 {
                 let symbol = memory.exactly(symbols + SYM_SIZE * index, SYM_SIZE as usize).ok()?;
@@ -88,7 +88,6 @@ impl Linked {
             if chained & 1 == 1 {
                 return None;
             }
-            index += 1;
         }
         None
     }

@@ -18,7 +18,12 @@ const INTO_OBJECT: [u64; 5] = [0, 4, 8, 0x28, 0x2c];
 
 /// Names of all addresses of data that a dump speaks of.
 pub(super) fn addresses(dump: &Dump, modules: &Modules, arch: &Arch) -> BTreeMap<u64, String> {
-    let namer = Namer { modules, stacks: stacks(dump, arch), tables: RefCell::default() };
+    let namer = Namer {
+        modules,
+        pid: dump.identity.fixed.pid,
+        stacks: stacks(dump, arch),
+        tables: RefCell::default(),
+    };
     let mut names = BTreeMap::new();
     let futex = calls::Arch::from_elf(arch.machine).map(calls::Arch::futex);
     let words =
@@ -58,6 +63,7 @@ fn stacks(dump: &Dump, arch: &Arch) -> Vec<(u64, u32)> {
 
 struct Namer<'m> {
     modules: &'m Modules,
+    pid: u32,
     stacks: Vec<(u64, u32)>,
     tables: RefCell<HashMap<usize, Rc<Vec<DataSymbol>>>>,
 }
@@ -83,7 +89,7 @@ impl Namer<'_> {
         let i = self.stacks.partition_point(|(sp, _)| *sp <= address);
         match i.checked_sub(1).and_then(|i| self.stacks.get(i)) {
             Some((sp, tid)) if mapping.contains(*sp) => format!("stack of tid {tid}"),
-            _ if mapping.path == "[stack]" => "main stack".into(),
+            _ if mapping.path == "[stack]" => format!("stack of tid {}", self.pid),
             _ if mapping.path.starts_with('[') && !mapping.path.starts_with("[anon") => mapping.path.clone(),
             _ => "anonymous mapping".into(),
         }

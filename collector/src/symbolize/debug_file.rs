@@ -3,6 +3,7 @@
 //! or, where the code has none, the checksum in the link.
 
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::elf::{Bytes, Elf};
@@ -26,7 +27,8 @@ impl DebugFile {
     }
 
     fn open(path: &Path, code: &Elf) -> Option<Self> {
-        let bytes = Bytes::copy_of(File::open(path).ok()?).ok()?;
+        let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
+        let bytes = Bytes::copy_of(file).ok()?;
         let elf = Elf::parse(bytes).ok()?;
         let belongs = if code.build_id.is_empty() {
             code.debug_link.as_ref().is_some_and(|(_, crc)| crc32fast::hash(&elf.bytes) == *crc)

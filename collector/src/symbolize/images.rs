@@ -8,7 +8,7 @@
 use std::cell::OnceCell;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use hangscope_protocol::record::DsoRecord;
@@ -206,10 +206,14 @@ impl Modules {
     }
 
     fn proven(&self, path: &Path, candidate: Candidate, module: &Module) -> Result<Elf, String> {
-        let file = File::open(path).map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => "its file is gone".to_owned(),
-            _ => format!("its file cannot be read: {e}"),
-        })?;
+        // What is at the path by now may be anything, also a pipe that nobody writes to.
+        let file =
+            File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(|e| {
+                match e.kind() {
+                    io::ErrorKind::NotFound => "its file is gone".to_owned(),
+                    _ => format!("its file cannot be read: {e}"),
+                }
+            })?;
         let meta = file.metadata().map_err(|e| e.to_string())?;
         if !meta.is_file() {
             return Err("its path is no file any more".into());

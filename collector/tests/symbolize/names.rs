@@ -181,6 +181,41 @@ fn futex_words_have_names() {
 }
 
 #[test]
+fn without_section_headers_stacks_are_still_whole() {
+    let locked = Locked::new(&["-g"], false);
+    let whole = locked.named(&Sources::default());
+    let mut bytes = std::fs::read(&locked.dso).unwrap();
+    // e_shoff; e_shnum and e_shstrndx.
+    bytes[40..48].fill(0);
+    bytes[60..64].fill(0);
+    std::fs::write(&locked.dso, bytes).unwrap();
+    let traces = locked.named(&Sources::default());
+    let pcs = |traces: &Traces| {
+        traces.threads.values().map(|t| t.frames.iter().map(|f| f.pc).collect()).collect::<Vec<Vec<_>>>()
+    };
+    assert_eq!(pcs(&traces), pcs(&whole));
+    assert!(traces.threads.values().all(|t| !t.truncated));
+    assert_eq!(locked.functions(&traces), set(&[]));
+}
+
+#[test]
+fn what_is_at_a_path_by_now_may_be_anything() {
+    let locked = Locked::new(&["-g"], false);
+    let swap = |make: &dyn Fn()| {
+        std::fs::remove_file(&locked.dso).or_else(|_| std::fs::remove_dir(&locked.dso)).unwrap();
+        make();
+        let traces = in_time(&locked.dump, &Sources::default());
+        assert_eq!(locked.functions(&traces), set(&[]));
+        traces.notes.into_iter().find(|n| n.contains("liblock")).unwrap()
+    };
+    let path = locked.dso.to_str().unwrap();
+    assert!(swap(&|| run("mkfifo", &[path])).ends_with("its path is no file any more"));
+    assert!(swap(&|| std::fs::create_dir(path).unwrap()).ends_with("its path is no file any more"));
+    assert!(swap(&|| std::fs::write(path, "").unwrap()).contains("not a 64-bit ELF file"));
+    assert!(swap(&|| std::os::unix::fs::symlink(path, path).unwrap()).contains("cannot be read"));
+}
+
+#[test]
 fn a_thousand_threads() {
     let mut locked = Locked::new(&["-g"], false);
     let (first, stacks) = (locked.dump.threads.clone(), locked.dump.stacks.clone());

@@ -1,0 +1,172 @@
+//! Processes that hang and were never preloaded with the shim, looked at from outside: class, lock, owner and
+//! culprit are those of the typed table, as if they had been hunted.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use hangscope_test_allocators::{Fault, truth};
+use hangscope_test_e2e::{PATIENCE, Running, bench, built, hangscope};
+use serde_json::Value;
+
+/// What every thread stands in: the call with its arguments, `running`, or nothing for one that left.
+fn stands(pid: u32) -> Vec<(String, String)> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
+    let mut all: Vec<_> = tasks
+        .filter_map(|task| {
+            let task = task.ok()?.path();
+            Some((task.display().to_string(), std::fs::read_to_string(task.join("syscall")).ok()?))
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+/// A process that a fault has hung: the allocator has said that it does it, and then nothing moves any more.
+fn hung(fault: &Fault, truth_file: &Path) -> Running {
+    let mut command = Command::new(bench());
+    command.args(fault.workload_args).envs(fault.env.iter().copied());
+    command.env("LD_PRELOAD", built(&format!("examples/{}", fault.so))).env("FAULT_TRUTH", truth_file);
+    let running = Running::start(&mut command);
+    let end = Instant::now() + PATIENCE;
+    let says_nothing = fault.lock_symbol.is_none() && fault.culprit_function.is_none();
+    let mut still = 0;
+    let mut before = vec![];
+    while still < 8 {
+        assert!(Instant::now() < end, "{} does not hang", fault.name);
+        // There is no event for "nothing happens any more".
+        std::thread::sleep(Duration::from_millis(60));
+        let said = says_nothing || !truth::read(truth_file).expect("the truth").is_empty();
+        let now = stands(running.pid());
+        still = if said && now == before { still + 1 } else { 0 };
+        before = now;
+    }
+    running
+}
+
+fn snap(pid: u32, out: &Path, more: &[&str]) -> Output {
+    let pid = pid.to_string();
+    hangscope().args(["snap", &pid, "--no-perf", "--out"]).arg(out).args(more).output().expect("the command")
+}
+
+fn json(path: &Path) -> Value {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_str(&text).expect("JSON")
+}
+
+fn check(name: &str) {
+    let fault = Fault::named(name);
+    let dir = tempfile::tempdir().expect("a folder");
+    let running = hung(fault, &dir.path().join("truth"));
+    let before = stands(running.pid());
+    let out = dir.path().join("out");
+    let output = snap(running.pid(), &out, &[]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(10), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(stands(running.pid()), before, "the process goes on as it was");
+
+    let verdict = json(&out.join("verdict.json"));
+    let hang = &verdict["hangs"][0];
+    let context = format!("{said}\n{hang}");
+    assert_eq!(hang["class"], fault.class.expect("a class"), "{context}");
+    assert_eq!(verdict["verdict"], fault.verdict, "{context}");
+    assert_eq!(verdict["dso"]["integrity"], "intact", "{context}");
+    if let Some(symbol) = fault.lock_symbol {
+        let mut symbols = std::iter::once(symbol).chain(fault.also_locks.iter().copied());
+        assert!(symbols.any(|s| hang["lock"]["symbol"] == s), "{context}");
+    }
+    if let Some(function) = fault.culprit_function {
+        assert_eq!(hang["hot"]["function"], function, "{context}");
+    }
+    for line in truth::read(&dir.path().join("truth")).expect("the truth") {
+        match line.role.as_str() {
+            "owner" if fault.owner_known && fault.also_locks.is_empty() => {
+                assert_eq!(hang["lock"]["owner_tid"], line.tid, "{context}");
+            }
+            "culprit" => assert_eq!(hang["hot"]["tid"], line.tid, "{context}"),
+            _ => {}
+        }
+    }
+    // The files of a hunt's hang, and one that can be looked at again.
+    let bundle = out.join("hang_snap");
+    let so = fault.so.trim_start_matches("lib");
+    let maps = format!("maps_{}.txt", so.trim_end_matches(".so"));
+    for file in [
+        "pid.txt",
+        "ps_L.txt",
+        "environ.txt",
+        &maps,
+        "maps.txt",
+        "wchan_by_tid.tsv",
+        "perf_hot_tid.data",
+        "perf_hot_tid.txt",
+        "dump.bin",
+        "threads.json",
+        "stacks.txt",
+        so,
+    ] {
+        let size = std::fs::metadata(bundle.join(file)).unwrap_or_else(|e| panic!("{file}: {e}")).len();
+        assert!(size > 0, "{file}");
+    }
+    assert!(
+        std::fs::read(bundle.join(so)).expect("the copy")
+            == std::fs::read(built(&format!("examples/{}", fault.so))).expect("the DSO")
+    );
+    drop(running);
+    let again = hangscope().arg("report").arg(&bundle).output().expect("the command");
+    let again = String::from_utf8_lossy(&again.stdout);
+    assert!(again.contains(fault.class.expect("a class")), "{again}");
+}
+
+macro_rules! snaps {
+    ($($name:ident)*) => { $(#[test] fn $name() { check(stringify!($name)); })* };
+}
+
+snaps! {
+    owner_spinning owner_blocked owner_gone deadlock_inversion deadlock_self lost_wakeup cond_never_signalled
+    spin_wait livelock runaway runaway_while_others_spin barrier_short stuck_loop
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_said_in_one_line() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let out = dir.path().join("out");
+    let line = |pid: u32, more: &[&str]| {
+        let output = snap(pid, &out, more);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(!out.exists(), "nothing is written");
+        let text = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(text.lines().count(), 1, "{text}");
+        text
+    };
+    let mut gone = Command::new("true").spawn().expect("true");
+    gone.wait().expect("its end");
+    assert!(line(gone.id(), &[]).contains("there is no process"));
+    // 2 is kthreadd, outside of containers.
+    if std::fs::read_to_string("/proc/2/comm").is_ok_and(|comm| comm == "kthreadd\n") {
+        assert!(line(2, &[]).contains("kernel thread"));
+    }
+    let sleeper = Running::start(Command::new("sleep").arg("1000"));
+    let text = line(sleeper.pid(), &["--target", "hz4"]);
+    assert!(text.contains("no DSO \"hz4\" mapped"), "{text}");
+
+    // As another user. The command must be where that user may execute it.
+    let root = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").expect("/proc")) == 0;
+    if root {
+        let shared = tempfile::Builder::new().prefix("hangscope").tempdir_in("/tmp").expect("a folder");
+        let command = shared.path().join("hangscope");
+        std::fs::copy(built("hangscope"), &command).expect("a copy");
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(shared.path(), open).expect("a mode");
+        let output = Command::new("setpriv")
+            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+            .arg(&command)
+            .args(["snap", &sleeper.pid().to_string(), "--out", "/tmp/hangscope-never"])
+            .output()
+            .expect("setpriv");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains("runs as user 0") && text.contains("CAP_SYS_PTRACE"), "{text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
+}
