@@ -340,7 +340,7 @@ fn asks_arrive_and_those_to_the_dead_are_errors() {
     let (_dir, listener) = listener();
     let shim = FakeShim::greet(listener.path());
     next(&listener);
-    let ask = AskRecord { what: ask_what::SAMPLE, request: 7, arg0: 199, arg1: 3, reserved: 0 };
+    let ask = AskRecord { what: ask_what::DUMP, request: 7, arg0: 199, arg1: 3, reserved: 0 };
     listener.ask(ConnId(1), &ask, &[41, 42]).unwrap();
     let got = shim.receive().unwrap();
     let (header, kind, body) = Header::split(&got).unwrap();
