@@ -1,5 +1,6 @@
 //! `hangscope hunt`.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -199,7 +200,8 @@ fn sockets(named: Option<PathBuf>) -> anyhow::Result<(PathBuf, Option<tempfile::
                 dir.display()
             )));
         }
-        crate::store::atomic::make_dir(&dir)?;
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+        made.with_context(|| format!("hunt: cannot make {}", dir.display()))?;
         return Ok((dir, None));
     }
     let good = |dir: &Path| dir.as_os_str().len() < 80 && preload::value([dir]).is_ok();

@@ -6,20 +6,17 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::bench::{Bench, Ended, Member};
+use super::bundle::Bundle;
 use super::config::Config;
 use super::lane::Lane;
 use super::run::{self, PATIENCE};
 use super::watch::{Watch, Watched};
-use crate::analysis::integrity::{self, FileFacts};
-use crate::analysis::{self, Class, Finding, HangFacts, Integrity};
+use crate::analysis::{self, Class, HangFacts, History, Integrity, integrity};
 use crate::cancel::Cancel;
 use crate::capture::{self, Outside, PerfOptions};
-use crate::file_facts;
-use crate::listen::{ConnId, Listener, RecordedDump};
-use crate::report;
-use crate::session;
-use crate::store::atomic::{self, WriteError};
-use crate::symbolize::{self, Sources};
+use crate::listen::{ConnId, Listener};
+use crate::session::Dump;
+use crate::{file_facts, snap};
 
 /// Dumps of other processes of the run may take so much longer than the first.
 const OTHER_DUMPS: Duration = Duration::from_secs(3);
@@ -76,79 +73,92 @@ pub fn capture(
     // Of several processes the one that tells the most may have been the last to do so.
     let trigger = watch.subject().map_or(trigger, Trigger::Inside);
     let mut notes = vec![];
-    let inside = match &trigger {
-        Trigger::Inside(conn) => watch.process(*conn),
+    let (process, why_not) = match trigger {
+        Trigger::Inside(conn) => (watch.process(conn), "no dump".to_owned()),
         Trigger::Outside(reason) => {
             notes.push(format!("captured from outside only: {reason}"));
-            None
+            let pid = leaf(&bench.members(), bench.pid());
+            (watch.processes().filter(|p| p.pid == pid).last(), reason)
         }
     };
-    let pid = inside.map_or_else(|| leaf(&bench.members(), bench.pid()), |process| process.pid);
-    let recorded = inside.and_then(|process| process.dumps.last());
-    let name = lane.snapshot(number);
-    let dir = config.out.join(&name);
-    atomic::make_dir(&dir)?;
+    let pid = process.map_or_else(|| leaf(&bench.members(), bench.pid()), |process| process.pid);
+    let mut bundle = Bundle::new(config, lane, &lane.snapshot(number))?;
+    let outside = bundle.outside(pid)?;
 
-    let outside = look(config, lane, pid);
-    outside.write(&dir)?;
-    let why_not = match &trigger {
-        Trigger::Inside(_) => "no dump",
-        Trigger::Outside(reason) => reason,
+    // From inside, as the shim saw it; else from outside, as far as that goes.
+    let recorded = process.and_then(|p| p.dumps.last());
+    let snapped = match recorded {
+        Some(_) => None,
+        None => match snap::take(pid, &snap::Options::default()) {
+            Ok(dump) => Some(dump),
+            Err(why) => {
+                notes.push(format!("threads were not looked into: {why}"));
+                None
+            }
+        },
     };
-    write_dumps(&dir, watch, inside, why_not)?;
-    let process = inside.or_else(|| watch.processes().filter(|p| p.pid == pid).last());
-    let copy = write_copy(config, lane, &dir, process)?;
+    let dump = recorded.map(|r| &r.dump).or(snapped.as_ref());
+    bundle.dumps(watch, process, snapped.as_ref(), &why_not)?;
+    let copy = bundle.copy(process)?;
     let same = copy.as_deref().and_then(|bytes| compare(lane, bytes));
 
-    let mut facts = Facts::default();
-    if let Some(allocator) = process.and_then(Watched::allocator) {
-        let now = integrity::judge(allocator, same);
-        facts = Facts { start: run::at_start(allocator), end: now.integrity, deleted: now.deleted_seen };
-        if now.integrity > Integrity::Unknown {
-            notes.push(format!("{}: {}", allocator.path, now.sentence(crate::analysis::message::Lang::En)));
+    let allocator = process.and_then(Watched::allocator).or(dump.and_then(Dump::allocator));
+    let is_ours = allocator.is_some_and(|a| Path::new(&a.path) == lane.dso);
+    let (start, end, deleted_seen) = match allocator.filter(|_| is_ours) {
+        Some(allocator) => {
+            let now = integrity::judge(allocator, same);
+            if now.integrity > Integrity::Unknown {
+                notes.push(format!("{}: {}", allocator.path, now.sentence(analysis::Lang::En)));
+            }
+            // From outside there is nothing from the start.
+            let start = process.map_or(Integrity::Unknown, |_| run::at_start(allocator));
+            (start, now.integrity, now.deleted_seen)
         }
-    } else {
-        facts.deleted = maps_say_deleted(&outside, config);
-    }
+        None => (Integrity::Unknown, Integrity::Unknown, maps_say_deleted(&outside, config)),
+    };
 
-    let hot = match recorded.filter(|r| !r.dump.second.is_empty()) {
-        Some(r) => capture::hot::of_dump(&r.dump),
+    let hot = match dump.filter(|dump| !dump.second.is_empty()) {
+        Some(dump) => capture::hot::of_dump(dump),
         None => capture::look_twice(pid, &outside.cpu(), OUTSIDE_LOOKS, cancel),
     };
     match (&config.perf, hot) {
-        (None, _) => capture::perf::refuse(&dir, "not asked for (--no-perf)")?,
-        (Some(_), None) => capture::perf::refuse(&dir, "no thread used any CPU between two looks")?,
+        (None, _) => capture::perf::refuse(bundle.dir(), "not asked for (--no-perf)")?,
+        (Some(_), None) => capture::perf::refuse(bundle.dir(), "no thread used any CPU between two looks")?,
         (Some(perf), Some(hot)) => {
-            let copies = match process.and_then(Watched::allocator) {
-                Some(allocator) if facts.end != Integrity::Intact && copy.is_some() => {
-                    vec![(PathBuf::from(&allocator.path), dir.join(format!("{}.so", config.name)))]
+            let copies = match allocator {
+                Some(allocator) if end != Integrity::Intact && copy.is_some() => {
+                    vec![(PathBuf::from(&allocator.path), bundle.copy_path())]
                 }
                 _ => vec![],
             };
             let maps = outside.maps.clone().unwrap_or_default();
-            capture::perf(&dir, hot.tid, &PerfOptions { maps, copies, ..perf.clone() }, cancel)?;
+            capture::perf(bundle.dir(), hot.tid, &PerfOptions { maps, copies, ..perf.clone() }, cancel)?;
         }
     }
-    let finding = examine(config, lane, &dir, inside, true, why_not)?;
+    let history = process.map_or_else(History::default, |p| p.history.clone());
+    let mut finding = bundle.examine(dump, &history, Some(pid), &why_not)?;
+    if let (Some(other), false, None) = (allocator, is_ours, process) {
+        // Whatever it is, it is not about the DSO that is hunted.
+        notes.push(format!("its malloc came from {}: what it shows is in {}", other.path, bundle.name()));
+        finding = None;
+    }
     if bench.ended().try_recv().is_ok() {
         let seconds = bench.started().elapsed().as_secs_f64();
         notes.push(format!("it ended by itself while it was captured, after about {seconds:.0} s"));
     }
     let ended = bench.stop(PATIENCE).context("hunt: stopping the run")?;
-    let mut name = name;
     if finding.as_ref().is_some_and(|f| f.class == Class::Slow) {
-        name = lane.slow_snapshot(number);
-        let to = config.out.join(&name);
-        std::fs::rename(&dir, &to).map_err(|source| WriteError { path: to, source })?;
+        bundle.rename(&lane.slow_snapshot(number))?;
     }
+    let snapshot = bundle.name().to_owned();
     Ok(Captured {
         pid,
-        hang: HangFacts { snapshot: name, finding, dump_ms: recorded.and_then(dump_ms) },
+        hang: HangFacts { snapshot, finding, dump_ms: dump.and_then(dump_ms) },
         ended,
         seconds,
-        integrity_start: facts.start,
-        integrity_end: facts.end,
-        deleted_seen: facts.deleted,
+        integrity_start: start,
+        integrity_end: end,
+        deleted_seen,
         notes,
     })
 }
@@ -159,35 +169,15 @@ pub fn capture(
 /// A file that cannot be written.
 pub fn keep(config: &Config, lane: &Lane, number: u32, pid: u32, watch: &Watch) -> anyhow::Result<HangFacts> {
     let subject = watch.processes().filter(|p| !p.dumps.is_empty() && !watch.is_wrapper(p)).last();
-    let pid = subject.map_or(pid, |p| p.pid);
-    let name = lane.slow_snapshot(number);
-    let dir = config.out.join(&name);
-    atomic::make_dir(&dir)?;
-    look(config, lane, pid).write(&dir)?;
-    write_dumps(&dir, watch, subject, "no dump")?;
-    write_copy(config, lane, &dir, subject)?;
-    capture::perf::refuse(&dir, "the run had ended")?;
-    let recorded = subject.and_then(|p| p.dumps.last());
-    let finding = examine(config, lane, &dir, subject, false, "no dump")?;
-    Ok(HangFacts { snapshot: name, finding, dump_ms: recorded.and_then(dump_ms) })
-}
-
-#[derive(Debug)]
-struct Facts {
-    start: Integrity,
-    end: Integrity,
-    deleted: bool,
-}
-
-impl Default for Facts {
-    fn default() -> Self {
-        Facts { start: Integrity::Unknown, end: Integrity::Unknown, deleted: false }
-    }
-}
-
-fn look(config: &Config, lane: &Lane, pid: u32) -> Outside {
-    let dso = vec![lane.dso.clone(), config.so.clone()];
-    capture::outside(pid, &capture::Options { name: &config.name, profile: &config.profile, dso })
+    let bundle = Bundle::new(config, lane, &lane.slow_snapshot(number))?;
+    bundle.outside(subject.map_or(pid, |p| p.pid))?;
+    bundle.dumps(watch, subject, None, "no dump")?;
+    bundle.copy(subject)?;
+    capture::perf::refuse(bundle.dir(), "the run had ended")?;
+    let dump = subject.and_then(|p| p.dumps.last()).map(|r| &r.dump);
+    let history = subject.map_or_else(History::default, |p| p.history.clone());
+    let finding = bundle.examine(dump, &history, None, "no dump")?;
+    Ok(HangFacts { snapshot: bundle.name().to_owned(), finding, dump_ms: dump.and_then(dump_ms) })
 }
 
 fn maps_say_deleted(outside: &Outside, config: &Config) -> bool {
@@ -206,95 +196,14 @@ fn leaf(members: &[Member], first: u32) -> u32 {
         .map_or(first, |m| m.pid)
 }
 
-/// `dump.bin` of the process that it is about, `dump_{pid}.bin` of the others.
-fn write_dumps(
-    dir: &Path,
-    watch: &Watch,
-    subject: Option<&Watched>,
-    why_not: &str,
-) -> Result<(), WriteError> {
-    let all =
-        |process: &Watched| -> Vec<u8> { process.dumps.iter().flat_map(|d| d.raw.iter().copied()).collect() };
-    for process in watch.processes().filter(|p| !p.dumps.is_empty()) {
-        let is_subject = subject.is_some_and(|s| std::ptr::eq(s, process));
-        if !is_subject {
-            atomic::write(&dir.join(format!("dump_{}.bin", process.pid)), &all(process))?;
-        }
-    }
-    let part = match subject.filter(|s| !s.dumps.is_empty()) {
-        Some(subject) => Ok(all(subject)),
-        None => Err(format!("no dump: {why_not}")),
-    };
-    capture::write_part(&dir.join("dump.bin"), &part)
-}
-
-/// `{name}.so`: the allocator's bytes as they were when the process started: from the process itself, else from the
-/// pinned copy, if it still has the bytes that were pinned.
-fn write_copy(
-    config: &Config,
-    lane: &Lane,
-    dir: &Path,
-    process: Option<&Watched>,
-) -> Result<Option<Vec<u8>>, WriteError> {
-    let sent = process.and_then(|p| p.copy.as_ref()).map(|(record, fd)| session::copy::read(fd, record));
-    let part = match sent {
-        Some(Ok(bytes)) => Ok(bytes),
-        other => {
-            let why = match other {
-                Some(Err(e)) => e.to_string(),
-                _ => "the process sent no copy of its allocator".to_owned(),
-            };
-            match lane.bytes() {
-                Ok(Some(bytes)) => Ok(bytes),
-                Ok(None) => Err(format!("{why}, and the pinned one has other bytes by now")),
-                Err(e) => Err(format!("{why}, and the pinned one cannot be read: {e}")),
-            }
-        }
-    };
-    capture::write_part(&dir.join(format!("{}.so", config.name)), &part)?;
-    Ok(part.ok())
-}
-
 /// Whether the DSO's file has the bytes that the process started with.
 fn compare(lane: &Lane, bytes: &[u8]) -> Option<bool> {
-    let now: Option<FileFacts> = file_facts::now(&lane.dso, None);
+    let now = file_facts::now(&lane.dso, None);
     now.filter(|now| now.size == bytes.len() as u64)?;
     std::fs::read(&lane.dso).ok().map(|file| file == bytes)
 }
 
 /// From the trigger to the last byte of the first look, ms.
-fn dump_ms(recorded: &RecordedDump) -> Option<f64> {
-    recorded.dump.end.map(|end| end.first_look_ns as f64 / 1e6)
-}
-
-/// What the dump shows: stacks with names, then the class of the hang. `live` is the process, while it lives: some files
-/// only it can still see.
-///
-/// Writes `threads.json` and `stacks.txt`.
-fn examine(
-    config: &Config,
-    lane: &Lane,
-    dir: &Path,
-    process: Option<&Watched>,
-    live: bool,
-    why_not: &str,
-) -> Result<Option<Finding>, WriteError> {
-    let Some((process, recorded)) = process.and_then(|p| Some((p, p.dumps.last()?))) else {
-        for file in ["threads.json", "stacks.txt"] {
-            capture::write_part(&dir.join(file), &Err(format!("no dump: {why_not}")))?;
-        }
-        return Ok(None);
-    };
-    let dump = &recorded.dump;
-    let sources = Sources {
-        allocator_copy: Some(dir.join(format!("{}.so", config.name))),
-        copies: vec![lane.dso.clone()],
-        live_pid: live.then_some(process.pid),
-        same_boot: true,
-        ..Sources::default()
-    };
-    let traces = symbolize::symbolize(dump, &sources);
-    let finding = analysis::analyse(dump, &traces, &process.history);
-    report::write_dump(dir, dump, &traces, &finding)?;
-    Ok(Some(finding))
+fn dump_ms(dump: &Dump) -> Option<f64> {
+    dump.end.map(|end| end.first_look_ns as f64 / 1e6)
 }

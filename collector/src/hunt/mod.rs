@@ -7,7 +7,7 @@
 //! - [`bench`]: a run as processes: started, waited for, stopped whole
 //! - [`watch`]: what the shims of a run have said, and what follows from it
 //! - [`run`]: one run from its start to its facts
-//! - [`hang`]: the evidence of a hang
+//! - [`hang`], `bundle`: the evidence of a hang, and the folder that it is in
 //! - [`counters`]: the counter lane's lines
 //! - [`rows`], [`screen`]: the files and the lines that grow with every run
 
@@ -23,6 +23,7 @@ use crate::store::atomic::{self, WriteError};
 use crate::verify;
 
 pub mod bench;
+mod bundle;
 pub mod config;
 pub mod counters;
 pub mod cpus;
@@ -201,6 +202,7 @@ fn stats_lane(
             break;
         }
         rows.progress(&format!("[STATS] {number}"))?;
+        screen.say(&format!("counter lane: run {number}/{}", stats.runs));
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |t| t.as_secs_f64());
         let facts = run::run(config, &lane, number, screen, cancel)?;
         log.push_json(&rows::object(&facts, started))?;
@@ -218,7 +220,9 @@ fn stats_lane(
         hunted.stats.push(facts);
     }
     for counter in &config.profile.counters {
-        hunted.counters.push(counters::collect(&config.out, counter, &outputs)?);
+        let found = counters::collect(&config.out, counter, &outputs)?;
+        screen.say(&format!("counter lane: {} lines in {}", found.lines, found.file));
+        hunted.counters.push(found);
     }
     Ok(())
 }

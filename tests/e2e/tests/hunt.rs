@@ -187,14 +187,42 @@ fn what_says_nothing_is_captured_from_outside() {
     assert_eq!((&object["hello_seen"], &object["class"]), (&false.into(), &Value::Null));
     let note = object["note"].as_str().unwrap();
     assert!(note.contains("captured from outside only: no hello came from it"), "{note}");
+    assert!(note.contains("its malloc came from /"), "{note}");
     let text = |file: &str| hunt.text(&format!("hang_run_1/{file}"));
-    assert_eq!(text("dump.bin"), "# no dump: no hello came from it\n");
-    assert_eq!(text("threads.json"), text("dump.bin"));
+    let dumps = read_dumps(&std::fs::read(hunt.out().join("hang_run_1/dump.bin")).unwrap()).unwrap();
+    assert_eq!(dumps[0].threads.len(), 1);
+    let threads: Value = serde_json::from_str(&text("threads.json")).unwrap();
+    assert_eq!(threads["threads"].as_array().unwrap().len(), 1);
     assert_eq!(text("environ.txt"), "# no variable that the profile records is set\n");
     assert_eq!(text("maps_mi.txt"), "# no line of maps names mi; maps.txt has all of them\n");
     assert!(text("ps_L.txt").contains(" R -  "), "{}", text("ps_L.txt"));
     assert!(text("perf_hot_tid.txt").contains("# Samples: "), "{}", text("perf_hot_tid.txt"));
     assert_ne!(hunt.verdict()["verdict"], "allocator-bug", "nothing proves that the DSO was there");
+}
+
+#[test]
+fn a_benchmark_that_somebody_stopped_is_no_bug() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let mut hunt = hangscope();
+    hunt.args(["hunt", "--hang-after", "3s", "--verify-runs", "0", "--runs", "1", "--no-perf", "--so"]);
+    hunt.arg(debian("libmimalloc.so.2")).arg("--out").arg(&out).args(["--", "sleep", "1000"]);
+    let hunt = Running::start(&mut hunt);
+    let pids = || processes_with(&format!(":{}", out.display()));
+    while pids().is_empty() {
+        std::thread::yield_now();
+    }
+    for pid in pids() {
+        // SAFETY: kill takes a pid and a signal.
+        unsafe { libc::kill(pid as i32, libc::SIGSTOP) };
+    }
+    assert_eq!(hunt.wait().code(), Some(10));
+    let read = |file: &str| std::fs::read_to_string(out.join(file)).unwrap();
+    let verdict: Value = serde_json::from_str(&read("verdict.json")).unwrap();
+    assert_eq!(verdict["verdict"], "environment", "{verdict:#}");
+    assert!(read("hang_run_1/ps_L.txt").contains(" T "));
+    assert!(read("runs.jsonl").contains("captured from outside only: process "), "{}", read("runs.jsonl"));
+    assert_eq!(pids(), Vec::<u32>::new());
 }
 
 #[test]
