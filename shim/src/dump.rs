@@ -36,12 +36,14 @@ const PATIENCE: u64 = 2 * SECOND;
 /// Answers are waited for so long before other work goes on; later ones are collected in between.
 const FIRST_ANSWERS: u64 = 40 * MILLISECOND;
 
-/// A running thread of the first look.
+/// A thread that is asked by signal: one that ran in the first look, or one whose stack the collector found cut.
 #[derive(Clone, Copy)]
 pub(crate) struct Running {
     pub(crate) tid: u32,
     /// SigBlk.
     pub(crate) blocked_signals: u64,
+    /// It was blocked in the first look.
+    pub(crate) was_blocked: bool,
 }
 
 /// What the first look found: running threads, and (sent, dropped) of threads and of stacks.
@@ -57,7 +59,7 @@ pub(crate) struct Pending {
     trigger_ns: u64,
     first_look_ns: u64,
     cpu_before: u64,
-    /// Running threads of the first look, and how many of them were asked.
+    /// Threads to be asked, the running ones first, and how many of them were.
     running: usize,
     asked: usize,
     probes_done: bool,
@@ -220,7 +222,7 @@ impl Watchdog {
                 && !matches!(thread.state, b'Z' | b'X')
                 && let Some(to) = work.running.get_mut(running)
             {
-                *to = Running { tid: *tid, blocked_signals: thread.sigblk };
+                *to = Running { tid: *tid, blocked_signals: thread.sigblk, was_blocked: false };
                 running += 1;
             }
             threads.add(&mut self.link, |w| w.record(&thread));
@@ -240,7 +242,7 @@ impl Watchdog {
         {
             let link = &mut self.link;
             let mut refused = |r: ProbeRecord| batch.add(link, |w| w.record_with(&r, &[]));
-            let masks = (running.blocked_signals, false);
+            let masks = (running.blocked_signals, running.was_blocked);
             if !self.prober.ask(running.tid, masks, 0, probe::STACK as u32, &mut refused) {
                 break;
             }
@@ -261,18 +263,19 @@ impl Watchdog {
 
     /// Asks threads that the collector names, because their stacks were cut short.
     pub(crate) fn probe_asked(&mut self, work: &mut Work, tids: &[u32]) {
-        let Some(mut pending) = self.pending.take() else { return };
+        // After the second look nothing would tell whether the signal has cured something.
+        let Some(mut pending) = self.pending.take_if(|p| !p.second_done) else { return };
         for tid in tids {
-            let Ok(status) = self.tasks.read(*tid, b"status", &mut work.text) else { continue };
-            let blocked = signal_mask(status);
-            let mut batch = Batch::new(&mut work.frames[1], Kind::Probes);
-            let link = &mut self.link;
-            let mut refused = |r: ProbeRecord| batch.add(link, |w| w.record_with(&r, &[]));
-            self.prober.ask(*tid, (blocked, true), 0, probe::STACK as u32, &mut refused);
-            batch.flush(&mut self.link);
+            // One that is gone is found to be so when it is asked.
+            let status = self.tasks.read(*tid, b"status", &mut work.text);
+            let blocked_signals = status.map_or(0, signal_mask);
+            if let Some(to) = work.running.get_mut(pending.running) {
+                *to = Running { tid: *tid, blocked_signals, was_blocked: true };
+                pending.running += 1;
+            }
         }
-        pending.probes_done = false;
-        pending.next_sample = sys::now() + SAMPLE_PAUSE;
+        // More than there are slots for are asked as answers come.
+        self.ask_running(work, &mut pending);
         self.pending = Some(pending);
     }
 

@@ -10,6 +10,7 @@
 //! - `stack`, `scene`, `graph`: questions to a stack, to a dump, to the wait-for graph
 //! - [`class`]: the class of a hang: [`analyse`]
 //! - [`finding`]: what is said about one dump
+//! - [`stall`]: whether what stands still is stuck or idle
 //! - [`stats`]: intervals, tests, spread
 //! - [`facts`]: what a hunt saw, what the verdict is made from
 //! - [`verdict`]: A, B or another word, with its evidence: [`conclude`]
@@ -24,6 +25,7 @@ pub mod integrity;
 pub mod message;
 mod scene;
 mod stack;
+pub mod stall;
 pub mod stats;
 #[cfg(test)]
 pub(crate) mod testkit;

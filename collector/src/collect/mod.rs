@@ -16,7 +16,7 @@ use crossbeam_channel::{Receiver, select};
 
 use crate::cancel::Cancel;
 use crate::capture::PerfOptions;
-use crate::listen::Listener;
+use crate::listen::{Asker, Listener};
 use crate::store::atomic::{self, Lines, WriteError};
 use crate::store::record::SessionRecord;
 
@@ -55,6 +55,7 @@ struct Desk {
     options: Options,
     cancel: Cancel,
     say: Say,
+    asker: Asker,
     /// `sessions.jsonl`, and the count.
     ended: Mutex<(Lines, Collected)>,
 }
@@ -95,7 +96,8 @@ pub fn collect(
 ) -> Result<Collected, CollectError> {
     atomic::make_dir(&options.out.join("sessions"))?;
     let lines = Lines::open(&options.out.join("sessions.jsonl"))?;
-    let desk = Arc::new(Desk { options, cancel, say, ended: Mutex::new((lines, Collected::default())) });
+    let ended = Mutex::new((lines, Collected::default()));
+    let desk = Arc::new(Desk { options, cancel, say, asker: listener.asker(), ended });
     let mut router = route::Router::new(desk.clone())?;
     let cancelled: Receiver<_> = desk.cancel.channel().clone();
     loop {

@@ -13,14 +13,17 @@ use super::bundle::Bundle;
 use super::judge::Judge;
 use super::{Desk, folder};
 use crate::analysis::{Class, History};
+use crate::cut;
 use crate::elf::hex;
 use crate::ending::{self, Ending};
 use crate::listen::{ConnId, Event, Peer, RecordedDump, What};
 use crate::pin;
 use crate::profile::Profile;
 use crate::session::{Dso, Identity, Note};
+use crate::standstill::Standstill;
 use crate::store::atomic::{self, Lines, WriteError};
 use crate::store::record::{self, End, HeartbeatLine, SessionRecord};
+use crate::symbolize::Sources;
 
 /// Notes that a session keeps.
 const MOST_NOTES: usize = 100;
@@ -54,6 +57,8 @@ pub(super) struct Session {
     /// Dumps that came unasked, and those of them that turned out to be of a process that is slow.
     late: u32,
     slow: u32,
+    /// It stood still, and was idle.
+    idled: bool,
     /// The folder of the dump that is coming.
     coming: Option<Bundle>,
     conns: BTreeSet<ConnId>,
@@ -82,6 +87,7 @@ impl Session {
             copy: None,
             late: 0,
             slow: 0,
+            idled: false,
             coming: None,
             conns: BTreeSet::new(),
             greeted: false,
@@ -158,6 +164,10 @@ impl Session {
             What::Note(note) => self.note(text(&note)),
             What::DumpBegin(begin) => {
                 self.record.dumps += 1;
+                if begin.reason == dump_reason::STALL {
+                    // Stuck or idle: known when it is complete.
+                    return;
+                }
                 let late = begin.reason != dump_reason::ASKED;
                 self.late += u32::from(late);
                 if late && !self.record.hung {
@@ -168,6 +178,11 @@ impl Session {
                 self.begin_dump(begin.number);
             }
             What::Mark(_) => {}
+            What::FirstLook(dump) => {
+                // What cannot be asked any more stays cut, and the stack says so.
+                let _ = cut::ask(&self.desk.asker, event.conn, &dump, &self.sources());
+            }
+            What::Dump(dump) if dump.dump.begin.reason == dump_reason::STALL => self.stall(&dump),
             What::Dump(dump) => self.finish_dump(&dump),
             What::Bye(note) => self.note(format!("the shim left: {}", text(&note))),
             What::Rejected(reason) => self.rejected = Some(reason),
@@ -222,6 +237,34 @@ impl Session {
             Ok(bundle) => self.coming = Some(bundle),
             Err(error) => self.desk.failed(&error),
         }
+    }
+
+    /// Where names come from.
+    fn sources(&self) -> Sources {
+        Sources {
+            allocator_copy: self.copy.clone(),
+            live_pid: Some(self.peer.pid),
+            same_boot: true,
+            ..Sources::default()
+        }
+    }
+
+    /// Nothing has moved for so long: a hang if it is stuck, else worth a line.
+    fn stall(&mut self, dump: &RecordedDump) {
+        let stands = Standstill::of(&dump.dump, &self.sources(), &self.history);
+        if !stands.stuck {
+            let note = stands.note(&dump.dump);
+            // Once: an idle server is idle again and again.
+            if !std::mem::replace(&mut self.idled, true) {
+                self.desk.say(format_args!("[IDLE] {} {note}", self.peer.pid));
+            }
+            self.note(note);
+            return;
+        }
+        self.late += 1;
+        self.record.hung = true;
+        self.begin_dump(dump.dump.begin.number);
+        self.finish_dump(dump);
     }
 
     fn finish_dump(&mut self, dump: &RecordedDump) {

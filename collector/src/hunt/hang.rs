@@ -69,7 +69,7 @@ pub fn capture(
     cancel: &Cancel,
 ) -> anyhow::Result<Captured> {
     let seconds = bench.started().elapsed().as_secs_f64();
-    run::gather(listener, watch, OTHER_DUMPS, cancel);
+    run::gather(lane, listener, watch, OTHER_DUMPS, cancel);
     // Of several processes the one that tells the most may have been the last to do so.
     let trigger = watch.subject().map_or(trigger, Trigger::Inside);
     let mut notes = vec![];

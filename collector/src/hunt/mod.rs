@@ -6,6 +6,7 @@
 //! - [`lane`]: the environment of a run: its socket, its preload, its files
 //! - [`bench`]: a run as processes: started, waited for, stopped whole
 //! - [`watch`]: what the shims of a run have said, and what follows from it
+//! - `still`: what stands still, and stacks that are cut, while a run goes on
 //! - [`run`]: one run from its start to its facts
 //! - [`hang`], `bundle`: the evidence of a hang, and the folder that it is in
 //! - [`counters`]: the counter lane's lines
@@ -34,6 +35,7 @@ pub mod program;
 pub mod rows;
 pub mod run;
 pub mod screen;
+mod still;
 pub mod watch;
 
 pub use config::{Config, StatsLane};

@@ -13,6 +13,7 @@ use super::config::Config;
 use super::hang::{self, Captured};
 use super::lane::Lane;
 use super::screen::Screen;
+use super::still;
 use super::watch::{Next, Watch, Watched};
 use crate::analysis::integrity::{self, FileFacts};
 use crate::analysis::{Class, Integrity, RunFacts, RunOutcome};
@@ -27,6 +28,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 const LAST_WORDS: Duration = Duration::from_millis(300);
 /// A hello that is on its way when the run ends is there by then.
 const LATE_HELLO: Duration = Duration::from_secs(1);
+/// Stalls that were none and are told of, each a line.
+const MOST_STALLS: usize = 3;
 /// Output in which `ops/s` is looked for: the last part of a longer one.
 const MOST_OUTPUT: u64 = 64 << 20;
 
@@ -87,9 +90,9 @@ pub fn run(
     };
     facts.pid = Some(bench.pid());
     let mut watch = Watch::new(bench.started(), config.hang_after);
-    let watching = follow(&bench, &listener, &mut watch, screen, cancel);
-    facts.seconds = bench.started().elapsed().as_secs_f64();
     let mut notes: Vec<String> = vec![];
+    let watching = follow(lane, &bench, &listener, &mut watch, screen, cancel, &mut notes);
+    facts.seconds = bench.started().elapsed().as_secs_f64();
     match watching {
         Watching::Exited => exited(config, lane, &mut bench, &listener, &mut watch, &mut facts, &mut notes)?,
         Watching::Hung(trigger) => {
@@ -121,11 +124,13 @@ pub fn run(
 
 /// Waits for whatever comes first: the end of the run, its hang, Ctrl-C.
 fn follow(
+    lane: &Lane,
     bench: &Bench,
     listener: &Listener,
     watch: &mut Watch,
     screen: &Screen,
     cancel: &Cancel,
+    notes: &mut Vec<String>,
 ) -> Watching {
     loop {
         let wake = match watch.next(Instant::now()) {
@@ -138,6 +143,12 @@ fn follow(
                 watch.asked(conn, Instant::now());
                 continue;
             }
+            Next::Judge(conn) => {
+                let idle = watch.process(conn).and_then(|process| still::idle(lane, process));
+                watch.judged(conn, idle.is_none());
+                notes.extend(idle.filter(|_| notes.len() < MOST_STALLS));
+                continue;
+            }
             Next::Wait(until) => at(until),
             Next::WaitForEver => never(),
         };
@@ -145,7 +156,7 @@ fn follow(
             recv(bench.ended()) -> _ => return Watching::Exited,
             recv(cancel.channel()) -> _ => return Watching::Interrupted,
             recv(listener.events()) -> event => match event {
-                Ok(event) => watch.take(event),
+                Ok(event) => still::hear(lane, listener, watch, event),
                 Err(_) => return Watching::Hung(hang::Trigger::Outside("the listener ended".to_owned())),
             },
             recv(screen.tick()) -> _ => screen.redraw(),
@@ -312,14 +323,14 @@ fn ops(config: &Config, path: &Path) -> anyhow::Result<Option<f64>> {
 }
 
 /// Waits for the dumps that have begun in other processes of the run.
-pub(super) fn gather(listener: &Listener, watch: &mut Watch, limit: Duration, cancel: &Cancel) {
+pub(super) fn gather(lane: &Lane, listener: &Listener, watch: &mut Watch, limit: Duration, cancel: &Cancel) {
     let until = Instant::now() + limit;
     while watch.dump_is_under_way() {
         select! {
             recv(cancel.channel()) -> _ => return,
             recv(at(until)) -> _ => return,
             recv(listener.events()) -> event => match event {
-                Ok(event) => watch.take(event),
+                Ok(event) => still::hear(lane, listener, watch, event),
                 Err(_) => return,
             },
         }

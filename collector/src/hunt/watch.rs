@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use hangscope_protocol::record::{CopyRecord, hello_flags};
+use hangscope_protocol::record::{CopyRecord, dump_reason, hello_flags};
 
 use crate::analysis::History;
 use crate::analysis::arch::Arch;
@@ -30,7 +30,9 @@ pub struct Watched {
     pub copy: Option<(CopyRecord, OwnedFd)>,
     /// Its dumps, in order.
     pub dumps: Vec<RecordedDump>,
-    /// What its heartbeats told before the first of them.
+    /// A dump that it made because nothing had moved for so long: stuck or idle, nobody has looked yet.
+    pub stall: Option<Box<RecordedDump>>,
+    /// What its heartbeats told before the first of its dumps.
     pub history: History,
     /// Its connection ended.
     pub ended: bool,
@@ -60,6 +62,8 @@ pub enum Next {
     WaitForEver,
     /// This process should have made a dump: ask it.
     Ask(ConnId),
+    /// Nothing has moved in this process for so long: look whether it is stuck, and say so ([`Watch::judged`]).
+    Judge(ConnId),
     /// It hangs, and this process has told why.
     Hung(ConnId),
     /// It is past its time, and nothing comes from inside, for this reason.
@@ -144,9 +148,13 @@ impl Watch {
             What::DumpBegin(_) => process.begun = Some(at),
             What::Dump(dump) => {
                 process.dsos.clone_from(&dump.dump.dsos);
-                process.dumps.push(*dump);
                 process.begun = None;
                 process.asked = None;
+                if dump.dump.begin.reason == dump_reason::STALL {
+                    process.stall = Some(dump);
+                } else {
+                    process.dumps.push(*dump);
+                }
             }
             What::Rejected(why) => process.rejected = Some(why),
             What::Bye(note) => process.left = Some(note.text),
@@ -154,7 +162,7 @@ impl Watch {
                 process.ended = true;
                 self.quiet_since = self.quiet_since.max(at);
             }
-            What::Hello(_) | What::Note(_) | What::Mark(_) => {}
+            What::Hello(_) | What::Note(_) | What::Mark(_) | What::FirstLook(_) => {}
         }
     }
 
@@ -174,6 +182,7 @@ impl Watch {
             dsos: vec![],
             copy: None,
             dumps: vec![],
+            stall: None,
             history: History::default(),
             ended: false,
             rejected: None,
@@ -193,10 +202,24 @@ impl Watch {
         }
     }
 
+    /// Whether the process whose stall was looked at is stuck: then its dump counts, else it is forgotten.
+    pub fn judged(&mut self, conn: ConnId, stuck: bool) {
+        let process = self.processes.get_mut(&conn);
+        let Some((process, dump)) = process.and_then(|p| p.stall.take().map(|dump| (p, dump))) else {
+            return;
+        };
+        if stuck {
+            process.dumps.push(*dump);
+        }
+    }
+
     /// What is to be done at `now`.
     pub fn next(&self, now: Instant) -> Next {
         if let Some(conn) = self.subject() {
             return Next::Hung(conn);
+        }
+        if let Some((conn, _)) = self.processes.iter().find(|(_, p)| !p.ended && p.stall.is_some()) {
+            return Next::Judge(*conn);
         }
         let mut wake: Option<Instant> = None;
         let mut watched = false;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
-use hangscope_protocol::record::CopyRecord;
+use hangscope_protocol::record::{CopyRecord, MarkRecord, mark_part};
 use hangscope_protocol::{Header, Kind, Reader, VERSION};
 
 use super::Limits;
@@ -219,7 +219,16 @@ impl<'a> Talk<'a> {
                 Some(dump) => What::DumpBegin(dump.begin),
                 None => return Ok(()),
             },
-            Done::Mark(mark) => What::Mark(mark),
+            Done::Mark(mark) => {
+                self.outlet.send(What::Mark(mark), size_of::<MarkRecord>());
+                let Some(dump) = self.assembler.dump_so_far().filter(|_| mark.part == mark_part::STACKS)
+                else {
+                    return Ok(());
+                };
+                let bytes = self.recording.as_ref().map_or(0, Vec::len);
+                self.outlet.send(What::FirstLook(Box::new(dump)), bytes);
+                return Ok(());
+            }
             Done::DumpEnd(_) => {
                 self.cut_off();
                 return Ok(());

@@ -72,6 +72,8 @@ pub enum What {
     DumpBegin(DumpBeginRecord),
     /// A part of the dump is complete.
     Mark(MarkRecord),
+    /// The first look of the dump: threads, waits, the stacks of those that are blocked. The rest is still to come.
+    FirstLook(Box<Dump>),
     /// A dump: complete, or cut off (`dump.end` is none) by the end of the connection or the next dump.
     Dump(Box<RecordedDump>),
     /// The shim leaves, and why.

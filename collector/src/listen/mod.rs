@@ -211,6 +211,35 @@ impl Listener {
         &self.events
     }
 
+    /// Asks a shim for something: see [`Asker::ask`].
+    ///
+    /// # Errors
+    /// Those of [`Asker::ask`].
+    pub fn ask(&self, conn: ConnId, ask: &AskRecord, tids: &[u32]) -> Result<(), ListenError> {
+        self.asker().ask(conn, ask, tids)
+    }
+
+    /// What asks the shims, for whoever does not have the listener itself.
+    pub fn asker(&self) -> Asker {
+        Asker { shared: self.shared.clone() }
+    }
+
+    /// Ends a connection from this side; its [`What::End`] comes as an event.
+    pub fn close(&self, conn: ConnId) {
+        if let Some(open) = self.shared.open().get(&conn.0) {
+            // Its thread sees the end of the stream.
+            let _ = nix::sys::socket::shutdown(open.socket.as_raw_fd(), Shutdown::Both);
+        }
+    }
+}
+
+/// Asks shims on behalf of a listener. After the listener's end there is nobody to be asked.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    shared: Arc<Shared>,
+}
+
+impl Asker {
     /// Asks a shim for something; its answer comes as events. Never waits.
     ///
     /// # Errors
@@ -227,14 +256,6 @@ impl Listener {
             Ok(_) => Ok(()),
             Err(Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN) => Err(ListenError::Ended(conn)),
             Err(source) => Err(ListenError::NotTaken { conn, source }),
-        }
-    }
-
-    /// Ends a connection from this side; its [`What::End`] comes as an event.
-    pub fn close(&self, conn: ConnId) {
-        if let Some(open) = self.shared.open().get(&conn.0) {
-            // Its thread sees the end of the stream.
-            let _ = nix::sys::socket::shutdown(open.socket.as_raw_fd(), Shutdown::Both);
         }
     }
 }

@@ -38,6 +38,7 @@ fn word(what: &What) -> String {
         What::Note(note) => format!("note {}", note.text),
         What::DumpBegin(begin) => format!("begin {}", begin.number),
         What::Mark(mark) => format!("mark {}", mark.part),
+        What::FirstLook(dump) => format!("first look {}", dump.threads.len()),
         What::Dump(d) => format!("dump {} end={}", d.dump.begin.number, d.dump.end.is_some()),
         What::Bye(note) => format!("bye {}", note.text),
         What::Rejected(reason) => format!("rejected {reason}"),

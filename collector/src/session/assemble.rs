@@ -92,6 +92,12 @@ impl Assembler {
         self.dump.as_ref()
     }
 
+    /// A copy of the dump as far as it came.
+    pub fn dump_so_far(&self) -> Option<Dump> {
+        let dump = self.dump.clone()?;
+        Some(Dump { dsos: self.dsos.clone(), notes: self.notes.clone(), ..dump })
+    }
+
     /// The dump so far: complete after [`Done::DumpEnd`], else whatever arrived of it.
     pub fn take_dump(&mut self) -> Option<Dump> {
         let mut dump = self.dump.take()?;

@@ -96,6 +96,16 @@ pub fn symbolize(dump: &Dump, sources: &Sources) -> Traces {
     traces
 }
 
+/// The threads whose stack, read without a signal, is cut where the registers of an answer to one would help, and that
+/// do not block that signal. Only unwinds; no names.
+pub fn truncated(dump: &Dump, sources: &Sources) -> Vec<u32> {
+    let Some(arch) = arch::of(dump.identity.fixed.arch) else { return vec![] };
+    let modules = images::Modules::of(dump, sources);
+    let unwinder = unwind::Unwinder::new(arch, &modules, Instant::now() + sources.budget);
+    let raw = threads::of_dump(dump, &unwinder, arch);
+    raw.iter().filter(|raw| raw.wants_registers()).map(|raw| raw.tid()).collect()
+}
+
 /// The bytes of the allocator's DSO, proven to be what is mapped.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use hangscope_protocol::record::probe_outcome;
 use super::arch::Arch;
 use super::images::Modules;
 use super::names::Names;
-use super::unwind::{StackBytes, Unwinder, Walk};
+use super::unwind::{Cut, StackBytes, Unwinder, Walk};
 use crate::analysis::{ThreadTrace, TraceSource};
 use crate::session::{Dump, Probe};
 
@@ -47,6 +47,14 @@ impl Raw {
         self.walk.frames.iter().map(|f| f.lookup())
     }
 
+    /// Its stack was read without a signal, which could have told more and was not refused.
+    pub(super) fn wants_registers(&self) -> bool {
+        let helps = |cut| {
+            matches!(cut, Cut::NeedsFramePointer | Cut::NeedsRegister(_) | Cut::NoTable | Cut::NotCode(_))
+        };
+        self.source == TraceSource::Blocked && self.refused.is_none() && self.walk.cut.is_some_and(helps)
+    }
+
     /// How much it is worth: whole before cut, then by depth.
     fn rank(&self) -> (bool, usize) {
         (self.walk.cut.is_none(), self.walk.frames.len())
@@ -68,7 +76,8 @@ pub(super) fn of_dump(dump: &Dump, unwinder: &Unwinder<'_>, arch: &Arch) -> Vec<
                 arch.blocked(thread.pc, stack.record.sp),
                 &StackBytes { start: stack.record.sp, bytes: &stack.bytes },
             ),
-            refused: None,
+            // A thread that blocks the signal cannot be asked.
+            refused: blocks(dump, thread.sigblk),
         });
         let Some(probe) = probes.get(&tid) else {
             return Some(blocked.unwrap_or_else(|| none(tid, Some("no stack came for it".into()))));
@@ -77,7 +86,7 @@ pub(super) fn of_dump(dump: &Dump, unwinder: &Unwinder<'_>, arch: &Arch) -> Vec<
         Some(match blocked {
             None => asked,
             Some(blocked) if asked.rank() > blocked.rank() => asked,
-            Some(blocked) => Raw { refused: asked.refused, ..blocked },
+            Some(blocked) => Raw { refused: asked.refused.or(blocked.refused), ..blocked },
         })
     };
     tids.into_iter().filter_map(of_thread).collect()
@@ -97,6 +106,13 @@ pub(super) fn of_probe(dump: &Dump, probe: &Probe, unwinder: &Unwinder<'_>, arch
 
 fn none(tid: u32, refused: Option<String>) -> Raw {
     Raw { tid, source: TraceSource::None, walk: Walk { frames: vec![], cut: None }, refused }
+}
+
+/// `blocks signal 62`, if it does.
+fn blocks(dump: &Dump, mask: u64) -> Option<String> {
+    let signal = dump.identity.fixed.probe_signal;
+    let blocked = (1..=64).contains(&signal) && mask & 1 << (signal - 1) != 0;
+    blocked.then(|| format!("blocks signal {signal}"))
 }
 
 /// Why the signal gave nothing, for a person.

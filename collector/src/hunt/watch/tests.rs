@@ -66,10 +66,14 @@ impl Scene {
 
     /// A whole dump whose threads stand in these calls.
     fn dump(&mut self, conn: u64, parent: u64, calls: &[i32]) -> &mut Self {
+        self.dump_for(dump_reason::DEADLINE, conn, parent, calls)
+    }
+
+    fn dump_for(&mut self, reason: u8, conn: u64, parent: u64, calls: &[i32]) -> &mut Self {
         let thread = |syscall: &i32| ThreadRecord { syscall: *syscall, ..zero() };
         let dump = Dump {
             identity: Scene::identity(conn, parent),
-            begin: zero(),
+            begin: DumpBeginRecord { reason, ..zero() },
             end: Some(zero()),
             dsos: vec![],
             maps: vec![],
@@ -169,6 +173,20 @@ fn without_a_deadline_only_a_dump_counts() {
     assert_eq!(scene.at(1 << 20).next(), Next::WaitForEver);
     assert_eq!(scene.hello(1, 0).at(1 << 21).next(), Next::WaitForEver);
     assert_eq!(scene.dump(1, 0, &[FUTEX]).next(), Next::Hung(ConnId(1)));
+}
+
+#[test]
+fn a_stall_is_a_hang_only_if_it_is_stuck() {
+    let mut scene = Scene::new();
+    scene.at(0).hello(1, 0).at(3).dump_for(dump_reason::STALL, 1, 0, &[FUTEX]);
+    assert_eq!(scene.next(), Next::Judge(ConnId(1)));
+    assert!(scene.watch.subject().is_none(), "nobody has looked yet");
+    scene.watch.judged(ConnId(1), false);
+    assert!(scene.watch.process(ConnId(1)).unwrap().dumps.is_empty());
+    scene.waits_until(17);
+    scene.at(9).dump_for(dump_reason::STALL, 1, 0, &[FUTEX]).watch.judged(ConnId(1), true);
+    assert_eq!(scene.next(), Next::Hung(ConnId(1)));
+    assert_eq!(scene.watch.process(ConnId(1)).unwrap().dumps.len(), 1);
 }
 
 #[test]
