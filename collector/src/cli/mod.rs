@@ -4,6 +4,7 @@
 //! - [`collect`]: stands and listens
 //! - [`env`]: the variables to put in front of one's own command
 //! - [`pin`]: a copy of a DSO that nobody rebuilds
+//! - [`plan`]: how many runs a hunt needs
 //! - [`verify`]: proof that a program runs with exactly this DSO
 //! - [`report`]: a recorded dump analysed again
 //! - [`show`]: a bundle for a terminal
@@ -25,6 +26,7 @@ pub mod env;
 pub mod hunt;
 pub mod out;
 pub mod pin;
+pub mod plan;
 pub mod report;
 pub mod show;
 pub mod snap;
@@ -44,6 +46,7 @@ enum Command {
     Collect(collect::Args),
     Env(env::Args),
     Pin(pin::Args),
+    Plan(plan::Args),
     Verify(verify::Args),
     Report(report::Args),
     Show(show::Args),
@@ -126,6 +129,7 @@ fn run(command: Command) -> anyhow::Result<Status> {
         Command::Collect(args) => collect::run(args),
         Command::Env(args) => env::run(args),
         Command::Pin(args) => pin::run(args),
+        Command::Plan(args) => plan::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Report(args) => report::run(args),
         Command::Show(args) => show::run(args),
