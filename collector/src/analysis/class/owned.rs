@@ -168,9 +168,7 @@ fn holder_class(root: &Thread<'_>) -> Class {
         Class::OwnerGone
     } else if root.in_kernel() {
         Class::KernelWait
-    } else if root.motion == Motion::Runs || (root.runs() && !(root.naps && root.cpu_share < BUSY)) {
-        Class::OwnerSpinning
-    } else if root.naps && root.cpu_share >= BUSY {
+    } else if root.motion == Motion::Runs || if root.naps { root.cpu_share >= BUSY } else { root.runs() } {
         Class::OwnerSpinning
     } else if free_word(root) {
         Class::LostWakeup
