@@ -1,8 +1,8 @@
-//! A race as they are found in real allocators. At most two threads are let into the central part at a time;
+//! A race as they are found in real allocators. At most two threads are let into one part of it at a time;
 //! the others sleep in a queue, each in a seat of its own. Whoever comes out calls the first of them. As a call
 //! of the kernel is dear, and one thread that is at it may as well make two, a thread that comes out while
 //! another is just calling leaves it a slip with the seat. When two releases meet so that the slip comes after
-//! the other has looked for it, and before it says that it is done, nobody makes that call: the next one starts
+//! the other has looked for one, and before it says that it is done, nobody makes that call: the next one starts
 //! with an empty slip, and the sleeper, though its seat says that it may come, sleeps on.
 //!
 //! Nothing is arranged here: it happens when the scheduler has it so.
@@ -68,14 +68,23 @@ impl Hooks for Fault {
     const GUARDS_FORK: bool = false;
 
     fn acquire(lock: usize) {
-        natural_race_enter();
+        if is_crowded(lock) {
+            natural_race_enter();
+        }
         mutexes::mid_lock_acquire(lock);
     }
 
     fn release(lock: usize) {
         mutexes::mid_lock_release(lock);
-        natural_race_leave();
+        if is_crowded(lock) {
+            natural_race_leave();
+        }
     }
+}
+
+/// The queue is for every other lock; with all of them the race is lost in more than one run of a hundred.
+fn is_crowded(lock: usize) -> bool {
+    lock.is_multiple_of(2)
 }
 
 fn with_queue<T>(work: impl FnOnce(&mut Queue) -> T) -> T {
