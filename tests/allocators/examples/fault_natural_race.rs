@@ -1,11 +1,13 @@
-//! A race as they are found in real allocators. At most two threads are let into one part of it at a time;
-//! the others sleep in a queue, each in a seat of its own. Whoever comes out calls the first of them. As a call
-//! of the kernel is dear, and one thread that is at it may as well make two, a thread that comes out while
-//! another is just calling leaves it a slip with the seat. When two releases meet so that the slip comes after
-//! the other has looked for one, and before it says that it is done, nobody makes that call: the next one starts
-//! with an empty slip, and the sleeper, though its seat says that it may come, sleeps on.
+//! A race as they are found in real allocators. At most two threads are let into the central part at a time;
+//! the others sleep in a queue, each in a seat of its own. Whoever comes out calls the first of them, one
+//! thread at a time: who finds another at it waits a little, and then leaves it a slip with the seat. When two
+//! releases meet so that the slip comes after the other has looked for one, and before it says that it is
+//! done, nobody makes that call: the next one starts with an empty slip, and the sleeper, though its seat says
+//! that it may come, sleeps on.
 //!
-//! Nothing is arranged here: it happens when the scheduler has it so.
+//! Since who comes second waits a little, two threads that run side by side do not lose it; it takes a thread
+//! that is held up, by the scheduler or by whoever disturbs it, within those few instructions. Nothing is
+//! arranged here.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -13,7 +15,8 @@ mod common;
 mod exports;
 
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::hint::spin_loop;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use common::{Hooks, mutexes};
 use hangscope_test_allocators::fault::due;
@@ -38,6 +41,10 @@ static CALLING: AtomicBool = AtomicBool::new(false);
 /// A seat that another is to call; `NOBODY` if there is none.
 static SLIP: AtomicUsize = AtomicUsize::new(NOBODY);
 const NOBODY: usize = usize::MAX;
+/// How often a thread looks whether another is done calling: some tens of microseconds.
+const TRIES: u32 = 500;
+/// For whoever looks at it with a debugger: CLOCK_MONOTONIC, ns.
+static LAST_CALL: AtomicU64 = AtomicU64::new(0);
 
 /// Who may come in, and who waits.
 struct Queue {
@@ -68,23 +75,14 @@ impl Hooks for Fault {
     const GUARDS_FORK: bool = false;
 
     fn acquire(lock: usize) {
-        if is_crowded(lock) {
-            natural_race_enter();
-        }
+        natural_race_enter();
         mutexes::mid_lock_acquire(lock);
     }
 
     fn release(lock: usize) {
         mutexes::mid_lock_release(lock);
-        if is_crowded(lock) {
-            natural_race_leave();
-        }
+        natural_race_leave();
     }
-}
-
-/// The queue is for every other lock; with all of them the race is lost in more than one run of a hundred.
-fn is_crowded(lock: usize) -> bool {
-    lock.is_multiple_of(2)
 }
 
 fn with_queue<T>(work: impl FnOnce(&mut Queue) -> T) -> T {
@@ -167,12 +165,17 @@ extern "C" fn natural_race_call(seat: usize) {
     if !due() {
         return call(seat);
     }
-    if CALLING.swap(true, Ordering::SeqCst) {
-        let other = SLIP.swap(seat, Ordering::SeqCst);
-        if other != NOBODY {
-            call(other);
+    let mut tries = 0;
+    while CALLING.swap(true, Ordering::SeqCst) {
+        tries += 1;
+        if tries == TRIES {
+            let other = SLIP.swap(seat, Ordering::SeqCst);
+            if other != NOBODY {
+                call(other);
+            }
+            return;
         }
-        return;
+        spin_loop();
     }
     SLIP.store(NOBODY, Ordering::SeqCst);
     call(seat);
@@ -182,5 +185,15 @@ extern "C" fn natural_race_call(seat: usize) {
             seat => call(seat),
         }
     }
+    // A slip that is left from here on is forgotten.
+    LAST_CALL.store(now(), Ordering::Relaxed);
     CALLING.store(false, Ordering::SeqCst);
+}
+
+fn now() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a timespec that is ours.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    // The time since boot is not negative.
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }

@@ -309,9 +309,9 @@ pub const FAULTS: &[Fault] = &[
         class: Some("lost-wakeup"),
         lock_symbol: Some("g_mid_seats"),
         waiter_function: Some("natural_race_enter"),
-        notes: "hangs in well under 1 % of such runs on two cores, more often the more operations a run has. \
-                Each sleeper has a seat (4 bytes) of its own in the array; the forgotten one's says 1, and the \
-                sleeper expects 0",
+        notes: "measured on two busy cores: 0 of 300 runs with these arguments, 7 of 40 with 8 threads. Each \
+                sleeper has a seat (4 bytes) of its own in the array; the forgotten one's says 1, and the \
+                sleeper expects 0. A signal to the sleeper cures it",
         ..BUG
     },
     Fault {
