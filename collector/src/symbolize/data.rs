@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::arch::Arch;
 use super::demangle::demangle;
-use super::elf::DataSymbol;
+use super::elf::{Symbol, SymbolKind};
 use super::images::Modules;
 use super::maps;
 use crate::analysis::arch as calls;
@@ -65,7 +65,7 @@ struct Namer<'m> {
     modules: &'m Modules,
     pid: u32,
     stacks: Vec<(u64, u32)>,
-    tables: RefCell<HashMap<usize, Rc<Vec<DataSymbol>>>>,
+    tables: RefCell<HashMap<usize, Rc<Vec<Symbol>>>>,
 }
 
 impl Namer<'_> {
@@ -101,9 +101,13 @@ impl Namer<'_> {
         let elf = self.modules.elf(index)?;
         let in_file = module.file_address(address)?;
         let table = Rc::clone(self.tables.borrow_mut().entry(index).or_insert_with(|| {
-            let debug =
-                || self.modules.debug(index).filter(|d| d.elf.has_symtab).map(|d| d.elf.data_symbols());
-            let own = || elf.data_symbols();
+            let debug = || {
+                self.modules
+                    .debug(index)
+                    .filter(|d| d.elf.has_symtab)
+                    .map(|d| d.elf.symbols(SymbolKind::Data))
+            };
+            let own = || elf.symbols(SymbolKind::Data);
             Rc::new(if elf.has_symtab { own() } else { debug().unwrap_or_else(own) })
         }));
         // Several names for one place (aliases): the first of the tightest.

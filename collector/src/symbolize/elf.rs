@@ -92,9 +92,18 @@ pub(super) struct Load {
     pub(super) execute: bool,
 }
 
-/// An object (variable) of a symbol table.
+/// What a symbol is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SymbolKind {
+    /// A variable.
+    Data,
+    /// A function.
+    Code,
+}
+
+/// An entry of a symbol table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct DataSymbol {
+pub(super) struct Symbol {
     /// Address.
     pub(super) address: u64,
     /// Bytes.
@@ -210,8 +219,9 @@ impl Elf {
         })
     }
 
-    /// Variables with a size, ascending by address: from `.symtab`, or `.dynsym` where there is none.
-    pub(super) fn data_symbols(&self) -> Vec<DataSymbol> {
+    /// Variables (or functions) with a size, ascending by address: from `.symtab`, or `.dynsym` where there is none.
+    /// Of several that begin at one place the tightest comes first, and of those the name that people know.
+    pub(super) fn symbols(&self, kind: SymbolKind) -> Vec<Symbol> {
         let data: &[u8] = &self.bytes;
         let Ok(header) = FileHeader64::<LittleEndian>::parse(data) else { return vec![] };
         let Ok(endian) = header.endian() else { return vec![] };
@@ -221,22 +231,26 @@ impl Elf {
             let Ok(table) = sections.symbols(endian, data, table) else { continue };
             for symbol in table.iter() {
                 let defined = symbol.st_shndx.get(endian) != elf::SHN_UNDEF;
-                let object = symbol.st_info.st_type() == elf::STT_OBJECT;
+                let wanted = match kind {
+                    SymbolKind::Data => symbol.st_info.st_type() == elf::STT_OBJECT,
+                    SymbolKind::Code => {
+                        [elf::STT_FUNC, elf::STT_GNU_IFUNC].contains(&symbol.st_info.st_type())
+                    }
+                };
                 let (address, size) = (symbol.st_value.get(endian), symbol.st_size.get(endian));
                 let name = table.strings().get(symbol.st_name.get(endian)).unwrap_or_default();
-                if defined && object && size > 0 && !name.is_empty() && address.checked_add(size).is_some() {
-                    symbols.push(DataSymbol {
-                        address,
-                        size,
-                        name: String::from_utf8_lossy(name).into_owned(),
-                    });
+                if defined && wanted && size > 0 && !name.is_empty() && address.checked_add(size).is_some() {
+                    symbols.push(Symbol { address, size, name: String::from_utf8_lossy(name).into_owned() });
                 }
             }
             if !symbols.is_empty() {
                 break;
             }
         }
-        symbols.sort_by(|a, b| a.address.cmp(&b.address).then(a.size.cmp(&b.size)).then(a.name.cmp(&b.name)));
+        symbols.sort_by(|a, b| {
+            let key = |s: &Symbol| (s.address, s.size, known(&s.name));
+            key(a).cmp(&key(b)).then_with(|| a.name.cmp(&b.name))
+        });
         symbols
     }
 
@@ -244,6 +258,12 @@ impl Elf {
     pub(super) fn end(&self) -> u64 {
         self.loads.iter().filter_map(|l| l.address.checked_add(l.mem_size)).max().unwrap_or(0)
     }
+}
+
+/// Of several names for one thing the one that people know sorts first: `free` before `__libc_free`, `raise` before
+/// `gsignal`.
+fn known(name: &str) -> (usize, usize) {
+    (name.bytes().take_while(|b| *b == b'_').count(), name.len())
 }
 
 fn compressed(section: &elf::SectionHeader64<LittleEndian>, endian: LittleEndian) -> bool {

@@ -1,6 +1,7 @@
 //! Names of code: function, file, line and inlined frames, from the best that a module has: debug information
 //! of its own or in a separate file, `.symtab`, `.dynsym`.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -9,6 +10,7 @@ use blazesym::symbolize::source::{Elf as ElfSource, Source};
 use blazesym::symbolize::{CodeInfo, Input, Sym, Symbolizer};
 
 use super::demangle::demangle;
+use super::elf::SymbolKind;
 use super::images::Modules;
 use crate::analysis::Frame;
 
@@ -64,19 +66,27 @@ impl Names {
         let mut names = Names::default();
         for (index, addresses) in by_module {
             let sources = sources(modules, index);
+            let aliases = OnceCell::new();
+            let aliases = || aliases.get_or_init(|| aliases_of(modules, index));
             for batch in addresses.chunks(BATCH) {
                 if Instant::now() >= deadline {
                     names.out_of_time = true;
                     return names;
                 }
-                names.look_up(&symbolizer, &sources, batch);
+                names.look_up(&symbolizer, &sources, batch, &aliases);
             }
         }
         names
     }
 
     /// Asks the sources in turn, each for what the ones before did not know.
-    fn look_up(&mut self, symbolizer: &Symbolizer, sources: &[Source<'_>], batch: &[(u64, u64)]) {
+    fn look_up<'a>(
+        &mut self,
+        symbolizer: &Symbolizer,
+        sources: &[Source<'_>],
+        batch: &[(u64, u64)],
+        aliases: &dyn Fn() -> &'a HashMap<u64, String>,
+    ) {
         let mut open: Vec<(u64, u64)> = batch.to_vec();
         for source in sources {
             if open.is_empty() {
@@ -88,7 +98,11 @@ impl Names {
             let mut left = vec![];
             for (entry, symbolized) in open.iter().zip(&found) {
                 match symbolized.as_sym().filter(|sym| !sym.name.is_empty()) {
-                    Some(sym) => _ = self.by_address.insert(entry.0, named(sym)),
+                    Some(sym) => {
+                        // Debug information has one name for a function, a symbol table may have many.
+                        let alias = if sym.code_info.is_none() { aliases().get(&sym.addr) } else { None };
+                        self.by_address.insert(entry.0, named(sym, alias.map_or(&sym.name, |a| a)));
+                    }
                     None => left.push(*entry),
                 }
             }
@@ -120,6 +134,15 @@ impl Names {
     }
 }
 
+/// The name that people know, by address of the function.
+fn aliases_of(modules: &Modules, index: usize) -> HashMap<u64, String> {
+    let own = modules.elf(index).filter(|elf| elf.has_symtab);
+    let elf = own.or_else(|| modules.debug(index).map(|d| &d.elf).filter(|elf| elf.has_symtab));
+    let symbols = elf.or_else(|| modules.elf(index)).map_or(vec![], |elf| elf.symbols(SymbolKind::Code));
+    // Later ones are put in first, and the first of an address stays.
+    symbols.into_iter().rev().map(|s| (s.address, s.name)).collect()
+}
+
 /// What is asked for a module's names, best first.
 fn sources(modules: &Modules, index: usize) -> Vec<Source<'static>> {
     let mut sources = vec![];
@@ -142,7 +165,7 @@ fn sources(modules: &Modules, index: usize) -> Vec<Source<'static>> {
 }
 
 /// A symbol with what is inlined in it, innermost first.
-fn named(sym: &Sym<'_>) -> Vec<Name> {
+fn named(sym: &Sym<'_>, function: &str) -> Vec<Name> {
     let name = |name: &str, code: Option<&CodeInfo<'_>>, start, inlined| Name {
         function: Some(name).filter(|n| !n.is_empty()).map(demangle),
         start,
@@ -151,6 +174,6 @@ fn named(sym: &Sym<'_>) -> Vec<Name> {
         inlined,
     };
     let inlined = sym.inlined.iter().rev().map(|f| name(&f.name, f.code_info.as_ref(), None, true));
-    let outer = name(&sym.name, sym.code_info.as_deref(), Some(sym.addr), false);
+    let outer = name(function, sym.code_info.as_deref(), Some(sym.addr), false);
     inlined.chain([outer]).collect()
 }

@@ -9,8 +9,6 @@ use hangscope_collector::analysis::Frame;
 use hangscope_collector::session::Dump;
 use hangscope_collector::symbolize::{Sources, symbolize};
 use hangscope_protocol::record::SYSCALL_RUNNING;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 /// What gdb says of every frame: thread, how it found the frame, program counter, line, function.
 const GDB_SCRIPT: &str = r#"
@@ -39,12 +37,13 @@ struct GdbFrame {
 
 /// Frames by thread, innermost first. Frames that gdb infers for calls in tail position are left out: they are
 /// on no stack.
-fn gdb(pid: u32) -> BTreeMap<u32, Vec<GdbFrame>> {
+fn gdb(pid: u32, debug_files: bool) -> BTreeMap<u32, Vec<GdbFrame>> {
     let script = tempfile::Builder::new().suffix(".py").tempfile().unwrap();
     std::fs::write(script.path(), GDB_SCRIPT).unwrap();
+    let dir = if debug_files { "/usr/lib/debug" } else { "/nonexistent" };
     let output = Command::new("gdb")
         .args(["-nx", "-batch", "-iex", "set debuginfod enabled off", "-iex", "set backtrace past-main on"])
-        .args(["-p", &pid.to_string(), "-x"])
+        .args(["-iex", &format!("set debug-file-directory {dir}"), "-p", &pid.to_string(), "-x"])
         .arg(script.path())
         .output()
         .unwrap();
@@ -87,6 +86,26 @@ fn last_part(name: &str) -> String {
     last.split("{{").next().unwrap_or_default().to_owned()
 }
 
+/// Two names that the C library or an allocator has for one function.
+fn are_aliases(ours: &str, theirs: &str) -> bool {
+    static EXPORTED: std::sync::LazyLock<Vec<BTreeMap<String, String>>> = std::sync::LazyLock::new(|| {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let libc = maps.split_whitespace().find(|word| word.ends_with("/libc.so.6")).unwrap();
+        let exported = |file| {
+            let output = Command::new("nm").args(["-D", "--defined-only", file]).output().unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            let symbol = |line: &str| {
+                let (address, rest) = line.split_once(' ')?;
+                let name = rest.split_once(' ')?.1.split('@').next()?;
+                Some((name.to_owned(), address.to_owned()))
+            };
+            text.lines().filter_map(symbol).collect()
+        };
+        [libc, JEMALLOC, MIMALLOC].map(exported).to_vec()
+    });
+    EXPORTED.iter().any(|file| file.get(ours).is_some_and(|address| file.get(theirs) == Some(address)))
+}
+
 #[derive(Debug, Default)]
 struct Compared {
     threads: usize,
@@ -125,8 +144,14 @@ impl Compared {
             }
             let same = |(i, (ours, theirs)): (usize, (&Frame, &GdbFrame))| {
                 let name = ours.function.as_deref().unwrap_or("??");
-                (theirs.kind == "signal" && name == "<signal handler called>")
-                    || (last_part(name) == last_part(&theirs.function)
+                // gdb makes names up for the stubs by which a DSO calls another.
+                let stub = name == "??" && theirs.function.ends_with("@plt");
+                // gdb knows a signal's frame by its name, we by the unwind table's mark.
+                let signal =
+                    name == "<signal handler called>" && (theirs.kind == "signal" || theirs.function == "??");
+                ((signal || stub) && ours.pc == theirs.pc)
+                    || ((last_part(name) == last_part(&theirs.function)
+                        || are_aliases(name, &theirs.function))
                         && (ours.pc == theirs.pc || (i == 0 && runs.is_some())))
             };
             if ours.len() == theirs.len() && ours.iter().zip(theirs).enumerate().all(same) {
@@ -161,7 +186,7 @@ impl Compared {
 
 fn compare(program: &Path, preload: Option<&str>, runs_in: &[&str], loops: usize, what: &str) -> Compared {
     let stuck = Stuck::start(program, preload, loops);
-    let gdb = gdb(stuck.pid());
+    let gdb = gdb(stuck.pid(), true);
     let sources = stuck.sources();
     let mut without = Compared::default();
     without.add(&stuck.snap(false), &sources, &gdb, runs_in);
@@ -175,19 +200,37 @@ fn compare(program: &Path, preload: Option<&str>, runs_in: &[&str], loops: usize
 #[test]
 fn c_programs() {
     let dir = tempfile::tempdir().unwrap();
-    for (name, flags) in [
-        ("o2", &["-O2", "-g", "-pthread"][..]),
-        ("fp", &["-O2", "-g", "-fno-omit-frame-pointer", "-pthread"]),
-        ("o0", &["-O0", "-g", "-pthread"]),
-        ("no_debug_info", &["-O2", "-pthread"]),
+    const ALLOCATORS: [Option<&str>; 3] = [None, Some(JEMALLOC), Some(MIMALLOC)];
+    for (name, flags, preloads) in [
+        ("o2", &["-O2", "-g", "-pthread"][..], &ALLOCATORS[..]),
+        ("fp", &["-O2", "-g", "-fno-omit-frame-pointer", "-pthread"], &ALLOCATORS),
+        ("o0", &["-O0", "-g", "-pthread"], &[None]),
+        ("no_debug_info", &["-O2", "-pthread"], &[None]),
     ] {
         let program = build(dir.path(), "gcc", "waits.c", name, flags);
-        for preload in [None, Some(JEMALLOC), Some(MIMALLOC)] {
+        for preload in preloads.iter().copied() {
             let what = format!("{name} {}", preload.unwrap_or("glibc malloc"));
             let with = compare(&program, preload, &["in_loop", "in_malloc"], 10, &what);
             // The copy of a stack has an end: the five frames that are larger than it, and no others.
             assert_eq!(with.cut, 10);
         }
+    }
+}
+
+/// On a machine without debug files, and of a program without symbols: what is exported, and no more.
+#[test]
+fn stripped_programs() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = build(dir.path(), "gcc", "waits.c", "stripped", &["-O2", "-pthread", "-s"]);
+    for preload in [None, Some(JEMALLOC), Some(MIMALLOC)] {
+        let stuck = Stuck::start(&program, preload, 10);
+        // Nothing has a name by which a loop could be told: so no loop may go on while two look at it.
+        stuck.stop();
+        let gdb = gdb(stuck.pid(), false);
+        let sources = Sources { debug_dirs: vec![], ..stuck.sources() };
+        let mut compared = Compared::default();
+        compared.add(&stuck.snap(true), &sources, &gdb, &[]);
+        compared.report(&format!("stripped, no debug files, {}", preload.unwrap_or("glibc malloc")));
     }
 }
 
@@ -210,12 +253,11 @@ fn a_live_program() {
         let mut compared = Compared::default();
         let mut places = std::collections::BTreeSet::new();
         for _ in 0..stops {
-            kill(Pid::from_raw(live.pid() as i32), Signal::SIGSTOP).unwrap();
-            live.wait_until(|state| state == 'T' || state == 't');
+            live.stop();
             let dump = live.snap(true);
-            compared.add(&dump, &live.sources(), &gdb(live.pid()), &[]);
+            compared.add(&dump, &live.sources(), &gdb(live.pid(), true), &[]);
             places.extend(dump.probes.iter().map(|p| p.record.regs[16]));
-            kill(Pid::from_raw(live.pid() as i32), Signal::SIGCONT).unwrap();
+            live.go_on();
         }
         compared.report(&format!("live, {stops} stops, {}", preload.unwrap_or("glibc malloc")));
         println!("at {} different places", places.len());

@@ -8,6 +8,8 @@ use std::time::Duration;
 use hangscope_collector::session::Dump;
 use hangscope_collector::snap;
 use hangscope_collector::symbolize::Sources;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// Debian's libjemalloc2.
 pub(crate) const JEMALLOC: &str = "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2";
@@ -65,7 +67,7 @@ impl Stuck {
     }
 
     /// Waits until every thread is in a state.
-    pub(crate) fn wait_until(&self, wanted: impl Fn(char) -> bool) {
+    fn wait_until(&self, wanted: impl Fn(char) -> bool) {
         let state = |task: PathBuf| {
             let stat = std::fs::read_to_string(task.join("stat")).unwrap();
             stat.rsplit(") ").next().unwrap().chars().next().unwrap()
@@ -74,6 +76,17 @@ impl Stuck {
         while !tasks().all(|task| wanted(state(task.unwrap().path()))) {
             std::thread::yield_now();
         }
+    }
+
+    /// Stops all of it, wherever it is.
+    pub(crate) fn stop(&self) {
+        kill(Pid::from_raw(self.pid() as i32), Signal::SIGSTOP).unwrap();
+        self.wait_until(|state| state == 'T' || state == 't');
+    }
+
+    /// Lets it go on.
+    pub(crate) fn go_on(&self) {
+        kill(Pid::from_raw(self.pid() as i32), Signal::SIGCONT).unwrap();
     }
 
     /// Where names come from while it lives.
