@@ -25,6 +25,14 @@ use crate::{pin, preload, shim_path};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
     hangscope hunt --name hz4 --so ./libhakozuna_hz4.so --cpus 0-15 --runs 50 -- ./bench 16 2000000 400 16 32768 90 65536\n\n\
+    A profile says what is particular to an allocator (built in: hz3, hz4, mimalloc, jemalloc, tcmalloc):\n  \
+    name = \"hz4\"                          # short name\n  \
+    dso = [\"hakozuna_hz4*\"]               # its files, without lib and version\n  \
+    env = [\"HZ4_\", \"HAKMEM_\"]            # variables that are recorded\n  \
+    ops = 'ops/s=([0-9.eE+]+)'            # where the figure is in the output\n  \
+    [[counters]]                          # lines of the counter lane, by prefix into a file\n  \
+    prefix = \"[HZ4_OS_STATS\"\n  \
+    file = \"os_stats.log\"\n\n\
     Exit status: 0 no hang, 10 a hang was captured, 20 the DSO was not intact, 30 the preload could not be verified, \
     2 wrong usage, 1 anything else.")]
 pub struct Args {
@@ -58,7 +66,7 @@ pub struct Args {
     /// Free text that goes with the runs [default: {name}_run_{number}].
     #[arg(long)]
     label: Option<String>,
-    /// A profile of one's own: see the documentation for its keys.
+    /// A profile of one's own, in TOML (--help shows its keys).
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
     /// A build that prints its counters: run after the hunt, whether anything hung or not.

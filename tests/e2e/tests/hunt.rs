@@ -137,6 +137,29 @@ fn the_demonstration_leaves_a_full_bundle() {
 }
 
 #[test]
+fn the_script_ends_with_headline_report_and_bundle() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/hunt.sh");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let output = run(Command::new(script).current_dir(elsewhere.path()));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(10), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let end = said
+        .split_once("\nB, allocator bug, reproduced 1/")
+        .unwrap_or_else(|| panic!("no headline: {said}"))
+        .1;
+    for line in ["- Reproduced: `1 / ", "- Reproduced with the pinned DSO: `yes`", "- `(deleted)` seen: `no`"]
+    {
+        assert!(end.contains(line), "{said}");
+    }
+    assert!(end.contains("- Top wait: `futex_wait_queue` share 93.8 %"), "{said}");
+    assert!(end.contains("- Next action: `fix the code`"), "{said}");
+    let bundle = Path::new(end.trim_end().rsplit(' ').next().unwrap());
+    assert!(bundle.join("verdict.json").exists(), "{said}");
+    std::fs::remove_dir_all(bundle).unwrap();
+    assert_eq!(names(elsewhere.path()), Vec::<String>::new());
+}
+
+#[test]
 fn debians_allocators_do_not_hang() {
     let command = bench_with(&["4", "20000", "400", "16", "32768", "90", "65536"]);
     let command: Vec<&str> = command.iter().map(String::as_str).collect();
