@@ -33,6 +33,7 @@ impl Hooks for Fault {
 #[unsafe(no_mangle)]
 extern "C" fn owner_stopped_be_stopped() {
     let tid = raw::gettid();
+    // culprit: begin
     // Not `fork`, which would wait for this very lock.
     // SAFETY: the child is a copy that makes system calls alone.
     let child = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
@@ -46,11 +47,10 @@ extern "C" fn owner_stopped_be_stopped() {
         _ => raw::die(format_args!("clone: {}", std::io::Error::last_os_error())),
     }
     loop {
-        // culprit: begin
         // SAFETY: always.
         unsafe { libc::pause() };
-        // culprit: end
     }
+    // culprit: end
 }
 
 /// In the child: stops the thread and stays, since a thread whose tracer ends goes on.
