@@ -154,7 +154,12 @@ impl<'a> Scene<'a> {
         let between_ns = if dump.second.is_empty() { 0 } else { dump.begin.second_look_after_ns };
         let between_s = (between_ns > 0).then_some(between_ns as f64 / 1e9);
         let is = AllocatorIs { shared: dump.allocator().is_some_and(is_shared) };
-        let make = |record| thread(dump, traces, &tids, is, between_s, record);
+        let later: BTreeMap<u32, &ThreadRecord> = dump.second.iter().map(|r| (r.tid, r)).collect();
+        let asked = asked(dump);
+        let make = |record: &'a ThreadRecord| {
+            let asked = asked.get(&record.tid).copied().unwrap_or(0);
+            thread(dump, traces, &tids, is, between_s, (record, later.get(&record.tid).copied()), asked)
+        };
         let threads: BTreeMap<u32, Thread<'a>> =
             dump.threads.iter().filter(|r| !ours(r)).map(|r| (r.tid, make(r))).collect();
         let came =
@@ -205,9 +210,9 @@ fn thread<'a>(
     tids: &Tids,
     is: AllocatorIs,
     between_s: Option<f64>,
-    record: &'a ThreadRecord,
+    (record, second): (&'a ThreadRecord, Option<&'a ThreadRecord>),
+    asked: u64,
 ) -> Thread<'a> {
-    let second = dump.second_look(record.tid);
     let trace = traces.threads.get(&record.tid);
     let samples = traces.samples.get(&record.tid).map_or(&[][..], Vec::as_slice);
     let frames = trace.map_or(&[][..], |t| &t.frames);
@@ -224,7 +229,7 @@ fn thread<'a>(
         (Some(s), Some(second)) => (cpu_ns(second).saturating_sub(cpu_ns(record)) as f64 / 1e9 / s).min(1.0),
         _ => 0.0,
     };
-    let motion = motion(dump, record, second);
+    let motion = motion(dump, record, second, asked);
     let naps = inside == Some(true)
         && calls != Calls::Returns
         && matches!(motion, Motion::Moved | Motion::Rewaits)
@@ -246,7 +251,7 @@ fn cpu_ns(record: &ThreadRecord) -> u64 {
     if record.err_schedstat == 0 && record.cpu_ns > 0 { record.cpu_ns } else { record.tick_cpu_ns }
 }
 
-fn motion(dump: &Dump, first: &ThreadRecord, second: Option<&ThreadRecord>) -> Motion {
+fn motion(dump: &Dump, first: &ThreadRecord, second: Option<&ThreadRecord>, asked: u64) -> Motion {
     let Some(second) = second else {
         let whole = dump.marks.iter().any(|m| m.part == mark_part::SECOND_LOOK && m.dropped == 0);
         return if whole && !dump.second.is_empty() { Motion::Left } else { Motion::Unknown };
@@ -267,11 +272,15 @@ fn motion(dump: &Dump, first: &ThreadRecord, second: Option<&ThreadRecord>) -> M
         return Motion::Moved;
     }
     let switches = second.nvcsw.saturating_sub(first.nvcsw);
-    if switches <= asked(dump, first.tid) { Motion::Still } else { Motion::Rewaits }
+    if switches <= asked { Motion::Still } else { Motion::Rewaits }
 }
 
-/// How often we woke a thread ourselves, by a signal between the looks: each costs one switch.
-fn asked(dump: &Dump, tid: u32) -> u64 {
-    let of_it = dump.probes.iter().chain(&dump.samples).filter(|p| p.record.tid == tid);
-    of_it.filter(|p| p.record.outcome == probe_outcome::ANSWERED).count() as u64
+/// How often we woke each thread ourselves, by a signal between the looks: each costs one switch.
+fn asked(dump: &Dump) -> BTreeMap<u32, u64> {
+    let mut asked = BTreeMap::new();
+    let all = dump.probes.iter().chain(&dump.samples);
+    for probe in all.filter(|p| p.record.outcome == probe_outcome::ANSWERED) {
+        *asked.entry(probe.record.tid).or_default() += 1;
+    }
+    asked
 }

@@ -87,10 +87,12 @@ pub(super) fn allocator_frame(frames: &[Frame], is: AllocatorIs) -> Option<&Fram
 }
 
 /// The frame that tells a person where in the allocator a thread is: the innermost one that is not the
-/// standard library's own (an inlined `spin_loop`, an atomic), if there is one.
+/// standard library's own (an inlined `spin_loop`, an atomic) nor the allocator's way into the kernel
+/// (`futex_wait`), if there is one.
 pub(super) fn telling_frame(frames: &[Frame], is: AllocatorIs) -> Option<&Frame> {
-    let own = frames.iter().find(|f| counts(f, is) && !is_standard_library(f));
-    own.or_else(|| allocator_frame(frames, is))
+    let own = || frames.iter().filter(|f| counts(f, is) && !is_standard_library(f));
+    let call = |f: &&Frame| !f.function.as_deref().is_some_and(|name| has_word(name, &["futex", "syscall"]));
+    own().find(call).or_else(|| own().next()).or_else(|| allocator_frame(frames, is))
 }
 
 /// Code of Rust's or C++'s standard library, compiled into whoever uses it.
@@ -119,15 +121,39 @@ pub(super) fn errand<'a>(frames: &'a [Frame], others: &[&[Frame]], is: Allocator
 /// A way into a lock or a sleep: `mid_lock_acquire`, `malloc_mutex_lock_slow`, `SpinLock::Lock`, `os_sleep`; not
 /// `deadlock_move` or `block_new`.
 fn is_wrapper(function: &str) -> bool {
-    let words = function.split(|c: char| !c.is_ascii_alphabetic());
-    let ways =
-        ["lock", "trylock", "acquire", "mutex", "spinlock", "sleep", "usleep", "nanosleep", "yield", "pause"];
-    words.map(str::to_ascii_lowercase).any(|word| ways.contains(&word.as_str()))
+    const WAYS: &[&str] = &[
+        "lock",
+        "trylock",
+        "acquire",
+        "mutex",
+        "spinlock",
+        "sleep",
+        "usleep",
+        "nanosleep",
+        "yield",
+        "pause",
+        "futex",
+        "syscall",
+    ];
+    has_word(function, WAYS)
+}
+
+/// Whether one of these words is a part of a name: `futex` is one of `raw::futex_wait`.
+fn has_word(name: &str, words: &[&str]) -> bool {
+    let parts = name.split(|c: char| !c.is_ascii_alphabetic());
+    parts.map(str::to_ascii_lowercase).any(|part| words.contains(&part.as_str()))
 }
 
 /// The innermost function of the program's own: neither the C library's nor a standard library's.
 pub(super) fn program_frame(frames: &[Frame]) -> Option<&Frame> {
-    frames.iter().find(|f| f.function.is_some() && !is_libc(f) && !is_standard_library(f))
+    let own = || frames.iter().filter(|f| f.dso.is_some() && !is_libc(f) && !is_standard_library(f));
+    own().find(|f| f.function.is_some()).or_else(|| own().next())
+}
+
+/// What a frame is called: its function, else where it is in its DSO.
+pub(super) fn name(frame: &Frame) -> Option<String> {
+    let place = || Some(format!("{}+{:#x}", file_name(frame.dso.as_deref()?), frame.dso_offset?));
+    frame.function.clone().or_else(place)
 }
 
 /// Whether the thread belongs to the allocator itself: below the allocator's frames there is nothing but what

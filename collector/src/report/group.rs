@@ -1,5 +1,8 @@
 //! Equal stacks together: "15 threads:".
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use super::threads_file::{FramePart, ThreadPart};
 
 /// Threads with the same stack.
@@ -20,26 +23,44 @@ impl<'a> Group<'a> {
 /// why there is none); the largest group first, of equals the one with the smallest tid.
 pub fn groups(threads: &[ThreadPart]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = vec![];
+    let mut at: HashMap<Key<'_>, usize> = HashMap::new();
     for thread in threads {
-        match groups.iter_mut().find(|g| same(g.first(), thread)) {
-            Some(group) => group.threads.push(thread),
-            None => groups.push(Group { threads: vec![thread] }),
+        match at.entry(Key::of(thread)) {
+            Entry::Occupied(index) => groups[*index.get()].threads.push(thread),
+            Entry::Vacant(index) => {
+                index.insert(groups.len());
+                groups.push(Group { threads: vec![thread] });
+            }
         }
     }
     groups.sort_by_key(|g| std::cmp::Reverse(g.threads.len()));
     groups
 }
 
-fn same(a: &ThreadPart, b: &ThreadPart) -> bool {
-    let wait = |t: &ThreadPart| t.wait.as_ref().map(|w| (w.kind.clone(), w.address.clone()));
-    wait(a) == wait(b)
-        && a.truncated == b.truncated
-        && a.problem == b.problem
-        && a.frames.iter().map(key).eq(b.frames.iter().map(key))
+/// What equal threads share.
+#[derive(PartialEq, Eq, Hash)]
+struct Key<'a> {
+    wait: Option<(&'a str, Option<&'a str>)>,
+    truncated: bool,
+    problem: Option<&'a str>,
+    frames: Vec<Place<'a>>,
 }
 
 /// Where there is a line, instructions on it are the same place; else the address says.
-fn key(frame: &FramePart) -> (Option<&str>, Option<&str>, Option<u32>, Option<&str>) {
+type Place<'a> = (Option<&'a str>, Option<&'a str>, Option<u32>, Option<&'a str>);
+
+impl<'a> Key<'a> {
+    fn of(thread: &'a ThreadPart) -> Self {
+        Key {
+            wait: thread.wait.as_ref().map(|w| (w.kind.as_str(), w.address.as_deref())),
+            truncated: thread.truncated,
+            problem: thread.problem.as_deref(),
+            frames: thread.frames.iter().map(place).collect(),
+        }
+    }
+}
+
+fn place(frame: &FramePart) -> Place<'_> {
     let address = if frame.line.is_none() { Some(frame.pc.as_str()) } else { None };
     (frame.function.as_deref(), frame.file.as_deref(), frame.line, address)
 }

@@ -1,5 +1,7 @@
 //! `threads.json`: what every thread does, the finding, and the DSOs.
 
+use std::collections::BTreeMap;
+
 use hangscope_protocol::record::{
     SYSCALL_RUNNING, SYSCALL_UNREADABLE, ThreadRecord, dump_reason, thread_flags,
 };
@@ -144,6 +146,8 @@ impl ThreadsFile {
     /// From a dump and what was made of it.
     pub fn of(dump: &Dump, traces: &Traces, finding: &Finding) -> Self {
         let watchdog = dump.identity.fixed.watchdog_tid;
+        let later: BTreeMap<u32, &ThreadRecord> = dump.second.iter().map(|t| (t.tid, t)).collect();
+        let waits: BTreeMap<u32, &ThreadWait> = finding.waits.iter().map(|w| (w.tid, w)).collect();
         let whole = dump.gaps == 0 && dump.end.is_some_and(|end| end.flags == 0 && end.frames_dropped == 0);
         let between = (!dump.second.is_empty()).then_some(dump.begin.second_look_after_ns as f64 / 1e9);
         ThreadsFile {
@@ -162,7 +166,7 @@ impl ThreadsFile {
                 .threads
                 .iter()
                 .filter(|t| t.tid != watchdog)
-                .map(|t| thread(dump, traces, finding, t))
+                .map(|t| thread(dump, traces, later.get(&t.tid).copied(), waits.get(&t.tid).copied(), t))
                 .collect(),
             dsos: dsos(dump),
             notes: notes(dump, traces, whole),
@@ -184,8 +188,13 @@ fn seconds(ns: u64) -> f64 {
     (ns as f64 / 1e6).round() / 1e3
 }
 
-fn thread(dump: &Dump, traces: &Traces, finding: &Finding, record: &ThreadRecord) -> ThreadPart {
-    let later = dump.second_look(record.tid);
+fn thread(
+    dump: &Dump,
+    traces: &Traces,
+    later: Option<&ThreadRecord>,
+    waits: Option<&ThreadWait>,
+    record: &ThreadRecord,
+) -> ThreadPart {
     let trace = traces.threads.get(&record.tid);
     let samples = traces.samples.get(&record.tid).map_or(0, Vec::len) as u32;
     let letter = |state: u8| (state != 0).then_some(char::from(state));
@@ -216,7 +225,7 @@ fn thread(dump: &Dump, traces: &Traces, finding: &Finding, record: &ThreadRecord
         wchan: (!wchan.is_empty()).then_some(wchan),
         syscall: name,
         args: if call >= 0 { record.args.iter().map(|a| format!("{a:#x}")).collect() } else { vec![] },
-        wait: finding.waits.iter().find(|w| w.tid == record.tid).map(wait),
+        wait: waits.map(wait),
         stack_from: trace.map_or(TraceSource::None, |t| t.source),
         truncated: trace.is_some_and(|t| t.truncated),
         problem: trace.map_or_else(|| Some("no stack was taken".to_owned()), |t| t.problem.clone()),

@@ -91,7 +91,7 @@ fn hot(scene: &Scene<'_>, case: &Case) -> Option<Hot> {
         cpu_share: thread.cpu_share,
         in_allocator: thread.inside,
         source: frame.as_ref().and_then(source),
-        function: frame.and_then(|f| f.function),
+        function: frame.as_ref().and_then(stack::name),
         samples: samples.count() as u32,
         distinct_pcs: pcs.len() as u32,
         for_s: case.for_s.or_else(|| scene.for_s(thread)),

@@ -164,11 +164,15 @@ fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
 const BUSY: f64 = 0.2;
 
 fn holder_class(root: &Thread<'_>) -> Class {
+    let spins = match root.naps {
+        true => root.cpu_share >= BUSY,
+        false => root.runs(),
+    };
     if root.motion == Motion::Left {
         Class::OwnerGone
     } else if root.in_kernel() {
         Class::KernelWait
-    } else if root.motion == Motion::Runs || if root.naps { root.cpu_share >= BUSY } else { root.runs() } {
+    } else if spins || root.motion == Motion::Runs {
         Class::OwnerSpinning
     } else if free_word(root) {
         Class::LostWakeup

@@ -1,6 +1,6 @@
 //! Hangs on futex words that keep no owner: wakes that never came, and locks whose holder must be inferred.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::{Case, call_evidence, lock_of, lock_text, place, stuck_together, tids, wait_text};
 use super::owned::{free_word, longest, still_or_missing};
@@ -63,8 +63,8 @@ pub(super) fn inferred(scene: &Scene<'_>) -> Option<Case> {
     let groups: Vec<Group<'_, '_>> =
         groups(scene).into_iter().filter(|g| place(g.waiters.iter().copied()) == Some(true)).collect();
     let group = groups.first()?;
-    let waits_here = |t: &Thread<'_>| groups.iter().any(|g| g.waiters.iter().any(|w| w.tid() == t.tid()));
-    let inside = || scene.all().filter(|t| t.inside == Some(true) && !waits_here(t));
+    let waits_here: BTreeSet<u32> = groups.iter().flat_map(|g| g.waiters.iter().map(|w| w.tid())).collect();
+    let inside = || scene.all().filter(|t| t.inside == Some(true) && !waits_here.contains(&t.tid()));
     let runners: Vec<&Thread<'_>> = inside().filter(|t| t.runs() && !t.naps).collect();
     let sleepers: Vec<&Thread<'_>> = inside().filter(|t| !t.runs() || t.naps).collect();
     if runners.iter().any(|t| t.calls == Calls::Returns) || inside().any(Thread::comes_and_goes) {

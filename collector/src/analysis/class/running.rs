@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::case::{Case, call_evidence, tids, wait_text};
+use super::case::{Case, call_evidence, no_stack, tids, wait_text};
 use super::why::Why;
 use crate::analysis::message::say;
 use crate::analysis::scene::{Motion, Scene, Stuck, Thread};
@@ -13,6 +13,14 @@ use crate::analysis::words::{Class, Confidence};
 pub(super) fn inside(scene: &Scene<'_>) -> Option<Case> {
     let in_call = |t: &&Thread<'_>| matches!(t.calls, Calls::Inside(_)) && (t.runs() || t.naps);
     let mut runners: Vec<&Thread<'_>> = scene.all().filter(in_call).collect();
+    // Of some it is proven, others were only there when they were asked: those stand where the proven ones
+    // stand, or they may be on their way.
+    let place = |t: &Thread<'_>| stack::telling_frame(t.frames(), scene.is).and_then(stack::name);
+    if runners.iter().any(|t| proof(t) > Some(Proof::Once)) {
+        let sure = |t: &&&Thread<'_>| proof(t) > Some(Proof::Once) || t.naps;
+        let places: BTreeSet<_> = runners.iter().filter(sure).map(|t| place(t)).collect();
+        runners.retain(|t| sure(&t) || places.contains(&place(t)));
+    }
     // Seen once is enough only if nothing speaks against it.
     let weakest = runners.iter().filter_map(|t| proof(t)).min()?;
     if weakest < Proof::Bytes && scene.all().any(Thread::comes_and_goes) {
@@ -26,12 +34,16 @@ pub(super) fn inside(scene: &Scene<'_>) -> Option<Case> {
     let mut sleepers: Vec<&Thread<'_>> = scene.all().filter(sleeps).collect();
     // Who naps elsewhere than where the others spin does not spin with them: it is what they wait for. If all
     // nap, or all are in one place, napping is how they spin.
-    let place = |t: &Thread<'_>| stack::telling_frame(t.frames(), scene.is).and_then(|f| f.function.clone());
     let awake: BTreeSet<_> = runners.iter().filter(|t| !t.naps).map(|t| place(t)).collect();
     if !awake.is_empty() {
         let elsewhere = |t: &&Thread<'_>| t.naps && !awake.contains(&place(t));
         sleepers.extend(runners.iter().copied().filter(elsewhere));
         runners.retain(|t| !elsewhere(t));
+    }
+    // Who runs nobody knows where may spin for one who naps here, or loop without end.
+    let hidden: Vec<&Thread<'_>> = scene.all().filter(|t| t.inside.is_none() && t.runs()).collect();
+    if !hidden.is_empty() && awake.is_empty() {
+        return None;
     }
     let goes_on =
         |t: &&Thread<'_>| t.inside == Some(true) && (t.calls == Calls::Returns || t.comes_and_goes());
@@ -56,6 +68,10 @@ pub(super) fn inside(scene: &Scene<'_>) -> Option<Case> {
     }
     for runner in runners.iter().take(4) {
         call_evidence(&mut case, runner);
+    }
+    if !hidden.is_empty() {
+        case.unproven();
+        case.missing.extend(hidden.iter().take(4).map(|t| no_stack(t)));
     }
     if class == Class::SpinWait {
         case.missing.push(say!(Why::NoOwner { lock: "spin-lock" }));

@@ -315,6 +315,123 @@ fn spin_wait_livelock_runaway() {
 }
 
 #[test]
+fn naps() {
+    let nap = &["clock_nanosleep@libc", "foo_sleep@foo:foo.c:2", "foo_scavenge@foo:foo.c:5", "worker@bench"];
+    let spin = &["foo_spin@foo:foo.c:31", "foo_malloc@foo:foo.c:60", "worker@bench:bench.c:40"];
+    // One naps elsewhere than where the others spin: that is whom they wait for, and what it is about counts.
+    let mut make = Make::new();
+    make.runs(101, 0.5, spin, Sampled::OneCall(50)).runs(102, 0.5, spin, Sampled::OneCall(50));
+    make.call(103, 230, 0, nap).woken(103, 20);
+    let found = make.analyse();
+    assert_eq!(found.class, Class::SpinWait, "{:?}", found.why);
+    let hot = found.hot.expect("the suspect");
+    assert_eq!(
+        (hot.tid, hot.function.as_deref(), hot.source.as_deref()),
+        (103, Some("foo_scavenge"), Some("foo.c:5"))
+    );
+
+    // All nap in one place: that is how they spin.
+    let mut make = Make::new();
+    make.call(101, 230, 0, nap).woken(101, 20).call(102, 230, 0, nap).woken(102, 20);
+    assert_eq!(make.analyse().class, Class::Livelock);
+
+    // A holder that naps is blocked; one that burns a core between its naps spins.
+    let mut make = held_by(116);
+    assert_eq!(make.call(116, 230, 0, nap).woken(116, 20).analyse().class, Class::OwnerBlocked);
+    make.change(116, |r| r.cpu_ns += 1_500_000_000);
+    assert_eq!(make.analyse().class, Class::OwnerSpinning);
+}
+
+#[test]
+fn who_runs_unseen_is_not_left_out() {
+    let nap = &["clock_nanosleep@libc", "foo_scavenge@foo:foo.c:5", "foo_free@foo:foo.c:9", "worker@bench"];
+    // Runners that answer no signal may spin for the one that naps: it is no runaway.
+    let mut make = Make::new();
+    make.call(101, 230, 0, nap).woken(101, 20).runs(102, 0.9, &[], Sampled::Never);
+    let found = make.analyse();
+    assert_eq!(found.class, Class::Unknown, "{:?}", found.why);
+    // One that is seen to loop is one; but the unseen are named.
+    let mut make = Make::new();
+    make.runs(101, 0.9, LOOP, Sampled::OneCall(50)).runs(102, 0.9, &[], Sampled::Never);
+    let found = make.analyse();
+    assert_eq!(class(&found), (Class::Runaway, Confidence::Likely));
+    assert!(found.missing.iter().any(|m| m.contains("no stack of tid 102")), "{:?}", found.missing);
+}
+
+#[test]
+fn others_that_only_pass_by_do_not_make_a_loop_a_livelock() {
+    let passes = &["foo_small@foo:foo.c:3", "foo_malloc@foo:foo.c:50", "worker@bench:bench.c:40"];
+    let mut make = Make::new();
+    make.runs(101, 0.9, LOOP, Sampled::OneCall(50)).runs(102, 0.3, passes, Sampled::Never);
+    assert_eq!(class(&make.analyse()), (Class::Runaway, Confidence::Proven));
+    // Who stands where the proven one stands retries with it.
+    let mut make = Make::new();
+    make.runs(101, 0.9, LOOP, Sampled::OneCall(50)).runs(102, 0.3, LOOP, Sampled::Never);
+    assert_eq!(class(&make.analyse()), (Class::Livelock, Confidence::Likely));
+    // Others that go in and out are said to.
+    let mut make = Make::new();
+    make.runs(101, 0.9, LOOP, Sampled::OneCall(50)).runs(102, 0.3, passes, Sampled::ManyCalls(50));
+    let found = make.analyse();
+    assert_eq!(found.class, Class::Runaway);
+    assert!(found.why[0].contains("still come out"), "{:?}", found.why);
+}
+
+#[test]
+fn a_ring_is_told_by_what_its_members_were_about() {
+    let lock = "foo_mutex_lock@foo:lock.c:9";
+    let way = &["pthread_mutex_lock@libc", lock, "foo_malloc@foo:foo.c:85", "worker@bench:bench.c:40"];
+    let deep = &[
+        "pthread_mutex_lock@libc",
+        lock,
+        "foo_refill@foo:foo.c:70",
+        "foo_malloc@foo:foo.c:86",
+        "worker@bench",
+    ];
+    let hot = |make: &mut Make| {
+        let hot = make.analyse().hot.expect("a member");
+        (hot.tid, hot.function, hot.source)
+    };
+    let refill = |tid| (tid, Some("foo_refill".to_owned()), Some("foo.c:70".to_owned()));
+    let mut make = Make::new();
+    make.futex(101, &mutex(LOCK, 101, 0), deep);
+    assert_eq!(hot(&mut make), refill(101), "alone: the name tells the lock from the errand");
+    make.futex(102, &mutex(LOCK, 101, 0), way);
+    assert_eq!(hot(&mut make), refill(101), "what waiters do as well is not it");
+}
+
+#[test]
+fn a_child_that_shares_memory_is_waited_for() {
+    let stack = &["clone@libc", "foo_start_helper@foo:foo.c:3", "foo_malloc@foo", "worker@bench"];
+    let mut make = Make::new();
+    let found = make.call(101, 56, 0, stack).state(101, b'D').analyse();
+    assert_eq!(found.class, Class::KernelWait);
+    assert!(found.said.iter().any(|w| matches!(w, Why::WaitsForChild { .. })), "{:?}", found.why);
+}
+
+#[test]
+fn without_names_there_are_places() {
+    let mut make = Make::new();
+    make.runs(101, 0.9, &["?@foo", "?@foo", "?@bench"], Sampled::OneCall(20));
+    let mut all: Vec<_> = make.traces.threads.get_mut(&101).into_iter().collect();
+    all.extend(make.traces.samples.get_mut(&101).into_iter().flatten());
+    all.into_iter().for_each(|t| t.frames[0].dso_offset = Some(0x1234));
+    let found = make.analyse();
+    assert_eq!(class(&found), (Class::Runaway, Confidence::Proven));
+    assert_eq!(found.hot.and_then(|h| h.function).as_deref(), Some("libfoo.so+0x1234"));
+}
+
+#[test]
+fn eight_thousand_threads_are_no_burden() {
+    let mut make = Make::new();
+    for tid in 2001..10_001 {
+        make.futex(tid, &mutex(LOCK, 10_001, 0), MALLOC);
+    }
+    let found = make.runs(10_001, 0.9, LOOP, Sampled::OneCall(50)).analyse();
+    assert_eq!(class(&found), (Class::OwnerSpinning, Confidence::Proven));
+    assert_eq!(found.lock.map(|l| l.waiters.len()), Some(8000));
+}
+
+#[test]
 fn the_kernel() {
     let mut make = Make::new();
     make.call(101, 11, 0, &["munmap@libc", "foo_trim@foo:foo.c:3", "worker@bench"]).state(101, b'D');

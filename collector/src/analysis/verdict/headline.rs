@@ -133,8 +133,12 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
     match finding.class {
         Class::Deadlock => {
             lines.extend(ring(finding));
+            let alone = matches!(lines.last(), Some(Line::SelfDeadlocked { .. }));
             let named_hot = hot.filter(|h| h.function.is_some());
-            lines.extend(named_hot.map(|hot| say!(Line::At { tid: hot.tid, place: named(hot, lang) })));
+            lines.extend(named_hot.map(|hot| match alone {
+                true => say!(Line::AtPlace { place: named(hot, lang) }),
+                false => say!(Line::At { tid: hot.tid, place: named(hot, lang) }),
+            }));
         }
         Class::OwnerSpinning => {
             lines.extend(owner.map(|tid| say!(Line::HeldBy { tid })));
@@ -205,9 +209,12 @@ fn stuck_line(waiters: usize, workers: usize, lock: &str) -> Line {
 
 /// What stands still outside the allocator, the largest group first, and who runs there.
 fn outside(finding: &Finding, lang: Lang) -> Vec<Line> {
-    let mut groups: Vec<(usize, &str)> = vec![];
+    let mut groups: Vec<(usize, String)> = vec![];
     for wait in finding.waits.iter().filter(|w| w.kind != "join") {
-        let what = wait.symbol.as_deref().unwrap_or(&wait.detail);
+        let what = match &wait.symbol {
+            Some(symbol) => format!("{} `{symbol}`", wait.detail),
+            None => wait.detail.clone(),
+        };
         match groups.iter_mut().find(|(_, seen)| *seen == what) {
             Some(group) => group.0 += 1,
             None => groups.push((1, what)),
@@ -244,7 +251,10 @@ fn looping(hot: &Hot, lang: Lang) -> (String, String, String) {
 
 fn samples(hot: &Hot) -> Option<Line> {
     let enough = hot.samples >= 2;
-    enough.then(|| say!(Line::Samples { samples: hot.samples, pcs: hot.distinct_pcs }))
+    enough.then(|| match hot.distinct_pcs {
+        1 => say!(Line::SamplesOne { samples: hot.samples }),
+        pcs => say!(Line::Samples { samples: hot.samples, pcs }),
+    })
 }
 
 /// Where a thread is, ready for what follows it: the Japanese particle stands off from a name.

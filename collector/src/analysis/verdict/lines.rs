@@ -75,6 +75,8 @@ messages! {
             "起こす者なし";
         At { tid, place } => "tid {tid} in {place}",
             "tid {tid} は {place}";
+        AtPlace { place } => "in {place}",
+            "場所は {place}";
         InKernel { tid, wait, place } => "tid {tid} is in uninterruptible sleep (D) in {wait} ({place})",
             "tid {tid} が {wait} ({place}) で割り込み不可スリープ (D)";
         AllStopped {} => "every thread is stopped by a signal or a debugger",
@@ -94,6 +96,8 @@ messages! {
             "プロセスの内側からの情報なし";
         Samples { samples, pcs } => "100 % of {samples} samples in {pcs} instructions",
             "{samples} サンプルの 100 % が {pcs} 命令内";
+        SamplesOne { samples } => "100 % of {samples} samples in 1 instruction",
+            "{samples} サンプルの 100 % が 1 命令内";
         Likely {} => " (likely)", " (推定)";
 
         // Evidence.
