@@ -142,22 +142,20 @@ impl Bench {
             for handle in &handles {
                 ended_within(handle, Duration::from_secs(2));
             }
-            members.iter().for_each(|member| reap_orphan(member.pid));
+            self.reap_orphans(&members);
         }
         // Those that ended by themselves after their parent did.
-        members(self.pid, &self.mark, Dead).iter().for_each(|member| {
-            if member.pid != self.pid() {
-                reap_orphan(member.pid);
-            }
-        });
+        self.reap_orphans(&members(self.pid, &self.mark, Dead));
         self.reap()
     }
-}
 
-/// Reaps a process whose parent is gone: if this process is a subreaper, it is its child. Else it is init's.
-fn reap_orphan(pid: u32) {
-    if let Some(pid) = Pid::from_raw(pid as i32) {
-        let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::NOHANG);
+    /// Reaps processes whose parent is gone: if this process is a subreaper, they are its children. Else they are
+    /// init's. The first process is not among them: its status is wanted.
+    fn reap_orphans(&self, members: &[Member]) {
+        for pid in members.iter().filter(|m| m.pid != self.pid()).filter_map(|m| Pid::from_raw(m.pid as i32))
+        {
+            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::NOHANG);
+        }
     }
 }
 
@@ -294,6 +292,16 @@ mod tests {
         let ended = bench.stop(Duration::from_millis(300)).unwrap();
         assert_eq!(ended.signal, Some(15));
         assert_eq!(members(bench.pid, b"HANGSCOPE_TEST_MARK=b1", Alive), []);
+    }
+
+    #[test]
+    fn one_that_takes_no_term_is_killed() {
+        let mut bench = start("trap '' TERM; echo; while :; do sleep 1; done", "e1");
+        let ready = || std::fs::read_to_string(format!("/proc/{}/status", bench.pid())).unwrap();
+        while !ready().lines().any(|l| l.starts_with("SigIgn:") && l.ends_with("4000")) {
+            std::thread::yield_now();
+        }
+        assert_eq!(bench.stop(Duration::from_millis(100)).unwrap().signal, Some(9));
     }
 
     #[test]
