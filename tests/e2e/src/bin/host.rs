@@ -22,6 +22,10 @@ fn main() {
         Some("wait-child") => wait_child(number(2)),
         Some("directory") => directory(),
         Some("many") => many(number(2), number(3)),
+        Some("many-deaf") => {
+            block_all_signals();
+            many(number(2), number(3));
+        }
         Some("malloc-as-hangscope") => malloc_as_hangscope(),
         other => {
             eprintln!("unknown part: {other:?}");
@@ -213,6 +217,16 @@ fn malloc_as_hangscope() {
     unsafe {
         libc::prctl(libc::PR_SET_NAME, c"hangscope".as_ptr());
         libc::free(std::hint::black_box(libc::malloc(100)));
+    }
+}
+
+/// For this thread and those that it starts.
+fn block_all_signals() {
+    // SAFETY: a set of its own that is filled before it is read.
+    unsafe {
+        let mut all = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
     }
 }
 
