@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::analysis::{Class, Confidence, Finding, History, analyse};
+use crate::analysis::{Class, Confidence, Finding, History, Traces, analyse};
 use crate::cancel::Cancel;
 use crate::capture::{self, Outside, PerfOptions, hot};
 use crate::listen::RecordedDump;
@@ -89,8 +89,10 @@ impl Bundle {
     ) -> Result<Summary, WriteError> {
         atomic::write(&self.dir.join("dump.bin"), &recorded.raw)?;
         self.keep_allocator(copy)?;
-        let finding = self.examine(recorded, copy.is_some(), history)?;
+        let (traces, finding) = self.examine(recorded, copy.is_some(), history)?;
         self.record_hot(recorded, copy.is_some(), perf, cancel)?;
+        // Again: perf may disagree.
+        report::write_dump(&self.dir, &recorded.dump, &traces, &finding)?;
         let dump = &recorded.dump;
         Ok(Summary {
             threads: dump.threads.len(),
@@ -121,13 +123,13 @@ impl Bundle {
         atomic::write(&path, &std::fs::read(copy).map_err(fail)?)
     }
 
-    /// `threads.json`, `stacks.txt`, and what they show.
+    /// `threads.json`, `stacks.txt`, `samples.folded`, and what they show.
     fn examine(
         &self,
         recorded: &RecordedDump,
         copied: bool,
         history: &History,
-    ) -> Result<Finding, WriteError> {
+    ) -> Result<(Traces, Finding), WriteError> {
         let sources = Sources {
             allocator_copy: copied.then(|| self.copy()),
             live_pid: Some(self.pid),
@@ -137,7 +139,7 @@ impl Bundle {
         let traces = symbolize(&recorded.dump, &sources);
         let finding = analyse(&recorded.dump, &traces, history);
         report::write_dump(&self.dir, &recorded.dump, &traces, &finding)?;
-        Ok(finding)
+        Ok((traces, finding))
     }
 
     fn record_hot(

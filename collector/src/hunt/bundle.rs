@@ -109,7 +109,7 @@ impl<'a> Bundle<'a> {
         Ok(part.ok())
     }
 
-    /// What a dump shows: stacks with names, then the class of the hang; `threads.json` and `stacks.txt`. `live` is the
+    /// What a dump shows: stacks with names, then the class of the hang; `threads.json`, `stacks.txt`, `samples.folded`. `live` is the
     /// process, while it lives: some files only it can still see.
     pub(super) fn examine(
         &self,
@@ -119,7 +119,7 @@ impl<'a> Bundle<'a> {
         why_not: &str,
     ) -> Result<Option<Finding>, WriteError> {
         let Some(dump) = dump else {
-            for file in ["threads.json", "stacks.txt"] {
+            for file in ["threads.json", "stacks.txt", "samples.folded"] {
                 capture::write_part(&self.dir.join(file), &Err(format!("no dump: {why_not}")))?;
             }
             return Ok(None);

@@ -5,6 +5,7 @@
 //! - [`markdown`]: `report.md` and `report.ja.md`
 //! - [`terminal`]: headline and short report for a terminal
 //! - [`stacks`]: `stacks.txt`; equal stacks are grouped ([`group`])
+//! - [`folded`]: `samples.folded`, and whether perf agrees with it
 //! - [`tree`]: the wait graph as indented text
 //! - [`show`]: a bundle for a terminal
 //! - [`labels`]: headings and fields, in both languages
@@ -14,9 +15,11 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::{Conclusion, Finding, HuntFacts, Lang, Traces, conclude};
+use crate::capture::hot;
 use crate::session::Dump;
 use crate::store::atomic::{self, WriteError};
 
+pub mod folded;
 pub mod group;
 pub mod labels;
 pub mod markdown;
@@ -58,12 +61,22 @@ pub fn write_hunt(out: &Path, facts: &HuntFacts, extra: &Extra) -> Result<Conclu
     Ok(conclusion)
 }
 
-/// Writes `threads.json` and `stacks.txt` of a dump to its folder.
+/// Writes `threads.json`, `stacks.txt` and `samples.folded` of a dump to its folder. Where perf's data is there already,
+/// a note says if it disagrees with the samples: to be written anew after perf.
 ///
 /// # Errors
 /// [`WriteError`]; a file is written whole or not at all.
 pub fn write_dump(dir: &Path, dump: &Dump, traces: &Traces, finding: &Finding) -> Result<(), WriteError> {
-    let file = ThreadsFile::of(dump, traces, finding);
+    let mut file = ThreadsFile::of(dump, traces, finding);
+    file.notes.extend(perf_disagrees(dir, dump, traces));
     atomic::write_json(&dir.join("threads.json"), &file)?;
+    atomic::write(&dir.join("samples.folded"), folded::text_of(dump, traces).as_bytes())?;
     atomic::write(&dir.join("stacks.txt"), stacks::text(&file).as_bytes())
+}
+
+/// The line for a report whose perf saw something else than the samples did.
+fn perf_disagrees(dir: &Path, dump: &Dump, traces: &Traces) -> Option<String> {
+    let report = std::fs::read(dir.join("perf_hot_tid.txt")).ok()?;
+    let hot = hot::of_dump(dump)?;
+    folded::disagreement(hot.tid, traces.samples.get(&hot.tid)?, &String::from_utf8_lossy(&report))
 }

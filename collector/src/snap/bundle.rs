@@ -86,6 +86,8 @@ pub fn snap(
             let copies = path.iter().filter(|_| bytes.is_ok()).map(|p| (p.into(), copy.clone())).collect();
             let maps = outside.maps.clone().unwrap_or_default();
             capture::perf(&dir, hot.tid, &PerfOptions { maps, copies, ..perf.clone() }, cancel)?;
+            // Again: perf may disagree.
+            report::write_dump(&dir, &dump, &traces, &finding)?;
         }
     }
 
