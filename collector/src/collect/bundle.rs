@@ -10,6 +10,7 @@ use crate::capture::{self, Outside, PerfOptions, hot};
 use crate::listen::RecordedDump;
 use crate::profile::Profile;
 use crate::report;
+use crate::snap;
 use crate::store::atomic::{self, WriteError};
 use crate::symbolize::{Sources, symbolize};
 
@@ -136,9 +137,10 @@ impl Bundle {
             same_boot: true,
             ..Sources::default()
         };
-        let traces = symbolize(&recorded.dump, &sources);
-        let finding = analyse(&recorded.dump, &traces, history);
-        report::write_dump(&self.dir, &recorded.dump, &traces, &finding)?;
+        let dump = snap::ask_deaf(self.pid, &recorded.dump);
+        let traces = symbolize(&dump, &sources);
+        let finding = analyse(&dump, &traces, history);
+        report::write_dump(&self.dir, &dump, &traces, &finding)?;
         Ok((traces, finding))
     }
 

@@ -1,5 +1,6 @@
 //! The folder of a hang: `hang_run_8/`. Each file is whole, or one line that says why there is none.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::config::Config;
@@ -9,6 +10,7 @@ use crate::analysis::{self, Finding, History};
 use crate::capture::{self, Outside};
 use crate::report;
 use crate::session::{self, Dump};
+use crate::snap;
 use crate::store::atomic::{self, WriteError};
 use crate::symbolize::{self, Sources};
 
@@ -131,9 +133,10 @@ impl<'a> Bundle<'a> {
             same_boot: true,
             ..Sources::default()
         };
-        let traces = symbolize::symbolize(dump, &sources);
-        let finding = analysis::analyse(dump, &traces, history);
-        report::write_dump(&self.dir, dump, &traces, &finding)?;
+        let dump = live.map_or(Cow::Borrowed(dump), |pid| snap::ask_deaf(pid, dump));
+        let traces = symbolize::symbolize(&dump, &sources);
+        let finding = analysis::analyse(&dump, &traces, history);
+        report::write_dump(&self.dir, &dump, &traces, &finding)?;
         Ok(Some(finding))
     }
 }

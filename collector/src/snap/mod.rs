@@ -8,6 +8,7 @@
 //! - `link_map`, `dsos`: what is mapped, in which order symbols are searched, and is it still that file
 //! - `threads`, `stop`, `regs`: states and stacks; registers of running threads
 //! - `permit`: what is missing where something is not permitted
+//! - `deaf`: the same for threads of a shim's dump that answer no signal
 //! - [`bundle`]: on disk
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ use crate::session::{Dump, Identity, Note};
 use crate::symbolize::maps;
 
 pub mod bundle;
+mod deaf;
 mod dsos;
 mod link_map;
 mod memory;
@@ -39,6 +41,7 @@ mod stop;
 mod threads;
 
 pub use bundle::{SnapError, Snapped, snap};
+pub use deaf::ask_deaf;
 use memory::Memory;
 pub use permit::NotPossible;
 

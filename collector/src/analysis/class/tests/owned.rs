@@ -1,0 +1,205 @@
+//! Locks that keep their owner.
+
+use super::*;
+
+#[test]
+fn the_incident_owner_spinning() {
+    let found = held_by(116).runs(116, 0.95, LOOP, Sampled::OneCall(597)).analyse();
+    assert_eq!(class(&found), (Class::OwnerSpinning, Confidence::Proven));
+    let lock = found.lock.as_ref().expect("there is a lock");
+    assert_eq!((lock.symbol.as_deref(), lock.owner_tid), (Some("g_foo_locks+160"), Some(116)));
+    assert_eq!((lock.kind.as_str(), lock.waiters.len()), ("pthread-mutex", 15));
+    let at = lock.at.as_ref().expect("they wait somewhere");
+    assert_eq!((at.function.as_deref(), at.line), (Some("foo_malloc"), Some(85)));
+    let hot = found.hot.as_ref().expect("somebody runs");
+    assert_eq!((hot.tid, hot.in_allocator, hot.samples, hot.distinct_pcs), (116, Some(true), 597, 2));
+    assert_eq!((hot.function.as_deref(), hot.source.as_deref()), (Some("foo_refill"), Some("foo.c:87")));
+    assert_eq!((found.threads.all, found.threads.futex_wait, found.threads.running), (17, 16, 1));
+    assert!((hot.cpu_share - 0.95).abs() < 1e-9);
+    insta::assert_snapshot!(found.why.join("\n"), @r#"
+    tid 116 holds pthread-mutex `g_foo_locks+160`; waiting for it: 15 (threads.json)
+    tid 116 runs in both looks and used 95 % of a core in between (threads.json)
+    no waiter (15 of them) woke in the 2.0 s between the two looks, so the lock was not released in between (threads.json)
+    in all 597 samples tid 116 is in one and the same call of the allocator: its caller's frames and stack bytes did not change (stacks.txt)
+    "#);
+}
+
+#[test]
+fn owner_spinning_is_seen_without_any_stack() {
+    let found = held_by(116).runs(116, 0.95, LOOP, Sampled::Never).no_stacks().analyse();
+    assert_eq!(class(&found), (Class::OwnerSpinning, Confidence::Proven), "{:?}", found.why);
+    assert_eq!(found.in_allocator, None);
+    assert!(found.said_missing.contains(&Why::PlaceUnknown {}));
+}
+
+#[test]
+fn one_look_proves_nothing_but_bytes_do() {
+    let found = held_by(116).runs(116, 0.0, LOOP, Sampled::OnePlace(30)).one_look().analyse();
+    assert_eq!(class(&found), (Class::OwnerSpinning, Confidence::Likely));
+    assert!(found.said_missing.contains(&Why::NoSecondLook {}));
+    let found = held_by(116).runs(116, 0.0, LOOP, Sampled::OneCall(30)).one_look().analyse();
+    assert_eq!(class(&found), (Class::OwnerSpinning, Confidence::Proven));
+}
+
+#[test]
+fn waiters_that_wake_mean_slow() {
+    let mut make = held_by(116);
+    make.runs(116, 0.9, LOOP, Sampled::ManyCalls(100)).woken(103, 40).moves(104);
+    let found = make.analyse();
+    assert_eq!(class(&found), (Class::Slow, Confidence::Proven), "{:?}", found.why);
+}
+
+#[test]
+fn a_holder_that_calls_again_and_again_without_stacks_of_proof_is_slow() {
+    // One look: nobody knows whether waiters wake; the holder's samples say that it goes on.
+    let found = held_by(116).runs(116, 0.0, LOOP, Sampled::ManyCalls(50)).one_look().analyse();
+    assert_eq!(found.class, Class::Slow, "{:?}", found.why);
+}
+
+#[test]
+fn our_own_signal_is_no_wake() {
+    let mut make = held_by(116);
+    make.runs(116, 0.9, LOOP, Sampled::OneCall(9)).woken(101, 1);
+    let probe = crate::session::Probe {
+        record: hangscope_protocol::record::ProbeRecord {
+            tid: 101,
+            outcome: hangscope_protocol::record::probe_outcome::ANSWERED,
+            ..crate::analysis::testkit::zero()
+        },
+        stack: vec![],
+    };
+    make.dump.probes.push(probe);
+    assert_eq!(make.analyse().class, Class::OwnerSpinning);
+}
+
+#[test]
+fn a_lock_that_was_never_let_go_by_one_who_went_on() {
+    let found = held_by(116).runs(116, 0.9, DONE, Sampled::OneCall(30)).analyse();
+    assert_eq!(class(&found), (Class::OwnerSpinning, Confidence::Likely), "the holder is outside");
+    assert!(found.why.iter().any(|w| w.contains("left without a release")), "{:?}", found.why);
+}
+
+#[test]
+fn deadlocks() {
+    // Two locks, taken in either order; a third thread behind them.
+    let mut make = Make::new();
+    make.futex(101, &mutex(LOCK, 102, 0), MALLOC).futex(102, &mutex(LOCK2, 101, 0), MALLOC);
+    make.futex(103, &mutex(LOCK, 102, 0), MALLOC);
+    let found = make.analyse();
+    assert_eq!(class(&found), (Class::Deadlock, Confidence::Proven));
+    assert_eq!(found.lock.as_ref().map(|l| l.waiters.clone()), Some(vec![101, 103]));
+    insta::assert_snapshot!(found.why.join("\n"), @r#"
+    threads 101, 102 wait for each other in a ring, over pthread-mutex `g_foo_locks+160`, pthread-mutex 0x7f00000000e0 (threads.json)
+    none of them woke in the 2.0 s between the two looks (threads.json)
+    waiting behind those: 1 more (threads.json)
+    "#);
+
+    // One lock, taken twice.
+    let mut make = Make::new();
+    make.futex(101, &mutex(LOCK, 101, 0), MALLOC).runs(102, 0.9, DONE, Sampled::OneCall(10));
+    let found = make.analyse();
+    assert_eq!(class(&found), (Class::Deadlock, Confidence::Proven));
+    insta::assert_snapshot!(found.why[0], @"tid 101 waits for pthread-mutex `g_foo_locks+160`, which it holds itself (threads.json)");
+
+    // No stacks: the ring is still a ring.
+    let mut make = Make::new();
+    make.futex(101, &mutex(LOCK, 102, 0), MALLOC).futex(102, &mutex(LOCK2, 101, 0), MALLOC).no_stacks();
+    assert_eq!(class(&make.analyse()), (Class::Deadlock, Confidence::Proven));
+
+    // A lock and a join.
+    let mut make = Make::new();
+    make.futex(101, &mutex(LOCK, 102, 0), MALLOC);
+    make.futex(102, &join(101), &["__pthread_clockjoin_ex@libc", "foo_fini@foo:foo.c:9", "worker@bench"]);
+    assert_eq!(make.analyse().class, Class::Deadlock);
+
+    // A priority-inheriting mutex keeps its owner in the word.
+    let mut make = Make::new();
+    let inheriting =
+        |at, owner: u32| Futex { op: 0x86, near: vec![(0, owner | 0x8000_0000)], ..mutex(at, 0, 32) };
+    make.futex(101, &inheriting(LOCK, 102), MALLOC).futex(102, &inheriting(LOCK2, 101), MALLOC);
+    assert_eq!(class(&make.analyse()), (Class::Deadlock, Confidence::Proven));
+}
+
+#[test]
+fn a_ring_with_a_timed_wait_in_it_opens_by_itself() {
+    let mut make = Make::new();
+    make.futex(101, &mutex(LOCK, 102, 0), MALLOC);
+    make.futex(102, &Futex { op: 0x189, timed: true, ..mutex(LOCK2, 101, 0) }, MALLOC);
+    assert_eq!(class(&make.analyse()), (Class::Deadlock, Confidence::Likely));
+}
+
+#[test]
+fn a_ring_in_the_benchmark_is_the_benchmarks() {
+    let stack = &["pthread_mutex_lock@libc", "worker@bench:bench.c:7"];
+    let mut make = Make::new();
+    make.futex(101, &mutex(LOCK, 102, 0), stack).futex(102, &mutex(LOCK2, 101, 0), stack);
+    assert_eq!(class(&make.analyse()), (Class::OutsideAllocator, Confidence::Proven));
+}
+
+#[test]
+fn owners_that_are_blocked_gone_or_stopped() {
+    let in_read = &["read@libc", "foo_grow@foo:foo.c:12", "foo_malloc@foo:foo.c:60", "worker@bench"];
+    let found = held_by(116).call(116, 0, 3, in_read).analyse();
+    assert_eq!(class(&found), (Class::OwnerBlocked, Confidence::Proven));
+    assert!(found.why.iter().any(|w| w.contains("read of fd 3")), "{:?}", found.why);
+    let hot = found.hot.expect("the holder");
+    assert_eq!(
+        (hot.tid, hot.function.as_deref(), hot.source.as_deref()),
+        (116, Some("foo_grow"), Some("foo.c:12"))
+    );
+
+    let found = held_by(77).gone(77).analyse();
+    assert_eq!(class(&found), (Class::OwnerGone, Confidence::Proven));
+    assert_eq!(found.lock.and_then(|l| l.owner_tid), Some(77));
+
+    // Never seen alive, but a function says that it is a mutex: the owner is not here.
+    assert_eq!(class(&held_by(76).analyse()), (Class::OwnerGone, Confidence::Proven));
+    // Without the function it is only a number: no owner, and nobody inside to blame.
+    assert_eq!(held_by(76).no_stacks().analyse().class, Class::Unknown);
+
+    let mut make = held_by(76);
+    make.dump.identity.fixed.flags |= hangscope_protocol::record::hello_flags::FORKED;
+    let found = make.no_stacks().analyse();
+    assert_eq!(found.class, Class::OwnerGone, "a forked child: {:?}", found.why);
+    assert!(found.said.contains(&Why::Forked {}));
+
+    let found = held_by(116).call(116, 0, 3, in_read).state(116, b'D').analyse();
+    assert_eq!(found.class, Class::KernelWait);
+
+    let found = held_by(116).runs(116, 0.0, LOOP, Sampled::Never).state(116, b'T').analyse();
+    assert_eq!(found.class, Class::OwnerBlocked, "{:?}", found.why);
+}
+
+#[test]
+fn the_chain_is_followed_to_its_root() {
+    let mut make = held_by(116);
+    make.futex(116, &mutex(LOCK2, 117, 0), MALLOC).runs(117, 0.9, LOOP, Sampled::OneCall(20));
+    let found = make.analyse();
+    assert_eq!(class(&found), (Class::OwnerSpinning, Confidence::Proven));
+    let lock = found.lock.expect("the root's lock");
+    assert_eq!((lock.owner_tid, lock.waiters), (Some(117), vec![116]));
+    assert!(found.why.iter().any(|w| w.starts_with("waiting behind those: 15 more")), "{:?}", found.why);
+}
+
+#[test]
+fn a_ring_is_told_by_what_its_members_were_about() {
+    let lock = "foo_mutex_lock@foo:lock.c:9";
+    let way = &["pthread_mutex_lock@libc", lock, "foo_malloc@foo:foo.c:85", "worker@bench:bench.c:40"];
+    let deep = &[
+        "pthread_mutex_lock@libc",
+        lock,
+        "foo_refill@foo:foo.c:70",
+        "foo_malloc@foo:foo.c:86",
+        "worker@bench",
+    ];
+    let hot = |make: &mut Make| {
+        let hot = make.analyse().hot.expect("a member");
+        (hot.tid, hot.function, hot.source)
+    };
+    let refill = |tid| (tid, Some("foo_refill".to_owned()), Some("foo.c:70".to_owned()));
+    let mut make = Make::new();
+    make.futex(101, &mutex(LOCK, 101, 0), deep);
+    assert_eq!(hot(&mut make), refill(101), "alone: the name tells the lock from the errand");
+    make.futex(102, &mutex(LOCK, 101, 0), way);
+    assert_eq!(hot(&mut make), refill(101), "what waiters do as well is not it");
+}
