@@ -30,8 +30,9 @@ pub struct Frame {
     #[serde(default)]
     pub cfa: Option<u64>,
     /// Digest of what cannot stay the same if this frame returned and its caller went on: the stack's bytes
-    /// from `cfa` up to the CFA of the outermost frame, and those callee-saved registers that are known at
-    /// the return. Only compared with digests of the same thread; none where bytes are missing in between.
+    /// from `cfa` up to the CFA of the outermost frame, and the callee-saved registers at the return. Only
+    /// compared with digests of the same thread; none where bytes are missing in between, or where not all of
+    /// those registers are known (a blocked thread's are as far as inner frames have saved them).
     #[serde(default)]
     pub kept: Option<u64>,
 }

@@ -47,7 +47,7 @@ pub use permit::NotPossible;
 
 /// Bytes of a stack that go with a sample.
 const SAMPLE_STACK: usize = 8 << 10;
-/// Most threads that are sampled.
+/// Most threads that are sampled: so many that run, and so many that nap.
 const MOST_SAMPLED: usize = 4;
 
 /// How a process is looked at.
@@ -57,7 +57,7 @@ pub struct Options {
     pub target: Option<String>,
     /// Between the two looks.
     pub second_look_after: Duration,
-    /// Samples a second of each running thread, until the second look; 0: none.
+    /// Samples a second of each thread that runs or naps, until the second look; 0: none.
     pub sample_hz: u32,
     /// Stop blocked threads too, for the registers that a stack alone does not tell. Their system calls are
     /// restarted by it: a thread that missed its wake-up may find out so.
@@ -184,12 +184,22 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     let until = begun + options.second_look_after;
     let mut samples = vec![];
     if let Some(pause) = Duration::from_secs(1).checked_div(options.sample_hz) {
-        let sampled = running.get(..MOST_SAMPLED).unwrap_or(&running);
+        // Those that run, and those that were blocked a moment ago and have been awake since: they nap.
+        let again = |t: &&ThreadRecord| {
+            let now = threads::look(pid, t.tid, 1, memory, None);
+            now.is_some_and(|now| (now.nvcsw, now.sp, now.pc) != (t.nvcsw, t.sp, t.pc))
+        };
+        let naps = first.iter().filter(|t| threads::is_blocked(t)).filter(again).map(|t| t.tid);
+        let sampled: Vec<u32> =
+            running.iter().copied().take(MOST_SAMPLED).chain(naps.take(MOST_SAMPLED)).collect();
         let mut number = 0;
         while !sampled.is_empty() && Instant::now() + pause < until {
             thread::sleep(pause);
             number += 1;
-            samples.extend(sampled.iter().map(|tid| stop::ask(*tid, number, SAMPLE_STACK, memory)));
+            samples.extend(sampled.iter().map(|tid| {
+                let blocked = threads::sample(pid, *tid, number, SAMPLE_STACK, memory);
+                blocked.unwrap_or_else(|| stop::ask(*tid, number, SAMPLE_STACK, memory))
+            }));
         }
     }
     marks.push(mark(mark_part::SAMPLES, samples.len(), begun));

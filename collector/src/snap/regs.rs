@@ -8,6 +8,12 @@ use nix::unistd::Pid;
 /// Index of the stack pointer.
 #[cfg(target_arch = "x86_64")]
 pub(super) const SP: usize = 7;
+/// Index of the program counter.
+#[cfg(target_arch = "x86_64")]
+pub(super) const PC: usize = 16;
+/// Index of the program counter.
+#[cfg(target_arch = "aarch64")]
+pub(super) const PC: usize = 32;
 /// Index of the stack pointer.
 #[cfg(target_arch = "aarch64")]
 pub(super) const SP: usize = 31;

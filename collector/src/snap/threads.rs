@@ -4,17 +4,18 @@ use std::fs;
 use std::io;
 
 use hangscope_protocol::record::{
-    NEAR_BEFORE, NEAR_LEN, SYSCALL_RUNNING, SYSCALL_UNREADABLE, StackRecord, ThreadRecord, stack_flags,
-    thread_flags,
+    NEAR_BEFORE, NEAR_LEN, ProbeRecord, SYSCALL_RUNNING, SYSCALL_UNREADABLE, StackRecord, ThreadRecord,
+    probe_outcome, stack_flags, thread_flags,
 };
 use nix::errno::Errno;
 use procfs::FromRead;
 use procfs::process::{Schedstat, Stat, Status, Syscall};
 
 use super::memory::Memory;
-use super::zero;
+use super::stop::now_ns;
+use super::{regs, zero};
 use crate::analysis::arch::Arch;
-use crate::session::Stack;
+use crate::session::{Probe, Stack};
 
 /// Bytes of a stack that are copied, as the shim does.
 pub(super) const STACK_BYTES: usize = 32 << 10;
@@ -128,6 +129,39 @@ pub(super) fn stack(thread: &ThreadRecord, memory: Memory) -> Result<Stack, Errn
     let flags = if bytes.len() < STACK_BYTES { stack_flags::TO_THE_END } else { 0 };
     let record = StackRecord { tid: thread.tid, look: u16::from(thread.look), flags, sp: thread.sp };
     Ok(Stack { record, bytes })
+}
+
+/// The stack of a thread that is blocked just now, as a sample; none if it runs, or moved while it was read.
+pub(super) fn sample(pid: u32, tid: u32, number: u32, bytes: usize, memory: Memory) -> Option<Probe> {
+    let dir = format!("/proc/{pid}/task/{tid}");
+    // The call with its place, and the switches: a thread that went through the same call again has one more.
+    let place = || {
+        let call = fs::read(format!("{dir}/syscall")).ok()?;
+        let status = Status::from_read(&*fs::read(format!("{dir}/status")).ok()?).ok()?;
+        Some((call, status.voluntary_ctxt_switches))
+    };
+    let before = place()?;
+    let Ok(Syscall::Blocked { stack_pointer, program_counter, .. }) = Syscall::from_read(&*before.0) else {
+        return None;
+    };
+    let asked_ns = now_ns();
+    let stack = memory.up_to(stack_pointer, bytes).ok()?;
+    if place()? != before {
+        return None;
+    }
+    let mut record = ProbeRecord {
+        tid,
+        generation: 1,
+        sample: number,
+        outcome: probe_outcome::READ,
+        was_blocked: 1,
+        asked_ns,
+        answered_ns: now_ns(),
+        ..zero()
+    };
+    record.regs[regs::SP] = stack_pointer;
+    record.regs[regs::PC] = program_counter;
+    Some(Probe { record, stack })
 }
 
 /// Whether a thread stands in the kernel, with SP and PC known.

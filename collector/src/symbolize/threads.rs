@@ -98,10 +98,13 @@ pub(super) fn of_probe(dump: &Dump, probe: &Probe, unwinder: &Unwinder<'_>, arch
     if let Some(refused) = refused(dump, probe) {
         return none(tid, Some(refused));
     }
-    let regs = arch.answered(&probe.record.regs);
-    let start = probe.record.regs[arch.sp];
+    let (regs, start) = (&probe.record.regs, probe.record.regs[arch.sp]);
+    let (source, regs) = match probe.record.outcome {
+        probe_outcome::READ => (TraceSource::Blocked, arch.blocked(regs[arch.pc], start)),
+        _ => (TraceSource::Signal, arch.answered(regs)),
+    };
     let walk = unwinder.walk(regs, &StackBytes { start, bytes: &probe.stack });
-    Raw { tid, source: TraceSource::Signal, walk, refused: None }
+    Raw { tid, source, walk, refused: None }
 }
 
 fn none(tid: u32, refused: Option<String>) -> Raw {
@@ -119,7 +122,7 @@ fn blocks(dump: &Dump, mask: u64) -> Option<String> {
 fn refused(dump: &Dump, probe: &Probe) -> Option<String> {
     let signal = dump.identity.fixed.probe_signal;
     Some(match probe.record.outcome {
-        probe_outcome::ANSWERED => return None,
+        probe_outcome::ANSWERED | probe_outcome::READ => return None,
         probe_outcome::BLOCKED => format!("blocks signal {signal}"),
         probe_outcome::GONE => "left before it was asked".into(),
         probe_outcome::LATE => "did not answer in time".into(),

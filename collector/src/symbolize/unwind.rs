@@ -282,16 +282,19 @@ impl<'m> Unwinder<'m> {
                     hasher.write(bytes);
                 }
             }
+            // Registers go into what is said of this frame, not into the chain: how many of them are known
+            // differs from frame to frame, the bytes do not.
+            let bytes = hasher.finish();
+            outer = Some((cfa, bytes));
             let regs = returned.get(i).copied().flatten();
-            for reg in self.arch.callee_saved {
-                match regs.and_then(|regs| regs[*reg]) {
-                    Some(value) => hasher.write_u64(value),
-                    None => hasher.write_u8(0),
-                }
-            }
-            let digest = hasher.finish();
-            frame.kept = Some(digest);
-            outer = Some((cfa, digest));
+            let saved =
+                |regs: Regs| self.arch.callee_saved.iter().map(|r| regs[*r]).collect::<Option<Vec<u64>>>();
+            frame.kept = regs.and_then(saved).map(|saved| {
+                let mut hasher = DefaultHasher::new();
+                hasher.write_u64(bytes);
+                saved.into_iter().for_each(|value| hasher.write_u64(value));
+                hasher.finish()
+            });
         }
     }
 }

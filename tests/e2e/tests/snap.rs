@@ -22,12 +22,17 @@ fn stands(pid: u32) -> Vec<(String, String)> {
     all
 }
 
-/// A process that a fault has hung: the allocator has said that it does it, and then nothing moves any more.
-fn hung(fault: &Fault, truth_file: &Path) -> Running {
+/// The benchmark under a faulty allocator, without the shim.
+fn started(fault: &Fault, truth_file: &Path) -> Running {
     let mut command = Command::new(bench());
     command.args(fault.workload_args).envs(fault.env.iter().copied());
     command.env("LD_PRELOAD", built(&format!("examples/{}", fault.so))).env("FAULT_TRUTH", truth_file);
-    let running = Running::start(&mut command);
+    Running::start(&mut command)
+}
+
+/// A process that a fault has hung: the allocator has said that it does it, and then nothing moves any more.
+fn hung(fault: &Fault, truth_file: &Path) -> Running {
+    let running = started(fault, truth_file);
     let end = Instant::now() + PATIENCE;
     // The benchmark's own bugs are not written down.
     let says_nothing = fault.verdict == "harness-bug";
@@ -143,6 +148,26 @@ macro_rules! snaps {
 snaps! {
     owner_spinning owner_blocked owner_gone deadlock_inversion deadlock_self lost_wakeup cond_never_signalled
     spin_wait livelock runaway runaway_while_others_spin barrier_short stuck_loop
+}
+
+/// Threads that nap under their lock at every operation come out of the allocator again and again: no hang.
+#[test]
+fn slow() {
+    let fault = Fault::named("slow");
+    let dir = tempfile::tempdir().expect("a folder");
+    let (truth_file, out) = (dir.path().join("truth"), dir.path().join("out"));
+    let running = started(fault, &truth_file);
+    let end = Instant::now() + PATIENCE;
+    while truth::read(&truth_file).expect("the truth").is_empty() {
+        assert!(Instant::now() < end, "it never gets slow");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let output = snap(running.pid(), &out, &[]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let finding = &json(&out.join("hang_snap/threads.json"))["finding"];
+    assert_eq!((&finding["class"], &finding["confidence"]), (&"slow".into(), &"proven".into()), "{said}");
+    assert_eq!(json(&out.join("verdict.json"))["verdict"], "inconclusive");
 }
 
 #[test]

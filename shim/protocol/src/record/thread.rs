@@ -176,6 +176,9 @@ pub mod probe_outcome {
     pub const NO_SIGNAL: u8 = 6;
     /// The signal could not be sent; `errno` says why.
     pub const NOT_SENT: u8 = 7;
+    /// It was blocked, and was read from outside without being asked or stopped: of its registers only SP and PC
+    /// are known.
+    pub const READ: u8 = 8;
 }
 
 /// Registers in a [`ProbeRecord`]: DWARF numbering of the architecture. x86-64: rax rdx rcx rbx rsi rdi rbp
