@@ -120,42 +120,7 @@ pub fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Re
         rows.progress(&format!("[NOTE] {note}"))?;
     }
 
-    let lane = Lane::new(config, &pinned, "pinned", "run_", "hang_run_", "slow_run_")?;
-    let mut runs: Vec<RunFacts> = vec![];
-    for number in 1..=config.runs {
-        if cancel.is_set() {
-            break;
-        }
-        rows.progress(&format!("[RUN] {number}"))?;
-        screen.begin(number);
-        let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |t| t.as_secs_f64());
-        let facts = run::run(config, &lane, number, screen, cancel)?;
-        rows.push(&facts, started)?;
-        screen.end(&facts);
-        if let Some(changed) = original.look() {
-            let line = format!(
-                "[DSO] {}: {changed} during run {number}; the runs use the pinned copy and do not feel it",
-                config.so.display()
-            );
-            rows.progress(&line)?;
-            screen.say(&line);
-        }
-        let (outcome, hang) = (facts.outcome, facts.hang.as_ref().map(|h| h.snapshot.clone()));
-        runs.push(facts);
-        match (outcome, hang) {
-            (RunOutcome::Hung, Some(snapshot)) => {
-                let line =
-                    format!("[HANG] captured at run {number} -> {}", config.out.join(snapshot).display());
-                rows.progress(&line)?;
-                screen.say(&line);
-                if !config.keep_going {
-                    break;
-                }
-            }
-            (RunOutcome::Interrupted, _) => break,
-            _ => {}
-        }
-    }
+    let runs = pinned_lane(config, &pinned, &mut original, screen, cancel, &mut rows)?;
     let interrupted = cancel.is_set();
     let mut hunted = Hunted {
         facts: HuntFacts {
@@ -186,6 +151,56 @@ pub fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Re
     Ok(hunted)
 }
 
+/// The runs that count.
+fn pinned_lane(
+    config: &Config,
+    pinned: &Pinned,
+    original: &mut Original,
+    screen: &mut Screen,
+    cancel: &Cancel,
+    rows: &mut Rows,
+) -> anyhow::Result<Vec<RunFacts>> {
+    let lane = Lane::new(config, pinned, "pinned", "run_", "hang_run_", "slow_run_")?;
+    let mut runs: Vec<RunFacts> = vec![];
+    for number in 1..=config.runs {
+        if cancel.is_set() {
+            break;
+        }
+        rows.progress(&format!("[RUN] {number}"))?;
+        screen.begin(number);
+        let started = now();
+        let facts = run::run(config, &lane, number, screen, cancel)?;
+        rows.push(&facts, started)?;
+        screen.end(&facts);
+        if let Some(changed) = original.look() {
+            let so = config.so.display();
+            let line = format!(
+                "[DSO] {so}: {changed} during run {number}; the runs use the pinned copy and do not feel it"
+            );
+            rows.progress(&line)?;
+            screen.say(&line);
+        }
+        let hang = facts.hang.as_ref().filter(|_| facts.outcome == RunOutcome::Hung);
+        if let Some(hang) = hang {
+            let snapshot = config.out.join(&hang.snapshot);
+            let line = format!("[HANG] captured at run {number} -> {}", snapshot.display());
+            rows.progress(&line)?;
+            screen.say(&line);
+        }
+        let last = facts.outcome == RunOutcome::Interrupted || (hang.is_some() && !config.keep_going);
+        runs.push(facts);
+        if last {
+            break;
+        }
+    }
+    Ok(runs)
+}
+
+/// Seconds since the epoch.
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |t| t.as_secs_f64())
+}
+
 /// The counter lane: runs with the build that counts, whether anything hung or not.
 fn stats_lane(
     config: &Config,
@@ -205,7 +220,7 @@ fn stats_lane(
         }
         rows.progress(&format!("[STATS] {number}"))?;
         screen.say(&format!("counter lane: run {number}/{}", stats.runs));
-        let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |t| t.as_secs_f64());
+        let started = now();
         let facts = run::run(config, &lane, number, screen, cancel)?;
         log.push_json(&rows::object(&facts, started))?;
         outputs.extend(lane.outputs(number));

@@ -90,3 +90,32 @@ pub fn told(command: &mut Command) -> (Option<i32>, String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
+
+/// Options that make a hunt short.
+pub const QUICK: [&str; 6] = ["--hang-after", "2s", "--perf-seconds", "0.5", "--verify-runs", "1"];
+
+/// What is in a folder; nothing if it is not there.
+pub fn names(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+/// A stuck benchmark's arguments, and the allocator that hangs it in every run.
+pub fn stuck() -> (PathBuf, Vec<String>) {
+    let fault = hangscope_test_allocators::Fault::named("deadlock_inversion");
+    (crate::allocator("deadlock_inversion"), bench_with(fault.workload_args))
+}
+
+/// Processes that have this in their environment.
+pub fn processes_with(entry: &str) -> Vec<u32> {
+    let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = all.filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok());
+    let has = |pid: &u32| {
+        std::fs::read(format!("/proc/{pid}/environ"))
+            .is_ok_and(|e| e.windows(entry.len()).any(|part| part == entry.as_bytes()))
+    };
+    pids.filter(has).collect()
+}

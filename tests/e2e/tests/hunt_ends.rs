@@ -1,0 +1,166 @@
+//! How a hunt may end, and what it leaves then: kill, a reader that left, wrong usage, processes that were left behind.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+
+use hangscope_test_e2e::hunt::{Hunt, bench_with, names, processes_with, told};
+use hangscope_test_e2e::{Running, debian, hangscope};
+use serde_json::Value;
+
+/// Starts a hunt, and lets it get to its third run.
+fn begun(
+    out: &Path,
+    so: &Path,
+    command: &[&str],
+) -> (std::process::Child, BufReader<std::process::ChildStdout>) {
+    let mut child = hangscope()
+        .args(["hunt", "--runs", "1000", "--verify-runs", "0", "--so"])
+        .arg(so)
+        .arg("--out")
+        .arg(out)
+        .arg("--")
+        .args(command)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("run 2/") {
+        line.clear();
+        assert!(lines.read_line(&mut line).unwrap() > 0, "the hunt ended");
+    }
+    (child, lines)
+}
+
+#[test]
+fn a_killed_hunt_leaves_whole_rows_and_no_benchmark() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let command = bench_with(&["2", "400000", "400", "16", "4096", "50", "1024"]);
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    let (mut child, lines) = begun(&out, &debian("libmimalloc.so.2"), &command);
+    let running = processes_with(out.to_str().unwrap());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(lines);
+    let rows = std::fs::read_to_string(out.join("runs.tsv")).unwrap();
+    assert!(rows.ends_with('\n') && rows.lines().count() >= 3);
+    for pid in running {
+        // It is killed with the hunt: what is left of it is not run any more.
+        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let state = state.rsplit(')').next().unwrap_or_default().trim_start().chars().next();
+        assert!(matches!(state, None | Some('Z' | 'X')), "{pid}: {state:?}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_one_line_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let so = debian("libmimalloc.so.2");
+    let typo = dir.path().join("typo.toml");
+    std::fs::write(&typo, "name = 'x'\nenf = ['A_']\n").unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let (so, typo, file) = (so.to_str().unwrap(), typo.to_str().unwrap(), file.to_str().unwrap());
+    let under_a_file = format!("{file}/out");
+    let long = format!("/tmp/{}", "x".repeat(100));
+    let good = ["--so", so];
+    let table: &[(&[&str], &str, i32, &str)] = &[
+        (&[], "ls", 2, "no allocator: give its .so with --so"),
+        (&["--so", "/nonexistent.so"], "ls", 2, "cannot read /nonexistent.so: No such file"),
+        (&["--so", file], "ls", 2, "not a shared object"),
+        (&["--so", "/bin/sh"], "ls", 2, "not a shared object"),
+        (&good, "/nonexistent/bench", 2, "benchmark not found: /nonexistent/bench; build it"),
+        (&good, file, 2, "benchmark is not executable"),
+        (&["--so", so, "--runs", "0"], "ls", 2, "'--runs"),
+        (&["--so", so, "--cpus", "3-1"], "ls", 2, "--cpus 3-1"),
+        (&["--so", so, "--cpus", "1000"], "ls", 2, "none of them is here"),
+        (&["--so", so, "--name", "a/b"], "ls", 2, "not a usable name"),
+        (&["--so", so, "--hang-after", "off"], "ls", 2, "needs --stall"),
+        (&["--so", so, "--hang-after", "soon"], "ls", 2, "--hang-after"),
+        (&["--so", so, "--env", "LD_PRELOAD=x"], "ls", 2, "is what the hunt sets"),
+        (&["--so", so, "--profile", typo], "ls", 2, "typo.toml:2: unknown key `enf`: did you mean `env`?"),
+        (&["--so", so, "--profile", "/nonexistent"], "ls", 2, "cannot read the profile"),
+        (&["--so", so, "--stats-so", "/nonexistent"], "ls", 2, "cannot read /nonexistent"),
+        (&["--so", so, "--sockets", &long], "ls", 2, "the system takes at most 107"),
+        (&["--so", so, "--out", &under_a_file], "ls", 1, "cannot write"),
+    ];
+    for (options, program, code, wanted) in table {
+        let out = dir.path().join("out");
+        let mut command = hangscope();
+        command.arg("hunt").args(*options).env_remove("LD_PRELOAD");
+        if !options.contains(&"--out") {
+            command.arg("--out").arg(&out);
+        }
+        let (status, stdout, stderr) = told(command.arg("--").arg(program));
+        assert_eq!(status, Some(*code), "{options:?}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{options:?}: {stderr}");
+        assert!(stderr.starts_with("hangscope: ") && stderr.contains(wanted), "{options:?}: {stderr}");
+        assert_eq!(stdout, "", "{options:?}");
+        assert!(!out.exists(), "{options:?} left {:?}", names(&out));
+    }
+}
+
+#[test]
+fn a_run_leaves_no_process_behind() {
+    let mark = format!("HANGSCOPE_TEST_BEHIND={}", std::process::id());
+    // A shell that ends at once has no time for a hello: what it says is not what is asked here.
+    let hunt = Hunt::new(
+        &debian("libmimalloc.so.2"),
+        &["--verify-runs", "0", "--runs", "2", "--env", &mark],
+        &[],
+        &["sh", "-c", "setsid sleep 1000 & sleep 1000 & true"],
+    );
+    assert_eq!(hunt.code(), 0, "{}", hunt.said());
+    assert!(hunt.stdout().contains("left 2 processes behind, which were stopped"), "{}", hunt.said());
+    assert_eq!(processes_with(&mark), Vec::<u32>::new());
+}
+
+#[test]
+fn the_readers_end_does_not_end_the_hunt() {
+    let dir = tempfile::tempdir().unwrap();
+    let command = bench_with(&["2", "20000", "400", "16", "4096", "50", "1024"]);
+    let mut hunt = hangscope();
+    hunt.args(["hunt", "--runs", "5", "--verify-runs", "0", "--so"]).arg(debian("libmimalloc.so.2"));
+    hunt.arg("--out").arg(dir.path().join("out")).arg("--").args(&command).stdout(Stdio::piped());
+    let mut child = Running(hunt.spawn().unwrap());
+    drop(child.0.stdout.take());
+    assert_eq!(child.wait().code(), Some(0));
+    assert_eq!(std::fs::read_to_string(dir.path().join("out/runs.tsv")).unwrap().lines().count(), 6);
+}
+
+#[test]
+fn a_benchmark_that_somebody_stopped_is_no_bug() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let mut hunt = hangscope();
+    hunt.args(["hunt", "--hang-after", "3s", "--verify-runs", "0", "--runs", "1", "--no-perf", "--so"]);
+    hunt.arg(debian("libmimalloc.so.2")).arg("--out").arg(&out).args(["--", "sleep", "1000"]);
+    let hunt = Running::start(&mut hunt);
+    let pids = || processes_with(&format!(":{}", out.display()));
+    // Its watchdog has said hello, and waits for its next look.
+    let waits = |pid: &u32| {
+        let task = format!("/proc/{pid}/task");
+        names(Path::new(&task)).iter().any(|tid| {
+            let read =
+                |file: &str| std::fs::read_to_string(format!("{task}/{tid}/{file}")).unwrap_or_default();
+            read("comm") == "hangscope\n" && read("wchan").contains("poll")
+        })
+    };
+    while !pids().iter().any(waits) {
+        std::thread::yield_now();
+    }
+    for pid in pids() {
+        // SAFETY: kill takes a pid and a signal.
+        unsafe { libc::kill(pid as i32, libc::SIGSTOP) };
+    }
+    assert_eq!(hunt.wait().code(), Some(10));
+    let read = |file: &str| std::fs::read_to_string(out.join(file)).unwrap();
+    let verdict: Value = serde_json::from_str(&read("verdict.json")).unwrap();
+    assert_eq!(verdict["verdict"], "environment", "{verdict:#}");
+    assert!(read("hang_run_1/ps_L.txt").contains(" T "));
+    assert!(read("runs.jsonl").contains("captured from outside only: process "), "{}", read("runs.jsonl"));
+    assert_eq!(pids(), Vec::<u32>::new());
+}
