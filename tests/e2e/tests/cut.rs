@@ -1,14 +1,14 @@
 //! Stacks that cannot be followed without a signal: Rust's standard library keeps frame pointers, whose values only an
-//! answer tells. The threads are asked while the dump is under way, and only those.
+//! answer tells. The threads are asked while the dump is under way, and only those; and a dump wakes nobody.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use hangscope_collector::analysis::{ThreadTrace, TraceSource, Traces};
+use hangscope_collector::analysis::{History, ThreadTrace, TraceSource, Traces, analyse};
 use hangscope_collector::cut;
 use hangscope_collector::listen::{RecordedDump, What};
 use hangscope_collector::symbolize::{Sources, symbolize, truncated};
-use hangscope_test_e2e::{Ears, Running};
+use hangscope_test_e2e::{Ears, Running, allocator, bench};
 
 const THREADS: usize = 100;
 
@@ -80,5 +80,36 @@ fn threads_that_block_the_signal_are_not_asked_and_the_stack_says_so() {
         let problem = trace.problem.unwrap_or_default();
         assert!(trace.truncated && problem.ends_with("; blocks signal 62"), "{problem}");
         assert!(problem.starts_with("cut at frame "), "{problem}");
+    }
+}
+
+/// The call that a thread is in, with its arguments, SP and PC; the kernel's own line of it.
+fn call_of(pid: u32, tid: u32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).expect("the thread is there")
+}
+
+#[test]
+fn a_lost_wakeup_is_still_there_after_the_dump() {
+    let fault = hangscope_test_allocators::Fault::named("lost_wakeup");
+    let ears = Ears::new();
+    let mut command = Command::new(bench());
+    command.args(fault.workload_args).env("HANGSCOPE_HANG_AFTER", "2s");
+    let host = Running::start(ears.preload(&mut command, Some(&allocator(fault.name))));
+    let sources = Sources { live_pid: Some(host.pid()), same_boot: true, ..Sources::default() };
+    let before = ears.until("a first look", |event| match &event.what {
+        What::FirstLook(dump) => {
+            cut::ask(&ears.listener.asker(), event.conn, dump, &sources).expect("it is asked");
+            let waits = dump.threads.iter().filter(|t| t.syscall == libc::SYS_futex as i32);
+            Some(waits.map(|t| (t.tid, call_of(host.pid(), t.tid))).collect::<Vec<_>>())
+        }
+        _ => None,
+    });
+    let dump = ears.dump().dump;
+    let finding = analyse(&dump, &symbolize(&dump, &sources), &History::default());
+    assert_eq!(Some(finding.class.as_str()), fault.class, "{:?}", finding.why);
+    assert!(!finding.why.iter().any(|w| w.contains("resumed after the signal")), "{:?}", finding.why);
+    assert!(before.len() > 1, "{before:?}");
+    for (tid, call) in before {
+        assert_eq!(call_of(host.pid(), tid), call, "tid {tid} was woken");
     }
 }

@@ -18,6 +18,8 @@ pub mod why;
 
 use std::collections::BTreeSet;
 
+use hangscope_protocol::record::probe_outcome;
+
 use case::Case;
 pub use why::Why;
 
@@ -25,8 +27,8 @@ use super::finding::{Finding, Hot, ThreadCounts, ThreadWait};
 use super::graph::Graph;
 use super::history::History;
 use super::integrity;
-use super::message::Lang;
-use super::scene::{Scene, Thread};
+use super::message::{Lang, say};
+use super::scene::{Motion, Scene, Thread};
 use super::stack;
 use super::trace::Traces;
 use crate::session::Dump;
@@ -36,7 +38,8 @@ use crate::session::Dump;
 pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
     let scene = Scene::new(dump, traces, history);
     let graph = Graph::of(&scene);
-    let case = decide(&scene, &graph);
+    let mut case = decide(&scene, &graph);
+    case.why.extend(resumed(&scene));
     let (integrity, deleted_seen) = integrity::worst(&dump.dsos);
     let hot = hot(&scene, &case);
     let text = |all: &[Why]| all.iter().map(|w| w.text(Lang::En)).collect();
@@ -55,6 +58,18 @@ pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
         integrity,
         deleted_seen,
     }
+}
+
+/// Threads that were blocked, answered our signal, and were elsewhere (or gone) in the second look. A signal makes some
+/// calls return early, and one that does can end a wait whose wake was lost.
+fn resumed(scene: &Scene<'_>) -> Option<Why> {
+    let probes = scene.dump.probes.iter().map(|p| &p.record);
+    let asked = probes.filter(|p| p.was_blocked != 0 && p.outcome == probe_outcome::ANSWERED);
+    let threads: Vec<&Thread<'_>> = asked
+        .filter_map(|p| scene.threads.get(&p.tid))
+        .filter(|t| matches!(t.motion, Motion::Moved | Motion::Left | Motion::Rewaits))
+        .collect();
+    (!threads.is_empty()).then(|| say!(Why::Resumed { tids: case::tids(threads) }))
 }
 
 fn decide(scene: &Scene<'_>, graph: &Graph) -> Case {

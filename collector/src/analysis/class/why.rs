@@ -148,6 +148,10 @@ messages! {
         /// Comes and goes: waits.
         Moves { tids } => "tid {tids} left its wait or call between the two looks (threads.json)",
             "tid {tids} は 2 回の観測の間に待ちや呼び出しから抜けた (threads.json)";
+        /// A signal may have cured it.
+        Resumed { tids } => "tid {tids} stood still, was asked by a signal, and then went on: resumed after the \
+            signal, which may have cured the hang (threads.json)",
+            "tid {tids} は止まっていたが、シグナルで問い合わせた後に再開した: シグナルがハングを解消した可能性がある (threads.json)";
         /// Threads come and go.
         Turnover { left, came } => "threads that ended between the two looks: {left}, that began: {came} (threads.json)",
             "2 回の観測の間に {left} スレッドが終わり、{came} スレッドが始まった (threads.json)";

@@ -1,6 +1,10 @@
 //! Words that keep no owner, threads that run, and what is no hang of the allocator.
 
+use hangscope_protocol::record::{ProbeRecord, probe_outcome};
+
 use super::*;
+use crate::analysis::testkit::zero;
+use crate::session::Probe;
 
 #[test]
 fn lost_wakeups() {
@@ -249,4 +253,29 @@ fn slow_and_stopped() {
     let found = make.analyse();
     assert_eq!(found.class, Class::Unknown);
     assert_eq!(found.said, vec![Why::Stopped {}]);
+}
+
+#[test]
+fn what_goes_on_after_our_signal_is_said_to() {
+    let waits = |asked: bool, moves: bool| {
+        let mut make = Make::new();
+        for tid in 101..105 {
+            make.futex(tid, &bare(LOCK, 0), BARE);
+        }
+        if asked {
+            let record = ProbeRecord { tid: 104, outcome: probe_outcome::ANSWERED, was_blocked: 1, ..zero() };
+            make.dump.probes.push(Probe { record, stack: vec![] });
+        }
+        if moves {
+            make.moves(104);
+        }
+        make.analyse()
+    };
+    let resumed = |finding: &Finding| finding.said.iter().any(|w| matches!(w, Why::Resumed { .. }));
+    let still = waits(true, false);
+    assert_eq!((still.class, resumed(&still)), (Class::LostWakeup, false));
+    assert!(!resumed(&waits(false, true)), "nobody signalled it");
+    let cured = waits(true, true);
+    assert!(resumed(&cured));
+    insta::assert_snapshot!(cured.why.last().expect("a line"), @"tid 104 stood still, was asked by a signal, and then went on: resumed after the signal, which may have cured the hang (threads.json)");
 }
