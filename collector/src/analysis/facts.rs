@@ -86,6 +86,21 @@ pub struct DsoFacts {
     pub original_integrity: Integrity,
 }
 
+/// An arm of a hunt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArmFacts {
+    /// Its name, as in the runs.
+    pub name: String,
+    /// What is done to the DSO of its runs, in the middle of them; none: it is left alone.
+    pub change: Option<Integrity>,
+    /// Whether it is another build than the pinned one.
+    pub other_build: bool,
+    /// Path of the DSO of its runs; of one that is changed, the file that each run gets a copy of.
+    pub path: String,
+    /// SHA-1 of its bytes.
+    pub sha1: String,
+}
+
 /// Arm of the one "run" of a snap: a process that was there already.
 pub const SNAP: &str = "snap";
 
@@ -108,9 +123,25 @@ pub struct HuntFacts {
     pub interrupted: bool,
     /// Whether it stops at the first hang.
     pub stop_at_first: bool,
+    /// The arms, in the order in which they were given; empty where there is only the pinned one.
+    #[serde(default)]
+    pub arms: Vec<ArmFacts>,
+    /// Seed of the order in which several arms took turns.
+    #[serde(default)]
+    pub seed: Option<u64>,
 }
 
 impl HuntFacts {
+    /// What is known of an arm; none where there is only the pinned one.
+    pub fn arm(&self, name: &str) -> Option<&ArmFacts> {
+        self.arms.iter().find(|arm| arm.name == name)
+    }
+
+    /// Whether an arm is one of another build.
+    pub fn is_other_build(&self, arm: &str) -> bool {
+        self.arm(arm).is_some_and(|arm| arm.other_build)
+    }
+
     /// Whether it is no hunt, but a process that was there already and was looked at from outside: then there is
     /// no rate, and nothing was planned.
     pub fn is_snap(&self) -> bool {

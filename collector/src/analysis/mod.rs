@@ -35,7 +35,7 @@ pub mod wait;
 pub mod words;
 
 pub use class::analyse;
-pub use facts::{DsoFacts, HangFacts, HuntFacts, RunFacts, RunOutcome};
+pub use facts::{ArmFacts, DsoFacts, HangFacts, HuntFacts, RunFacts, RunOutcome};
 pub use finding::{Finding, Hot, Lock, ThreadCounts, ThreadWait};
 pub use history::History;
 pub use message::Lang;

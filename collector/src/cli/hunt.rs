@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 
 use super::out;
-use crate::analysis::Lang;
+use crate::analysis::{Integrity, Lang};
 use crate::cancel;
 use crate::capture::{CallGraph, PerfOptions};
 use crate::exit::{Ended, Status};
+use crate::hunt::arm::{Arm, Treatment};
 use crate::hunt::cpus::{self, Cpus};
 use crate::hunt::{Config, Screen, StatsLane, program};
 use crate::profile::{self, Profile};
@@ -22,9 +23,15 @@ use crate::{pin, preload, shim_path};
 /// The DSO is copied to where nobody rebuilds it, the preload is verified, and then the command is run again and again.
 /// A run that is not done after --hang-after is captured: what every thread does (from inside, by the shim), what /proc and
 /// perf say (from outside); then it is stopped. Everything is in OUT.
+///
+/// With several --arm it is an experiment: the same benchmark with the DSO left alone, with something that happens to its
+/// file (a copy of each run's own) halfway through the run, or with another build. The arms take turns run by run, in a
+/// shuffled order; all runs are made, and the arms are held against each other by Fisher's exact test.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
-    hangscope hunt --name hz4 --so ./libhakozuna_hz4.so --cpus 0-15 --runs 50 -- ./bench 16 2000000 400 16 32768 90 65536\n\n\
+    hangscope hunt --name hz4 --so ./libhakozuna_hz4.so --cpus 0-15 --runs 50 -- ./bench 16 2000000 400 16 32768 90 65536\n  \
+    hangscope hunt --so ./libhakozuna_hz4.so --arm pinned --arm deleted --arm overwritten --arm so=old/libhakozuna_hz4.so \
+    --runs 20 -- ./bench 16 2000000\n\n\
     A profile says what is particular to an allocator (built in: hz3, hz4, mimalloc, jemalloc, tcmalloc):\n  \
     name = \"hz4\"                          # short name\n  \
     dso = [\"hakozuna_hz4*\"]               # its files, without lib and version\n  \
@@ -42,7 +49,17 @@ pub struct Args {
     /// Short name of the allocator, part of file names [default: the profile's, else the file's stem].
     #[arg(long)]
     name: Option<String>,
-    /// Most runs that are made.
+    /// An arm: pinned (the DSO left alone), deleted, replaced, overwritten (what happens to its file in the middle of a run),
+    /// so=PATH or so=NAME:PATH (another build). May be given several times; pinned is to be among them [default: pinned].
+    #[arg(long = "arm", value_name = "ARM", value_parser = Arm::parse)]
+    arms: Vec<Arm>,
+    /// Bytes for the arms replaced and overwritten [default: those of --so].
+    #[arg(long, value_name = "SO", requires = "arms")]
+    other_so: Option<PathBuf>,
+    /// Seed of the order in which several arms take turns [default: a new one, printed].
+    #[arg(long, value_name = "N", requires = "arms")]
+    seed: Option<u64>,
+    /// Most runs that are made, per arm.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
     /// A run that is not done by then hangs; `off`: only --stall counts.
@@ -54,7 +71,7 @@ pub struct Args {
     /// Processors for the runs, as taskset -c takes them.
     #[arg(long, value_name = "LIST")]
     cpus: Option<String>,
-    /// Go on after a hang, and count them.
+    /// Go on after a hang, and count them. With several arms it always goes on, until all runs are made.
     #[arg(long)]
     keep_going: bool,
     /// Folder for everything [default: hangscope_{name}_{time}_{pid} here].
@@ -114,7 +131,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     let cancel = cancel::on_signals().context("hunt: cannot take Ctrl-C")?;
     // What a run leaves behind when its first process ends becomes a child of this one, and can be reaped.
     let _ = nix::sys::prctl::set_child_subreaper(true);
-    let mut screen = Screen::new(&config.name, config.runs);
+    let mut screen = Screen::new(&config.name, config.runs, config.arms.len());
     let hunted = crate::hunt::hunt(&config, &mut screen, &cancel)?;
     screen.finish();
     let conclusion = hunted.report(&config.out)?;
@@ -147,6 +164,13 @@ fn config(args: Args) -> anyhow::Result<(Config, Option<tempfile::TempDir>)> {
     if args.hang_after.is_zero() && args.stall.is_none() {
         return Err(usage("--hang-after off needs --stall: else nothing would ever count as a hang"));
     }
+    let arms = if args.arms.is_empty() { vec![Arm::pinned()] } else { args.arms };
+    Arm::check(&arms).map_err(usage)?;
+    let takes_other =
+        |arm: &Arm| matches!(arm.treatment, Treatment::Change(Integrity::Replaced | Integrity::Overwritten));
+    if args.other_so.is_some() && !arms.iter().any(takes_other) {
+        return Err(usage("--other-so is for --arm replaced or --arm overwritten: give one of them"));
+    }
     let mut notes = vec![];
     let cpus = args.cpus.as_deref().map(Cpus::parse).transpose().map_err(usage)?;
     if let Some(cpus) = cpus.as_ref().filter(|c| !c.missing.is_empty()) {
@@ -168,6 +192,9 @@ fn config(args: Args) -> anyhow::Result<(Config, Option<tempfile::TempDir>)> {
         so,
         name,
         profile,
+        arms,
+        seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
+        other_so: args.other_so,
         runs: args.runs,
         hang_after: (!args.hang_after.is_zero()).then_some(args.hang_after),
         stall: args.stall,
@@ -196,8 +223,8 @@ fn config(args: Args) -> anyhow::Result<(Config, Option<tempfile::TempDir>)> {
 
 /// A folder of mode 0700 whose path is short enough for sockets and can be in LD_PRELOAD.
 fn sockets(named: Option<PathBuf>) -> anyhow::Result<(PathBuf, Option<tempfile::TempDir>)> {
-    /// What is added to it: `/` and the name of a socket, `p4294967295`.
-    const NAME: usize = 12;
+    /// What is added to it: `/` and the name of a socket, `a12_4294967295`.
+    const NAME: usize = 15;
     if let Some(dir) = named {
         let dir = std::path::absolute(&dir).with_context(|| format!("hunt: {}", dir.display()))?;
         let len = dir.as_os_str().len() + NAME;

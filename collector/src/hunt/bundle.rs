@@ -128,7 +128,7 @@ impl<'a> Bundle<'a> {
         };
         let sources = Sources {
             allocator_copy: Some(self.copy_path()),
-            copies: vec![self.lane.dso.clone()],
+            copies: self.lane.files(),
             live_pid: live,
             same_boot: true,
             ..Sources::default()

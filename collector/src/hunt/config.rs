@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::arm::Arm;
 use super::cpus::Cpus;
 use crate::capture::PerfOptions;
 use crate::profile::Profile;
@@ -25,7 +26,13 @@ pub struct Config {
     pub name: String,
     /// What is particular to it.
     pub profile: Profile,
-    /// Most runs that are made.
+    /// The arms; not empty, one of them pinned.
+    pub arms: Vec<Arm>,
+    /// Of the order in which they take turns.
+    pub seed: u64,
+    /// What is put in the place of a DSO that is replaced or overwritten; none: the same bytes.
+    pub other_so: Option<PathBuf>,
+    /// Most runs that are made, per arm.
     pub runs: u32,
     /// From the start of a process; none: only a stall is a hang.
     pub hang_after: Option<Duration>,
@@ -62,4 +69,11 @@ pub struct Config {
     pub command: Vec<String>,
     /// What the person should know: processors that are not here, and so on.
     pub notes: Vec<String>,
+}
+
+impl Config {
+    /// Whether it stops at the first hang: an experiment with several arms needs all of their runs.
+    pub fn stops_at_first(&self) -> bool {
+        !self.keep_going && self.arms.len() == 1
+    }
 }

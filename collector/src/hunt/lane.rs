@@ -1,4 +1,5 @@
-//! A lane: the runs of one DSO. What each of them gets: its environment, its socket, its files.
+//! A lane: the runs of one DSO, those of an arm or of the counters. What each of them gets: its environment, its socket,
+//! its files.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use super::arm::{Change, Treatment};
 use super::config::Config;
+use crate::analysis::Integrity;
 use crate::analysis::integrity::FileFacts;
 use crate::exit::{Ended, Status};
 use crate::file_facts;
@@ -15,16 +18,21 @@ use crate::pin::Pinned;
 use crate::preload::{self, Settings};
 
 /// The runs of one DSO.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lane {
     /// Its name: `pinned`, `stats`.
     pub arm: String,
     /// The DSO, as it is mapped.
     pub dso: PathBuf,
+    /// The file that holds the bytes that were pinned; the same, unless a run has a copy of its own.
+    pinned: PathBuf,
     sha1: String,
     file: Option<FileFacts>,
     out: PathBuf,
     preload: OsString,
+    /// Folder in OUT with a slash at its end; empty for OUT itself.
+    folder: String,
+    sockets: String,
     run_prefix: &'static str,
     hang_prefix: &'static str,
     slow_prefix: &'static str,
@@ -50,44 +58,114 @@ impl Lane {
         Ok(Lane {
             arm: arm.to_owned(),
             dso: pinned.path.clone(),
+            pinned: pinned.path.clone(),
             sha1: pinned.sha1.clone(),
             file: file_facts::now(&pinned.path, None),
             out: config.out.clone(),
             preload,
+            folder: String::new(),
+            sockets: arm[..1].to_owned(),
             run_prefix,
             hang_prefix,
             slow_prefix,
         })
     }
 
+    /// The lane of an arm, the `index`-th: its files are in `arms/NAME/`, but those of the pinned arm.
+    ///
+    /// # Errors
+    /// As [`Lane::new`].
+    pub fn arm(config: &Config, pinned: &Pinned, index: usize) -> anyhow::Result<Lane> {
+        let arm = &config.arms[index];
+        let lane = Lane::new(config, pinned, &arm.name, "run_", "hang_run_", "slow_run_")?;
+        if arm.treatment == Treatment::Pinned {
+            return Ok(lane);
+        }
+        let folder = format!("arms/{}/", arm.name);
+        crate::store::atomic::make_dir(&config.out.join(&folder))?;
+        Ok(Lane { folder, sockets: format!("a{index}_"), ..lane })
+    }
+
+    /// What a run is called: `8`, of another arm than the pinned one `deleted/8`.
+    pub fn run_name(&self, run: u32) -> String {
+        crate::analysis::verdict::run_name(&self.arm, run)
+    }
+
+    /// For a run whose DSO is changed in the middle: the lane with a copy of its own, and the change to come.
+    ///
+    /// # Errors
+    /// If the copy cannot be made.
+    pub fn own_copy(
+        &self,
+        config: &Config,
+        run: u32,
+        word: Integrity,
+        after: Duration,
+    ) -> anyhow::Result<(Lane, Change)> {
+        let made = || -> std::io::Result<(PathBuf, Vec<u8>)> {
+            let bytes = std::fs::read(&self.pinned)?;
+            let dir = std::fs::canonicalize(self.out.join(&self.folder))?;
+            let path = dir.join(format!("{}_run_{run}.so", config.name));
+            std::fs::write(&path, &bytes)?;
+            let other = config.other_so.as_ref().map(std::fs::read).transpose()?;
+            Ok((path, other.unwrap_or(bytes)))
+        };
+        let (dso, bytes) = made().with_context(|| format!("hunt: a copy for run {}", self.run_name(run)))?;
+        let change = Change::new(word, &dso, bytes, after);
+        let shim = preloadable(&config.shim, &config.sockets)?;
+        let mapped = preloadable(&dso, &config.sockets)?;
+        let preload = preload::value([shim.as_path(), mapped.as_path()]).context("hunt")?;
+        Ok((Lane { file: file_facts::now(&dso, None), dso, preload, ..self.clone() }, change))
+    }
+
+    /// Path of a run's socket.
+    pub fn socket(&self, config: &Config, run: u32) -> PathBuf {
+        config.sockets.join(format!("{}{run}", self.sockets))
+    }
+
+    /// Files that hold the bytes that the runs start with.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = vec![self.pinned.clone(), self.dso.clone()];
+        files.dedup();
+        files
+    }
+
     /// Whether the DSO's file, which is now like `now`, still has the bytes that were pinned; none if it cannot be read,
     /// or where nothing moved.
     pub fn same_bytes(&self, now: &FileFacts) -> Option<bool> {
-        if self.file.as_ref() == Some(now) { None } else { self.bytes().map(|bytes| bytes.is_some()).ok() }
+        if self.file.as_ref() == Some(now) {
+            None
+        } else {
+            self.has_bytes(&self.dso).map(|bytes| bytes.is_some()).ok()
+        }
     }
 
-    /// The DSO's bytes, if its file still has those that were pinned.
+    /// The DSO's bytes, if the pinned file still has those that were pinned.
     ///
     /// # Errors
     /// If it cannot be read.
     pub fn bytes(&self) -> std::io::Result<Option<Vec<u8>>> {
-        let bytes = std::fs::read(&self.dso)?;
+        self.has_bytes(&self.pinned)
+    }
+
+    fn has_bytes(&self, path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+        let bytes = std::fs::read(path)?;
         Ok((crate::pin::sha1_hex(&bytes) == self.sha1).then_some(bytes))
     }
 
     /// Where a run's output goes: `run_8.out`, `run_8.err`.
     pub fn outputs(&self, run: u32) -> [PathBuf; 2] {
-        ["out", "err"].map(|end| self.out.join(format!("{}{run}.{end}", self.run_prefix)))
+        ["out", "err"].map(|end| self.out.join(format!("{}{}{run}.{end}", self.folder, self.run_prefix)))
     }
 
     /// Folder of a hang's evidence, in OUT: `hang_run_8`.
     pub fn snapshot(&self, run: u32) -> String {
-        format!("{}{run}", self.hang_prefix)
+        format!("{}{}{run}", self.folder, self.hang_prefix)
     }
 
     /// The same for a run that was slow.
     pub fn slow_snapshot(&self, run: u32) -> String {
-        format!("{}{run}", self.slow_prefix)
+        format!("{}{}{run}", self.folder, self.slow_prefix)
     }
 
     /// A run's command with its environment. What the caller's own environment preloads is not passed on: it would
@@ -101,9 +179,10 @@ impl Lane {
             hang_after: Some(config.hang_after.unwrap_or(Duration::ZERO)),
             stall: config.stall,
             tick: config.tick,
-            label: Some(
-                config.label.clone().unwrap_or_else(|| format!("{}_{}{run}", config.name, self.run_prefix)),
-            ),
+            label: Some(config.label.clone().unwrap_or_else(|| {
+                let arm = if self.folder.is_empty() { String::new() } else { format!("{}_", self.arm) };
+                format!("{}_{arm}{}{run}", config.name, self.run_prefix)
+            })),
             only: config.only.clone(),
             target: None,
         };

@@ -3,6 +3,7 @@
 //! - [`config`]: what is hunted, and how
 //! - [`program`], [`cpus`]: which word of the command is the benchmark; which processors it may use
 //! - [`original`]: what happens to the user's own file meanwhile
+//! - [`arm`]: what is done to the DSO of a run, and whose turn it is
 //! - [`lane`]: the environment of a run: its socket, its preload, its files
 //! - [`bench`]: a run as processes: started, waited for, stopped whole
 //! - [`watch`]: what the shims of a run have said, and what follows from it
@@ -23,6 +24,8 @@ use crate::report::{self, Extra};
 use crate::store::atomic::{self, WriteError};
 use crate::verify;
 
+pub mod arm;
+mod arms;
 pub mod bench;
 mod bundle;
 pub mod config;
@@ -38,9 +41,11 @@ pub mod screen;
 mod still;
 pub mod watch;
 
+use arm::Treatment;
 pub use config::{Config, StatsLane};
 pub use screen::Screen;
 
+use arms::Arms;
 use counters::Collected;
 use lane::Lane;
 use original::Original;
@@ -95,7 +100,12 @@ pub fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Re
         return Err(usage(Taken::Earlier(config.out.clone())));
     }
     // Before anything is written or run: what is wrong with the second is not to be found out after an hour.
-    for so in [Some(&config.so), config.stats.as_ref().map(|stats| &stats.so)].into_iter().flatten() {
+    let builds = config.arms.iter().filter_map(|arm| match &arm.treatment {
+        Treatment::Build(so) => Some(so),
+        Treatment::Pinned | Treatment::Change(_) => None,
+    });
+    let others = [config.other_so.as_ref(), config.stats.as_ref().map(|stats| &stats.so)];
+    for so in std::iter::once(&config.so).chain(builds).chain(others.into_iter().flatten()) {
         let bytes = std::fs::read(so).map_err(|source| PinError::Unreadable { path: so.clone(), source });
         bytes.and_then(|bytes| pin::shared_object(so, &bytes)).map_err(pin_error)?;
     }
@@ -111,7 +121,8 @@ pub fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Re
     for note in &config.notes {
         screen.say(&format!("note: {note}"));
     }
-    let preload = verified(config, &pinned, screen, cancel)?;
+    let preload = verified(config, &pinned, &config.out, screen, cancel)?;
+    let arms = Arms::new(config, &pinned, screen, cancel)?;
     let mut rows = Rows::begin(&config.out).map_err(|taken| match taken {
         Taken::Earlier(_) => usage(taken),
         Taken::Write(e) => e.into(),
@@ -120,7 +131,8 @@ pub fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Re
         rows.progress(&format!("[NOTE] {note}"))?;
     }
 
-    let runs = pinned_lane(config, &pinned, &mut original, screen, cancel, &mut rows)?;
+    arms.begin(config, &mut rows, screen)?;
+    let runs = counted(config, &arms, &mut original, screen, cancel, &mut rows)?;
     let interrupted = cancel.is_set();
     let mut hunted = Hunted {
         facts: HuntFacts {
@@ -138,7 +150,9 @@ pub fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Re
                 original_integrity: original.integrity(),
             },
             interrupted,
-            stop_at_first: !config.keep_going,
+            stop_at_first: config.stops_at_first(),
+            arms: arms.facts(config),
+            seed: (config.arms.len() > 1).then_some(config.seed),
         },
         stats: vec![],
         counters: vec![],
@@ -151,31 +165,31 @@ pub fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Re
     Ok(hunted)
 }
 
-/// The runs that count.
-fn pinned_lane(
+/// The runs that count: those of the arms, in turns.
+fn counted(
     config: &Config,
-    pinned: &Pinned,
+    arms: &Arms,
     original: &mut Original,
     screen: &mut Screen,
     cancel: &Cancel,
     rows: &mut Rows,
 ) -> anyhow::Result<Vec<RunFacts>> {
-    let lane = Lane::new(config, pinned, "pinned", "run_", "hang_run_", "slow_run_")?;
     let mut runs: Vec<RunFacts> = vec![];
-    for number in 1..=config.runs {
+    for (arm, number) in arm::rounds(config.arms.len(), config.runs, config.seed) {
         if cancel.is_set() {
             break;
         }
-        rows.progress(&format!("[RUN] {number}"))?;
-        screen.begin(number);
+        let name = arms.lane(arm).run_name(number);
+        rows.progress(&format!("[RUN] {name}"))?;
+        screen.begin(&name);
         let started = now();
-        let facts = run::run(config, &lane, number, screen, cancel)?;
+        let facts = arms.run(config, arm, number, &runs, screen, cancel)?;
         rows.push(&facts, started)?;
         screen.end(&facts);
         if let Some(changed) = original.look() {
             let so = config.so.display();
             let line = format!(
-                "[DSO] {so}: {changed} during run {number}; the runs use the pinned copy and do not feel it"
+                "[DSO] {so}: {changed} during run {name}; the runs use the pinned copy and do not feel it"
             );
             rows.progress(&line)?;
             screen.say(&line);
@@ -183,11 +197,11 @@ fn pinned_lane(
         let hang = facts.hang.as_ref().filter(|_| facts.outcome == RunOutcome::Hung);
         if let Some(hang) = hang {
             let snapshot = config.out.join(&hang.snapshot);
-            let line = format!("[HANG] captured at run {number} -> {}", snapshot.display());
+            let line = format!("[HANG] captured at run {name} -> {}", snapshot.display());
             rows.progress(&line)?;
             screen.say(&line);
         }
-        let last = facts.outcome == RunOutcome::Interrupted || (hang.is_some() && !config.keep_going);
+        let last = facts.outcome == RunOutcome::Interrupted || (hang.is_some() && config.stops_at_first());
         runs.push(facts);
         if last {
             break;
@@ -221,7 +235,7 @@ fn stats_lane(
         rows.progress(&format!("[STATS] {number}"))?;
         screen.say(&format!("counter lane: run {number}/{}", stats.runs));
         let started = now();
-        let facts = run::run(config, &lane, number, screen, cancel)?;
+        let facts = run::run(config, &lane, number, None, screen, cancel)?;
         log.push_json(&rows::object(&facts, started))?;
         outputs.extend(lane.outputs(number));
         if let Some(hang) = &facts.hang {
@@ -248,6 +262,7 @@ fn stats_lane(
 fn verified(
     config: &Config,
     pinned: &Pinned,
+    out: &Path,
     screen: &Screen,
     cancel: &Cancel,
 ) -> anyhow::Result<Option<String>> {
@@ -263,7 +278,7 @@ fn verified(
         cpus: config.cpus.as_ref(),
         env: &config.env,
         only: config.only_named.as_deref(),
-        out: Some(&config.out),
+        out: Some(out),
         times: verify::Times::default(),
     };
     match verify::verify(&request, cancel) {

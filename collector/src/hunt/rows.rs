@@ -1,6 +1,7 @@
 //! `runs.tsv`, `runs.jsonl` and `progress.log`: a line a run, written when it ends, so that a hunt that is cut off at
 //! any moment leaves whole lines of the runs that were made.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,8 @@ pub fn object(run: &RunFacts, started: f64) -> Value {
 #[derive(Debug)]
 pub struct Rows {
     tsv: Lines,
+    /// `arms/NAME/runs.tsv` of the other arms.
+    arms: BTreeMap<String, Lines>,
     jsonl: Lines,
     progress: Lines,
 }
@@ -71,7 +74,18 @@ impl Rows {
         let mut tsv = Lines::open(&path)?;
         tsv.push(HEADER)?;
         let jsonl = Lines::open(&out.join("runs.jsonl"))?;
-        Ok(Rows { tsv, jsonl, progress: Lines::open(&out.join("progress.log"))? })
+        Ok(Rows { tsv, arms: BTreeMap::new(), jsonl, progress: Lines::open(&out.join("progress.log"))? })
+    }
+
+    /// Begins the rows of another arm than the pinned one, in `arms/NAME/`, which is there.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn arm(&mut self, out: &Path, name: &str) -> Result<(), WriteError> {
+        let mut tsv = Lines::open(&out.join("arms").join(name).join("runs.tsv"))?;
+        tsv.push(HEADER)?;
+        self.arms.insert(name.to_owned(), tsv);
+        Ok(())
     }
 
     /// A line of `progress.log`.
@@ -88,7 +102,8 @@ impl Rows {
     /// [`WriteError`].
     pub fn push(&mut self, run: &RunFacts, started: f64) -> Result<(), WriteError> {
         self.jsonl.push_json(&object(run, started))?;
-        row(run).map_or(Ok(()), |row| self.tsv.push(&row))
+        let tsv = self.arms.get_mut(&run.arm).unwrap_or(&mut self.tsv);
+        row(run).map_or(Ok(()), |row| tsv.push(&row))
     }
 }
 
@@ -137,6 +152,14 @@ mod tests {
             "run\trc_or_hang\thung\tops\n7\t0\t0\t7095204.36\n8\tHANG\t1\tnan\n9\t139\t0\tnan\n\
              10\tSLOW\t0\tnan\n11\t0\t0\t5000000000000000\n"
         );
+        std::fs::create_dir_all(dir.path().join("arms/deleted")).unwrap();
+        rows.arm(dir.path(), "deleted").unwrap();
+        rows.push(&RunFacts { arm: "deleted".into(), ..facts(1, RunOutcome::Ok, Some(0), None) }, 0.0)
+            .unwrap();
+        let read = |file: &str| std::fs::read_to_string(dir.path().join(file)).unwrap();
+        assert_eq!(read("arms/deleted/runs.tsv"), "run\trc_or_hang\thung\tops\n1\t0\t0\tnan\n");
+        assert_eq!(read("runs.tsv"), text, "it is the pinned arm's alone");
+        assert_eq!(read("runs.jsonl").lines().count(), 7);
         let again = Rows::begin(dir.path()).unwrap_err().to_string();
         assert!(
             again.ends_with("holds an earlier hunt (runs.tsv): give another --out, or move it away"),

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use crossbeam_channel::{at, never, select};
 use hangscope_protocol::record::{AskRecord, ask_what};
 
+use super::arm::Change;
 use super::bench::{Bench, Ended};
 use super::config::Config;
 use super::hang::{self, Captured};
@@ -52,10 +53,11 @@ pub fn run(
     config: &Config,
     lane: &Lane,
     number: u32,
+    mut change: Option<Change>,
     screen: &Screen,
     cancel: &Cancel,
 ) -> anyhow::Result<RunFacts> {
-    let socket = config.sockets.join(format!("{}{number}", &lane.arm[..1]));
+    let socket = lane.socket(config, number);
     let listener = Listener::bind(&socket).context("hunt")?;
     let [out, err] = lane.outputs(number);
     let command = lane.command(config, number, listener.path());
@@ -91,12 +93,12 @@ pub fn run(
     facts.pid = Some(bench.pid());
     let mut watch = Watch::new(bench.started(), config.hang_after);
     let mut notes: Vec<String> = vec![];
-    let watching = follow(lane, &bench, &listener, &mut watch, screen, cancel, &mut notes);
+    let watching = follow(lane, &bench, &listener, &mut watch, change.as_mut(), screen, cancel, &mut notes)?;
     facts.seconds = bench.started().elapsed().as_secs_f64();
     match watching {
         Watching::Exited => exited(config, lane, &mut bench, &listener, &mut watch, &mut facts, &mut notes)?,
         Watching::Hung(trigger) => {
-            screen.capturing(number);
+            screen.capturing(&lane.run_name(number));
             let captured =
                 hang::capture(config, lane, number, &mut bench, &listener, &mut watch, trigger, cancel)
                     .with_context(|| format!("hunt: run {number} hung, but its evidence is not complete"))?;
@@ -117,25 +119,49 @@ pub fn run(
         facts.integrity_end = Integrity::Overwritten;
         notes.push(format!("{} had other bytes than were pinned when the run began", lane.dso.display()));
     }
+    if let Some(mut change) = change {
+        notes.push(change.told(&mut facts));
+        if facts.outcome == RunOutcome::Hung {
+            change.keep();
+        }
+    }
     notes.extend(about_hello(&watch, lane, &err));
     facts.note = (!notes.is_empty()).then(|| notes.join("; "));
     Ok(facts)
 }
 
-/// Waits for whatever comes first: the end of the run, its hang, Ctrl-C.
+/// Waits for whatever comes first: the end of the run, its hang, Ctrl-C. Makes the change of its DSO on the way.
+///
+/// # Errors
+/// If the change cannot be made.
+#[expect(clippy::too_many_arguments, reason = "all that a run waits for, for once")]
 fn follow(
     lane: &Lane,
     bench: &Bench,
     listener: &Listener,
     watch: &mut Watch,
+    mut change: Option<&mut Change>,
     screen: &Screen,
     cancel: &Cancel,
     notes: &mut Vec<String>,
-) -> Watching {
+) -> anyhow::Result<Watching> {
     loop {
+        // Only once the shim has seen the DSO as it was.
+        let due = change.as_ref().filter(|_| watch.hello_seen()).and_then(|c| c.due(bench.started()));
+        let change_at = match (due, &mut change) {
+            (Some(due), Some(change)) if due <= Instant::now() => {
+                if bench.ended().try_recv().is_ok() {
+                    return Ok(Watching::Exited);
+                }
+                change.make(bench.started().elapsed()).context("hunt: changing the DSO of a run")?;
+                continue;
+            }
+            (Some(due), _) => at(due),
+            (None, _) => never(),
+        };
         let wake = match watch.next(Instant::now()) {
-            Next::Hung(conn) => return Watching::Hung(hang::Trigger::Inside(conn)),
-            Next::Outside(reason) => return Watching::Hung(hang::Trigger::Outside(reason)),
+            Next::Hung(conn) => return Ok(Watching::Hung(hang::Trigger::Inside(conn))),
+            Next::Outside(reason) => return Ok(Watching::Hung(hang::Trigger::Outside(reason))),
             Next::Ask(conn) => {
                 let ask = AskRecord { what: ask_what::DUMP, request: 1, arg0: 0, arg1: 0, reserved: 0 };
                 // Whether it took it or not: what it says (or does not) within its time decides.
@@ -153,14 +179,15 @@ fn follow(
             Next::WaitForEver => never(),
         };
         select! {
-            recv(bench.ended()) -> _ => return Watching::Exited,
-            recv(cancel.channel()) -> _ => return Watching::Interrupted,
+            recv(bench.ended()) -> _ => return Ok(Watching::Exited),
+            recv(cancel.channel()) -> _ => return Ok(Watching::Interrupted),
             recv(listener.events()) -> event => match event {
                 Ok(event) => still::hear(lane, listener, watch, event),
-                Err(_) => return Watching::Hung(hang::Trigger::Outside("the listener ended".to_owned())),
+                Err(_) => return Ok(Watching::Hung(hang::Trigger::Outside("the listener ended".to_owned()))),
             },
             recv(screen.tick()) -> _ => screen.redraw(),
             recv(wake) -> _ => {}
+            recv(change_at) -> _ => {}
         }
     }
 }

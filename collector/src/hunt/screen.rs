@@ -20,12 +20,14 @@ pub struct Screen {
     tick: Receiver<Instant>,
     planned: u32,
     tally: Tally,
-    running: Option<(u32, Instant)>,
+    running: Option<(String, Instant)>,
 }
 
 /// What was counted so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Tally {
+    /// There are several arms.
+    arms: bool,
     made: u32,
     hangs: u32,
     last_ops: Option<f64>,
@@ -34,8 +36,9 @@ struct Tally {
 }
 
 impl Screen {
-    /// For so many runs; a bar if stdout is a terminal.
-    pub fn new(name: &str, planned: u32) -> Screen {
+    /// For so many runs of each arm; a bar if stdout is a terminal.
+    pub fn new(name: &str, planned: u32, arms: usize) -> Screen {
+        let planned = planned.saturating_mul(arms as u32);
         let bar = std::io::stdout().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(planned.into()), ProgressDrawTarget::stdout());
             if let Ok(style) =
@@ -47,7 +50,7 @@ impl Screen {
             bar
         });
         let tick = if bar.is_some() { tick(REDRAW) } else { never() };
-        Screen { bar, tick, planned, tally: Tally::default(), running: None }
+        Screen { bar, tick, planned, tally: Tally { arms: arms > 1, ..Tally::default() }, running: None }
     }
 
     /// Ready when it wants to be redrawn: only on a terminal.
@@ -56,15 +59,15 @@ impl Screen {
     }
 
     /// A run begins.
-    pub(crate) fn begin(&mut self, run: u32) {
-        self.running = Some((run, Instant::now()));
+    pub(crate) fn begin(&mut self, run: &str) {
+        self.running = Some((run.to_owned(), Instant::now()));
         self.redraw();
     }
 
     /// Draws the bar anew.
     pub(crate) fn redraw(&self) {
         if let Some(bar) = &self.bar {
-            let running = self.running.map_or(String::new(), |(run, since)| {
+            let running = self.running.as_ref().map_or(String::new(), |(run, since)| {
                 format!("  run {run}: {}", seconds(since.elapsed().as_secs_f64().floor()))
             });
             bar.set_message(format!("{}{running}", self.tally.text(self.planned)));
@@ -72,7 +75,7 @@ impl Screen {
     }
 
     /// The run hangs, and is captured: the bar says so until the run has ended.
-    pub(crate) fn capturing(&self, run: u32) {
+    pub(crate) fn capturing(&self, run: &str) {
         if let Some(bar) = &self.bar {
             bar.set_message(format!("{}  run {run} hangs: capturing", self.tally.text(self.planned)));
         }
@@ -155,7 +158,12 @@ fn line(run: &RunFacts, tally: &Tally, planned: u32) -> String {
     };
     let ops = run.ops.map_or(String::new(), |ops| format!("  {} ops/s", si(ops)));
     let counted = Tally { last_ops: None, ..tally.clone() }.text(planned);
-    let mut line = format!("run {}/{planned}  {how}  {:.2} s{ops}  {counted}", run.run, run.seconds);
+    // Of several arms the runs are counted together.
+    let (number, arm) = match run.arm.as_str() {
+        _ if !tally.arms => (run.run, String::new()),
+        arm => (tally.made, format!("  {arm}")),
+    };
+    let mut line = format!("run {number}/{planned}{arm}  {how}  {:.2} s{ops}  {counted}", run.seconds);
     if let Some(note) = &run.note {
         line.push_str(&format!("  ({note})"));
     }
@@ -230,6 +238,10 @@ mod tests {
         run 5/50  HANG  21.00 s  hangs 1  left ~4 min
         run 6/50  interrupted  3.00 s  hangs 1  left ~4 min
         ");
+        let of_arms = Tally { arms: true, made: 7, ..Tally::default() };
+        let run =
+            RunFacts { arm: "deleted".into(), ..facts(2, RunOutcome::Ok, Some(0), None, None, 1.0, None) };
+        assert_eq!(line(&run, &of_arms, 24), "run 7/24  deleted  ok  1.00 s  hangs 0");
         assert_eq!(tally.text(50), "hangs 1  7.10 M ops/s  left ~4 min");
         assert_eq!((si(12.0), seconds(9000.0)), ("12.00".into(), "2.5 h".into()));
     }

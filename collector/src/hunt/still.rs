@@ -25,5 +25,5 @@ pub(super) fn idle(lane: &Lane, process: &Watched) -> Option<String> {
 
 /// Where names come from before there is a bundle.
 fn sources(lane: &Lane, pid: u32) -> Sources {
-    Sources { copies: vec![lane.dso.clone()], live_pid: Some(pid), same_boot: true, ..Sources::default() }
+    Sources { copies: lane.files(), live_pid: Some(pid), same_boot: true, ..Sources::default() }
 }

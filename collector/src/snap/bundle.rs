@@ -149,5 +149,7 @@ fn facts(dump: &Dump, name: &str, bytes: Option<&[u8]>, hang: HangFacts) -> Hunt
         },
         interrupted: false,
         stop_at_first: true,
+        arms: vec![],
+        seed: None,
     }
 }

@@ -25,6 +25,8 @@ impl Hunt {
             },
             interrupted: false,
             stop_at_first: true,
+            arms: vec![],
+            seed: None,
         })
     }
 

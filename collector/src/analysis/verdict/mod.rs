@@ -21,7 +21,7 @@ mod tests;
 pub(crate) use evidence::method;
 pub(crate) use headline::percent;
 pub use lines::Line;
-pub use tally::Tally;
+pub use tally::{Tally, run_name};
 
 use super::facts::{HuntFacts, RunFacts, RunOutcome};
 use super::message::Lang;

@@ -106,6 +106,15 @@ fn counts<'a, 'b: 'a>(runs: impl Iterator<Item = &'a &'b RunFacts>) -> Counts {
     Counts { hung: tally.hung, of: tally.could_hang() }
 }
 
+/// What a run is called: `8`; of another arm than the pinned one `deleted/8`, as its files are.
+pub fn run_name(arm: &str, run: u32) -> String {
+    if arm == PINNED || arm == crate::analysis::facts::SNAP {
+        run.to_string()
+    } else {
+        format!("{arm}/{run}")
+    }
+}
+
 /// The worse of a run's two looks at its DSO.
 pub fn integrity(run: &RunFacts) -> Integrity {
     run.integrity_start.max(run.integrity_end)
