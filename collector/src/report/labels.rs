@@ -46,6 +46,16 @@ messages! {
             "| 実行 | アーム | 分類 | 確度 | ロック | 所有者 | 原因スレッド | 記録 |";
         RunTable {} => "| arm | made | ok | hung | slow | crashed | failed | rate at 95 % |",
             "| アーム | 実行 | 正常 | ハング | 低速 | シグナル死 | 失敗 | ハング率 (95 %) |";
+        Arms {} => "## Arms", "## アーム";
+        ArmTable {} => "| arm | its DSO | not intact | hung, of those that count | against pinned (Fisher, exact) |",
+            "| アーム | DSO | 無傷でない実行 | ハング / 数えられる実行 | pinned との比較 (Fisher の正確検定) |";
+        ArmLeftAlone {} => "left alone", "そのまま";
+        ArmChanged { word } => "{word} in mid-run", "実行中に変更 ({word})";
+        ArmBuild { sha1 } => "another build, SHA-1 {sha1}", "別のビルド、SHA-1 {sha1}";
+        ArmP { arm, control, p, sides } => "{arm} against {control}, p = {p} ({sides})",
+            "{arm} と {control}、p = {p} ({sides})";
+        OneSided {} => "one-sided", "片側";
+        TwoSided {} => "two-sided", "両側";
         Between { low, high } => "{low} % to {high} %", "{low} % から {high} %";
         // Method.
         Command { command } => "- Command: `{command}`", "- コマンド: `{command}`";
@@ -54,6 +64,13 @@ messages! {
             "- {seconds} 秒で終わらない実行を記録して停止した。`slow` はその時点でスレッドがまだ動いていた実行。";
         StallOnly {} => "- There was no deadline: a run counted as hung when nothing in it moved any more.",
             "- 時限はなく、何も動かなくなった実行をハングとした。";
+        Turns { seed } => "- Arms: run by run in turns, shuffled anew for each round (seed {seed}). A change was made to a copy \
+            of the DSO that only that run had, after half the median time of good runs. Each arm against the pinned one: \
+            Fisher's exact test; A needs the smallest p, times the number of changed arms (Bonferroni), below 0.05, and \
+            a pinned arm that does not hang.",
+            "- アーム: 1 回ずつ交互に、周ごとに順序を混ぜて実行 (シード {seed})。変更は、その実行だけが使う DSO のコピーに対し、正常な\
+            実行の時間の中央値の半分が過ぎた時点で行った。各アームと pinned の比較は Fisher の正確検定。A と判定するには、\
+            最小の p に変更アーム数を掛けた値 (Bonferroni) が 0.05 未満で、かつ pinned がハングしないことが必要。";
         DsoIs { path, sha1 } => "- DSO: `{path}`, SHA-1 `{sha1}`", "- 対象の DSO: `{path}`、SHA-1 `{sha1}`";
         Verified { line } => "- Preload: {line} (preload_verify/result.txt)",
             "- プリロード検証: {line} (preload_verify/result.txt)";

@@ -6,8 +6,9 @@ use super::Extra;
 use super::labels::Label;
 use super::terminal::short_report;
 use crate::analysis::message::say;
-use crate::analysis::verdict::{Tally, percent};
-use crate::analysis::{Conclusion, HuntFacts, Lang, RunFacts, RunOutcome};
+use crate::analysis::stats::Counts;
+use crate::analysis::verdict::{self, Tally, percent};
+use crate::analysis::{ArmFacts, Conclusion, HuntFacts, Lang, RunFacts, RunOutcome};
 
 /// The report in one language.
 pub fn report(facts: &HuntFacts, conclusion: &Conclusion, extra: &Extra, lang: Lang) -> String {
@@ -24,6 +25,10 @@ pub fn report(facts: &HuntFacts, conclusion: &Conclusion, extra: &Extra, lang: L
     if !facts.is_snap() {
         page.heading(&Label::Runs {});
         runs(&mut page, facts);
+    }
+    if !facts.arms.is_empty() {
+        page.heading(&Label::Arms {});
+        arms(&mut page, facts);
     }
     if !extra.counters.is_empty() {
         page.heading(&Label::Counters {});
@@ -159,6 +164,37 @@ fn runs(page: &mut Page, facts: &HuntFacts) {
     }
 }
 
+fn arms(page: &mut Page, facts: &HuntFacts) {
+    page.line(&Label::ArmTable {});
+    page.raw("|---|---|---|---|---|\n");
+    for arm in verdict::arms::arms(facts) {
+        let dso = match arm.facts.as_ref() {
+            Some(ArmFacts { change: Some(word), .. }) => say!(Label::ArmChanged { word }),
+            Some(ArmFacts { other_build: true, sha1, .. }) => {
+                say!(Label::ArmBuild { sha1: &sha1[..8.min(sha1.len())] })
+            }
+            _ => Label::ArmLeftAlone {},
+        };
+        let share = |counts: Counts| format!("{}/{}", counts.hung, counts.of);
+        let against = arm.test.map_or_else(
+            || "-".to_owned(),
+            |test| {
+                let sides = if test.one_sided { Label::OneSided {} } else { Label::TwoSided {} };
+                let (arm, control, p) = (share(test.arm), share(test.control), format!("{:.2e}", test.p));
+                say!(Label::ArmP { arm, control, p, sides: sides.text(page.lang) }).text(page.lang)
+            },
+        );
+        let (bad, made) = (arm.changed_runs, arm.tally.made);
+        page.row([
+            arm.name.as_str(),
+            &dso.text(page.lang),
+            &format!("{bad}/{made}"),
+            &share(Counts { hung: arm.tally.hung, of: arm.tally.could_hang() }),
+            &against,
+        ]);
+    }
+}
+
 fn method(page: &mut Page, facts: &HuntFacts, conclusion: &Conclusion, extra: &Extra) {
     page.line(&say!(Label::Command { command: facts.command.join(" ") }));
     if facts.is_snap() {
@@ -170,6 +206,9 @@ fn method(page: &mut Page, facts: &HuntFacts, conclusion: &Conclusion, extra: &E
         0.0 => Label::StallOnly {},
         seconds => say!(Label::Deadline { seconds }),
     });
+    if let Some(seed) = facts.seed {
+        page.line(&say!(Label::Turns { seed }));
+    }
     page.line(&say!(Label::DsoIs { path: facts.dso.path.as_str(), sha1: facts.dso.sha1.as_str() }));
     page.line(&match &extra.preload {
         Some(line) => say!(Label::Verified { line }),

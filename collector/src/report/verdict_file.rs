@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::analysis::stats::Rate;
 use crate::analysis::verdict::Tally;
+use crate::analysis::verdict::arms::{self, ArmResult};
 use crate::analysis::{
     Class, Conclusion, Confidence, HuntFacts, Integrity, Lang, NextAction, RunFacts, RunOutcome,
     ThreadCounts, Verdict,
@@ -44,6 +45,8 @@ pub struct VerdictFile {
     pub hangs: Vec<HangPart>,
     /// Runs that were past the deadline, and whose threads still came and went: in the same form.
     pub slow: Vec<HangPart>,
+    /// The arms, the pinned one first; what is above speaks of that one, except the hangs, which are those of all.
+    pub arms: Vec<ArmPart>,
 }
 
 /// `dso`.
@@ -65,6 +68,30 @@ pub struct DsoPart {
     pub original: String,
     /// What happened to the user's own file meanwhile.
     pub original_integrity: Integrity,
+}
+
+/// An item of `arms`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ArmPart {
+    /// Its name.
+    pub arm: String,
+    /// What was done to the DSO in mid-run; null: nothing.
+    pub change: Option<Integrity>,
+    /// Another build than the pinned one.
+    pub other_build: bool,
+    /// Path of its DSO.
+    pub path: String,
+    /// SHA-1 of it.
+    pub sha1: String,
+    /// Counts.
+    pub runs: Tally,
+    /// Rate of hangs.
+    pub rate: Rate,
+    /// Runs whose DSO was not intact.
+    pub not_intact: u32,
+    /// Fisher's exact test against the pinned arm: one-sided where the DSO was changed, two-sided for another build; null
+    /// where there is nothing to compare.
+    pub p: Option<f64>,
 }
 
 /// An item of `hangs`.
@@ -166,7 +193,24 @@ impl VerdictFile {
             futex_wait_share: rounded(conclusion.futex_share()),
             hangs: snapshots(facts, RunOutcome::Hung),
             slow: snapshots(facts, RunOutcome::Slow),
+            arms: arms::arms(facts).into_iter().map(|result| arm(facts, result)).collect(),
         }
+    }
+}
+
+fn arm(facts: &HuntFacts, result: ArmResult) -> ArmPart {
+    let (rate, known) = (result.tally.rate(), result.facts.as_ref());
+    ArmPart {
+        change: known.and_then(|arm| arm.change),
+        other_build: known.is_some_and(|arm| arm.other_build),
+        path: known.map_or(&facts.dso.path, |arm| &arm.path).clone(),
+        sha1: known.map_or(&facts.dso.sha1, |arm| &arm.sha1).clone(),
+        runs: result.tally,
+        rate: Rate { low: rounded(rate.low), high: rounded(rate.high), ..rate },
+        not_intact: result.changed_runs,
+        // Small ones are what it is about: three digits, not four places.
+        p: result.test.map(|test| format!("{:.2e}", test.p).parse().unwrap_or(test.p)),
+        arm: result.name,
     }
 }
 

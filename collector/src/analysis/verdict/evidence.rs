@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::Said;
+use super::arms::{self, Test};
 use super::headline::percent;
 use super::lines::Line;
 use super::rules::{Because, Decided};
 use super::tally::{Sorted, Tally, integrity, not_intact};
+use super::{Said, run_name};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
 use crate::analysis::message::{ranges, say};
 use crate::analysis::stats::{CONFIDENCE, Method, Rate, fisher_more, outliers, runs_to_exclude, spread};
@@ -28,7 +29,8 @@ pub(super) fn evidence(
         hang(&mut said, run);
     }
     others(&mut said, sorted, decided);
-    arms(&mut said, sorted);
+    arm_rates(&mut said, sorted);
+    arm_tests(&mut said, facts, sorted);
     figures(&mut said, sorted);
     said
 }
@@ -102,33 +104,40 @@ fn snapshot(sorted: &Sorted<'_>) -> String {
 
 fn hang(said: &mut Vec<Said>, run: &RunFacts) {
     let Some(hang) = &run.hang else { return };
-    let (number, snapshot) = (run.run, &hang.snapshot);
+    let (number, snapshot) = (run_name(&run.arm, run.run), &hang.snapshot);
     let Some(finding) = &hang.finding else {
         said.push(line(say!(Line::NoFinding { run: number, snapshot })));
         return;
     };
     let (class, confidence) = (finding.class, finding.confidence);
-    said.push(line(say!(Line::HangClass { run: number, class, confidence, snapshot })));
+    said.push(line(say!(Line::HangClass { run: number.as_str(), class, confidence, snapshot })));
     let whys = finding.said.iter().cloned();
-    said.extend(whys.map(|why| Said::Why { run: number, snapshot: snapshot.clone(), why }));
+    said.extend(whys.map(|why| Said::Why { run: number.clone(), snapshot: snapshot.clone(), why }));
 }
 
 /// The other hangs, crashes and failures, a line each, and what speaks against the verdict.
 fn others(said: &mut Vec<Said>, sorted: &Sorted<'_>, decided: &Decided<'_>) {
     let told = decided.told.map(|r| (r.run, r.arm.as_str()));
     let hung = sorted.hung().into_iter().filter(|r| Some((r.run, r.arm.as_str())) != told);
-    let mut classes: BTreeMap<(Class, Confidence), Vec<u32>> = BTreeMap::new();
+    let mut classes: BTreeMap<(&str, Class, Confidence), Vec<u32>> = BTreeMap::new();
     let mut silent = vec![];
     for run in hung {
         match run.hang.as_ref().map(|h| (h.finding.as_ref(), &h.snapshot)) {
-            Some((Some(f), _)) => classes.entry((f.class, f.confidence)).or_default().push(run.run),
-            Some((None, snapshot)) => silent.push(say!(Line::NoFinding { run: run.run, snapshot })),
+            Some((Some(f), _)) => classes.entry((&run.arm, f.class, f.confidence)).or_default().push(run.run),
+            Some((None, snapshot)) => {
+                silent.push(say!(Line::NoFinding { run: run_name(&run.arm, run.run), snapshot }))
+            }
             None => {}
         }
     }
-    for ((class, confidence), runs) in classes {
+    for ((arm, class, confidence), runs) in classes {
         let count = runs.len();
-        said.push(line(say!(Line::OtherHangs { count, class, confidence, runs: ranges(&runs) })));
+        said.push(line(say!(Line::OtherHangs {
+            count,
+            class,
+            confidence,
+            runs: of_arm(arm, &ranges(&runs))
+        })));
     }
     some(said, silent);
     let slow = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Slow).map(|r| r.run);
@@ -152,6 +161,11 @@ fn others(said: &mut Vec<Said>, sorted: &Sorted<'_>, decided: &Decided<'_>) {
     }
 }
 
+/// Numbers of runs with the arm that they are of, as in [`run_name`].
+fn of_arm(arm: &str, runs: &str) -> String {
+    run_name(arm, 0).strip_suffix('0').map_or_else(String::new, str::to_owned) + runs
+}
+
 fn some(said: &mut Vec<Said>, lines: Vec<Line>) {
     let more = lines.len().saturating_sub(MANY);
     said.extend(lines.into_iter().take(MANY).map(Said::Line));
@@ -160,14 +174,16 @@ fn some(said: &mut Vec<Said>, lines: Vec<Line>) {
     }
 }
 
-fn arms(said: &mut Vec<Said>, sorted: &Sorted<'_>) {
+fn arm_rates(said: &mut Vec<Said>, sorted: &Sorted<'_>) {
     for (arm, runs) in &sorted.arms {
         let rate = Tally::of(0, runs.iter().copied()).rate();
         let (low, high) = (percent(rate.low), percent(rate.high));
         said.push(line(say!(Line::ArmRate { arm, hung: rate.hung, of: rate.of, low, high })));
     }
     let (exposed, control) = (sorted.exposed(), sorted.control());
-    if exposed.of > 0 && control.of > 0 {
+    // What an arm did is tested arm by arm.
+    let by_accident = sorted.main.iter().any(|r| not_intact(integrity(r)));
+    if by_accident && exposed.of > 0 && control.of > 0 {
         said.push(line(say!(Line::Fisher {
             exposed: exposed.hung,
             exposed_of: exposed.of,
@@ -175,6 +191,36 @@ fn arms(said: &mut Vec<Said>, sorted: &Sorted<'_>) {
             control_of: control.of,
             p: format!("{:.2e}", fisher_more(exposed, control)),
         })));
+    }
+}
+
+/// Each other arm against the pinned one, what speaks against the verdict included.
+fn arm_tests(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>) {
+    for result in arms::of(facts, sorted) {
+        let (arm, tally) = (result.name.as_str(), result.tally);
+        let word = result.facts.as_ref().and_then(|f| f.change);
+        let touched = result.changed_runs;
+        if word.is_some() && touched < tally.made {
+            said.push(line(say!(Line::ArmUntouched { arm, runs: tally.made - touched, made: tally.made })));
+        }
+        let Some(Test { arm: counts, control, p, one_sided, alike }) = result.test else { continue };
+        let (hung, of, control, control_of) = (counts.hung, counts.of, control.hung, control.of);
+        let p = format!("{p:.2e}");
+        let Some(word) = word else {
+            said.push(line(match one_sided {
+                true => say!(Line::ArmChanged { arm, hung, of, control, control_of, p }),
+                false => say!(Line::ArmBuild { arm, hung, of, control, control_of, p }),
+            }));
+            continue;
+        };
+        said.push(line(say!(Line::ArmChanged { arm, hung, of, control, control_of, p })));
+        if hung == 0 {
+            said.push(line(say!(Line::ArmHarmless { arm, word, of })));
+        } else if control > 0 && alike {
+            said.push(line(say!(Line::ArmAlike { arm, word, hung, of, control, control_of })));
+        } else if control > 0 && hung * control_of > control * of {
+            said.push(line(say!(Line::ArmMore { arm, word, hung, of, control, control_of })));
+        }
     }
 }
 
@@ -249,12 +295,12 @@ fn more_runs(said: &mut Vec<Said>, runs: &Tally) {
 
 /// Clean runs of the pinned arm that would make the difference significant, if none of them hangs.
 fn control_needed(facts: &HuntFacts, sorted: &Sorted<'_>) -> Option<u32> {
-    let (exposed, control) = (sorted.exposed(), sorted.control());
+    let control = sorted.control();
     if control.hung > 0 {
         return None;
     }
     let now = if facts.dso.pinned { control.of } else { 0 };
-    let p = |of: u32| fisher_more(exposed, crate::analysis::stats::Counts { hung: 0, of });
+    let p = |of: u32| arms::p_of_change(sorted, crate::analysis::stats::Counts { hung: 0, of });
     let needed = (now..now + 2000).find(|of| p(*of) < 1.0 - CONFIDENCE)?;
     Some(needed - now).filter(|more| *more > 0)
 }

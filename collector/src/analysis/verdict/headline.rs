@@ -7,7 +7,7 @@ use crate::analysis::class::{self, Why};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
 use crate::analysis::finding::{Finding, Hot, Lock};
 use crate::analysis::message::{Lang, say};
-use crate::analysis::words::{Class, Confidence, Verdict};
+use crate::analysis::words::{Class, Confidence, Integrity, Verdict};
 
 /// The sentence in both languages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,10 @@ fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, decided: &Decided<
         (Verdict::HarnessBug, _) if facts.is_snap() => Line::SnapHarness {},
         (Verdict::Environment, Because::Hang) if facts.is_snap() => Line::SnapEnvironment {},
         (Verdict::Inconclusive | Verdict::NotReproduced, _) if facts.is_snap() => Line::SnapInconclusive {},
+        (Verdict::AllocatorBug, _) if decided.told.is_some_and(|told| facts.is_other_build(&told.arm)) => {
+            let arm = decided.told.map_or("", |told| &told.arm);
+            say!(Line::LeadBOther { arm, hung, of, pinned: runs.hung, pinned_of: runs.made })
+        }
         (Verdict::AllocatorBug, _) => {
             let dso = if facts.dso.pinned { Line::PinnedDso {} } else { Line::ItsDso {} };
             say!(Line::LeadB { hung, of, dso: dso.text(lang) })
@@ -89,8 +93,14 @@ fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, decided: &Decided<
     line.text(lang)
 }
 
-/// Hangs and runs of the arm that a run is of.
+/// Hangs and runs of the arm that a run is of; of one that hung before its DSO was changed those that did.
 fn of_arm(sorted: &Sorted<'_>, told: &RunFacts) -> (u32, u32) {
+    let changed = sorted.arms.get(told.arm.as_str()).filter(|_| integrity(told) == Integrity::Intact);
+    if let Some(runs) = changed.filter(|runs| runs.iter().any(|r| not_intact(integrity(r)))) {
+        let intact = runs.iter().filter(|r| integrity(r) == Integrity::Intact).copied();
+        let tally = Tally::of(0, intact);
+        return (tally.hung, tally.made);
+    }
     let arm = sorted.arms.get(told.arm.as_str()).unwrap_or(&sorted.main);
     let tally = Tally::of(0, arm.iter().copied());
     (tally.hung, tally.made)

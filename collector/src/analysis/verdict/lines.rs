@@ -8,6 +8,9 @@ messages! {
         // Headlines: the lead.
         LeadB { hung, of, dso } => "B, allocator bug, reproduced {hung}/{of} with {dso} intact",
             "B: アロケータの不具合。{dso}無傷のまま {of} 回中 {hung} 回再現";
+        LeadBOther { arm, hung, of, pinned, pinned_of } => "B, allocator bug of the build of arm {arm}, reproduced \
+            {hung}/{of} with it intact (the pinned DSO hung {pinned}/{pinned_of})",
+            "B: アーム {arm} のビルドの不具合。その SO が無傷のまま {of} 回中 {hung} 回再現 (固定 SO は {pinned_of} 回中 {pinned} 回)";
         LeadA { hung, of, control } => "A, wrong DSO: hung {hung}/{of} with the DSO not intact, 0/{control} with it \
             intact",
             "A: DSO の取り違え。DSO が無傷でない実行では {of} 回中 {hung} 回ハングし、無傷の実行では {control} 回中 0 回";
@@ -114,6 +117,30 @@ messages! {
         Fisher { exposed, exposed_of, control, control_of, p } => "not intact {exposed}/{exposed_of}, intact \
             {control}/{control_of}: Fisher's exact test, one-sided, p = {p} (runs.jsonl)",
             "無傷でない実行 {exposed}/{exposed_of}、無傷の実行 {control}/{control_of}: Fisher の正確検定 (片側) p = {p} \
+            (runs.jsonl)";
+        ArmChanged { arm, hung, of, control, control_of, p } => "arm {arm}, runs whose DSO was not intact: {hung} of {of} \
+            hung, of the pinned arm {control} of {control_of}: Fisher's exact test, one-sided, p = {p} (runs.jsonl)",
+            "アーム {arm} (DSO が無傷でない実行): {of} 回中 {hung} 回ハング、pinned は {control_of} 回中 {control} 回: Fisher の\
+            正確検定 (片側) p = {p} (runs.jsonl)";
+        ArmBuild { arm, hung, of, control, control_of, p } => "arm {arm}, another build: {hung} of {of} hung, of the \
+            pinned arm {control} of {control_of}: Fisher's exact test, two-sided, p = {p} (runs.jsonl)",
+            "アーム {arm} (別のビルド): {of} 回中 {hung} 回ハング、pinned は {control_of} 回中 {control} 回: Fisher の正確検定 \
+            (両側) p = {p} (runs.jsonl)";
+        ArmUntouched { arm, runs, made } => "arm {arm}: {runs} of {made} runs were over before their DSO could be changed: \
+            they say nothing about the change (runs.jsonl)",
+            "アーム {arm}: {made} 回中 {runs} 回は DSO が変わる前に終わったため、その変化については何も示さない (runs.jsonl)";
+        ArmAlike { arm, word, hung, of, control, control_of } => "the DSO was {word} in arm {arm}, but the pinned arm hangs at \
+            the same rate, as far as these runs tell ({hung}/{of} and {control}/{control_of}): not the cause (runs.jsonl)",
+            "アーム {arm} では DSO が無傷でなかった ({word}) が、これらの実行で分かる限り pinned も同じ率でハングする \
+            ({hung}/{of} と {control}/{control_of}): 原因ではない (runs.jsonl)";
+        ArmMore { arm, word, hung, of, control, control_of } => "the DSO was {word} in arm {arm}, and hangs are more frequent \
+            there than in the pinned arm ({hung}/{of} against {control}/{control_of}): it adds to a bug that is there \
+            without it (runs.jsonl)",
+            "アーム {arm} では DSO が無傷でなく ({word})、pinned よりハングが多い ({hung}/{of} と {control}/{control_of}): それなし\
+            でも存在する不具合を増やしている (runs.jsonl)";
+        ArmHarmless { arm, word, of } => "the DSO was {word} in all {of} runs of arm {arm} that count, and none hung: that \
+            alone did no harm (runs.jsonl)",
+            "アーム {arm} では数えられる {of} 回すべてで DSO が無傷でなかった ({word}) が、ハングはない: それだけでは害がなかった \
             (runs.jsonl)";
         Pinned { path, sha1, file } => "the DSO was the pinned copy {path}, SHA-1 {sha1} ({file})",
             "DSO は固定コピー {path}、SHA-1 {sha1} ({file})";

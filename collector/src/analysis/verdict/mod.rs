@@ -5,11 +5,13 @@
 //! is one of the other words, and says what would change it.
 //!
 //! - [`tally`]: counting runs
+//! - [`arms`]: each arm held against the pinned one
 //! - [`rules`]: which verdict it is
 //! - [`headline`]: the one sentence
 //! - [`evidence`]: what it rests on
 //! - [`lines`]: the sentences in both languages
 
+pub mod arms;
 mod evidence;
 mod headline;
 pub mod lines;
@@ -59,7 +61,7 @@ enum Said {
     Line(Line),
     /// A sentence of a finding, of which run, in which folder.
     Why {
-        run: u32,
+        run: String,
         snapshot: String,
         why: super::class::Why,
     },
@@ -72,7 +74,7 @@ impl Said {
             Said::Line(line) => line.text(lang),
             Said::Why { run, snapshot, why } => {
                 let sentence = in_folder(&why.text(lang), snapshot);
-                Line::InHang { run: run.to_string(), sentence }.text(lang)
+                Line::InHang { run: run.clone(), sentence }.text(lang)
             }
             Said::Missing(why) => Line::Missing { sentence: why.text(lang) }.text(lang),
         }
@@ -149,12 +151,14 @@ fn share(run: &RunFacts) -> Option<(u32, u32)> {
     Some((threads.futex_wait.saturating_sub(joins), threads.all.saturating_sub(joins)))
 }
 
-/// Exit status of a hunt: 20 if the DSO was not intact in a run that should have left it alone, else 10 if a
-/// hang was captured, else 0.
+/// Exit status of a hunt: 20 if the DSO was not intact in a run whose arm should have left it alone, else 10 if a hang
+/// was captured, else 0.
 pub fn exit_code(facts: &HuntFacts) -> u8 {
     let sorted = tally::Sorted::of(facts);
     let counted = |r: &&&RunFacts| r.outcome != RunOutcome::Failed;
-    if sorted.main.iter().filter(counted).any(|r| tally::not_intact(tally::integrity(r))) {
+    let left_alone = |r: &&&RunFacts| facts.arm(&r.arm).is_some_and(|arm| arm.change.is_none());
+    let others = sorted.arms.values().flatten().filter(left_alone);
+    if sorted.main.iter().chain(others).filter(counted).any(|r| tally::not_intact(tally::integrity(r))) {
         20
     } else if sorted.hung().is_empty() {
         0

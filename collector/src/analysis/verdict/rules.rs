@@ -1,10 +1,11 @@
 //! Which verdict it is.
 
+use super::arms::p_of_change;
 use super::tally::{Sorted, Tally, integrity, not_intact};
 use crate::analysis::class::Why;
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
 use crate::analysis::finding::Finding;
-use crate::analysis::stats::{CONFIDENCE, fisher_more};
+use crate::analysis::stats::CONFIDENCE;
 use crate::analysis::words::{Class, Confidence, Integrity, NextAction, Verdict};
 
 /// A verdict, and the run that tells most about it.
@@ -38,7 +39,11 @@ pub(super) enum Because {
 }
 
 pub(super) fn decide<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, runs: &Tally) -> Decided<'a> {
-    let hung = sorted.hung();
+    // A hang of another build is told only if the pinned one has none.
+    let mut hung = sorted.hung();
+    if hung.iter().any(|r| !facts.is_other_build(&r.arm)) {
+        hung.retain(|r| !facts.is_other_build(&r.arm));
+    }
     if hung.is_empty() { without_hang(sorted, runs) } else { with_hang(facts, sorted, &hung) }
 }
 
@@ -89,7 +94,9 @@ fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts
             (rank + likely, run.run, *run, verdict, because)
         })
         .collect();
-    told.sort_by_key(|t| (t.0, t.1));
+    // The pinned arm's before those that hung before anything happened to their DSO.
+    let is_main = |run: &RunFacts| sorted.main.iter().any(|main| std::ptr::eq(*main, run));
+    told.sort_by_key(|t| (t.0, !is_main(t.2), t.1));
     if let Some((_, _, run, verdict, because)) = told.first().copied() {
         let next_action = match verdict {
             Verdict::AllocatorBug => NextAction::FixCode,
@@ -99,16 +106,21 @@ fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts
         };
         return Decided { verdict, next_action, because, told: Some(run) };
     }
-    let bad = hung.iter().find(|r| not_intact(integrity(r)));
+    // Of those that were not intact the one that says most.
+    let says_little = |run: &RunFacts| match finding(run) {
+        Some(f) => (f.class == Class::Unknown, f.confidence == Confidence::Likely),
+        None => (true, true),
+    };
+    let bad = hung.iter().filter(|r| not_intact(integrity(r))).min_by_key(|r| says_little(r));
     let Some(run) = bad else {
         let because = if hung[0].hello_seen { Because::IntegrityUnknown } else { Because::NothingFromInside };
         let (verdict, next_action) = (Verdict::Inconclusive, NextAction::MoreRuns);
         return Decided { verdict, next_action, because, told: Some(hung[0]) };
     };
-    let (exposed, control) = (sorted.exposed(), sorted.control());
+    let control = sorted.control();
     let clean = facts.dso.pinned && control.hung == 0 && control.of > 0;
     let next_action = NextAction::FixProcedure;
-    if clean && fisher_more(exposed, control) < 1.0 - CONFIDENCE {
+    if clean && p_of_change(sorted, control) < 1.0 - CONFIDENCE {
         return Decided { verdict: Verdict::DsoMixup, next_action, because: Because::Hang, told: Some(run) };
     }
     Decided { verdict: Verdict::Inconclusive, next_action, because: Because::NotIntact, told: Some(run) }

@@ -67,6 +67,8 @@ pub(super) struct Sorted<'a> {
     pub(super) main: Vec<&'a RunFacts>,
     /// Of the other arms.
     pub(super) arms: BTreeMap<&'a str, Vec<&'a RunFacts>>,
+    /// Of the pinned build: all but those of arms of other builds.
+    pub(super) same_build: Vec<&'a RunFacts>,
     /// All that were not interrupted.
     pub(super) all: Vec<&'a RunFacts>,
 }
@@ -83,16 +85,17 @@ impl<'a> Sorted<'a> {
         for run in others {
             arms.entry(&run.arm).or_default().push(run);
         }
-        Sorted { main, arms, all }
+        let same_build = all.iter().filter(|r| !facts.is_other_build(&r.arm)).copied().collect();
+        Sorted { main, arms, same_build, all }
     }
 
     pub(super) fn hung(&self) -> Vec<&'a RunFacts> {
         self.all.iter().filter(|r| r.outcome == RunOutcome::Hung).copied().collect()
     }
 
-    /// Runs whose DSO was not intact, hung among them.
+    /// Runs of the pinned build whose DSO was not intact, hung among them.
     pub(super) fn exposed(&self) -> Counts {
-        counts(self.all.iter().filter(|r| not_intact(integrity(r))))
+        counts(self.same_build.iter().filter(|r| not_intact(integrity(r))))
     }
 
     /// Runs of the main arm whose DSO was intact, hung among them.
@@ -101,7 +104,7 @@ impl<'a> Sorted<'a> {
     }
 }
 
-fn counts<'a, 'b: 'a>(runs: impl Iterator<Item = &'a &'b RunFacts>) -> Counts {
+pub(super) fn counts<'a, 'b: 'a>(runs: impl Iterator<Item = &'a &'b RunFacts>) -> Counts {
     let tally = Tally::of(0, runs.copied());
     Counts { hung: tally.hung, of: tally.could_hang() }
 }

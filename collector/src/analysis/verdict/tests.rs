@@ -220,3 +220,98 @@ fn figures_far_outside_are_news() {
 fn lines_are_there_in_both_languages() {
     check_templates(Line::TEMPLATES);
 }
+
+/// A hunt with arms: of each `(name, change, runs, hung among them)`.
+fn experiment(arms: &[(&str, Option<Integrity>, u32, u32)]) -> HuntFacts {
+    let mut facts = Hunt::new(0).facts();
+    facts.seed = Some(7);
+    facts.stop_at_first = false;
+    for (name, change, runs, hangs) in arms {
+        let other_build = change.is_none() && *name != "pinned";
+        facts.arms.push(crate::analysis::ArmFacts {
+            name: (*name).to_owned(),
+            change: *change,
+            other_build,
+            path: format!("/out/{name}.so"),
+            sha1: "0123456789".to_owned(),
+        });
+        for n in 1..=*runs {
+            let mut made = if n <= *hangs { hung(n, Some(finding(Class::OwnerSpinning))) } else { run(n) };
+            made.arm = (*name).to_owned();
+            made.integrity_end = change.unwrap_or(Integrity::Intact);
+            made.deleted_seen = *change == Some(Integrity::Deleted);
+            facts.runs.push(made);
+        }
+    }
+    facts
+}
+
+const DELETED: Option<Integrity> = Some(Integrity::Deleted);
+const OVERWRITTEN: Option<Integrity> = Some(Integrity::Overwritten);
+
+#[test]
+fn arms_are_held_against_the_pinned_one() {
+    let facts =
+        experiment(&[("pinned", None, 8, 0), ("deleted", DELETED, 8, 0), ("overwritten", OVERWRITTEN, 8, 8)]);
+    let conclusion = conclude(&facts);
+    assert_eq!((conclusion.verdict, conclusion.runs.made), (Verdict::DsoMixup, 8));
+    assert_eq!(exit_code(&facts), 10, "the arms asked for it");
+    insta::assert_snapshot!(conclusion.evidence(Lang::En).join("\n"));
+    insta::assert_snapshot!(conclusion.evidence(Lang::Ja).join("\n"));
+    let p: Vec<Option<f64>> = arms::arms(&facts).iter().map(|a| a.test.map(|t| t.p)).collect();
+    assert!(p[0].is_none() && p[1] == Some(1.0) && p[2].is_some_and(|p| p < 1e-4), "{p:?}");
+
+    // One change of two that does harm is not watered down by one that does not, but pays for the second test.
+    let few = |runs| {
+        experiment(&[
+            ("pinned", None, runs, 0),
+            ("deleted", DELETED, 9, 0),
+            ("overwritten", OVERWRITTEN, 2, 2),
+        ])
+    };
+    assert_eq!(conclude(&few(5)).verdict, Verdict::Inconclusive, "2 * 1/21 is not below 0.05");
+    assert_eq!(conclude(&few(8)).verdict, Verdict::DsoMixup, "2 * 1/45 is");
+}
+
+#[test]
+fn a_pinned_arm_that_hangs_as_well_is_b_and_says_what_it_is_not() {
+    let said = |arms: &[(&str, Option<Integrity>, u32, u32)]| {
+        let conclusion = conclude(&experiment(arms));
+        assert_eq!(conclusion.verdict, Verdict::AllocatorBug);
+        assert_eq!(conclusion.told.as_ref().map(|told| told.1.as_str()), Some("pinned"));
+        conclusion.evidence(Lang::En).join("\n")
+    };
+    let alike = said(&[("pinned", None, 8, 4), ("deleted", DELETED, 8, 5)]);
+    assert!(alike.contains(
+        "the pinned arm hangs at the same rate, as far as these runs tell (5/8 and 4/8): not the cause"
+    ));
+    assert!(alike.contains("run deleted/1-5"), "{alike}");
+    let more = said(&[("pinned", None, 20, 1), ("overwritten", OVERWRITTEN, 20, 20)]);
+    assert!(more.contains("it adds to a bug that is there without it"), "{more}");
+}
+
+#[test]
+fn a_hang_of_another_build_is_told_as_that() {
+    let facts = experiment(&[("pinned", None, 8, 0), ("old", None, 8, 6)]);
+    let conclusion = conclude(&facts);
+    assert_eq!((conclusion.verdict, conclusion.runs.hung), (Verdict::AllocatorBug, 0));
+    assert!(
+        conclusion.headline(Lang::En).starts_with(
+            "B, allocator bug of the build of arm old, reproduced 6/8 with it intact (the pinned DSO hung 0/8): "
+        ),
+        "{}",
+        conclusion.headline(Lang::En)
+    );
+    assert!(conclusion.evidence(Lang::En).iter().any(|e| e.contains("two-sided, p = 7.0")), "{conclusion:?}");
+    let with = experiment(&[("pinned", None, 8, 0), ("old", None, 8, 6), ("overwritten", OVERWRITTEN, 8, 8)]);
+    assert_eq!(
+        conclude(&with).verdict,
+        Verdict::DsoMixup,
+        "the verdict is the pinned build's where that hangs at all"
+    );
+    // Nobody asked for that build's file to change.
+    let mut touched = experiment(&[("pinned", None, 2, 0), ("old", None, 2, 0)]);
+    assert_eq!(exit_code(&touched), 0);
+    touched.runs[3].integrity_end = Integrity::Overwritten;
+    assert_eq!(exit_code(&touched), 20);
+}

@@ -1,0 +1,181 @@
+//! `hangscope hunt --arm ...`: what the arms do to the DSO of a run, and what is concluded, for allocators whose truth is
+//! known.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hangscope_test_allocators::Fault;
+use hangscope_test_e2e::hunt::{Hunt, bench_with, hangscope_with};
+use hangscope_test_e2e::{allocator, built};
+use serde_json::Value;
+
+/// Some tenths of a second under a sound allocator.
+const WORK: [&str; 7] = ["4", "400000", "100", "16", "4096", "50", "1024"];
+const QUICK: [&str; 7] = ["--hang-after", "2s", "--no-perf", "--verify-runs", "0", "--name", "x"];
+
+fn hunt(fault: &Fault, work: &[&str], options: &[&str]) -> Hunt {
+    let command = bench_with(work);
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    let hunt = Hunt::new(
+        &built(&format!("examples/{}", fault.so)),
+        &[&QUICK, options].concat(),
+        fault.env,
+        &command,
+    );
+    let verdict = hunt.verdict();
+    assert_eq!(verdict["verdict"], fault.verdict, "{}", hunt.said());
+    assert_eq!(verdict["letter"], fault.letter.map_or(Value::Null, Value::from), "{}", hunt.said());
+    hunt
+}
+
+/// The arms of a verdict by name.
+fn arms(hunt: &Hunt) -> BTreeMap<String, Value> {
+    let verdict = hunt.verdict();
+    let arms = verdict["arms"].as_array().expect("arms").iter();
+    arms.map(|arm| (arm["arm"].as_str().expect("a name").to_owned(), arm.clone())).collect()
+}
+
+fn objects(hunt: &Hunt) -> Vec<Value> {
+    hunt.text("runs.jsonl").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// Lines of the evidence, in one text.
+fn evidence(hunt: &Hunt) -> String {
+    hunt.verdict()["evidence"].as_array().expect("lines").iter().map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn an_allocator_that_hangs_only_when_its_file_changes_is_a() {
+    let fault = Fault::named("overwritten_only");
+    let options =
+        ["--arm", "pinned", "--arm", "deleted", "--arm", "overwritten", "--runs", "5", "--seed", "11"];
+    let hunt = hunt(fault, &WORK, &options);
+    assert_eq!(hunt.code(), 10, "the arms asked for what happened to the DSO: {}", hunt.said());
+
+    let arms = arms(&hunt);
+    assert_eq!((&arms["pinned"]["runs"]["ok"], &arms["pinned"]["not_intact"]), (&5.into(), &0.into()));
+    let runs = objects(&hunt);
+    assert_eq!(runs.len(), 15);
+    for round in runs.chunks(3) {
+        let names: std::collections::BTreeSet<&str> =
+            round.iter().map(|r| r["arm"].as_str().unwrap()).collect();
+        assert_eq!(names.len(), 3, "every arm once a round");
+    }
+    let mut hung = 0;
+    for arm in ["deleted", "overwritten"] {
+        assert_eq!(arms[arm]["change"], arm);
+        assert!(hunt.text(&format!("arms/{arm}/runs.tsv")).lines().count() == 1 + 5);
+        for run in runs.iter().filter(|r| r["arm"] == arm) {
+            let file = format!("arms/{arm}/x_run_{}.so", run["run"]);
+            // A run that was over before its time came is an intact one, and ends well.
+            let word = if run["outcome"] == "hung" { arm } else { "intact" };
+            assert_eq!(run["integrity_end"], word, "{run}");
+            assert_eq!(run["deleted_seen"], run["outcome"] == "hung" && arm == "deleted", "{run}");
+            let kept = run["outcome"] == "hung" && arm == "overwritten";
+            assert_eq!(hunt.out().join(&file).exists(), kept, "{file}: {run}");
+            if run["outcome"] == "hung" {
+                hung += 1;
+                let snapshot = format!("arms/{arm}/hang_run_{}", run["run"]);
+                assert_eq!(run["hang"]["snapshot"], snapshot);
+                assert!(hunt.text(&format!("{snapshot}/threads.json")).contains("\"threads\""));
+            }
+        }
+    }
+    assert!(hung >= 6, "{hung} of 10: {}", hunt.said());
+    // The pinned arm's files are those of a hunt without arms.
+    assert_eq!(hunt.text("runs.tsv").lines().count(), 1 + 5);
+    assert!(hunt.out().join("run_5.out").exists());
+    assert!(hunt.stdout().contains("shuffled by --seed 11"));
+    assert!(evidence(&hunt).contains("Fisher's exact test"), "{}", evidence(&hunt));
+    assert!(hunt.text("report.md").contains("| overwritten | overwritten in mid-run | "));
+    assert!(hunt.text("report.ja.md").contains("| overwritten | 実行中に変更 (overwritten) | "));
+    // The user's own file is as it was.
+    assert_eq!(hunt.verdict()["dso"]["original_integrity"], "intact");
+}
+
+#[test]
+fn a_lock_that_never_comes_back_is_b_with_and_without_its_file() {
+    let fault = Fault::named("owner_spinning");
+    let hunt = hunt(fault, fault.workload_args, &["--arm", "pinned", "--arm", "deleted", "--runs", "2"]);
+    assert_eq!(hunt.code(), 10, "{}", hunt.said());
+    let arms = arms(&hunt);
+    assert_eq!((&arms["pinned"]["runs"]["hung"], &arms["deleted"]["runs"]["hung"]), (&2.into(), &2.into()));
+    assert_eq!(hunt.verdict()["runs"], arms["pinned"]["runs"], "it does not stop at the first hang");
+    assert_eq!(arms["deleted"]["not_intact"], 2);
+    assert!(evidence(&hunt).contains("but the pinned arm hangs at the same rate"), "{}", evidence(&hunt));
+    let classes: Vec<Value> = objects(&hunt).iter().map(|run| run["class"].clone()).collect();
+    assert!(classes.iter().all(|class| class == fault.class.unwrap()), "{classes:?}");
+}
+
+#[test]
+fn a_sound_allocator_does_not_hang_whatever_is_done_short_of_a_copy_in_place() {
+    let fault = Fault::named("healthy");
+    let so = allocator("healthy");
+    let build = format!("so=again:{}", so.display());
+    let options =
+        ["--arm", "pinned", "--arm", "deleted", "--arm", "replaced", "--arm", "overwritten", "--arm", &build];
+    let hunt = hunt(fault, &WORK, &[&options, &["--runs", "2"][..]].concat());
+    assert_eq!(hunt.code(), 0, "{}", hunt.said());
+    let arms = arms(&hunt);
+    for arm in ["pinned", "deleted", "replaced", "again"] {
+        assert_eq!(arms[arm]["runs"]["ok"], 2, "{arm}: {}", hunt.said());
+    }
+    assert_eq!(arms["again"]["other_build"], true);
+    // A copy in place takes the pages from under the code that runs.
+    for run in objects(&hunt).iter().filter(|r| r["arm"] == "overwritten" && r["integrity_end"] != "intact") {
+        assert_eq!(
+            (&run["outcome"], &run["integrity_end"]),
+            (&"crashed".into(), &"overwritten".into()),
+            "{run}"
+        );
+    }
+    let pinned = arms["again"]["path"].as_str().unwrap();
+    assert!(Path::new(pinned).starts_with(hunt.out().canonicalize().unwrap().join("arms/again")), "{pinned}");
+    let left: Vec<_> = ["deleted", "replaced", "overwritten"]
+        .iter()
+        .flat_map(|arm| std::fs::read_dir(hunt.out().join("arms").join(arm)).unwrap().flatten())
+        .filter(|entry| entry.path().to_string_lossy().contains(".so"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn arms_that_make_no_sense_are_wrong_usage() {
+    let so = allocator("healthy");
+    let so = so.to_str().unwrap();
+    let same = format!("so={so}");
+    for (options, said) in [
+        (&["--arm", "deleted"][..], "give --arm pinned"),
+        (&["--arm", "pinned", "--arm", "pinned"], "twice"),
+        (&["--arm", "pinned", "--arm", "removed"], "give pinned, deleted"),
+        (&["--arm", "pinned", "--arm", &same, "--arm", &same], "twice"),
+        (&["--arm", "pinned", "--other-so", so], "--other-so"),
+        (&["--arm", "pinned", "--arm", "so=/nonexistent/x.so"], "/nonexistent/x.so"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        let front = ["hunt", "--so", so, "--out", out.to_str().unwrap()];
+        let output = hangscope_with(&[&front[..], options, &["--", "true"]].concat());
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{options:?}: {err}");
+        assert!(err.lines().count() == 1 && err.contains(said), "{options:?}: {err}");
+        assert!(!out.exists(), "{options:?}");
+    }
+}
+
+#[test]
+fn plan_says_what_is_needed_and_what_could_be_seen() {
+    let line = |args: &[&str]| {
+        let output = hangscope_with(&[&["plan"], args].concat());
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (status, needed) = line(&["--rate", "0.02", "--confidence", "0.95"]);
+    assert!(status == Some(0) && needed.starts_with("149 runs: "), "{needed}");
+    let (_, seen) = line(&["--runs", "50"]);
+    assert!(seen.contains("below 5.8 % at 95 %"), "{seen}");
+    let (_, json) = line(&["--rate", "0.02", "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["runs"], 149);
+    for wrong in [&["--rate", "0"][..], &["--rate", "1"], &["--rate", "x"], &["--runs", "0"], &[]] {
+        assert_eq!(line(wrong), (Some(2), String::new()), "{wrong:?}");
+    }
+}
