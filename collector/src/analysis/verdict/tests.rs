@@ -302,7 +302,10 @@ fn a_hang_of_another_build_is_told_as_that() {
         "{}",
         conclusion.headline(Lang::En)
     );
-    assert!(conclusion.evidence(Lang::En).iter().any(|e| e.contains("two-sided, p = 7.0")), "{conclusion:?}");
+    assert!(
+        conclusion.evidence(Lang::En).iter().any(|e| e.contains("two-sided, p = 6.99e-3")),
+        "{conclusion:?}"
+    );
     let with = experiment(&[("pinned", None, 8, 0), ("old", None, 8, 6), ("overwritten", OVERWRITTEN, 8, 8)]);
     assert_eq!(
         conclude(&with).verdict,
