@@ -42,7 +42,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Hunt(hunt::Args),
+    Hunt(Box<hunt::Args>),
     Collect(collect::Args),
     Env(env::Args),
     Pin(pin::Args),
@@ -125,7 +125,7 @@ fn usage_line(text: &str) -> String {
 
 fn run(command: Command) -> anyhow::Result<Status> {
     match command {
-        Command::Hunt(args) => hunt::run(args),
+        Command::Hunt(args) => hunt::run(*args),
         Command::Collect(args) => collect::run(args),
         Command::Env(args) => env::run(args),
         Command::Pin(args) => pin::run(args),

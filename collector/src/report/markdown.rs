@@ -180,7 +180,7 @@ fn arms(page: &mut Page, facts: &HuntFacts) {
             || "-".to_owned(),
             |test| {
                 let sides = if test.one_sided { Label::OneSided {} } else { Label::TwoSided {} };
-                let (arm, control, p) = (share(test.arm), share(test.control), format!("{:.2e}", test.p));
+                let (arm, control, p) = (share(test.arm), share(test.control), verdict::arms::p_text(test.p));
                 say!(Label::ArmP { arm, control, p, sides: sides.text(page.lang) }).text(page.lang)
             },
         );

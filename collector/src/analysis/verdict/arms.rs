@@ -35,6 +35,11 @@ pub struct Test {
     pub alike: bool,
 }
 
+/// A probability for people: `0.007`, `7.77e-5`.
+pub(crate) fn p_text(p: f64) -> String {
+    if p < 0.001 { format!("{p:.2e}") } else { format!("{p:.3}") }
+}
+
 /// Every arm that has runs (or was to have some), the pinned one first.
 pub fn arms(facts: &HuntFacts) -> Vec<ArmResult> {
     if facts.is_snap() { vec![] } else { of(facts, &Sorted::of(facts)) }

@@ -205,7 +205,7 @@ fn arm_tests(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>) {
         }
         let Some(Test { arm: counts, control, p, one_sided, alike }) = result.test else { continue };
         let (hung, of, control, control_of) = (counts.hung, counts.of, control.hung, control.of);
-        let p = format!("{p:.2e}");
+        let p = arms::p_text(p);
         let Some(word) = word else {
             said.push(line(match one_sided {
                 true => say!(Line::ArmChanged { arm, hung, of, control, control_of, p }),

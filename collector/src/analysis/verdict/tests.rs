@@ -303,7 +303,7 @@ fn a_hang_of_another_build_is_told_as_that() {
         conclusion.headline(Lang::En)
     );
     assert!(
-        conclusion.evidence(Lang::En).iter().any(|e| e.contains("two-sided, p = 6.99e-3")),
+        conclusion.evidence(Lang::En).iter().any(|e| e.contains("two-sided, p = 0.007")),
         "{conclusion:?}"
     );
     let with = experiment(&[("pinned", None, 8, 0), ("old", None, 8, 6), ("overwritten", OVERWRITTEN, 8, 8)]);
