@@ -48,6 +48,20 @@ impl Standing {
         }
     }
 
+    /// Waits until so many heartbeats are written. What two connections say has no order between them, so what
+    /// must come first is waited for where it arrives.
+    fn has_beats(&self, wanted: usize) {
+        let until = std::time::Instant::now() + SOON;
+        let folders = || fs::read_dir(self.dir.path().join("out/sessions")).into_iter().flatten().flatten();
+        let lines = |folder: fs::DirEntry| {
+            fs::read_to_string(folder.path().join("heartbeats.jsonl")).map_or(0, |text| text.lines().count())
+        };
+        while folders().map(lines).sum::<usize>() < wanted {
+            assert!(std::time::Instant::now() < until, "{wanted} heartbeats are written");
+            std::thread::yield_now();
+        }
+    }
+
     fn close(&mut self) -> Collected {
         drop(self.canceller.take());
         self.thread.take().unwrap().join().unwrap()
@@ -154,10 +168,12 @@ fn a_connection_lost_and_found_is_one_session_and_an_exec_two() {
     hello(&mut shim, 0, 1);
     shim.beat(1, 1).unwrap();
     standing.hears("[SESSION]");
+    standing.has_beats(1);
     drop(shim);
     let mut shim = FakeShim::connect(&standing.socket);
     hello(&mut shim, hello_flags::AGAIN, 1);
     shim.beat(2, 1).unwrap();
+    standing.has_beats(2);
     drop(shim);
     // The process goes on with another program.
     let mut shim = FakeShim::connect(&standing.socket);
