@@ -108,6 +108,8 @@ fn are_aliases(ours: &str, theirs: &str) -> bool {
 
 #[derive(Debug, Default)]
 struct Compared {
+    /// Why stacks were cut, a line each.
+    why_cut: Vec<String>,
     threads: usize,
     whole: usize,
     cut: usize,
@@ -138,6 +140,9 @@ impl Compared {
             if trace.truncated {
                 self.cut += 1;
                 assert!(trace.problem.is_some() && !ours.is_empty(), "{trace:?}");
+                let innermost = ours[0].function.as_deref().unwrap_or("??");
+                self.why_cut
+                    .push(format!("{tid} in {innermost}: {}", trace.problem.as_deref().unwrap_or_default()));
                 theirs = theirs.get(..ours.len()).unwrap_or(theirs);
             } else {
                 self.whole += 1;
@@ -192,9 +197,24 @@ fn compare(program: &Path, preload: Option<&str>, runs_in: &[&str], loops: usize
     without.add(&stuck.snap(false), &sources, &gdb, runs_in);
     without.report(&format!("{what}, blocked threads not stopped"));
     let mut with = Compared::default();
-    with.add(&stuck.snap(true), &sources, &gdb, runs_in);
+    with.add(&all_stopped(&stuck, &sources), &sources, &gdb, runs_in);
     with.report(&format!("{what}, all threads stopped"));
     with
+}
+
+/// A dump in which every thread was stopped and has answered: on a machine that is busy elsewhere one may take longer
+/// than a snap waits for it, and says so; then it is taken anew.
+fn all_stopped(stuck: &Stuck, sources: &Sources) -> Dump {
+    for _ in 0..20 {
+        let dump = stuck.snap(true);
+        let late = |t: &hangscope_collector::analysis::ThreadTrace| {
+            t.problem.as_deref().is_some_and(|why| why.contains("in time"))
+        };
+        if !symbolize(&dump, sources).threads.values().any(late) {
+            return dump;
+        }
+    }
+    panic!("in 20 dumps some thread did not answer in time");
 }
 
 #[test]
@@ -212,7 +232,7 @@ fn c_programs() {
             let what = format!("{name} {}", preload.unwrap_or("glibc malloc"));
             let with = compare(&program, preload, &["in_loop", "in_malloc"], 10, &what);
             // The copy of a stack has an end: the five frames that are larger than it, and no others.
-            assert_eq!(with.cut, 10);
+            assert_eq!(with.cut, 10, "{what}:\n{}", with.why_cut.join("\n"));
         }
     }
 }
@@ -229,7 +249,7 @@ fn stripped_programs() {
         let gdb = gdb(stuck.pid(), false);
         let sources = Sources { debug_dirs: vec![], ..stuck.sources() };
         let mut compared = Compared::default();
-        compared.add(&stuck.snap(true), &sources, &gdb, &[]);
+        compared.add(&all_stopped(&stuck, &sources), &sources, &gdb, &[]);
         compared.report(&format!("stripped, no debug files, {}", preload.unwrap_or("glibc malloc")));
     }
 }
@@ -254,7 +274,7 @@ fn a_live_program() {
         let mut places = std::collections::BTreeSet::new();
         for _ in 0..stops {
             live.stop();
-            let dump = live.snap(true);
+            let dump = all_stopped(&live, &live.sources());
             compared.add(&dump, &live.sources(), &gdb(live.pid(), true), &[]);
             places.extend(dump.probes.iter().map(|p| p.record.regs[16]));
             live.go_on();
@@ -262,6 +282,7 @@ fn a_live_program() {
         compared.report(&format!("live, {stops} stops, {}", preload.unwrap_or("glibc malloc")));
         println!("at {} different places", places.len());
         assert_eq!(compared.cut, 0);
-        assert!(places.len() > stops, "it was not live");
+        // Threads that stood still would be at one place each, however often they are stopped.
+        assert!(places.len() > compared.threads / stops, "it was not live");
     }
 }
