@@ -34,6 +34,8 @@ fn after(change: impl FnOnce(&Path)) -> (Integrity, String) {
     let at_start = look("the first look");
     assert_eq!(judge(&at_start, None).integrity, Integrity::Intact);
     assert!(at_start.is(hangscope_protocol::record::dso_flags::ALLOCATOR));
+    // A whole tick lies between the copy that was loaded and its change: file times are no finer than the clock's.
+    ears.until("a heartbeat", |event| matches!(event.what, What::Heartbeat(_)).then_some(()));
     change(&dso);
     let later = look("a look that differs");
     let judged = judge(&later, None);
