@@ -29,6 +29,9 @@ pub(super) struct Arch {
     pub(super) fp_name: &'static str,
     /// Dialect of unwind tables.
     pub(super) vendor: gimli::Vendor,
+    /// Address of the GOT word through which the stub with these bytes, at this address, jumps; none if it is no
+    /// stub of one function.
+    pub(super) stub_jumps_through: fn(&[u8], u64) -> Option<u64>,
 }
 
 /// x86-64: System V psABI, figure 3.36.
@@ -43,6 +46,7 @@ static X86_64: Arch = Arch {
     address_bits: u64::MAX,
     fp_name: "rbp",
     vendor: gimli::Vendor::Default,
+    stub_jumps_through: x86_64_stub,
 };
 
 /// aarch64: DWARF for the Arm 64-bit architecture, section 4.1.
@@ -57,7 +61,34 @@ static AARCH64: Arch = Arch {
     address_bits: (1 << 48) - 1,
     fp_name: "x29",
     vendor: gimli::Vendor::AArch64,
+    stub_jumps_through: aarch64_stub,
 };
+
+/// `jmp *offset(%rip)` at the head of a stub, perhaps behind `endbr64` and with a `bnd` prefix.
+fn x86_64_stub(bytes: &[u8], start: u64) -> Option<u64> {
+    let jump = bytes.strip_prefix(&[0xf3, 0x0f, 0x1e, 0xfa]).unwrap_or(bytes);
+    let jump = jump.strip_prefix(&[0xf2]).unwrap_or(jump);
+    let offset = i32::from_le_bytes(*jump.strip_prefix(&[0xff, 0x25])?.first_chunk()?);
+    let next = start.checked_add((bytes.len() - jump.len()) as u64 + 6)?;
+    next.checked_add_signed(offset.into())
+}
+
+/// `adrp x16, page; ldr x17, [x16, #offset]` at the head of a stub, perhaps behind `bti c`.
+fn aarch64_stub(bytes: &[u8], start: u64) -> Option<u64> {
+    let mut words = bytes.chunks_exact(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]]));
+    let (mut at, mut adrp) = (start, words.next()?);
+    if adrp == 0xd503_245f {
+        (at, adrp) = (start.checked_add(4)?, words.next()?);
+    }
+    let load = words.next()?;
+    if adrp & 0x9f00_001f != 0x9000_0010 || load & 0xffc0_03ff != 0xf940_0211 {
+        return None;
+    }
+    // 21 bits, signed, in pages of 4 KiB.
+    let pages = (adrp >> 5 & 0x7_ffff) << 2 | adrp >> 29 & 3;
+    let pages = i64::from((pages << 11) as i32 >> 11);
+    (at & !0xfff).checked_add_signed(pages << 12)?.checked_add(u64::from(load >> 10 & 0xfff) * 8)
+}
 
 /// The processor with this ELF machine number, if it is one that can be unwound.
 pub(super) fn of(machine: u16) -> Option<&'static Arch> {

@@ -5,7 +5,7 @@
 //! - `elf`, `debug_file`: the bytes of one file; its separate debug file
 //! - `arch`: what differs between processors
 //! - `cfi`, `unwind`: unwind tables, and frames from registers and stack bytes
-//! - `names`, `demangle`, `data`: names of code and of data
+//! - `names`, `demangle`, `plt`, `data`: names of code, of the stubs in front of it, and of data
 //! - `threads`: the better stack for each thread, and what is missing
 
 mod arch;
@@ -17,6 +17,7 @@ mod elf;
 mod images;
 pub mod maps;
 mod names;
+mod plt;
 mod threads;
 mod unwind;
 
@@ -78,7 +79,7 @@ pub fn symbolize(dump: &Dump, sources: &Sources) -> Traces {
     let threads = threads::of_dump(dump, &unwinder, arch);
     let samples: Vec<_> = dump.samples.iter().map(|p| threads::of_probe(dump, p, &unwinder, arch)).collect();
     let lookups: BTreeSet<u64> = threads.iter().chain(&samples).flat_map(|raw| raw.lookups()).collect();
-    let names = names::Names::of(lookups, &modules, &sources.debug_dirs, deadline);
+    let names = names::Names::of(lookups, &modules, arch, &sources.debug_dirs, deadline);
     let mut traces = Traces { addresses: data::addresses(dump, &modules, arch), ..Traces::default() };
     for raw in threads {
         traces.threads.insert(raw.tid(), threads::named(raw, &names, &modules, arch));

@@ -9,9 +9,11 @@ use std::time::Instant;
 use blazesym::symbolize::source::{Elf as ElfSource, Source};
 use blazesym::symbolize::{CodeInfo, Input, Sym, Symbolizer};
 
+use super::arch::Arch;
 use super::demangle::demangle;
 use super::elf::SymbolKind;
 use super::images::Modules;
+use super::plt::{Stub, Stubs};
 use crate::analysis::Frame;
 
 /// Addresses that are looked up between two looks at the clock.
@@ -41,6 +43,7 @@ impl Names {
     pub(super) fn of(
         addresses: BTreeSet<u64>,
         modules: &Modules,
+        arch: &Arch,
         debug_dirs: &[PathBuf],
         deadline: Instant,
     ) -> Self {
@@ -64,7 +67,14 @@ impl Names {
             .set_debug_dirs(Some(debug_dirs))
             .build();
         let mut names = Names::default();
-        for (index, addresses) in by_module {
+        for (index, mut addresses) in by_module {
+            let stubs = modules.elf(index).map(|elf| Stubs::of(&elf.bytes)).unwrap_or_default();
+            addresses.retain(|(address, in_file)| {
+                let stub = stubs.at(*in_file, arch);
+                let name =
+                    |stub: Stub| Name { start: Some(stub.start), function: stub.name, ..Name::default() };
+                stub.map(|stub| names.by_address.insert(*address, vec![name(stub)])).is_none()
+            });
             let sources = sources(modules, index);
             let aliases = OnceCell::new();
             let aliases = || aliases.get_or_init(|| aliases_of(modules, index));

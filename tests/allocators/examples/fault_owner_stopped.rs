@@ -32,20 +32,10 @@ impl Hooks for Fault {
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn owner_stopped_be_stopped() {
-    let tid = raw::gettid();
+    let go = start_stopper(raw::gettid());
+    // From its next line on it may be stopped anywhere.
     // culprit: begin
-    // Not `fork`, which would wait for this very lock.
-    // SAFETY: the child is a copy that makes system calls alone.
-    let child = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
-    match child {
-        0 => stop(tid),
-        1.. => {
-            // Under Yama a child may attach to its parent only if the parent says so.
-            // SAFETY: no memory is touched.
-            unsafe { libc::prctl(libc::PR_SET_PTRACER, child) };
-        }
-        _ => raw::die(format_args!("clone: {}", std::io::Error::last_os_error())),
-    }
+    raw::event_tell(go);
     loop {
         // SAFETY: always.
         unsafe { libc::pause() };
@@ -53,24 +43,45 @@ extern "C" fn owner_stopped_be_stopped() {
     // culprit: end
 }
 
+/// Starts the child, which stops the thread `tid` as soon as the event that this gives is told.
+#[inline(never)]
+fn start_stopper(tid: u32) -> i32 {
+    let go = raw::event();
+    // Not `fork`, which would wait for this very lock.
+    // SAFETY: the child is a copy that makes system calls alone.
+    let child = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
+    match child {
+        0 => {
+            raw::event_await(go);
+            stop(tid)
+        }
+        1.. => {
+            // Under Yama a child may attach to its parent only if the parent says so.
+            // SAFETY: no memory is touched.
+            unsafe { libc::prctl(libc::PR_SET_PTRACER, child) };
+        }
+        _ => raw::die(format_args!("clone: {}", std::io::Error::last_os_error())),
+    }
+    go
+}
+
 /// In the child: stops the thread and stays, since a thread whose tracer ends goes on.
 fn stop(tid: u32) -> ! {
-    const TRIES: u32 = 5000;
-    for _ in 0..TRIES {
-        // SAFETY: system calls that touch no memory of ours but the timespec.
-        unsafe {
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            let no = ptr::null_mut::<libc::c_void>();
-            if libc::ptrace(libc::PTRACE_SEIZE, tid, no, no) == 0 {
-                if libc::ptrace(libc::PTRACE_INTERRUPT, tid, no, no) != 0 {
-                    break;
-                }
-                loop {
-                    libc::pause();
-                }
-            }
-        }
-        raw::sleep(std::time::Duration::from_millis(1));
+    // SAFETY: system calls that touch no memory.
+    let stopped = unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        let no = ptr::null_mut::<libc::c_void>();
+        libc::ptrace(libc::PTRACE_SEIZE, tid, no, no) == 0
+            && libc::ptrace(libc::PTRACE_INTERRUPT, tid, no, no) == 0
+    };
+    if !stopped {
+        raw::die(format_args!(
+            "a child may not stop a thread of its parent: {}",
+            std::io::Error::last_os_error()
+        ));
     }
-    raw::die(format_args!("a child may not stop a thread of its parent: {}", std::io::Error::last_os_error()))
+    loop {
+        // SAFETY: always.
+        unsafe { libc::pause() };
+    }
 }

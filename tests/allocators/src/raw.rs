@@ -92,6 +92,32 @@ pub fn futex_wake_one(word: &AtomicU32) {
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1) };
 }
 
+/// An event between a process and its copy: told once, awaited once (eventfd(2)).
+pub fn event() -> i32 {
+    // SAFETY: eventfd has no preconditions.
+    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
+    if fd < 0 {
+        die(format_args!("eventfd: {}", std::io::Error::last_os_error()));
+    }
+    fd
+}
+
+/// Tells an event.
+pub fn event_tell(event: i32) {
+    let one = 1_u64;
+    // SAFETY: eight bytes that are ours.
+    if unsafe { libc::write(event, (&raw const one).cast(), 8) } != 8 {
+        die(format_args!("eventfd: {}", std::io::Error::last_os_error()));
+    }
+}
+
+/// Waits until an event is told.
+pub fn event_await(event: i32) {
+    let mut count = 0_u64;
+    // SAFETY: eight bytes that are ours.
+    while unsafe { libc::read(event, (&raw mut count).cast(), 8) } != 8 {}
+}
+
 /// Where the truth goes: `FAULT_TRUTH`, copied in the constructor.
 static TRUTH: [AtomicUsize; 512] = [const { AtomicUsize::new(0) }; 512];
 const WORD: usize = size_of::<usize>();

@@ -1,0 +1,117 @@
+//! Names of the stubs by which a DSO calls another (`.plt` and its kin). Linkers give them no symbols; what stands
+//! before them in a symbol table is another function altogether (`_init`). Each jumps through a word of the GOT,
+//! and the relocation of that word says whom it calls: `rand_r@plt`, as gdb and objdump write it.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use object::{Object, ObjectSection, ObjectSymbol, ObjectSymbolTable, RelocationTarget};
+
+use super::arch::Arch;
+
+/// The stubs of a file.
+#[derive(Debug, Default)]
+pub(super) struct Stubs {
+    sections: Vec<Section>,
+    /// Names by address of the GOT word.
+    called: HashMap<u64, String>,
+}
+
+#[derive(Debug)]
+struct Section {
+    addresses: Range<u64>,
+    /// Bytes of one stub.
+    entry: u64,
+    bytes: Vec<u8>,
+}
+
+/// What is known of an address in a section of stubs.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Stub {
+    /// Where the stub begins.
+    pub(super) start: u64,
+    /// `rand_r@plt`; none for what is no stub of one function (the loader's entry at the head of `.plt`).
+    pub(super) name: Option<String>,
+}
+
+impl Stubs {
+    /// Those of an ELF file; none of one that has no section headers or is broken.
+    pub(super) fn of(data: &[u8]) -> Self {
+        let Ok(file) = object::File::parse(data) else { return Stubs::default() };
+        let mut stubs = Stubs::default();
+        for section in file.sections() {
+            if !section.name().is_ok_and(|name| name.starts_with(".plt")) {
+                continue;
+            }
+            let (Ok(bytes), start) = (section.data(), section.address()) else { continue };
+            let Some(end) = start.checked_add(bytes.len() as u64) else { continue };
+            // `.plt.got` of x86-64 has stubs of 8 bytes and says so in its alignment; all others have 16.
+            let entry = section.align().clamp(8, 16);
+            stubs.sections.push(Section { addresses: start..end, entry, bytes: bytes.to_vec() });
+        }
+        if stubs.sections.is_empty() {
+            return stubs;
+        }
+        let (Some(symbols), Some(relocations)) = (file.dynamic_symbol_table(), file.dynamic_relocations())
+        else {
+            return stubs;
+        };
+        for (word, relocation) in relocations {
+            let RelocationTarget::Symbol(index) = relocation.target() else { continue };
+            let name = symbols.symbol_by_index(index).ok().and_then(|s| s.name().ok().map(str::to_owned));
+            if let Some(name) = name.filter(|name| !name.is_empty()) {
+                stubs.called.insert(word, name);
+            }
+        }
+        stubs
+    }
+
+    /// The stub at an address of the file; none if the address is in no section of stubs.
+    pub(super) fn at(&self, address: u64, arch: &Arch) -> Option<Stub> {
+        let section = self.sections.iter().find(|s| s.addresses.contains(&address))?;
+        let into = (address - section.addresses.start) / section.entry * section.entry;
+        let start = section.addresses.start + into;
+        let bytes = section.bytes.get(into as usize..).unwrap_or_default();
+        let word = (arch.stub_jumps_through)(bytes.get(..section.entry as usize).unwrap_or(bytes), start);
+        let name = word.and_then(|word| self.called.get(&word)).map(|name| format!("{name}@plt"));
+        Some(Stub { start, name })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::arch;
+    use super::*;
+    use hangscope_protocol::record::{ARCH_AARCH64, ARCH_X86_64};
+
+    #[test]
+    fn the_word_that_a_stub_jumps_through() {
+        let word =
+            |machine, bytes: &[u8]| (arch::of(machine).expect("known").stub_jumps_through)(bytes, 0x1080);
+        let x86 = |bytes: &[u8]| word(ARCH_X86_64, bytes);
+        // jmp *0x2f7a(%rip); push $3; jmp .plt
+        let plain = [0xff, 0x25, 0x7a, 0x2f, 0, 0, 0x68, 3, 0, 0, 0, 0xe9, 0xb0, 0xff, 0xff, 0xff];
+        assert_eq!(x86(&plain), Some(0x4000));
+        // endbr64; bnd jmp *0x2f75(%rip); nopl
+        let ibt = [0xf3, 0x0f, 0x1e, 0xfa, 0xf2, 0xff, 0x25, 0x75, 0x2f, 0, 0, 0x0f, 0x1f, 0x44, 0, 0];
+        assert_eq!(x86(&ibt), Some(0x4000));
+        // The head of .plt: push 0x2fca(%rip) comes before its jump.
+        let head = [0xff, 0x35, 0xca, 0x2f, 0, 0, 0xff, 0x25, 0xcc, 0x2f, 0, 0, 0x0f, 0x1f, 0x40, 0];
+        assert_eq!(x86(&head), None);
+        assert_eq!(x86(&[0xff, 0x25]), None);
+        assert_eq!(x86(&[]), None);
+        // adrp x16, 0x11000; ldr x17, [x16, #16]; add x16, x16, #16; br x17
+        let arm: Vec<u8> = [0x9000_0090_u32, 0xf940_0a11, 0x9100_4210, 0xd61f_0220]
+            .iter()
+            .flat_map(|word| word.to_le_bytes())
+            .collect();
+        assert_eq!(word(ARCH_AARCH64, &arm), Some(0x11010));
+    }
+
+    #[test]
+    fn garbage_has_no_stubs() {
+        for bytes in [&b""[..], b"\x7fELF", &[0x7f; 4096]] {
+            assert!(Stubs::of(bytes).sections.is_empty());
+        }
+    }
+}
