@@ -17,6 +17,8 @@ pub(crate) struct Config {
     pub(crate) tick_ns: u64,
     pub(crate) signal: u32,
     pub(crate) debug: bool,
+    /// The program waits, before its `main`, until the hello is out.
+    pub(crate) greet: bool,
     /// Complaints, a line each: `NAME=value: why`.
     pub(crate) complaints: Text<1024>,
 }
@@ -33,6 +35,7 @@ impl Config {
         tick_ns: SECOND,
         signal: 62,
         debug: false,
+        greet: false,
         complaints: Text::EMPTY,
     };
 
@@ -69,6 +72,10 @@ impl Config {
             },
             b"DEBUG" => {
                 self.debug = value == b"1";
+                Ok(())
+            }
+            b"GREET" => {
+                self.greet = value == b"1";
                 Ok(())
             }
             _ => return,

@@ -174,6 +174,11 @@ fn begin(start: &Start) -> Option<()> {
         start_watchdog(arena);
         __register_atfork(None, None, Some(in_child), &raw const __dso_handle);
     }
+    // Whoever verifies the preload needs the hello even of a program that is gone at once, by a way that runs no
+    // destructor (`_exit`).
+    if facts.config.greet {
+        watchdog::let_it_say_hello();
+    }
     Some(())
 }
 

@@ -84,6 +84,8 @@ pub(crate) struct Watchdog {
     copy: Option<(OwnedFd, CopyRecord)>,
     copy_tried: bool,
     complained: bool,
+    /// The last look at the DSOs that had news was dropped: it is news still.
+    integrity_unsent: bool,
     pub(crate) tick: u32,
     pub(crate) interval: u64,
     pub(crate) dumps: u32,
@@ -120,6 +122,7 @@ impl Watchdog {
             copy: None,
             copy_tried: false,
             complained: false,
+            integrity_unsent: false,
             tick: 0,
             interval: facts.config.tick_ns,
             dumps: 0,
@@ -302,7 +305,7 @@ impl Watchdog {
     /// Looks at the DSOs again; says so if something changed since the last time, or `always`.
     pub(crate) fn send_integrity(&mut self, work: &mut Work, with_maps: bool, always: bool) {
         let table = &self.facts.dsos;
-        let mut changed = always;
+        let mut changed = always || self.integrity_unsent;
         for (i, dso) in table.iter().enumerate() {
             let file = self.files.get(i).and_then(Option::as_ref).ok_or(Errno::BADF);
             let now = dso.now(file);
@@ -322,6 +325,7 @@ impl Watchdog {
                 batch.add(&mut self.link, |w| w.record(now));
             }
             batch.flush(&mut self.link);
+            self.integrity_unsent = batch.dropped > 0;
             // What maps said belongs to that one look: the next comparison is without it.
             for now in work.looks.iter_mut().take(table.len) {
                 now.maps_deleted = hangscope_protocol::record::maps_deleted::NOT_SEEN;

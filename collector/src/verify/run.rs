@@ -161,7 +161,8 @@ fn command(
         only: request.only.map(str::to_owned),
         ..Settings::default()
     };
-    command.envs(settings.variables()).env("LD_PRELOAD", preload);
+    // Some commands are gone before the shim's thread has run: here nobody measures, so they wait for its hello.
+    command.envs(settings.variables()).env("HANGSCOPE_GREET", "1").env("LD_PRELOAD", preload);
     Ok((command, files))
 }
 

@@ -41,6 +41,8 @@ fn a_program_behind_wrappers_a_script_and_one_that_ends_at_once_pass() {
     for command in [
         &["true"][..],
         &["sleep", "0.2"],
+        // dash ends by `_exit`, which runs no destructor.
+        &["sh", "-c", "echo"],
         &["env", "A=b", "taskset", "-c", "0", "timeout", "9", "nice", "sleep", "0.2"],
         &[&run],
     ] {
