@@ -1,21 +1,36 @@
 #!/usr/bin/env bash
-# The counts that take too long for every test run, in full: each faulty allocator three times in a row, the end-to-end
-# tests ten times over, the rare natural race. Prints what it did; ends at the first difference.
+# The counts that take too long for every test run, in full. Prints what it did; ends at the first difference.
 #
-#   ./scripts/soak.sh [ROUNDS]     rounds of the end-to-end tests, 10 by default
+#   ./scripts/soak.sh [PART ...]   all parts, or those that are named:
+#     classes      every faulty allocator, three times in a row
+#     confusion    20 hunts of each thing whose truth is known, and the table of verdicts
+#     rounds       the end-to-end tests, ten times over (SOAK_ROUNDS)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-rounds=${1:-10}
+parts=("$@")
+if [ $# = 0 ]; then parts=(classes confusion rounds); fi
 
 cargo build -q --release -p hangscope-shim
 cargo build -q --release -p hangscope -p hangscope-test-workload
 cargo build -q --release -p hangscope-test-allocators --examples
 
-echo "== every faulty allocator, three times in a row"
-HANGSCOPE_TEST_ROUNDS=3 cargo test -q -p hangscope-test-e2e --test classes -- --test-threads=1
+e2e() { cargo test -q -p hangscope-test-e2e --test all "$@"; }
 
-for round in $(seq "$rounds"); do
-  echo "== end-to-end tests, round $round of $rounds ($SECONDS s)"
-  cargo test -q -p hangscope-test-e2e
+classes() { HANGSCOPE_TEST_ROUNDS=3 e2e classes:: -- --test-threads=1; }
+
+confusion() { HANGSCOPE_TEST_HUNTS=20 e2e confusion:: -- --nocapture; }
+
+rounds() {
+  for round in $(seq "${SOAK_ROUNDS:-10}"); do
+    echo "== end-to-end tests, round $round ($SECONDS s)"
+    e2e -- --test-threads=4
+  done
+}
+
+for part in "${parts[@]}"; do
+  case $part in
+    classes | confusion | rounds) echo "== $part ($SECONDS s)" && "$part" ;;
+    *) echo "soak.sh: no part is named $part; see the head of this file" >&2 && exit 2 ;;
+  esac
 done
 echo "== soak passed in $SECONDS s"

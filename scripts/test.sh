@@ -45,8 +45,9 @@ if [ $# = 0 ]; then
   step "format"
   cargo fmt --all --check
   step "lints"
-  cargo clippy -q "${members[@]}" --all-targets -- -D warnings
-  cargo clippy -q -p hangscope-shim --all-targets -- -D warnings
+  # In release, as the build that comes next: what both need is built once.
+  cargo clippy -q --release "${members[@]}" --all-targets -- -D warnings
+  cargo clippy -q --release -p hangscope-shim --all-targets -- -D warnings
 fi
 
 step "build, release"
@@ -59,5 +60,8 @@ cargo test -q -p hangscope-protocol -p hangscope -p hangscope-test-workload -p h
 cargo test -q -p hangscope-shim "$@"
 
 step "end-to-end tests"
-cargo test -p hangscope-test-e2e "$@"
+# They mostly wait for hangs: more at a time than there are cores.
+cargo test -p hangscope-test-e2e --lib --bins --test all "$@" -- --test-threads=4
+step "figures"
+cargo test -p hangscope-test-e2e --test figures "$@" -- --test-threads=1 --nocapture
 step "all passed"

@@ -1,0 +1,20 @@
+//! The real thing, end to end: one binary, so that tests that mostly wait run beside each other.
+
+mod arms;
+mod bad_input;
+mod class_variants;
+mod classes;
+mod collect;
+mod confusion;
+mod cut;
+mod host_unchanged;
+mod hunt;
+mod hunt_ends;
+mod hunts;
+mod integrity;
+mod link;
+mod perf;
+mod snap;
+mod stall;
+mod tripwire;
+mod verify;
