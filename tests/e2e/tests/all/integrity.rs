@@ -34,8 +34,14 @@ fn after(change: impl FnOnce(&Path)) -> (Integrity, String) {
     let at_start = look("the first look");
     assert_eq!(judge(&at_start, None).integrity, Integrity::Intact);
     assert!(at_start.is(hangscope_protocol::record::dso_flags::ALLOCATOR));
-    // A whole tick lies between the copy that was loaded and its change: file times are no finer than the clock's.
-    ears.until("a heartbeat", |event| matches!(event.what, What::Heartbeat(_)).then_some(()));
+    // The program sleeps before its DSO is changed: one that is still on its way to `main` runs that DSO's code, and
+    // a copy in place would end it before the next look.
+    ears.until("a heartbeat of a sleeper", |event| match &event.what {
+        What::Heartbeat(beat) => {
+            beat.threads.iter().find(|t| i64::from(t.syscall) == libc::SYS_clock_nanosleep).map(|_| ())
+        }
+        _ => None,
+    });
     change(&dso);
     let later = look("a look that differs");
     let judged = judge(&later, None);
