@@ -15,6 +15,7 @@ pub mod exit;
 pub mod file_facts;
 pub mod hunt;
 pub mod listen;
+pub mod note;
 pub mod pin;
 pub mod preload;
 pub mod profile;

@@ -1,7 +1,9 @@
 //! A dump that was made because nothing had moved for so long: symbolized, analysed, and judged stuck or idle.
 
+use crate::analysis::message::say;
 use crate::analysis::stall::is_stuck;
 use crate::analysis::{Finding, History, analyse};
+use crate::note::Note;
 use crate::session::Dump;
 use crate::symbolize::{Sources, symbolize};
 
@@ -22,12 +24,8 @@ impl Standstill {
     }
 
     /// One that is no hang, as a line for a person.
-    pub fn note(&self, dump: &Dump) -> String {
-        format!(
-            "stood still at {:.1} s after its start, idle for all that can be told: {} ({})",
-            dump.begin.since_init_ns as f64 / 1e9,
-            self.finding.class,
-            self.finding.confidence
-        )
+    pub fn note(&self, dump: &Dump) -> Note {
+        let seconds = format!("{:.1}", dump.begin.since_init_ns as f64 / 1e9);
+        say!(Note::Idle { seconds, class: self.finding.class, confidence: self.finding.confidence })
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
+use super::message::{self, Text};
 use super::words::Integrity;
 
 /// How a run ended.
@@ -53,7 +54,8 @@ pub struct RunFacts {
     /// Whether `(deleted)` was seen on the allocator's DSO in this run.
     pub deleted_seen: bool,
     /// Why it failed, or anything worth a line.
-    pub note: Option<String>,
+    #[serde(serialize_with = "message::english_or_none")]
+    pub note: Option<Text>,
     /// What was found, if it hung (or was slow).
     pub hang: Option<HangFacts>,
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::class::Why;
+use super::message::Text;
 use super::trace::Frame;
 use super::words::{Class, Confidence, Integrity};
 
@@ -109,4 +110,7 @@ pub struct ThreadWait {
     pub owner: Option<u32>,
     /// For a person: `read of fd 3 (pipe:[123])`, `pthread mutex (recursive)`.
     pub detail: String,
+    /// The same in both languages.
+    #[serde(default)]
+    pub said: Text,
 }

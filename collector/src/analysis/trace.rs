@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::message::Text;
+
 /// One frame, innermost first. Inlined functions are frames of their own, before the one they are in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {
@@ -61,7 +63,7 @@ pub struct ThreadTrace {
     /// The stack does not reach the thread's start.
     pub truncated: bool,
     /// What could not be had ("blocks signal 62", "left before the answer", "cut at frame 2").
-    pub problem: Option<String>,
+    pub problem: Option<Text>,
 }
 
 /// All stacks of a dump with their names, and names for addresses of data.

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 
 use super::out;
+use crate::analysis::message::{Say as _, say};
 use crate::analysis::{Integrity, Lang};
 use crate::cancel;
 use crate::capture::{CallGraph, PerfOptions};
@@ -14,6 +15,7 @@ use crate::exit::{Ended, Status};
 use crate::hunt::arm::{Arm, Treatment};
 use crate::hunt::cpus::{self, Cpus};
 use crate::hunt::{Config, Screen, StatsLane, program};
+use crate::note::Note;
 use crate::profile::{self, Profile};
 use crate::report::terminal;
 use crate::{pin, preload, shim_path};
@@ -175,13 +177,10 @@ fn config(args: Args) -> anyhow::Result<(Config, Option<tempfile::TempDir>)> {
     let cpus = args.cpus.as_deref().map(Cpus::parse).transpose().map_err(usage)?;
     if let Some(cpus) = cpus.as_ref().filter(|c| !c.missing.is_empty()) {
         let (missing, used) = (cpus::show(&cpus.missing), cpus::show(&cpus.used));
-        notes.push(format!("processors {missing} are not here: the runs use {used}"));
+        notes.push(say!(Note::CpusMissing { missing, used }).said());
     }
     if std::env::var_os("LD_PRELOAD").is_some_and(|v| !v.is_empty()) {
-        notes.push(
-            "LD_PRELOAD of this shell is not passed on: the runs preload the shim and the pinned DSO only"
-                .to_owned(),
-        );
+        notes.push(Note::PreloadDropped {}.said());
     }
     let shim = shim_path::find(args.shim.as_deref()).context("hunt")?;
     let only = args.only.clone().or_else(|| program::only(&args.command));

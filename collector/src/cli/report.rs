@@ -129,7 +129,11 @@ fn threads(dump: &Dump, traces: &std::collections::BTreeMap<u32, ThreadTrace>) -
         let frames = traces.get(&thread.tid).map_or(String::new(), |trace| {
             let names = trace.frames.iter().filter_map(|frame| frame.function.as_deref()).take(4);
             let names = names.collect::<Vec<_>>().join(" < ");
-            if names.is_empty() { trace.problem.clone().unwrap_or_default() } else { names }
+            if names.is_empty() {
+                trace.problem.as_ref().map_or(String::new(), |p| p.en().to_owned())
+            } else {
+                names
+            }
         });
         table.add_row([
             thread.tid.to_string(),

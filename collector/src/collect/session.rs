@@ -253,7 +253,7 @@ impl Session {
     fn stall(&mut self, dump: &RecordedDump) {
         let stands = Standstill::of(&dump.dump, &self.sources(), &self.history);
         if !stands.stuck {
-            let note = stands.note(&dump.dump);
+            let note = stands.note(&dump.dump).en();
             // Once: an idle server is idle again and again.
             if !std::mem::replace(&mut self.idled, true) {
                 self.desk.say(format_args!("[IDLE] {} {note}", self.peer.pid));

@@ -6,8 +6,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::analysis::message::say;
 use crate::analysis::verdict::tally::PINNED;
 use crate::analysis::{Integrity, RunFacts, RunOutcome, stats};
+use crate::note::Note;
 use crate::pin;
 
 /// When a run's DSO is changed, as long as no good run has shown how long one takes.
@@ -158,18 +160,15 @@ impl Change {
 
     /// Puts it into the facts of its run. Who made it knows of it: a copy in place of the same bytes leaves no trace in
     /// a run that ends well.
-    pub fn told(&self, facts: &mut RunFacts) -> String {
+    pub fn told(&self, facts: &mut RunFacts) -> Note {
         let word = self.word;
         let Some(made) = self.made else {
-            let due = self.after.as_secs_f64();
-            return format!(
-                "its DSO was to be {word} after {due:.2} s, but was not: the run was over, or said no hello"
-            );
+            return say!(Note::NotChanged { word, seconds: format!("{:.2}", self.after.as_secs_f64()) });
         };
         if facts.integrity_start == Integrity::Intact {
             facts.integrity_end = facts.integrity_end.max(word);
         }
-        format!("its DSO was {word} after {:.2} s, as the arm wants it", made.as_secs_f64())
+        say!(Note::Changed { word, seconds: format!("{:.2}", made.as_secs_f64()) })
     }
 }
 

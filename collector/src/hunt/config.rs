@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::arm::Arm;
 use super::cpus::Cpus;
+use crate::analysis::message::Text;
 use crate::capture::PerfOptions;
 use crate::profile::Profile;
 
@@ -68,7 +69,7 @@ pub struct Config {
     /// The benchmark's command; not empty.
     pub command: Vec<String>,
     /// What the person should know: processors that are not here, and so on.
-    pub notes: Vec<String>,
+    pub notes: Vec<Text>,
 }
 
 impl Config {

@@ -11,10 +11,12 @@ use super::config::Config;
 use super::lane::Lane;
 use super::run::{self, PATIENCE};
 use super::watch::{Watch, Watched};
-use crate::analysis::{self, Class, HangFacts, History, Integrity, integrity};
+use crate::analysis::message::{Say as _, Text, say};
+use crate::analysis::{Class, HangFacts, History, Integrity, integrity};
 use crate::cancel::Cancel;
 use crate::capture::{self, Outside, PerfOptions};
 use crate::listen::{ConnId, Listener};
+use crate::note::Note;
 use crate::session::Dump;
 use crate::{file_facts, snap};
 
@@ -29,7 +31,7 @@ pub enum Trigger {
     /// The dump of this process.
     Inside(ConnId),
     /// Its time was over, and nothing came from inside: why.
-    Outside(String),
+    Outside(Note),
 }
 
 /// What was captured.
@@ -50,7 +52,7 @@ pub struct Captured {
     /// `(deleted)` was seen on it.
     pub deleted_seen: bool,
     /// What is worth a line.
-    pub notes: Vec<String>,
+    pub notes: Vec<Text>,
 }
 
 /// Captures the evidence, then stops the run.
@@ -74,9 +76,9 @@ pub fn capture(
     let trigger = watch.subject().map_or(trigger, Trigger::Inside);
     let mut notes = vec![];
     let (process, why_not) = match trigger {
-        Trigger::Inside(conn) => (watch.process(conn), "no dump".to_owned()),
+        Trigger::Inside(conn) => (watch.process(conn), Note::NoDump {}),
         Trigger::Outside(reason) => {
-            notes.push(format!("captured from outside only: {reason}"));
+            notes.push(say!(Note::OutsideOnly { why: &reason }).said());
             let pid = leaf(&bench.members(), bench.pid());
             (watch.processes().filter(|p| p.pid == pid).last(), reason)
         }
@@ -92,13 +94,13 @@ pub fn capture(
         None => match snap::take(pid, &snap::Options::default()) {
             Ok(dump) => Some(dump),
             Err(why) => {
-                notes.push(format!("threads were not looked into: {why}"));
+                notes.push(say!(Note::NotLookedInto { why }).said());
                 None
             }
         },
     };
     let dump = recorded.map(|r| &r.dump).or(snapped.as_ref());
-    bundle.dumps(watch, process, snapped.as_ref(), &why_not)?;
+    bundle.dumps(watch, process, snapped.as_ref(), &why_not.en())?;
     let copy = bundle.copy(process)?;
     let same = copy.as_deref().and_then(|bytes| compare(lane, bytes));
 
@@ -108,7 +110,7 @@ pub fn capture(
         Some(allocator) => {
             let now = integrity::judge(allocator, same);
             if now.integrity > Integrity::Unknown {
-                notes.push(format!("{}: {}", allocator.path, now.sentence(analysis::Lang::En)));
+                notes.push(say!(Note::Dso { path: &allocator.path, why: &now.reason }).said());
             }
             // From outside there is nothing from the start.
             let start = process.map_or(Integrity::Unknown, |_| run::at_start(allocator));
@@ -136,15 +138,15 @@ pub fn capture(
         }
     }
     let history = process.map_or_else(History::default, |p| p.history.clone());
-    let mut finding = bundle.examine(dump, &history, Some(pid), &why_not)?;
+    let mut finding = bundle.examine(dump, &history, Some(pid), &why_not.en())?;
     if let (Some(other), false, None) = (allocator, is_ours, process) {
         // Whatever it is, it is not about the DSO that is hunted.
-        notes.push(format!("its malloc came from {}: what it shows is in {}", other.path, bundle.name()));
+        notes.push(say!(Note::MallocElsewhere { path: &other.path, snapshot: bundle.name() }).said());
         finding = None;
     }
     if bench.ended().try_recv().is_ok() {
         let seconds = bench.started().elapsed().as_secs_f64();
-        notes.push(format!("it ended by itself while it was captured, after about {seconds:.0} s"));
+        notes.push(say!(Note::EndedMeanwhile { seconds: format!("{seconds:.0}") }).said());
     }
     let ended = bench.stop(PATIENCE).context("hunt: stopping the run")?;
     if finding.as_ref().is_some_and(|f| f.class == Class::Slow) {

@@ -16,9 +16,11 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::analysis::message::{Say as _, Text, say};
 use crate::analysis::{self, Conclusion, DsoFacts, HuntFacts, RunFacts, RunOutcome};
 use crate::cancel::Cancel;
 use crate::exit::{Ended, Status};
+use crate::note::Note;
 use crate::pin::{self, PinError, Pinned};
 use crate::report::{self, Extra};
 use crate::store::atomic::{self, WriteError};
@@ -63,7 +65,7 @@ pub struct Hunted {
     /// The last line of the preload verification.
     pub preload: Option<String>,
     /// What is worth a line beside that.
-    pub notes: Vec<String>,
+    pub notes: Vec<Text>,
 }
 
 impl Hunted {
@@ -119,7 +121,7 @@ pub fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Re
     });
     let stats_pinned = stats_pinned.transpose()?;
     for note in &config.notes {
-        screen.say(&format!("note: {note}"));
+        screen.say(&format!("note: {}", note.en()));
     }
     let preload = verified(config, &pinned, &config.out, screen, cancel)?;
     let arms = Arms::new(config, &pinned, screen, cancel)?;
@@ -128,7 +130,7 @@ pub fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Re
         Taken::Write(e) => e.into(),
     })?;
     for note in &config.notes {
-        rows.progress(&format!("[NOTE] {note}"))?;
+        rows.progress(&format!("[NOTE] {}", note.en()))?;
     }
 
     arms.begin(config, &mut rows, screen)?;
@@ -239,7 +241,7 @@ fn stats_lane(
         log.push_json(&rows::object(&facts, started))?;
         outputs.extend(lane.outputs(number));
         if let Some(hang) = &facts.hang {
-            hunted.notes.push(format!("counter lane: run {number} did not end by itself: {}", hang.snapshot));
+            hunted.notes.push(say!(Note::StatsStuck { run: number, snapshot: &hang.snapshot }).said());
             let line = format!(
                 "[{}] stats run {number} -> {}",
                 if facts.outcome == RunOutcome::Hung { "HANG" } else { "SLOW" },

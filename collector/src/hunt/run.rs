@@ -17,10 +17,12 @@ use super::screen::Screen;
 use super::still;
 use super::watch::{Next, Watch, Watched};
 use crate::analysis::integrity::{self, FileFacts};
+use crate::analysis::message::{Say as _, Text, say};
 use crate::analysis::{Class, Integrity, RunFacts, RunOutcome};
 use crate::cancel::Cancel;
 use crate::file_facts;
 use crate::listen::Listener;
+use crate::note::Note;
 use crate::store::atomic::WriteError;
 
 /// Between TERM and KILL.
@@ -86,13 +88,13 @@ pub fn run(
     let mut bench = match Bench::start(command, create(&out)?, create(&err)?, cpus, mark) {
         Ok(bench) => bench,
         Err(e) => {
-            facts.note = Some(format!("{} could not be started: {e}", config.command[0]));
+            facts.note = Some(say!(Note::NotStarted { program: &config.command[0], why: e }).said());
             return Ok(facts);
         }
     };
     facts.pid = Some(bench.pid());
     let mut watch = Watch::new(bench.started(), config.hang_after);
-    let mut notes: Vec<String> = vec![];
+    let mut notes: Vec<Text> = vec![];
     let watching = follow(lane, &bench, &listener, &mut watch, change.as_mut(), screen, cancel, &mut notes)?;
     facts.seconds = bench.started().elapsed().as_secs_f64();
     match watching {
@@ -117,16 +119,16 @@ pub fn run(
     if other_bytes {
         facts.integrity_start = Integrity::Overwritten;
         facts.integrity_end = Integrity::Overwritten;
-        notes.push(format!("{} had other bytes than were pinned when the run began", lane.dso.display()));
+        notes.push(say!(Note::OtherBytes { path: lane.dso.display() }).said());
     }
     if let Some(mut change) = change {
-        notes.push(change.told(&mut facts));
+        notes.push(change.told(&mut facts).said());
         if facts.outcome == RunOutcome::Hung {
             change.keep();
         }
     }
     notes.extend(about_hello(&watch, lane, &err));
-    facts.note = (!notes.is_empty()).then(|| notes.join("; "));
+    facts.note = Text::joined(&notes);
     Ok(facts)
 }
 
@@ -143,7 +145,7 @@ fn follow(
     mut change: Option<&mut Change>,
     screen: &Screen,
     cancel: &Cancel,
-    notes: &mut Vec<String>,
+    notes: &mut Vec<Text>,
 ) -> anyhow::Result<Watching> {
     loop {
         // Only once the shim has seen the DSO as it was.
@@ -172,7 +174,7 @@ fn follow(
             Next::Judge(conn) => {
                 let idle = watch.process(conn).and_then(|process| still::idle(lane, process));
                 watch.judged(conn, idle.is_none());
-                notes.extend(idle.filter(|_| notes.len() < MOST_STALLS));
+                notes.extend(idle.filter(|_| notes.len() < MOST_STALLS).map(|note| note.said()));
                 continue;
             }
             Next::Wait(until) => at(until),
@@ -183,7 +185,7 @@ fn follow(
             recv(cancel.channel()) -> _ => return Ok(Watching::Interrupted),
             recv(listener.events()) -> event => match event {
                 Ok(event) => still::hear(lane, listener, watch, event),
-                Err(_) => return Ok(Watching::Hung(hang::Trigger::Outside("the listener ended".to_owned()))),
+                Err(_) => return Ok(Watching::Hung(hang::Trigger::Outside(Note::ListenerEnded {}))),
             },
             recv(screen.tick()) -> _ => screen.redraw(),
             recv(wake) -> _ => {}
@@ -211,14 +213,14 @@ fn exited(
     listener: &Listener,
     watch: &mut Watch,
     facts: &mut RunFacts,
-    notes: &mut Vec<String>,
+    notes: &mut Vec<Text>,
 ) -> anyhow::Result<()> {
     let ended = bench.reap().context("hunt: waiting for the run")?;
     last_words(listener, watch);
     let behind = bench.members().len();
     if behind > 0 {
         bench.stop(PATIENCE).context("hunt: stopping what the run left behind")?;
-        notes.push(format!("left {behind} processes behind, which were stopped"));
+        notes.push(say!(Note::LeftBehind { count: behind }).said());
     }
     bench.kill().context("hunt: reaping the run")?;
     set_end(facts, ended);
@@ -236,7 +238,7 @@ fn exited(
     // A dump without a request: it was past its time, and came out by itself.
     let late = watch.processes().any(|p| !p.dumps.is_empty() && !watch.is_wrapper(p));
     if late {
-        notes.push(format!("ended by itself after {:.1} s, past its time", facts.seconds));
+        notes.push(say!(Note::EndedLate { seconds: format!("{:.1}", facts.seconds) }).said());
         if facts.outcome == RunOutcome::Ok || facts.outcome == RunOutcome::Failed {
             facts.outcome = RunOutcome::Slow;
         }
@@ -245,7 +247,7 @@ fn exited(
     Ok(())
 }
 
-fn hung(captured: Captured, facts: &mut RunFacts, notes: &mut Vec<String>) {
+fn hung(captured: Captured, facts: &mut RunFacts, notes: &mut Vec<Text>) {
     set_end(facts, captured.ended);
     facts.pid = Some(captured.pid);
     facts.signal = None;
@@ -278,15 +280,14 @@ pub(super) fn judge<'a>(
     facts: &mut RunFacts,
     processes: impl Iterator<Item = &'a Watched>,
     end: impl Fn(&crate::session::Dso) -> integrity::Judgement,
-    notes: &mut Vec<String>,
+    notes: &mut Vec<Text>,
 ) {
     let mut seen: Option<(Integrity, Integrity)> = None;
     for allocator in processes.filter_map(Watched::allocator) {
         let start = at_start(allocator);
         let end = end(allocator);
         if end.integrity > Integrity::Unknown {
-            let sentence = end.sentence(crate::analysis::message::Lang::En);
-            notes.push(format!("{}: {sentence}", allocator.path));
+            notes.push(say!(Note::Dso { path: &allocator.path, why: end.reason }).said());
         }
         facts.deleted_seen |= end.deleted_seen;
         let (s, e) = seen.unwrap_or((Integrity::Intact, Integrity::Intact));
@@ -308,23 +309,24 @@ pub(super) fn at_start(dso: &crate::session::Dso) -> Integrity {
     }
 }
 
-fn about_hello(watch: &Watch, lane: &Lane, err: &Path) -> Vec<String> {
+fn about_hello(watch: &Watch, lane: &Lane, err: &Path) -> Vec<Text> {
     let mut notes = vec![];
     if !watch.hello_seen() {
         let preload_failed = std::fs::read_to_string(err)
             .ok()
             .and_then(|text| text.lines().find(|l| l.contains("cannot be preloaded")).map(str::to_owned));
-        notes.push(preload_failed.unwrap_or_else(|| {
-            let why = watch.rejected().first().map_or(String::new(), |why| format!(" ({why})"));
-            format!("no hello came{why}: what ran is not known")
-        }));
+        notes.push(match (preload_failed, watch.rejected().first()) {
+            (Some(line), _) => line.said(),
+            (None, Some(why)) => say!(Note::NoHelloWhy { why }).said(),
+            (None, None) => Note::NoHello {}.said(),
+        });
     }
     for process in watch.processes() {
         if let Some(why) = &process.rejected {
-            notes.push(format!("process {} was given up: {why}", process.pid));
+            notes.push(say!(Note::GivenUp { pid: process.pid, why }).said());
         }
         if let Some(other) = process.allocator().filter(|a| Path::new(&a.path) != lane.dso) {
-            notes.push(format!("process {} had its malloc from {}", process.pid, other.path));
+            notes.push(say!(Note::OtherMalloc { pid: process.pid, path: &other.path }).said());
         }
     }
     notes

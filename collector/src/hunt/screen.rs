@@ -165,7 +165,7 @@ fn line(run: &RunFacts, tally: &Tally, planned: u32) -> String {
     };
     let mut line = format!("run {number}/{planned}{arm}  {how}  {:.2} s{ops}  {counted}", run.seconds);
     if let Some(note) = &run.note {
-        line.push_str(&format!("  ({note})"));
+        line.push_str(&format!("  ({})", note.en()));
     }
     line
 }
@@ -194,6 +194,7 @@ fn seconds(s: f64) -> String {
 mod tests {
     use super::*;
     use crate::analysis::Integrity;
+    use crate::analysis::message::Say as _;
 
     #[test]
     fn plain_lines_say_what_the_bar_says() {
@@ -211,7 +212,7 @@ mod tests {
             integrity_start: Integrity::Intact,
             integrity_end: Integrity::Intact,
             deleted_seen: false,
-            note: note.map(str::to_owned),
+            note: note.map(|note| note.said()),
             hang: None,
         };
         let runs = [

@@ -4,6 +4,7 @@ use super::lane::Lane;
 use super::watch::{Watch, Watched};
 use crate::cut;
 use crate::listen::{Event, Listener, What};
+use crate::note::Note;
 use crate::standstill::Standstill;
 use crate::symbolize::Sources;
 
@@ -17,7 +18,7 @@ pub(super) fn hear(lane: &Lane, listener: &Listener, watch: &mut Watch, event: E
 }
 
 /// Looks whether a process in which nothing has moved for so long is stuck. None if it is; else a line about it.
-pub(super) fn idle(lane: &Lane, process: &Watched) -> Option<String> {
+pub(super) fn idle(lane: &Lane, process: &Watched) -> Option<Note> {
     let dump = &process.stall.as_ref()?.dump;
     let stands = Standstill::of(dump, &sources(lane, process.pid), &process.history);
     (!stands.stuck).then(|| stands.note(dump))

@@ -9,7 +9,9 @@ use hangscope_protocol::record::{CopyRecord, dump_reason, hello_flags};
 
 use crate::analysis::History;
 use crate::analysis::arch::Arch;
+use crate::analysis::message::say;
 use crate::listen::{ConnId, Event, RecordedDump, What};
+use crate::note::Note;
 use crate::session::{Dso, Dump, Identity};
 
 /// The shim's second look comes so long after the first, and it may take its time for what lies between.
@@ -67,7 +69,7 @@ pub enum Next {
     /// It hangs, and this process has told why.
     Hung(ConnId),
     /// It is past its time, and nothing comes from inside, for this reason.
-    Outside(String),
+    Outside(Note),
 }
 
 /// The processes of one run.
@@ -238,10 +240,8 @@ impl Watch {
             }
             let pid = process.pid;
             return match (process.begun, process.asked) {
-                (Some(_), _) => Next::Outside(format!("the dump of process {pid} did not come to its end")),
-                (None, Some(_)) => {
-                    Next::Outside(format!("process {pid} did not answer: its heartbeats stopped"))
-                }
+                (Some(_), _) => Next::Outside(say!(Note::DumpUnfinished { pid })),
+                (None, Some(_)) => Next::Outside(say!(Note::NoAnswer { pid })),
                 (None, None) => Next::Ask(*conn),
             };
         }
@@ -261,17 +261,17 @@ impl Watch {
         Duration::from_secs(1) + tick
     }
 
-    fn why_quiet(&self) -> String {
+    fn why_quiet(&self) -> Note {
         let last = self.processes.values().next_back();
         match last {
             None if !self.rejected.is_empty() => {
-                format!("its hello was refused: {}", self.rejected.join("; "))
+                say!(Note::HelloRefused { why: self.rejected.join("; ") })
             }
-            None => "no hello came from it".to_owned(),
-            Some(Watched { rejected: Some(why), pid, .. }) => format!("process {pid} was given up: {why}"),
-            Some(Watched { left: Some(why), pid, .. }) => format!("the shim left process {pid}: {why}"),
-            Some(p) if p.ended => format!("the connection of process {} ended, but the run did not", p.pid),
-            Some(p) => format!("process {} only waits for children, and none of them said hello", p.pid),
+            None => Note::NoHelloFrom {},
+            Some(Watched { rejected: Some(why), pid, .. }) => say!(Note::GivenUp { pid, why }),
+            Some(Watched { left: Some(why), pid, .. }) => say!(Note::ShimLeft { pid, why }),
+            Some(p) if p.ended => say!(Note::ConnectionEnded { pid: p.pid }),
+            Some(p) => say!(Note::OnlyWaits { pid: p.pid }),
         }
     }
 

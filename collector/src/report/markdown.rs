@@ -36,7 +36,7 @@ pub fn report(facts: &HuntFacts, conclusion: &Conclusion, extra: &Extra, lang: L
             page.line(&say!(Label::CounterFile { file, lines }));
         }
     }
-    page.list(&Label::Notes {}, extra.notes.clone());
+    page.list(&Label::Notes {}, extra.notes.iter().map(|note| note.text(lang).to_owned()).collect());
     page.heading(&Label::Method {});
     method(&mut page, facts, conclusion, extra);
     page.text

@@ -14,6 +14,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::analysis::message::Text;
 use crate::analysis::{Conclusion, Finding, HuntFacts, Lang, Traces, conclude};
 use crate::capture::hot;
 use crate::session::Dump;
@@ -45,7 +46,7 @@ pub struct Extra {
     /// Counter files of the counter lane, and how many lines are in each.
     pub counters: Vec<(String, u64)>,
     /// Anything else that is worth a line, in the words of whoever saw it: what could not be done, and why.
-    pub notes: Vec<String>,
+    pub notes: Vec<Text>,
 }
 
 /// Writes `verdict.json`, `report.md` and `report.ja.md` to OUT, and says what was concluded.

@@ -54,7 +54,7 @@ pub fn heading(threads: &[&ThreadPart]) -> String {
 
 fn tids(threads: &[&ThreadPart]) -> String {
     let all: Vec<u32> = threads.iter().map(|t| t.tid).collect();
-    ranges(&all)
+    ranges(&all).en().to_owned()
 }
 
 /// A line a frame, and what could not be had of the stack.

@@ -1,7 +1,7 @@
 //! The reports as people and programs read them.
 
 use super::*;
-use crate::analysis::message::check_templates;
+use crate::analysis::message::{Say as _, check_templates};
 use crate::analysis::testkit::hunt::{Hunt, finding, hung, run};
 use crate::analysis::testkit::{LOCK, LOCK2, MAIN, Make, Sampled, mutex};
 use crate::analysis::{Class, Integrity, RunOutcome};
@@ -34,7 +34,7 @@ fn one_of_50() {
     let extra = Extra {
         preload: Some("[STRICT-PRELOAD] verification passed".to_owned()),
         counters: vec![("mid_stats_b1.log".to_owned(), 40)],
-        notes: vec!["perf: not permitted (perf_event_paranoid=3)".to_owned()],
+        notes: vec!["perf: not permitted (perf_event_paranoid=3)".said()],
     };
     insta::assert_snapshot!(files(&facts, &extra));
 }
@@ -76,7 +76,7 @@ fn all_failed() {
         let mut r = run(n);
         (r.outcome, r.rc, r.ops, r.hello_seen) = (RunOutcome::Failed, Some(127), None, false);
         (r.integrity_start, r.integrity_end) = (Integrity::Unknown, Integrity::Unknown);
-        r.note = Some("it did not start: No such file or directory".to_owned());
+        r.note = Some("it did not start: No such file or directory".said());
         hunt = hunt.push(r);
     }
     insta::assert_snapshot!(files(&hunt.facts(), &Extra::default()));
@@ -309,4 +309,61 @@ fn what_cannot_be_shown_is_one_line() {
 #[test]
 fn labels_are_there_in_both_languages() {
     check_templates(labels::Label::TEMPLATES);
+}
+
+/// English prose in a text: so many words of lower case in a row, outside of `code` and of what stands in parentheses.
+fn english(text: &str) -> Vec<String> {
+    let mut plain = String::new();
+    let (mut code, mut depth) = (false, 0);
+    for c in text.chars() {
+        match c {
+            '`' => code = !code,
+            '(' => depth += 1,
+            ')' => depth = (depth - 1).max(0),
+            _ if !code && depth == 0 => plain.push(c),
+            _ => {}
+        }
+    }
+    let words: Vec<&str> = plain.split(' ').collect();
+    let is_word = |w: &&str| w.len() > 1 && w.bytes().all(|b| b.is_ascii_lowercase() || b",.:;".contains(&b));
+    words.windows(3).filter(|three| three.iter().all(is_word)).map(|three| three.join(" ")).collect()
+}
+
+/// What people read in Japanese is Japanese: a sentence that goes past the messages would be English.
+#[test]
+fn no_english_sentence_is_in_a_japanese_report() {
+    use crate::note::Note;
+    assert_eq!(english("実行は past its time, and ended").len(), 3);
+    let conclusions = |facts: &HuntFacts, extra: &Extra| {
+        let conclusion = crate::analysis::conclude(facts);
+        markdown::report(facts, &conclusion, extra, Lang::Ja)
+    };
+    let mut reports = vec![];
+    for class in Class::ALL {
+        for integrity in Integrity::ALL {
+            let mut bad = hung(3, Some(finding(*class)));
+            bad.integrity_end = *integrity;
+            reports.push(conclusions(&Hunt::new(2).push(bad).facts(), &Extra::default()));
+        }
+    }
+    for (outcome, signal) in
+        [(RunOutcome::Failed, None), (RunOutcome::Crashed, Some(9)), (RunOutcome::Slow, None)]
+    {
+        for (note, _) in Note::one_of_each() {
+            let mut r = run(1);
+            (r.outcome, r.signal, r.note, r.rc) = (outcome, signal, Some(note.said()), Some(3));
+            let extra = Extra { notes: vec![note.said()], ..Extra::default() };
+            reports.push(conclusions(&Hunt::new(0).push(r).facts(), &extra));
+        }
+    }
+    let mut no_note = run(1);
+    (no_note.outcome, no_note.rc) = (RunOutcome::Failed, Some(3));
+    reports.push(conclusions(&Hunt::new(0).push(no_note).push(hung(2, None)).facts(), &Extra::default()));
+    let found: Vec<String> = reports
+        .iter()
+        .flat_map(|report| report.lines())
+        .filter(|line| !english(line).is_empty())
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(found, Vec::<String>::new());
 }

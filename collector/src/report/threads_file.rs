@@ -228,7 +228,10 @@ fn thread(
         wait: waits.map(wait),
         stack_from: trace.map_or(TraceSource::None, |t| t.source),
         truncated: trace.is_some_and(|t| t.truncated),
-        problem: trace.map_or_else(|| Some("no stack was taken".to_owned()), |t| t.problem.clone()),
+        problem: trace.map_or_else(
+            || Some("no stack was taken".to_owned()),
+            |t| t.problem.as_ref().map(|p| p.en().to_owned()),
+        ),
         samples,
         frames: frames(trace),
     }

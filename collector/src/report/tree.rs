@@ -110,7 +110,11 @@ impl<'a> Tree<'a> {
                 self.holder(waiter, depth + 2, shown, lines);
             }
             if !leaves.is_empty() {
-                lines.push(Line { depth: depth + 2, text: format!("tid {}", ranges(&leaves)), root: false });
+                lines.push(Line {
+                    depth: depth + 2,
+                    text: format!("tid {}", ranges(&leaves).en()),
+                    root: false,
+                });
             }
         }
     }
@@ -143,7 +147,7 @@ impl<'a> Tree<'a> {
                 text: format!("{object}, no owner known; waiting: {}", waiters.len()),
                 root: true,
             });
-            lines.push(Line { depth: 1, text: format!("tid {}", ranges(&waiters)), root: false });
+            lines.push(Line { depth: 1, text: format!("tid {}", ranges(&waiters).en()), root: false });
         }
     }
 }

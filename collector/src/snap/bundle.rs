@@ -6,11 +6,13 @@ use std::time::Duration;
 use super::{NotPossible, Options};
 use crate::analysis::facts::SNAP;
 use crate::analysis::integrity::judge;
+use crate::analysis::message::Say as _;
 use crate::analysis::{
     self, Class, Conclusion, DsoFacts, HangFacts, History, HuntFacts, Integrity, RunFacts, RunOutcome,
 };
 use crate::cancel::Cancel;
 use crate::capture::{self, PerfOptions};
+use crate::note::Note;
 use crate::pin;
 use crate::profile::Profile;
 use crate::report::{self, Extra, ThreadsFile};
@@ -98,7 +100,7 @@ pub fn snap(
         dump_ms: dump.end.map(|end| end.first_look_ns as f64 / 1e6),
     };
     let facts = facts(&dump, name, bytes.ok().as_deref(), hang);
-    let extra = Extra { notes: dump.notes.iter().map(|n| n.text.clone()).collect(), ..Extra::default() };
+    let extra = Extra { notes: dump.notes.iter().map(|n| n.text.said()).collect(), ..Extra::default() };
     let conclusion = report::write_hunt(out, &facts, &extra)?;
     Ok(Snapped { facts, conclusion, threads })
 }
@@ -130,7 +132,7 @@ fn facts(dump: &Dump, name: &str, bytes: Option<&[u8]>, hang: HangFacts) -> Hunt
         integrity_start: if integrity == Integrity::Intact { integrity } else { Integrity::Unknown },
         integrity_end: integrity,
         deleted_seen: judged.is_some_and(|j| j.deleted_seen),
-        note: Some("a process that was there already, looked at from outside: one of one is no rate".into()),
+        note: Some(Note::SnapOnce {}.said()),
         hang: Some(hang),
     };
     HuntFacts {

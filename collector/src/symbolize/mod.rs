@@ -6,6 +6,7 @@
 //! - `arch`: what differs between processors
 //! - `cfi`, `unwind`: unwind tables, and frames from registers and stack bytes
 //! - `names`, `demangle`, `plt`, `data`: names of code, of the stubs in front of it, and of data
+//! - [`lack`]: why a stack is cut, in words
 //! - `threads`: the better stack for each thread, and what is missing
 
 mod arch;
@@ -15,6 +16,7 @@ mod debug_file;
 mod demangle;
 mod elf;
 mod images;
+pub mod lack;
 pub mod maps;
 mod names;
 mod plt;
@@ -25,8 +27,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::analysis::message::{Say as _, say};
 use crate::analysis::{ThreadTrace, TraceSource, Traces};
 use crate::session::Dump;
+use lack::Lack;
 
 /// Where names may come from, beside the files at the paths that were mapped.
 #[derive(Clone, Debug)]
@@ -66,9 +70,9 @@ pub fn symbolize(dump: &Dump, sources: &Sources) -> Traces {
     let begun = Instant::now();
     let deadline = begun + sources.budget;
     let Some(arch) = arch::of(dump.identity.fixed.arch) else {
-        let problem = format!("stacks of ELF machine {} cannot be unwound", dump.identity.fixed.arch);
+        let problem = say!(Lack::Machine { machine: dump.identity.fixed.arch });
         return Traces {
-            notes: vec![problem.clone()],
+            notes: vec![problem.en()],
             threads: without_stacks(dump, &problem),
             ..Traces::default()
         };
@@ -115,13 +119,13 @@ pub fn allocator_bytes(dump: &Dump, sources: &Sources) -> Result<Vec<u8>, String
     images::Modules::of(dump, sources).allocator()
 }
 
-fn without_stacks(dump: &Dump, problem: &str) -> std::collections::BTreeMap<u32, ThreadTrace> {
+fn without_stacks(dump: &Dump, problem: &Lack) -> std::collections::BTreeMap<u32, ThreadTrace> {
     let none = |tid| ThreadTrace {
         tid,
         source: TraceSource::None,
         frames: vec![],
         truncated: true,
-        problem: Some(problem.to_owned()),
+        problem: Some(problem.said()),
     };
     dump.threads.iter().map(|t| (t.tid, none(t.tid))).collect()
 }

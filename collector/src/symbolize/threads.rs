@@ -7,8 +7,10 @@ use hangscope_protocol::record::probe_outcome;
 
 use super::arch::Arch;
 use super::images::Modules;
+use super::lack::Lack;
 use super::names::Names;
 use super::unwind::{Cut, StackBytes, Unwinder, Walk};
+use crate::analysis::message::{Say as _, Text, say};
 use crate::analysis::{ThreadTrace, TraceSource};
 use crate::session::{Dump, Probe};
 
@@ -33,7 +35,7 @@ pub(super) struct Raw {
     source: TraceSource,
     walk: Walk,
     /// What the signal had to say where it gave no stack.
-    refused: Option<String>,
+    refused: Option<Lack>,
 }
 
 impl Raw {
@@ -80,7 +82,7 @@ pub(super) fn of_dump(dump: &Dump, unwinder: &Unwinder<'_>, arch: &Arch) -> Vec<
             refused: blocks(dump, thread.sigblk),
         });
         let Some(probe) = probes.get(&tid) else {
-            return Some(blocked.unwrap_or_else(|| none(tid, Some("no stack came for it".into()))));
+            return Some(blocked.unwrap_or_else(|| none(tid, Some(Lack::NotSent {}))));
         };
         let asked = of_probe(dump, probe, unwinder, arch);
         Some(match blocked {
@@ -107,32 +109,32 @@ pub(super) fn of_probe(dump: &Dump, probe: &Probe, unwinder: &Unwinder<'_>, arch
     Raw { tid, source, walk, refused: None }
 }
 
-fn none(tid: u32, refused: Option<String>) -> Raw {
+fn none(tid: u32, refused: Option<Lack>) -> Raw {
     Raw { tid, source: TraceSource::None, walk: Walk { frames: vec![], cut: None }, refused }
 }
 
 /// `blocks signal 62`, if it does.
-fn blocks(dump: &Dump, mask: u64) -> Option<String> {
+fn blocks(dump: &Dump, mask: u64) -> Option<Lack> {
     let signal = dump.identity.fixed.probe_signal;
     let blocked = (1..=64).contains(&signal) && mask & 1 << (signal - 1) != 0;
-    blocked.then(|| format!("blocks signal {signal}"))
+    blocked.then(|| say!(Lack::Blocks { signal }))
 }
 
 /// Why the signal gave nothing, for a person.
-fn refused(dump: &Dump, probe: &Probe) -> Option<String> {
+fn refused(dump: &Dump, probe: &Probe) -> Option<Lack> {
     let signal = dump.identity.fixed.probe_signal;
     Some(match probe.record.outcome {
         probe_outcome::ANSWERED | probe_outcome::READ => return None,
-        probe_outcome::BLOCKED => format!("blocks signal {signal}"),
-        probe_outcome::GONE => "left before it was asked".into(),
-        probe_outcome::LATE => "did not answer in time".into(),
-        probe_outcome::LEFT => "left before the answer".into(),
-        probe_outcome::NO_SIGNAL => "the program uses every signal that it could be asked by".into(),
+        probe_outcome::BLOCKED => say!(Lack::Blocks { signal }),
+        probe_outcome::GONE => Lack::LeftBefore {},
+        probe_outcome::LATE => Lack::Late {},
+        probe_outcome::LEFT => Lack::LeftMeanwhile {},
+        probe_outcome::NO_SIGNAL => Lack::NoSignalFree {},
         probe_outcome::NOT_SENT => {
             let errno = nix::errno::Errno::from_raw(probe.record.errno.into());
-            format!("signal {signal} could not be sent: {}", errno.desc())
+            say!(Lack::SignalFailed { signal, why: errno.desc() })
         }
-        other => format!("unknown answer {other}"),
+        outcome => say!(Lack::UnknownAnswer { outcome }),
     })
 }
 
@@ -156,17 +158,17 @@ pub(super) fn named(raw: Raw, names: &Names, modules: &Modules, arch: &Arch) -> 
         STARTS.contains(&plain) || plain.starts_with("__libc_start_main")
     });
     let cut = raw.walk.cut.filter(|_| !at_start);
-    let cut_text = cut.map(|c| format!("cut at frame {}: {}", frames.len().saturating_sub(1), c.why(arch)));
-    let problems: Vec<String> = match raw.source {
+    let cut_text = cut.map(|c| say!(Lack::CutAt { frame: frames.len().saturating_sub(1), why: c.why(arch) }));
+    let problems: Vec<Text> = match raw.source {
         // What the signal refused matters only where there is no whole stack without it.
         TraceSource::Blocked if cut.is_none() => vec![],
-        _ => cut_text.into_iter().chain(raw.refused).collect(),
+        _ => cut_text.into_iter().chain(raw.refused).map(|lack| lack.said()).collect(),
     };
     ThreadTrace {
         tid: raw.tid,
         source: raw.source,
         truncated: cut.is_some() || raw.source == TraceSource::None,
-        problem: Some(problems.join("; ")).filter(|p| !p.is_empty()),
+        problem: Text::joined(&problems),
         frames,
     }
 }

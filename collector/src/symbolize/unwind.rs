@@ -11,6 +11,8 @@ use gimli::UnwindContext;
 use super::arch::{Arch, Regs};
 use super::cfi::{Caller, Cfi, Row, register_name};
 use super::images::Modules;
+use super::lack::Lack;
+use crate::analysis::message::say;
 
 /// Most frames of one stack; what is deeper is cut.
 pub(super) const MOST_FRAMES: usize = 256;
@@ -73,21 +75,18 @@ pub(super) enum Cut {
 
 impl Cut {
     /// For a person.
-    pub(super) fn why(self, arch: &Arch) -> String {
+    pub(super) fn why(self, arch: &Arch) -> Lack {
+        let hex = |address: u64| format!("{address:#x}");
         match self {
-            Cut::NeedsFramePointer => {
-                format!("its caller is found by {}, which only an answer to the signal tells", arch.fp_name)
-            }
-            Cut::NeedsRegister(reg) => {
-                format!("its caller is found by {}, which is not known", register_name(arch, reg))
-            }
-            Cut::OutsideCopy(address) => format!("the stack was not copied at {address:#x}"),
-            Cut::NoTable => "no unwind tables for its code".into(),
-            Cut::BadTable => "the unwind tables of its code make no sense".into(),
-            Cut::NotCode(address) => format!("its return address {address:#x} is not in code"),
-            Cut::NoProgress => "its caller's frame is not above it".into(),
-            Cut::TooDeep => format!("it has more than {MOST_FRAMES} frames"),
-            Cut::OutOfTime => "the time for unwinding is over".into(),
+            Cut::NeedsFramePointer => say!(Lack::FramePointer { register: arch.fp_name }),
+            Cut::NeedsRegister(reg) => say!(Lack::Register { register: register_name(arch, reg) }),
+            Cut::OutsideCopy(address) => say!(Lack::NotCopied { address: hex(address) }),
+            Cut::NoTable => Lack::NoTable {},
+            Cut::BadTable => Lack::BadTable {},
+            Cut::NotCode(address) => say!(Lack::NotCode { address: hex(address) }),
+            Cut::NoProgress => Lack::NoProgress {},
+            Cut::TooDeep => say!(Lack::TooDeep { most: MOST_FRAMES }),
+            Cut::OutOfTime => Lack::OutOfTime {},
         }
     }
 }

@@ -139,7 +139,7 @@ impl Compared {
             self.threads += 1;
             // On a machine that is busy elsewhere a thread may take longer than a snap waits for it: said so, and
             // with nothing to compare.
-            if trace.problem.as_deref().is_some_and(|why| why.contains("in time")) {
+            if trace.problem.as_ref().is_some_and(|why| why.en().contains("in time")) {
                 self.late += 1;
                 continue;
             }
@@ -148,8 +148,10 @@ impl Compared {
                 self.cut += 1;
                 assert!(trace.problem.is_some() && !ours.is_empty(), "{trace:?}");
                 let innermost = ours[0].function.as_deref().unwrap_or("??");
-                self.why_cut
-                    .push(format!("{tid} in {innermost}: {}", trace.problem.as_deref().unwrap_or_default()));
+                self.why_cut.push(format!(
+                    "{tid} in {innermost}: {}",
+                    trace.problem.as_ref().map_or("", |why| why.en())
+                ));
                 theirs = theirs.get(..ours.len()).unwrap_or(theirs);
             } else {
                 self.whole += 1;

@@ -2,11 +2,12 @@
 
 use super::why::Why;
 use crate::analysis::finding::Lock;
-use crate::analysis::message::{ranges, say};
+use crate::analysis::message::{Say as _, Text, ranges, say};
 use crate::analysis::scene::{Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
 use crate::analysis::trace::Frame;
 use crate::analysis::wait::Wait;
+use crate::analysis::wait::what::What;
 use crate::analysis::words::{Class, Confidence};
 
 /// A class, decided.
@@ -90,13 +91,18 @@ pub(super) fn lock_text(scene: &Scene<'_>, wait: &Wait) -> String {
 }
 
 /// A wait for a person: `pthread mutex (normal) g_locks+160`, `read of fd 3 (pipe:[123])`.
-pub(super) fn wait_text(scene: &Scene<'_>, thread: &Thread<'_>) -> String {
+pub(super) fn wait_text(scene: &Scene<'_>, thread: &Thread<'_>) -> Text {
     match &thread.wait {
-        Some(wait) => match scene.symbol(wait) {
-            Some(symbol) => format!("{} `{symbol}`", wait.detail),
-            None => wait.detail.clone(),
-        },
-        None => "running".to_owned(),
+        Some(wait) => with_symbol(&wait.detail, scene.symbol(wait)),
+        None => What::Runs {}.said(),
+    }
+}
+
+/// A wait with the name of what is waited for, where it has one.
+pub(crate) fn with_symbol(detail: &Text, symbol: Option<&String>) -> Text {
+    match symbol {
+        Some(symbol) => Text::of(|lang| format!("{} `{symbol}`", detail.text(lang))),
+        None => detail.clone(),
     }
 }
 
@@ -153,7 +159,7 @@ pub(super) fn seen(thread: &Thread<'_>) -> usize {
 
 pub(super) fn no_stack(thread: &Thread<'_>) -> Why {
     let problem = thread.trace.and_then(|t| t.problem.clone());
-    let problem = problem.unwrap_or_else(|| "none was taken".to_owned());
+    let problem = problem.unwrap_or_else(|| Why::NoneTaken {}.said());
     say!(Why::NoStackOf { tid: thread.tid(), problem })
 }
 
@@ -163,7 +169,7 @@ pub(super) fn seconds(s: f64) -> String {
 }
 
 /// Tids for a sentence.
-pub(super) fn tids<'a>(threads: impl IntoIterator<Item = &'a Thread<'a>>) -> String {
+pub(super) fn tids<'a>(threads: impl IntoIterator<Item = &'a Thread<'a>>) -> Text {
     let all: Vec<u32> = threads.into_iter().map(Thread::tid).collect();
     ranges(&all)
 }

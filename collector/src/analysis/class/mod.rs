@@ -21,6 +21,7 @@ use std::collections::BTreeSet;
 use hangscope_protocol::record::probe_outcome;
 
 use case::Case;
+pub(crate) use case::with_symbol;
 pub use why::Why;
 
 use super::finding::{Finding, Hot, ThreadCounts, ThreadWait};
@@ -145,7 +146,8 @@ fn waits(scene: &Scene<'_>) -> Vec<ThreadWait> {
             address: wait.object,
             symbol: scene.symbol(wait).cloned(),
             owner: wait.owner.map(|owner| owner.tid()),
-            detail: wait.detail.clone(),
+            detail: wait.detail.en().to_owned(),
+            said: wait.detail.clone(),
         })
         .collect()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::case::{Case, most_common, no_stack, tids, wait_text};
 use super::why::Why;
-use crate::analysis::message::say;
+use crate::analysis::message::{Text, say};
 use crate::analysis::scene::{Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls};
 use crate::analysis::wait::{WaitKind, text};
@@ -36,7 +36,7 @@ pub(super) fn in_kernel(scene: &Scene<'_>) -> Option<Case> {
         case.missing.push(Why::NoSecondLook {});
     }
     if let Some(wait) = thread.wait.as_ref().filter(|w| matches!(w.kind, WaitKind::Call("clone" | "fork"))) {
-        case.why.push(say!(Why::WaitsForChild { tid, call: wait.detail.as_str() }));
+        case.why.push(say!(Why::WaitsForChild { tid, call: &wait.detail }));
     }
     case.culprit = Some(tid);
     case.in_allocator = thread.inside;
@@ -64,11 +64,12 @@ pub(super) fn outside(scene: &Scene<'_>) -> Option<Case> {
         Case::new(Class::OutsideAllocator, if proven { Confidence::Proven } else { Confidence::Likely });
     case.in_allocator = Some(false);
     case.why.push(say!(Why::NoAllocatorFrame { threads: known }));
-    let mut by_wait: BTreeMap<String, usize> = BTreeMap::new();
+    let mut by_wait: BTreeMap<String, (Text, usize)> = BTreeMap::new();
     for thread in &stuck {
-        *by_wait.entry(wait_text(scene, thread)).or_default() += 1;
+        let wait = wait_text(scene, thread);
+        by_wait.entry(wait.en().to_owned()).or_insert((wait, 0)).1 += 1;
     }
-    for (wait, waiters) in by_wait {
+    for (wait, waiters) in by_wait.into_values() {
         case.why.push(say!(Why::StuckOutside { waiters, wait }));
     }
     if !runners.is_empty() {

@@ -164,6 +164,8 @@ messages! {
         /// Missing: stacks of some.
         NoStackOf { tid, problem } => "no stack of tid {tid}: {problem}",
             "tid {tid} のスタックがない: {problem}";
+        /// Why there is none.
+        NoneTaken {} => "none was taken", "取得されていない";
         /// Missing: samples.
         NoSamples { tid } => "tid {tid} was not sampled, so it is not proven that its call has not returned",
             "tid {tid} はサンプリングされておらず、その呼び出しが戻っていないことは証明されていない";

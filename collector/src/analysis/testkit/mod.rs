@@ -10,6 +10,7 @@ use hangscope_protocol::record::{
 };
 use hangscope_protocol::{Reader, Record};
 
+use super::message::Say as _;
 use super::{Finding, Frame, History, ThreadTrace, TraceSource, Traces, analyse};
 use crate::session::{Dso, Dump, Identity};
 
@@ -314,7 +315,7 @@ fn blocked(tid: u32) -> ThreadRecord {
 /// thread is added at its end.
 fn trace(tid: u32, stack: &[&str], source: TraceSource) -> ThreadTrace {
     if stack.is_empty() {
-        let problem = Some("blocks signal 62".to_owned());
+        let problem = Some("blocks signal 62".said());
         return ThreadTrace { tid, source: TraceSource::None, frames: vec![], truncated: false, problem };
     }
     let starts: &[&str] = if tid == MAIN { &["_start@bench"] } else { &["start_thread@libc", "clone3@libc"] };

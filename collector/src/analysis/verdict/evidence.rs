@@ -9,7 +9,7 @@ use super::rules::{Because, Decided};
 use super::tally::{Sorted, Tally, integrity, not_intact};
 use super::{Said, run_name};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
-use crate::analysis::message::{ranges, say};
+use crate::analysis::message::{Say as _, Text, ranges, say};
 use crate::analysis::stats::{CONFIDENCE, Method, Rate, fisher_more, outliers, runs_to_exclude, spread};
 use crate::analysis::words::{Class, Confidence, Integrity, Verdict};
 
@@ -136,7 +136,7 @@ fn others(said: &mut Vec<Said>, sorted: &Sorted<'_>, decided: &Decided<'_>) {
             count,
             class,
             confidence,
-            runs: of_arm(arm, &ranges(&runs))
+            runs: Text::of(|lang| of_arm(arm, ranges(&runs).text(lang)))
         })));
     }
     some(said, silent);
@@ -151,8 +151,8 @@ fn others(said: &mut Vec<Said>, sorted: &Sorted<'_>, decided: &Decided<'_>) {
     });
     some(said, crashed.collect());
     let failed = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Failed).map(|r| {
-        let status = r.rc.map_or_else(|| "?".to_owned(), |rc| format!("exit status {rc}"));
-        say!(Line::Failed { run: r.run, note: r.note.clone().unwrap_or(status) })
+        let status = || r.rc.map_or_else(|| "?".said(), |rc| say!(Line::ExitStatus { rc }).said());
+        say!(Line::Failed { run: r.run, note: r.note.clone().unwrap_or_else(status) })
     });
     some(said, failed.collect());
     let deleted = sorted.all.iter().any(|r| r.deleted_seen);

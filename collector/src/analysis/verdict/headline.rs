@@ -6,7 +6,7 @@ use super::tally::{Sorted, Tally, integrity, not_intact};
 use crate::analysis::class::{self, Why};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
 use crate::analysis::finding::{Finding, Hot, Lock};
-use crate::analysis::message::{Lang, say};
+use crate::analysis::message::{Lang, Say as _, Text, say, tight};
 use crate::analysis::words::{Class, Confidence, Integrity, Verdict};
 
 /// The sentence in both languages.
@@ -19,7 +19,7 @@ pub(super) struct Headline {
 impl Headline {
     pub(super) fn of(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, decided: &Decided<'_>) -> Self {
         let text = |lang| sentence(facts, sorted, runs, decided, lang);
-        Headline { en: text(Lang::En), ja: text(Lang::Ja) }
+        Headline { en: text(Lang::En), ja: tight(&text(Lang::Ja)) }
     }
 
     pub(super) fn text(&self, lang: Lang) -> String {
@@ -210,7 +210,7 @@ fn ring(finding: &Finding) -> Option<Line> {
     })
 }
 
-fn stuck_line(waiters: usize, workers: usize, lock: &str) -> Line {
+fn stuck_line(waiters: usize, workers: usize, lock: &Text) -> Line {
     match waiters {
         1 => say!(Line::StuckOne { workers, lock }),
         _ => say!(Line::Stuck { waiters, workers, lock }),
@@ -219,12 +219,9 @@ fn stuck_line(waiters: usize, workers: usize, lock: &str) -> Line {
 
 /// What stands still outside the allocator, the largest group first, and who runs there.
 fn outside(finding: &Finding, lang: Lang) -> Vec<Line> {
-    let mut groups: Vec<(usize, String)> = vec![];
+    let mut groups: Vec<(usize, Text)> = vec![];
     for wait in finding.waits.iter().filter(|w| w.kind != "join") {
-        let what = match &wait.symbol {
-            Some(symbol) => format!("{} `{symbol}`", wait.detail),
-            None => wait.detail.clone(),
-        };
+        let what = class::with_symbol(&wait.said, wait.symbol.as_ref());
         match groups.iter_mut().find(|(_, seen)| *seen == what) {
             Some(group) => group.0 += 1,
             None => groups.push((1, what)),
@@ -281,28 +278,28 @@ fn named(hot: &Hot, lang: Lang) -> String {
     }
 }
 
-fn wait_of(finding: &Finding, tid: u32) -> String {
-    finding.waits.iter().find(|w| w.tid == tid).map_or_else(String::new, |w| w.detail.clone())
+fn wait_of(finding: &Finding, tid: u32) -> Text {
+    finding.waits.iter().find(|w| w.tid == tid).map_or_else(Text::default, |w| w.said.clone())
 }
 
 /// ``mutex `g_locks+160` (hz4_mid_malloc, hz4_mid.c:85)``.
-pub(crate) fn lock_text(lock: &Lock) -> String {
+fn lock_text(lock: &Lock) -> Text {
     let noun = match lock.kind.as_str() {
-        "pthread-mutex" => "mutex",
-        "low-level-lock" | "rust-lock" => "lock",
-        "spin-lock" => "spin lock",
-        "condition" => "condition variable",
-        kind => kind,
+        "pthread-mutex" => "mutex".said(),
+        "low-level-lock" | "rust-lock" => Line::NounLock {}.said(),
+        "spin-lock" => Line::NounSpinLock {}.said(),
+        "condition" => Line::NounCondition {}.said(),
+        "semaphore" => Line::NounSemaphore {}.said(),
+        "barrier" => Line::NounBarrier {}.said(),
+        kind => kind.said(),
     };
     let name = lock.symbol.as_ref().unwrap_or(&lock.address);
     let at = lock.at.as_ref().map(|frame| {
         let function = frame.function.clone();
         [function, class::source(frame)].into_iter().flatten().collect::<Vec<_>>().join(", ")
     });
-    match at.filter(|at| !at.is_empty()) {
-        Some(at) => format!("{noun} `{name}` ({at})"),
-        None => format!("{noun} `{name}`"),
-    }
+    let at = at.filter(|at| !at.is_empty()).map_or_else(String::new, |at| format!(" ({at})"));
+    Text::of(|lang| format!("{} `{name}`{at}", noun.text(lang)))
 }
 
 /// A share as a percentage for a person: two significant digits below 10, one decimal above.

@@ -47,6 +47,11 @@ messages! {
             "{workers} ワーカー中 {waiters} が {lock} 待ち";
         StuckOne { workers, lock } => "1 of {workers} workers waits for {lock}",
             "{workers} ワーカー中 1 が {lock} 待ち";
+        NounLock {} => "lock", "ロック";
+        NounSpinLock {} => "spin lock", "スピンロック";
+        NounCondition {} => "condition variable", "条件変数";
+        NounSemaphore {} => "semaphore", "セマフォ";
+        NounBarrier {} => "barrier", "バリア";
         HeldBy { tid } => "held by tid {tid}",
             "保持者は tid {tid}";
         Deadlocked { members } => "in a ring of locks held by tid {members}",
@@ -180,6 +185,7 @@ messages! {
             "実行 {run} はシグナル {signal} で死んだ。DSO の状態は {word} (runs.jsonl)";
         Failed { run, note } => "run {run} failed: {note} (runs.jsonl)",
             "実行 {run} は失敗: {note} (runs.jsonl)";
+        ExitStatus { rc } => "exit status {rc}", "終了コード {rc}";
         MoreSuch { more } => "and {more} more of these (runs.jsonl)",
             "ほかに {more} 件 (runs.jsonl)";
         Ops { median, q1, q3, n } => "ops/s of {n} good runs: median {median}, quartiles {q1} and {q3} (runs.tsv)",

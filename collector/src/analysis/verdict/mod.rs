@@ -26,7 +26,7 @@ pub use lines::Line;
 pub use tally::{Tally, run_name};
 
 use super::facts::{HuntFacts, RunFacts, RunOutcome};
-use super::message::Lang;
+use super::message::{Lang, say, tight};
 use super::stats::Rate;
 use super::words::{Integrity, NextAction, Verdict};
 
@@ -70,13 +70,17 @@ enum Said {
 
 impl Said {
     fn text(&self, lang: Lang) -> String {
+        let text = self.rendered(lang);
+        if lang == Lang::Ja { tight(&text) } else { text }
+    }
+
+    fn rendered(&self, lang: Lang) -> String {
         match self {
             Said::Line(line) => line.text(lang),
             Said::Why { run, snapshot, why } => {
-                let sentence = in_folder(&why.text(lang), snapshot);
-                Line::InHang { run: run.clone(), sentence }.text(lang)
+                say!(Line::InHang { run, sentence: in_folder(&why.text(lang), snapshot) }).text(lang)
             }
-            Said::Missing(why) => Line::Missing { sentence: why.text(lang) }.text(lang),
+            Said::Missing(why) => say!(Line::Missing { sentence: why }).text(lang),
         }
     }
 }

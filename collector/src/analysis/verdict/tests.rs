@@ -47,7 +47,7 @@ fn names_and_samples_that_are_missing_are_left_out() {
     }
     let facts = Hunt::new(0).push(hung(1, Some(finding))).facts();
     insta::assert_snapshot!(en(&facts), @"B, allocator bug, reproduced 1/1 with the pinned DSO intact: 15 of 16 workers wait for mutex `0x7f00000000a0`, held by tid 116, which has been running in code that has no name.");
-    insta::assert_snapshot!(conclude(&facts).headline(Lang::Ja), @"B: アロケータの不具合。固定 SO が無傷のまま 1 回中 1 回再現。16 ワーカー中 15 が mutex `0x7f00000000a0` 待ち、保持者は tid 116、これが 名前のないコードで実行中。");
+    insta::assert_snapshot!(conclude(&facts).headline(Lang::Ja), @"B: アロケータの不具合。固定 SO が無傷のまま 1 回中 1 回再現。16 ワーカー中 15 が mutex `0x7f00000000a0` 待ち、保持者は tid 116、これが名前のないコードで実行中。");
 }
 
 /// Every class in one sentence, with the DSO intact.

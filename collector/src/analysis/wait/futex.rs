@@ -6,7 +6,8 @@
 
 use hangscope_protocol::record::{NEAR_BEFORE, ThreadRecord};
 
-use super::{MutexKind, Owner, Tids, Wait, WaitKind, names};
+use super::{MutexKind, Owner, Tids, Wait, WaitKind, What, names};
+use crate::analysis::message::{Say as _, say};
 use crate::analysis::trace::Frame;
 
 const PRIVATE: u32 = 0x80;
@@ -23,11 +24,11 @@ const WAITERS: u32 = 0x8000_0000;
 const TID_MASK: u32 = 0x3fff_ffff;
 
 /// A kind that functions on the stack named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FutexName {
     pub(super) kind: WaitKind,
     /// For a person.
-    pub(super) what: &'static str,
+    pub(super) what: What,
 }
 
 /// The call and what lies around its word.
@@ -86,7 +87,7 @@ pub(super) fn wait(thread: &ThreadRecord, frames: &[Frame], tids: &Tids, nothing
         owner: found.owner,
         timed: thread.args[3] != 0,
         futex: true,
-        detail: found.detail,
+        detail: found.what.said(),
         ..nothing
     }
 }
@@ -97,20 +98,24 @@ struct Found {
     /// So many bytes before the word the object begins.
     before: u64,
     owner: Option<Owner>,
-    detail: String,
+    what: What,
 }
 
-fn found(kind: WaitKind, before: u64, detail: impl Into<String>) -> Found {
-    Found { kind, before, owner: None, detail: detail.into() }
+fn found(kind: WaitKind, before: u64, what: What) -> Found {
+    Found { kind, before, owner: None, what }
+}
+
+fn kind_text(kind: MutexKind) -> What {
+    kind.as_str().map_or(What::MutexUnknown {}, |kind| say!(What::Mutex { kind }))
 }
 
 impl Futex<'_> {
     /// The functions say what it is; memory says the rest.
     fn named(&self, name: FutexName) -> Found {
         match name.kind {
-            WaitKind::Mutex(_) => self.mutex(true).unwrap_or_else(|| {
-                found(WaitKind::Mutex(MutexKind::Unknown), 0, "pthread mutex (not readable)")
-            }),
+            WaitKind::Mutex(_) => self
+                .mutex(true)
+                .unwrap_or_else(|| found(WaitKind::Mutex(MutexKind::Unknown), 0, What::MutexUnreadable {})),
             WaitKind::Join => self.join(),
             WaitKind::Condition => {
                 let before = self.condition().unwrap_or(0x28);
@@ -121,7 +126,7 @@ impl Futex<'_> {
                 let before = self.rwlock().unwrap_or(8);
                 let writer = self.at(24 - before as i64).filter(|tid| *tid != 0);
                 let owner = writer.and_then(|tid| self.tids.owner(tid));
-                let what = if owner.is_some() { "read-write lock (held by a writer)" } else { name.what };
+                let what = if owner.is_some() { What::RwLockWritten {} } else { name.what };
                 Found { owner, ..found(WaitKind::RwLock, before, what) }
             }
             kind => found(kind, 0, name.what),
@@ -132,16 +137,14 @@ impl Futex<'_> {
     fn unnamed(&self) -> Found {
         match self.command {
             LOCK_PI | LOCK_PI2 => self.inheriting(),
-            WAIT_REQUEUE_PI => {
-                found(WaitKind::Condition, 0x28, "condition variable (of an inheriting mutex)")
-            }
+            WAIT_REQUEUE_PI => found(WaitKind::Condition, 0x28, What::ConditionInheriting {}),
             // pthread_join waits shared, since the kernel clears the tid shared.
             WAIT_BITSET if self.op & (PRIVATE | CLOCK_REALTIME) == CLOCK_REALTIME && self.is_tid() => {
                 self.join()
             }
             WAIT => self.plain(),
             WAIT_BITSET => self.bitset(),
-            _ => found(WaitKind::Futex, 0, format!("futex (operation {:#x})", self.op)),
+            _ => found(WaitKind::Futex, 0, say!(What::FutexOperation { op: format!("{:#x}", self.op) })),
         }
     }
 
@@ -150,21 +153,21 @@ impl Futex<'_> {
             return mutex;
         }
         if let Some(()) = self.barrier() {
-            return found(WaitKind::Barrier, 4, "barrier");
+            return found(WaitKind::Barrier, 4, What::Barrier {});
         }
         match self.expected {
-            2 => found(WaitKind::LowLevelLock, 0, "futex lock that keeps no owner"),
-            1 => found(WaitKind::Futex, 0, "futex (value 1: a once, or a lock that keeps no owner)"),
-            value => found(WaitKind::Futex, 0, format!("futex (waits while it is {value})")),
+            2 => found(WaitKind::LowLevelLock, 0, What::Ownerless {}),
+            1 => found(WaitKind::Futex, 0, What::FutexOne {}),
+            value => found(WaitKind::Futex, 0, say!(What::FutexWhile { value })),
         }
     }
 
     fn bitset(&self) -> Found {
         if let Some(before) = self.condition() {
-            return found(WaitKind::Condition, before, "condition variable");
+            return found(WaitKind::Condition, before, What::Condition {});
         }
         if self.semaphore() {
-            return found(WaitKind::Semaphore, 0, "semaphore");
+            return found(WaitKind::Semaphore, 0, What::Semaphore {});
         }
         // glibc's waits name the clock (or have an end), Rust's untimed ones do neither.
         let of_rust = self.op & (PRIVATE | CLOCK_REALTIME) == PRIVATE && self.thread.args[3] == 0;
@@ -172,12 +175,12 @@ impl Futex<'_> {
             return mutex;
         }
         if let Some(before) = self.rwlock().filter(|_| !of_rust) {
-            return found(WaitKind::RwLock, before, "read-write lock");
+            return found(WaitKind::RwLock, before, What::RwLock {});
         }
         if self.op & (PRIVATE | CLOCK_REALTIME) == PRIVATE {
-            return found(WaitKind::RustLock, 0, "lock of Rust, by its operation");
+            return found(WaitKind::RustLock, 0, What::RustLock {});
         }
-        found(WaitKind::Futex, 0, format!("futex (waits while it is {})", self.expected))
+        found(WaitKind::Futex, 0, say!(What::FutexWhile { value: self.expected }))
     }
 
     fn is_tid(&self) -> bool {
@@ -187,13 +190,13 @@ impl Futex<'_> {
     fn join(&self) -> Found {
         let whom = self.expected;
         let owner = self.tids.owner(whom);
-        Found { owner, ..found(WaitKind::Join, 0, format!("join of tid {whom}")) }
+        Found { owner, ..found(WaitKind::Join, 0, say!(What::JoinOf { tid: whom })) }
     }
 
     fn inheriting(&self) -> Found {
         let kind = WaitKind::Mutex(MutexKind::PriorityInheriting);
         let owner = self.word.and_then(|word| self.tids.certain_owner(word & TID_MASK));
-        Found { owner, ..found(kind, 0, "pthread mutex (priority-inheriting)") }
+        Found { owner, ..found(kind, 0, kind_text(MutexKind::PriorityInheriting)) }
     }
 
     /// A pthread mutex. Where no function `named` it, the owner has to be believable: op 0x80 (or its timed
@@ -208,7 +211,7 @@ impl Futex<'_> {
         if self.expected & WAITERS != 0 && self.expected & TID_MASK != 0 {
             let tid = self.expected & TID_MASK;
             let owner = if named { self.tids.certain_owner(tid) } else { self.tids.owner(tid) };
-            let robust = found(WaitKind::Mutex(MutexKind::Robust), 0, "pthread mutex (robust)");
+            let robust = found(WaitKind::Mutex(MutexKind::Robust), 0, kind_text(MutexKind::Robust));
             return (named || owner.is_some()).then_some(Found { owner, ..robust });
         }
         let shared = kind.is_some_and(|kind| kind & 0x80 != 0);
@@ -226,8 +229,7 @@ impl Futex<'_> {
             return None;
         }
         let kind = kind.map_or(MutexKind::Unknown, MutexKind::from_glibc);
-        let detail = format!("pthread mutex ({})", kind.as_str());
-        Some(Found { owner, ..found(WaitKind::Mutex(kind), 0, detail) })
+        Some(Found { owner, ..found(WaitKind::Mutex(kind), 0, kind_text(kind)) })
     }
 
     /// The other fields of a held mutex: used by one, of a type that exists, in no list.

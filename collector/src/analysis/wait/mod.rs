@@ -2,19 +2,23 @@
 //!
 //! - [`futex`]: futex waits by operation, word and surroundings
 //! - [`names`]: the same by the functions on the stack
+//! - [`what`]: the words for it
 
 pub mod futex;
 pub mod names;
 #[cfg(test)]
 mod tests;
+pub mod what;
 
 use std::collections::BTreeSet;
 
 use hangscope_protocol::record::{SYSCALL_RUNNING, SYSCALL_UNREADABLE, ThreadRecord};
 
 use super::arch::{Arch, Call, First};
+use super::message::{Say as _, Text, say};
 use super::trace::Frame;
 use crate::session::Dump;
+use what::What;
 
 /// What kind of thing a thread waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -83,17 +87,17 @@ impl MutexKind {
         }
     }
 
-    /// For a person.
-    pub fn as_str(self) -> &'static str {
-        match self {
+    /// The attribute's word; none if it is not known.
+    pub fn as_str(self) -> Option<&'static str> {
+        Some(match self {
             MutexKind::Normal => "normal",
             MutexKind::Recursive => "recursive",
             MutexKind::ErrorCheck => "errorcheck",
             MutexKind::Adaptive => "adaptive",
             MutexKind::PriorityInheriting => "priority-inheriting",
             MutexKind::Robust => "robust",
-            MutexKind::Unknown => "type unknown",
-        }
+            MutexKind::Unknown => return None,
+        })
     }
 }
 
@@ -170,7 +174,7 @@ pub struct Wait {
     /// In a futex wait.
     pub futex: bool,
     /// For a person.
-    pub detail: String,
+    pub detail: Text,
 }
 
 /// Which tids are, or lately were, threads of the process.
@@ -222,7 +226,7 @@ pub fn wait_of(dump: &Dump, thread: &ThreadRecord, frames: &[Frame], tids: &Tids
         owner: None,
         timed: false,
         futex: false,
-        detail: String::new(),
+        detail: Text::default(),
     };
     let arch = Arch::from_elf(dump.identity.fixed.arch);
     let call = arch.and_then(|arch| arch.call(thread.syscall));
@@ -232,16 +236,18 @@ pub fn wait_of(dump: &Dump, thread: &ThreadRecord, frames: &[Frame], tids: &Tids
             let wchan = text(&thread.wchan);
             let futex = wchan.starts_with("futex_");
             let kind = if futex { WaitKind::Futex } else { WaitKind::Unknown };
-            let place = if wchan.is_empty() { "an unknown place" } else { &wchan };
-            let detail = format!("in {place} of the kernel (call not readable)");
-            Wait { kind, futex, detail, ..nothing }
+            let what = match wchan.as_str() {
+                "" => What::KernelSomewhere {},
+                place => say!(What::Kernel { place }),
+            };
+            Wait { kind, futex, detail: what.said(), ..nothing }
         }
-        (-1, _) => Wait { kind: WaitKind::Fault, detail: "page fault".to_owned(), ..nothing },
+        (-1, _) => Wait { kind: WaitKind::Fault, detail: What::PageFault {}.said(), ..nothing },
         (_, Some(call)) if call.name == "futex" || is_restarted_futex(call, thread) => {
             futex::wait(thread, frames, tids, nothing)
         }
         (_, Some(call)) => other_call(dump, thread, call, nothing),
-        (number, None) => Wait { detail: format!("system call {number}"), ..nothing },
+        (number, None) => Wait { detail: say!(What::SystemCall { number }).said(), ..nothing },
     })
 }
 
@@ -256,11 +262,11 @@ fn other_call(dump: &Dump, thread: &ThreadRecord, call: &'static Call, nothing: 
         First::Fd => {
             let fd = thread.args[0] as i32;
             match dump.fds.get(&fd) {
-                Some(target) => format!("{} of fd {fd} ({target})", call.name),
-                None => format!("{} of fd {fd}", call.name),
+                Some(target) => say!(What::OfFdTo { call: call.name, fd, target }).said(),
+                None => say!(What::OfFd { call: call.name, fd }).said(),
             }
         }
-        First::Other => call.name.to_owned(),
+        First::Other => call.name.said(),
     };
     let timed = matches!(call.kind, "nanosleep" | "sched_yield");
     Wait { kind: WaitKind::Call(call.kind), timed, detail, ..nothing }

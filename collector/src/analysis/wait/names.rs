@@ -1,7 +1,7 @@
 //! The kind of a wait by the functions on the stack.
 
-use super::WaitKind;
 use super::futex::FutexName;
+use super::{WaitKind, What};
 use crate::analysis::stack;
 use crate::analysis::trace::Frame;
 
@@ -31,37 +31,37 @@ pub(super) fn by_names(frames: &[Frame]) -> Option<FutexName> {
 fn by_name(function: &str) -> Option<FutexName> {
     let plain = function.trim_start_matches('_').split('@').next().unwrap_or_default();
     let plain = plain.strip_prefix("GI_").map_or(plain, |rest| rest.trim_start_matches('_'));
-    let starts: &[(&str, WaitKind, &str)] = &[
-        ("pthread_cond_", WaitKind::Condition, "condition variable"),
-        ("pthread_barrier_wait", WaitKind::Barrier, "barrier"),
-        ("pthread_rwlock_", WaitKind::RwLock, "read-write lock"),
-        ("pthread_mutex_", WaitKind::Mutex(super::MutexKind::Unknown), "pthread mutex"),
-        ("pthread_once", WaitKind::Once, "once"),
-        ("pthread_clockjoin", WaitKind::Join, "join"),
-        ("pthread_timedjoin", WaitKind::Join, "join"),
-        ("pthread_join", WaitKind::Join, "join"),
-        ("new_sem_", WaitKind::Semaphore, "semaphore"),
-        ("sem_wait", WaitKind::Semaphore, "semaphore"),
-        ("sem_timedwait", WaitKind::Semaphore, "semaphore"),
-        ("sem_clockwait", WaitKind::Semaphore, "semaphore"),
-        ("lll_", WaitKind::LowLevelLock, "low-level lock of glibc"),
-        ("AbslInternalSpinLockDelay", WaitKind::SpinLock, "spin lock of absl"),
-        ("AbslInternalPerThreadSem", WaitKind::Futex, "mutex or condition of absl"),
+    let starts: [(&str, WaitKind, What); 15] = [
+        ("pthread_cond_", WaitKind::Condition, What::Condition {}),
+        ("pthread_barrier_wait", WaitKind::Barrier, What::Barrier {}),
+        ("pthread_rwlock_", WaitKind::RwLock, What::RwLock {}),
+        ("pthread_mutex_", WaitKind::Mutex(super::MutexKind::Unknown), What::MutexUnreadable {}),
+        ("pthread_once", WaitKind::Once, What::Once {}),
+        ("pthread_clockjoin", WaitKind::Join, What::Join {}),
+        ("pthread_timedjoin", WaitKind::Join, What::Join {}),
+        ("pthread_join", WaitKind::Join, What::Join {}),
+        ("new_sem_", WaitKind::Semaphore, What::Semaphore {}),
+        ("sem_wait", WaitKind::Semaphore, What::Semaphore {}),
+        ("sem_timedwait", WaitKind::Semaphore, What::Semaphore {}),
+        ("sem_clockwait", WaitKind::Semaphore, What::Semaphore {}),
+        ("lll_", WaitKind::LowLevelLock, What::LowLevel {}),
+        ("AbslInternalSpinLockDelay", WaitKind::SpinLock, What::SpinAbsl {}),
+        ("AbslInternalPerThreadSem", WaitKind::Futex, What::SemAbsl {}),
     ];
-    let inside: &[(&str, WaitKind, &str)] = &[
-        ("SpinLockDelay", WaitKind::SpinLock, "spin lock that sleeps"),
-        ("SpinLock::SlowLock", WaitKind::SpinLock, "spin lock that sleeps"),
-        ("std::sys::sync::mutex", WaitKind::RustLock, "mutex of Rust"),
-        ("std::sys::sync::rwlock", WaitKind::RustLock, "read-write lock of Rust"),
-        ("std::sys::sync::condvar", WaitKind::RustLock, "condition variable of Rust"),
-        ("std::sys::sync::once", WaitKind::RustLock, "once of Rust"),
-        ("std::sys::sync::thread_parking", WaitKind::RustLock, "park of Rust"),
-        ("std::sync::mpmc", WaitKind::RustLock, "channel of Rust"),
-        ("std::thread::park", WaitKind::RustLock, "park of Rust"),
-        ("parking_lot", WaitKind::RustLock, "lock of parking_lot"),
+    let inside: [(&str, WaitKind, What); 10] = [
+        ("SpinLockDelay", WaitKind::SpinLock, What::SpinSleeps {}),
+        ("SpinLock::SlowLock", WaitKind::SpinLock, What::SpinSleeps {}),
+        ("std::sys::sync::mutex", WaitKind::RustLock, What::RustMutex {}),
+        ("std::sys::sync::rwlock", WaitKind::RustLock, What::RustRwLock {}),
+        ("std::sys::sync::condvar", WaitKind::RustLock, What::RustCondition {}),
+        ("std::sys::sync::once", WaitKind::RustLock, What::RustOnce {}),
+        ("std::sys::sync::thread_parking", WaitKind::RustLock, What::RustPark {}),
+        ("std::sync::mpmc", WaitKind::RustLock, What::RustChannel {}),
+        ("std::thread::park", WaitKind::RustLock, What::RustPark {}),
+        ("parking_lot", WaitKind::RustLock, What::ParkingLot {}),
     ];
-    let starts = starts.iter().find(|(name, ..)| plain.starts_with(name));
+    let starts = starts.into_iter().find(|(name, ..)| plain.starts_with(name));
     // Rust's names may carry a `<T as Trait>` or a crate's hash; the module path stands somewhere in it.
-    let found = starts.or_else(|| inside.iter().find(|(name, ..)| function.contains(name)));
-    found.map(|(_, kind, what)| FutexName { kind: *kind, what })
+    let found = starts.or_else(|| inside.into_iter().find(|(name, ..)| function.contains(name)));
+    found.map(|(_, kind, what)| FutexName { kind, what })
 }

@@ -77,7 +77,7 @@ fn threads_that_block_the_signal_are_not_asked_and_the_stack_says_so() {
     let traces = waiting(&dump);
     assert_eq!(traces.len(), THREADS);
     for trace in traces {
-        let problem = trace.problem.unwrap_or_default();
+        let problem = trace.problem.unwrap_or_default().en().to_owned();
         assert!(trace.truncated && problem.ends_with("; blocks signal 62"), "{problem}");
         assert!(problem.starts_with("cut at frame "), "{problem}");
     }
