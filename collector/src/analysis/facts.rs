@@ -41,6 +41,9 @@ pub struct RunFacts {
     pub signal: Option<i32>,
     /// Operations a second that it printed.
     pub ops: Option<f64>,
+    /// When it was started, seconds since the epoch.
+    #[serde(default)]
+    pub started: Option<f64>,
     /// Wall clock, seconds.
     pub seconds: f64,
     /// Peak resident set, KiB.

@@ -71,6 +71,9 @@ pub struct Hot {
     pub function: Option<String>,
     /// `file:line`, file without its folders.
     pub source: Option<String>,
+    /// The file with its folders, as the debug information has it.
+    #[serde(default)]
+    pub file: Option<String>,
     /// Samples that were taken of it.
     pub samples: u32,
     /// Distinct program counters among them.

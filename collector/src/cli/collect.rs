@@ -41,16 +41,28 @@ pub struct Args {
     /// Dumps of one session that are kept (a process that hangs all night makes one a minute).
     #[arg(long, value_name = "N", default_value = "10")]
     max_dumps: u32,
+    /// Only JSON on stdout: a line a session, when it ends, as in sessions.jsonl (pid, command, label, end, rc, integrity,
+    /// dumps, hung, class, folder, ...).
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs it.
 pub fn run(args: Args) -> anyhow::Result<Status> {
     more_descriptors();
+    if args.json {
+        out::only_json();
+    }
     let cancel = cancel::on_signals().context("collect: cannot catch Ctrl-C")?;
     let socket = args.socket.unwrap_or_else(super::default_socket);
     let listener = Listener::bind(&socket).context("collect")?;
     let perf = PerfOptions { call_graph: args.perf_call_graph, ..PerfOptions::default() };
-    let options = Options { out: args.out, perf: (!args.no_perf).then_some(perf), dumps: args.max_dumps };
+    let options = Options {
+        out: args.out,
+        perf: (!args.no_perf).then_some(perf),
+        dumps: args.max_dumps,
+        json: args.json,
+    };
     let path = listener.path().display().to_string();
     out::line(format_args!("listening on {path} (Ctrl-C ends)"));
     out::line("put this in front of a command:");

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use serde_json::Value;
 
 use super::out;
 use crate::exit::{Ended, Status};
@@ -51,6 +52,9 @@ pub struct Args {
     /// Print `export NAME=value` lines, quoted for the shell.
     #[arg(long)]
     export: bool,
+    /// Only one line of JSON on stdout: an object of the variables, {"LD_PRELOAD": "...", "HANGSCOPE_SOCKET": "...", ...}.
+    #[arg(long, conflicts_with = "export")]
+    json: bool,
 }
 
 /// Runs it.
@@ -78,9 +82,25 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     let preload = preload::value(files.iter().map(PathBuf::as_path)).context("env")?;
     let mut variables = vec![("LD_PRELOAD", preload)];
     variables.extend(settings.variables());
+    if args.json {
+        out::json(&object(&variables)?);
+        return Ok(Status::NoHang);
+    }
     let text = if args.export { exports(&variables) } else { one_line(&variables)? };
     out::bytes(text.as_bytes());
     Ok(Status::NoHang)
+}
+
+/// An object of the variables. JSON is text: a value that is none cannot be in it.
+fn object(variables: &[(&str, OsString)]) -> anyhow::Result<serde_json::Map<String, Value>> {
+    let text = |(name, value): &(&str, OsString)| {
+        let value = value.to_str().map(|value| ((*name).to_owned(), value.into()));
+        value.ok_or_else(|| {
+            Ended::new(Status::Usage, format!("env: {name} is not UTF-8, which JSON has to be; use --export"))
+                .into()
+        })
+    };
+    variables.iter().map(text).collect()
 }
 
 /// Lines for a shell's `eval`.
@@ -151,6 +171,18 @@ mod tests {
                 .unwrap();
             assert_eq!(String::from_utf8(shell.stdout).unwrap(), value);
         }
+    }
+
+    #[test]
+    fn an_object_holds_what_is_text() {
+        let good =
+            object(&[("LD_PRELOAD", "/a b.so".into()), ("HANGSCOPE_LABEL", "\"x\"\n".into())]).unwrap();
+        assert_eq!(
+            Value::Object(good),
+            serde_json::json!({"LD_PRELOAD": "/a b.so", "HANGSCOPE_LABEL": "\"x\"\n"})
+        );
+        let error = object(&[("LD_PRELOAD", OsString::from_vec(vec![b'/', 0xff]))]).unwrap_err();
+        assert_eq!(crate::exit::status_of(&error), Status::Usage);
     }
 
     #[test]

@@ -17,7 +17,8 @@ use crate::hunt::cpus::{self, Cpus};
 use crate::hunt::{Config, Screen, StatsLane, program};
 use crate::note::Note;
 use crate::profile::{self, Profile};
-use crate::report::terminal;
+use crate::report::{VerdictFile, junit, terminal};
+use crate::store::atomic;
 use crate::{pin, preload, shim_path};
 
 /// Run a benchmark under a pinned allocator until it hangs, and say what the hang is.
@@ -121,6 +122,12 @@ pub struct Args {
     /// Language of the headline and the short report on the terminal; the files are in both.
     #[arg(long, default_value = "en", value_parser = language)]
     lang: Lang,
+    /// A JUnit report of the hunt, too: a suite an arm, a case a run.
+    #[arg(long, value_name = "FILE", value_parser = in_a_folder)]
+    junit: Option<PathBuf>,
+    /// Only one line of JSON on stdout, at the end: what is in verdict.json, and out, the folder; progress goes to stderr.
+    #[arg(long)]
+    json: bool,
     /// The benchmark and its arguments.
     #[arg(last = true, value_name = "CMD")]
     command: Vec<String>,
@@ -128,7 +135,10 @@ pub struct Args {
 
 /// Runs it.
 pub fn run(args: Args) -> anyhow::Result<Status> {
-    let lang = args.lang;
+    let (lang, json, junit) = (args.lang, args.json, args.junit.clone());
+    if json {
+        out::only_json();
+    }
     let (config, _sockets) = config(args)?;
     let cancel = cancel::on_signals().context("hunt: cannot take Ctrl-C")?;
     // What a run leaves behind when its first process ends becomes a child of this one, and can be reaped.
@@ -137,9 +147,17 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     let hunted = crate::hunt::hunt(&config, &mut screen, &cancel)?;
     screen.finish();
     let conclusion = hunted.report(&config.out)?;
+    if json {
+        out::json(&VerdictFile::of(&hunted.facts, &conclusion).in_folder(&config.out));
+    }
     out::line("");
     out::text(terminal::summary(&hunted.facts, &conclusion, lang));
     out::line(format!("\nThe evidence is in {}", config.out.display()));
+    super::actions::tell(&hunted.facts, &conclusion, &config.out, lang);
+    if let Some(path) = junit {
+        let xml = junit::text(&hunted.facts, &conclusion, &config.out).context("hunt: --junit")?;
+        atomic::write(&path, xml.as_bytes()).context("hunt: --junit")?;
+    }
     Ok(hunted.status())
 }
 
@@ -266,6 +284,15 @@ pub(super) fn language(text: &str) -> Result<Lang, String> {
         "en" => Ok(Lang::En),
         "ja" => Ok(Lang::Ja),
         _ => Err("en or ja".into()),
+    }
+}
+
+/// A file to be written at the end: what is wrong with its folder is not to be found out after an hour.
+fn in_a_folder(text: &str) -> Result<PathBuf, String> {
+    let path = std::path::absolute(text).map_err(|e| e.to_string())?;
+    match path.parent() {
+        Some(dir) if dir.is_dir() && !path.is_dir() => Ok(path),
+        _ => Err("give a file in a folder that is there".into()),
     }
 }
 

@@ -10,6 +10,7 @@
 //! - [`show`]: a bundle for a terminal
 //! - [`snap`]: a process that already hangs, from outside
 //! - [`hunt`]: runs a benchmark again and again until it hangs, and says what the hang is
+//! - `actions`: a hunt in GitHub Actions
 //! - [`out`]: printing that survives a reader who has left
 
 use std::io::IsTerminal as _;
@@ -21,6 +22,7 @@ use clap::{Parser, Subcommand};
 use crate::exit::{self, Status};
 use crate::report::Style;
 
+mod actions;
 pub mod collect;
 pub mod env;
 pub mod hunt;
@@ -144,6 +146,15 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_json() {
+        for command in super::Cli::command().get_subcommands() {
+            let json = command.get_arguments().find(|arg| arg.get_long() == Some("json"));
+            let help = json.and_then(|arg| arg.get_help()).map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("JSON on stdout"), "{}: {help}", command.get_name());
+        }
     }
 
     #[test]

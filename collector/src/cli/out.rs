@@ -1,27 +1,63 @@
 //! Printing that survives a reader who has left: `println!` panics on a closed pipe, and a hunt must not end
 //! because `head` did.
+//!
+//! With `--json` stdout is for a program: only [`json`] writes to it, and all that is for people goes to stderr.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// One line on stdout. A closed stdout is nobody's loss.
+use serde::Serialize;
+
+/// Set once, before the first line.
+static ONLY_JSON: AtomicBool = AtomicBool::new(false);
+
+/// From now on stdout is for [`json`] alone.
+pub fn only_json() {
+    ONLY_JSON.store(true, Relaxed);
+}
+
+/// What is for people is on stderr.
+pub fn is_on_stderr() -> bool {
+    ONLY_JSON.load(Relaxed)
+}
+
+/// Whether what is for people is on a terminal.
+pub fn is_terminal() -> bool {
+    if is_on_stderr() { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() }
+}
+
+/// A value as one line of JSON on stdout.
+pub fn json(value: &impl Serialize) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = serde_json::to_writer(&mut stdout, value).map_err(std::io::Error::from);
+    let _ = stdout.write_all(b"\n").and_then(|()| stdout.flush());
+}
+
+/// One line for people. A closed stdout is nobody's loss.
 pub fn line(text: impl std::fmt::Display) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    people(|to| writeln!(to, "{text}"));
 }
 
-/// Text on stdout as it is, without a line end.
+/// Text for people as it is, without a line end.
 pub fn text(text: impl std::fmt::Display) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = write!(stdout, "{text}").and_then(|()| stdout.flush());
+    people(|to| write!(to, "{text}"));
 }
 
-/// Bytes on stdout as they are.
+/// Bytes as they are.
 pub fn bytes(bytes: &[u8]) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
+    people(|to| to.write_all(bytes));
 }
 
 /// One line on stderr.
 pub fn error_line(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+fn people(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) {
+    if is_on_stderr() {
+        let _ = write(&mut std::io::stderr().lock());
+    } else {
+        let mut stdout = std::io::stdout().lock();
+        let _ = write(&mut stdout).and_then(|()| stdout.flush());
+    }
 }

@@ -1,8 +1,9 @@
 //! `hangscope pin`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use serde::Serialize;
 
 use super::out;
 use crate::exit::Status;
@@ -24,11 +25,34 @@ pub struct Args {
     /// Short name of the allocator [default: the file's stem without `lib` and version].
     #[arg(long)]
     name: Option<String>,
+    /// Only one line of JSON on stdout: name, path (of the copy), source, sha1, build_id (null if it has none), size (bytes).
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    name: &'a str,
+    path: &'a Path,
+    source: &'a Path,
+    sha1: &'a str,
+    build_id: Option<&'a str>,
+    size: u64,
 }
 
 /// Runs it.
 pub fn run(args: Args) -> anyhow::Result<Status> {
     let pinned = pin::pin(&args.so, &args.out, args.name.as_deref()).context("pin")?;
-    out::line(pinned.path.display());
+    match args.json {
+        true => out::json(&Answer {
+            name: &pinned.name,
+            path: &pinned.path,
+            source: &pinned.source,
+            sha1: &pinned.sha1,
+            build_id: pinned.build_id(),
+            size: pinned.size,
+        }),
+        false => out::line(pinned.path.display()),
+    }
     Ok(Status::NoHang)
 }

@@ -25,7 +25,7 @@ pub struct Args {
     /// Probability of being right, between 0 and 1.
     #[arg(long, value_name = "SHARE", default_value_t = stats::CONFIDENCE, value_parser = share)]
     confidence: f64,
-    /// One line of JSON: rate, confidence, runs.
+    /// Only one line of JSON on stdout: rate, confidence, runs.
     #[arg(long)]
     json: bool,
 }
@@ -41,10 +41,9 @@ struct Answer {
 /// Says it.
 pub fn run(args: Args) -> anyhow::Result<Status> {
     let (answer, line) = answer(args.rate, args.runs, args.confidence)?;
-    if args.json {
-        out::line(serde_json::to_string(&answer)?);
-    } else {
-        out::line(line);
+    match args.json {
+        true => out::json(&answer),
+        false => out::line(line),
     }
     Ok(Status::NoHang)
 }

@@ -8,7 +8,7 @@ use comfy_table::Table;
 use super::out;
 use crate::analysis::arch::Arch;
 use crate::analysis::integrity::judge;
-use crate::analysis::{Lang, ThreadTrace};
+use crate::analysis::{Finding, Lang, ThreadTrace, Traces};
 use crate::exit::Status;
 use crate::recorded::Recorded;
 use crate::report::{self, ThreadsFile};
@@ -36,6 +36,9 @@ pub struct Args {
     /// Write threads.json and stacks.txt beside dump.bin.
     #[arg(long)]
     write: bool,
+    /// Only one line of JSON on stdout: what is in threads.json (schema, pid, finding, threads, dsos, notes, ...).
+    #[arg(long, conflicts_with = "all_threads")]
+    json: bool,
 }
 
 /// Runs it.
@@ -50,6 +53,11 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         format!("report: no dump of this number in {}; it has {}", recorded.path.display(), numbers())
     })?;
     let (traces, finding) = recorded.analyse(dump);
+    if args.json {
+        out::only_json();
+        out::json(&ThreadsFile::of(dump, &traces, &finding));
+        return write(&args, &recorded, dump, &traces, &finding);
+    }
     out::line(identity(dump));
     out::line("");
     out::line(dsos(dump));
@@ -63,9 +71,20 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     if recorded.dumps.len() > 1 {
         out::line(format_args!("\ndump {} of {} (--dump)", dump.begin.number, numbers()));
     }
+    write(&args, &recorded, dump, &traces, &finding)
+}
+
+/// The files beside dump.bin, if they are wanted.
+fn write(
+    args: &Args,
+    recorded: &Recorded,
+    dump: &Dump,
+    traces: &Traces,
+    finding: &Finding,
+) -> anyhow::Result<Status> {
     if args.write {
         let dir = recorded.path.parent().unwrap_or(std::path::Path::new("."));
-        report::write_dump(dir, dump, &traces, &finding).context("report")?;
+        report::write_dump(dir, dump, traces, finding).context("report")?;
     }
     Ok(Status::NoHang)
 }

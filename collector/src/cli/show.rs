@@ -15,10 +15,18 @@ pub struct Args {
     /// OUT of a hunt, or the folder of one hang.
     #[arg(value_name = "DIR")]
     dir: PathBuf,
+    /// Only one line of JSON on stdout: verdict (what is in verdict.json; null for the folder of one hang) and snapshots
+    /// (by folder, what is in each threads.json; null where that cannot be read).
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs it.
 pub fn run(args: Args) -> anyhow::Result<Status> {
+    if args.json {
+        out::json(&report::show::bundle(&args.dir).context("show")?);
+        return Ok(Status::NoHang);
+    }
     out::text(report::show(&args.dir, super::style()).context("show")?);
     Ok(Status::NoHang)
 }

@@ -10,7 +10,7 @@ use crate::analysis::Lang;
 use crate::analysis::verdict::exit_code;
 use crate::capture::{CallGraph, PerfOptions};
 use crate::exit::{Ended, Status};
-use crate::report::{self, terminal};
+use crate::report::{self, VerdictFile, terminal};
 use crate::snap::{self, Options};
 use crate::{cancel, pin, preload, profile};
 
@@ -59,10 +59,16 @@ pub struct Args {
     /// Language on the terminal; the reports are in both.
     #[arg(long, default_value = "en", value_parser = super::hunt::language)]
     lang: Lang,
+    /// Only one line of JSON on stdout: what is in verdict.json, and out, the folder.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs it.
 pub fn run(args: Args) -> anyhow::Result<Status> {
+    if args.json {
+        out::only_json();
+    }
     let cancel = cancel::on_signals().context("snap: cannot catch Ctrl-C")?;
     let usage = |e: profile::BadProfile| Ended::new(Status::Usage, e);
     let profile = args.profile.as_deref().map(profile::load).transpose().map_err(usage).context("snap")?;
@@ -81,6 +87,9 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     let perf = (!args.no_perf).then_some(&perf);
     let snapped = snap::snap(args.pid, &out, args.name.as_deref(), profile, &options, perf, &cancel);
     let snapped = snapped.context("snap")?;
+    if args.json {
+        out::json(&VerdictFile::of(&snapped.facts, &snapped.conclusion).in_folder(&out));
+    }
     out::text(terminal::summary(&snapped.facts, &snapped.conclusion, args.lang));
     out::line("");
     out::text(report::show::snapshot(&snapped.threads, super::style()));

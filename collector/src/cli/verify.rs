@@ -1,12 +1,14 @@
 //! `hangscope verify`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use serde::Serialize;
 
 use super::out;
 use crate::exit::{Ended, Status};
 use crate::hunt::cpus::Cpus;
-use crate::verify::{self, Request, Times};
+use crate::verify::{self, Proof, Request, Times};
 use crate::{cancel, preload, shim_path};
 
 /// Prove from inside the process that a program runs with exactly this DSO as its malloc.
@@ -48,6 +50,10 @@ pub struct Args {
     /// After the hello was checked, the command may go on for so long before it gets TERM.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = preload::parse_duration)]
     grace: Duration,
+    /// Only one line of JSON on stdout: passed, error (null if it passed), program, sha1 (of the DSO), and runs: pid, program,
+    /// malloc (path of the DSO that provides it), same_file, same_bytes.
+    #[arg(long)]
+    json: bool,
     /// The command.
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<String>,
@@ -60,8 +66,20 @@ fn variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
+#[derive(Serialize)]
+struct Answer<'a> {
+    passed: bool,
+    error: Option<String>,
+    program: Option<&'a Path>,
+    sha1: Option<&'a str>,
+    runs: &'a [Proof],
+}
+
 /// Runs it.
 pub fn run(args: Args) -> anyhow::Result<Status> {
+    if args.json {
+        out::only_json();
+    }
     let usage = |e: &dyn std::fmt::Display| Ended::new(Status::Usage, format!("verify: {e}"));
     let cpus = args.cpus.as_deref().map(Cpus::parse).transpose().map_err(|e| usage(&e))?;
     let shim = shim_path::find(args.shim.as_deref()).map_err(|e| anyhow::anyhow!("verify: {e}"))?;
@@ -83,8 +101,19 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
                 out::line(format_args!("run {}: {proof}", number + 1));
             }
             out::line(verify::PASSED);
+            if args.json {
+                let (program, sha1) = (Some(verified.program.as_path()), Some(verified.sha1.as_str()));
+                out::json(&Answer { passed: true, error: None, program, sha1, runs: &verified.runs });
+            }
             Ok(Status::NoHang)
         }
-        Err(error) => Err(Ended::new(error.status(), format!("verify: {error}")).into()),
+        Err(error) => {
+            // Not verified is an answer; what keeps it from being verified at all is none.
+            if args.json && error.status() == Status::NotVerified {
+                let error = Some(error.to_string());
+                out::json(&Answer { passed: false, error, program: None, sha1: None, runs: &[] });
+            }
+            Err(Ended::new(error.status(), format!("verify: {error}")).into())
+        }
     }
 }

@@ -16,6 +16,7 @@ use crossbeam_channel::{Receiver, select};
 
 use crate::cancel::Cancel;
 use crate::capture::PerfOptions;
+use crate::cli::out;
 use crate::listen::{Asker, Listener};
 use crate::store::atomic::{self, Lines, WriteError};
 use crate::store::record::SessionRecord;
@@ -34,6 +35,8 @@ pub struct Options {
     pub perf: Option<PerfOptions>,
     /// Dumps of one session that are kept on disk.
     pub dumps: u32,
+    /// Each session's line on stdout as well.
+    pub json: bool,
 }
 
 /// What came of it.
@@ -76,6 +79,9 @@ impl Desk {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         ended.1.sessions += 1;
         ended.1.hung += u64::from(record.hung);
+        if self.options.json {
+            out::json(record);
+        }
         if let Err(error) = ended.0.push_json(record) {
             drop(ended);
             self.failed(&error);

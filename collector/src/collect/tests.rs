@@ -33,7 +33,7 @@ impl Standing {
         let (canceller, cancel) = cancel::pair();
         let (sender, said) = crossbeam_channel::unbounded();
         let say: Say = Arc::new(move |text: &dyn Display| drop(sender.send(text.to_string())));
-        let options = Options { out, perf: None, dumps: 2 };
+        let options = Options { out, perf: None, dumps: 2, json: false };
         let thread = std::thread::spawn(move || collect(listener, options, cancel, say).unwrap());
         Standing { dir, socket, canceller: Some(canceller), said, thread: Some(thread) }
     }
@@ -225,7 +225,7 @@ fn an_out_that_cannot_be_written_is_said_and_ends_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("file"), "").unwrap();
     let listener = Listener::bind(&dir.path().join("t.sock")).unwrap();
-    let options = Options { out: dir.path().join("file/out"), perf: None, dumps: 1 };
+    let options = Options { out: dir.path().join("file/out"), perf: None, dumps: 1, json: false };
     let error = collect(listener, options, Cancel::never(), Arc::new(|_: &dyn Display| {})).unwrap_err();
     assert!(error.to_string().contains("file/out"), "{error}");
 

@@ -14,7 +14,6 @@
 //! - [`rows`], [`screen`]: the files and the lines that grow with every run
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::analysis::message::{Say as _, Text, say};
 use crate::analysis::{self, Conclusion, DsoFacts, HuntFacts, RunFacts, RunOutcome};
@@ -184,9 +183,8 @@ fn counted(
         let name = arms.lane(arm).run_name(number);
         rows.progress(&format!("[RUN] {name}"))?;
         screen.begin(&name);
-        let started = now();
         let facts = arms.run(config, arm, number, &runs, screen, cancel)?;
-        rows.push(&facts, started)?;
+        rows.push(&facts)?;
         screen.end(&facts);
         if let Some(changed) = original.look() {
             let so = config.so.display();
@@ -212,11 +210,6 @@ fn counted(
     Ok(runs)
 }
 
-/// Seconds since the epoch.
-fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |t| t.as_secs_f64())
-}
-
 /// The counter lane: runs with the build that counts, whether anything hung or not.
 fn stats_lane(
     config: &Config,
@@ -236,9 +229,8 @@ fn stats_lane(
         }
         rows.progress(&format!("[STATS] {number}"))?;
         screen.say(&format!("counter lane: run {number}/{}", stats.runs));
-        let started = now();
         let facts = run::run(config, &lane, number, None, screen, cancel)?;
-        log.push_json(&rows::object(&facts, started))?;
+        log.push_json(&rows::object(&facts))?;
         outputs.extend(lane.outputs(number));
         if let Some(hang) = &facts.hang {
             hunted.notes.push(say!(Note::StatsStuck { run: number, snapshot: &hang.snapshot }).said());

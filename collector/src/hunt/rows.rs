@@ -25,16 +25,14 @@ pub fn row(run: &RunFacts) -> Option<String> {
     }
 }
 
-/// A run's object in `runs.jsonl`: its facts, when it was started (seconds since the epoch), and of a hang where its
-/// snapshot is and its class.
-pub fn object(run: &RunFacts, started: f64) -> Value {
+/// A run's object in `runs.jsonl`: its facts, and of a hang where its snapshot is and its class.
+pub fn object(run: &RunFacts) -> Value {
     let mut object = serde_json::to_value(run).unwrap_or_else(|_| json!({}));
     if let Some(fields) = object.as_object_mut() {
         let class = run.hang.as_ref().and_then(|h| h.finding.as_ref()).map(|f| f.class.as_str());
         let hang = run.hang.as_ref().map(|h| json!({ "snapshot": h.snapshot, "dump_ms": h.dump_ms }));
         fields.insert("hang".to_owned(), hang.unwrap_or(Value::Null));
         fields.insert("class".to_owned(), json!(class));
-        fields.insert("started".to_owned(), json!(started));
     }
     object
 }
@@ -100,8 +98,8 @@ impl Rows {
     ///
     /// # Errors
     /// [`WriteError`].
-    pub fn push(&mut self, run: &RunFacts, started: f64) -> Result<(), WriteError> {
-        self.jsonl.push_json(&object(run, started))?;
+    pub fn push(&mut self, run: &RunFacts) -> Result<(), WriteError> {
+        self.jsonl.push_json(&object(run))?;
         let tsv = self.arms.get_mut(&run.arm).unwrap_or(&mut self.tsv);
         row(run).map_or(Ok(()), |row| tsv.push(&row))
     }
@@ -121,6 +119,7 @@ mod tests {
             rc,
             signal: None,
             ops,
+            started: Some(1771000000.5),
             seconds: 1.25,
             max_rss_kib: Some(2048),
             hello_seen: true,
@@ -144,7 +143,7 @@ mod tests {
             facts(11, RunOutcome::Slow, Some(0), Some(5e15)),
             facts(12, RunOutcome::Interrupted, Some(143), None),
         ] {
-            rows.push(&run, 0.0).unwrap();
+            rows.push(&run).unwrap();
         }
         let text = std::fs::read_to_string(dir.path().join("runs.tsv")).unwrap();
         assert_eq!(
@@ -154,8 +153,7 @@ mod tests {
         );
         std::fs::create_dir_all(dir.path().join("arms/deleted")).unwrap();
         rows.arm(dir.path(), "deleted").unwrap();
-        rows.push(&RunFacts { arm: "deleted".into(), ..facts(1, RunOutcome::Ok, Some(0), None) }, 0.0)
-            .unwrap();
+        rows.push(&RunFacts { arm: "deleted".into(), ..facts(1, RunOutcome::Ok, Some(0), None) }).unwrap();
         let read = |file: &str| std::fs::read_to_string(dir.path().join(file)).unwrap();
         assert_eq!(read("arms/deleted/runs.tsv"), "run\trc_or_hang\thung\tops\n1\t0\t0\tnan\n");
         assert_eq!(read("runs.tsv"), text, "it is the pinned arm's alone");
@@ -171,6 +169,6 @@ mod tests {
     fn an_object_has_everything_but_the_whole_finding() {
         let mut run = facts(8, RunOutcome::Hung, Some(137), None);
         run.hang = Some(HangFacts { snapshot: "hang_run_8".into(), finding: None, dump_ms: Some(0.9) });
-        insta::assert_snapshot!(object(&run, 1771000000.5).to_string(), @r#"{"run":8,"arm":"pinned","pid":8169,"outcome":"hung","rc":137,"signal":null,"ops":null,"seconds":1.25,"max_rss_kib":2048,"hello_seen":true,"integrity_start":"intact","integrity_end":"intact","deleted_seen":false,"note":null,"hang":{"snapshot":"hang_run_8","dump_ms":0.9},"class":null,"started":1771000000.5}"#);
+        insta::assert_snapshot!(object(&run).to_string(), @r#"{"run":8,"arm":"pinned","pid":8169,"outcome":"hung","rc":137,"signal":null,"ops":null,"started":1771000000.5,"seconds":1.25,"max_rss_kib":2048,"hello_seen":true,"integrity_start":"intact","integrity_end":"intact","deleted_seen":false,"note":null,"hang":{"snapshot":"hang_run_8","dump_ms":0.9},"class":null}"#);
     }
 }

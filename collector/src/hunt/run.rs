@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use crossbeam_channel::{at, never, select};
@@ -73,6 +73,7 @@ pub fn run(
         rc: None,
         signal: None,
         ops: None,
+        started: Some(now()),
         seconds: 0.0,
         max_rss_kib: None,
         hello_seen: false,
@@ -330,6 +331,11 @@ fn about_hello(watch: &Watch, lane: &Lane, err: &Path) -> Vec<Text> {
         }
     }
     notes
+}
+
+/// Seconds since the epoch.
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |t| t.as_secs_f64())
 }
 
 fn create(path: &Path) -> Result<File, WriteError> {

@@ -1,7 +1,6 @@
 //! What a person sees while it hunts: a bar on a terminal, else a line a run. Nothing moves between two events: a
 //! benchmark that is measured has the machine to itself.
 
-use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, tick};
@@ -36,11 +35,15 @@ struct Tally {
 }
 
 impl Screen {
-    /// For so many runs of each arm; a bar if stdout is a terminal.
+    /// For so many runs of each arm; a bar if they go to a terminal.
     pub fn new(name: &str, planned: u32, arms: usize) -> Screen {
         let planned = planned.saturating_mul(arms as u32);
-        let bar = std::io::stdout().is_terminal().then(|| {
-            let bar = ProgressBar::with_draw_target(Some(planned.into()), ProgressDrawTarget::stdout());
+        let bar = out::is_terminal().then(|| {
+            let target = match out::is_on_stderr() {
+                true => ProgressDrawTarget::stderr(),
+                false => ProgressDrawTarget::stdout(),
+            };
+            let bar = ProgressBar::with_draw_target(Some(planned.into()), target);
             if let Ok(style) =
                 ProgressStyle::with_template("{prefix} [{bar:20.green}] {pos}/{len} runs  {msg}")
             {
@@ -206,6 +209,7 @@ mod tests {
             rc,
             signal,
             ops,
+            started: None,
             seconds,
             max_rss_kib: None,
             hello_seen: true,

@@ -3,6 +3,8 @@
 //! - [`verdict_file`]: the file `verdict.json`
 //! - [`threads_file`]: `threads.json`, which holds all that a snapshot says, also for [`show`]
 //! - [`markdown`]: `report.md` and `report.ja.md`
+//! - [`github`]: annotations for GitHub Actions
+//! - [`junit`]: a hunt as JUnit XML
 //! - [`terminal`]: headline and short report for a terminal
 //! - [`stacks`]: `stacks.txt`; equal stacks are grouped ([`group`])
 //! - [`folded`]: `samples.folded`, and whether perf agrees with it
@@ -21,7 +23,9 @@ use crate::session::Dump;
 use crate::store::atomic::{self, WriteError};
 
 pub mod folded;
+pub mod github;
 pub mod group;
+pub mod junit;
 pub mod labels;
 pub mod markdown;
 pub mod show;
@@ -56,10 +60,21 @@ pub struct Extra {
 pub fn write_hunt(out: &Path, facts: &HuntFacts, extra: &Extra) -> Result<Conclusion, WriteError> {
     let conclusion = conclude(facts);
     atomic::write_json(&out.join("verdict.json"), &VerdictFile::of(facts, &conclusion))?;
-    for (name, lang) in [("report.md", Lang::En), ("report.ja.md", Lang::Ja)] {
-        atomic::write(&out.join(name), markdown::report(facts, &conclusion, extra, lang).as_bytes())?;
+    for lang in Lang::ALL {
+        atomic::write(
+            &out.join(markdown_name(lang)),
+            markdown::report(facts, &conclusion, extra, lang).as_bytes(),
+        )?;
     }
     Ok(conclusion)
+}
+
+/// The report's file in OUT.
+pub fn markdown_name(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => "report.md",
+        Lang::Ja => "report.ja.md",
+    }
 }
 
 /// Writes `threads.json`, `stacks.txt` and `samples.folded` of a dump to its folder. Where perf's data is there already,

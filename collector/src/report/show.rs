@@ -1,8 +1,11 @@
 //! `hangscope show DIR`: the verdict, the wait graph, and the stacks, equal ones together.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use serde_json::Value;
 
 use super::group::groups;
 use super::threads_file::ThreadsFile;
@@ -49,7 +52,7 @@ pub fn show(dir: &Path, style: Style) -> Result<String, ShowError> {
         pen.snapshot(&read(&dir.join("threads.json"))?);
         return Ok(pen.text);
     }
-    let value: serde_json::Value = read(&verdict)?;
+    let value: Value = read(&verdict)?;
     let headline = value.get("headline").and_then(|h| h.as_str()).unwrap_or("no headline in verdict.json");
     pen.wrapped(headline, Paint::Bold);
     for key in ["evidence", "would_change_it"] {
@@ -61,8 +64,7 @@ pub fn show(dir: &Path, style: Style) -> Result<String, ShowError> {
             lines.iter().for_each(|l| pen.wrapped(&format!("  {l}"), Paint::Plain));
         }
     }
-    let hangs = value.get("hangs").and_then(|h| h.as_array()).into_iter().flatten();
-    for snapshot in hangs.filter_map(|h| h.get("snapshot")?.as_str()) {
+    for snapshot in names(&value) {
         pen.blank();
         pen.wrapped(snapshot, Paint::Bold);
         match read::<ThreadsFile>(&dir.join(snapshot).join("threads.json")) {
@@ -71,6 +73,38 @@ pub fn show(dir: &Path, style: Style) -> Result<String, ShowError> {
         }
     }
     Ok(pen.text)
+}
+
+/// A bundle as data: the verdict, if it is OUT of a hunt, and its snapshots by folder (`.`: the folder itself); a snapshot
+/// is null where it cannot be read.
+///
+/// # Errors
+/// [`ShowError`] if there is nothing in the folder that could be shown.
+pub fn bundle(dir: &Path) -> Result<Bundle, ShowError> {
+    let path = dir.join("verdict.json");
+    if !path.exists() {
+        let snapshot = read(&dir.join("threads.json"))?;
+        return Ok(Bundle { verdict: None, snapshots: [(".".to_owned(), Some(snapshot))].into() });
+    }
+    let verdict: Value = read(&path)?;
+    let snapshot = |name: &str| (name.to_owned(), read(&dir.join(name).join("threads.json")).ok());
+    let snapshots = names(&verdict).map(snapshot).collect();
+    Ok(Bundle { verdict: Some(verdict), snapshots })
+}
+
+/// What [`bundle`] gives.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Bundle {
+    /// `verdict.json`.
+    pub verdict: Option<Value>,
+    /// `threads.json`, by folder.
+    pub snapshots: BTreeMap<String, Option<Value>>,
+}
+
+/// Folders of a verdict's hangs.
+fn names(verdict: &Value) -> impl Iterator<Item = &str> {
+    let hangs = verdict.get("hangs").and_then(|h| h.as_array()).into_iter().flatten();
+    hangs.filter_map(|h| h.get("snapshot")?.as_str())
 }
 
 /// Renders one snapshot.

@@ -1,5 +1,7 @@
 //! `verdict.json`. The keys are a contract: new ones may come, these stay.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use crate::analysis::stats::Rate;
@@ -163,7 +165,22 @@ pub struct HotPart {
     pub for_s: Option<f64>,
 }
 
+/// A verdict with the folder that its file, and the evidence, are in: what `--json` prints.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct InFolder<'a> {
+    /// As in the file.
+    #[serde(flatten)]
+    pub verdict: VerdictFile,
+    /// The folder.
+    pub out: &'a Path,
+}
+
 impl VerdictFile {
+    /// With its folder.
+    pub fn in_folder(self, out: &Path) -> InFolder<'_> {
+        InFolder { verdict: self, out }
+    }
+
     /// From what was seen and concluded.
     pub fn of(facts: &HuntFacts, conclusion: &Conclusion) -> Self {
         let rate = conclusion.rate;

@@ -125,6 +125,7 @@ fn facts(dump: &Dump, name: &str, bytes: Option<&[u8]>, hang: HangFacts) -> Hunt
         rc: None,
         signal: None,
         ops: None,
+        started: None,
         seconds,
         max_rss_kib: Some(dump.begin.rss_kib).filter(|rss| *rss > 0),
         hello_seen: false,

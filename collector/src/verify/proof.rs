@@ -13,7 +13,7 @@ use crate::analysis::{Integrity, Lang};
 use crate::session::{Dso, Identity};
 
 /// What one run showed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Proof {
     /// Process that said hello.
     pub pid: u32,

@@ -107,6 +107,7 @@ fn hot(scene: &Scene<'_>, case: &Case) -> Option<Hot> {
         cpu_share: thread.cpu_share,
         in_allocator: thread.inside,
         source: frame.as_ref().and_then(source),
+        file: frame.as_ref().and_then(|f| f.file.clone()),
         function: frame.as_ref().and_then(stack::name),
         samples: samples.count() as u32,
         distinct_pcs: pcs.len() as u32,

@@ -50,6 +50,7 @@ pub(crate) fn run(number: u32) -> RunFacts {
         rc: Some(0),
         signal: None,
         ops: Some(7.0e6 + f64::from(number) * 1e4),
+        started: Some(1_771_000_000.0 + f64::from(number) * 2.0),
         seconds: 1.0,
         max_rss_kib: Some(4096),
         hello_seen: true,

@@ -225,16 +225,29 @@ fn arm_tests(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>) {
 }
 
 fn figures(said: &mut Vec<Said>, sorted: &Sorted<'_>) {
-    let good: Vec<&&RunFacts> = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Ok).collect();
-    let ops: Vec<f64> = good.iter().map(|r| r.ops.unwrap_or(f64::NAN)).collect();
+    let good = good(sorted);
+    let ops: Vec<f64> = good.iter().map(|(_, ops)| *ops).collect();
     let Some(s) = spread(&ops) else { return };
     let figure = |x: f64| format!("{x:.0}");
     let (median, q1, q3) = (figure(s.median), figure(s.q1), figure(s.q3));
     said.push(line(say!(Line::Ops { median, q1, q3, n: s.n })));
-    let far: Vec<String> = outliers(&ops).iter().map(|i| good[*i].run.to_string()).collect();
+    let far: Vec<String> = outliers(&ops).iter().map(|i| good[*i].0.to_string()).collect();
     if !far.is_empty() {
         said.push(line(say!(Line::FarOutside { runs: far.join(", ") })));
     }
+}
+
+/// Good runs of the main arm with their figures.
+fn good(sorted: &Sorted<'_>) -> Vec<(u32, f64)> {
+    let good = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Ok);
+    good.map(|r| (r.run, r.ops.unwrap_or(f64::NAN))).collect()
+}
+
+/// Good runs of the main arm whose figure is far outside the others.
+pub(crate) fn unlike_the_others(facts: &HuntFacts) -> Vec<u32> {
+    let good = good(&Sorted::of(facts));
+    let ops: Vec<f64> = good.iter().map(|(_, ops)| *ops).collect();
+    outliers(&ops).into_iter().map(|i| good[i].0).collect()
 }
 
 pub(super) fn would_change_it(

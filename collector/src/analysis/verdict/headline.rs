@@ -38,15 +38,28 @@ fn sentence(
     lang: Lang,
 ) -> String {
     let lead = lead(facts, sorted, runs, decided, lang);
-    let (colon, comma, stop) = match lang {
-        Lang::En => (": ", ", ", "."),
-        Lang::Ja => ("。", "、", "。"),
-    };
+    let (colon, comma, stop) = marks(lang);
     let clauses = match decided.told {
-        Some(run) => about(run, decided, lang),
+        Some(run) => about(run, decided.because, lang),
         None => vec![],
     };
     if clauses.is_empty() { lead + stop } else { lead + colon + &clauses.join(comma) + stop }
+}
+
+fn marks(lang: Lang) -> (&'static str, &'static str, &'static str) {
+    match lang {
+        Lang::En => (": ", ", ", "."),
+        Lang::Ja => ("。", "、", "。"),
+    }
+}
+
+/// What one hang hangs on, for itself.
+pub(crate) fn hang_sentence(run: &RunFacts, lang: Lang) -> String {
+    let known = run.hang.as_ref().is_some_and(|hang| hang.finding.is_some());
+    let because = if known { Because::Hang } else { Because::NothingFromInside };
+    let (_, comma, stop) = marks(lang);
+    let text = about(run, because, lang).join(comma) + stop;
+    if lang == Lang::Ja { tight(&text) } else { text }
 }
 
 fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, decided: &Decided<'_>, lang: Lang) -> String {
@@ -107,8 +120,8 @@ fn of_arm(sorted: &Sorted<'_>, told: &RunFacts) -> (u32, u32) {
 }
 
 /// What the run that is told about hangs on.
-fn about(run: &RunFacts, decided: &Decided<'_>, lang: Lang) -> Vec<String> {
-    let mut clauses = match decided.because {
+fn about(run: &RunFacts, because: Because, lang: Lang) -> Vec<String> {
+    let mut clauses = match because {
         Because::NotIntact => vec![say!(Line::NotIntactHang { word: integrity(run) })],
         Because::IntegrityUnknown => vec![Line::IntegrityUnknown {}],
         Because::NothingFromInside => vec![Line::NothingFromInside {}],
@@ -117,7 +130,7 @@ fn about(run: &RunFacts, decided: &Decided<'_>, lang: Lang) -> Vec<String> {
     };
     if let Some(finding) = run.hang.as_ref().and_then(|h| h.finding.as_ref()) {
         clauses.extend(stuck(finding, lang));
-        if decided.because == Because::PlaceUnknown {
+        if because == Because::PlaceUnknown {
             clauses.push(Line::PlaceUnknown {});
         }
         let mut texts: Vec<String> = clauses.iter().map(|c| c.text(lang)).collect();

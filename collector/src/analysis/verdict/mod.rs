@@ -20,8 +20,8 @@ pub mod tally;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use evidence::method;
-pub(crate) use headline::percent;
+pub(crate) use evidence::{method, unlike_the_others};
+pub(crate) use headline::{hang_sentence, percent};
 pub use lines::Line;
 pub use tally::{Tally, run_name};
 
@@ -108,6 +108,11 @@ impl Conclusion {
     /// What would change it.
     pub fn would_change_it(&self, lang: Lang) -> Vec<String> {
         self.would_change_it.iter().map(|said| said.text(lang)).collect()
+    }
+
+    /// Whether the headline tells of this run.
+    pub fn is_about(&self, run: &RunFacts) -> bool {
+        self.told.as_ref().is_some_and(|(number, arm)| (*number, arm) == (run.run, &run.arm))
     }
 
     /// A hang was captured.

@@ -123,6 +123,12 @@ pub fn integrity(run: &RunFacts) -> Integrity {
     run.integrity_start.max(run.integrity_end)
 }
 
+/// What happened to the DSO of a run whose arm leaves it alone; none where it is intact, or was changed on purpose.
+pub(crate) fn moved_by_itself(facts: &HuntFacts, run: &RunFacts) -> Option<Integrity> {
+    let on_purpose = facts.arm(&run.arm).is_some_and(|arm| arm.change.is_some());
+    Some(integrity(run)).filter(|word| !on_purpose && not_intact(*word))
+}
+
 /// Known to be not intact; unknown is not.
 pub fn not_intact(integrity: Integrity) -> bool {
     !matches!(integrity, Integrity::Intact | Integrity::Unknown)
