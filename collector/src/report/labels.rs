@@ -45,7 +45,7 @@ messages! {
         HangTable {} => "| run | arm | class | confidence | lock | owner | culprit | snapshot |",
             "| 実行 | アーム | 分類 | 確度 | ロック | 所有者 | 原因スレッド | 記録 |";
         RunTable {} => "| arm | made | ok | hung | slow | crashed | failed | rate at 95 % |",
-            "| アーム | 実行 | 正常 | ハング | 低速 | シグナル死 | 失敗 | ハング率 (95 %) |";
+            "| アーム | 実行 | 正常 | ハング | 低速 | 異常終了 | 失敗 | ハング率 (95 %) |";
         Arms {} => "## Arms", "## アーム";
         ArmTable {} => "| arm | its DSO | not intact | hung, of those that count | against pinned (Fisher, exact) |",
             "| アーム | DSO | 無傷でない実行 | ハング / 数えられる実行 | pinned との比較 (Fisher の正確検定) |";

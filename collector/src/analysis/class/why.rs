@@ -7,7 +7,7 @@ messages! {
     Why {
         /// A cycle.
         Cycle { members, locks } => "threads {members} wait for each other in a ring, over {locks} (threads.json)",
-            "スレッド {members} が {locks} を介して互いを環状に待っている (threads.json)";
+            "スレッド {members} が {locks} を介して循環待ちになっている (threads.json)";
         /// A cycle of one.
         SelfCycle { tid, lock } => "tid {tid} waits for {lock}, which it holds itself (threads.json)",
             "tid {tid} は自分自身が保持している {lock} を待っている (threads.json)";
@@ -60,7 +60,7 @@ messages! {
             "{samples} サンプルのすべてで tid {tid} は同じ場所から呼ばれたアロケータの中にある (stacks.txt)";
         /// Once.
         CallOnce { tid } => "tid {tid} was in the allocator when it was asked (stacks.txt)",
-            "tid {tid} は問い合わせ時にアロケータの中にあった (stacks.txt)";
+            "tid {tid} は問い合わせ時にアロケータの中にいた (stacks.txt)";
         /// A word that says free.
         WordFree { waiters, lock, value, expected } => "asleep on {lock}: {waiters}; its word is {value}, they \
             sleep while it is {expected}, and nobody woke them (threads.json)",
@@ -105,7 +105,7 @@ messages! {
         /// A suspect.
         Suspect { tid, wait } => "tid {tid} is asleep inside the allocator and may hold what they spin for: \
             {wait} (stacks.txt)",
-            "tid {tid} はアロケータの中で眠っており ({wait})、それらが回って待つものを保持している疑いがある (stacks.txt)";
+            "tid {tid} はアロケータの中で眠っており ({wait})、空回り中のスレッドが待つものを保持している疑いがある (stacks.txt)";
         /// Nobody asleep inside.
         NoSleeper {} => "nobody is asleep inside the allocator, so none of them waits for a sleeper (stacks.txt)",
             "アロケータの中で眠っているスレッドはなく、眠る保持者を待っているのではない (stacks.txt)";

@@ -109,7 +109,7 @@ messages! {
         /// Crash and times moved.
         CrashTimesMoved { what } => "the run died by a signal, and the {what} of the same file moved while it \
             ran: a copy in place ends like this",
-            "実行はシグナルで死に、その間に同じファイルの {what} が動いた: その場での上書きコピーはこのように終わる";
+            "実行はシグナルで異常終了し、その間に同じファイルの {what} が動いた: その場での上書きコピーはこのように終わる";
         /// Post-mortem: touched, same bytes, the run ended well.
         EndedByItself {} => "its times moved, but its bytes are those of init and the run ended by itself",
             "時刻は動いたが、内容は起動時のままで、実行は自然に終了した";

@@ -34,10 +34,10 @@ messages! {
         AllKilled { killed, made } => "environment: {killed} of {made} runs were killed (signal 9), none hung",
             "環境の問題: {made} 回中 {killed} 回が強制終了され (シグナル 9)、ハングはなし";
         Crashes { crashed, made } => "inconclusive: none hung, but {crashed} of {made} runs died by a signal",
-            "判定できず: ハングはないが、{made} 回中 {crashed} 回がシグナルで死んだ";
+            "判定できず: ハングはないが、{made} 回中 {crashed} 回がシグナルで異常終了した";
         CrashesNotIntact { crashed, made, word } => "inconclusive: none hung, but {crashed} of {made} runs died by a \
             signal with their DSO {word} under them",
-            "判定できず: ハングはないが、{made} 回中 {crashed} 回が、実行中に DSO が無傷でなくなり ({word}) シグナルで死んだ";
+            "判定できず: ハングはないが、{made} 回中 {crashed} 回が、実行中に DSO が無傷でなくなり ({word}) シグナルで異常終了した";
         AllFailed { made } => "inconclusive: none of {made} runs ended well, and none hung",
             "判定できず: {made} 回のどれも正常に終わらず、ハングもなし";
         NoRuns {} => "inconclusive: no run was made",
@@ -55,7 +55,7 @@ messages! {
         HeldBy { tid } => "held by tid {tid}",
             "保持者は tid {tid}";
         Deadlocked { members } => "in a ring of locks held by tid {members}",
-            "tid {members} のロックが環状に待ち合い";
+            "tid {members} の間でロックの循環待ち";
         SelfDeadlocked { tid } => "which tid {tid} holds itself while it waits",
             "tid {tid} は自分が保持するロックを自分で待機中";
         Holder { doing, place, time } => "which has been {doing} {place}{time}",
@@ -111,7 +111,7 @@ messages! {
         // Evidence.
         RunsMade { made, planned, ok, hung, slow, crashed, failed } => "{made} of {planned} planned runs were made: \
             {ok} ok, {hung} hung, {slow} slow, {crashed} died by a signal, {failed} failed otherwise (runs.tsv)",
-            "予定 {planned} 回中 {made} 回を実行: 正常 {ok}、ハング {hung}、低速 {slow}、シグナル死 {crashed}、その他の失敗 \
+            "予定 {planned} 回中 {made} 回を実行: 正常 {ok}、ハング {hung}、低速 {slow}、シグナルで異常終了 {crashed}、その他の失敗 \
             {failed} (runs.tsv)";
         RateIs { hung, of, low, high, method } => "{hung} of {of} runs hung: between {low} % and {high} % at 95 % \
             ({method}) (runs.tsv)",
@@ -141,8 +141,8 @@ messages! {
         ArmMore { arm, word, hung, of, control, control_of } => "the DSO was {word} in arm {arm}, and hangs are more frequent \
             there than in the pinned arm ({hung}/{of} against {control}/{control_of}): it adds to a bug that is there \
             without it (runs.jsonl)",
-            "アーム {arm} では DSO が無傷でなく ({word})、pinned よりハングが多い ({hung}/{of} と {control}/{control_of}): それなし\
-            でも存在する不具合を増やしている (runs.jsonl)";
+            "アーム {arm} では DSO が無傷でなく ({word})、pinned よりハングが多い ({hung}/{of} と {control}/{control_of}): 変更が\
+            なくても起きる不具合を、さらに起きやすくしている (runs.jsonl)";
         ArmHarmless { arm, word, of } => "the DSO was {word} in all {of} runs of arm {arm} that count, and none hung: that \
             alone did no harm (runs.jsonl)",
             "アーム {arm} では数えられる {of} 回すべてで DSO が無傷でなかった ({word}) が、ハングはない: それだけでは害がなかった \
@@ -182,7 +182,7 @@ messages! {
         SlowRuns { count, runs } => "past the deadline, but alive: {count}: run {runs} (runs.jsonl)",
             "時限を過ぎたが動いていた実行: {count} 件: 実行 {runs} (runs.jsonl)";
         Crashed { run, signal, word } => "run {run} died by signal {signal}, its DSO was {word} (runs.jsonl)",
-            "実行 {run} はシグナル {signal} で死んだ。DSO の状態は {word} (runs.jsonl)";
+            "実行 {run} はシグナル {signal} で異常終了した。DSO の状態は {word} (runs.jsonl)";
         Failed { run, note } => "run {run} failed: {note} (runs.jsonl)",
             "実行 {run} は失敗: {note} (runs.jsonl)";
         ExitStatus { rc } => "exit status {rc}", "終了コード {rc}";
@@ -217,7 +217,7 @@ messages! {
         Missing { sentence } => "missing: {sentence}",
             "不足: {sentence}";
         NoCopyWould {} => "runs in which nobody copies over the DSO and that still crash would point at the code",
-            "DSO を上書きしない実行でも死ぬなら、コードの問題を疑う";
+            "DSO を上書きしない実行でも異常終了するなら、コードの問題を疑う";
         CoreWould {} => "the stack of a crash (a core file) would tell the allocator from the benchmark",
             "クラッシュ時のスタック (コアファイル) があれば、アロケータとベンチマークを区別できる";
         MemoryWould {} => "the same runs with enough memory, no swapping and a healthy disk would tell",

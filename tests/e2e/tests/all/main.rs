@@ -13,6 +13,7 @@ mod hunt_ends;
 mod hunts;
 mod integrity;
 mod link;
+mod machines;
 mod perf;
 mod snap;
 mod stall;
