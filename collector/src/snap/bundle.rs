@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{NotPossible, Options};
+use super::{NotPossible, Options, remark};
 use crate::analysis::facts::SNAP;
 use crate::analysis::integrity::judge;
 use crate::analysis::message::Say as _;
@@ -100,7 +100,7 @@ pub fn snap(
         dump_ms: dump.end.map(|end| end.first_look_ns as f64 / 1e6),
     };
     let facts = facts(&dump, name, bytes.ok().as_deref(), hang);
-    let extra = Extra { notes: dump.notes.iter().map(|n| n.text.said()).collect(), ..Extra::default() };
+    let extra = Extra { notes: dump.notes.iter().map(remark::said).collect(), ..Extra::default() };
     let conclusion = report::write_hunt(out, &facts, &extra)?;
     Ok(Snapped { facts, conclusion, threads })
 }

@@ -10,7 +10,9 @@ use hangscope_protocol::record::{SYSCALL_RUNNING, probe_outcome};
 use nix::unistd::Pid;
 
 use super::memory::Memory;
-use super::{MOST_SAMPLED, SAMPLE_STACK, note, stop, threads};
+use super::remark::Remark;
+use super::{MOST_SAMPLED, SAMPLE_STACK, stop, threads};
+use crate::analysis::message::say;
 use crate::session::{Dump, Probe};
 
 /// So many are asked: each is stopped for a moment.
@@ -57,8 +59,7 @@ pub fn ask_deaf(pid: u32, dump: &Dump) -> Cow<'_, Dump> {
         thread::sleep(PAUSE);
     }
     for tid in &answered {
-        dump.notes
-            .push(note(*tid, format!("tid {tid} answers no signal: it was asked from outside, by ptrace")));
+        dump.notes.push(say!(Remark::Deaf { tid }).note(*tid));
     }
     Cow::Owned(dump)
 }

@@ -9,6 +9,7 @@
 //! - `threads`, `stop`, `regs`: states and stacks; registers of running threads
 //! - `permit`: what is missing where something is not permitted
 //! - `deaf`: the same for threads of a shim's dump that answer no signal
+//! - [`remark`]: what is noted on the way
 //! - [`bundle`]: on disk
 
 use std::collections::BTreeMap;
@@ -17,8 +18,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hangscope_protocol::record::{
-    ARCH_AARCH64, ARCH_X86_64, DumpBeginRecord, DumpEndRecord, HelloRecord, MarkRecord, NoteRecord,
-    ThreadRecord, dso_flags, dump_reason, hello_flags, mark_part, note_code,
+    ARCH_AARCH64, ARCH_X86_64, DumpBeginRecord, DumpEndRecord, HelloRecord, MarkRecord, ThreadRecord,
+    dso_flags, dump_reason, hello_flags, mark_part,
 };
 use hangscope_protocol::{Reader, Record, VERSION};
 use nix::time::ClockId;
@@ -27,7 +28,8 @@ use procfs::process::{Stat, Status};
 use procfs::{FromRead, page_size, ticks_per_second};
 
 use crate::analysis::arch::{Arch, First};
-use crate::session::{Dump, Identity, Note};
+use crate::analysis::message::say;
+use crate::session::{Dump, Identity};
 use crate::symbolize::maps;
 
 pub mod bundle;
@@ -37,6 +39,7 @@ mod link_map;
 mod memory;
 mod permit;
 mod regs;
+pub mod remark;
 mod stop;
 mod threads;
 
@@ -44,6 +47,7 @@ pub use bundle::{SnapError, Snapped, snap};
 pub use deaf::ask_deaf;
 use memory::Memory;
 pub use permit::NotPossible;
+use remark::Remark;
 
 /// Bytes of a stack that go with a sample.
 const SAMPLE_STACK: usize = 8 << 10;
@@ -107,15 +111,11 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     let mut dsos = dsos::all(&mappings, wall_ns, memory, pid);
     let linked = link_map::list(pid, memory).unwrap_or_default();
     let provider = dsos::provider(&dsos, &linked, options.target.as_deref(), memory);
-    let mut notes = vec![note(
-        0,
-        "taken from outside, without a snapshot from the process's start: a DSO that was copied over before is only seen where its change time or a relocated word tells",
-    )];
+    let mut notes = vec![Remark::FromOutside {}.note(0)];
     match (&provider, &options.target) {
         (Some(_), _) => {}
         (None, Some(target)) => return Err(NotPossible::NoTarget { pid, target: target.clone() }),
-        (None, None) => notes
-            .push(note(0, "no DSO was found that provides malloc (a static program?); --target names it")),
+        (None, None) => notes.push(Remark::NoMalloc {}.note(0)),
     }
     if let Some(provider) = provider {
         for dso in dsos.iter_mut().filter(|d| d.init.id == provider.id) {
@@ -169,7 +169,7 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     for thread in first.iter().filter(|t| threads::is_blocked(t)) {
         match threads::stack(thread, memory) {
             Ok(stack) => stacks.push(stack),
-            Err(e) => notes.push(note(thread.tid, format!("its stack could not be read: {}", e.desc()))),
+            Err(e) => notes.push(say!(Remark::NoStack { tid: thread.tid, why: e.desc() }).note(thread.tid)),
         }
     }
     marks.push(mark(mark_part::STACKS, stacks.len(), begun));
@@ -272,8 +272,4 @@ fn fds(pid: u32, threads: &[ThreadRecord], arch: Option<Arch>) -> BTreeMap<i32, 
 
 fn mark(part: u32, records: usize, begun: Instant) -> MarkRecord {
     MarkRecord { part, records: records as u32, took_ns: begun.elapsed().as_nanos() as u64, ..zero() }
-}
-
-fn note(tid: u32, text: impl Into<String>) -> Note {
-    Note { record: NoteRecord { code: note_code::UNREADABLE, tid, ..zero() }, text: text.into() }
 }

@@ -1,0 +1,66 @@
+//! What a look from outside notes in its dump: there it is English text, as the shim's notes are; a report says it in both
+//! languages.
+
+use hangscope_protocol::record::{NoteRecord, note_code};
+
+use super::zero;
+use crate::analysis::message::{Say as _, Text, messages, say};
+use crate::session::Note;
+
+messages! {
+    /// A note of a look from outside.
+    Remark {
+        FromOutside {} => "taken from outside, without a snapshot from the process's start: a DSO that was copied over before \
+            is only seen where its change time or a relocated word tells",
+            "外側からの観測で、プロセス開始時の記録はない。以前に上書きされた DSO は、変更時刻か再配置済みの語からしか分からない";
+        NoMalloc {} => "no DSO was found that provides malloc (a static program?); --target names it",
+            "malloc を提供する DSO が見つからない (静的リンクのプログラムか)。--target で指定できる";
+        NoStack { tid, why } => "the stack of tid {tid} could not be read: {why}",
+            "tid {tid} のスタックを読めなかった: {why}";
+        Deaf { tid } => "tid {tid} answers no signal: it was asked from outside, by ptrace",
+            "tid {tid} はシグナルに応答しないため、外側から ptrace で問い合わせた";
+    }
+}
+
+impl Remark {
+    /// For the dump.
+    pub(super) fn note(&self, tid: u32) -> Note {
+        Note { record: NoteRecord { code: note_code::UNREADABLE, tid, ..zero() }, text: self.en() }
+    }
+}
+
+/// A note of a dump for a report: a remark in both languages, anything else as it is.
+pub(super) fn said(note: &Note) -> Text {
+    let tid = note.record.tid;
+    let why = note.text.rsplit(": ").next().unwrap_or_default();
+    let all = [
+        Remark::FromOutside {},
+        Remark::NoMalloc {},
+        say!(Remark::NoStack { tid, why }),
+        say!(Remark::Deaf { tid }),
+    ];
+    let remark = all.into_iter().find(|remark| remark.en() == note.text);
+    remark.map_or_else(|| note.text.said(), |remark| remark.said())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::Lang;
+
+    #[test]
+    fn a_remark_comes_back_from_its_dump_and_other_notes_stay() {
+        let all = [
+            Remark::FromOutside {},
+            Remark::NoMalloc {},
+            say!(Remark::NoStack { tid: 7, why: "No such process" }),
+            say!(Remark::Deaf { tid: 7 }),
+        ];
+        for remark in all {
+            let said = said(&remark.note(7));
+            assert_eq!((said.en(), said.text(Lang::Ja)), (&*remark.en(), &*remark.text(Lang::Ja)));
+        }
+        let other = Note { text: "more DSOs than the table holds".to_owned(), ..Remark::NoMalloc {}.note(0) };
+        assert_eq!(said(&other), other.text.said());
+    }
+}
