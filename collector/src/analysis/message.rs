@@ -77,12 +77,21 @@ impl Default for Text {
 }
 
 /// Japanese as it is set: a space stands between its letters and others, and none between two of its own, whatever
-/// value came beside them.
+/// value came beside them. What stands in backquotes or parentheses, names and paths, stays as it is.
 pub(crate) fn tight(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
+    let (mut in_code, mut depth) = (false, 0_i32);
     while let Some(c) = rest.next() {
+        match c {
+            '`' => in_code = !in_code,
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
         let between = c == ' '
+            && !in_code
+            && depth <= 0
             && out.chars().next_back().is_some_and(is_japanese)
             && rest.peek().is_some_and(|c| is_japanese(*c));
         if !between {
@@ -276,7 +285,9 @@ mod tests {
     #[test]
     fn no_space_is_between_japanese_letters() {
         assert_eq!(tight("これが ロック `a b` 待ち、 起こす者なし"), "これがロック `a b` 待ち、起こす者なし");
-        assert_eq!(tight("2 ワーカー中 1 が mutex 待ち"), "2 ワーカー中 1 が mutex 待ち");
+        for as_it_is in ["2 ワーカー中 1 が mutex 待ち", "fd 3 (/日 本) の `日 本`"] {
+            assert_eq!(tight(as_it_is), as_it_is);
+        }
     }
 
     #[test]

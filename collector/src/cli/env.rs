@@ -83,7 +83,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     let mut variables = vec![("LD_PRELOAD", preload)];
     variables.extend(settings.variables());
     if args.json {
-        out::json(&object(&variables)?);
+        out::json(&object(&variables)?)?;
         return Ok(Status::NoHang);
     }
     let text = if args.export { exports(&variables) } else { one_line(&variables)? };

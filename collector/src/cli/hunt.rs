@@ -148,7 +148,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     screen.finish();
     let conclusion = hunted.report(&config.out)?;
     if json {
-        out::json(&VerdictFile::of(&hunted.facts, &conclusion).in_folder(&config.out));
+        out::json(&VerdictFile::of(&hunted.facts, &conclusion).in_folder(&config.out))?;
     }
     out::line("");
     out::text(terminal::summary(&hunted.facts, &conclusion, lang));

@@ -27,10 +27,15 @@ pub fn is_terminal() -> bool {
 }
 
 /// A value as one line of JSON on stdout.
-pub fn json(value: &impl Serialize) {
+///
+/// # Errors
+/// If it cannot be JSON (a path that is not UTF-8); nothing is printed then.
+pub fn json(value: &impl Serialize) -> serde_json::Result<()> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
     let mut stdout = std::io::stdout().lock();
-    let _ = serde_json::to_writer(&mut stdout, value).map_err(std::io::Error::from);
-    let _ = stdout.write_all(b"\n").and_then(|()| stdout.flush());
+    let _ = stdout.write_all(&line).and_then(|()| stdout.flush());
+    Ok(())
 }
 
 /// One line for people. A closed stdout is nobody's loss.

@@ -51,7 +51,8 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
             sha1: &pinned.sha1,
             build_id: pinned.build_id(),
             size: pinned.size,
-        }),
+        })
+        .context("pin: --json")?,
         false => out::line(pinned.path.display()),
     }
     Ok(Status::NoHang)

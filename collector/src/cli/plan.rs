@@ -42,7 +42,7 @@ struct Answer {
 pub fn run(args: Args) -> anyhow::Result<Status> {
     let (answer, line) = answer(args.rate, args.runs, args.confidence)?;
     match args.json {
-        true => out::json(&answer),
+        true => out::json(&answer)?,
         false => out::line(line),
     }
     Ok(Status::NoHang)

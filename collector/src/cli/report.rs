@@ -55,7 +55,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     let (traces, finding) = recorded.analyse(dump);
     if args.json {
         out::only_json();
-        out::json(&ThreadsFile::of(dump, &traces, &finding));
+        out::json(&ThreadsFile::of(dump, &traces, &finding))?;
         return write(&args, &recorded, dump, &traces, &finding);
     }
     out::line(identity(dump));

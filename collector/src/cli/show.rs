@@ -24,7 +24,7 @@ pub struct Args {
 /// Runs it.
 pub fn run(args: Args) -> anyhow::Result<Status> {
     if args.json {
-        out::json(&report::show::bundle(&args.dir).context("show")?);
+        out::json(&report::show::bundle(&args.dir).context("show")?)?;
         return Ok(Status::NoHang);
     }
     out::text(report::show(&args.dir, super::style()).context("show")?);

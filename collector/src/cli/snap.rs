@@ -88,7 +88,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     let snapped = snap::snap(args.pid, &out, args.name.as_deref(), profile, &options, perf, &cancel);
     let snapped = snapped.context("snap")?;
     if args.json {
-        out::json(&VerdictFile::of(&snapped.facts, &snapped.conclusion).in_folder(&out));
+        out::json(&VerdictFile::of(&snapped.facts, &snapped.conclusion).in_folder(&out))?;
     }
     out::text(terminal::summary(&snapped.facts, &snapped.conclusion, args.lang));
     out::line("");

@@ -103,7 +103,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
             out::line(verify::PASSED);
             if args.json {
                 let (program, sha1) = (Some(verified.program.as_path()), Some(verified.sha1.as_str()));
-                out::json(&Answer { passed: true, error: None, program, sha1, runs: &verified.runs });
+                out::json(&Answer { passed: true, error: None, program, sha1, runs: &verified.runs })?;
             }
             Ok(Status::NoHang)
         }
@@ -111,7 +111,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
             // Not verified is an answer; what keeps it from being verified at all is none.
             if args.json && error.status() == Status::NotVerified {
                 let error = Some(error.to_string());
-                out::json(&Answer { passed: false, error, program: None, sha1: None, runs: &[] });
+                out::json(&Answer { passed: false, error, program: None, sha1: None, runs: &[] })?;
             }
             Err(Ended::new(error.status(), format!("verify: {error}")).into())
         }

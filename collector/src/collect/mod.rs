@@ -79,8 +79,10 @@ impl Desk {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         ended.1.sessions += 1;
         ended.1.hung += u64::from(record.hung);
-        if self.options.json {
-            out::json(record);
+        if self.options.json
+            && let Err(error) = out::json(record)
+        {
+            self.say(format_args!("hangscope: {error}"));
         }
         if let Err(error) = ended.0.push_json(record) {
             drop(ended);

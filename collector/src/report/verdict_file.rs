@@ -167,18 +167,18 @@ pub struct HotPart {
 
 /// A verdict with the folder that its file, and the evidence, are in: what `--json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct InFolder<'a> {
+pub struct InFolder {
     /// As in the file.
     #[serde(flatten)]
     pub verdict: VerdictFile,
     /// The folder.
-    pub out: &'a Path,
+    pub out: String,
 }
 
 impl VerdictFile {
     /// With its folder.
-    pub fn in_folder(self, out: &Path) -> InFolder<'_> {
-        InFolder { verdict: self, out }
+    pub fn in_folder(self, out: &Path) -> InFolder {
+        InFolder { verdict: self, out: out.display().to_string() }
     }
 
     /// From what was seen and concluded.

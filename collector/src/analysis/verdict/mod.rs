@@ -70,17 +70,16 @@ enum Said {
 
 impl Said {
     fn text(&self, lang: Lang) -> String {
-        let text = self.rendered(lang);
-        if lang == Lang::Ja { tight(&text) } else { text }
-    }
-
-    fn rendered(&self, lang: Lang) -> String {
+        let why = |why: &super::class::Why| match lang {
+            Lang::En => why.en(),
+            Lang::Ja => tight(&why.text(lang)),
+        };
         match self {
             Said::Line(line) => line.text(lang),
-            Said::Why { run, snapshot, why } => {
-                say!(Line::InHang { run, sentence: in_folder(&why.text(lang), snapshot) }).text(lang)
+            Said::Why { run, snapshot, why: said } => {
+                say!(Line::InHang { run, sentence: in_folder(&why(said), snapshot) }).text(lang)
             }
-            Said::Missing(why) => say!(Line::Missing { sentence: why }).text(lang),
+            Said::Missing(said) => say!(Line::Missing { sentence: why(said) }).text(lang),
         }
     }
 }
