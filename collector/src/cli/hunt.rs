@@ -18,7 +18,6 @@ use crate::hunt::{Config, Screen, StatsLane, program};
 use crate::note::Note;
 use crate::profile::{self, Profile};
 use crate::report::{VerdictFile, junit, terminal};
-use crate::store::atomic;
 use crate::{pin, preload, shim_path};
 
 /// Run a benchmark under a pinned allocator until it hangs, and say what the hang is.
@@ -155,8 +154,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     out::line(format!("\nThe evidence is in {}", config.out.display()));
     super::actions::tell(&hunted.facts, &conclusion, &config.out, lang);
     if let Some(path) = junit {
-        let xml = junit::text(&hunted.facts, &conclusion, &config.out).context("hunt: --junit")?;
-        atomic::write(&path, xml.as_bytes()).context("hunt: --junit")?;
+        junit::write(&path, &hunted.facts, &conclusion, &config.out).context("hunt: --junit")?;
     }
     Ok(hunted.status())
 }

@@ -8,7 +8,7 @@ use comfy_table::Table;
 use super::out;
 use crate::analysis::arch::Arch;
 use crate::analysis::integrity::judge;
-use crate::analysis::{Finding, Lang, ThreadTrace, Traces};
+use crate::analysis::{Finding, Lang, ThreadTrace, Traces, conclude};
 use crate::exit::Status;
 use crate::recorded::Recorded;
 use crate::report::{self, ThreadsFile};
@@ -22,7 +22,8 @@ use crate::session::Dump;
 #[command(after_help = "Examples:\n  \
     hangscope report OUT/hang_run_8\n  \
     hangscope report night/sessions/20251123T082211.123Z_4711/dump_1/dump.bin --all-threads\n  \
-    hangscope report OUT/hang_run_8 --write    # threads.json and stacks.txt anew")]
+    hangscope report OUT/hang_run_8 --write    # threads.json and stacks.txt anew\n  \
+    hangscope report OUT --junit hunt.xml")]
 pub struct Args {
     /// dump.bin, or its folder.
     #[arg(value_name = "PATH")]
@@ -36,6 +37,9 @@ pub struct Args {
     /// Write threads.json and stacks.txt beside dump.bin.
     #[arg(long)]
     write: bool,
+    /// A JUnit report of the hunt whose OUT is PATH, as `hangscope hunt --junit` writes it.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dump", "all_threads", "write", "json"])]
+    junit: Option<PathBuf>,
     /// Only one line of JSON on stdout: what is in threads.json (schema, pid, finding, threads, dsos, notes, ...).
     #[arg(long, conflicts_with = "all_threads")]
     json: bool,
@@ -43,6 +47,12 @@ pub struct Args {
 
 /// Runs it.
 pub fn run(args: Args) -> anyhow::Result<Status> {
+    if let Some(file) = &args.junit {
+        let facts = report::reread::facts(&args.path).context("report")?;
+        let out = std::path::absolute(&args.path).context("report")?;
+        report::junit::write(file, &facts, &conclude(&facts), &out).context("report: --junit")?;
+        return Ok(Status::NoHang);
+    }
     let recorded = Recorded::read(&args.path).context("report")?;
     let dump = match args.dump {
         Some(n) => recorded.dumps.iter().find(|dump| dump.begin.number == n),

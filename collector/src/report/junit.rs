@@ -21,6 +21,17 @@ use quick_junit::{
 
 use crate::analysis::verdict::{self, Tally, hang_sentence, method, percent, run_name};
 use crate::analysis::{Conclusion, HuntFacts, Lang, RunFacts, RunOutcome};
+use crate::store::atomic::{self, WriteError};
+
+/// Writes the XML of a hunt whose files are in `out`.
+///
+/// # Errors
+/// [`WriteError`]; the file is written whole or not at all.
+pub fn write(path: &Path, facts: &HuntFacts, conclusion: &Conclusion, out: &Path) -> Result<(), WriteError> {
+    let text = text(facts, conclusion, out)
+        .map_err(|e| WriteError { path: path.to_owned(), source: std::io::Error::other(e) })?;
+    atomic::write(path, text.as_bytes())
+}
 
 /// The XML of a hunt whose files are in `out`.
 ///

@@ -9,6 +9,7 @@
 //! - [`stacks`]: `stacks.txt`; equal stacks are grouped ([`group`])
 //! - [`folded`]: `samples.folded`, and whether perf agrees with it
 //! - [`tree`]: the wait graph as indented text
+//! - [`reread`]: the facts of a hunt that is over
 //! - [`show`]: a bundle for a terminal
 //! - [`labels`]: headings and fields, in both languages
 
@@ -28,6 +29,7 @@ pub mod group;
 pub mod junit;
 pub mod labels;
 pub mod markdown;
+pub mod reread;
 pub mod show;
 pub mod stacks;
 pub mod terminal;

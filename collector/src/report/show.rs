@@ -114,7 +114,7 @@ pub fn snapshot(file: &ThreadsFile, style: Style) -> String {
     pen.text
 }
 
-fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ShowError> {
+pub(super) fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ShowError> {
     let bytes = fs::read(path).map_err(|source| ShowError::Read { path: path.to_owned(), source })?;
     serde_json::from_slice(&bytes).map_err(|source| ShowError::Parse { path: path.to_owned(), source })
 }

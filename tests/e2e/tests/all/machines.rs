@@ -124,7 +124,11 @@ fn a_hunt_and_what_it_left() {
         assert!(Path::new(file).exists(), "{file}");
     }
 
-    let out = hunt.out().display().to_string();
+    let (out, again) = (hunt.out().display().to_string(), folder.path().join("again.xml"));
+    let (status, stdout, stderr) = told(hangscope().args(["report", &out, "--junit"]).arg(&again));
+    assert_eq!((status, stdout.as_str(), stderr.as_str()), (Some(0), "", ""));
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+    assert_eq!(read(&again), read(&junit), "a hunt that is over gives the report that it gave");
     let snapshot = format!("{out}/hang_run_1");
     let shown = json_of(&["show", &out], &["verdict", "snapshots"]);
     assert_eq!(shown["verdict"], printed);

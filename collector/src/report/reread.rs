@@ -1,0 +1,152 @@
+//! The facts of a hunt that is over, from what it left: `verdict.json`, `runs.jsonl`, and the findings in its snapshots.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::show::{ShowError, read};
+use super::threads_file::ThreadsFile;
+use crate::analysis::verdict::Tally;
+use crate::analysis::{ArmFacts, DsoFacts, HuntFacts, Integrity, RunFacts, RunOutcome};
+
+/// What is in `verdict.json` and not in the runs.
+#[derive(Deserialize)]
+struct Verdict {
+    name: String,
+    command: Vec<String>,
+    hang_after_s: f64,
+    runs: Tally,
+    dso: Dso,
+    #[serde(default)]
+    arms: Vec<Arm>,
+}
+
+#[derive(Deserialize)]
+struct Dso {
+    original: String,
+    path: String,
+    pinned: bool,
+    sha1: String,
+    build_id: Option<String>,
+    original_integrity: Integrity,
+}
+
+#[derive(Deserialize)]
+struct Arm {
+    arm: String,
+    change: Option<Integrity>,
+    other_build: bool,
+    path: String,
+    sha1: String,
+}
+
+/// The facts of the hunt whose OUT this is. That it stopped at its first hang is not written down: it is taken to have, if
+/// its last run is one and others were planned.
+///
+/// # Errors
+/// [`ShowError`]: a file is not there, or is not what a hunt writes. A snapshot that is gone is a hang without a finding.
+pub fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
+    let verdict: Verdict = read(&out.join("verdict.json"))?;
+    let path = out.join("runs.jsonl");
+    let text =
+        std::fs::read_to_string(&path).map_err(|source| ShowError::Read { path: path.clone(), source })?;
+    let lines = text.lines().map(serde_json::from_str);
+    let runs: Result<Vec<RunFacts>, _> = lines.collect();
+    let mut runs = runs.map_err(|source| ShowError::Parse { path, source })?;
+    for hang in runs.iter_mut().filter_map(|run| run.hang.as_mut()) {
+        let file = read::<ThreadsFile>(&out.join(&hang.snapshot).join("threads.json"));
+        hang.finding = file.ok().map(|file| file.finding);
+    }
+    let Dso { original, path, pinned, sha1, build_id, original_integrity } = verdict.dso;
+    // Where nobody asked for arms there is only the pinned one.
+    let asked = verdict.arms.len() > 1;
+    let arm = |Arm { arm, change, other_build, path, sha1 }| ArmFacts {
+        name: arm,
+        change,
+        other_build,
+        path,
+        sha1,
+    };
+    Ok(HuntFacts {
+        name: verdict.name,
+        command: verdict.command,
+        hang_after_s: verdict.hang_after_s,
+        planned: verdict.runs.planned,
+        dso: DsoFacts { original, path, pinned, sha1, build_id, original_integrity },
+        interrupted: runs.iter().any(|run| run.outcome == RunOutcome::Interrupted),
+        stop_at_first: !asked
+            && (runs.len() as u32) < verdict.runs.planned
+            && runs.last().is_some_and(|run| run.outcome == RunOutcome::Hung),
+        arms: verdict.arms.into_iter().filter(|_| asked).map(arm).collect(),
+        seed: None,
+        runs,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::message::Say as _;
+    use crate::analysis::testkit::hunt::{Hunt, hung, run};
+    use crate::analysis::testkit::{LOCK, Make, Sampled, mutex};
+    use crate::hunt::rows;
+    use crate::report::{Extra, junit, write_dump, write_hunt};
+
+    /// A hunt of two arms, one hang with a snapshot and one whose snapshot is gone.
+    #[test]
+    fn a_hunt_that_is_over_gives_the_junit_report_that_it_gave() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path();
+        let mut make = Make::new();
+        make.futex(
+            101,
+            &mutex(LOCK, 102, 0),
+            &["pthread_mutex_lock@libc", "foo_malloc@foo:foo.c:85", "worker@bench"],
+        );
+        make.runs(
+            102,
+            0.9,
+            &["foo_refill@foo:foo.c:87", "foo_malloc@foo:foo.c:60", "w@bench"],
+            Sampled::OneCall(9),
+        );
+        let finding = make.analyse();
+        std::fs::create_dir(out.join("hang_run_2")).unwrap();
+        write_dump(&out.join("hang_run_2"), &make.finish(), &make.traces, &finding).unwrap();
+        let mut other = hung(1, None);
+        other.arm = "deleted".to_owned();
+        other.integrity_end = Integrity::Deleted;
+        let mut failed = run(3);
+        (failed.outcome, failed.note) = (RunOutcome::Failed, Some("it has no loader".said()));
+        let hunt = Hunt::new(1).push(hung(2, Some(finding))).push(failed).push(other);
+        let mut facts = hunt.facts();
+        let arm = |name: &str, change| ArmFacts {
+            name: name.to_owned(),
+            change,
+            other_build: false,
+            path: format!("/out/{name}.so"),
+            sha1: "00".to_owned(),
+        };
+        facts.arms = vec![arm("pinned", None), arm("deleted", Some(Integrity::Deleted))];
+        facts.stop_at_first = false;
+        let conclusion = write_hunt(out, &facts, &Extra::default()).unwrap();
+        let lines: Vec<String> = facts.runs.iter().map(|run| rows::object(run).to_string()).collect();
+        std::fs::write(out.join("runs.jsonl"), lines.join("\n") + "\n").unwrap();
+
+        let again = super::facts(out).unwrap();
+        assert_eq!(again, facts);
+        let xml = |facts: &HuntFacts| junit::text(facts, &crate::analysis::conclude(facts), out).unwrap();
+        assert_eq!(xml(&again), junit::text(&facts, &conclusion, out).unwrap());
+    }
+
+    #[test]
+    fn what_is_no_hunt_is_one_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = facts(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("verdict.json") && !error.contains('\n'), "{error}");
+        write_hunt(dir.path(), &Hunt::new(1).facts(), &Extra::default()).unwrap();
+        let error = facts(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("runs.jsonl"), "{error}");
+        std::fs::write(dir.path().join("runs.jsonl"), "{\"run\":1\n").unwrap();
+        assert!(facts(dir.path()).unwrap_err().to_string().contains("runs.jsonl: "));
+    }
+}
