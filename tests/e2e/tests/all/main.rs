@@ -17,4 +17,5 @@ mod perf;
 mod snap;
 mod stall;
 mod tripwire;
+mod until_decided;
 mod verify;
