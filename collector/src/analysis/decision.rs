@@ -60,7 +60,7 @@ pub struct Decision {
     pub change: Option<Answer>,
     /// Evidence that decides about an arm.
     pub needed: f64,
-    /// More runs, per arm, that decide if none hangs; none once one hung.
+    /// More runs, per arm, that decide if none hangs ([`Trial::missing`]).
     pub missing: Option<u32>,
     /// The arms; one only where there is only the pinned one.
     pub arms: Vec<DecidedArm>,

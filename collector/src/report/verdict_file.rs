@@ -86,7 +86,7 @@ pub struct DecisionPart {
     pub confidence: f64,
     /// Runs without a hang that decide, per arm.
     pub runs: u32,
-    /// More of them that are missing; null once one hung.
+    /// More of them that are missing, 0 if it is decided; null once one hung and it is not.
     pub missing: Option<u32>,
     /// Evidence that decides about an arm; null where there is only one.
     pub needed: Option<f64>,

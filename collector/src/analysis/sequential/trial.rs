@@ -230,11 +230,16 @@ impl Trial {
         }
     }
 
-    /// Runs that are still missing, per arm, if none hangs; none once one hung.
+    /// Runs that are still missing, per arm that is not decided, if none of those hangs and the pinned one does not; none
+    /// once one did; 0 where all is decided.
     pub fn missing(&self) -> Option<u32> {
-        let fewest = self.arms.iter().map(|arm| arm.counted).min().unwrap_or(0);
-        let hung = self.arms.iter().any(|arm| arm.hangs() > 0);
-        (!hung).then(|| self.until.runs.saturating_sub(fewest))
+        if self.answer().is_some() {
+            return Some(0);
+        }
+        let is_open = |at: usize| at == self.control || self.against(at).is_none();
+        let open = || (0..self.arms.len()).filter(|at| is_open(*at)).map(|at| &self.arms[at]);
+        let fewest = open().map(|arm| arm.counted).min().unwrap_or(0);
+        open().all(|arm| arm.hangs() == 0).then(|| self.until.runs.saturating_sub(fewest))
     }
 
     fn is_below(&self, arm: &TrialArm) -> bool {
@@ -282,7 +287,7 @@ mod tests {
         one.push(0, Seen::Passed);
         assert_eq!((one.answer(), one.missing()), (Some(Answer::BelowRate), Some(0)));
         hangs.push(0, BAD);
-        assert_eq!((hangs.answer(), hangs.missing()), (Some(Answer::Hangs), None));
+        assert_eq!((hangs.answer(), hangs.missing()), (Some(Answer::Hangs), Some(0)));
     }
 
     #[test]

@@ -222,7 +222,7 @@ fn lines_are_there_in_both_languages() {
 }
 
 /// A hunt with arms: of each `(name, change, runs, hung among them)`.
-fn experiment(arms: &[(&str, Option<Integrity>, u32, u32)]) -> HuntFacts {
+pub(super) fn experiment(arms: &[(&str, Option<Integrity>, u32, u32)]) -> HuntFacts {
     let mut facts = Hunt::new(0).facts();
     facts.seed = Some(7);
     facts.stop_at_first = false;
