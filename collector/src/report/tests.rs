@@ -112,6 +112,9 @@ fn every_key_of_the_contract_is_there() {
     };
     has(&value, &["schema", "name", "command", "hang_after_s", "runs", "rate", "dso", "verdict", "letter"]);
     has(&value, &["headline", "next_action", "evidence", "would_change_it", "futex_wait_share", "hangs"]);
+    has(&value, &["per_hour", "ops", "stopped", "decision", "arms", "slow"]);
+    has(&value["per_hour"], &["hung", "hours", "rate", "low", "high", "confidence", "method"]);
+    has(&value["ops"], &["n", "median", "q1", "q3", "mad", "min", "max", "far_outside"]);
     has(&value["runs"], &["planned", "made", "ok", "hung", "slow", "crashed", "failed"]);
     has(&value["rate"], &["hung", "of", "low", "high", "confidence", "method"]);
     has(&value["dso"], &["path", "pinned", "sha1", "build_id", "integrity", "deleted_seen"]);

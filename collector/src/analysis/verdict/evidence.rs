@@ -265,7 +265,9 @@ fn arm_tests(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>) {
             continue;
         };
         said.push(line(say!(Line::ArmChanged { arm, hung, of, control, control_of, p })));
-        if hung == 0 {
+        if hung == 0 && tally.crashed > 0 {
+            said.push(line(say!(Line::ArmKills { arm, word, crashed: tally.crashed, made: tally.made })));
+        } else if hung == 0 {
             said.push(line(say!(Line::ArmHarmless { arm, word, of })));
         } else if control > 0 && alike {
             said.push(line(say!(Line::ArmAlike { arm, word, hung, of, control, control_of })));

@@ -155,6 +155,9 @@ messages! {
             alone did no harm (runs.jsonl)",
             "アーム {arm} では数えられる {of} 回すべてで DSO が無傷でなかった ({word}) が、ハングはない: それだけでは害がなかった \
             (runs.jsonl)";
+        ArmKills { arm, word, crashed, made } => "the DSO was {word} in arm {arm}: {crashed} of {made} runs died by a signal, and \
+            none hung (runs.jsonl)",
+            "アーム {arm} では DSO が無傷でなかった ({word}): {made} 回中 {crashed} 回がシグナルで死に、ハングはない (runs.jsonl)";
         ArmEvidence { arm, pairs, more, needed } => "arm {arm} against the pinned one, run by run, {pairs} pairs: evidence that \
             it hangs more often {more}, at {needed} it is decided (e-value for two proportions, Turner, Ly, Grunwald 2024) \
             (runs.jsonl)",
