@@ -1,7 +1,7 @@
 //! What a hunt that was to decide a question has decided: its runs as a [`Trial`].
 
 use super::facts::{ArmFacts, HuntFacts, RunFacts, RunOutcome};
-use super::sequential::{Against, Answer, Role, Seen, Trial, Until};
+use super::sequential::{Against, Answer, Comparison, Role, Seen, Trial, Until};
 use super::verdict::tally::{PINNED, integrity};
 use super::words::Integrity;
 
@@ -102,13 +102,15 @@ pub fn of(facts: &HuntFacts) -> Option<Decision> {
     facts.runs.iter().for_each(|run| progress.push(run));
     let (Progress { names, trial }, mut arms) = (progress, vec![]);
     for (at, (name, arm)) in names.into_iter().zip(trial.arms()).enumerate() {
-        let build = arm.role() == Role::Build;
+        let (more, less) = (arm.more(), Some(arm.less()).filter(|_| arm.role() == Role::Build));
+        // The direction that is nearer to being decided.
+        let nearer = less.filter(|less| less.evidence() > more.evidence()).unwrap_or(more);
         let against = (arm.role() != Role::Pinned).then(|| Versus {
             answer: trial.against(at),
-            pairs: arm.more().pairs(),
-            more: arm.more().evidence(),
-            less: build.then(|| arm.less().evidence()),
-            missing: arm.more().more(trial.needed()),
+            pairs: more.pairs(),
+            more: more.evidence(),
+            less: less.map(Comparison::evidence),
+            missing: nearer.missing(trial.needed()),
         });
         let (runs, hung, counted) = (arm.runs(), arm.hangs(), arm.counted());
         arms.push(DecidedArm { name, against, runs, hung, counted });

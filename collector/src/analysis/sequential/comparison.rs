@@ -99,7 +99,7 @@ impl Comparison {
 
     /// How many more pairs, at the share of those that speak for the arm so far, bring the evidence to `needed`, if nothing
     /// else came between: a guess. None if none spoke for it yet.
-    pub fn more(&self, needed: f64) -> Option<u32> {
+    pub fn missing(&self, needed: f64) -> Option<u32> {
         let speak = self.pairs[pair(true, false)];
         let mut ahead = self.clone();
         // Each such pair adds to the evidence by a factor that tends to 2 or more, unless it has fallen to nothing.
@@ -155,7 +155,7 @@ mod tests {
             evidence.push((comparison.evidence() * 10.0).round() / 10.0);
         }
         assert_eq!(evidence, [2.7, 7.7, 23.7, 77.7]);
-        assert_eq!(comparison.more(1e9), Some(13), "all pairs so far speak for it");
+        assert_eq!(comparison.missing(1e9), Some(13), "all pairs so far speak for it");
         let reached = comparison.evidence();
         comparison.push(false, true);
         assert_eq!((comparison.evidence(), comparison.pairs()), (reached, 5), "what was reached, stays");

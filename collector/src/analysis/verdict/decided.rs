@@ -3,15 +3,14 @@
 use super::headline::given;
 use super::lines::Line;
 use crate::analysis::decision::{DecidedArm, Decision, Versus};
-use crate::analysis::facts::HuntFacts;
 use crate::analysis::message::say;
 use crate::analysis::sequential::{Against, Answer};
 
 /// Decided, and how; or not.
-pub(super) fn evidence(decision: &Decision, facts: &HuntFacts) -> Vec<Line> {
+pub(super) fn evidence(decision: &Decision) -> Vec<Line> {
     let until = decision.until;
     let (rate, confidence) = (given(until.rate), given(until.confidence));
-    let mut lines = vec![];
+    let (one, mut lines) = (decision.arms.len() == 1, vec![]);
     for (arm, versus) in compared(decision) {
         let (of, pairs) = (&arm.name, versus.pairs);
         let (more, needed) = (figure(versus.more), figure(decision.needed));
@@ -24,7 +23,7 @@ pub(super) fn evidence(decision: &Decision, facts: &HuntFacts) -> Vec<Line> {
     }
     let of = |against| names(decision, |versus| versus.answer == Some(against));
     match decision.answer {
-        None if facts.arms.is_empty() => lines.push(say!(Line::Undecided { rate, confidence })),
+        None if one => lines.push(say!(Line::Undecided { rate, confidence })),
         None => lines.push(say!(Line::UndecidedArms { rate, confidence })),
         Some(Answer::Hangs) => lines.push(Line::DecidedHangs {}),
         Some(Answer::HangsIntact) => lines.push(Line::DecidedIntact {}),
@@ -33,7 +32,7 @@ pub(super) fn evidence(decision: &Decision, facts: &HuntFacts) -> Vec<Line> {
         }
         Some(Answer::BelowRate) => {
             let counted = decision.arms.iter().map(|arm| arm.counted).min().unwrap_or(0);
-            lines.push(match facts.arms.is_empty() {
+            lines.push(match one {
                 true => say!(Line::DecidedBelow { counted, rate, confidence }),
                 false => say!(Line::DecidedNoArm { counted, rate, confidence }),
             });

@@ -38,7 +38,7 @@ pub(super) fn evidence(
     arm_tests(&mut said, facts, sorted);
     figures(&mut said, sorted);
     if let Some(decision) = decision::of(facts) {
-        said.extend(decided::evidence(&decision, facts).into_iter().map(Said::Line));
+        said.extend(decided::evidence(&decision).into_iter().map(Said::Line));
     }
     said
 }
