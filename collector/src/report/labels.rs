@@ -87,20 +87,20 @@ messages! {
             "- 確定まで実行: ハングを 1 回でも見ればハングすると確定。ハングし得た {runs} 回でハングがなければ、率は {confidence} % 信頼で \
             {rate} % 未満と確定: (1 - 率)^N <= 1 - 信頼度 となる最小の N で、最初の実行より前に決まるため、毎回確認しても誤り率は\
             変わらない (A. Wald 1945)。";
-        UntilArms { rate, confidence, runs, needed } => "- Until decided: the k-th run of an arm against the k-th of the pinned one, \
+        UntilArms { rate, confidence, error, runs, needed } => "- Until decided: the k-th run of an arm against the k-th of the pinned one, \
             whatever became of its DSO; one that died or failed is one that did not hang. The evidence is an e-value for two \
             proportions (R. J. Turner, A. Ly, P. Grunwald, J. Statistical Planning and Inference 230, 2024): if the arm \
             hangs no more often, it ever reaches {needed} with a probability of at most 1/{needed}, however often one looks \
-            (J. Ville 1939), which is 1 - {confidence} % shared among the comparisons (Bonferroni). A needs that, and a \
-            pinned arm that does not hang. Or one hang of the pinned build with its DSO intact; or no hang in {runs} runs of \
-            each arm: every rate of {rate} % or more would have shown itself with {confidence} % probability. Fisher's p and \
+            (J. Ville 1939), which is {error} % shared among the comparisons (Bonferroni). A needs that, and a \
+            pinned arm that does not hang. Where arms change the DSO, one hang of the pinned build with it intact decides as \
+            well. So does no hang in {runs} runs of each arm: every rate of {rate} % or more would have shown itself with {confidence} % probability. Fisher's p and \
             the intervals are those of a number of runs that is set beforehand: here they are for comparison only.",
             "- 確定まで実行: アームの k 回目と pinned の k 回目を、DSO の状態にかかわらず比較する。途中で死んだ、または失敗した実行は\
             ハングしなかったものとする。証拠の強さは 2 つの比率に対する e 値 (R. J. Turner, A. Ly, P. Grünwald, J. Statistical \
             Planning and Inference 230, 2024): アームのハングが pinned より多くなければ、何度確認しても {needed} に達する確率は \
-            1/{needed} 以下 (J. Ville 1939)。これは 1 - {confidence} % を比較の数で分けたもの (Bonferroni)。A と判定するには、これに\
-            達し、かつ pinned がハングしないことが必要。固定ビルドが DSO 無傷のまま 1 回ハングするか、各アーム {runs} 回でハングが\
-            なければ、それでも確定する: 率が {rate} % 以上なら {confidence} % の確率で現れたはず。Fisher の p と区間は、回数を事前に\
+            1/{needed} 以下 (J. Ville 1939)。これは {error} % を比較の数で分けたもの (Bonferroni)。A と判定するには、これに\
+            達し、かつ pinned がハングしないことが必要。DSO を変更するアームがある場合は、固定ビルドが DSO 無傷のまま 1 回ハング\
+            しても確定する。各アーム {runs} 回でハングがなければ、それでも確定する: 率が {rate} % 以上なら {confidence} % の確率で現れたはず。Fisher の p と区間は、回数を事前に\
             決めた場合のもので、ここでは参考値。";
         Hourly { method } => "- Hangs per hour: exact interval of a Poisson count ({method}; F. Garwood 1936), over the time of the runs that did \
             not hang and, for each that did (it stood still, and when it began to is not known), their median.",

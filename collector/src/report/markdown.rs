@@ -214,10 +214,11 @@ fn method(page: &mut Page, facts: &HuntFacts, conclusion: &Conclusion, extra: &E
     }
     if let Some(decision) = &decision {
         let (rate, confidence) = (given(decision.until.rate), given(decision.until.confidence));
-        let (runs, needed) = (decision.until.runs, format!("{:.0}", decision.needed));
+        let (runs, needed) = (decision.until.runs, (decision.needed * 10.0).round() / 10.0);
+        let error = given(decision.until.error());
         page.line(&match facts.arms.is_empty() {
             true => say!(Label::UntilOne { rate, confidence, runs }),
-            false => say!(Label::UntilArms { rate, confidence, runs, needed }),
+            false => say!(Label::UntilArms { rate, confidence, error, runs, needed }),
         });
     }
     page.line(&say!(Label::DsoIs { path: facts.dso.path.as_str(), sha1: facts.dso.sha1.as_str() }));
