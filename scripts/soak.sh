@@ -4,11 +4,12 @@
 #   ./scripts/soak.sh [PART ...]   all parts, or those that are named:
 #     classes      every faulty allocator, three times in a row
 #     confusion    20 hunts of each thing whose truth is known, and the table of verdicts
+#     statistics   intervals and sequential tests against the truth, 10,000 experiments a row, and their tables
 #     rounds       the end-to-end tests, ten times over (SOAK_ROUNDS)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 parts=("$@")
-if [ $# = 0 ]; then parts=(classes confusion rounds); fi
+if [ $# = 0 ]; then parts=(classes confusion statistics rounds); fi
 
 cargo build -q --release -p hangscope-shim
 cargo build -q --release -p hangscope -p hangscope-test-workload
@@ -20,6 +21,10 @@ classes() { HANGSCOPE_TEST_ROUNDS=3 e2e classes:: -- --test-threads=1; }
 
 confusion() { HANGSCOPE_TEST_HUNTS=20 e2e confusion:: -- --nocapture; }
 
+statistics() {
+  HANGSCOPE_TEST_EXPERIMENTS=10000 cargo test -q -p hangscope --test statistics -- --nocapture --test-threads=1
+}
+
 rounds() {
   for round in $(seq "${SOAK_ROUNDS:-10}"); do
     echo "== end-to-end tests, round $round ($SECONDS s)"
@@ -29,7 +34,7 @@ rounds() {
 
 for part in "${parts[@]}"; do
   case $part in
-    classes | confusion | rounds) echo "== $part ($SECONDS s)" && "$part" ;;
+    classes | confusion | statistics | rounds) echo "== $part ($SECONDS s)" && "$part" ;;
     *) echo "soak.sh: no part is named $part; see the head of this file" >&2 && exit 2 ;;
   esac
 done

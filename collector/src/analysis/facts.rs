@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::decision;
 use super::finding::Finding;
 use super::message::{self, Text};
+use super::sequential::Until;
 use super::words::Integrity;
 
 /// How a run ended.
@@ -134,6 +136,28 @@ pub struct HuntFacts {
     /// Seed of the order in which several arms took turns.
     #[serde(default)]
     pub seed: Option<u64>,
+    /// The question that it was to decide, and no more.
+    #[serde(default)]
+    pub until: Option<Until>,
+    /// The time that it was given, seconds, if that was over before it was done.
+    #[serde(default)]
+    pub time_over_s: Option<f64>,
+}
+
+/// Why no more runs were made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stopped {
+    /// All that were wanted were.
+    AllMade,
+    /// A run hung, and one hang was enough.
+    FirstHang,
+    /// The question was decided.
+    Decided,
+    /// Its time was over.
+    MaxTime,
+    /// Ctrl-C or a signal.
+    Interrupted,
 }
 
 impl HuntFacts {
@@ -145,6 +169,23 @@ impl HuntFacts {
     /// Whether an arm is one of another build.
     pub fn is_other_build(&self, arm: &str) -> bool {
         self.arm(arm).is_some_and(|arm| arm.other_build)
+    }
+
+    /// Why no more runs were made.
+    pub fn stopped(&self) -> Stopped {
+        let decided = || decision::of(self).is_some_and(|decision| decision.answer.is_some());
+        let hung = || self.runs.iter().any(|run| run.outcome == RunOutcome::Hung);
+        if self.interrupted {
+            Stopped::Interrupted
+        } else if decided() {
+            Stopped::Decided
+        } else if self.stop_at_first && hung() {
+            Stopped::FirstHang
+        } else if self.time_over_s.is_some() {
+            Stopped::MaxTime
+        } else {
+            Stopped::AllMade
+        }
     }
 
     /// Whether it is no hunt, but a process that was there already and was looked at from outside: then there is

@@ -12,11 +12,14 @@
 //! - [`finding`]: what is said about one dump
 //! - [`stall`]: whether what stands still is stuck or idle
 //! - [`stats`]: intervals, tests, spread
+//! - [`sequential`]: tests that may be looked at after every run
+//! - [`decision`]: what a hunt that was to decide a question has decided
 //! - [`facts`]: what a hunt saw, what the verdict is made from
 //! - [`verdict`]: A, B or another word, with its evidence: [`conclude`]
 
 pub mod arch;
 pub mod class;
+pub mod decision;
 pub mod facts;
 pub mod finding;
 mod graph;
@@ -24,6 +27,7 @@ pub mod history;
 pub mod integrity;
 pub mod message;
 mod scene;
+pub mod sequential;
 mod stack;
 pub mod stall;
 pub mod stats;
@@ -35,7 +39,7 @@ pub mod wait;
 pub mod words;
 
 pub use class::analyse;
-pub use facts::{ArmFacts, DsoFacts, HangFacts, HuntFacts, RunFacts, RunOutcome};
+pub use facts::{ArmFacts, DsoFacts, HangFacts, HuntFacts, RunFacts, RunOutcome, Stopped};
 pub use finding::{Finding, Hot, Lock, ThreadCounts, ThreadWait};
 pub use history::History;
 pub use message::Lang;

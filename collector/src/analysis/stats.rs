@@ -1,10 +1,13 @@
 //! The statistics of a hunt, each with its source.
 
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{Beta, ContinuousCDF, Discrete, Hypergeometric};
+use statrs::distribution::{Beta, ContinuousCDF, Discrete, Gamma, Hypergeometric};
 
 /// Confidence of every interval in a report.
 pub const CONFIDENCE: f64 = 0.95;
+
+/// The rate of hangs that is looked for where nobody says another one: one run in fifty.
+pub const RATE: f64 = 0.02;
 
 /// A rate with its interval, as in `verdict.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,6 +45,10 @@ impl Rate {
     /// T. T. Cai, A. DasGupta, Interval estimation for a binomial proportion, Statistical Science 16 (2001),
     /// 4.2.1. For 0 of N the lower bound is 0 whatever happens, so the whole error goes to the upper one:
     /// 1 - error^(1/N); N of N is the same from below. 0 of 0 says nothing: 0 to 1.
+    ///
+    /// So each bound for itself is wrong with a probability of at most the error. Both together are, too, but for rates
+    /// just outside of a one-sided bound, where it can be up to one and a half times as much (`tests/statistics.rs` has
+    /// the figures; the two-sided bounds for all counts never are).
     pub fn exact(hung: u32, of: u32, confidence: f64) -> Self {
         let hung = hung.min(of);
         let error = (1.0 - confidence).clamp(f64::MIN_POSITIVE, 1.0);
@@ -68,6 +75,73 @@ impl Rate {
 fn beta_quantile(a: f64, b: f64, p: f64) -> f64 {
     // Both shapes are at least 1 here, so there is such a distribution.
     Beta::new(a, b).map_or(f64::NAN, |beta| beta.inverse_cdf(p))
+}
+
+/// Hangs per hour of benchmark time, with the interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PerHour {
+    /// Hangs.
+    pub hung: u32,
+    /// Hours of benchmark time.
+    pub hours: f64,
+    /// Hangs per hour.
+    pub rate: f64,
+    /// Lower bound.
+    pub low: f64,
+    /// Upper bound.
+    pub high: f64,
+    /// Confidence of the interval.
+    pub confidence: f64,
+    /// Which bounds these are.
+    pub method: Garwood,
+}
+
+/// Which bounds an interval of a rate in time has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Garwood {
+    /// Both bounds, half of the error on either side.
+    #[serde(rename = "garwood")]
+    TwoSided,
+    /// The upper bound with the whole error: there was no hang.
+    #[serde(rename = "garwood, one-sided")]
+    OneSided,
+}
+
+impl Garwood {
+    /// As it stands in `verdict.json`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Garwood::TwoSided => "garwood",
+            Garwood::OneSided => "garwood, one-sided",
+        }
+    }
+}
+
+/// The rate of `hung` hangs in so many hours, with the exact interval for a Poisson count; none without any time.
+///
+/// F. Garwood, Fiducial limits for the Poisson distribution, Biometrika 28 (1936), 437-442; by quantiles of the gamma
+/// distribution. It is exact if hangs come at any moment of the benchmark's time alike, and otherwise (a run hangs only
+/// once) too wide rather than too narrow. Without a hang the whole error goes to the upper bound, as in [`Rate::exact`].
+pub fn per_hour(hung: u32, hours: f64, confidence: f64) -> Option<PerHour> {
+    if !(hours > 0.0 && hours.is_finite()) {
+        return None;
+    }
+    let error = (1.0 - confidence).clamp(f64::MIN_POSITIVE, 1.0);
+    let (count, rate) = (f64::from(hung), f64::from(hung) / hours);
+    let (low, high, method) = match hung {
+        0 => (0.0, -error.ln(), Garwood::OneSided),
+        _ => {
+            let (low, high) =
+                (gamma_quantile(count, error / 2.0), gamma_quantile(count + 1.0, 1.0 - error / 2.0));
+            (low, high, Garwood::TwoSided)
+        }
+    };
+    Some(PerHour { hung, hours, rate, low: low / hours, high: high / hours, confidence, method })
+}
+
+fn gamma_quantile(shape: f64, p: f64) -> f64 {
+    // The shape is at least 1 here, so there is such a distribution.
+    Gamma::new(shape, 1.0).map_or(f64::NAN, |gamma| gamma.inverse_cdf(p))
 }
 
 /// Two rows of a fourfold table: hung and not hung.
@@ -115,6 +189,11 @@ pub fn plan(rate: f64, confidence: f64) -> Option<u32> {
     }
     let runs = ((-confidence).ln_1p() / (-rate).ln_1p()).ceil().max(1.0);
     (runs <= f64::from(u32::MAX)).then_some(runs as u32)
+}
+
+/// Probability of at least one hang in so many runs, if one run hangs with probability `rate`.
+pub fn power(rate: f64, runs: u32) -> f64 {
+    -(f64::from(runs) * (-rate).ln_1p()).exp_m1()
 }
 
 /// Runs with no hang among them that put the upper bound below `rate` ([`Rate::exact`] of 0/N): the same
@@ -251,6 +330,30 @@ mod tests {
         assert_eq!(plan(1e-12, 0.95), None, "more than a u32");
         let runs = runs_to_exclude(0.0582, 0.95).expect("there is such a number");
         assert!(Rate::exact(0, runs, 0.95).high <= 0.0582 && Rate::exact(0, runs - 1, 0.95).high > 0.0582);
+    }
+
+    /// Reference values of R's `poisson.test`.
+    #[test]
+    fn hangs_per_hour_are_those_of_poisson_test() {
+        for (hung, low, high) in
+            [(1, 0.02532, 5.57164), (3, 0.61867, 8.76727), (10, 4.79539, 18.39036), (50, 37.11096, 65.91877)]
+        {
+            let rate = per_hour(hung, 1.0, 0.95).expect("an hour");
+            assert!(near(rate.low, low) && near(rate.high, high), "{hung}: {rate:?}");
+            assert_eq!((rate.rate, rate.method), (f64::from(hung), Garwood::TwoSided));
+        }
+        let none = per_hour(0, 2.0, 0.95).expect("two hours");
+        assert!(none.low == 0.0 && near(none.high, 2.99573 / 2.0), "{none:?}");
+        assert_eq!(none.method, Garwood::OneSided);
+        for nothing in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(per_hour(1, nothing, 0.95), None);
+        }
+    }
+
+    #[test]
+    fn what_runs_could_have_seen() {
+        assert!(near(power(0.02, 50), 0.63583) && near(power(0.02, 149), 0.95071));
+        assert_eq!((power(0.0, 50), power(1.0, 1), power(0.5, 0)), (0.0, 1.0, 0.0));
     }
 
     #[test]

@@ -8,17 +8,22 @@ use anyhow::Context as _;
 
 use super::out;
 use crate::analysis::message::{Say as _, say};
-use crate::analysis::{Integrity, Lang};
+use crate::analysis::sequential::Until;
+use crate::analysis::{Integrity, Lang, stats};
 use crate::cancel;
 use crate::capture::{CallGraph, PerfOptions};
 use crate::exit::{Ended, Status};
 use crate::hunt::arm::{Arm, Treatment};
 use crate::hunt::cpus::{self, Cpus};
-use crate::hunt::{Config, Screen, StatsLane, program};
+use crate::hunt::{Config, Limits, Screen, StatsLane, program};
 use crate::note::Note;
 use crate::profile::{self, Profile};
 use crate::report::{VerdictFile, junit, terminal};
 use crate::{pin, preload, shim_path};
+
+/// Runs, per arm, that `--until-decided` makes at most, by those that decide if nothing hangs: for runs that die or fail, and
+/// for arms whose rates are near each other.
+const SPARE: u32 = 4;
 
 /// Run a benchmark under a pinned allocator until it hangs, and say what the hang is.
 ///
@@ -33,7 +38,8 @@ use crate::{pin, preload, shim_path};
 #[command(after_help = "Example:\n  \
     hangscope hunt --name hz4 --so ./libhakozuna_hz4.so --cpus 0-15 --runs 50 -- ./bench 16 2000000 400 16 32768 90 65536\n  \
     hangscope hunt --so ./libhakozuna_hz4.so --arm pinned --arm deleted --arm overwritten --arm so=old/libhakozuna_hz4.so \
-    --runs 20 -- ./bench 16 2000000\n\n\
+    --runs 20 -- ./bench 16 2000000\n  \
+    hangscope hunt --so ./libhakozuna_hz4.so --arm pinned --arm overwritten --until-decided --max-time 8h -- ./bench 16 2000000\n\n\
     A profile says what is particular to an allocator (built in: hz3, hz4, mimalloc, jemalloc, tcmalloc):\n  \
     name = \"hz4\"                          # short name\n  \
     dso = [\"hakozuna_hz4*\"]               # its files, without lib and version\n  \
@@ -61,9 +67,24 @@ pub struct Args {
     /// Seed of the order in which several arms take turns [default: a new one, printed].
     #[arg(long, value_name = "N", requires = "arms")]
     seed: Option<u64>,
-    /// Most runs that are made, per arm.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
-    runs: u32,
+    /// Most runs that are made, per arm [default: 50; with --until-decided four times what decides if nothing hangs].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    runs: Option<u32>,
+    /// Make runs until the question is decided: of one arm, whether a run hangs, or the rate of hangs is below --rate; of
+    /// several, whether what happens to the DSO makes it hang, whether it hangs without that, or whether no arm hangs at
+    /// --rate; of other builds, whether each hangs more or less often than the pinned one. The sequential tests keep their error
+    /// rate, 1 - --confidence, though they look after every run.
+    #[arg(long, conflicts_with = "keep_going")]
+    until_decided: bool,
+    /// Share of the runs, between 0 and 1, below which hangs are not looked for [default: 0.02: 149 runs].
+    #[arg(long, value_name = "RATE", value_parser = super::plan::share, requires = "until_decided")]
+    rate: Option<f64>,
+    /// How sure --until-decided has to be, 0.5 to 1 [default: 0.95].
+    #[arg(long, value_name = "SHARE", value_parser = confidence, requires = "until_decided")]
+    confidence: Option<f64>,
+    /// No run begins when the runs have taken so long; the one that goes on then is brought to its end.
+    #[arg(long, value_name = "TIME", value_parser = preload::parse_duration)]
+    max_time: Option<Duration>,
     /// A run that is not done by then hangs; `off`: only --stall counts.
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = preload::parse_duration_or_off)]
     hang_after: Duration,
@@ -142,7 +163,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     let cancel = cancel::on_signals().context("hunt: cannot take Ctrl-C")?;
     // What a run leaves behind when its first process ends becomes a child of this one, and can be reaped.
     let _ = nix::sys::prctl::set_child_subreaper(true);
-    let mut screen = Screen::new(&config.name, config.runs, config.arms.len());
+    let mut screen = Screen::new(&config.name, config.planned(), config.arms.len());
     let hunted = crate::hunt::hunt(&config, &mut screen, &cancel)?;
     screen.finish();
     let conclusion = hunted.report(&config.out)?;
@@ -189,6 +210,8 @@ fn config(args: Args) -> anyhow::Result<(Config, Option<tempfile::TempDir>)> {
     if args.other_so.is_some() && !arms.iter().any(takes_other) {
         return Err(usage("--other-so is for --arm replaced or --arm overwritten: give one of them"));
     }
+    let until = args.until_decided.then(|| until(args.rate, args.confidence)).transpose()?;
+    let runs = args.runs.unwrap_or_else(|| until.map_or(50, |until| until.runs.saturating_mul(SPARE)));
     let mut notes = vec![];
     let cpus = args.cpus.as_deref().map(Cpus::parse).transpose().map_err(usage)?;
     if let Some(cpus) = cpus.as_ref().filter(|c| !c.missing.is_empty()) {
@@ -210,7 +233,8 @@ fn config(args: Args) -> anyhow::Result<(Config, Option<tempfile::TempDir>)> {
         arms,
         seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
         other_so: args.other_so,
-        runs: args.runs,
+        runs,
+        limits: Limits { until, max_time: args.max_time },
         hang_after: (!args.hang_after.is_zero()).then_some(args.hang_after),
         stall: args.stall,
         cpus,
@@ -234,6 +258,13 @@ fn config(args: Args) -> anyhow::Result<(Config, Option<tempfile::TempDir>)> {
         notes,
     };
     Ok((config, temporary))
+}
+
+/// The question of `--until-decided`.
+fn until(rate: Option<f64>, confidence: Option<f64>) -> anyhow::Result<Until> {
+    let (rate, confidence) = (rate.unwrap_or(stats::RATE), confidence.unwrap_or(stats::CONFIDENCE));
+    Until::new(rate, confidence)
+        .ok_or_else(|| usage(format!("--rate {rate} needs more than {} runs; give a higher one", u32::MAX)))
 }
 
 /// A folder of mode 0700 whose path is short enough for sockets and can be in LD_PRELOAD.
@@ -292,6 +323,12 @@ fn in_a_folder(text: &str) -> Result<PathBuf, String> {
         Some(dir) if dir.is_dir() && !path.is_dir() => Ok(path),
         _ => Err("give a file in a folder that is there".into()),
     }
+}
+
+/// Less than one half would be decided by a coin.
+fn confidence(text: &str) -> Result<f64, String> {
+    let share = super::plan::share(text)?;
+    if share >= 0.5 { Ok(share) } else { Err("give a number between 0.5 and 1, such as 0.95".into()) }
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::out;
 use crate::analysis::stats::{self, Rate};
-use crate::analysis::verdict::percent;
+use crate::analysis::verdict::{given, percent};
 use crate::exit::{Ended, Status};
 
 /// How many runs a hunt needs, or what a number of runs could have seen.
@@ -70,13 +70,8 @@ fn answer(rate: Option<f64>, runs: Option<u32>, confidence: f64) -> anyhow::Resu
     Ok((Answer { rate, confidence, runs }, line))
 }
 
-/// A share that somebody gave, in percent, no more rounded than it was.
-fn given(share: f64) -> String {
-    format!("{}", (share * 1e10).round() / 1e8)
-}
-
 /// Between 0 and 1, both excluded.
-fn share(text: &str) -> Result<f64, String> {
+pub(super) fn share(text: &str) -> Result<f64, String> {
     let share: f64 = text.parse().map_err(|_| "not a number")?;
     if share > 0.0 && share < 1.0 {
         Ok(share)

@@ -47,7 +47,8 @@ impl Arms {
         if config.arms.len() > 1 {
             let names: Vec<&str> = config.arms.iter().map(|arm| arm.name.as_str()).collect();
             let (names, runs, seed) = (names.join(", "), config.runs, config.seed);
-            let line = format!("arms {names}: {runs} runs each, in turns shuffled by --seed {seed}");
+            let until = if config.limits.until.is_some() { "until decided, at most " } else { "" };
+            let line = format!("arms {names}: {until}{runs} runs each, in turns shuffled by --seed {seed}");
             rows.progress(&format!("[ARMS] {line}"))?;
             screen.say(&line);
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::arm::Arm;
 use super::cpus::Cpus;
 use crate::analysis::message::Text;
+use crate::analysis::sequential::Until;
 use crate::capture::PerfOptions;
 use crate::profile::Profile;
 
@@ -16,6 +17,16 @@ pub struct StatsLane {
     pub so: PathBuf,
     /// Runs.
     pub runs: u32,
+}
+
+/// When a hunt ends before all of its runs are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// As soon as this is decided.
+    pub until: Option<Until>,
+    /// So long after its first run began. A run that goes on then is not cut short: hangs take longer than other runs, and
+    /// would be lost more often.
+    pub max_time: Option<Duration>,
 }
 
 /// A hunt.
@@ -35,6 +46,8 @@ pub struct Config {
     pub other_so: Option<PathBuf>,
     /// Most runs that are made, per arm.
     pub runs: u32,
+    /// When it ends before.
+    pub limits: Limits,
     /// From the start of a process; none: only a stall is a hang.
     pub hang_after: Option<Duration>,
     /// Without any progress for so long is a hang.
@@ -73,6 +86,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// Runs that are planned, per arm: as many as are made where nothing hangs.
+    pub fn planned(&self) -> u32 {
+        self.limits.until.map_or(self.runs, |until| self.runs.min(until.runs))
+    }
+
     /// Whether it stops at the first hang: an experiment with several arms needs all of their runs.
     pub fn stops_at_first(&self) -> bool {
         !self.keep_going && self.arms.len() == 1

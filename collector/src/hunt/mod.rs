@@ -14,7 +14,9 @@
 //! - [`rows`], [`screen`]: the files and the lines that grow with every run
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
+use crate::analysis::decision::Progress;
 use crate::analysis::message::{Say as _, Text, say};
 use crate::analysis::{self, Conclusion, DsoFacts, HuntFacts, RunFacts, RunOutcome};
 use crate::cancel::Cancel;
@@ -43,7 +45,7 @@ mod still;
 pub mod watch;
 
 use arm::Treatment;
-pub use config::{Config, StatsLane};
+pub use config::{Config, Limits, StatsLane};
 pub use screen::Screen;
 
 use arms::Arms;
@@ -133,14 +135,14 @@ pub fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Re
     }
 
     arms.begin(config, &mut rows, screen)?;
-    let runs = counted(config, &arms, &mut original, screen, cancel, &mut rows)?;
+    let (runs, time_over) = counted(config, &arms, &mut original, screen, cancel, &mut rows)?;
     let interrupted = cancel.is_set();
     let mut hunted = Hunted {
         facts: HuntFacts {
             name: config.name.clone(),
             command: config.command.clone(),
             hang_after_s: config.hang_after.map_or(0.0, |t| t.as_secs_f64()),
-            planned: config.runs,
+            planned: config.planned(),
             runs,
             dso: DsoFacts {
                 original: pinned.source.display().to_string(),
@@ -154,6 +156,8 @@ pub fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Re
             stop_at_first: config.stops_at_first(),
             arms: arms.facts(config),
             seed: (config.arms.len() > 1).then_some(config.seed),
+            until: config.limits.until,
+            time_over_s: time_over.map(|time| time.as_secs_f64()),
         },
         stats: vec![],
         counters: vec![],
@@ -166,7 +170,8 @@ pub fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Re
     Ok(hunted)
 }
 
-/// The runs that count: those of the arms, in turns.
+/// The runs that count: those of the arms, in turns; and the time that the hunt was given, if that was over before it was
+/// done.
 fn counted(
     config: &Config,
     arms: &Arms,
@@ -174,8 +179,10 @@ fn counted(
     screen: &mut Screen,
     cancel: &Cancel,
     rows: &mut Rows,
-) -> anyhow::Result<Vec<RunFacts>> {
+) -> anyhow::Result<(Vec<RunFacts>, Option<Duration>)> {
     let mut runs: Vec<RunFacts> = vec![];
+    let mut progress = config.limits.until.map(|until| Progress::new(&arms.facts(config), until));
+    let (began, mut time_over) = (Instant::now(), None);
     for (arm, number) in arm::rounds(config.arms.len(), config.runs, config.seed) {
         if cancel.is_set() {
             break;
@@ -202,12 +209,33 @@ fn counted(
             screen.say(&line);
         }
         let last = facts.outcome == RunOutcome::Interrupted || (hang.is_some() && config.stops_at_first());
+        if let Some(progress) = &mut progress {
+            progress.push(&facts);
+        }
         runs.push(facts);
+        if progress.as_ref().is_some_and(Progress::is_decided) {
+            stopped(rows, screen, &format!("--until-decided: decided with run {name}"))?;
+            break;
+        }
         if last {
             break;
         }
+        time_over = config.limits.max_time.filter(|most| began.elapsed() >= *most);
+        if let Some(most) = time_over {
+            let left = if progress.is_some() { ", undecided" } else { "" };
+            stopped(rows, screen, &format!("--max-time {} is over{left}", humantime::format_duration(most)))?;
+            break;
+        }
     }
-    Ok(runs)
+    Ok((runs, time_over))
+}
+
+/// Says why no more runs are made.
+fn stopped(rows: &mut Rows, screen: &Screen, why: &str) -> anyhow::Result<()> {
+    let line = format!("[STOP] {why}");
+    rows.progress(&line)?;
+    screen.say(&line);
+    Ok(())
 }
 
 /// The counter lane: runs with the build that counts, whether anything hung or not.

@@ -88,8 +88,11 @@ impl Screen {
     pub(crate) fn end(&mut self, run: &RunFacts) {
         self.running = None;
         self.tally.add(run);
+        // Runs that died or failed may have to be made up for.
+        self.planned = self.planned.max(self.tally.made);
         match &self.bar {
             Some(bar) => {
+                bar.set_length(self.planned.into());
                 bar.set_position(self.tally.made.into());
                 self.redraw();
             }

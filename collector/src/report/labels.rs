@@ -15,6 +15,12 @@ messages! {
         ReproducedInterrupted { hung, made, planned } => "- Reproduced: `{hung} / {made}` (interrupted, {planned} \
             runs were planned)",
             "- 再現回数: `{hung} / {made}` (中断、予定は {planned} 回)";
+        ReproducedDecided { hung, made, planned } => "- Reproduced: `{hung} / {made}` (stopped when it was decided, {planned} runs \
+            were planned)",
+            "- 再現回数: `{hung} / {made}` (確定した時点で停止、予定は {planned} 回)";
+        ReproducedInTime { hung, made, planned } => "- Reproduced: `{hung} / {made}` (its time was over, {planned} runs were \
+            planned)",
+            "- 再現回数: `{hung} / {made}` (制限時間で停止、予定は {planned} 回)";
         WithPinned { answer } => "- Reproduced with the pinned DSO: `{answer}`",
             "- 固定SOでの再現有無: `{answer}`";
         Deleted { answer } => "- `(deleted)` seen: `{answer}`",
@@ -71,14 +77,47 @@ messages! {
             "- アーム: 1 回ずつ交互に、周ごとに順序を混ぜて実行 (シード {seed})。変更は、その実行だけが使う DSO のコピーに対し、正常な\
             実行の時間の中央値の半分が過ぎた時点で行った。各アームと pinned の比較は Fisher の正確検定。A と判定するには、\
             最小の p に変更アーム数を掛けた値 (Bonferroni) が 0.05 未満で、かつ pinned がハングしないことが必要。";
+        TurnsUntil { seed } => "- Arms: run by run in turns, shuffled anew for each round (seed {seed}). A change was made to a copy \
+            of the DSO that only that run had, after half the median time of good runs.",
+            "- アーム: 1 回ずつ交互に、周ごとに順序を混ぜて実行 (シード {seed})。変更は、その実行だけが使う DSO のコピーに対し、正常な\
+            実行の時間の中央値の半分が過ぎた時点で行った。";
+        UntilOne { rate, confidence, runs } => "- Until decided: a hang that was seen decides that it hangs; {runs} runs that could \
+            hang, and did not, that the rate is below {rate} % at {confidence} %: the smallest N with (1 - rate)^N <= \
+            1 - confidence, which is set before the first run, so that looking after each costs nothing (A. Wald 1945).",
+            "- 確定まで実行: ハングを 1 回でも見ればハングすると確定。ハングし得た {runs} 回でハングがなければ、率は {confidence} % 信頼で \
+            {rate} % 未満と確定: (1 - 率)^N <= 1 - 信頼度 となる最小の N で、最初の実行より前に決まるため、毎回確認しても誤り率は\
+            変わらない (A. Wald 1945)。";
+        UntilArms { rate, confidence, error, runs, needed } => "- Until decided: the k-th run of an arm against the k-th of the pinned one, \
+            whatever became of its DSO; one that died or failed is one that did not hang. The evidence is an e-value for two \
+            proportions (R. J. Turner, A. Ly, P. Grunwald, J. Statistical Planning and Inference 230, 2024): if the arm \
+            hangs no more often, it ever reaches {needed} with a probability of at most 1/{needed}, however often one looks \
+            (J. Ville 1939), which is {error} % shared among the comparisons (Bonferroni). A needs that, and a \
+            pinned arm that does not hang. Where arms change the DSO, one hang of the pinned build with it intact decides as \
+            well. So does no hang in {runs} runs of each arm: every rate of {rate} % or more would have shown itself with {confidence} % probability. Fisher's p and \
+            the intervals are those of a number of runs that is set beforehand: here they are for comparison only.",
+            "- 確定まで実行: アームの k 回目と pinned の k 回目を、DSO の状態にかかわらず比較する。途中で死んだ、または失敗した実行は\
+            ハングしなかったものとする。証拠の強さは 2 つの比率に対する e 値 (R. J. Turner, A. Ly, P. Grünwald, J. Statistical \
+            Planning and Inference 230, 2024): アームのハングが pinned より多くなければ、何度確認しても {needed} に達する確率は \
+            1/{needed} 以下 (J. Ville 1939)。これは {error} % を比較の数で分けたもの (Bonferroni)。A と判定するには、これに\
+            達し、かつ pinned がハングしないことが必要。DSO を変更するアームがある場合は、固定ビルドが DSO 無傷のまま 1 回ハング\
+            しても確定する。各アーム {runs} 回でハングがなければ、それでも確定する: 率が {rate} % 以上なら {confidence} % の確率で現れたはず。Fisher の p と区間は、回数を事前に\
+            決めた場合のもので、ここでは参考値。";
+        Hourly { method } => "- Hangs per hour: exact interval of a Poisson count ({method}; F. Garwood 1936), over the time of the runs that did \
+            not hang and, for each that did (it stood still, and when it began to is not known), their median.",
+            "- 1 時間あたりのハング: Poisson 計数の正確な区間 ({method}、F. Garwood 1936)。時間は、ハングしなかった実行の合計に、ハングした\
+            実行 1 回につきその中央値を加えたもの (いつ止まったかは分からないため)。";
+        Figures {} => "- ops/s: median and quartiles of good runs; far outside is more than 3.5 robust standard deviations from the median \
+            (B. Iglewicz, D. C. Hoaglin 1993), beyond Tukey's fences (1977), and more than 5 % off.",
+            "- ops/s: 正常な実行の中央値と四分位。大きく外れた値とは、中央値から頑健な標準偏差の 3.5 倍を超え (B. Iglewicz, D. C. Hoaglin \
+            1993)、Tukey の境界 (1977) の外にあり、かつ 5 % を超えて離れたもの。";
         DsoIs { path, sha1 } => "- DSO: `{path}`, SHA-1 `{sha1}`", "- 対象の DSO: `{path}`、SHA-1 `{sha1}`";
         Verified { line } => "- Preload: {line} (preload_verify/result.txt)",
             "- プリロード検証: {line} (preload_verify/result.txt)";
         NotVerified {} => "- Preload: not verified beforehand; the shim's hello of each run says which DSO was there.",
             "- プリロード検証: 事前検証なし。各実行でのシムの応答が、どの DSO があったかを示す。";
-        Interval { method } => "- Interval: exact ({method}), of the runs that could have hung: one that crashed or \
+        Interval { method } => "- Interval: exact ({method}; C. J. Clopper, E. S. Pearson 1934), of the runs that could have hung: one that crashed or \
             failed says nothing about the rate. None of N: one-sided upper bound, 1 - 0.05^(1/N).",
-            "- 区間: 正確法 ({method})。ハングし得た実行だけを数える (クラッシュや失敗は率について何も示さない)。N 回中 \
+            "- 区間: 正確法 ({method}、C. J. Clopper, E. S. Pearson 1934)。ハングし得た実行だけを数える (クラッシュや失敗は率について何も示さない)。N 回中 \
             0 回の場合は片側上限 1 - 0.05^(1/N)。";
         Integrity {} => "- Integrity: a snapshot of the DSO from the start of the process (file, build-id, a relocated \
             word) against the same at the end; `(deleted)` alone proves nothing.",

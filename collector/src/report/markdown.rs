@@ -7,8 +7,8 @@ use super::labels::Label;
 use super::terminal::short_report;
 use crate::analysis::message::say;
 use crate::analysis::stats::Counts;
-use crate::analysis::verdict::{self, Tally, percent};
-use crate::analysis::{ArmFacts, Conclusion, HuntFacts, Lang, RunFacts, RunOutcome};
+use crate::analysis::verdict::{self, Tally, given, percent};
+use crate::analysis::{ArmFacts, Conclusion, HuntFacts, Lang, RunFacts, RunOutcome, decision};
 
 /// The report in one language.
 pub fn report(facts: &HuntFacts, conclusion: &Conclusion, extra: &Extra, lang: Lang) -> String {
@@ -206,8 +206,20 @@ fn method(page: &mut Page, facts: &HuntFacts, conclusion: &Conclusion, extra: &E
         0.0 => Label::StallOnly {},
         seconds => say!(Label::Deadline { seconds }),
     });
-    if let Some(seed) = facts.seed {
-        page.line(&say!(Label::Turns { seed }));
+    let decision = decision::of(facts);
+    match (facts.seed, &decision) {
+        (Some(seed), None) => page.line(&say!(Label::Turns { seed })),
+        (Some(seed), Some(_)) => page.line(&say!(Label::TurnsUntil { seed })),
+        (None, _) => {}
+    }
+    if let Some(decision) = &decision {
+        let (rate, confidence) = (given(decision.until.rate), given(decision.until.confidence));
+        let (runs, needed) = (decision.until.runs, (decision.needed * 10.0).round() / 10.0);
+        let error = given(decision.until.error());
+        page.line(&match facts.arms.is_empty() {
+            true => say!(Label::UntilOne { rate, confidence, runs }),
+            false => say!(Label::UntilArms { rate, confidence, error, runs, needed }),
+        });
     }
     page.line(&say!(Label::DsoIs { path: facts.dso.path.as_str(), sha1: facts.dso.sha1.as_str() }));
     page.line(&match &extra.preload {
@@ -215,6 +227,12 @@ fn method(page: &mut Page, facts: &HuntFacts, conclusion: &Conclusion, extra: &E
         None => Label::NotVerified {},
     });
     page.line(&say!(Label::Interval { method: crate::analysis::verdict::method(&conclusion.rate) }));
+    if let Some(per_hour) = &conclusion.per_hour {
+        page.line(&say!(Label::Hourly { method: per_hour.method.as_str() }));
+    }
+    if conclusion.ops.is_some() {
+        page.line(&Label::Figures {});
+    }
     page.line(&Label::Integrity {});
     page.line(&Label::Classes {});
 }

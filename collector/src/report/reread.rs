@@ -6,8 +6,10 @@ use serde::Deserialize;
 
 use super::show::{ShowError, read};
 use super::threads_file::ThreadsFile;
+use crate::analysis::facts::Stopped;
+use crate::analysis::sequential::Until;
 use crate::analysis::verdict::Tally;
-use crate::analysis::{ArmFacts, DsoFacts, HuntFacts, Integrity, RunFacts, RunOutcome};
+use crate::analysis::{ArmFacts, DsoFacts, HuntFacts, Integrity, RunFacts};
 
 /// What is in `verdict.json` and not in the runs.
 #[derive(Deserialize)]
@@ -16,9 +18,19 @@ struct Verdict {
     command: Vec<String>,
     hang_after_s: f64,
     runs: Tally,
+    stopped: Stopped,
+    max_time_s: Option<f64>,
+    decision: Option<Question>,
     dso: Dso,
     #[serde(default)]
     arms: Vec<Arm>,
+}
+
+/// What `--until-decided` asked.
+#[derive(Deserialize)]
+struct Question {
+    rate: f64,
+    confidence: f64,
 }
 
 #[derive(Deserialize)]
@@ -40,8 +52,7 @@ struct Arm {
     sha1: String,
 }
 
-/// The facts of the hunt whose OUT this is. That it stopped at its first hang is not written down: it is taken to have, if
-/// its last run is one and others were planned.
+/// The facts of the hunt whose OUT this is.
 ///
 /// # Errors
 /// [`ShowError`]: a file is not there, or is not what a hunt writes. A snapshot that is gone is a hang without a finding.
@@ -73,12 +84,12 @@ pub fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
         hang_after_s: verdict.hang_after_s,
         planned: verdict.runs.planned,
         dso: DsoFacts { original, path, pinned, sha1, build_id, original_integrity },
-        interrupted: runs.iter().any(|run| run.outcome == RunOutcome::Interrupted),
-        stop_at_first: !asked
-            && (runs.len() as u32) < verdict.runs.planned
-            && runs.last().is_some_and(|run| run.outcome == RunOutcome::Hung),
+        interrupted: verdict.stopped == Stopped::Interrupted,
+        stop_at_first: verdict.stopped == Stopped::FirstHang,
         arms: verdict.arms.into_iter().filter(|_| asked).map(arm).collect(),
         seed: None,
+        until: verdict.decision.and_then(|asked| Until::new(asked.rate, asked.confidence)),
+        time_over_s: verdict.max_time_s,
         runs,
     })
 }
@@ -86,6 +97,7 @@ pub fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::RunOutcome;
     use crate::analysis::message::Say as _;
     use crate::analysis::testkit::hunt::{Hunt, hung, run};
     use crate::analysis::testkit::{LOCK, Make, Sampled, mutex};

@@ -2,7 +2,7 @@
 
 use super::labels::Label;
 use crate::analysis::message::say;
-use crate::analysis::{Conclusion, HuntFacts, Lang, NextAction, RunOutcome};
+use crate::analysis::{Conclusion, HuntFacts, Lang, NextAction, RunOutcome, Stopped};
 
 /// The short report: five lines, fields word for word as in the template.
 pub fn short_report(facts: &HuntFacts, conclusion: &Conclusion, lang: Lang) -> Vec<String> {
@@ -13,7 +13,11 @@ pub fn short_report(facts: &HuntFacts, conclusion: &Conclusion, lang: Lang) -> V
     } else if facts.stop_at_first && hung > 0 && made < planned {
         say!(Label::ReproducedEarly { hung, made, planned })
     } else {
-        say!(Label::Reproduced { hung, made })
+        match facts.stopped() {
+            Stopped::Decided if made < planned => say!(Label::ReproducedDecided { hung, made, planned }),
+            Stopped::MaxTime if made < planned => say!(Label::ReproducedInTime { hung, made, planned }),
+            _ => say!(Label::Reproduced { hung, made }),
+        }
     };
     let hung_runs = || facts.runs.iter().filter(|r| r.outcome == RunOutcome::Hung);
     let pinned = facts.dso.pinned && hung_runs().any(|r| r.arm == crate::analysis::verdict::tally::PINNED);

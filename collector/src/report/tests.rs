@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::analysis::message::{Say as _, check_templates};
+use crate::analysis::sequential::Until;
 use crate::analysis::testkit::hunt::{Hunt, finding, hung, run};
 use crate::analysis::testkit::{LOCK, LOCK2, MAIN, Make, Sampled, mutex};
-use crate::analysis::{Class, Integrity, RunOutcome};
+use crate::analysis::{ArmFacts, Class, Integrity, RunOutcome};
 
 /// All files of a hunt, one after the other.
 fn files(facts: &HuntFacts, extra: &Extra) -> String {
@@ -82,6 +83,30 @@ fn all_failed() {
     insta::assert_snapshot!(files(&hunt.facts(), &Extra::default()));
 }
 
+/// A hunt that looked after every run: three rounds of an arm that hangs, until it was decided.
+#[test]
+fn decided_after_3_rounds() {
+    let mut hunt = Hunt::new(3);
+    for n in 1..=3 {
+        let mut r = hung(n, Some(finding(Class::Runaway)));
+        (r.arm, r.integrity_end) = ("overwritten".to_owned(), Integrity::Overwritten);
+        hunt = hunt.push(r);
+    }
+    let mut facts = hunt.facts();
+    (facts.stop_at_first, facts.seed, facts.planned) = (false, Some(7), 149);
+    facts.until = Until::new(0.02, 0.95);
+    facts.arms = [("pinned", None), ("overwritten", Some(Integrity::Overwritten))]
+        .map(|(name, change)| ArmFacts {
+            name: name.to_owned(),
+            change,
+            other_build: false,
+            path: facts.dso.path.clone(),
+            sha1: facts.dso.sha1.clone(),
+        })
+        .to_vec();
+    insta::assert_snapshot!(files(&facts, &Extra::default()));
+}
+
 #[test]
 fn the_fields_of_the_template_are_word_for_word() {
     let facts = Hunt::new(12).push(hung(13, Some(finding(Class::OwnerSpinning)))).facts();
@@ -112,6 +137,9 @@ fn every_key_of_the_contract_is_there() {
     };
     has(&value, &["schema", "name", "command", "hang_after_s", "runs", "rate", "dso", "verdict", "letter"]);
     has(&value, &["headline", "next_action", "evidence", "would_change_it", "futex_wait_share", "hangs"]);
+    has(&value, &["per_hour", "ops", "stopped", "decision", "arms", "slow"]);
+    has(&value["per_hour"], &["hung", "hours", "rate", "low", "high", "confidence", "method"]);
+    has(&value["ops"], &["n", "median", "q1", "q3", "mad", "min", "max", "far_outside"]);
     has(&value["runs"], &["planned", "made", "ok", "hung", "slow", "crashed", "failed"]);
     has(&value["rate"], &["hung", "of", "low", "high", "confidence", "method"]);
     has(&value["dso"], &["path", "pinned", "sha1", "build_id", "integrity", "deleted_seen"]);

@@ -4,11 +4,13 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::analysis::stats::Rate;
+use crate::analysis::decision::{self, Decision};
+use crate::analysis::sequential::{Against, Answer};
+use crate::analysis::stats::{PerHour, Rate, Spread};
 use crate::analysis::verdict::Tally;
 use crate::analysis::verdict::arms::{self, ArmResult};
 use crate::analysis::{
-    Class, Conclusion, Confidence, HuntFacts, Integrity, Lang, NextAction, RunFacts, RunOutcome,
+    Class, Conclusion, Confidence, HuntFacts, Integrity, Lang, NextAction, RunFacts, RunOutcome, Stopped,
     ThreadCounts, Verdict,
 };
 
@@ -27,6 +29,16 @@ pub struct VerdictFile {
     pub runs: Tally,
     /// Rate of hangs.
     pub rate: Rate,
+    /// Hangs per hour of benchmark time; null where no run says how long one takes.
+    pub per_hour: Option<PerHour>,
+    /// ops/s of the good runs; null where none printed any.
+    pub ops: Option<OpsPart>,
+    /// Why no more runs were made.
+    pub stopped: Stopped,
+    /// The time that the hunt was given, seconds, if that is why; else null.
+    pub max_time_s: Option<f64>,
+    /// What `--until-decided` asked and found; null without it.
+    pub decision: Option<DecisionPart>,
     /// The DSO.
     pub dso: DsoPart,
     /// The word.
@@ -49,6 +61,60 @@ pub struct VerdictFile {
     pub slow: Vec<HangPart>,
     /// The arms, the pinned one first; what is above speaks of that one, except the hangs, which are those of all.
     pub arms: Vec<ArmPart>,
+}
+
+/// `ops`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OpsPart {
+    /// Median and spread, operations a second.
+    #[serde(flatten)]
+    pub spread: Spread,
+    /// Runs whose figure is far outside the others.
+    pub far_outside: Vec<u32>,
+}
+
+/// `decision`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DecisionPart {
+    /// `does-it-hang` (one arm) or `which-arm-hangs`.
+    pub question: &'static str,
+    /// `none-in-n` (one arm) or `e-value for two proportions, none-in-n`.
+    pub method: &'static str,
+    /// Whether it is decided.
+    pub decided: bool,
+    /// What is; null: nothing yet.
+    pub answer: Option<Answer>,
+    /// `--rate`.
+    pub rate: f64,
+    /// `--confidence`.
+    pub confidence: f64,
+    /// Runs without a hang that decide, per arm.
+    pub runs: u32,
+    /// More of them that are missing, 0 if it is decided; null once one hung and it is not.
+    pub missing: Option<u32>,
+    /// Evidence that decides about an arm; null where there is only one.
+    pub needed: Option<f64>,
+    /// The arms.
+    pub arms: Vec<DecidedPart>,
+}
+
+/// An arm of `decision`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DecidedPart {
+    /// Its name.
+    pub arm: String,
+    /// Runs.
+    pub runs: u32,
+    /// Hangs among them.
+    pub hung: u32,
+    /// Runs that count for a rate below `--rate`.
+    pub counted: u32,
+    /// What is decided against the pinned arm; null: nothing yet, or that arm itself.
+    pub answer: Option<Against>,
+    /// Most evidence that it hangs more often than the pinned arm; null for that arm itself.
+    pub more: Option<f64>,
+    /// That it hangs less often; null but for another build.
+    pub less: Option<f64>,
 }
 
 /// `dso`.
@@ -191,6 +257,17 @@ impl VerdictFile {
             hang_after_s: facts.hang_after_s,
             runs: conclusion.runs,
             rate: Rate { low: rounded(rate.low), high: rounded(rate.high), ..rate },
+            per_hour: conclusion.per_hour.map(|per_hour| PerHour {
+                hours: digits(per_hour.hours),
+                rate: digits(per_hour.rate),
+                low: digits(per_hour.low),
+                high: digits(per_hour.high),
+                ..per_hour
+            }),
+            ops: conclusion.ops.clone().map(|(spread, far_outside)| OpsPart { spread, far_outside }),
+            stopped: facts.stopped(),
+            max_time_s: facts.time_over_s,
+            decision: decision::of(facts).map(|decision| decided(facts, decision)),
             dso: DsoPart {
                 path: facts.dso.path.clone(),
                 pinned: facts.dso.pinned,
@@ -215,6 +292,31 @@ impl VerdictFile {
     }
 }
 
+fn decided(facts: &HuntFacts, decision: Decision) -> DecisionPart {
+    let one = facts.arms.is_empty();
+    let arms = decision.arms.into_iter().map(|arm| DecidedPart {
+        answer: arm.against.and_then(|versus| versus.answer),
+        more: arm.against.map(|versus| digits(versus.more)),
+        less: arm.against.and_then(|versus| versus.less).map(digits),
+        arm: arm.name,
+        runs: arm.runs,
+        hung: arm.hung,
+        counted: arm.counted,
+    });
+    DecisionPart {
+        question: if one { "does-it-hang" } else { "which-arm-hangs" },
+        method: if one { "none-in-n" } else { "e-value for two proportions, none-in-n" },
+        decided: decision.answer.is_some(),
+        answer: decision.answer,
+        rate: decision.until.rate,
+        confidence: decision.until.confidence,
+        runs: decision.until.runs,
+        missing: decision.missing,
+        needed: (!one).then(|| digits(decision.needed)),
+        arms: arms.collect(),
+    }
+}
+
 fn arm(facts: &HuntFacts, result: ArmResult) -> ArmPart {
     let (rate, known) = (result.tally.rate(), result.facts.as_ref());
     ArmPart {
@@ -225,8 +327,7 @@ fn arm(facts: &HuntFacts, result: ArmResult) -> ArmPart {
         runs: result.tally,
         rate: Rate { low: rounded(rate.low), high: rounded(rate.high), ..rate },
         not_intact: result.changed_runs,
-        // Small ones are what it is about: three digits, not four places.
-        p: result.test.map(|test| format!("{:.2e}", test.p).parse().unwrap_or(test.p)),
+        p: result.test.map(|test| digits(test.p)),
         arm: result.name,
     }
 }
@@ -274,6 +375,11 @@ fn hang(run: &RunFacts) -> Option<HangPart> {
             None => vec!["nothing was heard from inside the process".to_owned()],
         },
     })
+}
+
+/// Three digits: for what may be small or large.
+fn digits(x: f64) -> f64 {
+    format!("{x:.2e}").parse().unwrap_or(x)
 }
 
 /// Four decimals: more would be false precision.

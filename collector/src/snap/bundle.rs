@@ -154,5 +154,7 @@ fn facts(dump: &Dump, name: &str, bytes: Option<&[u8]>, hang: HangFacts) -> Hunt
         stop_at_first: true,
         arms: vec![],
         seed: None,
+        until: None,
+        time_over_s: None,
     }
 }

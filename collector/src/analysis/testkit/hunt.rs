@@ -27,6 +27,8 @@ impl Hunt {
             stop_at_first: true,
             arms: vec![],
             seed: None,
+            until: None,
+            time_over_s: None,
         })
     }
 

@@ -1,6 +1,6 @@
 //! The arms of a hunt, each held against the pinned one.
 
-use super::tally::{PINNED, Sorted, Tally, counts, integrity, not_intact};
+use super::tally::{PINNED, Sorted, Tally, counts, exposed, integrity, not_intact};
 use crate::analysis::facts::{ArmFacts, HuntFacts, RunFacts};
 use crate::analysis::stats::{CONFIDENCE, Counts, fisher, fisher_more};
 
@@ -22,7 +22,8 @@ pub struct ArmResult {
 /// Fisher's exact test of an arm against the runs of the pinned arm whose DSO was intact.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Test {
-    /// Of an arm whose DSO is changed: its runs whose DSO was not intact. Of another build: its runs.
+    /// Of an arm whose DSO is changed: its runs whose DSO was not intact, those that died among them. Of another build: its
+    /// runs that could have hung.
     pub arm: Counts,
     /// The pinned arm's.
     pub control: Counts,
@@ -60,7 +61,7 @@ pub(super) fn of(facts: &HuntFacts, sorted: &Sorted<'_>) -> Vec<ArmResult> {
     let result = |name: &str| {
         let of_arm = sorted.all.iter().filter(|r| r.arm == name).copied();
         let runs: Vec<&RunFacts> = of_arm.collect();
-        let bad = counts(runs.iter().filter(|r| not_intact(integrity(r))));
+        let bad = exposed(runs.iter().filter(|r| not_intact(integrity(r))));
         let changed_runs = runs.iter().filter(|r| not_intact(integrity(r))).count() as u32;
         let test =
             if name == main { None } else { test(facts.is_other_build(name), &runs, bad, sorted.control()) };
@@ -92,7 +93,7 @@ pub(super) fn p_of_change(sorted: &Sorted<'_>, control: Counts) -> f64 {
             None => groups.push((&run.arm, vec![run])),
         }
     }
-    let exposed = groups.iter().map(|(_, runs)| counts(runs.iter())).filter(|exposed| exposed.of > 0);
+    let exposed = groups.iter().map(|(_, runs)| exposed(runs.iter())).filter(|exposed| exposed.of > 0);
     let p: Vec<f64> = exposed.map(|exposed| fisher_more(exposed, control)).collect();
     (p.iter().copied().fold(1.0, f64::min) * p.len().max(1) as f64).min(1.0)
 }

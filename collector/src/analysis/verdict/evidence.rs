@@ -3,14 +3,19 @@
 use std::collections::BTreeMap;
 
 use super::arms::{self, Test};
-use super::headline::percent;
+use super::decided;
+use super::headline::{given, percent};
 use super::lines::Line;
 use super::rules::{Because, Decided};
 use super::tally::{Sorted, Tally, integrity, not_intact};
 use super::{Said, run_name};
-use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
+use crate::analysis::decision;
+use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome, Stopped};
 use crate::analysis::message::{Say as _, Text, ranges, say};
-use crate::analysis::stats::{CONFIDENCE, Method, Rate, fisher_more, outliers, runs_to_exclude, spread};
+use crate::analysis::stats::{
+    self, CONFIDENCE, Method, PerHour, RATE, Rate, Spread, fisher_more, outliers, power, runs_to_exclude,
+    spread,
+};
 use crate::analysis::words::{Class, Confidence, Integrity, Verdict};
 
 /// So many lines of one sort are printed; the rest is counted.
@@ -32,6 +37,9 @@ pub(super) fn evidence(
     arm_rates(&mut said, sorted);
     arm_tests(&mut said, facts, sorted);
     figures(&mut said, sorted);
+    if let Some(decision) = decision::of(facts) {
+        said.extend(decided::evidence(&decision).into_iter().map(Said::Line));
+    }
     said
 }
 
@@ -48,13 +56,56 @@ fn numbers(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>, runs: &
         let method = method(&rate);
         said.push(line(say!(Line::RateIs { hung: rate.hung, of: rate.of, low, high, method })));
     }
+    could_see(said, facts, sorted, runs);
     if facts.interrupted {
         said.push(line(Line::Interrupted {}));
     } else if facts.stop_at_first && hung > 0 && made < planned {
         said.push(line(say!(Line::StoppedEarly { made, planned })));
+    } else if let (Stopped::MaxTime, Some(time)) = (facts.stopped(), facts.time_over_s) {
+        said.push(line(say!(Line::TimeOver { seconds: time, made, planned })));
     }
     let seen = sorted.all.iter().filter(|r| r.hello_seen).count();
     said.push(line(say!(Line::HelloSeen { seen, of: sorted.all.len() })));
+}
+
+/// What the runs could have seen, and how often they hung in time.
+fn could_see(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally) {
+    let of = runs.could_hang();
+    if of == 0 {
+        if runs.made > 0 {
+            said.push(line(say!(Line::CouldSeeNothing { made: runs.made })));
+        }
+        return;
+    }
+    if runs.hung == 0 {
+        let rate = facts.until.map_or(RATE, |until| until.rate);
+        let (high, power) = (percent(runs.rate().high), percent(power(rate, of)));
+        said.push(line(say!(Line::CouldSee { of, high, rate: given(rate), power })));
+    }
+    let Some(hours) = per_hour(sorted) else {
+        return said.push(line(Line::NoTime {}));
+    };
+    let figure = |x: f64| match x {
+        0.0 => "0".to_owned(),
+        ..100.0 => format!("{x:.2}"),
+        _ => format!("{x:.0}"),
+    };
+    let (hung, seconds) = (hours.hung, figure(hours.hours * 3600.0));
+    let (rate, low, high) = (figure(hours.rate), figure(hours.low), figure(hours.high));
+    let method = hours.method.as_str();
+    said.push(line(say!(Line::PerHour { hung, seconds, rate, low, high, method })));
+}
+
+/// Hangs of the main arm per hour of benchmark time; none where no run ended without a hang: then nothing says how long
+/// one takes.
+pub(super) fn per_hour(sorted: &Sorted<'_>) -> Option<PerHour> {
+    let ended = sorted.main.iter().filter(|r| matches!(r.outcome, RunOutcome::Ok | RunOutcome::Slow));
+    let seconds: Vec<f64> = ended.map(|r| r.seconds).collect();
+    let hung = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Hung).count() as u32;
+    // When a run that hung came to its end is not known; that it stood still was no benchmark.
+    let usual = spread(&seconds)?.median;
+    let hours = (seconds.iter().sum::<f64>() + f64::from(hung) * usual) / 3600.0;
+    stats::per_hour(hung, hours, CONFIDENCE)
 }
 
 /// The method as it stands in `verdict.json`.
@@ -214,7 +265,9 @@ fn arm_tests(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>) {
             continue;
         };
         said.push(line(say!(Line::ArmChanged { arm, hung, of, control, control_of, p })));
-        if hung == 0 {
+        if hung == 0 && tally.crashed > 0 {
+            said.push(line(say!(Line::ArmKills { arm, word, crashed: tally.crashed, made: tally.made })));
+        } else if hung == 0 {
             said.push(line(say!(Line::ArmHarmless { arm, word, of })));
         } else if control > 0 && alike {
             said.push(line(say!(Line::ArmAlike { arm, word, hung, of, control, control_of })));
@@ -224,16 +277,20 @@ fn arm_tests(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>) {
     }
 }
 
+/// ops/s of the good runs of the main arm, and the numbers of those that are far outside; none where none printed one.
+pub(super) fn ops(sorted: &Sorted<'_>) -> Option<(Spread, Vec<u32>)> {
+    let good: Vec<&&RunFacts> = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Ok).collect();
+    let ops: Vec<f64> = good.iter().map(|r| r.ops.unwrap_or(f64::NAN)).collect();
+    Some((spread(&ops)?, outliers(&ops).iter().map(|i| good[*i].run).collect()))
+}
+
 fn figures(said: &mut Vec<Said>, sorted: &Sorted<'_>) {
-    let good = good(sorted);
-    let ops: Vec<f64> = good.iter().map(|(_, ops)| *ops).collect();
-    let Some(s) = spread(&ops) else { return };
+    let Some((s, far)) = ops(sorted) else { return };
     let figure = |x: f64| format!("{x:.0}");
     let (median, q1, q3) = (figure(s.median), figure(s.q1), figure(s.q3));
     said.push(line(say!(Line::Ops { median, q1, q3, n: s.n })));
-    let far: Vec<String> = outliers(&ops).iter().map(|i| good[*i].0.to_string()).collect();
     if !far.is_empty() {
-        said.push(line(say!(Line::FarOutside { runs: far.join(", ") })));
+        said.push(line(say!(Line::FarOutside { runs: ranges(&far) })));
     }
 }
 
@@ -286,6 +343,9 @@ pub(super) fn would_change_it(
             more_runs(&mut said, runs);
         }
     }
+    if let Some(decision) = decision::of(facts) {
+        said.extend(decided::missing(&decision).into_iter().map(Said::Line));
+    }
     let missing = finding.map_or(&[][..], |f| &f.said_missing);
     said.extend(missing.iter().cloned().map(Said::Missing));
     if finding.is_some_and(|f| f.class == Class::Slow) {
@@ -301,15 +361,18 @@ fn more_runs(said: &mut Vec<Said>, runs: &Tally) {
     let below = round.iter().copied().filter(|r| *r < reached * 0.8).take(2);
     for rate in below {
         if let Some(needed) = runs_to_exclude(rate, CONFIDENCE) {
-            said.push(line(say!(Line::MoreRunsWould { runs: needed, percent: percent(rate) })));
+            let more = needed.saturating_sub(runs.could_hang());
+            said.push(line(say!(Line::MoreRunsWould { more, runs: needed, percent: percent(rate) })));
         }
     }
 }
 
-/// Clean runs of the pinned arm that would make the difference significant, if none of them hangs.
+/// Clean runs of the pinned arm that would make the difference significant, if none of them hangs; none of a hunt
+/// with a sequential test, which counts rounds.
 fn control_needed(facts: &HuntFacts, sorted: &Sorted<'_>) -> Option<u32> {
     let control = sorted.control();
-    if control.hung > 0 {
+    let sequential = facts.until.is_some() && !facts.arms.is_empty();
+    if control.hung > 0 || sequential {
         return None;
     }
     let now = if facts.dso.pinned { control.of } else { 0 };

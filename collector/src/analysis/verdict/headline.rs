@@ -315,6 +315,11 @@ fn lock_text(lock: &Lock) -> Text {
     Text::of(|lang| format!("{} `{name}`{at}", noun.text(lang)))
 }
 
+/// A share that somebody gave, in percent, no more rounded than it was.
+pub(crate) fn given(share: f64) -> String {
+    format!("{}", (share * 1e10).round() / 1e8)
+}
+
 /// A share as a percentage for a person: two significant digits below 10, one decimal above.
 pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;

@@ -116,6 +116,19 @@ messages! {
         RateIs { hung, of, low, high, method } => "{hung} of {of} runs hung: between {low} % and {high} % at 95 % \
             ({method}) (runs.tsv)",
             "{of} 回中 {hung} 回ハング: 95 % 信頼区間は {low} % から {high} % ({method}) (runs.tsv)";
+        CouldSee { of, high, rate, power } => "what {of} runs could have seen: a hang in {high} % of the runs would have shown \
+            itself with 95 % probability, one in {rate} % with {power} % (1 - (1 - rate)^N) (runs.tsv)",
+            "{of} 回で見えたはずのもの: {high} % の率のハングなら 95 % の確率で、{rate} % の率なら {power} % の確率で少なくとも 1 回現れる \
+            (1 - (1 - 率)^N) (runs.tsv)";
+        CouldSeeNothing { made } => "none of the {made} runs could have shown a hang: one that died or failed says nothing \
+            about the rate (runs.jsonl)",
+            "{made} 回のどれもハングを示し得なかった: 途中で死んだ、または失敗した実行は率について何も示さない (runs.jsonl)";
+        PerHour { hung, seconds, rate, low, high, method } => "hangs per hour of benchmark time: {rate} ({hung} in {seconds} s), \
+            between {low} and {high} at 95 % ({method}) (runs.jsonl)",
+            "ベンチマーク時間 1 時間あたりのハング: {rate} 回 ({seconds} 秒で {hung} 回)、95 % 信頼区間は {low} から {high} ({method}) \
+            (runs.jsonl)";
+        NoTime {} => "hangs per hour of benchmark time: not known, no run ended that would say how long one takes (runs.jsonl)",
+            "ベンチマーク時間 1 時間あたりのハング: 不明。終わった実行がなく、1 回の所要時間が分からない (runs.jsonl)";
         ArmRate { arm, hung, of, low, high } => "arm {arm}: {hung} of {of} runs hung, between {low} % and {high} % at \
             95 % (runs.jsonl)",
             "アーム {arm}: {of} 回中 {hung} 回ハング、95 % 信頼区間は {low} % から {high} % (runs.jsonl)";
@@ -147,6 +160,44 @@ messages! {
             alone did no harm (runs.jsonl)",
             "アーム {arm} では数えられる {of} 回すべてで DSO が無傷でなかった ({word}) が、ハングはない: それだけでは害がなかった \
             (runs.jsonl)";
+        ArmKills { arm, word, crashed, made } => "the DSO was {word} in arm {arm}: {crashed} of {made} runs died by a signal, and \
+            none hung (runs.jsonl)",
+            "アーム {arm} では DSO が無傷でなかった ({word}): {made} 回中 {crashed} 回がシグナルで死に、ハングはない (runs.jsonl)";
+        ArmEvidence { arm, pairs, more, needed } => "arm {arm} against the pinned one, run by run, {pairs} pairs: evidence that \
+            it hangs more often {more}, at {needed} it is decided (e-value for two proportions, Turner, Ly, Grunwald 2024) \
+            (runs.jsonl)",
+            "アーム {arm} と pinned を 1 回ずつ比較、{pairs} 組: ハングがより多いことの証拠の強さ {more} ({needed} で確定。2 つの比率に\
+            対する e 値、Turner・Ly・Grünwald 2024) (runs.jsonl)";
+        BuildEvidence { arm, pairs, more, less, needed } => "build {arm} against the pinned one, run by run, {pairs} pairs: \
+            evidence that it hangs more often {more}, less often {less}, at {needed} it is decided (e-value for two \
+            proportions, Turner, Ly, Grunwald 2024) (runs.jsonl)",
+            "ビルド {arm} と pinned を 1 回ずつ比較、{pairs} 組: ハングがより多いことの証拠の強さ {more}、より少ないことの証拠の強さ \
+            {less} ({needed} で確定。2 つの比率に対する e 値、Turner・Ly・Grünwald 2024) (runs.jsonl)";
+        DecidedHangs {} => "decided: it hangs, a run did, and that needs no test (progress.log)",
+            "確定: ハングする。実際に 1 回ハングしており、検定の必要はない (progress.log)";
+        DecidedBelow { counted, rate, confidence } => "decided: no hang in {counted} runs that could have hung, so the rate is \
+            below {rate} % at {confidence} % (progress.log)",
+            "確定: ハングし得た {counted} 回でハングなし。率は {confidence} % 信頼で {rate} % 未満 (progress.log)";
+        DecidedNoArm { counted, rate, confidence } => "decided: no arm hangs, none of at least {counted} runs of each did; an \
+            arm with a rate of {rate} % or more would have shown itself with {confidence} % probability (progress.log)",
+            "確定: どのアームもハングしない。各アーム少なくとも {counted} 回でハングなし。率が {rate} % 以上のアームがあれば \
+            {confidence} % の確率で現れたはず (progress.log)";
+        DecidedIntact {} => "decided: a run of the pinned build hung with its DSO intact, so a change of the DSO is not \
+            needed for a hang (progress.log)",
+            "確定: 固定ビルドが DSO 無傷のままハングした。ハングに DSO の変化は必要ない (progress.log)";
+        DecidedChange { arms, confidence } => "decided at {confidence} %: arm {arms} hangs more often than the pinned one \
+            (progress.log)",
+            "{confidence} % 信頼で確定: アーム {arms} は pinned よりハングが多い (progress.log)";
+        BuildMore { arm, confidence } => "decided at {confidence} %: build {arm} hangs more often than the pinned one (runs.jsonl)",
+            "{confidence} % 信頼で確定: ビルド {arm} は pinned よりハングが多い (runs.jsonl)";
+        BuildLess { arm, confidence } => "decided at {confidence} %: build {arm} hangs less often than the pinned one (runs.jsonl)",
+            "{confidence} % 信頼で確定: ビルド {arm} は pinned よりハングが少ない (runs.jsonl)";
+        Undecided { rate, confidence } => "not decided: no run hung, but too few could have to put the rate below {rate} % at \
+            {confidence} % (progress.log)",
+            "未確定: ハングはないが、率が {confidence} % 信頼で {rate} % 未満と言うには実行回数が足りない (progress.log)";
+        UndecidedArms { rate, confidence } => "not decided at {confidence} %: neither which arms hang more often than others, \
+            nor that none hangs in {rate} % of the runs or more (progress.log)",
+            "{confidence} % 信頼では未確定: どのアームのハングが多いかも、率が {rate} % 以上のアームがないことも、まだ言えない (progress.log)";
         Pinned { path, sha1, file } => "the DSO was the pinned copy {path}, SHA-1 {sha1} ({file})",
             "DSO は固定コピー {path}、SHA-1 {sha1} ({file})";
         NotPinned { path, sha1, file } => "the DSO was {path} itself, not a pinned copy, SHA-1 {sha1} ({file})",
@@ -194,13 +245,24 @@ messages! {
             "ops/s がほかから大きく外れた実行: {runs} (ハング寸前の可能性) (runs.tsv)";
         Interrupted {} => "the hunt was interrupted (progress.log)",
             "実行は中断された (progress.log)";
+        TimeOver { seconds, made, planned } => "its time was over, --max-time {seconds} s, after {made} of {planned} runs \
+            (progress.log)",
+            "制限時間 (--max-time {seconds} 秒) が過ぎて停止した ({planned} 回中 {made} 回) (progress.log)";
         StoppedEarly { made, planned } => "it stopped at the first hang, after {made} of {planned} runs (progress.log)",
             "最初のハングで停止した ({planned} 回中 {made} 回) (progress.log)";
 
         // What would change it.
-        MoreRunsWould { runs, percent } => "{runs} runs without a hang would put the rate below {percent} %; one hang \
-            among them would show it",
-            "ハングなしで {runs} 回実行すれば率は {percent} % 未満と言える。1 回でもハングすればそれが証拠になる";
+        MoreRunsWould { more, runs, percent } => "{more} more runs, {runs} in all, without a hang would put the rate below \
+            {percent} %; one hang among them would show it",
+            "あと {more} 回、計 {runs} 回ハングがなければ率は {percent} % 未満と言える。1 回でもハングすればそれが証拠になる";
+        CleanRunsWould { runs } => "{runs} more runs without a hang, or one hang, would decide it",
+            "あと {runs} 回ハングがないか、1 回でもハングすれば確定する";
+        CleanRoundsWould { runs } => "{runs} more runs of each arm without a hang would decide it; so would hangs of one arm \
+            only, or one with the DSO intact",
+            "各アームであと {runs} 回ハングがなければ確定する。ひとつのアームだけがハングするか、DSO が無傷のまま 1 回ハングしても確定する";
+        RoundsWould { arm, rounds } => "about {rounds} more runs of arm {arm} and as many of the pinned one, if they hang as \
+            they did so far, would decide it",
+            "アーム {arm} と pinned であと約 {rounds} 回ずつ、これまでと同じようにハングすれば確定する";
         PinnedHangWould {} => "a hang with the DSO intact would make it B",
             "DSO が無傷のままのハングがあれば B になる";
         ControlWould { runs } => "{runs} more runs with the pinned DSO and no hang would make it A; one hang among them \

@@ -9,9 +9,11 @@
 //! - [`rules`]: which verdict it is
 //! - [`headline`]: the one sentence
 //! - [`evidence`]: what it rests on
+//! - `decided`: what was decided, where a question was to be
 //! - [`lines`]: the sentences in both languages
 
 pub mod arms;
+mod decided;
 mod evidence;
 mod headline;
 pub mod lines;
@@ -21,13 +23,13 @@ pub mod tally;
 mod tests;
 
 pub(crate) use evidence::{method, unlike_the_others};
-pub(crate) use headline::{hang_sentence, percent};
+pub(crate) use headline::{given, hang_sentence, percent};
 pub use lines::Line;
 pub use tally::{Tally, run_name};
 
 use super::facts::{HuntFacts, RunFacts, RunOutcome};
 use super::message::{Lang, say, tight};
-use super::stats::Rate;
+use super::stats::{PerHour, Rate, Spread};
 use super::words::{Integrity, NextAction, Verdict};
 
 /// What a hunt says.
@@ -41,6 +43,10 @@ pub struct Conclusion {
     pub runs: Tally,
     /// Their rate of hangs.
     pub rate: Rate,
+    /// Their hangs per hour of benchmark time; none where no run says how long one takes.
+    pub per_hour: Option<PerHour>,
+    /// Their ops/s, and the numbers of those that are far outside; none where no good run printed one.
+    pub ops: Option<(Spread, Vec<u32>)>,
     /// Worst integrity of the allocator's DSO over the main arm's runs; unknown if there were none.
     pub integrity: Integrity,
     /// `(deleted)` was seen in one of them.
@@ -140,6 +146,8 @@ pub fn conclude(facts: &HuntFacts) -> Conclusion {
         verdict: decided.verdict,
         next_action: decided.next_action,
         rate: runs.rate(),
+        ops: evidence::ops(&sorted),
+        per_hour: evidence::per_hour(&sorted).filter(|_| !facts.is_snap()),
         integrity,
         deleted_seen: sorted.main.iter().any(|r| r.deleted_seen),
         futex_wait_share,

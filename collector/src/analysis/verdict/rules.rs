@@ -3,8 +3,10 @@
 use super::arms::p_of_change;
 use super::tally::{Sorted, Tally, integrity, not_intact};
 use crate::analysis::class::Why;
+use crate::analysis::decision;
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
 use crate::analysis::finding::Finding;
+use crate::analysis::sequential::Answer;
 use crate::analysis::stats::CONFIDENCE;
 use crate::analysis::words::{Class, Confidence, Integrity, NextAction, Verdict};
 
@@ -120,7 +122,12 @@ fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts
     let control = sorted.control();
     let clean = facts.dso.pinned && control.hung == 0 && control.of > 0;
     let next_action = NextAction::FixProcedure;
-    if clean && p_of_change(sorted, control) < 1.0 - CONFIDENCE {
+    // Fisher's test is one of so many runs as were planned beforehand. Where it stopped when it was decided, that is.
+    let significant = match decision::of(facts).filter(|_| !facts.arms.is_empty()) {
+        Some(decision) => decision.change == Some(Answer::ChangeHangs),
+        None => p_of_change(sorted, control) < 1.0 - CONFIDENCE,
+    };
+    if clean && significant {
         return Decided { verdict: Verdict::DsoMixup, next_action, because: Because::Hang, told: Some(run) };
     }
     Decided { verdict: Verdict::Inconclusive, next_action, because: Because::NotIntact, told: Some(run) }

@@ -93,9 +93,9 @@ impl<'a> Sorted<'a> {
         self.all.iter().filter(|r| r.outcome == RunOutcome::Hung).copied().collect()
     }
 
-    /// Runs of the pinned build whose DSO was not intact, hung among them.
+    /// Runs of the pinned build whose DSO was not intact ([`exposed`]), hung among them.
     pub(super) fn exposed(&self) -> Counts {
-        counts(self.same_build.iter().filter(|r| not_intact(integrity(r))))
+        exposed(self.same_build.iter().filter(|r| not_intact(integrity(r))))
     }
 
     /// Runs of the main arm whose DSO was intact, hung among them.
@@ -107,6 +107,14 @@ impl<'a> Sorted<'a> {
 pub(super) fn counts<'a, 'b: 'a>(runs: impl Iterator<Item = &'a &'b RunFacts>) -> Counts {
     let tally = Tally::of(0, runs.copied());
     Counts { hung: tally.hung, of: tally.could_hang() }
+}
+
+/// Of runs whose DSO was not intact: those that died count, as such that did not hang. Their death may come from the
+/// change, and left out it would leave the runs that hung before: then a change that only kills would seem to hang all
+/// runs of a DSO that hangs in some by itself.
+pub(super) fn exposed<'a, 'b: 'a>(runs: impl Iterator<Item = &'a &'b RunFacts>) -> Counts {
+    let tally = Tally::of(0, runs.copied());
+    Counts { hung: tally.hung, of: tally.could_hang() + tally.crashed }
 }
 
 /// What a run is called: `8`; of another arm than the pinned one `deleted/8`, as its files are.

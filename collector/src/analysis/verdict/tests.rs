@@ -222,7 +222,7 @@ fn lines_are_there_in_both_languages() {
 }
 
 /// A hunt with arms: of each `(name, change, runs, hung among them)`.
-fn experiment(arms: &[(&str, Option<Integrity>, u32, u32)]) -> HuntFacts {
+pub(super) fn experiment(arms: &[(&str, Option<Integrity>, u32, u32)]) -> HuntFacts {
     let mut facts = Hunt::new(0).facts();
     facts.seed = Some(7);
     facts.stop_at_first = false;
@@ -271,6 +271,30 @@ fn arms_are_held_against_the_pinned_one() {
     };
     assert_eq!(conclude(&few(5)).verdict, Verdict::Inconclusive, "2 * 1/21 is not below 0.05");
     assert_eq!(conclude(&few(8)).verdict, Verdict::DsoMixup, "2 * 1/45 is");
+}
+
+/// An allocator that hangs now and then by itself, and is killed by a copy in place unless it hung before: what hung is
+/// all that is left of the arm, but says nothing about the copy.
+#[test]
+fn an_arm_that_only_kills_is_not_the_cause_of_a_hang_before() {
+    let mut facts = experiment(&[("pinned", None, 20, 0), ("overwritten", OVERWRITTEN, 20, 1)]);
+    let killed = |run: &&mut RunFacts| run.arm == "overwritten" && run.outcome == RunOutcome::Ok;
+    for run in facts.runs.iter_mut().filter(killed) {
+        (run.outcome, run.signal, run.rc, run.ops) = (RunOutcome::Crashed, Some(7), Some(135), None);
+    }
+    let conclusion = conclude(&facts);
+    assert_eq!(conclusion.verdict, Verdict::Inconclusive, "1 of 1 against 0 of 20 would be p = 0.048");
+    let evidence = conclusion.evidence(Lang::En).join("\n");
+    assert!(
+        evidence
+            .contains("1 of 20 hung, of the pinned arm 0 of 20: Fisher's exact test, one-sided, p = 0.500")
+    );
+    facts.runs.retain(|run| run.outcome != RunOutcome::Hung);
+    let evidence = conclude(&facts).evidence(Lang::En).join("\n");
+    assert!(
+        evidence.contains("in arm overwritten: 19 of 19 runs died by a signal, and none hung"),
+        "{evidence}"
+    );
 }
 
 #[test]

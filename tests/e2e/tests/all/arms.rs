@@ -67,10 +67,15 @@ fn an_allocator_that_hangs_only_when_its_file_changes_is_a() {
         assert!(hunt.text(&format!("arms/{arm}/runs.tsv")).lines().count() == 1 + 5);
         for run in runs.iter().filter(|r| r["arm"] == arm) {
             let file = format!("arms/{arm}/x_run_{}.so", run["run"]);
-            // A run that was over before its time came is an intact one, and ends well.
-            let word = if run["outcome"] == "hung" { arm } else { "intact" };
-            assert_eq!(run["integrity_end"], word, "{run}");
-            assert_eq!(run["deleted_seen"], run["outcome"] == "hung" && arm == "deleted", "{run}");
+            // A run that was over before its time came is an intact one, and ends well. So may one whose DSO was changed
+            // as it ended, when nobody asked for memory any more.
+            let made = run["note"].as_str().is_some_and(|note| note.contains("as the arm wants it"));
+            let hangs = run["outcome"] == "hung";
+            assert!(made || !hangs, "{run}");
+            assert_eq!(run["integrity_end"], if made { arm } else { "intact" }, "{run}");
+            if hangs || !made {
+                assert_eq!(run["deleted_seen"], hangs && arm == "deleted", "{run}");
+            }
             let kept = run["outcome"] == "hung" && arm == "overwritten";
             assert_eq!(hunt.out().join(&file).exists(), kept, "{file}: {run}");
             if run["outcome"] == "hung" {

@@ -18,4 +18,5 @@ mod perf;
 mod snap;
 mod stall;
 mod tripwire;
+mod until_decided;
 mod verify;

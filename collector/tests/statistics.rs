@@ -1,0 +1,331 @@
+//! The statistics of a hunt against the truth, by simulation: do the intervals hold the true rate as often as they say, and is
+//! a sequential test wrong no more often than it says? Prints its tables (`-- --nocapture`).
+//!
+//! `HANGSCOPE_TEST_EXPERIMENTS` is the number of experiments for each row, by default 10,000, and fewer where one takes long.
+
+use hangscope_collector::analysis::sequential::{Against, Answer, Comparison, Role, Seen, Trial, Until};
+use hangscope_collector::analysis::stats::{CONFIDENCE, Rate, per_hour};
+use statrs::distribution::{Binomial, Discrete, DiscreteCDF};
+
+/// Most rounds of a hunt at `--rate 0.02`: four times 149.
+const MOST: u32 = 596;
+
+/// A bound that a share of experiments stays within, but for one test in a million.
+const CHANCE: f64 = 1e-6;
+
+fn experiments(usual: u32) -> u32 {
+    let given = std::env::var("HANGSCOPE_TEST_EXPERIMENTS").ok();
+    given.map_or(usual, |text| text.parse().expect("HANGSCOPE_TEST_EXPERIMENTS is a number"))
+}
+
+/// Whether so many events (of so many experiments) are no sign that their probability is above `most`: with that probability
+/// there would be as many or more with a chance of at least [`CHANCE`]. Exact, of the binomial.
+fn is_at_most(events: u32, of: u32, most: f64) -> bool {
+    events == 0 || Binomial::new(most, of.into()).expect("a share").sf(u64::from(events) - 1) >= CHANCE
+}
+
+/// Hangs among so many runs.
+fn hangs(random: &mut fastrand::Rng, rate: f64, runs: u32) -> u32 {
+    (0..runs).filter(|_| random.f64() < rate).count() as u32
+}
+
+/// Bounds of [`Rate::exact`], and those that are two-sided for every count, by the count.
+struct Bounds {
+    printed: Vec<(f64, f64)>,
+    two_sided: Vec<(f64, f64)>,
+}
+
+impl Bounds {
+    fn of(runs: u32) -> Bounds {
+        let printed = |x| {
+            let rate = Rate::exact(x, runs, CONFIDENCE);
+            (rate.low, rate.high)
+        };
+        // Of none and of all the printed bound has the whole error: half of it is the two-sided one.
+        let half = |x| {
+            let rate = Rate::exact(x, runs, 1.0 - (1.0 - CONFIDENCE) / 2.0);
+            (rate.low, rate.high)
+        };
+        let two_sided = |x| if x == 0 || x == runs { half(x) } else { printed(x) };
+        Bounds { printed: (0..=runs).map(printed).collect(), two_sided: (0..=runs).map(two_sided).collect() }
+    }
+}
+
+/// Probability that bounds by the count miss a rate: from below, from above.
+fn misses(bounds: &[(f64, f64)], rate: f64) -> (f64, f64) {
+    let runs = bounds.len() as u64 - 1;
+    let of = Binomial::new(rate, runs).expect("a share");
+    let mass = |missed: &dyn Fn(f64, f64) -> bool| -> f64 {
+        (0..=runs).zip(bounds).filter(|(_, (low, high))| missed(*low, *high)).map(|(x, _)| of.pmf(x)).sum()
+    };
+    (mass(&|low, _| low > rate), mass(&|_, high| high < rate))
+}
+
+#[test]
+fn intervals_hold_the_true_rate_as_often_as_they_say() {
+    let (n, error) = (experiments(10_000), 1.0 - CONFIDENCE);
+    println!("coverage of the Clopper-Pearson intervals at 95 %, {n} experiments a row");
+    println!("  runs    rate   two-sided  as printed  low alone  high alone");
+    for (seed, runs) in (1..).zip([13, 50, 149]) {
+        let bounds = Bounds::of(runs);
+        let mut random = fastrand::Rng::with_seed(seed);
+        // The last is just above the bound of none in N, where both bounds together are at their worst.
+        for rate in [0.005, 0.02, 0.1, 0.5, bounds.printed[0].1 + 1e-9] {
+            let (mut missed, mut both, mut low, mut high) = (0, 0, 0, 0);
+            for _ in 0..n {
+                let x = hangs(&mut random, rate, runs) as usize;
+                let outside = |(from, to): (f64, f64)| (u32::from(from > rate), u32::from(to < rate));
+                let (two, printed) = (outside(bounds.two_sided[x]), outside(bounds.printed[x]));
+                missed += two.0 + two.1;
+                both += printed.0 + printed.1;
+                low += printed.0;
+                high += printed.1;
+            }
+            let share = |missed: u32| 1.0 - f64::from(missed) / f64::from(n);
+            println!(
+                "  {runs:>4}  {rate:.4}      {:.4}      {:.4}     {:.4}      {:.4}",
+                share(missed),
+                share(both),
+                share(low),
+                share(high)
+            );
+            assert!(is_at_most(missed, n, error), "two-sided, {rate}: {missed}");
+            assert!(is_at_most(low, n, error) && is_at_most(high, n, error), "{rate}: {low} {high}");
+            assert!(is_at_most(both, n, 1.5 * error), "as printed, {rate}: {both}");
+        }
+    }
+}
+
+/// The same without chance, and at all rates.
+#[test]
+fn exact_coverage_over_all_rates() {
+    let error = 1.0 - CONFIDENCE;
+    println!("least coverage over all rates, exact");
+    for runs in [1, 3, 13, 50, 149] {
+        let bounds = Bounds::of(runs);
+        // Coverage falls where a bound is passed: just beside every one of them.
+        let edges = bounds.printed.iter().chain(&bounds.two_sided).flat_map(|(low, high)| [*low, *high]);
+        let beside =
+            edges.flat_map(|edge| [edge - 1e-9, edge + 1e-9]).filter(|rate| *rate > 0.0 && *rate < 1.0);
+        let (mut two_sided, mut printed) = (1.0f64, 1.0f64);
+        for rate in beside {
+            let (low, high) = misses(&bounds.printed, rate);
+            assert!(low <= error + 1e-6 && high <= error + 1e-6, "{runs} runs at {rate}: {low} {high}");
+            printed = printed.min(1.0 - low - high);
+            let (low, high) = misses(&bounds.two_sided, rate);
+            two_sided = two_sided.min(1.0 - low - high);
+        }
+        println!("  {runs:>4} runs: two-sided {two_sided:.4}, as printed {printed:.4}");
+        assert!(two_sided >= CONFIDENCE - 1e-6, "{runs}: {two_sided}");
+        assert!(printed >= 1.0 - 1.5 * error - 1e-6, "{runs}: {printed}");
+    }
+}
+
+/// A hunt that stops at its first hang does not have a number of runs that was set beforehand.
+#[test]
+fn intervals_of_a_hunt_that_stops_at_its_first_hang() {
+    let (n, most, error) = (experiments(10_000), 50u32, 1.0 - CONFIDENCE);
+    let mut random = fastrand::Rng::with_seed(4);
+    println!("coverage where a hunt stops at its first hang, or after {most} runs, {n} experiments a row");
+    println!("    rate  as printed  low alone  high alone");
+    for rate in [0.005, 0.02, 0.1, 0.5, 0.9] {
+        let (mut low, mut high) = (0, 0);
+        for _ in 0..n {
+            let first = (1..=most).find(|_| random.f64() < rate);
+            let interval = Rate::exact(u32::from(first.is_some()), first.unwrap_or(most), CONFIDENCE);
+            low += u32::from(interval.low > rate);
+            high += u32::from(interval.high < rate);
+        }
+        let share = |missed: u32| 1.0 - f64::from(missed) / f64::from(n);
+        println!("  {rate:.4}      {:.4}     {:.4}      {:.4}", share(low + high), share(low), share(high));
+        assert!(is_at_most(low, n, error) && is_at_most(high, n, error), "{rate}: {low} {high}");
+        assert!(is_at_most(low + high, n, 1.5 * error), "{rate}: {low} {high}");
+    }
+}
+
+#[test]
+fn hangs_per_hour_hold_the_true_rate_as_often_as_they_say() {
+    let (n, error) = (experiments(10_000), 1.0 - CONFIDENCE);
+    let mut random = fastrand::Rng::with_seed(5);
+    println!("coverage of Garwood's interval at 95 %, an hour, {n} experiments a row");
+    println!("    rate  as printed  low alone  high alone");
+    for rate in [0.1, 1.0, 3.1, 10.0, 30.0] {
+        let (mut low, mut high) = (0, 0);
+        for _ in 0..n {
+            // Waiting times of a Poisson process.
+            let mut time = 0.0;
+            let mut hung = 0;
+            loop {
+                time -= (1.0 - random.f64()).ln() / rate;
+                if time > 1.0 {
+                    break;
+                }
+                hung += 1;
+            }
+            let interval = per_hour(hung, 1.0, CONFIDENCE).expect("an hour");
+            low += u32::from(interval.low > rate);
+            high += u32::from(interval.high < rate);
+        }
+        let share = |missed: u32| 1.0 - f64::from(missed) / f64::from(n);
+        println!("  {rate:>6.1}      {:.4}     {:.4}      {:.4}", share(low + high), share(low), share(high));
+        assert!(is_at_most(low, n, error) && is_at_most(high, n, error), "{rate}: {low} {high}");
+        assert!(is_at_most(low + high, n, 1.5 * error), "{rate}: {low} {high}");
+    }
+}
+
+/// One simulated hunt: rounds of one run of each arm, each with its rate, until it is decided, at most so many rounds. What
+/// was decided, and how many rounds it took.
+fn hunt(
+    random: &mut fastrand::Rng,
+    arms: &[(Role, f64)],
+    intact: bool,
+    until: Until,
+    most: u32,
+) -> (Option<Answer>, u32, Trial) {
+    let roles: Vec<Role> = arms.iter().map(|(role, _)| *role).collect();
+    let mut trial = Trial::new(&roles, until);
+    for round in 1..=most {
+        for (at, (role, rate)) in arms.iter().enumerate() {
+            let intact = intact && *role != Role::Changed;
+            let seen = if random.f64() < *rate { Seen::Hung { intact } } else { Seen::Passed };
+            trial.push(at, seen);
+            if let Some(answer) = trial.answer() {
+                return (Some(answer), round, trial);
+            }
+        }
+    }
+    (None, most, trial)
+}
+
+fn until() -> Until {
+    Until::new(0.02, 0.95).expect("a question")
+}
+
+#[test]
+fn one_arm_is_found_below_the_rate_wrongly_no_more_often_than_it_says() {
+    let (n, until) = (experiments(10_000), until());
+    let mut random = fastrand::Rng::with_seed(6);
+    println!("--until-decided, one arm, --rate 0.02 --confidence 0.95, {n} experiments a row");
+    println!("    rate   hangs  below rate  runs on average");
+    for rate in [0.0, 0.005, 0.02, 0.1, 0.5] {
+        let (mut hangs, mut below, mut runs) = (0, 0, 0u64);
+        for _ in 0..n {
+            let (answer, rounds, _) = hunt(&mut random, &[(Role::Pinned, rate)], true, until, MOST);
+            runs += u64::from(rounds);
+            match answer {
+                Some(Answer::Hangs) => hangs += 1,
+                Some(Answer::BelowRate) => below += 1,
+                other => panic!("{other:?} of one arm whose every run counts"),
+            }
+        }
+        let share = |count: u32| f64::from(count) / f64::from(n);
+        println!(
+            "  {rate:.4}  {:.4}      {:.4}  {:>15.1}",
+            share(hangs),
+            share(below),
+            runs as f64 / f64::from(n)
+        );
+        assert!(rate < until.rate || is_at_most(below, n, until.error()), "{rate}: {below} of {n}");
+        assert!(rate > 0.0 || hangs == 0);
+    }
+}
+
+/// The evidence alone, at its hardest: no hang with the DSO intact ends the hunt before.
+#[test]
+fn evidence_is_wrong_no_more_often_than_it_says() {
+    let (n, error) = (experiments(1000), 1.0 - CONFIDENCE);
+    let mut random = fastrand::Rng::with_seed(7);
+    println!(
+        "an arm that hangs no more often than the pinned one, {MOST} rounds, looked at after each, {n} experiments a row"
+    );
+    println!("  pinned     arm  found to hang more often");
+    for (pinned, arm) in [(0.005, 0.005), (0.02, 0.02), (0.1, 0.1), (0.5, 0.5), (0.9, 0.9), (0.1, 0.05)] {
+        let wrong = (0..n).filter(|_| {
+            let mut comparison = Comparison::default();
+            (0..MOST).any(|_| {
+                comparison.push(random.f64() < arm, random.f64() < pinned);
+                comparison.evidence() >= 1.0 / error
+            })
+        });
+        let wrong = wrong.count() as u32;
+        println!("  {pinned:.4}  {arm:.4}  {:.4}", f64::from(wrong) / f64::from(n));
+        assert!(is_at_most(wrong, n, error), "{pinned} {arm}: {wrong} of {n}");
+    }
+}
+
+/// The whole rule: what it says of arms with these rates, how often, and after how many rounds. Wrong is that a change makes
+/// it hang where none does, a build other than the pinned one where it is none, no hang where one hangs at the rate. The last
+/// column is how often the interval of an arm holds its rate, at the least: it is one of a number of runs that was set
+/// beforehand, and promises nothing here.
+#[test]
+fn several_arms_are_told_apart_wrongly_no_more_often_than_they_say() {
+    use Role::{Build, Changed, Pinned};
+    let (n, until) = (experiments(300), until());
+    let mut random = fastrand::Rng::with_seed(8);
+    println!(
+        "--until-decided, several arms, --rate 0.02 --confidence 0.95, at most {MOST} rounds, {n} experiments a row"
+    );
+    println!(
+        "  rates                                change  intact  builds   below    none   wrong  rounds on average"
+    );
+    let rows: [(&[(Role, f64)], bool); 13] = [
+        (&[(Pinned, 0.0), (Changed, 0.0)], true),
+        (&[(Pinned, 0.0), (Changed, 1.0)], true),
+        (&[(Pinned, 0.0), (Changed, 0.0), (Changed, 1.0)], true),
+        (&[(Pinned, 0.0), (Changed, 0.5)], true),
+        (&[(Pinned, 0.0), (Changed, 0.1)], true),
+        (&[(Pinned, 0.0), (Changed, 0.02)], true),
+        (&[(Pinned, 0.02), (Changed, 0.02)], true),
+        (&[(Pinned, 0.3), (Changed, 0.3), (Changed, 0.3)], true),
+        // The same where it is not known whether the DSO was intact.
+        (&[(Pinned, 0.02), (Changed, 0.02)], false),
+        (&[(Pinned, 0.3), (Changed, 0.3), (Changed, 0.3)], false),
+        (&[(Pinned, 0.3), (Build, 0.3)], true),
+        (&[(Pinned, 0.3), (Build, 0.0)], true),
+        (&[(Pinned, 0.02), (Build, 0.5), (Build, 0.0)], true),
+    ];
+    for (arms, intact) in rows {
+        let control = arms[0].1;
+        let (mut counts, mut wrong, mut rounds) = ([0u32; 5], 0, 0u64);
+        let mut held = vec![0; arms.len()];
+        for _ in 0..n {
+            let (answer, made, trial) = hunt(&mut random, arms, intact, until, MOST);
+            rounds += u64::from(made);
+            counts[match answer {
+                Some(Answer::ChangeHangs) => 0,
+                Some(Answer::HangsIntact) => 1,
+                Some(Answer::BuildsTold) => 2,
+                Some(Answer::BelowRate) => 3,
+                None => 4,
+                Some(Answer::Hangs) => panic!("that is the answer for one arm"),
+            }] += 1;
+            // Of every arm, whether or not the whole is decided.
+            let is_wrong = |(at, (_, rate)): (usize, &(Role, f64))| match trial.against(at) {
+                Some(Against::More) => *rate <= control,
+                Some(Against::Less) => *rate >= control,
+                Some(Against::BelowRate) => *rate >= until.rate || control >= until.rate,
+                None => false,
+            };
+            wrong += u32::from(arms.iter().enumerate().any(is_wrong));
+            for ((held, arm), (_, rate)) in held.iter_mut().zip(trial.arms()).zip(arms) {
+                let interval = Rate::exact(arm.hangs(), arm.runs(), CONFIDENCE);
+                *held += u32::from(interval.low <= *rate && *rate <= interval.high);
+            }
+        }
+        let share = |count: u32| f64::from(count) / f64::from(n);
+        let said = counts.map(|count| format!("{:.4}", share(count))).join("  ");
+        let rates: Vec<String> = arms.iter().map(|(role, rate)| format!("{role:?} {rate}")).collect();
+        let known = if intact { "" } else { " (?)" };
+        println!(
+            "  {:<42} {said}  {:.4}  {:>17.1}    {:.4}",
+            rates.join(", ") + known,
+            share(wrong),
+            rounds as f64 / f64::from(n),
+            share(held.into_iter().min().unwrap_or(0))
+        );
+        assert!(is_at_most(wrong, n, until.error()), "{arms:?}: {wrong} of {n}");
+        if arms[1..].iter().any(|(role, rate)| *role == Changed && *rate >= 0.1 && control == 0.0) {
+            assert!(share(counts[0]) > 0.99, "{arms:?}: it has the power to see that: {counts:?}");
+        }
+    }
+}
