@@ -11,6 +11,7 @@ use crate::dso::{MOST_DSOS, Table};
 use crate::dump::Running;
 use crate::probe::Slots;
 use crate::stall::Seen;
+use crate::stir::touched::Touched;
 use crate::sys;
 use crate::text::Text;
 
@@ -36,6 +37,8 @@ pub(crate) struct Facts {
     /// Index of the allocator in `dsos`, `u32::MAX` if not known.
     pub(crate) allocator: u32,
     pub(crate) hello_flags: u32,
+    /// Of what is disturbed.
+    pub(crate) stir_seed: u32,
 }
 
 /// What the watchdog works with.
@@ -54,6 +57,8 @@ pub(crate) struct Work {
     /// The last look at each DSO.
     pub(crate) looks: [DsoNowRecord; MOST_DSOS],
     pub(crate) ask: [u8; 4096],
+    /// What is disturbed.
+    pub(crate) stirred: Touched,
 }
 
 /// The mapping. All zero is a valid value of every part until init has written it.

@@ -16,6 +16,10 @@ pub(crate) struct Config {
     pub(crate) stall_ns: u64,
     pub(crate) tick_ns: u64,
     pub(crate) signal: u32,
+    /// How much scheduling is disturbed, 0 (not at all) to 3.
+    pub(crate) stir: u32,
+    /// Of what is disturbed when; none: one is drawn.
+    pub(crate) stir_seed: Option<u32>,
     pub(crate) debug: bool,
     /// The program waits, before its `main`, until the hello is out.
     pub(crate) greet: bool,
@@ -34,6 +38,8 @@ impl Config {
         stall_ns: 0,
         tick_ns: SECOND,
         signal: 62,
+        stir: 0,
+        stir_seed: None,
         debug: false,
         greet: false,
         complaints: Text::EMPTY,
@@ -69,6 +75,20 @@ impl Config {
                     Ok(())
                 }
                 _ => Err(&b"not 0 or a real-time signal, 34 to 64; 62 is used"[..]),
+            },
+            b"STIR" => match decimal(value) {
+                Some(level @ 0..=3) => {
+                    self.stir = level as u32;
+                    Ok(())
+                }
+                _ => Err(&b"not 0, 1, 2 or 3; nothing is disturbed"[..]),
+            },
+            b"STIR_SEED" => match decimal(value).map(u32::try_from) {
+                Some(Ok(seed)) => {
+                    self.stir_seed = Some(seed);
+                    Ok(())
+                }
+                _ => Err(&b"not a number below 2^32; one is drawn"[..]),
             },
             b"DEBUG" => {
                 self.debug = value == b"1";

@@ -84,6 +84,7 @@ impl Pending {
 impl Watchdog {
     /// The first look, whole; the rest follows in [`Watchdog::go_on`].
     pub(crate) fn begin_dump(&mut self, work: &mut Work, reason: u8, request: u32) {
+        self.calm(work);
         let trigger_ns = sys::now();
         let cpu_before = sys::thread_cpu();
         self.dumps += 1;

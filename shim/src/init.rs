@@ -158,6 +158,7 @@ fn begin(start: &Start) -> Option<()> {
     facts.clk_tck = clk_tck;
     facts.init_ns = start.began_ns;
     facts.wall_ns = sys::wall_clock();
+    facts.stir_seed = facts.config.stir_seed.unwrap_or_else(|| facts.wall_ns as u32 ^ sys::getpid());
     if !facts.dsos.snapshot(&mut work.maps, exe, constructor as *const () as u64) {
         return None;
     }
@@ -198,6 +199,11 @@ extern "C" fn in_child() {
     let arena = core::ptr::from_ref(address).cast::<Arena>().cast_mut();
     sys::know_pid();
     watchdog::forked();
+    // SAFETY: init has written the facts, and no watchdog runs in this process yet.
+    let (facts, work) = unsafe { (Arena::facts(arena), Arena::work(arena)) };
+    if facts.config.stir > 0 {
+        work.stirred.forked(sys::gettid());
+    }
     // SAFETY: the memory is this child's copy, and the parent's watchdog does not exist in it. Everything
     // here is raw system calls: allowed between fork and exec in a program with threads.
     unsafe { start_watchdog(arena) }
@@ -244,6 +250,12 @@ fn debug(facts: &Facts) {
     };
     line.push(b", socket ");
     line.push(facts.config.socket.as_bytes());
+    if facts.config.stir > 0 {
+        line.push(b", stir ");
+        line.push_number(u64::from(facts.config.stir));
+        line.push(b", seed ");
+        line.push_number(u64::from(facts.stir_seed));
+    }
     line.push(b"\n");
     sys::debug_line(line.as_bytes());
 }

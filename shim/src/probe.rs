@@ -80,16 +80,19 @@ impl Slots {
     }
 }
 
-extern "C" fn on_signal(_signal: i32, info: *const u64, context: *const libc::ucontext_t) {
+extern "C" fn on_signal(_signal: i32, info: *const u64, context: *mut libc::ucontext_t) {
     // SAFETY: with SA_SIGINFO the kernel passes a siginfo_t (128 bytes) and a ucontext_t, both live until
-    // the handler returns.
+    // the handler returns, and nobody else's.
     let (code, pid, value, context) =
-        unsafe { (*info.add(1) as u32 as i32, *info.add(2) as u32, *info.add(3), &*context) };
+        unsafe { (*info.add(1) as u32 as i32, *info.add(2) as u32, *info.add(3), &mut *context) };
     if code == libc::SI_QUEUE
         && pid == sys::getpid()
         && let Some(slots) = SLOTS_HERE.get()
     {
         slots.answer(value, context);
+    }
+    if code == sys::SI_TIMER && value == crate::stir::stops::MARK {
+        crate::stir::stops::on_timer(context);
     }
 }
 
@@ -112,6 +115,8 @@ pub(crate) struct Prober {
     questions: [Option<Question>; SLOTS],
     /// Threads whose signal may still be pending.
     late: [u32; SLOTS],
+    /// The handler is never taken out again: timers may still have sent their signal.
+    stays: bool,
     pub(crate) generation: u32,
     /// Set once if the wanted signal was in use.
     pub(crate) signal_was_taken: bool,
@@ -131,6 +136,7 @@ impl Prober {
             installed: None,
             questions: [None; SLOTS],
             late: [0; SLOTS],
+            stays: false,
             generation: slots.slots.first().map_or(0, |s| s.generation.load(Ordering::Relaxed)),
             signal_was_taken: false,
         }
@@ -172,6 +178,26 @@ impl Prober {
             }
         }
         false
+    }
+
+    /// The same, for signals that come by themselves until their timers are deleted: it is not taken out again. False
+    /// also where the host has put in its own since.
+    pub(crate) fn install_for_good(&mut self) -> bool {
+        self.stays = self.install() && self.is_ours();
+        self.stays
+    }
+
+    /// Whether the signal that is in use still has our handler.
+    fn is_ours(&self) -> bool {
+        // SAFETY: only reads.
+        unsafe { sys::action(self.signal(), None) }
+            .is_ok_and(|a| a.handler == on_signal as *const () as usize)
+    }
+
+    /// Whether a thread blocks the signal that is in use, or is gone.
+    pub(crate) fn is_blocked_by(&self, tid: u32, tasks: &Tasks, text: &mut [u8]) -> bool {
+        let status = tasks.read(tid, b"status", text);
+        status.map_or(true, |s| crate::watchdog::signal_mask(s) & 1 << (self.signal() - 1) != 0)
     }
 
     /// Asks a thread, in a free slot. False if there is none. What cannot be asked is answered at once by
@@ -315,7 +341,7 @@ impl Prober {
 
     /// Takes the handler out, if no signal can be on its way any more and the host has not put in its own.
     pub(crate) fn uninstall(&mut self, tasks: &Tasks, text: &mut [u8]) {
-        let Some((signal, before)) = self.installed else { return };
+        let Some((signal, before)) = self.installed.filter(|_| !self.stays) else { return };
         if self.any_open() {
             return;
         }
@@ -332,10 +358,7 @@ impl Prober {
         if self.late.iter().any(|t| *t != 0) {
             return;
         }
-        // SAFETY: only reads.
-        let ours =
-            unsafe { sys::action(signal, None) }.is_ok_and(|a| a.handler == on_signal as *const () as usize);
-        if ours {
+        if self.is_ours() {
             // SAFETY: gives back what was there before.
             let _ = unsafe { sys::action(signal, Some(&before)) };
         }

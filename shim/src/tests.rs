@@ -61,6 +61,18 @@ fn other_settings() {
 }
 
 #[test]
+fn what_is_disturbed() {
+    let config = configured(&["HANGSCOPE_STIR=3", "HANGSCOPE_STIR_SEED=4294967295"]);
+    assert_eq!((config.stir, config.stir_seed), (3, Some(u32::MAX)));
+    for bad in ["HANGSCOPE_STIR=4", "HANGSCOPE_STIR=", "HANGSCOPE_STIR_SEED=4294967296", "HANGSCOPE_STIR=-1"]
+    {
+        let config = configured(&[bad]);
+        assert_eq!((config.stir, config.stir_seed), (0, None), "{bad}");
+        assert!(config.complaints.as_bytes().starts_with(bad.as_bytes()), "{bad}");
+    }
+}
+
+#[test]
 fn programs_that_are_watched() {
     let all = configured(&[]);
     assert!(all.watches(b"/usr/bin/env", b"env"));

@@ -17,6 +17,7 @@ use crate::dump::Pending;
 use crate::link::{Batch, Link};
 use crate::probe::Prober;
 use crate::stall::Stall;
+use crate::stir::Stir;
 use crate::sys::{self, Errno, For, OwnedFd};
 use crate::task::Tasks;
 use crate::text::line_after;
@@ -94,6 +95,8 @@ pub(crate) struct Watchdog {
     pub(crate) pending: Option<Pending>,
     pub(crate) stall: Stall,
     pub(crate) stall_due: bool,
+    /// None where nothing is to be disturbed.
+    pub(crate) stir: Option<Stir>,
 }
 
 /// Why the thread ends.
@@ -108,7 +111,10 @@ impl Watchdog {
         let forked = FORKED.load(Ordering::Relaxed);
         let init_ns = if forked { sys::now() } else { facts.init_ns };
         let hang_after = facts.config.hang_after_ns;
+        let allocator =
+            facts.dsos.iter().nth(facts.allocator as usize).map(|d| (d.record.start, d.record.end));
         Ok(Watchdog {
+            stir: Stir::new(facts.config.stir, facts.stir_seed, (pid, tid), allocator),
             facts,
             pid,
             tid,
@@ -162,7 +168,7 @@ impl Watchdog {
             {
                 until = until.min(at);
             }
-            if sys::wait(self.link.socket(), For::Reading, until.saturating_sub(sys::now())) {
+            if self.wait(work, until) {
                 self.answer(work);
             }
         }
@@ -218,6 +224,9 @@ impl Watchdog {
             if left_out > 0 {
                 self.note(work, note_code::DSOS_LEFT_OUT, left_out, b"more DSOs than the table holds");
             }
+            if self.facts.config.stir > 0 && self.stir.is_none() {
+                self.note(work, note_code::STIR_LIMITED, 0, b"scheduling cannot be disturbed here");
+            }
         }
         self.open_files();
         self.send_integrity(work, false, true);
@@ -260,7 +269,8 @@ impl Watchdog {
             init_cost_ns: facts.init_cost_ns,
             probe_signal: facts.config.signal,
             clk_tck: facts.clk_tck,
-            reserved: 0,
+            stir_level: self.stir.as_ref().map_or(0, Stir::level),
+            stir_seed: facts.stir_seed,
         };
         let cmdline = self.tasks.read(self.tid, b"cmdline", &mut work.text).unwrap_or(&[]);
         let hello = Hello {
@@ -335,9 +345,14 @@ impl Watchdog {
 
     /// Follows the host's credentials; whether it is time to go.
     fn must_leave(&mut self, work: &mut Work) -> Option<Leave> {
+        // With other credentials it might not be able to give back what it has changed.
+        self.rest(work);
         match creds::follow(&self.tasks, self.pid, self.tid, &mut work.text) {
             Followed::Same => {}
             Followed::Yes(euid) => {
+                if let Some(stir) = &mut self.stir {
+                    stir.credentials_changed();
+                }
                 self.note(
                     work,
                     note_code::FOLLOWED_CREDENTIALS,
@@ -358,6 +373,7 @@ impl Watchdog {
     }
 
     fn leave(&mut self, work: &mut Work, why: &Leave) {
+        self.calm(work);
         let (code, text) = match why {
             Leave::Credentials => {
                 (note_code::LEAVES_CREDENTIALS, &b"could not follow the host's credentials"[..])

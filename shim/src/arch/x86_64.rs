@@ -139,6 +139,56 @@ pub(crate) fn registers(context: &libc::ucontext_t) -> [u64; hangscope_protocol:
 
 /// Index of the stack pointer in [`registers`].
 pub(crate) const REG_SP: usize = 7;
+/// Index of the program counter in [`registers`] (the column of the return address).
+pub(crate) const REG_PC: usize = 16;
+
+/// Longest prefix of an instruction that [`next`] looks at.
+pub(crate) const LOOKED_AT: usize = 4;
+
+/// What the next instruction of a thread is, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// It changes memory in one step that other threads see as one: `lock`, or `xchg` with memory.
+    Atomic,
+    /// A system call.
+    SystemCall,
+    Other,
+}
+
+/// Tells it from its first bytes (Intel SDM, volume 2: prefixes F0, 66 and REX 40 to 4F, XCHG 86 /r and 87 /r,
+/// SYSCALL 0F 05). A register form of XCHG is none.
+pub(crate) fn next(code: [u8; LOOKED_AT]) -> Next {
+    let rest = code.get(code.iter().take_while(|b| matches!(b, 0x66 | 0x40..=0x4f)).count()..).unwrap_or(&[]);
+    match rest {
+        [0xf0, ..] => Next::Atomic,
+        [0x86 | 0x87, modrm, ..] if *modrm < 0xc0 => Next::Atomic,
+        [0x0f, 0x05, ..] => Next::SystemCall,
+        _ => Next::Other,
+    }
+}
+
+/// The system call that a thread is about to make.
+pub(crate) fn call_number(context: &libc::ucontext_t) -> i64 {
+    context.uc_mcontext.gregs.get(libc::REG_RAX as usize).copied().unwrap_or(-1)
+}
+
+/// Has an interrupted thread trap (SIGTRAP) after each of its instructions, or no more: the trap flag, bit 8 of eflags
+/// (Intel SDM, volume 3, single-step exceptions).
+pub(crate) fn step(context: &mut libc::ucontext_t, on: bool) {
+    const TRAP: i64 = 1 << 8;
+    if let Some(flags) = context.uc_mcontext.gregs.get_mut(libc::REG_EFL as usize) {
+        *flags = if on { *flags | TRAP } else { *flags & !TRAP };
+    }
+}
+
+/// `si_code` of the SIGTRAP that comes of it: TRAP_TRACE (asm-generic/siginfo.h).
+pub(crate) const STEPPED: i32 = 2;
+
+/// Signals that an interrupted thread blocks: the kernel's set, bit n-1 is signal n.
+pub(crate) fn blocked_signals(context: &libc::ucontext_t) -> u64 {
+    // SAFETY: libc's set is larger than the kernel's and begins with it.
+    unsafe { (&raw const context.uc_sigmask).cast::<u64>().read() }
+}
 
 /// System calls whose first argument is a descriptor and that can block.
 pub(crate) const WAITS_ON_FD: [i64; 20] = [
@@ -179,3 +229,29 @@ core::arch::global_asm!(
     "rust_eh_personality: ud2",
     ".popsection",
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instructions_that_matter() {
+        for (code, is) in [
+            // lock cmpxchg [rdi], ecx; lock xadd with REX.W; xchg [rax], cl; xchg r10, [rip+x]; 16 bits.
+            ([0xf0, 0x0f, 0xb1, 0x0f], Next::Atomic),
+            ([0xf0, 0x48, 0x0f, 0xc1], Next::Atomic),
+            ([0x86, 0x08, 0x00, 0x00], Next::Atomic),
+            ([0x4c, 0x87, 0x15, 0x00], Next::Atomic),
+            ([0x66, 0x87, 0x07, 0x00], Next::Atomic),
+            // xchg between registers; a plain store; syscall; ud2.
+            ([0x87, 0xc1, 0x00, 0x00], Next::Other),
+            ([0x66, 0x87, 0xc1, 0x00], Next::Other),
+            ([0x89, 0x08, 0xf0, 0x0f], Next::Other),
+            ([0x0f, 0x05, 0x00, 0x00], Next::SystemCall),
+            ([0x0f, 0x0b, 0x00, 0x00], Next::Other),
+            ([0x48, 0x48, 0x48, 0x48], Next::Other),
+        ] {
+            assert_eq!(next(code), is, "{code:x?}");
+        }
+    }
+}

@@ -4,8 +4,10 @@
 //! Errors are the kernel's numbers ([`Errno`]). Nothing here blocks but [`wait`] and [`futex_wait`], and
 //! those have a timeout.
 
+mod sched;
 mod thread;
 
+pub(crate) use sched::*;
 pub(crate) use thread::*;
 
 use core::ffi::CStr;

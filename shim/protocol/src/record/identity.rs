@@ -67,8 +67,10 @@ record! {
         pub probe_signal: u32,
         /// Clock ticks a second (for `start_ticks`).
         pub clk_tck: u32,
-        /// Reserved, 0.
-        pub reserved: u64,
+        /// How much the shim disturbs scheduling, 0 (not at all) to 3.
+        pub stir_level: u32,
+        /// Seed of what it disturbs when.
+        pub stir_seed: u32,
     }
 }
 
@@ -137,6 +139,8 @@ pub mod note_code {
     pub const NO_COPY: u16 = 9;
     /// A bug of the shim itself stopped a part of it.
     pub const SHIM_BUG: u16 = 10;
+    /// Scheduling cannot be disturbed as was asked for; the text says what is lacking.
+    pub const STIR_LIMITED: u16 = 11;
 }
 
 record! {
