@@ -5,6 +5,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::analysis::Stir;
+
 /// A path that LD_PRELOAD cannot hold.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -67,6 +69,8 @@ pub struct Settings {
     pub only: Option<String>,
     /// The allocator, where the order of LD_PRELOAD does not tell.
     pub target: Option<String>,
+    /// How scheduling is disturbed; none: not at all.
+    pub stir: Option<Stir>,
 }
 
 impl Settings {
@@ -88,6 +92,8 @@ impl Settings {
             ("HANGSCOPE_LABEL", text(&self.label)),
             ("HANGSCOPE_ONLY", text(&self.only)),
             ("HANGSCOPE_TARGET", text(&self.target)),
+            ("HANGSCOPE_STIR", self.stir.map(|stir| stir.level.to_string().into())),
+            ("HANGSCOPE_STIR_SEED", self.stir.map(|stir| stir.seed.to_string().into())),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
@@ -143,6 +149,14 @@ mod tests {
         for bad in ["/a b/x.so", "/a:b/x.so", "/$LIB/x.so", "x.so"] {
             assert!(value([Path::new(bad)]).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn nothing_is_said_of_what_is_left_to_the_shim() {
+        assert!(Settings::default().variables().is_empty());
+        let stir = Some(Stir { level: 2, seed: 7 });
+        let variables = Settings { stir, ..Settings::default() }.variables();
+        assert_eq!(variables, [("HANGSCOPE_STIR", "2".into()), ("HANGSCOPE_STIR_SEED", "7".into())]);
     }
 
     #[test]

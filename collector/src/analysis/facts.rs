@@ -7,6 +7,7 @@ use super::finding::Finding;
 use super::message::{self, Text};
 use super::sequential::Until;
 use super::words::Integrity;
+use crate::session::Identity;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,28 @@ pub enum RunOutcome {
     Failed,
     /// The hunt was interrupted while it ran; not counted in any N.
     Interrupted,
+}
+
+/// How scheduling was disturbed from inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stir {
+    /// 1 to 3.
+    pub level: u8,
+    /// Seed of what was done when. It repeats that, not what the system made of it.
+    pub seed: u32,
+}
+
+impl Stir {
+    /// As the shim said it in its hello; none if it disturbs nothing.
+    pub fn of(identity: &Identity) -> Option<Stir> {
+        let level = u8::try_from(identity.fixed.stir_level).unwrap_or(u8::MAX);
+        (level > 0).then_some(Stir { level, seed: identity.fixed.stir_seed })
+    }
+
+    /// That of a run of a hunt: each has a seed of its own, counted on from the hunt's.
+    pub fn of_run(self, run: u32) -> Stir {
+        Stir { seed: self.seed.wrapping_add(run.wrapping_sub(1)), ..self }
+    }
 }
 
 /// One run.
@@ -58,6 +81,9 @@ pub struct RunFacts {
     pub integrity_end: Integrity,
     /// Whether `(deleted)` was seen on the allocator's DSO in this run.
     pub deleted_seen: bool,
+    /// How scheduling was disturbed in it; null: not at all.
+    #[serde(default)]
+    pub stir: Option<Stir>,
     /// Why it failed, or anything worth a line.
     #[serde(serialize_with = "message::english_or_none")]
     pub note: Option<Text>,
@@ -142,6 +168,9 @@ pub struct HuntFacts {
     /// The time that it was given, seconds, if that was over before it was done.
     #[serde(default)]
     pub time_over_s: Option<f64>,
+    /// How scheduling was disturbed, with the seed of the first run; none: not at all.
+    #[serde(default)]
+    pub stir: Option<Stir>,
 }
 
 /// Why no more runs were made.

@@ -39,7 +39,7 @@ pub mod wait;
 pub mod words;
 
 pub use class::analyse;
-pub use facts::{ArmFacts, DsoFacts, HangFacts, HuntFacts, RunFacts, RunOutcome, Stopped};
+pub use facts::{ArmFacts, DsoFacts, HangFacts, HuntFacts, RunFacts, RunOutcome, Stir, Stopped};
 pub use finding::{Finding, Hot, Lock, ThreadCounts, ThreadWait};
 pub use history::History;
 pub use message::Lang;

@@ -49,6 +49,8 @@ pub struct Args {
     /// The allocator's DSO, where the order of LD_PRELOAD does not tell.
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
+    #[command(flatten)]
+    stir: super::stir::StirArgs,
     /// Print `export NAME=value` lines, quoted for the shell.
     #[arg(long)]
     export: bool,
@@ -78,6 +80,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         label: args.label,
         only: args.only,
         target: args.target,
+        stir: args.stir.stir(),
     };
     let preload = preload::value(files.iter().map(PathBuf::as_path)).context("env")?;
     let mut variables = vec![("LD_PRELOAD", preload)];

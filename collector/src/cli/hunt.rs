@@ -121,6 +121,8 @@ pub struct Args {
     /// Between two looks of the shim [the shim's default: 1s].
     #[arg(long, value_name = "TIME", value_parser = preload::parse_duration)]
     tick: Option<Duration>,
+    #[command(flatten)]
+    stir: super::stir::StirArgs,
     /// No perf at a hang.
     #[arg(long)]
     no_perf: bool,
@@ -244,6 +246,7 @@ fn config(args: Args) -> anyhow::Result<(Config, Option<tempfile::TempDir>)> {
         label: args.label,
         stats: args.stats_so.map(|so| StatsLane { so, runs: args.stats_runs }),
         tick: args.tick,
+        stir: args.stir.stir(),
         perf: (!args.no_perf).then(|| PerfOptions {
             time: Duration::from_secs_f64(args.perf_seconds),
             call_graph: args.perf_call_graph,
@@ -304,6 +307,7 @@ fn variable(text: &str) -> Result<(String, String), String> {
         "" => Err("not NAME=VALUE".into()),
         "LD_PRELOAD" => Err("LD_PRELOAD is what the hunt sets; give the allocator with --so".into()),
         "HANGSCOPE_SOCKET" => Err("HANGSCOPE_SOCKET is what the hunt sets".into()),
+        "HANGSCOPE_STIR" | "HANGSCOPE_STIR_SEED" => Err(format!("{name} is what the hunt sets; give --stir")),
         _ => Ok((name.to_owned(), value.to_owned())),
     }
 }

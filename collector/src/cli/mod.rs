@@ -11,6 +11,7 @@
 //! - [`snap`]: a process that already hangs, from outside
 //! - [`hunt`]: runs a benchmark again and again until it hangs, and says what the hang is
 //! - `actions`: a hunt in GitHub Actions
+//! - [`stir`]: the options of those that can disturb scheduling
 //! - [`out`]: printing that survives a reader who has left
 
 use std::io::IsTerminal as _;
@@ -32,6 +33,7 @@ pub mod plan;
 pub mod report;
 pub mod show;
 pub mod snap;
+pub mod stir;
 pub mod verify;
 
 /// Finds out why a program under a preloaded allocator hangs: the wrong DSO, or a bug of the allocator.

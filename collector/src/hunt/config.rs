@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::arm::Arm;
 use super::cpus::Cpus;
+use crate::analysis::Stir;
 use crate::analysis::message::Text;
 use crate::analysis::sequential::Until;
 use crate::capture::PerfOptions;
@@ -66,6 +67,8 @@ pub struct Config {
     pub stats: Option<StatsLane>,
     /// Between two looks of the shim; none: its default.
     pub tick: Option<Duration>,
+    /// How scheduling is disturbed in the runs, with the seed of the first; none: not at all.
+    pub stir: Option<Stir>,
     /// perf of the hottest thread; none: not wanted.
     pub perf: Option<PerfOptions>,
     /// The shim.

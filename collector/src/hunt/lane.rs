@@ -10,8 +10,8 @@ use anyhow::Context as _;
 
 use super::arm::{Change, Treatment};
 use super::config::Config;
-use crate::analysis::Integrity;
 use crate::analysis::integrity::FileFacts;
+use crate::analysis::{Integrity, Stir};
 use crate::exit::{Ended, Status};
 use crate::file_facts;
 use crate::pin::Pinned;
@@ -33,6 +33,7 @@ pub struct Lane {
     /// Folder in OUT with a slash at its end; empty for OUT itself.
     folder: String,
     sockets: String,
+    stir: Option<Stir>,
     run_prefix: &'static str,
     hang_prefix: &'static str,
     slow_prefix: &'static str,
@@ -65,6 +66,7 @@ impl Lane {
             preload,
             folder: String::new(),
             sockets: arm[..1].to_owned(),
+            stir: None,
             run_prefix,
             hang_prefix,
             slow_prefix,
@@ -78,6 +80,7 @@ impl Lane {
     pub fn arm(config: &Config, pinned: &Pinned, index: usize) -> anyhow::Result<Lane> {
         let arm = &config.arms[index];
         let lane = Lane::new(config, pinned, &arm.name, "run_", "hang_run_", "slow_run_")?;
+        let lane = Lane { stir: config.stir, ..lane };
         if arm.treatment == Treatment::Pinned {
             return Ok(lane);
         }
@@ -185,8 +188,16 @@ impl Lane {
             })),
             only: config.only.clone(),
             target: None,
+            stir: self.stir.map(|stir| stir.of_run(run)),
         };
-        for name in ["HANGSCOPE_STALL", "HANGSCOPE_TICK", "HANGSCOPE_ONLY", "HANGSCOPE_TARGET"] {
+        for name in [
+            "HANGSCOPE_STALL",
+            "HANGSCOPE_TICK",
+            "HANGSCOPE_ONLY",
+            "HANGSCOPE_TARGET",
+            "HANGSCOPE_STIR",
+            "HANGSCOPE_STIR_SEED",
+        ] {
             if !config.env.iter().any(|(n, _)| n == name) {
                 command.env_remove(name);
             }

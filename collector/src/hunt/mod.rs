@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use crate::analysis::decision::Progress;
 use crate::analysis::message::{Say as _, Text, say};
-use crate::analysis::{self, Conclusion, DsoFacts, HuntFacts, RunFacts, RunOutcome};
+use crate::analysis::{self, Conclusion, DsoFacts, HuntFacts, RunFacts, RunOutcome, Stir};
 use crate::cancel::Cancel;
 use crate::exit::{Ended, Status};
 use crate::note::Note;
@@ -135,6 +135,12 @@ pub fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Re
     }
 
     arms.begin(config, &mut rows, screen)?;
+    if let Some(Stir { level, seed }) = config.stir {
+        let line =
+            format!("scheduling is disturbed: --stir {level} --stir-seed {seed}, one more for each run");
+        rows.progress(&format!("[STIR] {line}"))?;
+        screen.say(&line);
+    }
     let (runs, time_over) = counted(config, &arms, &mut original, screen, cancel, &mut rows)?;
     let interrupted = cancel.is_set();
     let mut hunted = Hunted {
@@ -158,6 +164,7 @@ pub fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Re
             seed: (config.arms.len() > 1).then_some(config.seed),
             until: config.limits.until,
             time_over_s: time_over.map(|time| time.as_secs_f64()),
+            stir: config.stir,
         },
         stats: vec![],
         counters: vec![],

@@ -18,7 +18,7 @@ use super::still;
 use super::watch::{Next, Watch, Watched};
 use crate::analysis::integrity::{self, FileFacts};
 use crate::analysis::message::{Say as _, Text, say};
-use crate::analysis::{Class, Integrity, RunFacts, RunOutcome};
+use crate::analysis::{Class, Integrity, RunFacts, RunOutcome, Stir};
 use crate::cancel::Cancel;
 use crate::file_facts;
 use crate::listen::Listener;
@@ -80,6 +80,7 @@ pub fn run(
         integrity_start: Integrity::Unknown,
         integrity_end: Integrity::Unknown,
         deleted_seen: false,
+        stir: None,
         note: None,
         hang: None,
     };
@@ -114,6 +115,7 @@ pub fn run(
         }
     }
     facts.hello_seen = watch.hello_seen();
+    facts.stir = watch.processes().find_map(|p| Stir::of(&p.identity));
     if facts.outcome != RunOutcome::Hung {
         facts.ops = ops(config, &out)?.or(ops(config, &err)?);
     }

@@ -219,6 +219,7 @@ mod tests {
             integrity_start: Integrity::Intact,
             integrity_end: Integrity::Intact,
             deleted_seen: false,
+            stir: None,
             note: note.map(|note| note.said()),
             hang: None,
         };

@@ -110,6 +110,13 @@ messages! {
             (B. Iglewicz, D. C. Hoaglin 1993), beyond Tukey's fences (1977), and more than 5 % off.",
             "- ops/s: 正常な実行の中央値と四分位。大きく外れた値とは、中央値から頑健な標準偏差の 3.5 倍を超え (B. Iglewicz, D. C. Hoaglin \
             1993)、Tukey の境界 (1977) の外にあり、かつ 5 % を超えて離れたもの。";
+        Stirred { level, seed } => "- Stirred, level {level}: the shim disturbed the scheduling of each run (1: threads moved to \
+            other processors and priorities for milliseconds; 2: also crowded on few processors and held up there; 3: also \
+            stopped and slowed inside the allocator), until its first dump. Run n has the seed {seed} + n - 1, which repeats \
+            what was done when, not what the system made of it. ops/s of such runs are no figures to publish.",
+            "- 攪乱 (レベル {level}): シムが各実行のスケジューリングを、最初の記録まで乱した (1: スレッドを数ミリ秒ずつ別のプロセッサと\
+            優先度へ移す、2: さらに少数のプロセッサに集めて足止めする、3: さらにアロケータの中で止め、遅くする)。n 回目の実行のシードは \
+            {seed} + n - 1 で、何をいつ行うかは再現するが、システムの動きまでは再現しない。この ops/s は公表できる数値ではない。";
         DsoIs { path, sha1 } => "- DSO: `{path}`, SHA-1 `{sha1}`", "- 対象の DSO: `{path}`、SHA-1 `{sha1}`";
         Verified { line } => "- Preload: {line} (preload_verify/result.txt)",
             "- プリロード検証: {line} (preload_verify/result.txt)";

@@ -8,7 +8,7 @@ use super::terminal::short_report;
 use crate::analysis::message::say;
 use crate::analysis::stats::Counts;
 use crate::analysis::verdict::{self, Tally, given, percent};
-use crate::analysis::{ArmFacts, Conclusion, HuntFacts, Lang, RunFacts, RunOutcome, decision};
+use crate::analysis::{ArmFacts, Conclusion, HuntFacts, Lang, RunFacts, RunOutcome, Stir, decision};
 
 /// The report in one language.
 pub fn report(facts: &HuntFacts, conclusion: &Conclusion, extra: &Extra, lang: Lang) -> String {
@@ -220,6 +220,9 @@ fn method(page: &mut Page, facts: &HuntFacts, conclusion: &Conclusion, extra: &E
             true => say!(Label::UntilOne { rate, confidence, runs }),
             false => say!(Label::UntilArms { rate, confidence, error, runs, needed }),
         });
+    }
+    if let Some(Stir { level, seed }) = facts.stir {
+        page.line(&say!(Label::Stirred { level, seed }));
     }
     page.line(&say!(Label::DsoIs { path: facts.dso.path.as_str(), sha1: facts.dso.sha1.as_str() }));
     page.line(&match &extra.preload {

@@ -9,7 +9,7 @@ use super::threads_file::ThreadsFile;
 use crate::analysis::facts::Stopped;
 use crate::analysis::sequential::Until;
 use crate::analysis::verdict::Tally;
-use crate::analysis::{ArmFacts, DsoFacts, HuntFacts, Integrity, RunFacts};
+use crate::analysis::{ArmFacts, DsoFacts, HuntFacts, Integrity, RunFacts, Stir};
 
 /// What is in `verdict.json` and not in the runs.
 #[derive(Deserialize)]
@@ -21,6 +21,8 @@ struct Verdict {
     stopped: Stopped,
     max_time_s: Option<f64>,
     decision: Option<Question>,
+    #[serde(default)]
+    stir: Option<Stir>,
     dso: Dso,
     #[serde(default)]
     arms: Vec<Arm>,
@@ -90,6 +92,7 @@ pub fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
         seed: None,
         until: verdict.decision.and_then(|asked| Until::new(asked.rate, asked.confidence)),
         time_over_s: verdict.max_time_s,
+        stir: verdict.stir,
         runs,
     })
 }
@@ -140,6 +143,7 @@ mod tests {
         };
         facts.arms = vec![arm("pinned", None), arm("deleted", Some(Integrity::Deleted))];
         facts.stop_at_first = false;
+        facts.stir = Some(Stir { level: 3, seed: 42 });
         let conclusion = write_hunt(out, &facts, &Extra::default()).unwrap();
         let lines: Vec<String> = facts.runs.iter().map(|run| rows::object(run).to_string()).collect();
         std::fs::write(out.join("runs.jsonl"), lines.join("\n") + "\n").unwrap();

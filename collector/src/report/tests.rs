@@ -108,6 +108,22 @@ fn decided_after_3_rounds() {
 }
 
 #[test]
+fn a_stirred_hunt_says_so_everywhere() {
+    let mut facts = Hunt::new(2).push(hung(3, Some(finding(Class::LostWakeup)))).facts();
+    let stir = crate::analysis::Stir { level: 3, seed: 42 };
+    facts.stir = Some(stir);
+    facts.runs.iter_mut().for_each(|r| r.stir = Some(stir.of_run(r.run)));
+    let text = files(&facts, &Extra::default());
+    let file = VerdictFile::of(&facts, &crate::analysis::conclude(&facts));
+    assert_eq!(serde_json::to_value(&file).unwrap()["hangs"][0]["stir"]["seed"], 44);
+    let about: Vec<&str> =
+        text.lines().filter(|l| l.contains("tir") && l.contains('3') || l.contains("攪乱")).collect();
+    insta::assert_snapshot!(about.join("\n"));
+    facts.runs.pop();
+    assert!(files(&facts, &Extra::default()).contains("at 95 % (under --stir 3)."));
+}
+
+#[test]
 fn the_fields_of_the_template_are_word_for_word() {
     let facts = Hunt::new(12).push(hung(13, Some(finding(Class::OwnerSpinning)))).facts();
     let conclusion = crate::analysis::conclude(&facts);

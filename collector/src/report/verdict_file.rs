@@ -10,8 +10,8 @@ use crate::analysis::stats::{PerHour, Rate, Spread};
 use crate::analysis::verdict::Tally;
 use crate::analysis::verdict::arms::{self, ArmResult};
 use crate::analysis::{
-    Class, Conclusion, Confidence, HuntFacts, Integrity, Lang, NextAction, RunFacts, RunOutcome, Stopped,
-    ThreadCounts, Verdict,
+    Class, Conclusion, Confidence, HuntFacts, Integrity, Lang, NextAction, RunFacts, RunOutcome, Stir,
+    Stopped, ThreadCounts, Verdict,
 };
 
 /// The file.
@@ -25,6 +25,8 @@ pub struct VerdictFile {
     pub command: Vec<String>,
     /// Deadline, seconds.
     pub hang_after_s: f64,
+    /// How scheduling was disturbed, with the seed of the first run; null: not at all.
+    pub stir: Option<Stir>,
     /// Counts.
     pub runs: Tally,
     /// Rate of hangs.
@@ -183,6 +185,8 @@ pub struct HangPart {
     pub hot: Option<HotPart>,
     /// Counts; null where nothing from inside was had.
     pub threads: Option<ThreadCounts>,
+    /// How scheduling was disturbed in this run; null: not at all.
+    pub stir: Option<Stir>,
     /// Integrity of the allocator's DSO in this run.
     pub integrity: Integrity,
     /// Why the class.
@@ -255,6 +259,7 @@ impl VerdictFile {
             name: facts.name.clone(),
             command: facts.command.clone(),
             hang_after_s: facts.hang_after_s,
+            stir: facts.stir,
             runs: conclusion.runs,
             rate: Rate { low: rounded(rate.low), high: rounded(rate.high), ..rate },
             per_hour: conclusion.per_hour.map(|per_hour| PerHour {
@@ -368,6 +373,7 @@ fn hang(run: &RunFacts) -> Option<HangPart> {
         lock,
         hot,
         threads: finding.map(|f| f.threads),
+        stir: run.stir,
         integrity: crate::analysis::verdict::tally::integrity(run),
         why: finding.map_or_else(Vec::new, |f| f.why.clone()),
         missing: match finding {

@@ -133,6 +133,7 @@ fn facts(dump: &Dump, name: &str, bytes: Option<&[u8]>, hang: HangFacts) -> Hunt
         integrity_start: if integrity == Integrity::Intact { integrity } else { Integrity::Unknown },
         integrity_end: integrity,
         deleted_seen: judged.is_some_and(|j| j.deleted_seen),
+        stir: None,
         note: Some(Note::SnapOnce {}.said()),
         hang: Some(hang),
     };
@@ -156,5 +157,6 @@ fn facts(dump: &Dump, name: &str, bytes: Option<&[u8]>, hang: HangFacts) -> Hunt
         seed: None,
         until: None,
         time_over_s: None,
+        stir: None,
     }
 }

@@ -6,7 +6,7 @@ use hangscope_protocol::record::{HeartbeatThread, SYSCALL_RUNNING};
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::arch::Arch;
-use crate::analysis::{Class, Integrity, ThreadCounts};
+use crate::analysis::{Class, Integrity, Stir, ThreadCounts};
 use crate::session::{Heartbeat, Identity};
 
 /// Version of `session.json`.
@@ -67,6 +67,9 @@ pub struct SessionRecord {
     pub signal: Option<i32>,
     /// What there is to say about the end.
     pub why: Option<String>,
+    /// How scheduling was disturbed; null: not at all.
+    #[serde(default)]
+    pub stir: Option<Stir>,
     /// DSO integrity: the worst that was seen.
     pub integrity: Integrity,
     /// `(deleted)` was seen on a DSO.
@@ -113,6 +116,7 @@ impl SessionRecord {
             rc: None,
             signal: None,
             why: None,
+            stir: Stir::of(identity),
             integrity: Integrity::Intact,
             deleted_seen: false,
             heartbeats: 0,

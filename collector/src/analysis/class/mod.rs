@@ -24,6 +24,7 @@ use case::Case;
 pub(crate) use case::with_symbol;
 pub use why::Why;
 
+use super::facts::Stir;
 use super::finding::{Finding, Hot, ThreadCounts, ThreadWait};
 use super::graph::Graph;
 use super::history::History;
@@ -41,6 +42,7 @@ pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
     let graph = Graph::of(&scene);
     let mut case = decide(&scene, &graph);
     case.why.extend(resumed(&scene));
+    case.why.extend(stirred(dump));
     let (integrity, deleted_seen) = integrity::worst(&dump.dsos);
     let hot = hot(&scene, &case);
     let text = |all: &[Why]| all.iter().map(|w| w.text(Lang::En)).collect();
@@ -71,6 +73,11 @@ fn resumed(scene: &Scene<'_>) -> Option<Why> {
         .filter(|t| matches!(t.motion, Motion::Moved | Motion::Left | Motion::Rewaits))
         .collect();
     (!threads.is_empty()).then(|| say!(Why::Resumed { tids: case::tids(threads) }))
+}
+
+/// Whether the process is one whose scheduling was disturbed.
+fn stirred(dump: &Dump) -> Option<Why> {
+    Stir::of(&dump.identity).map(|Stir { level, seed }| say!(Why::Stirred { level, seed }))
 }
 
 fn decide(scene: &Scene<'_>, graph: &Graph) -> Case {

@@ -152,6 +152,11 @@ messages! {
         Resumed { tids } => "tid {tids} stood still, was asked by a signal, and then went on: resumed after the \
             signal, which may have cured the hang (threads.json)",
             "tid {tids} は止まっていたが、シグナルで問い合わせた後に再開した: シグナルがハングを解消した可能性がある (threads.json)";
+        /// Its scheduling was disturbed.
+        Stirred { level, seed } => "the shim had disturbed scheduling until this dump (stir level {level}, seed {seed}): what \
+            happened can happen without, too, if perhaps not as often (dump.bin)",
+            "この記録の直前まで、シムがスケジューリングを攪乱していた (stir レベル {level}、シード {seed})。攪乱なしでも起こり得るが、\
+            頻度は異なり得る (dump.bin)";
         /// Threads come and go.
         Turnover { left, came } => "threads that ended between the two looks: {left}, that began: {came} (threads.json)",
             "2 回の観測の間に {left} スレッドが終わり、{came} スレッドが始まった (threads.json)";

@@ -29,6 +29,7 @@ impl Hunt {
             seed: None,
             until: None,
             time_over_s: None,
+            stir: None,
         })
     }
 
@@ -59,6 +60,7 @@ pub(crate) fn run(number: u32) -> RunFacts {
         integrity_start: Integrity::Intact,
         integrity_end: Integrity::Intact,
         deleted_seen: false,
+        stir: None,
         note: None,
         hang: None,
     }

@@ -10,7 +10,7 @@ use super::rules::{Because, Decided};
 use super::tally::{Sorted, Tally, integrity, not_intact};
 use super::{Said, run_name};
 use crate::analysis::decision;
-use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome, Stopped};
+use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome, Stir, Stopped};
 use crate::analysis::message::{Say as _, Text, ranges, say};
 use crate::analysis::stats::{
     self, CONFIDENCE, Method, PerHour, RATE, Rate, Spread, fisher_more, outliers, power, runs_to_exclude,
@@ -63,6 +63,9 @@ fn numbers(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>, runs: &
         said.push(line(say!(Line::StoppedEarly { made, planned })));
     } else if let (Stopped::MaxTime, Some(time)) = (facts.stopped(), facts.time_over_s) {
         said.push(line(say!(Line::TimeOver { seconds: time, made, planned })));
+    }
+    if let Some(Stir { level, seed }) = facts.stir {
+        said.push(line(say!(Line::Stirred { level, seed })));
     }
     let seen = sorted.all.iter().filter(|r| r.hello_seen).count();
     said.push(line(say!(Line::HelloSeen { seen, of: sorted.all.len() })));
@@ -345,6 +348,9 @@ pub(super) fn would_change_it(
     }
     if let Some(decision) = decision::of(facts) {
         said.extend(decided::missing(&decision).into_iter().map(Said::Line));
+    }
+    if facts.stir.is_some() && runs.made > 0 {
+        said.push(line(Line::UnstirredWould {}));
     }
     let missing = finding.map_or(&[][..], |f| &f.said_missing);
     said.extend(missing.iter().cloned().map(Said::Missing));

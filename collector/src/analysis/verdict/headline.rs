@@ -37,7 +37,9 @@ fn sentence(
     decided: &Decided<'_>,
     lang: Lang,
 ) -> String {
-    let lead = lead(facts, sorted, runs, decided, lang);
+    let mut lead = lead(facts, sorted, runs, decided, lang);
+    lead +=
+        &facts.stir.map_or_else(String::new, |stir| say!(Line::UnderStir { level: stir.level }).text(lang));
     let (colon, comma, stop) = marks(lang);
     let clauses = match decided.told {
         Some(run) => about(run, decided.because, lang),

@@ -28,6 +28,7 @@ messages! {
         SnapInconclusive {} => "inconclusive, in a running process", "判定できず。実行中のプロセス";
         PinnedDso {} => "the pinned DSO", "固定 SO が";
         ItsDso {} => "its DSO", "その SO が";
+        UnderStir { level } => " (under --stir {level})", " (--stir {level} で攪乱)";
         // Headlines: without a hang.
         NotReproduced { of, high } => "not reproduced in {of} runs: the rate of hangs is below {high} % at 95 %",
             "{of} 回で再現せず: ハング率は 95 % 信頼で {high} % 未満";
@@ -215,6 +216,10 @@ messages! {
         OriginalMoved { path, word } => "the user's own file {path} was {word} while the hunt ran; the pinned copy did \
             not feel it (runs.jsonl)",
             "利用者のファイル {path} は調査中に変わった ({word}) が、固定コピーには影響していない (runs.jsonl)";
+        Stirred { level, seed } => "scheduling was disturbed from inside (--stir {level} --stir-seed {seed}): the rate is that of \
+            disturbed runs, and their ops/s are no figures to publish (runs.jsonl)",
+            "内側からスケジューリングを攪乱した (--stir {level} --stir-seed {seed})。ハング率は攪乱した実行のものであり、ops/s は公表\
+            できる数値ではない (runs.jsonl)";
         HelloSeen { seen, of } => "the shim spoke from inside in {seen} of {of} runs (runs.jsonl)",
             "シムは {of} 回中 {seen} 回、プロセスの内側から応答した (runs.jsonl)";
         InHang { run, sentence } => "run {run}: {sentence}",
@@ -268,6 +273,8 @@ messages! {
         ControlWould { runs } => "{runs} more runs with the pinned DSO and no hang would make it A; one hang among them \
             B",
             "固定 SO であと {runs} 回ハングがなければ A、1 回でもハングすれば B になる";
+        UnstirredWould {} => "the same runs without --stir would tell how often it happens undisturbed",
+            "--stir なしの同じ実行で、攪乱なしでの発生率が分かる";
         OtherAllocatorWould {} => "a hang of the same command under another allocator would point at the benchmark",
             "同じコマンドが別のアロケータでもハングすれば、ベンチマークを疑う";
         OutsideWould {} => "a stack that shows the culprit outside the allocator would make it the benchmark's bug",
