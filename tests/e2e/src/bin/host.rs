@@ -26,6 +26,9 @@ fn main() {
             block_all_signals();
             many(number(2), number(3));
         }
+        Some("busy-forks") => busy_forks(number(2)),
+        Some("busy-trap") => busy_trap(),
+        Some("busy-naps") => busy_naps(number(2)),
         Some("malloc-as-hangscope") => malloc_as_hangscope(),
         other => {
             eprintln!("unknown part: {other:?}");
@@ -228,6 +231,83 @@ fn block_all_signals() {
         libc::sigfillset(&raw mut all);
         libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
     }
+}
+
+/// What a thread is given to run on, and how: processors, policy and nice value.
+fn scheduled() -> (Vec<u8>, i32, i32) {
+    let mut cpus = vec![0u8; 128];
+    // SAFETY: the set is as long as is said; the other calls take numbers.
+    unsafe {
+        libc::sched_getaffinity(0, cpus.len(), cpus.as_mut_ptr().cast());
+        (cpus, libc::sched_getscheduler(0), libc::getpriority(libc::PRIO_PROCESS, 0))
+    }
+}
+
+/// Three busy threads, which fork `n` children each: every child has what the process had at its start.
+fn busy_forks(n: i32) {
+    let before = scheduled();
+    let work = || {
+        let mut wrong = 0;
+        for _ in 0..n {
+            let until = Instant::now() + Duration::from_millis(1);
+            while Instant::now() < until {
+                std::hint::black_box(vec![7u8; 3000]);
+            }
+            // SAFETY: the child makes system calls, compares memory that it has, and leaves.
+            let pid = unsafe { libc::fork() };
+            if pid == 0 {
+                let (mut cpus, same) = ([0u8; 128], (before.1, before.2));
+                // SAFETY: as in `scheduled`, without an allocation.
+                let now = unsafe {
+                    libc::sched_getaffinity(0, cpus.len(), cpus.as_mut_ptr().cast());
+                    (libc::sched_getscheduler(0), libc::getpriority(libc::PRIO_PROCESS, 0))
+                };
+                // SAFETY: ends the child.
+                unsafe { libc::_exit(i32::from(now != same || cpus[..] != before.0[..])) };
+            }
+            wrong += reap(pid);
+        }
+        wrong
+    };
+    let wrong: i32 = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..3).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().map(|t| t.join().expect("its count")).sum()
+    });
+    println!("{wrong} children had something else");
+}
+
+/// Threads at work in the allocator, and a SIGTRAP of the program's own, which ends it.
+fn busy_trap() {
+    for _ in 0..3 {
+        std::thread::spawn(|| {
+            loop {
+                (0..200).for_each(|i| drop(std::hint::black_box(vec![7u8; 1000 + i])));
+            }
+        });
+    }
+    live_a_while();
+    println!("trap");
+    // SAFETY: always.
+    unsafe { libc::raise(libc::SIGTRAP) };
+}
+
+/// Threads that alternate between work in the allocator and naps of a millisecond, `n` each: how many naps were cut short.
+fn busy_naps(n: i32) {
+    let work = || {
+        let mut cut = 0;
+        for _ in 0..n {
+            (0..200).for_each(|i| drop(std::hint::black_box(vec![7u8; 1000 + i])));
+            let nap = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+            // SAFETY: a live timespec; nothing is wanted back.
+            cut += i32::from(unsafe { libc::nanosleep(&raw const nap, std::ptr::null_mut()) } != 0);
+        }
+        cut
+    };
+    let cut: i32 = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().map(|t| t.join().expect("its count")).sum()
+    });
+    println!("{cut} naps were cut short");
 }
 
 /// `n` threads wait for a lock for ever; this one spins for `seconds` and prints its longest gap: how long

@@ -10,11 +10,16 @@ use hangscope_test_e2e::{Ears, PATIENCE, run, told};
 
 /// Runs `make()` without and with the shim; gives how many programs said hello.
 fn same(name: &str, watched_by_the_loader: bool, make: impl Fn() -> Command) -> usize {
+    same_under("0", name, watched_by_the_loader, make)
+}
+
+/// The same with a shim that disturbs scheduling.
+fn same_under(stir: &str, name: &str, watched_by_the_loader: bool, make: impl Fn() -> Command) -> usize {
     let plain = told(&run(&mut make()));
     let ears = Ears::new();
     let mut watched = make();
     ears.preload(&mut watched, None);
-    watched.env("HANGSCOPE_TICK", "10ms").env("HANGSCOPE_HANG_AFTER", "off");
+    watched.env("HANGSCOPE_TICK", "10ms").env("HANGSCOPE_HANG_AFTER", "off").env("HANGSCOPE_STIR", stir);
     let watched = told(&run(&mut watched));
     assert_eq!(plain, watched, "{name}: (status, stdout, stderr) without and with the shim");
     // The program has ended, so what it said is at the listener, but perhaps not out of its threads yet: one
@@ -57,15 +62,17 @@ fn shell() {
 
 #[test]
 fn python() {
+    same_and_watched("python3", threads_in_python);
+}
+
+fn threads_in_python() -> Command {
     let script = "import os, threading, sys\n\
         t = [threading.Thread(target=lambda: sum(range(100000))) for _ in range(4)]\n\
         [x.start() for x in t]; [x.join() for x in t]\n\
         print(sorted(os.listdir('/proc/self/fd'))); sys.exit(9)";
-    same_and_watched("python3", || {
-        let mut command = Command::new("/usr/bin/env");
-        command.args(["python3", "-c", script]);
-        command
-    });
+    let mut command = Command::new("/usr/bin/env");
+    command.args(["python3", "-c", script]);
+    command
 }
 
 #[test]
@@ -194,4 +201,27 @@ fn the_old_working_directory_is_not_held() {
 #[test]
 fn at_once() {
     same_and_watched("exit", || host(&["exit", "7"]));
+}
+
+/// Scheduling is what is disturbed, and nothing else: what programs print and how they end stays as it was.
+#[test]
+fn also_where_scheduling_is_disturbed() {
+    let stirred = |name: &str, make: &dyn Fn() -> Command| {
+        let hellos = same_under("3", name, true, make);
+        assert!(hellos > 0, "{name}: nobody said hello");
+    };
+    stirred("sh", &|| {
+        sh("i=0; while [ $i -lt 50 ]; do i=$((i+1)); done; echo $i | cat | tr 0-9 a-j; exit 3")
+    });
+    stirred("python3", &threads_in_python);
+    stirred("fds", &|| host(&["fds"]));
+    stirred("fork", &|| host(&["fork", "50"]));
+    stirred("exec-chain", &|| host(&["exec-chain", "12"]));
+    stirred("drop-root", &|| host(&["drop-root", "65534"]));
+    stirred("signals", &|| host(&["signals"]));
+    stirred("vfork", &|| host(&["vfork"]));
+    stirred("single-threaded", &|| host(&["single-threaded"]));
+    stirred("children of busy threads", &|| host(&["busy-forks", "100"]));
+    stirred("a trap of its own", &|| host(&["busy-trap"]));
+    stirred("interrupted calls", &|| host(&["busy-naps", "300"]));
 }

@@ -17,6 +17,7 @@ mod machines;
 mod perf;
 mod snap;
 mod stall;
+mod stir;
 mod tripwire;
 mod until_decided;
 mod verify;

@@ -16,12 +16,17 @@ fn loaded(args: &[&str]) -> Command {
 const LOAD: [&str; 7] = ["4", "400000", "200", "16", "8192", "70", "1024"];
 
 /// A run that ends by itself, looked at every 10 ms, dumped after 50 ms and sampled.
-fn survives(mut command: Command) {
+fn survives(command: Command) {
+    survives_to(command, "50ms");
+}
+
+/// The same with another time for the dump, or `off`.
+fn survives_to(mut command: Command, dump_after: &str) {
     let ears = Ears::new();
     ears.preload(&mut command, Some(&allocator("tripwire")))
         .env("FAULT_EXPECT_SHIM", "1")
         .env("FAULT_SCAN_WORDS", "64");
-    let output = run(command.env("HANGSCOPE_TICK", "10ms").env("HANGSCOPE_HANG_AFTER", "50ms"));
+    let output = run(command.env("HANGSCOPE_TICK", "10ms").env("HANGSCOPE_HANG_AFTER", dump_after));
     let (status, stdout, stderr) = told(&output);
     assert!(output.status.success(), "{status}: {stderr}");
     assert!(stdout.contains("ops/s="), "{stdout}");
@@ -30,7 +35,7 @@ fn survives(mut command: Command) {
     while let Some(e) = event {
         beats += u32::from(matches!(e.what, What::Heartbeat(_)));
         begun += u32::from(matches!(e.what, What::DumpBegin(_)));
-        event = ears.next(if beats > 0 && begun > 0 {
+        event = ears.next(if beats > 0 && (begun > 0 || dump_after == "off") {
             std::time::Duration::ZERO
         } else {
             hangscope_test_e2e::PATIENCE
@@ -47,6 +52,29 @@ fn under_load_and_at_exit() {
 #[test]
 fn across_a_fork() {
     survives(loaded(&[&LOAD[..], &["--fork-child"]].concat()));
+}
+
+/// With threads stopped and slowed in the midst of the allocator, to the end and up to a dump.
+#[test]
+fn while_it_disturbs_scheduling() {
+    for dump_after in ["off", "50ms"] {
+        let mut command = loaded(&LOAD);
+        survives_to(
+            {
+                command.env("HANGSCOPE_STIR", "3");
+                command
+            },
+            dump_after,
+        );
+        let mut command = loaded(&[&LOAD[..], &["--fork-child"]].concat());
+        survives_to(
+            {
+                command.env("HANGSCOPE_STIR", "3");
+                command
+            },
+            dump_after,
+        );
+    }
 }
 
 #[test]
