@@ -95,7 +95,7 @@ messages! {
             pinned arm that does not hang. Where arms change the DSO, one hang of the pinned build with it intact decides as \
             well. So does no hang in {runs} runs of each arm: every rate of {rate} % or more would have shown itself with {confidence} % probability. Fisher's p and \
             the intervals are those of a number of runs that is set beforehand: here they are for comparison only.",
-            "- 確定まで実行: アームの k 回目と pinned の k 回目を、DSO の状態にかかわらず比較する。途中で死んだ、または失敗した実行は\
+            "- 確定まで実行: アームの k 回目と pinned の k 回目を、DSO の状態にかかわらず比較する。異常終了した、または失敗した実行は\
             ハングしなかったものとする。証拠の強さは 2 つの比率に対する e 値 (R. J. Turner, A. Ly, P. Grünwald, J. Statistical \
             Planning and Inference 230, 2024): アームのハングが pinned より多くなければ、何度確認しても {needed} に達する確率は \
             1/{needed} 以下 (J. Ville 1939)。これは {error} % を比較の数で分けたもの (Bonferroni)。A と判定するには、これに\

@@ -87,7 +87,8 @@ pub fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
         planned: verdict.runs.planned,
         dso: DsoFacts { original, path, pinned, sha1, build_id, original_integrity },
         interrupted: verdict.stopped == Stopped::Interrupted,
-        stop_at_first: verdict.stopped == Stopped::FirstHang,
+        // Of one arm a hang decides, too.
+        stop_at_first: verdict.stopped == Stopped::FirstHang || verdict.stopped == Stopped::Decided && !asked,
         arms: verdict.arms.into_iter().filter(|_| asked).map(arm).collect(),
         seed: None,
         until: verdict.decision.and_then(|asked| Until::new(asked.rate, asked.confidence)),
@@ -144,6 +145,7 @@ mod tests {
         facts.arms = vec![arm("pinned", None), arm("deleted", Some(Integrity::Deleted))];
         facts.stop_at_first = false;
         facts.stir = Some(Stir { level: 3, seed: 42 });
+        (facts.until, facts.time_over_s) = (Until::new(0.02, 0.95), Some(60.0));
         let conclusion = write_hunt(out, &facts, &Extra::default()).unwrap();
         let lines: Vec<String> = facts.runs.iter().map(|run| rows::object(run).to_string()).collect();
         std::fs::write(out.join("runs.jsonl"), lines.join("\n") + "\n").unwrap();
@@ -152,6 +154,18 @@ mod tests {
         assert_eq!(again, facts);
         let xml = |facts: &HuntFacts| junit::text(facts, &crate::analysis::conclude(facts), out).unwrap();
         assert_eq!(xml(&again), junit::text(&facts, &conclusion, out).unwrap());
+    }
+
+    #[test]
+    fn a_hunt_of_one_arm_that_was_decided_comes_back_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        for mut facts in [Hunt::new(149).facts(), Hunt::new(2).push(hung(3, None)).facts()] {
+            (facts.until, facts.planned) = (Until::new(0.02, 0.95), 149);
+            write_hunt(dir.path(), &facts, &Extra::default()).unwrap();
+            let lines: Vec<String> = facts.runs.iter().map(|run| rows::object(run).to_string()).collect();
+            std::fs::write(dir.path().join("runs.jsonl"), lines.join("\n") + "\n").unwrap();
+            assert_eq!(super::facts(dir.path()).unwrap(), facts);
+        }
     }
 
     #[test]

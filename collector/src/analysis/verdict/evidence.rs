@@ -297,17 +297,9 @@ fn figures(said: &mut Vec<Said>, sorted: &Sorted<'_>) {
     }
 }
 
-/// Good runs of the main arm with their figures.
-fn good(sorted: &Sorted<'_>) -> Vec<(u32, f64)> {
-    let good = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Ok);
-    good.map(|r| (r.run, r.ops.unwrap_or(f64::NAN))).collect()
-}
-
 /// Good runs of the main arm whose figure is far outside the others.
 pub(crate) fn unlike_the_others(facts: &HuntFacts) -> Vec<u32> {
-    let good = good(&Sorted::of(facts));
-    let ops: Vec<f64> = good.iter().map(|(_, ops)| *ops).collect();
-    outliers(&ops).into_iter().map(|i| good[i].0).collect()
+    ops(&Sorted::of(facts)).map_or_else(Vec::new, |(_, far)| far)
 }
 
 pub(super) fn would_change_it(

@@ -123,7 +123,7 @@ messages! {
             (1 - (1 - 率)^N) (runs.tsv)";
         CouldSeeNothing { made } => "none of the {made} runs could have shown a hang: one that died or failed says nothing \
             about the rate (runs.jsonl)",
-            "{made} 回のどれもハングを示し得なかった: 途中で死んだ、または失敗した実行は率について何も示さない (runs.jsonl)";
+            "{made} 回のどれもハングを示し得なかった: 異常終了した、または失敗した実行は率について何も示さない (runs.jsonl)";
         PerHour { hung, seconds, rate, low, high, method } => "hangs per hour of benchmark time: {rate} ({hung} in {seconds} s), \
             between {low} and {high} at 95 % ({method}) (runs.jsonl)",
             "ベンチマーク時間 1 時間あたりのハング: {rate} 回 ({seconds} 秒で {hung} 回)、95 % 信頼区間は {low} から {high} ({method}) \
@@ -163,7 +163,7 @@ messages! {
             (runs.jsonl)";
         ArmKills { arm, word, crashed, made } => "the DSO was {word} in arm {arm}: {crashed} of {made} runs died by a signal, and \
             none hung (runs.jsonl)",
-            "アーム {arm} では DSO が無傷でなかった ({word}): {made} 回中 {crashed} 回がシグナルで死に、ハングはない (runs.jsonl)";
+            "アーム {arm} では DSO が無傷でなかった ({word}): {made} 回中 {crashed} 回がシグナルで異常終了し、ハングはない (runs.jsonl)";
         ArmEvidence { arm, pairs, more, needed } => "arm {arm} against the pinned one, run by run, {pairs} pairs: evidence that \
             it hangs more often {more}, at {needed} it is decided (e-value for two proportions, Turner, Ly, Grunwald 2024) \
             (runs.jsonl)",
