@@ -9,6 +9,7 @@ use hangscope_protocol::record::DsoNowRecord;
 use crate::config::Config;
 use crate::dso::{MOST_DSOS, Table};
 use crate::dump::Running;
+use crate::memory::Wanted;
 use crate::probe::Slots;
 use crate::stall::Seen;
 use crate::stir::touched::Touched;
@@ -70,6 +71,7 @@ pub(crate) struct Arena {
     /// Written by [`crate::init`] only.
     pub(crate) facts: MaybeUninit<Facts>,
     pub(crate) slots: Slots,
+    wanted: Wanted,
     work: Work,
 }
 
@@ -125,5 +127,14 @@ impl Arena {
     pub(crate) unsafe fn slots<'a>(arena: *const Arena) -> &'a Slots {
         // SAFETY: never unmapped; slots synchronize themselves.
         unsafe { &(*arena).slots }
+    }
+
+    /// The memory that the collector asked for.
+    ///
+    /// # Safety
+    /// As [`Arena::slots`].
+    pub(crate) unsafe fn wanted<'a>(arena: *const Arena) -> &'a Wanted {
+        // SAFETY: never unmapped; it synchronizes itself.
+        unsafe { &(*arena).wanted }
     }
 }

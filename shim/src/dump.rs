@@ -112,6 +112,7 @@ impl Watchdog {
         let threads_cpu = sys::thread_cpu();
         let FirstLook { running, threads, stacks } = self.first_look(work, listed);
         self.mark(work, mark_part::THREADS, threads, trigger_ns, threads_cpu);
+        self.wanted.send(&mut self.link, &mut work.frames[0]);
         self.mark(work, mark_part::STACKS, stacks, trigger_ns, threads_cpu);
         let mut pending = Pending {
             number: self.dumps,

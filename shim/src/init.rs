@@ -18,7 +18,7 @@ use crate::{elf, sys, watchdog};
 
 /// The arena, once it is filled. It is never unmapped.
 static ARENA: OnceRef<'static, ArenaAddress> = OnceRef::new();
-/// Where a panic in the constructor goes back to; null when none runs.
+/// Where a panic in the constructor or destructor goes back to; null when none runs.
 static BACK: AtomicPtr<Back> = AtomicPtr::new(core::ptr::null_mut());
 /// The thread that `BACK` belongs to.
 static BACK_TID: AtomicU32 = AtomicU32::new(0);
@@ -58,12 +58,21 @@ unsafe extern "C" {
 extern "C" fn constructor(argc: c_int, argv: *const *const c_char, envp: *const *const c_char) {
     sys::know_pid();
     let mut start = Start { argc, argv, envp, began_ns: sys::now() };
+    // SAFETY: `start` lives on this stack until the call came back; what `bail` skips in `run` holds no locks and
+    // nothing that needs dropping but mappings, which stay, unused.
+    unsafe { guarded(run, (&raw mut start).cast()) }
+}
+
+/// Runs the shim's own code on a thread of the host's: a panic in it comes back here.
+///
+/// # Safety
+/// `argument` must be what `run` expects, and live until it came back. A panic skips the drops of whatever `run` holds.
+unsafe fn guarded(run: extern "C" fn(*mut u8), argument: *mut u8) {
     let mut back: Back = [0; 7];
     BACK_TID.store(sys::gettid(), Ordering::Relaxed);
     BACK.store(&raw mut back, Ordering::Release);
-    // SAFETY: `back` and `start` live on this stack until the call came back; what `bail` skips holds no
-    // locks and nothing that needs dropping but mappings, which stay, unused.
-    unsafe { arch::guarded(run, (&raw mut start).cast(), &raw mut back) };
+    // SAFETY: `back` lives on this stack until the call came back; the rest is the caller's promise.
+    unsafe { arch::guarded(run, argument, &raw mut back) };
     BACK.store(core::ptr::null_mut(), Ordering::Release);
 }
 
@@ -73,12 +82,12 @@ extern "C" fn run(start: *mut u8) {
     let _ = begin(start);
 }
 
-/// After a panic: the watchdog's thread ends; a constructor goes back to the host.
+/// After a panic: the watchdog's thread ends; a constructor or destructor goes back to the host.
 #[cfg_attr(test, expect(dead_code, reason = "the panic handler of a test is std's"))]
 pub(crate) fn give_up() -> ! {
     let back = BACK.load(Ordering::Acquire);
     if !back.is_null() && BACK_TID.load(Ordering::Relaxed) == sys::gettid() {
-        // SAFETY: filled by the `guarded` of the constructor that runs on this very thread.
+        // SAFETY: filled by the `guarded` that runs on this very thread.
         unsafe { arch::bail(back) }
     }
     sys::exit_thread()
@@ -204,17 +213,30 @@ extern "C" fn in_child() {
     if facts.config.stir > 0 {
         work.stirred.forked(sys::gettid());
     }
+    // SAFETY: the arena is mapped.
+    unsafe { Arena::wanted(arena) }.forget();
     // SAFETY: the memory is this child's copy, and the parent's watchdog does not exist in it. Everything
     // here is raw system calls: allowed between fork and exec in a program with threads.
     unsafe { start_watchdog(arena) }
 }
 
 /// A process that ends at once (as `/bin/true` does) may be gone before the watchdog has run at all: it is
-/// given a moment to say hello. Otherwise this costs one load.
+/// given a moment to say hello. What memory the collector asked for is read for the last time. Otherwise this costs
+/// three loads.
 extern "C" fn destructor() {
-    if ARENA.get().is_some() {
-        watchdog::let_it_say_hello();
+    let Some(address) = ARENA.get() else { return };
+    watchdog::let_it_say_hello();
+    let arena = core::ptr::from_ref(address).cast::<Arena>().cast_mut();
+    // SAFETY: the arena is mapped.
+    if unsafe { Arena::wanted(arena) }.is_shared() {
+        // SAFETY: `leave` expects the arena, which is never unmapped, and holds nothing that needs dropping.
+        unsafe { guarded(leave, arena.cast()) }
     }
+}
+
+extern "C" fn leave(arena: *mut u8) {
+    // SAFETY: `destructor` passes the arena.
+    unsafe { Arena::wanted(arena.cast()) }.leave();
 }
 
 /// The DSO that HANGSCOPE_TARGET names, else the one that provides `malloc` in symbol order.

@@ -1,6 +1,11 @@
 //! What can be tested without a process around it: parsers, settings, and reading this very process.
 
+use hangscope_protocol::record::{LastMemoryRecord, MemoryRecord, RangeRecord};
+use hangscope_protocol::{Reader, Writer};
+
 use crate::config::Config;
+use crate::memory::Wanted;
+use crate::sys::Errno;
 use crate::text::{Text, base_name, decimal, fields, hex, line_after};
 use crate::{arch, elf, maps, sys};
 
@@ -182,4 +187,59 @@ fn a_panic_in_the_constructor_has_a_way_back() {
         assert_eq!(arch::guarded(comes_back, &raw mut count, &raw mut back), 0);
     }
     assert_eq!((count, kept), (2, [1, 2, 3, 4, 5, 6, 7, 8]));
+}
+
+/// What the descriptor of the last reading holds, as (address, errno, bytes).
+fn left(file: &sys::OwnedFd, record: &LastMemoryRecord) -> Vec<(u64, u32, Vec<u8>)> {
+    let mut page = vec![0; record.size as usize];
+    assert_eq!(sys::read_at(file, &mut page, 0), Ok(page.len()));
+    let mut whole = Reader::new(&page);
+    let mut records = Reader::new(whole.bytes().expect("a length that fits"));
+    let mut read = vec![];
+    while let Ok((record, bytes)) = records.record_with::<MemoryRecord>() {
+        read.push((record.address, record.errno, bytes.to_vec()));
+    }
+    assert!(records.is_at_end());
+    read
+}
+
+#[test]
+fn memory_that_was_asked_for_is_left_at_the_exit() {
+    sys::know_pid();
+    let counters = [7u64, u64::MAX];
+    let at = counters.as_ptr() as u64;
+    let range = |address, len| RangeRecord { address, len, reserved: 0 };
+    let mut request = [0; 256];
+    let mut w = Writer::new(&mut request);
+    for range in [range(at, 16), range(16, 8), range(at + 8, 8), range(at, u32::MAX)] {
+        w.record(&range).expect("there is room");
+    }
+    // SAFETY: zero is valid for all of it, as in the arena.
+    let wanted: Wanted = unsafe { core::mem::zeroed() };
+    assert!(wanted.share().is_ok_and(|(_, record)| record.ranges == 0));
+    wanted.forget();
+    wanted.keep(&mut Reader::new(w.written()));
+    let (file, record) = wanted.share().expect("a page");
+    // One that is too long is not kept.
+    assert_eq!((record.size, record.ranges), (4096, 3));
+    assert_eq!(left(&file, &record), []);
+    let bytes = |n: u64| n.to_le_bytes().to_vec();
+    let seen = vec![
+        (at, 0, [bytes(7), bytes(u64::MAX)].concat()),
+        (16, Errno::FAULT.raw_os_error() as u32, vec![]),
+        (at + 8, 0, bytes(u64::MAX)),
+    ];
+    wanted.leave();
+    assert_eq!(left(&file, &record), seen);
+
+    // The first request counts.
+    wanted.keep(&mut Reader::new(&request[..16]));
+    wanted.leave();
+    assert_eq!(left(&file, &record), seen);
+    // The page of a parent is not a child's to write to, whatever the child asked for itself.
+    wanted.forget();
+    wanted.keep(&mut Reader::new(&request[..16]));
+    wanted.leave();
+    assert_eq!(left(&file, &record), seen);
+    core::hint::black_box(&counters);
 }

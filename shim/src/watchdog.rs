@@ -6,7 +6,8 @@
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use hangscope_protocol::record::{
-    AskRecord, CopyRecord, Hello, HelloRecord, NoteRecord, ask_what, dump_reason, hello_flags, note_code,
+    AskRecord, CopyRecord, Hello, HelloRecord, LastMemoryRecord, NoteRecord, ask_what, dump_reason,
+    hello_flags, note_code,
 };
 use hangscope_protocol::{Header, Kind, Reader, VERSION};
 
@@ -15,6 +16,7 @@ use crate::creds::{self, Followed};
 use crate::dso::MOST_DSOS;
 use crate::dump::Pending;
 use crate::link::{Batch, Link};
+use crate::memory::Wanted;
 use crate::probe::Prober;
 use crate::stall::Stall;
 use crate::stir::Stir;
@@ -59,8 +61,9 @@ pub(crate) extern "C" fn entry(arena: *mut u8) {
         sys::leave_directory();
         sys::set_name(c"hangscope");
         // SAFETY: init has written the facts before it started this thread, the only watchdog of the process.
-        let (facts, slots, work) = unsafe { (Arena::facts(arena), Arena::slots(arena), Arena::work(arena)) };
-        if let Ok(mut watchdog) = Watchdog::new(facts, slots) {
+        let (facts, slots, wanted, work) =
+            unsafe { (Arena::facts(arena), Arena::slots(arena), Arena::wanted(arena), Arena::work(arena)) };
+        if let Ok(mut watchdog) = Watchdog::new(facts, slots, wanted) {
             watchdog.run(work);
         }
     }
@@ -84,6 +87,8 @@ pub(crate) struct Watchdog {
     flags: u32,
     copy: Option<(OwnedFd, CopyRecord)>,
     copy_tried: bool,
+    pub(crate) wanted: &'static Wanted,
+    last_memory: Option<(OwnedFd, LastMemoryRecord)>,
     complained: bool,
     /// The last look at the DSOs that had news was dropped: it is news still.
     integrity_unsent: bool,
@@ -106,7 +111,11 @@ enum Leave {
 }
 
 impl Watchdog {
-    fn new(facts: &'static Facts, slots: &'static crate::probe::Slots) -> Result<Watchdog, Errno> {
+    fn new(
+        facts: &'static Facts,
+        slots: &'static crate::probe::Slots,
+        wanted: &'static Wanted,
+    ) -> Result<Watchdog, Errno> {
         let (pid, tid) = (sys::getpid(), sys::gettid());
         let forked = FORKED.load(Ordering::Relaxed);
         let init_ns = if forked { sys::now() } else { facts.init_ns };
@@ -127,6 +136,8 @@ impl Watchdog {
             flags: facts.hello_flags | if forked { hello_flags::FORKED } else { 0 },
             copy: None,
             copy_tried: false,
+            wanted,
+            last_memory: None,
             complained: false,
             integrity_unsent: false,
             tick: 0,
@@ -407,8 +418,29 @@ impl Watchdog {
                     }
                     self.probe_asked(work, tids.get(..count).unwrap_or(&[]));
                 }
+                ask_what::MEMORY => {
+                    self.wanted.keep(&mut r);
+                    self.send_last_memory(work);
+                }
                 _ => {}
             }
+        }
+    }
+
+    /// Shares the page of the last reading (made once), also with a collector that came anew.
+    fn send_last_memory(&mut self, work: &mut Work) {
+        if self.last_memory.is_none() {
+            match self.wanted.share() {
+                Ok(shared) => self.last_memory = Some(shared),
+                Err(e) => {
+                    let text = b"a page for memory that was asked for";
+                    self.note(work, note_code::UNREADABLE, e.raw_os_error() as u64, text);
+                }
+            }
+        }
+        let [frame, _] = &mut work.frames;
+        if let Some((file, record)) = &self.last_memory {
+            self.link.send_one(frame, Kind::LastMemory, Some(file), |w| w.record(record));
         }
     }
 }

@@ -177,7 +177,7 @@ impl Session {
                 }
                 self.begin_dump(begin.number);
             }
-            What::Mark(_) => {}
+            What::Mark(_) | What::LastMemory { .. } => {}
             What::FirstLook(dump) => {
                 // What cannot be asked any more stays cut, and the stack says so.
                 let _ = cut::ask(&self.desk.asker, event.conn, &dump, &self.sources());

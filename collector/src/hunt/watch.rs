@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use hangscope_protocol::record::{CopyRecord, dump_reason, hello_flags};
+use hangscope_protocol::record::{CopyRecord, LastMemoryRecord, dump_reason, hello_flags};
 
 use crate::analysis::History;
 use crate::analysis::arch::Arch;
@@ -30,6 +30,10 @@ pub struct Watched {
     pub dsos: Vec<Dso>,
     /// The allocator's bytes.
     pub copy: Option<(CopyRecord, OwnedFd)>,
+    /// What became of the request for its counters' memory, if there was one: why it was not made.
+    pub memory_asked: Option<Result<(), String>>,
+    /// Where that memory will be at its exit.
+    pub last_memory: Option<(LastMemoryRecord, OwnedFd)>,
     /// Its dumps, in order.
     pub dumps: Vec<RecordedDump>,
     /// A dump that it made because nothing had moved for so long: stuck or idle, nobody has looked yet.
@@ -141,6 +145,7 @@ impl Watch {
         match what {
             What::Dsos(dsos) => process.dsos = dsos,
             What::Copy { record, fd } => process.copy = Some((record, fd)),
+            What::LastMemory { record, fd } => process.last_memory = Some((record, fd)),
             What::Heartbeat(beat) => {
                 process.tick = process.tick.max(Duration::from_nanos(beat.record.interval_ns));
                 if process.dumps.is_empty() {
@@ -183,6 +188,8 @@ impl Watch {
             identity,
             dsos: vec![],
             copy: None,
+            memory_asked: None,
+            last_memory: None,
             dumps: vec![],
             stall: None,
             history: History::default(),
@@ -201,6 +208,13 @@ impl Watch {
     pub fn asked(&mut self, conn: ConnId, at: Instant) {
         if let Some(process) = self.processes.get_mut(&conn) {
             process.asked = Some(at);
+        }
+    }
+
+    /// A process was asked for its counters' memory, or could not be, and why.
+    pub fn memory_asked(&mut self, conn: ConnId, asked: Result<(), String>) {
+        if let Some(process) = self.processes.get_mut(&conn) {
+            process.memory_asked = Some(asked);
         }
     }
 

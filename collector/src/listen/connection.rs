@@ -137,7 +137,7 @@ impl<'a> Talk<'a> {
         if kind == Kind::Hello {
             speaks_our_version(payload)?;
         }
-        if kind == Kind::Copy && fds.len() != 1 || kind != Kind::Copy && !fds.is_empty() {
+        if fds.len() != usize::from(matches!(kind, Kind::Copy | Kind::LastMemory)) {
             return Err(format!("{} descriptors with a {kind:?} frame", fds.len()));
         }
         let done = self.assembler.push(bytes).map_err(|e| format!("frame {} ({kind:?}): {e}", header.seq))?;
@@ -235,6 +235,10 @@ impl<'a> Talk<'a> {
             }
             Done::Copy(record) => match fds.pop() {
                 Some(fd) => What::Copy { record, fd },
+                None => return Ok(()),
+            },
+            Done::LastMemory(record) => match fds.pop() {
+                Some(fd) => What::LastMemory { record, fd },
                 None => return Ok(()),
             },
             Done::Bye(note) => What::Bye(note),

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
-use hangscope_protocol::record::{CopyRecord, DumpBeginRecord, MarkRecord};
+use hangscope_protocol::record::{CopyRecord, DumpBeginRecord, LastMemoryRecord, MarkRecord};
 
 use crate::session::{Dso, Dump, Heartbeat, Identity, Note};
 
@@ -62,6 +62,13 @@ pub enum What {
         /// Which DSO, how many bytes.
         record: CopyRecord,
         /// A descriptor with the bytes, as the process sent it: not to be trusted to be a plain file.
+        fd: OwnedFd,
+    },
+    /// Where the memory that was asked for will be at the exit of the process: see [`crate::session::memory::read`].
+    LastMemory {
+        /// How many bytes.
+        record: LastMemoryRecord,
+        /// As of [`What::Copy`].
         fd: OwnedFd,
     },
     /// A look of the watchdog, whole.

@@ -19,7 +19,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
-use hangscope_protocol::record::AskRecord;
+use hangscope_protocol::record::{AskRecord, RangeRecord, ask_what};
 use hangscope_protocol::{MAX_PAYLOAD, Record};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, Shutdown, SockFlag};
@@ -90,8 +90,8 @@ pub enum ListenError {
         /// The error.
         source: Errno,
     },
-    /// More threads than fit into one request.
-    #[error("{0} threads do not fit into one request")]
+    /// More threads (or ranges of memory) than fit into one request.
+    #[error("{0} items do not fit into one request")]
     TooManyTids(usize),
 }
 
@@ -245,12 +245,26 @@ impl Asker {
     /// # Errors
     /// [`ListenError::Ended`], [`ListenError::NotTaken`], [`ListenError::TooManyTids`].
     pub fn ask(&self, conn: ConnId, ask: &AskRecord, tids: &[u32]) -> Result<(), ListenError> {
-        if AskRecord::SIZE + tids.len() * 4 > MAX_PAYLOAD {
-            return Err(ListenError::TooManyTids(tids.len()));
+        self.send(conn, ask, tids)
+    }
+
+    /// Asks a shim to read memory in every dump from now on and at the exit of its process. Of several requests to a
+    /// process the first counts.
+    ///
+    /// # Errors
+    /// Those of [`Asker::ask`].
+    pub fn ask_memory(&self, conn: ConnId, ranges: &[RangeRecord]) -> Result<(), ListenError> {
+        let ask = AskRecord { what: ask_what::MEMORY, request: 0, arg0: 0, arg1: 0, reserved: 0 };
+        self.send(conn, &ask, ranges)
+    }
+
+    fn send<R: Record>(&self, conn: ConnId, ask: &AskRecord, items: &[R]) -> Result<(), ListenError> {
+        if AskRecord::SIZE + items.len() * R::SIZE > MAX_PAYLOAD {
+            return Err(ListenError::TooManyTids(items.len()));
         }
         let open = self.shared.open();
         let to = open.get(&conn.0).ok_or(ListenError::Ended(conn))?;
-        let frame = crate::session::assemble::ask_frame(ask, tids, to.asks.fetch_add(1, Ordering::Relaxed));
+        let frame = crate::session::assemble::ask_frame(ask, items, to.asks.fetch_add(1, Ordering::Relaxed));
         let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
         match nix::sys::socket::send(to.socket.as_raw_fd(), &frame, flags) {
             Ok(_) => Ok(()),

@@ -35,6 +35,7 @@ fn word(what: &What) -> String {
         What::Dsos(dsos) => format!("dsos {}", dsos.len()),
         What::Copy { record, .. } => format!("copy {}", record.size),
         What::Heartbeat(beat) => format!("beat {}", beat.record.tick),
+        What::LastMemory { record, .. } => format!("last memory {}", record.size),
         What::Note(note) => format!("note {}", note.text),
         What::DumpBegin(begin) => format!("begin {}", begin.number),
         What::Mark(mark) => format!("mark {}", mark.part),

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use hangscope_protocol::record::{
     AskRecord, DsoNowRecord, DsoRecord, DumpEndRecord, FdRecord, HeartbeatRecord, HeartbeatThread, Hello,
-    MarkRecord, NoteRecord, ProbeRecord, StackRecord, ThreadRecord,
+    LastMemoryRecord, MarkRecord, MemoryRecord, NoteRecord, ProbeRecord, StackRecord, ThreadRecord,
 };
 use hangscope_protocol::{HEADER_LEN, Header, Kind, MAGIC, MAX_PAYLOAD, Malformed, Reader, Record};
 
-use super::model::{Dso, Dump, Heartbeat, Identity, Note, Probe, Stack};
+use super::model::{Dso, Dump, Heartbeat, Identity, Memory, Note, Probe, Stack};
 
 /// Most records of one kind that a dump may hold: a bound on memory, far over any real dump.
 const MOST: usize = 1 << 20;
@@ -33,6 +33,8 @@ pub enum Done {
     DumpEnd(DumpEndRecord),
     /// The allocator's bytes are in the descriptor of this message.
     Copy(hangscope_protocol::record::CopyRecord),
+    /// The memory that was asked for will be in the descriptor of this message at the exit of the process.
+    LastMemory(LastMemoryRecord),
     /// The shim leaves.
     Bye(Note),
 }
@@ -167,6 +169,7 @@ impl Assembler {
                 Ok(None)
             }
             Kind::Copy => Ok(Some(Done::Copy(r.record()?))),
+            Kind::LastMemory => Ok(Some(Done::LastMemory(r.record()?))),
             Kind::Heartbeat => self.heartbeat(&header, &mut r),
             Kind::DumpBegin => {
                 let identity = self.identity.clone().ok_or(Malformed { at: 0, expected: "a hello first" })?;
@@ -182,6 +185,7 @@ impl Assembler {
                     probes: vec![],
                     samples: vec![],
                     fds: BTreeMap::new(),
+                    memory: vec![],
                     marks: vec![],
                     notes: vec![],
                     gaps: 0,
@@ -194,6 +198,7 @@ impl Assembler {
             | Kind::Probes
             | Kind::Mark
             | Kind::Fds
+            | Kind::Memory
             | Kind::DumpEnd => {
                 let dump = self
                     .dump
@@ -259,6 +264,7 @@ fn part(dump: &mut Dump, kind: Kind, r: &mut Reader<'_>) -> Result<Option<Done>,
                 dump.fds.insert(record.fd, String::from_utf8_lossy(target).into_owned());
             }
         }
+        Kind::Memory => memory(r, &mut dump.memory)?,
         Kind::Mark => {
             let mark: MarkRecord = r.record()?;
             push(&mut dump.marks, mark)?;
@@ -271,6 +277,15 @@ fn part(dump: &mut Dump, kind: Kind, r: &mut Reader<'_>) -> Result<Option<Done>,
         }
     }
     Ok(None)
+}
+
+/// [`MemoryRecord`]s with their bytes, to the end.
+pub(super) fn memory(r: &mut Reader<'_>, to: &mut Vec<Memory>) -> Result<(), Malformed> {
+    while !r.is_at_end() {
+        let (record, bytes) = r.record_with::<MemoryRecord>()?;
+        push(to, Memory { record, bytes: bytes.to_vec() })?;
+    }
+    Ok(())
 }
 
 fn note(r: &mut Reader<'_>) -> Result<Note, Malformed> {
@@ -320,9 +335,9 @@ pub fn read_dumps(bytes: &[u8]) -> Result<Vec<Dump>, BadDump> {
     if dumps.is_empty() { Err(BadDump::Empty) } else { Ok(dumps) }
 }
 
-/// An ask, as one frame: for [`crate::listen`], and for tests.
-pub fn ask_frame(ask: &AskRecord, tids: &[u32], seq: u32) -> Vec<u8> {
-    let mut frame = vec![0; HEADER_LEN + AskRecord::SIZE + tids.len() * 4];
+/// An ask with the tids or ranges that go with it, as one frame: for [`crate::listen`], and for tests.
+pub fn ask_frame<R: Record>(ask: &AskRecord, items: &[R], seq: u32) -> Vec<u8> {
+    let mut frame = vec![0; HEADER_LEN + AskRecord::SIZE + items.len() * R::SIZE];
     let header = Header {
         magic: hangscope_protocol::MAGIC,
         kind: Kind::Ask as u16,
@@ -337,7 +352,7 @@ pub fn ask_frame(ask: &AskRecord, tids: &[u32], seq: u32) -> Vec<u8> {
     let written = w
         .record(&header)
         .and_then(|()| w.record(ask))
-        .and_then(|()| tids.iter().try_for_each(|t| w.record(t)));
+        .and_then(|()| items.iter().try_for_each(|item| w.record(item)));
     debug_assert!(written.is_ok(), "the buffer is as large as what is written");
     frame
 }

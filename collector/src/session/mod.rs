@@ -4,14 +4,16 @@
 //! - [`assemble`]: frames in, dumps out; pure, also for a recorded `dump.bin`
 //! - [`record`]: a dump as frames again
 //! - [`copy`]: the allocator's bytes, from the descriptor that a process sent
+//! - [`memory`]: memory that was asked for, from the descriptor of its last reading
 
 pub mod assemble;
 pub mod copy;
+pub mod memory;
 pub mod model;
 pub mod record;
 
 pub use assemble::{Assembler, BadDump, read_dumps};
-pub use model::{Dso, Dump, Heartbeat, Identity, Note, Probe, Stack};
+pub use model::{Dso, Dump, Heartbeat, Identity, Memory, Note, Probe, Stack};
 
 #[cfg(test)]
 mod tests;

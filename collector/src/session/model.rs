@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hangscope_protocol::record::{
     DsoNowRecord, DsoRecord, DumpBeginRecord, DumpEndRecord, HeartbeatRecord, HeartbeatThread, Hello,
-    HelloRecord, MarkRecord, NoteRecord, ProbeRecord, StackRecord, ThreadRecord,
+    HelloRecord, MarkRecord, MemoryRecord, NoteRecord, ProbeRecord, StackRecord, ThreadRecord,
 };
 
 /// Who spoke: the hello with its texts owned.
@@ -88,6 +88,15 @@ pub struct Probe {
     pub stack: Vec<u8>,
 }
 
+/// Memory that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Address, bytes wanted, error.
+    pub record: MemoryRecord,
+    /// What could be read from there on.
+    pub bytes: Vec<u8>,
+}
+
 /// One look of the watchdog, whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
@@ -124,6 +133,8 @@ pub struct Dump {
     pub samples: Vec<Probe>,
     /// What descriptors are that threads wait on.
     pub fds: BTreeMap<i32, String>,
+    /// Memory that was asked for, as it was after the first look.
+    pub memory: Vec<Memory>,
     /// Parts that are complete.
     pub marks: Vec<MarkRecord>,
     /// Notes, those from before the dump too.

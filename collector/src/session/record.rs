@@ -37,6 +37,7 @@ pub fn frames(dump: &Dump) -> Vec<u8> {
         Kind::Fds,
         dump.fds.iter().map(|(fd, to)| (FdRecord { fd: *fd, errno: 0 }, to.as_bytes())),
     );
+    frames.with_bytes(Kind::Memory, dump.memory.iter().map(|m| (m.record, &*m.bytes)));
     let probe = |p: &'_ Probe| p.record;
     frames.with_bytes(Kind::Probes, dump.probes.iter().map(|p| (probe(p), &*p.stack)));
     frames.with_bytes(Kind::Probes, dump.samples.iter().map(|p| (probe(p), &*p.stack)));
@@ -129,6 +130,10 @@ mod tests {
         dump.second =
             dump.threads.iter().map(|t| hangscope_protocol::record::ThreadRecord { look: 2, ..*t }).collect();
         dump.fds.insert(3, "pipe:[1]".into());
+        for address in [64, 128] {
+            let record = hangscope_protocol::record::MemoryRecord { address, wanted: 9, errno: 0 };
+            dump.memory.push(crate::session::Memory { record, bytes: vec![address as u8; 8] });
+        }
         for sample in 0..4 {
             let mut probe = Probe { record: zero(), stack: vec![sample as u8; 9000] };
             probe.record.sample = sample;

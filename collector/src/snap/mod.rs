@@ -18,7 +18,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hangscope_protocol::record::{
-    ARCH_AARCH64, ARCH_X86_64, DumpBeginRecord, DumpEndRecord, HelloRecord, MarkRecord, ThreadRecord,
+    ARCH_AARCH64, ARCH_X86_64, DumpBeginRecord, DumpEndRecord, HelloRecord, MarkRecord, MemoryRecord,
+    RangeRecord, ThreadRecord,
     dso_flags, dump_reason, hello_flags, mark_part,
 };
 use hangscope_protocol::{Reader, Record, VERSION};
@@ -29,7 +30,7 @@ use procfs::{FromRead, page_size, ticks_per_second};
 
 use crate::analysis::arch::{Arch, First};
 use crate::analysis::message::say;
-use crate::session::{Dump, Identity};
+use crate::session::{self, Dump, Identity};
 use crate::symbolize::maps;
 
 pub mod bundle;
@@ -83,6 +84,18 @@ impl Default for Options {
 fn zero<R: Record>() -> R {
     #[expect(clippy::expect_used, reason = "the reader is given exactly as many bytes as it takes")]
     Reader::new(&vec![0; R::SIZE]).record().expect("zeros are a record")
+}
+
+/// Reads ranges of a process's memory, as its shim would.
+pub fn read(pid: u32, ranges: &[RangeRecord]) -> Vec<session::Memory> {
+    let memory = Memory(Pid::from_raw(pid as i32));
+    let one = |range: &RangeRecord| {
+        let read = memory.up_to(range.address, range.len as usize);
+        let errno = read.as_ref().err().map_or(0, |e| *e as u32);
+        let record = MemoryRecord { address: range.address, wanted: range.len, errno };
+        session::Memory { record, bytes: read.unwrap_or_default() }
+    };
+    ranges.iter().map(one).collect()
 }
 
 /// Takes a dump of a process.
@@ -237,6 +250,7 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
         stacks,
         probes,
         samples,
+        memory: vec![],
         fds,
         marks,
         notes,

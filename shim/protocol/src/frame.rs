@@ -72,7 +72,11 @@ pub enum Kind {
     Bye = 14,
     /// What a descriptor is: [`crate::record::FdRecord`]s, each with the target of its link.
     Fds = 15,
-    /// Collector to shim: one [`crate::record::AskRecord`], then tids (u32).
+    /// In a dump: [`crate::record::MemoryRecord`]s, each with its bytes: memory that was asked for.
+    Memory = 16,
+    /// One [`crate::record::LastMemoryRecord`]; the message carries a descriptor (SCM_RIGHTS).
+    LastMemory = 17,
+    /// Collector to shim: one [`crate::record::AskRecord`], then tids (u32) or [`crate::record::RangeRecord`]s.
     Ask = 100,
 }
 
@@ -82,7 +86,7 @@ impl Kind {
         use Kind::*;
         [
             Hello, Note, Dsos, Copy, Heartbeat, DsosNow, DumpBegin, Maps, Threads, Stacks, Probes, Mark,
-            DumpEnd, Bye, Fds, Ask,
+            DumpEnd, Bye, Fds, Memory, LastMemory, Ask,
         ]
         .into_iter()
         .find(|k| *k as u16 == n)

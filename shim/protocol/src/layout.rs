@@ -84,4 +84,8 @@ const _: () = {
     assert!(NoteRecord::SIZE == 16);
     assert!(CopyRecord::SIZE == 24);
     assert!(AskRecord::SIZE == 32);
+    assert!(RangeRecord::SIZE == 16);
+    assert!(MemoryRecord::SIZE == 16);
+    assert!(LastMemoryRecord::SIZE == 8);
+    assert!(MOST_RANGES * (MemoryRecord::SIZE + 4) + MOST_RANGE_BYTES <= crate::frame::MAX_PAYLOAD);
 };

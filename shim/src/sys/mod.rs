@@ -71,6 +71,11 @@ pub(crate) fn getpid() -> u32 {
     PID.load(Ordering::Relaxed)
 }
 
+/// Whether this is the process that [`know_pid`] asked for, and not a child that nobody told.
+pub(crate) fn is_the_same_process() -> bool {
+    rustix::process::getpid().as_raw_nonzero().get() as u32 == getpid()
+}
+
 pub(crate) fn getppid() -> u32 {
     rustix::process::getppid().map_or(0, |p| p.as_raw_nonzero().get() as u32)
 }
@@ -138,6 +143,15 @@ pub(crate) fn fstat(file: &OwnedFd) -> Result<Stat, Errno> {
 
 pub(crate) fn memfd(name: &CStr) -> Result<OwnedFd, Errno> {
     rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::CLOEXEC)
+}
+
+/// A memfd of a size that nobody can change, with all of its pages there: a write to a mapping of it cannot fault.
+pub(crate) fn sealed_memfd(name: &CStr, size: usize) -> Result<OwnedFd, Errno> {
+    use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
+    let file = rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, size as u64)?;
+    rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+    Ok(file)
 }
 
 /// Copies from the start of `from` to the end of `to`, in the kernel; gives the bytes copied.
@@ -231,6 +245,23 @@ pub(crate) fn map(len: usize) -> Result<*mut u8, Errno> {
             len,
             ProtFlags::READ | ProtFlags::WRITE,
             MapFlags::PRIVATE | MapFlags::NORESERVE,
+        )
+    }?;
+    Ok(memory.cast())
+}
+
+/// Maps `len` bytes of a file of the shim's own, shared, for writing.
+pub(crate) fn map_shared(file: &OwnedFd, len: usize) -> Result<*mut u8, Errno> {
+    use rustix::mm::{MapFlags, ProtFlags};
+    // SAFETY: a mapping at an address that the kernel chooses touches nobody's memory.
+    let memory = unsafe {
+        rustix::mm::mmap(
+            core::ptr::null_mut(),
+            len,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::SHARED,
+            file,
+            0,
         )
     }?;
     Ok(memory.cast())

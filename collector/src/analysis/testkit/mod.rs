@@ -139,6 +139,7 @@ impl Make {
             probes: vec![],
             samples: vec![],
             fds: BTreeMap::new(),
+            memory: vec![],
             marks: vec![],
             notes: vec![],
             gaps: 0,

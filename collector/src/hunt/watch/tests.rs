@@ -83,6 +83,7 @@ impl Scene {
             probes: vec![],
             samples: vec![],
             fds: Default::default(),
+            memory: vec![],
             marks: vec![],
             notes: vec![],
             gaps: 0,

@@ -7,13 +7,16 @@
 //! - [`dso`]: DSOs and the allocator's bytes
 //! - [`thread`]: heartbeats, threads, stacks, answers to the signal
 //! - [`dump`]: a dump's frame, descriptors, requests
+//! - [`memory`]: memory that was asked for
 
 pub mod dso;
 pub mod dump;
 pub mod identity;
+pub mod memory;
 pub mod thread;
 
 pub use dso::*;
 pub use dump::*;
 pub use identity::*;
+pub use memory::*;
 pub use thread::*;

@@ -1,0 +1,61 @@
+//! Memory that was asked for, as it was at the exit of the process.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use hangscope_protocol::Reader;
+use hangscope_protocol::record::LastMemoryRecord;
+
+use super::assemble;
+use super::copy::whole;
+use super::model::Memory;
+
+/// Reads what the shim's destructor left in the descriptor of a [`crate::listen::What::LastMemory`]: after the end of the
+/// process. None if the destructor did not run: the process was killed, or left by `_exit`.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn read(fd: &OwnedFd, record: &LastMemoryRecord) -> io::Result<Option<Vec<Memory>>> {
+    parse(&whole(fd, u64::from(record.size), "the memory of the exit")?)
+        .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))
+}
+
+fn parse(bytes: &[u8]) -> Result<Option<Vec<Memory>>, hangscope_protocol::Malformed> {
+    let mut r = Reader::new(bytes);
+    let records = r.bytes()?;
+    let mut memory = vec![];
+    assemble::memory(&mut Reader::new(records), &mut memory)?;
+    Ok((!records.is_empty()).then_some(memory))
+}
+
+#[cfg(test)]
+mod tests {
+    use hangscope_protocol::Writer;
+    use hangscope_protocol::record::MemoryRecord;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_was_left_is_read_and_nothing_is_told_apart() {
+        assert_eq!(parse(&[0; 4096]), Ok(None));
+        let mut page = [0; 64];
+        let record = MemoryRecord { address: 0x1000, wanted: 8, errno: 0 };
+        let mut w = Writer::new(&mut page[4..]);
+        w.record_with(&record, &[1, 2, 3]).unwrap();
+        let len = w.len() as u32;
+        page[..4].copy_from_slice(&len.to_le_bytes());
+        assert_eq!(parse(&page), Ok(Some(vec![Memory { record, bytes: vec![1, 2, 3] }])));
+        page[0] -= 1;
+        assert!(parse(&page).is_err(), "a record that is cut off");
+        page[0] = 61;
+        assert!(parse(&page).is_err(), "more than there is");
+    }
+
+    proptest! {
+        #[test]
+        fn no_page_is_too_much(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = parse(&bytes);
+        }
+    }
+}
