@@ -55,6 +55,24 @@ messages! {
             "シェルの LD_PRELOAD は引き継がない。プリロードするのはシムと固定 SO のみ";
         StatsStuck { run, snapshot } => "counter lane: run {run} did not end by itself: {snapshot}",
             "カウンタ計測: 実行 {run} が自然に終了しなかった: {snapshot}";
+        // Of counters in memory.
+        NoSuchVariable { symbol } => "no variable is called {symbol}", "{symbol} という変数がない";
+        SeveralVariables { symbol, count } => "{count} variables are called {symbol}",
+            "{symbol} という変数が {count} 個ある";
+        OtherSize { symbol, is, known } => "{symbol} has {is} bytes, the profile's fields make {known}",
+            "{symbol} は {is} バイトだが、プロファイルの fields の合計は {known}";
+        NoneInMemory { lane, list } => "{lane}: no counters in memory: {list}",
+            "{lane}: メモリにカウンタがない: {list}";
+        AndMore { list, count } => "{list}; ... ({count} in all)", "{list}; ... (全 {count} 件)";
+        NotThePinned {} => "the file that it mapped is not proven to be the pinned one",
+            "マップされたファイルが固定したものだという証明がない";
+        Reset {} => "the DSO was overwritten, which resets its variables",
+            "DSO が上書きされ、変数が初期化されている";
+        NotInDump {} => "its dump has none of the counters' memory", "ダンプにカウンタのメモリが含まれていない";
+        NotOurMalloc {} => "its malloc came from another DSO, or it is not known from which",
+            "malloc が別の DSO のものだったか、どの DSO のものか不明";
+        NotAtExit {} => "it was not read at an exit: the request came too late, or the process did not leave by exit",
+            "終了時に読めなかった (要求が間に合わなかったか、プロセスが exit によらずに終了した)";
         SnapOnce {} => "a process that was there already, looked at from outside: one of one is no rate",
             "すでに実行中だったプロセスを外側から観測したもの。1 件中 1 件は発生率を示さない";
     }

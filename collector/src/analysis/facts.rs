@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::counters::RunCounters;
 use super::decision;
 use super::finding::Finding;
 use super::message::{self, Text};
@@ -89,6 +90,9 @@ pub struct RunFacts {
     pub note: Option<Text>,
     /// What was found, if it hung (or was slow).
     pub hang: Option<HangFacts>,
+    /// Its counters, where the profile knows any.
+    #[serde(default)]
+    pub counters: Option<RunCounters>,
 }
 
 /// A hang of a run.

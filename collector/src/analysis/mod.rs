@@ -11,6 +11,7 @@
 //! - [`class`]: the class of a hang: [`analyse`]
 //! - [`finding`]: what is said about one dump
 //! - [`stall`]: whether what stands still is stuck or idle
+//! - [`counters`]: an allocator's counters over the runs
 //! - [`stats`]: intervals, tests, spread
 //! - [`sequential`]: tests that may be looked at after every run
 //! - [`decision`]: what a hunt that was to decide a question has decided
@@ -19,6 +20,7 @@
 
 pub mod arch;
 pub mod class;
+pub mod counters;
 pub mod decision;
 pub mod facts;
 pub mod finding;

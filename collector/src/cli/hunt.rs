@@ -19,7 +19,7 @@ use crate::hunt::{Config, Limits, Screen, StatsLane, program};
 use crate::note::Note;
 use crate::profile::{self, Profile};
 use crate::report::{VerdictFile, junit, terminal};
-use crate::{pin, preload, shim_path};
+use crate::{pin, preload, report, shim_path};
 
 /// Runs, per arm, that `--until-decided` makes at most, by those that decide if nothing hangs: for runs that die or fail, and
 /// for arms whose rates are near each other.
@@ -47,7 +47,16 @@ const SPARE: u32 = 4;
     ops = 'ops/s=([0-9.eE+]+)'            # where the figure is in the output\n  \
     [[counters]]                          # lines of the counter lane, by prefix into a file\n  \
     prefix = \"[HZ4_OS_STATS\"\n  \
-    file = \"os_stats.log\"\n\n\
+    file = \"os_stats.log\"\n  \
+    [[memory]]                            # counters in memory: read at the exit of good runs, and of a run that hangs\n  \
+    symbol = \"g_hz4_mid_stats_free\"       # a variable; if it has another size than its fields, it is left alone\n  \
+    fields = [\"free_calls\", \"-\"]         # its words, named as in the lines; - for one that is no counter\n  \
+    type = \"u64\"                          # of a word: u64 (if not said), i64, u32, i32\n  \
+    size = 120                            # bytes of the whole variable, where the fields are only its beginning\n  \
+    [[ratios]]                            # quotients of counters\n  \
+    name = \"locked frees\"\n  \
+    of = \"free_locked\"\n  \
+    to = \"free_calls\"\n\n\
     Exit status: 0 no hang, 10 a hang was captured, 20 the DSO was not intact, 30 the preload could not be verified, \
     2 wrong usage, 1 anything else.")]
 pub struct Args {
@@ -170,10 +179,13 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     screen.finish();
     let conclusion = hunted.report(&config.out)?;
     if json {
-        out::json(&VerdictFile::of(&hunted.facts, &conclusion).in_folder(&config.out))?;
+        out::json(
+            &VerdictFile::of(&hunted.facts, &conclusion).with_counters(&hunted.lanes).in_folder(&config.out),
+        )?;
     }
     out::line("");
     out::text(terminal::summary(&hunted.facts, &conclusion, lang));
+    out::text(report::counters::brief(&hunted.lanes, lang));
     out::line(format!("\nThe evidence is in {}", config.out.display()));
     super::actions::tell(&hunted.facts, &conclusion, &config.out, lang);
     if let Some(path) = junit {

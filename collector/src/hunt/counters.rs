@@ -1,12 +1,27 @@
-//! The counter lane's lines: what an allocator that was built with its counters printed, by prefix into files.
+//! Counters of the runs: what an allocator that was built with its counters printed (the counter lane's lines, by prefix
+//! into files, too), and what was read of its memory.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
+use super::config::Config;
+use super::lane::Lane;
+use super::memory::Layout;
+use super::watch::{Watch, Watched};
+use crate::analysis::counters::lines::Gatherer;
+use crate::analysis::counters::{self, LaneCounters, Moment, Reading, RunCounters};
+use crate::analysis::message::{Say as _, Text, say};
+use crate::analysis::{Integrity, RunFacts};
 use crate::capture::reason_line;
+use crate::note::Note;
 use crate::profile::Counter;
+use crate::session::{self, Dso, Dump};
+use crate::snap;
 use crate::store::atomic::{self, WriteError};
+
+/// Longest counter line that is looked into; what is behind that is passed over.
+const MOST_LINE: u64 = 1 << 20;
 
 /// Lines found for a counter file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +50,136 @@ pub fn collect(out: &Path, counter: &Counter, outputs: &[PathBuf]) -> Result<Col
         Ok(())
     })?;
     Ok(Collected { file: counter.file.clone(), lines })
+}
+
+/// The counters of a run that has ended: from its outputs, and from memory: as read at its hang, if it had one, or at its
+/// exit. None if the profile knows none.
+///
+/// # Errors
+/// An output that cannot be read.
+pub(super) fn of_run(
+    config: &Config,
+    lane: &Lane,
+    facts: &RunFacts,
+    watch: &Watch,
+    at_hang: Option<Result<Reading, Text>>,
+) -> Result<Option<RunCounters>, WriteError> {
+    let profile = &config.profile;
+    if profile.counters.is_empty() && profile.memory.is_empty() {
+        return Ok(None);
+    }
+    let prefixes: Vec<&str> = profile.counters.iter().map(|c| &*c.prefix).collect();
+    let mut gatherer = Gatherer::new(&prefixes);
+    for output in lane.outputs(facts.run) {
+        gather(&output, &mut gatherer).map_err(|source| WriteError { path: output, source })?;
+    }
+    let mut counters = gatherer.end();
+    if let Some(layout) = lane.counters.as_ref().filter(|layout| !layout.is_empty()) {
+        counters.missing = layout.missing().to_vec();
+        let overwritten = facts.integrity_end == Integrity::Overwritten;
+        let read = match at_hang {
+            _ if overwritten => Err(Note::Reset {}.said()),
+            Some(read) => read,
+            None => at_exit(layout, lane, watch),
+        };
+        match read {
+            Ok(reading) => counters.memory = Some(reading),
+            Err(why) => counters.not_read = Some(why),
+        }
+    }
+    Ok(Some(counters))
+}
+
+fn gather(output: &Path, gatherer: &mut Gatherer<'_>) -> io::Result<()> {
+    let mut reader = BufReader::new(File::open(output)?);
+    let mut line = vec![];
+    // The rest of a longer line is taken for a line of its own, which begins otherwise.
+    while io::Read::take(&mut reader, MOST_LINE).read_until(b'\n', &mut line)? > 0 {
+        gatherer.line(&line);
+        line.clear();
+    }
+    Ok(())
+}
+
+/// Adds the memory of the counters to a dump that was taken from outside, where it is proven where that is.
+pub(super) fn with_memory(lane: &Lane, pid: u32, dump: Dump) -> Dump {
+    let ours = dump.allocator().filter(|dso| is_ours(lane, dso));
+    let ranges = ours.and_then(|dso| lane.counter_ranges(dso).ok()).unwrap_or_default();
+    Dump { memory: snap::read(pid, &ranges), ..dump }
+}
+
+/// The counters in the memory of a dump: one that `process` sent, or (none) that was taken from outside.
+pub(super) fn at_hang(lane: &Lane, dump: &Dump, process: Option<&Watched>) -> Result<Reading, Text> {
+    let dso = dump.allocator().filter(|dso| is_ours(lane, dso));
+    let dso = dso.ok_or_else(|| Note::NotOurMalloc {}.said())?;
+    let refused = match process {
+        Some(process) => process.memory_asked.clone().and_then(Result::err),
+        None => lane.counter_ranges(dso).err(),
+    };
+    let values = lane.counters.as_ref().map(|layout| layout.values(dso, &dump.memory)).unwrap_or_default();
+    if values.is_empty() {
+        return Err(refused.unwrap_or_else(|| Note::NotInDump {}.said()));
+    }
+    Ok(Reading { moment: if process.is_some() { Moment::Dump } else { Moment::Outside }, values })
+}
+
+fn is_ours(lane: &Lane, dso: &Dso) -> bool {
+    Path::new(&dso.path) == lane.dso
+}
+
+/// What was read at the exits of a run's processes; of several of them the larger figure.
+fn at_exit(layout: &Layout, lane: &Lane, watch: &Watch) -> Result<Reading, Text> {
+    let mut values: Vec<(String, f64)> = vec![];
+    let mut failed = None;
+    for process in watch.processes() {
+        let ours = process.allocator().filter(|dso| is_ours(lane, dso));
+        let (Some((record, fd)), Some(dso)) = (&process.last_memory, ours) else { continue };
+        let memory = match session::memory::read(fd, record) {
+            Ok(Some(memory)) => memory,
+            Ok(None) => continue,
+            Err(error) => {
+                failed = Some(error.said());
+                continue;
+            }
+        };
+        for (name, value) in layout.values(dso, &memory) {
+            match values.iter_mut().find(|(n, _)| *n == name) {
+                Some((_, before)) => *before = before.max(value),
+                None => values.push((name, value)),
+            }
+        }
+    }
+    if values.is_empty() {
+        let refused = || watch.processes().find_map(|p| p.memory_asked.clone()?.err());
+        let why = failed.or_else(refused);
+        return Err(why.unwrap_or_else(|| Note::NotAtExit {}.said()));
+    }
+    Ok(Reading { moment: Moment::Exit, values })
+}
+
+/// A line about a lane whose DSO has none of the variables that the profile names.
+pub(super) fn none_in_memory(lane: &Lane) -> Option<Text> {
+    const MOST: usize = 3;
+    let layout = lane.counters.as_ref().filter(|layout| layout.is_empty())?;
+    let missing = layout.missing();
+    let list = Text::joined(missing.get(..MOST.min(missing.len()))?)?;
+    let list = match missing.len() {
+        count if count > MOST => say!(Note::AndMore { list, count }).said(),
+        _ => list,
+    };
+    Some(say!(Note::NoneInMemory { lane: lane.arm, list }).said())
+}
+
+/// What the counters come to, a lane each: those of the arms, then the counter lane.
+pub(super) fn lanes(config: &Config, runs: &[RunFacts], stats: &[RunFacts]) -> Vec<LaneCounters> {
+    let mut lanes: Vec<(&str, Vec<&RunFacts>)> = vec![];
+    for run in runs.iter().chain(stats) {
+        match lanes.iter_mut().find(|(name, _)| *name == run.arm) {
+            Some((_, of)) => of.push(run),
+            None => lanes.push((&run.arm, vec![run])),
+        }
+    }
+    lanes.iter().filter_map(|(name, runs)| counters::lane(name, runs, &config.profile.ratios)).collect()
 }
 
 fn copy_lines(from: &Path, prefix: &[u8], to: &mut File) -> io::Result<usize> {

@@ -8,9 +8,11 @@ use anyhow::Context as _;
 use super::bench::{Bench, Ended, Member};
 use super::bundle::Bundle;
 use super::config::Config;
+use super::counters;
 use super::lane::Lane;
 use super::run::{self, PATIENCE};
 use super::watch::{Watch, Watched};
+use crate::analysis::counters::Reading;
 use crate::analysis::message::{Say as _, Text, say};
 use crate::analysis::{Class, HangFacts, History, Integrity, integrity};
 use crate::cancel::Cancel;
@@ -51,6 +53,8 @@ pub struct Captured {
     pub integrity_end: Integrity,
     /// `(deleted)` was seen on it.
     pub deleted_seen: bool,
+    /// Its counters in memory; why there are none.
+    pub counters: Result<Reading, Text>,
     /// What is worth a line.
     pub notes: Vec<Text>,
 }
@@ -92,7 +96,7 @@ pub fn capture(
     let snapped = match recorded {
         Some(_) => None,
         None => match snap::take(pid, &snap::Options::default()) {
-            Ok(dump) => Some(dump),
+            Ok(dump) => Some(counters::with_memory(lane, pid, dump)),
             Err(why) => {
                 notes.push(say!(Note::NotLookedInto { why }).said());
                 None
@@ -137,6 +141,10 @@ pub fn capture(
             capture::perf(bundle.dir(), hot.tid, &PerfOptions { maps, copies, ..perf.clone() }, cancel)?;
         }
     }
+    let counters = match dump {
+        Some(dump) => counters::at_hang(lane, dump, process.filter(|_| recorded.is_some())),
+        None => Err(why_not.said()),
+    };
     let history = process.map_or_else(History::default, |p| p.history.clone());
     let mut finding = bundle.examine(dump, &history, Some(pid), &why_not.en())?;
     if let (Some(other), false, None) = (allocator, is_ours, process) {
@@ -161,6 +169,7 @@ pub fn capture(
         integrity_start: start,
         integrity_end: end,
         deleted_seen,
+        counters,
         notes,
     })
 }

@@ -4,18 +4,23 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use hangscope_protocol::record::RangeRecord;
 
 use super::arm::{Change, Treatment};
 use super::config::Config;
+use super::memory::Layout;
 use crate::analysis::integrity::FileFacts;
+use crate::analysis::message::Text;
 use crate::analysis::{Integrity, Stir};
 use crate::exit::{Ended, Status};
 use crate::file_facts;
 use crate::pin::Pinned;
 use crate::preload::{self, Settings};
+use crate::session::Dso;
 
 /// The runs of one DSO.
 #[derive(Clone, Debug)]
@@ -28,6 +33,8 @@ pub struct Lane {
     pinned: PathBuf,
     sha1: String,
     file: Option<FileFacts>,
+    /// Where its counters are in memory, if the profile names any.
+    pub counters: Option<Arc<Layout>>,
     out: PathBuf,
     preload: OsString,
     /// Folder in OUT with a slash at its end; empty for OUT itself.
@@ -56,12 +63,16 @@ impl Lane {
         let shim = preloadable(&config.shim, &config.sockets)?;
         let preload = preload::value([shim.as_path(), dso.as_path()])
             .map_err(|e| Ended::new(Status::Usage, format!("hunt: {e}")))?;
+        let bytes = std::fs::read(&pinned.path);
+        let bytes = bytes.with_context(|| format!("hunt: cannot read {}", pinned.path.display()))?;
+        let counters = Layout::of(&config.profile, &pinned.source, &bytes);
         Ok(Lane {
             arm: arm.to_owned(),
             dso: pinned.path.clone(),
             pinned: pinned.path.clone(),
             sha1: pinned.sha1.clone(),
             file: file_facts::now(&pinned.path, None),
+            counters: counters.map(Arc::new),
             out: config.out.clone(),
             preload,
             folder: String::new(),
@@ -131,6 +142,18 @@ impl Lane {
         let mut files = vec![self.pinned.clone(), self.dso.clone()];
         files.dedup();
         files
+    }
+
+    /// The ranges of memory that hold the counters of a process that mapped the lane's DSO so.
+    ///
+    /// # Errors
+    /// Why they are not known.
+    pub fn counter_ranges(&self, dso: &Dso) -> Result<Vec<RangeRecord>, Text> {
+        match &self.counters {
+            Some(layout) if layout.is_empty() => Err(Text::joined(layout.missing()).unwrap_or_default()),
+            Some(layout) => layout.ranges(dso, self.file.as_ref()),
+            None => Ok(vec![]),
+        }
     }
 
     /// Whether the DSO's file, which is now like `now`, still has the bytes that were pinned; none if it cannot be read,

@@ -10,12 +10,13 @@
 //! - `still`: what stands still, and stacks that are cut, while a run goes on
 //! - [`run`]: one run from its start to its facts
 //! - [`hang`], `bundle`: the evidence of a hang, and the folder that it is in
-//! - [`counters`]: the counter lane's lines
+//! - [`counters`], [`memory`]: counters, from lines and from memory
 //! - [`rows`], [`screen`]: the files and the lines that grow with every run
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::analysis::counters::LaneCounters;
 use crate::analysis::decision::Progress;
 use crate::analysis::message::{Say as _, Text, say};
 use crate::analysis::{self, Conclusion, DsoFacts, HuntFacts, RunFacts, RunOutcome, Stir};
@@ -36,6 +37,7 @@ pub mod counters;
 pub mod cpus;
 pub mod hang;
 pub mod lane;
+pub mod memory;
 pub mod original;
 pub mod program;
 pub mod rows;
@@ -63,6 +65,8 @@ pub struct Hunted {
     pub stats: Vec<RunFacts>,
     /// Counter files and how many lines are in each.
     pub counters: Vec<Collected>,
+    /// What the counters come to, a lane each.
+    pub lanes: Vec<LaneCounters>,
     /// The last line of the preload verification.
     pub preload: Option<String>,
     /// What is worth a line beside that.
@@ -87,7 +91,12 @@ impl Hunted {
     /// [`WriteError`].
     pub fn report(&self, out: &Path) -> Result<Conclusion, WriteError> {
         let counters = self.counters.iter().map(|c| (c.file.clone(), c.lines as u64)).collect();
-        let extra = Extra { preload: self.preload.clone(), counters, notes: self.notes.clone() };
+        let extra = Extra {
+            preload: self.preload.clone(),
+            counters,
+            lanes: self.lanes.clone(),
+            notes: self.notes.clone(),
+        };
         report::write_hunt(out, &self.facts, &extra)
     }
 }
@@ -168,12 +177,18 @@ pub fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Re
         },
         stats: vec![],
         counters: vec![],
+        lanes: vec![],
         preload,
         notes: config.notes.clone(),
     };
+    if config.profile.from.is_some() {
+        // A built-in profile names what only a build for statistics has.
+        hunted.notes.extend(counters::none_in_memory(arms.lane(0)));
+    }
     if let (Some(stats), Some(pinned)) = (&config.stats, stats_pinned.filter(|_| !interrupted)) {
         stats_lane(config, stats, &pinned, screen, cancel, &mut rows, &mut hunted)?;
     }
+    hunted.lanes = counters::lanes(config, &hunted.facts.runs, &hunted.stats);
     Ok(hunted)
 }
 
@@ -256,6 +271,7 @@ fn stats_lane(
     hunted: &mut Hunted,
 ) -> anyhow::Result<()> {
     let lane = Lane::new(config, pinned, "stats", "stats_run_", "hang_stats_run_", "slow_stats_run_")?;
+    hunted.notes.extend(counters::none_in_memory(&lane));
     let mut log = atomic::Lines::open(&config.out.join("stats_runs.jsonl"))?;
     let mut outputs = vec![];
     for number in 1..=stats.runs {

@@ -29,6 +29,8 @@ pub fn row(run: &RunFacts) -> Option<String> {
 pub fn object(run: &RunFacts) -> Value {
     let mut object = serde_json::to_value(run).unwrap_or_else(|_| json!({}));
     if let Some(fields) = object.as_object_mut() {
+        // They are in counters.json, several hundred of them.
+        fields.remove("counters");
         let class = run.hang.as_ref().and_then(|h| h.finding.as_ref()).map(|f| f.class.as_str());
         let hang = run.hang.as_ref().map(|h| json!({ "snapshot": h.snapshot, "dump_ms": h.dump_ms }));
         fields.insert("hang".to_owned(), hang.unwrap_or(Value::Null));
@@ -129,6 +131,7 @@ mod tests {
             stir: None,
             note: None,
             hang: None,
+            counters: None,
         }
     }
 

@@ -83,6 +83,7 @@ pub fn run(
         stir: None,
         note: None,
         hang: None,
+        counters: None,
     };
     // Nobody should write to the pinned copy; root can.
     let other_bytes =
@@ -97,6 +98,7 @@ pub fn run(
     facts.pid = Some(bench.pid());
     let mut watch = Watch::new(bench.started(), config.hang_after);
     let mut notes: Vec<Text> = vec![];
+    let mut at_hang = None;
     let watching = follow(lane, &bench, &listener, &mut watch, change.as_mut(), screen, cancel, &mut notes)?;
     facts.seconds = bench.started().elapsed().as_secs_f64();
     match watching {
@@ -106,6 +108,7 @@ pub fn run(
             let captured =
                 hang::capture(config, lane, number, &mut bench, &listener, &mut watch, trigger, cancel)
                     .with_context(|| format!("hunt: run {number} hung, but its evidence is not complete"))?;
+            at_hang = Some(captured.counters.clone());
             hung(captured, &mut facts, &mut notes);
         }
         Watching::Interrupted => {
@@ -130,6 +133,7 @@ pub fn run(
             change.keep();
         }
     }
+    facts.counters = super::counters::of_run(config, lane, &facts, &watch, at_hang)?;
     notes.extend(about_hello(&watch, lane, &err));
     facts.note = Text::joined(&notes);
     Ok(facts)

@@ -222,6 +222,7 @@ mod tests {
             stir: None,
             note: note.map(|note| note.said()),
             hang: None,
+            counters: None,
         };
         let runs = [
             facts(1, RunOutcome::Ok, Some(0), None, Some(7095204.36), 1.04, None),

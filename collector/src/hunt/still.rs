@@ -1,9 +1,13 @@
-//! While a run goes on: threads whose stack is cut are asked, and what stands still is judged stuck or idle.
+//! While a run goes on: threads whose stack is cut are asked, as is the memory of counters; what stands still is judged
+//! stuck or idle.
+
+use std::path::Path;
 
 use super::lane::Lane;
 use super::watch::{Watch, Watched};
+use crate::analysis::message::Say as _;
 use crate::cut;
-use crate::listen::{Event, Listener, What};
+use crate::listen::{ConnId, Event, Listener, What};
 use crate::note::Note;
 use crate::standstill::Standstill;
 use crate::symbolize::Sources;
@@ -14,7 +18,22 @@ pub(super) fn hear(lane: &Lane, listener: &Listener, watch: &mut Watch, event: E
         // What cannot be asked any more stays cut, and the stack says so.
         let _ = cut::ask(&listener.asker(), event.conn, dump, &sources(lane, event.peer.pid));
     }
+    let dsos = matches!(event.what, What::Dsos(_)).then_some(event.conn);
     watch.take(event);
+    if let Some(conn) = dsos {
+        ask_counters(lane, listener, watch, conn);
+    }
+}
+
+/// Asks a process that has just told of its DSOs for the memory of its counters, once.
+fn ask_counters(lane: &Lane, listener: &Listener, watch: &mut Watch, conn: ConnId) {
+    let process = watch.process(conn).filter(|p| p.memory_asked.is_none() && lane.counters.is_some());
+    let ours = process.and_then(Watched::allocator).filter(|dso| Path::new(&dso.path) == lane.dso);
+    if let Some(dso) = ours {
+        let ask = |ranges: Vec<_>| listener.asker().ask_memory(conn, &ranges).map_err(|e| e.said());
+        let asked = lane.counter_ranges(dso).and_then(ask);
+        watch.memory_asked(conn, asked);
+    }
 }
 
 /// Looks whether a process in which nothing has moved for so long is stuck. None if it is; else a line about it.

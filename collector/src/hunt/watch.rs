@@ -9,6 +9,7 @@ use hangscope_protocol::record::{CopyRecord, LastMemoryRecord, dump_reason, hell
 
 use crate::analysis::History;
 use crate::analysis::arch::Arch;
+use crate::analysis::message::Text;
 use crate::analysis::message::say;
 use crate::listen::{ConnId, Event, RecordedDump, What};
 use crate::note::Note;
@@ -31,7 +32,7 @@ pub struct Watched {
     /// The allocator's bytes.
     pub copy: Option<(CopyRecord, OwnedFd)>,
     /// What became of the request for its counters' memory, if there was one: why it was not made.
-    pub memory_asked: Option<Result<(), String>>,
+    pub memory_asked: Option<Result<(), Text>>,
     /// Where that memory will be at its exit.
     pub last_memory: Option<(LastMemoryRecord, OwnedFd)>,
     /// Its dumps, in order.
@@ -212,7 +213,7 @@ impl Watch {
     }
 
     /// A process was asked for its counters' memory, or could not be, and why.
-    pub fn memory_asked(&mut self, conn: ConnId, asked: Result<(), String>) {
+    pub fn memory_asked(&mut self, conn: ConnId, asked: Result<(), Text>) {
         if let Some(process) = self.processes.get_mut(&conn) {
             process.memory_asked = Some(asked);
         }

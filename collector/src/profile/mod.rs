@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use regex::bytes::Regex;
 
+pub use crate::analysis::counters::Ratio;
 use crate::pin::name_of;
 
 mod parse;
@@ -37,15 +38,72 @@ pub struct Counter {
     pub file: String,
 }
 
-/// Two counters whose quotient is worth looking at.
+/// A variable that holds counters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ratio {
-    /// What it is called in a report.
-    pub name: String,
-    /// Counter above the line.
-    pub of: String,
-    /// Counter below it.
-    pub to: String,
+pub struct MemoryCounters {
+    /// Its name.
+    pub symbol: String,
+    /// Names of its words, as the counter lines have them; none for a word that is no counter.
+    pub fields: Vec<Option<String>>,
+    /// What a word is.
+    pub word: Word,
+    /// Bytes of the whole variable, where the fields are only its beginning.
+    pub whole: Option<u64>,
+}
+
+/// A word of memory, little-endian as the processors that are watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "they say what they are")]
+pub enum Word {
+    U64,
+    I64,
+    U32,
+    I32,
+}
+
+impl Word {
+    /// Its bytes.
+    pub fn bytes(self) -> usize {
+        match self {
+            Word::U64 | Word::I64 => 8,
+            Word::U32 | Word::I32 => 4,
+        }
+    }
+
+    /// Its figure; whole numbers above 2^53 are rounded.
+    fn figure(self, bytes: &[u8]) -> Option<f64> {
+        Some(match self {
+            Word::U64 => u64::from_le_bytes(bytes.try_into().ok()?) as f64,
+            Word::I64 => i64::from_le_bytes(bytes.try_into().ok()?) as f64,
+            Word::U32 => u32::from_le_bytes(bytes.try_into().ok()?).into(),
+            Word::I32 => i32::from_le_bytes(bytes.try_into().ok()?).into(),
+        })
+    }
+}
+
+impl MemoryCounters {
+    /// Bytes that hold the fields.
+    pub fn len(&self) -> u32 {
+        (self.fields.len() * self.word.bytes()) as u32
+    }
+
+    /// Whether there are no fields; a profile that was read has some.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// Bytes that the variable must have.
+    pub fn size(&self) -> u64 {
+        self.whole.unwrap_or_else(|| self.len().into())
+    }
+
+    /// The counters in the bytes of the fields.
+    pub fn figures(&self, bytes: &[u8]) -> Vec<(String, f64)> {
+        let words = bytes.chunks_exact(self.word.bytes());
+        let figure = |(name, word): (&Option<String>, &[u8])| Some((name.clone()?, self.word.figure(word)?));
+        self.fields.iter().zip(words).filter_map(figure).collect()
+    }
 }
 
 /// What is particular to an allocator.
@@ -59,6 +117,8 @@ pub struct Profile {
     pub env: Vec<String>,
     /// Counter lines.
     pub counters: Vec<Counter>,
+    /// Counters in memory.
+    pub memory: Vec<MemoryCounters>,
     /// Quotients of counters.
     pub ratios: Vec<Ratio>,
     /// Finds `ops/s` in the output: its first group.
@@ -75,6 +135,7 @@ impl Profile {
             dso: vec![],
             env: vec![],
             counters: vec![],
+            memory: vec![],
             ratios: vec![],
             ops: default_ops(),
             from: None,

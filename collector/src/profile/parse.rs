@@ -3,11 +3,12 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use hangscope_protocol::record::{MOST_RANGE_BYTES, MOST_RANGES};
 use regex::bytes::Regex;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Counter, DEFAULT_OPS, Profile, Ratio};
+use super::{Counter, DEFAULT_OPS, MemoryCounters, Profile, Ratio, Word};
 
 /// A profile that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,8 @@ struct File {
     #[serde(default)]
     counters: Vec<CounterEntry>,
     #[serde(default)]
+    memory: Vec<MemoryEntry>,
+    #[serde(default)]
     ratios: Vec<RatioEntry>,
 }
 
@@ -50,6 +53,16 @@ struct File {
 struct CounterEntry {
     prefix: Spanned<String>,
     file: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MemoryEntry {
+    symbol: Spanned<String>,
+    fields: Spanned<Vec<String>>,
+    #[serde(rename = "type")]
+    word: Option<Word>,
+    size: Option<Spanned<u64>>,
 }
 
 #[derive(Deserialize)]
@@ -120,6 +133,15 @@ pub(super) fn parse(text: &str, path: Option<&Path>) -> Result<Profile, BadProfi
         }
         counters.push(counter);
     }
+    let mut memory: Vec<MemoryCounters> = vec![];
+    for entry in &file.memory {
+        memory.push(memory_counters(entry, filled(&entry.symbol, "symbol")?, &bad)?);
+        let bytes: usize = memory.iter().map(|m| m.len() as usize).sum();
+        if memory.len() > MOST_RANGES || bytes > MOST_RANGE_BYTES {
+            let what = format!("more than {MOST_RANGES} variables or {MOST_RANGE_BYTES} bytes of `memory`");
+            return Err(bad(entry.symbol.span().start, what));
+        }
+    }
     let mut ratios = vec![];
     for entry in &file.ratios {
         ratios.push(Ratio {
@@ -133,10 +155,37 @@ pub(super) fn parse(text: &str, path: Option<&Path>) -> Result<Profile, BadProfi
         dso: file.dso.iter().map(|p| filled(p, "dso")).collect::<Result<_, _>>()?,
         env: file.env.iter().map(|p| filled(p, "env")).collect::<Result<_, _>>()?,
         counters,
+        memory,
         ratios,
         ops,
         from: path.map(Path::to_owned),
     })
+}
+
+fn memory_counters(
+    entry: &MemoryEntry,
+    symbol: String,
+    bad: &dyn Fn(usize, String) -> BadProfile,
+) -> Result<MemoryCounters, BadProfile> {
+    let fields = entry.fields.get_ref();
+    let at = entry.fields.span().start;
+    if fields.is_empty() || fields.iter().any(|name| name.trim().is_empty()) {
+        return Err(bad(
+            at,
+            "`fields` is empty, or one of them is: name every word, `-` for one that is no counter".into(),
+        ));
+    }
+    let fields = fields.iter().map(|name| (name != "-").then(|| name.clone())).collect();
+    let whole = entry.size.as_ref().map(|size| *size.get_ref());
+    let counters = MemoryCounters { symbol, fields, word: entry.word.unwrap_or(Word::U64), whole };
+    match &entry.size {
+        Some(size) if *size.get_ref() < u64::from(counters.len()) => {
+            let what =
+                format!("`size` is {}, the fields alone have {} bytes", size.get_ref(), counters.len());
+            Err(bad(size.span().start, what))
+        }
+        _ => Ok(counters),
+    }
 }
 
 /// A message of the TOML reader in one line; for an unknown key with the one that was likely meant.
@@ -181,6 +230,37 @@ mod tests {
     }
 
     #[test]
+    fn counters_in_memory_have_names_a_type_and_a_size() {
+        let text = "name = 'x'\n[[memory]]\nsymbol = 'g'\nfields = ['a', '-', 'c']\n\
+            [[memory]]\nsymbol = 'h'\ntype = 'i32'\nsize = 64\nfields = ['d', 'e']\n";
+        let [g, h] = &parse(text, None).unwrap().memory[..] else { panic!("{text}") };
+        assert_eq!((g.len(), g.size(), h.len(), h.size()), (24, 24, 8, 64));
+        let bytes = [5u64, u64::MAX, 7].map(u64::to_le_bytes).concat();
+        assert_eq!(g.figures(&bytes), [("a".to_owned(), 5.0), ("c".to_owned(), 7.0)]);
+        assert_eq!(h.figures(&[-3i32, 4].map(i32::to_le_bytes).concat())[0], ("d".to_owned(), -3.0));
+        let all = [
+            "name = 'x'\n[[memory]]\nsymbol = 'g'\nfields = []\n",
+            "name = 'x'\n[[memory]]\nsymbol = 'g'\nfields = ['a', ' ']\n",
+            "name = 'x'\n[[memory]]\nsymbol = ''\nfields = ['a']\n",
+            "name = 'x'\n[[memory]]\nsymbol = 'g'\nfields = ['a', 'b']\nsize = 8\n",
+            "name = 'x'\n[[memory]]\nsymbol = 'g'\ntype = 'f64'\nfields = ['a']\n",
+        ]
+        .map(said);
+        insta::assert_snapshot!(all.join("\n"), @r#"
+        my.toml:4: `fields` is empty, or one of them is: name every word, `-` for one that is no counter
+        my.toml:4: `fields` is empty, or one of them is: name every word, `-` for one that is no counter
+        my.toml:3: `symbol` is empty
+        my.toml:5: `size` is 8, the fields alone have 16 bytes
+        my.toml:4: unknown variant `f64`, expected one of `u64`, `i64`, `u32`, `i32`
+        "#);
+        let many = "[[memory]]\nsymbol = 'g'\nfields = ['a']\n".repeat(MOST_RANGES + 1);
+        assert!(
+            said(&format!("name = 'x'\n{many}"))
+                .ends_with("more than 200 variables or 32768 bytes of `memory`")
+        );
+    }
+
+    #[test]
     fn whatever_is_wrong_is_one_line_with_its_place() {
         let all = [
             "name = 'x'\nenf = ['A_']\n",
@@ -200,7 +280,7 @@ mod tests {
         insta::assert_snapshot!(all.join("\n"), @r#"
         my.toml:2: unknown key `enf`: did you mean `env`?
         my.toml:4: unknown key `prefxi`: did you mean `prefix`?
-        my.toml:2: unknown key `wholly_other`; there are name, dso, env, ops, counters, ratios
+        my.toml:2: unknown key `wholly_other`; there are name, dso, env, ops, counters, memory, ratios
         my.toml:2: `ops` is no regular expression: unclosed character class
         my.toml:2: `ops` has no group: put the number in parentheses, as in `ops/s=([0-9.]+)`
         my.toml:2: invalid type: string "A_", expected a sequence

@@ -140,6 +140,63 @@ messages! {
             "- 分類: 各スレッドの待ち対象、その所有者、全スレッドの 2 回の観測による。`proven` は観測から導かれるもの、\
             `likely` は最もよく合うもの。";
         CounterFile { file, lines } => "- {file}: {lines} lines", "- {file}: {lines} 行";
+        CounterLane { lane, good, hung } => "### {lane}: {good} good runs, {hung} hung",
+            "### {lane}: 正常 {good} 回、ハング {hung} 回";
+        RatioTable {} => "| ratio | median | smallest | largest | skew |", "| 比 | 中央値 | 最小 | 最大 | ばらつき |";
+        RatioTableHung {} => "| ratio | median | smallest | largest | skew | hung |",
+            "| 比 | 中央値 | 最小 | 最大 | ばらつき | ハング時 |";
+        CounterTable {} => "| counter | median | smallest | largest | skew |",
+            "| カウンタ | 中央値 | 最小 | 最大 | ばらつき |";
+        CounterTableHung {} => "| counter | median | smallest | largest | skew | hung |",
+            "| カウンタ | 中央値 | 最小 | 最大 | ばらつき | ハング時 |";
+        Skew {} => "- Of the good runs. Skew between runs: (largest - smallest) / median. A ratio's figures are those of each \
+            run's own ratio.",
+            "- 正常な実行の統計。ばらつきは (最大 - 最小) / 中央値。比の統計は各実行ごとの比による。";
+        AlwaysZero { count, names } => "- Always 0 ({count}): {names}", "- 常に 0 ({count}): {names}";
+        ZeroBelow { name, to, zero } => "- {name}: no ratio in {zero} good runs, `{to}` was 0.",
+            "- {name}: 正常な実行 {zero} 回では `{to}` が 0 のため比なし。";
+        ZeroBelowHung { name, to, runs } => "- {name}: no ratio in hung {runs}, `{to}` was 0.",
+            "- {name}: ハングした {runs} では `{to}` が 0 のため比なし。";
+        NoSuchCounter { name, counters } => "- {name}: no ratio, no single counter is called {counters}.",
+            "- {name}: {counters} という名のカウンタが 1 つに定まらないため比なし。";
+        Outside { percent, good } => "- `*`: outside the range of the {good} good runs. One more good run would be outside the \
+            range of a given counter by chance alone with a probability of at most {percent} % (2 / (n + 1)).",
+            "- `*`: 正常な実行 {good} 回の範囲外。正常な実行をもう 1 回行った場合でも、あるカウンタが偶然だけで範囲外になる\
+            確率は最大 {percent} % (2 / (n + 1))。";
+        NoneOutside {} => "- Hung runs: no counter is outside the range of the good runs.",
+            "- ハングした実行: 正常な実行の範囲外のカウンタはない。";
+        FromMemory {} => "- Counters of hung runs were read from memory, by the shim from inside, in the first look of the last \
+            dump, while threads might run: not all of one moment. Those of good runs are of their end.",
+            "- ハングした実行のカウンタは、最後のダンプの最初の観測時にシムが内側からメモリを読んだもの。スレッドが動いている\
+            可能性があり、全部が同一時点の値とは限らない。正常な実行の値は終了時のもの。";
+        FromOutside { runs } => "- Of hung {runs} nothing came from inside: the memory was read from outside.",
+            "- ハングした {runs} では内側から何も得られず、外側からメモリを読んだ。";
+        MemoryAgrees { runs, counters, telling } => "- Memory at the exit said the same as the printed lines in {runs} good runs, \
+            for all {counters} counters that are in both ({telling} of them not 0): the places in memory are the right ones.",
+            "- 正常な実行 {runs} 回で、終了時のメモリの値は両方にある {counters} 個のカウンタすべて (うち 0 でないもの {telling} 個) に\
+            ついて出力行と一致した。読んだ場所は正しい。";
+        MemoryAllZero {} => "- Memory at the exit said 0 wherever the printed lines did, and nothing else was in both: that \
+            does not show that the places in memory are the right ones.",
+            "- 終了時のメモリと出力行の両方にあるカウンタはすべて 0 だった。読んだ場所が正しいことの裏付けにはならない。";
+        MemoryDiffers { differing, counters, list } => "- Memory at the exit said something else than the printed lines for \
+            {differing} of {counters} counters, which are therefore not compared: {list}. Is the profile's layout that of \
+            this build?",
+            "- 終了時のメモリの値が、{counters} 個中 {differing} 個のカウンタで出力行と食い違うため、比較から除外した: {list}。\
+            プロファイルの配置がこのビルドのものか確認を要する。";
+        MemoryUnchecked {} => "- No good run had both lines and memory of its exit: that the places in memory are the right ones \
+            is not checked.",
+            "- 出力行と終了時のメモリの両方がある正常な実行がなく、読んだ場所が正しいかは確認できていない。";
+        MissingVariables { list } => "- Not read of memory: {list}", "- メモリから読めなかったもの: {list}";
+        HungWithout { run, why } => "- Hung {run}: no counters: {why}", "- ハングした {run}: カウンタなし: {why}";
+        PassedOver { words } => "- {words} words in the counter lines are no `name=number` and were passed over.",
+            "- カウンタ行のうち `name=number` の形でない {words} 語は読み飛ばした。";
+        CameAgain { times } => "- {times} times a counter came again within a run; the largest figure counts.",
+            "- 同じ実行の中で同じカウンタが {times} 回重ねて現れた。最大の値を採用した。";
+        CountersBrief { lane, good, hung } => "Counters ({lane}): {good} good runs, {hung} hung",
+            "カウンタ ({lane}): 正常 {good} 回、ハング {hung} 回";
+        OutsideBrief { names } => "- hung, outside the range of the good runs: {names}",
+            "- ハング時に正常な実行の範囲外: {names}";
+        HungBrief { figures } => "hung: {figures}", "ハング時: {figures}";
         NoHang {} => "No run hung.", "ハングした実行はない。";
     }
 }

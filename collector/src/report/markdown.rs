@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Extra;
 use super::labels::Label;
 use super::terminal::short_report;
+use super::{Extra, counters};
 use crate::analysis::message::say;
 use crate::analysis::stats::Counts;
 use crate::analysis::verdict::{self, Tally, given, percent};
@@ -30,41 +30,37 @@ pub fn report(facts: &HuntFacts, conclusion: &Conclusion, extra: &Extra, lang: L
         page.heading(&Label::Arms {});
         arms(&mut page, facts);
     }
-    if !extra.counters.is_empty() {
-        page.heading(&Label::Counters {});
-        for (file, lines) in &extra.counters {
-            page.line(&say!(Label::CounterFile { file, lines }));
-        }
-    }
+    counters::section(&mut page, extra);
     page.list(&Label::Notes {}, extra.notes.iter().map(|note| note.text(lang).to_owned()).collect());
     page.heading(&Label::Method {});
     method(&mut page, facts, conclusion, extra);
     page.text
 }
 
-struct Page {
+/// A page that is being written.
+pub(super) struct Page {
     text: String,
-    lang: Lang,
+    pub(super) lang: Lang,
 }
 
 impl Page {
-    fn raw(&mut self, text: &str) {
+    pub(super) fn raw(&mut self, text: &str) {
         self.text += text;
     }
 
-    fn line(&mut self, label: &Label) {
+    pub(super) fn line(&mut self, label: &Label) {
         self.text += &label.text(self.lang);
         self.text.push('\n');
     }
 
-    fn heading(&mut self, label: &Label) {
+    pub(super) fn heading(&mut self, label: &Label) {
         self.text.push('\n');
         self.line(label);
         self.text.push('\n');
     }
 
     /// A heading with a list under it; nothing where there is nothing.
-    fn list(&mut self, heading: &Label, items: Vec<String>) {
+    pub(super) fn list(&mut self, heading: &Label, items: Vec<String>) {
         if items.is_empty() {
             return;
         }
@@ -74,7 +70,7 @@ impl Page {
         }
     }
 
-    fn row<'a>(&mut self, cells: impl IntoIterator<Item = &'a str>) {
+    pub(super) fn row<'a>(&mut self, cells: impl IntoIterator<Item = &'a str>) {
         self.text += "|";
         for cell in cells {
             self.text += &format!(" {} |", cell.replace('|', "\\|"));
@@ -85,7 +81,7 @@ impl Page {
 
 /// Text that may hold names of functions: Markdown's own marks are taken literally, except the backquotes
 /// that we put around names.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut in_code = false;
     for c in text.chars() {

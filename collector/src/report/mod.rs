@@ -5,6 +5,7 @@
 //! - [`markdown`]: `report.md` and `report.ja.md`
 //! - [`github`]: annotations for GitHub Actions
 //! - [`junit`]: a hunt as JUnit XML
+//! - [`counters`]: `counters.json`, and what the others say of counters
 //! - [`terminal`]: headline and short report for a terminal
 //! - [`stacks`]: `stacks.txt`; equal stacks are grouped ([`group`])
 //! - [`folded`]: `samples.folded`, and whether perf agrees with it
@@ -17,12 +18,14 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::analysis::counters::LaneCounters;
 use crate::analysis::message::Text;
 use crate::analysis::{Conclusion, Finding, HuntFacts, Lang, Traces, conclude};
 use crate::capture::hot;
 use crate::session::Dump;
 use crate::store::atomic::{self, WriteError};
 
+pub mod counters;
 pub mod folded;
 pub mod github;
 pub mod group;
@@ -45,23 +48,30 @@ pub use threads_file::ThreadsFile;
 pub use verdict_file::VerdictFile;
 
 /// What a report says beside the facts of the hunt.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Extra {
     /// The last line of `preload_verify/result.txt`, if the preload was verified.
     pub preload: Option<String>,
     /// Counter files of the counter lane, and how many lines are in each.
     pub counters: Vec<(String, u64)>,
+    /// What the counters come to, a lane each.
+    pub lanes: Vec<LaneCounters>,
     /// Anything else that is worth a line, in the words of whoever saw it: what could not be done, and why.
     pub notes: Vec<Text>,
 }
 
-/// Writes `verdict.json`, `report.md` and `report.ja.md` to OUT, and says what was concluded.
+/// Writes `verdict.json`, `report.md` and `report.ja.md`, and `counters.json` where there are counters, to OUT, and says
+/// what was concluded.
 ///
 /// # Errors
 /// [`WriteError`]; a file is written whole or not at all.
 pub fn write_hunt(out: &Path, facts: &HuntFacts, extra: &Extra) -> Result<Conclusion, WriteError> {
     let conclusion = conclude(facts);
-    atomic::write_json(&out.join("verdict.json"), &VerdictFile::of(facts, &conclusion))?;
+    let verdict = VerdictFile::of(facts, &conclusion).with_counters(&extra.lanes);
+    atomic::write_json(&out.join("verdict.json"), &verdict)?;
+    if !extra.lanes.is_empty() {
+        atomic::write_json(&out.join("counters.json"), &counters::CountersFile::of(&extra.lanes))?;
+    }
     for lang in Lang::ALL {
         atomic::write(
             &out.join(markdown_name(lang)),

@@ -5,7 +5,7 @@ use crate::analysis::message::{Say as _, check_templates};
 use crate::analysis::sequential::Until;
 use crate::analysis::testkit::hunt::{Hunt, finding, hung, run};
 use crate::analysis::testkit::{LOCK, LOCK2, MAIN, Make, Sampled, mutex};
-use crate::analysis::{ArmFacts, Class, Integrity, RunOutcome};
+use crate::analysis::{ArmFacts, Class, Integrity, RunFacts, RunOutcome};
 
 /// All files of a hunt, one after the other.
 fn files(facts: &HuntFacts, extra: &Extra) -> String {
@@ -35,6 +35,7 @@ fn one_of_50() {
     let extra = Extra {
         preload: Some("[STRICT-PRELOAD] verification passed".to_owned()),
         counters: vec![("mid_stats_b1.log".to_owned(), 40)],
+        lanes: vec![],
         notes: vec!["perf: not permitted (perf_event_paranoid=3)".said()],
     };
     insta::assert_snapshot!(files(&facts, &extra));
@@ -410,4 +411,72 @@ fn no_english_sentence_is_in_a_japanese_report() {
         .map(str::to_owned)
         .collect();
     assert_eq!(found, Vec::<String>::new());
+}
+
+/// A lane with good runs and two that hung: one was read, one was not.
+fn counted() -> crate::analysis::counters::LaneCounters {
+    use crate::analysis::counters::{Moment, Printed, Ratio, Reading, RunCounters, lane};
+    let printed = |figures: &[(&str, f64)]| {
+        let one = |(name, value): &(&str, f64)| Printed {
+            tag: "[HZ4_MID_STATS_B1]".to_owned(),
+            name: (*name).to_owned(),
+            value: *value,
+        };
+        figures.iter().map(one).collect::<Vec<_>>()
+    };
+    let read = |moment, figures: &[(&str, f64)]| {
+        let values = figures.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+        Some(Reading { moment, values })
+    };
+    let mut runs = vec![];
+    for (n, calls, lock) in [(1, 1000.0, 31.0), (2, 1010.0, 29.0), (3, 990.0, 40.0)] {
+        let figures = [("malloc_calls", calls), ("malloc_lock_path", lock), ("malloc_tls_hit", 0.0)];
+        let memory = read(Moment::Exit, &[("malloc_calls", calls), ("malloc_lock_path", lock)]);
+        let counters = RunCounters {
+            lines: 1,
+            printed: printed(&figures),
+            memory,
+            passed_over: 1,
+            ..Default::default()
+        };
+        runs.push(RunFacts { counters: Some(counters), ..run(n) });
+    }
+    let memory =
+        read(Moment::Dump, &[("malloc_calls", 402.0), ("malloc_lock_path", 401.0), ("free_calls", 0.0)]);
+    let counters = RunCounters { memory, missing: vec!["g_x".said()], ..Default::default() };
+    runs.push(RunFacts { counters: Some(counters), ..hung(4, None) });
+    let counters = RunCounters { not_read: Some("a reason".said()), ..Default::default() };
+    runs.push(RunFacts { counters: Some(counters), ..hung(5, None) });
+    runs.iter_mut().for_each(|run| run.arm = "stats".to_owned());
+    let ratios = [
+        Ratio { name: "lock path".into(), of: "malloc_lock_path".into(), to: "malloc_calls".into() },
+        Ratio { name: "of frees".into(), of: "malloc_calls".into(), to: "free_calls".into() },
+        Ratio { name: "of others".into(), of: "malloc_calls".into(), to: "no_such".into() },
+    ];
+    lane("stats", &runs.iter().collect::<Vec<_>>(), &ratios).expect("there are counters")
+}
+
+#[test]
+fn counters_of_good_and_hung_runs() {
+    let facts = Hunt::new(3).facts();
+    let extra = Extra { lanes: vec![counted()], ..Extra::default() };
+    let out = tempfile::tempdir().expect("a folder");
+    let conclusion = write_hunt(out.path(), &facts, &extra).expect("it can be written");
+    let section = |lang| {
+        let page = markdown::report(&facts, &conclusion, &extra, lang);
+        let from = page.find(&labels::Label::Counters {}.text(lang)).expect("the section");
+        let to = page.find(&labels::Label::Method {}.text(lang)).expect("the next one");
+        page[from..to].to_owned()
+    };
+    let brief = |lang| counters::brief(&extra.lanes, lang);
+    insta::assert_snapshot!(
+        [section(Lang::En), section(Lang::Ja), brief(Lang::En), brief(Lang::Ja)].concat()
+    );
+    let read = |name: &str| -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(out.path().join(name)).expect(name)).expect("JSON")
+    };
+    let verdict = &read("verdict.json")["counters"][0];
+    assert_eq!((&verdict["lane"], &verdict["memory_checked"]), (&"stats".into(), &true.into()));
+    assert_eq!(verdict["outside"], serde_json::json!(["malloc_calls", "malloc_lock_path"]));
+    assert_eq!(read("counters.json")["lanes"][0]["runs"].as_array().map(Vec::len), Some(5));
 }

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::counters::CountersPart;
+use crate::analysis::counters::LaneCounters;
 use crate::analysis::decision::{self, Decision};
 use crate::analysis::sequential::{Against, Answer};
 use crate::analysis::stats::{PerHour, Rate, Spread};
@@ -63,6 +65,10 @@ pub struct VerdictFile {
     pub slow: Vec<HangPart>,
     /// The arms, the pinned one first; what is above speaks of that one, except the hangs, which are those of all.
     pub arms: Vec<ArmPart>,
+    /// Counters in brief, a lane each; the key is there only where there are counters. All of them are in
+    /// `counters.json`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub counters: Vec<CountersPart>,
 }
 
 /// `ops`.
@@ -246,6 +252,11 @@ pub struct InFolder {
 }
 
 impl VerdictFile {
+    /// With the counters of the hunt.
+    pub fn with_counters(self, lanes: &[LaneCounters]) -> Self {
+        VerdictFile { counters: super::counters::parts(lanes), ..self }
+    }
+
     /// With its folder.
     pub fn in_folder(self, out: &Path) -> InFolder {
         InFolder { verdict: self, out: out.display().to_string() }
@@ -293,6 +304,7 @@ impl VerdictFile {
             hangs: snapshots(facts, RunOutcome::Hung),
             slow: snapshots(facts, RunOutcome::Slow),
             arms: arms::arms(facts).into_iter().map(|result| arm(facts, result)).collect(),
+            counters: vec![],
         }
     }
 }

@@ -136,6 +136,7 @@ fn facts(dump: &Dump, name: &str, bytes: Option<&[u8]>, hang: HangFacts) -> Hunt
         stir: None,
         note: Some(Note::SnapOnce {}.said()),
         hang: Some(hang),
+        counters: None,
     };
     HuntFacts {
         name: name.to_owned(),

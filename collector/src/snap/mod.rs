@@ -19,8 +19,7 @@ use std::time::{Duration, Instant};
 
 use hangscope_protocol::record::{
     ARCH_AARCH64, ARCH_X86_64, DumpBeginRecord, DumpEndRecord, HelloRecord, MarkRecord, MemoryRecord,
-    RangeRecord, ThreadRecord,
-    dso_flags, dump_reason, hello_flags, mark_part,
+    RangeRecord, ThreadRecord, dso_flags, dump_reason, hello_flags, mark_part,
 };
 use hangscope_protocol::{Reader, Record, VERSION};
 use nix::time::ClockId;

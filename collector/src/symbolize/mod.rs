@@ -7,6 +7,7 @@
 //! - `cfi`, `unwind`: unwind tables, and frames from registers and stack bytes
 //! - `names`, `demangle`, `plt`, `data`: names of code, of the stubs in front of it, and of data
 //! - [`lack`]: why a stack is cut, in words
+//! - `variables`: where the variables of a file are
 //! - `threads`: the better stack for each thread, and what is missing
 
 mod arch;
@@ -22,6 +23,7 @@ mod names;
 mod plt;
 mod threads;
 mod unwind;
+mod variables;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -31,6 +33,8 @@ use crate::analysis::message::{Say as _, say};
 use crate::analysis::{ThreadTrace, TraceSource, Traces};
 use crate::session::Dump;
 use lack::Lack;
+
+pub use variables::{Variable, Variables};
 
 /// Where names may come from, beside the files at the paths that were mapped.
 #[derive(Clone, Debug)]

@@ -63,6 +63,7 @@ pub(crate) fn run(number: u32) -> RunFacts {
         stir: None,
         note: None,
         hang: None,
+        counters: None,
     }
 }
 

@@ -1,0 +1,94 @@
+//! Counters of an allocator: what its lines say, what was read of its memory, and what that comes to over the runs of
+//! a lane. Pure.
+//!
+//! - [`lines`]: `[PREFIX] a=1 b=0x2 c=3.5%` into figures
+//! - [`compare`]: the figures of good runs, ratios, and hung runs beside them
+//! - [`model`]: what that comes to
+//!
+//! A run that hangs prints nothing at its exit: of it there is only what was read of memory. That the names of a profile
+//! are at the right places in memory is not believed, but checked: in good runs both are there, and must say the same.
+
+pub mod compare;
+pub mod lines;
+pub mod model;
+
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+use crate::analysis::message::Text;
+
+pub use compare::lane;
+pub use model::{
+    Check, Differs, Figures, HungFigure, HungWithout, LaneCounters, RatioSummary, RunTable, Summary,
+};
+
+/// Two counters whose quotient is worth looking at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ratio {
+    /// What it is called in a report.
+    pub name: String,
+    /// Counter above the line: its name, or `TAG name` where several lines have that name.
+    pub of: String,
+    /// Counter below it.
+    pub to: String,
+}
+
+/// A counter that a run printed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Printed {
+    /// What its line begins with: `[HZ4_OS_STATS_B6]`; empty where the line begins with a counter.
+    pub tag: String,
+    /// Its name.
+    pub name: String,
+    /// Its figure; whole numbers above 2^53 are rounded.
+    pub value: f64,
+}
+
+/// When memory was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Moment {
+    /// In the shim's destructor, after the program's own exit handlers.
+    Exit,
+    /// In the first look of the last dump.
+    Dump,
+    /// At the hang, from outside, where nothing came from inside.
+    Outside,
+}
+
+/// Counters read of a process's memory, word by word while its threads may run: not all of one moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// When.
+    pub moment: Moment,
+    /// Names and figures, in the profile's order.
+    pub values: Vec<(String, f64)>,
+}
+
+/// What one run told of its counters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunCounters {
+    /// Counter lines.
+    pub lines: u32,
+    /// Counters, in the order in which they first came.
+    pub printed: Vec<Printed>,
+    /// Words in those lines that are no `name=number`.
+    pub passed_over: u32,
+    /// Times that a counter came again (another process of the run, or later in the same one): the largest figure counts.
+    pub repeated: u32,
+    /// What was read of memory.
+    pub memory: Option<Reading>,
+    /// Why nothing was, where something should have been.
+    pub not_read: Option<Text>,
+    /// Variables that are not in this build as the profile has them, each with what is otherwise; where others are.
+    pub missing: Vec<Text>,
+}
+
+impl RunCounters {
+    /// Whether there is any figure.
+    pub fn is_empty(&self) -> bool {
+        self.printed.is_empty() && self.memory.as_ref().is_none_or(|m| m.values.is_empty())
+    }
+}

@@ -1,0 +1,120 @@
+//! Counters in memory: where a profile's variables are in the DSO of a lane, what a shim is asked to read, and which
+//! figures come back.
+//!
+//! Addresses come from the symbols of the pinned file, and hold in a process only if that file is what it mapped: the
+//! same build-id as in memory at its start, or, where there is none, the same file, unchanged.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hangscope_protocol::record::RangeRecord;
+
+use crate::analysis::integrity::FileFacts;
+use crate::analysis::message::{Say as _, Text, say};
+use crate::note::Note;
+use crate::profile::{MemoryCounters, Profile};
+use crate::session::{Dso, Memory};
+use crate::symbolize::{Sources, Variables};
+
+/// Where the counters are in a DSO.
+#[derive(Debug)]
+pub struct Layout {
+    build_id: Vec<u8>,
+    places: Vec<Place>,
+    missing: Vec<Text>,
+}
+
+#[derive(Debug)]
+struct Place {
+    /// In the file's own address space.
+    address: u64,
+    counters: MemoryCounters,
+}
+
+impl Layout {
+    /// Of the file at `path`, whose bytes these are; none if the profile names no counters in memory.
+    pub fn of(profile: &Profile, path: &Path, bytes: &[u8]) -> Option<Layout> {
+        if profile.memory.is_empty() {
+            return None;
+        }
+        let variables = match Variables::of(bytes, path, &Sources::default().debug_dirs) {
+            Ok(variables) => variables,
+            Err(why) => return Some(Layout { build_id: vec![], places: vec![], missing: vec![why.said()] }),
+        };
+        let (mut places, mut missing) = (vec![], vec![]);
+        // Builds of one allocator differ: of several layouts of a variable the one that has its size is taken.
+        let mut by_symbol: Vec<(&str, Vec<&MemoryCounters>)> = vec![];
+        for counters in &profile.memory {
+            match by_symbol.iter_mut().find(|(symbol, _)| *symbol == counters.symbol) {
+                Some((_, layouts)) => layouts.push(counters),
+                None => by_symbol.push((&counters.symbol, vec![counters])),
+            }
+        }
+        for (symbol, layouts) in by_symbol {
+            match variables.named(symbol) {
+                Ok(variable) => match layouts.iter().find(|l| l.size() == variable.size) {
+                    Some(counters) => {
+                        places.push(Place { address: variable.address, counters: (*counters).clone() });
+                    }
+                    None => {
+                        let sizes: Vec<String> = layouts.iter().map(|l| l.size().to_string()).collect();
+                        let (is, known) = (variable.size, sizes.join(" or "));
+                        missing.push(say!(Note::OtherSize { symbol, is, known }).said());
+                    }
+                },
+                Err(0) => missing.push(say!(Note::NoSuchVariable { symbol }).said()),
+                Err(count) => missing.push(say!(Note::SeveralVariables { symbol, count }).said()),
+            }
+        }
+        Some(Layout { build_id: variables.build_id().to_vec(), places, missing })
+    }
+
+    /// Whether nothing of it is in this DSO.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Variables that were not found or are laid out otherwise, and why.
+    pub fn missing(&self) -> &[Text] {
+        &self.missing
+    }
+
+    /// What a shim is asked to read in a process that mapped the DSO so. `file` is the file that the process should have
+    /// mapped.
+    ///
+    /// # Errors
+    /// Why it is not proven that the addresses hold there.
+    pub fn ranges(&self, dso: &Dso, file: Option<&FileFacts>) -> Result<Vec<RangeRecord>, Text> {
+        let init = &dso.init;
+        let id = init.build_id.get(..init.build_id_len as usize).unwrap_or(&init.build_id);
+        let same = if id.is_empty() {
+            let is = (init.dev, init.ino, init.size, init.ctime_ns);
+            self.build_id.is_empty()
+                && init.errno == 0
+                && file.is_some_and(|f| (f.dev, f.ino, f.size, f.ctime_ns) == is)
+        } else {
+            // The record has room for 32 bytes of it.
+            self.build_id == id || (id.len() == 32 && self.build_id.starts_with(id))
+        };
+        if !same {
+            return Err(Note::NotThePinned {}.said());
+        }
+        let range = |place: &Place| RangeRecord {
+            address: init.bias.wrapping_add(place.address),
+            len: place.counters.len(),
+            reserved: 0,
+        };
+        Ok(self.places.iter().map(range).collect())
+    }
+
+    /// The figures in what was read; a variable that could not be read whole has none.
+    pub fn values(&self, dso: &Dso, memory: &[Memory]) -> Vec<(String, f64)> {
+        let by_address: BTreeMap<u64, &Memory> = memory.iter().map(|m| (m.record.address, m)).collect();
+        let read = |place: &Place| {
+            let memory = by_address.get(&dso.init.bias.wrapping_add(place.address))?;
+            (memory.bytes.len() == place.counters.len() as usize)
+                .then(|| place.counters.figures(&memory.bytes))
+        };
+        self.places.iter().filter_map(read).flatten().collect()
+    }
+}

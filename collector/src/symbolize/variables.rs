@@ -1,0 +1,64 @@
+//! The variables of a DSO's file, by name: where counters are in memory.
+
+use std::path::{Path, PathBuf};
+
+use super::debug_file::DebugFile;
+use super::demangle::demangle;
+use super::elf::{Bytes, Elf, Symbol, SymbolKind};
+
+/// The variables of a file.
+#[derive(Debug)]
+pub struct Variables {
+    build_id: Vec<u8>,
+    symbols: Vec<Symbol>,
+}
+
+/// Where a variable is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// Address in the file's own address space.
+    pub address: u64,
+    /// Bytes.
+    pub size: u64,
+}
+
+impl Variables {
+    /// Those of the file whose bytes these are: from its own symbols, or those of its separate debug file where it was
+    /// stripped.
+    ///
+    /// # Errors
+    /// Says why the file has none that can be read.
+    pub fn of(bytes: &[u8], path: &Path, debug_dirs: &[PathBuf]) -> Result<Variables, String> {
+        let elf = Elf::parse(Bytes::copy_of(bytes).map_err(|e| e.to_string())?)?;
+        let debug = if elf.has_symtab { None } else { DebugFile::find(&elf, path, debug_dirs) };
+        let symbols = match debug.filter(|debug| debug.elf.has_symtab) {
+            Some(debug) => debug.elf.symbols(SymbolKind::Data),
+            None => elf.symbols(SymbolKind::Data),
+        };
+        Ok(Variables { build_id: elf.build_id, symbols })
+    }
+
+    /// The file's build-id; empty if it has none.
+    pub fn build_id(&self) -> &[u8] {
+        &self.build_id
+    }
+
+    /// The variable of that name, as it stands in the symbol table or as a person would write it.
+    ///
+    /// # Errors
+    /// How many have that name, if it is not one.
+    pub fn named(&self, name: &str) -> Result<Variable, usize> {
+        let is = |symbol: &&Symbol| symbol.name == name || demangle(&symbol.name) == name;
+        let mut found: Vec<Variable> = self
+            .symbols
+            .iter()
+            .filter(is)
+            .map(|symbol| Variable { address: symbol.address, size: symbol.size })
+            .collect();
+        found.dedup();
+        match found[..] {
+            [variable] => Ok(variable),
+            _ => Err(found.len()),
+        }
+    }
+}
