@@ -139,6 +139,17 @@ pub const FAULTS: &[Fault] = &[
         ..MUTEX
     },
     Fault {
+        name: "counted",
+        so: "libfault_counted.so",
+        hangs: Hangs::Sometimes,
+        class: Some("owner-spinning"),
+        culprit_function: Some("counted_shelf_last"),
+        culprit_file: Some("tests/allocators/examples/fault_counted.rs"),
+        notes: "as the demonstration, and counts: lines [COUNTED] at exit with FAULT_COUNTERS=1, the variables \
+                g_counted and g_counted_inside; the shelf is walked (mid_walk_steps) only by the fault",
+        ..MUTEX
+    },
+    Fault {
         name: "owner_spinning",
         so: "libfault_owner_spinning.so",
         class: Some("owner-spinning"),

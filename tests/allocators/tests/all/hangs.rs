@@ -88,6 +88,11 @@ fn demo_when_the_dice_say_so() {
 }
 
 #[test]
+fn counted() {
+    stuck("counted", |truth, look| owner_and_waiters(truth, look, Task::runs));
+}
+
+#[test]
 fn owner_spinning() {
     stuck("owner_spinning", |truth, look| owner_and_waiters(truth, look, Task::runs));
 }

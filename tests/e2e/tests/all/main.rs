@@ -6,6 +6,7 @@ mod class_variants;
 mod classes;
 mod collect;
 mod confusion;
+mod counters;
 mod cut;
 mod host_unchanged;
 mod hunt;
