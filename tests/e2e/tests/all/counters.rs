@@ -180,7 +180,7 @@ fn a_layout_that_is_not_this_builds_is_found_out() {
     let report = hunt.text("report.md");
     assert!(report.contains("said something else than the printed lines for 2 of 4 counters"), "{report}");
     assert!(report.contains("g_counted_inside has 4 bytes, the profile's fields make 8"), "{report}");
-    assert!(report.contains("g_counted_elsewhere: no variable has that name"), "{report}");
+    assert!(report.contains("no variable is called g_counted_elsewhere"), "{report}");
 }
 
 /// Nothing comes from inside where the shim watches other programs only: then the memory is read from outside.
@@ -247,8 +247,6 @@ fn an_exit_without_destructors_is_no_reading() {
     assert_eq!(hunt.code(), 0, "{}", hunt.said());
     assert!(!hunt.out().join("counters.json").exists(), "there are none");
     // The build of the counter lane has none of the variables.
-    let said = "stats: no counters in memory: g_counted: no variable has that name; g_counted_inside: no";
-    assert!(
-        hunt.text("report.md").contains(&said.replace("g_", "g\\_")) || hunt.text("report.md").contains(said)
-    );
+    let said = "stats: no counters in memory: no variable is called g_counted; no variable is called g_counted_inside";
+    assert!(hunt.text("report.md").contains(said), "{}", hunt.text("report.md"));
 }
