@@ -6,11 +6,12 @@
 #     confusion    20 hunts of each thing whose truth is known, and the table of verdicts
 #     statistics   intervals and sequential tests against the truth, 10,000 experiments a row, and their tables
 #     stir         200 disturbed runs of each sound allocator, and how much more often the natural race hangs
+#     shrink       the natural race, from the numbers of the incident to a fifth or less of its run time
 #     rounds       the end-to-end tests, ten times over (SOAK_ROUNDS)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 parts=("$@")
-if [ $# = 0 ]; then parts=(classes confusion statistics stir rounds); fi
+if [ $# = 0 ]; then parts=(classes confusion statistics stir shrink rounds); fi
 
 cargo build -q --release -p hangscope-shim
 cargo build -q --release -p hangscope -p hangscope-test-workload
@@ -28,6 +29,8 @@ statistics() {
 
 stir() { HANGSCOPE_TEST_STIRRED=${SOAK_STIRRED:-200} e2e stir:: -- --include-ignored --nocapture --test-threads=1; }
 
+shrink() { e2e shrink:: -- --ignored --nocapture; }
+
 rounds() {
   for round in $(seq "${SOAK_ROUNDS:-10}"); do
     echo "== end-to-end tests, round $round ($SECONDS s)"
@@ -37,7 +40,7 @@ rounds() {
 
 for part in "${parts[@]}"; do
   case $part in
-    classes | confusion | statistics | stir | rounds) echo "== $part ($SECONDS s)" && "$part" ;;
+    classes | confusion | statistics | stir | shrink | rounds) echo "== $part ($SECONDS s)" && "$part" ;;
     *) echo "soak.sh: no part is named $part; see the head of this file" >&2 && exit 2 ;;
   esac
 done

@@ -37,12 +37,12 @@ impl Status {
     /// What it means, for `--help`.
     pub fn meaning(self) -> &'static str {
         match self {
-            Status::NoHang => "done; hunt: no hang",
+            Status::NoHang => "done; hunt, shrink: no hang",
             Status::Failed => "anything else went wrong (one line on stderr says what)",
             Status::Usage => "wrong usage",
-            Status::Hang => "hunt: a hang was captured",
-            Status::DsoNotIntact => "hunt: the DSO was not intact",
-            Status::NotVerified => "verify, hunt: the preload could not be verified",
+            Status::Hang => "hunt, shrink: a hang was captured",
+            Status::DsoNotIntact => "hunt, shrink: the DSO was not intact",
+            Status::NotVerified => "verify, hunt, shrink: the preload could not be verified",
         }
     }
 }
@@ -116,12 +116,12 @@ mod tests {
     fn the_help_lists_every_status() {
         insta::assert_snapshot!(help(), @r"
         Exit status:
-           0  done; hunt: no hang
+           0  done; hunt, shrink: no hang
            1  anything else went wrong (one line on stderr says what)
            2  wrong usage
-          10  hunt: a hang was captured
-          20  hunt: the DSO was not intact
-          30  verify, hunt: the preload could not be verified
+          10  hunt, shrink: a hang was captured
+          20  hunt, shrink: the DSO was not intact
+          30  verify, hunt, shrink: the preload could not be verified
         ");
     }
 }

@@ -23,6 +23,7 @@ pub mod recorded;
 pub mod report;
 pub mod session;
 pub mod shim_path;
+pub mod shrink;
 pub mod snap;
 pub mod standstill;
 pub mod store;

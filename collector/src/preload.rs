@@ -102,7 +102,7 @@ impl Settings {
 }
 
 /// A duration as the shim reads it: whole milliseconds.
-fn duration(t: Duration) -> String {
+pub(crate) fn duration(t: Duration) -> String {
     match t.as_millis() {
         ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
         ms => format!("{ms}ms"),

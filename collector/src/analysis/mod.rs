@@ -13,8 +13,9 @@
 //! - [`stall`]: whether what stands still is stuck or idle
 //! - [`counters`]: an allocator's counters over the runs
 //! - [`stats`]: intervals, tests, spread
-//! - [`sequential`]: tests that may be looked at after every run
+//! - [`sequential`], [`sprt`]: tests that may be looked at after every run
 //! - [`decision`]: what a hunt that was to decide a question has decided
+//! - [`shrink`]: the smallest numbers with which a command still hangs
 //! - [`facts`]: what a hunt saw, what the verdict is made from
 //! - [`verdict`]: A, B or another word, with its evidence: [`conclude`]
 
@@ -30,6 +31,8 @@ pub mod integrity;
 pub mod message;
 mod scene;
 pub mod sequential;
+pub mod shrink;
+pub mod sprt;
 mod stack;
 pub mod stall;
 pub mod stats;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 
 use super::out;
-use crate::analysis::message::{Say as _, say};
+use crate::analysis::message::{Say as _, Text, say};
 use crate::analysis::sequential::Until;
 use crate::analysis::{Integrity, Lang, stats};
 use crate::cancel;
@@ -226,15 +226,8 @@ fn config(args: Args) -> anyhow::Result<(Config, Option<tempfile::TempDir>)> {
     }
     let until = args.until_decided.then(|| until(args.rate, args.confidence)).transpose()?;
     let runs = args.runs.unwrap_or_else(|| until.map_or(50, |until| until.runs.saturating_mul(SPARE)));
-    let mut notes = vec![];
     let cpus = args.cpus.as_deref().map(Cpus::parse).transpose().map_err(usage)?;
-    if let Some(cpus) = cpus.as_ref().filter(|c| !c.missing.is_empty()) {
-        let (missing, used) = (cpus::show(&cpus.missing), cpus::show(&cpus.used));
-        notes.push(say!(Note::CpusMissing { missing, used }).said());
-    }
-    if std::env::var_os("LD_PRELOAD").is_some_and(|v| !v.is_empty()) {
-        notes.push(Note::PreloadDropped {}.said());
-    }
+    let notes = notes(cpus.as_ref());
     let shim = shim_path::find(args.shim.as_deref()).context("hunt")?;
     let only = args.only.clone().or_else(|| program::only(&args.command));
     let (sockets, temporary) = sockets(args.sockets)?;
@@ -282,6 +275,19 @@ fn until(rate: Option<f64>, confidence: Option<f64>) -> anyhow::Result<Until> {
         .ok_or_else(|| usage(format!("--rate {rate} needs more than {} runs; give a higher one", u32::MAX)))
 }
 
+/// What a person should know before the runs begin.
+pub(super) fn notes(cpus: Option<&Cpus>) -> Vec<Text> {
+    let mut notes = vec![];
+    if let Some(cpus) = cpus.filter(|c| !c.missing.is_empty()) {
+        let (missing, used) = (cpus::show(&cpus.missing), cpus::show(&cpus.used));
+        notes.push(say!(Note::CpusMissing { missing, used }).said());
+    }
+    if std::env::var_os("LD_PRELOAD").is_some_and(|v| !v.is_empty()) {
+        notes.push(Note::PreloadDropped {}.said());
+    }
+    notes
+}
+
 /// A folder of mode 0700 whose path is short enough for sockets and can be in LD_PRELOAD.
 fn sockets(named: Option<PathBuf>) -> anyhow::Result<(PathBuf, Option<tempfile::TempDir>)> {
     /// What is added to it: `/` and the name of a socket, `a12_4294967295`.
@@ -300,20 +306,25 @@ fn sockets(named: Option<PathBuf>) -> anyhow::Result<(PathBuf, Option<tempfile::
         made.with_context(|| format!("hunt: cannot make {}", dir.display()))?;
         return Ok((dir, None));
     }
+    let temporary = own_sockets().context("hunt")?;
+    Ok((temporary.path().to_owned(), Some(temporary)))
+}
+
+/// Such a folder of one's own, which goes when it is dropped.
+pub(super) fn own_sockets() -> anyhow::Result<tempfile::TempDir> {
     let good = |dir: &Path| dir.as_os_str().len() < 80 && preload::value([dir]).is_ok();
     let dir = std::env::temp_dir();
     let dir = if good(&dir) { dir } else { PathBuf::from("/tmp") };
     let temporary = tempfile::Builder::new().prefix("hangscope-").tempdir_in(&dir);
-    let temporary = temporary.with_context(|| format!("hunt: cannot make a folder in {}", dir.display()))?;
-    Ok((temporary.path().to_owned(), Some(temporary)))
+    temporary.with_context(|| format!("cannot make a folder in {}", dir.display()))
 }
 
-fn default_out(name: &str) -> String {
+pub(super) fn default_out(name: &str) -> String {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
     format!("hangscope_{name}_{}_{}", crate::store::stamp(seconds), std::process::id())
 }
 
-fn variable(text: &str) -> Result<(String, String), String> {
+pub(super) fn variable(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("not NAME=VALUE")?;
     match name {
         "" => Err("not NAME=VALUE".into()),

@@ -10,6 +10,7 @@
 //! - [`show`]: a bundle for a terminal
 //! - [`snap`]: a process that already hangs, from outside
 //! - [`hunt`]: runs a benchmark again and again until it hangs, and says what the hang is
+//! - [`shrink`]: the smallest numbers with which a benchmark still hangs
 //! - `actions`: a hunt in GitHub Actions
 //! - [`stir`]: the options of those that can disturb scheduling
 //! - [`out`]: printing that survives a reader who has left
@@ -32,6 +33,7 @@ pub mod pin;
 pub mod plan;
 pub mod report;
 pub mod show;
+pub mod shrink;
 pub mod snap;
 pub mod stir;
 pub mod verify;
@@ -47,6 +49,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Hunt(Box<hunt::Args>),
+    Shrink(Box<shrink::Args>),
     Collect(collect::Args),
     Env(env::Args),
     Pin(pin::Args),
@@ -130,6 +133,7 @@ fn usage_line(text: &str) -> String {
 fn run(command: Command) -> anyhow::Result<Status> {
     match command {
         Command::Hunt(args) => hunt::run(*args),
+        Command::Shrink(args) => shrink::run(*args),
         Command::Collect(args) => collect::run(args),
         Command::Env(args) => env::run(args),
         Command::Pin(args) => pin::run(args),

@@ -16,6 +16,11 @@ pub struct StirArgs {
 }
 
 impl StirArgs {
+    /// Whether the seed was given.
+    pub fn has_seed(self) -> bool {
+        self.seed.is_some()
+    }
+
     /// What was asked for; none: nothing.
     pub fn stir(self) -> Option<Stir> {
         (self.level > 0)

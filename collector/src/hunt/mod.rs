@@ -304,7 +304,7 @@ fn stats_lane(
 }
 
 /// Strict verification of the preload, before any run counts. Its last line; none if it was not wanted.
-fn verified(
+pub(crate) fn verified(
     config: &Config,
     pinned: &Pinned,
     out: &Path,

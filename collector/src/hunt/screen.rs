@@ -20,6 +20,8 @@ pub struct Screen {
     planned: u32,
     tally: Tally,
     running: Option<(String, Instant)>,
+    /// What stands in the place of the tally where no number of runs is planned.
+    step: Option<String>,
 }
 
 /// What was counted so far.
@@ -53,7 +55,28 @@ impl Screen {
             bar
         });
         let tick = if bar.is_some() { tick(REDRAW) } else { never() };
-        Screen { bar, tick, planned, tally: Tally { arms: arms > 1, ..Tally::default() }, running: None }
+        let tally = Tally { arms: arms > 1, ..Tally::default() };
+        Screen { bar, tick, planned, tally, running: None, step: None }
+    }
+
+    /// For as many runs as it takes, told of by [`Screen::step`].
+    pub(crate) fn of_steps(name: &str) -> Screen {
+        let mut screen = Screen::new(name, 0, 1);
+        screen.step = Some(String::new());
+        if let (Some(bar), Ok(style)) = (&screen.bar, ProgressStyle::with_template("{prefix}  {msg}")) {
+            bar.set_style(style);
+        }
+        screen
+    }
+
+    /// What is done now, and by which run.
+    pub(crate) fn step(&mut self, text: &str, run: u32) {
+        self.step = Some(text.to_owned());
+        self.begin(&run.to_string());
+    }
+
+    fn head(&self) -> String {
+        self.step.clone().unwrap_or_else(|| self.tally.text(self.planned))
     }
 
     /// Ready when it wants to be redrawn: only on a terminal.
@@ -73,14 +96,14 @@ impl Screen {
             let running = self.running.as_ref().map_or(String::new(), |(run, since)| {
                 format!("  run {run}: {}", seconds(since.elapsed().as_secs_f64().floor()))
             });
-            bar.set_message(format!("{}{running}", self.tally.text(self.planned)));
+            bar.set_message(format!("{}{running}", self.head()));
         }
     }
 
     /// The run hangs, and is captured: the bar says so until the run has ended.
     pub(crate) fn capturing(&self, run: &str) {
         if let Some(bar) = &self.bar {
-            bar.set_message(format!("{}  run {run} hangs: capturing", self.tally.text(self.planned)));
+            bar.set_message(format!("{}  run {run} hangs: capturing", self.head()));
         }
     }
 

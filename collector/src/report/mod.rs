@@ -12,6 +12,7 @@
 //! - [`tree`]: the wait graph as indented text
 //! - [`reread`]: the facts of a hunt that is over
 //! - [`show`]: a bundle for a terminal
+//! - [`shrink`]: what a shrink says
 //! - [`labels`]: headings and fields, in both languages
 
 use std::path::Path;
@@ -34,6 +35,7 @@ pub mod labels;
 pub mod markdown;
 pub mod reread;
 pub mod show;
+pub mod shrink;
 pub mod stacks;
 pub mod terminal;
 pub mod threads_file;

@@ -16,6 +16,7 @@ mod integrity;
 mod link;
 mod machines;
 mod perf;
+mod shrink;
 mod snap;
 mod stall;
 mod stir;

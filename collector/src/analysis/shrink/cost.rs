@@ -1,0 +1,94 @@
+//! The time that runs take.
+
+use serde::{Deserialize, Serialize};
+
+use super::{State, Task, Trial, Values};
+use crate::analysis::facts::RunOutcome;
+use crate::analysis::stats::{self, Rate};
+
+/// A deadline is so many times the longest good run of the command, or of a larger one.
+const SLACK: f64 = 4.0;
+/// No deadline is brought below, seconds.
+const LEAST_DEADLINE: f64 = 1.0;
+/// Good runs that have to be there before they say how long one takes.
+const GOOD_RUNS: usize = 3;
+
+/// The deadline for what comes after each candidate of a path was accepted, seconds; none where only a stall counts.
+///
+/// A hang costs at least its deadline, and one that is several times the longest good run of a larger command is enough for
+/// a smaller one. What is at work for longer all the same is `slow`, and no hang.
+pub fn deadlines(task: &Task, path: &[Values], journal: &[Trial]) -> Vec<Option<f64>> {
+    let tighten = |deadline: &mut Option<f64>, values: &Values| {
+        let good = good(journal.iter().filter(|trial| trial.values == *values));
+        if good.len() >= GOOD_RUNS {
+            let longest = good.iter().copied().fold(0.0, f64::max);
+            let enough = round(SLACK * longest).max(LEAST_DEADLINE);
+            *deadline = deadline.map(|deadline| deadline.min(enough));
+        }
+        Some(*deadline)
+    };
+    path.iter().scan(task.hang_after_s, tighten).collect()
+}
+
+/// The deadline for what comes after a whole path.
+pub fn deadline(task: &Task, path: &[Values], journal: &[Trial]) -> Option<f64> {
+    deadlines(task, path, journal).last().copied().unwrap_or(task.hang_after_s)
+}
+
+/// Up to a tenth of a second: it is put into a command.
+fn round(seconds: f64) -> f64 {
+    (seconds * 10.0).ceil() / 10.0
+}
+
+fn good<'a>(trials: impl Iterator<Item = &'a Trial>) -> Vec<f64> {
+    trials.filter(|trial| trial.outcome == RunOutcome::Ok).map(|trial| trial.seconds).collect()
+}
+
+/// What is known of one candidate from its runs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measure {
+    /// How often it hangs with the class that was looked for. From the fresh runs alone where all of them were made
+    /// (`fresh`): their number was fixed before. Else from those of the test, which ended when it was decided.
+    pub rate: Rate,
+    /// Whether the rate is that of fresh runs.
+    pub fresh: bool,
+    /// Median time of a run that ended well, seconds; null if none did.
+    pub good_run_s: Option<f64>,
+    /// Runs that ended well.
+    pub good_runs: u32,
+    /// Runs that were still at work at their deadline.
+    pub slow_runs: u32,
+    /// Median time until a hang was known to be one, seconds: its deadline, and two looks.
+    pub hang_s: Option<f64>,
+    /// Time to one hang, seconds: that of all of its runs over its hangs; null if there was none.
+    pub seconds_per_hang: Option<f64>,
+    /// Deadline of its last run, seconds.
+    pub hang_after_s: Option<f64>,
+}
+
+/// Measures a candidate.
+pub fn measure(task: &Task, state: &State, journal: &[Trial], values: &Values, confidence: f64) -> Measure {
+    let trials = || journal.iter().filter(|trial| trial.values == *values);
+    let judged = state.judged(values);
+    let fresh = judged.is_some_and(|judged| judged.fresh.of >= task.confirm);
+    let counts = judged.map(|judged| if fresh { judged.fresh } else { judged.test });
+    let (hung, of) = counts.map_or((0, 0), |counts| (counts.hung, counts.of));
+    let good = good(trials());
+    let hangs: Vec<f64> = trials()
+        .filter(|trial| {
+            trial.outcome == RunOutcome::Hung && state.class.is_some() && trial.class == state.class
+        })
+        .map(|trial| trial.seconds)
+        .collect();
+    let all: f64 = trials().map(|trial| trial.seconds).sum();
+    Measure {
+        rate: Rate::exact(hung, of, confidence),
+        fresh,
+        good_run_s: stats::spread(&good).map(|spread| spread.median),
+        good_runs: good.len() as u32,
+        slow_runs: trials().filter(|trial| trial.outcome == RunOutcome::Slow).count() as u32,
+        hang_s: stats::spread(&hangs).map(|spread| spread.median),
+        seconds_per_hang: (!hangs.is_empty()).then(|| all / hangs.len() as f64),
+        hang_after_s: trials().next_back().and_then(|trial| trial.hang_after_s),
+    }
+}

@@ -1,0 +1,153 @@
+//! `shrink_runs.jsonl`: a line a run, written when it ends. What is to be run next follows from it alone, so that a shrink that
+//! was killed at any moment goes on where it stood.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+
+use crate::analysis::shrink::Trial;
+use crate::store::atomic::{Lines, WriteError};
+
+/// Name of the file in OUT.
+pub const FILE: &str = "shrink_runs.jsonl";
+
+/// The journal of a shrink, open: no other process has it meanwhile.
+#[derive(Debug)]
+pub struct Journal {
+    trials: Vec<Trial>,
+    lines: Lines,
+    /// Holds the lock, which goes with it, also when the process is killed.
+    _locked: File,
+}
+
+/// A journal cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum BadJournal {
+    /// Another process has it.
+    #[error("another hangscope shrinks in {}: wait for it, or give another --out", .0.display())]
+    Taken(PathBuf),
+    /// A line is none of a journal.
+    #[error("{}:{line}: no run of a shrink: {why}; begin anew with another --out", path.display())]
+    Line {
+        /// The journal.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Why not.
+        why: String,
+    },
+    /// The system does not let it.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl Journal {
+    /// Opens (or begins) the journal in `out`. A last line without an end, which a full disk or a kill has left, is taken
+    /// away: the run is made again.
+    ///
+    /// # Errors
+    /// [`BadJournal`].
+    pub fn open(out: &Path) -> Result<Journal, BadJournal> {
+        let path = out.join(FILE);
+        let fail = |source: io::Error| WriteError { path: path.clone(), source };
+        let mut file = File::options().read(true).append(true).create(true).open(&path).map_err(fail)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(BadJournal::Taken(out.to_owned())),
+            Err(e) => return Err(fail(e.into()).into()),
+            Ok(()) => {}
+        }
+        let mut bytes = vec![];
+        file.read_to_end(&mut bytes).map_err(fail)?;
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        if whole < bytes.len() {
+            file.set_len(whole as u64).map_err(fail)?;
+        }
+        let lines = bytes[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let trials = (1..).zip(lines).map(|(line, text)| {
+            let bad = |why: String| BadJournal::Line { path: path.clone(), line, why };
+            let trial: Trial = serde_json::from_slice(text).map_err(|e| bad(e.to_string()))?;
+            let in_order = trial.run as usize == line;
+            if in_order { Ok(trial) } else { Err(bad(format!("it is of run {}", trial.run))) }
+        });
+        let trials = trials.collect::<Result<Vec<Trial>, BadJournal>>()?;
+        Ok(Journal { trials, lines: Lines::open(&path)?, _locked: file })
+    }
+
+    /// The runs that were made.
+    pub fn trials(&self) -> &[Trial] {
+        &self.trials
+    }
+
+    /// The number of the next.
+    pub fn next_run(&self) -> u32 {
+        self.trials.len() as u32 + 1
+    }
+
+    /// A run has ended.
+    ///
+    /// # Errors
+    /// [`WriteError`]; it is as if the run had not been made.
+    pub fn push(&mut self, trial: Trial) -> Result<(), WriteError> {
+        self.lines.push_json(&trial)?;
+        self.trials.push(trial);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::RunOutcome;
+
+    fn trial(run: u32) -> Trial {
+        Trial {
+            run,
+            values: vec![4, 20_000],
+            outcome: RunOutcome::Ok,
+            class: None,
+            seconds: 0.25,
+            hang_after_s: Some(5.0),
+            rc: Some(0),
+            note: None,
+            snapshot: None,
+        }
+    }
+
+    #[test]
+    fn a_torn_last_line_is_dropped_and_the_run_is_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        {
+            let mut journal = Journal::open(dir.path()).unwrap();
+            journal.push(trial(1)).unwrap();
+            journal.push(trial(2)).unwrap();
+        }
+        let whole = std::fs::read(&path).unwrap();
+        let first = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        for cut in first..whole.len() {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let mut journal = Journal::open(dir.path()).unwrap();
+            assert_eq!(journal.trials(), [trial(1)], "cut at {cut}");
+            journal.push(trial(2)).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), whole);
+        }
+    }
+
+    #[test]
+    fn a_journal_has_one_owner_and_whole_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::open(dir.path()).unwrap();
+        assert!(matches!(Journal::open(dir.path()), Err(BadJournal::Taken(_))));
+        drop(journal);
+        let said = |text: &str| {
+            std::fs::write(dir.path().join(FILE), text).unwrap();
+            Journal::open(dir.path()).unwrap_err().to_string()
+        };
+        let line = |run| serde_json::to_string(&trial(run)).unwrap() + "\n";
+        assert!(said(&(line(1) + "{}\n" + &line(3))).contains("jsonl:2: no run of a shrink: missing field"));
+        assert!(said(&(line(1) + &line(3))).contains("jsonl:2: no run of a shrink: it is of run 3"));
+        assert!(said("\u{0}\n").contains("jsonl:1: no run of a shrink"));
+    }
+}

@@ -1,0 +1,281 @@
+//! Shrinks a command that hangs: asks [`crate::analysis::shrink`] what comes next, runs it as the hunt does, and keeps the
+//! journal.
+//!
+//! - [`settings`]: what was asked for, as it is kept in OUT
+//! - [`journal`]: the runs that were made
+//! - `evidence`: which of the hangs' folders stay
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::analysis::message::Text;
+use crate::analysis::shrink::{self, Ask, End, Phase, Shape, State, Task, Trial, Verdict, Why};
+use crate::analysis::verdict::tally;
+use crate::analysis::{RunFacts, RunOutcome};
+use crate::cancel::Cancel;
+use crate::exit::{Ended, Status};
+use crate::hunt::lane::Lane;
+use crate::hunt::{self, Config, Screen, run};
+use crate::pin::{self, PinError};
+use crate::report::shrink::{ShrinkFile, Told, error_note};
+
+mod evidence;
+pub mod journal;
+pub mod settings;
+
+use evidence::Evidence;
+use journal::{BadJournal, Journal};
+pub use settings::Settings;
+
+/// Between two looks of the shim: a quarter of the deadline or stall, within these.
+const TICKS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+/// What is shown of a benchmark's own words, characters.
+const MOST_WORDS: usize = 200;
+
+/// A shrink that can be made.
+#[derive(Debug)]
+pub struct Job {
+    /// What was asked for.
+    pub settings: Settings,
+    /// How the runs are made; its command and deadline are those of the original.
+    pub config: Config,
+    /// Whether the seed of its [`Stir`](crate::analysis::Stir) was given; else it is that of the shrink that goes on.
+    pub given_seed: bool,
+    /// No run is begun when so much time is over.
+    pub max_time: Option<Duration>,
+    /// The words of a command that catches a hang again, up to its deadline.
+    pub catch: Vec<String>,
+}
+
+/// Shrinks, from where the journal in OUT stands, and writes the reports.
+///
+/// # Errors
+/// Whatever keeps it from going on, as one line, with the documented status.
+pub fn shrink(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow::Result<ShrinkFile> {
+    let started = Instant::now();
+    let shape = job.settings.shape().map_err(usage)?;
+    let task = job.settings.task(&shape);
+    let (config, lane, mut journal) = begin(job, screen, cancel)?;
+    let mut evidence = Evidence::of(&config.out, &lane, journal.trials());
+    let mut state = shrink::look(&task, journal.trials());
+    let mut announced = None;
+    let end = loop {
+        evidence.keep(&shrink::kept(&task, &state, journal.trials()))?;
+        let ask = match &state.next {
+            Err(end) => break *end,
+            Ok(_) if cancel.is_set() => break End::Interrupted,
+            Ok(_) if job.max_time.is_some_and(|most| started.elapsed() >= most) => break End::OutOfTime,
+            Ok(ask) => ask.clone(),
+        };
+        let line = shape.line(&ask.values);
+        if announced.as_ref() != Some(&(ask.phase, line.clone())) {
+            screen.say(&announce(&task, &state, &ask, &line));
+            announced = Some((ask.phase, line.clone()));
+        }
+        let number = journal.next_run();
+        evidence.clear(number)?;
+        let config = for_run(&config, &shape, &ask);
+        screen.step(&line, number);
+        let facts = run::run(&config, &lane, number, None, screen, cancel)?;
+        if facts.outcome == RunOutcome::Interrupted {
+            evidence.clear(number)?;
+            break End::Interrupted;
+        }
+        if tally::not_intact(tally::integrity(&facts)) {
+            let (word, note) = (tally::integrity(&facts), facts.note.unwrap_or_default());
+            let note = note.en();
+            let what =
+                format!("shrink: the pinned DSO was {word} in run {number} ({note}): what ran is not known");
+            return Err(Ended::new(Status::DsoNotIntact, what).into());
+        }
+        let trial = trial(&facts, &ask, &lane);
+        journal.push(trial.clone())?;
+        evidence.made(number);
+        state = shrink::look(&task, journal.trials());
+        tell(screen, &state, &trial);
+    };
+    screen.finish();
+    if end == End::Refused {
+        let last = journal.trials().last().map(error_note).unwrap_or_default();
+        let last = last.en();
+        let what = format!("shrink: the command fails by itself: {last}; see {}", config.out.display());
+        return Err(Ended::new(Status::Failed, what).into());
+    }
+    let go_on = ["hangscope", "shrink", "--resume", &config.out.display().to_string()].map(str::to_owned);
+    let file = ShrinkFile::of(&Told {
+        name: &config.name,
+        shape: &shape,
+        task: &task,
+        journal: journal.trials(),
+        state: &state,
+        evidence: evidence.there(),
+        end,
+        rate: job.settings.rate,
+        confidence: job.settings.confidence,
+        catch: &job.catch,
+        go_on: &go_on,
+    });
+    file.write(&config.out)?;
+    Ok(file)
+}
+
+/// The documented exit status of a shrink that came to an end.
+pub fn status(file: &ShrinkFile) -> Status {
+    match file.end {
+        End::Interrupted => Status::Failed,
+        _ if file.class.is_some() || !file.other_classes.is_empty() => Status::Hang,
+        _ => Status::NoHang,
+    }
+}
+
+/// Pins the DSO, verifies the preload and opens the journal; of a shrink that goes on, finds all that as it was.
+fn begin(job: &Job, screen: &Screen, cancel: &Cancel) -> anyhow::Result<(Config, Lane, Journal)> {
+    let mut config = job.config.clone();
+    hunt::program::find(&config.command[0]).map_err(usage)?;
+    let (out, name) = (config.out.clone(), config.name.clone());
+    if out.join("runs.tsv").exists() {
+        return Err(usage(format!("{} holds a hunt (runs.tsv): give another --out", out.display())));
+    }
+    let before = Settings::load(&out).map_err(usage)?;
+    if before.as_ref().is_some_and(|before| !job.settings.same(before, job.given_seed)) {
+        let file = out.join(settings::FILE);
+        return Err(usage(format!(
+            "{} is of another shrink: give another --out, or go on with it with --resume {}",
+            file.display(),
+            out.display()
+        )));
+    }
+    if let Some(before) = &before {
+        // What was pinned then, whatever was built since.
+        config.stir = before.stir;
+        config.so = out.join(format!("{name}_{}.so", &before.sha1.get(..8).unwrap_or_default()));
+    }
+    let sums = format!("{name}_so.sha1");
+    let pinned = pin::pin_as(&config.so, &out, &name, &sums).map_err(pin_error)?;
+    let journal = open(&out)?;
+    match &before {
+        Some(before) if before.sha1 == pinned.sha1 => {}
+        Some(before) => {
+            let (so, was) = (config.so.display(), &before.sha1);
+            let what = format!(
+                "shrink: {so} has other bytes than were pinned (SHA-1 {was}): begin anew with another --out"
+            );
+            return Err(Ended::new(Status::DsoNotIntact, what).into());
+        }
+        None => {
+            let settings = Settings { sha1: pinned.sha1.clone(), ..job.settings.clone() };
+            settings.write(&out)?;
+        }
+    }
+    for note in &config.notes {
+        screen.say(&format!("note: {}", note.en()));
+    }
+    if journal.trials().is_empty() {
+        hunt::verified(&config, &pinned, &out, screen, cancel)?;
+    } else {
+        screen.say(&format!("going on after run {} in {}", journal.trials().len(), out.display()));
+    }
+    let lane = Lane::arm(&config, &pinned, 0)?;
+    Ok((config, lane, journal))
+}
+
+fn open(out: &Path) -> anyhow::Result<Journal> {
+    Journal::open(out).map_err(|bad| match bad {
+        BadJournal::Write(e) => e.into(),
+        bad => usage(bad),
+    })
+}
+
+/// The configuration of one run.
+fn for_run(config: &Config, shape: &Shape, ask: &Ask) -> Config {
+    let hang_after = ask.hang_after_s.map(Duration::from_secs_f64);
+    let soonest = [hang_after, config.stall].into_iter().flatten().min();
+    let quarter = soonest.map(|time| (time / 4).clamp(TICKS.0, TICKS.1));
+    Config {
+        command: shape.command(&ask.values),
+        hang_after,
+        tick: config.tick.or(quarter),
+        ..config.clone()
+    }
+}
+
+/// A run as a line of the journal.
+fn trial(facts: &RunFacts, ask: &Ask, lane: &Lane) -> Trial {
+    let hang = facts.hang.as_ref();
+    let words =
+        (facts.outcome == RunOutcome::Failed).then(|| first_words(&lane.outputs(facts.run)[1])).flatten();
+    Trial {
+        run: facts.run,
+        values: ask.values.clone(),
+        outcome: facts.outcome,
+        class: hang.and_then(|hang| hang.finding.as_ref()).map(|finding| finding.class),
+        seconds: facts.seconds,
+        hang_after_s: ask.hang_after_s,
+        rc: facts.rc,
+        note: words.map(Text::Same).or_else(|| facts.note.clone()),
+        snapshot: hang.map(|hang| hang.snapshot.clone()),
+    }
+}
+
+/// The first line that a benchmark said on stderr.
+fn first_words(err: &Path) -> Option<String> {
+    let text = std::fs::read(err).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    Some(line.chars().take(MOST_WORDS).collect())
+}
+
+fn announce(task: &Task, state: &State, ask: &Ask, line: &str) -> String {
+    let deadline = ask.hang_after_s.map_or(String::new(), |s| format!("  (deadline {s} s)"));
+    match ask.phase {
+        Phase::Reference => format!("does it hang?  {line}{deadline}"),
+        Phase::Search => {
+            let known = state.candidates.iter().position(|candidate| candidate.values == ask.values);
+            format!("try {}:  {line}{deadline}", known.unwrap_or(state.candidates.len()))
+        }
+        Phase::Confirm => format!("{} fresh runs of the smallest:  {line}{deadline}", task.confirm),
+    }
+}
+
+/// Says how a run ended, and what was decided by it.
+fn tell(screen: &Screen, state: &State, trial: &Trial) {
+    let how = match (trial.outcome, trial.class) {
+        (RunOutcome::Ok, _) => "ok".to_owned(),
+        (RunOutcome::Hung, Some(class)) if Some(class) != state.class && state.class.is_some() => {
+            format!("HANG {class}, which is another: {}", trial.snapshot.as_deref().unwrap_or_default())
+        }
+        (RunOutcome::Hung, class) => format!("HANG {}", class.map_or("unknown", |class| class.as_str())),
+        (RunOutcome::Slow, _) => "slow".to_owned(),
+        (RunOutcome::Crashed, _) => format!("crashed, {}", error_note(trial).en()),
+        (RunOutcome::Failed, _) => format!("refused, {}", error_note(trial).en()),
+        (RunOutcome::Interrupted, _) => "interrupted".to_owned(),
+    };
+    let judged = state.judged(&trial.values);
+    let counts = judged.map_or(String::new(), |judged| {
+        let counts = if judged.fresh.of > 0 { judged.fresh } else { judged.test };
+        format!("  hung {} of {}", counts.hung, counts.of)
+    });
+    screen.say(&format!("run {}  {how}  {:.2} s{counts}", trial.run, trial.seconds));
+    let decided = match judged.map(|judged| (judged.verdict, judged.fresh.of)) {
+        Some((Verdict::Accepted, 0)) => "taken: it hangs often enough",
+        Some((Verdict::Rejected(Why::Below), _)) => "not taken: it hangs too seldom",
+        Some((Verdict::Rejected(Why::Undecided), _)) => "not taken: it could not be decided",
+        Some((Verdict::Rejected(Why::NotConfirmed), _)) => {
+            "not taken after all: the fresh runs hung too seldom"
+        }
+        Some((Verdict::Rejected(Why::Refused | Why::Crashed), _)) => "not taken",
+        Some((Verdict::Open | Verdict::Accepted, _)) | None => return,
+    };
+    screen.say(decided);
+}
+
+fn pin_error(error: PinError) -> anyhow::Error {
+    match error {
+        PinError::Unreadable { .. } | PinError::NotADso { .. } | PinError::Name(_) => usage(error),
+        PinError::Changing { .. } | PinError::Write(_) => anyhow::Error::new(error).context("shrink"),
+    }
+}
+
+fn usage(what: impl std::fmt::Display) -> anyhow::Error {
+    Ended::new(Status::Usage, format!("shrink: {what}")).into()
+}

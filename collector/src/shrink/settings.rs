@@ -1,0 +1,193 @@
+//! What was asked for, as it is kept in OUT so that a shrink can go on later: `shrink_settings.json`.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::analysis::shrink::command::BadNumbers;
+use crate::analysis::shrink::{Shape, Task};
+use crate::analysis::sprt::Sprt;
+use crate::analysis::{Class, Stir};
+use crate::hunt::program;
+use crate::store::atomic::{self, WriteError};
+
+/// Name of the file in OUT.
+pub const FILE: &str = "shrink_settings.json";
+const SCHEMA: &str = "hangscope/shrink-settings/1";
+
+/// What was asked for. Times in seconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// `hangscope/shrink-settings/1`.
+    pub schema: String,
+    /// The allocator's DSO, absolute.
+    pub so: PathBuf,
+    /// SHA-1 of the bytes that were pinned; empty before.
+    pub sha1: String,
+    /// Short name of the allocator.
+    pub name: String,
+    /// A profile of the user's own.
+    pub profile: Option<PathBuf>,
+    /// Folder in which the command is run.
+    pub dir: PathBuf,
+    /// The benchmark's command.
+    pub command: Vec<String>,
+    /// Rate that is wanted.
+    pub rate: f64,
+    /// Confidence.
+    pub confidence: f64,
+    /// Class, if it was given.
+    pub class: Option<Class>,
+    /// Deadline; none where only a stall counts.
+    pub hang_after_s: Option<f64>,
+    /// Without any progress for so long is a hang.
+    pub stall_s: Option<f64>,
+    /// Between two looks of the shim; none: a quarter of the deadline.
+    pub tick_s: Option<f64>,
+    /// How scheduling is disturbed in the runs.
+    pub stir: Option<Stir>,
+    /// Processors, as they were given.
+    pub cpus: Option<String>,
+    /// Variables for the benchmark.
+    pub env: Vec<(String, String)>,
+    /// Names of the programs that are watched, as they were given.
+    pub only: Option<String>,
+    /// Arguments that stay.
+    pub keep: Vec<usize>,
+    /// Least of an argument.
+    pub least: Vec<(usize, u64)>,
+    /// Fresh runs of the smallest command.
+    pub confirm: u32,
+    /// Runs of the preload verification.
+    pub verify_runs: u32,
+    /// The shim, as it was given.
+    pub shim: Option<PathBuf>,
+}
+
+impl Settings {
+    /// The schema that they have.
+    pub fn schema() -> String {
+        SCHEMA.to_owned()
+    }
+
+    /// Those of the shrink in `out`; none if there is none.
+    ///
+    /// # Errors
+    /// A line about what is wrong with the file.
+    pub fn load(out: &Path) -> Result<Option<Settings>, String> {
+        let path = out.join(FILE);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e)
+                if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) =>
+            {
+                return Ok(None);
+            }
+            Err(e) => return Err(format!("cannot read {}: {e}", path.display())),
+        };
+        let settings: Settings = serde_json::from_slice(&bytes).map_err(|e| {
+            format!("{}: not the settings of a shrink: {e}; begin anew with another --out", path.display())
+        })?;
+        if settings.schema != SCHEMA {
+            let schema = settings.schema;
+            return Err(format!(
+                "{}: written by another version ({schema}); begin anew with another --out",
+                path.display()
+            ));
+        }
+        Ok(Some(settings))
+    }
+
+    /// Writes them to OUT.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn write(&self, out: &Path) -> Result<(), WriteError> {
+        atomic::write_json(&out.join(FILE), self)
+    }
+
+    /// Whether these are of the same shrink as those that were read, whatever the DSO's file is by now. A seed that was not
+    /// given (`given_seed`) is that of the shrink.
+    pub fn same(&self, read: &Settings, given_seed: bool) -> bool {
+        let own = |stir: Stir| Stir { seed: read.stir.map_or(stir.seed, |read| read.seed), ..stir };
+        let stir = if given_seed { self.stir } else { self.stir.map(own) };
+        // By way of text as those: a number may lose its last digit there.
+        let text = serde_json::to_string(&Settings { sha1: read.sha1.clone(), stir, ..self.clone() });
+        text.and_then(|text| serde_json::from_str::<Settings>(&text)).is_ok_and(|again| again == *read)
+    }
+
+    /// The command's numbers.
+    ///
+    /// # Errors
+    /// [`BadNumbers`].
+    pub fn shape(&self) -> Result<Shape, BadNumbers> {
+        let benchmark = program::benchmark(&self.command);
+        let at = self.command.iter().position(|word| benchmark.is_some_and(|b| std::ptr::eq(b, word)));
+        Shape::of(&self.command, at.map_or(1, |at| at + 1), &self.keep, &self.least)
+    }
+
+    /// What is to be done, in numbers.
+    pub fn task(&self, shape: &Shape) -> Task {
+        Task {
+            numbers: shape.numbers(),
+            class: self.class,
+            test: Sprt::of(self.rate, self.confidence),
+            confirm: self.confirm,
+            hang_after_s: self.hang_after_s,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_the_same_shrink_and_another_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            schema: Settings::schema(),
+            so: "/a/libx.so".into(),
+            sha1: "ab".into(),
+            name: "x".into(),
+            profile: None,
+            dir: "/a".into(),
+            command: ["env", "A=1", "./bench", "16", "2000000"].map(str::to_owned).to_vec(),
+            rate: 0.333_333_333_333_333_37,
+            confidence: 1.0 - 0.05,
+            class: Some(Class::LostWakeup),
+            hang_after_s: Some(0.1 + 0.2),
+            stall_s: None,
+            tick_s: None,
+            stir: Some(Stir { level: 2, seed: 7 }),
+            cpus: Some("0-1".into()),
+            env: vec![("A".into(), "b c".into())],
+            only: None,
+            keep: vec![1],
+            least: vec![(2, 10)],
+            confirm: 20,
+            verify_runs: 0,
+            shim: None,
+        };
+        assert_eq!(Settings::load(dir.path()), Ok(None));
+        settings.write(dir.path()).unwrap();
+        let read = Settings::load(dir.path()).unwrap().expect("settings");
+        assert!(Settings { sha1: String::new(), ..settings.clone() }.same(&read, true));
+        assert!(!Settings { confirm: 21, ..settings.clone() }.same(&read, false));
+        let stir = |level, seed| Settings { stir: Some(Stir { level, seed }), ..settings.clone() };
+        assert!(
+            stir(2, 8).same(&read, false) && !stir(2, 8).same(&read, true) && !stir(1, 7).same(&read, false)
+        );
+        let task = read.task(&read.shape().unwrap());
+        assert_eq!(task.numbers.len(), 1, "the wrapper's are none, and the first is kept");
+        assert_eq!(task.numbers[0].least, 10);
+
+        std::fs::write(dir.path().join(FILE), "{}").unwrap();
+        assert!(
+            Settings::load(dir.path()).unwrap_err().contains("not the settings of a shrink: missing field")
+        );
+        Settings { schema: "hangscope/shrink-settings/9".into(), ..settings }.write(dir.path()).unwrap();
+        assert!(Settings::load(dir.path()).unwrap_err().contains("written by another version"));
+    }
+}
