@@ -170,7 +170,7 @@ fn ctrl_c_ends_it_and_says_how_it_goes_on() {
     let out = dir.path().join("out");
     let mut command = hangscope();
     command
-        .args(["shrink", "--verify-runs", "0", "--so"])
+        .args(["shrink", "--verify-runs", "0", "--rate", "0.2", "--so"])
         .arg(debian("libmimalloc.so.2"))
         .arg("--out")
         .arg(&out);
@@ -185,18 +185,21 @@ fn ctrl_c_ends_it_and_says_how_it_goes_on() {
     assert!(said.contains("not finished") && said.contains(&go_on), "{said}");
     assert_eq!(result(&out)["end"], "interrupted");
     let made = runs(&out).len();
-    assert!((2..8).contains(&made), "{made}");
+    assert!((2..24).contains(&made), "{made}");
 
     let (status, said, _) = told(hangscope().args(["shrink", "--max-time", "1ms", "--resume"]).arg(&out));
     assert_eq!((status, &result(&out)["end"]), (Some(0), &"out-of-time".into()), "{said}");
-    assert!(said.contains(&go_on) && runs(&out).len() == made, "{said}");
+    // Its time may begin with a run, and no further one.
+    let after = runs(&out).len();
+    assert!(said.contains(&go_on) && (made..=made + 1).contains(&after), "{after} after {made}: {said}");
+    let made = after;
 
-    // A sound allocator does not hang: that takes eight runs to say at a rate of a half, also in two sittings.
+    // A sound allocator does not hang: that takes 25 runs to say at a rate of a fifth, also in three sittings.
     let (status, said, _) = told(hangscope().args(["shrink", "--resume"]).arg(&out));
     assert_eq!(status, Some(0), "{said}");
     assert!(said.contains(&format!("going on after run {made} in ")), "{said}");
-    assert!(said.contains("nothing to shrink: the command itself hung in 0 of 8 runs"), "{said}");
-    assert_eq!(runs(&out).len(), 8);
+    assert!(said.contains("nothing to shrink: the command itself hung in 0 of 25 runs"), "{said}");
+    assert_eq!(runs(&out).len(), 25);
     assert!(!names(&out).iter().any(|name| name.starts_with("run_")), "{:?}", names(&out));
 }
 
