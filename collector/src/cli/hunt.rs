@@ -184,7 +184,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         )?;
     }
     out::line("");
-    out::text(terminal::summary(&hunted.facts, &conclusion, lang));
+    out::paragraphs(&terminal::summary(&hunted.facts, &conclusion, lang));
     out::text(report::counters::brief(&hunted.lanes, lang));
     out::line(format!("\nThe evidence is in {}", config.out.display()));
     super::actions::tell(&hunted.facts, &conclusion, &config.out, lang);

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use serde::Serialize;
 
+use crate::report::wrap::wrap;
+
 /// Set once, before the first line.
 static ONLY_JSON: AtomicBool = AtomicBool::new(false);
 
@@ -46,6 +48,16 @@ pub fn line(text: impl std::fmt::Display) {
 /// Text for people as it is, without a line end.
 pub fn text(text: impl std::fmt::Display) {
     people(|to| write!(to, "{text}"));
+}
+
+/// Text for people, without a line end; on a terminal its long lines are broken between words. For a pipe a sentence stays
+/// one line.
+pub fn paragraphs(text: &str) {
+    let style = super::style();
+    if !is_terminal() {
+        return self::text(text);
+    }
+    text.lines().flat_map(|line| wrap(line, style.width)).for_each(line);
 }
 
 /// Bytes as they are.

@@ -157,7 +157,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         out::json(&InFolder { file: &file, out: &job.config.out })?;
     }
     out::line("");
-    out::text(file.summary(lang));
+    out::paragraphs(&file.summary(lang));
     out::line(format!("\nEverything is in {}", job.config.out.display()));
     Ok(shrink::status(&file))
 }

@@ -90,7 +90,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     if args.json {
         out::json(&VerdictFile::of(&snapped.facts, &snapped.conclusion).in_folder(&out))?;
     }
-    out::text(terminal::summary(&snapped.facts, &snapped.conclusion, args.lang));
+    out::paragraphs(&terminal::summary(&snapped.facts, &snapped.conclusion, args.lang));
     out::line("");
     out::text(report::show::snapshot(&snapped.threads, super::style()));
     out::line(format_args!("\nThe evidence is in {}", out.display()));

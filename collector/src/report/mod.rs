@@ -6,7 +6,7 @@
 //! - [`github`]: annotations for GitHub Actions
 //! - [`junit`]: a hunt as JUnit XML
 //! - [`counters`]: `counters.json`, and what the others say of counters
-//! - [`terminal`]: headline and short report for a terminal
+//! - [`terminal`], [`wrap`]: headline and short report for a terminal, and lines that fit one
 //! - [`stacks`]: `stacks.txt`; equal stacks are grouped ([`group`])
 //! - [`folded`]: `samples.folded`, and whether perf agrees with it
 //! - [`tree`]: the wait graph as indented text
@@ -41,6 +41,7 @@ pub mod terminal;
 pub mod threads_file;
 pub mod tree;
 pub mod verdict_file;
+pub mod wrap;
 
 #[cfg(test)]
 mod tests;

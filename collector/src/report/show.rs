@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::group::groups;
 use super::threads_file::ThreadsFile;
+use super::wrap::wrap;
 use super::{stacks, tree};
 
 /// How to write for a terminal.
@@ -180,21 +181,7 @@ impl Pen {
 
     /// A line that is continued under itself where it is too long.
     fn wrapped(&mut self, line: &str, paint: Paint) {
-        let indent = line.len() - line.trim_start().len();
-        let width = self.style.width.max(20);
-        let mut at = String::new();
-        for word in line.split(' ').filter(|w| !w.is_empty()) {
-            if !at.trim().is_empty() && at.chars().count() + 1 + word.chars().count() > width {
-                self.put(&at, paint);
-                at = " ".repeat(indent + 2);
-            } else if at.is_empty() {
-                at = " ".repeat(indent);
-            } else if !at.trim().is_empty() {
-                at.push(' ');
-            }
-            at += word;
-        }
-        self.put(&at, paint);
+        wrap(line, self.style.width).iter().for_each(|line| self.put(line, paint));
     }
 
     /// A line that is cut where it is too long: frames keep their places.
