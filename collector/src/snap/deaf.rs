@@ -18,14 +18,14 @@ use crate::session::{Dump, Probe};
 /// So many are asked: each is stopped for a moment.
 const MOST_ASKED: usize = 64;
 /// For so long they are sampled.
-const SAMPLED_FOR: Duration = Duration::from_secs(1);
+pub(super) const SAMPLED_FOR: Duration = Duration::from_secs(1);
 /// Between two samples.
-const PAUSE: Duration = Duration::from_millis(20);
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 /// Adds to a dump of a live process what its shim could not have: registers and stacks of threads that ran in
 /// both looks and took no signal, and samples of the first few of them. Each is stopped with PTRACE_SEIZE and
 /// let go at once. What is not permitted, or what ended in between, stays as the dump had it.
-pub fn ask_deaf(pid: u32, dump: &Dump) -> Cow<'_, Dump> {
+pub(super) fn ask_deaf(pid: u32, dump: &Dump) -> Cow<'_, Dump> {
     let memory = Memory(Pid::from_raw(pid as i32));
     let runs = |tid: u32| dump.second_look(tid).is_some_and(|t| t.syscall == SYSCALL_RUNNING);
     let deaf = |outcome: u8| {

@@ -8,7 +8,7 @@
 //! - `link_map`, `dsos`: what is mapped, in which order symbols are searched, and is it still that file
 //! - `threads`, `stop`, `regs`: states and stacks; registers of running threads
 //! - `permit`: what is missing where something is not permitted
-//! - `deaf`: the same for threads of a shim's dump that answer no signal
+//! - `complete`, `deaf`: what a dump of the shim's lacks: threads that answer no signal, samples of those that nap
 //! - [`remark`]: what is noted on the way
 //! - [`bundle`]: on disk
 
@@ -33,6 +33,7 @@ use crate::session::{self, Dump, Identity};
 use crate::symbolize::maps;
 
 pub mod bundle;
+mod complete;
 mod deaf;
 mod dsos;
 mod link_map;
@@ -44,7 +45,7 @@ mod stop;
 mod threads;
 
 pub use bundle::{SnapError, Snapped, snap};
-pub use deaf::ask_deaf;
+pub use complete::complete;
 use memory::Memory;
 pub use permit::NotPossible;
 use remark::Remark;

@@ -29,6 +29,10 @@ pub(super) fn inside(scene: &Scene<'_>) -> Option<Case> {
     if weakest == Proof::Once && runners.iter().any(|t| matches!(t.motion, Motion::Moved | Motion::Left)) {
         return None;
     }
+    // The same nap in both looks is what a loop shows that never comes out, and what one shows that is only slow.
+    if weakest == Proof::Once && runners.iter().all(|t| t.naps) {
+        return None;
+    }
     let sleeps =
         |t: &&Thread<'_>| t.inside == Some(true) && t.wait.is_some() && !t.naps && t.stuck() != Stuck::No;
     let mut sleepers: Vec<&Thread<'_>> = scene.all().filter(sleeps).collect();

@@ -186,6 +186,11 @@ impl Make {
         self.add(record, stack);
         let cpu_ns = record.cpu_ns + (share * 2e9) as u64;
         self.later.insert(tid, Some(ThreadRecord { cpu_ns, ..record }));
+        self.sampled(tid, stack, sampled)
+    }
+
+    /// Samples of a thread that is there: its stack is the first of them.
+    pub(crate) fn sampled(&mut self, tid: u32, stack: &[&str], sampled: Sampled) -> &mut Self {
         let n = match sampled {
             Sampled::Never => 0,
             Sampled::OneCall(n) | Sampled::OnePlace(n) | Sampled::ManyCalls(n) => n,

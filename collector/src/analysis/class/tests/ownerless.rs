@@ -126,10 +126,15 @@ fn naps() {
         (103, Some("foo_scavenge"), Some("foo.c:5"))
     );
 
-    // All nap in one place: that is how they spin.
+    // All nap in one place, and samples show that none comes out: that is how they spin. The same nap in both looks alone
+    // is what threads show that are only slow, and that samples show to come out.
     let mut make = Make::new();
     make.call(101, 230, 0, nap).woken(101, 20).call(102, 230, 0, nap).woken(102, 20);
-    assert_eq!(make.analyse().class, Class::Livelock);
+    assert_eq!(make.analyse().class, Class::Unknown);
+    for (sampled, class) in [(Sampled::OneCall(50), Class::Livelock), (Sampled::ManyCalls(50), Class::Slow)] {
+        make.sampled(101, nap, sampled).sampled(102, nap, sampled);
+        assert_eq!(make.analyse().class, class);
+    }
 
     // A holder that naps is blocked; one that burns a core between its naps spins.
     let mut make = held_by(116);
