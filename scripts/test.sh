@@ -41,19 +41,30 @@ command -v cargo >/dev/null || { echo "test.sh: no cargo; install Rust (rustup.r
 
 members=(-p hangscope-protocol -p hangscope -p hangscope-test-workload -p hangscope-test-allocators -p hangscope-test-e2e)
 # The shim is no_std and is built alone: see Cargo.toml.
+lints() {
+  cargo clippy -q "${members[@]}" --all-targets -- -D warnings
+  cargo clippy -q -p hangscope-shim --all-targets -- -D warnings
+}
+linting=
 if [ $# = 0 ]; then
   step "format"
   cargo fmt --all --check
-  step "lints"
-  # In release, as the build that comes next: what both need is built once.
-  cargo clippy -q --release "${members[@]}" --all-targets -- -D warnings
-  cargo clippy -q --release -p hangscope-shim --all-targets -- -D warnings
+  # Beside the build, in a folder of its own (target/debug): much of either keeps one core busy and no more.
+  step "lints, and beside them"
+  lints &
+  linting=$!
+  trap 'kill "$linting" 2>/dev/null || true' EXIT
 fi
 
 step "build, release"
 cargo build -q --release -p hangscope-shim
 cargo build -q --release -p hangscope -p hangscope-test-workload
 cargo build -q --release -p hangscope-test-allocators --examples
+if [ -n "$linting" ]; then
+  step "lints, to their end"
+  wait "$linting"
+  trap - EXIT
+fi
 
 step "unit tests"
 cargo test -q -p hangscope-protocol -p hangscope -p hangscope-test-workload -p hangscope-test-allocators "$@"

@@ -176,7 +176,8 @@ fn changed_in_mid_run(copy: bool, change: impl FnOnce(&Path)) -> Hunt {
     Hunt { dir: folder, output }
 }
 
-/// The pinned copy, once a benchmark has it mapped.
+/// The pinned copy, once a benchmark has it mapped and its watchdog has said hello: before that nobody has a snapshot that
+/// a change could be held against.
 fn running_dso(out: &Path) -> Option<std::path::PathBuf> {
     let prefix = out.join("h_").to_str().expect("text").to_owned();
     let processes = std::fs::read_dir("/proc").ok()?;
@@ -185,10 +186,23 @@ fn running_dso(out: &Path) -> Option<std::path::PathBuf> {
         if !exe.ends_with("hangscope-bench") || !out.join("run_1.out").exists() {
             return None;
         }
+        if !watchdog_waits(&p.path()) {
+            return None;
+        }
         let maps = std::fs::read_to_string(p.path().join("maps")).ok()?;
         let line = maps.lines().find(|l| l.contains(&prefix))?;
         Some(line.get(line.find('/')?..)?.into())
     })
+}
+
+/// Whether the watchdog of a process waits for its next look, as it does from its hello on.
+fn watchdog_waits(process: &Path) -> bool {
+    let waits = format!("{} ", libc::SYS_ppoll);
+    let reads = |task: &Path, file: &str| std::fs::read_to_string(task.join(file)).unwrap_or_default();
+    let tasks =
+        std::fs::read_dir(process.join("task")).into_iter().flatten().flatten().map(|task| task.path());
+    let mut watchdogs = tasks.filter(|task| reads(task, "comm") == "hangscope\n");
+    watchdogs.any(|task| reads(&task, "syscall").starts_with(&waits))
 }
 
 /// Looks until there is something: for what no event tells (another process's maps).
