@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use hangscope_test_allocators::Fault;
 use serde_json::Value;
 
 use crate::{hangscope, run};
@@ -118,4 +119,17 @@ pub fn processes_with(entry: &str) -> Vec<u32> {
             .is_ok_and(|e| e.windows(entry.len()).any(|part| part == entry.as_bytes()))
     };
     pids.filter(has).collect()
+}
+
+/// Whether the culprit that was named is in the function of the table, at a line of it: itself, or a call that it
+/// makes there (a nap, a system call). `threads` is threads.json, `hang` an entry of verdict.json's hangs.
+pub fn stands_in(fault: &Fault, function: &str, threads: &Value, hang: &Value) -> bool {
+    let lines = fault.culprit_lines();
+    let tid = [&hang["hot"]["tid"], &hang["culprit"]["tid"]].into_iter().find(|t| !t.is_null());
+    let thread = threads["threads"].as_array().into_iter().flatten().find(|t| Some(&t["tid"]) == tid);
+    let frames = thread.and_then(|t| t["frames"].as_array());
+    frames.into_iter().flatten().any(|frame| {
+        let line = frame["line"].as_u64().and_then(|n| u32::try_from(n).ok());
+        frame["function"] == function && lines.as_ref().is_none_or(|l| line.is_some_and(|n| l.contains(&n)))
+    })
 }

@@ -4,7 +4,7 @@
 //! `HANGSCOPE_TEST_ROUNDS=3` makes each of them three times in a row (`scripts/soak.sh`).
 
 use hangscope_test_allocators::{FAULTS, Fault, Hangs, truth};
-use hangscope_test_e2e::hunt::{Hunt, bench_with};
+use hangscope_test_e2e::hunt::{Hunt, bench_with, stands_in};
 use serde_json::Value;
 
 fn rounds() -> usize {
@@ -54,7 +54,9 @@ fn differences(fault: &Fault) -> Vec<String> {
         expect(&format!("lock symbol {symbol} ({got})"), &true.into(), &any.into());
     }
     if let Some(function) = fault.culprit_function {
-        expect("culprit", &true.into(), &stands_in(fault, function, &hunt, hang).into());
+        let threads = hunt.text(&format!("{}/threads.json", hang["snapshot"].as_str().unwrap_or_default()));
+        let threads: Value = serde_json::from_str(&threads).expect("threads.json is JSON");
+        expect("culprit", &true.into(), &stands_in(fault, function, &threads, hang).into());
     }
     // What the allocator wrote down the moment before it did it.
     let pid = hang["pid"].as_u64().unwrap_or(0) as u32;
@@ -82,21 +84,6 @@ fn differences(fault: &Fault) -> Vec<String> {
         wrong.push(hunt.text(&format!("{}/stacks.txt", hang["snapshot"].as_str().unwrap_or("hang_run_1"))));
     }
     wrong
-}
-
-/// Whether the culprit that was named is in the function of the table, at a line of it: itself, or a call that it
-/// makes there (a nap, a system call).
-fn stands_in(fault: &Fault, function: &str, hunt: &Hunt, hang: &Value) -> bool {
-    let lines = fault.culprit_lines();
-    let threads = hunt.text(&format!("{}/threads.json", hang["snapshot"].as_str().unwrap_or_default()));
-    let threads: Value = serde_json::from_str(&threads).expect("threads.json is JSON");
-    let tid = [&hang["hot"]["tid"], &hang["culprit"]["tid"]].into_iter().find(|t| !t.is_null());
-    let thread = threads["threads"].as_array().into_iter().flatten().find(|t| Some(&t["tid"]) == tid);
-    let frames = thread.and_then(|t| t["frames"].as_array());
-    frames.into_iter().flatten().any(|frame| {
-        let line = frame["line"].as_u64().and_then(|n| u32::try_from(n).ok());
-        frame["function"] == function && lines.as_ref().is_none_or(|l| line.is_some_and(|n| l.contains(&n)))
-    })
 }
 
 fn check(name: &str) {

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use hangscope_test_allocators::{Fault, truth};
+use hangscope_test_e2e::hunt::stands_in;
 use hangscope_test_e2e::{PATIENCE, Running, bench, built, hangscope};
 use serde_json::Value;
 
@@ -58,19 +59,6 @@ fn snap(pid: u32, out: &Path, more: &[&str]) -> Output {
 fn json(path: &Path) -> Value {
     let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     serde_json::from_str(&text).expect("JSON")
-}
-
-/// Whether the culprit that was named is in the function of the table, at a line of it: itself, or a call that it
-/// makes there.
-fn stands_in(fault: &Fault, function: &str, threads: &Value, hang: &Value) -> bool {
-    let lines = fault.culprit_lines();
-    let tid = [&hang["hot"]["tid"], &hang["culprit"]["tid"]].into_iter().find(|t| !t.is_null());
-    let thread = threads["threads"].as_array().into_iter().flatten().find(|t| Some(&t["tid"]) == tid);
-    let frames = thread.and_then(|t| t["frames"].as_array());
-    frames.into_iter().flatten().any(|frame| {
-        let line = frame["line"].as_u64().and_then(|n| u32::try_from(n).ok());
-        frame["function"] == function && lines.as_ref().is_none_or(|l| line.is_some_and(|n| l.contains(&n)))
-    })
 }
 
 fn check(name: &str) {
