@@ -9,7 +9,7 @@
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use hangscope_protocol::record::{PROBE_REGS, ProbeRecord, probe_outcome};
+use hangscope_protocol::record::{PROBE_REGS, ProbeRecord, RED_ZONE, probe_outcome};
 use once_cell::race::OnceRef;
 
 use crate::sys::{self, KernelAction};
@@ -31,6 +31,7 @@ struct Answer {
     regs: [u64; PROBE_REGS],
     answered_ns: u64,
     cpu_ns: u64,
+    stack_at: u64,
     stack_len: usize,
     stack: [u8; STACK],
 }
@@ -71,7 +72,12 @@ impl Slots {
         answer.regs = crate::arch::registers(context);
         let limit = (slot.limit.load(Ordering::Relaxed) as usize).min(STACK);
         let sp = answer.regs[crate::arch::REG_SP];
-        answer.stack_len = answer.stack.get_mut(..limit).map_or(0, |to| sys::peek(sp, to).unwrap_or(0));
+        let mut copy = |from| answer.stack.get_mut(..limit).map_or(0, |to| sys::peek(from, to).unwrap_or(0));
+        let below = sp.saturating_sub(RED_ZONE);
+        (answer.stack_at, answer.stack_len) = (below, copy(below));
+        if (answer.stack_len as u64) < RED_ZONE {
+            (answer.stack_at, answer.stack_len) = (sp, copy(sp));
+        }
         answer.cpu_ns = sys::thread_cpu();
         answer.answered_ns = sys::now();
         slot.state.store(DONE, Ordering::Release);
@@ -220,6 +226,7 @@ impl Prober {
             asked_ns: sys::now(),
             answered_ns: 0,
             cpu_ns: 0,
+            stack: 0,
             regs: [0; PROBE_REGS],
         };
         if !self.install() {
@@ -287,6 +294,7 @@ impl Prober {
                     asked_ns: q.asked_ns,
                     answered_ns: answer.answered_ns,
                     cpu_ns: answer.cpu_ns,
+                    stack: answer.stack_at,
                     regs: answer.regs,
                 };
                 each(record, answer.stack.get(..answer.stack_len).unwrap_or(&[]));
@@ -334,6 +342,7 @@ impl Prober {
                 asked_ns: q.asked_ns,
                 answered_ns: 0,
                 cpu_ns: 0,
+                stack: 0,
                 regs: [0; PROBE_REGS],
             });
         }

@@ -7,7 +7,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hangscope_protocol::record::{ProbeRecord, probe_outcome};
+use hangscope_protocol::record::{ProbeRecord, RED_ZONE, probe_outcome};
 use nix::errno::Errno;
 use nix::sys::ptrace;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -31,12 +31,18 @@ pub(super) fn ask(tid: u32, sample: u32, bytes: usize, memory: Memory) -> Probe 
     let id = Pid::from_raw(tid as i32);
     let look = || {
         let regs = regs::of(id)?;
-        Ok((regs, memory.up_to(regs[regs::SP], bytes).unwrap_or_default()))
+        let sp = regs[regs::SP];
+        let below = sp.saturating_sub(RED_ZONE);
+        let with_red_zone = memory.up_to(below, bytes).ok().filter(|b| b.len() as u64 >= RED_ZONE);
+        Ok(match with_red_zone {
+            Some(stack) => (regs, below, stack),
+            None => (regs, sp, memory.up_to(sp, bytes).unwrap_or_default()),
+        })
     };
     // A tracer of its own for each question: whatever happens, the thread is let go when it ends.
     let seen = thread::scope(|s| s.spawn(|| stopped(id, look)).join());
     match seen.unwrap_or(Err(Failed::Gone)) {
-        Ok(seen) => (record.regs, stack) = seen,
+        Ok(seen) => (record.regs, record.stack, stack) = seen,
         Err(Failed::Gone) => record.outcome = probe_outcome::GONE,
         Err(Failed::Late) => record.outcome = probe_outcome::LATE,
         Err(Failed::Errno(e)) => {

@@ -159,6 +159,7 @@ pub(super) fn sample(pid: u32, tid: u32, number: u32, bytes: usize, memory: Memo
         answered_ns: now_ns(),
         ..zero()
     };
+    record.stack = stack_pointer;
     record.regs[regs::SP] = stack_pointer;
     record.regs[regs::PC] = program_counter;
     Some(Probe { record, stack })

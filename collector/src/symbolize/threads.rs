@@ -100,12 +100,12 @@ pub(super) fn of_probe(dump: &Dump, probe: &Probe, unwinder: &Unwinder<'_>, arch
     if let Some(refused) = refused(dump, probe) {
         return none(tid, Some(refused));
     }
-    let (regs, start) = (&probe.record.regs, probe.record.regs[arch.sp]);
+    let regs = &probe.record.regs;
     let (source, regs) = match probe.record.outcome {
-        probe_outcome::READ => (TraceSource::Blocked, arch.blocked(regs[arch.pc], start)),
+        probe_outcome::READ => (TraceSource::Blocked, arch.blocked(regs[arch.pc], regs[arch.sp])),
         _ => (TraceSource::Signal, arch.answered(regs)),
     };
-    let walk = unwinder.walk(regs, &StackBytes { start, bytes: &probe.stack });
+    let walk = unwinder.walk(regs, &StackBytes { start: probe.record.stack, bytes: &probe.stack });
     Raw { tid, source, walk, refused: None }
 }
 
@@ -158,7 +158,12 @@ pub(super) fn named(raw: Raw, names: &Names, modules: &Modules, arch: &Arch) -> 
         STARTS.contains(&plain) || plain.starts_with("__libc_start_main")
     });
     let cut = raw.walk.cut.filter(|_| !at_start);
-    let cut_text = cut.map(|c| say!(Lack::CutAt { frame: frames.len().saturating_sub(1), why: c.why(arch) }));
+    let why = |cut| match (cut, raw.source) {
+        // It has answered.
+        (Cut::NeedsFramePointer, TraceSource::Signal) => say!(Lack::Register { register: arch.fp_name }),
+        (cut, _) => cut.why(arch),
+    };
+    let cut_text = cut.map(|c| say!(Lack::CutAt { frame: frames.len().saturating_sub(1), why: why(c) }));
     let problems: Vec<Text> = match raw.source {
         // What the signal refused matters only where there is no whole stack without it.
         TraceSource::Blocked if cut.is_none() => vec![],

@@ -257,6 +257,15 @@ fn a_rust_program() {
     assert_eq!(with.cut, 0);
 }
 
+/// A thread that stands where its function has taken the saved registers off the stack: they are below SP now.
+#[test]
+fn at_the_end_of_a_function() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = build(dir.path(), "gcc", "epilogue.c", "epilogue", &["-O2", "-pthread"]);
+    let with = compare(&program, None, &[], 1, "epilogue");
+    assert_eq!((with.cut, with.threads), (0, 2));
+}
+
 /// A program that is in the middle of its work, stopped 50 times wherever it happens to be.
 #[test]
 fn a_live_program() {

@@ -9,6 +9,8 @@ use super::support::{Stuck, build};
 use hangscope_collector::analysis::{Frame, Traces};
 use hangscope_collector::session::Dump;
 use hangscope_collector::symbolize::{Sources, symbolize};
+use hangscope_protocol::Record as _;
+use hangscope_protocol::record::ProbeRecord;
 use proptest::prelude::*;
 
 /// A dump of threads that wait for locks of a DSO, and that DSO in two builds.
@@ -311,15 +313,17 @@ fn stacks_and_registers_of_any_kind() {
                 }
             }
             let mut probe = hangscope_collector::session::Probe {
-                record: hangscope_protocol::Reader::new(&[0; 304]).record().unwrap(),
+                record: hangscope_protocol::Reader::new(&[0; ProbeRecord::SIZE]).record().unwrap(),
                 stack: dump.stacks[0].bytes.clone(),
             };
             probe.record.tid = dump.threads[0].tid;
             probe.record.outcome = hangscope_protocol::record::probe_outcome::ANSWERED;
             probe.record.regs = regs;
+            probe.record.stack = regs[7];
             dump.probes.push(probe.clone());
             probe.record.regs[16] = code[0];
             probe.record.regs[7] = dump.stacks[0].record.sp;
+            probe.record.stack = dump.stacks[0].record.sp;
             dump.samples.push(probe);
             in_time(&dump, &without_debug_files());
             Ok(())

@@ -7,7 +7,7 @@ use crate::layout::{Record, record};
 /// First four bytes of every frame: `HSC1`.
 pub const MAGIC: u32 = u32::from_le_bytes(*b"HSC1");
 /// Version of the records; said in the hello. A collector refuses another one.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Bytes of a header.
 pub const HEADER_LEN: usize = <Header as Record>::SIZE;
 /// Largest frame, header included: small enough for the default socket buffer (208 KiB) to hold three.

@@ -77,7 +77,7 @@ const _: () = {
     assert!(HeartbeatThread::SIZE == 64);
     assert!(ThreadRecord::SIZE == 288);
     assert!(StackRecord::SIZE == 16);
-    assert!(ProbeRecord::SIZE == 304);
+    assert!(ProbeRecord::SIZE == 312);
     assert!(DumpBeginRecord::SIZE == 48);
     assert!(DumpEndRecord::SIZE == 64);
     assert!(MarkRecord::SIZE == 32);

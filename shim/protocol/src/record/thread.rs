@@ -185,8 +185,12 @@ pub mod probe_outcome {
 /// rsp r8..r15 rip, then eflags at 17. aarch64: x0..x30, sp at 31, pc at 32.
 pub const PROBE_REGS: usize = 33;
 
+/// Bytes below SP that belong to the innermost function (x86-64 psABI, 3.2.2): registers that its end has just
+/// taken off the stack are still found there, where its unwind table says that they are.
+pub const RED_ZONE: u64 = 128;
+
 record! {
-    /// What a thread answered to the signal; its stack from SP upwards goes with it.
+    /// What a thread answered to the signal; its stack goes with it, from the red zone upwards.
     pub struct ProbeRecord {
         /// Thread.
         pub tid: u32,
@@ -206,6 +210,8 @@ record! {
         pub answered_ns: u64,
         /// CPU time of the thread at the answer, ns; 0 if it was not read.
         pub cpu_ns: u64,
+        /// Address of the first byte of the stack: SP less [`RED_ZONE`], or SP where that is not readable or was not wanted.
+        pub stack: u64,
         /// Registers ([`PROBE_REGS`]).
         pub regs: [u64; 33],
     }

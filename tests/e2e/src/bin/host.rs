@@ -310,6 +310,15 @@ fn busy_naps(n: i32) {
     println!("{cut} naps were cut short");
 }
 
+/// Threads of this process that are in a futex call.
+fn waiters() -> i32 {
+    let in_futex = |task: std::io::Result<std::fs::DirEntry>| {
+        let call = std::fs::read_to_string(task.ok()?.path().join("syscall")).ok()?;
+        (call.split(' ').next()?.parse() == Ok(libc::SYS_futex)).then_some(())
+    };
+    std::fs::read_dir("/proc/self/task").expect("its threads").filter_map(in_futex).count() as i32
+}
+
 /// `n` threads wait for a lock for ever; this one spins for `seconds` and prints its longest gap: how long
 /// anything has kept it off its processor.
 fn many(n: i32, seconds: i32) {
@@ -322,8 +331,12 @@ fn many(n: i32, seconds: i32) {
         };
         if let Err(error) = thread.spawn(waits) {
             println!("only {i} threads: {error}");
-            break;
+            std::process::exit(1);
         }
+    }
+    // Not all of them have come to the lock yet, and the kernel tells of that to nobody but who asks.
+    while waiters() < n {
+        std::thread::yield_now();
     }
     println!("ready");
     let end = Instant::now() + Duration::from_secs(seconds as u64);
