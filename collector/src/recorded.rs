@@ -1,4 +1,5 @@
-//! A recorded dump, analysed again: from `dump.bin` alone, or with the bundle that it is in.
+//! A recorded dump, analysed again: from `dump.bin` alone, or with the bundle that it is in, and with what was seen from
+//! outside beside it.
 
 use std::fs;
 use std::io;
@@ -11,6 +12,9 @@ use crate::symbolize::{Sources, symbolize};
 
 /// Name of the file in a bundle.
 pub const FILE: &str = "dump.bin";
+/// What was seen from outside beside it, in the same form: answers of threads that took no signal, samples. Only there if
+/// there was something to add.
+pub const OUTSIDE: &str = "dump_outside.bin";
 /// Largest file that is read.
 const MOST: u64 = 4 << 30;
 
@@ -56,7 +60,7 @@ pub enum NotRead {
 pub struct Recorded {
     /// The `dump.bin`.
     pub path: PathBuf,
-    /// Its dumps, in order; at least one.
+    /// Its dumps, in order, with what was seen from outside; at least one.
     pub dumps: Vec<Dump>,
     /// DSOs in the bundle's folder: `{name}.so`, the allocator's bytes.
     pub copies: Vec<PathBuf>,
@@ -69,18 +73,18 @@ impl Recorded {
     /// [`NotRead`].
     pub fn read(path: &Path) -> Result<Recorded, NotRead> {
         let path = locate(path)?;
-        let unreadable = |source| NotRead::Read { path: path.clone(), source };
-        let meta = fs::metadata(&path).map_err(unreadable)?;
-        if meta.len() > MOST || !meta.is_file() {
-            return Err(unreadable(io::Error::other("not a plain file of a sane size")));
+        let mut dumps = dumps(&path)?;
+        let outside = path.with_file_name(OUTSIDE);
+        if outside.exists() {
+            for outside in self::dumps(&outside)? {
+                let of = |dump: &Dump| {
+                    (dump.identity.fixed.pid, dump.identity.fixed.start_ticks, dump.begin.number)
+                };
+                if let Some(dump) = dumps.iter_mut().find(|dump| of(dump) == of(&outside)) {
+                    *dump = dump.with_outside(&outside);
+                }
+            }
         }
-        let bytes = fs::read(&path).map_err(unreadable)?;
-        // What a step that could not be done leaves.
-        if let Some(reason) = bytes.strip_prefix(b"# ") {
-            let reason = String::from_utf8_lossy(reason).trim().chars().take(300).collect();
-            return Err(NotRead::Refused { path, reason });
-        }
-        let dumps = read_dumps(&bytes).map_err(|source| NotRead::Bad { path: path.clone(), source })?;
         let copies = path.parent().map_or(vec![], copies);
         Ok(Recorded { path, dumps, copies })
     }
@@ -98,6 +102,22 @@ impl Recorded {
         let finding = analysis::analyse(dump, &traces, &History::default());
         (traces, finding)
     }
+}
+
+/// The dumps of a file.
+fn dumps(path: &Path) -> Result<Vec<Dump>, NotRead> {
+    let unreadable = |source| NotRead::Read { path: path.to_owned(), source };
+    let meta = fs::metadata(path).map_err(unreadable)?;
+    if meta.len() > MOST || !meta.is_file() {
+        return Err(unreadable(io::Error::other("not a plain file of a sane size")));
+    }
+    let bytes = fs::read(path).map_err(unreadable)?;
+    // What a step that could not be done leaves.
+    if let Some(reason) = bytes.strip_prefix(b"# ") {
+        let reason = String::from_utf8_lossy(reason).trim().chars().take(300).collect();
+        return Err(NotRead::Refused { path: path.to_owned(), reason });
+    }
+    read_dumps(&bytes).map_err(|source| NotRead::Bad { path: path.to_owned(), source })
 }
 
 fn locate(path: &Path) -> Result<PathBuf, NotRead> {
@@ -141,8 +161,13 @@ fn same_boot(dump: &Dump) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use hangscope_protocol::record::{DumpBeginRecord, ProbeRecord, probe_outcome};
+
     use super::*;
     use crate::fake_shim::Frames;
+    use crate::session::Probe;
+    use crate::session::record::frames;
+    use crate::snap::remark::Remark;
 
     fn dump_bin() -> Vec<u8> {
         let mut frames = Frames::default();
@@ -169,6 +194,38 @@ mod tests {
         fs::write(dir.path().join("dump_2").join(FILE), dump_bin()).unwrap();
         let error = Recorded::read(dir.path()).unwrap_err().to_string();
         assert!(error.ends_with("give one of dump_1, dump_2"), "{error}");
+    }
+
+    #[test]
+    fn what_was_seen_from_outside_belongs_to_its_dump() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(FILE), dump_bin()).unwrap();
+        let alone = Recorded::read(dir.path()).unwrap().dumps.remove(0);
+        let tid = alone.threads[0].tid;
+        let probe = |sample, outcome| {
+            let record = ProbeRecord { tid, sample, outcome, stack: 0x7000, ..crate::fake_shim::zero() };
+            Probe { record, stack: vec![7; 256] }
+        };
+        let deaf = Dump { probes: vec![probe(0, probe_outcome::BLOCKED)], ..alone };
+        fs::write(dir.path().join(FILE), frames(&deaf)).unwrap();
+        let outside = |begin| Dump {
+            probes: vec![probe(0, probe_outcome::ANSWERED)],
+            samples: vec![probe(1, probe_outcome::ANSWERED), probe(2, probe_outcome::READ)],
+            notes: vec![Remark::NoMalloc {}.note(0)],
+            ..Dump::begun(deaf.identity.clone(), begin)
+        };
+        let add = |number| {
+            let outside = outside(DumpBeginRecord { number, ..deaf.begin });
+            fs::write(dir.path().join(OUTSIDE), frames(&outside)).unwrap();
+            (Recorded::read(dir.path()).unwrap().dumps.remove(0), outside)
+        };
+        let (read, outside) = add(deaf.begin.number);
+        assert_eq!((&read.probes, &read.samples), (&outside.probes, &outside.samples));
+        assert_eq!(read.notes.last(), outside.notes.last());
+        let (read, _) = add(deaf.begin.number + 1);
+        assert_eq!((&read.probes, read.samples.len()), (&deaf.probes, 0), "it is about another dump");
+        fs::write(dir.path().join(OUTSIDE), "x".repeat(100)).unwrap();
+        assert!(Recorded::read(dir.path()).unwrap_err().to_string().contains(OUTSIDE));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! - [`threads`]: a look at all threads
 //! - [`tables`]: the texts: `ps_L.txt`, `wchan_by_tid.tsv`, `environ.txt`, `maps_{name}.txt`; pure
 //! - [`hot`]: which thread spent the most CPU between two looks
-//! - [`perf`]: `perf record` and `perf report` of that thread
+//! - [`perf`]: `perf record` and `perf report` of that thread; `perf_names`: the bytes that it takes names from
 //! - [`tool`]: runs a program that may not end
 //!
 //! A process may vanish at any moment, and not everything may be looked at: a part that could not be had is a
@@ -16,6 +16,7 @@ use crate::store::atomic::{self, WriteError};
 
 pub mod hot;
 pub mod perf;
+mod perf_names;
 pub mod tables;
 pub mod threads;
 pub mod tool;

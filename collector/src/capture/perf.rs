@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::tables::maps_file;
+use super::perf_names::{self, Known};
 use super::tool::{self, Ran};
 use super::write_part;
 use crate::cancel::Cancel;
@@ -143,7 +143,8 @@ fn attempt(
         return Err(why_not(&ran, problem, gone.then_some(tid)));
     }
 
-    let (samples, event) = report(dir, &part, options, cancel)?;
+    let identified = identify(dir, &part, options, cancel);
+    let (samples, event) = report(dir, &part, identified, options, cancel)?;
     if samples == 0 {
         let _ = std::fs::remove_file(dir.join("perf_hot_tid.txt"));
         return Err(Failed::Event(format!("no samples of tid {tid} in {seconds} s: it did not run")));
@@ -154,15 +155,53 @@ fn attempt(
     Ok((samples, event))
 }
 
-fn report(dir: &Path, data: &Path, options: &PerfOptions, cancel: &Cancel) -> Result<(u64, String), Failed> {
+/// Tells what was recorded which bytes ran, and makes the bundle the cache that has them. False if there is nothing to
+/// tell, or this perf cannot be told.
+fn identify(dir: &Path, data: &Path, options: &PerfOptions, cancel: &Cancel) -> bool {
+    let attempt = || -> io::Result<bool> {
+        let known = perf_names::cache(dir, &options.copies)?;
+        if known.is_empty() {
+            return Ok(false);
+        }
+        let list = tempfile::NamedTempFile::new()?;
+        std::fs::write(list.path(), Known::lines(&known))?;
+        let told = tempfile::NamedTempFile::new_in(dir)?;
+        let mut inject = command(&options.program);
+        inject.args(["inject", "--build-ids", "--force"]);
+        inject.arg(format!("--known-build-ids=file://{}", list.path().display()));
+        inject.arg("-i").arg(data).arg("-o").arg(told.path());
+        if tool::run(&mut inject, Stdio::null(), REPORT_LIMIT, cancel).problem().is_some() {
+            return Ok(false);
+        }
+        // One that says nothing of it and makes no file would lose what was recorded.
+        let made = std::fs::metadata(told.path())?.len() > 0;
+        if made {
+            told.persist(data)?;
+        }
+        Ok(made)
+    };
+    attempt().unwrap_or(false)
+}
+
+fn report(
+    dir: &Path,
+    data: &Path,
+    identified: bool,
+    options: &PerfOptions,
+    cancel: &Cancel,
+) -> Result<(u64, String), Failed> {
     let text = dir.join("perf_hot_tid.txt");
     let fail = |source: io::Error| Failed::Write(WriteError { path: text.clone(), source });
-    let symfs = if options.copies.is_empty() { None } else { Some(symfs(options).map_err(fail)?) };
+    let by_path = identified || options.copies.is_empty();
+    let symfs = if by_path { None } else { Some(perf_names::symfs(options).map_err(fail)?) };
     let mut last = None;
     // Lines of inlined functions are worth having, but with large debug information perf can take minutes for them.
     for inline in [&[][..], &["--no-inline"]] {
         let mut out = tempfile::NamedTempFile::new_in(dir).map_err(fail)?;
         let mut report = command(&options.program);
+        if identified {
+            report.arg("--buildid-dir").arg(dir);
+        }
         report.args(["report", "--stdio", "--no-children", "-n"]).args(inline);
         if let Some(symfs) = &symfs {
             report.arg("--symfs").arg(symfs.path()).arg("--kallsyms=/proc/kallsyms");
@@ -247,33 +286,6 @@ fn why_not(ran: &Ran, problem: String, gone: Option<u32>) -> Failed {
         (_, Ran::Exited(..)) => Failed::Event(problem),
         _ => Failed::Other(problem),
     }
-}
-
-/// A tree in which every file of the maps is found under its own path, as a link: to itself, or to a copy that still has
-/// the bytes that were mapped.
-fn symfs(options: &PerfOptions) -> io::Result<tempfile::TempDir> {
-    let tree = tempfile::tempdir()?;
-    let link = |at: &Path, to: &Path| -> io::Result<()> {
-        let at = tree.path().join(at.strip_prefix("/").unwrap_or(at));
-        std::fs::create_dir_all(at.parent().unwrap_or(tree.path()))?;
-        match std::os::unix::fs::symlink(to, &at) {
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
-            _ => Ok(()),
-        }
-    };
-    for (path, copy) in &options.copies {
-        let copy = std::path::absolute(copy)?;
-        let mut deleted = path.clone().into_os_string();
-        deleted.push(" (deleted)");
-        link(path, &copy)?;
-        link(Path::new(&deleted), &copy)?;
-    }
-    for line in options.maps.split_inclusive(|b| *b == b'\n') {
-        if let Some(file) = maps_file(line) {
-            link(file, file)?;
-        }
-    }
-    Ok(tree)
 }
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ impl Bundle {
             same_boot: true,
             ..Sources::default()
         };
-        let dump = snap::complete(self.pid, &recorded.dump);
+        let dump = snap::complete(self.pid, &recorded.dump, &self.dir)?;
         let traces = symbolize(&dump, &sources);
         let finding = analyse(&dump, &traces, history);
         report::write_dump(&self.dir, &dump, &traces, &finding)?;

@@ -133,7 +133,7 @@ impl<'a> Bundle<'a> {
             same_boot: true,
             ..Sources::default()
         };
-        let dump = live.map_or(Cow::Borrowed(dump), |pid| snap::complete(pid, dump));
+        let dump = live.map_or(Ok(Cow::Borrowed(dump)), |pid| snap::complete(pid, dump, &self.dir))?;
         let traces = symbolize::symbolize(&dump, &sources);
         let finding = analysis::analyse(&dump, &traces, history);
         report::write_dump(&self.dir, &dump, &traces, &finding)?;

@@ -132,7 +132,7 @@ pub fn capture(
         (Some(_), None) => capture::perf::refuse(bundle.dir(), "no thread used any CPU between two looks")?,
         (Some(perf), Some(hot)) => {
             let copies = match allocator {
-                Some(allocator) if end != Integrity::Intact && copy.is_some() => {
+                Some(allocator) if copy.is_some() => {
                     vec![(PathBuf::from(&allocator.path), bundle.copy_path())]
                 }
                 _ => vec![],

@@ -1,7 +1,5 @@
 //! Frames in, dumps out. Pure: the same code puts a live session together and reads a recorded `dump.bin`.
 
-use std::collections::BTreeMap;
-
 use hangscope_protocol::record::{
     AskRecord, DsoNowRecord, DsoRecord, DumpEndRecord, FdRecord, HeartbeatRecord, HeartbeatThread, Hello,
     LastMemoryRecord, MarkRecord, MemoryRecord, NoteRecord, ProbeRecord, StackRecord, ThreadRecord,
@@ -173,23 +171,7 @@ impl Assembler {
             Kind::Heartbeat => self.heartbeat(&header, &mut r),
             Kind::DumpBegin => {
                 let identity = self.identity.clone().ok_or(Malformed { at: 0, expected: "a hello first" })?;
-                self.dump = Some(Dump {
-                    identity,
-                    begin: r.record()?,
-                    end: None,
-                    dsos: vec![],
-                    maps: vec![],
-                    threads: vec![],
-                    second: vec![],
-                    stacks: vec![],
-                    probes: vec![],
-                    samples: vec![],
-                    fds: BTreeMap::new(),
-                    memory: vec![],
-                    marks: vec![],
-                    notes: vec![],
-                    gaps: 0,
-                });
+                self.dump = Some(Dump::begun(identity, r.record()?));
                 Ok(Some(Done::DumpBegin))
             }
             Kind::Maps

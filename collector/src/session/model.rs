@@ -144,6 +144,43 @@ pub struct Dump {
 }
 
 impl Dump {
+    /// One of which only the beginning has come.
+    pub fn begun(identity: Identity, begin: DumpBeginRecord) -> Dump {
+        Dump {
+            identity,
+            begin,
+            end: None,
+            dsos: vec![],
+            maps: vec![],
+            threads: vec![],
+            second: vec![],
+            stacks: vec![],
+            probes: vec![],
+            samples: vec![],
+            fds: BTreeMap::new(),
+            memory: vec![],
+            marks: vec![],
+            notes: vec![],
+            gaps: 0,
+        }
+    }
+
+    /// With what was seen from outside beside it: answers take the place of those that their threads did not give, samples
+    /// and notes are added.
+    #[must_use]
+    pub fn with_outside(&self, outside: &Dump) -> Dump {
+        let mut dump = self.clone();
+        for answer in &outside.probes {
+            match dump.probes.iter_mut().find(|p| p.record.tid == answer.record.tid) {
+                Some(probe) => probe.clone_from(answer),
+                None => dump.probes.push(answer.clone()),
+            }
+        }
+        dump.samples.extend_from_slice(&outside.samples);
+        dump.notes.extend_from_slice(&outside.notes);
+        dump
+    }
+
     /// The allocator's DSO, if the shim knew it.
     pub fn allocator(&self) -> Option<&Dso> {
         self.dsos.iter().find(|d| d.init.id == self.identity.fixed.allocator)

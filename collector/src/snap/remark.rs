@@ -24,7 +24,7 @@ messages! {
 
 impl Remark {
     /// For the dump.
-    pub(super) fn note(&self, tid: u32) -> Note {
+    pub(crate) fn note(&self, tid: u32) -> Note {
         Note { record: NoteRecord { code: note_code::UNREADABLE, tid, ..zero() }, text: self.en() }
     }
 }

@@ -127,23 +127,7 @@ impl Make {
             second_look_after_ns: 2_000_000_000,
             ..zero()
         };
-        let dump = Dump {
-            identity,
-            begin,
-            end: None,
-            dsos: vec![allocator],
-            maps: vec![],
-            threads: vec![],
-            second: vec![],
-            stacks: vec![],
-            probes: vec![],
-            samples: vec![],
-            fds: BTreeMap::new(),
-            memory: vec![],
-            marks: vec![],
-            notes: vec![],
-            gaps: 0,
-        };
+        let dump = Dump { dsos: vec![allocator], ..Dump::begun(identity, begin) };
         let mut traces = Traces::default();
         traces.addresses.insert(LOCK, "g_foo_locks+160".to_owned());
         let mut make = Make { dump, traces, gone: BTreeSet::new(), later: BTreeMap::new(), second: true };

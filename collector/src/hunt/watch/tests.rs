@@ -72,21 +72,9 @@ impl Scene {
     fn dump_for(&mut self, reason: u8, conn: u64, parent: u64, calls: &[i32]) -> &mut Self {
         let thread = |syscall: &i32| ThreadRecord { syscall: *syscall, ..zero() };
         let dump = Dump {
-            identity: Scene::identity(conn, parent),
-            begin: DumpBeginRecord { reason, ..zero() },
             end: Some(zero()),
-            dsos: vec![],
-            maps: vec![],
             threads: calls.iter().map(thread).collect(),
-            second: vec![],
-            stacks: vec![],
-            probes: vec![],
-            samples: vec![],
-            fds: Default::default(),
-            memory: vec![],
-            marks: vec![],
-            notes: vec![],
-            gaps: 0,
+            ..Dump::begun(Scene::identity(conn, parent), DumpBeginRecord { reason, ..zero() })
         };
         self.said(conn, What::Dump(Box::new(RecordedDump { dump, raw: vec![] })))
     }

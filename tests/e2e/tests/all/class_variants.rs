@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use hangscope_collector::recorded::Recorded;
 use hangscope_test_allocators::{FAULTS, Fault, Hangs};
 use hangscope_test_e2e::hunt::{Hunt, bench_with};
 use hangscope_test_e2e::{built, run};
@@ -40,6 +41,10 @@ fn workers_that_block_every_signal() {
         let hunt = hunt(fault, &built(&format!("examples/{}", fault.so)), &["--block-signals"]);
         let (hang, told) = hang(&hunt);
         assert_eq!(hang["class"], fault.class.expect("it hangs"), "{}: {told}", fault.name);
+        // What the workers answered from outside is in the bundle: read again, it shows the same.
+        let recorded = Recorded::read(&hunt.out().join("hang_run_1")).expect("a dump");
+        let (_, again) = recorded.analyse(recorded.dumps.last().expect("a dump"));
+        assert_eq!(again.class.as_str(), fault.class.expect("it hangs"), "{}: {:?}", fault.name, again.said);
     }
 }
 

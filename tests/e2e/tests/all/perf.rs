@@ -12,7 +12,7 @@ use hangscope_collector::listen::What;
 use hangscope_collector::profile::Profile;
 use hangscope_collector::session;
 use hangscope_test_allocators::Fault;
-use hangscope_test_e2e::{Ears, Running, allocator, bench};
+use hangscope_test_e2e::{Ears, Running, allocator, bench, run, told};
 
 /// The bundle of a hang whose DSO's file was changed by `change` while it ran: perf's report and the folded samples.
 fn bundle(change: impl FnOnce(&Path)) -> (String, String) {
@@ -37,6 +37,17 @@ fn bundle(change: impl FnOnce(&Path)) -> (String, String) {
     let perf = PerfOptions { time: std::time::Duration::from_secs(1), ..PerfOptions::default() };
     made.finish(&dump, Some(&kept), &History::default(), Some(&perf), &Cancel::never())
         .expect("the rest of it");
+    // Also for who gets the folder alone, at another place, with perf's own command.
+    let moved = ears.dir.path().join("moved");
+    std::fs::rename(&dir, &moved).expect("it is moved");
+    std::fs::remove_file(&kept).expect("it is removed");
+    let dir = moved;
+    let by_hand =
+        ["--buildid-dir", ".", "report", "-i", "perf_hot_tid.data", "--stdio", "--no-children", "-g", "none"];
+    let said = run(Command::new("perf").args(by_hand).env("PERF_CONFIG", "/dev/null").current_dir(&dir));
+    let (_, stdout, stderr) = told(&said);
+    let function = fault.culprit_function.expect("a culprit");
+    assert!(stdout.lines().any(|l| l.contains("[.]") && l.contains(function)), "{stdout}{stderr}");
     let read = |file: &str| std::fs::read_to_string(dir.join(file)).expect("a file of the bundle");
     assert!(!read("stacks.txt").contains("disagree"), "{}", read("stacks.txt"));
     (read("perf_hot_tid.txt"), read("samples.folded"))
