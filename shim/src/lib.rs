@@ -7,18 +7,19 @@
 //! What makes that hold by construction: no `std` and no `alloc`, all memory from one mapping made at init
 //! ([`arena`]), every system call raw and in one module ([`sys`]), a thread that glibc does not know
 //! ([`watchdog`]), with a descriptor table of its own, so that no descriptor of the shim's ever stands in the
-//! host's. Unsafe code is only in [`sys`], [`arch`], [`arena`], [`init`], [`memory`], [`probe`] and the second signal handler that
+//! host's. Unsafe code is only in [`sys`], [`arch`], [`arena`], [`init`], [`memory`], [`probe`], [`call`] and the second signal handler that
 //! there may be (`stir::trap`).
 //!
 //! [`init`] (constructor) reads [`config`] and takes the snapshot ([`maps`], [`elf`], [`dso`]), then starts
 //! [`watchdog`], which looks at the threads each tick ([`look`], [`task`], [`futex`], [`stall`]), follows the host's credentials
 //! ([`creds`]) and makes a [`dump`] at the deadline, sent through [`link`]. [`probe`] asks running threads,
-//! [`memory`] reads what the collector asked for. Where it is
+//! [`memory`] reads what the collector asked for, [`call`] calls what it asked to be called. Where it is
 //! asked to, the watchdog disturbs scheduling between its looks ([`stir`]).
 #![cfg_attr(not(test), no_std)]
 
 mod arch;
 mod arena;
+mod call;
 mod config;
 mod copy;
 mod creds;

@@ -9,9 +9,10 @@
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use hangscope_protocol::record::{PROBE_REGS, ProbeRecord, RED_ZONE, probe_outcome};
+use hangscope_protocol::record::{PROBE_REGS, ProbeRecord, RED_ZONE, called, probe_outcome};
 use once_cell::race::OnceRef;
 
+use crate::call;
 use crate::sys::{self, KernelAction};
 use crate::task::Tasks;
 use crate::text::{hex, line_after};
@@ -91,14 +92,25 @@ extern "C" fn on_signal(_signal: i32, info: *const u64, context: *mut libc::ucon
     // the handler returns, and nobody else's.
     let (code, pid, value, context) =
         unsafe { (*info.add(1) as u32 as i32, *info.add(2) as u32, *info.add(3), &mut *context) };
-    if code == libc::SI_QUEUE
-        && pid == sys::getpid()
-        && let Some(slots) = SLOTS_HERE.get()
-    {
-        slots.answer(value, context);
+    if code == libc::SI_QUEUE && pid == sys::getpid() {
+        if value & call::MARK == call::MARK {
+            call::on_signal(value, crate::arch::registers(context)[crate::arch::REG_SP]);
+        } else if let Some(slots) = SLOTS_HERE.get() {
+            slots.answer(value, context);
+        }
     }
     if code == sys::SI_TIMER && value == crate::stir::stops::MARK {
         crate::stir::stops::on_timer(context);
+    }
+}
+
+/// The kernel's action for [`on_signal`].
+fn handler(stack: i32) -> KernelAction {
+    KernelAction {
+        handler: on_signal as *const () as usize,
+        flags: (libc::SA_SIGINFO | libc::SA_RESTART | stack) as u64 | crate::arch::SIGACTION_FLAGS,
+        restorer: crate::arch::signal_return as *const () as usize,
+        mask: u64::MAX,
     }
 }
 
@@ -153,6 +165,24 @@ impl Prober {
         self.installed.map_or(0, |(signal, _)| signal)
     }
 
+    /// Has a thread call a function ([`call`]): what became of it, one of [`called`].
+    pub(crate) fn call(&mut self, function: u64, tid: u32, tasks: &Tasks, text: &mut [u8]) -> u32 {
+        if !self.install() || !self.is_ours() || self.is_blocked_by(tid, tasks, text) {
+            return called::NOT_SENT;
+        }
+        // The thread's own stack, whatever it has set aside for handlers.
+        // SAFETY: `on_signal` may run anywhere: what it does for a call is looked at there.
+        let plain = unsafe { sys::action(self.signal(), Some(&handler(0))) };
+        let Some(value) = call::begin(function).filter(|_| plain.is_ok()) else { return called::NOT_SENT };
+        let sent = sys::queue_signal(self.pid, tid, self.signal(), value);
+        let outcome = if sent.is_ok() { call::outcome() } else { called::NOT_SENT };
+        // SAFETY: as when it was put in.
+        let _ = unsafe { sys::action(self.signal(), Some(&handler(libc::SA_ONSTACK))) };
+        // Its signal may still come.
+        self.stays |= outcome == called::LATE;
+        outcome
+    }
+
     /// Puts the handler in, on the wanted signal or, if the host uses that, the highest real-time signal that
     /// nobody uses. False if none is free.
     pub(crate) fn install(&mut self) -> bool {
@@ -162,13 +192,7 @@ impl Prober {
         if self.wanted == 0 {
             return false;
         }
-        let handler = KernelAction {
-            handler: on_signal as *const () as usize,
-            flags: (libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK) as u64
-                | crate::arch::SIGACTION_FLAGS,
-            restorer: crate::arch::signal_return as *const () as usize,
-            mask: u64::MAX,
-        };
+        let handler = handler(libc::SA_ONSTACK);
         for signal in core::iter::once(self.wanted).chain((34..=64).rev()) {
             // SAFETY: only reads.
             let Ok(before) = (unsafe { sys::action(signal, None) }) else { continue };

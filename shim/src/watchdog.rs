@@ -422,6 +422,11 @@ impl Watchdog {
                     self.wanted.keep(&mut r);
                     self.send_last_memory(work);
                 }
+                ask_what::CALL => {
+                    let tid = ask.arg1 as u32;
+                    let became = self.prober.call(ask.arg0, tid, &self.tasks, &mut work.text);
+                    self.note(work, note_code::CALLED, became.into(), b"a function that was asked for");
+                }
                 _ => {}
             }
         }

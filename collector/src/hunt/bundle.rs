@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::config::Config;
 use super::lane::Lane;
 use super::watch::{Watch, Watched};
+use crate::analysis::counters::rest::{self, Restless};
 use crate::analysis::{self, Finding, History};
 use crate::capture::{self, Outside};
 use crate::report;
@@ -13,6 +14,9 @@ use crate::session::{self, Dump};
 use crate::snap;
 use crate::store::atomic::{self, WriteError};
 use crate::symbolize::{self, Sources};
+
+/// What a dump shows, and which thread may call a function of the allocator's.
+pub(super) type Examined = (Finding, Result<u32, Restless>);
 
 /// A folder of evidence.
 #[derive(Debug)]
@@ -112,14 +116,15 @@ impl<'a> Bundle<'a> {
     }
 
     /// What a dump shows: stacks with names, then the class of the hang; `threads.json`, `stacks.txt`, `samples.folded`. `live` is the
-    /// process, while it lives: some files only it can still see.
+    /// process, while it lives: some files only it can still see. Also gives the thread that may call a function of the
+    /// allocator's.
     pub(super) fn examine(
         &self,
         dump: Option<&Dump>,
         history: &History,
         live: Option<u32>,
         why_not: &str,
-    ) -> Result<Option<Finding>, WriteError> {
+    ) -> Result<Option<Examined>, WriteError> {
         let Some(dump) = dump else {
             for file in ["threads.json", "stacks.txt", "samples.folded"] {
                 capture::write_part(&self.dir.join(file), &Err(format!("no dump: {why_not}")))?;
@@ -137,6 +142,6 @@ impl<'a> Bundle<'a> {
         let traces = symbolize::symbolize(&dump, &sources);
         let finding = analysis::analyse(&dump, &traces, history);
         report::write_dump(&self.dir, &dump, &traces, &finding)?;
-        Ok(Some(finding))
+        Ok(Some((finding, rest::caller(&dump, &traces))))
     }
 }

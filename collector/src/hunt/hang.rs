@@ -7,12 +7,14 @@ use anyhow::Context as _;
 
 use super::bench::{Bench, Ended, Member};
 use super::bundle::Bundle;
+use super::call;
 use super::config::Config;
 use super::counters;
 use super::lane::Lane;
 use super::run::{self, PATIENCE};
 use super::watch::{Watch, Watched};
 use crate::analysis::counters::Reading;
+use crate::analysis::counters::rest::Restless;
 use crate::analysis::message::{Say as _, Text, say};
 use crate::analysis::{Class, HangFacts, History, Integrity, integrity};
 use crate::cancel::Cancel;
@@ -55,6 +57,8 @@ pub struct Captured {
     pub deleted_seen: bool,
     /// Its counters in memory; why there are none.
     pub counters: Result<Reading, Text>,
+    /// What came of having it print its counters, where the profile names a function for that.
+    pub called: Option<Text>,
     /// What is worth a line.
     pub notes: Vec<Text>,
 }
@@ -146,12 +150,20 @@ pub fn capture(
         None => Err(why_not.said()),
     };
     let history = process.map_or_else(History::default, |p| p.history.clone());
-    let mut finding = bundle.examine(dump, &history, Some(pid), &why_not.en())?;
+    let (mut finding, caller) = bundle.examine(dump, &history, Some(pid), &why_not.en())?.unzip();
     if let (Some(other), false, None) = (allocator, is_ours, process) {
         // Whatever it is, it is not about the DSO that is hunted.
         notes.push(say!(Note::MallocElsewhere { path: &other.path, snapshot: bundle.name() }).said());
         finding = None;
     }
+    // The last thing that it is good for.
+    let conn = process.and_then(|process| watch.conn_of(process)).filter(|_| recorded.is_some());
+    let dso = allocator.filter(|_| is_ours).cloned();
+    let caller = caller.unwrap_or(Err(Restless::OneLook {}));
+    let dump_ms = dump.and_then(dump_ms);
+    let called =
+        call::print_counters(lane, &config.profile, conn, dso.as_ref(), caller, listener, watch, cancel);
+    notes.extend(called.clone());
     if bench.ended().try_recv().is_ok() {
         let seconds = bench.started().elapsed().as_secs_f64();
         notes.push(say!(Note::EndedMeanwhile { seconds: format!("{seconds:.0}") }).said());
@@ -163,13 +175,14 @@ pub fn capture(
     let snapshot = bundle.name().to_owned();
     Ok(Captured {
         pid,
-        hang: HangFacts { snapshot, finding, dump_ms: dump.and_then(dump_ms) },
+        hang: HangFacts { snapshot, finding, dump_ms },
         ended,
         seconds,
         integrity_start: start,
         integrity_end: end,
         deleted_seen,
         counters,
+        called,
         notes,
     })
 }
@@ -187,7 +200,7 @@ pub fn keep(config: &Config, lane: &Lane, number: u32, pid: u32, watch: &Watch) 
     capture::perf::refuse(bundle.dir(), "the run had ended")?;
     let dump = subject.and_then(|p| p.dumps.last()).map(|r| &r.dump);
     let history = subject.map_or_else(History::default, |p| p.history.clone());
-    let finding = bundle.examine(dump, &history, None, "no dump")?;
+    let finding = bundle.examine(dump, &history, None, "no dump")?.map(|(finding, _)| finding);
     Ok(HangFacts { snapshot: bundle.name().to_owned(), finding, dump_ms: dump.and_then(dump_ms) })
 }
 

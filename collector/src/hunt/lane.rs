@@ -156,6 +156,14 @@ impl Lane {
         }
     }
 
+    /// The function that prints its counters, in such a process; none if the profile names none.
+    ///
+    /// # Errors
+    /// Why it is not known.
+    pub fn counter_function(&self, dso: &Dso) -> Option<Result<u64, Text>> {
+        self.counters.as_ref()?.function(dso, self.file.as_ref())
+    }
+
     /// Whether the DSO's file, which is now like `now`, still has the bytes that were pinned; none if it cannot be read,
     /// or where nothing moved.
     pub fn same_bytes(&self, now: &FileFacts) -> Option<bool> {

@@ -22,6 +22,8 @@ pub struct Layout {
     build_id: Vec<u8>,
     places: Vec<Place>,
     missing: Vec<Text>,
+    /// Of the function that prints them, in the file's own address space; why it is not known.
+    function: Option<Result<u64, Text>>,
 }
 
 #[derive(Debug)]
@@ -34,12 +36,17 @@ struct Place {
 impl Layout {
     /// Of the file at `path`, whose bytes these are; none if the profile names no counters in memory.
     pub fn of(profile: &Profile, path: &Path, bytes: &[u8]) -> Option<Layout> {
-        if profile.memory.is_empty() {
+        let function = profile.dump_function.as_deref();
+        if profile.memory.is_empty() && function.is_none() {
             return None;
         }
         let variables = match Variables::of(bytes, path, &Sources::default().debug_dirs) {
             Ok(variables) => variables,
-            Err(why) => return Some(Layout { build_id: vec![], places: vec![], missing: vec![why.said()] }),
+            Err(why) => {
+                let (why, build_id, places) = (why.said(), vec![], vec![]);
+                let function = function.map(|_| Err(why.clone()));
+                return Some(Layout { build_id, places, missing: vec![why], function });
+            }
         };
         let (mut places, mut missing) = (vec![], vec![]);
         // Builds of one allocator differ: of several layouts of a variable the one that has its size is taken.
@@ -66,10 +73,15 @@ impl Layout {
                 Err(count) => missing.push(say!(Note::SeveralVariables { symbol, count }).said()),
             }
         }
-        Some(Layout { build_id: variables.build_id().to_vec(), places, missing })
+        let function = function.map(|name| match variables.function(name) {
+            Ok(function) => Ok(function.address),
+            Err(0) => Err(say!(Note::NoSuchFunction { name }).said()),
+            Err(count) => Err(say!(Note::SeveralFunctions { name, count }).said()),
+        });
+        Some(Layout { build_id: variables.build_id().to_vec(), places, missing, function })
     }
 
-    /// Whether nothing of it is in this DSO.
+    /// Whether none of the variables is in this DSO.
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
@@ -85,6 +97,27 @@ impl Layout {
     /// # Errors
     /// Why it is not proven that the addresses hold there.
     pub fn ranges(&self, dso: &Dso, file: Option<&FileFacts>) -> Result<Vec<RangeRecord>, Text> {
+        self.is_of(dso, file)?;
+        let range = |place: &Place| RangeRecord {
+            address: dso.init.bias.wrapping_add(place.address),
+            len: place.counters.len(),
+            reserved: 0,
+        };
+        Ok(self.places.iter().map(range).collect())
+    }
+
+    /// Where the function that prints them is in such a process; none if the profile names none.
+    ///
+    /// # Errors
+    /// Why it is not known, or not proven to be there.
+    pub fn function(&self, dso: &Dso, file: Option<&FileFacts>) -> Option<Result<u64, Text>> {
+        let address = self.function.as_ref()?;
+        let there = |address: u64| self.is_of(dso, file).map(|()| dso.init.bias.wrapping_add(address));
+        Some(address.clone().and_then(there))
+    }
+
+    /// Whether the DSO of a process is proven to be this file.
+    fn is_of(&self, dso: &Dso, file: Option<&FileFacts>) -> Result<(), Text> {
         let init = &dso.init;
         let id = init.build_id.get(..init.build_id_len as usize).unwrap_or(&init.build_id);
         let same = if id.is_empty() {
@@ -96,15 +129,7 @@ impl Layout {
             // The record has room for 32 bytes of it.
             self.build_id == id || (id.len() == 32 && self.build_id.starts_with(id))
         };
-        if !same {
-            return Err(Note::NotThePinned {}.said());
-        }
-        let range = |place: &Place| RangeRecord {
-            address: init.bias.wrapping_add(place.address),
-            len: place.counters.len(),
-            reserved: 0,
-        };
-        Ok(self.places.iter().map(range).collect())
+        if same { Ok(()) } else { Err(Note::NotThePinned {}.said()) }
     }
 
     /// The figures in what was read; a variable that could not be read whole has none.

@@ -10,7 +10,7 @@
 //! - `still`: what stands still, and stacks that are cut, while a run goes on
 //! - [`run`]: one run from its start to its facts
 //! - [`hang`], `bundle`: the evidence of a hang, and the folder that it is in
-//! - [`counters`], [`memory`]: counters, from lines and from memory
+//! - [`counters`], [`memory`]: counters, from lines and from memory; `call`: a hung run is made to print them
 //! - [`rows`], [`screen`]: the files and the lines that grow with every run
 
 use std::path::Path;
@@ -32,6 +32,7 @@ pub mod arm;
 mod arms;
 pub mod bench;
 mod bundle;
+mod call;
 pub mod config;
 pub mod counters;
 pub mod cpus;

@@ -221,7 +221,7 @@ fn what_is_not_well_formed_ends_its_connection_with_the_reason_and_no_other() {
         ),
         (
             &frame(Kind::Hello, 0, 0, &hello(9, 0)),
-            "rejected its shim speaks version 9 of the protocol, this collector 1: use the libhangscope.so that came with it",
+            "rejected its shim speaks version 9 of the protocol, this collector 2: use the libhangscope.so that came with it",
         ),
         (&[], "rejected an empty message"),
     ] {

@@ -119,6 +119,8 @@ pub struct Profile {
     pub counters: Vec<Counter>,
     /// Counters in memory.
     pub memory: Vec<MemoryCounters>,
+    /// Function of the allocator that prints its counters, and takes and gives nothing.
+    pub dump_function: Option<String>,
     /// Quotients of counters.
     pub ratios: Vec<Ratio>,
     /// Finds `ops/s` in the output: its first group.
@@ -136,6 +138,7 @@ impl Profile {
             env: vec![],
             counters: vec![],
             memory: vec![],
+            dump_function: None,
             ratios: vec![],
             ops: default_ops(),
             from: None,

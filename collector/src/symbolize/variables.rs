@@ -1,4 +1,4 @@
-//! The variables of a DSO's file, by name: where counters are in memory.
+//! The variables and functions of a DSO's file, by name: where counters are in memory, and what prints them.
 
 use std::path::{Path, PathBuf};
 
@@ -6,14 +6,15 @@ use super::debug_file::DebugFile;
 use super::demangle::demangle;
 use super::elf::{Bytes, Elf, Symbol, SymbolKind};
 
-/// The variables of a file.
+/// The variables and functions of a file.
 #[derive(Debug)]
 pub struct Variables {
     build_id: Vec<u8>,
     symbols: Vec<Symbol>,
+    functions: Vec<Symbol>,
 }
 
-/// Where a variable is.
+/// Where a variable or a function is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variable {
     /// Address in the file's own address space.
@@ -31,11 +32,10 @@ impl Variables {
     pub fn of(bytes: &[u8], path: &Path, debug_dirs: &[PathBuf]) -> Result<Variables, String> {
         let elf = Elf::parse(Bytes::copy_of(bytes).map_err(|e| e.to_string())?)?;
         let debug = if elf.has_symtab { None } else { DebugFile::find(&elf, path, debug_dirs) };
-        let symbols = match debug.filter(|debug| debug.elf.has_symtab) {
-            Some(debug) => debug.elf.symbols(SymbolKind::Data),
-            None => elf.symbols(SymbolKind::Data),
-        };
-        Ok(Variables { build_id: elf.build_id, symbols })
+        let debug = debug.filter(|debug| debug.elf.has_symtab);
+        let with_names = debug.as_ref().map_or(&elf, |debug| &debug.elf);
+        let [symbols, functions] = [SymbolKind::Data, SymbolKind::Code].map(|kind| with_names.symbols(kind));
+        Ok(Variables { build_id: elf.build_id, symbols, functions })
     }
 
     /// The file's build-id; empty if it has none.
@@ -48,17 +48,28 @@ impl Variables {
     /// # Errors
     /// How many have that name, if it is not one.
     pub fn named(&self, name: &str) -> Result<Variable, usize> {
-        let is = |symbol: &&Symbol| symbol.name == name || demangle(&symbol.name) == name;
-        let mut found: Vec<Variable> = self
-            .symbols
-            .iter()
-            .filter(is)
-            .map(|symbol| Variable { address: symbol.address, size: symbol.size })
-            .collect();
-        found.dedup();
-        match found[..] {
-            [variable] => Ok(variable),
-            _ => Err(found.len()),
-        }
+        one(&self.symbols, name)
+    }
+
+    /// The function of that name, as [`Variables::named`].
+    ///
+    /// # Errors
+    /// How many have that name, if it is not one.
+    pub fn function(&self, name: &str) -> Result<Variable, usize> {
+        one(&self.functions, name)
+    }
+}
+
+fn one(symbols: &[Symbol], name: &str) -> Result<Variable, usize> {
+    let is = |symbol: &&Symbol| symbol.name == name || demangle(&symbol.name) == name;
+    let mut found: Vec<Variable> = symbols
+        .iter()
+        .filter(is)
+        .map(|symbol| Variable { address: symbol.address, size: symbol.size })
+        .collect();
+    found.dedup();
+    match found[..] {
+        [variable] => Ok(variable),
+        _ => Err(found.len()),
     }
 }

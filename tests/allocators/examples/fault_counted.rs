@@ -48,7 +48,7 @@ impl Hooks for Fault {
     fn start() {
         let prints = raw::number_from_env(c"FAULT_COUNTERS", 0) != 0;
         // SAFETY: the handler stays for as long as the process. atexit may allocate, which is possible by now.
-        if prints && unsafe { libc::atexit(print_counters) } != 0 {
+        if prints && unsafe { libc::atexit(counted_print) } != 0 {
             raw::die(format_args!("atexit: no room"));
         }
     }
@@ -78,7 +78,9 @@ impl Hooks for Fault {
     }
 }
 
-extern "C" fn print_counters() {
+/// Prints them, at the exit or whenever it is called.
+#[unsafe(no_mangle)]
+extern "C" fn counted_print() {
     let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     raw::write_line(
         libc::STDERR_FILENO,

@@ -25,7 +25,8 @@ pub fn lane(lane: &str, runs: &[&RunFacts], ratios: &[Ratio]) -> Option<LaneCoun
     let (good, mut hung) = (rows(RunOutcome::Ok), rows(RunOutcome::Hung));
     let without = of(RunOutcome::Hung).filter_map(|run| {
         let name = verdict::run_name(&run.arm, run.run);
-        let why = run.counters.as_ref()?.not_read.clone()?;
+        let counters = run.counters.as_ref()?;
+        let why = counters.not_read.clone().or_else(|| counters.called.clone())?;
         (!hung.iter().any(|row| row.run == name)).then_some(HungWithout { run: name, why })
     });
     let hung_without: Vec<HungWithout> = without.collect();
@@ -169,6 +170,7 @@ impl Table {
             memory: named(&row.memory),
             moment: counters.memory.as_ref().map(|m| m.moment),
             not_read: counters.not_read.clone(),
+            called: counters.called.clone(),
             run: row.run,
         })
     }

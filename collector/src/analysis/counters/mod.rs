@@ -4,6 +4,7 @@
 //! - [`lines`]: `[PREFIX] a=1 b=0x2 c=3.5%` into figures
 //! - [`compare`]: the figures of good runs, ratios, and hung runs beside them
 //! - [`model`]: what that comes to
+//! - [`rest`]: whether a hung process can be made to print them
 //!
 //! A run that hangs prints nothing at its exit: of it there is only what was read of memory. That the names of a profile
 //! are at the right places in memory is not believed, but checked: in good runs both are there, and must say the same.
@@ -11,6 +12,7 @@
 pub mod compare;
 pub mod lines;
 pub mod model;
+pub mod rest;
 
 #[cfg(test)]
 mod tests;
@@ -82,6 +84,9 @@ pub struct RunCounters {
     pub memory: Option<Reading>,
     /// Why nothing was, where something should have been.
     pub not_read: Option<Text>,
+    /// What came of having it print them at its hang, where the profile names a function for that.
+    #[serde(default)]
+    pub called: Option<Text>,
     /// Variables that are not in this build as the profile has them, each with what is otherwise; where others are.
     pub missing: Vec<Text>,
 }

@@ -149,6 +149,9 @@ pub struct RunTable {
     /// Why it was not, where it should have been.
     #[serde(serialize_with = "english_or_none")]
     pub not_read: Option<Text>,
+    /// What came of having it print them at its hang.
+    #[serde(default, serialize_with = "english_or_none")]
+    pub called: Option<Text>,
 }
 
 /// The counters of a lane.

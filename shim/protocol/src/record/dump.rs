@@ -128,6 +128,24 @@ pub mod ask_what {
     pub const PROBE: u32 = 2;
     /// Read the memory of the [`super::RangeRecord`]s that follow in every dump from now on, and at the exit.
     pub const MEMORY: u32 = 3;
+    /// Call the function at the address `arg0`, which takes and gives nothing, on the thread `arg1`: it prints counters. Only
+    /// once all evidence is there, in a process that will be killed. Answered with a note
+    /// ([`super::note_code::CALLED`]).
+    pub const CALL: u32 = 4;
+}
+
+/// What became of a call: `value` of its note.
+pub mod called {
+    /// It came back.
+    pub const RETURNED: u32 = 1;
+    /// There was no room on the thread's stack (or the handler came on an alternate one): it was not made.
+    pub const NO_ROOM: u32 = 2;
+    /// It has not come back in time.
+    pub const NOT_BACK: u32 = 3;
+    /// The thread did not take the signal in time: it was not made, and will not be.
+    pub const LATE: u32 = 4;
+    /// The thread blocks the signal, is gone, or no signal is free: it was not made.
+    pub const NOT_SENT: u32 = 5;
 }
 
 record! {

@@ -83,7 +83,8 @@ fn is(value: &Value, figures: [f64; 3]) {
 
 #[test]
 fn a_hung_run_stands_beside_the_good_ones() {
-    let (hunt, lanes) = hunted(&[LINES, MEMORY].concat(), &["--runs", "4"], &[3]);
+    let profile = ["dump_function = 'counted_print'\n", LINES, MEMORY].concat();
+    let (hunt, lanes) = hunted(&profile, &["--runs", "4"], &[3]);
     assert_eq!(hunt.code(), 10, "{}", hunt.said());
     let [lane] = &lanes[..] else { panic!("{lanes:?}") };
     assert_eq!(
@@ -109,7 +110,7 @@ fn a_hung_run_stands_beside_the_good_ones() {
     assert_eq!(lane["runs"][0]["moment"], "exit");
     assert_eq!(lane["runs"][0]["memory"]["mid_calls"].as_f64(), Some(calls[0]));
 
-    // The hung one printed nothing, and was read: it had gone as far as the fault, no further, and walks the list.
+    // The hung one printed nothing (its holder runs: nobody is made to call anything), and was read: it had gone as far as the fault, no further, and walks the list.
     assert!(!hunt.text("run_3.err").contains("COUNTED"), "{}", hunt.text("run_3.err"));
     assert_eq!(lane["runs"][2]["moment"], "dump");
     let hung = |counter: &str| {
@@ -135,10 +136,47 @@ fn a_hung_run_stands_beside_the_good_ones() {
         assert!(report.contains(heading) && report.contains("`mid_walk_steps`"), "{report}");
     }
     assert!(hunt.stdout().contains("hung, outside the range of the good runs: "), "{}", hunt.stdout());
+    let report = hunt.text("report.md");
+    assert!(report.contains("counted_print was not called: tid "), "{report}");
     // The recorded dump has the memory.
     let dump = std::fs::read(hunt.out().join("hang_run_3/dump.bin")).expect("dump.bin");
     let dumps = hangscope_collector::session::read_dumps(&dump).expect("dumps");
     assert_eq!(dumps[0].memory.iter().map(|m| m.bytes.len()).collect::<Vec<_>>(), [32, 4]);
+}
+
+/// All wait in the benchmark, nobody in the allocator: one of them is made to print, when the evidence is complete.
+#[test]
+fn a_hung_run_that_rests_prints_its_counters() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let file = dir.path().join("counted.toml");
+    std::fs::write(&file, ["dump_function = 'counted_print'\n", LINES].concat()).expect("a profile");
+    let profile = file.to_str().expect("text");
+    let hunted = |profile: &str| {
+        let options =
+            ["--profile", profile, "--no-perf", "--verify-runs", "0", "--runs", "1", "--hang-after", "4s"];
+        let command = bench_with(&[&LONG[..], &["--barrier-short"]].concat());
+        let command: Vec<&str> = command.iter().map(String::as_str).collect();
+        Hunt::new(&allocator("counted"), &options, &[("FAULT_ONE_IN", "0")], &command)
+    };
+    let hunt = hunted(profile);
+    assert_eq!(hunt.verdict()["hangs"][0]["class"], "outside-allocator", "{}", hunt.said());
+    let printed = printed(&hunt, "run_1", "mid_calls");
+    assert!(printed > 10_000.0, "{printed}");
+    let counters: Value = serde_json::from_str(&hunt.text("counters.json")).expect("JSON");
+    let hung = &named(&counters["lanes"][0]["counters"], "mid_calls")["hung"][0];
+    assert_eq!((hung["run"].as_str(), hung["value"].as_f64()), (Some("1"), Some(printed)), "{counters:#}");
+    let said = "its counters were printed by counted_print, called on tid ";
+    assert!(hunt.text("report.md").contains(said), "{}", hunt.text("report.md"));
+    // The evidence is what it is without.
+    let stacks = hunt.text("hang_run_1/stacks.txt");
+    assert!(stacks.contains("pthread_barrier_wait") && !stacks.contains("counted_print"), "{stacks}");
+
+    std::fs::write(&file, ["dump_function = 'counted_prints'\n", LINES].concat()).expect("a profile");
+    let report = hunted(profile).text("report.md");
+    assert!(
+        report.contains("counted_prints was not called: no function is called counted_prints"),
+        "{report}"
+    );
 }
 
 #[test]

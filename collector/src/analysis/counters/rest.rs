@@ -1,0 +1,187 @@
+//! Whether a hung process rests, so that one of its threads can call a function that prints counters: nothing moves, and
+//! nobody is inside the allocator or at a place of the C library or the loader where locks are held. Pure.
+//!
+//! What a look cannot see stays open (a lock that is held with no frame on any stack: `flockfile`, a fork handler). The
+//! function may then wait for ever: so it is called only when the evidence is complete, in a process that is killed after it.
+
+use hangscope_protocol::record::{SYSCALL_RUNNING, ThreadRecord};
+
+use crate::analysis::arch::Arch;
+use crate::analysis::message::{messages, say};
+use crate::analysis::stack;
+use crate::analysis::trace::{Frame, Traces};
+use crate::session::Dump;
+
+messages! {
+    /// Why it does not.
+    Restless {
+        OneLook {} => "there is no second look", "2 回目の観測がない";
+        Machine {} => "its machine is not known", "機種が不明";
+        Runs { tid } => "tid {tid} runs", "tid {tid} が実行中";
+        Moved { tid } => "tid {tid} moved between the looks", "tid {tid} が 2 回の観測の間に動いた";
+        NotWhole { tid } => "the stack of tid {tid} is not whole", "tid {tid} のスタックが最後まで得られていない";
+        InAllocator { tid } => "tid {tid} is inside the allocator", "tid {tid} がアロケータの中にいる";
+        InLibrary { tid, function } => "tid {tid} is in {function}, where locks may be held",
+            "tid {tid} が {function} の中にいて、ロックを保持している可能性がある";
+        NobodyWaits {} => "no thread waits on a futex without a time limit and takes the signal",
+            "時間制限なしに futex を待ち、シグナルを受け取るスレッドがない";
+    }
+}
+
+/// Functions of the C library in whose waits it holds no lock of its own: what they are called begins so.
+const WAITS: [&str; 22] = [
+    "futex_",
+    "pthread_",
+    "sem_",
+    "new_sem_",
+    "lll_futex",
+    "syscall",
+    "nanosleep",
+    "clock_nanosleep",
+    "usleep",
+    "sleep",
+    "poll",
+    "ppoll",
+    "select",
+    "pselect",
+    "epoll_",
+    "read",
+    "libc_read",
+    "recv",
+    "accept",
+    "wait4",
+    "waitpid",
+    "sigwait",
+];
+/// Where threads and programs start.
+const STARTS: [&str; 6] =
+    ["start_thread", "clone", "clone3", "libc_start_", "thread_start", "libc_start_call_main"];
+/// FUTEX_WAIT and FUTEX_WAIT_BITSET (futex(2)), the operation without its flags.
+const FUTEX_WAITS: [u64; 2] = [0, 9];
+const FUTEX_COMMAND: u64 = 0x7f;
+
+/// The thread that may call it: it waits on a futex, for which the kernel restarts its call after the handler (a wait with
+/// a time limit would end early).
+///
+/// # Errors
+/// [`Restless`]: why none may.
+pub fn caller(dump: &Dump, traces: &Traces) -> Result<u32, Restless> {
+    let arch = Arch::from_elf(dump.identity.fixed.arch).ok_or(Restless::Machine {})?;
+    if dump.second.is_empty() {
+        return Err(Restless::OneLook {});
+    }
+    let threads = || dump.second.iter().filter(|t| t.tid != dump.identity.fixed.watchdog_tid);
+    if let Some(left) = dump.threads.iter().find(|t| dump.second_look(t.tid).is_none()) {
+        return Err(say!(Restless::Moved { tid: left.tid }));
+    }
+    for thread in threads() {
+        let tid = thread.tid;
+        if thread.syscall == SYSCALL_RUNNING || thread.sp == 0 {
+            return Err(say!(Restless::Runs { tid }));
+        }
+        let place = |t: &ThreadRecord| (t.syscall, t.args, t.sp, t.pc, t.nvcsw);
+        if dump.thread(tid).is_none_or(|first| place(first) != place(thread)) {
+            return Err(say!(Restless::Moved { tid }));
+        }
+        let trace = traces.threads.get(&tid).filter(|trace| !trace.truncated);
+        let trace = trace.ok_or_else(|| say!(Restless::NotWhole { tid }))?;
+        if trace.frames.iter().any(|frame| frame.in_allocator && !stack::is_libc(frame)) {
+            return Err(say!(Restless::InAllocator { tid }));
+        }
+        if let Some(frame) = trace.frames.iter().find(|frame| may_hold_locks(frame)) {
+            let function = frame.function.as_deref().unwrap_or("?");
+            return Err(say!(Restless::InLibrary { tid, function }));
+        }
+    }
+    let signal = dump.identity.fixed.probe_signal;
+    let takes_it = |t: &&ThreadRecord| (1..=64).contains(&signal) && t.sigblk & 1 << (signal - 1) == 0;
+    let waits = |t: &&ThreadRecord| {
+        t.syscall == arch.futex() && FUTEX_WAITS.contains(&(t.args[1] & FUTEX_COMMAND)) && t.args[3] == 0
+    };
+    threads().filter(takes_it).find(waits).map(|t| t.tid).ok_or(Restless::NobodyWaits {})
+}
+
+/// A frame of the C library that is no wait and no start, or one of the loader.
+fn may_hold_locks(frame: &Frame) -> bool {
+    let file = frame.dso.as_deref().map(stack::file_name).unwrap_or_default();
+    if file.starts_with("ld-linux") || file.starts_with("ld.so") {
+        return true;
+    }
+    if !stack::is_libc(frame) {
+        return false;
+    }
+    let Some(function) = frame.function.as_deref() else { return true };
+    let plain = function.trim_start_matches('_').split('@').next().unwrap_or_default();
+    let plain = plain.strip_prefix("GI_").map_or(plain, |rest| rest.trim_start_matches('_'));
+    !WAITS.iter().chain(&STARTS).any(|known| plain.starts_with(known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::testkit::{LOCK, MAIN, Make, Sampled, bare, barrier};
+
+    const WAIT: &[&str] =
+        &["__futex_abstimed_wait_common64@libc", "pthread_barrier_wait@libc", "worker@bench:bench.c:9"];
+
+    fn said(change: impl FnOnce(&mut Make)) -> Result<u32, String> {
+        let mut make = Make::new();
+        make.futex(101, &barrier(LOCK, 1, 3), WAIT).futex(102, &barrier(LOCK, 1, 3), WAIT);
+        make.dump.identity.fixed.probe_signal = 62;
+        change(&mut make);
+        let dump = make.finish();
+        caller(&dump, &make.traces).map_err(|why| why.en())
+    }
+
+    #[test]
+    fn the_first_thread_that_waits_may_call_it() {
+        assert_eq!(said(|_| {}), Ok(MAIN));
+        // One that blocks the signal is not asked, nor one whose wait has a limit.
+        let deaf = |make: &mut Make, tid| _ = make.change(tid, |t| t.sigblk = 1 << 61);
+        assert_eq!(said(|make| deaf(make, MAIN)), Ok(101));
+        let timed = |make: &mut Make| {
+            let first = make.dump.threads.iter_mut().find(|t| t.tid == 101).unwrap();
+            first.args[3] = 0x7ffe_0000;
+            deaf(make, MAIN);
+        };
+        assert_eq!(said(timed), Ok(102));
+        assert_eq!(
+            said(|make| [MAIN, 101, 102].into_iter().for_each(|tid| deaf(make, tid))).unwrap_err(),
+            "no thread waits on a futex without a time limit and takes the signal"
+        );
+    }
+
+    #[test]
+    fn whoever_moves_or_may_hold_a_lock_forbids_it() {
+        let why = |change: &dyn Fn(&mut Make)| said(|make| change(make)).unwrap_err();
+        let in_printf: &[&str] = &["__lll_lock_wait_private@libc", "_IO_puts@libc", "worker@bench:bench.c:9"];
+        let in_foo: &[&str] = &["futex_wait@libc", "foo_refill@foo:foo.c:9", "worker@bench:bench.c:9"];
+        let in_loader = |make: &mut Make| {
+            make.futex(103, &bare(LOCK, 2), &["futex_wait@libc", "_dl_open@libc", "worker@bench:bench.c:9"]);
+            let frames = &mut make.traces.threads.get_mut(&103).unwrap().frames;
+            frames[1].dso = Some("/lib64/ld-linux-x86-64.so.2".into());
+        };
+        let all = [
+            why(&|make| _ = make.one_look()),
+            why(&|make| _ = make.runs(103, 1.0, &["worker@bench:bench.c:7"], Sampled::Never)),
+            why(&|make| _ = make.moves(102)),
+            why(&|make| _ = make.leaves(102)),
+            why(&|make| _ = make.no_stacks()),
+            why(&|make| _ = make.futex(103, &bare(LOCK, 2), in_printf)),
+            why(&|make| _ = make.futex(103, &bare(LOCK, 2), in_foo)),
+            why(&in_loader),
+            why(&|make| _ = make.call(103, 61, 0, &["__libc_fork@libc", "worker@bench:bench.c:9"])),
+        ];
+        insta::assert_snapshot!(all.join("\n"), @"
+        there is no second look
+        tid 103 runs
+        tid 102 moved between the looks
+        tid 102 moved between the looks
+        the stack of tid 100 is not whole
+        tid 103 is in __lll_lock_wait_private, where locks may be held
+        tid 103 is inside the allocator
+        tid 103 is in _dl_open, where locks may be held
+        tid 103 is in __libc_fork, where locks may be held
+        ");
+    }
+}
