@@ -1,4 +1,4 @@
-//! What a shrink says: `shrink.json`, `shrink.md` and `shrink.ja.md`, and the summary on the terminal.
+//! What a shrink says: `shrink.json` here; `text`: `shrink.md` and `shrink.ja.md`, and the summary on the terminal.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,13 +11,13 @@ use crate::analysis::shrink::command::shell_line;
 use crate::analysis::shrink::lines::Line;
 use crate::analysis::shrink::{End, Measure, Shape, State, Task, Trial, Values, Verdict, Why, cost};
 use crate::analysis::stats::Counts;
-use crate::analysis::verdict::percent;
 use crate::analysis::{Class, Lang, RunOutcome};
 use crate::preload;
 use crate::store::atomic::{self, WriteError};
 
-/// Errors of candidates that are told, each a line.
-const MOST_ERRORS: usize = 5;
+#[cfg(test)]
+mod tests;
+mod text;
 
 /// `shrink.json`. Times in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -235,118 +235,6 @@ impl ShrinkFile {
         }
     }
 
-    /// The headline.
-    pub fn headline(&self, lang: Lang) -> String {
-        let class = self.class.map_or("unknown", Class::as_str);
-        let rate = self.after.measure.rate;
-        let (hung, of, low, high) = (rate.hung, rate.of, percent(rate.low), percent(rate.high));
-        let sure = percent(self.confidence);
-        let line = match self.end {
-            End::Minimal if self.after.line == self.before.line => {
-                say!(Line::NothingLess { class, hung, of, low, high, sure })
-            }
-            End::Minimal => say!(Line::Smallest { class, hung, of, low, high, sure }),
-            End::BelowRate | End::Refused => {
-                say!(Line::TooSeldom { hung, of, low, high, sure, rate: percent(self.rate) })
-            }
-            End::Interrupted | End::OutOfTime if self.steps.is_empty() => {
-                say!(Line::NoReference { hung, of })
-            }
-            End::Interrupted | End::OutOfTime => say!(Line::SoFar { class, hung, of }),
-        };
-        line.text(lang)
-    }
-
-    /// Headline, the command, and what else there is to say: for a terminal.
-    pub fn summary(&self, lang: Lang) -> String {
-        let mut text = format!("{}\n\n{}\n\n", self.headline(lang), self.after.line);
-        for line in self.lines(lang) {
-            text += &line;
-            text.push('\n');
-        }
-        text
-    }
-
-    /// The lines below the headline.
-    fn lines(&self, lang: Lang) -> Vec<String> {
-        let mut lines = vec![];
-        let mut say = |line: Line| lines.push(line.text(lang));
-        say(say!(Line::Before { text: self.before.cost(lang) }));
-        if self.after.line != self.before.line {
-            say(say!(Line::After { text: self.after.cost(lang) }));
-        }
-        if self.class.is_some() {
-            say(say!(Line::Catch { line: self.catch.as_str() }));
-        }
-        if let Some(line) = &self.go_on {
-            say(say!(Line::GoOn { line }));
-        }
-        for other in &self.other_classes {
-            let class = other.class.map_or("unknown", Class::as_str);
-            say(say!(Line::OtherClass {
-                class,
-                count: other.count,
-                run: other.run,
-                values: other.line.as_str()
-            }));
-        }
-        for error in self.errors.iter().take(MOST_ERRORS) {
-            let (values, note, run) = (error.line.as_str(), error.note.clone(), error.run);
-            say(match error.outcome {
-                RunOutcome::Crashed => say!(Line::Crashed { values, note, run }),
-                _ => say!(Line::Refused { values, note, run }),
-            });
-        }
-        if let Some(more) = self.errors.len().checked_sub(MOST_ERRORS).filter(|more| *more > 0) {
-            say(say!(Line::MoreErrors { more }));
-        }
-        match (&self.before.snapshot, &self.after.snapshot) {
-            (Some(before), Some(after)) if before != after => say(say!(Line::Evidence { before, after })),
-            (Some(before), _) => say(say!(Line::EvidenceOne { before })),
-            (None, _) => {}
-        }
-        let minutes = format!("{:.1}", self.seconds / 60.0);
-        say(say!(Line::Made { runs: self.runs, candidates: self.candidates, minutes }));
-        lines
-    }
-
-    /// The report.
-    pub fn markdown(&self, lang: Lang) -> String {
-        let heading = |line: Line| format!("\n{}\n\n", line.text(lang));
-        let title = say!(Line::Title { name: self.name.as_str() }).text(lang);
-        let mut text = format!("{title}\n\n**{}**\n\n    {}\n\n", self.headline(lang), self.after.line);
-        for line in self.lines(lang) {
-            text += &format!("{line}\n");
-        }
-        text += &heading(Line::Arguments {});
-        text += &format!("{}\n|---|---|---|---|\n", Line::ArgumentTable {}.text(lang));
-        for number in &self.numbers {
-            let least = number.least.map_or("-".to_owned(), |least| least.to_string());
-            text += &format!("| {} | {} | {} | {least} |\n", number.argument, number.from, number.to);
-        }
-        if !self.steps.is_empty() {
-            text += &heading(Line::Steps {});
-            text += &format!("{}\n|---|---|---|\n", Line::StepTable {}.text(lang));
-        }
-        for step in &self.steps {
-            let line = step.line.replace('|', "\\|");
-            let deadline = step.next_hang_after_s.map_or("-".to_owned(), |s| seconds(s, lang));
-            text += &format!("| `{line}` | {}/{} | {deadline} |\n", step.hung, step.of);
-        }
-        text += &heading(Line::Method {});
-        let Test { rate, below, error, fewest, most, .. } = &self.test;
-        let (rate, below, error) = (percent(*rate), percent(*below), percent(*error));
-        for line in [
-            Line::MethodSearch {},
-            say!(Line::MethodTest { rate, below, error, fewest, most }),
-            say!(Line::MethodConfirm { runs: self.confirm }),
-            Line::MethodDeadline {},
-        ] {
-            text += &format!("{}\n", line.text(lang));
-        }
-        text
-    }
-
     /// Writes the three files to OUT.
     ///
     /// # Errors
@@ -358,23 +246,6 @@ impl ShrinkFile {
         }
         Ok(())
     }
-}
-
-impl Side {
-    fn cost(&self, lang: Lang) -> String {
-        let Measure { rate, good_run_s, slow_runs: slow, seconds_per_hang, .. } = self.measure;
-        let good = good_run_s.map_or_else(|| Line::NotSeen {}.text(lang), |s| seconds(s, lang));
-        let line = match seconds_per_hang {
-            Some(s) => say!(Line::Cost { hung: rate.hung, of: rate.of, good, hang: seconds(s, lang) }),
-            None => say!(Line::CostNoHang { of: rate.of, good }),
-        };
-        let text = line.text(lang);
-        if slow > 0 { say!(Line::SlowRuns { text, slow }).text(lang) } else { text }
-    }
-}
-
-fn seconds(s: f64, lang: Lang) -> String {
-    say!(Line::Seconds { s: format!("{s:.2}") }).text(lang)
 }
 
 fn steps(told: &Told<'_>) -> Vec<Step> {
@@ -430,107 +301,4 @@ pub fn error_note(trial: &Trial) -> Text {
 
 fn english<S: serde::Serializer>(text: &Text, serializer: S) -> Result<S::Ok, S::Error> {
     text.en().serialize(serializer)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::analysis::shrink::{self, Ask};
-    use crate::analysis::sprt::Sprt;
-
-    /// Shrinks `./bench 16 2000 64 --x=3` (the last stays) in the head, at most so many runs.
-    fn shrunk(
-        most: usize,
-        end: Option<End>,
-        bench: impl Fn(&Ask, u32) -> (RunOutcome, Option<Class>),
-    ) -> ShrinkFile {
-        let command = ["./bench", "16", "2000", "64", "--x=3"].map(str::to_owned);
-        let shape = Shape::of(&command, 1, &[4], &[]).unwrap();
-        let task = Task {
-            numbers: shape.numbers(),
-            class: None,
-            test: Sprt::of(0.5, 0.95),
-            confirm: 6,
-            hang_after_s: Some(5.0),
-        };
-        let mut journal: Vec<Trial> = vec![];
-        let mut state = shrink::look(&task, &journal);
-        while let Some(ask) = state.next.clone().ok().filter(|_| journal.len() < most) {
-            let run = journal.len() as u32 + 1;
-            let (outcome, class) = bench(&ask, run);
-            let hung = outcome == RunOutcome::Hung;
-            let seconds = match outcome {
-                RunOutcome::Hung => ask.hang_after_s.unwrap() + 2.0,
-                _ => ask.values[1] as f64 / 1000.0,
-            };
-            journal.push(Trial {
-                run,
-                values: ask.values,
-                outcome,
-                class,
-                seconds,
-                hang_after_s: ask.hang_after_s,
-                rc: (!hung).then_some(if outcome == RunOutcome::Failed { 2 } else { 0 }),
-                note: (outcome == RunOutcome::Failed).then(|| Text::Same("bench: too few".to_owned())),
-                snapshot: hung.then(|| format!("hang_run_{run}")),
-            });
-            state = shrink::look(&task, &journal);
-        }
-        let catch = ["hangscope", "hunt", "--so", "my lib.so"].map(str::to_owned);
-        let go_on = ["hangscope", "shrink", "--resume", "/out"].map(str::to_owned);
-        ShrinkFile::of(&Told {
-            name: "hz4",
-            shape: &shape,
-            task: &task,
-            journal: &journal,
-            state: &state,
-            evidence: &shrink::kept(&task, &state, &journal),
-            end: end.unwrap_or_else(|| state.next.clone().unwrap_err()),
-            rate: 0.5,
-            confidence: 0.95,
-            catch: &catch,
-            go_on: &go_on,
-        })
-    }
-
-    fn bench(ask: &Ask, run: u32) -> (RunOutcome, Option<Class>) {
-        match ask.values[..] {
-            [1, ..] => (RunOutcome::Failed, None),
-            [threads, iterations, _] if threads < 3 || iterations < 100 => (RunOutcome::Ok, None),
-            _ if run == 3 => (RunOutcome::Hung, Some(Class::Deadlock)),
-            _ if run.is_multiple_of(5) => (RunOutcome::Ok, None),
-            _ => (RunOutcome::Hung, Some(Class::LostWakeup)),
-        }
-    }
-
-    #[test]
-    fn the_end_of_a_shrink() {
-        let file = shrunk(1000, None, bench);
-        insta::assert_snapshot!("shrink_md", file.markdown(Lang::En));
-        insta::assert_snapshot!("shrink_ja_md", file.markdown(Lang::Ja));
-        insta::assert_snapshot!("shrink_summary", file.summary(Lang::En));
-        let text = serde_json::to_string(&file).unwrap();
-        let read: ShrinkFile = serde_json::from_str(&text).unwrap();
-        assert_eq!(serde_json::to_string(&read).unwrap(), text, "it can be read again");
-    }
-
-    #[test]
-    fn what_is_said_of_one_that_came_to_nothing_or_was_stopped() {
-        let lines = |file: &ShrinkFile| [file.headline(Lang::En), file.headline(Lang::Ja)].join("\n");
-        let good = |_: &Ask, _| (RunOutcome::Ok, None);
-        let hung = |_: &Ask, _| (RunOutcome::Hung, Some(Class::LostWakeup));
-        let stays = |ask: &Ask, run| match ask.values[..] {
-            [16, 2000, 64] => hung(ask, run),
-            _ => good(ask, run),
-        };
-        let stopped = shrunk(20, Some(End::OutOfTime), hung);
-        let all = [
-            lines(&shrunk(1000, None, good)),
-            lines(&shrunk(1000, None, stays)),
-            lines(&shrunk(3, Some(End::Interrupted), hung)),
-            lines(&stopped),
-        ];
-        insta::assert_snapshot!("shrink_ends", all.join("\n\n"));
-        assert!(stopped.summary(Lang::En).contains("- To go on: `hangscope shrink --resume /out`\n"));
-    }
 }
