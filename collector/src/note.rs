@@ -67,6 +67,8 @@ messages! {
         CalledLate { tid } => "tid {tid} took no signal in time", "tid {tid} が時間内にシグナルを受け取らなかった";
         CalledNotSent { tid } => "tid {tid} blocks the signal or is gone, or none is free",
             "tid {tid} がシグナルをブロックしているか終了したか、または空いたシグナルがない";
+        CalledNotAllowed {} => "the program's user is another than the collector's, or the function is not in the allocator",
+            "プログラムのユーザが収集側と異なるか、関数がアロケータの中にない";
         CalledNoAnswer {} => "the shim did not say what became of it", "結果について shim からの応答がなかった";
         NotFromInside {} => "nothing comes from inside", "内側から何も得られない";
         NoSuchVariable { symbol } => "no variable is called {symbol}", "{symbol} という変数がない";

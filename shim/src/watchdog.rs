@@ -6,7 +6,7 @@
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use hangscope_protocol::record::{
-    AskRecord, CopyRecord, Hello, HelloRecord, LastMemoryRecord, NoteRecord, ask_what, dump_reason,
+    AskRecord, CopyRecord, Hello, HelloRecord, LastMemoryRecord, NoteRecord, ask_what, called, dump_reason,
     hello_flags, note_code,
 };
 use hangscope_protocol::{Header, Kind, Reader, VERSION};
@@ -423,13 +423,26 @@ impl Watchdog {
                     self.send_last_memory(work);
                 }
                 ask_what::CALL => {
-                    let tid = ask.arg1 as u32;
-                    let became = self.prober.call(ask.arg0, tid, &self.tasks, &mut work.text);
+                    let became = if self.may_be_called(ask.arg0) {
+                        self.prober.call(ask.arg0, ask.arg1 as u32, &self.tasks, &mut work.text)
+                    } else {
+                        called::NOT_ALLOWED
+                    };
                     self.note(work, note_code::CALLED, became.into(), b"a function that was asked for");
                 }
                 _ => {}
             }
         }
+    }
+
+    /// Whether whoever is on the other side of the socket may have a function called: this user or root, and one of the
+    /// allocator's own.
+    fn may_be_called(&self, function: u64) -> bool {
+        let (_, own) = sys::users();
+        let peer = self.link.socket().and_then(|socket| sys::peer_user(socket).ok());
+        let allocator = self.facts.dsos.iter().nth(self.facts.allocator as usize);
+        peer.is_some_and(|peer| peer == own || peer == 0)
+            && allocator.is_some_and(|dso| (dso.record.start..dso.record.end).contains(&function))
     }
 
     /// Shares the page of the last reading (made once), also with a collector that came anew.

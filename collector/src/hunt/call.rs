@@ -51,6 +51,7 @@ pub(super) fn print_counters(
         Some(called::NOT_BACK) => say!(Note::CalledNotBack { function: name, tid }).said(),
         Some(called::NO_ROOM) => refused(say!(Note::CalledNoRoom { tid }).said()),
         Some(called::LATE) => refused(say!(Note::CalledLate { tid }).said()),
+        Some(called::NOT_ALLOWED) => refused(Note::CalledNotAllowed {}.said()),
         Some(_) => refused(say!(Note::CalledNotSent { tid }).said()),
         None => refused(Note::CalledNoAnswer {}.said()),
     })

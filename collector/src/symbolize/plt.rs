@@ -1,13 +1,18 @@
 //! Names of the stubs by which a DSO calls another (`.plt` and its kin). Linkers give them no symbols; what stands
 //! before them in a symbol table is another function altogether (`_init`). Each jumps through a word of the GOT,
-//! and the relocation of that word says whom it calls: `rand_r@plt`, as gdb and objdump write it.
+//! and the relocation of that word says whom it calls: `rand_r@plt`, `*ABS*+0x9be70@plt`, as gdb and objdump write it.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
-use object::{Object, ObjectSection, ObjectSymbol, ObjectSymbolTable, RelocationTarget};
+use object::{
+    Object, ObjectSection, ObjectSymbol, ObjectSymbolTable, RelocationFlags, RelocationTarget, elf,
+};
 
 use super::arch::Arch;
+
+/// Relocations by the result of a function, of each processor.
+const IRELATIVE: [elf::RelocationType; 2] = [elf::R_X86_64_IRELATIVE, elf::R_AARCH64_IRELATIVE];
 
 /// The stubs of a file.
 #[derive(Debug, Default)]
@@ -57,8 +62,17 @@ impl Stubs {
             return stubs;
         };
         for (word, relocation) in relocations {
-            let RelocationTarget::Symbol(index) = relocation.target() else { continue };
-            let name = symbols.symbol_by_index(index).ok().and_then(|s| s.name().ok().map(str::to_owned));
+            let name = match (relocation.target(), relocation.flags()) {
+                (RelocationTarget::Symbol(index), _) => {
+                    symbols.symbol_by_index(index).ok().and_then(|s| s.name().ok().map(str::to_owned))
+                }
+                // A function that is chosen when the file is loaded (IFUNC) has no symbol there, only the address of what
+                // chooses it.
+                (_, RelocationFlags::Elf { r_type }) if IRELATIVE.contains(&r_type) => {
+                    Some(format!("*ABS*+{:#x}", relocation.addend()))
+                }
+                _ => None,
+            };
             if let Some(name) = name.filter(|name| !name.is_empty()) {
                 stubs.called.insert(word, name);
             }
@@ -106,6 +120,28 @@ mod tests {
             .flat_map(|word| word.to_le_bytes())
             .collect();
         assert_eq!(word(ARCH_AARCH64, &arm), Some(0x11010));
+    }
+
+    /// glibc calls its own memcpy by such stubs.
+    #[test]
+    fn stubs_of_functions_that_are_chosen_at_load_time() {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let libc = maps.split_whitespace().find(|word| word.ends_with("/libc.so.6")).expect("a C library");
+        let bytes = std::fs::read(libc).unwrap();
+        let stubs = Stubs::of(&bytes);
+        let machine = if cfg!(target_arch = "aarch64") { ARCH_AARCH64 } else { ARCH_X86_64 };
+        let arch = arch::of(machine).expect("known");
+        let section = stubs.sections.iter().max_by_key(|s| s.bytes.len()).expect("stubs");
+        let all = section.addresses.clone().step_by(section.entry as usize);
+        let names: Vec<String> = all.filter_map(|at| stubs.at(at, arch)?.name).collect();
+        let objdump =
+            std::process::Command::new("objdump").arg("-d").arg("-j.plt").arg(libc).output().unwrap();
+        let objdump = String::from_utf8(objdump.stdout).unwrap();
+        let chosen: Vec<&String> = names.iter().filter(|name| name.starts_with("*ABS*+")).collect();
+        assert!(chosen.len() > 5, "{names:?}");
+        for name in chosen {
+            assert!(objdump.contains(&format!("<{name}>:")), "{name} in\n{objdump}");
+        }
     }
 
     #[test]

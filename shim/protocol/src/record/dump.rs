@@ -146,6 +146,8 @@ pub mod called {
     pub const LATE: u32 = 4;
     /// The thread blocks the signal, is gone, or no signal is free: it was not made.
     pub const NOT_SENT: u32 = 5;
+    /// The collector is another user's, or the address is not in the allocator: it was not made.
+    pub const NOT_ALLOWED: u32 = 6;
 }
 
 record! {

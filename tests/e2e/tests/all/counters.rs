@@ -1,9 +1,12 @@
 //! Counters of real runs: printed lines, memory that the shim reads at the exit of good runs and at the hang of others.
 
 use std::path::Path;
+use std::process::Command;
 
+use hangscope_collector::listen::What;
+use hangscope_protocol::record::{called, note_code};
 use hangscope_test_e2e::hunt::{Hunt, bench_with};
-use hangscope_test_e2e::{allocator, run};
+use hangscope_test_e2e::{Ears, Running, allocator, run};
 use serde_json::{Value, json};
 
 const LINES: &str = "name = 'counted'\n\
@@ -179,6 +182,29 @@ fn a_hung_run_that_rests_prints_its_counters() {
     );
 }
 
+/// The shim does not call just anything for a collector: only what is in the allocator, and only if nothing forbids it.
+#[test]
+fn what_is_not_the_allocators_is_not_called() {
+    let ears = Ears::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hangscope-host"));
+    let host = Running::start(ears.preload(command.args(["many", "2", "60"]), Some(&allocator("counted"))));
+    let (conn, malloc) = ears.until("a hello", |event| match &event.what {
+        What::Hello(identity) => Some((event.conn, identity.fixed.malloc)),
+        _ => None,
+    });
+    let called = |function, tid| {
+        ears.listener.asker().ask_call(conn, function, tid).expect("a request");
+        ears.until("what became of it", |event| match &event.what {
+            What::Note(note) if note.record.code == note_code::CALLED => Some(note.record.value as u32),
+            _ => None,
+        })
+    };
+    assert_eq!(called(0x1000, host.pid()), called::NOT_ALLOWED);
+    assert_eq!(called(malloc, 1), called::NOT_SENT, "there is no such thread");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", host.pid())).expect("it lives");
+    assert!(status.contains("State:\tR"), "its first thread goes on: {status}");
+}
+
 #[test]
 fn the_counter_lane_has_its_own_table_and_its_file() {
     let so = allocator("counted");
@@ -270,7 +296,7 @@ fn an_exit_without_destructors_is_no_reading() {
     )
     .expect("a source");
     let program = dir.path().join("leaves");
-    let cc = run(std::process::Command::new("cc").arg("-O0").arg("-o").arg(&program).arg(&source));
+    let cc = run(Command::new("cc").arg("-O0").arg("-o").arg(&program).arg(&source));
     assert!(cc.status.success(), "{cc:?}");
     let profile = dir.path().join("counted.toml");
     std::fs::write(&profile, [LINES, MEMORY].concat()).expect("a profile");
