@@ -75,7 +75,7 @@ impl Recorded {
         let path = locate(path)?;
         let mut dumps = dumps(&path)?;
         let outside = path.with_file_name(OUTSIDE);
-        if outside.exists() {
+        if outside.exists() && outside != path {
             for outside in self::dumps(&outside)? {
                 let of = |dump: &Dump| {
                     (dump.identity.fixed.pid, dump.identity.fixed.start_ticks, dump.begin.number)

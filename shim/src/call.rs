@@ -1,10 +1,10 @@
 //! A function of the host's (it prints an allocator's counters) called on a thread of the host's, because the collector
 //! asks for it: once the evidence of a hang is complete, in a process that is about to be killed. Never otherwise.
 //!
-//! The collector picks the thread: one that waits without a time limit, in a process in which nothing moves and nobody is
-//! inside the allocator or the C library. Whether the function comes back is only watched: nobody waits for it for long.
-//! It runs in a handler without an alternate stack (8 KiB are not enough for a printf), so there must be room on the
-//! thread's own.
+//! The collector picks the thread: one that waits without a time limit, on a stack of its own with room on it, in a process in
+//! which nothing moves and nobody is inside the allocator or at a place of the C library where locks are held. Whether the
+//! function comes back is only watched: nobody waits for it for long. It runs in a handler without an alternate stack
+//! (8 KiB are not enough for a printf); that there is room is looked at here once more.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -20,11 +20,13 @@ pub(crate) const PATIENCE: u64 = 500_000_000;
 const ROOM: u64 = 64 * 1024;
 const PAGE: u64 = 4096;
 
+/// Low bits of [`STATE`]; the number of the request is above them, so that a late signal of another one changes nothing.
 const IDLE: u32 = 0;
 const ASKED: u32 = 1;
 const RUNNING: u32 = 2;
 const RETURNED: u32 = 3;
 const NO_ROOM: u32 = 4;
+const STATES: u32 = 7;
 
 unsafe extern "C" {
     /// Where the calling thread's errno is (LSB, Interfaces for libc).
@@ -32,18 +34,19 @@ unsafe extern "C" {
 }
 
 static STATE: AtomicU32 = AtomicU32::new(IDLE);
-static NUMBER: AtomicU32 = AtomicU32::new(0);
 static FUNCTION: AtomicU64 = AtomicU64::new(0);
 
 /// Makes a request; the value of its signal. None while another one runs.
 pub(crate) fn begin(function: u64) -> Option<u64> {
-    if STATE.load(Ordering::Acquire) == RUNNING {
+    let before = STATE.load(Ordering::Acquire);
+    if before & STATES == RUNNING {
         return None;
     }
-    STATE.store(IDLE, Ordering::Release);
-    let number = NUMBER.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
+    let number = (before | STATES).wrapping_add(1);
+    // Nobody takes a request that is not there yet.
+    STATE.store(number | IDLE, Ordering::Release);
     FUNCTION.store(function, Ordering::Release);
-    STATE.store(ASKED, Ordering::Release);
+    STATE.store(number | ASKED, Ordering::Release);
     Some(MARK | u64::from(number))
 }
 
@@ -53,12 +56,15 @@ pub(crate) fn outcome() -> u32 {
     loop {
         let state = STATE.load(Ordering::Acquire);
         let left = until.saturating_sub(sys::now());
-        match state {
+        let withdrawn = state & !STATES | IDLE;
+        match state & STATES {
             RETURNED => return called::RETURNED,
             NO_ROOM => return called::NO_ROOM,
             _ if left > 0 => sys::futex_wait(&STATE, state, left),
-            ASKED if STATE.compare_exchange(ASKED, IDLE, Ordering::AcqRel, Ordering::Acquire).is_err() => {}
             RUNNING => return called::NOT_BACK,
+            ASKED
+                if STATE.compare_exchange(state, withdrawn, Ordering::AcqRel, Ordering::Acquire).is_err() => {
+            }
             _ => return called::LATE,
         }
     }
@@ -66,9 +72,9 @@ pub(crate) fn outcome() -> u32 {
 
 /// In the handler, on the thread that was asked; `sp` is where it was interrupted.
 pub(crate) fn on_signal(value: u64, sp: u64) {
-    if value as u32 != NUMBER.load(Ordering::Acquire)
-        || STATE.compare_exchange(ASKED, RUNNING, Ordering::AcqRel, Ordering::Relaxed).is_err()
-    {
+    let number = value as u32 & !STATES;
+    let taken = STATE.compare_exchange(number | ASKED, number | RUNNING, Ordering::AcqRel, Ordering::Relaxed);
+    if taken.is_err() {
         return;
     }
     let mark = 0u8;
@@ -82,15 +88,16 @@ pub(crate) fn on_signal(value: u64, sp: u64) {
         let function = unsafe {
             core::mem::transmute::<usize, extern "C" fn()>(FUNCTION.load(Ordering::Acquire) as usize)
         };
-        // SAFETY: the thread's own errno, which nobody else has; the address is asked for without a lock or an allocation.
-        let errno = unsafe { &mut *__errno_location() };
-        let before = *errno;
+        let errno = __errno_location();
+        // SAFETY: the thread's own errno, which is there as long as the thread.
+        let before = unsafe { errno.read() };
         function();
-        *errno = before;
+        // SAFETY: as above.
+        unsafe { errno.write(before) };
         RETURNED
     } else {
         NO_ROOM
     };
-    STATE.store(done, Ordering::Release);
+    STATE.store(number | done, Ordering::Release);
     sys::futex_wake(&STATE);
 }

@@ -379,7 +379,7 @@ impl Watchdog {
 
 /// Copies a blocked thread's stack from SP upwards.
 fn send_stack(link: &mut Link, stacks: &mut Batch<'_>, thread: &ThreadRecord, buffer: &mut [u8]) {
-    // The red zone and what is below SP belong to nobody; above it, 32 KiB or the end of the mapping.
+    // In a system call nothing below SP is of use to who unwinds; above it, 32 KiB or the end of the mapping.
     let copied = sys::peek(thread.sp, buffer);
     let n = copied.unwrap_or(0);
     let mut flags = 0;

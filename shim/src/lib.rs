@@ -2,7 +2,8 @@
 //!
 //! It is a guest. Its contract: it never calls the process's malloc, calloc, realloc or free; the host
 //! cannot tell that it is there; it never blocks the host; it can be told apart (its thread is named
-//! `hangscope`); and if anything in it goes wrong it goes quiet and the host runs on.
+//! `hangscope`); and if anything in it goes wrong it goes quiet and the host runs on. One thing is outside of it, and only where
+//! the collector asks for it, in a process that it is about to kill: [`call`].
 //!
 //! What makes that hold by construction: no `std` and no `alloc`, all memory from one mapping made at init
 //! ([`arena`]), every system call raw and in one module ([`sys`]), a thread that glibc does not know

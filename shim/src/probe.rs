@@ -1,8 +1,8 @@
 //! Running threads have no SP and PC in /proc: they are asked with a signal, each alone, and answer with
 //! their registers and the top of their stack.
 //!
-//! The handler never waits, never touches libc and cannot fault: it claims the slot that its value names,
-//! copies, says so, and returns. An answer that comes too late finds another generation in the slot and does
+//! The handler never waits, never touches libc and cannot fault (but where the collector wants a function of the host's
+//! called: [`call`]): it claims the slot that its value names, copies, says so, and returns. An answer that comes too late finds another generation in the slot and does
 //! nothing. A handler is put in only for the first question, and taken out again when no question is open and
 //! the host has not changed it: a signal that arrived after that would end the process.
 
@@ -173,11 +173,13 @@ impl Prober {
         // The thread's own stack, whatever it has set aside for handlers.
         // SAFETY: `on_signal` may run anywhere: what it does for a call is looked at there.
         let plain = unsafe { sys::action(self.signal(), Some(&handler(0))) };
-        let Some(value) = call::begin(function).filter(|_| plain.is_ok()) else { return called::NOT_SENT };
-        let sent = sys::queue_signal(self.pid, tid, self.signal(), value);
-        let outcome = if sent.is_ok() { call::outcome() } else { called::NOT_SENT };
-        // SAFETY: as when it was put in.
-        let _ = unsafe { sys::action(self.signal(), Some(&handler(libc::SA_ONSTACK))) };
+        let value = if plain.is_ok() { call::begin(function) } else { None };
+        let sent = value.and_then(|value| sys::queue_signal(self.pid, tid, self.signal(), value).ok());
+        let outcome = sent.map_or(called::NOT_SENT, |()| call::outcome());
+        if self.is_ours() {
+            // SAFETY: as when it was put in.
+            let _ = unsafe { sys::action(self.signal(), Some(&handler(libc::SA_ONSTACK))) };
+        }
         // Its signal may still come.
         self.stays |= outcome == called::LATE;
         outcome
@@ -200,7 +202,7 @@ impl Prober {
                 self.signal_was_taken |= signal == self.wanted;
                 continue;
             }
-            // SAFETY: `on_signal` may run anywhere: it makes no call but raw system calls and touches only slots.
+            // SAFETY: `on_signal` may run anywhere: for a question it makes no call but raw system calls and touches only slots.
             if unsafe { sys::action(signal, Some(&handler)) }.is_ok() {
                 let before = KernelAction { handler: libc::SIG_DFL, ..before };
                 self.installed = Some((signal, before));

@@ -192,7 +192,7 @@ fn report(
 ) -> Result<(u64, String), Failed> {
     let text = dir.join("perf_hot_tid.txt");
     let fail = |source: io::Error| Failed::Write(WriteError { path: text.clone(), source });
-    let by_path = identified || options.copies.is_empty();
+    let by_path = identified || perf_names::are_at_their_paths(&options.copies);
     let symfs = if by_path { None } else { Some(perf_names::symfs(options).map_err(fail)?) };
     let mut last = None;
     // Lines of inlined functions are worth having, but with large debug information perf can take minutes for them.

@@ -64,6 +64,14 @@ pub(super) fn cache(dir: &Path, copies: &[(PathBuf, PathBuf)]) -> io::Result<Vec
     Ok(known)
 }
 
+/// Whether every copy's bytes are still those at its path.
+pub(super) fn are_at_their_paths(copies: &[(PathBuf, PathBuf)]) -> bool {
+    let same = |(path, copy): &(PathBuf, PathBuf)| {
+        std::fs::read(path).is_ok_and(|at_path| std::fs::read(copy).is_ok_and(|copy| copy == at_path))
+    };
+    copies.iter().all(same)
+}
+
 /// A tree in which every file of the maps is found under its own path, as a link: to itself, or to a copy that still has
 /// the bytes that were mapped.
 ///

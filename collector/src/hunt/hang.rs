@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::bench::{Bench, Ended, Member};
 use super::bundle::Bundle;
-use super::call;
+use super::call::{self, Call};
 use super::config::Config;
 use super::counters;
 use super::lane::Lane;
@@ -156,18 +156,16 @@ pub fn capture(
         notes.push(say!(Note::MallocElsewhere { path: &other.path, snapshot: bundle.name() }).said());
         finding = None;
     }
-    // The last thing that it is good for.
-    let conn = process.and_then(|process| watch.conn_of(process)).filter(|_| recorded.is_some());
-    let dso = allocator.filter(|_| is_ours).cloned();
-    let caller = caller.unwrap_or(Err(Restless::OneLook {}));
-    let dump_ms = dump.and_then(dump_ms);
-    let called =
-        call::print_counters(lane, &config.profile, conn, dso.as_ref(), caller, listener, watch, cancel);
-    notes.extend(called.clone());
     if bench.ended().try_recv().is_ok() {
         let seconds = bench.started().elapsed().as_secs_f64();
         notes.push(say!(Note::EndedMeanwhile { seconds: format!("{seconds:.0}") }).said());
     }
+    let dump_ms = dump.and_then(dump_ms);
+    // The last thing that it is good for.
+    let inside = process.zip(recorded).and_then(|(p, r)| Some((watch.conn_of(p)?, pid, &r.dump)));
+    let call = Call::of(lane, inside, end, caller.unwrap_or(Err(Restless::NoDump {})));
+    let called = call.map(|call| call::make(call, &config.profile, listener, watch, cancel));
+    notes.extend(called.clone());
     let ended = bench.stop(PATIENCE).context("hunt: stopping the run")?;
     if finding.as_ref().is_some_and(|f| f.class == Class::Slow) {
         bundle.rename(&lane.slow_snapshot(number))?;

@@ -86,6 +86,11 @@ impl Layout {
         self.places.is_empty()
     }
 
+    /// Whether the profile names a function that prints them.
+    pub fn names_a_function(&self) -> bool {
+        self.function.is_some()
+    }
+
     /// Variables that were not found or are laid out otherwise, and why.
     pub fn missing(&self) -> &[Text] {
         &self.missing

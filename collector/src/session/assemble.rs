@@ -4,7 +4,7 @@ use hangscope_protocol::record::{
     AskRecord, DsoNowRecord, DsoRecord, DumpEndRecord, FdRecord, HeartbeatRecord, HeartbeatThread, Hello,
     LastMemoryRecord, MarkRecord, MemoryRecord, NoteRecord, ProbeRecord, StackRecord, ThreadRecord,
 };
-use hangscope_protocol::{HEADER_LEN, Header, Kind, MAGIC, MAX_PAYLOAD, Malformed, Reader, Record};
+use hangscope_protocol::{HEADER_LEN, Header, Kind, MAGIC, MAX_PAYLOAD, Malformed, Reader, Record, VERSION};
 
 use super::model::{Dso, Dump, Heartbeat, Identity, Memory, Note, Probe, Stack};
 
@@ -126,6 +126,10 @@ impl Assembler {
         let mut r = Reader::new(payload);
         match kind {
             Kind::Hello => {
+                // The version stands first; a hello of another one may be laid out otherwise.
+                if Reader::new(payload).record::<u16>()? != VERSION {
+                    return Err(Malformed { at: 0, expected: "version 2 of the protocol" });
+                }
                 self.identity = Some(Identity::from_hello(&Hello::get(&mut r)?));
                 self.dsos.clear();
                 self.beat = None;

@@ -171,10 +171,8 @@ impl Dump {
     pub fn with_outside(&self, outside: &Dump) -> Dump {
         let mut dump = self.clone();
         for answer in &outside.probes {
-            match dump.probes.iter_mut().find(|p| p.record.tid == answer.record.tid) {
-                Some(probe) => probe.clone_from(answer),
-                None => dump.probes.push(answer.clone()),
-            }
+            dump.probes.retain(|p| p.record.tid != answer.record.tid);
+            dump.probes.push(answer.clone());
         }
         dump.samples.extend_from_slice(&outside.samples);
         dump.notes.extend_from_slice(&outside.notes);

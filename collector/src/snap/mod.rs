@@ -45,7 +45,7 @@ mod stop;
 mod threads;
 
 pub use bundle::{SnapError, Snapped, snap};
-pub use complete::complete;
+pub use complete::{complete, moved};
 use memory::Memory;
 pub use permit::NotPossible;
 use remark::Remark;

@@ -224,3 +224,27 @@ pub fn told(output: &Output) -> (String, String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (format!("{}", output.status), text(&output.stdout), text(&output.stderr))
 }
+
+/// A process that is no child of ours, and its end.
+#[derive(Debug)]
+pub struct Ending(std::os::fd::OwnedFd);
+
+impl Ending {
+    /// Of a process that lives; none if it does not.
+    pub fn of(pid: u32) -> Option<Ending> {
+        use std::os::fd::FromRawFd as _;
+        // SAFETY: pidfd_open(2) takes two numbers.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+        // SAFETY: a descriptor that was just made, and nobody else's.
+        (fd >= 0).then(|| Ending(unsafe { std::os::fd::OwnedFd::from_raw_fd(fd as i32) }))
+    }
+
+    /// Waits for its end.
+    pub fn ends_within(&self, patience: Duration) -> bool {
+        use std::os::fd::AsRawFd as _;
+        // A pidfd is readable once the process has ended, whether or not anybody has waited for it.
+        let mut fd = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one live pollfd.
+        unsafe { libc::poll(&raw mut fd, 1, patience.as_millis() as i32) == 1 }
+    }
+}
