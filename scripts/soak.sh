@@ -2,7 +2,7 @@
 # The counts that take too long for every test run, in full. Prints what it did; ends at the first difference.
 #
 #   ./scripts/soak.sh [PART ...]   all parts, or those that are named:
-#     classes      every faulty allocator, three times in a row
+#     classes      every faulty allocator, three times in a row; each with signals blocked, and without symbols
 #     confusion    20 hunts of each thing whose truth is known, and the table of verdicts
 #     statistics   intervals and sequential tests against the truth, 10,000 experiments a row, and their tables
 #     stir         200 disturbed runs of each sound allocator, and how much more often the natural race hangs
@@ -19,7 +19,8 @@ cargo build -q --release -p hangscope-test-allocators --examples
 
 e2e() { cargo test -q -p hangscope-test-e2e --test all "$@"; }
 
-classes() { HANGSCOPE_TEST_ROUNDS=3 e2e classes:: -- --test-threads=1; }
+# The table itself, and the same under two handicaps.
+classes() { HANGSCOPE_TEST_ROUNDS=3 e2e class -- --nocapture --test-threads=1; }
 
 confusion() { HANGSCOPE_TEST_HUNTS=20 e2e confusion:: -- --nocapture; }
 
