@@ -172,9 +172,7 @@ fn share(run: &RunFacts) -> Option<(u32, u32)> {
 pub fn exit_code(facts: &HuntFacts) -> u8 {
     let sorted = tally::Sorted::of(facts);
     let counted = |r: &&&RunFacts| r.outcome != RunOutcome::Failed;
-    let left_alone = |r: &&&RunFacts| facts.arm(&r.arm).is_some_and(|arm| arm.change.is_none());
-    let others = sorted.arms.values().flatten().filter(left_alone);
-    if sorted.main.iter().chain(others).filter(counted).any(|r| tally::not_intact(tally::integrity(r))) {
+    if sorted.all.iter().filter(counted).any(|r| tally::moved_by_itself(facts, r).is_some()) {
         20
     } else if sorted.hung().is_empty() {
         0

@@ -137,8 +137,18 @@ fn a_needs_a_clean_control_that_is_large_enough() {
 fn a_change_that_an_arm_makes_is_no_accident() {
     let mut bad = run(21);
     (bad.arm, bad.integrity_end) = ("replaced".to_owned(), Integrity::Replaced);
-    let facts = Hunt::new(20).push(bad.clone()).facts();
-    assert_eq!(exit_code(&facts), 0);
+    for pinned in [20, 0] {
+        // Also where the hunt is cut off before the pinned arm's first run.
+        let mut facts = Hunt::new(pinned).push(bad.clone()).facts();
+        facts.arms.push(crate::analysis::ArmFacts {
+            name: "replaced".to_owned(),
+            change: Some(Integrity::Replaced),
+            other_build: false,
+            path: "/opt/libfoo.so".to_owned(),
+            sha1: String::new(),
+        });
+        assert_eq!(exit_code(&facts), 0, "after {pinned} pinned runs");
+    }
     bad.arm = "pinned".to_owned();
     assert_eq!(exit_code(&Hunt::new(20).push(bad).facts()), 20);
 }
