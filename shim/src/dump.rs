@@ -6,17 +6,16 @@
 //! work ([`Pending`]).
 
 use hangscope_protocol::record::{
-    DumpBeginRecord, DumpEndRecord, FdRecord, MarkRecord, ProbeRecord, StackRecord, ThreadRecord, dump_flags,
+    DumpBeginRecord, DumpEndRecord, MarkRecord, ProbeRecord, StackRecord, ThreadRecord, dump_flags,
     mark_part, stack_flags,
 };
 use hangscope_protocol::{Kind, Record};
 
-use crate::arch;
 use crate::arena::{MOST_THREADS, Work};
+use crate::fds::Fds;
 use crate::link::{Batch, Link};
 use crate::probe;
 use crate::sys;
-use crate::text::Text;
 use crate::watchdog::{Watchdog, signal_mask};
 
 const MILLISECOND: u64 = 1_000_000;
@@ -389,51 +388,6 @@ fn send_stack(link: &mut Link, stacks: &mut Batch<'_>, thread: &ThreadRecord, bu
     let record = StackRecord { tid: thread.tid, look: 1, flags, sp: thread.sp };
     let bytes = buffer.get(..n).unwrap_or(&[]);
     stacks.add(link, |w| w.record_with(&record, bytes));
-}
-
-/// Descriptors that threads wait on, each once, with a thread that has it.
-struct Fds {
-    items: [(i32, u32); 64],
-    len: usize,
-}
-
-impl Default for Fds {
-    fn default() -> Self {
-        Fds { items: [(0, 0); 64], len: 0 }
-    }
-}
-
-impl Fds {
-    fn remember(&mut self, thread: &ThreadRecord) {
-        let fd = thread.args[0] as i32;
-        if !arch::WAITS_ON_FD.contains(&i64::from(thread.syscall))
-            || self.items.iter().take(self.len).any(|f| f.0 == fd)
-        {
-            return;
-        }
-        if let Some(item) = self.items.get_mut(self.len) {
-            *item = (fd, thread.tid);
-            self.len += 1;
-        }
-    }
-
-    /// Reads the links through the thread's own directory: `/proc/self/fd` is that of the first thread, which
-    /// may be gone.
-    fn send(&self, link: &mut Link, batch: &mut Batch<'_>, buffer: &mut [u8]) {
-        for (fd, tid) in self.items.iter().take(self.len) {
-            let mut path = Text::<64>::EMPTY;
-            path.push(b"/proc/self/task/");
-            path.push_number(u64::from(*tid));
-            path.push(b"/fd/");
-            path.push_number(*fd as u32 as u64);
-            let Some(path) = path.as_cstr() else { continue };
-            let target = sys::read_link(path, buffer);
-            let record = FdRecord { fd: *fd, errno: sys::errno(&target) };
-            let target = target.unwrap_or(&[]);
-            batch.add(link, |w| w.record_with(&record, target));
-        }
-        batch.flush(link);
-    }
 }
 
 // A stack with its record fits a frame.

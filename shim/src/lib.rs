@@ -13,8 +13,8 @@
 //!
 //! [`init`] (constructor) reads [`config`] and takes the snapshot ([`maps`], [`elf`], [`dso`]), then starts
 //! [`watchdog`], which looks at the threads each tick ([`look`], [`task`], [`futex`], [`stall`]), follows the host's credentials
-//! ([`creds`]) and makes a [`dump`] at the deadline, sent through [`link`]. [`probe`] asks running threads,
-//! [`memory`] reads what the collector asked for, [`call`] calls what it asked to be called. Where it is
+//! ([`creds`]) and makes a [`dump`] at the deadline, sent through [`link`]. [`probe`] asks running threads, [`fds`] says what
+//! descriptors are. [`requests`] does what the collector asks: [`memory`] reads, [`call`] calls. Where it is
 //! asked to, the watchdog disturbs scheduling between its looks ([`stir`]).
 #![cfg_attr(not(test), no_std)]
 
@@ -27,6 +27,7 @@ mod creds;
 mod dso;
 mod dump;
 mod elf;
+mod fds;
 mod futex;
 mod init;
 mod link;
@@ -34,6 +35,7 @@ mod look;
 mod maps;
 mod memory;
 mod probe;
+mod requests;
 mod stall;
 mod stir;
 mod sys;

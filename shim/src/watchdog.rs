@@ -6,10 +6,9 @@
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use hangscope_protocol::record::{
-    AskRecord, CopyRecord, Hello, HelloRecord, LastMemoryRecord, NoteRecord, ask_what, called, dump_reason,
-    hello_flags, note_code,
+    CopyRecord, Hello, HelloRecord, LastMemoryRecord, NoteRecord, dump_reason, hello_flags, note_code,
 };
-use hangscope_protocol::{Header, Kind, Reader, VERSION};
+use hangscope_protocol::{Kind, VERSION};
 
 use crate::arena::{Arena, Facts, Work};
 use crate::creds::{self, Followed};
@@ -88,7 +87,7 @@ pub(crate) struct Watchdog {
     copy: Option<(OwnedFd, CopyRecord)>,
     copy_tried: bool,
     pub(crate) wanted: &'static Wanted,
-    last_memory: Option<(OwnedFd, LastMemoryRecord)>,
+    pub(crate) last_memory: Option<(OwnedFd, LastMemoryRecord)>,
     complained: bool,
     /// The last look at the DSOs that had news was dropped: it is news still.
     integrity_unsent: bool,
@@ -394,72 +393,6 @@ impl Watchdog {
         let [frame, _] = &mut work.frames;
         let note = NoteRecord { code, reserved: 0, tid: 0, value: 0 };
         self.link.send_one(frame, Kind::Bye, None, |w| w.record_with(&note, text));
-    }
-
-    /// Does what the collector asks. What is not well-formed is passed over.
-    fn answer(&mut self, work: &mut Work) {
-        while let Some(n) = self.link.receive(&mut work.ask) {
-            let Some(message) = work.ask.get(..n) else { continue };
-            let Ok((_, Kind::Ask, payload)) = Header::split(message) else { continue };
-            let mut r = Reader::new(payload);
-            let Ok(ask) = r.record::<AskRecord>() else { continue };
-            match ask.what {
-                ask_what::DUMP if self.pending.is_none() => {
-                    self.begin_dump(work, dump_reason::ASKED, ask.request);
-                }
-                ask_what::PROBE => {
-                    let mut tids = [0; 512];
-                    let mut count = 0;
-                    while let Ok(tid) = r.record::<u32>() {
-                        if let Some(to) = tids.get_mut(count) {
-                            *to = tid;
-                            count += 1;
-                        }
-                    }
-                    self.probe_asked(work, tids.get(..count).unwrap_or(&[]));
-                }
-                ask_what::MEMORY => {
-                    self.wanted.keep(&mut r);
-                    self.send_last_memory(work);
-                }
-                ask_what::CALL => {
-                    let became = if self.may_be_called(ask.arg0) {
-                        self.prober.call(ask.arg0, ask.arg1 as u32, &self.tasks, &mut work.text)
-                    } else {
-                        called::NOT_ALLOWED
-                    };
-                    self.note(work, note_code::CALLED, became.into(), b"a function that was asked for");
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Whether whoever is on the other side of the socket may have a function called: this user or root, and one of the
-    /// allocator's own.
-    fn may_be_called(&self, function: u64) -> bool {
-        let (_, own) = sys::users();
-        let peer = self.link.socket().and_then(|socket| sys::peer_user(socket).ok());
-        let allocator = self.facts.dsos.iter().nth(self.facts.allocator as usize);
-        peer.is_some_and(|peer| peer == own || peer == 0)
-            && allocator.is_some_and(|dso| (dso.record.start..dso.record.end).contains(&function))
-    }
-
-    /// Shares the page of the last reading (made once), also with a collector that came anew.
-    fn send_last_memory(&mut self, work: &mut Work) {
-        if self.last_memory.is_none() {
-            match self.wanted.share() {
-                Ok(shared) => self.last_memory = Some(shared),
-                Err(e) => {
-                    let text = b"a page for memory that was asked for";
-                    self.note(work, note_code::UNREADABLE, e.raw_os_error() as u64, text);
-                }
-            }
-        }
-        let [frame, _] = &mut work.frames;
-        if let Some((file, record)) = &self.last_memory {
-            self.link.send_one(frame, Kind::LastMemory, Some(file), |w| w.record(record));
-        }
     }
 }
 
