@@ -73,10 +73,10 @@ impl Recorded {
     /// [`NotRead`].
     pub fn read(path: &Path) -> Result<Recorded, NotRead> {
         let path = locate(path)?;
-        let mut dumps = dumps(&path)?;
+        let mut dumps = dumps_in(&path)?;
         let outside = path.with_file_name(OUTSIDE);
         if outside.exists() && outside != path {
-            for outside in self::dumps(&outside)? {
+            for outside in dumps_in(&outside)? {
                 let of = |dump: &Dump| {
                     (dump.identity.fixed.pid, dump.identity.fixed.start_ticks, dump.begin.number)
                 };
@@ -105,7 +105,7 @@ impl Recorded {
 }
 
 /// The dumps of a file.
-fn dumps(path: &Path) -> Result<Vec<Dump>, NotRead> {
+fn dumps_in(path: &Path) -> Result<Vec<Dump>, NotRead> {
     let unreadable = |source| NotRead::Read { path: path.to_owned(), source };
     let meta = fs::metadata(path).map_err(unreadable)?;
     if meta.len() > MOST || !meta.is_file() {

@@ -52,9 +52,8 @@ impl Watchdog {
     fn may_be_called(&self, function: u64) -> bool {
         let (_, own) = sys::users();
         let peer = self.link.socket().and_then(|socket| sys::peer_user(socket).ok());
-        let allocator = self.facts.dsos.iter().nth(self.facts.allocator as usize);
         peer.is_some_and(|peer| peer == own || peer == 0)
-            && allocator.is_some_and(|dso| (dso.record.start..dso.record.end).contains(&function))
+            && self.facts.dsos.at(function) == Some(self.facts.allocator as usize)
     }
 
     /// Shares the page of the last reading (made once), also with a collector that came anew.

@@ -24,10 +24,15 @@ pub(crate) fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
+/// A function by the name that people know: without the C library's underscores, `GI_`, and a version.
+pub(super) fn plain_name(function: &str) -> &str {
+    let plain = function.trim_start_matches('_').split('@').next().unwrap_or_default();
+    plain.strip_prefix("GI_").map_or(plain, |rest| rest.trim_start_matches('_'))
+}
+
 /// Functions of the malloc family in a DSO that has other functions too: the interface, and glibc's inside.
 fn is_malloc_family(function: &str) -> bool {
-    let plain = function.trim_start_matches('_').split('@').next().unwrap_or_default();
-    let plain = plain.strip_prefix("GI_").unwrap_or(plain).trim_start_matches('_');
+    let plain = plain_name(function);
     let plain = plain.strip_prefix("libc_").unwrap_or(plain);
     let exact = [
         "malloc",

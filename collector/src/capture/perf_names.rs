@@ -42,13 +42,8 @@ fn deleted(path: &Path) -> PathBuf {
 pub(super) fn cache(dir: &Path, copies: &[(PathBuf, PathBuf)]) -> io::Result<Vec<Known>> {
     let mut known = vec![];
     for (path, copy) in copies {
-        let build_id = elf::read(&std::fs::read(copy)?).ok().and_then(|elf| elf.build_id);
-        let Some((build_id, (first, rest))) = build_id.and_then(|id| {
-            let (first, rest) = id.split_at_checked(2)?;
-            Some((id.clone(), (first.to_owned(), rest.to_owned())))
-        }) else {
-            continue;
-        };
+        let build_id = elf::read(&std::fs::read(copy)?).ok().and_then(|elf| elf.build_id).unwrap_or_default();
+        let Some((first, rest)) = build_id.split_at_checked(2) else { continue };
         let folder = dir.join(".build-id").join(first).join(rest);
         std::fs::create_dir_all(&folder)?;
         let to = match copy.file_name().filter(|_| copy.parent() == Some(dir)) {

@@ -1,7 +1,6 @@
 //! Counters of a hung process, printed by itself: a function of the allocator that the profile names, called on one of its
 //! threads by the shim. Only where the process rests ([`rest`]), when its evidence is complete, before it is killed.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{at, select};
@@ -16,7 +15,7 @@ use crate::cancel::Cancel;
 use crate::listen::{ConnId, Listener, What};
 use crate::note::Note;
 use crate::profile::Profile;
-use crate::session::Dump;
+use crate::session::{Dso, Dump};
 use crate::snap;
 
 /// The shim waits half a second for the function, and may be in the middle of a look.
@@ -38,24 +37,25 @@ impl Call {
         end: Integrity,
         caller: Result<u32, Restless>,
     ) -> Option<Result<Call, Text>> {
-        lane.counters.as_ref().filter(|layout| layout.names_a_function())?;
-        Some(Call::possible(lane, process, end, caller))
+        let function = lane.counter_function()?;
+        Some(Call::possible(lane, function, process, end, caller))
     }
 
     fn possible(
         lane: &Lane,
+        function: impl Fn(&Dso) -> Result<u64, Text>,
         process: Option<(ConnId, u32, &Dump)>,
         end: Integrity,
         caller: Result<u32, Restless>,
     ) -> Result<Call, Text> {
         let (conn, pid, dump) = process.ok_or_else(|| Note::NotFromInside {}.said())?;
-        let dso = dump.allocator().filter(|dso| Path::new(&dso.path) == lane.dso);
+        let dso = dump.allocator().filter(|dso| lane.is_of(dso));
         let dso = dso.ok_or_else(|| Note::NotOurMalloc {}.said())?;
         // Whatever came in the file's place is not what is mapped, unless it was copied over it.
         if !matches!(end, Integrity::Intact | Integrity::Deleted | Integrity::Replaced) {
             return Err(Note::OtherCode {}.said());
         }
-        let function = lane.counter_function(dso).ok_or_else(|| Note::NotThePinned {}.said())??;
+        let function = function(dso)?;
         let tid = caller.map_err(|why| why.said())?;
         match snap::moved(pid, dump) {
             Some(tid) => Err(say!(Restless::Moved { tid }).said()),

@@ -16,7 +16,7 @@ use crate::analysis::{Integrity, RunFacts};
 use crate::capture::reason_line;
 use crate::note::Note;
 use crate::profile::Counter;
-use crate::session::{self, Dso, Dump};
+use crate::session::{self, Dump};
 use crate::snap;
 use crate::store::atomic::{self, WriteError};
 
@@ -105,14 +105,14 @@ fn gather(output: &Path, gatherer: &mut Gatherer<'_>) -> io::Result<()> {
 
 /// Adds the memory of the counters to a dump that was taken from outside, where it is proven where that is.
 pub(super) fn with_memory(lane: &Lane, pid: u32, dump: Dump) -> Dump {
-    let ours = dump.allocator().filter(|dso| is_ours(lane, dso));
+    let ours = dump.allocator().filter(|dso| lane.is_of(dso));
     let ranges = ours.and_then(|dso| lane.counter_ranges(dso).ok()).unwrap_or_default();
     Dump { memory: snap::read(pid, &ranges), ..dump }
 }
 
 /// The counters in the memory of a dump: one that `process` sent, or (none) that was taken from outside.
 pub(super) fn at_hang(lane: &Lane, dump: &Dump, process: Option<&Watched>) -> Result<Reading, Text> {
-    let dso = dump.allocator().filter(|dso| is_ours(lane, dso));
+    let dso = dump.allocator().filter(|dso| lane.is_of(dso));
     let dso = dso.ok_or_else(|| Note::NotOurMalloc {}.said())?;
     let refused = match process {
         Some(process) => process.memory_asked.clone().and_then(Result::err),
@@ -125,16 +125,12 @@ pub(super) fn at_hang(lane: &Lane, dump: &Dump, process: Option<&Watched>) -> Re
     Ok(Reading { moment: if process.is_some() { Moment::Dump } else { Moment::Outside }, values })
 }
 
-fn is_ours(lane: &Lane, dso: &Dso) -> bool {
-    Path::new(&dso.path) == lane.dso
-}
-
 /// What was read at the exits of a run's processes; of several of them the larger figure.
 fn at_exit(layout: &Layout, lane: &Lane, watch: &Watch) -> Result<Reading, Text> {
     let mut values: Vec<(String, f64)> = vec![];
     let mut failed = None;
     for process in watch.processes() {
-        let ours = process.allocator().filter(|dso| is_ours(lane, dso));
+        let ours = process.allocator().filter(|dso| lane.is_of(dso));
         let (Some((record, fd)), Some(dso)) = (&process.last_memory, ours) else { continue };
         let memory = match session::memory::read(fd, record) {
             Ok(Some(memory)) => memory,

@@ -1,6 +1,6 @@
 //! The evidence of a hang: what the shim sent, the outside view, perf of the hottest thread; then the run is stopped.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -113,7 +113,7 @@ pub fn capture(
     let same = copy.as_deref().and_then(|bytes| compare(lane, bytes));
 
     let allocator = process.and_then(Watched::allocator).or(dump.and_then(Dump::allocator));
-    let is_ours = allocator.is_some_and(|a| Path::new(&a.path) == lane.dso);
+    let is_ours = allocator.is_some_and(|a| lane.is_of(a));
     let (start, end, deleted_seen) = match allocator.filter(|_| is_ours) {
         Some(allocator) => {
             let now = integrity::judge(allocator, same);

@@ -144,6 +144,11 @@ impl Lane {
         files
     }
 
+    /// Whether a DSO of a process is the lane's, by its path.
+    pub fn is_of(&self, dso: &Dso) -> bool {
+        Path::new(&dso.path) == self.dso
+    }
+
     /// The ranges of memory that hold the counters of a process that mapped the lane's DSO so.
     ///
     /// # Errors
@@ -156,12 +161,10 @@ impl Lane {
         }
     }
 
-    /// The function that prints its counters, in such a process; none if the profile names none.
-    ///
-    /// # Errors
-    /// Why it is not known.
-    pub fn counter_function(&self, dso: &Dso) -> Option<Result<u64, Text>> {
-        self.counters.as_ref()?.function(dso, self.file.as_ref())
+    /// Tells where the function that prints its counters is in a process that mapped the lane's DSO so, or why that is not
+    /// known; none if the profile names none.
+    pub fn counter_function(&self) -> Option<impl Fn(&Dso) -> Result<u64, Text> + '_> {
+        self.counters.as_ref()?.function(self.file.as_ref())
     }
 
     /// Whether the DSO's file, which is now like `now`, still has the bytes that were pinned; none if it cannot be read,

@@ -86,11 +86,6 @@ impl Layout {
         self.places.is_empty()
     }
 
-    /// Whether the profile names a function that prints them.
-    pub fn names_a_function(&self) -> bool {
-        self.function.is_some()
-    }
-
     /// Variables that were not found or are laid out otherwise, and why.
     pub fn missing(&self) -> &[Text] {
         &self.missing
@@ -111,14 +106,17 @@ impl Layout {
         Ok(self.places.iter().map(range).collect())
     }
 
-    /// Where the function that prints them is in such a process; none if the profile names none.
-    ///
-    /// # Errors
-    /// Why it is not known, or not proven to be there.
-    pub fn function(&self, dso: &Dso, file: Option<&FileFacts>) -> Option<Result<u64, Text>> {
+    /// Tells where the function that prints them is in such a process, or why that is not known or not proven; none if the
+    /// profile names none.
+    pub fn function<'a>(
+        &'a self,
+        file: Option<&'a FileFacts>,
+    ) -> Option<impl Fn(&Dso) -> Result<u64, Text> + 'a> {
         let address = self.function.as_ref()?;
-        let there = |address: u64| self.is_of(dso, file).map(|()| dso.init.bias.wrapping_add(address));
-        Some(address.clone().and_then(there))
+        Some(move |dso: &Dso| {
+            let address = address.clone()?;
+            self.is_of(dso, file).map(|()| dso.init.bias.wrapping_add(address))
+        })
     }
 
     /// Whether the DSO of a process is proven to be this file.

@@ -1,8 +1,6 @@
 //! While a run goes on: threads whose stack is cut are asked, as is the memory of counters; what stands still is judged
 //! stuck or idle.
 
-use std::path::Path;
-
 use super::lane::Lane;
 use super::watch::{Watch, Watched};
 use crate::analysis::message::Say as _;
@@ -28,7 +26,7 @@ pub(super) fn hear(lane: &Lane, listener: &Listener, watch: &mut Watch, event: E
 /// Asks a process that has just told of its DSOs for the memory of its counters, once.
 fn ask_counters(lane: &Lane, listener: &Listener, watch: &mut Watch, conn: ConnId) {
     let process = watch.process(conn).filter(|p| p.memory_asked.is_none() && lane.counters.is_some());
-    let ours = process.and_then(Watched::allocator).filter(|dso| Path::new(&dso.path) == lane.dso);
+    let ours = process.and_then(Watched::allocator).filter(|dso| lane.is_of(dso));
     if let Some(dso) = ours {
         let ask = |ranges: Vec<_>| listener.asker().ask_memory(conn, &ranges).map_err(|e| e.said());
         let asked = lane.counter_ranges(dso).and_then(ask);

@@ -212,9 +212,8 @@ fn seconds(s: f64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::facts::ArmFacts;
     use crate::analysis::message::Say as _;
-    use crate::analysis::testkit::hunt::{Hunt, finding, hung, run};
+    use crate::analysis::testkit::hunt::{Hunt, arm, finding, hung, run};
     use crate::analysis::{Class, Integrity, conclude};
 
     fn xml(facts: &HuntFacts) -> (String, Report) {
@@ -265,13 +264,6 @@ mod tests {
         let mut fine = run(1);
         fine.integrity_end = Integrity::Replaced;
         let mut facts = hunt.push(of("replaced", fine)).facts();
-        let arm = |name: &str, change| ArmFacts {
-            name: name.to_owned(),
-            change,
-            other_build: false,
-            path: format!("/out/{name}.so"),
-            sha1: "00".to_owned(),
-        };
         facts.arms = vec![
             arm("deleted", Some(Integrity::Deleted)),
             arm("pinned", None),

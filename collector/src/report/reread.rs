@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use crate::analysis::RunOutcome;
     use crate::analysis::message::Say as _;
-    use crate::analysis::testkit::hunt::{Hunt, hung, run};
+    use crate::analysis::testkit::hunt::{Hunt, arm, hung, run};
     use crate::analysis::testkit::{LOCK, Make, Sampled, mutex};
     use crate::hunt::rows;
     use crate::report::{Extra, junit, write_dump, write_hunt};
@@ -135,13 +135,6 @@ mod tests {
         (failed.outcome, failed.note) = (RunOutcome::Failed, Some("it has no loader".said()));
         let hunt = Hunt::new(1).push(hung(2, Some(finding))).push(failed).push(other);
         let mut facts = hunt.facts();
-        let arm = |name: &str, change| ArmFacts {
-            name: name.to_owned(),
-            change,
-            other_build: false,
-            path: format!("/out/{name}.so"),
-            sha1: "00".to_owned(),
-        };
         facts.arms = vec![arm("pinned", None), arm("deleted", Some(Integrity::Deleted))];
         facts.stop_at_first = false;
         facts.stir = Some(Stir { level: 3, seed: 42 });

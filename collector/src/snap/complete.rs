@@ -13,7 +13,6 @@ use nix::unistd::Pid;
 use super::memory::Memory;
 use super::remark::Remark;
 use super::{MOST_SAMPLED, SAMPLE_STACK, deaf, stop, threads};
-use crate::analysis::counters::rest;
 use crate::analysis::message::say;
 use crate::recorded;
 use crate::session::{Dump, record};
@@ -33,19 +32,6 @@ pub fn complete<'d>(pid: u32, dump: &'d Dump, dir: &Path) -> Result<Cow<'d, Dump
     let Some(outside) = look(pid, dump) else { return Ok(Cow::Borrowed(dump)) };
     atomic::write(&dir.join(recorded::OUTSIDE), &record::frames(&outside))?;
     Ok(Cow::Owned(dump.with_outside(&outside)))
-}
-
-/// A thread of a live process that is not where the second look of its dump had it any more, or is gone, or has come since.
-pub fn moved(pid: u32, dump: &Dump) -> Option<u32> {
-    let memory = Memory(Pid::from_raw(pid as i32));
-    let stands = |t: &ThreadRecord| {
-        threads::look(pid, t.tid, 2, memory, None).is_some_and(|now| rest::place(&now) == rest::place(t))
-    };
-    let watchdog = dump.identity.fixed.watchdog_tid;
-    let known = |tid: u32| tid == watchdog || dump.second_look(tid).is_some();
-    let of_second = dump.second.iter().filter(|t| t.tid != watchdog);
-    let gone = of_second.clone().find(|t| !stands(t)).map(|t| t.tid);
-    gone.or_else(|| threads::tids(pid).map_or(Some(pid), |tids| tids.into_iter().find(|tid| !known(*tid))))
 }
 
 /// What is to be added, as a dump that holds no more than that; none if nothing is missing.

@@ -45,10 +45,11 @@ mod stop;
 mod threads;
 
 pub use bundle::{SnapError, Snapped, snap};
-pub use complete::{complete, moved};
+pub use complete::complete;
 use memory::Memory;
 pub use permit::NotPossible;
 use remark::Remark;
+pub use threads::moved;
 
 /// Bytes of a stack that go with a sample.
 const SAMPLE_STACK: usize = 8 << 10;

@@ -8,6 +8,7 @@ use hangscope_protocol::record::{
     probe_outcome, stack_flags, thread_flags,
 };
 use nix::errno::Errno;
+use nix::unistd::Pid;
 use procfs::FromRead;
 use procfs::process::{Schedstat, Stat, Status, Syscall};
 
@@ -15,7 +16,8 @@ use super::memory::Memory;
 use super::stop::now_ns;
 use super::{regs, zero};
 use crate::analysis::arch::Arch;
-use crate::session::{Probe, Stack};
+use crate::analysis::counters::rest;
+use crate::session::{Dump, Probe, Stack};
 
 /// Bytes of a stack that are copied, as the shim does.
 pub(super) const STACK_BYTES: usize = 32 << 10;
@@ -95,6 +97,19 @@ pub(super) fn look(pid: u32, tid: u32, look: u8, memory: Memory, arch: Option<Ar
         near(&mut t, memory);
     }
     Some(t)
+}
+
+/// A thread of a live process that is not where the second look of its dump had it any more, or is gone, or has come since.
+pub fn moved(pid: u32, dump: &Dump) -> Option<u32> {
+    let memory = Memory(Pid::from_raw(pid as i32));
+    let stands = |t: &ThreadRecord| {
+        look(pid, t.tid, 2, memory, None).is_some_and(|now| rest::place(&now) == rest::place(t))
+    };
+    let watchdog = dump.identity.fixed.watchdog_tid;
+    let known = |tid: u32| tid == watchdog || dump.second_look(tid).is_some();
+    let of_second = dump.second.iter().filter(|t| t.tid != watchdog);
+    let gone = of_second.clone().find(|t| !stands(t)).map(|t| t.tid);
+    gone.or_else(|| tids(pid).map_or(Some(pid), |tids| tids.into_iter().find(|tid| !known(*tid))))
 }
 
 /// Memory around the futex word; what is before the first readable page is left out.

@@ -146,22 +146,18 @@ fn may_hold_locks(frames: &[Frame]) -> bool {
     }
     match frame.function.as_deref() {
         Some(function) => {
-            let plain = plain(function);
+            let plain = stack::plain_name(function);
             plain != MUTEX_WAIT && !WAITS.iter().chain(&STARTS).any(|known| plain.starts_with(known))
         }
         // Without a debug file glibc's innermost functions have no names: what called them does.
         None => {
             let named = outer.iter().find(|frame| frame.function.is_some() || !stack::is_libc(frame));
             let caller = named.filter(|frame| stack::is_libc(frame)).and_then(|f| f.function.as_deref());
-            !caller.map(plain).is_some_and(|plain| WAITS.iter().any(|known| plain.starts_with(known)))
+            !caller
+                .map(stack::plain_name)
+                .is_some_and(|plain| WAITS.iter().any(|known| plain.starts_with(known)))
         }
     }
-}
-
-/// A function of the C library by the name that people know.
-fn plain(function: &str) -> &str {
-    let plain = function.trim_start_matches('_').split('@').next().unwrap_or_default();
-    plain.strip_prefix("GI_").map_or(plain, |rest| rest.trim_start_matches('_'))
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Hunts for tests.
 
 use super::{LOCK, LOCK2, Make, Sampled, bare, barrier, mutex};
-use crate::analysis::{Class, DsoFacts, Finding, HangFacts, HuntFacts, Integrity, RunFacts, RunOutcome};
+use crate::analysis::{
+    ArmFacts, Class, DsoFacts, Finding, HangFacts, HuntFacts, Integrity, RunFacts, RunOutcome,
+};
 
 /// Builds the facts of a hunt of 50 planned runs with a pinned DSO.
 pub(crate) struct Hunt(HuntFacts);
@@ -135,4 +137,15 @@ pub(crate) fn finding(class: Class) -> Finding {
     let finding = make.analyse();
     assert_eq!(finding.class, class, "{:?}", finding.why);
     finding
+}
+
+/// An arm of the pinned build, with what is done to its DSO.
+pub(crate) fn arm(name: &str, change: Option<Integrity>) -> ArmFacts {
+    ArmFacts {
+        name: name.to_owned(),
+        change,
+        other_build: false,
+        path: format!("/out/{name}.so"),
+        sha1: "0123456789".to_owned(),
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::analysis::message::check_templates;
-use crate::analysis::testkit::hunt::{Hunt, finding, hung, run};
+use crate::analysis::testkit::hunt::{Hunt, arm, finding, hung, run};
 use crate::analysis::testkit::{LOCK, Make, Sampled, mutex};
 use crate::analysis::{Class, Confidence, Finding};
 
@@ -140,13 +140,7 @@ fn a_change_that_an_arm_makes_is_no_accident() {
     for pinned in [20, 0] {
         // Also where the hunt is cut off before the pinned arm's first run.
         let mut facts = Hunt::new(pinned).push(bad.clone()).facts();
-        facts.arms.push(crate::analysis::ArmFacts {
-            name: "replaced".to_owned(),
-            change: Some(Integrity::Replaced),
-            other_build: false,
-            path: "/opt/libfoo.so".to_owned(),
-            sha1: String::new(),
-        });
+        facts.arms.push(arm("replaced", Some(Integrity::Replaced)));
         assert_eq!(exit_code(&facts), 0, "after {pinned} pinned runs");
     }
     bad.arm = "pinned".to_owned();
@@ -238,13 +232,7 @@ pub(super) fn experiment(arms: &[(&str, Option<Integrity>, u32, u32)]) -> HuntFa
     facts.stop_at_first = false;
     for (name, change, runs, hangs) in arms {
         let other_build = change.is_none() && *name != "pinned";
-        facts.arms.push(crate::analysis::ArmFacts {
-            name: (*name).to_owned(),
-            change: *change,
-            other_build,
-            path: format!("/out/{name}.so"),
-            sha1: "0123456789".to_owned(),
-        });
+        facts.arms.push(crate::analysis::ArmFacts { other_build, ..arm(name, *change) });
         for n in 1..=*runs {
             let mut made = if n <= *hangs { hung(n, Some(finding(Class::OwnerSpinning))) } else { run(n) };
             made.arm = (*name).to_owned();

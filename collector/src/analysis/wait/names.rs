@@ -29,8 +29,7 @@ pub(super) fn by_names(frames: &[Frame]) -> Option<FutexName> {
 }
 
 fn by_name(function: &str) -> Option<FutexName> {
-    let plain = function.trim_start_matches('_').split('@').next().unwrap_or_default();
-    let plain = plain.strip_prefix("GI_").map_or(plain, |rest| rest.trim_start_matches('_'));
+    let plain = stack::plain_name(function);
     let starts: [(&str, WaitKind, What); 15] = [
         ("pthread_cond_", WaitKind::Condition, What::Condition {}),
         ("pthread_barrier_wait", WaitKind::Barrier, What::Barrier {}),
