@@ -48,7 +48,8 @@ impl Layout {
                 return Some(Layout { build_id, places, missing: vec![why], function });
             }
         };
-        let (mut places, mut missing) = (vec![], vec![]);
+        let (mut places, mut missing) =
+            (vec![], variables.refused().iter().map(|why| why.said()).collect::<Vec<_>>());
         // Builds of one allocator differ: of several layouts of a variable the one that has its size is taken.
         let mut by_symbol: Vec<(&str, Vec<&MemoryCounters>)> = vec![];
         for counters in &profile.memory {

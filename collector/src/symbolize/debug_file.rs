@@ -3,6 +3,7 @@
 //! or, where the code has none, the checksum in the link.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -17,31 +18,57 @@ pub(super) struct DebugFile {
     pub(super) path: PathBuf,
 }
 
+/// What was found where a debug file should be.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The first that belongs to the code.
+    pub(super) file: Option<DebugFile>,
+    /// Files that are there and could not be used, and why: a line each.
+    pub(super) refused: Vec<String>,
+}
+
 impl DebugFile {
     /// The debug file of `code`, whose path in the process is `code_path`.
-    pub(super) fn find(code: &Elf, code_path: &Path, dirs: &[PathBuf]) -> Option<Self> {
-        by_build_id(code, dirs)
-            .into_iter()
-            .chain(by_link(code, code_path, dirs))
-            .find_map(|path| Self::open(&path, code))
+    pub(super) fn find(code: &Elf, code_path: &Path, dirs: &[PathBuf]) -> Found {
+        let mut found = Found::default();
+        for path in by_build_id(code, dirs).into_iter().chain(by_link(code, code_path, dirs)) {
+            let file = match File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&path) {
+                Ok(file) => file,
+                Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => continue,
+                Err(e) => {
+                    found.refused.push(format!("{}: {e}", path.display()));
+                    continue;
+                }
+            };
+            match Self::read(file, &path, code) {
+                Ok(file) => {
+                    found.file = Some(file);
+                    break;
+                }
+                Err(why) => found.refused.push(format!("{}: {why}", path.display())),
+            }
+        }
+        found
     }
 
-    fn open(path: &Path, code: &Elf) -> Option<Self> {
-        let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
-        let bytes = Bytes::copy_of(file).ok()?;
-        let elf = Elf::parse(bytes).ok()?;
+    fn read(file: File, path: &Path, code: &Elf) -> Result<Self, String> {
+        let bytes = Bytes::copy_of(file).map_err(|e| e.to_string())?;
+        let elf = Elf::parse(bytes)?;
         let belongs = if code.build_id.is_empty() {
             code.debug_link.as_ref().is_some_and(|(_, crc)| crc32fast::hash(&elf.bytes) == *crc)
         } else {
             code.build_id == elf.build_id
         };
-        if !belongs || elf.machine != code.machine || !(elf.has_debug_info || elf.has_symtab) {
-            return None;
+        if !belongs || elf.machine != code.machine {
+            return Err("it belongs to another build".into());
+        }
+        if !(elf.has_debug_info || elf.has_symtab) {
+            return Err("it has neither debug information nor symbols".into());
         }
         // A link to a further file is relative to the real path; such files come in packages, and nobody
         // copies over them in the middle of a run.
         let path = if elf.has_alt_link { path.to_owned() } else { elf.bytes.path() };
-        Some(DebugFile { elf, path })
+        Ok(DebugFile { elf, path })
     }
 }
 

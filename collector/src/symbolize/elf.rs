@@ -39,12 +39,19 @@ impl Bytes {
     pub(super) fn copy_of(from: impl Read) -> io::Result<Self> {
         let memfd = memfd_create(c"hangscope-image", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
         let mut file = File::from(memfd);
-        let copied = io::copy(&mut from.take(MOST_BYTES + 1), &mut file)?;
+        // Behind `dyn`, so that it is read and written: the quicker ways that `io::copy` has between two files give up
+        // when a signal comes.
+        let from: &mut dyn Read = &mut from.take(MOST_BYTES + 1);
+        let copied = io::copy(from, &mut file)?;
         if copied > MOST_BYTES {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 2 GiB"));
         }
-        let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
-        fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
+        fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW))?;
+        // Not F_SEAL_WRITE where it can be helped (Linux 5.1): that one waits until the kernel itself holds no page of
+        // it, and after 150 ms gives up with EBUSY, which is seen where memory is being compacted
+        // (memfd_wait_for_pins in mm/memfd.c).
+        fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_FUTURE_WRITE))
+            .or_else(|_| fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_WRITE)))?;
         let map = if copied == 0 {
             None
         } else {
@@ -300,4 +307,50 @@ fn behind_hdr(data: &[u8], loads: &[Load], hdr: &Part) -> Option<Part> {
     let load = loads.iter().find(|l| address >= l.address && address - l.address < l.file_size)?;
     let into = address - load.address;
     part(data, load.offset.checked_add(into)?, load.file_size - into, address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::fcntl::{SpliceFFlags, splice};
+
+    /// When all has been read, holds a page of every image of this process, as compaction does.
+    struct Holds<'a> {
+        bytes: &'a [u8],
+        pipes: Vec<(std::os::fd::OwnedFd, std::os::fd::OwnedFd)>,
+    }
+
+    impl Read for Holds<'_> {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            let read = self.bytes.read(buf)?;
+            if read == 0 {
+                for link in std::fs::read_dir("/proc/self/fd")?.flatten().map(|entry| entry.path()) {
+                    let image = std::fs::read_link(&link)
+                        .is_ok_and(|to| to.to_string_lossy().starts_with("/memfd:hangscope-image"));
+                    if let Some(file) = image.then(|| File::open(&link)).and_then(Result::ok) {
+                        let (out, into) = nix::unistd::pipe()?;
+                        splice(&file, Some(&mut 0), &into, None, 1, SpliceFFlags::SPLICE_F_NONBLOCK)?;
+                        self.pipes.push((out, into));
+                    }
+                }
+            }
+            Ok(read)
+        }
+    }
+
+    #[test]
+    fn a_page_that_the_kernel_holds_is_no_reason_to_have_no_copy() {
+        let mut from = Holds { bytes: &[7; 9000], pipes: vec![] };
+        let bytes = Bytes::copy_of(&mut from).unwrap();
+        assert!(!from.pipes.is_empty());
+        assert_eq!(*bytes, [7; 9000]);
+        // And nobody writes to it.
+        assert!(
+            File::options()
+                .write(true)
+                .open(bytes.path())
+                .and_then(|mut f| io::Write::write(&mut f, b"x"))
+                .is_err()
+        );
+    }
 }

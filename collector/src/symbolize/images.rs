@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use hangscope_protocol::record::DsoRecord;
 
 use super::Sources;
-use super::debug_file::DebugFile;
+use super::debug_file::{self, DebugFile};
 use super::elf::{Bytes, Elf};
 use super::maps::{self, Mapping};
 use crate::file_facts::device;
@@ -53,7 +53,7 @@ pub(super) struct Module {
 struct Loaded {
     elf: Elf,
     bias: Option<u64>,
-    debug: OnceCell<Option<DebugFile>>,
+    debug: OnceCell<debug_file::Found>,
 }
 
 impl Modules {
@@ -129,12 +129,28 @@ impl Modules {
         self.loaded(index).map(|l| &l.elf)
     }
 
+    /// The path of a module.
+    pub(super) fn path(&self, index: usize) -> &str {
+        self.modules.get(index).map_or("", |m| &m.path)
+    }
+
     /// The separate debug file of a module, if there is one that belongs to it.
     pub(super) fn debug(&self, index: usize) -> Option<&DebugFile> {
         let module = self.modules.get(index)?;
         let loaded = self.loaded(index)?;
         let find = || DebugFile::find(&loaded.elf, Path::new(&module.path), &self.sources.debug_dirs);
-        loaded.debug.get_or_init(find).as_ref()
+        loaded.debug.get_or_init(find).file.as_ref()
+    }
+
+    /// Debug files that are there and could not be used: path of the module, the file and why.
+    pub(super) fn debug_refused(&self) -> Vec<(&str, &str)> {
+        let mut list = vec![];
+        for module in &self.modules {
+            let loaded = module.loaded.get().and_then(|loaded| loaded.as_ref().ok());
+            let refused = loaded.and_then(|loaded| loaded.debug.get()).map_or(&[][..], |d| &d.refused);
+            list.extend(refused.iter().map(|why| (&*module.path, &**why)));
+        }
+        list
     }
 
     /// The bytes of the allocator's file.

@@ -97,6 +97,9 @@ pub fn symbolize(dump: &Dump, sources: &Sources) -> Traces {
     }
     traces.notes =
         modules.without_file().into_iter().map(|(path, why)| format!("no names for {path}: {why}")).collect();
+    let refused = modules.debug_refused().into_iter();
+    traces.notes.extend(refused.map(|(path, why)| format!("fewer names for {path}: its debug file {why}")));
+    traces.notes.extend(names.unread.iter().map(|place| format!("fewer names: {place}")));
     if names.out_of_time {
         traces
             .notes

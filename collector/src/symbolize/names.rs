@@ -34,6 +34,8 @@ pub(super) struct Name {
 #[derive(Debug, Default)]
 pub(super) struct Names {
     by_address: HashMap<u64, Vec<Name>>,
+    /// Places that could not be read, and why: a line each.
+    pub(super) unread: BTreeSet<String>,
     /// Some addresses were left out because the time was over.
     pub(super) out_of_time: bool,
 }
@@ -75,7 +77,7 @@ impl Names {
                     |stub: Stub| Name { start: Some(stub.start), function: stub.name, ..Name::default() };
                 stub.map(|stub| names.by_address.insert(*address, vec![name(stub)])).is_none()
             });
-            let sources = sources(modules, index);
+            let places = places(modules, index);
             let aliases = OnceCell::new();
             let aliases = || aliases.get_or_init(|| aliases_of(modules, index));
             for batch in addresses.chunks(BATCH) {
@@ -83,28 +85,34 @@ impl Names {
                     names.out_of_time = true;
                     return names;
                 }
-                names.look_up(&symbolizer, &sources, batch, &aliases);
+                names.look_up(&symbolizer, &places, batch, &aliases);
             }
         }
         names
     }
 
-    /// Asks the sources in turn, each for what the ones before did not know.
+    /// Asks the places in turn, each for what the ones before did not know.
     fn look_up<'a>(
         &mut self,
         symbolizer: &Symbolizer,
-        sources: &[Source<'_>],
+        places: &[Place],
         batch: &[(u64, u64)],
         aliases: &dyn Fn() -> &'a HashMap<u64, String>,
     ) {
         let mut open: Vec<(u64, u64)> = batch.to_vec();
-        for source in sources {
+        for place in places {
             if open.is_empty() {
                 return;
             }
             let in_file: Vec<u64> = open.iter().map(|(_, a)| *a).collect();
-            // An error means that the file's debug information is broken; the next source may do.
-            let Ok(found) = symbolizer.symbolize(source, Input::VirtOffset(&in_file)) else { continue };
+            let found = match symbolizer.symbolize(&place.source, Input::VirtOffset(&in_file)) {
+                Ok(found) => found,
+                // Broken debug information, perhaps; the next source may do.
+                Err(e) => {
+                    self.unread.insert(format!("{}: {e:#}", place.what));
+                    continue;
+                }
+            };
             let mut left = vec![];
             for (entry, symbolized) in open.iter().zip(&found) {
                 match symbolized.as_sym().filter(|sym| !sym.name.is_empty()) {
@@ -153,25 +161,35 @@ fn aliases_of(modules: &Modules, index: usize) -> HashMap<u64, String> {
     symbols.into_iter().rev().map(|s| (s.address, s.name)).collect()
 }
 
+/// A place where names are looked up.
+struct Place {
+    source: Source<'static>,
+    /// What it is, in words.
+    what: String,
+}
+
 /// What is asked for a module's names, best first.
-fn sources(modules: &Modules, index: usize) -> Vec<Source<'static>> {
-    let mut sources = vec![];
-    let mut push = |path: PathBuf, debug_syms: bool| {
+fn places(modules: &Modules, index: usize) -> Vec<Place> {
+    let mut places = vec![];
+    let mut push = |path: PathBuf, debug_syms: bool, of: &str| {
+        let what = if debug_syms { "debug information" } else { "symbols" };
         let mut source = ElfSource::new(path);
         source.debug_syms = debug_syms;
-        sources.push(Source::Elf(source));
+        places.push(Place { source: Source::Elf(source), what: format!("the {what} of {of}") });
     };
-    let Some(elf) = modules.elf(index) else { return sources };
+    let Some(elf) = modules.elf(index) else { return places };
+    let path = modules.path(index);
     if elf.has_debug_info {
-        push(elf.bytes.path(), true);
+        push(elf.bytes.path(), true, path);
     } else if let Some(debug) = modules.debug(index) {
+        let of = format!("the debug file of {path}");
         if debug.elf.has_debug_info {
-            push(debug.path.clone(), true);
+            push(debug.path.clone(), true, &of);
         }
-        push(debug.path.clone(), false);
+        push(debug.path.clone(), false, &of);
     }
-    push(elf.bytes.path(), false);
-    sources
+    push(elf.bytes.path(), false, path);
+    places
 }
 
 /// A symbol with what is inlined in it, innermost first.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::debug_file::DebugFile;
+use super::debug_file::{DebugFile, Found};
 use super::demangle::demangle;
 use super::elf::{Bytes, Elf, Symbol, SymbolKind};
 
@@ -12,6 +12,7 @@ pub struct Variables {
     build_id: Vec<u8>,
     symbols: Vec<Symbol>,
     functions: Vec<Symbol>,
+    refused: Vec<String>,
 }
 
 /// Where a variable or a function is.
@@ -31,11 +32,17 @@ impl Variables {
     /// Says why the file has none that can be read.
     pub fn of(bytes: &[u8], path: &Path, debug_dirs: &[PathBuf]) -> Result<Variables, String> {
         let elf = Elf::parse(Bytes::copy_of(bytes).map_err(|e| e.to_string())?)?;
-        let debug = if elf.has_symtab { None } else { DebugFile::find(&elf, path, debug_dirs) };
-        let debug = debug.filter(|debug| debug.elf.has_symtab);
+        let Found { file, refused } =
+            if elf.has_symtab { Found::default() } else { DebugFile::find(&elf, path, debug_dirs) };
+        let debug = file.filter(|debug| debug.elf.has_symtab);
         let with_names = debug.as_ref().map_or(&elf, |debug| &debug.elf);
         let [symbols, functions] = [SymbolKind::Data, SymbolKind::Code].map(|kind| with_names.symbols(kind));
-        Ok(Variables { build_id: elf.build_id, symbols, functions })
+        Ok(Variables { build_id: elf.build_id, symbols, functions, refused })
+    }
+
+    /// Debug files that are there and could not be used, and why.
+    pub fn refused(&self) -> &[String] {
+        &self.refused
     }
 
     /// The file's build-id; empty if it has none.

@@ -143,12 +143,22 @@ fn separate_debug_files_are_found_by_link_and_by_build_id() {
     // Without: what is exported, and where in the file the rest is.
     let stripped = locked.named(&Sources::default());
     assert_eq!(locked.functions(&stripped), set(&["lock_which"]));
+    assert_eq!(stripped.notes, Vec::<String>::new());
     let offsets = |traces: &Traces| locked.frames(traces).iter().map(|f| f.dso_offset).collect::<Vec<_>>();
     assert_eq!(offsets(&stripped), offsets(&by_link));
 
-    // A debug file of another build at the very place where it is looked for.
-    std::fs::copy(&locked.other, dir.join(format!("{}.debug", &id[2..]))).unwrap();
-    assert_eq!(locked.functions(&locked.named(&by_id)), set(&["lock_which"]));
+    // A debug file of another build at the very place where it is looked for, and one that is none: both are said.
+    let place = dir.join(format!("{}.debug", &id[2..]));
+    std::fs::copy(&locked.other, &place).unwrap();
+    for why in ["it belongs to another build", "not a 64-bit ELF file"] {
+        let refused = locked.named(&by_id);
+        assert_eq!(locked.functions(&refused), set(&["lock_which"]));
+        let (dso, file) = (locked.dso.display(), place.display());
+        let start = format!("fewer names for {dso}: its debug file {file}: ");
+        let [note] = &refused.notes[..] else { panic!("{:?}", refused.notes) };
+        assert!(note.strip_prefix(&start).is_some_and(|n| n.contains(why)), "{note}");
+        std::fs::write(&place, "nothing").unwrap();
+    }
     locked.dump.threads.clear();
     assert!(locked.named(&by_id).threads.is_empty());
 }
