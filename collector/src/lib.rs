@@ -20,6 +20,7 @@ pub mod pin;
 pub mod preload;
 pub mod profile;
 pub mod recorded;
+pub mod recording;
 pub mod report;
 pub mod session;
 pub mod shim_path;

@@ -1,5 +1,5 @@
 //! A recorded dump, analysed again: from `dump.bin` alone, or with the bundle that it is in, and with what was seen from
-//! outside beside it.
+//! outside beside it; or from a [`recording`].
 
 use std::fs;
 use std::io;
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::analysis::{self, Finding, History, Traces};
+use crate::recording::{self, BadRecording, Recording};
 use crate::session::{BadDump, Dump, read_dumps};
 use crate::symbolize::{Sources, symbolize};
 
@@ -22,7 +23,7 @@ const MOST: u64 = 4 << 30;
 #[derive(Debug, thiserror::Error)]
 pub enum NotRead {
     /// No such file, or no right.
-    #[error("cannot read {}: {source}; give a dump.bin, or the folder of a bundle", path.display())]
+    #[error("cannot read {}: {source}; give a dump.bin, a recording.json.gz, or the folder of a bundle", path.display())]
     Read {
         /// Which.
         path: PathBuf,
@@ -45,6 +46,14 @@ pub enum NotRead {
         /// Where, and what is wrong.
         source: BadDump,
     },
+    /// It is no recording.
+    #[error("{}: {source}", path.display())]
+    BadRecording {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        source: BadRecording,
+    },
     /// There are several.
     #[error("several dumps below {}: give one of {}", path.display(), names.join(", "))]
     Several {
@@ -58,12 +67,16 @@ pub enum NotRead {
 /// A recorded dump with what is known beside it.
 #[derive(Debug)]
 pub struct Recorded {
-    /// The `dump.bin`.
+    /// The `dump.bin`, or the recording.
     pub path: PathBuf,
     /// Its dumps, in order, with what was seen from outside; at least one.
     pub dumps: Vec<Dump>,
     /// DSOs in the bundle's folder: `{name}.so`, the allocator's bytes.
     pub copies: Vec<PathBuf>,
+    /// The recording that was given, or that the bundle has: of one of the dumps.
+    recording: Option<Recording>,
+    /// There is nothing else: names are those of the recording.
+    only_recording: bool,
 }
 
 impl Recorded {
@@ -73,25 +86,39 @@ impl Recorded {
     /// [`NotRead`].
     pub fn read(path: &Path) -> Result<Recorded, NotRead> {
         let path = locate(path)?;
-        let mut dumps = dumps_in(&path)?;
+        let bytes = bytes_of(&path)?;
+        // No dump.bin begins like a gzip.
+        if bytes.starts_with(&[0x1f, 0x8b]) {
+            let recording = recording_in(&path, &bytes)?;
+            let (dumps, copies) = (vec![recording.dump.clone()], vec![]);
+            return Ok(Recorded { path, dumps, copies, recording: Some(recording), only_recording: true });
+        }
+        let mut dumps = dumps_in(&path, &bytes)?;
         let outside = path.with_file_name(OUTSIDE);
         if outside.exists() && outside != path {
-            for outside in dumps_in(&outside)? {
-                let of = |dump: &Dump| {
-                    (dump.identity.fixed.pid, dump.identity.fixed.start_ticks, dump.begin.number)
-                };
-                if let Some(dump) = dumps.iter_mut().find(|dump| of(dump) == of(&outside)) {
+            for outside in dumps_in(&outside, &bytes_of(&outside)?)? {
+                if let Some(dump) = dumps.iter_mut().find(|dump| which(dump) == which(&outside)) {
                     *dump = dump.with_outside(&outside);
                 }
             }
         }
         let copies = path.parent().map_or(vec![], copies);
-        Ok(Recorded { path, dumps, copies })
+        let beside = path.with_file_name(recording::FILE);
+        let recording = beside.exists().then(|| bytes_of(&beside).and_then(|b| recording_in(&beside, &b)));
+        let recording = recording.and_then(|recording| {
+            recording.inspect_err(|e| tracing::warn!("{e}: analysed without what heartbeats told")).ok()
+        });
+        Ok(Recorded { path, dumps, copies, recording, only_recording: false })
     }
 
-    /// Names and a finding for one of the dumps. There is no history: heartbeats are not in a dump.bin but for those
-    /// that came in the middle of it.
+    /// Names and a finding for one of the dumps. What heartbeats told before it is in its recording: they are not in a
+    /// dump.bin but for those that came in the middle of it.
     pub fn analyse(&self, dump: &Dump) -> (Traces, Finding) {
+        let recording = self.recording.as_ref().filter(|recording| which(&recording.dump) == which(dump));
+        if let Some(recording) = recording.filter(|_| self.only_recording) {
+            return (recording.traces.clone(), recording.analyse());
+        }
+        let history = recording.map_or_else(History::default, |recording| recording.history.clone());
         let sources = Sources {
             allocator_copy: self.copies.first().cloned(),
             copies: self.copies.clone(),
@@ -99,25 +126,37 @@ impl Recorded {
             ..Sources::default()
         };
         let traces = symbolize(dump, &sources);
-        let finding = analysis::analyse(dump, &traces, &History::default());
+        let finding = analysis::analyse(dump, &traces, &history);
         (traces, finding)
     }
 }
 
-/// The dumps of a file.
-fn dumps_in(path: &Path) -> Result<Vec<Dump>, NotRead> {
+/// What tells a dump from all others.
+fn which(dump: &Dump) -> (u32, u64, u32) {
+    (dump.identity.fixed.pid, dump.identity.fixed.start_ticks, dump.begin.number)
+}
+
+fn bytes_of(path: &Path) -> Result<Vec<u8>, NotRead> {
     let unreadable = |source| NotRead::Read { path: path.to_owned(), source };
     let meta = fs::metadata(path).map_err(unreadable)?;
     if meta.len() > MOST || !meta.is_file() {
         return Err(unreadable(io::Error::other("not a plain file of a sane size")));
     }
-    let bytes = fs::read(path).map_err(unreadable)?;
+    fs::read(path).map_err(unreadable)
+}
+
+/// The dumps of a file.
+fn dumps_in(path: &Path, bytes: &[u8]) -> Result<Vec<Dump>, NotRead> {
     // What a step that could not be done leaves.
     if let Some(reason) = bytes.strip_prefix(b"# ") {
         let reason = String::from_utf8_lossy(reason).trim().chars().take(300).collect();
         return Err(NotRead::Refused { path: path.to_owned(), reason });
     }
-    read_dumps(&bytes).map_err(|source| NotRead::Bad { path: path.to_owned(), source })
+    read_dumps(bytes).map_err(|source| NotRead::Bad { path: path.to_owned(), source })
+}
+
+fn recording_in(path: &Path, bytes: &[u8]) -> Result<Recording, NotRead> {
+    Recording::read(bytes).map_err(|source| NotRead::BadRecording { path: path.to_owned(), source })
 }
 
 fn locate(path: &Path) -> Result<PathBuf, NotRead> {
@@ -127,6 +166,9 @@ fn locate(path: &Path) -> Result<PathBuf, NotRead> {
     let here = path.join(FILE);
     if here.exists() {
         return Ok(here);
+    }
+    if path.join(recording::FILE).exists() {
+        return Ok(path.join(recording::FILE));
     }
     let entries = fs::read_dir(path).map_err(|source| NotRead::Read { path: path.to_owned(), source })?;
     let folders = entries.flatten().filter(|entry| entry.path().join(FILE).exists());

@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 
 use hangscope_protocol::record::{HeartbeatThread, SYSCALL_RUNNING, ThreadRecord};
+use serde::{Deserialize, Serialize};
 
 use crate::session::Heartbeat;
 
 /// The past of a process, built from its heartbeats one by one ([`History::push`]); bounded by the number of
 /// threads, not of heartbeats.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
     threads: BTreeMap<u32, Past>,
 }
 
 /// One thread's past.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Past {
     last: Key,
     since_ns: u64,
@@ -22,7 +23,7 @@ struct Past {
 
 /// What stays the same as long as a thread does not come out of what it is in. A running thread has no stack
 /// pointer and counts as running only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Key {
     syscall: i32,
     arg0: u64,

@@ -9,7 +9,9 @@ use crate::cancel::Cancel;
 use crate::capture::{self, Outside, PerfOptions, hot};
 use crate::listen::RecordedDump;
 use crate::profile::Profile;
+use crate::recording;
 use crate::report;
+use crate::session::Dump;
 use crate::snap;
 use crate::store::atomic::{self, WriteError};
 use crate::symbolize::{Sources, symbolize};
@@ -90,11 +92,11 @@ impl Bundle {
     ) -> Result<Summary, WriteError> {
         atomic::write(&self.dir.join("dump.bin"), &recorded.raw)?;
         self.keep_allocator(copy)?;
-        let (traces, finding) = self.examine(recorded, copy.is_some(), history)?;
+        let dump = snap::complete(self.pid, &recorded.dump, &self.dir)?;
+        let (traces, finding) = self.examine(&dump, copy.is_some(), history)?;
         self.record_hot(recorded, copy.is_some(), perf, cancel)?;
         // Again: perf may disagree.
-        report::write_dump(&self.dir, &recorded.dump, &traces, &finding)?;
-        let dump = &recorded.dump;
+        report::write_dump(&self.dir, &dump, &traces, &finding)?;
         Ok(Summary {
             threads: dump.threads.len(),
             complete: dump.end.is_some(),
@@ -124,23 +126,18 @@ impl Bundle {
         atomic::write(&path, &std::fs::read(copy).map_err(fail)?)
     }
 
-    /// `threads.json`, `stacks.txt`, `samples.folded`, and what they show.
-    fn examine(
-        &self,
-        recorded: &RecordedDump,
-        copied: bool,
-        history: &History,
-    ) -> Result<(Traces, Finding), WriteError> {
+    /// `threads.json`, `stacks.txt`, `samples.folded`, the recording, and what they show.
+    fn examine(&self, dump: &Dump, copied: bool, history: &History) -> Result<(Traces, Finding), WriteError> {
         let sources = Sources {
             allocator_copy: copied.then(|| self.copy()),
             live_pid: Some(self.pid),
             same_boot: true,
             ..Sources::default()
         };
-        let dump = snap::complete(self.pid, &recorded.dump, &self.dir)?;
-        let traces = symbolize(&dump, &sources);
-        let finding = analyse(&dump, &traces, history);
-        report::write_dump(&self.dir, &dump, &traces, &finding)?;
+        let traces = symbolize(dump, &sources);
+        let finding = analyse(dump, &traces, history);
+        report::write_dump(&self.dir, dump, &traces, &finding)?;
+        recording::write(&self.dir, dump, &traces, history)?;
         Ok((traces, finding))
     }
 

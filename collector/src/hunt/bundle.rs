@@ -9,6 +9,7 @@ use super::watch::{Watch, Watched};
 use crate::analysis::counters::rest::{self, Restless};
 use crate::analysis::{self, Finding, History};
 use crate::capture::{self, Outside};
+use crate::recording;
 use crate::report;
 use crate::session::{self, Dump};
 use crate::snap;
@@ -142,6 +143,7 @@ impl<'a> Bundle<'a> {
         let traces = symbolize::symbolize(&dump, &sources);
         let finding = analysis::analyse(&dump, &traces, history);
         report::write_dump(&self.dir, &dump, &traces, &finding)?;
+        recording::write(&self.dir, &dump, &traces, history)?;
         Ok(Some((finding, rest::caller(&dump, &traces))))
     }
 }

@@ -1,4 +1,6 @@
 //! The dump as data. Raw facts of the shim's records, owned; nothing here is a conclusion.
+//!
+//! As JSON it is without what was copied from memory: no finding is made from that, and it is nobody's business.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +8,10 @@ use hangscope_protocol::record::{
     DsoNowRecord, DsoRecord, DumpBeginRecord, DumpEndRecord, HeartbeatRecord, HeartbeatThread, Hello,
     HelloRecord, MarkRecord, MemoryRecord, NoteRecord, ProbeRecord, StackRecord, ThreadRecord,
 };
+use serde::{Deserialize, Serialize};
 
 /// Who spoke: the hello with its texts owned.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// The numbers.
     pub fixed: HelloRecord,
@@ -44,7 +47,7 @@ impl Identity {
 }
 
 /// A DSO: its snapshot from init, and the last look at it (in the dump: the look of the dump).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dso {
     /// Snapshot from init.
     pub init: DsoRecord,
@@ -62,7 +65,7 @@ impl Dso {
 }
 
 /// Something that the shim thought worth saying.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     /// Code, thread and number.
     pub record: NoteRecord,
@@ -71,29 +74,32 @@ pub struct Note {
 }
 
 /// Raw stack of a blocked thread.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stack {
     /// Thread, look, flags, address.
     pub record: StackRecord,
     /// Bytes from `record.sp` upwards.
+    #[serde(skip)]
     pub bytes: Vec<u8>,
 }
 
 /// What a thread answered to the signal.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
     /// Outcome and registers.
     pub record: ProbeRecord,
     /// Bytes from SP upwards.
+    #[serde(skip)]
     pub stack: Vec<u8>,
 }
 
 /// Memory that was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
     /// Address, bytes wanted, error.
     pub record: MemoryRecord,
     /// What could be read from there on.
+    #[serde(skip)]
     pub bytes: Vec<u8>,
 }
 
@@ -109,7 +115,7 @@ pub struct Heartbeat {
 }
 
 /// A dump, as far as it arrived.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dump {
     /// Who spoke.
     pub identity: Identity,
@@ -120,6 +126,7 @@ pub struct Dump {
     /// DSOs, init and now.
     pub dsos: Vec<Dso>,
     /// `/proc/self/maps` as the kernel printed it.
+    #[serde(with = "text")]
     pub maps: Vec<u8>,
     /// First look, by tid.
     pub threads: Vec<ThreadRecord>,
@@ -192,5 +199,18 @@ impl Dump {
     /// The same thread in the second look.
     pub fn second_look(&self, tid: u32) -> Option<&ThreadRecord> {
         self.second.iter().find(|t| t.tid == tid)
+    }
+}
+
+/// Bytes as text; what is not UTF-8 is replaced (U+FFFD).
+mod text {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&String::from_utf8_lossy(bytes))
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Vec<u8>, D::Error> {
+        String::deserialize(from).map(String::into_bytes)
     }
 }

@@ -15,6 +15,7 @@ use crate::capture::{self, PerfOptions};
 use crate::note::Note;
 use crate::pin;
 use crate::profile::Profile;
+use crate::recording;
 use crate::report::{self, Extra, ThreadsFile};
 use crate::session::{Dump, record};
 use crate::store::atomic::{self, WriteError};
@@ -79,8 +80,10 @@ pub fn snap(
     let why = |why: &String| format!("the allocator's bytes are not to be had: {why}");
     capture::write_part(&copy, &bytes.clone().map_err(|e| why(&e)))?;
     let traces = symbolize(&dump, &sources);
-    let finding = analysis::analyse(&dump, &traces, &History::default());
+    let history = History::default();
+    let finding = analysis::analyse(&dump, &traces, &history);
     report::write_dump(&dir, &dump, &traces, &finding)?;
+    recording::write(&dir, &dump, &traces, &history)?;
     match (perf, capture::hot::of_dump(&dump)) {
         (None, _) => capture::perf::refuse(&dir, "not asked for (--no-perf)")?,
         (_, None) => capture::perf::refuse(&dir, "no thread used any CPU between two looks")?,

@@ -3,6 +3,7 @@
 //! They run what `scripts/test.sh` has built in release: the shim, the command, the benchmark, the allocators.
 
 pub mod hunt;
+pub mod record;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -134,6 +134,7 @@ record! {
         /// Program counter, 0 for a running thread.
         pub pc: u64,
         /// For a futex wait: memory from [`NEAR_BEFORE`] bytes before the futex word.
+        #[cfg_attr(feature = "serde", serde(with = "serde_big_array::BigArray"))]
         pub near: [u8; 96],
     }
 }
@@ -212,7 +213,13 @@ record! {
         pub cpu_ns: u64,
         /// Address of the first byte of the stack: SP less [`RED_ZONE`], or SP where that is not readable or was not wanted.
         pub stack: u64,
-        /// Registers ([`PROBE_REGS`]).
+        /// Registers ([`PROBE_REGS`]). In no file but dump.bin: they hold what the program works on.
+        #[cfg_attr(feature = "serde", serde(skip, default = "no_registers"))]
         pub regs: [u64; 33],
     }
+}
+
+#[cfg(feature = "serde")]
+fn no_registers() -> [u64; 33] {
+    [0; 33]
 }

@@ -1,10 +1,15 @@
 //! Every faulty allocator of the typed table, hunted for real: class, lock, owner, culprit and verdict must be
 //! those of the table, and the tids and addresses those that the allocator itself wrote down.
 //!
-//! `HANGSCOPE_TEST_ROUNDS=3` makes each of them three times in a row (`scripts/soak.sh`).
+//! `HANGSCOPE_TEST_ROUNDS=3` makes each of them three times in a row (`scripts/soak.sh`); `HANGSCOPE_TEST_RECORD=DIR` keeps
+//! what each finding was made from, for `collector/tests/recorded`.
 
+use std::path::Path;
+
+use hangscope_collector::recorded::Recorded;
 use hangscope_test_allocators::{FAULTS, Fault, Hangs, truth};
 use hangscope_test_e2e::hunt::{Hunt, bench_with, stands_in};
+use hangscope_test_e2e::record;
 use serde_json::Value;
 
 fn rounds() -> usize {
@@ -42,9 +47,9 @@ fn differences(fault: &Fault) -> Vec<String> {
         // A run that is slow is no hang; what was found is with the run.
         expect("slow", &1.into(), &verdict["runs"]["slow"]);
         expect("hung", &0.into(), &verdict["runs"]["hung"]);
-        let threads = hunt.text("slow_run_1/threads.json");
-        let threads: Value = serde_json::from_str(&threads).expect("threads.json is JSON");
+        let threads = threads_of(&hunt, "slow_run_1");
         expect("class", &class.into(), &threads["finding"]["class"]);
+        expect("the same again", &threads["finding"], &replayed(&hunt, "slow_run_1", fault.name));
         return wrong;
     }
     expect("class", &class.into(), &hang["class"]);
@@ -53,9 +58,10 @@ fn differences(fault: &Fault) -> Vec<String> {
         let any = std::iter::once(symbol).chain(fault.also_locks.iter().copied()).any(|s| got == s);
         expect(&format!("lock symbol {symbol} ({got})"), &true.into(), &any.into());
     }
+    let snapshot = hang["snapshot"].as_str().unwrap_or_default();
+    let threads = threads_of(&hunt, snapshot);
+    expect("the same again", &threads["finding"], &replayed(&hunt, snapshot, fault.name));
     if let Some(function) = fault.culprit_function {
-        let threads = hunt.text(&format!("{}/threads.json", hang["snapshot"].as_str().unwrap_or_default()));
-        let threads: Value = serde_json::from_str(&threads).expect("threads.json is JSON");
         expect("culprit", &true.into(), &stands_in(fault, function, &threads, hang).into());
     }
     // What the allocator wrote down the moment before it did it.
@@ -84,6 +90,25 @@ fn differences(fault: &Fault) -> Vec<String> {
         wrong.push(hunt.text(&format!("{}/stacks.txt", hang["snapshot"].as_str().unwrap_or("hang_run_1"))));
     }
     wrong
+}
+
+fn threads_of(hunt: &Hunt, snapshot: &str) -> Value {
+    serde_json::from_str(&hunt.text(&format!("{snapshot}/threads.json"))).expect("threads.json is JSON")
+}
+
+/// What the bundle's recording shows, without the bundle and without the process's files.
+fn replayed(hunt: &Hunt, snapshot: &str, name: &str) -> Value {
+    let alone = tempfile::tempdir().expect("a folder");
+    let recording = alone.path().join("one.json.gz");
+    std::fs::copy(hunt.out().join(snapshot).join(hangscope_collector::recording::FILE), &recording)
+        .expect("the bundle has a recording");
+    if let Some(dir) = std::env::var_os("HANGSCOPE_TEST_RECORD") {
+        record::keep(&recording, &Path::new(&dir).join(format!("{name}.json.gz")), hunt);
+    }
+    let recorded = Recorded::read(&recording).expect("a recording");
+    let (_, finding) = recorded.analyse(&recorded.dumps[0]);
+    // Through text, as the other one: numbers are then rounded alike.
+    serde_json::from_str(&serde_json::to_string(&finding).expect("a finding is JSON")).expect("JSON")
 }
 
 fn check(name: &str) {
