@@ -14,6 +14,9 @@ use super::trace::{Frame, ThreadTrace, Traces};
 use super::wait::{Tids, Wait, wait_of};
 use crate::session::Dump;
 
+/// A thread that sleeps between its tries, and still uses so much of a core, spins.
+pub(super) const BUSY: f64 = 0.2;
+
 /// What happened to a thread between the two looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Motion {
@@ -58,7 +61,8 @@ pub(super) struct Thread<'a> {
     /// A thread of the allocator's own.
     pub(super) own: bool,
     /// Inside the allocator, and in each look running or in a short sleep (a timed wait, a yield): a loop that
-    /// sleeps between its tries is found now in one, now in the other, and has not come out for that.
+    /// sleeps between its tries is found now in one, now in the other, and has not come out for that. On a machine that is
+    /// busy it is found running in both.
     pub(super) naps: bool,
     /// Share of a core between the looks.
     pub(super) cpu_share: f64,
@@ -137,6 +141,8 @@ pub(super) struct Scene<'a> {
     pub(super) came: BTreeSet<u32>,
     /// Lately threads of this process.
     pub(super) gone: BTreeSet<u32>,
+    /// The first look has all threads that there were.
+    pub(super) whole: bool,
     /// Seconds between the looks; none without a second.
     pub(super) between_s: Option<f64>,
     /// When the last of it was seen, CLOCK_MONOTONIC.
@@ -146,13 +152,15 @@ pub(super) struct Scene<'a> {
 impl<'a> Scene<'a> {
     pub(super) fn new(dump: &'a Dump, traces: &'a Traces, history: &'a History) -> Self {
         let ours = |r: &ThreadRecord| r.tid == dump.identity.fixed.watchdog_tid;
-        let alive: BTreeSet<u32> = dump.threads.iter().filter(|r| !ours(r)).map(|r| r.tid).collect();
+        let whole = dump.first_look_is_whole();
+        let alive: BTreeSet<u32> =
+            dump.threads.iter().chain(&dump.second).filter(|r| !ours(r)).map(|r| r.tid).collect();
         let known: BTreeSet<u32> = history.tids().collect();
         let forked = dump.identity.fixed.flags & hello_flags::FORKED != 0;
-        let gone = known.difference(&alive).copied().collect();
-        let tids = Tids { alive, known, forked };
-        let between_ns = if dump.second.is_empty() { 0 } else { dump.begin.second_look_after_ns };
-        let between_s = (between_ns > 0).then_some(between_ns as f64 / 1e9);
+        let gone = if whole { known.difference(&alive).copied().collect() } else { BTreeSet::new() };
+        let tids = Tids { alive, known, whole, forked };
+        let between_ns = dump.between_ns();
+        let between_s = between_ns.map(|ns| ns as f64 / 1e9);
         let is = AllocatorIs { shared: dump.allocator().is_some_and(is_shared) };
         let later: BTreeMap<u32, &ThreadRecord> = dump.second.iter().map(|r| (r.tid, r)).collect();
         let asked = asked(dump);
@@ -162,10 +170,10 @@ impl<'a> Scene<'a> {
         };
         let threads: BTreeMap<u32, Thread<'a>> =
             dump.threads.iter().filter(|r| !ours(r)).map(|r| (r.tid, make(r))).collect();
-        let came =
-            dump.second.iter().filter(|r| !ours(r) && !threads.contains_key(&r.tid)).map(|r| r.tid).collect();
-        let end_ns = dump.begin.trigger_ns.saturating_add(between_ns);
-        Scene { dump, traces, history, is, threads, came, gone, between_s, end_ns }
+        let came = |r: &&ThreadRecord| whole && !ours(r) && !threads.contains_key(&r.tid);
+        let came = dump.second.iter().filter(came).map(|r| r.tid).collect();
+        let end_ns = dump.begin.trigger_ns.saturating_add(between_ns.unwrap_or(0));
+        Scene { dump, traces, history, is, threads, came, gone, whole, between_s, end_ns }
     }
 
     /// Threads that count: not the allocator's own.
@@ -230,10 +238,14 @@ fn thread<'a>(
         _ => 0.0,
     };
     let motion = motion(dump, record, second, asked);
-    let naps = inside == Some(true)
-        && calls != Calls::Returns
-        && matches!(motion, Motion::Moved | Motion::Rewaits)
-        && second.is_some_and(|second| is_nap(dump, record) && is_nap(dump, second));
+    let naps = |second: &ThreadRecord| match motion {
+        Motion::Moved | Motion::Rewaits => is_nap(dump, record) && is_nap(dump, second),
+        // One that has slept in between and used little: both looks found it waiting for a processor. Who spins or yields
+        // sleeps at no time.
+        Motion::Runs => slept(record, second) > asked && cpu_share < BUSY,
+        _ => false,
+    };
+    let naps = inside == Some(true) && calls != Calls::Returns && second.is_some_and(naps);
     Thread { record, second, wait, motion, trace, samples, calls, inside, own, naps, cpu_share }
 }
 
@@ -271,8 +283,12 @@ fn motion(dump: &Dump, first: &ThreadRecord, second: Option<&ThreadRecord>, aske
     if place(first) != place(second) {
         return Motion::Moved;
     }
-    let switches = second.nvcsw.saturating_sub(first.nvcsw);
-    if switches <= asked { Motion::Still } else { Motion::Rewaits }
+    if slept(first, second) <= asked { Motion::Still } else { Motion::Rewaits }
+}
+
+/// How often it gave up its processor to wait, between the looks; 0 where that could not be read.
+fn slept(first: &ThreadRecord, second: &ThreadRecord) -> u64 {
+    if first.err_status != 0 || second.err_status != 0 { 0 } else { second.nvcsw.saturating_sub(first.nvcsw) }
 }
 
 /// How often we woke each thread ourselves, by a signal between the looks: each costs one switch.

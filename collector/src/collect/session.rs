@@ -20,6 +20,7 @@ use crate::listen::{ConnId, Event, Peer, RecordedDump, What};
 use crate::pin;
 use crate::profile::Profile;
 use crate::session::{Dso, Identity, Note};
+use crate::snap;
 use crate::standstill::Standstill;
 use crate::store::atomic::{self, Lines, WriteError};
 use crate::store::record::{self, End, HeartbeatLine, SessionRecord};
@@ -268,7 +269,16 @@ impl Session {
     }
 
     fn finish_dump(&mut self, dump: &RecordedDump) {
-        let Some(bundle) = self.coming.take() else { return };
+        let asked = dump.dump.begin.reason == dump_reason::ASKED;
+        let Some(bundle) = self.coming.take() else {
+            // One more than are kept still says whether it hangs.
+            if !asked {
+                let dump = snap::completed(self.peer.pid, &dump.dump);
+                self.examined(Standstill::of(&dump, &self.sources(), &self.history).finding.class, asked);
+                self.save();
+            }
+            return;
+        };
         let name = format!("dump_{}", dump.dump.begin.number);
         self.record.dump_folders.push(name);
         let written = bundle.finish(
@@ -280,23 +290,27 @@ impl Session {
         );
         match written {
             Ok(summary) => {
-                self.record.class = Some(summary.class);
-                let asked = dump.dump.begin.reason == dump_reason::ASKED;
-                let word = match summary.class {
-                    _ if asked => "DUMP",
-                    Class::Slow => "SLOW",
-                    _ => "HANG",
-                };
-                if word == "SLOW" {
-                    self.slow += 1;
-                    self.record.hung = self.late > self.slow;
-                }
+                let word = self.examined(summary.class, asked);
                 let (pid, dir) = (self.peer.pid, bundle.dir().display());
                 self.desk.say(format_args!("[{word}] {pid} {summary} -> {dir}"));
             }
             Err(error) => self.desk.failed(&error),
         }
         self.save();
+    }
+
+    /// Counts a dump that was looked at, and says in a word what it is of.
+    fn examined(&mut self, class: Class, asked: bool) -> &'static str {
+        self.record.class = Some(class);
+        match class {
+            _ if asked => "DUMP",
+            Class::Slow => {
+                self.slow += 1;
+                self.record.hung = self.late > self.slow;
+                "SLOW"
+            }
+            _ => "HANG",
+        }
     }
 
     fn note(&mut self, text: String) {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use hangscope_protocol::record::*;
-use hangscope_protocol::{Header, Kind};
+use hangscope_protocol::{HEADER_LEN, Header, Kind};
 
 use super::*;
 use crate::cancel::{self, Canceller};
-use crate::fake_shim::{FakeShim, SOON, frame, payload};
+use crate::fake_shim::{FakeShim, SOON, frame, payload, zero};
 use crate::session::read_dumps;
 use crate::store::record::{End, HeartbeatLine};
 
@@ -137,6 +137,31 @@ fn a_session_leaves_its_heartbeats_dumps_and_end() {
     );
     let dumps = read_dumps(&fs::read(dir.join("dump_2/dump.bin")).unwrap()).unwrap();
     assert_eq!((dumps.len(), dumps[0].begin.number, dumps[0].stacks.len()), (1, 2, 3));
+}
+
+#[test]
+fn one_dump_more_than_are_kept_still_tells_slow_from_hung() {
+    let mut standing = Standing::new();
+    let mut shim = FakeShim::connect(&standing.socket);
+    hello(&mut shim, 0, 1);
+    for number in 1..=3 {
+        let mut frames = shim.frames.dump(number, 3, 500);
+        // A thread began between the looks.
+        let end = frames.pop().unwrap();
+        let later = payload(|w| {
+            for tid in 1..=4 {
+                w.record(&ThreadRecord { tid, look: 2, state: b'S', syscall: 202, ..zero() }).unwrap();
+            }
+        });
+        frames.push(shim.frames.next(Kind::Threads, number, &later));
+        frames.push(shim.frames.next(Kind::DumpEnd, number, &end[HEADER_LEN..]));
+        shim.send_all(&frames).unwrap();
+    }
+    shim.beat(1, 3).unwrap();
+    standing.has_beats(1);
+    assert_eq!(standing.close(), Collected { sessions: 1, hung: 0, not_written: 0 });
+    let [session] = &standing.sessions()[..] else { panic!("one session") };
+    assert_eq!((session.dumps, session.hung, session.dump_folders.len()), (3, false, 2));
 }
 
 #[test]

@@ -149,7 +149,7 @@ impl ThreadsFile {
         let later: BTreeMap<u32, &ThreadRecord> = dump.second.iter().map(|t| (t.tid, t)).collect();
         let waits: BTreeMap<u32, &ThreadWait> = finding.waits.iter().map(|w| (w.tid, w)).collect();
         let whole = dump.gaps == 0 && dump.end.is_some_and(|end| end.flags == 0 && end.frames_dropped == 0);
-        let between = (!dump.second.is_empty()).then_some(dump.begin.second_look_after_ns as f64 / 1e9);
+        let between = dump.between_ns().map(|ns| ns as f64 / 1e9);
         ThreadsFile {
             schema: "hangscope/threads/1".to_owned(),
             pid: dump.identity.fixed.pid,

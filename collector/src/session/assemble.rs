@@ -190,7 +190,7 @@ impl Assembler {
                     .dump
                     .as_mut()
                     .ok_or(Malformed { at: 0, expected: "the beginning of a dump first" })?;
-                part(dump, kind, &mut r)
+                part(dump, kind, header.t_ns, &mut r)
             }
             Kind::Ask => Err(Malformed { at: 4, expected: "a kind that a shim says" }),
         }
@@ -215,7 +215,7 @@ impl Assembler {
 }
 
 /// Takes a frame that belongs to a dump.
-fn part(dump: &mut Dump, kind: Kind, r: &mut Reader<'_>) -> Result<Option<Done>, Malformed> {
+fn part(dump: &mut Dump, kind: Kind, t_ns: u64, r: &mut Reader<'_>) -> Result<Option<Done>, Malformed> {
     match kind {
         Kind::Maps => {
             let offset: u64 = r.record()?;
@@ -228,7 +228,13 @@ fn part(dump: &mut Dump, kind: Kind, r: &mut Reader<'_>) -> Result<Option<Done>,
         Kind::Threads => {
             while !r.is_at_end() {
                 let thread: ThreadRecord = r.record()?;
-                push(if thread.look == 2 { &mut dump.second } else { &mut dump.threads }, thread)?;
+                let [first, second] = &mut dump.looks_ns;
+                let (to, begun) =
+                    if thread.look == 2 { (&mut dump.second, second) } else { (&mut dump.threads, first) };
+                if *begun == 0 {
+                    *begun = t_ns;
+                }
+                push(to, thread)?;
             }
         }
         Kind::Stacks => {

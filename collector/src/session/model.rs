@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use hangscope_protocol::record::{
     DsoNowRecord, DsoRecord, DumpBeginRecord, DumpEndRecord, HeartbeatRecord, HeartbeatThread, Hello,
-    HelloRecord, MarkRecord, MemoryRecord, NoteRecord, ProbeRecord, StackRecord, ThreadRecord,
+    HelloRecord, MarkRecord, MemoryRecord, NoteRecord, ProbeRecord, StackRecord, ThreadRecord, dump_flags,
+    mark_part,
 };
 use serde::{Deserialize, Serialize};
 
@@ -148,6 +149,9 @@ pub struct Dump {
     pub notes: Vec<Note>,
     /// Frames that the shim had to drop within this dump.
     pub gaps: u32,
+    /// When the first records of each look were sent, CLOCK_MONOTONIC, ns; 0 if that did not come.
+    #[serde(default)]
+    pub looks_ns: [u64; 2],
 }
 
 impl Dump {
@@ -169,6 +173,7 @@ impl Dump {
             marks: vec![],
             notes: vec![],
             gaps: 0,
+            looks_ns: [0; 2],
         }
     }
 
@@ -189,6 +194,22 @@ impl Dump {
     /// The allocator's DSO, if the shim knew it.
     pub fn allocator(&self) -> Option<&Dso> {
         self.dsos.iter().find(|d| d.init.id == self.identity.fixed.allocator)
+    }
+
+    /// Between the two looks, ns: as it was measured, else as it was meant to be; none without a second look. A watchdog that
+    /// gets no processor looks later than it meant to.
+    pub fn between_ns(&self) -> Option<u64> {
+        let [first, second] = self.looks_ns;
+        let measured = (first > 0).then(|| second.saturating_sub(first)).filter(|ns| *ns > 0);
+        let ns = measured.unwrap_or(self.begin.second_look_after_ns);
+        (!self.second.is_empty() && ns > 0).then_some(ns)
+    }
+
+    /// Whether the first look is known to have every thread that it found.
+    pub fn first_look_is_whole(&self) -> bool {
+        let mark = self.marks.iter().find(|m| m.part == mark_part::THREADS);
+        let left_out = self.end.is_some_and(|end| end.flags & dump_flags::THREADS_LEFT_OUT != 0);
+        mark.is_some_and(|m| m.dropped == 0 && self.threads.len() >= m.records as usize) && !left_out
     }
 
     /// A thread of the first look.

@@ -9,7 +9,7 @@ use super::model::{Dump, Probe};
 /// The frames of a dump, one after the other.
 pub fn frames(dump: &Dump) -> Vec<u8> {
     let identity = &dump.identity;
-    let mut frames = Frames { bytes: vec![], seq: 0, dump };
+    let mut frames = Frames { bytes: vec![], seq: 0, dump, t_ns: dump.begin.trigger_ns };
     let cmdline: Vec<u8> = identity.command.iter().flat_map(|a| a.bytes().chain([0])).collect();
     let hello = Hello {
         fixed: identity.fixed,
@@ -31,6 +31,7 @@ pub fn frames(dump: &Dump) -> Vec<u8> {
         frames.one(Kind::Maps, |w| _ = w.record(&offset).and_then(|()| w.raw(part)));
         offset += part.len() as u64;
     }
+    frames.t_ns = dump.looks_ns[0].max(frames.t_ns);
     frames.many(Kind::Threads, dump.threads.iter().copied());
     frames.with_bytes(Kind::Stacks, dump.stacks.iter().map(|s| (s.record, &*s.bytes)));
     frames.with_bytes(
@@ -41,6 +42,7 @@ pub fn frames(dump: &Dump) -> Vec<u8> {
     let probe = |p: &'_ Probe| p.record;
     frames.with_bytes(Kind::Probes, dump.probes.iter().map(|p| (probe(p), &*p.stack)));
     frames.with_bytes(Kind::Probes, dump.samples.iter().map(|p| (probe(p), &*p.stack)));
+    frames.t_ns = dump.looks_ns[1].max(frames.t_ns);
     frames.many(Kind::Threads, dump.second.iter().copied());
     // A frame each: that is what a mark is.
     dump.marks.iter().for_each(|mark| frames.one(Kind::Mark, |w| _ = w.record(mark)));
@@ -54,6 +56,8 @@ struct Frames<'d> {
     bytes: Vec<u8>,
     seq: u32,
     dump: &'d Dump,
+    /// Of the frames that are written now.
+    t_ns: u64,
 }
 
 impl Frames<'_> {
@@ -71,7 +75,7 @@ impl Frames<'_> {
             seq: self.seq,
             dump: if of_dump { self.dump.begin.number } else { 0 },
             pid: self.dump.identity.fixed.pid,
-            t_ns: self.dump.begin.trigger_ns,
+            t_ns: self.t_ns,
         };
         let at = self.bytes.len();
         self.bytes.resize(at + HEADER_LEN, 0);
@@ -129,6 +133,9 @@ mod tests {
         dump.maps = b"0-1 r-xp 0 0:0 0\n".repeat(10_000);
         dump.second =
             dump.threads.iter().map(|t| hangscope_protocol::record::ThreadRecord { look: 2, ..*t }).collect();
+        // It meant to look 2 s later, and got no processor.
+        dump.looks_ns[1] = dump.looks_ns[0] + 3_500_000_000;
+        dump.begin.second_look_after_ns = 2_000_000_000;
         dump.fds.insert(3, "pipe:[1]".into());
         for address in [64, 128] {
             let record = hangscope_protocol::record::MemoryRecord { address, wanted: 9, errno: 0 };
@@ -146,6 +153,7 @@ mod tests {
         let again = read_dumps(&frames(&dump)).unwrap();
         assert_eq!(again.len(), 1);
         assert!(again[0] == dump);
+        assert_eq!(again[0].between_ns(), Some(3_500_000_000));
         dump.end = None;
         assert!(read_dumps(&frames(&dump)).unwrap()[0] == dump);
     }

@@ -34,6 +34,11 @@ pub fn complete<'d>(pid: u32, dump: &'d Dump, dir: &Path) -> Result<Cow<'d, Dump
     Ok(Cow::Owned(dump.with_outside(&outside)))
 }
 
+/// As [`complete`], of a dump that is not kept.
+pub fn completed(pid: u32, dump: &Dump) -> Cow<'_, Dump> {
+    look(pid, dump).map_or(Cow::Borrowed(dump), |outside| Cow::Owned(dump.with_outside(&outside)))
+}
+
 /// What is to be added, as a dump that holds no more than that; none if nothing is missing.
 fn look(pid: u32, dump: &Dump) -> Option<Dump> {
     let memory = Memory(Pid::from_raw(pid as i32));

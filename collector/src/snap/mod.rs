@@ -45,7 +45,7 @@ mod stop;
 mod threads;
 
 pub use bundle::{SnapError, Snapped, snap};
-pub use complete::complete;
+pub use complete::{complete, completed};
 use memory::Memory;
 pub use permit::NotPossible;
 use remark::Remark;
@@ -218,6 +218,7 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     }
     marks.push(mark(mark_part::SAMPLES, samples.len(), begun));
     thread::sleep(until.saturating_duration_since(Instant::now()));
+    let second_begun_ns = begun.elapsed().as_nanos() as u64;
     let second = look(2)?;
     for thread in second.iter().filter(|t| threads::is_blocked(t)) {
         stacks.extend(threads::stack(thread, memory));
@@ -256,6 +257,7 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
         marks,
         notes,
         gaps: 0,
+        looks_ns: [trigger_ns, trigger_ns + second_begun_ns],
     })
 }
 

@@ -43,6 +43,10 @@ pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
     let mut case = decide(&scene, &graph);
     case.why.extend(resumed(&scene));
     case.why.extend(stirred(dump));
+    if !scene.whole {
+        case.unproven();
+        case.missing.push(Why::ThreadsMissing {});
+    }
     let (integrity, deleted_seen) = integrity::worst(&dump.dsos);
     let hot = hot(&scene, &case);
     let text = |all: &[Why]| all.iter().map(|w| w.text(Lang::En)).collect();

@@ -6,7 +6,7 @@ use super::case::{Case, call_evidence, lock_of, lock_text, place, seconds, stuck
 use super::why::Why;
 use crate::analysis::graph::{End, Graph};
 use crate::analysis::message::say;
-use crate::analysis::scene::{Motion, Scene, Stuck, Thread};
+use crate::analysis::scene::{BUSY, Motion, Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
 use crate::analysis::trace::Frame;
 use crate::analysis::wait::{Owner, Wait, WaitKind};
@@ -160,19 +160,16 @@ fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
     Some(case.placed(inside))
 }
 
-/// A holder that sleeps between its tries, and still uses so much of a core, spins.
-const BUSY: f64 = 0.2;
-
 fn holder_class(root: &Thread<'_>) -> Class {
     let spins = match root.naps {
         true => root.cpu_share >= BUSY,
-        false => root.runs(),
+        false => root.runs() || root.motion == Motion::Runs,
     };
     if root.motion == Motion::Left {
         Class::OwnerGone
     } else if root.in_kernel() {
         Class::KernelWait
-    } else if spins || root.motion == Motion::Runs {
+    } else if spins {
         Class::OwnerSpinning
     } else if free_word(root) {
         Class::LostWakeup
@@ -195,7 +192,7 @@ fn holder(case: &mut Case, scene: &Scene<'_>, root: &Thread<'_>) {
     let owner = root.tid();
     case.why.push(if root.stopped() {
         say!(Why::OwnerStopped { owner })
-    } else if root.motion == Motion::Runs {
+    } else if root.motion == Motion::Runs && !root.naps {
         let share = format!("{:.0}", root.cpu_share * 100.0);
         say!(Why::OwnerRuns { owner, share })
     } else if root.runs() || root.motion == Motion::Moved {

@@ -163,6 +163,9 @@ messages! {
         /// Missing: no second look.
         NoSecondLook {} => "there is no second look, so it is not proven that nothing moved",
             "2 回目の観測がないため、何も動いていないことは証明されていない";
+        /// Missing: threads.
+        ThreadsMissing {} => "the first look is not whole: there may be threads of which nothing is known (threads.json)",
+            "1 回目の観測は完全ではない: 何も分かっていないスレッドがあるかもしれない (threads.json)";
         /// Missing: stacks.
         NoStacks {} => "there are no stacks, so it is not known who is inside the allocator",
             "スタックがないため、誰がアロケータの中にいるか分からない";

@@ -259,6 +259,8 @@ impl Make {
     /// The dump with its second look.
     pub(crate) fn finish(&mut self) -> Dump {
         let mut dump = self.dump.clone();
+        let records = dump.threads.len() as u32;
+        dump.marks.insert(0, MarkRecord { part: mark_part::THREADS, records, ..zero() });
         if self.second {
             let later = |r: &ThreadRecord| self.later.get(&r.tid).copied().unwrap_or(Some(*r));
             dump.second =

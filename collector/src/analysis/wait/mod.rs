@@ -184,6 +184,8 @@ pub struct Tids {
     pub alive: BTreeSet<u32>,
     /// In a heartbeat before it.
     pub known: BTreeSet<u32>,
+    /// All threads that there are are known.
+    pub whole: bool,
     /// The process is a forked child: locks may have been copied with an owner of the parent.
     pub forked: bool,
 }
@@ -194,7 +196,7 @@ impl Tids {
     fn owner(&self, tid: u32) -> Option<Owner> {
         if self.alive.contains(&tid) {
             Some(Owner::Alive(tid))
-        } else if self.known.contains(&tid) {
+        } else if self.known.contains(&tid) && self.whole {
             Some(Owner::Gone(tid))
         } else {
             None
@@ -203,7 +205,7 @@ impl Tids {
 
     /// The same for a word of which it is certain that it holds an owner: who is not here is gone.
     fn certain_owner(&self, tid: u32) -> Option<Owner> {
-        self.owner(tid).or((tid != 0 && tid < PID_MAX).then_some(Owner::Gone(tid)))
+        self.owner(tid).or((self.whole && tid != 0 && tid < PID_MAX).then_some(Owner::Gone(tid)))
     }
 }
 

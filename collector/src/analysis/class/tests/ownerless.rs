@@ -4,6 +4,7 @@ use hangscope_protocol::record::{ProbeRecord, probe_outcome};
 
 use super::*;
 use crate::analysis::testkit::zero;
+use crate::analysis::{History, analyse};
 use crate::session::Probe;
 
 #[test]
@@ -126,6 +127,15 @@ fn naps() {
         (103, Some("foo_scavenge"), Some("foo.c:5"))
     );
 
+    // On a busy machine both looks find it waiting for a processor: its sleeps in between tell it from one who spins.
+    let mut make = Make::new();
+    make.runs(101, 0.1, spin, Sampled::OneCall(50)).runs(102, 0.1, spin, Sampled::OneCall(50));
+    make.runs(103, 0.01, nap, Sampled::OneCall(20)).woken(103, 19);
+    let found = make.analyse();
+    assert_eq!(found.class, Class::SpinWait, "{:?}", found.why);
+    assert_eq!(found.hot.map(|hot| hot.tid), Some(103));
+    assert_eq!(make.change(103, |r| r.nvcsw -= 19).analyse().class, Class::Livelock);
+
     // All nap in one place, and samples show that none comes out: that is how they spin. The same nap in both looks alone
     // is what threads show that are only slow, and that samples show to come out.
     let mut make = Make::new();
@@ -141,6 +151,30 @@ fn naps() {
     assert_eq!(make.call(116, 230, 0, nap).woken(116, 20).analyse().class, Class::OwnerBlocked);
     make.change(116, |r| r.cpu_ns += 1_500_000_000);
     assert_eq!(make.analyse().class, Class::OwnerSpinning);
+    let mut make = held_by(116);
+    make.runs(116, 0.01, nap, Sampled::OneCall(20)).woken(116, 19);
+    assert_eq!(make.analyse().class, Class::OwnerBlocked);
+    make.change(116, |r| r.cpu_ns += 1_500_000_000);
+    assert_eq!(make.analyse().class, Class::OwnerSpinning);
+}
+
+#[test]
+fn a_first_look_that_is_not_whole_proves_no_absence() {
+    // The owner's record was dropped on the way: it is not gone for that, nor new because the second look has it.
+    let mut make = held_by(116);
+    make.runs(116, 0.9, LOOP, Sampled::OneCall(50));
+    let mut dump = make.finish();
+    assert_eq!(analyse(&dump, &make.traces, &History::default()).class, Class::OwnerSpinning);
+    dump.threads.retain(|t| t.tid != 116);
+    for second in [true, false] {
+        if !second {
+            dump.second.retain(|t| t.tid != 116);
+        }
+        let found = analyse(&dump, &make.traces, &History::from_tids([116]));
+        assert!(!matches!(found.class, Class::OwnerGone | Class::Slow), "{} {:?}", found.class, found.why);
+        assert_eq!(found.confidence, Confidence::Likely);
+        assert!(found.said_missing.contains(&Why::ThreadsMissing {}));
+    }
 }
 
 #[test]
