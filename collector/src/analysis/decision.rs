@@ -29,10 +29,11 @@ impl Progress {
         }
     }
 
-    /// A run was made. One that was interrupted says nothing.
+    /// A run was made. One that was interrupted says nothing, nor does one that was stopped while it was at work.
     pub fn push(&mut self, run: &RunFacts) {
         let seen = match run.outcome {
             RunOutcome::Hung => Seen::Hung { intact: integrity(run) == Integrity::Intact },
+            RunOutcome::Slow if run.cut_off => return,
             RunOutcome::Ok | RunOutcome::Slow => Seen::Passed,
             RunOutcome::Crashed => Seen::Crashed,
             RunOutcome::Failed => Seen::Failed,

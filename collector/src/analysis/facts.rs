@@ -18,7 +18,7 @@ pub enum RunOutcome {
     Ok,
     /// Hung, captured.
     Hung,
-    /// Past the deadline, but alive; stopped.
+    /// Past the deadline, but alive: it ended by itself later, or was stopped ([`RunFacts::cut_off`]).
     Slow,
     /// Died by a signal that was not ours.
     Crashed,
@@ -61,6 +61,9 @@ pub struct RunFacts {
     pub pid: Option<u32>,
     /// How it ended.
     pub outcome: RunOutcome,
+    /// Stopped though it was at work: whether it would have hung is not known, so it counts for no rate.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut_off: bool,
     /// Exit status, 128+n for a signal n.
     pub rc: Option<i32>,
     /// Signal that it died by.

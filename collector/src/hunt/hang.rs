@@ -13,6 +13,7 @@ use super::counters;
 use super::lane::Lane;
 use super::run::{self, PATIENCE};
 use super::watch::{Watch, Watched};
+use crate::analysis::class::Why;
 use crate::analysis::counters::Reading;
 use crate::analysis::counters::rest::Restless;
 use crate::analysis::message::{Say as _, Text, say};
@@ -21,6 +22,7 @@ use crate::cancel::Cancel;
 use crate::capture::{self, Outside, PerfOptions};
 use crate::listen::{ConnId, Listener};
 use crate::note::Note;
+use crate::recorded;
 use crate::session::Dump;
 use crate::{file_facts, snap};
 
@@ -47,6 +49,10 @@ pub struct Captured {
     pub hang: HangFacts,
     /// How the run ended when it was stopped.
     pub ended: Ended,
+    /// It was slow, not hung: its threads came and went, or it came to a good end while it was captured.
+    pub slow: bool,
+    /// It ended before it was stopped.
+    pub ended_by_itself: bool,
     /// Its wall clock until it was found to hang, seconds.
     pub seconds: f64,
     /// The allocator's DSO at the start.
@@ -156,7 +162,8 @@ pub fn capture(
         notes.push(say!(Note::MallocElsewhere { path: &other.path, snapshot: bundle.name() }).said());
         finding = None;
     }
-    if bench.ended().try_recv().is_ok() {
+    let ended_by_itself = bench.ended().try_recv().is_ok();
+    if ended_by_itself {
         let seconds = bench.started().elapsed().as_secs_f64();
         notes.push(say!(Note::EndedMeanwhile { seconds: format!("{seconds:.0}") }).said());
     }
@@ -167,12 +174,19 @@ pub fn capture(
     let called = call.map(|call| call::make(call, &config.profile, listener, watch, cancel));
     notes.extend(called.clone());
     let ended = bench.stop(PATIENCE).context("hunt: stopping the run")?;
-    if finding.as_ref().is_some_and(|f| f.class == Class::Slow) {
+    // What hangs does not come to a good end, unless it was asked by a signal or by ptrace, which may have cured it.
+    let came_out = ended_by_itself && ended.code == Some(0);
+    let asked = bundle.dir().join(recorded::OUTSIDE).exists()
+        || finding.as_ref().is_some_and(|f| f.said.iter().any(|why| matches!(why, Why::Resumed { .. })));
+    let slow = came_out && !asked || finding.as_ref().is_some_and(|f| f.class == Class::Slow);
+    if slow {
         bundle.rename(&lane.slow_snapshot(number))?;
     }
     let snapshot = bundle.name().to_owned();
     Ok(Captured {
         pid,
+        slow,
+        ended_by_itself,
         hang: HangFacts { snapshot, finding, dump_ms },
         ended,
         seconds,

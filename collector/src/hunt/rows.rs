@@ -118,6 +118,7 @@ mod tests {
             arm: "pinned".into(),
             pid: Some(8169),
             outcome,
+            cut_off: false,
             rc,
             signal: None,
             ops,

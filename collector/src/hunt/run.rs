@@ -18,7 +18,7 @@ use super::still;
 use super::watch::{Next, Watch, Watched};
 use crate::analysis::integrity::{self, FileFacts};
 use crate::analysis::message::{Say as _, Text, say};
-use crate::analysis::{Class, Integrity, RunFacts, RunOutcome, Stir};
+use crate::analysis::{Integrity, RunFacts, RunOutcome, Stir};
 use crate::cancel::Cancel;
 use crate::file_facts;
 use crate::listen::Listener;
@@ -70,6 +70,7 @@ pub fn run(
         arm: lane.arm.clone(),
         pid: None,
         outcome: RunOutcome::Failed,
+        cut_off: false,
         rc: None,
         signal: None,
         ops: None,
@@ -259,8 +260,8 @@ fn hung(captured: Captured, facts: &mut RunFacts, notes: &mut Vec<Text>) {
     facts.pid = Some(captured.pid);
     facts.signal = None;
     facts.seconds = captured.seconds;
-    let slow = captured.hang.finding.as_ref().is_some_and(|f| f.class == Class::Slow);
-    facts.outcome = if slow { RunOutcome::Slow } else { RunOutcome::Hung };
+    facts.outcome = if captured.slow { RunOutcome::Slow } else { RunOutcome::Hung };
+    facts.cut_off = captured.slow && !captured.ended_by_itself;
     facts.integrity_start = captured.integrity_start;
     facts.integrity_end = captured.integrity_end;
     facts.deleted_seen = captured.deleted_seen;

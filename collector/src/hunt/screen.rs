@@ -232,6 +232,7 @@ mod tests {
             arm: "pinned".into(),
             pid: Some(1),
             outcome,
+            cut_off: false,
             rc,
             signal,
             ops,

@@ -125,6 +125,7 @@ fn facts(dump: &Dump, name: &str, bytes: Option<&[u8]>, hang: HangFacts) -> Hunt
         arm: SNAP.into(),
         pid: Some(dump.identity.fixed.pid),
         outcome: if slow { RunOutcome::Slow } else { RunOutcome::Hung },
+        cut_off: false,
         rc: None,
         signal: None,
         ops: None,

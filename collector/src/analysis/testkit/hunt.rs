@@ -52,6 +52,7 @@ pub(crate) fn run(number: u32) -> RunFacts {
         arm: "pinned".to_owned(),
         pid: Some(8000 + number),
         outcome: RunOutcome::Ok,
+        cut_off: false,
         rc: Some(0),
         signal: None,
         ops: Some(7.0e6 + f64::from(number) * 1e4),

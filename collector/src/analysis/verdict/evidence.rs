@@ -48,7 +48,7 @@ fn numbers(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>, runs: &
         said.push(line(say!(Line::SnapOnly { snapshot: snapshot(sorted) })));
         return;
     }
-    let Tally { planned, made, ok, hung, slow, crashed, failed } = *runs;
+    let Tally { planned, made, ok, hung, slow, crashed, failed, .. } = *runs;
     said.push(line(say!(Line::RunsMade { made, planned, ok, hung, slow, crashed, failed })));
     if runs.could_hang() > 0 {
         let rate = runs.rate();
@@ -198,6 +198,10 @@ fn others(said: &mut Vec<Said>, sorted: &Sorted<'_>, decided: &Decided<'_>) {
     let slow: Vec<u32> = slow.collect();
     if !slow.is_empty() {
         said.push(line(say!(Line::SlowRuns { count: slow.len(), runs: ranges(&slow) })));
+        let count = sorted.main.iter().filter(|r| r.cut_off).count();
+        if count > 0 {
+            said.push(line(say!(Line::CutOff { count })));
+        }
     }
     let crashed = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Crashed).map(|r| {
         let signal = r.signal.map_or_else(|| "?".to_owned(), |s| s.to_string());
@@ -331,6 +335,7 @@ pub(super) fn would_change_it(
         (_, Because::CrashesNotIntact) => said.push(line(Line::NoCopyWould {})),
         (_, Because::Crashes) => said.push(line(Line::CoreWould {})),
         (_, Because::AllFailed) => said.push(line(Line::StartWould {})),
+        (_, Because::AllCutOff) => said.push(line(Line::LongerWould {})),
         _ => {
             if runs.slow > 0 {
                 said.push(line(Line::LongerWould {}));

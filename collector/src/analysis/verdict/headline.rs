@@ -102,6 +102,7 @@ fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, decided: &Decided<
             let word = bad.iter().max().map_or("", |i| i.as_str());
             say!(Line::CrashesNotIntact { crashed: bad.len(), made: runs.made, word })
         }
+        (_, Because::AllCutOff) => say!(Line::AllCutOff { cut: runs.cut_off, made: runs.made }),
         (_, Because::AllFailed) => say!(Line::AllFailed { made: runs.made }),
         (Verdict::Inconclusive, _) => say!(Line::LeadInconclusive { hung, of }),
     };

@@ -41,6 +41,9 @@ messages! {
             "判定できず: ハングはないが、{made} 回中 {crashed} 回が、実行中に DSO が無傷でなくなり ({word}) シグナルで異常終了した";
         AllFailed { made } => "inconclusive: none of {made} runs ended well, and none hung",
             "判定できず: {made} 回のどれも正常に終わらず、ハングもなし";
+        AllCutOff { cut, made } => "inconclusive: {cut} of {made} runs were stopped at their deadline though they were at work, \
+            and no other could have shown a hang",
+            "判定できず: {made} 回中 {cut} 回は動作中のまま時限で止められ、ほかにハングを示し得た実行はない";
         NoRuns {} => "inconclusive: no run was made",
             "判定できず: 1 回も実行されていない";
         // Headlines: what hangs. The Japanese ends in nouns, so that clauses can stand in any order.
@@ -235,6 +238,9 @@ messages! {
         DeletedHarmless {} => "`(deleted)` was seen, but runs with the DSO intact hang as well: it is not the cause \
             (runs.jsonl)",
             "`(deleted)` は見られたが、DSO が無傷の実行もハングする: 原因ではない (runs.jsonl)";
+        CutOff { count } => "stopped while they were at work: {count} of them; whether they would have hung is not known, so they \
+            count for no rate (runs.jsonl)",
+            "そのうち動作中に止められた実行: {count} 件。ハングしたかどうかは分からないため、率には数えない (runs.jsonl)";
         SlowRuns { count, runs } => "past the deadline, but alive: {count}: run {runs} (runs.jsonl)",
             "時限を過ぎたが動いていた実行: {count} 件: 実行 {runs} (runs.jsonl)";
         Crashed { run, signal, word } => "run {run} died by signal {signal}, its DSO was {word} (runs.jsonl)",

@@ -38,6 +38,7 @@ pub(super) enum Because {
     Crashes,
     CrashesNotIntact,
     AllFailed,
+    AllCutOff,
 }
 
 pub(super) fn decide<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, runs: &Tally) -> Decided<'a> {
@@ -146,6 +147,8 @@ fn without_hang<'a>(sorted: &Sorted<'a>, runs: &Tally) -> Decided<'a> {
         (Verdict::Environment, NextAction::FixProcedure, Because::Killed)
     } else if runs.crashed * 2 > runs.made || runs.crashed > 0 && runs.could_hang() == 0 {
         (Verdict::Inconclusive, NextAction::FixCode, Because::Crashes)
+    } else if runs.could_hang() == 0 && runs.cut_off > 0 {
+        (Verdict::Inconclusive, NextAction::FixProcedure, Because::AllCutOff)
     } else if runs.could_hang() == 0 {
         (Verdict::Inconclusive, NextAction::FixProcedure, Because::AllFailed)
     } else {

@@ -28,6 +28,9 @@ pub struct Tally {
     pub crashed: u32,
     /// Failed otherwise.
     pub failed: u32,
+    /// Of `slow`, those that were stopped for it.
+    #[serde(skip)]
+    pub cut_off: u32,
 }
 
 impl Tally {
@@ -44,14 +47,15 @@ impl Tally {
             };
             *count += 1;
             tally.made += 1;
+            tally.cut_off += u32::from(run.cut_off);
         }
         tally
     }
 
     /// Runs that could have shown a hang: one that crashed or never started could not, and says nothing about
-    /// the rate.
+    /// the rate, nor does one that was stopped while it was at work.
     pub fn could_hang(&self) -> u32 {
-        self.ok + self.hung + self.slow
+        (self.ok + self.hung + self.slow).saturating_sub(self.cut_off)
     }
 
     /// The rate of hangs.

@@ -181,6 +181,48 @@ fn crashes_kills_and_failures_are_no_hangs() {
 }
 
 #[test]
+fn a_run_that_was_stopped_at_work_counts_for_no_rate() {
+    let slow = |number, cut_off| {
+        let mut slow = run(number);
+        (slow.outcome, slow.cut_off, slow.rc) =
+            (RunOutcome::Slow, cut_off, Some(if cut_off { 143 } else { 0 }));
+        slow
+    };
+    // 12 went on to their end, one of them late; three might have hung later.
+    let mut hunt = Hunt::new(11).push(slow(12, false));
+    for number in 13..16 {
+        hunt = hunt.push(slow(number, true));
+    }
+    let facts = hunt.facts();
+    let conclusion = conclude(&facts);
+    assert_eq!((conclusion.verdict, exit_code(&facts)), (Verdict::NotReproduced, 0));
+    insta::assert_snapshot!(conclusion.headline(Lang::En), @"not reproduced in 12 runs: the rate of hangs is below 22.1 % at 95 %.");
+    let told: Vec<String> = conclusion.evidence(Lang::En);
+    let told: Vec<&String> = told.iter().filter(|l| l.contains("stopped") || l.contains("%")).collect();
+    insta::assert_snapshot!(format!("{told:#?}"), @r#"
+    [
+        "0 of 12 runs hung: between 0.0 % and 22.1 % at 95 % (clopper-pearson, one-sided) (runs.tsv)",
+        "what 12 runs could have seen: a hang in 22.1 % of the runs would have shown itself with 95 % probability, one in 2 % with 21.5 % (1 - (1 - rate)^N) (runs.tsv)",
+        "hangs per hour of benchmark time: 0 (0 in 15.00 s), between 0 and 719 at 95 % (garwood, one-sided) (runs.jsonl)",
+        "stopped while they were at work: 3 of them; whether they would have hung is not known, so they count for no rate (runs.jsonl)",
+    ]
+    "#);
+
+    let mut hunt = Hunt::new(0);
+    for number in 1..6 {
+        hunt = hunt.push(slow(number, true));
+    }
+    let facts = hunt.facts();
+    let conclusion = conclude(&facts);
+    assert_eq!(
+        (conclusion.verdict, conclusion.next_action),
+        (Verdict::Inconclusive, NextAction::FixProcedure)
+    );
+    insta::assert_snapshot!(conclusion.headline(Lang::En), @"inconclusive: 5 of 5 runs were stopped at their deadline though they were at work, and no other could have shown a hang.");
+    insta::assert_snapshot!(conclusion.would_change_it(Lang::En).join("\n"), @"a longer --hang-after would show whether slow runs end by themselves");
+}
+
+#[test]
 fn no_run_and_interrupted_runs_count_for_nothing() {
     let mut hunt = Hunt::new(0).facts();
     let conclusion = conclude(&hunt);
