@@ -57,9 +57,18 @@ pub fn of(pidfd: &OwnedFd, pid: u32) -> Option<Ending> {
     if !has_ended(pidfd)? {
         return None;
     }
-    // It may be reaped between the two.
-    from_pidfd(pidfd).or_else(|| from_zombie(pid)).or_else(|| from_pidfd(pidfd)).map(Ending::from_wait_status)
+    let status = from_pidfd(pidfd).or_else(|| from_zombie(pid));
+    // It may have been reaped between the two; or it is not ours to read, and the pidfd tells once it is.
+    let later = || {
+        let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::empty())];
+        let _ = poll(&mut fds, PollTimeout::from(REAPED));
+        from_pidfd(pidfd)
+    };
+    status.or_else(later).map(Ending::from_wait_status)
 }
+
+/// So long a parent is given to reap its child, ms: then its pidfd says POLLHUP.
+const REAPED: u16 = 500;
 
 /// `struct pidfd_info` of `linux/pidfd.h`, first version.
 #[repr(C)]
@@ -94,7 +103,13 @@ fn from_zombie(pid: u32) -> Option<i32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
     let state = fields.next()?;
-    (state == "Z").then(|| fields.nth(48)?.parse().ok())?
+    let status = (state == "Z").then(|| fields.nth(48)?.parse().ok())??;
+    // To who may not trace it the kernel says 0 there (proc_pid_stat(5), [PT]); of that the link tells by EACCES.
+    let hidden = || {
+        let link = std::fs::read_link(format!("/proc/{pid}/cwd"));
+        link.is_err_and(|e| e.kind() == std::io::ErrorKind::PermissionDenied)
+    };
+    (status != 0 || !hidden()).then_some(status)
 }
 
 /// Tells when processes end.
@@ -206,6 +221,20 @@ mod tests {
                 assert_eq!(of(&fd, pid), None);
             }
         }
+    }
+
+    #[test]
+    fn one_that_may_not_be_read_as_a_zombie_tells_when_it_is_reaped() {
+        let mut child = sh("read x; kill -SEGV $$");
+        let fd = pidfd(child.id());
+        let watch = ExitWatch::new().unwrap();
+        watch.watch(42, fd.clone());
+        drop(child.stdin.take());
+        assert_eq!(watch.ended().recv_timeout(SOON), Ok(42));
+        // No process has this number, so nothing is told of a zombie.
+        let asked = std::thread::spawn(move || of(&fd, 0));
+        child.wait().unwrap();
+        assert_eq!(asked.join().unwrap(), supports_exit_info().then_some(Ending::Signal(11)));
     }
 
     /// Linux 6.15 and later keep the status in the pidfd.
