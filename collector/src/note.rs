@@ -48,6 +48,12 @@ messages! {
         Idle { seconds, class, confidence } => "stood still at {seconds} s after its start, idle for all that can be told: \
             {class} ({confidence})",
             "開始から {seconds} 秒の時点で静止していたが、分かる限りでは待機中: {class} ({confidence})";
+        IdleAsFarAs { seconds, class, confidence, missing } => "stood still at {seconds} s after its start, idle for all \
+            that can be told: {class} ({confidence}); what was missing: {missing}",
+            "開始から {seconds} 秒の時点で静止していたが、分かる限りでは待機中: {class} ({confidence})。不足していたもの: {missing}";
+        StallCutOff { seconds } => "stood still at {seconds} s after its start; the dump of that was cut off, so whether it was \
+            stuck or idle is not known",
+            "開始から {seconds} 秒の時点で静止していたが、そのダンプが途中で切れたため、停止か待機中かは分からない";
         // Of the hunt.
         CpusMissing { missing, used } => "processors {missing} are not here: the runs use {used}",
             "プロセッサ {missing} は存在しないため、{used} を使って実行した";

@@ -253,6 +253,13 @@ impl Session {
     /// Nothing has moved for so long: a hang if it is stuck, else worth a line.
     fn stall(&mut self, dump: &RecordedDump) {
         let stands = Standstill::of(&dump.dump, &self.sources(), &self.history);
+        if dump.dump.end.is_none() {
+            // It may be the last that is heard of it: kept, and counted as nothing.
+            self.note(stands.note(&dump.dump).en());
+            self.begin_dump(dump.dump.begin.number);
+            self.finish_dump(dump);
+            return;
+        }
         if !stands.stuck {
             let note = stands.note(&dump.dump).en();
             // Once: an idle server is idle again and again.
@@ -269,7 +276,9 @@ impl Session {
     }
 
     fn finish_dump(&mut self, dump: &RecordedDump) {
-        let asked = dump.dump.begin.reason == dump_reason::ASKED;
+        let begin = &dump.dump.begin;
+        let asked = begin.reason == dump_reason::ASKED
+            || begin.reason == dump_reason::STALL && dump.dump.end.is_none();
         let Some(bundle) = self.coming.take() else {
             // One more than are kept still says whether it hangs.
             if !asked {

@@ -165,6 +165,27 @@ fn one_dump_more_than_are_kept_still_tells_slow_from_hung() {
 }
 
 #[test]
+fn a_stall_whose_dump_is_cut_off_is_kept_and_is_neither_idle_nor_hung() {
+    let mut standing = Standing::new();
+    let mut shim = FakeShim::connect(&standing.socket);
+    hello(&mut shim, 0, 1);
+    let begin = DumpBeginRecord { number: 1, reason: dump_reason::STALL, threads: 3, ..zero() };
+    let begin = shim.frames.next(Kind::DumpBegin, 1, &payload(|w| w.record(&begin).unwrap()));
+    shim.send(&begin).unwrap();
+    // Its rest, but for the end.
+    let mut rest = shim.frames.dump(1, 3, 500).split_off(1);
+    rest.pop();
+    shim.send_all(&rest).unwrap();
+    drop(shim);
+    standing.hears("[DUMP]");
+    assert_eq!(standing.close(), Collected { sessions: 1, hung: 0, not_written: 0 });
+    let [session] = &standing.sessions()[..] else { panic!("one session") };
+    assert_eq!((session.hung, session.dump_folders.len(), session.notes.len()), (false, 1, 1));
+    assert!(session.notes[0].contains("cut off"), "{:?}", session.notes);
+    assert!(standing.dir_of(session).join("dump_1/dump.bin").exists());
+}
+
+#[test]
 fn what_is_not_well_formed_ends_one_session_and_touches_no_other() {
     let mut standing = Standing::new();
     let mut good = FakeShim::connect(&standing.socket);

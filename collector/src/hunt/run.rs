@@ -243,6 +243,9 @@ fn exited(
         file_facts::now(&lane.dso, None).map(|now| FileFacts { content_same: lane.same_bytes(&now), ..now });
     judge(facts, watch.processes(), |dso| integrity::post_mortem(dso, now, died.is_some()), notes);
 
+    // What stood still when it ended, before anybody could look at it.
+    let stalls = watch.processes().filter_map(|process| still::idle(lane, process));
+    notes.extend(stalls.take(MOST_STALLS).map(|note| note.said()));
     // A dump without a request: it was past its time, and came out by itself.
     let late = watch.processes().any(|p| !p.dumps.is_empty() && !watch.is_wrapper(p));
     if late {
