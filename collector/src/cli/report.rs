@@ -14,7 +14,7 @@ use crate::recorded::Recorded;
 use crate::report::{self, ThreadsFile};
 use crate::session::Dump;
 
-/// Analyse a recorded dump again: a dump.bin, or the folder of a bundle.
+/// Analyse a recorded dump again: a dump.bin, the folder of a bundle, or a recording.json.gz.
 ///
 /// Names come from the allocator's copy in the bundle ({name}.so), from the files that the dump names if they are still
 /// those, and from separate debug files.
@@ -22,10 +22,11 @@ use crate::session::Dump;
 #[command(after_help = "Examples:\n  \
     hangscope report OUT/hang_run_8\n  \
     hangscope report night/sessions/20251123T082211.123Z_4711/dump_1/dump.bin --all-threads\n  \
+    hangscope report recording.json.gz         # somebody else's, from anywhere\n  \
     hangscope report OUT/hang_run_8 --write    # threads.json and stacks.txt anew\n  \
     hangscope report OUT --junit hunt.xml")]
 pub struct Args {
-    /// dump.bin, or its folder.
+    /// dump.bin or recording.json.gz, or their folder.
     #[arg(value_name = "PATH")]
     path: PathBuf,
     /// Which dump, where the file holds several [default: the last].
