@@ -200,7 +200,10 @@ pub fn wait(child: &mut Child, most: Duration) -> Option<ExitStatus> {
     child.try_wait().ok().flatten()
 }
 
-/// Runs a command to its end and gives what it did; it is killed after [`PATIENCE`].
+/// Longest time that a command is given to end: a hunt of many runs takes its minutes on a machine that is busy.
+const TO_ITS_END: Duration = Duration::from_secs(600);
+
+/// Runs a command to its end and gives what it did; it is killed after [`TO_ITS_END`].
 ///
 /// # Panics
 /// If it cannot be started or does not end.
@@ -210,7 +213,7 @@ pub fn run(command: &mut Command) -> Output {
     let pid = child.id();
     let (sender, done) = crossbeam_channel::bounded(1);
     let waiter = std::thread::spawn(move || sender.send(child.wait_with_output()));
-    let output = done.recv_timeout(PATIENCE * 2);
+    let output = done.recv_timeout(TO_ITS_END);
     if output.is_err() {
         // SAFETY: kill takes a pid and a signal; the child was not reaped yet, so the pid is its own.
         unsafe { libc::kill(pid as i32, libc::SIGKILL) };

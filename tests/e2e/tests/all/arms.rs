@@ -11,14 +11,18 @@ use serde_json::Value;
 
 /// Some tenths of a second under a sound allocator.
 const WORK: [&str; 7] = ["4", "400000", "100", "16", "4096", "50", "1024"];
-const QUICK: [&str; 7] = ["--hang-after", "2s", "--no-perf", "--verify-runs", "0", "--name", "x"];
+const QUICK: [&str; 5] = ["--no-perf", "--verify-runs", "0", "--name", "x"];
 
 fn hunt(fault: &Fault, work: &[&str], options: &[&str]) -> Hunt {
+    hunt_within("2s", fault, work, options)
+}
+
+fn hunt_within(deadline: &str, fault: &Fault, work: &[&str], options: &[&str]) -> Hunt {
     let command = bench_with(work);
     let command: Vec<&str> = command.iter().map(String::as_str).collect();
     let hunt = Hunt::new(
         &built(&format!("examples/{}", fault.so)),
-        &[&QUICK, options].concat(),
+        &[&QUICK[..], &["--hang-after", deadline], options].concat(),
         fault.env,
         &command,
     );
@@ -53,7 +57,10 @@ fn an_allocator_that_hangs_only_when_its_file_changes_is_a() {
     assert_eq!(hunt.code(), 10, "the arms asked for what happened to the DSO: {}", hunt.said());
 
     let arms = arms(&hunt);
-    assert_eq!((&arms["pinned"]["runs"]["ok"], &arms["pinned"]["not_intact"]), (&5.into(), &0.into()));
+    // On a machine that is busy a run may be at work at its deadline.
+    let of_pinned = |outcome: &str| arms["pinned"]["runs"][outcome].as_u64().expect("a number");
+    assert_eq!((of_pinned("ok") + of_pinned("slow"), of_pinned("hung")), (5, 0), "{}", hunt.said());
+    assert_eq!(arms["pinned"]["not_intact"], 0);
     let runs = objects(&hunt);
     assert_eq!(runs.len(), 15);
     for round in runs.chunks(3) {
@@ -86,7 +93,10 @@ fn an_allocator_that_hangs_only_when_its_file_changes_is_a() {
             }
         }
     }
-    assert!(hung >= 6, "{hung} of 10: {}", hunt.said());
+    // All that were changed in the middle of their work hang; those at whose end it was changed need not.
+    let made =
+        runs.iter().filter(|r| r["note"].as_str().is_some_and(|n| n.contains("as the arm wants it"))).count();
+    assert!(hung >= 3 && 2 * hung > made, "{hung} of {made}: {}", hunt.said());
     // The pinned arm's files are those of a hunt without arms.
     assert_eq!(hunt.text("runs.tsv").lines().count(), 1 + 5);
     assert!(hunt.out().join("run_5.out").exists());
@@ -119,7 +129,7 @@ fn a_sound_allocator_does_not_hang_whatever_is_done_short_of_a_copy_in_place() {
     let build = format!("so=again:{}", so.display());
     let options =
         ["--arm", "pinned", "--arm", "deleted", "--arm", "replaced", "--arm", "overwritten", "--arm", &build];
-    let hunt = hunt(fault, &WORK, &[&options, &["--runs", "2"][..]].concat());
+    let hunt = hunt_within("15s", fault, &WORK, &[&options, &["--runs", "2"][..]].concat());
     assert_eq!(hunt.code(), 0, "{}", hunt.said());
     let arms = arms(&hunt);
     for arm in ["pinned", "deleted", "replaced", "again"] {
@@ -132,7 +142,11 @@ fn a_sound_allocator_does_not_hang_whatever_is_done_short_of_a_copy_in_place() {
         let note = run["note"].as_str().unwrap_or_default();
         let made = note.split_once("overwritten after ").and_then(|(_, rest)| rest.split(' ').next());
         let made: f64 = made.and_then(|s| s.parse().ok()).unwrap_or_else(|| panic!("{run}"));
-        run["outcome"] != "ok" || made < 0.8 * run["seconds"].as_f64().expect("seconds")
+        // What the benchmark says that its work took: its start and its end take their time as well.
+        let said = hunt.text(&format!("arms/overwritten/run_{}.out", run["run"]));
+        let work =
+            said.split_whitespace().find_map(|word| word.strip_prefix("seconds=")?.parse::<f64>().ok());
+        run["outcome"] != "ok" || made < 0.8 * work.unwrap_or_else(|| panic!("{said}"))
     };
     let changed = |run: &&Value| run["arm"] == "overwritten" && run["integrity_end"] != "intact";
     for run in objects(&hunt).iter().filter(changed).filter(in_mid_run) {

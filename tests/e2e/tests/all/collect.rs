@@ -150,7 +150,7 @@ fn a_hang_leaves_its_folder_and_can_be_reported_again() {
         [threading.Thread(target=l.acquire,daemon=True).start() for i in range(4)]\nwhile 1: pass";
     let mut python = collector.command(&["python3", "-c", script]);
     python
-        .env("HANGSCOPE_HANG_AFTER", "1s")
+        .env("HANGSCOPE_HANG_AFTER", "5s")
         .env("HANGSCOPE_ONLY", "python3,python3.11,python3.12,python3.13");
     // A version manager's wrapper execs: the group is what can be ended.
     let mut child = python.process_group(0).spawn().unwrap();

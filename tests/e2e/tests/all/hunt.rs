@@ -17,7 +17,7 @@ fn hunt(so: &Path, options: &[&str], command: &[&str]) -> Hunt {
 fn the_script_ends_with_headline_report_and_bundle() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/hunt.sh");
     let elsewhere = tempfile::tempdir().unwrap();
-    let output = run(Command::new(script).current_dir(elsewhere.path()));
+    let output = run(Command::new(script).current_dir(elsewhere.path()).env("FAULT_ONE_IN", "1"));
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(10), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     let end = said

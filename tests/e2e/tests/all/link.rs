@@ -82,6 +82,16 @@ fn a_collector_that_comes_back_is_told_anew() {
     assert_eq!((again.fixed.pid, again.fixed.start_ticks), (first.fixed.pid, first.fixed.start_ticks));
 }
 
+/// Waits for a heartbeat in which the program is in its sleep.
+fn sleeps(ears: &Ears) {
+    ears.until("a heartbeat of one that sleeps", |event| match &event.what {
+        What::Heartbeat(beat) => {
+            (beat.threads.iter().all(|t| i64::from(t.syscall) == libc::SYS_clock_nanosleep)).then_some(())
+        }
+        _ => None,
+    });
+}
+
 #[test]
 fn a_look_each_tick_names_every_thread_but_its_own() {
     let ears = Ears::new();
@@ -89,6 +99,7 @@ fn a_look_each_tick_names_every_thread_but_its_own() {
     let running = Running::start(ears.preload(&mut command, None).env("HANGSCOPE_TICK", "20ms"));
     let mut ticks = vec![];
     let watchdog = ears.hello().fixed.watchdog_tid;
+    sleeps(&ears);
     while ticks.len() < 5 {
         let beat = ears.until("a heartbeat", |event| match &event.what {
             What::Heartbeat(beat) => Some(beat.clone()),
@@ -158,8 +169,10 @@ fn a_forked_child_has_a_watchdog_of_its_own() {
 fn a_dump_on_request_and_nonsense_in_between() {
     let ears = Ears::new();
     let mut command = sleep("60");
-    let running = Running::start(ears.preload(&mut command, None).env("HANGSCOPE_HANG_AFTER", "off"));
+    ears.preload(&mut command, None).env("HANGSCOPE_HANG_AFTER", "off").env("HANGSCOPE_TICK", "20ms");
+    let running = Running::start(&mut command);
     let conn = ears.until("a hello", |event| matches!(event.what, What::Hello(_)).then_some(event.conn));
+    sleeps(&ears);
     let ask = |what, request| AskRecord { what, request, arg0: 0, arg1: 0, reserved: 0 };
     ears.listener.ask(conn, &ask(4711, 1), &[]).expect("nonsense is sent");
     ears.listener.ask(conn, &ask(ask_what::DUMP, 2), &[]).expect("a request is sent");
