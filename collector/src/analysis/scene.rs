@@ -20,7 +20,7 @@ pub(super) const BUSY: f64 = 0.2;
 /// What happened to a thread between the two looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Motion {
-    /// There was no second look at it.
+    /// There was no second look at it, or how often it woke could not be read.
     Unknown,
     /// In the same wait; it never left the processor's queue of sleepers.
     Still,
@@ -273,9 +273,10 @@ fn motion(dump: &Dump, first: &ThreadRecord, second: Option<&ThreadRecord>, aske
         (false, false) => {}
         _ => return Motion::Moved,
     }
+    let counted = counted(first, second);
     if first.err_syscall != 0 || second.err_syscall != 0 {
         // Without the call there is only the place in the kernel.
-        let same = first.wchan == second.wchan && first.nvcsw == second.nvcsw;
+        let same = counted && first.wchan == second.wchan && first.nvcsw == second.nvcsw;
         return if same { Motion::Still } else { Motion::Unknown };
     }
     // After our own signal a timed wait goes on as restart_syscall, from the same place.
@@ -283,12 +284,20 @@ fn motion(dump: &Dump, first: &ThreadRecord, second: Option<&ThreadRecord>, aske
     if place(first) != place(second) {
         return Motion::Moved;
     }
+    if !counted {
+        return Motion::Unknown;
+    }
     if slept(first, second) <= asked { Motion::Still } else { Motion::Rewaits }
+}
+
+/// What could not be read is zero, and so the same in both.
+fn counted(first: &ThreadRecord, second: &ThreadRecord) -> bool {
+    first.err_status == 0 && second.err_status == 0
 }
 
 /// How often it gave up its processor to wait, between the looks; 0 where that could not be read.
 fn slept(first: &ThreadRecord, second: &ThreadRecord) -> u64 {
-    if first.err_status != 0 || second.err_status != 0 { 0 } else { second.nvcsw.saturating_sub(first.nvcsw) }
+    if counted(first, second) { second.nvcsw.saturating_sub(first.nvcsw) } else { 0 }
 }
 
 /// How often we woke each thread ourselves, by a signal between the looks: each costs one switch.
@@ -299,4 +308,30 @@ fn asked(dump: &Dump) -> BTreeMap<u32, u64> {
         *asked.entry(probe.record.tid).or_default() += 1;
     }
     asked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testkit::{self, Make};
+    use super::*;
+
+    #[test]
+    fn a_wait_whose_wake_ups_could_not_be_counted_may_be_stuck_and_no_more() {
+        let motion_of = |how: fn(&mut ThreadRecord), later: fn(&mut ThreadRecord)| {
+            let mut make = Make::new();
+            make.futex(101, &testkit::bare(testkit::LOCK, 2), &["foo_lock@foo"]);
+            make.dump.threads.iter_mut().filter(|r| r.tid == 101).for_each(how);
+            let dump = make.change(101, later).finish();
+            let first = dump.thread(101).unwrap();
+            motion(&dump, first, dump.second_look(101), 0)
+        };
+        let uncounted = |r: &mut ThreadRecord| (r.err_status, r.nvcsw) = (22, 0);
+        let without_call = |r: &mut ThreadRecord| r.err_syscall = 1;
+        assert_eq!(motion_of(|_| (), |_| ()), Motion::Still);
+        assert_eq!(motion_of(without_call, |_| ()), Motion::Still);
+        assert_eq!(motion_of(uncounted, |_| ()), Motion::Unknown);
+        assert_eq!(motion_of(|_| (), uncounted), Motion::Unknown);
+        assert_eq!(motion_of(uncounted, without_call), Motion::Unknown);
+        assert_eq!(motion_of(uncounted, |r| r.sp += 64), Motion::Moved);
+    }
 }

@@ -24,8 +24,8 @@ use hangscope_protocol::record::{
 use hangscope_protocol::{Reader, Record, VERSION};
 use nix::time::ClockId;
 use nix::unistd::Pid;
-use procfs::process::{Stat, Status};
-use procfs::{FromRead, page_size, ticks_per_second};
+use procfs::process::Stat;
+use procfs::{FromRead, ProcError, page_size, ticks_per_second};
 
 use crate::analysis::arch::{Arch, First};
 use crate::analysis::message::say;
@@ -42,6 +42,8 @@ mod permit;
 mod regs;
 pub mod remark;
 mod stop;
+#[cfg(test)]
+mod tests;
 mod threads;
 
 pub use bundle::{SnapError, Snapped, snap};
@@ -112,8 +114,9 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
         |name: &str| fs::read(format!("/proc/{pid}/{name}")).map_err(|e| NotPossible::reading(pid, &e));
     let maps = read("maps")?;
     let mappings = maps::parse(&maps);
-    let stat = Stat::from_read(&*read("stat")?).map_err(|_| NotPossible::Ended(pid))?;
-    let status = Status::from_read(&*read("status")?).map_err(|_| NotPossible::Ended(pid))?;
+    let odd = |e: ProcError| NotPossible::Other { pid, error: e.to_string() };
+    let stat = Stat::from_read(&*read("stat")?).map_err(odd)?;
+    let status = threads::status(&read("status")?).map_err(odd)?;
     let machine = machine(pid);
     let arch = Arch::from_elf(machine);
 

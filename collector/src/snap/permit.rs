@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use nix::errno::Errno;
 
 use super::memory::Memory;
+use super::threads;
 use crate::symbolize::maps;
 
 /// Why no dump can be taken of a process.
@@ -99,11 +100,11 @@ fn refused(pid: u32) -> NotPossible {
         && theirs.uid() != own.as_raw()
     {
         // A process that is not dumpable shows root as its owner.
-        let status = procfs::process::Process::new(pid as i32).and_then(|p| p.status());
+        let status = fs::read(format!("/proc/{pid}/status")).ok().and_then(|b| threads::status(&b).ok());
         return match status {
-            Ok(status) if status.ruid == own.as_raw() => NotPossible::NotPermitted(pid),
-            Ok(status) => NotPossible::OtherUser { pid, uid: status.ruid },
-            Err(_) => NotPossible::OtherUser { pid, uid: theirs.uid() },
+            Some(status) if status.ruid == own.as_raw() => NotPossible::NotPermitted(pid),
+            Some(status) => NotPossible::OtherUser { pid, uid: status.ruid },
+            None => NotPossible::OtherUser { pid, uid: theirs.uid() },
         };
     }
     let scope = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");

@@ -9,8 +9,8 @@ use hangscope_protocol::record::{
 };
 use nix::errno::Errno;
 use nix::unistd::Pid;
-use procfs::FromRead;
 use procfs::process::{Schedstat, Stat, Status, Syscall};
+use procfs::{FromBufRead as _, FromRead as _, ProcResult};
 
 use super::memory::Memory;
 use super::stop::now_ns;
@@ -34,6 +34,15 @@ pub(super) fn tids(pid: u32) -> io::Result<Vec<u32>> {
     Ok(tids)
 }
 
+/// What a status file says. A name need not be UTF-8: the kernel cuts one after 15 bytes, in the middle of a character
+/// too.
+///
+/// # Errors
+/// What makes no sense in it.
+pub(super) fn status(bytes: &[u8]) -> ProcResult<Status> {
+    Status::from_buf_read(String::from_utf8_lossy(bytes).as_bytes())
+}
+
 /// Looks at one thread; none if it has left.
 pub(super) fn look(pid: u32, tid: u32, look: u8, memory: Memory, arch: Option<Arch>) -> Option<ThreadRecord> {
     let dir = format!("/proc/{pid}/task/{tid}");
@@ -53,7 +62,7 @@ pub(super) fn look(pid: u32, tid: u32, look: u8, memory: Memory, arch: Option<Ar
         Err(e) if e == Errno::ENOENT as u8 || e == Errno::ESRCH as u8 => return None,
         Err(e) => t.err_stat = e,
     }
-    match file("status").and_then(|b| Status::from_read(&*b).map_err(|_| Errno::EINVAL as u8)) {
+    match file("status").and_then(|b| status(&b).map_err(|_| Errno::EINVAL as u8)) {
         Ok(status) => {
             t.nvcsw = status.voluntary_ctxt_switches.unwrap_or(0);
             t.nivcsw = status.nonvoluntary_ctxt_switches.unwrap_or(0);
@@ -152,7 +161,7 @@ pub(super) fn sample(pid: u32, tid: u32, number: u32, bytes: usize, memory: Memo
     // The call with its place, and the switches: a thread that went through the same call again has one more.
     let place = || {
         let call = fs::read(format!("{dir}/syscall")).ok()?;
-        let status = Status::from_read(&*fs::read(format!("{dir}/status")).ok()?).ok()?;
+        let status = status(&fs::read(format!("{dir}/status")).ok()?).ok()?;
         Some((call, status.voluntary_ctxt_switches))
     };
     let before = place()?;
