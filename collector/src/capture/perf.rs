@@ -18,6 +18,11 @@ pub const FREQUENCY: u32 = 199;
 /// What `perf report` may take.
 const REPORT_LIMIT: Duration = Duration::from_secs(30);
 
+/// What was recorded.
+const DATA: &str = "perf_hot_tid.data";
+/// Its report.
+const TEXT: &str = "perf_hot_tid.txt";
+
 /// How perf unwinds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum CallGraph {
@@ -61,17 +66,19 @@ impl Default for PerfOptions {
 pub enum Perfed {
     /// It is there, with so many samples.
     Recorded {
-        /// Samples.
-        samples: u64,
+        /// Samples; none if the report does not say it.
+        samples: Option<u64>,
         /// Event that was counted.
         event: String,
     },
+    /// What was recorded is there, and no report, and why; its file says so too.
+    Unreported(String),
     /// It is not, and why; the files say so too.
     Refused(String),
 }
 
 /// Records thread `tid` into `dir/perf_hot_tid.data` and reports on it in `dir/perf_hot_tid.txt`. Both files are there
-/// afterwards: with the reason, if it could not be done. perf's default event is tried first, then `cpu-clock`, which
+/// afterwards: with the reason, if it could not be done; what was recorded stays where only the report could not be. perf's default event is tried first, then `cpu-clock`, which
 /// needs no hardware.
 ///
 /// # Errors
@@ -84,7 +91,7 @@ pub fn perf(dir: &Path, tid: u32, options: &PerfOptions, cancel: &Cancel) -> Res
     };
     let _ = std::fs::remove_file(part(dir));
     match outcome {
-        Ok((samples, event)) => Ok(Perfed::Recorded { samples, event }),
+        Ok(perfed) => Ok(perfed),
         Err(Failed::Write(e)) => Err(e),
         Err(Failed::Event(reason) | Failed::Other(reason)) => {
             refuse(dir, &reason)?;
@@ -98,10 +105,11 @@ pub fn perf(dir: &Path, tid: u32, options: &PerfOptions, cancel: &Cancel) -> Res
 /// # Errors
 /// [`WriteError`] if a file could not be written.
 pub fn refuse(dir: &Path, reason: &str) -> Result<(), WriteError> {
-    for name in ["perf_hot_tid.data", "perf_hot_tid.txt"] {
-        write_part(&dir.join(name), &Err(format!("perf: {reason}")))?;
-    }
-    Ok(())
+    [DATA, TEXT].iter().try_for_each(|name| leave_reason(dir, name, reason))
+}
+
+fn leave_reason(dir: &Path, name: &str, reason: &str) -> Result<(), WriteError> {
+    write_part(&dir.join(name), &Err(format!("perf: {reason}")))
 }
 
 enum Failed {
@@ -121,7 +129,7 @@ fn attempt(
     options: &PerfOptions,
     event: Option<&str>,
     cancel: &Cancel,
-) -> Result<(u64, String), Failed> {
+) -> Result<Perfed, Failed> {
     let part = part(dir);
     // perf renames what is there to `.old`.
     let _ = std::fs::remove_file(&part);
@@ -142,17 +150,28 @@ fn attempt(
         let gone = !Path::new(&format!("/proc/{tid}/stat")).exists();
         return Err(why_not(&ran, problem, gone.then_some(tid)));
     }
+    if !std::fs::metadata(&part).is_ok_and(|meta| meta.len() > 0) {
+        return Err(Failed::Event("record left no data".to_owned()));
+    }
 
     let identified = identify(dir, &part, options, cancel);
-    let (samples, event) = report(dir, &part, identified, options, cancel)?;
-    if samples == 0 {
-        let _ = std::fs::remove_file(dir.join("perf_hot_tid.txt"));
-        return Err(Failed::Event(format!("no samples of tid {tid} in {seconds} s: it did not run")));
-    }
-    let fail = |source| Failed::Write(WriteError { path: dir.join("perf_hot_tid.data"), source });
+    // Kept before the report: whatever becomes of that, these samples cannot be had again.
+    let data = dir.join(DATA);
+    let fail = |source| Failed::Write(WriteError { path: data.clone(), source });
     let readable = File::open(&part).and_then(|mut file| set_mode(&mut file));
-    readable.and_then(|()| std::fs::rename(&part, dir.join("perf_hot_tid.data"))).map_err(fail)?;
-    Ok((samples, event))
+    readable.and_then(|()| std::fs::rename(&part, &data)).map_err(fail)?;
+    match report(dir, &data, identified, options, cancel) {
+        Ok((Some(0), _)) => {
+            let _ = [DATA, TEXT].map(|name| std::fs::remove_file(dir.join(name)));
+            Err(Failed::Event(format!("no samples of tid {tid} in {seconds} s: it did not run")))
+        }
+        Ok((samples, event)) => Ok(Perfed::Recorded { samples, event }),
+        Err(Failed::Event(reason) | Failed::Other(reason)) => {
+            leave_reason(dir, TEXT, &reason).map_err(Failed::Write)?;
+            Ok(Perfed::Unreported(reason))
+        }
+        Err(failed) => Err(failed),
+    }
 }
 
 /// Tells what was recorded which bytes ran, and makes the bundle the cache that has them. False if there is nothing to
@@ -189,8 +208,8 @@ fn report(
     identified: bool,
     options: &PerfOptions,
     cancel: &Cancel,
-) -> Result<(u64, String), Failed> {
-    let text = dir.join("perf_hot_tid.txt");
+) -> Result<(Option<u64>, String), Failed> {
+    let text = dir.join(TEXT);
     let fail = |source: io::Error| Failed::Write(WriteError { path: text.clone(), source });
     let by_path = identified || perf_names::are_at_their_paths(&options.copies);
     let symfs = if by_path { None } else { Some(perf_names::symfs(options).map_err(fail)?) };
@@ -209,6 +228,10 @@ fn report(
         report.arg("-i").arg(data);
         let stdout = Stdio::from(out.as_file().try_clone().map_err(fail)?);
         let ran = tool::run(&mut report, stdout, REPORT_LIMIT, cancel);
+        // perf 6.1 says so with status 0, and with a report that has no count.
+        if matches!(&ran, Ran::Exited(_, said) if said.contains("no samples")) {
+            return Ok((Some(0), String::new()));
+        }
         let Some(problem) = ran.problem() else {
             let said = std::fs::read_to_string(out.path()).map_err(fail)?;
             let found = samples(&said);
@@ -216,9 +239,6 @@ fn report(
             out.persist(&text).map_err(|e| fail(e.error))?;
             return Ok(found);
         };
-        if matches!(&ran, Ran::Exited(_, said) if said.contains("no samples")) {
-            return Ok((0, String::new()));
-        }
         let slow = matches!(ran, Ran::TooLong(_));
         last = Some(Failed::Other(format!("report {problem}")));
         if !slow {
@@ -245,23 +265,24 @@ fn command(program: &Path) -> Command {
 }
 
 /// Samples and event that a report says at its top: `# Samples: 597  of event 'cpu-clock:pppH'`. perf shortens large
-/// numbers (`2K`).
-fn samples(report: &str) -> (u64, String) {
-    let mut all = 0;
+/// numbers (`2K`). No number if none is said, or one that makes no sense.
+fn samples(report: &str) -> (Option<u64>, String) {
+    let mut counts = vec![];
     let mut event = String::new();
     for line in report.lines() {
         let Some(rest) = line.strip_prefix("# Samples: ") else { continue };
         let (count, rest) = rest.split_once(' ').unwrap_or((rest, ""));
         let digits = count.trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let unit = match &count[digits.len()..] {
-            "K" => 1_000,
-            "M" => 1_000_000,
-            _ => 1,
+            "" => Some(1u64),
+            "K" => Some(1_000),
+            "M" => Some(1_000_000),
+            _ => None,
         };
-        all += digits.parse::<u64>().unwrap_or(0) * unit;
+        counts.push(unit.and_then(|unit| digits.parse::<u64>().ok()?.checked_mul(unit)));
         event = rest.split('\'').nth(1).unwrap_or_default().to_owned();
     }
-    (all, event)
+    (counts.into_iter().reduce(|a, b| a?.checked_add(b?)).flatten(), event)
 }
 
 fn why_not(ran: &Ran, problem: String, gone: Option<u32>) -> Failed {
@@ -289,94 +310,4 @@ fn why_not(ran: &Ran, problem: String, gone: Option<u32>) -> Failed {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
-
-    fn spin() -> std::process::Child {
-        Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap()
-    }
-
-    fn end(mut child: std::process::Child) {
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-
-    /// A perf that does what the script says.
-    fn fake(dir: &Path, script: &str) -> PerfOptions {
-        let program = dir.join("perf");
-        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        PerfOptions { program, time: Duration::from_millis(100), ..PerfOptions::default() }
-    }
-
-    fn both(dir: &Path) -> [String; 2] {
-        ["perf_hot_tid.data", "perf_hot_tid.txt"]
-            .map(|name| String::from_utf8_lossy(&std::fs::read(dir.join(name)).unwrap()).into_owned())
-    }
-
-    #[test]
-    fn a_thread_that_spins_is_recorded() {
-        let dir = tempfile::tempdir().unwrap();
-        let child = spin();
-        let options = PerfOptions { time: Duration::from_millis(500), ..PerfOptions::default() };
-        let cpu_s = || {
-            let schedstat = std::fs::read_to_string(format!("/proc/{}/schedstat", child.id())).unwrap();
-            schedstat.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9
-        };
-        let before = cpu_s();
-        let perfed = perf(dir.path(), child.id(), &options, &Cancel::never()).unwrap();
-        let spent = cpu_s() - before;
-        end(child);
-        let Perfed::Recorded { samples, .. } = perfed else { panic!("{perfed:?}") };
-        // It samples the time on a processor, of which a busy machine gives little; some of it before and after it recorded.
-        assert!(samples > 0 && samples as f64 <= 199.0 * spent + 2.0, "{samples} in {spent} s");
-        let [data, text] = both(dir.path());
-        assert!(data.starts_with("PERFILE2"));
-        assert!(text.contains("# Samples: ") && text.contains("Overhead"), "{text}");
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
-    }
-
-    #[test]
-    fn what_could_not_be_done_is_one_line_in_both_files() {
-        let dir = tempfile::tempdir().unwrap();
-        let me = std::process::id();
-        let said = |options: &PerfOptions, tid| {
-            let perfed = perf(dir.path(), tid, options, &Cancel::never()).unwrap();
-            assert!(matches!(perfed, Perfed::Refused(_)), "{perfed:?}");
-            let [data, text] = both(dir.path());
-            assert_eq!(data, text);
-            text
-        };
-        let missing = PerfOptions { program: "/nonexistent/perf".into(), ..PerfOptions::default() };
-        assert_eq!(said(&missing, me), "# perf: not found: install linux-perf\n");
-
-        let forbidden = fake(
-            dir.path(),
-            "echo 'Error:\nAccess to performance monitoring and observability operations is limited.' >&2; exit 255",
-        );
-        let paranoid = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap();
-        let expected = format!("# perf: not permitted (perf_event_paranoid={})\n", paranoid.trim());
-        assert_eq!(said(&forbidden, me), expected);
-
-        let broken = fake(dir.path(), "echo 'incompatible file format' >&2; exit 1");
-        assert_eq!(said(&broken, me), "# perf: failed: incompatible file format\n");
-        let mut gone = Command::new("true").spawn().unwrap();
-        gone.wait().unwrap();
-        let expected = format!("# perf: tid {} left before it could be recorded\n", gone.id());
-        assert_eq!(said(&broken, gone.id()), expected);
-    }
-
-    #[test]
-    fn without_hardware_events_the_software_clock_is_taken() {
-        let dir = tempfile::tempdir().unwrap();
-        let script = "case \"$*\" in\n\
-            record*cpu-clock*) while [ \"$1\" != -o ]; do shift; done; echo data >\"$2\";;\n\
-            record*) echo 'cycles: not supported' >&2; exit 1;;\n\
-            report*) echo \"# Samples: 2K of event 'cpu-clock'\";;\n\
-            esac";
-        let perfed = perf(dir.path(), std::process::id(), &fake(dir.path(), script), &Cancel::never());
-        assert_eq!(perfed.unwrap(), Perfed::Recorded { samples: 2000, event: "cpu-clock".into() });
-        assert_eq!(both(dir.path()), ["data\n", "# Samples: 2K of event 'cpu-clock'\n"]);
-    }
-}
+mod tests;
