@@ -37,13 +37,13 @@ pub struct Hottest {
 }
 
 /// The thread that spent the most CPU between two looks, `apart` from each other; none if none spent any. Of equal
-/// ones the first by tid. A thread that came between the looks counts with all it spent.
+/// ones the first by tid. A thread that only the second look has is left out: what it spent may be from long before.
 pub fn hottest(first: &[CpuLook], second: &[CpuLook], apart: Duration) -> Option<Hottest> {
-    let before = |tid| first.iter().find(|l| l.tid == tid).map_or(0, |l| l.cpu_ns);
+    let before = |tid| first.iter().find(|l| l.tid == tid).map(|l| l.cpu_ns);
     second
         .iter()
         .filter(|l| !l.watchdog)
-        .map(|l| (l.cpu_ns.saturating_sub(before(l.tid)), l.tid))
+        .filter_map(|l| Some((l.cpu_ns.saturating_sub(before(l.tid)?), l.tid)))
         .filter(|(spent, _)| *spent > 0)
         .max_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)))
         .map(|(spent, tid)| Hottest {
@@ -52,8 +52,14 @@ pub fn hottest(first: &[CpuLook], second: &[CpuLook], apart: Duration) -> Option
         })
 }
 
-/// The hottest thread between the two looks of a dump; none if it has no second look or nothing ran.
-pub fn of_dump(dump: &Dump) -> Option<Hottest> {
+/// The hottest thread between the two looks of a dump.
+///
+/// # Errors
+/// Why there is none.
+pub fn of_dump(dump: &Dump) -> Result<Hottest, String> {
+    if dump.second.is_empty() {
+        return Err("the dump has no second look".to_owned());
+    }
     let watchdog = dump.identity.fixed.watchdog_tid;
     let look = |threads: &[hangscope_protocol::record::ThreadRecord]| -> Vec<CpuLook> {
         let cpu = |t: &hangscope_protocol::record::ThreadRecord| match t.err_schedstat {
@@ -63,18 +69,28 @@ pub fn of_dump(dump: &Dump) -> Option<Hottest> {
         threads.iter().map(|t| CpuLook { tid: t.tid, cpu_ns: cpu(t), watchdog: t.tid == watchdog }).collect()
     };
     let apart = Duration::from_nanos(dump.begin.second_look_after_ns);
-    hottest(&look(&dump.threads), &look(&dump.second), apart)
+    hottest(&look(&dump.threads), &look(&dump.second), apart).ok_or_else(nothing_ran)
 }
 
-/// The hottest thread between `first` and a look that is taken `pause` later, from outside. None if nothing ran, the
-/// process has ended, or it was cancelled.
-pub fn look_twice(pid: u32, first: &[CpuLook], pause: Duration, cancel: &Cancel) -> Option<Hottest> {
+/// The hottest thread between `first` and a look that is taken `pause` later, from outside.
+///
+/// # Errors
+/// Why there is none: nothing ran, one of the looks could not be had, or it was cancelled.
+pub fn look_twice(pid: u32, first: &[CpuLook], pause: Duration, cancel: &Cancel) -> Result<Hottest, String> {
+    if first.is_empty() {
+        return Err("no thread was seen at a first look: ps_L.txt says why".to_owned());
+    }
     let start = Instant::now();
     if cancel.wait(pause) {
-        return None;
+        return Err("interrupted before a second look".to_owned());
     }
-    let second: Vec<CpuLook> = threads::look(pid).ok()?.iter().map(CpuLook::of).collect();
-    hottest(first, &second, start.elapsed())
+    let second = threads::look(pid).map_err(|why| format!("no second look: {why}"))?;
+    let second: Vec<CpuLook> = second.iter().map(CpuLook::of).collect();
+    hottest(first, &second, start.elapsed()).ok_or_else(nothing_ran)
+}
+
+fn nothing_ran() -> String {
+    "no thread used any CPU between two looks".to_owned()
 }
 
 #[cfg(test)]
@@ -89,8 +105,10 @@ mod tests {
         let hot = hottest(&first, &second, Duration::from_secs(1));
         assert_eq!(hot, Some(Hottest { tid: 2, cpu_share: 0.95 }));
         assert_eq!(hottest(&first, &first, Duration::from_secs(1)), None);
-        let equal = hottest(&[], &[look(5, 7), look(4, 7)], Duration::ZERO).unwrap();
+        let equal = hottest(&[look(4, 0), look(5, 0)], &[look(5, 7), look(4, 7)], Duration::ZERO).unwrap();
         assert_eq!((equal.tid, equal.cpu_share), (4, 1.0));
+        // How much of it was between the looks is not known.
+        assert_eq!(hottest(&first[..2], &[look(1, 5_000_000_000), look(3, 1 << 40)], Duration::ZERO), None);
     }
 
     #[test]
@@ -100,6 +118,26 @@ mod tests {
         let hot = look_twice(child.id(), &first, Duration::from_millis(300), &Cancel::never());
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!(hot.map(|h| h.tid), Some(child.id()));
+        assert_eq!(hot.map(|h| h.tid), Ok(child.id()));
+    }
+
+    #[test]
+    fn without_two_looks_it_is_not_said_that_nothing_ran() {
+        let me = std::process::id();
+        let first: Vec<CpuLook> = threads::look(me).unwrap().iter().map(CpuLook::of).collect();
+        let pause = Duration::from_millis(1);
+        let why =
+            |pid, first: &[CpuLook], cancel: &Cancel| look_twice(pid, first, pause, cancel).unwrap_err();
+        let never = Cancel::never();
+        assert_eq!(why(me, &[], &never), "no thread was seen at a first look: ps_L.txt says why");
+        let (canceller, cancel) = crate::cancel::pair();
+        drop(canceller);
+        assert_eq!(why(me, &first, &cancel), "interrupted before a second look");
+        let mut gone = std::process::Command::new("true").spawn().unwrap();
+        gone.wait().unwrap();
+        let pid = gone.id();
+        assert_eq!(why(pid, &first, &never), format!("no second look: process {pid} has ended"));
+        let one_look = crate::analysis::testkit::Make::new().one_look().finish();
+        assert_eq!(of_dump(&one_look).unwrap_err(), "the dump has no second look");
     }
 }

@@ -151,9 +151,10 @@ impl Bundle {
         let Some(options) = perf else { return capture::perf::refuse(&self.dir, "not wanted (--no-perf)") };
         let second = std::time::Duration::from_secs(1);
         let hottest = hot::of_dump(&recorded.dump)
-            .or_else(|| hot::look_twice(self.pid, &self.outside.cpu(), second, cancel));
-        let Some(hottest) = hottest else {
-            return capture::perf::refuse(&self.dir, "no thread used any CPU between two looks");
+            .or_else(|_| hot::look_twice(self.pid, &self.outside.cpu(), second, cancel));
+        let hottest = match hottest {
+            Ok(hottest) => hottest,
+            Err(why) => return capture::perf::refuse(&self.dir, &why),
         };
         let maps = self.outside.maps.clone().unwrap_or_default();
         // From the copy perf can name what is `(deleted)` or overwritten by now.

@@ -139,8 +139,8 @@ pub fn capture(
     };
     match (&config.perf, hot) {
         (None, _) => capture::perf::refuse(bundle.dir(), "not asked for (--no-perf)")?,
-        (Some(_), None) => capture::perf::refuse(bundle.dir(), "no thread used any CPU between two looks")?,
-        (Some(perf), Some(hot)) => {
+        (Some(_), Err(why)) => capture::perf::refuse(bundle.dir(), &why)?,
+        (Some(perf), Ok(hot)) => {
             let copies = match allocator {
                 Some(allocator) if copy.is_some() => {
                     vec![(PathBuf::from(&allocator.path), bundle.copy_path())]

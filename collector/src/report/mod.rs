@@ -108,6 +108,6 @@ pub fn write_dump(dir: &Path, dump: &Dump, traces: &Traces, finding: &Finding) -
 /// The line for a report whose perf saw something else than the samples did.
 fn perf_disagrees(dir: &Path, dump: &Dump, traces: &Traces) -> Option<String> {
     let report = std::fs::read(dir.join("perf_hot_tid.txt")).ok()?;
-    let hot = hot::of_dump(dump)?;
+    let hot = hot::of_dump(dump).ok()?;
     folded::disagreement(hot.tid, traces.samples.get(&hot.tid)?, &String::from_utf8_lossy(&report))
 }

@@ -86,8 +86,8 @@ pub fn snap(
     recording::write(&dir, &dump, &traces, &history)?;
     match (perf, capture::hot::of_dump(&dump)) {
         (None, _) => capture::perf::refuse(&dir, "not asked for (--no-perf)")?,
-        (_, None) => capture::perf::refuse(&dir, "no thread used any CPU between two looks")?,
-        (Some(perf), Some(hot)) => {
+        (_, Err(why)) => capture::perf::refuse(&dir, &why)?,
+        (Some(perf), Ok(hot)) => {
             let copies = path.iter().filter(|_| bytes.is_ok()).map(|p| (p.into(), copy.clone())).collect();
             let maps = outside.maps.clone().unwrap_or_default();
             capture::perf(&dir, hot.tid, &PerfOptions { maps, copies, ..perf.clone() }, cancel)?;
