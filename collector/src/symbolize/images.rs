@@ -194,9 +194,9 @@ impl Modules {
         Ok(Loaded { elf, bias, debug: OnceCell::new() })
     }
 
-    /// The first candidate that is proven; else why the file at its path is not.
+    /// The first candidate that is proven; else why the file at its path is not, and which others could not be read.
     fn file(&self, module: &Module) -> Result<Elf, String> {
-        let mut why = None;
+        let mut why: Vec<String> = vec![];
         let mut candidates = vec![(PathBuf::from(&module.path), Candidate::InPlace)];
         if let Some(pid) = self.sources.live_pid {
             candidates.push((PathBuf::from(format!("/proc/{pid}/root{}", module.path)), Candidate::InPlace));
@@ -210,36 +210,45 @@ impl Modules {
             // The mapped file itself, even if it has no path any more; takes CAP_SYS_ADMIN or
             // CAP_CHECKPOINT_RESTORE. It may have been written to: the build-id says.
             let link = format!("/proc/{pid}/map_files/{:x}-{:x}", line.start, line.end);
-            candidates.push((PathBuf::from(link), Candidate::Copy));
+            candidates.push((PathBuf::from(link), Candidate::Link));
         }
         for (path, candidate) in candidates {
             match self.proven(&path, candidate, module) {
                 Ok(elf) => return Ok(elf),
-                Err(e) => why = why.or(Some(e)),
+                Err(refused) if why.is_empty() => why.push(refused.to_string()),
+                Err(Refused::Unreadable(e)) if !candidate.is_closed_by(&e) => {
+                    let e = e.to_string();
+                    // One reason may be that of many candidates: no descriptor is left.
+                    if !why.iter().any(|said| said.ends_with(&e)) {
+                        why.push(format!("{}: cannot be read: {e}", candidate.called(&path)));
+                    }
+                }
+                // Most candidates are of other builds, or not there.
+                Err(_) => {}
             }
         }
-        Err(why.unwrap_or_default())
+        Err(why.join("; "))
     }
 
-    fn proven(&self, path: &Path, candidate: Candidate, module: &Module) -> Result<Elf, String> {
+    fn proven(&self, path: &Path, candidate: Candidate, module: &Module) -> Result<Elf, Refused> {
         // What is at the path by now may be anything, also a pipe that nobody writes to.
         let file =
             File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(|e| {
                 match e.kind() {
-                    io::ErrorKind::NotFound => "its file is gone".to_owned(),
-                    _ => format!("its file cannot be read: {e}"),
+                    io::ErrorKind::NotFound => "its file is gone".into(),
+                    _ => Refused::Unreadable(e),
                 }
             })?;
-        let meta = file.metadata().map_err(|e| e.to_string())?;
+        let meta = file.metadata().map_err(Refused::Unreadable)?;
         if !meta.is_file() {
             return Err("its path is no file any more".into());
         }
-        let bytes = Bytes::copy_of(&file).map_err(|e| format!("its file cannot be read: {e}"))?;
+        let bytes = Bytes::copy_of(&file).map_err(Refused::Unreadable)?;
         // Said of the bytes that were read: whoever writes to the file meanwhile moves its change time.
-        let after = file.metadata().map_err(|e| e.to_string())?;
+        let after = file.metadata().map_err(Refused::Unreadable)?;
         let still =
             (after.len(), after.ctime(), after.ctime_nsec()) == (meta.len(), meta.ctime(), meta.ctime_nsec());
-        let elf = Elf::parse(bytes)?;
+        let elf = Elf::parse(bytes).map_err(Refused::Not)?;
         let ctime_ns = meta.ctime().saturating_mul(1_000_000_000).saturating_add(meta.ctime_nsec());
         match (&module.init, module.lines.first()) {
             (Some(init), _) if init.build_id_len > 0 => {
@@ -301,6 +310,39 @@ enum Candidate {
     OfAllocator,
     /// Some other file.
     Copy,
+    /// The kernel's own link to the file that is mapped.
+    Link,
+}
+
+impl Candidate {
+    /// What a person calls it.
+    fn called(self, path: &Path) -> String {
+        match self {
+            Candidate::OfAllocator | Candidate::Copy => format!("the copy {}", path.display()),
+            Candidate::InPlace | Candidate::Link => path.display().to_string(),
+        }
+    }
+
+    /// Whether that is so for most users, and no failure.
+    fn is_closed_by(self, error: &io::Error) -> bool {
+        self == Candidate::Link && error.kind() == io::ErrorKind::PermissionDenied
+    }
+}
+
+/// Why a file is not used for a mapping.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("its file cannot be read: {0}")]
+    Unreadable(io::Error),
+    /// It is not there, or not the one.
+    #[error("{0}")]
+    Not(String),
+}
+
+impl From<&str> for Refused {
+    fn from(why: &str) -> Self {
+        Refused::Not(why.to_owned())
+    }
 }
 
 impl Module {

@@ -112,6 +112,22 @@ fn after_the_file_was_removed_or_replaced_names_are_those_of_the_code_that_ran()
 }
 
 #[test]
+fn a_copy_that_cannot_be_read_is_said_beside_the_file_that_is_gone() {
+    let locked = Locked::new(&["-g"], false);
+    std::fs::remove_file(&locked.dso).unwrap();
+    let dir = locked.dir.path();
+    let loops = ["loop1", "loop2"].map(|name| dir.join(name));
+    loops.iter().for_each(|path| std::os::unix::fs::symlink(path, path).unwrap());
+    let [first, second] = loops;
+    let copies = vec![dir.join("not there"), locked.other.clone(), first.clone(), second];
+    let traces = locked.named(&Sources { copies, ..Sources::default() });
+    let why = std::fs::read(&first).unwrap_err();
+    let (dso, copy) = (locked.dso.display(), first.display());
+    let note = format!("no names for {dso}: its file is gone; the copy {copy}: cannot be read: {why}");
+    assert_eq!(traces.notes, [note]);
+}
+
+#[test]
 fn a_file_without_build_id_is_believed_only_while_it_is_untouched() {
     let locked = Locked::new(&["-g", "-Wl,--build-id=none"], false);
     assert_eq!(locked.functions(&locked.named(&Sources::default())), set(&REAL));
