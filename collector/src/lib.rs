@@ -29,6 +29,7 @@ pub mod snap;
 pub mod standstill;
 pub mod store;
 pub mod symbolize;
+pub mod task;
 pub mod verify;
 
 #[cfg(test)]

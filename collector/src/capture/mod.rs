@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::profile::Profile;
 use crate::store::atomic::{self, WriteError};
+use crate::task;
 
 pub mod hot;
 pub mod perf;
@@ -56,9 +57,11 @@ pub struct Outside {
 pub fn outside(pid: u32, options: &Options<'_>) -> Outside {
     let looked = threads::look(pid);
     // One that is dying has an empty map; one that lives may well have an empty environment.
-    let maps = threads::read(pid, "maps")
+    let shared = format!("task/{}", task::sharing(pid));
+    let maps = threads::read(pid, &format!("{shared}/maps"))
         .and_then(|maps| if maps.is_empty() { Err(threads::ended(pid)) } else { Ok(maps) });
-    let environ = maps.as_ref().map_err(String::clone).and_then(|_| threads::read(pid, "environ"));
+    let environ =
+        maps.as_ref().map_err(String::clone).and_then(|_| threads::read(pid, &format!("{shared}/environ")));
 
     let ps = looked.as_ref().map(|threads| tables::ps(pid, threads, threads::pid_width()).into_bytes());
     let wchan = looked.as_ref().map(|threads| tables::wchan(threads).into_bytes());

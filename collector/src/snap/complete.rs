@@ -8,7 +8,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hangscope_protocol::record::{ThreadRecord, probe_outcome};
-use nix::unistd::Pid;
 
 use super::memory::Memory;
 use super::remark::Remark;
@@ -41,7 +40,7 @@ pub fn completed(pid: u32, dump: &Dump) -> Cow<'_, Dump> {
 
 /// What is to be added, as a dump that holds no more than that; none if nothing is missing.
 fn look(pid: u32, dump: &Dump) -> Option<Dump> {
-    let memory = Memory(Pid::from_raw(pid as i32));
+    let memory = Memory::of(pid);
     let mut outside = Dump::begun(dump.identity.clone(), dump.begin);
     outside.probes = deaf::ask(dump, memory);
     let answered = outside.probes.iter().map(|p| p.record.tid);

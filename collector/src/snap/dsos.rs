@@ -32,12 +32,12 @@ pub(super) struct Provider {
 }
 
 /// All files with code that are mapped, in order of address.
-pub(super) fn all(mappings: &[Mapping], started_wall_ns: u64, memory: Memory, pid: u32) -> Vec<Dso> {
+pub(super) fn all(mappings: &[Mapping], started_wall_ns: u64, memory: Memory) -> Vec<Dso> {
     let mut files: BTreeMap<(&str, u64, u64), Vec<&Mapping>> = BTreeMap::new();
     for mapping in mappings.iter().filter(|m| m.is_file()) {
         files.entry((&mapping.path, mapping.dev, mapping.ino)).or_default().push(mapping);
     }
-    let exe = fs::metadata(format!("/proc/{pid}/exe")).map(|m| m.ino()).unwrap_or(0);
+    let exe = fs::metadata(format!("/proc/{}/exe", memory.tid())).map(|m| m.ino()).unwrap_or(0);
     let mut files: Vec<_> = files.into_values().filter(|lines| lines.iter().any(|m| m.execute)).collect();
     files.sort_by_key(|lines| lines.first().map(|m| m.start));
     let mut dsos = vec![];

@@ -27,8 +27,8 @@ pub(super) struct Linked {
 }
 
 /// The list in symbol order; none for a static program, or before the loader has set it up.
-pub(super) fn list(pid: u32, memory: Memory) -> Option<Vec<Linked>> {
-    let auxv = fs::read(format!("/proc/{pid}/auxv")).ok()?;
+pub(super) fn list(memory: Memory) -> Option<Vec<Linked>> {
+    let auxv = fs::read(format!("/proc/{}/auxv", memory.tid())).ok()?;
     let (words, _) = auxv.as_chunks::<8>();
     let words: Vec<u64> = words.iter().map(|w| u64::from_le_bytes(*w)).collect();
     let aux = |key| words.chunks_exact(2).find(|pair| pair[0] == key).map(|pair| pair[1]);

@@ -6,13 +6,25 @@ use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 
+use crate::task;
+
 const PAGE: u64 = 4096;
 
-/// The memory of a process.
+/// The memory of a process, by a thread that has it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Memory(pub(super) Pid);
+pub(super) struct Memory(Pid);
 
 impl Memory {
+    /// Of a process, whether its main thread is still there or not.
+    pub(super) fn of(pid: u32) -> Memory {
+        Memory(Pid::from_raw(task::sharing(pid) as i32))
+    }
+
+    /// The thread: what else the process's threads share is in its `/proc/TID`.
+    pub(super) fn tid(self) -> u32 {
+        self.0.as_raw() as u32
+    }
+
     /// Reads up to `len` bytes, up to the first page that cannot be read.
     ///
     /// # Errors

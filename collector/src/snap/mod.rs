@@ -23,7 +23,6 @@ use hangscope_protocol::record::{
 };
 use hangscope_protocol::{Reader, Record, VERSION};
 use nix::time::ClockId;
-use nix::unistd::Pid;
 use procfs::process::Stat;
 use procfs::{FromRead, ProcError, page_size, ticks_per_second};
 
@@ -91,7 +90,7 @@ fn zero<R: Record>() -> R {
 
 /// Reads ranges of a process's memory, as its shim would.
 pub fn read(pid: u32, ranges: &[RangeRecord]) -> Vec<session::Memory> {
-    let memory = Memory(Pid::from_raw(pid as i32));
+    let memory = Memory::of(pid);
     let one = |range: &RangeRecord| {
         let read = memory.up_to(range.address, range.len as usize);
         let errno = read.as_ref().err().map_or(0, |e| *e as u32);
@@ -108,16 +107,18 @@ pub fn read(pid: u32, ranges: &[RangeRecord]) -> Vec<session::Memory> {
 pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     let begun = Instant::now();
     let trigger_ns = stop::now_ns();
-    let memory = Memory(Pid::from_raw(pid as i32));
+    let memory = Memory::of(pid);
     permit::check(pid, memory)?;
-    let read =
-        |name: &str| fs::read(format!("/proc/{pid}/{name}")).map_err(|e| NotPossible::reading(pid, &e));
+    let read_of = |id: u32, name: &str| {
+        fs::read(format!("/proc/{id}/{name}")).map_err(|e| NotPossible::reading(pid, &e))
+    };
+    let read = |name: &str| read_of(memory.tid(), name);
     let maps = read("maps")?;
     let mappings = maps::parse(&maps);
     let odd = |e: ProcError| NotPossible::Other { pid, error: e.to_string() };
-    let stat = Stat::from_read(&*read("stat")?).map_err(odd)?;
+    let stat = Stat::from_read(&*read_of(pid, "stat")?).map_err(odd)?;
     let status = threads::status(&read("status")?).map_err(odd)?;
-    let machine = machine(pid);
+    let machine = machine(memory.tid());
     let arch = Arch::from_elf(machine);
 
     // Field 22 counts from boot, suspended time included.
@@ -125,8 +126,8 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     let age_ns =
         stop::clock_ns(ClockId::CLOCK_BOOTTIME).saturating_sub(stat.starttime.saturating_mul(tick_ns));
     let wall_ns = stop::clock_ns(ClockId::CLOCK_REALTIME).saturating_sub(age_ns);
-    let mut dsos = dsos::all(&mappings, wall_ns, memory, pid);
-    let linked = link_map::list(pid, memory).unwrap_or_default();
+    let mut dsos = dsos::all(&mappings, wall_ns, memory);
+    let linked = link_map::list(memory).unwrap_or_default();
     let provider = dsos::provider(&dsos, &linked, options.target.as_deref(), memory);
     let mut notes = vec![Remark::FromOutside {}.note(0)];
     match (&provider, &options.target) {
@@ -166,7 +167,7 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
             ..zero()
         },
         label: String::new(),
-        exe: fs::read_link(format!("/proc/{pid}/exe"))
+        exe: fs::read_link(format!("/proc/{}/exe", memory.tid()))
             .map(|p| p.to_string_lossy().into_owned())
             .unwrap_or_default(),
         command: cmdline.split(|b| *b == 0).filter(|a| !a.is_empty()).map(text).collect(),
@@ -190,7 +191,7 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
         }
     }
     marks.push(mark(mark_part::STACKS, stacks.len(), begun));
-    let fds = fds(pid, &first, arch);
+    let fds = fds(memory.tid(), &first, arch);
     let running: Vec<u32> = first.iter().filter(|t| !threads::is_blocked(t)).map(|t| t.tid).collect();
     let blocked = first.iter().filter(|t| options.stop_blocked && threads::is_blocked(t)).map(|t| t.tid);
     let asked = running.iter().copied().chain(blocked);
@@ -265,26 +266,26 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
 }
 
 /// ELF machine number of the program; that of this one where it cannot be read.
-fn machine(pid: u32) -> u16 {
+fn machine(tid: u32) -> u16 {
     let own = if cfg!(target_arch = "aarch64") { ARCH_AARCH64 } else { ARCH_X86_64 };
     let read = || -> std::io::Result<u16> {
         use std::os::unix::fs::FileExt as _;
         let mut machine = [0; 2];
-        fs::File::open(format!("/proc/{pid}/exe"))?.read_exact_at(&mut machine, 18)?;
+        fs::File::open(format!("/proc/{tid}/exe"))?.read_exact_at(&mut machine, 18)?;
         Ok(u16::from_le_bytes(machine))
     };
     read().unwrap_or(own)
 }
 
 /// What the descriptors are that threads wait on.
-fn fds(pid: u32, threads: &[ThreadRecord], arch: Option<Arch>) -> BTreeMap<i32, String> {
+fn fds(tid: u32, threads: &[ThreadRecord], arch: Option<Arch>) -> BTreeMap<i32, String> {
     let waits = |t: &ThreadRecord| {
         let call = arch?.call(t.syscall).filter(|c| c.first == First::Fd)?;
         let _ = call;
         i32::try_from(t.args[0]).ok()
     };
     let target = |fd: i32| {
-        let target = fs::read_link(format!("/proc/{pid}/fd/{fd}")).ok()?;
+        let target = fs::read_link(format!("/proc/{tid}/fd/{fd}")).ok()?;
         Some((fd, target.to_string_lossy().into_owned()))
     };
     threads.iter().filter_map(waits).filter_map(target).collect()

@@ -80,7 +80,8 @@ impl NotPossible {
 /// # Errors
 /// What is missing.
 pub(super) fn check(pid: u32, memory: Memory) -> Result<(), NotPossible> {
-    let bytes = fs::read(format!("/proc/{pid}/maps")).map_err(|e| NotPossible::reading(pid, &e))?;
+    let bytes =
+        fs::read(format!("/proc/{}/maps", memory.tid())).map_err(|e| NotPossible::reading(pid, &e))?;
     let Some(first) = maps::parse(&bytes).into_iter().find(|m| m.read) else {
         return Err(NotPossible::NoMemory(pid));
     };

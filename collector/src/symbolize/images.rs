@@ -19,6 +19,7 @@ use super::elf::{Bytes, Elf};
 use super::maps::{self, Mapping};
 use crate::file_facts::device;
 use crate::session::Dump;
+use crate::task;
 
 /// The name that maps gives the kernel's own DSO.
 const VDSO: &str = "[vdso]";
@@ -198,18 +199,19 @@ impl Modules {
     fn file(&self, module: &Module) -> Result<Elf, String> {
         let mut why: Vec<String> = vec![];
         let mut candidates = vec![(PathBuf::from(&module.path), Candidate::InPlace)];
-        if let Some(pid) = self.sources.live_pid {
-            candidates.push((PathBuf::from(format!("/proc/{pid}/root{}", module.path)), Candidate::InPlace));
+        let live = self.sources.live_pid.map(task::sharing);
+        if let Some(tid) = live {
+            candidates.push((PathBuf::from(format!("/proc/{tid}/root{}", module.path)), Candidate::InPlace));
         }
         if module.allocator {
             candidates
                 .extend(self.sources.allocator_copy.iter().map(|p| (p.clone(), Candidate::OfAllocator)));
         }
         candidates.extend(self.sources.copies.iter().map(|p| (p.clone(), Candidate::Copy)));
-        if let (Some(pid), Some(line)) = (self.sources.live_pid, module.lines.first()) {
+        if let (Some(tid), Some(line)) = (live, module.lines.first()) {
             // The mapped file itself, even if it has no path any more; takes CAP_SYS_ADMIN or
             // CAP_CHECKPOINT_RESTORE. It may have been written to: the build-id says.
-            let link = format!("/proc/{pid}/map_files/{:x}-{:x}", line.start, line.end);
+            let link = format!("/proc/{tid}/map_files/{:x}-{:x}", line.start, line.end);
             candidates.push((PathBuf::from(link), Candidate::Link));
         }
         for (path, candidate) in candidates {
