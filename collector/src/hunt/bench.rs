@@ -13,6 +13,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, p
 use rustix::thread::CpuSet;
 
 use crate::capture::tool;
+use crate::task;
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,8 +204,11 @@ fn members(group: Pid, mark: &[u8], which: Which) -> Vec<Member> {
     all.flatten()
         .filter_map(|process| {
             let stat = process.stat().ok()?;
-            let dead = matches!(stat.state, 'Z' | 'X');
-            let ours = stat.pgrp == group.as_raw_nonzero().get() || has(stat.pid, mark);
+            let left = matches!(stat.state, 'Z' | 'X');
+            // Its main thread may have left, and others go on.
+            let shows = if left { task::sharing(stat.pid as u32) } else { stat.pid as u32 };
+            let dead = left && shows == stat.pid as u32;
+            let ours = stat.pgrp == group.as_raw_nonzero().get() || has(shows, mark);
             (dead == (which == Dead) && ours && stat.pid as u32 != me).then(|| Member {
                 pid: stat.pid as u32,
                 ppid: stat.ppid as u32,
@@ -216,8 +220,8 @@ fn members(group: Pid, mark: &[u8], which: Which) -> Vec<Member> {
         .collect()
 }
 
-fn has(pid: i32, mark: &[u8]) -> bool {
-    std::fs::read(format!("/proc/{pid}/environ"))
+fn has(tid: u32, mark: &[u8]) -> bool {
+    std::fs::read(format!("/proc/{tid}/environ"))
         .is_ok_and(|e| e.split(|b| *b == 0).any(|entry| entry == mark))
 }
 
@@ -292,6 +296,28 @@ mod tests {
         let ended = bench.stop(Duration::from_millis(300)).unwrap();
         assert_eq!(ended.signal, Some(15));
         assert_eq!(members(bench.pid, b"HANGSCOPE_TEST_MARK=b1", Alive), []);
+    }
+
+    #[test]
+    fn a_process_that_goes_on_without_its_main_thread_belongs_to_the_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("main_left");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/main_left.c");
+        let gcc = Command::new("gcc").args([source, "-pthread", "-o"]).arg(&program).status();
+        assert!(gcc.unwrap().success());
+        let mut bench = start(&format!("setsid {} & wait", program.display()), "f1");
+        let without_main = |process: procfs::ProcResult<procfs::process::Process>| {
+            let stat = process.ok()?.stat().ok()?;
+            (stat.ppid as u32 == bench.pid() && stat.state == 'Z').then_some(stat.pid as u32)
+        };
+        let pid = loop {
+            if let Some(pid) = procfs::process::all_processes().unwrap().find_map(without_main) {
+                break pid;
+            }
+        };
+        assert!(bench.members().iter().any(|m| m.pid == pid));
+        bench.stop(Duration::from_millis(300)).unwrap();
+        assert_eq!(members(bench.pid, b"HANGSCOPE_TEST_MARK=f1", Alive), []);
     }
 
     #[test]
