@@ -57,9 +57,9 @@ pub fn hottest(first: &[CpuLook], second: &[CpuLook], apart: Duration) -> Option
 /// # Errors
 /// Why there is none.
 pub fn of_dump(dump: &Dump) -> Result<Hottest, String> {
-    if dump.second.is_empty() {
+    let Some(apart) = dump.between_ns().map(Duration::from_nanos) else {
         return Err("the dump has no second look".to_owned());
-    }
+    };
     let watchdog = dump.identity.fixed.watchdog_tid;
     let look = |threads: &[hangscope_protocol::record::ThreadRecord]| -> Vec<CpuLook> {
         let cpu = |t: &hangscope_protocol::record::ThreadRecord| match t.err_schedstat {
@@ -68,7 +68,6 @@ pub fn of_dump(dump: &Dump) -> Result<Hottest, String> {
         };
         threads.iter().map(|t| CpuLook { tid: t.tid, cpu_ns: cpu(t), watchdog: t.tid == watchdog }).collect()
     };
-    let apart = Duration::from_nanos(dump.begin.second_look_after_ns);
     hottest(&look(&dump.threads), &look(&dump.second), apart).ok_or_else(nothing_ran)
 }
 

@@ -23,6 +23,7 @@ messages! {
         Machine {} => "its machine is not known", "機種が不明";
         Runs { tid } => "tid {tid} runs", "tid {tid} が実行中";
         Moved { tid } => "tid {tid} moved between the looks", "tid {tid} が 2 回の観測の間に動いた";
+        Unread { tid } => "what tid {tid} does could not be read", "tid {tid} の状態を読み取れなかった";
         NotWhole { tid } => "the stack of tid {tid} is not whole", "tid {tid} のスタックが最後まで得られていない";
         InAllocator { tid } => "tid {tid} is inside the allocator", "tid {tid} がアロケータの中にいる";
         InLibrary { tid, function } => "tid {tid} is in {function}, where locks may be held",
@@ -92,7 +93,11 @@ pub fn caller(dump: &Dump, traces: &Traces) -> Result<u32, Restless> {
         if thread.syscall == SYSCALL_RUNNING || thread.sp == 0 {
             return Err(say!(Restless::Runs { tid }));
         }
-        if dump.thread(tid).is_none_or(|first| place(first) != place(thread)) {
+        // What could not be read is zero, and would be the same in both.
+        if [dump.thread(tid), Some(thread)].into_iter().flatten().any(|t| !is_read(t)) {
+            return Err(say!(Restless::Unread { tid }));
+        }
+        if dump.thread(tid).is_none_or(|first| !stands(first, thread)) {
             return Err(say!(Restless::Moved { tid }));
         }
         let trace = traces.threads.get(&tid).filter(|trace| !trace.truncated);
@@ -119,9 +124,14 @@ pub fn caller(dump: &Dump, traces: &Traces) -> Result<u32, Restless> {
     threads().filter(takes_it).filter(has_room).find(waits).map(|t| t.tid).ok_or(Restless::NobodyWaits {})
 }
 
-/// Where a thread stands, and how often it has gone to sleep.
-pub fn place(t: &ThreadRecord) -> (i32, [u64; 6], u64, u64, u64) {
-    (t.syscall, t.args, t.sp, t.pc, t.nvcsw)
+/// Whether a thread is in both where it was, and has not gone to sleep again in between.
+pub fn stands(first: &ThreadRecord, second: &ThreadRecord) -> bool {
+    let place = |t: &ThreadRecord| (t.syscall, t.args, t.sp, t.pc, t.nvcsw);
+    is_read(first) && is_read(second) && place(first) == place(second)
+}
+
+fn is_read(t: &ThreadRecord) -> bool {
+    t.err_status == 0 && t.err_syscall == 0
 }
 
 /// Whether SP is in a stack that was mapped to be one (the first thread's, or one with a guard below it), not in memory of
@@ -210,6 +220,8 @@ mod tests {
             make.dump.maps = kept.collect::<String>().into_bytes();
         };
         assert_eq!(said(unguarded), Ok(101));
+        let unread = |make: &mut Make| _ = make.change(101, |t| t.err_status = 22);
+        assert_eq!(said(unread).unwrap_err(), "what tid 101 does could not be read");
         let deep = |make: &mut Make| {
             make.dump.threads.iter_mut().find(|t| t.tid == MAIN).unwrap().sp -= (1 << 20) - (64 << 10);
         };
