@@ -254,7 +254,10 @@ impl Session {
     fn stall(&mut self, dump: &RecordedDump) {
         let stands = Standstill::of(&dump.dump, &self.sources(), &self.history);
         if dump.dump.end.is_none() {
-            // It may be the last that is heard of it: kept, and counted as nothing.
+            // It may be the last that is heard of it: kept, and counted as nothing. A hang that is known it adds nothing to.
+            if self.record.hung {
+                return;
+            }
             self.note(stands.note(&dump.dump).en());
             self.begin_dump(dump.dump.begin.number);
             self.finish_dump(dump);
