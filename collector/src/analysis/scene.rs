@@ -64,6 +64,9 @@ pub(super) struct Thread<'a> {
     /// sleeps between its tries is found now in one, now in the other, and has not come out for that. On a machine that is
     /// busy it is found running in both.
     pub(super) naps: bool,
+    /// Where it was in both looks, and it woke no oftener than our own questions explain, if their answers had to wait for
+    /// something as well (a page, a lock of the address space).
+    pub(super) woken_by_us: bool,
     /// Share of a core between the looks.
     pub(super) cpu_share: f64,
 }
@@ -97,6 +100,7 @@ impl Thread<'_> {
         match self.motion {
             Motion::Still => Stuck::Yes,
             Motion::Unknown => Stuck::Maybe,
+            Motion::Rewaits if self.woken_by_us => Stuck::Maybe,
             // A timed wait wakes and goes back without anything having happened.
             Motion::Rewaits if self.wait.as_ref().is_some_and(|w| w.timed) => Stuck::Maybe,
             Motion::Rewaits | Motion::Moved | Motion::Left | Motion::Runs => Stuck::No,
@@ -245,8 +249,9 @@ fn thread<'a>(
         Motion::Runs => slept(record, second) > asked && cpu_share < BUSY,
         _ => false,
     };
+    let woken_by_us = motion == Motion::Rewaits && second.is_some_and(|s| slept(record, s) <= 2 * asked);
     let naps = inside == Some(true) && calls != Calls::Returns && second.is_some_and(naps);
-    Thread { record, second, wait, motion, trace, samples, calls, inside, own, naps, cpu_share }
+    Thread { record, second, wait, motion, trace, samples, calls, inside, own, naps, woken_by_us, cpu_share }
 }
 
 fn is_nap(dump: &Dump, record: &ThreadRecord) -> bool {

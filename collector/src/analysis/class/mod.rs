@@ -74,7 +74,7 @@ fn resumed(scene: &Scene<'_>) -> Option<Why> {
     let asked = probes.filter(|p| p.was_blocked != 0 && p.outcome == probe_outcome::ANSWERED);
     let threads: Vec<&Thread<'_>> = asked
         .filter_map(|p| scene.threads.get(&p.tid))
-        .filter(|t| matches!(t.motion, Motion::Moved | Motion::Left | Motion::Rewaits))
+        .filter(|t| matches!(t.motion, Motion::Moved | Motion::Left | Motion::Rewaits) && !t.woken_by_us)
         .collect();
     (!threads.is_empty()).then(|| say!(Why::Resumed { tids: case::tids(threads) }))
 }
