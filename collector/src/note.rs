@@ -18,6 +18,7 @@ messages! {
         NoHello {} => "no hello came: what ran is not known", "シムからの応答がなく、何が実行されたか分からない";
         NoHelloWhy { why } => "no hello came ({why}): what ran is not known",
             "シムからの応答がなく ({why})、何が実行されたか分からない";
+        OutputUnread { path, why } => "{path} could not be read: {why}", "{path} を読めなかった: {why}";
         GivenUp { pid, why } => "process {pid} was given up: {why}", "プロセス {pid} との通信を打ち切った: {why}";
         OtherMalloc { pid, path } => "process {pid} had its malloc from {path}",
             "プロセス {pid} の malloc は {path} のものだった";

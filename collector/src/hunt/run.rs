@@ -1,6 +1,7 @@
 //! One run, from its start to its facts.
 
 use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -323,10 +324,11 @@ pub(super) fn at_start(dso: &crate::session::Dso) -> Integrity {
 fn about_hello(watch: &Watch, lane: &Lane, err: &Path) -> Vec<Text> {
     let mut notes = vec![];
     if !watch.hello_seen() {
-        let preload_failed = std::fs::read_to_string(err)
-            .ok()
-            .and_then(|text| text.lines().find(|l| l.contains("cannot be preloaded")).map(str::to_owned));
-        notes.push(match (preload_failed, watch.rejected().first()) {
+        let loader = loader_said(err);
+        if let Err(why) = &loader {
+            notes.push(say!(Note::OutputUnread { path: err.display(), why }).said());
+        }
+        notes.push(match (loader.ok().flatten(), watch.rejected().first()) {
             (Some(line), _) => line.said(),
             (None, Some(why)) => say!(Note::NoHelloWhy { why }).said(),
             (None, None) => Note::NoHello {}.said(),
@@ -343,6 +345,14 @@ fn about_hello(watch: &Watch, lane: &Lane, err: &Path) -> Vec<Text> {
     notes
 }
 
+/// What ld.so said of a file that it could not preload. It speaks first; what else is there may be any bytes.
+fn loader_said(err: &Path) -> std::io::Result<Option<String>> {
+    let mut bytes = vec![];
+    File::open(err)?.take(MOST_OUTPUT).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(text.lines().find(|line| line.contains("cannot be preloaded")).map(str::to_owned))
+}
+
 /// Seconds since the epoch.
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |t| t.as_secs_f64())
@@ -354,7 +364,6 @@ fn create(path: &Path) -> Result<File, WriteError> {
 
 /// `ops/s` in a run's output.
 fn ops(config: &Config, path: &Path) -> anyhow::Result<Option<f64>> {
-    use std::io::{Read as _, Seek as _, SeekFrom};
     let read = || -> std::io::Result<Vec<u8>> {
         let mut file = File::open(path)?;
         let len = file.metadata()?.len();
@@ -382,4 +391,21 @@ pub(super) fn gather(lane: &Lane, listener: &Listener, watch: &mut Watch, limit:
     }
     // What is there already.
     listener.events().try_iter().for_each(|event| watch.take(event));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loaders_reason_stands_beside_any_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let err = dir.path().join("run_1.err");
+        std::fs::write(&err, b"\x80\nld.so: object '\xff' cannot be preloaded (why)\n\xfe").unwrap();
+        let line = "ld.so: object '\u{fffd}' cannot be preloaded (why)";
+        assert_eq!(loader_said(&err).unwrap().as_deref(), Some(line));
+        std::fs::write(&err, "x").unwrap();
+        assert_eq!(loader_said(&err).unwrap(), None);
+        assert!(loader_said(dir.path()).is_err());
+    }
 }
