@@ -28,7 +28,6 @@ messages! {
         NotLookedInto { why } => "threads were not looked into: {why}", "スレッドの中は調べられなかった: {why}";
         // Why nothing comes from inside.
         NoDump {} => "no dump", "ダンプなし";
-        ListenerEnded {} => "the listener ended", "受信側が終了した";
         DumpUnfinished { pid } => "the dump of process {pid} did not come to its end",
             "プロセス {pid} のダンプが最後まで届かなかった";
         NoAnswer { pid } => "process {pid} did not answer: its heartbeats stopped",

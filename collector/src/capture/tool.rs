@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, after, never, select};
+use crossbeam_channel::{Receiver, after, select};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use crate::cancel::Cancel;
@@ -59,8 +59,16 @@ pub fn run(command: &mut Command, stdout: Stdio, limit: Duration, cancel: &Cance
     let Some(pid) = Pid::from_raw(child.id() as i32) else {
         return Ran::NotStarted(io::ErrorKind::InvalidInput.into());
     };
+    let ended = match ended(pid) {
+        Ok(ended) => ended,
+        Err(e) => {
+            let _ = kill_process_group(pid, Signal::KILL);
+            let _ = child.wait();
+            return Ran::NotStarted(e);
+        }
+    };
     let stopped = select! {
-        recv(ended(pid)) -> _ => None,
+        recv(ended) -> _ => None,
         recv(after(limit)) -> _ => Some(Ran::TooLong(limit)),
         recv(cancel.channel()) -> _ => Some(Ran::Cancelled),
     };
@@ -81,7 +89,10 @@ pub fn run(command: &mut Command, stdout: Stdio, limit: Duration, cancel: &Cance
 }
 
 /// Says when a child of this process has ended. It is not reaped: until its parent waits for it, its id stays its own.
-pub fn ended(pid: Pid) -> Receiver<()> {
+///
+/// # Errors
+/// No thread is to be had that waits for it.
+pub fn ended(pid: Pid) -> io::Result<Receiver<()>> {
     let (sender, receiver) = crossbeam_channel::bounded(1);
     let wait = move || {
         while let Err(rustix::io::Errno::INTR) =
@@ -89,11 +100,14 @@ pub fn ended(pid: Pid) -> Receiver<()> {
         {}
         let _ = sender.send(());
     };
-    match std::thread::Builder::new().name("wait".into()).spawn(wait) {
-        Ok(_) => receiver,
-        // No thread to be had: the caller's limit is what ends it.
-        Err(_) => never(),
-    }
+    std::thread::Builder::new().name("wait".into()).spawn(wait)?;
+    Ok(receiver)
+}
+
+/// Whether a child of this process has ended, as [`ended`] will say it. It is not reaped.
+pub fn has_ended(pid: Pid) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    matches!(waitid(WaitId::Pid(pid), options), Ok(Some(_)))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crossbeam_channel::{Receiver, select};
 use crate::cancel::Cancel;
 use crate::capture::PerfOptions;
 use crate::cli::out;
-use crate::listen::{Asker, Listener};
+use crate::listen::{Asker, ListenError, Listener};
 use crate::store::atomic::{self, Lines, WriteError};
 use crate::store::record::SessionRecord;
 
@@ -94,8 +94,8 @@ impl Desk {
 /// Collects until `cancel`. Sessions that are open then are written as `open`.
 ///
 /// # Errors
-/// [`WriteError`] if OUT cannot be written to at the start; the system's error if no thread can be had. Later
-/// failures to write are said and counted, and end nothing.
+/// [`WriteError`] if OUT cannot be written to at the start; the system's error if no thread can be had, or if nobody can
+/// connect any more. Later failures to write are said and counted, and end nothing.
 pub fn collect(
     listener: Listener,
     options: Options,
@@ -108,12 +108,20 @@ pub fn collect(
     let desk = Arc::new(Desk { options, cancel, say, asker: listener.asker(), ended });
     let mut router = route::Router::new(desk.clone())?;
     let cancelled: Receiver<_> = desk.cancel.channel().clone();
+    let mut failed = None;
     loop {
         select! {
             recv(listener.events()) -> event => match event {
                 Ok(event) => router.event(event),
-                Err(_) => break,
+                Err(_) => {
+                    failed = Some(listener.failed().recv());
+                    break;
+                }
             },
+            recv(listener.failed()) -> why => {
+                failed = Some(why);
+                break;
+            }
             recv(router.exits()) -> key => if let Ok(key) = key {
                 router.exited(key);
             },
@@ -125,11 +133,14 @@ pub fn collect(
     drop(listener);
     rest.try_iter().for_each(|event| router.event(event));
     router.close();
+    if let Some(why) = failed.filter(|_| !desk.cancel.is_set()) {
+        return Err(why.map_or(CollectError::Ended, CollectError::Listen));
+    }
     let ended = desk.ended.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(ended.1)
 }
 
-/// Collecting could not begin.
+/// Collecting could not begin, or not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectError {
     /// OUT cannot be written to.
@@ -138,6 +149,12 @@ pub enum CollectError {
     /// The system has no thread or pipe left.
     #[error("cannot start to collect: {0}")]
     System(#[from] std::io::Error),
+    /// Nobody can connect any more. What was there until then is written.
+    #[error("nobody can connect any more: {0}")]
+    Listen(ListenError),
+    /// The same, and why is not known.
+    #[error("nobody can connect any more")]
+    Ended,
 }
 
 /// Path of a session's folder.

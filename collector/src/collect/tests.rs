@@ -267,6 +267,23 @@ fn two_clients_at_once_do_not_meet() {
 }
 
 #[test]
+fn a_socket_that_gives_no_connection_any_more_is_an_error_and_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let listener = Listener::bind(&dir.path().join("t.sock")).unwrap();
+    let mut shim = FakeShim::connect(listener.path());
+    hello(&mut shim, 0, 1);
+    while listener.events().is_empty() {
+        std::thread::yield_now();
+    }
+    listener.fail();
+    let options = Options { out: out.clone(), perf: None, dumps: 1, json: false };
+    let error = collect(listener, options, Cancel::never(), Arc::new(|_: &dyn Display| {})).unwrap_err();
+    assert!(error.to_string().starts_with("nobody can connect any more: cannot accept"), "{error}");
+    assert_eq!(fs::read_to_string(out.join("sessions.jsonl")).unwrap().lines().count(), 1);
+}
+
+#[test]
 fn an_out_that_cannot_be_written_is_said_and_ends_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("file"), "").unwrap();

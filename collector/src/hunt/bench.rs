@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, never};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 use rustix::thread::CpuSet;
@@ -44,13 +44,24 @@ impl Bench {
     /// benchmark is killed with it.
     ///
     /// # Errors
-    /// What the system says.
+    /// What the system says; also where it could not be waited for: then nothing of it is left.
     pub fn start(
+        command: Command,
+        stdout: File,
+        stderr: File,
+        cpus: Option<CpuSet>,
+        mark: String,
+    ) -> io::Result<Bench> {
+        Bench::start_with(command, stdout, stderr, cpus, mark, tool::ended)
+    }
+
+    fn start_with(
         mut command: Command,
         stdout: File,
         stderr: File,
         cpus: Option<CpuSet>,
         mark: String,
+        wait: impl FnOnce(Pid) -> io::Result<Receiver<()>>,
     ) -> io::Result<Bench> {
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
         let in_child = move || -> io::Result<()> {
@@ -65,7 +76,10 @@ impl Bench {
         let started = Instant::now();
         let child = command.spawn()?;
         let pid = Pid::from_raw(child.id() as i32).ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Bench { pid, mark: mark.into_bytes(), ended: tool::ended(pid), started, reaped: None })
+        let mut bench = Bench { pid, mark: mark.into_bytes(), ended: never(), started, reaped: None };
+        // On an error it is dropped, which kills it.
+        bench.ended = wait(pid)?;
+        Ok(bench)
     }
 
     /// Its first process, and its group.
@@ -81,6 +95,11 @@ impl Bench {
     /// Says when its first process has ended.
     pub fn ended(&self) -> &Receiver<()> {
         &self.ended
+    }
+
+    /// Whether its first process has ended, asked of the kernel.
+    pub fn has_ended(&self) -> bool {
+        self.reaped.is_some() || tool::has_ended(self.pid)
     }
 
     /// Reaps its first process, which has ended (else this waits for it).
@@ -305,7 +324,7 @@ mod tests {
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/main_left.c");
         let gcc = Command::new("gcc").args([source, "-pthread", "-o"]).arg(&program).status();
         assert!(gcc.unwrap().success());
-        let mut bench = start(&format!("setsid {} & wait", program.display()), "f1");
+        let mut bench = start(&format!("setsid {} & wait", program.display()), "m1");
         let without_main = |process: procfs::ProcResult<procfs::process::Process>| {
             let stat = process.ok()?.stat().ok()?;
             (stat.ppid as u32 == bench.pid() && stat.state == 'Z').then_some(stat.pid as u32)
@@ -317,7 +336,33 @@ mod tests {
         };
         assert!(bench.members().iter().any(|m| m.pid == pid));
         bench.stop(Duration::from_millis(300)).unwrap();
-        assert_eq!(members(bench.pid, b"HANGSCOPE_TEST_MARK=f1", Alive), []);
+        assert_eq!(members(bench.pid, b"HANGSCOPE_TEST_MARK=m1", Alive), []);
+    }
+
+    #[test]
+    fn one_that_cannot_be_waited_for_is_not_started() {
+        let mut command = Command::new("sleep");
+        command.arg("1000").env("HANGSCOPE_TEST_MARK", "f1");
+        let null = || File::options().write(true).open("/dev/null").unwrap();
+        let (mut pid, mark) = (None, "HANGSCOPE_TEST_MARK=f1".to_owned());
+        let no_thread = |child: Pid| {
+            pid = Some(child);
+            Err(io::Error::from_raw_os_error(libc::EAGAIN))
+        };
+        let error = Bench::start_with(command, null(), null(), None, mark, no_thread).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EAGAIN));
+        assert_eq!(members(pid.unwrap(), b"HANGSCOPE_TEST_MARK=f1", Alive), []);
+    }
+
+    #[test]
+    fn the_kernel_tells_whether_it_has_ended() {
+        let mut bench = start("exec sleep 1000", "g1");
+        assert!(!bench.has_ended());
+        rustix::process::kill_process(bench.pid, Signal::TERM).unwrap();
+        bench.ended().recv().unwrap();
+        assert!(bench.has_ended());
+        assert_eq!(bench.reap().unwrap().signal, Some(15), "it was not reaped");
+        assert!(bench.has_ended());
     }
 
     #[test]

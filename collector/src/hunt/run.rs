@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use crossbeam_channel::{at, never, select};
+use crossbeam_channel::{RecvError, at, never, select};
 use hangscope_protocol::record::{AskRecord, ask_what};
 
 use super::arm::Change;
@@ -22,7 +22,7 @@ use crate::analysis::message::{Say as _, Text, say};
 use crate::analysis::{Integrity, RunFacts, RunOutcome, Stir};
 use crate::cancel::Cancel;
 use crate::file_facts;
-use crate::listen::Listener;
+use crate::listen::{ListenError, Listener};
 use crate::note::Note;
 use crate::store::atomic::WriteError;
 
@@ -172,6 +172,8 @@ fn follow(
         };
         let wake = match watch.next(Instant::now()) {
             Next::Hung(conn) => return Ok(Watching::Hung(hang::Trigger::Inside(conn))),
+            // Its end may not have been said yet.
+            Next::Outside(_) if bench.has_ended() => return Ok(Watching::Exited),
             Next::Outside(reason) => return Ok(Watching::Hung(hang::Trigger::Outside(reason))),
             Next::Ask(conn) => {
                 let ask = AskRecord { what: ask_what::DUMP, request: 1, arg0: 0, arg1: 0, reserved: 0 };
@@ -194,13 +196,19 @@ fn follow(
             recv(cancel.channel()) -> _ => return Ok(Watching::Interrupted),
             recv(listener.events()) -> event => match event {
                 Ok(event) => still::hear(lane, listener, watch, event),
-                Err(_) => return Ok(Watching::Hung(hang::Trigger::Outside(Note::ListenerEnded {}))),
+                Err(_) => return Err(listener_ended(listener.failed().recv())),
             },
+            recv(listener.failed()) -> why => return Err(listener_ended(why)),
             recv(screen.tick()) -> _ => screen.redraw(),
             recv(wake) -> _ => {}
             recv(change_at) -> _ => {}
         }
     }
+}
+
+/// No run can be watched without a listener: what it would look like is a hang, and is none.
+fn listener_ended(why: Result<ListenError, RecvError>) -> anyhow::Error {
+    why.map_or_else(anyhow::Error::new, anyhow::Error::new).context("hunt: the listener ended")
 }
 
 /// Takes what was said until all connections have ended, or nothing more can be expected.

@@ -163,6 +163,7 @@ impl Shared {
 pub struct Listener {
     place: socket::Place,
     events: Receiver<Event>,
+    failed: Receiver<ListenError>,
     shared: Arc<Shared>,
     accept: Option<JoinHandle<()>>,
 }
@@ -182,6 +183,7 @@ impl Listener {
     pub(crate) fn bind_with(path: &Path, limits: Limits) -> Result<Listener, ListenError> {
         let (socket, place) = socket::listen_at(path)?;
         let (sender, events) = crossbeam_channel::unbounded();
+        let (fail, failed) = crossbeam_channel::bounded(1);
         let shared = Arc::new(Shared {
             limits,
             stop: AtomicBool::new(false),
@@ -190,15 +192,21 @@ impl Listener {
         });
         let socket = Arc::new(socket);
         let accept = std::thread::Builder::new().name("hs-accept".into()).spawn({
-            let (shared, socket) = (shared.clone(), socket.clone());
-            move || accept_all(&socket, &shared, &sender)
+            let (shared, socket, path) = (shared.clone(), socket.clone(), place.path().to_owned());
+            move || {
+                if let Err(source) = accept_all(&socket, &shared, &sender) {
+                    let error = ListenError::System { doing: "accept connections on", path, source };
+                    tracing::error!("{error}");
+                    let _ = fail.send(error);
+                }
+            }
         });
         let accept = accept.map_err(|e| ListenError::System {
             doing: "start a thread for",
             path: path.to_owned(),
             source: e.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw),
         })?;
-        Ok(Listener { place: place.with(socket), events, shared, accept: Some(accept) })
+        Ok(Listener { place: place.with(socket), events, failed, shared, accept: Some(accept) })
     }
 
     /// Where it listens, as an absolute path.
@@ -209,6 +217,11 @@ impl Listener {
     /// What the shims say.
     pub fn events(&self) -> &Receiver<Event> {
         &self.events
+    }
+
+    /// Says why nobody can connect any more, if that happens. Those who are connected go on.
+    pub fn failed(&self) -> &Receiver<ListenError> {
+        &self.failed
     }
 
     /// Asks a shim for something: see [`Asker::ask`].
@@ -222,6 +235,12 @@ impl Listener {
     /// What asks the shims, for whoever does not have the listener itself.
     pub fn asker(&self) -> Asker {
         Asker { shared: self.shared.clone() }
+    }
+
+    /// What a failure of its socket looks like.
+    #[cfg(test)]
+    pub(crate) fn fail(&self) {
+        self.place.shut();
     }
 
     /// Ends a connection from this side; its [`What::End`] comes as an event.
@@ -302,8 +321,8 @@ impl Drop for Listener {
     }
 }
 
-/// The accept thread: until the listening socket is shut.
-fn accept_all(socket: &OwnedFd, shared: &Arc<Shared>, events: &Sender<Event>) {
+/// The accept thread: until the listener is dropped, or the socket can give no connection any more.
+fn accept_all(socket: &OwnedFd, shared: &Arc<Shared>, events: &Sender<Event>) -> Result<(), Errno> {
     let mut next = 0u64;
     while !shared.stop.load(Ordering::SeqCst) {
         let fd = match nix::sys::socket::accept4(socket.as_raw_fd(), SockFlag::SOCK_CLOEXEC) {
@@ -316,12 +335,14 @@ fn accept_all(socket: &OwnedFd, shared: &Arc<Shared>, events: &Sender<Event>) {
                 std::thread::sleep(Duration::from_millis(100));
                 continue;
             }
-            Err(_) => break,
+            Err(_) if shared.stop.load(Ordering::SeqCst) => break,
+            Err(error) => return Err(error),
         };
         next += 1;
         take(fd, ConnId(next), shared, events);
         shared.threads().retain(|thread| !thread.is_finished());
     }
+    Ok(())
 }
 
 /// Starts the thread of a new connection, or refuses it.

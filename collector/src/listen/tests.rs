@@ -338,6 +338,21 @@ fn a_listener_that_is_full_of_events_can_be_dropped() {
 }
 
 #[test]
+fn a_socket_that_gives_no_connection_any_more_is_said() {
+    let (_dir, listener) = listener();
+    let mut shim = FakeShim::greet(listener.path());
+    assert_eq!(word(&next(&listener).what), "hello");
+    assert!(listener.failed().is_empty());
+    listener.fail();
+    let error = listener.failed().recv_timeout(SOON).unwrap();
+    assert!(matches!(error, ListenError::System { source: Errno::EINVAL, .. }), "{error}");
+    // Who is connected goes on.
+    shim.beat(1, 1).unwrap();
+    drop(shim);
+    assert_eq!(words_to_end(&listener), ["dsos 2", "beat 1", "end"]);
+}
+
+#[test]
 fn asks_arrive_and_those_to_the_dead_are_errors() {
     let (_dir, listener) = listener();
     let shim = FakeShim::greet(listener.path());

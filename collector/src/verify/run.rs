@@ -190,6 +190,7 @@ fn wait(
         };
         select! {
             recv(listener.events()) -> event => seen.take(event.ok()?),
+            recv(listener.failed()) -> why => return why.ok().map(|why| Err(why.into())),
             recv(ended) -> _ => {
                 let now = Instant::now();
                 seen.took = Some(now - bench.started());
