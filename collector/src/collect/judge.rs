@@ -1,10 +1,13 @@
 //! DSO integrity over a session's life: the worst that was seen, and the look after the end.
 
+use std::collections::BTreeSet;
+
 use hangscope_protocol::record::dso_flags;
 
 use crate::analysis::Integrity;
-use crate::analysis::integrity::{self, is_file, post_mortem};
-use crate::file_facts;
+use crate::analysis::integrity::{self, Reason, is_file, post_mortem};
+use crate::analysis::message::Lang;
+use crate::file_facts::{self, errno};
 use crate::session::Dso;
 
 /// What was seen so far.
@@ -14,8 +17,16 @@ pub(super) struct Judge {
     worst: Integrity,
     last: Integrity,
     pub(super) deleted_seen: bool,
-    /// The process sees the same files as the collector.
-    same_files: bool,
+    files: Files,
+}
+
+/// Whether the process sees the same files as the collector.
+#[derive(Debug)]
+enum Files {
+    Ours,
+    Others,
+    /// It is gone already, or cannot be looked at: these DSOs were the files that are at their paths here.
+    Unsure(BTreeSet<u32>),
 }
 
 impl Judge {
@@ -25,12 +36,19 @@ impl Judge {
             worst: Integrity::Intact,
             last: Integrity::Intact,
             deleted_seen: false,
-            same_files: sees_our_files(pid),
+            files: match sees_our_files(pid) {
+                Some(true) => Files::Ours,
+                Some(false) => Files::Others,
+                None => Files::Unsure(BTreeSet::new()),
+            },
         }
     }
 
     /// A look at all DSOs.
     pub(super) fn look(&mut self, dsos: &[Dso]) {
+        if let Files::Unsure(ours) = &mut self.files {
+            ours.extend(dsos.iter().filter(|dso| is_ours(dso)).map(|dso| dso.init.id));
+        }
         let looked = dsos.iter().any(|dso| dso.now.is_some());
         let (integrity, deleted) = integrity::worst(dsos);
         self.deleted_seen |= deleted;
@@ -45,13 +63,21 @@ impl Judge {
 
     /// The look after the process's end. `sha1` is that of the allocator's bytes at init.
     pub(super) fn after(&mut self, dsos: &[Dso], allocator: u32, sha1: Option<&str>, died_by_signal: bool) {
-        if !self.same_files {
+        if matches!(self.files, Files::Others) {
             return;
         }
         let files = dsos.iter().filter(|dso| is_file(&dso.path) && !dso.is(dso_flags::SHIM));
         for dso in files {
+            if matches!(&self.files, Files::Unsure(ours) if !ours.contains(&dso.init.id)) {
+                self.last = self.last.max(Integrity::Unknown);
+                continue;
+            }
             let sha1 = sha1.filter(|_| dso.init.id == allocator);
-            let judged = post_mortem(dso, file_facts::now(dso.path.as_ref(), sha1), died_by_signal);
+            let now = file_facts::now(dso.path.as_ref(), sha1).map_err(|e| errno(&e));
+            let judged = post_mortem(dso, now, died_by_signal);
+            if let Reason::NotLookedAt { .. } = judged.reason {
+                tracing::warn!("{}: {}", dso.path, judged.sentence(Lang::En));
+            }
             self.deleted_seen |= judged.deleted_seen;
             if judged.integrity > Integrity::Unknown {
                 self.worst = self.worst.max(judged.integrity);
@@ -72,14 +98,90 @@ impl Judge {
     }
 }
 
-/// Whether a path means the same file to a process and to us. In a container or a chroot it does not, and a look
-/// at our file would say nothing about its.
-fn sees_our_files(pid: u32) -> bool {
+/// Whether the file at its path is, for us, the one that the process loaded.
+fn is_ours(dso: &Dso) -> bool {
+    let there = file_facts::now(dso.path.as_ref(), None);
+    let init = (dso.init.dev, dso.init.ino);
+    dso.init.errno == 0
+        && is_file(&dso.path)
+        && matches!(there, Ok(Some(file)) if (file.dev, file.ino) == init)
+}
+
+/// Whether a path means the same file to a process and to us; none if that cannot be told. In a container or a chroot
+/// it does not, and a look at our file would say nothing about its.
+fn sees_our_files(pid: u32) -> Option<bool> {
     use std::os::unix::fs::MetadataExt as _;
     let mounts = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
     let root = |pid: &str| std::fs::metadata(format!("/proc/{pid}/root/")).ok().map(|m| (m.dev(), m.ino()));
     let theirs = pid.to_string();
-    // One that is gone already was here, as far as anybody knows.
-    mounts(&theirs).is_none_or(|m| Some(m) == mounts("self"))
-        && root(&theirs).is_none_or(|r| Some(r) == root("self"))
+    let same_mounts = mounts(&theirs).zip(mounts("self")).map(|(theirs, ours)| theirs == ours);
+    let same_root = root(&theirs).zip(root("self")).map(|(theirs, ours)| theirs == ours);
+    match (same_mounts, same_root) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (Some(true), Some(true)) => Some(true),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use hangscope_protocol::record::DsoRecord;
+
+    use super::*;
+    use crate::fake_shim::zero;
+
+    /// A DSO as it is now at a path.
+    fn dso(id: u32, path: &Path) -> Dso {
+        let now = file_facts::now(path, None).unwrap().unwrap();
+        let init = DsoRecord {
+            id,
+            flags: dso_flags::SAME_FILE_AT_INIT,
+            dev: now.dev,
+            ino: now.ino,
+            size: now.size,
+            mtime_ns: now.mtime_ns,
+            ctime_ns: now.ctime_ns,
+            ..zero()
+        };
+        Dso { init, path: path.to_str().unwrap().to_owned(), now: None }
+    }
+
+    #[test]
+    fn whose_files_are_not_known_is_judged_by_what_was_ours() {
+        assert_eq!(sees_our_files(std::process::id()), Some(true));
+        assert_eq!(sees_our_files(u32::MAX), None);
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.so");
+        std::fs::write(&path, "x").unwrap();
+        let ours = dso(1, &path);
+        std::fs::rename(&path, dir.path().join("aside")).unwrap();
+        let theirs = Dso { init: DsoRecord { id: 2, ino: ours.init.ino + 1, ..ours.init }, ..ours.clone() };
+        let after = |pid, dso: &Dso| {
+            // The same file comes and goes: another would have another inode.
+            std::fs::rename(dir.path().join("aside"), &path).unwrap();
+            let mut judge = Judge::new(pid);
+            judge.look(std::slice::from_ref(dso));
+            std::fs::rename(&path, dir.path().join("aside")).unwrap();
+            judge.after(std::slice::from_ref(dso), 1, None, true);
+            judge.integrity()
+        };
+        assert_eq!(after(u32::MAX, &ours), Integrity::Deleted);
+        assert_eq!(after(u32::MAX, &theirs), Integrity::Unknown);
+        assert_eq!(after(std::process::id(), &theirs), Integrity::Deleted);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_looked_at_is_unknown() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.so");
+        std::fs::write(&path, "x").unwrap();
+        let (dso, mut judge) = (dso(1, &path), Judge::new(std::process::id()));
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("x.so", &path).unwrap();
+        judge.after(&[dso], 1, None, true);
+        assert_eq!(judge.integrity(), Integrity::Unknown);
+    }
 }

@@ -71,7 +71,7 @@ impl Lane {
             dso: pinned.path.clone(),
             pinned: pinned.path.clone(),
             sha1: pinned.sha1.clone(),
-            file: file_facts::now(&pinned.path, None),
+            file: file_facts::now(&pinned.path, None).ok().flatten(),
             counters: counters.map(Arc::new),
             out: config.out.clone(),
             preload,
@@ -129,7 +129,8 @@ impl Lane {
         let shim = preloadable(&config.shim, &config.sockets)?;
         let mapped = preloadable(&dso, &config.sockets)?;
         let preload = preload::value([shim.as_path(), mapped.as_path()]).context("hunt")?;
-        Ok((Lane { file: file_facts::now(&dso, None), dso, preload, ..self.clone() }, change))
+        let file = file_facts::now(&dso, None).ok().flatten();
+        Ok((Lane { file, dso, preload, ..self.clone() }, change))
     }
 
     /// Path of a run's socket.

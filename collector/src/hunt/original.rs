@@ -1,6 +1,7 @@
 //! The file that the user named. The runs use a pinned copy and do not feel what happens to it, but a build that
 //! changes it in the middle of a hunt is what a hunt without a pinned copy would have suffered from.
 
+use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +27,7 @@ impl Original {
     /// What the system says.
     pub fn new(path: &Path) -> io::Result<Original> {
         let sha1 = digest(path)?;
-        let facts = file_facts::now(path, None).ok_or(io::ErrorKind::NotFound)?;
+        let facts = file_facts::now(path, None)?.ok_or(io::ErrorKind::NotFound)?;
         Ok(Original { path: path.to_owned(), facts, sha1, seen: Integrity::Intact })
     }
 
@@ -36,28 +37,47 @@ impl Original {
     }
 
     /// Looks again: what is worse than what was seen before, if anything is. Bytes are only read if times moved.
-    pub fn look(&mut self) -> Option<Integrity> {
-        let now = self.compare();
+    pub fn look(&mut self) -> Option<Changed> {
+        let (now, why) = match self.compare() {
+            Ok(now) => (now, None),
+            Err(e) => (Integrity::Unknown, Some(e)),
+        };
         let worse = now > self.seen;
         self.seen = self.seen.max(now);
-        worse.then_some(now)
+        worse.then_some(Changed { integrity: now, why })
     }
 
-    fn compare(&self) -> Integrity {
+    fn compare(&self) -> io::Result<Integrity> {
         let was = &self.facts;
-        let Some(now) = file_facts::now(&self.path, None) else { return Integrity::Deleted };
+        let Some(now) = file_facts::now(&self.path, None)? else { return Ok(Integrity::Deleted) };
         if (now.dev, now.ino) != (was.dev, was.ino) {
-            return Integrity::Replaced;
+            return Ok(Integrity::Replaced);
         }
         if now.size == was.size && now.mtime_ns == was.mtime_ns && now.ctime_ns == was.ctime_ns {
-            return Integrity::Intact;
+            return Ok(Integrity::Intact);
         }
-        match digest(&self.path) {
-            Ok(sha1) if sha1 != self.sha1 => Integrity::Overwritten,
+        Ok(match digest(&self.path)? {
+            sha1 if sha1 != self.sha1 => Integrity::Overwritten,
             // chmod, link: only ctime moves. Else it was touched, or written with the same bytes.
-            Ok(_) if now.mtime_ns == was.mtime_ns => Integrity::Intact,
+            _ if now.mtime_ns == was.mtime_ns => Integrity::Intact,
             _ => Integrity::Unknown,
-        }
+        })
+    }
+}
+
+/// What a look found to be worse than before.
+#[derive(Debug)]
+pub struct Changed {
+    /// The word.
+    pub integrity: Integrity,
+    /// What kept it from being looked at.
+    pub why: Option<io::Error>,
+}
+
+impl Display for Changed {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.integrity.fmt(f)?;
+        self.why.as_ref().map_or(Ok(()), |why| write!(f, " ({why})"))
     }
 }
 
@@ -78,26 +98,31 @@ mod tests {
         std::fs::write(&path, "one").unwrap();
         let original = || Original::new(&path).unwrap();
 
+        let look = |watched: &mut Original| watched.look().map(|changed| changed.to_string());
         let mut watched = original();
-        assert_eq!(watched.look(), None);
+        assert_eq!(look(&mut watched), None);
         std::fs::hard_link(&path, dir.path().join("link")).unwrap();
-        assert_eq!(watched.look(), None);
+        assert_eq!(look(&mut watched), None);
         std::fs::remove_file(dir.path().join("link")).unwrap();
         std::fs::write(&path, "two").unwrap();
-        assert_eq!(watched.look(), Some(Integrity::Overwritten));
-        assert_eq!(watched.look(), None);
+        assert_eq!(look(&mut watched).as_deref(), Some("overwritten"));
+        assert_eq!(look(&mut watched), None);
 
         let mut watched = original();
         let touched = std::time::SystemTime::UNIX_EPOCH;
         std::fs::File::options().write(true).open(&path).unwrap().set_modified(touched).unwrap();
-        assert_eq!(watched.look(), Some(Integrity::Unknown));
+        assert_eq!(look(&mut watched).as_deref(), Some("unknown"));
         std::fs::write(dir.path().join("new"), "two").unwrap();
         std::fs::rename(dir.path().join("new"), &path).unwrap();
-        assert_eq!(watched.look(), Some(Integrity::Replaced));
+        assert_eq!(look(&mut watched).as_deref(), Some("replaced"));
 
         let mut watched = original();
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(watched.look(), Some(Integrity::Deleted));
+        std::os::unix::fs::symlink("x.so", &path).unwrap();
+        let said = "unknown (Too many levels of symbolic links (os error 40))";
+        assert_eq!(look(&mut watched).as_deref(), Some(said));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(look(&mut watched).as_deref(), Some("deleted"));
         std::fs::write(&path, "two").unwrap();
         watched.look();
         assert!(watched.integrity() >= Integrity::Deleted);

@@ -21,7 +21,7 @@ use crate::analysis::integrity::{self, FileFacts};
 use crate::analysis::message::{Say as _, Text, say};
 use crate::analysis::{Integrity, RunFacts, RunOutcome, Stir};
 use crate::cancel::Cancel;
-use crate::file_facts;
+use crate::file_facts::{self, errno};
 use crate::listen::{ListenError, Listener};
 use crate::note::Note;
 use crate::store::atomic::WriteError;
@@ -88,8 +88,8 @@ pub fn run(
         counters: None,
     };
     // Nobody should write to the pinned copy; root can.
-    let other_bytes =
-        file_facts::now(&lane.dso, None).is_some_and(|now| lane.same_bytes(&now) == Some(false));
+    let now_is = file_facts::now(&lane.dso, None);
+    let other_bytes = matches!(now_is, Ok(Some(now)) if lane.same_bytes(&now) == Some(false));
     let mut bench = match Bench::start(command, create(&out)?, create(&err)?, cpus, mark) {
         Ok(bench) => bench,
         Err(e) => {
@@ -248,8 +248,8 @@ fn exited(
         (None, Some(0)) => RunOutcome::Ok,
         _ => RunOutcome::Failed,
     };
-    let now =
-        file_facts::now(&lane.dso, None).map(|now| FileFacts { content_same: lane.same_bytes(&now), ..now });
+    let compared = |now: FileFacts| FileFacts { content_same: lane.same_bytes(&now), ..now };
+    let now = file_facts::now(&lane.dso, None).map(|now| now.map(compared)).map_err(|e| errno(&e));
     judge(facts, watch.processes(), |dso| integrity::post_mortem(dso, now, died.is_some()), notes);
 
     // What stood still when it ended, before anybody could look at it.
@@ -306,7 +306,7 @@ pub(super) fn judge<'a>(
     for allocator in processes.filter_map(Watched::allocator) {
         let start = at_start(allocator);
         let end = end(allocator);
-        if end.integrity > Integrity::Unknown {
+        if end.integrity > Integrity::Unknown || matches!(end.reason, integrity::Reason::NotLookedAt { .. }) {
             notes.push(say!(Note::Dso { path: &allocator.path, why: end.reason }).said());
         }
         facts.deleted_seen |= end.deleted_seen;

@@ -129,7 +129,8 @@ fn wanted(so: &Path) -> Result<Wanted, VerifyError> {
     let bytes = std::fs::read(&path).map_err(unreadable)?;
     let elf = pin::shared_object(so, &bytes)?;
     let sha1 = pin::sha1_hex(&bytes);
-    let file = file_facts::now(&path, None).ok_or_else(|| unreadable(std::io::ErrorKind::NotFound.into()))?;
+    let file = file_facts::now(&path, None).map_err(unreadable)?;
+    let file = file.ok_or_else(|| unreadable(std::io::ErrorKind::NotFound.into()))?;
     Ok(Wanted { path, elf, sha1, file })
 }
 

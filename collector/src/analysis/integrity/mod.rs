@@ -113,6 +113,9 @@ messages! {
         /// Post-mortem: touched, same bytes, the run ended well.
         EndedByItself {} => "its times moved, but its bytes are those of init and the run ended by itself",
             "時刻は動いたが、内容は起動時のままで、実行は自然に終了した";
+        /// Post-mortem: stat failed.
+        NotLookedAt { errno } => "its file could not be looked at after the run (errno {errno})",
+            "実行後にファイルを確認できなかった (errno {errno})";
         /// Post-mortem: path gone.
         GoneAfterwards {} => "nothing is at its path after the run",
             "実行後、元のパスには何もない";

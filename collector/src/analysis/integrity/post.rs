@@ -28,13 +28,13 @@ pub struct FileFacts {
     pub content_same: Option<bool>,
 }
 
-/// Holds a DSO's snapshot from init against the file after the run (`None`: there is none).
+/// Holds a DSO's snapshot from init against the file after the run (`None`: there is none; an errno: nobody knows).
 ///
 /// A last look that had already found something wrong stands. Else the times decide: an inode that is the
 /// same and whose ctime, mtime or size moved was written in place; identical bytes are no excuse for a run
 /// that died by a signal, since `cp -f` of the same file kills as well. Nobody held the inode since the
 /// process died, so its number may belong to a new file: that reads as `overwritten` too.
-pub fn post_mortem(dso: &Dso, file_now: Option<FileFacts>, died_by_signal: bool) -> Judgement {
+pub fn post_mortem(dso: &Dso, file_now: Result<Option<FileFacts>, i32>, died_by_signal: bool) -> Judgement {
     let last = judge(dso, None);
     let deleted_seen = last.deleted_seen;
     if last.integrity > Integrity::Unknown {
@@ -44,11 +44,12 @@ pub fn post_mortem(dso: &Dso, file_now: Option<FileFacts>, died_by_signal: bool)
     let (integrity, reason) = match file_now {
         // There is nothing to hold the file against.
         _ if init.errno != 0 => (last.integrity, last.reason),
-        None => (Integrity::Deleted, Reason::GoneAfterwards {}),
-        Some(now) if (now.dev, now.ino) != (init.dev, init.ino) => {
+        Err(errno) => (Integrity::Unknown, say!(Reason::NotLookedAt { errno })),
+        Ok(None) => (Integrity::Deleted, Reason::GoneAfterwards {}),
+        Ok(Some(now)) if (now.dev, now.ino) != (init.dev, init.ino) => {
             (Integrity::Replaced, say!(Reason::OtherFile { was: init.ino, is: now.ino }))
         }
-        Some(now) => same_inode(dso, &now, died_by_signal),
+        Ok(Some(now)) => same_inode(dso, &now, died_by_signal),
     };
     Judgement { integrity, deleted_seen, reason }
 }

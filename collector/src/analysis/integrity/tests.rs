@@ -204,7 +204,7 @@ fn a_dead_process_is_held_against_its_snapshot() {
     ];
     for (what, file, died, expected) in table {
         for now in [None, Some(same())] {
-            let judged = post_mortem(&dso(init(), now), file, died);
+            let judged = post_mortem(&dso(init(), now), Ok(file), died);
             assert_eq!(judged.integrity, expected, "{what}: {}", judged.sentence(Lang::En));
         }
     }
@@ -212,11 +212,24 @@ fn a_dead_process_is_held_against_its_snapshot() {
 
 #[test]
 fn what_the_last_look_found_stands_after_death() {
-    let judged = post_mortem(&dso(init(), other()), Some(after()), true);
+    let judged = post_mortem(&dso(init(), other()), Ok(Some(after())), true);
     assert_eq!((judged.integrity, judged.deleted_seen), (Integrity::Replaced, true));
     let unseen = DsoRecord { errno: 13, flags: 0, ..init() };
-    let judged = post_mortem(&dso(unseen, None), Some(after()), true);
+    let judged = post_mortem(&dso(unseen, None), Ok(Some(after())), true);
     assert_eq!(judged.integrity, Integrity::Unknown, "nothing to hold the file against");
+}
+
+#[test]
+fn a_file_that_cannot_be_looked_at_is_not_a_deleted_one() {
+    for now in [None, Some(same())] {
+        let judged = post_mortem(&dso(init(), now), Err(13), true);
+        assert_eq!(judged.integrity, Integrity::Unknown);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(judged.sentence(Lang::En), @"its file could not be looked at after the run (errno 13)");
+        }
+    }
+    let judged = post_mortem(&dso(init(), other()), Err(13), true);
+    assert_eq!(judged.integrity, Integrity::Replaced, "what the last look found stands");
 }
 
 #[test]
