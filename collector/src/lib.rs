@@ -9,6 +9,7 @@ pub mod capture;
 pub mod cli;
 pub mod collect;
 pub mod cut;
+pub mod descriptors;
 pub mod elf;
 pub mod ending;
 pub mod exit;

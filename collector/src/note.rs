@@ -10,6 +10,10 @@ messages! {
             "実行の開始時点で {path} の内容が固定した時と異なっていた";
         LeftBehind { count } => "left {count} processes behind, which were stopped",
             "{count} プロセスを残して終わったため、停止させた";
+        MembersUnknown { why } => "which processes belong to it could not be looked for: {why}",
+            "どのプロセスが属するかを調べられなかった: {why}";
+        NoDescriptor { pid } => "what process {pid} sent was lost: no descriptor free here (ulimit -n)",
+            "プロセス {pid} が送ったものを失った: 収集側に空きの記述子がない (ulimit -n)";
         EndedLate { seconds } => "ended by itself after {seconds} s, past its time",
             "時限を過ぎてから、{seconds} 秒で自然に終了した";
         EndedMeanwhile { seconds } => "it ended by itself while it was captured, after about {seconds} s",

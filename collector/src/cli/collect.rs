@@ -4,14 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::out;
 use crate::capture::{CallGraph, PerfOptions};
 use crate::collect::{self, Options};
 use crate::exit::{Ended, Status};
 use crate::listen::Listener;
-use crate::{cancel, shim_path};
+use crate::{cancel, descriptors, shim_path};
 
 /// Stand and listen: every process that has the shim becomes a session in DIR, with its heartbeats, dumps and end.
 ///
@@ -49,7 +48,7 @@ pub struct Args {
 
 /// Runs it.
 pub fn run(args: Args) -> anyhow::Result<Status> {
-    more_descriptors();
+    descriptors::raise();
     if args.json {
         out::only_json();
     }
@@ -86,14 +85,5 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
             Err(Ended::new(Status::Failed, format!("collect: {n} files could not be written, see above"))
                 .into())
         }
-    }
-}
-
-/// Each process takes a few descriptors here; the soft limit is often 1024.
-fn more_descriptors() {
-    let raised = getrlimit(Resource::RLIMIT_NOFILE)
-        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
-    if let Err(error) = raised {
-        tracing::warn!("the limit of open files stays as it is: {error}");
     }
 }

@@ -19,7 +19,7 @@ use crate::hunt::{Config, Limits, Screen, StatsLane, program};
 use crate::note::Note;
 use crate::profile::{self, Profile};
 use crate::report::{VerdictFile, junit, terminal};
-use crate::{pin, preload, report, shim_path};
+use crate::{descriptors, pin, preload, report, shim_path};
 
 /// Runs, per arm, that `--until-decided` makes at most, by those that decide if nothing hangs: for runs that die or fail, and
 /// for arms whose rates are near each other.
@@ -170,6 +170,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     if json {
         out::only_json();
     }
+    descriptors::raise();
     let (config, _sockets) = config(args)?;
     let cancel = cancel::on_signals().context("hunt: cannot take Ctrl-C")?;
     // What a run leaves behind when its first process ends becomes a child of this one, and can be reaped.

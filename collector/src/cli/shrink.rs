@@ -15,7 +15,7 @@ use crate::hunt::{Config, Limits, Screen, program};
 use crate::profile::{self, Profile};
 use crate::report::shrink::ShrinkFile;
 use crate::shrink::{self, Job, Settings};
-use crate::{cancel, pin, preload, shim_path};
+use crate::{cancel, descriptors, pin, preload, shim_path};
 
 /// Make a command that hangs as small as it can be, so that the hang can be had again and again in little time.
 ///
@@ -128,6 +128,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     if json {
         out::only_json();
     }
+    descriptors::raise();
     let (settings, folder) = match &args.resume {
         Some(dir) => {
             let settings = Settings::load(dir).map_err(usage)?;

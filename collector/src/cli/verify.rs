@@ -9,7 +9,7 @@ use super::out;
 use crate::exit::{Ended, Status};
 use crate::hunt::cpus::Cpus;
 use crate::verify::{self, Proof, Request, Times};
-use crate::{cancel, preload, shim_path};
+use crate::{cancel, descriptors, preload, shim_path};
 
 /// Prove from inside the process that a program runs with exactly this DSO as its malloc.
 ///
@@ -80,6 +80,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     if args.json {
         out::only_json();
     }
+    descriptors::raise();
     let usage = |e: &dyn std::fmt::Display| Ended::new(Status::Usage, format!("verify: {e}"));
     let cpus = args.cpus.as_deref().map(Cpus::parse).transpose().map_err(|e| usage(&e))?;
     let shim = shim_path::find(args.shim.as_deref()).map_err(|e| anyhow::anyhow!("verify: {e}"))?;

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, p
 use rustix::thread::CpuSet;
 
 use crate::capture::tool;
+use crate::descriptors;
 use crate::task;
 
 /// How it ended.
@@ -69,9 +71,9 @@ impl Bench {
             if let Some(cpus) = &cpus {
                 rustix::thread::sched_setaffinity(None, cpus)?;
             }
-            Ok(())
+            descriptors::give_back()
         };
-        // SAFETY: between fork and exec it makes two system calls and touches no lock and no heap.
+        // SAFETY: between fork and exec it makes three system calls and touches no lock and no heap.
         unsafe { command.pre_exec(in_child) };
         let started = Instant::now();
         let child = command.spawn()?;
@@ -116,7 +118,10 @@ impl Bench {
     }
 
     /// The processes of this run that live: those of its group, and those whose environment has its mark.
-    pub fn members(&self) -> Vec<Member> {
+    ///
+    /// # Errors
+    /// They could not be looked for.
+    pub fn members(&self) -> io::Result<Vec<Member>> {
         members(self.pid, &self.mark, Alive)
     }
 
@@ -126,7 +131,8 @@ impl Bench {
     /// What the system says.
     pub fn stop(&mut self, patience: Duration) -> io::Result<Ended> {
         let until = Instant::now() + patience;
-        let handles: Vec<OwnedFd> = self.members().iter().filter_map(Member::open).collect();
+        let members = self.members_or_warn(Alive);
+        let handles: Vec<OwnedFd> = members.iter().filter_map(Member::open).collect();
         if self.reaped.is_none() {
             // Stopped ones take a TERM only when they go on.
             let _ = kill_process_group(self.pid, Signal::TERM);
@@ -151,7 +157,7 @@ impl Bench {
         }
         // A process that forks while it is killed leaves a child: until there is none.
         for _ in 0..100 {
-            let members = self.members();
+            let members = self.members_or_warn(Alive);
             let handles: Vec<OwnedFd> = members.iter().filter_map(Member::open).collect();
             if handles.is_empty() {
                 break;
@@ -165,8 +171,16 @@ impl Bench {
             self.reap_orphans(&members);
         }
         // Those that ended by themselves after their parent did.
-        self.reap_orphans(&members(self.pid, &self.mark, Dead));
+        self.reap_orphans(&self.members_or_warn(Dead));
         self.reap()
+    }
+
+    /// Those that could be found: what is stopped besides the group of the first process.
+    fn members_or_warn(&self, which: Which) -> Vec<Member> {
+        members(self.pid, &self.mark, which).unwrap_or_else(|error| {
+            tracing::warn!("processes that a run leaves behind are not looked for: {error}");
+            vec![]
+        })
     }
 
     /// Reaps processes whose parent is gone: if this process is a subreaper, they are its children. Else they are
@@ -217,31 +231,60 @@ enum Which {
 }
 use Which::{Alive, Dead};
 
-fn members(group: Pid, mark: &[u8], which: Which) -> Vec<Member> {
-    let Ok(all) = procfs::process::all_processes() else { return vec![] };
+fn members(group: Pid, mark: &[u8], which: Which) -> io::Result<Vec<Member>> {
+    members_in(Path::new("/proc"), group, mark, which)
+}
+
+fn members_in(proc: &Path, group: Pid, mark: &[u8], which: Which) -> io::Result<Vec<Member>> {
     let me = std::process::id();
-    all.flatten()
-        .filter_map(|process| {
-            let stat = process.stat().ok()?;
-            let left = matches!(stat.state, 'Z' | 'X');
-            // Its main thread may have left, and others go on.
-            let shows = if left { task::sharing(stat.pid as u32) } else { stat.pid as u32 };
-            let dead = left && shows == stat.pid as u32;
-            let ours = stat.pgrp == group.as_raw_nonzero().get() || has(shows, mark);
-            (dead == (which == Dead) && ours && stat.pid as u32 != me).then(|| Member {
+    let mut members = vec![];
+    for process in procfs::process::all_processes_with_root(proc).map_err(system)? {
+        let stat = process.and_then(|process| process.stat());
+        let stat = match stat.map_err(system) {
+            Ok(stat) => stat,
+            Err(e) if is_lacking(&e) => return Err(e),
+            // It has ended meanwhile, or is hidden from us.
+            Err(_) => continue,
+        };
+        let left = matches!(stat.state, 'Z' | 'X');
+        // Its main thread may have left, and others go on.
+        let shows = if left { task::sharing(stat.pid as u32) } else { stat.pid as u32 };
+        let dead = left && shows == stat.pid as u32;
+        if dead != (which == Dead) || stat.pid as u32 == me {
+            continue;
+        }
+        if stat.pgrp == group.as_raw_nonzero().get() || has(proc, shows, mark)? {
+            members.push(Member {
                 pid: stat.pid as u32,
                 ppid: stat.ppid as u32,
                 threads: stat.num_threads.max(0) as u64,
                 cpu_ticks: stat.utime + stat.stime,
                 started: stat.starttime,
-            })
-        })
-        .collect()
+            });
+        }
+    }
+    Ok(members)
 }
 
-fn has(tid: u32, mark: &[u8]) -> bool {
-    std::fs::read(format!("/proc/{tid}/environ"))
-        .is_ok_and(|e| e.split(|b| *b == 0).any(|entry| entry == mark))
+/// Whether the environment of a process has the mark. One that ended or is another user's has not.
+fn has(proc: &Path, pid: u32, mark: &[u8]) -> io::Result<bool> {
+    match std::fs::read(proc.join(format!("{pid}/environ"))) {
+        Ok(environ) => Ok(environ.split(|b| *b == 0).any(|entry| entry == mark)),
+        Err(e) if is_lacking(&e) => Err(e),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Whether an error says something about us, and nothing about what was looked for.
+fn is_lacking(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
+}
+
+fn system(error: procfs::ProcError) -> io::Error {
+    match error {
+        procfs::ProcError::Io(error, _) => error,
+        other => io::Error::other(other.to_string()),
+    }
 }
 
 fn ended_within(handle: &OwnedFd, time: Duration) -> bool {
@@ -309,12 +352,12 @@ mod tests {
         // One child in the group that takes no TERM, one that left the group, and a first process that waits.
         let script = "(trap '' TERM; while :; do sleep 1; done) & setsid sleep 1000 & wait";
         let mut bench = start(script, "b1");
-        while bench.members().len() < 4 {
+        while bench.members().unwrap().len() < 4 {
             std::thread::yield_now();
         }
         let ended = bench.stop(Duration::from_millis(300)).unwrap();
         assert_eq!(ended.signal, Some(15));
-        assert_eq!(members(bench.pid, b"HANGSCOPE_TEST_MARK=b1", Alive), []);
+        assert_eq!(members(bench.pid, b"HANGSCOPE_TEST_MARK=b1", Alive).unwrap(), []);
     }
 
     #[test]
@@ -334,9 +377,9 @@ mod tests {
                 break pid;
             }
         };
-        assert!(bench.members().iter().any(|m| m.pid == pid));
+        assert!(bench.members().unwrap().iter().any(|m| m.pid == pid));
         bench.stop(Duration::from_millis(300)).unwrap();
-        assert_eq!(members(bench.pid, b"HANGSCOPE_TEST_MARK=m1", Alive), []);
+        assert_eq!(members(bench.pid, b"HANGSCOPE_TEST_MARK=m1", Alive).unwrap(), []);
     }
 
     #[test]
@@ -351,7 +394,35 @@ mod tests {
         };
         let error = Bench::start_with(command, null(), null(), None, mark, no_thread).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EAGAIN));
-        assert_eq!(members(pid.unwrap(), b"HANGSCOPE_TEST_MARK=f1", Alive), []);
+        assert_eq!(members(pid.unwrap(), b"HANGSCOPE_TEST_MARK=f1", Alive).unwrap(), []);
+    }
+
+    #[test]
+    fn that_they_cannot_be_looked_for_is_no_empty_list() {
+        let group = Pid::from_raw(1).unwrap();
+        members_in(Path::new("/nonexistent"), group, b"M=1", Alive).unwrap_err();
+        let lacks = |errno| is_lacking(&io::Error::from_raw_os_error(errno));
+        assert!(lacks(libc::EMFILE) && !lacks(libc::ENOENT) && !lacks(libc::EACCES));
+    }
+
+    #[test]
+    fn it_gets_the_limit_of_open_files_from_before_it_was_raised() {
+        use nix::sys::resource::{Resource, getrlimit, setrlimit};
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        let before = hard - 1;
+        setrlimit(Resource::RLIMIT_NOFILE, before, hard).unwrap();
+        descriptors::raise();
+        assert_eq!(getrlimit(Resource::RLIMIT_NOFILE).unwrap(), (hard, hard));
+        let mut out = tempfile::tempfile().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -Sn; ulimit -Hn"]);
+        let null = File::options().write(true).open("/dev/null").unwrap();
+        let mut bench = Bench::start(command, out.try_clone().unwrap(), null, None, "D=2".into()).unwrap();
+        assert_eq!(bench.reap().unwrap().code, Some(0));
+        let mut text = String::new();
+        std::io::Seek::rewind(&mut out).unwrap();
+        std::io::Read::read_to_string(&mut out, &mut text).unwrap();
+        assert_eq!(text, format!("{before}\n{hard}\n"));
     }
 
     #[test]
@@ -385,7 +456,7 @@ mod tests {
         let bench = start("trap '' TERM; while :; do sleep 1; done", "c1");
         let pid = bench.pid;
         drop(bench);
-        assert_eq!(members(pid, b"HANGSCOPE_TEST_MARK=c1", Alive), []);
+        assert_eq!(members(pid, b"HANGSCOPE_TEST_MARK=c1", Alive).unwrap(), []);
     }
 
     #[test]

@@ -93,11 +93,11 @@ pub fn capture(
         Trigger::Inside(conn) => (watch.process(conn), Note::NoDump {}),
         Trigger::Outside(reason) => {
             notes.push(say!(Note::OutsideOnly { why: &reason }).said());
-            let pid = leaf(&bench.members(), bench.pid());
+            let pid = subject(bench, &mut notes);
             (watch.processes().filter(|p| p.pid == pid).last(), reason)
         }
     };
-    let pid = process.map_or_else(|| leaf(&bench.members(), bench.pid()), |process| process.pid);
+    let pid = process.map_or_else(|| subject(bench, &mut notes), |process| process.pid);
     let mut bundle = Bundle::new(config, lane, &lane.snapshot(number))?;
     let outside = bundle.outside(pid)?;
 
@@ -220,6 +220,18 @@ fn maps_say_deleted(outside: &Outside, config: &Config) -> bool {
     let name = format!("maps_{}.txt", config.name);
     let lines = outside.files.iter().find(|(n, _)| *n == name).and_then(|(_, part)| part.as_ref().ok());
     lines.is_some_and(|lines| lines.split(|b| *b == b'\n').any(|line| line.ends_with(b" (deleted)")))
+}
+
+/// The process that a look from outside is about; the first where the others could not be looked for.
+fn subject(bench: &Bench, notes: &mut Vec<Text>) -> u32 {
+    let members = bench.members().unwrap_or_else(|why| {
+        let note = say!(Note::MembersUnknown { why }).said();
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+        vec![]
+    });
+    leaf(&members, bench.pid())
 }
 
 /// Of several processes the one that the others were started for: it has no child among them, and did the most.

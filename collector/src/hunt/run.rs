@@ -234,7 +234,13 @@ fn exited(
 ) -> anyhow::Result<()> {
     let ended = bench.reap().context("hunt: waiting for the run")?;
     last_words(listener, watch);
-    let behind = bench.members().len();
+    let behind = match bench.members() {
+        Ok(behind) => behind.len(),
+        Err(why) => {
+            notes.push(say!(Note::MembersUnknown { why }).said());
+            0
+        }
+    };
     if behind > 0 {
         bench.stop(PATIENCE).context("hunt: stopping what the run left behind")?;
         notes.push(say!(Note::LeftBehind { count: behind }).said());
@@ -343,6 +349,9 @@ fn about_hello(watch: &Watch, lane: &Lane, err: &Path) -> Vec<Text> {
         });
     }
     for process in watch.processes() {
+        if process.no_descriptor {
+            notes.push(say!(Note::NoDescriptor { pid: process.pid }).said());
+        }
         if let Some(why) = &process.rejected {
             notes.push(say!(Note::GivenUp { pid: process.pid, why }).said());
         }

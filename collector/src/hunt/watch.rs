@@ -11,7 +11,7 @@ use crate::analysis::History;
 use crate::analysis::arch::Arch;
 use crate::analysis::message::Text;
 use crate::analysis::message::say;
-use crate::listen::{ConnId, Event, RecordedDump, What};
+use crate::listen::{ConnId, Event, NO_DESCRIPTOR, RecordedDump, What};
 use crate::note::Note;
 use crate::session::{Dso, Dump, Identity};
 
@@ -45,6 +45,8 @@ pub struct Watched {
     pub ended: bool,
     /// Why its connection was given up, if it was.
     pub rejected: Option<String>,
+    /// Something that it sent was lost, for want of a descriptor here.
+    pub no_descriptor: bool,
     /// It said that it leaves, and why.
     pub left: Option<String>,
     since: Instant,
@@ -57,6 +59,15 @@ impl Watched {
     /// Its allocator.
     pub fn allocator(&self) -> Option<&Dso> {
         self.dsos.iter().find(|d| d.init.id == self.identity.fixed.allocator)
+    }
+
+    /// Whether nothing was seen of it that somebody would look into.
+    fn is_over_without_a_word(&self) -> bool {
+        self.ended
+            && self.dumps.is_empty()
+            && self.stall.is_none()
+            && self.rejected.is_none()
+            && self.left.is_none()
     }
 }
 
@@ -173,9 +184,14 @@ impl Watch {
             What::Bye(note) => process.left = Some(note.text),
             What::End => {
                 process.ended = true;
+                // Evidence is made of those that have a dump or live on; one whose connection was lost sends it again.
+                if process.is_over_without_a_word() {
+                    process.copy = None;
+                }
                 self.quiet_since = self.quiet_since.max(at);
             }
-            What::Hello(_) | What::Note(_) | What::Mark(_) | What::FirstLook(_) => {}
+            What::Note(note) => process.no_descriptor |= note.text == NO_DESCRIPTOR,
+            What::Hello(_) | What::Mark(_) | What::FirstLook(_) => {}
         }
     }
 
@@ -201,6 +217,7 @@ impl Watch {
             history: History::default(),
             ended: false,
             rejected: None,
+            no_descriptor: false,
             left: None,
             since,
             tick,

@@ -7,14 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
-use hangscope_protocol::record::{CopyRecord, MarkRecord, mark_part};
+use hangscope_protocol::record::{CopyRecord, MarkRecord, NoteRecord, mark_part, note_code};
 use hangscope_protocol::{Header, Kind, Reader, VERSION};
 
 use super::Limits;
 use super::event::{ConnId, Event, Peer, RecordedDump, Waiting, What};
 use super::receive::{Inbox, Received};
 use crate::session::assemble::Done;
-use crate::session::{Assembler, Dso};
+use crate::session::{Assembler, Dso, Note};
+
+/// A note that the collector makes itself: what a process sent could not be taken.
+pub const NO_DESCRIPTOR: &str = "no descriptor free here (ulimit -n)";
 
 /// Notes and later looks from before a dump that go into its `dump.bin`: the latest so many bytes.
 const PRELUDE_BYTES: usize = 1 << 20;
@@ -69,8 +72,8 @@ pub(super) fn serve(socket: &OwnedFd, outlet: &Outlet, limits: &Limits) {
     let reason = loop {
         let within = (!talk.said_hello()).then(|| limits.hello_within.saturating_sub(talk.began.elapsed()));
         match inbox.receive(socket, within) {
-            Ok(Received::Message { len, fds }) => {
-                if let Err(reason) = talk.frame(inbox.message(len), fds) {
+            Ok(Received::Message { len, fds, cut }) => {
+                if let Err(reason) = talk.frame(inbox.message(len), fds, cut) {
                     break Some(reason);
                 }
             }
@@ -127,8 +130,9 @@ impl<'a> Talk<'a> {
         self.assembler.identity().is_some()
     }
 
-    /// Takes one message; an error is the reason to end the connection.
-    fn frame(&mut self, bytes: &[u8], fds: Vec<OwnedFd>) -> Result<(), String> {
+    /// Takes one message; an error is the reason to end the connection. `cut`: descriptors that came with it were lost
+    /// here, which is not its fault.
+    fn frame(&mut self, bytes: &[u8], fds: Vec<OwnedFd>, cut: bool) -> Result<(), String> {
         let (header, kind, payload) = Header::split(bytes).map_err(|e| e.to_string())?;
         self.within_limits(kind)?;
         if matches!(kind, Kind::Hello | Kind::DumpBegin) {
@@ -137,8 +141,9 @@ impl<'a> Talk<'a> {
         if kind == Kind::Hello {
             speaks_our_version(payload)?;
         }
-        if fds.len() != usize::from(matches!(kind, Kind::Copy | Kind::LastMemory)) {
-            return Err(format!("{} descriptors with a {kind:?} frame", fds.len()));
+        let came = fds.len() + usize::from(cut);
+        if came != usize::from(matches!(kind, Kind::Copy | Kind::LastMemory)) {
+            return Err(format!("{came} descriptors with a {kind:?} frame"));
         }
         let done = self.assembler.push(bytes).map_err(|e| format!("frame {} ({kind:?}): {e}", header.seq))?;
         self.record(kind, bytes)?;
@@ -235,11 +240,11 @@ impl<'a> Talk<'a> {
             }
             Done::Copy(record) => match fds.pop() {
                 Some(fd) => What::Copy { record, fd },
-                None => return Ok(()),
+                None => no_descriptor(note_code::NO_COPY),
             },
             Done::LastMemory(record) => match fds.pop() {
                 Some(fd) => What::LastMemory { record, fd },
-                None => return Ok(()),
+                None => no_descriptor(note_code::UNREADABLE),
             },
             Done::Bye(note) => What::Bye(note),
         };
@@ -275,6 +280,12 @@ impl<'a> Talk<'a> {
     }
 }
 
+/// What stands for what came with a descriptor that was lost.
+fn no_descriptor(code: u16) -> What {
+    let record = NoteRecord { code, reserved: 0, tid: 0, value: 0 };
+    What::Note(Note { record, text: NO_DESCRIPTOR.into() })
+}
+
 /// The version stands first in every hello, so that one of another version is named as such.
 fn speaks_our_version(hello: &[u8]) -> Result<(), String> {
     let version: u16 = Reader::new(hello).record().map_err(|e| e.to_string())?;
@@ -285,4 +296,34 @@ fn speaks_our_version(hello: &[u8]) -> Result<(), String> {
         "its shim speaks version {version} of the protocol, this collector {VERSION}: \
          use the libhangscope.so that came with it"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use hangscope_protocol::record::LastMemoryRecord;
+
+    use super::*;
+    use crate::fake_shim::{Frames, payload, zero};
+
+    #[test]
+    fn descriptors_that_were_lost_here_are_said_and_end_nothing() {
+        let (sender, events) = crossbeam_channel::unbounded();
+        let peer = Peer { pid: 1, uid: 0, pidfd: None };
+        let outlet = Outlet::new(ConnId(1), peer, sender, 1 << 20);
+        let limits = Limits::default();
+        let (mut talk, mut frames) = (Talk::new(&outlet, &limits), Frames::default());
+        frames.hello(1).iter().for_each(|frame| talk.frame(frame, vec![], false).unwrap());
+        events.try_iter().for_each(drop);
+        let copy = frames.next(Kind::Copy, 0, &payload(|w| w.record(&zero::<CopyRecord>()).unwrap()));
+        let last = payload(|w| w.record(&zero::<LastMemoryRecord>()).unwrap());
+        let last = frames.next(Kind::LastMemory, 0, &last);
+        talk.frame(&copy, vec![], true).unwrap();
+        talk.frame(&last, vec![], true).unwrap();
+        for code in [note_code::NO_COPY, note_code::UNREADABLE] {
+            let What::Note(note) = events.try_recv().unwrap().what else { panic!("a note") };
+            assert_eq!((note.record.code, &*note.text), (code, NO_DESCRIPTOR));
+        }
+        let beat = frames.heartbeat(1, 1);
+        talk.frame(&beat, vec![], true).unwrap_err();
+    }
 }

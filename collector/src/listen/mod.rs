@@ -30,6 +30,7 @@ mod peer;
 mod receive;
 mod socket;
 
+pub use connection::NO_DESCRIPTOR;
 pub use event::{ConnId, Event, Peer, RecordedDump, What};
 pub use socket::MAX_PATH;
 

@@ -198,3 +198,28 @@ fn a_lost_connection_does_not_begin_the_time_anew() {
     scene.watch.take(event);
     scene.waits_until(17);
 }
+
+#[test]
+fn descriptors_of_one_that_ended_without_a_dump_are_closed() {
+    let mut scene = Scene::new();
+    scene.at(0).hello(1, 0).hello(2, 0).hello(3, 0).dump(2, 0, &[FUTEX]);
+    scene.said(3, What::Rejected("flood".into()));
+    for conn in 1..=3 {
+        let fd = tempfile::tempfile().unwrap().into();
+        scene.said(conn, What::Copy { record: zero(), fd });
+    }
+    let has_copy = |scene: &Scene, conn| scene.watch.process(ConnId(conn)).unwrap().copy.is_some();
+    assert!(has_copy(&scene, 1), "it lives");
+    scene.said(1, What::End).said(2, What::End).said(3, What::End);
+    assert_eq!([1, 2, 3].map(|conn| has_copy(&scene, conn)), [false, true, true]);
+}
+
+#[test]
+fn what_was_lost_for_want_of_a_descriptor_is_remembered() {
+    let mut scene = Scene::new();
+    let note = |text: &str| What::Note(crate::session::Note { record: zero(), text: text.into() });
+    scene.at(0).hello(1, 0).said(1, note("bad tick"));
+    assert!(!scene.watch.process(ConnId(1)).unwrap().no_descriptor);
+    scene.said(1, note(NO_DESCRIPTOR));
+    assert!(scene.watch.process(ConnId(1)).unwrap().no_descriptor);
+}
