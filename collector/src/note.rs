@@ -89,6 +89,13 @@ messages! {
             "{symbol} という変数が {count} 個ある";
         OtherSize { symbol, is, known } => "{symbol} has {is} bytes, the profile's fields make {known}",
             "{symbol} は {is} バイトだが、プロファイルの fields の合計は {known}";
+        VariableUnread { symbol, errno } => "{symbol} could not be read (errno {errno})",
+            "{symbol} を読めなかった (errno {errno})";
+        VariableShort { symbol, read, wanted } => "{symbol}: only {read} of {wanted} bytes could be read",
+            "{symbol} は {wanted} バイト中 {read} バイトしか読めなかった";
+        VariableNotSent { symbol } => "{symbol} did not come with the others", "{symbol} だけが届かなかった";
+        ExitUnread { pid, why } => "what process {pid} left at its exit could not be read: {why}",
+            "プロセス {pid} が終了時に残したものを読めなかった: {why}";
         NoneInMemory { lane, list } => "{lane}: no counters in memory: {list}",
             "{lane}: メモリにカウンタがない: {list}";
         AndMore { list, count } => "{list}; ... ({count} in all)", "{list}; ... (全 {count} 件)";

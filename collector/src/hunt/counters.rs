@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::config::Config;
 use super::lane::Lane;
-use super::memory::Layout;
+use super::memory::{Layout, Values};
 use super::watch::{Watch, Watched};
 use crate::analysis::counters::lines::Gatherer;
 use crate::analysis::counters::{self, LaneCounters, Moment, Reading, RunCounters};
@@ -62,7 +62,7 @@ pub(super) fn of_run(
     lane: &Lane,
     facts: &RunFacts,
     watch: &Watch,
-    at_hang: Option<(Result<Reading, Text>, Option<Text>)>,
+    at_hang: Option<(Result<Read, Text>, Option<Text>)>,
 ) -> Result<Option<RunCounters>, WriteError> {
     let profile = &config.profile;
     if profile.counters.is_empty() && profile.memory.is_empty() {
@@ -85,11 +85,34 @@ pub(super) fn of_run(
             None => at_exit(layout, lane, watch),
         };
         match read {
-            Ok(reading) => counters.memory = Some(reading),
+            Ok(read) => {
+                counters.memory = Some(read.reading);
+                counters.missing.extend(read.unread);
+            }
             Err(why) => counters.not_read = Some(why),
         }
     }
     Ok(Some(counters))
+}
+
+/// What was read of a run's memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Read {
+    /// The figures.
+    pub reading: Reading,
+    /// What was not read beside them, and why.
+    pub unread: Vec<Text>,
+}
+
+impl Read {
+    /// Where there is no figure: why; `otherwise` where nothing is known to have failed.
+    fn of(moment: Moment, values: Values, otherwise: impl FnOnce() -> Text) -> Result<Read, Text> {
+        let Values { figures, unread } = values;
+        if figures.is_empty() {
+            return Err(Text::joined(&unread).unwrap_or_else(otherwise));
+        }
+        Ok(Read { reading: Reading { moment, values: figures }, unread })
+    }
 }
 
 fn gather(output: &Path, gatherer: &mut Gatherer<'_>) -> io::Result<()> {
@@ -111,7 +134,7 @@ pub(super) fn with_memory(lane: &Lane, pid: u32, dump: Dump) -> Dump {
 }
 
 /// The counters in the memory of a dump: one that `process` sent, or (none) that was taken from outside.
-pub(super) fn at_hang(lane: &Lane, dump: &Dump, process: Option<&Watched>) -> Result<Reading, Text> {
+pub(super) fn at_hang(lane: &Lane, dump: &Dump, process: Option<&Watched>) -> Result<Read, Text> {
     let dso = dump.allocator().filter(|dso| lane.is_of(dso));
     let dso = dso.ok_or_else(|| Note::NotOurMalloc {}.said())?;
     let refused = match process {
@@ -119,16 +142,13 @@ pub(super) fn at_hang(lane: &Lane, dump: &Dump, process: Option<&Watched>) -> Re
         None => lane.counter_ranges(dso).err(),
     };
     let values = lane.counters.as_ref().map(|layout| layout.values(dso, &dump.memory)).unwrap_or_default();
-    if values.is_empty() {
-        return Err(refused.unwrap_or_else(|| Note::NotInDump {}.said()));
-    }
-    Ok(Reading { moment: if process.is_some() { Moment::Dump } else { Moment::Outside }, values })
+    let moment = if process.is_some() { Moment::Dump } else { Moment::Outside };
+    Read::of(moment, values, || refused.unwrap_or_else(|| Note::NotInDump {}.said()))
 }
 
 /// What was read at the exits of a run's processes; of several of them the larger figure.
-fn at_exit(layout: &Layout, lane: &Lane, watch: &Watch) -> Result<Reading, Text> {
-    let mut values: Vec<(String, f64)> = vec![];
-    let mut failed = None;
+fn at_exit(layout: &Layout, lane: &Lane, watch: &Watch) -> Result<Read, Text> {
+    let mut all = Values::default();
     for process in watch.processes() {
         let ours = process.allocator().filter(|dso| lane.is_of(dso));
         let (Some((record, fd)), Some(dso)) = (&process.last_memory, ours) else { continue };
@@ -136,23 +156,29 @@ fn at_exit(layout: &Layout, lane: &Lane, watch: &Watch) -> Result<Reading, Text>
             Ok(Some(memory)) => memory,
             Ok(None) => continue,
             Err(error) => {
-                failed = Some(error.said());
+                all.unread.push(say!(Note::ExitUnread { pid: process.pid, why: error }).said());
                 continue;
             }
         };
-        for (name, value) in layout.values(dso, &memory) {
-            match values.iter_mut().find(|(n, _)| *n == name) {
-                Some((_, before)) => *before = before.max(value),
-                None => values.push((name, value)),
-            }
+        larger(&mut all, layout.values(dso, &memory));
+    }
+    let refused = || watch.processes().find_map(|p| p.memory_asked.clone()?.err());
+    Read::of(Moment::Exit, all, || refused().unwrap_or_else(|| Note::NotAtExit {}.said()))
+}
+
+/// Of a figure of several processes the larger one; what could not be read of any, once.
+fn larger(all: &mut Values, of_one: Values) {
+    for (name, value) in of_one.figures {
+        match all.figures.iter_mut().find(|(n, _)| *n == name) {
+            Some((_, before)) => *before = before.max(value),
+            None => all.figures.push((name, value)),
         }
     }
-    if values.is_empty() {
-        let refused = || watch.processes().find_map(|p| p.memory_asked.clone()?.err());
-        let why = failed.or_else(refused);
-        return Err(why.unwrap_or_else(|| Note::NotAtExit {}.said()));
+    for why in of_one.unread {
+        if !all.unread.contains(&why) {
+            all.unread.push(why);
+        }
     }
-    Ok(Reading { moment: Moment::Exit, values })
 }
 
 /// A line about a lane whose DSO has none of the variables that the profile names.
@@ -200,6 +226,24 @@ fn copy_lines(from: &Path, prefix: &[u8], to: &mut File) -> io::Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reading_does_not_hide_what_was_not_read() {
+        let values = |figures: &[(&str, f64)], unread: &[&str]| Values {
+            figures: figures.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+            unread: unread.iter().map(|why| why.said()).collect(),
+        };
+        let mut all = values(&[], &["what process 7 left"]);
+        larger(&mut all, values(&[("calls", 2.0), ("frees", 9.0)], &["x"]));
+        larger(&mut all, values(&[("calls", 3.0), ("frees", 1.0)], &["x", "y"]));
+        let read = Read::of(Moment::Exit, all, || "nothing".said()).unwrap();
+        assert_eq!(read.reading.values, [("calls".to_owned(), 3.0), ("frees".to_owned(), 9.0)]);
+        assert_eq!(read.unread, ["what process 7 left".said(), "x".said(), "y".said()]);
+
+        let none = |unread: &[&str]| Read::of(Moment::Dump, values(&[], unread), || "nothing".said());
+        assert_eq!(none(&["x", "y"]), Err("x; y".said()));
+        assert_eq!(none(&[]), Err("nothing".said()));
+    }
 
     #[test]
     fn lines_go_by_their_prefix_and_none_is_said() {

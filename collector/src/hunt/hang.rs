@@ -14,7 +14,6 @@ use super::lane::Lane;
 use super::run::{self, PATIENCE};
 use super::watch::{Watch, Watched};
 use crate::analysis::class::Why;
-use crate::analysis::counters::Reading;
 use crate::analysis::counters::rest::Restless;
 use crate::analysis::message::{Say as _, Text, say};
 use crate::analysis::{Class, HangFacts, History, Integrity, integrity};
@@ -62,7 +61,7 @@ pub struct Captured {
     /// `(deleted)` was seen on it.
     pub deleted_seen: bool,
     /// Its counters in memory; why there are none.
-    pub counters: Result<Reading, Text>,
+    pub counters: Result<counters::Read, Text>,
     /// What came of having it print its counters, where the profile names a function for that.
     pub called: Option<Text>,
     /// What is worth a line.

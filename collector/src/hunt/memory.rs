@@ -136,14 +136,72 @@ impl Layout {
         if same { Ok(()) } else { Err(Note::NotThePinned {}.said()) }
     }
 
-    /// The figures in what was read; a variable that could not be read whole has none.
-    pub fn values(&self, dso: &Dso, memory: &[Memory]) -> Vec<(String, f64)> {
+    /// The figures in what was read, and why there are none of other variables: one that could not be read whole has none.
+    pub fn values(&self, dso: &Dso, memory: &[Memory]) -> Values {
         let by_address: BTreeMap<u64, &Memory> = memory.iter().map(|m| (m.record.address, m)).collect();
-        let read = |place: &Place| {
-            let memory = by_address.get(&dso.init.bias.wrapping_add(place.address))?;
-            (memory.bytes.len() == place.counters.len() as usize)
-                .then(|| place.counters.figures(&memory.bytes))
+        let mut values = Values::default();
+        // Nothing came: that is another matter, of which somebody else tells.
+        for place in self.places.iter().filter(|_| !memory.is_empty()) {
+            let symbol = &place.counters.symbol;
+            let unread = match by_address.get(&dso.init.bias.wrapping_add(place.address)) {
+                Some(memory) if memory.bytes.len() == place.counters.len() as usize => {
+                    values.figures.extend(place.counters.figures(&memory.bytes));
+                    continue;
+                }
+                Some(memory) if memory.record.errno != 0 => {
+                    say!(Note::VariableUnread { symbol, errno: memory.record.errno })
+                }
+                Some(memory) => {
+                    let (read, wanted) = (memory.bytes.len(), place.counters.len());
+                    say!(Note::VariableShort { symbol, read, wanted })
+                }
+                None => say!(Note::VariableNotSent { symbol }),
+            };
+            values.unread.push(unread.said());
+        }
+        values
+    }
+}
+
+/// What memory said of the counters.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Values {
+    /// Names and figures, in the profile's order.
+    pub figures: Vec<(String, f64)>,
+    /// Variables that were not read, and why.
+    pub unread: Vec<Text>,
+}
+
+#[cfg(test)]
+mod tests {
+    use hangscope_protocol::record::MemoryRecord;
+
+    use super::*;
+    use crate::fake_shim::zero;
+    use crate::profile::Word;
+
+    #[test]
+    fn a_variable_that_was_not_read_whole_is_named() {
+        let place = |address, symbol: &str| Place {
+            address,
+            counters: MemoryCounters {
+                symbol: symbol.into(),
+                fields: vec![Some(format!("{symbol}_calls")), None],
+                word: Word::U64,
+                whole: None,
+            },
         };
-        self.places.iter().filter_map(read).flatten().collect()
+        let places = vec![place(0, "a"), place(16, "b"), place(32, "c"), place(48, "d")];
+        let layout = Layout { build_id: vec![], places, missing: vec![], function: None };
+        let dso = Dso { init: zero(), path: "/x.so".into(), now: None };
+        let read = |address, bytes: &[u8], errno| Memory {
+            record: MemoryRecord { address, wanted: 16, errno },
+            bytes: bytes.to_vec(),
+        };
+        let values = layout.values(&dso, &[read(0, &[1; 16], 0), read(16, &[2; 8], 0), read(32, &[], 14)]);
+        assert_eq!(values.figures, [("a_calls".to_owned(), 0x0101_0101_0101_0101_u64 as f64)]);
+        let unread = Text::joined(&values.unread).unwrap();
+        insta::assert_snapshot!(unread.en(), @"b: only 8 of 16 bytes could be read; c could not be read (errno 14); d did not come with the others");
+        assert_eq!(layout.values(&dso, &[]), Values::default());
     }
 }

@@ -6,6 +6,7 @@ use super::model::{
     Check, Differs, Figures, HungFigure, HungWithout, LaneCounters, RatioSummary, RunTable, Summary,
 };
 use super::{Ratio, Reading, RunCounters};
+use crate::analysis::message::Text;
 use crate::analysis::{RunFacts, RunOutcome, verdict};
 
 /// Memory that is read after a line was printed may have counted on by so much, and is still the same counter.
@@ -71,11 +72,21 @@ pub fn lane(lane: &str, runs: &[&RunFacts], ratios: &[Ratio]) -> Option<LaneCoun
         zeros,
         ratios: ratios.iter().map(|r| table.ratio(r, &good, &hung)).collect(),
         check,
-        missing: all().map(|c| &c.missing).find(|missing| !missing.is_empty()).cloned().unwrap_or_default(),
+        missing: each_once(all().flat_map(|c| &c.missing)),
         passed_over: all().map(|c| c.passed_over).sum(),
         repeated: all().map(|c| c.repeated).sum(),
         runs: runs.iter().filter_map(|run| table.told(run)).collect(),
     })
+}
+
+fn each_once<'a>(texts: impl Iterator<Item = &'a Text>) -> Vec<Text> {
+    let mut once: Vec<Text> = vec![];
+    for text in texts {
+        if !once.contains(text) {
+            once.push(text.clone());
+        }
+    }
+    once
 }
 
 /// A run's figures, a column a counter.

@@ -87,7 +87,8 @@ pub struct RunCounters {
     /// What came of having it print them at its hang, where the profile names a function for that.
     #[serde(default)]
     pub called: Option<Text>,
-    /// Variables that are not in this build as the profile has them, each with what is otherwise; where others are.
+    /// Variables that are not in this build as the profile has them, each with what is otherwise; where others are. And what
+    /// could not be read of this run, where something was.
     pub missing: Vec<Text>,
 }
 

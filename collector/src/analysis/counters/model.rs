@@ -173,7 +173,7 @@ pub struct LaneCounters {
     pub ratios: Vec<RatioSummary>,
     /// Memory against lines, where good runs had both.
     pub check: Option<Check>,
-    /// Variables that are not in the build as the profile has them.
+    /// Variables that are not in the build as the profile has them, or could not be read of a run.
     #[serde(serialize_with = "english_each")]
     pub missing: Vec<Text>,
     /// Words in counter lines that are no `name=number`, over all runs.

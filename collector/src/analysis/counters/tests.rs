@@ -96,6 +96,15 @@ fn median_range_skew_and_ratios_are_of_the_good_runs() {
 }
 
 #[test]
+fn what_is_missing_of_any_run_is_said_once() {
+    let mut runs = [1, 2, 3].map(|n| with(run(n), "[B1] calls=1", None));
+    for (run, missing) in runs.iter_mut().zip([&["x"][..], &["x", "y (errno 14)"], &[]]) {
+        run.counters.as_mut().unwrap().missing = missing.iter().map(|why| why.said()).collect();
+    }
+    assert_eq!(summary(&runs, &[]).missing, ["x".said(), "y (errno 14)".said()]);
+}
+
+#[test]
 fn a_name_that_several_lines_have_is_told_by_its_line() {
     let runs = [with(run(1), "[B1] calls=1 frees=2\n[OS_B6] calls=4", None)];
     let counters = summary(&runs, &[ratio("calls", "frees"), ratio("[OS_B6] calls", "frees")]);
