@@ -13,6 +13,7 @@ use super::arm::Change;
 use super::bench::{Bench, Ended};
 use super::config::Config;
 use super::hang::{self, Captured};
+use super::hello;
 use super::lane::Lane;
 use super::screen::Screen;
 use super::still;
@@ -136,7 +137,7 @@ pub fn run(
         }
     }
     facts.counters = super::counters::of_run(config, lane, &facts, &watch, at_hang)?;
-    notes.extend(about_hello(&watch, lane, &err));
+    notes.extend(hello::about(&watch, lane, &err));
     facts.note = Text::joined(&notes);
     Ok(facts)
 }
@@ -335,41 +336,6 @@ pub(super) fn at_start(dso: &crate::session::Dso) -> Integrity {
     }
 }
 
-fn about_hello(watch: &Watch, lane: &Lane, err: &Path) -> Vec<Text> {
-    let mut notes = vec![];
-    if !watch.hello_seen() {
-        let loader = loader_said(err);
-        if let Err(why) = &loader {
-            notes.push(say!(Note::OutputUnread { path: err.display(), why }).said());
-        }
-        notes.push(match (loader.ok().flatten(), watch.rejected().first()) {
-            (Some(line), _) => line.said(),
-            (None, Some(why)) => say!(Note::NoHelloWhy { why }).said(),
-            (None, None) => Note::NoHello {}.said(),
-        });
-    }
-    for process in watch.processes() {
-        if process.no_descriptor {
-            notes.push(say!(Note::NoDescriptor { pid: process.pid }).said());
-        }
-        if let Some(why) = &process.rejected {
-            notes.push(say!(Note::GivenUp { pid: process.pid, why }).said());
-        }
-        if let Some(other) = process.allocator().filter(|a| Path::new(&a.path) != lane.dso) {
-            notes.push(say!(Note::OtherMalloc { pid: process.pid, path: &other.path }).said());
-        }
-    }
-    notes
-}
-
-/// What ld.so said of a file that it could not preload. It speaks first; what else is there may be any bytes.
-fn loader_said(err: &Path) -> std::io::Result<Option<String>> {
-    let mut bytes = vec![];
-    File::open(err)?.take(MOST_OUTPUT).read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
-    Ok(text.lines().find(|line| line.contains("cannot be preloaded")).map(str::to_owned))
-}
-
 /// Seconds since the epoch.
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |t| t.as_secs_f64())
@@ -412,17 +378,36 @@ pub(super) fn gather(lane: &Lane, listener: &Listener, watch: &mut Watch, limit:
 
 #[cfg(test)]
 mod tests {
+    use hangscope_protocol::record::{DsoRecord, dso_flags};
+
     use super::*;
+    use crate::analysis::testkit::{hunt, zero};
+    use crate::listen::{ConnId, Event, Peer, What};
+    use crate::session::{Dso, Identity};
 
     #[test]
-    fn the_loaders_reason_stands_beside_any_bytes() {
-        let dir = tempfile::tempdir().unwrap();
-        let err = dir.path().join("run_1.err");
-        std::fs::write(&err, b"\x80\nld.so: object '\xff' cannot be preloaded (why)\n\xfe").unwrap();
-        let line = "ld.so: object '\u{fffd}' cannot be preloaded (why)";
-        assert_eq!(loader_said(&err).unwrap().as_deref(), Some(line));
-        std::fs::write(&err, "x").unwrap();
-        assert_eq!(loader_said(&err).unwrap(), None);
-        assert!(loader_said(dir.path()).is_err());
+    fn a_dso_that_cannot_be_looked_at_after_a_run_is_told_of() {
+        let mut watch = Watch::new(Instant::now(), None);
+        let text = String::new;
+        let identity = Identity {
+            fixed: zero(),
+            label: text(),
+            exe: text(),
+            command: vec![],
+            ld_preload: text(),
+            target: text(),
+            shim: text(),
+        };
+        let init = DsoRecord { flags: dso_flags::SAME_FILE_AT_INIT, ..zero() };
+        let dsos = vec![Dso { init, path: "/x.so".into(), now: None }];
+        for what in [What::Hello(Box::new(identity)), What::Dsos(dsos)] {
+            watch.take(Event::new(ConnId(1), Peer { pid: 7, uid: 0, pidfd: None }, what));
+        }
+        let (mut facts, mut notes) = (hunt::run(1), vec![]);
+        let end = |dso: &Dso| integrity::post_mortem(dso, Err(13), true);
+        judge(&mut facts, watch.processes(), end, &mut notes);
+        assert_eq!((facts.integrity_start, facts.integrity_end), (Integrity::Intact, Integrity::Unknown));
+        let said = Text::joined(&notes).unwrap();
+        assert_eq!(said.en(), "/x.so: its file could not be looked at after the run (errno 13)");
     }
 }
