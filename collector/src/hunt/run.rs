@@ -29,8 +29,10 @@ use crate::store::atomic::WriteError;
 
 /// Between TERM and KILL.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
-/// What a process said before its end is there by then.
+/// What a process said before its end is there by then, where others of the run go on and keep their connections.
 const LAST_WORDS: Duration = Duration::from_millis(300);
+/// The same where nobody is left: the end of each connection must come, as soon as there is a processor for it.
+const LAST_OF_ALL: Duration = Duration::from_secs(5);
 /// A hello that is on its way when the run ends is there by then.
 const LATE_HELLO: Duration = Duration::from_secs(1);
 /// Stalls that were none and are told of, each a line.
@@ -213,10 +215,14 @@ fn listener_ended(why: Result<ListenError, RecvError>) -> anyhow::Error {
 }
 
 /// Takes what was said until all connections have ended, or nothing more can be expected.
-fn last_words(listener: &Listener, watch: &mut Watch) {
+fn last_words(listener: &Listener, watch: &mut Watch, alone: bool) {
     let began = Instant::now();
     while !(watch.hello_seen() && watch.all_ended()) {
-        let limit = if watch.hello_seen() { LAST_WORDS } else { LATE_HELLO };
+        let limit = match watch.hello_seen() {
+            false => LATE_HELLO,
+            true if alone => LAST_OF_ALL,
+            true => LAST_WORDS,
+        };
         match listener.events().recv_deadline(began + limit) {
             Ok(event) => watch.take(event),
             Err(_) => return,
@@ -234,7 +240,6 @@ fn exited(
     notes: &mut Vec<Text>,
 ) -> anyhow::Result<()> {
     let ended = bench.reap().context("hunt: waiting for the run")?;
-    last_words(listener, watch);
     let behind = match bench.members() {
         Ok(behind) => behind.len(),
         Err(why) => {
@@ -242,6 +247,7 @@ fn exited(
             0
         }
     };
+    last_words(listener, watch, behind == 0);
     if behind > 0 {
         bench.stop(PATIENCE).context("hunt: stopping what the run left behind")?;
         notes.push(say!(Note::LeftBehind { count: behind }).said());
