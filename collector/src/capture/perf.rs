@@ -78,8 +78,8 @@ pub enum Perfed {
 }
 
 /// Records thread `tid` into `dir/perf_hot_tid.data` and reports on it in `dir/perf_hot_tid.txt`. Both files are there
-/// afterwards: with the reason, if it could not be done; what was recorded stays where only the report could not be. perf's default event is tried first, then `cpu-clock`, which
-/// needs no hardware.
+/// afterwards: with the reason, if it could not be done; what was recorded stays where only the report could not be.
+/// perf's default event is tried first, then `cpu-clock`, which needs no hardware.
 ///
 /// # Errors
 /// [`WriteError`] if a file could not be written.

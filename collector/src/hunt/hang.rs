@@ -11,6 +11,7 @@ use super::call::{self, Call};
 use super::config::Config;
 use super::counters;
 use super::lane::Lane;
+use super::outcome;
 use super::run::{self, PATIENCE};
 use super::watch::{Watch, Watched};
 use crate::analysis::class::Why;
@@ -126,7 +127,7 @@ pub fn capture(
                 notes.push(say!(Note::Dso { path: &allocator.path, why: &now.reason }).said());
             }
             // From outside there is nothing from the start.
-            let start = process.map_or(Integrity::Unknown, |_| run::at_start(allocator));
+            let start = process.map_or(Integrity::Unknown, |_| outcome::at_start(allocator));
             (start, now.integrity, now.deleted_seen)
         }
         None => (Integrity::Unknown, Integrity::Unknown, maps_say_deleted(&outside, config)),

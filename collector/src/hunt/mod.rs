@@ -8,7 +8,7 @@
 //! - [`bench`]: a run as processes: started, waited for, stopped whole
 //! - [`watch`]: what the shims of a run have said, and what follows from it
 //! - `still`: what stands still, and stacks that are cut, while a run goes on
-//! - [`run`]: one run from its start to its facts; `hello`: what is told of the hellos in it
+//! - [`run`]: one run from its start to its facts; `outcome`: how it ended; `hello`: what is told of the hellos in it
 //! - [`hang`], `bundle`: the evidence of a hang, and the folder that it is in
 //! - [`counters`], [`memory`]: counters, from lines and from memory; `call`: a hung run is made to print them
 //! - [`rows`], [`screen`]: the files and the lines that grow with every run
@@ -41,6 +41,7 @@ mod hello;
 pub mod lane;
 pub mod memory;
 pub mod original;
+mod outcome;
 pub mod program;
 pub mod rows;
 pub mod run;

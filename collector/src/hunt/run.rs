@@ -10,33 +10,27 @@ use crossbeam_channel::{RecvError, at, never, select};
 use hangscope_protocol::record::{AskRecord, ask_what};
 
 use super::arm::Change;
-use super::bench::{Bench, Ended};
+use super::bench::Bench;
 use super::config::Config;
-use super::hang::{self, Captured};
+use super::hang;
 use super::hello;
 use super::lane::Lane;
+use super::outcome;
 use super::screen::Screen;
 use super::still;
-use super::watch::{Next, Watch, Watched};
-use crate::analysis::integrity::{self, FileFacts};
+use super::watch::{Next, Watch};
 use crate::analysis::message::{Say as _, Text, say};
 use crate::analysis::{Integrity, RunFacts, RunOutcome, Stir};
 use crate::cancel::Cancel;
-use crate::file_facts::{self, errno};
+use crate::file_facts;
 use crate::listen::{ListenError, Listener};
 use crate::note::Note;
 use crate::store::atomic::WriteError;
 
 /// Between TERM and KILL.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
-/// What a process said before its end is there by then, where others of the run go on and keep their connections.
-const LAST_WORDS: Duration = Duration::from_millis(300);
-/// The same where nobody is left: the end of each connection must come, as soon as there is a processor for it.
-const LAST_OF_ALL: Duration = Duration::from_secs(5);
-/// A hello that is on its way when the run ends is there by then.
-const LATE_HELLO: Duration = Duration::from_secs(1);
 /// Stalls that were none and are told of, each a line.
-const MOST_STALLS: usize = 3;
+pub(super) const MOST_STALLS: usize = 3;
 /// Output in which `ops/s` is looked for: the last part of a longer one.
 const MOST_OUTPUT: u64 = 64 << 20;
 
@@ -107,19 +101,21 @@ pub fn run(
     let watching = follow(lane, &bench, &listener, &mut watch, change.as_mut(), screen, cancel, &mut notes)?;
     facts.seconds = bench.started().elapsed().as_secs_f64();
     match watching {
-        Watching::Exited => exited(config, lane, &mut bench, &listener, &mut watch, &mut facts, &mut notes)?,
+        Watching::Exited => {
+            outcome::exited(config, lane, &mut bench, &listener, &mut watch, &mut facts, &mut notes)?
+        }
         Watching::Hung(trigger) => {
             screen.capturing(&lane.run_name(number));
             let captured =
                 hang::capture(config, lane, number, &mut bench, &listener, &mut watch, trigger, cancel)
                     .with_context(|| format!("hunt: run {number} hung, but its evidence is not complete"))?;
             at_hang = Some((captured.counters.clone(), captured.called.clone()));
-            hung(captured, &mut facts, &mut notes);
+            outcome::hung(captured, &mut facts, &mut notes);
         }
         Watching::Interrupted => {
             facts.outcome = RunOutcome::Interrupted;
             let ended = bench.stop(PATIENCE).context("hunt: stopping the run")?;
-            set_end(&mut facts, ended);
+            outcome::set_end(&mut facts, ended);
         }
     }
     facts.hello_seen = watch.hello_seen();
@@ -214,134 +210,6 @@ fn listener_ended(why: Result<ListenError, RecvError>) -> anyhow::Error {
     why.map_or_else(anyhow::Error::new, anyhow::Error::new).context("hunt: the listener ended")
 }
 
-/// Takes what was said until all connections have ended, or nothing more can be expected.
-fn last_words(listener: &Listener, watch: &mut Watch, alone: bool) {
-    let began = Instant::now();
-    while !(watch.hello_seen() && watch.all_ended()) {
-        let limit = match watch.hello_seen() {
-            false => LATE_HELLO,
-            true if alone => LAST_OF_ALL,
-            true => LAST_WORDS,
-        };
-        match listener.events().recv_deadline(began + limit) {
-            Ok(event) => watch.take(event),
-            Err(_) => return,
-        }
-    }
-}
-
-fn exited(
-    config: &Config,
-    lane: &Lane,
-    bench: &mut Bench,
-    listener: &Listener,
-    watch: &mut Watch,
-    facts: &mut RunFacts,
-    notes: &mut Vec<Text>,
-) -> anyhow::Result<()> {
-    let ended = bench.reap().context("hunt: waiting for the run")?;
-    let behind = match bench.members() {
-        Ok(behind) => behind.len(),
-        Err(why) => {
-            notes.push(say!(Note::MembersUnknown { why }).said());
-            0
-        }
-    };
-    last_words(listener, watch, behind == 0);
-    if behind > 0 {
-        bench.stop(PATIENCE).context("hunt: stopping what the run left behind")?;
-        notes.push(say!(Note::LeftBehind { count: behind }).said());
-    }
-    bench.kill().context("hunt: reaping the run")?;
-    set_end(facts, ended);
-    let died = facts.signal.or_else(|| signal_behind_a_wrapper(config, ended));
-    facts.signal = died;
-    facts.outcome = match (died, ended.code) {
-        (Some(_), _) => RunOutcome::Crashed,
-        (None, Some(0)) => RunOutcome::Ok,
-        _ => RunOutcome::Failed,
-    };
-    let compared = |now: FileFacts| FileFacts { content_same: lane.same_bytes(&now), ..now };
-    let now = file_facts::now(&lane.dso, None).map(|now| now.map(compared)).map_err(|e| errno(&e));
-    judge(facts, watch.processes(), |dso| integrity::post_mortem(dso, now, died.is_some()), notes);
-
-    // What stood still when it ended, before anybody could look at it.
-    let stalls = watch.processes().filter_map(|process| still::idle(lane, process));
-    notes.extend(stalls.take(MOST_STALLS).map(|note| note.said()));
-    // A dump without a request: it was past its time, and came out by itself.
-    let late = watch.processes().any(|p| !p.dumps.is_empty() && !watch.is_wrapper(p));
-    if late {
-        notes.push(say!(Note::EndedLate { seconds: format!("{:.1}", facts.seconds) }).said());
-        if facts.outcome == RunOutcome::Ok || facts.outcome == RunOutcome::Failed {
-            facts.outcome = RunOutcome::Slow;
-        }
-        facts.hang = Some(hang::keep(config, lane, facts.run, bench.pid(), watch)?);
-    }
-    Ok(())
-}
-
-fn hung(captured: Captured, facts: &mut RunFacts, notes: &mut Vec<Text>) {
-    set_end(facts, captured.ended);
-    facts.pid = Some(captured.pid);
-    facts.signal = None;
-    facts.seconds = captured.seconds;
-    facts.outcome = if captured.slow { RunOutcome::Slow } else { RunOutcome::Hung };
-    facts.cut_off = captured.slow && !captured.ended_by_itself;
-    facts.integrity_start = captured.integrity_start;
-    facts.integrity_end = captured.integrity_end;
-    facts.deleted_seen = captured.deleted_seen;
-    facts.hang = Some(captured.hang);
-    notes.extend(captured.notes);
-}
-
-fn set_end(facts: &mut RunFacts, ended: Ended) {
-    facts.signal = ended.signal;
-    facts.rc = ended.code.or(ended.signal.map(|s| 128 + s));
-    facts.max_rss_kib = Some(ended.max_rss_kib);
-}
-
-/// A shell or `timeout` gives 128+n for a child that died by signal n.
-fn signal_behind_a_wrapper(config: &Config, ended: Ended) -> Option<i32> {
-    let direct =
-        super::program::benchmark(&config.command) == config.command.first() && config.only.is_some();
-    let n = ended.code? - 128;
-    (!direct && (1..=64).contains(&n)).then_some(n)
-}
-
-/// Judges the allocator in each process; the worst counts.
-pub(super) fn judge<'a>(
-    facts: &mut RunFacts,
-    processes: impl Iterator<Item = &'a Watched>,
-    end: impl Fn(&crate::session::Dso) -> integrity::Judgement,
-    notes: &mut Vec<Text>,
-) {
-    let mut seen: Option<(Integrity, Integrity)> = None;
-    for allocator in processes.filter_map(Watched::allocator) {
-        let start = at_start(allocator);
-        let end = end(allocator);
-        if end.integrity > Integrity::Unknown || matches!(end.reason, integrity::Reason::NotLookedAt { .. }) {
-            notes.push(say!(Note::Dso { path: &allocator.path, why: end.reason }).said());
-        }
-        facts.deleted_seen |= end.deleted_seen;
-        let (s, e) = seen.unwrap_or((Integrity::Intact, Integrity::Intact));
-        seen = Some((s.max(start), e.max(end.integrity)));
-    }
-    if let Some((start, end)) = seen {
-        facts.integrity_start = start;
-        facts.integrity_end = end;
-    }
-}
-
-/// The allocator when the process started: before the first look there is nothing to compare, so what was right at
-/// init is intact.
-pub(super) fn at_start(dso: &crate::session::Dso) -> Integrity {
-    let init = crate::session::Dso { now: None, ..dso.clone() };
-    match integrity::judge(&init, None) {
-        integrity::Judgement { reason: integrity::Reason::NoLook { .. }, .. } => Integrity::Intact,
-        judgement => judgement.integrity,
-    }
-}
-
 /// Seconds since the epoch.
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |t| t.as_secs_f64())
@@ -380,40 +248,4 @@ pub(super) fn gather(lane: &Lane, listener: &Listener, watch: &mut Watch, limit:
     }
     // What is there already.
     listener.events().try_iter().for_each(|event| watch.take(event));
-}
-
-#[cfg(test)]
-mod tests {
-    use hangscope_protocol::record::{DsoRecord, dso_flags};
-
-    use super::*;
-    use crate::analysis::testkit::{hunt, zero};
-    use crate::listen::{ConnId, Event, Peer, What};
-    use crate::session::{Dso, Identity};
-
-    #[test]
-    fn a_dso_that_cannot_be_looked_at_after_a_run_is_told_of() {
-        let mut watch = Watch::new(Instant::now(), None);
-        let text = String::new;
-        let identity = Identity {
-            fixed: zero(),
-            label: text(),
-            exe: text(),
-            command: vec![],
-            ld_preload: text(),
-            target: text(),
-            shim: text(),
-        };
-        let init = DsoRecord { flags: dso_flags::SAME_FILE_AT_INIT, ..zero() };
-        let dsos = vec![Dso { init, path: "/x.so".into(), now: None }];
-        for what in [What::Hello(Box::new(identity)), What::Dsos(dsos)] {
-            watch.take(Event::new(ConnId(1), Peer { pid: 7, uid: 0, pidfd: None }, what));
-        }
-        let (mut facts, mut notes) = (hunt::run(1), vec![]);
-        let end = |dso: &Dso| integrity::post_mortem(dso, Err(13), true);
-        judge(&mut facts, watch.processes(), end, &mut notes);
-        assert_eq!((facts.integrity_start, facts.integrity_end), (Integrity::Intact, Integrity::Unknown));
-        let said = Text::joined(&notes).unwrap();
-        assert_eq!(said.en(), "/x.so: its file could not be looked at after the run (errno 13)");
-    }
 }
