@@ -122,10 +122,12 @@ messages! {
             "- プリロード検証: {line} (preload_verify/result.txt)";
         NotVerified {} => "- Preload: not verified beforehand; the shim's hello of each run says which DSO was there.",
             "- プリロード検証: 事前検証なし。各実行でのシムの応答が、どの DSO があったかを示す。";
-        Interval { method } => "- Interval: exact ({method}; C. J. Clopper, E. S. Pearson 1934), of the runs that could have hung: one that crashed or \
-            failed says nothing about the rate. None of N: one-sided upper bound, 1 - 0.05^(1/N).",
-            "- 区間: 正確法 ({method}、C. J. Clopper, E. S. Pearson 1934)。ハングし得た実行だけを数える (クラッシュや失敗は率について何も示さない)。N 回中 \
-            0 回の場合は片側上限 1 - 0.05^(1/N)。";
+        Interval { method } => "- Interval: exact ({method}; C. J. Clopper, E. S. Pearson 1934), of the runs that could have hung: one that crashed, \
+            failed or was stopped at work says nothing about the rate. None (or all) of N: one-sided bound, 1 - 0.05^(1/N). Of \
+            hunts that print both kinds, at whatever rate, at least 92.5 % hold the rate in between.",
+            "- 区間: 正確法 ({method}、C. J. Clopper, E. S. Pearson 1934)。ハングし得た実行だけを数える (クラッシュ、失敗、\
+            動作中に止められた実行は率について何も示さない)。N 回中 0 回 (または N 回) の場合は片側の限界 1 - 0.05^(1/N)。\
+            両方の形を使い分けて示す場合、どの率でも 92.5 % 以上のハントで区間が真の率を含む。";
         Integrity {} => "- Integrity: a snapshot of the DSO from the start of the process (file, build-id, a relocated \
             word) against the same at the end; `(deleted)` alone proves nothing.",
             "- DSO の無傷性: プロセス開始時の記録 (ファイル、build-id、再配置済みの語) と終了時を比較。`(deleted)` だけでは\
