@@ -175,6 +175,7 @@ fn a_hang_leaves_its_folder_and_can_be_reported_again() {
         "perf_hot_tid.data",
         "perf_hot_tid.txt",
         "dump.bin",
+        "recording.json.gz",
         "threads.json",
         "stacks.txt",
         "jemalloc.so",

@@ -124,6 +124,7 @@ fn check(name: &str) {
         "perf_hot_tid.data",
         "perf_hot_tid.txt",
         "dump.bin",
+        "recording.json.gz",
         "threads.json",
         "stacks.txt",
         so,
