@@ -168,7 +168,8 @@ fn slow() {
     assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
     let finding = &json(&out.join("hang_snap/threads.json"))["finding"];
     assert_eq!((&finding["class"], &finding["confidence"]), (&"slow".into(), &"proven".into()), "{said}");
-    assert_eq!(json(&out.join("verdict.json"))["verdict"], fault.verdict);
+    // The table's row is of a hunt, which stops such a run; a look stops nothing.
+    assert_eq!(json(&out.join("verdict.json"))["verdict"], "not-reproduced");
 }
 
 #[test]
