@@ -249,7 +249,8 @@ fn thread<'a>(
         Motion::Runs => slept(record, second) > asked && cpu_share < BUSY,
         _ => false,
     };
-    let woken_by_us = motion == Motion::Rewaits && second.is_some_and(|s| slept(record, s) <= 2 * asked);
+    let woken_by_us =
+        motion == Motion::Rewaits && asked <= 2 && second.is_some_and(|s| slept(record, s) <= 2 * asked);
     let naps = inside == Some(true) && calls != Calls::Returns && second.is_some_and(naps);
     Thread { record, second, wait, motion, trace, samples, calls, inside, own, naps, woken_by_us, cpu_share }
 }

@@ -266,26 +266,39 @@ fn at_the_end_of_a_function() {
     assert_eq!((with.cut, with.threads), (0, 2));
 }
 
-/// A program that is in the middle of its work, stopped 50 times wherever it happens to be.
-#[test]
-fn a_live_program() {
+/// A program that is in the middle of its work, stopped so many times wherever it happens to be: 50 in all, in tests of
+/// their own so that gdb is asked on all processors.
+fn a_live_program(preload: Option<&str>, stops: usize) {
     let dir = tempfile::tempdir().unwrap();
     let program = build(dir.path(), "gcc", "churn.c", "churn", &["-O2", "-g", "-pthread"]);
-    for (preload, stops) in [(None, 20), (Some(JEMALLOC), 15), (Some(MIMALLOC), 15)] {
-        let live = Stuck::spawn(&program, preload);
-        let mut compared = Compared::default();
-        let mut places = std::collections::BTreeSet::new();
-        for _ in 0..stops {
-            live.stop();
-            let dump = live.snap(true);
-            compared.add(&dump, &live.sources(), &gdb(live.pid(), true), &[]);
-            places.extend(dump.probes.iter().map(|p| p.record.regs[16]));
-            live.go_on();
-        }
-        compared.report(&format!("live, {stops} stops, {}", preload.unwrap_or("glibc malloc")));
-        println!("at {} different places", places.len());
-        assert_eq!(compared.cut, 0);
-        // Threads that stood still would be at one place each, however often they are stopped.
-        assert!(places.len() > compared.threads / stops, "it was not live");
+    let live = Stuck::spawn(&program, preload);
+    let mut compared = Compared::default();
+    let mut places = std::collections::BTreeSet::new();
+    for _ in 0..stops {
+        live.stop();
+        let dump = live.snap(true);
+        compared.add(&dump, &live.sources(), &gdb(live.pid(), true), &[]);
+        places.extend(dump.probes.iter().map(|p| p.record.regs[16]));
+        live.go_on();
     }
+    compared.report(&format!("live, {stops} stops, {}", preload.unwrap_or("glibc malloc")));
+    println!("at {} different places", places.len());
+    assert_eq!(compared.cut, 0);
+    // Threads that stood still would be at one place each, however often they are stopped.
+    assert!(places.len() > compared.threads / stops, "it was not live");
+}
+
+#[test]
+fn a_live_program_under_glibc() {
+    a_live_program(None, 20);
+}
+
+#[test]
+fn a_live_program_under_jemalloc() {
+    a_live_program(Some(JEMALLOC), 15);
+}
+
+#[test]
+fn a_live_program_under_mimalloc() {
+    a_live_program(Some(MIMALLOC), 15);
 }
