@@ -54,6 +54,8 @@ pub use threads::moved;
 
 /// Bytes of a stack that go with a sample.
 const SAMPLE_STACK: usize = 8 << 10;
+/// Who naps has been awake by then, counted from the first look.
+const NAPS_END: Duration = Duration::from_millis(100);
 /// Most threads that are sampled: so many that run, and so many that nap.
 const MOST_SAMPLED: usize = 4;
 
@@ -202,7 +204,11 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     let until = begun + options.second_look_after;
     let mut samples = vec![];
     if let Some(pause) = Duration::from_secs(1).checked_div(options.sample_hz) {
-        // Those that run, and those that were blocked a moment ago and have been awake since: they nap.
+        // Those that run, and those that were blocked a moment ago and have been awake since: they nap. A nap of a millisecond
+        // may outlast the looks; nothing tells its end.
+        thread::sleep(
+            NAPS_END.saturating_sub(begun.elapsed()).min(until.saturating_duration_since(Instant::now())),
+        );
         let again = |t: &&ThreadRecord| {
             let now = threads::look(pid, t.tid, 1, memory, None);
             now.is_some_and(|now| (now.nvcsw, now.sp, now.pc) != (t.nvcsw, t.sp, t.pc))
