@@ -13,6 +13,8 @@ use nix::sys::socket::{
 };
 use nix::sys::time::{TimeVal, TimeValLike as _};
 
+use crate::session::Identity;
+
 /// A record with every byte zero.
 pub(crate) fn zero<R: Record>() -> R {
     Reader::new(&vec![0; R::SIZE]).record().unwrap()
@@ -42,6 +44,20 @@ pub(crate) fn frame(kind: Kind, seq: u32, dump: u32, payload: &[u8]) -> Vec<u8> 
     header.write_to(&mut frame).unwrap();
     frame.extend_from_slice(payload);
     frame
+}
+
+/// Who speaks, with no texts.
+pub(crate) fn identity(fixed: HelloRecord) -> Identity {
+    let none: &[u8] = &[];
+    Identity::from_hello(&Hello {
+        fixed,
+        label: none,
+        exe: none,
+        cmdline: none,
+        ld_preload: none,
+        target: none,
+        shim: none,
+    })
 }
 
 /// The hello of this process, with so many DSOs announced.

@@ -12,6 +12,7 @@ pub mod cut;
 pub mod descriptors;
 pub mod elf;
 pub mod ending;
+pub mod examine;
 pub mod exit;
 pub mod file_facts;
 pub mod hunt;

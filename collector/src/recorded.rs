@@ -73,10 +73,10 @@ pub struct Recorded {
     pub dumps: Vec<Dump>,
     /// DSOs in the bundle's folder: `{name}.so`, the allocator's bytes.
     pub copies: Vec<PathBuf>,
-    /// The recording that was given, or that the bundle has: of one of the dumps.
-    recording: Option<Recording>,
-    /// There is nothing else: names are those of the recording.
-    only_recording: bool,
+    /// What heartbeats told before one of the dumps, as its recording has it, and which that is.
+    history: Option<(Which, History)>,
+    /// The names, where a recording was given, and nothing else.
+    traces: Option<Traces>,
 }
 
 impl Recorded {
@@ -89,9 +89,9 @@ impl Recorded {
         let bytes = bytes_of(&path)?;
         // No dump.bin begins like a gzip.
         if bytes.starts_with(&[0x1f, 0x8b]) {
-            let recording = recording_in(&path, &bytes)?;
-            let (dumps, copies) = (vec![recording.dump.clone()], vec![]);
-            return Ok(Recorded { path, dumps, copies, recording: Some(recording), only_recording: true });
+            let Recording { dump, traces, history, .. } = recording_in(&path, &bytes)?;
+            let (history, traces) = (Some((which(&dump), history)), Some(traces));
+            return Ok(Recorded { path, dumps: vec![dump], copies: vec![], history, traces });
         }
         let mut dumps = dumps_in(&path, &bytes)?;
         let outside = path.with_file_name(OUTSIDE);
@@ -108,31 +108,31 @@ impl Recorded {
         let recording = recording.and_then(|recording| {
             recording.inspect_err(|e| tracing::warn!("{e}: analysed without what heartbeats told")).ok()
         });
-        Ok(Recorded { path, dumps, copies, recording, only_recording: false })
+        let history = recording.map(|recording| (which(&recording.dump), recording.history));
+        Ok(Recorded { path, dumps, copies, history, traces: None })
     }
 
     /// Names and a finding for one of the dumps. What heartbeats told before it is in its recording: they are not in a
     /// dump.bin but for those that came in the middle of it.
     pub fn analyse(&self, dump: &Dump) -> (Traces, Finding) {
-        let recording = self.recording.as_ref().filter(|recording| which(&recording.dump) == which(dump));
-        if let Some(recording) = recording.filter(|_| self.only_recording) {
-            return (recording.traces.clone(), recording.analyse());
-        }
-        let history = recording.map_or_else(History::default, |recording| recording.history.clone());
-        let sources = Sources {
+        let history = self.history.as_ref().filter(|(of, _)| *of == which(dump));
+        let history = history.map_or_else(History::default, |(_, history)| history.clone());
+        let sources = || Sources {
             allocator_copy: self.copies.first().cloned(),
             copies: self.copies.clone(),
             same_boot: same_boot(dump),
             ..Sources::default()
         };
-        let traces = symbolize(dump, &sources);
+        let traces = self.traces.clone().unwrap_or_else(|| symbolize(dump, &sources()));
         let finding = analysis::analyse(dump, &traces, &history);
         (traces, finding)
     }
 }
 
-/// What tells a dump from all others.
-fn which(dump: &Dump) -> (u32, u64, u32) {
+/// What tells a dump from all others: the process, when it started, and which of its dumps.
+type Which = (u32, u64, u32);
+
+fn which(dump: &Dump) -> Which {
     (dump.identity.fixed.pid, dump.identity.fixed.start_ticks, dump.begin.number)
 }
 

@@ -56,7 +56,7 @@ struct Written<'a> {
     history: &'a History,
 }
 
-/// What tells whether the rest can be read.
+/// What tells why the rest cannot be read.
 #[derive(Deserialize)]
 struct Head {
     schema: u32,
@@ -75,12 +75,16 @@ impl Recording {
     pub fn read(bytes: &[u8]) -> Result<Recording, BadRecording> {
         let mut json = vec![];
         GzDecoder::new(bytes).take(MOST).read_to_end(&mut json).map_err(BadRecording::Read)?;
-        let malformed = |source: serde_json::Error| BadRecording::Read(source.into());
-        let head: Head = serde_json::from_slice(&json).map_err(malformed)?;
-        if head.schema != SCHEMA {
-            return Err(BadRecording::Schema(head.schema));
+        // One of another schema may have other keys, or the same with another meaning.
+        let read = serde_json::from_slice::<Recording>(&json);
+        let schema = match &read {
+            Ok(recording) => recording.schema,
+            Err(_) => serde_json::from_slice::<Head>(&json).map_or(SCHEMA, |head| head.schema),
+        };
+        if schema != SCHEMA {
+            return Err(BadRecording::Schema(schema));
         }
-        serde_json::from_slice(&json).map_err(malformed)
+        read.map_err(|e| BadRecording::Read(e.into()))
     }
 }
 

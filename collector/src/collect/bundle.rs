@@ -4,17 +4,17 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::analysis::{Class, Confidence, Finding, History, Traces, analyse};
+use crate::analysis::{Class, Confidence, Finding, History, Traces};
 use crate::cancel::Cancel;
 use crate::capture::{self, Outside, PerfOptions, hot};
+use crate::examine::examine;
 use crate::listen::RecordedDump;
 use crate::profile::Profile;
-use crate::recording;
 use crate::report;
 use crate::session::Dump;
 use crate::snap;
 use crate::store::atomic::{self, WriteError};
-use crate::symbolize::{Sources, symbolize};
+use crate::symbolize::Sources;
 
 /// A folder that is being written.
 #[derive(Debug)]
@@ -134,11 +134,7 @@ impl Bundle {
             same_boot: true,
             ..Sources::default()
         };
-        let traces = symbolize(dump, &sources);
-        let finding = analyse(dump, &traces, history);
-        report::write_dump(&self.dir, dump, &traces, &finding)?;
-        recording::write(&self.dir, dump, &traces, history)?;
-        Ok((traces, finding))
+        examine(&self.dir, dump, &sources, history)
     }
 
     fn record_hot(

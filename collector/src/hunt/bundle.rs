@@ -7,14 +7,13 @@ use super::config::Config;
 use super::lane::Lane;
 use super::watch::{Watch, Watched};
 use crate::analysis::counters::rest::{self, Restless};
-use crate::analysis::{self, Finding, History};
+use crate::analysis::{Finding, History};
 use crate::capture::{self, Outside};
-use crate::recording;
-use crate::report;
+use crate::examine::examine;
 use crate::session::{self, Dump};
 use crate::snap;
 use crate::store::atomic::{self, WriteError};
-use crate::symbolize::{self, Sources};
+use crate::symbolize::Sources;
 
 /// What a dump shows, and which thread may call a function of the allocator's.
 pub(super) type Examined = (Finding, Result<u32, Restless>);
@@ -140,10 +139,7 @@ impl<'a> Bundle<'a> {
             ..Sources::default()
         };
         let dump = live.map_or(Ok(Cow::Borrowed(dump)), |pid| snap::complete(pid, dump, &self.dir))?;
-        let traces = symbolize::symbolize(&dump, &sources);
-        let finding = analysis::analyse(&dump, &traces, history);
-        report::write_dump(&self.dir, &dump, &traces, &finding)?;
-        recording::write(&self.dir, &dump, &traces, history)?;
+        let (traces, finding) = examine(&self.dir, &dump, &sources, history)?;
         Ok(Some((finding, rest::caller(&dump, &traces))))
     }
 }

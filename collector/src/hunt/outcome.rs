@@ -159,25 +159,16 @@ mod tests {
 
     use super::*;
     use crate::analysis::testkit::{hunt, zero};
+    use crate::fake_shim;
     use crate::listen::{ConnId, Event, Peer, What};
-    use crate::session::{Dso, Identity};
+    use crate::session::Dso;
 
     #[test]
     fn a_dso_that_cannot_be_looked_at_after_a_run_is_told_of() {
         let mut watch = Watch::new(Instant::now(), None);
-        let text = String::new;
-        let identity = Identity {
-            fixed: zero(),
-            label: text(),
-            exe: text(),
-            command: vec![],
-            ld_preload: text(),
-            target: text(),
-            shim: text(),
-        };
         let init = DsoRecord { flags: dso_flags::SAME_FILE_AT_INIT, ..zero() };
         let dsos = vec![Dso { init, path: "/x.so".into(), now: None }];
-        for what in [What::Hello(Box::new(identity)), What::Dsos(dsos)] {
+        for what in [What::Hello(Box::new(fake_shim::identity(zero()))), What::Dsos(dsos)] {
             watch.take(Event::new(ConnId(1), Peer { pid: 7, uid: 0, pidfd: None }, what));
         }
         let (mut facts, mut notes) = (hunt::run(1), vec![]);

@@ -8,18 +8,18 @@ use crate::analysis::facts::SNAP;
 use crate::analysis::integrity::judge;
 use crate::analysis::message::Say as _;
 use crate::analysis::{
-    self, Class, Conclusion, DsoFacts, HangFacts, History, HuntFacts, Integrity, RunFacts, RunOutcome,
+    Class, Conclusion, DsoFacts, HangFacts, History, HuntFacts, Integrity, RunFacts, RunOutcome,
 };
 use crate::cancel::Cancel;
 use crate::capture::{self, PerfOptions};
+use crate::examine::examine;
 use crate::note::Note;
 use crate::pin;
 use crate::profile::Profile;
-use crate::recording;
 use crate::report::{self, Extra, ThreadsFile};
 use crate::session::{Dump, record};
 use crate::store::atomic::{self, WriteError};
-use crate::symbolize::{self, Sources, symbolize};
+use crate::symbolize::{self, Sources};
 
 /// Folder of the snapshot in OUT.
 pub const SNAPSHOT: &str = "hang_snap";
@@ -79,11 +79,7 @@ pub fn snap(
     let copy = dir.join(format!("{name}.so"));
     let why = |why: &String| format!("the allocator's bytes are not to be had: {why}");
     capture::write_part(&copy, &bytes.clone().map_err(|e| why(&e)))?;
-    let traces = symbolize(&dump, &sources);
-    let history = History::default();
-    let finding = analysis::analyse(&dump, &traces, &history);
-    report::write_dump(&dir, &dump, &traces, &finding)?;
-    recording::write(&dir, &dump, &traces, &history)?;
+    let (traces, finding) = examine(&dir, &dump, &sources, &History::default())?;
     match (perf, capture::hot::of_dump(&dump)) {
         (None, _) => capture::perf::refuse(&dir, "not asked for (--no-perf)")?,
         (_, Err(why)) => capture::perf::refuse(&dir, &why)?,

@@ -33,14 +33,11 @@ impl DebugFile {
         let mut found = Found::default();
         for path in by_build_id(code, dirs).into_iter().chain(by_link(code, code_path, dirs)) {
             let file = match File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&path) {
-                Ok(file) => file,
+                Ok(file) => Self::read(file, &path, code),
                 Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => continue,
-                Err(e) => {
-                    found.refused.push(format!("{}: {e}", path.display()));
-                    continue;
-                }
+                Err(e) => Err(e.to_string()),
             };
-            match Self::read(file, &path, code) {
+            match file {
                 Ok(file) => {
                     found.file = Some(file);
                     break;

@@ -1,14 +1,10 @@
 //! What happens to files, one row each: what the shim would have seen, and what must be said.
 
 use hangscope_protocol::record::{DsoNowRecord, DsoRecord, dso_flags, maps_deleted};
-use hangscope_protocol::{Reader, Record};
 
 use super::*;
 use crate::analysis::message::check_templates;
-
-fn zero<R: Record>() -> R {
-    R::get(&mut Reader::new(&vec![0; R::SIZE])).expect("zeros are a legal record")
-}
+use crate::fake_shim::zero;
 
 fn id(byte: u8) -> [u8; 32] {
     [byte; 32]

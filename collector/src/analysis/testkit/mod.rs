@@ -8,10 +8,11 @@ use hangscope_protocol::record::{
     ARCH_X86_64, DsoRecord, DumpBeginRecord, HelloRecord, MarkRecord, NEAR_BEFORE, NEAR_LEN, SYSCALL_RUNNING,
     ThreadRecord, dso_flags, mark_part, thread_flags,
 };
-use hangscope_protocol::{Reader, Record};
 
 use super::message::Say as _;
 use super::{Finding, Frame, History, ThreadTrace, TraceSource, Traces, analyse};
+use crate::fake_shim::identity;
+pub(crate) use crate::fake_shim::zero;
 use crate::session::{Dso, Dump, Identity};
 
 /// The process, and its first thread.
@@ -22,11 +23,6 @@ pub(crate) const SHIM: u32 = 999;
 pub(crate) const LOCK: u64 = 0x7f00_0000_00a0;
 /// Another.
 pub(crate) const LOCK2: u64 = 0x7f00_0000_00e0;
-
-/// A record of zeros, to be filled in.
-pub(crate) fn zero<R: Record>() -> R {
-    R::get(&mut Reader::new(&vec![0; R::SIZE])).expect("zeros are a legal record")
-}
 
 /// What samples of a running thread show.
 #[derive(Clone, Copy, Debug)]
@@ -95,14 +91,12 @@ pub(crate) struct Make {
 impl Make {
     /// A program under an allocator; the first thread joins the others. Nothing else yet.
     pub(crate) fn new() -> Self {
+        let fixed = HelloRecord { arch: ARCH_X86_64, pid: MAIN, watchdog_tid: SHIM, ..zero() };
         let identity = Identity {
-            fixed: HelloRecord { arch: ARCH_X86_64, pid: MAIN, watchdog_tid: SHIM, ..zero() },
-            label: String::new(),
             exe: "/opt/bench".to_owned(),
             command: vec!["./bench".to_owned()],
-            ld_preload: String::new(),
-            target: String::new(),
             shim: "0.1.0".to_owned(),
+            ..identity(fixed)
         };
         let flags = dso_flags::ALLOCATOR | dso_flags::SAME_FILE_AT_INIT;
         let allocator = Dso {

@@ -44,16 +44,7 @@ impl Scene {
             tick_ns: 1_000_000_000,
             ..zero()
         };
-        let text = String::new;
-        Identity {
-            fixed,
-            label: text(),
-            exe: text(),
-            command: vec![],
-            ld_preload: text(),
-            target: text(),
-            shim: text(),
-        }
+        crate::fake_shim::identity(fixed)
     }
 
     fn hello(&mut self, conn: u64, parent: u64) -> &mut Self {
