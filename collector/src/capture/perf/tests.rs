@@ -29,18 +29,11 @@ fn both(dir: &Path) -> [String; 2] {
 fn a_thread_that_spins_is_recorded() {
     let dir = tempfile::tempdir().unwrap();
     let child = spin();
-    let options = PerfOptions { time: Duration::from_millis(500), ..PerfOptions::default() };
-    let cpu_s = || {
-        let schedstat = std::fs::read_to_string(format!("/proc/{}/schedstat", child.id())).unwrap();
-        schedstat.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9
-    };
-    let before = cpu_s();
+    // Long enough for a machine that is busy elsewhere to give it some of a processor.
+    let options = PerfOptions { time: Duration::from_secs(2), ..PerfOptions::default() };
     let perfed = perf(dir.path(), child.id(), &options, &Cancel::never()).unwrap();
-    let spent = cpu_s() - before;
     end(child);
-    let Perfed::Recorded { samples: Some(samples), .. } = perfed else { panic!("{perfed:?}") };
-    // It samples the time on a processor, of which a busy machine gives little; some of it before and after it recorded.
-    assert!(samples > 0 && samples as f64 <= 199.0 * spent + 2.0, "{samples} in {spent} s");
+    assert!(matches!(perfed, Perfed::Recorded { samples: Some(10..), .. }), "{perfed:?}");
     let [data, text] = both(dir.path());
     assert!(data.starts_with("PERFILE2"));
     assert!(text.contains("# Samples: ") && text.contains("Overhead"), "{text}");

@@ -53,14 +53,12 @@ fn an_allocator_that_hangs_only_when_its_file_changes_is_a() {
     let fault = Fault::named("overwritten_only");
     let options =
         ["--arm", "pinned", "--arm", "deleted", "--arm", "overwritten", "--runs", "5", "--seed", "11"];
-    let hunt = hunt(fault, &WORK, &options);
+    // Time for a run of the pinned arm to end well on a machine that is busy.
+    let hunt = hunt_within("4s", fault, &WORK, &options);
     assert_eq!(hunt.code(), 10, "the arms asked for what happened to the DSO: {}", hunt.said());
 
     let arms = arms(&hunt);
-    // On a machine that is busy a run may be at work at its deadline.
-    let of_pinned = |outcome: &str| arms["pinned"]["runs"][outcome].as_u64().expect("a number");
-    assert_eq!((of_pinned("ok") + of_pinned("slow"), of_pinned("hung")), (5, 0), "{}", hunt.said());
-    assert_eq!(arms["pinned"]["not_intact"], 0);
+    assert_eq!((&arms["pinned"]["runs"]["ok"], &arms["pinned"]["not_intact"]), (&5.into(), &0.into()));
     let runs = objects(&hunt);
     assert_eq!(runs.len(), 15);
     for round in runs.chunks(3) {
