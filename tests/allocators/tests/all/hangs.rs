@@ -162,7 +162,7 @@ fn deadlock_of_one() {
 
 #[test]
 fn lost_wakeup_while_a_finished_worker_spins() {
-    let (running, look) = stuck("lost_wakeup", |truth, look| {
+    let (mut running, look) = stuck("lost_wakeup", |truth, look| {
         let lock = truth.first().and_then(|line| line.lock).ok_or("no truth yet")?;
         let asleep = workers(look).filter(waits_for(lock)).count();
         let spinning = workers(look).filter(|task| task.runs() && task.syscall.is_none()).count();
@@ -170,7 +170,15 @@ fn lost_wakeup_while_a_finished_worker_spins() {
         Ok(())
     });
     let lock = running.truth()[0].lock.expect("a lock");
-    assert_eq!(word(running.pid(), lock), Some(0), "the word says free");
+    let pid = running.pid();
+    // Who runs may still be at its work, with the lock now and then, before it spins where it has finished.
+    running.wait_until_stuck(
+        || Some(pid),
+        |_, _| {
+            look!(word(pid, lock) == Some(0), "the word does not say free: {:?}", word(pid, lock));
+            Ok(())
+        },
+    );
     let expects = workers(&look).find(|task| waits_for(lock)(task)).and_then(|task| task.syscall);
     assert_eq!(expects.expect("a sleeper").1[2], 2, "sleepers expect another");
 }
