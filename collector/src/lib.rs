@@ -4,35 +4,25 @@
 //! (names for addresses) -> `analysis` (pure: a dump in, findings out) -> verdict -> `report`.
 
 pub mod analysis;
-pub mod cancel;
 pub mod capture;
 pub mod cli;
 pub mod collect;
-pub mod cut;
-pub mod descriptors;
-pub mod elf;
-pub mod ending;
-pub mod examine;
-pub mod exit;
-pub mod file_facts;
+pub mod console;
+pub mod evidence;
+pub mod files;
 pub mod hunt;
+pub mod launch;
 pub mod listen;
-pub mod note;
-pub mod pin;
-pub mod preload;
+pub mod proc;
 pub mod profile;
-pub mod recorded;
-pub mod recording;
 pub mod report;
 pub mod session;
-pub mod shim_path;
 pub mod shrink;
 pub mod snap;
-pub mod standstill;
-pub mod store;
 pub mod symbolize;
-pub mod task;
+#[macro_use]
+pub mod text;
 pub mod verify;
 
 #[cfg(test)]
-mod fake_shim;
+mod testkit;

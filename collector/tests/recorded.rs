@@ -8,8 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use hangscope_collector::analysis::class::Why;
-use hangscope_collector::analysis::{Class, Confidence, Finding, Lang};
-use hangscope_collector::recording::Recording;
+use hangscope_collector::analysis::{Class, Confidence, Finding};
+use hangscope_collector::evidence::recording::Recording;
+use hangscope_collector::text::message::Lang;
 use hangscope_test_allocators::{FAULTS, Fault, Hangs};
 
 fn folder() -> PathBuf {

@@ -5,10 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::counters::RunCounters;
 use super::decision;
 use super::finding::Finding;
-use super::message::{self, Text};
 use super::sequential::Until;
 use super::words::Integrity;
 use crate::session::Identity;
+use crate::text::message;
+use crate::text::message::Text;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

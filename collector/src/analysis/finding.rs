@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::class::Why;
-use super::message::Text;
-use super::trace::Frame;
 use super::words::{Class, Confidence, Integrity};
+use crate::session::trace::Frame;
+use crate::text::message::Text;
 
 /// What one hang is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

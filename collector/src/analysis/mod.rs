@@ -1,9 +1,6 @@
 //! Findings from dumps. Pure: data in, data out, no I/O.
 //!
 //! - [`words`]: the fixed words: class, verdict, integrity, confidence, next action
-//! - [`message`]: what is said to people, in both languages
-//! - [`trace`]: named frames and stacks, what the findings are made from
-//! - [`arch`]: what is particular to a processor
 //! - [`integrity`]: whether a DSO is still the file that was loaded
 //! - [`wait`]: what each thread waits for
 //! - [`history`]: what heartbeats told before a dump
@@ -19,7 +16,6 @@
 //! - [`facts`]: what a hunt saw, what the verdict is made from
 //! - [`verdict`]: A, B or another word, with its evidence: [`conclude`]
 
-pub mod arch;
 pub mod class;
 pub mod counters;
 pub mod decision;
@@ -28,7 +24,6 @@ pub mod finding;
 mod graph;
 pub mod history;
 pub mod integrity;
-pub mod message;
 mod scene;
 pub mod sequential;
 pub mod shrink;
@@ -36,9 +31,6 @@ pub mod sprt;
 mod stack;
 pub mod stall;
 pub mod stats;
-#[cfg(test)]
-pub(crate) mod testkit;
-pub mod trace;
 pub mod verdict;
 pub mod wait;
 pub mod words;
@@ -47,7 +39,5 @@ pub use class::analyse;
 pub use facts::{ArmFacts, DsoFacts, HangFacts, HuntFacts, RunFacts, RunOutcome, Stir, Stopped};
 pub use finding::{Finding, Hot, Lock, ThreadCounts, ThreadWait};
 pub use history::History;
-pub use message::Lang;
-pub use trace::{Frame, ThreadTrace, TraceSource, Traces};
 pub use verdict::{Conclusion, conclude, exit_code};
 pub use words::{Class, Confidence, Integrity, NextAction, Verdict};

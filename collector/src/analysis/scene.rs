@@ -7,12 +7,12 @@ use hangscope_protocol::record::{
     SYSCALL_RUNNING, ThreadRecord, dso_flags, hello_flags, mark_part, probe_outcome, thread_flags,
 };
 
-use super::arch::Arch;
 use super::history::History;
 use super::stack::{self, AllocatorIs, Calls};
-use super::trace::{Frame, ThreadTrace, Traces};
 use super::wait::{Tids, Wait, wait_of};
 use crate::session::Dump;
+use crate::session::arch::Arch;
+use crate::session::trace::{Frame, ThreadTrace, Traces};
 
 /// A thread that sleeps between its tries, and still uses so much of a core, spins.
 pub(super) const BUSY: f64 = 0.2;
@@ -318,14 +318,15 @@ fn asked(dump: &Dump) -> BTreeMap<u32, u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testkit::{self, Make};
     use super::*;
+    use crate::testkit::dump;
+    use crate::testkit::dump::Make;
 
     #[test]
     fn a_wait_whose_wake_ups_could_not_be_counted_may_be_stuck_and_no_more() {
         let motion_of = |how: fn(&mut ThreadRecord), later: fn(&mut ThreadRecord)| {
             let mut make = Make::new();
-            make.futex(101, &testkit::bare(testkit::LOCK, 2), &["foo_lock@foo"]);
+            make.futex(101, &dump::bare(dump::LOCK, 2), &["foo_lock@foo"]);
             make.dump.threads.iter_mut().filter(|r| r.tid == 101).for_each(how);
             let dump = make.change(101, later).finish();
             let first = dump.thread(101).unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::trace::{Frame, ThreadTrace};
+use crate::session::trace::{Frame, ThreadTrace};
 
 /// Where the allocator's frames are, and which of a shared DSO's functions count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -258,7 +258,7 @@ pub(super) fn calls<'a>(traces: impl IntoIterator<Item = &'a ThreadTrace>, is: A
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::trace::TraceSource;
+    use crate::session::trace::TraceSource;
 
     const PRELOADED: AllocatorIs = AllocatorIs { shared: false };
 

@@ -38,7 +38,7 @@ fn is_ring(why: &Why) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::testkit::{LOCK, LOCK2, Make, Sampled, bare, barrier, condition, mutex};
+    use crate::testkit::dump::{LOCK, LOCK2, Make, Sampled, bare, barrier, condition, mutex};
 
     const MALLOC: &[&str] =
         &["__lll_lock_wait@libc", "pthread_mutex_lock@libc", "foo_malloc@foo:foo.c:85", "worker@bench"];

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::threads::{self, ThreadLook};
-use crate::cancel::Cancel;
+use crate::console::cancel::Cancel;
 use crate::session::Dump;
 
 /// Name of the shim's own thread.
@@ -129,14 +129,14 @@ mod tests {
             |pid, first: &[CpuLook], cancel: &Cancel| look_twice(pid, first, pause, cancel).unwrap_err();
         let never = Cancel::never();
         assert_eq!(why(me, &[], &never), "no thread was seen at a first look: ps_L.txt says why");
-        let (canceller, cancel) = crate::cancel::pair();
+        let (canceller, cancel) = crate::console::cancel::pair();
         drop(canceller);
         assert_eq!(why(me, &first, &cancel), "interrupted before a second look");
         let mut gone = std::process::Command::new("true").spawn().unwrap();
         gone.wait().unwrap();
         let pid = gone.id();
         assert_eq!(why(pid, &first, &never), format!("no second look: process {pid} has ended"));
-        let one_look = crate::analysis::testkit::Make::new().one_look().finish();
+        let one_look = crate::testkit::dump::Make::new().one_look().finish();
         assert_eq!(of_dump(&one_look).unwrap_err(), "the dump has no second look");
     }
 }

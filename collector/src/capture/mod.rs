@@ -11,9 +11,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::files::atomic;
+use crate::files::atomic::WriteError;
+use crate::proc::task;
 use crate::profile::Profile;
-use crate::store::atomic::{self, WriteError};
-use crate::task;
 
 pub mod hot;
 pub mod perf;
@@ -127,8 +128,8 @@ pub fn reason_line(reason: &str) -> String {
 
 fn is_allocator(file: &Path, options: &Options<'_>) -> bool {
     options.dso.iter().any(|dso| dso == file)
-        || options.profile.is_for(&crate::pin::name_of(file))
-        || crate::pin::name_of(file) == options.name
+        || options.profile.is_for(&crate::files::pin::name_of(file))
+        || crate::files::pin::name_of(file) == options.name
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::perf_names::{self, Known};
 use super::tool::{self, Ran};
 use super::write_part;
-use crate::cancel::Cancel;
-use crate::store::atomic::WriteError;
+use crate::console::cancel::Cancel;
+use crate::files::atomic::WriteError;
 
 /// Samples a second: 199 is no multiple of what timers commonly run at.
 pub const FREQUENCY: u32 = 199;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::perf::PerfOptions;
 use super::tables::maps_file;
-use crate::elf;
+use crate::files::elf;
 
 /// What names a file whatever its path has by now: build-id (hexadecimal), path as perf has it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, after, select};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use crate::cancel::Cancel;
+use crate::console::cancel::Cancel;
 
 /// How a program ended.
 #[derive(Debug)]
@@ -133,7 +133,7 @@ mod tests {
     fn one_that_does_not_end_is_stopped_with_its_children() {
         let ran = sh("sleep 1000 & wait", Duration::from_millis(200));
         assert!(matches!(ran, Ran::TooLong(_)), "{ran:?}");
-        let (canceller, cancel) = crate::cancel::pair();
+        let (canceller, cancel) = crate::console::cancel::pair();
         drop(canceller);
         let ran = run(Command::new("sleep").arg("1000"), Stdio::null(), Duration::from_secs(60), &cancel);
         assert!(matches!(ran, Ran::Cancelled), "{ran:?}");

@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::out;
-use crate::analysis::{Conclusion, HuntFacts, Lang};
+use crate::analysis::{Conclusion, HuntFacts};
+use crate::console::out;
 use crate::report::{github, markdown_name, terminal};
+use crate::text::message::Lang;
 
 /// What a step may have in its summary, bytes.
 const MOST: u64 = 1 << 20;

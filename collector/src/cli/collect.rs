@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::out;
 use crate::capture::{CallGraph, PerfOptions};
 use crate::collect::{self, Options};
-use crate::exit::{Ended, Status};
+use crate::console::cancel;
+use crate::console::exit::{Ended, Status};
+use crate::console::out;
+use crate::launch::{descriptors, shim_path};
 use crate::listen::Listener;
-use crate::{cancel, descriptors, shim_path};
 
 /// Stand and listen: every process that has the shim becomes a session in DIR, with its heartbeats, dumps and end.
 ///

@@ -8,10 +8,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::out;
-use crate::exit::{Ended, Status};
-use crate::preload::{self, Settings};
-use crate::{pin, shim_path};
+use crate::console::exit::{Ended, Status};
+use crate::console::out;
+use crate::files::pin;
+use crate::launch::preload;
+use crate::launch::preload::Settings;
+use crate::launch::shim_path;
 
 /// Print the variables to put in front of one's own command.
 ///
@@ -185,7 +187,7 @@ mod tests {
             serde_json::json!({"LD_PRELOAD": "/a b.so", "HANGSCOPE_LABEL": "\"x\"\n"})
         );
         let error = object(&[("LD_PRELOAD", OsString::from_vec(vec![b'/', 0xff]))]).unwrap_err();
-        assert_eq!(crate::exit::status_of(&error), Status::Usage);
+        assert_eq!(crate::console::exit::status_of(&error), Status::Usage);
     }
 
     #[test]
@@ -195,7 +197,7 @@ mod tests {
         assert_eq!(line, "LD_PRELOAD=/a.so:/b.so HANGSCOPE_LABEL=x\n");
         for bad in ["two words", "*.so", "a\tb"] {
             let error = one_line(&[("HANGSCOPE_LABEL", bad.into())]).unwrap_err();
-            assert_eq!(crate::exit::status_of(&error), Status::Usage);
+            assert_eq!(crate::console::exit::status_of(&error), Status::Usage);
         }
     }
 }

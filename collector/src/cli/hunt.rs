@@ -6,20 +6,25 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 
-use super::out;
-use crate::analysis::message::{Say as _, Text, say};
 use crate::analysis::sequential::Until;
-use crate::analysis::{Integrity, Lang, stats};
-use crate::cancel;
+use crate::analysis::{Integrity, stats};
 use crate::capture::{CallGraph, PerfOptions};
-use crate::exit::{Ended, Status};
+use crate::console::cancel;
+use crate::console::exit::{Ended, Status};
+use crate::console::out;
+use crate::files::pin;
 use crate::hunt::arm::{Arm, Treatment};
-use crate::hunt::cpus::{self, Cpus};
-use crate::hunt::{Config, Limits, Screen, StatsLane, program};
-use crate::note::Note;
+use crate::hunt::{Config, Limits, Screen, StatsLane};
+use crate::launch::cpus;
+use crate::launch::cpus::Cpus;
+use crate::launch::program;
+use crate::launch::{descriptors, preload, shim_path};
 use crate::profile::{self, Profile};
+use crate::report;
 use crate::report::{VerdictFile, junit, terminal};
-use crate::{descriptors, pin, preload, report, shim_path};
+use crate::text::message::Lang;
+use crate::text::message::{Say as _, Text, say};
+use crate::text::note::Note;
 
 /// Runs, per arm, that `--until-decided` makes at most, by those that decide if nothing hangs: for runs that die or fail, and
 /// for arms whose rates are near each other.
@@ -322,7 +327,7 @@ pub(super) fn own_sockets() -> anyhow::Result<tempfile::TempDir> {
 
 pub(super) fn default_out(name: &str) -> String {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
-    format!("hangscope_{name}_{}_{}", crate::store::stamp(seconds), std::process::id())
+    format!("hangscope_{name}_{}_{}", crate::files::stamp::stamp(seconds), std::process::id())
 }
 
 pub(super) fn variable(text: &str) -> Result<(String, String), String> {

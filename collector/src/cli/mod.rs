@@ -21,14 +21,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::exit::{self, Status};
-use crate::report::Style;
+use crate::console::exit;
+use crate::console::exit::Status;
+use crate::console::out;
 
 mod actions;
 pub mod collect;
 pub mod env;
 pub mod hunt;
-pub mod out;
 pub mod pin;
 pub mod plan;
 pub mod report;
@@ -86,14 +86,6 @@ pub(crate) fn default_socket() -> PathBuf {
         run.unwrap_or_else(|| PathBuf::from(format!("/tmp/hangscope-{uid}"))).join("collector.sock")
     };
     set("HANGSCOPE_SOCKET").unwrap_or_else(own)
-}
-
-/// How to write on stdout: as wide as the terminal, in colour only on one (and not if `NO_COLOR` is set).
-pub(crate) fn style() -> Style {
-    let terminal = std::io::stdout().is_terminal();
-    let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    let columns = comfy_table::Table::new().width().filter(|_| terminal);
-    Style { width: columns.map_or(120, usize::from), colour }
 }
 
 /// What is worth knowing but no error: on stderr, from warnings on, or as `HANGSCOPE_LOG` says (`debug`, `off`).

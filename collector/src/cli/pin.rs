@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 
-use super::out;
-use crate::exit::Status;
-use crate::pin;
+use crate::console::exit::Status;
+use crate::console::out;
+use crate::files::pin;
 
 /// Copy a DSO to where nobody rebuilds it, read-only, with its sha1.
 ///

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::out;
 use crate::analysis::stats::{self, Rate};
 use crate::analysis::verdict::{given, percent};
-use crate::exit::{Ended, Status};
+use crate::console::exit::{Ended, Status};
+use crate::console::out;
 
 /// How many runs a hunt needs, or what a number of runs could have seen.
 ///

@@ -5,14 +5,18 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use comfy_table::Table;
 
-use super::out;
-use crate::analysis::arch::Arch;
 use crate::analysis::integrity::judge;
-use crate::analysis::{Finding, Lang, ThreadTrace, Traces, conclude};
-use crate::exit::Status;
-use crate::recorded::Recorded;
-use crate::report::{self, ThreadsFile};
+use crate::analysis::{Finding, conclude};
+use crate::console::exit::Status;
+use crate::console::out;
+use crate::evidence::dump_files;
+use crate::evidence::recorded::Recorded;
+use crate::evidence::threads_file::ThreadsFile;
+use crate::report;
 use crate::session::Dump;
+use crate::session::arch::Arch;
+use crate::session::trace::{ThreadTrace, Traces};
+use crate::text::message::Lang;
 
 /// Analyse a recorded dump again: a dump.bin, the folder of a bundle, or a recording.json.gz.
 ///
@@ -74,7 +78,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     out::line(dsos(dump));
     out::line("");
     let file = ThreadsFile::of(dump, &traces, &finding);
-    out::text(report::show::snapshot(&file, super::style()));
+    out::text(report::show::snapshot(&file, out::style()));
     if args.all_threads {
         out::line("");
         out::line(threads(dump, &traces.threads));
@@ -95,7 +99,7 @@ fn write(
 ) -> anyhow::Result<Status> {
     if args.write {
         let dir = recorded.path.parent().unwrap_or(std::path::Path::new("."));
-        report::write_dump(dir, dump, traces, finding).context("report")?;
+        dump_files::write_dump(dir, dump, traces, finding).context("report")?;
     }
     Ok(Status::NoHang)
 }
@@ -106,7 +110,7 @@ fn identity(dump: &Dump) -> String {
         format!("program    {}", identity.exe),
         format!("command    {}", identity.command.join(" ")),
         format!("pid        {} (parent {}, user {})", fixed.pid, fixed.ppid, fixed.uid),
-        format!("started    {}", crate::store::record::stamp(crate::store::record::started(identity))),
+        format!("started    {}", crate::collect::record::stamp(crate::collect::record::started(identity))),
         format!("preload    {}", identity.ld_preload),
         format!("shim       {}", identity.shim),
     ];

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use super::out;
-use crate::exit::Status;
+use crate::console::exit::Status;
+use crate::console::out;
 use crate::report;
 
 /// Show what a hunt, a session or snap left: the verdict, who waits for whom, the stacks, equal ones together.
@@ -27,6 +27,6 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
         out::json(&report::show::bundle(&args.dir).context("show")?)?;
         return Ok(Status::NoHang);
     }
-    out::text(report::show(&args.dir, super::style()).context("show")?);
+    out::text(report::show(&args.dir, out::style()).context("show")?);
     Ok(Status::NoHang)
 }

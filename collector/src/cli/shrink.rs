@@ -6,16 +6,21 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde::Serialize;
 
-use super::{hunt, out, plan};
-use crate::analysis::{Class, Lang, stats};
-use crate::exit::{Ended, Status};
+use crate::analysis::{Class, stats};
+use crate::cli::{hunt, plan};
+use crate::console::cancel;
+use crate::console::exit::{Ended, Status};
+use crate::console::out;
+use crate::files::pin;
 use crate::hunt::arm::Arm;
-use crate::hunt::cpus::Cpus;
-use crate::hunt::{Config, Limits, Screen, program};
+use crate::hunt::{Config, Limits, Screen};
+use crate::launch::cpus::Cpus;
+use crate::launch::program;
+use crate::launch::{descriptors, preload, shim_path};
 use crate::profile::{self, Profile};
 use crate::report::shrink::ShrinkFile;
 use crate::shrink::{self, Job, Settings};
-use crate::{cancel, descriptors, pin, preload, shim_path};
+use crate::text::message::Lang;
 
 /// Make a command that hangs as small as it can be, so that the hang can be had again and again in little time.
 ///

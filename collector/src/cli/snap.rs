@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::out;
-use crate::analysis::Lang;
 use crate::analysis::verdict::exit_code;
 use crate::capture::{CallGraph, PerfOptions};
-use crate::exit::{Ended, Status};
+use crate::console::cancel;
+use crate::console::exit::{Ended, Status};
+use crate::console::out;
+use crate::files::pin;
+use crate::launch::preload;
+use crate::profile;
 use crate::report::{self, VerdictFile, terminal};
 use crate::snap::{self, Options};
-use crate::{cancel, pin, preload, profile};
+use crate::text::message::Lang;
 
 /// Look at a process that already hangs and was never preloaded, from outside.
 ///
@@ -92,7 +95,7 @@ pub fn run(args: Args) -> anyhow::Result<Status> {
     }
     out::paragraphs(&terminal::summary(&snapped.facts, &snapped.conclusion, args.lang));
     out::line("");
-    out::text(report::show::snapshot(&snapped.threads, super::style()));
+    out::text(report::show::snapshot(&snapped.threads, out::style()));
     out::line(format_args!("\nThe evidence is in {}", out.display()));
     let code = exit_code(&snapped.facts);
     Ok(Status::ALL.iter().copied().find(|s| s.code() == code).unwrap_or(Status::Failed))

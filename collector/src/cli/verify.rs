@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::out;
-use crate::exit::{Ended, Status};
-use crate::hunt::cpus::Cpus;
+use crate::console::cancel;
+use crate::console::exit::{Ended, Status};
+use crate::console::out;
+use crate::launch::cpus::Cpus;
+use crate::launch::{descriptors, preload, shim_path};
 use crate::verify::{self, Proof, Request, Times};
-use crate::{cancel, descriptors, preload, shim_path};
 
 /// Prove from inside the process that a program runs with exactly this DSO as its malloc.
 ///

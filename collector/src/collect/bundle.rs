@@ -4,16 +4,18 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::analysis::{Class, Confidence, Finding, History, Traces};
-use crate::cancel::Cancel;
+use crate::analysis::{Class, Confidence, Finding, History};
 use crate::capture::{self, Outside, PerfOptions, hot};
-use crate::examine::examine;
+use crate::console::cancel::Cancel;
+use crate::evidence::dump_files;
+use crate::evidence::examine::examine;
+use crate::files::atomic;
+use crate::files::atomic::WriteError;
 use crate::listen::RecordedDump;
 use crate::profile::Profile;
-use crate::report;
 use crate::session::Dump;
+use crate::session::trace::Traces;
 use crate::snap;
-use crate::store::atomic::{self, WriteError};
 use crate::symbolize::Sources;
 
 /// A folder that is being written.
@@ -96,7 +98,7 @@ impl Bundle {
         let (traces, finding) = self.examine(&dump, copy.is_some(), history)?;
         self.record_hot(recorded, copy.is_some(), perf, cancel)?;
         // Again: perf may disagree.
-        report::write_dump(&self.dir, &dump, &traces, &finding)?;
+        dump_files::write_dump(&self.dir, &dump, &traces, &finding)?;
         Ok(Summary {
             threads: dump.threads.len(),
             complete: dump.end.is_some(),

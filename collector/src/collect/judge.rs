@@ -6,9 +6,10 @@ use hangscope_protocol::record::dso_flags;
 
 use crate::analysis::Integrity;
 use crate::analysis::integrity::{self, Reason, is_file, post_mortem};
-use crate::analysis::message::Lang;
-use crate::file_facts::{self, errno};
+use crate::files::facts;
+use crate::files::facts::errno;
 use crate::session::Dso;
+use crate::text::message::Lang;
 
 /// What was seen so far.
 #[derive(Debug)]
@@ -73,7 +74,7 @@ impl Judge {
                 continue;
             }
             let sha1 = sha1.filter(|_| dso.init.id == allocator);
-            let now = file_facts::now(dso.path.as_ref(), sha1).map_err(|e| errno(&e));
+            let now = facts::now(dso.path.as_ref(), sha1).map_err(|e| errno(&e));
             let judged = post_mortem(dso, now, died_by_signal);
             if let Reason::NotLookedAt { .. } = judged.reason {
                 tracing::warn!("{}: {}", dso.path, judged.sentence(Lang::En));
@@ -100,7 +101,7 @@ impl Judge {
 
 /// Whether the file at its path is, for us, the one that the process loaded.
 fn is_ours(dso: &Dso) -> bool {
-    let there = file_facts::now(dso.path.as_ref(), None);
+    let there = facts::now(dso.path.as_ref(), None);
     let init = (dso.init.dev, dso.init.ino);
     dso.init.errno == 0
         && is_file(&dso.path)
@@ -130,11 +131,11 @@ mod tests {
     use hangscope_protocol::record::DsoRecord;
 
     use super::*;
-    use crate::fake_shim::zero;
+    use crate::testkit::fake_shim::zero;
 
     /// A DSO as it is now at a path.
     fn dso(id: u32, path: &Path) -> Dso {
-        let now = file_facts::now(path, None).unwrap().unwrap();
+        let now = facts::now(path, None).unwrap().unwrap();
         let init = DsoRecord {
             id,
             flags: dso_flags::SAME_FILE_AT_INIT,

@@ -14,15 +14,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, select};
 
-use crate::cancel::Cancel;
 use crate::capture::PerfOptions;
-use crate::cli::out;
+use crate::collect::record::SessionRecord;
+use crate::console::cancel::Cancel;
+use crate::console::out;
+use crate::files::atomic;
+use crate::files::atomic::{Lines, WriteError};
 use crate::listen::{Asker, ListenError, Listener};
-use crate::store::atomic::{self, Lines, WriteError};
-use crate::store::record::SessionRecord;
 
 pub mod bundle;
 mod judge;
+pub mod record;
 mod route;
 mod session;
 

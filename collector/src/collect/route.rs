@@ -10,8 +10,8 @@ use hangscope_protocol::record::hello_flags;
 
 use super::Desk;
 use super::session::{Input, Session};
-use crate::ending::ExitWatch;
 use crate::listen::{ConnId, Event, What};
+use crate::proc::ending::ExitWatch;
 use crate::session::Identity;
 
 /// What makes two hellos those of one program image.

@@ -13,17 +13,20 @@ use super::bundle::Bundle;
 use super::judge::Judge;
 use super::{Desk, folder};
 use crate::analysis::{Class, History};
-use crate::cut;
-use crate::elf::hex;
-use crate::ending::{self, Ending};
+use crate::collect::record;
+use crate::collect::record::{End, HeartbeatLine, SessionRecord};
+use crate::evidence::cut;
+use crate::evidence::standstill::Standstill;
+use crate::files::atomic;
+use crate::files::atomic::{Lines, WriteError};
+use crate::files::elf::hex;
+use crate::files::pin;
 use crate::listen::{ConnId, Event, Peer, RecordedDump, What};
-use crate::pin;
+use crate::proc::ending;
+use crate::proc::ending::Ending;
 use crate::profile::Profile;
 use crate::session::{Dso, Identity, Note};
 use crate::snap;
-use crate::standstill::Standstill;
-use crate::store::atomic::{self, Lines, WriteError};
-use crate::store::record::{self, End, HeartbeatLine, SessionRecord};
 use crate::symbolize::Sources;
 
 /// Notes that a session keeps.

@@ -7,10 +7,11 @@ use hangscope_protocol::record::*;
 use hangscope_protocol::{HEADER_LEN, Header, Kind};
 
 use super::*;
-use crate::cancel::{self, Canceller};
-use crate::fake_shim::{FakeShim, SOON, frame, payload, zero};
+use crate::collect::record::{End, HeartbeatLine};
+use crate::console::cancel;
+use crate::console::cancel::Canceller;
 use crate::session::read_dumps;
-use crate::store::record::{End, HeartbeatLine};
+use crate::testkit::fake_shim::{FakeShim, SOON, frame, payload, zero};
 
 struct Standing {
     dir: tempfile::TempDir,

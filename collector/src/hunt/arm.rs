@@ -6,11 +6,11 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::analysis::message::say;
 use crate::analysis::verdict::tally::PINNED;
 use crate::analysis::{Integrity, RunFacts, RunOutcome, stats};
-use crate::note::Note;
-use crate::pin;
+use crate::files::pin;
+use crate::text::message::say;
+use crate::text::note::Note;
 
 /// When a run's DSO is changed, as long as no good run has shown how long one takes.
 const FIRST_CHANGE: Duration = Duration::from_millis(200);

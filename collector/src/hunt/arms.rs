@@ -7,8 +7,9 @@ use super::rows::Rows;
 use super::run;
 use super::screen::Screen;
 use crate::analysis::{ArmFacts, RunFacts};
-use crate::cancel::Cancel;
-use crate::pin::{self, Pinned};
+use crate::console::cancel::Cancel;
+use crate::files::pin;
+use crate::files::pin::Pinned;
 
 /// The arms, by the index that they have in [`Config::arms`].
 #[derive(Debug)]

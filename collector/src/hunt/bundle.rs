@@ -9,10 +9,11 @@ use super::watch::{Watch, Watched};
 use crate::analysis::counters::rest::{self, Restless};
 use crate::analysis::{Finding, History};
 use crate::capture::{self, Outside};
-use crate::examine::examine;
+use crate::evidence::examine::examine;
+use crate::files::atomic;
+use crate::files::atomic::WriteError;
 use crate::session::{self, Dump};
 use crate::snap;
-use crate::store::atomic::{self, WriteError};
 use crate::symbolize::Sources;
 
 /// What a dump shows, and which thread may call a function of the allocator's.

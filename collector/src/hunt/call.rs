@@ -10,13 +10,13 @@ use super::lane::Lane;
 use super::watch::{Watch, Watched};
 use crate::analysis::Integrity;
 use crate::analysis::counters::rest::Restless;
-use crate::analysis::message::{Say as _, Text, say};
-use crate::cancel::Cancel;
+use crate::console::cancel::Cancel;
 use crate::listen::{ConnId, Listener, What};
-use crate::note::Note;
 use crate::profile::Profile;
 use crate::session::{Dso, Dump};
 use crate::snap;
+use crate::text::message::{Say as _, Text, say};
+use crate::text::note::Note;
 
 /// The shim waits half a second for the function, and may be in the middle of a look.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::arm::Arm;
-use super::cpus::Cpus;
 use crate::analysis::Stir;
-use crate::analysis::message::Text;
 use crate::analysis::sequential::Until;
 use crate::capture::PerfOptions;
+use crate::launch::cpus::Cpus;
 use crate::profile::Profile;
+use crate::text::message::Text;
 
 /// Runs with a build that counts.
 #[derive(Clone, Debug)]

@@ -11,14 +11,15 @@ use super::memory::{Layout, Values};
 use super::watch::{Watch, Watched};
 use crate::analysis::counters::lines::Gatherer;
 use crate::analysis::counters::{self, LaneCounters, Moment, Reading, RunCounters};
-use crate::analysis::message::{Say as _, Text, say};
 use crate::analysis::{Integrity, RunFacts};
 use crate::capture::reason_line;
-use crate::note::Note;
+use crate::files::atomic;
+use crate::files::atomic::WriteError;
 use crate::profile::Counter;
 use crate::session::{self, Dump};
 use crate::snap;
-use crate::store::atomic::{self, WriteError};
+use crate::text::message::{Say as _, Text, say};
+use crate::text::note::Note;
 
 /// Longest counter line that is looked into; what is behind that is passed over.
 const MOST_LINE: u64 = 1 << 20;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::bench::{Bench, Ended, Member};
 use super::bundle::Bundle;
 use super::call::{self, Call};
 use super::config::Config;
@@ -16,15 +15,17 @@ use super::run::{self, PATIENCE};
 use super::watch::{Watch, Watched};
 use crate::analysis::class::Why;
 use crate::analysis::counters::rest::Restless;
-use crate::analysis::message::{Say as _, Text, say};
 use crate::analysis::{Class, HangFacts, History, Integrity, integrity};
-use crate::cancel::Cancel;
 use crate::capture::{self, Outside, PerfOptions};
+use crate::console::cancel::Cancel;
+use crate::evidence::recorded;
+use crate::files::facts;
+use crate::launch::bench::{Bench, Ended, Member};
 use crate::listen::{ConnId, Listener};
-use crate::note::Note;
-use crate::recorded;
 use crate::session::Dump;
-use crate::{file_facts, snap};
+use crate::snap;
+use crate::text::message::{Say as _, Text, say};
+use crate::text::note::Note;
 
 /// Dumps of other processes of the run may take so much longer than the first.
 const OTHER_DUMPS: Duration = Duration::from_secs(3);
@@ -246,7 +247,7 @@ fn leaf(members: &[Member], first: u32) -> u32 {
 
 /// Whether the DSO's file has the bytes that the process started with.
 fn compare(lane: &Lane, bytes: &[u8]) -> Option<bool> {
-    let now = file_facts::now(&lane.dso, None).ok()?;
+    let now = facts::now(&lane.dso, None).ok()?;
     now.filter(|now| now.size == bytes.len() as u64)?;
     std::fs::read(&lane.dso).ok().map(|file| file == bytes)
 }

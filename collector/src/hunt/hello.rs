@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::lane::Lane;
 use super::watch::Watch;
-use crate::analysis::message::{Say as _, Text, say};
-use crate::note::Note;
+use crate::text::message::{Say as _, Text, say};
+use crate::text::note::Note;
 
 /// Output in which the loader's word is looked for: the first part of a longer one.
 const MOST: u64 = 64 << 20;

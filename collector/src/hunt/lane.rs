@@ -14,13 +14,14 @@ use super::arm::{Change, Treatment};
 use super::config::Config;
 use super::memory::Layout;
 use crate::analysis::integrity::FileFacts;
-use crate::analysis::message::Text;
 use crate::analysis::{Integrity, Stir};
-use crate::exit::{Ended, Status};
-use crate::file_facts;
-use crate::pin::Pinned;
-use crate::preload::{self, Settings};
+use crate::console::exit::{Ended, Status};
+use crate::files::facts;
+use crate::files::pin::Pinned;
+use crate::launch::preload;
+use crate::launch::preload::Settings;
 use crate::session::Dso;
+use crate::text::message::Text;
 
 /// The runs of one DSO.
 #[derive(Clone, Debug)]
@@ -71,7 +72,7 @@ impl Lane {
             dso: pinned.path.clone(),
             pinned: pinned.path.clone(),
             sha1: pinned.sha1.clone(),
-            file: file_facts::now(&pinned.path, None).ok().flatten(),
+            file: facts::now(&pinned.path, None).ok().flatten(),
             counters: counters.map(Arc::new),
             out: config.out.clone(),
             preload,
@@ -96,7 +97,7 @@ impl Lane {
             return Ok(lane);
         }
         let folder = format!("arms/{}/", arm.name);
-        crate::store::atomic::make_dir(&config.out.join(&folder))?;
+        crate::files::atomic::make_dir(&config.out.join(&folder))?;
         Ok(Lane { folder, sockets: format!("a{index}_"), ..lane })
     }
 
@@ -129,7 +130,7 @@ impl Lane {
         let shim = preloadable(&config.shim, &config.sockets)?;
         let mapped = preloadable(&dso, &config.sockets)?;
         let preload = preload::value([shim.as_path(), mapped.as_path()]).context("hunt")?;
-        let file = file_facts::now(&dso, None).ok().flatten();
+        let file = facts::now(&dso, None).ok().flatten();
         Ok((Lane { file, dso, preload, ..self.clone() }, change))
     }
 
@@ -188,7 +189,7 @@ impl Lane {
 
     fn has_bytes(&self, path: &Path) -> std::io::Result<Option<Vec<u8>>> {
         let bytes = std::fs::read(path)?;
-        Ok((crate::pin::sha1_hex(&bytes) == self.sha1).then_some(bytes))
+        Ok((crate::files::pin::sha1_hex(&bytes) == self.sha1).then_some(bytes))
     }
 
     /// Where a run's output goes: `run_8.out`, `run_8.err`.
@@ -248,7 +249,7 @@ fn preloadable(path: &Path, links: &Path) -> anyhow::Result<PathBuf> {
     if preload::value([path]).is_ok() {
         return Ok(path.to_owned());
     }
-    let digest = crate::pin::sha1_hex(path.as_os_str().as_encoded_bytes());
+    let digest = crate::files::pin::sha1_hex(path.as_os_str().as_encoded_bytes());
     let link = links.join(format!("{}.so", &digest[..16]));
     match std::os::unix::fs::symlink(path, &link) {
         Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {

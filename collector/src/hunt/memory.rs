@@ -10,11 +10,11 @@ use std::path::Path;
 use hangscope_protocol::record::RangeRecord;
 
 use crate::analysis::integrity::FileFacts;
-use crate::analysis::message::{Say as _, Text, say};
-use crate::note::Note;
 use crate::profile::{MemoryCounters, Profile};
 use crate::session::{Dso, Memory};
 use crate::symbolize::{Sources, Variables};
+use crate::text::message::{Say as _, Text, say};
+use crate::text::note::Note;
 
 /// Where the counters are in a DSO.
 #[derive(Debug)]
@@ -177,8 +177,8 @@ mod tests {
     use hangscope_protocol::record::MemoryRecord;
 
     use super::*;
-    use crate::fake_shim::zero;
     use crate::profile::Word;
+    use crate::testkit::fake_shim::zero;
 
     #[test]
     fn a_variable_that_was_not_read_whole_is_named() {

@@ -18,31 +18,31 @@ use std::time::{Duration, Instant};
 
 use crate::analysis::counters::LaneCounters;
 use crate::analysis::decision::Progress;
-use crate::analysis::message::{Say as _, Text, say};
 use crate::analysis::{self, Conclusion, DsoFacts, HuntFacts, RunFacts, RunOutcome, Stir};
-use crate::cancel::Cancel;
-use crate::exit::{Ended, Status};
-use crate::note::Note;
-use crate::pin::{self, PinError, Pinned};
+use crate::console::cancel::Cancel;
+use crate::console::exit::{Ended, Status};
+use crate::files::atomic;
+use crate::files::atomic::WriteError;
+use crate::files::pin;
+use crate::files::pin::{PinError, Pinned};
+use crate::launch::program;
 use crate::report::{self, Extra};
-use crate::store::atomic::{self, WriteError};
+use crate::text::message::{Say as _, Text, say};
+use crate::text::note::Note;
 use crate::verify;
 
 pub mod arm;
 mod arms;
-pub mod bench;
 mod bundle;
 mod call;
 pub mod config;
 pub mod counters;
-pub mod cpus;
 pub mod hang;
 mod hello;
 pub mod lane;
 pub mod memory;
 pub mod original;
 mod outcome;
-pub mod program;
 pub mod rows;
 pub mod run;
 pub mod screen;
@@ -107,7 +107,7 @@ impl Hunted {
 /// Hunts.
 ///
 /// # Errors
-/// Whatever keeps it from going on, as one line, with the documented status ([`crate::exit::status_of`]). Processes
+/// Whatever keeps it from going on, as one line, with the documented status ([`crate::console::exit::status_of`]). Processes
 /// of the run that was being made are killed, and what was written before stays.
 pub fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Result<Hunted> {
     program::find(&config.command[0]).map_err(usage)?;

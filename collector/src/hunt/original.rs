@@ -9,7 +9,7 @@ use sha1::{Digest as _, Sha1};
 
 use crate::analysis::Integrity;
 use crate::analysis::integrity::FileFacts;
-use crate::file_facts;
+use crate::files::facts;
 
 /// The user's file as it was when the hunt began.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Original {
     /// What the system says.
     pub fn new(path: &Path) -> io::Result<Original> {
         let sha1 = digest(path)?;
-        let facts = file_facts::now(path, None)?.ok_or(io::ErrorKind::NotFound)?;
+        let facts = facts::now(path, None)?.ok_or(io::ErrorKind::NotFound)?;
         Ok(Original { path: path.to_owned(), facts, sha1, seen: Integrity::Intact })
     }
 
@@ -49,7 +49,7 @@ impl Original {
 
     fn compare(&self) -> io::Result<Integrity> {
         let was = &self.facts;
-        let Some(now) = file_facts::now(&self.path, None)? else { return Ok(Integrity::Deleted) };
+        let Some(now) = facts::now(&self.path, None)? else { return Ok(Integrity::Deleted) };
         if (now.dev, now.ino) != (was.dev, was.ino) {
             return Ok(Integrity::Replaced);
         }

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use super::bench::{Bench, Ended};
 use super::config::Config;
 use super::hang::{self, Captured};
 use super::lane::Lane;
@@ -12,11 +11,13 @@ use super::run::{MOST_STALLS, PATIENCE};
 use super::still;
 use super::watch::{Watch, Watched};
 use crate::analysis::integrity::{self, FileFacts};
-use crate::analysis::message::{Say as _, Text, say};
 use crate::analysis::{Integrity, RunFacts, RunOutcome};
-use crate::file_facts::{self, errno};
+use crate::files::facts;
+use crate::files::facts::errno;
+use crate::launch::bench::{Bench, Ended};
 use crate::listen::Listener;
-use crate::note::Note;
+use crate::text::message::{Say as _, Text, say};
+use crate::text::note::Note;
 
 /// What a process said before its end is there by then, where others of the run go on and keep their connections.
 const LAST_WORDS: Duration = Duration::from_millis(300);
@@ -73,7 +74,7 @@ pub(super) fn exited(
         _ => RunOutcome::Failed,
     };
     let compared = |now: FileFacts| FileFacts { content_same: lane.same_bytes(&now), ..now };
-    let now = file_facts::now(&lane.dso, None).map(|now| now.map(compared)).map_err(|e| errno(&e));
+    let now = facts::now(&lane.dso, None).map(|now| now.map(compared)).map_err(|e| errno(&e));
     judge(facts, watch.processes(), |dso| integrity::post_mortem(dso, now, died.is_some()), notes);
 
     // What stood still when it ended, before anybody could look at it.
@@ -114,7 +115,7 @@ pub(super) fn set_end(facts: &mut RunFacts, ended: Ended) {
 /// A shell or `timeout` gives 128+n for a child that died by signal n.
 fn signal_behind_a_wrapper(config: &Config, ended: Ended) -> Option<i32> {
     let direct =
-        super::program::benchmark(&config.command) == config.command.first() && config.only.is_some();
+        crate::launch::program::benchmark(&config.command) == config.command.first() && config.only.is_some();
     let n = ended.code? - 128;
     (!direct && (1..=64).contains(&n)).then_some(n)
 }
@@ -158,10 +159,11 @@ mod tests {
     use hangscope_protocol::record::{DsoRecord, dso_flags};
 
     use super::*;
-    use crate::analysis::testkit::{hunt, zero};
-    use crate::fake_shim;
     use crate::listen::{ConnId, Event, Peer, What};
     use crate::session::Dso;
+    use crate::testkit::dump::zero;
+    use crate::testkit::fake_shim;
+    use crate::testkit::hunt;
 
     #[test]
     fn a_dso_that_cannot_be_looked_at_after_a_run_is_told_of() {

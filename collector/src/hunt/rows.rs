@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::analysis::{RunFacts, RunOutcome};
-use crate::store::atomic::{Lines, WriteError};
+use crate::files::atomic::{Lines, WriteError};
 
 /// Header of `runs.tsv`.
 pub const HEADER: &str = "run\trc_or_hang\thung\tops";

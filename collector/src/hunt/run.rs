@@ -10,7 +10,6 @@ use crossbeam_channel::{RecvError, at, never, select};
 use hangscope_protocol::record::{AskRecord, ask_what};
 
 use super::arm::Change;
-use super::bench::Bench;
 use super::config::Config;
 use super::hang;
 use super::hello;
@@ -19,13 +18,14 @@ use super::outcome;
 use super::screen::Screen;
 use super::still;
 use super::watch::{Next, Watch};
-use crate::analysis::message::{Say as _, Text, say};
 use crate::analysis::{Integrity, RunFacts, RunOutcome, Stir};
-use crate::cancel::Cancel;
-use crate::file_facts;
+use crate::console::cancel::Cancel;
+use crate::files::atomic::WriteError;
+use crate::files::facts;
+use crate::launch::bench::Bench;
 use crate::listen::{ListenError, Listener};
-use crate::note::Note;
-use crate::store::atomic::WriteError;
+use crate::text::message::{Say as _, Text, say};
+use crate::text::note::Note;
 
 /// Between TERM and KILL.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
@@ -61,7 +61,7 @@ pub fn run(
     let listener = Listener::bind(&socket).context("hunt")?;
     let [out, err] = lane.outputs(number);
     let command = lane.command(config, number, listener.path());
-    let cpus = config.cpus.as_ref().map(super::cpus::Cpus::set);
+    let cpus = config.cpus.as_ref().map(crate::launch::cpus::Cpus::set);
     let mark = format!("HANGSCOPE_SOCKET={}", listener.path().display());
     let mut facts = RunFacts {
         run: number,
@@ -85,7 +85,7 @@ pub fn run(
         counters: None,
     };
     // Nobody should write to the pinned copy; root can.
-    let now_is = file_facts::now(&lane.dso, None);
+    let now_is = facts::now(&lane.dso, None);
     let other_bytes = matches!(now_is, Ok(Some(now)) if lane.same_bytes(&now) == Some(false));
     let mut bench = match Bench::start(command, create(&out)?, create(&err)?, cpus, mark) {
         Ok(bench) => bench,

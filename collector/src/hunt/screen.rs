@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, never, tick};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::analysis::{RunFacts, RunOutcome};
-use crate::cli::out;
+use crate::console::out;
 
 /// Between two redraws of the seconds that a run takes.
 const REDRAW: Duration = Duration::from_secs(1);
@@ -223,7 +223,7 @@ fn seconds(s: f64) -> String {
 mod tests {
     use super::*;
     use crate::analysis::Integrity;
-    use crate::analysis::message::Say as _;
+    use crate::text::message::Say as _;
 
     #[test]
     fn plain_lines_say_what_the_bar_says() {

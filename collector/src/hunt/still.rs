@@ -3,12 +3,12 @@
 
 use super::lane::Lane;
 use super::watch::{Watch, Watched};
-use crate::analysis::message::Say as _;
-use crate::cut;
+use crate::evidence::cut;
+use crate::evidence::standstill::Standstill;
 use crate::listen::{ConnId, Event, Listener, What};
-use crate::note::Note;
-use crate::standstill::Standstill;
 use crate::symbolize::Sources;
+use crate::text::message::Say as _;
+use crate::text::note::Note;
 
 /// Takes what was said; threads whose stack is cut in a first look are asked at once.
 pub(super) fn hear(lane: &Lane, listener: &Listener, watch: &mut Watch, event: Event) {

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use hangscope_protocol::record::{CopyRecord, LastMemoryRecord, dump_reason, hello_flags};
 
 use crate::analysis::History;
-use crate::analysis::arch::Arch;
-use crate::analysis::message::Text;
-use crate::analysis::message::say;
 use crate::listen::{ConnId, Event, NO_DESCRIPTOR, RecordedDump, What};
-use crate::note::Note;
+use crate::session::arch::Arch;
 use crate::session::{Dso, Dump, Identity};
+use crate::text::message::Text;
+use crate::text::message::say;
+use crate::text::note::Note;
 
 /// The shim's second look comes so long after the first, and it may take its time for what lies between.
 const DUMP_TAKES: Duration = Duration::from_secs(15);

@@ -303,7 +303,7 @@ mod tests {
     use hangscope_protocol::record::LastMemoryRecord;
 
     use super::*;
-    use crate::fake_shim::{Frames, payload, zero};
+    use crate::testkit::fake_shim::{Frames, payload, zero};
 
     #[test]
     fn descriptors_that_were_lost_here_are_said_and_end_nothing() {

@@ -123,7 +123,7 @@ mod tests {
     use std::os::fd::AsRawFd as _;
 
     use super::*;
-    use crate::fake_shim::{FakeShim, Frames};
+    use crate::testkit::fake_shim::{FakeShim, Frames};
 
     #[test]
     fn a_message_is_kept_where_its_descriptors_could_not_be() {

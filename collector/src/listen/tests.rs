@@ -11,8 +11,8 @@ use hangscope_protocol::{HEADER_LEN, Header, Kind, MAX_FRAME, Reader, VERSION};
 use proptest::prelude::*;
 
 use super::*;
-use crate::fake_shim::{FakeShim, Frames, SOON, frame, hello, payload, zero};
 use crate::session::read_dumps;
+use crate::testkit::fake_shim::{FakeShim, Frames, SOON, frame, hello, payload, zero};
 
 fn listener() -> (tempfile::TempDir, Listener) {
     listener_with(Limits::default())

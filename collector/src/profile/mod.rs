@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use regex::bytes::Regex;
 
 pub use crate::analysis::counters::Ratio;
-use crate::pin::name_of;
+use crate::files::pin::name_of;
 
 mod parse;
 

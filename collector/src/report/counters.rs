@@ -4,11 +4,11 @@
 use serde::Serialize;
 
 use super::Extra;
-use super::labels::Label;
 use super::markdown::Page;
-use crate::analysis::Lang;
 use crate::analysis::counters::{Figures, HungFigure, LaneCounters, Moment, RatioSummary};
-use crate::analysis::message::{Text, say};
+use crate::text::labels::Label;
+use crate::text::message::Lang;
+use crate::text::message::{Text, say};
 
 /// Hung runs whose figures stand in one cell.
 const MOST_HUNG: usize = 4;

@@ -7,10 +7,10 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::analysis::message::{Lang, messages, ranges, say};
 use crate::analysis::verdict::tally::moved_by_itself;
 use crate::analysis::verdict::{hang_sentence, run_name, unlike_the_others};
 use crate::analysis::{Conclusion, HuntFacts, Integrity, RunFacts, RunOutcome, Verdict};
+use crate::text::message::{Lang, messages, ranges, say};
 
 /// So many of a sort are shown by the runner.
 const SHOWN: usize = 10;
@@ -185,8 +185,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::analysis::testkit::hunt::{Hunt, finding, hung, run};
     use crate::analysis::{Class, conclude};
+    use crate::testkit::hunt::{Hunt, finding, hung, run};
 
     fn lines(facts: &HuntFacts, lang: Lang) -> String {
         let file = |path: &str| path.strip_prefix("/src/").map(str::to_owned);

@@ -20,8 +20,10 @@ use quick_junit::{
 };
 
 use crate::analysis::verdict::{self, Tally, hang_sentence, method, percent, run_name};
-use crate::analysis::{Conclusion, HuntFacts, Lang, RunFacts, RunOutcome};
-use crate::store::atomic::{self, WriteError};
+use crate::analysis::{Conclusion, HuntFacts, RunFacts, RunOutcome};
+use crate::files::atomic;
+use crate::files::atomic::WriteError;
+use crate::text::message::Lang;
 
 /// Writes the XML of a hunt whose files are in `out`.
 ///
@@ -212,9 +214,9 @@ fn seconds(s: f64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::message::Say as _;
-    use crate::analysis::testkit::hunt::{Hunt, arm, finding, hung, run};
     use crate::analysis::{Class, Integrity, conclude};
+    use crate::testkit::hunt::{Hunt, arm, finding, hung, run};
+    use crate::text::message::Say as _;
 
     fn xml(facts: &HuntFacts) -> (String, Report) {
         let text = text(facts, &conclude(facts), Path::new("/out")).unwrap();

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::labels::Label;
 use super::terminal::short_report;
 use super::{Extra, counters};
-use crate::analysis::message::say;
 use crate::analysis::stats::Counts;
 use crate::analysis::verdict::{self, Tally, given, percent};
-use crate::analysis::{ArmFacts, Conclusion, HuntFacts, Lang, RunFacts, RunOutcome, Stir, decision};
+use crate::analysis::{ArmFacts, Conclusion, HuntFacts, RunFacts, RunOutcome, Stir, decision};
+use crate::text::labels::Label;
+use crate::text::message::Lang;
+use crate::text::message::say;
 
 /// The report in one language.
 pub fn report(facts: &HuntFacts, conclusion: &Conclusion, extra: &Extra, lang: Lang) -> String {

@@ -20,34 +20,27 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::counters::LaneCounters;
-use crate::analysis::message::Text;
-use crate::analysis::{Conclusion, Finding, HuntFacts, Lang, Traces, conclude};
-use crate::capture::hot;
-use crate::session::Dump;
-use crate::store::atomic::{self, WriteError};
+use crate::analysis::{Conclusion, HuntFacts, conclude};
+use crate::files::atomic;
+use crate::files::atomic::WriteError;
+use crate::text::message::Lang;
+use crate::text::message::Text;
 
 pub mod counters;
-pub mod folded;
 pub mod github;
-pub mod group;
 pub mod junit;
-pub mod labels;
 pub mod markdown;
 pub mod reread;
 pub mod show;
 pub mod shrink;
-pub mod stacks;
 pub mod terminal;
-pub mod threads_file;
 pub mod tree;
 pub mod verdict_file;
-pub mod wrap;
 
 #[cfg(test)]
 mod tests;
 
-pub use show::{ShowError, Style, show};
-pub use threads_file::ThreadsFile;
+pub use show::{ShowError, show};
 pub use verdict_file::VerdictFile;
 
 /// What a report says beside the facts of the hunt.
@@ -90,24 +83,4 @@ pub fn markdown_name(lang: Lang) -> &'static str {
         Lang::En => "report.md",
         Lang::Ja => "report.ja.md",
     }
-}
-
-/// Writes `threads.json`, `stacks.txt` and `samples.folded` of a dump to its folder. Where perf's data is there already,
-/// a note says if it disagrees with the samples: to be written anew after perf.
-///
-/// # Errors
-/// [`WriteError`]; a file is written whole or not at all.
-pub fn write_dump(dir: &Path, dump: &Dump, traces: &Traces, finding: &Finding) -> Result<(), WriteError> {
-    let mut file = ThreadsFile::of(dump, traces, finding);
-    file.notes.extend(perf_disagrees(dir, dump, traces));
-    atomic::write_json(&dir.join("threads.json"), &file)?;
-    atomic::write(&dir.join("samples.folded"), folded::text_of(dump, traces).as_bytes())?;
-    atomic::write(&dir.join("stacks.txt"), stacks::text(&file).as_bytes())
-}
-
-/// The line for a report whose perf saw something else than the samples did.
-fn perf_disagrees(dir: &Path, dump: &Dump, traces: &Traces) -> Option<String> {
-    let report = std::fs::read(dir.join("perf_hot_tid.txt")).ok()?;
-    let hot = hot::of_dump(dump).ok()?;
-    folded::disagreement(hot.tid, traces.samples.get(&hot.tid)?, &String::from_utf8_lossy(&report))
 }

@@ -5,11 +5,11 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::show::{ShowError, read};
-use super::threads_file::ThreadsFile;
 use crate::analysis::facts::Stopped;
 use crate::analysis::sequential::Until;
 use crate::analysis::verdict::Tally;
 use crate::analysis::{ArmFacts, DsoFacts, HuntFacts, Integrity, RunFacts, Stir};
+use crate::evidence::threads_file::ThreadsFile;
 
 /// What is in `verdict.json` and not in the runs.
 #[derive(Deserialize)]
@@ -102,11 +102,12 @@ pub fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
 mod tests {
     use super::*;
     use crate::analysis::RunOutcome;
-    use crate::analysis::message::Say as _;
-    use crate::analysis::testkit::hunt::{Hunt, arm, hung, run};
-    use crate::analysis::testkit::{LOCK, Make, Sampled, mutex};
+    use crate::evidence::dump_files::write_dump;
     use crate::hunt::rows;
-    use crate::report::{Extra, junit, write_dump, write_hunt};
+    use crate::report::{Extra, junit, write_hunt};
+    use crate::testkit::dump::{LOCK, Make, Sampled, mutex};
+    use crate::testkit::hunt::{Hunt, arm, hung, run};
+    use crate::text::message::Say as _;
 
     /// A hunt of two arms, one hang with a snapshot and one whose snapshot is gone.
     #[test]

@@ -7,19 +7,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::group::groups;
-use super::threads_file::ThreadsFile;
-use super::wrap::wrap;
-use super::{stacks, tree};
-
-/// How to write for a terminal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Style {
-    /// Columns; longer lines are cut.
-    pub width: usize,
-    /// Escape sequences for colour: only on a terminal.
-    pub colour: bool,
-}
+use crate::console::out::Style;
+use crate::console::wrap::wrap;
+use crate::evidence::group::{Group, groups};
+use crate::evidence::stacks;
+use crate::evidence::threads_file::ThreadsFile;
+use crate::report::tree;
 
 /// Why a bundle cannot be shown.
 #[derive(Debug, thiserror::Error)]
@@ -210,6 +203,6 @@ impl Pen {
 }
 
 /// Which lines of a group's stack are the allocator's; what comes after the frames is not.
-fn frames_of(group: &super::group::Group<'_>) -> impl Iterator<Item = bool> {
+fn frames_of(group: &Group<'_>) -> impl Iterator<Item = bool> {
     group.first().frames.iter().map(|f| f.in_allocator).chain(std::iter::repeat(false))
 }

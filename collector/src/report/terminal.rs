@@ -1,8 +1,9 @@
 //! Headline and short report.
 
-use super::labels::Label;
-use crate::analysis::message::say;
-use crate::analysis::{Conclusion, HuntFacts, Lang, NextAction, RunOutcome, Stopped};
+use crate::analysis::{Conclusion, HuntFacts, NextAction, RunOutcome, Stopped};
+use crate::text::labels::Label;
+use crate::text::message::Lang;
+use crate::text::message::say;
 
 /// The short report: five lines, fields word for word as in the template.
 pub fn short_report(facts: &HuntFacts, conclusion: &Conclusion, lang: Lang) -> Vec<String> {

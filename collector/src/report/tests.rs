@@ -1,11 +1,16 @@
 //! The reports as people and programs read them.
 
 use super::*;
-use crate::analysis::message::{Say as _, check_templates};
+use crate::analysis::Finding;
 use crate::analysis::sequential::Until;
-use crate::analysis::testkit::hunt::{Hunt, finding, hung, run};
-use crate::analysis::testkit::{LOCK, LOCK2, MAIN, Make, Sampled, mutex};
 use crate::analysis::{ArmFacts, Class, Integrity, RunFacts, RunOutcome};
+use crate::console::out::Style;
+use crate::evidence::dump_files::write_dump;
+use crate::evidence::threads_file::ThreadsFile;
+use crate::testkit::dump::{LOCK, LOCK2, MAIN, Make, Sampled, mutex};
+use crate::testkit::hunt::{Hunt, finding, hung, run};
+use crate::text::labels::Label;
+use crate::text::message::{Say as _, check_templates};
 
 /// All files of a hunt, one after the other.
 fn files(facts: &HuntFacts, extra: &Extra) -> String {
@@ -207,7 +212,7 @@ fn threads_json_reads_back_as_it_was_written() {
     let (mut make, finding) = snapshot();
     let file = ThreadsFile::of(&make.finish(), &make.traces, &finding);
     assert!(
-        file.threads.iter().all(|t| t.tid != crate::analysis::testkit::SHIM),
+        file.threads.iter().all(|t| t.tid != crate::testkit::dump::SHIM),
         "the shim's thread is left out"
     );
     let text = serde_json::to_string(&file).expect("it is JSON");
@@ -353,7 +358,7 @@ fn what_cannot_be_shown_is_one_line() {
 
 #[test]
 fn labels_are_there_in_both_languages() {
-    check_templates(labels::Label::TEMPLATES);
+    check_templates(Label::TEMPLATES);
 }
 
 /// English prose in a text: so many words of lower case in a row, outside of `code` and of what stands in parentheses.
@@ -377,7 +382,7 @@ fn english(text: &str) -> Vec<String> {
 /// What people read in Japanese is Japanese: a sentence that goes past the messages would be English.
 #[test]
 fn no_english_sentence_is_in_a_japanese_report() {
-    use crate::note::Note;
+    use crate::text::note::Note;
     assert_eq!(english("実行は past its time, and ended").len(), 3);
     let conclusions = |facts: &HuntFacts, extra: &Extra| {
         let conclusion = crate::analysis::conclude(facts);
@@ -464,8 +469,8 @@ fn counters_of_good_and_hung_runs() {
     let conclusion = write_hunt(out.path(), &facts, &extra).expect("it can be written");
     let section = |lang| {
         let page = markdown::report(&facts, &conclusion, &extra, lang);
-        let from = page.find(&labels::Label::Counters {}.text(lang)).expect("the section");
-        let to = page.find(&labels::Label::Method {}.text(lang)).expect("the next one");
+        let from = page.find(&Label::Counters {}.text(lang)).expect("the section");
+        let to = page.find(&Label::Method {}.text(lang)).expect("the next one");
         page[from..to].to_owned()
     };
     let brief = |lang| counters::brief(&extra.lanes, lang);

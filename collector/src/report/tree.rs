@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::threads_file::{ThreadPart, ThreadsFile};
-use crate::analysis::message::ranges;
+use crate::evidence::threads_file::{ThreadPart, ThreadsFile};
+use crate::text::message::ranges;
 
 /// A line of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +152,7 @@ impl<'a> Tree<'a> {
     }
 }
 
-fn object(wait: &super::threads_file::WaitPart) -> String {
+fn object(wait: &crate::evidence::threads_file::WaitPart) -> String {
     match wait.symbol.as_ref().or(wait.address.as_ref()).filter(|_| wait.kind != "join") {
         Some(name) => format!("{} {name}", wait.kind),
         None => wait.kind.clone(),

@@ -12,9 +12,10 @@ use crate::analysis::stats::{PerHour, Rate, Spread};
 use crate::analysis::verdict::Tally;
 use crate::analysis::verdict::arms::{self, ArmResult};
 use crate::analysis::{
-    Class, Conclusion, Confidence, HuntFacts, Integrity, Lang, NextAction, RunFacts, RunOutcome, Stir,
-    Stopped, ThreadCounts, Verdict,
+    Class, Conclusion, Confidence, HuntFacts, Integrity, NextAction, RunFacts, RunOutcome, Stir, Stopped,
+    ThreadCounts, Verdict,
 };
+use crate::text::message::Lang;
 
 /// The file.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -6,11 +6,14 @@
 //! - [`copy`]: the allocator's bytes, from the descriptor that a process sent
 //! - [`memory`]: memory that was asked for, from the descriptor of its last reading
 
+pub mod arch;
 pub mod assemble;
 pub mod copy;
+pub mod maps;
 pub mod memory;
 pub mod model;
 pub mod record;
+pub mod trace;
 
 pub use assemble::{Assembler, BadDump, read_dumps};
 pub use model::{Dso, Dump, Heartbeat, Identity, Memory, Note, Probe, Stack};

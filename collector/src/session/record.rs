@@ -121,8 +121,8 @@ impl Frames<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake_shim::{Frames as Fake, zero};
     use crate::session::{Note, read_dumps};
+    use crate::testkit::fake_shim::{Frames as Fake, zero};
 
     #[test]
     fn what_is_written_is_what_is_read() {

@@ -5,7 +5,7 @@ use hangscope_protocol::{Header, Kind, Reader, Record as _};
 use proptest::prelude::*;
 
 use super::*;
-use crate::fake_shim::{Frames, frame, payload, zero};
+use crate::testkit::fake_shim::{Frames, frame, payload, zero};
 
 /// Hello, DSOs, a heartbeat, a dump with a heartbeat in its middle.
 fn said() -> Vec<Vec<u8>> {

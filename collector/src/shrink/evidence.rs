@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::analysis::shrink::Trial;
+use crate::files::atomic::WriteError;
 use crate::hunt::lane::Lane;
-use crate::store::atomic::WriteError;
 
 /// The runs whose files are there.
 #[derive(Debug)]

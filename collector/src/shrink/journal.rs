@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FlockOperation;
 
 use crate::analysis::shrink::Trial;
-use crate::store::atomic::{Lines, WriteError};
+use crate::files::atomic::{Lines, WriteError};
 
 /// Name of the file in OUT.
 pub const FILE: &str = "shrink_runs.jsonl";
@@ -120,7 +120,7 @@ mod tests {
         let began = std::time::Instant::now();
         loop {
             match Journal::open(out) {
-                Err(BadJournal::Taken(_)) if began.elapsed() < crate::fake_shim::SOON => {
+                Err(BadJournal::Taken(_)) if began.elapsed() < crate::testkit::fake_shim::SOON => {
                     std::thread::yield_now();
                 }
                 opened => return opened,

@@ -8,16 +8,18 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::analysis::message::Text;
 use crate::analysis::shrink::{self, Ask, End, Phase, Shape, State, Task, Trial, Verdict, Why};
 use crate::analysis::verdict::tally;
 use crate::analysis::{RunFacts, RunOutcome};
-use crate::cancel::Cancel;
-use crate::exit::{Ended, Status};
+use crate::console::cancel::Cancel;
+use crate::console::exit::{Ended, Status};
+use crate::files::pin;
+use crate::files::pin::PinError;
 use crate::hunt::lane::Lane;
 use crate::hunt::{self, Config, Screen, run};
-use crate::pin::{self, PinError};
+use crate::launch::program;
 use crate::report::shrink::{ShrinkFile, Told, error_note};
+use crate::text::message::Text;
 
 mod evidence;
 pub mod journal;
@@ -131,7 +133,7 @@ pub fn status(file: &ShrinkFile) -> Status {
 /// Pins the DSO, verifies the preload and opens the journal; of a shrink that goes on, finds all that as it was.
 fn begin(job: &Job, screen: &Screen, cancel: &Cancel) -> anyhow::Result<(Config, Lane, Journal)> {
     let mut config = job.config.clone();
-    hunt::program::find(&config.command[0]).map_err(usage)?;
+    program::find(&config.command[0]).map_err(usage)?;
     let (out, name) = (config.out.clone(), config.name.clone());
     if out.join("runs.tsv").exists() {
         return Err(usage(format!("{} holds a hunt (runs.tsv): give another --out", out.display())));

@@ -6,20 +6,24 @@ use std::time::Duration;
 use super::{NotPossible, Options, remark};
 use crate::analysis::facts::SNAP;
 use crate::analysis::integrity::judge;
-use crate::analysis::message::Say as _;
 use crate::analysis::{
     Class, Conclusion, DsoFacts, HangFacts, History, HuntFacts, Integrity, RunFacts, RunOutcome,
 };
-use crate::cancel::Cancel;
 use crate::capture::{self, PerfOptions};
-use crate::examine::examine;
-use crate::note::Note;
-use crate::pin;
+use crate::console::cancel::Cancel;
+use crate::evidence::dump_files;
+use crate::evidence::examine::examine;
+use crate::evidence::threads_file::ThreadsFile;
+use crate::files::atomic;
+use crate::files::atomic::WriteError;
+use crate::files::pin;
 use crate::profile::Profile;
-use crate::report::{self, Extra, ThreadsFile};
+use crate::report;
+use crate::report::Extra;
 use crate::session::{Dump, record};
-use crate::store::atomic::{self, WriteError};
 use crate::symbolize::{self, Sources};
+use crate::text::message::Say as _;
+use crate::text::note::Note;
 
 /// Folder of the snapshot in OUT.
 pub const SNAPSHOT: &str = "hang_snap";
@@ -88,7 +92,7 @@ pub fn snap(
             let maps = outside.maps.clone().unwrap_or_default();
             capture::perf(&dir, hot.tid, &PerfOptions { maps, copies, ..perf.clone() }, cancel)?;
             // Again: perf may disagree.
-            report::write_dump(&dir, &dump, &traces, &finding)?;
+            dump_files::write_dump(&dir, &dump, &traces, &finding)?;
         }
     }
 

@@ -12,10 +12,11 @@ use hangscope_protocol::record::{ThreadRecord, probe_outcome};
 use super::memory::Memory;
 use super::remark::Remark;
 use super::{MOST_SAMPLED, SAMPLE_STACK, deaf, stop, threads};
-use crate::analysis::message::say;
-use crate::recorded;
+use crate::evidence::recorded;
+use crate::files::atomic;
+use crate::files::atomic::WriteError;
 use crate::session::{Dump, record};
-use crate::store::atomic::{self, WriteError};
+use crate::text::message::say;
 
 /// For so long threads are sampled.
 const SAMPLED_FOR: Duration = Duration::from_secs(1);

@@ -18,9 +18,9 @@ use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _, Rela as _
 use super::link_map::Linked;
 use super::memory::Memory;
 use super::zero;
-use crate::file_facts::device;
+use crate::files::facts::device;
 use crate::session::Dso;
-use crate::symbolize::maps::Mapping;
+use crate::session::maps::Mapping;
 
 /// Which DSO is the allocator under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

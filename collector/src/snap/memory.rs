@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 
-use crate::task;
+use crate::proc::task;
 
 const PAGE: u64 = 4096;
 

@@ -26,10 +26,10 @@ use nix::time::ClockId;
 use procfs::process::Stat;
 use procfs::{FromRead, ProcError, page_size, ticks_per_second};
 
-use crate::analysis::arch::{Arch, First};
-use crate::analysis::message::say;
+use crate::session::arch::{Arch, First};
+use crate::session::maps;
 use crate::session::{self, Dump, Identity};
-use crate::symbolize::maps;
+use crate::text::message::say;
 
 pub mod bundle;
 mod complete;

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 
 use super::memory::Memory;
 use super::threads;
-use crate::symbolize::maps;
+use crate::session::maps;
 
 /// Why no dump can be taken of a process.
 #[derive(Debug, thiserror::Error)]

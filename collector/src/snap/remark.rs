@@ -4,8 +4,8 @@
 use hangscope_protocol::record::{NoteRecord, note_code};
 
 use super::zero;
-use crate::analysis::message::{Say as _, Text, messages, say};
 use crate::session::Note;
+use crate::text::message::{Say as _, Text, messages, say};
 
 messages! {
     /// A note of a look from outside.
@@ -46,7 +46,7 @@ pub(super) fn said(note: &Note) -> Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::Lang;
+    use crate::text::message::Lang;
 
     #[test]
     fn a_remark_comes_back_from_its_dump_and_other_notes_stay() {

@@ -14,8 +14,8 @@ use procfs::{FromBufRead as _, FromRead as _, ProcResult};
 use super::memory::Memory;
 use super::stop::now_ns;
 use super::{regs, zero};
-use crate::analysis::arch::Arch;
 use crate::analysis::counters::rest;
+use crate::session::arch::Arch;
 use crate::session::{Dump, Probe, Stack};
 
 /// Bytes of a stack that are copied, as the shim does.

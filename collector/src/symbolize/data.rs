@@ -8,8 +8,8 @@ use super::arch::Arch;
 use super::demangle::demangle;
 use super::elf::{Symbol, SymbolKind};
 use super::images::Modules;
-use super::maps;
-use crate::analysis::arch as calls;
+use crate::session::arch as calls;
+use crate::session::maps;
 use crate::session::{Dump, Probe};
 
 /// How far the word that a futex wait names is into its object: the word itself; a barrier's or an rwlock's

@@ -16,10 +16,11 @@ use hangscope_protocol::record::DsoRecord;
 use super::Sources;
 use super::debug_file::{self, DebugFile};
 use super::elf::{Bytes, Elf};
-use super::maps::{self, Mapping};
-use crate::file_facts::device;
+use crate::files::facts::device;
+use crate::proc::task;
 use crate::session::Dump;
-use crate::task;
+use crate::session::maps;
+use crate::session::maps::Mapping;
 
 /// The name that maps gives the kernel's own DSO.
 const VDSO: &str = "[vdso]";

@@ -1,6 +1,6 @@
 //! Why a stack is cut, or there is none.
 
-use crate::analysis::message::messages;
+use crate::text::message::messages;
 
 messages! {
     /// What could not be had of a stack.

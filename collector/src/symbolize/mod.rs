@@ -18,7 +18,6 @@ mod demangle;
 mod elf;
 mod images;
 pub mod lack;
-pub mod maps;
 mod names;
 mod plt;
 mod threads;
@@ -29,9 +28,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::analysis::message::{Say as _, say};
-use crate::analysis::{ThreadTrace, TraceSource, Traces};
 use crate::session::Dump;
+use crate::session::trace::{ThreadTrace, TraceSource, Traces};
+use crate::text::message::{Say as _, say};
 use lack::Lack;
 
 pub use variables::{Variable, Variables};

@@ -14,7 +14,7 @@ use super::demangle::demangle;
 use super::elf::SymbolKind;
 use super::images::Modules;
 use super::plt::{Stub, Stubs};
-use crate::analysis::Frame;
+use crate::session::trace::Frame;
 
 /// Addresses that are looked up between two looks at the clock.
 const BATCH: usize = 256;

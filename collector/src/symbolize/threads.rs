@@ -10,9 +10,9 @@ use super::images::Modules;
 use super::lack::Lack;
 use super::names::Names;
 use super::unwind::{Cut, StackBytes, Unwinder, Walk};
-use crate::analysis::message::{Say as _, Text, say};
-use crate::analysis::{ThreadTrace, TraceSource};
+use crate::session::trace::{ThreadTrace, TraceSource};
 use crate::session::{Dump, Probe};
+use crate::text::message::{Say as _, Text, say};
 
 /// Functions that threads and programs start in. Tables mark most of them as outermost, but not all (musl's
 /// `clone`; `start_thread` of a libc whose assembly has none).

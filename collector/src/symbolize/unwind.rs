@@ -12,7 +12,7 @@ use super::arch::{Arch, Regs};
 use super::cfi::{Caller, Cfi, Row, register_name};
 use super::images::Modules;
 use super::lack::Lack;
-use crate::analysis::message::say;
+use crate::text::message::say;
 
 /// Most frames of one stack; what is deeper is cut.
 pub(super) const MOST_FRAMES: usize = 256;

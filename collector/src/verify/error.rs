@@ -3,13 +3,13 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::elf::Target;
-use crate::exit::Status;
-use crate::hunt::program::BadCommand;
+use crate::console::exit::Status;
+use crate::files::atomic::WriteError;
+use crate::files::elf::Target;
+use crate::files::pin::PinError;
+use crate::launch::preload::NotPreloadable;
+use crate::launch::program::BadCommand;
 use crate::listen::ListenError;
-use crate::pin::PinError;
-use crate::preload::NotPreloadable;
-use crate::store::atomic::WriteError;
 
 /// Why it is not verified: one line each, with what to do about it.
 #[derive(Debug, thiserror::Error)]

@@ -10,12 +10,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::cancel::Cancel;
-use crate::elf::Elf;
-use crate::file_facts;
-use crate::hunt::cpus::Cpus;
-use crate::pin;
-use crate::store::atomic;
+use crate::console::cancel::Cancel;
+use crate::files::atomic;
+use crate::files::elf::Elf;
+use crate::files::facts;
+use crate::files::pin;
+use crate::launch::cpus::Cpus;
 
 pub mod error;
 mod program;
@@ -129,7 +129,7 @@ fn wanted(so: &Path) -> Result<Wanted, VerifyError> {
     let bytes = std::fs::read(&path).map_err(unreadable)?;
     let elf = pin::shared_object(so, &bytes)?;
     let sha1 = pin::sha1_hex(&bytes);
-    let file = file_facts::now(&path, None).map_err(unreadable)?;
+    let file = facts::now(&path, None).map_err(unreadable)?;
     let file = file.ok_or_else(|| unreadable(std::io::ErrorKind::NotFound.into()))?;
     Ok(Wanted { path, elf, sha1, file })
 }

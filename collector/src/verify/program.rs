@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::{VerifyError, Wanted};
-use crate::elf::{self, Kind};
-use crate::hunt::program;
+use crate::files::elf;
+use crate::files::elf::Kind;
+use crate::launch::program;
 
 /// Most interpreters that are followed: the kernel's own bound is 5.
 const DEEPEST: usize = 5;

@@ -8,9 +8,10 @@ use hangscope_protocol::record::dso_flags;
 
 use super::program::Expected;
 use super::{VerifyError, Wanted};
+use crate::analysis::Integrity;
 use crate::analysis::integrity::judge;
-use crate::analysis::{Integrity, Lang};
 use crate::session::{Dso, Identity};
+use crate::text::message::Lang;
 
 /// What one run showed.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]

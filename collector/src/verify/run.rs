@@ -14,12 +14,13 @@ use regex::bytes::Regex;
 use super::program::Expected;
 use super::proof::{Proof, Said};
 use super::{Request, VerifyError, Wanted};
-use crate::cancel::Cancel;
-use crate::hunt::bench::{Bench, Ended};
-use crate::hunt::program;
+use crate::console::cancel::Cancel;
+use crate::files::pin;
+use crate::launch::bench::{Bench, Ended};
+use crate::launch::preload;
+use crate::launch::preload::Settings;
+use crate::launch::program;
 use crate::listen::{ConnId, Event, Listener, What};
-use crate::pin;
-use crate::preload::{self, Settings};
 
 /// So much of the command's output is looked at and goes into the log, bytes a stream.
 const OUTPUT: u64 = 1 << 20;

@@ -8,15 +8,15 @@ use super::program::Expected;
 use super::proof::Said;
 use super::*;
 use crate::analysis::integrity::FileFacts;
-use crate::fake_shim::{hello, zero};
 use crate::session::{Dso, Identity};
+use crate::testkit::fake_shim::{hello, zero};
 
 fn wanted() -> Wanted {
     Wanted {
         path: "/p/libhz4.so".into(),
         elf: Elf {
-            target: crate::elf::Target::own(),
-            kind: crate::elf::Kind::SharedObject,
+            target: crate::files::elf::Target::own(),
+            kind: crate::files::elf::Kind::SharedObject,
             interpreter: None,
             build_id: None,
             defines_malloc: true,
@@ -116,7 +116,7 @@ fn a_result_of_an_earlier_verification_does_not_stand() {
         times: Times::default(),
     };
     let error = verify(&request, &Cancel::never()).unwrap_err();
-    assert_eq!(error.status(), crate::exit::Status::NotVerified);
+    assert_eq!(error.status(), crate::console::exit::Status::NotVerified);
     let text = std::fs::read_to_string(result).unwrap();
     assert_eq!(text, format!("{FAILED}: {error}\n"));
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use super::support::{JEMALLOC, MIMALLOC, Stuck, build};
-use hangscope_collector::analysis::Frame;
 use hangscope_collector::session::Dump;
+use hangscope_collector::session::trace::Frame;
 use hangscope_collector::symbolize::{Sources, symbolize};
 use hangscope_protocol::record::SYSCALL_RUNNING;
 

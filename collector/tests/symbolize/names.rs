@@ -6,8 +6,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::support::{Stuck, build};
-use hangscope_collector::analysis::{Frame, Traces};
 use hangscope_collector::session::Dump;
+use hangscope_collector::session::trace::{Frame, Traces};
 use hangscope_collector::symbolize::{Sources, symbolize};
 use hangscope_protocol::Record as _;
 use hangscope_protocol::record::ProbeRecord;

@@ -2,13 +2,13 @@
 
 use super::why::Why;
 use crate::analysis::finding::Lock;
-use crate::analysis::message::{Say as _, Text, ranges, say};
 use crate::analysis::scene::{Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
-use crate::analysis::trace::Frame;
 use crate::analysis::wait::Wait;
 use crate::analysis::wait::what::What;
 use crate::analysis::words::{Class, Confidence};
+use crate::session::trace::Frame;
+use crate::text::message::{Say as _, Text, ranges, say};
 
 /// A class, decided.
 #[derive(Debug)]

@@ -29,11 +29,11 @@ use super::finding::{Finding, Hot, ThreadCounts, ThreadWait};
 use super::graph::Graph;
 use super::history::History;
 use super::integrity;
-use super::message::{Lang, say};
 use super::scene::{Motion, Scene, Thread};
 use super::stack;
-use super::trace::Traces;
 use crate::session::Dump;
+use crate::session::trace::Traces;
+use crate::text::message::{Lang, say};
 
 /// Says what a dump shows. `traces` are its stacks with names ([`Traces::default`] where there are none: the
 /// class is then `unknown` where stacks would be needed); `history` is what heartbeats told before it.
@@ -127,7 +127,7 @@ fn hot(scene: &Scene<'_>, case: &Case) -> Option<Hot> {
 }
 
 /// `file:line`, the file without its folders.
-pub(crate) fn source(frame: &super::trace::Frame) -> Option<String> {
+pub(crate) fn source(frame: &crate::session::trace::Frame) -> Option<String> {
     let file = stack::file_name(frame.file.as_deref()?);
     Some(match frame.line {
         Some(line) => format!("{file}:{line}"),

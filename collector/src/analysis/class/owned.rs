@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use super::case::{Case, call_evidence, lock_of, lock_text, place, seconds, stuck_together, wait_text};
 use super::why::Why;
 use crate::analysis::graph::{End, Graph};
-use crate::analysis::message::say;
 use crate::analysis::scene::{BUSY, Motion, Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
-use crate::analysis::trace::Frame;
 use crate::analysis::wait::{Owner, Wait, WaitKind};
 use crate::analysis::words::{Class, Confidence};
+use crate::session::trace::Frame;
+use crate::text::message::say;
 
 /// A ring in the graph.
 pub(super) fn ring(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {

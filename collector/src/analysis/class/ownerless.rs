@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::case::{Case, call_evidence, lock_of, lock_text, place, stuck_together, tids, wait_text};
 use super::owned::{free_word, longest, still_or_missing};
 use super::why::Why;
-use crate::analysis::message::say;
 use crate::analysis::scene::{Scene, Stuck, Thread};
 use crate::analysis::stack::Calls;
 use crate::analysis::wait::{Wait, WaitKind};
 use crate::analysis::words::{Class, Confidence};
+use crate::text::message::say;
 
 /// Threads that sleep on one word.
 struct Group<'s, 'a> {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::case::{Case, most_common, no_stack, tids, wait_text};
 use super::why::Why;
-use crate::analysis::message::{Text, say};
 use crate::analysis::scene::{Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls};
 use crate::analysis::wait::{WaitKind, text};
 use crate::analysis::words::{Class, Confidence};
+use crate::text::message::{Text, say};
 
 /// Everything stands because somebody stopped it.
 pub(super) fn stopped(scene: &Scene<'_>) -> Option<Case> {

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::case::{Case, call_evidence, no_stack, tids, wait_text};
 use super::why::Why;
-use crate::analysis::message::say;
 use crate::analysis::scene::{Motion, Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
 use crate::analysis::words::{Class, Confidence};
+use crate::text::message::say;
 
 /// Threads that are in one call of the allocator in all that was seen of them.
 pub(super) fn inside(scene: &Scene<'_>) -> Option<Case> {

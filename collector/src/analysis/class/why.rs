@@ -1,6 +1,6 @@
 //! Why a hang gets its class, and what was missing: one sentence a fact, with the file that shows it.
 
-use crate::analysis::message::messages;
+use crate::text::message::messages;
 
 messages! {
     /// A sentence of a finding.

@@ -6,8 +6,8 @@ use super::model::{
     Check, Differs, Figures, HungFigure, HungWithout, LaneCounters, RatioSummary, RunTable, Summary,
 };
 use super::{Ratio, Reading, RunCounters};
-use crate::analysis::message::Text;
 use crate::analysis::{RunFacts, RunOutcome, verdict};
+use crate::text::message::Text;
 
 /// Memory that is read after a line was printed may have counted on by so much, and is still the same counter.
 const COUNTED_ON: f64 = 0.01;

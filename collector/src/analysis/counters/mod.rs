@@ -19,7 +19,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::message::Text;
+use crate::text::message::Text;
 
 pub use compare::lane;
 pub use model::{

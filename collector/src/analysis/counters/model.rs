@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::Moment;
 use crate::analysis::RunOutcome;
-use crate::analysis::message::{Text, english_or_none};
 use crate::analysis::stats;
+use crate::text::message::{Text, english_or_none};
 
 /// Figures of good runs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

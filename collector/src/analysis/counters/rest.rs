@@ -7,12 +7,13 @@
 
 use hangscope_protocol::record::{SYSCALL_RUNNING, ThreadRecord, dump_flags};
 
-use crate::analysis::arch::Arch;
-use crate::analysis::message::{messages, say};
 use crate::analysis::stack;
-use crate::analysis::trace::{Frame, Traces};
 use crate::session::Dump;
-use crate::symbolize::maps::{self, Mapping};
+use crate::session::arch::Arch;
+use crate::session::maps;
+use crate::session::maps::Mapping;
+use crate::session::trace::{Frame, Traces};
+use crate::text::message::{messages, say};
 
 messages! {
     /// Why it does not.
@@ -173,7 +174,7 @@ fn may_hold_locks(frames: &[Frame]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::testkit::{LOCK, MAIN, Make, Sampled, bare, barrier, zero};
+    use crate::testkit::dump::{LOCK, MAIN, Make, Sampled, bare, barrier, zero};
 
     const WAIT: &[&str] =
         &["__futex_abstimed_wait_common64@libc", "pthread_barrier_wait@libc", "worker@bench:bench.c:9"];

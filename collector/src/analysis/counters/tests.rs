@@ -4,9 +4,9 @@ use proptest::prelude::*;
 
 use super::lines::Gatherer;
 use super::*;
-use crate::analysis::message::Say as _;
-use crate::analysis::testkit::hunt::{hung, run};
 use crate::analysis::{RunFacts, RunOutcome};
+use crate::testkit::hunt::{hung, run};
+use crate::text::message::Say as _;
 
 const PREFIXES: &[&str] = &["[B1]", "[OS", "STAT:"];
 

@@ -16,9 +16,9 @@ mod tests;
 pub use live::judge;
 pub use post::{FileFacts, post_mortem};
 
-use super::message::{Lang, messages, say};
 use super::words::Integrity;
 use crate::session::Dso;
+use crate::text::message::{Lang, messages, say};
 
 /// What is said about a DSO, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use hangscope_protocol::record::{DsoNowRecord, DsoRecord, dso_flags, maps_deleted};
 
 use super::*;
-use crate::analysis::message::check_templates;
-use crate::fake_shim::zero;
+use crate::testkit::fake_shim::zero;
+use crate::text::message::check_templates;
 
 fn id(byte: u8) -> [u8; 32] {
     [byte; 32]

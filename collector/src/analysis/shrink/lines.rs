@@ -1,6 +1,6 @@
 //! What a shrink says, in both languages.
 
-use crate::analysis::message::messages;
+use crate::text::message::messages;
 
 messages! {
     /// A piece of what is said about a shrink.

@@ -12,9 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::facts::RunOutcome;
-use super::message::Text;
 use super::sprt::Sprt;
 use super::words::Class;
+use crate::text::message::Text;
 
 pub mod command;
 pub mod cost;

@@ -3,8 +3,8 @@
 use super::headline::given;
 use super::lines::Line;
 use crate::analysis::decision::{DecidedArm, Decision, Versus};
-use crate::analysis::message::say;
 use crate::analysis::sequential::{Against, Answer};
+use crate::text::message::say;
 
 /// Decided, and how; or not.
 pub(super) fn evidence(decision: &Decision) -> Vec<Line> {
@@ -85,9 +85,10 @@ fn figure(evidence: f64) -> String {
 mod tests {
     use super::super::tests::experiment;
     use crate::analysis::sequential::Until;
-    use crate::analysis::testkit::hunt::{Hunt, run};
     use crate::analysis::verdict::conclude;
-    use crate::analysis::{HuntFacts, Integrity, Lang, RunOutcome, Stopped, Verdict};
+    use crate::analysis::{HuntFacts, Integrity, RunOutcome, Stopped, Verdict};
+    use crate::testkit::hunt::{Hunt, run};
+    use crate::text::message::Lang;
 
     const OVERWRITTEN: Option<Integrity> = Some(Integrity::Overwritten);
 

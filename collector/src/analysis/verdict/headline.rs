@@ -6,8 +6,8 @@ use super::tally::{Sorted, Tally, integrity, not_intact};
 use crate::analysis::class::{self, Why};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
 use crate::analysis::finding::{Finding, Hot, Lock};
-use crate::analysis::message::{Lang, Say as _, Text, say, tight};
 use crate::analysis::words::{Class, Confidence, Integrity, Verdict};
+use crate::text::message::{Lang, Say as _, Text, say, tight};
 
 /// The sentence in both languages.
 #[derive(Clone, Debug, PartialEq, Eq)]

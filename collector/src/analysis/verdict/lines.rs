@@ -1,6 +1,6 @@
 //! Headline, evidence and what would change it, in both languages.
 
-use crate::analysis::message::messages;
+use crate::text::message::messages;
 
 messages! {
     /// A sentence of a verdict.

@@ -28,9 +28,9 @@ pub use lines::Line;
 pub use tally::{Tally, run_name};
 
 use super::facts::{HuntFacts, RunFacts, RunOutcome};
-use super::message::{Lang, say, tight};
 use super::stats::{PerHour, Rate, Spread};
 use super::words::{Integrity, NextAction, Verdict};
+use crate::text::message::{Lang, say, tight};
 
 /// What a hunt says.
 #[derive(Clone, Debug, PartialEq)]

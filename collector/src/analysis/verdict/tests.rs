@@ -1,10 +1,10 @@
 //! Hunts with known truth, and what must be said of them.
 
 use super::*;
-use crate::analysis::message::check_templates;
-use crate::analysis::testkit::hunt::{Hunt, arm, finding, hung, run};
-use crate::analysis::testkit::{LOCK, Make, Sampled, mutex};
 use crate::analysis::{Class, Confidence, Finding};
+use crate::testkit::dump::{LOCK, Make, Sampled, mutex};
+use crate::testkit::hunt::{Hunt, arm, finding, hung, run};
+use crate::text::message::check_templates;
 
 fn en(facts: &HuntFacts) -> String {
     conclude(facts).headline(Lang::En)

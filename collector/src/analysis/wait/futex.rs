@@ -7,8 +7,8 @@
 use hangscope_protocol::record::{NEAR_BEFORE, ThreadRecord};
 
 use super::{MutexKind, Owner, Tids, Wait, WaitKind, What, names};
-use crate::analysis::message::{Say as _, say};
-use crate::analysis::trace::Frame;
+use crate::session::trace::Frame;
+use crate::text::message::{Say as _, say};
 
 const PRIVATE: u32 = 0x80;
 const CLOCK_REALTIME: u32 = 0x100;

@@ -14,10 +14,10 @@ use std::collections::BTreeSet;
 
 use hangscope_protocol::record::{SYSCALL_RUNNING, SYSCALL_UNREADABLE, ThreadRecord};
 
-use super::arch::{Arch, Call, First};
-use super::message::{Say as _, Text, say};
-use super::trace::Frame;
 use crate::session::Dump;
+use crate::session::arch::{Arch, Call, First};
+use crate::session::trace::Frame;
+use crate::text::message::{Say as _, Text, say};
 use what::What;
 
 /// What kind of thing a thread waits for.

@@ -3,7 +3,7 @@
 use super::futex::FutexName;
 use super::{WaitKind, What};
 use crate::analysis::stack;
-use crate::analysis::trace::Frame;
+use crate::session::trace::Frame;
 
 /// So many frames from the innermost are looked at: waits of C libraries are three deep, Rust's six.
 const DEEP: usize = 8;

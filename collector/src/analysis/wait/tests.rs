@@ -2,8 +2,8 @@
 
 use hangscope_protocol::record::SYSCALL_UNREADABLE;
 
-use crate::analysis::testkit::{Futex, LOCK, Make, bare, barrier, condition, join, mutex};
 use crate::analysis::{Finding, ThreadWait};
+use crate::testkit::dump::{Futex, LOCK, Make, bare, barrier, condition, join, mutex};
 
 const WORKER: &str = "worker@bench";
 

@@ -1,6 +1,6 @@
 //! What a thread waits for, for a person.
 
-use crate::analysis::message::messages;
+use crate::text::message::messages;
 
 messages! {
     /// A wait in words.

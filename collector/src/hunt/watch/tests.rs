@@ -1,8 +1,8 @@
 //! Events in, what follows from them out, on a clock of the test's own.
 
 use super::*;
-use crate::fake_shim::zero;
 use crate::listen::Peer;
+use crate::testkit::fake_shim::zero;
 use hangscope_protocol::record::*;
 
 const AFTER: Duration = Duration::from_secs(15);
@@ -44,7 +44,7 @@ impl Scene {
             tick_ns: 1_000_000_000,
             ..zero()
         };
-        crate::fake_shim::identity(fixed)
+        crate::testkit::fake_shim::identity(fixed)
     }
 
     fn hello(&mut self, conn: u64, parent: u64) -> &mut Self {

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::message::{Say as _, Text, say};
 use crate::analysis::shrink::command::shell_line;
 use crate::analysis::shrink::lines::Line;
 use crate::analysis::shrink::{End, Measure, Shape, State, Task, Trial, Values, Verdict, Why, cost};
 use crate::analysis::stats::Counts;
-use crate::analysis::{Class, Lang, RunOutcome};
-use crate::preload;
-use crate::store::atomic::{self, WriteError};
+use crate::analysis::{Class, RunOutcome};
+use crate::files::atomic;
+use crate::files::atomic::WriteError;
+use crate::launch::preload;
+use crate::text::message::Lang;
+use crate::text::message::{Say as _, Text, say};
 
 #[cfg(test)]
 mod tests;

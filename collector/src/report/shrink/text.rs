@@ -1,11 +1,12 @@
 //! A shrink for people: headline, summary and report, in both languages.
 
 use super::{Measure, ShrinkFile, Side, Test};
-use crate::analysis::message::say;
 use crate::analysis::shrink::End;
 use crate::analysis::shrink::lines::Line;
 use crate::analysis::verdict::percent;
-use crate::analysis::{Class, Lang, RunOutcome};
+use crate::analysis::{Class, RunOutcome};
+use crate::text::message::Lang;
+use crate::text::message::say;
 
 /// Errors of candidates that are told, each a line.
 const MOST_ERRORS: usize = 5;

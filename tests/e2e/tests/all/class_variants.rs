@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use hangscope_collector::recorded::Recorded;
+use hangscope_collector::evidence::recorded::Recorded;
 use hangscope_test_allocators::{FAULTS, Fault, Hangs};
 use hangscope_test_e2e::hunt::{Hunt, bench_with};
 use hangscope_test_e2e::{built, run};

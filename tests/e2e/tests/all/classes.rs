@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use hangscope_collector::recorded::Recorded;
+use hangscope_collector::evidence::recorded::Recorded;
 use hangscope_test_allocators::{FAULTS, Fault, Hangs, truth};
 use hangscope_test_e2e::hunt::{Hunt, bench_with, stands_in};
 use hangscope_test_e2e::record;
@@ -100,7 +100,7 @@ fn threads_of(hunt: &Hunt, snapshot: &str) -> Value {
 fn replayed(hunt: &Hunt, snapshot: &str, name: &str) -> Value {
     let alone = tempfile::tempdir().expect("a folder");
     let recording = alone.path().join("one.json.gz");
-    std::fs::copy(hunt.out().join(snapshot).join(hangscope_collector::recording::FILE), &recording)
+    std::fs::copy(hunt.out().join(snapshot).join(hangscope_collector::evidence::recording::FILE), &recording)
         .expect("the bundle has a recording");
     if let Some(dir) = std::env::var_os("HANGSCOPE_TEST_RECORD") {
         record::keep(&recording, &Path::new(&dir).join(format!("{name}.json.gz")), hunt);

@@ -4,9 +4,10 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use hangscope_collector::analysis::{History, ThreadTrace, TraceSource, Traces, analyse};
-use hangscope_collector::cut;
+use hangscope_collector::analysis::{History, analyse};
+use hangscope_collector::evidence::cut;
 use hangscope_collector::listen::{RecordedDump, What};
+use hangscope_collector::session::trace::{ThreadTrace, TraceSource, Traces};
 use hangscope_collector::symbolize::{Sources, symbolize, truncated};
 use hangscope_test_e2e::{Ears, Running, allocator, bench};
 

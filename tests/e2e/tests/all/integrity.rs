@@ -47,7 +47,7 @@ fn after(change: impl FnOnce(&Path)) -> (Integrity, String) {
     let judged = judge(&later, None);
     drop(running);
     assert!(conn.0 < u64::MAX);
-    (judged.integrity, judged.sentence(hangscope_collector::analysis::message::Lang::En))
+    (judged.integrity, judged.sentence(hangscope_collector::text::message::Lang::En))
 }
 
 fn other() -> PathBuf {

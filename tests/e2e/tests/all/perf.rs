@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use hangscope_collector::analysis::History;
-use hangscope_collector::cancel::Cancel;
 use hangscope_collector::capture::PerfOptions;
 use hangscope_collector::collect::bundle::Bundle;
+use hangscope_collector::console::cancel::Cancel;
 use hangscope_collector::listen::What;
 use hangscope_collector::profile::Profile;
 use hangscope_collector::session;

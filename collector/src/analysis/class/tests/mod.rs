@@ -4,11 +4,9 @@ mod owned;
 mod ownerless;
 
 use super::why::Why;
-use crate::analysis::message::check_templates;
-use crate::analysis::testkit::{
-    Futex, LOCK, LOCK2, MAIN, Make, Sampled, bare, barrier, condition, join, mutex,
-};
 use crate::analysis::{Class, Confidence, Finding};
+use crate::testkit::dump::{Futex, LOCK, LOCK2, MAIN, Make, Sampled, bare, barrier, condition, join, mutex};
+use crate::text::message::check_templates;
 
 const MALLOC: &[&str] = &[
     "__lll_lock_wait@libc",

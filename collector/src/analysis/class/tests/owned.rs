@@ -64,7 +64,7 @@ fn our_own_signal_is_no_wake() {
         record: hangscope_protocol::record::ProbeRecord {
             tid: 101,
             outcome: hangscope_protocol::record::probe_outcome::ANSWERED,
-            ..crate::analysis::testkit::zero()
+            ..crate::testkit::dump::zero()
         },
         stack: vec![],
     };

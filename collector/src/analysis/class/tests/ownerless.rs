@@ -3,9 +3,9 @@
 use hangscope_protocol::record::{ProbeRecord, probe_outcome};
 
 use super::*;
-use crate::analysis::testkit::zero;
 use crate::analysis::{History, analyse};
 use crate::session::Probe;
+use crate::testkit::dump::zero;
 
 #[test]
 fn lost_wakeups() {

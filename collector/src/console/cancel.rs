@@ -1,0 +1,90 @@
+//! Ctrl-C, as a channel: whatever waits for something waits for this as well.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
+use nix::sys::signal::{SigHandler, Signal};
+
+/// Set once, seen by all copies, for ever.
+#[derive(Clone, Debug)]
+pub struct Cancel(Receiver<Infallible>);
+
+/// Sets the [`Cancel`] that it was made with when it is dropped.
+#[derive(Debug)]
+pub struct Canceller(
+    #[expect(dead_code, reason = "its drop is what the other side sees")] Sender<Infallible>,
+);
+
+/// A [`Cancel`] and what sets it.
+pub fn pair() -> (Canceller, Cancel) {
+    // Nothing is ever sent: that the sender has gone is the message, and every receiver sees it.
+    let (sender, receiver) = crossbeam_channel::bounded(0);
+    (Canceller(sender), Cancel(receiver))
+}
+
+/// A [`Cancel`] that Ctrl-C, TERM and HUP set. A second one ends the process at once (status 130): whoever presses
+/// twice does not want to wait. A HUP that is ignored stays so, as `nohup` means it; an INT that is ignored
+/// does not, since a shell's `&` ignores it for every command that is started in a script.
+///
+/// # Errors
+/// What the system says; also if it was called before.
+pub fn on_signals() -> Result<Cancel, ctrlc::Error> {
+    let (canceller, cancel) = pair();
+    let mut canceller = Some(canceller);
+    let nohup = hup_is_ignored();
+    ctrlc::set_handler(move || match canceller.take() {
+        Some(canceller) => drop(canceller),
+        None => std::process::exit(130),
+    })?;
+    if nohup {
+        // SAFETY: to ignore a signal installs no handler.
+        let _ = unsafe { nix::sys::signal::signal(Signal::SIGHUP, SigHandler::SigIgn) };
+    }
+    Ok(cancel)
+}
+
+fn hup_is_ignored() -> bool {
+    let mut old = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: without a new action the call only writes the old one, to a place of its type.
+    let done = unsafe { libc::sigaction(libc::SIGHUP, std::ptr::null(), old.as_mut_ptr()) };
+    // SAFETY: all bytes zero are a `sigaction`, so it is one even if the call failed.
+    done == 0 && unsafe { old.assume_init() }.sa_sigaction == libc::SIG_IGN
+}
+
+impl Cancel {
+    /// One that is never set.
+    pub fn never() -> Cancel {
+        Cancel(crossbeam_channel::never())
+    }
+
+    /// Whether it is set.
+    pub fn is_set(&self) -> bool {
+        matches!(self.0.try_recv(), Err(TryRecvError::Disconnected))
+    }
+
+    /// Waits until it is set, at most for `time`; whether it is set.
+    pub fn wait(&self, time: Duration) -> bool {
+        matches!(self.0.recv_timeout(time), Err(RecvTimeoutError::Disconnected))
+    }
+
+    /// For a `select!`: ready (with an error) once it is set.
+    pub fn channel(&self) -> &Receiver<Infallible> {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::console::cancel::*;
+
+    #[test]
+    fn all_copies_see_it_and_go_on_seeing_it() {
+        let (canceller, cancel) = pair();
+        let copy = cancel.clone();
+        assert!(!cancel.is_set() && !copy.wait(Duration::ZERO));
+        drop(canceller);
+        assert!(cancel.is_set() && copy.is_set() && copy.wait(Duration::from_secs(3600)) && cancel.is_set());
+        assert!(!Cancel::never().is_set());
+    }
+}

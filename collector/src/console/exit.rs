@@ -1,0 +1,127 @@
+//! How the command ends: the documented statuses, and errors that carry one.
+
+/// Exit status of the command. The numbers are documented; scripts rely on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Status {
+    /// Done; for a hunt: no hang.
+    NoHang = 0,
+    /// Anything that has no status of its own.
+    Failed = 1,
+    /// Wrong usage.
+    Usage = 2,
+    /// A hang was captured.
+    Hang = 10,
+    /// The DSO was not intact.
+    DsoNotIntact = 20,
+    /// The preload could not be verified.
+    NotVerified = 30,
+}
+
+impl Status {
+    /// All of them, in order.
+    pub const ALL: &[Status] = &[
+        Status::NoHang,
+        Status::Failed,
+        Status::Usage,
+        Status::Hang,
+        Status::DsoNotIntact,
+        Status::NotVerified,
+    ];
+
+    /// The number.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// What it means, for `--help`.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Status::NoHang => "done; hunt, shrink: no hang",
+            Status::Failed => "anything else went wrong (one line on stderr says what)",
+            Status::Usage => "wrong usage",
+            Status::Hang => "hunt, shrink: a hang was captured",
+            Status::DsoNotIntact => "hunt, shrink: the DSO was not intact",
+            Status::NotVerified => "verify, hunt, shrink: the preload could not be verified",
+        }
+    }
+}
+
+impl From<Status> for std::process::ExitCode {
+    fn from(status: Status) -> Self {
+        status.code().into()
+    }
+}
+
+/// An error that ends the command with a status of its own. Wrapped in `anyhow` context it keeps it.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Ended {
+    /// Status that the command ends with.
+    pub status: Status,
+    /// What, where, and what to do about it.
+    pub message: String,
+}
+
+impl Ended {
+    /// An error with this status and this line.
+    pub fn new(status: Status, message: impl std::fmt::Display) -> Self {
+        Ended { status, message: message.to_string() }
+    }
+}
+
+/// The status that an error ends the command with: the one it carries, else [`Status::Failed`].
+pub fn status_of(error: &anyhow::Error) -> Status {
+    error.chain().find_map(|cause| cause.downcast_ref::<Ended>()).map_or(Status::Failed, |e| e.status)
+}
+
+/// The one line that stderr gets for an error: every cause, outermost first, without line ends.
+pub fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::from("hangscope");
+    for cause in error.chain() {
+        let text = cause.to_string();
+        // Many errors have their source in their own text.
+        if !line.contains(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+    }
+    line.split(['\n', '\r']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// The list of statuses for `--help`.
+pub fn help() -> String {
+    let mut text = String::from("Exit status:\n");
+    for status in Status::ALL {
+        text.push_str(&format!("  {:>2}  {}\n", status.code(), status.meaning()));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::console::exit::*;
+    use anyhow::Context as _;
+
+    #[test]
+    fn an_error_keeps_its_status_under_context() {
+        let error =
+            Err::<(), _>(Ended::new(Status::NotVerified, "no hello")).context("verifying\nx.so").unwrap_err();
+        assert_eq!(status_of(&error), Status::NotVerified);
+        assert_eq!(one_line(&error), "hangscope: verifying x.so: no hello");
+        assert_eq!(status_of(&anyhow::anyhow!("other")), Status::Failed);
+    }
+
+    #[test]
+    fn the_help_lists_every_status() {
+        insta::assert_snapshot!(help(), @r"
+        Exit status:
+           0  done; hunt, shrink: no hang
+           1  anything else went wrong (one line on stderr says what)
+           2  wrong usage
+          10  hunt, shrink: a hang was captured
+          20  hunt, shrink: the DSO was not intact
+          30  verify, hunt, shrink: the preload could not be verified
+        ");
+    }
+}

@@ -1,0 +1,173 @@
+//! All that a finding was made from, in one small file: the dump, its stacks with names, and what heartbeats told before it;
+//! of the process's memory and registers only the words beside a futex. The analysis gives the same again from it, on any
+//! machine and without the DSOs: what goes with a report of a bug, and what a recorded test is.
+
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use serde::{Deserialize, Serialize};
+
+use crate::analysis;
+use crate::analysis::{Finding, History};
+use crate::files::atomic;
+use crate::files::atomic::WriteError;
+use crate::session::Dump;
+use crate::session::trace::Traces;
+
+/// Name of the file in a bundle: JSON, in gzip.
+pub const FILE: &str = "recording.json.gz";
+/// The file's `schema`; it grows with what an older version would read wrongly.
+const SCHEMA: u32 = 1;
+/// Most bytes of JSON that are read; 8,000 threads with samples are some 100 MB.
+const MOST: u64 = 1 << 30;
+
+/// What the analysis gets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Recording {
+    /// Of the file.
+    schema: u32,
+    /// The dump; once it was written and read, stacks and memory that was asked for have no bytes, and answers no registers.
+    pub dump: Dump,
+    /// Its stacks with names.
+    pub traces: Traces,
+    /// What heartbeats told before it.
+    pub history: History,
+}
+
+/// It is no recording.
+#[derive(Debug, thiserror::Error)]
+pub enum BadRecording {
+    /// No gzip, no JSON, or not the keys.
+    #[error("not a recording ({0})")]
+    Read(io::Error),
+    /// Another version wrote it.
+    #[error(
+        "a recording of schema {0}, and this version reads schema {SCHEMA}: use the hangscope that wrote it"
+    )]
+    Schema(u32),
+}
+
+/// [`Recording`], to be written.
+#[derive(Serialize)]
+struct Written<'a> {
+    schema: u32,
+    dump: &'a Dump,
+    traces: &'a Traces,
+    history: &'a History,
+}
+
+/// What tells why the rest cannot be read.
+#[derive(Deserialize)]
+struct Head {
+    schema: u32,
+}
+
+impl Recording {
+    /// Says what it shows: what was found when it was written, but for what was mended since.
+    pub fn analyse(&self) -> Finding {
+        analysis::analyse(&self.dump, &self.traces, &self.history)
+    }
+
+    /// Reads the contents of such a file.
+    ///
+    /// # Errors
+    /// [`BadRecording`].
+    pub fn read(bytes: &[u8]) -> Result<Recording, BadRecording> {
+        let mut json = vec![];
+        GzDecoder::new(bytes).take(MOST).read_to_end(&mut json).map_err(BadRecording::Read)?;
+        // One of another schema may have other keys, or the same with another meaning.
+        let read = serde_json::from_slice::<Recording>(&json);
+        let schema = match &read {
+            Ok(recording) => recording.schema,
+            Err(_) => serde_json::from_slice::<Head>(&json).map_or(SCHEMA, |head| head.schema),
+        };
+        if schema != SCHEMA {
+            return Err(BadRecording::Schema(schema));
+        }
+        read.map_err(|e| BadRecording::Read(e.into()))
+    }
+}
+
+/// Writes [`FILE`] to a folder.
+///
+/// # Errors
+/// [`WriteError`]; the file is written whole or not at all.
+pub fn write(dir: &Path, dump: &Dump, traces: &Traces, history: &History) -> Result<(), WriteError> {
+    let file = Written { schema: SCHEMA, dump, traces, history };
+    atomic::write_with(&dir.join(FILE), 0o644, |to| {
+        let mut gzip = GzEncoder::new(io::BufWriter::new(to), Compression::default());
+        serde_json::to_writer(&mut gzip, &file)?;
+        gzip.finish()?.flush()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use hangscope_protocol::record::ProbeRecord;
+
+    use crate::analysis::Class;
+    use crate::evidence::recording::*;
+    use crate::session::{Memory, Probe, Stack};
+    use crate::testkit::dump::{LOCK, Make, Sampled, mutex};
+    use crate::testkit::fake_shim::zero;
+
+    fn gzip(text: &str) -> Vec<u8> {
+        let mut gzip = GzEncoder::new(vec![], Compression::fast());
+        gzip.write_all(text.as_bytes()).unwrap();
+        gzip.finish().unwrap()
+    }
+
+    #[test]
+    fn it_gives_the_finding_again_and_holds_no_memory() {
+        let mut make = Make::new();
+        make.futex(
+            101,
+            &mutex(LOCK, 103, 0),
+            &["pthread_mutex_lock@libc", "foo_malloc@foo:foo.c:85", "w@bench"],
+        );
+        make.runs(102, 0.9, &["foo_refill@foo:foo.c:87", "foo_malloc@foo:foo.c:60"], Sampled::OneCall(9));
+        // Only heartbeats tell that the owner was a thread of the process.
+        make.gone(103);
+        let finding = make.analyse();
+        let mut dump = make.finish();
+        let secret = vec![165; 200];
+        dump.stacks.push(Stack { record: zero(), bytes: secret.clone() });
+        dump.samples
+            .push(Probe { record: ProbeRecord { regs: [3735928559; 33], ..zero() }, stack: secret.clone() });
+        dump.memory.push(Memory { record: zero(), bytes: secret });
+        dump.gaps = 2;
+        let tids = dump.threads.iter().map(|t| t.tid).chain([103]);
+        let history = History::from_tids(tids);
+
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), &dump, &make.traces, &history).unwrap();
+        let bytes = std::fs::read(dir.path().join(FILE)).unwrap();
+        let again = Recording::read(&bytes).unwrap();
+        assert_eq!((&again.traces, &again.history), (&make.traces, &history));
+        assert_eq!((&again.dump.threads, &again.dump.second), (&dump.threads, &dump.second));
+        assert_eq!(again.dump.maps, dump.maps);
+        assert_eq!((again.dump.stacks.len(), again.dump.memory.len(), again.dump.gaps), (1, 1, 2));
+        assert_eq!(again.analyse(), finding);
+        assert_eq!(finding.class, Class::OwnerGone);
+        let mut json = String::new();
+        GzDecoder::new(&*bytes).read_to_string(&mut json).unwrap();
+        assert!(
+            json.contains("g_foo_locks+160") && !json.contains("165,165") && !json.contains("3735928559"),
+            "{json}"
+        );
+    }
+
+    #[test]
+    fn what_is_none_is_said() {
+        let error = |bytes: &[u8]| Recording::read(bytes).unwrap_err().to_string();
+        assert!(error(b"PK nothing").starts_with("not a recording (invalid gzip header"));
+        assert!(error(&gzip("{}")).starts_with("not a recording (missing field `schema`"));
+        assert!(error(&gzip(r#"{"schema":1}"#)).starts_with("not a recording (missing field `dump`"));
+        insta::assert_snapshot!(error(&gzip(r#"{"schema":9}"#)), @"a recording of schema 9, and this version reads schema 1: use the hangscope that wrote it");
+        let whole = gzip(&format!(r#"{{"schema":1,"dump":"{}"}}"#, "x".repeat(1000)));
+        assert!(error(&whole[..whole.len() / 2]).starts_with("not a recording ("));
+    }
+}

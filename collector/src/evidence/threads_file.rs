@@ -1,0 +1,295 @@
+//! `threads.json`: what every thread does, the finding, and the DSOs.
+
+use std::collections::BTreeMap;
+
+use hangscope_protocol::record::{
+    SYSCALL_RUNNING, SYSCALL_UNREADABLE, ThreadRecord, dump_reason, thread_flags,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::analysis::integrity;
+use crate::analysis::wait::text;
+use crate::analysis::{Finding, Integrity, ThreadWait};
+use crate::session::Dump;
+use crate::session::arch::Arch;
+use crate::session::trace::{Frame, ThreadTrace, TraceSource, Traces};
+use crate::text::message::Lang;
+
+/// The file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ThreadsFile {
+    /// `hangscope/threads/1`.
+    pub schema: String,
+    /// Process.
+    pub pid: u32,
+    /// Its program.
+    pub exe: String,
+    /// Its command line.
+    pub command: Vec<String>,
+    /// HANGSCOPE_LABEL.
+    pub label: String,
+    /// Number of the dump in this process, from 1.
+    pub dump: u32,
+    /// `deadline`, `asked`, `still`, `stall`.
+    pub reason: String,
+    /// Seconds since the process (or its program) began.
+    pub since_start_s: f64,
+    /// Seconds between the two looks; null if there was one only.
+    pub between_looks_s: Option<f64>,
+    /// The dump is whole: it has its end, and nothing was left out.
+    pub whole: bool,
+    /// What it is.
+    pub finding: Finding,
+    /// Threads, by tid.
+    pub threads: Vec<ThreadPart>,
+    /// DSOs that are files.
+    pub dsos: Vec<DsoPart>,
+    /// What could not be had, and what the shim thought worth saying.
+    pub notes: Vec<String>,
+}
+
+/// A thread.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ThreadPart {
+    /// Thread.
+    pub tid: u32,
+    /// Name.
+    pub comm: String,
+    /// The first thread.
+    pub main: bool,
+    /// State letter in the first look; null if it could not be read.
+    pub state: Option<char>,
+    /// State letter in the second look; null if there is none.
+    pub state_later: Option<char>,
+    /// Processor it last ran on.
+    pub cpu: u16,
+    /// CPU time, seconds.
+    pub cpu_s: f64,
+    /// CPU time between the looks, seconds; null without a second.
+    pub cpu_between_s: Option<f64>,
+    /// Voluntary context switches.
+    pub nvcsw: u64,
+    /// Involuntary context switches.
+    pub nivcsw: u64,
+    /// Wait channel; null if running or not readable.
+    pub wchan: Option<String>,
+    /// System call by name; null if running.
+    pub syscall: Option<String>,
+    /// Its arguments as hex strings; empty if running.
+    pub args: Vec<String>,
+    /// What it waits for; null if it runs.
+    pub wait: Option<WaitPart>,
+    /// `blocked` (memory, no signal), `signal`, `none`.
+    pub stack_from: TraceSource,
+    /// The stack does not reach the thread's start.
+    pub truncated: bool,
+    /// What could not be had of it.
+    pub problem: Option<String>,
+    /// Samples of it.
+    pub samples: u32,
+    /// Innermost first.
+    pub frames: Vec<FramePart>,
+}
+
+/// What a thread waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitPart {
+    /// Kind.
+    pub kind: String,
+    /// Hex.
+    pub address: Option<String>,
+    /// Name of the address.
+    pub symbol: Option<String>,
+    /// Owner.
+    pub owner: Option<u32>,
+    /// For a person.
+    pub detail: String,
+}
+
+/// A frame.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FramePart {
+    /// Hex.
+    pub pc: String,
+    /// Function.
+    pub function: Option<String>,
+    /// Offset in it.
+    pub offset: Option<u64>,
+    /// Source file.
+    pub file: Option<String>,
+    /// Line.
+    pub line: Option<u32>,
+    /// DSO.
+    pub dso: Option<String>,
+    /// Address in the DSO's file, hex.
+    pub dso_offset: Option<String>,
+    /// Inlined into the next frame.
+    pub inlined: bool,
+    /// Inside the allocator.
+    pub in_allocator: bool,
+}
+
+/// A DSO.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DsoPart {
+    /// Path.
+    pub path: String,
+    /// The allocator.
+    pub allocator: bool,
+    /// The word.
+    pub integrity: Integrity,
+    /// Why.
+    pub reason: String,
+    /// `(deleted)` in maps.
+    pub deleted: bool,
+}
+
+impl ThreadsFile {
+    /// From a dump and what was made of it.
+    pub fn of(dump: &Dump, traces: &Traces, finding: &Finding) -> Self {
+        let watchdog = dump.identity.fixed.watchdog_tid;
+        let later: BTreeMap<u32, &ThreadRecord> = dump.second.iter().map(|t| (t.tid, t)).collect();
+        let waits: BTreeMap<u32, &ThreadWait> = finding.waits.iter().map(|w| (w.tid, w)).collect();
+        let whole = dump.gaps == 0 && dump.end.is_some_and(|end| end.flags == 0 && end.frames_dropped == 0);
+        let between = dump.between_ns().map(|ns| ns as f64 / 1e9);
+        ThreadsFile {
+            schema: "hangscope/threads/1".to_owned(),
+            pid: dump.identity.fixed.pid,
+            exe: dump.identity.exe.clone(),
+            command: dump.identity.command.clone(),
+            label: dump.identity.label.clone(),
+            dump: dump.begin.number,
+            reason: reason(dump.begin.reason).to_owned(),
+            since_start_s: seconds(dump.begin.since_init_ns),
+            between_looks_s: between,
+            whole,
+            finding: finding.clone(),
+            threads: dump
+                .threads
+                .iter()
+                .filter(|t| t.tid != watchdog)
+                .map(|t| thread(dump, traces, later.get(&t.tid).copied(), waits.get(&t.tid).copied(), t))
+                .collect(),
+            dsos: dsos(dump),
+            notes: notes(dump, traces, whole),
+        }
+    }
+}
+
+fn reason(code: u8) -> &'static str {
+    match code {
+        dump_reason::DEADLINE => "deadline",
+        dump_reason::ASKED => "asked",
+        dump_reason::STILL => "still",
+        dump_reason::STALL => "stall",
+        _ => "unknown",
+    }
+}
+
+fn seconds(ns: u64) -> f64 {
+    (ns as f64 / 1e6).round() / 1e3
+}
+
+fn thread(
+    dump: &Dump,
+    traces: &Traces,
+    later: Option<&ThreadRecord>,
+    waits: Option<&ThreadWait>,
+    record: &ThreadRecord,
+) -> ThreadPart {
+    let trace = traces.threads.get(&record.tid);
+    let samples = traces.samples.get(&record.tid).map_or(0, Vec::len) as u32;
+    let letter = |state: u8| (state != 0).then_some(char::from(state));
+    let wchan = text(&record.wchan);
+    let call = record.syscall;
+    let name = match call {
+        SYSCALL_RUNNING => None,
+        SYSCALL_UNREADABLE => Some(format!("not readable (errno {})", record.err_syscall)),
+        -1 => Some("none (page fault)".to_owned()),
+        number => {
+            let arch = Arch::from_elf(dump.identity.fixed.arch);
+            let known = arch.and_then(|arch| arch.call(number)).map(|c| c.name.to_owned());
+            Some(known.unwrap_or_else(|| number.to_string()))
+        }
+    };
+    let cpu = |r: &ThreadRecord| if r.err_schedstat == 0 { r.cpu_ns } else { r.tick_cpu_ns };
+    ThreadPart {
+        tid: record.tid,
+        comm: text(&record.comm),
+        main: record.flags & thread_flags::MAIN != 0,
+        state: letter(record.state),
+        state_later: later.and_then(|l| letter(l.state)),
+        cpu: record.cpu,
+        cpu_s: seconds(cpu(record)),
+        cpu_between_s: later.map(|l| seconds(cpu(l).saturating_sub(cpu(record)))),
+        nvcsw: record.nvcsw,
+        nivcsw: record.nivcsw,
+        wchan: (!wchan.is_empty()).then_some(wchan),
+        syscall: name,
+        args: if call >= 0 { record.args.iter().map(|a| format!("{a:#x}")).collect() } else { vec![] },
+        wait: waits.map(wait),
+        stack_from: trace.map_or(TraceSource::None, |t| t.source),
+        truncated: trace.is_some_and(|t| t.truncated),
+        problem: trace.map_or_else(
+            || Some("no stack was taken".to_owned()),
+            |t| t.problem.as_ref().map(|p| p.en().to_owned()),
+        ),
+        samples,
+        frames: frames(trace),
+    }
+}
+
+fn frames(trace: Option<&ThreadTrace>) -> Vec<FramePart> {
+    let part = |frame: &Frame| FramePart {
+        pc: format!("{:#x}", frame.pc),
+        function: frame.function.clone(),
+        offset: frame.offset,
+        file: frame.file.clone(),
+        line: frame.line,
+        dso: frame.dso.clone(),
+        dso_offset: frame.dso_offset.map(|o| format!("{o:#x}")),
+        inlined: frame.inlined,
+        in_allocator: frame.in_allocator,
+    };
+    trace.map_or_else(Vec::new, |t| t.frames.iter().map(part).collect())
+}
+
+fn wait(wait: &ThreadWait) -> WaitPart {
+    WaitPart {
+        kind: wait.kind.clone(),
+        address: wait.address.map(|a| format!("{a:#x}")),
+        symbol: wait.symbol.clone(),
+        owner: wait.owner,
+        detail: wait.detail.clone(),
+    }
+}
+
+fn dsos(dump: &Dump) -> Vec<DsoPart> {
+    let allocator = dump.identity.fixed.allocator;
+    let files = dump.dsos.iter().filter(|d| integrity::is_file(&d.path));
+    files
+        .map(|dso| {
+            let judged = integrity::judge(dso, None);
+            DsoPart {
+                path: dso.path.clone(),
+                allocator: dso.init.id == allocator,
+                integrity: judged.integrity,
+                reason: judged.sentence(Lang::En),
+                deleted: judged.deleted_seen,
+            }
+        })
+        .collect()
+}
+
+fn notes(dump: &Dump, traces: &Traces, whole: bool) -> Vec<String> {
+    let mut notes: Vec<String> = dump.notes.iter().map(|n| n.text.clone()).collect();
+    notes.extend(traces.notes.iter().cloned());
+    if !whole {
+        let dropped = dump.end.map_or(0, |end| end.records_dropped);
+        notes.push(match dump.end {
+            Some(_) => format!("the dump is short: {} frames and {dropped} records are missing", dump.gaps),
+            None => "the dump has no end: what came is here".to_owned(),
+        });
+    }
+    notes
+}

@@ -1,0 +1,165 @@
+//! Files that are whole or not there: written beside, then renamed. A full disk or a kill leaves what was
+//! there before.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// A file could not be written; nothing half-written is left.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}: {source}{}", path.display(), remedy(source))]
+pub struct WriteError {
+    /// File that was to be written.
+    pub path: PathBuf,
+    /// Why it was not.
+    pub source: io::Error,
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; make room, or give another --out",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "; give another --out",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => "; a file is in the way",
+        _ => "",
+    }
+}
+
+/// Writes `bytes` to `path` with mode 0644 (under the umask).
+///
+/// # Errors
+/// [`WriteError`]; what was at `path` before is still there.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+    write_with(path, 0o644, |file| file.write_all(bytes))
+}
+
+/// Writes `path` through `fill`, then renames it into place.
+///
+/// `mode` is exact where it takes write permission away (a pinned copy has 0444), else under the umask.
+///
+/// # Errors
+/// [`WriteError`], also for an error of `fill`; what was at `path` before is still there.
+pub fn write_with(
+    path: &Path,
+    mode: u32,
+    fill: impl FnOnce(&mut fs::File) -> io::Result<()>,
+) -> Result<(), WriteError> {
+    let fail = |source| WriteError { path: path.to_owned(), source };
+    let dir = match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    };
+    let mut beside = tempfile::Builder::new()
+        .prefix(".hangscope-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(mode | 0o200))
+        .tempfile_in(dir)
+        .map_err(fail)?;
+    fill(beside.as_file_mut()).map_err(fail)?;
+    if mode & 0o200 == 0 {
+        let exact = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        beside.as_file().set_permissions(exact).map_err(fail)?;
+    }
+    beside.persist(path).map_err(|e| fail(e.error))?;
+    Ok(())
+}
+
+/// Writes a serializable value as indented JSON with a line end.
+///
+/// # Errors
+/// [`WriteError`].
+pub fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), WriteError> {
+    let mut bytes = serde_json::to_vec_pretty(value)
+        .map_err(|e| WriteError { path: path.to_owned(), source: e.into() })?;
+    bytes.push(b'\n');
+    write(path, &bytes)
+}
+
+/// Makes a folder and those above it.
+///
+/// # Errors
+/// [`WriteError`].
+pub fn make_dir(path: &Path) -> Result<(), WriteError> {
+    fs::create_dir_all(path).map_err(|source| WriteError { path: path.to_owned(), source })
+}
+
+/// Appends whole lines to a file: each [`Lines::push`] is one write, so that a reader never sees half a line
+/// unless the disk is full.
+#[derive(Debug)]
+pub struct Lines {
+    path: PathBuf,
+    file: fs::File,
+}
+
+impl Lines {
+    /// Opens (or makes) `path` for appending.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn open(path: &Path) -> Result<Lines, WriteError> {
+        let file = fs::OpenOptions::new().append(true).create(true).open(path);
+        let file = file.map_err(|source| WriteError { path: path.to_owned(), source })?;
+        Ok(Lines { path: path.to_owned(), file })
+    }
+
+    /// Appends `line` and a line end.
+    ///
+    /// # Errors
+    /// [`WriteError`]; a line that was cut off (disk full) is taken back.
+    pub fn push(&mut self, line: &str) -> Result<(), WriteError> {
+        let fail = |source| WriteError { path: self.path.clone(), source };
+        let before = self.file.metadata().map_err(fail)?.len();
+        self.file.write_all(format!("{line}\n").as_bytes()).map_err(|source| {
+            let _ = self.file.set_len(before);
+            WriteError { path: self.path.clone(), source }
+        })
+    }
+
+    /// Appends a value as one line of JSON.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn push_json(&mut self, value: &impl serde::Serialize) -> Result<(), WriteError> {
+        let line = serde_json::to_string(value)
+            .map_err(|e| WriteError { path: self.path.clone(), source: e.into() })?;
+        self.push(&line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::files::atomic::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_failed_write_leaves_what_was_there_and_nothing_beside() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.json");
+        write(&path, b"old").unwrap();
+        let failed = write_with(&path, 0o644, |f| {
+            f.write_all(b"half")?;
+            Err(io::ErrorKind::StorageFull.into())
+        });
+        assert!(failed.unwrap_err().to_string().contains("make room"));
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_mode_is_what_was_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.so");
+        write_with(&path, 0o444, |f| f.write_all(b"x")).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o444);
+        // Over a read-only file as well: the folder's permission counts.
+        write_with(&path, 0o644, |f| f.write_all(b"y")).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"y");
+    }
+
+    #[test]
+    fn lines_are_appended_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("l.jsonl");
+        Lines::open(&path).unwrap().push_json(&serde_json::json!({"a": 1})).unwrap();
+        Lines::open(&path).unwrap().push("two").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"a\":1}\ntwo\n");
+    }
+}

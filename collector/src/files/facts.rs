@@ -1,0 +1,79 @@
+//! The file at a path, in the words in which a shim described it.
+
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use crate::analysis::integrity::FileFacts;
+use crate::files::pin;
+
+/// A device number as the shim writes it, and as maps has it: `major << 32 | minor`. The kernel's own `st_dev`
+/// packs the two otherwise.
+pub fn device(st_dev: u64) -> u64 {
+    nix::sys::stat::major(st_dev) << 32 | nix::sys::stat::minor(st_dev)
+}
+
+/// The file at a path now, to be held against a snapshot from init
+/// ([`crate::analysis::integrity::post_mortem`]). `sha1` is that of its bytes then, where they are known. None if
+/// there is no file.
+///
+/// # Errors
+/// What keeps it from being looked at: it may be there.
+pub fn now(path: &Path, sha1: Option<&str>) -> io::Result<Option<FileFacts>> {
+    let meta = match std::fs::metadata(path) {
+        Ok(meta) => meta,
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(e) => return Err(e),
+    };
+    let ns = |s: i64, ns: i64| s.saturating_mul(1_000_000_000).saturating_add(ns);
+    let same = |sha1: &str| std::fs::read(path).ok().map(|bytes| pin::sha1_hex(&bytes) == sha1);
+    Ok(Some(FileFacts {
+        dev: device(meta.dev()),
+        ino: meta.ino(),
+        size: meta.size(),
+        mtime_ns: ns(meta.mtime(), meta.mtime_nsec()),
+        ctime_ns: ns(meta.ctime(), meta.ctime_nsec()),
+        nlink: meta.nlink() as u32,
+        mode: meta.mode(),
+        uid: meta.uid(),
+        content_same: sha1.and_then(same),
+    }))
+}
+
+/// The number of a system's error; 0 for one that has none.
+pub fn errno(error: &io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::files::facts::*;
+
+    #[test]
+    fn a_device_is_written_as_maps_has_it() {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let exe = std::env::current_exe().unwrap();
+        let line = maps.lines().find(|l| l.ends_with(exe.to_str().unwrap())).unwrap();
+        let (major, minor) = line.split_whitespace().nth(3).unwrap().split_once(':').unwrap();
+        let hex = |text| u64::from_str_radix(text, 16).unwrap();
+        let is = now(&exe, None).unwrap().unwrap();
+        assert_eq!(is.dev, hex(major) << 32 | hex(minor));
+        assert_eq!(is.content_same, None);
+        let sha1 = pin::sha1_hex(&std::fs::read(&exe).unwrap());
+        let same = |sha1: &str| now(&exe, Some(sha1)).unwrap().unwrap().content_same;
+        assert_eq!((same(&sha1), same("0")), (Some(true), Some(false)));
+    }
+
+    #[test]
+    fn only_a_file_that_is_not_there_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        std::fs::write(path("file"), "").unwrap();
+        assert_eq!(now(&path("x"), None).unwrap(), None);
+        assert_eq!(now(&path("file/x"), None).unwrap(), None);
+        std::os::unix::fs::symlink("loop", path("loop")).unwrap();
+        assert_eq!(now(&path("loop"), None).unwrap_err().raw_os_error(), Some(libc::ELOOP));
+    }
+}

@@ -1,0 +1,13 @@
+//! Files: what one is, a pinned copy of one, and how one is written.
+//!
+//! - [`elf`]: what kind of ELF file it is
+//! - [`facts`]: the file at a path, in the words in which a shim described it
+//! - [`pin`]: a read-only copy of a DSO, with its SHA-1
+//! - [`stamp`]: a date as part of a file name
+//! - [`atomic`]: files are written whole or not at all
+
+pub mod atomic;
+pub mod elf;
+pub mod facts;
+pub mod pin;
+pub mod stamp;

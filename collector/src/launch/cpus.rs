@@ -1,0 +1,131 @@
+//! `--cpus 0-3,8`: which processors a run may use.
+
+use rustix::thread::CpuSet;
+
+/// A list of processors that makes no sense, or none of which there is.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BadCpus {
+    /// Not a list.
+    #[error("--cpus {given}: {part:?} is no processor and no range such as 0-3")]
+    NotAList {
+        /// What was given.
+        given: String,
+        /// The part that is wrong.
+        part: String,
+    },
+    /// None of them may be used here.
+    #[error("--cpus {given}: none of them is here (this process may use {here})")]
+    None {
+        /// What was given.
+        given: String,
+        /// What there is.
+        here: String,
+    },
+}
+
+/// Processors for the runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cpus {
+    /// Those that are used, in order.
+    pub used: Vec<usize>,
+    /// Those that were asked for and are not here, in order.
+    pub missing: Vec<usize>,
+}
+
+impl Cpus {
+    /// Reads a list, and keeps what this process may use.
+    ///
+    /// # Errors
+    /// [`BadCpus`].
+    pub fn parse(given: &str) -> Result<Cpus, BadCpus> {
+        Cpus::among(given, &allowed())
+    }
+
+    fn among(given: &str, here: &[usize]) -> Result<Cpus, BadCpus> {
+        let wanted = list(given)?;
+        let (used, missing): (Vec<usize>, Vec<usize>) =
+            wanted.into_iter().partition(|cpu| here.contains(cpu));
+        if used.is_empty() {
+            return Err(BadCpus::None { given: given.to_owned(), here: show(here) });
+        }
+        Ok(Cpus { used, missing })
+    }
+
+    /// For `sched_setaffinity`.
+    pub(crate) fn set(&self) -> CpuSet {
+        let mut set = CpuSet::new();
+        self.used.iter().for_each(|cpu| set.set(*cpu));
+        set
+    }
+}
+
+fn list(given: &str) -> Result<Vec<usize>, BadCpus> {
+    let mut cpus = vec![];
+    for part in given.split(',') {
+        let bad = || BadCpus::NotAList { given: given.to_owned(), part: part.to_owned() };
+        let number = |text: &str| {
+            let number: usize = text.trim().parse().map_err(|_| bad())?;
+            if number < CpuSet::MAX_CPU { Ok(number) } else { Err(bad()) }
+        };
+        let (first, last) = match part.split_once('-') {
+            Some((first, last)) => (number(first)?, number(last)?),
+            None => (number(part)?, number(part)?),
+        };
+        if last < first {
+            return Err(bad());
+        }
+        cpus.extend(first..=last);
+    }
+    cpus.sort_unstable();
+    cpus.dedup();
+    Ok(cpus)
+}
+
+/// Processors that this process may use.
+fn allowed() -> Vec<usize> {
+    let set = rustix::thread::sched_getaffinity(None).unwrap_or_default();
+    (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect()
+}
+
+/// A list of processors as a person writes it: `0-3,8`.
+pub fn show(cpus: &[usize]) -> String {
+    let mut ranges: Vec<(usize, usize)> = vec![];
+    for cpu in cpus {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == *cpu => *last = *cpu,
+            _ => ranges.push((*cpu, *cpu)),
+        }
+    }
+    let text = |(first, last): &(usize, usize)| {
+        if first == last { first.to_string() } else { format!("{first}-{last}") }
+    };
+    ranges.iter().map(text).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::launch::cpus::*;
+
+    #[test]
+    fn lists_are_read_and_written() {
+        for (given, shown) in
+            [("0-3,8", "0-3,8"), ("5", "5"), ("3,1,2,2", "1-3"), ("0-0", "0"), ("7, 9", "7,9")]
+        {
+            assert_eq!(show(&list(given).unwrap()), shown, "{given}");
+        }
+        for given in ["", "a", "3-1", "1,,2", "-3", "1-", "99999", "0x3"] {
+            assert!(list(given).is_err(), "{given}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_here_is_said() {
+        let cpus = Cpus::among("0-15", &[0, 1]).unwrap();
+        assert_eq!((show(&cpus.used), show(&cpus.missing)), ("0-1".into(), "2-15".into()));
+        assert_eq!(
+            Cpus::among("8-15", &[0, 1]).unwrap_err().to_string(),
+            "--cpus 8-15: none of them is here (this process may use 0-1)"
+        );
+        assert!(!allowed().is_empty());
+    }
+}

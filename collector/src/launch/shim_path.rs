@@ -1,0 +1,124 @@
+//! Where the shim is: `libhangscope.so`.
+
+use std::path::{Path, PathBuf};
+
+/// Its file name.
+pub const FILE: &str = "libhangscope.so";
+
+/// The shim was not found.
+#[derive(Debug, thiserror::Error)]
+pub enum NoShim {
+    /// Nowhere.
+    #[error(
+        "no {FILE} found (looked in {}); build it with `cargo build --release -p hangscope-shim`, or name it with \
+         HANGSCOPE_SHIM or --shim",
+        looked.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
+    )]
+    NotFound {
+        /// Folders that were looked in.
+        looked: Vec<PathBuf>,
+    },
+    /// The one that was named is not there.
+    #[error("no shim at {}: {source}; set HANGSCOPE_SHIM or --shim to the path of {FILE}", path.display())]
+    Missing {
+        /// Path that was named.
+        path: PathBuf,
+        /// Why it cannot be used.
+        source: std::io::Error,
+    },
+    /// The one that was found cannot be loaded.
+    #[error("no usable shim: {}: {why}; build it with `cargo build --release -p hangscope-shim`", path.display())]
+    Unusable {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// Finds the shim: `named` (`--shim`), `HANGSCOPE_SHIM`, beside the executable, `../lib/` and `../lib/hangscope/`
+/// of it, and for a build folder its sibling profiles (the newest of them). Gives an absolute path.
+///
+/// # Errors
+/// [`NoShim`].
+pub fn find(named: Option<&Path>) -> Result<PathBuf, NoShim> {
+    let from_env = std::env::var_os("HANGSCOPE_SHIM").filter(|v| !v.is_empty()).map(PathBuf::from);
+    let found = match named.map(Path::to_owned).or(from_env) {
+        Some(path) => std::fs::canonicalize(&path).map_err(|source| NoShim::Missing { path, source })?,
+        None => search(&std::env::current_exe().unwrap_or_default())?,
+    };
+    usable(&found)?;
+    Ok(found)
+}
+
+/// Looks around the executable.
+fn search(exe: &Path) -> Result<PathBuf, NoShim> {
+    let looked = around(exe);
+    let found = looked
+        .iter()
+        .map(|dir| dir.join(FILE))
+        .filter(|path| path.is_file())
+        // Of several builds the newest is the one that was meant.
+        .max_by_key(|path| (!is_build_dir(path), path.metadata().and_then(|m| m.modified()).ok()));
+    found.and_then(|path| std::fs::canonicalize(path).ok()).ok_or(NoShim::NotFound { looked })
+}
+
+/// Folders in which the shim of this executable may be.
+fn around(exe: &Path) -> Vec<PathBuf> {
+    let Some(dir) = exe.parent() else { return vec![] };
+    let mut dirs = vec![dir.to_owned()];
+    // A test's executable is in target/PROFILE/deps.
+    let profile = if dir.ends_with("deps") { dir.parent().unwrap_or(dir) } else { dir };
+    if let Some(above) = profile.parent() {
+        dirs.extend([above.join("lib"), above.join("lib/hangscope")]);
+        if is_build_dir(profile) {
+            dirs.extend(["release", "debug"].map(|profile| above.join(profile)));
+        }
+    }
+    dirs.dedup();
+    dirs
+}
+
+fn is_build_dir(path: &Path) -> bool {
+    path.components().any(|c| c.as_os_str() == "release" || c.as_os_str() == "debug")
+}
+
+/// Whether the loader of a program of this machine will take it.
+fn usable(path: &Path) -> Result<(), NoShim> {
+    let unusable = |why: String| NoShim::Unusable { path: path.to_owned(), why };
+    let bytes = std::fs::read(path).map_err(|e| unusable(e.to_string()))?;
+    let elf = crate::files::pin::shared_object(path, &bytes).map_err(|e| unusable(e.to_string()))?;
+    let own = crate::files::elf::Target::own();
+    if elf.target != own {
+        return Err(unusable(format!("it is {}, this machine's programs are {own}", elf.target)));
+    }
+    crate::launch::preload::value([path]).map(drop).map_err(|e| unusable(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::launch::shim_path::*;
+
+    #[test]
+    fn it_is_looked_for_around_the_executable() {
+        let text = |exe| {
+            around(Path::new(exe)).iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(text("/usr/bin/hangscope"), "/usr/bin /usr/lib /usr/lib/hangscope");
+        assert_eq!(
+            text("/p/target/debug/deps/test-1"),
+            "/p/target/debug/deps /p/target/lib /p/target/lib/hangscope /p/target/release /p/target/debug"
+        );
+    }
+
+    #[test]
+    fn what_is_missing_or_no_shim_is_said_with_the_remedy() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = search(&dir.path().join("bin/hangscope")).unwrap_err().to_string();
+        assert!(error.contains("cargo build --release -p hangscope-shim"), "{error}");
+        let named = dir.path().join("x.so");
+        assert!(matches!(find(Some(&named)), Err(NoShim::Missing { .. })));
+        std::fs::write(&named, "text").unwrap();
+        assert!(matches!(find(Some(&named)), Err(NoShim::Unusable { .. })));
+    }
+}

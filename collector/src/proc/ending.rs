@@ -1,0 +1,260 @@
+//! How a process ended that is nobody's child here.
+//!
+//! A pidfd becomes readable when the process ends. Its wait status is in `/proc/PID/stat` while it is a zombie,
+//! and afterwards (Linux 6.15) in the pidfd itself (`PIDFD_GET_INFO`).
+
+use std::io::{PipeReader, PipeWriter, Read as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It exited with this status.
+    Exit(i32),
+    /// It died by this signal.
+    Signal(i32),
+}
+
+impl Ending {
+    /// From a wait status, as `waitpid` gives it.
+    pub fn from_wait_status(status: i32) -> Ending {
+        if libc::WIFSIGNALED(status) {
+            Ending::Signal(libc::WTERMSIG(status))
+        } else {
+            Ending::Exit(libc::WEXITSTATUS(status))
+        }
+    }
+
+    /// Exit status as a shell has it: 128+n for a signal n.
+    pub fn rc(self) -> i32 {
+        match self {
+            Ending::Exit(code) => code,
+            Ending::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+/// Whether the process has ended; none if that cannot be told.
+pub fn has_ended(pidfd: &OwnedFd) -> Option<bool> {
+    let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+    loop {
+        match poll(&mut fds, PollTimeout::ZERO) {
+            Ok(ready) => return Some(ready > 0),
+            Err(Errno::EINTR) => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+/// How the process ended; none if it still lives, or if nobody knows any more (it was reaped before Linux 6.15,
+/// or somebody else's process).
+pub fn of(pidfd: &OwnedFd, pid: u32) -> Option<Ending> {
+    if !has_ended(pidfd)? {
+        return None;
+    }
+    let status = from_pidfd(pidfd).or_else(|| from_zombie(pid));
+    // It may have been reaped between the two; or it is not ours to read, and the pidfd tells once it is.
+    let later = || {
+        let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::empty())];
+        let _ = poll(&mut fds, PollTimeout::from(REAPED));
+        from_pidfd(pidfd)
+    };
+    status.or_else(later).map(Ending::from_wait_status)
+}
+
+/// So long a parent is given to reap its child, ms: then its pidfd says POLLHUP.
+const REAPED: u16 = 500;
+
+/// `struct pidfd_info` of `linux/pidfd.h`, first version.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+struct PidfdInfo {
+    mask: u64,
+    cgroupid: u64,
+    pid: u32,
+    tgid: u32,
+    ppid: u32,
+    ids: [u32; 8],
+    exit_code: i32,
+}
+
+const _: () = assert!(size_of::<PidfdInfo>() == 64);
+
+/// `PIDFD_INFO_EXIT`: the exit status is wanted, or is there.
+const INFO_EXIT: u64 = 1 << 3;
+
+fn from_pidfd(pidfd: &OwnedFd) -> Option<i32> {
+    let mut info = PidfdInfo { mask: INFO_EXIT, ..PidfdInfo::default() };
+    // PIDFD_GET_INFO: number 11 of the type 0xff, with the size of the first version.
+    let request = nix::request_code_readwrite!(0xff, 11, size_of::<PidfdInfo>());
+    // SAFETY: the kernel writes at most the size that is part of the request, which is that of `info`.
+    let done = unsafe { libc::ioctl(pidfd.as_raw_fd(), request, &raw mut info) };
+    (done == 0 && info.mask & INFO_EXIT != 0).then_some(info.exit_code)
+}
+
+/// Field 52 of `/proc/PID/stat`. The process has ended, so until it is reaped the number is its own; after it
+/// there may be another process, which is no zombie.
+fn from_zombie(pid: u32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
+    let state = fields.next()?;
+    let status = (state == "Z").then(|| fields.nth(48)?.parse().ok())??;
+    // To who may not trace it the kernel says 0 there (proc_pid_stat(5), [PT]); of that the link tells by EACCES.
+    let hidden = || {
+        let link = std::fs::read_link(format!("/proc/{pid}/cwd"));
+        link.is_err_and(|e| e.kind() == std::io::ErrorKind::PermissionDenied)
+    };
+    (status != 0 || !hidden()).then_some(status)
+}
+
+/// Tells when processes end.
+#[derive(Debug)]
+pub struct ExitWatch {
+    add: Sender<(u64, Arc<OwnedFd>)>,
+    wake: Arc<PipeWriter>,
+    ended: Receiver<u64>,
+}
+
+impl ExitWatch {
+    /// A watch with its thread.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn new() -> std::io::Result<ExitWatch> {
+        let (reader, writer) = std::io::pipe()?;
+        let (add, added) = crossbeam_channel::unbounded();
+        let (tell, ended) = crossbeam_channel::unbounded();
+        let body = move || watch(reader, &added, &tell);
+        std::thread::Builder::new().name("hs-exits".into()).spawn(body)?;
+        Ok(ExitWatch { add, wake: Arc::new(writer), ended })
+    }
+
+    /// Watches a process from now on; `key` is told when it has ended.
+    pub fn watch(&self, key: u64, pidfd: Arc<OwnedFd>) {
+        let _ = self.add.send((key, pidfd));
+        let _ = std::io::Write::write_all(&mut &*self.wake, &[1]);
+    }
+
+    /// Keys of processes that have ended.
+    pub fn ended(&self) -> &Receiver<u64> {
+        &self.ended
+    }
+}
+
+/// The thread: until the watch is dropped, which closes the pipe.
+fn watch(mut wake: PipeReader, added: &Receiver<(u64, Arc<OwnedFd>)>, tell: &Sender<u64>) {
+    let mut watched: Vec<(u64, Arc<OwnedFd>)> = vec![];
+    loop {
+        let mut fds: Vec<PollFd<'_>> = vec![PollFd::new(wake.as_fd(), PollFlags::POLLIN)];
+        fds.extend(watched.iter().map(|(_, fd)| PollFd::new(fd.as_fd(), PollFlags::POLLIN)));
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) => {}
+            Err(Errno::EINTR) => continue,
+            Err(error) => {
+                tracing::warn!("cannot wait for processes: {error}");
+                return;
+            }
+        }
+        let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(false)).collect();
+        let mut ended = ready.iter().skip(1);
+        watched.retain(|(key, _)| {
+            let ended = ended.next().copied().unwrap_or(false);
+            if ended {
+                let _ = tell.send(*key);
+            }
+            !ended
+        });
+        if ready.first().copied().unwrap_or(false) {
+            // One byte a process, or the end.
+            match wake.read(&mut [0; 64]) {
+                Ok(0) | Err(_) => return,
+                Ok(_) => watched.extend(added.try_iter()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::proc::ending::*;
+    use crate::testkit::fake_shim::SOON;
+    use std::os::fd::FromRawFd as _;
+    use std::process::{Child, Command};
+
+    fn sh(script: &str) -> Child {
+        Command::new("sh").args(["-c", script]).stdin(std::process::Stdio::piped()).spawn().unwrap()
+    }
+
+    fn pidfd(pid: u32) -> Arc<OwnedFd> {
+        // SAFETY: pidfd_open takes two numbers and touches no memory.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) } as i32;
+        assert!(fd >= 0);
+        // SAFETY: pidfd_open gave this descriptor to us alone.
+        Arc::new(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+
+    #[test]
+    fn zombies_and_reaped_ones_tell_how_they_ended() {
+        for (script, ending) in [
+            ("read x; exit 0", Ending::Exit(0)),
+            ("read x; exit 7", Ending::Exit(7)),
+            ("read x; kill -SEGV $$", Ending::Signal(11)),
+            ("read x; kill -KILL $$", Ending::Signal(9)),
+        ] {
+            let mut child = sh(script);
+            let (pid, fd) = (child.id(), pidfd(child.id()));
+            assert_eq!((has_ended(&fd), of(&fd, pid)), (Some(false), None));
+            let watch = ExitWatch::new().unwrap();
+            watch.watch(42, fd.clone());
+            drop(child.stdin.take());
+            assert_eq!(watch.ended().recv_timeout(SOON), Ok(42));
+            assert_eq!(of(&fd, pid), Some(ending), "as a zombie");
+            child.wait().unwrap();
+            if from_pidfd(&fd).is_some() || supports_exit_info() {
+                assert_eq!(of(&fd, pid), Some(ending), "reaped");
+            } else {
+                assert_eq!(of(&fd, pid), None);
+            }
+        }
+    }
+
+    #[test]
+    fn one_that_may_not_be_read_as_a_zombie_tells_when_it_is_reaped() {
+        let mut child = sh("read x; kill -SEGV $$");
+        let fd = pidfd(child.id());
+        let watch = ExitWatch::new().unwrap();
+        watch.watch(42, fd.clone());
+        drop(child.stdin.take());
+        assert_eq!(watch.ended().recv_timeout(SOON), Ok(42));
+        // No process has this number, so nothing is told of a zombie.
+        let asked = std::thread::spawn(move || of(&fd, 0));
+        child.wait().unwrap();
+        assert_eq!(asked.join().unwrap(), supports_exit_info().then_some(Ending::Signal(11)));
+    }
+
+    /// Linux 6.15 and later keep the status in the pidfd.
+    fn supports_exit_info() -> bool {
+        let version = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+        let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+        (parts.next(), parts.next()) >= (Some(6), Some(15))
+    }
+
+    #[test]
+    fn many_are_watched_at_once() {
+        let watch = ExitWatch::new().unwrap();
+        let mut children: Vec<Child> = (0..50).map(|_| sh("read x")).collect();
+        for (key, child) in children.iter().enumerate() {
+            watch.watch(key as u64, pidfd(child.id()));
+        }
+        children.iter_mut().for_each(|child| drop(child.stdin.take()));
+        let mut keys: Vec<u64> = (0..50).map(|_| watch.ended().recv_timeout(SOON).unwrap()).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, (0..50).collect::<Vec<_>>());
+        children.iter_mut().for_each(|child| drop(child.wait()));
+    }
+}

@@ -1,0 +1,7 @@
+//! A live process, seen through `/proc` and a pidfd.
+//!
+//! - [`task`]: the thread through which the memory and files of a process can be read
+//! - [`ending`]: how a process ended that is not our child
+
+pub mod ending;
+pub mod task;

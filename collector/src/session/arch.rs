@@ -1,0 +1,201 @@
+//! All that is particular to a processor: system call numbers. Everything else asks here, by the ELF machine
+//! number of the hello.
+//!
+//! Numbers: Linux `arch/x86/entry/syscalls/syscall_64.tbl` and `include/uapi/asm-generic/unistd.h` (aarch64).
+
+use hangscope_protocol::record::{ARCH_AARCH64, ARCH_X86_64};
+
+/// What the first argument of a call is, where that says what the thread waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum First {
+    /// A file descriptor.
+    Fd,
+    /// Nothing worth telling.
+    Other,
+}
+
+/// A system call that threads are found in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Name as in the kernel's table.
+    pub name: &'static str,
+    /// Kind of wait: variants of one call share it (`epoll_wait`, `epoll_pwait` are `epoll`).
+    pub kind: &'static str,
+    /// What the first argument is.
+    pub first: First,
+    x86_64: i32,
+    aarch64: i32,
+}
+
+/// No such call on this processor.
+const NO: i32 = -1;
+
+const fn call(name: &'static str, kind: &'static str, first: First, x86_64: i32, aarch64: i32) -> Call {
+    Call { name, kind, first, x86_64, aarch64 }
+}
+
+use First::{Fd, Other};
+
+const CALLS: &[Call] = &[
+    call("read", "read", Fd, 0, 63),
+    call("write", "write", Fd, 1, 64),
+    call("open", "open", Other, 2, NO),
+    call("close", "close", Fd, 3, 57),
+    call("poll", "poll", Other, 7, NO),
+    call("mmap", "mmap", Other, 9, 222),
+    call("mprotect", "mprotect", Other, 10, 226),
+    call("munmap", "munmap", Other, 11, 215),
+    call("brk", "brk", Other, 12, 214),
+    call("rt_sigreturn", "rt_sigreturn", Other, 15, 139),
+    call("ioctl", "ioctl", Fd, 16, 29),
+    call("pread64", "read", Fd, 17, 67),
+    call("pwrite64", "write", Fd, 18, 68),
+    call("readv", "read", Fd, 19, 65),
+    call("writev", "write", Fd, 20, 66),
+    call("select", "select", Other, 23, NO),
+    call("sched_yield", "sched_yield", Other, 24, 124),
+    call("mremap", "mremap", Other, 25, 216),
+    call("msync", "msync", Other, 26, 227),
+    call("madvise", "madvise", Other, 28, 233),
+    call("pause", "pause", Other, 34, NO),
+    call("nanosleep", "nanosleep", Other, 35, 101),
+    call("sendfile", "sendfile", Fd, 40, 71),
+    call("connect", "connect", Fd, 42, 203),
+    call("accept", "accept", Fd, 43, 202),
+    call("sendto", "send", Fd, 44, 206),
+    call("recvfrom", "recv", Fd, 45, 207),
+    call("sendmsg", "send", Fd, 46, 211),
+    call("recvmsg", "recv", Fd, 47, 212),
+    call("clone", "clone", Other, 56, 220),
+    call("fork", "fork", Other, 57, NO),
+    call("vfork", "fork", Other, 58, NO),
+    call("execve", "execve", Other, 59, 221),
+    call("exit", "exit", Other, 60, 93),
+    call("wait4", "wait4", Other, 61, 260),
+    call("semop", "semop", Other, 65, 193),
+    call("msgsnd", "msgsnd", Other, 69, 189),
+    call("msgrcv", "msgrcv", Other, 70, 188),
+    call("fcntl", "fcntl", Fd, 72, 25),
+    call("flock", "flock", Fd, 73, 32),
+    call("fsync", "fsync", Fd, 74, 82),
+    call("fdatasync", "fsync", Fd, 75, 83),
+    call("rt_sigtimedwait", "sigwait", Other, 128, 137),
+    call("rt_sigsuspend", "sigsuspend", Other, 130, 133),
+    call("futex", "futex", Other, 202, 98),
+    call("io_getevents", "io_getevents", Other, 208, 4),
+    call("restart_syscall", "restart_syscall", Other, 219, 128),
+    call("semtimedop", "semop", Other, 220, 192),
+    call("clock_nanosleep", "nanosleep", Other, 230, 115),
+    call("exit_group", "exit", Other, 231, 94),
+    call("epoll_wait", "epoll", Fd, 232, NO),
+    call("waitid", "waitid", Other, 247, 95),
+    call("openat", "open", Other, 257, 56),
+    call("pselect6", "select", Other, 270, 72),
+    call("ppoll", "poll", Other, 271, 73),
+    call("splice", "splice", Fd, 275, 76),
+    call("tee", "splice", Fd, 276, 77),
+    call("epoll_pwait", "epoll", Fd, 281, 22),
+    call("accept4", "accept", Fd, 288, 242),
+    call("recvmmsg", "recv", Fd, 299, 243),
+    call("sendmmsg", "send", Fd, 307, 269),
+    call("getrandom", "getrandom", Other, 318, 278),
+    call("membarrier", "membarrier", Other, 324, 283),
+    call("io_uring_enter", "io_uring_enter", Fd, 426, 426),
+    call("clone3", "clone", Other, 435, 435),
+    call("epoll_pwait2", "epoll", Fd, 441, 441),
+    call("futex_waitv", "futex-waitv", Other, 449, 449),
+];
+
+/// A processor as far as analysis is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arch {
+    /// x86-64.
+    X86_64,
+    /// aarch64.
+    Aarch64,
+}
+
+impl Arch {
+    /// By the ELF machine number of the hello; none for a processor that is not known here.
+    pub fn from_elf(machine: u16) -> Option<Self> {
+        match machine {
+            ARCH_X86_64 => Some(Arch::X86_64),
+            ARCH_AARCH64 => Some(Arch::Aarch64),
+            _ => None,
+        }
+    }
+
+    /// The call of this number, if it is one of those that threads are found in.
+    pub fn call(self, number: i32) -> Option<&'static Call> {
+        CALLS.iter().find(|c| number >= 0 && self.number(c) == number)
+    }
+
+    /// The number of `futex`.
+    pub fn futex(self) -> i32 {
+        match self {
+            Arch::X86_64 => 202,
+            Arch::Aarch64 => 98,
+        }
+    }
+
+    fn number(self, call: &Call) -> i32 {
+        match self {
+            Arch::X86_64 => call.x86_64,
+            Arch::Aarch64 => call.aarch64,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::session::arch::*;
+
+    #[test]
+    fn numbers_are_unique_and_futex_is_futex() {
+        for arch in [Arch::X86_64, Arch::Aarch64] {
+            let mut seen = std::collections::BTreeMap::new();
+            for call in CALLS.iter().filter(|c| arch.number(c) != NO) {
+                let before = seen.insert(arch.number(call), call.name);
+                assert_eq!(before, None, "{} has the number of another call on {arch:?}", call.name);
+            }
+            assert_eq!(arch.call(arch.futex()).map(|c| c.name), Some("futex"));
+            assert_eq!(arch.call(NO), None);
+        }
+    }
+
+    /// The table against the C library's constants on the machine that runs the test.
+    #[test]
+    fn numbers_are_those_of_the_c_library() {
+        let here = if cfg!(target_arch = "aarch64") { Arch::Aarch64 } else { Arch::X86_64 };
+        for (name, number) in [
+            ("read", libc::SYS_read),
+            ("ioctl", libc::SYS_ioctl),
+            ("munmap", libc::SYS_munmap),
+            ("sched_yield", libc::SYS_sched_yield),
+            ("nanosleep", libc::SYS_nanosleep),
+            ("recvfrom", libc::SYS_recvfrom),
+            ("wait4", libc::SYS_wait4),
+            ("flock", libc::SYS_flock),
+            ("rt_sigtimedwait", libc::SYS_rt_sigtimedwait),
+            ("restart_syscall", libc::SYS_restart_syscall),
+            ("semtimedop", libc::SYS_semtimedop),
+            ("clock_nanosleep", libc::SYS_clock_nanosleep),
+            ("waitid", libc::SYS_waitid),
+            ("openat", libc::SYS_openat),
+            ("pselect6", libc::SYS_pselect6),
+            ("ppoll", libc::SYS_ppoll),
+            ("splice", libc::SYS_splice),
+            ("epoll_pwait", libc::SYS_epoll_pwait),
+            ("accept4", libc::SYS_accept4),
+            ("recvmmsg", libc::SYS_recvmmsg),
+            ("sendmmsg", libc::SYS_sendmmsg),
+            ("getrandom", libc::SYS_getrandom),
+            ("membarrier", libc::SYS_membarrier),
+            ("io_uring_enter", libc::SYS_io_uring_enter),
+            ("clone3", libc::SYS_clone3),
+            ("futex_waitv", libc::SYS_futex_waitv),
+        ] {
+            assert_eq!(here.call(number as i32).map(|c| c.name), Some(name));
+        }
+    }
+}
