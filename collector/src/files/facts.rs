@@ -4,8 +4,30 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use crate::analysis::integrity::FileFacts;
 use crate::files::pin;
+
+/// The file at a DSO's path after the run. Times in ns since the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileFacts {
+    /// Device.
+    pub dev: u64,
+    /// Inode.
+    pub ino: u64,
+    /// Bytes.
+    pub size: u64,
+    /// Modification time.
+    pub mtime_ns: i64,
+    /// Change time.
+    pub ctime_ns: i64,
+    /// Links.
+    pub nlink: u32,
+    /// Mode bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Whether its bytes are those of init, where somebody compared them.
+    pub content_same: Option<bool>,
+}
 
 /// A device number as the shim writes it, and as maps has it: `major << 32 | minor`. The kernel's own `st_dev`
 /// packs the two otherwise.
@@ -14,7 +36,7 @@ pub fn device(st_dev: u64) -> u64 {
 }
 
 /// The file at a path now, to be held against a snapshot from init
-/// ([`crate::analysis::integrity::post_mortem`]). `sha1` is that of its bytes then, where they are known. None if
+/// (`analysis::integrity::post_mortem`). `sha1` is that of its bytes then, where they are known. None if
 /// there is no file.
 ///
 /// # Errors

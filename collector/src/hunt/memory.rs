@@ -9,7 +9,7 @@ use std::path::Path;
 
 use hangscope_protocol::record::RangeRecord;
 
-use crate::analysis::integrity::FileFacts;
+use crate::files::facts::FileFacts;
 use crate::profile::{MemoryCounters, Profile};
 use crate::session::{Dso, Memory};
 use crate::symbolize::{Sources, Variables};

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use sha1::{Digest as _, Sha1};
 
 use crate::analysis::Integrity;
-use crate::analysis::integrity::FileFacts;
 use crate::files::facts;
+use crate::files::facts::FileFacts;
 
 /// The user's file as it was when the hunt began.
 #[derive(Debug)]

@@ -88,7 +88,7 @@ struct Wanted {
     path: PathBuf,
     elf: Elf,
     sha1: String,
-    file: crate::analysis::integrity::FileFacts,
+    file: crate::files::facts::FileFacts,
 }
 
 /// Verifies.

@@ -7,7 +7,7 @@ use hangscope_protocol::record::*;
 use super::program::Expected;
 use super::proof::Said;
 use super::*;
-use crate::analysis::integrity::FileFacts;
+use crate::files::facts::FileFacts;
 use crate::session::{Dso, Identity};
 use crate::testkit::fake_shim::{hello, zero};
 

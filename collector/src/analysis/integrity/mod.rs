@@ -14,7 +14,7 @@ mod post;
 mod tests;
 
 pub use live::judge;
-pub use post::{FileFacts, post_mortem};
+pub use post::post_mortem;
 
 use super::words::Integrity;
 use crate::session::Dso;

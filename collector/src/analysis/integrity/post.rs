@@ -3,30 +3,8 @@
 use super::live::attributes;
 use super::{Judgement, Reason, judge, say};
 use crate::analysis::words::Integrity;
+use crate::files::facts::FileFacts;
 use crate::session::Dso;
-
-/// The file at a DSO's path after the run. Times in ns since the epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileFacts {
-    /// Device.
-    pub dev: u64,
-    /// Inode.
-    pub ino: u64,
-    /// Bytes.
-    pub size: u64,
-    /// Modification time.
-    pub mtime_ns: i64,
-    /// Change time.
-    pub ctime_ns: i64,
-    /// Links.
-    pub nlink: u32,
-    /// Mode bits.
-    pub mode: u32,
-    /// Owner.
-    pub uid: u32,
-    /// Whether its bytes are those of init, where somebody compared them.
-    pub content_same: Option<bool>,
-}
 
 /// Holds a DSO's snapshot from init against the file after the run (`None`: there is none; an errno: nobody knows).
 ///

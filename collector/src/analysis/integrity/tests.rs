@@ -3,6 +3,7 @@
 use hangscope_protocol::record::{DsoNowRecord, DsoRecord, dso_flags, maps_deleted};
 
 use super::*;
+use crate::files::facts::FileFacts;
 use crate::testkit::fake_shim::zero;
 use crate::text::message::check_templates;
 
