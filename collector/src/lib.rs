@@ -9,20 +9,20 @@ pub mod cli;
 pub mod collect;
 pub mod console;
 pub mod evidence;
-pub mod files;
-pub mod hunt;
-pub mod launch;
+pub(crate) mod files;
+pub(crate) mod hunt;
+pub(crate) mod launch;
 pub mod listen;
-pub mod proc;
+pub(crate) mod proc;
 pub mod profile;
-pub mod report;
+pub(crate) mod report;
 pub mod session;
-pub mod shrink;
+pub(crate) mod shrink;
 pub mod snap;
 pub mod symbolize;
 #[macro_use]
 pub mod text;
-pub mod verify;
+pub(crate) mod verify;
 
 #[cfg(test)]
 mod testkit;

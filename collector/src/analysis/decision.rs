@@ -7,14 +7,14 @@ use super::words::Integrity;
 
 /// Runs that are counted as they are made.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Progress {
+pub(crate) struct Progress {
     names: Vec<String>,
     trial: Trial,
 }
 
 impl Progress {
     /// Of a hunt with these arms; of one that has only the pinned one, none.
-    pub fn new(arms: &[ArmFacts], until: Until) -> Progress {
+    pub(crate) fn new(arms: &[ArmFacts], until: Until) -> Progress {
         let role = |arm: &ArmFacts| match arm {
             ArmFacts { other_build: true, .. } => Role::Build,
             ArmFacts { change: Some(_), .. } => Role::Changed,
@@ -30,7 +30,7 @@ impl Progress {
     }
 
     /// A run was made. One that was interrupted says nothing, nor does one that was stopped while it was at work.
-    pub fn push(&mut self, run: &RunFacts) {
+    pub(crate) fn push(&mut self, run: &RunFacts) {
         let seen = match run.outcome {
             RunOutcome::Hung => Seen::Hung { intact: integrity(run) == Integrity::Intact },
             RunOutcome::Slow if run.cut_off => return,
@@ -45,60 +45,60 @@ impl Progress {
     }
 
     /// Whether the question is decided.
-    pub fn is_decided(&self) -> bool {
+    pub(crate) fn is_decided(&self) -> bool {
         self.trial.answer().is_some()
     }
 }
 
 /// What is decided.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Decision {
+pub(crate) struct Decision {
     /// What was asked.
-    pub until: Until,
+    pub(crate) until: Until,
     /// What is decided; none: nothing yet.
-    pub answer: Option<Answer>,
+    pub(crate) answer: Option<Answer>,
     /// What is decided about the changes of the DSO.
-    pub change: Option<Answer>,
+    pub(crate) change: Option<Answer>,
     /// Evidence that decides about an arm.
-    pub needed: f64,
+    pub(crate) needed: f64,
     /// More runs, per arm, that decide if none hangs ([`Trial::missing`]).
-    pub missing: Option<u32>,
+    pub(crate) missing: Option<u32>,
     /// The arms; one only where there is only the pinned one.
-    pub arms: Vec<DecidedArm>,
+    pub(crate) arms: Vec<DecidedArm>,
 }
 
 /// An arm, against the pinned one.
 #[derive(Clone, Debug, PartialEq)]
-pub struct DecidedArm {
+pub(crate) struct DecidedArm {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// The comparison with the pinned one; none for that arm itself.
-    pub against: Option<Versus>,
+    pub(crate) against: Option<Versus>,
     /// Its runs.
-    pub runs: u32,
+    pub(crate) runs: u32,
     /// Hangs among them.
-    pub hung: u32,
+    pub(crate) hung: u32,
     /// Runs that count for the claim that it hangs more rarely than was asked.
-    pub counted: u32,
+    pub(crate) counted: u32,
 }
 
 /// An arm held against the pinned one, run for run.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Versus {
+pub(crate) struct Versus {
     /// What is decided.
-    pub answer: Option<Against>,
+    pub(crate) answer: Option<Against>,
     /// Pairs of runs.
-    pub pairs: u32,
+    pub(crate) pairs: u32,
     /// Most evidence that the arm hangs more often.
-    pub more: f64,
+    pub(crate) more: f64,
     /// That it hangs less often; only of another build.
-    pub less: Option<f64>,
+    pub(crate) less: Option<f64>,
     /// About so many more pairs would decide, were they like those so far; none where that cannot be said.
-    pub missing: Option<u32>,
+    pub(crate) missing: Option<u32>,
 }
 
 /// Of a hunt; none if it was not to decide anything.
-pub fn of(facts: &HuntFacts) -> Option<Decision> {
+pub(crate) fn of(facts: &HuntFacts) -> Option<Decision> {
     let mut progress = Progress::new(&facts.arms, facts.until?);
     facts.runs.iter().for_each(|run| progress.push(run));
     let (Progress { names, trial }, mut arms) = (progress, vec![]);

@@ -14,7 +14,7 @@ use crate::text::message::Text;
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum RunOutcome {
+pub(crate) enum RunOutcome {
     /// Exit status 0.
     Ok,
     /// Hung, captured.
@@ -31,160 +31,160 @@ pub enum RunOutcome {
 
 /// How scheduling was disturbed from inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stir {
+pub(crate) struct Stir {
     /// 1 to 3.
-    pub level: u8,
+    pub(crate) level: u8,
     /// Seed of what was done when. It repeats that, not what the system made of it.
-    pub seed: u32,
+    pub(crate) seed: u32,
 }
 
 impl Stir {
     /// As the shim said it in its hello; none if it disturbs nothing.
-    pub fn of(identity: &Identity) -> Option<Stir> {
+    pub(crate) fn of(identity: &Identity) -> Option<Stir> {
         let level = u8::try_from(identity.fixed.stir_level).unwrap_or(u8::MAX);
         (level > 0).then_some(Stir { level, seed: identity.fixed.stir_seed })
     }
 
     /// That of a run of a hunt: each has a seed of its own, counted on from the hunt's.
-    pub fn of_run(self, run: u32) -> Stir {
+    pub(crate) fn of_run(self, run: u32) -> Stir {
         Stir { seed: self.seed.wrapping_add(run.wrapping_sub(1)), ..self }
     }
 }
 
 /// One run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RunFacts {
+pub(crate) struct RunFacts {
     /// Number, from 1.
-    pub run: u32,
+    pub(crate) run: u32,
     /// Arm; `pinned` where there is only one.
-    pub arm: String,
+    pub(crate) arm: String,
     /// Process, if it started.
-    pub pid: Option<u32>,
+    pub(crate) pid: Option<u32>,
     /// How it ended.
-    pub outcome: RunOutcome,
+    pub(crate) outcome: RunOutcome,
     /// Stopped though it was at work: whether it would have hung is not known, so it counts for no rate.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub cut_off: bool,
+    pub(crate) cut_off: bool,
     /// Exit status, 128+n for a signal n.
-    pub rc: Option<i32>,
+    pub(crate) rc: Option<i32>,
     /// Signal that it died by.
-    pub signal: Option<i32>,
+    pub(crate) signal: Option<i32>,
     /// Operations a second that it printed.
-    pub ops: Option<f64>,
+    pub(crate) ops: Option<f64>,
     /// When it was started, seconds since the epoch.
     #[serde(default)]
-    pub started: Option<f64>,
+    pub(crate) started: Option<f64>,
     /// Wall clock, seconds.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// Peak resident set, KiB.
-    pub max_rss_kib: Option<u64>,
+    pub(crate) max_rss_kib: Option<u64>,
     /// Whether the shim said hello from it.
-    pub hello_seen: bool,
+    pub(crate) hello_seen: bool,
     /// The allocator's DSO at the start.
-    pub integrity_start: Integrity,
+    pub(crate) integrity_start: Integrity,
     /// At the end, or at the hang.
-    pub integrity_end: Integrity,
+    pub(crate) integrity_end: Integrity,
     /// Whether `(deleted)` was seen on the allocator's DSO in this run.
-    pub deleted_seen: bool,
+    pub(crate) deleted_seen: bool,
     /// How scheduling was disturbed in it; null: not at all.
     #[serde(default)]
-    pub stir: Option<Stir>,
+    pub(crate) stir: Option<Stir>,
     /// Why it failed, or anything worth a line.
     #[serde(serialize_with = "message::english_or_none")]
-    pub note: Option<Text>,
+    pub(crate) note: Option<Text>,
     /// What was found, if it hung (or was slow).
-    pub hang: Option<HangFacts>,
+    pub(crate) hang: Option<HangFacts>,
     /// Its counters, where the profile knows any.
     #[serde(default)]
-    pub counters: Option<RunCounters>,
+    pub(crate) counters: Option<RunCounters>,
 }
 
 /// A hang of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct HangFacts {
+pub(crate) struct HangFacts {
     /// Folder in OUT: `hang_run_8`.
-    pub snapshot: String,
+    pub(crate) snapshot: String,
     /// The finding; none where nothing from inside was had.
-    pub finding: Option<Finding>,
+    pub(crate) finding: Option<Finding>,
     /// From trigger to last byte of the first look, ms.
-    pub dump_ms: Option<f64>,
+    pub(crate) dump_ms: Option<f64>,
 }
 
 /// The DSO that was hunted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DsoFacts {
+pub(crate) struct DsoFacts {
     /// Path that the user gave.
-    pub original: String,
+    pub(crate) original: String,
     /// Path of the pinned copy (or the same path, if it was not pinned).
-    pub path: String,
+    pub(crate) path: String,
     /// Whether a pinned copy was used.
-    pub pinned: bool,
+    pub(crate) pinned: bool,
     /// SHA-1 of its bytes.
-    pub sha1: String,
+    pub(crate) sha1: String,
     /// Build-id, hex; none if it has none.
-    pub build_id: Option<String>,
+    pub(crate) build_id: Option<String>,
     /// What happened to the user's own file while the hunt ran.
-    pub original_integrity: Integrity,
+    pub(crate) original_integrity: Integrity,
 }
 
 /// An arm of a hunt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ArmFacts {
+pub(crate) struct ArmFacts {
     /// Its name, as in the runs.
-    pub name: String,
+    pub(crate) name: String,
     /// What is done to the DSO of its runs, in the middle of them; none: it is left alone.
-    pub change: Option<Integrity>,
+    pub(crate) change: Option<Integrity>,
     /// Whether it is another build than the pinned one.
-    pub other_build: bool,
+    pub(crate) other_build: bool,
     /// Path of the DSO of its runs; of one that is changed, the file that each run gets a copy of.
-    pub path: String,
+    pub(crate) path: String,
     /// SHA-1 of its bytes.
-    pub sha1: String,
+    pub(crate) sha1: String,
 }
 
 /// Arm of the one "run" of a snap: a process that was there already.
-pub const SNAP: &str = "snap";
+pub(crate) const SNAP: &str = "snap";
 
 /// Everything that a hunt saw.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct HuntFacts {
+pub(crate) struct HuntFacts {
     /// Short name of the allocator.
-    pub name: String,
+    pub(crate) name: String,
     /// The benchmark's command.
-    pub command: Vec<String>,
+    pub(crate) command: Vec<String>,
     /// Deadline, seconds.
-    pub hang_after_s: f64,
+    pub(crate) hang_after_s: f64,
     /// Runs that were planned.
-    pub planned: u32,
+    pub(crate) planned: u32,
     /// Runs that were made, in order.
-    pub runs: Vec<RunFacts>,
+    pub(crate) runs: Vec<RunFacts>,
     /// The DSO.
-    pub dso: DsoFacts,
+    pub(crate) dso: DsoFacts,
     /// Ended by Ctrl-C or a signal.
-    pub interrupted: bool,
+    pub(crate) interrupted: bool,
     /// Whether it stops at the first hang.
-    pub stop_at_first: bool,
+    pub(crate) stop_at_first: bool,
     /// The arms, in the order in which they were given; empty where there is only the pinned one.
     #[serde(default)]
-    pub arms: Vec<ArmFacts>,
+    pub(crate) arms: Vec<ArmFacts>,
     /// Seed of the order in which several arms took turns.
     #[serde(default)]
-    pub seed: Option<u64>,
+    pub(crate) seed: Option<u64>,
     /// The question that it was to decide, and no more.
     #[serde(default)]
-    pub until: Option<Until>,
+    pub(crate) until: Option<Until>,
     /// The time that it was given, seconds, if that was over before it was done.
     #[serde(default)]
-    pub time_over_s: Option<f64>,
+    pub(crate) time_over_s: Option<f64>,
     /// How scheduling was disturbed, with the seed of the first run; none: not at all.
     #[serde(default)]
-    pub stir: Option<Stir>,
+    pub(crate) stir: Option<Stir>,
 }
 
 /// Why no more runs were made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Stopped {
+pub(crate) enum Stopped {
     /// All that were wanted were.
     AllMade,
     /// A run hung, and one hang was enough.
@@ -199,17 +199,17 @@ pub enum Stopped {
 
 impl HuntFacts {
     /// What is known of an arm; none where there is only the pinned one.
-    pub fn arm(&self, name: &str) -> Option<&ArmFacts> {
+    pub(crate) fn arm(&self, name: &str) -> Option<&ArmFacts> {
         self.arms.iter().find(|arm| arm.name == name)
     }
 
     /// Whether an arm is one of another build.
-    pub fn is_other_build(&self, arm: &str) -> bool {
+    pub(crate) fn is_other_build(&self, arm: &str) -> bool {
         self.arm(arm).is_some_and(|arm| arm.other_build)
     }
 
     /// Why no more runs were made.
-    pub fn stopped(&self) -> Stopped {
+    pub(crate) fn stopped(&self) -> Stopped {
         let decided = || decision::of(self).is_some_and(|decision| decision.answer.is_some());
         let hung = || self.runs.iter().any(|run| run.outcome == RunOutcome::Hung);
         if self.interrupted {
@@ -227,7 +227,7 @@ impl HuntFacts {
 
     /// Whether it is no hunt, but a process that was there already and was looked at from outside: then there is
     /// no rate, and nothing was planned.
-    pub fn is_snap(&self) -> bool {
+    pub(crate) fn is_snap(&self) -> bool {
         !self.runs.is_empty() && self.runs.iter().all(|run| run.arm == SNAP)
     }
 }

@@ -17,7 +17,7 @@ pub struct Finding {
     /// Why, a sentence each, with the file of the bundle that shows it in parentheses.
     pub why: Vec<String>,
     /// What was missing, where the class is `unknown` or only likely.
-    pub missing: Vec<String>,
+    pub(crate) missing: Vec<String>,
     /// `why` with its values, for other languages.
     #[serde(default)]
     pub said: Vec<Why>,
@@ -26,19 +26,19 @@ pub struct Finding {
     pub said_missing: Vec<Why>,
     /// Whether what is stuck is inside the allocator; none where no stack tells.
     #[serde(default)]
-    pub in_allocator: Option<bool>,
+    pub(crate) in_allocator: Option<bool>,
     /// The lock, if there is one.
     pub lock: Option<Lock>,
     /// The thread that runs (or holds), if there is one.
     pub hot: Option<Hot>,
     /// Counts.
-    pub threads: ThreadCounts,
+    pub(crate) threads: ThreadCounts,
     /// What each thread waits for, by tid.
-    pub waits: Vec<ThreadWait>,
+    pub(crate) waits: Vec<ThreadWait>,
     /// Worst integrity over all DSOs of the dump.
-    pub integrity: Integrity,
+    pub(crate) integrity: Integrity,
     /// Whether `(deleted)` was seen on a DSO.
-    pub deleted_seen: bool,
+    pub(crate) deleted_seen: bool,
 }
 
 /// A lock that threads wait for. Keys as in EVIDENCE's `verdict.json`.
@@ -55,7 +55,7 @@ pub struct Lock {
     /// Who waits, by tid.
     pub waiters: Vec<u32>,
     /// Where the waiters wait: the allocator's function, file and line that most of them share.
-    pub at: Option<Frame>,
+    pub(crate) at: Option<Frame>,
 }
 
 /// The culprit's thread.
@@ -64,7 +64,7 @@ pub struct Hot {
     /// Thread.
     pub tid: u32,
     /// Share of a core between the two looks, 0 to 1.
-    pub cpu_share: f64,
+    pub(crate) cpu_share: f64,
     /// Whether its innermost named frames are inside the allocator; none where no stack was had.
     pub in_allocator: Option<bool>,
     /// Function that it loops or stands in.
@@ -73,47 +73,47 @@ pub struct Hot {
     pub source: Option<String>,
     /// The file with its folders, as the debug information has it.
     #[serde(default)]
-    pub file: Option<String>,
+    pub(crate) file: Option<String>,
     /// Samples that were taken of it.
-    pub samples: u32,
+    pub(crate) samples: u32,
     /// Distinct program counters among them.
-    pub distinct_pcs: u32,
+    pub(crate) distinct_pcs: u32,
     /// For how long it has been like this, seconds, as far as it was seen.
-    pub for_s: Option<f64>,
+    pub(crate) for_s: Option<f64>,
 }
 
 /// Threads by what they do in the first look; the shim's own is left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThreadCounts {
     /// All of them.
-    pub all: u32,
+    pub(crate) all: u32,
     /// In a futex wait (by call number).
-    pub futex_wait: u32,
+    pub(crate) futex_wait: u32,
     /// Running or runnable.
-    pub running: u32,
+    pub(crate) running: u32,
     /// The rest.
-    pub other: u32,
+    pub(crate) other: u32,
     /// Stacks that do not reach the thread's start.
-    pub truncated_stacks: u32,
+    pub(crate) truncated_stacks: u32,
 }
 
 /// What a thread waits for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ThreadWait {
     /// Thread.
-    pub tid: u32,
+    pub(crate) tid: u32,
     /// Kind, as a word: `pthread-mutex`, `join`, `condition`, `barrier`, `semaphore`, `rwlock`, `once`,
     /// `rust-lock`, `low-level-lock`, `futex`, `read`, `epoll`, `nanosleep`, `wait4`, ...
-    pub kind: String,
+    pub(crate) kind: String,
     /// Address of the object (the mutex, not its word), if there is one.
-    pub address: Option<u64>,
+    pub(crate) address: Option<u64>,
     /// Its name.
-    pub symbol: Option<String>,
+    pub(crate) symbol: Option<String>,
     /// Owner, where the object keeps one and it could be believed.
-    pub owner: Option<u32>,
+    pub(crate) owner: Option<u32>,
     /// For a person: `read of fd 3 (pipe:[123])`, `pthread mutex (recursive)`.
-    pub detail: String,
+    pub(crate) detail: String,
     /// The same in both languages.
     #[serde(default)]
-    pub said: Text,
+    pub(crate) said: Text,
 }

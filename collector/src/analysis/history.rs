@@ -36,14 +36,14 @@ const MOST: usize = 1 << 16;
 
 impl History {
     /// Threads of which it is known only that they were there.
-    pub fn from_tids(tids: impl IntoIterator<Item = u32>) -> Self {
+    pub(crate) fn from_tids(tids: impl IntoIterator<Item = u32>) -> Self {
         let last = Key { syscall: 0, arg0: 0, sp: 0, pc: 0 };
         let threads = tids.into_iter().map(|tid| (tid, Past { last, since_ns: u64::MAX })).collect();
         History { threads }
     }
 
     /// Takes a look of the watchdog, in order of time.
-    pub fn push(&mut self, beat: &Heartbeat) {
+    pub(crate) fn push(&mut self, beat: &Heartbeat) {
         for thread in &beat.threads {
             let last = Key::of(thread);
             let same = self.threads.get(&thread.tid).filter(|past| past.last == last);
@@ -55,13 +55,13 @@ impl History {
     }
 
     /// Every thread that was ever seen.
-    pub fn tids(&self) -> impl Iterator<Item = u32> + '_ {
+    pub(crate) fn tids(&self) -> impl Iterator<Item = u32> + '_ {
         self.threads.keys().copied()
     }
 
     /// Since when (CLOCK_MONOTONIC, ns) every look has found this thread where the dump finds it: in the same
     /// call from the same place, or running.
-    pub fn since_ns(&self, thread: &ThreadRecord) -> Option<u64> {
+    pub(crate) fn since_ns(&self, thread: &ThreadRecord) -> Option<u64> {
         let now = Key { syscall: thread.syscall, arg0: thread.args[0], sp: thread.sp, pc: thread.pc };
         let past = self.threads.get(&thread.tid).filter(|past| past.since_ns != u64::MAX)?;
         let running = past.last.syscall == SYSCALL_RUNNING && now.syscall == SYSCALL_RUNNING;

@@ -17,27 +17,27 @@
 //! - [`verdict`]: A, B or another word, with its evidence: [`conclude`]
 
 pub mod class;
-pub mod counters;
-pub mod decision;
-pub mod facts;
-pub mod finding;
+pub(crate) mod counters;
+pub(crate) mod decision;
+pub(crate) mod facts;
+pub(crate) mod finding;
 mod graph;
-pub mod history;
+pub(crate) mod history;
 pub mod integrity;
 mod scene;
 pub mod sequential;
-pub mod shrink;
-pub mod sprt;
+pub(crate) mod shrink;
+pub(crate) mod sprt;
 mod stack;
-pub mod stall;
+pub(crate) mod stall;
 pub mod stats;
-pub mod verdict;
-pub mod wait;
-pub mod words;
+pub(crate) mod verdict;
+pub(crate) mod wait;
+pub(crate) mod words;
 
 pub use class::analyse;
-pub use facts::{ArmFacts, DsoFacts, HangFacts, HuntFacts, RunFacts, RunOutcome, Stir, Stopped};
+pub(crate) use facts::{ArmFacts, DsoFacts, HangFacts, HuntFacts, RunFacts, RunOutcome, Stir, Stopped};
 pub use finding::{Finding, Hot, Lock, ThreadCounts, ThreadWait};
 pub use history::History;
-pub use verdict::{Conclusion, conclude, exit_code};
+pub(crate) use verdict::{Conclusion, conclude, exit_code};
 pub use words::{Class, Confidence, Integrity, NextAction, Verdict};

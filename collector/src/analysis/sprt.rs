@@ -11,18 +11,18 @@ use statrs::distribution::{Binomial, DiscreteCDF};
 /// them either answer is right. So that a rate between them does not take for ever, the test is cut off after
 /// [`Sprt::most`] runs, three times the number that Wald expects where it is hardest, and what is open then is rejected.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sprt {
+pub(crate) struct Sprt {
     /// Accepted if the rate is this or more, 0 to 1.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// Rejected if it is this or less.
-    pub below: f64,
+    pub(crate) below: f64,
     /// The error on either side.
-    pub error: f64,
+    pub(crate) error: f64,
 }
 
 /// What the runs so far say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
+pub(crate) enum Said {
     /// More runs are needed.
     Open,
     /// The rate is high enough.
@@ -36,7 +36,7 @@ pub enum Said {
 impl Sprt {
     /// Of a rate against half of it, with `1 - confidence` as the error on either side. Both between 0 and 1, both
     /// excluded.
-    pub fn of(rate: f64, confidence: f64) -> Sprt {
+    pub(crate) fn of(rate: f64, confidence: f64) -> Sprt {
         Sprt { rate, below: rate / 2.0, error: 1.0 - confidence }
     }
 
@@ -52,13 +52,13 @@ impl Sprt {
 
     /// Most runs: three times Wald's number for the rate at which the ratio goes nowhere, ln A ln(1/B) over the mean square of a
     /// step (there the product of the two steps).
-    pub fn most(&self) -> u32 {
+    pub(crate) fn most(&self) -> u32 {
         let (up, down) = self.steps();
         (3.0 * self.bound().powi(2) / (up * down)).ceil().clamp(1.0, f64::from(u32::MAX)) as u32
     }
 
     /// What `hung` of `of` runs say, which left it open one run before.
-    pub fn says(&self, hung: u32, of: u32) -> Said {
+    pub(crate) fn says(&self, hung: u32, of: u32) -> Said {
         let (up, down) = self.steps();
         let ratio = f64::from(hung) * up - f64::from(of.saturating_sub(hung)) * down;
         // A bound that is met exactly, but for rounding, is met.
@@ -72,14 +72,14 @@ impl Sprt {
     }
 
     /// Fewest runs, all hung, that are accepted.
-    pub fn fewest(&self) -> u32 {
+    pub(crate) fn fewest(&self) -> u32 {
         let (up, _) = self.steps();
         ((self.bound() - 1e-9) / up).ceil().max(1.0) as u32
     }
 
     /// Whether `hung` of a fixed number of runs can be those of a rate as high as is wanted: so few or fewer have at least
     /// the probability `error` there (exact binomial, one-sided).
-    pub fn agrees(&self, hung: u32, of: u32) -> bool {
+    pub(crate) fn agrees(&self, hung: u32, of: u32) -> bool {
         let at = Binomial::new(self.rate, u64::from(of));
         at.is_ok_and(|at| at.cdf(u64::from(hung)) >= self.error)
     }

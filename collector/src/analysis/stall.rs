@@ -9,7 +9,7 @@ use super::finding::Finding;
 use super::words::{Class, Confidence};
 
 /// Whether what a dump shows cannot end by itself.
-pub fn is_stuck(finding: &Finding) -> bool {
+pub(crate) fn is_stuck(finding: &Finding) -> bool {
     let proven = finding.confidence == Confidence::Proven;
     match finding.class {
         Class::Deadlock | Class::OwnerSpinning | Class::OwnerBlocked | Class::OwnerGone => true,

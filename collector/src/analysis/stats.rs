@@ -7,7 +7,7 @@ use statrs::distribution::{Beta, ContinuousCDF, Discrete, Gamma, Hypergeometric}
 pub const CONFIDENCE: f64 = 0.95;
 
 /// The rate of hangs that is looked for where nobody says another one: one run in fifty.
-pub const RATE: f64 = 0.02;
+pub(crate) const RATE: f64 = 0.02;
 
 /// A rate with its interval, as in `verdict.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,14 +21,14 @@ pub struct Rate {
     /// Upper bound, 0 to 1.
     pub high: f64,
     /// Confidence of the interval.
-    pub confidence: f64,
+    pub(crate) confidence: f64,
     /// Which bounds these are.
-    pub method: Method,
+    pub(crate) method: Method,
 }
 
 /// Which bounds an interval has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Method {
+pub(crate) enum Method {
     /// Both bounds, half of the error on either side.
     #[serde(rename = "clopper-pearson")]
     TwoSided,
@@ -67,7 +67,7 @@ impl Rate {
     }
 
     /// The share itself, 0 where there were no runs.
-    pub fn share(&self) -> f64 {
+    pub(crate) fn share(&self) -> f64 {
         if self.of == 0 { 0.0 } else { f64::from(self.hung) / f64::from(self.of) }
     }
 }
@@ -81,24 +81,24 @@ fn beta_quantile(a: f64, b: f64, p: f64) -> f64 {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PerHour {
     /// Hangs.
-    pub hung: u32,
+    pub(crate) hung: u32,
     /// Hours of benchmark time.
-    pub hours: f64,
+    pub(crate) hours: f64,
     /// Hangs per hour.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// Lower bound.
     pub low: f64,
     /// Upper bound.
     pub high: f64,
     /// Confidence of the interval.
-    pub confidence: f64,
+    pub(crate) confidence: f64,
     /// Which bounds these are.
-    pub method: Garwood,
+    pub(crate) method: Garwood,
 }
 
 /// Which bounds an interval of a rate in time has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Garwood {
+pub(crate) enum Garwood {
     /// Both bounds, half of the error on either side.
     #[serde(rename = "garwood")]
     TwoSided,
@@ -109,7 +109,7 @@ pub enum Garwood {
 
 impl Garwood {
     /// As it stands in `verdict.json`.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Garwood::TwoSided => "garwood",
             Garwood::OneSided => "garwood, one-sided",
@@ -146,17 +146,17 @@ fn gamma_quantile(shape: f64, p: f64) -> f64 {
 
 /// Two rows of a fourfold table: hung and not hung.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Hung.
-    pub hung: u32,
+    pub(crate) hung: u32,
     /// Runs.
-    pub of: u32,
+    pub(crate) of: u32,
 }
 
 /// Fisher's exact test: how probable it is that `a` hangs so much more often than `b` by chance alone, if
 /// both hang at the same rate (one-sided p). R. A. Fisher, On the interpretation of chi-squared from
 /// contingency tables, and the calculation of P, J. Royal Statistical Society 85 (1922), 87-94.
-pub fn fisher_more(a: Counts, b: Counts) -> f64 {
+pub(crate) fn fisher_more(a: Counts, b: Counts) -> f64 {
     let (population, hung) = (u64::from(a.of) + u64::from(b.of), u64::from(a.hung) + u64::from(b.hung));
     let Ok(chance) = Hypergeometric::new(population, hung, u64::from(a.of)) else { return 1.0 };
     let most = hung.min(u64::from(a.of));
@@ -165,7 +165,7 @@ pub fn fisher_more(a: Counts, b: Counts) -> f64 {
 }
 
 /// The same, two-sided: the sum over all tables that are no more probable than the one that was seen.
-pub fn fisher(a: Counts, b: Counts) -> f64 {
+pub(crate) fn fisher(a: Counts, b: Counts) -> f64 {
     let (population, hung) = (u64::from(a.of) + u64::from(b.of), u64::from(a.hung) + u64::from(b.hung));
     let Ok(chance) = Hypergeometric::new(population, hung, u64::from(a.of)) else { return 1.0 };
     let least = hung.saturating_sub(u64::from(b.of));
@@ -179,7 +179,7 @@ pub fn fisher(a: Counts, b: Counts) -> f64 {
 /// Runs that are needed to see at least one hang with probability `confidence`, if one run hangs with
 /// probability `rate`: the smallest N with 1 - (1 - rate)^N >= confidence. None unless both are between 0 and 1
 /// (a rate of 1 needs one run), or if it is more than a `u32` holds.
-pub fn plan(rate: f64, confidence: f64) -> Option<u32> {
+pub(crate) fn plan(rate: f64, confidence: f64) -> Option<u32> {
     let open = |x: f64| x > 0.0 && x < 1.0;
     if rate == 1.0 && open(confidence) {
         return Some(1);
@@ -192,41 +192,41 @@ pub fn plan(rate: f64, confidence: f64) -> Option<u32> {
 }
 
 /// Probability of at least one hang in so many runs, if one run hangs with probability `rate`.
-pub fn power(rate: f64, runs: u32) -> f64 {
+pub(crate) fn power(rate: f64, runs: u32) -> f64 {
     -(f64::from(runs) * (-rate).ln_1p()).exp_m1()
 }
 
 /// Runs with no hang among them that put the upper bound below `rate` ([`Rate::exact`] of 0/N): the same
 /// number as [`plan`], read the other way round.
-pub fn runs_to_exclude(rate: f64, confidence: f64) -> Option<u32> {
+pub(crate) fn runs_to_exclude(rate: f64, confidence: f64) -> Option<u32> {
     plan(rate, confidence)
 }
 
 /// Median and spread of a set of figures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Spread {
+pub(crate) struct Spread {
     /// How many.
-    pub n: u32,
+    pub(crate) n: u32,
     /// Median.
-    pub median: f64,
+    pub(crate) median: f64,
     /// Lower quartile.
-    pub q1: f64,
+    pub(crate) q1: f64,
     /// Upper quartile.
-    pub q3: f64,
+    pub(crate) q3: f64,
     /// Median absolute deviation from the median, times 1.4826 (a standard deviation where figures are
     /// normal).
-    pub mad: f64,
+    pub(crate) mad: f64,
     /// Smallest.
-    pub min: f64,
+    pub(crate) min: f64,
     /// Largest.
-    pub max: f64,
+    pub(crate) max: f64,
 }
 
 /// Median, quartiles (R. J. Hyndman, Y. Fan, Sample quantiles in statistical packages, The American
 /// Statistician 50 (1996), type 7) and median absolute deviation (F. R. Hampel, The influence curve and its
 /// role in robust estimation, JASA 69 (1974)). Figures that are not finite are left out; none if no other is
 /// there.
-pub fn spread(figures: &[f64]) -> Option<Spread> {
+pub(crate) fn spread(figures: &[f64]) -> Option<Spread> {
     let mut sorted: Vec<f64> = figures.iter().copied().filter(|x| x.is_finite()).collect();
     sorted.sort_by(f64::total_cmp);
     let (min, max) = (*sorted.first()?, *sorted.last()?);
@@ -256,7 +256,7 @@ fn quantile(sorted: &[f64], p: f64) -> f64 {
 /// interquartile range from the quartiles (J. W. Tukey, Exploratory data analysis, 1977), and more than 5 % of
 /// the median: figures that
 /// are nearly all equal do not make a hair's breadth news. Fewer than 5 figures have none.
-pub fn outliers(figures: &[f64]) -> Vec<usize> {
+pub(crate) fn outliers(figures: &[f64]) -> Vec<usize> {
     let Some(spread) = spread(figures).filter(|s| s.n >= 5) else { return vec![] };
     let fence = 1.5 * (spread.q3 - spread.q1);
     let far = |x: f64| {

@@ -10,7 +10,7 @@ macro_rules! words {
 
         impl $name {
             /// All of them.
-            pub const ALL: &[$name] = &[$($name::$variant,)*];
+            pub(crate) const ALL: &[$name] = &[$($name::$variant,)*];
 
             /// The word as it stands in `verdict.json`.
             pub fn as_str(self) -> &'static str {
@@ -76,7 +76,7 @@ words! {
 
 impl Verdict {
     /// `A`, `B` or nothing.
-    pub fn letter(self) -> Option<&'static str> {
+    pub(crate) fn letter(self) -> Option<&'static str> {
         match self {
             Verdict::DsoMixup => Some("A"),
             Verdict::AllocatorBug => Some("B"),

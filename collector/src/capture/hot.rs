@@ -7,38 +7,38 @@ use crate::console::cancel::Cancel;
 use crate::session::Dump;
 
 /// Name of the shim's own thread.
-pub const WATCHDOG_COMM: &str = "hangscope";
+pub(crate) const WATCHDOG_COMM: &str = "hangscope";
 
 /// CPU time of a thread at one look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CpuLook {
+pub(crate) struct CpuLook {
     /// Thread.
-    pub tid: u32,
+    pub(crate) tid: u32,
     /// CPU time so far, ns.
-    pub cpu_ns: u64,
+    pub(crate) cpu_ns: u64,
     /// It is the shim's own thread.
-    pub watchdog: bool,
+    pub(crate) watchdog: bool,
 }
 
 impl CpuLook {
     /// Of a thread that was looked at from outside.
-    pub fn of(thread: &ThreadLook) -> CpuLook {
+    pub(crate) fn of(thread: &ThreadLook) -> CpuLook {
         CpuLook { tid: thread.tid, cpu_ns: thread.cpu_ns, watchdog: thread.comm == WATCHDOG_COMM }
     }
 }
 
 /// The hottest thread.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Hottest {
+pub(crate) struct Hottest {
     /// Thread.
-    pub tid: u32,
+    pub(crate) tid: u32,
     /// Share of a core that it had between the looks, 0 to 1.
-    pub cpu_share: f64,
+    pub(crate) cpu_share: f64,
 }
 
 /// The thread that spent the most CPU between two looks, `apart` from each other; none if none spent any. Of equal
 /// ones the first by tid. A thread that only the second look has is left out: what it spent may be from long before.
-pub fn hottest(first: &[CpuLook], second: &[CpuLook], apart: Duration) -> Option<Hottest> {
+pub(crate) fn hottest(first: &[CpuLook], second: &[CpuLook], apart: Duration) -> Option<Hottest> {
     let before = |tid| first.iter().find(|l| l.tid == tid).map(|l| l.cpu_ns);
     second
         .iter()
@@ -56,7 +56,7 @@ pub fn hottest(first: &[CpuLook], second: &[CpuLook], apart: Duration) -> Option
 ///
 /// # Errors
 /// Why there is none.
-pub fn of_dump(dump: &Dump) -> Result<Hottest, String> {
+pub(crate) fn of_dump(dump: &Dump) -> Result<Hottest, String> {
     let Some(apart) = dump.between_ns().map(Duration::from_nanos) else {
         return Err("the dump has no second look".to_owned());
     };
@@ -75,7 +75,12 @@ pub fn of_dump(dump: &Dump) -> Result<Hottest, String> {
 ///
 /// # Errors
 /// Why there is none: nothing ran, one of the looks could not be had, or it was cancelled.
-pub fn look_twice(pid: u32, first: &[CpuLook], pause: Duration, cancel: &Cancel) -> Result<Hottest, String> {
+pub(crate) fn look_twice(
+    pid: u32,
+    first: &[CpuLook],
+    pause: Duration,
+    cancel: &Cancel,
+) -> Result<Hottest, String> {
     if first.is_empty() {
         return Err("no thread was seen at a first look: ps_L.txt says why".to_owned());
     }

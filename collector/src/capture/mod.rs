@@ -16,16 +16,16 @@ use crate::files::atomic::WriteError;
 use crate::proc::task;
 use crate::profile::Profile;
 
-pub mod hot;
+pub(crate) mod hot;
 pub mod perf;
 mod perf_names;
-pub mod tables;
-pub mod threads;
-pub mod tool;
+pub(crate) mod tables;
+pub(crate) mod threads;
+pub(crate) mod tool;
 
-pub use hot::{CpuLook, Hottest, hottest, look_twice};
+pub(crate) use hot::{CpuLook, Hottest, hottest, look_twice};
 pub use perf::{CallGraph, PerfOptions, Perfed, perf};
-pub use threads::ThreadLook;
+pub(crate) use threads::ThreadLook;
 
 /// What is looked for.
 #[derive(Clone, Debug)]
@@ -39,13 +39,13 @@ pub struct Options<'a> {
 }
 
 /// Bytes of a file of the bundle, or why they could not be had.
-pub type Part = Result<Vec<u8>, String>;
+pub(crate) type Part = Result<Vec<u8>, String>;
 
 /// The outside view.
 #[derive(Clone, Debug)]
 pub struct Outside {
     /// Process.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// Its threads, by tid; empty if it had gone.
     pub threads: Vec<ThreadLook>,
     /// `/proc/PID/maps` as the kernel printed it.
@@ -98,12 +98,12 @@ impl Outside {
     ///
     /// # Errors
     /// [`WriteError`] of the first one that could not be written.
-    pub fn write(&self, dir: &Path) -> Result<(), WriteError> {
+    pub(crate) fn write(&self, dir: &Path) -> Result<(), WriteError> {
         self.files.iter().try_for_each(|(name, part)| write_part(&dir.join(name), part))
     }
 
     /// CPU time of each thread, to be compared with a later look.
-    pub fn cpu(&self) -> Vec<CpuLook> {
+    pub(crate) fn cpu(&self) -> Vec<CpuLook> {
         self.threads.iter().map(CpuLook::of).collect()
     }
 }
@@ -112,7 +112,7 @@ impl Outside {
 ///
 /// # Errors
 /// [`WriteError`].
-pub fn write_part(path: &Path, part: &Part) -> Result<(), WriteError> {
+pub(crate) fn write_part(path: &Path, part: &Part) -> Result<(), WriteError> {
     match part {
         Ok(bytes) if !bytes.is_empty() => atomic::write(path, bytes),
         Ok(_) => atomic::write(path, b"# there was nothing in it\n"),
@@ -121,7 +121,7 @@ pub fn write_part(path: &Path, part: &Part) -> Result<(), WriteError> {
 }
 
 /// The one line of a file whose step could not be done.
-pub fn reason_line(reason: &str) -> String {
+pub(crate) fn reason_line(reason: &str) -> String {
     let words: Vec<&str> = reason.split_whitespace().collect();
     format!("# {}\n", words.join(" "))
 }

@@ -13,7 +13,7 @@ use crate::console::cancel::Cancel;
 use crate::files::atomic::WriteError;
 
 /// Samples a second: 199 is no multiple of what timers commonly run at.
-pub const FREQUENCY: u32 = 199;
+pub(crate) const FREQUENCY: u32 = 199;
 
 /// What `perf report` may take.
 const REPORT_LIMIT: Duration = Duration::from_secs(30);
@@ -104,7 +104,7 @@ pub fn perf(dir: &Path, tid: u32, options: &PerfOptions, cancel: &Cancel) -> Res
 ///
 /// # Errors
 /// [`WriteError`] if a file could not be written.
-pub fn refuse(dir: &Path, reason: &str) -> Result<(), WriteError> {
+pub(crate) fn refuse(dir: &Path, reason: &str) -> Result<(), WriteError> {
     [DATA, TEXT].iter().try_for_each(|name| leave_reason(dir, name, reason))
 }
 

@@ -9,7 +9,7 @@ use super::threads::ThreadLook;
 
 /// `ps -L -o pid,tid,psr,pcpu,state,wchan:30,comm`, its header and its alignment: `ps` makes the columns of ids
 /// as wide as the largest id can be (`width`), and cuts the wait channel at 30.
-pub fn ps(pid: u32, threads: &[ThreadLook], width: usize) -> String {
+pub(crate) fn ps(pid: u32, threads: &[ThreadLook], width: usize) -> String {
     let mut text = format!("{:>width$} {:>width$} PSR %CPU S {:<30} COMMAND\n", "PID", "TID", "WCHAN");
     for t in threads {
         let pcpu = match t.permille {
@@ -35,7 +35,7 @@ fn ps_wchan(wchan: Option<&str>) -> &str {
 
 /// `tid<TAB>wchan`, sorted by wchan, then tid; `0` as the kernel prints it for a thread that is not blocked, `NA`
 /// where it could not be read.
-pub fn wchan(threads: &[ThreadLook]) -> String {
+pub(crate) fn wchan(threads: &[ThreadLook]) -> String {
     let mut rows: Vec<(&str, u32)> = threads
         .iter()
         .map(|t| (t.wchan.as_deref().map(str::trim_end).filter(|w| !w.is_empty()).unwrap_or("NA"), t.tid))
@@ -45,7 +45,7 @@ pub fn wchan(threads: &[ThreadLook]) -> String {
 }
 
 /// `NAME=value` a line, of the variables whose names are wanted. Line ends in a value are written as `\n`.
-pub fn environ(environ: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+pub(crate) fn environ(environ: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     let mut lines = vec![];
     for entry in environ.split(|b| *b == 0) {
         let name = entry.split(|b| *b == b'=').next().unwrap_or_default();
@@ -63,13 +63,13 @@ pub fn environ(environ: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Vec<u8> {
 }
 
 /// The lines of maps whose file (without ` (deleted)`) is wanted, as the kernel printed them.
-pub fn maps_of(maps: &[u8], wanted: impl Fn(&Path) -> bool) -> Vec<u8> {
+pub(crate) fn maps_of(maps: &[u8], wanted: impl Fn(&Path) -> bool) -> Vec<u8> {
     let lines = maps.split_inclusive(|b| *b == b'\n');
     lines.filter(|line| maps_file(line).is_some_and(&wanted)).flatten().copied().collect()
 }
 
 /// The file of a line of maps, without ` (deleted)`; none for an anonymous mapping or a name in brackets.
-pub fn maps_file(line: &[u8]) -> Option<&Path> {
+pub(crate) fn maps_file(line: &[u8]) -> Option<&Path> {
     // address perms offset dev inode, then blanks, then the path, which may hold blanks itself.
     let mut rest = line;
     for _ in 0..5 {

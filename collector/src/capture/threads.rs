@@ -9,26 +9,26 @@ use procfs::process::{Process, Task};
 #[derive(Clone, Debug, PartialEq)]
 pub struct ThreadLook {
     /// Thread.
-    pub tid: u32,
+    pub(crate) tid: u32,
     /// Name.
-    pub comm: String,
+    pub(crate) comm: String,
     /// State letter.
-    pub state: char,
+    pub(crate) state: char,
     /// Processor that it last ran on.
-    pub psr: i32,
+    pub(crate) psr: i32,
     /// CPU time, ns (schedstat; where that is not to be had, a multiple of the clock tick).
-    pub cpu_ns: u64,
+    pub(crate) cpu_ns: u64,
     /// `utime + stime` over the time since its start, in thousandths: what `ps` calls %CPU, times ten.
-    pub permille: u64,
+    pub(crate) permille: u64,
     /// What the wait channel's file holds: `0` for a thread that is not blocked; none if it could not be read.
-    pub wchan: Option<String>,
+    pub(crate) wchan: Option<String>,
 }
 
 /// Looks at every thread; by tid. Threads that leave meanwhile are left out.
 ///
 /// # Errors
 /// Why nothing could be seen, for a person.
-pub fn look(pid: u32) -> Result<Vec<ThreadLook>, String> {
+pub(crate) fn look(pid: u32) -> Result<Vec<ThreadLook>, String> {
     let said = |e: ProcError| why(pid, &e);
     let process = Process::new(pid as i32).map_err(said)?;
     let uptime = procfs::Uptime::new_or_zero();
@@ -59,12 +59,12 @@ fn thread(task: &Task, uptime: f64, ticks: u64) -> Option<ThreadLook> {
 ///
 /// # Errors
 /// Why not, for a person.
-pub fn read(pid: u32, file: &str) -> Result<Vec<u8>, String> {
+pub(crate) fn read(pid: u32, file: &str) -> Result<Vec<u8>, String> {
     std::fs::read(format!("/proc/{pid}/{file}")).map_err(|e| io_why(pid, &e))
 }
 
 /// How wide `ps` makes a column of process ids: as many digits as the largest can have, at least 5.
-pub fn pid_width() -> usize {
+pub(crate) fn pid_width() -> usize {
     let max = std::fs::read_to_string("/proc/sys/kernel/pid_max").unwrap_or_default();
     max.trim().len().max(5)
 }
@@ -87,7 +87,7 @@ fn io_why(pid: u32, error: &io::Error) -> String {
 }
 
 /// That it is no more.
-pub fn ended(pid: u32) -> String {
+pub(crate) fn ended(pid: u32) -> String {
     format!("process {pid} has ended")
 }
 

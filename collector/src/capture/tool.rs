@@ -13,7 +13,7 @@ use crate::console::cancel::Cancel;
 
 /// How a program ended.
 #[derive(Debug)]
-pub enum Ran {
+pub(crate) enum Ran {
     /// By itself; with what it said on stderr.
     Exited(ExitStatus, String),
     /// It is not on this machine.
@@ -28,7 +28,7 @@ pub enum Ran {
 
 impl Ran {
     /// Why it did not do what it was to do, as a person reads it; none if its exit status was 0.
-    pub fn problem(&self) -> Option<String> {
+    pub(crate) fn problem(&self) -> Option<String> {
         match self {
             Ran::Exited(status, _) if status.success() => None,
             Ran::Exited(status, stderr) => {
@@ -45,7 +45,7 @@ impl Ran {
 }
 
 /// Runs a program with `stdout` and without stdin, in a process group of its own; at most for `limit`.
-pub fn run(command: &mut Command, stdout: Stdio, limit: Duration, cancel: &Cancel) -> Ran {
+pub(crate) fn run(command: &mut Command, stdout: Stdio, limit: Duration, cancel: &Cancel) -> Ran {
     let start = || -> io::Result<(Child, File)> {
         let stderr = tempfile::tempfile()?;
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr.try_clone()?).process_group(0);
@@ -92,7 +92,7 @@ pub fn run(command: &mut Command, stdout: Stdio, limit: Duration, cancel: &Cance
 ///
 /// # Errors
 /// No thread is to be had that waits for it.
-pub fn ended(pid: Pid) -> io::Result<Receiver<()>> {
+pub(crate) fn ended(pid: Pid) -> io::Result<Receiver<()>> {
     let (sender, receiver) = crossbeam_channel::bounded(1);
     let wait = move || {
         while let Err(rustix::io::Errno::INTR) =
@@ -105,7 +105,7 @@ pub fn ended(pid: Pid) -> io::Result<Receiver<()>> {
 }
 
 /// Whether a child of this process has ended, as [`ended`] will say it. It is not reaped.
-pub fn has_ended(pid: Pid) -> bool {
+pub(crate) fn has_ended(pid: Pid) -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
     matches!(waitid(WaitId::Pid(pid), options), Ok(Some(_)))
 }

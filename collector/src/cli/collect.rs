@@ -24,7 +24,7 @@ use crate::listen::Listener;
     Example:\n  \
     hangscope collect --out night &\n  \
     env $(hangscope env --so ./libhakozuna_hz4.so) ./bench 16 2000000 400 16 32768 90 65536")]
-pub struct Args {
+pub(crate) struct Args {
     /// Socket to listen on [default: HANGSCOPE_SOCKET, else hangscope/collector.sock in XDG_RUNTIME_DIR, else
     /// /tmp/hangscope-UID/collector.sock].
     #[arg(long, value_name = "PATH")]
@@ -48,7 +48,7 @@ pub struct Args {
 }
 
 /// Runs it.
-pub fn run(args: Args) -> anyhow::Result<Status> {
+pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     descriptors::raise();
     if args.json {
         out::only_json();

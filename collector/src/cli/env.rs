@@ -23,7 +23,7 @@ use crate::launch::shim_path;
 #[command(after_help = "Examples:\n  \
     env $(hangscope env --so ./libhakozuna_hz4.so --socket /run/user/1000/hs.sock) ./bench 16 2000000\n  \
     eval \"$(hangscope env --export --so ./libhz4.so --label rss_hz4_1 --only bench)\"; ./run_matrix.sh")]
-pub struct Args {
+pub(crate) struct Args {
     /// The allocator's DSO; without it the shim alone is preloaded (the C library's malloc).
     #[arg(long, value_name = "SO")]
     so: Option<PathBuf>,
@@ -62,7 +62,7 @@ pub struct Args {
 }
 
 /// Runs it.
-pub fn run(args: Args) -> anyhow::Result<Status> {
+pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let shim = shim_path::find(args.shim.as_deref()).context("env")?;
     let mut files = vec![shim];
     if let Some(so) = &args.so {

@@ -64,7 +64,7 @@ const SPARE: u32 = 4;
     to = \"free_calls\"\n\n\
     Exit status: 0 no hang, 10 a hang was captured, 20 the DSO was not intact, 30 the preload could not be verified, \
     2 wrong usage, 1 anything else.")]
-pub struct Args {
+pub(crate) struct Args {
     /// The allocator's DSO. For a demonstration with none of your own, run ./scripts/hunt.sh without arguments.
     #[arg(long, value_name = "SO")]
     so: Option<PathBuf>,
@@ -170,7 +170,7 @@ pub struct Args {
 }
 
 /// Runs it.
-pub fn run(args: Args) -> anyhow::Result<Status> {
+pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let (lang, json, junit) = (args.lang, args.json, args.junit.clone());
     if json {
         out::only_json();

@@ -26,17 +26,17 @@ use crate::console::exit::Status;
 use crate::console::out;
 
 mod actions;
-pub mod collect;
-pub mod env;
-pub mod hunt;
-pub mod pin;
-pub mod plan;
-pub mod report;
-pub mod show;
-pub mod shrink;
-pub mod snap;
-pub mod stir;
-pub mod verify;
+pub(crate) mod collect;
+pub(crate) mod env;
+pub(crate) mod hunt;
+pub(crate) mod pin;
+pub(crate) mod plan;
+pub(crate) mod report;
+pub(crate) mod show;
+pub(crate) mod shrink;
+pub(crate) mod snap;
+pub(crate) mod stir;
+pub(crate) mod verify;
 
 /// Finds out why a program under a preloaded allocator hangs: the wrong DSO, or a bug of the allocator.
 #[derive(Debug, Parser)]

@@ -15,7 +15,7 @@ use crate::files::pin;
 /// file that changes while it is copied is refused.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hangscope pin ../hakmem/libhakozuna_hz4.so --name hz4 --out pinned")]
-pub struct Args {
+pub(crate) struct Args {
     /// The DSO.
     #[arg(value_name = "SO")]
     so: PathBuf,
@@ -41,7 +41,7 @@ struct Answer<'a> {
 }
 
 /// Runs it.
-pub fn run(args: Args) -> anyhow::Result<Status> {
+pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let pinned = pin::pin(&args.so, &args.out, args.name.as_deref()).context("pin")?;
     match args.json {
         true => out::json(&Answer {

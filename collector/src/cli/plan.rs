@@ -15,7 +15,7 @@ use crate::console::out;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hangscope plan --rate 0.02 --confidence 0.95   # 149 runs\n  \
     hangscope plan --runs 50                        # 0 hangs in 50 runs: the rate is below 5.8 %")]
-pub struct Args {
+pub(crate) struct Args {
     /// How often one run hangs, between 0 and 1: 0.02 is one in fifty.
     #[arg(long, value_name = "RATE", value_parser = share, required_unless_present = "runs", conflicts_with = "runs")]
     rate: Option<f64>,
@@ -39,7 +39,7 @@ struct Answer {
 }
 
 /// Says it.
-pub fn run(args: Args) -> anyhow::Result<Status> {
+pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let (answer, line) = answer(args.rate, args.runs, args.confidence)?;
     match args.json {
         true => out::json(&answer)?,

@@ -29,7 +29,7 @@ use crate::text::message::Lang;
     hangscope report recording.json.gz         # somebody else's, from anywhere\n  \
     hangscope report OUT/hang_run_8 --write    # threads.json and stacks.txt anew\n  \
     hangscope report OUT --junit hunt.xml")]
-pub struct Args {
+pub(crate) struct Args {
     /// dump.bin or recording.json.gz, or their folder.
     #[arg(value_name = "PATH")]
     path: PathBuf,
@@ -51,7 +51,7 @@ pub struct Args {
 }
 
 /// Runs it.
-pub fn run(args: Args) -> anyhow::Result<Status> {
+pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     if let Some(file) = &args.junit {
         let facts = report::reread::facts(&args.path).context("report")?;
         let out = std::path::absolute(&args.path).context("report")?;

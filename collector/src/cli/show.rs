@@ -11,7 +11,7 @@ use crate::report;
 /// Show what a hunt, a session or snap left: the verdict, who waits for whom, the stacks, equal ones together.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hangscope show OUT\n  hangscope show OUT/hang_run_8")]
-pub struct Args {
+pub(crate) struct Args {
     /// OUT of a hunt, or the folder of one hang.
     #[arg(value_name = "DIR")]
     dir: PathBuf,
@@ -22,7 +22,7 @@ pub struct Args {
 }
 
 /// Runs it.
-pub fn run(args: Args) -> anyhow::Result<Status> {
+pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     if args.json {
         out::json(&report::show::bundle(&args.dir).context("show")?)?;
         return Ok(Status::NoHang);

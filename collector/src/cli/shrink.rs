@@ -41,7 +41,7 @@ use crate::text::message::Lang;
     Leaves shrink.json, shrink.md and shrink.ja.md, and shrink_runs.jsonl with a line a run.\n\n\
     Exit status: 10 it hangs, and what it was shrunk to is told (also where --max-time was over); 0 no hang was seen; 20 the \
     DSO was not intact, 30 the preload could not be verified, 2 wrong usage, 1 interrupted, or anything else.")]
-pub struct Args {
+pub(crate) struct Args {
     /// The allocator's DSO.
     #[arg(long, value_name = "SO", required_unless_present = "resume")]
     so: Option<PathBuf>,
@@ -127,7 +127,7 @@ struct InFolder<'a> {
 }
 
 /// Runs it.
-pub fn run(args: Args) -> anyhow::Result<Status> {
+pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let (lang, json, max_time) = (args.lang, args.json, args.max_time);
     let given_seed = args.stir.has_seed();
     if json {

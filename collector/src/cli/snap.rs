@@ -27,7 +27,7 @@ use crate::text::message::Lang;
     hangscope snap 4711\n  \
     hangscope snap 4711 --target libhakozuna_hz4.so --out evidence && hangscope show evidence\n\n\
     It takes the right to trace the process: its user or root, and kernel.yama.ptrace_scope 0 where that is set.")]
-pub struct Args {
+pub(crate) struct Args {
     /// Process.
     #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pid: u32,
@@ -68,7 +68,7 @@ pub struct Args {
 }
 
 /// Runs it.
-pub fn run(args: Args) -> anyhow::Result<Status> {
+pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     if args.json {
         out::only_json();
     }

@@ -4,7 +4,7 @@ use crate::analysis::Stir;
 
 /// How much scheduling is to be disturbed.
 #[derive(Clone, Copy, Debug, clap::Args)]
-pub struct StirArgs {
+pub(crate) struct StirArgs {
     /// Disturb scheduling from inside, so that races which are rarely lost are lost more often: 1 gently (threads get other
     /// processors and priorities for milliseconds), 2 also crowds threads on few processors and holds them up, 3 also stops
     /// and slows threads inside the allocator. It ends with the first dump. ops/s are then no figures to publish.
@@ -17,12 +17,12 @@ pub struct StirArgs {
 
 impl StirArgs {
     /// Whether the seed was given.
-    pub fn has_seed(self) -> bool {
+    pub(crate) fn has_seed(self) -> bool {
         self.seed.is_some()
     }
 
     /// What was asked for; none: nothing.
-    pub fn stir(self) -> Option<Stir> {
+    pub(crate) fn stir(self) -> Option<Stir> {
         (self.level > 0)
             .then(|| Stir { level: self.level, seed: self.seed.unwrap_or_else(|| fastrand::u32(..)) })
     }

@@ -23,7 +23,7 @@ use crate::verify::{self, Proof, Request, Times};
     hangscope verify --so ./libhakozuna_hz4.so --runs 3 -- ./bench 16 20000\n  \
     hangscope verify --so ./libhz4.so --cpus 0-15 --out check -- env HZ4_X=1 ./bench 16 20000\n  \
     hangscope verify --so ./libhz4.so --only bench -- ./run_matrix.sh")]
-pub struct Args {
+pub(crate) struct Args {
     /// The allocator's DSO.
     #[arg(long, value_name = "SO")]
     so: PathBuf,
@@ -77,7 +77,7 @@ struct Answer<'a> {
 }
 
 /// Runs it.
-pub fn run(args: Args) -> anyhow::Result<Status> {
+pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     if args.json {
         out::only_json();
     }

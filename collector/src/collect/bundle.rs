@@ -33,15 +33,15 @@ pub struct Bundle {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     /// Threads of the first look.
-    pub threads: usize,
+    pub(crate) threads: usize,
     /// It came to its end.
-    pub complete: bool,
+    pub(crate) complete: bool,
     /// From the trigger to the end of the first look, ms; none if the end did not come.
-    pub first_look_ms: Option<f64>,
+    pub(crate) first_look_ms: Option<f64>,
     /// What kind of hang it is.
-    pub class: Class,
+    pub(crate) class: Class,
     /// How sure that is.
-    pub confidence: Confidence,
+    pub(crate) confidence: Confidence,
 }
 
 impl fmt::Display for Summary {
@@ -75,7 +75,7 @@ impl Bundle {
     }
 
     /// The folder.
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 

@@ -24,36 +24,36 @@ use crate::listen::{Asker, ListenError, Listener};
 
 pub mod bundle;
 mod judge;
-pub mod record;
+pub(crate) mod record;
 mod route;
 mod session;
 
 /// How to collect.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// Folder: `sessions/` and `sessions.jsonl` in it.
-    pub out: PathBuf,
+    pub(crate) out: PathBuf,
     /// How hot threads are recorded; none: not at all.
-    pub perf: Option<PerfOptions>,
+    pub(crate) perf: Option<PerfOptions>,
     /// Dumps of one session that are kept on disk.
-    pub dumps: u32,
+    pub(crate) dumps: u32,
     /// Each session's line on stdout as well.
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Collected {
+pub(crate) struct Collected {
     /// Sessions that were seen.
-    pub sessions: u64,
+    pub(crate) sessions: u64,
     /// Those that hung.
-    pub hung: u64,
+    pub(crate) hung: u64,
     /// Files or lines that could not be written; each was said when it happened.
-    pub not_written: u64,
+    pub(crate) not_written: u64,
 }
 
 /// Something that happened, for a person who watches.
-pub type Say = Arc<dyn Fn(&dyn Display) + Send + Sync>;
+pub(crate) type Say = Arc<dyn Fn(&dyn Display) + Send + Sync>;
 
 /// What the threads of sessions share.
 struct Desk {
@@ -98,7 +98,7 @@ impl Desk {
 /// # Errors
 /// [`WriteError`] if OUT cannot be written to at the start; the system's error if no thread can be had, or if nobody can
 /// connect any more. Later failures to write are said and counted, and end nothing.
-pub fn collect(
+pub(crate) fn collect(
     listener: Listener,
     options: Options,
     cancel: Cancel,
@@ -144,7 +144,7 @@ pub fn collect(
 
 /// Collecting could not begin, or not go on.
 #[derive(Debug, thiserror::Error)]
-pub enum CollectError {
+pub(crate) enum CollectError {
     /// OUT cannot be written to.
     #[error(transparent)]
     Write(#[from] WriteError),

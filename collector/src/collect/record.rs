@@ -10,12 +10,12 @@ use crate::session::arch::Arch;
 use crate::session::{Heartbeat, Identity};
 
 /// Version of `session.json`.
-pub const SCHEMA: &str = "hangscope/session/1";
+pub(crate) const SCHEMA: &str = "hangscope/session/1";
 
 /// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum End {
+pub(crate) enum End {
     /// The process exited, or another program was started in it (exec); `why` says the latter.
     Exit,
     /// It died by a signal.
@@ -28,73 +28,73 @@ pub enum End {
 
 /// `session.json`, and a line of `sessions.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SessionRecord {
+pub(crate) struct SessionRecord {
     /// [`SCHEMA`].
-    pub schema: String,
+    pub(crate) schema: String,
     /// Folder, relative to OUT.
-    pub folder: String,
+    pub(crate) folder: String,
     /// Process.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// Its parent.
-    pub ppid: u32,
+    pub(crate) ppid: u32,
     /// Its user.
-    pub uid: u32,
+    pub(crate) uid: u32,
     /// Command line.
-    pub command: Vec<String>,
+    pub(crate) command: Vec<String>,
     /// Program.
-    pub exe: String,
+    pub(crate) exe: String,
     /// HANGSCOPE_LABEL.
-    pub label: String,
+    pub(crate) label: String,
     /// It was forked from a watched process without an exec.
-    pub forked: bool,
+    pub(crate) forked: bool,
     /// Path of the allocator's DSO; null if it is not known.
-    pub allocator: Option<String>,
+    pub(crate) allocator: Option<String>,
     /// Its build-id in memory at the start, hex.
-    pub build_id: Option<String>,
+    pub(crate) build_id: Option<String>,
     /// SHA-1 of its bytes at the start; null if no copy of them came.
-    pub sha1: Option<String>,
+    pub(crate) sha1: Option<String>,
     /// Start of the process image (RFC 3339, UTC).
-    pub started: String,
+    pub(crate) started: String,
     /// End; null while it is open.
-    pub ended: Option<String>,
+    pub(crate) ended: Option<String>,
     /// From start to end, or so far.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// How it ended.
-    pub end: End,
+    pub(crate) end: End,
     /// Exit status, 128+n for a signal n; null if it is not known.
-    pub rc: Option<i32>,
+    pub(crate) rc: Option<i32>,
     /// Signal that it died by.
-    pub signal: Option<i32>,
+    pub(crate) signal: Option<i32>,
     /// What there is to say about the end.
-    pub why: Option<String>,
+    pub(crate) why: Option<String>,
     /// How scheduling was disturbed; null: not at all.
     #[serde(default)]
-    pub stir: Option<Stir>,
+    pub(crate) stir: Option<Stir>,
     /// DSO integrity: the worst that was seen.
-    pub integrity: Integrity,
+    pub(crate) integrity: Integrity,
     /// `(deleted)` was seen on a DSO.
-    pub deleted_seen: bool,
+    pub(crate) deleted_seen: bool,
     /// Looks of the watchdog that came.
-    pub heartbeats: u64,
+    pub(crate) heartbeats: u64,
     /// Largest resident set that a look saw, KiB.
-    pub max_rss_kib: u64,
+    pub(crate) max_rss_kib: u64,
     /// Dumps that came.
-    pub dumps: u32,
+    pub(crate) dumps: u32,
     /// Folders of those that were kept, in order.
-    pub dump_folders: Vec<String>,
+    pub(crate) dump_folders: Vec<String>,
     /// A dump came because a deadline passed or nothing moved, and it was not of a process that is only slow.
-    pub hung: bool,
+    pub(crate) hung: bool,
     /// What kind of hang the last dump that was kept shows; null without one.
-    pub class: Option<Class>,
+    pub(crate) class: Option<Class>,
     /// Connections: more than one if it was interrupted.
-    pub connections: u32,
+    pub(crate) connections: u32,
     /// What the shim noted.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl SessionRecord {
     /// Of a process that has just said hello.
-    pub fn new(identity: &Identity, pid: u32, folder: String) -> SessionRecord {
+    pub(crate) fn new(identity: &Identity, pid: u32, folder: String) -> SessionRecord {
         use hangscope_protocol::record::hello_flags;
         SessionRecord {
             schema: SCHEMA.to_owned(),
@@ -132,73 +132,73 @@ impl SessionRecord {
 }
 
 /// When the process image started.
-pub fn started(identity: &Identity) -> SystemTime {
+pub(crate) fn started(identity: &Identity) -> SystemTime {
     // A hello may say anything; a time that cannot be written is none.
     let since = Duration::from_nanos(identity.fixed.wall_ns).min(Duration::from_secs(8_000_000_000));
     UNIX_EPOCH + since
 }
 
 /// RFC 3339 with milliseconds, UTC.
-pub fn stamp(time: SystemTime) -> String {
+pub(crate) fn stamp(time: SystemTime) -> String {
     humantime::format_rfc3339_millis(time).to_string()
 }
 
 /// Name of a session's folder: `20251123T082211.123Z_4711`. It sorts by time and has no colon, which
 /// LD_PRELOAD could not hold.
-pub fn folder_name(identity: &Identity, pid: u32) -> String {
+pub(crate) fn folder_name(identity: &Identity, pid: u32) -> String {
     format!("{}_{pid}", stamp(started(identity)).replace(['-', ':'], ""))
 }
 
 /// Threads that a heartbeat's line lists; with more of them only the counts.
-pub const MOST_THREADS: usize = 256;
+pub(crate) const MOST_THREADS: usize = 256;
 
 /// A line of `heartbeats.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct HeartbeatLine {
+pub(crate) struct HeartbeatLine {
     /// Seconds since the start of the process image.
-    pub t: f64,
+    pub(crate) t: f64,
     /// Counts the looks.
-    pub tick: u32,
+    pub(crate) tick: u32,
     /// Resident set, KiB.
-    pub rss_kib: u64,
+    pub(crate) rss_kib: u64,
     /// CPU of the process so far, seconds.
-    pub cpu_s: f64,
+    pub(crate) cpu_s: f64,
     /// CPU of the watchdog so far, seconds.
-    pub watchdog_cpu_s: f64,
+    pub(crate) watchdog_cpu_s: f64,
     /// Pause until the next look, seconds.
-    pub interval_s: f64,
+    pub(crate) interval_s: f64,
     /// Looks in a row that saw no progress.
-    pub still: u32,
+    pub(crate) still: u32,
     /// Dumps so far.
-    pub dumps: u32,
+    pub(crate) dumps: u32,
     /// Integrity as last seen.
-    pub integrity: Integrity,
+    pub(crate) integrity: Integrity,
     /// Counts of threads; stacks are not looked at here.
-    pub threads: ThreadCounts,
+    pub(crate) threads: ThreadCounts,
     /// Threads, up to [`MOST_THREADS`] of them; empty if there are more.
-    pub by_thread: Vec<ThreadLine>,
+    pub(crate) by_thread: Vec<ThreadLine>,
 }
 
 /// A thread of a [`HeartbeatLine`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ThreadLine {
+pub(crate) struct ThreadLine {
     /// Thread.
-    pub tid: u32,
+    pub(crate) tid: u32,
     /// State letter, `?` if it could not be read.
-    pub state: char,
+    pub(crate) state: char,
     /// Processor it last ran on.
-    pub cpu: u16,
+    pub(crate) cpu: u16,
     /// CPU time, seconds.
-    pub cpu_s: f64,
+    pub(crate) cpu_s: f64,
     /// System call that it is blocked in, by name if it is known; null if it runs.
-    pub call: Option<String>,
+    pub(crate) call: Option<String>,
     /// First argument of the call (a futex word's address), hex; null if it runs.
-    pub arg: Option<String>,
+    pub(crate) arg: Option<String>,
 }
 
 impl HeartbeatLine {
     /// Of a look.
-    pub fn new(beat: &Heartbeat, machine: u16, integrity: Integrity) -> HeartbeatLine {
+    pub(crate) fn new(beat: &Heartbeat, machine: u16, integrity: Integrity) -> HeartbeatLine {
         let r = &beat.record;
         let arch = Arch::from_elf(machine);
         let s = |ns: u64| (ns / 1000) as f64 / 1e6;

@@ -12,12 +12,12 @@ pub struct Cancel(Receiver<Infallible>);
 
 /// Sets the [`Cancel`] that it was made with when it is dropped.
 #[derive(Debug)]
-pub struct Canceller(
+pub(crate) struct Canceller(
     #[expect(dead_code, reason = "its drop is what the other side sees")] Sender<Infallible>,
 );
 
 /// A [`Cancel`] and what sets it.
-pub fn pair() -> (Canceller, Cancel) {
+pub(crate) fn pair() -> (Canceller, Cancel) {
     // Nothing is ever sent: that the sender has gone is the message, and every receiver sees it.
     let (sender, receiver) = crossbeam_channel::bounded(0);
     (Canceller(sender), Cancel(receiver))
@@ -29,7 +29,7 @@ pub fn pair() -> (Canceller, Cancel) {
 ///
 /// # Errors
 /// What the system says; also if it was called before.
-pub fn on_signals() -> Result<Cancel, ctrlc::Error> {
+pub(crate) fn on_signals() -> Result<Cancel, ctrlc::Error> {
     let (canceller, cancel) = pair();
     let mut canceller = Some(canceller);
     let nohup = hup_is_ignored();
@@ -59,17 +59,17 @@ impl Cancel {
     }
 
     /// Whether it is set.
-    pub fn is_set(&self) -> bool {
+    pub(crate) fn is_set(&self) -> bool {
         matches!(self.0.try_recv(), Err(TryRecvError::Disconnected))
     }
 
     /// Waits until it is set, at most for `time`; whether it is set.
-    pub fn wait(&self, time: Duration) -> bool {
+    pub(crate) fn wait(&self, time: Duration) -> bool {
         matches!(self.0.recv_timeout(time), Err(RecvTimeoutError::Disconnected))
     }
 
     /// For a `select!`: ready (with an error) once it is set.
-    pub fn channel(&self) -> &Receiver<Infallible> {
+    pub(crate) fn channel(&self) -> &Receiver<Infallible> {
         &self.0
     }
 }

@@ -3,7 +3,7 @@
 /// Exit status of the command. The numbers are documented; scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
-pub enum Status {
+pub(crate) enum Status {
     /// Done; for a hunt: no hang.
     NoHang = 0,
     /// Anything that has no status of its own.
@@ -20,7 +20,7 @@ pub enum Status {
 
 impl Status {
     /// All of them, in order.
-    pub const ALL: &[Status] = &[
+    pub(crate) const ALL: &[Status] = &[
         Status::NoHang,
         Status::Failed,
         Status::Usage,
@@ -30,12 +30,12 @@ impl Status {
     ];
 
     /// The number.
-    pub fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         self as u8
     }
 
     /// What it means, for `--help`.
-    pub fn meaning(self) -> &'static str {
+    pub(crate) fn meaning(self) -> &'static str {
         match self {
             Status::NoHang => "done; hunt, shrink: no hang",
             Status::Failed => "anything else went wrong (one line on stderr says what)",
@@ -56,27 +56,27 @@ impl From<Status> for std::process::ExitCode {
 /// An error that ends the command with a status of its own. Wrapped in `anyhow` context it keeps it.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub struct Ended {
+pub(crate) struct Ended {
     /// Status that the command ends with.
-    pub status: Status,
+    pub(crate) status: Status,
     /// What, where, and what to do about it.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl Ended {
     /// An error with this status and this line.
-    pub fn new(status: Status, message: impl std::fmt::Display) -> Self {
+    pub(crate) fn new(status: Status, message: impl std::fmt::Display) -> Self {
         Ended { status, message: message.to_string() }
     }
 }
 
 /// The status that an error ends the command with: the one it carries, else [`Status::Failed`].
-pub fn status_of(error: &anyhow::Error) -> Status {
+pub(crate) fn status_of(error: &anyhow::Error) -> Status {
     error.chain().find_map(|cause| cause.downcast_ref::<Ended>()).map_or(Status::Failed, |e| e.status)
 }
 
 /// The one line that stderr gets for an error: every cause, outermost first, without line ends.
-pub fn one_line(error: &anyhow::Error) -> String {
+pub(crate) fn one_line(error: &anyhow::Error) -> String {
     let mut line = String::from("hangscope");
     for cause in error.chain() {
         let text = cause.to_string();
@@ -90,7 +90,7 @@ pub fn one_line(error: &anyhow::Error) -> String {
 }
 
 /// The list of statuses for `--help`.
-pub fn help() -> String {
+pub(crate) fn help() -> String {
     let mut text = String::from("Exit status:\n");
     for status in Status::ALL {
         text.push_str(&format!("  {:>2}  {}\n", status.code(), status.meaning()));

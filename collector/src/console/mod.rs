@@ -5,6 +5,6 @@
 //! - [`out`], [`wrap`]: what is printed, and how wide
 
 pub mod cancel;
-pub mod exit;
-pub mod out;
-pub mod wrap;
+pub(crate) mod exit;
+pub(crate) mod out;
+pub(crate) mod wrap;

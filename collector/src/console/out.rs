@@ -12,11 +12,11 @@ use crate::console::wrap::wrap;
 
 /// How to write for a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Style {
+pub(crate) struct Style {
     /// Columns; longer lines are cut.
-    pub width: usize,
+    pub(crate) width: usize,
     /// Escape sequences for colour: only on a terminal.
-    pub colour: bool,
+    pub(crate) colour: bool,
 }
 
 /// How to write on stdout: as wide as the terminal, in colour only on one (and not if `NO_COLOR` is set).
@@ -31,17 +31,17 @@ pub(crate) fn style() -> Style {
 static ONLY_JSON: AtomicBool = AtomicBool::new(false);
 
 /// From now on stdout is for [`json`] alone.
-pub fn only_json() {
+pub(crate) fn only_json() {
     ONLY_JSON.store(true, Relaxed);
 }
 
 /// What is for people is on stderr.
-pub fn is_on_stderr() -> bool {
+pub(crate) fn is_on_stderr() -> bool {
     ONLY_JSON.load(Relaxed)
 }
 
 /// Whether what is for people is on a terminal.
-pub fn is_terminal() -> bool {
+pub(crate) fn is_terminal() -> bool {
     if is_on_stderr() { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() }
 }
 
@@ -49,7 +49,7 @@ pub fn is_terminal() -> bool {
 ///
 /// # Errors
 /// If it cannot be JSON (a path that is not UTF-8); nothing is printed then.
-pub fn json(value: &impl Serialize) -> serde_json::Result<()> {
+pub(crate) fn json(value: &impl Serialize) -> serde_json::Result<()> {
     let mut line = serde_json::to_vec(value)?;
     line.push(b'\n');
     let mut stdout = std::io::stdout().lock();
@@ -58,18 +58,18 @@ pub fn json(value: &impl Serialize) -> serde_json::Result<()> {
 }
 
 /// One line for people. A closed stdout is nobody's loss.
-pub fn line(text: impl std::fmt::Display) {
+pub(crate) fn line(text: impl std::fmt::Display) {
     people(|to| writeln!(to, "{text}"));
 }
 
 /// Text for people as it is, without a line end.
-pub fn text(text: impl std::fmt::Display) {
+pub(crate) fn text(text: impl std::fmt::Display) {
     people(|to| write!(to, "{text}"));
 }
 
 /// Text for people, without a line end; on a terminal its long lines are broken between words. For a pipe a sentence stays
 /// one line.
-pub fn paragraphs(text: &str) {
+pub(crate) fn paragraphs(text: &str) {
     let style = style();
     if !is_terminal() {
         return self::text(text);
@@ -78,12 +78,12 @@ pub fn paragraphs(text: &str) {
 }
 
 /// Bytes as they are.
-pub fn bytes(bytes: &[u8]) {
+pub(crate) fn bytes(bytes: &[u8]) {
     people(|to| to.write_all(bytes));
 }
 
 /// One line on stderr.
-pub fn error_line(text: impl std::fmt::Display) {
+pub(crate) fn error_line(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 

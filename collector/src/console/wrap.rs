@@ -2,7 +2,7 @@
 
 /// A line, continued between words, under itself and two columns in, where it is longer than `width` columns (20 at the
 /// least). At least one line.
-pub fn wrap(line: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrap(line: &str, width: usize) -> Vec<String> {
     let indent = line.len() - line.trim_start().len();
     let width = width.max(20);
     let mut lines = vec![];

@@ -15,7 +15,12 @@ use crate::session::trace::Traces;
 ///
 /// # Errors
 /// [`WriteError`]; a file is written whole or not at all.
-pub fn write_dump(dir: &Path, dump: &Dump, traces: &Traces, finding: &Finding) -> Result<(), WriteError> {
+pub(crate) fn write_dump(
+    dir: &Path,
+    dump: &Dump,
+    traces: &Traces,
+    finding: &Finding,
+) -> Result<(), WriteError> {
     let mut file = ThreadsFile::of(dump, traces, finding);
     file.notes.extend(perf_disagrees(dir, dump, traces));
     atomic::write_json(&dir.join("threads.json"), &file)?;

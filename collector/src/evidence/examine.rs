@@ -14,7 +14,7 @@ use crate::symbolize::{Sources, symbolize};
 ///
 /// # Errors
 /// [`WriteError`]; a file is written whole or not at all.
-pub fn examine(
+pub(crate) fn examine(
     dir: &Path,
     dump: &Dump,
     sources: &Sources,

@@ -11,7 +11,7 @@ use crate::session::trace::{Frame, ThreadTrace, Traces};
 const AGREE_PERCENT: usize = 10;
 
 /// The whole file.
-pub fn text_of(dump: &Dump, traces: &Traces) -> String {
+pub(crate) fn text_of(dump: &Dump, traces: &Traces) -> String {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for (tid, samples) in &traces.samples {
         let comm = dump.thread(*tid).map(|t| text(&t.comm)).filter(|c| !c.is_empty());
@@ -47,7 +47,7 @@ fn plain(name: &str) -> String {
 
 /// A line that says that perf and the samples from inside disagree about the hottest function of a thread; none if they
 /// do not, or one of them does not tell. `report` is `perf report --stdio --no-children` of that thread.
-pub fn disagreement(tid: u32, samples: &[ThreadTrace], report: &str) -> Option<String> {
+pub(crate) fn disagreement(tid: u32, samples: &[ThreadTrace], report: &str) -> Option<String> {
     let perf = hottest_of(report)?;
     let mut counts: HashMap<String, usize> = HashMap::new();
     let mut all = 0;

@@ -7,21 +7,21 @@ use crate::evidence::threads_file::{FramePart, ThreadPart};
 
 /// Threads with the same stack.
 #[derive(Debug)]
-pub struct Group<'a> {
+pub(crate) struct Group<'a> {
     /// By tid.
-    pub threads: Vec<&'a ThreadPart>,
+    pub(crate) threads: Vec<&'a ThreadPart>,
 }
 
 impl<'a> Group<'a> {
     /// The one whose stack stands for all.
-    pub fn first(&self) -> &'a ThreadPart {
+    pub(crate) fn first(&self) -> &'a ThreadPart {
         self.threads[0]
     }
 }
 
 /// Groups threads by function and line of every frame (and, where there is no stack, by what they wait for and
 /// why there is none); the largest group first, of equals the one with the smallest tid.
-pub fn groups(threads: &[ThreadPart]) -> Vec<Group<'_>> {
+pub(crate) fn groups(threads: &[ThreadPart]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = vec![];
     let mut at: HashMap<Key<'_>, usize> = HashMap::new();
     for thread in threads {

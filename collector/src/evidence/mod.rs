@@ -1,12 +1,12 @@
 //! From a dump to the folder of its evidence.
 
 pub mod cut;
-pub mod dump_files;
-pub mod examine;
-pub mod folded;
-pub mod group;
+pub(crate) mod dump_files;
+pub(crate) mod examine;
+pub(crate) mod folded;
+pub(crate) mod group;
 pub mod recorded;
 pub mod recording;
-pub mod stacks;
-pub mod standstill;
-pub mod threads_file;
+pub(crate) mod stacks;
+pub(crate) mod standstill;
+pub(crate) mod threads_file;

@@ -15,10 +15,10 @@ use crate::session::{BadDump, Dump, read_dumps};
 use crate::symbolize::{Sources, symbolize};
 
 /// Name of the file in a bundle.
-pub const FILE: &str = "dump.bin";
+pub(crate) const FILE: &str = "dump.bin";
 /// What was seen from outside beside it, in the same form: answers of threads that took no signal, samples. Only there if
 /// there was something to add.
-pub const OUTSIDE: &str = "dump_outside.bin";
+pub(crate) const OUTSIDE: &str = "dump_outside.bin";
 /// Largest file that is read.
 const MOST: u64 = 4 << 30;
 
@@ -71,11 +71,11 @@ pub enum NotRead {
 #[derive(Debug)]
 pub struct Recorded {
     /// The `dump.bin`, or the recording.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Its dumps, in order, with what was seen from outside; at least one.
     pub dumps: Vec<Dump>,
     /// DSOs in the bundle's folder: `{name}.so`, the allocator's bytes.
-    pub copies: Vec<PathBuf>,
+    pub(crate) copies: Vec<PathBuf>,
     /// What heartbeats told before one of the dumps, as its recording has it, and which that is.
     history: Option<(Which, History)>,
     /// The names, where a recording was given, and nothing else.

@@ -34,7 +34,7 @@ pub struct Recording {
     /// Its stacks with names.
     pub traces: Traces,
     /// What heartbeats told before it.
-    pub history: History,
+    pub(crate) history: History,
 }
 
 /// It is no recording.
@@ -95,7 +95,7 @@ impl Recording {
 ///
 /// # Errors
 /// [`WriteError`]; the file is written whole or not at all.
-pub fn write(dir: &Path, dump: &Dump, traces: &Traces, history: &History) -> Result<(), WriteError> {
+pub(crate) fn write(dir: &Path, dump: &Dump, traces: &Traces, history: &History) -> Result<(), WriteError> {
     let file = Written { schema: SCHEMA, dump, traces, history };
     atomic::write_with(&dir.join(FILE), 0o644, |to| {
         let mut gzip = GzEncoder::new(io::BufWriter::new(to), Compression::default());

@@ -5,7 +5,7 @@ use crate::evidence::threads_file::{FramePart, ThreadPart, ThreadsFile};
 use crate::text::message::ranges;
 
 /// The whole file.
-pub fn text(file: &ThreadsFile) -> String {
+pub(crate) fn text(file: &ThreadsFile) -> String {
     let mut text = format!(
         "# pid {}, {} threads, {:.1} s after the start; equal stacks are together\n",
         file.pid,
@@ -30,7 +30,7 @@ pub fn text(file: &ThreadsFile) -> String {
 }
 
 /// `15 threads (8170, 8171, ...): pthread mutex (normal) g_locks+160, held by tid 8181`.
-pub fn heading(threads: &[&ThreadPart]) -> String {
+pub(crate) fn heading(threads: &[&ThreadPart]) -> String {
     let first = threads[0];
     let state = match &first.wait {
         Some(wait) => {
@@ -58,7 +58,7 @@ fn tids(threads: &[&ThreadPart]) -> String {
 }
 
 /// A line a frame, and what could not be had of the stack.
-pub fn frames(thread: &ThreadPart) -> Vec<String> {
+pub(crate) fn frames(thread: &ThreadPart) -> Vec<String> {
     let mut lines: Vec<String> =
         thread.frames.iter().enumerate().map(|(i, frame)| format!("#{i:<3}{}", one(frame))).collect();
     match (&thread.problem, thread.truncated) {

@@ -13,11 +13,11 @@ const MOST_MISSING: usize = 3;
 
 /// What such a dump turned out to be.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Standstill {
+pub(crate) struct Standstill {
     /// It cannot end by itself.
-    pub stuck: bool,
+    pub(crate) stuck: bool,
     /// What it shows.
-    pub finding: Finding,
+    pub(crate) finding: Finding,
     /// What could not be had: what it shows may be less than what was there.
     missing: Vec<Text>,
     /// The dump did not come to its end.
@@ -26,7 +26,7 @@ pub struct Standstill {
 
 impl Standstill {
     /// Looks at a dump. One that was cut off lacks the second look and proves nothing.
-    pub fn of(dump: &Dump, sources: &Sources, history: &History) -> Standstill {
+    pub(crate) fn of(dump: &Dump, sources: &Sources, history: &History) -> Standstill {
         let traces = symbolize(dump, sources);
         let finding = analyse(dump, &traces, history);
         let notes = traces.notes.iter().map(|note| note.said());
@@ -36,7 +36,7 @@ impl Standstill {
     }
 
     /// One that is no hang, as a line for a person.
-    pub fn note(&self, dump: &Dump) -> Note {
+    pub(crate) fn note(&self, dump: &Dump) -> Note {
         let seconds = format!("{:.1}", dump.begin.since_init_ns as f64 / 1e9);
         let (class, confidence) = (self.finding.class, self.finding.confidence);
         match Text::joined(&self.missing) {

@@ -17,136 +17,136 @@ use crate::text::message::Lang;
 
 /// The file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ThreadsFile {
+pub(crate) struct ThreadsFile {
     /// `hangscope/threads/1`.
-    pub schema: String,
+    pub(crate) schema: String,
     /// Process.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// Its program.
-    pub exe: String,
+    pub(crate) exe: String,
     /// Its command line.
-    pub command: Vec<String>,
+    pub(crate) command: Vec<String>,
     /// HANGSCOPE_LABEL.
-    pub label: String,
+    pub(crate) label: String,
     /// Number of the dump in this process, from 1.
-    pub dump: u32,
+    pub(crate) dump: u32,
     /// `deadline`, `asked`, `still`, `stall`.
-    pub reason: String,
+    pub(crate) reason: String,
     /// Seconds since the process (or its program) began.
-    pub since_start_s: f64,
+    pub(crate) since_start_s: f64,
     /// Seconds between the two looks; null if there was one only.
-    pub between_looks_s: Option<f64>,
+    pub(crate) between_looks_s: Option<f64>,
     /// The dump is whole: it has its end, and nothing was left out.
-    pub whole: bool,
+    pub(crate) whole: bool,
     /// What it is.
-    pub finding: Finding,
+    pub(crate) finding: Finding,
     /// Threads, by tid.
-    pub threads: Vec<ThreadPart>,
+    pub(crate) threads: Vec<ThreadPart>,
     /// DSOs that are files.
-    pub dsos: Vec<DsoPart>,
+    pub(crate) dsos: Vec<DsoPart>,
     /// What could not be had, and what the shim thought worth saying.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// A thread.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ThreadPart {
+pub(crate) struct ThreadPart {
     /// Thread.
-    pub tid: u32,
+    pub(crate) tid: u32,
     /// Name.
-    pub comm: String,
+    pub(crate) comm: String,
     /// The first thread.
-    pub main: bool,
+    pub(crate) main: bool,
     /// State letter in the first look; null if it could not be read.
-    pub state: Option<char>,
+    pub(crate) state: Option<char>,
     /// State letter in the second look; null if there is none.
-    pub state_later: Option<char>,
+    pub(crate) state_later: Option<char>,
     /// Processor it last ran on.
-    pub cpu: u16,
+    pub(crate) cpu: u16,
     /// CPU time, seconds.
-    pub cpu_s: f64,
+    pub(crate) cpu_s: f64,
     /// CPU time between the looks, seconds; null without a second.
-    pub cpu_between_s: Option<f64>,
+    pub(crate) cpu_between_s: Option<f64>,
     /// Voluntary context switches.
-    pub nvcsw: u64,
+    pub(crate) nvcsw: u64,
     /// Involuntary context switches.
-    pub nivcsw: u64,
+    pub(crate) nivcsw: u64,
     /// Wait channel; null if running or not readable.
-    pub wchan: Option<String>,
+    pub(crate) wchan: Option<String>,
     /// System call by name; null if running.
-    pub syscall: Option<String>,
+    pub(crate) syscall: Option<String>,
     /// Its arguments as hex strings; empty if running.
-    pub args: Vec<String>,
+    pub(crate) args: Vec<String>,
     /// What it waits for; null if it runs.
-    pub wait: Option<WaitPart>,
+    pub(crate) wait: Option<WaitPart>,
     /// `blocked` (memory, no signal), `signal`, `none`.
-    pub stack_from: TraceSource,
+    pub(crate) stack_from: TraceSource,
     /// The stack does not reach the thread's start.
-    pub truncated: bool,
+    pub(crate) truncated: bool,
     /// What could not be had of it.
-    pub problem: Option<String>,
+    pub(crate) problem: Option<String>,
     /// Samples of it.
-    pub samples: u32,
+    pub(crate) samples: u32,
     /// Innermost first.
-    pub frames: Vec<FramePart>,
+    pub(crate) frames: Vec<FramePart>,
 }
 
 /// What a thread waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WaitPart {
+pub(crate) struct WaitPart {
     /// Kind.
-    pub kind: String,
+    pub(crate) kind: String,
     /// Hex.
-    pub address: Option<String>,
+    pub(crate) address: Option<String>,
     /// Name of the address.
-    pub symbol: Option<String>,
+    pub(crate) symbol: Option<String>,
     /// Owner.
-    pub owner: Option<u32>,
+    pub(crate) owner: Option<u32>,
     /// For a person.
-    pub detail: String,
+    pub(crate) detail: String,
 }
 
 /// A frame.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FramePart {
+pub(crate) struct FramePart {
     /// Hex.
-    pub pc: String,
+    pub(crate) pc: String,
     /// Function.
-    pub function: Option<String>,
+    pub(crate) function: Option<String>,
     /// Offset in it.
-    pub offset: Option<u64>,
+    pub(crate) offset: Option<u64>,
     /// Source file.
-    pub file: Option<String>,
+    pub(crate) file: Option<String>,
     /// Line.
-    pub line: Option<u32>,
+    pub(crate) line: Option<u32>,
     /// DSO.
-    pub dso: Option<String>,
+    pub(crate) dso: Option<String>,
     /// Address in the DSO's file, hex.
-    pub dso_offset: Option<String>,
+    pub(crate) dso_offset: Option<String>,
     /// Inlined into the next frame.
-    pub inlined: bool,
+    pub(crate) inlined: bool,
     /// Inside the allocator.
-    pub in_allocator: bool,
+    pub(crate) in_allocator: bool,
 }
 
 /// A DSO.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DsoPart {
+pub(crate) struct DsoPart {
     /// Path.
-    pub path: String,
+    pub(crate) path: String,
     /// The allocator.
-    pub allocator: bool,
+    pub(crate) allocator: bool,
     /// The word.
-    pub integrity: Integrity,
+    pub(crate) integrity: Integrity,
     /// Why.
-    pub reason: String,
+    pub(crate) reason: String,
     /// `(deleted)` in maps.
-    pub deleted: bool,
+    pub(crate) deleted: bool,
 }
 
 impl ThreadsFile {
     /// From a dump and what was made of it.
-    pub fn of(dump: &Dump, traces: &Traces, finding: &Finding) -> Self {
+    pub(crate) fn of(dump: &Dump, traces: &Traces, finding: &Finding) -> Self {
         let watchdog = dump.identity.fixed.watchdog_tid;
         let later: BTreeMap<u32, &ThreadRecord> = dump.second.iter().map(|t| (t.tid, t)).collect();
         let waits: BTreeMap<u32, &ThreadWait> = finding.waits.iter().map(|w| (w.tid, w)).collect();

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 #[error("cannot write {}: {source}{}", path.display(), remedy(source))]
 pub struct WriteError {
     /// File that was to be written.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Why it was not.
-    pub source: io::Error,
+    pub(crate) source: io::Error,
 }
 
 fn remedy(error: &io::Error) -> &'static str {
@@ -28,7 +28,7 @@ fn remedy(error: &io::Error) -> &'static str {
 ///
 /// # Errors
 /// [`WriteError`]; what was at `path` before is still there.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     write_with(path, 0o644, |file| file.write_all(bytes))
 }
 
@@ -38,7 +38,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
 ///
 /// # Errors
 /// [`WriteError`], also for an error of `fill`; what was at `path` before is still there.
-pub fn write_with(
+pub(crate) fn write_with(
     path: &Path,
     mode: u32,
     fill: impl FnOnce(&mut fs::File) -> io::Result<()>,
@@ -66,7 +66,7 @@ pub fn write_with(
 ///
 /// # Errors
 /// [`WriteError`].
-pub fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), WriteError> {
+pub(crate) fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), WriteError> {
     let mut bytes = serde_json::to_vec_pretty(value)
         .map_err(|e| WriteError { path: path.to_owned(), source: e.into() })?;
     bytes.push(b'\n');
@@ -77,14 +77,14 @@ pub fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Writ
 ///
 /// # Errors
 /// [`WriteError`].
-pub fn make_dir(path: &Path) -> Result<(), WriteError> {
+pub(crate) fn make_dir(path: &Path) -> Result<(), WriteError> {
     fs::create_dir_all(path).map_err(|source| WriteError { path: path.to_owned(), source })
 }
 
 /// Appends whole lines to a file: each [`Lines::push`] is one write, so that a reader never sees half a line
 /// unless the disk is full.
 #[derive(Debug)]
-pub struct Lines {
+pub(crate) struct Lines {
     path: PathBuf,
     file: fs::File,
 }
@@ -94,7 +94,7 @@ impl Lines {
     ///
     /// # Errors
     /// [`WriteError`].
-    pub fn open(path: &Path) -> Result<Lines, WriteError> {
+    pub(crate) fn open(path: &Path) -> Result<Lines, WriteError> {
         let file = fs::OpenOptions::new().append(true).create(true).open(path);
         let file = file.map_err(|source| WriteError { path: path.to_owned(), source })?;
         Ok(Lines { path: path.to_owned(), file })
@@ -104,7 +104,7 @@ impl Lines {
     ///
     /// # Errors
     /// [`WriteError`]; a line that was cut off (disk full) is taken back.
-    pub fn push(&mut self, line: &str) -> Result<(), WriteError> {
+    pub(crate) fn push(&mut self, line: &str) -> Result<(), WriteError> {
         let fail = |source| WriteError { path: self.path.clone(), source };
         let before = self.file.metadata().map_err(fail)?.len();
         self.file.write_all(format!("{line}\n").as_bytes()).map_err(|source| {
@@ -117,7 +117,7 @@ impl Lines {
     ///
     /// # Errors
     /// [`WriteError`].
-    pub fn push_json(&mut self, value: &impl serde::Serialize) -> Result<(), WriteError> {
+    pub(crate) fn push_json(&mut self, value: &impl serde::Serialize) -> Result<(), WriteError> {
         let line = serde_json::to_string(value)
             .map_err(|e| WriteError { path: self.path.clone(), source: e.into() })?;
         self.push(&line)

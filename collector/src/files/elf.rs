@@ -6,33 +6,33 @@ use object::{Endianness, Object as _, ObjectSymbol as _};
 
 /// Facts of an ELF file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Elf {
+pub(crate) struct Elf {
     /// Class and machine.
-    pub target: Target,
+    pub(crate) target: Target,
     /// What it is for.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// Path of its loader (PT_INTERP), as written.
-    pub interpreter: Option<String>,
+    pub(crate) interpreter: Option<String>,
     /// Build-id as hex.
-    pub build_id: Option<String>,
+    pub(crate) build_id: Option<String>,
     /// Whether its dynamic symbols define `malloc`.
-    pub defines_malloc: bool,
+    pub(crate) defines_malloc: bool,
 }
 
 /// Class and machine: what must be the same for two files to live in one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target {
+pub(crate) struct Target {
     /// 32 or 64.
-    pub bits: u8,
+    pub(crate) bits: u8,
     /// `e_machine`.
-    pub machine: u16,
+    pub(crate) machine: u16,
     /// Little-endian.
-    pub little: bool,
+    pub(crate) little: bool,
 }
 
 impl Target {
     /// Of this very program.
-    pub fn own() -> Target {
+    pub(crate) fn own() -> Target {
         let machine = if cfg!(target_arch = "aarch64") { elf::EM_AARCH64 } else { elf::EM_X86_64 };
         Target { bits: usize::BITS as u8, machine: machine.0, little: cfg!(target_endian = "little") }
     }
@@ -57,7 +57,7 @@ impl std::fmt::Display for Target {
 
 /// What an ELF file is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A shared object.
     SharedObject,
     /// A program that a loader starts.
@@ -70,7 +70,7 @@ pub enum Kind {
 
 /// It is no ELF file that could be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotElf {
+pub(crate) enum NotElf {
     /// It begins otherwise.
     #[error("not an ELF file{0}")]
     Magic(&'static str),
@@ -83,7 +83,7 @@ pub enum NotElf {
 ///
 /// # Errors
 /// [`NotElf`]; no bytes make it panic.
-pub fn read(bytes: &[u8]) -> Result<Elf, NotElf> {
+pub(crate) fn read(bytes: &[u8]) -> Result<Elf, NotElf> {
     if !bytes.starts_with(&elf::ELFMAG) {
         return Err(NotElf::Magic(hint(bytes)));
     }
@@ -104,7 +104,7 @@ pub fn read(bytes: &[u8]) -> Result<Elf, NotElf> {
 }
 
 /// Bytes as lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 

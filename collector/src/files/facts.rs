@@ -8,30 +8,30 @@ use crate::files::pin;
 
 /// The file at a DSO's path after the run. Times in ns since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileFacts {
+pub(crate) struct FileFacts {
     /// Device.
-    pub dev: u64,
+    pub(crate) dev: u64,
     /// Inode.
-    pub ino: u64,
+    pub(crate) ino: u64,
     /// Bytes.
-    pub size: u64,
+    pub(crate) size: u64,
     /// Modification time.
-    pub mtime_ns: i64,
+    pub(crate) mtime_ns: i64,
     /// Change time.
-    pub ctime_ns: i64,
+    pub(crate) ctime_ns: i64,
     /// Links.
-    pub nlink: u32,
+    pub(crate) nlink: u32,
     /// Mode bits.
-    pub mode: u32,
+    pub(crate) mode: u32,
     /// Owner.
-    pub uid: u32,
+    pub(crate) uid: u32,
     /// Whether its bytes are those of init, where somebody compared them.
-    pub content_same: Option<bool>,
+    pub(crate) content_same: Option<bool>,
 }
 
 /// A device number as the shim writes it, and as maps has it: `major << 32 | minor`. The kernel's own `st_dev`
 /// packs the two otherwise.
-pub fn device(st_dev: u64) -> u64 {
+pub(crate) fn device(st_dev: u64) -> u64 {
     nix::sys::stat::major(st_dev) << 32 | nix::sys::stat::minor(st_dev)
 }
 
@@ -41,7 +41,7 @@ pub fn device(st_dev: u64) -> u64 {
 ///
 /// # Errors
 /// What keeps it from being looked at: it may be there.
-pub fn now(path: &Path, sha1: Option<&str>) -> io::Result<Option<FileFacts>> {
+pub(crate) fn now(path: &Path, sha1: Option<&str>) -> io::Result<Option<FileFacts>> {
     let meta = match std::fs::metadata(path) {
         Ok(meta) => meta,
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -65,7 +65,7 @@ pub fn now(path: &Path, sha1: Option<&str>) -> io::Result<Option<FileFacts>> {
 }
 
 /// The number of a system's error; 0 for one that has none.
-pub fn errno(error: &io::Error) -> i32 {
+pub(crate) fn errno(error: &io::Error) -> i32 {
     error.raw_os_error().unwrap_or(0)
 }
 

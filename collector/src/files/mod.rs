@@ -6,8 +6,8 @@
 //! - [`stamp`]: a date as part of a file name
 //! - [`atomic`]: files are written whole or not at all
 
-pub mod atomic;
-pub mod elf;
-pub mod facts;
-pub mod pin;
-pub mod stamp;
+pub(crate) mod atomic;
+pub(crate) mod elf;
+pub(crate) mod facts;
+pub(crate) mod pin;
+pub(crate) mod stamp;

@@ -18,48 +18,48 @@ const MOST: u64 = 1 << 30;
 
 /// A pinned copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pinned {
+pub(crate) struct Pinned {
     /// Short name of the allocator.
-    pub name: String,
+    pub(crate) name: String,
     /// The copy, absolute.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// The original, absolute.
-    pub source: PathBuf,
+    pub(crate) source: PathBuf,
     /// What the original was when it was copied: what a later look is held against.
-    pub source_file: FileId,
+    pub(crate) source_file: FileId,
     /// SHA-1 of the bytes, hex.
-    pub sha1: String,
+    pub(crate) sha1: String,
     /// What the bytes are.
-    pub elf: Elf,
+    pub(crate) elf: Elf,
     /// Bytes.
-    pub size: u64,
+    pub(crate) size: u64,
 }
 
 impl Pinned {
     /// Build-id as hex.
-    pub fn build_id(&self) -> Option<&str> {
+    pub(crate) fn build_id(&self) -> Option<&str> {
         self.elf.build_id.as_deref()
     }
 }
 
 /// A file as `stat` shows it. ctime moves with every write and cannot be set back, as mtime can.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileId {
+pub(crate) struct FileId {
     /// Device.
-    pub dev: u64,
+    pub(crate) dev: u64,
     /// Inode.
-    pub ino: u64,
+    pub(crate) ino: u64,
     /// Bytes.
-    pub size: u64,
+    pub(crate) size: u64,
     /// Modification, ns since the epoch.
-    pub mtime_ns: i128,
+    pub(crate) mtime_ns: i128,
     /// Change of the inode, ns since the epoch.
-    pub ctime_ns: i128,
+    pub(crate) ctime_ns: i128,
 }
 
 impl FileId {
     /// Of what `stat` said.
-    pub fn of(meta: &fs::Metadata) -> FileId {
+    pub(crate) fn of(meta: &fs::Metadata) -> FileId {
         let ns = |s: i64, ns: i64| i128::from(s) * 1_000_000_000 + i128::from(ns);
         FileId {
             dev: meta.dev(),
@@ -73,7 +73,7 @@ impl FileId {
 
 /// A DSO could not be pinned.
 #[derive(Debug, thiserror::Error)]
-pub enum PinError {
+pub(crate) enum PinError {
     /// It cannot be read.
     #[error("cannot read {}: {source}; give the path of the allocator's .so", path.display())]
     Unreadable {
@@ -151,13 +151,13 @@ impl Look {
 }
 
 /// SHA-1 as hex.
-pub fn sha1_hex(bytes: &[u8]) -> String {
+pub(crate) fn sha1_hex(bytes: &[u8]) -> String {
     elf::hex(&Sha1::digest(bytes))
 }
 
 /// The short name of an allocator from its DSO's path: the file's stem with `lib` and a trailing version cut
 /// off (`libjemalloc.so.2` and `libjemalloc-5.3.so` are `jemalloc`, `libhz4.so` is `hz4`).
-pub fn name_of(path: &Path) -> String {
+pub(crate) fn name_of(path: &Path) -> String {
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     let stem = file.find(".so").map_or(&*file, |at| &file[..at]);
     let stem = stem.strip_prefix("lib").filter(|rest| !rest.is_empty()).unwrap_or(stem);
@@ -180,7 +180,7 @@ fn usable(c: char) -> bool {
 ///
 /// # Errors
 /// [`PinError::Name`].
-pub fn check_name(name: &str) -> Result<(), PinError> {
+pub(crate) fn check_name(name: &str) -> Result<(), PinError> {
     let good = !name.is_empty() && name.len() <= 100 && !name.starts_with(['.', '-']);
     if good && name.chars().all(usable) { Ok(()) } else { Err(PinError::Name(name.into())) }
 }
@@ -191,7 +191,7 @@ pub fn check_name(name: &str) -> Result<(), PinError> {
 ///
 /// # Errors
 /// [`PinError`]; a file that changes while it is read is refused.
-pub fn pin(src: &Path, out: &Path, name: Option<&str>) -> Result<Pinned, PinError> {
+pub(crate) fn pin(src: &Path, out: &Path, name: Option<&str>) -> Result<Pinned, PinError> {
     let name = name.map_or_else(|| name_of(src), str::to_owned);
     let sums = format!("{name}_so.sha1");
     pin_as(src, out, &name, &sums)
@@ -201,7 +201,7 @@ pub fn pin(src: &Path, out: &Path, name: Option<&str>) -> Result<Pinned, PinErro
 ///
 /// # Errors
 /// As [`pin`].
-pub fn pin_as(src: &Path, out: &Path, name: &str, sums: &str) -> Result<Pinned, PinError> {
+pub(crate) fn pin_as(src: &Path, out: &Path, name: &str, sums: &str) -> Result<Pinned, PinError> {
     check_name(name)?;
     let unreadable = |source| PinError::Unreadable { path: src.to_owned(), source };
     let source = std::path::absolute(src).map_err(unreadable)?;
@@ -235,7 +235,7 @@ pub fn pin_as(src: &Path, out: &Path, name: &str, sums: &str) -> Result<Pinned, 
 }
 
 /// A line as `sha1sum` writes it, and `sha1sum -c` reads it.
-pub fn sha1sum_line(sha1: &str, path: &Path) -> Vec<u8> {
+pub(crate) fn sha1sum_line(sha1: &str, path: &Path) -> Vec<u8> {
     let path = path.as_os_str().as_bytes();
     let mut line = vec![];
     // Its escape for names that would break the line.
@@ -262,7 +262,7 @@ fn is_read_only(path: &Path) -> bool {
 ///
 /// # Errors
 /// [`PinError::NotADso`] says what it is instead.
-pub fn shared_object(path: &Path, bytes: &[u8]) -> Result<Elf, PinError> {
+pub(crate) fn shared_object(path: &Path, bytes: &[u8]) -> Result<Elf, PinError> {
     let not = |why: String| PinError::NotADso { path: path.to_owned(), why };
     let elf = elf::read(bytes).map_err(|e: NotElf| not(e.to_string()))?;
     match elf.kind {

@@ -1,7 +1,7 @@
 //! A date as part of a file name.
 
 /// `20260213_135055`: seconds since the epoch as a date and time (UTC) for names of files.
-pub fn stamp(seconds: u64) -> String {
+pub(crate) fn stamp(seconds: u64) -> String {
     let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
     let text = humantime::format_rfc3339_seconds(time).to_string();
     text.replace(['-', ':', 'Z'], "").replace('T', "_")

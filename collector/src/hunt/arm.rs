@@ -17,16 +17,16 @@ const FIRST_CHANGE: Duration = Duration::from_millis(200);
 
 /// An arm of a hunt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Arm {
+pub(crate) struct Arm {
     /// Its name, part of file names.
-    pub name: String,
+    pub(crate) name: String,
     /// What is particular to it.
-    pub treatment: Treatment,
+    pub(crate) treatment: Treatment,
 }
 
 /// What is particular to an arm.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Treatment {
+pub(crate) enum Treatment {
     /// The pinned copy, left alone: the control.
     Pinned,
     /// The DSO's file is removed, replaced (another file moved over it), or overwritten (a copy in place).
@@ -37,7 +37,7 @@ pub enum Treatment {
 
 impl Arm {
     /// The control.
-    pub fn pinned() -> Arm {
+    pub(crate) fn pinned() -> Arm {
         Arm { name: PINNED.to_owned(), treatment: Treatment::Pinned }
     }
 
@@ -45,7 +45,7 @@ impl Arm {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn parse(text: &str) -> Result<Arm, String> {
+    pub(crate) fn parse(text: &str) -> Result<Arm, String> {
         let change = |word| Ok(Arm { name: text.to_owned(), treatment: Treatment::Change(word) });
         match text {
             PINNED => return Ok(Arm::pinned()),
@@ -74,7 +74,7 @@ impl Arm {
     ///
     /// # Errors
     /// What is wrong with them.
-    pub fn check(arms: &[Arm]) -> Result<(), String> {
+    pub(crate) fn check(arms: &[Arm]) -> Result<(), String> {
         for (at, arm) in arms.iter().enumerate() {
             if arms[..at].iter().any(|other| other.name == arm.name) {
                 return Err(format!(
@@ -92,7 +92,7 @@ impl Arm {
 
 /// The runs of a hunt, round by round: each arm (by index) once a round, in an order that is shuffled anew for each, so that
 /// what changes slowly on a machine hits all of them alike. The same seed gives the same order.
-pub fn rounds(arms: usize, runs: u32, seed: u64) -> impl Iterator<Item = (usize, u32)> {
+pub(crate) fn rounds(arms: usize, runs: u32, seed: u64) -> impl Iterator<Item = (usize, u32)> {
     let mut random = fastrand::Rng::with_seed(seed);
     (1..=runs).flat_map(move |number| {
         let mut order: Vec<usize> = (0..arms).collect();
@@ -102,7 +102,7 @@ pub fn rounds(arms: usize, runs: u32, seed: u64) -> impl Iterator<Item = (usize,
 }
 
 /// How long after its start a run's DSO is changed: half of what a good run of the pinned arm takes.
-pub fn halfway(runs: &[RunFacts]) -> Duration {
+pub(crate) fn halfway(runs: &[RunFacts]) -> Duration {
     let good = runs.iter().filter(|r| r.arm == PINNED && r.outcome == RunOutcome::Ok);
     let seconds: Vec<f64> = good.map(|r| r.seconds).collect();
     stats::spread(&seconds).map_or(FIRST_CHANGE, |s| Duration::from_secs_f64(s.median / 2.0))
@@ -110,7 +110,7 @@ pub fn halfway(runs: &[RunFacts]) -> Duration {
 
 /// What happens to the DSO of one run: a copy of its own, which goes with it unless it is kept.
 #[derive(Debug)]
-pub struct Change {
+pub(crate) struct Change {
     word: Integrity,
     path: PathBuf,
     /// What comes in its place.
@@ -122,12 +122,12 @@ pub struct Change {
 
 impl Change {
     /// Of the file at `path`, `after` so long from the start of the run, by `bytes` where something comes in its place.
-    pub fn new(word: Integrity, path: &Path, bytes: Vec<u8>, after: Duration) -> Change {
+    pub(crate) fn new(word: Integrity, path: &Path, bytes: Vec<u8>, after: Duration) -> Change {
         Change { word, path: path.to_owned(), bytes, after, made: None, keep: false }
     }
 
     /// When it is to be made, if it was not made yet.
-    pub fn due(&self, started: Instant) -> Option<Instant> {
+    pub(crate) fn due(&self, started: Instant) -> Option<Instant> {
         self.made.is_none().then(|| started + self.after)
     }
 
@@ -135,7 +135,7 @@ impl Change {
     ///
     /// # Errors
     /// What the system says.
-    pub fn make(&mut self, since: Duration) -> io::Result<()> {
+    pub(crate) fn make(&mut self, since: Duration) -> io::Result<()> {
         match self.word {
             Integrity::Deleted => fs::remove_file(&self.path)?,
             Integrity::Overwritten => {
@@ -154,13 +154,13 @@ impl Change {
     }
 
     /// The file stays where it is, as evidence.
-    pub fn keep(&mut self) {
+    pub(crate) fn keep(&mut self) {
         self.keep = true;
     }
 
     /// Puts it into the facts of its run. Who made it knows of it: a copy in place of the same bytes leaves no trace in
     /// a run that ends well.
-    pub fn told(&self, facts: &mut RunFacts) -> Note {
+    pub(crate) fn told(&self, facts: &mut RunFacts) -> Note {
         let word = self.word;
         let Some(made) = self.made else {
             return say!(Note::NotChanged { word, seconds: format!("{:.2}", self.after.as_secs_f64()) });

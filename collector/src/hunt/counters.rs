@@ -26,11 +26,11 @@ const MOST_LINE: u64 = 1 << 20;
 
 /// Lines found for a counter file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Collected {
+pub(crate) struct Collected {
     /// Name of the file in OUT.
-    pub file: String,
+    pub(crate) file: String,
     /// Lines in it.
-    pub lines: usize,
+    pub(crate) lines: usize,
 }
 
 /// Writes a counter's file: the lines of `outputs`, in their order, that begin with its prefix. If there is none the
@@ -38,7 +38,7 @@ pub struct Collected {
 ///
 /// # Errors
 /// [`WriteError`], also where an output cannot be read.
-pub fn collect(out: &Path, counter: &Counter, outputs: &[PathBuf]) -> Result<Collected, WriteError> {
+pub(crate) fn collect(out: &Path, counter: &Counter, outputs: &[PathBuf]) -> Result<Collected, WriteError> {
     let mut lines = 0;
     atomic::write_with(&out.join(&counter.file), 0o644, |file| {
         for output in outputs {
@@ -98,11 +98,11 @@ pub(super) fn of_run(
 
 /// What was read of a run's memory.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Read {
+pub(crate) struct Read {
     /// The figures.
-    pub reading: Reading,
+    pub(crate) reading: Reading,
     /// What was not read beside them, and why.
-    pub unread: Vec<Text>,
+    pub(crate) unread: Vec<Text>,
 }
 
 impl Read {

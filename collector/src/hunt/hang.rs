@@ -34,7 +34,7 @@ const OUTSIDE_LOOKS: Duration = Duration::from_secs(1);
 
 /// What said that the run hangs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trigger {
+pub(crate) enum Trigger {
     /// The dump of this process.
     Inside(ConnId),
     /// Its time was over, and nothing came from inside: why.
@@ -43,31 +43,31 @@ pub enum Trigger {
 
 /// What was captured.
 #[derive(Debug)]
-pub struct Captured {
+pub(crate) struct Captured {
     /// The process that it is about.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// For the run's facts.
-    pub hang: HangFacts,
+    pub(crate) hang: HangFacts,
     /// How the run ended when it was stopped.
-    pub ended: Ended,
+    pub(crate) ended: Ended,
     /// It was slow, not hung: its threads came and went, or it came to a good end while it was captured.
-    pub slow: bool,
+    pub(crate) slow: bool,
     /// It ended before it was stopped.
-    pub ended_by_itself: bool,
+    pub(crate) ended_by_itself: bool,
     /// Its wall clock until it was found to hang, seconds.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// The allocator's DSO at the start.
-    pub integrity_start: Integrity,
+    pub(crate) integrity_start: Integrity,
     /// At the hang.
-    pub integrity_end: Integrity,
+    pub(crate) integrity_end: Integrity,
     /// `(deleted)` was seen on it.
-    pub deleted_seen: bool,
+    pub(crate) deleted_seen: bool,
     /// Its counters in memory; why there are none.
-    pub counters: Result<counters::Read, Text>,
+    pub(crate) counters: Result<counters::Read, Text>,
     /// What came of having it print its counters, where the profile names a function for that.
-    pub called: Option<Text>,
+    pub(crate) called: Option<Text>,
     /// What is worth a line.
-    pub notes: Vec<Text>,
+    pub(crate) notes: Vec<Text>,
 }
 
 /// Captures the evidence, then stops the run.
@@ -75,7 +75,7 @@ pub struct Captured {
 /// # Errors
 /// A file that cannot be written; the run is killed by the drop of its [`Bench`] then.
 #[expect(clippy::too_many_arguments, reason = "all that belongs to a run, for once")]
-pub fn capture(
+pub(crate) fn capture(
     config: &Config,
     lane: &Lane,
     number: u32,
@@ -204,7 +204,13 @@ pub fn capture(
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn keep(config: &Config, lane: &Lane, number: u32, pid: u32, watch: &Watch) -> anyhow::Result<HangFacts> {
+pub(crate) fn keep(
+    config: &Config,
+    lane: &Lane,
+    number: u32,
+    pid: u32,
+    watch: &Watch,
+) -> anyhow::Result<HangFacts> {
     let subject = watch.processes().filter(|p| !p.dumps.is_empty() && !watch.is_wrapper(p)).last();
     let bundle = Bundle::new(config, lane, &lane.slow_snapshot(number))?;
     bundle.outside(subject.map_or(pid, |p| p.pid))?;

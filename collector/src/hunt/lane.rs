@@ -25,17 +25,17 @@ use crate::text::message::Text;
 
 /// The runs of one DSO.
 #[derive(Clone, Debug)]
-pub struct Lane {
+pub(crate) struct Lane {
     /// Its name: `pinned`, `stats`.
-    pub arm: String,
+    pub(crate) arm: String,
     /// The DSO, as it is mapped.
-    pub dso: PathBuf,
+    pub(crate) dso: PathBuf,
     /// The file that holds the bytes that were pinned; the same, unless a run has a copy of its own.
     pinned: PathBuf,
     sha1: String,
     file: Option<FileFacts>,
     /// Where its counters are in memory, if the profile names any.
-    pub counters: Option<Arc<Layout>>,
+    pub(crate) counters: Option<Arc<Layout>>,
     out: PathBuf,
     preload: OsString,
     /// Folder in OUT with a slash at its end; empty for OUT itself.
@@ -52,7 +52,7 @@ impl Lane {
     ///
     /// # Errors
     /// A path that LD_PRELOAD cannot hold, and for which no link could be made.
-    pub fn new(
+    pub(crate) fn new(
         config: &Config,
         pinned: &Pinned,
         arm: &str,
@@ -89,7 +89,7 @@ impl Lane {
     ///
     /// # Errors
     /// As [`Lane::new`].
-    pub fn arm(config: &Config, pinned: &Pinned, index: usize) -> anyhow::Result<Lane> {
+    pub(crate) fn arm(config: &Config, pinned: &Pinned, index: usize) -> anyhow::Result<Lane> {
         let arm = &config.arms[index];
         let lane = Lane::new(config, pinned, &arm.name, "run_", "hang_run_", "slow_run_")?;
         let lane = Lane { stir: config.stir, ..lane };
@@ -102,7 +102,7 @@ impl Lane {
     }
 
     /// What a run is called: `8`, of another arm than the pinned one `deleted/8`.
-    pub fn run_name(&self, run: u32) -> String {
+    pub(crate) fn run_name(&self, run: u32) -> String {
         crate::analysis::verdict::run_name(&self.arm, run)
     }
 
@@ -110,7 +110,7 @@ impl Lane {
     ///
     /// # Errors
     /// If the copy cannot be made.
-    pub fn own_copy(
+    pub(crate) fn own_copy(
         &self,
         config: &Config,
         run: u32,
@@ -135,19 +135,19 @@ impl Lane {
     }
 
     /// Path of a run's socket.
-    pub fn socket(&self, config: &Config, run: u32) -> PathBuf {
+    pub(crate) fn socket(&self, config: &Config, run: u32) -> PathBuf {
         config.sockets.join(format!("{}{run}", self.sockets))
     }
 
     /// Files that hold the bytes that the runs start with.
-    pub fn files(&self) -> Vec<PathBuf> {
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
         let mut files = vec![self.pinned.clone(), self.dso.clone()];
         files.dedup();
         files
     }
 
     /// Whether a DSO of a process is the lane's, by its path.
-    pub fn is_of(&self, dso: &Dso) -> bool {
+    pub(crate) fn is_of(&self, dso: &Dso) -> bool {
         Path::new(&dso.path) == self.dso
     }
 
@@ -155,7 +155,7 @@ impl Lane {
     ///
     /// # Errors
     /// Why they are not known.
-    pub fn counter_ranges(&self, dso: &Dso) -> Result<Vec<RangeRecord>, Text> {
+    pub(crate) fn counter_ranges(&self, dso: &Dso) -> Result<Vec<RangeRecord>, Text> {
         match &self.counters {
             Some(layout) if layout.is_empty() => Err(Text::joined(layout.missing()).unwrap_or_default()),
             Some(layout) => layout.ranges(dso, self.file.as_ref()),
@@ -165,13 +165,13 @@ impl Lane {
 
     /// Tells where the function that prints its counters is in a process that mapped the lane's DSO so, or why that is not
     /// known; none if the profile names none.
-    pub fn counter_function(&self) -> Option<impl Fn(&Dso) -> Result<u64, Text> + '_> {
+    pub(crate) fn counter_function(&self) -> Option<impl Fn(&Dso) -> Result<u64, Text> + '_> {
         self.counters.as_ref()?.function(self.file.as_ref())
     }
 
     /// Whether the DSO's file, which is now like `now`, still has the bytes that were pinned; none if it cannot be read,
     /// or where nothing moved.
-    pub fn same_bytes(&self, now: &FileFacts) -> Option<bool> {
+    pub(crate) fn same_bytes(&self, now: &FileFacts) -> Option<bool> {
         if self.file.as_ref() == Some(now) {
             None
         } else {
@@ -183,7 +183,7 @@ impl Lane {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn bytes(&self) -> std::io::Result<Option<Vec<u8>>> {
+    pub(crate) fn bytes(&self) -> std::io::Result<Option<Vec<u8>>> {
         self.has_bytes(&self.pinned)
     }
 
@@ -193,23 +193,23 @@ impl Lane {
     }
 
     /// Where a run's output goes: `run_8.out`, `run_8.err`.
-    pub fn outputs(&self, run: u32) -> [PathBuf; 2] {
+    pub(crate) fn outputs(&self, run: u32) -> [PathBuf; 2] {
         ["out", "err"].map(|end| self.out.join(format!("{}{}{run}.{end}", self.folder, self.run_prefix)))
     }
 
     /// Folder of a hang's evidence, in OUT: `hang_run_8`.
-    pub fn snapshot(&self, run: u32) -> String {
+    pub(crate) fn snapshot(&self, run: u32) -> String {
         format!("{}{}{run}", self.folder, self.hang_prefix)
     }
 
     /// The same for a run that was slow.
-    pub fn slow_snapshot(&self, run: u32) -> String {
+    pub(crate) fn slow_snapshot(&self, run: u32) -> String {
         format!("{}{}{run}", self.folder, self.slow_prefix)
     }
 
     /// A run's command with its environment. What the caller's own environment preloads is not passed on: it would
     /// come after the pinned DSO, or be it, unpinned.
-    pub fn command(&self, config: &Config, run: u32, socket: &Path) -> Command {
+    pub(crate) fn command(&self, config: &Config, run: u32, socket: &Path) -> Command {
         let mut command = Command::new(&config.command[0]);
         command.args(&config.command[1..]);
         command.envs(config.env.iter().map(|(name, value)| (name, value)));

@@ -18,7 +18,7 @@ use crate::text::note::Note;
 
 /// Where the counters are in a DSO.
 #[derive(Debug)]
-pub struct Layout {
+pub(crate) struct Layout {
     build_id: Vec<u8>,
     places: Vec<Place>,
     missing: Vec<Text>,
@@ -35,7 +35,7 @@ struct Place {
 
 impl Layout {
     /// Of the file at `path`, whose bytes these are; none if the profile names no counters in memory.
-    pub fn of(profile: &Profile, path: &Path, bytes: &[u8]) -> Option<Layout> {
+    pub(crate) fn of(profile: &Profile, path: &Path, bytes: &[u8]) -> Option<Layout> {
         let function = profile.dump_function.as_deref();
         if profile.memory.is_empty() && function.is_none() {
             return None;
@@ -83,12 +83,12 @@ impl Layout {
     }
 
     /// Whether none of the variables is in this DSO.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
 
     /// Variables that were not found or are laid out otherwise, and why.
-    pub fn missing(&self) -> &[Text] {
+    pub(crate) fn missing(&self) -> &[Text] {
         &self.missing
     }
 
@@ -97,7 +97,7 @@ impl Layout {
     ///
     /// # Errors
     /// Why it is not proven that the addresses hold there.
-    pub fn ranges(&self, dso: &Dso, file: Option<&FileFacts>) -> Result<Vec<RangeRecord>, Text> {
+    pub(crate) fn ranges(&self, dso: &Dso, file: Option<&FileFacts>) -> Result<Vec<RangeRecord>, Text> {
         self.is_of(dso, file)?;
         let range = |place: &Place| RangeRecord {
             address: dso.init.bias.wrapping_add(place.address),
@@ -109,7 +109,7 @@ impl Layout {
 
     /// Tells where the function that prints them is in such a process, or why that is not known or not proven; none if the
     /// profile names none.
-    pub fn function<'a>(
+    pub(crate) fn function<'a>(
         &'a self,
         file: Option<&'a FileFacts>,
     ) -> Option<impl Fn(&Dso) -> Result<u64, Text> + 'a> {
@@ -137,7 +137,7 @@ impl Layout {
     }
 
     /// The figures in what was read, and why there are none of other variables: one that could not be read whole has none.
-    pub fn values(&self, dso: &Dso, memory: &[Memory]) -> Values {
+    pub(crate) fn values(&self, dso: &Dso, memory: &[Memory]) -> Values {
         let by_address: BTreeMap<u64, &Memory> = memory.iter().map(|m| (m.record.address, m)).collect();
         let mut values = Values::default();
         // Nothing came: that is another matter, of which somebody else tells.
@@ -165,11 +165,11 @@ impl Layout {
 
 /// What memory said of the counters.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Values {
+pub(crate) struct Values {
     /// Names and figures, in the profile's order.
-    pub figures: Vec<(String, f64)>,
+    pub(crate) figures: Vec<(String, f64)>,
     /// Variables that were not read, and why.
-    pub unread: Vec<Text>,
+    pub(crate) unread: Vec<Text>,
 }
 
 #[cfg(test)]

@@ -31,27 +31,27 @@ use crate::text::message::{Say as _, Text, say};
 use crate::text::note::Note;
 use crate::verify;
 
-pub mod arm;
+pub(crate) mod arm;
 mod arms;
 mod bundle;
 mod call;
-pub mod config;
-pub mod counters;
-pub mod hang;
+pub(crate) mod config;
+pub(crate) mod counters;
+pub(crate) mod hang;
 mod hello;
-pub mod lane;
-pub mod memory;
-pub mod original;
+pub(crate) mod lane;
+pub(crate) mod memory;
+pub(crate) mod original;
 mod outcome;
-pub mod rows;
-pub mod run;
-pub mod screen;
+pub(crate) mod rows;
+pub(crate) mod run;
+pub(crate) mod screen;
 mod still;
-pub mod watch;
+pub(crate) mod watch;
 
 use arm::Treatment;
-pub use config::{Config, Limits, StatsLane};
-pub use screen::Screen;
+pub(crate) use config::{Config, Limits, StatsLane};
+pub(crate) use screen::Screen;
 
 use arms::Arms;
 use counters::Collected;
@@ -61,24 +61,24 @@ use rows::{Rows, Taken};
 
 /// What a hunt brought back.
 #[derive(Debug)]
-pub struct Hunted {
+pub(crate) struct Hunted {
     /// Everything that it saw.
-    pub facts: HuntFacts,
+    pub(crate) facts: HuntFacts,
     /// Runs of the counter lane.
-    pub stats: Vec<RunFacts>,
+    pub(crate) stats: Vec<RunFacts>,
     /// Counter files and how many lines are in each.
-    pub counters: Vec<Collected>,
+    pub(crate) counters: Vec<Collected>,
     /// What the counters come to, a lane each.
-    pub lanes: Vec<LaneCounters>,
+    pub(crate) lanes: Vec<LaneCounters>,
     /// The last line of the preload verification.
-    pub preload: Option<String>,
+    pub(crate) preload: Option<String>,
     /// What is worth a line beside that.
-    pub notes: Vec<Text>,
+    pub(crate) notes: Vec<Text>,
 }
 
 impl Hunted {
     /// The documented exit status.
-    pub fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         let said = analysis::verdict::exit_code(&self.facts);
         match Status::ALL.iter().find(|status| status.code() == said) {
             // A hunt that was not finished is no clean one.
@@ -92,7 +92,7 @@ impl Hunted {
     ///
     /// # Errors
     /// [`WriteError`].
-    pub fn report(&self, out: &Path) -> Result<Conclusion, WriteError> {
+    pub(crate) fn report(&self, out: &Path) -> Result<Conclusion, WriteError> {
         let counters = self.counters.iter().map(|c| (c.file.clone(), c.lines as u64)).collect();
         let extra = Extra {
             preload: self.preload.clone(),
@@ -109,7 +109,7 @@ impl Hunted {
 /// # Errors
 /// Whatever keeps it from going on, as one line, with the documented status ([`crate::console::exit::status_of`]). Processes
 /// of the run that was being made are killed, and what was written before stays.
-pub fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Result<Hunted> {
+pub(crate) fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Result<Hunted> {
     program::find(&config.command[0]).map_err(usage)?;
     if config.out.join("runs.tsv").exists() {
         return Err(usage(Taken::Earlier(config.out.clone())));

@@ -13,7 +13,7 @@ use crate::files::facts::FileFacts;
 
 /// The user's file as it was when the hunt began.
 #[derive(Debug)]
-pub struct Original {
+pub(crate) struct Original {
     path: PathBuf,
     facts: FileFacts,
     sha1: [u8; 20],
@@ -25,19 +25,19 @@ impl Original {
     ///
     /// # Errors
     /// What the system says.
-    pub fn new(path: &Path) -> io::Result<Original> {
+    pub(crate) fn new(path: &Path) -> io::Result<Original> {
         let sha1 = digest(path)?;
         let facts = facts::now(path, None)?.ok_or(io::ErrorKind::NotFound)?;
         Ok(Original { path: path.to_owned(), facts, sha1, seen: Integrity::Intact })
     }
 
     /// The worst that was seen so far.
-    pub fn integrity(&self) -> Integrity {
+    pub(crate) fn integrity(&self) -> Integrity {
         self.seen
     }
 
     /// Looks again: what is worse than what was seen before, if anything is. Bytes are only read if times moved.
-    pub fn look(&mut self) -> Option<Changed> {
+    pub(crate) fn look(&mut self) -> Option<Changed> {
         let (now, why) = match self.compare() {
             Ok(now) => (now, None),
             Err(e) => (Integrity::Unknown, Some(e)),
@@ -67,11 +67,11 @@ impl Original {
 
 /// What a look found to be worse than before.
 #[derive(Debug)]
-pub struct Changed {
+pub(crate) struct Changed {
     /// The word.
-    pub integrity: Integrity,
+    pub(crate) integrity: Integrity,
     /// What kept it from being looked at.
-    pub why: Option<io::Error>,
+    pub(crate) why: Option<io::Error>,
 }
 
 impl Display for Changed {

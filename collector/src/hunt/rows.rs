@@ -11,10 +11,10 @@ use crate::analysis::{RunFacts, RunOutcome};
 use crate::files::atomic::{Lines, WriteError};
 
 /// Header of `runs.tsv`.
-pub const HEADER: &str = "run\trc_or_hang\thung\tops";
+pub(crate) const HEADER: &str = "run\trc_or_hang\thung\tops";
 
 /// A run's row in `runs.tsv`; none for one that is not counted.
-pub fn row(run: &RunFacts) -> Option<String> {
+pub(crate) fn row(run: &RunFacts) -> Option<String> {
     let ops = |ops: Option<f64>| ops.map_or("nan".to_owned(), |ops| ops.to_string());
     let rc = || run.rc.map_or("nan".to_owned(), |rc| rc.to_string());
     match run.outcome {
@@ -26,7 +26,7 @@ pub fn row(run: &RunFacts) -> Option<String> {
 }
 
 /// A run's object in `runs.jsonl`: its facts, and of a hang where its snapshot is and its class.
-pub fn object(run: &RunFacts) -> Value {
+pub(crate) fn object(run: &RunFacts) -> Value {
     let mut object = serde_json::to_value(run).unwrap_or_else(|_| json!({}));
     if let Some(fields) = object.as_object_mut() {
         // They are in counters.json, several hundred of them.
@@ -41,7 +41,7 @@ pub fn object(run: &RunFacts) -> Value {
 
 /// The three files.
 #[derive(Debug)]
-pub struct Rows {
+pub(crate) struct Rows {
     tsv: Lines,
     /// `arms/NAME/runs.tsv` of the other arms.
     arms: BTreeMap<String, Lines>,
@@ -51,7 +51,7 @@ pub struct Rows {
 
 /// The files could not be begun.
 #[derive(Debug, thiserror::Error)]
-pub enum Taken {
+pub(crate) enum Taken {
     /// There is a hunt already.
     #[error("{} holds an earlier hunt (runs.tsv): give another --out, or move it away", .0.display())]
     Earlier(PathBuf),
@@ -65,7 +65,7 @@ impl Rows {
     ///
     /// # Errors
     /// [`Taken`].
-    pub fn begin(out: &Path) -> Result<Rows, Taken> {
+    pub(crate) fn begin(out: &Path) -> Result<Rows, Taken> {
         let path = out.join("runs.tsv");
         std::fs::File::create_new(&path).map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => Taken::Earlier(out.to_owned()),
@@ -81,7 +81,7 @@ impl Rows {
     ///
     /// # Errors
     /// [`WriteError`].
-    pub fn arm(&mut self, out: &Path, name: &str) -> Result<(), WriteError> {
+    pub(crate) fn arm(&mut self, out: &Path, name: &str) -> Result<(), WriteError> {
         let mut tsv = Lines::open(&out.join("arms").join(name).join("runs.tsv"))?;
         tsv.push(HEADER)?;
         self.arms.insert(name.to_owned(), tsv);
@@ -92,7 +92,7 @@ impl Rows {
     ///
     /// # Errors
     /// [`WriteError`].
-    pub fn progress(&mut self, line: &str) -> Result<(), WriteError> {
+    pub(crate) fn progress(&mut self, line: &str) -> Result<(), WriteError> {
         self.progress.push(line)
     }
 
@@ -100,7 +100,7 @@ impl Rows {
     ///
     /// # Errors
     /// [`WriteError`].
-    pub fn push(&mut self, run: &RunFacts) -> Result<(), WriteError> {
+    pub(crate) fn push(&mut self, run: &RunFacts) -> Result<(), WriteError> {
         self.jsonl.push_json(&object(run))?;
         let tsv = self.arms.get_mut(&run.arm).unwrap_or(&mut self.tsv);
         row(run).map_or(Ok(()), |row| tsv.push(&row))

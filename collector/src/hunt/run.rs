@@ -49,7 +49,7 @@ enum Watching {
 /// # Errors
 /// What keeps the hunt from going on: a file that cannot be written, a socket that cannot be made. The run's processes
 /// are killed then.
-pub fn run(
+pub(crate) fn run(
     config: &Config,
     lane: &Lane,
     number: u32,

@@ -14,7 +14,7 @@ const REDRAW: Duration = Duration::from_secs(1);
 
 /// The screen of a hunt.
 #[derive(Debug)]
-pub struct Screen {
+pub(crate) struct Screen {
     bar: Option<ProgressBar>,
     tick: Receiver<Instant>,
     planned: u32,
@@ -38,7 +38,7 @@ struct Tally {
 
 impl Screen {
     /// For so many runs of each arm; a bar if they go to a terminal.
-    pub fn new(name: &str, planned: u32, arms: usize) -> Screen {
+    pub(crate) fn new(name: &str, planned: u32, arms: usize) -> Screen {
         let planned = planned.saturating_mul(arms as u32);
         let bar = out::is_terminal().then(|| {
             let target = match out::is_on_stderr() {
@@ -124,7 +124,7 @@ impl Screen {
     }
 
     /// A line for the person.
-    pub fn say(&self, line: &str) {
+    pub(crate) fn say(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.suspend(|| out::line(line)),
             None => out::line(line),
@@ -132,7 +132,7 @@ impl Screen {
     }
 
     /// Takes the bar away; further lines are plain ones.
-    pub fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         self.tick = never();
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();

@@ -22,33 +22,33 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
 /// A process that said hello.
 #[derive(Debug)]
-pub struct Watched {
+pub(crate) struct Watched {
     /// Its id, as the collector sees it.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// Who it is.
-    pub identity: Identity,
+    pub(crate) identity: Identity,
     /// Its DSOs with the last look at each.
-    pub dsos: Vec<Dso>,
+    pub(crate) dsos: Vec<Dso>,
     /// The allocator's bytes.
-    pub copy: Option<(CopyRecord, OwnedFd)>,
+    pub(crate) copy: Option<(CopyRecord, OwnedFd)>,
     /// What became of the request for its counters' memory, if there was one: why it was not made.
-    pub memory_asked: Option<Result<(), Text>>,
+    pub(crate) memory_asked: Option<Result<(), Text>>,
     /// Where that memory will be at its exit.
-    pub last_memory: Option<(LastMemoryRecord, OwnedFd)>,
+    pub(crate) last_memory: Option<(LastMemoryRecord, OwnedFd)>,
     /// Its dumps, in order.
-    pub dumps: Vec<RecordedDump>,
+    pub(crate) dumps: Vec<RecordedDump>,
     /// A dump that it made because nothing had moved for so long: stuck or idle, nobody has looked yet.
-    pub stall: Option<Box<RecordedDump>>,
+    pub(crate) stall: Option<Box<RecordedDump>>,
     /// What its heartbeats told before the first of its dumps.
-    pub history: History,
+    pub(crate) history: History,
     /// Its connection ended.
-    pub ended: bool,
+    pub(crate) ended: bool,
     /// Why its connection was given up, if it was.
-    pub rejected: Option<String>,
+    pub(crate) rejected: Option<String>,
     /// Something that it sent was lost, for want of a descriptor here.
-    pub no_descriptor: bool,
+    pub(crate) no_descriptor: bool,
     /// It said that it leaves, and why.
-    pub left: Option<String>,
+    pub(crate) left: Option<String>,
     since: Instant,
     tick: Duration,
     begun: Option<Instant>,
@@ -57,7 +57,7 @@ pub struct Watched {
 
 impl Watched {
     /// Its allocator.
-    pub fn allocator(&self) -> Option<&Dso> {
+    pub(crate) fn allocator(&self) -> Option<&Dso> {
         self.dsos.iter().find(|d| d.init.id == self.identity.fixed.allocator)
     }
 
@@ -73,7 +73,7 @@ impl Watched {
 
 /// What is to be done next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
+pub(crate) enum Next {
     /// Nothing until then.
     Wait(Instant),
     /// Nothing until something is said.
@@ -90,7 +90,7 @@ pub enum Next {
 
 /// The processes of one run.
 #[derive(Debug)]
-pub struct Watch {
+pub(crate) struct Watch {
     hang_after: Option<Duration>,
     quiet_since: Instant,
     processes: BTreeMap<ConnId, Watched>,
@@ -99,47 +99,47 @@ pub struct Watch {
 
 impl Watch {
     /// Of a run that starts now.
-    pub fn new(started: Instant, hang_after: Option<Duration>) -> Watch {
+    pub(crate) fn new(started: Instant, hang_after: Option<Duration>) -> Watch {
         Watch { hang_after, quiet_since: started, processes: BTreeMap::new(), rejected: vec![] }
     }
 
     /// The processes, in the order in which they came.
-    pub fn processes(&self) -> impl Iterator<Item = &Watched> {
+    pub(crate) fn processes(&self) -> impl Iterator<Item = &Watched> {
         self.processes.values()
     }
 
     /// One of them.
-    pub fn process(&self, conn: ConnId) -> Option<&Watched> {
+    pub(crate) fn process(&self, conn: ConnId) -> Option<&Watched> {
         self.processes.get(&conn)
     }
 
     /// The connection of one of them.
-    pub fn conn_of(&self, process: &Watched) -> Option<ConnId> {
+    pub(crate) fn conn_of(&self, process: &Watched) -> Option<ConnId> {
         self.processes.iter().find(|(_, p)| std::ptr::eq(*p, process)).map(|(conn, _)| *conn)
     }
 
     /// Whether any said hello.
-    pub fn hello_seen(&self) -> bool {
+    pub(crate) fn hello_seen(&self) -> bool {
         !self.processes.is_empty()
     }
 
     /// Whether all that said hello have ended.
-    pub fn all_ended(&self) -> bool {
+    pub(crate) fn all_ended(&self) -> bool {
         self.processes.values().all(|p| p.ended)
     }
 
     /// Whether a dump has begun and not come to its end.
-    pub fn dump_is_under_way(&self) -> bool {
+    pub(crate) fn dump_is_under_way(&self) -> bool {
         self.processes.values().any(|p| !p.ended && p.begun.is_some())
     }
 
     /// Connections that never said a good hello, and why they were given up.
-    pub fn rejected(&self) -> &[String] {
+    pub(crate) fn rejected(&self) -> &[String] {
         &self.rejected
     }
 
     /// Whether a process has told that it only waits for its children: a shell, `timeout`, a launcher.
-    pub fn is_wrapper(&self, process: &Watched) -> bool {
+    pub(crate) fn is_wrapper(&self, process: &Watched) -> bool {
         let Some(dump) = process.dumps.last().map(|d| &d.dump) else { return false };
         let pid = process.identity.fixed.pid;
         let has_child = self.processes.values().any(|p| !p.ended && p.identity.fixed.ppid == pid);
@@ -147,7 +147,7 @@ impl Watch {
     }
 
     /// Takes what was said.
-    pub fn take(&mut self, event: Event) {
+    pub(crate) fn take(&mut self, event: Event) {
         let Event { conn, at, peer, what, .. } = event;
         if let What::Hello(identity) = what {
             self.hello(conn, at, peer.pid, *identity);
@@ -228,21 +228,21 @@ impl Watch {
     }
 
     /// A process was asked for a dump.
-    pub fn asked(&mut self, conn: ConnId, at: Instant) {
+    pub(crate) fn asked(&mut self, conn: ConnId, at: Instant) {
         if let Some(process) = self.processes.get_mut(&conn) {
             process.asked = Some(at);
         }
     }
 
     /// A process was asked for its counters' memory, or could not be, and why.
-    pub fn memory_asked(&mut self, conn: ConnId, asked: Result<(), Text>) {
+    pub(crate) fn memory_asked(&mut self, conn: ConnId, asked: Result<(), Text>) {
         if let Some(process) = self.processes.get_mut(&conn) {
             process.memory_asked = Some(asked);
         }
     }
 
     /// Whether the process whose stall was looked at is stuck: then its dump counts, else it is forgotten.
-    pub fn judged(&mut self, conn: ConnId, stuck: bool) {
+    pub(crate) fn judged(&mut self, conn: ConnId, stuck: bool) {
         let process = self.processes.get_mut(&conn);
         let Some((process, dump)) = process.and_then(|p| p.stall.take().map(|dump| (p, dump))) else {
             return;
@@ -253,7 +253,7 @@ impl Watch {
     }
 
     /// What is to be done at `now`.
-    pub fn next(&self, now: Instant) -> Next {
+    pub(crate) fn next(&self, now: Instant) -> Next {
         if let Some(conn) = self.subject() {
             return Next::Hung(conn);
         }
@@ -314,7 +314,7 @@ impl Watch {
 
     /// The process whose dump tells of the hang: one that lives and does not only wait for its children. Of several the
     /// one that was started last from within (no parent of another), then the one with the most threads.
-    pub fn subject(&self) -> Option<ConnId> {
+    pub(crate) fn subject(&self) -> Option<ConnId> {
         let told = |p: &&Watched| !p.ended && p.dumps.last().is_some_and(|d| d.dump.end.is_some());
         let candidates: Vec<(&ConnId, &Watched)> =
             self.processes.iter().filter(|(_, p)| told(p) && !self.is_wrapper(p)).collect();
@@ -330,7 +330,7 @@ impl Watch {
 }
 
 /// Whether every thread of a dump waits for a child to end.
-pub fn waits_for_children(dump: &Dump) -> bool {
+pub(crate) fn waits_for_children(dump: &Dump) -> bool {
     let Some(arch) = Arch::from_elf(dump.identity.fixed.arch) else { return false };
     let waits = |number| arch.call(number).is_some_and(|call| matches!(call.name, "wait4" | "waitid"));
     !dump.threads.is_empty() && dump.threads.iter().all(|t| waits(t.syscall))

@@ -19,18 +19,18 @@ use crate::proc::task;
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// Exit status; none if it died by a signal.
-    pub code: Option<i32>,
+    pub(crate) code: Option<i32>,
     /// Signal that it died by.
-    pub signal: Option<i32>,
+    pub(crate) signal: Option<i32>,
     /// Peak resident set of it and of the processes that it waited for, KiB.
-    pub max_rss_kib: u64,
+    pub(crate) max_rss_kib: u64,
 }
 
 /// A run. Dropped before it was reaped, it is killed with all that belongs to it.
 #[derive(Debug)]
-pub struct Bench {
+pub(crate) struct Bench {
     pid: Pid,
     /// What names the processes of this run in their environment, whatever group they moved to.
     mark: Vec<u8>,
@@ -47,7 +47,7 @@ impl Bench {
     ///
     /// # Errors
     /// What the system says; also where it could not be waited for: then nothing of it is left.
-    pub fn start(
+    pub(crate) fn start(
         command: Command,
         stdout: File,
         stderr: File,
@@ -85,22 +85,22 @@ impl Bench {
     }
 
     /// Its first process, and its group.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.pid.as_raw_nonzero().get() as u32
     }
 
     /// When it was started.
-    pub fn started(&self) -> Instant {
+    pub(crate) fn started(&self) -> Instant {
         self.started
     }
 
     /// Says when its first process has ended.
-    pub fn ended(&self) -> &Receiver<()> {
+    pub(crate) fn ended(&self) -> &Receiver<()> {
         &self.ended
     }
 
     /// Whether its first process has ended, asked of the kernel.
-    pub fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.reaped.is_some() || tool::has_ended(self.pid)
     }
 
@@ -108,7 +108,7 @@ impl Bench {
     ///
     /// # Errors
     /// What the system says.
-    pub fn reap(&mut self) -> io::Result<Ended> {
+    pub(crate) fn reap(&mut self) -> io::Result<Ended> {
         if let Some(ended) = self.reaped {
             return Ok(ended);
         }
@@ -121,7 +121,7 @@ impl Bench {
     ///
     /// # Errors
     /// They could not be looked for.
-    pub fn members(&self) -> io::Result<Vec<Member>> {
+    pub(crate) fn members(&self) -> io::Result<Vec<Member>> {
         members(self.pid, &self.mark, Alive)
     }
 
@@ -129,7 +129,7 @@ impl Bench {
     ///
     /// # Errors
     /// What the system says.
-    pub fn stop(&mut self, patience: Duration) -> io::Result<Ended> {
+    pub(crate) fn stop(&mut self, patience: Duration) -> io::Result<Ended> {
         let until = Instant::now() + patience;
         let members = self.members_or_warn(Alive);
         let handles: Vec<OwnedFd> = members.iter().filter_map(Member::open).collect();
@@ -151,7 +151,7 @@ impl Bench {
     ///
     /// # Errors
     /// What the system says.
-    pub fn kill(&mut self) -> io::Result<Ended> {
+    pub(crate) fn kill(&mut self) -> io::Result<Ended> {
         if self.reaped.is_none() {
             let _ = kill_process_group(self.pid, Signal::KILL);
         }
@@ -203,15 +203,15 @@ impl Drop for Bench {
 
 /// A process of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
+pub(crate) struct Member {
     /// Process.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// Its parent.
-    pub ppid: u32,
+    pub(crate) ppid: u32,
     /// Threads.
-    pub threads: u64,
+    pub(crate) threads: u64,
     /// CPU time so far, clock ticks.
-    pub cpu_ticks: u64,
+    pub(crate) cpu_ticks: u64,
     started: u64,
 }
 

@@ -4,7 +4,7 @@ use rustix::thread::CpuSet;
 
 /// A list of processors that makes no sense, or none of which there is.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum BadCpus {
+pub(crate) enum BadCpus {
     /// Not a list.
     #[error("--cpus {given}: {part:?} is no processor and no range such as 0-3")]
     NotAList {
@@ -25,11 +25,11 @@ pub enum BadCpus {
 
 /// Processors for the runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cpus {
+pub(crate) struct Cpus {
     /// Those that are used, in order.
-    pub used: Vec<usize>,
+    pub(crate) used: Vec<usize>,
     /// Those that were asked for and are not here, in order.
-    pub missing: Vec<usize>,
+    pub(crate) missing: Vec<usize>,
 }
 
 impl Cpus {
@@ -37,7 +37,7 @@ impl Cpus {
     ///
     /// # Errors
     /// [`BadCpus`].
-    pub fn parse(given: &str) -> Result<Cpus, BadCpus> {
+    pub(crate) fn parse(given: &str) -> Result<Cpus, BadCpus> {
         Cpus::among(given, &allowed())
     }
 
@@ -88,7 +88,7 @@ fn allowed() -> Vec<usize> {
 }
 
 /// A list of processors as a person writes it: `0-3,8`.
-pub fn show(cpus: &[usize]) -> String {
+pub(crate) fn show(cpus: &[usize]) -> String {
     let mut ranges: Vec<(usize, usize)> = vec![];
     for cpu in cpus {
         match ranges.last_mut() {

@@ -8,7 +8,7 @@ use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 static BEFORE: OnceLock<(rlim_t, rlim_t)> = OnceLock::new();
 
 /// Raises the soft limit to the hard one. Each watched process takes a few descriptors here; the limit is often 1024.
-pub fn raise() {
+pub(crate) fn raise() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
         // Before it is raised: no child may be started with a limit that is not its own.
         let _ = BEFORE.set((soft, hard));
@@ -24,7 +24,7 @@ pub fn raise() {
 ///
 /// # Errors
 /// What the system says.
-pub fn give_back() -> std::io::Result<()> {
+pub(crate) fn give_back() -> std::io::Result<()> {
     match BEFORE.get() {
         Some((soft, hard)) => Ok(setrlimit(Resource::RLIMIT_NOFILE, *soft, *hard)?),
         None => Ok(()),

@@ -6,9 +6,9 @@
 //! - [`bench`]: a run as processes: started, waited for, stopped whole
 //! - [`descriptors`]: the limit of open files
 
-pub mod bench;
-pub mod cpus;
-pub mod descriptors;
-pub mod preload;
-pub mod program;
-pub mod shim_path;
+pub(crate) mod bench;
+pub(crate) mod cpus;
+pub(crate) mod descriptors;
+pub(crate) mod preload;
+pub(crate) mod program;
+pub(crate) mod shim_path;

@@ -13,7 +13,7 @@ use crate::analysis::Stir;
     "cannot be in LD_PRELOAD: {}: it has a {what}, which the loader {reads}; move it, or link to it from a path without",
     path.display()
 )]
-pub struct NotPreloadable {
+pub(crate) struct NotPreloadable {
     /// The path.
     path: PathBuf,
     what: &'static str,
@@ -24,7 +24,7 @@ pub struct NotPreloadable {
 ///
 /// # Errors
 /// [`NotPreloadable`] for a path that the loader would read as several, or as another.
-pub fn value<'a>(files: impl IntoIterator<Item = &'a Path>) -> Result<OsString, NotPreloadable> {
+pub(crate) fn value<'a>(files: impl IntoIterator<Item = &'a Path>) -> Result<OsString, NotPreloadable> {
     let mut value = OsString::new();
     for path in files {
         check(path)?;
@@ -54,28 +54,28 @@ fn check(path: &Path) -> Result<(), NotPreloadable> {
 
 /// Settings of the shim; what is none is left to the shim's default.
 #[derive(Clone, Debug, Default)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Socket of the collector.
-    pub socket: Option<PathBuf>,
+    pub(crate) socket: Option<PathBuf>,
     /// Deadline; zero: only on request.
-    pub hang_after: Option<Duration>,
+    pub(crate) hang_after: Option<Duration>,
     /// Stall.
-    pub stall: Option<Duration>,
+    pub(crate) stall: Option<Duration>,
     /// Between two looks.
-    pub tick: Option<Duration>,
+    pub(crate) tick: Option<Duration>,
     /// Free text.
-    pub label: Option<String>,
+    pub(crate) label: Option<String>,
     /// Names of programs that are to be watched, comma-separated.
-    pub only: Option<String>,
+    pub(crate) only: Option<String>,
     /// The allocator, where the order of LD_PRELOAD does not tell.
-    pub target: Option<String>,
+    pub(crate) target: Option<String>,
     /// How scheduling is disturbed; none: not at all.
-    pub stir: Option<Stir>,
+    pub(crate) stir: Option<Stir>,
 }
 
 impl Settings {
     /// As variables, in a fixed order. LD_PRELOAD is not among them.
-    pub fn variables(&self) -> Vec<(&'static str, OsString)> {
+    pub(crate) fn variables(&self) -> Vec<(&'static str, OsString)> {
         let text = |t: &Option<String>| t.as_ref().map(OsString::from);
         let time = |t: Option<Duration>| t.map(|t| OsString::from(duration(t)));
         [
@@ -113,7 +113,7 @@ pub(crate) fn duration(t: Duration) -> String {
 ///
 /// # Errors
 /// What is wrong with it, for clap.
-pub fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(at);
     let scale = match unit {
@@ -134,7 +134,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// As [`parse_duration`].
-pub fn parse_duration_or_off(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration_or_off(text: &str) -> Result<Duration, String> {
     if text == "off" { Ok(Duration::ZERO) } else { parse_duration(text) }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// A command that cannot be started.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum BadCommand {
+pub(crate) enum BadCommand {
     /// No such file.
     #[error("benchmark not found: {0}; build it, or give its path after --")]
     NotFound(String),
@@ -60,7 +60,7 @@ const WRAPPERS: &[Wrapper] = &[
 ];
 
 /// The word of a command that is the benchmark: the first that is no wrapper, and no option or setting of one.
-pub fn benchmark(command: &[String]) -> Option<&String> {
+pub(crate) fn benchmark(command: &[String]) -> Option<&String> {
     let mut words = command.iter().peekable();
     'wrapper: loop {
         let word = words.next()?;
@@ -103,7 +103,7 @@ fn is_machine(word: &str) -> bool {
 
 /// HANGSCOPE_ONLY for a command: the benchmark's name, and the name of the program that it is a link to. None where
 /// the benchmark is a shell or a script: what it runs is not known.
-pub fn only(command: &[String]) -> Option<String> {
+pub(crate) fn only(command: &[String]) -> Option<String> {
     let word = benchmark(command)?;
     let name = base_name(word);
     let shells =
@@ -127,7 +127,7 @@ pub fn only(command: &[String]) -> Option<String> {
 ///
 /// # Errors
 /// [`BadCommand`].
-pub fn find(word: &str) -> Result<PathBuf, BadCommand> {
+pub(crate) fn find(word: &str) -> Result<PathBuf, BadCommand> {
     let runs = |path: &Path| rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok() && path.is_file();
     if word.contains('/') {
         let path = PathBuf::from(word);

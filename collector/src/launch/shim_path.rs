@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 /// Its file name.
-pub const FILE: &str = "libhangscope.so";
+pub(crate) const FILE: &str = "libhangscope.so";
 
 /// The shim was not found.
 #[derive(Debug, thiserror::Error)]
-pub enum NoShim {
+pub(crate) enum NoShim {
     /// Nowhere.
     #[error(
         "no {FILE} found (looked in {}); build it with `cargo build --release -p hangscope-shim`, or name it with \
@@ -41,7 +41,7 @@ pub enum NoShim {
 ///
 /// # Errors
 /// [`NoShim`].
-pub fn find(named: Option<&Path>) -> Result<PathBuf, NoShim> {
+pub(crate) fn find(named: Option<&Path>) -> Result<PathBuf, NoShim> {
     let from_env = std::env::var_os("HANGSCOPE_SHIM").filter(|v| !v.is_empty()).map(PathBuf::from);
     let found = match named.map(Path::to_owned).or(from_env) {
         Some(path) => std::fs::canonicalize(&path).map_err(|source| NoShim::Missing { path, source })?,

@@ -17,7 +17,7 @@ use crate::session::assemble::Done;
 use crate::session::{Assembler, Dso, Note};
 
 /// A note that the collector makes itself: what a process sent could not be taken.
-pub const NO_DESCRIPTOR: &str = "no descriptor free here (ulimit -n)";
+pub(crate) const NO_DESCRIPTOR: &str = "no descriptor free here (ulimit -n)";
 
 /// Notes and later looks from before a dump that go into its `dump.bin`: the latest so many bytes.
 const PRELUDE_BYTES: usize = 1 << 20;

@@ -16,12 +16,12 @@ pub struct ConnId(pub u64);
 #[derive(Clone, Debug)]
 pub struct Peer {
     /// Process, in the collector's pid namespace (the hello's pid is that of the process's own).
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// Effective user.
-    pub uid: u32,
+    pub(crate) uid: u32,
     /// A descriptor of the process: becomes readable when it ends, and tells how. None if it was gone
     /// already.
-    pub pidfd: Option<Arc<OwnedFd>>,
+    pub(crate) pidfd: Option<Arc<OwnedFd>>,
 }
 
 /// Something that a connection brought.
@@ -32,7 +32,7 @@ pub struct Event {
     /// When it was complete.
     pub at: Instant,
     /// Who said it.
-    pub peer: Peer,
+    pub(crate) peer: Peer,
     /// What it is.
     pub what: What,
     /// Gives the event's bytes back to the connection's bound when the event is dropped.
@@ -41,7 +41,7 @@ pub struct Event {
 
 impl Event {
     /// An event; for tests of what reads events.
-    pub fn new(conn: ConnId, peer: Peer, what: What) -> Event {
+    pub(crate) fn new(conn: ConnId, peer: Peer, what: What) -> Event {
         Event { conn, at: Instant::now(), peer, what, _charge: None }
     }
 

@@ -25,14 +25,14 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, Shutdown, SockFlag};
 
 mod connection;
-pub mod event;
+pub(crate) mod event;
 mod peer;
 mod receive;
 mod socket;
 
-pub use connection::NO_DESCRIPTOR;
+pub(crate) use connection::NO_DESCRIPTOR;
 pub use event::{ConnId, Event, Peer, RecordedDump, What};
-pub use socket::MAX_PATH;
+pub(crate) use socket::MAX_PATH;
 
 use connection::Outlet;
 
@@ -221,7 +221,7 @@ impl Listener {
     }
 
     /// Says why nobody can connect any more, if that happens. Those who are connected go on.
-    pub fn failed(&self) -> &Receiver<ListenError> {
+    pub(crate) fn failed(&self) -> &Receiver<ListenError> {
         &self.failed
     }
 
@@ -245,7 +245,7 @@ impl Listener {
     }
 
     /// Ends a connection from this side; its [`What::End`] comes as an event.
-    pub fn close(&self, conn: ConnId) {
+    pub(crate) fn close(&self, conn: ConnId) {
         if let Some(open) = self.shared.open().get(&conn.0) {
             // Its thread sees the end of the stream.
             let _ = nix::sys::socket::shutdown(open.socket.as_raw_fd(), Shutdown::Both);
@@ -264,7 +264,7 @@ impl Asker {
     ///
     /// # Errors
     /// [`ListenError::Ended`], [`ListenError::NotTaken`], [`ListenError::TooManyTids`].
-    pub fn ask(&self, conn: ConnId, ask: &AskRecord, tids: &[u32]) -> Result<(), ListenError> {
+    pub(crate) fn ask(&self, conn: ConnId, ask: &AskRecord, tids: &[u32]) -> Result<(), ListenError> {
         self.send(conn, ask, tids)
     }
 
@@ -273,7 +273,7 @@ impl Asker {
     ///
     /// # Errors
     /// Those of [`Asker::ask`].
-    pub fn ask_memory(&self, conn: ConnId, ranges: &[RangeRecord]) -> Result<(), ListenError> {
+    pub(crate) fn ask_memory(&self, conn: ConnId, ranges: &[RangeRecord]) -> Result<(), ListenError> {
         let ask = AskRecord { what: ask_what::MEMORY, request: 0, arg0: 0, arg1: 0, reserved: 0 };
         self.send(conn, &ask, ranges)
     }

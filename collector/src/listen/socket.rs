@@ -14,7 +14,7 @@ use nix::sys::stat::Mode;
 use super::ListenError;
 
 /// Longest path of a socket in bytes: `sun_path` holds 108 with the NUL.
-pub const MAX_PATH: usize = 107;
+pub(crate) const MAX_PATH: usize = 107;
 
 /// A socket's place in the file system; dropping it removes the socket if it is still the same one.
 #[derive(Debug)]

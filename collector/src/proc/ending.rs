@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// It exited with this status.
     Exit(i32),
     /// It died by this signal.
@@ -22,7 +22,7 @@ pub enum Ending {
 
 impl Ending {
     /// From a wait status, as `waitpid` gives it.
-    pub fn from_wait_status(status: i32) -> Ending {
+    pub(crate) fn from_wait_status(status: i32) -> Ending {
         if libc::WIFSIGNALED(status) {
             Ending::Signal(libc::WTERMSIG(status))
         } else {
@@ -31,7 +31,7 @@ impl Ending {
     }
 
     /// Exit status as a shell has it: 128+n for a signal n.
-    pub fn rc(self) -> i32 {
+    pub(crate) fn rc(self) -> i32 {
         match self {
             Ending::Exit(code) => code,
             Ending::Signal(signal) => 128 + signal,
@@ -40,7 +40,7 @@ impl Ending {
 }
 
 /// Whether the process has ended; none if that cannot be told.
-pub fn has_ended(pidfd: &OwnedFd) -> Option<bool> {
+pub(crate) fn has_ended(pidfd: &OwnedFd) -> Option<bool> {
     let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
     loop {
         match poll(&mut fds, PollTimeout::ZERO) {
@@ -53,7 +53,7 @@ pub fn has_ended(pidfd: &OwnedFd) -> Option<bool> {
 
 /// How the process ended; none if it still lives, or if nobody knows any more (it was reaped before Linux 6.15,
 /// or somebody else's process).
-pub fn of(pidfd: &OwnedFd, pid: u32) -> Option<Ending> {
+pub(crate) fn of(pidfd: &OwnedFd, pid: u32) -> Option<Ending> {
     if !has_ended(pidfd)? {
         return None;
     }
@@ -114,7 +114,7 @@ fn from_zombie(pid: u32) -> Option<i32> {
 
 /// Tells when processes end.
 #[derive(Debug)]
-pub struct ExitWatch {
+pub(crate) struct ExitWatch {
     add: Sender<(u64, Arc<OwnedFd>)>,
     wake: Arc<PipeWriter>,
     ended: Receiver<u64>,
@@ -125,7 +125,7 @@ impl ExitWatch {
     ///
     /// # Errors
     /// What the system says.
-    pub fn new() -> std::io::Result<ExitWatch> {
+    pub(crate) fn new() -> std::io::Result<ExitWatch> {
         let (reader, writer) = std::io::pipe()?;
         let (add, added) = crossbeam_channel::unbounded();
         let (tell, ended) = crossbeam_channel::unbounded();
@@ -135,13 +135,13 @@ impl ExitWatch {
     }
 
     /// Watches a process from now on; `key` is told when it has ended.
-    pub fn watch(&self, key: u64, pidfd: Arc<OwnedFd>) {
+    pub(crate) fn watch(&self, key: u64, pidfd: Arc<OwnedFd>) {
         let _ = self.add.send((key, pidfd));
         let _ = std::io::Write::write_all(&mut &*self.wake, &[1]);
     }
 
     /// Keys of processes that have ended.
-    pub fn ended(&self) -> &Receiver<u64> {
+    pub(crate) fn ended(&self) -> &Receiver<u64> {
         &self.ended
     }
 }

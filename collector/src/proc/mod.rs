@@ -3,5 +3,5 @@
 //! - [`task`]: the thread through which the memory and files of a process can be read
 //! - [`ending`]: how a process ended that is not our child
 
-pub mod ending;
-pub mod task;
+pub(crate) mod ending;
+pub(crate) mod task;

@@ -8,7 +8,7 @@ use procfs::process::Stat;
 /// A thread of a process that has its memory and files: the main thread; where that has left by `pthread_exit`, and the
 /// process goes on without it, the first of the others. `/proc/TID` is there for it as for a process. `pid` itself where
 /// there is none.
-pub fn sharing(pid: u32) -> u32 {
+pub(crate) fn sharing(pid: u32) -> u32 {
     if !state(pid, pid).is_some_and(has_left) {
         return pid;
     }

@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 
 use regex::bytes::Regex;
 
-pub use crate::analysis::counters::Ratio;
+pub(crate) use crate::analysis::counters::Ratio;
 use crate::files::pin::name_of;
 
 mod parse;
 
-pub use parse::{BadProfile, load};
+pub(crate) use parse::{BadProfile, load};
 
 /// Where `ops/s` is found in a benchmark's output, unless a profile says otherwise.
-pub const DEFAULT_OPS: &str = r"ops/s=([0-9.eE+]+)";
+pub(crate) const DEFAULT_OPS: &str = r"ops/s=([0-9.eE+]+)";
 
 const BUILTIN: &[&str] = &[
     include_str!("builtin/hz4.toml"),
@@ -31,31 +31,31 @@ fn default_ops() -> Regex {
 
 /// Lines of a benchmark's output that belong into a file of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Counter {
+pub(crate) struct Counter {
     /// What the lines begin with.
-    pub prefix: String,
+    pub(crate) prefix: String,
     /// Name of the file in OUT.
-    pub file: String,
+    pub(crate) file: String,
 }
 
 /// A variable that holds counters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MemoryCounters {
+pub(crate) struct MemoryCounters {
     /// Its name.
-    pub symbol: String,
+    pub(crate) symbol: String,
     /// Names of its words, as the counter lines have them; none for a word that is no counter.
-    pub fields: Vec<Option<String>>,
+    pub(crate) fields: Vec<Option<String>>,
     /// What a word is.
-    pub word: Word,
+    pub(crate) word: Word,
     /// Bytes of the whole variable, where the fields are only its beginning.
-    pub whole: Option<u64>,
+    pub(crate) whole: Option<u64>,
 }
 
 /// A word of memory, little-endian as the processors that are watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "they say what they are")]
-pub enum Word {
+pub(crate) enum Word {
     U64,
     I64,
     U32,
@@ -64,7 +64,7 @@ pub enum Word {
 
 impl Word {
     /// Its bytes.
-    pub fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         match self {
             Word::U64 | Word::I64 => 8,
             Word::U32 | Word::I32 => 4,
@@ -84,22 +84,22 @@ impl Word {
 
 impl MemoryCounters {
     /// Bytes that hold the fields.
-    pub fn len(&self) -> u32 {
+    pub(crate) fn len(&self) -> u32 {
         (self.fields.len() * self.word.bytes()) as u32
     }
 
     /// Whether there are no fields; a profile that was read has some.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.fields.is_empty()
     }
 
     /// Bytes that the variable must have.
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.whole.unwrap_or_else(|| self.len().into())
     }
 
     /// The counters in the bytes of the fields.
-    pub fn figures(&self, bytes: &[u8]) -> Vec<(String, f64)> {
+    pub(crate) fn figures(&self, bytes: &[u8]) -> Vec<(String, f64)> {
         let words = bytes.chunks_exact(self.word.bytes());
         let figure = |(name, word): (&Option<String>, &[u8])| Some((name.clone()?, self.word.figure(word)?));
         self.fields.iter().zip(words).filter_map(figure).collect()
@@ -110,23 +110,23 @@ impl MemoryCounters {
 #[derive(Clone, Debug)]
 pub struct Profile {
     /// Short name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its DSOs: patterns with `*` for what [`name_of`] makes of the file's name.
-    pub dso: Vec<String>,
+    pub(crate) dso: Vec<String>,
     /// Beginnings of the names of environment variables that are recorded.
-    pub env: Vec<String>,
+    pub(crate) env: Vec<String>,
     /// Counter lines.
-    pub counters: Vec<Counter>,
+    pub(crate) counters: Vec<Counter>,
     /// Counters in memory.
-    pub memory: Vec<MemoryCounters>,
+    pub(crate) memory: Vec<MemoryCounters>,
     /// Function of the allocator that prints its counters, and takes and gives nothing.
-    pub dump_function: Option<String>,
+    pub(crate) dump_function: Option<String>,
     /// Quotients of counters.
-    pub ratios: Vec<Ratio>,
+    pub(crate) ratios: Vec<Ratio>,
     /// Finds `ops/s` in the output: its first group.
-    pub ops: Regex,
+    pub(crate) ops: Regex,
     /// File that it was read from; none if it is built in.
-    pub from: Option<PathBuf>,
+    pub(crate) from: Option<PathBuf>,
 }
 
 impl Profile {
@@ -146,13 +146,13 @@ impl Profile {
     }
 
     /// The built-in ones.
-    pub fn builtin() -> impl Iterator<Item = Profile> {
+    pub(crate) fn builtin() -> impl Iterator<Item = Profile> {
         BUILTIN.iter().map(|text| parse::parse(text, None).unwrap_or_else(|bad| unreachable!("{bad}")))
     }
 
     /// The built-in profile for a DSO: by the name that the user gave, else by the name of its file; a
     /// [plain](Profile::plain) one where none fits.
-    pub fn for_dso(dso: &Path, name: Option<&str>) -> Profile {
+    pub(crate) fn for_dso(dso: &Path, name: Option<&str>) -> Profile {
         let stem = name_of(dso);
         Profile::builtin()
             .find(|p| name == Some(p.name.as_str()))
@@ -161,17 +161,17 @@ impl Profile {
     }
 
     /// Whether a file of this stem is this allocator's.
-    pub fn is_for(&self, stem: &str) -> bool {
+    pub(crate) fn is_for(&self, stem: &str) -> bool {
         self.dso.iter().any(|pattern| glob(pattern.as_bytes(), stem.as_bytes()))
     }
 
     /// Whether an environment variable is recorded. LD_PRELOAD always is.
-    pub fn records(&self, variable: &[u8]) -> bool {
+    pub(crate) fn records(&self, variable: &[u8]) -> bool {
         variable == b"LD_PRELOAD" || self.env.iter().any(|prefix| variable.starts_with(prefix.as_bytes()))
     }
 
     /// `ops/s` of a benchmark's output: the first that is found and is a number.
-    pub fn ops(&self, output: &[u8]) -> Option<f64> {
+    pub(crate) fn ops(&self, output: &[u8]) -> Option<f64> {
         self.ops
             .captures_iter(output)
             .filter_map(|found| std::str::from_utf8(found.get(1)?.as_bytes()).ok()?.parse::<f64>().ok())

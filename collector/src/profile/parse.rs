@@ -12,13 +12,13 @@ use super::{Counter, DEFAULT_OPS, MemoryCounters, Profile, Ratio, Word};
 
 /// A profile that cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub struct BadProfile {
+pub(crate) struct BadProfile {
     /// File; none for a built-in one.
-    pub path: Option<PathBuf>,
+    pub(crate) path: Option<PathBuf>,
     /// Line, from 1; 0 where it is about the whole file.
-    pub line: usize,
+    pub(crate) line: usize,
     /// What is wrong.
-    pub what: String,
+    pub(crate) what: String,
 }
 
 impl fmt::Display for BadProfile {
@@ -78,7 +78,7 @@ struct RatioEntry {
 ///
 /// # Errors
 /// [`BadProfile`] if it cannot be read or there is anything wrong with it.
-pub fn load(path: &Path) -> Result<Profile, BadProfile> {
+pub(crate) fn load(path: &Path) -> Result<Profile, BadProfile> {
     let whole = |what| BadProfile { path: Some(path.to_owned()), line: 0, what };
     let bytes = std::fs::read(path).map_err(|e| whole(format!("cannot read the profile: {e}")))?;
     let text = String::from_utf8(bytes).map_err(|e| BadProfile {

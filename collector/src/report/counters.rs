@@ -19,18 +19,18 @@ const MOST_NAMES: usize = 6;
 
 /// The file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct CountersFile<'a> {
+pub(crate) struct CountersFile<'a> {
     /// `hangscope/counters/1`.
-    pub schema: &'static str,
+    pub(crate) schema: &'static str,
     /// What `skew` is.
-    pub skew: &'static str,
+    pub(crate) skew: &'static str,
     /// A lane each.
-    pub lanes: &'a [LaneCounters],
+    pub(crate) lanes: &'a [LaneCounters],
 }
 
 impl<'a> CountersFile<'a> {
     /// From what the counters come to.
-    pub fn of(lanes: &'a [LaneCounters]) -> CountersFile<'a> {
+    pub(crate) fn of(lanes: &'a [LaneCounters]) -> CountersFile<'a> {
         CountersFile {
             schema: "hangscope/counters/1",
             skew: "(max - min) / |median| of the good runs",
@@ -41,23 +41,23 @@ impl<'a> CountersFile<'a> {
 
 /// An item of `counters` in `verdict.json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct CountersPart {
+pub(crate) struct CountersPart {
     /// Lane.
-    pub lane: String,
+    pub(crate) lane: String,
     /// Good runs that had counters.
-    pub good: u32,
+    pub(crate) good: u32,
     /// Hung runs that had.
-    pub hung: Vec<String>,
+    pub(crate) hung: Vec<String>,
     /// Ratios that the profile names.
-    pub ratios: Vec<RatioSummary>,
+    pub(crate) ratios: Vec<RatioSummary>,
     /// Counters of hung runs that are outside the range of the good ones.
-    pub outside: Vec<String>,
+    pub(crate) outside: Vec<String>,
     /// Whether memory said the same as the lines in good runs; null where none had both.
-    pub memory_checked: Option<bool>,
+    pub(crate) memory_checked: Option<bool>,
 }
 
 /// `counters` of `verdict.json`.
-pub fn parts(lanes: &[LaneCounters]) -> Vec<CountersPart> {
+pub(crate) fn parts(lanes: &[LaneCounters]) -> Vec<CountersPart> {
     let part = |lane: &LaneCounters| CountersPart {
         lane: lane.lane.clone(),
         good: lane.good,
@@ -225,7 +225,7 @@ fn notes(lane: &LaneCounters) -> Vec<Label> {
 }
 
 /// Ratios and what is outside, for a terminal; empty where there are no counters.
-pub fn brief(lanes: &[LaneCounters], lang: Lang) -> String {
+pub(crate) fn brief(lanes: &[LaneCounters], lang: Lang) -> String {
     let mut lines = vec![];
     for lane in lanes {
         let hung = lane.hung.len() + lane.hung_without.len();

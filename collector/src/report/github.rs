@@ -36,7 +36,7 @@ messages! {
 
 /// How much it is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub(crate) enum Level {
     /// `::error`.
     Error,
     /// `::warning`.
@@ -47,15 +47,15 @@ pub enum Level {
 
 /// An annotation. Its `Display` is the workflow command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Annotation {
+pub(crate) struct Annotation {
     /// How much it is worth.
-    pub level: Level,
+    pub(crate) level: Level,
     /// What stands over it.
-    pub title: String,
+    pub(crate) title: String,
     /// What it says.
-    pub message: String,
+    pub(crate) message: String,
     /// File of the repository, and its line.
-    pub at: Option<(String, Option<u32>)>,
+    pub(crate) at: Option<(String, Option<u32>)>,
 }
 
 impl fmt::Display for Annotation {
@@ -87,14 +87,14 @@ fn property(text: &str) -> String {
 
 /// The file of the repository that a path of the debug information names, where it is one: below the workspace, or
 /// relative and there.
-pub fn in_workspace(file: &str, workspace: &Path) -> Option<String> {
+pub(crate) fn in_workspace(file: &str, workspace: &Path) -> Option<String> {
     let inside = Path::new(file).strip_prefix(workspace).unwrap_or(Path::new(file));
     let plain = inside.components().all(|part| matches!(part, std::path::Component::Normal(_)));
     (plain && workspace.join(inside).is_file()).then(|| inside.to_str().map(str::to_owned))?
 }
 
 /// What a hunt has to say, the worst first. `file` gives the repository's name of a path of the debug information.
-pub fn annotations(
+pub(crate) fn annotations(
     facts: &HuntFacts,
     conclusion: &Conclusion,
     file: impl Fn(&str) -> Option<String>,

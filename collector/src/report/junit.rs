@@ -29,7 +29,12 @@ use crate::text::message::Lang;
 ///
 /// # Errors
 /// [`WriteError`]; the file is written whole or not at all.
-pub fn write(path: &Path, facts: &HuntFacts, conclusion: &Conclusion, out: &Path) -> Result<(), WriteError> {
+pub(crate) fn write(
+    path: &Path,
+    facts: &HuntFacts,
+    conclusion: &Conclusion,
+    out: &Path,
+) -> Result<(), WriteError> {
     let text = text(facts, conclusion, out)
         .map_err(|e| WriteError { path: path.to_owned(), source: std::io::Error::other(e) })?;
     atomic::write(path, text.as_bytes())
@@ -39,7 +44,7 @@ pub fn write(path: &Path, facts: &HuntFacts, conclusion: &Conclusion, out: &Path
 ///
 /// # Errors
 /// The serializer's.
-pub fn text(facts: &HuntFacts, conclusion: &Conclusion, out: &Path) -> Result<String, SerializeError> {
+pub(crate) fn text(facts: &HuntFacts, conclusion: &Conclusion, out: &Path) -> Result<String, SerializeError> {
     let mut report = Report::new(format!("hangscope {}", facts.name));
     let first = facts.runs.iter().filter_map(|r| r.started).min_by(f64::total_cmp);
     if let Some(at) = first.and_then(time_of) {

@@ -12,7 +12,7 @@ use crate::text::message::Lang;
 use crate::text::message::say;
 
 /// The report in one language.
-pub fn report(facts: &HuntFacts, conclusion: &Conclusion, extra: &Extra, lang: Lang) -> String {
+pub(crate) fn report(facts: &HuntFacts, conclusion: &Conclusion, extra: &Extra, lang: Lang) -> String {
     let mut page = Page { text: String::new(), lang };
     page.line(&say!(Label::Title { name: facts.name.as_str() }));
     page.raw(&format!("\n**{}**\n\n", escaped(&conclusion.headline(lang))));

@@ -26,34 +26,34 @@ use crate::files::atomic::WriteError;
 use crate::text::message::Lang;
 use crate::text::message::Text;
 
-pub mod counters;
-pub mod github;
-pub mod junit;
-pub mod markdown;
-pub mod reread;
-pub mod show;
-pub mod shrink;
-pub mod terminal;
-pub mod tree;
-pub mod verdict_file;
+pub(crate) mod counters;
+pub(crate) mod github;
+pub(crate) mod junit;
+pub(crate) mod markdown;
+pub(crate) mod reread;
+pub(crate) mod show;
+pub(crate) mod shrink;
+pub(crate) mod terminal;
+pub(crate) mod tree;
+pub(crate) mod verdict_file;
 
 #[cfg(test)]
 mod tests;
 
-pub use show::{ShowError, show};
-pub use verdict_file::VerdictFile;
+pub(crate) use show::{ShowError, show};
+pub(crate) use verdict_file::VerdictFile;
 
 /// What a report says beside the facts of the hunt.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Extra {
+pub(crate) struct Extra {
     /// The last line of `preload_verify/result.txt`, if the preload was verified.
-    pub preload: Option<String>,
+    pub(crate) preload: Option<String>,
     /// Counter files of the counter lane, and how many lines are in each.
-    pub counters: Vec<(String, u64)>,
+    pub(crate) counters: Vec<(String, u64)>,
     /// What the counters come to, a lane each.
-    pub lanes: Vec<LaneCounters>,
+    pub(crate) lanes: Vec<LaneCounters>,
     /// Anything else that is worth a line, in the words of whoever saw it: what could not be done, and why.
-    pub notes: Vec<Text>,
+    pub(crate) notes: Vec<Text>,
 }
 
 /// Writes `verdict.json`, `report.md` and `report.ja.md`, and `counters.json` where there are counters, to OUT, and says
@@ -61,7 +61,7 @@ pub struct Extra {
 ///
 /// # Errors
 /// [`WriteError`]; a file is written whole or not at all.
-pub fn write_hunt(out: &Path, facts: &HuntFacts, extra: &Extra) -> Result<Conclusion, WriteError> {
+pub(crate) fn write_hunt(out: &Path, facts: &HuntFacts, extra: &Extra) -> Result<Conclusion, WriteError> {
     let conclusion = conclude(facts);
     let verdict = VerdictFile::of(facts, &conclusion).with_counters(&extra.lanes);
     atomic::write_json(&out.join("verdict.json"), &verdict)?;
@@ -78,7 +78,7 @@ pub fn write_hunt(out: &Path, facts: &HuntFacts, extra: &Extra) -> Result<Conclu
 }
 
 /// The report's file in OUT.
-pub fn markdown_name(lang: Lang) -> &'static str {
+pub(crate) fn markdown_name(lang: Lang) -> &'static str {
     match lang {
         Lang::En => "report.md",
         Lang::Ja => "report.ja.md",

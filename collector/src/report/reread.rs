@@ -58,7 +58,7 @@ struct Arm {
 ///
 /// # Errors
 /// [`ShowError`]: a file is not there, or is not what a hunt writes. A snapshot that is gone is a hang without a finding.
-pub fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
+pub(crate) fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
     let verdict: Verdict = read(&out.join("verdict.json"))?;
     let path = out.join("runs.jsonl");
     let text =

@@ -16,7 +16,7 @@ use crate::report::tree;
 
 /// Why a bundle cannot be shown.
 #[derive(Debug, thiserror::Error)]
-pub enum ShowError {
+pub(crate) enum ShowError {
     /// A file cannot be read.
     #[error("cannot read {}: {source}; give the folder that a hunt, a session or snap left behind", path.display())]
     Read {
@@ -39,7 +39,7 @@ pub enum ShowError {
 ///
 /// # Errors
 /// [`ShowError`] if there is nothing in the folder that could be shown.
-pub fn show(dir: &Path, style: Style) -> Result<String, ShowError> {
+pub(crate) fn show(dir: &Path, style: Style) -> Result<String, ShowError> {
     let mut pen = Pen { text: String::new(), style };
     let verdict = dir.join("verdict.json");
     if !verdict.exists() {
@@ -74,7 +74,7 @@ pub fn show(dir: &Path, style: Style) -> Result<String, ShowError> {
 ///
 /// # Errors
 /// [`ShowError`] if there is nothing in the folder that could be shown.
-pub fn bundle(dir: &Path) -> Result<Bundle, ShowError> {
+pub(crate) fn bundle(dir: &Path) -> Result<Bundle, ShowError> {
     let path = dir.join("verdict.json");
     if !path.exists() {
         let snapshot = read(&dir.join("threads.json"))?;
@@ -88,11 +88,11 @@ pub fn bundle(dir: &Path) -> Result<Bundle, ShowError> {
 
 /// What [`bundle`] gives.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Bundle {
+pub(crate) struct Bundle {
     /// `verdict.json`.
-    pub verdict: Option<Value>,
+    pub(crate) verdict: Option<Value>,
     /// `threads.json`, by folder.
-    pub snapshots: BTreeMap<String, Option<Value>>,
+    pub(crate) snapshots: BTreeMap<String, Option<Value>>,
 }
 
 /// Folders of a verdict's hangs.
@@ -102,7 +102,7 @@ fn names(verdict: &Value) -> impl Iterator<Item = &str> {
 }
 
 /// Renders one snapshot.
-pub fn snapshot(file: &ThreadsFile, style: Style) -> String {
+pub(crate) fn snapshot(file: &ThreadsFile, style: Style) -> String {
     let mut pen = Pen { text: String::new(), style };
     pen.snapshot(file);
     pen.text

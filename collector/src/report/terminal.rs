@@ -6,7 +6,7 @@ use crate::text::message::Lang;
 use crate::text::message::say;
 
 /// The short report: five lines, fields word for word as in the template.
-pub fn short_report(facts: &HuntFacts, conclusion: &Conclusion, lang: Lang) -> Vec<String> {
+pub(crate) fn short_report(facts: &HuntFacts, conclusion: &Conclusion, lang: Lang) -> Vec<String> {
     let answer = |yes: bool| if yes { "yes" } else { "no" };
     let (hung, made, planned) = (conclusion.runs.hung, conclusion.runs.made, conclusion.runs.planned);
     let reproduced = if facts.interrupted && made < planned {
@@ -48,7 +48,7 @@ pub fn short_report(facts: &HuntFacts, conclusion: &Conclusion, lang: Lang) -> V
 }
 
 /// Headline and short report, ending with a line end.
-pub fn summary(facts: &HuntFacts, conclusion: &Conclusion, lang: Lang) -> String {
+pub(crate) fn summary(facts: &HuntFacts, conclusion: &Conclusion, lang: Lang) -> String {
     let mut text = conclusion.headline(lang) + "\n\n";
     for line in short_report(facts, conclusion, lang) {
         text += &line;

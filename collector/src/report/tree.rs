@@ -7,18 +7,18 @@ use crate::text::message::ranges;
 
 /// A line of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub(crate) struct Line {
     /// How deep it is under its root.
-    pub depth: usize,
+    pub(crate) depth: usize,
     /// Text.
-    pub text: String,
+    pub(crate) text: String,
     /// A holder that nobody holds up, a member of a ring, or one that is gone: look here first.
-    pub root: bool,
+    pub(crate) root: bool,
 }
 
 /// The graph from its roots: gone owners, rings, and threads that hold something others wait for; then objects
 /// that keep no owner.
-pub fn lines(file: &ThreadsFile) -> Vec<Line> {
+pub(crate) fn lines(file: &ThreadsFile) -> Vec<Line> {
     let tree = Tree::of(file);
     let mut lines = vec![];
     let mut shown = BTreeSet::new();

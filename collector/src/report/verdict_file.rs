@@ -19,252 +19,252 @@ use crate::text::message::Lang;
 
 /// The file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct VerdictFile {
+pub(crate) struct VerdictFile {
     /// `hangscope/verdict/1`.
-    pub schema: &'static str,
+    pub(crate) schema: &'static str,
     /// Short name of the allocator.
-    pub name: String,
+    pub(crate) name: String,
     /// The benchmark's command.
-    pub command: Vec<String>,
+    pub(crate) command: Vec<String>,
     /// Deadline, seconds.
-    pub hang_after_s: f64,
+    pub(crate) hang_after_s: f64,
     /// How scheduling was disturbed, with the seed of the first run; null: not at all.
-    pub stir: Option<Stir>,
+    pub(crate) stir: Option<Stir>,
     /// Counts.
-    pub runs: Tally,
+    pub(crate) runs: Tally,
     /// Rate of hangs.
-    pub rate: Rate,
+    pub(crate) rate: Rate,
     /// Hangs per hour of benchmark time; null where no run says how long one takes.
-    pub per_hour: Option<PerHour>,
+    pub(crate) per_hour: Option<PerHour>,
     /// ops/s of the good runs; null where none printed any.
-    pub ops: Option<OpsPart>,
+    pub(crate) ops: Option<OpsPart>,
     /// Why no more runs were made.
-    pub stopped: Stopped,
+    pub(crate) stopped: Stopped,
     /// The time that the hunt was given, seconds, if that is why; else null.
-    pub max_time_s: Option<f64>,
+    pub(crate) max_time_s: Option<f64>,
     /// What `--until-decided` asked and found; null without it.
-    pub decision: Option<DecisionPart>,
+    pub(crate) decision: Option<DecisionPart>,
     /// The DSO.
-    pub dso: DsoPart,
+    pub(crate) dso: DsoPart,
     /// The word.
-    pub verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// `A`, `B` or null.
-    pub letter: Option<&'static str>,
+    pub(crate) letter: Option<&'static str>,
     /// One sentence.
-    pub headline: String,
+    pub(crate) headline: String,
     /// What to do.
-    pub next_action: NextAction,
+    pub(crate) next_action: NextAction,
     /// What it rests on.
-    pub evidence: Vec<String>,
+    pub(crate) evidence: Vec<String>,
     /// What would change it.
-    pub would_change_it: Vec<String>,
+    pub(crate) would_change_it: Vec<String>,
     /// Share of futex waits among the workers of the hang that the headline is about; 0 without one.
-    pub futex_wait_share: f64,
+    pub(crate) futex_wait_share: f64,
     /// All hangs.
-    pub hangs: Vec<HangPart>,
+    pub(crate) hangs: Vec<HangPart>,
     /// Runs that were past the deadline, and whose threads still came and went: in the same form.
-    pub slow: Vec<HangPart>,
+    pub(crate) slow: Vec<HangPart>,
     /// The arms, the pinned one first; what is above speaks of that one, except the hangs, which are those of all.
-    pub arms: Vec<ArmPart>,
+    pub(crate) arms: Vec<ArmPart>,
     /// Counters in brief, a lane each; the key is there only where there are counters. All of them are in
     /// `counters.json`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub counters: Vec<CountersPart>,
+    pub(crate) counters: Vec<CountersPart>,
 }
 
 /// `ops`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct OpsPart {
+pub(crate) struct OpsPart {
     /// Median and spread, operations a second.
     #[serde(flatten)]
-    pub spread: Spread,
+    pub(crate) spread: Spread,
     /// Runs whose figure is far outside the others.
-    pub far_outside: Vec<u32>,
+    pub(crate) far_outside: Vec<u32>,
 }
 
 /// `decision`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct DecisionPart {
+pub(crate) struct DecisionPart {
     /// `does-it-hang` (one arm) or `which-arm-hangs`.
-    pub question: &'static str,
+    pub(crate) question: &'static str,
     /// `none-in-n` (one arm) or `e-value for two proportions, none-in-n`.
-    pub method: &'static str,
+    pub(crate) method: &'static str,
     /// Whether it is decided.
-    pub decided: bool,
+    pub(crate) decided: bool,
     /// What is; null: nothing yet.
-    pub answer: Option<Answer>,
+    pub(crate) answer: Option<Answer>,
     /// `--rate`.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// `--confidence`.
-    pub confidence: f64,
+    pub(crate) confidence: f64,
     /// Runs without a hang that decide, per arm.
-    pub runs: u32,
+    pub(crate) runs: u32,
     /// More of them that are missing, 0 if it is decided; null once one hung and it is not.
-    pub missing: Option<u32>,
+    pub(crate) missing: Option<u32>,
     /// Evidence that decides about an arm; null where there is only one.
-    pub needed: Option<f64>,
+    pub(crate) needed: Option<f64>,
     /// The arms.
-    pub arms: Vec<DecidedPart>,
+    pub(crate) arms: Vec<DecidedPart>,
 }
 
 /// An arm of `decision`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct DecidedPart {
+pub(crate) struct DecidedPart {
     /// Its name.
-    pub arm: String,
+    pub(crate) arm: String,
     /// Runs.
-    pub runs: u32,
+    pub(crate) runs: u32,
     /// Hangs among them.
-    pub hung: u32,
+    pub(crate) hung: u32,
     /// Runs that count for a rate below `--rate`.
-    pub counted: u32,
+    pub(crate) counted: u32,
     /// What is decided against the pinned arm; null: nothing yet, or that arm itself.
-    pub answer: Option<Against>,
+    pub(crate) answer: Option<Against>,
     /// Most evidence that it hangs more often than the pinned arm; null for that arm itself.
-    pub more: Option<f64>,
+    pub(crate) more: Option<f64>,
     /// That it hangs less often; null but for another build.
-    pub less: Option<f64>,
+    pub(crate) less: Option<f64>,
 }
 
 /// `dso`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct DsoPart {
+pub(crate) struct DsoPart {
     /// Path of the copy that ran.
-    pub path: String,
+    pub(crate) path: String,
     /// A pinned copy.
-    pub pinned: bool,
+    pub(crate) pinned: bool,
     /// SHA-1 of it.
-    pub sha1: String,
+    pub(crate) sha1: String,
     /// Build-id, hex.
-    pub build_id: Option<String>,
+    pub(crate) build_id: Option<String>,
     /// Worst over the runs.
-    pub integrity: Integrity,
+    pub(crate) integrity: Integrity,
     /// `(deleted)` was seen on it.
-    pub deleted_seen: bool,
+    pub(crate) deleted_seen: bool,
     /// Path that the user gave.
-    pub original: String,
+    pub(crate) original: String,
     /// What happened to the user's own file meanwhile.
-    pub original_integrity: Integrity,
+    pub(crate) original_integrity: Integrity,
 }
 
 /// An item of `arms`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ArmPart {
+pub(crate) struct ArmPart {
     /// Its name.
-    pub arm: String,
+    pub(crate) arm: String,
     /// What was done to the DSO in mid-run; null: nothing.
-    pub change: Option<Integrity>,
+    pub(crate) change: Option<Integrity>,
     /// Another build than the pinned one.
-    pub other_build: bool,
+    pub(crate) other_build: bool,
     /// Path of its DSO.
-    pub path: String,
+    pub(crate) path: String,
     /// SHA-1 of it.
-    pub sha1: String,
+    pub(crate) sha1: String,
     /// Counts.
-    pub runs: Tally,
+    pub(crate) runs: Tally,
     /// Rate of hangs.
-    pub rate: Rate,
+    pub(crate) rate: Rate,
     /// Runs whose DSO was not intact.
-    pub not_intact: u32,
+    pub(crate) not_intact: u32,
     /// Fisher's exact test against the pinned arm: one-sided where the DSO was changed, two-sided for another build; null
     /// where there is nothing to compare.
-    pub p: Option<f64>,
+    pub(crate) p: Option<f64>,
 }
 
 /// An item of `hangs`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct HangPart {
+pub(crate) struct HangPart {
     /// Run.
-    pub run: u32,
+    pub(crate) run: u32,
     /// Arm.
-    pub arm: String,
+    pub(crate) arm: String,
     /// Process.
-    pub pid: Option<u32>,
+    pub(crate) pid: Option<u32>,
     /// Folder in OUT.
-    pub snapshot: String,
+    pub(crate) snapshot: String,
     /// Class; `unknown` where nothing from inside was had.
-    pub class: Class,
+    pub(crate) class: Class,
     /// How sure.
-    pub confidence: Confidence,
+    pub(crate) confidence: Confidence,
     /// The lock.
-    pub lock: Option<LockPart>,
+    pub(crate) lock: Option<LockPart>,
     /// The culprit.
-    pub hot: Option<HotPart>,
+    pub(crate) hot: Option<HotPart>,
     /// Counts; null where nothing from inside was had.
-    pub threads: Option<ThreadCounts>,
+    pub(crate) threads: Option<ThreadCounts>,
     /// How scheduling was disturbed in this run; null: not at all.
-    pub stir: Option<Stir>,
+    pub(crate) stir: Option<Stir>,
     /// Integrity of the allocator's DSO in this run.
-    pub integrity: Integrity,
+    pub(crate) integrity: Integrity,
     /// Why the class.
-    pub why: Vec<String>,
+    pub(crate) why: Vec<String>,
     /// What was missing.
-    pub missing: Vec<String>,
+    pub(crate) missing: Vec<String>,
 }
 
 /// `lock`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LockPart {
+pub(crate) struct LockPart {
     /// Hex.
-    pub address: String,
+    pub(crate) address: String,
     /// Its name.
-    pub symbol: Option<String>,
+    pub(crate) symbol: Option<String>,
     /// `pthread-mutex` and so on.
-    pub kind: String,
+    pub(crate) kind: String,
     /// Holder.
-    pub owner_tid: Option<u32>,
+    pub(crate) owner_tid: Option<u32>,
     /// Who waits.
-    pub waiters: Vec<u32>,
+    pub(crate) waiters: Vec<u32>,
     /// Function in which most of them wait.
-    pub function: Option<String>,
+    pub(crate) function: Option<String>,
     /// `file:line` of that.
-    pub source: Option<String>,
+    pub(crate) source: Option<String>,
 }
 
 /// `hot`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct HotPart {
+pub(crate) struct HotPart {
     /// Thread.
-    pub tid: u32,
+    pub(crate) tid: u32,
     /// Share of a core between the looks.
-    pub cpu_share: f64,
+    pub(crate) cpu_share: f64,
     /// Inside the allocator.
-    pub in_allocator: Option<bool>,
+    pub(crate) in_allocator: Option<bool>,
     /// Function.
-    pub function: Option<String>,
+    pub(crate) function: Option<String>,
     /// `file:line`.
-    pub source: Option<String>,
+    pub(crate) source: Option<String>,
     /// Samples of it.
-    pub samples: u32,
+    pub(crate) samples: u32,
     /// Distinct instructions among them.
-    pub distinct_pcs: u32,
+    pub(crate) distinct_pcs: u32,
     /// For how long, seconds.
-    pub for_s: Option<f64>,
+    pub(crate) for_s: Option<f64>,
 }
 
 /// A verdict with the folder that its file, and the evidence, are in: what `--json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct InFolder {
+pub(crate) struct InFolder {
     /// As in the file.
     #[serde(flatten)]
-    pub verdict: VerdictFile,
+    pub(crate) verdict: VerdictFile,
     /// The folder.
-    pub out: String,
+    pub(crate) out: String,
 }
 
 impl VerdictFile {
     /// With the counters of the hunt.
-    pub fn with_counters(self, lanes: &[LaneCounters]) -> Self {
+    pub(crate) fn with_counters(self, lanes: &[LaneCounters]) -> Self {
         VerdictFile { counters: super::counters::parts(lanes), ..self }
     }
 
     /// With its folder.
-    pub fn in_folder(self, out: &Path) -> InFolder {
+    pub(crate) fn in_folder(self, out: &Path) -> InFolder {
         InFolder { verdict: self, out: out.display().to_string() }
     }
 
     /// From what was seen and concluded.
-    pub fn of(facts: &HuntFacts, conclusion: &Conclusion) -> Self {
+    pub(crate) fn of(facts: &HuntFacts, conclusion: &Conclusion) -> Self {
         let rate = conclusion.rate;
         VerdictFile {
             schema: "hangscope/verdict/1",

@@ -7,7 +7,7 @@ use hangscope_protocol::record::{ARCH_AARCH64, ARCH_X86_64};
 
 /// What the first argument of a call is, where that says what the thread waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum First {
+pub(crate) enum First {
     /// A file descriptor.
     Fd,
     /// Nothing worth telling.
@@ -16,13 +16,13 @@ pub enum First {
 
 /// A system call that threads are found in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Call {
+pub(crate) struct Call {
     /// Name as in the kernel's table.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Kind of wait: variants of one call share it (`epoll_wait`, `epoll_pwait` are `epoll`).
-    pub kind: &'static str,
+    pub(crate) kind: &'static str,
     /// What the first argument is.
-    pub first: First,
+    pub(crate) first: First,
     x86_64: i32,
     aarch64: i32,
 }
@@ -108,7 +108,7 @@ const CALLS: &[Call] = &[
 
 /// A processor as far as analysis is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arch {
+pub(crate) enum Arch {
     /// x86-64.
     X86_64,
     /// aarch64.
@@ -117,7 +117,7 @@ pub enum Arch {
 
 impl Arch {
     /// By the ELF machine number of the hello; none for a processor that is not known here.
-    pub fn from_elf(machine: u16) -> Option<Self> {
+    pub(crate) fn from_elf(machine: u16) -> Option<Self> {
         match machine {
             ARCH_X86_64 => Some(Arch::X86_64),
             ARCH_AARCH64 => Some(Arch::Aarch64),
@@ -126,12 +126,12 @@ impl Arch {
     }
 
     /// The call of this number, if it is one of those that threads are found in.
-    pub fn call(self, number: i32) -> Option<&'static Call> {
+    pub(crate) fn call(self, number: i32) -> Option<&'static Call> {
         CALLS.iter().find(|c| number >= 0 && self.number(c) == number)
     }
 
     /// The number of `futex`.
-    pub fn futex(self) -> i32 {
+    pub(crate) fn futex(self) -> i32 {
         match self {
             Arch::X86_64 => 202,
             Arch::Aarch64 => 98,

@@ -16,7 +16,7 @@ const MOST_NOTES: usize = 256;
 
 /// What a frame brought to its end.
 #[derive(Debug)]
-pub enum Done {
+pub(crate) enum Done {
     /// The process said who it is (again).
     Hello,
     /// A look of the watchdog.
@@ -68,38 +68,38 @@ pub struct Assembler {
 
 impl Assembler {
     /// Nothing known yet.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Who speaks, once the hello came.
-    pub fn identity(&self) -> Option<&Identity> {
+    pub(crate) fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()
     }
 
     /// DSOs with the last look at each.
-    pub fn dsos(&self) -> &[Dso] {
+    pub(crate) fn dsos(&self) -> &[Dso] {
         &self.dsos
     }
 
     /// All notes so far.
-    pub fn notes(&self) -> &[Note] {
+    pub(crate) fn notes(&self) -> &[Note] {
         &self.notes
     }
 
     /// The dump that is being put together.
-    pub fn dump(&self) -> Option<&Dump> {
+    pub(crate) fn dump(&self) -> Option<&Dump> {
         self.dump.as_ref()
     }
 
     /// A copy of the dump as far as it came.
-    pub fn dump_so_far(&self) -> Option<Dump> {
+    pub(crate) fn dump_so_far(&self) -> Option<Dump> {
         let dump = self.dump.clone()?;
         Some(Dump { dsos: self.dsos.clone(), notes: self.notes.clone(), ..dump })
     }
 
     /// The dump so far: complete after [`Done::DumpEnd`], else whatever arrived of it.
-    pub fn take_dump(&mut self) -> Option<Dump> {
+    pub(crate) fn take_dump(&mut self) -> Option<Dump> {
         let mut dump = self.dump.take()?;
         dump.threads.sort_by_key(|t| t.tid);
         dump.second.sort_by_key(|t| t.tid);
@@ -113,7 +113,7 @@ impl Assembler {
     /// # Errors
     /// [`Malformed`] if it is not what the protocol says; the state is then as before, as far as records
     /// that came earlier in the same frame are concerned they are kept.
-    pub fn push(&mut self, frame: &[u8]) -> Result<Option<Done>, Malformed> {
+    pub(crate) fn push(&mut self, frame: &[u8]) -> Result<Option<Done>, Malformed> {
         let (header, kind, payload) = Header::split(frame)?;
         let gap = match self.last_seq.replace(header.seq) {
             Some(last) if kind != Kind::Hello => header.seq.wrapping_sub(last).wrapping_sub(1),
@@ -328,7 +328,7 @@ pub fn read_dumps(bytes: &[u8]) -> Result<Vec<Dump>, BadDump> {
 }
 
 /// An ask with the tids or ranges that go with it, as one frame: for [`crate::listen`], and for tests.
-pub fn ask_frame<R: Record>(ask: &AskRecord, items: &[R], seq: u32) -> Vec<u8> {
+pub(crate) fn ask_frame<R: Record>(ask: &AskRecord, items: &[R], seq: u32) -> Vec<u8> {
     let mut frame = vec![0; HEADER_LEN + AskRecord::SIZE + items.len() * R::SIZE];
     let header = Header {
         magic: hangscope_protocol::MAGIC,

@@ -3,43 +3,43 @@
 
 /// One line of maps.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mapping {
+pub(crate) struct Mapping {
     /// First address.
-    pub start: u64,
+    pub(crate) start: u64,
     /// First address after it.
-    pub end: u64,
+    pub(crate) end: u64,
     /// Readable.
-    pub read: bool,
+    pub(crate) read: bool,
     /// Writable.
-    pub write: bool,
+    pub(crate) write: bool,
     /// Executable.
-    pub execute: bool,
+    pub(crate) execute: bool,
     /// Offset in the file, bytes.
-    pub offset: u64,
+    pub(crate) offset: u64,
     /// Device, `major << 32 | minor`.
-    pub dev: u64,
+    pub(crate) dev: u64,
     /// Inode; 0 for what has no file.
-    pub ino: u64,
+    pub(crate) ino: u64,
     /// Path or pseudo path (`[heap]`), without ` (deleted)`; empty for an anonymous mapping.
-    pub path: String,
+    pub(crate) path: String,
     /// Whether the kernel printed ` (deleted)`.
-    pub deleted: bool,
+    pub(crate) deleted: bool,
 }
 
 impl Mapping {
     /// Whether an address is inside.
-    pub fn contains(&self, address: u64) -> bool {
+    pub(crate) fn contains(&self, address: u64) -> bool {
         (self.start..self.end).contains(&address)
     }
 
     /// Whether it maps a file that has a path (not `[stack]`, not anonymous).
-    pub fn is_file(&self) -> bool {
+    pub(crate) fn is_file(&self) -> bool {
         self.path.starts_with('/') && self.ino != 0
     }
 }
 
 /// Parses maps; ascending by address, overlaps left out. The last line counts only if it is complete.
-pub fn parse(maps: &[u8]) -> Vec<Mapping> {
+pub(crate) fn parse(maps: &[u8]) -> Vec<Mapping> {
     let mut parsed: Vec<Mapping> = vec![];
     for line in maps.split_inclusive(|b| *b == b'\n').filter_map(|l| l.strip_suffix(b"\n")) {
         match line_of(line) {
@@ -51,7 +51,7 @@ pub fn parse(maps: &[u8]) -> Vec<Mapping> {
 }
 
 /// The mapping that an address is in.
-pub fn find(mappings: &[Mapping], address: u64) -> Option<&Mapping> {
+pub(crate) fn find(mappings: &[Mapping], address: u64) -> Option<&Mapping> {
     let i = mappings.partition_point(|m| m.start <= address).checked_sub(1)?;
     mappings.get(i).filter(|m| m.contains(address))
 }

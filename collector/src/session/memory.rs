@@ -15,7 +15,7 @@ use super::model::Memory;
 ///
 /// # Errors
 /// Why it cannot be read.
-pub fn read(fd: &OwnedFd, record: &LastMemoryRecord) -> io::Result<Option<Vec<Memory>>> {
+pub(crate) fn read(fd: &OwnedFd, record: &LastMemoryRecord) -> io::Result<Option<Vec<Memory>>> {
     parse(&whole(fd, u64::from(record.size), "the memory of the exit")?)
         .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))
 }

@@ -6,13 +6,13 @@
 //! - [`copy`]: the allocator's bytes, from the descriptor that a process sent
 //! - [`memory`]: memory that was asked for, from the descriptor of its last reading
 
-pub mod arch;
-pub mod assemble;
+pub(crate) mod arch;
+pub(crate) mod assemble;
 pub mod copy;
-pub mod maps;
-pub mod memory;
-pub mod model;
-pub mod record;
+pub(crate) mod maps;
+pub(crate) mod memory;
+pub(crate) mod model;
+pub(crate) mod record;
 pub mod trace;
 
 pub use assemble::{Assembler, BadDump, read_dumps};

@@ -25,14 +25,14 @@ pub struct Identity {
     /// LD_PRELOAD as the process got it.
     pub ld_preload: String,
     /// HANGSCOPE_TARGET, empty if none.
-    pub target: String,
+    pub(crate) target: String,
     /// The shim's version.
-    pub shim: String,
+    pub(crate) shim: String,
 }
 
 impl Identity {
     /// Owns a decoded hello. Bytes that are not UTF-8 are replaced (U+FFFD).
-    pub fn from_hello(hello: &Hello<'_>) -> Self {
+    pub(crate) fn from_hello(hello: &Hello<'_>) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let cmdline = hello.cmdline.strip_suffix(b"\0").unwrap_or(hello.cmdline);
         Identity {
@@ -98,7 +98,7 @@ pub struct Probe {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
     /// Address, bytes wanted, error.
-    pub record: MemoryRecord,
+    pub(crate) record: MemoryRecord,
     /// What could be read from there on.
     #[serde(skip)]
     pub bytes: Vec<u8>,
@@ -140,23 +140,23 @@ pub struct Dump {
     /// Samples of hot threads (`sample` from 1), in order.
     pub samples: Vec<Probe>,
     /// What descriptors are that threads wait on.
-    pub fds: BTreeMap<i32, String>,
+    pub(crate) fds: BTreeMap<i32, String>,
     /// Memory that was asked for, as it was after the first look.
     pub memory: Vec<Memory>,
     /// Parts that are complete.
     pub marks: Vec<MarkRecord>,
     /// Notes, those from before the dump too.
-    pub notes: Vec<Note>,
+    pub(crate) notes: Vec<Note>,
     /// Frames that the shim had to drop within this dump.
-    pub gaps: u32,
+    pub(crate) gaps: u32,
     /// When the first records of each look were sent, CLOCK_MONOTONIC, ns; 0 if that did not come.
     #[serde(default)]
-    pub looks_ns: [u64; 2],
+    pub(crate) looks_ns: [u64; 2],
 }
 
 impl Dump {
     /// One of which only the beginning has come.
-    pub fn begun(identity: Identity, begin: DumpBeginRecord) -> Dump {
+    pub(crate) fn begun(identity: Identity, begin: DumpBeginRecord) -> Dump {
         Dump {
             identity,
             begin,
@@ -180,7 +180,7 @@ impl Dump {
     /// With what was seen from outside beside it: answers take the place of those that their threads did not give, samples
     /// and notes are added.
     #[must_use]
-    pub fn with_outside(&self, outside: &Dump) -> Dump {
+    pub(crate) fn with_outside(&self, outside: &Dump) -> Dump {
         let mut dump = self.clone();
         for answer in &outside.probes {
             dump.probes.retain(|p| p.record.tid != answer.record.tid);
@@ -198,7 +198,7 @@ impl Dump {
 
     /// Between the two looks, ns: as it was measured, else as it was meant to be; none without a second look. A watchdog that
     /// gets no processor looks later than it meant to.
-    pub fn between_ns(&self) -> Option<u64> {
+    pub(crate) fn between_ns(&self) -> Option<u64> {
         let [first, second] = self.looks_ns;
         let measured = (first > 0).then(|| second.saturating_sub(first)).filter(|ns| *ns > 0);
         let ns = measured.unwrap_or(self.begin.second_look_after_ns);
@@ -206,7 +206,7 @@ impl Dump {
     }
 
     /// Whether the first look is known to have every thread that it found.
-    pub fn first_look_is_whole(&self) -> bool {
+    pub(crate) fn first_look_is_whole(&self) -> bool {
         let mark = self.marks.iter().find(|m| m.part == mark_part::THREADS);
         let left_out = self.end.is_some_and(|end| end.flags & dump_flags::THREADS_LEFT_OUT != 0);
         mark.is_some_and(|m| m.dropped == 0 && self.threads.len() >= m.records as usize) && !left_out

@@ -7,7 +7,7 @@ use hangscope_protocol::{HEADER_LEN, Header, Kind, MAGIC, MAX_PAYLOAD, Record, W
 use super::model::{Dump, Probe};
 
 /// The frames of a dump, one after the other.
-pub fn frames(dump: &Dump) -> Vec<u8> {
+pub(crate) fn frames(dump: &Dump) -> Vec<u8> {
     let identity = &dump.identity;
     let mut frames = Frames { bytes: vec![], seq: 0, dump, t_ns: dump.begin.trigger_ns };
     let cmdline: Vec<u8> = identity.command.iter().flat_map(|a| a.bytes().chain([0])).collect();

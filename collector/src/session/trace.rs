@@ -14,7 +14,7 @@ pub struct Frame {
     /// Function, demangled if it was mangled; none where there is no symbol.
     pub function: Option<String>,
     /// Offset in the function.
-    pub offset: Option<u64>,
+    pub(crate) offset: Option<u64>,
     /// Source file, as the debug information has it.
     pub file: Option<String>,
     /// Line.
@@ -24,19 +24,19 @@ pub struct Frame {
     /// Address in the DSO's file.
     pub dso_offset: Option<u64>,
     /// Inlined into the frame after it.
-    pub inlined: bool,
+    pub(crate) inlined: bool,
     /// Inside the allocator under test.
-    pub in_allocator: bool,
+    pub(crate) in_allocator: bool,
     /// Canonical frame address: what SP is once this frame has returned. Frames that are inlined into one
     /// function share its CFA. With `pc` of the next frame it names one activation of a function.
     #[serde(default)]
-    pub cfa: Option<u64>,
+    pub(crate) cfa: Option<u64>,
     /// Digest of what cannot stay the same if this frame returned and its caller went on: the stack's bytes
     /// from `cfa` up to the CFA of the outermost frame, and the callee-saved registers at the return. Only
     /// compared with digests of the same thread; none where bytes are missing in between, or where not all of
     /// those registers are known (a blocked thread's are as far as inner frames have saved them).
     #[serde(default)]
-    pub kept: Option<u64>,
+    pub(crate) kept: Option<u64>,
 }
 
 /// Where a stack came from.

@@ -11,11 +11,11 @@ use crate::analysis::shrink::Trial;
 use crate::files::atomic::{Lines, WriteError};
 
 /// Name of the file in OUT.
-pub const FILE: &str = "shrink_runs.jsonl";
+pub(crate) const FILE: &str = "shrink_runs.jsonl";
 
 /// The journal of a shrink, open: no other process has it meanwhile.
 #[derive(Debug)]
-pub struct Journal {
+pub(crate) struct Journal {
     trials: Vec<Trial>,
     lines: Lines,
     /// Holds the lock, which goes with it, also when the process is killed.
@@ -24,7 +24,7 @@ pub struct Journal {
 
 /// A journal cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum BadJournal {
+pub(crate) enum BadJournal {
     /// Another process has it.
     #[error("another hangscope shrinks in {}: wait for it, or give another --out", .0.display())]
     Taken(PathBuf),
@@ -49,7 +49,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`BadJournal`].
-    pub fn open(out: &Path) -> Result<Journal, BadJournal> {
+    pub(crate) fn open(out: &Path) -> Result<Journal, BadJournal> {
         let path = out.join(FILE);
         let fail = |source: io::Error| WriteError { path: path.clone(), source };
         let mut file = File::options().read(true).append(true).create(true).open(&path).map_err(fail)?;
@@ -76,12 +76,12 @@ impl Journal {
     }
 
     /// The runs that were made.
-    pub fn trials(&self) -> &[Trial] {
+    pub(crate) fn trials(&self) -> &[Trial] {
         &self.trials
     }
 
     /// The number of the next.
-    pub fn next_run(&self) -> u32 {
+    pub(crate) fn next_run(&self) -> u32 {
         self.trials.len() as u32 + 1
     }
 
@@ -89,7 +89,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`WriteError`]; it is as if the run had not been made.
-    pub fn push(&mut self, trial: Trial) -> Result<(), WriteError> {
+    pub(crate) fn push(&mut self, trial: Trial) -> Result<(), WriteError> {
         self.lines.push_json(&trial)?;
         self.trials.push(trial);
         Ok(())

@@ -22,12 +22,12 @@ use crate::report::shrink::{ShrinkFile, Told, error_note};
 use crate::text::message::Text;
 
 mod evidence;
-pub mod journal;
-pub mod settings;
+pub(crate) mod journal;
+pub(crate) mod settings;
 
 use evidence::Evidence;
 use journal::{BadJournal, Journal};
-pub use settings::Settings;
+pub(crate) use settings::Settings;
 
 /// Between two looks of the shim: a quarter of the deadline or stall, within these.
 const TICKS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
@@ -36,24 +36,24 @@ const MOST_WORDS: usize = 200;
 
 /// A shrink that can be made.
 #[derive(Debug)]
-pub struct Job {
+pub(crate) struct Job {
     /// What was asked for.
-    pub settings: Settings,
+    pub(crate) settings: Settings,
     /// How the runs are made; its command and deadline are those of the original.
-    pub config: Config,
+    pub(crate) config: Config,
     /// Whether the seed of its [`Stir`](crate::analysis::Stir) was given; else it is that of the shrink that goes on.
-    pub given_seed: bool,
+    pub(crate) given_seed: bool,
     /// No run is begun when so much time is over.
-    pub max_time: Option<Duration>,
+    pub(crate) max_time: Option<Duration>,
     /// The words of a command that catches a hang again, up to its deadline.
-    pub catch: Vec<String>,
+    pub(crate) catch: Vec<String>,
 }
 
 /// Shrinks, from where the journal in OUT stands, and writes the reports.
 ///
 /// # Errors
 /// Whatever keeps it from going on, as one line, with the documented status.
-pub fn shrink(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow::Result<ShrinkFile> {
+pub(crate) fn shrink(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow::Result<ShrinkFile> {
     let started = Instant::now();
     let shape = job.settings.shape().map_err(usage)?;
     let task = job.settings.task(&shape);
@@ -122,7 +122,7 @@ pub fn shrink(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow::Result
 }
 
 /// The documented exit status of a shrink that came to an end.
-pub fn status(file: &ShrinkFile) -> Status {
+pub(crate) fn status(file: &ShrinkFile) -> Status {
     match file.end {
         End::Interrupted => Status::Failed,
         _ if file.class.is_some() || !file.other_classes.is_empty() => Status::Hang,

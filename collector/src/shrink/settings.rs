@@ -13,62 +13,62 @@ use crate::files::atomic::WriteError;
 use crate::launch::program;
 
 /// Name of the file in OUT.
-pub const FILE: &str = "shrink_settings.json";
+pub(crate) const FILE: &str = "shrink_settings.json";
 const SCHEMA: &str = "hangscope/shrink-settings/1";
 
 /// What was asked for. Times in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// `hangscope/shrink-settings/1`.
-    pub schema: String,
+    pub(crate) schema: String,
     /// The allocator's DSO, absolute.
-    pub so: PathBuf,
+    pub(crate) so: PathBuf,
     /// SHA-1 of the bytes that were pinned; empty before.
-    pub sha1: String,
+    pub(crate) sha1: String,
     /// Short name of the allocator.
-    pub name: String,
+    pub(crate) name: String,
     /// A profile of the user's own.
-    pub profile: Option<PathBuf>,
+    pub(crate) profile: Option<PathBuf>,
     /// Folder in which the command is run.
-    pub dir: PathBuf,
+    pub(crate) dir: PathBuf,
     /// The benchmark's command.
-    pub command: Vec<String>,
+    pub(crate) command: Vec<String>,
     /// Rate that is wanted.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// Confidence.
-    pub confidence: f64,
+    pub(crate) confidence: f64,
     /// Class, if it was given.
-    pub class: Option<Class>,
+    pub(crate) class: Option<Class>,
     /// Deadline; none where only a stall counts.
-    pub hang_after_s: Option<f64>,
+    pub(crate) hang_after_s: Option<f64>,
     /// Without any progress for so long is a hang.
-    pub stall_s: Option<f64>,
+    pub(crate) stall_s: Option<f64>,
     /// Between two looks of the shim; none: a quarter of the deadline.
-    pub tick_s: Option<f64>,
+    pub(crate) tick_s: Option<f64>,
     /// How scheduling is disturbed in the runs.
-    pub stir: Option<Stir>,
+    pub(crate) stir: Option<Stir>,
     /// Processors, as they were given.
-    pub cpus: Option<String>,
+    pub(crate) cpus: Option<String>,
     /// Variables for the benchmark.
-    pub env: Vec<(String, String)>,
+    pub(crate) env: Vec<(String, String)>,
     /// Names of the programs that are watched, as they were given.
-    pub only: Option<String>,
+    pub(crate) only: Option<String>,
     /// Arguments that stay.
-    pub keep: Vec<usize>,
+    pub(crate) keep: Vec<usize>,
     /// Least of an argument.
-    pub least: Vec<(usize, u64)>,
+    pub(crate) least: Vec<(usize, u64)>,
     /// Fresh runs of the smallest command.
-    pub confirm: u32,
+    pub(crate) confirm: u32,
     /// Runs of the preload verification.
-    pub verify_runs: u32,
+    pub(crate) verify_runs: u32,
     /// The shim, as it was given.
-    pub shim: Option<PathBuf>,
+    pub(crate) shim: Option<PathBuf>,
 }
 
 impl Settings {
     /// The schema that they have.
-    pub fn schema() -> String {
+    pub(crate) fn schema() -> String {
         SCHEMA.to_owned()
     }
 
@@ -76,7 +76,7 @@ impl Settings {
     ///
     /// # Errors
     /// A line about what is wrong with the file.
-    pub fn load(out: &Path) -> Result<Option<Settings>, String> {
+    pub(crate) fn load(out: &Path) -> Result<Option<Settings>, String> {
         let path = out.join(FILE);
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
@@ -104,13 +104,13 @@ impl Settings {
     ///
     /// # Errors
     /// [`WriteError`].
-    pub fn write(&self, out: &Path) -> Result<(), WriteError> {
+    pub(crate) fn write(&self, out: &Path) -> Result<(), WriteError> {
         atomic::write_json(&out.join(FILE), self)
     }
 
     /// Whether these are of the same shrink as those that were read, whatever the DSO's file is by now. A seed that was not
     /// given (`given_seed`) is that of the shrink.
-    pub fn same(&self, read: &Settings, given_seed: bool) -> bool {
+    pub(crate) fn same(&self, read: &Settings, given_seed: bool) -> bool {
         let own = |stir: Stir| Stir { seed: read.stir.map_or(stir.seed, |read| read.seed), ..stir };
         let stir = if given_seed { self.stir } else { self.stir.map(own) };
         // By way of text as those: a number may lose its last digit there.
@@ -122,14 +122,14 @@ impl Settings {
     ///
     /// # Errors
     /// [`BadNumbers`].
-    pub fn shape(&self) -> Result<Shape, BadNumbers> {
+    pub(crate) fn shape(&self) -> Result<Shape, BadNumbers> {
         let benchmark = program::benchmark(&self.command);
         let at = self.command.iter().position(|word| benchmark.is_some_and(|b| std::ptr::eq(b, word)));
         Shape::of(&self.command, at.map_or(1, |at| at + 1), &self.keep, &self.least)
     }
 
     /// What is to be done, in numbers.
-    pub fn task(&self, shape: &Shape) -> Task {
+    pub(crate) fn task(&self, shape: &Shape) -> Task {
         Task {
             numbers: shape.numbers(),
             class: self.class,

@@ -26,11 +26,11 @@ use crate::text::message::Say as _;
 use crate::text::note::Note;
 
 /// Folder of the snapshot in OUT.
-pub const SNAPSHOT: &str = "hang_snap";
+pub(crate) const SNAPSHOT: &str = "hang_snap";
 
 /// What could not be done.
 #[derive(Debug, thiserror::Error)]
-pub enum SnapError {
+pub(crate) enum SnapError {
     /// The process may not be looked at.
     #[error(transparent)]
     NotPossible(#[from] NotPossible),
@@ -41,13 +41,13 @@ pub enum SnapError {
 
 /// A snap that was written.
 #[derive(Debug)]
-pub struct Snapped {
+pub(crate) struct Snapped {
     /// The facts: a hunt of one run.
-    pub facts: HuntFacts,
+    pub(crate) facts: HuntFacts,
     /// What follows from them.
-    pub conclusion: Conclusion,
+    pub(crate) conclusion: Conclusion,
     /// The snapshot, to be shown.
-    pub threads: ThreadsFile,
+    pub(crate) threads: ThreadsFile,
 }
 
 /// Looks at a process from outside, writes OUT and says what was found. Nothing is written if the process may not
@@ -55,7 +55,7 @@ pub struct Snapped {
 ///
 /// # Errors
 /// [`SnapError`].
-pub fn snap(
+pub(crate) fn snap(
     pid: u32,
     out: &Path,
     name: Option<&str>,

@@ -28,14 +28,14 @@ const PAUSE: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// [`WriteError`] if the file could not be written.
-pub fn complete<'d>(pid: u32, dump: &'d Dump, dir: &Path) -> Result<Cow<'d, Dump>, WriteError> {
+pub(crate) fn complete<'d>(pid: u32, dump: &'d Dump, dir: &Path) -> Result<Cow<'d, Dump>, WriteError> {
     let Some(outside) = look(pid, dump) else { return Ok(Cow::Borrowed(dump)) };
     atomic::write(&dir.join(recorded::OUTSIDE), &record::frames(&outside))?;
     Ok(Cow::Owned(dump.with_outside(&outside)))
 }
 
 /// As [`complete`], of a dump that is not kept.
-pub fn completed(pid: u32, dump: &Dump) -> Cow<'_, Dump> {
+pub(crate) fn completed(pid: u32, dump: &Dump) -> Cow<'_, Dump> {
     look(pid, dump).map_or(Cow::Borrowed(dump), |outside| Cow::Owned(dump.with_outside(&outside)))
 }
 

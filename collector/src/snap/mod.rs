@@ -31,7 +31,7 @@ use crate::session::maps;
 use crate::session::{self, Dump, Identity};
 use crate::text::message::say;
 
-pub mod bundle;
+pub(crate) mod bundle;
 mod complete;
 mod deaf;
 mod dsos;
@@ -39,18 +39,18 @@ mod link_map;
 mod memory;
 mod permit;
 mod regs;
-pub mod remark;
+pub(crate) mod remark;
 mod stop;
 #[cfg(test)]
 mod tests;
 mod threads;
 
-pub use bundle::{SnapError, Snapped, snap};
-pub use complete::{complete, completed};
+pub(crate) use bundle::{SnapError, Snapped, snap};
+pub(crate) use complete::{complete, completed};
 use memory::Memory;
-pub use permit::NotPossible;
+pub(crate) use permit::NotPossible;
 use remark::Remark;
-pub use threads::moved;
+pub(crate) use threads::moved;
 
 /// Bytes of a stack that go with a sample.
 const SAMPLE_STACK: usize = 8 << 10;

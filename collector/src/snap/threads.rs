@@ -108,7 +108,7 @@ pub(super) fn look(pid: u32, tid: u32, look: u8, memory: Memory, arch: Option<Ar
 }
 
 /// A thread of a live process that is not where the second look of its dump had it any more, or is gone, or has come since.
-pub fn moved(pid: u32, dump: &Dump) -> Option<u32> {
+pub(crate) fn moved(pid: u32, dump: &Dump) -> Option<u32> {
     let memory = Memory::of(pid);
     let stands =
         |t: &ThreadRecord| look(pid, t.tid, 2, memory, None).is_some_and(|now| rest::stands(t, &now));

@@ -17,7 +17,7 @@ mod debug_file;
 mod demangle;
 mod elf;
 mod images;
-pub mod lack;
+pub(crate) mod lack;
 mod names;
 mod plt;
 mod threads;
@@ -33,7 +33,7 @@ use crate::session::trace::{ThreadTrace, TraceSource, Traces};
 use crate::text::message::{Say as _, say};
 use lack::Lack;
 
-pub use variables::{Variable, Variables};
+pub(crate) use variables::{Variable, Variables};
 
 /// Where names may come from, beside the files at the paths that were mapped.
 #[derive(Clone, Debug)]
@@ -121,7 +121,7 @@ pub fn truncated(dump: &Dump, sources: &Sources) -> Vec<u32> {
 ///
 /// # Errors
 /// Why they are not to be had.
-pub fn allocator_bytes(dump: &Dump, sources: &Sources) -> Result<Vec<u8>, String> {
+pub(crate) fn allocator_bytes(dump: &Dump, sources: &Sources) -> Result<Vec<u8>, String> {
     images::Modules::of(dump, sources).allocator()
 }
 

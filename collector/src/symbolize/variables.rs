@@ -8,7 +8,7 @@ use super::elf::{Bytes, Elf, Symbol, SymbolKind};
 
 /// The variables and functions of a file.
 #[derive(Debug)]
-pub struct Variables {
+pub(crate) struct Variables {
     build_id: Vec<u8>,
     symbols: Vec<Symbol>,
     functions: Vec<Symbol>,
@@ -17,11 +17,11 @@ pub struct Variables {
 
 /// Where a variable or a function is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Variable {
+pub(crate) struct Variable {
     /// Address in the file's own address space.
-    pub address: u64,
+    pub(crate) address: u64,
     /// Bytes.
-    pub size: u64,
+    pub(crate) size: u64,
 }
 
 impl Variables {
@@ -30,7 +30,7 @@ impl Variables {
     ///
     /// # Errors
     /// Says why the file has none that can be read.
-    pub fn of(bytes: &[u8], path: &Path, debug_dirs: &[PathBuf]) -> Result<Variables, String> {
+    pub(crate) fn of(bytes: &[u8], path: &Path, debug_dirs: &[PathBuf]) -> Result<Variables, String> {
         let elf = Elf::parse(Bytes::copy_of(bytes).map_err(|e| e.to_string())?)?;
         let Found { file, refused } =
             if elf.has_symtab { Found::default() } else { DebugFile::find(&elf, path, debug_dirs) };
@@ -41,12 +41,12 @@ impl Variables {
     }
 
     /// Debug files that are there and could not be used, and why.
-    pub fn refused(&self) -> &[String] {
+    pub(crate) fn refused(&self) -> &[String] {
         &self.refused
     }
 
     /// The file's build-id; empty if it has none.
-    pub fn build_id(&self) -> &[u8] {
+    pub(crate) fn build_id(&self) -> &[u8] {
         &self.build_id
     }
 
@@ -54,7 +54,7 @@ impl Variables {
     ///
     /// # Errors
     /// How many have that name, if it is not one.
-    pub fn named(&self, name: &str) -> Result<Variable, usize> {
+    pub(crate) fn named(&self, name: &str) -> Result<Variable, usize> {
         one(&self.symbols, name)
     }
 
@@ -62,7 +62,7 @@ impl Variables {
     ///
     /// # Errors
     /// How many have that name, if it is not one.
-    pub fn function(&self, name: &str) -> Result<Variable, usize> {
+    pub(crate) fn function(&self, name: &str) -> Result<Variable, usize> {
         one(&self.functions, name)
     }
 }

@@ -45,13 +45,13 @@ pub enum Text {
 
 impl Text {
     /// What `of` gives for each language.
-    pub fn of(of: impl Fn(Lang) -> String) -> Text {
+    pub(crate) fn of(of: impl Fn(Lang) -> String) -> Text {
         let (en, ja) = (of(Lang::En), of(Lang::Ja));
         if en == ja { Text::Same(en) } else { Text::Both { en, ja } }
     }
 
     /// In a language.
-    pub fn text(&self, lang: Lang) -> &str {
+    pub(crate) fn text(&self, lang: Lang) -> &str {
         match (self, lang) {
             (Text::Same(text) | Text::Both { en: text, .. }, Lang::En) => text,
             (Text::Same(text) | Text::Both { ja: text, .. }, Lang::Ja) => text,
@@ -64,7 +64,7 @@ impl Text {
     }
 
     /// Several, with `; ` between; none of none.
-    pub fn joined(all: &[Text]) -> Option<Text> {
+    pub(crate) fn joined(all: &[Text]) -> Option<Text> {
         let joined = |lang| all.iter().map(|t| t.text(lang)).collect::<Vec<_>>().join("; ");
         (!all.is_empty()).then(|| Text::of(joined))
     }
@@ -109,12 +109,15 @@ fn is_japanese(c: char) -> bool {
 ///
 /// # Errors
 /// The serializer's.
-pub fn english_or_none<S: serde::Serializer>(text: &Option<Text>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn english_or_none<S: serde::Serializer>(
+    text: &Option<Text>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     text.as_ref().map(Text::en).serialize(serializer)
 }
 
 /// What can stand in a sentence: anything that has one text, and messages.
-pub trait Say {
+pub(crate) trait Say {
     /// As a value.
     fn said(&self) -> Text;
 }
@@ -144,7 +147,7 @@ macro_rules! messages {
 
         impl $name {
             /// Key, English and Japanese template of every message.
-            pub const TEMPLATES: &[(&str, &str, &str)] = &[$((stringify!($key), $en, $ja),)*];
+            pub(crate) const TEMPLATES: &[(&str, &str, &str)] = &[$((stringify!($key), $en, $ja),)*];
 
             /// The sentence.
             pub fn text(&self, lang: $crate::text::message::Lang) -> String {
@@ -164,7 +167,7 @@ macro_rules! messages {
             }
 
             /// The sentence in English: what files for programs hold.
-            pub fn en(&self) -> String {
+            pub(crate) fn en(&self) -> String {
                 self.text($crate::text::message::Lang::En)
             }
 

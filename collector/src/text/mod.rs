@@ -4,6 +4,6 @@
 //! - [`note`]: what a run or a collection met
 //! - [`labels`]: headings and field names that several renderers share
 
-pub mod labels;
+pub(crate) mod labels;
 pub mod message;
-pub mod note;
+pub(crate) mod note;

@@ -13,7 +13,7 @@ use crate::listen::ListenError;
 
 /// Why it is not verified: one line each, with what to do about it.
 #[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
+pub(crate) enum VerifyError {
     /// There is no command that could be started.
     #[error(transparent)]
     Command(#[from] BadCommand),
@@ -162,7 +162,7 @@ impl VerifyError {
     }
 
     /// The documented status: what failed for reasons that have nothing to do with the preload is not "not verified".
-    pub fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         match self {
             VerifyError::InRun { source, .. } => source.status(),
             VerifyError::Listen(_) | VerifyError::Write(_) | VerifyError::Interrupted => Status::Failed,

@@ -17,51 +17,51 @@ use crate::files::facts;
 use crate::files::pin;
 use crate::launch::cpus::Cpus;
 
-pub mod error;
+pub(crate) mod error;
 mod program;
 mod proof;
 mod run;
 
-pub use error::VerifyError;
-pub use proof::Proof;
+pub(crate) use error::VerifyError;
+pub(crate) use proof::Proof;
 
 /// Last line of `result.txt` on success.
-pub const PASSED: &str = "[STRICT-PRELOAD] verification passed";
+pub(crate) const PASSED: &str = "[STRICT-PRELOAD] verification passed";
 /// Beginning of its last line otherwise.
-pub const FAILED: &str = "[STRICT-PRELOAD] verification failed";
+pub(crate) const FAILED: &str = "[STRICT-PRELOAD] verification failed";
 
 /// What is to be verified.
 #[derive(Clone, Debug)]
-pub struct Request<'a> {
+pub(crate) struct Request<'a> {
     /// The command, wrappers (`env`, `taskset`, `timeout` ...) in front included.
-    pub command: &'a [String],
+    pub(crate) command: &'a [String],
     /// The DSO that must provide malloc.
-    pub so: &'a Path,
+    pub(crate) so: &'a Path,
     /// The shim.
-    pub shim: &'a Path,
+    pub(crate) shim: &'a Path,
     /// Runs; each must pass.
-    pub runs: u32,
+    pub(crate) runs: u32,
     /// Processors for the runs.
-    pub cpus: Option<&'a Cpus>,
+    pub(crate) cpus: Option<&'a Cpus>,
     /// Variables for the command.
-    pub env: &'a [(String, String)],
+    pub(crate) env: &'a [(String, String)],
     /// Names of the programs of which one must say hello (comma-separated); none: the program of the command that is
     /// no wrapper, for a script its interpreter.
-    pub only: Option<&'a str>,
+    pub(crate) only: Option<&'a str>,
     /// Folder; the logs are in `preload_verify/` in it. None: no logs.
-    pub out: Option<&'a Path>,
+    pub(crate) out: Option<&'a Path>,
     /// How long things may take.
-    pub times: Times,
+    pub(crate) times: Times,
 }
 
 /// How long a verification run may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Times {
+pub(crate) struct Times {
     /// The hello must come within.
-    pub hello: Duration,
+    pub(crate) hello: Duration,
     /// After it was checked, the command may go on for so long and end by itself; then it gets TERM, and KILL one
     /// second later. So a short benchmark ends as it always does, and a server does not hold up anybody.
-    pub grace: Duration,
+    pub(crate) grace: Duration,
 }
 
 impl Default for Times {
@@ -72,13 +72,13 @@ impl Default for Times {
 
 /// It passed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verified {
+pub(crate) struct Verified {
     /// The program that said hello.
-    pub program: PathBuf,
+    pub(crate) program: PathBuf,
     /// SHA-1 of the DSO.
-    pub sha1: String,
+    pub(crate) sha1: String,
     /// What each run showed.
-    pub runs: Vec<Proof>,
+    pub(crate) runs: Vec<Proof>,
 }
 
 /// The DSO as it must be found in the process.
@@ -95,7 +95,7 @@ struct Wanted {
 ///
 /// # Errors
 /// [`VerifyError`]: the first thing that was not as it must be. The logs say it too.
-pub fn verify(request: &Request<'_>, cancel: &Cancel) -> Result<Verified, VerifyError> {
+pub(crate) fn verify(request: &Request<'_>, cancel: &Cancel) -> Result<Verified, VerifyError> {
     let mut log = match request.out {
         Some(out) => Some(Log::begin(&out.join("preload_verify"))?),
         None => None,

@@ -15,17 +15,17 @@ use crate::text::message::Lang;
 
 /// What one run showed.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Proof {
+pub(crate) struct Proof {
     /// Process that said hello.
-    pub pid: u32,
+    pub(crate) pid: u32,
     /// Its program.
-    pub program: PathBuf,
+    pub(crate) program: PathBuf,
     /// The DSO that provides malloc in it, as it is mapped.
-    pub malloc: PathBuf,
+    pub(crate) malloc: PathBuf,
     /// The file at that path is the one that was given (device, inode, times).
-    pub same_file: bool,
+    pub(crate) same_file: bool,
     /// The bytes that the process sent are those of the file.
-    pub same_bytes: bool,
+    pub(crate) same_bytes: bool,
 }
 
 impl fmt::Display for Proof {

@@ -14,7 +14,7 @@ mod rest;
 mod running;
 #[cfg(test)]
 mod tests;
-pub mod why;
+pub(crate) mod why;
 
 use std::collections::BTreeSet;
 

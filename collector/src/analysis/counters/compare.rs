@@ -13,7 +13,7 @@ use crate::text::message::Text;
 const COUNTED_ON: f64 = 0.01;
 
 /// The counters of the runs of one lane; none if no run of it had any.
-pub fn lane(lane: &str, runs: &[&RunFacts], ratios: &[Ratio]) -> Option<LaneCounters> {
+pub(crate) fn lane(lane: &str, runs: &[&RunFacts], ratios: &[Ratio]) -> Option<LaneCounters> {
     let of = |outcome| runs.iter().filter(move |r| r.outcome == outcome);
     let table = Table::of(runs);
     let rows = |outcome| {

@@ -9,7 +9,7 @@ const MOST: usize = 10_000;
 
 /// Gathers the counters of one run, line by line.
 #[derive(Debug)]
-pub struct Gatherer<'p> {
+pub(crate) struct Gatherer<'p> {
     prefixes: &'p [&'p str],
     run: RunCounters,
     at: HashMap<(String, String), usize>,
@@ -17,12 +17,12 @@ pub struct Gatherer<'p> {
 
 impl<'p> Gatherer<'p> {
     /// For lines that begin with one of `prefixes`.
-    pub fn new(prefixes: &'p [&'p str]) -> Self {
+    pub(crate) fn new(prefixes: &'p [&'p str]) -> Self {
         Gatherer { prefixes, run: RunCounters::default(), at: HashMap::new() }
     }
 
     /// Takes a line of the output, whatever it is.
-    pub fn line(&mut self, line: &[u8]) {
+    pub(crate) fn line(&mut self, line: &[u8]) {
         if !self.prefixes.iter().any(|prefix| line.starts_with(prefix.as_bytes())) {
             return;
         }
@@ -52,7 +52,7 @@ impl<'p> Gatherer<'p> {
     }
 
     /// What came of it.
-    pub fn end(self) -> RunCounters {
+    pub(crate) fn end(self) -> RunCounters {
         self.run
     }
 }

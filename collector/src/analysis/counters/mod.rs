@@ -9,10 +9,10 @@
 //! A run that hangs prints nothing at its exit: of it there is only what was read of memory. That the names of a profile
 //! are at the right places in memory is not believed, but checked: in good runs both are there, and must say the same.
 
-pub mod compare;
-pub mod lines;
-pub mod model;
-pub mod rest;
+pub(crate) mod compare;
+pub(crate) mod lines;
+pub(crate) mod model;
+pub(crate) mod rest;
 
 #[cfg(test)]
 mod tests;
@@ -21,37 +21,37 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::message::Text;
 
-pub use compare::lane;
-pub use model::{
+pub(crate) use compare::lane;
+pub(crate) use model::{
     Check, Differs, Figures, HungFigure, HungWithout, LaneCounters, RatioSummary, RunTable, Summary,
 };
 
 /// Two counters whose quotient is worth looking at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ratio {
+pub(crate) struct Ratio {
     /// What it is called in a report.
-    pub name: String,
+    pub(crate) name: String,
     /// Counter above the line: its name, or `TAG name` where several lines have that name.
-    pub of: String,
+    pub(crate) of: String,
     /// Counter below it.
-    pub to: String,
+    pub(crate) to: String,
 }
 
 /// A counter that a run printed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Printed {
+pub(crate) struct Printed {
     /// What its line begins with: `[HZ4_OS_STATS_B6]`; empty where the line begins with a counter.
-    pub tag: String,
+    pub(crate) tag: String,
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its figure; whole numbers above 2^53 are rounded.
-    pub value: f64,
+    pub(crate) value: f64,
 }
 
 /// When memory was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Moment {
+pub(crate) enum Moment {
     /// In the shim's destructor, after the program's own exit handlers.
     Exit,
     /// In the first look of the last dump.
@@ -62,39 +62,39 @@ pub enum Moment {
 
 /// Counters read of a process's memory, word by word while its threads may run: not all of one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Reading {
+pub(crate) struct Reading {
     /// When.
-    pub moment: Moment,
+    pub(crate) moment: Moment,
     /// Names and figures, in the profile's order.
-    pub values: Vec<(String, f64)>,
+    pub(crate) values: Vec<(String, f64)>,
 }
 
 /// What one run told of its counters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct RunCounters {
+pub(crate) struct RunCounters {
     /// Counter lines.
-    pub lines: u32,
+    pub(crate) lines: u32,
     /// Counters, in the order in which they first came.
-    pub printed: Vec<Printed>,
+    pub(crate) printed: Vec<Printed>,
     /// Words in those lines that are no `name=number`.
-    pub passed_over: u32,
+    pub(crate) passed_over: u32,
     /// Times that a counter came again (another process of the run, or later in the same one): the largest figure counts.
-    pub repeated: u32,
+    pub(crate) repeated: u32,
     /// What was read of memory.
-    pub memory: Option<Reading>,
+    pub(crate) memory: Option<Reading>,
     /// Why nothing was, where something should have been.
-    pub not_read: Option<Text>,
+    pub(crate) not_read: Option<Text>,
     /// What came of having it print them at its hang, where the profile names a function for that.
     #[serde(default)]
-    pub called: Option<Text>,
+    pub(crate) called: Option<Text>,
     /// Variables that are not in this build as the profile has them, each with what is otherwise; where others are. And what
     /// could not be read of this run, where something was.
-    pub missing: Vec<Text>,
+    pub(crate) missing: Vec<Text>,
 }
 
 impl RunCounters {
     /// Whether there is any figure.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.printed.is_empty() && self.memory.as_ref().is_none_or(|m| m.values.is_empty())
     }
 }

@@ -76,7 +76,7 @@ const ROOM: u64 = 80 << 10;
 ///
 /// # Errors
 /// [`Restless`]: why none may.
-pub fn caller(dump: &Dump, traces: &Traces) -> Result<u32, Restless> {
+pub(crate) fn caller(dump: &Dump, traces: &Traces) -> Result<u32, Restless> {
     let arch = Arch::from_elf(dump.identity.fixed.arch).ok_or(Restless::Machine {})?;
     if dump.second.is_empty() {
         return Err(Restless::OneLook {});
@@ -126,7 +126,7 @@ pub fn caller(dump: &Dump, traces: &Traces) -> Result<u32, Restless> {
 }
 
 /// Whether a thread is in both where it was, and has not gone to sleep again in between.
-pub fn stands(first: &ThreadRecord, second: &ThreadRecord) -> bool {
+pub(crate) fn stands(first: &ThreadRecord, second: &ThreadRecord) -> bool {
     let place = |t: &ThreadRecord| (t.syscall, t.args, t.sp, t.pc, t.nvcsw);
     is_read(first) && is_read(second) && place(first) == place(second)
 }

@@ -14,7 +14,7 @@ mod post;
 mod tests;
 
 pub use live::judge;
-pub use post::post_mortem;
+pub(crate) use post::post_mortem;
 
 use super::words::Integrity;
 use crate::session::Dso;
@@ -26,9 +26,9 @@ pub struct Judgement {
     /// The word.
     pub integrity: Integrity,
     /// `(deleted)` stands, or stood at init, on its lines in maps.
-    pub deleted_seen: bool,
+    pub(crate) deleted_seen: bool,
     /// Why.
-    pub reason: Reason,
+    pub(crate) reason: Reason,
 }
 
 impl Judgement {
@@ -124,14 +124,14 @@ messages! {
 
 /// Whether it is a DSO at all: a file that was mapped from a path. Anonymous memory with a name (memfd, SysV
 /// segments, `/dev/zero`, `[vdso]`) is not, though maps prints `(deleted)` behind some of it.
-pub fn is_file(path: &str) -> bool {
+pub(crate) fn is_file(path: &str) -> bool {
     let anonymous = ["/memfd:", "/SYSV", "/dev/zero", "/anon_hugepage", "/drm "];
     path.starts_with('/') && !anonymous.iter().any(|p| path.starts_with(p))
 }
 
 /// The worst of all DSOs that are files (the shim is left out: it is ours), with `(deleted)` seen on any.
 /// Intact where there is none.
-pub fn worst<'a>(dsos: impl IntoIterator<Item = &'a Dso>) -> (Integrity, bool) {
+pub(crate) fn worst<'a>(dsos: impl IntoIterator<Item = &'a Dso>) -> (Integrity, bool) {
     let judged = dsos
         .into_iter()
         .filter(|d| is_file(&d.path) && !d.is(hangscope_protocol::record::dso_flags::SHIM))

@@ -12,7 +12,11 @@ use crate::session::Dso;
 /// same and whose ctime, mtime or size moved was written in place; identical bytes are no excuse for a run
 /// that died by a signal, since `cp -f` of the same file kills as well. Nobody held the inode since the
 /// process died, so its number may belong to a new file: that reads as `overwritten` too.
-pub fn post_mortem(dso: &Dso, file_now: Result<Option<FileFacts>, i32>, died_by_signal: bool) -> Judgement {
+pub(crate) fn post_mortem(
+    dso: &Dso,
+    file_now: Result<Option<FileFacts>, i32>,
+    died_by_signal: bool,
+) -> Judgement {
     let last = judge(dso, None);
     let deleted_seen = last.deleted_seen;
     if last.integrity > Integrity::Unknown {

@@ -93,13 +93,13 @@ impl Comparison {
     }
 
     /// Pairs.
-    pub fn pairs(&self) -> u32 {
+    pub(crate) fn pairs(&self) -> u32 {
         self.pairs.iter().sum()
     }
 
     /// How many more pairs, at the share of those that speak for the arm so far, bring the evidence to `needed`, if nothing
     /// else came between: a guess. None if none spoke for it yet.
-    pub fn missing(&self, needed: f64) -> Option<u32> {
+    pub(crate) fn missing(&self, needed: f64) -> Option<u32> {
         let speak = self.pairs[pair(true, false)];
         let mut ahead = self.clone();
         // Each such pair adds to the evidence by a factor that tends to 2 or more, unless it has fallen to nothing.

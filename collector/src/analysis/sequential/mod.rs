@@ -25,9 +25,9 @@ pub struct Until {
     /// Hangs in fewer runs than this are not looked for: 0 to 1, both excluded.
     pub rate: f64,
     /// The error rate is one minus this: 0 to 1, both excluded.
-    pub confidence: f64,
+    pub(crate) confidence: f64,
     /// Runs that decide if none of them hangs.
-    pub runs: u32,
+    pub(crate) runs: u32,
 }
 
 impl Until {

@@ -74,7 +74,7 @@ pub struct TrialArm {
 
 impl TrialArm {
     /// What it is for.
-    pub fn role(&self) -> Role {
+    pub(crate) fn role(&self) -> Role {
         self.role
     }
 
@@ -89,17 +89,17 @@ impl TrialArm {
     }
 
     /// Runs that count for the claim that it hangs below the rate.
-    pub fn counted(&self) -> u32 {
+    pub(crate) fn counted(&self) -> u32 {
         self.counted
     }
 
     /// That it hangs more often than the pinned one.
-    pub fn more(&self) -> &Comparison {
+    pub(crate) fn more(&self) -> &Comparison {
         &self.more
     }
 
     /// That it hangs less often.
-    pub fn less(&self) -> &Comparison {
+    pub(crate) fn less(&self) -> &Comparison {
         &self.less
     }
 }
@@ -162,7 +162,7 @@ impl Trial {
     }
 
     /// What was asked.
-    pub fn until(&self) -> Until {
+    pub(crate) fn until(&self) -> Until {
         self.until
     }
 
@@ -173,7 +173,7 @@ impl Trial {
 
     /// Evidence that decides: one over the error rate, times the number of comparisons that are made (of another build
     /// two, one for each direction: O. J. Dunn, Multiple comparisons among means, JASA 56 (1961), 52-64).
-    pub fn needed(&self) -> f64 {
+    pub(crate) fn needed(&self) -> f64 {
         let comparisons: u32 = self.others().map(|arm| if arm.role == Role::Build { 2 } else { 1 }).sum();
         f64::from(comparisons.max(1)) / self.until.error()
     }
@@ -215,7 +215,7 @@ impl Trial {
     }
 
     /// What is decided about what happens to the DSO.
-    pub fn change(&self) -> Option<Answer> {
+    pub(crate) fn change(&self) -> Option<Answer> {
         let changed: Vec<usize> =
             (0..self.arms.len()).filter(|at| self.arms[*at].role == Role::Changed).collect();
         let every = |against| changed.iter().all(|at| self.against(*at) == Some(against));
@@ -232,7 +232,7 @@ impl Trial {
 
     /// Runs that are still missing, per arm that is not decided, if none of those hangs and the pinned one does not; none
     /// once one did; 0 where all is decided.
-    pub fn missing(&self) -> Option<u32> {
+    pub(crate) fn missing(&self) -> Option<u32> {
         if self.answer().is_some() {
             return Some(0);
         }

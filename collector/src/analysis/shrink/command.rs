@@ -4,7 +4,7 @@ use super::{Number, Values};
 
 /// A command, and the numbers in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shape {
+pub(crate) struct Shape {
     words: Vec<String>,
     /// All numbers among the arguments, in order.
     places: Vec<Place>,
@@ -12,21 +12,21 @@ pub struct Shape {
 
 /// A number among the arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     /// Index of the argument, from 1, as `$1` of a script.
-    pub argument: usize,
+    pub(crate) argument: usize,
     word: usize,
     /// What stands before it in the same word: `--threads=`.
     before: String,
     /// The number.
-    pub number: Number,
+    pub(crate) number: Number,
     /// Whether it may change.
-    pub free: bool,
+    pub(crate) free: bool,
 }
 
 /// Numbers that cannot be shrunk as it was asked.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum BadNumbers {
+pub(crate) enum BadNumbers {
     /// `--keep` or `--min` names an argument that is no number.
     #[error("{option} {argument}: argument {argument} is no whole number; these are: {there}")]
     NoNumber {
@@ -61,7 +61,7 @@ impl Shape {
     ///
     /// # Errors
     /// [`BadNumbers`].
-    pub fn of(
+    pub(crate) fn of(
         command: &[String],
         first: usize,
         keep: &[usize],
@@ -104,12 +104,12 @@ impl Shape {
     }
 
     /// The numbers that may change, in order.
-    pub fn numbers(&self) -> Vec<Number> {
+    pub(crate) fn numbers(&self) -> Vec<Number> {
         self.free().map(|place| place.number).collect()
     }
 
     /// All numbers.
-    pub fn places(&self) -> &[Place] {
+    pub(crate) fn places(&self) -> &[Place] {
         &self.places
     }
 
@@ -118,7 +118,7 @@ impl Shape {
     }
 
     /// The command with these numbers in the place of those that may change.
-    pub fn command(&self, values: &Values) -> Vec<String> {
+    pub(crate) fn command(&self, values: &Values) -> Vec<String> {
         let mut words = self.words.clone();
         for (place, value) in self.free().zip(values) {
             words[place.word] = format!("{}{value}", place.before);
@@ -127,18 +127,18 @@ impl Shape {
     }
 
     /// The same as a line for a shell.
-    pub fn line(&self, values: &Values) -> String {
+    pub(crate) fn line(&self, values: &Values) -> String {
         shell_line(&self.command(values))
     }
 
     /// What the number at a place is among these values.
-    pub fn value(&self, argument: usize, values: &Values) -> Option<u64> {
+    pub(crate) fn value(&self, argument: usize, values: &Values) -> Option<u64> {
         self.free().zip(values).find(|(place, _)| place.argument == argument).map(|(_, value)| *value)
     }
 }
 
 /// Words as a line for a shell.
-pub fn shell_line<S: AsRef<str>>(words: &[S]) -> String {
+pub(crate) fn shell_line<S: AsRef<str>>(words: &[S]) -> String {
     // A word with a NUL byte, the one thing that cannot be quoted, cannot be in a command either.
     shlex::try_join(words.iter().map(AsRef::as_ref)).unwrap_or_default()
 }

@@ -17,7 +17,7 @@ const GOOD_RUNS: usize = 3;
 ///
 /// A hang costs at least its deadline, and one that is several times the longest good run of a larger command is enough for
 /// a smaller one. What is at work for longer all the same is `slow`, and no hang.
-pub fn deadlines(task: &Task, path: &[Values], journal: &[Trial]) -> Vec<Option<f64>> {
+pub(crate) fn deadlines(task: &Task, path: &[Values], journal: &[Trial]) -> Vec<Option<f64>> {
     let tighten = |deadline: &mut Option<f64>, values: &Values| {
         let good = good(journal.iter().filter(|trial| trial.values == *values));
         if good.len() >= GOOD_RUNS {
@@ -31,7 +31,7 @@ pub fn deadlines(task: &Task, path: &[Values], journal: &[Trial]) -> Vec<Option<
 }
 
 /// The deadline for what comes after a whole path.
-pub fn deadline(task: &Task, path: &[Values], journal: &[Trial]) -> Option<f64> {
+pub(crate) fn deadline(task: &Task, path: &[Values], journal: &[Trial]) -> Option<f64> {
     deadlines(task, path, journal).last().copied().unwrap_or(task.hang_after_s)
 }
 
@@ -46,28 +46,34 @@ fn good<'a>(trials: impl Iterator<Item = &'a Trial>) -> Vec<f64> {
 
 /// What is known of one candidate from its runs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Measure {
+pub(crate) struct Measure {
     /// How often it hangs with the class that was looked for. From the fresh runs alone where all of them were made
     /// (`fresh`): their number was fixed before. Else from those of the test, which ended when it was decided.
-    pub rate: Rate,
+    pub(crate) rate: Rate,
     /// Whether the rate is that of fresh runs.
-    pub fresh: bool,
+    pub(crate) fresh: bool,
     /// Median time of a run that ended well, seconds; null if none did.
-    pub good_run_s: Option<f64>,
+    pub(crate) good_run_s: Option<f64>,
     /// Runs that ended well.
-    pub good_runs: u32,
+    pub(crate) good_runs: u32,
     /// Runs that were still at work at their deadline.
-    pub slow_runs: u32,
+    pub(crate) slow_runs: u32,
     /// Median time until a hang was known to be one, seconds: its deadline, and two looks.
-    pub hang_s: Option<f64>,
+    pub(crate) hang_s: Option<f64>,
     /// Time to one hang, seconds: that of all of its runs over its hangs; null if there was none.
-    pub seconds_per_hang: Option<f64>,
+    pub(crate) seconds_per_hang: Option<f64>,
     /// Deadline of its last run, seconds.
-    pub hang_after_s: Option<f64>,
+    pub(crate) hang_after_s: Option<f64>,
 }
 
 /// Measures a candidate.
-pub fn measure(task: &Task, state: &State, journal: &[Trial], values: &Values, confidence: f64) -> Measure {
+pub(crate) fn measure(
+    task: &Task,
+    state: &State,
+    journal: &[Trial],
+    values: &Values,
+    confidence: f64,
+) -> Measure {
     let trials = || journal.iter().filter(|trial| trial.values == *values);
     let judged = state.judged(values);
     let fresh = judged.is_some_and(|judged| judged.fresh.of >= task.confirm);

@@ -10,11 +10,11 @@ use crate::analysis::words::Class;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Judged {
     /// The answer, if there is one yet.
-    pub verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// Runs of the sequential test: those up to its decision.
-    pub test: Counts,
+    pub(crate) test: Counts,
     /// Runs after it: they were made whatever came of them, so that their share is the rate.
-    pub fresh: Counts,
+    pub(crate) fresh: Counts,
 }
 
 /// An answer.

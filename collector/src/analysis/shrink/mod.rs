@@ -16,78 +16,78 @@ use super::sprt::Sprt;
 use super::words::Class;
 use crate::text::message::Text;
 
-pub mod command;
-pub mod cost;
+pub(crate) mod command;
+pub(crate) mod cost;
 mod judge;
-pub mod lines;
+pub(crate) mod lines;
 mod search;
 #[cfg(test)]
 mod tests;
 
-pub use command::Shape;
-pub use cost::Measure;
+pub(crate) use command::Shape;
+pub(crate) use cost::Measure;
 pub use judge::{Judged, Verdict, Why};
 
 /// The numbers of a candidate, in the order of [`Task::numbers`].
-pub type Values = Vec<u64>;
+pub(crate) type Values = Vec<u64>;
 
 /// What is to be shrunk.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Task {
+pub(crate) struct Task {
     /// The numbers that may change, in the order of the command; not empty.
-    pub numbers: Vec<Number>,
+    pub(crate) numbers: Vec<Number>,
     /// Class of the hang; none: that of the first hang of the original command that has one.
-    pub class: Option<Class>,
+    pub(crate) class: Option<Class>,
     /// What a candidate has to pass.
-    pub test: Sprt,
+    pub(crate) test: Sprt,
     /// Fresh runs of what the search ends with.
-    pub confirm: u32,
+    pub(crate) confirm: u32,
     /// Deadline of a run, seconds; none where only a stall counts.
-    pub hang_after_s: Option<f64>,
+    pub(crate) hang_after_s: Option<f64>,
 }
 
 /// A number of the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Number {
+pub(crate) struct Number {
     /// As it was given.
-    pub from: u64,
+    pub(crate) from: u64,
     /// The least that it may become; less than `from`.
-    pub least: u64,
+    pub(crate) least: u64,
 }
 
 impl Task {
     /// The numbers of the original command.
-    pub fn original(&self) -> Values {
+    pub(crate) fn original(&self) -> Values {
         self.numbers.iter().map(|number| number.from).collect()
     }
 }
 
 /// A run that was made: a line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Trial {
+pub(crate) struct Trial {
     /// Its number, from 1.
-    pub run: u32,
+    pub(crate) run: u32,
     /// What was run.
-    pub values: Values,
+    pub(crate) values: Values,
     /// How it ended; never interrupted, such a run is not in the journal.
-    pub outcome: RunOutcome,
+    pub(crate) outcome: RunOutcome,
     /// Class, if it hung and anything was heard from inside.
-    pub class: Option<Class>,
+    pub(crate) class: Option<Class>,
     /// Wall clock until it ended, or until it was known to hang, seconds.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// Deadline that it had, seconds.
-    pub hang_after_s: Option<f64>,
+    pub(crate) hang_after_s: Option<f64>,
     /// Exit status, 128+n for a signal n.
-    pub rc: Option<i32>,
+    pub(crate) rc: Option<i32>,
     /// What the run said about itself.
-    pub note: Option<Text>,
+    pub(crate) note: Option<Text>,
     /// Folder of its evidence in OUT, if there was one; it may have been removed since.
-    pub snapshot: Option<String>,
+    pub(crate) snapshot: Option<String>,
 }
 
 /// What a run is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// To see that the original command hangs, and how.
     Reference,
     /// To try a candidate.
@@ -98,19 +98,19 @@ pub enum Phase {
 
 /// The run that comes next.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Ask {
+pub(crate) struct Ask {
     /// What is to be run.
-    pub values: Values,
+    pub(crate) values: Values,
     /// What for.
-    pub phase: Phase,
+    pub(crate) phase: Phase,
     /// Deadline, seconds; none where only a stall counts.
-    pub hang_after_s: Option<f64>,
+    pub(crate) hang_after_s: Option<f64>,
 }
 
 /// How a shrink ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum End {
+pub(crate) enum End {
     /// No number can be reduced any further.
     Minimal,
     /// The original command does not hang as often as is wanted.
@@ -125,42 +125,42 @@ pub enum End {
 
 /// A candidate that was decided on.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// Its numbers.
-    pub values: Values,
+    pub(crate) values: Values,
     /// What its runs say.
-    pub judged: Judged,
+    pub(crate) judged: Judged,
 }
 
 /// What a journal says.
 #[derive(Clone, Debug, PartialEq)]
-pub struct State {
+pub(crate) struct State {
     /// Class that is looked for; none as long as none was seen.
-    pub class: Option<Class>,
+    pub(crate) class: Option<Class>,
     /// What was accepted, in order: the original first, the smallest last; empty before the original was.
-    pub path: Vec<Values>,
+    pub(crate) path: Vec<Values>,
     /// Whether the smallest one's rate was counted by fresh runs.
-    pub confirmed: bool,
+    pub(crate) confirmed: bool,
     /// All candidates of which there are runs, in the order of their first.
-    pub candidates: Vec<Candidate>,
+    pub(crate) candidates: Vec<Candidate>,
     /// What comes next, or how it ended.
-    pub next: Result<Ask, End>,
+    pub(crate) next: Result<Ask, End>,
 }
 
 impl State {
     /// The smallest that was accepted; the original before anything was.
-    pub fn best(&self, task: &Task) -> Values {
+    pub(crate) fn best(&self, task: &Task) -> Values {
         self.path.last().cloned().unwrap_or_else(|| task.original())
     }
 
     /// What the runs of a candidate say; none if there are none.
-    pub fn judged(&self, values: &Values) -> Option<Judged> {
+    pub(crate) fn judged(&self, values: &Values) -> Option<Judged> {
         self.candidates.iter().find(|candidate| candidate.values == *values).map(|c| c.judged)
     }
 }
 
 /// What the journal of a task says, and what comes next.
-pub fn look(task: &Task, journal: &[Trial]) -> State {
+pub(crate) fn look(task: &Task, journal: &[Trial]) -> State {
     let original = task.original();
     let mut by_values: BTreeMap<&Values, Vec<&Trial>> = BTreeMap::new();
     let mut order = vec![];
@@ -214,7 +214,7 @@ fn named(trial: &Trial) -> Option<Class> {
 /// Runs whose evidence is kept, as far as it goes now: the first hang of the original, of the smallest one (of its fresh
 /// runs, where one of them hung) and of what is being tried; the first hang of every other class; every run that ended in
 /// an error.
-pub fn kept(task: &Task, state: &State, journal: &[Trial]) -> BTreeSet<u32> {
+pub(crate) fn kept(task: &Task, state: &State, journal: &[Trial]) -> BTreeSet<u32> {
     let same = |trial: &&Trial| state.class.is_some() && trial.class == state.class;
     let hung = |trial: &&Trial| trial.outcome == RunOutcome::Hung;
     let of = |values: &Values, after: usize| {

@@ -6,34 +6,34 @@ use crate::analysis::stats::{CONFIDENCE, Counts, fisher, fisher_more};
 
 /// An arm's runs, and how they compare.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ArmResult {
+pub(crate) struct ArmResult {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// What is known of it; none where nobody asked for arms.
-    pub facts: Option<ArmFacts>,
+    pub(crate) facts: Option<ArmFacts>,
     /// Its runs.
-    pub tally: Tally,
+    pub(crate) tally: Tally,
     /// How many of them had a DSO that was not intact, however they ended.
-    pub changed_runs: u32,
+    pub(crate) changed_runs: u32,
     /// Of what the comparison with the pinned arm is made; none for that arm itself, and where there is nothing to compare.
-    pub test: Option<Test>,
+    pub(crate) test: Option<Test>,
 }
 
 /// Fisher's exact test of an arm against the runs of the pinned arm whose DSO was intact.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Test {
+pub(crate) struct Test {
     /// Of an arm whose DSO is changed: its runs whose DSO was not intact, those that died among them. Of another build: its
     /// runs that could have hung.
-    pub arm: Counts,
+    pub(crate) arm: Counts,
     /// The pinned arm's.
-    pub control: Counts,
+    pub(crate) control: Counts,
     /// Probability of such a difference by chance. Of a changed DSO one-sided (does it hang more often?), of another
     /// build two-sided (does it hang at another rate?).
-    pub p: f64,
+    pub(crate) p: f64,
     /// Which of the two.
-    pub one_sided: bool,
+    pub(crate) one_sided: bool,
     /// Whether the rates cannot be told apart in either direction.
-    pub alike: bool,
+    pub(crate) alike: bool,
 }
 
 /// A probability for people: `0.007`, `7.77e-5`.
@@ -42,7 +42,7 @@ pub(crate) fn p_text(p: f64) -> String {
 }
 
 /// Every arm that has runs (or was to have some), the pinned one first.
-pub fn arms(facts: &HuntFacts) -> Vec<ArmResult> {
+pub(crate) fn arms(facts: &HuntFacts) -> Vec<ArmResult> {
     if facts.is_snap() { vec![] } else { of(facts, &Sorted::of(facts)) }
 }
 

@@ -12,20 +12,20 @@
 //! - `decided`: what was decided, where a question was to be
 //! - [`lines`]: the sentences in both languages
 
-pub mod arms;
+pub(crate) mod arms;
 mod decided;
 mod evidence;
 mod headline;
-pub mod lines;
+pub(crate) mod lines;
 mod rules;
-pub mod tally;
+pub(crate) mod tally;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use evidence::{method, unlike_the_others};
 pub(crate) use headline::{given, hang_sentence, percent};
-pub use lines::Line;
-pub use tally::{Tally, run_name};
+pub(crate) use lines::Line;
+pub(crate) use tally::{Tally, run_name};
 
 use super::facts::{HuntFacts, RunFacts, RunOutcome};
 use super::stats::{PerHour, Rate, Spread};
@@ -34,28 +34,28 @@ use crate::text::message::{Lang, say, tight};
 
 /// What a hunt says.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Conclusion {
+pub(crate) struct Conclusion {
     /// The word.
-    pub verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// What to do.
-    pub next_action: NextAction,
+    pub(crate) next_action: NextAction,
     /// Runs of the main arm.
-    pub runs: Tally,
+    pub(crate) runs: Tally,
     /// Their rate of hangs.
-    pub rate: Rate,
+    pub(crate) rate: Rate,
     /// Their hangs per hour of benchmark time; none where no run says how long one takes.
-    pub per_hour: Option<PerHour>,
+    pub(crate) per_hour: Option<PerHour>,
     /// Their ops/s, and the numbers of those that are far outside; none where no good run printed one.
-    pub ops: Option<(Spread, Vec<u32>)>,
+    pub(crate) ops: Option<(Spread, Vec<u32>)>,
     /// Worst integrity of the allocator's DSO over the main arm's runs; unknown if there were none.
-    pub integrity: Integrity,
+    pub(crate) integrity: Integrity,
     /// `(deleted)` was seen in one of them.
-    pub deleted_seen: bool,
+    pub(crate) deleted_seen: bool,
     /// Share of futex waits among the workers of the first hang (threads that only join others are not
     /// counted).
-    pub futex_wait_share: Option<(u32, u32)>,
+    pub(crate) futex_wait_share: Option<(u32, u32)>,
     /// The run that the headline is about, by number and arm.
-    pub told: Option<(u32, String)>,
+    pub(crate) told: Option<(u32, String)>,
     headline: headline::Headline,
     evidence: Vec<Said>,
     would_change_it: Vec<Said>,
@@ -101,32 +101,32 @@ fn in_folder(sentence: &str, snapshot: &str) -> String {
 
 impl Conclusion {
     /// The one sentence.
-    pub fn headline(&self, lang: Lang) -> String {
+    pub(crate) fn headline(&self, lang: Lang) -> String {
         self.headline.text(lang)
     }
 
     /// What it rests on, a sentence a fact, with the file that it is in.
-    pub fn evidence(&self, lang: Lang) -> Vec<String> {
+    pub(crate) fn evidence(&self, lang: Lang) -> Vec<String> {
         self.evidence.iter().map(|said| said.text(lang)).collect()
     }
 
     /// What would change it.
-    pub fn would_change_it(&self, lang: Lang) -> Vec<String> {
+    pub(crate) fn would_change_it(&self, lang: Lang) -> Vec<String> {
         self.would_change_it.iter().map(|said| said.text(lang)).collect()
     }
 
     /// Whether the headline tells of this run.
-    pub fn is_about(&self, run: &RunFacts) -> bool {
+    pub(crate) fn is_about(&self, run: &RunFacts) -> bool {
         self.told.as_ref().is_some_and(|(number, arm)| (*number, arm) == (run.run, &run.arm))
     }
 
     /// A hang was captured.
-    pub fn hung(&self) -> bool {
+    pub(crate) fn hung(&self) -> bool {
         self.told.is_some()
     }
 
     /// Share of futex waits, 0 to 1; 0 without a hang.
-    pub fn futex_share(&self) -> f64 {
+    pub(crate) fn futex_share(&self) -> f64 {
         match self.futex_wait_share {
             Some((waits, workers)) if workers > 0 => f64::from(waits) / f64::from(workers),
             _ => 0.0,
@@ -135,7 +135,7 @@ impl Conclusion {
 }
 
 /// What a hunt says about all that it saw.
-pub fn conclude(facts: &HuntFacts) -> Conclusion {
+pub(crate) fn conclude(facts: &HuntFacts) -> Conclusion {
     let sorted = tally::Sorted::of(facts);
     let runs = Tally::of(facts.planned, sorted.main.iter().copied());
     let decided = rules::decide(facts, &sorted, &runs);
@@ -169,7 +169,7 @@ fn share(run: &RunFacts) -> Option<(u32, u32)> {
 
 /// Exit status of a hunt: 20 if the DSO was not intact in a run whose arm should have left it alone, else 10 if a hang
 /// was captured, else 0.
-pub fn exit_code(facts: &HuntFacts) -> u8 {
+pub(crate) fn exit_code(facts: &HuntFacts) -> u8 {
     let sorted = tally::Sorted::of(facts);
     let counted = |r: &&&RunFacts| r.outcome != RunOutcome::Failed;
     if sorted.all.iter().filter(counted).any(|r| tally::moved_by_itself(facts, r).is_some()) {

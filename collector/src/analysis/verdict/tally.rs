@@ -9,28 +9,28 @@ use crate::analysis::stats::{CONFIDENCE, Counts, Rate};
 use crate::analysis::words::Integrity;
 
 /// The arm whose DSO is left alone.
-pub const PINNED: &str = "pinned";
+pub(crate) const PINNED: &str = "pinned";
 
 /// Runs by how they ended; those that were interrupted are in none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Planned.
-    pub planned: u32,
+    pub(crate) planned: u32,
     /// Made.
-    pub made: u32,
+    pub(crate) made: u32,
     /// Exit status 0.
-    pub ok: u32,
+    pub(crate) ok: u32,
     /// Hung.
-    pub hung: u32,
+    pub(crate) hung: u32,
     /// Past the deadline, alive.
-    pub slow: u32,
+    pub(crate) slow: u32,
     /// Died by a signal.
-    pub crashed: u32,
+    pub(crate) crashed: u32,
     /// Failed otherwise.
-    pub failed: u32,
+    pub(crate) failed: u32,
     /// Of `slow`, those that were stopped for it.
     #[serde(skip)]
-    pub cut_off: u32,
+    pub(crate) cut_off: u32,
 }
 
 impl Tally {
@@ -54,12 +54,12 @@ impl Tally {
 
     /// Runs that could have shown a hang: one that crashed or never started could not, and says nothing about
     /// the rate, nor does one that was stopped while it was at work.
-    pub fn could_hang(&self) -> u32 {
+    pub(crate) fn could_hang(&self) -> u32 {
         (self.ok + self.hung + self.slow).saturating_sub(self.cut_off)
     }
 
     /// The rate of hangs.
-    pub fn rate(&self) -> Rate {
+    pub(crate) fn rate(&self) -> Rate {
         Rate::exact(self.hung, self.could_hang(), CONFIDENCE)
     }
 }
@@ -122,7 +122,7 @@ pub(super) fn exposed<'a, 'b: 'a>(runs: impl Iterator<Item = &'a &'b RunFacts>) 
 }
 
 /// What a run is called: `8`; of another arm than the pinned one `deleted/8`, as its files are.
-pub fn run_name(arm: &str, run: u32) -> String {
+pub(crate) fn run_name(arm: &str, run: u32) -> String {
     if arm == PINNED || arm == crate::analysis::facts::SNAP {
         run.to_string()
     } else {
@@ -131,7 +131,7 @@ pub fn run_name(arm: &str, run: u32) -> String {
 }
 
 /// The worse of a run's two looks at its DSO.
-pub fn integrity(run: &RunFacts) -> Integrity {
+pub(crate) fn integrity(run: &RunFacts) -> Integrity {
     run.integrity_start.max(run.integrity_end)
 }
 
@@ -142,6 +142,6 @@ pub(crate) fn moved_by_itself(facts: &HuntFacts, run: &RunFacts) -> Option<Integ
 }
 
 /// Known to be not intact; unknown is not.
-pub fn not_intact(integrity: Integrity) -> bool {
+pub(crate) fn not_intact(integrity: Integrity) -> bool {
     !matches!(integrity, Integrity::Intact | Integrity::Unknown)
 }

@@ -4,11 +4,11 @@
 //! - [`names`]: the same by the functions on the stack
 //! - [`what`]: the words for it
 
-pub mod futex;
-pub mod names;
+pub(crate) mod futex;
+pub(crate) mod names;
 #[cfg(test)]
 mod tests;
-pub mod what;
+pub(crate) mod what;
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ use what::What;
 
 /// What kind of thing a thread waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum WaitKind {
+pub(crate) enum WaitKind {
     /// pthread mutex.
     Mutex(MutexKind),
     /// pthread_join.
@@ -55,7 +55,7 @@ pub enum WaitKind {
 
 /// Type of a pthread mutex.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum MutexKind {
+pub(crate) enum MutexKind {
     /// PTHREAD_MUTEX_NORMAL.
     Normal,
     /// PTHREAD_MUTEX_RECURSIVE.
@@ -88,7 +88,7 @@ impl MutexKind {
     }
 
     /// The attribute's word; none if it is not known.
-    pub fn as_str(self) -> Option<&'static str> {
+    pub(crate) fn as_str(self) -> Option<&'static str> {
         Some(match self {
             MutexKind::Normal => "normal",
             MutexKind::Recursive => "recursive",
@@ -103,7 +103,7 @@ impl MutexKind {
 
 impl WaitKind {
     /// The word in `threads.json` and `verdict.json`.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             WaitKind::Mutex(_) => "pthread-mutex",
             WaitKind::Join => "join",
@@ -123,20 +123,20 @@ impl WaitKind {
     }
 
     /// Whether one thread holds it at a time, and the others wait until it is let go.
-    pub fn is_lock(self) -> bool {
+    pub(crate) fn is_lock(self) -> bool {
         use WaitKind::{LowLevelLock, Mutex, Once, RustLock, RwLock, SpinLock};
         matches!(self, Mutex(_) | RwLock | Once | RustLock | LowLevelLock | SpinLock)
     }
 
     /// Whether somebody else has to signal, post or arrive.
-    pub fn is_event(self) -> bool {
+    pub(crate) fn is_event(self) -> bool {
         matches!(self, WaitKind::Condition | WaitKind::Semaphore | WaitKind::Barrier)
     }
 }
 
 /// Who holds what is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
+pub(crate) enum Owner {
     /// A thread of this process.
     Alive(u32),
     /// It was one, and is not any more.
@@ -145,7 +145,7 @@ pub enum Owner {
 
 impl Owner {
     /// Its tid.
-    pub fn tid(self) -> u32 {
+    pub(crate) fn tid(self) -> u32 {
         match self {
             Owner::Alive(tid) | Owner::Gone(tid) => tid,
         }
@@ -154,40 +154,40 @@ impl Owner {
 
 /// What a thread waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wait {
+pub(crate) struct Wait {
     /// Who waits.
-    pub tid: u32,
+    pub(crate) tid: u32,
     /// For what.
-    pub kind: WaitKind,
+    pub(crate) kind: WaitKind,
     /// Address of the object (the mutex, not the word in it), if there is one.
-    pub object: Option<u64>,
+    pub(crate) object: Option<u64>,
     /// Address of the futex word.
-    pub word: Option<u64>,
+    pub(crate) word: Option<u64>,
     /// The word, as read beside the wait.
-    pub value: Option<u32>,
+    pub(crate) value: Option<u32>,
     /// The value that the thread waits to see changed.
-    pub expected: Option<u32>,
+    pub(crate) expected: Option<u32>,
     /// Who holds it (for a join: who is waited for), where that is kept and could be believed.
-    pub owner: Option<Owner>,
+    pub(crate) owner: Option<Owner>,
     /// The wait ends by itself.
-    pub timed: bool,
+    pub(crate) timed: bool,
     /// In a futex wait.
-    pub futex: bool,
+    pub(crate) futex: bool,
     /// For a person.
-    pub detail: Text,
+    pub(crate) detail: Text,
 }
 
 /// Which tids are, or lately were, threads of the process.
 #[derive(Clone, Debug, Default)]
-pub struct Tids {
+pub(crate) struct Tids {
     /// In the dump.
-    pub alive: BTreeSet<u32>,
+    pub(crate) alive: BTreeSet<u32>,
     /// In a heartbeat before it.
-    pub known: BTreeSet<u32>,
+    pub(crate) known: BTreeSet<u32>,
     /// All threads that there are are known.
-    pub whole: bool,
+    pub(crate) whole: bool,
     /// The process is a forked child: locks may have been copied with an owner of the parent.
-    pub forked: bool,
+    pub(crate) forked: bool,
 }
 
 impl Tids {
@@ -214,7 +214,7 @@ const PID_MAX: u32 = 4 << 20;
 
 /// What a thread of the dump waits for; none if it runs (or could not be looked at). `frames` are its stack,
 /// innermost first, empty where there is none.
-pub fn wait_of(dump: &Dump, thread: &ThreadRecord, frames: &[Frame], tids: &Tids) -> Option<Wait> {
+pub(crate) fn wait_of(dump: &Dump, thread: &ThreadRecord, frames: &[Frame], tids: &Tids) -> Option<Wait> {
     if thread.syscall == SYSCALL_RUNNING || matches!(thread.state, b'R' | b'Z' | b'X' | 0) {
         return None;
     }

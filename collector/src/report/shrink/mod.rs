@@ -23,161 +23,161 @@ mod text;
 
 /// `shrink.json`. Times in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ShrinkFile {
+pub(crate) struct ShrinkFile {
     /// `hangscope/shrink/1`.
-    pub schema: String,
+    pub(crate) schema: String,
     /// Short name of the allocator.
-    pub name: String,
+    pub(crate) name: String,
     /// How it ended.
-    pub end: End,
+    pub(crate) end: End,
     /// Class that was looked for; null if none was seen.
-    pub class: Option<Class>,
+    pub(crate) class: Option<Class>,
     /// Rate that is wanted, 0 to 1.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// Confidence of the test and of the intervals.
-    pub confidence: f64,
+    pub(crate) confidence: f64,
     /// The original command.
-    pub before: Side,
+    pub(crate) before: Side,
     /// The smallest that was accepted; the original where none was.
-    pub after: Side,
+    pub(crate) after: Side,
     /// Every number of the command.
-    pub numbers: Vec<NumberLine>,
+    pub(crate) numbers: Vec<NumberLine>,
     /// What was accepted, in order, the original first.
-    pub steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
     /// The sequential test.
-    pub test: Test,
+    pub(crate) test: Test,
     /// Fresh runs of the smallest one.
-    pub confirm: u32,
+    pub(crate) confirm: u32,
     /// Commands that were tried.
-    pub candidates: u32,
+    pub(crate) candidates: u32,
     /// Runs that were made.
-    pub runs: u32,
+    pub(crate) runs: u32,
     /// Wall clock of all of them together.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// Hangs of other classes; null is one of which no class is known.
-    pub other_classes: Vec<OtherClass>,
+    pub(crate) other_classes: Vec<OtherClass>,
     /// Candidates that ended in an error.
-    pub errors: Vec<ErrorLine>,
+    pub(crate) errors: Vec<ErrorLine>,
     /// A line for a shell that catches the hang of `after` again.
-    pub catch: String,
+    pub(crate) catch: String,
     /// A line for a shell with which it goes on; null where there is nothing more to do.
-    pub go_on: Option<String>,
+    pub(crate) go_on: Option<String>,
 }
 
 /// A command and what is known of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Side {
+pub(crate) struct Side {
     /// Its words.
-    pub command: Vec<String>,
+    pub(crate) command: Vec<String>,
     /// As a line for a shell.
-    pub line: String,
+    pub(crate) line: String,
     /// What its runs say.
     #[serde(flatten)]
-    pub measure: Measure,
+    pub(crate) measure: Measure,
     /// Folder in OUT of its first hang; null if it has none.
-    pub snapshot: Option<String>,
+    pub(crate) snapshot: Option<String>,
 }
 
 /// A number of the command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NumberLine {
+pub(crate) struct NumberLine {
     /// Index of the argument, from 1.
-    pub argument: usize,
+    pub(crate) argument: usize,
     /// As it was given.
-    pub from: u64,
+    pub(crate) from: u64,
     /// As it is now.
-    pub to: u64,
+    pub(crate) to: u64,
     /// The least that it might have become; null if it was to stay as it is.
-    pub least: Option<u64>,
+    pub(crate) least: Option<u64>,
 }
 
 /// A candidate that was accepted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Step {
+pub(crate) struct Step {
     /// As a line for a shell.
-    pub line: String,
+    pub(crate) line: String,
     /// Hangs in its test.
-    pub hung: u32,
+    pub(crate) hung: u32,
     /// Runs of its test.
-    pub of: u32,
+    pub(crate) of: u32,
     /// Deadline of what came after it; null where only a stall counts.
-    pub next_hang_after_s: Option<f64>,
+    pub(crate) next_hang_after_s: Option<f64>,
 }
 
 /// The sequential test, as in [`crate::analysis::sprt`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Test {
+pub(crate) struct Test {
     /// `wald-sprt`.
-    pub method: String,
+    pub(crate) method: String,
     /// Accepted at this rate.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// Rejected at this one.
-    pub below: f64,
+    pub(crate) below: f64,
     /// Error on either side.
-    pub error: f64,
+    pub(crate) error: f64,
     /// Fewest runs that are accepted.
-    pub fewest: u32,
+    pub(crate) fewest: u32,
     /// Most runs of a candidate.
-    pub most: u32,
+    pub(crate) most: u32,
 }
 
 /// Hangs of another class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OtherClass {
+pub(crate) struct OtherClass {
     /// The class.
-    pub class: Option<Class>,
+    pub(crate) class: Option<Class>,
     /// Runs.
-    pub count: u32,
+    pub(crate) count: u32,
     /// The first of them; its evidence is kept.
-    pub run: u32,
+    pub(crate) run: u32,
     /// What was run then, as a line for a shell.
-    pub line: String,
+    pub(crate) line: String,
 }
 
 /// A candidate that ended in an error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ErrorLine {
+pub(crate) struct ErrorLine {
     /// `failed` or `crashed`.
-    pub outcome: RunOutcome,
+    pub(crate) outcome: RunOutcome,
     /// The run.
-    pub run: u32,
+    pub(crate) run: u32,
     /// As a line for a shell.
-    pub line: String,
+    pub(crate) line: String,
     /// What is known of it, in English.
     #[serde(serialize_with = "english")]
-    pub note: Text,
+    pub(crate) note: Text,
 }
 
 /// What the file is made from.
 #[derive(Clone, Copy, Debug)]
-pub struct Told<'a> {
+pub(crate) struct Told<'a> {
     /// Short name of the allocator.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// The command.
-    pub shape: &'a Shape,
+    pub(crate) shape: &'a Shape,
     /// What was to be done.
-    pub task: &'a Task,
+    pub(crate) task: &'a Task,
     /// The runs.
-    pub journal: &'a [Trial],
+    pub(crate) journal: &'a [Trial],
     /// What they say.
-    pub state: &'a State,
+    pub(crate) state: &'a State,
     /// Runs whose evidence is there.
-    pub evidence: &'a BTreeSet<u32>,
+    pub(crate) evidence: &'a BTreeSet<u32>,
     /// How it ended.
-    pub end: End,
+    pub(crate) end: End,
     /// Rate that is wanted.
-    pub rate: f64,
+    pub(crate) rate: f64,
     /// Confidence.
-    pub confidence: f64,
+    pub(crate) confidence: f64,
     /// The words of a command that catches a hang, up to the benchmark's and without a deadline.
-    pub catch: &'a [String],
+    pub(crate) catch: &'a [String],
     /// The words of the command with which it goes on.
-    pub go_on: &'a [String],
+    pub(crate) go_on: &'a [String],
 }
 
 impl ShrinkFile {
     /// Of what was found.
-    pub fn of(told: &Told<'_>) -> ShrinkFile {
+    pub(crate) fn of(told: &Told<'_>) -> ShrinkFile {
         let Told { shape, task, journal, state, .. } = *told;
         let best = state.best(task);
         let side = |values: &Values| Side {
@@ -241,7 +241,7 @@ impl ShrinkFile {
     ///
     /// # Errors
     /// [`WriteError`]; a file is written whole or not at all.
-    pub fn write(&self, out: &Path) -> Result<(), WriteError> {
+    pub(crate) fn write(&self, out: &Path) -> Result<(), WriteError> {
         atomic::write_json(&out.join("shrink.json"), self)?;
         for (name, lang) in [("shrink.md", Lang::En), ("shrink.ja.md", Lang::Ja)] {
             atomic::write(&out.join(name), self.markdown(lang).as_bytes())?;
@@ -295,7 +295,7 @@ fn errors(told: &Told<'_>) -> Vec<ErrorLine> {
 }
 
 /// What is known of a run that ended in an error.
-pub fn error_note(trial: &Trial) -> Text {
+pub(crate) fn error_note(trial: &Trial) -> Text {
     let status = trial.rc.map_or_else(|| Line::NoStatus {}.said(), |rc| say!(Line::Status { rc }).said());
     let all: Vec<Text> = std::iter::once(status).chain(trial.note.clone()).collect();
     Text::joined(&all).unwrap_or_default()

@@ -13,7 +13,7 @@ const MOST_ERRORS: usize = 5;
 
 impl ShrinkFile {
     /// The headline.
-    pub fn headline(&self, lang: Lang) -> String {
+    pub(crate) fn headline(&self, lang: Lang) -> String {
         let class = self.class.map_or("unknown", Class::as_str);
         let rate = self.after.measure.rate;
         let (hung, of, low, high) = (rate.hung, rate.of, percent(rate.low), percent(rate.high));
@@ -35,7 +35,7 @@ impl ShrinkFile {
     }
 
     /// Headline, the command, and what else there is to say: for a terminal.
-    pub fn summary(&self, lang: Lang) -> String {
+    pub(crate) fn summary(&self, lang: Lang) -> String {
         let mut text = format!("{}\n\n{}\n\n", self.headline(lang), self.after.line);
         for line in self.lines(lang) {
             text += &line;
@@ -88,7 +88,7 @@ impl ShrinkFile {
     }
 
     /// The report.
-    pub fn markdown(&self, lang: Lang) -> String {
+    pub(crate) fn markdown(&self, lang: Lang) -> String {
         let heading = |line: Line| format!("\n{}\n\n", line.text(lang));
         let title = say!(Line::Title { name: self.name.as_str() }).text(lang);
         let mut text = format!("{title}\n\n**{}**\n\n    {}\n\n", self.headline(lang), self.after.line);
