@@ -1,7 +1,9 @@
 //! Settings from the environment, read once in the constructor, and copied: the host may change its
 //! environment later.
 
-use crate::text::{Text, base_name, decimal};
+use hangscope_reader::text::{base_name, decimal};
+
+use crate::text::Text;
 
 const SECOND: u64 = 1_000_000_000;
 

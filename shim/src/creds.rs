@@ -4,7 +4,6 @@
 
 use crate::sys;
 use crate::task::Tasks;
-use crate::text::{decimal, fields, hex, line_after};
 
 /// Most supplementary groups that can be followed; with more the watchdog leaves.
 const MOST_GROUPS: usize = 1024;
@@ -36,35 +35,24 @@ struct Credentials {
 }
 
 fn read(tasks: &Tasks, tid: u32, text: &mut [u8]) -> Option<Credentials> {
-    let status = tasks.read(tid, b"status", text).ok()?;
-    let four = |name| {
-        let mut ids = [0; 4];
-        let mut f = fields(line_after(status, name)?);
-        for id in &mut ids {
-            *id = decimal(f.next()?)? as u32;
-        }
-        Some(ids)
-    };
-    let set = |name| line_after(status, name).and_then(|r| hex(r.trim_ascii()));
+    let status = tasks.status(tid, text).ok()?;
     let mut groups = [0; MOST_GROUPS];
     let mut group_count = 0;
-    for group in fields(line_after(status, b"Groups:")?) {
-        *groups.get_mut(group_count)? = decimal(group)? as u32;
+    for group in status.supplementary_groups()? {
+        *groups.get_mut(group_count)? = group?;
         group_count += 1;
     }
     Some(Credentials {
-        uid: four(b"Uid:")?,
-        gid: four(b"Gid:")?,
+        uid: status.users()?,
+        gid: status.groups()?,
         groups,
         group_count,
-        inheritable: set(b"CapInh:")?,
-        permitted: set(b"CapPrm:")?,
-        effective: set(b"CapEff:")?,
-        bounding: set(b"CapBnd:")?,
+        inheritable: status.set(b"CapInh:")?,
+        permitted: status.set(b"CapPrm:")?,
+        effective: status.set(b"CapEff:")?,
+        bounding: status.set(b"CapBnd:")?,
         // Not printed before Linux 4.10.
-        no_new_privileges: line_after(status, b"NoNewPrivs:")
-            .and_then(|r| decimal(r.trim_ascii()))
-            .unwrap_or(0),
+        no_new_privileges: status.number(b"NoNewPrivs:").unwrap_or(0),
     })
 }
 

@@ -6,11 +6,13 @@
 //! inode's number from being used again).
 
 use hangscope_protocol::record::{DsoNowRecord, DsoRecord, dso_flags, maps_deleted};
+use hangscope_reader::elf::{self, BuildId};
+use hangscope_reader::maps::Mapping;
+use hangscope_reader::text::base_name;
 
-use crate::maps::{self, Mapping};
-use crate::sys::{self, OwnedFd, Stat};
-use crate::text::{Text, base_name};
-use crate::{elf, maps::for_each};
+use crate::maps::for_each;
+use crate::sys::{self, Own, OwnedFd, Stat};
+use crate::text::Text;
 
 /// DSOs that are followed. More are counted, and a note says so.
 pub(crate) const MOST_DSOS: usize = 256;
@@ -57,17 +59,17 @@ impl Table {
     }
 
     fn add(&mut self, m: &Mapping<'_>) {
-        if !m.is_file() {
+        if !m.may_be_dso() {
             return;
         }
         let same = |d: &&mut Dso| d.record.map_ino == m.ino && d.path.as_bytes() == m.path;
         if let Some(dso) = self.dsos.iter_mut().take(self.len).rev().find(same) {
             dso.record.end = dso.record.end.max(m.end);
-            dso.executable |= m.executable;
+            dso.executable |= m.execute;
             return;
         }
         let Some(dso) = self.dsos.get_mut(self.len) else {
-            self.left_out += usize::from(m.executable);
+            self.left_out += usize::from(m.execute);
             return;
         };
         // A path that does not fit cannot be looked at again; it is left out rather than cut off.
@@ -75,7 +77,7 @@ impl Table {
         if m.offset != 0 || !dso.path.push(m.path) {
             return;
         }
-        dso.executable = m.executable;
+        dso.executable = m.execute;
         dso.record.start = m.start;
         dso.record.end = m.end;
         dso.record.map_dev = m.dev;
@@ -122,10 +124,10 @@ impl Dso {
         if (r.start..r.end).contains(&own_code) {
             r.flags |= dso_flags::SHIM;
         }
-        if let Some(image) = elf::image(r.start) {
+        if let Some(image) = elf::image(&Own, r.start) {
             r.bias = image.bias;
-            r.build_id = image.build_id;
-            r.build_id_len = image.build_id_len;
+            r.build_id = image.build_id.bytes;
+            r.build_id_len = image.build_id.len;
             r.got_addr = image.got_addr;
             r.got_value = sys::peek_word(image.got_addr).unwrap_or(0);
         }
@@ -190,7 +192,8 @@ impl Dso {
             now.got_errno = sys::errno(&word);
             now.got_value = word.unwrap_or(0);
         }
-        (now.build_id, now.build_id_len) = elf::build_id(self.record.start);
+        let build_id = BuildId::at(&Own, self.record.start);
+        (now.build_id, now.build_id_len) = (build_id.bytes, build_id.len);
         now
     }
 }
@@ -219,8 +222,8 @@ const EMPTY_NOW: DsoNowRecord = DsoNowRecord {
 };
 
 /// Sets `maps_deleted` of the DSO that is mapped at `m`.
-pub(crate) fn mark_deleted(table: &Table, nows: &mut [DsoNowRecord], m: &maps::Mapping<'_>) {
-    if m.is_file()
+pub(crate) fn mark_deleted(table: &Table, nows: &mut [DsoNowRecord], m: &Mapping<'_>) {
+    if m.may_be_dso()
         && let Some(i) = table.at(m.start)
         && let Some(now) = nows.get_mut(i)
         && (m.deleted || now.maps_deleted != maps_deleted::YES)

@@ -10,13 +10,15 @@ use hangscope_protocol::record::{
     mark_part, stack_flags,
 };
 use hangscope_protocol::{Kind, Record};
+use hangscope_reader::status::Status;
+use hangscope_reader::task::Syscall;
 
 use crate::arena::{MOST_THREADS, Work};
 use crate::fds::Fds;
 use crate::link::{Batch, Link};
 use crate::probe;
 use crate::sys;
-use crate::watchdog::{Watchdog, signal_mask};
+use crate::watchdog::Watchdog;
 
 const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1000 * MILLISECOND;
@@ -268,8 +270,8 @@ impl Watchdog {
         let Some(mut pending) = self.pending.take_if(|p| !p.second_done) else { return };
         for tid in tids {
             // One that is gone is found to be so when it is asked.
-            let status = self.tasks.read(*tid, b"status", &mut work.text);
-            let blocked_signals = status.map_or(0, signal_mask);
+            let status = self.tasks.status(*tid, &mut work.text);
+            let blocked_signals = status.ok().and_then(Status::blocked_signals).unwrap_or(0);
             if let Some(to) = work.running.get_mut(pending.running) {
                 *to = Running { tid: *tid, blocked_signals, was_blocked: true };
                 pending.running += 1;
@@ -304,8 +306,7 @@ impl Watchdog {
         }
         pending.next_sample = (pending.next_sample + SAMPLE_PAUSE).max(sys::now());
         for (hot, count) in pending.hot.iter().zip(&mut pending.samples).take(pending.hot_len) {
-            let runs = |c: crate::task::Call| c.number == hangscope_protocol::record::SYSCALL_RUNNING;
-            if self.prober.is_open(*hot) || !self.tasks.call(*hot, &mut work.text).is_ok_and(runs) {
+            if self.prober.is_open(*hot) || self.tasks.call(*hot, &mut work.text) != Ok(Syscall::Running) {
                 continue;
             }
             // A signal that it blocks now was blocked before, too: that is in its first record.

@@ -242,7 +242,7 @@ extern "C" fn leave(arena: *mut u8) {
 /// The DSO that HANGSCOPE_TARGET names, else the one that provides `malloc` in symbol order.
 fn find_allocator(facts: &mut Facts) {
     facts.allocator = u32::MAX;
-    facts.malloc = elf::find_function(b"malloc\0").unwrap_or(0);
+    facts.malloc = elf::find_function(b"malloc").unwrap_or(0);
     let provider = facts.dsos.at(facts.malloc);
     let target = facts.config.target.as_bytes();
     let named = if target.is_empty() { None } else { facts.dsos.named(target) };

@@ -10,12 +10,12 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use hangscope_protocol::record::{PROBE_REGS, ProbeRecord, RED_ZONE, called, probe_outcome};
+use hangscope_reader::status::Status;
 use once_cell::race::OnceRef;
 
 use crate::call;
 use crate::sys::{self, KernelAction};
 use crate::task::Tasks;
-use crate::text::{hex, line_after};
 
 /// Threads that can be asked at a time.
 pub(crate) const SLOTS: usize = 64;
@@ -228,8 +228,8 @@ impl Prober {
 
     /// Whether a thread blocks the signal that is in use, or is gone.
     pub(crate) fn is_blocked_by(&self, tid: u32, tasks: &Tasks, text: &mut [u8]) -> bool {
-        let status = tasks.read(tid, b"status", text);
-        status.map_or(true, |s| crate::watchdog::signal_mask(s) & 1 << (self.signal() - 1) != 0)
+        let blocked = tasks.status(tid, text).map(|status| status.blocked_signals().unwrap_or(0));
+        blocked.map_or(true, |set| set & 1 << (self.signal() - 1) != 0)
     }
 
     /// Asks a thread, in a free slot. False if there is none. What cannot be asked is answered at once by
@@ -354,7 +354,7 @@ impl Prober {
             if let Some(open) = self.questions.get_mut(index) {
                 *open = None;
             }
-            let alive = tasks.stat(q.tid, text).is_ok_and(|s| !matches!(s.state, b'Z' | b'X' | b'x'));
+            let alive = tasks.is_alive(q.tid, text);
             if alive && let Some(late) = self.late.iter_mut().find(|t| **t == 0 || **t == q.tid) {
                 *late = q.tid;
             }
@@ -381,10 +381,7 @@ impl Prober {
             return;
         }
         for late in self.late.iter_mut().filter(|t| **t != 0) {
-            let pending = tasks
-                .read(*late, b"status", text)
-                .ok()
-                .and_then(|s| hex(line_after(s, b"SigPnd:")?.trim_ascii()));
+            let pending = tasks.status(*late, text).ok().and_then(Status::pending_signals);
             if pending.is_none_or(|set| set & 1 << (signal - 1) == 0) {
                 *late = 0;
             }

@@ -5,9 +5,13 @@ use core::mem::MaybeUninit;
 use hangscope_protocol::record::{
     HeartbeatThread, SYSCALL_RUNNING, SYSCALL_UNREADABLE, ThreadRecord, thread_flags,
 };
+use hangscope_reader::status::Status;
+use hangscope_reader::task::{Blocked, Stat, Syscall, resident_pages};
+use hangscope_reader::text::{decimal, padded};
+use hangscope_reader::thread;
 
 use crate::sys::{self, Errno, OwnedFd};
-use crate::text::{Text, decimal, fields, hex, line_after, padded};
+use crate::text::Text;
 
 /// The directory of the process's threads, kept open.
 pub(crate) struct Tasks {
@@ -15,25 +19,6 @@ pub(crate) struct Tasks {
     pid: u32,
     own: u32,
     ns_per_tick: u64,
-}
-
-/// From `stat` (proc_pid_stat(5)).
-#[derive(Clone, Copy, Default)]
-pub(crate) struct TaskStat {
-    pub(crate) state: u8,
-    pub(crate) comm: [u8; 16],
-    pub(crate) cpu_ns: u64,
-    pub(crate) cpu: u16,
-    pub(crate) start_ticks: u64,
-}
-
-/// From `syscall` (proc_pid_syscall(5)).
-#[derive(Clone, Copy)]
-pub(crate) struct Call {
-    pub(crate) number: i32,
-    pub(crate) args: [u64; 6],
-    pub(crate) sp: u64,
-    pub(crate) pc: u64,
 }
 
 impl Tasks {
@@ -58,97 +43,70 @@ impl Tasks {
     }
 
     /// Reads a file of a thread into `text`.
-    pub(crate) fn read<'a>(&self, tid: u32, file: &[u8], text: &'a mut [u8]) -> Result<&'a [u8], Errno> {
+    pub(crate) fn read<'a>(&self, tid: u32, file: &str, text: &'a mut [u8]) -> Result<&'a [u8], Errno> {
         let mut path = Text::<32>::EMPTY;
         path.push_number(u64::from(tid));
         path.push(b"/");
-        path.push(file);
+        path.push(file.as_bytes());
         let file = sys::open_at(&self.dir, path.as_cstr().ok_or(Errno::INVAL)?)?;
         let n = sys::read(&file, text)?;
         Ok(text.get(..n).unwrap_or(&[]))
     }
 
-    pub(crate) fn stat(&self, tid: u32, text: &mut [u8]) -> Result<TaskStat, Errno> {
-        parse_stat(self.read(tid, b"stat", text)?, self.ns_per_tick).ok_or(Errno::INVAL)
+    /// Parses `stat` of a thread.
+    pub(crate) fn stat<'a>(&self, tid: u32, text: &'a mut [u8]) -> Result<Stat<'a>, Errno> {
+        Stat::parse(self.read(tid, "stat", text)?).ok_or(Errno::INVAL)
     }
 
-    pub(crate) fn call(&self, tid: u32, text: &mut [u8]) -> Result<Call, Errno> {
-        parse_call(self.read(tid, b"syscall", text)?).ok_or(Errno::INVAL)
+    /// Whether a thread is there and has not ended.
+    pub(crate) fn is_alive(&self, tid: u32, text: &mut [u8]) -> bool {
+        self.stat(tid, text).is_ok_and(|stat| !stat.has_ended())
+    }
+
+    /// Parses `syscall` of a thread.
+    pub(crate) fn call(&self, tid: u32, text: &mut [u8]) -> Result<Syscall, Errno> {
+        Syscall::parse(self.read(tid, "syscall", text)?).ok_or(Errno::INVAL)
+    }
+
+    /// Reads `status` of a thread.
+    pub(crate) fn status<'a>(&self, tid: u32, text: &'a mut [u8]) -> Result<Status<'a>, Errno> {
+        self.read(tid, "status", text).map(Status)
     }
 
     /// What a heartbeat says of a thread; none if it is gone.
     pub(crate) fn heartbeat(&self, tid: u32, text: &mut [u8]) -> Option<HeartbeatThread> {
         let stat = self.stat(tid, text).ok()?;
-        let call = self.call(tid, text).unwrap_or(Call { number: SYSCALL_UNREADABLE, ..RUNNING });
+        let (state, cpu, comm) = (stat.state, stat.processor, padded(stat.comm));
+        let cpu_ns = stat.cpu_ticks().saturating_mul(self.ns_per_tick);
+        let (syscall, at) = match self.call(tid, text) {
+            Ok(Syscall::Blocked(at)) => (at.number, at),
+            Ok(Syscall::Running) => (SYSCALL_RUNNING, Blocked::default()),
+            Err(_) => (SYSCALL_UNREADABLE, Blocked::default()),
+        };
+        let [arg0, arg1, ..] = at.args;
         Some(HeartbeatThread {
             tid,
-            state: stat.state,
+            state,
             reserved: 0,
-            cpu: stat.cpu,
-            syscall: call.number,
-            arg1: call.args[1] as u32,
-            arg0: call.args[0],
-            sp: call.sp,
-            pc: call.pc,
-            cpu_ns: stat.cpu_ns,
-            comm: stat.comm,
+            cpu,
+            syscall,
+            arg1: arg1 as u32,
+            arg0,
+            sp: at.sp,
+            pc: at.pc,
+            cpu_ns,
+            comm,
         })
     }
 
     /// What a dump says of a thread. What cannot be read leaves its errno; a thread that is gone has state 0.
     pub(crate) fn thread(&self, tid: u32, look: u8, text: &mut [u8]) -> ThreadRecord {
-        let mut t = ThreadRecord { tid, look, ..EMPTY_THREAD };
+        let mut t = thread::look(tid, look, self.ns_per_tick, &mut Files { tasks: self, tid, text });
         if tid == self.pid {
             t.flags |= thread_flags::MAIN;
         }
-        match self.stat(tid, text) {
-            Ok(stat) => {
-                t.state = stat.state;
-                t.comm = stat.comm;
-                t.cpu = stat.cpu;
-                t.tick_cpu_ns = stat.cpu_ns;
-            }
-            Err(e) => t.err_stat = e.raw_os_error() as u8,
-        }
-        match self.call(tid, text) {
-            Ok(call) => {
-                t.syscall = call.number;
-                t.args = call.args;
-                t.sp = call.sp;
-                t.pc = call.pc;
-            }
-            Err(e) => {
-                t.syscall = SYSCALL_UNREADABLE;
-                t.err_syscall = e.raw_os_error() as u8;
-            }
-        }
-        match self.read(tid, b"wchan", text) {
-            Ok(wchan) if wchan != b"0" => t.wchan = padded(wchan),
-            Ok(_) => {}
-            Err(e) => t.err_wchan = e.raw_os_error() as u8,
-        }
-        match self.read(tid, b"status", text) {
-            Ok(status) => {
-                let number =
-                    |name| line_after(status, name).and_then(|r| decimal(r.trim_ascii())).unwrap_or(0);
-                let set = |name| line_after(status, name).and_then(|r| hex(r.trim_ascii())).unwrap_or(0);
-                t.nvcsw = number(b"voluntary_ctxt_switches:");
-                t.nivcsw = number(b"nonvoluntary_ctxt_switches:");
-                t.sigblk = set(b"SigBlk:");
-                t.sigpnd = set(b"SigPnd:");
-            }
-            Err(e) => t.err_status = e.raw_os_error() as u8,
-        }
-        match self.read(tid, b"schedstat", text) {
-            Ok(schedstat) => {
-                let mut f = fields(schedstat);
-                t.cpu_ns = f.next().and_then(decimal).unwrap_or(0);
-                t.runqueue_ns = f.next().and_then(decimal).unwrap_or(0);
-            }
-            Err(e) => t.err_schedstat = e.raw_os_error() as u8,
-        }
         if crate::futex::is_wait(t.syscall) {
-            crate::futex::read_near(&mut t);
+            thread::read_near(&mut t, &sys::Own, |e| e.raw_os_error() as u8);
         }
         t
     }
@@ -157,8 +115,8 @@ impl Tasks {
     pub(crate) fn rss_kib(&self, page_size: u32, text: &mut [u8]) -> u64 {
         let Ok(file) = sys::open_read(c"/proc/thread-self/statm") else { return 0 };
         let n = sys::read(&file, text).unwrap_or(0);
-        let pages = fields(text.get(..n).unwrap_or(&[])).nth(1).and_then(decimal).unwrap_or(0);
-        pages * u64::from(page_size) / 1024
+        let pages = resident_pages(text.get(..n).unwrap_or(&[])).unwrap_or(0);
+        pages.saturating_mul(u64::from(page_size)) / 1024
     }
 
     /// Start of the process in clock ticks since boot.
@@ -167,105 +125,15 @@ impl Tasks {
     }
 }
 
-const RUNNING: Call = Call { number: SYSCALL_RUNNING, args: [0; 6], sp: 0, pc: 0 };
-
-const EMPTY_THREAD: ThreadRecord = ThreadRecord {
-    tid: 0,
-    look: 0,
-    state: 0,
-    flags: 0,
-    comm: [0; 16],
-    cpu: 0,
-    err_stat: 0,
-    err_status: 0,
-    err_syscall: 0,
-    err_wchan: 0,
-    err_schedstat: 0,
-    err_near: 0,
-    wchan: [0; 32],
-    cpu_ns: 0,
-    runqueue_ns: 0,
-    tick_cpu_ns: 0,
-    nvcsw: 0,
-    nivcsw: 0,
-    sigblk: 0,
-    sigpnd: 0,
-    syscall: SYSCALL_RUNNING,
-    near_from: 0,
-    near_to: 0,
-    args: [0; 6],
-    sp: 0,
-    pc: 0,
-    near: [0; 96],
-};
-
-/// `tid (name) state ppid ...`; the name may hold spaces and parentheses, so it ends at the last one.
-fn parse_stat(text: &[u8], ns_per_tick: u64) -> Option<TaskStat> {
-    let open = text.iter().position(|b| *b == b'(')?;
-    let close = text.iter().rposition(|b| *b == b')')?;
-    let mut stat = TaskStat { comm: padded(text.get(open + 1..close)?), ..TaskStat::default() };
-    let mut ticks = 0;
-    for (i, field) in fields(text.get(close + 1..)?).enumerate() {
-        match i + 3 {
-            3 => stat.state = *field.first()?,
-            14 | 15 => ticks += decimal(field)?,
-            22 => stat.start_ticks = decimal(field)?,
-            39 => {
-                stat.cpu = decimal(field)? as u16;
-                stat.cpu_ns = ticks * ns_per_tick;
-                return Some(stat);
-            }
-            _ => {}
-        }
-    }
-    None
+/// The files of one thread.
+struct Files<'a> {
+    tasks: &'a Tasks,
+    tid: u32,
+    text: &'a mut [u8],
 }
 
-/// `running`, or `number args... sp pc`, or `-1 sp pc` for a thread that is blocked outside a system call.
-fn parse_call(text: &[u8]) -> Option<Call> {
-    if text.starts_with(b"running") {
-        return Some(RUNNING);
-    }
-    let mut f = fields(text);
-    let mut call = RUNNING;
-    let number = f.next()?;
-    if number == b"-1" {
-        call.number = -1;
-    } else {
-        call.number = decimal(number)? as i32;
-        for arg in &mut call.args {
-            *arg = hex(f.next()?)?;
-        }
-    }
-    call.sp = hex(f.next()?)?;
-    call.pc = hex(f.next()?)?;
-    Some(call)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stat_of_a_thread_with_an_unfriendly_name() {
-        let line =
-            b"8181 (a) R (b c) S 1 8181 8181 0 -1 4194368 5 0 0 0 250 50 0 0 20 0 17 0 776655 1000 200 \
-            18446744073709551615 1 1 0 0 0 0 0 0 0 0 0 0 17 3 0 0 0 0 0\n";
-        let stat = parse_stat(line, 10_000_000).unwrap();
-        assert_eq!((stat.state, stat.cpu, stat.start_ticks), (b'S', 3, 776_655));
-        assert_eq!(stat.cpu_ns, 3_000_000_000);
-        assert_eq!(&stat.comm[..10], b"a) R (b c\0");
-        assert!(parse_stat(b"8181 (x", 1).is_none() && parse_stat(b"8181 (x) S 1", 1).is_none());
-    }
-
-    #[test]
-    fn syscall_in_its_three_forms() {
-        let call = parse_call(b"202 0x7f0010 0x80 0x2 0x0 0x0 0x0 0x7ffc00 0x7f1234\n").unwrap();
-        assert_eq!((call.number, call.args[0], call.args[1], call.args[2]), (202, 0x7f_0010, 0x80, 2));
-        assert_eq!((call.sp, call.pc), (0x7f_fc00, 0x7f_1234));
-        assert_eq!(parse_call(b"running\n").unwrap().number, SYSCALL_RUNNING);
-        let fault = parse_call(b"-1 0x7ffc00 0x7f1234\n").unwrap();
-        assert_eq!((fault.number, fault.sp), (-1, 0x7f_fc00));
-        assert!(parse_call(b"").is_none() && parse_call(b"202 0x1").is_none());
+impl thread::Files for Files<'_> {
+    fn read(&mut self, name: &str) -> Result<&[u8], u8> {
+        self.tasks.read(self.tid, name, self.text).map_err(|e| e.raw_os_error() as u8)
     }
 }

@@ -2,11 +2,12 @@
 
 use hangscope_protocol::record::{LastMemoryRecord, MemoryRecord, RangeRecord};
 use hangscope_protocol::{Reader, Writer};
+use hangscope_reader::elf::{BuildId, image};
 
 use crate::config::Config;
 use crate::memory::Wanted;
 use crate::sys::Errno;
-use crate::text::{Text, base_name, decimal, fields, hex, line_after};
+use crate::text::Text;
 use crate::{arch, elf, maps, sys};
 
 const SECOND: u64 = 1_000_000_000;
@@ -89,27 +90,6 @@ fn programs_that_are_watched() {
 }
 
 #[test]
-fn lines_of_maps() {
-    let m = maps::parse(
-        b"7f10af000000-7f10af001000 r-xp 00002000 fd:01 1234                       /a b/lib x.so (deleted)",
-    )
-    .unwrap();
-    assert_eq!((m.start, m.end, m.offset, m.ino), (0x7f10_af00_0000, 0x7f10_af00_1000, 0x2000, 1234));
-    assert_eq!((m.path, m.deleted, m.executable), (&b"/a b/lib x.so"[..], true, true));
-    assert_eq!(m.dev, 0xfd << 32 | 1);
-    assert!(m.is_file());
-    for no in ["/memfd:x (deleted)", "/SYSV00000000 (deleted)", "/dev/zero (deleted)", "[stack]", ""] {
-        let line = format!("1000-2000 rw-p 00000000 00:00 0 {no}");
-        assert!(!maps::parse(line.as_bytes()).unwrap().is_file(), "{no}");
-    }
-    for bad in
-        ["", "x", "1000-2000", "1000 rw-p 0 00:00 0", "1000-2000 rw-p 0 0000 0", "1000-2000 rw-p 0 00:00 z"]
-    {
-        assert!(maps::parse(bad.as_bytes()).is_none(), "{bad}");
-    }
-}
-
-#[test]
 fn a_small_buffer_still_gives_every_line_of_maps() {
     let read = |size: usize| {
         let mut lines = std::collections::BTreeSet::new();
@@ -124,17 +104,7 @@ fn a_small_buffer_still_gives_every_line_of_maps() {
 }
 
 #[test]
-fn numbers_and_lines() {
-    assert_eq!(decimal(b"18446744073709551615"), Some(u64::MAX));
-    assert_eq!(decimal(b"18446744073709551616"), None);
-    assert_eq!((decimal(b""), decimal(b"1a")), (None, None));
-    assert_eq!(
-        (hex(b"0xff"), hex(b"FF"), hex(b""), hex(b"11112222333344445")),
-        (Some(255), Some(255), None, None)
-    );
-    assert_eq!(line_after(b"A: 1\nSigBlk:\t00ff\n", b"SigBlk:"), Some(&b"\t00ff"[..]));
-    assert_eq!(fields(b" a  b\tc\n").count(), 3);
-    assert_eq!(base_name(b"/a/b"), b"b");
+fn text_of_a_fixed_size() {
     let mut text = Text::<8>::EMPTY;
     assert!(text.push(b"tid "));
     text.push_number(120);
@@ -148,8 +118,8 @@ fn numbers_and_lines() {
 fn malloc_is_found_where_the_loader_binds_it() {
     sys::know_pid();
     let bound = libc::malloc as *const () as u64;
-    assert_eq!(elf::find_function(b"malloc\0"), Some(bound));
-    assert_eq!(elf::find_function(b"no_such_function_\0"), None);
+    assert_eq!(elf::find_function(b"malloc"), Some(bound));
+    assert_eq!(elf::find_function(b"no_such_function_"), None);
 }
 
 #[test]
@@ -157,7 +127,7 @@ fn memory_that_is_not_there_is_an_error() {
     sys::know_pid();
     assert!(sys::peek_word(0).is_err());
     assert!(sys::peek_word(u64::MAX - 3).is_err());
-    assert!(elf::image(0).is_none() && elf::build_id(8).1 == 0);
+    assert!(image(&sys::Own, 0).is_none() && BuildId::at(&sys::Own, 8).len == 0);
     let here = [1u8, 2, 3, 4, 5, 6, 7, 8];
     assert_eq!(sys::peek_word(here.as_ptr() as u64), Ok(u64::from_le_bytes(here)));
 }

@@ -21,7 +21,6 @@ use crate::stall::Stall;
 use crate::stir::Stir;
 use crate::sys::{self, Errno, For, OwnedFd};
 use crate::task::Tasks;
-use crate::text::line_after;
 use crate::{arch, copy, dso};
 
 const SECOND: u64 = 1_000_000_000;
@@ -282,7 +281,7 @@ impl Watchdog {
             stir_level: self.stir.as_ref().map_or(0, Stir::level),
             stir_seed: facts.stir_seed,
         };
-        let cmdline = self.tasks.read(self.tid, b"cmdline", &mut work.text).unwrap_or(&[]);
+        let cmdline = self.tasks.read(self.tid, "cmdline", &mut work.text).unwrap_or(&[]);
         let hello = Hello {
             fixed,
             label: facts.config.label.as_bytes(),
@@ -375,11 +374,9 @@ impl Watchdog {
         // The kernel keeps a process whose last other thread ended without exit_group: then it would be the
         // watchdog that keeps it.
         let found = self.tasks.list(&mut work.entries, &mut work.tids).unwrap_or(usize::MAX);
-        let alive = |tid: &u32, text: &mut [u8]| {
-            self.tasks.stat(*tid, text).is_ok_and(|s| !matches!(s.state, b'Z' | b'X' | b'x'))
-        };
-        let few = found <= 2;
-        (few && !work.tids.iter().take(found).any(|tid| alive(tid, &mut work.text))).then_some(Leave::Alone)
+        let any =
+            found > 2 || work.tids.iter().take(found).any(|tid| self.tasks.is_alive(*tid, &mut work.text));
+        (!any).then_some(Leave::Alone)
     }
 
     fn leave(&mut self, work: &mut Work, why: &Leave) {
@@ -394,9 +391,4 @@ impl Watchdog {
         let note = NoteRecord { code, reserved: 0, tid: 0, value: 0 };
         self.link.send_one(frame, Kind::Bye, None, |w| w.record_with(&note, text));
     }
-}
-
-/// Whether a thread blocks the signal with this number, from its `status`.
-pub(crate) fn signal_mask(status: &[u8]) -> u64 {
-    line_after(status, b"SigBlk:").and_then(|r| crate::text::hex(r.trim_ascii())).unwrap_or(0)
 }

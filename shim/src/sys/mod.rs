@@ -220,10 +220,15 @@ pub(crate) fn peek(address: u64, to: &mut [u8]) -> Result<usize, Errno> {
     Ok(done)
 }
 
-/// Memory of this process, all of `N` bytes or nothing.
-pub(crate) fn peek_array<const N: usize>(address: u64) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    (peek(address, &mut bytes) == Ok(N)).then_some(bytes)
+/// The memory of this process, read with [`peek`].
+pub(crate) struct Own;
+
+impl hangscope_reader::Memory for Own {
+    type Error = Errno;
+
+    fn read(&self, at: u64, to: &mut [u8]) -> Result<usize, Errno> {
+        peek(at, to)
+    }
 }
 
 /// A 64-bit word of this process.
