@@ -4,6 +4,7 @@
 use core::mem::MaybeUninit;
 
 use hangscope_protocol::MAX_FRAME;
+use hangscope_protocol::duration::Limit;
 use hangscope_protocol::record::DsoNowRecord;
 
 use crate::config::Config;
@@ -40,6 +41,13 @@ pub(crate) struct Facts {
     pub(crate) hello_flags: u32,
     /// Of what is disturbed.
     pub(crate) stir_seed: u32,
+}
+
+impl Facts {
+    /// The pause between two looks that was asked for, ns.
+    pub(crate) fn tick_ns(&self) -> u64 {
+        Limit::After(self.config.tick).nanoseconds()
+    }
 }
 
 /// What the watchdog works with.

@@ -158,7 +158,7 @@ fn begin(start: &Start) -> Option<()> {
     }
 
     let arena: *mut Arena = Arena::map().ok()?;
-    // SAFETY: zeroed memory is a valid `Facts` (numbers, texts that are empty, a table of length 0), and the
+    // SAFETY: zeroed memory is a valid `Facts` (numbers, durations of 0, texts that are empty, a table of length 0), and the
     // watchdog, the only other user of both, does not run yet.
     let (facts, work) = unsafe { ((*arena).facts.assume_init_mut(), Arena::work(arena)) };
     facts.config = config;

@@ -77,7 +77,7 @@ impl Watchdog {
             self.link.works();
         }
         self.stall_due = self.stall.is_on() && self.stall.end(sys::now());
-        let asked = self.facts.config.tick_ns;
+        let asked = self.facts.tick_ns();
         let affordable = sys::thread_cpu().saturating_sub(cpu_before) * SHARE;
         let before = core::mem::replace(&mut self.interval, asked.max(affordable));
         // Small changes are in the heartbeat itself; a note only when it starts, or doubles.

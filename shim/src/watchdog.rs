@@ -117,7 +117,7 @@ impl Watchdog {
         let (pid, tid) = (sys::getpid(), sys::gettid());
         let forked = FORKED.load(Ordering::Relaxed);
         let init_ns = if forked { sys::now() } else { facts.init_ns };
-        let hang_after = facts.config.hang_after_ns;
+        let hang_after = facts.config.hang_after.nanoseconds();
         let allocator =
             facts.dsos.iter().nth(facts.allocator as usize).map(|d| (d.record.start, d.record.end));
         Ok(Watchdog {
@@ -139,11 +139,11 @@ impl Watchdog {
             complained: false,
             integrity_unsent: false,
             tick: 0,
-            interval: facts.config.tick_ns,
+            interval: facts.tick_ns(),
             dumps: 0,
             deadline: if hang_after == 0 { 0 } else { init_ns + hang_after },
             pending: None,
-            stall: Stall::new(facts.config.stall_ns, sys::now()),
+            stall: Stall::new(facts.config.stall.nanoseconds(), sys::now()),
             stall_due: false,
         })
     }
@@ -153,7 +153,7 @@ impl Watchdog {
             sys::wait(None, For::Reading, CHILD_PAUSE);
         }
         self.greet(work);
-        let mut next_look = self.init_ns + self.facts.config.tick_ns;
+        let mut next_look = self.init_ns + self.facts.tick_ns();
         let mut next_watch = next_look;
         loop {
             let now = sys::now();
@@ -161,7 +161,7 @@ impl Watchdog {
                 if let Some(why) = self.must_leave(work) {
                     return self.leave(work, &why);
                 }
-                next_watch = now + SECOND.min(self.facts.config.tick_ns);
+                next_watch = now + SECOND.min(self.facts.tick_ns());
             }
             if now >= next_look {
                 self.look(work);
@@ -194,7 +194,7 @@ impl Watchdog {
             self.go_on(work);
         }
         if self.due().is_some_and(|at| sys::now() >= at) {
-            let again = self.deadline > self.init_ns + self.facts.config.hang_after_ns;
+            let again = self.deadline > self.init_ns + self.facts.config.hang_after.nanoseconds();
             self.deadline = sys::now() + AGAIN;
             self.begin_dump(work, if again { dump_reason::STILL } else { dump_reason::DEADLINE }, 0);
         }
@@ -269,9 +269,9 @@ impl Watchdog {
             start_ticks: self.tasks.start_ticks(&mut work.text),
             init_ns: self.init_ns,
             wall_ns: self.wall_ns,
-            hang_after_ns: facts.config.hang_after_ns,
-            stall_ns: facts.config.stall_ns,
-            tick_ns: facts.config.tick_ns,
+            hang_after_ns: facts.config.hang_after.nanoseconds(),
+            stall_ns: facts.config.stall.nanoseconds(),
+            tick_ns: facts.tick_ns(),
             allocator: facts.allocator,
             dsos: facts.dsos.len as u32,
             malloc: facts.malloc,
