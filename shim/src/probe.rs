@@ -1,19 +1,17 @@
 //! Running threads have no SP and PC in /proc: they are asked with a signal, each alone, and answer with
 //! their registers and the top of their stack.
 //!
-//! The handler never waits, never touches libc and cannot fault (but where the collector wants a function of the host's
-//! called: [`call`]): it claims the slot that its value names, copies, says so, and returns. An answer that comes too late finds another generation in the slot and does
-//! nothing. A handler is put in only for the first question, and taken out again when no question is open and
+//! The handler never waits, never touches libc and cannot fault: it claims the slot that its value names, copies, says so,
+//! and returns. An answer that comes too late finds another generation in the slot and does nothing. A handler is put in only for the first question, and taken out again when no question is open and
 //! the host has not changed it: a signal that arrived after that would end the process.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use hangscope_protocol::record::{PROBE_REGS, ProbeRecord, RED_ZONE, called, probe_outcome};
+use hangscope_protocol::record::{PROBE_REGS, ProbeRecord, RED_ZONE, probe_outcome};
 use hangscope_reader::status::Status;
 use once_cell::race::OnceRef;
 
-use crate::call;
 use crate::sys::{self, KernelAction};
 use crate::task::Tasks;
 
@@ -92,12 +90,11 @@ extern "C" fn on_signal(_signal: i32, info: *const u64, context: *mut libc::ucon
     // the handler returns, and nobody else's.
     let (code, pid, value, context) =
         unsafe { (*info.add(1) as u32 as i32, *info.add(2) as u32, *info.add(3), &mut *context) };
-    if code == libc::SI_QUEUE && pid == sys::getpid() {
-        if value & call::MARK == call::MARK {
-            call::on_signal(value, crate::arch::registers(context)[crate::arch::REG_SP]);
-        } else if let Some(slots) = SLOTS_HERE.get() {
-            slots.answer(value, context);
-        }
+    if code == libc::SI_QUEUE
+        && pid == sys::getpid()
+        && let Some(slots) = SLOTS_HERE.get()
+    {
+        slots.answer(value, context);
     }
     if code == sys::SI_TIMER && value == crate::stir::stops::MARK {
         crate::stir::stops::on_timer(context);
@@ -105,10 +102,10 @@ extern "C" fn on_signal(_signal: i32, info: *const u64, context: *mut libc::ucon
 }
 
 /// The kernel's action for [`on_signal`].
-fn handler(stack: i32) -> KernelAction {
+fn handler() -> KernelAction {
     KernelAction {
         handler: on_signal as *const () as usize,
-        flags: (libc::SA_SIGINFO | libc::SA_RESTART | stack) as u64 | crate::arch::SIGACTION_FLAGS,
+        flags: (libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK) as u64 | crate::arch::SIGACTION_FLAGS,
         restorer: crate::arch::signal_return as *const () as usize,
         mask: u64::MAX,
     }
@@ -165,26 +162,6 @@ impl Prober {
         self.installed.map_or(0, |(signal, _)| signal)
     }
 
-    /// Has a thread call a function ([`call`]): what became of it, one of [`called`].
-    pub(crate) fn call(&mut self, function: u64, tid: u32, tasks: &Tasks, text: &mut [u8]) -> u32 {
-        if !self.install() || !self.is_ours() || self.is_blocked_by(tid, tasks, text) {
-            return called::NOT_SENT;
-        }
-        // The thread's own stack, whatever it has set aside for handlers.
-        // SAFETY: `on_signal` may run anywhere: what it does for a call is looked at there.
-        let plain = unsafe { sys::action(self.signal(), Some(&handler(0))) };
-        let value = if plain.is_ok() { call::begin(function) } else { None };
-        let sent = value.and_then(|value| sys::queue_signal(self.pid, tid, self.signal(), value).ok());
-        let outcome = sent.map_or(called::NOT_SENT, |()| call::outcome());
-        if self.is_ours() {
-            // SAFETY: as when it was put in.
-            let _ = unsafe { sys::action(self.signal(), Some(&handler(libc::SA_ONSTACK))) };
-        }
-        // Its signal may still come.
-        self.stays |= outcome == called::LATE;
-        outcome
-    }
-
     /// Puts the handler in, on the wanted signal or, if the host uses that, the highest real-time signal that
     /// nobody uses. False if none is free.
     pub(crate) fn install(&mut self) -> bool {
@@ -194,7 +171,7 @@ impl Prober {
         if self.wanted == 0 {
             return false;
         }
-        let handler = handler(libc::SA_ONSTACK);
+        let handler = handler();
         for signal in core::iter::once(self.wanted).chain((34..=64).rev()) {
             // SAFETY: only reads.
             let Ok(before) = (unsafe { sys::action(signal, None) }) else { continue };
@@ -202,7 +179,7 @@ impl Prober {
                 self.signal_was_taken |= signal == self.wanted;
                 continue;
             }
-            // SAFETY: `on_signal` may run anywhere: for a question it makes no call but raw system calls and touches only slots.
+            // SAFETY: `on_signal` may run anywhere: it makes no call but raw system calls and touches only slots.
             if unsafe { sys::action(signal, Some(&handler)) }.is_ok() {
                 let before = KernelAction { handler: libc::SIG_DFL, ..before };
                 self.installed = Some((signal, before));

@@ -1,10 +1,9 @@
-//! What the collector asks for: a dump, answers of threads, memory, a call.
+//! What the collector asks for: a dump, answers of threads, memory.
 
-use hangscope_protocol::record::{AskRecord, ask_what, called, dump_reason, note_code};
+use hangscope_protocol::record::{AskRecord, ask_what, dump_reason, note_code};
 use hangscope_protocol::{Header, Kind, Reader};
 
 use crate::arena::Work;
-use crate::sys;
 use crate::watchdog::Watchdog;
 
 impl Watchdog {
@@ -34,26 +33,9 @@ impl Watchdog {
                     self.wanted.keep(&mut r);
                     self.send_last_memory(work);
                 }
-                ask_what::CALL => {
-                    let became = if self.may_be_called(ask.arg0) {
-                        self.prober.call(ask.arg0, ask.arg1 as u32, &self.tasks, &mut work.text)
-                    } else {
-                        called::NOT_ALLOWED
-                    };
-                    self.note(work, note_code::CALLED, became.into(), b"a function that was asked for");
-                }
                 _ => {}
             }
         }
-    }
-
-    /// Whether whoever is on the other side of the socket may have a function called: this user or root, and one of the
-    /// allocator's own.
-    fn may_be_called(&self, function: u64) -> bool {
-        let (_, own) = sys::users();
-        let peer = self.link.socket().and_then(|socket| sys::peer_user(socket).ok());
-        peer.is_some_and(|peer| peer == own || peer == 0)
-            && self.facts.dsos.at(function) == Some(self.facts.allocator as usize)
     }
 
     /// Shares the page of the last reading (made once), also with a collector that came anew.

@@ -292,11 +292,6 @@ pub(crate) fn connect(path: &CStr) -> Result<OwnedFd, Errno> {
     Ok(socket)
 }
 
-/// Effective uid of who listens on the other side, as it was when it began to.
-pub(crate) fn peer_user(socket: &OwnedFd) -> Result<u32, Errno> {
-    Ok(rustix::net::sockopt::socket_peercred(socket)?.uid.as_raw())
-}
-
 /// Sends one message, whole or not at all; EAGAIN if the socket is full.
 pub(crate) fn send(socket: &OwnedFd, message: &[u8]) -> Result<(), Errno> {
     rustix::net::send(socket, message, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).map(|_| ())
