@@ -8,14 +8,14 @@ use hangscope_protocol::duration::Limit;
 use hangscope_protocol::record::DsoNowRecord;
 
 use crate::config::Config;
-use crate::dso::{MOST_DSOS, Table};
-use crate::dump::Running;
-use crate::memory::Wanted;
-use crate::probe::Slots;
-use crate::stall::Seen;
+use crate::host::dso::{MOST_DSOS, Table};
+use crate::host::memory::Wanted;
+use crate::host::stall::Seen;
+use crate::signal::probe::Slots;
 use crate::stir::touched::Touched;
 use crate::sys;
 use crate::text::Text;
+use crate::watchdog::Running;
 
 /// Threads that a dump can name. More are counted and left out, and the dump says so.
 pub(crate) const MOST_THREADS: usize = 32 * 1024;

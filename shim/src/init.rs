@@ -13,8 +13,9 @@ use once_cell::race::OnceRef;
 use crate::arch::{self, Back};
 use crate::arena::{Arena, Facts};
 use crate::config::Config;
+use crate::host::elf;
 use crate::text::Text;
-use crate::{elf, sys, watchdog};
+use crate::{sys, watchdog};
 
 /// The arena, once it is filled. It is never unmapped.
 static ARENA: OnceRef<'static, ArenaAddress> = OnceRef::new();

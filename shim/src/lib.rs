@@ -20,24 +20,13 @@
 mod arch;
 mod arena;
 mod config;
-mod copy;
-mod creds;
-mod dso;
-mod dump;
-mod elf;
-mod fds;
-mod futex;
+mod host;
 mod init;
 mod link;
-mod look;
-mod maps;
-mod memory;
-mod probe;
-mod requests;
-mod stall;
+mod random;
+mod signal;
 mod stir;
 mod sys;
-mod task;
 mod text;
 mod watchdog;
 

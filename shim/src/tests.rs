@@ -6,10 +6,11 @@ use hangscope_protocol::{Reader, Writer};
 use hangscope_reader::elf::{BuildId, image};
 
 use crate::config::Config;
-use crate::memory::Wanted;
+use crate::host::memory::Wanted;
+use crate::host::{elf, maps};
 use crate::sys::Errno;
 use crate::text::Text;
-use crate::{arch, elf, maps, sys};
+use crate::{arch, sys};
 
 const SECOND: u64 = 1_000_000_000;
 

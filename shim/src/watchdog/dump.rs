@@ -14,9 +14,9 @@ use hangscope_reader::status::Status;
 use hangscope_reader::task::Syscall;
 
 use crate::arena::{MOST_THREADS, Work};
-use crate::fds::Fds;
+use crate::host::fds::Fds;
 use crate::link::{Batch, Link};
-use crate::probe;
+use crate::signal::probe;
 use crate::sys;
 use crate::watchdog::Watchdog;
 

@@ -105,7 +105,7 @@ impl Tasks {
         if tid == self.pid {
             t.flags |= thread_flags::MAIN;
         }
-        if crate::futex::is_wait(t.syscall) {
+        if crate::host::futex::is_wait(t.syscall) {
             thread::read_near(&mut t, &sys::Own, |e| e.raw_os_error() as u8);
         }
         t

@@ -2,7 +2,7 @@
 
 use hangscope_protocol::record::CopyRecord;
 
-use crate::dso::{self, Dso};
+use crate::host::dso::{self, Dso};
 use crate::sys::{self, Errno, OwnedFd};
 
 /// The mapped file's bytes in a memfd; from memory, where the file is not to be had any more.
@@ -27,7 +27,7 @@ fn copy_memory(copy: &OwnedFd, dso: &Dso, buffer: &mut [u8]) -> Result<u64, Errn
     let mut size = 0;
     let mut lines = [0; 4096];
     let mut outcome = Ok(());
-    crate::maps::for_each(&mut lines, |m| {
+    crate::host::maps::for_each(&mut lines, |m| {
         if m.path != dso.path.as_bytes() || m.ino != dso.record.map_ino {
             return;
         }

@@ -12,8 +12,8 @@ use hangscope_protocol::record::{PROBE_REGS, ProbeRecord, RED_ZONE, probe_outcom
 use hangscope_reader::status::Status;
 use once_cell::race::OnceRef;
 
+use crate::host::task::Tasks;
 use crate::sys::{self, KernelAction};
-use crate::task::Tasks;
 
 /// Threads that can be asked at a time.
 pub(crate) const SLOTS: usize = 64;
@@ -96,8 +96,8 @@ extern "C" fn on_signal(_signal: i32, info: *const u64, context: *mut libc::ucon
     {
         slots.answer(value, context);
     }
-    if code == sys::SI_TIMER && value == crate::stir::stops::MARK {
-        crate::stir::stops::on_timer(context);
+    if code == sys::SI_TIMER && value == crate::signal::stops::MARK {
+        crate::signal::stops::on_timer(context);
     }
 }
 

@@ -63,7 +63,7 @@ impl Stall {
     /// along with the list; a thread that came or went shifts it, and is movement anyway.
     pub(crate) fn see(&mut self, seen: &mut [Seen; MOST_THREADS], thread: &HeartbeatThread) {
         let running = thread.syscall == SYSCALL_RUNNING;
-        self.may_be_stuck |= running || thread.state == b'D' || crate::futex::is_wait(thread.syscall);
+        self.may_be_stuck |= running || thread.state == b'D' || crate::host::futex::is_wait(thread.syscall);
         let Some(slot) = seen.get_mut(self.index) else { return };
         self.index += 1;
         if slot.tid != thread.tid {

@@ -10,7 +10,7 @@ use hangscope_reader::elf::{self, BuildId};
 use hangscope_reader::maps::Mapping;
 use hangscope_reader::text::base_name;
 
-use crate::maps::for_each;
+use crate::host::maps::for_each;
 use crate::sys::{self, Own, OwnedFd, Stat};
 use crate::text::Text;
 

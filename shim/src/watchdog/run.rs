@@ -10,18 +10,19 @@ use hangscope_protocol::record::{
 };
 use hangscope_protocol::{Kind, VERSION};
 
+use super::dump::Pending;
+use crate::arch;
 use crate::arena::{Arena, Facts, Work};
-use crate::creds::{self, Followed};
-use crate::dso::MOST_DSOS;
-use crate::dump::Pending;
+use crate::host::creds::{self, Followed};
+use crate::host::dso::MOST_DSOS;
+use crate::host::memory::Wanted;
+use crate::host::stall::Stall;
+use crate::host::task::Tasks;
+use crate::host::{copy, dso};
 use crate::link::{Batch, Link};
-use crate::memory::Wanted;
-use crate::probe::Prober;
-use crate::stall::Stall;
+use crate::signal::probe::Prober;
 use crate::stir::Stir;
 use crate::sys::{self, Errno, For, OwnedFd};
-use crate::task::Tasks;
-use crate::{arch, copy, dso};
 
 const SECOND: u64 = 1_000_000_000;
 /// A forked child says hello only if it lives so long: most are about to exec.
@@ -111,7 +112,7 @@ enum Leave {
 impl Watchdog {
     fn new(
         facts: &'static Facts,
-        slots: &'static crate::probe::Slots,
+        slots: &'static crate::signal::probe::Slots,
         wanted: &'static Wanted,
     ) -> Result<Watchdog, Errno> {
         let (pid, tid) = (sys::getpid(), sys::gettid());
@@ -335,7 +336,7 @@ impl Watchdog {
         }
         if with_maps {
             let (text, looks) = (&mut work.maps, &mut work.looks);
-            crate::maps::for_each(text, |m| dso::mark_deleted(table, looks, &m));
+            crate::host::maps::for_each(text, |m| dso::mark_deleted(table, looks, &m));
         }
         if changed {
             let [frame, _] = &mut work.frames;

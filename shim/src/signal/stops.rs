@@ -15,11 +15,11 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use super::random::{self, Random};
 use crate::arch::{self, Next};
-use crate::probe::Prober;
+use crate::host::task::Tasks;
+use crate::random::{self, Random};
+use crate::signal::probe::Prober;
 use crate::sys::{self, Timer};
-use crate::task::Tasks;
 
 const MICROSECOND: u64 = 1000;
 /// Value of the signals: whoever else may send one with another value is passed over.

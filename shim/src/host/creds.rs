@@ -2,8 +2,8 @@
 //! watchdog is not one of them, and a thread that keeps root after the host gave it up is a hole: so it
 //! looks each tick, and follows, or leaves.
 
+use crate::host::task::Tasks;
 use crate::sys;
-use crate::task::Tasks;
 
 /// Most supplementary groups that can be followed; with more the watchdog leaves.
 const MOST_GROUPS: usize = 1024;
