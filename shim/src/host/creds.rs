@@ -3,10 +3,7 @@
 //! looks each tick, and follows, or leaves.
 
 use crate::host::task::Tasks;
-use crate::sys;
-
-/// Most supplementary groups that can be followed; with more the watchdog leaves.
-const MOST_GROUPS: usize = 1024;
+use crate::sys::{self, MOST_GROUPS};
 
 /// What following came to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,14 +78,14 @@ pub(crate) fn follow(tasks: &Tasks, pid: u32, own: u32, text: &mut [u8]) -> Foll
         let _ = sys::set_groups(groups);
     }
     if host.gid != mine.gid {
-        let _ = sys::set_gids(&host.gid);
+        let _ = sys::set_gids(host.gid);
     }
     if host.uid != mine.uid {
-        let _ = sys::set_uids(&host.uid);
+        let _ = sys::set_uids(host.uid);
     }
     let _ = sys::set_capabilities(host.effective, host.permitted, host.inheritable);
-    if sys::dumpable() != dumpable {
-        sys::set_dumpable(dumpable);
+    if let Some(before) = dumpable.filter(|_| sys::dumpable() != dumpable) {
+        sys::set_dumpable(before);
     }
     match read(tasks, own, text) {
         Some(now) if now == host => Followed::Yes(host.uid[1]),
