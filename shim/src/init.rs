@@ -212,7 +212,7 @@ extern "C" fn in_child() {
     // SAFETY: init has written the facts, and no watchdog runs in this process yet.
     let (facts, work) = unsafe { (Arena::facts(arena), Arena::work(arena)) };
     if facts.config.stir > 0 {
-        work.stirred.forked(sys::gettid());
+        work.touched.forked(sys::gettid());
     }
     // SAFETY: the arena is mapped.
     unsafe { Arena::wanted(arena) }.forget();

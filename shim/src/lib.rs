@@ -22,6 +22,7 @@ mod arena;
 mod config;
 mod host;
 mod init;
+mod limits;
 mod link;
 mod random;
 mod signal;

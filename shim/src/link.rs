@@ -4,8 +4,8 @@
 
 use hangscope_protocol::{HEADER_LEN, Header, Kind, MAGIC, MAX_FRAME, Record, Writer};
 
-use crate::config::Config;
 use crate::sys::{self, Errno, For, OwnedFd};
+use crate::text::Text;
 
 const FIRST_PAUSE: u64 = 100_000_000;
 const LONGEST_PAUSE: u64 = 30_000_000_000;
@@ -68,11 +68,10 @@ impl Link {
     }
 
     /// Connects, if it is time. True if the connection is new: the hello must follow.
-    pub(crate) fn connect(&mut self, config: &Config, now: u64) -> bool {
+    pub(crate) fn connect(&mut self, mut path: Text<128>, now: u64) -> bool {
         if self.socket.is_some() || now < self.next_try {
             return false;
         }
-        let mut path = config.socket;
         match path.as_cstr().ok_or(Errno::INVAL).and_then(sys::connect) {
             Ok(socket) => {
                 self.socket = Some(socket);

@@ -2,7 +2,8 @@
 
 use hangscope_protocol::record::CopyRecord;
 
-use crate::host::dso::{self, Dso};
+use super::dso::{self, Dso};
+use super::maps;
 use crate::sys::{self, Errno, OwnedFd};
 
 /// The mapped file's bytes in a memfd; from memory, where the file is not to be had any more.
@@ -27,7 +28,7 @@ fn copy_memory(copy: &OwnedFd, dso: &Dso, buffer: &mut [u8]) -> Result<u64, Errn
     let mut size = 0;
     let mut lines = [0; 4096];
     let mut outcome = Ok(());
-    crate::host::maps::for_each(&mut lines, |m| {
+    maps::for_each(&mut lines, |m| {
         if m.path != dso.path.as_bytes() || m.ino != dso.record.map_ino {
             return;
         }

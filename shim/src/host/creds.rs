@@ -2,7 +2,7 @@
 //! watchdog is not one of them, and a thread that keeps root after the host gave it up is a hole: so it
 //! looks each tick, and follows, or leaves.
 
-use crate::host::task::Tasks;
+use super::task::Tasks;
 use crate::sys::{self, MOST_GROUPS};
 
 /// What following came to.

@@ -10,12 +10,10 @@ use hangscope_reader::elf::{self, BuildId};
 use hangscope_reader::maps::Mapping;
 use hangscope_reader::text::base_name;
 
-use crate::host::maps::for_each;
+use super::maps::for_each;
+use crate::limits::MOST_DSOS;
 use crate::sys::{self, Own, OwnedFd, Stat};
 use crate::text::Text;
-
-/// DSOs that are followed. More are counted, and a note says so.
-pub(crate) const MOST_DSOS: usize = 256;
 
 /// A DSO as it was at init.
 pub(crate) struct Dso {

@@ -3,7 +3,6 @@
 use hangscope_protocol::record::{FdRecord, ThreadRecord};
 
 use crate::arch;
-use crate::link::{Batch, Link};
 use crate::sys;
 use crate::text::Text;
 
@@ -33,9 +32,9 @@ impl Fds {
         }
     }
 
-    /// Reads the links through the thread's own directory: `/proc/self/fd` is that of the first thread, which
-    /// may be gone.
-    pub(crate) fn send(&self, link: &mut Link, batch: &mut Batch<'_>, buffer: &mut [u8]) {
+    /// Gives each descriptor with the target of its link. The link is read in the thread's own directory: `/proc/self/fd` is
+    /// that of the first thread, which may be gone.
+    pub(crate) fn each(&self, buffer: &mut [u8], mut each: impl FnMut(&FdRecord, &[u8])) {
         for (fd, tid) in self.items.iter().take(self.len) {
             let mut path = Text::<64>::EMPTY;
             path.push(b"/proc/self/task/");
@@ -45,9 +44,7 @@ impl Fds {
             let Some(path) = path.as_cstr() else { continue };
             let target = sys::read_link(path, buffer);
             let record = FdRecord { fd: *fd, errno: sys::errno(&target) };
-            let target = target.unwrap_or(&[]);
-            batch.add(link, |w| w.record_with(&record, target));
+            each(&record, target.unwrap_or(&[]));
         }
-        batch.flush(link);
     }
 }

@@ -11,9 +11,8 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use hangscope_protocol::record::{
     LastMemoryRecord, MOST_RANGE_BYTES, MOST_RANGES, MemoryRecord, RangeRecord,
 };
-use hangscope_protocol::{HEADER_LEN, Kind, MAX_FRAME, Reader, Record, Writer};
+use hangscope_protocol::{Reader, Record, Writer};
 
-use crate::link::Link;
 use crate::sys::{self, Errno, OwnedFd};
 
 /// A record with the length of its bytes.
@@ -71,7 +70,7 @@ impl Wanted {
     }
 
     /// Reads every range into `to`, as records with their bytes; gives the bytes written. What does not fit is left out.
-    fn read(&self, to: &mut [u8]) -> usize {
+    pub(crate) fn read(&self, to: &mut [u8]) -> usize {
         let mut at = 0;
         for range in self.ranges() {
             match to.get_mut(at..).and_then(|room| read(range, room)) {
@@ -80,14 +79,6 @@ impl Wanted {
             }
         }
         at
-    }
-
-    /// Sends what is in them now, as part of a dump.
-    pub(crate) fn send(&self, link: &mut Link, frame: &mut [u8; MAX_FRAME]) {
-        let payload = frame.get_mut(HEADER_LEN..).map_or(0, |room| self.read(room));
-        if payload > 0 {
-            link.send(frame, Kind::Memory, payload, None);
-        }
     }
 
     /// Makes the page in which the destructor leaves them. For the watchdog, once something is kept.

@@ -7,7 +7,8 @@
 
 use hangscope_protocol::record::{HeartbeatThread, SYSCALL_RUNNING};
 
-use crate::arena::MOST_THREADS;
+use super::futex;
+use crate::limits::MOST_THREADS;
 
 /// A dump of something that stands still is made anew after twice, four, at most so many times the time set.
 const LONGEST: u64 = 8;
@@ -63,7 +64,7 @@ impl Stall {
     /// along with the list; a thread that came or went shifts it, and is movement anyway.
     pub(crate) fn see(&mut self, seen: &mut [Seen; MOST_THREADS], thread: &HeartbeatThread) {
         let running = thread.syscall == SYSCALL_RUNNING;
-        self.may_be_stuck |= running || thread.state == b'D' || crate::host::futex::is_wait(thread.syscall);
+        self.may_be_stuck |= running || thread.state == b'D' || futex::is_wait(thread.syscall);
         let Some(slot) = seen.get_mut(self.index) else { return };
         self.index += 1;
         if slot.tid != thread.tid {

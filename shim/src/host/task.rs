@@ -10,6 +10,7 @@ use hangscope_reader::task::{Blocked, Stat, Syscall, resident_pages};
 use hangscope_reader::text::{decimal, padded};
 use hangscope_reader::thread;
 
+use super::futex;
 use crate::sys::{self, Errno, OwnedFd};
 use crate::text::Text;
 
@@ -105,7 +106,7 @@ impl Tasks {
         if tid == self.pid {
             t.flags |= thread_flags::MAIN;
         }
-        if crate::host::futex::is_wait(t.syscall) {
+        if futex::is_wait(t.syscall) {
             thread::read_near(&mut t, &sys::Own, |e| e.raw_os_error() as u8);
         }
         t

@@ -1,28 +1,14 @@
-//! Scheduling disturbed from inside (HANGSCOPE_STIR), so that races which are rarely lost are lost more often.
-//!
-//! The watchdog does it itself, between its other work: no thread more. A round of a few milliseconds begins with a
-//! list of the threads; what the last round has changed is given back, and something new is tried.
-//!
-//! - level 1: threads get other processors and priorities for the round ([`touched`])
-//! - level 2: also, threads are crowded on few processors, and the watchdog holds up whoever runs on one of
-//!   them: it sleeps there, wakes, which takes the processor from the thread that has it, and spins for a while
-//! - level 3: also, threads are stopped and slowed inside the allocator ([`stops`])
-//!
-//! No thread that sleeps ever gets a signal of it. Where nothing runs nothing is disturbed; before a dump all is
-//! given back, and it ends for good: what a dump shows is the host alone.
+//! The rounds: what is changed in one is given back before the next.
 
 use core::hint::spin_loop;
+use core::mem::MaybeUninit;
 
-use super::touched::{self, Role};
-use crate::random::Random;
-use crate::signal::stops::Stops;
-use hangscope_protocol::record::note_code;
-
-use crate::arena::{MOST_THREADS, Work};
+use super::touched::{self, Role, Touched};
 use crate::host::task::Tasks;
-use crate::signal::probe::Prober;
+use crate::limits::MOST_THREADS;
+use crate::random::Random;
+use crate::signal::{Handler, Timers};
 use crate::sys::{self, CpuSet, For, OwnedFd, Schedule};
-use crate::watchdog::Watchdog;
 
 const MICROSECOND: u64 = 1000;
 const MILLISECOND: u64 = 1000 * MICROSECOND;
@@ -66,17 +52,20 @@ pub(crate) struct Stir {
     where_held: CpuSet,
     /// Hold-ups to come on the same processor.
     here: u64,
-    stops: Option<Stops>,
+    timers: Option<Timers>,
     /// What cannot be done, until it is told.
     trouble: Option<&'static [u8]>,
     over: bool,
 }
 
-/// What a round may need.
-struct Tools<'a> {
-    tasks: &'a Tasks,
-    prober: &'a mut Prober,
-    work: &'a mut Work,
+/// What a round works with, lent by the watchdog.
+pub(crate) struct Tools<'a> {
+    pub(crate) tasks: &'a Tasks,
+    pub(crate) handler: &'a mut Handler,
+    pub(crate) touched: &'a mut Touched,
+    pub(crate) entries: &'a mut [MaybeUninit<u8>],
+    pub(crate) tids: &'a mut [u32],
+    pub(crate) text: &'a mut [u8],
 }
 
 impl Stir {
@@ -93,7 +82,7 @@ impl Stir {
             _ => (sys::affinity(tid).ok()?, sys::schedule(tid).ok()?),
         };
         let mut random = Random::new(seed);
-        let stops = allocator.filter(|_| level >= 3).map(|range| Stops::new(range, &mut random));
+        let timers = allocator.filter(|_| level >= 3).map(|range| Timers::new(range, &mut random));
         let may_nice = may_nice(tid, schedule);
         sys::set_timer_slack(1);
         let _ = sys::set_schedule(tid, &schedule.with(schedule.policy, schedule.nice, SHORTEST_SLICE));
@@ -112,9 +101,9 @@ impl Stir {
             last_tid: 0,
             where_held: CpuSet::new(),
             here: 0,
-            trouble: (level >= 3 && stops.is_none())
+            trouble: (level >= 3 && timers.is_none())
                 .then_some(b"the allocator to stop threads in is not known"),
-            stops,
+            timers,
             over: false,
         })
     }
@@ -124,14 +113,14 @@ impl Stir {
     }
 
     /// Disturbs until then; true as soon as the socket can be read.
-    fn until(&mut self, until: u64, socket: Option<&OwnedFd>, mut tools: Tools<'_>) -> bool {
+    pub(crate) fn until(&mut self, until: u64, socket: Option<&OwnedFd>, tools: &mut Tools<'_>) -> bool {
         while !self.over {
             let now = sys::now();
             if now >= until {
                 return false;
             }
             if now >= self.round {
-                self.begin_round(&mut tools, now);
+                self.begin_round(tools, now);
             }
             let holds = self.level >= 2 && self.active;
             let pause = if holds { self.random.spread(PAUSE.0, PAUSE.1) } else { u64::MAX };
@@ -151,14 +140,14 @@ impl Stir {
         let listed = self.give_back(tools, self.last_tid);
         let ran = sys::process_cpu().saturating_sub(sys::thread_cpu());
         let runs = ran.saturating_sub(core::mem::replace(&mut self.ran, ran)) >= RUNS;
-        self.active = listed >= 2 && runs && tools.work.stirred.look(self.pid);
+        self.active = listed >= 2 && runs && tools.touched.look(self.pid);
         if !self.active {
             self.round = now + self.idle;
             self.idle = (self.idle * 2).min(LONGEST_IDLE);
             return;
         }
         self.idle = IDLE;
-        self.where_held = tools.work.stirred.usual.cpus;
+        self.where_held = tools.touched.usual.cpus;
         self.here = 0;
         match self.random.below(4) {
             0 => {}
@@ -167,7 +156,7 @@ impl Stir {
             _ => self.crowd(tools, listed),
         }
         self.arm(tools, listed);
-        self.last_tid = tools.work.tids.iter().take(listed).copied().max().unwrap_or(0);
+        self.last_tid = tools.tids.iter().take(listed).copied().max().unwrap_or(0);
         // With very many threads a round is dear: then it lasts.
         let took = sys::now().saturating_sub(now);
         self.round = now + self.random.spread(ROUND.0, ROUND.1).max(8 * took);
@@ -176,15 +165,14 @@ impl Stir {
     /// Gives back what the last round has changed; threads up to `known` cannot have inherited it. How many threads there
     /// are, of those that fit a table.
     fn give_back(&mut self, tools: &mut Tools<'_>, known: u32) -> usize {
-        let work = &mut *tools.work;
-        let found = tools.tasks.list(&mut work.entries, &mut work.tids).unwrap_or(0).min(MOST_THREADS);
-        work.stirred.restore(self.pid, work.tids.get(..found).unwrap_or(&[]), known);
+        let found = tools.tasks.list(tools.entries, tools.tids).unwrap_or(0).min(MOST_THREADS);
+        tools.touched.restore(self.pid, tools.tids.get(..found).unwrap_or(&[]), known);
         found
     }
 
     /// Threads get other processors and priorities: each one of four sets, or none.
     fn shuffle(&mut self, tools: &mut Tools<'_>, listed: usize) {
-        let usual = tools.work.stirred.usual;
+        let usual = tools.touched.usual;
         let mut roles = [usual; 4];
         for role in &mut roles {
             role.cpus = self.some_of(&usual.cpus, 2);
@@ -197,7 +185,7 @@ impl Stir {
 
     /// All threads but the first on few processors, a half of what they would need at most.
     fn crowd(&mut self, tools: &mut Tools<'_>, listed: usize) {
-        let usual = tools.work.stirred.usual;
+        let usual = tools.touched.usual;
         let most = (listed as u64 / 2).min(u64::from(usual.cpus.count()) / 2).max(1);
         let wanted = 1 + self.random.below(most);
         let mut cpus = CpuSet::new();
@@ -215,13 +203,12 @@ impl Stir {
     /// Gives one of the roles to one in `n` threads. Not to those that have come since the last round: a thread that the
     /// host moves is mostly moved at its start.
     fn cast(&mut self, tools: &mut Tools<'_>, listed: usize, roles: &[Role], n: u64) {
-        let work = &mut *tools.work;
-        if !is_ordinary(&work.stirred.usual.schedule) {
+        if !is_ordinary(&tools.touched.usual.schedule) {
             return;
         }
-        roles.iter().for_each(|role| work.stirred.remember(role));
+        roles.iter().for_each(|role| tools.touched.remember(role));
         let first = self.random.below(listed as u64) as usize;
-        let threads = work.tids.get(..listed).unwrap_or(&[]);
+        let threads = tools.tids.get(..listed).unwrap_or(&[]);
         let from = threads.get(first..).unwrap_or(&[]);
         for tid in from.iter().chain(threads).take(listed.min(touched::MOST)) {
             if *tid != self.pid
@@ -229,20 +216,19 @@ impl Stir {
                 && let Some(role) = roles.get(self.random.below(roles.len() as u64) as usize)
                 && self.random.one_in(n)
             {
-                work.stirred.give(*tid, role);
+                tools.touched.give(*tid, role);
             }
         }
     }
 
     /// Gives timers to a few threads.
     fn arm(&mut self, tools: &mut Tools<'_>, listed: usize) {
-        let Some(stops) = &mut self.stops else { return };
+        let Some(timers) = &mut self.timers else { return };
         for _ in 0..listed.min(8) {
-            let Some(tid) = tools.work.tids.get(self.random.below(listed as u64) as usize) else { return };
-            let text = &mut tools.work.text;
-            if !stops.arm(*tid, tools.prober, tools.tasks, text) {
-                stops.end();
-                self.stops = None;
+            let Some(tid) = tools.tids.get(self.random.below(listed as u64) as usize) else { return };
+            if !timers.arm(*tid, tools.handler, tools.tasks, tools.text) {
+                timers.end();
+                self.timers = None;
                 self.trouble = Some(b"no signal is free to stop threads inside the allocator");
                 return;
             }
@@ -288,17 +274,17 @@ impl Stir {
     }
 
     /// Something that cannot be done, once.
-    fn take_trouble(&mut self) -> Option<&'static [u8]> {
+    pub(crate) fn take_trouble(&mut self) -> Option<&'static [u8]> {
         self.trouble.take()
     }
 
     /// All is as the host has it, until the next round.
-    fn rest(&mut self, tools: &mut Tools<'_>) {
+    pub(crate) fn rest(&mut self, tools: &mut Tools<'_>) {
         if self.over {
             return;
         }
-        if let Some(stops) = &mut self.stops {
-            stops.pause();
+        if let Some(timers) = &mut self.timers {
+            timers.pause();
         }
         self.give_back(tools, 0);
         self.round = 0;
@@ -311,12 +297,12 @@ impl Stir {
     }
 
     /// Ends it for good: when it returns, the host is as if there had been nothing of it.
-    fn end(&mut self, tools: &mut Tools<'_>) {
+    pub(crate) fn end(&mut self, tools: &mut Tools<'_>) {
         if core::mem::replace(&mut self.over, true) {
             return;
         }
-        if let Some(stops) = &mut self.stops {
-            stops.end();
+        if let Some(timers) = &mut self.timers {
+            timers.end();
         }
         self.give_back(tools, 0);
         // One that a touched thread was just making is in the list by now.
@@ -324,41 +310,6 @@ impl Stir {
         let _ = sys::set_affinity(self.tid, &self.cpus);
         let _ = sys::set_schedule(self.tid, &self.schedule);
         sys::set_timer_slack(0);
-    }
-}
-
-impl Watchdog {
-    /// Waits until then, and meanwhile disturbs what is to be disturbed; true as soon as the collector asks. Without
-    /// a collector nobody would see what comes of it.
-    pub(crate) fn wait(&mut self, work: &mut Work, until: u64) -> bool {
-        match &mut self.stir {
-            Some(stir) if self.link.is_up() => {
-                let tools = Tools { tasks: &self.tasks, prober: &mut self.prober, work };
-                let asks = stir.until(until, self.link.socket(), tools);
-                if let Some(trouble) = stir.take_trouble() {
-                    self.note(work, note_code::STIR_LIMITED, 0, trouble);
-                }
-                asks
-            }
-            _ => {
-                self.rest(work);
-                sys::wait(self.link.socket(), For::Reading, until.saturating_sub(sys::now()))
-            }
-        }
-    }
-
-    /// The host is as it was, until it is disturbed again.
-    pub(crate) fn rest(&mut self, work: &mut Work) {
-        if let Some(stir) = &mut self.stir {
-            stir.rest(&mut Tools { tasks: &self.tasks, prober: &mut self.prober, work });
-        }
-    }
-
-    /// The host is as it was, and is not disturbed any more.
-    pub(crate) fn calm(&mut self, work: &mut Work) {
-        if let Some(stir) = &mut self.stir {
-            stir.end(&mut Tools { tasks: &self.tasks, prober: &mut self.prober, work });
-        }
     }
 }
 

@@ -4,16 +4,17 @@
 use hangscope_protocol::record::{HeartbeatRecord, note_code};
 use hangscope_protocol::{Kind, Record};
 
-use crate::arena::{MOST_THREADS, Work};
+use super::state::Watchdog;
+use crate::arena::Work;
+use crate::limits::MOST_THREADS;
 use crate::sys;
-use crate::watchdog::Watchdog;
 
 /// A look may cost at most this share of a core: 1/250 (0.4 %), to stay under 0.5 % with all else.
 const SHARE: u64 = 250;
 
 impl Watchdog {
     /// One look at all threads.
-    pub(crate) fn look(&mut self, work: &mut Work) {
+    pub(super) fn look(&mut self, work: &mut Work) {
         if !self.link.is_up() {
             return;
         }

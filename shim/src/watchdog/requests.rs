@@ -1,14 +1,14 @@
 //! What the collector asks for: a dump, answers of threads, memory.
 
-use hangscope_protocol::record::{AskRecord, ask_what, dump_reason, note_code};
+use hangscope_protocol::record::{AskRecord, ask_what, dump_reason};
 use hangscope_protocol::{Header, Kind, Reader};
 
+use super::state::Watchdog;
 use crate::arena::Work;
-use crate::watchdog::Watchdog;
 
 impl Watchdog {
     /// Does what the collector asks. What is not well-formed is passed over.
-    pub(crate) fn answer(&mut self, work: &mut Work) {
+    pub(super) fn answer(&mut self, work: &mut Work) {
         while let Some(n) = self.link.receive(&mut work.ask) {
             let Some(message) = work.ask.get(..n) else { continue };
             let Ok((_, Kind::Ask, payload)) = Header::split(message) else { continue };
@@ -35,23 +35,6 @@ impl Watchdog {
                 }
                 _ => {}
             }
-        }
-    }
-
-    /// Shares the page of the last reading (made once), also with a collector that came anew.
-    pub(crate) fn send_last_memory(&mut self, work: &mut Work) {
-        if self.last_memory.is_none() {
-            match self.wanted.share() {
-                Ok(shared) => self.last_memory = Some(shared),
-                Err(e) => {
-                    let text = b"a page for memory that was asked for";
-                    self.note(work, note_code::UNREADABLE, e.raw_os_error() as u64, text);
-                }
-            }
-        }
-        let [frame, _] = &mut work.frames;
-        if let Some((file, record)) = &self.last_memory {
-            self.link.send_one(frame, Kind::LastMemory, Some(file), |w| w.record(record));
         }
     }
 }
