@@ -91,7 +91,7 @@ fn programs_that_are_watched() {
 fn a_small_buffer_still_gives_every_line_of_maps() {
     let read = |size: usize| {
         let mut lines = std::collections::BTreeSet::new();
-        assert!(maps::for_each(&mut vec![0; size], |m| _ = lines.insert((m.start, m.path.to_vec()))));
+        assert!(maps::for_each(&mut vec![0; size], &mut |m| _ = lines.insert((m.start, m.path.to_vec()))));
         lines
     };
     let (before, small, after) = (read(1 << 16), read(600), read(1 << 16));

@@ -21,31 +21,12 @@ impl<const N: usize> Text<N> {
 
     /// Appends; false if something was cut off.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> bool {
-        let room = N - self.len;
-        let n = bytes.len().min(room);
-        if let (Some(to), Some(from)) = (self.bytes.get_mut(self.len..self.len + n), bytes.get(..n)) {
-            to.copy_from_slice(from);
-            self.len += n;
-        }
-        n == bytes.len()
+        append(&mut self.bytes, &mut self.len, bytes)
     }
 
     /// Appends a number in decimal.
     pub(crate) fn push_number(&mut self, n: u64) {
-        let mut digits = [0u8; 20];
-        let mut at = digits.len();
-        let mut rest = n;
-        loop {
-            at -= 1;
-            if let Some(d) = digits.get_mut(at) {
-                *d = b'0' + (rest % 10) as u8;
-            }
-            rest /= 10;
-            if rest == 0 || at == 0 {
-                break;
-            }
-        }
-        self.push(digits.get(at..).unwrap_or(&[]));
+        append_number(&mut self.bytes, &mut self.len, n);
     }
 
     /// The text with a NUL after it, for a system call; none if it holds a NUL or there is no room for one.
@@ -53,4 +34,29 @@ impl<const N: usize> Text<N> {
         *self.bytes.get_mut(self.len)? = 0;
         core::ffi::CStr::from_bytes_with_nul(self.bytes.get(..=self.len)?).ok()
     }
+}
+
+/// One function for texts of all sizes.
+fn append(to: &mut [u8], len: &mut usize, bytes: &[u8]) -> bool {
+    let room = to.get_mut(*len..).unwrap_or(&mut []);
+    let n = bytes.len().min(room.len());
+    for (to, from) in room.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    *len += n;
+    n == bytes.len()
+}
+
+fn append_number(to: &mut [u8], len: &mut usize, n: u64) {
+    let mut digits = [0u8; 20];
+    let (mut from, mut rest) = (digits.len(), n);
+    for (at, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        from = at;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    append(to, len, digits.get(from..).unwrap_or(&[]));
 }

@@ -28,7 +28,7 @@ fn copy_memory(copy: &OwnedFd, dso: &Dso, buffer: &mut [u8]) -> Result<u64, Errn
     let mut size = 0;
     let mut lines = [0; 4096];
     let mut outcome = Ok(());
-    maps::for_each(&mut lines, |m| {
+    maps::for_each(&mut lines, &mut |m| {
         if m.path != dso.path.as_bytes() || m.ino != dso.record.map_ino {
             return;
         }

@@ -38,7 +38,7 @@ impl Table {
 
     /// Fills the (zeroed) table from maps, memory and the file system. `text` is lent for reading maps.
     pub(crate) fn snapshot(&mut self, text: &mut [u8], exe: &[u8], own_code: u64) -> bool {
-        if !for_each(text, |m| self.add(&m)) {
+        if !for_each(text, &mut |m| self.add(m)) {
             return false;
         }
         // Only what code is loaded from is a DSO: locale archives and data files are mapped, too.

@@ -8,7 +8,7 @@ use crate::sys;
 ///
 /// The path is that of this thread, not `/proc/self/maps`: after the main thread has ended with
 /// `pthread_exit`, the process's own file is empty, while the threads' files are not.
-pub(crate) fn for_each(buffer: &mut [u8], mut each: impl FnMut(Mapping<'_>)) -> bool {
+pub(crate) fn for_each(buffer: &mut [u8], each: &mut dyn FnMut(&Mapping<'_>)) -> bool {
     let Ok(file) = sys::open_read(c"/proc/thread-self/maps") else { return false };
     let mut kept = 0;
     loop {
@@ -21,7 +21,7 @@ pub(crate) fn for_each(buffer: &mut [u8], mut each: impl FnMut(Mapping<'_>)) -> 
         let filled = kept + n;
         let text = buffer.get(..filled).unwrap_or(&[]);
         let whole = whole_lines(text);
-        mappings(text).for_each(&mut each);
+        mappings(text).for_each(|m| each(&m));
         buffer.copy_within(whole..filled, 0);
         kept = filled - whole;
     }

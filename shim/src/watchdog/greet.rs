@@ -27,7 +27,7 @@ impl Watchdog {
         let [frame, _] = &mut work.frames;
         let mut batch = Batch::new(frame, Kind::Dsos);
         for dso in self.facts.dsos.iter() {
-            batch.add(&mut self.link, |w| w.record_with(&dso.record, dso.path.as_bytes()));
+            batch.add(&mut self.link, &mut |w| w.record_with(&dso.record, dso.path.as_bytes()));
         }
         batch.flush(&mut self.link);
         hello::is_out();
@@ -101,7 +101,7 @@ impl Watchdog {
             shim: env!("CARGO_PKG_VERSION").as_bytes(),
         };
         let [frame, _] = &mut work.frames;
-        self.link.send_one(frame, Kind::Hello, None, |w| hello.put(w));
+        self.link.send_one(frame, Kind::Hello, None, &mut |w| hello.put(w));
     }
 
     /// Copies the allocator's bytes into a memfd (once), and sends it.
@@ -120,7 +120,7 @@ impl Watchdog {
         }
         let [frame, _] = &mut work.frames;
         if let Some((file, record)) = &self.copy {
-            self.link.send_one(frame, Kind::Copy, Some(file), |w| w.record(record));
+            self.link.send_one(frame, Kind::Copy, Some(file), &mut |w| w.record(record));
         }
     }
 
@@ -137,7 +137,7 @@ impl Watchdog {
         }
         let [frame, _] = &mut work.frames;
         if let Some((file, record)) = &self.last_memory {
-            self.link.send_one(frame, Kind::LastMemory, Some(file), |w| w.record(record));
+            self.link.send_one(frame, Kind::LastMemory, Some(file), &mut |w| w.record(record));
         }
     }
 }

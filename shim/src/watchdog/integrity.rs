@@ -24,13 +24,13 @@ impl Watchdog {
         }
         if with_maps {
             let (text, looks) = (&mut work.maps, &mut work.looks);
-            maps::for_each(text, |m| dso::mark_deleted(table, looks, &m));
+            maps::for_each(text, &mut |m| dso::mark_deleted(table, looks, m));
         }
         if changed {
             let [frame, _] = &mut work.frames;
             let mut batch = Batch::new(frame, Kind::DsosNow);
             for now in work.looks.iter().take(table.len) {
-                batch.add(&mut self.link, |w| w.record(now));
+                batch.add(&mut self.link, &mut |w| w.record(now));
             }
             batch.flush(&mut self.link);
             self.integrity_unsent = batch.dropped > 0;

@@ -50,7 +50,7 @@ impl Watchdog {
             let part = rest.next().unwrap_or(&[]);
             head.last = u32::from(rest.peek().is_none());
             let (tasks, text, stall, seen) = (&self.tasks, &mut work.text, &mut self.stall, &mut work.seen);
-            let sent = self.link.send_one(frame, Kind::Heartbeat, None, |w| {
+            let sent = self.link.send_one(frame, Kind::Heartbeat, None, &mut |w| {
                 w.raw(&[0; HeartbeatRecord::SIZE])?;
                 for tid in part {
                     if let Some(thread) = tasks.heartbeat(*tid, text) {

@@ -46,7 +46,7 @@ impl Watchdog {
         loop {
             let Ok(n @ 1..) = sys::read(&file, &mut work.maps) else { return };
             let piece = work.maps.get(..n).unwrap_or(&[]);
-            self.link.send_one(&mut work.frames[0], Kind::Maps, None, |w| {
+            self.link.send_one(&mut work.frames[0], Kind::Maps, None, &mut |w| {
                 w.record(&offset)?;
                 w.raw(piece)
             });
@@ -72,14 +72,14 @@ impl Watchdog {
                 *to = Candidate { tid: *tid, blocked_signals: thread.sigblk, was_blocked: false };
                 running += 1;
             }
-            threads.add(&mut self.link, |w| w.record(&thread));
+            threads.add(&mut self.link, &mut |w| w.record(&thread));
         }
         threads.flush(&mut self.link);
         stacks.flush(&mut self.link);
         let (threads, stacks) = ((threads.sent, threads.dropped), (stacks.sent, stacks.dropped));
         let mut batch = Batch::new(a, Kind::Fds);
         let link = &mut self.link;
-        fds.each(&mut work.text, |record, target| batch.add(link, |w| w.record_with(record, target)));
+        fds.each(&mut work.text, |record, target| batch.add(link, &mut |w| w.record_with(record, target)));
         batch.flush(link);
         FirstLook { running, threads, stacks }
     }
@@ -101,7 +101,7 @@ impl Watchdog {
         let mut batch = Batch::new(frame, Kind::Threads);
         for tid in work.tids.iter().take(found.min(MOST_THREADS)) {
             let thread = self.tasks.thread(*tid, 2, &mut work.text);
-            batch.add(&mut self.link, |w| w.record(&thread));
+            batch.add(&mut self.link, &mut |w| w.record(&thread));
         }
         batch.flush(&mut self.link);
         let counts = (batch.sent, batch.dropped);
@@ -123,7 +123,7 @@ fn send_stack(link: &mut Link, stacks: &mut Batch<'_>, thread: &ThreadRecord, bu
     }
     let record = StackRecord { tid: thread.tid, look: 1, flags, sp: thread.sp };
     let bytes = buffer.get(..n).unwrap_or(&[]);
-    stacks.add(link, |w| w.record_with(&record, bytes));
+    stacks.add(link, &mut |w| w.record_with(&record, bytes));
 }
 
 // A stack with its record fits a frame.

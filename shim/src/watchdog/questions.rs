@@ -24,7 +24,7 @@ impl Watchdog {
         while let Some(running) = work.running.get(pending.asked).filter(|_| pending.asked < pending.running)
         {
             let link = &mut self.link;
-            let mut refused = |r: &ProbeRecord| batch.add(link, |w| w.record_with(r, &[]));
+            let mut refused = |r: &ProbeRecord| batch.add(link, &mut |w| w.record_with(r, &[]));
             if !self.prober.ask(running, 0, STACK as u32, &mut refused) {
                 break;
             }
@@ -38,7 +38,7 @@ impl Watchdog {
         let link = &mut self.link;
         self.prober.collect(&mut |record, stack| {
             pending.answered += u32::from(record.sample == 0);
-            batch.add(link, |w| w.record_with(record, stack));
+            batch.add(link, &mut |w| w.record_with(record, stack));
         });
         batch.flush(&mut self.link);
     }
@@ -68,7 +68,7 @@ impl Watchdog {
         self.prober.abandon(&self.tasks, &mut work.text, &mut |record| {
             if record.sample == 0 {
                 dropped += 1;
-                batch.add(link, |w| w.record_with(record, &[]));
+                batch.add(link, &mut |w| w.record_with(record, &[]));
             }
         });
         batch.flush(&mut self.link);

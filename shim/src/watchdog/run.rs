@@ -135,6 +135,6 @@ impl Watchdog {
         };
         let [frame, _] = &mut work.frames;
         let note = NoteRecord { code, reserved: 0, tid: 0, value: 0 };
-        self.link.send_one(frame, Kind::Bye, None, |w| w.record_with(&note, text));
+        self.link.send_one(frame, Kind::Bye, None, &mut |w| w.record_with(&note, text));
     }
 }

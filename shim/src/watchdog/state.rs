@@ -91,6 +91,6 @@ impl Watchdog {
     pub(super) fn note(&mut self, work: &mut Work, code: u16, value: u64, text: &[u8]) {
         let [frame, _] = &mut work.frames;
         let note = NoteRecord { code, reserved: 0, tid: 0, value };
-        self.link.send_one(frame, Kind::Note, None, |w| w.record_with(&note, text));
+        self.link.send_one(frame, Kind::Note, None, &mut |w| w.record_with(&note, text));
     }
 }
