@@ -4,20 +4,20 @@
 use core::mem::MaybeUninit;
 
 use hangscope_protocol::MAX_FRAME;
+use hangscope_protocol::duration::Limit;
 use hangscope_protocol::record::DsoNowRecord;
 
+use crate::arch;
 use crate::config::Config;
-use crate::dso::{MOST_DSOS, Table};
-use crate::dump::Running;
-use crate::memory::Wanted;
-use crate::probe::Slots;
-use crate::stall::Seen;
-use crate::stir::touched::Touched;
+use crate::host::dso::Table;
+use crate::host::memory::Wanted;
+use crate::host::stall::Seen;
+use crate::limits::{MOST_DSOS, MOST_THREADS};
+use crate::signal::{Candidate, Slots};
+use crate::stir::Touched;
 use crate::sys;
 use crate::text::Text;
 
-/// Threads that a dump can name. More are counted and left out, and the dump says so.
-pub(crate) const MOST_THREADS: usize = 32 * 1024;
 /// Bytes of the watchdog's stack.
 const STACK: usize = 128 * 1024;
 const GUARD: usize = 4096;
@@ -42,6 +42,13 @@ pub(crate) struct Facts {
     pub(crate) stir_seed: u32,
 }
 
+impl Facts {
+    /// The pause between two looks that was asked for, ns.
+    pub(crate) fn tick_ns(&self) -> u64 {
+        Limit::After(self.config.tick).nanoseconds()
+    }
+}
+
 /// What the watchdog works with.
 pub(crate) struct Work {
     /// Frame that is being filled; one for the kinds that alternate in a dump.
@@ -52,14 +59,15 @@ pub(crate) struct Work {
     pub(crate) entries: [MaybeUninit<u8>; 32 * 1024],
     pub(crate) stack_copy: [u8; 32 * 1024],
     pub(crate) tids: [u32; MOST_THREADS],
-    pub(crate) running: [Running; MOST_THREADS],
+    /// Threads to be asked by signal.
+    pub(crate) running: [Candidate; MOST_THREADS],
     /// The wait in which each thread was last seen.
     pub(crate) seen: [Seen; MOST_THREADS],
     /// The last look at each DSO.
     pub(crate) looks: [DsoNowRecord; MOST_DSOS],
     pub(crate) ask: [u8; 4096],
     /// What is disturbed.
-    pub(crate) stirred: Touched,
+    pub(crate) touched: Touched,
 }
 
 /// The mapping. All zero is a valid value of every part until init has written it.
@@ -97,7 +105,7 @@ impl Arena {
             let top = (&raw mut (*arena).stack).cast::<u8>().add(STACK - 64);
             let top = top.sub(top as usize % 16);
             let tls = &raw mut (*arena).tls;
-            crate::arch::prepare_tls(&mut *tls);
+            arch::prepare_tls(&mut *tls);
             sys::start_thread(top, tls.cast(), entry, arena.cast())
         }
     }

@@ -13,8 +13,9 @@ use once_cell::race::OnceRef;
 use crate::arch::{self, Back};
 use crate::arena::{Arena, Facts};
 use crate::config::Config;
+use crate::host::elf;
 use crate::text::Text;
-use crate::{elf, sys, watchdog};
+use crate::{sys, watchdog};
 
 /// The arena, once it is filled. It is never unmapped.
 static ARENA: OnceRef<'static, ArenaAddress> = OnceRef::new();
@@ -158,7 +159,7 @@ fn begin(start: &Start) -> Option<()> {
     }
 
     let arena: *mut Arena = Arena::map().ok()?;
-    // SAFETY: zeroed memory is a valid `Facts` (numbers, texts that are empty, a table of length 0), and the
+    // SAFETY: zeroed memory is a valid `Facts` (numbers, durations of 0, texts that are empty, a table of length 0), and the
     // watchdog, the only other user of both, does not run yet.
     let (facts, work) = unsafe { ((*arena).facts.assume_init_mut(), Arena::work(arena)) };
     facts.config = config;
@@ -211,7 +212,7 @@ extern "C" fn in_child() {
     // SAFETY: init has written the facts, and no watchdog runs in this process yet.
     let (facts, work) = unsafe { (Arena::facts(arena), Arena::work(arena)) };
     if facts.config.stir > 0 {
-        work.stirred.forked(sys::gettid());
+        work.touched.forked(sys::gettid());
     }
     // SAFETY: the arena is mapped.
     unsafe { Arena::wanted(arena) }.forget();
@@ -242,7 +243,7 @@ extern "C" fn leave(arena: *mut u8) {
 /// The DSO that HANGSCOPE_TARGET names, else the one that provides `malloc` in symbol order.
 fn find_allocator(facts: &mut Facts) {
     facts.allocator = u32::MAX;
-    facts.malloc = elf::find_function(b"malloc\0").unwrap_or(0);
+    facts.malloc = elf::find_function(b"malloc").unwrap_or(0);
     let provider = facts.dsos.at(facts.malloc);
     let target = facts.config.target.as_bytes();
     let named = if target.is_empty() { None } else { facts.dsos.named(target) };

@@ -2,44 +2,32 @@
 //!
 //! It is a guest. Its contract: it never calls the process's malloc, calloc, realloc or free; the host
 //! cannot tell that it is there; it never blocks the host; it can be told apart (its thread is named
-//! `hangscope`); and if anything in it goes wrong it goes quiet and the host runs on. One thing is outside of it, and only where
-//! the collector asks for it, in a process that it is about to kill: [`call`].
+//! `hangscope`); and if anything in it goes wrong it goes quiet and the host runs on.
 //!
 //! What makes that hold by construction: no `std` and no `alloc`, all memory from one mapping made at init
 //! ([`arena`]), every system call raw and in one module ([`sys`]), a thread that glibc does not know
 //! ([`watchdog`]), with a descriptor table of its own, so that no descriptor of the shim's ever stands in the
-//! host's. Unsafe code is only in [`sys`], [`arch`], [`arena`], [`init`], [`memory`], [`probe`], [`call`] and the second signal handler that
-//! there may be (`stir::trap`).
+//! host's. Unsafe code is only in [`sys`], [`arch`], [`arena`], [`init`], [`memory`], [`probe`] and the second
+//! signal handler that there may be (`stir::trap`).
 //!
 //! [`init`] (constructor) reads [`config`] and takes the snapshot ([`maps`], [`elf`], [`dso`]), then starts
 //! [`watchdog`], which looks at the threads each tick ([`look`], [`task`], [`futex`], [`stall`]), follows the host's credentials
 //! ([`creds`]) and makes a [`dump`] at the deadline, sent through [`link`]. [`probe`] asks running threads, [`fds`] says what
-//! descriptors are. [`requests`] does what the collector asks: [`memory`] reads, [`call`] calls. Where it is
+//! descriptors are. [`requests`] does what the collector asks: a dump, answers, [`memory`]. Where it is
 //! asked to, the watchdog disturbs scheduling between its looks ([`stir`]).
 #![cfg_attr(not(test), no_std)]
 
 mod arch;
 mod arena;
-mod call;
 mod config;
-mod copy;
-mod creds;
-mod dso;
-mod dump;
-mod elf;
-mod fds;
-mod futex;
+mod host;
 mod init;
+mod limits;
 mod link;
-mod look;
-mod maps;
-mod memory;
-mod probe;
-mod requests;
-mod stall;
+mod random;
+mod signal;
 mod stir;
 mod sys;
-mod task;
 mod text;
 mod watchdog;
 

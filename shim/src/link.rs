@@ -2,13 +2,16 @@
 //! trouble for the host: what cannot be sent is counted and dropped, a lost collector is tried again after
 //! pauses that grow.
 
-use hangscope_protocol::{HEADER_LEN, Header, Kind, MAGIC, MAX_FRAME, Record, Writer};
+use hangscope_protocol::{Full, HEADER_LEN, Header, Kind, MAGIC, MAX_FRAME, Record, Writer};
 
-use crate::config::Config;
 use crate::sys::{self, Errno, For, OwnedFd};
+use crate::text::Text;
 
 const FIRST_PAUSE: u64 = 100_000_000;
 const LONGEST_PAUSE: u64 = 30_000_000_000;
+
+/// Writes a payload, or a part of one.
+pub(crate) type Fill<'a> = dyn FnMut(&mut Writer<'_>) -> Result<(), Full> + 'a;
 
 /// The connection, or the lack of one.
 pub(crate) struct Link {
@@ -68,11 +71,10 @@ impl Link {
     }
 
     /// Connects, if it is time. True if the connection is new: the hello must follow.
-    pub(crate) fn connect(&mut self, config: &Config, now: u64) -> bool {
+    pub(crate) fn connect(&mut self, mut path: Text<128>, now: u64) -> bool {
         if self.socket.is_some() || now < self.next_try {
             return false;
         }
-        let mut path = config.socket;
         match path.as_cstr().ok_or(Errno::INVAL).and_then(sys::connect) {
             Ok(socket) => {
                 self.socket = Some(socket);
@@ -160,7 +162,7 @@ impl Link {
         frame: &mut [u8; MAX_FRAME],
         kind: Kind,
         fd: Option<&OwnedFd>,
-        fill: impl FnOnce(&mut Writer<'_>) -> Result<(), hangscope_protocol::Full>,
+        fill: &mut Fill<'_>,
     ) -> bool {
         let Some(room) = frame.get_mut(HEADER_LEN..) else { return false };
         let mut w = Writer::new(room);
@@ -179,7 +181,7 @@ impl Link {
         kind: Kind,
         record: &R,
     ) -> bool {
-        self.send_one(frame, kind, None, |w| w.record(record))
+        self.send_one(frame, kind, None, &mut |w| w.record(record))
     }
 
     /// Takes the next message, if there is one. The connection is lost if the other side closed it.
@@ -212,11 +214,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Adds what `fill` writes; sends the frame first if it does not fit any more.
-    pub(crate) fn add(
-        &mut self,
-        link: &mut Link,
-        fill: impl Fn(&mut Writer<'_>) -> Result<(), hangscope_protocol::Full>,
-    ) {
+    pub(crate) fn add(&mut self, link: &mut Link, fill: &mut Fill<'_>) {
         for _ in 0..2 {
             let Some(room) = self.frame.get_mut(HEADER_LEN + self.payload..) else { break };
             let mut w = Writer::new(room);

@@ -4,7 +4,6 @@
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{at, select};
-use hangscope_protocol::record::{called, note_code};
 
 use super::lane::Lane;
 use super::watch::{Watch, Watched};
@@ -17,6 +16,16 @@ use crate::session::{Dso, Dump};
 use crate::snap;
 use crate::text::message::{Say as _, Text, say};
 use crate::text::note::Note;
+
+/// Of earlier shims: this one answers no such request.
+mod called {
+    pub(super) const RETURNED: u32 = 1;
+    pub(super) const NO_ROOM: u32 = 2;
+    pub(super) const NOT_BACK: u32 = 3;
+    pub(super) const LATE: u32 = 4;
+    pub(super) const NOT_ALLOWED: u32 = 6;
+    pub(super) const CODE: u16 = 12;
+}
 
 /// The shim waits half a second for the function, and may be in the middle of a look.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
@@ -102,7 +111,7 @@ fn answer(conn: ConnId, listener: &Listener, watch: &mut Watch, cancel: &Cancel)
             recv(listener.events()) -> event => {
                 let event = event.ok()?;
                 let told = match &event.what {
-                    What::Note(note) if event.conn == conn && note.record.code == note_code::CALLED => {
+                    What::Note(note) if event.conn == conn && note.record.code == called::CODE => {
                         u32::try_from(note.record.value).ok()
                     }
                     _ => None,

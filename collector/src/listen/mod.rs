@@ -284,7 +284,7 @@ impl Asker {
     /// Those of [`Asker::ask`].
     pub fn ask_call(&self, conn: ConnId, function: u64, tid: u32) -> Result<(), ListenError> {
         let (arg0, arg1) = (function, tid.into());
-        let ask = AskRecord { what: ask_what::CALL, request: 0, arg0, arg1, reserved: 0 };
+        let ask = AskRecord { what: 4, request: 0, arg0, arg1, reserved: 0 };
         self.send::<u32>(conn, &ask, &[])
     }
 

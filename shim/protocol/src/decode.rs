@@ -67,11 +67,11 @@ impl<'a> Reader<'a> {
 
     /// One record.
     pub fn record<R: Record>(&mut self) -> Result<R, Malformed> {
-        R::get(self)
+        R::get(self.raw(R::SIZE)?).ok_or(Malformed { at: self.at, expected: "a record" })
     }
 
     /// One record and the bytes that go with it.
     pub fn record_with<R: Record>(&mut self) -> Result<(R, &'a [u8]), Malformed> {
-        Ok((R::get(self)?, self.bytes()?))
+        Ok((self.record()?, self.bytes()?))
     }
 }

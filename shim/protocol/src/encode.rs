@@ -75,10 +75,10 @@ impl<'a> Writer<'a> {
 
     /// Writes one record; all of it or nothing.
     pub fn record<R: Record>(&mut self, record: &R) -> Result<(), Full> {
-        if self.room() < R::SIZE {
-            return Err(Full);
-        }
-        record.put(self)
+        let end = self.at.checked_add(R::SIZE).ok_or(Full)?;
+        record.put(self.buf.get_mut(self.at..end).ok_or(Full)?);
+        self.at = end;
+        Ok(())
     }
 
     /// Writes one record and the bytes that go with it; all of it or nothing.

@@ -1,30 +1,29 @@
 //! One definition for both sides: [`Record`] and the macro that implements it, with sizes known (and
 //! checked, at the end of this file) at compile time.
 
-use crate::decode::{Malformed, Reader};
-use crate::encode::{Full, Writer};
-
 /// Something of a fixed size on the wire.
 pub trait Record: Sized {
     /// Bytes on the wire.
     const SIZE: usize;
-    /// Writes it; the caller has made sure that there is room ([`Writer::record`]).
-    fn put(&self, w: &mut Writer<'_>) -> Result<(), Full>;
-    /// Reads it.
-    fn get(r: &mut Reader<'_>) -> Result<Self, Malformed>;
+    /// Writes the record over `to`, which has [`Record::SIZE`] bytes.
+    fn put(&self, to: &mut [u8]);
+    /// Reads the record from [`Record::SIZE`] bytes. `None` if there are fewer.
+    fn get(from: &[u8]) -> Option<Self>;
 }
 
 macro_rules! number {
     ($($t:ty),*) => {$(
         impl Record for $t {
             const SIZE: usize = size_of::<$t>();
-            fn put(&self, w: &mut Writer<'_>) -> Result<(), Full> {
-                w.raw(&self.to_le_bytes())
+            #[inline(always)]
+            fn put(&self, to: &mut [u8]) {
+                if let Some(to) = to.first_chunk_mut() {
+                    *to = self.to_le_bytes();
+                }
             }
-            fn get(r: &mut Reader<'_>) -> Result<Self, Malformed> {
-                let mut bytes = [0; size_of::<$t>()];
-                bytes.copy_from_slice(r.raw(size_of::<$t>())?);
-                Ok(<$t>::from_le_bytes(bytes))
+            #[inline(always)]
+            fn get(from: &[u8]) -> Option<Self> {
+                from.first_chunk().map(|bytes| <$t>::from_le_bytes(*bytes))
             }
         }
     )*};
@@ -33,19 +32,24 @@ number!(u8, u16, u32, u64, i32, i64);
 
 impl<R: Record + Copy + Default, const N: usize> Record for [R; N] {
     const SIZE: usize = R::SIZE * N;
-    fn put(&self, w: &mut Writer<'_>) -> Result<(), Full> {
-        self.iter().try_for_each(|item| item.put(w))
-    }
-    fn get(r: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let mut items = [R::default(); N];
-        for item in &mut items {
-            *item = R::get(r)?;
+    fn put(&self, to: &mut [u8]) {
+        for (to, item) in to.chunks_exact_mut(R::SIZE).zip(self) {
+            item.put(to);
         }
-        Ok(items)
+    }
+    fn get(from: &[u8]) -> Option<Self> {
+        let mut items = [R::default(); N];
+        let mut from = from.chunks_exact(R::SIZE);
+        for item in &mut items {
+            *item = R::get(from.next()?)?;
+        }
+        Some(items)
     }
 }
 
 /// Defines a record: the struct, its size, how it is written and read, field after field, no padding.
+///
+/// The length is looked at once. Behind it all offsets are constants, so a field costs a load and a store.
 macro_rules! record {
     ($(#[$meta:meta])* pub struct $name:ident { $($(#[$fmeta:meta])* pub $field:ident: $ty:ty,)* }) => {
         $(#[$meta])*
@@ -55,12 +59,25 @@ macro_rules! record {
 
         impl crate::layout::Record for $name {
             const SIZE: usize = 0 $(+ <$ty as crate::layout::Record>::SIZE)*;
-            fn put(&self, w: &mut crate::encode::Writer<'_>) -> Result<(), crate::encode::Full> {
-                $(self.$field.put(w)?;)*
-                Ok(())
+            fn put(&self, to: &mut [u8]) {
+                const SIZE: usize = <$name as crate::layout::Record>::SIZE;
+                let Some(to) = to.first_chunk_mut::<SIZE>() else { return };
+                let rest = &mut to[..];
+                $(
+                    let (to, rest) = rest.split_at_mut(<$ty as crate::layout::Record>::SIZE);
+                    self.$field.put(to);
+                )*
+                let _ = rest;
             }
-            fn get(r: &mut crate::decode::Reader<'_>) -> Result<Self, crate::decode::Malformed> {
-                Ok($name { $($field: <$ty as crate::layout::Record>::get(r)?,)* })
+            fn get(from: &[u8]) -> Option<Self> {
+                const SIZE: usize = <$name as crate::layout::Record>::SIZE;
+                let from = from.first_chunk::<SIZE>()?;
+                let rest = &from[..];
+                $(
+                    let ($field, rest) = rest.split_at(<$ty as crate::layout::Record>::SIZE);
+                )*
+                let _ = rest;
+                Some($name { $($field: <$ty as crate::layout::Record>::get($field)?,)* })
             }
         }
     };

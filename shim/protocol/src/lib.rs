@@ -10,12 +10,15 @@
 //!
 //! - [`frame`]: the header and the kinds of frame
 //! - [`record`]: the records that payloads are made of
+//! - [`duration`]: durations as people write them in settings of either side
 //! - [`encode`], [`decode`]: a writer over a lent buffer, a reader over received bytes
 //! - [`layout`]: the macro that makes both from one definition, and the compile-time size checks
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
+#![expect(missing_docs, reason = "a name that says it all has no comment")]
 
 pub mod decode;
+pub mod duration;
 pub mod encode;
 pub mod frame;
 pub mod layout;

@@ -1,12 +1,9 @@
-//! x86-64: system calls, the thread's start, a way back out of a panic, registers, relocations.
+//! x86-64: system calls, the thread's start, a way back out of a panic, registers.
 
 use core::arch::{asm, naked_asm};
 
 /// ELF machine number, for the hello.
 pub(crate) const MACHINE: u16 = hangscope_protocol::record::ARCH_X86_64;
-/// Relocation types whose word holds an address that the loader computed: R_X86_64_GLOB_DAT and
-/// R_X86_64_RELATIVE (psABI, table 4.9). Not JUMP_SLOT, which lazy binding writes later.
-pub(crate) const ADDRESS_RELOCATIONS: [u32; 2] = [6, 8];
 
 /// A system call.
 ///

@@ -120,7 +120,7 @@ record! {
     }
 }
 
-/// Values of [`AskRecord::what`].
+/// Values of [`AskRecord::what`]. 4 has been used.
 pub mod ask_what {
     /// Make a dump now.
     pub const DUMP: u32 = 1;
@@ -128,26 +128,6 @@ pub mod ask_what {
     pub const PROBE: u32 = 2;
     /// Read the memory of the [`super::RangeRecord`]s that follow in every dump from now on, and at the exit.
     pub const MEMORY: u32 = 3;
-    /// Call the function at the address `arg0`, which takes and gives nothing, on the thread `arg1`: it prints counters. Only
-    /// once all evidence is there, in a process that will be killed. Answered with a note
-    /// ([`super::note_code::CALLED`]).
-    pub const CALL: u32 = 4;
-}
-
-/// What became of a call: `value` of its note.
-pub mod called {
-    /// It came back.
-    pub const RETURNED: u32 = 1;
-    /// There was no room on the thread's stack (or the handler came on an alternate one): it was not made.
-    pub const NO_ROOM: u32 = 2;
-    /// It has not come back in time.
-    pub const NOT_BACK: u32 = 3;
-    /// The thread did not take the signal in time: it was not made, and will not be.
-    pub const LATE: u32 = 4;
-    /// The thread blocks the signal, is gone, or no signal is free: it was not made.
-    pub const NOT_SENT: u32 = 5;
-    /// The collector is another user's, or the address is not in the allocator: it was not made.
-    pub const NOT_ALLOWED: u32 = 6;
 }
 
 record! {
@@ -157,9 +137,9 @@ record! {
         pub what: u32,
         /// Number of the request, given back in [`DumpBeginRecord::request`].
         pub request: u32,
-        /// By `what`.
+        /// Reserved, 0.
         pub arg0: u64,
-        /// By `what`.
+        /// Reserved, 0.
         pub arg1: u64,
         /// Reserved, 0.
         pub reserved: u64,

@@ -117,7 +117,7 @@ impl<'a> Hello<'a> {
     }
 }
 
-/// Codes of [`NoteRecord::code`].
+/// Codes of [`NoteRecord::code`]. 12 has been used.
 pub mod note_code {
     /// An environment value made no sense; the default is used. Text: `NAME=value: why`.
     pub const BAD_SETTING: u16 = 1;
@@ -141,8 +141,6 @@ pub mod note_code {
     pub const SHIM_BUG: u16 = 10;
     /// Scheduling cannot be disturbed as was asked for; the text says what is lacking.
     pub const STIR_LIMITED: u16 = 11;
-    /// What became of a call that the collector asked for; `value` is one of [`super::called`].
-    pub const CALLED: u16 = 12;
 }
 
 record! {

@@ -1,0 +1,94 @@
+//! The host's credentials, followed. glibc changes the credentials of the threads that it knows; the
+//! watchdog is not one of them, and a thread that keeps root after the host gave it up is a hole: so it
+//! looks each tick, and follows, or leaves.
+
+use super::task::Tasks;
+use crate::sys::{self, MOST_GROUPS};
+
+/// What following came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Followed {
+    /// Nothing to do.
+    Same,
+    /// Now the same again; the effective user.
+    Yes(u32),
+    /// Could not: the watchdog must leave.
+    No,
+}
+
+/// What is compared, as `status` prints it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Credentials {
+    /// Real, effective, saved, file system.
+    uid: [u32; 4],
+    gid: [u32; 4],
+    groups: [u32; MOST_GROUPS],
+    group_count: usize,
+    inheritable: u64,
+    permitted: u64,
+    effective: u64,
+    bounding: u64,
+    no_new_privileges: u64,
+}
+
+fn read(tasks: &Tasks, tid: u32, text: &mut [u8]) -> Option<Credentials> {
+    let status = tasks.status(tid, text).ok()?;
+    let mut groups = [0; MOST_GROUPS];
+    let mut group_count = 0;
+    for group in status.supplementary_groups()? {
+        *groups.get_mut(group_count)? = group?;
+        group_count += 1;
+    }
+    Some(Credentials {
+        uid: status.users()?,
+        gid: status.groups()?,
+        groups,
+        group_count,
+        inheritable: status.set(b"CapInh:")?,
+        permitted: status.set(b"CapPrm:")?,
+        effective: status.set(b"CapEff:")?,
+        bounding: status.set(b"CapBnd:")?,
+        // Not printed before Linux 4.10.
+        no_new_privileges: status.number(b"NoNewPrivs:").unwrap_or(0),
+    })
+}
+
+/// Compares this thread's credentials with those of the process's first thread, and takes them on if they
+/// differ. A `status` that cannot be read (the process is ending) changes nothing.
+pub(crate) fn follow(tasks: &Tasks, pid: u32, own: u32, text: &mut [u8]) -> Followed {
+    let (Some(host), Some(mine)) = (read(tasks, pid, text), read(tasks, own, text)) else {
+        return Followed::Same;
+    };
+    if host == mine {
+        return Followed::Same;
+    }
+    // A change of user makes the process not dumpable (prctl(2)); the host's own change did so already, and
+    // if it has set the flag again since, ours must not take that back.
+    let dumpable = sys::dumpable();
+    if host.no_new_privileges == 1 && mine.no_new_privileges == 0 {
+        sys::set_no_new_privileges();
+    }
+    for bit in 0..64 {
+        if mine.bounding & !host.bounding & 1 << bit != 0 {
+            sys::drop_bounding(bit);
+        }
+    }
+    let groups = host.groups.get(..host.group_count).unwrap_or(&[]);
+    if mine.groups.get(..mine.group_count) != Some(groups) {
+        let _ = sys::set_groups(groups);
+    }
+    if host.gid != mine.gid {
+        let _ = sys::set_gids(host.gid);
+    }
+    if host.uid != mine.uid {
+        let _ = sys::set_uids(host.uid);
+    }
+    let _ = sys::set_capabilities(host.effective, host.permitted, host.inheritable);
+    if let Some(before) = dumpable.filter(|_| sys::dumpable() != dumpable) {
+        sys::set_dumpable(before);
+    }
+    match read(tasks, own, text) {
+        Some(now) if now == host => Followed::Yes(host.uid[1]),
+        _ => Followed::No,
+    }
+}

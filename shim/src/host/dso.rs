@@ -1,0 +1,249 @@
+//! The DSOs: a snapshot at init, and later looks at the same ones.
+//!
+//! Maps alone does not show the danger: a file that is copied over in place keeps its name and its inode and
+//! is not `(deleted)`, but its private pages fall back to the new bytes. Hence a relocated word and the
+//! build-id in memory, and a stat of the path beside a descriptor of the mapped file (which also keeps the
+//! inode's number from being used again).
+
+use hangscope_protocol::record::{DsoNowRecord, DsoRecord, dso_flags, maps_deleted};
+use hangscope_reader::elf::{self, BuildId};
+use hangscope_reader::maps::Mapping;
+use hangscope_reader::text::base_name;
+
+use super::maps::for_each;
+use crate::limits::MOST_DSOS;
+use crate::sys::{self, Own, OwnedFd, Stat};
+use crate::text::Text;
+
+/// A DSO as it was at init.
+pub(crate) struct Dso {
+    pub(crate) record: DsoRecord,
+    pub(crate) path: Text<512>,
+    executable: bool,
+}
+
+/// All of them.
+pub(crate) struct Table {
+    pub(crate) dsos: [Dso; MOST_DSOS],
+    pub(crate) len: usize,
+    /// Found, but no room.
+    pub(crate) left_out: usize,
+}
+
+impl Table {
+    /// The DSOs, by address.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Dso> {
+        self.dsos.iter().take(self.len)
+    }
+
+    /// Fills the (zeroed) table from maps, memory and the file system. `text` is lent for reading maps.
+    pub(crate) fn snapshot(&mut self, text: &mut [u8], exe: &[u8], own_code: u64) -> bool {
+        if !for_each(text, &mut |m| self.add(m)) {
+            return false;
+        }
+        // Only what code is loaded from is a DSO: locale archives and data files are mapped, too.
+        let mut kept = 0;
+        for i in 0..self.len {
+            if self.dsos.get(i).is_some_and(|d| d.executable) {
+                self.dsos.swap(kept, i);
+                kept += 1;
+            }
+        }
+        self.len = kept;
+        for (id, dso) in self.dsos.iter_mut().take(kept).enumerate() {
+            dso.look(id as u32, exe, own_code);
+        }
+        true
+    }
+
+    fn add(&mut self, m: &Mapping<'_>) {
+        if !m.may_be_dso() {
+            return;
+        }
+        let same = |d: &&mut Dso| d.record.map_ino == m.ino && d.path.as_bytes() == m.path;
+        if let Some(dso) = self.dsos.iter_mut().take(self.len).rev().find(same) {
+            dso.record.end = dso.record.end.max(m.end);
+            dso.executable |= m.execute;
+            return;
+        }
+        let Some(dso) = self.dsos.get_mut(self.len) else {
+            self.left_out += usize::from(m.execute);
+            return;
+        };
+        // A path that does not fit cannot be looked at again; it is left out rather than cut off.
+        dso.path.clear();
+        if m.offset != 0 || !dso.path.push(m.path) {
+            return;
+        }
+        dso.executable = m.execute;
+        dso.record.start = m.start;
+        dso.record.end = m.end;
+        dso.record.map_dev = m.dev;
+        dso.record.map_ino = m.ino;
+        dso.record.flags = if m.deleted { dso_flags::DELETED_AT_INIT } else { 0 };
+        self.len += 1;
+    }
+
+    /// The DSO that an address lies in.
+    pub(crate) fn at(&self, address: u64) -> Option<usize> {
+        self.iter().position(|d| (d.record.start..d.record.end).contains(&address))
+    }
+
+    /// The DSO that HANGSCOPE_TARGET names: by path, or by file name.
+    pub(crate) fn named(&self, target: &[u8]) -> Option<usize> {
+        self.iter()
+            .position(|d| d.path.as_bytes() == target)
+            .or_else(|| self.iter().position(|d| base_name(d.path.as_bytes()) == base_name(target)))
+    }
+}
+
+/// `major << 32 | minor` of a `st_dev` (makedev(3)), as maps has it.
+fn device(dev: u64) -> u64 {
+    let major = (dev >> 8 & 0xfff) | (dev >> 32 & !0xfff);
+    let minor = (dev & 0xff) | (dev >> 12 & 0xffff_ff00);
+    major << 32 | (minor & 0xffff_ffff)
+}
+
+fn change_time(s: &Stat) -> i64 {
+    s.st_ctime.wrapping_mul(1_000_000_000).wrapping_add(s.st_ctime_nsec as i64)
+}
+
+fn modification_time(s: &Stat) -> i64 {
+    s.st_mtime.wrapping_mul(1_000_000_000).wrapping_add(s.st_mtime_nsec as i64)
+}
+
+impl Dso {
+    fn look(&mut self, id: u32, exe: &[u8], own_code: u64) {
+        let r = &mut self.record;
+        r.id = id;
+        if self.path.as_bytes() == exe {
+            r.flags |= dso_flags::EXECUTABLE;
+        }
+        if (r.start..r.end).contains(&own_code) {
+            r.flags |= dso_flags::SHIM;
+        }
+        if let Some(image) = elf::image(&Own, r.start) {
+            r.bias = image.bias;
+            r.build_id = image.build_id.bytes;
+            r.build_id_len = image.build_id.len;
+            r.got_addr = image.got_addr;
+            r.got_value = sys::peek_word(image.got_addr).unwrap_or(0);
+        }
+        let Some(path) = self.path.as_cstr() else { return };
+        match sys::stat(path) {
+            Ok(s) => {
+                r.dev = device(s.st_dev);
+                r.ino = s.st_ino;
+                r.size = s.st_size as u64;
+                r.mtime_ns = modification_time(&s);
+                r.ctime_ns = change_time(&s);
+                r.nlink = s.st_nlink as u32;
+                r.mode = s.st_mode;
+                r.uid = s.st_uid;
+                let deleted = r.flags & dso_flags::DELETED_AT_INIT != 0;
+                let same = (r.dev, r.ino) == (r.map_dev, r.map_ino) || same_first_page(path, r.start);
+                if !deleted && same {
+                    r.flags |= dso_flags::SAME_FILE_AT_INIT;
+                }
+            }
+            Err(e) => r.errno = e.raw_os_error() as u32,
+        }
+    }
+
+    /// Opens the mapped file, if it still is the one at the path.
+    pub(crate) fn open(&self) -> Result<OwnedFd, sys::Errno> {
+        let mut path = self.path;
+        let file = sys::open_regular(path.as_cstr().ok_or(sys::Errno::INVAL)?)?;
+        let s = sys::fstat(&file)?;
+        let r = &self.record;
+        if r.flags & dso_flags::SAME_FILE_AT_INIT == 0 || (device(s.st_dev), s.st_ino) != (r.dev, r.ino) {
+            return Err(sys::Errno::STALE);
+        }
+        Ok(file)
+    }
+
+    /// A later look. `file` is what [`Dso::open`] gave. maps is not read here ([`mark_deleted`]).
+    pub(crate) fn now(&self, file: Result<&OwnedFd, sys::Errno>) -> DsoNowRecord {
+        let mut now = DsoNowRecord { id: self.record.id, ..EMPTY_NOW };
+        let mut path = self.path;
+        let at_path = path.as_cstr().ok_or(sys::Errno::INVAL).and_then(sys::stat);
+        now.path_errno = sys::errno(&at_path);
+        if let Ok(s) = at_path {
+            now.path_dev = device(s.st_dev);
+            now.path_ino = s.st_ino;
+            now.path_size = s.st_size as u64;
+            now.path_mtime_ns = modification_time(&s);
+            now.path_ctime_ns = change_time(&s);
+            now.path_nlink = s.st_nlink as u32;
+            now.path_mode = s.st_mode;
+            now.path_uid = s.st_uid;
+        }
+        let of_file = file.and_then(sys::fstat);
+        now.fd_errno = sys::errno(&of_file);
+        if let Ok(s) = of_file {
+            now.fd_nlink = s.st_nlink as u32;
+            now.fd_ctime_ns = change_time(&s);
+            now.fd_size = s.st_size as u64;
+        }
+        if self.record.got_addr != 0 {
+            let word = sys::peek_word(self.record.got_addr);
+            now.got_errno = sys::errno(&word);
+            now.got_value = word.unwrap_or(0);
+        }
+        let build_id = BuildId::at(&Own, self.record.start);
+        (now.build_id, now.build_id_len) = (build_id.bytes, build_id.len);
+        now
+    }
+}
+
+const EMPTY_NOW: DsoNowRecord = DsoNowRecord {
+    id: 0,
+    maps_deleted: maps_deleted::NOT_SEEN,
+    path_errno: 0,
+    fd_errno: 0,
+    path_dev: 0,
+    path_ino: 0,
+    path_size: 0,
+    path_mtime_ns: 0,
+    path_ctime_ns: 0,
+    path_nlink: 0,
+    path_mode: 0,
+    fd_nlink: 0,
+    path_uid: 0,
+    fd_ctime_ns: 0,
+    got_value: 0,
+    got_errno: 0,
+    build_id_len: 0,
+    build_id: [0; 32],
+    fd_size: 0,
+    reserved: 0,
+};
+
+/// Sets `maps_deleted` of the DSO that is mapped at `m`.
+pub(crate) fn mark_deleted(table: &Table, nows: &mut [DsoNowRecord], m: &Mapping<'_>) {
+    if m.may_be_dso()
+        && let Some(i) = table.at(m.start)
+        && let Some(now) = nows.get_mut(i)
+        && (m.deleted || now.maps_deleted != maps_deleted::YES)
+    {
+        now.maps_deleted = if m.deleted { maps_deleted::YES } else { maps_deleted::NO };
+    }
+}
+
+/// Whether the file's first page is what is mapped: for file systems (overlayfs, btrfs) whose maps show
+/// other device and inode numbers than stat does.
+fn same_first_page(path: &core::ffi::CStr, start: u64) -> bool {
+    let (mut file_page, mut memory_page) = ([0; 4096], [0; 4096]);
+    let Ok(file) = sys::open_regular(path) else { return false };
+    let Ok(n) = sys::read_at(&file, &mut file_page, 0) else { return false };
+    sys::peek(start, &mut memory_page) == Ok(4096) && n >= 64 && file_page.get(..n) == memory_page.get(..n)
+}
+
+/// The name of a copy in memory: `hangscope:` and the file's name.
+pub(crate) fn copy_name(path: &[u8]) -> Text<64> {
+    let mut name = Text::EMPTY;
+    name.push(b"hangscope:");
+    let file = base_name(path);
+    name.push(file.get(..file.len().min(48)).unwrap_or(file));
+    name
+}

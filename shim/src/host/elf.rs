@@ -1,0 +1,15 @@
+//! The images of this process, as the loader left them: read with [`sys::Own`], so nothing is dereferenced.
+
+use hangscope_reader::link_map;
+
+use crate::sys;
+
+unsafe extern "C" {
+    /// The loader's list for debuggers. Only its address is used.
+    static _r_debug: u8;
+}
+
+/// Address of the first definition of a function in the order of symbol search, for a name without a NUL.
+pub(crate) fn find_function(name: &[u8]) -> Option<u64> {
+    link_map::find_function(&sys::Own, &raw const _r_debug as u64, name)
+}

@@ -1,0 +1,18 @@
+//! Signals to threads of the host, and what the host's threads do in our handler.
+//!
+//! - `handler`: the one handler, put in only while it is needed
+//! - `slots`: answers to questions, written by the handler
+//! - `probe`: asks running threads, and collects their answers
+//! - `stops`: a thread stopped or slowed inside the allocator (stir, level 3)
+//! - `timers`: the timers that interrupt threads for `stops`
+
+mod handler;
+mod probe;
+mod slots;
+mod stops;
+mod timers;
+
+pub(crate) use handler::Handler;
+pub(crate) use probe::{Candidate, Prober};
+pub(crate) use slots::{STACK, Slots};
+pub(crate) use timers::Timers;

@@ -1,0 +1,103 @@
+//! Memory: reading the host's, mapping the shim's own.
+
+use super::file::OwnedFd;
+use super::process::getpid;
+use super::raw::Errno;
+use crate::arch;
+
+/// Memory of this process, whatever is mapped there: a page that is not readable ends the copy, it never
+/// faults. Gives the bytes copied; an error if not even the first could be.
+pub(crate) fn peek(address: u64, to: &mut [u8]) -> Result<usize, Errno> {
+    const PAGE: u64 = 4096;
+    const MOST: usize = 17;
+    // One iovec a page: process_vm_readv stops at an iovec that it cannot read whole, so a guard page
+    // would otherwise lose what is before it (process_vm_readv(2), RETURN VALUE).
+    let mut remote = [libc::iovec { iov_base: core::ptr::null_mut(), iov_len: 0 }; MOST];
+    let mut done = 0;
+    while done < to.len() {
+        let (mut pieces, mut wanted) = (0, 0);
+        for piece in &mut remote {
+            let at = address.checked_add((done + wanted) as u64).ok_or(Errno::FAULT)?;
+            let len = ((PAGE - at % PAGE) as usize).min(to.len() - done - wanted);
+            if len == 0 {
+                break;
+            }
+            *piece = libc::iovec { iov_base: at as *mut libc::c_void, iov_len: len };
+            wanted += len;
+            pieces += 1;
+        }
+        let Some(room) = to.get_mut(done..done + wanted) else { break };
+        let local = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: wanted };
+        let args = [getpid() as usize, &raw const local as usize, 1, remote.as_ptr() as usize, pieces, 0];
+        // SAFETY: process_vm_readv writes only into `room`, which `local` describes and which lives; what
+        // the remote side describes is only read, and an address that is not mapped is an error, no fault.
+        let n = unsafe { arch::syscall6(libc::SYS_process_vm_readv, args) };
+        if n <= 0 {
+            let failed = if n == 0 { Errno::FAULT } else { Errno::from_raw_os_error(-n as i32) };
+            return if done > 0 { Ok(done) } else { Err(failed) };
+        }
+        done += n as usize;
+        if (n as usize) < wanted {
+            return Ok(done);
+        }
+    }
+    Ok(done)
+}
+
+/// The memory of this process, read with [`peek`].
+pub(crate) struct Own;
+
+impl hangscope_reader::Memory for Own {
+    type Error = Errno;
+
+    fn read(&self, at: u64, to: &mut [u8]) -> Result<usize, Errno> {
+        peek(at, to)
+    }
+}
+
+/// A 64-bit word of this process.
+pub(crate) fn peek_word(address: u64) -> Result<u64, Errno> {
+    let mut bytes = [0; 8];
+    match peek(address, &mut bytes)? {
+        8 => Ok(u64::from_le_bytes(bytes)),
+        _ => Err(Errno::FAULT),
+    }
+}
+
+/// Fresh zeroed memory of the shim's own. Not reserved: pages that are never touched cost nothing.
+pub(crate) fn map(len: usize) -> Result<*mut u8, Errno> {
+    use rustix::mm::{MapFlags, ProtFlags};
+    // SAFETY: an anonymous private mapping at an address that the kernel chooses touches nobody's memory.
+    let memory = unsafe {
+        rustix::mm::mmap_anonymous(
+            core::ptr::null_mut(),
+            len,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::PRIVATE | MapFlags::NORESERVE,
+        )
+    }?;
+    Ok(memory.cast())
+}
+
+/// Maps `len` bytes of a file of the shim's own, shared, for writing.
+pub(crate) fn map_shared(file: &OwnedFd, len: usize) -> Result<*mut u8, Errno> {
+    use rustix::mm::{MapFlags, ProtFlags};
+    // SAFETY: a mapping at an address that the kernel chooses touches nobody's memory.
+    let memory = unsafe {
+        rustix::mm::mmap(
+            core::ptr::null_mut(),
+            len,
+            ProtFlags::READ | ProtFlags::WRITE,
+            MapFlags::SHARED,
+            file,
+            0,
+        )
+    }?;
+    Ok(memory.cast())
+}
+
+/// Makes the shim's own memory inaccessible, to catch a stack that grew too far.
+pub(crate) fn guard(memory: *mut u8, len: usize) {
+    // SAFETY: the caller's pages are the shim's own, and not used for anything else.
+    let _ = unsafe { rustix::mm::mprotect(memory.cast(), len, rustix::mm::MprotectFlags::empty()) };
+}

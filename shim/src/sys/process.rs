@@ -1,0 +1,43 @@
+//! Who this process and this thread are.
+
+use core::ffi::CStr;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+pub(crate) fn gettid() -> u32 {
+    rustix::thread::gettid().as_raw_nonzero().get() as u32
+}
+
+/// This process, as [`know_pid`] found it.
+static PID: AtomicU32 = AtomicU32::new(0);
+
+/// Asks the kernel once for all later [`getpid`]s: in the constructor, and in a forked child.
+pub(crate) fn know_pid() {
+    PID.store(rustix::process::getpid().as_raw_nonzero().get() as u32, Ordering::Relaxed);
+}
+
+pub(crate) fn getpid() -> u32 {
+    PID.load(Ordering::Relaxed)
+}
+
+/// Whether this is the process that [`know_pid`] asked for, and not a child that nobody told.
+pub(crate) fn is_the_same_process() -> bool {
+    rustix::process::getpid().as_raw_nonzero().get() as u32 == getpid()
+}
+
+pub(crate) fn getppid() -> u32 {
+    rustix::process::getppid().map_or(0, |p| p.as_raw_nonzero().get() as u32)
+}
+
+/// Real and effective user.
+pub(crate) fn users() -> (u32, u32) {
+    (rustix::process::getuid().as_raw(), rustix::process::geteuid().as_raw())
+}
+
+pub(crate) fn set_name(name: &CStr) {
+    let _ = rustix::thread::set_name(name);
+}
+
+/// Leaves the host's working directory, so that it does not stay busy after the host left it.
+pub(crate) fn leave_directory() {
+    let _ = rustix::process::chdir(c"/");
+}

@@ -1,0 +1,34 @@
+//! Whether the hello is out: threads of the host wait for it at the end of a short process.
+
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use crate::sys;
+
+/// A futex word: 0 before the watchdog's first hello (or its first failure to connect), then 1.
+static GREETED: AtomicU32 = AtomicU32::new(0);
+/// The watchdog runs in a forked child.
+static FORKED: AtomicBool = AtomicBool::new(false);
+
+/// For a forked child, before its own watchdog starts.
+pub(crate) fn forked() {
+    FORKED.store(true, Ordering::Relaxed);
+    GREETED.store(1, Ordering::Relaxed);
+}
+
+/// Waits until the hello is out; at most 200 ms, for a machine so loaded that the thread has not run yet.
+pub(crate) fn let_it_say_hello() {
+    if GREETED.load(Ordering::Acquire) == 0 {
+        sys::futex_wait(&GREETED, 0, 200_000_000);
+    }
+}
+
+/// The hello is out, or there is nobody to say it to.
+pub(super) fn is_out() {
+    if GREETED.swap(1, Ordering::Release) == 0 {
+        sys::futex_wake(&GREETED);
+    }
+}
+
+pub(super) fn is_forked() -> bool {
+    FORKED.load(Ordering::Relaxed)
+}

@@ -1,0 +1,140 @@
+//! The loop, and when the watchdog leaves.
+
+use hangscope_protocol::Kind;
+use hangscope_protocol::record::{NoteRecord, dump_reason, hello_flags, note_code};
+
+use super::hello;
+use super::pending::Pending;
+use super::state::Watchdog;
+use crate::arena::{Arena, Work};
+use crate::host::creds::{self, Followed};
+use crate::sys::{self, For};
+
+const SECOND: u64 = 1_000_000_000;
+/// A forked child says hello only if it lives so long: most are about to exec.
+const CHILD_PAUSE: u64 = SECOND / 10;
+/// A dump that was made at the deadline is made anew so often while it still hangs.
+const AGAIN: u64 = 60 * SECOND;
+
+/// Where the thread begins. It never returns into the host.
+pub(crate) extern "C" fn entry(arena: *mut u8) {
+    let arena = arena.cast::<Arena>();
+    if sys::own_descriptors().is_ok() {
+        sys::leave_directory();
+        sys::set_name(c"hangscope");
+        // SAFETY: init has written the facts before it started this thread, the only watchdog of the process.
+        let (facts, slots, wanted, work) =
+            unsafe { (Arena::facts(arena), Arena::slots(arena), Arena::wanted(arena), Arena::work(arena)) };
+        if let Ok(mut watchdog) = Watchdog::new(facts, slots, wanted) {
+            watchdog.run(work);
+        }
+    }
+    hello::is_out();
+    sys::exit_thread()
+}
+
+/// Why the thread ends.
+enum Leave {
+    Credentials,
+    Alone,
+}
+
+impl Watchdog {
+    fn run(&mut self, work: &mut Work) {
+        if self.flags & hello_flags::FORKED != 0 {
+            sys::wait(None, For::Reading, CHILD_PAUSE);
+        }
+        self.greet(work);
+        let mut next_look = self.init_ns + self.facts.tick_ns();
+        let mut next_watch = next_look;
+        loop {
+            let now = sys::now();
+            if now >= next_watch {
+                if let Some(why) = self.must_leave(work) {
+                    return self.leave(work, &why);
+                }
+                next_watch = now + SECOND.min(self.facts.tick_ns());
+            }
+            if now >= next_look {
+                self.look(work);
+                // From now on, not from the last one: after SIGSTOP there is no burst of looks.
+                next_look = sys::now() + self.interval;
+            }
+            self.step(work);
+            self.greet(work);
+            let mut until = next_look.min(next_watch);
+            for at in [self.pending.as_ref().map(Pending::next), self.link.next_try(), self.due()]
+                .into_iter()
+                .flatten()
+            {
+                until = until.min(at);
+            }
+            if self.wait(work, until) {
+                self.answer(work);
+            }
+        }
+    }
+
+    /// When a dump is due by itself; none while it could not be sent, or one is being made.
+    fn due(&self) -> Option<u64> {
+        (self.deadline != 0 && self.link.is_up() && self.pending.is_none()).then_some(self.deadline)
+    }
+
+    /// Makes what is due of dumps.
+    fn step(&mut self, work: &mut Work) {
+        if self.pending.is_some() {
+            self.go_on(work);
+        }
+        if self.due().is_some_and(|at| sys::now() >= at) {
+            let again = self.deadline > self.init_ns + self.facts.config.hang_after.nanoseconds();
+            self.deadline = sys::now() + AGAIN;
+            self.begin_dump(work, if again { dump_reason::STILL } else { dump_reason::DEADLINE }, 0);
+        }
+        if core::mem::take(&mut self.stall_due) && self.pending.is_none() && self.link.is_up() {
+            self.begin_dump(work, dump_reason::STALL, 0);
+        }
+        if self.pending.is_none() {
+            self.prober.uninstall(&self.tasks, &mut work.text);
+        }
+    }
+
+    /// Follows the host's credentials; whether it is time to go.
+    fn must_leave(&mut self, work: &mut Work) -> Option<Leave> {
+        // With other credentials it might not be able to give back what it has changed.
+        self.rest(work);
+        match creds::follow(&self.tasks, self.pid, self.tid, &mut work.text) {
+            Followed::Same => {}
+            Followed::Yes(euid) => {
+                if let Some(stir) = &mut self.stir {
+                    stir.credentials_changed();
+                }
+                self.note(
+                    work,
+                    note_code::FOLLOWED_CREDENTIALS,
+                    u64::from(euid),
+                    b"the host changed its credentials",
+                );
+            }
+            Followed::No => return Some(Leave::Credentials),
+        }
+        // The kernel keeps a process whose last other thread ended without exit_group: then it would be the
+        // watchdog that keeps it.
+        let found = self.tasks.list(&mut work.entries, &mut work.tids).unwrap_or(usize::MAX);
+        let any =
+            found > 2 || work.tids.iter().take(found).any(|tid| self.tasks.is_alive(*tid, &mut work.text));
+        (!any).then_some(Leave::Alone)
+    }
+
+    fn leave(&mut self, work: &mut Work, why: &Leave) {
+        self.calm(work);
+        let (code, text) = match why {
+            Leave::Credentials => {
+                (note_code::LEAVES_CREDENTIALS, &b"could not follow the host's credentials"[..])
+            }
+            Leave::Alone => (note_code::LEAVES_ALONE, &b"no other thread lives"[..]),
+        };
+        let [frame, _] = &mut work.frames;
+        let note = NoteRecord { code, reserved: 0, tid: 0, value: 0 };
+        self.link.send_one(frame, Kind::Bye, None, &mut |w| w.record_with(&note, text));
+    }
+}

@@ -1,0 +1,96 @@
+//! What the watchdog knows.
+
+use hangscope_protocol::Kind;
+use hangscope_protocol::record::{CopyRecord, LastMemoryRecord, NoteRecord, hello_flags};
+
+use super::hello;
+use super::pending::Pending;
+use crate::arena::{Facts, Work};
+use crate::host::memory::Wanted;
+use crate::host::stall::Stall;
+use crate::host::task::Tasks;
+use crate::limits::MOST_DSOS;
+use crate::link::Link;
+use crate::signal::{Prober, Slots};
+use crate::stir::Stir;
+use crate::sys::{self, Errno, OwnedFd};
+
+pub(crate) struct Watchdog {
+    pub(super) facts: &'static Facts,
+    pub(super) pid: u32,
+    pub(super) tid: u32,
+    pub(super) tasks: Tasks,
+    pub(super) link: Link,
+    pub(super) prober: Prober,
+    /// Descriptors of the DSOs, by index.
+    pub(super) files: [Option<OwnedFd>; MOST_DSOS],
+    /// When this image (or this child) began.
+    pub(super) init_ns: u64,
+    pub(super) wall_ns: u64,
+    pub(super) flags: u32,
+    pub(super) copy: Option<(OwnedFd, CopyRecord)>,
+    pub(super) copy_tried: bool,
+    pub(super) wanted: &'static Wanted,
+    pub(super) last_memory: Option<(OwnedFd, LastMemoryRecord)>,
+    pub(super) complained: bool,
+    /// The last look at the DSOs that had news was dropped: it is news still.
+    pub(super) integrity_unsent: bool,
+    pub(super) tick: u32,
+    pub(super) interval: u64,
+    pub(super) dumps: u32,
+    /// When the next dump is due by itself; 0: never.
+    pub(super) deadline: u64,
+    pub(super) pending: Option<Pending>,
+    pub(super) stall: Stall,
+    pub(super) stall_due: bool,
+    /// None where nothing is to be disturbed.
+    pub(super) stir: Option<Stir>,
+}
+
+impl Watchdog {
+    pub(super) fn new(
+        facts: &'static Facts,
+        slots: &'static Slots,
+        wanted: &'static Wanted,
+    ) -> Result<Watchdog, Errno> {
+        let (pid, tid) = (sys::getpid(), sys::gettid());
+        let forked = hello::is_forked();
+        let init_ns = if forked { sys::now() } else { facts.init_ns };
+        let hang_after = facts.config.hang_after.nanoseconds();
+        let allocator =
+            facts.dsos.iter().nth(facts.allocator as usize).map(|d| (d.record.start, d.record.end));
+        Ok(Watchdog {
+            stir: Stir::new(facts.config.stir, facts.stir_seed, (pid, tid), allocator),
+            facts,
+            pid,
+            tid,
+            tasks: Tasks::open(pid, tid, facts.clk_tck)?,
+            link: Link::new(pid),
+            prober: Prober::new(slots, pid, facts.config.signal),
+            files: [const { None }; MOST_DSOS],
+            init_ns,
+            wall_ns: if forked { sys::wall_clock() } else { facts.wall_ns },
+            flags: facts.hello_flags | if forked { hello_flags::FORKED } else { 0 },
+            copy: None,
+            copy_tried: false,
+            wanted,
+            last_memory: None,
+            complained: false,
+            integrity_unsent: false,
+            tick: 0,
+            interval: facts.tick_ns(),
+            dumps: 0,
+            deadline: if hang_after == 0 { 0 } else { init_ns + hang_after },
+            pending: None,
+            stall: Stall::new(facts.config.stall.nanoseconds(), sys::now()),
+            stall_due: false,
+        })
+    }
+
+    /// Sends a note.
+    pub(super) fn note(&mut self, work: &mut Work, code: u16, value: u64, text: &[u8]) {
+        let [frame, _] = &mut work.frames;
+        let note = NoteRecord { code, reserved: 0, tid: 0, value };
+        self.link.send_one(frame, Kind::Note, None, &mut |w| w.record_with(&note, text));
+    }
+}
