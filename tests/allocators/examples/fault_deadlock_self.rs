@@ -1,4 +1,4 @@
-//! A thread that has a central lock refills the shelf, and the refill takes the same lock.
+//! A thread holds a central lock and refills the shelf. The refill takes the same lock again.
 
 #[path = "common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! The holder of a central lock waits, by looking again and again, for a flag that nobody sets.
+//! The owner of a central lock spins on a flag that no thread sets.
 
 #[path = "common/mod.rs"]
 mod common;
