@@ -9,7 +9,8 @@ mod exports;
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{Hooks, Shelf, mutexes};
+use common::shelf::Shelf;
+use common::{Hooks, mutexes};
 use hangscope_test_allocators::fault::{FAULTY_LOCK, Once};
 use hangscope_test_allocators::raw;
 
@@ -44,8 +45,8 @@ impl Hooks for Fault {
 #[unsafe(no_mangle)]
 extern "C" fn cond_never_signalled_wait(lock: usize) {
     while REFILLING.load(Ordering::Relaxed) {
-        // SAFETY: the condition and the mutex are initialised and never destroyed. This thread holds the
-        // mutex.
+        // SAFETY: the condition and the mutex are initialised
+        // and never destroyed. This thread holds the mutex.
         unsafe { libc::pthread_cond_wait(g_mid_refill_cond.0.get(), mutexes::mutex(lock)) };
     }
 }

@@ -9,7 +9,8 @@ mod exports;
 
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
-use common::{Hooks, Shelf, mid, mutexes};
+use common::shelf::{Node, Shelf};
+use common::{Hooks, mutexes};
 use hangscope_test_allocators::fault::{FAULTY_LOCK, Once};
 use hangscope_test_allocators::raw;
 
@@ -47,8 +48,8 @@ impl Hooks for Fault {
 
     fn start() {
         let prints = raw::number_from_env(c"FAULT_COUNTERS", 0) != 0;
-        // SAFETY: the handler stays mapped until the process ends. atexit may allocate: the allocator works
-        // by now.
+        // SAFETY: the handler stays mapped until the process
+        // ends. atexit may allocate: the allocator works by now.
         if prints && unsafe { libc::atexit(counted_print) } != 0 {
             raw::die(format_args!("atexit: no room"));
         }
@@ -104,7 +105,7 @@ extern "C" fn counted_print() {
 /// Walks to the last block of a shelf. In a circular list, the walk never ends.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn counted_shelf_last(mut node: *mut mid::Node) -> *mut mid::Node {
+extern "C" fn counted_shelf_last(mut node: *mut Node) -> *mut Node {
     // culprit: begin
     loop {
         g_counted.walk_steps.fetch_add(1, Ordering::Relaxed);

@@ -7,7 +7,8 @@ mod common;
 #[path = "common/exports.rs"]
 mod exports;
 
-use common::{Hooks, Shelf, mid, mutexes};
+use common::shelf::{Node, Shelf};
+use common::{Hooks, mutexes};
 use hangscope_test_allocators::fault::{FAULTY_LOCK, Once};
 use hangscope_test_allocators::raw;
 
@@ -31,7 +32,7 @@ impl Hooks for Fault {
 /// Walks to the last block of a shelf. In a circular list, the walk never ends.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn demo_shelf_last(mut node: *mut mid::Node) -> *mut mid::Node {
+extern "C" fn demo_shelf_last(mut node: *mut Node) -> *mut Node {
     // culprit: begin
     loop {
         // The read is volatile so that the compiler keeps the loop.

@@ -11,7 +11,8 @@ mod exports;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Hooks, Shelf, mutexes};
+use common::shelf::Shelf;
+use common::{Hooks, mutexes};
 use hangscope_test_allocators::fault::{FAULTY_LOCK, Once, due};
 use hangscope_test_allocators::raw;
 

@@ -43,8 +43,8 @@ static CALLING: AtomicBool = AtomicBool::new(false);
 /// A seat that the current caller must also call; `NO_SEAT` if there is none.
 static SLIP: AtomicUsize = AtomicUsize::new(NO_SEAT);
 const NO_SEAT: usize = usize::MAX;
-/// How often a thread checks whether the current caller has finished. All checks take some tens of
-/// microseconds.
+/// How often a thread checks whether the current caller has
+/// finished. All checks take some tens of microseconds.
 const TRIES: u32 = 500;
 /// Time of the last call, in ns of CLOCK_MONOTONIC. Only a debugger reads this.
 static LAST_CALL: AtomicU64 = AtomicU64::new(0);
@@ -102,9 +102,9 @@ fn with_queue<T>(work: impl FnOnce(&mut Queue) -> T) -> T {
 /// The queue's answer to a thread that wants to enter.
 enum Admission {
     Enter,
-    /// Sleep in this seat.
+    /// The thread must sleep in this seat.
     Wait(usize),
-    /// All seats are taken.
+    /// All seats are taken. The thread must try again.
     Retry,
 }
 

@@ -15,7 +15,8 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::{Hooks, Shelf, mutexes};
+use common::shelf::Shelf;
+use common::{Hooks, mutexes};
 use hangscope_test_allocators::fault::{FAULTY_LOCK, due};
 use hangscope_test_allocators::raw;
 
@@ -76,8 +77,8 @@ fn record_own_file() {
 /// name, and a copy that preserved the time of modification.
 fn own_file_is_unchanged() -> bool {
     let mut now = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: the constructor initialised OWN_FILE, and later code only reads it. `now` is read only after
-    // stat filled it in.
+    // SAFETY: the constructor initialised OWN_FILE, and later code
+    // only reads it. `now` is read only after stat filled it in.
     unsafe {
         let own = &*OWN_FILE.0.get();
         let then = own.stat.assume_init_ref();

@@ -5,7 +5,8 @@ mod common;
 #[path = "common/exports.rs"]
 mod exports;
 
-use common::{Hooks, Shelf, mutexes};
+use common::shelf::Shelf;
+use common::{Hooks, mutexes};
 use hangscope_test_allocators::fault::{FAULTY_LOCK, Once};
 use hangscope_test_allocators::raw;
 

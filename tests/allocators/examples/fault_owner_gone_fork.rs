@@ -10,7 +10,8 @@ mod exports;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Hooks, Shelf, mutexes};
+use common::shelf::Shelf;
+use common::{Hooks, mutexes};
 use hangscope_test_allocators::fault::{FAULTY_LOCK, due};
 use hangscope_test_allocators::raw;
 

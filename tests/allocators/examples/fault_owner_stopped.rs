@@ -1,6 +1,6 @@
-//! A tracer stops the owner of a central lock, like a debugger that waits at its prompt. The tracer is a
-//! child process that attaches to this one thread. The allocator also has the tripwire: it aborts if the
-//! shim calls it.
+//! A tracer stops the owner of a central lock, like a debugger that waits at
+//! its prompt. The tracer is a child process that attaches to this one thread.
+//! The allocator also has the tripwire: it aborts if the shim calls it.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -9,7 +9,8 @@ mod exports;
 
 use std::ptr;
 
-use common::{Hooks, Shelf, mutexes};
+use common::shelf::Shelf;
+use common::{Hooks, mutexes};
 use hangscope_test_allocators::fault::{FAULTY_LOCK, Once};
 use hangscope_test_allocators::raw;
 

@@ -1,5 +1,5 @@
-//! A thread without a lock searches a table for an entry that does not exist. At the end of the table, the
-//! search starts again.
+//! A thread without a lock searches a table for an entry that does
+//! not exist. At the end of the table, the search starts again.
 
 #[path = "common/mod.rs"]
 mod common;

@@ -8,7 +8,8 @@ mod exports;
 
 use std::time::Duration;
 
-use common::{Hooks, Shelf};
+use common::Hooks;
+use common::shelf::Shelf;
 use hangscope_test_allocators::fault::{Once, due};
 use hangscope_test_allocators::raw;
 

@@ -10,7 +10,8 @@ use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::{Hooks, Shelf, mutexes};
+use common::shelf::Shelf;
+use common::{Hooks, mutexes};
 use hangscope_test_allocators::fault::{FAULTY_LOCK, Once};
 use hangscope_test_allocators::raw;
 

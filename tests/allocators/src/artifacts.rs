@@ -6,19 +6,18 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Builds the benchmark and returns its path.
-///
-/// # Panics
-/// If the build fails.
 pub fn workload() -> PathBuf {
     built().join("hangscope-bench")
 }
 
 /// Builds the DSO of this package with the file name `so` and returns its path.
-///
-/// # Panics
-/// If the build fails.
 pub fn allocator(so: &str) -> PathBuf {
     built().join("examples").join(so)
+}
+
+/// The root folder of the workspace.
+pub fn workspace() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
 /// Builds everything once and returns `target/PROFILE`.
@@ -38,7 +37,7 @@ fn built() -> &'static Path {
             .args(["-p", "hangscope-test-workload", "-p", "hangscope-test-allocators"])
             .arg("--target-dir")
             .arg(target)
-            .current_dir(crate::table::workspace())
+            .current_dir(workspace())
             .output()
             .unwrap_or_else(|error| panic!("cargo: {error}"));
         let stderr = String::from_utf8_lossy(&output.stderr);

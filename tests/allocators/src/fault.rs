@@ -3,13 +3,13 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-/// Index of the central lock that the faults use. Its symbol is `g_mid_locks+160`, because a
-/// `pthread_mutex_t` has 40 bytes.
+/// Index of the central lock that the faults use. Its symbol is
+/// `g_mid_locks+160`, because a `pthread_mutex_t` has 40 bytes.
 pub const FAULTY_LOCK: usize = 4;
 
 static OPERATIONS: AtomicU64 = AtomicU64::new(0);
-/// The number of operations before the fault. The fault is off until the constructor runs, because ld.so
-/// allocates earlier.
+/// The number of operations before the fault. The fault is off
+/// until the constructor runs, because ld.so allocates earlier.
 static AFTER: AtomicU64 = AtomicU64::new(u64::MAX);
 
 /// Makes the fault happen after `after` operations. The constructor calls this.

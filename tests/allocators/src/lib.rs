@@ -7,6 +7,8 @@
 //! - [`truth`]: what a faulty allocator writes about its own fault, just before the fault happens;
 //! - [`artifacts`]: builds the DSOs and the benchmark;
 //! - [`fault`], [`raw`]: code that the allocators call.
+//!
+//! A helper for tests panics if it cannot do its work, which fails the test.
 
 pub mod artifacts;
 pub mod fault;

@@ -1,5 +1,5 @@
-//! System calls for the faulty allocators. Nothing here allocates, because an allocation would come back to
-//! the allocator.
+//! System calls for the faulty allocators. Nothing here allocates,
+//! because an allocation would come back to the allocator.
 
 use std::ffi::CStr;
 use std::io::Write;
@@ -17,8 +17,8 @@ pub fn die(what: std::fmt::Arguments<'_>) -> ! {
     unsafe { libc::abort() }
 }
 
-/// Writes one line of at most 255 bytes in one write. Ignores a failed write, because there is nowhere to
-/// report it.
+/// Writes one line of at most 255 bytes in one write. Ignores
+/// a failed write, because there is nowhere to report it.
 pub fn write_line(fd: i32, what: std::fmt::Arguments<'_>) {
     let mut buffer = [0_u8; 256];
     let mut rest = &mut buffer[..255];
@@ -49,8 +49,8 @@ pub fn number_from_env(name: &CStr, default: u64) -> u64 {
 /// Returns true with the probability 1 / `n`, by the kernel's random numbers. Always false if `n` is 0.
 pub fn one_in(n: u64) -> bool {
     let mut bits = 0_u64;
-    // SAFETY: the kernel writes into the eight bytes of `bits`. Without GRND_NONBLOCK, the call waits until
-    // random numbers are available.
+    // SAFETY: the kernel writes into the eight bytes of `bits`. Without
+    // GRND_NONBLOCK, the call waits until random numbers are available.
     let got = unsafe { libc::getrandom((&raw mut bits).cast(), 8, 0) };
     if got != 8 {
         die(format_args!("getrandom: {}", std::io::Error::last_os_error()));
@@ -70,8 +70,8 @@ pub fn sleep(duration: std::time::Duration) {
     while unsafe { libc::nanosleep(left, left) } != 0 {}
 }
 
-/// Waits on a private futex while its word is `expected`. Returns true after a wake or a signal, and false if
-/// the word had another value.
+/// Waits on a private futex while its word is `expected`. Returns true
+/// after a wake or a signal, and false if the word had another value.
 pub fn futex_wait(word: &AtomicU32, expected: u32) -> bool {
     // SAFETY: the word lives until the call returns. A null pointer means no timeout.
     let result = unsafe {
@@ -93,8 +93,8 @@ pub fn futex_wake_one(word: &AtomicU32) {
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1) };
 }
 
-/// Creates an event between a process and its forked copy (eventfd(2)). One side signals the event once, and
-/// the other side waits once.
+/// Creates an event between a process and its forked copy (eventfd(2)).
+/// One side signals the event once, and the other side waits once.
 pub fn event() -> i32 {
     // SAFETY: eventfd has no preconditions.
     let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };

@@ -1,7 +1,9 @@
 //! The table: what each allocator does, and what an analysis must find about it.
 
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use crate::artifacts::{self, workspace};
 
 /// When a fault hangs its process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +39,8 @@ pub struct Fault {
     pub also_locks: &'static [&'static str],
     /// Whether the tid of the lock's owner can be known. The owner may be alive or gone.
     pub owner_known: bool,
-    /// The function of the allocator or the benchmark in which the culprit is, if it is in one. Frames of
-    /// libc may lie below it.
+    /// The function of the allocator or the benchmark in which the
+    /// culprit is, if it is in one. Frames of libc may lie below it.
     pub culprit_function: Option<&'static str>,
     /// The file of `culprit_function`, relative to the workspace's root.
     pub culprit_file: Option<&'static str>,
@@ -53,24 +55,18 @@ pub struct Fault {
 
 impl Fault {
     /// Returns the row with this name.
-    ///
-    /// # Panics
-    /// If no row has this name.
     pub fn named(name: &str) -> &'static Fault {
         FAULTS.iter().find(|fault| fault.name == name).unwrap_or_else(|| panic!("no fault is named {name:?}"))
     }
 
     /// Builds the DSO if it is out of date, and returns its path.
     pub fn path(&self) -> PathBuf {
-        crate::artifacts::allocator(self.so)
+        artifacts::allocator(self.so)
     }
 
-    /// The lines of `culprit_file`, counted from 1, where the culprit must be found. They lie between the
-    /// two marks in the body of `culprit_function`. A frame of a function that was inlined there from
-    /// another file does not count.
-    ///
-    /// # Panics
-    /// If the table names a culprit and its source has no marks.
+    /// The lines of `culprit_file`, counted from 1, where the culprit must be
+    /// found. They lie between the two marks in the body of `culprit_function`. A
+    /// frame of a function that was inlined there from another file does not count.
     pub fn culprit_lines(&self) -> Option<RangeInclusive<u32>> {
         let (function, file) = (self.culprit_function?, self.culprit_file?);
         let path = workspace().join(file);
@@ -84,10 +80,6 @@ impl Fault {
         let (first, last): (u32, u32) = (next("// culprit: begin"), next("// culprit: end"));
         Some(first + 1..=last - 1)
     }
-}
-
-pub fn workspace() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
 const USUAL_ARGS: &[&str] = &["4", "200000", "100", "16", "4096", "50", "1024"];

@@ -19,8 +19,6 @@ pub struct Line {
 }
 
 /// Reads the lines that were written so far. Returns none if the file does not exist (yet).
-///
-/// # Errors
 /// Fails if the file cannot be read, or if a line is not in the format above.
 pub fn read(path: &Path) -> io::Result<Vec<Line>> {
     let text = match std::fs::read_to_string(path) {

@@ -1,5 +1,5 @@
-//! Chooses the part that serves a size, and keeps each thread's own cache of small blocks. The cache takes no
-//! lock.
+//! Chooses the part that serves a size, and keeps each thread's
+//! own cache of small blocks. The cache takes no lock.
 
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use hangscope_test_allocators::raw;
 
-use super::Hooks;
-use super::mid::{self, MID_ABOVE, Node, mid_free, mid_malloc};
+use super::hooks::Hooks;
+use super::mid::{self, MID_ABOVE, mid_free, mid_malloc};
+use super::shelf::Node;
 use super::system::{
     __libc_calloc, __libc_free, __libc_malloc, __libc_memalign, __libc_realloc, usable_size,
 };
@@ -104,7 +105,7 @@ fn empty_at_thread_exit(cache: &mut Cache) {
     }
 }
 
-/// Implements malloc.
+/// Implements malloc. The size decides between the cache, the central part and glibc.
 #[inline(always)]
 pub(crate) fn allocate(size: usize) -> *mut c_void {
     if let Some(bucket) = mid::bucket_for_request(size) {
@@ -140,7 +141,7 @@ pub(crate) fn allocate(size: usize) -> *mut c_void {
     unsafe { __libc_malloc(class * STEP) }
 }
 
-/// Implements free.
+/// Implements free. The size decides between the cache, the central part and glibc.
 ///
 /// # Safety
 /// The contract of free(3).
@@ -192,7 +193,7 @@ pub(crate) fn allocate_zeroed(count: usize, size: usize) -> *mut c_void {
     }
 }
 
-/// Implements realloc.
+/// Implements realloc. A block stays if the new size fits and is at least half of the block.
 ///
 /// # Safety
 /// The contract of realloc(3).

@@ -1,6 +1,7 @@
 //! The hooks where a faulty allocator differs from a healthy one. The defaults are the healthy behaviour.
 
-use super::{Shelf, mutexes};
+use super::mutexes;
+use super::shelf::Shelf;
 
 /// The behaviour that a faulty allocator changes. Any thread may call the hooks at any time.
 pub(crate) trait Hooks {
@@ -12,12 +13,12 @@ pub(crate) trait Hooks {
     /// The constructor calls this last.
     fn start() {}
 
-    /// Takes a central lock.
+    /// Takes a central lock, and waits for it if necessary.
     fn acquire(lock: usize) {
         mutexes::mid_lock_acquire(lock);
     }
 
-    /// Releases a central lock.
+    /// Releases a central lock that the thread holds.
     fn release(lock: usize) {
         mutexes::mid_lock_release(lock);
     }

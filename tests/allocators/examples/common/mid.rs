@@ -7,8 +7,9 @@ use std::ptr;
 
 use hangscope_test_allocators::fault;
 
-use super::Hooks;
+use super::hooks::Hooks;
 use super::mutexes::LOCKS;
+use super::shelf::{Node, Shelf};
 use super::system::{__libc_free, __libc_malloc};
 use crate::Fault;
 
@@ -23,18 +24,6 @@ const ROOM: usize = 32;
 /// The central part serves requests of more than this many bytes and at most [`MID_MAX`] bytes.
 pub(crate) const MID_ABOVE: usize = (SMALLEST - 1) * STEP;
 pub(crate) const MID_MAX: usize = LARGEST * STEP;
-
-/// A free block. Its first word points to the next free block.
-#[repr(C)]
-pub(crate) struct Node {
-    pub(crate) next: *mut Node,
-}
-
-/// The free blocks of one bucket. The block that was freed last comes first.
-pub(crate) struct Shelf {
-    pub(crate) head: *mut Node,
-    count: usize,
-}
 
 struct Shelves(UnsafeCell<[Shelf; LARGEST + 1]>);
 
@@ -78,8 +67,8 @@ pub(crate) extern "C" fn mid_malloc(bucket: usize) -> *mut c_void {
 /// Puts a block on the shelf of its bucket, or frees it with glibc if the shelf is full.
 ///
 /// # Safety
-/// The block is from this allocator, and at least as large as the bucket's blocks. The caller no longer uses
-/// it.
+/// The block is from this allocator, and at least as large
+/// as the bucket's blocks. The caller no longer uses it.
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn mid_free(block: *mut c_void, bucket: usize) {

@@ -3,6 +3,7 @@
 //!
 //! - [`front`]: chooses the part that serves a size, and keeps each thread's cache, which takes no lock;
 //! - [`mid`]: the central part for middle sizes: shelves of free blocks, protected by [`mutexes`];
+//! - [`shelf`]: the list of free blocks of one size;
 //! - [`hooks`]: where a faulty allocator differs from a healthy one;
 //! - [`start`]: the constructor and its settings.
 //!
@@ -13,8 +14,8 @@ pub(crate) mod front;
 pub(crate) mod hooks;
 pub(crate) mod mid;
 pub(crate) mod mutexes;
+pub(crate) mod shelf;
 mod start;
 pub(crate) mod system;
 
 pub(crate) use hooks::Hooks;
-pub(crate) use mid::Shelf;

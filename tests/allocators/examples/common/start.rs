@@ -6,7 +6,8 @@
 
 use hangscope_test_allocators::{fault, raw};
 
-use super::{Hooks, front, mutexes};
+use super::hooks::Hooks;
+use super::{front, mutexes};
 use crate::Fault;
 
 extern "C" fn start() {

@@ -10,10 +10,10 @@ unsafe extern "C" {
     pub(crate) fn __libc_free(block: *mut c_void);
 }
 
-/// Returns the usable bytes of a block. glibc exports `malloc_usable_size` under no second name, so this
-/// function reads the size from the word before the block. glibc's `malloc.c` has kept the size there since
-/// 1996. The three low bits are flags. Bit 1 says that the block has its own mapping and one more word of
-/// overhead.
+/// Returns the usable bytes of a block. glibc exports `malloc_usable_size` under no
+/// second name, so this function reads the size from the word before the block.
+/// glibc's `malloc.c` has kept the size there since 1996. The three low bits are
+/// flags. Bit 1 says that the block has its own mapping and one more word of overhead.
 ///
 /// # Safety
 /// glibc's malloc made `block`, and the block was not freed since.

@@ -1,9 +1,9 @@
 //! The functions that the host calls, in an allocator that the shim must not call. Each function first checks
 //! its caller. It aborts the process if the caller is the shim.
 //!
-//! The shim is the caller in two cases: the return address lies in the code of `libhangscope.so`, or the
-//! thread is named `hangscope`. In the second case, other libraries may lie between the shim and the
-//! allocator.
+//! The shim is the caller in two cases: the return address lies in the code
+//! of `libhangscope.so`, or the thread is named `hangscope`. In the second
+//! case, other libraries may lie between the shim and the allocator.
 //!
 //! The shim may also call through another library on a thread of the host. Only the stack shows such a call.
 //! With `FAULT_SCAN_WORDS=N`, the check searches the first N words of the stack for an address in the shim's
@@ -38,8 +38,8 @@ unsafe impl Sync for Maps {}
 
 static MAPS: Maps = Maps(UnsafeCell::new([0; 1 << 20]));
 
-/// Finds the shim's mappings. The constructor calls this: ld.so maps all preloaded libraries before it runs
-/// their constructors.
+/// Finds the shim's mappings. The constructor calls this: ld.so
+/// maps all preloaded libraries before it runs their constructors.
 pub(crate) fn arm() {
     // SAFETY: no other thread runs during the constructors.
     let maps = unsafe { &mut *MAPS.0.get() };
@@ -142,8 +142,8 @@ fn trip(function: &str, from: &str, address: usize) -> ! {
     ))
 }
 
-/// Defines one exported function. It passes the stack pointer at the call to `$guarded`, as one more
-/// argument in `$register`.
+/// Defines one exported function. It passes the stack pointer at
+/// the call to `$guarded`, as one more argument in `$register`.
 macro_rules! entry {
     ($name:ident($($argument:ident: $type:ty),*) -> $result:ty, $register:literal, $guarded:ident $body:block) => {
         #[unsafe(naked)]

@@ -1,5 +1,5 @@
-//! Each faulty allocator does what the table says. The tests look at `/proc`, and at what the allocator
-//! itself writes about its fault.
+//! Each faulty allocator does what the table says. The tests look at
+//! `/proc`, and at what the allocator itself writes about its fault.
 
 use std::path::Path;
 
@@ -75,8 +75,8 @@ fn stuck(name: &str, is_stuck: impl Fn(&[Line], &[Task]) -> Result<(), String>) 
     (running, look)
 }
 
-/// Succeeds if the owner is in the state that `is_owner` checks, and the three other workers wait for its
-/// lock.
+/// Succeeds if the owner is in the state that `is_owner`
+/// checks, and the three other workers wait for its lock.
 fn owner_and_waiters(truth: &[Line], look: &[Task], is_owner: impl Fn(&Task) -> bool) -> Result<(), String> {
     let (tid, lock) = owner_and_lock(truth)?;
     let owner = look.iter().find(|task| task.tid == tid).ok_or("the owner is gone")?;
@@ -175,8 +175,8 @@ fn lost_wakeup_while_a_finished_worker_spins() {
     });
     let lock = running.truth()[0].lock.expect("a lock");
     let pid = running.pid();
-    // A running worker may still be working and hold the lock at times. The word must say free once the
-    // worker has finished and spins.
+    // A running worker may still be working and hold the lock at times.
+    // The word must say free once the worker has finished and spins.
     running.wait_until_stuck(
         || Some(pid),
         |_, _| {
@@ -193,8 +193,8 @@ fn condition_never_signalled() {
     stuck("cond_never_signalled", |truth, look| {
         let (_, condition) = owner_and_lock(truth)?;
         let waits = |task: &Task| {
-            // In glibc 2.25 and later, a condition has two groups of waiters. Each group has its own futex
-            // word.
+            // In glibc 2.25 and later, a condition has two groups
+            // of waiters. Each group has its own futex word.
             task.futex().is_some_and(|(word, op)| {
                 op == CONDITION_WAIT && [condition + 40, condition + 44].contains(&word)
             })
@@ -291,7 +291,7 @@ fn slow_is_alive() {
     let few = ["2", "300", "100", "16", "4096", "50", "1024"];
     let mut running = Running::start_with(&fault.path(), fault, &few, &[("FAULT_AFTER", "100")]);
     assert!(running.finish().success(), "{}", running.text("err"));
-    assert_eq!(running.truth().len(), 1, "it was slow");
+    assert_eq!(running.truth().len(), 1, "the run was slow");
 }
 
 #[test]
@@ -321,8 +321,8 @@ fn what_never_hangs_ends() {
     }
 }
 
-/// Without its fault, every allocator works, also with other sizes. The healthy allocator also works over a
-/// fork.
+/// Without its fault, every allocator works, also with other
+/// sizes. The healthy allocator also works over a fork.
 #[test]
 fn without_its_fault_each_ends() {
     let sizes = ["3", "20000", "50", "1", "70000", "50", "256"];

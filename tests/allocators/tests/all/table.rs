@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use hangscope_test_allocators::table::workspace;
-use hangscope_test_allocators::{FAULTS, Fault, Hangs, artifacts};
+use hangscope_test_allocators::artifacts::{self, workspace};
+use hangscope_test_allocators::{FAULTS, Fault, Hangs};
 use object::{Object, ObjectSymbol, SymbolKind};
 
 /// Every class that an analysis can find, as the analysis writes it.
