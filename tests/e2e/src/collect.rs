@@ -19,17 +19,11 @@ pub struct Collect {
 
 impl Collect {
     /// Starts the collector in a new folder.
-    ///
-    /// # Panics
-    /// If the collector does not listen.
     pub fn new(options: &[&str]) -> Collect {
         Collect::within(tempfile::tempdir().expect("a folder"), options)
     }
 
     /// Starts the collector in `dir`, and waits until it listens.
-    ///
-    /// # Panics
-    /// If the collector does not listen.
     pub fn within(dir: tempfile::TempDir, options: &[&str]) -> Collect {
         let mut command = hangscope();
         command.arg("collect").arg("--socket").arg(dir.path().join("run/s.sock"));
@@ -56,9 +50,6 @@ impl Collect {
     }
 
     /// Waits for a line on stdout that starts with one of `starts`, and returns the line.
-    ///
-    /// # Panics
-    /// If no such line comes in time.
     pub fn line_with(&self, starts: &[&str]) -> String {
         let mut others = vec![];
         loop {
@@ -71,18 +62,12 @@ impl Collect {
     }
 
     /// Sends Ctrl-C (SIGINT), and returns the collector's exit status.
-    ///
-    /// # Panics
-    /// If the collector does not end.
     pub fn interrupt(&mut self) -> Option<i32> {
         send_signal(&self.child, libc::SIGINT);
         wait(&mut self.child, GIVE_UP_AFTER).expect("the collector ends").code()
     }
 
     /// Reads the sessions that have ended.
-    ///
-    /// # Panics
-    /// If the file cannot be read or is not JSON.
     pub fn sessions(&self) -> Vec<Value> {
         let lines = std::fs::read_to_string(self.out().join("sessions.jsonl")).expect("the sessions");
         lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()

@@ -9,7 +9,6 @@ use serde_json::Value;
 
 use crate::{hangscope, run};
 
-/// A hunt that has ended.
 pub struct Hunt {
     /// The folder that holds OUT. Dropping the value removes it.
     pub dir: tempfile::TempDir,
@@ -18,9 +17,6 @@ pub struct Hunt {
 
 impl Hunt {
     /// Runs `hangscope hunt --out OUT --so SO OPTIONS -- COMMAND`. The hunt and its runs inherit `env`.
-    ///
-    /// # Panics
-    /// If the hunt does not end.
     pub fn new(so: &Path, options: &[&str], env: &[(&str, &str)], command: &[impl AsRef<OsStr>]) -> Hunt {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let mut hunt = hangscope();
@@ -35,10 +31,6 @@ impl Hunt {
         self.dir.path().join("out")
     }
 
-    /// The exit status.
-    ///
-    /// # Panics
-    /// If a signal ended the hunt.
     pub fn code(&self) -> i32 {
         self.output.status.code().unwrap_or_else(|| panic!("{}", self.outputs()))
     }
@@ -53,9 +45,6 @@ impl Hunt {
     }
 
     /// Reads a file of OUT as text.
-    ///
-    /// # Panics
-    /// If the file cannot be read.
     pub fn text(&self, file: &str) -> String {
         let path = self.out().join(file);
         let bytes = std::fs::read(&path)
@@ -63,10 +52,6 @@ impl Hunt {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Reads verdict.json.
-    ///
-    /// # Panics
-    /// If the file cannot be read or is not JSON.
     pub fn verdict(&self) -> Value {
         serde_json::from_str(&self.text("verdict.json")).expect("verdict.json is JSON")
     }

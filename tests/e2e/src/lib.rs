@@ -1,8 +1,10 @@
 //! Code that the end-to-end tests share: the paths of the built files, programs under the shim, and a
 //! listener for the shim's messages.
 //!
-//! The tests run the files that `scripts/test.sh` builds in release: the shim, the command, the benchmark and
-//! the allocators.
+//! A helper panics if it cannot do its work, which fails the test.
+//!
+//! The tests run the files that `scripts/test.sh` builds in release:
+//! the shim, the command, the benchmark and the allocators.
 
 pub mod collect;
 pub mod hunt;
@@ -16,14 +18,11 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::RecvTimeoutError;
 use hangscope_collector::listen::{Event, Listener, RecordedDump, What};
 
-/// Time limit of each wait for an event that must come. Every event comes much earlier, so only a lost event
-/// reaches the limit.
+/// Time limit of each wait for an event that must come. Every event
+/// comes much earlier, so only a lost event reaches the limit.
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
 
 /// The path of a file in the target folder's `release`, such as `hangscope` or `examples/libfault_demo.so`.
-///
-/// # Panics
-/// If the file does not exist.
 pub fn built(name: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from);
@@ -53,9 +52,6 @@ pub fn allocator(name: &str) -> PathBuf {
 }
 
 /// The path of a library that a Debian package installs, such as `libjemalloc.so.2`.
-///
-/// # Panics
-/// If the library is not installed.
 pub fn debian(file: &str) -> PathBuf {
     let places = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
     let found = places.iter().map(|dir| Path::new(dir).join(file)).find(|path| path.exists());
@@ -80,10 +76,6 @@ pub struct TestCollector {
 }
 
 impl TestCollector {
-    /// Starts to listen.
-    ///
-    /// # Panics
-    /// If the socket cannot be made.
     pub fn new() -> TestCollector {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let listener = Listener::bind(&dir.path().join("run/hs.sock")).expect("a socket");
@@ -96,9 +88,6 @@ impl TestCollector {
     }
 
     /// Waits at most `left` for the next event.
-    ///
-    /// # Panics
-    /// If the listener has ended.
     pub fn next(&self, left: Duration) -> Option<Event> {
         match self.listener.events().recv_timeout(left) {
             Ok(event) => Some(event),
@@ -109,9 +98,6 @@ impl TestCollector {
 
     /// Takes events until `wanted` returns a value for one of them, and returns that value. `what` names the
     /// event in the message of a failure.
-    ///
-    /// # Panics
-    /// If no such event comes within [`GIVE_UP_AFTER`].
     pub fn until<T>(&self, what: &str, mut wanted: impl FnMut(&Event) -> Option<T>) -> T {
         let end = Instant::now() + GIVE_UP_AFTER;
         let mut seen = vec![];
@@ -158,9 +144,6 @@ pub struct Running(pub Child);
 
 impl Running {
     /// Starts a command and discards its output.
-    ///
-    /// # Panics
-    /// If the command cannot be started.
     pub fn start(command: &mut Command) -> Running {
         let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Running(quiet.spawn().expect("a child"))
@@ -171,9 +154,6 @@ impl Running {
     }
 
     /// Waits until the child ends.
-    ///
-    /// # Panics
-    /// If the child does not end within [`GIVE_UP_AFTER`].
     pub fn wait(mut self) -> ExitStatus {
         wait(&mut self.0, GIVE_UP_AFTER).expect("the end of the child")
     }
@@ -217,9 +197,6 @@ pub fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Runs a command to its end and returns its status and outputs. Kills it after [`COMMAND_TIMEOUT`].
-///
-/// # Panics
-/// If the command cannot be started, or does not end in time.
 pub fn run(command: &mut Command) -> Output {
     let child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a child");
@@ -228,8 +205,8 @@ pub fn run(command: &mut Command) -> Output {
     let waiter = std::thread::spawn(move || sender.send(child.wait_with_output()));
     let output = done.recv_timeout(COMMAND_TIMEOUT);
     if output.is_err() {
-        // SAFETY: kill touches no memory. The waiter has not returned, so the child was not reaped and the
-        // pid is still the child's own.
+        // SAFETY: kill touches no memory. The waiter has not returned, so
+        // the child was not reaped and the pid is still the child's own.
         unsafe { libc::kill(pid as i32, libc::SIGKILL) };
     }
     let output = output.unwrap_or_else(|_| panic!("{command:?} did not end"));

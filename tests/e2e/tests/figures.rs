@@ -1,6 +1,6 @@
-//! Measures what the shim adds to a process, what the watchdog costs, and how long a dump takes. The tests
-//! print the figures and do not check them. They check only that each measurement was complete.
-//! `scripts/bench.sh` runs them.
+//! Measures what the shim adds to a process, what the watchdog costs, and how
+//! long a dump takes. The tests print the figures and do not check them. They
+//! check only that each measurement was complete. `scripts/bench.sh` runs them.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -74,8 +74,8 @@ fn watchdog_cpu() {
     println!("watchdog, 17 threads, one look per second: {:.3} % of a core", share * 100.0);
 }
 
-/// Measures a dump of `n` waiting threads and one spinning thread, and the longest gap of the spinning
-/// thread.
+/// Measures a dump of `n` waiting threads and one spinning
+/// thread, and the longest gap of the spinning thread.
 fn measure_dump(n: u32) {
     let start_host = |collector: Option<&TestCollector>| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hangscope-host"));

@@ -112,8 +112,8 @@ impl Bench {
                 match started {
                     Ok(worker) => workers.push(worker),
                     Err(error) => {
-                        // The started workers wait at the barrier for a thread that never comes, so a join
-                        // would hang.
+                        // The started workers wait at the barrier for a
+                        // thread that never comes, so a join would hang.
                         eprintln!(
                             "hangscope-bench: thread {} of {}: {error}",
                             index + 1,

@@ -34,8 +34,8 @@ impl Block {
         Ok(Block { start, size })
     }
 
-    /// Checks the tag and frees the block. A damaged tag aborts the process, because no later figure of the
-    /// benchmark could be trusted.
+    /// Checks the tag and frees the block. A damaged tag aborts the
+    /// process, because no later figure of the benchmark could be trusted.
     pub(crate) fn check_and_free(self) {
         if !self.is_whole() {
             report_corrupt(self.start, self.size);

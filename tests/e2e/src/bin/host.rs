@@ -168,8 +168,8 @@ fn vfork(program: &str) {
     // that. A Rust function cannot return twice, so this calls clone instead of vfork.
     extern "C" fn child(argv: *mut libc::c_void) -> i32 {
         let argv = argv.cast::<*const libc::c_char>();
-        // SAFETY: the argument is the parent's array, which lives until the exec. usleep and execv use no
-        // other memory of the parent.
+        // SAFETY: the argument is the parent's array, which lives until
+        // the exec. usleep and execv use no other memory of the parent.
         unsafe {
             libc::usleep(200_000);
             libc::execv(*argv, argv)
@@ -178,8 +178,8 @@ fn vfork(program: &str) {
     let mut stack = vec![0u8; 256 * 1024];
     let top = stack.as_mut_ptr_range().end.map_addr(|a| a & !15);
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    // SAFETY: CLONE_VFORK makes the call return only after the child's exec. The stack and the array live
-    // until then.
+    // SAFETY: CLONE_VFORK makes the call return only after the
+    // child's exec. The stack and the array live until then.
     let pid = unsafe { libc::clone(child, top.cast(), flags, pointers.as_ptr().cast_mut().cast()) };
     println!("{}", reap(pid));
 }
@@ -261,8 +261,8 @@ fn busy_forks(n: i32) {
             let pid = unsafe { libc::fork() };
             if pid == 0 {
                 let (mut cpus, same) = ([0u8; 128], (before.1, before.2));
-                // This repeats `scheduled` without its allocation, because a fork may leave malloc's locks
-                // held.
+                // This repeats `scheduled` without its allocation,
+                // because a fork may leave malloc's locks held.
                 // SAFETY: the length is that of the mask. The other calls take numbers.
                 let now = unsafe {
                     libc::sched_getaffinity(0, cpus.len(), cpus.as_mut_ptr().cast());
@@ -297,8 +297,8 @@ fn busy_trap() {
     unsafe { libc::raise(libc::SIGTRAP) };
 }
 
-/// Runs threads that work in the allocator and sleep for a millisecond in turn, `n` times each. Prints how
-/// many sleeps ended early.
+/// Runs threads that work in the allocator and sleep for a millisecond
+/// in turn, `n` times each. Prints how many sleeps ended early.
 fn busy_naps(n: i32) {
     let work = || {
         let mut cut = 0;

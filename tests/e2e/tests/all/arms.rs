@@ -1,5 +1,5 @@
-//! `hangscope hunt --arm ...`: what the arms do to the DSO of a run, and the conclusions about allocators
-//! whose truth is known.
+//! `hangscope hunt --arm ...`: what the arms do to the DSO of a
+//! run, and the conclusions about allocators whose truth is known.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -134,8 +134,8 @@ fn a_sound_allocator_does_not_hang_whatever_is_done_short_of_a_copy_in_place() {
         assert_eq!(arms[arm]["runs"]["ok"], 2, "{arm}: {}", hunt.outputs());
     }
     assert_eq!(arms["again"]["other_build"], true);
-    // A copy in place removes the pages of the running code. A run survives it only if the work is over and
-    // the last threads are ending.
+    // A copy in place removes the pages of the running code. A run survives
+    // it only if the work is over and the last threads are ending.
     let in_mid_run = |run: &&Value| {
         let note = run["note"].as_str().unwrap_or_default();
         let made = note.split_once("overwritten after ").and_then(|(_, rest)| rest.split(' ').next());

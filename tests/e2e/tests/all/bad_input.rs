@@ -1,5 +1,5 @@
-//! A user's mistakes: each gives one clear line on stderr and the documented exit status, and leaves no file
-//! that is half written.
+//! A user's mistakes: each gives one clear line on stderr and the
+//! documented exit status, and leaves no file that is half written.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -32,8 +32,8 @@ fn small() -> Vec<String> {
     bench_with(&["2", "1000", "100", "16", "4096", "50", "1024"])
 }
 
-/// Checks that the command exits with `code` and writes one line with all of `words` to stderr, and that OUT
-/// has no half-written file.
+/// Checks that the command exits with `code` and writes one line with
+/// all of `words` to stderr, and that OUT has no half-written file.
 fn fails(mut case: Case, code: i32, words: &[&str]) {
     let (status, stdout, stderr) = run_parts(&mut case.command);
     assert_eq!(status, Some(code), "{stdout}\n{stderr}");

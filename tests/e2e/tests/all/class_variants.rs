@@ -39,12 +39,18 @@ fn workers_that_block_every_signal() {
     for fault in faults(["owner_spinning", "deadlock_inversion", "runaway"]) {
         let hunt = hunt(fault, &built(&format!("examples/{}", fault.so)), &["--block-signals"]);
         let (hang, details) = hang(&hunt);
-        assert_eq!(hang["class"], fault.class.expect("it hangs"), "{}: {details}", fault.name);
-        // The bundle holds the registers that were read from outside. A new analysis of the bundle gives the
-        // same.
+        assert_eq!(hang["class"], fault.class.expect("a class of hang"), "{}: {details}", fault.name);
+        // The bundle holds the registers that were read from
+        // outside. A new analysis of the bundle gives the same.
         let recorded = Recorded::read(&hunt.out().join("hang_run_1")).expect("a dump");
         let (_, again) = recorded.analyse(recorded.dumps.last().expect("a dump"));
-        assert_eq!(again.class.as_str(), fault.class.expect("it hangs"), "{}: {:?}", fault.name, again.said);
+        assert_eq!(
+            again.class.as_str(),
+            fault.class.expect("a class of hang"),
+            "{}: {:?}",
+            fault.name,
+            again.said
+        );
     }
 }
 
@@ -58,7 +64,7 @@ fn an_allocator_without_symbols() {
         assert!(stripped.status.success(), "{stripped:?}");
         let hunt = hunt(fault, &so, &[]);
         let (hang, details) = hang(&hunt);
-        assert_eq!(hang["class"], fault.class.expect("it hangs"), "{}: {details}", fault.name);
+        assert_eq!(hang["class"], fault.class.expect("a class of hang"), "{}: {details}", fault.name);
         // Exported symbols keep their names. Other symbols appear as the DSO and an offset.
         if let (Some(wanted), Some(got)) = (fault.lock_symbol, hang["lock"]["symbol"].as_str()) {
             let exported = std::iter::once(&wanted).chain(fault.also_locks).any(|s| *s == got);

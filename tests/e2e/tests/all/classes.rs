@@ -107,8 +107,8 @@ fn replayed(hunt: &Hunt, snapshot: &str, name: &str) -> Value {
     }
     let recorded = Recorded::read(&recording).expect("a recording");
     let (_, finding) = recorded.analyse(&recorded.dumps[0]);
-    // The finding goes through text like the one in threads.json, so that both have their numbers rounded
-    // alike.
+    // The finding goes through text like the one in threads.json,
+    // so that both have their numbers rounded alike.
     serde_json::from_str(&serde_json::to_string(&finding).expect("a finding is JSON")).expect("JSON")
 }
 

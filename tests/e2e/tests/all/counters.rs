@@ -1,5 +1,5 @@
-//! Counters of real runs: lines that the allocator prints, and memory that the shim reads at the exit of a
-//! good run or at a hang.
+//! Counters of real runs: lines that the allocator prints, and memory
+//! that the shim reads at the exit of a good run or at a hang.
 
 use std::path::Path;
 use std::process::Command;
@@ -151,8 +151,8 @@ fn a_hung_run_stands_beside_the_good_ones() {
     assert_eq!(dumps[0].memory.iter().map(|m| m.bytes.len()).collect::<Vec<_>>(), [32, 4]);
 }
 
-/// All wait in the benchmark, nobody in the allocator: one of them is made to print, when the evidence is
-/// complete.
+/// All wait in the benchmark, nobody in the allocator: one
+/// of them is made to print, when the evidence is complete.
 #[test]
 fn a_hung_run_that_rests_prints_its_counters() {
     let dir = tempfile::tempdir().expect("a temporary folder");
@@ -189,8 +189,8 @@ fn a_hung_run_that_rests_prints_its_counters() {
     );
 }
 
-/// The shim does not call just anything for a collector: only what is in the allocator, and only if nothing
-/// forbids it.
+/// The shim does not call just anything for a collector: only
+/// what is in the allocator, and only if nothing forbids it.
 #[test]
 fn what_is_not_the_allocators_is_not_called() {
     let collector = TestCollector::new();
@@ -210,8 +210,8 @@ fn what_is_not_the_allocators_is_not_called() {
     };
     assert_eq!(called(0x1000, host.pid()), called::NOT_ALLOWED);
     assert_eq!(called(malloc, 1), called::NOT_SENT, "there is no such thread");
-    let status = std::fs::read_to_string(format!("/proc/{}/status", host.pid())).expect("it lives");
-    assert!(status.contains("State:\tR"), "its first thread goes on: {status}");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", host.pid())).expect("the host lives");
+    assert!(status.contains("State:\tR"), "the first thread still runs: {status}");
 }
 
 #[test]
@@ -231,8 +231,8 @@ fn the_counter_lane_has_its_own_table_and_its_file() {
 
 #[test]
 fn a_layout_that_is_not_this_builds_is_found_out() {
-    // The profile swaps two names, gives one variable a wrong size, and names one variable that does not
-    // exist.
+    // The profile swaps two names, gives one variable a wrong
+    // size, and names one variable that does not exist.
     let memory = "[[memory]]\nsymbol = 'g_counted'\n\
         fields = ['mid_lock_path', 'mid_calls', 'mid_walk_steps', 'mid_never']\n\
         [[memory]]\nsymbol = 'g_counted_inside'\nfields = ['mid_inside']\n\
@@ -257,8 +257,8 @@ fn a_layout_that_is_not_this_builds_is_found_out() {
     assert!(report.contains("no variable is called g_counted_elsewhere"), "{report}");
 }
 
-/// The shim watches only other programs here, so nothing comes from inside. The collector then reads the
-/// memory from outside.
+/// The shim watches only other programs here, so nothing comes
+/// from inside. The collector then reads the memory from outside.
 #[test]
 fn without_the_shim_memory_is_read_from_outside() {
     let (hunt, lanes) =

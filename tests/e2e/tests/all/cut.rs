@@ -26,7 +26,7 @@ fn dump(part: &str, ask: bool) -> (RecordedDump, Vec<u32>) {
             let cut = truncated(dump, &sources);
             if ask {
                 let asked =
-                    cut::ask(&collector.listener.asker(), event.conn, dump, &sources).expect("it is asked");
+                    cut::ask(&collector.listener.asker(), event.conn, dump, &sources).expect("a request");
                 assert_eq!(asked, cut.len());
             }
             Some(cut)
@@ -63,8 +63,8 @@ fn threads_whose_stacks_are_cut_are_asked_while_the_dump_is_under_way() {
     );
     assert!(count_truncated(&before) > THREADS / 2, "too few stacks are truncated: {:#?}", before.first());
     assert_eq!(count_truncated(&after), 0, "{:#?}", after.iter().find(|t| t.truncated));
-    // Only the truncated threads were asked. All of them answered, although there are more threads than
-    // slots for answers.
+    // Only the truncated threads were asked. All of them answered,
+    // although there are more threads than slots for answers.
     let answers: BTreeSet<u32> =
         asked.dump.probes.iter().filter(|p| p.record.was_blocked == 1).map(|p| p.record.tid).collect();
     assert_eq!(answers, found.into_iter().collect());
@@ -104,7 +104,7 @@ fn a_lost_wakeup_is_still_there_after_the_dump() {
     let sources = Sources { live_pid: Some(host.pid()), same_boot: true, ..Sources::default() };
     let before = collector.until("a first look", |event| match &event.what {
         What::FirstLook(dump) => {
-            cut::ask(&collector.listener.asker(), event.conn, dump, &sources).expect("it is asked");
+            cut::ask(&collector.listener.asker(), event.conn, dump, &sources).expect("a request");
             let waits = dump.threads.iter().filter(|t| t.syscall == libc::SYS_futex as i32);
             Some(waits.map(|t| (t.tid, call_of(host.pid(), t.tid))).collect::<Vec<_>>())
         }

@@ -1,5 +1,5 @@
-//! `hangscope hunt` as a user runs it: the script, launchers, programs without the shim, counters, names of
-//! a file that is gone.
+//! `hangscope hunt` as a user runs it: the script, launchers,
+//! programs without the shim, counters, names of a file that is gone.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! Ways in which a hunt can end, and what it leaves: SIGKILL, a closed stdout, wrong usage, processes that a
-//! run left behind.
+//! Ways in which a hunt can end, and what it leaves: SIGKILL, a
+//! closed stdout, wrong usage, processes that a run left behind.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;

@@ -107,8 +107,8 @@ fn the_demonstration_leaves_every_file_and_each_can_be_read() {
     assert!(String::from_utf8_lossy(&report.stdout).contains("owner-spinning"), "{report:?}");
 }
 
-/// Checks that 20 runs do not hang, and that the output is the same as without the shim, except for the
-/// numbers.
+/// Checks that 20 runs do not hang, and that the output is
+/// the same as without the shim, except for the numbers.
 fn check_20_runs(file: &str) {
     let args = ["4", "50000", "200", "16", "8192", "70", "1024"];
     let command = bench_with(&args);
@@ -144,8 +144,8 @@ fn tcmalloc_20_runs() {
     check_20_runs("libtcmalloc_minimal.so.4");
 }
 
-/// Hunts with one long run. After the run has begun, `change` changes the pinned copy of the DSO, or the
-/// original if `copy` is false.
+/// Hunts with one long run. After the run has begun, `change` changes
+/// the pinned copy of the DSO, or the original if `copy` is false.
 fn change_during_run(copy: bool, change: impl FnOnce(&Path)) -> Hunt {
     let folder = tempfile::tempdir().expect("a folder");
     let original = folder.path().join("libh.so");

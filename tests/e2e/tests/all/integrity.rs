@@ -8,8 +8,8 @@ use hangscope_collector::analysis::integrity::judge;
 use hangscope_collector::listen::What;
 use hangscope_test_e2e::{Running, TestCollector, debian};
 
-/// Starts a process under a copy of jemalloc, and applies `change` to the copy. Returns the judgement of the
-/// next report about the copy.
+/// Starts a process under a copy of jemalloc, and applies `change` to
+/// the copy. Returns the judgement of the next report about the copy.
 fn judge_after(change: impl FnOnce(&Path)) -> (Integrity, String) {
     let collector = TestCollector::new();
     let dso = collector.dir.path().join("libje.so");

@@ -1,5 +1,5 @@
-//! perf, and the samples that the shim takes: both name the code that ran, even after its file was removed or
-//! replaced by another build.
+//! perf, and the samples that the shim takes: both name the code that
+//! ran, even after its file was removed or replaced by another build.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -14,8 +14,8 @@ use hangscope_collector::session;
 use hangscope_test_allocators::Fault;
 use hangscope_test_e2e::{Running, TestCollector, allocator, bench, output_parts, run};
 
-/// Makes the bundle of a hang. `change` changes the file of the DSO during the run. Returns perf's report
-/// and the folded samples.
+/// Makes the bundle of a hang. `change` changes the file of the DSO
+/// during the run. Returns perf's report and the folded samples.
 fn bundle(change: impl FnOnce(&Path)) -> (String, String) {
     let fault = Fault::named("owner_spinning");
     let collector = TestCollector::new();

@@ -74,9 +74,9 @@ fn result(out: &Path) -> Value {
     serde_json::from_str(&read(out, "shrink.json")).expect("JSON")
 }
 
-/// Arguments for the benchmark. Under the test's allocator, a thread deadlocks after 50,000 operations on
-/// the central part. One iteration with blocks of these sizes is two operations, so the numbers alone decide
-/// whether a command hangs.
+/// Arguments for the benchmark. Under the test's allocator, a thread deadlocks
+/// after 50,000 operations on the central part. One iteration with blocks of these
+/// sizes is two operations, so the numbers alone decide whether a command hangs.
 const NUMBERS: [&str; 7] = ["3", "20000", "100", "2048", "4096", "50", "1024"];
 
 #[test]
@@ -199,8 +199,8 @@ fn ctrl_c_ends_it_and_says_how_it_goes_on() {
     assert!(stdout.contains(&go_on) && (made..=made + 1).contains(&after), "{after} after {made}: {stdout}");
     let made = after;
 
-    // A sound allocator does not hang. At a rate of a fifth, this conclusion needs 25 runs, also when they
-    // are made in three parts.
+    // A sound allocator does not hang. At a rate of a fifth, this
+    // conclusion needs 25 runs, also when they are made in three parts.
     let (status, stdout, _) = run_parts(hangscope().args(["shrink", "--resume"]).arg(&out));
     assert_eq!(status, Some(0), "{stdout}");
     assert!(stdout.contains(&format!("going on after run {made} in ")), "{stdout}");
@@ -276,8 +276,8 @@ fn the_natural_race_to_a_fifth_of_its_time() {
     let so = allocator("natural_race");
     let original = bench_with(&["16", "2000000", "400", "16", "32768", "90", "65536"]);
     let mut command = hangscope();
-    // A longer run has more chances to hang. A run of a fifth of the time hangs less often, so the rate is
-    // low.
+    // A longer run has more chances to hang. A run of a fifth
+    // of the time hangs less often, so the rate is low.
     command.args(["shrink", "--rate", "0.2", "--hang-after", "60s", "--class", fault.class.unwrap(), "--so"]);
     command.arg(&so).arg("--out").arg(&out);
     let mut first = Shrink::start(command.arg("--").args(&original));

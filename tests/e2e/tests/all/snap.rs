@@ -1,5 +1,5 @@
-//! `hangscope snap` of hung processes without the shim. Class, lock, owner and culprit must be those of the
-//! table, as in a hunt.
+//! `hangscope snap` of hung processes without the shim. Class, lock,
+//! owner and culprit must be those of the table, as in a hunt.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -55,8 +55,8 @@ fn start_and_hang(fault: &Fault, truth_file: &Path) -> (Running, Calls) {
     (running, before)
 }
 
-/// Waits until all threads are in the same system calls as before. A thread that makes short sleeps may be
-/// awake at first.
+/// Waits until all threads are in the same system calls as before.
+/// A thread that makes short sleeps may be awake at first.
 fn check_same_calls(pid: u32, before: &Calls) {
     let end = Instant::now() + GIVE_UP_AFTER;
     while calls(pid) != *before {

@@ -64,8 +64,8 @@ const PYTHONS: &str = "python3,python3.11,python3.12,python3.13";
 
 const REDIS: [&str; 6] = ["--port", "0", "--unixsocket", "redis.sock", "--save", ""];
 
-/// A thread pool that has done some work and waits for more. The barrier makes all eight threads start and
-/// allocate.
+/// A thread pool that has done some work and waits for more.
+/// The barrier makes all eight threads start and allocate.
 const POOL: &str = "\
 import concurrent.futures, threading\n\
 pool = concurrent.futures.ThreadPoolExecutor(8)\n\

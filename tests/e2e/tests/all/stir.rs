@@ -1,8 +1,8 @@
 //! `--stir`, which disturbs scheduling from inside the process. The natural race hangs under it, and sound
 //! allocators do not. It does not cure a lost wakeup, and it stops before a dump.
 //!
-//! `HANGSCOPE_TEST_STIRRED` is the number of runs of each sound allocator; 5 by default, 200 in
-//! `scripts/soak.sh`.
+//! `HANGSCOPE_TEST_STIRRED` is the number of runs of each
+//! sound allocator; 5 by default, 200 in `scripts/soak.sh`.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -170,8 +170,8 @@ fn after_the_deadline_nothing_is_disturbed() {
     assert_eq!(timers, "", "no timer is left");
 }
 
-/// Measures how much more often the natural race hangs under `--stir`. The first test of this file is the
-/// short form of this one.
+/// Measures how much more often the natural race hangs under `--stir`.
+/// The first test of this file is the short form of this one.
 #[test]
 #[ignore = "measuring a rate below 1 % takes many runs: scripts/soak.sh stir"]
 fn the_natural_race_hangs_ten_times_as_often() {

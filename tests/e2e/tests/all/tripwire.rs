@@ -1,6 +1,6 @@
-//! The shim never calls the allocator: under load, at a hang with all its probes, across forks, and at exit.
-//! The tripwire allocator aborts if the shim's code, or a thread with the name of the shim's thread, calls
-//! it.
+//! The shim never calls the allocator: under load, at a hang with all its
+//! probes, across forks, and at exit. The tripwire allocator aborts if the
+//! shim's code, or a thread with the name of the shim's thread, calls it.
 
 use std::process::Command;
 
@@ -56,8 +56,8 @@ fn across_a_fork() {
     check_survives(benchmark(&[&LOAD[..], &["--fork-child"]].concat()));
 }
 
-/// `--stir` stops and slows threads inside the allocator: in one case to the end of the run, in the other up
-/// to a dump.
+/// `--stir` stops and slows threads inside the allocator: in
+/// one case to the end of the run, in the other up to a dump.
 #[test]
 fn while_it_disturbs_scheduling() {
     for dump_after in ["off", "50ms"] {
@@ -72,8 +72,8 @@ fn while_it_disturbs_scheduling() {
 #[test]
 fn at_a_hang() {
     let collector = TestCollector::new();
-    // One worker loops in the benchmark, and the others have ended. The dump asks the running worker by a
-    // signal.
+    // One worker loops in the benchmark, and the others have
+    // ended. The dump asks the running worker by a signal.
     let mut command = benchmark(&["4", "20000", "100", "16", "4096", "50", "1024", "--stuck-loop-outside"]);
     collector
         .preload(&mut command, Some(&allocator("tripwire")))
@@ -90,8 +90,8 @@ fn at_a_hang() {
     assert!(running.0.try_wait().expect("its state").is_none(), "the process still hangs and did not abort");
 }
 
-/// A thread that a tracer has stopped holds the allocator's central lock, so no thread can take the lock.
-/// The dump comes anyway.
+/// A thread that a tracer has stopped holds the allocator's central
+/// lock, so no thread can take the lock. The dump comes anyway.
 #[test]
 fn while_the_allocators_lock_is_held_by_a_stopped_thread() {
     let collector = TestCollector::new();

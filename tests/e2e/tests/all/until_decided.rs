@@ -1,5 +1,5 @@
-//! `hangscope hunt --until-decided` and `--max-time`: when a hunt ends, and that its decision is the truth
-//! about the allocator.
+//! `hangscope hunt --until-decided` and `--max-time`: when a hunt
+//! ends, and that its decision is the truth about the allocator.
 
 use hangscope_test_allocators::Fault;
 use hangscope_test_e2e::allocator;
