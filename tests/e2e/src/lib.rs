@@ -196,7 +196,7 @@ pub fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
 /// Time limit of one command. A hunt of many runs takes minutes on a busy machine.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Runs a command to its end and returns its status and outputs. Kills it after [`COMMAND_TIMEOUT`].
+/// Runs a command to its end and returns its status and outputs. Kills it after `COMMAND_TIMEOUT`.
 pub fn run(command: &mut Command) -> Output {
     let child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a child");
