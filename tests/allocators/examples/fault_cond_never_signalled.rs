@@ -1,5 +1,5 @@
-//! Threads that find a refill under way wait on a condition for its end; the thread that refills forgets to
-//! say that it is done.
+//! A thread that finds a refill in progress waits on a condition for the end of the refill. The thread that
+//! refills forgets to signal the condition.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -9,7 +9,8 @@ mod exports;
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{Hooks, Shelf, mutexes};
+use common::shelf::Shelf;
+use common::{Hooks, mutexes};
 use hangscope_test_allocators::fault::{FAULTY_LOCK, Once};
 use hangscope_test_allocators::raw;
 
@@ -18,7 +19,7 @@ struct Fault;
 #[repr(transparent)]
 struct Condition(UnsafeCell<libc::pthread_cond_t>);
 
-// SAFETY: a condition is made to be used by several threads at once.
+// SAFETY: several threads may use a pthread condition at the same time.
 unsafe impl Sync for Condition {}
 
 #[unsafe(no_mangle)]
@@ -39,17 +40,18 @@ impl Hooks for Fault {
     }
 }
 
-/// Waits, with the lock, until no refill is under way.
+/// Waits until no refill is in progress. The caller holds the lock.
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn cond_never_signalled_wait(lock: usize) {
     while REFILLING.load(Ordering::Relaxed) {
-        // SAFETY: both are initialised and never destroyed, and this thread has the lock.
+        // SAFETY: the condition and the mutex are initialised
+        // and never destroyed. This thread holds the mutex.
         unsafe { libc::pthread_cond_wait(g_mid_refill_cond.0.get(), mutexes::mutex(lock)) };
     }
 }
 
-/// Lets others have the lock while it refills.
+/// Refills. Other threads may take the lock during the refill.
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn cond_never_signalled_refill(lock: usize) {

@@ -1,11 +1,12 @@
-//! A thread that has a central lock refills the shelf, and the refill takes the same lock.
+//! A thread holds a central lock and refills the shelf. The refill takes the same lock again.
 
 #[path = "common/mod.rs"]
 mod common;
 #[path = "common/exports.rs"]
 mod exports;
 
-use common::{Hooks, Shelf, mutexes};
+use common::shelf::Shelf;
+use common::{Hooks, mutexes};
 use hangscope_test_allocators::fault::{FAULTY_LOCK, Once};
 use hangscope_test_allocators::raw;
 

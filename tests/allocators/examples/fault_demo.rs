@@ -1,13 +1,14 @@
-//! The demonstration: in one process of four, after some ten thousand operations, a thread loops while it
-//! holds a central lock. A block is put on its shelf twice, so that the shelf's list bites its own tail, and
-//! the walk to the end of the list has no end.
+//! The demonstration. In one of four processes, a thread loops while it holds a central lock. This happens
+//! after some ten thousand operations. The bug: a block is put on its shelf twice, so that the shelf's list
+//! becomes circular. The walk to the end of the list then never ends.
 
 #[path = "common/mod.rs"]
 mod common;
 #[path = "common/exports.rs"]
 mod exports;
 
-use common::{Hooks, Shelf, mid, mutexes};
+use common::shelf::{Node, Shelf};
+use common::{Hooks, mutexes};
 use hangscope_test_allocators::fault::{FAULTY_LOCK, Once};
 use hangscope_test_allocators::raw;
 
@@ -20,7 +21,7 @@ impl Hooks for Fault {
 
     fn under_lock(lock: usize, shelf: &mut Shelf) {
         if lock == FAULTY_LOCK && !shelf.head.is_null() && FREED_TWICE.claim() {
-            // SAFETY: the head is a free block on a shelf whose lock this thread has.
+            // SAFETY: the head is a free block on a shelf, and this thread holds the shelf's lock.
             unsafe { (*shelf.head).next = shelf.head };
             raw::tell_truth("owner", mutexes::mutex(lock) as usize);
             demo_shelf_last(shelf.head);
@@ -28,13 +29,14 @@ impl Hooks for Fault {
     }
 }
 
-/// Walks to the last block of a shelf.
+/// Walks to the last block of a shelf. In a circular list, the walk never ends.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn demo_shelf_last(mut node: *mut mid::Node) -> *mut mid::Node {
+extern "C" fn demo_shelf_last(mut node: *mut Node) -> *mut Node {
     // culprit: begin
     loop {
-        // SAFETY: nodes on a shelf are free blocks; volatile, so that the loop is what it looks like.
+        // The read is volatile so that the compiler keeps the loop.
+        // SAFETY: nodes on a shelf are free blocks.
         let next = unsafe { (&raw const (*node).next).read_volatile() };
         if next.is_null() {
             return node;

@@ -1,4 +1,4 @@
-//! Healthy: what all the others are but for their fault.
+//! The healthy allocator. Each of the others is this one plus a fault.
 
 #[path = "common/mod.rs"]
 mod common;

@@ -1,5 +1,6 @@
-//! A thread sleeps in the kernel, uninterruptibly (state D): it waits, as after vfork, for a child that shares
-//! its memory and neither execs nor exits. The child ends with the process, by its parent death signal.
+//! A thread sleeps uninterruptibly in the kernel (state D). Like a thread in
+//! vfork, it waits for a child that shares its memory. The child never calls
+//! exec or exit. Its parent death signal ends the child with the process.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -20,7 +21,7 @@ static HELPER_STARTED: Once = Once::new();
 #[repr(align(16))]
 struct Stack(UnsafeCell<[u8; 16384]>);
 
-// SAFETY: only the one child uses it.
+// SAFETY: only the one child uses the stack.
 unsafe impl Sync for Stack {}
 
 static STACK: Stack = Stack(UnsafeCell::new([0; 16384]));
@@ -35,7 +36,7 @@ impl Hooks for Fault {
 }
 
 extern "C" fn helper(_: *mut c_void) -> c_int {
-    // SAFETY: system calls that touch no memory.
+    // SAFETY: neither call reads or writes memory.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         loop {
@@ -48,7 +49,7 @@ extern "C" fn helper(_: *mut c_void) -> c_int {
 #[unsafe(no_mangle)]
 extern "C" fn kernel_wait_start_helper() {
     // culprit: begin
-    // SAFETY: the child has a stack of its own and never comes back from `helper`.
+    // SAFETY: the child has its own stack and never returns from `helper`.
     let child = unsafe {
         let top = STACK.0.get().cast::<u8>().add(16384);
         libc::clone(

@@ -1,5 +1,5 @@
-//! The central locks are only ever tried, and tried again. Two threads that each have one try for the other's,
-//! all others try for one of the two, and nobody ever waits or comes out.
+//! Threads take the central locks with trylock in a loop. Two threads each hold one lock and try to take the
+//! other's lock. All other threads try to take one of these two locks. No thread ever sleeps or succeeds.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -7,29 +7,22 @@ mod common;
 mod exports;
 
 use std::hint::spin_loop;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{Hooks, mutexes};
-use hangscope_test_allocators::fault::{FAULTY_LOCK, due};
+use hangscope_test_allocators::fault::Pair;
 use hangscope_test_allocators::raw;
 
 struct Fault;
 
-static MOVERS: AtomicUsize = AtomicUsize::new(0);
-static FIRST_LOCKS: AtomicUsize = AtomicUsize::new(0);
-const OTHER: usize = FAULTY_LOCK + 1;
+static MOVERS: Pair = Pair::new();
 
 impl Hooks for Fault {
-    // Its locks are not to be waited for.
+    // The fork handlers would sleep on a lock, but in this allocator no thread sleeps on a lock.
     const GUARDS_FORK: bool = false;
 
     fn before_lock(_lock: usize) {
-        if due() && MOVERS.load(Ordering::Relaxed) < 2 {
-            match MOVERS.fetch_add(1, Ordering::Relaxed) {
-                0 => livelock_move(FAULTY_LOCK, OTHER),
-                1 => livelock_move(OTHER, FAULTY_LOCK),
-                _ => {}
-            }
+        if let Some((from, to)) = MOVERS.join() {
+            livelock_move(from, to);
         }
     }
 
@@ -38,7 +31,6 @@ impl Hooks for Fault {
     }
 }
 
-/// Tries until it has the lock.
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn livelock_acquire(lock: usize) {
@@ -53,19 +45,11 @@ extern "C" fn livelock_acquire(lock: usize) {
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn livelock_move(from: usize, to: usize) {
-    wait_for_both(&MOVERS);
+    MOVERS.wait_for_members();
     livelock_acquire(from);
-    FIRST_LOCKS.fetch_add(1, Ordering::Relaxed);
-    wait_for_both(&FIRST_LOCKS);
+    MOVERS.wait_for_first_locks();
     raw::tell_truth("culprit", mutexes::mutex(from) as usize);
     livelock_acquire(to);
     mutexes::mid_lock_release(to);
     mutexes::mid_lock_release(from);
-}
-
-fn wait_for_both(count: &AtomicUsize) {
-    while count.load(Ordering::Relaxed) < 2 {
-        // SAFETY: always.
-        unsafe { libc::sched_yield() };
-    }
 }

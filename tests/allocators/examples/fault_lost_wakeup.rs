@@ -1,7 +1,7 @@
-//! The central locks are futex words, and whoever lets go of one of them forgets to wake: the word says free,
-//! and those who wait for it sleep on. Whoever comes later finds it free and goes on, so that one thread gets
-//! to the end of its work. So that this happens in every run, the first to have the lock when it is time waits
-//! until another waits for it.
+//! The central locks are futex words. The release of one lock forgets to wake the waiters: the word says
+//! free, but the waiters keep sleeping. Threads that come later find the lock free and take it, so one
+//! thread finishes its work. The first thread that holds the lock when the fault is due waits until another
+//! thread waits for the lock, so that the fault happens in every run.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -11,20 +11,22 @@ mod exports;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Hooks, Shelf, mutexes};
+use common::shelf::Shelf;
+use common::{Hooks, mutexes};
 use hangscope_test_allocators::fault::{FAULTY_LOCK, Once, due};
 use hangscope_test_allocators::raw;
 
 struct Fault;
 
-static FIRST: Once = Once::new();
-const PATIENCE: Duration = Duration::from_secs(5);
+static HELD_UNTIL_WAITED_FOR: Once = Once::new();
+/// The longest wait for another thread to wait for the lock.
+const WAITER_TIMEOUT: Duration = Duration::from_secs(5);
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
 const HELD_AND_WAITED_FOR: u32 = 2;
 
-/// A line of the processor's cache each.
+/// A lock word in its own cache line.
 #[repr(align(64))]
 struct Word(AtomicU32);
 
@@ -32,7 +34,8 @@ struct Word(AtomicU32);
 static g_mid_words: [Word; mutexes::LOCKS] = [const { Word(AtomicU32::new(FREE)) }; mutexes::LOCKS];
 
 impl Hooks for Fault {
-    // A child would have words that nobody lets go of; this allocator is not made for forks.
+    // No fork handler exists for the futex words. A child could have words that no thread releases, so
+    // programs that fork cannot use this allocator.
     const GUARDS_FORK: bool = false;
 
     fn acquire(lock: usize) {
@@ -44,19 +47,18 @@ impl Hooks for Fault {
     }
 
     fn under_lock(lock: usize, _shelf: &mut Shelf) {
-        if lock == FAULTY_LOCK && FIRST.claim() {
-            // Where no other thread is at work any more, it goes on after a while, without the fault.
+        if lock == FAULTY_LOCK && HELD_UNTIL_WAITED_FOR.claim() {
+            // If no other thread works any more, the run continues without the fault.
             let start = Instant::now();
             let word = &g_mid_words[lock].0;
-            while word.load(Ordering::Relaxed) != HELD_AND_WAITED_FOR && start.elapsed() < PATIENCE {
-                // SAFETY: always.
-                unsafe { libc::sched_yield() };
+            while word.load(Ordering::Relaxed) != HELD_AND_WAITED_FOR && start.elapsed() < WAITER_TIMEOUT {
+                std::thread::yield_now();
             }
         }
     }
 }
 
-/// Drepper, "Futexes are tricky" (2011), mutex 2.
+/// Source: Drepper, "Futexes are tricky" (2011), mutex 2.
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn lost_wakeup_acquire(lock: usize) {

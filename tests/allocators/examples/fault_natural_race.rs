@@ -1,13 +1,15 @@
-//! A race as they are found in real allocators. At most two threads are let into the central part at a time;
-//! the others sleep in a queue, each in a seat of its own. Whoever comes out calls the first of them, one
-//! thread at a time: who finds another at it waits a little, and then leaves it a slip with the seat. When two
-//! releases meet so that the slip comes after the other has looked for one, and before it says that it is
-//! done, nobody makes that call: the next one starts with an empty slip, and the sleeper, though its seat says
-//! that it may come, sleeps on.
+//! A race like those in real allocators. At most two threads may be in the central part at the same time.
+//! The others sleep in a queue, and each has its own seat. A thread that leaves calls the first sleeper.
+//! Only one thread calls at a time. A thread that finds another thread calling waits a little, and then
+//! leaves the seat on a slip for the caller.
 //!
-//! Since who comes second waits a little, two threads that run side by side do not lose it; it takes a thread
-//! that is held up, by the scheduler or by whoever disturbs it, within those few instructions. Nothing is
-//! arranged here.
+//! The bug: the caller looks for a slip one last time, and a moment later says that it has finished. A slip
+//! that arrives between the two is lost, because the next caller clears the slip first. The seat of the
+//! sleeper says that the sleeper may come, but no thread wakes the sleeper.
+//!
+//! Two threads that run side by side do not lose a slip, because the second thread waits a little before it
+//! leaves one. The caller must be delayed within a few instructions, by the scheduler or by something that
+//! disturbs the process. This allocator does nothing to make the race more likely.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -26,7 +28,7 @@ struct Fault;
 
 const SEATS: usize = 64;
 
-/// What the sleeper in a seat waits on.
+/// The futex word of the sleeper in this seat: [`WAIT`] or [`COME`].
 #[repr(transparent)]
 struct Seat(AtomicU32);
 
@@ -36,22 +38,23 @@ const COME: u32 = 1;
 #[unsafe(no_mangle)]
 static g_mid_seats: [Seat; SEATS] = [const { Seat(AtomicU32::new(WAIT)) }; SEATS];
 
-/// Whether a thread is just calling.
+/// Whether a thread is calling sleepers now.
 static CALLING: AtomicBool = AtomicBool::new(false);
-/// A seat that another is to call; `NOBODY` if there is none.
-static SLIP: AtomicUsize = AtomicUsize::new(NOBODY);
-const NOBODY: usize = usize::MAX;
-/// How often a thread looks whether another is done calling: some tens of microseconds.
+/// A seat that the current caller must also call; `NO_SEAT` if there is none.
+static SLIP: AtomicUsize = AtomicUsize::new(NO_SEAT);
+const NO_SEAT: usize = usize::MAX;
+/// How often a thread checks whether the current caller has
+/// finished. All checks take some tens of microseconds.
 const TRIES: u32 = 500;
-/// For whoever looks at it with a debugger: CLOCK_MONOTONIC, ns.
+/// Time of the last call, in ns of CLOCK_MONOTONIC. Only a debugger reads this.
 static LAST_CALL: AtomicU64 = AtomicU64::new(0);
 
-/// Who may come in, and who waits.
 struct Queue {
+    /// How many more threads may enter.
     places: u32,
-    /// Seats that are taken, a bit each.
+    /// One bit for each seat: 1 if a sleeper has the seat.
     taken: u64,
-    /// Seats in the order of their arrival.
+    /// The seats of the sleepers, in the order of their arrival.
     ring: [usize; SEATS],
     first: usize,
     length: usize,
@@ -62,7 +65,7 @@ struct Guarded {
     queue: UnsafeCell<Queue>,
 }
 
-// SAFETY: the queue is touched only by whoever has set `held`.
+// SAFETY: only the thread that has set `held` uses the queue.
 unsafe impl Sync for Guarded {}
 
 static QUEUE: Guarded = Guarded {
@@ -71,7 +74,8 @@ static QUEUE: Guarded = Guarded {
 };
 
 impl Hooks for Fault {
-    // A child would have places that nobody gives back; this allocator is not made for forks.
+    // No fork handler exists for the queue. A child could lack places that no thread gives back, so programs
+    // that fork cannot use this allocator.
     const GUARDS_FORK: bool = false;
 
     fn acquire(lock: usize) {
@@ -87,8 +91,7 @@ impl Hooks for Fault {
 
 fn with_queue<T>(work: impl FnOnce(&mut Queue) -> T) -> T {
     while QUEUE.held.swap(true, Ordering::Acquire) {
-        // SAFETY: always.
-        unsafe { libc::sched_yield() };
+        std::thread::yield_now();
     }
     // SAFETY: this thread has just set `held`.
     let result = work(unsafe { &mut *QUEUE.queue.get() });
@@ -96,35 +99,36 @@ fn with_queue<T>(work: impl FnOnce(&mut Queue) -> T) -> T {
     result
 }
 
-/// What a thread that wants to come in is told.
-enum Told {
-    ComeIn,
+/// The queue's answer to a thread that wants to enter.
+enum Admission {
+    Enter,
+    /// The thread must sleep in this seat.
     Wait(usize),
-    /// All seats are taken.
-    AskAgain,
+    /// All seats are taken. The thread must try again.
+    Retry,
 }
 
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn natural_race_enter() {
     loop {
-        let told = with_queue(|queue| {
+        let admission = with_queue(|queue| {
             if queue.places > 0 {
                 queue.places -= 1;
-                return Told::ComeIn;
+                return Admission::Enter;
             }
             let seat = queue.taken.trailing_ones() as usize;
             if seat == SEATS {
-                return Told::AskAgain;
+                return Admission::Retry;
             }
             queue.taken |= 1 << seat;
             queue.ring[(queue.first + queue.length) % SEATS] = seat;
             queue.length += 1;
-            Told::Wait(seat)
+            Admission::Wait(seat)
         });
-        match told {
-            Told::ComeIn => return,
-            Told::Wait(seat) => {
+        match admission {
+            Admission::Enter => return,
+            Admission::Wait(seat) => {
                 let word = &g_mid_seats[seat].0;
                 while word.load(Ordering::Acquire) == WAIT {
                     raw::futex_wait(word, WAIT);
@@ -132,10 +136,7 @@ extern "C" fn natural_race_enter() {
                 word.store(WAIT, Ordering::Relaxed);
                 with_queue(|queue| queue.taken &= !(1 << seat));
             }
-            Told::AskAgain => {
-                // SAFETY: always.
-                unsafe { libc::sched_yield() };
-            }
+            Admission::Retry => std::thread::yield_now(),
         }
     }
 }
@@ -170,30 +171,30 @@ extern "C" fn natural_race_call(seat: usize) {
         tries += 1;
         if tries == TRIES {
             let other = SLIP.swap(seat, Ordering::SeqCst);
-            if other != NOBODY {
+            if other != NO_SEAT {
                 call(other);
             }
             return;
         }
         spin_loop();
     }
-    SLIP.store(NOBODY, Ordering::SeqCst);
+    SLIP.store(NO_SEAT, Ordering::SeqCst);
     call(seat);
     loop {
-        match SLIP.swap(NOBODY, Ordering::SeqCst) {
-            NOBODY => break,
+        match SLIP.swap(NO_SEAT, Ordering::SeqCst) {
+            NO_SEAT => break,
             seat => call(seat),
         }
     }
-    // A slip that is left from here on is forgotten.
+    // The bug: a slip that arrives from here on is lost.
     LAST_CALL.store(now(), Ordering::Relaxed);
     CALLING.store(false, Ordering::SeqCst);
 }
 
 fn now() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: a timespec that is ours.
+    // SAFETY: the call writes only into `now`.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
-    // The time since boot is not negative.
+    // The casts lose nothing: the time since boot is not negative.
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }

@@ -1,9 +1,9 @@
-//! Behaves, for as long as its file is left alone. Once the file was removed, replaced or written to, it does
-//! what a mixture of two builds does: a thread that has a central lock reads a table by another layout and
-//! finds no end to it. A copy in place, which also takes the pages away under the code that runs, makes every
-//! thread fault that comes near; those faults are caught by a handler that waits for a debugger.
+//! Healthy while its own file is unchanged. After the file is removed, replaced or written to, the allocator
+//! behaves like a mixture of two builds: a thread that holds a central lock reads a table with a wrong layout
+//! and never finds the end. A copy in place also removes the pages of the running code. Threads that run that
+//! code fault, and a signal handler makes them wait for a debugger.
 //!
-//! Looks every 64 operations on one of the central locks.
+//! The allocator checks its file at every 64th operation on one of the central locks.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -15,40 +15,42 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::{Hooks, Shelf, mutexes};
+use common::shelf::Shelf;
+use common::{Hooks, mutexes};
 use hangscope_test_allocators::fault::{FAULTY_LOCK, due};
 use hangscope_test_allocators::raw;
 
 struct Fault;
 
-/// What is remembered of the file, from the constructor on.
-struct Remembered {
+/// The DSO's own file at the time of the constructor.
+struct OwnFile {
     path: [libc::c_char; libc::PATH_MAX as usize],
-    file: MaybeUninit<libc::stat>,
+    stat: MaybeUninit<libc::stat>,
 }
 
-struct Own(UnsafeCell<Remembered>);
+struct OwnFileCell(UnsafeCell<OwnFile>);
 
-// SAFETY: written in the constructor, when no other thread runs, and only read from then on.
-unsafe impl Sync for Own {}
+// SAFETY: the constructor writes the value while no other thread runs. Later code only reads it.
+unsafe impl Sync for OwnFileCell {}
 
-static OWN: Own =
-    Own(UnsafeCell::new(Remembered { path: [0; libc::PATH_MAX as usize], file: MaybeUninit::uninit() }));
+static OWN_FILE: OwnFileCell =
+    OwnFileCell(UnsafeCell::new(OwnFile { path: [0; libc::PATH_MAX as usize], stat: MaybeUninit::uninit() }));
 
-static LOOKED: AtomicUsize = AtomicUsize::new(0);
+/// Number of operations since the fault was due.
+static OPERATIONS: AtomicUsize = AtomicUsize::new(0);
 static TABLE: [AtomicUsize; 64] = [const { AtomicUsize::new(0) }; 64];
 
 impl Hooks for Fault {
     fn start() {
-        remember();
+        record_own_file();
         catch_faults();
     }
 
     fn under_lock(lock: usize, _shelf: &mut Shelf) {
         if lock == FAULTY_LOCK
             && due()
-            && LOOKED.fetch_add(1, Ordering::Relaxed).is_multiple_of(64)
-            && !is_as_remembered()
+            && OPERATIONS.fetch_add(1, Ordering::Relaxed).is_multiple_of(64)
+            && !own_file_is_unchanged()
         {
             raw::tell_truth("owner", mutexes::mutex(lock) as usize);
             overwritten_only_read_table(1);
@@ -56,29 +58,30 @@ impl Hooks for Fault {
     }
 }
 
-fn remember() {
+fn record_own_file() {
     let mut about = MaybeUninit::<libc::Dl_info>::uninit();
-    // SAFETY: the address is one of this DSO's, so dladdr fills in the file's name; the remembered things are
-    // ours, and no other thread runs.
+    // SAFETY: the address lies in this DSO, so dladdr fills in the file's name. The constructor calls this
+    // function, so no other thread uses OWN_FILE.
     unsafe {
-        let own = &mut *OWN.0.get();
-        let known = libc::dladdr((&raw const OWN).cast(), about.as_mut_ptr()) != 0
+        let own = &mut *OWN_FILE.0.get();
+        let known = libc::dladdr((&raw const OWN_FILE).cast(), about.as_mut_ptr()) != 0
             && !libc::realpath((*about.as_ptr()).dli_fname, own.path.as_mut_ptr()).is_null()
-            && libc::stat(own.path.as_ptr(), own.file.as_mut_ptr()) == 0;
+            && libc::stat(own.path.as_ptr(), own.stat.as_mut_ptr()) == 0;
         if !known {
-            raw::die(format_args!("overwritten_only: its own file cannot be found"));
+            raw::die(format_args!("overwritten_only: cannot find its own file"));
         }
     }
 }
 
-/// Whether the file has not been touched. The time of change also tells of a removed name, and of a copy that
-/// kept the time of modification.
-fn is_as_remembered() -> bool {
+/// Whether the DSO's file is still the same and unchanged. The time of change (ctime) also shows a removed
+/// name, and a copy that preserved the time of modification.
+fn own_file_is_unchanged() -> bool {
     let mut now = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: remembered in the constructor, only read since; `now` is read only where stat filled it in.
+    // SAFETY: the constructor initialised OWN_FILE, and later code
+    // only reads it. `now` is read only after stat filled it in.
     unsafe {
-        let own = &*OWN.0.get();
-        let then = own.file.assume_init_ref();
+        let own = &*OWN_FILE.0.get();
+        let then = own.stat.assume_init_ref();
         if libc::stat(own.path.as_ptr(), now.as_mut_ptr()) != 0 {
             return false;
         }
@@ -88,11 +91,11 @@ fn is_as_remembered() -> bool {
     }
 }
 
-/// After a copy in place nothing of this DSO can be run, so the handler is libc's own `pause`: a thread that
-/// faults stays there.
+/// Makes a thread that faults stay in `pause`. The handler is libc's own function, because after a copy in
+/// place no code of this DSO can run.
 fn catch_faults() {
     for signal in [libc::SIGBUS, libc::SIGSEGV, libc::SIGILL] {
-        // SAFETY: pause takes no argument and touches nothing, so it may be called with one.
+        // SAFETY: all zeros is a valid sigaction. pause ignores the argument that a handler gets.
         unsafe {
             let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
             action.sa_sigaction = libc::pause as *const () as usize;

@@ -1,11 +1,12 @@
-//! The holder of a central lock reads from a pipe into which nobody writes.
+//! The owner of a central lock reads from a pipe that nothing writes to.
 
 #[path = "common/mod.rs"]
 mod common;
 #[path = "common/exports.rs"]
 mod exports;
 
-use common::{Hooks, Shelf, mutexes};
+use common::shelf::Shelf;
+use common::{Hooks, mutexes};
 use hangscope_test_allocators::fault::{FAULTY_LOCK, Once};
 use hangscope_test_allocators::raw;
 
@@ -26,14 +27,14 @@ impl Hooks for Fault {
 #[unsafe(no_mangle)]
 extern "C" fn owner_blocked_read_hint() {
     let mut ends = [0; 2];
-    // SAFETY: room for two descriptors.
+    // SAFETY: the array has room for two descriptors.
     if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) } != 0 {
         raw::die(format_args!("pipe2: {}", std::io::Error::last_os_error()));
     }
     let mut hint = 0_u8;
-    // Both ends stay open, so the end of the file never comes; a signal does not end it either.
+    // Both ends stay open, so there is no end of file. After a signal, the loop reads again.
     // culprit: begin
-    // SAFETY: one byte that is ours.
+    // SAFETY: the call writes at most the one byte of `hint`.
     while unsafe { libc::read(ends[0], (&raw mut hint).cast(), 1) } != 1 {}
     // culprit: end
 }

@@ -1,5 +1,5 @@
-//! A thread takes a central lock at its end, to give back what it kept, and on one way out of that function
-//! does not let go of it: the thread is gone, and the lock is held.
+//! A thread that exits takes a central lock to give its blocks back. One path through that function does not
+//! release the lock. The thread is then gone, and the lock stays held.
 
 #[path = "common/mod.rs"]
 mod common;

@@ -1,6 +1,6 @@
-//! Nobody takes the central locks around a fork, so the child may get one that is held by a thread that it
-//! does not have. So that this happens at every fork and not now and then, a fork waits until a thread has
-//! the lock, and that thread keeps it until the fork is over.
+//! A fork does not take the central locks. A thread that does not exist in the child may then hold a lock
+//! there. To make this happen at every fork, the fork waits until a thread holds the lock. That thread keeps
+//! the lock until the fork is over.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -10,7 +10,8 @@ mod exports;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Hooks, Shelf, mutexes};
+use common::shelf::Shelf;
+use common::{Hooks, mutexes};
 use hangscope_test_allocators::fault::{FAULTY_LOCK, due};
 use hangscope_test_allocators::raw;
 
@@ -23,7 +24,7 @@ impl Hooks for Fault {
     const GUARDS_FORK: bool = false;
 
     fn start() {
-        // SAFETY: the handlers stay for as long as the process.
+        // SAFETY: the handlers stay mapped until the process ends.
         let error = unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), None) };
         if error != 0 {
             raw::die(format_args!("pthread_atfork: errno {error}"));
@@ -35,8 +36,7 @@ impl Hooks for Fault {
             raw::tell_truth("owner", mutexes::mutex(lock) as usize);
             HELD.store(true, Ordering::Release);
             while FORKING.load(Ordering::Acquire) {
-                // SAFETY: always.
-                unsafe { libc::sched_yield() };
+                std::thread::yield_now();
             }
             HELD.store(false, Ordering::Release);
         }
@@ -48,15 +48,14 @@ extern "C" fn before_fork() {
         return;
     }
     FORKING.store(true, Ordering::Release);
-    // A fork when no other thread works goes on after a while, without the fault.
+    // If no other thread works, the fork continues after this time without the fault.
     let start = Instant::now();
     while !HELD.load(Ordering::Acquire) && start.elapsed() < Duration::from_secs(5) {
-        // SAFETY: always.
-        unsafe { libc::sched_yield() };
+        std::thread::yield_now();
     }
 }
 
-/// In the parent. In the child the lock stays as it is.
+/// Runs in the parent only. In the child, the lock stays held.
 extern "C" fn after_fork() {
     FORKING.store(false, Ordering::Release);
 }

@@ -1,4 +1,4 @@
-//! The holder of a central lock waits, by looking again and again, for a flag that nobody sets.
+//! The owner of a central lock spins on a flag that no thread sets.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -8,7 +8,8 @@ mod exports;
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{Hooks, Shelf, mutexes};
+use common::shelf::Shelf;
+use common::{Hooks, mutexes};
 use hangscope_test_allocators::fault::{FAULTY_LOCK, Once};
 use hangscope_test_allocators::raw;
 

@@ -1,5 +1,6 @@
-//! The holder of a central lock is stopped, as by a debugger that was left at its prompt: a child attaches to
-//! that thread alone and stops it. Ends the process when the shim calls it, as the tripwire does.
+//! A tracer stops the owner of a central lock, like a debugger that waits at
+//! its prompt. The tracer is a child process that attaches to this one thread.
+//! The allocator also has the tripwire: it aborts if the shim calls it.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -8,7 +9,8 @@ mod exports;
 
 use std::ptr;
 
-use common::{Hooks, Shelf, mutexes};
+use common::shelf::Shelf;
+use common::{Hooks, mutexes};
 use hangscope_test_allocators::fault::{FAULTY_LOCK, Once};
 use hangscope_test_allocators::raw;
 
@@ -32,42 +34,42 @@ impl Hooks for Fault {
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn owner_stopped_be_stopped() {
-    let go = start_stopper(raw::gettid());
-    // From its next line on it may be stopped anywhere.
+    let stop_event = start_stopper(raw::gettid());
+    // The child may stop this thread at any point after the signal.
     // culprit: begin
-    raw::event_tell(go);
+    raw::event_signal(stop_event);
     loop {
-        // SAFETY: always.
+        // SAFETY: pause has no preconditions.
         unsafe { libc::pause() };
     }
     // culprit: end
 }
 
-/// Starts the child, which stops the thread `tid` as soon as the event that this gives is told.
+/// Starts the child and returns an event. When the event is signalled, the child stops the thread `tid`.
 #[inline(never)]
 fn start_stopper(tid: u32) -> i32 {
-    let go = raw::event();
-    // Not `fork`, which would wait for this very lock.
-    // SAFETY: the child is a copy that makes system calls alone.
+    let stop_event = raw::event();
+    // `fork` would take the lock that this thread already holds, so the clone is a raw system call.
+    // SAFETY: the child is a copy of the process that only makes system calls.
     let child = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
     match child {
         0 => {
-            raw::event_await(go);
+            raw::event_wait(stop_event);
             stop(tid)
         }
         1.. => {
-            // Under Yama a child may attach to its parent only if the parent says so.
-            // SAFETY: no memory is touched.
+            // Yama lets a child attach to its parent only if the parent allows it.
+            // SAFETY: the call reads and writes no memory.
             unsafe { libc::prctl(libc::PR_SET_PTRACER, child) };
         }
         _ => raw::die(format_args!("clone: {}", std::io::Error::last_os_error())),
     }
-    go
+    stop_event
 }
 
-/// In the child: stops the thread and stays, since a thread whose tracer ends goes on.
+/// Stops the thread. Runs in the child and never returns, because a thread continues when its tracer ends.
 fn stop(tid: u32) -> ! {
-    // SAFETY: system calls that touch no memory.
+    // SAFETY: these calls read and write no memory.
     let stopped = unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
         let no = ptr::null_mut::<libc::c_void>();
@@ -76,12 +78,12 @@ fn stop(tid: u32) -> ! {
     };
     if !stopped {
         raw::die(format_args!(
-            "a child may not stop a thread of its parent: {}",
+            "the child cannot stop a thread of its parent: {}",
             std::io::Error::last_os_error()
         ));
     }
     loop {
-        // SAFETY: always.
+        // SAFETY: pause has no preconditions.
         unsafe { libc::pause() };
     }
 }

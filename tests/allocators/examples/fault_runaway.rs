@@ -1,4 +1,5 @@
-//! A thread that has no lock searches a table for an entry that is not there, and starts again at its end.
+//! A thread without a lock searches a table for an entry that does
+//! not exist. At the end of the table, the search starts again.
 
 #[path = "common/mod.rs"]
 mod common;

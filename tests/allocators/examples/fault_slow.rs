@@ -1,5 +1,5 @@
-//! Slow, and alive: from some point on every operation on the central part sleeps for a millisecond under its
-//! lock. It gets to its end, long after any deadline.
+//! Slow, but not hung. Once the fault is due, every operation on the central part sleeps for a millisecond
+//! while it holds the lock. The run ends long after any deadline.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -8,13 +8,14 @@ mod exports;
 
 use std::time::Duration;
 
-use common::{Hooks, Shelf};
+use common::Hooks;
+use common::shelf::Shelf;
 use hangscope_test_allocators::fault::{Once, due};
 use hangscope_test_allocators::raw;
 
 struct Fault;
 
-static SLOW_FROM_NOW: Once = Once::new();
+static TRUTH_TOLD: Once = Once::new();
 
 impl Hooks for Fault {
     fn under_lock(_lock: usize, _shelf: &mut Shelf) {
@@ -27,7 +28,7 @@ impl Hooks for Fault {
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn slow_return_to_system() {
-    if SLOW_FROM_NOW.claim() {
+    if TRUTH_TOLD.claim() {
         raw::tell_truth("culprit", 0);
     }
     raw::sleep(Duration::from_millis(1));

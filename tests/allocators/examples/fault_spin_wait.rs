@@ -1,5 +1,5 @@
-//! The central locks are spin locks without a wait in the kernel, and a thread that holds one sleeps, again
-//! and again, inside the allocator.
+//! The central locks are spin locks that never wait in the kernel. A thread that holds one makes one timed
+//! sleep after the other inside the allocator.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -10,13 +10,14 @@ use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::{Hooks, Shelf, mutexes};
+use common::shelf::Shelf;
+use common::{Hooks, mutexes};
 use hangscope_test_allocators::fault::{FAULTY_LOCK, Once};
 use hangscope_test_allocators::raw;
 
 struct Fault;
 
-/// A line of the processor's cache each.
+/// A spin lock in its own cache line.
 #[repr(align(64))]
 struct Spin(AtomicBool);
 
@@ -27,7 +28,8 @@ static MEMORY_IS_SHORT: Once = Once::new();
 static MEMORY_CAME: AtomicBool = AtomicBool::new(false);
 
 impl Hooks for Fault {
-    // A child would have locks that nobody lets go of; this allocator is not made for forks.
+    // No fork handler exists for the spin locks. A child could have locks that no thread releases, so
+    // programs that fork cannot use this allocator.
     const GUARDS_FORK: bool = false;
 
     fn acquire(lock: usize) {
@@ -56,7 +58,7 @@ extern "C" fn spin_wait_acquire(lock: usize) {
     }
 }
 
-/// Timed sleeps: its context switches go on rising.
+/// Sleeps for ever, in short timed sleeps. The number of its context switches keeps rising.
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn spin_wait_for_memory() {

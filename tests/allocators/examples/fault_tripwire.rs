@@ -1,4 +1,4 @@
-//! Healthy, and ends the process when the shim calls it.
+//! Healthy, but aborts the process if the shim calls it.
 
 #[path = "common/mod.rs"]
 mod common;

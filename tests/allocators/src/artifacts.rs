@@ -1,27 +1,26 @@
-//! The built DSOs and the benchmark, for tests: built once in each test process, with the profile that the
-//! test itself was built with, so that no test runs what an earlier build left.
+//! Builds the DSOs and the benchmark for tests. Each test process builds them once, with the profile of the
+//! test itself. No test can therefore run a file of an earlier build.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The benchmark, built.
-///
-/// # Panics
-/// If it cannot be built.
+/// Builds the benchmark and returns its path.
 pub fn workload() -> PathBuf {
     built().join("hangscope-bench")
 }
 
-/// A DSO of this package by its file name, built.
-///
-/// # Panics
-/// If it cannot be built.
+/// Builds the DSO of this package with the file name `so` and returns its path.
 pub fn allocator(so: &str) -> PathBuf {
     built().join("examples").join(so)
 }
 
-/// `target/PROFILE`, after the build.
+/// The root folder of the workspace.
+pub fn workspace() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// Builds everything once and returns `target/PROFILE`.
 fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -32,22 +31,22 @@ fn built() -> &'static Path {
             None => panic!("{}: not a cargo target folder", folder.display()),
         };
         let target = folder.parent().expect("a profile's folder is in the target folder");
-        // The cargo that runs the test says which one it is.
+        // When cargo runs a test, it sets CARGO to its own path.
         let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             .args(["build", "--quiet", "--profile", profile, "--bins", "--examples"])
             .args(["-p", "hangscope-test-workload", "-p", "hangscope-test-allocators"])
             .arg("--target-dir")
             .arg(target)
-            .current_dir(crate::table::workspace())
+            .current_dir(workspace())
             .output()
             .unwrap_or_else(|error| panic!("cargo: {error}"));
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "the allocators cannot be built:\n{said}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "the allocators cannot be built:\n{stderr}");
         folder
     })
 }
 
-/// `target/PROFILE` of the running test, which is `target/PROFILE/deps/NAME-HASH`.
+/// The folder `target/PROFILE` of the running test. The test itself is `target/PROFILE/deps/NAME-HASH`.
 fn profile_folder() -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
     let folder = test.parent().expect("the test is in a folder");

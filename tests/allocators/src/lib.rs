@@ -1,12 +1,14 @@
-//! Allocators with one fault each, and the table of what must be found about them.
+//! Allocators with one fault each, and the table of what an analysis must find about each fault.
 //!
-//! The allocators themselves are this package's examples, a DSO each; see `examples/common`. This library is
-//! what tests read, and the little that the allocators need without allocating:
+//! The allocators are this package's examples. Each is one DSO; `examples/common` has the code that they
+//! share. This library has what tests read, and what the allocators need without an allocation:
 //!
-//! - [`table`]: every fault with the class, the verdict, the lock and the culprit that it must get;
-//! - [`truth`]: what a faulty allocator itself says about its fault, at the moment of it;
-//! - [`artifacts`]: the built DSOs and the benchmark;
-//! - [`fault`], [`raw`]: for the allocators.
+//! - [`table`]: every fault, with the class, the verdict, the lock and the culprit that must be found;
+//! - [`truth`]: what a faulty allocator writes about its own fault, just before the fault happens;
+//! - [`artifacts`]: builds the DSOs and the benchmark;
+//! - [`fault`], [`raw`]: code that the allocators call.
+//!
+//! A helper for tests panics if it cannot do its work, which fails the test.
 
 pub mod artifacts;
 pub mod fault;

@@ -1,80 +1,72 @@
-//! The table: what each allocator does, and what must be found about it.
+//! The table: what each allocator does, and what an analysis must find about it.
 
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use crate::artifacts::{self, workspace};
 
 /// When a fault hangs its process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hangs {
     /// In every run with the arguments and environment of the table.
     Always,
-    /// In some runs; the notes say in how many.
+    /// In some runs. The notes of the row say in how many.
     Sometimes,
-    /// When the DSO's file is removed, replaced or written to under the run; never where it is left alone.
+    /// When the DSO's file is removed, replaced or written to during the run, and never otherwise.
     WhenFileChanges,
-    /// Never.
     Never,
 }
 
-/// An allocator (or a fault of the benchmark's own, under the healthy allocator) and what a perfect analysis
-/// says about a process that it hangs.
+/// One row: an allocator, and what a perfect analysis says about a process that the allocator hangs. Some
+/// rows have a fault of the benchmark itself. Those use the healthy allocator.
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
-    /// Name of the row.
     pub name: &'static str,
-    /// File name of the DSO, in `target/PROFILE/examples`.
+    /// File name of the DSO in `target/PROFILE/examples`.
     pub so: &'static str,
-    /// When it hangs.
     pub hangs: Hangs,
-    /// Class of the hang, a word of the class table; none where it never hangs.
+    /// Class of the hang, as a word of the class table. None if the process never hangs.
     pub class: Option<&'static str>,
-    /// Verdict of a hunt that has seen it: for [`Hangs::WhenFileChanges`] one with enough runs of an arm in
-    /// which the file changes, and of one in which it does not.
+    /// Verdict of a hunt that saw the hang. For [`Hangs::WhenFileChanges`], the hunt needs enough runs in an
+    /// arm that changes the file, and in an arm that does not.
     pub verdict: &'static str,
-    /// `A`, `B`, or none where the verdict is neither.
+    /// Letter of the verdict, `A` or `B`. None if the verdict has no letter.
     pub letter: Option<&'static str>,
-    /// The lock (or condition, or futex word) that the hang is about, as `symbol+offset`, if a lock can be
-    /// named. For a condition it is where the condition begins: its futex word lies 40 or 44 bytes further.
+    /// The lock, condition or futex word of the hang as `symbol+offset`, if one can be named. For a
+    /// condition, this is its start address. The futex word is 40 or 44 bytes after the start.
     pub lock_symbol: Option<&'static str>,
-    /// Other locks of the same hang: in a cycle any may come first.
+    /// Other locks of the same hang. In a cycle, a finding may name any of the locks first.
     pub also_locks: &'static [&'static str],
-    /// Whether the lock has an owner whose tid can be known, alive or gone.
+    /// Whether the tid of the lock's owner can be known. The owner may be alive or gone.
     pub owner_known: bool,
-    /// The allocator's (or the benchmark's) own function in which the culprit is, if it is still in one. The
-    /// innermost frames may be libc's.
+    /// The function of the allocator or the benchmark in which the
+    /// culprit is, if it is in one. Frames of libc may lie below it.
     pub culprit_function: Option<&'static str>,
-    /// The file of that function, from the workspace's root.
+    /// The file of `culprit_function`, relative to the workspace's root.
     pub culprit_file: Option<&'static str>,
     /// The function in which the other threads wait, if they wait in the allocator.
     pub waiter_function: Option<&'static str>,
-    /// Arguments for the benchmark: it then hangs within a second or two on two cores.
+    /// Arguments for the benchmark. With them, it hangs within about two seconds on two cores.
     pub workload_args: &'static [&'static str],
-    /// Environment.
     pub env: &'static [(&'static str, &'static str)],
-    /// What else is to be known.
+    /// Facts for the reader of the table. Tests do not read them.
     pub notes: &'static str,
 }
 
 impl Fault {
-    /// The row of that name.
-    ///
-    /// # Panics
-    /// If there is none.
+    /// Returns the row with this name.
     pub fn named(name: &str) -> &'static Fault {
         FAULTS.iter().find(|fault| fault.name == name).unwrap_or_else(|| panic!("no fault is named {name:?}"))
     }
 
-    /// The built DSO. It is built first if it is not up to date.
+    /// Builds the DSO if it is out of date, and returns its path.
     pub fn path(&self) -> PathBuf {
-        crate::artifacts::allocator(self.so)
+        artifacts::allocator(self.so)
     }
 
-    /// The lines (from 1) of `culprit_file` in which the culprit is to be found: those between the marks in
-    /// the body of the culprit's function. A frame further in, of a function that was inlined there from
-    /// another file, does not count.
-    ///
-    /// # Panics
-    /// If the source has no marks where the table says that there is a culprit.
+    /// The lines of `culprit_file`, counted from 1, where the culprit must be
+    /// found. They lie between the two marks in the body of `culprit_function`. A
+    /// frame of a function that was inlined there from another file does not count.
     pub fn culprit_lines(&self) -> Option<RangeInclusive<u32>> {
         let (function, file) = (self.culprit_function?, self.culprit_file?);
         let path = workspace().join(file);
@@ -90,16 +82,11 @@ impl Fault {
     }
 }
 
-/// The workspace's root.
-pub fn workspace() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-}
-
-const USUAL: &[&str] = &["4", "200000", "100", "16", "4096", "50", "1024"];
-/// The lock that most faults are about: the fifth of an array of mutexes of 40 bytes.
+const USUAL_ARGS: &[&str] = &["4", "200000", "100", "16", "4096", "50", "1024"];
+/// The lock of most faults: the fifth in an array of mutexes of 40 bytes each.
 const FIFTH_MUTEX: Option<&str> = Some("g_mid_locks+160");
 
-/// What most rows have.
+/// The healthy allocator. The other rows start from this one.
 const HEALTHY: Fault = Fault {
     name: "healthy",
     so: "libfault_healthy.so",
@@ -113,18 +100,17 @@ const HEALTHY: Fault = Fault {
     culprit_function: None,
     culprit_file: None,
     waiter_function: None,
-    workload_args: USUAL,
+    workload_args: USUAL_ARGS,
     env: &[],
-    notes: "what all the others are but for their fault",
+    notes: "the other allocators are this one plus a fault",
 };
 
 const BUG: Fault = Fault { hangs: Hangs::Always, verdict: "allocator-bug", letter: Some("B"), ..HEALTHY };
 
-/// A bug about the fifth mutex, whose owner is known.
+/// A fault of the fifth mutex. Its owner is known.
 const MUTEX: Fault =
     Fault { lock_symbol: FIFTH_MUTEX, owner_known: true, waiter_function: Some("mid_lock_acquire"), ..BUG };
 
-/// Every row.
 pub const FAULTS: &[Fault] = &[
     HEALTHY,
     Fault {
@@ -134,8 +120,8 @@ pub const FAULTS: &[Fault] = &[
         class: Some("owner-spinning"),
         culprit_function: Some("demo_shelf_last"),
         culprit_file: Some("tests/allocators/examples/fault_demo.rs"),
-        notes: "the demonstration: in one process of four (FAULT_ONE_IN) a thread walks a circular list \
-                while it has the lock",
+        notes: "the demonstration: in one of four processes (FAULT_ONE_IN), a thread walks a circular list \
+                while it holds the lock",
         ..MUTEX
     },
     Fault {
@@ -145,8 +131,9 @@ pub const FAULTS: &[Fault] = &[
         class: Some("owner-spinning"),
         culprit_function: Some("counted_shelf_last"),
         culprit_file: Some("tests/allocators/examples/fault_counted.rs"),
-        notes: "as the demonstration, and counts: lines [COUNTED] at exit with FAULT_COUNTERS=1, the variables \
-                g_counted and g_counted_inside; the shelf is walked (mid_walk_steps) only by the fault",
+        notes: "like the demonstration, with counters: it prints lines with [COUNTED] at exit if \
+                FAULT_COUNTERS=1, and has the variables g_counted and g_counted_inside. Only the fault walks \
+                the shelf (mid_walk_steps)",
         ..MUTEX
     },
     Fault {
@@ -155,7 +142,7 @@ pub const FAULTS: &[Fault] = &[
         class: Some("owner-spinning"),
         culprit_function: Some("owner_spinning_wait_for_remote_list"),
         culprit_file: Some("tests/allocators/examples/fault_owner_spinning.rs"),
-        notes: "the holder loops on a flag that nobody sets",
+        notes: "the owner loops on a flag that no thread sets",
         ..MUTEX
     },
     Fault {
@@ -164,7 +151,7 @@ pub const FAULTS: &[Fault] = &[
         class: Some("owner-blocked"),
         culprit_function: Some("owner_blocked_read_hint"),
         culprit_file: Some("tests/allocators/examples/fault_owner_blocked.rs"),
-        notes: "the holder is in read() on a pipe into which nobody writes",
+        notes: "the owner is in read() on a pipe that nothing writes to",
         ..MUTEX
     },
     Fault {
@@ -175,14 +162,15 @@ pub const FAULTS: &[Fault] = &[
         letter: None,
         culprit_function: Some("owner_stopped_be_stopped"),
         culprit_file: Some("tests/allocators/examples/fault_owner_stopped.rs"),
-        notes: "the holder is stopped by a tracer (state t); it answers no signal. Has the tripwire too",
+        notes: "a tracer has stopped the owner (state t). The owner handles no signals. This DSO also has \
+                the tripwire",
         ..MUTEX
     },
     Fault {
         name: "owner_gone",
         so: "libfault_owner_gone.so",
         class: Some("owner-gone"),
-        notes: "a thread ended with the lock; the mutex still has its tid",
+        notes: "a thread ended while it held the lock. The mutex still has its tid",
         ..MUTEX
     },
     Fault {
@@ -190,8 +178,8 @@ pub const FAULTS: &[Fault] = &[
         so: "libfault_owner_gone_fork.so",
         class: Some("owner-gone"),
         workload_args: &["4", "200000", "100", "16", "4096", "50", "1024", "--fork-child"],
-        notes: "the child is what hangs: the lock was held, over the fork, by a thread of the parent. The \
-                parent waits for the child in wait4, in the benchmark",
+        notes: "the child hangs: a thread of the parent held the lock during the fork. The parent waits for \
+                the child in wait4, in the benchmark",
         ..MUTEX
     },
     Fault {
@@ -201,7 +189,7 @@ pub const FAULTS: &[Fault] = &[
         also_locks: &["g_mid_locks+200"],
         culprit_function: Some("deadlock_inversion_move"),
         culprit_file: Some("tests/allocators/examples/fault_deadlock_inversion.rs"),
-        notes: "two threads, two locks, taken in either order",
+        notes: "two threads take the same two locks in opposite orders",
         ..MUTEX
     },
     Fault {
@@ -220,8 +208,9 @@ pub const FAULTS: &[Fault] = &[
         lock_symbol: Some("g_mid_words+256"),
         waiter_function: Some("lost_wakeup_acquire"),
         workload_args: &["4", "200000", "100", "16", "4096", "50", "1024", "--spin-wait-at-end"],
-        notes: "a futex lock whose release forgets the wake: the word says free (0), sleepers expect 2. The \
-                busiest thread is done and spins in the benchmark (bench_spin_until_all_done)",
+        notes: "the release of a futex lock forgets the wake: the word says free (0), and the sleepers \
+                expect 2. The busiest thread has finished and spins in the benchmark \
+                (bench_spin_until_all_done)",
         ..BUG
     },
     Fault {
@@ -230,7 +219,7 @@ pub const FAULTS: &[Fault] = &[
         class: Some("lost-wakeup"),
         lock_symbol: Some("g_mid_refill_cond"),
         waiter_function: Some("cond_never_signalled_wait"),
-        notes: "all workers wait on a condition that nobody is left to signal",
+        notes: "all workers wait on a condition, and no thread is left to signal it",
         ..BUG
     },
     Fault {
@@ -240,8 +229,8 @@ pub const FAULTS: &[Fault] = &[
         culprit_function: Some("spin_wait_for_memory"),
         culprit_file: Some("tests/allocators/examples/fault_spin_wait.rs"),
         waiter_function: Some("spin_wait_acquire"),
-        notes: "the lock word (g_mid_spins+256) is in no futex call; the holder sleeps in timed naps, so its \
-                context switches go on rising",
+        notes: "the lock word (g_mid_spins+256) is in no futex call. The owner makes timed sleeps, so the \
+                number of its context switches keeps rising",
         ..BUG
     },
     Fault {
@@ -250,7 +239,7 @@ pub const FAULTS: &[Fault] = &[
         class: Some("livelock"),
         culprit_function: Some("livelock_acquire"),
         culprit_file: Some("tests/allocators/examples/fault_livelock.rs"),
-        notes: "all workers run, in endless pthread_mutex_trylock",
+        notes: "all workers run and call pthread_mutex_trylock for ever",
         ..BUG
     },
     Fault {
@@ -259,7 +248,7 @@ pub const FAULTS: &[Fault] = &[
         class: Some("runaway"),
         culprit_function: Some("runaway_find_owner"),
         culprit_file: Some("tests/allocators/examples/fault_runaway.rs"),
-        notes: "one thread loops without a lock; the others end",
+        notes: "one thread loops without a lock, and the others end",
         ..BUG
     },
     Fault {
@@ -269,7 +258,7 @@ pub const FAULTS: &[Fault] = &[
         culprit_function: Some("runaway_find_owner"),
         culprit_file: Some("tests/allocators/examples/fault_runaway.rs"),
         workload_args: &["4", "200000", "100", "16", "4096", "50", "1024", "--spin-wait-at-end"],
-        notes: "as runaway, and the others are done and spin in the benchmark, as busy as the culprit",
+        notes: "like runaway, but the others have finished and spin in the benchmark, as busy as the culprit",
         ..BUG
     },
     Fault {
@@ -278,8 +267,8 @@ pub const FAULTS: &[Fault] = &[
         class: Some("kernel-wait"),
         culprit_function: Some("kernel_wait_start_helper"),
         culprit_file: Some("tests/allocators/examples/fault_kernel_wait.rs"),
-        notes: "a thread in state D, in clone (CLONE_VFORK), whose child never ends. No lock. A second process \
-                shares the memory",
+        notes: "a thread is in state D in clone (CLONE_VFORK), and its child never ends. There is no lock. A \
+                second process shares the memory",
         ..BUG
     },
     Fault {
@@ -290,15 +279,15 @@ pub const FAULTS: &[Fault] = &[
         verdict: "inconclusive",
         letter: None,
         culprit_function: None,
-        notes: "every operation sleeps a millisecond under its lock: minutes, but it ends. A run that was stopped \
-                for its deadline tells nothing of the rate",
+        notes: "every operation sleeps a millisecond under its lock. The run takes minutes, but it ends. A \
+                run that the deadline stopped says nothing about the rate of hangs",
         ..BUG
     },
     Fault {
         name: "tripwire",
         so: "libfault_tripwire.so",
-        notes: "healthy; aborts with a line on stderr when the shim's code or thread calls it. See \
-                FAULT_EXPECT_SHIM and FAULT_SCAN_WORDS in examples/common/tripwire.rs",
+        notes: "healthy, but aborts with a line on stderr if the shim's code or the shim's thread calls it. \
+                FAULT_EXPECT_SHIM and FAULT_SCAN_WORDS are described in examples/common/tripwire.rs",
         ..HEALTHY
     },
     Fault {
@@ -310,8 +299,8 @@ pub const FAULTS: &[Fault] = &[
         letter: Some("A"),
         culprit_function: Some("overwritten_only_read_table"),
         culprit_file: Some("tests/allocators/examples/fault_overwritten_only.rs"),
-        notes: "use it on a copy of the file. After a copy in place (which truncates) the threads fault \
-                and stay in pause(), called as their signal handler: the class is then not this one",
+        notes: "use a copy of the file. A copy in place truncates the file: the threads then fault and stay \
+                in pause(), which is their signal handler, and the class is a different one",
         ..MUTEX
     },
     Fault {
@@ -321,10 +310,10 @@ pub const FAULTS: &[Fault] = &[
         class: Some("lost-wakeup"),
         lock_symbol: Some("g_mid_seats"),
         waiter_function: Some("natural_race_enter"),
-        notes: "measured on two cores: 0 of 300 runs with these arguments, 1 of 300 with four times as many other \
-                threads at work, about one in six with --stir 3; 7 of 40 with 8 threads. Each sleeper has a seat \
-                (4 bytes) of its own in the array; the forgotten one's says 1, and the sleeper expects 0. A signal \
-                to the sleeper cures it",
+        notes: "hangs measured on two cores: 0 of 300 runs with these arguments, 1 of 300 with four times as \
+                many other busy threads, about one in six with --stir 3, and 7 of 40 with 8 threads. Each \
+                sleeper has its own seat (4 bytes) in the array. The seat of the forgotten sleeper is 1, and \
+                the sleeper expects 0. A signal to the sleeper ends the hang",
         ..BUG
     },
     Fault {
@@ -335,7 +324,7 @@ pub const FAULTS: &[Fault] = &[
         culprit_function: Some("bench_wait_at_barrier"),
         culprit_file: Some("tests/workload/src/stuck.rs"),
         workload_args: &["4", "50000", "100", "16", "4096", "50", "1024", "--barrier-short"],
-        notes: "the benchmark's own barrier waits for one more than there are",
+        notes: "the benchmark's own barrier waits for one thread more than exist",
         ..HEALTHY
     },
     Fault {
@@ -346,7 +335,7 @@ pub const FAULTS: &[Fault] = &[
         culprit_function: Some("bench_stuck_loop"),
         culprit_file: Some("tests/workload/src/stuck.rs"),
         workload_args: &["4", "50000", "100", "16", "4096", "50", "1024", "--stuck-loop-outside"],
-        notes: "a worker loops in the benchmark",
+        notes: "a worker loops for ever in the benchmark",
         ..HEALTHY
     },
 ];

@@ -1,5 +1,5 @@
-//! The truth about a fault: with `FAULT_TRUTH=PATH`, an allocator writes a line there the moment before it
-//! does what it must not do. It is what findings are held against, by no analysis of any kind.
+//! The truth about a fault. With `FAULT_TRUTH=PATH`, an allocator appends a line to that file just before it
+//! does the wrong thing. Tests compare findings with these lines. No analysis takes part in writing them.
 //!
 //! ```text
 //! owner pid=8169 tid=8181 lock=0x7f773d5a3ea0
@@ -8,23 +8,18 @@
 use std::io;
 use std::path::Path;
 
-/// A line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// What the thread is: `owner`, `culprit`, `waiter`...; see the allocator's source.
+    /// The role of the thread in the fault: `owner` or `culprit`. The allocator's source says which.
     pub role: String,
-    /// Process.
     pub pid: u32,
-    /// Thread.
     pub tid: u32,
-    /// Address of the lock that it is about, if it is about one.
+    /// Address of the lock, if the fault is about a lock.
     pub lock: Option<u64>,
 }
 
-/// Reads the lines that are there; none where the file is not there (yet).
-///
-/// # Errors
-/// A file that cannot be read, or one that no allocator wrote.
+/// Reads the lines that were written so far. Returns none if the file does not exist (yet).
+/// Fails if the file cannot be read, or if a line is not in the format above.
 pub fn read(path: &Path) -> io::Result<Vec<Line>> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,

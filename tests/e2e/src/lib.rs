@@ -1,7 +1,12 @@
-//! What the end-to-end tests share: where the built things are, a program under the shim, what its shim says.
+//! Code that the end-to-end tests share: the paths of the built files, programs under the shim, and a
+//! listener for the shim's messages.
 //!
-//! They run what `scripts/test.sh` has built in release: the shim, the command, the benchmark, the allocators.
+//! A helper panics if it cannot do its work, which fails the test.
+//!
+//! The tests run the files that `scripts/test.sh` builds in release:
+//! the shim, the command, the benchmark and the allocators.
 
+pub mod collect;
 pub mod hunt;
 pub mod record;
 
@@ -13,13 +18,11 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::RecvTimeoutError;
 use hangscope_collector::listen::{Event, Listener, RecordedDump, What};
 
-/// Longest wait for something that must come: far above what it takes, so that only a lost event ends it.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Time limit of each wait for an event that must come. Every event
+/// comes much earlier, so only a lost event reaches the limit.
+pub const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
 
-/// A file in the target folder's `release`, such as `libhangscope.so`, `hangscope`, `examples/libfault_demo.so`.
-///
-/// # Panics
-/// If it was not built.
+/// The path of a file in the target folder's `release`, such as `hangscope` or `examples/libfault_demo.so`.
 pub fn built(name: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from);
@@ -28,39 +31,34 @@ pub fn built(name: &str) -> PathBuf {
     path.canonicalize().expect("an existing path")
 }
 
-/// The shim.
 pub fn shim() -> PathBuf {
     built("libhangscope.so")
 }
 
-/// The command.
+/// The `hangscope` command, set to use the shim of this build, with an empty stdin.
 pub fn hangscope() -> Command {
     let mut command = Command::new(built("hangscope"));
     command.env("HANGSCOPE_SHIM", shim()).stdin(Stdio::null());
     command
 }
 
-/// The benchmark.
 pub fn bench() -> PathBuf {
     built("hangscope-bench")
 }
 
-/// An allocator of `tests/allocators`, by its name there.
+/// An allocator of `tests/allocators`, by the name of its row in the table.
 pub fn allocator(name: &str) -> PathBuf {
     built(&format!("examples/libfault_{name}.so"))
 }
 
-/// An allocator of Debian's, such as `libjemalloc.so.2`.
-///
-/// # Panics
-/// If it is not installed.
+/// The path of a library that a Debian package installs, such as `libjemalloc.so.2`.
 pub fn debian(file: &str) -> PathBuf {
     let places = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
     let found = places.iter().map(|dir| Path::new(dir).join(file)).find(|path| path.exists());
     found.unwrap_or_else(|| panic!("{file} is not installed: ./scripts/test.sh installs it"))
 }
 
-/// LD_PRELOAD with the shim in front.
+/// The value of LD_PRELOAD: the shim, then the allocator if there is one.
 pub fn preload(allocator: Option<&Path>) -> OsString {
     let mut value = shim().into_os_string();
     if let Some(allocator) = allocator {
@@ -70,34 +68,26 @@ pub fn preload(allocator: Option<&Path>) -> OsString {
     value
 }
 
-/// A listening collector in a folder of its own.
-pub struct Ears {
-    /// Where the socket is.
+/// A collector inside the test process. It listens on a socket in its own temporary folder.
+pub struct TestCollector {
+    /// The folder of the socket.
     pub dir: tempfile::TempDir,
-    /// The listener.
     pub listener: Listener,
 }
 
-impl Ears {
-    /// Begins to listen.
-    ///
-    /// # Panics
-    /// If it cannot.
-    pub fn new() -> Ears {
+impl TestCollector {
+    pub fn new() -> TestCollector {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let listener = Listener::bind(&dir.path().join("run/hs.sock")).expect("a socket");
-        Ears { dir, listener }
+        TestCollector { dir, listener }
     }
 
-    /// Puts the shim (and an allocator) in front of a command, with its settings.
+    /// Makes a command preload the shim (and an allocator), and report to this collector.
     pub fn preload<'a>(&self, command: &'a mut Command, allocator: Option<&Path>) -> &'a mut Command {
         command.env("LD_PRELOAD", preload(allocator)).env("HANGSCOPE_SOCKET", self.listener.path())
     }
 
-    /// The next event within `left`; none when the time is over.
-    ///
-    /// # Panics
-    /// If the listener ended.
+    /// Waits at most `left` for the next event.
     pub fn next(&self, left: Duration) -> Option<Event> {
         match self.listener.events().recv_timeout(left) {
             Ok(event) => Some(event),
@@ -106,23 +96,21 @@ impl Ears {
         }
     }
 
-    /// Takes events until `wanted` makes something of one.
-    ///
-    /// # Panics
-    /// If that does not come within [`PATIENCE`].
+    /// Takes events until `wanted` returns a value for one of them, and returns that value. `what` names the
+    /// event in the message of a failure.
     pub fn until<T>(&self, what: &str, mut wanted: impl FnMut(&Event) -> Option<T>) -> T {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + GIVE_UP_AFTER;
         let mut seen = vec![];
         while let Some(event) = self.next(end.saturating_duration_since(Instant::now())) {
             if let Some(found) = wanted(&event) {
                 return found;
             }
-            seen.push(short(&event));
+            seen.push(event_name(&event));
         }
-        panic!("{what} did not come; what came: {}", seen.join(", "));
+        panic!("{what} did not come; these events came: {}", seen.join(", "));
     }
 
-    /// The next whole dump.
+    /// Waits for the next complete dump.
     pub fn dump(&self) -> RecordedDump {
         self.until("a dump", |event| match &event.what {
             What::Dump(dump) => Some((**dump).clone()),
@@ -130,7 +118,7 @@ impl Ears {
         })
     }
 
-    /// The process of the next hello.
+    /// Waits for the next hello, and returns the process that sent it.
     pub fn hello(&self) -> hangscope_collector::session::Identity {
         self.until("a hello", |event| match &event.what {
             What::Hello(identity) => Some((**identity).clone()),
@@ -139,42 +127,35 @@ impl Ears {
     }
 }
 
-impl Default for Ears {
+impl Default for TestCollector {
     fn default() -> Self {
         Self::new()
     }
 }
 
-/// An event in a word or two, for a failed test.
-pub fn short(event: &Event) -> String {
+/// Connection and kind of an event, for the message of a failed test.
+fn event_name(event: &Event) -> String {
     let text = format!("{:?}", event.what);
     format!("{}:{}", event.conn.0, text.chars().take_while(|c| !matches!(c, '(' | ' ')).collect::<String>())
 }
 
-/// A child that is killed when the test is over.
+/// A child process. Dropping the value kills it.
 pub struct Running(pub Child);
 
 impl Running {
-    /// Starts it, output thrown away.
-    ///
-    /// # Panics
-    /// If it cannot be started.
+    /// Starts a command and discards its output.
     pub fn start(command: &mut Command) -> Running {
         let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Running(quiet.spawn().expect("a child"))
     }
 
-    /// Its process.
     pub fn pid(&self) -> u32 {
         self.0.id()
     }
 
-    /// Waits for its end.
-    ///
-    /// # Panics
-    /// If that does not come within [`PATIENCE`].
+    /// Waits until the child ends.
     pub fn wait(mut self) -> ExitStatus {
-        wait(&mut self.0, PATIENCE).expect("an end of the process")
+        wait(&mut self.0, GIVE_UP_AFTER).expect("the end of the child")
     }
 }
 
@@ -185,37 +166,47 @@ impl Drop for Running {
     }
 }
 
-/// Waits for a child's end, on a descriptor of it (pidfd_open(2)), at most `most`.
-pub fn wait(child: &mut Child, most: Duration) -> Option<ExitStatus> {
-    // SAFETY: pidfd_open takes a pid and flags.
+/// Sends a signal to a child that nothing has waited for yet.
+pub fn send_signal(child: &Child, signal: i32) {
+    // SAFETY: kill touches no memory. The child was not reaped, so the pid is still the child's own.
+    unsafe { libc::kill(child.id() as i32, signal) };
+}
+
+/// Kills the process group of a child that is the leader of its group and was not waited for yet.
+pub fn kill_group(child: &Child) {
+    // SAFETY: kill touches no memory. The child was not reaped, so the group is still the child's own.
+    unsafe { libc::kill(-(child.id() as i32), libc::SIGKILL) };
+}
+
+/// Waits at most `limit` for the end of a child. Returns None if the child still runs then.
+pub fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+    // SAFETY: pidfd_open takes two numbers.
     let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, child.id(), 0) } as i32;
     if pidfd >= 0 {
         let mut poll = libc::pollfd { fd: pidfd, events: libc::POLLIN, revents: 0 };
-        // SAFETY: one live pollfd; the descriptor was opened above and is closed once.
+        // SAFETY: poll gets one live pollfd. The descriptor was opened above and is closed once.
         unsafe {
-            libc::poll(&raw mut poll, 1, most.as_millis() as i32);
+            libc::poll(&raw mut poll, 1, limit.as_millis() as i32);
             libc::close(pidfd);
         }
     }
     child.try_wait().ok().flatten()
 }
 
-/// Longest time that a command is given to end: a hunt of many runs takes its minutes on a machine that is busy.
-const TO_ITS_END: Duration = Duration::from_secs(600);
+/// Time limit of one command. A hunt of many runs takes minutes on a busy machine.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Runs a command to its end and gives what it did; it is killed after [`TO_ITS_END`].
-///
-/// # Panics
-/// If it cannot be started or does not end.
+/// Runs a command to its end and returns its status and outputs. Kills it after `COMMAND_TIMEOUT`.
 pub fn run(command: &mut Command) -> Output {
     let child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a child");
     let pid = child.id();
     let (sender, done) = crossbeam_channel::bounded(1);
     let waiter = std::thread::spawn(move || sender.send(child.wait_with_output()));
-    let output = done.recv_timeout(TO_ITS_END);
+    let output = done.recv_timeout(COMMAND_TIMEOUT);
     if output.is_err() {
-        // SAFETY: kill takes a pid and a signal; the child was not reaped yet, so the pid is its own.
+        // SAFETY: kill touches no memory. The waiter has not returned, so
+        // the child was not reaped and the pid is still the child's own.
         unsafe { libc::kill(pid as i32, libc::SIGKILL) };
     }
     let output = output.unwrap_or_else(|_| panic!("{command:?} did not end"));
@@ -223,32 +214,32 @@ pub fn run(command: &mut Command) -> Output {
     output.expect("its output")
 }
 
-/// Exit status as a shell has it, and both outputs as text.
-pub fn told(output: &Output) -> (String, String, String) {
+/// The status as text (such as `exit status: 0`), stdout and stderr of a command that has ended.
+pub fn output_parts(output: &Output) -> (String, String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (format!("{}", output.status), text(&output.stdout), text(&output.stderr))
 }
 
-/// A process that is no child of ours, and its end.
+/// A handle (pidfd) for the end of a process that is not a child of this one.
 #[derive(Debug)]
-pub struct Ending(std::os::fd::OwnedFd);
+pub struct ProcessEnd(std::os::fd::OwnedFd);
 
-impl Ending {
-    /// Of a process that lives; none if it does not.
-    pub fn of(pid: u32) -> Option<Ending> {
+impl ProcessEnd {
+    /// Opens the handle. Returns None if the process does not exist.
+    pub fn of(pid: u32) -> Option<ProcessEnd> {
         use std::os::fd::FromRawFd as _;
         // SAFETY: pidfd_open(2) takes two numbers.
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-        // SAFETY: a descriptor that was just made, and nobody else's.
-        (fd >= 0).then(|| Ending(unsafe { std::os::fd::OwnedFd::from_raw_fd(fd as i32) }))
+        // SAFETY: the descriptor was just opened, and nothing else owns it.
+        (fd >= 0).then(|| ProcessEnd(unsafe { std::os::fd::OwnedFd::from_raw_fd(fd as i32) }))
     }
 
-    /// Waits for its end.
-    pub fn ends_within(&self, patience: Duration) -> bool {
+    /// Waits at most `limit`, and returns whether the process has ended.
+    pub fn ends_within(&self, limit: Duration) -> bool {
         use std::os::fd::AsRawFd as _;
-        // A pidfd is readable once the process has ended, whether or not anybody has waited for it.
+        // A pidfd is readable once the process has ended, even before its parent waits for it.
         let mut fd = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one live pollfd.
-        unsafe { libc::poll(&raw mut fd, 1, patience.as_millis() as i32) == 1 }
+        // SAFETY: poll gets one live pollfd.
+        unsafe { libc::poll(&raw mut fd, 1, limit.as_millis() as i32) == 1 }
     }
 }

@@ -1,4 +1,5 @@
-//! Recordings of hangs whose truth is known, for the tests of the analysis: with paths that are nobody's.
+//! Keeps recordings of hangs with a known truth, for the tests of
+//! the analysis. The recordings contain no path of this machine.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -9,11 +10,9 @@ use flate2::{Compression, GzBuilder};
 
 use crate::hunt::Hunt;
 
-/// Keeps the recording of a hunt: as it is, but that this machine's folders are `/hangscope` and `/hunt` in it, and that the
-/// gzip tells no time.
-///
-/// # Panics
-/// If it cannot be read or written.
+/// Copies the recording of a hunt. Replaces the workspace's folder by
+/// `/hangscope` and the hunt's folder by `/hunt`, and sets the time in the
+/// gzip header to 0. The same hang then gives the same file on each machine.
 pub fn keep(recording: &Path, to: &Path, hunt: &Hunt) {
     let mut json = String::new();
     GzDecoder::new(File::open(recording).expect("a recording")).read_to_string(&mut json).expect("gzip");

@@ -1,59 +1,56 @@
-//! The command line: seven numbers, and flags before, between or after them.
+//! The command line: seven numbers. Flags may stand before, between or after the numbers.
 
-/// What `--help` prints.
 pub(crate) const HELP: &str = "\
 A benchmark of malloc and free: threads that free each other's blocks.
 
 Usage: hangscope-bench [FLAGS] THREADS ITERATIONS WORKING-SET MIN-SIZE MAX-SIZE REMOTE-PERCENT RING-SLOTS
 
   THREADS         worker threads
-  ITERATIONS      of each thread; an iteration is one malloc and, once the working set is full, one free
+  ITERATIONS      iterations of each thread; an iteration is one malloc, and one free if the working set
+                  is full
   WORKING-SET     blocks that each thread keeps
-  MIN-SIZE        smallest block, bytes
-  MAX-SIZE        largest block, bytes
-  REMOTE-PERCENT  of 100 frees, how many are left to another thread
-  RING-SLOTS      blocks that can be on their way to one thread; where the ring is full, the block is
-                  freed by the thread that has it
+  MIN-SIZE        size of the smallest block, in bytes
+  MAX-SIZE        size of the largest block, in bytes
+  REMOTE-PERCENT  percentage of blocks that another thread frees
+  RING-SLOTS      blocks that can wait for one thread to free them; if the ring is full, the thread that
+                  has the block frees it
 
-Flags, for tests that need a benchmark with a bug or a habit of its own:
-  --spin-wait-at-end    a worker that is done spins in the benchmark until all are done
-  --barrier-short       a bug: the workers meet at the end at a barrier that waits for one more
-  --stuck-loop-outside  a bug: the first worker loops in the benchmark after half of its iterations
+Flags for tests that need a benchmark with a bug or a special habit:
+  --spin-wait-at-end    a worker that has finished spins in the benchmark until all have finished
+  --barrier-short       bug: at the end, the workers wait at a barrier that needs one more thread
+  --stuck-loop-outside  bug: the first worker loops for ever in the benchmark after half of its iterations
   --block-signals       every worker blocks all signals
-  --fork-child          forks in mid-run; the child does the same work again, and the parent waits for it
-  -h, --help            this
+  --fork-child          forks when the run is half done; the child does the same work, and the parent
+                        waits for the child
+  -h, --help            print this text
 
-The last line on stdout: threads=N seconds=S ops=N remote=N ops/s=F
-Exit status: 0 done, 1 it could not be done, 2 wrong usage; abort (SIGABRT) where a block was found corrupt.
+Last line on stdout: threads=N seconds=S ops=N remote=N ops/s=F
+Exit status: 0 success, 1 failure, 2 wrong usage. A corrupt block aborts the benchmark (SIGABRT).
 
 Example: hangscope-bench 16 2000000 400 16 32768 90 65536
 ";
 
-/// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
-    /// `--help`.
     Help,
-    /// The benchmark.
     Run(Settings),
 }
 
-/// The seven numbers and the flags.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Settings {
-    /// Worker threads, from 1.
+    /// Number of worker threads, at least 1.
     pub(crate) threads: usize,
-    /// Of each thread.
+    /// Number of iterations of each thread.
     pub(crate) iterations: u64,
-    /// Blocks that each thread keeps, from 1.
+    /// Number of blocks that each thread keeps, at least 1.
     pub(crate) working_set: usize,
-    /// Bytes, from 1.
+    /// Smallest block in bytes, at least 1.
     pub(crate) min_size: usize,
-    /// Bytes, `min_size` or more.
+    /// Largest block in bytes, at least `min_size`.
     pub(crate) max_size: usize,
-    /// 0 to 100.
+    /// Percentage (0 to 100) of blocks that another thread frees.
     pub(crate) remote_percent: u32,
-    /// Slots of each thread's ring, from 1.
+    /// Number of slots of each thread's ring, at least 1.
     pub(crate) ring_slots: usize,
     pub(crate) spin_wait_at_end: bool,
     pub(crate) barrier_short: bool,
@@ -65,11 +62,12 @@ pub(crate) struct Settings {
 const NAMES: [&str; 7] =
     ["THREADS", "ITERATIONS", "WORKING-SET", "MIN-SIZE", "MAX-SIZE", "REMOTE-PERCENT", "RING-SLOTS"];
 
-/// Bounds of each number, so that a slip of the finger is a message and not a machine without memory.
+/// Smallest and largest value of each number. The bounds turn a typing error into a message. Without them,
+/// the benchmark could use all the memory of the machine.
 const BOUNDS: [(u64, u64); 7] =
     [(1, 10_000), (1, u64::MAX), (1, 10_000_000), (1, 1 << 30), (1, 1 << 30), (0, 100), (1, 1 << 24)];
 
-/// Reads the arguments (without the program's name). The error is one line without a full stop.
+/// Reads the arguments. They must not include the program's name. The error is one line without a full stop.
 pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, String> {
     let mut settings = Settings::default();
     let mut numbers = Vec::with_capacity(NAMES.len());
@@ -81,7 +79,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, 
             "--stuck-loop-outside" => settings.stuck_loop_outside = true,
             "--block-signals" => settings.block_signals = true,
             "--fork-child" => settings.fork_child = true,
-            // A number with a minus sign is reported as a bad number, not as a flag.
+            // A number with a minus sign gets the message for a bad number, not the one for a flag.
             flag if flag.starts_with('-') && !flag[1..].starts_with(|c: char| c.is_ascii_digit()) => {
                 return Err(format!("unknown flag {flag:?}"));
             }
@@ -101,7 +99,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, 
     if min_size > max_size {
         return Err(format!("MIN-SIZE {min_size} is more than MAX-SIZE {max_size}"));
     }
-    // Every bound above fits a usize of 64 bits, and the percentage fits a u32.
+    // The casts lose nothing: every bound fits a usize of 64 bits, and the percentage fits a u32.
     settings.threads = threads as usize;
     settings.iterations = iterations;
     settings.working_set = working_set as usize;

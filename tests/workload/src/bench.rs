@@ -1,4 +1,4 @@
-//! The benchmark itself: workers, rings and the clock.
+//! The workers, the rings between them, and the time measurement.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, OnceLock};
@@ -12,38 +12,39 @@ use crate::block::Block;
 use crate::rng::Rng;
 use crate::stuck::{self, ShortBarrier};
 
-/// Blocks that a worker takes out of its ring in one iteration. More than one comes in on average only for a
-/// moment, so two keep the ring from staying full.
-const DRAINED_AT_ONCE: usize = 2;
+/// Number of blocks that a worker takes out of its ring in one iteration. On average at most one block
+/// arrives in one iteration, so taking two empties a full ring.
+const RECEIVED_AT_ONCE: usize = 2;
 
-/// Everything that is allocated before the clock runs.
+/// The state that all workers share. It is allocated before the measurement starts.
 pub(crate) struct Bench {
     settings: Settings,
-    /// One for each worker: blocks that it is to free.
+    /// One ring for each worker: the blocks that other workers left for it to free.
     rings: Vec<ArrayQueue<Block>>,
-    /// Workers that have come to their end.
+    /// Number of workers that have finished.
     done: AtomicUsize,
-    /// All start together, and the main thread with them.
-    gate: Barrier,
-    /// Where the first worker, when it is half through, meets a main thread that has something to do then.
+    /// All workers and the main thread wait here, so that all start together.
+    start_barrier: Barrier,
+    /// With `--fork-child`: after half of its iterations, the first worker meets the main thread here.
     half_way: Option<Barrier>,
-    /// The first failure; a worker that sees one stops.
+    /// The first failure of any worker.
     failure: OnceLock<String>,
-    barrier: Option<ShortBarrier>,
+    short_barrier: Option<ShortBarrier>,
 }
 
-/// What was done, and in what time.
+/// The sums over all workers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Totals {
     elapsed: Duration,
     operations: u64,
+    /// Number of blocks that were left to another worker.
     remote: u64,
 }
 
 impl Totals {
-    /// The clock runs from the first worker's start to the last one's end, by the workers' own clocks: on few
-    /// processors the main thread may come to itself when they are long at work.
-    fn of(tallies: &[Tally]) -> Self {
+    /// Adds up the tallies. The elapsed time runs from the first worker's start to the last worker's end, as
+    /// the workers measured it. On few processors, the main thread may run long after the workers started.
+    fn sum(tallies: &[Tally]) -> Self {
         let start = tallies.iter().map(|tally| tally.start).min();
         let end = tallies.iter().map(|tally| tally.end).max();
         Totals {
@@ -53,8 +54,8 @@ impl Totals {
         }
     }
 
-    /// The last line on stdout.
-    pub(crate) fn line(&self, threads: usize) -> String {
+    /// The last line on stdout; its format is in `--help`.
+    pub(crate) fn summary_line(&self, threads: usize) -> String {
         let seconds = self.elapsed.as_secs_f64();
         format!(
             "threads={threads} seconds={seconds:.6} ops={} remote={} ops/s={:.2}",
@@ -65,7 +66,7 @@ impl Totals {
     }
 }
 
-/// What one worker did.
+/// The work that one worker did.
 #[derive(Clone, Copy)]
 struct Tally {
     start: Instant,
@@ -74,7 +75,6 @@ struct Tally {
     remote: u64,
 }
 
-/// What a worker works on.
 struct Worker<'a> {
     bench: &'a Bench,
     index: usize,
@@ -82,21 +82,21 @@ struct Worker<'a> {
 }
 
 impl Bench {
-    /// Makes the rings and what else is needed, so that a child forked later needs nothing of it.
+    /// Allocates the shared state. A child that is forked later then needs no memory for it.
     pub(crate) fn prepare(settings: &Settings) -> Self {
         Bench {
             rings: (0..settings.threads).map(|_| ArrayQueue::new(settings.ring_slots)).collect(),
             done: AtomicUsize::new(0),
-            gate: Barrier::new(settings.threads + 1),
+            start_barrier: Barrier::new(settings.threads + 1),
             half_way: settings.fork_child.then(|| Barrier::new(2)),
             failure: OnceLock::new(),
-            barrier: settings.barrier_short.then(|| ShortBarrier::new(settings.threads)),
+            short_barrier: settings.barrier_short.then(|| ShortBarrier::new(settings.threads)),
             settings: settings.clone(),
         }
     }
 
-    /// Runs the workers; `meanwhile` is done by the calling thread while they run: with `--fork-child`, when
-    /// the first worker is half through.
+    /// Runs the workers. The calling thread calls `meanwhile` while they run. With `--fork-child`, it makes
+    /// that call when the first worker has done half of its iterations.
     pub(crate) fn run(&self, meanwhile: impl FnOnce() -> Result<(), String>) -> Result<Totals, String> {
         thread::scope(|scope| {
             let mut workers = Vec::with_capacity(self.settings.threads);
@@ -112,7 +112,8 @@ impl Bench {
                 match started {
                     Ok(worker) => workers.push(worker),
                     Err(error) => {
-                        // Those that run wait at the gate for a thread that will never come.
+                        // The started workers wait at the barrier for a
+                        // thread that never comes, so a join would hang.
                         eprintln!(
                             "hangscope-bench: thread {} of {}: {error}",
                             index + 1,
@@ -122,11 +123,11 @@ impl Bench {
                     }
                 }
             }
-            self.gate.wait();
+            self.start_barrier.wait();
             if let Some(half_way) = &self.half_way {
                 half_way.wait();
             }
-            let meant = meanwhile();
+            let meanwhile_result = meanwhile();
             let mut tallies = Vec::with_capacity(workers.len());
             for worker in workers {
                 tallies.push(worker.join().map_err(|_| "a worker panicked".to_owned())?);
@@ -135,16 +136,15 @@ impl Bench {
                 .iter()
                 .flat_map(|ring| std::iter::from_fn(|| ring.pop()))
                 .for_each(Block::check_and_free);
-            meant?;
+            meanwhile_result?;
             match self.failure.get() {
                 Some(what) => Err(what.clone()),
-                None => Ok(Totals::of(&tallies)),
+                None => Ok(Totals::sum(&tallies)),
             }
         })
     }
 }
 
-/// A worker from its start to its end.
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn bench_worker(worker: &mut Worker<'_>) {
@@ -153,10 +153,10 @@ extern "C" fn bench_worker(worker: &mut Worker<'_>) {
     if settings.block_signals {
         stuck::block_all_signals();
     }
-    bench.gate.wait();
+    bench.start_barrier.wait();
     worker.tally.start = Instant::now();
     if let Err(what) = bench_worker_loop(worker) {
-        // The first failure is the one that is told; what follows from it is not.
+        // Only the first failure is reported. Later failures may be its consequences.
         let _ = bench.failure.set(what);
     }
     worker.tally.end = Instant::now();
@@ -164,12 +164,11 @@ extern "C" fn bench_worker(worker: &mut Worker<'_>) {
     if settings.spin_wait_at_end {
         stuck::bench_spin_until_all_done(&bench.done, settings.threads);
     }
-    if let Some(barrier) = &bench.barrier {
+    if let Some(barrier) = &bench.short_barrier {
         barrier.wait();
     }
 }
 
-/// The iterations of a worker.
 #[inline(never)]
 fn bench_worker_loop(worker: &mut Worker<'_>) -> Result<(), String> {
     let bench = worker.bench;
@@ -188,13 +187,13 @@ fn bench_worker_loop(worker: &mut Worker<'_>) -> Result<(), String> {
         }
         let slot = rng.below(kept.len());
         if let Some(old) = kept[slot].take() {
-            give_back(worker, &mut rng, old);
+            free_or_leave_to_other(worker, &mut rng, old);
         }
         match Block::allocate(settings.min_size + rng.below(sizes)) {
             Ok(block) => kept[slot] = Some(block),
             Err(what) => {
                 outcome = Err(what);
-                // The main thread may be waiting for it.
+                // The main thread may wait at the half-way barrier for this worker.
                 if iteration < half && worker.index == 0 {
                     bench_worker_half_way(bench);
                 }
@@ -202,7 +201,7 @@ fn bench_worker_loop(worker: &mut Worker<'_>) -> Result<(), String> {
             }
         }
         worker.tally.operations += 1;
-        drain(&bench.rings[worker.index]);
+        free_received(&bench.rings[worker.index]);
     }
     kept.into_iter().flatten().for_each(Block::check_and_free);
     outcome
@@ -215,8 +214,8 @@ fn bench_worker_half_way(bench: &Bench) {
     }
 }
 
-/// Frees a block, or leaves it to another thread.
-fn give_back(worker: &mut Worker<'_>, rng: &mut Rng, block: Block) {
+/// Frees a block, or puts it into the ring of another worker. Frees it too if that ring is full.
+fn free_or_leave_to_other(worker: &mut Worker<'_>, rng: &mut Rng, block: Block) {
     let threads = worker.bench.settings.threads;
     let remote = threads > 1 && rng.below(100) < worker.bench.settings.remote_percent as usize;
     if !remote {
@@ -229,9 +228,9 @@ fn give_back(worker: &mut Worker<'_>, rng: &mut Rng, block: Block) {
     }
 }
 
-/// Frees some of the blocks that others left.
-fn drain(ring: &ArrayQueue<Block>) {
-    for _ in 0..DRAINED_AT_ONCE {
+/// Frees at most [`RECEIVED_AT_ONCE`] of the blocks that other workers left in `ring`.
+fn free_received(ring: &ArrayQueue<Block>) {
+    for _ in 0..RECEIVED_AT_ONCE {
         match ring.pop() {
             Some(block) => block.check_and_free(),
             None => return,

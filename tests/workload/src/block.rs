@@ -1,10 +1,10 @@
-//! A block from the process's `malloc`, with a tag that tells whether somebody else wrote into it.
+//! A block from the process's `malloc`, with a tag that shows whether another thread wrote into it.
 
 use std::io::Write;
 use std::ptr::NonNull;
 
-/// A block that is owned by whoever holds this value: one thread at a time. It is freed by [`Block::check_and_free`]
-/// alone; one that is dropped is leaked.
+/// A block of memory with one owner at a time. Only [`Block::check_and_free`] frees the memory.
+/// Dropping the value leaks the memory.
 pub(crate) struct Block {
     start: NonNull<u8>,
     size: usize,
@@ -13,7 +13,8 @@ pub(crate) struct Block {
 // SAFETY: a block is plain memory with one owner, and `malloc` memory may be used and freed by any thread.
 unsafe impl Send for Block {}
 
-/// What a block carries: its first eight bytes (or its first byte, if it is smaller) and its last byte.
+/// The tag of a block. Its bytes fill the first eight bytes of the block, or as many as fit. The eighth byte
+/// of the tag is also the last byte of the block.
 fn tag(start: NonNull<u8>, size: usize) -> u64 {
     (start.as_ptr() as u64 ^ (size as u64) << 48).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1
 }
@@ -33,16 +34,16 @@ impl Block {
         Ok(Block { start, size })
     }
 
-    /// Checks the tag and frees the block. A tag that is not whole ends the process: from there on nothing
-    /// that the benchmark says would be worth anything.
+    /// Checks the tag and frees the block. A damaged tag aborts the
+    /// process, because no later figure of the benchmark could be trusted.
     pub(crate) fn check_and_free(self) {
         if !self.is_whole() {
             report_corrupt(self.start, self.size);
         }
-        // A block that comes back twice from malloc is then found by whoever frees it second.
-        // SAFETY: the block has at least one byte and is ours until the call below.
+        // The tag is cleared first. If malloc gave the same block to two owners, the second free finds it.
+        // SAFETY: the block has at least one byte, and it is ours until the call to free below.
         unsafe { self.start.write(0) };
-        // SAFETY: it came from malloc, and `self` was its only owner.
+        // SAFETY: the block came from malloc, and `self` was its only owner.
         unsafe { libc::free(self.start.as_ptr().cast()) };
     }
 
@@ -56,22 +57,22 @@ impl Block {
             self.start.add(self.size - 1).read()
         };
         let whole_head = if self.size < found.len() {
-            // The last byte was written over the head's.
+            // The last byte of the block overwrote the last byte of the head.
             found[..length - 1] == expected[..length - 1]
         } else {
-            // At eight bytes the last byte of both is the same.
+            // In a block of exactly eight bytes, the last byte of the head is the last byte of the block.
             found == expected
         };
         whole_head && last == expected[7]
     }
 }
 
-/// One line to stderr without an allocation: the allocator may be what is broken.
+/// Writes one line to stderr and aborts. Allocates nothing, because the allocator may be broken.
 #[inline(never)]
 fn report_corrupt(start: NonNull<u8>, size: usize) -> ! {
     let mut text = [0_u8; 160];
     let mut rest = &mut text[..];
-    // The buffer is large enough for two numbers; a line cut short would still do.
+    // The buffer has room for the text and two numbers. A truncated line would still be useful.
     let _ = writeln!(
         rest,
         "hangscope-bench: block {start:p} of {size} bytes is corrupt: the allocator is broken"
@@ -79,7 +80,7 @@ fn report_corrupt(start: NonNull<u8>, size: usize) -> ! {
     let length = 160 - rest.len();
     // SAFETY: the buffer is ours and `length` bytes of it are written.
     unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), length) };
-    // SAFETY: always.
+    // SAFETY: abort has no preconditions.
     unsafe { libc::abort() }
 }
 
@@ -97,7 +98,7 @@ mod tests {
                 unsafe { block.start.add(at).write(!block.start.add(at).read()) };
                 let tagged = at < 8 || at == size - 1;
                 assert_eq!(block.is_whole(), !tagged, "size {size}, byte {at}");
-                // SAFETY: it came from malloc and is not used again.
+                // SAFETY: the block came from malloc and is not used again.
                 unsafe { libc::free(block.start.as_ptr().cast()) };
             }
         }

@@ -1,41 +1,41 @@
-//! `--fork-child`: a fork while the workers work, as a server does that forks to save its state.
+//! `--fork-child`: forks while the workers run, like a server that forks to save its state.
 
 use crate::args::Settings;
 use crate::bench::{Bench, Totals};
 
-/// Runs the benchmark, forks in mid-run, and waits for the child, which does the same work again with
-/// threads of its own. A child that failed is a failure of the whole.
+/// Runs the benchmark, forks when it is half done, and waits for the child. The child does the same work
+/// with its own threads. A failure of the child is a failure of the benchmark.
 pub(crate) fn run(bench: &Bench, settings: &Settings) -> Result<Totals, String> {
-    // Made before the fork, so that the child's main thread gets as far as its workers even where the
-    // allocator's locks are in no state to be used.
-    let again = Bench::prepare(&Settings { fork_child: false, ..settings.clone() });
+    // The child's benchmark is prepared before the fork. The child can then start its workers even when the
+    // fork left the allocator's locks unusable.
+    let child_bench = Bench::prepare(&Settings { fork_child: false, ..settings.clone() });
     let mut child = None;
     let totals = bench.run(|| {
-        child = Some(bench_fork(&again)?);
+        child = Some(bench_fork(&child_bench)?);
         Ok(())
     })?;
     match child {
         Some(child) => bench_wait_for_child(child).map(|()| totals),
-        None => Err("the fork did not take place".to_owned()),
+        None => Err("there was no fork".to_owned()),
     }
 }
 
 #[inline(never)]
-fn bench_fork(again: &Bench) -> Result<libc::pid_t, String> {
-    // SAFETY: the child is a copy with this thread alone. It starts threads and allocates, which POSIX does
-    // not promise to work after a fork with threads, but which glibc and allocators with fork handlers do;
-    // that is what this mode is there to try. It leaves by `_exit`.
+fn bench_fork(child_bench: &Bench) -> Result<libc::pid_t, String> {
+    // SAFETY: the child is a copy of the process with only this thread. The child starts threads and
+    // allocates. POSIX does not allow this after a fork with threads, but glibc and allocators with fork
+    // handlers support it, and this mode tests that support. The child leaves by `_exit`.
     match unsafe { libc::fork() } {
         -1 => Err(format!("fork: {}", std::io::Error::last_os_error())),
         0 => {
-            let status = match again.run(|| Ok(())) {
+            let status = match child_bench.run(|| Ok(())) {
                 Ok(_) => 0,
                 Err(what) => {
                     eprintln!("hangscope-bench: child: {what}");
                     1
                 }
             };
-            // SAFETY: always; the parent's buffers and handlers are not this process's to run.
+            // SAFETY: _exit has no preconditions. The exit handlers and buffers belong to the parent.
             unsafe { libc::_exit(status) }
         }
         child => Ok(child),
@@ -45,7 +45,7 @@ fn bench_fork(again: &Bench) -> Result<libc::pid_t, String> {
 #[inline(never)]
 fn bench_wait_for_child(child: libc::pid_t) -> Result<(), String> {
     let mut status = 0;
-    // SAFETY: `status` is ours.
+    // SAFETY: `status` is a local variable that waitpid may write.
     while unsafe { libc::waitpid(child, &raw mut status, 0) } == -1 {
         let error = std::io::Error::last_os_error();
         if error.kind() != std::io::ErrorKind::Interrupted {

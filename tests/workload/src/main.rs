@@ -1,8 +1,8 @@
 //! `hangscope-bench`: the remote-free benchmark.
 //!
 //! Worker threads allocate with the process's own `malloc`, keep a working set, and free each other's
-//! blocks, which travel through bounded rings. Every block carries a tag that is checked when it is freed,
-//! so that a broken allocator shows as a message and an abort and not as a good figure.
+//! blocks. The blocks travel through bounded rings. Every block carries a tag, and the free checks the tag.
+//! A broken allocator therefore causes a message and an abort, not a good figure.
 
 mod args;
 mod bench;
@@ -35,7 +35,7 @@ fn run(settings: &Settings) -> ExitCode {
     let outcome = if settings.fork_child { fork::run(&bench, settings) } else { bench.run(|| Ok(())) };
     match outcome {
         Ok(totals) => {
-            println!("{}", totals.line(settings.threads));
+            println!("{}", totals.summary_line(settings.threads));
             ExitCode::SUCCESS
         }
         Err(what) => {

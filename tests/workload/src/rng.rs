@@ -1,17 +1,17 @@
-//! Random numbers that are the same in every run, so that two runs differ by their threads alone.
+//! Random numbers that are the same in every run, so that only thread timing makes two runs differ.
 
 /// `xorshift64*` (Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled", 2016).
 pub(crate) struct Rng(u64);
 
 impl Rng {
-    /// A generator of its own for each worker.
+    /// Creates the generator of one worker. Each worker has its own sequence.
     pub(crate) fn new(worker: usize) -> Self {
-        // Any seed but 0 will do; the odd constant (2^64 divided by the golden ratio) keeps workers apart.
+        // A seed must not be 0. The odd constant (2^64 divided by the golden ratio) spreads the seeds.
         Rng((worker as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
-    /// A number below `bound`, which is at least 1. Multiplication instead of a remainder: it is faster, and
-    /// the bias is below 2^-32 for bounds below 2^32.
+    /// Returns a number below `bound`. `bound` is at least 1. Multiplication is faster than a remainder, and
+    /// its bias is below 2^-32 for bounds below 2^32.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;

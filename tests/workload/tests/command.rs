@@ -1,4 +1,4 @@
-//! The built command, as a script would run it.
+//! Runs the built command as a script would.
 
 use std::process::{Command, Output};
 

@@ -1,33 +1,34 @@
-//! Where an allocator differs from a healthy one. Every default is what a healthy one does.
+//! The hooks where a faulty allocator differs from a healthy one. The defaults are the healthy behaviour.
 
-use super::{Shelf, mutexes};
+use super::mutexes;
+use super::shelf::Shelf;
 
-/// What a faulty allocator changes. All of it may be called by any thread at any time.
+/// The behaviour that a faulty allocator changes. Any thread may call the hooks at any time.
 pub(crate) trait Hooks {
-    /// The fault takes place in one of so many processes, if `FAULT_ONE_IN` does not say otherwise.
+    /// The fault happens in one of this many processes. `FAULT_ONE_IN` overrides the number.
     const ONE_IN: u64 = 1;
-    /// Whether the central locks are taken around a fork, as they must be.
+    /// Whether a fork takes the central locks. A healthy allocator must do this.
     const GUARDS_FORK: bool = true;
 
-    /// At the end of the constructor.
+    /// The constructor calls this last.
     fn start() {}
 
-    /// Takes a central lock.
+    /// Takes a central lock, and waits for it if necessary.
     fn acquire(lock: usize) {
         mutexes::mid_lock_acquire(lock);
     }
 
-    /// Lets go of it.
+    /// Releases a central lock that the thread holds.
     fn release(lock: usize) {
         mutexes::mid_lock_release(lock);
     }
 
-    /// Before a thread takes a central lock; it has none.
+    /// Called before a thread takes a central lock. The thread holds no central lock.
     fn before_lock(_lock: usize) {}
 
-    /// While it has the lock, with a shelf that the lock protects.
+    /// Called while the thread holds `lock`, which protects `shelf`.
     fn under_lock(_lock: usize, _shelf: &mut Shelf) {}
 
-    /// At the end of a thread.
+    /// Called when a thread exits, after the thread's cache was emptied.
     fn thread_exit() {}
 }

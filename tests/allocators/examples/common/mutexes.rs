@@ -1,23 +1,22 @@
-//! The central locks: an array of eight pthread mutexes, as hz4 has them.
+//! The central locks: an array of eight pthread mutexes. The allocator hz4 has such an array.
 
 use std::cell::UnsafeCell;
 
 use hangscope_test_allocators::raw;
 
-/// Number of central locks.
 pub(crate) const LOCKS: usize = 8;
 
-/// The locks, under the name that a finding must have for them.
+/// The type of `g_mid_locks`, the symbol that a finding must name.
 #[repr(transparent)]
 pub(crate) struct Mutexes(UnsafeCell<[libc::pthread_mutex_t; LOCKS]>);
 
-// SAFETY: a pthread mutex is made to be used by several threads at once.
+// SAFETY: several threads may use a pthread mutex at the same time.
 unsafe impl Sync for Mutexes {}
 
 #[unsafe(no_mangle)]
 pub(crate) static g_mid_locks: Mutexes = Mutexes(UnsafeCell::new([libc::PTHREAD_MUTEX_INITIALIZER; LOCKS]));
 
-/// A central lock, for calls of pthread.
+/// Returns a central lock as a pointer for the pthread functions.
 pub(crate) fn mutex(lock: usize) -> *mut libc::pthread_mutex_t {
     assert!(lock < LOCKS);
     // SAFETY: the index is within the array.
@@ -30,27 +29,27 @@ pub(crate) fn mutex(lock: usize) -> *mut libc::pthread_mutex_t {
 pub(crate) extern "C" fn mid_lock_acquire(lock: usize) {
     // SAFETY: the mutex is initialised and never destroyed.
     let error = unsafe { libc::pthread_mutex_lock(mutex(lock)) };
-    // Also keeps this frame on the stack: a call in the last place would leave none.
+    // This check also keeps the frame on the stack. A tail call would remove the frame.
     if error != 0 {
         raw::die(format_args!("mid_lock_acquire({lock}): errno {error}"));
     }
 }
 
-/// Lets go of it.
+/// Releases a central lock.
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn mid_lock_release(lock: usize) {
-    // SAFETY: the mutex is initialised, and the caller has it.
+    // SAFETY: the mutex is initialised, and the caller holds it.
     let error = unsafe { libc::pthread_mutex_unlock(mutex(lock)) };
     if error != 0 {
         raw::die(format_args!("mid_lock_release({lock}): errno {error}"));
     }
 }
 
-/// Has the locks taken before a fork and let go of after it, on both sides: a child whose locks are held by
-/// threads that it does not have is stuck.
+/// Makes every fork take the locks, and release them in the parent and in the child. Otherwise a thread that
+/// does not exist in the child could hold a lock there.
 pub(crate) fn guard_fork() {
-    // SAFETY: the handlers stay for as long as the process.
+    // SAFETY: the handlers stay mapped until the process ends.
     let error = unsafe { libc::pthread_atfork(Some(acquire_all), Some(release_all), Some(release_all)) };
     if error != 0 {
         raw::die(format_args!("pthread_atfork: errno {error}"));

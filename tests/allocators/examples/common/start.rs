@@ -1,11 +1,13 @@
-//! The constructor, and the settings that it reads.
+//! The constructor and the settings that it reads from the environment.
 //!
-//! `FAULT_AFTER` (20000): operations on the central part before the fault. `FAULT_ONE_IN`: the fault takes
-//! place in one of so many processes (1: always; 0: never). `FAULT_TRUTH`: see the crate's `truth`.
+//! - `FAULT_AFTER`: number of operations on the central part before the fault; 20000 by default.
+//! - `FAULT_ONE_IN`: the fault happens in one of this many processes; 1 is always, 0 is never.
+//! - `FAULT_TRUTH`: path of the truth file; see `truth` in the crate.
 
 use hangscope_test_allocators::{fault, raw};
 
-use super::{Hooks, front, mutexes};
+use super::hooks::Hooks;
+use super::{front, mutexes};
 use crate::Fault;
 
 extern "C" fn start() {

@@ -1,4 +1,4 @@
-//! glibc's allocator, by the names that nobody interposes.
+//! glibc's allocator, by the names that no other library replaces.
 
 use std::ffi::c_void;
 
@@ -10,15 +10,16 @@ unsafe extern "C" {
     pub(crate) fn __libc_free(block: *mut c_void);
 }
 
-/// Bytes of a block that can be used. glibc exports `malloc_usable_size` under no second name, so the size is
-/// read where its `malloc.c` has kept it since 1996: in the word before the block, three low bits of which
-/// are flags (bit 1: the block has a mapping of its own, and one word more in front).
+/// Returns the usable bytes of a block. glibc exports `malloc_usable_size` under no
+/// second name, so this function reads the size from the word before the block.
+/// glibc's `malloc.c` has kept the size there since 1996. The three low bits are
+/// flags. Bit 1 says that the block has its own mapping and one more word of overhead.
 ///
 /// # Safety
-/// `block` came from glibc's malloc and was not freed.
+/// glibc's malloc made `block`, and the block was not freed since.
 pub(crate) unsafe fn usable_size(block: *mut c_void) -> usize {
     const WORD: usize = size_of::<usize>();
-    // SAFETY: every chunk has this word in front.
+    // SAFETY: every block of glibc's malloc has this word before it.
     let head = unsafe { block.cast::<usize>().sub(1).read() };
     let overhead = if head & 2 != 0 { 2 * WORD } else { WORD };
     (head & !7) - overhead

@@ -1,14 +1,17 @@
-//! What the host calls, in an allocator that the shim must not call: each entry looks at who calls first, and
-//! ends the process if it is the shim.
+//! The functions that the host calls, in an allocator that the shim must not call. Each function first checks
+//! its caller. It aborts the process if the caller is the shim.
 //!
-//! A call is the shim's if it comes from its code (the return address lies in the code of `libhangscope.so`),
-//! or from its thread (which is named `hangscope`), whatever library lies between. Calls that the shim makes
-//! on a thread of the host's by way of another library show only on the stack: `FAULT_SCAN_WORDS=N` has the
-//! first N words of the stack searched for an address in the shim's code right after a call instruction. That
-//! is for constructors and forks; with deep stacks, words that an earlier call left behind could be taken for
-//! a caller.
+//! The shim is the caller in two cases: the return address lies in the code
+//! of `libhangscope.so`, or the thread is named `hangscope`. In the second
+//! case, other libraries may lie between the shim and the allocator.
 //!
-//! `FAULT_EXPECT_SHIM=1` ends the process if there is no `libhangscope.so`: nothing can pass for want of a shim.
+//! The shim may also call through another library on a thread of the host. Only the stack shows such a call.
+//! With `FAULT_SCAN_WORDS=N`, the check searches the first N words of the stack for an address in the shim's
+//! code that follows a call instruction. This setting is for constructors and forks. On a deep stack, the
+//! search could find a word that an earlier call left behind.
+//!
+//! With `FAULT_EXPECT_SHIM=1`, the process aborts if `libhangscope.so` is not loaded. A test can then not
+//! pass because the shim is missing.
 
 use std::arch::naked_asm;
 use std::cell::UnsafeCell;
@@ -22,7 +25,7 @@ use crate::common::front;
 const SHIM: &[u8] = b"/libhangscope.so";
 const THREAD: &[u8] = b"hangscope\0";
 
-/// Where the shim's file begins, and where its code begins and ends; all 0 until they are known.
+/// Address of the shim's first mapping, and start and end of its code. All are 0 if there is no shim.
 static SHIM_BASE: AtomicUsize = AtomicUsize::new(0);
 static SHIM_START: AtomicUsize = AtomicUsize::new(0);
 static SHIM_END: AtomicUsize = AtomicUsize::new(0);
@@ -30,14 +33,15 @@ static SCAN_WORDS: AtomicUsize = AtomicUsize::new(0);
 
 struct Maps(UnsafeCell<[u8; 1 << 20]>);
 
-// SAFETY: only the constructor uses it.
+// SAFETY: only the constructor uses the buffer, while no other thread runs.
 unsafe impl Sync for Maps {}
 
 static MAPS: Maps = Maps(UnsafeCell::new([0; 1 << 20]));
 
-/// Finds the shim. For the constructor: libraries that are preloaded are mapped before any of them starts.
+/// Finds the shim's mappings. The constructor calls this: ld.so
+/// maps all preloaded libraries before it runs their constructors.
 pub(crate) fn arm() {
-    // SAFETY: no other thread runs while constructors do.
+    // SAFETY: no other thread runs during the constructors.
     let maps = unsafe { &mut *MAPS.0.get() };
     let length = read_maps(maps);
     let (mut base, mut start, mut end) = (usize::MAX, usize::MAX, 0);
@@ -64,12 +68,12 @@ pub(crate) fn arm() {
 }
 
 fn read_maps(buffer: &mut [u8]) -> usize {
-    // SAFETY: a C string.
+    // SAFETY: the path is a C string.
     let fd = unsafe { libc::open(c"/proc/self/maps".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
     let mut length = 0;
     loop {
         let rest = &mut buffer[length..];
-        // SAFETY: the rest of the buffer.
+        // SAFETY: the kernel writes only into the unused rest of the buffer.
         let got = unsafe { libc::read(fd, rest.as_mut_ptr().cast(), rest.len()) };
         match usize::try_from(got) {
             Ok(0) if !rest.is_empty() => break,
@@ -77,7 +81,7 @@ fn read_maps(buffer: &mut [u8]) -> usize {
             _ => raw::die(format_args!("tripwire: /proc/self/maps cannot be read whole")),
         }
     }
-    // SAFETY: the descriptor is ours.
+    // SAFETY: this function opened the descriptor and closes it once.
     unsafe { libc::close(fd) };
     length
 }
@@ -86,23 +90,24 @@ fn hex(digits: &[u8]) -> Option<usize> {
     usize::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// Ends the process if the shim calls. `stack` is where the return address is.
+/// Aborts the process if the shim is the caller. `stack` points to the return address.
 #[inline(always)]
 fn check(function: &str, stack: *const usize) {
-    // SAFETY: the entries below pass the stack pointer as it was at the call.
+    // SAFETY: the entries below pass the stack pointer at the call, which points to the return address.
     let caller = unsafe { stack.read() };
     if is_shim(caller) {
         trip(function, "its code", caller);
     }
     let mut name = [0_u8; 16];
-    // SAFETY: the kernel writes 16 bytes. No thread-local storage is touched: the shim's thread has little.
+    // No thread-local storage is used here, because the shim's thread has little of it.
+    // SAFETY: the kernel writes at most 16 bytes.
     unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
     if name.starts_with(THREAD) {
         trip(function, "its thread", caller);
     }
     for word in 1..SCAN_WORDS.load(Ordering::Relaxed) {
-        // SAFETY: whoever asks for a search has as much stack above every call; main's frames and the
-        // process's arguments and environment lie there.
+        // SAFETY: a test that sets FAULT_SCAN_WORDS has that many words of stack above every call: the frames
+        // of main, the arguments and the environment are there.
         let address = unsafe { stack.add(word).read() };
         if is_shim(address) && follows_a_call(address) {
             trip(function, "its code, by way of another library", address);
@@ -114,12 +119,12 @@ fn is_shim(address: usize) -> bool {
     (SHIM_START.load(Ordering::Relaxed)..SHIM_END.load(Ordering::Relaxed)).contains(&address)
 }
 
-/// Whether a call instruction ends where `address`, in the shim's code, begins: with its distance in itself
-/// (e8), or through a register or memory (ff /2), which may have two to seven bytes.
+/// Whether a call instruction ends just before `address`, which lies in the shim's code. The instruction is a
+/// relative call (e8, five bytes), or a call through a register or memory (ff /2, two to seven bytes).
 fn follows_a_call(address: usize) -> bool {
     let before = |distance: usize| {
         let at = address - distance;
-        // SAFETY: the shim's code is mapped for as long as the process, and the address is in it.
+        // SAFETY: `at` lies in the shim's code, which stays mapped until the process ends.
         if is_shim(at) { unsafe { (at as *const u8).read() } } else { 0 }
     };
     let through = |length| before(length) == 0xff && before(length - 1) >> 3 & 7 == 2;
@@ -137,7 +142,8 @@ fn trip(function: &str, from: &str, address: usize) -> ! {
     ))
 }
 
-/// An entry: hands the stack pointer as it was at the call to `$guarded` as one argument more, in `$register`.
+/// Defines one exported function. It passes the stack pointer at
+/// the call to `$guarded`, as one more argument in `$register`.
 macro_rules! entry {
     ($name:ident($($argument:ident: $type:ty),*) -> $result:ty, $register:literal, $guarded:ident $body:block) => {
         #[unsafe(naked)]
@@ -148,8 +154,8 @@ macro_rules! entry {
 
         unsafe extern "C" fn $guarded($($argument: $type,)* stack: *const usize) -> $result {
             check(stringify!($name), stack);
-            // SAFETY: as the caller promised.
-            #[allow(unused_unsafe, clippy::allow_attributes, reason = "half of the bodies have no contract")]
+            // SAFETY: the caller keeps malloc(3)'s contract.
+            #[allow(unused_unsafe, clippy::allow_attributes, reason = "half of the bodies are safe")]
             unsafe { $body }
         }
     };

@@ -1,18 +1,21 @@
-//! Each faulty allocator does what the table says, seen from outside by `/proc` and by what the allocator
-//! itself says about its fault.
+//! Each faulty allocator does what the table says. The tests look at
+//! `/proc`, and at what the allocator itself writes about its fault.
 
 use std::path::Path;
 
-use crate::support::{PATIENCE, Running, Task, child_of, tasks, word};
+use crate::support::{GIVE_UP_AFTER, Running, Task, child_of, tasks, word};
 use hangscope_test_allocators::truth::Line;
 use hangscope_test_allocators::{FAULTS, Fault, Hangs};
 use object::{Object, ObjectSymbol};
 
+/// Makes a fault that depends on chance happen in every run.
 const ALWAYS: &[(&str, &str)] = &[("FAULT_ONE_IN", "1")];
+/// The futex operation of glibc's pthread_mutex_lock: FUTEX_WAIT_PRIVATE.
 const PTHREAD_MUTEX_WAIT: u64 = 0x80;
+/// The futex operation of glibc's pthread_cond_wait: FUTEX_WAIT_BITSET_PRIVATE with CLOCK_REALTIME.
 const CONDITION_WAIT: u64 = 0x189;
 
-/// Fails the look, not the test.
+/// Returns an error from the closure that judges one look. The test then looks again, until its time limit.
 macro_rules! look {
     ($condition:expr, $($what:tt)+) => {
         if !$condition {
@@ -29,13 +32,13 @@ fn waits_for(lock: u64) -> impl Fn(&&Task) -> bool {
     move |task| task.futex() == Some((lock, PTHREAD_MUTEX_WAIT))
 }
 
-fn owner(truth: &[Line]) -> Result<(u32, u64), String> {
+fn owner_and_lock(truth: &[Line]) -> Result<(u32, u64), String> {
     let [line] = truth else { return Err(format!("truth: {truth:?}")) };
     let lock = line.lock.ok_or("truth without a lock")?;
     Ok((line.tid, lock))
 }
 
-/// The lock that the truth names is the one that the table names, and has the owner that it should have.
+/// Checks that the truth names the lock of the table, and that the lock has the owner that the truth names.
 fn check_lock(fault: &Fault, pid: u32, truth: &[Line]) {
     let base = crate::support::base(pid, &fault.path());
     let bytes = std::fs::read(fault.path()).expect("the DSO");
@@ -45,22 +48,22 @@ fn check_lock(fault: &Fault, pid: u32, truth: &[Line]) {
         let symbol = file.symbols().find(|symbol| symbol.name() == Ok(name)).expect("a symbol");
         base + symbol.address() + offset.parse::<u64>().expect("an offset")
     };
-    let mut told: Vec<u64> = truth.iter().filter_map(|line| line.lock).collect();
-    told.sort_unstable();
-    told.dedup();
-    let named: Vec<u64> =
+    let mut true_locks: Vec<u64> = truth.iter().filter_map(|line| line.lock).collect();
+    true_locks.sort_unstable();
+    true_locks.dedup();
+    let table_locks: Vec<u64> =
         fault.lock_symbol.iter().chain(fault.also_locks).map(|lock| address(lock)).collect();
-    assert_eq!(told, named, "{}", fault.name);
+    assert_eq!(true_locks, table_locks, "{}", fault.name);
     if fault.owner_known {
         for line in truth {
             let lock = line.lock.expect("an owner's lock");
-            // glibc's mutex: the word, a count, the owner.
+            // A mutex of glibc has three words: the futex word, a count and the owner's tid.
             assert_eq!(word(pid, lock + 8), Some(line.tid), "{}: owner", fault.name);
         }
     }
 }
 
-/// Runs a fault of the table until it is stuck as `is_stuck` says, checks its lock, and that it stays stuck.
+/// Runs a fault of the table until two looks in a row satisfy `is_stuck`. Then checks the lock.
 fn stuck(name: &str, is_stuck: impl Fn(&[Line], &[Task]) -> Result<(), String>) -> (Running, Vec<Task>) {
     let fault = Fault::named(name);
     let mut running = Running::start(fault, ALWAYS);
@@ -72,9 +75,10 @@ fn stuck(name: &str, is_stuck: impl Fn(&[Line], &[Task]) -> Result<(), String>) 
     (running, look)
 }
 
-/// One owner in a state of its own, all other workers waiting for its lock.
+/// Succeeds if the owner is in the state that `is_owner`
+/// checks, and the three other workers wait for its lock.
 fn owner_and_waiters(truth: &[Line], look: &[Task], is_owner: impl Fn(&Task) -> bool) -> Result<(), String> {
-    let (tid, lock) = owner(truth)?;
+    let (tid, lock) = owner_and_lock(truth)?;
     let owner = look.iter().find(|task| task.tid == tid).ok_or("the owner is gone")?;
     look!(is_owner(owner), "owner: {owner:?}");
     let waiting = workers(look).filter(waits_for(lock)).count();
@@ -110,9 +114,9 @@ fn owner_stopped() {
 #[test]
 fn owner_gone() {
     stuck("owner_gone", |truth, look| {
-        let (tid, lock) = owner(truth)?;
-        look!(look.iter().all(|task| task.tid != tid), "the owner is there");
-        look!(workers(look).count() > 0, "all are gone");
+        let (tid, lock) = owner_and_lock(truth)?;
+        look!(look.iter().all(|task| task.tid != tid), "the owner still exists");
+        look!(workers(look).count() > 0, "all workers are gone");
         look!(workers(look).all(|task| waits_for(lock)(&task)), "not all wait for {lock:#x}");
         Ok(())
     });
@@ -126,8 +130,8 @@ fn owner_gone_over_a_fork() {
     running.wait_until_stuck(
         || child_of(parent),
         |truth, look| {
-            let (tid, lock) = owner(truth)?;
-            look!(look.iter().all(|task| task.tid != tid), "the owner is in the child");
+            let (tid, lock) = owner_and_lock(truth)?;
+            look!(look.iter().all(|task| task.tid != tid), "the owner exists in the child");
             look!(workers(look).filter(waits_for(lock)).count() == 4, "not all four wait for {lock:#x}");
             let main = tasks(parent);
             look!(main.len() == 1 && main[0].is_in(libc::SYS_wait4), "the parent: {main:?}");
@@ -153,7 +157,7 @@ fn deadlock_by_inversion() {
 #[test]
 fn deadlock_of_one() {
     stuck("deadlock_self", |truth, look| {
-        let (tid, lock) = owner(truth)?;
+        let (tid, lock) = owner_and_lock(truth)?;
         look!(workers(look).filter(waits_for(lock)).count() == 4, "not all wait for {lock:#x}");
         look!(look.iter().any(|task| task.tid == tid), "the owner is gone");
         Ok(())
@@ -171,24 +175,26 @@ fn lost_wakeup_while_a_finished_worker_spins() {
     });
     let lock = running.truth()[0].lock.expect("a lock");
     let pid = running.pid();
-    // Who runs may still be at its work, with the lock now and then, before it spins where it has finished.
+    // A running worker may still be working and hold the lock at times.
+    // The word must say free once the worker has finished and spins.
     running.wait_until_stuck(
         || Some(pid),
         |_, _| {
-            look!(word(pid, lock) == Some(0), "the word does not say free: {:?}", word(pid, lock));
+            look!(word(pid, lock) == Some(0), "the lock word is not 0 (free): {:?}", word(pid, lock));
             Ok(())
         },
     );
     let expects = workers(&look).find(|task| waits_for(lock)(task)).and_then(|task| task.syscall);
-    assert_eq!(expects.expect("a sleeper").1[2], 2, "sleepers expect another");
+    assert_eq!(expects.expect("a sleeper").1[2], 2, "the sleepers expect another value");
 }
 
 #[test]
 fn condition_never_signalled() {
     stuck("cond_never_signalled", |truth, look| {
-        let (_, condition) = owner(truth)?;
+        let (_, condition) = owner_and_lock(truth)?;
         let waits = |task: &Task| {
-            // glibc 2.25 and later has two groups of waiters, each with its word.
+            // In glibc 2.25 and later, a condition has two groups
+            // of waiters. Each group has its own futex word.
             task.futex().is_some_and(|(word, op)| {
                 op == CONDITION_WAIT && [condition + 40, condition + 44].contains(&word)
             })
@@ -201,15 +207,15 @@ fn condition_never_signalled() {
 #[test]
 fn spin_wait() {
     let (running, _) = stuck("spin_wait", |truth, look| {
-        let (tid, _) = owner(truth)?;
-        let holder = look.iter().find(|task| task.tid == tid).ok_or("the holder is gone")?;
-        look!(holder.is_in(libc::SYS_clock_nanosleep), "holder: {holder:?}");
+        let (tid, _) = owner_and_lock(truth)?;
+        let owner = look.iter().find(|task| task.tid == tid).ok_or("the owner is gone")?;
+        look!(owner.is_in(libc::SYS_clock_nanosleep), "owner: {owner:?}");
         let spinning = workers(look).filter(|task| task.runs()).count();
         look!(workers(look).count() == 4 && spinning == 3, "{spinning} spin");
         Ok(())
     });
     let spin = word(running.pid(), running.truth()[0].lock.expect("a lock"));
-    assert_eq!(spin.map(|word| word & 0xff), Some(1), "held");
+    assert_eq!(spin.map(|word| word & 0xff), Some(1), "the lock is held");
 }
 
 #[test]
@@ -226,7 +232,9 @@ fn livelock() {
 fn runaway() {
     stuck("runaway", |truth, look| {
         let [line] = truth else { return Err(format!("truth: {truth:?}")) };
-        let [last] = workers(look).collect::<Vec<_>>()[..] else { return Err("others work".to_owned()) };
+        let [last] = workers(look).collect::<Vec<_>>()[..] else {
+            return Err("other workers still work".to_owned());
+        };
         look!(last.tid == line.tid && last.runs(), "{last:?}");
         Ok(())
     });
@@ -246,7 +254,9 @@ fn runaway_while_others_spin() {
 fn kernel_wait() {
     stuck("kernel_wait", |truth, look| {
         let [line] = truth else { return Err(format!("truth: {truth:?}")) };
-        let [last] = workers(look).collect::<Vec<_>>()[..] else { return Err("others work".to_owned()) };
+        let [last] = workers(look).collect::<Vec<_>>()[..] else {
+            return Err("other workers still work".to_owned());
+        };
         look!(last.tid == line.tid && last.state == 'D' && last.is_in(libc::SYS_clone), "{last:?}");
         Ok(())
     });
@@ -260,28 +270,28 @@ fn slow_is_alive() {
     running.wait_until_stuck(
         || Some(pid),
         |truth, look| {
-            look!(!truth.is_empty(), "not yet slow");
+            look!(!truth.is_empty(), "not slow yet");
             look!(workers(look).count() == 4, "not all work");
             Ok(())
         },
     );
-    // Every worker gets on: it must, or this never comes to its end.
+    // Every worker makes progress.
     let before = tasks(pid);
     running.wait_until_stuck(
         || Some(pid),
         |_, look| {
-            let slept_on = |task: &Task| {
+            let made_progress = |task: &Task| {
                 before.iter().any(|then| then.tid == task.tid && task.switches > then.switches + 20)
             };
-            look!(workers(look).all(slept_on), "a worker stands still");
+            look!(workers(look).all(made_progress), "a worker makes no progress");
             Ok(())
         },
     );
-    // And with fewer operations it ends.
+    // With fewer operations, the run ends.
     let few = ["2", "300", "100", "16", "4096", "50", "1024"];
     let mut running = Running::start_with(&fault.path(), fault, &few, &[("FAULT_AFTER", "100")]);
     assert!(running.finish().success(), "{}", running.text("err"));
-    assert_eq!(running.truth().len(), 1, "it was slow");
+    assert_eq!(running.truth().len(), 1, "the run was slow");
 }
 
 #[test]
@@ -296,7 +306,9 @@ fn the_benchmark_stuck_at_its_own_barrier() {
 #[test]
 fn the_benchmark_stuck_in_its_own_loop() {
     stuck("stuck_loop", |_, look| {
-        let [last] = workers(look).collect::<Vec<_>>()[..] else { return Err("others work".to_owned()) };
+        let [last] = workers(look).collect::<Vec<_>>()[..] else {
+            return Err("other workers still work".to_owned());
+        };
         look!(last.comm == "worker-0" && last.runs(), "{last:?}");
         Ok(())
     });
@@ -309,8 +321,8 @@ fn what_never_hangs_ends() {
     }
 }
 
-/// Without its fault every allocator is a good one, also with other sizes, and over a fork where it is made
-/// for that.
+/// Without its fault, every allocator works, also with other
+/// sizes. The healthy allocator also works over a fork.
 #[test]
 fn without_its_fault_each_ends() {
     let sizes = ["3", "20000", "50", "1", "70000", "50", "256"];
@@ -330,8 +342,8 @@ fn ends_well(fault: &Fault, so: &Path, arguments: &[&str], environment: &[(&str,
     assert_eq!((running.text("err").as_str(), running.truth()), ("", vec![]), "{}", fault.name);
 }
 
-/// About one run of four hangs. The chance that this fails with a fair dice is below 1e-4: of 60 throws none
-/// or more than 30.
+/// About one of four runs hangs. With that probability, the test fails by chance (no hang, or more than 30
+/// hangs, in 60 runs) with a probability below 1e-4.
 #[test]
 fn the_demonstration_hangs_now_and_then() {
     let fault = Fault::named("demo");
@@ -352,7 +364,7 @@ fn the_demonstration_hangs_now_and_then() {
     assert!((1..=30).contains(&hung), "hung {hung} of 60");
 }
 
-/// The race is what it is: a run ends, or it is stuck with a sleeper whose word is no longer what it expects.
+/// Each run either ends, or is stuck with a sleeper whose futex word no longer has the expected value.
 #[test]
 fn the_natural_race_ends_or_loses_a_wakeup() {
     let fault = Fault::named("natural_race");
@@ -361,18 +373,22 @@ fn the_natural_race_ends_or_loses_a_wakeup() {
         let start = std::time::Instant::now();
         let mut forgotten = false;
         while running.try_wait().is_none() && !forgotten {
-            assert!(start.elapsed() < PATIENCE, "stuck otherwise: {:#?}", tasks(running.pid()));
-            // Of two looks, since a sleeper that was called needs a moment to come.
+            assert!(
+                start.elapsed() < GIVE_UP_AFTER,
+                "stuck, but not by the race: {:#?}",
+                tasks(running.pid())
+            );
+            // Two looks are needed: a sleeper needs a moment to wake up after its word has changed.
             forgotten = a_sleeper_is_forgotten(running.pid());
             std::thread::sleep(std::time::Duration::from_millis(50));
             forgotten &= a_sleeper_is_forgotten(running.pid());
         }
-        println!("natural_race: {}", if forgotten { "a sleeper was forgotten" } else { "came to its end" });
+        println!("natural_race: {}", if forgotten { "a sleeper was forgotten" } else { "the run ended" });
         assert!(forgotten || running.finish().success(), "{}", running.text("err"));
     }
 }
 
-/// All workers that are left sleep, and one of them on a word that says that it may come.
+/// Whether all remaining workers sleep, and the word of one of them already says that the worker may come.
 fn a_sleeper_is_forgotten(pid: u32) -> bool {
     let look = tasks(pid);
     let seats: Vec<_> =

@@ -1,4 +1,4 @@
-//! The table, the built allocators and what they do, in one test program: see its modules.
+//! One test program for the table and for the built allocators.
 
 mod files;
 mod hangs;

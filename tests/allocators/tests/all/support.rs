@@ -1,4 +1,4 @@
-//! A benchmark that runs under an allocator, and what `/proc` says about it.
+//! Runs a benchmark under an allocator, and reads `/proc` about it.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -9,25 +9,26 @@ use std::time::{Duration, Instant};
 use hangscope_test_allocators::truth::{self, Line};
 use hangscope_test_allocators::{Fault, artifacts};
 
-/// No run here needs as long as this by far; a machine with other work to do may.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-const LOOK_AGAIN: Duration = Duration::from_millis(25);
+/// Time limit of each wait. Every run needs much less, but the machine may be busy.
+pub(crate) const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
+const LOOK_INTERVAL: Duration = Duration::from_millis(25);
 
-/// A benchmark under an allocator. Its process group is killed when this goes.
+/// A benchmark under an allocator. Dropping the value kills its process group.
 pub(crate) struct Running {
     child: Child,
     ended: bool,
     folder: tempfile::TempDir,
 }
 
-/// A thread, as `/proc` has it.
+/// A thread, as `/proc` shows it.
 #[derive(Clone, Debug)]
 pub(crate) struct Task {
     pub(crate) tid: u32,
     pub(crate) comm: String,
     pub(crate) state: char,
-    /// Number and six arguments; none while it runs.
+    /// Number and six arguments of the system call. None if the thread runs outside of the kernel.
     pub(crate) syscall: Option<(i64, [u64; 6])>,
+    /// Voluntary and involuntary context switches.
     pub(crate) switches: u64,
 }
 
@@ -44,7 +45,7 @@ impl Task {
         self.syscall.is_some_and(|(call, _)| call == number)
     }
 
-    /// The word and the operation of a futex call.
+    /// Address of the word, and the operation, if the thread is in a futex call.
     pub(crate) fn futex(&self) -> Option<(u64, u64)> {
         self.syscall
             .filter(|_| self.is_in(libc::SYS_futex))
@@ -97,40 +98,40 @@ impl Running {
         status
     }
 
-    /// Waits for the end.
+    /// Waits until the benchmark ends, and returns its status.
     pub(crate) fn finish(&mut self) -> ExitStatus {
         let start = Instant::now();
         loop {
             if let Some(status) = self.try_wait() {
                 return status;
             }
-            assert!(start.elapsed() < PATIENCE, "it does not end: {:#?}", tasks(self.pid()));
-            std::thread::sleep(LOOK_AGAIN);
+            assert!(start.elapsed() < GIVE_UP_AFTER, "the run does not end: {:#?}", tasks(self.pid()));
+            std::thread::sleep(LOOK_INTERVAL);
         }
     }
 
-    /// Waits until `is_stuck` says so of two looks in a row, and gives the second.
+    /// Waits until `is_stuck` returns Ok for two looks in a row, and returns the second look.
     pub(crate) fn wait_until_stuck(
         &mut self,
         pid: impl Fn() -> Option<u32>,
         is_stuck: impl Fn(&[Line], &[Task]) -> Result<(), String>,
     ) -> Vec<Task> {
         let start = Instant::now();
-        let mut agreed = 0;
+        let mut stuck_before = false;
         loop {
             if let Some(status) = self.try_wait() {
-                panic!("it ended with {status}: {}{}", self.text("out"), self.text("err"));
+                panic!("the run ended with {status}: {}{}", self.text("out"), self.text("err"));
             }
             let look = pid().map(tasks).unwrap_or_default();
             match is_stuck(&self.truth(), &look) {
-                Ok(()) if agreed == 1 => return look,
-                Ok(()) => agreed += 1,
+                Ok(()) if stuck_before => return look,
+                Ok(()) => stuck_before = true,
                 Err(why) => {
-                    agreed = 0;
-                    assert!(start.elapsed() < PATIENCE, "not stuck: {why}; {look:#?}");
+                    stuck_before = false;
+                    assert!(start.elapsed() < GIVE_UP_AFTER, "not stuck: {why}; {look:#?}");
                 }
             }
-            std::thread::sleep(LOOK_AGAIN);
+            std::thread::sleep(LOOK_INTERVAL);
         }
     }
 }
@@ -141,14 +142,14 @@ impl Drop for Running {
             return;
         }
         let group = libc::pid_t::try_from(self.child.id()).expect("a pid");
-        // SAFETY: the group is the child's own, and its number cannot be another's: nobody has waited for the
-        // child yet.
+        // SAFETY: kill touches no memory. The group is the child's own, and its number cannot have been
+        // reused, because nothing has waited for the child yet.
         unsafe { libc::kill(-group, libc::SIGKILL) };
         let _ = self.child.wait();
     }
 }
 
-/// The threads of a process, by tid. Those that end meanwhile are left out.
+/// The threads of a process, sorted by tid. Leaves out threads that end during the call.
 pub(crate) fn tasks(pid: u32) -> Vec<Task> {
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/task")) else { return vec![] };
     let mut tasks: Vec<Task> = entries.filter_map(|entry| task(&entry.ok()?.path())).collect();
@@ -168,7 +169,7 @@ fn task(folder: &Path) -> Option<Task> {
         .sum();
     let call = fs::read_to_string(folder.join("syscall")).ok()?;
     let mut words = call.split_whitespace();
-    // "running", or -1 outside of a system call.
+    // The first word is "running", or -1 for a thread that is stopped outside of a system call.
     let number = words.next()?.parse().ok().filter(|number| *number >= 0);
     let syscall = number.map(|number| {
         let mut arguments = [0; 6];
@@ -186,7 +187,7 @@ fn task(folder: &Path) -> Option<Task> {
     })
 }
 
-/// A process's memory at an address; none where the process has ended or nothing is mapped.
+/// Reads four bytes of a process's memory. None if the process has ended or the address is not mapped.
 pub(crate) fn word(pid: u32, address: u64) -> Option<u32> {
     use std::os::unix::fs::FileExt;
     let memory = fs::File::open(format!("/proc/{pid}/mem")).ok()?;
@@ -195,7 +196,7 @@ pub(crate) fn word(pid: u32, address: u64) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes))
 }
 
-/// Where a DSO begins in a process.
+/// Address of the first mapping of a DSO in a process.
 pub(crate) fn base(pid: u32, so: &Path) -> u64 {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).expect("the maps of a child");
     let so = so.canonicalize().expect("a path");
@@ -206,7 +207,7 @@ pub(crate) fn base(pid: u32, so: &Path) -> u64 {
     u64::from_str_radix(start, 16).expect("hex")
 }
 
-/// The child of a process, if it has one.
+/// The pid of a child of the process, if there is one.
 pub(crate) fn child_of(pid: u32) -> Option<u32> {
     fs::read_dir("/proc").expect("/proc").find_map(|entry| {
         let folder: PathBuf = entry.ok()?.path();

@@ -1,12 +1,12 @@
-//! The table agrees with itself, with the sources and with the built DSOs.
+//! The table is consistent, and agrees with the sources and with the built DSOs.
 
 use std::collections::{BTreeSet, HashMap};
 
-use hangscope_test_allocators::table::workspace;
-use hangscope_test_allocators::{FAULTS, Fault, Hangs, artifacts};
+use hangscope_test_allocators::artifacts::{self, workspace};
+use hangscope_test_allocators::{FAULTS, Fault, Hangs};
 use object::{Object, ObjectSymbol, SymbolKind};
 
-/// The words of the table of classes, and of the verdicts.
+/// Every class that an analysis can find, as the analysis writes it.
 const CLASSES: [&str; 12] = [
     "deadlock",
     "owner-spinning",
@@ -21,6 +21,7 @@ const CLASSES: [&str; 12] = [
     "slow",
     "unknown",
 ];
+/// Every verdict that a hunt can have, with its letter.
 const VERDICTS: [(&str, Option<&str>); 6] = [
     ("allocator-bug", Some("B")),
     ("dso-mixup", Some("A")),
@@ -40,7 +41,7 @@ fn every_class_but_unknown_has_a_fault() {
 #[test]
 fn rows_agree_with_themselves() {
     let names: BTreeSet<_> = FAULTS.iter().map(|fault| fault.name).collect();
-    assert_eq!(names.len(), FAULTS.len(), "a name twice");
+    assert_eq!(names.len(), FAULTS.len(), "a name occurs twice");
     for fault in FAULTS {
         let name = fault.name;
         assert!(
@@ -50,9 +51,9 @@ fn rows_agree_with_themselves() {
             fault.letter
         );
         assert_eq!(fault.culprit_function.is_some(), fault.culprit_file.is_some(), "{name}");
-        assert!(!fault.owner_known || fault.lock_symbol.is_some(), "{name}: an owner of no lock");
+        assert!(!fault.owner_known || fault.lock_symbol.is_some(), "{name}: an owner without a lock");
         match fault.hangs {
-            // Who is only slow is stopped at the deadline: of that run nothing is known.
+            // The deadline stops a slow run, so the run shows neither a hang nor an end.
             Hangs::Never if fault.class == Some("slow") => {
                 assert_eq!(fault.verdict, "inconclusive", "{name}")
             }

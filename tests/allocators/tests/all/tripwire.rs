@@ -1,4 +1,5 @@
-//! The tripwire trips: on a shim's own call, on one by way of libc, and on one by its thread; and on no other.
+//! The tripwire aborts the process when the shim calls the allocator: directly, through libc, or on its own
+//! thread. It ignores all other calls.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -6,7 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use crate::support::Running;
 use hangscope_test_allocators::{Fault, artifacts};
 
-/// Runs the benchmark under a shim that misbehaves, and gives the signal that ended it, and its words.
+/// Runs the benchmark under the naughty shim. Returns the signal that ended the benchmark, and its stderr.
 fn run(fault: &str, naughty: &str, scan: &str) -> (Option<i32>, String) {
     let fault = Fault::named(fault);
     let folder = tempfile::tempdir().expect("a folder");
@@ -28,10 +29,10 @@ fn it_trips_on_every_way_to_call() {
             ("2", "64", "the shim called malloc from its code, by way of another library: tid "),
             ("3", "0", "the shim called malloc from its thread: tid "),
         ] {
-            let (signal, said) = run(fault, naughty, scan);
-            assert_eq!(signal, Some(libc::SIGABRT), "{fault} {naughty}: {said}");
-            assert!(said.starts_with(&format!("tripwire: {what}")), "{fault} {naughty}: {said}");
-            assert_eq!(said.lines().count(), 1, "{said}");
+            let (signal, stderr) = run(fault, naughty, scan);
+            assert_eq!(signal, Some(libc::SIGABRT), "{fault} {naughty}: {stderr}");
+            assert!(stderr.starts_with(&format!("tripwire: {what}")), "{fault} {naughty}: {stderr}");
+            assert_eq!(stderr.lines().count(), 1, "{stderr}");
         }
     }
 }
@@ -39,8 +40,8 @@ fn it_trips_on_every_way_to_call() {
 #[test]
 fn it_leaves_a_shim_alone_that_does_not_call() {
     for scan in ["0", "64"] {
-        let (signal, said) = run("tripwire", "0", scan);
-        assert_eq!((signal, said.as_str()), (None, ""));
+        let (signal, stderr) = run("tripwire", "0", scan);
+        assert_eq!((signal, stderr.as_str()), (None, ""));
     }
 }
 

@@ -1,6 +1,5 @@
-//! Small programs that do what ordinary hosts do to a guest: fork, exec, close everything, give up
-//! root. Each prints what it can see of itself, so that a test can hold it against the same
-//! run without the shim.
+//! Small programs that do what ordinary hosts do: fork, exec, close all descriptors, give up root. Each
+//! prints what it can see of itself. A test compares the output with that of a run without the shim.
 
 use std::ffi::CString;
 use std::time::{Duration, Instant};
@@ -37,8 +36,8 @@ fn main() {
     }
 }
 
-/// Busy or blocked for so long that a watchdog has looked a few times.
-fn live_a_while() {
+/// Sleeps until a watchdog has looked a few times.
+fn sleep_through_some_looks() {
     let end = Instant::now() + Duration::from_millis(300);
     while let Some(left) = end.checked_duration_since(Instant::now()) {
         std::thread::sleep(left);
@@ -46,8 +45,9 @@ fn live_a_while() {
 }
 
 fn print_fds() {
-    live_a_while();
-    // The listing's own descriptor is the lowest that is free, so it shows any that somebody else took.
+    sleep_through_some_looks();
+    // The listing itself opens the lowest free descriptor. Its number therefore also shows a descriptor that
+    // another part of the process took.
     let mut fds: Vec<_> = std::fs::read_dir("/proc/self/fd")
         .expect("/proc/self/fd")
         .map(|e| e.expect("an entry").file_name().into_string().expect("a number"))
@@ -59,10 +59,10 @@ fn print_fds() {
 fn fork_children(n: i32) {
     let mut codes = vec![];
     for i in 0..n {
-        // SAFETY: the child only leaves.
+        // SAFETY: the child only calls _exit.
         let pid = unsafe { libc::fork() };
         if pid == 0 {
-            // SAFETY: ends the child without running anything of the parent's.
+            // SAFETY: _exit runs no code of the parent, such as exit handlers.
             unsafe { libc::_exit(i % 8) };
         }
         codes.push(reap(pid));
@@ -72,7 +72,7 @@ fn fork_children(n: i32) {
 
 fn reap(pid: i32) -> i32 {
     let mut status = 0;
-    // SAFETY: `status` is live.
+    // SAFETY: `status` is a local variable that waitpid may write.
     let done = unsafe { libc::waitpid(pid, &raw mut status, 0) };
     assert_eq!(done, pid);
     libc::WEXITSTATUS(status)
@@ -86,28 +86,28 @@ fn exec_chain(program: &str, left: i32) {
     let text = |s: &str| CString::new(s).expect("no NUL");
     let argv = [text(program), text("exec-chain"), text(&(left - 1).to_string())];
     let pointers: Vec<_> = argv.iter().map(|a| a.as_ptr()).chain([std::ptr::null()]).collect();
-    // SAFETY: a NULL-terminated array of live C strings.
+    // SAFETY: the array is NULL-terminated and holds live C strings.
     unsafe { libc::execv(pointers[0], pointers.as_ptr()) };
     panic!("exec failed: {}", std::io::Error::last_os_error());
 }
 
 fn close_all() {
-    // SAFETY: closes descriptors by number; 1 is kept to print on.
+    // SAFETY: no Rust value owns these descriptors. Descriptor 1 stays open for the output.
     unsafe {
         libc::close(0);
         libc::syscall(libc::SYS_close_range, 2, u32::MAX, 0);
     }
     let open = || {
-        // SAFETY: a C string.
+        // SAFETY: the path is a C string.
         unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY) }
     };
     let before = [open(), open(), open()];
-    live_a_while();
+    sleep_through_some_looks();
     println!("{before:?} {:?}", [open(), open()]);
 }
 
-/// The lines of every thread's status that tell who it is, the first thread's first.
-fn who(tid: &str) -> Vec<String> {
+/// The lines of a thread's status that show its user, groups and capabilities.
+fn credentials(tid: &str) -> Vec<String> {
     let status = std::fs::read_to_string(format!("/proc/self/task/{tid}/status")).unwrap_or_default();
     let wanted = ["Uid:", "Gid:", "Groups:", "CapPrm:", "CapEff:", "NoNewPrivs:"];
     status.lines().filter(|l| wanted.iter().any(|w| l.starts_with(w))).map(str::to_owned).collect()
@@ -115,7 +115,7 @@ fn who(tid: &str) -> Vec<String> {
 
 fn drop_root(user: i32) {
     let id = user as u32;
-    // SAFETY: plain numbers; the list is empty.
+    // SAFETY: the calls take numbers. The list of groups is empty.
     let ids = unsafe {
         if libc::geteuid() == 0 {
             [libc::setgroups(0, std::ptr::null()), libc::setgid(id), libc::setuid(id)]
@@ -123,14 +123,15 @@ fn drop_root(user: i32) {
             [0, libc::setgid(libc::getgid()), libc::setuid(libc::getuid())]
         }
     };
-    println!("{ids:?} {:?}", who(&std::process::id().to_string()));
+    println!("{ids:?} {:?}", credentials(&std::process::id().to_string()));
     let deadline = Instant::now() + Duration::from_secs(10);
-    // A guest must give up what the host gave up. It does at its next look.
+    // The shim's thread must give up the rights that the host gave up. It does so at its next look.
     loop {
-        let mine = who(&std::process::id().to_string());
+        let mine = credentials(&std::process::id().to_string());
         let tids = std::fs::read_dir("/proc/self/task").expect("/proc/self/task");
-        let all =
-            tids.map(|e| who(&e.expect("an entry").file_name().to_string_lossy())).filter(|w| !w.is_empty());
+        let all = tids
+            .map(|e| credentials(&e.expect("an entry").file_name().to_string_lossy()))
+            .filter(|w| !w.is_empty());
         let differing = all.filter(|w| *w != mine).count();
         if differing == 0 {
             println!("all threads alike");
@@ -145,7 +146,7 @@ fn drop_root(user: i32) {
 }
 
 fn print_signals() {
-    live_a_while();
+    sleep_through_some_looks();
     let status = std::fs::read_to_string("/proc/self/status").expect("status");
     let wanted = ["SigBlk:", "SigIgn:", "SigCgt:", "SigPnd:", "ShdPnd:"];
     status.lines().filter(|l| wanted.iter().any(|w| l.starts_with(w))).for_each(|l| println!("{l}"));
@@ -163,11 +164,12 @@ fn vfork(program: &str) {
     let text = |s: &str| CString::new(s).expect("no NUL");
     let argv = [text(program), text("exit"), text("5")];
     let pointers: Vec<_> = argv.iter().map(|a| a.as_ptr()).chain([std::ptr::null()]).collect();
-    // What vfork does (vfork(2)): memory is shared until the exec, the caller waits. By clone, since a Rust
-    // function cannot return twice.
+    // Does what vfork(2) does: the child shares the memory until it calls exec, and the caller waits for
+    // that. A Rust function cannot return twice, so this calls clone instead of vfork.
     extern "C" fn child(argv: *mut libc::c_void) -> i32 {
         let argv = argv.cast::<*const libc::c_char>();
-        // SAFETY: the parent's array, which lives until the exec; usleep and execv touch nothing else.
+        // SAFETY: the argument is the parent's array, which lives until
+        // the exec. usleep and execv use no other memory of the parent.
         unsafe {
             libc::usleep(200_000);
             libc::execv(*argv, argv)
@@ -176,7 +178,8 @@ fn vfork(program: &str) {
     let mut stack = vec![0u8; 256 * 1024];
     let top = stack.as_mut_ptr_range().end.map_addr(|a| a & !15);
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    // SAFETY: the stack and the array live until the child has exec'ed, which CLONE_VFORK waits for.
+    // SAFETY: CLONE_VFORK makes the call return only after the
+    // child's exec. The stack and the array live until then.
     let pid = unsafe { libc::clone(child, top.cast(), flags, pointers.as_ptr().cast_mut().cast()) };
     println!("{}", reap(pid));
 }
@@ -185,17 +188,17 @@ fn single_threaded() -> u8 {
     unsafe extern "C" {
         static __libc_single_threaded: u8;
     }
-    live_a_while();
-    // SAFETY: glibc's flag (libc_single_threaded(3)): a byte that is only read here.
+    sleep_through_some_looks();
+    // SAFETY: the variable is a byte of glibc (libc_single_threaded(3)). This code only reads it.
     unsafe { __libc_single_threaded }
 }
 
 fn wait_child(milliseconds: i32) {
-    // SAFETY: the child only sleeps and leaves.
+    // SAFETY: the child only sleeps and calls _exit.
     let pid = unsafe { libc::fork() };
     if pid == 0 {
         std::thread::sleep(Duration::from_millis(milliseconds as u64));
-        // SAFETY: ends the child.
+        // SAFETY: _exit runs no code of the parent.
         unsafe { libc::_exit(3) };
     }
     println!("{}", reap(pid));
@@ -204,7 +207,7 @@ fn wait_child(milliseconds: i32) {
 fn directory() {
     let dir = std::env::current_dir().expect("a directory");
     std::env::set_current_dir("/").expect("the root");
-    live_a_while();
+    sleep_through_some_looks();
     let links = std::fs::read_dir("/proc/self/task").expect("tasks");
     let held = links.filter(|e| {
         let tid = e.as_ref().expect("an entry").file_name();
@@ -214,18 +217,18 @@ fn directory() {
     println!("{} threads hold the old directory", held.count());
 }
 
-/// What the shim must never do: its thread's name, and a call of malloc.
+/// Calls malloc in a thread with the name of the shim's thread. The shim must never do this.
 fn malloc_as_hangscope() {
-    // SAFETY: a live C string; malloc and free of a block.
+    // SAFETY: the name is a C string of less than 16 bytes. The block is freed once.
     unsafe {
         libc::prctl(libc::PR_SET_NAME, c"hangscope".as_ptr());
         libc::free(std::hint::black_box(libc::malloc(100)));
     }
 }
 
-/// For this thread and those that it starts.
+/// Blocks all signals in this thread and in the threads that it starts later.
 fn block_all_signals() {
-    // SAFETY: a set of its own that is filled before it is read.
+    // SAFETY: sigfillset fills the local set before pthread_sigmask reads it.
     unsafe {
         let mut all = std::mem::zeroed();
         libc::sigfillset(&raw mut all);
@@ -233,17 +236,18 @@ fn block_all_signals() {
     }
 }
 
-/// What a thread is given to run on, and how: processors, policy and nice value.
+/// The affinity mask, scheduling policy and nice value of this thread.
 fn scheduled() -> (Vec<u8>, i32, i32) {
     let mut cpus = vec![0u8; 128];
-    // SAFETY: the set is as long as is said; the other calls take numbers.
+    // SAFETY: the length is that of the mask. The other calls take numbers.
     unsafe {
         libc::sched_getaffinity(0, cpus.len(), cpus.as_mut_ptr().cast());
         (cpus, libc::sched_getscheduler(0), libc::getpriority(libc::PRIO_PROCESS, 0))
     }
 }
 
-/// Three busy threads, which fork `n` children each: every child has what the process had at its start.
+/// Runs three busy threads that fork `n` children each. Prints how many children differ from the process in
+/// their affinity, policy or nice value.
 fn busy_forks(n: i32) {
     let before = scheduled();
     let work = || {
@@ -253,16 +257,18 @@ fn busy_forks(n: i32) {
             while Instant::now() < until {
                 std::hint::black_box(vec![7u8; 3000]);
             }
-            // SAFETY: the child makes system calls, compares memory that it has, and leaves.
+            // SAFETY: the child only makes system calls, compares memory and calls _exit.
             let pid = unsafe { libc::fork() };
             if pid == 0 {
                 let (mut cpus, same) = ([0u8; 128], (before.1, before.2));
-                // SAFETY: as in `scheduled`, without an allocation.
+                // This repeats `scheduled` without its allocation,
+                // because a fork may leave malloc's locks held.
+                // SAFETY: the length is that of the mask. The other calls take numbers.
                 let now = unsafe {
                     libc::sched_getaffinity(0, cpus.len(), cpus.as_mut_ptr().cast());
                     (libc::sched_getscheduler(0), libc::getpriority(libc::PRIO_PROCESS, 0))
                 };
-                // SAFETY: ends the child.
+                // SAFETY: _exit runs no code of the parent.
                 unsafe { libc::_exit(i32::from(now != same || cpus[..] != before.0[..])) };
             }
             wrong += reap(pid);
@@ -276,7 +282,7 @@ fn busy_forks(n: i32) {
     println!("{wrong} children had something else");
 }
 
-/// Threads at work in the allocator, and a SIGTRAP of the program's own, which ends it.
+/// Keeps threads busy in the allocator, and ends the process by its own SIGTRAP.
 fn busy_trap() {
     for _ in 0..3 {
         std::thread::spawn(|| {
@@ -285,20 +291,21 @@ fn busy_trap() {
             }
         });
     }
-    live_a_while();
+    sleep_through_some_looks();
     println!("trap");
-    // SAFETY: always.
+    // SAFETY: raise takes a number.
     unsafe { libc::raise(libc::SIGTRAP) };
 }
 
-/// Threads that alternate between work in the allocator and naps of a millisecond, `n` each: how many naps were cut short.
+/// Runs threads that work in the allocator and sleep for a millisecond
+/// in turn, `n` times each. Prints how many sleeps ended early.
 fn busy_naps(n: i32) {
     let work = || {
         let mut cut = 0;
         for _ in 0..n {
             (0..200).for_each(|i| drop(std::hint::black_box(vec![7u8; 1000 + i])));
             let nap = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
-            // SAFETY: a live timespec; nothing is wanted back.
+            // SAFETY: the timespec is live. A null pointer asks for no remaining time.
             cut += i32::from(unsafe { libc::nanosleep(&raw const nap, std::ptr::null_mut()) } != 0);
         }
         cut
@@ -310,7 +317,7 @@ fn busy_naps(n: i32) {
     println!("{cut} naps were cut short");
 }
 
-/// Threads of this process that are in a futex call.
+/// The number of threads of this process that are in a futex call.
 fn waiters() -> i32 {
     let in_futex = |task: std::io::Result<std::fs::DirEntry>| {
         let call = std::fs::read_to_string(task.ok()?.path().join("syscall")).ok()?;
@@ -319,22 +326,22 @@ fn waiters() -> i32 {
     std::fs::read_dir("/proc/self/task").expect("its threads").filter_map(in_futex).count() as i32
 }
 
-/// `n` threads wait for a lock for ever; this one spins for `seconds` and prints its longest gap: how long
-/// anything has kept it off its processor.
+/// Makes `n` threads wait for a lock for ever. This thread spins for `seconds`. It then prints its longest
+/// gap, the longest time that it did not run.
 fn many(n: i32, seconds: i32) {
     static LOCK: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let held = LOCK.lock().expect("the lock");
     for i in 0..n {
         let thread = std::thread::Builder::new().stack_size(64 * 1024);
-        let waits = move || {
+        let wait_for_ever = move || {
             let _never = LOCK.lock();
         };
-        if let Err(error) = thread.spawn(waits) {
+        if let Err(error) = thread.spawn(wait_for_ever) {
             println!("only {i} threads: {error}");
             std::process::exit(1);
         }
     }
-    // Not all of them have come to the lock yet, and the kernel tells of that to nobody but who asks.
+    // Some threads may not have reached the lock yet. No event tells when they do, so this loop polls.
     while waiters() < n {
         std::thread::yield_now();
     }

@@ -1,15 +1,15 @@
-//! `hangscope hunt --arm ...`: what the arms do to the DSO of a run, and what is concluded, for allocators whose truth is
-//! known.
+//! `hangscope hunt --arm ...`: what the arms do to the DSO of a
+//! run, and the conclusions about allocators whose truth is known.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use hangscope_test_allocators::Fault;
-use hangscope_test_e2e::hunt::{Hunt, bench_with, hangscope_with};
+use hangscope_test_e2e::hunt::{Hunt, bench_with, run_hangscope};
 use hangscope_test_e2e::{allocator, built};
 use serde_json::Value;
 
-/// Some tenths of a second under a sound allocator.
+/// Arguments for the benchmark. Under a sound allocator, it takes some tenths of a second.
 const WORK: [&str; 7] = ["4", "400000", "100", "16", "4096", "50", "1024"];
 const QUICK: [&str; 5] = ["--no-perf", "--verify-runs", "0", "--name", "x"];
 
@@ -19,7 +19,6 @@ fn hunt(fault: &Fault, work: &[&str], options: &[&str]) -> Hunt {
 
 fn hunt_within(deadline: &str, fault: &Fault, work: &[&str], options: &[&str]) -> Hunt {
     let command = bench_with(work);
-    let command: Vec<&str> = command.iter().map(String::as_str).collect();
     let hunt = Hunt::new(
         &built(&format!("examples/{}", fault.so)),
         &[&QUICK[..], &["--hang-after", deadline], options].concat(),
@@ -27,8 +26,8 @@ fn hunt_within(deadline: &str, fault: &Fault, work: &[&str], options: &[&str]) -
         &command,
     );
     let verdict = hunt.verdict();
-    assert_eq!(verdict["verdict"], fault.verdict, "{}", hunt.said());
-    assert_eq!(verdict["letter"], fault.letter.map_or(Value::Null, Value::from), "{}", hunt.said());
+    assert_eq!(verdict["verdict"], fault.verdict, "{}", hunt.outputs());
+    assert_eq!(verdict["letter"], fault.letter.map_or(Value::Null, Value::from), "{}", hunt.outputs());
     hunt
 }
 
@@ -39,11 +38,12 @@ fn arms(hunt: &Hunt) -> BTreeMap<String, Value> {
     arms.map(|arm| (arm["arm"].as_str().expect("a name").to_owned(), arm.clone())).collect()
 }
 
-fn objects(hunt: &Hunt) -> Vec<Value> {
+/// The rows of runs.jsonl.
+fn runs(hunt: &Hunt) -> Vec<Value> {
     hunt.text("runs.jsonl").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
-/// Lines of the evidence, in one text.
+/// The lines of the evidence as one text.
 fn evidence(hunt: &Hunt) -> String {
     hunt.verdict()["evidence"].as_array().expect("lines").iter().map(|line| format!("{line}\n")).collect()
 }
@@ -53,13 +53,13 @@ fn an_allocator_that_hangs_only_when_its_file_changes_is_a() {
     let fault = Fault::named("overwritten_only");
     let options =
         ["--arm", "pinned", "--arm", "deleted", "--arm", "overwritten", "--runs", "5", "--seed", "11"];
-    // Time for a run of the pinned arm to end well on a machine that is busy.
+    // The deadline of 4 s lets a run of the pinned arm end well on a busy machine.
     let hunt = hunt_within("4s", fault, &WORK, &options);
-    assert_eq!(hunt.code(), 10, "the arms asked for what happened to the DSO: {}", hunt.said());
+    assert_eq!(hunt.code(), 10, "the arms asked for the change of the DSO: {}", hunt.outputs());
 
     let arms = arms(&hunt);
     assert_eq!((&arms["pinned"]["runs"]["ok"], &arms["pinned"]["not_intact"]), (&5.into(), &0.into()));
-    let runs = objects(&hunt);
+    let runs = runs(&hunt);
     assert_eq!(runs.len(), 15);
     for round in runs.chunks(3) {
         let names: std::collections::BTreeSet<&str> =
@@ -72,8 +72,8 @@ fn an_allocator_that_hangs_only_when_its_file_changes_is_a() {
         assert!(hunt.text(&format!("arms/{arm}/runs.tsv")).lines().count() == 1 + 5);
         for run in runs.iter().filter(|r| r["arm"] == arm) {
             let file = format!("arms/{arm}/x_run_{}.so", run["run"]);
-            // A run that was over before its time came is an intact one, and ends well. So may one whose DSO was changed
-            // as it ended, when nobody asked for memory any more.
+            // A run that ended before the change is intact and ends well. A run whose DSO changed at its
+            // very end may also end well, because no thread allocates any more.
             let made = run["note"].as_str().is_some_and(|note| note.contains("as the arm wants it"));
             let hangs = run["outcome"] == "hung";
             assert!(made || !hangs, "{run}");
@@ -91,18 +91,18 @@ fn an_allocator_that_hangs_only_when_its_file_changes_is_a() {
             }
         }
     }
-    // All that were changed in the middle of their work hang; those at whose end it was changed need not.
+    // Runs whose DSO changed during their work hang. Runs whose DSO changed at their end may end well.
     let made =
         runs.iter().filter(|r| r["note"].as_str().is_some_and(|n| n.contains("as the arm wants it"))).count();
-    assert!(hung >= 3 && 2 * hung > made, "{hung} of {made}: {}", hunt.said());
-    // The pinned arm's files are those of a hunt without arms.
+    assert!(hung >= 3 && 2 * hung > made, "{hung} of {made}: {}", hunt.outputs());
+    // The files of the pinned arm have the same names as those of a hunt without arms.
     assert_eq!(hunt.text("runs.tsv").lines().count(), 1 + 5);
     assert!(hunt.out().join("run_5.out").exists());
     assert!(hunt.stdout().contains("shuffled by --seed 11"));
     assert!(evidence(&hunt).contains("Fisher's exact test"), "{}", evidence(&hunt));
     assert!(hunt.text("report.md").contains("| overwritten | overwritten in mid-run | "));
     assert!(hunt.text("report.ja.md").contains("| overwritten | 実行中に変更 (overwritten) | "));
-    // The user's own file is as it was.
+    // The user's own file is unchanged.
     assert_eq!(hunt.verdict()["dso"]["original_integrity"], "intact");
 }
 
@@ -110,13 +110,13 @@ fn an_allocator_that_hangs_only_when_its_file_changes_is_a() {
 fn a_lock_that_never_comes_back_is_b_with_and_without_its_file() {
     let fault = Fault::named("owner_spinning");
     let hunt = hunt(fault, fault.workload_args, &["--arm", "pinned", "--arm", "deleted", "--runs", "2"]);
-    assert_eq!(hunt.code(), 10, "{}", hunt.said());
+    assert_eq!(hunt.code(), 10, "{}", hunt.outputs());
     let arms = arms(&hunt);
     assert_eq!((&arms["pinned"]["runs"]["hung"], &arms["deleted"]["runs"]["hung"]), (&2.into(), &2.into()));
-    assert_eq!(hunt.verdict()["runs"], arms["pinned"]["runs"], "it does not stop at the first hang");
+    assert_eq!(hunt.verdict()["runs"], arms["pinned"]["runs"], "the hunt does not stop at the first hang");
     assert_eq!(arms["deleted"]["not_intact"], 2);
     assert!(evidence(&hunt).contains("but the pinned arm hangs at the same rate"), "{}", evidence(&hunt));
-    let classes: Vec<Value> = objects(&hunt).iter().map(|run| run["class"].clone()).collect();
+    let classes: Vec<Value> = runs(&hunt).iter().map(|run| run["class"].clone()).collect();
     assert!(classes.iter().all(|class| class == fault.class.unwrap()), "{classes:?}");
 }
 
@@ -128,26 +128,26 @@ fn a_sound_allocator_does_not_hang_whatever_is_done_short_of_a_copy_in_place() {
     let options =
         ["--arm", "pinned", "--arm", "deleted", "--arm", "replaced", "--arm", "overwritten", "--arm", &build];
     let hunt = hunt_within("15s", fault, &WORK, &[&options, &["--runs", "2"][..]].concat());
-    assert_eq!(hunt.code(), 0, "{}", hunt.said());
+    assert_eq!(hunt.code(), 0, "{}", hunt.outputs());
     let arms = arms(&hunt);
     for arm in ["pinned", "deleted", "replaced", "again"] {
-        assert_eq!(arms[arm]["runs"]["ok"], 2, "{arm}: {}", hunt.said());
+        assert_eq!(arms[arm]["runs"]["ok"], 2, "{arm}: {}", hunt.outputs());
     }
     assert_eq!(arms["again"]["other_build"], true);
-    // A copy in place takes the pages from under the code that runs; only one that comes when the work is over, as the
-    // last threads end, is survived.
+    // A copy in place removes the pages of the running code. A run survives
+    // it only if the work is over and the last threads are ending.
     let in_mid_run = |run: &&Value| {
         let note = run["note"].as_str().unwrap_or_default();
         let made = note.split_once("overwritten after ").and_then(|(_, rest)| rest.split(' ').next());
         let made: f64 = made.and_then(|s| s.parse().ok()).unwrap_or_else(|| panic!("{run}"));
-        // What the benchmark says that its work took: its start and its end take their time as well.
-        let said = hunt.text(&format!("arms/overwritten/run_{}.out", run["run"]));
+        // The benchmark prints how long its work took. Its start and its end take additional time.
+        let stdout = hunt.text(&format!("arms/overwritten/run_{}.out", run["run"]));
         let work =
-            said.split_whitespace().find_map(|word| word.strip_prefix("seconds=")?.parse::<f64>().ok());
-        run["outcome"] != "ok" || made < 0.8 * work.unwrap_or_else(|| panic!("{said}"))
+            stdout.split_whitespace().find_map(|word| word.strip_prefix("seconds=")?.parse::<f64>().ok());
+        run["outcome"] != "ok" || made < 0.8 * work.unwrap_or_else(|| panic!("{stdout}"))
     };
     let changed = |run: &&Value| run["arm"] == "overwritten" && run["integrity_end"] != "intact";
-    for run in objects(&hunt).iter().filter(changed).filter(in_mid_run) {
+    for run in runs(&hunt).iter().filter(changed).filter(in_mid_run) {
         assert_eq!(
             (&run["outcome"], &run["integrity_end"]),
             (&"crashed".into(), &"overwritten".into()),
@@ -169,7 +169,7 @@ fn arms_that_make_no_sense_are_wrong_usage() {
     let so = allocator("healthy");
     let so = so.to_str().unwrap();
     let same = format!("so={so}");
-    for (options, said) in [
+    for (options, wanted) in [
         (&["--arm", "deleted"][..], "give --arm pinned"),
         (&["--arm", "pinned", "--arm", "pinned"], "twice"),
         (&["--arm", "pinned", "--arm", "removed"], "give pinned, deleted"),
@@ -180,10 +180,10 @@ fn arms_that_make_no_sense_are_wrong_usage() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("out");
         let front = ["hunt", "--so", so, "--out", out.to_str().unwrap()];
-        let output = hangscope_with(&[&front[..], options, &["--", "true"]].concat());
+        let output = run_hangscope(&[&front[..], options, &["--", "true"]].concat());
         let err = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{options:?}: {err}");
-        assert!(err.lines().count() == 1 && err.contains(said), "{options:?}: {err}");
+        assert!(err.lines().count() == 1 && err.contains(wanted), "{options:?}: {err}");
         assert!(!out.exists(), "{options:?}");
     }
 }
@@ -191,7 +191,7 @@ fn arms_that_make_no_sense_are_wrong_usage() {
 #[test]
 fn plan_says_what_is_needed_and_what_could_be_seen() {
     let line = |args: &[&str]| {
-        let output = hangscope_with(&[&["plan"], args].concat());
+        let output = run_hangscope(&[&["plan"], args].concat());
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
     let (status, needed) = line(&["--rate", "0.02", "--confidence", "0.95"]);

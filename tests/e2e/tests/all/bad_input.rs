@@ -1,9 +1,11 @@
-//! What goes wrong in a user's hands: one clear line on stderr, the documented exit status, nothing half-written.
+//! A user's mistakes: each gives one clear line on stderr and the
+//! documented exit status, and leaves no file that is half written.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use hangscope_test_e2e::hunt::{bench_with, told};
+use hangscope_test_e2e::hunt::{bench_with, run_parts};
 use hangscope_test_e2e::{built, hangscope};
 
 struct Case {
@@ -11,8 +13,8 @@ struct Case {
     command: Command,
 }
 
-/// `hangscope hunt` of the healthy allocator, to be spoilt.
-fn hunt(options: &[&str], benchmark: &[&str]) -> Case {
+/// A `hangscope hunt` of the healthy allocator. `options` or `benchmark` contain the mistake.
+fn hunt(options: &[&str], benchmark: &[impl AsRef<OsStr>]) -> Case {
     let dir = tempfile::tempdir().expect("a folder");
     let mut command = hangscope();
     command.arg("hunt").args(options);
@@ -30,15 +32,16 @@ fn small() -> Vec<String> {
     bench_with(&["2", "1000", "100", "16", "4096", "50", "1024"])
 }
 
-/// Fails with `code` and one line on stderr that has all of `words`; OUT is not there, or holds whole files.
+/// Checks that the command exits with `code` and writes one line with
+/// all of `words` to stderr, and that OUT has no half-written file.
 fn fails(mut case: Case, code: i32, words: &[&str]) {
-    let (status, stdout, stderr) = told(&mut case.command);
+    let (status, stdout, stderr) = run_parts(&mut case.command);
     assert_eq!(status, Some(code), "{stdout}\n{stderr}");
-    // Usage errors are clap's: its line, then how it is used.
+    // An error of usage comes from clap, which adds the usage to its line.
     let lines: Vec<&str> = stderr.lines().filter(|l| !l.trim().is_empty()).collect();
-    assert!(!lines.is_empty(), "a word on stderr");
+    assert!(!lines.is_empty(), "there is a line on stderr");
     if code != 2 {
-        assert_eq!(lines.len(), 1, "one line: {stderr}");
+        assert_eq!(lines.len(), 1, "more than one line: {stderr}");
     }
     for word in words {
         assert!(lines[0].contains(word), "{word:?} in {stderr:?}");
@@ -48,7 +51,7 @@ fn fails(mut case: Case, code: i32, words: &[&str]) {
     assert!(half.is_empty(), "half-written: {half:?}");
 }
 
-/// What is written beside and not yet renamed has a name of its own.
+/// Whether the file has the temporary name that it has until it is written completely.
 fn is_half(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().contains(".tmp"))
 }
@@ -58,18 +61,14 @@ fn everything(dir: &Path) -> Vec<PathBuf> {
     entries.flatten().flat_map(|e| [vec![e.path()], everything(&e.path())].concat()).collect()
 }
 
-fn texts(command: &[String]) -> Vec<&str> {
-    command.iter().map(String::as_str).collect()
-}
-
 #[test]
 fn a_dso_that_is_not_there() {
-    fails(hunt(&["--so", "/nowhere/libx.so"], &texts(&small())), 2, &["/nowhere/libx.so"]);
+    fails(hunt(&["--so", "/nowhere/libx.so"], &small()), 2, &["/nowhere/libx.so"]);
 }
 
 #[test]
 fn a_dso_that_is_no_dso() {
-    fails(hunt(&["--so", "/etc/passwd"], &texts(&small())), 2, &["/etc/passwd"]);
+    fails(hunt(&["--so", "/etc/passwd"], &small()), 2, &["/etc/passwd"]);
 }
 
 #[test]
@@ -89,14 +88,14 @@ fn a_static_benchmark() {
 
 #[test]
 fn an_out_that_cannot_be_written() {
-    fails(hunt(&["--out", "/proc/nowhere/out"], &texts(&small())), 1, &["/proc/nowhere/out"]);
+    fails(hunt(&["--out", "/proc/nowhere/out"], &small()), 1, &["/proc/nowhere/out"]);
 }
 
 #[test]
 fn an_out_that_holds_an_earlier_hunt() {
-    let first = hunt(&["--runs", "1", "--no-perf"], &texts(&small()));
+    let first = hunt(&["--runs", "1", "--no-perf"], &small());
     let mut case = first;
-    let (status, stdout, stderr) = told(&mut case.command);
+    let (status, stdout, stderr) = run_parts(&mut case.command);
     assert_eq!(status, Some(0), "{stdout}\n{stderr}");
     let before = std::fs::read(case.dir.path().join("out/verdict.json")).expect("a verdict");
     let dir = case.dir.path().to_owned();
@@ -106,12 +105,12 @@ fn an_out_that_holds_an_earlier_hunt() {
 
 #[test]
 fn no_runs() {
-    fails(hunt(&["--runs", "0"], &texts(&small())), 2, &["runs"]);
+    fails(hunt(&["--runs", "0"], &small()), 2, &["runs"]);
 }
 
 #[test]
 fn a_duration_that_is_none() {
-    fails(hunt(&["--hang-after", "soon"], &texts(&small())), 2, &["hang-after"]);
+    fails(hunt(&["--hang-after", "soon"], &small()), 2, &["hang-after"]);
 }
 
 #[test]
@@ -119,11 +118,7 @@ fn a_profile_with_a_typo() {
     let dir = tempfile::tempdir().expect("a folder");
     let profile = dir.path().join("mine.toml");
     std::fs::write(&profile, "name = \"mine\"\nenv_prefixs = [\"MINE_\"]\n").expect("a profile");
-    fails(
-        hunt(&["--profile", profile.to_str().expect("text")], &texts(&small())),
-        2,
-        &["mine.toml", "env_prefixs"],
-    );
+    fails(hunt(&["--profile", profile.to_str().expect("text")], &small()), 2, &["mine.toml", "env_prefixs"]);
 }
 
 #[test]
@@ -141,9 +136,9 @@ fn a_socket_path_over_107_bytes() {
 
 #[test]
 fn a_disk_that_is_full() {
-    // SAFETY: asks who we are.
+    // SAFETY: geteuid has no preconditions.
     if unsafe { libc::geteuid() } != 0 {
-        println!("not tried: mounting a small tmpfs takes root");
+        println!("not tried: only root can mount a small tmpfs");
         return;
     }
     let dir = tempfile::tempdir().expect("a folder");
@@ -158,14 +153,12 @@ fn a_disk_that_is_full() {
         println!("not tried: a tmpfs cannot be mounted here");
         return;
     }
-    let mut case = hunt(
-        &["--runs", "3", "--no-perf", "--out", disk.join("out").to_str().expect("text")],
-        &texts(&small()),
-    );
-    let (status, stdout, stderr) = told(&mut case.command);
+    let mut case =
+        hunt(&["--runs", "3", "--no-perf", "--out", disk.join("out").to_str().expect("text")], &small());
+    let (status, stdout, stderr) = run_parts(&mut case.command);
     let left = everything(&disk);
     let unmount = Command::new("umount").arg(&disk).status().expect("umount");
-    assert!(unmount.success(), "nothing keeps the disk busy");
+    assert!(unmount.success(), "nothing keeps the disk in use");
     assert_eq!(status, Some(1), "{stdout}\n{stderr}");
     assert_eq!(stderr.lines().filter(|l| !l.trim().is_empty()).count(), 1, "{stderr}");
     assert!(stderr.contains("space"), "{stderr}");
@@ -174,7 +167,7 @@ fn a_disk_that_is_full() {
 
 #[test]
 fn help_lists_the_exit_statuses() {
-    let (status, stdout, _) = told(hangscope().arg("--help"));
+    let (status, stdout, _) = run_parts(hangscope().arg("--help"));
     assert_eq!(status, Some(0));
     for word in ["10", "20", "30", "hunt", "collect", "verify", "env", "pin"] {
         assert!(stdout.contains(word), "{word} in:\n{stdout}");

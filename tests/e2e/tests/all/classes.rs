@@ -1,14 +1,14 @@
-//! Every faulty allocator of the typed table, hunted for real: class, lock, owner, culprit and verdict must be
-//! those of the table, and the tids and addresses those that the allocator itself wrote down.
+//! Real hunts of every faulty allocator of the table. Class, lock, owner, culprit and verdict must be those
+//! of the table. Tids and addresses must be those that the allocator itself wrote.
 //!
-//! `HANGSCOPE_TEST_ROUNDS=3` makes each of them three times in a row (`scripts/soak.sh`); `HANGSCOPE_TEST_RECORD=DIR` keeps
-//! what each finding was made from, for `collector/tests/recorded`.
+//! `HANGSCOPE_TEST_ROUNDS=3` hunts each allocator three times in a row (`scripts/soak.sh`).
+//! `HANGSCOPE_TEST_RECORD=DIR` keeps the recording of each finding, for `collector/tests/recorded`.
 
 use std::path::Path;
 
 use hangscope_collector::evidence::recorded::Recorded;
 use hangscope_test_allocators::{FAULTS, Fault, Hangs, truth};
-use hangscope_test_e2e::hunt::{Hunt, bench_with, stands_in};
+use hangscope_test_e2e::hunt::{Hunt, bench_with, culprit_is_in};
 use hangscope_test_e2e::record;
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ fn rounds() -> usize {
     std::env::var("HANGSCOPE_TEST_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(1)
 }
 
-/// One hunt of one run, and what is wrong with what it found.
+/// Makes one hunt of one run, and lists the differences between its finding and the table.
 fn differences(fault: &Fault) -> Vec<String> {
     let so = hangscope_test_e2e::built(&format!("examples/{}", fault.so));
     let notes = tempfile::tempdir().expect("a folder");
@@ -25,7 +25,6 @@ fn differences(fault: &Fault) -> Vec<String> {
     let truth_path = truth_file.to_str().expect("text").to_owned();
     env.push(("FAULT_TRUTH", &truth_path));
     let command = bench_with(fault.workload_args);
-    let command: Vec<&str> = command.iter().map(String::as_str).collect();
     let options =
         ["--name", fault.name, "--runs", "1", "--hang-after", "2s", "--no-perf", "--verify-runs", "0"];
     let hunt = Hunt::new(&so, &options, &env, &command);
@@ -44,7 +43,7 @@ fn differences(fault: &Fault) -> Vec<String> {
         return wrong;
     };
     if class == "slow" {
-        // A run that is slow is no hang; what was found is with the run.
+        // A slow run is not a hang. Its finding is in the folder of the run.
         expect("slow", &1.into(), &verdict["runs"]["slow"]);
         expect("hung", &0.into(), &verdict["runs"]["hung"]);
         let threads = threads_of(&hunt, "slow_run_1");
@@ -62,9 +61,9 @@ fn differences(fault: &Fault) -> Vec<String> {
     let threads = threads_of(&hunt, snapshot);
     expect("the same again", &threads["finding"], &replayed(&hunt, snapshot, fault.name));
     if let Some(function) = fault.culprit_function {
-        expect("culprit", &true.into(), &stands_in(fault, function, &threads, hang).into());
+        expect("culprit", &true.into(), &culprit_is_in(fault, function, &threads, hang).into());
     }
-    // What the allocator wrote down the moment before it did it.
+    // The allocator wrote these lines just before the fault.
     let pid = hang["pid"].as_u64().unwrap_or(0) as u32;
     let truths = truth::read(&truth_file).expect("the truth");
     for line in truths.iter().filter(|l| l.role == "owner") {
@@ -75,7 +74,8 @@ fn differences(fault: &Fault) -> Vec<String> {
             }
         }
     }
-    // Where several threads wrote that they are it, any of them is; where all wait alike, none is.
+    // If several threads wrote that they are the culprit, the finding may name any of them. In a lost
+    // wakeup, all threads wait alike, and no thread is the culprit.
     let culprits: Vec<Value> =
         truths.iter().filter(|l| l.role == "culprit" && l.pid == pid).map(|l| l.tid.into()).collect();
     if let [culprit] = &culprits[..]
@@ -96,7 +96,7 @@ fn threads_of(hunt: &Hunt, snapshot: &str) -> Value {
     serde_json::from_str(&hunt.text(&format!("{snapshot}/threads.json"))).expect("threads.json is JSON")
 }
 
-/// What the bundle's recording shows, without the bundle and without the process's files.
+/// Analyses the bundle's recording alone, without the bundle and without the files of the process.
 fn replayed(hunt: &Hunt, snapshot: &str, name: &str) -> Value {
     let alone = tempfile::tempdir().expect("a folder");
     let recording = alone.path().join("one.json.gz");
@@ -107,7 +107,8 @@ fn replayed(hunt: &Hunt, snapshot: &str, name: &str) -> Value {
     }
     let recorded = Recorded::read(&recording).expect("a recording");
     let (_, finding) = recorded.analyse(&recorded.dumps[0]);
-    // Through text, as the other one: numbers are then rounded alike.
+    // The finding goes through text like the one in threads.json,
+    // so that both have their numbers rounded alike.
     serde_json::from_str(&serde_json::to_string(&finding).expect("a finding is JSON")).expect("JSON")
 }
 
@@ -125,7 +126,7 @@ macro_rules! classes {
 
         #[test]
         fn every_row_of_the_table_is_tried() {
-            // What hangs only sometimes, or only when its file changes, is hunted with its own means elsewhere.
+            // Other tests hunt the allocators that hang only sometimes, or only when their file changes.
             let elsewhere = ["demo", "counted", "natural_race", "overwritten_only"];
             let tried = [$(stringify!($name)),*];
             for fault in FAULTS {

@@ -1,4 +1,5 @@
-//! Counters of real runs: printed lines, memory that the shim reads at the exit of good runs and at the hang of others.
+//! Counters of real runs: lines that the allocator prints, and memory
+//! that the shim reads at the exit of a good run or at a hang.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +7,7 @@ use std::process::Command;
 use hangscope_collector::listen::What;
 use hangscope_protocol::record::{called, note_code};
 use hangscope_test_e2e::hunt::{Hunt, bench_with};
-use hangscope_test_e2e::{Ears, Running, allocator, run};
+use hangscope_test_e2e::{Running, TestCollector, allocator, run};
 use serde_json::{Value, json};
 
 const LINES: &str = "name = 'counted'\n\
@@ -18,11 +19,12 @@ const MEMORY: &str = "[[memory]]\nsymbol = 'g_counted'\n\
     fields = ['mid_calls', 'mid_lock_path', 'mid_walk_steps', 'mid_never']\n\
     [[memory]]\nsymbol = 'g_counted_inside'\ntype = 'i32'\nfields = ['mid_inside']\n";
 
-/// Runs of the better part of a second: the request for memory comes in their beginning.
-const LONG: [&str; 7] = ["4", "400000", "100", "16", "4096", "50", "1024"];
+/// Arguments for the benchmark. A run takes most of a second, so the request for memory comes before its end.
+const WORK: [&str; 7] = ["4", "400000", "100", "16", "4096", "50", "1024"];
 
-/// Counts the runs in `dir`, and has the faults of those take place whose numbers are in `hang`.
-fn in_runs(dir: &Path, hang: &[u32], args: &[&str]) -> Vec<String> {
+/// A command line that runs the benchmark. It counts the runs by files in `dir`, and enables the fault in
+/// the runs whose numbers are in `hang`.
+fn hanging_in_runs(dir: &Path, hang: &[u32], args: &[&str]) -> Vec<String> {
     let dir = dir.display();
     let cases: String = hang.iter().map(|n| format!("{n}) FAULT_ONE_IN=1;; ")).collect();
     let script = format!(
@@ -32,18 +34,17 @@ fn in_runs(dir: &Path, hang: &[u32], args: &[&str]) -> Vec<String> {
     ["sh", "-c", &script, "sh"].map(str::to_owned).into_iter().chain(bench_with(args)).collect()
 }
 
-/// A hunt with a profile of its own; its counters, a lane each.
-fn hunted(profile: &str, options: &[&str], hang: &[u32]) -> (Hunt, Vec<Value>) {
+/// Hunts with this profile. Returns the hunt and the lanes of counters.json.
+fn hunt_with_profile(profile: &str, options: &[&str], hang: &[u32]) -> (Hunt, Vec<Value>) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let file = dir.path().join("counted.toml");
     std::fs::write(&file, profile).expect("a profile");
     let own = ["--profile", file.to_str().expect("text"), "--keep-going", "--no-perf", "--verify-runs", "0"];
-    // The shell that counts the runs is not the benchmark.
+    // The shim must watch the benchmark, and not the shell that counts the runs.
     let only: &[&str] = if options.contains(&"--only") { &[] } else { &["--only", "hangscope-bench"] };
-    // Whoever is slow is not hung.
+    // The long deadline keeps a slow run from counting as a hang.
     let options = [&own[..], &["--hang-after", "8s"], only, options].concat();
-    let command = in_runs(dir.path(), hang, &LONG);
-    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    let command = hanging_in_runs(dir.path(), hang, &WORK);
     let hunt = Hunt::new(&allocator("counted"), &options, &[("FAULT_COUNTERS", "1")], &command);
     let file: Value = serde_json::from_str(&hunt.text("counters.json")).expect("counters.json is JSON");
     assert_eq!(file["schema"], "hangscope/counters/1");
@@ -51,7 +52,7 @@ fn hunted(profile: &str, options: &[&str], hang: &[u32]) -> (Hunt, Vec<Value>) {
     (hunt, lanes)
 }
 
-/// What a run printed of a counter.
+/// The value of a counter that a run printed.
 fn printed(hunt: &Hunt, run: &str, counter: &str) -> f64 {
     let text = hunt.text(&format!("{run}.err"));
     let line = |l: &str| l.split(' ').find_map(|w| w.strip_prefix(&format!("{counter}="))?.parse().ok());
@@ -61,9 +62,9 @@ fn printed(hunt: &Hunt, run: &str, counter: &str) -> f64 {
         .unwrap_or_else(|| panic!("{counter}: {text}"))
 }
 
-fn middle(mut three: [f64; 3]) -> [f64; 3] {
-    three.sort_by(f64::total_cmp);
-    three
+fn sorted(mut values: [f64; 3]) -> [f64; 3] {
+    values.sort_by(f64::total_cmp);
+    values
 }
 
 fn named<'v>(list: &'v Value, name: &str) -> &'v Value {
@@ -71,11 +72,13 @@ fn named<'v>(list: &'v Value, name: &str) -> &'v Value {
     found.unwrap_or_else(|| panic!("no {name} in {list:#}"))
 }
 
-fn is(value: &Value, figures: [f64; 3]) {
+/// Checks that `value` has these figures as minimum, median and maximum, and the skew that follows from them.
+fn check_figures(value: &Value, figures: [f64; 3]) {
     let figure = |key: &str| value[key].as_f64().unwrap_or_else(|| panic!("no {key} in {value}"));
     assert_eq!(value["n"], 3, "{value}");
-    let is = [figure("min"), figure("median"), figure("max")];
-    assert!(is.iter().zip(figures).all(|(a, b)| (a - b).abs() <= 1e-9 * b.abs()), "{is:?}, not {figures:?}");
+    let found = [figure("min"), figure("median"), figure("max")];
+    let close = |(a, b): (&f64, f64)| (a - b).abs() <= 1e-9 * b.abs();
+    assert!(found.iter().zip(figures).all(close), "{found:?}, not {figures:?}");
     let skew = (figures[2] - figures[0]) / figures[1];
     if skew.is_finite() {
         assert!((figure("skew") - skew).abs() < 1e-9, "{value}");
@@ -87,33 +90,34 @@ fn is(value: &Value, figures: [f64; 3]) {
 #[test]
 fn a_hung_run_stands_beside_the_good_ones() {
     let profile = ["dump_function = 'counted_print'\n", LINES, MEMORY].concat();
-    let (hunt, lanes) = hunted(&profile, &["--runs", "4"], &[3]);
-    assert_eq!(hunt.code(), 10, "{}", hunt.said());
+    let (hunt, lanes) = hunt_with_profile(&profile, &["--runs", "4"], &[3]);
+    assert_eq!(hunt.code(), 10, "{}", hunt.outputs());
     let [lane] = &lanes[..] else { panic!("{lanes:?}") };
     assert_eq!(
         (&lane["lane"], &lane["good"], &lane["hung"]),
         (&"pinned".into(), &3.into(), &["3"][..].into())
     );
 
-    // The good ones: what their lines say.
+    // The good runs have the figures of their printed lines.
     let of = |counter: &str| ["run_1", "run_2", "run_4"].map(|run| printed(&hunt, run, counter));
     let (calls, locked) = (of("mid_calls"), of("mid_lock_path"));
-    is(&named(&lane["counters"], "mid_calls")["good"], middle(calls));
-    is(&named(&lane["counters"], "mid_lock_path")["good"], middle(locked));
+    check_figures(&named(&lane["counters"], "mid_calls")["good"], sorted(calls));
+    check_figures(&named(&lane["counters"], "mid_lock_path")["good"], sorted(locked));
     let ratio = [0, 1, 2].map(|n| locked[n] / calls[n]);
-    is(&named(&lane["ratios"], "lock path")["good"], middle(ratio));
+    check_figures(&named(&lane["ratios"], "lock path")["good"], sorted(ratio));
     assert_eq!(lane["zeros"], json!(["mid_never"]));
     let of_nothing = named(&lane["ratios"], "of nothing");
     assert_eq!((&of_nothing["zero"], &of_nothing["good"]), (&3.into(), &Value::Null));
     assert_eq!(lane["passed_over"], 3 * 5, "`of a build that counts`");
 
-    // Memory at their exit says the same: the places are the right ones.
+    // The memory at their exit has the same figures, so the layout is right.
     assert_eq!(lane["check"]["runs"], 3, "{lane:#}");
     assert_eq!((&lane["check"]["counters"], &lane["check"]["differs"]), (&4.into(), &json!([])));
     assert_eq!(lane["runs"][0]["moment"], "exit");
     assert_eq!(lane["runs"][0]["memory"]["mid_calls"].as_f64(), Some(calls[0]));
 
-    // The hung one printed nothing (its holder runs: nobody is made to call anything), and was read: it had gone as far as the fault, no further, and walks the list.
+    // The hung run printed nothing. Its lock owner runs, so the shim makes no thread call a function. The
+    // shim read its memory: the run came as far as the fault, and walks the list.
     assert!(!hunt.text("run_3.err").contains("COUNTED"), "{}", hunt.text("run_3.err"));
     assert_eq!(lane["runs"][2]["moment"], "dump");
     let hung = |counter: &str| {
@@ -121,11 +125,11 @@ fn a_hung_run_stands_beside_the_good_ones() {
         (hung["value"].as_f64().expect("a figure"), hung["outside"].as_bool())
     };
     let (at_hang, outside) = hung("mid_calls");
-    assert!(at_hang >= 20_000.0 && at_hang < middle(calls)[0], "{at_hang} of {calls:?}");
+    assert!(at_hang >= 20_000.0 && at_hang < sorted(calls)[0], "{at_hang} of {calls:?}");
     assert_eq!(outside, Some(true));
     let (steps, outside) = hung("mid_walk_steps");
     assert!(steps > 1000.0 && outside == Some(true), "{steps} steps");
-    // Who holds the lock is inside; the others wait for it outside.
+    // The owner of the lock is inside. The others wait for the lock outside.
     assert!(hung("mid_inside").0 >= 1.0);
     assert_eq!(named(&lane["counters"], "mid_inside")["memory_only"], true);
     assert_eq!(named(&lane["ratios"], "walk")["hung"][0]["outside"], true);
@@ -141,13 +145,14 @@ fn a_hung_run_stands_beside_the_good_ones() {
     assert!(hunt.stdout().contains("hung, outside the range of the good runs: "), "{}", hunt.stdout());
     let report = hunt.text("report.md");
     assert!(report.contains("counted_print was not called: tid "), "{report}");
-    // The recorded dump has the memory.
+    // The recorded dump contains the memory.
     let dump = std::fs::read(hunt.out().join("hang_run_3/dump.bin")).expect("dump.bin");
     let dumps = hangscope_collector::session::read_dumps(&dump).expect("dumps");
     assert_eq!(dumps[0].memory.iter().map(|m| m.bytes.len()).collect::<Vec<_>>(), [32, 4]);
 }
 
-/// All wait in the benchmark, nobody in the allocator: one of them is made to print, when the evidence is complete.
+/// All wait in the benchmark, nobody in the allocator: one
+/// of them is made to print, when the evidence is complete.
 #[test]
 fn a_hung_run_that_rests_prints_its_counters() {
     let dir = tempfile::tempdir().expect("a temporary folder");
@@ -157,12 +162,11 @@ fn a_hung_run_that_rests_prints_its_counters() {
     let hunted = |profile: &str| {
         let options =
             ["--profile", profile, "--no-perf", "--verify-runs", "0", "--runs", "1", "--hang-after", "4s"];
-        let command = bench_with(&[&LONG[..], &["--barrier-short"]].concat());
-        let command: Vec<&str> = command.iter().map(String::as_str).collect();
+        let command = bench_with(&[&WORK[..], &["--barrier-short"]].concat());
         Hunt::new(&allocator("counted"), &options, &[("FAULT_ONE_IN", "0")], &command)
     };
     let hunt = hunted(profile);
-    assert_eq!(hunt.verdict()["hangs"][0]["class"], "outside-allocator", "{}", hunt.said());
+    assert_eq!(hunt.verdict()["hangs"][0]["class"], "outside-allocator", "{}", hunt.outputs());
     let printed = printed(&hunt, "run_1", "mid_calls");
     assert!(printed > 10_000.0, "{printed}");
     let counters: Value = serde_json::from_str(&hunt.text("counters.json")).expect("JSON");
@@ -185,53 +189,56 @@ fn a_hung_run_that_rests_prints_its_counters() {
     );
 }
 
-/// The shim does not call just anything for a collector: only what is in the allocator, and only if nothing forbids it.
+/// The shim does not call just anything for a collector: only
+/// what is in the allocator, and only if nothing forbids it.
 #[test]
 fn what_is_not_the_allocators_is_not_called() {
-    let ears = Ears::new();
+    let collector = TestCollector::new();
     let mut command = Command::new(env!("CARGO_BIN_EXE_hangscope-host"));
-    let host = Running::start(ears.preload(command.args(["many", "2", "60"]), Some(&allocator("counted"))));
-    let (conn, malloc) = ears.until("a hello", |event| match &event.what {
+    let host =
+        Running::start(collector.preload(command.args(["many", "2", "60"]), Some(&allocator("counted"))));
+    let (conn, malloc) = collector.until("a hello", |event| match &event.what {
         What::Hello(identity) => Some((event.conn, identity.fixed.malloc)),
         _ => None,
     });
     let called = |function, tid| {
-        ears.listener.asker().ask_call(conn, function, tid).expect("a request");
-        ears.until("what became of it", |event| match &event.what {
+        collector.listener.asker().ask_call(conn, function, tid).expect("a request");
+        collector.until("what became of it", |event| match &event.what {
             What::Note(note) if note.record.code == note_code::CALLED => Some(note.record.value as u32),
             _ => None,
         })
     };
     assert_eq!(called(0x1000, host.pid()), called::NOT_ALLOWED);
     assert_eq!(called(malloc, 1), called::NOT_SENT, "there is no such thread");
-    let status = std::fs::read_to_string(format!("/proc/{}/status", host.pid())).expect("it lives");
-    assert!(status.contains("State:\tR"), "its first thread goes on: {status}");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", host.pid())).expect("the host lives");
+    assert!(status.contains("State:\tR"), "the first thread still runs: {status}");
 }
 
 #[test]
 fn the_counter_lane_has_its_own_table_and_its_file() {
     let so = allocator("counted");
     let options = ["--runs", "1", "--stats-so", so.to_str().expect("text"), "--stats-runs", "3"];
-    let (hunt, lanes) = hunted(LINES, &options, &[]);
-    assert_eq!(hunt.code(), 0, "{}", hunt.said());
+    let (hunt, lanes) = hunt_with_profile(LINES, &options, &[]);
+    assert_eq!(hunt.code(), 0, "{}", hunt.outputs());
     let [pinned, stats] = &lanes[..] else { panic!("{lanes:?}") };
     assert_eq!((&pinned["lane"], &pinned["good"]), (&"pinned".into(), &1.into()));
     assert_eq!((&stats["lane"], &stats["good"], &stats["check"]), (&"stats".into(), &3.into(), &Value::Null));
     let of = |counter: &str| [1, 2, 3].map(|n| printed(&hunt, &format!("stats_run_{n}"), counter));
-    is(&named(&stats["counters"], "mid_calls")["good"], middle(of("mid_calls")));
+    check_figures(&named(&stats["counters"], "mid_calls")["good"], sorted(of("mid_calls")));
     assert_eq!(hunt.text("counted.log").lines().count(), 6);
     assert_eq!(stats["runs"][0]["run"], "stats/1");
 }
 
 #[test]
 fn a_layout_that_is_not_this_builds_is_found_out() {
-    // Two names in each other's place; one variable of another size; one that is not there.
+    // The profile swaps two names, gives one variable a wrong
+    // size, and names one variable that does not exist.
     let memory = "[[memory]]\nsymbol = 'g_counted'\n\
         fields = ['mid_lock_path', 'mid_calls', 'mid_walk_steps', 'mid_never']\n\
         [[memory]]\nsymbol = 'g_counted_inside'\nfields = ['mid_inside']\n\
         [[memory]]\nsymbol = 'g_counted_elsewhere'\nfields = ['mid_elsewhere']\n";
-    let (hunt, lanes) = hunted(&[LINES, memory].concat(), &["--runs", "2"], &[2]);
-    assert_eq!(hunt.code(), 10, "{}", hunt.said());
+    let (hunt, lanes) = hunt_with_profile(&[LINES, memory].concat(), &["--runs", "2"], &[2]);
+    assert_eq!(hunt.code(), 10, "{}", hunt.outputs());
     let lane = &lanes[0];
     let mut differs: Vec<&str> = lane["check"]["differs"]
         .as_array()
@@ -241,7 +248,7 @@ fn a_layout_that_is_not_this_builds_is_found_out() {
         .collect();
     differs.sort_unstable();
     assert_eq!(differs, ["mid_calls", "mid_lock_path"]);
-    // Of the hung run these two are left out; the others are there.
+    // The hung run has no figures for these two counters, and figures for the others.
     assert_eq!(named(&lane["counters"], "mid_calls")["hung"], json!([]));
     assert!(named(&lane["counters"], "mid_walk_steps")["hung"][0]["value"].as_f64() > Some(1000.0));
     let report = hunt.text("report.md");
@@ -250,11 +257,13 @@ fn a_layout_that_is_not_this_builds_is_found_out() {
     assert!(report.contains("no variable is called g_counted_elsewhere"), "{report}");
 }
 
-/// Nothing comes from inside where the shim watches other programs only: then the memory is read from outside.
+/// The shim watches only other programs here, so nothing comes
+/// from inside. The collector then reads the memory from outside.
 #[test]
 fn without_the_shim_memory_is_read_from_outside() {
-    let (hunt, lanes) = hunted(&[LINES, MEMORY].concat(), &["--runs", "2", "--only", "another"], &[2]);
-    assert_eq!(hunt.code(), 10, "{}", hunt.said());
+    let (hunt, lanes) =
+        hunt_with_profile(&[LINES, MEMORY].concat(), &["--runs", "2", "--only", "another"], &[2]);
+    assert_eq!(hunt.code(), 10, "{}", hunt.outputs());
     let lane = &lanes[0];
     assert_eq!((&lane["hung"], &lane["check"]), (&json!(["2"]), &Value::Null));
     assert_eq!(lane["runs"][1]["moment"], "outside");
@@ -265,7 +274,7 @@ fn without_the_shim_memory_is_read_from_outside() {
     assert!(report.contains("that the places in memory are the right ones is not checked"), "{report}");
 }
 
-/// The tripwire aborts if the shim calls its malloc: also while it reads memory, and in its destructor.
+/// The tripwire aborts if the shim calls malloc, also while the shim reads memory, and in its destructor.
 #[test]
 fn reading_memory_never_calls_malloc() {
     let dir = tempfile::tempdir().expect("a temporary folder");
@@ -276,19 +285,18 @@ fn reading_memory_never_calls_malloc() {
         format!("name = 't'\n[[memory]]\nsymbol = 'g_mid_locks'\nfields = [{fields}]\n"),
     )
     .expect("a profile");
-    let command = bench_with(&LONG);
-    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    let command = bench_with(&WORK);
     let options =
         ["--profile", profile.to_str().expect("text"), "--runs", "3", "--verify-runs", "0", "--no-perf"];
     let hunt = Hunt::new(&allocator("tripwire"), &options, &[], &command);
-    assert_eq!(hunt.code(), 0, "{}", hunt.said());
+    assert_eq!(hunt.code(), 0, "{}", hunt.outputs());
     let file: Value = serde_json::from_str(&hunt.text("counters.json")).expect("JSON");
     let runs = file["lanes"][0]["runs"].as_array().expect("runs");
     assert_eq!(runs.len(), 3);
     assert!(runs.iter().all(|r| r["moment"] == "exit" && r["memory"]["lock_word"] == 0), "{file:#}");
 }
 
-/// A program that leaves by `_exit` runs no destructor: nothing is read, and no figure is made up.
+/// A program that ends by `_exit` runs no destructor, so the shim reads no memory and there are no figures.
 #[test]
 fn an_exit_without_destructors_is_no_reading() {
     let dir = tempfile::tempdir().expect("a temporary folder");
@@ -311,9 +319,9 @@ fn an_exit_without_destructors_is_no_reading() {
     ]
     .concat();
     let hunt = Hunt::new(&allocator("counted"), &options, &[], &[program.to_str().expect("text")]);
-    assert_eq!(hunt.code(), 0, "{}", hunt.said());
-    assert!(!hunt.out().join("counters.json").exists(), "there are none");
-    // The build of the counter lane has none of the variables.
-    let said = "stats: no counters in memory: no variable is called g_counted; no variable is called g_counted_inside";
-    assert!(hunt.text("report.md").contains(said), "{}", hunt.text("report.md"));
+    assert_eq!(hunt.code(), 0, "{}", hunt.outputs());
+    assert!(!hunt.out().join("counters.json").exists(), "there are no counters");
+    // The DSO of the counter lane has none of the variables.
+    let wanted = "stats: no counters in memory: no variable is called g_counted; no variable is called g_counted_inside";
+    assert!(hunt.text("report.md").contains(wanted), "{}", hunt.text("report.md"));
 }

@@ -1,32 +1,33 @@
-//! The host cannot tell: exit status, output and descriptors of ordinary programs are the same with and
-//! without the shim, which looks every 10 ms and says so to a listener.
+//! The host does not notice the shim. Exit status, output and descriptors of ordinary programs are the same
+//! with and without the shim. The shim looks every 10 ms and reports to a listener.
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use hangscope_collector::listen::What;
-use hangscope_test_e2e::{Ears, PATIENCE, run, told};
+use hangscope_test_e2e::{GIVE_UP_AFTER, TestCollector, output_parts, run};
 
-/// Runs `make()` without and with the shim; gives how many programs said hello.
-fn same(name: &str, watched_by_the_loader: bool, make: impl Fn() -> Command) -> usize {
-    same_under("0", name, watched_by_the_loader, make)
+/// Runs `make()` without and with the shim, and checks that both runs are the same. Returns the number of
+/// programs that sent a hello. `preloads` says whether the loader can preload the shim into the program.
+fn check_same(name: &str, preloads: bool, make: impl Fn() -> Command) -> usize {
+    check_same_stirred("0", name, preloads, make)
 }
 
-/// The same with a shim that disturbs scheduling.
-fn same_under(stir: &str, name: &str, watched_by_the_loader: bool, make: impl Fn() -> Command) -> usize {
-    let plain = told(&run(&mut make()));
-    let ears = Ears::new();
+/// Does the same with the shim's level `stir` of disturbed scheduling.
+fn check_same_stirred(stir: &str, name: &str, preloads: bool, make: impl Fn() -> Command) -> usize {
+    let plain = output_parts(&run(&mut make()));
+    let collector = TestCollector::new();
     let mut watched = make();
-    ears.preload(&mut watched, None);
+    collector.preload(&mut watched, None);
     watched.env("HANGSCOPE_TICK", "10ms").env("HANGSCOPE_HANG_AFTER", "off").env("HANGSCOPE_STIR", stir);
-    let watched = told(&run(&mut watched));
+    let watched = output_parts(&run(&mut watched));
     assert_eq!(plain, watched, "{name}: (status, stdout, stderr) without and with the shim");
-    // The program has ended, so what it said is at the listener, but perhaps not out of its threads yet: one
-    // hello is waited for where there must be one.
+    // The program has ended, so all its messages have reached the listener's socket. The listener's threads
+    // may not have read them yet, so this loop waits for one hello if there must be one.
     let mut hellos = 0;
-    let mut left = if watched_by_the_loader { PATIENCE } else { Duration::ZERO };
-    while let Some(event) = ears.next(left) {
+    let mut left = if preloads { GIVE_UP_AFTER } else { Duration::ZERO };
+    while let Some(event) = collector.next(left) {
         hellos += usize::from(matches!(event.what, What::Hello(_)));
         assert!(!matches!(event.what, What::Rejected(_)), "{name}: {:?}", event.what);
         left = if hellos > 0 { Duration::ZERO } else { left };
@@ -46,23 +47,23 @@ fn host(args: &[&str]) -> Command {
     command
 }
 
-/// Such a program says hello: the comparison is with a shim that was really there.
-fn same_and_watched(name: &str, make: impl Fn() -> Command) {
-    let hellos = same(name, true, make);
-    assert!(hellos > 0, "{name}: nobody said hello");
+/// Does the same, and checks that the program sent a hello, so that the shim was really there.
+fn check_same_and_watched(name: &str, make: impl Fn() -> Command) {
+    let hellos = check_same(name, true, make);
+    assert!(hellos > 0, "{name}: no program sent a hello");
     println!("{name}: same, {hellos} hellos");
 }
 
 #[test]
 fn shell() {
-    same_and_watched("sh", || {
+    check_same_and_watched("sh", || {
         sh("i=0; while [ $i -lt 50 ]; do i=$((i+1)); done; echo $i | cat | tr 0-9 a-j; exit 3")
     });
 }
 
 #[test]
 fn python() {
-    same_and_watched("python3", threads_in_python);
+    check_same_and_watched("python3", threads_in_python);
 }
 
 fn threads_in_python() -> Command {
@@ -79,7 +80,7 @@ fn threads_in_python() -> Command {
 fn git() {
     let repository = tempfile::tempdir().expect("a folder");
     let dir = repository.path().to_owned();
-    same_and_watched("git", || {
+    check_same_and_watched("git", || {
         let mut command = sh("rm -rf .git a && git init -q . && echo hello > a && git add a && \
             git -c user.name=n -c user.email=e commit -qm one && git log --format=%s && git status --short");
         command.current_dir(&dir).env("GIT_AUTHOR_DATE", "0 +0000").env("GIT_COMMITTER_DATE", "0 +0000");
@@ -92,7 +93,7 @@ fn tar() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("a"), vec![7; 100_000]).expect("a file");
     let dir = folder.path().to_owned();
-    same_and_watched("tar", || {
+    check_same_and_watched("tar", || {
         let mut command = sh("tar czf - a | tar tzvf - ; tar cf /nowhere/x a; echo $?");
         command.current_dir(&dir);
         command
@@ -115,7 +116,7 @@ fn gcc() {
     let dir = folder.path().to_owned();
     std::fs::write(dir.join("p.c"), "#include <stdio.h>\nint main(void) { puts(\"hi\"); return 4; }\n")
         .expect("a file");
-    same_and_watched("gcc", || {
+    check_same_and_watched("gcc", || {
         let mut command = sh("gcc -O2 -Wall -o p p.c && ./p; echo $?; gcc -c nothing.c; echo $?");
         command.current_dir(&dir);
         command
@@ -127,71 +128,71 @@ fn a_static_binary() {
     let folder = tempfile::tempdir().expect("a folder");
     let code = "#include <stdio.h>\nint main(void) { puts(\"static\"); return 6; }\n";
     let program = compile(folder.path(), code, &["-static"]);
-    let hellos = same("static", false, || Command::new(&program));
-    assert_eq!(hellos, 0, "a static binary has no loader to preload anything");
+    let hellos = check_same("static", false, || Command::new(&program));
+    assert_eq!(hellos, 0, "a static binary has no loader, so nothing is preloaded");
 }
 
 #[test]
 fn descriptors() {
-    same_and_watched("fds", || host(&["fds"]));
+    check_same_and_watched("fds", || host(&["fds"]));
 }
 
 #[test]
 fn one_that_closes_all_descriptors() {
-    same_and_watched("close-all", || host(&["close-all"]));
+    check_same_and_watched("close-all", || host(&["close-all"]));
 }
 
 #[test]
 fn one_that_forks_200_children() {
-    same_and_watched("fork", || host(&["fork", "200"]));
+    check_same_and_watched("fork", || host(&["fork", "200"]));
 }
 
 #[test]
 fn one_that_execs_in_a_chain() {
-    same_and_watched("exec-chain", || host(&["exec-chain", "12"]));
+    check_same_and_watched("exec-chain", || host(&["exec-chain", "12"]));
 }
 
 #[test]
 fn one_whose_first_thread_calls_pthread_exit() {
-    // In C: pthread_exit unwinds, and Rust's main does not let that pass.
+    // The program is in C. pthread_exit unwinds the stack, and Rust's main aborts on that.
     let folder = tempfile::tempdir().expect("a folder");
     let code = "#include <pthread.h>\n#include <stdio.h>\n#include <unistd.h>\n\
         static void *later(void *n) { usleep(300000); puts(\"the first thread is gone\"); return n; }\n\
         int main(void) { pthread_t t; pthread_create(&t, 0, later, 0); pthread_exit(0); }\n";
     let program = compile(folder.path(), code, &["-pthread"]);
-    same_and_watched("pthread-exit", || Command::new(&program));
+    check_same_and_watched("pthread-exit", || Command::new(&program));
 }
 
 #[test]
 fn one_that_drops_root() {
-    same_and_watched("drop-root", || host(&["drop-root", "65534"]));
+    check_same_and_watched("drop-root", || host(&["drop-root", "65534"]));
 }
 
 #[test]
 fn signal_handlers_and_masks() {
-    same_and_watched("signals", || host(&["signals"]));
+    check_same_and_watched("signals", || host(&["signals"]));
 }
 
 #[test]
 fn environment() {
-    same_and_watched("environ", || host(&["environ"]));
+    check_same_and_watched("environ", || host(&["environ"]));
 }
 
 #[test]
 fn vfork() {
-    same_and_watched("vfork", || host(&["vfork"]));
+    check_same_and_watched("vfork", || host(&["vfork"]));
 }
 
 #[test]
 fn glibc_still_thinks_that_there_is_one_thread() {
-    same_and_watched("single-threaded", || host(&["single-threaded"]));
+    check_same_and_watched("single-threaded", || host(&["single-threaded"]));
 }
 
 #[test]
 fn the_old_working_directory_is_not_held() {
     let folder = tempfile::tempdir().expect("a folder");
     let dir = folder.path().to_owned();
-    same_and_watched("directory", || {
+    check_same_and_watched("directory", || {
         let mut command = host(&["directory"]);
         command.current_dir(&dir);
         command
@@ -200,15 +201,15 @@ fn the_old_working_directory_is_not_held() {
 
 #[test]
 fn at_once() {
-    same_and_watched("exit", || host(&["exit", "7"]));
+    check_same_and_watched("exit", || host(&["exit", "7"]));
 }
 
-/// Scheduling is what is disturbed, and nothing else: what programs print and how they end stays as it was.
+/// Disturbed scheduling changes nothing else: programs print the same and end in the same way.
 #[test]
 fn also_where_scheduling_is_disturbed() {
     let stirred = |name: &str, make: &dyn Fn() -> Command| {
-        let hellos = same_under("3", name, true, make);
-        assert!(hellos > 0, "{name}: nobody said hello");
+        let hellos = check_same_stirred("3", name, true, make);
+        assert!(hellos > 0, "{name}: no program sent a hello");
     };
     stirred("sh", &|| {
         sh("i=0; while [ $i -lt 50 ]; do i=$((i+1)); done; echo $i | cat | tr 0-9 a-j; exit 3")

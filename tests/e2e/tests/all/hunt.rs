@@ -1,11 +1,12 @@
-//! `hangscope hunt` in a user's hands: the script, launchers, programs without the shim, counters, names of a file that is gone.
+//! `hangscope hunt` as a user runs it: the script, launchers,
+//! programs without the shim, counters, names of a file that is gone.
 
 use std::path::Path;
 use std::process::Command;
 
 use hangscope_collector::session::read_dumps;
 use hangscope_test_allocators::Fault;
-use hangscope_test_e2e::hunt::{Hunt, QUICK, bench_with, names, processes_with, stuck};
+use hangscope_test_e2e::hunt::{Hunt, QUICK, bench_with, file_names, processes_with, stuck_benchmark};
 use hangscope_test_e2e::{Running, allocator, bench, built, debian, hangscope, run};
 use serde_json::Value;
 
@@ -18,27 +19,27 @@ fn the_script_ends_with_headline_report_and_bundle() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/hunt.sh");
     let elsewhere = tempfile::tempdir().unwrap();
     let output = run(Command::new(script).current_dir(elsewhere.path()).env("FAULT_ONE_IN", "1"));
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(10), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    let end = said
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(10), "{stdout}\n{}", String::from_utf8_lossy(&output.stderr));
+    let end = stdout
         .split_once("\nB, allocator bug, reproduced 1/")
-        .unwrap_or_else(|| panic!("no headline: {said}"))
+        .unwrap_or_else(|| panic!("no headline: {stdout}"))
         .1;
     for line in ["- Reproduced: `1 / ", "- Reproduced with the pinned DSO: `yes`", "- `(deleted)` seen: `no`"]
     {
-        assert!(end.contains(line), "{said}");
+        assert!(end.contains(line), "{stdout}");
     }
-    assert!(end.contains("- Top wait: `futex_wait_queue` share 93.8 %"), "{said}");
-    assert!(end.contains("- Next action: `fix the code`"), "{said}");
+    assert!(end.contains("- Top wait: `futex_wait_queue` share 93.8 %"), "{stdout}");
+    assert!(end.contains("- Next action: `fix the code`"), "{stdout}");
     let bundle = Path::new(end.trim_end().rsplit(' ').next().unwrap());
-    assert!(bundle.join("verdict.json").exists(), "{said}");
+    assert!(bundle.join("verdict.json").exists(), "{stdout}");
     std::fs::remove_dir_all(bundle).unwrap();
-    assert_eq!(names(elsewhere.path()), Vec::<String>::new());
+    assert_eq!(file_names(elsewhere.path()), Vec::<String>::new());
 }
 
 #[test]
 fn behind_launchers_it_is_the_benchmark_that_is_looked_at() {
-    let (so, bench) = stuck();
+    let (so, bench) = stuck_benchmark();
     let words = bench.join(" ");
     for launcher in [
         format!("env HZ4_A=1 taskset -c 0 timeout 60 {words}"),
@@ -49,23 +50,23 @@ fn behind_launchers_it_is_the_benchmark_that_is_looked_at() {
             launcher.split_once('|').map_or((launcher.as_str(), None), |(f, s)| (f, Some(s)));
         let command: Vec<&str> = front.split(' ').chain(script).collect();
         let hunt = hunt(&so, &["--runs", "1"], &command);
-        assert_eq!(hunt.code(), 10, "{launcher}: {}", hunt.said());
+        assert_eq!(hunt.code(), 10, "{launcher}: {}", hunt.outputs());
         let hang = &hunt.verdict()["hangs"][0];
         assert_eq!(hang["class"], "deadlock", "{launcher}: {hang}");
         let ps = hunt.text("hang_run_1/ps_L.txt");
         assert!(ps.contains("hangscope-bench") && !ps.contains(" sh\n"), "{launcher}: {ps}");
         let first = hunt.text("hang_run_1/pid.txt");
-        assert!(!Path::new(&format!("/proc/{}", first.trim())).exists(), "it was stopped");
+        assert!(!Path::new(&format!("/proc/{}", first.trim())).exists(), "the run was ended");
     }
 }
 
 #[test]
 fn what_says_nothing_is_captured_from_outside() {
-    // `env -i` takes the preload away, and `env` itself is not to be watched.
+    // `env -i` clears LD_PRELOAD, and --only keeps the shim from watching `env` itself.
     let options = ["--runs", "1", "--name", "mi", "--verify-runs", "0", "--only", "nobody"];
     let command = ["env", "-i", "sh", "-c", "while :; do :; done"];
     let hunt = Hunt::new(&debian("libmimalloc.so.2"), &[&QUICK[..4], &options].concat(), &[], &command);
-    assert_eq!(hunt.code(), 10, "{}", hunt.said());
+    assert_eq!(hunt.code(), 10, "{}", hunt.outputs());
     let object: Value = serde_json::from_str(hunt.text("runs.jsonl").trim()).unwrap();
     assert_eq!((&object["hello_seen"], &object["class"]), (&false.into(), &Value::Null));
     let note = object["note"].as_str().unwrap();
@@ -86,7 +87,7 @@ fn what_says_nothing_is_captured_from_outside() {
 #[test]
 fn a_preload_that_does_not_arrive_is_no_hunt() {
     let hunt = hunt(&debian("libmimalloc.so.2"), &[], &["env", "-i", bench().to_str().unwrap(), "1", "1000"]);
-    assert_eq!(hunt.code(), 30, "{}", hunt.said());
+    assert_eq!(hunt.code(), 30, "{}", hunt.outputs());
     assert!(!hunt.out().join("runs.tsv").exists());
     let result = hunt.text("preload_verify/result.txt");
     assert!(result.lines().last().unwrap().starts_with("[STRICT-PRELOAD] verification failed: "), "{result}");
@@ -114,7 +115,7 @@ fn counters_are_collected_whether_anything_hung_or_not() {
     let script =
         "echo rate 1234; echo '[X_STATS_B6] a=1' >&2; echo '[X_STATS] b=2'; echo ' [X_STATS] no' >&2";
     let hunt = Hunt::new(&so, &options, &[], &["sh", "-c", script]);
-    assert_eq!(hunt.code(), 0, "{}", hunt.said());
+    assert_eq!(hunt.code(), 0, "{}", hunt.outputs());
     assert_eq!(hunt.text("runs.tsv").lines().nth(1), Some("1\t0\t0\t1234"));
     assert_eq!(hunt.text("x_stats.log").lines().count(), 6);
     assert_eq!(hunt.text("x_stats.log").lines().next(), Some("[X_STATS] b=2"));
@@ -122,7 +123,11 @@ fn counters_are_collected_whether_anything_hung_or_not() {
     let sums = Command::new("sha1sum").arg("-c").arg(hunt.out().join("x_so_stats.sha1")).output().unwrap();
     assert!(sums.status.success());
     assert_eq!(hunt.text("stats_run_3.err").lines().count(), 2);
-    assert_eq!(hunt.text("runs.tsv").lines().count(), 3, "the lane's runs are not the hunt's");
+    assert_eq!(
+        hunt.text("runs.tsv").lines().count(),
+        3,
+        "the runs of the counter lane are not runs of the hunt"
+    );
 }
 
 #[test]
@@ -140,14 +145,14 @@ fn names_are_those_of_the_code_that_ran_when_the_file_is_gone() {
     let hunt = Running::start(&mut hunt);
     let text = |file: &str| std::fs::read_to_string(out.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
     let runs = || processes_with(&format!("{}:", built("libhangscope.so").display()));
-    let in_it = |pid: &u32| {
+    let has_started = |pid: &u32| {
         let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
-        maps.contains(out.to_str().unwrap()) && names(Path::new(&format!("/proc/{pid}/task"))).len() > 3
+        maps.contains(out.to_str().unwrap()) && file_names(Path::new(&format!("/proc/{pid}/task"))).len() > 3
     };
-    while !runs().iter().any(in_it) {
+    while !runs().iter().any(has_started) {
         std::thread::yield_now();
     }
-    let pinned = names(&out).into_iter().find(|name| name.ends_with(".so")).unwrap();
+    let pinned = file_names(&out).into_iter().find(|name| name.ends_with(".so")).unwrap();
     std::fs::remove_file(out.join(pinned)).unwrap();
     assert_eq!(hunt.wait().code(), Some(20));
     assert!(text("hang_run_1/maps_os.txt").lines().all(|line| line.ends_with(".so (deleted)")));
@@ -168,11 +173,10 @@ fn names_are_those_of_the_code_that_ran_when_the_file_is_gone() {
 
 #[test]
 fn it_goes_on_and_counts_if_it_is_told_to() {
-    let (so, command) = stuck();
-    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    let (so, command) = stuck_benchmark();
     let options = ["--hang-after", "1s", "--no-perf", "--runs", "3", "--verify-runs", "0", "--keep-going"];
     let hunt = Hunt::new(&so, &options, &[], &command);
-    assert_eq!(hunt.code(), 10, "{}", hunt.said());
+    assert_eq!(hunt.code(), 10, "{}", hunt.outputs());
     assert_eq!(hunt.verdict()["runs"]["hung"], 3);
     for run in 1..=3 {
         let perf = hunt.text(&format!("hang_run_{run}/perf_hot_tid.txt"));

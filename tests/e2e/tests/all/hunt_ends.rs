@@ -1,18 +1,19 @@
-//! How a hunt may end, and what it leaves then: kill, a reader that left, wrong usage, processes that were left behind.
+//! Ways in which a hunt can end, and what it leaves: SIGKILL, a
+//! closed stdout, wrong usage, processes that a run left behind.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::Stdio;
 
-use hangscope_test_e2e::hunt::{Hunt, bench_with, names, processes_with, told};
-use hangscope_test_e2e::{Ending, PATIENCE, Running, debian, hangscope};
+use hangscope_test_e2e::hunt::{Hunt, bench_with, file_names, processes_with, run_parts};
+use hangscope_test_e2e::{GIVE_UP_AFTER, ProcessEnd, Running, debian, hangscope};
 use serde_json::Value;
 
-/// Starts a hunt, and lets it get to its third run.
-fn begun(
+/// Starts a hunt, and waits until its second run has ended.
+fn start_two_runs(
     out: &Path,
     so: &Path,
-    command: &[&str],
+    command: &[impl AsRef<std::ffi::OsStr>],
 ) -> (std::process::Child, BufReader<std::process::ChildStdout>) {
     let mut child = hangscope()
         .args(["hunt", "--runs", "1000", "--verify-runs", "0", "--so"])
@@ -39,17 +40,19 @@ fn a_killed_hunt_leaves_whole_rows_and_no_benchmark() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
     let command = bench_with(&["2", "400000", "400", "16", "4096", "50", "1024"]);
-    let command: Vec<&str> = command.iter().map(String::as_str).collect();
-    let (mut child, lines) = begun(&out, &debian("libmimalloc.so.2"), &command);
-    let running: Vec<Ending> =
-        processes_with(out.to_str().unwrap()).into_iter().filter_map(Ending::of).collect();
+    let (mut child, lines) = start_two_runs(&out, &debian("libmimalloc.so.2"), &command);
+    let running: Vec<ProcessEnd> =
+        processes_with(out.to_str().unwrap()).into_iter().filter_map(ProcessEnd::of).collect();
     child.kill().unwrap();
     child.wait().unwrap();
     drop(lines);
     let rows = std::fs::read_to_string(out.join("runs.tsv")).unwrap();
     assert!(rows.ends_with('\n') && rows.lines().count() >= 3);
-    // The kernel kills it with the hunt; it ends as soon as it gets a processor.
-    assert!(running.iter().all(|process| process.ends_within(PATIENCE)), "something is left");
+    // The kernel kills the benchmark with the hunt. The benchmark ends as soon as it gets a processor.
+    assert!(
+        running.iter().all(|process| process.ends_within(GIVE_UP_AFTER)),
+        "a process of the hunt still runs"
+    );
 }
 
 #[test]
@@ -91,27 +94,27 @@ fn wrong_usage_is_one_line_and_leaves_nothing() {
         if !options.contains(&"--out") {
             command.arg("--out").arg(&out);
         }
-        let (status, stdout, stderr) = told(command.arg("--").arg(program));
+        let (status, stdout, stderr) = run_parts(command.arg("--").arg(program));
         assert_eq!(status, Some(*code), "{options:?}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{options:?}: {stderr}");
         assert!(stderr.starts_with("hangscope: ") && stderr.contains(wanted), "{options:?}: {stderr}");
         assert_eq!(stdout, "", "{options:?}");
-        assert!(!out.exists(), "{options:?} left {:?}", names(&out));
+        assert!(!out.exists(), "{options:?} left {:?}", file_names(&out));
     }
 }
 
 #[test]
 fn a_run_leaves_no_process_behind() {
     let mark = format!("HANGSCOPE_TEST_BEHIND={}", std::process::id());
-    // A shell that ends at once has no time for a hello: what it says is not what is asked here.
+    // The shell ends too early for a hello. This test is only about the processes that it leaves.
     let hunt = Hunt::new(
         &debian("libmimalloc.so.2"),
         &["--verify-runs", "0", "--runs", "2", "--env", &mark],
         &[],
         &["sh", "-c", "setsid sleep 1000 & sleep 1000 & true"],
     );
-    assert_eq!(hunt.code(), 0, "{}", hunt.said());
-    assert!(hunt.stdout().contains("left 2 processes behind, which were stopped"), "{}", hunt.said());
+    assert_eq!(hunt.code(), 0, "{}", hunt.outputs());
+    assert!(hunt.stdout().contains("left 2 processes behind, which were stopped"), "{}", hunt.outputs());
     assert_eq!(processes_with(&mark), Vec::<u32>::new());
 }
 
@@ -137,20 +140,20 @@ fn a_benchmark_that_somebody_stopped_is_no_bug() {
     hunt.arg(debian("libmimalloc.so.2")).arg("--out").arg(&out).args(["--", "sleep", "1000"]);
     let hunt = Running::start(&mut hunt);
     let pids = || processes_with(&format!(":{}", out.display()));
-    // Its watchdog has said hello, and waits for its next look.
-    let waits = |pid: &u32| {
+    // The watchdog of the process has sent its hello, and waits for its next look.
+    let watchdog_waits = |pid: &u32| {
         let task = format!("/proc/{pid}/task");
-        names(Path::new(&task)).iter().any(|tid| {
+        file_names(Path::new(&task)).iter().any(|tid| {
             let read =
                 |file: &str| std::fs::read_to_string(format!("{task}/{tid}/{file}")).unwrap_or_default();
             read("comm") == "hangscope\n" && read("wchan").contains("poll")
         })
     };
-    while !pids().iter().any(waits) {
+    while !pids().iter().any(watchdog_waits) {
         std::thread::yield_now();
     }
     for pid in pids() {
-        // SAFETY: kill takes a pid and a signal.
+        // SAFETY: kill touches no memory. The test started this process, and it runs for 1000 seconds.
         unsafe { libc::kill(pid as i32, libc::SIGSTOP) };
     }
     assert_eq!(hunt.wait().code(), Some(10));

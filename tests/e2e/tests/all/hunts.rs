@@ -1,31 +1,27 @@
-//! Whole hunts, as a user makes them: the demonstration with its full bundle, sound allocators, DSOs that change
-//! in the middle of a run, two hunts at once, Ctrl-C.
+//! Complete hunts as a user runs them: the demonstration with its full bundle, sound allocators, DSOs that
+//! change during a run, two hunts at once, Ctrl-C.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use hangscope_test_allocators::Fault;
 use hangscope_test_e2e::hunt::{Hunt, bench_with};
-use hangscope_test_e2e::{built, debian, hangscope, run, told, wait};
+use hangscope_test_e2e::{built, debian, hangscope, output_parts, run, send_signal, wait};
 use serde_json::Value;
 
-fn texts(command: &[String]) -> Vec<&str> {
-    command.iter().map(String::as_str).collect()
-}
-
-/// The demonstration allocator, made to hang in the first run.
-fn demonstration(options: &[&str]) -> Hunt {
+/// Hunts the demonstration allocator. FAULT_ONE_IN makes it hang in the first run.
+fn hunt_demonstration(options: &[&str]) -> Hunt {
     let fault = Fault::named("demo");
     let command = bench_with(fault.workload_args);
     let env = [("FAULT_ONE_IN", "1")];
     let options = [&["--name", "demo", "--runs", "5", "--hang-after", "2s"], options].concat();
-    Hunt::new(&built(&format!("examples/{}", fault.so)), &options, &env, &texts(&command))
+    Hunt::new(&built(&format!("examples/{}", fault.so)), &options, &env, &command)
 }
 
 #[test]
 fn the_demonstration_leaves_every_file_and_each_can_be_read() {
-    let hunt = demonstration(&[]);
-    assert_eq!(hunt.code(), 10, "{}", hunt.said());
+    let hunt = hunt_demonstration(&[]);
+    assert_eq!(hunt.code(), 10, "{}", hunt.outputs());
     let snap = "hang_run_1";
 
     let sha1 = hunt.text("demo_so.sha1");
@@ -103,24 +99,25 @@ fn the_demonstration_leaves_every_file_and_each_can_be_read() {
     assert!(hunt.text("report.ja.md").contains("- 再現回数: `1 / 1`"));
     assert!(hunt.text("report.ja.md").contains("- 次アクション: `コード修正`"));
     let headline = verdict["headline"].as_str().expect("a headline");
-    assert!(hunt.stdout().contains(headline), "{}", hunt.said());
+    assert!(hunt.stdout().contains(headline), "{}", hunt.outputs());
 
-    // A recorded dump is analysed again, to the same class.
+    // A new analysis of the recorded dump gives the same class.
     let report = run(hangscope().arg("report").arg(hunt.out().join(snap).join("dump.bin")));
     assert!(report.status.success(), "{report:?}");
     assert!(String::from_utf8_lossy(&report.stdout).contains("owner-spinning"), "{report:?}");
 }
 
-/// 20 runs without a hang, and the same output as without any of this (but for the numbers of speed).
-fn is_sound(file: &str) {
+/// Checks that 20 runs do not hang, and that the output is
+/// the same as without the shim, except for the numbers.
+fn check_20_runs(file: &str) {
     let args = ["4", "50000", "200", "16", "8192", "70", "1024"];
     let command = bench_with(&args);
     let dso = debian(file);
     let words = |text: &str| text.replace(|c: char| c.is_ascii_digit() || c == '.', "");
     let plain = run(Command::new(&command[0]).args(&command[1..]).env("LD_PRELOAD", &dso));
-    let plain = (told(&plain).0, words(&told(&plain).1), told(&plain).2);
-    let hunt = Hunt::new(&dso, &["--runs", "20", "--hang-after", "30s", "--no-perf"], &[], &texts(&command));
-    assert_eq!(hunt.code(), 0, "{}", hunt.said());
+    let plain = (output_parts(&plain).0, words(&output_parts(&plain).1), output_parts(&plain).2);
+    let hunt = Hunt::new(&dso, &["--runs", "20", "--hang-after", "30s", "--no-perf"], &[], &command);
+    assert_eq!(hunt.code(), 0, "{}", hunt.outputs());
     let verdict = hunt.verdict();
     assert_eq!((&verdict["runs"]["ok"], &verdict["runs"]["hung"]), (&20.into(), &0.into()));
     assert_eq!(verdict["verdict"], "not-reproduced");
@@ -134,21 +131,22 @@ fn is_sound(file: &str) {
 
 #[test]
 fn jemalloc_20_runs() {
-    is_sound("libjemalloc.so.2");
+    check_20_runs("libjemalloc.so.2");
 }
 
 #[test]
 fn mimalloc_20_runs() {
-    is_sound("libmimalloc.so.2.0");
+    check_20_runs("libmimalloc.so.2.0");
 }
 
 #[test]
 fn tcmalloc_20_runs() {
-    is_sound("libtcmalloc_minimal.so.4");
+    check_20_runs("libtcmalloc_minimal.so.4");
 }
 
-/// A hunt of one long run in which `change` is done to the DSO that runs, once the run has begun.
-fn changed_in_mid_run(copy: bool, change: impl FnOnce(&Path)) -> Hunt {
+/// Hunts with one long run. After the run has begun, `change` changes
+/// the pinned copy of the DSO, or the original if `copy` is false.
+fn change_during_run(copy: bool, change: impl FnOnce(&Path)) -> Hunt {
     let folder = tempfile::tempdir().expect("a folder");
     let original = folder.path().join("libh.so");
     std::fs::copy(built("examples/libfault_healthy.so"), &original).expect("a copy");
@@ -170,14 +168,14 @@ fn changed_in_mid_run(copy: bool, change: impl FnOnce(&Path)) -> Hunt {
     command.arg(&original).arg("--out").arg(&out);
     command.arg("--").args(bench_with(&["4", "6000000", "200", "16", "8192", "70", "1024"]));
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a hunt");
-    let target = until(|| running_dso(&out));
+    let target = poll_until(|| running_dso(&out));
     change(if copy { &target } else { &original });
     let output = child.wait_with_output().expect("its end");
     Hunt { dir: folder, output }
 }
 
-/// The pinned copy, once a benchmark has it mapped and its watchdog has said hello: before that nobody has a snapshot that
-/// a change could be held against.
+/// The path of the pinned copy. None until a benchmark has mapped the copy and its watchdog has sent its
+/// hello: before that, the shim has no snapshot to compare with.
 fn running_dso(out: &Path) -> Option<std::path::PathBuf> {
     let prefix = out.join("h_").to_str().expect("text").to_owned();
     let processes = std::fs::read_dir("/proc").ok()?;
@@ -195,7 +193,7 @@ fn running_dso(out: &Path) -> Option<std::path::PathBuf> {
     })
 }
 
-/// Whether the watchdog of a process waits for its next look, as it does from its hello on.
+/// Whether the watchdog of a process waits for its next look. It does so once it has sent its hello.
 fn watchdog_waits(process: &Path) -> bool {
     let waits = format!("{} ", libc::SYS_ppoll);
     let reads = |task: &Path, file: &str| std::fs::read_to_string(task.join(file)).unwrap_or_default();
@@ -205,14 +203,14 @@ fn watchdog_waits(process: &Path) -> bool {
     watchdogs.any(|task| reads(&task, "syscall").starts_with(&waits))
 }
 
-/// Looks until there is something: for what no event tells (another process's maps).
-fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let end = std::time::Instant::now() + hangscope_test_e2e::PATIENCE;
+/// Polls until `look` returns a value, for changes that no event reports (another process's maps).
+fn poll_until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let end = std::time::Instant::now() + hangscope_test_e2e::GIVE_UP_AFTER;
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(std::time::Instant::now() < end, "it never came");
+        assert!(std::time::Instant::now() < end, "the time limit is over");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
 }
@@ -225,64 +223,64 @@ fn integrity_of_run(hunt: &Hunt) -> String {
 
 #[test]
 fn the_copy_that_runs_is_removed() {
-    let hunt = changed_in_mid_run(true, |dso| std::fs::remove_file(dso).expect("rm"));
-    assert_eq!(integrity_of_run(&hunt), "deleted", "{}", hunt.said());
-    assert_eq!(hunt.code(), 20, "{}", hunt.said());
+    let hunt = change_during_run(true, |dso| std::fs::remove_file(dso).expect("rm"));
+    assert_eq!(integrity_of_run(&hunt), "deleted", "{}", hunt.outputs());
+    assert_eq!(hunt.code(), 20, "{}", hunt.outputs());
 }
 
 #[test]
 fn the_copy_that_runs_is_replaced() {
-    let hunt = changed_in_mid_run(true, |dso| {
+    let hunt = change_during_run(true, |dso| {
         let beside = dso.with_extension("new");
         std::fs::copy(built("examples/libfault_demo.so"), &beside).expect("a copy");
         std::fs::rename(beside, dso).expect("mv");
     });
-    assert_eq!(integrity_of_run(&hunt), "replaced", "{}", hunt.said());
-    assert_eq!(hunt.code(), 20, "{}", hunt.said());
+    assert_eq!(integrity_of_run(&hunt), "replaced", "{}", hunt.outputs());
+    assert_eq!(hunt.code(), 20, "{}", hunt.outputs());
 }
 
-fn copied_over(from: &str) {
-    let hunt = changed_in_mid_run(true, |dso| {
-        // The pinned copy is read-only, root or not: as a build would, make it writable first.
+fn check_copy_over(from: &str) {
+    let hunt = change_during_run(true, |dso| {
+        // The pinned copy is read-only. A build would also make the copy writable first.
         let mut mode = std::fs::metadata(dso).expect("metadata").permissions();
         std::os::unix::fs::PermissionsExt::set_mode(&mut mode, 0o644);
         std::fs::set_permissions(dso, mode).expect("chmod");
         std::fs::write(dso, std::fs::read(built(from)).expect("bytes")).expect("a copy in place");
     });
-    assert_eq!(integrity_of_run(&hunt), "overwritten", "{}\n{}", hunt.said(), hunt.text("runs.jsonl"));
-    assert_eq!(hunt.code(), 20, "{}", hunt.said());
+    assert_eq!(integrity_of_run(&hunt), "overwritten", "{}\n{}", hunt.outputs(), hunt.text("runs.jsonl"));
+    assert_eq!(hunt.code(), 20, "{}", hunt.outputs());
 }
 
 #[test]
 fn the_identical_file_is_copied_over_the_one_that_runs() {
-    copied_over("examples/libfault_healthy.so");
+    check_copy_over("examples/libfault_healthy.so");
 }
 
 #[test]
 fn another_build_is_copied_over_the_one_that_runs() {
-    copied_over("examples/libfault_demo.so");
+    check_copy_over("examples/libfault_demo.so");
 }
 
 #[test]
 fn a_build_that_changes_the_original_is_told_though_the_run_does_not_feel_it() {
-    let hunt = changed_in_mid_run(false, |original| {
+    let hunt = change_during_run(false, |original| {
         std::fs::write(original, std::fs::read(built("examples/libfault_demo.so")).expect("bytes"))
             .expect("a build");
     });
-    assert_eq!(integrity_of_run(&hunt), "intact", "{}", hunt.said());
-    assert_eq!(hunt.verdict()["dso"]["original_integrity"], "overwritten", "{}", hunt.said());
-    assert_eq!(hunt.code(), 0, "{}", hunt.said());
+    assert_eq!(integrity_of_run(&hunt), "intact", "{}", hunt.outputs());
+    assert_eq!(hunt.verdict()["dso"]["original_integrity"], "overwritten", "{}", hunt.outputs());
+    assert_eq!(hunt.code(), 0, "{}", hunt.outputs());
 }
 
 #[test]
 fn two_hunts_at_once_do_not_meet() {
     let (a, b) = std::thread::scope(|scope| {
-        let a = scope.spawn(|| demonstration(&["--no-perf"]));
-        let b = scope.spawn(|| demonstration(&["--no-perf"]));
+        let a = scope.spawn(|| hunt_demonstration(&["--no-perf"]));
+        let b = scope.spawn(|| hunt_demonstration(&["--no-perf"]));
         (a.join().expect("a hunt"), b.join().expect("a hunt"))
     });
     for hunt in [a, b] {
-        assert_eq!(hunt.code(), 10, "{}", hunt.said());
+        assert_eq!(hunt.code(), 10, "{}", hunt.outputs());
         assert_eq!(hunt.verdict()["runs"]["made"], 1);
     }
 }
@@ -301,18 +299,17 @@ fn ctrl_c_ends_with_what_there_is() {
         .arg("--")
         .args(bench_with(&["2", "20000", "100", "16", "4096", "50", "1024"]));
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("a hunt");
-    until(|| {
+    poll_until(|| {
         let rows = std::fs::read_to_string(out.join("runs.tsv")).ok()?;
         (rows.lines().count() > 3).then_some(())
     });
-    // SAFETY: the child was not reaped, so the pid is its own.
-    unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
-    let status = wait(&mut child, hangscope_test_e2e::PATIENCE).expect("an end");
+    send_signal(&child, libc::SIGINT);
+    let status = wait(&mut child, hangscope_test_e2e::GIVE_UP_AFTER).expect("an end");
     let verdict: Value =
         serde_json::from_slice(&std::fs::read(out.join("verdict.json")).expect("a verdict")).expect("JSON");
     let rows = std::fs::read_to_string(out.join("runs.tsv")).expect("rows");
     assert_eq!(verdict["runs"]["made"].as_u64(), Some(rows.lines().count() as u64 - 1), "{rows}");
     assert_eq!(verdict["runs"]["planned"], 1000);
     assert!(out.join("report.md").exists());
-    assert_eq!(status.code(), Some(1), "neither all runs nor a hang: none of the other statuses");
+    assert_eq!(status.code(), Some(1), "neither all runs nor a hang, so no other status fits");
 }

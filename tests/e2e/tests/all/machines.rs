@@ -1,19 +1,19 @@
-//! What programs read: `--json` of every command, `--junit`, and what GitHub Actions gets.
+//! Output for programs: `--json` of every command, `--junit`, and the output for GitHub Actions.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use hangscope_test_e2e::hunt::{Hunt, bench_with, stuck, told};
-use hangscope_test_e2e::{PATIENCE, Running, debian, hangscope, wait};
+use hangscope_test_e2e::hunt::{Hunt, bench_with, run_parts, stuck_benchmark};
+use hangscope_test_e2e::{GIVE_UP_AFTER, Running, debian, hangscope, send_signal, wait};
 use serde_json::Value;
 
 fn jemalloc() -> String {
     debian("libjemalloc.so.2").display().to_string()
 }
 
-/// stdout as the one line of JSON that it has to be, with these keys.
-fn one(stdout: &str, keys: &[&str]) -> Value {
+/// Parses stdout, which must be one line of JSON with these keys.
+fn only_line(stdout: &str, keys: &[&str]) -> Value {
     assert_eq!(stdout.lines().count(), 1, "{stdout}");
     with_keys(stdout, keys)
 }
@@ -26,16 +26,15 @@ fn with_keys(line: &str, keys: &[&str]) -> Value {
     value
 }
 
-/// A command that ends well: its JSON.
+/// Runs a command that must succeed, with --json. Returns its JSON.
 fn json_of(args: &[&str], keys: &[&str]) -> Value {
-    let (status, stdout, stderr) = told(hangscope().args(args).arg("--json"));
+    let (status, stdout, stderr) = run_parts(hangscope().args(args).arg("--json"));
     assert_eq!(status, Some(0), "{args:?}: {stderr}");
-    one(&stdout, keys)
+    only_line(&stdout, keys)
 }
 
-fn hung(options: &[&str], env: &[(&str, &str)]) -> Hunt {
-    let (so, command) = stuck();
-    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+fn hunt_of_a_hang(options: &[&str], env: &[(&str, &str)]) -> Hunt {
+    let (so, command) = stuck_benchmark();
     let options =
         [&["--runs", "1", "--hang-after", "2s", "--verify-runs", "1", "--no-perf"], options].concat();
     Hunt::new(&so, &options, env, &command)
@@ -60,22 +59,25 @@ fn a_verification_passes_or_does_not() {
     let so = jemalloc();
     let verify = |command: &[&str]| {
         let args = ["verify", "--so", &so, "--runs", "1", "--json", "--"];
-        told(hangscope().args(args).args(command))
+        run_parts(hangscope().args(args).args(command))
     };
     let (status, stdout, stderr) = verify(&["sleep", "0.1"]);
     assert_eq!(status, Some(0), "{stderr}");
-    let passed = one(&stdout, &["passed", "error", "program", "sha1", "runs"]);
+    let passed = only_line(&stdout, &["passed", "error", "program", "sha1", "runs"]);
     assert_eq!((&passed["passed"], &passed["error"]), (&true.into(), &Value::Null));
     let canonical = std::fs::canonicalize(&so).unwrap();
     assert_eq!(passed["runs"][0]["malloc"].as_str(), canonical.to_str());
-    assert!(stderr.contains("[STRICT-PRELOAD] verification passed"), "what is for people: {stderr}");
+    assert!(
+        stderr.contains("[STRICT-PRELOAD] verification passed"),
+        "the lines for people are on stderr: {stderr}"
+    );
 
     let (status, stdout, stderr) = verify(&["/nonexistent/bench"]);
     assert_eq!(status, Some(30), "{stderr}");
-    let failed = one(&stdout, &["program", "sha1", "runs"]);
+    let failed = only_line(&stdout, &["program", "sha1", "runs"]);
     assert_eq!(failed["passed"], false);
     let error = failed["error"].as_str().unwrap();
-    assert_eq!(stderr, format!("hangscope: verify: {error}\n"), "the one line is there as well");
+    assert_eq!(stderr, format!("hangscope: verify: {error}\n"), "the error is also on stderr");
 }
 
 #[test]
@@ -92,7 +94,7 @@ fn an_error_is_one_line_on_stderr_and_nothing_on_stdout() {
         (&["plan", "--json"], 2),
     ];
     for (args, code) in table {
-        let (status, stdout, stderr) = told(hangscope().args(*args));
+        let (status, stdout, stderr) = run_parts(hangscope().args(*args));
         assert_eq!((status, stdout.as_str()), (Some(*code), ""), "{args:?}: {stderr}");
         assert!(stderr.lines().count() == 1 && stderr.starts_with("hangscope: "), "{args:?}: {stderr}");
     }
@@ -102,12 +104,13 @@ fn an_error_is_one_line_on_stderr_and_nothing_on_stdout() {
 fn a_hunt_and_what_it_left() {
     let folder = tempfile::tempdir().unwrap();
     let junit = folder.path().join("junit.xml");
-    let hunt = hung(&["--json", "--junit", junit.to_str().unwrap()], &[]);
-    assert_eq!(hunt.code(), 10, "{}", hunt.said());
-    let mut printed = one(&hunt.stdout(), &["schema", "verdict", "headline", "rate", "hangs", "evidence"]);
+    let hunt = hunt_of_a_hang(&["--json", "--junit", junit.to_str().unwrap()], &[]);
+    assert_eq!(hunt.code(), 10, "{}", hunt.outputs());
+    let mut printed =
+        only_line(&hunt.stdout(), &["schema", "verdict", "headline", "rate", "hangs", "evidence"]);
     let out = printed.as_object_mut().unwrap().remove("out").unwrap();
     assert_eq!(out.as_str(), hunt.out().to_str());
-    assert_eq!(printed, hunt.verdict(), "it is what is in verdict.json");
+    assert_eq!(printed, hunt.verdict(), "stdout is verdict.json");
     let stderr = String::from_utf8_lossy(&hunt.output.stderr).into_owned();
     assert!(stderr.contains("run 1/1  HANG") && stderr.contains("- Reproduced: `1 / 1`"), "{stderr}");
 
@@ -125,10 +128,10 @@ fn a_hunt_and_what_it_left() {
     }
 
     let (out, again) = (hunt.out().display().to_string(), folder.path().join("again.xml"));
-    let (status, stdout, stderr) = told(hangscope().args(["report", &out, "--junit"]).arg(&again));
+    let (status, stdout, stderr) = run_parts(hangscope().args(["report", &out, "--junit"]).arg(&again));
     assert_eq!((status, stdout.as_str(), stderr.as_str()), (Some(0), "", ""));
     let read = |path: &Path| std::fs::read_to_string(path).unwrap();
-    assert_eq!(read(&again), read(&junit), "a hunt that is over gives the report that it gave");
+    assert_eq!(read(&again), read(&junit), "a new report of an ended hunt is the same");
     let snapshot = format!("{out}/hang_run_1");
     let shown = json_of(&["show", &out], &["verdict", "snapshots"]);
     assert_eq!(shown["verdict"], printed);
@@ -149,8 +152,8 @@ fn a_look_from_outside() {
     let (pid, out) = (sleeps.pid().to_string(), dir.path().join("out"));
     let mut snap = hangscope();
     snap.args(["snap", &pid, "--second-look", "200ms", "--no-perf", "--json", "--out"]).arg(&out);
-    let (_, stdout, stderr) = told(&mut snap);
-    let printed = one(&stdout, &["schema", "verdict", "hangs"]);
+    let (_, stdout, stderr) = run_parts(&mut snap);
+    let printed = only_line(&stdout, &["schema", "verdict", "hangs"]);
     assert_eq!(printed["out"].as_str(), out.to_str(), "{stderr}");
     assert!(stderr.contains("The evidence is in"), "{stderr}");
 }
@@ -168,10 +171,10 @@ fn sessions_are_a_line_each() {
         .arg(dir.path().join("out"))
         .arg("--json");
     let mut collect = Running(collect.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
-    // It listens when it says so.
-    let mut said = String::new();
-    BufReader::new(collect.0.stderr.take().unwrap()).read_line(&mut said).unwrap();
-    assert!(said.starts_with("listening on "), "{said}");
+    // The collector listens once it prints this line.
+    let mut first_line = String::new();
+    BufReader::new(collect.0.stderr.take().unwrap()).read_line(&mut first_line).unwrap();
+    assert!(first_line.starts_with("listening on "), "{first_line}");
     let (sender, lines) = crossbeam_channel::unbounded();
     let stdout = BufReader::new(collect.0.stdout.take().unwrap());
     std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
@@ -182,16 +185,15 @@ fn sessions_are_a_line_each() {
         for (name, value) in env.as_object().unwrap() {
             run.env(name, value.as_str().unwrap());
         }
-        assert_eq!(told(run.arg("0.1")).0, Some(0));
-        let line = lines.recv_timeout(PATIENCE).expect("a line when a session ends");
+        assert_eq!(run_parts(run.arg("0.1")).0, Some(0));
+        let line = lines.recv_timeout(GIVE_UP_AFTER).expect("a line when a session ends");
         let session = with_keys(&line, &["schema", "pid", "command", "integrity", "dumps", "folder"]);
-        let told = (&session["label"], &session["end"], &session["hung"]);
-        assert_eq!(told, (&"n 1".into(), &"exit".into(), &false.into()), "{line}");
+        let got = (&session["label"], &session["end"], &session["hung"]);
+        assert_eq!(got, (&"n 1".into(), &"exit".into(), &false.into()), "{line}");
     }
-    // SAFETY: the child was not reaped, so the pid is its own.
-    unsafe { libc::kill(collect.pid() as i32, libc::SIGINT) };
+    send_signal(&collect.0, libc::SIGINT);
     assert_eq!(collect.wait().code(), Some(0));
-    assert_eq!(lines.iter().count(), 0, "and nothing else is on stdout");
+    assert_eq!(lines.iter().count(), 0, "nothing else is on stdout");
 }
 
 #[test]
@@ -205,16 +207,15 @@ fn ctrl_c_leaves_a_report_of_the_runs_that_were_made() {
     let mut child = hunt.stderr(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.by_ref().map_while(Result::ok).any(|line| line.starts_with("run 2/")));
-    // SAFETY: the child was not reaped, so the pid is its own.
-    unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
-    assert!(lines.map_while(Result::ok).count() > 0, "read to the end");
-    assert_eq!(wait(&mut child, PATIENCE).expect("an end").code(), Some(1));
+    send_signal(&child, libc::SIGINT);
+    assert!(lines.map_while(Result::ok).count() > 0, "more lines follow");
+    assert_eq!(wait(&mut child, GIVE_UP_AFTER).expect("an end").code(), Some(1));
     let report =
         quick_junit::Report::deserialize_from_str(&std::fs::read_to_string(&junit).unwrap()).unwrap();
     let verdict = std::fs::read_to_string(dir.path().join("out/verdict.json")).unwrap();
     let made = with_keys(&verdict, &[])["runs"]["made"].as_u64().unwrap() as usize;
     let suite = &report.test_suites[0];
-    assert_eq!(suite.tests - suite.disabled, made, "all but the one that was cut off");
+    assert_eq!(suite.tests - suite.disabled, made, "all runs but the one that Ctrl-C ended");
     assert!(made >= 2 && suite.failures + suite.errors == 0, "{suite:?}");
 }
 
@@ -229,8 +230,8 @@ fn github_gets_annotations_and_the_report() {
         ("GITHUB_STEP_SUMMARY", summary.to_str().unwrap()),
         ("GITHUB_WORKSPACE", workspace.to_str().unwrap()),
     ];
-    let hunt = hung(&[], &env);
-    assert_eq!(hunt.code(), 10, "{}", hunt.said());
+    let hunt = hunt_of_a_hang(&[], &env);
+    assert_eq!(hunt.code(), 10, "{}", hunt.outputs());
     let stdout = hunt.stdout();
     let errors: Vec<&str> = stdout.lines().filter(|line| line.starts_with("::")).collect();
     let [error] = errors[..] else { panic!("{stdout}") };
@@ -240,14 +241,14 @@ fn github_gets_annotations_and_the_report() {
     assert!(head.contains("title=Hang in run 1%3A deadlock"), "{head}");
     let file = head.split(',').find_map(|pair| pair.strip_prefix("file=")).expect(head);
     assert!(file.starts_with("tests/allocators/") && workspace.join(file).exists(), "{file}");
-    let told = std::fs::read_to_string(&summary).unwrap();
-    assert_eq!(told, format!("before\n{}\n", hunt.text("report.md")));
+    let summary_text = std::fs::read_to_string(&summary).unwrap();
+    assert_eq!(summary_text, format!("before\n{}\n", hunt.text("report.md")));
 
-    // A program that reads JSON gets nothing else; a summary that cannot be written changes nothing.
+    // With --json, stdout has nothing but JSON. A summary that cannot be written does not change the result.
     let env = [("GITHUB_ACTIONS", "true"), ("GITHUB_STEP_SUMMARY", dir.path().to_str().unwrap())];
-    let hunt = hung(&["--json", "--lang", "ja"], &env);
-    assert_eq!(hunt.code(), 10, "{}", hunt.said());
-    one(&hunt.stdout(), &["verdict"]);
+    let hunt = hunt_of_a_hang(&["--json", "--lang", "ja"], &env);
+    assert_eq!(hunt.code(), 10, "{}", hunt.outputs());
+    only_line(&hunt.stdout(), &["verdict"]);
     let stderr = String::from_utf8_lossy(&hunt.output.stderr).into_owned();
     assert!(stderr.contains("\n::error title=実行 1 でハング%3A deadlock::B: "), "{stderr}");
     assert!(stderr.contains("cannot add the report to"), "{stderr}");

@@ -1,4 +1,4 @@
-//! The real thing, end to end: one binary, so that tests that mostly wait run beside each other.
+//! All end-to-end tests in one program. Most tests only wait, so the program runs several of them at a time.
 
 mod arms;
 mod bad_input;

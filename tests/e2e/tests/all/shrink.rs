@@ -1,4 +1,4 @@
-//! `hangscope shrink`: to the smallest numbers that still hang, killed on the way, gone on with where it stood.
+//! `hangscope shrink`: finds the smallest numbers that still hang. After a kill, it resumes where it was.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
@@ -6,15 +6,15 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
 use hangscope_test_allocators::Fault;
-use hangscope_test_e2e::hunt::{bench_with, names, told};
-use hangscope_test_e2e::{allocator, bench, debian, hangscope};
+use hangscope_test_e2e::hunt::{bench_with, file_names, run_parts};
+use hangscope_test_e2e::{allocator, bench, debian, hangscope, send_signal};
 use serde_json::Value;
 
-/// A `hangscope shrink` that runs; killed when the test is over.
+/// A running `hangscope shrink`. Dropping the value kills it.
 struct Shrink {
     child: Child,
     lines: BufReader<ChildStdout>,
-    said: String,
+    stdout: String,
 }
 
 impl Shrink {
@@ -22,31 +22,35 @@ impl Shrink {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("hangscope shrink");
         let lines = BufReader::new(child.stdout.take().expect("its stdout"));
-        Shrink { child, lines, said: String::new() }
+        Shrink { child, lines, stdout: String::new() }
     }
 
-    /// Reads what it says until a line begins so.
-    fn until(&mut self, beginning: &str) {
+    /// Reads stdout up to a line that starts with `beginning`.
+    fn read_until(&mut self, beginning: &str) {
         loop {
             let mut line = String::new();
-            assert!(self.lines.read_line(&mut line).expect("text") > 0, "it ended:\n{}", self.said);
-            self.said += &line;
+            assert!(
+                self.lines.read_line(&mut line).expect("text") > 0,
+                "the command ended:\n{}",
+                self.stdout
+            );
+            self.stdout += &line;
             if line.starts_with(beginning) {
                 return;
             }
         }
     }
 
-    /// Kills it, as a crash would, and waits for its end.
+    /// Kills the command, like a crash, and waits for its end.
     fn kill(mut self) {
         self.child.kill().expect("a living process");
         self.child.wait().expect("its end");
     }
 
-    /// Reads to the end; its exit status, and all that it said.
+    /// Reads stdout to its end. Returns the exit status and all of stdout.
     fn end(mut self) -> (Option<i32>, String) {
-        self.lines.read_to_string(&mut self.said).expect("text");
-        (self.child.wait().expect("its end").code(), std::mem::take(&mut self.said))
+        self.lines.read_to_string(&mut self.stdout).expect("text");
+        (self.child.wait().expect("its end").code(), std::mem::take(&mut self.stdout))
     }
 }
 
@@ -59,7 +63,7 @@ impl Drop for Shrink {
 
 fn read(out: &Path, file: &str) -> String {
     std::fs::read_to_string(out.join(file))
-        .unwrap_or_else(|e| panic!("{file}: {e}; there is {:?}", names(out)))
+        .unwrap_or_else(|e| panic!("{file}: {e}; there is {:?}", file_names(out)))
 }
 
 fn runs(out: &Path) -> Vec<Value> {
@@ -70,8 +74,9 @@ fn result(out: &Path) -> Value {
     serde_json::from_str(&read(out, "shrink.json")).expect("JSON")
 }
 
-/// Under this allocator a thread locks itself out after 50,000 operations on the central part, of which an iteration with
-/// blocks of these sizes is two: whether a command hangs follows from its numbers alone.
+/// Arguments for the benchmark. Under the test's allocator, a thread deadlocks
+/// after 50,000 operations on the central part. One iteration with blocks of these
+/// sizes is two operations, so the numbers alone decide whether a command hangs.
 const NUMBERS: [&str; 7] = ["3", "20000", "100", "2048", "4096", "50", "1024"];
 
 #[test]
@@ -83,7 +88,7 @@ fn to_the_smallest_numbers_through_kills() {
         let mut shrink = hangscope();
         shrink.args(["shrink", "--hang-after", "1s", "--verify-runs", "1", "--keep", "3,4,6,7", "--so"]);
         shrink.arg(allocator("deadlock_self")).arg("--out").arg(&out);
-        // Hardly anything is left to chance here, so that two hangs, or one run without, say enough.
+        // Chance has almost no influence here, so two hangs, or one run without a hang, are enough.
         shrink.args([
             "--rate",
             "0.95",
@@ -99,54 +104,54 @@ fn to_the_smallest_numbers_through_kills() {
         shrink
     };
 
-    // In the second run; its line is torn on the way to the disk.
+    // The first kill comes in the second run. The line of that run is then written only in part.
     let mut first = Shrink::start(&mut shrink());
-    first.until("run 1  HANG deadlock");
+    first.read_until("run 1  HANG deadlock");
     first.kill();
     let before = read(&out, "shrink_runs.jsonl");
     assert_eq!(before.lines().count(), 1);
     std::fs::write(out.join("shrink_runs.jsonl"), format!("{before}{{\"run\":2,\"values\":[3,20")).unwrap();
 
-    // In the search, by --resume from another folder and without the variable of the shell.
+    // --resume runs in another folder and without the shell's variable. The second kill comes in the search.
     let mut resumed = hangscope();
     let mut second = Shrink::start(resumed.current_dir("/").args(["shrink", "--resume"]).arg(&out));
-    second.until("going on after run 1 ");
-    second.until("run 2  HANG deadlock");
-    second.until("not taken");
+    second.read_until("going on after run 1 ");
+    second.read_until("run 2  HANG deadlock");
+    second.read_until("not taken");
     second.kill();
     let middle = read(&out, "shrink_runs.jsonl");
     assert!(middle.starts_with(&before) && middle.lines().count() >= 3, "{middle}");
 
-    // By the same --out.
-    let (status, said) = Shrink::start(&mut shrink()).end();
-    assert_eq!(status, Some(10), "{said}");
+    // The same command with the same --out also resumes.
+    let (status, stdout) = Shrink::start(&mut shrink()).end();
+    assert_eq!(status, Some(10), "{stdout}");
     let whole = read(&out, "shrink_runs.jsonl");
-    assert!(whole.starts_with(&middle), "what was run stays");
+    assert!(whole.starts_with(&middle), "earlier runs stay in the file");
     let numbers: Vec<u64> = runs(&out).iter().map(|run| run["run"].as_u64().unwrap()).collect();
     assert!(numbers.iter().copied().eq(1..=numbers.len() as u64), "{numbers:?}");
 
     let bench = bench();
     let smallest = format!("{} 3 10000 100 2048 2048 50 1024", bench.display());
-    assert!(said.contains(&format!("\n\n{smallest}\n\n")), "{said}");
-    assert!(said.contains("smallest numbers that still hang (deadlock): 2 of 2 fresh runs"), "{said}");
+    assert!(stdout.contains(&format!("\n\n{smallest}\n\n")), "{stdout}");
+    assert!(stdout.contains("smallest numbers that still hang (deadlock): 2 of 2 fresh runs"), "{stdout}");
     let result = result(&out);
     assert_eq!((&result["end"], &result["class"]), (&"minimal".into(), &fault.class.unwrap().into()));
     assert_eq!(result["after"]["line"], smallest);
     assert_eq!((&result["after"]["rate"]["hung"], &result["after"]["rate"]["of"]), (&2.into(), &2.into()));
     assert_eq!(result["after"]["fresh"], true);
     assert!(result["catch"].as_str().unwrap().contains("--env 'FAULT_AFTER=50000'"), "{}", result["catch"]);
-    // What the benchmark does not take is no hang, and is told.
+    // A command that the benchmark rejects is not a hang. The report lists such commands.
     let refused = result["errors"].as_array().unwrap();
     assert!(
         refused.iter().any(|e| e["note"].as_str().unwrap().contains("MIN-SIZE 2048 is more than MAX-SIZE"))
     );
-    assert!(said.contains("- Not taken by the benchmark: "), "{said}");
+    assert!(stdout.contains("- Not taken by the benchmark: "), "{stdout}");
 
-    // The evidence of the first hang and of the smallest one is there, that of the others is not.
+    // Only the evidence of the first hang and of the smallest hang is kept.
     let kept = [&result["before"]["snapshot"], &result["after"]["snapshot"]].map(|s| s.as_str().unwrap());
     let mut expected = kept.map(str::to_owned).to_vec();
     expected.sort();
-    let there: Vec<String> = names(&out).into_iter().filter(|name| name.contains("_run_")).collect();
+    let there: Vec<String> = file_names(&out).into_iter().filter(|name| name.contains("_run_")).collect();
     assert_eq!(there.iter().filter(|name| name.starts_with("hang")).cloned().collect::<Vec<_>>(), expected);
     assert!(read(&out, &format!("{}/stacks.txt", kept[1])).contains("deadlock_self_refill"));
 
@@ -157,10 +162,10 @@ fn to_the_smallest_numbers_through_kills() {
     );
     assert!(read(&out, "shrink.ja.md").contains("ハングする最小の数値 (deadlock)"));
 
-    // It is done: nothing more is run.
-    let (status, _, _) = told(hangscope().args(["shrink", "--resume"]).arg(&out));
+    // The shrink is complete, so --resume runs nothing more.
+    let (status, _, _) = run_parts(hangscope().args(["shrink", "--resume"]).arg(&out));
     assert_eq!((status, read(&out, "shrink_runs.jsonl") == whole), (Some(10), true));
-    let (status, _, err) = told(shrink().args(["--fork-child"]));
+    let (status, _, err) = run_parts(shrink().args(["--fork-child"]));
     assert!(status == Some(2) && err.contains("is of another shrink"), "{err}");
 }
 
@@ -176,31 +181,32 @@ fn ctrl_c_ends_it_and_says_how_it_goes_on() {
         .arg(&out);
     command.arg("--").args(bench_with(&["2", "200000", "400", "16", "4096", "50", "1024"]));
     let mut shrink = Shrink::start(&mut command);
-    shrink.until("run 2  ok");
-    // SAFETY: kill takes a pid and a signal; the child was not reaped yet.
-    unsafe { libc::kill(shrink.child.id() as i32, libc::SIGINT) };
-    let (status, said) = shrink.end();
-    assert_eq!(status, Some(1), "{said}");
+    shrink.read_until("run 2  ok");
+    send_signal(&shrink.child, libc::SIGINT);
+    let (status, stdout) = shrink.end();
+    assert_eq!(status, Some(1), "{stdout}");
     let go_on = format!("- To go on: `hangscope shrink --resume {}`", out.display());
-    assert!(said.contains("not finished") && said.contains(&go_on), "{said}");
+    assert!(stdout.contains("not finished") && stdout.contains(&go_on), "{stdout}");
     assert_eq!(result(&out)["end"], "interrupted");
     let made = runs(&out).len();
     assert!((2..24).contains(&made), "{made}");
 
-    let (status, said, _) = told(hangscope().args(["shrink", "--max-time", "1ms", "--resume"]).arg(&out));
-    assert_eq!((status, &result(&out)["end"]), (Some(0), &"out-of-time".into()), "{said}");
-    // Its time may begin with a run, and no further one.
+    let (status, stdout, _) =
+        run_parts(hangscope().args(["shrink", "--max-time", "1ms", "--resume"]).arg(&out));
+    assert_eq!((status, &result(&out)["end"]), (Some(0), &"out-of-time".into()), "{stdout}");
+    // Within its time, the command may make one run, and no further one.
     let after = runs(&out).len();
-    assert!(said.contains(&go_on) && (made..=made + 1).contains(&after), "{after} after {made}: {said}");
+    assert!(stdout.contains(&go_on) && (made..=made + 1).contains(&after), "{after} after {made}: {stdout}");
     let made = after;
 
-    // A sound allocator does not hang: that takes 25 runs to say at a rate of a fifth, also in three sittings.
-    let (status, said, _) = told(hangscope().args(["shrink", "--resume"]).arg(&out));
-    assert_eq!(status, Some(0), "{said}");
-    assert!(said.contains(&format!("going on after run {made} in ")), "{said}");
-    assert!(said.contains("nothing to shrink: the command itself hung in 0 of 25 runs"), "{said}");
+    // A sound allocator does not hang. At a rate of a fifth, this
+    // conclusion needs 25 runs, also when they are made in three parts.
+    let (status, stdout, _) = run_parts(hangscope().args(["shrink", "--resume"]).arg(&out));
+    assert_eq!(status, Some(0), "{stdout}");
+    assert!(stdout.contains(&format!("going on after run {made} in ")), "{stdout}");
+    assert!(stdout.contains("nothing to shrink: the command itself hung in 0 of 25 runs"), "{stdout}");
     assert_eq!(runs(&out).len(), 25);
-    assert!(!names(&out).iter().any(|name| name.starts_with("run_")), "{:?}", names(&out));
+    assert!(!file_names(&out).iter().any(|name| name.starts_with("run_")), "{:?}", file_names(&out));
 }
 
 #[test]
@@ -235,7 +241,7 @@ fn wrong_usage_is_one_line_and_leaves_nothing() {
         (&["--resume", out, "--rate", "0.5"], &[], "cannot be used with"),
     ];
     for (options, command, wanted) in table {
-        let (status, _, err) = told(hangscope().arg("shrink").args(*options).arg("--").args(*command));
+        let (status, _, err) = run_parts(hangscope().arg("shrink").args(*options).arg("--").args(*command));
         assert!(
             status == Some(2) && err.lines().count() == 1 && err.contains(wanted),
             "{options:?}: {status:?} {err}"
@@ -244,7 +250,7 @@ fn wrong_usage_is_one_line_and_leaves_nothing() {
     }
 }
 
-/// What a command takes when its race is switched off, seconds: the median of three runs.
+/// Median time of three runs of the command with its fault switched off, in seconds.
 fn seconds_without_the_race(so: &Path, command: &[String]) -> f64 {
     let mut times: Vec<f64> = (0..3)
         .map(|_| {
@@ -259,10 +265,10 @@ fn seconds_without_the_race(so: &Path, command: &[String]) -> f64 {
     times[1]
 }
 
-/// The natural race, from the numbers of the incident to a fifth or less of its run time, through a kill. Takes a quarter
-/// of an hour or more: `./scripts/soak.sh shrink`.
+/// Shrinks the natural race from the numbers of the incident to at most a fifth of its run time, with one
+/// kill. Takes a quarter of an hour or more: `./scripts/soak.sh shrink`.
 #[test]
-#[ignore = "minutes: ./scripts/soak.sh shrink"]
+#[ignore = "takes minutes: ./scripts/soak.sh shrink"]
 fn the_natural_race_to_a_fifth_of_its_time() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");
@@ -270,20 +276,21 @@ fn the_natural_race_to_a_fifth_of_its_time() {
     let so = allocator("natural_race");
     let original = bench_with(&["16", "2000000", "400", "16", "32768", "90", "65536"]);
     let mut command = hangscope();
-    // By chance a run hangs the more often the longer it takes: to a fifth of the time is to fewer hangs in a run.
+    // A longer run has more chances to hang. A run of a fifth
+    // of the time hangs less often, so the rate is low.
     command.args(["shrink", "--rate", "0.2", "--hang-after", "60s", "--class", fault.class.unwrap(), "--so"]);
     command.arg(&so).arg("--out").arg(&out);
     let mut first = Shrink::start(command.arg("--").args(&original));
-    first.until("try 3:");
-    first.until("run ");
+    first.read_until("try 3:");
+    first.read_until("run ");
     first.kill();
     let before = read(&out, "shrink_runs.jsonl");
     println!("killed after {} runs", before.lines().count());
 
-    let (status, said) = Shrink::start(hangscope().args(["shrink", "--resume"]).arg(&out)).end();
-    println!("{said}");
-    assert_eq!(status, Some(10), "{said}");
-    assert!(read(&out, "shrink_runs.jsonl").starts_with(&before), "what was run stays");
+    let (status, stdout) = Shrink::start(hangscope().args(["shrink", "--resume"]).arg(&out)).end();
+    println!("{stdout}");
+    assert_eq!(status, Some(10), "{stdout}");
+    assert!(read(&out, "shrink_runs.jsonl").starts_with(&before), "earlier runs stay in the file");
     let result = result(&out);
     assert_eq!((&result["end"], &result["class"]), (&"minimal".into(), &fault.class.unwrap().into()));
     let words = result["after"]["command"].as_array().unwrap().iter();

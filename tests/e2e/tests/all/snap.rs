@@ -1,20 +1,20 @@
-//! Processes that hang and were never preloaded with the shim, looked at from outside: class, lock, owner and
-//! culprit are those of the typed table, as if they had been hunted.
+//! `hangscope snap` of hung processes without the shim. Class, lock,
+//! owner and culprit must be those of the table, as in a hunt.
 
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use hangscope_test_allocators::{Fault, truth};
-use hangscope_test_e2e::hunt::stands_in;
-use hangscope_test_e2e::{PATIENCE, Running, bench, built, hangscope};
+use hangscope_test_e2e::hunt::{BUNDLE_FILES, culprit_is_in};
+use hangscope_test_e2e::{GIVE_UP_AFTER, Running, bench, built, hangscope};
 use serde_json::Value;
 
-/// Threads, and the call that each is in.
-type Standing = Vec<(String, String)>;
+/// The path of each thread in /proc, and the kernel's line about its system call.
+type Calls = Vec<(String, String)>;
 
-/// What every thread stands in: the call with its arguments, `running`, or nothing for one that left.
-fn stands(pid: u32) -> Standing {
+/// Reads the system call of every thread. A thread that runs has the text `running`.
+fn calls(pid: u32) -> Calls {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
     let mut all: Vec<_> = tasks
         .filter_map(|task| {
@@ -26,40 +26,41 @@ fn stands(pid: u32) -> Standing {
     all
 }
 
-/// The benchmark under a faulty allocator, without the shim.
-fn started(fault: &Fault, truth_file: &Path) -> Running {
+/// Starts the benchmark under a faulty allocator, without the shim.
+fn start(fault: &Fault, truth_file: &Path) -> Running {
     let mut command = Command::new(bench());
     command.args(fault.workload_args).envs(fault.env.iter().copied());
     command.env("LD_PRELOAD", built(&format!("examples/{}", fault.so))).env("FAULT_TRUTH", truth_file);
     Running::start(&mut command)
 }
 
-/// A process that a fault has hung: the allocator has said that it does it, and then nothing moves any more. With where
-/// its threads stand.
-fn hung(fault: &Fault, truth_file: &Path) -> (Running, Standing) {
-    let running = started(fault, truth_file);
-    let end = Instant::now() + PATIENCE;
-    // The benchmark's own bugs are not written down.
-    let says_nothing = fault.verdict == "harness-bug";
-    let mut still = 0;
+/// Starts a process and waits until it hangs: the allocator has written its truth, and no thread changes its
+/// system call any more. Returns the process and its system calls.
+fn start_and_hang(fault: &Fault, truth_file: &Path) -> (Running, Calls) {
+    let running = start(fault, truth_file);
+    let end = Instant::now() + GIVE_UP_AFTER;
+    // For the benchmark's own bugs, no allocator writes a truth.
+    let writes_no_truth = fault.verdict == "harness-bug";
+    let mut same_looks = 0;
     let mut before = vec![];
-    while still < 8 {
+    while same_looks < 8 {
         assert!(Instant::now() < end, "{} does not hang", fault.name);
-        // There is no event for "nothing happens any more".
+        // No event reports that nothing happens any more, so this loop polls.
         std::thread::sleep(Duration::from_millis(60));
-        let said = says_nothing || !truth::read(truth_file).expect("the truth").is_empty();
-        let now = stands(running.pid());
-        still = if said && now == before { still + 1 } else { 0 };
+        let fault_began = writes_no_truth || !truth::read(truth_file).expect("the truth").is_empty();
+        let now = calls(running.pid());
+        same_looks = if fault_began && now == before { same_looks + 1 } else { 0 };
         before = now;
     }
     (running, before)
 }
 
-/// Waits until all threads stand where they did: one that naps may just be awake.
-fn stands_again(pid: u32, before: &Standing) {
-    let end = Instant::now() + PATIENCE;
-    while stands(pid) != *before {
-        assert!(Instant::now() < end, "the process goes on as it was: {:?}, before {before:?}", stands(pid));
+/// Waits until all threads are in the same system calls as before.
+/// A thread that makes short sleeps may be awake at first.
+fn check_same_calls(pid: u32, before: &Calls) {
+    let end = Instant::now() + GIVE_UP_AFTER;
+    while calls(pid) != *before {
+        assert!(Instant::now() < end, "snap has changed the process: {:?}, before {before:?}", calls(pid));
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -77,16 +78,16 @@ fn json(path: &Path) -> Value {
 fn check(name: &str) {
     let fault = Fault::named(name);
     let dir = tempfile::tempdir().expect("a folder");
-    let (running, before) = hung(fault, &dir.path().join("truth"));
+    let (running, before) = start_and_hang(fault, &dir.path().join("truth"));
     let out = dir.path().join("out");
     let output = snap(running.pid(), &out, &[]);
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(10), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    stands_again(running.pid(), &before);
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(10), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
+    check_same_calls(running.pid(), &before);
 
     let verdict = json(&out.join("verdict.json"));
     let hang = &verdict["hangs"][0];
-    let context = format!("{said}\n{hang}");
+    let context = format!("{stdout}\n{hang}");
     assert_eq!(hang["class"], fault.class.expect("a class"), "{context}");
     assert_eq!(verdict["verdict"], fault.verdict, "{context}");
     assert_eq!(verdict["dso"]["integrity"], "intact", "{context}");
@@ -100,7 +101,8 @@ fn check(name: &str) {
     if fault.owner_known && fault.also_locks.is_empty() {
         assert!(tids("owner").contains(&hang["lock"]["owner_tid"]), "{truths:?} {context}");
     }
-    // Where several threads wrote that they are it, any of them is; where all wait alike, none is.
+    // If several threads wrote that they are the culprit, the finding may name any of them. In a lost
+    // wakeup, all threads wait alike, and no thread is the culprit.
     if let [culprit] = &tids("culprit")[..]
         && fault.class != Some("lost-wakeup")
     {
@@ -108,27 +110,13 @@ fn check(name: &str) {
     }
     if let Some(function) = fault.culprit_function {
         let threads = json(&out.join("hang_snap/threads.json"));
-        assert!(stands_in(fault, function, &threads, hang), "{context}");
+        assert!(culprit_is_in(fault, function, &threads, hang), "{context}");
     }
-    // The files of a hunt's hang, and one that can be looked at again.
+    // The bundle has the files of a hunt's bundle, and can be analysed again.
     let bundle = out.join("hang_snap");
     let so = fault.so.trim_start_matches("lib");
     let maps = format!("maps_{}.txt", so.trim_end_matches(".so"));
-    for file in [
-        "pid.txt",
-        "ps_L.txt",
-        "environ.txt",
-        &maps,
-        "maps.txt",
-        "wchan_by_tid.tsv",
-        "perf_hot_tid.data",
-        "perf_hot_tid.txt",
-        "dump.bin",
-        "recording.json.gz",
-        "threads.json",
-        "stacks.txt",
-        so,
-    ] {
+    for file in BUNDLE_FILES.into_iter().chain([&*maps, so]) {
         let size = std::fs::metadata(bundle.join(file)).unwrap_or_else(|e| panic!("{file}: {e}")).len();
         assert!(size > 0, "{file}");
     }
@@ -151,24 +139,24 @@ snaps! {
     spin_wait livelock runaway runaway_while_others_spin barrier_short stuck_loop
 }
 
-/// Threads that nap under their lock at every operation come out of the allocator again and again: no hang.
+/// Threads that sleep in every operation still leave the allocator again and again, so this is not a hang.
 #[test]
 fn slow() {
     let fault = Fault::named("slow");
     let dir = tempfile::tempdir().expect("a folder");
     let (truth_file, out) = (dir.path().join("truth"), dir.path().join("out"));
-    let running = started(fault, &truth_file);
-    let end = Instant::now() + PATIENCE;
+    let running = start(fault, &truth_file);
+    let end = Instant::now() + GIVE_UP_AFTER;
     while truth::read(&truth_file).expect("the truth").is_empty() {
-        assert!(Instant::now() < end, "it never gets slow");
+        assert!(Instant::now() < end, "the fault does not begin");
         std::thread::sleep(Duration::from_millis(20));
     }
     let output = snap(running.pid(), &out, &[]);
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
     let finding = &json(&out.join("hang_snap/threads.json"))["finding"];
-    assert_eq!((&finding["class"], &finding["confidence"]), (&"slow".into(), &"proven".into()), "{said}");
-    // The table's row is of a hunt, which stops such a run; a look stops nothing.
+    assert_eq!((&finding["class"], &finding["confidence"]), (&"slow".into(), &"proven".into()), "{stdout}");
+    // The row of the table is about a hunt, which ends such a run. snap ends nothing, so its verdict differs.
     assert_eq!(json(&out.join("verdict.json"))["verdict"], "not-reproduced");
 }
 
@@ -187,7 +175,7 @@ fn what_cannot_be_looked_at_is_said_in_one_line() {
     let mut gone = Command::new("true").spawn().expect("true");
     gone.wait().expect("its end");
     assert!(line(gone.id(), &[]).contains("there is no process"));
-    // 2 is kthreadd, outside of containers.
+    // Outside of containers, pid 2 is the kernel thread kthreadd.
     if std::fs::read_to_string("/proc/2/comm").is_ok_and(|comm| comm == "kthreadd\n") {
         assert!(line(2, &[]).contains("kernel thread"));
     }
@@ -195,12 +183,13 @@ fn what_cannot_be_looked_at_is_said_in_one_line() {
     let text = line(sleeper.pid(), &["--target", "hz4"]);
     assert!(text.contains("no DSO \"hz4\" mapped"), "{text}");
 
-    // As another user. The command must be where that user may execute it.
+    // Another user runs snap. The command must be in a folder where that user may execute it.
     let root = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").expect("/proc")) == 0;
     if root {
         let shared = tempfile::Builder::new().prefix("hangscope").tempdir_in("/tmp").expect("a folder");
         let command = shared.path().join("hangscope");
-        // By another process: a test beside this one that forks would hold our descriptor open for writing.
+        // Another process (install) makes the copy. If this process wrote the file, a fork in another test
+        // could keep the file open for writing, and its execution would fail.
         let install = Command::new("install").arg("-m755").arg(built("hangscope")).arg(&command).status();
         assert!(install.expect("install").success());
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);

@@ -1,90 +1,56 @@
-//! HANGSCOPE_STALL: what stands still is a hang only if it is stuck. Real servers and pools that wait for work are
-//! not; the same under an allocator that locks itself up are.
+//! HANGSCOPE_STALL: a process that stands still is a hang only if it is stuck. Real servers and thread pools
+//! that wait for work are not stuck. The same programs under an allocator that deadlocks are.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
+use hangscope_test_e2e::collect::Collect;
 use hangscope_test_e2e::hunt::{Hunt, bench_with};
-use hangscope_test_e2e::{PATIENCE, allocator, debian, hangscope, preload, wait};
+use hangscope_test_e2e::{allocator, debian, kill_group, preload};
 use serde_json::Value;
 
-/// `hangscope collect`, and a program that it watches.
+/// A `hangscope collect`, and a program that it watches.
 struct Watched {
-    dir: tempfile::TempDir,
-    collector: Child,
-    lines: Receiver<String>,
+    collect: Collect,
     program: Child,
 }
 
 impl Watched {
-    /// Starts both; a stall is one second.
+    /// Starts both. A process that stands still for one second is reported.
     fn new(program: &str, args: &[&str], only: &str, so: &Path) -> Watched {
-        let dir = tempfile::tempdir().expect("a folder");
-        let socket = dir.path().join("run/s.sock");
-        let mut collect = hangscope();
-        collect.arg("collect").arg("--no-perf").arg("--socket").arg(&socket);
-        collect.arg("--out").arg(dir.path().join("out")).stdout(Stdio::piped());
-        let mut collector = collect.spawn().expect("hangscope starts");
-        let (sender, lines) = crossbeam_channel::unbounded();
-        let stdout = BufReader::new(collector.stdout.take().expect("a pipe"));
-        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|l| sender.send(l)));
-        hears(&lines, &["listening on"]);
+        let collect = Collect::new(&["--no-perf"]);
         let mut command = Command::new(program);
-        command.args(args).current_dir(dir.path()).env("LD_PRELOAD", preload(Some(so)));
-        command.env("HANGSCOPE_SOCKET", &socket).env("HANGSCOPE_STALL", "1s");
+        command.args(args).current_dir(collect.dir.path()).env("LD_PRELOAD", preload(Some(so)));
+        command.env("HANGSCOPE_SOCKET", collect.socket()).env("HANGSCOPE_STALL", "1s");
         command.env("HANGSCOPE_HANG_AFTER", "off").env("HANGSCOPE_TICK", "200ms").env("HANGSCOPE_ONLY", only);
-        // A version manager's wrapper execs or forks: the group is what can be ended.
+        // The program may be a wrapper of a version manager, which calls exec or forks. A group of its own
+        // lets the test end all of its processes.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         let program = command.spawn().expect("the program starts");
-        Watched { dir, collector, lines, program }
+        Watched { collect, program }
     }
 
-    /// The first that is said of idling or hanging.
-    fn verdict(&self) -> String {
-        hears(&self.lines, &["[IDLE]", "[HANG]", "[SLOW]"])
-    }
-
-    /// Ends the collector; the sessions that it leaves.
+    /// Ends the collector and returns the sessions that it recorded.
     fn sessions(mut self) -> Vec<Value> {
-        // SAFETY: kill takes a pid and a signal; the child was not reaped, so the pid is its own.
-        unsafe { libc::kill(self.collector.id() as i32, libc::SIGINT) };
-        let ended = wait(&mut self.collector, PATIENCE).expect("it ends");
-        assert_eq!(ended.code(), Some(0));
-        let lines =
-            std::fs::read_to_string(self.dir.path().join("out/sessions.jsonl")).expect("the sessions");
-        lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+        assert_eq!(self.collect.interrupt(), Some(0));
+        self.collect.sessions()
     }
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        // SAFETY: kill takes a pid and a signal; the child was not reaped, so the group is its own.
-        unsafe { libc::kill(-(self.program.id() as i32), libc::SIGKILL) };
+        kill_group(&self.program);
         let _ = self.program.wait();
-        let _ = self.collector.kill();
-        let _ = self.collector.wait();
     }
 }
 
-fn hears(lines: &Receiver<String>, begins: &[&str]) -> String {
-    let mut before = vec![];
-    loop {
-        match lines.recv_timeout(PATIENCE) {
-            Ok(line) if begins.iter().any(|begin| line.starts_with(begin)) => return line,
-            Ok(line) => before.push(line),
-            Err(_) => panic!("none of {begins:?} is said; what was: {before:#?}"),
-        }
-    }
-}
-
-/// The line says idle, and the session has no hang.
+/// Checks that the collector reports the program as idle, and that the session has no hang.
 fn is_idle(watched: Watched) {
-    let line = watched.verdict();
+    let line = watched.collect.line_with(&["[IDLE]", "[HANG]", "[SLOW]"]);
     assert!(line.starts_with("[IDLE]"), "{line}");
     let sessions = watched.sessions();
     for session in &sessions {
@@ -98,7 +64,8 @@ const PYTHONS: &str = "python3,python3.11,python3.12,python3.13";
 
 const REDIS: [&str; 6] = ["--port", "0", "--unixsocket", "redis.sock", "--save", ""];
 
-/// A pool that did some work and waits for more; its threads are started, and allocate, one and all.
+/// A thread pool that has done some work and waits for more.
+/// The barrier makes all eight threads start and allocate.
 const POOL: &str = "\
 import concurrent.futures, threading\n\
 pool = concurrent.futures.ThreadPoolExecutor(8)\n\
@@ -117,10 +84,10 @@ fn an_idle_thread_pool_is_not_stalled() {
     is_idle(Watched::new("python3", &["-c", POOL], PYTHONS, &debian("libjemalloc.so.2")));
 }
 
-/// The session has hung, in a lock of the allocator that a thread takes twice.
+/// Checks that one session has hung because a thread took a lock of the allocator twice.
 fn is_dead_locked(watched: Watched) {
-    // It may be found at work first.
-    let line = hears(&watched.lines, &["[HANG]"]);
+    // Other lines may come first, while the program still works.
+    let line = watched.collect.line_with(&["[HANG]"]);
     assert!(line.contains("deadlock (proven)"), "{line}");
     let sessions = watched.sessions();
     let hung: Vec<&Value> = sessions.iter().filter(|s| s["hung"] == true).collect();
@@ -134,8 +101,8 @@ fn is_dead_locked(watched: Watched) {
 #[test]
 fn a_redis_server_under_a_dead_locked_allocator_is() {
     let watched = Watched::new("redis-server", &REDIS, "redis-server", &allocator("deadlock_self"));
-    // Something to do, until it takes no more of it.
-    let socket = watched.dir.path().join("redis.sock");
+    // The client sends work until the server no longer reads it.
+    let socket = watched.collect.dir.path().join("redis.sock");
     let mut client = loop {
         match UnixStream::connect(&socket) {
             Ok(client) => break client,
@@ -143,13 +110,14 @@ fn a_redis_server_under_a_dead_locked_allocator_is() {
         }
     };
     client.set_write_timeout(Some(Duration::from_secs(2))).expect("a timeout");
-    // Of all sizes that the allocator has a shelf for.
+    // The values have all sizes that the allocator has a shelf for.
     let value = "x".repeat(16_000);
     let set = |i: usize| {
         let value = &value[..1500 + i * 500 % 14_500];
         format!("*3\r\n$3\r\nSET\r\n$4\r\n{:04}\r\n${}\r\n{value}\r\n", i % 1000, value.len())
     };
-    // A machine that is busy elsewhere may keep it from reading for some time: until then, and so for a minute in all.
+    // A busy machine may delay the server's reads. A server that sleeps in a futex call has stopped, and so
+    // has one that reads nothing for a minute.
     let end = std::time::Instant::now() + Duration::from_secs(60);
     let is_in_futex = || {
         let pid = watched.program.id();
@@ -168,7 +136,7 @@ fn a_redis_server_under_a_dead_locked_allocator_is() {
         }
         true
     });
-    assert!(taken.count() < 20_000, "it has never stopped");
+    assert!(taken.count() < 20_000, "the server has never stopped");
     is_dead_locked(watched);
 }
 
@@ -177,10 +145,9 @@ fn a_thread_pool_under_a_dead_locked_allocator_is() {
     is_dead_locked(Watched::new("python3", &["-c", POOL], PYTHONS, &allocator("deadlock_self")));
 }
 
-/// A hunt without a deadline.
+/// A hunt that looks for processes that stand still, and has no deadline.
 fn hunt(so: &Path, args: &[&str]) -> Hunt {
     let command = bench_with(args);
-    let command: Vec<&str> = command.iter().map(String::as_str).collect();
     let options = ["--runs", "1", "--hang-after", "off", "--stall", "1s", "--tick", "200ms", "--no-perf"];
     Hunt::new(so, &[&options[..], &["--verify-runs", "0"]].concat(), &[], &command)
 }
@@ -190,7 +157,7 @@ fn a_stuck_benchmark_is_captured_without_a_deadline() {
     for (name, class) in [("owner_spinning", "owner-spinning"), ("deadlock_inversion", "deadlock")] {
         let fault = hangscope_test_allocators::Fault::named(name);
         let hunt = hunt(&allocator(name), fault.workload_args);
-        assert_eq!(hunt.code(), 10, "{}", hunt.said());
+        assert_eq!(hunt.code(), 10, "{}", hunt.outputs());
         let verdict = hunt.verdict();
         assert_eq!((&verdict["hangs"][0]["class"], &verdict["letter"]), (&class.into(), &"B".into()));
         let threads: Value = serde_json::from_str(&hunt.text("hang_run_1/threads.json")).expect("JSON");
@@ -201,7 +168,7 @@ fn a_stuck_benchmark_is_captured_without_a_deadline() {
 #[test]
 fn a_healthy_run_that_is_longer_than_the_stall_is_none() {
     let hunt = hunt(&debian("libjemalloc.so.2"), &["4", "12000000", "400", "16", "4096", "50", "1024"]);
-    assert_eq!(hunt.code(), 0, "{}", hunt.said());
+    assert_eq!(hunt.code(), 0, "{}", hunt.outputs());
     let run: Value = serde_json::from_str(&hunt.text("runs.jsonl")).expect("one line of JSON");
     assert!(run["seconds"].as_f64().is_some_and(|s| s > 1.5), "too short to prove anything: {run}");
     assert_eq!(run["rc"], 0);

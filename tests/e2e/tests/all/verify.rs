@@ -1,4 +1,4 @@
-//! `hangscope verify`, `pin` and `env` with the real shim, as a user has them.
+//! `hangscope verify`, `pin` and `env` with the real shim, as a user runs them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use hangscope_test_e2e::{debian, hangscope, run, told};
+use hangscope_test_e2e::{debian, hangscope, output_parts, run};
 
-/// Status, stdout, stderr of `hangscope verify`.
+/// Runs `hangscope verify`. Returns its status, stdout and stderr.
 fn verify(so: &Path, options: &[&str], command: &[&str]) -> (String, String, String) {
     let mut hangscope = hangscope();
     hangscope.arg("verify").arg("--so").arg(so).args(options).arg("--").args(command);
-    told(&run(&mut hangscope))
+    output_parts(&run(&mut hangscope))
 }
 
 fn jemalloc() -> PathBuf {
     debian("libjemalloc.so.2")
 }
 
-/// The one line of a failure.
+/// Runs a `hangscope verify` that must fail. Returns its one line on stderr.
 fn refused(so: &Path, options: &[&str], command: &[&str]) -> String {
     let (status, stdout, stderr) = verify(so, options, command);
     assert_eq!((status.as_str(), stdout.as_str()), ("exit status: 30", ""), "{stderr}");
@@ -64,7 +64,7 @@ fn the_logs_say_what_was_run_and_what_came_of_it() {
     let out = dir.path().display().to_string();
     let command = ["sh", "-c", "echo to stdout; echo to stderr >&2; sleep 0.2; exit 3"];
     let (status, ..) = verify(&jemalloc(), &["--runs", "2", "--out", &out], &command);
-    assert_eq!(status, "exit status: 0", "what the command's own status is says nothing about the preload");
+    assert_eq!(status, "exit status: 0", "the status of the command itself says nothing about the preload");
     let read = |name: &str| fs::read_to_string(dir.path().join("preload_verify").join(name)).unwrap();
     for log in [read("run_1.log"), read("run_2.log")] {
         for line in
@@ -97,7 +97,7 @@ fn what_keeps_a_preload_out_is_named() {
     let line = refused(&jemalloc(), &[], &["env", "A=b", &static_program]);
     assert!(line.contains("static binary"), "{line}");
 
-    // A dependency that is not there stops the program before it begins.
+    // A missing dependency ends the program before it starts.
     let line = refused(&dir.path().join("libneedy.so"), &["--runs", "1"], &["sleep", "0.1"]);
     assert!(line.contains("no hello from") && line.contains("libgone.so"), "{line}");
 
@@ -108,7 +108,7 @@ fn what_keeps_a_preload_out_is_named() {
         fs::write(&path, dso).unwrap();
         path
     };
-    // EI_OSABI that this loader does not take: ld.so says so in one line and runs on.
+    // ld.so rejects this EI_OSABI. It prints one line and starts the program anyway.
     let line = refused(&changed("abi.so", 7, &[0x63]), &["--runs", "1"], &["sleep", "0.1"]);
     assert!(line.contains("cannot be preloaded") && line.contains("ld.so says: "), "{line}");
     let line = refused(&changed("foreign.so", 18, &8u16.to_le_bytes()), &[], &["sleep", "0.1"]);
@@ -128,7 +128,7 @@ fn one_that_does_not_end_is_ended_and_leaves_nobody() {
     let mut hangscope = hangscope();
     hangscope.arg("verify").arg("--so").arg(jemalloc()).args(["--runs", "1", "--grace", "200ms", "--"]);
     hangscope.args(["sh", "-c", "sleep 1000 & sleep 1000 & wait", &mark]);
-    let (status, _, stderr) = told(&run(&mut hangscope));
+    let (status, _, stderr) = output_parts(&run(&mut hangscope));
     assert_eq!(status, "exit status: 0", "{stderr}");
     assert!(began.elapsed() < Duration::from_secs(60));
     let left = fs::read_dir("/proc").unwrap().flatten().any(|entry| {
@@ -147,9 +147,9 @@ fn a_path_that_ld_preload_cannot_hold_is_linked_to() {
     fs::copy(jemalloc(), &so).unwrap();
     let (status, stdout, stderr) = verify(&so, &["--runs", "1"], &["sleep", "0.1"]);
     assert_eq!(status, "exit status: 0", "{stdout}{stderr}");
-    // `env` prints a line to be used later, when no link of ours is there any more.
+    // `env` prints a line for later use. A temporary link would not exist any more by then.
     let output = run(hangscope().arg("env").arg("--so").arg(&so));
-    let (status, stdout, stderr) = told(&output);
+    let (status, stdout, stderr) = output_parts(&output);
     assert_eq!((status.as_str(), stdout.as_str()), ("exit status: 1", ""));
     assert!(stderr.contains("cannot be in LD_PRELOAD"), "{stderr}");
 }
@@ -193,7 +193,7 @@ fn a_file_that_is_rebuilt_while_it_is_pinned_is_refused_or_pinned_whole() {
     let stop = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            // As a linker does: truncated, then written piece by piece.
+            // Does what a linker does: truncates the file and writes it piece by piece.
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
                 for bytes in [&one, &other] {
                     let mut file = fs::File::create(&so).unwrap();
@@ -206,18 +206,19 @@ fn a_file_that_is_rebuilt_while_it_is_pinned_is_refused_or_pinned_whole() {
         let mut refused = 0;
         for n in 0..20 {
             let out = dir.path().join(format!("out{n}"));
-            let (status, stdout, stderr) = told(&run(hangscope().arg("pin").arg(&so).arg("--out").arg(&out)));
+            let (status, stdout, stderr) =
+                output_parts(&run(hangscope().arg("pin").arg(&so).arg("--out").arg(&out)));
             if status == "exit status: 0" {
                 let bytes = fs::read(stdout.trim_end()).unwrap();
-                assert!(bytes == one || bytes == other, "half a file was pinned");
+                assert!(bytes == one || bytes == other, "an incomplete file was pinned");
             } else {
                 refused += 1;
                 assert_eq!(stderr.lines().count(), 1, "{stderr}");
                 let left = fs::read_dir(&out).map_or(0, |entries| entries.count());
-                assert_eq!(left, 0, "nothing half-written");
+                assert_eq!(left, 0, "no half-written file");
             }
         }
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        assert!(refused > 0, "20 times between two writes");
+        assert!(refused > 0, "no attempt was refused, although the file changed all the time");
     });
 }

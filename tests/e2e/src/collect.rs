@@ -1,0 +1,82 @@
+//! Runs `hangscope collect` for a test, and reads what it prints and the sessions that it records.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+
+use crossbeam_channel::Receiver;
+use serde_json::Value;
+
+use crate::{GIVE_UP_AFTER, hangscope, send_signal, wait};
+
+/// A running `hangscope collect`. Dropping the value kills it.
+pub struct Collect {
+    /// The folder of the socket and of OUT.
+    pub dir: tempfile::TempDir,
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Collect {
+    /// Starts the collector in a new folder.
+    pub fn new(options: &[&str]) -> Collect {
+        Collect::within(tempfile::tempdir().expect("a folder"), options)
+    }
+
+    /// Starts the collector in `dir`, and waits until it listens.
+    pub fn within(dir: tempfile::TempDir, options: &[&str]) -> Collect {
+        let mut command = hangscope();
+        command.arg("collect").arg("--socket").arg(dir.path().join("run/s.sock"));
+        command.arg("--out").arg(dir.path().join("out")).args(options);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("hangscope starts");
+        let (sender, lines) = crossbeam_channel::unbounded();
+        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        std::thread::spawn(move || {
+            stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        let collect = Collect { dir, child, lines };
+        collect.line_with(&["listening on"]);
+        collect
+    }
+
+    /// The path of the socket that the collector listens on.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("run/s.sock")
+    }
+
+    /// The folder that the collector writes to.
+    pub fn out(&self) -> PathBuf {
+        self.dir.path().join("out")
+    }
+
+    /// Waits for a line on stdout that starts with one of `starts`, and returns the line.
+    pub fn line_with(&self, starts: &[&str]) -> String {
+        let mut others = vec![];
+        loop {
+            match self.lines.recv_timeout(GIVE_UP_AFTER) {
+                Ok(line) if starts.iter().any(|start| line.starts_with(start)) => return line,
+                Ok(line) => others.push(line),
+                Err(_) => panic!("no line starts with any of {starts:?}; the lines were: {others:#?}"),
+            }
+        }
+    }
+
+    /// Sends Ctrl-C (SIGINT), and returns the collector's exit status.
+    pub fn interrupt(&mut self) -> Option<i32> {
+        send_signal(&self.child, libc::SIGINT);
+        wait(&mut self.child, GIVE_UP_AFTER).expect("the collector ends").code()
+    }
+
+    /// Reads the sessions that have ended.
+    pub fn sessions(&self) -> Vec<Value> {
+        let lines = std::fs::read_to_string(self.out().join("sessions.jsonl")).expect("the sessions");
+        lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+}
+
+impl Drop for Collect {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
