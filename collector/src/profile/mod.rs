@@ -54,7 +54,6 @@ pub(crate) struct MemoryCounters {
 /// A word of memory, little-endian as the processors that are watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "they say what they are")]
 pub(crate) enum Word {
     U64,
     I64,

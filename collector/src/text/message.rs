@@ -142,7 +142,6 @@ macro_rules! messages {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
         #[serde(rename_all = "kebab-case", tag = "key")]
-        #[expect(missing_docs, reason = "the values are named in the texts")]
         pub enum $name { $($(#[$vmeta])* $key { $($value: $crate::text::message::Text),* },)* }
 
         impl $name {
