@@ -76,6 +76,11 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The command line with all its subcommands and options, for man pages and completions.
+pub fn definition() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Where a standing collector listens if nobody says otherwise: `HANGSCOPE_SOCKET`, else a folder of the user's
 /// own.
 pub(crate) fn default_socket() -> PathBuf {
@@ -88,12 +93,12 @@ pub(crate) fn default_socket() -> PathBuf {
     set("HANGSCOPE_SOCKET").unwrap_or_else(own)
 }
 
-/// What is worth knowing but no error: on stderr, from warnings on, or as `HANGSCOPE_LOG` says (`debug`, `off`).
+/// What is worth knowing but no error: on stderr, from warnings on, or from the level that
+/// `HANGSCOPE_LOG` names (`off`, `error`, `warn`, `info`, `debug`, `trace`).
 fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("HANGSCOPE_LOG");
-    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let level = std::env::var("HANGSCOPE_LOG").ok().and_then(|level| level.parse().ok());
     let started = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(level.unwrap_or(tracing_subscriber::filter::LevelFilter::WARN))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)

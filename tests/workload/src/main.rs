@@ -17,6 +17,12 @@ use args::{Command, Settings};
 use bench::Bench;
 
 fn main() -> ExitCode {
+    // A panic ends the whole process. A worker that died alone would leave the others waiting for it.
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        std::process::abort();
+    }));
     match args::parse(std::env::args().skip(1)) {
         Ok(Command::Help) => {
             print!("{}", args::HELP);
