@@ -29,7 +29,7 @@ pub(crate) extern "C" fn entry(arena: *mut u8) {
             watchdog.run(work);
         }
     }
-    hello::is_out();
+    hello::mark_out();
     sys::exit_thread()
 }
 

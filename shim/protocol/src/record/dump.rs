@@ -66,12 +66,10 @@ record! {
     }
 }
 
-/// Bits of [`DumpEndRecord::flags`].
+/// Bits of [`DumpEndRecord::flags`]. 2 has been used.
 pub mod dump_flags {
     /// Something had to be left out: see the counts.
     pub const SHORT: u32 = 1;
-    /// The budget of time was used up.
-    pub const OUT_OF_TIME: u32 = 2;
     /// There were more threads than a dump can name.
     pub const THREADS_LEFT_OUT: u32 = 4;
 }

@@ -108,7 +108,7 @@ impl<'a> Hello<'a> {
     }
 }
 
-/// Codes of [`NoteRecord::code`]. 12 has been used.
+/// Codes of [`NoteRecord::code`]. 8, 10 and 12 have been used.
 pub mod note_code {
     /// An environment value made no sense; the default is used. Text: `NAME=value: why`.
     pub const BAD_SETTING: u16 = 1;
@@ -124,12 +124,8 @@ pub mod note_code {
     pub const LEAVES_ALONE: u16 = 6;
     /// The table of DSOs is full; `value` is how many there are.
     pub const DSOS_LEFT_OUT: u16 = 7;
-    /// The signal for running threads is used by the host; `value` is the signal.
-    pub const SIGNAL_TAKEN: u16 = 8;
     /// The allocator's bytes could not be copied; `value` is the errno.
     pub const NO_COPY: u16 = 9;
-    /// A bug of the shim itself stopped a part of it.
-    pub const SHIM_BUG: u16 = 10;
     /// Scheduling cannot be disturbed as was asked for; the text says what is lacking.
     pub const STIR_LIMITED: u16 = 11;
 }
