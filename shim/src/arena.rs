@@ -1,4 +1,4 @@
-//! The shim's only memory: one mapping, made at init, never given back. Pages that are not touched cost
+//! The shim's only memory: one mapping, made at init and never unmapped. Pages that are not touched cost
 //! nothing, so sizes here are limits, not costs.
 
 use core::mem::MaybeUninit;
@@ -22,8 +22,8 @@ use crate::text::Text;
 const STACK: usize = 128 * 1024;
 const GUARD: usize = 4096;
 
-/// What is written in the constructor and only read afterwards: by the watchdog, by an atfork handler, and
-/// by the watchdog of a forked child, which finds its copy at the same address.
+/// Facts that the constructor writes. Afterwards they are only read: by the watchdog, by the fork handler,
+/// and by the watchdog of a forked child, which finds its copy at the same address.
 pub(crate) struct Facts {
     pub(crate) config: Config,
     pub(crate) dsos: Table,
@@ -38,7 +38,7 @@ pub(crate) struct Facts {
     /// Index of the allocator in `dsos`, `u32::MAX` if not known.
     pub(crate) allocator: u32,
     pub(crate) hello_flags: u32,
-    /// Of what is disturbed.
+    /// Seed of what is disturbed when.
     pub(crate) stir_seed: u32,
 }
 
@@ -51,9 +51,9 @@ impl Facts {
 
 /// What the watchdog works with.
 pub(crate) struct Work {
-    /// Frame that is being filled; one for the kinds that alternate in a dump.
+    /// Frames that are being filled. Two, because two kinds alternate in a dump.
     pub(crate) frames: [[u8; MAX_FRAME]; 2],
-    /// What /proc files are read into.
+    /// Buffer for small files of /proc.
     pub(crate) text: [u8; 16 * 1024],
     pub(crate) maps: [u8; 32 * 1024],
     pub(crate) entries: [MaybeUninit<u8>; 32 * 1024],
@@ -63,10 +63,10 @@ pub(crate) struct Work {
     pub(crate) running: [Candidate; MOST_THREADS],
     /// The wait in which each thread was last seen.
     pub(crate) seen: [Seen; MOST_THREADS],
-    /// The last look at each DSO.
+    /// What the last look at each DSO found.
     pub(crate) looks: [DsoNowRecord; MOST_DSOS],
     pub(crate) ask: [u8; 4096],
-    /// What is disturbed.
+    /// Threads whose affinity or schedule was changed.
     pub(crate) touched: Touched,
 }
 
@@ -84,7 +84,7 @@ pub(crate) struct Arena {
 }
 
 impl Arena {
-    /// Maps it.
+    /// Maps an arena: zeroed memory.
     pub(crate) fn map() -> Result<&'static mut Arena, sys::Errno> {
         let memory = sys::map(size_of::<Arena>())?.cast::<Arena>();
         sys::guard(memory.cast(), GUARD);

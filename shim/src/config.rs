@@ -11,7 +11,37 @@ use crate::text::Text;
 /// What happens where a value makes no sense.
 const DEFAULT: &str = "the default is used";
 
-/// The settings.
+/// Settings by their names without `HANGSCOPE_`.
+const NAMES: [(&[u8], Setting); 12] = [
+    (b"SOCKET", Setting::Socket),
+    (b"LABEL", Setting::Label),
+    (b"TARGET", Setting::Target),
+    (b"ONLY", Setting::Only),
+    (b"HANG_AFTER", Setting::HangAfter),
+    (b"STALL", Setting::Stall),
+    (b"TICK", Setting::Tick),
+    (b"SIGNAL", Setting::Signal),
+    (b"STIR", Setting::Stir),
+    (b"STIR_SEED", Setting::StirSeed),
+    (b"DEBUG", Setting::Debug),
+    (b"GREET", Setting::Greet),
+];
+
+enum Setting {
+    Socket,
+    Label,
+    Target,
+    Only,
+    HangAfter,
+    Stall,
+    Tick,
+    Signal,
+    Stir,
+    StirSeed,
+    Debug,
+    Greet,
+}
+
 pub(crate) struct Config {
     pub(crate) socket: Text<128>,
     pub(crate) label: Text<256>,
@@ -61,19 +91,20 @@ impl Config {
         let Some(eq) = setting.iter().position(|b| *b == b'=') else { return };
         let (name, value) = (setting.get(..eq).unwrap_or(&[]), setting.get(eq + 1..).unwrap_or(&[]));
         let whole = |fits: bool| if fits { Ok(()) } else { Err(("too long", "it is cut off")) };
-        let outcome = match name {
+        let Some((_, setting)) = NAMES.iter().find(|(known, _)| *known == name) else { return };
+        let outcome = match setting {
             // 107 bytes and a NUL are what a sockaddr_un holds (unix(7)).
-            b"SOCKET" if value.len() > 107 => {
+            Setting::Socket if value.len() > 107 => {
                 Err(("a socket path has at most 107 bytes", "nothing is watched"))
             }
-            b"SOCKET" => whole(self.socket.push(value)),
-            b"LABEL" => whole(self.label.push(value)),
-            b"TARGET" => whole(self.target.push(value)),
-            b"ONLY" => whole(self.only.push(value)),
-            b"HANG_AFTER" => set(&mut self.hang_after, Limit::parse(value)),
-            b"STALL" => set(&mut self.stall, Limit::parse(value)),
-            b"TICK" => set(&mut self.tick, duration::parse_tick(value)),
-            b"SIGNAL" => match decimal(value) {
+            Setting::Socket => whole(self.socket.push(value)),
+            Setting::Label => whole(self.label.push(value)),
+            Setting::Target => whole(self.target.push(value)),
+            Setting::Only => whole(self.only.push(value)),
+            Setting::HangAfter => set(&mut self.hang_after, Limit::parse(value)),
+            Setting::Stall => set(&mut self.stall, Limit::parse(value)),
+            Setting::Tick => set(&mut self.tick, duration::parse_tick(value)),
+            Setting::Signal => match decimal(value) {
                 // 32 and 33 are glibc's own (nptl(7)); 0 switches signals off.
                 Some(n @ (0 | 34..=64)) => {
                     self.signal = n as u32;
@@ -81,29 +112,28 @@ impl Config {
                 }
                 _ => Err(("not 0 or a real-time signal, 34 to 64", DEFAULT)),
             },
-            b"STIR" => match decimal(value) {
+            Setting::Stir => match decimal(value) {
                 Some(level @ 0..=3) => {
                     self.stir = level as u32;
                     Ok(())
                 }
                 _ => Err(("not 0, 1, 2 or 3", "nothing is disturbed")),
             },
-            b"STIR_SEED" => match decimal(value).map(u32::try_from) {
+            Setting::StirSeed => match decimal(value).map(u32::try_from) {
                 Some(Ok(seed)) => {
                     self.stir_seed = Some(seed);
                     Ok(())
                 }
                 _ => Err(("not a number below 2^32", "one is drawn")),
             },
-            b"DEBUG" => {
+            Setting::Debug => {
                 self.debug = value == b"1";
                 Ok(())
             }
-            b"GREET" => {
+            Setting::Greet => {
                 self.greet = value == b"1";
                 Ok(())
             }
-            _ => return,
         };
         if let Err((why, then)) = outcome {
             self.complaints.push(variable);

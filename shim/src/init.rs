@@ -1,8 +1,8 @@
 //! The constructor, and what happens after a fork.
 //!
 //! The constructor runs after those of libc and of the allocator, and before the program's `main`. It takes
-//! the snapshot, because nothing can have changed yet, and starts the watchdog; it does not connect: that is
-//! the watchdog's first act, so that a slow collector costs the host nothing.
+//! the snapshot, because nothing can have changed yet, and starts the watchdog. It does not connect: the
+//! watchdog does that first, so that a slow collector costs the host nothing.
 
 use core::ffi::{CStr, c_char, c_int};
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
@@ -19,7 +19,7 @@ use crate::{sys, watchdog};
 
 /// The arena, once it is filled. It is never unmapped.
 static ARENA: OnceRef<'static, ArenaAddress> = OnceRef::new();
-/// Where a panic in the constructor or destructor goes back to; null when none runs.
+/// Where a panic in the constructor or destructor returns to. Null when neither runs.
 static BACK: AtomicPtr<Back> = AtomicPtr::new(core::ptr::null_mut());
 /// The thread that `BACK` belongs to.
 static BACK_TID: AtomicU32 = AtomicU32::new(0);
@@ -45,8 +45,8 @@ static CONSTRUCTOR: extern "C" fn(c_int, *const *const c_char, *const *const c_c
 static DESTRUCTOR: extern "C" fn() = destructor;
 
 unsafe extern "C" {
-    /// glibc's registration of fork handlers (what `pthread_atfork` is made of). It allocates only after the
-    /// first 48 handlers of a process (fork handlers are kept in a dynarray with that much room in itself).
+    /// glibc's registration of fork handlers: `pthread_atfork` calls it. It allocates only after the first
+    /// 48 handlers of a process, because the array of handlers has room for so many in itself.
     fn __register_atfork(
         prepare: Option<extern "C" fn()>,
         parent: Option<extern "C" fn()>,
@@ -59,15 +59,16 @@ unsafe extern "C" {
 extern "C" fn constructor(argc: c_int, argv: *const *const c_char, envp: *const *const c_char) {
     sys::know_pid();
     let mut start = Start { argc, argv, envp, began_ns: sys::now() };
-    // SAFETY: `start` lives on this stack until the call came back; what `bail` skips in `run` holds no locks and
-    // nothing that needs dropping but mappings, which stay, unused.
+    // SAFETY: `start` lives on this stack until the call came back; what `bail` skips in `run` holds no
+    // locks and nothing that needs dropping but mappings, which stay, unused.
     unsafe { guarded(run, (&raw mut start).cast()) }
 }
 
 /// Runs the shim's own code on a thread of the host's: a panic in it comes back here.
 ///
 /// # Safety
-/// `argument` must be what `run` expects, and live until it came back. A panic skips the drops of whatever `run` holds.
+/// `argument` must be what `run` expects, and live until `run` has returned. A panic skips the drops of
+/// what `run` holds.
 unsafe fn guarded(run: extern "C" fn(*mut u8), argument: *mut u8) {
     let mut back: Back = [0; 7];
     BACK_TID.store(sys::gettid(), Ordering::Relaxed);
@@ -112,8 +113,8 @@ unsafe fn strings<'a>(mut array: *const *const c_char) -> (impl Iterator<Item = 
     (items, array.wrapping_add(1).cast())
 }
 
-/// Page size, clock ticks a second, and whether the process is privileged, from the auxiliary vector, which
-/// follows the environment on the stack (getauxval(3)).
+/// Page size, clock ticks per second, and whether the process is privileged (AT_SECURE). The auxiliary
+/// vector follows the environment on the stack (getauxval(3)).
 ///
 /// # Safety
 /// `auxv` must be that vector.
@@ -135,7 +136,7 @@ unsafe fn auxiliary(mut auxv: *const u64) -> (u32, u32, bool) {
 }
 
 fn begin(start: &Start) -> Option<()> {
-    // A program may have called the constructor's DSO in by dlopen, with nothing to pass.
+    // A program may have loaded the shim by dlopen. Then there may be nothing to pass.
     if start.envp.is_null() || start.argv.is_null() || ARENA.get().is_some() {
         return None;
     }
@@ -159,8 +160,8 @@ fn begin(start: &Start) -> Option<()> {
     }
 
     let arena: *mut Arena = Arena::map().ok()?;
-    // SAFETY: zeroed memory is a valid `Facts` (numbers, durations of 0, texts that are empty, a table of length 0), and the
-    // watchdog, the only other user of both, does not run yet.
+    // SAFETY: zeroed memory is a valid `Facts` (numbers, durations of 0, texts that are empty, a table of
+    // length 0), and the watchdog, the only other user of both, does not run yet.
     let (facts, work) = unsafe { ((*arena).facts.assume_init_mut(), Arena::work(arena)) };
     facts.config = config;
     facts.exe.push(exe);
@@ -185,8 +186,8 @@ fn begin(start: &Start) -> Option<()> {
         start_watchdog(arena);
         __register_atfork(None, None, Some(in_child), &raw const __dso_handle);
     }
-    // Whoever verifies the preload needs the hello even of a program that is gone at once, by a way that runs no
-    // destructor (`_exit`).
+    // A verification of the preload needs the hello even of a program that ends at once without running
+    // destructors (`_exit`).
     if facts.config.greet {
         watchdog::let_it_say_hello();
     }
@@ -196,8 +197,8 @@ fn begin(start: &Start) -> Option<()> {
 /// # Safety
 /// As [`Arena::start`].
 unsafe fn start_watchdog(arena: *mut Arena) {
-    // The thread starts with the mask of the one that makes it: all blocked, so that no signal of the host's
-    // is ever handled on the watchdog's stack.
+    // The new thread inherits the signal mask. All signals are blocked, so no handler of the host ever runs
+    // on the watchdog's stack.
     let Ok(mask) = sys::set_signal_mask(u64::MAX) else { return };
     // SAFETY: passed on to the caller. If there can be no thread (RLIMIT_NPROC), the host runs without one.
     let _ = unsafe { Arena::start(arena, watchdog::entry) };
@@ -221,9 +222,9 @@ extern "C" fn in_child() {
     unsafe { start_watchdog(arena) }
 }
 
-/// A process that ends at once (as `/bin/true` does) may be gone before the watchdog has run at all: it is
-/// given a moment to say hello. What memory the collector asked for is read for the last time. Otherwise this costs
-/// three loads.
+/// A process that ends at once (as `/bin/true` does) may end before the watchdog has run at all. So the
+/// destructor waits a moment for the hello. Then it reads the memory that the collector asked for, for the
+/// last time. Otherwise it costs three loads.
 extern "C" fn destructor() {
     let Some(address) = ARENA.get() else { return };
     watchdog::let_it_say_hello();

@@ -1,21 +1,27 @@
 //! `libhangscope.so`, the witness inside: `LD_PRELOAD="libhangscope.so:hz4.so" bench`.
 //!
-//! It is a guest. Its contract: it never calls the process's malloc, calloc, realloc or free; the host
-//! cannot tell that it is there; it never blocks the host; it can be told apart (its thread is named
-//! `hangscope`); and if anything in it goes wrong it goes quiet and the host runs on.
+//! The shim is a guest. It never calls malloc, calloc, realloc or free of the process. The host cannot tell
+//! that the shim is there. The shim never blocks the host. It can be told apart: its thread is named
+//! `hangscope`. If anything in the shim goes wrong, the shim goes quiet and the host runs on.
 //!
-//! What makes that hold by construction: no `std` and no `alloc`, all memory from one mapping made at init
-//! ([`arena`]), every system call raw and in one module ([`sys`]), a thread that glibc does not know
-//! ([`watchdog`]), with a descriptor table of its own, so that no descriptor of the shim's ever stands in the
-//! host's. Unsafe code is only in [`sys`], [`arch`], [`arena`], [`init`], [`memory`], [`probe`] and the second
-//! signal handler that there may be (`stir::trap`).
+//! That holds by construction. There is no `std` and no `alloc`. All memory comes from one mapping made at
+//! init ([`arena`]). Every system call is raw and in one room ([`sys`]). glibc does not know the thread
+//! ([`watchdog`]), and the thread has a descriptor table of its own, so the host's table never holds a
+//! descriptor of the shim. Unsafe code is only in [`sys`], [`arch`], [`arena`], [`init`], `host::memory`,
+//! `host::elf` and [`signal`].
 //!
-//! [`init`] (constructor) reads [`config`] and takes the snapshot ([`maps`], [`elf`], [`dso`]), then starts
-//! [`watchdog`], which looks at the threads each tick ([`look`], [`task`], [`futex`], [`stall`]), follows the host's credentials
-//! ([`creds`]) and makes a [`dump`] at the deadline, sent through [`link`]. [`probe`] asks running threads, [`fds`] says what
-//! descriptors are. [`requests`] does what the collector asks: a dump, answers, [`memory`]. Where it is
-//! asked to, the watchdog disturbs scheduling between its looks ([`stir`]).
+//! [`init`] is the constructor. It reads [`config`], takes the snapshot of the DSOs ([`host`]) and starts
+//! the [`watchdog`]. The watchdog looks at the threads each tick, follows the host's credentials, makes a
+//! dump at the deadline or on request, and sends all through [`link`]. It asks running threads by
+//! [`signal`]. Where the user wants it, it disturbs scheduling between its looks ([`stir`]).
+//!
+//! No two rooms import each other, and no two files of a room do: [`arch`], [`limits`], [`text`],
+//! [`random`]; then [`sys`]; [`host`], [`link`], [`config`]; [`signal`]; [`stir`]; [`arena`]; [`watchdog`];
+//! [`init`].
 #![cfg_attr(not(test), no_std)]
+
+#[cfg(not(test))]
+hangscope_protocol::built_alone!();
 
 mod arch;
 mod arena;
@@ -31,8 +37,8 @@ mod sys;
 mod text;
 mod watchdog;
 
-/// A panic is a bug of the shim's. The host must not pay for it: the watchdog's thread ends, a constructor
-/// goes back to its caller as if there were no shim.
+/// A panic is a bug of the shim. The host must not pay for it: the watchdog's thread ends, or the
+/// constructor returns to its caller as if there were no shim.
 #[cfg(not(test))]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

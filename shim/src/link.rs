@@ -1,6 +1,5 @@
-//! The socket to the collector: one message a frame, never blocking beyond a budget of time, and never any
-//! trouble for the host: what cannot be sent is counted and dropped, a lost collector is tried again after
-//! pauses that grow.
+//! The socket to the collector. One frame is one message. A send blocks no longer than its budget of time.
+//! What cannot be sent is counted and dropped. A lost collector is tried again after pauses that grow.
 
 use hangscope_protocol::{Full, HEADER_LEN, Header, Kind, MAGIC, MAX_FRAME, Record, Writer};
 
@@ -20,11 +19,11 @@ pub(crate) struct Link {
     seq: u32,
     /// Number of the dump that frames belong to now, 0 outside a dump.
     pub(crate) dump: u32,
-    /// Until when a full socket may be waited for; in the past: not at all.
+    /// How long a send may wait for room in a full socket, as a time. A time in the past: not at all.
     pub(crate) patience: u64,
     next_try: u64,
     pause: u64,
-    /// Connections that were made.
+    /// Number of connections so far.
     pub(crate) connections: u32,
     pub(crate) counts: Counts,
 }
@@ -94,18 +93,18 @@ impl Link {
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
 
-    /// The connection is gone.
+    /// Gives up the connection, and plans the next try.
     pub(crate) fn lost(&mut self) {
         self.socket = None;
         self.try_later(sys::now());
     }
 
-    /// The collector answered, or took a whole look: the next pause is short again.
+    /// The collector took a whole look: the pause after the next loss is short again.
     pub(crate) fn works(&mut self) {
         self.pause = FIRST_PAUSE;
     }
 
-    /// Sends the frame whose payload stands in `frame` after the room for a header. True if it went out.
+    /// Sends the frame whose payload is in `frame` after the room for a header. True if it was sent.
     pub(crate) fn send(
         &mut self,
         frame: &mut [u8],
@@ -127,7 +126,7 @@ impl Link {
         let Some(socket) = self.socket.as_ref().filter(|_| header.write_to(message).is_ok()) else {
             return false;
         };
-        // The number is used up even if the frame is dropped: the gap tells the collector.
+        // The number is used up even if the frame is dropped. The gap tells the collector of the loss.
         self.seq = self.seq.wrapping_add(1);
         loop {
             let sent = match fd {
@@ -202,9 +201,9 @@ pub(crate) struct Batch<'a> {
     kind: Kind,
     payload: usize,
     pending: u32,
-    /// Records that went out.
+    /// Number of records that were sent.
     pub(crate) sent: u32,
-    /// Records that did not.
+    /// Number of records that could not be sent.
     pub(crate) dropped: u32,
 }
 
@@ -213,7 +212,7 @@ impl<'a> Batch<'a> {
         Batch { frame, kind, payload: 0, pending: 0, sent: 0, dropped: 0 }
     }
 
-    /// Adds what `fill` writes; sends the frame first if it does not fit any more.
+    /// Adds what `fill` writes. Sends the frame first if the record does not fit any more.
     pub(crate) fn add(&mut self, link: &mut Link, fill: &mut Fill<'_>) {
         for _ in 0..2 {
             let Some(room) = self.frame.get_mut(HEADER_LEN + self.payload..) else { break };
@@ -229,7 +228,7 @@ impl<'a> Batch<'a> {
         link.counts.records_dropped += 1;
     }
 
-    /// Sends what was gathered.
+    /// Sends what has been gathered so far.
     pub(crate) fn flush(&mut self, link: &mut Link) {
         if self.payload > 0 {
             if link.send(self.frame, self.kind, self.payload, None) {

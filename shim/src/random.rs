@@ -29,7 +29,8 @@ impl Random {
         self.below(n) == 0
     }
 
-    /// From `least` to `least * 2^octaves`, each octave as likely as any other: short times are not lost among long ones.
+    /// From `least` to `least * 2^octaves`, each octave as likely as any other: short times are not lost
+    /// among long ones.
     pub(crate) fn spread(&mut self, least: u64, octaves: u64) -> u64 {
         let base = least << self.below(octaves);
         base + self.below(base)
@@ -39,7 +40,6 @@ impl Random {
 /// The increment: odd, and as good as irrational.
 pub(crate) const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The output function.
 fn mix(mut z: u64) -> u64 {
     z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -95,7 +95,8 @@ fn a_small_buffer_still_gives_every_line_of_maps() {
         lines
     };
     let (before, small, after) = (read(1 << 16), read(600), read(1 << 16));
-    // Other tests come and go beside this one, with their threads' stacks: what was there before and after was there.
+    // Other tests come and go beside this one, with their threads' stacks: what was there before and after
+    // was there.
     let there: Vec<_> = before.intersection(&after).collect();
     assert!(there.len() > 10);
     assert_eq!(there.iter().filter(|line| !small.contains(**line)).count(), 0, "{there:?}\n{small:?}");

@@ -305,7 +305,7 @@ pub fn read_dumps(bytes: &[u8]) -> Result<Vec<Dump>, BadDump> {
     let mut frame = 0;
     while let Some(rest) = bytes.get(offset..).filter(|rest| rest.len() >= HEADER_LEN) {
         let malformed = |source| BadDump::Malformed { frame, offset, source };
-        let header = Header::get(&mut Reader::new(rest)).map_err(malformed)?;
+        let header: Header = Reader::new(rest).record().map_err(malformed)?;
         // Only what begins like a frame can be one that was cut off.
         if header.magic != MAGIC {
             return Err(malformed(Malformed { at: 0, expected: "the magic HSC1" }));

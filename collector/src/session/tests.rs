@@ -27,7 +27,7 @@ fn frames_that_are_missing_in_a_dump_are_counted() {
         let mut some = all.clone();
         some.remove(at);
         let dump = &read_dumps(&some.concat()).unwrap()[0];
-        let kind = Kind::from_u16(Header::get(&mut Reader::new(bytes)).unwrap().kind).unwrap();
+        let kind = Kind::from_u16(Reader::new(bytes).record::<Header>().unwrap().kind).unwrap();
         assert_eq!(dump.gaps, 1, "{kind:?}");
         match kind {
             Kind::Threads => assert!(dump.threads.len() < 40),

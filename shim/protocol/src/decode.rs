@@ -7,7 +7,6 @@ use crate::layout::Record;
 pub struct Malformed {
     /// Offset in bytes from the start of what was being read.
     pub at: usize,
-    /// What was expected there.
     pub expected: &'static str,
 }
 
@@ -37,12 +36,10 @@ impl<'a> Reader<'a> {
         self.at >= self.buf.len()
     }
 
-    /// Offset of the next byte.
     pub fn position(&self) -> usize {
         self.at
     }
 
-    /// The next `len` bytes.
     pub fn raw(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
         let malformed = Malformed { at: self.at, expected: "more bytes" };
         let end = self.at.checked_add(len).ok_or(malformed)?;
@@ -65,7 +62,6 @@ impl<'a> Reader<'a> {
         self.raw(len as usize).map_err(|_| Malformed { at, expected: "a length that fits its frame" })
     }
 
-    /// One record.
     pub fn record<R: Record>(&mut self) -> Result<R, Malformed> {
         R::get(self.raw(R::SIZE)?).ok_or(Malformed { at: self.at, expected: "a record" })
     }

@@ -1,6 +1,7 @@
 //! Durations as people write them: one grammar and one type for both sides.
 //!
-//! The collector reads options such as `--hang-after 1m30s`, and the shim reads variables such as `HANGSCOPE_STALL=500ms`.
+//! The collector reads options such as `--hang-after 1m30s`, and the shim reads variables such as
+//! `HANGSCOPE_STALL=500ms`.
 //!
 //! The grammar:
 //!
@@ -18,11 +19,10 @@ use core::fmt;
 use core::str::FromStr;
 use core::time::Duration;
 
-/// The shortest duration.
 pub const SHORTEST: Duration = Duration::from_millis(1);
-/// The longest duration.
 pub const LONGEST: Duration = Duration::from_secs(999 * 3600);
-/// The shortest pause between two looks of the watchdog (HANGSCOPE_TICK, `--tick`): a shorter one costs the host too much.
+/// The shortest pause between two looks of the watchdog (HANGSCOPE_TICK, `--tick`): a shorter one costs the
+/// host too much.
 pub const SHORTEST_TICK: Duration = Duration::from_millis(10);
 
 /// Names of a unit, and its nanoseconds.
@@ -34,14 +34,14 @@ const UNITS: [(&[&[u8]], u64); 4] = [
 ];
 const SECOND: u64 = 1_000_000_000;
 
-/// Why a text is no duration.
+/// Why a text is not a duration on either side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Problem {
     /// It does not follow the grammar.
     Grammar,
     /// It is 0, where `off` is possible.
     Zero,
-    /// Shorter than [`SHORTEST`].
+    /// It is shorter than [`SHORTEST`].
     TooShort,
     /// Longer than [`LONGEST`], or too large for a number.
     TooLong,
@@ -50,7 +50,7 @@ pub enum Problem {
 }
 
 impl Problem {
-    /// One message for both sides.
+    /// The message, the same on both sides.
     pub fn message(self) -> &'static str {
         match self {
             Problem::Grammar => "not a duration such as 15s, 500ms, 2m, 1m30s or 1h",
@@ -95,7 +95,6 @@ pub fn parse_tick(text: &[u8]) -> Result<Duration, Problem> {
     }
 }
 
-/// The sum of all parts.
 fn nanoseconds(text: &[u8]) -> Result<u64, Problem> {
     let is_number = |b: &u8| b.is_ascii_digit() || *b == b'.';
     if !text.is_empty() && text.iter().all(is_number) {
@@ -197,7 +196,7 @@ impl FromStr for Limit {
     }
 }
 
-/// `off`, or as [`Text`].
+/// Writes `off`, or the time as [`Text`] does.
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -207,8 +206,8 @@ impl fmt::Display for Limit {
     }
 }
 
-/// Writes a duration so that [`parse`] reads it again, in whole milliseconds: `90s`, `1500ms`. With `{:#}` for people:
-/// `1m 30s`, `1s 500ms`.
+/// Writes a duration so that [`parse`] reads it again, in whole milliseconds: `90s`, `1500ms`. With `{:#}`
+/// for people: `1m 30s`, `1s 500ms`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Text(pub Duration);
 

@@ -20,7 +20,6 @@ impl<'a> Writer<'a> {
         Writer { buf, at: 0 }
     }
 
-    /// Bytes written so far.
     pub fn len(&self) -> usize {
         self.at
     }
@@ -30,12 +29,11 @@ impl<'a> Writer<'a> {
         self.at == 0
     }
 
-    /// Bytes that still fit.
+    /// Number of bytes that still fit.
     pub fn room(&self) -> usize {
         self.buf.len() - self.at
     }
 
-    /// What was written.
     pub fn written(&self) -> &[u8] {
         self.buf.get(..self.at).unwrap_or(&[])
     }

@@ -8,21 +8,18 @@ use crate::layout::{Record, record};
 pub const MAGIC: u32 = u32::from_le_bytes(*b"HSC1");
 /// Version of the records; said in the hello. A collector refuses another one.
 pub const VERSION: u16 = 2;
-/// Bytes of a header.
 pub const HEADER_LEN: usize = <Header as Record>::SIZE;
 /// Largest frame, header included: small enough for the default socket buffer (208 KiB) to hold three.
 pub const MAX_FRAME: usize = 64 * 1024;
-/// Largest payload in bytes.
 pub const MAX_PAYLOAD: usize = MAX_FRAME - HEADER_LEN;
 
 record! {
     /// What stands in front of every payload.
     pub struct Header {
-        /// [`MAGIC`].
+        /// Always [`MAGIC`]: a frame of another kind of program is refused.
         pub magic: u32,
-        /// A [`Kind`], as a number.
+        /// The number of a [`Kind`] of frame.
         pub kind: u16,
-        /// Reserved, 0.
         pub flags: u16,
         /// Bytes of payload after the header.
         pub len: u32,
@@ -30,7 +27,7 @@ record! {
         pub seq: u32,
         /// Number of the dump that it belongs to, from 1; 0 outside a dump.
         pub dump: u32,
-        /// Process that speaks.
+        /// Process that the frame is about.
         pub pid: u32,
         /// CLOCK_MONOTONIC when it was made, nanoseconds.
         pub t_ns: u64,
@@ -76,7 +73,8 @@ pub enum Kind {
     Memory = 16,
     /// One [`crate::record::LastMemoryRecord`]; the message carries a descriptor (SCM_RIGHTS).
     LastMemory = 17,
-    /// Collector to shim: one [`crate::record::AskRecord`], then tids (u32) or [`crate::record::RangeRecord`]s.
+    /// Collector to shim: one [`crate::record::AskRecord`], then tids (u32) or
+    /// [`crate::record::RangeRecord`]s.
     Ask = 100,
 }
 

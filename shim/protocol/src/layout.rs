@@ -3,7 +3,7 @@
 
 /// Something of a fixed size on the wire.
 pub trait Record: Sized {
-    /// Bytes on the wire.
+    /// Number of bytes on the wire.
     const SIZE: usize;
     /// Writes the record over `to`, which has [`Record::SIZE`] bytes.
     fn put(&self, to: &mut [u8]);

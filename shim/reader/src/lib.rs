@@ -1,7 +1,8 @@
 //! Reads what the kernel and the loader say about a process: text files of `/proc`, and ELF images in memory.
 //!
-//! The shim uses it inside the process. The collector uses it from outside (`snap`, `capture`). Both sides parse the
-//! same bytes with the same code, so a dump from inside and a dump from outside cannot differ in how they were read.
+//! The shim uses it inside the process. The collector uses it from outside (`snap`, `capture`). Both sides
+//! parse the same bytes with the same code, so a dump from inside and a dump from outside cannot differ in
+//! how they were read.
 //!
 //! The crate opens nothing and calls no system call. The caller brings the bytes of a file, or a [`Memory`].
 //!
@@ -9,7 +10,8 @@
 //!
 //! - No allocation. Results borrow from the caller's bytes, or are small values. `no_std`, without `alloc`.
 //! - No panic, and no unsafe code. What makes no sense is `None` or is passed over.
-//! - Every loop is bounded: by the length of the lent bytes, or by a constant where a list is followed in memory.
+//! - Every loop is bounded: by the length of the lent bytes, or by a constant where a list is followed in
+//!   memory.
 //! - At most 4 KiB of stack for one call.
 //!
 //! - [`text`]: numbers, fields and lines

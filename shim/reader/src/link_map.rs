@@ -1,5 +1,5 @@
-//! The loader's list of images (`struct r_debug` and `struct link_map` of <link.h>). The list of the first namespace is
-//! in the order of symbol search, as far as the images were there at the start of the program.
+//! The loader's list of images (`struct r_debug` and `struct link_map` of <link.h>). The list of the first
+//! namespace is in the order of symbol search, as far as the images were there at the start of the program.
 
 use object::elf;
 
@@ -11,10 +11,9 @@ const MOST: usize = 4096;
 /// Offset of `r_map` in `struct r_debug`: `r_version` is an int.
 const R_MAP: u64 = 8;
 
-/// An entry of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Linked {
-    /// Load bias (`l_addr`).
+    /// Load bias of the image (`l_addr`).
     pub bias: u64,
     /// Address of the path (`l_name`), which ends with a NUL.
     pub name: u64,
@@ -38,8 +37,8 @@ pub struct List<'m, M> {
 }
 
 impl<'m, M: Memory> List<'m, M> {
-    /// The list that `struct r_debug` at this address names: inside the process the address of `_r_debug`, from outside
-    /// what [`r_debug`] gives.
+    /// The list that `struct r_debug` at this address names: inside the process the address of `_r_debug`,
+    /// from outside what [`r_debug`] gives.
     pub fn new(memory: &'m M, r_debug: u64) -> List<'m, M> {
         let next = r_debug.checked_add(R_MAP).and_then(|at| memory.word(at)).unwrap_or(0);
         List { memory, next, left: MOST }
@@ -69,8 +68,8 @@ pub fn find_function(memory: &impl Memory, r_debug: u64, name: &[u8]) -> Option<
     List::new(memory, r_debug).find_map(|linked| linked.function(memory, name))
 }
 
-/// Address of `struct r_debug`, from the bytes of `/proc/PID/auxv`: the program's dynamic section names it. `None` for a
-/// static program, and before the loader has set it up.
+/// Address of `struct r_debug`, from the bytes of `/proc/PID/auxv`: the program's dynamic section names it.
+/// `None` for a static program, and before the loader has set it up.
 pub fn r_debug(memory: &impl Memory, auxv: &[u8]) -> Option<u64> {
     const AT_PHDR: u64 = 3;
     const AT_PHNUM: u64 = 5;

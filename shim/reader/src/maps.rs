@@ -2,7 +2,6 @@
 
 use crate::text::{decimal, fields, hex};
 
-/// One line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mapping<'a> {
     pub start: u64,
@@ -11,22 +10,22 @@ pub struct Mapping<'a> {
     pub read: bool,
     pub write: bool,
     pub execute: bool,
-    /// Offset in the file, bytes.
+    /// Offset of `start` in the file, bytes.
     pub offset: u64,
-    /// `major << 32 | minor`.
+    /// Device of the file: `major << 32 | minor`.
     pub dev: u64,
     /// Inode; 0 for memory without a file.
     pub ino: u64,
-    /// Path or pseudo path (`[heap]`) without ` (deleted)`; empty for anonymous memory. Raw: the kernel prints a
-    /// newline in a path as `\012`.
+    /// Path or pseudo path (`[heap]`) without ` (deleted)`; empty for anonymous memory. Raw: the kernel
+    /// prints a newline in a path as `\012`.
     pub path: &'a [u8],
     /// Whether the kernel printed ` (deleted)` after the path.
     pub deleted: bool,
 }
 
 impl<'a> Mapping<'a> {
-    /// Parses one line, with or without its newline. A line that is cut off in its path cannot be told from a whole
-    /// one: pass whole lines.
+    /// Parses one line, with or without its newline. A line that is cut off in its path cannot be told from
+    /// a whole one: pass whole lines.
     pub fn parse(line: &'a [u8]) -> Option<Mapping<'a>> {
         let mut f = fields(line);
         let (start, end) = pair(f.next()?, b'-')?;
@@ -65,8 +64,8 @@ impl<'a> Mapping<'a> {
         self.path.first() == Some(&b'/') && self.ino != 0
     }
 
-    /// Whether code may be loaded from the file. memfd, System V shared memory and `/dev/zero` have paths that always
-    /// say `(deleted)`, and they are no DSOs.
+    /// Whether code may be loaded from the file. memfd, System V shared memory and `/dev/zero` have paths
+    /// that always say `(deleted)`, and they are no DSOs.
     pub fn may_be_dso(&self) -> bool {
         self.path.first() == Some(&b'/')
             && ![&b"/memfd:"[..], b"/SYSV", b"/dev/zero", b"/dev/shm/", b"/anon_hugepage", b"/[aio]"]
@@ -85,7 +84,8 @@ pub fn whole_lines(text: &[u8]) -> usize {
     text.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1)
 }
 
-/// The mappings of a text, in its order. A last line without a newline, and what is no line of maps, is left out.
+/// The mappings of a text, in its order. A last line without a newline, and what is no line of maps, is
+/// left out.
 pub fn mappings(text: &[u8]) -> impl Iterator<Item = Mapping<'_>> {
     let whole = text.get(..whole_lines(text)).unwrap_or(&[]);
     whole.split(|b| *b == b'\n').filter_map(Mapping::parse)

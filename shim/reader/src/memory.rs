@@ -4,8 +4,8 @@ use object::pod::{Pod, from_bytes};
 
 /// Memory that can be read: of this process, of another one, or of a recording.
 ///
-/// An implementation reads by a system call (`process_vm_readv`) or from a file. It never dereferences an address, so a
-/// page that is missing is an error and never a fault.
+/// An implementation reads by a system call (`process_vm_readv`) or from a file. It never dereferences an
+/// address, so a page that is missing is an error and never a fault.
 pub trait Memory {
     /// Why memory could not be read: an errno, or nothing.
     type Error;
@@ -16,7 +16,7 @@ pub trait Memory {
     /// If not even the first byte could be read.
     fn read(&self, at: u64, to: &mut [u8]) -> Result<usize, Self::Error>;
 
-    /// Reads exactly `N` bytes.
+    /// Reads exactly `N` bytes, or nothing.
     fn array<const N: usize>(&self, at: u64) -> Option<[u8; N]> {
         let mut bytes = [0; N];
         self.is_read(at, &mut bytes).then_some(bytes)
@@ -53,7 +53,6 @@ pub(crate) fn structure<T: Pod + Copy>(memory: &impl Memory, at: u64) -> Option<
 pub(crate) mod pieces {
     use super::Memory;
 
-    /// Pieces at their addresses.
     #[derive(Default)]
     pub(crate) struct Pieces(pub(crate) Vec<(u64, Vec<u8>)>);
 

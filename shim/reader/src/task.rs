@@ -10,15 +10,13 @@ pub struct Stat<'a> {
     pub comm: &'a [u8],
     /// State letter, such as `R` or `S`.
     pub state: u8,
-    /// Parent process.
     pub ppid: u32,
-    /// Process group.
     pub pgrp: u32,
     /// CPU time in user mode, clock ticks.
     pub utime: u64,
     /// CPU time in kernel mode, clock ticks.
     pub stime: u64,
-    /// Threads of the process.
+    /// Number of threads of the process.
     pub threads: u32,
     /// Start, clock ticks since boot.
     pub start_ticks: u64,
@@ -74,14 +72,12 @@ pub enum Syscall {
     Blocked(Blocked),
 }
 
-/// Where a blocked thread is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Blocked {
     /// Number of the system call; -1 for a thread that is blocked outside a system call (a page fault).
     pub number: i32,
     /// Arguments of the call; 0 where `number` is -1.
     pub args: [u64; 6],
-    /// Stack pointer in user mode.
     pub sp: u64,
     /// Program counter in user mode.
     pub pc: u64,
@@ -118,7 +114,8 @@ impl Syscall {
     }
 }
 
-/// The wait channel from the bytes of `wchan`. `None` for a thread that is not blocked (the kernel prints `0`).
+/// The wait channel from the bytes of `wchan`. `None` for a thread that is not blocked (the kernel prints
+/// `0`).
 pub fn wchan(text: &[u8]) -> Option<&[u8]> {
     let name = text.trim_ascii_end();
     (!matches!(name, b"" | b"0")).then_some(name)
@@ -127,7 +124,7 @@ pub fn wchan(text: &[u8]) -> Option<&[u8]> {
 /// What `schedstat` says (Documentation/scheduler/sched-stats.rst).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Schedstat {
-    /// CPU time, ns.
+    /// Time spent on a processor, ns.
     pub cpu_ns: u64,
     /// Time spent ready but without a processor, ns.
     pub runqueue_ns: u64,

@@ -78,8 +78,8 @@ fn parsed<T>(files: &mut impl Files, name: &str, parse: impl Fn(&[u8]) -> Option
     parse(files.read(name)?).ok_or(NONSENSE)
 }
 
-/// Whether a thread in this system call waits on the futex word that its first argument points to. `futex` is the number
-/// of `futex` on the processor.
+/// Whether a thread in this system call waits on the futex word that its first argument points to. `futex`
+/// is the number of `futex` on the processor.
 pub fn is_futex_wait(syscall: i32, futex: i32) -> bool {
     syscall == futex || syscall == SYS_FUTEX_WAIT
 }

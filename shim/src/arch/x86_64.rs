@@ -147,13 +147,13 @@ pub(crate) const LOOKED_AT: usize = 4;
 pub(crate) enum Next {
     /// It changes memory in one step that other threads see as one: `lock`, or `xchg` with memory.
     Atomic,
-    /// A system call.
+    /// Makes a system call. Gives what the kernel gives: a negative errno is an error.
     SystemCall,
     Other,
 }
 
-/// Tells it from its first bytes (Intel SDM, volume 2: prefixes F0, 66 and REX 40 to 4F, XCHG 86 /r and 87 /r,
-/// SYSCALL 0F 05). A register form of XCHG is none.
+/// Tells it from its first bytes (Intel SDM, volume 2: prefixes F0, 66 and REX 40 to 4F, XCHG 86 /r and 87
+/// /r, SYSCALL 0F 05). A register form of XCHG is none.
 pub(crate) fn next(code: [u8; LOOKED_AT]) -> Next {
     let rest = code.get(code.iter().take_while(|b| matches!(b, 0x66 | 0x40..=0x4f)).count()..).unwrap_or(&[]);
     match rest {
@@ -169,8 +169,8 @@ pub(crate) fn call_number(context: &libc::ucontext_t) -> i64 {
     context.uc_mcontext.gregs.get(libc::REG_RAX as usize).copied().unwrap_or(-1)
 }
 
-/// Has an interrupted thread trap (SIGTRAP) after each of its instructions, or no more: the trap flag, bit 8 of eflags
-/// (Intel SDM, volume 3, single-step exceptions).
+/// Has an interrupted thread trap (SIGTRAP) after each of its instructions, or no more: the trap flag, bit
+/// 8 of eflags (Intel SDM, volume 3, single-step exceptions).
 pub(crate) fn step(context: &mut libc::ucontext_t, on: bool) {
     const TRAP: i64 = 1 << 8;
     if let Some(flags) = context.uc_mcontext.gregs.get_mut(libc::REG_EFL as usize) {
@@ -214,9 +214,9 @@ pub(crate) const WAITS_ON_FD: [i64; 20] = [
 /// Flags that a signal action needs here: SA_RESTORER (asm/signal.h), since the kernel has no trampoline.
 pub(crate) const SIGACTION_FLAGS: u64 = 0x0400_0000;
 
-// `core` is compiled for unwinding and names its personality. Nothing here ever unwinds (`panic = "abort"`), so
-// it is never called, but the loader wants the symbol. Hidden: as an export it would take the place of the real
-// one in a host that is linked with Rust's std as a shared library.
+// `core` is compiled for unwinding and names its personality. Nothing here ever unwinds (`panic =
+// "abort"`), so it is never called, but the loader wants the symbol. Hidden: as an export it would take the
+// place of the real one in a host that is linked with Rust's std as a shared library.
 #[cfg(not(test))]
 core::arch::global_asm!(
     ".pushsection .text.rust_eh_personality,\"ax\",@progbits",

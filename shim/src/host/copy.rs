@@ -1,4 +1,5 @@
-//! The allocator's bytes in a memfd: after a copy in place the only file that is still what ran.
+//! The allocator's bytes in a memfd. After a copy in place, the memfd is the only file that still is what
+//! ran.
 
 use hangscope_protocol::record::CopyRecord;
 
@@ -6,7 +7,7 @@ use super::dso::{self, Dso};
 use super::maps;
 use crate::sys::{self, Errno, OwnedFd};
 
-/// The mapped file's bytes in a memfd; from memory, where the file is not to be had any more.
+/// Copies the mapped file into a memfd. Without the file, copies from memory.
 pub(crate) fn make(
     dso: &Dso,
     file: Option<&OwnedFd>,
@@ -23,7 +24,7 @@ pub(crate) fn make(
     Ok((copy, record))
 }
 
-/// Writes what is mapped of the DSO to where it stands in the file.
+/// Writes the mapped parts of the DSO at their offsets in the file.
 fn copy_memory(copy: &OwnedFd, dso: &Dso, buffer: &mut [u8]) -> Result<u64, Errno> {
     let mut size = 0;
     let mut lines = [0; 4096];

@@ -1,18 +1,18 @@
-//! The host's credentials, followed. glibc changes the credentials of the threads that it knows; the
-//! watchdog is not one of them, and a thread that keeps root after the host gave it up is a hole: so it
-//! looks each tick, and follows, or leaves.
+//! Follows the host's credentials. glibc changes the credentials of the threads that it knows, and the
+//! watchdog is not one of them. A thread that keeps root after the host gave it up is a security hole. So
+//! the watchdog compares each tick, and takes on the host's credentials or leaves.
 
 use super::task::Tasks;
 use crate::sys::{self, MOST_GROUPS};
 
-/// What following came to.
+/// What [`follow`] found and did.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Followed {
-    /// Nothing to do.
+    /// The credentials are the same as the host's.
     Same,
-    /// Now the same again; the effective user.
+    /// The watchdog has taken on the host's credentials; the effective user.
     Yes(u32),
-    /// Could not: the watchdog must leave.
+    /// The watchdog could not take them on, and must leave.
     No,
 }
 
@@ -62,8 +62,8 @@ pub(crate) fn follow(tasks: &Tasks, pid: u32, own: u32, text: &mut [u8]) -> Foll
     if host == mine {
         return Followed::Same;
     }
-    // A change of user makes the process not dumpable (prctl(2)); the host's own change did so already, and
-    // if it has set the flag again since, ours must not take that back.
+    // A change of user makes the process not dumpable (prctl(2)). The host's own change did so already. If
+    // the host has set the flag again since, our change must not clear it.
     let dumpable = sys::dumpable();
     if host.no_new_privileges == 1 && mine.no_new_privileges == 0 {
         sys::set_no_new_privileges();

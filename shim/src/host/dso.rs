@@ -1,9 +1,9 @@
 //! The DSOs: a snapshot at init, and later looks at the same ones.
 //!
-//! Maps alone does not show the danger: a file that is copied over in place keeps its name and its inode and
-//! is not `(deleted)`, but its private pages fall back to the new bytes. Hence a relocated word and the
-//! build-id in memory, and a stat of the path beside a descriptor of the mapped file (which also keeps the
-//! inode's number from being used again).
+//! Maps alone does not show the danger. A file that is copied over in place keeps its name and its inode
+//! and is not `(deleted)`, but its private pages fall back to the new bytes. So a look reads a relocated
+//! word and the build-id in memory, and calls stat on the path and on a descriptor of the mapped file. The
+//! open descriptor also keeps the inode number from being used again.
 
 use hangscope_protocol::record::{DsoNowRecord, DsoRecord, dso_flags, maps_deleted};
 use hangscope_reader::elf::{self, BuildId};
@@ -15,23 +15,21 @@ use crate::limits::MOST_DSOS;
 use crate::sys::{self, Own, OwnedFd, Stat};
 use crate::text::Text;
 
-/// A DSO as it was at init.
 pub(crate) struct Dso {
     pub(crate) record: DsoRecord,
     pub(crate) path: Text<512>,
     executable: bool,
 }
 
-/// All of them.
+/// The DSOs of the process, as they were at init.
 pub(crate) struct Table {
     pub(crate) dsos: [Dso; MOST_DSOS],
     pub(crate) len: usize,
-    /// Found, but no room.
+    /// DSOs that were found but have no room in `dsos`.
     pub(crate) left_out: usize,
 }
 
 impl Table {
-    /// The DSOs, by address.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Dso> {
         self.dsos.iter().take(self.len)
     }
@@ -70,7 +68,7 @@ impl Table {
             self.left_out += usize::from(m.execute);
             return;
         };
-        // A path that does not fit cannot be looked at again; it is left out rather than cut off.
+        // A path that does not fit cannot be looked at again. The DSO is left out.
         dso.path.clear();
         if m.offset != 0 || !dso.path.push(m.path) {
             return;
@@ -150,7 +148,7 @@ impl Dso {
         }
     }
 
-    /// Opens the mapped file, if it still is the one at the path.
+    /// Opens the mapped file, if the file at the path still is the mapped one.
     pub(crate) fn open(&self) -> Result<OwnedFd, sys::Errno> {
         let mut path = self.path;
         let file = sys::open_regular(path.as_cstr().ok_or(sys::Errno::INVAL)?)?;
@@ -230,8 +228,8 @@ pub(crate) fn mark_deleted(table: &Table, nows: &mut [DsoNowRecord], m: &Mapping
     }
 }
 
-/// Whether the file's first page is what is mapped: for file systems (overlayfs, btrfs) whose maps show
-/// other device and inode numbers than stat does.
+/// Whether the first page of the file is the mapped one. This is for file systems (overlayfs, btrfs) for
+/// which maps shows other device and inode numbers than stat.
 fn same_first_page(path: &core::ffi::CStr, start: u64) -> bool {
     let (mut file_page, mut memory_page) = ([0; 4096], [0; 4096]);
     let Ok(file) = sys::open_regular(path) else { return false };

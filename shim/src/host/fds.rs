@@ -1,4 +1,4 @@
-//! What the descriptors are that threads wait on: a pipe, a socket, an epoll.
+//! What is behind the descriptors that threads wait on: a pipe, a socket, an epoll.
 
 use hangscope_protocol::record::{FdRecord, ThreadRecord};
 
@@ -6,7 +6,7 @@ use crate::arch;
 use crate::sys;
 use crate::text::Text;
 
-/// Descriptors that threads wait on, each once, with a thread that has it.
+/// Descriptors that threads wait on, each once, with the first thread that waits on it.
 pub(crate) struct Fds {
     items: [(i32, u32); 64],
     len: usize,
@@ -32,8 +32,8 @@ impl Fds {
         }
     }
 
-    /// Gives each descriptor with the target of its link. The link is read in the thread's own directory: `/proc/self/fd` is
-    /// that of the first thread, which may be gone.
+    /// Gives each descriptor with the target of its link. The link is read in the thread's own directory:
+    /// `/proc/self/fd` is that of the first thread, which may be gone.
     pub(crate) fn each(&self, buffer: &mut [u8], mut each: impl FnMut(&FdRecord, &[u8])) {
         for (fd, tid) in self.items.iter().take(self.len) {
             let mut path = Text::<64>::EMPTY;

@@ -1,4 +1,4 @@
-//! Futex waits: which calls they are.
+//! Which system calls are futex waits.
 
 use hangscope_reader::thread;
 

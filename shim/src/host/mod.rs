@@ -1,4 +1,5 @@
-//! What the host is, read from `/proc` and from its memory: threads, mappings, DSOs, descriptors, credentials.
+//! What the host is, read from `/proc` and from its memory: threads, mappings, DSOs, descriptors,
+//! credentials.
 
 pub(crate) mod copy;
 pub(crate) mod creds;

@@ -1,16 +1,17 @@
-//! Stalls without a deadline (HANGSCOPE_STALL): whether any thread has come out of the wait that it is in.
+//! Stalls without a deadline (HANGSCOPE_STALL): whether any thread has left the wait that it is in.
 //!
-//! A thread's wait is its system call, first argument, SP and PC: the same from look to look means that it did
-//! not come out (a timed wait that is begun again looks the same, and is no progress). A running thread shows
-//! nothing: it is not held to have moved until it is seen in another wait. Whether what stands still is stuck
-//! or merely idle is not for the shim to say: it makes a dump, and the analysis looks at the frames.
+//! A thread's wait is its system call, first argument, SP and PC. The same wait in two looks counts as no
+//! progress, also for a timed wait that was begun again. A running thread proves nothing: it has moved only
+//! when it is seen in another wait. The shim does not say whether threads that stand still are stuck or
+//! idle. It makes a dump, and the analysis looks at the frames.
 
 use hangscope_protocol::record::{HeartbeatThread, SYSCALL_RUNNING};
 
 use super::futex;
 use crate::limits::MOST_THREADS;
 
-/// A dump of something that stands still is made anew after twice, four, at most so many times the time set.
+/// While all stands still, further dumps follow after twice, four times, and at most so many times the time
+/// set.
 const LONGEST: u64 = 8;
 
 /// The wait in which a thread was last seen; 0 for none.
@@ -20,12 +21,12 @@ pub(crate) struct Seen {
     wait: u64,
 }
 
-/// What the looks add up to.
+/// Progress over all looks so far.
 pub(crate) struct Stall {
     stall_ns: u64,
     /// Since when nothing has moved.
     since: u64,
-    /// The next dump is due when it has stood still for so many times `stall_ns`.
+    /// The next dump is due when nothing has moved for so many times `stall_ns`.
     times: u64,
     index: usize,
     count: usize,
@@ -53,15 +54,15 @@ impl Stall {
         self.stall_ns != 0
     }
 
-    /// A look begins.
+    /// Begins a look: [`Stall::see`] follows for each thread.
     pub(crate) fn begin(&mut self) {
         self.index = 0;
         self.moved = false;
         self.may_be_stuck = false;
     }
 
-    /// A thread of it. The kernel lists threads in the same order each time, so the table is gone through
-    /// along with the list; a thread that came or went shifts it, and is movement anyway.
+    /// Takes one thread of the look. The kernel lists threads in the same order each time, so the table
+    /// follows the list. A thread that came or ended shifts the table, and counts as movement anyway.
     pub(crate) fn see(&mut self, seen: &mut [Seen; MOST_THREADS], thread: &HeartbeatThread) {
         let running = thread.syscall == SYSCALL_RUNNING;
         self.may_be_stuck |= running || thread.state == b'D' || futex::is_wait(thread.syscall);
@@ -78,7 +79,7 @@ impl Stall {
         }
     }
 
-    /// The look is complete: whether a dump is due.
+    /// Ends a look. Gives whether a dump is due.
     pub(crate) fn end(&mut self, now: u64) -> bool {
         if self.moved || self.index != self.count {
             self.count = self.index;
@@ -88,7 +89,8 @@ impl Stall {
             return false;
         }
         self.still = self.still.saturating_add(1);
-        // All in calls that wait for the world outside (epoll, accept, sleep): idle for certain.
+        // All threads are in calls that wait for the world outside (epoll, accept, sleep): the process is
+        // idle.
         if !self.may_be_stuck || now.saturating_sub(self.since) < self.stall_ns.saturating_mul(self.times) {
             return false;
         }
@@ -97,7 +99,7 @@ impl Stall {
     }
 }
 
-/// FNV-1a over what makes a wait; never 0.
+/// FNV-1a hash of what makes a wait; never 0.
 fn fingerprint(t: &HeartbeatThread) -> u64 {
     let parts = [t.syscall as u64, t.arg0, t.sp, t.pc];
     let mix = |hash: u64, part: &u64| (hash ^ part).wrapping_mul(0x0100_0000_01b3);

@@ -23,7 +23,7 @@ pub(crate) struct Tasks {
 }
 
 impl Tasks {
-    /// Opens it; `own` is the watchdog, which is left out of every list.
+    /// Opens the directory. `own` is the watchdog, which every list leaves out.
     pub(crate) fn open(pid: u32, own: u32, clk_tck: u32) -> Result<Tasks, Errno> {
         let dir = sys::open_dir(c"/proc/self/task")?;
         Ok(Tasks { dir, pid, own, ns_per_tick: 1_000_000_000 / u64::from(clk_tck.max(1)) })
@@ -54,7 +54,6 @@ impl Tasks {
         Ok(text.get(..n).unwrap_or(&[]))
     }
 
-    /// Parses `stat` of a thread.
     pub(crate) fn stat<'a>(&self, tid: u32, text: &'a mut [u8]) -> Result<Stat<'a>, Errno> {
         Stat::parse(self.read(tid, "stat", text)?).ok_or(Errno::INVAL)
     }
@@ -69,12 +68,11 @@ impl Tasks {
         Syscall::parse(self.read(tid, "syscall", text)?).ok_or(Errno::INVAL)
     }
 
-    /// Reads `status` of a thread.
     pub(crate) fn status<'a>(&self, tid: u32, text: &'a mut [u8]) -> Result<Status<'a>, Errno> {
         self.read(tid, "status", text).map(Status)
     }
 
-    /// What a heartbeat says of a thread; none if it is gone.
+    /// What a heartbeat says of a thread; none if the thread has ended.
     pub(crate) fn heartbeat(&self, tid: u32, text: &mut [u8]) -> Option<HeartbeatThread> {
         let stat = self.stat(tid, text).ok()?;
         let (state, cpu, comm) = (stat.state, stat.processor, padded(stat.comm));
@@ -100,7 +98,8 @@ impl Tasks {
         })
     }
 
-    /// What a dump says of a thread. What cannot be read leaves its errno; a thread that is gone has state 0.
+    /// What a dump says of a thread. A file that cannot be read leaves its errno. A thread that has ended
+    /// has state 0.
     pub(crate) fn thread(&self, tid: u32, look: u8, text: &mut [u8]) -> ThreadRecord {
         let mut t = thread::look(tid, look, self.ns_per_tick, &mut Files { tasks: self, tid, text });
         if tid == self.pid {
@@ -126,7 +125,6 @@ impl Tasks {
     }
 }
 
-/// The files of one thread.
 struct Files<'a> {
     tasks: &'a Tasks,
     tid: u32,

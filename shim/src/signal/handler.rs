@@ -1,9 +1,9 @@
 //! The one handler: for questions, for the timers of `stops`, and for SIGTRAP.
 //!
-//! It never waits but in a stop, never touches libc and cannot fault. It is put in only for the first question, and taken out
-//! again when no question is open and the host has not changed the action: a signal that came after that would end the
-//! process. For SIGTRAP it is put in only where the host has no handler, and never taken out: a thread may still have a step
-//! to make.
+//! It never waits but in a stop, never touches libc and cannot fault. It is put in only for the first
+//! question, and taken out again when no question is open and the host has not changed the action: a signal
+//! that came after that would end the process. For SIGTRAP it is put in only where the host has no handler,
+//! and never taken out: a thread may still have a step to make.
 
 use hangscope_reader::status::Status;
 use once_cell::race::OnceRef;
@@ -17,12 +17,12 @@ use crate::sys::{self, KernelAction};
 /// Value of a timer's signal. A timer of the host that sends another value is passed over.
 pub(super) const MARK: u64 = 0x6861_6e67_7374_6972;
 
-/// Where answers go.
+/// Slots that questions are answered in.
 static SLOTS: OnceRef<'static, Slots> = OnceRef::new();
 
 extern "C" fn on_signal(signal: i32, info: *const u64, context: *mut libc::ucontext_t) {
-    // SAFETY: with SA_SIGINFO the kernel passes a siginfo_t (128 bytes) and a ucontext_t. Both live until the handler
-    // returns, and nobody else uses them.
+    // SAFETY: with SA_SIGINFO the kernel passes a siginfo_t (128 bytes) and a ucontext_t. Both live until
+    // the handler returns, and nobody else uses them.
     let (code, pid, value, context) =
         unsafe { (*info.add(1) as u32 as i32, *info.add(2) as u32, *info.add(3), &mut *context) };
     match code {
@@ -64,7 +64,8 @@ fn now(signal: u32) -> Option<KernelAction> {
 
 /// Puts the handler in. Gives false if the kernel refuses.
 fn put(signal: u32) -> bool {
-    // SAFETY: `on_signal` may run anywhere: it makes no call but raw system calls, and touches only slots and atomics.
+    // SAFETY: `on_signal` may run anywhere: it makes no call but raw system calls, and touches only slots
+    // and atomics.
     unsafe { sys::action(signal, Some(&ours())) }.is_ok()
 }
 
@@ -103,8 +104,8 @@ impl Handler {
         self.signal().checked_sub(1).map_or(0, |n| 1 << n)
     }
 
-    /// Puts the handler in, on the wanted signal or, if the host uses that, on the highest real-time signal that nobody uses.
-    /// False if none is free.
+    /// Puts the handler in, on the wanted signal or, if the host uses that, on the highest real-time signal
+    /// that nobody uses. False if none is free.
     pub(super) fn install(&mut self) -> bool {
         if self.installed.is_some() {
             return true;
@@ -123,8 +124,8 @@ impl Handler {
         false
     }
 
-    /// As [`Handler::install`], for signals of timers: the handler is not taken out again. False also where the host has
-    /// replaced it since.
+    /// As [`Handler::install`], for signals of timers: the handler is not taken out again. False also where
+    /// the host has replaced it since.
     pub(super) fn install_for_good(&mut self) -> bool {
         self.stays = self.install() && self.is_ours();
         self.stays

@@ -1,5 +1,5 @@
-//! Running threads have no SP and PC in `/proc`. They are asked with a signal, each alone, and answer with their registers
-//! and the top of their stack.
+//! Running threads have no SP and PC in `/proc`. They are asked with a signal, each alone, and answer with
+//! their registers and the top of their stack.
 
 use core::sync::atomic::Ordering;
 
@@ -14,13 +14,12 @@ use crate::sys;
 #[derive(Clone, Copy)]
 pub(crate) struct Candidate {
     pub(crate) tid: u32,
-    /// SigBlk.
+    /// Signals that it blocks: SigBlk of `status`.
     pub(crate) blocked_signals: u64,
     /// It was blocked in the first look.
     pub(crate) was_blocked: bool,
 }
 
-/// A question that is open.
 #[derive(Clone, Copy)]
 struct Question {
     tid: u32,
@@ -76,8 +75,8 @@ impl Prober {
         }
     }
 
-    /// Asks a thread, in a free slot; `sample` is 0 for a dump, `limit` the bytes of stack that are wanted. False if no slot
-    /// is free. What cannot be asked is answered at once by `refused` with the reason.
+    /// Asks a thread, in a free slot; `sample` is 0 for a dump, `limit` the bytes of stack that are wanted.
+    /// False if no slot is free. What cannot be asked is answered at once by `refused` with the reason.
     pub(crate) fn ask(
         &mut self,
         candidate: &Candidate,
@@ -171,8 +170,8 @@ impl Prober {
         left > 0
     }
 
-    /// Gives up the open questions: each becomes a record that says so. Their threads are remembered, since the signal may
-    /// still reach them.
+    /// Gives up the open questions: each becomes a record that says so. Their threads are remembered, since
+    /// the signal may still reach them.
     pub(crate) fn abandon(&mut self, tasks: &Tasks, text: &mut [u8], each: &mut dyn FnMut(&ProbeRecord)) {
         for (index, slot) in self.slots.slots.iter().enumerate() {
             let Some(q) = self.questions.get(index).copied().flatten() else { continue };
@@ -202,7 +201,8 @@ impl Prober {
                 *late = 0;
             }
         }
-        // If all places of `late` are in use, one more thread may not have been remembered: then the handler stays.
+        // If all places of `late` are in use, one more thread may not have been remembered: then the
+        // handler stays.
         if self.late.iter().all(|t| *t == 0) {
             self.handler.remove();
         }

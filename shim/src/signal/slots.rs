@@ -1,4 +1,5 @@
-//! Answers to questions: each thread that is asked has a slot, and writes its registers and the top of its stack there.
+//! Answers to questions: each thread that is asked has a slot, and writes its registers and the top of its
+//! stack there.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -45,12 +46,14 @@ pub(crate) struct Slots {
     pub(super) answers: AtomicU32,
 }
 
-// SAFETY: an element of `written` is written only by the handler that moved its slot from ASKED to WRITING. It is read
-// only by the watchdog after the watchdog saw DONE (acquire), and before the watchdog moves the slot to FREE.
+// SAFETY: an element of `written` is written only by the handler that moved its slot from ASKED to WRITING.
+// It is read only by the watchdog after the watchdog saw DONE (acquire), and before the watchdog moves the
+// slot to FREE.
 unsafe impl Sync for Slots {}
 
 impl Slots {
-    /// In the handler: answers the question that `value` names. Does nothing if that question is not open any more.
+    /// In the handler: answers the question that `value` names. Does nothing if that question is not open
+    /// any more.
     pub(super) fn answer(&self, value: u64, context: &libc::ucontext_t) {
         let (generation, index) = ((value >> 16) as u32, (value & 0xffff) as usize);
         let (Some(slot), Some(written)) = (self.slots.get(index), self.written.get(index)) else { return };

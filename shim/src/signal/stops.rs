@@ -1,9 +1,11 @@
-//! Threads stopped inside the allocator (stir, level 3), for microseconds to milliseconds, with the locks that they hold.
+//! Threads stopped inside the allocator (stir, level 3), for microseconds to milliseconds, with the locks
+//! that they hold.
 //!
-//! The signal that interrupts a thread comes from a timer (`timers`). A tick of the kernel is a few milliseconds, and the
-//! window of a race is a few instructions. So a thread that is interrupted in the allocator is mostly not stopped at once
-//! but slowed: it traps after each instruction (SIGTRAP, a signal that nobody sends), for about a thousand instructions,
-//! and is stopped before some of the atomic ones. Races are lost between those.
+//! The signal that interrupts a thread comes from a timer (`timers`). A tick of the kernel is a few
+//! milliseconds, and the window of a race is a few instructions. So a thread that is interrupted in the
+//! allocator is mostly not stopped at once but slowed: it traps after each instruction (SIGTRAP, a signal
+//! that nobody sends), for about a thousand instructions, and is stopped before some of the atomic ones.
+//! Races are lost between those.
 //!
 //! A stop is a wait on a futex word of the shim, with a timeout, in the handler.
 
@@ -22,14 +24,15 @@ const STEPS: u64 = 1024;
 const STOPPED_BEFORE: u64 = 3;
 /// A stop takes 60 us to 2 ms: [`Random::spread`] of these.
 const STOP: (u64, u64) = (60 * MICROSECOND, 5);
-/// Words of an interrupted stack in which a return into the allocator is looked for: the thread may be in a function of
-/// libc that the allocator called.
+/// Words of an interrupted stack in which a return into the allocator is looked for: the thread may be in a
+/// function of libc that the allocator called.
 const WORDS: usize = 32;
 /// All handlers have left their stops within this time, if there are processors for them.
 const PATIENCE: u64 = 100_000 * MICROSECOND;
 /// SIGTRAP as a bit of the kernel's set.
 const TRAP: u64 = 1 << (libc::SIGTRAP - 1);
-/// System calls within which a thread may stay in slow motion: they neither change its signals nor make a thread.
+/// System calls within which a thread may stay in slow motion: they neither change its signals nor make a
+/// thread.
 const HARMLESS: [i64; 6] = [
     libc::SYS_futex,
     libc::SYS_sched_yield,
@@ -96,7 +99,8 @@ pub(super) fn on_timer(context: &mut libc::ucontext_t) {
     }
 }
 
-/// In the handler of SIGTRAP: a thread in slow motion has made an instruction. Decides what comes before the next one.
+/// In the handler of SIGTRAP: a thread in slow motion has made an instruction. Decides what comes before
+/// the next one.
 pub(super) fn on_step(context: &mut libc::ucontext_t) {
     let mut random = draw();
     let mut code = [0; arch::LOOKED_AT];
@@ -135,8 +139,8 @@ fn inside(pc: u64) -> bool {
     (START.load(Ordering::Relaxed)..END.load(Ordering::Relaxed)).contains(&pc)
 }
 
-/// Whether a word at the top of the stack is a return into the allocator. The word may be a stale one: then the thread is
-/// stopped just outside, which does no harm.
+/// Whether a word at the top of the stack is a return into the allocator. The word may be a stale one: then
+/// the thread is stopped just outside, which does no harm.
 fn called_from_inside(sp: u64) -> bool {
     let mut bytes = [0; WORDS * 8];
     let n = sys::peek(sp, &mut bytes).unwrap_or(0);

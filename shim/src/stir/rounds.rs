@@ -1,4 +1,4 @@
-//! The rounds: what is changed in one is given back before the next.
+//! The rounds. What one round changes is given back before the next.
 
 use core::hint::spin_loop;
 use core::mem::MaybeUninit;
@@ -12,40 +12,39 @@ use crate::sys::{self, CpuSet, For, OwnedFd, Schedule};
 
 const MICROSECOND: u64 = 1000;
 const MILLISECOND: u64 = 1000 * MICROSECOND;
-/// Between two looks for something to disturb, when there is nothing.
+/// Pause between two looks for something to disturb, while there is nothing.
 const IDLE: u64 = 2 * MILLISECOND;
 const LONGEST_IDLE: u64 = 64 * MILLISECOND;
-/// CPU time of the host between two rounds that counts as running.
+/// The host counts as running if it used so much CPU time between two rounds.
 const RUNS: u64 = 20 * MICROSECOND;
-/// The shortest slice that a thread can have. The watchdog asks for it, too: who has it takes the processor from
-/// others soonest (EEVDF, Linux 6.12).
+/// The shortest slice that a thread can have. The watchdog asks for it, too: a thread with a short slice
+/// takes the processor from others soonest (EEVDF, Linux 6.12).
 const SHORTEST_SLICE: u64 = 100 * MICROSECOND;
-/// A round: [`Random::spread`] of these; in the same way the times below.
+/// Length of a round, as [`Random::spread`]; in the same way the times below.
 const ROUND: (u64, u64) = (4 * MILLISECOND, 3);
-/// Between two hold-ups.
+/// Pause between two hold-ups, as [`Random::spread`].
 const PAUSE: (u64, u64) = (30 * MICROSECOND, 3);
-/// A hold-up; one in so many is a long one.
+/// Length of a hold-up. One in [`LONG`] is a long one.
 const HOLD: (u64, u64) = (2 * MICROSECOND, 4);
 const LONG: u64 = 32;
 const LONG_HOLD: (u64, u64) = (2 * MICROSECOND, 10);
 
-/// What disturbs.
+/// What the watchdog knows of the disturbance.
 pub(crate) struct Stir {
     level: u32,
     random: Random,
     pid: u32,
     tid: u32,
-    /// The watchdog's own, before: given back at the end.
+    /// What the watchdog had itself before; restored at the end.
     cpus: CpuSet,
     schedule: Schedule,
-    /// A thread that was made nicer can be made as it was again.
+    /// The nice value of a thread can be raised and lowered again.
     may_nice: bool,
-    /// When the next round begins.
     round: u64,
     idle: u64,
     /// Something runs that can be disturbed.
     active: bool,
-    /// CPU time of the host at the last round, and the newest thread.
+    /// CPU time of the host at the last round, and the largest tid.
     ran: u64,
     last_tid: u32,
     /// Processors on which threads are held up in this round.
@@ -53,7 +52,7 @@ pub(crate) struct Stir {
     /// Hold-ups to come on the same processor.
     here: u64,
     timers: Option<Timers>,
-    /// What cannot be done, until it is told.
+    /// What cannot be done, until the collector has been told.
     trouble: Option<&'static [u8]>,
     over: bool,
 }
@@ -112,7 +111,7 @@ impl Stir {
         self.level
     }
 
-    /// Disturbs until then; true as soon as the socket can be read.
+    /// Disturbs until this time. True as soon as the socket can be read.
     pub(crate) fn until(&mut self, until: u64, socket: Option<&OwnedFd>, tools: &mut Tools<'_>) -> bool {
         while !self.over {
             let now = sys::now();
@@ -136,7 +135,8 @@ impl Stir {
     }
 
     fn begin_round(&mut self, tools: &mut Tools<'_>, now: u64) {
-        // Numbers begin anew some time: once a second all threads are looked at ([`Stir::rest`]).
+        // The kernel's tids begin anew some time. So all threads are looked at once a second
+        // ([`Stir::rest`]).
         let listed = self.give_back(tools, self.last_tid);
         let ran = sys::process_cpu().saturating_sub(sys::thread_cpu());
         let runs = ran.saturating_sub(core::mem::replace(&mut self.ran, ran)) >= RUNS;
@@ -157,20 +157,20 @@ impl Stir {
         }
         self.arm(tools, listed);
         self.last_tid = tools.tids.iter().take(listed).copied().max().unwrap_or(0);
-        // With very many threads a round is dear: then it lasts.
+        // With very many threads a round is expensive. Then it lasts longer.
         let took = sys::now().saturating_sub(now);
         self.round = now + self.random.spread(ROUND.0, ROUND.1).max(8 * took);
     }
 
-    /// Gives back what the last round has changed; threads up to `known` cannot have inherited it. How many threads there
-    /// are, of those that fit a table.
+    /// Restores what the last round changed. Threads with a tid up to `known` cannot have inherited it.
+    /// Gives the number of threads, as far as they fit the table.
     fn give_back(&mut self, tools: &mut Tools<'_>, known: u32) -> usize {
         let found = tools.tasks.list(tools.entries, tools.tids).unwrap_or(0).min(MOST_THREADS);
         tools.touched.restore(self.pid, tools.tids.get(..found).unwrap_or(&[]), known);
         found
     }
 
-    /// Threads get other processors and priorities: each one of four sets, or none.
+    /// Gives threads other processors and priorities: one of four sets each, or none.
     fn shuffle(&mut self, tools: &mut Tools<'_>, listed: usize) {
         let usual = tools.touched.usual;
         let mut roles = [usual; 4];
@@ -183,7 +183,7 @@ impl Stir {
         self.cast(tools, listed, &roles, 2);
     }
 
-    /// All threads but the first on few processors, a half of what they would need at most.
+    /// Crowds all threads but the first on few processors, at most half of what they would need.
     fn crowd(&mut self, tools: &mut Tools<'_>, listed: usize) {
         let usual = tools.touched.usual;
         let most = (listed as u64 / 2).min(u64::from(usual.cpus.count()) / 2).max(1);
@@ -195,13 +195,13 @@ impl Stir {
             }
         }
         self.where_held = cpus;
-        // With the shortest slices they take turns at each of the watchdog's visits.
+        // With the shortest slices the threads take turns each time the watchdog wakes there.
         let schedule = other_policy(&usual.schedule, 0, SHORTEST_SLICE);
         self.cast(tools, listed, &[Role { cpus, schedule }], 1);
     }
 
-    /// Gives one of the roles to one in `n` threads. Not to those that have come since the last round: a thread that the
-    /// host moves is mostly moved at its start.
+    /// Gives one of the roles to one in `n` threads. Not to those that started since the last round: if the
+    /// host moves a thread, it mostly does so at its start.
     fn cast(&mut self, tools: &mut Tools<'_>, listed: usize, roles: &[Role], n: u64) {
         if !is_ordinary(&tools.touched.usual.schedule) {
             return;
@@ -235,7 +235,7 @@ impl Stir {
         }
     }
 
-    /// Holds up whoever runs on one of the processors, by being there instead.
+    /// Holds up the thread that runs on one of the processors: the watchdog runs there instead.
     fn hold_up(&mut self) {
         if self.here == 0 {
             self.here = 1 + self.random.below(8);
@@ -253,7 +253,6 @@ impl Stir {
         }
     }
 
-    /// A processor of a set.
     fn one_of(&mut self, cpus: &CpuSet) -> Option<usize> {
         let nth = self.random.below(u64::from(cpus.count())) as usize;
         (0..CpuSet::MAX_CPU).filter(|cpu| cpus.is_set(*cpu)).nth(nth)
@@ -273,12 +272,12 @@ impl Stir {
         some
     }
 
-    /// Something that cannot be done, once.
+    /// What cannot be done; given only once.
     pub(crate) fn take_trouble(&mut self) -> Option<&'static [u8]> {
         self.trouble.take()
     }
 
-    /// All is as the host has it, until the next round.
+    /// Restores all, until the next round.
     pub(crate) fn rest(&mut self, tools: &mut Tools<'_>) {
         if self.over {
             return;
@@ -296,7 +295,7 @@ impl Stir {
         self.may_nice = false;
     }
 
-    /// Ends it for good: when it returns, the host is as if there had been nothing of it.
+    /// Ends the disturbance for good. When it returns, the host is as if it had never been disturbed.
     pub(crate) fn end(&mut self, tools: &mut Tools<'_>) {
         if core::mem::replace(&mut self.over, true) {
             return;
@@ -305,7 +304,7 @@ impl Stir {
             timers.end();
         }
         self.give_back(tools, 0);
-        // One that a touched thread was just making is in the list by now.
+        // A thread that a touched thread was just starting is in the list by now.
         self.give_back(tools, 0);
         let _ = sys::set_affinity(self.tid, &self.cpus);
         let _ = sys::set_schedule(self.tid, &self.schedule);
@@ -325,7 +324,7 @@ fn other_policy(usual: &Schedule, nicer: i32, slice: u64) -> Schedule {
     usual.with(policy as u32, (usual.nice + nicer).min(19), slice)
 }
 
-/// Whether a thread that was made nicer can be made as it was again (RLIMIT_NICE, CAP_SYS_NICE): tried on this one.
+/// Whether a nice value can be raised and lowered again (RLIMIT_NICE, CAP_SYS_NICE): tried on this thread.
 fn may_nice(tid: u32, own: Schedule) -> bool {
     let nicer = own.with(own.policy, own.nice + 1, own.runtime);
     own.nice < 19 && sys::set_schedule(tid, &nicer).is_ok() && sys::set_schedule(tid, &own).is_ok()

@@ -1,18 +1,19 @@
-//! Threads whose affinity or priority is not as the host set it, and what the host had set.
+//! Threads whose affinity or schedule the shim has changed, and what the host had set.
 //!
-//! The host wins: what it changes meanwhile stays as it set it. Its first thread is never touched: it tells what threads
-//! of this process have by default, and it is the one that usually starts programs, which inherit both. A thread
-//! that a touched one has made in between inherits too, and is put right when it is seen; a forked child puts itself right.
+//! The host wins: a setting that the host changes meanwhile stays. The first thread of the host is never
+//! touched. It shows what threads of this process have by default, and it usually starts the programs,
+//! which inherit both settings. A thread that a touched thread starts inherits the changes, and is restored
+//! when it is seen. A forked child restores itself.
 
 use crate::sys::{self, CpuSet, Schedule};
 
-/// Threads that are touched at a time; of more, some are.
+/// Threads that are touched at a time.
 pub(crate) const MOST: usize = 256;
-/// Roles that are remembered.
 const RECENT: usize = 16;
 
-/// What a thread may be given for a while: processors, and a schedule, always of another policy than what is usual. By the
-/// two together it is known again in a thread that has inherited it: one that the host has moved itself has not both.
+/// What a thread may be given for a while: an affinity, and a schedule with another policy than the usual
+/// one. Affinity plus policy together mark a thread that inherited ours. A thread that the host moved never
+/// has both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Role {
     pub(crate) cpus: CpuSet,
@@ -29,37 +30,37 @@ impl Role {
 #[derive(Clone, Copy)]
 struct Thread {
     tid: u32,
-    /// As the kernel took it: it may know fewer processors, or no slices.
+    /// The role as the kernel took it. The kernel may know fewer processors, or no slices.
     set: Role,
 }
 
-/// All of them. All zero is: nobody is touched.
+/// All touched threads. All zero: none.
 pub(crate) struct Touched {
     threads: [Thread; MOST],
     len: usize,
-    /// What threads of this process have by default: as its first thread has it.
+    /// What threads of this process have by default: what the first thread has.
     pub(crate) usual: Role,
-    /// What was given lately: who has that without being in `threads` has inherited it.
+    /// Roles that were given lately. A thread that has one without being in `threads` has inherited it.
     recent: [Role; RECENT],
     next: usize,
 }
 
 impl Touched {
-    /// In a forked child, on its thread `tid`: the threads of the copied table are the parent's, and this one is the copy of
-    /// one of them.
+    /// For a forked child, on its thread `tid`. The threads in the copied table are the parent's, and this
+    /// thread is the copy of one of them.
     pub(crate) fn forked(&mut self, tid: u32) {
         self.put_right(tid);
         self.len = 0;
     }
 
-    /// Looks what the host's first thread has. False if that cannot be known.
+    /// Reads what the host's first thread has. False if it cannot be read.
     pub(crate) fn look(&mut self, pid: u32) -> bool {
         let usual = Role::of(pid);
         self.usual = usual.unwrap_or(self.usual);
         usual.is_some()
     }
 
-    /// A role that is about to be given.
+    /// Remembers a role that is about to be given.
     pub(crate) fn remember(&mut self, role: &Role) {
         if self.recent.contains(role) {
             return;
@@ -70,7 +71,7 @@ impl Touched {
         self.next = (self.next + 1) % RECENT;
     }
 
-    /// Gives a role to a thread that was just listed. One that has something of its own keeps that.
+    /// Gives a role to a thread that was just listed. A thread with settings of its own keeps them.
     pub(crate) fn give(&mut self, tid: u32, role: &Role) {
         let Some(thread) = self.threads.get_mut(self.len) else { return };
         if Role::of(tid) != Some(self.usual) || sys::set_schedule(tid, &role.schedule).is_err() {
@@ -83,8 +84,9 @@ impl Touched {
         self.remember(&set);
     }
 
-    /// Gives back what all threads had. `tids` are the threads that there are now: nobody else is touched, whoever may
-    /// have the tid of one that is gone. Those with a tid over `known` may have inherited something.
+    /// Restores all threads. `tids` are the threads that exist now. Nothing else is touched: another
+    /// process may have the tid of a thread that has ended. Threads with a tid over `known` may have
+    /// inherited a role.
     pub(crate) fn restore(&mut self, pid: u32, tids: &[u32], known: u32) {
         let touched = self.threads.get(..self.len).unwrap_or(&[]);
         for tid in tids.iter().filter(|tid| **tid != pid) {
@@ -104,10 +106,11 @@ impl Touched {
         self.len = 0;
     }
 
-    /// Gives a thread what is usual where it has what was given to another.
+    /// Restores a thread that has inherited a role.
     fn put_right(&self, tid: u32) {
         let Some(has) = Role::of(tid) else { return };
-        // Whether a slice is inherited is the kernel's affair. The schedule comes first and goes last: it may stand alone.
+        // The kernel decides whether a slice is inherited. The schedule is set first and restored last, so
+        // a thread may have only the schedule.
         let same = |given: &Role| {
             let cpus = [given.cpus, self.usual.cpus].contains(&has.cpus);
             cpus && given.schedule.differs_in_slice_at_most(&has.schedule)

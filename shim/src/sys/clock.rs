@@ -1,7 +1,8 @@
 //! Clocks, in nanoseconds.
 //!
-//! The call is made raw. rustix would look for the vdso first: it would read the auxiliary vector, on older kernels from a
-//! file that stands for a moment in the host's descriptor table, and it would bring a tenth of the shim's code.
+//! The call is made raw. rustix would look for the vdso first: it would read the auxiliary vector, on older
+//! kernels from a file that stands for a moment in the host's descriptor table, and it would bring a tenth
+//! of the shim's code.
 
 use rustix::event::Timespec;
 
@@ -14,12 +15,10 @@ fn nanoseconds(clock: libc::clockid_t) -> u64 {
     (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
 }
 
-/// CLOCK_MONOTONIC, ns.
 pub(crate) fn now() -> u64 {
     nanoseconds(libc::CLOCK_MONOTONIC)
 }
 
-/// CLOCK_REALTIME, ns.
 pub(crate) fn wall_clock() -> u64 {
     nanoseconds(libc::CLOCK_REALTIME)
 }

@@ -13,7 +13,7 @@ pub(crate) fn open_read(path: &CStr) -> Result<OwnedFd, Errno> {
     rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())
 }
 
-/// Opens a file of the host's that may be anything by now: never blocks on a FIFO.
+/// Opens a file that may have been replaced by anything. Never blocks on a FIFO.
 pub(crate) fn open_regular(path: &CStr) -> Result<OwnedFd, Errno> {
     rustix::fs::open(
         path,
@@ -47,7 +47,7 @@ pub(crate) fn write_at(file: &OwnedFd, bytes: &[u8], offset: u64) -> Result<usiz
     rustix::io::pwrite(file, bytes, offset)
 }
 
-/// Target of a link; the bytes that fit.
+/// Target of a link, as far as it fits.
 pub(crate) fn read_link<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
     let n = rustix::fs::readlinkat_raw(rustix::fs::CWD, path, &mut *buffer)?;
     Ok(buffer.get(..n).unwrap_or(&[]))
@@ -65,7 +65,7 @@ pub(crate) fn memfd(name: &CStr) -> Result<OwnedFd, Errno> {
     rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::CLOEXEC)
 }
 
-/// A memfd of a size that nobody can change, with all of its pages there: a write to a mapping of it cannot fault.
+/// A memfd whose size cannot be changed and whose pages all exist: a write to a mapping of it cannot fault.
 pub(crate) fn sealed_memfd(name: &CStr, size: usize) -> Result<OwnedFd, Errno> {
     use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
     let file = rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;

@@ -5,13 +5,13 @@ use super::process::getpid;
 use super::raw::Errno;
 use crate::arch;
 
-/// Memory of this process, whatever is mapped there: a page that is not readable ends the copy, it never
-/// faults. Gives the bytes copied; an error if not even the first could be.
+/// Copies memory of this process, whatever is mapped there. A page that is not readable ends the copy and
+/// never faults. Gives the number of bytes copied, or an error if not even the first could be copied.
 pub(crate) fn peek(address: u64, to: &mut [u8]) -> Result<usize, Errno> {
     const PAGE: u64 = 4096;
     const MOST: usize = 17;
-    // One iovec a page: process_vm_readv stops at an iovec that it cannot read whole, so a guard page
-    // would otherwise lose what is before it (process_vm_readv(2), RETURN VALUE).
+    // One iovec for each page. process_vm_readv stops at an iovec that it cannot read whole, so with a
+    // longer one a guard page would lose the bytes before it (process_vm_readv(2), RETURN VALUE).
     let mut remote = [libc::iovec { iov_base: core::ptr::null_mut(), iov_len: 0 }; MOST];
     let mut done = 0;
     while done < to.len() {

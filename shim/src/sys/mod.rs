@@ -1,5 +1,5 @@
-//! Every system call of the shim. rustix makes them where it has them: its Linux backend makes them raw, without libc,
-//! without errno and without an allocator. The others are made by `raw`.
+//! Every system call of the shim. rustix makes them where it has them: its Linux backend makes them raw,
+//! without libc, without errno and without an allocator. The others are made by `raw`.
 //!
 //! Errors are the kernel's numbers ([`Errno`]). Nothing blocks but what is in `wait`, and that has a timeout.
 

@@ -10,7 +10,7 @@ pub(crate) fn gettid() -> u32 {
 /// This process, as [`know_pid`] found it.
 static PID: AtomicU32 = AtomicU32::new(0);
 
-/// Asks the kernel once for all later [`getpid`]s: in the constructor, and in a forked child.
+/// Asks the kernel once, for all later [`getpid`]s. For the constructor and for a forked child.
 pub(crate) fn know_pid() {
     PID.store(rustix::process::getpid().as_raw_nonzero().get() as u32, Ordering::Relaxed);
 }
@@ -19,7 +19,7 @@ pub(crate) fn getpid() -> u32 {
     PID.load(Ordering::Relaxed)
 }
 
-/// Whether this is the process that [`know_pid`] asked for, and not a child that nobody told.
+/// Whether this is the process that [`know_pid`] asked for, and not a child made without fork handlers.
 pub(crate) fn is_the_same_process() -> bool {
     rustix::process::getpid().as_raw_nonzero().get() as u32 == getpid()
 }
@@ -28,7 +28,6 @@ pub(crate) fn getppid() -> u32 {
     rustix::process::getppid().map_or(0, |p| p.as_raw_nonzero().get() as u32)
 }
 
-/// Real and effective user.
 pub(crate) fn users() -> (u32, u32) {
     (rustix::process::getuid().as_raw(), rustix::process::geteuid().as_raw())
 }

@@ -1,4 +1,4 @@
-//! System calls that rustix has not.
+//! System calls that rustix does not have.
 
 pub(crate) use rustix::io::Errno;
 
@@ -9,7 +9,7 @@ pub(crate) fn errno<T>(result: &Result<T, Errno>) -> u32 {
     result.as_ref().err().map_or(0, |e| e.raw_os_error() as u32)
 }
 
-/// `arch::syscall6` with the kernel's error taken out.
+/// Makes a system call. A negative result becomes an error.
 ///
 /// # Safety
 /// As [`arch::syscall6`].

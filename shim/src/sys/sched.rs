@@ -6,12 +6,11 @@ pub(crate) use rustix::thread::CpuSet;
 
 use super::raw::{Errno, raw};
 
-/// A thread for rustix.
 fn thread(tid: u32) -> Option<rustix::thread::Pid> {
     rustix::thread::Pid::from_raw(tid as i32)
 }
 
-/// Processors that a thread may use. More than 1024 in the machine are EINVAL.
+/// Processors that a thread may use. EINVAL on a machine with more than 1024.
 pub(crate) fn affinity(tid: u32) -> Result<CpuSet, Errno> {
     rustix::thread::sched_getaffinity(thread(tid))
 }
@@ -20,7 +19,7 @@ pub(crate) fn set_affinity(tid: u32, cpus: &CpuSet) -> Result<(), Errno> {
     rustix::thread::sched_setaffinity(thread(tid), cpus)
 }
 
-/// The kernel's `struct sched_attr` in its first version, which every kernel since 3.14 takes (sched_setattr(2)).
+/// The kernel's `struct sched_attr`, first version. Every kernel since 3.14 takes it (sched_setattr(2)).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Schedule {
@@ -29,7 +28,7 @@ pub(crate) struct Schedule {
     flags: u64,
     pub(crate) nice: i32,
     priority: u32,
-    /// Of an ordinary thread: its slice, ns, since Linux 6.12; older kernels say 0 and pass over it.
+    /// The slice of an ordinary thread, ns, since Linux 6.12. Older kernels say 0 and ignore it.
     pub(crate) runtime: u64,
     deadline: u64,
     period: u64,
@@ -47,7 +46,6 @@ impl Schedule {
     }
 }
 
-/// How a thread is scheduled.
 pub(crate) fn schedule(tid: u32) -> Result<Schedule, Errno> {
     let size = size_of::<Schedule>();
     let mut schedule =
@@ -65,7 +63,7 @@ pub(crate) fn set_schedule(tid: u32, schedule: &Schedule) -> Result<(), Errno> {
     .map(|_| ())
 }
 
-/// How late timeouts of this thread may be, ns; 0: the default again.
+/// Sets how late timeouts of this thread may be, ns. 0 restores the default.
 pub(crate) fn set_timer_slack(ns: u64) {
     let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(ns));
 }

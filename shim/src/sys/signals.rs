@@ -1,4 +1,4 @@
-//! Signals, as the kernel has them. libc's wrappers would go through what the host may have taken over.
+//! Signals, by raw system calls. The host may have taken over libc's functions.
 
 use super::process::users;
 use super::raw::{Errno, raw};

@@ -17,7 +17,7 @@ pub(crate) fn connect(path: &CStr) -> Result<OwnedFd, Errno> {
         SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
         None,
     )?;
-    // As much as the system allows: a dump then goes out without waiting.
+    // As much as the system allows, so that a dump can be sent without waiting.
     let _ = rustix::net::sockopt::set_socket_send_buffer_size(&socket, 4 << 20);
     rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
     Ok(socket)

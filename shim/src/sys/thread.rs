@@ -13,9 +13,9 @@ pub(crate) fn exit_thread() -> ! {
     }
 }
 
-/// Starts the watchdog's thread: shares memory and signal handlers, and for the moment the descriptor table,
-/// which it leaves with [`own_descriptors`] before anything else. Not the file system context: the host may
-/// change directory or root, and may want to be the only user of its own (setns(2)).
+/// Starts the watchdog's thread. The thread shares memory and signal handlers. It also shares the
+/// descriptor table until its first act, [`own_descriptors`]. It does not share the file system context:
+/// the host may change directory or root, and may need to be the only user of its own (setns(2)).
 ///
 /// # Safety
 /// As [`arch::clone_thread`].
@@ -36,8 +36,8 @@ pub(crate) unsafe fn start_thread(
     if tid < 0 { Err(Errno::from_raw_os_error(-tid as i32)) } else { Ok(tid as u32) }
 }
 
-/// Gives this thread an empty descriptor table of its own. In one step where the kernel can (close_range(2),
-/// Linux 5.9): the host's descriptors are then never held twice, not even for a moment.
+/// Gives this thread an empty descriptor table of its own. Since Linux 5.9 this is one step
+/// (close_range(2)), so the host's descriptors are never held twice, not even for a moment.
 pub(crate) fn own_descriptors() -> Result<(), Errno> {
     const CLOSE_RANGE_UNSHARE: usize = 2;
     // SAFETY: no pointers. The table that is closed is this thread's own copy.

@@ -10,8 +10,9 @@ pub(crate) const SI_TIMER: i32 = -2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Timer(i32);
 
-/// Makes a timer on the CPU clock of a thread of this process, not armed yet. It sends that thread `signal` with `value`:
-/// only when the thread has used CPU, so never while it sleeps.
+/// Makes a timer on the CPU clock of a thread of this process, not armed yet. The timer sends `signal` with
+/// `value` to that thread. It does so only when the thread has used CPU time, so never while the thread
+/// sleeps.
 pub(crate) fn cpu_timer(tid: u32, signal: u32, value: u64) -> Result<Timer, Errno> {
     /// Notify by a signal to one thread (asm-generic/siginfo.h).
     const SIGEV_THREAD_ID: u64 = 4;
@@ -25,13 +26,14 @@ pub(crate) fn cpu_timer(tid: u32, signal: u32, value: u64) -> Result<Timer, Errn
     event[2] = u64::from(tid);
     let mut id = 0i32;
     let args = [clock as usize, event.as_ptr() as usize, &raw mut id as usize, 0, 0, 0];
-    // SAFETY: `event` is 64 bytes, the size of a sigevent, and only read; the number is written to a live int.
+    // SAFETY: `event` is 64 bytes, the size of a sigevent, and only read; the number is written to a live
+    // int.
     unsafe { raw(libc::SYS_timer_create, args) }?;
     Ok(Timer(id))
 }
 
 impl Timer {
-    /// Goes off after `first` of its clock, and then each `next`; 0, 0: never.
+    /// Arms the timer: it goes off after `first` ns of its clock, and then each `next` ns. 0, 0 disarms it.
     pub(crate) fn arm(self, first: u64, next: u64) -> Result<(), Errno> {
         let setting = [timespec(next), timespec(first)];
         // SAFETY: an itimerspec is two timespecs, the interval first; only read.
@@ -39,7 +41,6 @@ impl Timer {
             .map(|_| ())
     }
 
-    /// Removes it.
     pub(crate) fn delete(self) {
         // SAFETY: no pointers.
         let _ = unsafe { raw(libc::SYS_timer_delete, [self.0 as usize, 0, 0, 0, 0, 0]) };

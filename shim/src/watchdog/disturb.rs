@@ -21,8 +21,8 @@ fn tools<'a>(tasks: &'a Tasks, handler: &'a mut Handler, work: &'a mut Work) -> 
 }
 
 impl Watchdog {
-    /// Waits until then, and meanwhile disturbs what is to be disturbed. True as soon as the collector asks. Without a
-    /// collector nothing is disturbed: nobody would see what comes of it.
+    /// Waits until then, and meanwhile disturbs what is to be disturbed. True as soon as the collector
+    /// asks. Without a collector nothing is disturbed: nobody would see what comes of it.
     pub(super) fn wait(&mut self, work: &mut Work, until: u64) -> bool {
         if !self.link.is_up() {
             self.rest(work);

@@ -18,7 +18,7 @@ impl Watchdog {
     /// Connects if it is time, and says hello on a new connection.
     pub(super) fn greet(&mut self, work: &mut Work) {
         if !self.link.connect(self.facts.config.socket, sys::now()) {
-            return hello::is_out();
+            return hello::mark_out();
         }
         self.pending = None;
         self.link.dump = 0;
@@ -30,7 +30,7 @@ impl Watchdog {
             batch.add(&mut self.link, &mut |w| w.record_with(&dso.record, dso.path.as_bytes()));
         }
         batch.flush(&mut self.link);
-        hello::is_out();
+        hello::mark_out();
         if !self.complained {
             self.complained = true;
             for line in

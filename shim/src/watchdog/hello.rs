@@ -22,8 +22,8 @@ pub(crate) fn let_it_say_hello() {
     }
 }
 
-/// The hello is out, or there is nobody to say it to.
-pub(super) fn is_out() {
+/// Marks that the hello is out, or that there is no collector to say it to.
+pub(super) fn mark_out() {
     if GREETED.swap(1, Ordering::Release) == 0 {
         sys::futex_wake(&GREETED);
     }

@@ -1,4 +1,4 @@
-//! The DSOs, looked at again.
+//! Later looks at the DSOs, and whether they changed.
 
 use hangscope_protocol::Kind;
 use hangscope_protocol::record::maps_deleted;

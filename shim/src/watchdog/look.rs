@@ -13,7 +13,7 @@ use crate::sys;
 const SHARE: u64 = 250;
 
 impl Watchdog {
-    /// One look at all threads.
+    /// Looks at all threads once, and sends the heartbeat.
     pub(super) fn look(&mut self, work: &mut Work) {
         if !self.link.is_up() {
             return;

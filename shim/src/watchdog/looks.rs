@@ -1,4 +1,5 @@
-//! Looks at all threads, for a dump: states and waits, and the raw stacks of those that are blocked. No signal is sent.
+//! Looks at all threads, for a dump: states and waits, and the raw stacks of those that are blocked. No
+//! signal is sent.
 
 use hangscope_protocol::record::{MarkRecord, StackRecord, ThreadRecord, mark_part, stack_flags};
 use hangscope_protocol::{HEADER_LEN, Kind, Record};

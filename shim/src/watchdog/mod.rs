@@ -1,13 +1,15 @@
 //! The watchdog's thread: a look each tick, a dump at the deadline or on request.
 //!
-//! glibc does not know this thread. So the thread does not keep a process alive whose main thread has ended, and libc does
-//! not think that the program has threads. The thread has a descriptor table of its own, empty at first.
+//! glibc does not know this thread. So the thread does not keep a process alive whose main thread has
+//! ended, and libc does not think that the program has threads. The thread has a descriptor table of its
+//! own, empty at first.
 //!
 //! - `state`: what the watchdog knows
 //! - `run`: its loop, and when it leaves
 //! - `hello`: whether the hello is out; `greet`: the hello, and what goes with it
 //! - `look`: a heartbeat; `integrity`: the DSOs
-//! - `dump`: a dump, made of `looks` at all threads and of `questions` to some; `pending`: a dump that is not complete
+//! - `dump`: a dump, made of `looks` at all threads and of `questions` to some; `pending`: a dump that is
+//!   not complete
 //! - `requests`: what the collector asks
 //! - `disturb`: scheduling disturbed between the other work
 

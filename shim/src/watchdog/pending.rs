@@ -5,7 +5,6 @@ const SECOND: u64 = 1_000_000_000;
 pub(super) const SECOND_LOOK: u64 = 2 * SECOND;
 /// Running threads are sampled until so long after the first look, ns.
 pub(super) const SAMPLED: u64 = 3 * SECOND;
-/// Threads that are sampled.
 pub(super) const MOST_HOT: usize = 16;
 
 pub(super) struct Pending {

@@ -12,9 +12,9 @@ use crate::link::Batch;
 use crate::signal::{Candidate, STACK};
 use crate::sys;
 
-/// Between two samples, ns: 199 a second, so that samples do not march in step with what ticks at 100 or 1000 Hz.
+/// Between two samples, ns: 199 a second, so that samples do not march in step with what ticks at 100 or
+/// 1000 Hz.
 const SAMPLE_PAUSE: u64 = 1_000_000_000 / 199;
-/// Bytes of stack in a sample.
 const SAMPLE_STACK: u32 = 8 * 1024;
 
 impl Watchdog {

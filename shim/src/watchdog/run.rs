@@ -29,11 +29,10 @@ pub(crate) extern "C" fn entry(arena: *mut u8) {
             watchdog.run(work);
         }
     }
-    hello::is_out();
+    hello::mark_out();
     sys::exit_thread()
 }
 
-/// Why the thread ends.
 enum Leave {
     Credentials,
     Alone,
@@ -80,7 +79,7 @@ impl Watchdog {
         (self.deadline != 0 && self.link.is_up() && self.pending.is_none()).then_some(self.deadline)
     }
 
-    /// Makes what is due of dumps.
+    /// Begins a dump that is due, or goes on with one.
     fn step(&mut self, work: &mut Work) {
         if self.pending.is_some() {
             self.go_on(work);

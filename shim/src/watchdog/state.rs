@@ -1,4 +1,4 @@
-//! What the watchdog knows.
+//! What the watchdog knows and holds.
 
 use hangscope_protocol::Kind;
 use hangscope_protocol::record::{CopyRecord, LastMemoryRecord, NoteRecord, hello_flags};
@@ -87,7 +87,6 @@ impl Watchdog {
         })
     }
 
-    /// Sends a note.
     pub(super) fn note(&mut self, work: &mut Work, code: u16, value: u64, text: &[u8]) {
         let [frame, _] = &mut work.frames;
         let note = NoteRecord { code, reserved: 0, tid: 0, value };

@@ -4,11 +4,9 @@ use crate::layout::record;
 
 /// Bits of [`DsoRecord::flags`].
 pub mod dso_flags {
-    /// The main program.
+    /// The main program: the target of `/proc/self/exe`.
     pub const EXECUTABLE: u32 = 1;
-    /// The allocator under test.
     pub const ALLOCATOR: u32 = 2;
-    /// The shim itself.
     pub const SHIM: u32 = 4;
     /// Provides the `malloc` that comes first in symbol order.
     pub const PROVIDES_MALLOC: u32 = 8;
@@ -22,47 +20,41 @@ pub mod dso_flags {
 record! {
     /// A mapped DSO as it was at init. Path goes with it. `stat` fields are 0 if `errno` is not.
     pub struct DsoRecord {
-        /// Index, from 0.
+        /// Index of the DSO in the snapshot, from 0.
         pub id: u32,
-        /// [`dso_flags`].
+        /// Bits of [`dso_flags`], combined.
         pub flags: u32,
-        /// First mapped address.
+        /// First address of its first mapping.
         pub start: u64,
-        /// End of the last mapping.
+        /// First address after its last mapping.
         pub end: u64,
         /// Load bias: what is added to an address of the file.
         pub bias: u64,
-        /// Inode that maps shows.
+        /// Inode number as maps shows it.
         pub map_ino: u64,
         /// Device that maps shows (`major << 32 | minor`).
         pub map_dev: u64,
         /// `stat` of the path: device (`major << 32 | minor`, as `map_dev`).
         pub dev: u64,
-        /// Inode.
         pub ino: u64,
-        /// Size in bytes.
         pub size: u64,
         /// Modification time, ns since the epoch.
         pub mtime_ns: i64,
         /// Change time, ns since the epoch.
         pub ctime_ns: i64,
-        /// Links.
+        /// Number of hard links to the file.
         pub nlink: u32,
-        /// Mode bits.
         pub mode: u32,
-        /// Owner.
         pub uid: u32,
         /// Why `stat` failed, 0 if it did not.
         pub errno: u32,
         /// A word that the loader relocated (in RELRO, so that nobody writes it later), 0 if none.
         pub got_addr: u64,
-        /// Its value.
+        /// Value of the word at `got_addr`.
         pub got_value: u64,
-        /// The build-id in memory.
         pub build_id: [u8; 32],
         /// Its length, 0 if there is none.
         pub build_id_len: u32,
-        /// Reserved, 0.
         pub reserved: u32,
     }
 }
@@ -75,52 +67,42 @@ pub mod maps_deleted {
     pub const NO: u32 = 1;
     /// `(deleted)` on at least one of them.
     pub const YES: u32 = 2;
-    /// It is not mapped any more.
+    /// No line of maps names it any more.
     pub const GONE: u32 = 3;
 }
 
 record! {
     /// A later look at a DSO. `path_*` is a fresh stat of its path, `fd_*` of the descriptor kept since init.
     pub struct DsoNowRecord {
-        /// `id` of its [`DsoRecord`].
+        /// The same as `id` of the [`DsoRecord`].
         pub id: u32,
-        /// [`maps_deleted`].
+        /// One of the values of [`maps_deleted`].
         pub maps_deleted: u32,
         /// Why the stat of the path failed (2: the file is gone), 0 if it did not.
         pub path_errno: u32,
         /// Why there is no fstat, 0 if there is one.
         pub fd_errno: u32,
-        /// Device at the path.
         pub path_dev: u64,
-        /// Inode at the path.
         pub path_ino: u64,
-        /// Size at the path.
         pub path_size: u64,
         /// Modification time at the path, ns since the epoch.
         pub path_mtime_ns: i64,
         /// Change time at the path, ns since the epoch.
         pub path_ctime_ns: i64,
-        /// Links at the path.
         pub path_nlink: u32,
-        /// Mode at the path.
         pub path_mode: u32,
-        /// Links of the mapped file.
         pub fd_nlink: u32,
-        /// Owner at the path.
         pub path_uid: u32,
         /// Change time of the mapped file.
         pub fd_ctime_ns: i64,
-        /// The relocated word now.
+        /// Value of the word at `got_addr` now.
         pub got_value: u64,
         /// Why it could not be read (14, EFAULT: its page is gone), 0 if it could.
         pub got_errno: u32,
         /// Length of the build-id in memory now; 0 if it could not be read.
         pub build_id_len: u32,
-        /// The build-id in memory now.
         pub build_id: [u8; 32],
-        /// Size of the mapped file.
         pub fd_size: u64,
-        /// Reserved, 0.
         pub reserved: u64,
     }
 }
@@ -128,14 +110,13 @@ record! {
 record! {
     /// The bytes of the allocator, in the descriptor that comes with this message.
     pub struct CopyRecord {
-        /// `id` of the DSO.
+        /// The same as `id` of the [`DsoRecord`].
         pub id: u32,
         /// 1: read from the file that is mapped; 2: from memory, because the file was not to be had (then
         /// relocated words are as the loader left them).
         pub source: u32,
-        /// Bytes.
+        /// Number of bytes in the file of the copy.
         pub size: u64,
-        /// What the copy took, ns.
         pub took_ns: u64,
     }
 }

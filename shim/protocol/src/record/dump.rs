@@ -4,9 +4,7 @@ use crate::layout::record;
 
 /// Values of [`DumpBeginRecord::reason`].
 pub mod dump_reason {
-    /// The deadline passed.
     pub const DEADLINE: u8 = 1;
-    /// The collector asked.
     pub const ASKED: u8 = 2;
     /// It still hangs, a minute later.
     pub const STILL: u8 = 3;
@@ -15,13 +13,11 @@ pub mod dump_reason {
 }
 
 record! {
-    /// A dump begins.
     pub struct DumpBeginRecord {
         /// Number of the dump in this process, from 1.
         pub number: u32,
-        /// [`dump_reason`].
+        /// One of the values of [`dump_reason`].
         pub reason: u8,
-        /// Reserved, 0.
         pub reserved: [u8; 3],
         /// Threads found, the watchdog left out.
         pub threads: u32,
@@ -29,75 +25,66 @@ record! {
         pub request: u32,
         /// When it was triggered, CLOCK_MONOTONIC, ns.
         pub trigger_ns: u64,
-        /// Since init, ns.
+        /// Time from `init_ns` of the hello to the trigger, ns.
         pub since_init_ns: u64,
         /// The second look comes so long after the first, ns.
         pub second_look_after_ns: u64,
-        /// Resident set, KiB.
         pub rss_kib: u64,
     }
 }
 
 /// Values of [`MarkRecord::part`].
 pub mod mark_part {
-    /// Identity, integrity, maps.
+    /// What the process is, its DSOs and its maps.
     pub const IDENTITY: u32 = 1;
     /// Thread states and waits, first look.
     pub const THREADS: u32 = 2;
     /// Stacks read without a signal.
     pub const STACKS: u32 = 3;
-    /// Answers to signals.
+    /// Answers of threads that were asked by signal.
     pub const PROBES: u32 = 4;
-    /// Samples of hot threads.
+    /// Samples of threads that ran in the first look.
     pub const SAMPLES: u32 = 5;
-    /// Second look.
+    /// Thread states and waits, second look.
     pub const SECOND_LOOK: u32 = 6;
 }
 
 record! {
     /// A part of the dump is complete.
     pub struct MarkRecord {
-        /// [`mark_part`].
+        /// One of the values of [`mark_part`].
         pub part: u32,
-        /// Records sent in it.
+        /// Number of records that were sent.
         pub records: u32,
         /// Records that had to be dropped.
         pub dropped: u32,
-        /// Reserved, 0.
         pub reserved: u32,
-        /// What it took, ns.
+        /// Wall-clock time of the part, ns.
         pub took_ns: u64,
-        /// CPU that it took, ns.
+        /// CPU time of the watchdog for it, ns.
         pub cpu_ns: u64,
     }
 }
 
-/// Bits of [`DumpEndRecord::flags`].
+/// Bits of [`DumpEndRecord::flags`]. 2 has been used.
 pub mod dump_flags {
     /// Something had to be left out: see the counts.
     pub const SHORT: u32 = 1;
-    /// The budget of time was used up.
-    pub const OUT_OF_TIME: u32 = 2;
-    /// Not all threads fit.
+    /// There were more threads than a dump can name.
     pub const THREADS_LEFT_OUT: u32 = 4;
 }
 
 record! {
     /// A dump is complete, as far as it goes.
     pub struct DumpEndRecord {
-        /// Number of the dump.
         pub number: u32,
-        /// [`dump_flags`].
+        /// Bits of [`dump_flags`], combined.
         pub flags: u32,
-        /// Frames sent.
         pub frames: u32,
-        /// Frames dropped.
         pub frames_dropped: u32,
-        /// Records dropped.
         pub records_dropped: u32,
         /// Threads found in the second look.
         pub threads: u32,
-        /// Bytes sent.
         pub bytes: u64,
         /// From the trigger to the end of the first look and its stacks, ns.
         pub first_look_ns: u64,
@@ -105,7 +92,6 @@ record! {
         pub took_ns: u64,
         /// CPU of the watchdog for it, ns.
         pub cpu_ns: u64,
-        /// Reserved, 0.
         pub reserved: u64,
     }
 }
@@ -113,7 +99,7 @@ record! {
 record! {
     /// What a descriptor of the host is; the target of its link goes with it (`pipe:[123]`, a path).
     pub struct FdRecord {
-        /// Descriptor.
+        /// Number of the descriptor in the host.
         pub fd: i32,
         /// errno of the look, 0 if it went well.
         pub errno: u32,
@@ -122,7 +108,6 @@ record! {
 
 /// Values of [`AskRecord::what`]. 4 has been used.
 pub mod ask_what {
-    /// Make a dump now.
     pub const DUMP: u32 = 1;
     /// Ask the threads whose tids follow with a signal: their stacks were cut short.
     pub const PROBE: u32 = 2;
@@ -131,17 +116,13 @@ pub mod ask_what {
 }
 
 record! {
-    /// What the collector asks.
     pub struct AskRecord {
-        /// [`ask_what`].
+        /// One of the values of [`ask_what`].
         pub what: u32,
         /// Number of the request, given back in [`DumpBeginRecord::request`].
         pub request: u32,
-        /// Reserved, 0.
         pub arg0: u64,
-        /// Reserved, 0.
         pub arg1: u64,
-        /// Reserved, 0.
         pub reserved: u64,
     }
 }

@@ -1,10 +1,10 @@
-//! Who speaks, and what the shim thinks worth saying.
+//! The hello (which process speaks) and notes.
 
 use crate::decode::{Malformed, Reader};
 use crate::encode::{Full, Writer};
 use crate::layout::record;
 
-/// `arch` of [`HelloRecord`]: x86-64 (the ELF machine number).
+/// `arch` of [`HelloRecord`] for x86-64: the ELF machine number.
 pub const ARCH_X86_64: u16 = 62;
 /// `arch` of [`HelloRecord`]: aarch64 (the ELF machine number).
 pub const ARCH_AARCH64: u16 = 183;
@@ -24,26 +24,22 @@ pub mod hello_flags {
 record! {
     /// Who speaks. Times are nanoseconds.
     pub struct HelloRecord {
-        /// [`crate::VERSION`].
+        /// [`crate::VERSION`] of the shim. A collector refuses another one.
         pub version: u16,
-        /// ELF machine number.
+        /// ELF machine number (`e_machine`), such as [`ARCH_X86_64`].
         pub arch: u16,
-        /// Process.
         pub pid: u32,
-        /// Its parent.
         pub ppid: u32,
-        /// Real user.
         pub uid: u32,
-        /// Effective user.
         pub euid: u32,
         /// The shim's own thread, 0 if none could be started.
         pub watchdog_tid: u32,
-        /// [`hello_flags`].
+        /// Bits of [`hello_flags`], combined.
         pub flags: u32,
-        /// Page size in bytes.
+        /// Size of a page of memory, bytes.
         pub page_size: u32,
-        /// Start of the process in clock ticks since boot (field 22 of `/proc/PID/stat`): with `pid` it
-        /// names a process for ever.
+        /// Start of the process in clock ticks since boot (field 22 of `/proc/PID/stat`). With `pid` it
+        /// names a process uniquely.
         pub start_ticks: u64,
         /// CLOCK_MONOTONIC at the constructor (of this program image; in a forked child: at the fork).
         pub init_ns: u64,
@@ -53,7 +49,7 @@ record! {
         pub hang_after_ns: u64,
         /// Without progress for so long counts as a stall; 0: off.
         pub stall_ns: u64,
-        /// Between two looks.
+        /// Pause between two looks, ns.
         pub tick_ns: u64,
         /// `id` of the allocator's [`super::DsoRecord`], `u32::MAX` if it is not known.
         pub allocator: u32,
@@ -77,24 +73,20 @@ record! {
 /// A [`HelloRecord`] with its texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hello<'a> {
-    /// The numbers.
     pub fixed: HelloRecord,
-    /// HANGSCOPE_LABEL.
+    /// Value of HANGSCOPE_LABEL; empty if it is not set.
     pub label: &'a [u8],
-    /// Target of `/proc/self/exe`.
     pub exe: &'a [u8],
     /// `/proc/self/cmdline`, NUL-separated, at most 4096 bytes.
     pub cmdline: &'a [u8],
     /// LD_PRELOAD as the process got it.
     pub ld_preload: &'a [u8],
-    /// HANGSCOPE_TARGET.
+    /// Value of HANGSCOPE_TARGET; empty if it is not set.
     pub target: &'a [u8],
-    /// The shim's version.
     pub shim: &'a [u8],
 }
 
 impl<'a> Hello<'a> {
-    /// Writes it.
     pub fn put(&self, w: &mut Writer<'_>) -> Result<(), Full> {
         w.record(&self.fixed)?;
         for text in [self.label, self.exe, self.cmdline, self.ld_preload, self.target, self.shim] {
@@ -103,7 +95,6 @@ impl<'a> Hello<'a> {
         Ok(())
     }
 
-    /// Reads it.
     pub fn get(r: &mut Reader<'a>) -> Result<Self, Malformed> {
         Ok(Hello {
             fixed: r.record()?,
@@ -117,7 +108,7 @@ impl<'a> Hello<'a> {
     }
 }
 
-/// Codes of [`NoteRecord::code`]. 12 has been used.
+/// Codes of [`NoteRecord::code`]. 8, 10 and 12 have been used.
 pub mod note_code {
     /// An environment value made no sense; the default is used. Text: `NAME=value: why`.
     pub const BAD_SETTING: u16 = 1;
@@ -127,32 +118,27 @@ pub mod note_code {
     pub const SLOWER: u16 = 3;
     /// The shim followed a change of credentials; `value` is the new effective uid.
     pub const FOLLOWED_CREDENTIALS: u16 = 4;
-    /// It could not follow, and leaves.
+    /// The shim could not follow a change of credentials, and leaves.
     pub const LEAVES_CREDENTIALS: u16 = 5;
-    /// No other thread lives; it leaves so that the process can end.
+    /// No other thread lives. The shim leaves, so that the process can end.
     pub const LEAVES_ALONE: u16 = 6;
     /// The table of DSOs is full; `value` is how many there are.
     pub const DSOS_LEFT_OUT: u16 = 7;
-    /// The signal for running threads is used by the host; `value` is the signal.
-    pub const SIGNAL_TAKEN: u16 = 8;
     /// The allocator's bytes could not be copied; `value` is the errno.
     pub const NO_COPY: u16 = 9;
-    /// A bug of the shim itself stopped a part of it.
-    pub const SHIM_BUG: u16 = 10;
     /// Scheduling cannot be disturbed as was asked for; the text says what is lacking.
     pub const STIR_LIMITED: u16 = 11;
 }
 
 record! {
-    /// Something worth saying; text goes with it.
+    /// An event that the collector should know of. A text goes with it.
     pub struct NoteRecord {
-        /// [`note_code`].
+        /// One of the values of [`note_code`].
         pub code: u16,
-        /// Reserved, 0.
         pub reserved: u16,
         /// Thread it is about, 0 if none.
         pub tid: u32,
-        /// A number, by code.
+        /// A number; its meaning depends on `code`.
         pub value: u64,
     }
 }

@@ -8,24 +8,21 @@ pub const MOST_RANGES: usize = 200;
 pub const MOST_RANGE_BYTES: usize = 32 * 1024;
 
 record! {
-    /// A range of memory, to be read in every dump and at the exit of the process. With [`super::ask_what::MEMORY`]. The first
-    /// request of a process counts.
+    /// A range of memory, to be read in every dump and at the exit of the process. With
+    /// [`super::ask_what::MEMORY`]. The first request of a process counts.
     pub struct RangeRecord {
-        /// Address of its first byte.
         pub address: u64,
-        /// Bytes.
         pub len: u32,
-        /// Reserved, 0.
         pub reserved: u32,
     }
 }
 
 record! {
-    /// What was read of a range; its bytes go with it, fewer than were asked for where a page could not be read.
+    /// What was read of a range. Its bytes go with it. They are fewer than asked for where a page could not
+    /// be read.
     pub struct MemoryRecord {
-        /// Address of the first byte.
         pub address: u64,
-        /// Bytes that were asked for.
+        /// Number of bytes that were asked for.
         pub wanted: u32,
         /// errno if not even the first could be read, else 0.
         pub errno: u32,
@@ -33,13 +30,12 @@ record! {
 }
 
 record! {
-    /// The memory of the ranges at the exit of the process is in the descriptor of this message, once it has exited
-    /// by `exit` or a return from `main`: the bytes (u32) of what follows, 0 until then, and [`MemoryRecord`]s with their bytes,
-    /// as in a [`crate::Kind::Memory`] frame.
+    /// The descriptor of this message will hold the memory of the ranges at the exit of the process, by
+    /// `exit` or a return from `main`. Its file begins with the length (u32) of what follows, 0 until the
+    /// exit. Then come [`MemoryRecord`]s with their bytes, as in a [`crate::Kind::Memory`] frame.
     pub struct LastMemoryRecord {
         /// Bytes of the descriptor's file.
         pub size: u32,
-        /// Ranges that are kept.
         pub ranges: u32,
     }
 }

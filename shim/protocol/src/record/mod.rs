@@ -1,7 +1,7 @@
 //! The records that payloads are made of.
 //!
-//! They carry raw facts, never conclusions: what a number means is said by the collector's analysis, so
-//! that a recorded dump can be looked at again by a later version.
+//! They carry raw facts, never conclusions. The collector's analysis says what a number means, so a later
+//! version can look at a recorded dump again.
 //!
 //! - [`identity`]: hello, notes
 //! - [`dso`]: DSOs and the allocator's bytes

@@ -5,7 +5,7 @@ use crate::layout::record;
 record! {
     /// One look of the watchdog. Threads follow; with many of them, in several frames of the same `tick`.
     pub struct HeartbeatRecord {
-        /// Counts the looks, from 1.
+        /// Number of the look in this process, from 1.
         pub tick: u32,
         /// Threads of the process, the watchdog left out.
         pub threads: u32,
@@ -13,7 +13,7 @@ record! {
         pub first: u32,
         /// 1 if this is the last frame of the look.
         pub last: u32,
-        /// Pause until the next look, ns: longer than asked for where a look is dear.
+        /// Pause until the next look, ns. Longer than the tick where a look is expensive.
         pub interval_ns: u64,
         /// Resident set of the process, KiB.
         pub rss_kib: u64,
@@ -21,33 +21,28 @@ record! {
         pub watchdog_cpu_ns: u64,
         /// CPU that this look used (until this frame), ns.
         pub look_cpu_ns: u64,
-        /// Since init, ns.
+        /// Time since `init_ns` of the hello, ns.
         pub since_init_ns: u64,
         /// CPU of the process (utime + stime), ns.
         pub process_cpu_ns: u64,
         /// Looks in a row that saw no progress at all (stall detection), 0 if some thread moved.
         pub still: u32,
-        /// Dumps made so far.
         pub dumps: u32,
     }
 }
 
 record! {
-    /// A thread in a heartbeat.
     pub struct HeartbeatThread {
-        /// Thread.
         pub tid: u32,
         /// State letter of `/proc/PID/task/TID/stat`; 0 if it could not be read.
         pub state: u8,
-        /// Reserved, 0.
         pub reserved: u8,
-        /// Processor it last ran on.
+        /// Processor that it last ran on.
         pub cpu: u16,
         /// System call number, -1: blocked outside one, [`SYSCALL_RUNNING`], or [`SYSCALL_UNREADABLE`].
         pub syscall: i32,
         /// Low 32 bits of the call's second argument (a futex operation).
         pub arg1: u32,
-        /// The call's first argument.
         pub arg0: u64,
         /// Stack pointer, 0 for a running thread.
         pub sp: u64,
@@ -55,7 +50,7 @@ record! {
         pub pc: u64,
         /// utime + stime, ns (a multiple of the clock tick).
         pub cpu_ns: u64,
-        /// First bytes of its name.
+        /// Name, padded with NULs. It need not be UTF-8.
         pub comm: [u8; 16],
     }
 }
@@ -69,65 +64,62 @@ pub const SYSCALL_UNREADABLE: i32 = -3;
 pub mod thread_flags {
     /// The first thread of the process.
     pub const MAIN: u16 = 1;
-    /// `near` was read.
+    /// The memory around the futex word is in `near`.
     pub const NEAR: u16 = 2;
 }
 
 /// `near` of a [`ThreadRecord`] starts so many bytes before the futex word.
 pub const NEAR_BEFORE: usize = 48;
-/// Bytes of `near`.
 pub const NEAR_LEN: usize = 96;
 
 record! {
-    /// A thread in a dump.
     pub struct ThreadRecord {
-        /// Thread.
         pub tid: u32,
         /// 1 or 2: first or second look.
         pub look: u8,
-        /// State letter; 0 if it could not be read (it left in between).
+        /// State letter; 0 if it could not be read (the thread had ended).
         pub state: u8,
-        /// [`thread_flags`].
+        /// Bits of [`thread_flags`], combined.
         pub flags: u16,
-        /// Name.
+        /// Name, padded with NULs. It need not be UTF-8.
         pub comm: [u8; 16],
-        /// Processor it last ran on.
+        /// Processor that it last ran on.
         pub cpu: u16,
-        /// errno of reading `stat`, 0 if it was read; and so on.
+        /// errno of reading `stat`, or 0 if it was read.
         pub err_stat: u8,
-        /// Of `status`.
+        /// errno of reading `status`, or 0.
         pub err_status: u8,
-        /// Of `syscall`.
+        /// errno of reading `syscall`, or 0.
         pub err_syscall: u8,
-        /// Of `wchan`.
+        /// errno of reading `wchan`, or 0.
         pub err_wchan: u8,
-        /// Of `schedstat`.
+        /// errno of reading `schedstat`, or 0.
         pub err_schedstat: u8,
-        /// Of the memory around the futex word.
+        /// errno of reading the memory around the futex word, or 0.
         pub err_near: u8,
         /// Wait channel, NUL-padded; empty if running or not readable.
         pub wchan: [u8; 32],
-        /// CPU time, ns (schedstat).
+        /// CPU time from schedstat, ns (exact).
         pub cpu_ns: u64,
         /// Time spent waiting for a processor, ns (schedstat).
         pub runqueue_ns: u64,
         /// utime + stime, ns (stat; a multiple of the clock tick).
         pub tick_cpu_ns: u64,
-        /// Voluntary context switches.
+        /// Number of voluntary context switches.
         pub nvcsw: u64,
         /// Involuntary context switches.
         pub nivcsw: u64,
-        /// Blocked signals (SigBlk).
+        /// Blocked signals: SigBlk of `status`.
         pub sigblk: u64,
         /// Pending signals of the thread (SigPnd).
         pub sigpnd: u64,
         /// System call number, or one of the values of [`HeartbeatThread::syscall`].
         pub syscall: i32,
-        /// First valid byte in `near`.
+        /// Index of the first valid byte in `near`.
         pub near_from: u16,
         /// End of the valid bytes in `near`.
         pub near_to: u16,
-        /// Its six arguments.
+        /// Arguments of the call; 0 for a running thread.
         pub args: [u64; 6],
         /// Stack pointer, 0 for a running thread.
         pub sp: u64,
@@ -143,20 +135,17 @@ record! {
 pub mod stack_flags {
     /// The end of the readable stack was reached (not the limit of the copy).
     pub const TO_THE_END: u16 = 1;
-    /// A page could not be read.
     pub const FAULT: u16 = 2;
 }
 
 record! {
     /// Raw stack of a blocked thread, from SP upwards; the bytes go with it.
     pub struct StackRecord {
-        /// Thread.
         pub tid: u32,
         /// 1 or 2: first or second look.
         pub look: u16,
-        /// [`stack_flags`].
+        /// Bits of [`stack_flags`], combined.
         pub flags: u16,
-        /// Address of the first byte.
         pub sp: u64,
     }
 }
@@ -167,18 +156,17 @@ pub mod probe_outcome {
     pub const ANSWERED: u8 = 1;
     /// It blocks the signal, so none was sent.
     pub const BLOCKED: u8 = 2;
-    /// It was gone before.
+    /// It had ended before it was asked.
     pub const GONE: u8 = 3;
-    /// It did not answer in time.
     pub const LATE: u8 = 4;
-    /// It left after the signal was sent, without an answer.
+    /// It ended after the signal was sent, without an answer.
     pub const LEFT: u8 = 5;
     /// The host uses every signal that could be taken.
     pub const NO_SIGNAL: u8 = 6;
     /// The signal could not be sent; `errno` says why.
     pub const NOT_SENT: u8 = 7;
-    /// It was blocked, and was read from outside without being asked or stopped: of its registers only SP and PC
-    /// are known.
+    /// It was blocked, and was read from outside without being asked or stopped: of its registers only SP
+    /// and PC are known.
     pub const READ: u8 = 8;
 }
 
@@ -186,20 +174,19 @@ pub mod probe_outcome {
 /// rsp r8..r15 rip, then eflags at 17. aarch64: x0..x30, sp at 31, pc at 32.
 pub const PROBE_REGS: usize = 33;
 
-/// Bytes below SP that belong to the innermost function (x86-64 psABI, 3.2.2): registers that its end has just
-/// taken off the stack are still found there, where its unwind table says that they are.
+/// Bytes below SP that belong to the innermost function (x86-64 psABI, 3.2.2). Registers that the end of
+/// the function has just popped are still there, and its unwind table says so.
 pub const RED_ZONE: u64 = 128;
 
 record! {
-    /// What a thread answered to the signal; its stack goes with it, from the red zone upwards.
+    /// What a thread answered to the signal. Its stack goes with it, from the red zone upwards.
     pub struct ProbeRecord {
-        /// Thread.
         pub tid: u32,
-        /// Which round of questions.
+        /// Number of the question in this process.
         pub generation: u32,
         /// 0 in a dump; in sampling the number of the sample, from 1.
         pub sample: u32,
-        /// [`probe_outcome`].
+        /// One of the values of [`probe_outcome`].
         pub outcome: u8,
         /// 1 if the thread was blocked in a system call when it was asked.
         pub was_blocked: u8,
@@ -211,7 +198,8 @@ record! {
         pub answered_ns: u64,
         /// CPU time of the thread at the answer, ns; 0 if it was not read.
         pub cpu_ns: u64,
-        /// Address of the first byte of the stack: SP less [`RED_ZONE`], or SP where that is not readable or was not wanted.
+        /// Address of the first byte of the stack: SP less [`RED_ZONE`], or SP where that is not readable
+        /// or was not wanted.
         pub stack: u64,
         /// Registers ([`PROBE_REGS`]). In no file but dump.bin: they hold what the program works on.
         #[cfg_attr(feature = "serde", serde(skip, default = "no_registers"))]

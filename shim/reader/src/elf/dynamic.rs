@@ -1,4 +1,4 @@
-//! The dynamic section.
+//! The dynamic section of an image.
 
 use object::LittleEndian as LE;
 use object::elf::{self, Dyn64};
@@ -19,7 +19,7 @@ pub struct Dynamic {
     pub strtab: u64,
     pub symtab: u64,
     pub rela: u64,
-    /// Bytes of `rela`.
+    /// Size of the table `rela`, bytes.
     pub rela_size: u64,
     pub relr: u64,
     /// `struct r_debug` of the loader; only in the program itself.

@@ -1,4 +1,4 @@
-//! The program headers.
+//! The program headers of an image.
 
 use object::LittleEndian as LE;
 use object::elf::{self, FileHeader64, ProgramHeader64, ProgramType};
@@ -15,7 +15,7 @@ const WORDS: usize = size_of::<ProgramHeader64<LE>>() / 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
     pub vaddr: u64,
-    /// Bytes in memory.
+    /// Size in memory, bytes (`p_memsz`).
     pub size: u64,
 }
 
@@ -23,15 +23,14 @@ pub struct Segment {
 pub struct Headers {
     /// Load bias: what is added to an address of the file.
     pub bias: u64,
-    /// `e_machine` of the file.
     pub machine: elf::Machine,
     table: [u64; WORDS * MOST],
     len: usize,
 }
 
 impl Headers {
-    /// Reads them from the image whose file begins at address `start`. `None` if no ELF image is there, or if it cannot
-    /// be read.
+    /// Reads them from the image whose file begins at address `start`. `None` if no ELF image is there, or
+    /// if it cannot be read.
     pub fn read(memory: &impl Memory, start: u64) -> Option<Headers> {
         let header: FileHeader64<LE> = structure(memory, start)?;
         let ident = &header.e_ident;
@@ -52,7 +51,6 @@ impl Headers {
         Some(headers)
     }
 
-    /// The segments of one type.
     pub fn segments(&self, kind: ProgramType) -> impl Iterator<Item = Segment> {
         let of = move |h: &&ProgramHeader64<LE>| h.p_type.get(LE) == kind;
         self.all().filter(of).map(|h| Segment { vaddr: h.p_vaddr.get(LE), size: h.p_memsz.get(LE) })

@@ -1,7 +1,7 @@
 //! An ELF image in memory, as the loader left it: 64-bit, little-endian.
 //!
-//! Nothing is dereferenced and no loader function is called. An image whose file was truncated is an error and not a
-//! SIGBUS, and no loader lock is taken. Structures and numbers are those of the crate `object`.
+//! Nothing is dereferenced and no loader function is called. An image whose file was truncated is an error
+//! and not a SIGBUS, and no loader lock is taken. Structures and numbers are those of the crate `object`.
 //!
 //! - [`headers`]: program headers, load bias
 //! - [`dynamic`]: the dynamic section

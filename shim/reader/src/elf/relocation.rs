@@ -1,7 +1,7 @@
 //! A word that the loader relocated.
 //!
-//! Such a word in RELRO (the loader writes it, then makes its page read-only) tells whether the file was truncated under
-//! the process: then the word holds the bytes of the file again.
+//! Such a word in RELRO (the loader writes it, then makes its page read-only) tells whether the file was
+//! truncated under the process: then the word holds the bytes of the file again.
 
 use object::LittleEndian as LE;
 use object::elf::{self, Rela64};
@@ -15,10 +15,10 @@ use crate::memory::Memory;
 const PART: usize = 32;
 /// Relocations that are searched.
 const MOST: u64 = 4096;
-/// Bytes of a relocation.
 const SIZE: usize = size_of::<Rela64<LE>>();
 
-/// Types of relocation whose word holds an address that the loader computed. Not JUMP_SLOT: lazy binding writes it later.
+/// Types of relocation whose word holds an address that the loader computed. Not JUMP_SLOT: lazy binding
+/// writes it later.
 fn holds_an_address(machine: elf::Machine, kind: u32) -> bool {
     let kind = elf::RelocationType(kind);
     match machine {

@@ -1,5 +1,5 @@
-//! Symbol search in one image, as the loader does it: by the GNU hash table (glibc's dl-lookup.c), and by the SysV hash
-//! table (gABI, "Hash Table") where there is no other.
+//! Symbol search in one image, as the loader does it: by the GNU hash table (glibc's dl-lookup.c), and by
+//! the SysV hash table (gABI, "Hash Table") where there is no other.
 
 use object::LittleEndian as LE;
 use object::elf::{self, GnuHashHeader, HashHeader, Sym64};
@@ -12,8 +12,8 @@ pub const LONGEST_NAME: usize = 63;
 /// Entries of a hash chain that are followed.
 const MOST_ENTRIES: u32 = 1 << 16;
 
-/// Value (an address of the file, without the bias) of the function, or the indirect function, that an image defines
-/// by this name (without a NUL).
+/// Value (an address of the file, without the bias) of the function, or the indirect function, that an
+/// image defines by this name (without a NUL).
 pub fn function(memory: &impl Memory, d: &Dynamic, name: &[u8]) -> Option<u64> {
     if d.symtab == 0 || d.strtab == 0 {
         None

@@ -45,8 +45,9 @@ impl Builder {
     }
 }
 
-/// An image of 4096 bytes. Dynamic section at 0x200, notes 0x400, symbols 0x500, strings 0x600, hash 0x700, rela 0x800,
-/// a relocated word at 0x900. `biased`: the loader has added the bias to the dynamic section, as glibc does.
+/// An image of 4096 bytes. Dynamic section at 0x200, notes 0x400, symbols 0x500, strings 0x600, hash 0x700,
+/// rela 0x800, a relocated word at 0x900. `biased`: the loader has added the bias to the dynamic section,
+/// as glibc does.
 fn built(hash: Hash, biased: bool) -> Vec<u8> {
     let mut b = Builder(vec![0; 4096]);
     b.put(0, b"\x7fELF\x02\x01\x01");
