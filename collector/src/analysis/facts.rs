@@ -6,8 +6,8 @@ use super::counters::RunCounters;
 use super::decision;
 use super::finding::Finding;
 use super::sequential::Until;
+use super::stir::Stir;
 use super::words::Integrity;
-use crate::session::Identity;
 use crate::text::message;
 use crate::text::message::Text;
 
@@ -27,28 +27,6 @@ pub(crate) enum RunOutcome {
     Failed,
     /// The hunt was interrupted while it ran; not counted in any N.
     Interrupted,
-}
-
-/// How scheduling was disturbed from inside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Stir {
-    /// 1 to 3.
-    pub(crate) level: u8,
-    /// Seed of what was done when. It repeats that, not what the system made of it.
-    pub(crate) seed: u32,
-}
-
-impl Stir {
-    /// As the shim said it in its hello; none if it disturbs nothing.
-    pub(crate) fn of(identity: &Identity) -> Option<Stir> {
-        let level = u8::try_from(identity.fixed.stir_level).unwrap_or(u8::MAX);
-        (level > 0).then_some(Stir { level, seed: identity.fixed.stir_seed })
-    }
-
-    /// That of a run of a hunt: each has a seed of its own, counted on from the hunt's.
-    pub(crate) fn of_run(self, run: u32) -> Stir {
-        Stir { seed: self.seed.wrapping_add(run.wrapping_sub(1)), ..self }
-    }
 }
 
 /// One run.

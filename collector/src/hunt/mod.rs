@@ -34,7 +34,6 @@ use crate::verify;
 pub(crate) mod arm;
 mod arms;
 mod bundle;
-mod call;
 pub(crate) mod config;
 pub(crate) mod counters;
 pub(crate) mod hang;

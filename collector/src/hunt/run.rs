@@ -89,7 +89,7 @@ pub(crate) fn run(
             let captured =
                 hang::capture(config, lane, number, &mut bench, &listener, &mut watch, trigger, cancel)
                     .with_context(|| format!("hunt: run {number} hung, but its evidence is not complete"))?;
-            at_hang = Some((captured.counters.clone(), captured.called.clone()));
+            at_hang = Some(captured.counters.clone());
             outcome::hung(captured, &mut facts, &mut notes);
         }
         Watching::Interrupted => {
