@@ -1,31 +1,33 @@
-//! What a hunt that was to decide a question has decided: its runs as a [`Trial`].
+//! What a hunt that was to decide a question has decided: its runs as a [`Decider`].
 
 use serde::{Deserialize, Serialize};
 
 use super::facts::{ArmFacts, HuntFacts, PINNED, RunFacts, RunOutcome};
-use super::sequential::{Against, Answer, Comparison, Role, Seen, Trial, Until};
+use super::sequential::{Against, Answer, ArmKind, Comparison, Decider, Observation, Until};
 use super::words::Integrity;
 
 /// Runs that are counted as they are made.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Progress {
     names: Vec<String>,
-    trial: Trial,
+    decider: Decider,
 }
 
 impl Progress {
     /// Of a hunt with these arms; of one that has only the pinned one, none.
     pub(crate) fn new(arms: &[ArmFacts], until: Until) -> Progress {
-        let role = |arm: &ArmFacts| match arm {
-            ArmFacts { other_build: true, .. } => Role::Build,
-            ArmFacts { change: Some(_), .. } => Role::Changed,
-            _ => Role::Pinned,
+        let kind = |arm: &ArmFacts| match arm {
+            ArmFacts { other_build: true, .. } => ArmKind::Build,
+            ArmFacts { change: Some(_), .. } => ArmKind::Changed,
+            _ => ArmKind::Pinned,
         };
         match arms {
-            [] => Progress { names: vec![PINNED.to_owned()], trial: Trial::new(&[Role::Pinned], until) },
+            [] => {
+                Progress { names: vec![PINNED.to_owned()], decider: Decider::new(&[ArmKind::Pinned], until) }
+            }
             arms => Progress {
                 names: arms.iter().map(|arm| arm.name.clone()).collect(),
-                trial: Trial::new(&arms.iter().map(role).collect::<Vec<_>>(), until),
+                decider: Decider::new(&arms.iter().map(kind).collect::<Vec<_>>(), until),
             },
         }
     }
@@ -33,21 +35,21 @@ impl Progress {
     /// A run was made. One that was interrupted says nothing, nor does one that was stopped while it was at work.
     pub(crate) fn push(&mut self, run: &RunFacts) {
         let seen = match run.outcome {
-            RunOutcome::Hung => Seen::Hung { intact: run.integrity() == Integrity::Intact },
+            RunOutcome::Hung => Observation::Hung { intact: run.integrity() == Integrity::Intact },
             RunOutcome::Slow if run.cut_off => return,
-            RunOutcome::Ok | RunOutcome::Slow => Seen::Passed,
-            RunOutcome::Crashed => Seen::Crashed,
-            RunOutcome::Failed => Seen::Failed,
+            RunOutcome::Ok | RunOutcome::Slow => Observation::Passed,
+            RunOutcome::Crashed => Observation::Crashed,
+            RunOutcome::Failed => Observation::Failed,
             RunOutcome::Interrupted => return,
         };
         if let Some(arm) = self.names.iter().position(|name| *name == run.arm) {
-            self.trial.push(arm, seen);
+            self.decider.push(arm, seen);
         }
     }
 
     /// Whether the question is decided.
     pub(crate) fn is_decided(&self) -> bool {
-        self.trial.answer().is_some()
+        self.decider.answer().is_some()
     }
 }
 
@@ -62,7 +64,7 @@ pub(crate) struct Decision {
     pub(crate) change: Option<Answer>,
     /// Evidence that decides about an arm.
     pub(crate) needed: f64,
-    /// More runs, per arm, that decide if none hangs ([`Trial::missing`]).
+    /// More runs, per arm, that decide if none hangs ([`Decider::missing`]).
     pub(crate) missing: Option<u32>,
     /// The arms; one only where there is only the pinned one.
     pub(crate) arms: Vec<DecidedArm>,
@@ -102,27 +104,27 @@ pub(crate) struct Versus {
 pub(crate) fn of(facts: &HuntFacts) -> Option<Decision> {
     let mut progress = Progress::new(&facts.arms, facts.until?);
     facts.runs.iter().for_each(|run| progress.push(run));
-    let (Progress { names, trial }, mut arms) = (progress, vec![]);
-    for (at, (name, arm)) in names.into_iter().zip(trial.arms()).enumerate() {
-        let (more, less) = (arm.more(), Some(arm.less()).filter(|_| arm.role() == Role::Build));
+    let (Progress { names, decider }, mut arms) = (progress, vec![]);
+    for (at, (name, arm)) in names.into_iter().zip(decider.arms()).enumerate() {
+        let (more, less) = (arm.more(), Some(arm.less()).filter(|_| arm.kind() == ArmKind::Build));
         // The direction that is nearer to being decided.
         let nearer = less.filter(|less| less.evidence() > more.evidence()).unwrap_or(more);
-        let against = (arm.role() != Role::Pinned).then(|| Versus {
-            answer: trial.against(at),
+        let against = (arm.kind() != ArmKind::Pinned).then(|| Versus {
+            answer: decider.against(at),
             pairs: more.pairs(),
             more: more.evidence(),
             less: less.map(Comparison::evidence),
-            missing: nearer.missing(trial.needed()),
+            missing: nearer.missing(decider.needed()),
         });
         let (runs, hung, counted) = (arm.runs(), arm.hangs(), arm.counted());
         arms.push(DecidedArm { name, against, runs, hung, counted });
     }
     Some(Decision {
-        until: trial.until(),
-        answer: trial.answer(),
-        change: trial.change(),
-        needed: trial.needed(),
-        missing: trial.missing(),
+        until: decider.until(),
+        answer: decider.answer(),
+        change: decider.change(),
+        needed: decider.needed(),
+        missing: decider.missing(),
         arms,
     })
 }

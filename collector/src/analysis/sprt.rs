@@ -22,7 +22,7 @@ pub(crate) struct Sprt {
 
 /// What the runs so far say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Said {
+pub(crate) enum SprtAnswer {
     /// More runs are needed.
     Open,
     /// The rate is high enough.
@@ -58,16 +58,16 @@ impl Sprt {
     }
 
     /// What `hung` of `of` runs say, which left it open one run before.
-    pub(crate) fn says(&self, hung: u32, of: u32) -> Said {
+    pub(crate) fn answer(&self, hung: u32, of: u32) -> SprtAnswer {
         let (up, down) = self.steps();
         let ratio = f64::from(hung) * up - f64::from(of.saturating_sub(hung)) * down;
         // A bound that is met exactly, but for rounding, is met.
         let bound = self.bound() - 1e-9;
         match () {
-            () if ratio >= bound => Said::Accepted,
-            () if ratio <= -bound => Said::Rejected,
-            () if of >= self.most() => Said::CutOff,
-            () => Said::Open,
+            () if ratio >= bound => SprtAnswer::Accepted,
+            () if ratio <= -bound => SprtAnswer::Rejected,
+            () if of >= self.most() => SprtAnswer::CutOff,
+            () => SprtAnswer::Open,
         }
     }
 
@@ -97,10 +97,10 @@ mod tests {
             for (hung, p) in open.iter().enumerate() {
                 runs += p;
                 for (hung, p) in [(hung, p * (1.0 - rate)), (hung + 1, p * rate)] {
-                    match test.says(hung as u32, of) {
-                        Said::Open => next[hung] += p,
-                        Said::Accepted => accepted += p,
-                        Said::Rejected | Said::CutOff => {}
+                    match test.answer(hung as u32, of) {
+                        SprtAnswer::Open => next[hung] += p,
+                        SprtAnswer::Accepted => accepted += p,
+                        SprtAnswer::Rejected | SprtAnswer::CutOff => {}
                     }
                 }
             }
@@ -131,11 +131,21 @@ mod tests {
     #[test]
     fn what_is_clear_takes_few_runs() {
         let test = Sprt::of(0.5, 0.95);
-        assert_eq!((test.fewest(), test.says(5, 5), test.says(4, 4)), (5, Said::Accepted, Said::Open));
-        assert_eq!((test.says(0, 8), test.says(0, 7)), (Said::Rejected, Said::Open));
+        assert_eq!(
+            (test.fewest(), test.answer(5, 5), test.answer(4, 4)),
+            (5, SprtAnswer::Accepted, SprtAnswer::Open)
+        );
+        assert_eq!((test.answer(0, 8), test.answer(0, 7)), (SprtAnswer::Rejected, SprtAnswer::Open));
         // Where the ratio goes nowhere: 37 % of the runs hang.
-        assert_eq!((test.most(), test.says(34, 92), test.says(34, 93)), (93, Said::Open, Said::CutOff));
-        assert_eq!((0..test.most()).filter(|n| test.says(0, *n) == Said::Open).count(), 8, "none to seven");
+        assert_eq!(
+            (test.most(), test.answer(34, 92), test.answer(34, 93)),
+            (93, SprtAnswer::Open, SprtAnswer::CutOff)
+        );
+        assert_eq!(
+            (0..test.most()).filter(|n| test.answer(0, *n) == SprtAnswer::Open).count(),
+            8,
+            "none to seven"
+        );
     }
 
     #[test]

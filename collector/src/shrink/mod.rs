@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::analysis::shrink::{self, Ask, End, Phase, Shape, State, Task, Trial, Verdict, Why};
+use crate::analysis::shrink::{self, Acceptance, Ask, End, Phase, Rejection, Shape, State, Task, Trial};
 use crate::analysis::{RunFacts, RunOutcome};
 use crate::console::cancel::Cancel;
 use crate::console::exit::{Ended, Status};
@@ -257,15 +257,15 @@ fn tell(screen: &Screen, state: &State, trial: &Trial) {
         format!("  hung {} of {}", counts.hung, counts.of)
     });
     screen.say(&format!("run {}  {how}  {:.2} s{counts}", trial.run, trial.seconds));
-    let decided = match judged.map(|judged| (judged.verdict, judged.fresh.of)) {
-        Some((Verdict::Accepted, 0)) => "taken: it hangs often enough",
-        Some((Verdict::Rejected(Why::Below), _)) => "not taken: it hangs too seldom",
-        Some((Verdict::Rejected(Why::Undecided), _)) => "not taken: it could not be decided",
-        Some((Verdict::Rejected(Why::NotConfirmed), _)) => {
+    let decided = match judged.map(|judged| (judged.acceptance, judged.fresh.of)) {
+        Some((Acceptance::Accepted, 0)) => "taken: it hangs often enough",
+        Some((Acceptance::Rejected(Rejection::Below), _)) => "not taken: it hangs too seldom",
+        Some((Acceptance::Rejected(Rejection::Undecided), _)) => "not taken: it could not be decided",
+        Some((Acceptance::Rejected(Rejection::NotConfirmed), _)) => {
             "not taken after all: the fresh runs hung too seldom"
         }
-        Some((Verdict::Rejected(Why::Refused | Why::Crashed), _)) => "not taken",
-        Some((Verdict::Open | Verdict::Accepted, _)) | None => return,
+        Some((Acceptance::Rejected(Rejection::Refused | Rejection::Crashed), _)) => "not taken",
+        Some((Acceptance::Open | Acceptance::Accepted, _)) | None => return,
     };
     screen.say(decided);
 }

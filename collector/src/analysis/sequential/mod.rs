@@ -7,12 +7,12 @@
 //!   hypotheses, Annals of Mathematical Statistics 16 (1945), 117-186: its likelihood ratio is (1 - R)^-N or, after a hang, 0.)
 //! - Several arms ([`Comparison`]): does an arm hang more often than the pinned one? An e-process for two proportions.
 //!
-//! [`Trial`] counts the runs of all arms and says what is decided.
+//! [`Decider`] counts the runs of all arms and says what is decided.
 
 mod comparison;
-mod trial;
+mod decider;
 mod until;
 
 pub use comparison::Comparison;
-pub use trial::{Against, Answer, Role, Seen, Trial, TrialArm};
+pub use decider::{Against, Answer, ArmKind, ArmRuns, Decider, Observation};
 pub use until::Until;

@@ -7,12 +7,12 @@ use super::task::{Number, Values};
 pub(crate) struct Shape {
     words: Vec<String>,
     /// All numbers among the arguments, in order.
-    places: Vec<Place>,
+    slots: Vec<Slot>,
 }
 
 /// A number among the arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Slot {
     /// Index of the argument, from 1, as `$1` of a script.
     pub(crate) argument: usize,
     word: usize,
@@ -67,7 +67,7 @@ impl Shape {
         keep: &[usize],
         least: &[(usize, u64)],
     ) -> Result<Shape, BadNumbers> {
-        let mut places: Vec<Place> = command
+        let mut slots: Vec<Slot> = command
             .iter()
             .enumerate()
             .skip(first)
@@ -75,53 +75,53 @@ impl Shape {
                 let (before, from) = number(text)?;
                 let number = Number { from, least: from.min(1) };
                 let argument = word + 1 - first;
-                Some(Place { argument, word, before: before.to_owned(), number, free: true })
+                Some(Slot { argument, word, before: before.to_owned(), number, free: true })
             })
             .collect();
-        let there: Vec<String> = places.iter().map(|place| place.argument.to_string()).collect();
+        let there: Vec<String> = slots.iter().map(|slot| slot.argument.to_string()).collect();
         let no_number = |option, argument| {
             let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
             BadNumbers::NoNumber { option, argument, there }
         };
         for (argument, least) in least {
-            let place = places.iter_mut().find(|place| place.argument == *argument);
-            let place = place.ok_or_else(|| no_number("--min", *argument))?;
-            if *least > place.number.from {
-                let from = place.number.from;
+            let slot = slots.iter_mut().find(|slot| slot.argument == *argument);
+            let slot = slot.ok_or_else(|| no_number("--min", *argument))?;
+            if *least > slot.number.from {
+                let from = slot.number.from;
                 return Err(BadNumbers::Less { argument: *argument, least: *least, from });
             }
-            place.number.least = *least;
+            slot.number.least = *least;
         }
         for argument in keep {
-            let place = places.iter_mut().find(|place| place.argument == *argument);
-            place.ok_or_else(|| no_number("--keep", *argument))?.free = false;
+            let slot = slots.iter_mut().find(|slot| slot.argument == *argument);
+            slot.ok_or_else(|| no_number("--keep", *argument))?.free = false;
         }
-        for place in &mut places {
-            place.free &= place.number.least < place.number.from;
+        for slot in &mut slots {
+            slot.free &= slot.number.least < slot.number.from;
         }
-        let shape = Shape { words: command.to_vec(), places };
+        let shape = Shape { words: command.to_vec(), slots };
         if shape.numbers().is_empty() { Err(BadNumbers::None) } else { Ok(shape) }
     }
 
     /// The numbers that may change, in order.
     pub(crate) fn numbers(&self) -> Vec<Number> {
-        self.free().map(|place| place.number).collect()
+        self.free().map(|slot| slot.number).collect()
     }
 
     /// All numbers.
-    pub(crate) fn places(&self) -> &[Place] {
-        &self.places
+    pub(crate) fn slots(&self) -> &[Slot] {
+        &self.slots
     }
 
-    fn free(&self) -> impl Iterator<Item = &Place> {
-        self.places.iter().filter(|place| place.free)
+    fn free(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().filter(|slot| slot.free)
     }
 
     /// The command with these numbers in the place of those that may change.
     pub(crate) fn command(&self, values: &Values) -> Vec<String> {
         let mut words = self.words.clone();
-        for (place, value) in self.free().zip(values) {
-            words[place.word] = format!("{}{value}", place.before);
+        for (slot, value) in self.free().zip(values) {
+            words[slot.word] = format!("{}{value}", slot.before);
         }
         words
     }
@@ -131,9 +131,9 @@ impl Shape {
         shell_line(&self.command(values))
     }
 
-    /// What the number at a place is among these values.
+    /// What the number at a slot is among these values.
     pub(crate) fn value(&self, argument: usize, values: &Values) -> Option<u64> {
-        self.free().zip(values).find(|(place, _)| place.argument == argument).map(|(_, value)| *value)
+        self.free().zip(values).find(|(slot, _)| slot.argument == argument).map(|(_, value)| *value)
     }
 }
 
@@ -167,7 +167,7 @@ mod tests {
     fn the_numbers_of_the_benchmark_are_found_and_replaced() {
         let shape =
             shape("taskset -c 0 ./bench 16 --seed=42 --fast 007 0x10 1e6 0 -3 400", 4, &[2], &[]).unwrap();
-        let seen: Vec<_> = shape.places().iter().map(|p| (p.argument, p.number.from, p.free)).collect();
+        let seen: Vec<_> = shape.slots().iter().map(|p| (p.argument, p.number.from, p.free)).collect();
         assert_eq!(
             seen,
             [(1, 16, true), (2, 42, false), (7, 0, false), (9, 400, true)],

@@ -2,7 +2,7 @@
 
 use super::task::{Task, Trial};
 use crate::analysis::facts::RunOutcome;
-use crate::analysis::sprt::Said;
+use crate::analysis::sprt::SprtAnswer;
 use crate::analysis::stats::Counts;
 use crate::analysis::words::Class;
 
@@ -10,7 +10,7 @@ use crate::analysis::words::Class;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Judged {
     /// The answer, if there is one yet.
-    pub(crate) verdict: Verdict,
+    pub(crate) acceptance: Acceptance,
     /// Runs of the sequential test: those up to its decision.
     pub(crate) test: Counts,
     /// Runs after it: they were made whatever came of them, so that their share is the rate.
@@ -19,18 +19,18 @@ pub(crate) struct Judged {
 
 /// An answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Acceptance {
     /// More runs are needed.
     Open,
     /// It hangs as often as is wanted, by the sequential test; and the fresh runs, if all were made, agree.
     Accepted,
     /// It is not taken.
-    Rejected(Why),
+    Rejected(Rejection),
 }
 
-/// Why a candidate is not taken.
+/// Rejection a candidate is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum Rejection {
     /// It hangs less often than is wanted.
     Below,
     /// Neither was shown within the most runs that are made.
@@ -48,34 +48,34 @@ pub(crate) enum Why {
 /// that did not hang, since there is nothing to go back to.
 pub(super) fn judge(task: &Task, class: Option<Class>, trials: &[&Trial], original: bool) -> Judged {
     let (mut test, mut fresh) = (Counts { hung: 0, of: 0 }, Counts { hung: 0, of: 0 });
-    let mut verdict = Verdict::Open;
+    let mut acceptance = Acceptance::Open;
     for trial in trials {
         let out = match trial.outcome {
-            RunOutcome::Failed => Some(Why::Refused),
-            RunOutcome::Crashed if !original => Some(Why::Crashed),
+            RunOutcome::Failed => Some(Rejection::Refused),
+            RunOutcome::Crashed if !original => Some(Rejection::Crashed),
             _ => None,
         };
         if let Some(why) = out {
-            return Judged { verdict: Verdict::Rejected(why), test, fresh };
+            return Judged { acceptance: Acceptance::Rejected(why), test, fresh };
         }
         let hung = trial.outcome == RunOutcome::Hung && class.is_some() && trial.class == class;
-        let counts = if verdict == Verdict::Accepted { &mut fresh } else { &mut test };
+        let counts = if acceptance == Acceptance::Accepted { &mut fresh } else { &mut test };
         counts.of += 1;
         counts.hung += u32::from(hung);
-        match verdict {
-            Verdict::Open => {
-                verdict = match task.test.says(test.hung, test.of) {
-                    Said::Open => Verdict::Open,
-                    Said::Accepted => Verdict::Accepted,
-                    Said::Rejected => Verdict::Rejected(Why::Below),
-                    Said::CutOff => Verdict::Rejected(Why::Undecided),
+        match acceptance {
+            Acceptance::Open => {
+                acceptance = match task.test.answer(test.hung, test.of) {
+                    SprtAnswer::Open => Acceptance::Open,
+                    SprtAnswer::Accepted => Acceptance::Accepted,
+                    SprtAnswer::Rejected => Acceptance::Rejected(Rejection::Below),
+                    SprtAnswer::CutOff => Acceptance::Rejected(Rejection::Undecided),
                 };
             }
-            Verdict::Accepted if fresh.of == task.confirm && !task.test.agrees(fresh.hung, fresh.of) => {
-                verdict = Verdict::Rejected(Why::NotConfirmed);
+            Acceptance::Accepted if fresh.of == task.confirm && !task.test.agrees(fresh.hung, fresh.of) => {
+                acceptance = Acceptance::Rejected(Rejection::NotConfirmed);
             }
-            Verdict::Accepted | Verdict::Rejected(_) => {}
+            Acceptance::Accepted | Acceptance::Rejected(_) => {}
         }
     }
-    Judged { verdict, test, fresh }
+    Judged { acceptance, test, fresh }
 }

@@ -23,6 +23,6 @@ mod tests;
 
 pub(crate) use command::Shape;
 pub(crate) use cost::Measure;
-pub(crate) use judge::{Verdict, Why};
+pub(crate) use judge::{Acceptance, Rejection};
 pub(crate) use state::{State, kept, look};
 pub(crate) use task::{Ask, End, Phase, Task, Trial, Values};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::judge::{self, Judged, Verdict, Why};
+use super::judge::{self, Acceptance, Judged, Rejection};
 use super::task::{Ask, End, Phase, Task, Trial, Values};
 use super::{deadline, search};
 use crate::analysis::facts::RunOutcome;
@@ -67,16 +67,16 @@ pub(crate) fn look(task: &Task, journal: &[Trial]) -> State {
         Ok(Ask { values, phase, hang_after_s })
     };
 
-    match judge(&original).verdict {
-        Verdict::Open => return state(vec![], false, ask(original, Phase::Reference, &[])),
-        Verdict::Rejected(Why::Refused) => return state(vec![], false, Err(End::Refused)),
-        Verdict::Rejected(_) => return state(vec![], false, Err(End::BelowRate)),
-        Verdict::Accepted => {}
+    match judge(&original).acceptance {
+        Acceptance::Open => return state(vec![], false, ask(original, Phase::Reference, &[])),
+        Acceptance::Rejected(Rejection::Refused) => return state(vec![], false, Err(End::Refused)),
+        Acceptance::Rejected(_) => return state(vec![], false, Err(End::BelowRate)),
+        Acceptance::Accepted => {}
     }
-    let found = search::search(task, |values| match judge(values).verdict {
-        Verdict::Accepted => Some(true),
-        Verdict::Rejected(_) => Some(false),
-        Verdict::Open => None,
+    let found = search::search(task, |values| match judge(values).acceptance {
+        Acceptance::Accepted => Some(true),
+        Acceptance::Rejected(_) => Some(false),
+        Acceptance::Open => None,
     });
     if let Some(candidate) = found.open {
         let next = ask(candidate, Phase::Search, &found.path);

@@ -81,8 +81,8 @@ fn single_steps(task: &Task, values: &[u64]) -> Vec<Values> {
     steps
 }
 
-fn verdict_of(state: &State, values: &Values) -> Option<Verdict> {
-    state.candidates.iter().find(|candidate| candidate.values == *values).map(|c| c.judged.verdict)
+fn acceptance_of(state: &State, values: &Values) -> Option<Acceptance> {
+    state.candidates.iter().find(|candidate| candidate.values == *values).map(|c| c.judged.acceptance)
 }
 
 #[test]
@@ -142,11 +142,14 @@ fn what_is_refused_or_crashes_or_hangs_otherwise_is_not_taken() {
     };
     let (journal, state) = shrink(&task, 200, &mut bench);
     assert_eq!(state.best(&task), [3, 1, 1]);
-    let why = |values: &[u64]| verdict_of(&state, &values.to_vec());
-    assert_eq!(why(&[1, 1, 1]), Some(Verdict::Rejected(Why::Crashed)));
-    assert_eq!(why(&[2, 1, 1]), Some(Verdict::Rejected(Why::Below)));
-    let refused: Vec<_> =
-        state.candidates.iter().filter(|c| c.judged.verdict == Verdict::Rejected(Why::Refused)).collect();
+    let why = |values: &[u64]| acceptance_of(&state, &values.to_vec());
+    assert_eq!(why(&[1, 1, 1]), Some(Acceptance::Rejected(Rejection::Crashed)));
+    assert_eq!(why(&[2, 1, 1]), Some(Acceptance::Rejected(Rejection::Below)));
+    let refused: Vec<_> = state
+        .candidates
+        .iter()
+        .filter(|c| c.judged.acceptance == Acceptance::Rejected(Rejection::Refused))
+        .collect();
     assert!(refused.iter().all(|c| c.values[1] > c.values[2]), "{refused:?}");
     assert!(journal.iter().filter(|t| t.values == [1, 1, 1]).count() == 1, "one crash is enough");
 }
@@ -165,7 +168,7 @@ fn a_candidate_that_was_luck_is_not_confirmed_and_the_search_goes_on_from_the_on
         _ => GOOD,
     };
     let (journal, state) = shrink(&task, 100, &mut bench);
-    assert_eq!(verdict_of(&state, &vec![4]), Some(Verdict::Rejected(Why::NotConfirmed)));
+    assert_eq!(acceptance_of(&state, &vec![4]), Some(Acceptance::Rejected(Rejection::NotConfirmed)));
     assert_eq!((state.best(&task), state.confirmed), (vec![7], true));
     assert_eq!(journal.iter().filter(|t| t.values == [4]).count(), 5 + 6);
 }
@@ -256,7 +259,7 @@ proptest! {
         }
         for step in single_steps(&task, &best) {
             prop_assert!(!hangs(&task, &step), "{step:?} from {best:?}");
-            prop_assert_eq!(verdict_of(&state, &step), Some(Verdict::Rejected(Why::Below)));
+            prop_assert_eq!(acceptance_of(&state, &step), Some(Acceptance::Rejected(Rejection::Below)));
         }
         for pair in state.path.windows(2) {
             prop_assert!(pair[0] != pair[1] && pair[0].iter().zip(&pair[1]).all(|(before, after)| after <= before));
@@ -290,7 +293,7 @@ proptest! {
         if state.next == Err(End::Minimal) {
             let best = state.best(&task);
             for step in single_steps(&task, &best) {
-                prop_assert!(matches!(verdict_of(&state, &step), Some(Verdict::Rejected(_))), "{step:?} from {best:?}");
+                prop_assert!(matches!(acceptance_of(&state, &step), Some(Acceptance::Rejected(_))), "{step:?} from {best:?}");
             }
             let judged = state.candidates.iter().find(|c| c.values == best).expect("it was run").judged;
             prop_assert!(judged.fresh.of == task.confirm && task.test.agrees(judged.fresh.hung, judged.fresh.of));

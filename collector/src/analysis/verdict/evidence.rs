@@ -6,8 +6,8 @@ use super::arms::{self, Test};
 use super::decided;
 use super::headline::{given, percent};
 use super::lines::Line;
-use super::rules::{Because, Decided};
-use super::sentence::Said;
+use super::rules::{Because, Ruling};
+use super::sentence::Sentence;
 use super::tally::{Sorted, Tally};
 use crate::analysis::decision::{self, Stopped};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome, run_name};
@@ -26,25 +26,25 @@ pub(super) fn evidence(
     facts: &HuntFacts,
     sorted: &Sorted<'_>,
     runs: &Tally,
-    decided: &Decided<'_>,
-) -> Vec<Said> {
+    ruling: &Ruling<'_>,
+) -> Vec<Sentence> {
     let mut said = vec![];
     numbers(&mut said, facts, sorted, runs);
     dso(&mut said, facts, sorted);
-    if let Some(run) = decided.told {
+    if let Some(run) = ruling.run {
         hang(&mut said, run);
     }
-    others(&mut said, sorted, decided);
+    others(&mut said, sorted, ruling);
     arm_rates(&mut said, sorted);
     arm_tests(&mut said, facts, sorted);
     figures(&mut said, sorted);
     if let Some(decision) = decision::of(facts) {
-        said.extend(decided::evidence(&decision).into_iter().map(Said::Line));
+        said.extend(decided::evidence(&decision).into_iter().map(Sentence::Line));
     }
     said
 }
 
-fn numbers(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally) {
+fn numbers(said: &mut Vec<Sentence>, facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally) {
     if facts.is_snap() {
         said.push(line(say!(Line::SnapOnly { snapshot: snapshot(sorted) })));
         return;
@@ -73,7 +73,7 @@ fn numbers(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>, runs: &
 }
 
 /// What the runs could have seen, and how often they hung in time.
-fn could_see(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally) {
+fn could_see(said: &mut Vec<Sentence>, facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally) {
     let of = runs.could_hang();
     if of == 0 {
         if runs.made > 0 {
@@ -120,7 +120,7 @@ pub(crate) fn method(rate: &Rate) -> &'static str {
     }
 }
 
-fn dso(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>) {
+fn dso(said: &mut Vec<Sentence>, facts: &HuntFacts, sorted: &Sorted<'_>) {
     let (path, sha1) = (&facts.dso.path, &facts.dso.sha1);
     if facts.is_snap() {
         let (snapshot, word) =
@@ -157,7 +157,7 @@ fn snapshot(sorted: &Sorted<'_>) -> String {
     hang.map_or_else(String::new, |h| h.snapshot.clone())
 }
 
-fn hang(said: &mut Vec<Said>, run: &RunFacts) {
+fn hang(said: &mut Vec<Sentence>, run: &RunFacts) {
     let Some(hang) = &run.hang else { return };
     let (number, snapshot) = (run.name(), &hang.snapshot);
     let Some(finding) = &hang.finding else {
@@ -167,13 +167,13 @@ fn hang(said: &mut Vec<Said>, run: &RunFacts) {
     let (class, confidence) = (finding.class, finding.confidence);
     said.push(line(say!(Line::HangClass { run: number.as_str(), class, confidence, snapshot })));
     let whys = finding.said.iter().cloned();
-    said.extend(whys.map(|why| Said::Why { run: number.clone(), snapshot: snapshot.clone(), why }));
+    said.extend(whys.map(|why| Sentence::Why { run: number.clone(), snapshot: snapshot.clone(), why }));
 }
 
 /// The other hangs, crashes and failures, a line each, and what speaks against the verdict.
-fn others(said: &mut Vec<Said>, sorted: &Sorted<'_>, decided: &Decided<'_>) {
-    let told = decided.told.map(|r| (r.run, r.arm.as_str()));
-    let hung = sorted.hung().into_iter().filter(|r| Some((r.run, r.arm.as_str())) != told);
+fn others(said: &mut Vec<Sentence>, sorted: &Sorted<'_>, ruling: &Ruling<'_>) {
+    let reported = ruling.run.map(|r| (r.run, r.arm.as_str()));
+    let hung = sorted.hung().into_iter().filter(|r| Some((r.run, r.arm.as_str())) != reported);
     let mut classes: BTreeMap<(&str, Class, Confidence), Vec<u32>> = BTreeMap::new();
     let mut silent = vec![];
     for run in hung {
@@ -213,7 +213,7 @@ fn others(said: &mut Vec<Said>, sorted: &Sorted<'_>, decided: &Decided<'_>) {
     });
     some(said, failed.collect());
     let deleted = sorted.all.iter().any(|r| r.deleted_seen);
-    if deleted && decided.verdict == Verdict::AllocatorBug {
+    if deleted && ruling.verdict == Verdict::AllocatorBug {
         said.push(line(Line::DeletedHarmless {}));
     }
 }
@@ -223,15 +223,15 @@ fn of_arm(arm: &str, runs: &str) -> String {
     run_name(arm, 0).strip_suffix('0').map_or_else(String::new, str::to_owned) + runs
 }
 
-fn some(said: &mut Vec<Said>, lines: Vec<Line>) {
+fn some(said: &mut Vec<Sentence>, lines: Vec<Line>) {
     let more = lines.len().saturating_sub(MANY);
-    said.extend(lines.into_iter().take(MANY).map(Said::Line));
+    said.extend(lines.into_iter().take(MANY).map(Sentence::Line));
     if more > 0 {
         said.push(line(say!(Line::MoreSuch { more })));
     }
 }
 
-fn arm_rates(said: &mut Vec<Said>, sorted: &Sorted<'_>) {
+fn arm_rates(said: &mut Vec<Sentence>, sorted: &Sorted<'_>) {
     for (arm, runs) in &sorted.arms {
         let rate = Tally::of(0, runs.iter().copied()).rate();
         let (low, high) = (percent(rate.low), percent(rate.high));
@@ -252,7 +252,7 @@ fn arm_rates(said: &mut Vec<Said>, sorted: &Sorted<'_>) {
 }
 
 /// Each other arm against the pinned one, what speaks against the verdict included.
-fn arm_tests(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>) {
+fn arm_tests(said: &mut Vec<Sentence>, facts: &HuntFacts, sorted: &Sorted<'_>) {
     for result in arms::of(facts, sorted) {
         let (arm, tally) = (result.name.as_str(), result.tally);
         let word = result.facts.as_ref().and_then(|f| f.change);
@@ -290,7 +290,7 @@ pub(super) fn ops(sorted: &Sorted<'_>) -> Option<(Spread, Vec<u32>)> {
     Some((spread(&ops)?, outliers(&ops).iter().map(|i| good[*i].run).collect()))
 }
 
-fn figures(said: &mut Vec<Said>, sorted: &Sorted<'_>) {
+fn figures(said: &mut Vec<Sentence>, sorted: &Sorted<'_>) {
     let Some((s, far)) = ops(sorted) else { return };
     let figure = |x: f64| format!("{x:.0}");
     let (median, q1, q3) = (figure(s.median), figure(s.q1), figure(s.q3));
@@ -309,11 +309,11 @@ pub(super) fn would_change_it(
     facts: &HuntFacts,
     sorted: &Sorted<'_>,
     runs: &Tally,
-    decided: &Decided<'_>,
-) -> Vec<Said> {
+    ruling: &Ruling<'_>,
+) -> Vec<Sentence> {
     let mut said = vec![];
-    let finding = decided.told.and_then(|r| r.hang.as_ref()).and_then(|h| h.finding.as_ref());
-    match (decided.verdict, decided.because) {
+    let finding = ruling.run.and_then(|r| r.hang.as_ref()).and_then(|h| h.finding.as_ref());
+    match (ruling.verdict, ruling.because) {
         (Verdict::AllocatorBug, _) => {
             said.push(line(Line::OutsideWould {}));
             said.push(line(Line::OtherAllocatorWould {}));
@@ -343,13 +343,13 @@ pub(super) fn would_change_it(
         }
     }
     if let Some(decision) = decision::of(facts) {
-        said.extend(decided::missing(&decision).into_iter().map(Said::Line));
+        said.extend(decided::missing(&decision).into_iter().map(Sentence::Line));
     }
     if facts.stir.is_some() && runs.made > 0 {
         said.push(line(Line::UnstirredWould {}));
     }
     let missing = finding.map_or(&[][..], |f| &f.said_missing);
-    said.extend(missing.iter().cloned().map(Said::Missing));
+    said.extend(missing.iter().cloned().map(Sentence::Missing));
     if finding.is_some_and(|f| f.class == Class::Slow) {
         said.push(line(Line::LongerWould {}));
     }
@@ -357,7 +357,7 @@ pub(super) fn would_change_it(
 }
 
 /// Runs that bring the bound to the next round figure below the one that is reached.
-fn more_runs(said: &mut Vec<Said>, runs: &Tally) {
+fn more_runs(said: &mut Vec<Sentence>, runs: &Tally) {
     let reached = runs.rate().high;
     let round = [0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001];
     let below = round.iter().copied().filter(|r| *r < reached * 0.8).take(2);
@@ -383,6 +383,6 @@ fn control_needed(facts: &HuntFacts, sorted: &Sorted<'_>) -> Option<u32> {
     Some(needed - now).filter(|more| *more > 0)
 }
 
-fn line(line: Line) -> Said {
-    Said::Line(line)
+fn line(line: Line) -> Sentence {
+    Sentence::Line(line)
 }

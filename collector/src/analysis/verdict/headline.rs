@@ -1,7 +1,7 @@
 //! The one sentence: which verdict, how often, and what hangs on what.
 
 use super::lines::Line;
-use super::rules::{Because, Decided};
+use super::rules::{Because, Ruling};
 use super::tally::{Sorted, Tally};
 use crate::analysis::class::{self, Why};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
@@ -17,8 +17,8 @@ pub(super) struct Headline {
 }
 
 impl Headline {
-    pub(super) fn of(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, decided: &Decided<'_>) -> Self {
-        let text = |lang| sentence(facts, sorted, runs, decided, lang);
+    pub(super) fn of(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Ruling<'_>) -> Self {
+        let text = |lang| sentence(facts, sorted, runs, ruling, lang);
         Headline { en: text(Lang::En), ja: tight(&text(Lang::Ja)) }
     }
 
@@ -30,19 +30,13 @@ impl Headline {
     }
 }
 
-fn sentence(
-    facts: &HuntFacts,
-    sorted: &Sorted<'_>,
-    runs: &Tally,
-    decided: &Decided<'_>,
-    lang: Lang,
-) -> String {
-    let mut lead = lead(facts, sorted, runs, decided, lang);
+fn sentence(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Ruling<'_>, lang: Lang) -> String {
+    let mut lead = lead(facts, sorted, runs, ruling, lang);
     lead +=
         &facts.stir.map_or_else(String::new, |stir| say!(Line::UnderStir { level: stir.level }).text(lang));
     let (colon, comma, stop) = marks(lang);
-    let clauses = match decided.told {
-        Some(run) => about(run, decided.because, lang),
+    let clauses = match ruling.run {
+        Some(run) => about(run, ruling.because, lang),
         None => vec![],
     };
     if clauses.is_empty() { lead + stop } else { lead + colon + &clauses.join(comma) + stop }
@@ -64,16 +58,16 @@ pub(crate) fn hang_sentence(run: &RunFacts, lang: Lang) -> String {
     if lang == Lang::Ja { tight(&text) } else { text }
 }
 
-fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, decided: &Decided<'_>, lang: Lang) -> String {
-    let (hung, of) = (decided.told.map_or(0, |told| of_arm(sorted, told).0), runs.made);
-    let of = decided.told.map_or(of, |told| of_arm(sorted, told).1);
-    let line = match (decided.verdict, decided.because) {
+fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Ruling<'_>, lang: Lang) -> String {
+    let (hung, of) = (ruling.run.map_or(0, |run| of_arm(sorted, run).0), runs.made);
+    let of = ruling.run.map_or(of, |run| of_arm(sorted, run).1);
+    let line = match (ruling.verdict, ruling.because) {
         (Verdict::AllocatorBug, _) if facts.is_snap() => Line::SnapB {},
         (Verdict::HarnessBug, _) if facts.is_snap() => Line::SnapHarness {},
         (Verdict::Environment, Because::Hang) if facts.is_snap() => Line::SnapEnvironment {},
         (Verdict::Inconclusive | Verdict::NotReproduced, _) if facts.is_snap() => Line::SnapInconclusive {},
-        (Verdict::AllocatorBug, _) if decided.told.is_some_and(|told| facts.is_other_build(&told.arm)) => {
-            let arm = decided.told.map_or("", |told| &told.arm);
+        (Verdict::AllocatorBug, _) if ruling.run.is_some_and(|run| facts.is_other_build(&run.arm)) => {
+            let arm = ruling.run.map_or("", |run| &run.arm);
             say!(Line::LeadBOther { arm, hung, of, pinned: runs.hung, pinned_of: runs.made })
         }
         (Verdict::AllocatorBug, _) => {
@@ -110,14 +104,14 @@ fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, decided: &Decided<
 }
 
 /// Hangs and runs of the arm that a run is of; of one that hung before its DSO was changed those that did.
-fn of_arm(sorted: &Sorted<'_>, told: &RunFacts) -> (u32, u32) {
-    let changed = sorted.arms.get(told.arm.as_str()).filter(|_| told.integrity() == Integrity::Intact);
+fn of_arm(sorted: &Sorted<'_>, run: &RunFacts) -> (u32, u32) {
+    let changed = sorted.arms.get(run.arm.as_str()).filter(|_| run.integrity() == Integrity::Intact);
     if let Some(runs) = changed.filter(|runs| runs.iter().any(|r| r.integrity().is_changed())) {
         let intact = runs.iter().filter(|r| r.integrity() == Integrity::Intact).copied();
         let tally = Tally::of(0, intact);
         return (tally.hung, tally.made);
     }
-    let arm = sorted.arms.get(told.arm.as_str()).unwrap_or(&sorted.main);
+    let arm = sorted.arms.get(run.arm.as_str()).unwrap_or(&sorted.main);
     let tally = Tally::of(0, arm.iter().copied());
     (tally.hung, tally.made)
 }

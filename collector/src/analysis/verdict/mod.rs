@@ -28,7 +28,7 @@ pub(crate) use evidence::{method, unlike_the_others};
 pub(crate) use headline::{given, hang_sentence, percent};
 pub(crate) use tally::Tally;
 
-use sentence::Said;
+use sentence::Sentence;
 
 use super::facts::{HuntFacts, RunFacts, RunOutcome};
 use super::stats::{PerHour, Rate, Spread};
@@ -58,10 +58,10 @@ pub(crate) struct Conclusion {
     /// counted).
     pub(crate) futex_wait_share: Option<(u32, u32)>,
     /// The run that the headline is about, by number and arm.
-    pub(crate) told: Option<(u32, String)>,
+    pub(crate) reported: Option<(u32, String)>,
     headline: headline::Headline,
-    evidence: Vec<Said>,
-    would_change_it: Vec<Said>,
+    evidence: Vec<Sentence>,
+    would_change_it: Vec<Sentence>,
 }
 
 impl Conclusion {
@@ -82,12 +82,12 @@ impl Conclusion {
 
     /// Whether the headline tells of this run.
     pub(crate) fn is_about(&self, run: &RunFacts) -> bool {
-        self.told.as_ref().is_some_and(|(number, arm)| (*number, arm) == (run.run, &run.arm))
+        self.reported.as_ref().is_some_and(|(number, arm)| (*number, arm) == (run.run, &run.arm))
     }
 
     /// A hang was captured.
     pub(crate) fn hung(&self) -> bool {
-        self.told.is_some()
+        self.reported.is_some()
     }
 
     /// Share of futex waits, 0 to 1; 0 without a hang.
@@ -103,23 +103,23 @@ impl Conclusion {
 pub(crate) fn conclude(facts: &HuntFacts) -> Conclusion {
     let sorted = tally::Sorted::of(facts);
     let runs = Tally::of(facts.planned, sorted.main.iter().copied());
-    let decided = rules::decide(facts, &sorted, &runs);
-    let told = decided.told;
-    let futex_wait_share = told.and_then(share);
+    let ruling = rules::decide(facts, &sorted, &runs);
+    let run = ruling.run;
+    let futex_wait_share = run.and_then(share);
     let integrity = sorted.main.iter().map(|r| r.integrity()).max().unwrap_or(Integrity::Unknown);
     Conclusion {
-        verdict: decided.verdict,
-        next_action: decided.next_action,
+        verdict: ruling.verdict,
+        next_action: ruling.next_action,
         rate: runs.rate(),
         ops: evidence::ops(&sorted),
         per_hour: evidence::per_hour(&sorted).filter(|_| !facts.is_snap()),
         integrity,
         deleted_seen: sorted.main.iter().any(|r| r.deleted_seen),
         futex_wait_share,
-        told: told.map(|run| (run.run, run.arm.clone())),
-        headline: headline::Headline::of(facts, &sorted, &runs, &decided),
-        evidence: evidence::evidence(facts, &sorted, &runs, &decided),
-        would_change_it: evidence::would_change_it(facts, &sorted, &runs, &decided),
+        reported: run.map(|run| (run.run, run.arm.clone())),
+        headline: headline::Headline::of(facts, &sorted, &runs, &ruling),
+        evidence: evidence::evidence(facts, &sorted, &runs, &ruling),
+        would_change_it: evidence::would_change_it(facts, &sorted, &runs, &ruling),
         runs,
     }
 }

@@ -12,12 +12,12 @@ use crate::analysis::words::{Class, Confidence, Integrity, NextAction, Verdict};
 
 /// A verdict, and the run that tells most about it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Decided<'a> {
+pub(super) struct Ruling<'a> {
     pub(super) verdict: Verdict,
     pub(super) next_action: NextAction,
     /// Why it is not more than inconclusive, or which kind of it.
     pub(super) because: Because,
-    pub(super) told: Option<&'a RunFacts>,
+    pub(super) run: Option<&'a RunFacts>,
 }
 
 /// What decided.
@@ -41,7 +41,7 @@ pub(super) enum Because {
     AllCutOff,
 }
 
-pub(super) fn decide<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, runs: &Tally) -> Decided<'a> {
+pub(super) fn decide<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, runs: &Tally) -> Ruling<'a> {
     // A hang of another build is told only if the pinned one has none.
     let mut hung = sorted.hung();
     if hung.iter().any(|r| !facts.is_other_build(&r.arm)) {
@@ -77,11 +77,11 @@ fn is_child(why: &Why) -> bool {
     matches!(why, Why::WaitsForChild { .. })
 }
 
-fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts]) -> Decided<'a> {
+fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts]) -> Ruling<'a> {
     let finding = |run: &RunFacts| run.hang.as_ref().and_then(|h| h.finding.clone());
     // The best of the hangs with the DSO intact: allocator first, then what says most, then the first.
     let intact = hung.iter().filter(|r| r.integrity() == Integrity::Intact);
-    let mut told: Vec<(u8, u32, &RunFacts, Verdict, Because)> = intact
+    let mut ranked: Vec<(u8, u32, &RunFacts, Verdict, Because)> = intact
         .map(|run| {
             let Some(finding) = finding(run) else {
                 return (9, run.run, *run, Verdict::Inconclusive, Because::NothingFromInside);
@@ -99,15 +99,15 @@ fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts
         .collect();
     // The pinned arm's before those that hung before anything happened to their DSO.
     let is_main = |run: &RunFacts| sorted.main.iter().any(|main| std::ptr::eq(*main, run));
-    told.sort_by_key(|t| (t.0, !is_main(t.2), t.1));
-    if let Some((_, _, run, verdict, because)) = told.first().copied() {
+    ranked.sort_by_key(|t| (t.0, !is_main(t.2), t.1));
+    if let Some((_, _, run, verdict, because)) = ranked.first().copied() {
         let next_action = match verdict {
             Verdict::AllocatorBug => NextAction::FixCode,
             Verdict::HarnessBug => NextAction::FixBenchmark,
             Verdict::Environment => NextAction::FixProcedure,
             _ => NextAction::MoreRuns,
         };
-        return Decided { verdict, next_action, because, told: Some(run) };
+        return Ruling { verdict, next_action, because, run: Some(run) };
     }
     // Of those that were not intact the one that says most.
     let says_little = |run: &RunFacts| match finding(run) {
@@ -118,7 +118,7 @@ fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts
     let Some(run) = bad else {
         let because = if hung[0].hello_seen { Because::IntegrityUnknown } else { Because::NothingFromInside };
         let (verdict, next_action) = (Verdict::Inconclusive, NextAction::MoreRuns);
-        return Decided { verdict, next_action, because, told: Some(hung[0]) };
+        return Ruling { verdict, next_action, because, run: Some(hung[0]) };
     };
     let control = sorted.control();
     let clean = facts.dso.pinned && control.hung == 0 && control.of > 0;
@@ -129,12 +129,12 @@ fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts
         None => p_of_change(sorted, control) < 1.0 - CONFIDENCE,
     };
     if clean && significant {
-        return Decided { verdict: Verdict::DsoMixup, next_action, because: Because::Hang, told: Some(run) };
+        return Ruling { verdict: Verdict::DsoMixup, next_action, because: Because::Hang, run: Some(run) };
     }
-    Decided { verdict: Verdict::Inconclusive, next_action, because: Because::NotIntact, told: Some(run) }
+    Ruling { verdict: Verdict::Inconclusive, next_action, because: Because::NotIntact, run: Some(run) }
 }
 
-fn without_hang<'a>(sorted: &Sorted<'a>, runs: &Tally) -> Decided<'a> {
+fn without_hang<'a>(sorted: &Sorted<'a>, runs: &Tally) -> Ruling<'a> {
     // Other arms change the DSO on purpose: their crashes are no surprise, and say nothing about this one.
     let crashed = || sorted.main.iter().filter(|r| r.outcome == RunOutcome::Crashed);
     let killed = crashed().filter(|r| r.signal == Some(KILL)).count() as u32;
@@ -154,7 +154,7 @@ fn without_hang<'a>(sorted: &Sorted<'a>, runs: &Tally) -> Decided<'a> {
     } else {
         (Verdict::NotReproduced, NextAction::MoreRuns, Because::NoHang)
     };
-    Decided { verdict, next_action, because, told: None }
+    Ruling { verdict, next_action, because, run: None }
 }
 
 /// SIGKILL, that the hunt did not send: the kernel's, when memory is short, or somebody's.

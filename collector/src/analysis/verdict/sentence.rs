@@ -6,7 +6,7 @@ use crate::text::message::{Lang, say, tight};
 
 /// A sentence, or one with another in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum Sentence {
     Line(Line),
     /// A sentence of a finding, of which run, in which folder.
     Why {
@@ -17,18 +17,18 @@ pub(super) enum Said {
     Missing(Why),
 }
 
-impl Said {
+impl Sentence {
     pub(super) fn text(&self, lang: Lang) -> String {
         let why = |why: &Why| match lang {
             Lang::En => why.en(),
             Lang::Ja => tight(&why.text(lang)),
         };
         match self {
-            Said::Line(line) => line.text(lang),
-            Said::Why { run, snapshot, why: said } => {
+            Sentence::Line(line) => line.text(lang),
+            Sentence::Why { run, snapshot, why: said } => {
                 say!(Line::InHang { run, sentence: in_folder(&why(said), snapshot) }).text(lang)
             }
-            Said::Missing(said) => say!(Line::Missing { sentence: why(said) }).text(lang),
+            Sentence::Missing(said) => say!(Line::Missing { sentence: why(said) }).text(lang),
         }
     }
 }

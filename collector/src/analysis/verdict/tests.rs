@@ -100,7 +100,7 @@ fn b_needs_an_intact_dso_and_the_best_hang_is_told() {
     let facts = Hunt::new(3).push(bad).push(hung(5, None)).push(hung(6, Some(b))).facts();
     let conclusion = conclude(&facts);
     assert_eq!(conclusion.verdict, Verdict::AllocatorBug);
-    assert_eq!(conclusion.told.as_ref().map(|t| t.0), Some(6));
+    assert_eq!(conclusion.reported.as_ref().map(|t| t.0), Some(6));
     assert!(conclusion.evidence(Lang::En).iter().any(|e| e.contains("it is not the cause")));
     assert_eq!(exit_code(&facts), 20, "the DSO was not intact in a run that should have left it alone");
 }
@@ -343,7 +343,7 @@ fn a_pinned_arm_that_hangs_as_well_is_b_and_says_what_it_is_not() {
     let said = |arms: &[(&str, Option<Integrity>, u32, u32)]| {
         let conclusion = conclude(&experiment(arms));
         assert_eq!(conclusion.verdict, Verdict::AllocatorBug);
-        assert_eq!(conclusion.told.as_ref().map(|told| told.1.as_str()), Some("pinned"));
+        assert_eq!(conclusion.reported.as_ref().map(|run| run.1.as_str()), Some("pinned"));
         conclusion.evidence(Lang::En).join("\n")
     };
     let alike = said(&[("pinned", None, 8, 4), ("deleted", DELETED, 8, 5)]);

@@ -6,7 +6,7 @@ use super::{Comparison, Until};
 
 /// What an arm is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum ArmKind {
     /// The control.
     Pinned,
     /// Something happens to the DSO of its runs.
@@ -17,7 +17,7 @@ pub enum Role {
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub enum Observation {
     /// It hung; whether the DSO was known to be intact.
     Hung {
         /// Known to be intact.
@@ -59,10 +59,10 @@ pub enum Against {
     BelowRate,
 }
 
-/// An arm of a [`Trial`].
+/// An arm of a [`Decider`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct TrialArm {
-    role: Role,
+pub struct ArmRuns {
+    kind: ArmKind,
     /// Of every run, whether it hung.
     hung: Vec<bool>,
     hangs: u32,
@@ -72,10 +72,10 @@ pub struct TrialArm {
     less: Comparison,
 }
 
-impl TrialArm {
+impl ArmRuns {
     /// What it is for.
-    pub(crate) fn role(&self) -> Role {
-        self.role
+    pub(crate) fn kind(&self) -> ArmKind {
+        self.kind
     }
 
     /// Runs.
@@ -112,37 +112,37 @@ impl TrialArm {
 /// no more than kill would seem to hang.) That no arm hangs at the rate rests on runs that could have hung; of one
 /// whose DSO is changed those that died count, too: what kills every run does not hang.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Trial {
+pub struct Decider {
     until: Until,
-    arms: Vec<TrialArm>,
+    arms: Vec<ArmRuns>,
     control: usize,
     intact: bool,
 }
 
-impl Trial {
-    /// Of arms with these roles, in an order of the caller's.
-    pub fn new(roles: &[Role], until: Until) -> Trial {
-        let arm = |role: &Role| TrialArm {
-            role: *role,
+impl Decider {
+    /// Of arms with these kinds, in an order of the caller's.
+    pub fn new(kinds: &[ArmKind], until: Until) -> Decider {
+        let arm = |kind: &ArmKind| ArmRuns {
+            kind: *kind,
             hung: vec![],
             hangs: 0,
             counted: 0,
             more: Comparison::default(),
             less: Comparison::default(),
         };
-        let control = roles.iter().position(|role| *role == Role::Pinned).unwrap_or(0);
-        Trial { until, arms: roles.iter().map(arm).collect(), control, intact: false }
+        let control = kinds.iter().position(|kind| *kind == ArmKind::Pinned).unwrap_or(0);
+        Decider { until, arms: kinds.iter().map(arm).collect(), control, intact: false }
     }
 
     /// A run of an arm, by its index.
-    pub fn push(&mut self, arm: usize, seen: Seen) {
-        let (hung, number) = (matches!(seen, Seen::Hung { .. }), self.arms[arm].hung.len());
-        let role = self.arms[arm].role;
-        self.intact |= seen == Seen::Hung { intact: true } && role != Role::Build;
+    pub fn push(&mut self, arm: usize, seen: Observation) {
+        let (hung, number) = (matches!(seen, Observation::Hung { .. }), self.arms[arm].hung.len());
+        let kind = self.arms[arm].kind;
+        self.intact |= seen == Observation::Hung { intact: true } && kind != ArmKind::Build;
         let counts = match seen {
-            Seen::Hung { .. } | Seen::Passed => true,
-            Seen::Crashed => role == Role::Changed,
-            Seen::Failed => false,
+            Observation::Hung { .. } | Observation::Passed => true,
+            Observation::Crashed => kind == ArmKind::Changed,
+            Observation::Failed => false,
         };
         self.arms[arm].hung.push(hung);
         self.arms[arm].hangs += u32::from(hung);
@@ -167,14 +167,14 @@ impl Trial {
     }
 
     /// The arms, in the caller's order.
-    pub fn arms(&self) -> &[TrialArm] {
+    pub fn arms(&self) -> &[ArmRuns] {
         &self.arms
     }
 
     /// Evidence that decides: one over the error rate, times the number of comparisons that are made (of another build
     /// two, one for each direction: O. J. Dunn, Multiple comparisons among means, JASA 56 (1961), 52-64).
     pub(crate) fn needed(&self) -> f64 {
-        let comparisons: u32 = self.others().map(|arm| if arm.role == Role::Build { 2 } else { 1 }).sum();
+        let comparisons: u32 = self.others().map(|arm| if arm.kind == ArmKind::Build { 2 } else { 1 }).sum();
         f64::from(comparisons.max(1)) / self.until.error()
     }
 
@@ -185,7 +185,7 @@ impl Trial {
             None
         } else if of.more.evidence() >= self.needed() {
             Some(Against::More)
-        } else if of.role == Role::Build && of.less.evidence() >= self.needed() {
+        } else if of.kind == ArmKind::Build && of.less.evidence() >= self.needed() {
             Some(Against::Less)
         } else {
             (self.is_below(of) && self.is_below(control)).then_some(Against::BelowRate)
@@ -201,13 +201,13 @@ impl Trial {
                 _ => Some(Answer::Hangs),
             };
         }
-        let has = |role: Role| self.arms.iter().any(|arm| arm.role == role);
+        let has = |kind: ArmKind| self.arms.iter().any(|arm| arm.kind == kind);
         let builds: Option<Vec<Against>> = (0..self.arms.len())
-            .filter(|at| self.arms[*at].role == Role::Build)
+            .filter(|at| self.arms[*at].kind == ArmKind::Build)
             .map(|at| self.against(at))
             .collect();
         let builds = builds?;
-        if has(Role::Changed) {
+        if has(ArmKind::Changed) {
             return self.change();
         }
         let below = builds.iter().all(|against| *against == Against::BelowRate);
@@ -217,7 +217,7 @@ impl Trial {
     /// What is decided about what happens to the DSO.
     pub(crate) fn change(&self) -> Option<Answer> {
         let changed: Vec<usize> =
-            (0..self.arms.len()).filter(|at| self.arms[*at].role == Role::Changed).collect();
+            (0..self.arms.len()).filter(|at| self.arms[*at].kind == ArmKind::Changed).collect();
         let every = |against| changed.iter().all(|at| self.against(*at) == Some(against));
         if changed.is_empty() {
             None
@@ -242,17 +242,17 @@ impl Trial {
         open().all(|arm| arm.hangs() == 0).then(|| self.until.runs.saturating_sub(fewest))
     }
 
-    fn is_below(&self, arm: &TrialArm) -> bool {
+    fn is_below(&self, arm: &ArmRuns) -> bool {
         arm.hangs() == 0 && arm.counted >= self.until.runs
     }
 
-    fn others(&self) -> impl Iterator<Item = &TrialArm> {
+    fn others(&self) -> impl Iterator<Item = &ArmRuns> {
         let control = self.control;
         self.arms.iter().enumerate().filter(move |(at, _)| *at != control).map(|(_, arm)| arm)
     }
 }
 
-impl TrialArm {
+impl ArmRuns {
     fn compare(&mut self, its: bool, control: bool) {
         self.more.push(its, control);
         self.less.push(control, its);
@@ -265,26 +265,26 @@ mod tests {
 
     use super::*;
 
-    fn trial(roles: &[Role], rate: f64) -> Trial {
-        Trial::new(roles, Until::new(rate, 0.95).expect("a question"))
+    fn decider(kinds: &[ArmKind], rate: f64) -> Decider {
+        Decider::new(kinds, Until::new(rate, 0.95).expect("a question"))
     }
 
-    const HUNG: Seen = Seen::Hung { intact: true };
-    const BAD: Seen = Seen::Hung { intact: false };
+    const HUNG: Observation = Observation::Hung { intact: true };
+    const BAD: Observation = Observation::Hung { intact: false };
 
     #[test]
     fn one_arm_is_decided_by_a_hang_or_by_enough_runs_that_could_have_hung() {
-        let mut one = trial(&[Role::Pinned], 0.25);
+        let mut one = decider(&[ArmKind::Pinned], 0.25);
         assert_eq!((one.until().runs, one.missing()), (11, Some(11)));
         for _ in 0..10 {
-            one.push(0, Seen::Passed);
-            one.push(0, Seen::Crashed);
-            one.push(0, Seen::Failed);
+            one.push(0, Observation::Passed);
+            one.push(0, Observation::Crashed);
+            one.push(0, Observation::Failed);
             assert_eq!(one.answer(), None);
         }
         assert_eq!(one.missing(), Some(1), "what died or failed says nothing");
         let mut hangs = one.clone();
-        one.push(0, Seen::Passed);
+        one.push(0, Observation::Passed);
         assert_eq!((one.answer(), one.missing()), (Some(Answer::BelowRate), Some(0)));
         hangs.push(0, BAD);
         assert_eq!((hangs.answer(), hangs.missing()), (Some(Answer::Hangs), Some(0)));
@@ -292,19 +292,19 @@ mod tests {
 
     #[test]
     fn a_change_that_hangs_is_told_from_one_that_is_not_needed() {
-        let roles = [Role::Changed, Role::Pinned, Role::Changed];
-        let mut shared = trial(&roles, 0.25);
+        let kinds = [ArmKind::Changed, ArmKind::Pinned, ArmKind::Changed];
+        let mut shared = decider(&kinds, 0.25);
         assert_eq!(shared.needed().round() as u32, 40, "two comparisons share the error");
         for _ in 0..3 {
             shared.push(0, BAD);
-            shared.push(1, Seen::Passed);
-            shared.push(2, Seen::Passed);
+            shared.push(1, Observation::Passed);
+            shared.push(2, Observation::Passed);
             assert_eq!(shared.answer(), None);
         }
         let mut intact = shared.clone();
         shared.push(0, BAD);
         assert_eq!(shared.answer(), None, "it has no partner yet");
-        shared.push(1, Seen::Passed);
+        shared.push(1, Observation::Passed);
         assert_eq!(shared.answer(), Some(Answer::ChangeHangs));
         assert_eq!(
             (shared.against(0), shared.against(1), shared.against(2)),
@@ -316,13 +316,13 @@ mod tests {
 
     #[test]
     fn no_arm_hangs() {
-        let mut none = trial(&[Role::Pinned, Role::Changed, Role::Build], 0.25);
+        let mut none = decider(&[ArmKind::Pinned, ArmKind::Changed, ArmKind::Build], 0.25);
         for k in 0..11 {
             assert_eq!((none.answer(), none.missing()), (None, Some(11 - k)));
-            none.push(0, Seen::Passed);
+            none.push(0, Observation::Passed);
             // A copy in place kills every run: none of them hung.
-            none.push(1, Seen::Crashed);
-            none.push(2, Seen::Passed);
+            none.push(1, Observation::Crashed);
+            none.push(2, Observation::Passed);
         }
         assert_eq!(none.answer(), Some(Answer::BelowRate));
         assert_eq!(none.against(2), Some(Against::BelowRate));
@@ -330,12 +330,12 @@ mod tests {
 
     #[test]
     fn builds_are_told_apart_in_either_direction() {
-        let roles = [Role::Pinned, Role::Build, Role::Build];
-        let mut builds = trial(&roles, 0.25);
+        let kinds = [ArmKind::Pinned, ArmKind::Build, ArmKind::Build];
+        let mut builds = decider(&kinds, 0.25);
         while builds.answer().is_none() {
             builds.push(0, HUNG);
-            builds.push(1, Seen::Passed);
-            builds.push(2, Seen::Passed);
+            builds.push(1, Observation::Passed);
+            builds.push(2, Observation::Passed);
             assert!(builds.arms()[0].runs() < 10, "{builds:?}");
         }
         assert_eq!(builds.answer(), Some(Answer::BuildsTold));
@@ -349,9 +349,9 @@ mod tests {
         fn the_order_within_a_round_does_not_matter(
             rounds in prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>()), 0..40),
         ) {
-            let seen = |hung: bool| if hung { BAD } else { Seen::Passed };
+            let seen = |hung: bool| if hung { BAD } else { Observation::Passed };
             let (mut one, mut other) =
-                (trial(&[Role::Pinned, Role::Changed], 0.1), trial(&[Role::Pinned, Role::Changed], 0.1));
+                (decider(&[ArmKind::Pinned, ArmKind::Changed], 0.1), decider(&[ArmKind::Pinned, ArmKind::Changed], 0.1));
             for (pinned, arm, first) in rounds {
                 for at in [0, 1] {
                     one.push(at, seen(if at == 0 { pinned } else { arm }));
