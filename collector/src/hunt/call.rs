@@ -1,5 +1,5 @@
 //! Counters of a hung process, printed by itself: a function of the allocator that the profile names, called on one of its
-//! threads by the shim. Only where the process rests ([`rest`]), when its evidence is complete, before it is killed.
+//! threads by the shim. Only where the process rests (`rest`), when its evidence is complete, before it is killed.
 
 use std::time::{Duration, Instant};
 
