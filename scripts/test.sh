@@ -61,7 +61,7 @@ install_missing() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-members=(-p hangscope-protocol -p hangscope -p hangscope-test-workload -p hangscope-test-allocators -p hangscope-test-e2e)
+members=(-p hangscope-protocol -p hangscope-reader -p hangscope -p hangscope-test-workload -p hangscope-test-allocators -p hangscope-test-e2e)
 
 # The shim is no_std and needs a profile of its own: see Cargo.toml.
 lints() {
@@ -80,7 +80,7 @@ documentation() {
 other_processor() {
   local target=aarch64-unknown-linux-gnu
   if [ -d "$(rustc --print target-libdir --target "$target")" ]; then
-    nice -n 15 cargo check -q --release --target "$target" -p hangscope-protocol -p hangscope
+    nice -n 15 cargo check -q --release --target "$target" -p hangscope-protocol -p hangscope-reader -p hangscope
   else
     echo "not checked for $target: this toolchain has no standard library for it (rustup target add $target)"
   fi
@@ -127,7 +127,7 @@ installation() {
 }
 
 unit_tests() {
-  nice -n 5 cargo test -q --release -p hangscope-protocol -p hangscope -p hangscope-test-workload -p hangscope-test-allocators "$@"
+  nice -n 5 cargo test -q --release -p hangscope-protocol -p hangscope-reader -p hangscope -p hangscope-test-workload -p hangscope-test-allocators "$@"
   # With the release profile, for its checks; the shim that is used is built with its own.
   nice -n 5 cargo test -q --release -p hangscope-shim "$@"
 }
