@@ -88,7 +88,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Elf, NotElf> {
         return Err(NotElf::Magic(hint(bytes)));
     }
     let damaged = |e: object::Error| NotElf::Damaged(e.to_string());
-    let mut facts = match bytes.get(4).map(|class| elf::FileClass(*class)) {
+    let mut facts = match bytes.get(libc::EI_CLASS).map(|class| elf::FileClass(*class)) {
         Some(elf::ELFCLASS64) => headers::<elf::FileHeader64<Endianness>>(bytes),
         Some(elf::ELFCLASS32) => headers::<elf::FileHeader32<Endianness>>(bytes),
         _ => return Err(NotElf::Damaged("no class".into())),

@@ -15,7 +15,7 @@ use gimli::{
 };
 
 use super::arch::{Arch, Regs};
-use super::elf::{Elf, Part};
+use super::elf::{Elf, Part, REL_SDATA4};
 use super::stack::{Cut, StackBytes};
 
 /// Operations that one expression may take (compilers write less than ten): a loop in it ends there.
@@ -276,7 +276,9 @@ struct HdrTable<'e> {
 
 impl<'e> HdrTable<'e> {
     fn parse(hdr: &'e [u8], hdr_address: u64, frame_address: u64) -> Option<Self> {
-        let (&[1, 0x1b, 0x03, 0x3b], rest) = hdr.split_first_chunk::<4>()? else { return None };
+        const COUNT: u8 = gimli::DW_EH_PE_udata4.0;
+        const PAIRS: u8 = gimli::DW_EH_PE_datarel.0 | gimli::DW_EH_PE_sdata4.0;
+        let (&[1, REL_SDATA4, COUNT, PAIRS], rest) = hdr.split_first_chunk::<4>()? else { return None };
         let (_frame_pointer, rest) = rest.split_first_chunk::<4>()?;
         let (count, rest) = rest.split_first_chunk::<4>()?;
         let (pairs, _) = rest.as_chunks::<8>();
