@@ -126,11 +126,11 @@ pub mod ask_what {
     pub const DUMP: u32 = 1;
     /// Ask the threads whose tids follow with a signal: their stacks were cut short.
     pub const PROBE: u32 = 2;
-    /// Read the memory of the [`super::RangeRecord`]s that follow in every dump from now on, and at the exit.
+    /// Read the memory of the `RangeRecord`s that follow in every dump from now on, and at the exit.
     pub const MEMORY: u32 = 3;
     /// Call the function at the address `arg0`, which takes and gives nothing, on the thread `arg1`: it prints counters. Only
     /// once all evidence is there, in a process that will be killed. Answered with a note
-    /// ([`super::note_code::CALLED`]).
+    /// (`note_code::CALLED`).
     pub const CALL: u32 = 4;
 }
 

@@ -141,7 +141,7 @@ pub mod note_code {
     pub const SHIM_BUG: u16 = 10;
     /// Scheduling cannot be disturbed as was asked for; the text says what is lacking.
     pub const STIR_LIMITED: u16 = 11;
-    /// What became of a call that the collector asked for; `value` is one of [`super::called`].
+    /// What became of a call that the collector asked for; `value` is one of `called`.
     pub const CALLED: u16 = 12;
 }
 
