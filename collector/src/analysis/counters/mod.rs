@@ -4,7 +4,6 @@
 //! - [`lines`]: `[PREFIX] a=1 b=0x2 c=3.5%` into figures
 //! - [`compare`]: the figures of good runs, ratios, and hung runs beside them
 //! - [`model`]: what that comes to
-//! - [`rest`]: whether a hung process can be made to print them
 //!
 //! A run that hangs prints nothing at its exit: of it there is only what was read of memory. That the names of a profile
 //! are at the right places in memory is not believed, but checked: in good runs both are there, and must say the same.
@@ -12,7 +11,6 @@
 pub(crate) mod compare;
 pub(crate) mod lines;
 pub(crate) mod model;
-pub(crate) mod rest;
 
 #[cfg(test)]
 mod tests;
