@@ -5,7 +5,7 @@
 //! - [`original`]: what happens to the user's own file meanwhile
 //! - [`arm`]: what is done to the DSO of a run, and whose turn it is
 //! - [`lane`]: the environment of a run: its socket, its preload, its files
-//! - [`bench`]: a run as processes: started, waited for, stopped whole
+//! - [`mod@bench`]: a run as processes: started, waited for, stopped whole
 //! - [`watch`]: what the shims of a run have said, and what follows from it
 //! - `still`: what stands still, and stacks that are cut, while a run goes on
 //! - [`run`]: one run from its start to its facts; `outcome`: how it ended; `hello`: what is told of the hellos in it

@@ -86,9 +86,11 @@ pub(crate) fn run(
         }
         Watching::Hung(trigger) => {
             screen.capturing(&lane.run_name(number));
-            let captured =
-                hang::capture(config, lane, number, &mut bench, &listener, &mut watch, trigger, cancel)
-                    .with_context(|| format!("hunt: run {number} hung, but its evidence is not complete"))?;
+            let (bench, listener, watch) = (&mut bench, &listener, &mut watch);
+            let hung = hang::HungRun { config, lane, number, bench, listener, watch, cancel };
+            let captured = hung
+                .capture(trigger)
+                .with_context(|| format!("hunt: run {number} hung, but its evidence is not complete"))?;
             at_hang = Some(captured.counters.clone());
             outcome::hung(captured, &mut facts, &mut notes);
         }

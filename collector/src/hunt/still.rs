@@ -3,8 +3,8 @@
 
 use super::lane::Lane;
 use super::watch::{Watch, Watched};
-use crate::evidence::cut;
-use crate::evidence::standstill::Standstill;
+use crate::evidence::stall::JudgedStall;
+use crate::evidence::truncated_stacks;
 use crate::listen::{ConnId, Event, Listener, What};
 use crate::symbolize::Sources;
 use crate::text::message::Say as _;
@@ -14,7 +14,7 @@ use crate::text::note::Note;
 pub(super) fn hear(lane: &Lane, listener: &Listener, watch: &mut Watch, event: Event) {
     if let What::FirstLook(dump) = &event.what {
         // What cannot be asked any more stays cut, and the stack says so.
-        let _ = cut::ask(&listener.asker(), event.conn, dump, &sources(lane, event.peer.pid));
+        let _ = truncated_stacks::ask(&listener.asker(), event.conn, dump, &sources(lane, event.peer.pid));
     }
     let dsos = matches!(event.what, What::Dsos(_)).then_some(event.conn);
     watch.take(event);
@@ -37,7 +37,7 @@ fn ask_counters(lane: &Lane, listener: &Listener, watch: &mut Watch, conn: ConnI
 /// Looks whether a process in which nothing has moved for so long is stuck. None if it is; else a line about it.
 pub(super) fn idle(lane: &Lane, process: &Watched) -> Option<Note> {
     let dump = &process.stall.as_ref()?.dump;
-    let stands = Standstill::of(dump, &sources(lane, process.pid), &process.history);
+    let stands = JudgedStall::of(dump, &sources(lane, process.pid), &process.history);
     (!stands.stuck).then(|| stands.note(dump))
 }
 
