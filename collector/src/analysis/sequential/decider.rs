@@ -1,104 +1,101 @@
-//! The runs of a hunt's arms, counted, and what they decide.
+//! Counts the runs of all arms of a hunt, and says what they decide.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Comparison, Until};
 
-/// What an arm is for.
+/// What an arm changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArmKind {
-    /// The control.
+    /// Nothing: the arm is the control.
     Pinned,
-    /// Something happens to the DSO of its runs.
+    /// The hunt changes the DSO during each run.
     Changed,
-    /// Another build.
+    /// The arm runs another build.
     Build,
 }
 
-/// How a run ended.
+/// What a run shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Observation {
-    /// It hung; whether the DSO was known to be intact.
     Hung {
-        /// Known to be intact.
+        /// The DSO was known to be intact.
         intact: bool,
     },
-    /// It could have hung, and did not.
+    /// The run could have hung, and did not.
     Passed,
-    /// It died.
+    /// The run died by a signal.
     Crashed,
-    /// It failed, or did not start.
+    /// The run ended with an error, or did not start.
     Failed,
 }
 
-/// What is decided.
+/// The answer to the question of a hunt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
     /// There is one arm, and a run of it hung.
     Hangs,
-    /// No run hung, of so many that a hang at the rate, or above it, would have shown itself.
+    /// No run hung, and there were enough runs to exclude the rate of the question.
     BelowRate,
-    /// A run of the pinned build hung with its DSO intact: whatever a change does, it is not needed for a hang.
+    /// A run of the pinned build hung with its DSO intact. No change of the DSO is needed for a hang.
     HangsIntact,
-    /// An arm in which the DSO is changed hangs more often than the pinned one.
+    /// An arm with a changed DSO hangs more often than the pinned one.
     ChangeHangs,
-    /// Every other build hangs more often than the pinned one, or less often, or neither hangs at the rate.
+    /// Each other build has an answer of its own ([`Against`]), and at least one of them is more or less often.
     BuildsTold,
 }
 
-/// What is decided about one arm, against the pinned one.
+/// The answer about one arm, compared with the pinned one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Against {
-    /// It hangs more often.
+    /// The arm hangs more often.
     More,
-    /// Less often.
+    /// The arm hangs less often.
     Less,
-    /// Neither hangs at the rate or above it.
+    /// Both hang below the rate of the question.
     BelowRate,
 }
 
-/// An arm of a [`Decider`].
+/// The runs of one arm.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ArmRuns {
     kind: ArmKind,
-    /// Of every run, whether it hung.
+    /// For each run: it hung.
     hung: Vec<bool>,
     hangs: u32,
-    /// Runs that count for the claim that it hangs below the rate.
+    /// Runs that count for the claim that the arm hangs below the rate.
     counted: u32,
     more: Comparison,
     less: Comparison,
 }
 
 impl ArmRuns {
-    /// What it is for.
     pub(crate) fn kind(&self) -> ArmKind {
         self.kind
     }
 
-    /// Runs.
+    /// Number of runs.
     pub fn runs(&self) -> u32 {
         self.hung.len() as u32
     }
 
-    /// Hangs among them.
+    /// Number of hangs.
     pub fn hangs(&self) -> u32 {
         self.hangs
     }
 
-    /// Runs that count for the claim that it hangs below the rate.
     pub(crate) fn counted(&self) -> u32 {
         self.counted
     }
 
-    /// That it hangs more often than the pinned one.
+    /// The evidence that the arm hangs more often than the pinned one.
     pub(crate) fn more(&self) -> &Comparison {
         &self.more
     }
 
-    /// That it hangs less often.
+    /// The evidence that the arm hangs less often than the pinned one.
     pub(crate) fn less(&self) -> &Comparison {
         &self.less
     }
@@ -106,21 +103,24 @@ impl ArmRuns {
 
 /// The runs of a hunt, and what they decide.
 ///
-/// The k-th run of each arm is held against the k-th of the pinned one, whatever became of its DSO, and whether it died: a
-/// run of an arm that was over before its DSO could be changed, or died of the change, is one that did not hang. (To leave those
-/// out would keep, of a DSO that hangs by itself, the runs that hung before the change, and lose the others: an arm that does
-/// no more than kill would seem to hang.) That no arm hangs at the rate rests on runs that could have hung; of one
-/// whose DSO is changed those that died count, too: what kills every run does not hang.
+/// The k-th run of each arm is compared with the k-th run of the pinned arm, whatever happened to its DSO and also if it
+/// died. A run that ended before its DSO could be changed, or that died of the change, is a run that did not hang. Such
+/// runs must not be left out. If the DSO hangs by itself, the runs that hung before the change would be kept and the
+/// others lost, and an arm whose change only kills would seem to hang.
+///
+/// The claim that no arm hangs at the rate rests on runs that could have hung. In an arm with a changed DSO, runs that
+/// died count too: a change that kills every run does not hang.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decider {
     until: Until,
     arms: Vec<ArmRuns>,
     control: usize,
+    /// A run of the pinned build hung with its DSO intact.
     intact: bool,
 }
 
 impl Decider {
-    /// Of arms with these kinds, in an order of the caller's.
+    /// For arms of these kinds, in the caller's order.
     pub fn new(kinds: &[ArmKind], until: Until) -> Decider {
         let arm = |kind: &ArmKind| ArmRuns {
             kind: *kind,
@@ -134,7 +134,7 @@ impl Decider {
         Decider { until, arms: kinds.iter().map(arm).collect(), control, intact: false }
     }
 
-    /// A run of an arm, by its index.
+    /// Takes a run of the arm with this index.
     pub fn push(&mut self, arm: usize, seen: Observation) {
         let (hung, number) = (matches!(seen, Observation::Hung { .. }), self.arms[arm].hung.len());
         let kind = self.arms[arm].kind;
@@ -161,7 +161,6 @@ impl Decider {
         }
     }
 
-    /// What was asked.
     pub(crate) fn until(&self) -> Until {
         self.until
     }
@@ -171,14 +170,14 @@ impl Decider {
         &self.arms
     }
 
-    /// Evidence that decides: one over the error rate, times the number of comparisons that are made (of another build
-    /// two, one for each direction: O. J. Dunn, Multiple comparisons among means, JASA 56 (1961), 52-64).
+    /// The amount of evidence that decides: the number of comparisons over the error rate (O. J. Dunn, Multiple
+    /// comparisons among means, JASA 56 (1961), 52-64). Another build makes two comparisons, one for each direction.
     pub(crate) fn needed(&self) -> f64 {
         let comparisons: u32 = self.others().map(|arm| if arm.kind == ArmKind::Build { 2 } else { 1 }).sum();
         f64::from(comparisons.max(1)) / self.until.error()
     }
 
-    /// What is decided about an arm against the pinned one.
+    /// The answer about an arm, by its index; none: not decided yet.
     pub fn against(&self, arm: usize) -> Option<Against> {
         let (of, control) = (&self.arms[arm], &self.arms[self.control]);
         if arm == self.control {
@@ -192,7 +191,7 @@ impl Decider {
         }
     }
 
-    /// What is decided about the whole.
+    /// The answer to the question; none: not decided yet.
     pub fn answer(&self) -> Option<Answer> {
         if self.arms.len() == 1 {
             let only = &self.arms[self.control];
@@ -214,7 +213,7 @@ impl Decider {
         Some(if below { Answer::BelowRate } else { Answer::BuildsTold })
     }
 
-    /// What is decided about what happens to the DSO.
+    /// The answer about the arms with a changed DSO; none: not decided yet, or there is no such arm.
     pub(crate) fn change(&self) -> Option<Answer> {
         let changed: Vec<usize> =
             (0..self.arms.len()).filter(|at| self.arms[*at].kind == ArmKind::Changed).collect();
@@ -230,8 +229,8 @@ impl Decider {
         }
     }
 
-    /// Runs that are still missing, per arm that is not decided, if none of those hangs and the pinned one does not; none
-    /// once one did; 0 where all is decided.
+    /// Runs per undecided arm that are still needed if neither these arms nor the pinned one hangs. 0: the question is
+    /// decided. None: one of them hung already.
     pub(crate) fn missing(&self) -> Option<u32> {
         if self.answer().is_some() {
             return Some(0);
@@ -282,7 +281,7 @@ mod tests {
             one.push(0, Observation::Failed);
             assert_eq!(one.answer(), None);
         }
-        assert_eq!(one.missing(), Some(1), "what died or failed says nothing");
+        assert_eq!(one.missing(), Some(1), "runs that died or failed do not count");
         let mut hangs = one.clone();
         one.push(0, Observation::Passed);
         assert_eq!((one.answer(), one.missing()), (Some(Answer::BelowRate), Some(0)));
@@ -303,7 +302,7 @@ mod tests {
         }
         let mut intact = shared.clone();
         shared.push(0, BAD);
-        assert_eq!(shared.answer(), None, "it has no partner yet");
+        assert_eq!(shared.answer(), None, "the run has no partner yet");
         shared.push(1, Observation::Passed);
         assert_eq!(shared.answer(), Some(Answer::ChangeHangs));
         assert_eq!(
@@ -320,7 +319,7 @@ mod tests {
         for k in 0..11 {
             assert_eq!((none.answer(), none.missing()), (None, Some(11 - k)));
             none.push(0, Observation::Passed);
-            // A copy in place kills every run: none of them hung.
+            // A copy in place kills every run, and none of them hung.
             none.push(1, Observation::Crashed);
             none.push(2, Observation::Passed);
         }
@@ -329,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn builds_are_told_apart_in_either_direction() {
+    fn builds_are_distinguished_in_either_direction() {
         let kinds = [ArmKind::Pinned, ArmKind::Build, ArmKind::Build];
         let mut builds = decider(&kinds, 0.25);
         while builds.answer().is_none() {
@@ -344,7 +343,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whose turn it was does not matter, only the number of the run.
+        /// The order of the arms within a round does not matter, only the number of the run.
         #[test]
         fn the_order_within_a_round_does_not_matter(
             rounds in prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>()), 0..40),
