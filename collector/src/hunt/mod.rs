@@ -16,6 +16,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use hangscope_protocol::duration;
+
 use crate::analysis::counters::LaneCounters;
 use crate::analysis::decision::Progress;
 use crate::analysis::{self, Conclusion, DsoFacts, HuntFacts, RunFacts, RunOutcome, Stir};
@@ -158,7 +160,7 @@ pub(crate) fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> any
         facts: HuntFacts {
             name: config.name.clone(),
             command: config.command.clone(),
-            hang_after_s: config.hang_after.map_or(0.0, |t| t.as_secs_f64()),
+            hang_after_s: config.hang_after.time().map_or(0.0, |t| t.as_secs_f64()),
             planned: config.planned(),
             runs,
             dso: DsoFacts {
@@ -244,10 +246,10 @@ fn counted(
         if last {
             break;
         }
-        time_over = config.limits.max_time.filter(|most| began.elapsed() >= *most);
+        time_over = config.limits.max_time.time().filter(|most| began.elapsed() >= *most);
         if let Some(most) = time_over {
             let left = if progress.is_some() { ", undecided" } else { "" };
-            stopped(rows, screen, &format!("--max-time {} is over{left}", humantime::format_duration(most)))?;
+            stopped(rows, screen, &format!("--max-time {:#} is over{left}", duration::Text(most)))?;
             break;
         }
     }

@@ -157,6 +157,7 @@ pub(super) fn at_start(dso: &crate::session::Dso) -> Integrity {
 
 #[cfg(test)]
 mod tests {
+    use hangscope_protocol::duration::Limit;
     use hangscope_protocol::record::{DsoRecord, dso_flags};
 
     use super::*;
@@ -168,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_dso_that_cannot_be_looked_at_after_a_run_is_told_of() {
-        let mut watch = Watch::new(Instant::now(), None);
+        let mut watch = Watch::new(Instant::now(), Limit::Off);
         let init = DsoRecord { flags: dso_flags::SAME_FILE_AT_INIT, ..zero() };
         let dsos = vec![Dso { init, path: "/x.so".into(), now: None }];
         for what in [What::Hello(Box::new(fake_shim::identity(zero()))), What::Dsos(dsos)] {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 use crossbeam_channel::{RecvError, at, never, select};
 use hangscope_protocol::record::{AskRecord, ask_what};
+use hangscope_protocol::variable;
 
 use super::arm::Change;
 use super::config::Config;
@@ -62,7 +63,7 @@ pub(crate) fn run(
     let [out, err] = lane.outputs(number);
     let command = lane.command(config, number, listener.path());
     let cpus = config.cpus.as_ref().map(crate::launch::cpus::Cpus::set);
-    let mark = format!("HANGSCOPE_SOCKET={}", listener.path().display());
+    let mark = format!("{}={}", variable::SOCKET, listener.path().display());
     let mut facts = RunFacts {
         run: number,
         arm: lane.arm.clone(),

@@ -8,6 +8,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use hangscope_protocol::duration::Limit;
+
 use crate::analysis::shrink::{self, Ask, End, Phase, Shape, State, Task, Trial, Verdict, Why};
 use crate::analysis::verdict::tally;
 use crate::analysis::{RunFacts, RunOutcome};
@@ -44,7 +46,7 @@ pub(crate) struct Job {
     /// Whether the seed of its [`Stir`](crate::analysis::Stir) was given; else it is that of the shrink that goes on.
     pub(crate) given_seed: bool,
     /// No run is begun when so much time is over.
-    pub(crate) max_time: Option<Duration>,
+    pub(crate) max_time: Limit,
     /// The words of a command that catches a hang again, up to its deadline.
     pub(crate) catch: Vec<String>,
 }
@@ -66,7 +68,9 @@ pub(crate) fn shrink(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow:
         let ask = match &state.next {
             Err(end) => break *end,
             Ok(_) if cancel.is_set() => break End::Interrupted,
-            Ok(_) if job.max_time.is_some_and(|most| started.elapsed() >= most) => break End::OutOfTime,
+            Ok(_) if job.max_time.time().is_some_and(|most| started.elapsed() >= most) => {
+                break End::OutOfTime;
+            }
             Ok(ask) => ask.clone(),
         };
         let line = shape.line(&ask.values);
@@ -190,8 +194,8 @@ fn open(out: &Path) -> anyhow::Result<Journal> {
 
 /// The configuration of one run.
 fn for_run(config: &Config, shape: &Shape, ask: &Ask) -> Config {
-    let hang_after = ask.hang_after_s.map(Duration::from_secs_f64);
-    let soonest = [hang_after, config.stall].into_iter().flatten().min();
+    let hang_after = ask.hang_after_s.map_or(Limit::Off, |s| Limit::After(Duration::from_secs_f64(s)));
+    let soonest = [hang_after, config.stall].into_iter().filter_map(Limit::time).min();
     let quarter = soonest.map(|time| (time / 4).clamp(TICKS.0, TICKS.1));
     Config {
         command: shape.command(&ask.values),

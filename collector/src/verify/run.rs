@@ -8,7 +8,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{TryRecvError, after, never, select};
+use hangscope_protocol::duration::Limit;
 use hangscope_protocol::record::dso_flags;
+use hangscope_protocol::variable;
 use regex::bytes::Regex;
 
 use super::program::Expected;
@@ -18,8 +20,9 @@ use crate::console::cancel::Cancel;
 use crate::files::pin;
 use crate::launch::bench::{Bench, Ended};
 use crate::launch::preload;
-use crate::launch::preload::Settings;
 use crate::launch::program;
+use crate::launch::settings::Settings;
+use crate::launch::sockets::{SocketDir, preloadable};
 use crate::listen::{ConnId, Event, Listener, What};
 
 /// So much of the command's output is looked at and goes into the log, bytes a stream.
@@ -72,12 +75,12 @@ fn attempt(
     seen: &mut Seen,
 ) -> Result<Proof, VerifyError> {
     let not_run = |source| VerifyError::NotRun { program: request.command[0].clone(), source };
-    let place = Place::new().map_err(not_run)?;
-    let listener = Listener::bind(&place.path().join("s"))?;
-    let (command, preload) = command(request, wanted, &listener, &place)?;
+    let sockets = SocketDir::temporary().map_err(not_run)?;
+    let listener = Listener::bind(&sockets.path().join("s"))?;
+    let (command, preload) = command(request, wanted, &listener, sockets.path())?;
     let (mut stdout, mut stderr) =
         (tempfile::tempfile().map_err(not_run)?, tempfile::tempfile().map_err(not_run)?);
-    let mark = format!("HANGSCOPE_SOCKET={}", listener.path().display());
+    let mark = format!("{}={}", variable::SOCKET, listener.path().display());
     let copies = (stdout.try_clone().map_err(not_run)?, stderr.try_clone().map_err(not_run)?);
     let cpus = request.cpus.map(|cpus| cpus.set());
     let mut bench = Bench::start(command, copies.0, copies.1, cpus, mark).map_err(not_run)?;
@@ -107,64 +110,25 @@ fn attempt(
     }
 }
 
-/// A folder of its own for the socket, and for links to what LD_PRELOAD cannot hold.
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new() -> std::io::Result<Place> {
-        let builder = || {
-            let mut builder = tempfile::Builder::new();
-            builder.prefix("hangscope-").permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-            builder
-        };
-        let here = builder().tempdir()?;
-        // TMPDIR may be deeper than a socket's path can be, or have a space, which LD_PRELOAD cannot hold.
-        let fits = here.path().as_os_str().len() + 40 <= crate::listen::MAX_PATH
-            && preload::value([here.path()]).is_ok();
-        Ok(Place(if fits { here } else { builder().tempdir_in("/tmp")? }))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// The path, or a link to it where LD_PRELOAD cannot hold the path.
-    fn preloadable(&self, path: &Path, name: &str) -> Result<PathBuf, VerifyError> {
-        let Err(bad) = preload::value([path]) else { return Ok(path.to_owned()) };
-        let link = self.path().join(name);
-        std::os::unix::fs::symlink(path, &link).map_err(|_| bad)?;
-        Ok(link)
-    }
-}
-
 fn command(
     request: &Request<'_>,
     wanted: &Wanted,
     listener: &Listener,
-    place: &Place,
+    links: &Path,
 ) -> Result<(Command, [PathBuf; 2]), VerifyError> {
-    let files = [
-        place.preloadable(request.shim, "libhangscope.so")?,
-        place.preloadable(&wanted.path, "allocator.so")?,
-    ];
+    let files = [preloadable(request.shim, links)?, preloadable(&wanted.path, links)?];
     let preload = preload::value(files.iter().map(PathBuf::as_path))?;
-    let mut command = Command::new(&request.command[0]);
-    command.args(&request.command[1..]).envs(request.env.iter().map(|(name, value)| (name, value)));
-    for name in ["HANGSCOPE_STALL", "HANGSCOPE_TARGET", "HANGSCOPE_ONLY", "HANGSCOPE_TICK", "HANGSCOPE_LABEL"]
-    {
-        command.env_remove(name);
-    }
     let settings = Settings {
         socket: Some(listener.path().to_owned()),
         // A verification looks for no hang.
-        hang_after: Some(Duration::ZERO),
+        hang_after: Some(Limit::Off),
         label: Some("verify".into()),
         only: request.only.map(str::to_owned),
+        // Some commands end before the shim's thread has run. Nobody measures here, so they wait for the hello.
+        greet: true,
         ..Settings::default()
     };
-    // Some commands are gone before the shim's thread has run: here nobody measures, so they wait for its hello.
-    command.envs(settings.variables()).env("HANGSCOPE_GREET", "1").env("LD_PRELOAD", preload);
-    Ok((command, files))
+    Ok((settings.command(request.command, request.env, &preload), files))
 }
 
 /// Until the verdict is there and the command has ended, or its time is over. None: no hello came.
