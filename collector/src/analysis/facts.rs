@@ -6,8 +6,8 @@ use super::counters::RunCounters;
 use super::decision;
 use super::finding::Finding;
 use super::sequential::Until;
+use super::stir::Stir;
 use super::words::Integrity;
-use crate::session::Identity;
 use crate::text::message;
 use crate::text::message::Text;
 
@@ -27,28 +27,6 @@ pub(crate) enum RunOutcome {
     Failed,
     /// The hunt was interrupted while it ran; not counted in any N.
     Interrupted,
-}
-
-/// How scheduling was disturbed from inside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Stir {
-    /// 1 to 3.
-    pub(crate) level: u8,
-    /// Seed of what was done when. It repeats that, not what the system made of it.
-    pub(crate) seed: u32,
-}
-
-impl Stir {
-    /// As the shim said it in its hello; none if it disturbs nothing.
-    pub(crate) fn of(identity: &Identity) -> Option<Stir> {
-        let level = u8::try_from(identity.fixed.stir_level).unwrap_or(u8::MAX);
-        (level > 0).then_some(Stir { level, seed: identity.fixed.stir_seed })
-    }
-
-    /// That of a run of a hunt: each has a seed of its own, counted on from the hunt's.
-    pub(crate) fn of_run(self, run: u32) -> Stir {
-        Stir { seed: self.seed.wrapping_add(run.wrapping_sub(1)), ..self }
-    }
 }
 
 /// One run.
@@ -97,6 +75,33 @@ pub(crate) struct RunFacts {
     /// Its counters, where the profile knows any.
     #[serde(default)]
     pub(crate) counters: Option<RunCounters>,
+}
+
+impl RunFacts {
+    /// A run that has not started: outcome `Failed`, nothing else known.
+    pub(crate) fn new(run: u32, arm: &str) -> Self {
+        RunFacts {
+            run,
+            arm: arm.to_owned(),
+            pid: None,
+            outcome: RunOutcome::Failed,
+            cut_off: false,
+            rc: None,
+            signal: None,
+            ops: None,
+            started: None,
+            seconds: 0.0,
+            max_rss_kib: None,
+            hello_seen: false,
+            integrity_start: Integrity::Unknown,
+            integrity_end: Integrity::Unknown,
+            deleted_seen: false,
+            stir: None,
+            note: None,
+            hang: None,
+            counters: None,
+        }
+    }
 }
 
 /// A hang of a run.
@@ -198,6 +203,25 @@ pub(crate) enum Stopped {
 }
 
 impl HuntFacts {
+    /// A hunt without a deadline that has planned no run.
+    pub(crate) fn new(name: &str, command: &[String], dso: DsoFacts) -> Self {
+        HuntFacts {
+            name: name.to_owned(),
+            command: command.to_vec(),
+            hang_after_s: 0.0,
+            planned: 0,
+            runs: vec![],
+            dso,
+            interrupted: false,
+            stop_at_first: false,
+            arms: vec![],
+            seed: None,
+            until: None,
+            time_over_s: None,
+            stir: None,
+        }
+    }
+
     /// What is known of an arm; none where there is only the pinned one.
     pub(crate) fn arm(&self, name: &str) -> Option<&ArmFacts> {
         self.arms.iter().find(|arm| arm.name == name)

@@ -9,6 +9,7 @@
 //! - [`finding`]: what is said about one dump
 //! - [`stall`]: whether what stands still is stuck or idle
 //! - [`counters`]: an allocator's counters over the runs
+//! - [`stir`]: how the scheduling was disturbed
 //! - [`stats`]: intervals, tests, spread
 //! - [`sequential`], [`sprt`]: tests that may be looked at after every run
 //! - [`decision`]: what a hunt that was to decide a question has decided
@@ -31,13 +32,15 @@ pub(crate) mod sprt;
 mod stack;
 pub(crate) mod stall;
 pub mod stats;
+pub(crate) mod stir;
 pub(crate) mod verdict;
 pub(crate) mod wait;
 pub(crate) mod words;
 
 pub use class::analyse;
-pub(crate) use facts::{ArmFacts, DsoFacts, HangFacts, HuntFacts, RunFacts, RunOutcome, Stir, Stopped};
+pub(crate) use facts::{ArmFacts, DsoFacts, HangFacts, HuntFacts, RunFacts, RunOutcome, Stopped};
 pub use finding::{Finding, Hot, Lock, ThreadCounts, ThreadWait};
 pub use history::History;
+pub(crate) use stir::Stir;
 pub(crate) use verdict::{Conclusion, conclude, exit_code};
 pub use words::{Class, Confidence, Integrity, NextAction, Verdict};

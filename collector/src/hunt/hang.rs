@@ -8,9 +8,9 @@ use anyhow::Context as _;
 use super::bundle::Bundle;
 use super::config::Config;
 use super::counters;
+use super::judge;
 use super::lane::Lane;
-use super::outcome;
-use super::run::{self, PATIENCE};
+use super::running::{Job, Running};
 use super::watch::{Watch, Watched};
 use crate::analysis::class::Why;
 use crate::analysis::{Class, HangFacts, History, Integrity, integrity};
@@ -18,8 +18,8 @@ use crate::capture::{self, Outside, PerfOptions};
 use crate::console::cancel::Cancel;
 use crate::evidence::recorded;
 use crate::files::facts;
-use crate::launch::bench::{Bench, Ended, Member};
-use crate::listen::{ConnId, Listener};
+use crate::launch::bench::{Bench, Ended, Member, TERM_TO_KILL};
+use crate::listen::ConnId;
 use crate::session::Dump;
 use crate::snap;
 use crate::text::message::{Say as _, Text, say};
@@ -70,19 +70,11 @@ pub(crate) struct Captured {
 ///
 /// # Errors
 /// A file that cannot be written; the run is killed by the drop of its [`Bench`] then.
-#[expect(clippy::too_many_arguments, reason = "all that belongs to a run, for once")]
-pub(crate) fn capture(
-    config: &Config,
-    lane: &Lane,
-    number: u32,
-    bench: &mut Bench,
-    listener: &Listener,
-    watch: &mut Watch,
-    trigger: Trigger,
-    cancel: &Cancel,
-) -> anyhow::Result<Captured> {
-    let seconds = bench.started().elapsed().as_secs_f64();
-    run::gather(lane, listener, watch, OTHER_DUMPS, cancel);
+pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Result<Captured> {
+    let seconds = running.bench.started().elapsed().as_secs_f64();
+    running.gather(OTHER_DUMPS);
+    let Running { job, bench, watch, .. } = running;
+    let Job { config, lane, number, cancel, .. } = *job;
     // Of several processes the one that tells the most may have been the last to do so.
     let trigger = watch.subject().map_or(trigger, Trigger::Inside);
     let mut notes = vec![];
@@ -124,7 +116,7 @@ pub(crate) fn capture(
                 notes.push(say!(Note::Dso { path: &allocator.path, why: &now.reason }).said());
             }
             // From outside there is nothing from the start.
-            let start = process.map_or(Integrity::Unknown, |_| outcome::at_start(allocator));
+            let start = process.map_or(Integrity::Unknown, |_| judge::at_start(allocator));
             (start, now.integrity, now.deleted_seen)
         }
         None => (Integrity::Unknown, Integrity::Unknown, maps_say_deleted(&outside, config)),
@@ -166,7 +158,7 @@ pub(crate) fn capture(
         notes.push(say!(Note::EndedMeanwhile { seconds: format!("{seconds:.0}") }).said());
     }
     let dump_ms = dump.and_then(dump_ms);
-    let ended = bench.stop(PATIENCE).context("hunt: stopping the run")?;
+    let ended = bench.stop(TERM_TO_KILL).context("hunt: stopping the run")?;
     // What hangs does not come to a good end, unless it was asked by a signal or by ptrace, which may have cured it.
     let came_out = ended_by_itself && ended.code == Some(0);
     let asked = bundle.dir().join(recorded::OUTSIDE).exists()
@@ -195,7 +187,7 @@ pub(crate) fn capture(
 ///
 /// # Errors
 /// A file that cannot be written.
-pub(crate) fn keep(
+pub(super) fn keep(
     config: &Config,
     lane: &Lane,
     number: u32,

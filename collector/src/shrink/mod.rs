@@ -18,7 +18,7 @@ use crate::console::exit::{Ended, Status};
 use crate::files::pin;
 use crate::files::pin::PinError;
 use crate::hunt::lane::Lane;
-use crate::hunt::{self, Config, Screen, run};
+use crate::hunt::{self, Config, Screen};
 use crate::launch::program;
 use crate::report::shrink::{ShrinkFile, Told, error_note};
 use crate::text::message::Text;
@@ -82,7 +82,7 @@ pub(crate) fn shrink(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow:
         evidence.clear(number)?;
         let config = for_run(&config, &shape, &ask);
         screen.step(&line, number);
-        let facts = run::run(&config, &lane, number, None, screen, cancel)?;
+        let facts = hunt::Job { config: &config, lane: &lane, number, screen, cancel }.run(None)?;
         if facts.outcome == RunOutcome::Interrupted {
             evidence.clear(number)?;
             break End::Interrupted;
@@ -177,7 +177,7 @@ fn begin(job: &Job, screen: &Screen, cancel: &Cancel) -> anyhow::Result<(Config,
         screen.say(&format!("note: {}", note.en()));
     }
     if journal.trials().is_empty() {
-        hunt::verified(&config, &pinned, &out, screen, cancel)?;
+        hunt::verify_preload(&config, &pinned, &out, screen, cancel)?;
     } else {
         screen.say(&format!("going on after run {} in {}", journal.trials().len(), out.display()));
     }

@@ -18,7 +18,7 @@ use super::proof::{Proof, Said};
 use super::{Request, VerifyError, Wanted};
 use crate::console::cancel::Cancel;
 use crate::files::pin;
-use crate::launch::bench::{Bench, Ended};
+use crate::launch::bench::{Bench, Ended, TERM_TO_KILL};
 use crate::launch::preload;
 use crate::launch::program;
 use crate::launch::settings::Settings;
@@ -32,8 +32,6 @@ const COPY_WITHIN: Duration = Duration::from_secs(2);
 /// After the command's end its last words are waited for so long: what was sent is there already, but its
 /// connections are read by other threads.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// Between TERM and KILL.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A run as far as it went.
 pub(super) struct Ran {
@@ -91,7 +89,7 @@ fn attempt(
     seen.stopped = bench.ended().try_recv() == Err(TryRecvError::Empty);
     // One that has ended is not told to; whatever else belongs to the run goes too.
     let reaped = if seen.stopped { None } else { Some(bench.reap().map_err(not_run)?) };
-    let stopped = bench.stop(PATIENCE).map_err(not_run)?;
+    let stopped = bench.stop(TERM_TO_KILL).map_err(not_run)?;
     seen.ended = Some(reaped.unwrap_or(stopped));
     seen.stdout = beginning(&mut stdout);
     seen.stderr = beginning(&mut stderr);

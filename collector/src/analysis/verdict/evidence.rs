@@ -10,11 +10,12 @@ use super::rules::{Because, Decided};
 use super::tally::{Sorted, Tally, integrity, not_intact};
 use super::{Said, run_name};
 use crate::analysis::decision;
-use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome, Stir, Stopped};
+use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome, Stopped};
 use crate::analysis::stats::{
     self, CONFIDENCE, Method, PerHour, RATE, Rate, Spread, fisher_more, outliers, power, runs_to_exclude,
     spread,
 };
+use crate::analysis::stir::Stir;
 use crate::analysis::words::{Class, Confidence, Integrity, Verdict};
 use crate::text::message::{Say as _, Text, ranges, say};
 
