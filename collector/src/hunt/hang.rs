@@ -15,7 +15,6 @@ use super::watch::{Watch, Watched};
 use crate::analysis::class::Why;
 use crate::analysis::{Class, HangFacts, History, Integrity, integrity};
 use crate::capture::{self, Outside, PerfOptions};
-use crate::console::cancel::Cancel;
 use crate::evidence::recorded;
 use crate::files::facts;
 use crate::launch::bench::{Bench, Ended, Member, TERM_TO_KILL};

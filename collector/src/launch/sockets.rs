@@ -54,8 +54,8 @@ impl SocketDir {
             |dir: &Path| dir.as_os_str().len() + OWN + NAME <= MAX_PATH && preload::value([dir]).is_ok();
         let dir = std::env::temp_dir();
         let dir = if fits(&dir) { dir } else { PathBuf::from("/tmp") };
-        // tempfile makes it with mode 0700.
-        let temporary = tempfile::Builder::new().prefix("hangscope-").tempdir_in(&dir);
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        let temporary = tempfile::Builder::new().prefix("hangscope-").permissions(mode).tempdir_in(&dir);
         let temporary = temporary.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", dir.display())))?;
         Ok(SocketDir { path: temporary.path().to_owned(), _temporary: Some(temporary) })
     }
