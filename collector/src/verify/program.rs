@@ -10,6 +10,7 @@ use super::error::VerifyError;
 use super::request::Wanted;
 use crate::files::elf;
 use crate::files::elf::Kind;
+use crate::files::facts;
 use crate::launch::program;
 
 /// Interpreters of interpreters that are followed; the kernel's own bound is 5.
@@ -156,8 +157,7 @@ fn secure(path: &Path) -> Result<(), VerifyError> {
 }
 
 fn has_capabilities(path: &Path) -> bool {
-    let mut value = [0u8; 64];
-    rustix::fs::getxattr(path, "security.capability", &mut value[..]).is_ok()
+    facts::has_attribute(path, "security.capability")
 }
 
 #[cfg(test)]
