@@ -22,7 +22,7 @@ pub(crate) mod tally;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use evidence::{method, unlike_the_others};
+pub(crate) use evidence::unlike_the_others;
 pub(crate) use headline::{given, hang_sentence, percent};
 pub(crate) use lines::Line;
 pub(crate) use tally::{Tally, run_name};
