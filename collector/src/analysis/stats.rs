@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{Beta, ContinuousCDF, Discrete, Gamma, Hypergeometric};
 
+use crate::text::message::{Say as _, Text};
+use crate::text::words::Word;
+
 /// Confidence of every interval in a report.
 pub const CONFIDENCE: f64 = 0.95;
 
@@ -33,6 +36,24 @@ pub(crate) enum Method {
     /// One bound with the whole error: no run hung, or all runs did.
     #[serde(rename = "clopper-pearson, one-sided")]
     OneSided,
+}
+
+impl Method {
+    /// The name of the method in `verdict.json`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Method::TwoSided => "clopper-pearson",
+            Method::OneSided => "clopper-pearson, one-sided",
+        }
+    }
+
+    /// The name of the method in a sentence.
+    pub(crate) fn said(self) -> Text {
+        match self {
+            Method::TwoSided => Word::ClopperPearson {}.said(),
+            Method::OneSided => Word::ClopperPearsonOneSided {}.said(),
+        }
+    }
 }
 
 impl Rate {
@@ -100,11 +121,11 @@ pub(crate) enum Garwood {
 }
 
 impl Garwood {
-    /// As it stands in `verdict.json`.
-    pub(crate) const fn as_str(self) -> &'static str {
+    /// The name of the method in a sentence.
+    pub(crate) fn said(self) -> Text {
         match self {
-            Garwood::TwoSided => "garwood",
-            Garwood::OneSided => "garwood, one-sided",
+            Garwood::TwoSided => Word::Garwood {}.said(),
+            Garwood::OneSided => Word::GarwoodOneSided {}.said(),
         }
     }
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use super::times;
 use crate::analysis::verdict::exit_code;
 use crate::capture::{CallGraph, PerfOptions};
 use crate::console::cancel;
 use crate::console::exit::{Ended, Status};
 use crate::console::out;
 use crate::files::pin;
-use crate::launch::preload;
 use crate::profile;
 use crate::report::{self, VerdictFile, terminal};
 use crate::snap::{self, Options};
@@ -44,7 +44,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Between the two looks.
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = preload::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = times::time)]
     second_look: Duration,
     /// How often a running thread is asked; 0: once.
     #[arg(long, value_name = "HZ", default_value_t = 49, value_parser = clap::value_parser!(u32).range(..=499))]
@@ -60,7 +60,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, value_name = "HOW", default_value = "fp", conflicts_with = "no_perf")]
     perf_call_graph: CallGraph,
     /// Language on the terminal; the reports are in both.
-    #[arg(long, default_value = "en", value_parser = super::hunt::language)]
+    #[arg(long, default_value = "en", value_parser = super::args::language)]
     lang: Lang,
     /// Only one line of JSON on stdout: what is in verdict.json, and out, the folder.
     #[arg(long)]

@@ -7,9 +7,9 @@ use anyhow::Context as _;
 use super::bundle;
 use super::config::Config;
 use super::counters;
+use super::judge;
 use super::lane::Lane;
-use super::outcome;
-use super::run::{self, PATIENCE};
+use super::running::{Job, Running};
 use super::watch::{Watch, Watched};
 use crate::analysis::class::Why;
 use crate::analysis::{Class, HangFacts, History, Integrity, integrity};
@@ -18,8 +18,8 @@ use crate::console::cancel::Cancel;
 use crate::evidence::DUMP_OUTSIDE;
 use crate::evidence::bundle::{Allocator, Contents};
 use crate::files::facts;
-use crate::launch::bench::{Bench, Ended, Member};
-use crate::listen::{ConnId, Listener};
+use crate::launch::bench::{Bench, Ended, Member, TERM_TO_KILL};
+use crate::listen::ConnId;
 use crate::session::{Dso, Dump};
 use crate::snap;
 use crate::text::message::{Say as _, Text, say};
@@ -61,17 +61,6 @@ pub(crate) struct Captured {
     pub(crate) notes: Vec<Text>,
 }
 
-/// A run that hangs.
-pub(super) struct HungRun<'a> {
-    pub(super) config: &'a Config,
-    pub(super) lane: &'a Lane,
-    pub(super) number: u32,
-    pub(super) bench: &'a mut Bench,
-    pub(super) listener: &'a Listener,
-    pub(super) watch: &'a mut Watch,
-    pub(super) cancel: &'a Cancel,
-}
-
 /// Integrity of the allocator's DSO.
 struct DsoState {
     start: Integrity,
@@ -79,99 +68,98 @@ struct DsoState {
     deleted_seen: bool,
 }
 
-impl HungRun<'_> {
-    /// Captures the evidence, then stops the run.
-    ///
-    /// # Errors
-    /// A file that cannot be written. The drop of the [`Bench`] kills the run then.
-    pub(super) fn capture(self, trigger: Trigger) -> anyhow::Result<Captured> {
-        let HungRun { config, lane, number, bench, listener, watch, cancel } = self;
-        let seconds = bench.started().elapsed().as_secs_f64();
-        run::gather(lane, listener, watch, OTHER_DUMPS, cancel);
-        // Of several processes, the one whose dump shows the most may have been the last to send it.
-        let trigger = watch.subject().map_or(trigger, Trigger::Inside);
-        let mut notes = vec![];
-        let (process, why_not) = match trigger {
-            Trigger::Inside(conn) => (watch.process(conn), Note::NoDump {}),
-            Trigger::Outside(reason) => {
-                notes.push(say!(Note::OutsideOnly { why: &reason }).said());
-                let pid = subject(bench, &mut notes);
-                (watch.processes().filter(|p| p.pid == pid).last(), reason)
-            }
-        };
-        let pid = process.map_or_else(|| subject(bench, &mut notes), |process| process.pid);
-        let mut name = lane.snapshot(number);
-        let mut bundle = bundle::begin(config, lane, &name, pid)?;
+/// Captures the evidence, then stops the run.
+///
+/// # Errors
+/// A file that cannot be written. The drop of the [`Bench`] kills the run then.
+pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Result<Captured> {
+    let seconds = running.bench.started().elapsed().as_secs_f64();
+    running.gather(OTHER_DUMPS);
+    let Running { job, bench, watch, .. } = running;
+    let Job { config, lane, number, cancel, .. } = *job;
+    // Of several processes, the one whose dump shows the most may have been the last to send it.
+    let trigger = watch.subject().map_or(trigger, Trigger::Inside);
+    let mut notes = vec![];
+    let (process, why_not) = match trigger {
+        Trigger::Inside(conn) => (watch.process(conn), Note::NoDump {}),
+        Trigger::Outside(reason) => {
+            notes.push(say!(Note::OutsideOnly { why: &reason }).said());
+            let pid = subject(bench, &mut notes);
+            (watch.processes().filter(|p| p.pid == pid).last(), reason)
+        }
+    };
+    let pid = process.map_or_else(|| subject(bench, &mut notes), |process| process.pid);
+    let mut name = lane.snapshot(number);
+    let mut bundle = bundle::begin(config, lane, &name, pid)?;
 
-        let recorded = process.and_then(|p| p.dumps.last());
-        let snapped = if recorded.is_some() { None } else { take_from_outside(lane, pid, &mut notes) };
-        let dump = recorded.map(|r| &r.dump).or(snapped.as_ref());
-        let bytes = bundle::allocator_bytes(lane, process);
-        let allocator = process.and_then(Watched::allocator).or(dump.and_then(Dump::allocator));
-        let is_ours = allocator.is_some_and(|a| lane.is_of(a));
-        let dso = match allocator.filter(|_| is_ours) {
-            Some(allocator) => {
-                let same = bytes.as_ref().ok().and_then(|bytes| compare(lane, bytes));
-                dso_state(allocator, same, process.is_some(), &mut notes)
-            }
-            None => DsoState {
-                start: Integrity::Unknown,
-                end: Integrity::Unknown,
-                deleted_seen: maps_say_deleted(bundle.outside(), config),
-            },
-        };
-        let history = process.map_or_else(History::default, |p| p.history.clone());
-        let contents = Contents {
-            dump: bundle::dump_frames(process, snapped.as_ref())
-                .ok_or_else(|| format!("no dump: {}", why_not.en())),
-            other_dumps: bundle::other_dumps(watch, process),
-            history: &history,
-            allocator: Allocator::new(allocator.map(|a| a.path.as_str()), &bytes),
-            copies: lane.files(),
-            alive: true,
-            supplement: Some(snap::supplement),
-            perf: config.perf.as_ref().ok_or("not asked for (--no-perf)"),
-        };
-        let mut finding = bundle.finish(&contents, cancel)?.map(|file| file.finding);
-        let counters = match dump {
-            Some(dump) => counters::at_hang(lane, dump, process.filter(|_| recorded.is_some())),
-            None => Err(why_not.said()),
-        };
-        if let (Some(other), false, None) = (allocator, is_ours, process) {
-            // The finding is not about the DSO that is hunted.
-            notes.push(say!(Note::MallocElsewhere { path: &other.path, snapshot: &name }).said());
-            finding = None;
+    let recorded = process.and_then(|p| p.dumps.last());
+    let snapped = if recorded.is_some() { None } else { take_from_outside(lane, pid, &mut notes) };
+    let dump = recorded.map(|r| &r.dump).or(snapped.as_ref());
+    let bytes = bundle::allocator_bytes(lane, process);
+    let allocator = process.and_then(Watched::allocator).or(dump.and_then(Dump::allocator));
+    let is_ours = allocator.is_some_and(|a| lane.is_of(a));
+    let dso = match allocator.filter(|_| is_ours) {
+        Some(allocator) => {
+            let same = bytes.as_ref().ok().and_then(|bytes| compare(lane, bytes));
+            dso_state(allocator, same, process.is_some(), &mut notes)
         }
-        let ended_by_itself = bench.ended().try_recv().is_ok();
-        if ended_by_itself {
-            let seconds = bench.started().elapsed().as_secs_f64();
-            notes.push(say!(Note::EndedMeanwhile { seconds: format!("{seconds:.0}") }).said());
-        }
-        let dump_ms = dump.and_then(dump_ms);
-        let ended = bench.stop(PATIENCE).context("hunt: stopping the run")?;
-        // A process that hangs does not come to a good end, unless a signal or ptrace ended a wait.
-        let came_out = ended_by_itself && ended.code == Some(0);
-        let asked = bundle.dir().join(DUMP_OUTSIDE).exists()
-            || finding.as_ref().is_some_and(|f| f.said.iter().any(|why| matches!(why, Why::Resumed { .. })));
-        let slow = came_out && !asked || finding.as_ref().is_some_and(|f| f.class == Class::Slow);
-        if slow {
-            name = lane.slow_snapshot(number);
-            bundle.move_to(config.out.join(&name))?;
-        }
-        Ok(Captured {
-            pid,
-            slow,
-            ended_by_itself,
-            hang: HangFacts { snapshot: name, finding, dump_ms },
-            ended,
-            seconds,
-            integrity_start: dso.start,
-            integrity_end: dso.end,
-            deleted_seen: dso.deleted_seen,
-            counters,
-            notes,
-        })
+        None => DsoState {
+            start: Integrity::Unknown,
+            end: Integrity::Unknown,
+            deleted_seen: maps_say_deleted(bundle.outside(), config),
+        },
+    };
+    let history = process.map_or_else(History::default, |p| p.history.clone());
+    let contents = Contents {
+        dump: bundle::dump_frames(process, snapped.as_ref())
+            .ok_or_else(|| format!("no dump: {}", why_not.en())),
+        other_dumps: bundle::other_dumps(watch, process),
+        history: &history,
+        allocator: Allocator::new(allocator.map(|a| a.path.as_str()), &bytes),
+        copies: lane.files(),
+        alive: true,
+        supplement: Some(snap::supplement),
+        perf: config.perf.as_ref().ok_or("not asked for (--no-perf)"),
+    };
+    let mut finding = bundle.finish(&contents, cancel)?.map(|file| file.finding);
+    let counters = match dump {
+        Some(dump) => counters::at_hang(lane, dump, process.filter(|_| recorded.is_some())),
+        None => Err(why_not.said()),
+    };
+    if let (Some(other), false, None) = (allocator, is_ours, process) {
+        // The finding is not about the DSO that is hunted.
+        notes.push(say!(Note::MallocElsewhere { path: &other.path, snapshot: &name }).said());
+        finding = None;
     }
+    let ended_by_itself = bench.ended().try_recv().is_ok();
+    if ended_by_itself {
+        let seconds = bench.started().elapsed().as_secs_f64();
+        notes.push(say!(Note::EndedMeanwhile { seconds: format!("{seconds:.0}") }).said());
+    }
+    let dump_ms = dump.and_then(dump_ms);
+    let ended = bench.stop(TERM_TO_KILL).context("hunt: stopping the run")?;
+    // A process that hangs does not come to a good end, unless a signal or ptrace ended a wait.
+    let came_out = ended_by_itself && ended.code == Some(0);
+    let asked = bundle.dir().join(DUMP_OUTSIDE).exists()
+        || finding.as_ref().is_some_and(|f| f.said.iter().any(|why| matches!(why, Why::Resumed { .. })));
+    let slow = came_out && !asked || finding.as_ref().is_some_and(|f| f.class == Class::Slow);
+    if slow {
+        name = lane.slow_snapshot(number);
+        bundle.move_to(config.out.join(&name))?;
+    }
+    Ok(Captured {
+        pid,
+        slow,
+        ended_by_itself,
+        hang: HangFacts { snapshot: name, finding, dump_ms },
+        ended,
+        seconds,
+        integrity_start: dso.start,
+        integrity_end: dso.end,
+        deleted_seen: dso.deleted_seen,
+        counters,
+        notes,
+    })
 }
 
 /// A dump from outside, with the memory of the counters; none if the process may not be looked at.
@@ -192,7 +180,7 @@ fn dso_state(allocator: &Dso, same: Option<bool>, inside: bool, notes: &mut Vec<
     if now.integrity > Integrity::Unknown {
         notes.push(say!(Note::Dso { path: &allocator.path, why: &now.reason }).said());
     }
-    let start = if inside { outcome::at_start(allocator) } else { Integrity::Unknown };
+    let start = if inside { judge::at_start(allocator) } else { Integrity::Unknown };
     DsoState { start, end: now.integrity, deleted_seen: now.deleted_seen }
 }
 
