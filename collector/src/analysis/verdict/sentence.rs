@@ -4,16 +4,17 @@ use super::lines::Line;
 use crate::analysis::class::Why;
 use crate::text::message::{Lang, say, tight};
 
-/// A sentence, or one with another in it.
+/// A sentence of the verdict's own, or one that quotes a sentence of a finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Sentence {
     Line(Line),
-    /// A sentence of a finding, of which run, in which folder.
+    /// The reason that a finding gives, with its run and the folder of its evidence.
     Why {
         run: String,
         snapshot: String,
         why: Why,
     },
+    /// What a finding says was missing.
     Missing(Why),
 }
 
@@ -33,7 +34,7 @@ impl Sentence {
     }
 }
 
-/// The file that a sentence of a finding names at its end, seen from OUT.
+/// The sentence of a finding with its file as a path in OUT: the finding names the file without its folder.
 fn in_folder(sentence: &str, snapshot: &str) -> String {
     let mut text = sentence.to_owned();
     for file in ["threads.json", "stacks.txt", "dump.bin"] {
