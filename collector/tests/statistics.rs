@@ -1,7 +1,9 @@
-//! The statistics of a hunt against the truth, by simulation: do the intervals hold the true rate as often as they say, and is
-//! a sequential test wrong no more often than it says? Prints its tables (`-- --nocapture`).
+//! Simulations that check the statistics of a hunt against a known truth. Do the intervals contain the true rate as often
+//! as they claim? Is a sequential test wrong no more often than it claims? The tests print their tables
+//! (`-- --nocapture`).
 //!
-//! `HANGSCOPE_TEST_EXPERIMENTS` is the number of experiments for each row, by default 10,000, and fewer where one takes long.
+//! `HANGSCOPE_TEST_EXPERIMENTS` is the number of experiments for each row. The default is 10,000, and fewer where an
+//! experiment takes long.
 
 use hangscope_collector::analysis::sequential::{
     Against, Answer, ArmKind, Comparison, Decider, Observation, Until,
@@ -9,10 +11,10 @@ use hangscope_collector::analysis::sequential::{
 use hangscope_collector::analysis::stats::{CONFIDENCE, Rate, per_hour};
 use statrs::distribution::{Binomial, Discrete, DiscreteCDF};
 
-/// Most rounds of a hunt at `--rate 0.02`: four times 149.
+/// The highest number of rounds of a hunt at `--rate 0.02`: four times 149.
 const MOST: u32 = 596;
 
-/// A bound that a share of experiments stays within, but for one test in a million.
+/// The probability of a false alarm of these tests: one in a million.
 const CHANCE: f64 = 1e-6;
 
 fn experiments(usual: u32) -> u32 {
@@ -20,18 +22,18 @@ fn experiments(usual: u32) -> u32 {
     given.map_or(usual, |text| text.parse().expect("HANGSCOPE_TEST_EXPERIMENTS is a number"))
 }
 
-/// Whether so many events (of so many experiments) are no sign that their probability is above `most`: with that probability
-/// there would be as many or more with a chance of at least [`CHANCE`]. Exact, of the binomial.
+/// `events` in `of` experiments do not show that the probability of an event is above `most`: at `most`, so many events
+/// or more have a probability of at least [`CHANCE`]. Exact, by the binomial distribution.
 fn is_at_most(events: u32, of: u32, most: f64) -> bool {
     events == 0 || Binomial::new(most, of.into()).expect("a share").sf(u64::from(events) - 1) >= CHANCE
 }
 
-/// Hangs among so many runs.
+/// The number of hangs in simulated runs.
 fn hangs(random: &mut fastrand::Rng, rate: f64, runs: u32) -> u32 {
     (0..runs).filter(|_| random.f64() < rate).count() as u32
 }
 
-/// Bounds of [`Rate::exact`], and those that are two-sided for every count, by the count.
+/// For each number of hangs, the bounds of [`Rate::exact`], and the bounds that are always two-sided.
 struct Bounds {
     printed: Vec<(f64, f64)>,
     two_sided: Vec<(f64, f64)>,
@@ -43,7 +45,7 @@ impl Bounds {
             let rate = Rate::exact(x, runs, CONFIDENCE);
             (rate.low, rate.high)
         };
-        // Of none and of all the printed bound has the whole error: half of it is the two-sided one.
+        // For none and for all, the printed bound has the whole error. The two-sided bound has half of it.
         let half = |x| {
             let rate = Rate::exact(x, runs, 1.0 - (1.0 - CONFIDENCE) / 2.0);
             (rate.low, rate.high)
@@ -53,7 +55,7 @@ impl Bounds {
     }
 }
 
-/// Probability that bounds by the count miss a rate: from below, from above.
+/// The probability that the lower bound is above a rate, and that the upper bound is below it.
 fn misses(bounds: &[(f64, f64)], rate: f64) -> (f64, f64) {
     let runs = bounds.len() as u64 - 1;
     let of = Binomial::new(rate, runs).expect("a share");
@@ -71,7 +73,7 @@ fn intervals_hold_the_true_rate_as_often_as_they_say() {
     for (seed, runs) in (1..).zip([13, 50, 149]) {
         let bounds = Bounds::of(runs);
         let mut random = fastrand::Rng::with_seed(seed);
-        // The last is just above the bound of none in N, where both bounds together are at their worst.
+        // The last rate is just above the upper bound of 0 hangs. Both bounds together are at their worst there.
         for rate in [0.005, 0.02, 0.1, 0.5, bounds.printed[0].1 + 1e-9] {
             let (mut missed, mut both, mut low, mut high) = (0, 0, 0, 0);
             for _ in 0..n {
@@ -98,14 +100,14 @@ fn intervals_hold_the_true_rate_as_often_as_they_say() {
     }
 }
 
-/// The same without chance, and at all rates.
+/// The same, calculated instead of simulated, at all rates.
 #[test]
 fn exact_coverage_over_all_rates() {
     let error = 1.0 - CONFIDENCE;
     println!("least coverage over all rates, exact");
     for runs in [1, 3, 13, 50, 149] {
         let bounds = Bounds::of(runs);
-        // Coverage falls where a bound is passed: just beside every one of them.
+        // The coverage falls where the rate passes a bound. So the least coverage is just beside a bound.
         let edges = bounds.printed.iter().chain(&bounds.two_sided).flat_map(|(low, high)| [*low, *high]);
         let beside =
             edges.flat_map(|edge| [edge - 1e-9, edge + 1e-9]).filter(|rate| *rate > 0.0 && *rate < 1.0);
@@ -123,7 +125,7 @@ fn exact_coverage_over_all_rates() {
     }
 }
 
-/// A hunt that stops at its first hang does not have a number of runs that was set beforehand.
+/// A hunt that stops at its first hang has no number of runs that was fixed beforehand.
 #[test]
 fn intervals_of_a_hunt_that_stops_at_its_first_hang() {
     let (n, most, error) = (experiments(10_000), 50u32, 1.0 - CONFIDENCE);
@@ -175,8 +177,8 @@ fn hangs_per_hour_hold_the_true_rate_as_often_as_they_say() {
     }
 }
 
-/// One simulated hunt: rounds of one run of each arm, each with its rate, until it is decided, at most so many rounds. What
-/// was decided, and how many rounds it took.
+/// Simulates a hunt. Each round has one run of each arm, at the arm's rate. The hunt ends at its decision, or after
+/// `most` rounds. Returns the answer, the number of rounds and the decider.
 fn hunt(
     random: &mut fastrand::Rng,
     arms: &[(ArmKind, f64)],
@@ -232,7 +234,7 @@ fn one_arm_is_found_below_the_rate_wrongly_no_more_often_than_it_says() {
     }
 }
 
-/// The evidence alone, at its hardest: no hang with the DSO intact ends the hunt before.
+/// The evidence alone, in the hardest case: no hang with an intact DSO ends the hunt early.
 #[test]
 fn evidence_is_wrong_no_more_often_than_it_says() {
     let (n, error) = (experiments(1000), 1.0 - CONFIDENCE);
@@ -255,12 +257,15 @@ fn evidence_is_wrong_no_more_often_than_it_says() {
     }
 }
 
-/// The whole rule: what it says of arms with these rates, how often, and after how many rounds. Wrong is that a change makes
-/// it hang where none does, a build other than the pinned one where it is none, no hang where one hangs at the rate. The last
-/// column is how often the interval of an arm holds its rate, at the least: it is one of a number of runs that was set
-/// beforehand, and promises nothing here.
+/// The whole rule: the answers for arms with these rates, how often each comes, and after how many rounds.
+///
+/// Three answers are wrong: a change hangs more often where it does not, a build hangs more or less often where it does
+/// not, and no arm hangs where one hangs at the rate of the question.
+///
+/// The last column is the share of experiments in which the interval of an arm contains its rate, for the worst arm. The
+/// interval is made for a number of runs that was fixed beforehand, so it promises nothing here.
 #[test]
-fn several_arms_are_told_apart_wrongly_no_more_often_than_they_say() {
+fn several_arms_get_a_wrong_answer_no_more_often_than_claimed() {
     use ArmKind::{Build, Changed, Pinned};
     let (n, until) = (experiments(300), until());
     let mut random = fastrand::Rng::with_seed(8);
@@ -279,7 +284,7 @@ fn several_arms_are_told_apart_wrongly_no_more_often_than_they_say() {
         (&[(Pinned, 0.0), (Changed, 0.02)], true),
         (&[(Pinned, 0.02), (Changed, 0.02)], true),
         (&[(Pinned, 0.3), (Changed, 0.3), (Changed, 0.3)], true),
-        // The same where it is not known whether the DSO was intact.
+        // The same where nobody knows whether the DSO was intact.
         (&[(Pinned, 0.02), (Changed, 0.02)], false),
         (&[(Pinned, 0.3), (Changed, 0.3), (Changed, 0.3)], false),
         (&[(Pinned, 0.3), (Build, 0.3)], true),
@@ -289,7 +294,7 @@ fn several_arms_are_told_apart_wrongly_no_more_often_than_they_say() {
     for (arms, intact) in rows {
         let control = arms[0].1;
         let (mut counts, mut wrong, mut rounds) = ([0u32; 5], 0, 0u64);
-        let mut held = vec![0; arms.len()];
+        let mut contained = vec![0; arms.len()];
         for _ in 0..n {
             let (answer, made, decider) = hunt(&mut random, arms, intact, until, MOST);
             rounds += u64::from(made);
@@ -301,7 +306,7 @@ fn several_arms_are_told_apart_wrongly_no_more_often_than_they_say() {
                 None => 4,
                 Some(Answer::Hangs) => panic!("that is the answer for one arm"),
             }] += 1;
-            // Of every arm, whether or not the whole is decided.
+            // An arm may have a wrong answer before the whole question is decided.
             let is_wrong = |(at, (_, rate)): (usize, &(ArmKind, f64))| match decider.against(at) {
                 Some(Against::More) => *rate <= control,
                 Some(Against::Less) => *rate >= control,
@@ -309,21 +314,21 @@ fn several_arms_are_told_apart_wrongly_no_more_often_than_they_say() {
                 None => false,
             };
             wrong += u32::from(arms.iter().enumerate().any(is_wrong));
-            for ((held, arm), (_, rate)) in held.iter_mut().zip(decider.arms()).zip(arms) {
+            for ((contained, arm), (_, rate)) in contained.iter_mut().zip(decider.arms()).zip(arms) {
                 let interval = Rate::exact(arm.hangs(), arm.runs(), CONFIDENCE);
-                *held += u32::from(interval.low <= *rate && *rate <= interval.high);
+                *contained += u32::from(interval.low <= *rate && *rate <= interval.high);
             }
         }
         let share = |count: u32| f64::from(count) / f64::from(n);
-        let said = counts.map(|count| format!("{:.4}", share(count))).join("  ");
+        let shares = counts.map(|count| format!("{:.4}", share(count))).join("  ");
         let rates: Vec<String> = arms.iter().map(|(kind, rate)| format!("{kind:?} {rate}")).collect();
         let known = if intact { "" } else { " (?)" };
         println!(
-            "  {:<42} {said}  {:.4}  {:>17.1}    {:.4}",
+            "  {:<42} {shares}  {:.4}  {:>17.1}    {:.4}",
             rates.join(", ") + known,
             share(wrong),
             rounds as f64 / f64::from(n),
-            share(held.into_iter().min().unwrap_or(0))
+            share(contained.into_iter().min().unwrap_or(0))
         );
         assert!(is_at_most(wrong, n, until.error()), "{arms:?}: {wrong} of {n}");
         if arms[1..].iter().any(|(kind, rate)| *kind == Changed && *rate >= 0.1 && control == 0.0) {

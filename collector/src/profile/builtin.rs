@@ -1,4 +1,4 @@
-//! The profiles that are built in, and the one for a DSO.
+//! The built-in profiles.
 
 use std::path::Path;
 
@@ -15,13 +15,12 @@ const BUILTIN: &[&str] = &[
 ];
 
 impl Profile {
-    /// The built-in ones.
     pub(crate) fn builtin() -> impl Iterator<Item = Profile> {
         BUILTIN.iter().map(|text| parse::parse(text, None).unwrap_or_else(|bad| unreachable!("{bad}")))
     }
 
-    /// The built-in profile for a DSO: by the name that the user gave, else by the name of its file; a
-    /// [plain](Profile::plain) one where none fits.
+    /// The built-in profile for a DSO. It is found by `name`, which the user gave, or else by the name of the file. Where
+    /// none matches, the profile is a [plain](Profile::plain) one.
     pub(crate) fn for_dso(dso: &Path, name: Option<&str>) -> Profile {
         let stem = name_of(dso);
         Profile::builtin()

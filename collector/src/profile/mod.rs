@@ -1,7 +1,8 @@
-//! Profiles: what is particular to an allocator, so that nothing else in the collector needs to know any.
+//! Profiles: everything that is particular to an allocator. No other room knows an allocator by name.
 //!
-//! - [`parse`]: the TOML, and one clear line for each thing that can be wrong with it
-//! - `builtin/`: the profiles that are built in
+//! - [`model`]: what a profile holds
+//! - [`parse`]: the TOML of a profile, with one clear line for each mistake in it
+//! - `builtin`: the built-in profiles
 
 mod builtin;
 mod model;
@@ -20,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_builtin_ones_are_well_formed_and_have_names_of_their_own() {
+    fn the_builtin_profiles_are_valid_and_have_different_names() {
         let names: Vec<String> = Profile::builtin().map(|p| p.name).collect();
         assert_eq!(names, ["hz4", "hz3", "mimalloc", "jemalloc", "tcmalloc"]);
     }

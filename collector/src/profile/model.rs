@@ -1,4 +1,4 @@
-//! A profile: what it holds, and the questions to it.
+//! What a profile holds.
 
 use std::path::PathBuf;
 
@@ -6,17 +6,17 @@ use regex::bytes::Regex;
 
 use crate::analysis::counters::Ratio;
 
-/// Where `ops/s` is found in a benchmark's output, unless a profile says otherwise.
+/// The default pattern for `ops/s` in the output of a benchmark.
 pub(crate) const DEFAULT_OPS: &str = r"ops/s=([0-9.eE+]+)";
 
 fn default_ops() -> Regex {
     Regex::new(DEFAULT_OPS).expect("the default pattern compiles")
 }
 
-/// Lines of a benchmark's output that belong into a file of their own.
+/// Counter lines: lines in the output of a benchmark that are copied to a file of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Counter {
-    /// What the lines begin with.
+    /// The beginning of the lines.
     pub(crate) prefix: String,
     /// Name of the file in OUT.
     pub(crate) file: String,
@@ -25,17 +25,15 @@ pub(crate) struct Counter {
 /// A variable that holds counters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MemoryCounters {
-    /// Its name.
     pub(crate) symbol: String,
-    /// Names of its words, as the counter lines have them; none for a word that is no counter.
+    /// The counter in each word, by its name in the counter lines; none: the word is no counter.
     pub(crate) fields: Vec<Option<String>>,
-    /// What a word is.
     pub(crate) word: Word,
-    /// Bytes of the whole variable, where the fields are only its beginning.
+    /// Size of the variable in bytes, where the fields are only its beginning.
     pub(crate) whole: Option<u64>,
 }
 
-/// A word of memory, little-endian as the processors that are watched.
+/// The type of a word of memory. Little-endian, as all processors that hangscope supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Word {
@@ -46,7 +44,7 @@ pub(crate) enum Word {
 }
 
 impl Word {
-    /// Its bytes.
+    /// Size in bytes.
     pub(crate) fn bytes(self) -> usize {
         match self {
             Word::U64 | Word::I64 => 8,
@@ -54,7 +52,7 @@ impl Word {
         }
     }
 
-    /// Its figure; whole numbers above 2^53 are rounded.
+    /// The word as a figure. Whole numbers above 2^53 are rounded.
     fn figure(self, bytes: &[u8]) -> Option<f64> {
         Some(match self {
             Word::U64 => u64::from_le_bytes(bytes.try_into().ok()?) as f64,
@@ -66,17 +64,17 @@ impl Word {
 }
 
 impl MemoryCounters {
-    /// Bytes that hold the fields.
+    /// Size of the fields in bytes.
     pub(crate) fn field_bytes(&self) -> u32 {
         (self.fields.len() * self.word.bytes()) as u32
     }
 
-    /// Bytes that the variable must have.
+    /// Size that the variable must have, bytes.
     pub(crate) fn size(&self) -> u64 {
         self.whole.unwrap_or_else(|| self.field_bytes().into())
     }
 
-    /// The counters in the bytes of the fields.
+    /// Names and figures of the counters in `bytes`, the memory of the fields.
     pub(crate) fn figures(&self, bytes: &[u8]) -> Vec<(String, f64)> {
         let words = bytes.chunks_exact(self.word.bytes());
         let figure = |(name, word): (&Option<String>, &[u8])| Some((name.clone()?, self.word.figure(word)?));
@@ -84,29 +82,27 @@ impl MemoryCounters {
     }
 }
 
-/// What is particular to an allocator.
+/// Everything that is particular to an allocator.
 #[derive(Clone, Debug)]
 pub struct Profile {
-    /// Short name.
+    /// Short name of the allocator.
     pub(crate) name: String,
-    /// Its DSOs: patterns with `*` for what [`name_of`] makes of the file's name.
+    /// The DSOs of the allocator: patterns with `*` for the name that
+    /// [`name_of`](crate::files::pin::name_of) returns.
     pub(crate) dso: Vec<String>,
-    /// Beginnings of the names of environment variables that are recorded.
+    /// Prefixes of the environment variables that are recorded.
     pub(crate) env: Vec<String>,
-    /// Counter lines.
     pub(crate) counters: Vec<Counter>,
-    /// Counters in memory.
     pub(crate) memory: Vec<MemoryCounters>,
-    /// Quotients of counters.
     pub(crate) ratios: Vec<Ratio>,
-    /// Finds `ops/s` in the output: its first group.
+    /// Finds `ops/s` in the output, as its first group.
     pub(crate) ops: Regex,
-    /// File that it was read from; none if it is built in.
+    /// The file that the profile was read from; none: it is built in.
     pub(crate) from: Option<PathBuf>,
 }
 
 impl Profile {
-    /// A profile that knows nothing but a name.
+    /// A profile that has only a name.
     pub fn plain(name: &str) -> Profile {
         Profile {
             name: name.to_owned(),
@@ -120,17 +116,17 @@ impl Profile {
         }
     }
 
-    /// Whether a file of this stem is this allocator's.
+    /// `stem`, the name of a DSO without `lib` and suffix, belongs to this allocator.
     pub(crate) fn is_for(&self, stem: &str) -> bool {
         self.dso.iter().any(|pattern| glob(pattern.as_bytes(), stem.as_bytes()))
     }
 
-    /// Whether an environment variable is recorded. LD_PRELOAD always is.
+    /// The environment variable is recorded. LD_PRELOAD always is.
     pub(crate) fn records(&self, variable: &[u8]) -> bool {
         variable == b"LD_PRELOAD" || self.env.iter().any(|prefix| variable.starts_with(prefix.as_bytes()))
     }
 
-    /// `ops/s` of a benchmark's output: the first that is found and is a number.
+    /// The `ops/s` in the output of a benchmark: the first match that is a finite number.
     pub(crate) fn ops(&self, output: &[u8]) -> Option<f64> {
         self.ops
             .captures_iter(output)
@@ -139,7 +135,7 @@ impl Profile {
     }
 }
 
-/// Whether `text` fits `pattern`, in which `*` stands for anything.
+/// `text` matches `pattern`, in which `*` stands for any bytes.
 fn glob(pattern: &[u8], text: &[u8]) -> bool {
     match pattern {
         [] => text.is_empty(),

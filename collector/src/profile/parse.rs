@@ -1,4 +1,4 @@
-//! A profile's TOML. Whatever is wrong with it is one line: file, line, what, and what was likely meant.
+//! The TOML of a profile. Each mistake is reported in one line: the file, the line, the mistake, and the likely correction.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,11 @@ use crate::analysis::counters::Ratio;
 /// A profile that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) struct BadProfile {
-    /// File; none for a built-in one.
+    /// None: a built-in profile.
     pub(crate) path: Option<PathBuf>,
-    /// Line, from 1; 0 where it is about the whole file.
+    /// Line, from 1; 0: the whole file.
     pub(crate) line: usize,
-    /// What is wrong.
+    /// The mistake.
     pub(crate) what: String,
 }
 
@@ -74,10 +74,10 @@ struct RatioEntry {
     to: Spanned<String>,
 }
 
-/// Reads a profile of the user's own.
+/// Reads the profile of a user.
 ///
 /// # Errors
-/// [`BadProfile`] if it cannot be read or there is anything wrong with it.
+/// [`BadProfile`]: the file cannot be read, or has a mistake.
 pub(crate) fn load(path: &Path) -> Result<Profile, BadProfile> {
     let whole = |what| BadProfile { path: Some(path.to_owned()), line: 0, what };
     let bytes = std::fs::read(path).map_err(|e| whole(format!("cannot read the profile: {e}")))?;
@@ -88,7 +88,6 @@ pub(crate) fn load(path: &Path) -> Result<Profile, BadProfile> {
     parse(&text, Some(path))
 }
 
-/// Reads a profile from text.
 pub(super) fn parse(text: &str, path: Option<&Path>) -> Result<Profile, BadProfile> {
     let bad = |at: usize, what: String| BadProfile {
         path: path.map(Path::to_owned),
@@ -192,7 +191,7 @@ fn memory_counters(
     }
 }
 
-/// A message of the TOML reader in one line; for an unknown key with the one that was likely meant.
+/// An error of the TOML parser in one line. For an unknown key it names the most similar one.
 fn explain(message: &str) -> String {
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let Some((unknown, known)) = quoted.split_first().filter(|_| message.starts_with("unknown field")) else {
@@ -208,7 +207,7 @@ fn explain(message: &str) -> String {
     }
 }
 
-/// The last line that says something: a regular expression's error draws a picture before it.
+/// The last line that is not empty. The error of a regular expression shows the expression in the lines before it.
 fn one_line(message: &dyn fmt::Display) -> String {
     let text = message.to_string();
     let last = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no reason given");
@@ -219,7 +218,7 @@ fn one_line(message: &dyn fmt::Display) -> String {
 mod tests {
     use super::*;
 
-    fn said(text: &str) -> String {
+    fn error(text: &str) -> String {
         parse(text, Some(Path::new("my.toml"))).unwrap_err().to_string()
     }
 
@@ -249,7 +248,7 @@ mod tests {
             "name = 'x'\n[[memory]]\nsymbol = 'g'\nfields = ['a', 'b']\nsize = 8\n",
             "name = 'x'\n[[memory]]\nsymbol = 'g'\ntype = 'f64'\nfields = ['a']\n",
         ]
-        .map(said);
+        .map(error);
         insta::assert_snapshot!(all.join("\n"), @r#"
         my.toml:4: `fields` is empty, or one of them is: name every word, `-` for one that is no counter
         my.toml:4: `fields` is empty, or one of them is: name every word, `-` for one that is no counter
@@ -259,13 +258,13 @@ mod tests {
         "#);
         let many = "[[memory]]\nsymbol = 'g'\nfields = ['a']\n".repeat(MOST_RANGES + 1);
         assert!(
-            said(&format!("name = 'x'\n{many}"))
+            error(&format!("name = 'x'\n{many}"))
                 .ends_with("more than 200 variables or 32768 bytes of `memory`")
         );
     }
 
     #[test]
-    fn whatever_is_wrong_is_one_line_with_its_place() {
+    fn each_mistake_is_one_line_with_file_and_line() {
         let all = [
             "name = 'x'\nenf = ['A_']\n",
             "name = 'x'\n\n[[counters]]\nprefxi = 'a'\nfile = 'a.log'\n",
@@ -280,7 +279,7 @@ mod tests {
             "name = 'x'\n[[counters]]\nprefix = 'a'\nfile = '../a.log'\n",
             "name = 'x'\n[[counters]]\nprefix = 'a'\nfile = 'progress.log'\n",
         ]
-        .map(said);
+        .map(error);
         assert!(all.iter().all(|line| !line.contains('\n')));
         insta::assert_snapshot!(all.join("\n"), @r#"
         my.toml:2: unknown key `enf`: did you mean `env`?
@@ -299,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_there_or_not_text_is_said() {
+    fn a_missing_file_and_a_file_that_is_not_text_are_errors() {
         let missing = load(Path::new("/nonexistent/p.toml")).unwrap_err().to_string();
         assert!(
             missing.starts_with("/nonexistent/p.toml: cannot read the profile: No such file"),

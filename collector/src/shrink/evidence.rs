@@ -1,5 +1,5 @@
-//! What the runs leave in OUT. A shrink makes hundreds of runs, and the evidence of one hang can be tens of megabytes: of
-//! those that are told of it stays, the others' is removed at once.
+//! The files that the runs leave in OUT. A shrink makes hundreds of runs, and the evidence of one hang can have tens of
+//! megabytes. Only the evidence that the report names stays. All other evidence is removed after each run.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -9,7 +9,7 @@ use crate::analysis::shrink::Trial;
 use crate::files::atomic::WriteError;
 use crate::hunt::lane::Lane;
 
-/// The runs whose files are there.
+/// The runs whose files exist.
 #[derive(Debug)]
 pub(super) struct Evidence<'a> {
     out: &'a Path,
@@ -18,7 +18,7 @@ pub(super) struct Evidence<'a> {
 }
 
 impl<'a> Evidence<'a> {
-    /// Of the runs that were made: a kill may have come before their files were removed.
+    /// Finds the files of earlier runs. The shrink may have been killed before it removed them.
     pub(super) fn of(out: &'a Path, lane: &'a Lane, made: &[Trial]) -> Evidence<'a> {
         let mut evidence = Evidence { out, lane, there: BTreeSet::new() };
         let there = made.iter().map(|trial| trial.run);
@@ -26,12 +26,12 @@ impl<'a> Evidence<'a> {
         evidence
     }
 
-    /// The runs whose files are there.
+    /// The runs whose files exist.
     pub(super) fn there(&self) -> &BTreeSet<u32> {
         &self.there
     }
 
-    /// A run was made.
+    /// Notes that a run was made.
     pub(super) fn made(&mut self, run: u32) {
         self.there.insert(run);
     }
@@ -44,7 +44,7 @@ impl<'a> Evidence<'a> {
         Ok(())
     }
 
-    /// Removes the files of a run, if there are any.
+    /// Removes the files of a run. It need not have any.
     pub(super) fn clear(&mut self, run: u32) -> Result<(), WriteError> {
         for path in self.files(run) {
             let removed =

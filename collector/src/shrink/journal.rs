@@ -1,5 +1,5 @@
-//! `shrink_runs.jsonl`: a line a run, written when it ends. What is to be run next follows from it alone, so that a shrink that
-//! was killed at any moment goes on where it stood.
+//! `shrink_runs.jsonl`: one line for each run, written when the run ends. The next run follows from this file alone.
+//! Therefore a shrink that was killed at any moment can go on.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -14,42 +14,36 @@ use crate::files::atomic::{Lines, WriteError};
 /// Name of the file in OUT.
 pub(crate) const FILE: &str = "shrink_runs.jsonl";
 
-/// The journal of a shrink, open: no other process has it meanwhile.
+/// The open journal of a shrink. No other process can open it meanwhile.
 #[derive(Debug)]
 pub(crate) struct Journal {
     trials: Vec<Trial>,
     lines: Lines,
-    /// Holds the lock, which goes with it, also when the process is killed.
+    /// Holds the lock. The kernel releases the lock with the file, also when the process is killed.
     _locked: Flock<File>,
 }
 
-/// A journal cannot be opened.
+/// The reason why a journal cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BadJournal {
-    /// Another process has it.
+    /// Another process has locked it.
     #[error("another hangscope shrinks in {}: wait for it, or give another --out", .0.display())]
     Taken(PathBuf),
-    /// A line is none of a journal.
+    /// A line is not a run of a shrink.
     #[error("{}:{line}: no run of a shrink: {why}; begin anew with another --out", path.display())]
     Line {
-        /// The journal.
         path: PathBuf,
         /// Line, from 1.
         line: usize,
-        /// Why not.
         why: String,
     },
-    /// The system does not let it.
     #[error(transparent)]
     Write(#[from] WriteError),
 }
 
 impl Journal {
-    /// Opens (or begins) the journal in `out`. A last line without an end, which a full disk or a kill has left, is taken
-    /// away: the run is made again.
-    ///
-    /// # Errors
-    /// [`BadJournal`].
+    /// Opens the journal in `out`, or creates it. A last line without its end, left by a full disk or a kill, is removed.
+    /// Its run is made again.
     pub(crate) fn open(out: &Path) -> Result<Journal, BadJournal> {
         let path = out.join(FILE);
         let fail = |source: io::Error| WriteError { path: path.clone(), source };
@@ -81,15 +75,15 @@ impl Journal {
         &self.trials
     }
 
-    /// The number of the next.
+    /// The number of the next run.
     pub(crate) fn next_run(&self) -> u32 {
         self.trials.len() as u32 + 1
     }
 
-    /// A run has ended.
+    /// Adds a run that has ended.
     ///
     /// # Errors
-    /// [`WriteError`]; it is as if the run had not been made.
+    /// The line cannot be written. The run does not count then.
     pub(crate) fn push(&mut self, trial: Trial) -> Result<(), WriteError> {
         self.lines.push_json(&trial)?;
         self.trials.push(trial);
@@ -116,7 +110,7 @@ mod tests {
         }
     }
 
-    /// Opens it once it is free: a child that another test starts has the lock as well, until its exec.
+    /// Opens the journal once it is free. A child that another test starts inherits the lock, until its exec.
     fn opened(out: &Path) -> Result<Journal, BadJournal> {
         let began = std::time::Instant::now();
         loop {
@@ -155,13 +149,13 @@ mod tests {
         let journal = opened(dir.path()).unwrap();
         assert!(matches!(Journal::open(dir.path()), Err(BadJournal::Taken(_))));
         drop(journal);
-        let said = |text: &str| {
+        let error = |text: &str| {
             std::fs::write(dir.path().join(FILE), text).unwrap();
             opened(dir.path()).unwrap_err().to_string()
         };
         let line = |run| serde_json::to_string(&trial(run)).unwrap() + "\n";
-        assert!(said(&(line(1) + "{}\n" + &line(3))).contains("jsonl:2: no run of a shrink: missing field"));
-        assert!(said(&(line(1) + &line(3))).contains("jsonl:2: no run of a shrink: it is of run 3"));
-        assert!(said("\u{0}\n").contains("jsonl:1: no run of a shrink"));
+        assert!(error(&(line(1) + "{}\n" + &line(3))).contains("jsonl:2: no run of a shrink: missing field"));
+        assert!(error(&(line(1) + &line(3))).contains("jsonl:2: no run of a shrink: it is of run 3"));
+        assert!(error("\u{0}\n").contains("jsonl:1: no run of a shrink"));
     }
 }

@@ -1,9 +1,9 @@
-//! Shrinks a command that hangs: asks [`crate::analysis::shrink`] what comes next, runs it as the hunt does, and keeps the
-//! journal.
+//! Shrinks a command that hangs. Asks [`crate::analysis::shrink`] for the next run, makes the run as a hunt does, and adds
+//! it to the journal.
 //!
-//! - [`settings`]: what was asked for, as it is kept in OUT
+//! - [`settings`]: the settings of a shrink, as a file in OUT
 //! - [`journal`]: the runs that were made
-//! - `evidence`: which of the hangs' folders stay
+//! - `evidence`: the files of the runs, and which of them stay
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -30,30 +30,28 @@ use evidence::Evidence;
 use journal::{BadJournal, Journal};
 pub(crate) use settings::Settings;
 
-/// Between two looks of the shim: a quarter of the deadline or stall, within these.
+/// The shortest and the longest time between two looks of the shim. It is a quarter of the deadline or of the stall.
 const TICKS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
-/// What is shown of a benchmark's own words, characters.
-const MOST_WORDS: usize = 200;
+/// How much of a line of the benchmark is kept in a note, characters.
+const MOST_CHARACTERS: usize = 200;
 
-/// A shrink that can be made.
 #[derive(Debug)]
 pub(crate) struct Job {
-    /// What was asked for.
     pub(crate) settings: Settings,
-    /// How the runs are made; its command and deadline are those of the original.
+    /// How the runs are made. It has the command and the deadline of the original.
     pub(crate) config: Config,
-    /// Whether the seed of its [`Stir`](crate::analysis::Stir) was given; else it is that of the shrink that goes on.
+    /// The user gave the seed of the [`Stir`](crate::analysis::Stir). Otherwise a resumed shrink keeps its own seed.
     pub(crate) given_seed: bool,
-    /// No run is begun when so much time is over.
+    /// No run starts after this time.
     pub(crate) max_time: Limit,
-    /// The words of a command that catches a hang again, up to its deadline.
+    /// The words of a command that catches a hang again. The deadline follows them.
     pub(crate) catch: Vec<String>,
 }
 
-/// Shrinks, from where the journal in OUT stands, and writes the reports.
+/// Shrinks the command, from the state of the journal in OUT, and writes the reports.
 ///
 /// # Errors
-/// Whatever keeps it from going on, as one line, with the documented status.
+/// Anything that stops the shrink, as one line with the documented exit status.
 pub(crate) fn shrink(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow::Result<ShrinkFile> {
     let started = Instant::now();
     let shape = job.settings.shape().map_err(usage)?;
@@ -124,7 +122,7 @@ pub(crate) fn shrink(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow:
     Ok(file)
 }
 
-/// The documented exit status of a shrink that came to an end.
+/// The documented exit status.
 pub(crate) fn status(file: &ShrinkFile) -> Status {
     match file.end {
         End::Interrupted => Status::Failed,
@@ -133,7 +131,8 @@ pub(crate) fn status(file: &ShrinkFile) -> Status {
     }
 }
 
-/// Pins the DSO, verifies the preload and opens the journal; of a shrink that goes on, finds all that as it was.
+/// Pins the DSO, verifies the preload and opens the journal. A resumed shrink must have the same settings and DSO, and is
+/// not verified again.
 fn begin(job: &Job, screen: &Screen, cancel: &Cancel) -> anyhow::Result<(Config, Lane, Journal)> {
     let mut config = job.config.clone();
     program::find(&config.command[0]).map_err(usage)?;
@@ -151,7 +150,7 @@ fn begin(job: &Job, screen: &Screen, cancel: &Cancel) -> anyhow::Result<(Config,
         )));
     }
     if let Some(before) = &before {
-        // What was pinned then, whatever was built since.
+        // The DSO that the shrink pinned when it began. The user may have built another one since.
         config.stir = before.stir;
         config.so = out.join(format!("{name}_{}.so", &before.sha1.get(..8).unwrap_or_default()));
     }
@@ -222,12 +221,12 @@ fn trial(facts: &RunFacts, ask: &Ask, lane: &Lane) -> Trial {
     }
 }
 
-/// The first line that a benchmark said on stderr.
+/// The first line of the benchmark on stderr.
 fn first_words(err: &Path) -> Option<String> {
     let text = std::fs::read(err).ok()?;
     let text = String::from_utf8_lossy(&text);
     let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
-    Some(line.chars().take(MOST_WORDS).collect())
+    Some(line.chars().take(MOST_CHARACTERS).collect())
 }
 
 fn announce(task: &Task, state: &State, ask: &Ask, line: &str) -> String {
@@ -242,7 +241,7 @@ fn announce(task: &Task, state: &State, ask: &Ask, line: &str) -> String {
     }
 }
 
-/// Says how a run ended, and what was decided by it.
+/// Prints how a run ended, and what it decided.
 fn tell(screen: &Screen, state: &State, trial: &Trial) {
     let how = match (trial.outcome, trial.class) {
         (RunOutcome::Ok, _) => "ok".to_owned(),

@@ -1,4 +1,4 @@
-//! What was asked for, as it is kept in OUT so that a shrink can go on later: `shrink_settings.json`.
+//! The settings of a shrink. `shrink_settings.json` in OUT keeps them, so that the shrink can be resumed.
 
 use std::path::{Path, PathBuf};
 
@@ -16,66 +16,65 @@ use crate::launch::program;
 pub(crate) const FILE: &str = "shrink_settings.json";
 const SCHEMA: &str = "hangscope/shrink-settings/1";
 
-/// What was asked for. Times in seconds.
+/// The settings of a shrink. Times are in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     /// `hangscope/shrink-settings/1`.
     pub(crate) schema: String,
-    /// The allocator's DSO, absolute.
+    /// The allocator's DSO, absolute path.
     pub(crate) so: PathBuf,
-    /// SHA-1 of the bytes that were pinned; empty before.
+    /// SHA-1 of the pinned copy, hex; empty until it is pinned.
     pub(crate) sha1: String,
     /// Short name of the allocator.
     pub(crate) name: String,
-    /// A profile of the user's own.
+    /// The profile of the user; none: a built-in one.
     pub(crate) profile: Option<PathBuf>,
-    /// Folder in which the command is run.
+    /// The working directory of the command.
     pub(crate) dir: PathBuf,
-    /// The benchmark's command.
+    /// The command of the benchmark.
     pub(crate) command: Vec<String>,
-    /// Rate that is wanted.
+    /// The lowest rate of hangs of an accepted candidate, 0 to 1.
     pub(crate) rate: f64,
-    /// Confidence.
+    /// Confidence of the test and the intervals, 0 to 1.
     pub(crate) confidence: f64,
-    /// Class, if it was given.
+    /// The class of hang to look for; none: that of the first hang.
     pub(crate) class: Option<Class>,
     /// Deadline; none where only a stall counts.
     pub(crate) hang_after_s: Option<f64>,
-    /// Without any progress for so long is a hang.
+    /// A run without progress for this time hangs; none: only the deadline counts.
     pub(crate) stall_s: Option<f64>,
-    /// Between two looks of the shim; none: a quarter of the deadline.
+    /// Time between two looks of the shim; none: a quarter of the deadline.
     pub(crate) tick_s: Option<f64>,
-    /// How scheduling is disturbed in the runs.
+    /// How the scheduling of the runs is disturbed; none: not at all.
     pub(crate) stir: Option<Stir>,
-    /// Processors, as they were given.
+    /// Processors of the runs, as in the option.
     pub(crate) cpus: Option<String>,
-    /// Variables for the benchmark.
+    /// Environment variables for the benchmark.
     pub(crate) env: Vec<(String, String)>,
-    /// Names of the programs that are watched, as they were given.
+    /// Names of the watched programs, as in the option.
     pub(crate) only: Option<String>,
-    /// Arguments that stay.
+    /// Indices of the arguments that do not change.
     pub(crate) keep: Vec<usize>,
-    /// Least of an argument.
+    /// Indices of arguments with their least values.
     pub(crate) least: Vec<(usize, u64)>,
-    /// Fresh runs of the smallest command.
+    /// Number of fresh runs of the smallest command.
     pub(crate) confirm: u32,
-    /// Runs of the preload verification.
+    /// Number of runs of the preload verification.
     pub(crate) verify_runs: u32,
-    /// The shim, as it was given.
+    /// The shim, as in the option; none: the installed one.
     pub(crate) shim: Option<PathBuf>,
 }
 
 impl Settings {
-    /// The schema that they have.
     pub(crate) fn schema() -> String {
         SCHEMA.to_owned()
     }
 
-    /// Those of the shrink in `out`; none if there is none.
+    /// Reads the settings of the shrink in `out`; none: there is no shrink.
     ///
     /// # Errors
-    /// A line about what is wrong with the file.
+    /// One line that says what is wrong with the file.
     pub(crate) fn load(out: &Path) -> Result<Option<Settings>, String> {
         let path = out.join(FILE);
         let bytes = match std::fs::read(&path) {
@@ -100,35 +99,27 @@ impl Settings {
         Ok(Some(settings))
     }
 
-    /// Writes them to OUT.
-    ///
-    /// # Errors
-    /// [`WriteError`].
     pub(crate) fn write(&self, out: &Path) -> Result<(), WriteError> {
         atomic::write_json(&out.join(FILE), self)
     }
 
-    /// Whether these are of the same shrink as those that were read, whatever the DSO's file is by now. A seed that was not
-    /// given (`given_seed`) is that of the shrink.
+    /// These settings belong to the same shrink as `read`, whatever the file of the DSO is now. If the user gave no seed
+    /// (`given_seed`), the seed of `read` counts.
     pub(crate) fn same(&self, read: &Settings, given_seed: bool) -> bool {
         let own = |stir: Stir| Stir { seed: read.stir.map_or(stir.seed, |read| read.seed), ..stir };
         let stir = if given_seed { self.stir } else { self.stir.map(own) };
-        // By way of text as those: a number may lose its last digit there.
+        // `read` comes from text, where a number may lose its last digit. These settings take the same way.
         let text = serde_json::to_string(&Settings { sha1: read.sha1.clone(), stir, ..self.clone() });
         text.and_then(|text| serde_json::from_str::<Settings>(&text)).is_ok_and(|again| again == *read)
     }
 
-    /// The command's numbers.
-    ///
-    /// # Errors
-    /// [`BadNumbers`].
+    /// The numbers of the command.
     pub(crate) fn shape(&self) -> Result<Shape, BadNumbers> {
         let benchmark = program::benchmark(&self.command);
         let at = self.command.iter().position(|word| benchmark.is_some_and(|b| std::ptr::eq(b, word)));
         Shape::of(&self.command, at.map_or(1, |at| at + 1), &self.keep, &self.least)
     }
 
-    /// What is to be done, in numbers.
     pub(crate) fn task(&self, shape: &Shape) -> Task {
         Task {
             numbers: shape.numbers(),
@@ -145,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_is_the_same_shrink_and_another_is_not() {
+    fn settings_that_were_written_are_the_same_shrink_and_others_are_not() {
         let dir = tempfile::tempdir().unwrap();
         let settings = Settings {
             schema: Settings::schema(),
@@ -181,7 +172,11 @@ mod tests {
             stir(2, 8).same(&read, false) && !stir(2, 8).same(&read, true) && !stir(1, 7).same(&read, false)
         );
         let task = read.task(&read.shape().unwrap());
-        assert_eq!(task.numbers.len(), 1, "the wrapper's are none, and the first is kept");
+        assert_eq!(
+            task.numbers.len(),
+            1,
+            "the numbers of the wrapper do not count, and the first one is kept"
+        );
         assert_eq!(task.numbers[0].least, 10);
 
         std::fs::write(dir.path().join(FILE), "{}").unwrap();

@@ -26,7 +26,7 @@ pub(crate) enum Acceptance {
     Rejected(Rejection),
 }
 
-/// Rejection a candidate is not taken.
+/// Why a candidate is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rejection {
     /// It hangs too seldom.
