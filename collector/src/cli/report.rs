@@ -14,7 +14,7 @@ use crate::evidence::recorded::Recorded;
 use crate::evidence::threads_file::ThreadsFile;
 use crate::report;
 use crate::session::Dump;
-use crate::session::arch::Arch;
+use crate::session::syscalls::Syscalls;
 use crate::session::trace::{ThreadTrace, Traces};
 use crate::text::message::Lang;
 
@@ -148,7 +148,7 @@ fn dsos(dump: &Dump) -> Table {
 
 fn threads(dump: &Dump, traces: &std::collections::BTreeMap<u32, ThreadTrace>) -> Table {
     use hangscope_protocol::record::SYSCALL_RUNNING;
-    let arch = Arch::from_elf(dump.identity.fixed.arch);
+    let arch = Syscalls::from_elf(dump.identity.fixed.arch);
     let mut table = plain();
     table.set_header(["tid", "name", "state", "CPU s", "+CPU ms", "call", "innermost frames"]);
     for thread in dump.threads.iter().filter(|t| t.tid != dump.identity.fixed.watchdog_tid) {

@@ -10,8 +10,8 @@ use crossbeam_channel::Sender;
 use hangscope_protocol::record::{CopyRecord, MarkRecord, NoteRecord, mark_part, note_code};
 use hangscope_protocol::{Header, Kind, Reader, VERSION};
 
-use super::Limits;
 use super::event::{ConnId, Event, Peer, RecordedDump, Waiting, What};
+use super::limits::ConnectionLimits;
 use super::receive::{Inbox, Received};
 use crate::session::assemble::Done;
 use crate::session::{Assembler, Dso, Note};
@@ -66,7 +66,7 @@ impl Outlet {
 }
 
 /// Reads the connection to its end.
-pub(super) fn serve(socket: &OwnedFd, outlet: &Outlet, limits: &Limits) {
+pub(super) fn serve(socket: &OwnedFd, outlet: &Outlet, limits: &ConnectionLimits) {
     let mut talk = Talk::new(outlet, limits);
     let mut inbox = Inbox::new();
     let reason = loop {
@@ -93,7 +93,7 @@ pub(super) fn serve(socket: &OwnedFd, outlet: &Outlet, limits: &Limits) {
 /// What was said so far.
 struct Talk<'a> {
     outlet: &'a Outlet,
-    limits: &'a Limits,
+    limits: &'a ConnectionLimits,
     began: Instant,
     assembler: Assembler,
     /// Hello and DSO frames: what a dump.bin begins with.
@@ -110,7 +110,7 @@ struct Talk<'a> {
 }
 
 impl<'a> Talk<'a> {
-    fn new(outlet: &'a Outlet, limits: &'a Limits) -> Self {
+    fn new(outlet: &'a Outlet, limits: &'a ConnectionLimits) -> Self {
         let began = Instant::now();
         Talk {
             outlet,
@@ -234,7 +234,7 @@ impl<'a> Talk<'a> {
                 self.outlet.send(What::FirstLook(Box::new(dump)), bytes);
                 return Ok(());
             }
-            Done::DumpEnd(_) => {
+            Done::DumpEnd => {
                 self.cut_off();
                 return Ok(());
             }
@@ -261,7 +261,7 @@ impl<'a> Talk<'a> {
     }
 
     fn within_limits(&mut self, kind: Kind) -> Result<(), String> {
-        let Limits { window, window_frames, window_dumps, .. } = *self.limits;
+        let ConnectionLimits { window, window_frames, window_dumps, .. } = *self.limits;
         if self.window.0.elapsed() > window {
             self.window = (Instant::now(), 0, 0);
         }
@@ -310,7 +310,7 @@ mod tests {
         let (sender, events) = crossbeam_channel::unbounded();
         let peer = Peer { pid: 1, uid: 0, pidfd: None };
         let outlet = Outlet::new(ConnId(1), peer, sender, 1 << 20);
-        let limits = Limits::default();
+        let limits = ConnectionLimits::default();
         let (mut talk, mut frames) = (Talk::new(&outlet, &limits), Frames::default());
         frames.hello(1).iter().for_each(|frame| talk.frame(frame, vec![], false).unwrap());
         events.try_iter().for_each(drop);

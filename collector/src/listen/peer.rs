@@ -1,6 +1,6 @@
 //! Who is on the other end of a connection, and whether he may be.
 
-use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use nix::errno::Errno;
@@ -21,11 +21,8 @@ fn pidfd(socket: &OwnedFd, pid: u32) -> Option<OwnedFd> {
     if let Ok(fd) = getsockopt(socket, sockopt::PeerPidfd) {
         return Some(fd);
     }
-    // SAFETY: pidfd_open takes two numbers and touches no memory.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) };
-    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
-    // SAFETY: pidfd_open gave this descriptor to us alone.
-    Some(unsafe { OwnedFd::from_raw_fd(fd) })
+    let pid = rustix::process::Pid::from_raw(pid.cast_signed())?;
+    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
 }
 
 /// Why a peer may not connect, if he may not. The same effective user may, and root, who could read and write

@@ -11,10 +11,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::{AddressFamily, Backlog, Shutdown, SockFlag, SockType, UnixAddr};
 use nix::sys::stat::Mode;
 
-use super::ListenError;
-
-/// Longest path of a socket in bytes: `sun_path` holds 108 with the NUL.
-pub(crate) const MAX_PATH: usize = 107;
+use super::error::{ListenError, MAX_PATH};
 
 /// A socket's place in the file system; dropping it removes the socket if it is still the same one.
 #[derive(Debug)]

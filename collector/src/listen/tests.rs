@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hangscope_protocol::record::*;
 use hangscope_protocol::{HEADER_LEN, Header, Kind, MAX_FRAME, Reader, VERSION};
@@ -15,10 +15,10 @@ use crate::session::read_dumps;
 use crate::testkit::fake_shim::{FakeShim, Frames, SOON, frame, hello, payload, zero};
 
 fn listener() -> (tempfile::TempDir, Listener) {
-    listener_with(Limits::default())
+    listener_with(ConnectionLimits::default())
 }
 
-fn listener_with(limits: Limits) -> (tempfile::TempDir, Listener) {
+fn listener_with(limits: ConnectionLimits) -> (tempfile::TempDir, Listener) {
     let dir = tempfile::tempdir().unwrap();
     let listener = Listener::bind_with(&dir.path().join("run/s.sock"), limits).unwrap();
     (dir, listener)
@@ -256,7 +256,7 @@ fn descriptors_where_none_belong_end_the_connection_and_do_not_stay_open() {
 
 #[test]
 fn one_that_never_says_hello_is_sent_away() {
-    let limits = Limits { hello_within: Duration::from_millis(50), ..Limits::default() };
+    let limits = ConnectionLimits { hello_within: Duration::from_millis(50), ..ConnectionLimits::default() };
     let (_dir, listener) = listener_with(limits);
     let silent = FakeShim::connect(listener.path());
     assert_eq!(words_to_end(&listener), ["rejected no hello within 50ms", "end"]);
@@ -271,7 +271,8 @@ fn one_that_never_says_hello_is_sent_away() {
 
 #[test]
 fn a_flood_ends_its_connection() {
-    let (_dir, listener) = listener_with(Limits { window_frames: 100, ..Limits::default() });
+    let (_dir, listener) =
+        listener_with(ConnectionLimits { window_frames: 100, ..ConnectionLimits::default() });
     let mut shim = FakeShim::greet(listener.path());
     let mut sent = 0;
     for tick in 0..1000 {
@@ -287,7 +288,8 @@ fn a_flood_ends_its_connection() {
 
 #[test]
 fn a_dump_beyond_the_bound_ends_its_connection_with_what_came() {
-    let (_dir, listener) = listener_with(Limits { dump_bytes: 200_000, ..Limits::default() });
+    let (_dir, listener) =
+        listener_with(ConnectionLimits { dump_bytes: 200_000, ..ConnectionLimits::default() });
     let mut shim = FakeShim::greet(listener.path());
     let frames = shim.frames.dump(1, 100, 8000);
     let _ = shim.send_all(&frames);
@@ -297,7 +299,8 @@ fn a_dump_beyond_the_bound_ends_its_connection_with_what_came() {
 
 #[test]
 fn a_connection_whose_events_nobody_takes_is_not_read_further() {
-    let (_dir, listener) = listener_with(Limits { waiting_bytes: 100_000, ..Limits::default() });
+    let (_dir, listener) =
+        listener_with(ConnectionLimits { waiting_bytes: 100_000, ..ConnectionLimits::default() });
     let mut shim = FakeShim::greet(listener.path());
     nix::sys::socket::setsockopt(
         &shim.socket,
@@ -329,7 +332,8 @@ fn a_connection_whose_events_nobody_takes_is_not_read_further() {
 
 #[test]
 fn a_listener_that_is_full_of_events_can_be_dropped() {
-    let (_dir, listener) = listener_with(Limits { waiting_bytes: 1000, ..Limits::default() });
+    let (_dir, listener) =
+        listener_with(ConnectionLimits { waiting_bytes: 1000, ..ConnectionLimits::default() });
     let mut shim = FakeShim::greet(listener.path());
     shim.beat(1, 500).and(shim.beat(2, 500)).unwrap();
     next(&listener);

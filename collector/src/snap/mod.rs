@@ -26,8 +26,8 @@ use nix::time::ClockId;
 use procfs::process::Stat;
 use procfs::{FromRead, ProcError, page_size, ticks_per_second};
 
-use crate::session::arch::{Arch, First};
 use crate::session::maps;
+use crate::session::syscalls::{FirstArgument, Syscalls};
 use crate::session::{self, Dump, Identity};
 use crate::text::message::say;
 
@@ -121,7 +121,7 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     let stat = Stat::from_read(&*read_of(pid, "stat")?).map_err(odd)?;
     let status = threads::status(&read("status")?).map_err(odd)?;
     let machine = machine(memory.tid());
-    let arch = Arch::from_elf(machine);
+    let arch = Syscalls::from_elf(machine);
 
     // Field 22 counts from boot, suspended time included.
     let tick_ns = 1_000_000_000 / ticks_per_second().max(1);
@@ -284,9 +284,9 @@ fn machine(tid: u32) -> u16 {
 }
 
 /// What the descriptors are that threads wait on.
-fn fds(tid: u32, threads: &[ThreadRecord], arch: Option<Arch>) -> BTreeMap<i32, String> {
+fn fds(tid: u32, threads: &[ThreadRecord], arch: Option<Syscalls>) -> BTreeMap<i32, String> {
     let waits = |t: &ThreadRecord| {
-        let call = arch?.call(t.syscall).filter(|c| c.first == First::Fd)?;
+        let call = arch?.call(t.syscall).filter(|c| c.first == FirstArgument::Fd)?;
         let _ = call;
         i32::try_from(t.args[0]).ok()
     };

@@ -15,7 +15,7 @@ use super::memory::Memory;
 use super::stop::now_ns;
 use super::{regs, zero};
 use crate::analysis::counters::rest;
-use crate::session::arch::Arch;
+use crate::session::syscalls::Syscalls;
 use crate::session::{Dump, Probe, Stack};
 
 /// Bytes of a stack that are copied, as the shim does.
@@ -43,7 +43,13 @@ pub(super) fn status(bytes: &[u8]) -> ProcResult<Status> {
 }
 
 /// Looks at one thread; none if it has left.
-pub(super) fn look(pid: u32, tid: u32, look: u8, memory: Memory, arch: Option<Arch>) -> Option<ThreadRecord> {
+pub(super) fn look(
+    pid: u32,
+    tid: u32,
+    look: u8,
+    memory: Memory,
+    arch: Option<Syscalls>,
+) -> Option<ThreadRecord> {
     let dir = format!("/proc/{pid}/task/{tid}");
     let file = |name: &str| fs::read(format!("{dir}/{name}")).map_err(errno);
     let mut t = ThreadRecord { tid, look, ..zero() };

@@ -9,9 +9,9 @@ use hangscope_protocol::record::{SYSCALL_RUNNING, ThreadRecord, dump_flags};
 
 use crate::analysis::stack;
 use crate::session::Dump;
-use crate::session::arch::Arch;
 use crate::session::maps;
 use crate::session::maps::Mapping;
+use crate::session::syscalls::Syscalls;
 use crate::session::trace::{Frame, Traces};
 use crate::text::message::{messages, say};
 
@@ -77,7 +77,7 @@ const ROOM: u64 = 80 << 10;
 /// # Errors
 /// [`Restless`]: why none may.
 pub(crate) fn caller(dump: &Dump, traces: &Traces) -> Result<u32, Restless> {
-    let arch = Arch::from_elf(dump.identity.fixed.arch).ok_or(Restless::Machine {})?;
+    let arch = Syscalls::from_elf(dump.identity.fixed.arch).ok_or(Restless::Machine {})?;
     if dump.second.is_empty() {
         return Err(Restless::OneLook {});
     }

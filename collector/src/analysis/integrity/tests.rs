@@ -5,7 +5,7 @@ use hangscope_protocol::record::{DsoNowRecord, DsoRecord, dso_flags, maps_delete
 use super::*;
 use crate::files::facts::FileFacts;
 use crate::testkit::fake_shim::zero;
-use crate::text::message::check_templates;
+use crate::text::message::{Lang, check_templates};
 
 fn id(byte: u8) -> [u8; 32] {
     [byte; 32]

@@ -3,7 +3,7 @@
 mod owned;
 mod ownerless;
 
-use super::why::Why;
+use crate::analysis::why::Why;
 use crate::analysis::{Class, Confidence, Finding};
 use crate::testkit::dump::{Futex, LOCK, LOCK2, MAIN, Make, Sampled, bare, barrier, condition, join, mutex};
 use crate::text::message::check_templates;

@@ -1,0 +1,69 @@
+//! Requests to shims.
+
+use std::os::fd::AsRawFd as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use hangscope_protocol::record::{AskRecord, RangeRecord, ask_what};
+use hangscope_protocol::{MAX_PAYLOAD, Record};
+use nix::errno::Errno;
+use nix::sys::socket::MsgFlags;
+
+use super::error::ListenError;
+use super::event::ConnId;
+use super::shared::Shared;
+
+/// Asks shims on behalf of a listener. After the listener's end there is nobody to be asked.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    shared: Arc<Shared>,
+}
+
+impl Asker {
+    pub(super) fn new(shared: Arc<Shared>) -> Asker {
+        Asker { shared }
+    }
+
+    /// Asks a shim for something; its answer comes as events. Never waits.
+    ///
+    /// # Errors
+    /// [`ListenError::Ended`], [`ListenError::NotTaken`], [`ListenError::TooManyTids`].
+    pub(crate) fn ask(&self, conn: ConnId, ask: &AskRecord, tids: &[u32]) -> Result<(), ListenError> {
+        self.send(conn, ask, tids)
+    }
+
+    /// Asks a shim to read memory in every dump from now on and at the exit of its process. Of several requests to a
+    /// process the first counts.
+    ///
+    /// # Errors
+    /// Those of [`Asker::ask`].
+    pub(crate) fn ask_memory(&self, conn: ConnId, ranges: &[RangeRecord]) -> Result<(), ListenError> {
+        let ask = AskRecord { what: ask_what::MEMORY, request: 0, arg0: 0, arg1: 0, reserved: 0 };
+        self.send(conn, &ask, ranges)
+    }
+
+    /// Asks a shim to have a thread call a function that prints counters. For a process of which nothing more is wanted.
+    ///
+    /// # Errors
+    /// Those of [`Asker::ask`].
+    pub fn ask_call(&self, conn: ConnId, function: u64, tid: u32) -> Result<(), ListenError> {
+        let (arg0, arg1) = (function, tid.into());
+        let ask = AskRecord { what: 4, request: 0, arg0, arg1, reserved: 0 };
+        self.send::<u32>(conn, &ask, &[])
+    }
+
+    fn send<R: Record>(&self, conn: ConnId, ask: &AskRecord, items: &[R]) -> Result<(), ListenError> {
+        if AskRecord::SIZE + items.len() * R::SIZE > MAX_PAYLOAD {
+            return Err(ListenError::TooManyTids(items.len()));
+        }
+        let open = self.shared.open();
+        let to = open.get(&conn.0).ok_or(ListenError::Ended(conn))?;
+        let frame = crate::session::assemble::ask_frame(ask, items, to.asks.fetch_add(1, Ordering::Relaxed));
+        let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+        match nix::sys::socket::send(to.socket.as_raw_fd(), &frame, flags) {
+            Ok(_) => Ok(()),
+            Err(Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN) => Err(ListenError::Ended(conn)),
+            Err(source) => Err(ListenError::NotTaken { conn, source }),
+        }
+    }
+}
