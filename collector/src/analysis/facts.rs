@@ -77,6 +77,33 @@ pub(crate) struct RunFacts {
     pub(crate) counters: Option<RunCounters>,
 }
 
+impl RunFacts {
+    /// A run that has not started: outcome `Failed`, nothing else known.
+    pub(crate) fn new(run: u32, arm: &str) -> Self {
+        RunFacts {
+            run,
+            arm: arm.to_owned(),
+            pid: None,
+            outcome: RunOutcome::Failed,
+            cut_off: false,
+            rc: None,
+            signal: None,
+            ops: None,
+            started: None,
+            seconds: 0.0,
+            max_rss_kib: None,
+            hello_seen: false,
+            integrity_start: Integrity::Unknown,
+            integrity_end: Integrity::Unknown,
+            deleted_seen: false,
+            stir: None,
+            note: None,
+            hang: None,
+            counters: None,
+        }
+    }
+}
+
 /// A hang of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct HangFacts {
@@ -176,6 +203,25 @@ pub(crate) enum Stopped {
 }
 
 impl HuntFacts {
+    /// A hunt without a deadline that has planned no run.
+    pub(crate) fn new(name: &str, command: &[String], dso: DsoFacts) -> Self {
+        HuntFacts {
+            name: name.to_owned(),
+            command: command.to_vec(),
+            hang_after_s: 0.0,
+            planned: 0,
+            runs: vec![],
+            dso,
+            interrupted: false,
+            stop_at_first: false,
+            arms: vec![],
+            seed: None,
+            until: None,
+            time_over_s: None,
+            stir: None,
+        }
+    }
+
     /// What is known of an arm; none where there is only the pinned one.
     pub(crate) fn arm(&self, name: &str) -> Option<&ArmFacts> {
         self.arms.iter().find(|arm| arm.name == name)

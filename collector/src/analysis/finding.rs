@@ -44,7 +44,7 @@ pub struct Lock {
     pub address: String,
     /// Symbol at the address, if there is one.
     pub symbol: Option<String>,
-    /// `pthread-mutex`, `futex`, `spin-lock`, ...: [`super::wait::WaitKind::as_str`].
+    /// `pthread-mutex`, `futex`, `spin-lock`, ...: a word of `WaitKind`.
     pub kind: String,
     /// The holder, if it is known.
     pub owner_tid: Option<u32>,
@@ -94,7 +94,7 @@ pub struct ThreadCounts {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ThreadWait {
     pub(crate) tid: u32,
-    /// [`super::wait::WaitKind::as_str`]: `pthread-mutex`, `join`, `condition`, `barrier`, `semaphore`, `rwlock`, `once`,
+    /// a word of `WaitKind`: `pthread-mutex`, `join`, `condition`, `barrier`, `semaphore`, `rwlock`, `once`,
     /// `rust-lock`, `low-level-lock`, `futex`, `read`, `epoll`, `nanosleep`, `wait4`, ...
     pub(crate) kind: String,
     /// Address of the object (the mutex, not its word), if there is one.

@@ -3,7 +3,7 @@
 //! - [`threads`]: a look at all threads
 //! - [`tables`]: the texts: `ps_L.txt`, `wchan_by_tid.tsv`, `environ.txt`, `maps_{name}.txt`; pure
 //! - [`hot`]: which thread spent the most CPU between two looks
-//! - [`perf`]: `perf record` and `perf report` of that thread; `perf_names`: the bytes that it takes names from
+//! - [`mod@perf`]: `perf record` and `perf report` of that thread; `perf_names`: the bytes that it takes names from
 //! - [`tool`]: runs a program that may not end
 //!
 //! A process may vanish at any moment, and not everything may be looked at: a part that could not be had is a

@@ -63,7 +63,7 @@ pub(super) fn of_run(
     lane: &Lane,
     facts: &RunFacts,
     watch: &Watch,
-    at_hang: Option<(Result<Read, Text>, Option<Text>)>,
+    at_hang: Option<Result<Read, Text>>,
 ) -> Result<Option<RunCounters>, WriteError> {
     let profile = &config.profile;
     if profile.counters.is_empty() && profile.memory.is_empty() {
@@ -75,8 +75,6 @@ pub(super) fn of_run(
         gather(&output, &mut gatherer).map_err(|source| WriteError { path: output, source })?;
     }
     let mut counters = gatherer.end();
-    let (at_hang, called) = at_hang.unzip();
-    counters.called = called.flatten();
     if let Some(layout) = lane.counters.as_ref().filter(|layout| !layout.is_empty()) {
         counters.missing = layout.missing().to_vec();
         let overwritten = facts.integrity_end == Integrity::Overwritten;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::bundle::Bundle;
-use super::call::{self, Call};
 use super::config::Config;
 use super::counters;
 use super::lane::Lane;
@@ -14,7 +13,6 @@ use super::outcome;
 use super::run::{self, PATIENCE};
 use super::watch::{Watch, Watched};
 use crate::analysis::class::Why;
-use crate::analysis::counters::rest::Restless;
 use crate::analysis::{Class, HangFacts, History, Integrity, integrity};
 use crate::capture::{self, Outside, PerfOptions};
 use crate::console::cancel::Cancel;
@@ -64,8 +62,6 @@ pub(crate) struct Captured {
     pub(crate) deleted_seen: bool,
     /// Its counters in memory; why there are none.
     pub(crate) counters: Result<counters::Read, Text>,
-    /// What came of having it print its counters, where the profile names a function for that.
-    pub(crate) called: Option<Text>,
     /// What is worth a line.
     pub(crate) notes: Vec<Text>,
 }
@@ -157,7 +153,8 @@ pub(crate) fn capture(
         None => Err(why_not.said()),
     };
     let history = process.map_or_else(History::default, |p| p.history.clone());
-    let (mut finding, caller) = bundle.examine(dump, &history, Some(pid), &why_not.en())?.unzip();
+    let examined = bundle.examine(dump, &history, Some(pid), &why_not.en())?;
+    let mut finding = examined.map(|(finding, _)| finding);
     if let (Some(other), false, None) = (allocator, is_ours, process) {
         // Whatever it is, it is not about the DSO that is hunted.
         notes.push(say!(Note::MallocElsewhere { path: &other.path, snapshot: bundle.name() }).said());
@@ -169,11 +166,6 @@ pub(crate) fn capture(
         notes.push(say!(Note::EndedMeanwhile { seconds: format!("{seconds:.0}") }).said());
     }
     let dump_ms = dump.and_then(dump_ms);
-    // The last thing that it is good for.
-    let inside = process.zip(recorded).and_then(|(p, r)| Some((watch.conn_of(p)?, pid, &r.dump)));
-    let call = Call::of(lane, inside, end, caller.unwrap_or(Err(Restless::NoDump {})));
-    let called = call.map(|call| call::make(call, &config.profile, listener, watch, cancel));
-    notes.extend(called.clone());
     let ended = bench.stop(PATIENCE).context("hunt: stopping the run")?;
     // What hangs does not come to a good end, unless it was asked by a signal or by ptrace, which may have cured it.
     let came_out = ended_by_itself && ended.code == Some(0);
@@ -195,7 +187,6 @@ pub(crate) fn capture(
         integrity_end: end,
         deleted_seen,
         counters,
-        called,
         notes,
     })
 }

@@ -163,12 +163,6 @@ impl Lane {
         }
     }
 
-    /// Tells where the function that prints its counters is in a process that mapped the lane's DSO so, or why that is not
-    /// known; none if the profile names none.
-    pub(crate) fn counter_function(&self) -> Option<impl Fn(&Dso) -> Result<u64, Text> + '_> {
-        self.counters.as_ref()?.function(self.file.as_ref())
-    }
-
     /// Whether the DSO's file, which is now like `now`, still has the bytes that were pinned; none if it cannot be read,
     /// or where nothing moved.
     pub(crate) fn same_bytes(&self, now: &FileFacts) -> Option<bool> {

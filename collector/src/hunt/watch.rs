@@ -113,11 +113,6 @@ impl Watch {
         self.processes.get(&conn)
     }
 
-    /// The connection of one of them.
-    pub(crate) fn conn_of(&self, process: &Watched) -> Option<ConnId> {
-        self.processes.iter().find(|(_, p)| std::ptr::eq(*p, process)).map(|(conn, _)| *conn)
-    }
-
     /// Whether any said hello.
     pub(crate) fn hello_seen(&self) -> bool {
         !self.processes.is_empty()

@@ -183,7 +183,6 @@ fn watch(mut wake: PipeReader, added: &Receiver<(u64, Arc<OwnedFd>)>, tell: &Sen
 mod tests {
     use crate::proc::ending::*;
     use crate::testkit::fake_shim::SOON;
-    use std::os::fd::FromRawFd as _;
     use std::process::{Child, Command};
 
     fn sh(script: &str) -> Child {
@@ -191,11 +190,7 @@ mod tests {
     }
 
     fn pidfd(pid: u32) -> Arc<OwnedFd> {
-        // SAFETY: pidfd_open takes two numbers and touches no memory.
-        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) } as i32;
-        assert!(fd >= 0);
-        // SAFETY: pidfd_open gave this descriptor to us alone.
-        Arc::new(unsafe { OwnedFd::from_raw_fd(fd) })
+        Arc::new(crate::proc::pidfd::open(pid).unwrap())
     }
 
     #[test]

@@ -118,8 +118,6 @@ pub struct Profile {
     pub(crate) counters: Vec<Counter>,
     /// Counters in memory.
     pub(crate) memory: Vec<MemoryCounters>,
-    /// Function of the allocator that prints its counters, and takes and gives nothing.
-    pub(crate) dump_function: Option<String>,
     /// Quotients of counters.
     pub(crate) ratios: Vec<Ratio>,
     /// Finds `ops/s` in the output: its first group.
@@ -137,7 +135,6 @@ impl Profile {
             env: vec![],
             counters: vec![],
             memory: vec![],
-            dump_function: None,
             ratios: vec![],
             ops: default_ops(),
             from: None,

@@ -44,7 +44,6 @@ struct File {
     counters: Vec<CounterEntry>,
     #[serde(default)]
     memory: Vec<MemoryEntry>,
-    dump_function: Option<Spanned<String>>,
     #[serde(default)]
     ratios: Vec<RatioEntry>,
 }
@@ -157,7 +156,6 @@ pub(super) fn parse(text: &str, path: Option<&Path>) -> Result<Profile, BadProfi
         env: file.env.iter().map(|p| filled(p, "env")).collect::<Result<_, _>>()?,
         counters,
         memory,
-        dump_function: file.dump_function.as_ref().map(|f| filled(f, "dump_function")).transpose()?,
         ratios,
         ops,
         from: path.map(Path::to_owned),
@@ -268,6 +266,7 @@ mod tests {
             "name = 'x'\nenf = ['A_']\n",
             "name = 'x'\n\n[[counters]]\nprefxi = 'a'\nfile = 'a.log'\n",
             "name = 'x'\nwholly_other = 1\n",
+            "name = 'x'\ndump_function = 'hz4_print'\n",
             "name = 'x'\nops = 'ops=(['\n",
             "name = 'x'\nops = 'ops='\n",
             "name = 'x'\nenv = 'A_'\n",
@@ -282,7 +281,8 @@ mod tests {
         insta::assert_snapshot!(all.join("\n"), @r#"
         my.toml:2: unknown key `enf`: did you mean `env`?
         my.toml:4: unknown key `prefxi`: did you mean `prefix`?
-        my.toml:2: unknown key `wholly_other`; there are name, dso, env, ops, counters, memory, dump_function, ratios
+        my.toml:2: unknown key `wholly_other`; there are name, dso, env, ops, counters, memory, ratios
+        my.toml:2: unknown key `dump_function`; there are name, dso, env, ops, counters, memory, ratios
         my.toml:2: `ops` is no regular expression: unclosed character class
         my.toml:2: `ops` has no group: put the number in parentheses, as in `ops/s=([0-9.]+)`
         my.toml:2: invalid type: string "A_", expected a sequence

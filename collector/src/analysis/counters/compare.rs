@@ -27,7 +27,7 @@ pub(crate) fn lane(lane: &str, runs: &[&RunFacts], ratios: &[Ratio]) -> Option<L
     let without = of(RunOutcome::Hung).filter_map(|run| {
         let name = verdict::run_name(&run.arm, run.run);
         let counters = run.counters.as_ref()?;
-        let why = counters.not_read.clone().or_else(|| counters.called.clone())?;
+        let why = counters.not_read.clone()?;
         (!hung.iter().any(|row| row.run == name)).then_some(HungWithout { run: name, why })
     });
     let hung_without: Vec<HungWithout> = without.collect();
@@ -181,7 +181,6 @@ impl Table {
             memory: named(&row.memory),
             moment: counters.memory.as_ref().map(|m| m.moment),
             not_read: counters.not_read.clone(),
-            called: counters.called.clone(),
             run: row.run,
         })
     }

@@ -84,9 +84,6 @@ pub(crate) struct RunCounters {
     pub(crate) memory: Option<Reading>,
     /// Why nothing was, where something should have been.
     pub(crate) not_read: Option<Text>,
-    /// What came of having it print them at its hang, where the profile names a function for that.
-    #[serde(default)]
-    pub(crate) called: Option<Text>,
     /// Variables that are not in this build as the profile has them, each with what is otherwise; where others are. And what
     /// could not be read of this run, where something was.
     pub(crate) missing: Vec<Text>,

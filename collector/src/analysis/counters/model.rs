@@ -149,9 +149,6 @@ pub(crate) struct RunTable {
     /// Why it was not, where it should have been.
     #[serde(serialize_with = "english_or_none")]
     pub(crate) not_read: Option<Text>,
-    /// What came of having it print them at its hang.
-    #[serde(default, serialize_with = "english_or_none")]
-    pub(crate) called: Option<Text>,
 }
 
 /// The counters of a lane.
