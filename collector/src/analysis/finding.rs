@@ -7,7 +7,6 @@ use super::words::{Class, Confidence, Integrity};
 use crate::session::trace::Frame;
 use crate::text::message::Text;
 
-/// A hang, explained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     pub class: Class,
@@ -29,7 +28,7 @@ pub struct Finding {
     /// The thread that runs or holds the lock; else the busiest thread, if one is busy.
     pub hot: Option<Hot>,
     pub(crate) threads: ThreadCounts,
-    /// Ascending by tid.
+    /// One for each thread that waits, ascending by tid.
     pub(crate) waits: Vec<ThreadWait>,
     /// The worst integrity of all DSOs of the dump.
     pub(crate) integrity: Integrity,
@@ -99,7 +98,6 @@ pub struct ThreadWait {
     pub(crate) kind: String,
     /// Address of the object (the mutex, not its word), if there is one.
     pub(crate) address: Option<u64>,
-    /// Symbol at the address.
     pub(crate) symbol: Option<String>,
     /// The owner, where the object keeps one and it is plausible.
     pub(crate) owner: Option<u32>,

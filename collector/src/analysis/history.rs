@@ -60,8 +60,8 @@ impl History {
         self.threads.keys().copied()
     }
 
-    /// The time (CLOCK_MONOTONIC, ns) since when every heartbeat found this thread where the dump found it: in
-    /// the same call at the same position, or running.
+    /// The time (CLOCK_MONOTONIC, ns) since when every heartbeat found this thread where the dump found it:
+    /// in the same call at the same position, or running.
     pub(crate) fn since_ns(&self, thread: &ThreadRecord) -> Option<u64> {
         let now = Position { syscall: thread.syscall, arg0: thread.args[0], sp: thread.sp, pc: thread.pc };
         let past = self.threads.get(&thread.tid).filter(|past| past.since_ns != u64::MAX)?;

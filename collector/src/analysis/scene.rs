@@ -26,7 +26,6 @@ pub(super) enum Motion {
     Still,
     /// In the same wait in both looks, but it woke in between.
     Rewaits,
-    /// Running in both looks.
     Runs,
     /// In different waits, or running in one look and waiting in the other.
     Moved,
@@ -59,12 +58,12 @@ pub(super) struct Thread<'a> {
     pub(super) inside: Option<bool>,
     /// It is a background thread of the allocator itself.
     pub(super) own: bool,
-    /// It is inside the allocator, and in each look running or in a short sleep (a timed wait, a yield). A loop
-    /// that sleeps between its attempts looks like this, and has not left the allocator. On a busy machine both
-    /// looks find such a loop running.
+    /// It is inside the allocator, and in each look running or in a short sleep (a timed wait, a yield). A
+    /// loop that sleeps between its attempts looks like this, and has not left the allocator. On a busy
+    /// machine both looks find such a loop running.
     pub(super) naps: bool,
-    /// It is in the same wait in both looks, and the shim's own signals explain all of its wake-ups. An answer
-    /// may cost two wake-ups, if it had to wait for a page or for a lock of the address space.
+    /// It is in the same wait in both looks, and the shim's own signals explain all of its wake-ups. An
+    /// answer may cost two wake-ups, if it had to wait for a page or for a lock of the address space.
     pub(super) woken_by_us: bool,
     /// Share of a core that it used between the looks, 0 to 1.
     pub(super) cpu_share: f64,
@@ -79,7 +78,7 @@ impl Thread<'_> {
         self.trace.map_or(&[], |t| &t.frames)
     }
 
-    /// Running or runnable in the first look.
+    /// Whether it was running or runnable in the first look.
     pub(super) fn runs(&self) -> bool {
         is_running(self.record)
     }

@@ -1,5 +1,5 @@
-//! Queries on a stack: where the allocator is on it, which call of the allocator it is in, and whether that
-//! call returned.
+//! Queries on a stack: where the allocator is on it, which call of the allocator it is in, and
+//! whether that call returned.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -111,9 +111,10 @@ fn is_standard_library(frame: &Frame) -> bool {
         || file.contains("/library/core/")
 }
 
-/// The frame that shows what a thread was doing when it began to wait: the innermost frame of the allocator that
-/// is no wrapper of a lock or a sleep. `others` are stacks of threads that only wait: they share the wrappers,
-/// so a function that none of them has is no wrapper. Without others the name of the function decides.
+/// The frame that shows what a thread was doing when it began to wait: the innermost frame of the
+/// allocator that is no wrapper of a lock or a sleep. `others` are stacks of threads that only wait:
+/// they share the wrappers, so a function that none of them has is no wrapper. Without others the name
+/// of the function decides.
 pub(super) fn task_frame<'a>(frames: &'a [Frame], others: &[&[Frame]], is: AllocatorIs) -> Option<&'a Frame> {
     let own = || frames.iter().filter(|f| counts(f, is) && !is_standard_library(f) && f.function.is_some());
     let shared = |f: &Frame| others.iter().any(|o| o.iter().any(|of| of.function == f.function));
@@ -177,7 +178,6 @@ fn is_thread_start(frame: &Frame) -> bool {
 /// How a thread uses the allocator, from all of its stacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Calls {
-    /// There is no stack.
     NotSeen,
     /// No stack is inside the allocator.
     Outside,
@@ -238,9 +238,9 @@ pub(super) fn calls<'a>(traces: impl IntoIterator<Item = &'a ThreadTrace>, is: A
     if calls.len() == 1 {
         return Calls::Inside(Proof::Once);
     }
-    // A digest depends on which registers are known, and that depends on the position in the allocator: digests
-    // of different positions may differ for this reason alone. Digests of one position differ only if the
-    // caller went on in between.
+    // A digest depends on which registers are known, and that depends on the position in the allocator:
+    // digests of different positions may differ for this reason alone. Digests of one position differ only
+    // if the caller went on in between.
     let mut positions: BTreeMap<&[u64], Vec<u64>> = BTreeMap::new();
     for call in &calls {
         positions.entry(&call.inward).or_default().extend(call.kept);

@@ -33,7 +33,6 @@ macro_rules! words {
 
 words! {
     listed
-    /// The kind of a hang.
     Class {
         /// A cycle in the wait-for graph.
         Deadlock = "deadlock",
@@ -51,7 +50,6 @@ words! {
         Livelock = "livelock",
         /// One thread never leaves the allocator, and no thread waits for a lock that it holds.
         Runaway = "runaway",
-        /// Uninterruptible sleep.
         KernelWait = "kernel-wait",
         /// The stuck threads have no allocator frame.
         OutsideAllocator = "outside-allocator",
@@ -63,25 +61,19 @@ words! {
 }
 
 words! {
-    /// The answer of a hunt.
     Verdict {
-        /// B.
         AllocatorBug = "allocator-bug",
-        /// A.
         DsoMixup = "dso-mixup",
-        /// A bug of the benchmark.
         HarnessBug = "harness-bug",
         /// Memory, swap, stopped, disk.
         Environment = "environment",
-        /// No run hung.
         NotReproduced = "not-reproduced",
-        /// Not enough evidence.
         Inconclusive = "inconclusive",
     }
 }
 
 impl Verdict {
-    /// `A`, `B` or none.
+    /// `A` or `B`; none for the other verdicts.
     pub(crate) fn letter(self) -> Option<&'static str> {
         match self {
             Verdict::DsoMixup => Some("A"),
@@ -95,11 +87,9 @@ words! {
     listed
     /// Whether a DSO is still the file that was loaded. Ordered from best to worst.
     Integrity {
-        /// Same file, same bytes.
         Intact = "intact",
         /// The evidence does not tell.
         Unknown = "unknown",
-        /// The file was removed.
         Deleted = "deleted",
         /// The path now names another file.
         Replaced = "replaced",
@@ -121,13 +111,10 @@ words! {
 words! {
     /// What the user should do next.
     NextAction {
-        /// Fix the allocator.
         FixCode = "fix-code",
         /// Fix the handling of DSOs.
         FixProcedure = "fix-procedure",
-        /// Fix the benchmark.
         FixBenchmark = "fix-benchmark",
-        /// Make more runs.
         MoreRuns = "more-runs",
         None = "none",
     }

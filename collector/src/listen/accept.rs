@@ -14,7 +14,10 @@ use super::event::{ConnId, Event, What};
 use super::peer;
 use super::shared::{Open, Shared};
 
-/// The accept thread: until the listener is dropped, or the socket can give no connection any more.
+/// The body of the accept thread. It ends when the listener is dropped.
+///
+/// # Errors
+/// The socket can accept no more connections.
 pub(super) fn accept_all(
     socket: &OwnedFd,
     shared: &Arc<Shared>,
@@ -23,11 +26,11 @@ pub(super) fn accept_all(
     let mut next = 0u64;
     while !shared.stop.load(Ordering::SeqCst) {
         let fd = match nix::sys::socket::accept4(socket.as_raw_fd(), SockFlag::SOCK_CLOEXEC) {
-            // SAFETY: accept4 gave this descriptor to us alone.
+            // SAFETY: accept4 returned a new descriptor, and nothing else owns it.
             Ok(fd) => unsafe { OwnedFd::from_raw_fd(fd) },
             Err(Errno::EINTR | Errno::ECONNABORTED) => continue,
             Err(error @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM)) => {
-                // Nothing tells when a descriptor is free again; the shims wait in the backlog meanwhile.
+                // No event tells when a descriptor is free again. Meanwhile the shims wait in the backlog.
                 tracing::warn!("cannot take a connection: {error}; raise the limit (ulimit -n)");
                 std::thread::sleep(Duration::from_millis(100));
                 continue;
@@ -36,14 +39,14 @@ pub(super) fn accept_all(
             Err(error) => return Err(error),
         };
         next += 1;
-        take(fd, ConnId(next), shared, events);
+        admit(fd, ConnId(next), shared, events);
         shared.threads().retain(|thread| !thread.is_finished());
     }
     Ok(())
 }
 
-/// Starts the thread of a new connection, or refuses it.
-fn take(socket: OwnedFd, conn: ConnId, shared: &Arc<Shared>, events: &Sender<Event>) {
+/// Starts the thread of a new connection, or refuses the connection.
+fn admit(socket: OwnedFd, conn: ConnId, shared: &Arc<Shared>, events: &Sender<Event>) {
     let peer = match peer::of(&socket) {
         Ok(peer) => peer,
         Err(error) => {

@@ -1,4 +1,4 @@
-//! Requests to shims.
+//! Requests of the collector to the shims.
 
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::error::ListenError;
 use super::event::ConnId;
 use super::shared::Shared;
 
-/// Asks shims on behalf of a listener. After the listener's end there is nobody to be asked.
+/// Sends requests to the shims of a listener. After the end of the listener every request fails.
 #[derive(Clone, Debug)]
 pub struct Asker {
     shared: Arc<Shared>,
@@ -24,7 +24,7 @@ impl Asker {
         Asker { shared }
     }
 
-    /// Asks a shim for something; its answer comes as events. Never waits.
+    /// Sends a request. The answer arrives as events. Never blocks.
     ///
     /// # Errors
     /// [`ListenError::Ended`], [`ListenError::NotTaken`], [`ListenError::TooManyTids`].
@@ -32,11 +32,8 @@ impl Asker {
         self.send(conn, ask, tids)
     }
 
-    /// Asks a shim to read memory in every dump from now on and at the exit of its process. Of several requests to a
-    /// process the first counts.
-    ///
-    /// # Errors
-    /// Those of [`Asker::ask`].
+    /// Asks a shim to read ranges of memory in every later dump and at the exit of its process. A shim
+    /// ignores all such requests but the first.
     pub(crate) fn ask_memory(&self, conn: ConnId, ranges: &[RangeRecord]) -> Result<(), ListenError> {
         let ask = AskRecord { what: ask_what::MEMORY, request: 0, arg0: 0, arg1: 0, reserved: 0 };
         self.send(conn, &ask, ranges)

@@ -1,5 +1,5 @@
-//! Listens to the shims: one accept thread, one thread for each connection. Everything that the shims send
-//! becomes an [`Event`].
+//! Listens to the shims: one accept thread, one thread for each connection. Everything that the shims
+//! send becomes an [`Event`].
 //!
 //! A connection ends with [`What::Rejected`] if it sends something malformed, sends too much, or sends no
 //! hello. Other connections go on. Memory is bounded: a connection whose events nobody takes is not read any
@@ -49,11 +49,11 @@ pub use event::{ConnId, Event, Peer, RecordedDump, What};
 use limits::ConnectionLimits;
 use shared::Shared;
 
-/// A listening socket and its threads. Dropping it ends every connection, waits for the threads and removes
-/// the socket (if it is still this one).
+/// A listening socket and its threads. Dropping it closes every connection, joins the threads and removes the
+/// socket's file, unless another socket has taken its place.
 #[derive(Debug)]
 pub struct Listener {
-    place: socket::Place,
+    file: socket::SocketFile,
     events: Receiver<Event>,
     failed: Receiver<ListenError>,
     shared: Arc<Shared>,
@@ -61,19 +61,14 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Makes the socket (mode 0600, its folder 0700 if it has to be made) and begins to listen. A socket that
-    /// nobody listens on any more is replaced.
-    ///
-    /// Who may connect: processes of the same effective user, and root's.
-    ///
-    /// # Errors
-    /// [`ListenError`].
+    /// Creates the socket with mode 0600, and its folder with mode 0700 if it does not exist. A stale
+    /// socket is replaced. Processes of the same effective user and of root may connect.
     pub fn bind(path: &Path) -> Result<Listener, ListenError> {
         Self::bind_with(path, ConnectionLimits::default())
     }
 
     pub(crate) fn bind_with(path: &Path, limits: ConnectionLimits) -> Result<Listener, ListenError> {
-        let (socket, place) = socket::listen_at(path)?;
+        let (socket, file) = socket::listen_at(path)?;
         let (sender, events) = crossbeam_channel::unbounded();
         let (fail, failed) = crossbeam_channel::bounded(1);
         let shared = Arc::new(Shared {
@@ -84,7 +79,7 @@ impl Listener {
         });
         let socket = Arc::new(socket);
         let accept = std::thread::Builder::new().name("hs-accept".into()).spawn({
-            let (shared, socket, path) = (shared.clone(), socket.clone(), place.path().to_owned());
+            let (shared, socket, path) = (shared.clone(), socket.clone(), file.path().to_owned());
             move || {
                 if let Err(source) = accept::accept_all(&socket, &shared, &sender) {
                     let error = ListenError::System { doing: "accept connections on", path, source };
@@ -98,48 +93,42 @@ impl Listener {
             path: path.to_owned(),
             source: e.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw),
         })?;
-        Ok(Listener { place: place.with(socket), events, failed, shared, accept: Some(accept) })
+        Ok(Listener { file: file.with(socket), events, failed, shared, accept: Some(accept) })
     }
 
-    /// Where it listens, as an absolute path.
+    /// The absolute path of the socket.
     pub fn path(&self) -> &Path {
-        self.place.path()
+        self.file.path()
     }
 
-    /// What the shims say.
     pub fn events(&self) -> &Receiver<Event> {
         &self.events
     }
 
-    /// Says why nobody can connect any more, if that happens. Those who are connected go on.
+    /// Receives an error if the listener can accept no more connections. Open connections go on.
     pub(crate) fn failed(&self) -> &Receiver<ListenError> {
         &self.failed
     }
 
-    /// Asks a shim for something: see [`Asker::ask`].
-    ///
-    /// # Errors
-    /// Those of [`Asker::ask`].
     pub fn ask(&self, conn: ConnId, ask: &AskRecord, tids: &[u32]) -> Result<(), ListenError> {
         self.asker().ask(conn, ask, tids)
     }
 
-    /// What asks the shims, for whoever does not have the listener itself.
+    /// Sends requests without the listener itself.
     pub fn asker(&self) -> Asker {
         Asker::new(self.shared.clone())
     }
 
-    /// What a failure of its socket looks like.
     #[cfg(test)]
     pub(crate) fn fail(&self) {
-        self.place.shut();
+        self.file.shut();
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::SeqCst);
-        self.place.shut();
+        self.file.shut();
         if let Some(accept) = self.accept.take() {
             let _ = accept.join();
         }

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use super::connection::Outlet;
 use super::limits::ConnectionLimits;
 
-/// An open connection, for requests and for the end.
+/// An open connection: to send requests, and to close it.
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) socket: Arc<OwnedFd>,
@@ -17,7 +17,6 @@ pub(super) struct Open {
     pub(super) asks: AtomicU32,
 }
 
-/// What the threads share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) limits: ConnectionLimits,

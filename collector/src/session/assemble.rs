@@ -1,4 +1,5 @@
-//! Frames in, dumps out. The same code assembles a live session and reads a recorded `dump.bin`. It does no I/O.
+//! Frames in, dumps out. The same code assembles a live session and reads a recorded
+//! `dump.bin`. It does no I/O.
 
 use hangscope_protocol::record::{
     AskRecord, DsoNowRecord, DsoRecord, DumpEndRecord, FdRecord, HeartbeatRecord, HeartbeatThread, Hello,
@@ -14,7 +15,6 @@ const MAX_RECORDS: usize = 1 << 20;
 /// Notes of a process that are kept.
 const MAX_NOTES: usize = 256;
 
-/// What a frame completed.
 #[derive(Debug)]
 pub(crate) enum Done {
     Hello,
@@ -100,10 +100,7 @@ impl Assembler {
         Some(dump)
     }
 
-    /// Adds one whole frame.
-    ///
-    /// # Errors
-    /// [`Malformed`] if the frame breaks the protocol. Records before the error in the same frame are kept.
+    /// Adds one whole frame. If it is malformed, its records before the error are kept.
     pub(crate) fn push(&mut self, frame: &[u8]) -> Result<Option<Done>, Malformed> {
         let (header, kind, payload) = Header::split(frame)?;
         let gap = match self.last_seq.replace(header.seq) {
@@ -284,8 +281,8 @@ fn push<T>(to: &mut Vec<T>, item: T) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// Reads the dumps of a recorded `dump.bin`: the frames in the order in which they were sent. A frame that is cut
-/// off at the end of the file is left out. The dump before it is legal, but has no end.
+/// Reads the dumps of a recorded `dump.bin`: the frames in the order in which they were sent. A frame that
+/// is cut off at the end of the file is left out. The dump before it is legal, but has no end.
 ///
 /// # Errors
 /// [`BadDump`] if there is no dump, or if a frame in the middle is malformed.

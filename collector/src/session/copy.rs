@@ -10,17 +10,14 @@ use hangscope_protocol::record::CopyRecord;
 /// Largest file that is read, bytes.
 const MAX_SIZE: u64 = 1 << 30;
 
-/// Reads the bytes of a [`crate::listen::What::Copy`].
-///
-/// # Errors
-/// As [`whole`].
+/// Reads the bytes of a [`crate::listen::What::Copy`]; fails if the file is not what was announced.
 pub fn read(fd: &OwnedFd, record: &CopyRecord) -> io::Result<Vec<u8>> {
     whole(fd, record.size, "the copy of the allocator")
 }
 
-/// Reads the whole file behind a descriptor that a process sent. The descriptor is not trusted: anything but a plain
-/// file (a pipe would block), or a file of another size than announced, is an error. The file is read and not
-/// mapped, because the process may truncate it at any time.
+/// Reads the whole file behind a descriptor that a process sent. The descriptor is not trusted: anything
+/// but a plain file (a pipe would block), or a file of another size than announced, is an error. The file
+/// is read and not mapped, because the process may truncate it at any time.
 pub(super) fn whole(fd: &OwnedFd, size: u64, what: &str) -> io::Result<Vec<u8>> {
     let bad = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
     let file = File::from(fd.as_fd().try_clone_to_owned()?);

@@ -2,7 +2,6 @@
 
 use hangscope_reader::maps;
 
-/// One mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mapping {
     pub(crate) start: u64,

@@ -10,8 +10,9 @@ use super::assemble;
 use super::copy::whole;
 use super::model::Memory;
 
-/// Reads what the shim's destructor wrote to the descriptor of a [`crate::listen::What::LastMemory`]. Call it after
-/// the end of the process. None if the destructor did not run: the process was killed, or called `_exit`.
+/// Reads what the shim's destructor wrote to the descriptor of a
+/// [`crate::listen::What::LastMemory`]. Call it after the end of the process. None if the destructor
+/// did not run: the process was killed, or called `_exit`.
 ///
 /// # Errors
 /// The file cannot be read, has another size than announced, or is malformed.

@@ -1,6 +1,7 @@
 //! The dump as data: the facts of the shim's records, without conclusions.
 //!
-//! Its JSON form leaves out all bytes that were copied from memory. No finding needs them, and they are private.
+//! Its JSON form leaves out all bytes that were copied from memory. No finding needs
+//! them, and they are private.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +26,6 @@ pub struct Identity {
     pub ld_preload: String,
     /// HANGSCOPE_TARGET; empty if not set.
     pub(crate) target: String,
-    /// Version of the shim.
     pub(crate) shim: String,
 }
 
@@ -50,7 +50,6 @@ impl Identity {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dso {
     pub init: DsoRecord,
-    /// Without ` (deleted)`.
     pub path: String,
     /// The last look; none before the first one.
     pub now: Option<DsoNowRecord>,
@@ -102,7 +101,7 @@ pub struct Memory {
 pub struct Heartbeat {
     /// CLOCK_MONOTONIC, ns.
     pub t_ns: u64,
-    /// `first` is 0.
+    /// Of the last frame, with `first` 0.
     pub record: HeartbeatRecord,
     pub threads: Vec<HeartbeatThread>,
 }
@@ -166,8 +165,8 @@ impl Dump {
         }
     }
 
-    /// Adds what `snap` read from outside. An answer from outside replaces the answer of the same thread; samples
-    /// and notes are appended.
+    /// Adds what `snap` read from outside. An answer from outside replaces the answer of the same thread;
+    /// samples and notes are appended.
     #[must_use]
     pub(crate) fn with_outside(&self, outside: &Dump) -> Dump {
         let mut dump = self.clone();

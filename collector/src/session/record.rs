@@ -1,5 +1,5 @@
-//! A dump as frames, as a shim sends them. A dump that `snap` took from outside becomes a `dump.bin` in this way,
-//! which [`super::read_dumps`] can read.
+//! A dump as frames, as a shim sends them. A dump that `snap` took from outside becomes a `dump.bin` in
+//! this way, which [`super::read_dumps`] can read.
 
 use hangscope_protocol::record::{FdRecord, Hello};
 use hangscope_protocol::{HEADER_LEN, Header, Kind, MAGIC, MAX_PAYLOAD, Record, Writer};
@@ -93,7 +93,8 @@ impl Frames<'_> {
         }
     }
 
-    /// Writes records with bytes, as many in each frame as fit. Bytes that do not fit into a frame are cut off.
+    /// Writes records with bytes, as many in each frame as fit. Bytes that do not fit
+    /// into a frame are cut off.
     fn with_bytes<'b, R: Record + Copy>(&mut self, kind: Kind, records: impl Iterator<Item = (R, &'b [u8])>) {
         let most = MAX_PAYLOAD - R::SIZE - 4;
         let mut some: Vec<(R, &[u8])> = vec![];

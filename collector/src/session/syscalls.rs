@@ -7,9 +7,7 @@ use hangscope_protocol::record::{ARCH_AARCH64, ARCH_X86_64};
 /// The first argument of a call, where it tells what the thread waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FirstArgument {
-    /// A file descriptor.
     Fd,
-    /// Anything else.
     Other,
 }
 
@@ -132,7 +130,6 @@ impl Syscalls {
         CALLS.iter().find(|c| number >= 0 && self.number(c) == number)
     }
 
-    /// The number of `futex`.
     pub(crate) fn futex(self) -> i32 {
         match self {
             Syscalls::X86_64 => 202,

@@ -133,7 +133,6 @@ fn the_number_of_kept_notes_is_bounded() {
 }
 
 proptest! {
-    /// Any bytes.
     #[test]
     fn bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
         let _ = read_dumps(&bytes);

@@ -26,19 +26,19 @@ pub struct Frame {
     pub(crate) inlined: bool,
     /// Inside the allocator under test.
     pub(crate) in_allocator: bool,
-    /// Canonical frame address: the stack pointer after the return of this frame. Inlined frames have the CFA of
-    /// the function that contains them. The CFA and `pc` of the next frame identify one activation of a function.
+    /// Canonical frame address: the stack pointer after the return of this frame. Inlined frames have
+    /// the CFA of the function that contains them. The CFA and `pc` of the next frame identify one
+    /// activation of a function.
     #[serde(default)]
     pub(crate) cfa: Option<u64>,
-    /// Digest of values that change when this frame returns and its caller goes on: the stack's bytes from `cfa`
-    /// to the CFA of the outermost frame, and the callee-saved registers at the return. Compare it only with
-    /// digests of the same thread. None where bytes or registers are missing (of a blocked thread only those
-    /// registers are known that an inner frame saved).
+    /// Digest of values that change when this frame returns and its caller goes on: the stack's bytes from
+    /// `cfa` to the CFA of the outermost frame, and the callee-saved registers at the return. Compare it
+    /// only with digests of the same thread. None where bytes or registers are missing (of a blocked thread
+    /// only those registers are known that an inner frame saved).
     #[serde(default)]
     pub(crate) kept: Option<u64>,
 }
 
-/// The source of a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TraceSource {
@@ -50,7 +50,6 @@ pub enum TraceSource {
     None,
 }
 
-/// The stack of a thread.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThreadTrace {
     pub tid: u32,

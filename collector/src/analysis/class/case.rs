@@ -42,8 +42,8 @@ impl Case {
         }
     }
 
-    /// Sets whether the stuck threads are inside the allocator. If all of them are outside, the hang is the
-    /// benchmark's.
+    /// Sets whether the stuck threads are inside the allocator. If all of them are outside, the
+    /// hang is the benchmark's.
     pub(super) fn located(mut self, in_allocator: Option<bool>) -> Self {
         self.in_allocator = in_allocator;
         match in_allocator {
@@ -62,7 +62,8 @@ impl Case {
     }
 }
 
-/// Whether one of the threads is inside the allocator; none if that is unknown. False needs all threads known.
+/// Whether one of the threads is inside the allocator; none if that is unknown. False
+/// needs all threads known.
 pub(super) fn any_inside<'a>(threads: impl IntoIterator<Item = &'a Thread<'a>>) -> Option<bool> {
     let inside: Vec<Option<bool>> = threads.into_iter().map(|t| t.inside).collect();
     if inside.contains(&Some(true)) {
@@ -74,8 +75,8 @@ pub(super) fn any_inside<'a>(threads: impl IntoIterator<Item = &'a Thread<'a>>) 
     }
 }
 
-/// Whether all threads that wait for one lock are stuck: no if one of them woke, since the lock was then
-/// released.
+/// Whether all threads that wait for one lock are stuck: no if one of them woke, since
+/// the lock was then released.
 pub(super) fn stuck_together<'a>(waiters: impl IntoIterator<Item = &'a Thread<'a>>) -> Stuck {
     let all: Vec<Stuck> = waiters.into_iter().map(Thread::stuck).collect();
     if all.contains(&Stuck::No) { Stuck::No } else { all.into_iter().max().unwrap_or(Stuck::Maybe) }
@@ -164,12 +165,10 @@ pub(super) fn no_stack(thread: &Thread<'_>) -> Why {
     say!(Why::NoStackOf { tid: thread.tid(), problem })
 }
 
-/// Seconds for a sentence.
 pub(super) fn seconds(s: f64) -> String {
     format!("{s:.1}")
 }
 
-/// Tids for a sentence.
 pub(super) fn tids<'a>(threads: impl IntoIterator<Item = &'a Thread<'a>>) -> Text {
     let all: Vec<u32> = threads.into_iter().map(Thread::tid).collect();
     ranges(&all)

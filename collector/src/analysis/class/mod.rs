@@ -34,8 +34,8 @@ use crate::session::Dump;
 use crate::session::trace::Traces;
 use crate::text::message::{Lang, say};
 
-/// Explains the hang of a dump. `traces` are its stacks with names. Without them ([`Traces::default`]) the class
-/// is `unknown` where stacks are needed. `history` holds the heartbeats before the dump.
+/// Explains the hang of a dump. `traces` are its stacks with names. Without them ([`Traces::default`]) the
+/// class is `unknown` where stacks are needed. `history` holds the heartbeats before the dump.
 pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
     let scene = Scene::new(dump, traces, history);
     let graph = Graph::of(&scene);

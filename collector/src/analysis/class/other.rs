@@ -22,7 +22,6 @@ pub(super) fn stopped(scene: &Scene<'_>) -> Option<Case> {
     })
 }
 
-/// Uninterruptible sleep.
 pub(super) fn in_kernel(scene: &Scene<'_>) -> Option<Case> {
     let thread = scene.all().find(|t| t.in_kernel())?;
     let looked_twice = thread.stuck() == Stuck::Yes;

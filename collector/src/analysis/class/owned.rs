@@ -1,5 +1,5 @@
-//! Hangs on locks that record their owner: rings, and chains that end at a thread that runs, is blocked, or is
-//! gone.
+//! Hangs on locks that record their owner: rings, and chains that end at a thread that
+//! runs, is blocked, or is gone.
 
 use std::collections::BTreeMap;
 

@@ -13,8 +13,8 @@ use crate::text::message::say;
 pub(super) fn inside(scene: &Scene<'_>) -> Option<Case> {
     let in_call = |t: &&Thread<'_>| matches!(t.calls, Calls::Inside(_)) && (t.runs() || t.naps);
     let mut runners: Vec<&Thread<'_>> = scene.all().filter(in_call).collect();
-    // Some threads have several stacks as proof, others only one. A thread with one stack counts only if it is in
-    // the same function as a thread with proof: else it may just be passing.
+    // Some threads have several stacks as proof, others only one. A thread with one stack counts only if it
+    // is in the same function as a thread with proof: else it may just be passing.
     let function = |t: &Thread<'_>| stack::telling_frame(t.frames(), scene.is).and_then(stack::name);
     if runners.iter().any(|t| proof(t) > Some(Proof::Once)) {
         let sure = |t: &&&Thread<'_>| proof(t) > Some(Proof::Once) || t.naps;
@@ -81,8 +81,8 @@ pub(super) fn inside(scene: &Scene<'_>) -> Option<Case> {
     if class == Class::SpinWait {
         case.missing.push(say!(Why::NoOwner { lock: "spin-lock" }));
     }
-    // The thread with the best proof. Of equals the one deepest in the allocator: a thread that retries while it
-    // holds something is deeper than a thread that only tries to enter.
+    // The thread with the best proof. Of equals the one deepest in the allocator: a thread that retries
+    // while it holds something is deeper than a thread that only tries to enter.
     let deep = |t: &Thread<'_>| stack::in_allocator(t.frames(), scene.is).map_or(0, |range| range.len());
     let key = |t: &&&Thread<'_>| (proof(t), deep(t), (t.cpu_share * 1e6) as u64, std::cmp::Reverse(t.tid()));
     let suspect = sleepers.first().filter(|_| class == Class::SpinWait);

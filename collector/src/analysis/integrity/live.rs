@@ -12,8 +12,9 @@ use crate::text::message::say;
 const ENOENT: u32 = 2;
 const EFAULT: u32 = 14;
 
-/// Judges a DSO of a live process by its last look. `content_same`: whether the file at its path has the bytes of
-/// init; none if nobody compared them. The collector can compare the allocator: it has a copy from init.
+/// Judges a DSO of a live process by its last look. `content_same`: whether the file at its path
+/// has the bytes of init; none if nobody compared them. The collector can compare the allocator:
+/// it has a copy from init.
 pub fn judge(dso: &Dso, content_same: Option<bool>) -> Judgement {
     let init = &dso.init;
     let at_init = dso.is(dso_flags::DELETED_AT_INIT);

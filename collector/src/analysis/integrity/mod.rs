@@ -2,9 +2,9 @@
 //!
 //! `(deleted)` in maps is not the danger. A process whose file was removed, or replaced by `mv`, runs on with
 //! the old pages. A copy in place (`cp -f`) is the danger: it truncates the file, the process loses its
-//! private pages, relocated words revert, and the process dies or runs other code. maps shows nothing of it.
-//! Afterwards the build-id in memory and the build-id of the file are the same new one: only the snapshot
-//! from init tells.
+//! private pages, relocated words revert, and the process dies or runs other code. maps shows nothing of
+//! it. Afterwards the build-id in memory and the build-id of the file are the same new one: only the
+//! snapshot from init tells.
 //!
 //! - [`judge`]: a live process: memory, descriptor and path against the snapshot
 //! - [`post_mortem`]: a process that has ended: the file against the snapshot
@@ -32,8 +32,8 @@ pub(crate) fn is_file(path: &str) -> bool {
     path.starts_with('/') && !anonymous.iter().any(|p| path.starts_with(p))
 }
 
-/// The worst integrity of all DSOs that are files, and whether `(deleted)` was seen on any. The shim itself is
-/// left out. Intact where there is no DSO.
+/// The worst integrity of all DSOs that are files, and whether `(deleted)` was seen on any. The shim itself
+/// is left out. Intact where there is no DSO.
 pub(crate) fn worst<'a>(dsos: impl IntoIterator<Item = &'a Dso>) -> (Integrity, bool) {
     let judged = dsos
         .into_iter()

@@ -1,5 +1,5 @@
-//! The check after the end of a process: a copy in place kills it before the next tick, or it ends between two
-//! looks.
+//! The check after the end of a process: a copy in place kills it before the next tick, or
+//! it ends between two looks.
 
 use super::judgement::Judgement;
 use super::live::{attributes, judge};
@@ -9,13 +9,13 @@ use crate::files::facts::FileFacts;
 use crate::session::Dso;
 use crate::text::message::say;
 
-/// Compares a DSO's snapshot from init with the file after the run. `file_now` is `None` if there is no file, and
-/// an errno if stat failed.
+/// Compares a DSO's snapshot from init with the file after the run. `file_now` is `None` if there is no
+/// file, and an errno if stat failed.
 ///
-/// If the last look already found a problem, that is the answer. Else the times decide. The same inode with another
-/// ctime, mtime or size was written in place. Identical bytes are no excuse if the run died by a signal: `cp -f`
-/// of the same file kills too. After the death of the process a new file may get the same inode number: that
-/// reads as `overwritten` too.
+/// If the last look already found a problem, that is the answer. Else the times decide. The same inode with
+/// another ctime, mtime or size was written in place. Identical bytes are no excuse if the run died by a
+/// signal: `cp -f` of the same file kills too. After the death of the process a new file may get the same
+/// inode number: that reads as `overwritten` too.
 pub(crate) fn post_mortem(
     dso: &Dso,
     file_now: Result<Option<FileFacts>, i32>,

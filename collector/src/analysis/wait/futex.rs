@@ -22,7 +22,7 @@ const LOCK_PI2: u32 = 13;
 
 /// FUTEX_WAITERS of a priority-inheriting or robust mutex.
 const WAITERS: u32 = 0x8000_0000;
-/// FUTEX_TID_MASK.
+/// FUTEX_TID_MASK: bits of the owner's tid in such a word.
 const TID_MASK: u32 = 0x3fff_ffff;
 
 /// A futex call with the memory around its word.
@@ -132,7 +132,8 @@ impl Futex<'_> {
         match self.command {
             LOCK_PI | LOCK_PI2 => self.inheriting(),
             WAIT_REQUEUE_PI => found(WaitKind::Condition, 0x28, WaitText::ConditionInheriting {}),
-            // pthread_join uses a shared wait, since the kernel's wake at the end of a thread is a shared one.
+            // pthread_join uses a shared wait, since the kernel's wake at the end of a thread is a shared
+            // one.
             WAIT_BITSET if self.op & (PRIVATE | CLOCK_REALTIME) == CLOCK_REALTIME && self.is_tid() => {
                 self.join()
             }
@@ -193,9 +194,9 @@ impl Futex<'_> {
         Found { owner, ..found(kind, 0, kind_text(MutexKind::PriorityInheriting)) }
     }
 
-    /// A pthread mutex. If no function `named` it, its owner has to be plausible: operation 0x80 (or its timed
-    /// form), word 2, and at +8 the tid of a thread of this process, alive or recently gone. Other objects with
-    /// such a wait (glibc's internal locks, barriers, once) have another value there.
+    /// A pthread mutex. If no function `named` it, its owner has to be plausible: operation 0x80 (or its
+    /// timed form), word 2, and at +8 the tid of a thread of this process, alive or recently gone. Other
+    /// objects with such a wait (glibc's internal locks, barriers, once) have another value there.
     fn mutex(&self, named: bool) -> Option<Found> {
         if matches!(self.command, LOCK_PI | LOCK_PI2) {
             return Some(self.inheriting());
@@ -234,8 +235,8 @@ impl Futex<'_> {
             && self.at(28) == Some(0)
     }
 
-    /// Offset of the word in a condition variable: 0x28 for `__g_signals[0]`, 0x2c for `[1]`. `__wrefs` and the
-    /// group's `__g_refs` must count at least one waiter.
+    /// Offset of the word in a condition variable: 0x28 for `__g_signals[0]`, 0x2c for `[1]`. `__wrefs` and
+    /// the group's `__g_refs` must count at least one waiter.
     fn condition(&self) -> Option<u64> {
         let waiters = 1..=self.most_waiters();
         [(0u64, 0x28u64), (1, 0x2c)].into_iter().find_map(|(group, before)| {
@@ -272,8 +273,9 @@ impl Futex<'_> {
         is.then_some(())
     }
 
-    /// Offset of the word in a read-write lock: 8 for `__wrphase_futex`, 12 for `__writers_futex`. The numbers of
-    /// readers and writers must be plausible, and the writer must be 0 or a thread of this process.
+    /// Offset of the word in a read-write lock: 8 for `__wrphase_futex`, 12 for
+    /// `__writers_futex`. The numbers of readers and writers must be plausible, and the writer
+    /// must be 0 or a thread of this process.
     fn rwlock(&self) -> Option<u64> {
         if self.word != Some(self.expected) || !(1..=3).contains(&self.expected) {
             return None;

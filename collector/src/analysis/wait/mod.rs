@@ -1,5 +1,5 @@
-//! What each thread waits for: from the system call, its arguments, the memory around a futex word, and the
-//! frames.
+//! What each thread waits for: from the system call, its arguments, the memory around a
+//! futex word, and the frames.
 //!
 //! - `model`: a wait as data
 //! - `futex`: futex waits, by operation, word and surrounding memory

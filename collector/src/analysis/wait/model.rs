@@ -7,9 +7,7 @@ use crate::text::message::Text;
 /// The kind of thing that a thread waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum WaitKind {
-    /// pthread mutex.
     Mutex(MutexKind),
-    /// pthread_join.
     Join,
     Condition,
     Barrier,
@@ -24,7 +22,7 @@ pub(crate) enum WaitKind {
     LowLevelLock,
     /// A spin lock that sleeps after some spinning (absl, tcmalloc).
     SpinLock,
-    /// A futex of unknown use.
+    /// A futex, but nothing tells of what object.
     Futex,
     /// Another system call: [`crate::session::syscalls::Syscall::kind`].
     Call(&'static str),
@@ -48,8 +46,8 @@ pub(crate) enum MutexKind {
 }
 
 impl MutexKind {
-    /// From `__kind` of glibc (`sysdeps/nptl/pthreadP.h`): the type in the low two bits, 16 robust, 32
-    /// priority-inheriting.
+    /// From `__kind` of glibc (`sysdeps/nptl/pthreadP.h`): the type in the low two bits, 16
+    /// robust, 32 priority-inheriting.
     pub(super) fn from_glibc(kind: u32) -> Self {
         match kind {
             kind if kind & 32 != 0 => MutexKind::PriorityInheriting,
@@ -130,7 +128,6 @@ impl Owner {
 /// What one thread waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wait {
-    /// The thread that waits.
     pub(crate) tid: u32,
     pub(crate) kind: WaitKind,
     /// Address of the object (the mutex, not the word in it), if there is one.
@@ -143,9 +140,8 @@ pub(crate) struct Wait {
     pub(crate) expected: Option<u32>,
     /// The holder (for a join: the joined thread), where the object keeps one and it is plausible.
     pub(crate) owner: Option<Owner>,
-    /// The wait has a timeout.
+    /// The wait ends by itself: it has a timeout.
     pub(crate) timed: bool,
-    /// It is a futex wait.
     pub(crate) futex: bool,
     /// The wait as a phrase for people.
     pub(crate) detail: Text,
@@ -154,7 +150,6 @@ pub(crate) struct Wait {
 /// The tids that are, or recently were, threads of the process.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tids {
-    /// Threads in the dump.
     pub(crate) alive: BTreeSet<u32>,
     /// Threads in a heartbeat before the dump.
     pub(crate) known: BTreeSet<u32>,

@@ -16,8 +16,8 @@ pub(super) struct FutexName {
 }
 
 /// The kind of wait that the innermost functions name. The innermost function with a known name decides.
-/// A frame of the allocator without a known name ends the search: the functions that called the allocator
-/// do not name the wait.
+/// A frame of the allocator without a known name ends the search: the functions that called the
+/// allocator do not name the wait.
 pub(super) fn by_names(frames: &[Frame]) -> Option<FutexName> {
     let mut low_level = None;
     for frame in frames.iter().take(SEARCHED_FRAMES) {

@@ -3,7 +3,6 @@
 use crate::text::message::messages;
 
 messages! {
-    /// A wait as a phrase.
     WaitText {
         Mutex { kind } => "pthread mutex ({kind})", "pthread の mutex ({kind})";
         MutexUnknown {} => "pthread mutex (type unknown)", "pthread の mutex (種別不明)";
