@@ -23,7 +23,7 @@ pub(super) enum Motion {
     /// There was no second look at the thread, or its number of switches could not be read.
     Unknown,
     /// In the same wait in both looks; it slept all the time.
-    Still,
+    Asleep,
     /// In the same wait in both looks, but it woke in between.
     Rewaits,
     Runs,
@@ -57,7 +57,7 @@ pub(super) struct Thread<'a> {
     /// Whether it is inside the allocator; none where no stack tells.
     pub(super) inside: Option<bool>,
     /// It is a background thread of the allocator itself.
-    pub(super) own: bool,
+    pub(super) background: bool,
     /// It is inside the allocator, and in each look running or in a short sleep (a timed wait, a yield). A
     /// loop that sleeps between its attempts looks like this, and has not left the allocator. On a busy
     /// machine both looks find such a loop running.
@@ -96,7 +96,7 @@ impl Thread<'_> {
 
     pub(super) fn stuck(&self) -> Stuck {
         match self.motion {
-            Motion::Still => Stuck::Yes,
+            Motion::Asleep => Stuck::Yes,
             Motion::Unknown => Stuck::Maybe,
             Motion::Rewaits if self.woken_by_us => Stuck::Maybe,
             // A timed wait wakes at its timeout and waits again: that is no progress.
@@ -107,7 +107,7 @@ impl Thread<'_> {
 
     /// The futex word in the second look, if the thread still waits on it.
     pub(super) fn word_in_second_look(&self) -> Option<u32> {
-        let second = self.second.filter(|_| matches!(self.motion, Motion::Still | Motion::Rewaits))?;
+        let second = self.second.filter(|_| matches!(self.motion, Motion::Asleep | Motion::Rewaits))?;
         let at = hangscope_protocol::record::NEAR_BEFORE;
         let valid = usize::from(second.near_from) <= at && usize::from(second.near_to) >= at + 4;
         let bytes = second.near.get(at..at + 4).filter(|_| valid)?;
@@ -115,13 +115,13 @@ impl Thread<'_> {
     }
 
     /// It left the wait or the call in which the first look found it.
-    pub(super) fn comes_and_goes(&self) -> bool {
+    pub(super) fn makes_progress(&self) -> bool {
         match self.motion {
             Motion::Left => true,
             Motion::Moved => !self.naps,
             Motion::Rewaits => self.stuck() == Stuck::No,
             Motion::Runs | Motion::Unknown => self.calls == Calls::Returns,
-            Motion::Still => false,
+            Motion::Asleep => false,
         }
     }
 }
@@ -177,7 +177,7 @@ impl<'a> Scene<'a> {
 
     /// All threads but the background threads of the allocator.
     pub(super) fn all(&self) -> impl Iterator<Item = &Thread<'a>> {
-        self.threads.values().filter(|t| !t.own)
+        self.threads.values().filter(|t| !t.background)
     }
 
     /// Threads that wait, and what each waits for.
@@ -195,7 +195,7 @@ impl<'a> Scene<'a> {
     pub(super) fn for_s(&self, thread: &Thread<'_>) -> Option<f64> {
         let since = self.history.since_ns(thread.record);
         let seen = since.map(|since| self.end_ns.saturating_sub(since) as f64 / 1e9);
-        let same = matches!(thread.motion, Motion::Still | Motion::Runs | Motion::Rewaits);
+        let same = matches!(thread.motion, Motion::Asleep | Motion::Runs | Motion::Rewaits);
         seen.or(self.between_s).filter(|_| same || self.between_s.is_none())
     }
 
@@ -236,7 +236,7 @@ impl<'a> Looks<'a> {
             Calls::Outside => Some(false),
             Calls::Inside(_) | Calls::Returns => Some(true),
         };
-        let own =
+        let background =
             trace.is_some_and(|t| stack::is_allocators_own(t, is)) && record.flags & thread_flags::MAIN == 0;
         let cpu_share = match (self.between_s, second) {
             (Some(s), Some(second)) => {
@@ -265,7 +265,7 @@ impl<'a> Looks<'a> {
             samples,
             calls,
             inside,
-            own,
+            background,
             naps,
             woken_by_us,
             cpu_share,
@@ -301,7 +301,7 @@ fn motion(dump: &Dump, first: &ThreadRecord, second: Option<&ThreadRecord>, answ
     if first.err_syscall != 0 || second.err_syscall != 0 {
         // Without the system call only the wait channel tells.
         let same = counted && first.wchan == second.wchan && first.nvcsw == second.nvcsw;
-        return if same { Motion::Still } else { Motion::Unknown };
+        return if same { Motion::Asleep } else { Motion::Unknown };
     }
     // Not the number: after a signal of the shim a timed wait goes on as restart_syscall.
     let position = |r: &ThreadRecord| (r.args[0], r.sp, r.pc);
@@ -311,7 +311,7 @@ fn motion(dump: &Dump, first: &ThreadRecord, second: Option<&ThreadRecord>, answ
     if !counted {
         return Motion::Unknown;
     }
-    if sleeps(first, second) <= answers { Motion::Still } else { Motion::Rewaits }
+    if sleeps(first, second) <= answers { Motion::Asleep } else { Motion::Rewaits }
 }
 
 /// Whether the switches could be read in both looks. A value that could not be read is 0.
@@ -352,8 +352,8 @@ mod tests {
         };
         let uncounted = |r: &mut ThreadRecord| (r.err_status, r.nvcsw) = (22, 0);
         let without_call = |r: &mut ThreadRecord| r.err_syscall = 1;
-        assert_eq!(motion_of(|_| (), |_| ()), Motion::Still);
-        assert_eq!(motion_of(without_call, |_| ()), Motion::Still);
+        assert_eq!(motion_of(|_| (), |_| ()), Motion::Asleep);
+        assert_eq!(motion_of(without_call, |_| ()), Motion::Asleep);
         assert_eq!(motion_of(uncounted, |_| ()), Motion::Unknown);
         assert_eq!(motion_of(|_| (), uncounted), Motion::Unknown);
         assert_eq!(motion_of(uncounted, without_call), Motion::Unknown);

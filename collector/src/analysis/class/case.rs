@@ -62,8 +62,7 @@ impl Case {
     }
 }
 
-/// Whether one of the threads is inside the allocator; none if that is unknown. False
-/// needs all threads known.
+/// Whether one of the threads is inside the allocator. None if that is not known of every thread.
 pub(super) fn any_inside<'a>(threads: impl IntoIterator<Item = &'a Thread<'a>>) -> Option<bool> {
     let inside: Vec<Option<bool>> = threads.into_iter().map(|t| t.inside).collect();
     if inside.contains(&Some(true)) {

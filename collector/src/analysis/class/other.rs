@@ -50,7 +50,7 @@ pub(super) fn outside(scene: &Scene<'_>) -> Option<Case> {
     let known = scene.all().filter(|t| t.inside == Some(false)).count();
     // A running thread without a stack may be inside the allocator.
     let hidden = scene.all().any(|t| t.inside.is_none() && t.runs());
-    if known == 0 || hidden || scene.all().any(|t| t.inside == Some(true)) || comes_or_goes(scene) {
+    if known == 0 || hidden || scene.all().any(|t| t.inside == Some(true)) || any_progress(scene) {
         return None;
     }
     let waits = |t: &&Thread<'_>| t.wait.as_ref().is_some_and(|w| w.kind != WaitKind::Join);
@@ -96,13 +96,13 @@ pub(super) fn outside(scene: &Scene<'_>) -> Option<Case> {
     Some(case)
 }
 
-fn comes_or_goes(scene: &Scene<'_>) -> bool {
-    !scene.came.is_empty() || scene.all().any(Thread::comes_and_goes)
+fn any_progress(scene: &Scene<'_>) -> bool {
+    !scene.came.is_empty() || scene.all().any(Thread::makes_progress)
 }
 
 /// Threads still make progress.
 pub(super) fn slow(scene: &Scene<'_>) -> Option<Case> {
-    let moving: Vec<&Thread<'_>> = scene.all().filter(|t| t.comes_and_goes()).collect();
+    let moving: Vec<&Thread<'_>> = scene.all().filter(|t| t.makes_progress()).collect();
     let returning: Vec<&Thread<'_>> =
         scene.all().filter(|t| t.calls == Calls::Returns && !t.samples.is_empty()).collect();
     if moving.is_empty() && returning.is_empty() && scene.came.is_empty() {

@@ -134,7 +134,7 @@ fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
     }
     let returns = root.calls == Calls::Returns;
     // It is not proven that the lock stays held, and the holder makes progress: no hang.
-    if stuck == Stuck::Maybe && (returns || root.comes_and_goes()) {
+    if stuck == Stuck::Maybe && (returns || root.makes_progress()) {
         return None;
     }
     let class = holder_class(root);

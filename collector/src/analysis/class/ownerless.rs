@@ -67,7 +67,7 @@ pub(super) fn inferred(scene: &Scene<'_>) -> Option<Case> {
     let inside = || scene.all().filter(|t| t.inside == Some(true) && !waits_here.contains(&t.tid()));
     let runners: Vec<&Thread<'_>> = inside().filter(|t| t.runs() && !t.naps).collect();
     let sleepers: Vec<&Thread<'_>> = inside().filter(|t| !t.runs() || t.naps).collect();
-    if runners.iter().any(|t| t.calls == Calls::Returns) || inside().any(Thread::comes_and_goes) {
+    if runners.iter().any(|t| t.calls == Calls::Returns) || inside().any(Thread::makes_progress) {
         return None;
     }
     match (&runners[..], &sleepers[..]) {

@@ -23,7 +23,7 @@ pub(super) fn inside(scene: &Scene<'_>) -> Option<Case> {
     }
     // One stack is enough only if no other evidence contradicts it.
     let weakest = runners.iter().filter_map(|t| proof(t)).min()?;
-    if weakest < Proof::Bytes && scene.all().any(Thread::comes_and_goes) {
+    if weakest < Proof::Bytes && scene.all().any(Thread::makes_progress) {
         return None;
     }
     if weakest == Proof::Once && runners.iter().any(|t| matches!(t.motion, Motion::Moved | Motion::Left)) {
@@ -51,7 +51,7 @@ pub(super) fn inside(scene: &Scene<'_>) -> Option<Case> {
         return None;
     }
     let goes_on =
-        |t: &&Thread<'_>| t.inside == Some(true) && (t.calls == Calls::Returns || t.comes_and_goes());
+        |t: &&Thread<'_>| t.inside == Some(true) && (t.calls == Calls::Returns || t.makes_progress());
     let others: Vec<&Thread<'_>> = scene.all().filter(goes_on).collect();
     let (class, decided) = match (runners.len(), sleepers.len()) {
         (_, 1..) => (Class::SpinWait, Confidence::Likely),
