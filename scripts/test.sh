@@ -106,13 +106,15 @@ dependencies() {
 
 # Installs, uses what was installed, removes it.
 installation() {
-  local to=$work/prefix/usr hangscope
+  local to=$work/prefix/usr hangscope mimalloc
   ./scripts/build.sh --prefix "$to" >/dev/null
   hangscope=$to/bin/hangscope
   "$hangscope" --version
   # The shim is found beside the command, not in the target folder.
-  env -u HANGSCOPE_SHIM "$hangscope" verify --runs 1 --so "$(ls /usr/lib/*/libmimalloc.so.2)" --out "$work/verify" -- /bin/true
-  grep -rq "$to/lib/hangscope/libhangscope.so" "$work/verify" || { echo "another shim was used" >&2; return 1; }
+  mimalloc=$(ls /usr/lib/*/libmimalloc.so.2)
+  env -u HANGSCOPE_SHIM "$hangscope" env --so "$mimalloc" >"$work/env"
+  grep -qF "$to/lib/hangscope/libhangscope.so" "$work/env" || { echo "another shim: $(cat "$work/env")" >&2; return 1; }
+  env -u HANGSCOPE_SHIM "$hangscope" verify --runs 1 --so "$mimalloc" --out "$work/verify" -- /bin/true
   for page in "$to"/share/man/man1/*.1; do
     # man says on stderr what it cannot render.
     man --warnings -l "$page" 2>"$work/man" >/dev/null

@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::counters::RunCounters;
-use super::decision;
 use super::finding::Finding;
+use super::run_counters::RunCounters;
 use super::sequential::Until;
 use super::stir::Stir;
 use super::words::Integrity;
@@ -102,6 +101,16 @@ impl RunFacts {
             counters: None,
         }
     }
+
+    /// The name of the run ([`run_name`]).
+    pub(crate) fn name(&self) -> String {
+        run_name(&self.arm, self.run)
+    }
+
+    /// The worse of the two states of the DSO, at the start and at the end.
+    pub(crate) fn integrity(&self) -> Integrity {
+        self.integrity_start.max(self.integrity_end)
+    }
 }
 
 /// A hang of a run.
@@ -147,8 +156,16 @@ pub(crate) struct ArmFacts {
     pub(crate) sha1: String,
 }
 
-/// Arm of the one "run" of a snap: a process that was there already.
+/// The arm whose DSO is left alone.
+pub(crate) const PINNED: &str = "pinned";
+
+/// The arm of the single "run" of a snap: a process that was running already.
 pub(crate) const SNAP: &str = "snap";
+
+/// The name of a run in files and sentences: `8` in the pinned arm, `deleted/8` in another.
+pub(crate) fn run_name(arm: &str, run: u32) -> String {
+    if [PINNED, SNAP].contains(&arm) { run.to_string() } else { format!("{arm}/{run}") }
+}
 
 /// Everything that a hunt saw.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -186,22 +203,6 @@ pub(crate) struct HuntFacts {
     pub(crate) stir: Option<Stir>,
 }
 
-/// Why no more runs were made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Stopped {
-    /// All that were wanted were.
-    AllMade,
-    /// A run hung, and one hang was enough.
-    FirstHang,
-    /// The question was decided.
-    Decided,
-    /// Its time was over.
-    MaxTime,
-    /// Ctrl-C or a signal.
-    Interrupted,
-}
-
 impl HuntFacts {
     /// A hunt without a deadline that has planned no run.
     pub(crate) fn new(name: &str, command: &[String], dso: DsoFacts) -> Self {
@@ -232,21 +233,11 @@ impl HuntFacts {
         self.arm(arm).is_some_and(|arm| arm.other_build)
     }
 
-    /// Why no more runs were made.
-    pub(crate) fn stopped(&self) -> Stopped {
-        let decided = || decision::of(self).is_some_and(|decision| decision.answer.is_some());
-        let hung = || self.runs.iter().any(|run| run.outcome == RunOutcome::Hung);
-        if self.interrupted {
-            Stopped::Interrupted
-        } else if decided() {
-            Stopped::Decided
-        } else if self.stop_at_first && hung() {
-            Stopped::FirstHang
-        } else if self.time_over_s.is_some() {
-            Stopped::MaxTime
-        } else {
-            Stopped::AllMade
-        }
+    /// What happened to the DSO of a run whose arm leaves it alone. None: the DSO is intact, its state is not known, or
+    /// the arm changed it on purpose.
+    pub(crate) fn unwanted_change(&self, run: &RunFacts) -> Option<Integrity> {
+        let on_purpose = self.arm(&run.arm).is_some_and(|arm| arm.change.is_some());
+        Some(run.integrity()).filter(|integrity| !on_purpose && integrity.is_changed())
     }
 
     /// Whether it is no hunt, but a process that was there already and was looked at from outside: then there is

@@ -8,6 +8,7 @@
 //! - [`class`]: the class of a hang: [`analyse`]
 //! - [`finding`]: the result for one dump; `why`: its sentences
 //! - [`stall`]: whether a process that does not move is stuck or idle
+//! - [`run_counters`]: an allocator\'s counters in one run
 //! - [`counters`]: an allocator's counters over the runs
 //! - [`stir`]: how the scheduling was disturbed
 //! - [`stats`]: intervals, tests, spread
@@ -25,6 +26,7 @@ pub(crate) mod finding;
 mod graph;
 pub(crate) mod history;
 pub mod integrity;
+pub(crate) mod run_counters;
 mod scene;
 pub mod sequential;
 pub(crate) mod shrink;
@@ -39,7 +41,8 @@ mod why;
 pub(crate) mod words;
 
 pub use class::analyse;
-pub(crate) use facts::{ArmFacts, DsoFacts, HangFacts, HuntFacts, RunFacts, RunOutcome, Stopped};
+pub(crate) use decision::Stopped;
+pub(crate) use facts::{ArmFacts, DsoFacts, HangFacts, HuntFacts, RunFacts, RunOutcome};
 pub use finding::{Finding, Hot, Lock, ThreadCounts, ThreadWait};
 pub use history::History;
 pub(crate) use stir::Stir;

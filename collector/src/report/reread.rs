@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::show::{ShowError, read};
-use crate::analysis::facts::Stopped;
+use crate::analysis::decision::Stopped;
 use crate::analysis::sequential::Until;
 use crate::analysis::verdict::Tally;
 use crate::analysis::{ArmFacts, DsoFacts, HuntFacts, Integrity, RunFacts, Stir};

@@ -114,10 +114,7 @@ fn facts(dump: &Dump, name: &str, bytes: Option<&[u8]>, hang: HangFacts) -> Hunt
     let integrity = judged.as_ref().map_or(Integrity::Unknown, |j| j.integrity);
     let allocator = dump.allocator();
     let path = allocator.map_or_else(String::new, |dso| dso.path.clone());
-    let build_id = allocator.map(|dso| {
-        let id = dso.init.build_id.iter().take(dso.init.build_id_len as usize);
-        id.map(|b| format!("{b:02x}")).collect::<String>()
-    });
+    let build_id = allocator.map(|dso| hex::encode(dso.init.build_id_bytes()));
     let seconds = Duration::from_nanos(dump.begin.since_init_ns).as_secs_f64();
     let slow = hang.finding.as_ref().is_some_and(|f| f.class == Class::Slow);
     let run = RunFacts {

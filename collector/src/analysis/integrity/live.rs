@@ -5,7 +5,6 @@ use hangscope_protocol::record::{DsoNowRecord, DsoRecord, dso_flags, maps_delete
 use super::judgement::Judgement;
 use super::reason::Reason;
 use crate::analysis::words::Integrity;
-use crate::files::elf::hex;
 use crate::session::Dso;
 use crate::text::message::say;
 
@@ -36,9 +35,7 @@ fn memory(init: &DsoRecord, now: &DsoNowRecord) -> Option<(Integrity, Reason)> {
     if init.got_addr != 0 && now.got_errno == 0 && now.got_value != init.got_value {
         return Some((Integrity::Overwritten, say!(Reason::WordReset { address })));
     }
-    let build_id = |id: &[u8; 32], len: u32| hex(id.get(..len as usize).unwrap_or(id));
-    let was = build_id(&init.build_id, init.build_id_len);
-    let is = build_id(&now.build_id, now.build_id_len);
+    let (was, is) = (hex::encode(init.build_id_bytes()), hex::encode(now.build_id_bytes()));
     let changed = !was.is_empty() && !is.is_empty() && was != is;
     changed.then(|| (Integrity::Overwritten, say!(Reason::BuildId { was, is })))
 }
