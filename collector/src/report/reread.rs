@@ -100,8 +100,8 @@ pub(crate) fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
 mod tests {
     use super::*;
     use crate::analysis::RunOutcome;
-    use crate::evidence::dump_files::write_dump;
-    use crate::hunt::rows;
+    use crate::evidence::finding_files;
+    use crate::hunt::run_files;
     use crate::report::{Extra, junit, write_hunt};
     use crate::testkit::dump::{LOCK, Make, Sampled, mutex};
     use crate::testkit::hunt::{Hunt, arm, hung, run};
@@ -126,7 +126,7 @@ mod tests {
         );
         let finding = make.analyse();
         std::fs::create_dir(out.join("hang_run_2")).unwrap();
-        write_dump(&out.join("hang_run_2"), &make.finish(), &make.traces, &finding).unwrap();
+        finding_files::write(&out.join("hang_run_2"), &make.finish(), &make.traces, &finding).unwrap();
         let mut other = hung(1, None);
         other.arm = "deleted".to_owned();
         other.integrity_end = Integrity::Deleted;
@@ -139,7 +139,7 @@ mod tests {
         facts.stir = Some(Stir { level: 3, seed: 42 });
         (facts.until, facts.time_over_s) = (Until::new(0.02, 0.95), Some(60.0));
         let conclusion = write_hunt(out, &facts, &Extra::default()).unwrap();
-        let lines: Vec<String> = facts.runs.iter().map(|run| rows::object(run).to_string()).collect();
+        let lines: Vec<String> = facts.runs.iter().map(|run| run_files::object(run).to_string()).collect();
         std::fs::write(out.join("runs.jsonl"), lines.join("\n") + "\n").unwrap();
 
         let again = super::facts(out).unwrap();
@@ -154,7 +154,8 @@ mod tests {
         for mut facts in [Hunt::new(149).facts(), Hunt::new(2).push(hung(3, None)).facts()] {
             (facts.until, facts.planned) = (Until::new(0.02, 0.95), 149);
             write_hunt(dir.path(), &facts, &Extra::default()).unwrap();
-            let lines: Vec<String> = facts.runs.iter().map(|run| rows::object(run).to_string()).collect();
+            let lines: Vec<String> =
+                facts.runs.iter().map(|run| run_files::object(run).to_string()).collect();
             std::fs::write(dir.path().join("runs.jsonl"), lines.join("\n") + "\n").unwrap();
             assert_eq!(super::facts(dir.path()).unwrap(), facts);
         }

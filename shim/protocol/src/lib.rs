@@ -11,6 +11,7 @@
 //! - [`frame`]: the header and the kinds of frame
 //! - [`record`]: the records that payloads are made of
 //! - [`duration`]: durations as people write them in settings of either side
+//! - [`variable`]: the environment variables that the shim reads
 //! - [`encode`], [`decode`]: a writer over a lent buffer, a reader over received bytes
 //! - [`layout`]: the macro that makes both from one definition, and the compile-time size checks
 #![cfg_attr(not(test), no_std)]
@@ -48,6 +49,7 @@ pub mod encode;
 pub mod frame;
 pub mod layout;
 pub mod record;
+pub mod variable;
 
 pub use decode::{Malformed, Reader};
 pub use encode::{Full, Writer};

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use hangscope_protocol::duration;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::shrink::command::shell_line;
@@ -15,7 +16,6 @@ use crate::analysis::stats::Counts;
 use crate::analysis::{Class, RunOutcome};
 use crate::files::atomic;
 use crate::files::atomic::WriteError;
-use crate::launch::preload;
 use crate::text::message::Lang;
 use crate::text::message::{Say as _, Text, say};
 
@@ -202,7 +202,7 @@ impl ShrinkFile {
         let after = side(&best);
         let mut catch = told.catch.to_vec();
         if let Some(seconds) = deadline {
-            let text = preload::duration(Duration::from_secs_f64(seconds));
+            let text = duration::Text(Duration::from_secs_f64(seconds)).to_string();
             catch.extend(["--hang-after".to_owned(), text]);
         }
         catch.push("--".to_owned());
