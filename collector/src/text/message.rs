@@ -349,7 +349,8 @@ mod tests {
     #[test]
     fn a_message_is_known_by_its_english_sentence() {
         use crate::symbolize::problem::StackProblem;
-        let lack = say!(StackProblem::CutAt { frame: 7, why: say!(StackProblem::NotCopied { address: "0x7f" }) });
+        let lack =
+            say!(StackProblem::CutAt { frame: 7, why: say!(StackProblem::NotCopied { address: "0x7f" }) });
         let again = StackProblem::of_english(&lack.en()).unwrap();
         assert_eq!(again.text(Lang::Ja), lack.text(Lang::Ja));
         assert_eq!(StackProblem::of_english("another sentence"), None);
