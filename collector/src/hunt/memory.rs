@@ -1,8 +1,8 @@
-//! Counters in memory: where a profile's variables are in the DSO of a lane, what a shim is asked to read, and which
-//! figures come back.
+//! Counters in memory: where a profile's variables are in the DSO of a lane, the memory that the shim must
+//! read, and the figures in it.
 //!
-//! Addresses come from the symbols of the pinned file, and hold in a process only if that file is what it mapped: the
-//! same build-id as in memory at its start, or, where there is none, the same file, unchanged.
+//! The addresses come from the symbols of the pinned file. They are right in a process only if it mapped that
+//! file: it had the same build-id in memory at its start; without a build-id, it is the same unchanged file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -32,7 +32,7 @@ struct Place {
 }
 
 impl Layout {
-    /// Of the file at `path`, whose bytes these are; none if the profile names no counters in memory.
+    /// Of the file at `path`, with these bytes. None if the profile has no counters in memory.
     pub(crate) fn of(profile: &Profile, path: &Path, bytes: &[u8]) -> Option<Layout> {
         if profile.memory.is_empty() {
             return None;
@@ -45,7 +45,7 @@ impl Layout {
         };
         let (mut places, mut missing) =
             (vec![], variables.refused().iter().map(|why| why.said()).collect::<Vec<_>>());
-        // Builds of one allocator differ: of several layouts of a variable the one that has its size is taken.
+        // Builds of an allocator differ. Of several layouts of a variable, the one with its size is right.
         let mut by_symbol: Vec<(&str, Vec<&MemoryCounters>)> = vec![];
         for counters in &profile.memory {
             match by_symbol.iter_mut().find(|(symbol, _)| *symbol == counters.symbol) {
@@ -77,16 +77,16 @@ impl Layout {
         self.places.is_empty()
     }
 
-    /// Variables that were not found or are laid out otherwise, and why.
+    /// Variables that were not found or have another layout, and why.
     pub(crate) fn missing(&self) -> &[Text] {
         &self.missing
     }
 
-    /// What a shim is asked to read in a process that mapped the DSO so. `file` is the file that the process should have
-    /// mapped.
+    /// The memory that the shim must read in a process that mapped the DSO as `dso` says. `file` are the
+    /// facts of the file that the process should have mapped.
     ///
     /// # Errors
-    /// Why it is not proven that the addresses hold there.
+    /// Why the addresses are not proven.
     pub(crate) fn ranges(&self, dso: &Dso, file: Option<&FileFacts>) -> Result<Vec<RangeRecord>, Text> {
         self.is_of(dso, file)?;
         let range = |place: &Place| RangeRecord {
@@ -107,17 +107,18 @@ impl Layout {
                 && init.errno == 0
                 && file.is_some_and(|f| (f.dev, f.ino, f.size, f.ctime_ns) == is)
         } else {
-            // The record has room for 32 bytes of it.
+            // The record has room for 32 bytes of the build-id.
             self.build_id == id || (id.len() == 32 && self.build_id.starts_with(id))
         };
         if same { Ok(()) } else { Err(Note::NotThePinned {}.said()) }
     }
 
-    /// The figures in what was read, and why there are none of other variables: one that could not be read whole has none.
+    /// The figures in the memory that was read. A variable that could not be read whole has none, and a
+    /// reason.
     pub(crate) fn values(&self, dso: &Dso, memory: &[Memory]) -> Values {
         let by_address: BTreeMap<u64, &Memory> = memory.iter().map(|m| (m.record.address, m)).collect();
         let mut values = Values::default();
-        // Nothing came: that is another matter, of which somebody else tells.
+        // If no memory came at all, the caller has the reason.
         for place in self.places.iter().filter(|_| !memory.is_empty()) {
             let symbol = &place.counters.symbol;
             let unread = match by_address.get(&dso.init.bias.wrapping_add(place.address)) {
@@ -140,7 +141,7 @@ impl Layout {
     }
 }
 
-/// What memory said of the counters.
+/// Figures that were read from memory.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Values {
     /// Names and figures, in the profile's order.

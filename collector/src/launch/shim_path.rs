@@ -2,13 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-/// Its file name.
 pub(crate) const FILE: &str = "libhangscope.so";
 
-/// The shim was not found.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoShim {
-    /// Nowhere.
     #[error(
         "no {FILE} found (looked in {}); build it with `./scripts/build.sh`, or name it with \
          HANGSCOPE_SHIM or --shim",
@@ -20,27 +17,15 @@ pub(crate) enum NoShim {
     },
     /// The one that was named is not there.
     #[error("no shim at {}: {source}; set HANGSCOPE_SHIM or --shim to the path of {FILE}", path.display())]
-    Missing {
-        /// Path that was named.
-        path: PathBuf,
-        /// Why it cannot be used.
-        source: std::io::Error,
-    },
+    Missing { path: PathBuf, source: std::io::Error },
     /// The one that was found cannot be loaded.
     #[error("no usable shim: {}: {why}; build it with `./scripts/build.sh`", path.display())]
-    Unusable {
-        /// Its path.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
+    Unusable { path: PathBuf, why: String },
 }
 
-/// Finds the shim: `named` (`--shim`), `HANGSCOPE_SHIM`, beside the executable, `../lib/` and `../lib/hangscope/`
-/// of it, and for a build folder its sibling profiles (the newest of them). Gives an absolute path.
-///
-/// # Errors
-/// [`NoShim`].
+/// Finds the shim: `named` (`--shim`), `HANGSCOPE_SHIM`, beside the executable, `../lib/` and
+/// `../lib/hangscope/` of it, and for a build folder its sibling profiles (the newest of them). Gives an
+/// absolute path.
 pub(crate) fn find(named: Option<&Path>) -> Result<PathBuf, NoShim> {
     let from_env = std::env::var_os("HANGSCOPE_SHIM").filter(|v| !v.is_empty()).map(PathBuf::from);
     let found = match named.map(Path::to_owned).or(from_env) {

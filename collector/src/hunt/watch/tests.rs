@@ -1,4 +1,4 @@
-//! Events in, what follows from them out, on a clock of the test's own.
+//! Events, and what to do next, on the test's own clock.
 
 use super::*;
 use crate::listen::Peer;
@@ -10,7 +10,7 @@ const FUTEX: i32 = 202;
 const WAIT4: i32 = 61;
 const SIGSUSPEND: i32 = 130;
 
-/// A run that is watched, on a clock of its own.
+/// A watched run on the test's own clock.
 struct Scene {
     start: Instant,
     now: Instant,
@@ -55,7 +55,7 @@ impl Scene {
         self.said(conn, What::DumpBegin(zero()))
     }
 
-    /// A whole dump whose threads stand in these calls.
+    /// A complete dump whose threads are in these calls.
     fn dump(&mut self, conn: u64, parent: u64, calls: &[i32]) -> &mut Self {
         self.dump_for(dump_reason::DEADLINE, conn, parent, calls)
     }
@@ -79,7 +79,7 @@ impl Scene {
     }
 }
 
-/// Why it is to be looked at from outside.
+/// Why the next look is from outside.
 fn outside(next: Next) -> String {
     match next {
         Next::Outside(why) => why.en(),
@@ -93,7 +93,7 @@ fn the_dump_of_the_benchmark_is_the_hang() {
     scene.at(0).hello(1, 0).waits_until(17);
     scene.at(15).begins_to_dump(1).waits_until(30);
     assert_eq!(scene.at(17).dump(1, 0, &[FUTEX]).next(), Next::Hung(ConnId(1)));
-    // It ended after all.
+    // The process ended after all.
     assert_ne!(scene.said(1, What::End).next(), Next::Hung(ConnId(1)));
 }
 
@@ -114,7 +114,7 @@ fn one_that_says_nothing_is_asked_and_then_looked_at_from_outside() {
     scene.waits_until(21);
     let silent = "process 1001 did not answer: its heartbeats stopped";
     assert_eq!(outside(scene.at(21).next()), silent);
-    // It answers, late, but its dump does not end.
+    // The process answers late, and its dump does not end.
     scene.begins_to_dump(1).waits_until(36);
     let cut = "the dump of process 1001 did not come to its end";
     assert_eq!(outside(scene.at(36).next()), cut);
@@ -122,13 +122,13 @@ fn one_that_says_nothing_is_asked_and_then_looked_at_from_outside() {
 
 #[test]
 fn a_launcher_is_not_the_benchmark() {
-    // A shell, and a benchmark that it starts ten seconds later: its time begins then.
+    // A shell, and a benchmark that it starts ten seconds later. The benchmark's deadline counts from then.
     let mut scene = Scene::new();
     scene.at(0).hello(1, 0).at(10).hello(2, 1);
     scene.at(15).begins_to_dump(1).at(17).dump(1, 0, &[WAIT4]).waits_until(27);
     assert_eq!(scene.at(27).dump(2, 1, &[FUTEX, FUTEX]).next(), Next::Hung(ConnId(2)));
 
-    // `wait` of a shell is rt_sigsuspend: a launcher, as long as a child of its is watched.
+    // A shell waits in rt_sigsuspend. It is a launcher as long as a child of it is watched.
     let mut scene = Scene::new();
     scene.at(0).hello(1, 0).hello(2, 1).at(15).begins_to_dump(2).at(17).dump(1, 0, &[SIGSUSPEND]);
     scene.waits_until(30);
