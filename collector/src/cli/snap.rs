@@ -88,14 +88,17 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     };
     let perf = PerfOptions { call_graph: args.perf_call_graph, ..PerfOptions::default() };
     let perf = (!args.no_perf).then_some(&perf);
-    let snapped = snap::snap(args.pid, &out, args.name.as_deref(), profile, &options, perf, &cancel);
-    let snapped = snapped.context("snap")?;
+    let name = args.name.as_deref();
+    let request = snap::Request { pid: args.pid, out: &out, name, profile, options: &options, perf };
+    let snapped = snap::snap(request, &cancel).context("snap")?;
     if args.json {
         out::json(&VerdictFile::of(&snapped.facts, &snapped.conclusion).in_folder(&out))?;
     }
     out::paragraphs(&terminal::summary(&snapped.facts, &snapped.conclusion, args.lang));
     out::line("");
-    out::text(report::show::snapshot(&snapped.threads, out::style()));
+    if let Some(threads) = &snapped.threads {
+        out::text(report::show::snapshot(threads, out::style()));
+    }
     out::line(format_args!("\nThe evidence is in {}", out.display()));
     let code = exit_code(&snapped.facts);
     Ok(Status::ALL.iter().copied().find(|s| s.code() == code).unwrap_or(Status::Failed))

@@ -17,7 +17,7 @@ use crate::text::message::Lang;
 
 /// The file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct ThreadsFile {
+pub struct ThreadsFile {
     /// `hangscope/threads/1`.
     pub(crate) schema: String,
     /// Process.

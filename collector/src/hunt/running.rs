@@ -10,8 +10,8 @@ use super::lane::Lane;
 use super::screen::Screen;
 use super::watch::{Watch, Watched};
 use crate::console::cancel::Cancel;
-use crate::evidence::cut;
-use crate::evidence::standstill::Standstill;
+use crate::evidence::stall::JudgedStall;
+use crate::evidence::truncated_stacks;
 use crate::launch::bench::Bench;
 use crate::listen::{ConnId, Event, Listener, What};
 use crate::symbolize::Sources;
@@ -53,7 +53,12 @@ impl<'a> Running<'a> {
     pub(super) fn hear(&mut self, event: Event) {
         if let What::FirstLook(dump) = &event.what {
             // If the request fails, the stack stays incomplete, and says so.
-            let _ = cut::ask(&self.listener.asker(), event.conn, dump, &self.sources(event.peer.pid));
+            let _ = truncated_stacks::ask(
+                &self.listener.asker(),
+                event.conn,
+                dump,
+                &self.sources(event.peer.pid),
+            );
         }
         let dsos = matches!(event.what, What::Dsos(_)).then_some(event.conn);
         self.watch.take(event);
@@ -102,8 +107,8 @@ impl<'a> Running<'a> {
     /// stall.
     fn idle(&self, process: &Watched) -> Option<Note> {
         let dump = &process.stall.as_ref()?.dump;
-        let standstill = Standstill::of(dump, &self.sources(process.pid), &process.history);
-        (!standstill.stuck).then(|| standstill.note(dump))
+        let judged = JudgedStall::of(dump, &self.sources(process.pid), &process.history);
+        (!judged.stuck).then(|| judged.note(dump))
     }
 
     /// Where names come from before there is a bundle.

@@ -100,7 +100,7 @@ pub(crate) fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
 mod tests {
     use super::*;
     use crate::analysis::RunOutcome;
-    use crate::evidence::dump_files::write_dump;
+    use crate::evidence::finding_files;
     use crate::hunt::run_files;
     use crate::report::{Extra, junit, write_hunt};
     use crate::testkit::dump::{LOCK, Make, Sampled, mutex};
@@ -126,7 +126,7 @@ mod tests {
         );
         let finding = make.analyse();
         std::fs::create_dir(out.join("hang_run_2")).unwrap();
-        write_dump(&out.join("hang_run_2"), &make.finish(), &make.traces, &finding).unwrap();
+        finding_files::write(&out.join("hang_run_2"), &make.finish(), &make.traces, &finding).unwrap();
         let mut other = hung(1, None);
         other.arm = "deleted".to_owned();
         other.integrity_end = Integrity::Deleted;

@@ -3,14 +3,12 @@
 //!
 //! - [`compare`]: the figures of good runs, ratios, and hung runs beside them
 //! - [`model`]: what that comes to
-//! - [`rest`]: whether a hung process can be made to print them
 //!
 //! A run that hangs prints nothing at its exit: of it there is only what was read of memory. That the names of a profile
 //! are at the right places in memory is not believed, but checked: in good runs both are there, and must say the same.
 
 pub(crate) mod compare;
 pub(crate) mod model;
-pub(crate) mod rest;
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,12 @@
-//! A snap on disk: the files of a hunt's hang in a folder of their own, and the report beside it.
+//! A snap on disk: the bundle, and the report beside it.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{NotPossible, Options, remark};
+use super::notes;
+use super::permit::NotPossible;
+use super::take::{Options, take};
 use crate::analysis::facts::SNAP;
 use crate::analysis::integrity::judge;
 use crate::analysis::{
@@ -11,30 +14,39 @@ use crate::analysis::{
 };
 use crate::capture::{self, PerfOptions};
 use crate::console::cancel::Cancel;
-use crate::evidence::dump_files;
-use crate::evidence::examine::examine;
+use crate::evidence::bundle::{Allocator, Bundle, Contents, DumpFrames};
 use crate::evidence::threads_file::ThreadsFile;
-use crate::files::atomic;
 use crate::files::atomic::WriteError;
 use crate::files::pin;
 use crate::profile::Profile;
-use crate::report;
-use crate::report::Extra;
+use crate::report::{self, Extra};
 use crate::session::{Dump, record};
 use crate::symbolize::{self, Sources};
 use crate::text::message::Say as _;
 use crate::text::note::Note;
 
-/// Folder of the snapshot in OUT.
-pub(crate) const SNAPSHOT: &str = "hang_snap";
+/// Folder of the bundle in OUT.
+const BUNDLE: &str = "hang_snap";
 
-/// What could not be done.
+/// What to look at, and where to write.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) pid: u32,
+    /// OUT.
+    pub(crate) out: &'a Path,
+    /// Short name of the allocator; none: that of the profile.
+    pub(crate) name: Option<&'a str>,
+    /// None: the profile for the allocator that is found.
+    pub(crate) profile: Option<Profile>,
+    pub(crate) options: &'a Options,
+    /// None: no perf.
+    pub(crate) perf: Option<&'a PerfOptions>,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SnapError {
-    /// The process may not be looked at.
     #[error(transparent)]
     NotPossible(#[from] NotPossible),
-    /// A file could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
 }
@@ -42,73 +54,54 @@ pub(crate) enum SnapError {
 /// A snap that was written.
 #[derive(Debug)]
 pub(crate) struct Snapped {
-    /// The facts: a hunt of one run.
+    /// A hunt of one run.
     pub(crate) facts: HuntFacts,
-    /// What follows from them.
     pub(crate) conclusion: Conclusion,
-    /// The snapshot, to be shown.
-    pub(crate) threads: ThreadsFile,
+    /// `threads.json`.
+    pub(crate) threads: Option<ThreadsFile>,
 }
 
-/// Looks at a process from outside, writes OUT and says what was found. Nothing is written if the process may not
-/// be looked at.
+/// Looks at a process from outside, writes OUT and gives what was found. Writes nothing if the process may not be
+/// looked at.
 ///
 /// # Errors
 /// [`SnapError`].
-pub(crate) fn snap(
-    pid: u32,
-    out: &Path,
-    name: Option<&str>,
-    profile: Option<Profile>,
-    options: &Options,
-    perf: Option<&PerfOptions>,
-    cancel: &Cancel,
-) -> Result<Snapped, SnapError> {
-    let dump = super::take(pid, options)?;
-    let path = dump.allocator().map(|dso| dso.path.clone());
-    let profile = profile.unwrap_or_else(|| match &path {
+pub(crate) fn snap(request: Request<'_>, cancel: &Cancel) -> Result<Snapped, SnapError> {
+    let Request { pid, out, name, profile, options, perf } = request;
+    let dump = take(pid, options)?;
+    let path = dump.allocator().map(|dso| dso.path.as_str());
+    let profile = profile.unwrap_or_else(|| match path {
         Some(path) => Profile::for_dso(Path::new(path), name),
         None => Profile::plain(name.unwrap_or("allocator")),
     });
     let name = name.unwrap_or(&profile.name);
-    let dir = out.join(SNAPSHOT);
-    atomic::make_dir(&dir)?;
-
     let dso = path.iter().map(Into::into).collect();
-    let outside = capture::outside(pid, &capture::Options { name, profile: &profile, dso });
-    outside.write(&dir)?;
-    atomic::write(&dir.join("dump.bin"), &record::frames(&dump))?;
-    let sources = Sources { live_pid: Some(pid), same_boot: true, ..Sources::default() };
-    let bytes = symbolize::allocator_bytes(&dump, &sources);
-    let copy = dir.join(format!("{name}.so"));
-    let why = |why: &String| format!("the allocator's bytes are not to be had: {why}");
-    capture::write_part(&copy, &bytes.clone().map_err(|e| why(&e)))?;
-    let (traces, finding) = examine(&dir, &dump, &sources, &History::default())?;
-    match (perf, capture::hot::of_dump(&dump)) {
-        (None, _) => capture::perf::refuse(&dir, "not asked for (--no-perf)")?,
-        (_, Err(why)) => capture::perf::refuse(&dir, &why)?,
-        (Some(perf), Ok(hot)) => {
-            let copies = path.iter().filter(|_| bytes.is_ok()).map(|p| (p.into(), copy.clone())).collect();
-            let maps = outside.maps.clone().unwrap_or_default();
-            capture::perf(&dir, hot.tid, &PerfOptions { maps, copies, ..perf.clone() }, cancel)?;
-            // Again: perf may disagree.
-            dump_files::write_dump(&dir, &dump, &traces, &finding)?;
-        }
-    }
+    let bundle = Bundle::begin(&out.join(BUNDLE), pid, &capture::Options { name, profile: &profile, dso })?;
 
-    let threads = ThreadsFile::of(&dump, &traces, &finding);
-    let hang = HangFacts {
-        snapshot: SNAPSHOT.into(),
-        finding: Some(finding),
-        dump_ms: dump.end.map(|end| end.first_look_ns as f64 / 1e6),
+    let sources = Sources { live_pid: Some(pid), same_boot: true, ..Sources::default() };
+    let bytes = symbolize::allocator_bytes(&dump, &sources)
+        .map_err(|why| format!("the allocator's bytes are not to be had: {why}"));
+    let contents = Contents {
+        dump: Ok(DumpFrames { frames: Cow::Owned(record::frames(&dump)), dump: &dump }),
+        other_dumps: vec![],
+        history: &History::default(),
+        allocator: Allocator::new(path, &bytes),
+        copies: vec![],
+        alive: true,
+        supplement: None,
+        perf: perf.ok_or("not asked for (--no-perf)"),
     };
+    let threads = bundle.finish(&contents, cancel)?;
+    let finding = threads.as_ref().map(|file| file.finding.clone());
+    let dump_ms = dump.end.map(|end| end.first_look_ns as f64 / 1e6);
+    let hang = HangFacts { snapshot: BUNDLE.into(), finding, dump_ms };
     let facts = facts(&dump, name, bytes.ok().as_deref(), hang);
-    let extra = Extra { notes: dump.notes.iter().map(remark::said).collect(), ..Extra::default() };
+    let extra = Extra { notes: dump.notes.iter().map(notes::translated).collect(), ..Extra::default() };
     let conclusion = report::write_hunt(out, &facts, &extra)?;
     Ok(Snapped { facts, conclusion, threads })
 }
 
-/// A hunt of one run, which is the process as it was found.
+/// A hunt of one run: the process as it was found.
 fn facts(dump: &Dump, name: &str, bytes: Option<&[u8]>, hang: HangFacts) -> HuntFacts {
     let judged = dump.allocator().map(|dso| judge(dso, None));
     let integrity = judged.as_ref().map_or(Integrity::Unknown, |j| j.integrity);
@@ -122,7 +115,7 @@ fn facts(dump: &Dump, name: &str, bytes: Option<&[u8]>, hang: HangFacts) -> Hunt
         outcome: if slow { RunOutcome::Slow } else { RunOutcome::Hung },
         seconds,
         max_rss_kib: Some(dump.begin.rss_kib).filter(|rss| *rss > 0),
-        // What is intact now, by its change time, was so then. Of all else the beginning is not known.
+        // A DSO that is intact now, by its change time, was intact at the start. Else the start is not known.
         integrity_start: if integrity == Integrity::Intact { integrity } else { Integrity::Unknown },
         integrity_end: integrity,
         deleted_seen: judged.is_some_and(|j| j.deleted_seen),
