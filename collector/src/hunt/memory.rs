@@ -20,12 +20,12 @@ use crate::text::note::Note;
 #[derive(Debug)]
 pub(crate) struct Layout {
     build_id: Vec<u8>,
-    places: Vec<Place>,
+    found: Vec<CounterVariable>,
     missing: Vec<Text>,
 }
 
 #[derive(Debug)]
-struct Place {
+struct CounterVariable {
     /// In the file's own address space.
     address: u64,
     counters: MemoryCounters,
@@ -40,10 +40,10 @@ impl Layout {
         let variables = match Variables::of(bytes, path, &Sources::default().debug_dirs) {
             Ok(variables) => variables,
             Err(why) => {
-                return Some(Layout { build_id: vec![], places: vec![], missing: vec![why.said()] });
+                return Some(Layout { build_id: vec![], found: vec![], missing: vec![why.said()] });
             }
         };
-        let (mut places, mut missing) =
+        let (mut found, mut missing) =
             (vec![], variables.refused().iter().map(|why| why.said()).collect::<Vec<_>>());
         // Builds of an allocator differ. Of several layouts of a variable, the one with its size is right.
         let mut by_symbol: Vec<(&str, Vec<&MemoryCounters>)> = vec![];
@@ -57,7 +57,10 @@ impl Layout {
             match variables.named(symbol) {
                 Ok(variable) => match layouts.iter().find(|l| l.size() == variable.size) {
                     Some(counters) => {
-                        places.push(Place { address: variable.address, counters: (*counters).clone() });
+                        found.push(CounterVariable {
+                            address: variable.address,
+                            counters: (*counters).clone(),
+                        });
                     }
                     None => {
                         let sizes: Vec<String> = layouts.iter().map(|l| l.size().to_string()).collect();
@@ -69,12 +72,12 @@ impl Layout {
                 Err(count) => missing.push(say!(Note::SeveralVariables { symbol, count }).said()),
             }
         }
-        Some(Layout { build_id: variables.build_id().to_vec(), places, missing })
+        Some(Layout { build_id: variables.build_id().to_vec(), found, missing })
     }
 
     /// Whether none of the variables is in this DSO.
     pub(crate) fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.found.is_empty()
     }
 
     /// Variables that were not found or have another layout, and why.
@@ -89,12 +92,12 @@ impl Layout {
     /// Why the addresses are not proven.
     pub(crate) fn ranges(&self, dso: &Dso, file: Option<&FileFacts>) -> Result<Vec<RangeRecord>, Text> {
         self.is_of(dso, file)?;
-        let range = |place: &Place| RangeRecord {
-            address: dso.init.bias.wrapping_add(place.address),
-            len: place.counters.field_bytes(),
+        let range = |variable: &CounterVariable| RangeRecord {
+            address: dso.init.bias.wrapping_add(variable.address),
+            len: variable.counters.field_bytes(),
             reserved: 0,
         };
-        Ok(self.places.iter().map(range).collect())
+        Ok(self.found.iter().map(range).collect())
     }
 
     /// Whether the DSO of a process is proven to be this file.
@@ -119,18 +122,18 @@ impl Layout {
         let by_address: BTreeMap<u64, &Memory> = memory.iter().map(|m| (m.record.address, m)).collect();
         let mut values = Values::default();
         // If no memory came at all, the caller has the reason.
-        for place in self.places.iter().filter(|_| !memory.is_empty()) {
-            let symbol = &place.counters.symbol;
-            let unread = match by_address.get(&dso.init.bias.wrapping_add(place.address)) {
-                Some(memory) if memory.bytes.len() == place.counters.field_bytes() as usize => {
-                    values.figures.extend(place.counters.figures(&memory.bytes));
+        for variable in self.found.iter().filter(|_| !memory.is_empty()) {
+            let symbol = &variable.counters.symbol;
+            let unread = match by_address.get(&dso.init.bias.wrapping_add(variable.address)) {
+                Some(memory) if memory.bytes.len() == variable.counters.field_bytes() as usize => {
+                    values.figures.extend(variable.counters.figures(&memory.bytes));
                     continue;
                 }
                 Some(memory) if memory.record.errno != 0 => {
                     say!(Note::VariableUnread { symbol, errno: memory.record.errno })
                 }
                 Some(memory) => {
-                    let (read, wanted) = (memory.bytes.len(), place.counters.field_bytes());
+                    let (read, wanted) = (memory.bytes.len(), variable.counters.field_bytes());
                     say!(Note::VariableShort { symbol, read, wanted })
                 }
                 None => say!(Note::VariableNotSent { symbol }),
@@ -160,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_variable_that_was_not_read_whole_is_named() {
-        let place = |address, symbol: &str| Place {
+        let variable = |address, symbol: &str| CounterVariable {
             address,
             counters: MemoryCounters {
                 symbol: symbol.into(),
@@ -169,8 +172,8 @@ mod tests {
                 whole: None,
             },
         };
-        let places = vec![place(0, "a"), place(16, "b"), place(32, "c"), place(48, "d")];
-        let layout = Layout { build_id: vec![], places, missing: vec![] };
+        let found = vec![variable(0, "a"), variable(16, "b"), variable(32, "c"), variable(48, "d")];
+        let layout = Layout { build_id: vec![], found, missing: vec![] };
         let dso = Dso { init: zero(), path: "/x.so".into(), now: None };
         let read = |address, bytes: &[u8], errno| Memory {
             record: MemoryRecord { address, wanted: 16, errno },

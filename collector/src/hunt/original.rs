@@ -17,7 +17,7 @@ pub(crate) struct Original {
     path: PathBuf,
     facts: FileFacts,
     sha1: [u8; 20],
-    seen: Integrity,
+    worst: Integrity,
 }
 
 impl Original {
@@ -28,12 +28,12 @@ impl Original {
     pub(crate) fn new(path: &Path) -> io::Result<Original> {
         let sha1 = digest(path)?;
         let facts = facts::now(path, None)?.ok_or(io::ErrorKind::NotFound)?;
-        Ok(Original { path: path.to_owned(), facts, sha1, seen: Integrity::Intact })
+        Ok(Original { path: path.to_owned(), facts, sha1, worst: Integrity::Intact })
     }
 
     /// The worst of all looks so far.
     pub(crate) fn integrity(&self) -> Integrity {
-        self.seen
+        self.worst
     }
 
     /// Looks again. Returns what is worse than before, if anything is. Reads the bytes only if a time
@@ -43,8 +43,8 @@ impl Original {
             Ok(now) => (now, None),
             Err(e) => (Integrity::Unknown, Some(e)),
         };
-        let worse = now > self.seen;
-        self.seen = self.seen.max(now);
+        let worse = now > self.worst;
+        self.worst = self.worst.max(now);
         worse.then_some(Changed { integrity: now, why })
     }
 

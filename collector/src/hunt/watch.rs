@@ -140,7 +140,7 @@ impl Watch {
     pub(crate) fn take(&mut self, event: Event) {
         let Event { conn, at, peer, what, .. } = event;
         if let What::Hello(identity) = what {
-            self.hello(conn, at, peer.pid, *identity);
+            self.take_hello(conn, at, peer.pid, *identity);
             return;
         }
         let Some(process) = self.processes.get_mut(&conn) else {
@@ -186,7 +186,7 @@ impl Watch {
         }
     }
 
-    fn hello(&mut self, conn: ConnId, at: Instant, pid: u32, identity: Identity) {
+    fn take_hello(&mut self, conn: ConnId, at: Instant, pid: u32, identity: Identity) {
         // A process that lost its connection connects again. Its deadline stays.
         let again = identity.fixed.flags & hello_flags::AGAIN != 0;
         let before = self

@@ -245,7 +245,7 @@ fn members_in(proc: &Path, group: Pid, mark: &[u8], which: Which) -> io::Result<
         let stat = process.and_then(|process| process.stat());
         let stat = match stat.map_err(system) {
             Ok(stat) => stat,
-            Err(e) if is_lacking(&e) => return Err(e),
+            Err(e) if is_out_of_resources(&e) => return Err(e),
             // It has ended, or is hidden from us.
             Err(_) => continue,
         };
@@ -273,13 +273,14 @@ fn members_in(proc: &Path, group: Pid, mark: &[u8], which: Which) -> io::Result<
 fn has(proc: &Path, pid: u32, mark: &[u8]) -> io::Result<bool> {
     match std::fs::read(proc.join(format!("{pid}/environ"))) {
         Ok(environ) => Ok(environ.split(|b| *b == 0).any(|entry| entry == mark)),
-        Err(e) if is_lacking(&e) => Err(e),
+        Err(e) if is_out_of_resources(&e) => Err(e),
         Err(_) => Ok(false),
     }
 }
 
-/// Whether this process lacks something. Such an error says nothing about the other process.
-fn is_lacking(error: &io::Error) -> bool {
+/// Whether this process has run out of descriptors or memory. Such an error says nothing about the other
+/// process.
+fn is_out_of_resources(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
 }
 

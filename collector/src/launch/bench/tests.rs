@@ -53,8 +53,8 @@ fn one_that_cannot_be_waited_for_is_not_started() {
 fn that_they_cannot_be_looked_for_is_no_empty_list() {
     let group = Pid::from_raw(1);
     members_in(Path::new("/nonexistent"), group, b"M=1", Alive).unwrap_err();
-    let lacks = |errno| is_lacking(&io::Error::from_raw_os_error(errno));
-    assert!(lacks(libc::EMFILE) && !lacks(libc::ENOENT) && !lacks(libc::EACCES));
+    let ours = |errno| is_out_of_resources(&io::Error::from_raw_os_error(errno));
+    assert!(ours(libc::EMFILE) && !ours(libc::ENOENT) && !ours(libc::EACCES));
 }
 
 #[test]
