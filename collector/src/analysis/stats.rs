@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{Beta, ContinuousCDF, Discrete, Gamma, Hypergeometric};
 
+use crate::text::message::{Say as _, Text};
+use crate::text::words::Word;
+
 /// Confidence of every interval in a report.
 pub const CONFIDENCE: f64 = 0.95;
 
@@ -35,6 +38,24 @@ pub(crate) enum Method {
     /// One bound with the whole error: none or all of the runs hung.
     #[serde(rename = "clopper-pearson, one-sided")]
     OneSided,
+}
+
+impl Method {
+    /// The word as it stands in `verdict.json`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Method::TwoSided => "clopper-pearson",
+            Method::OneSided => "clopper-pearson, one-sided",
+        }
+    }
+
+    /// For a sentence.
+    pub(crate) fn said(self) -> Text {
+        match self {
+            Method::TwoSided => Word::ClopperPearson {}.said(),
+            Method::OneSided => Word::ClopperPearsonOneSided {}.said(),
+        }
+    }
 }
 
 impl Rate {
@@ -108,6 +129,14 @@ impl Garwood {
         match self {
             Garwood::TwoSided => "garwood",
             Garwood::OneSided => "garwood, one-sided",
+        }
+    }
+
+    /// For a sentence.
+    pub(crate) fn said(self) -> Text {
+        match self {
+            Garwood::TwoSided => Word::Garwood {}.said(),
+            Garwood::OneSided => Word::GarwoodOneSided {}.said(),
         }
     }
 }

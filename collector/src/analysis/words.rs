@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::message::{Say as _, Text};
+use crate::text::words::Word;
+
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$meta])*
@@ -131,5 +134,28 @@ words! {
         MoreRuns = "more-runs",
         /// Nothing.
         None = "none",
+    }
+}
+
+impl Confidence {
+    /// For a sentence.
+    pub(crate) fn said(self) -> Text {
+        match self {
+            Confidence::Proven => Word::Proven {}.said(),
+            Confidence::Likely => Word::Likely {}.said(),
+        }
+    }
+}
+
+impl Integrity {
+    /// For a sentence.
+    pub(crate) fn said(self) -> Text {
+        match self {
+            Integrity::Intact => Word::Intact {}.said(),
+            Integrity::Unknown => Word::Unknown {}.said(),
+            Integrity::Deleted => Word::Deleted {}.said(),
+            Integrity::Replaced => Word::Replaced {}.said(),
+            Integrity::Overwritten => Word::Overwritten {}.said(),
+        }
     }
 }

@@ -13,7 +13,8 @@ use crate::analysis::{Finding, Integrity, ThreadWait};
 use crate::session::Dump;
 use crate::session::arch::Arch;
 use crate::session::trace::{Frame, ThreadTrace, TraceSource, Traces};
-use crate::text::message::Lang;
+use crate::text::message::{Lang, counted};
+use crate::text::view::View;
 
 /// The file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -230,10 +231,8 @@ fn thread(
         wait: waits.map(wait),
         stack_from: trace.map_or(TraceSource::None, |t| t.source),
         truncated: trace.is_some_and(|t| t.truncated),
-        problem: trace.map_or_else(
-            || Some("no stack was taken".to_owned()),
-            |t| t.problem.as_ref().map(|p| p.en().to_owned()),
-        ),
+        problem: trace
+            .map_or_else(|| Some(View::NotTaken {}.en()), |t| t.problem.as_ref().map(|p| p.en().to_owned())),
         samples,
         frames: frames(trace),
     }
@@ -287,8 +286,12 @@ fn notes(dump: &Dump, traces: &Traces, whole: bool) -> Vec<String> {
     if !whole {
         let dropped = dump.end.map_or(0, |end| end.records_dropped);
         notes.push(match dump.end {
-            Some(_) => format!("the dump is short: {} frames and {dropped} records are missing", dump.gaps),
-            None => "the dump has no end: what came is here".to_owned(),
+            Some(_) => format!(
+                "the dump is not complete: {} and {} are missing",
+                counted(&dump.gaps.to_string(), "frame"),
+                counted(&dropped.to_string(), "record")
+            ),
+            None => "the dump has no end: this is the part that arrived".to_owned(),
         });
     }
     notes

@@ -3,8 +3,8 @@
 
 use serde::Serialize;
 
-use super::Extra;
-use super::markdown::Page;
+use super::extra::Extra;
+use super::page::Page;
 use crate::analysis::counters::{Figures, HungFigure, LaneCounters, Moment, RatioSummary};
 use crate::text::labels::Label;
 use crate::text::message::Lang;

@@ -19,7 +19,7 @@ use crate::files::pin::PinError;
 use crate::hunt::lane::Lane;
 use crate::hunt::{self, Config, Screen};
 use crate::launch::program;
-use crate::report::shrink::{ShrinkFile, Told, error_note};
+use crate::report::shrink::{Inputs, ShrinkFile, error_note};
 use crate::text::message::Text;
 
 mod evidence;
@@ -107,7 +107,7 @@ pub(crate) fn shrink(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow:
         return Err(Ended::new(Status::Failed, what).into());
     }
     let go_on = ["hangscope", "shrink", "--resume", &config.out.display().to_string()].map(str::to_owned);
-    let file = ShrinkFile::of(&Told {
+    let file = ShrinkFile::of(&Inputs {
         name: &config.name,
         shape: &shape,
         task: &task,

@@ -12,8 +12,7 @@ use super::tally::{Sorted, Tally};
 use crate::analysis::decision::{self, Stopped};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome, run_name};
 use crate::analysis::stats::{
-    self, CONFIDENCE, Method, PerHour, RATE, Rate, Spread, fisher_more, outliers, power, runs_to_exclude,
-    spread,
+    self, CONFIDENCE, PerHour, RATE, Spread, fisher_more, outliers, power, runs_to_exclude, spread,
 };
 use crate::analysis::stir::Stir;
 use crate::analysis::words::{Class, Confidence, Integrity, Verdict};
@@ -54,7 +53,7 @@ fn numbers(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>, runs: &
     if runs.could_hang() > 0 {
         let rate = runs.rate();
         let (low, high) = (percent(rate.low), percent(rate.high));
-        let method = method(&rate);
+        let method = rate.method;
         said.push(line(say!(Line::RateIs { hung: rate.hung, of: rate.of, low, high, method })));
     }
     could_see(said, facts, sorted, runs);
@@ -96,7 +95,7 @@ fn could_see(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>, runs:
     };
     let (hung, seconds) = (hours.hung, figure(hours.hours * 3600.0));
     let (rate, low, high) = (figure(hours.rate), figure(hours.low), figure(hours.high));
-    let method = hours.method.as_str();
+    let method = hours.method;
     said.push(line(say!(Line::PerHour { hung, seconds, rate, low, high, method })));
 }
 
@@ -110,14 +109,6 @@ pub(super) fn per_hour(sorted: &Sorted<'_>) -> Option<PerHour> {
     let usual = spread(&seconds)?.median;
     let hours = (seconds.iter().sum::<f64>() + f64::from(hung) * usual) / 3600.0;
     stats::per_hour(hung, hours, CONFIDENCE)
-}
-
-/// The method as it stands in `verdict.json`.
-pub(crate) fn method(rate: &Rate) -> &'static str {
-    match rate.method {
-        Method::TwoSided => "clopper-pearson",
-        Method::OneSided => "clopper-pearson, one-sided",
-    }
 }
 
 fn dso(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>) {

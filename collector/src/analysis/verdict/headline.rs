@@ -99,7 +99,7 @@ fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, decided: &Decided<
         (_, Because::CrashesNotIntact) => {
             let crashed = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Crashed);
             let bad: Vec<_> = crashed.map(|r| r.integrity()).filter(|i| i.is_changed()).collect();
-            let word = bad.iter().max().map_or("", |i| i.as_str());
+            let word = bad.iter().max().copied().unwrap_or(Integrity::Unknown);
             say!(Line::CrashesNotIntact { crashed: bad.len(), made: runs.made, word })
         }
         (_, Because::AllCutOff) => say!(Line::AllCutOff { cut: runs.cut_off, made: runs.made }),

@@ -24,7 +24,7 @@ pub(crate) mod tally;
 mod tests;
 
 pub(crate) use super::facts::run_name;
-pub(crate) use evidence::{method, unlike_the_others};
+pub(crate) use evidence::unlike_the_others;
 pub(crate) use headline::{given, hang_sentence, percent};
 pub(crate) use tally::Tally;
 
