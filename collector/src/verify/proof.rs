@@ -14,7 +14,6 @@ use crate::analysis::integrity::judge;
 use crate::session::{Dso, Identity};
 use crate::text::message::Lang;
 
-/// What a run proved.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Proof {
     /// The process that said hello.
