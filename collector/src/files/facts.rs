@@ -14,7 +14,6 @@ pub(crate) struct FileFacts {
     pub(crate) size: u64,
     pub(crate) mtime_ns: i64,
     pub(crate) ctime_ns: i64,
-    /// Hard links.
     pub(crate) nlink: u32,
     pub(crate) mode: u32,
     pub(crate) uid: u32,

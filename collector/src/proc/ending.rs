@@ -106,7 +106,6 @@ pub(crate) struct ExitWatch {
 }
 
 impl ExitWatch {
-    /// Starts the thread.
     pub(crate) fn new() -> std::io::Result<ExitWatch> {
         let (reader, writer) = std::io::pipe()?;
         let (add, added) = crossbeam_channel::unbounded();

@@ -153,7 +153,6 @@ impl<'e> Cfi<'e> {
         }
     }
 
-    /// The caller's registers.
     pub(super) fn caller(&self, frame: &TableFrame<'_>, cfa: u64) -> Caller {
         let arch = frame.arch;
         let rule = |reg| frame.row.rules.iter().find(|(r, _)| *r == reg).map(|(_, rule)| rule);

@@ -102,7 +102,6 @@ pub(super) enum SymbolKind {
 pub(super) struct Symbol {
     pub(super) address: u64,
     pub(super) size: u64,
-    /// The name in the table.
     pub(super) name: String,
 }
 

@@ -1,23 +1,17 @@
 //! Which file stands for which mapping. A file is used for a mapping only if it is proven to be the
 //! mapped one. Without proof, no names are given.
-//!
-//! For a DSO of the snapshot from init, the proof is the build-id in memory at that time. For a DSO
-//! without a build-id, the proof is a file at its path that still has the device, inode, size and change
-//! time of the snapshot. For a file that was mapped later, the proof is the inode in maps: the file was
-//! not deleted, and not changed since the process started.
 
 use std::cell::OnceCell;
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use hangscope_protocol::record::DsoRecord;
 
 use super::debug_file::{self, DebugFile};
 use super::elf::{Bytes, Elf};
+use super::proof::{Candidate, Mapped, Refused};
 use super::sources::Sources;
-use crate::files::facts::device;
 use crate::proc::task;
 use crate::session::Dump;
 use crate::session::maps;
@@ -211,8 +205,9 @@ impl Modules {
             let link = format!("/proc/{tid}/map_files/{:x}-{:x}", line.start, line.end);
             candidates.push((PathBuf::from(link), Candidate::Link));
         }
+        let mapped = Mapped { init: module.init.as_ref(), line: module.lines.first(), wall_ns: self.wall_ns };
         for (path, candidate) in candidates {
-            match self.proven(&path, candidate, module) {
+            match mapped.proven(&path, candidate) {
                 Ok(elf) => return Ok(elf),
                 Err(refused) if why.is_empty() => why.push(refused.to_string()),
                 Err(Refused::Unreadable(e)) if !candidate.is_closed_by(&e) => {
@@ -227,57 +222,6 @@ impl Modules {
             }
         }
         Err(why.join("; "))
-    }
-
-    fn proven(&self, path: &Path, candidate: Candidate, module: &Module) -> Result<Elf, Refused> {
-        // By now, the path may name anything, for example a pipe without a writer.
-        let file =
-            File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(|e| {
-                match e.kind() {
-                    io::ErrorKind::NotFound => "its file is gone".into(),
-                    _ => Refused::Unreadable(e),
-                }
-            })?;
-        let meta = file.metadata().map_err(Refused::Unreadable)?;
-        if !meta.is_file() {
-            return Err("its path is no file any more".into());
-        }
-        let bytes = Bytes::copy_of(&file).map_err(Refused::Unreadable)?;
-        // Check after reading: a write to the file in the meantime changes its ctime.
-        let after = file.metadata().map_err(Refused::Unreadable)?;
-        let still =
-            (after.len(), after.ctime(), after.ctime_nsec()) == (meta.len(), meta.ctime(), meta.ctime_nsec());
-        let elf = Elf::parse(bytes).map_err(Refused::Not)?;
-        let ctime_ns = meta.ctime().saturating_mul(1_000_000_000).saturating_add(meta.ctime_nsec());
-        match (&module.init, module.lines.first()) {
-            (Some(init), _) if init.build_id_len > 0 => {
-                let id = init.build_id_bytes();
-                // The record holds only the first 32 bytes of a build-id.
-                let same = elf.build_id == id || (id.len() == 32 && elf.build_id.starts_with(id));
-                if same { Ok(elf) } else { Err("its file is another build now".into()) }
-            }
-            (Some(init), _) => match candidate {
-                Candidate::OfAllocator if init.size == 0 || init.size == meta.len() => Ok(elf),
-                Candidate::InPlace
-                    if still
-                        && init.errno == 0
-                        && (init.dev, init.ino, init.size)
-                            == (device(meta.dev()), meta.ino(), meta.len())
-                        && init.ctime_ns == ctime_ns =>
-                {
-                    Ok(elf)
-                }
-                _ => Err("it has no build-id, and its file was changed since the start".into()),
-            },
-            (None, Some(line)) => {
-                let unchanged = still && u64::try_from(ctime_ns).is_ok_and(|t| t <= self.wall_ns);
-                match candidate {
-                    Candidate::InPlace if !line.deleted && line.ino == meta.ino() && unchanged => Ok(elf),
-                    _ => Err("it was mapped later, and its file is not proven to be the same".into()),
-                }
-            }
-            (None, None) => Err("nothing is known of it".into()),
-        }
     }
 
     /// The kernel's DSO has no file. It is the same in all processes of one boot.
@@ -297,50 +241,6 @@ impl Modules {
             }
         };
         if same { Ok(elf) } else { Err("it is of another kernel than this one".into()) }
-    }
-}
-
-/// What kind of file a candidate is. This decides which proof is needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Candidate {
-    /// The file at the path that was mapped.
-    InPlace,
-    /// The shim's copy of the allocator from init.
-    OfAllocator,
-    /// Any other file.
-    Copy,
-    /// The kernel's own link to the file that is mapped.
-    Link,
-}
-
-impl Candidate {
-    /// The name of the candidate for messages.
-    fn called(self, path: &Path) -> String {
-        match self {
-            Candidate::OfAllocator | Candidate::Copy => format!("the copy {}", path.display()),
-            Candidate::InPlace | Candidate::Link => path.display().to_string(),
-        }
-    }
-
-    /// Whether this error is normal for most users.
-    fn is_closed_by(self, error: &io::Error) -> bool {
-        self == Candidate::Link && error.kind() == io::ErrorKind::PermissionDenied
-    }
-}
-
-/// Why a file is not used for a mapping.
-#[derive(Debug, thiserror::Error)]
-enum Refused {
-    #[error("its file cannot be read: {0}")]
-    Unreadable(io::Error),
-    /// The file does not exist, or is not the mapped one.
-    #[error("{0}")]
-    Not(String),
-}
-
-impl From<&str> for Refused {
-    fn from(why: &str) -> Self {
-        Refused::Not(why.to_owned())
     }
 }
 

@@ -1,7 +1,7 @@
 //! From raw stacks and addresses to named frames.
 //!
 //! - `sources`: where names may come from
-//! - `images`: which file stands for which mapping, and the proof
+//! - `images`, `proof`: which file stands for which mapping, and the proof
 //! - `elf`, `debug_file`: the bytes of one file; its separate debug file
 //! - `arch`: what differs between processors
 //! - `stack`: the copied bytes of a stack, and why a stack is cut
@@ -21,6 +21,7 @@ mod images;
 mod names;
 mod plt;
 pub(crate) mod problem;
+mod proof;
 mod sources;
 mod stack;
 mod threads;

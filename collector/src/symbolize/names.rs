@@ -161,10 +161,8 @@ fn aliases_of(modules: &Modules, index: usize) -> HashMap<u64, String> {
     symbols.into_iter().rev().map(|s| (s.address, s.name)).collect()
 }
 
-/// A source of names.
 struct Place {
     source: Source<'static>,
-    /// The source in words.
     what: String,
 }
 

@@ -30,10 +30,8 @@ struct Section {
     bytes: Vec<u8>,
 }
 
-/// A stub at an address.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Stub {
-    /// Address of the first byte.
     pub(super) start: u64,
     /// `rand_r@plt`. None for the code at the head of `.plt` that calls the loader.
     pub(super) name: Option<String>,

@@ -10,7 +10,6 @@ pub(super) const MOST_FRAMES: usize = 256;
 /// Bytes that were copied from a stack.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StackBytes<'s> {
-    /// Address of the first byte.
     pub(super) start: u64,
     pub(super) bytes: &'s [u8],
 }
@@ -63,7 +62,6 @@ pub(super) enum Cut {
 }
 
 impl Cut {
-    /// The reason in words.
     pub(super) fn why(self, arch: &Arch) -> StackProblem {
         let hex = |address: u64| format!("{address:#x}");
         match self {

@@ -29,7 +29,6 @@ const STARTS: [&str; 9] = [
     "thread_start",
 ];
 
-/// A stack without names.
 #[derive(Debug)]
 pub(super) struct Raw {
     tid: u32,

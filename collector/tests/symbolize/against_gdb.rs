@@ -27,7 +27,6 @@ for thread in gdb.selected_inferior().threads():
             break
 "#;
 
-/// A frame of gdb.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct GdbFrame {
     kind: String,
