@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{Beta, ContinuousCDF, Discrete, Gamma, Hypergeometric};
 
+use crate::text::message::{Say as _, Text};
+use crate::text::words::Word;
+
 /// Confidence of every interval in a report.
 pub const CONFIDENCE: f64 = 0.95;
 
@@ -37,6 +40,24 @@ pub(crate) enum Method {
     OneSided,
 }
 
+impl Method {
+    /// The word as it stands in `verdict.json`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Method::TwoSided => "clopper-pearson",
+            Method::OneSided => "clopper-pearson, one-sided",
+        }
+    }
+
+    /// For a sentence.
+    pub(crate) fn said(self) -> Text {
+        match self {
+            Method::TwoSided => Word::ClopperPearson {}.said(),
+            Method::OneSided => Word::ClopperPearsonOneSided {}.said(),
+        }
+    }
+}
+
 impl Rate {
     /// The exact interval of `hung` of `of` at `confidence` (0 to 1, both excluded).
     ///
@@ -64,11 +85,6 @@ impl Rate {
             }
         };
         Rate { hung, of, low, high, confidence, method }
-    }
-
-    /// The share itself, 0 where there were no runs.
-    pub(crate) fn share(&self) -> f64 {
-        if self.of == 0 { 0.0 } else { f64::from(self.hung) / f64::from(self.of) }
     }
 }
 
@@ -113,6 +129,14 @@ impl Garwood {
         match self {
             Garwood::TwoSided => "garwood",
             Garwood::OneSided => "garwood, one-sided",
+        }
+    }
+
+    /// For a sentence.
+    pub(crate) fn said(self) -> Text {
+        match self {
+            Garwood::TwoSided => Word::Garwood {}.said(),
+            Garwood::OneSided => Word::GarwoodOneSided {}.said(),
         }
     }
 }
@@ -373,7 +397,8 @@ mod tests {
         fn bounds_hold_the_share_and_grow_with_it(of in 1u32..400, hung in 0u32..400) {
             let hung = hung.min(of);
             let rate = Rate::exact(hung, of, CONFIDENCE);
-            prop_assert!(0.0 <= rate.low && rate.low <= rate.share() && rate.share() <= rate.high);
+            let share = f64::from(hung) / f64::from(of);
+            prop_assert!(0.0 <= rate.low && rate.low <= share && share <= rate.high);
             prop_assert!(rate.high <= 1.0);
             if hung < of {
                 let next = Rate::exact(hung + 1, of, CONFIDENCE);

@@ -1,4 +1,4 @@
-//! Runs a program that may not end, or may not be there.
+//! Runs a program that may not end, or may not be installed.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
@@ -17,20 +17,20 @@ use crate::console::cancel::Cancel;
 /// How a program ended.
 #[derive(Debug)]
 pub(crate) enum Ran {
-    /// By itself; with what it said on stderr.
+    /// By itself. The text is its stderr.
     Exited(ExitStatus, String),
-    /// It is not on this machine.
+    /// The program is not installed.
     NotFound,
-    /// It could not be started, or not be waited for.
+    /// It could not be started, or waiting for it failed.
     NotStarted(io::Error),
-    /// It was stopped, because it took too long.
+    /// It was killed at its time limit.
     TooLong(Duration),
-    /// It was stopped, because of a Ctrl-C.
+    /// It was killed because of Ctrl-C.
     Cancelled,
 }
 
 impl Ran {
-    /// Why it did not do what it was to do, as a person reads it; none if its exit status was 0.
+    /// Why the program failed, for a person; none if its exit status was 0.
     pub(crate) fn problem(&self) -> Option<String> {
         match self {
             Ran::Exited(status, _) if status.success() => None,
@@ -47,7 +47,7 @@ impl Ran {
     }
 }
 
-/// Runs a program with `stdout` and without stdin, in a process group of its own; at most for `limit`.
+/// Runs a program with this stdout and no stdin, in its own process group, for at most `limit`.
 pub(crate) fn run(command: &mut Command, stdout: Stdio, limit: Duration, cancel: &Cancel) -> Ran {
     let start = || -> io::Result<(Child, File)> {
         let stderr = tempfile::tempfile()?;
@@ -74,7 +74,7 @@ pub(crate) fn run(command: &mut Command, stdout: Stdio, limit: Duration, cancel:
         recv(cancel.channel()) -> _ => Some(Ran::Cancelled),
     };
     if stopped.is_some() {
-        // It has not been waited for, so its id cannot belong to anybody else yet.
+        // Nobody has waited for the process, so no other process can have its id.
         let _ = killpg(pid, Signal::SIGKILL);
     }
     let status = match child.wait() {
@@ -89,10 +89,10 @@ pub(crate) fn run(command: &mut Command, stdout: Stdio, limit: Duration, cancel:
     Ran::Exited(status, String::from_utf8_lossy(&said).into_owned())
 }
 
-/// Says when a child of this process has ended. It is not reaped: until its parent waits for it, its id stays its own.
+/// Sends when a child of this process has ended. The child is not reaped: its id stays its own until somebody waits.
 ///
 /// # Errors
-/// No thread is to be had that waits for it.
+/// No thread can be started.
 pub(crate) fn ended(pid: Pid) -> io::Result<Receiver<()>> {
     let (sender, receiver) = crossbeam_channel::bounded(1);
     let wait = move || {
@@ -103,7 +103,7 @@ pub(crate) fn ended(pid: Pid) -> io::Result<Receiver<()>> {
     Ok(receiver)
 }
 
-/// Whether a child of this process has ended, as [`ended`] will say it. It is not reaped.
+/// Whether a child of this process has ended. The child is not reaped.
 pub(crate) fn has_ended(pid: Pid) -> bool {
     let options = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
     waitid(Id::Pid(pid), options).is_ok_and(|status| status != WaitStatus::StillAlive)

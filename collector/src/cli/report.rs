@@ -1,22 +1,58 @@
 //! `hangscope report`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use comfy_table::Table;
+use hangscope_protocol::record::SYSCALL_RUNNING;
 
 use crate::analysis::integrity::judge;
 use crate::analysis::{Finding, conclude};
+use crate::collect::record;
 use crate::console::exit::Status;
 use crate::console::out;
-use crate::evidence::dump_files;
-use crate::evidence::recorded::Recorded;
+use crate::console::wrap::columns;
+use crate::evidence::finding_files;
+use crate::evidence::saved::SavedDumps;
 use crate::evidence::threads_file::ThreadsFile;
 use crate::report;
 use crate::session::Dump;
-use crate::session::arch::Arch;
+use crate::session::record_text::padded;
+use crate::session::syscalls::Syscalls;
 use crate::session::trace::{ThreadTrace, Traces};
-use crate::text::message::Lang;
+use crate::text::message::{Lang, messages, say};
+
+messages! {
+    /// A piece of what `report` prints above and below the snapshot.
+    Cell {
+        // The process.
+        Exe { exe } => "program    {exe}", "プログラム {exe}";
+        Command { command } => "command    {command}", "コマンド   {command}";
+        Label { label } => "label      {label}", "ラベル     {label}";
+        Pid { pid, ppid, uid } => "pid        {pid} (parent {ppid}, user {uid})", "pid        {pid} (親 {ppid}、ユーザ {uid})";
+        Started { time } => "started    {time}", "開始時刻   {time}";
+        Preload { preload } => "preload    {preload}", "プリロード {preload}";
+        ShimPath { shim } => "shim       {shim}", "シム       {shim}";
+        // Columns of the DSOs, and what is in them.
+        Dso {} => "DSO", "共有ライブラリ (DSO)";
+        Role {} => "role", "役割";
+        Integrity {} => "integrity", "状態";
+        Reason {} => "reason", "理由";
+        Program {} => "program", "プログラム";
+        Allocator {} => "allocator", "アロケータ";
+        Shim {} => "shim", "シム";
+        // Columns of the threads.
+        Tid {} => "tid", "スレッド";
+        Name {} => "name", "名前";
+        State {} => "state", "状態";
+        CpuSeconds {} => "CPU s", "CPU 秒";
+        CpuBetween {} => "+CPU ms", "CPU 増分 ms";
+        Call {} => "call", "システムコール";
+        Frames {} => "innermost frames", "最も内側のフレーム";
+        Running {} => "running", "実行中";
+        OneOf { dump, all } => "dump {dump} of {all} (--dump)", "ダンプ {dump} (全部で {all}。--dump で選択)";
+    }
+}
 
 /// Analyse a recorded dump again: a dump.bin, the folder of a bundle, or a recording.json.gz.
 ///
@@ -50,7 +86,6 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Runs it.
 pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     if let Some(file) = &args.junit {
         let facts = report::reread::facts(&args.path).context("report")?;
@@ -58,7 +93,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         report::junit::write(file, &facts, &conclude(&facts), &out).context("report: --junit")?;
         return Ok(Status::NoHang);
     }
-    let recorded = Recorded::read(&args.path).context("report")?;
+    let recorded = SavedDumps::read(&args.path).context("report")?;
     let dump = match args.dump {
         Some(n) => recorded.dumps.iter().find(|dump| dump.begin.number == n),
         None => recorded.dumps.last(),
@@ -73,111 +108,148 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         out::json(&ThreadsFile::of(dump, &traces, &finding))?;
         return write(&args, &recorded, dump, &traces, &finding);
     }
-    out::line(identity(dump));
+    out::line(identity(dump, out::lang()));
     out::line("");
-    out::line(dsos(dump));
+    out::text(dsos(dump, out::lang()));
     out::line("");
     let file = ThreadsFile::of(dump, &traces, &finding);
     out::text(report::show::snapshot(&file, out::style()));
     if args.all_threads {
         out::line("");
-        out::line(threads(dump, &traces.threads));
+        out::text(threads(dump, &traces.threads, out::lang()));
     }
     if recorded.dumps.len() > 1 {
-        out::line(format_args!("\ndump {} of {} (--dump)", dump.begin.number, numbers()));
+        out::line("");
+        out::say(&say!(Cell::OneOf { dump: dump.begin.number, all: numbers() }));
     }
     write(&args, &recorded, dump, &traces, &finding)
 }
 
-/// The files beside dump.bin, if they are wanted.
+/// Writes the files beside dump.bin, with --write.
 fn write(
     args: &Args,
-    recorded: &Recorded,
+    recorded: &SavedDumps,
     dump: &Dump,
     traces: &Traces,
     finding: &Finding,
 ) -> anyhow::Result<Status> {
     if args.write {
         let dir = recorded.path.parent().unwrap_or(std::path::Path::new("."));
-        dump_files::write_dump(dir, dump, traces, finding).context("report")?;
+        finding_files::write(dir, dump, traces, finding).context("report")?;
     }
     Ok(Status::NoHang)
 }
 
-fn identity(dump: &Dump) -> String {
+fn identity(dump: &Dump, lang: Lang) -> String {
     let (identity, fixed) = (&dump.identity, &dump.identity.fixed);
     let mut lines = vec![
-        format!("program    {}", identity.exe),
-        format!("command    {}", identity.command.join(" ")),
-        format!("pid        {} (parent {}, user {})", fixed.pid, fixed.ppid, fixed.uid),
-        format!("started    {}", crate::collect::record::stamp(crate::collect::record::started(identity))),
-        format!("preload    {}", identity.ld_preload),
-        format!("shim       {}", identity.shim),
+        say!(Cell::Exe { exe: identity.exe }),
+        say!(Cell::Command { command: identity.command.join(" ") }),
+        say!(Cell::Pid { pid: fixed.pid, ppid: fixed.ppid, uid: fixed.uid }),
+        say!(Cell::Started { time: record::stamp(record::started(identity)) }),
+        say!(Cell::Preload { preload: identity.ld_preload }),
+        say!(Cell::ShimPath { shim: identity.shim }),
     ];
     if !identity.label.is_empty() {
-        lines.insert(2, format!("label      {}", identity.label));
+        lines.insert(2, say!(Cell::Label { label: identity.label }));
     }
-    // What a process says of itself may hold anything, escape sequences too.
+    // Names and arguments of a process may hold anything, escape sequences too.
     let clean = |line: String| line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
-    lines.into_iter().map(clean).collect::<Vec<_>>().join("\n")
+    lines.iter().map(|line| clean(line.text(lang))).collect::<Vec<_>>().join("\n")
 }
 
-fn plain() -> Table {
-    let mut table = Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
-    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
-    table
+/// Rows as columns, two spaces between them; the last column is as long as it is.
+fn table(rows: &[Vec<String>]) -> String {
+    let count = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |n: usize| rows.iter().filter_map(|row| row.get(n)).map(|cell| columns(cell)).max();
+    let widths: Vec<usize> = (0..count).filter_map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line += cell;
+            line += &" ".repeat(width + 2 - columns(cell));
+        }
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
 }
 
-fn dsos(dump: &Dump) -> Table {
+fn dsos(dump: &Dump, lang: Lang) -> String {
     use hangscope_protocol::record::dso_flags;
-    let mut table = plain();
-    table.set_header(["DSO", "", "integrity", "why"]);
+    let heading = [Cell::Dso {}, Cell::Role {}, Cell::Integrity {}, Cell::Reason {}];
+    let mut rows = vec![heading.iter().map(|cell| cell.text(lang)).collect()];
     for dso in &dump.dsos {
         let judged = judge(dso, None);
-        let what = [
-            (dso_flags::EXECUTABLE, "program"),
-            (dso_flags::ALLOCATOR, "allocator"),
-            (dso_flags::SHIM, "shim"),
+        let roles = [
+            (dso_flags::EXECUTABLE, Cell::Program {}),
+            (dso_flags::ALLOCATOR, Cell::Allocator {}),
+            (dso_flags::SHIM, Cell::Shim {}),
         ];
-        let what = what.iter().find(|(flag, _)| dso.is(*flag)).map_or("", |(_, what)| what);
-        table.add_row([dso.path.as_str(), what, judged.integrity.as_str(), &judged.sentence(Lang::En)]);
+        let role = roles.iter().find(|(flag, _)| dso.is(*flag)).map(|(_, role)| role.text(lang));
+        let word = judged.integrity.said().text(lang).to_owned();
+        rows.push(vec![dso.path.clone(), role.unwrap_or_default(), word, judged.sentence(lang)]);
     }
-    table
+    table(&rows)
 }
 
-fn threads(dump: &Dump, traces: &std::collections::BTreeMap<u32, ThreadTrace>) -> Table {
-    use hangscope_protocol::record::SYSCALL_RUNNING;
-    let arch = Arch::from_elf(dump.identity.fixed.arch);
-    let mut table = plain();
-    table.set_header(["tid", "name", "state", "CPU s", "+CPU ms", "call", "innermost frames"]);
+fn threads(dump: &Dump, traces: &BTreeMap<u32, ThreadTrace>, lang: Lang) -> String {
+    let arch = Syscalls::from_elf(dump.identity.fixed.arch);
+    let none = || "-".to_owned();
+    let heading = [
+        Cell::Tid {},
+        Cell::Name {},
+        Cell::State {},
+        Cell::CpuSeconds {},
+        Cell::CpuBetween {},
+        Cell::Call {},
+        Cell::Frames {},
+    ];
+    let mut rows = vec![heading.iter().map(|cell| cell.text(lang)).collect()];
     for thread in dump.threads.iter().filter(|t| t.tid != dump.identity.fixed.watchdog_tid) {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned();
         let call = match thread.syscall {
-            SYSCALL_RUNNING => "running".to_owned(),
+            SYSCALL_RUNNING => Cell::Running {}.text(lang),
             n if n >= 0 => arch.and_then(|a| a.call(n)).map_or(n.to_string(), |call| call.name.to_owned()),
-            _ => "-".to_owned(),
+            _ => none(),
         };
         let later = dump.second_look(thread.tid);
         let spent = later.map(|later| later.cpu_ns.saturating_sub(thread.cpu_ns) as f64 / 1e6);
-        let frames = traces.get(&thread.tid).map_or(String::new(), |trace| {
-            let names = trace.frames.iter().filter_map(|frame| frame.function.as_deref()).take(4);
-            let names = names.collect::<Vec<_>>().join(" < ");
-            if names.is_empty() {
-                trace.problem.as_ref().map_or(String::new(), |p| p.en().to_owned())
-            } else {
-                names
-            }
-        });
-        table.add_row([
+        rows.push(vec![
             thread.tid.to_string(),
-            text(&thread.comm),
+            padded(&thread.comm),
             char::from(thread.state).to_string(),
             format!("{:.2}", thread.cpu_ns as f64 / 1e9),
-            spent.map_or("-".to_owned(), |ms| format!("{ms:.0}")),
+            spent.map_or_else(none, |ms| format!("{ms:.0}")),
             call,
-            frames,
+            traces.get(&thread.tid).map_or_else(String::new, |trace| innermost(trace, lang)),
         ]);
     }
-    table
+    table(&rows)
+}
+
+/// The innermost functions of a stack, or why there are none.
+fn innermost(trace: &ThreadTrace, lang: Lang) -> String {
+    const MOST: usize = 4;
+    let names = trace.frames.iter().filter_map(|frame| frame.function.as_deref()).take(MOST);
+    let names = names.collect::<Vec<_>>().join(" < ");
+    match &trace.problem {
+        Some(problem) if names.is_empty() => problem.text(lang).to_owned(),
+        _ => names,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table;
+
+    #[test]
+    fn columns_stand_under_each_other_in_both_languages() {
+        let rows = |cells: [[&str; 3]; 2]| table(&cells.map(|row| row.map(str::to_owned).to_vec()));
+        assert_eq!(
+            rows([["tid", "state", "call"], ["12", "S", "futex"]]),
+            "tid  state  call\n12   S      futex\n"
+        );
+        assert_eq!(rows([["tid", "状態", "呼び出し"], ["12", "S", ""]]), "tid  状態  呼び出し\n12   S\n");
+    }
 }

@@ -1,46 +1,63 @@
-//! Printing that survives a reader who has left: `println!` panics on a closed pipe, and a hunt must not end
-//! because `head` did.
+//! Printing. A closed pipe is no error here: `println!` panics on one, and a hunt must not end because `head` did.
 //!
-//! With `--json` stdout is for a program: only [`json`] writes to it, and all that is for people goes to stderr.
+//! With `--json` stdout is for a program: only [`json`] writes to it, and all text for people goes to stderr.
 
 use std::io::{IsTerminal as _, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use serde::Serialize;
 
 use crate::console::wrap::wrap;
+use crate::text::message::{Lang, Say};
 
-/// How to write for a terminal.
+/// How to write for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Style {
-    /// Columns; longer lines are cut.
+    /// Columns of the terminal.
     pub(crate) width: usize,
-    /// Escape sequences for colour: only on a terminal.
+    /// Whether to write escape sequences for colour: only on a terminal.
     pub(crate) colour: bool,
+    pub(crate) lang: Lang,
 }
+
+/// Columns where there is no terminal.
+const NO_TERMINAL: usize = 120;
 
 /// How to write on stdout: as wide as the terminal, in colour only on one (and not if `NO_COLOR` is set).
 pub(crate) fn style() -> Style {
     let terminal = std::io::stdout().is_terminal();
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    let columns = comfy_table::Table::new().width().filter(|_| terminal);
-    Style { width: columns.map_or(120, usize::from), colour }
+    let columns = terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+    Style { width: columns.unwrap_or(NO_TERMINAL), colour, lang: lang() }
 }
 
-/// Set once, before the first line.
+static LANG: OnceLock<Lang> = OnceLock::new();
+
+/// The language of what this process tells people, where the command line names one. Set it before the first line.
+pub(crate) fn set_lang(lang: Lang) {
+    // A second call changes nothing: what was printed so far had the first language.
+    let _ = LANG.set(lang);
+}
+
+/// The language of what this process tells people. Files for programs stay English.
+pub(crate) fn lang() -> Lang {
+    *LANG.get_or_init(Lang::of_environment)
+}
+
 static ONLY_JSON: AtomicBool = AtomicBool::new(false);
 
-/// From now on stdout is for [`json`] alone.
+/// From now on stdout is for [`json`] alone. Call it before the first line.
 pub(crate) fn only_json() {
     ONLY_JSON.store(true, Relaxed);
 }
 
-/// What is for people is on stderr.
+/// Whether text for people goes to stderr.
 pub(crate) fn is_on_stderr() -> bool {
     ONLY_JSON.load(Relaxed)
 }
 
-/// Whether what is for people is on a terminal.
+/// Whether text for people goes to a terminal.
 pub(crate) fn is_terminal() -> bool {
     if is_on_stderr() { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() }
 }
@@ -57,7 +74,12 @@ pub(crate) fn json(value: &impl Serialize) -> serde_json::Result<()> {
     Ok(())
 }
 
-/// One line for people. A closed stdout is nobody's loss.
+/// One line for people, in their language.
+pub(crate) fn say(what: &impl Say) {
+    line(what.said().text(lang()));
+}
+
+/// One line for people, as it is. A closed stdout is no error.
 pub(crate) fn line(text: impl std::fmt::Display) {
     people(|to| writeln!(to, "{text}"));
 }
@@ -67,8 +89,8 @@ pub(crate) fn text(text: impl std::fmt::Display) {
     people(|to| write!(to, "{text}"));
 }
 
-/// Text for people, without a line end; on a terminal its long lines are broken between words. For a pipe a sentence stays
-/// one line.
+/// Text for people, without a line end. On a terminal its long lines are broken between words. In a pipe a sentence stays one
+/// line.
 pub(crate) fn paragraphs(text: &str) {
     let style = style();
     if !is_terminal() {
@@ -77,12 +99,10 @@ pub(crate) fn paragraphs(text: &str) {
     text.lines().flat_map(|line| wrap(line, style.width)).for_each(line);
 }
 
-/// Bytes as they are.
 pub(crate) fn bytes(bytes: &[u8]) {
     people(|to| to.write_all(bytes));
 }
 
-/// One line on stderr.
 pub(crate) fn error_line(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

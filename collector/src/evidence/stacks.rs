@@ -1,15 +1,18 @@
-//! `stacks.txt`: every thread's frames, for a person.
+//! `stacks.txt`: the frames of every thread, for a person. The file is English; `show` has the same lines in both
+//! languages.
 
+use crate::analysis::Finding;
 use crate::evidence::group::groups;
-use crate::evidence::threads_file::{FramePart, ThreadPart, ThreadsFile};
-use crate::text::message::ranges;
+use crate::evidence::threads_file::{FramePart, ThreadPart, ThreadsFile, WaitPart};
+use crate::symbolize::problem::StackProblem;
+use crate::text::message::{Lang, Say as _, Text, counted, in_both, ranges, say};
+use crate::text::view::View;
 
-/// The whole file.
 pub(crate) fn text(file: &ThreadsFile) -> String {
     let mut text = format!(
-        "# pid {}, {} threads, {:.1} s after the start; equal stacks are together\n",
+        "# pid {}, {}, {:.1} s after the start; equal stacks are together\n",
         file.pid,
-        file.threads.len(),
+        counted(&file.threads.len().to_string(), "thread"),
         file.since_start_s
     );
     for note in &file.notes {
@@ -17,9 +20,9 @@ pub(crate) fn text(file: &ThreadsFile) -> String {
     }
     for group in groups(&file.threads) {
         text.push('\n');
-        text += &heading(&group.threads);
+        text += heading(&group.threads, &file.finding).en();
         text.push('\n');
-        for line in frames(group.first()) {
+        for line in frames(group.first(), Lang::En) {
             text += &format!("  {line}\n");
         }
     }
@@ -30,44 +33,59 @@ pub(crate) fn text(file: &ThreadsFile) -> String {
 }
 
 /// `15 threads (8170, 8171, ...): pthread mutex (normal) g_locks+160, held by tid 8181`.
-pub(crate) fn heading(threads: &[&ThreadPart]) -> String {
+pub(crate) fn heading(threads: &[&ThreadPart], finding: &Finding) -> Text {
     let first = threads[0];
     let state = match &first.wait {
-        Some(wait) => {
-            // Whom a join waits for is in its text; where that thread keeps its tid tells nothing more.
-            let symbol = wait.symbol.as_ref().or(wait.address.as_ref()).filter(|_| wait.kind != "join");
-            let symbol = symbol.map(|s| format!(" {s}")).unwrap_or_default();
-            let owner = match (wait.owner, wait.kind.as_str()) {
-                (Some(owner), kind) if kind != "join" => format!(", held by tid {owner}"),
-                _ => String::new(),
-            };
-            format!("{}{symbol}{owner}", wait.detail)
-        }
-        None if matches!(first.state, Some('R')) || first.syscall.is_none() => "running".to_owned(),
-        None => format!("state {}", first.state.unwrap_or('?')),
+        Some(wait) => waiting(wait, &wait_text(first.tid, wait, finding)),
+        None if matches!(first.state, Some('R')) || first.syscall.is_none() => View::Running {}.said(),
+        None => say!(View::State { letter: first.state.unwrap_or('?') }).said(),
     };
     match threads {
-        [one] => format!("tid {} ({}): {state}", one.tid, one.comm),
-        many => format!("{} threads ({}): {state}", many.len(), tids(many)),
+        [one] => say!(View::OneThread { tid: one.tid, comm: one.comm, state }).said(),
+        many => say!(View::Threads { count: many.len(), tids: tids(many), state }).said(),
     }
 }
 
-fn tids(threads: &[&ThreadPart]) -> String {
-    let all: Vec<u32> = threads.iter().map(|t| t.tid).collect();
-    ranges(&all).en().to_owned()
+/// What a thread waits for, in both languages where the finding has them.
+pub(crate) fn wait_text(tid: u32, wait: &WaitPart, finding: &Finding) -> Text {
+    let known = finding.waits.iter().find(|known| known.tid == tid && known.said.en() == wait.detail);
+    known.map_or_else(|| wait.detail.said(), |known| known.said.clone())
 }
 
-/// A line a frame, and what could not be had of the stack.
-pub(crate) fn frames(thread: &ThreadPart) -> Vec<String> {
+fn waiting(wait: &WaitPart, detail: &Text) -> Text {
+    if wait.kind == "join" {
+        // The text of a join says which thread it waits for. The address of that thread's tid says nothing more.
+        return detail.clone();
+    }
+    let text = match wait.symbol.as_ref().or(wait.address.as_ref()) {
+        Some(object) => say!(View::WaitFor { detail, object }).said(),
+        None => detail.clone(),
+    };
+    wait.owner.map_or(text.clone(), |owner| say!(View::HeldBy { wait: text, owner }).said())
+}
+
+fn tids(threads: &[&ThreadPart]) -> Text {
+    let all: Vec<u32> = threads.iter().map(|t| t.tid).collect();
+    ranges(&all)
+}
+
+/// A line for each frame, and one for what is missing of the stack.
+pub(crate) fn frames(thread: &ThreadPart, lang: Lang) -> Vec<String> {
     let mut lines: Vec<String> =
         thread.frames.iter().enumerate().map(|(i, frame)| format!("#{i:<3}{}", one(frame))).collect();
-    match (&thread.problem, thread.truncated) {
-        (Some(problem), _) => lines.push(format!("({problem})")),
-        (None, true) => lines.push("(the stack is cut here)".to_owned()),
-        (None, false) if lines.is_empty() => lines.push("(no stack)".to_owned()),
-        _ => {}
-    }
+    let remark = match (&thread.problem, thread.truncated) {
+        (Some(problem), _) => Some(problem_text(problem)),
+        (None, true) => Some(View::CutHere {}.said()),
+        (None, false) if lines.is_empty() => Some(View::NoStack {}.said()),
+        _ => None,
+    };
+    lines.extend(remark.map(|remark| format!("({})", remark.text(lang))));
     lines
+}
+
+fn problem_text(problem: &str) -> Text {
+    let not_taken = View::NotTaken {}.said();
+    if not_taken.en() == problem { not_taken } else { in_both::<StackProblem>(problem) }
 }
 
 /// `hz4_mid_malloc+0x1a (hz4_mid.c:85) in libhz4.so`.

@@ -8,16 +8,16 @@ use hangscope_protocol::record::{
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::integrity;
-use crate::analysis::wait::text;
 use crate::analysis::{Finding, Integrity, ThreadWait};
-use crate::session::Dump;
-use crate::session::arch::Arch;
+use crate::session::syscalls::Syscalls;
 use crate::session::trace::{Frame, ThreadTrace, TraceSource, Traces};
-use crate::text::message::Lang;
+use crate::session::{Dump, record_text};
+use crate::text::message::{Lang, counted};
+use crate::text::view::View;
 
 /// The file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct ThreadsFile {
+pub struct ThreadsFile {
     /// `hangscope/threads/1`.
     pub(crate) schema: String,
     /// Process.
@@ -200,14 +200,14 @@ fn thread(
     let trace = traces.threads.get(&record.tid);
     let samples = traces.samples.get(&record.tid).map_or(0, Vec::len) as u32;
     let letter = |state: u8| (state != 0).then_some(char::from(state));
-    let wchan = text(&record.wchan);
+    let wchan = record_text::padded(&record.wchan);
     let call = record.syscall;
     let name = match call {
         SYSCALL_RUNNING => None,
         SYSCALL_UNREADABLE => Some(format!("not readable (errno {})", record.err_syscall)),
         -1 => Some("none (page fault)".to_owned()),
         number => {
-            let arch = Arch::from_elf(dump.identity.fixed.arch);
+            let arch = Syscalls::from_elf(dump.identity.fixed.arch);
             let known = arch.and_then(|arch| arch.call(number)).map(|c| c.name.to_owned());
             Some(known.unwrap_or_else(|| number.to_string()))
         }
@@ -215,7 +215,7 @@ fn thread(
     let cpu = |r: &ThreadRecord| if r.err_schedstat == 0 { r.cpu_ns } else { r.tick_cpu_ns };
     ThreadPart {
         tid: record.tid,
-        comm: text(&record.comm),
+        comm: record_text::padded(&record.comm),
         main: record.flags & thread_flags::MAIN != 0,
         state: letter(record.state),
         state_later: later.and_then(|l| letter(l.state)),
@@ -230,10 +230,8 @@ fn thread(
         wait: waits.map(wait),
         stack_from: trace.map_or(TraceSource::None, |t| t.source),
         truncated: trace.is_some_and(|t| t.truncated),
-        problem: trace.map_or_else(
-            || Some("no stack was taken".to_owned()),
-            |t| t.problem.as_ref().map(|p| p.en().to_owned()),
-        ),
+        problem: trace
+            .map_or_else(|| Some(View::NotTaken {}.en()), |t| t.problem.as_ref().map(|p| p.en().to_owned())),
         samples,
         frames: frames(trace),
     }
@@ -287,8 +285,12 @@ fn notes(dump: &Dump, traces: &Traces, whole: bool) -> Vec<String> {
     if !whole {
         let dropped = dump.end.map_or(0, |end| end.records_dropped);
         notes.push(match dump.end {
-            Some(_) => format!("the dump is short: {} frames and {dropped} records are missing", dump.gaps),
-            None => "the dump has no end: what came is here".to_owned(),
+            Some(_) => format!(
+                "the dump is not complete: {} and {} are missing",
+                counted(&dump.gaps.to_string(), "frame"),
+                counted(&dropped.to_string(), "record")
+            ),
+            None => "the dump has no end: this is the part that arrived".to_owned(),
         });
     }
     notes

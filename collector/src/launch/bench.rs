@@ -21,6 +21,9 @@ use crate::capture::tool;
 use crate::launch::descriptors;
 use crate::proc::{pidfd, task};
 
+/// Time between TERM and KILL for what is stopped.
+pub(crate) const TERM_TO_KILL: Duration = Duration::from_secs(1);
+
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ended {

@@ -19,7 +19,7 @@ use quick_junit::{
     FlakyOrRerun, NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestRerun, TestSuite,
 };
 
-use crate::analysis::verdict::{self, Tally, hang_sentence, method, percent, run_name};
+use crate::analysis::verdict::{self, Tally, hang_sentence, percent, run_name};
 use crate::analysis::{Conclusion, HuntFacts, RunFacts, RunOutcome};
 use crate::files::atomic;
 use crate::files::atomic::WriteError;
@@ -84,7 +84,7 @@ fn suite(
     ];
     if rate.of > 0 {
         let (low, high) = (percent(rate.low), percent(rate.high));
-        properties.push(("rate", format!("{low} % to {high} % at 95 % ({})", method(&rate))));
+        properties.push(("rate", format!("{low} % to {high} % at 95 % ({})", rate.method.as_str())));
     }
     if is_flaky(&tally) {
         properties.push(("flaky", "true".to_owned()));
@@ -170,7 +170,7 @@ fn status(facts: &HuntFacts, conclusion: &Conclusion, run: &RunFacts) -> TestCas
         RunOutcome::Slow if run.rc != Some(0) => {
             skipped("past the deadline, but its threads still came and went")
         }
-        RunOutcome::Ok | RunOutcome::Slow => match verdict::tally::moved_by_itself(facts, run) {
+        RunOutcome::Ok | RunOutcome::Slow => match facts.unwanted_change(run) {
             Some(word) => {
                 non_success(NonSuccessKind::Error, "dso", format!("its DSO was {word} under it{}", note()))
             }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::counters;
+use super::extra::Extra;
+use super::page::{Page, escaped, plain};
 use super::terminal::short_report;
-use super::{Extra, counters};
 use crate::analysis::stats::Counts;
 use crate::analysis::verdict::{self, Tally, given, percent};
 use crate::analysis::{ArmFacts, Conclusion, HuntFacts, RunFacts, RunOutcome, Stir, decision};
@@ -11,9 +13,17 @@ use crate::text::labels::Label;
 use crate::text::message::Lang;
 use crate::text::message::say;
 
+/// Name of the report in OUT.
+pub(crate) fn markdown_name(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => "report.md",
+        Lang::Ja => "report.ja.md",
+    }
+}
+
 /// The report in one language.
 pub(crate) fn report(facts: &HuntFacts, conclusion: &Conclusion, extra: &Extra, lang: Lang) -> String {
-    let mut page = Page { text: String::new(), lang };
+    let mut page = Page::new(lang);
     page.line(&say!(Label::Title { name: facts.name.as_str() }));
     page.raw(&format!("\n**{}**\n\n", escaped(&conclusion.headline(lang))));
     for line in short_report(facts, conclusion, lang) {
@@ -35,67 +45,32 @@ pub(crate) fn report(facts: &HuntFacts, conclusion: &Conclusion, extra: &Extra, 
     page.list(&Label::Notes {}, extra.notes.iter().map(|note| note.text(lang).to_owned()).collect());
     page.heading(&Label::Method {});
     method(&mut page, facts, conclusion, extra);
-    page.text
+    page.finish()
 }
 
-/// A page that is being written.
-pub(super) struct Page {
-    text: String,
-    pub(super) lang: Lang,
+/// The sentences of a verdict in one language.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sentences {
+    pub(super) headline: String,
+    pub(super) evidence: Vec<String>,
+    pub(super) would_change: Vec<String>,
 }
 
-impl Page {
-    pub(super) fn raw(&mut self, text: &str) {
-        self.text += text;
-    }
-
-    pub(super) fn line(&mut self, label: &Label) {
-        self.text += &label.text(self.lang);
-        self.text.push('\n');
-    }
-
-    pub(super) fn heading(&mut self, label: &Label) {
-        self.text.push('\n');
-        self.line(label);
-        self.text.push('\n');
-    }
-
-    /// A heading with a list under it; nothing where there is nothing.
-    pub(super) fn list(&mut self, heading: &Label, items: Vec<String>) {
-        if items.is_empty() {
-            return;
-        }
-        self.heading(heading);
-        for item in items {
-            self.text += &format!("- {}\n", escaped(&item));
-        }
-    }
-
-    pub(super) fn row<'a>(&mut self, cells: impl IntoIterator<Item = &'a str>) {
-        self.text += "|";
-        for cell in cells {
-            self.text += &format!(" {} |", cell.replace('|', "\\|"));
-        }
-        self.text.push('\n');
-    }
-}
-
-/// Text that may hold names of functions: Markdown's own marks are taken literally, except the backquotes
-/// that we put around names.
-pub(super) fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut in_code = false;
-    for c in text.chars() {
-        match c {
-            '`' => in_code = !in_code,
-            // Within a word an underscore means nothing.
-            '_' if out.ends_with(char::is_alphanumeric) => {}
-            '*' | '_' | '<' | '[' | '|' if !in_code => out.push('\\'),
-            _ => {}
-        }
-        out.push(c);
-    }
-    out
+/// The sentences of the verdict, read back from a report that [`report`] wrote in this language. None where the text is not
+/// such a report.
+pub(super) fn sentences(report: &str, lang: Lang) -> Option<Sentences> {
+    let bold = |line: &'_ str| Some(plain(line.strip_prefix("**")?.strip_suffix("**")?));
+    let list = |heading: Label| {
+        let heading = heading.text(lang);
+        let lines = report.lines().skip_while(|line| *line != heading).skip(1);
+        let lines = lines.skip_while(|line| line.is_empty()).map_while(|line| line.strip_prefix("- "));
+        lines.map(plain).collect()
+    };
+    Some(Sentences {
+        headline: report.lines().find_map(bold)?,
+        evidence: list(Label::Evidence {}),
+        would_change: list(Label::WouldChange {}),
+    })
 }
 
 fn hangs(page: &mut Page, facts: &HuntFacts) {
@@ -119,11 +94,12 @@ fn hangs(page: &mut Page, facts: &HuntFacts) {
             format!("{}{place}{source}", hot.tid)
         });
         let none = || "-".to_owned();
+        let confidence = finding.map(|f| f.confidence.said()).unwrap_or_default();
         page.row([
             run.run.to_string().as_str(),
             &run.arm,
             finding.map_or("unknown", |f| f.class.as_str()),
-            finding.map_or("-", |f| f.confidence.as_str()),
+            finding.map_or("-", |_| confidence.text(page.lang)),
             &lock_name.unwrap_or_else(none),
             &owner.unwrap_or_else(none),
             &culprit.unwrap_or_else(none),
@@ -226,13 +202,36 @@ fn method(page: &mut Page, facts: &HuntFacts, conclusion: &Conclusion, extra: &E
         Some(line) => say!(Label::Verified { line }),
         None => Label::NotVerified {},
     });
-    page.line(&say!(Label::Interval { method: crate::analysis::verdict::method(&conclusion.rate) }));
+    page.line(&say!(Label::Interval { method: conclusion.rate.method }));
     if let Some(per_hour) = &conclusion.per_hour {
-        page.line(&say!(Label::Hourly { method: per_hour.method.as_str() }));
+        page.line(&say!(Label::Hourly { method: per_hour.method }));
     }
     if conclusion.ops.is_some() {
         page.line(&Label::Figures {});
     }
     page.line(&Label::Integrity {});
     page.line(&Label::Classes {});
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::{Class, conclude};
+    use crate::testkit::hunt::{Hunt, finding, hung};
+
+    #[test]
+    fn the_sentences_of_a_report_are_read_back() {
+        let hang = hung(2, Some(finding(Class::OwnerSpinning)));
+        for facts in [Hunt::new(1).push(hang).facts(), Hunt::new(50).facts()] {
+            let conclusion = conclude(&facts);
+            for lang in Lang::ALL {
+                let text = report(&facts, &conclusion, &Extra::default(), lang);
+                let read = sentences(&text, lang).unwrap();
+                assert_eq!(read.headline, conclusion.headline(lang));
+                assert_eq!(read.evidence, conclusion.evidence(lang));
+                assert_eq!(read.would_change, conclusion.would_change_it(lang));
+            }
+        }
+        assert_eq!(sentences("# another file\n", Lang::Ja), None);
+    }
 }

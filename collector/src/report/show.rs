@@ -7,12 +7,17 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::analysis::class::Why;
+use crate::analysis::integrity::Reason;
 use crate::console::out::Style;
-use crate::console::wrap::wrap;
+use crate::console::wrap::{cut, wrap};
 use crate::evidence::group::{Group, groups};
 use crate::evidence::stacks;
 use crate::evidence::threads_file::ThreadsFile;
+use crate::report::markdown::{self, Sentences};
 use crate::report::tree;
+use crate::text::message::{Lang, in_both, say, tight};
+use crate::text::view::View;
 
 /// Why a bundle cannot be shown.
 #[derive(Debug, thiserror::Error)]
@@ -47,14 +52,12 @@ pub(crate) fn show(dir: &Path, style: Style) -> Result<String, ShowError> {
         return Ok(pen.text);
     }
     let value: Value = read(&verdict)?;
-    let headline = value.get("headline").and_then(|h| h.as_str()).unwrap_or("no headline in verdict.json");
-    pen.wrapped(headline, Paint::Bold);
-    for key in ["evidence", "would_change_it"] {
-        let lines = value.get(key).and_then(|v| v.as_array()).into_iter().flatten();
-        let lines: Vec<&str> = lines.filter_map(|l| l.as_str()).collect();
+    let Sentences { headline, evidence, would_change } = sentences(dir, &value, style.lang);
+    pen.wrapped(&headline, Paint::Bold);
+    for (heading, lines) in [(View::Evidence {}, evidence), (View::WouldChange {}, would_change)] {
         if !lines.is_empty() {
             pen.blank();
-            pen.wrapped(&format!("{}:", key.replace('_', " ")), Paint::Dim);
+            pen.wrapped(&heading.text(style.lang), Paint::Dim);
             lines.iter().for_each(|l| pen.wrapped(&format!("  {l}"), Paint::Plain));
         }
     }
@@ -67,6 +70,34 @@ pub(crate) fn show(dir: &Path, style: Style) -> Result<String, ShowError> {
         }
     }
     Ok(pen.text)
+}
+
+/// What a verdict says. `verdict.json` has it in English, the report in each language.
+fn sentences(dir: &Path, verdict: &Value, lang: Lang) -> Sentences {
+    if lang != Lang::En
+        && let Ok(report) = fs::read_to_string(dir.join(markdown::markdown_name(lang)))
+        && let Some(sentences) = markdown::sentences(&report, lang)
+    {
+        return sentences;
+    }
+    let lines = |key: &str| {
+        let lines = verdict.get(key).and_then(|v| v.as_array()).into_iter().flatten();
+        lines.filter_map(|l| l.as_str()).map(str::to_owned).collect()
+    };
+    let headline = verdict.get("headline").and_then(|h| h.as_str()).map(str::to_owned);
+    Sentences {
+        headline: headline.unwrap_or_else(|| View::NoHeadline {}.text(lang)),
+        evidence: lines("evidence"),
+        would_change: lines("would_change_it"),
+    }
+}
+
+/// Sentences of a finding: as they stand in the file, or said again in another language.
+fn sentences_of(english: &[String], said: &[Why], lang: Lang) -> Vec<String> {
+    match lang {
+        Lang::Ja if said.len() == english.len() => said.iter().map(|why| tight(&why.text(lang))).collect(),
+        _ => english.to_vec(),
+    }
 }
 
 /// A bundle as data: the verdict, if it is OUT of a hunt, and its snapshots by folder (`.`: the folder itself); a snapshot
@@ -128,37 +159,41 @@ struct Pen {
 
 impl Pen {
     fn snapshot(&mut self, file: &ThreadsFile) {
-        let finding = &file.finding;
-        self.wrapped(
-            &format!(
-                "pid {}: {} ({}), {} threads, {} in futex waits, {} running",
-                file.pid,
-                finding.class,
-                finding.confidence,
-                finding.threads.all,
-                finding.threads.futex_wait,
-                finding.threads.running
-            ),
-            Paint::Bold,
-        );
-        finding.why.iter().for_each(|why| self.wrapped(&format!("  {why}"), Paint::Plain));
-        finding.missing.iter().for_each(|m| self.wrapped(&format!("  missing: {m}"), Paint::Dim));
+        let (finding, lang) = (&file.finding, self.style.lang);
+        let threads = finding.threads;
+        let process = say!(View::Process {
+            pid: file.pid,
+            class: finding.class,
+            confidence: finding.confidence,
+            all: threads.all,
+            futex: threads.futex_wait,
+            running: threads.running,
+        });
+        self.wrapped(&process.text(lang), Paint::Bold);
+        for why in sentences_of(&finding.why, &finding.said, lang) {
+            self.wrapped(&format!("  {why}"), Paint::Plain);
+        }
+        for sentence in sentences_of(&finding.missing, &finding.said_missing, lang) {
+            self.wrapped(&format!("  {}", say!(View::Missing { sentence }).text(lang)), Paint::Dim);
+        }
         for dso in file.dsos.iter().filter(|d| d.allocator) {
-            self.wrapped(&format!("  {}: {}, {}", dso.path, dso.integrity, dso.reason), Paint::Plain);
+            let why = in_both::<Reason>(&dso.reason);
+            let line = say!(View::Dso { path: dso.path, word: dso.integrity, why });
+            self.wrapped(&format!("  {}", line.text(lang)), Paint::Plain);
         }
         let graph = tree::lines(file);
         if !graph.is_empty() {
             self.blank();
-            self.wrapped("who waits for whom:", Paint::Dim);
+            self.wrapped(&View::Graph {}.text(lang), Paint::Dim);
             for line in graph {
                 let paint = if line.root { Paint::Red } else { Paint::Plain };
-                self.cut(&format!("{}{}", "  ".repeat(line.depth + 1), line.text), paint);
+                self.cut(&format!("{}{}", "  ".repeat(line.depth + 1), line.text.text(lang)), paint);
             }
         }
         self.blank();
         for group in groups(&file.threads) {
-            self.wrapped(&stacks::heading(&group.threads), Paint::Bold);
-            for (line, frame) in stacks::frames(group.first()).iter().zip(frames_of(&group)) {
+            self.wrapped(stacks::heading(&group.threads, finding).text(lang), Paint::Bold);
+            for (line, frame) in stacks::frames(group.first(), lang).iter().zip(frames_of(&group)) {
                 let paint = if frame { Paint::Red } else { Paint::Plain };
                 self.cut(&format!("  {line}"), paint);
             }
@@ -179,12 +214,7 @@ impl Pen {
 
     /// A line that is cut where it is too long: frames keep their places.
     fn cut(&mut self, line: &str, paint: Paint) {
-        let width = self.style.width.max(20);
-        if line.chars().count() <= width {
-            return self.put(line, paint);
-        }
-        let short: String = line.chars().take(width - 3).chain("...".chars()).collect();
-        self.put(&short, paint);
+        self.put(&cut(line, self.style.width), paint);
     }
 
     fn put(&mut self, line: &str, paint: Paint) {

@@ -5,7 +5,7 @@ use crate::analysis::Finding;
 use crate::analysis::sequential::Until;
 use crate::analysis::{ArmFacts, Class, Integrity, RunFacts, RunOutcome};
 use crate::console::out::Style;
-use crate::evidence::dump_files::write_dump;
+use crate::evidence::finding_files;
 use crate::evidence::threads_file::ThreadsFile;
 use crate::testkit::dump::{LOCK, LOCK2, MAIN, Make, Sampled, mutex};
 use crate::testkit::hunt::{Hunt, finding, hung, run};
@@ -192,10 +192,10 @@ fn a_snapshot_as_files_and_on_a_terminal() {
     let (mut make, finding) = snapshot();
     let dump = make.finish();
     let dir = tempfile::tempdir().expect("a folder");
-    write_dump(dir.path(), &dump, &make.traces, &finding).expect("it can be written");
+    finding_files::write(dir.path(), &dump, &make.traces, &finding).expect("it can be written");
     let text = std::fs::read_to_string(dir.path().join("stacks.txt")).expect("it is there");
     insta::assert_snapshot!("stacks", text);
-    let style = Style { width: 100, colour: false };
+    let style = Style { width: 100, colour: false, lang: Lang::En };
     let shown = show(dir.path(), style).expect("it can be shown");
     insta::assert_snapshot!("show", shown);
     assert!(shown.lines().all(|line| line.chars().count() <= 100), "it fits");
@@ -325,7 +325,8 @@ fn a_ring_is_shown_as_one() {
     let finding = make.analyse();
     let file = ThreadsFile::of(&make.finish(), &make.traces, &finding);
     let lines = tree::lines(&file);
-    let text: Vec<String> = lines.iter().map(|l| format!("{}{}", "  ".repeat(l.depth), l.text)).collect();
+    let text: Vec<String> =
+        lines.iter().map(|l| format!("{}{}", "  ".repeat(l.depth), l.text.en())).collect();
     insta::assert_snapshot!(text.join("\n"), @r#"
     tid 101 (bench), waits for pthread-mutex g_foo_locks+160 in foo_malloc
       joined by:
@@ -344,7 +345,7 @@ fn a_ring_is_shown_as_one() {
 #[test]
 fn what_cannot_be_shown_is_one_line() {
     let dir = tempfile::tempdir().expect("a folder");
-    let style = Style { width: 80, colour: false };
+    let style = Style { width: 80, colour: false, lang: Lang::En };
     let error = show(dir.path(), style).expect_err("there is nothing").to_string();
     assert!(error.contains("threads.json") && error.contains("give the folder") && !error.contains('\n'));
     std::fs::write(dir.path().join("threads.json"), "{}").expect("a file");
@@ -420,7 +421,8 @@ fn no_english_sentence_is_in_a_japanese_report() {
 
 /// A lane with good runs and two that hung: one was read, one was not.
 fn counted() -> crate::analysis::counters::LaneCounters {
-    use crate::analysis::counters::{Moment, Printed, Ratio, Reading, RunCounters, lane};
+    use crate::analysis::counters::{Moment, Ratio, Reading, RunCounters, lane};
+    use crate::analysis::run_counters::Printed;
     let printed = |figures: &[(&str, f64)]| {
         let one = |(name, value): &(&str, f64)| Printed {
             tag: "[HZ4_MID_STATS_B1]".to_owned(),

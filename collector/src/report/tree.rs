@@ -1,22 +1,24 @@
-//! The wait graph as indented text: holders, and under each those who wait for what it holds.
+//! The wait graph as indented text: holders, and under each of them the threads that wait for what it holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::evidence::threads_file::{ThreadPart, ThreadsFile};
-use crate::text::message::ranges;
+use crate::analysis::Finding;
+use crate::evidence::stacks::wait_text;
+use crate::evidence::threads_file::{ThreadPart, ThreadsFile, WaitPart};
+use crate::text::message::{Say as _, Text, ranges, say};
+use crate::text::view::View;
 
 /// A line of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     /// How deep it is under its root.
     pub(crate) depth: usize,
-    /// Text.
-    pub(crate) text: String,
-    /// A holder that nobody holds up, a member of a ring, or one that is gone: look here first.
+    pub(crate) text: Text,
+    /// A holder that waits for no other holder, a member of a ring, or an owner that has ended: look here first.
     pub(crate) root: bool,
 }
 
-/// The graph from its roots: gone owners, rings, and threads that hold something others wait for; then objects
+/// The graph from its roots: owners that have ended, rings, and threads that hold something others wait for. Then objects
 /// that keep no owner.
 pub(crate) fn lines(file: &ThreadsFile) -> Vec<Line> {
     let tree = Tree::of(file);
@@ -31,6 +33,7 @@ pub(crate) fn lines(file: &ThreadsFile) -> Vec<Line> {
 
 struct Tree<'a> {
     threads: BTreeMap<u32, &'a ThreadPart>,
+    finding: &'a Finding,
     /// Who waits for what a thread holds (joins too), by holder and object.
     held: BTreeMap<u32, BTreeMap<String, Vec<u32>>>,
 }
@@ -41,14 +44,13 @@ impl<'a> Tree<'a> {
         let mut held: BTreeMap<u32, BTreeMap<String, Vec<u32>>> = BTreeMap::new();
         for thread in &file.threads {
             if let Some((owner, wait)) = thread.wait.as_ref().and_then(|w| Some((w.owner?, w))) {
-                // Joining a thread that waits itself tells nothing new; it is shown with that thread.
                 held.entry(owner).or_default().entry(object(wait)).or_default().push(thread.tid);
             }
         }
-        Tree { threads, held }
+        Tree { threads, finding: &file.finding, held }
     }
 
-    /// Owners that wait for no owner themselves (or are no threads), then one of each ring; most waiters first.
+    /// Owners that wait for no other owner (or have ended), then one member of each ring; the one with most waiters first.
     fn roots(&self) -> Vec<u32> {
         let waits_for = |tid: &u32| self.threads.get(tid).and_then(|t| t.wait.as_ref()?.owner);
         let mut roots: Vec<u32> = self.held.keys().filter(|tid| waits_for(tid).is_none()).copied().collect();
@@ -74,7 +76,7 @@ impl<'a> Tree<'a> {
         roots
     }
 
-    /// A holder and all that wait behind it.
+    /// A holder, and all threads that wait for it or for one of these.
     fn under(&self, tid: u32) -> BTreeSet<u32> {
         let mut all = BTreeSet::from([tid]);
         let mut todo = vec![tid];
@@ -91,46 +93,49 @@ impl<'a> Tree<'a> {
     fn holder(&self, tid: u32, depth: usize, shown: &mut BTreeSet<u32>, lines: &mut Vec<Line>) {
         let root = depth == 0;
         if !shown.insert(tid) {
-            lines.push(Line { depth, text: format!("tid {tid} again: a ring"), root: true });
+            lines.push(Line { depth, text: say!(View::Again { tid }).said(), root: true });
             return;
         }
         lines.push(Line { depth, text: self.thread_text(tid, root), root });
         let Some(objects) = self.held.get(&tid) else { return };
         for (object, waiters) in objects {
-            // Those who hold something themselves get a line of their own; the others stand together.
+            // A waiter that holds something itself gets its own line. The others share one.
             let (holders, leaves): (Vec<u32>, Vec<u32>) =
                 waiters.iter().partition(|w| self.held.contains_key(w));
-            let text = match (object.as_str(), waiters.len()) {
-                ("join", _) => "joined by:".to_owned(),
-                (object, 1) => format!("holds {object}; 1 thread waits:"),
-                (object, n) => format!("holds {object}; {n} threads wait:"),
+            let text = match object.as_str() {
+                "join" => View::JoinedBy {}.said(),
+                object => say!(View::Holds { object, waiters: waiters.len() }).said(),
             };
             lines.push(Line { depth: depth + 1, text, root: false });
             for waiter in holders {
                 self.holder(waiter, depth + 2, shown, lines);
             }
             if !leaves.is_empty() {
-                lines.push(Line {
-                    depth: depth + 2,
-                    text: format!("tid {}", ranges(&leaves).en()),
-                    root: false,
-                });
+                lines.push(Line { depth: depth + 2, text: tids(&leaves), root: false });
             }
         }
     }
 
-    fn thread_text(&self, tid: u32, root: bool) -> String {
-        let Some(thread) = self.threads.get(&tid) else { return format!("tid {tid}, which is gone") };
-        let doing = match &thread.wait {
-            Some(wait) if wait.owner.is_some() && root => format!(", waits for {}", object(wait)),
-            // The line above says for what.
-            Some(wait) if wait.owner.is_some() => String::new(),
-            Some(wait) => format!(", blocked: {}", wait.detail),
-            None => ", running".to_owned(),
+    fn thread_text(&self, tid: u32, root: bool) -> Text {
+        let Some(part) = self.threads.get(&tid) else { return say!(View::HasEnded { tid }).said() };
+        let thread = format!("tid {tid} ({})", part.comm);
+        let text = match &part.wait {
+            Some(wait) if wait.owner.is_some() && root => {
+                say!(View::WaitsFor { thread, object: object(wait) }).said()
+            }
+            // The line above says what it waits for.
+            Some(wait) if wait.owner.is_some() => thread.said(),
+            Some(wait) => {
+                let detail = wait_text(tid, wait, self.finding);
+                say!(View::Blocked { thread, detail }).said()
+            }
+            None => say!(View::Runs { thread }).said(),
         };
-        let place = thread.frames.iter().find(|f| f.in_allocator).or(thread.frames.first());
-        let place = place.and_then(|f| f.function.as_deref()).map(|f| format!(" in {f}")).unwrap_or_default();
-        format!("tid {tid} ({}){doing}{place}", thread.comm)
+        let frame = part.frames.iter().find(|f| f.in_allocator).or(part.frames.first());
+        match frame.and_then(|f| f.function.as_deref()) {
+            Some(function) => say!(View::In { text, function }).said(),
+            None => text,
+        }
     }
 
     /// Futex objects without an owner.
@@ -142,17 +147,18 @@ impl<'a> Tree<'a> {
             }
         }
         for (object, waiters) in objects {
-            lines.push(Line {
-                depth: 0,
-                text: format!("{object}, no owner known; waiting: {}", waiters.len()),
-                root: true,
-            });
-            lines.push(Line { depth: 1, text: format!("tid {}", ranges(&waiters).en()), root: false });
+            let text = say!(View::NoOwner { object, waiters: waiters.len() }).said();
+            lines.push(Line { depth: 0, text, root: true });
+            lines.push(Line { depth: 1, text: tids(&waiters), root: false });
         }
     }
 }
 
-fn object(wait: &crate::evidence::threads_file::WaitPart) -> String {
+fn tids(tids: &[u32]) -> Text {
+    Text::of(|lang| format!("tid {}", ranges(tids).text(lang)))
+}
+
+fn object(wait: &WaitPart) -> String {
     match wait.symbol.as_ref().or(wait.address.as_ref()).filter(|_| wait.kind != "join") {
         Some(name) => format!("{} {name}", wait.kind),
         None => wait.kind.clone(),

@@ -6,6 +6,10 @@
 //! a [`Text`]: a name, a number or an address, the same in both, or another message, which is said in the
 //! language of the sentence that it stands in.
 //!
+//! English needs a noun that agrees with its count: `Key { of: "run" } => "not in {of}", "{of} 回"` says "in 1 run" and
+//! "in 2 runs"; the Japanese text gets the number alone. A noun with another plural, or with its verb, is written
+//! `"thread waits|threads wait"`.
+//!
 //! To add a key: write it into the set of its subject (`Line` for verdicts, `Why` for findings, `Label` for
 //! headings and fields, `Note` for what a run met), and say it with `say!(Line::Key { value })`.
 
@@ -13,20 +17,7 @@ use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 
-/// The language of a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Lang {
-    /// English.
-    En,
-    /// Japanese.
-    Ja,
-}
-
-impl Lang {
-    /// All of them.
-    pub const ALL: [Lang; 2] = [Lang::En, Lang::Ja];
-}
+pub use crate::text::lang::Lang;
 
 /// Text in both languages. It has no `Display`: who prints it says in which.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,7 +92,7 @@ pub(crate) fn tight(text: &str) -> String {
     out
 }
 
-fn is_japanese(c: char) -> bool {
+pub(crate) fn is_japanese(c: char) -> bool {
     ('\u{3001}'..'\u{a000}').contains(&c)
 }
 
@@ -134,10 +125,22 @@ impl Say for Text {
     }
 }
 
+/// Messages that are known by their English text: files for programs hold that.
+pub(crate) trait Read: Sized {
+    /// The message whose English text this is, and so are its values where they are messages of the same set. None if no
+    /// message has this text.
+    fn of_english(text: &str) -> Option<Self>;
+}
+
+/// An English text in both languages, where it is a message of the set `M`.
+pub(crate) fn in_both<M: Read + Say>(text: &str) -> Text {
+    M::of_english(text).map_or_else(|| text.said(), |message| message.said())
+}
+
 /// Defines a set of messages: `Key { value, ... } => "English", "Japanese";`, one set a module.
 macro_rules! messages {
     ($(#[$meta:meta])* $name:ident {
-        $($(#[$vmeta:meta])* $key:ident { $($value:ident),* } => $en:literal, $ja:literal;)*
+        $($(#[$vmeta:meta])* $key:ident { $($value:ident $(: $noun:literal)?),* $(,)? } => $en:literal, $ja:literal;)*
     }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -154,7 +157,10 @@ macro_rules! messages {
                 match (self, lang) {
                     $(
                         ($name::$key { $($value),* }, Lang::En) => {
-                            $(let $value = $value.text(Lang::En);)*
+                            $(
+                                let $value = $value.text(Lang::En);
+                                $(let $value = $crate::text::message::counted($value, $noun);)?
+                            )*
                             format!($en)
                         }
                         ($name::$key { $($value),* }, Lang::Ja) => {
@@ -175,6 +181,25 @@ macro_rules! messages {
             pub(crate) fn one_of_each() -> Vec<($name, Vec<&'static str>)> {
                 let named = |name: &str| $crate::text::message::Text::Same(format!("<{name}>"));
                 vec![$(($name::$key { $($value: named(stringify!($value))),* }, vec![$(stringify!($value)),*]),)*]
+            }
+        }
+
+        impl $crate::text::message::Read for $name {
+            fn of_english(text: &str) -> Option<$name> {
+                $(
+                    if let Some(values) = $crate::text::message::values_of($en, text) {
+                        let value = |name: &str| {
+                            let text = values.iter().find(|(n, _)| *n == name).map_or("", |(_, value)| value);
+                            let nested = (text != "").then(|| $name::of_english(text)).flatten();
+                            nested.map_or_else(|| $crate::text::message::Text::Same(text.to_owned()), |nested| {
+                                $crate::text::message::Say::said(&nested)
+                            })
+                        };
+                        let _ = &value;
+                        return Some($name::$key { $($value: value(stringify!($value))),* });
+                    }
+                )*
+                None
             }
         }
 
@@ -209,6 +234,35 @@ macro_rules! say {
     (@ $value:ident, $e:expr) => { ($e).said() };
 }
 pub(crate) use say;
+
+/// A count with its noun, which is `one` or `one|many`: "1 run", "2 runs". What is no number is many.
+pub(crate) fn counted(count: &str, noun: &str) -> String {
+    match (count, noun.split_once('|')) {
+        ("1", Some((one, _))) => format!("1 {one}"),
+        ("1", None) => format!("1 {noun}"),
+        (_, Some((_, many))) => format!("{count} {many}"),
+        (_, None) => format!("{count} {noun}s"),
+    }
+}
+
+/// The values of a message, by name, where `text` was rendered from this English template; none where it was not.
+pub(crate) fn values_of<'a>(template: &'a str, text: &'a str) -> Option<Vec<(&'a str, &'a str)>> {
+    let mut parts = template.split('{');
+    let mut rest = text.strip_prefix(parts.next()?)?;
+    let mut values = vec![];
+    let mut parts = parts.peekable();
+    while let Some(part) = parts.next() {
+        let (name, literal) = part.split_once('}')?;
+        let end = match (literal, parts.peek()) {
+            ("", None) => rest.len(),
+            (_, None) => rest.len().checked_sub(literal.len())?,
+            _ => rest.find(literal)?,
+        };
+        values.push((name, &rest[..end]));
+        rest = rest.get(end..)?.strip_prefix(literal)?;
+    }
+    rest.is_empty().then_some(values)
+}
 
 /// Numbers for a sentence: `3-7, 9`, cut after so many parts that it stays a line.
 pub(crate) fn ranges(numbers: &[u32]) -> Text {
@@ -282,6 +336,25 @@ mod tests {
         let both = Text::joined(&[told.said(), "x".said()]).unwrap();
         assert!(both.en().ends_with("code; x") && both.text(Lang::Ja).ends_with("ない; x"), "{both:?}");
         assert_eq!(Text::joined(&[]), None);
+    }
+
+    #[test]
+    fn a_count_agrees_with_its_noun() {
+        assert_eq!(counted("1", "run"), "1 run");
+        assert_eq!(counted("0", "run"), "0 runs");
+        assert_eq!(counted("13", "thread waits|threads wait"), "13 threads wait");
+        assert_eq!(counted("1", "process|processes"), "1 process");
+    }
+
+    #[test]
+    fn a_message_is_known_by_its_english_sentence() {
+        use crate::symbolize::problem::StackProblem;
+        let lack =
+            say!(StackProblem::CutAt { frame: 7, why: say!(StackProblem::NotCopied { address: "0x7f" }) });
+        let again = StackProblem::of_english(&lack.en()).unwrap();
+        assert_eq!(again.text(Lang::Ja), lack.text(Lang::Ja));
+        assert_eq!(StackProblem::of_english("another sentence"), None);
+        assert_eq!(values_of("a {x} b", "a b"), None);
     }
 
     #[test]

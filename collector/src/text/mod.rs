@@ -1,9 +1,15 @@
 //! What is said to people, in both languages from one definition.
 //!
-//! - [`message`]: the `messages!` macro, [`message::Text`], the language
+//! - [`lang`]: the two languages, and which one the environment asks for
+//! - [`message`]: the `messages!` macro and [`message::Text`]
 //! - [`note`]: what a run or a collection met
 //! - [`labels`]: headings and field names that several renderers share
+//! - [`view`]: one process on a screen
+//! - [`words`]: the words of `verdict.json` in sentences
 
 pub(crate) mod labels;
+pub mod lang;
 pub mod message;
 pub(crate) mod note;
+pub(crate) mod view;
+pub(crate) mod words;

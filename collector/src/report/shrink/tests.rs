@@ -1,8 +1,10 @@
 //! What is written of a shrink, from built journals.
 
-use super::*;
-use crate::analysis::shrink::{self, Ask};
+use super::{Inputs, ShrinkFile};
+use crate::analysis::shrink::{self, Ask, End, Shape, Task, Trial};
 use crate::analysis::sprt::Sprt;
+use crate::analysis::{Class, RunOutcome};
+use crate::text::message::{Lang, Text};
 
 /// Shrinks `./bench 16 2000 64 --x=3` (the last stays) in the head, at most so many runs.
 fn shrunk(
@@ -44,7 +46,7 @@ fn shrunk(
     }
     let catch = ["hangscope", "hunt", "--so", "my lib.so"].map(str::to_owned);
     let go_on = ["hangscope", "shrink", "--resume", "/out"].map(str::to_owned);
-    ShrinkFile::of(&Told {
+    ShrinkFile::of(&Inputs {
         name: "hz4",
         shape: &shape,
         task: &task,

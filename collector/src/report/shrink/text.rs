@@ -1,8 +1,8 @@
 //! A shrink for people: headline, summary and report, in both languages.
 
-use super::{Measure, ShrinkFile, Side, Test};
-use crate::analysis::shrink::End;
+use super::file::{ShrinkFile, Side, Test};
 use crate::analysis::shrink::lines::Line;
+use crate::analysis::shrink::{End, Measure};
 use crate::analysis::verdict::percent;
 use crate::analysis::{Class, RunOutcome};
 use crate::text::message::Lang;

@@ -1,0 +1,46 @@
+//! What a thread waits for, as a phrase for people.
+
+use crate::text::message::messages;
+
+messages! {
+    WaitText {
+        Mutex { kind } => "pthread mutex ({kind})", "pthread の mutex ({kind})";
+        MutexUnknown {} => "pthread mutex (type unknown)", "pthread の mutex (種別不明)";
+        MutexUnreadable {} => "pthread mutex (not readable)", "pthread の mutex (読み取り不可)";
+        Join {} => "join", "スレッドの終了 (join)";
+        JoinOf { tid } => "join of tid {tid}", "tid {tid} の終了 (join)";
+        Condition {} => "condition variable", "条件変数";
+        ConditionInheriting {} => "condition variable (of an inheriting mutex)", "条件変数 (優先度継承 mutex 用)";
+        Barrier {} => "barrier", "バリア";
+        Semaphore {} => "semaphore", "セマフォ";
+        RwLock {} => "read-write lock", "読み書きロック";
+        RwLockWritten {} => "read-write lock (held by a writer)", "読み書きロック (書き込み側が保持)";
+        Once {} => "once", "once の初期化";
+        LowLevel {} => "low-level lock of glibc", "glibc の低レベルロック";
+        Ownerless {} => "futex lock that keeps no owner", "所有者を記録しない futex ロック";
+        SpinAbsl {} => "spin lock of absl", "absl のスピンロック";
+        SpinSleeps {} => "spin lock that sleeps", "スリープするスピンロック";
+        SemAbsl {} => "mutex or condition of absl", "absl の mutex または条件変数";
+        RustMutex {} => "mutex of Rust", "Rust の mutex";
+        RustRwLock {} => "read-write lock of Rust", "Rust の読み書きロック";
+        RustCondition {} => "condition variable of Rust", "Rust の条件変数";
+        RustOnce {} => "once of Rust", "Rust の once";
+        RustPark {} => "park of Rust", "Rust の park";
+        RustChannel {} => "channel of Rust", "Rust のチャネル";
+        ParkingLot {} => "lock of parking_lot", "parking_lot のロック";
+        RustLock {} => "lock of Rust, by its operation", "Rust のロック (操作から判断)";
+        FutexOperation { op } => "futex (operation {op})", "futex (操作 {op})";
+        FutexOne {} => "futex (value 1: a once, or a lock that keeps no owner)",
+            "futex (値 1: once か、所有者を記録しないロック)";
+        FutexWhile { value } => "futex (waits while it is {value})", "futex (値が {value} の間は待つ)";
+        Kernel { place } => "in {place} of the kernel (call not readable)",
+            "カーネルの {place} の中 (システムコールは読み取り不可)";
+        KernelSomewhere {} => "in an unknown place of the kernel (call not readable)",
+            "カーネルの中 (場所は不明、システムコールは読み取り不可)";
+        PageFault {} => "page fault", "ページフォールト";
+        SystemCall { number } => "system call {number}", "システムコール {number}";
+        OfFd { call, fd } => "{call} of fd {fd}", "fd {fd} の {call}";
+        OfFdTo { call, fd, target } => "{call} of fd {fd} ({target})", "fd {fd} ({target}) の {call}";
+        Runs {} => "running", "実行中";
+    }
+}
