@@ -5,9 +5,9 @@ use std::fs;
 use procfs::FromRead as _;
 use procfs::process::Stat;
 
-/// A thread of a process that has its memory and files: the main thread; where that has left by `pthread_exit`, and the
-/// process goes on without it, the first of the others. `/proc/TID` is there for it as for a process. `pid` itself where
-/// there is none.
+/// A thread that has the memory and the files of its process. This is the main thread. If the main thread
+/// has left by `pthread_exit` and the process goes on, it is the first other thread; `/proc/TID` then
+/// serves as `/proc/PID` does. If no thread is left, it is `pid`.
 pub(crate) fn sharing(pid: u32) -> u32 {
     if !state(pid, pid).is_some_and(has_left) {
         return pid;

@@ -1,9 +1,9 @@
-//! Why a stack is cut, or there is none.
+//! Why a stack is cut, or missing.
 
 use crate::text::message::messages;
 
 messages! {
-    /// What could not be had of a stack.
+    /// Why a stack is cut, or missing.
     StackProblem {
         NotSent {} => "no stack came for it", "スタックが送られてこなかった";
         Blocks { signal } => "blocks signal {signal}", "シグナル {signal} をブロックしている";
@@ -18,7 +18,7 @@ messages! {
         Machine { machine } => "stacks of ELF machine {machine} cannot be unwound",
             "ELF マシン {machine} のスタックは巻き戻せない";
         CutAt { frame, why } => "cut at frame {frame}: {why}", "フレーム {frame} で途切れた: {why}";
-        // What follows stands in CutAt.
+        // The messages below are values of CutAt.
         FramePointer { register } => "its caller is found by {register}, which only an answer to the signal tells",
             "呼び出し元は {register} から分かるが、それはシグナルへの応答でしか得られない";
         Register { register } => "its caller is found by {register}, which is not known",
