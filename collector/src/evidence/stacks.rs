@@ -4,7 +4,7 @@ use crate::evidence::group::groups;
 use crate::evidence::threads_file::{FramePart, ThreadPart, ThreadsFile};
 use crate::text::message::ranges;
 
-/// The whole file.
+/// The text of the file.
 pub(crate) fn text(file: &ThreadsFile) -> String {
     let mut text = format!(
         "# pid {}, {} threads, {:.1} s after the start; equal stacks are together\n",
@@ -34,7 +34,7 @@ pub(crate) fn heading(threads: &[&ThreadPart]) -> String {
     let first = threads[0];
     let state = match &first.wait {
         Some(wait) => {
-            // Whom a join waits for is in its text; where that thread keeps its tid tells nothing more.
+            // The text of a join has the tid of the other thread. The address of that tid adds nothing.
             let symbol = wait.symbol.as_ref().or(wait.address.as_ref()).filter(|_| wait.kind != "join");
             let symbol = symbol.map(|s| format!(" {s}")).unwrap_or_default();
             let owner = match (wait.owner, wait.kind.as_str()) {
@@ -57,7 +57,7 @@ fn tids(threads: &[&ThreadPart]) -> String {
     ranges(&all).en().to_owned()
 }
 
-/// A line a frame, and what could not be had of the stack.
+/// One line for each frame, and one for what is missing of the stack.
 pub(crate) fn frames(thread: &ThreadPart) -> Vec<String> {
     let mut lines: Vec<String> =
         thread.frames.iter().enumerate().map(|(i, frame)| format!("#{i:<3}{}", one(frame))).collect();
