@@ -7,7 +7,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, after, select};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
 
 use crate::console::cancel::Cancel;
 
@@ -56,13 +59,11 @@ pub(crate) fn run(command: &mut Command, stdout: Stdio, limit: Duration, cancel:
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ran::NotFound,
         Err(e) => return Ran::NotStarted(e),
     };
-    let Some(pid) = Pid::from_raw(child.id() as i32) else {
-        return Ran::NotStarted(io::ErrorKind::InvalidInput.into());
-    };
+    let pid = Pid::from_raw(child.id() as i32);
     let ended = match ended(pid) {
         Ok(ended) => ended,
         Err(e) => {
-            let _ = kill_process_group(pid, Signal::KILL);
+            let _ = killpg(pid, Signal::SIGKILL);
             let _ = child.wait();
             return Ran::NotStarted(e);
         }
@@ -74,7 +75,7 @@ pub(crate) fn run(command: &mut Command, stdout: Stdio, limit: Duration, cancel:
     };
     if stopped.is_some() {
         // Nobody has waited for the process, so no other process can have its id.
-        let _ = kill_process_group(pid, Signal::KILL);
+        let _ = killpg(pid, Signal::SIGKILL);
     }
     let status = match child.wait() {
         Ok(status) => status,
@@ -96,9 +97,7 @@ pub(crate) fn run(command: &mut Command, stdout: Stdio, limit: Duration, cancel:
 pub(crate) fn ended(pid: Pid) -> io::Result<Receiver<()>> {
     let (sender, receiver) = crossbeam_channel::bounded(1);
     let wait = move || {
-        while let Err(rustix::io::Errno::INTR) =
-            waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
-        {}
+        while waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(Errno::EINTR) {}
         let _ = sender.send(());
     };
     std::thread::Builder::new().name("wait".into()).spawn(wait)?;
@@ -107,8 +106,8 @@ pub(crate) fn ended(pid: Pid) -> io::Result<Receiver<()>> {
 
 /// Whether a child of this process has ended. The child is not reaped.
 pub(crate) fn has_ended(pid: Pid) -> bool {
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-    matches!(waitid(WaitId::Pid(pid), options), Ok(Some(_)))
+    let options = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
+    waitid(Id::Pid(pid), options).is_ok_and(|status| status != WaitStatus::StillAlive)
 }
 
 #[cfg(test)]

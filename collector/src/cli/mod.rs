@@ -2,7 +2,7 @@
 //! status to end with. [`main`] is the one place where an error becomes a line on stderr and a status.
 //!
 //! - [`collect`]: stands and listens
-//! - [`env`]: the variables to put in front of one's own command
+//! - [`mod@env`]: the variables to put in front of one's own command
 //! - [`pin`]: a copy of a DSO that nobody rebuilds
 //! - [`plan`]: how many runs a hunt needs
 //! - [`verify`]: proof that a program runs with exactly this DSO

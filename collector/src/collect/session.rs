@@ -19,7 +19,6 @@ use crate::evidence::bundle::{Allocator, AllocatorBytes, Bundle, Contents, DumpF
 use crate::evidence::stall::JudgedStall;
 use crate::evidence::truncated_stacks;
 use crate::files::atomic::{self, Lines};
-use crate::files::elf::hex;
 use crate::files::pin;
 use crate::listen::{ConnId, Event, Peer, RecordedDump, What};
 use crate::proc::ending::{self, Ending};
@@ -201,8 +200,8 @@ impl Session {
         if let Some(dso) = allocator.filter(|_| self.record.allocator.is_none()) {
             self.profile = Profile::for_dso(dso.path.as_ref(), None);
             self.profile.name = pin::name_of(dso.path.as_ref());
-            let id = dso.init.build_id.get(..dso.init.build_id_len as usize).unwrap_or(&[]);
-            self.record.build_id = (!id.is_empty()).then(|| hex(id));
+            let id = dso.init.build_id_bytes();
+            self.record.build_id = (!id.is_empty()).then(|| hex::encode(id));
             self.record.allocator = Some(dso.path.clone());
         }
         self.dsos = dsos;

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::analysis::verdict::tally::PINNED;
+use crate::analysis::facts::PINNED;
 use crate::analysis::{Integrity, RunFacts, RunOutcome, stats};
 use crate::files::pin;
 use crate::text::message::say;

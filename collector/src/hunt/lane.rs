@@ -103,7 +103,7 @@ impl Lane {
 
     /// What a run is called: `8`, of another arm than the pinned one `deleted/8`.
     pub(crate) fn run_name(&self, run: u32) -> String {
-        crate::analysis::verdict::run_name(&self.arm, run)
+        crate::analysis::facts::run_name(&self.arm, run)
     }
 
     /// For a run whose DSO is changed in the middle: the lane with a copy of its own, and the change to come.

@@ -91,7 +91,7 @@ impl Layout {
         self.is_of(dso, file)?;
         let range = |place: &Place| RangeRecord {
             address: dso.init.bias.wrapping_add(place.address),
-            len: place.counters.len(),
+            len: place.counters.field_bytes(),
             reserved: 0,
         };
         Ok(self.places.iter().map(range).collect())
@@ -121,7 +121,7 @@ impl Layout {
         for place in self.places.iter().filter(|_| !memory.is_empty()) {
             let symbol = &place.counters.symbol;
             let unread = match by_address.get(&dso.init.bias.wrapping_add(place.address)) {
-                Some(memory) if memory.bytes.len() == place.counters.len() as usize => {
+                Some(memory) if memory.bytes.len() == place.counters.field_bytes() as usize => {
                     values.figures.extend(place.counters.figures(&memory.bytes));
                     continue;
                 }
@@ -129,7 +129,7 @@ impl Layout {
                     say!(Note::VariableUnread { symbol, errno: memory.record.errno })
                 }
                 Some(memory) => {
-                    let (read, wanted) = (memory.bytes.len(), place.counters.len());
+                    let (read, wanted) = (memory.bytes.len(), place.counters.field_bytes());
                     say!(Note::VariableShort { symbol, read, wanted })
                 }
                 None => say!(Note::VariableNotSent { symbol }),

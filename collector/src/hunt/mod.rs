@@ -5,7 +5,7 @@
 //! - [`original`]: what happens to the user's own file meanwhile
 //! - [`arm`]: what is done to the DSO of a run, and whose turn it is
 //! - [`lane`]: the environment of a run: its socket, its preload, its files
-//! - [`bench`]: a run as processes: started, waited for, stopped whole
+//! - [`mod@bench`]: a run as processes: started, waited for, stopped whole
 //! - [`watch`]: what the shims of a run have said, and what follows from it
 //! - `still`: what stands still, and stacks that are cut, while a run goes on
 //! - [`run`]: one run from its start to its facts; `outcome`: how it ended; `hello`: what is told of the hellos in it
@@ -154,21 +154,19 @@ pub(crate) fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> any
     }
     let (runs, time_over) = counted(config, &arms, &mut original, screen, cancel, &mut rows)?;
     let interrupted = cancel.is_set();
+    let dso = DsoFacts {
+        original: pinned.source.display().to_string(),
+        path: pinned.path.display().to_string(),
+        pinned: true,
+        sha1: pinned.sha1.clone(),
+        build_id: pinned.build_id().map(str::to_owned),
+        original_integrity: original.integrity(),
+    };
     let mut hunted = Hunted {
         facts: HuntFacts {
-            name: config.name.clone(),
-            command: config.command.clone(),
             hang_after_s: config.hang_after.map_or(0.0, |t| t.as_secs_f64()),
             planned: config.planned(),
             runs,
-            dso: DsoFacts {
-                original: pinned.source.display().to_string(),
-                path: pinned.path.display().to_string(),
-                pinned: true,
-                sha1: pinned.sha1.clone(),
-                build_id: pinned.build_id().map(str::to_owned),
-                original_integrity: original.integrity(),
-            },
             interrupted,
             stop_at_first: config.stops_at_first(),
             arms: arms.facts(config),
@@ -176,6 +174,7 @@ pub(crate) fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> any
             until: config.limits.until,
             time_over_s: time_over.map(|time| time.as_secs_f64()),
             stir: config.stir,
+            ..HuntFacts::new(&config.name, &config.command, dso)
         },
         stats: vec![],
         counters: vec![],

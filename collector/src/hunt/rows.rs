@@ -114,13 +114,9 @@ mod tests {
 
     fn facts(run: u32, outcome: RunOutcome, rc: Option<i32>, ops: Option<f64>) -> RunFacts {
         RunFacts {
-            run,
-            arm: "pinned".into(),
             pid: Some(8169),
             outcome,
-            cut_off: false,
             rc,
-            signal: None,
             ops,
             started: Some(1771000000.5),
             seconds: 1.25,
@@ -128,11 +124,7 @@ mod tests {
             hello_seen: true,
             integrity_start: Integrity::Intact,
             integrity_end: Integrity::Intact,
-            deleted_seen: false,
-            stir: None,
-            note: None,
-            hang: None,
-            counters: None,
+            ..RunFacts::new(run, "pinned")
         }
     }
 

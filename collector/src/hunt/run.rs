@@ -63,27 +63,7 @@ pub(crate) fn run(
     let command = lane.command(config, number, listener.path());
     let cpus = config.cpus.as_ref().map(crate::launch::cpus::Cpus::set);
     let mark = format!("HANGSCOPE_SOCKET={}", listener.path().display());
-    let mut facts = RunFacts {
-        run: number,
-        arm: lane.arm.clone(),
-        pid: None,
-        outcome: RunOutcome::Failed,
-        cut_off: false,
-        rc: None,
-        signal: None,
-        ops: None,
-        started: Some(now()),
-        seconds: 0.0,
-        max_rss_kib: None,
-        hello_seen: false,
-        integrity_start: Integrity::Unknown,
-        integrity_end: Integrity::Unknown,
-        deleted_seen: false,
-        stir: None,
-        note: None,
-        hang: None,
-        counters: None,
-    };
+    let mut facts = RunFacts { started: Some(now()), ..RunFacts::new(number, &lane.arm) };
     // Nobody should write to the pinned copy; root can.
     let now_is = facts::now(&lane.dso, None);
     let other_bytes = matches!(now_is, Ok(Some(now)) if lane.same_bytes(&now) == Some(false));

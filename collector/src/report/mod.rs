@@ -1,7 +1,7 @@
 //! Reports: a model computed once, rendered many times.
 //!
 //! - [`verdict_file`]: the file `verdict.json`
-//! - [`threads_file`]: `threads.json`, which holds all that a snapshot says, also for [`show`]
+//! - [`threads_file`]: `threads.json`, which holds all that a snapshot says, also for [`mod@show`]
 //! - [`markdown`]: `report.md` and `report.ja.md`
 //! - [`github`]: annotations for GitHub Actions
 //! - [`junit`]: a hunt as JUnit XML
@@ -11,7 +11,7 @@
 //! - [`folded`]: `samples.folded`, and whether perf agrees with it
 //! - [`tree`]: the wait graph as indented text
 //! - [`reread`]: the facts of a hunt that is over
-//! - [`show`]: a bundle for a terminal
+//! - [`mod@show`]: a bundle for a terminal
 //! - [`shrink`]: what a shrink says
 //! - [`labels`]: headings and fields, in both languages
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::show::{ShowError, read};
-use crate::analysis::facts::Stopped;
+use crate::analysis::decision::Stopped;
 use crate::analysis::sequential::Until;
 use crate::analysis::verdict::Tally;
 use crate::analysis::{ArmFacts, DsoFacts, HuntFacts, Integrity, RunFacts, Stir};
@@ -80,21 +80,19 @@ pub(crate) fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
         path,
         sha1,
     };
+    let dso = DsoFacts { original, path, pinned, sha1, build_id, original_integrity };
     Ok(HuntFacts {
-        name: verdict.name,
-        command: verdict.command,
         hang_after_s: verdict.hang_after_s,
         planned: verdict.runs.planned,
-        dso: DsoFacts { original, path, pinned, sha1, build_id, original_integrity },
         interrupted: verdict.stopped == Stopped::Interrupted,
         // Of one arm a hang decides, too.
         stop_at_first: verdict.stopped == Stopped::FirstHang || verdict.stopped == Stopped::Decided && !asked,
         arms: verdict.arms.into_iter().filter(|_| asked).map(arm).collect(),
-        seed: None,
         until: verdict.decision.and_then(|asked| Until::new(asked.rate, asked.confidence)),
         time_over_s: verdict.max_time_s,
         stir: verdict.stir,
         runs,
+        ..HuntFacts::new(&verdict.name, &verdict.command, dso)
     })
 }
 

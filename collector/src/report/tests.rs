@@ -420,7 +420,8 @@ fn no_english_sentence_is_in_a_japanese_report() {
 
 /// A lane with good runs and two that hung: one was read, one was not.
 fn counted() -> crate::analysis::counters::LaneCounters {
-    use crate::analysis::counters::{Moment, Printed, Ratio, Reading, RunCounters, lane};
+    use crate::analysis::counters::{Moment, Ratio, Reading, RunCounters, lane};
+    use crate::analysis::run_counters::Printed;
     let printed = |figures: &[(&str, f64)]| {
         let one = |(name, value): &(&str, f64)| Printed {
             tag: "[HZ4_MID_STATS_B1]".to_owned(),

@@ -387,7 +387,7 @@ fn hang(run: &RunFacts) -> Option<HangPart> {
         hot,
         threads: finding.map(|f| f.threads),
         stir: run.stir,
-        integrity: crate::analysis::verdict::tally::integrity(run),
+        integrity: run.integrity(),
         why: finding.map_or_else(Vec::new, |f| f.why.clone()),
         missing: match finding {
             Some(f) => f.missing.clone(),

@@ -9,7 +9,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::analysis::shrink::{self, Ask, End, Phase, Shape, State, Task, Trial, Verdict, Why};
-use crate::analysis::verdict::tally;
 use crate::analysis::{RunFacts, RunOutcome};
 use crate::console::cancel::Cancel;
 use crate::console::exit::{Ended, Status};
@@ -83,8 +82,8 @@ pub(crate) fn shrink(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow:
             evidence.clear(number)?;
             break End::Interrupted;
         }
-        if tally::not_intact(tally::integrity(&facts)) {
-            let (word, note) = (tally::integrity(&facts), facts.note.unwrap_or_default());
+        if facts.integrity().is_changed() {
+            let (word, note) = (facts.integrity(), facts.note.unwrap_or_default());
             let note = note.en();
             let what =
                 format!("shrink: the pinned DSO was {word} in run {number} ({note}): what ran is not known");

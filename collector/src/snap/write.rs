@@ -107,54 +107,35 @@ fn facts(dump: &Dump, name: &str, bytes: Option<&[u8]>, hang: HangFacts) -> Hunt
     let integrity = judged.as_ref().map_or(Integrity::Unknown, |j| j.integrity);
     let allocator = dump.allocator();
     let path = allocator.map_or_else(String::new, |dso| dso.path.clone());
-    let build_id = allocator.map(|dso| {
-        let id = dso.init.build_id.iter().take(dso.init.build_id_len as usize);
-        id.map(|b| format!("{b:02x}")).collect::<String>()
-    });
+    let build_id = allocator.map(|dso| hex::encode(dso.init.build_id_bytes()));
     let seconds = Duration::from_nanos(dump.begin.since_init_ns).as_secs_f64();
     let slow = hang.finding.as_ref().is_some_and(|f| f.class == Class::Slow);
     let run = RunFacts {
-        run: 1,
-        arm: SNAP.into(),
         pid: Some(dump.identity.fixed.pid),
         outcome: if slow { RunOutcome::Slow } else { RunOutcome::Hung },
-        cut_off: false,
-        rc: None,
-        signal: None,
-        ops: None,
-        started: None,
         seconds,
         max_rss_kib: Some(dump.begin.rss_kib).filter(|rss| *rss > 0),
-        hello_seen: false,
         // A DSO that is intact now, by its change time, was intact at the start. Else the start is not known.
         integrity_start: if integrity == Integrity::Intact { integrity } else { Integrity::Unknown },
         integrity_end: integrity,
         deleted_seen: judged.is_some_and(|j| j.deleted_seen),
-        stir: None,
         note: Some(Note::SnapOnce {}.said()),
         hang: Some(hang),
-        counters: None,
+        ..RunFacts::new(1, SNAP)
+    };
+    let dso = DsoFacts {
+        original: path.clone(),
+        path,
+        pinned: false,
+        sha1: bytes.map(pin::sha1_hex).unwrap_or_default(),
+        build_id: build_id.filter(|id| !id.is_empty()),
+        original_integrity: integrity,
     };
     HuntFacts {
-        name: name.to_owned(),
-        command: dump.identity.command.clone(),
         hang_after_s: seconds,
         planned: 1,
         runs: vec![run],
-        dso: DsoFacts {
-            original: path.clone(),
-            path,
-            pinned: false,
-            sha1: bytes.map(pin::sha1_hex).unwrap_or_default(),
-            build_id: build_id.filter(|id| !id.is_empty()),
-            original_integrity: integrity,
-        },
-        interrupted: false,
         stop_at_first: true,
-        arms: vec![],
-        seed: None,
-        until: None,
-        time_over_s: None,
-        stir: None,
+        ..HuntFacts::new(name, &dump.identity.command, dso)
     }
 }

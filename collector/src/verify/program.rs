@@ -9,6 +9,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use super::{VerifyError, Wanted};
 use crate::files::elf;
 use crate::files::elf::Kind;
+use crate::files::facts;
 use crate::launch::program;
 
 /// Most interpreters that are followed: the kernel's own bound is 5.
@@ -155,8 +156,7 @@ fn secure(path: &Path) -> Result<(), VerifyError> {
 }
 
 fn has_capabilities(path: &Path) -> bool {
-    let mut value = [0u8; 64];
-    rustix::fs::getxattr(path, "security.capability", &mut value[..]).is_ok()
+    facts::has_attribute(path, "security.capability")
 }
 
 #[cfg(test)]

@@ -17,7 +17,8 @@
 #![forbid(unsafe_code)]
 #![expect(missing_docs, reason = "a name that says it all has no comment")]
 
-/// Refuses to compile where the collector is built in the same call.
+/// Items of the shim that must not meet `std`. Refuses to compile where the collector is built in the same
+/// call.
 ///
 /// The shim is `no_std`. Cargo unifies the features of all that is built in one call: the collector's `std`
 /// in rustix, bitflags, once_cell and object would reach the shim, and `std` has a panic handler and an
@@ -25,7 +26,7 @@
 #[cfg(feature = "serde")]
 #[macro_export]
 macro_rules! built_alone {
-    () => {
+    ($($item:item)*) => {
         compile_error!(
             "the shim is built alone, so that it gets no std from the other crates: cargo build -p hangscope-shim \
              (and cargo build --workspace --exclude hangscope-shim for the others)"
@@ -36,7 +37,9 @@ macro_rules! built_alone {
 #[macro_export]
 #[doc(hidden)]
 macro_rules! built_alone {
-    () => {};
+    ($($item:item)*) => {
+        $($item)*
+    };
 }
 
 pub mod decode;

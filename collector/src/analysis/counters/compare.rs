@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::model::{
-    Check, Differs, Figures, HungFigure, HungWithout, LaneCounters, RatioSummary, RunTable, Summary,
+    Check, Differs, Figures, HungFigure, HungWithout, LaneCounters, Ratio, RatioSummary, RunTable, Summary,
 };
-use super::{Ratio, Reading, RunCounters};
-use crate::analysis::{RunFacts, RunOutcome, verdict};
+use crate::analysis::facts::{RunFacts, RunOutcome};
+use crate::analysis::run_counters::{Reading, RunCounters};
 use crate::text::message::Text;
 
 /// Memory that is read after a line was printed may have counted on by so much, and is still the same counter.
@@ -19,13 +19,13 @@ pub(crate) fn lane(lane: &str, runs: &[&RunFacts], ratios: &[Ratio]) -> Option<L
     let rows = |outcome| {
         let rows = of(outcome).filter_map(|run| {
             let counters = run.counters.as_ref().filter(|c| !c.is_empty())?;
-            Some(table.row(verdict::run_name(&run.arm, run.run), counters))
+            Some(table.row(run.name(), counters))
         });
         rows.collect::<Vec<Row>>()
     };
     let (good, mut hung) = (rows(RunOutcome::Ok), rows(RunOutcome::Hung));
     let without = of(RunOutcome::Hung).filter_map(|run| {
-        let name = verdict::run_name(&run.arm, run.run);
+        let name = run.name();
         let counters = run.counters.as_ref()?;
         let why = counters.not_read.clone()?;
         (!hung.iter().any(|row| row.run == name)).then_some(HungWithout { run: name, why })
@@ -170,7 +170,7 @@ impl Table {
 
     fn told(&self, run: &RunFacts) -> Option<RunTable> {
         let counters = run.counters.as_ref()?;
-        let row = self.row(verdict::run_name(&run.arm, run.run), counters);
+        let row = self.row(run.name(), counters);
         let named = |figures: &[Option<f64>]| {
             let named = self.names.iter().zip(figures).filter_map(|(name, x)| Some((name.clone(), (*x)?)));
             named.collect()

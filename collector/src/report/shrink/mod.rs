@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::shrink::command::shell_line;
 use crate::analysis::shrink::lines::Line;
-use crate::analysis::shrink::{End, Measure, Shape, State, Task, Trial, Values, Verdict, Why, cost};
+use crate::analysis::shrink::{
+    End, Measure, Shape, State, Task, Trial, Values, Verdict, Why, cost, deadline,
+};
 use crate::analysis::stats::Counts;
 use crate::analysis::{Class, RunOutcome};
 use crate::files::atomic;
@@ -196,7 +198,7 @@ impl ShrinkFile {
             to: shape.value(place.argument, &best).unwrap_or(place.number.from),
             least: place.free.then_some(place.number.least),
         });
-        let deadline = cost::deadline(task, &state.path, journal);
+        let deadline = deadline::deadline(task, &state.path, journal);
         let after = side(&best);
         let mut catch = told.catch.to_vec();
         if let Some(seconds) = deadline {
@@ -251,7 +253,7 @@ impl ShrinkFile {
 }
 
 fn steps(told: &Told<'_>) -> Vec<Step> {
-    let deadlines = cost::deadlines(told.task, &told.state.path, told.journal);
+    let deadlines = deadline::deadlines(told.task, &told.state.path, told.journal);
     let steps = told.state.path.iter().zip(deadlines);
     steps
         .map(|(values, next_hang_after_s)| {

@@ -4,7 +4,7 @@ use crate::text::message::messages;
 
 messages! {
     /// What could not be had of a stack.
-    Lack {
+    StackProblem {
         NotSent {} => "no stack came for it", "スタックが送られてこなかった";
         Blocks { signal } => "blocks signal {signal}", "シグナル {signal} をブロックしている";
         LeftBefore {} => "left before it was asked", "問い合わせの前に終了した";
