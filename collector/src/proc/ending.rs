@@ -8,10 +8,9 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
+use hangscope_reader::task::{self, Stat};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use procfs::FromRead as _;
-use procfs::process::Stat;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,8 +87,8 @@ const PIDFD_INFO_EXIT: u64 = libc::PIDFD_INFO_EXIT as u64;
 /// `exit_code` of `/proc/PID/stat`. The process has ended: until it is reaped, no other process has its id. A later
 /// process with the id is no zombie.
 fn from_zombie(pid: u32) -> Option<i32> {
-    let stat = Stat::from_file(format!("/proc/{pid}/stat")).ok()?;
-    let status = stat.exit_code.filter(|_| stat.state == 'Z')?;
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let status = task::exit_code(&stat).filter(|_| Stat::parse(&stat).is_some_and(|s| s.state == b'Z'))?;
     // The kernel shows 0 there to those who may not trace the process (proc_pid_stat(5), [PT]). Reading the link then
     // fails with EACCES.
     let hidden = || {

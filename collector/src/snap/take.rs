@@ -16,7 +16,7 @@ use super::process::Process;
 use super::stop;
 use super::threads::{self, MOST_SAMPLED, SAMPLE_BYTES, STACK_BYTES, is_blocked};
 use super::zero::zero;
-use crate::capture::threads::tids;
+use crate::proc::task::tids;
 use crate::session::arch::{Arch, First};
 use crate::session::{Dump, Note, Probe, Stack};
 use crate::text::message::say;
