@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never};
+use hangscope_reader::task::Stat;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -222,8 +223,8 @@ impl Member {
     /// A handle for this process, and not for a later one with the same id.
     fn open(&self) -> Option<OwnedFd> {
         let handle = pidfd::open(self.pid).ok()?;
-        let stat = procfs::process::Process::new(self.pid as i32).ok()?.stat().ok()?;
-        (stat.starttime == self.started).then_some(handle)
+        let stat = std::fs::read(format!("/proc/{}/stat", self.pid)).ok()?;
+        (Stat::parse(&stat)?.start_ticks == self.started).then_some(handle)
     }
 }
 
@@ -241,28 +242,27 @@ fn members(group: Pid, mark: &[u8], which: Which) -> io::Result<Vec<Member>> {
 fn members_in(proc: &Path, group: Pid, mark: &[u8], which: Which) -> io::Result<Vec<Member>> {
     let me = std::process::id();
     let mut members = vec![];
-    for process in procfs::process::all_processes_with_root(proc).map_err(system)? {
-        let stat = process.and_then(|process| process.stat());
-        let stat = match stat.map_err(system) {
+    for pid in task::pids(proc)? {
+        let stat = match std::fs::read(proc.join(format!("{pid}/stat"))) {
             Ok(stat) => stat,
             Err(e) if is_out_of_resources(&e) => return Err(e),
-            // It has ended, or is hidden from us.
+            // The process has ended meanwhile, or is hidden from us.
             Err(_) => continue,
         };
-        let left = matches!(stat.state, 'Z' | 'X');
-        // The main thread may have ended while others go on.
-        let shows = if left { task::sharing(stat.pid as u32) } else { stat.pid as u32 };
-        let dead = left && shows == stat.pid as u32;
-        if dead != (which == Dead) || stat.pid as u32 == me {
+        let Some(stat) = Stat::parse(&stat) else { continue };
+        // The main thread may have left, and others go on.
+        let shows = if stat.has_ended() { task::sharing(pid) } else { pid };
+        let dead = stat.has_ended() && shows == pid;
+        if dead != (which == Dead) || pid == me {
             continue;
         }
-        if stat.pgrp == group.as_raw() || has(proc, shows, mark)? {
+        if stat.pgrp == group.as_raw() as u32 || has(proc, shows, mark)? {
             members.push(Member {
-                pid: stat.pid as u32,
-                ppid: stat.ppid as u32,
-                threads: stat.num_threads.max(0) as u64,
-                cpu_ticks: stat.utime + stat.stime,
-                started: stat.starttime,
+                pid,
+                ppid: stat.ppid,
+                threads: stat.threads.into(),
+                cpu_ticks: stat.cpu_ticks(),
+                started: stat.start_ticks,
             });
         }
     }
@@ -282,13 +282,6 @@ fn has(proc: &Path, pid: u32, mark: &[u8]) -> io::Result<bool> {
 /// process.
 fn is_out_of_resources(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
-}
-
-fn system(error: procfs::ProcError) -> io::Error {
-    match error {
-        procfs::ProcError::Io(error, _) => error,
-        other => io::Error::other(other.to_string()),
-    }
 }
 
 fn ended_within(handle: &OwnedFd, time: Duration) -> bool {

@@ -8,10 +8,9 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
+use hangscope_reader::task::{self, Stat};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use procfs::FromRead as _;
-use procfs::process::Stat;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -86,9 +85,9 @@ const PIDFD_INFO_EXIT: u64 = libc::PIDFD_INFO_EXIT as u64;
 /// `exit_code` of `/proc/PID/stat`. A process that has ended keeps its id until it is reaped. A later
 /// process with the same id is no zombie.
 fn from_zombie(pid: u32) -> Option<i32> {
-    let stat = Stat::from_file(format!("/proc/{pid}/stat")).ok()?;
-    let status = stat.exit_code.filter(|_| stat.state == 'Z')?;
-    // If we may not trace the process, the kernel shows 0 (proc_pid_stat(5), [PT]), and reading the link
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let status = task::exit_code(&stat).filter(|_| Stat::parse(&stat).is_some_and(|s| s.state == b'Z'))?;
+    // The kernel shows 0 there to those who may not trace the process (proc_pid_stat(5), [PT]). Reading the link then
     // fails with EACCES.
     let hidden = || {
         let link = std::fs::read_link(format!("/proc/{pid}/cwd"));

@@ -1,5 +1,5 @@
-//! Notes of a look from outside. A dump has them as English text, as it has the notes of the shim; a report has them in
-//! both languages.
+//! Notes of a look from outside. A dump has them as English text, as it has the notes of the shim; a report
+//! has them in both languages.
 
 use hangscope_protocol::record::{NoteRecord, note_code};
 

@@ -135,12 +135,12 @@ fn a_process_that_goes_on_without_its_main_thread_belongs_to_the_run() {
     let gcc = Command::new("gcc").args([source, "-pthread", "-o"]).arg(&program).status();
     assert!(gcc.unwrap().success());
     let mut bench = start(&format!("setsid {} & wait", program.display()), "m1");
-    let without_main = |process: procfs::ProcResult<procfs::process::Process>| {
-        let stat = process.ok()?.stat().ok()?;
-        (stat.ppid as u32 == bench.pid() && stat.state == 'Z').then_some(stat.pid as u32)
+    let without_main = |pid: &u32| {
+        let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+        Stat::parse(&stat).is_some_and(|stat| stat.ppid == bench.pid() && stat.state == b'Z')
     };
     let pid = loop {
-        if let Some(pid) = procfs::process::all_processes().unwrap().find_map(without_main) {
+        if let Some(pid) = task::pids(Path::new("/proc")).unwrap().into_iter().find(without_main) {
             break pid;
         }
     };
