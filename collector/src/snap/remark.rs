@@ -10,15 +10,15 @@ use crate::text::message::{Say as _, Text, messages, say};
 messages! {
     /// A note of a look from outside.
     Remark {
-        FromOutside {} => "taken from outside, without a snapshot from the process's start: a DSO that was copied over before \
-            is only seen where its change time or a relocated word tells",
-            "外側からの観測で、プロセス開始時の記録はない。以前に上書きされた DSO は、変更時刻か再配置済みの語からしか分からない";
-        NoMalloc {} => "no DSO was found that provides malloc (a static program?); --target names it",
+        FromOutside {} => "taken from outside, without a snapshot from the start of the process: only a change time or a relocated word shows \
+            whether a DSO was overwritten before",
+            "外側からの観測で、プロセス開始時の記録はない。DSO が以前に上書きされたかどうかは、変更時刻か再配置済みワードからしか分からない";
+        NoMalloc {} => "no DSO provides malloc (a static program?); name it with --target",
             "malloc を提供する DSO が見つからない (静的リンクのプログラムか)。--target で指定できる";
         NoStack { tid, why } => "the stack of tid {tid} could not be read: {why}",
             "tid {tid} のスタックを読めなかった: {why}";
-        Deaf { tid } => "tid {tid} answers no signal: it was asked from outside, by ptrace",
-            "tid {tid} はシグナルに応答しないため、外側から ptrace で問い合わせた";
+        Deaf { tid } => "tid {tid} answers no signal: it was probed from outside, by ptrace",
+            "tid {tid} はシグナルに応答しないため、外側から ptrace で観測した";
     }
 }
 
