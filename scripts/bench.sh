@@ -3,6 +3,5 @@
 # Times depend on the machine; they are shown, and no test asserts them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo build -q --release -p hangscope-shim
-cargo build -q --release -p hangscope -p hangscope-test-workload
+./scripts/build.sh >/dev/null
 cargo test -q --release -p hangscope-test-e2e --test figures -- --nocapture --test-threads=1

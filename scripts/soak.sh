@@ -13,11 +13,11 @@ cd "$(dirname "$0")/.."
 parts=("$@")
 if [ $# = 0 ]; then parts=(classes confusion statistics stir shrink rounds); fi
 
-cargo build -q --release -p hangscope-shim
-cargo build -q --release -p hangscope -p hangscope-test-workload
-cargo build -q --release -p hangscope-test-allocators --examples
+./scripts/build.sh >/dev/null
+# All faulty allocators, with the features that build.sh gave the dependencies.
+cargo build -q --release -p hangscope -p hangscope-test-workload -p hangscope-test-allocators --bins --examples
 
-e2e() { cargo test -q -p hangscope-test-e2e --test all "$@"; }
+e2e() { cargo test -q --release -p hangscope-test-e2e --test all "$@"; }
 
 # The table itself, and the same under two handicaps.
 classes() { HANGSCOPE_TEST_ROUNDS=3 e2e class -- --nocapture --test-threads=1; }
@@ -25,7 +25,7 @@ classes() { HANGSCOPE_TEST_ROUNDS=3 e2e class -- --nocapture --test-threads=1; }
 confusion() { HANGSCOPE_TEST_HUNTS=20 e2e confusion:: -- --nocapture; }
 
 statistics() {
-  HANGSCOPE_TEST_EXPERIMENTS=10000 cargo test -q -p hangscope --test statistics -- --nocapture --test-threads=1
+  HANGSCOPE_TEST_EXPERIMENTS=10000 cargo test -q --release -p hangscope --test statistics -- --nocapture --test-threads=1
 }
 
 stir() { HANGSCOPE_TEST_STIRRED=${SOAK_STIRRED:-200} e2e stir:: -- --include-ignored --nocapture --test-threads=1; }

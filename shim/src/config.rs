@@ -4,6 +4,7 @@
 use core::time::Duration;
 
 use hangscope_protocol::duration::{self, Limit, Problem};
+use hangscope_protocol::variable;
 use hangscope_reader::text::{base_name, decimal};
 
 use crate::text::Text;
@@ -11,20 +12,19 @@ use crate::text::Text;
 /// What happens where a value makes no sense.
 const DEFAULT: &str = "the default is used";
 
-/// Settings by their names without `HANGSCOPE_`.
-const NAMES: [(&[u8], Setting); 12] = [
-    (b"SOCKET", Setting::Socket),
-    (b"LABEL", Setting::Label),
-    (b"TARGET", Setting::Target),
-    (b"ONLY", Setting::Only),
-    (b"HANG_AFTER", Setting::HangAfter),
-    (b"STALL", Setting::Stall),
-    (b"TICK", Setting::Tick),
-    (b"SIGNAL", Setting::Signal),
-    (b"STIR", Setting::Stir),
-    (b"STIR_SEED", Setting::StirSeed),
-    (b"DEBUG", Setting::Debug),
-    (b"GREET", Setting::Greet),
+const NAMES: [(&str, Setting); variable::ALL.len()] = [
+    (variable::SOCKET, Setting::Socket),
+    (variable::LABEL, Setting::Label),
+    (variable::TARGET, Setting::Target),
+    (variable::ONLY, Setting::Only),
+    (variable::HANG_AFTER, Setting::HangAfter),
+    (variable::STALL, Setting::Stall),
+    (variable::TICK, Setting::Tick),
+    (variable::SIGNAL, Setting::Signal),
+    (variable::STIR, Setting::Stir),
+    (variable::STIR_SEED, Setting::StirSeed),
+    (variable::DEBUG, Setting::Debug),
+    (variable::GREET, Setting::Greet),
 ];
 
 enum Setting {
@@ -82,16 +82,18 @@ impl Config {
     };
 
     /// Takes one `NAME=value` of the environment; others than ours are passed over.
-    pub(crate) fn take(&mut self, variable: &[u8]) {
-        if let Some(value) = variable.strip_prefix(b"LD_PRELOAD=") {
+    pub(crate) fn take(&mut self, entry: &[u8]) {
+        if let Some(value) = entry.strip_prefix(b"LD_PRELOAD=") {
             self.ld_preload.push(value);
             return;
         }
-        let Some(setting) = variable.strip_prefix(b"HANGSCOPE_") else { return };
-        let Some(eq) = setting.iter().position(|b| *b == b'=') else { return };
-        let (name, value) = (setting.get(..eq).unwrap_or(&[]), setting.get(eq + 1..).unwrap_or(&[]));
+        if !entry.starts_with(variable::PREFIX.as_bytes()) {
+            return;
+        }
+        let Some(eq) = entry.iter().position(|b| *b == b'=') else { return };
+        let (name, value) = (entry.get(..eq).unwrap_or(&[]), entry.get(eq + 1..).unwrap_or(&[]));
         let whole = |fits: bool| if fits { Ok(()) } else { Err(("too long", "it is cut off")) };
-        let Some((_, setting)) = NAMES.iter().find(|(known, _)| *known == name) else { return };
+        let Some((_, setting)) = NAMES.iter().find(|(known, _)| known.as_bytes() == name) else { return };
         let outcome = match setting {
             // 107 bytes and a NUL are what a sockaddr_un holds (unix(7)).
             Setting::Socket if value.len() > 107 => {
@@ -136,7 +138,7 @@ impl Config {
             }
         };
         if let Err((why, then)) = outcome {
-            self.complaints.push(variable);
+            self.complaints.push(entry);
             for part in [": ", why, "; ", then, "\n"] {
                 self.complaints.push(part.as_bytes());
             }
@@ -157,4 +159,17 @@ impl Config {
 fn set<T>(to: &mut T, read: Result<T, Problem>) -> Result<(), (&'static str, &'static str)> {
     *to = read.map_err(|problem| (problem.message(), DEFAULT))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variable_of_the_protocol_is_a_setting() {
+        for name in variable::ALL {
+            assert!(name.starts_with(variable::PREFIX), "{name}");
+            assert_eq!(NAMES.iter().filter(|(known, _)| *known == name).count(), 1, "{name}");
+        }
+    }
 }

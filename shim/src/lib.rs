@@ -20,9 +20,6 @@
 //! [`init`].
 #![cfg_attr(not(test), no_std)]
 
-#[cfg(not(test))]
-hangscope_protocol::built_alone!();
-
 mod arch;
 mod arena;
 mod config;
@@ -37,12 +34,14 @@ mod sys;
 mod text;
 mod watchdog;
 
-/// A panic is a bug of the shim. The host must not pay for it: the watchdog's thread ends, or the
-/// constructor returns to its caller as if there were no shim.
 #[cfg(not(test))]
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    init::give_up()
+hangscope_protocol::built_alone! {
+    /// A panic is a bug of the shim. The host must not pay for it: the watchdog's thread ends, or the
+    /// constructor returns to its caller as if there were no shim.
+    #[panic_handler]
+    fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+        init::give_up()
+    }
 }
 
 #[cfg(test)]

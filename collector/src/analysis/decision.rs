@@ -1,8 +1,9 @@
 //! What a hunt that was to decide a question has decided: its runs as a [`Trial`].
 
-use super::facts::{ArmFacts, HuntFacts, RunFacts, RunOutcome};
+use serde::{Deserialize, Serialize};
+
+use super::facts::{ArmFacts, HuntFacts, PINNED, RunFacts, RunOutcome};
 use super::sequential::{Against, Answer, Comparison, Role, Seen, Trial, Until};
-use super::verdict::tally::{PINNED, integrity};
 use super::words::Integrity;
 
 /// Runs that are counted as they are made.
@@ -32,7 +33,7 @@ impl Progress {
     /// A run was made. One that was interrupted says nothing, nor does one that was stopped while it was at work.
     pub(crate) fn push(&mut self, run: &RunFacts) {
         let seen = match run.outcome {
-            RunOutcome::Hung => Seen::Hung { intact: integrity(run) == Integrity::Intact },
+            RunOutcome::Hung => Seen::Hung { intact: run.integrity() == Integrity::Intact },
             RunOutcome::Slow if run.cut_off => return,
             RunOutcome::Ok | RunOutcome::Slow => Seen::Passed,
             RunOutcome::Crashed => Seen::Crashed,
@@ -124,4 +125,39 @@ pub(crate) fn of(facts: &HuntFacts) -> Option<Decision> {
         missing: trial.missing(),
         arms,
     })
+}
+
+/// Why no more runs were made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Stopped {
+    /// All that were wanted were.
+    AllMade,
+    /// A run hung, and one hang was enough.
+    FirstHang,
+    /// The question was decided.
+    Decided,
+    /// Its time was over.
+    MaxTime,
+    /// Ctrl-C or a signal.
+    Interrupted,
+}
+
+impl HuntFacts {
+    /// Why no more runs were made. Here and not beside [`HuntFacts`], because the answer takes the decision.
+    pub(crate) fn stopped(&self) -> Stopped {
+        let decided = || of(self).is_some_and(|decision| decision.answer.is_some());
+        let hung = || self.runs.iter().any(|run| run.outcome == RunOutcome::Hung);
+        if self.interrupted {
+            Stopped::Interrupted
+        } else if decided() {
+            Stopped::Decided
+        } else if self.stop_at_first && hung() {
+            Stopped::FirstHang
+        } else if self.time_over_s.is_some() {
+            Stopped::MaxTime
+        } else {
+            Stopped::AllMade
+        }
+    }
 }

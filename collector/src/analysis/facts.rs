@@ -2,12 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::counters::RunCounters;
-use super::decision;
 use super::finding::Finding;
+use super::run_counters::RunCounters;
 use super::sequential::Until;
+use super::stir::Stir;
 use super::words::Integrity;
-use crate::session::Identity;
 use crate::text::message;
 use crate::text::message::Text;
 
@@ -27,28 +26,6 @@ pub(crate) enum RunOutcome {
     Failed,
     /// The hunt was interrupted while it ran; not counted in any N.
     Interrupted,
-}
-
-/// How scheduling was disturbed from inside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Stir {
-    /// 1 to 3.
-    pub(crate) level: u8,
-    /// Seed of what was done when. It repeats that, not what the system made of it.
-    pub(crate) seed: u32,
-}
-
-impl Stir {
-    /// As the shim said it in its hello; none if it disturbs nothing.
-    pub(crate) fn of(identity: &Identity) -> Option<Stir> {
-        let level = u8::try_from(identity.fixed.stir_level).unwrap_or(u8::MAX);
-        (level > 0).then_some(Stir { level, seed: identity.fixed.stir_seed })
-    }
-
-    /// That of a run of a hunt: each has a seed of its own, counted on from the hunt's.
-    pub(crate) fn of_run(self, run: u32) -> Stir {
-        Stir { seed: self.seed.wrapping_add(run.wrapping_sub(1)), ..self }
-    }
 }
 
 /// One run.
@@ -99,6 +76,43 @@ pub(crate) struct RunFacts {
     pub(crate) counters: Option<RunCounters>,
 }
 
+impl RunFacts {
+    /// A run that has not started: outcome `Failed`, nothing else known.
+    pub(crate) fn new(run: u32, arm: &str) -> Self {
+        RunFacts {
+            run,
+            arm: arm.to_owned(),
+            pid: None,
+            outcome: RunOutcome::Failed,
+            cut_off: false,
+            rc: None,
+            signal: None,
+            ops: None,
+            started: None,
+            seconds: 0.0,
+            max_rss_kib: None,
+            hello_seen: false,
+            integrity_start: Integrity::Unknown,
+            integrity_end: Integrity::Unknown,
+            deleted_seen: false,
+            stir: None,
+            note: None,
+            hang: None,
+            counters: None,
+        }
+    }
+
+    /// The name of the run ([`run_name`]).
+    pub(crate) fn name(&self) -> String {
+        run_name(&self.arm, self.run)
+    }
+
+    /// The worse of the two states of the DSO, at the start and at the end.
+    pub(crate) fn integrity(&self) -> Integrity {
+        self.integrity_start.max(self.integrity_end)
+    }
+}
+
 /// A hang of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct HangFacts {
@@ -142,8 +156,16 @@ pub(crate) struct ArmFacts {
     pub(crate) sha1: String,
 }
 
-/// Arm of the one "run" of a snap: a process that was there already.
+/// The arm whose DSO is left alone.
+pub(crate) const PINNED: &str = "pinned";
+
+/// The arm of the single "run" of a snap: a process that was running already.
 pub(crate) const SNAP: &str = "snap";
+
+/// The name of a run in files and sentences: `8` in the pinned arm, `deleted/8` in another.
+pub(crate) fn run_name(arm: &str, run: u32) -> String {
+    if [PINNED, SNAP].contains(&arm) { run.to_string() } else { format!("{arm}/{run}") }
+}
 
 /// Everything that a hunt saw.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -181,23 +203,26 @@ pub(crate) struct HuntFacts {
     pub(crate) stir: Option<Stir>,
 }
 
-/// Why no more runs were made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Stopped {
-    /// All that were wanted were.
-    AllMade,
-    /// A run hung, and one hang was enough.
-    FirstHang,
-    /// The question was decided.
-    Decided,
-    /// Its time was over.
-    MaxTime,
-    /// Ctrl-C or a signal.
-    Interrupted,
-}
-
 impl HuntFacts {
+    /// A hunt without a deadline that has planned no run.
+    pub(crate) fn new(name: &str, command: &[String], dso: DsoFacts) -> Self {
+        HuntFacts {
+            name: name.to_owned(),
+            command: command.to_vec(),
+            hang_after_s: 0.0,
+            planned: 0,
+            runs: vec![],
+            dso,
+            interrupted: false,
+            stop_at_first: false,
+            arms: vec![],
+            seed: None,
+            until: None,
+            time_over_s: None,
+            stir: None,
+        }
+    }
+
     /// What is known of an arm; none where there is only the pinned one.
     pub(crate) fn arm(&self, name: &str) -> Option<&ArmFacts> {
         self.arms.iter().find(|arm| arm.name == name)
@@ -208,21 +233,11 @@ impl HuntFacts {
         self.arm(arm).is_some_and(|arm| arm.other_build)
     }
 
-    /// Why no more runs were made.
-    pub(crate) fn stopped(&self) -> Stopped {
-        let decided = || decision::of(self).is_some_and(|decision| decision.answer.is_some());
-        let hung = || self.runs.iter().any(|run| run.outcome == RunOutcome::Hung);
-        if self.interrupted {
-            Stopped::Interrupted
-        } else if decided() {
-            Stopped::Decided
-        } else if self.stop_at_first && hung() {
-            Stopped::FirstHang
-        } else if self.time_over_s.is_some() {
-            Stopped::MaxTime
-        } else {
-            Stopped::AllMade
-        }
+    /// What happened to the DSO of a run whose arm leaves it alone. None: the DSO is intact, its state is not known, or
+    /// the arm changed it on purpose.
+    pub(crate) fn unwanted_change(&self, run: &RunFacts) -> Option<Integrity> {
+        let on_purpose = self.arm(&run.arm).is_some_and(|arm| arm.change.is_some());
+        Some(run.integrity()).filter(|integrity| !on_purpose && integrity.is_changed())
     }
 
     /// Whether it is no hunt, but a process that was there already and was looked at from outside: then there is

@@ -48,7 +48,7 @@ pub struct Lock {
     pub address: String,
     /// Name of the address, if it has one.
     pub symbol: Option<String>,
-    /// `pthread-mutex`, `futex`, `spin-lock` ...: a [`WaitKind`] word.
+    /// `pthread-mutex`, `futex`, `spin-lock` ...: a word of `WaitKind`.
     pub kind: String,
     /// Its holder, if it is known.
     pub owner_tid: Option<u32>,

@@ -8,7 +8,9 @@
 //! - [`class`]: the class of a hang: [`analyse`]
 //! - [`finding`]: what is said about one dump
 //! - [`stall`]: whether what stands still is stuck or idle
+//! - [`run_counters`]: an allocator's counters in one run
 //! - [`counters`]: an allocator's counters over the runs
+//! - [`stir`]: how the scheduling was disturbed
 //! - [`stats`]: intervals, tests, spread
 //! - [`sequential`], [`sprt`]: tests that may be looked at after every run
 //! - [`decision`]: what a hunt that was to decide a question has decided
@@ -24,6 +26,7 @@ pub(crate) mod finding;
 mod graph;
 pub(crate) mod history;
 pub mod integrity;
+pub(crate) mod run_counters;
 mod scene;
 pub mod sequential;
 pub(crate) mod shrink;
@@ -31,13 +34,16 @@ pub(crate) mod sprt;
 mod stack;
 pub(crate) mod stall;
 pub mod stats;
+pub(crate) mod stir;
 pub(crate) mod verdict;
 pub(crate) mod wait;
 pub(crate) mod words;
 
 pub use class::analyse;
-pub(crate) use facts::{ArmFacts, DsoFacts, HangFacts, HuntFacts, RunFacts, RunOutcome, Stir, Stopped};
+pub(crate) use decision::Stopped;
+pub(crate) use facts::{ArmFacts, DsoFacts, HangFacts, HuntFacts, RunFacts, RunOutcome};
 pub use finding::{Finding, Hot, Lock, ThreadCounts, ThreadWait};
 pub use history::History;
-pub(crate) use verdict::{Conclusion, conclude, exit_code};
+pub(crate) use stir::Stir;
+pub(crate) use verdict::{Conclusion, conclude};
 pub use words::{Class, Confidence, Integrity, NextAction, Verdict};

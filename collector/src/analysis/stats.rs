@@ -86,11 +86,6 @@ impl Rate {
         };
         Rate { hung, of, low, high, confidence, method }
     }
-
-    /// The share itself, 0 where there were no runs.
-    pub(crate) fn share(&self) -> f64 {
-        if self.of == 0 { 0.0 } else { f64::from(self.hung) / f64::from(self.of) }
-    }
 }
 
 fn beta_quantile(a: f64, b: f64, p: f64) -> f64 {
@@ -394,7 +389,8 @@ mod tests {
         fn bounds_hold_the_share_and_grow_with_it(of in 1u32..400, hung in 0u32..400) {
             let hung = hung.min(of);
             let rate = Rate::exact(hung, of, CONFIDENCE);
-            prop_assert!(0.0 <= rate.low && rate.low <= rate.share() && rate.share() <= rate.high);
+            let share = f64::from(hung) / f64::from(of);
+            prop_assert!(0.0 <= rate.low && rate.low <= share && share <= rate.high);
             prop_assert!(rate.high <= 1.0);
             if hung < of {
                 let next = Rate::exact(hung + 1, of, CONFIDENCE);

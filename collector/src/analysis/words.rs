@@ -104,6 +104,13 @@ words! {
     }
 }
 
+impl Integrity {
+    /// Known to have changed; `unknown` is not.
+    pub(crate) fn is_changed(self) -> bool {
+        !matches!(self, Integrity::Intact | Integrity::Unknown)
+    }
+}
+
 words! {
     /// How sure a finding is.
     Confidence {

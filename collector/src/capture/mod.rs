@@ -3,61 +3,59 @@
 //! - [`threads`]: a look at all threads
 //! - [`tables`]: the texts: `ps_L.txt`, `wchan_by_tid.tsv`, `environ.txt`, `maps_{name}.txt`; pure
 //! - [`hot`]: which thread spent the most CPU between two looks
-//! - [`perf`]: `perf record` and `perf report` of that thread; `perf_names`: the bytes that it takes names from
+//! - [`mod@perf`]: `perf record` and `perf report` of that thread; `perf_names`: the files that perf takes names from
+//! - [`part`]: a file of a bundle, or the line that says why it has no contents
 //! - [`tool`]: runs a program that may not end
 //!
-//! A process may vanish at any moment, and not everything may be looked at: a part that could not be had is a
-//! line in its file that says why, never a missing file and never an empty one.
+//! A process may end at any moment, and the kernel may refuse a part. Such a part is one line in its file that
+//! says why: a file is never missing and never empty.
 
 use std::path::{Path, PathBuf};
 
-use crate::files::atomic;
 use crate::files::atomic::WriteError;
+use crate::files::pin::name_of;
 use crate::proc::task;
 use crate::profile::Profile;
 
 pub(crate) mod hot;
+mod part;
 pub mod perf;
 mod perf_names;
 pub(crate) mod tables;
 pub(crate) mod threads;
 pub(crate) mod tool;
 
-pub(crate) use hot::{CpuLook, Hottest, hottest, look_twice};
+pub(crate) use hot::CpuLook;
+pub(crate) use part::{Part, reason_line, write_part, write_reason};
 pub use perf::{CallGraph, PerfOptions, Perfed, perf};
+pub use perf_names::NameSources;
 pub(crate) use threads::ThreadLook;
 
-/// What is looked for.
 #[derive(Clone, Debug)]
 pub struct Options<'a> {
     /// Short name of the allocator, for `maps_{name}.txt`.
     pub name: &'a str,
-    /// Which variables are recorded, and how the allocator's files are named.
+    /// Tells which variables are recorded, and how the allocator's files are named.
     pub profile: &'a Profile,
     /// Paths of the allocator's DSO: the pinned copy, the original.
     pub dso: Vec<PathBuf>,
 }
 
-/// Bytes of a file of the bundle, or why they could not be had.
-pub(crate) type Part = Result<Vec<u8>, String>;
-
 /// The outside view.
 #[derive(Clone, Debug)]
 pub struct Outside {
-    /// Process.
-    pub(crate) pid: u32,
-    /// Its threads, by tid; empty if it had gone.
+    /// The threads, by tid; empty if the process had ended.
     pub threads: Vec<ThreadLook>,
     /// `/proc/PID/maps` as the kernel printed it.
     pub maps: Part,
-    /// The files by name, `pid.txt` and `maps.txt` among them.
+    /// The files and their names, `pid.txt` and `maps.txt` among them.
     pub files: Vec<(String, Part)>,
 }
 
-/// Looks at a process from outside. Never fails: what could not be had is said in its file.
+/// Looks at a process from outside. Never fails: the file of a part that could not be read says why.
 pub fn outside(pid: u32, options: &Options<'_>) -> Outside {
     let looked = threads::look(pid);
-    // One that is dying has an empty map; one that lives may well have an empty environment.
+    // A process that is dying has empty maps. A process that lives may have an empty environment.
     let shared = format!("task/{}", task::sharing(pid));
     let maps = threads::read(pid, &format!("{shared}/maps"))
         .and_then(|maps| if maps.is_empty() { Err(threads::ended(pid)) } else { Ok(maps) });
@@ -90,7 +88,7 @@ pub fn outside(pid: u32, options: &Options<'_>) -> Outside {
         ("maps.txt".to_owned(), maps.clone()),
         ("wchan_by_tid.tsv".to_owned(), wchan.map_err(String::clone)),
     ];
-    Outside { pid, threads: looked.unwrap_or_default(), maps, files }
+    Outside { threads: looked.unwrap_or_default(), maps, files }
 }
 
 impl Outside {
@@ -99,37 +97,19 @@ impl Outside {
     /// # Errors
     /// [`WriteError`] of the first one that could not be written.
     pub(crate) fn write(&self, dir: &Path) -> Result<(), WriteError> {
-        self.files.iter().try_for_each(|(name, part)| write_part(&dir.join(name), part))
+        self.files.iter().try_for_each(|(name, part)| write_part(&dir.join(name), part.as_ref()))
     }
 
-    /// CPU time of each thread, to be compared with a later look.
+    /// CPU time of each thread, for a comparison with a later look.
     pub(crate) fn cpu(&self) -> Vec<CpuLook> {
         self.threads.iter().map(CpuLook::of).collect()
     }
 }
 
-/// Writes a part, or the line that says why there is none.
-///
-/// # Errors
-/// [`WriteError`].
-pub(crate) fn write_part(path: &Path, part: &Part) -> Result<(), WriteError> {
-    match part {
-        Ok(bytes) if !bytes.is_empty() => atomic::write(path, bytes),
-        Ok(_) => atomic::write(path, b"# there was nothing in it\n"),
-        Err(reason) => atomic::write(path, reason_line(reason).as_bytes()),
-    }
-}
-
-/// The one line of a file whose step could not be done.
-pub(crate) fn reason_line(reason: &str) -> String {
-    let words: Vec<&str> = reason.split_whitespace().collect();
-    format!("# {}\n", words.join(" "))
-}
-
 fn is_allocator(file: &Path, options: &Options<'_>) -> bool {
     options.dso.iter().any(|dso| dso == file)
-        || options.profile.is_for(&crate::files::pin::name_of(file))
-        || crate::files::pin::name_of(file) == options.name
+        || options.profile.is_for(&name_of(file))
+        || name_of(file) == options.name
 }
 
 #[cfg(test)]

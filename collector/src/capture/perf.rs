@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::perf_names::{self, Known};
+use super::part::write_reason;
+use super::perf_names::{self, Known, NameSources};
 use super::tool::{self, Ran};
-use super::write_part;
 use crate::console::cancel::Cancel;
 use crate::files::atomic::WriteError;
 
-/// Samples a second: 199 is no multiple of what timers commonly run at.
+/// Samples a second. 199 is no multiple of the usual rates of timers.
 pub(crate) const FREQUENCY: u32 = 199;
 
-/// What `perf report` may take.
+/// How much longer than its recording `perf record` may take.
+const RECORD_GRACE: Duration = Duration::from_secs(15);
+/// Time limit of `perf report` and `perf inject`.
 const REPORT_LIMIT: Duration = Duration::from_secs(30);
 
-/// What was recorded.
 const DATA: &str = "perf_hot_tid.data";
-/// Its report.
 const TEXT: &str = "perf_hot_tid.txt";
 
 /// How perf unwinds.
@@ -33,63 +33,56 @@ pub enum CallGraph {
     Dwarf,
 }
 
-/// What is recorded, and how.
 #[derive(Clone, Debug)]
 pub struct PerfOptions {
     /// The program.
     pub program: PathBuf,
-    /// For how long.
+    /// How long it records.
     pub time: Duration,
-    /// How it unwinds.
     pub call_graph: CallGraph,
-    /// The process's maps, and files that have the bytes which were mapped from a path that no longer has them: perf
-    /// then takes names from them. `(path as maps has it, without " (deleted)"; file)`.
-    pub maps: Vec<u8>,
-    /// See `maps`.
-    pub copies: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Default for PerfOptions {
     fn default() -> Self {
-        PerfOptions {
-            program: "perf".into(),
-            time: Duration::from_secs(3),
-            call_graph: CallGraph::Fp,
-            maps: vec![],
-            copies: vec![],
-        }
+        PerfOptions { program: "perf".into(), time: Duration::from_secs(3), call_graph: CallGraph::Fp }
     }
 }
 
-/// What came of it.
+/// What became of a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Perfed {
-    /// It is there, with so many samples.
+    /// The data and its report are there.
     Recorded {
-        /// Samples; none if the report does not say it.
+        /// Samples; none if the report does not say how many.
         samples: Option<u64>,
-        /// Event that was counted.
+        /// The event that perf counted.
         event: String,
     },
-    /// What was recorded is there, and no report, and why; its file says so too.
+    /// The data is there, but no report, for this reason. The report's file says so too.
     Unreported(String),
-    /// It is not, and why; the files say so too.
+    /// Nothing was recorded, for this reason. Both files say so too.
     Refused(String),
 }
 
-/// Records thread `tid` into `dir/perf_hot_tid.data` and reports on it in `dir/perf_hot_tid.txt`. Both files are there
-/// afterwards: with the reason, if it could not be done; what was recorded stays where only the report could not be.
-/// perf's default event is tried first, then `cpu-clock`, which needs no hardware.
+/// Records thread `tid` into `dir/perf_hot_tid.data` and writes the report `dir/perf_hot_tid.txt`. Both files are
+/// there afterwards. Where a step failed, its file has the reason; the data stays if only the report failed. perf's
+/// default event is tried first, then `cpu-clock`, which needs no hardware.
 ///
 /// # Errors
 /// [`WriteError`] if a file could not be written.
-pub fn perf(dir: &Path, tid: u32, options: &PerfOptions, cancel: &Cancel) -> Result<Perfed, WriteError> {
-    let outcome = attempt(dir, tid, options, None, cancel);
-    let outcome = match outcome {
-        Err(Failed::Event(_)) => attempt(dir, tid, options, Some("cpu-clock"), cancel),
+pub fn perf(
+    dir: &Path,
+    tid: u32,
+    options: &PerfOptions,
+    sources: &NameSources,
+    cancel: &Cancel,
+) -> Result<Perfed, WriteError> {
+    let perf = Perf { dir, tid, options, sources, cancel };
+    let outcome = match perf.attempt(None) {
+        Err(Failed::Event(_)) => perf.attempt(Some("cpu-clock")),
         other => other,
     };
-    let _ = std::fs::remove_file(part(dir));
+    let _ = std::fs::remove_file(perf.part());
     match outcome {
         Ok(perfed) => Ok(perfed),
         Err(Failed::Write(e)) => Err(e),
@@ -100,7 +93,7 @@ pub fn perf(dir: &Path, tid: u32, options: &PerfOptions, cancel: &Cancel) -> Res
     }
 }
 
-/// Leaves the reason in the files that perf would have made.
+/// Writes the reason into the files that perf would have made.
 ///
 /// # Errors
 /// [`WriteError`] if a file could not be written.
@@ -109,143 +102,141 @@ pub(crate) fn refuse(dir: &Path, reason: &str) -> Result<(), WriteError> {
 }
 
 fn leave_reason(dir: &Path, name: &str, reason: &str) -> Result<(), WriteError> {
-    write_part(&dir.join(name), &Err(format!("perf: {reason}")))
+    write_reason(&dir.join(name), &format!("perf: {reason}"))
 }
 
 enum Failed {
-    /// The event may be to blame.
+    /// Another event may work.
     Event(String),
     Other(String),
     Write(WriteError),
 }
 
-fn part(dir: &Path) -> PathBuf {
-    dir.join(".perf_hot_tid.part")
-}
-
-fn attempt(
-    dir: &Path,
+/// One recording.
+struct Perf<'a> {
+    dir: &'a Path,
     tid: u32,
-    options: &PerfOptions,
-    event: Option<&str>,
-    cancel: &Cancel,
-) -> Result<Perfed, Failed> {
-    let part = part(dir);
-    // perf renames what is there to `.old`.
-    let _ = std::fs::remove_file(&part);
-    let seconds = options.time.as_secs_f64();
-    let mut record = command(&options.program);
-    // No copies into the user's ~/.debug.
-    record.args(["record", "--no-buildid-cache", "-F", &FREQUENCY.to_string()]);
-    match options.call_graph {
-        CallGraph::Fp => record.arg("-g"),
-        CallGraph::Dwarf => record.args(["--call-graph", "dwarf"]),
-    };
-    if let Some(event) = event {
-        record.args(["-e", event]);
-    }
-    record.args(["-t", &tid.to_string(), "-o"]).arg(&part).args(["--", "sleep", &seconds.to_string()]);
-    let ran = tool::run(&mut record, Stdio::null(), options.time + Duration::from_secs(15), cancel);
-    if let Some(problem) = ran.problem() {
-        let gone = !Path::new(&format!("/proc/{tid}/stat")).exists();
-        return Err(why_not(&ran, problem, gone.then_some(tid)));
-    }
-    if !std::fs::metadata(&part).is_ok_and(|meta| meta.len() > 0) {
-        return Err(Failed::Event("record left no data".to_owned()));
-    }
-
-    let identified = identify(dir, &part, options, cancel);
-    // Kept before the report: whatever becomes of that, these samples cannot be had again.
-    let data = dir.join(DATA);
-    let fail = |source| Failed::Write(WriteError { path: data.clone(), source });
-    let readable = File::open(&part).and_then(|mut file| set_mode(&mut file));
-    readable.and_then(|()| std::fs::rename(&part, &data)).map_err(fail)?;
-    match report(dir, &data, identified, options, cancel) {
-        Ok((Some(0), _)) => {
-            let _ = [DATA, TEXT].map(|name| std::fs::remove_file(dir.join(name)));
-            Err(Failed::Event(format!("no samples of tid {tid} in {seconds} s: it did not run")))
-        }
-        Ok((samples, event)) => Ok(Perfed::Recorded { samples, event }),
-        Err(Failed::Event(reason) | Failed::Other(reason)) => {
-            leave_reason(dir, TEXT, &reason).map_err(Failed::Write)?;
-            Ok(Perfed::Unreported(reason))
-        }
-        Err(failed) => Err(failed),
-    }
+    options: &'a PerfOptions,
+    sources: &'a NameSources,
+    cancel: &'a Cancel,
 }
 
-/// Tells what was recorded which bytes ran, and makes the bundle the cache that has them. False if there is nothing to
-/// tell, or this perf cannot be told.
-fn identify(dir: &Path, data: &Path, options: &PerfOptions, cancel: &Cancel) -> bool {
-    let attempt = || -> io::Result<bool> {
-        let known = perf_names::cache(dir, &options.copies)?;
+impl Perf<'_> {
+    /// The file that perf writes to.
+    fn part(&self) -> PathBuf {
+        self.dir.join(".perf_hot_tid.part")
+    }
+
+    fn attempt(&self, event: Option<&str>) -> Result<Perfed, Failed> {
+        let Perf { dir, tid, options, .. } = *self;
+        let part = self.part();
+        // perf renames an old file to `.old`.
+        let _ = std::fs::remove_file(&part);
+        let seconds = options.time.as_secs_f64();
+        let mut record = command(&options.program);
+        // No copies into the user's ~/.debug.
+        record.args(["record", "--no-buildid-cache", "-F", &FREQUENCY.to_string()]);
+        match options.call_graph {
+            CallGraph::Fp => record.arg("-g"),
+            CallGraph::Dwarf => record.args(["--call-graph", "dwarf"]),
+        };
+        if let Some(event) = event {
+            record.args(["-e", event]);
+        }
+        record.args(["-t", &tid.to_string(), "-o"]).arg(&part).args(["--", "sleep", &seconds.to_string()]);
+        let ran = tool::run(&mut record, Stdio::null(), options.time + RECORD_GRACE, self.cancel);
+        if let Some(problem) = ran.problem() {
+            let gone = !Path::new(&format!("/proc/{tid}/stat")).exists();
+            return Err(why_not(&ran, problem, gone.then_some(tid)));
+        }
+        if !std::fs::metadata(&part).is_ok_and(|meta| meta.len() > 0) {
+            return Err(Failed::Event("record left no data".to_owned()));
+        }
+
+        let identified = self.identify(&part).unwrap_or(false);
+        // The data gets its name before the report: these samples cannot be taken again.
+        let data = dir.join(DATA);
+        let fail = |source| Failed::Write(WriteError { path: data.clone(), source });
+        let readable = File::open(&part).and_then(|mut file| set_mode(&mut file));
+        readable.and_then(|()| std::fs::rename(&part, &data)).map_err(fail)?;
+        match self.report(&data, identified) {
+            Ok((Some(0), _)) => {
+                let _ = [DATA, TEXT].map(|name| std::fs::remove_file(dir.join(name)));
+                Err(Failed::Event(format!("no samples of tid {tid} in {seconds} s: it did not run")))
+            }
+            Ok((samples, event)) => Ok(Perfed::Recorded { samples, event }),
+            Err(Failed::Event(reason) | Failed::Other(reason)) => {
+                leave_reason(dir, TEXT, &reason).map_err(Failed::Write)?;
+                Ok(Perfed::Unreported(reason))
+            }
+            Err(failed) => Err(failed),
+        }
+    }
+
+    /// Writes the build-ids of the bytes that ran into the data, and makes the bundle a cache of those bytes. False if
+    /// no build-id is known, or if this perf has no `inject --known-build-ids`.
+    fn identify(&self, data: &Path) -> io::Result<bool> {
+        let known = perf_names::cache(self.dir, &self.sources.copies)?;
         if known.is_empty() {
             return Ok(false);
         }
         let list = tempfile::NamedTempFile::new()?;
         std::fs::write(list.path(), Known::lines(&known))?;
-        let told = tempfile::NamedTempFile::new_in(dir)?;
-        let mut inject = command(&options.program);
+        let injected = tempfile::NamedTempFile::new_in(self.dir)?;
+        let mut inject = command(&self.options.program);
         inject.args(["inject", "--build-ids", "--force"]);
         inject.arg(format!("--known-build-ids=file://{}", list.path().display()));
-        inject.arg("-i").arg(data).arg("-o").arg(told.path());
-        if tool::run(&mut inject, Stdio::null(), REPORT_LIMIT, cancel).problem().is_some() {
+        inject.arg("-i").arg(data).arg("-o").arg(injected.path());
+        if tool::run(&mut inject, Stdio::null(), REPORT_LIMIT, self.cancel).problem().is_some() {
             return Ok(false);
         }
-        // One that says nothing of it and makes no file would lose what was recorded.
-        let made = std::fs::metadata(told.path())?.len() > 0;
-        if made {
-            told.persist(data)?;
+        // A perf that ends with status 0 and writes no file must not cost the data.
+        let written = std::fs::metadata(injected.path())?.len() > 0;
+        if written {
+            injected.persist(data)?;
         }
-        Ok(made)
-    };
-    attempt().unwrap_or(false)
-}
-
-fn report(
-    dir: &Path,
-    data: &Path,
-    identified: bool,
-    options: &PerfOptions,
-    cancel: &Cancel,
-) -> Result<(Option<u64>, String), Failed> {
-    let text = dir.join(TEXT);
-    let fail = |source: io::Error| Failed::Write(WriteError { path: text.clone(), source });
-    let by_path = identified || perf_names::are_at_their_paths(&options.copies);
-    let symfs = if by_path { None } else { Some(perf_names::symfs(options).map_err(fail)?) };
-    let mut last = None;
-    // Lines of inlined functions are worth having, but with large debug information perf can take minutes for them.
-    for inline in [&[][..], &["--no-inline"]] {
-        let mut out = tempfile::NamedTempFile::new_in(dir).map_err(fail)?;
-        let mut report = command(&options.program);
-        if identified {
-            report.arg("--buildid-dir").arg(dir);
-        }
-        report.args(["report", "--stdio", "--no-children", "-n"]).args(inline);
-        if let Some(symfs) = &symfs {
-            report.arg("--symfs").arg(symfs.path()).arg("--kallsyms=/proc/kallsyms");
-        }
-        report.arg("-i").arg(data);
-        let stdout = Stdio::from(out.as_file().try_clone().map_err(fail)?);
-        let ran = tool::run(&mut report, stdout, REPORT_LIMIT, cancel);
-        // perf 6.1 says so with status 0, and with a report that has no count.
-        if matches!(&ran, Ran::Exited(_, said) if said.contains("no samples")) {
-            return Ok((Some(0), String::new()));
-        }
-        let Some(problem) = ran.problem() else {
-            let said = std::fs::read_to_string(out.path()).map_err(fail)?;
-            let found = samples(&said);
-            set_mode(out.as_file_mut()).map_err(fail)?;
-            out.persist(&text).map_err(|e| fail(e.error))?;
-            return Ok(found);
-        };
-        let slow = matches!(ran, Ran::TooLong(_));
-        last = Some(Failed::Other(format!("report {problem}")));
-        if !slow {
-            break;
-        }
+        Ok(written)
     }
-    Err(last.unwrap_or_else(|| Failed::Other("report failed".to_owned())))
+
+    /// Samples and event, as [`samples`] gives them.
+    fn report(&self, data: &Path, identified: bool) -> Result<(Option<u64>, String), Failed> {
+        let text = self.dir.join(TEXT);
+        let fail = |source: io::Error| Failed::Write(WriteError { path: text.clone(), source });
+        let by_path = identified || perf_names::are_at_their_paths(&self.sources.copies);
+        let symfs = if by_path { None } else { Some(perf_names::symfs(self.sources).map_err(fail)?) };
+        let mut last = None;
+        // The lines of inlined functions help, but with large debug information perf can take minutes for them.
+        for inline in [&[][..], &["--no-inline"]] {
+            let mut out = tempfile::NamedTempFile::new_in(self.dir).map_err(fail)?;
+            let mut report = command(&self.options.program);
+            if identified {
+                report.arg("--buildid-dir").arg(self.dir);
+            }
+            report.args(["report", "--stdio", "--no-children", "-n"]).args(inline);
+            if let Some(symfs) = &symfs {
+                report.arg("--symfs").arg(symfs.path()).arg("--kallsyms=/proc/kallsyms");
+            }
+            report.arg("-i").arg(data);
+            let stdout = Stdio::from(out.as_file().try_clone().map_err(fail)?);
+            let ran = tool::run(&mut report, stdout, REPORT_LIMIT, self.cancel);
+            // perf 6.1 ends with status 0 then, and its report has no count.
+            if matches!(&ran, Ran::Exited(_, stderr) if stderr.contains("no samples")) {
+                return Ok((Some(0), String::new()));
+            }
+            let Some(problem) = ran.problem() else {
+                let found = samples(&std::fs::read_to_string(out.path()).map_err(fail)?);
+                set_mode(out.as_file_mut()).map_err(fail)?;
+                out.persist(&text).map_err(|e| fail(e.error))?;
+                return Ok(found);
+            };
+            let slow = matches!(ran, Ran::TooLong(_));
+            last = Some(Failed::Other(format!("report {problem}")));
+            if !slow {
+                break;
+            }
+        }
+        Err(last.unwrap_or_else(|| Failed::Other("report failed".to_owned())))
+    }
 }
 
 /// 0644: perf's files and temporary ones are 0600, and a bundle is made to be handed on.
@@ -253,7 +244,7 @@ fn set_mode(file: &mut File) -> io::Result<()> {
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
 }
 
-/// perf without what would make it ask the network, page its output, or read the user's settings.
+/// perf with an environment in which it asks no network, pages no output, and reads no user's settings.
 fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
     command
@@ -264,8 +255,8 @@ fn command(program: &Path) -> Command {
     command
 }
 
-/// Samples and event that a report says at its top: `# Samples: 597  of event 'cpu-clock:pppH'`. perf shortens large
-/// numbers (`2K`). No number if none is said, or one that makes no sense.
+/// Samples and event from the head of a report: `# Samples: 597  of event 'cpu-clock:pppH'`. perf shortens large
+/// numbers (`2K`). None if there is no number, or one that makes no sense.
 fn samples(report: &str) -> (Option<u64>, String) {
     let mut counts = vec![];
     let mut event = String::new();
@@ -286,8 +277,8 @@ fn samples(report: &str) -> (Option<u64>, String) {
 }
 
 fn why_not(ran: &Ran, problem: String, gone: Option<u32>) -> Failed {
-    let said = match ran {
-        Ran::Exited(_, said) => said.as_str(),
+    let stderr = match ran {
+        Ran::Exited(_, stderr) => stderr.as_str(),
         Ran::NotFound => return Failed::Other("not found: install linux-perf".to_owned()),
         _ => "",
     };
@@ -297,7 +288,7 @@ fn why_not(ran: &Ran, problem: String, gone: Option<u32>) -> Failed {
         "Operation not permitted",
         "Permission denied",
     ];
-    if forbidden.iter().any(|text| said.contains(text)) {
+    if forbidden.iter().any(|text| stderr.contains(text)) {
         let paranoid = std::fs::read_to_string("/proc/sys/kernel/perf_event_paranoid");
         let paranoid = paranoid.as_deref().map_or("unknown", str::trim);
         return Failed::Other(format!("not permitted (perf_event_paranoid={paranoid})"));

@@ -1,27 +1,38 @@
-//! How perf comes to the names of code whose file is gone or has other bytes by now.
+//! The files that perf takes names from, where the file at a path is gone or has other bytes.
 //!
-//! perf knows a file by its path; that of a removed one ends in ` (deleted)`, and one that was copied over has the wrong
-//! names. So what it recorded is told the build-ids of the bytes that ran (`perf inject --known-build-ids`), and the bundle
-//! is a build-id cache with those bytes (`perf --buildid-dir`): whoever has the bundle has the names. Where perf is too old
-//! for that, a tree of links (`--symfs`) serves for our own report alone.
+//! perf finds the names of code by the path of its file. The path of a removed file ends in ` (deleted)`. A file
+//! that was copied over has the wrong names. So `perf inject --known-build-ids` writes the build-ids of the bytes
+//! that ran into the recorded data, and the bundle is a build-id cache with those bytes (`perf --buildid-dir`):
+//! whoever has the bundle has the names. An old perf cannot do that: then a tree of links (`--symfs`) serves, for
+//! our own report only.
 
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use super::perf::PerfOptions;
 use super::tables::maps_file;
 use crate::files::elf;
 
-/// What names a file whatever its path has by now: build-id (hexadecimal), path as perf has it.
+/// What was mapped in the process that perf records.
+#[derive(Clone, Debug, Default)]
+pub struct NameSources {
+    /// The maps of the process, as the kernel printed them.
+    pub maps: Vec<u8>,
+    /// A path as maps has it, without ` (deleted)`, and a file with the bytes that were mapped from it.
+    pub copies: Vec<(PathBuf, PathBuf)>,
+}
+
+/// A file that perf knows by its build-id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Known {
+    /// Hexadecimal.
     build_id: String,
+    /// The path as perf has it: as it is, and with ` (deleted)`.
     paths: [PathBuf; 2],
 }
 
 impl Known {
-    /// For `perf inject --known-build-ids=file://...`: a line a path.
+    /// The file for `perf inject --known-build-ids=file://...`: one path a line.
     pub(super) fn lines(all: &[Known]) -> String {
         let line = |id: &str, path: &PathBuf| format!("{id} {}\n", path.display());
         all.iter().flat_map(|k| k.paths.iter().map(move |path| line(&k.build_id, path))).collect()
@@ -34,11 +45,11 @@ fn deleted(path: &Path) -> PathBuf {
     deleted.into()
 }
 
-/// Makes `dir` a build-id cache of the copies (`.build-id/64/bd1f…/elf`, a link to the copy, relative where it is in `dir`
-/// itself, so that the folder can be moved). A copy that has no build-id is left out.
+/// Makes `dir` a build-id cache of the copies: `.build-id/64/bd1f…/elf` is a link to the copy. The link is relative
+/// where the copy is in `dir` itself, so that the folder can be moved. A copy without a build-id is left out.
 ///
 /// # Errors
-/// What reading a copy or making a link gives.
+/// A copy that cannot be read, a link that cannot be made.
 pub(super) fn cache(dir: &Path, copies: &[(PathBuf, PathBuf)]) -> io::Result<Vec<Known>> {
     let mut known = vec![];
     for (path, copy) in copies {
@@ -59,7 +70,7 @@ pub(super) fn cache(dir: &Path, copies: &[(PathBuf, PathBuf)]) -> io::Result<Vec
     Ok(known)
 }
 
-/// Whether every copy's bytes are still those at its path.
+/// Whether the file at each path still has the bytes of its copy.
 pub(super) fn are_at_their_paths(copies: &[(PathBuf, PathBuf)]) -> bool {
     let same = |(path, copy): &(PathBuf, PathBuf)| {
         std::fs::read(path).is_ok_and(|at_path| std::fs::read(copy).is_ok_and(|copy| copy == at_path))
@@ -67,12 +78,12 @@ pub(super) fn are_at_their_paths(copies: &[(PathBuf, PathBuf)]) -> bool {
     copies.iter().all(same)
 }
 
-/// A tree in which every file of the maps is found under its own path, as a link: to itself, or to a copy that still has
-/// the bytes that were mapped.
+/// A tree with a link for every file of the maps, at the path of the file: to a copy with the bytes that were
+/// mapped, else to the file itself.
 ///
 /// # Errors
-/// What making a folder or a link gives.
-pub(super) fn symfs(options: &PerfOptions) -> io::Result<tempfile::TempDir> {
+/// A folder or a link that cannot be made.
+pub(super) fn symfs(sources: &NameSources) -> io::Result<tempfile::TempDir> {
     let tree = tempfile::tempdir()?;
     let link = |at: &Path, to: &Path| -> io::Result<()> {
         let at = tree.path().join(at.strip_prefix("/").unwrap_or(at));
@@ -82,12 +93,12 @@ pub(super) fn symfs(options: &PerfOptions) -> io::Result<tempfile::TempDir> {
             _ => Ok(()),
         }
     };
-    for (path, copy) in &options.copies {
+    for (path, copy) in &sources.copies {
         let copy = std::path::absolute(copy)?;
         link(path, &copy)?;
         link(&deleted(path), &copy)?;
     }
-    for line in options.maps.split_inclusive(|b| *b == b'\n') {
+    for line in sources.maps.split_inclusive(|b| *b == b'\n') {
         if let Some(file) = maps_file(line) {
             link(file, file)?;
         }

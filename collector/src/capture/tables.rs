@@ -1,14 +1,16 @@
-//! The texts of the outside view. Pure.
+//! The texts of the outside view. No input, no output.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use hangscope_reader::maps::Mapping;
+
 use super::threads::ThreadLook;
 
-/// `ps -L -o pid,tid,psr,pcpu,state,wchan:30,comm`, its header and its alignment: `ps` makes the columns of ids
-/// as wide as the largest id can be (`width`), and cuts the wait channel at 30.
+/// The text of `ps -L -o pid,tid,psr,pcpu,state,wchan:30,comm`, with its header and its alignment. `ps` makes the columns
+/// of ids as wide as the largest id can be (`width`), and cuts the wait channel at 30 characters.
 pub(crate) fn ps(pid: u32, threads: &[ThreadLook], width: usize) -> String {
     let mut text = format!("{:>width$} {:>width$} PSR %CPU S {:<30} COMMAND\n", "PID", "TID", "WCHAN");
     for t in threads {
@@ -24,7 +26,7 @@ pub(crate) fn ps(pid: u32, threads: &[ThreadLook], width: usize) -> String {
     text
 }
 
-/// `ps` shows `-` where there is none, `?` where it could not be read, and leaves leading dots and underscores off.
+/// `ps` prints `-` for no wait channel, `?` for one that could not be read, and omits leading dots and underscores.
 fn ps_wchan(wchan: Option<&str>) -> &str {
     match wchan.map(str::trim_end) {
         None | Some("") => "?",
@@ -33,8 +35,8 @@ fn ps_wchan(wchan: Option<&str>) -> &str {
     }
 }
 
-/// `tid<TAB>wchan`, sorted by wchan, then tid; `0` as the kernel prints it for a thread that is not blocked, `NA`
-/// where it could not be read.
+/// `tid<TAB>wchan`, sorted by wchan, then tid. The wchan is `0`, as the kernel prints it, for a thread that is not
+/// blocked, and `NA` if it could not be read.
 pub(crate) fn wchan(threads: &[ThreadLook]) -> String {
     let mut rows: Vec<(&str, u32)> = threads
         .iter()
@@ -44,7 +46,7 @@ pub(crate) fn wchan(threads: &[ThreadLook]) -> String {
     rows.iter().map(|(wchan, tid)| format!("{tid}\t{wchan}\n")).collect()
 }
 
-/// `NAME=value` a line, of the variables whose names are wanted. Line ends in a value are written as `\n`.
+/// One `NAME=value` a line, for the variables whose names are wanted. Line ends in a value become `\n`.
 pub(crate) fn environ(environ: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     let mut lines = vec![];
     for entry in environ.split(|b| *b == 0) {
@@ -70,14 +72,7 @@ pub(crate) fn maps_of(maps: &[u8], wanted: impl Fn(&Path) -> bool) -> Vec<u8> {
 
 /// The file of a line of maps, without ` (deleted)`; none for an anonymous mapping or a name in brackets.
 pub(crate) fn maps_file(line: &[u8]) -> Option<&Path> {
-    // address perms offset dev inode, then blanks, then the path, which may hold blanks itself.
-    let mut rest = line;
-    for _ in 0..5 {
-        let blank = rest.iter().position(|b| *b == b' ')?;
-        rest = rest.get(blank..)?.trim_ascii_start();
-    }
-    let path = rest.strip_suffix(b"\n").unwrap_or(rest);
-    let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
+    let path = Mapping::parse(line)?.path;
     path.starts_with(b"/").then(|| Path::new(OsStr::from_bytes(path)))
 }
 

@@ -1,4 +1,4 @@
-//! Runs a program that may not end, or may not be there.
+//! Runs a program that may not end, or may not be installed.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
@@ -7,27 +7,30 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, after, select};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
 
 use crate::console::cancel::Cancel;
 
 /// How a program ended.
 #[derive(Debug)]
 pub(crate) enum Ran {
-    /// By itself; with what it said on stderr.
+    /// By itself. The text is its stderr.
     Exited(ExitStatus, String),
-    /// It is not on this machine.
+    /// The program is not installed.
     NotFound,
-    /// It could not be started, or not be waited for.
+    /// It could not be started, or waiting for it failed.
     NotStarted(io::Error),
-    /// It was stopped, because it took too long.
+    /// It was killed at its time limit.
     TooLong(Duration),
-    /// It was stopped, because of a Ctrl-C.
+    /// It was killed because of Ctrl-C.
     Cancelled,
 }
 
 impl Ran {
-    /// Why it did not do what it was to do, as a person reads it; none if its exit status was 0.
+    /// Why the program failed, for a person; none if its exit status was 0.
     pub(crate) fn problem(&self) -> Option<String> {
         match self {
             Ran::Exited(status, _) if status.success() => None,
@@ -44,7 +47,7 @@ impl Ran {
     }
 }
 
-/// Runs a program with `stdout` and without stdin, in a process group of its own; at most for `limit`.
+/// Runs a program with this stdout and no stdin, in its own process group, for at most `limit`.
 pub(crate) fn run(command: &mut Command, stdout: Stdio, limit: Duration, cancel: &Cancel) -> Ran {
     let start = || -> io::Result<(Child, File)> {
         let stderr = tempfile::tempfile()?;
@@ -56,13 +59,11 @@ pub(crate) fn run(command: &mut Command, stdout: Stdio, limit: Duration, cancel:
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ran::NotFound,
         Err(e) => return Ran::NotStarted(e),
     };
-    let Some(pid) = Pid::from_raw(child.id() as i32) else {
-        return Ran::NotStarted(io::ErrorKind::InvalidInput.into());
-    };
+    let pid = Pid::from_raw(child.id() as i32);
     let ended = match ended(pid) {
         Ok(ended) => ended,
         Err(e) => {
-            let _ = kill_process_group(pid, Signal::KILL);
+            let _ = killpg(pid, Signal::SIGKILL);
             let _ = child.wait();
             return Ran::NotStarted(e);
         }
@@ -73,8 +74,8 @@ pub(crate) fn run(command: &mut Command, stdout: Stdio, limit: Duration, cancel:
         recv(cancel.channel()) -> _ => Some(Ran::Cancelled),
     };
     if stopped.is_some() {
-        // It has not been waited for, so its id cannot belong to anybody else yet.
-        let _ = kill_process_group(pid, Signal::KILL);
+        // Nobody has waited for the process, so no other process can have its id.
+        let _ = killpg(pid, Signal::SIGKILL);
     }
     let status = match child.wait() {
         Ok(status) => status,
@@ -88,26 +89,24 @@ pub(crate) fn run(command: &mut Command, stdout: Stdio, limit: Duration, cancel:
     Ran::Exited(status, String::from_utf8_lossy(&said).into_owned())
 }
 
-/// Says when a child of this process has ended. It is not reaped: until its parent waits for it, its id stays its own.
+/// Sends when a child of this process has ended. The child is not reaped: its id stays its own until somebody waits.
 ///
 /// # Errors
-/// No thread is to be had that waits for it.
+/// No thread can be started.
 pub(crate) fn ended(pid: Pid) -> io::Result<Receiver<()>> {
     let (sender, receiver) = crossbeam_channel::bounded(1);
     let wait = move || {
-        while let Err(rustix::io::Errno::INTR) =
-            waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)
-        {}
+        while waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(Errno::EINTR) {}
         let _ = sender.send(());
     };
     std::thread::Builder::new().name("wait".into()).spawn(wait)?;
     Ok(receiver)
 }
 
-/// Whether a child of this process has ended, as [`ended`] will say it. It is not reaped.
+/// Whether a child of this process has ended. The child is not reaped.
 pub(crate) fn has_ended(pid: Pid) -> bool {
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-    matches!(waitid(WaitId::Pid(pid), options), Ok(Some(_)))
+    let options = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
+    waitid(Id::Pid(pid), options).is_ok_and(|status| status != WaitStatus::StillAlive)
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         out::only_json();
     }
     let cancel = cancel::on_signals().context("collect: cannot catch Ctrl-C")?;
-    let socket = args.socket.unwrap_or_else(super::default_socket);
+    let socket = args.socket.unwrap_or_else(super::socket::default_socket);
     let listener = Listener::bind(&socket).context("collect")?;
     let perf = PerfOptions { call_graph: args.perf_call_graph, ..PerfOptions::default() };
     let options = Options {

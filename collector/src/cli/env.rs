@@ -6,14 +6,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use hangscope_protocol::duration::Limit;
 use serde_json::Value;
 
+use super::args::ShimArgs;
+use super::times;
 use crate::console::exit::{Ended, Status};
 use crate::console::out;
 use crate::files::pin;
 use crate::launch::preload;
-use crate::launch::preload::Settings;
-use crate::launch::shim_path;
+use crate::launch::settings::Settings;
 
 /// Print the variables to put in front of one's own command.
 ///
@@ -30,17 +32,16 @@ pub(crate) struct Args {
     /// Socket of `hangscope collect` [default: HANGSCOPE_SOCKET, else collect's default].
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
-    /// The shim [default: HANGSCOPE_SHIM, else libhangscope.so beside hangscope or in ../lib].
-    #[arg(long, value_name = "PATH")]
-    shim: Option<PathBuf>,
+    #[command(flatten)]
+    shim: ShimArgs,
     /// Deadline from process start; `off`: dumps only on request [the shim's default: 15s].
-    #[arg(long, value_name = "TIME", value_parser = preload::parse_duration_or_off)]
-    hang_after: Option<Duration>,
+    #[arg(long, value_name = "TIME")]
+    hang_after: Option<Limit>,
     /// Without any progress for so long counts as a hang.
-    #[arg(long, value_name = "TIME", value_parser = preload::parse_duration)]
-    stall: Option<Duration>,
+    #[arg(long, value_name = "TIME")]
+    stall: Option<Limit>,
     /// Between two looks [the shim's default: 1s].
-    #[arg(long, value_name = "TIME", value_parser = preload::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = times::tick)]
     tick: Option<Duration>,
     /// Free text that the session carries.
     #[arg(long)]
@@ -63,7 +64,7 @@ pub(crate) struct Args {
 
 /// Runs it.
 pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
-    let shim = shim_path::find(args.shim.as_deref()).context("env")?;
+    let shim = args.shim.find().context("env")?;
     let mut files = vec![shim];
     if let Some(so) = &args.so {
         let unreadable = |e| {
@@ -73,7 +74,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         pin::shared_object(so, &std::fs::read(&path).map_err(unreadable)?).context("env")?;
         files.push(path);
     }
-    let socket = args.socket.unwrap_or_else(super::default_socket);
+    let socket = args.socket.unwrap_or_else(super::socket::default_socket);
     let settings = Settings {
         socket: Some(std::path::absolute(&socket).with_context(|| format!("env: {}", socket.display()))?),
         hang_after: args.hang_after,
@@ -83,6 +84,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         only: args.only,
         target: args.target,
         stir: args.stir.stir(),
+        greet: false,
     };
     let preload = preload::value(files.iter().map(PathBuf::as_path)).context("env")?;
     let mut variables = vec![("LD_PRELOAD", preload)];

@@ -2,7 +2,7 @@
 //! status to end with. [`main`] is the one place where an error becomes a line on stderr and a status.
 //!
 //! - [`collect`]: stands and listens
-//! - [`env`]: the variables to put in front of one's own command
+//! - [`mod@env`]: the variables to put in front of one's own command
 //! - [`pin`]: a copy of a DSO that nobody rebuilds
 //! - [`plan`]: how many runs a hunt needs
 //! - [`verify`]: proof that a program runs with exactly this DSO
@@ -16,7 +16,6 @@
 //! - [`out`]: printing that survives a reader who has left
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -26,6 +25,7 @@ use crate::console::exit::Status;
 use crate::console::out;
 
 mod actions;
+mod args;
 pub(crate) mod collect;
 pub(crate) mod env;
 pub(crate) mod hunt;
@@ -35,7 +35,9 @@ pub(crate) mod report;
 pub(crate) mod show;
 pub(crate) mod shrink;
 pub(crate) mod snap;
+mod socket;
 pub(crate) mod stir;
+mod times;
 pub(crate) mod verify;
 
 /// Finds out why a program under a preloaded allocator hangs: the wrong DSO, or a bug of the allocator.
@@ -79,18 +81,6 @@ pub fn main() -> ExitCode {
 /// The command line with all its subcommands and options, for man pages and completions.
 pub fn definition() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
-}
-
-/// Where a standing collector listens if nobody says otherwise: `HANGSCOPE_SOCKET`, else a folder of the user's
-/// own.
-pub(crate) fn default_socket() -> PathBuf {
-    let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let own = || {
-        let uid = nix::unistd::geteuid();
-        let run = set("XDG_RUNTIME_DIR").map(|dir| dir.join("hangscope"));
-        run.unwrap_or_else(|| PathBuf::from(format!("/tmp/hangscope-{uid}"))).join("collector.sock")
-    };
-    set("HANGSCOPE_SOCKET").unwrap_or_else(own)
 }
 
 /// What is worth knowing but no error: on stderr, from warnings on, or from the level that
@@ -144,7 +134,8 @@ fn run(command: Command) -> anyhow::Result<Status> {
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory as _, Parser as _};
+    use clap::{Args as _, CommandFactory as _, Parser as _};
+    use hangscope_protocol::duration::{self, Limit};
 
     #[test]
     fn the_arguments_are_consistent() {
@@ -160,6 +151,105 @@ mod tests {
         }
     }
 
+    /// What `option` makes of `text`, in every command that has the option.
+    fn results(option: &str, text: &str) -> Vec<Result<(), String>> {
+        let (mut definition, given) = (super::Cli::command(), format!("--{option}={text}"));
+        definition.build();
+        let commands = definition.get_subcommands();
+        let options = commands.filter_map(|c| c.get_arguments().find(|arg| arg.get_long() == Some(option)));
+        let parse = |arg: &clap::Arg| {
+            let alone = clap::Command::new("x").no_binary_name(true).arg(arg.clone());
+            alone.try_get_matches_from([&given]).map(drop).map_err(|error| error.to_string())
+        };
+        options.map(parse).collect()
+    }
+
+    #[test]
+    fn every_time_option_has_the_shims_grammar_limits_and_messages() {
+        let definition = super::Cli::command();
+        let times = definition.get_subcommands().flat_map(clap::Command::get_arguments).filter(|arg| {
+            arg.get_value_names().is_some_and(|names| names.iter().any(|name| name.as_str() == "TIME"))
+        });
+        let mut times: Vec<&str> = times.filter_map(clap::Arg::get_long).collect();
+        times.sort_unstable();
+        times.dedup();
+        assert_eq!(
+            times,
+            [
+                "grace",
+                "hang-after",
+                "hello-within",
+                "max-time",
+                "perf-seconds",
+                "second-look",
+                "stall",
+                "tick"
+            ]
+        );
+        for (text, _) in duration::CASES {
+            // clap itself refuses an empty value.
+            for option in times.iter().filter(|option| !text.is_empty() && **option != "perf-seconds") {
+                let expected = match *option {
+                    "hang-after" | "stall" | "max-time" => Limit::parse(text.as_bytes()).map(drop),
+                    "tick" => duration::parse_tick(text.as_bytes()).map(drop),
+                    _ => duration::parse(text.as_bytes()).map(drop),
+                };
+                for result in results(option, text) {
+                    match (&result, expected) {
+                        (Ok(()), Ok(())) => {}
+                        (Err(said), Err(problem)) => {
+                            assert!(said.contains(problem.message()), "--{option} {text:?}: {said}");
+                        }
+                        _ => panic!("--{option} {text:?}: {result:?}, not {expected:?}"),
+                    }
+                }
+            }
+        }
+        let ok = |option, text| results(option, text).iter().all(Result::is_ok);
+        assert!(ok("hang-after", "5min") && ok("stall", "1ms") && ok("perf-seconds", "0.5"));
+        assert!(!ok("tick", "1ms") && !ok("stall", "0") && !ok("max-time", "soon") && !ok("grace", "off"));
+        assert!(!ok("perf-seconds", "50ms") && !ok("perf-seconds", "2h") && !ok("perf-seconds", "off"));
+    }
+
+    #[test]
+    fn hunt_and_shrink_have_the_same_options_for_runs() {
+        let definition = super::Cli::command();
+        let ids = |name: &str| -> Vec<String> {
+            let command = definition.find_subcommand(name).unwrap();
+            command.get_arguments().map(|arg| arg.get_id().to_string()).collect()
+        };
+        let run = super::args::RunArgs::augment_args(clap::Command::new("x"));
+        for id in run.get_arguments().map(clap::Arg::get_id) {
+            assert!(ids("hunt").iter().any(|other| id == other), "{id}");
+            assert!(ids("shrink").iter().any(|other| id == other), "{id}");
+        }
+        let stall = |words: &[&str]| match super::Cli::try_parse_from(words).unwrap().command {
+            super::Command::Hunt(args) => args.run.stall,
+            super::Command::Shrink(args) => args.run.stall,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(stall(&["hangscope", "hunt"]), Limit::Off);
+        assert_eq!(stall(&["hangscope", "shrink", "--so", "x"]).to_string(), "1s");
+        assert_eq!(stall(&["hangscope", "shrink", "--resume", "x"]).to_string(), "1s");
+        for words in
+            [&["hangscope", "shrink"][..], &["hangscope", "shrink", "--resume", "x", "--stall", "1s"]]
+        {
+            assert!(super::Cli::try_parse_from(words).is_err(), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        for command in super::Cli::command().get_subcommands() {
+            let name = command.get_name();
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(
+                help.contains("Example") && help.contains(&format!("hangscope {name} ")),
+                "{name}: {help}"
+            );
+        }
+    }
+
     #[test]
     fn wrong_usage_is_one_line() {
         let line = |args: &[&str]| {
@@ -168,6 +258,6 @@ mod tests {
         };
         insta::assert_snapshot!(line(&["pin", "x.so"]), @"hangscope: the following required arguments were not provided: --out <DIR>; see --help");
         insta::assert_snapshot!(line(&["pim"]), @"hangscope: unrecognized subcommand 'pim'; a similar subcommand exists: 'pin'; see --help");
-        insta::assert_snapshot!(line(&["env", "--tick", "x"]), @"hangscope: invalid value 'x' for '--tick <TIME>': a duration is a number with ms, s, m or h: 500ms, 15s, 2m; see --help");
+        insta::assert_snapshot!(line(&["env", "--tick", "x"]), @"hangscope: invalid value 'x' for '--tick <TIME>': not a duration such as 15s, 500ms, 2m, 1m30s or 1h; see --help");
     }
 }

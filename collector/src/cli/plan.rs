@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::args::share;
 use crate::analysis::stats::{self, Rate};
 use crate::analysis::verdict::{given, percent};
 use crate::console::exit::{Ended, Status};
@@ -72,16 +73,6 @@ fn answer(rate: Option<f64>, runs: Option<u32>, confidence: f64) -> anyhow::Resu
     let rate = Rate::exact(0, runs, confidence).high;
     let line = say!(Plan::Excluded { runs, rate: percent(rate), sure });
     Ok((Answer { rate, confidence, runs }, line))
-}
-
-/// Between 0 and 1, both excluded.
-pub(super) fn share(text: &str) -> Result<f64, String> {
-    let share: f64 = text.parse().map_err(|_| "not a number")?;
-    if share > 0.0 && share < 1.0 {
-        Ok(share)
-    } else {
-        Err("give a number between 0 and 1, such as 0.02".into())
-    }
 }
 
 fn usage(what: impl std::fmt::Display) -> anyhow::Error {

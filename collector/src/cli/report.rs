@@ -13,8 +13,8 @@ use crate::collect::record;
 use crate::console::exit::Status;
 use crate::console::out;
 use crate::console::wrap::columns;
-use crate::evidence::dump_files;
-use crate::evidence::recorded::Recorded;
+use crate::evidence::finding_files;
+use crate::evidence::saved::SavedDumps;
 use crate::evidence::threads_file::ThreadsFile;
 use crate::report;
 use crate::session::Dump;
@@ -93,7 +93,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         report::junit::write(file, &facts, &conclude(&facts), &out).context("report: --junit")?;
         return Ok(Status::NoHang);
     }
-    let recorded = Recorded::read(&args.path).context("report")?;
+    let recorded = SavedDumps::read(&args.path).context("report")?;
     let dump = match args.dump {
         Some(n) => recorded.dumps.iter().find(|dump| dump.begin.number == n),
         None => recorded.dumps.last(),
@@ -128,14 +128,14 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
 /// Writes the files beside dump.bin, with --write.
 fn write(
     args: &Args,
-    recorded: &Recorded,
+    recorded: &SavedDumps,
     dump: &Dump,
     traces: &Traces,
     finding: &Finding,
 ) -> anyhow::Result<Status> {
     if args.write {
         let dir = recorded.path.parent().unwrap_or(std::path::Path::new("."));
-        dump_files::write_dump(dir, dump, traces, finding).context("report")?;
+        finding_files::write(dir, dump, traces, finding).context("report")?;
     }
     Ok(Status::NoHang)
 }

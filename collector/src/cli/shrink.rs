@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use hangscope_protocol::duration::{self, Limit};
 use serde::Serialize;
 
+use super::args::{RunArgs, share};
+use super::hunt;
 use crate::analysis::{Class, stats};
-use crate::cli::{hunt, plan};
 use crate::console::cancel;
 use crate::console::exit::{Ended, Status};
 use crate::console::out;
@@ -16,106 +18,71 @@ use crate::hunt::arm::Arm;
 use crate::hunt::{Config, Limits, Screen};
 use crate::launch::cpus::Cpus;
 use crate::launch::program;
-use crate::launch::{descriptors, preload, shim_path};
+use crate::launch::sockets::SocketDir;
+use crate::launch::{descriptors, shim_path};
 use crate::profile::{self, Profile};
 use crate::report::shrink::ShrinkFile;
 use crate::shrink::{self, Job, Settings};
-use crate::text::message::Lang;
 
-/// Make a command that hangs as small as it can be, so that the hang can be had again and again in little time.
+/// Make a command that hangs as small as possible, so that the hang comes often and soon.
 ///
-/// The whole numbers among the benchmark's arguments (threads, iterations, sizes ...) are brought down by delta debugging, as
-/// far as the command still hangs, with the same class, in at least the share --rate of its runs. Each step takes as many runs
-/// as a sequential test needs; at the end fresh runs of the smallest command give its rate. It can be stopped at any moment
-/// (Ctrl-C, kill -9) and goes on where it stood with --resume.
+/// Delta debugging makes the whole numbers among the benchmark's arguments (threads, iterations, sizes ...) smaller, as
+/// long as at least --rate of the runs still hang, with the same class. A sequential test decides how many runs a step
+/// takes. At the end fresh runs of the smallest command give its rate. It may be stopped at any moment (Ctrl-C,
+/// kill -9); --resume goes on from there.
 ///
-/// The evidence of a hang stays for the first hang of the original command, of the smallest, and of every other class; that of
-/// the others is removed, to save the disk.
+/// The evidence of a hang is kept for the first hang of the original command, of the smallest command, and of every
+/// other class. The rest is removed, to save disk space.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  \
+#[command(
+    mut_arg("so", |arg| arg.required_unless_present("resume").help("The allocator's DSO")),
+    mut_arg("stall", |arg| arg.default_value("1s").help(
+        "A run in which nothing moves for this time hangs, too. Most hangs are found by it long before the deadline. `off`: \
+        only --hang-after counts")),
+    mut_arg("hang_after", |arg| arg.help(
+        "A run that takes longer hangs. `off`: only --stall counts. The deadline sinks as the command gets shorter")),
+    mut_arg("max_time", |arg| arg.help("Begin no run after this time. --resume goes on")),
+    mut_arg("tick", |arg| arg.help("Time between two looks of the shim [default: a quarter of --hang-after or --stall, at most 1s]")),
+    mut_arg("out", |arg| arg.help(
+        "Folder for all files. If it holds a shrink with the same options, that one goes on [default: \
+        hangscope_shrink_{name}_{time}_{pid} in this folder]")),
+    after_help = "Examples:\n  \
     hangscope shrink --so ./libhakozuna_hz4.so --rate 0.5 --hang-after 5s --keep 5 --min 1=2 --out small \
     -- ./bench 16 2000000 400 16 32768 90 65536\n  \
     hangscope shrink --resume small\n\n\
-    Arguments are counted from 1, as $1 of a script: in the example --keep 5 is the 32768, and --min 1=2 keeps at least two \
-    threads. Numbers behind an equals sign (--threads=16) are numbers, too.\n\n\
-    Leaves shrink.json, shrink.md and shrink.ja.md, and shrink_runs.jsonl with a line a run.\n\n\
-    Exit status: 10 it hangs, and what it was shrunk to is told (also where --max-time was over); 0 no hang was seen; 20 the \
-    DSO was not intact, 30 the preload could not be verified, 2 wrong usage, 1 interrupted, or anything else.")]
+    Arguments are counted from 1, like $1 of a script. In the example --keep 5 is the 32768, and --min 1=2 keeps at least \
+    two threads. A number after an equals sign (--threads=16) is a number, too.\n\n\
+    It writes shrink.json, shrink.md and shrink.ja.md, and shrink_runs.jsonl with one line for each run.\n\n\
+    Exit status: 10 it hangs, and the report has the smallest command (also after --max-time); 0 no hang was seen; 20 the \
+    DSO was not intact; 30 the preload could not be verified; 2 wrong usage; 1 interrupted, or anything else.")]
 pub(crate) struct Args {
-    /// The allocator's DSO.
-    #[arg(long, value_name = "SO", required_unless_present = "resume")]
-    so: Option<PathBuf>,
-    /// Short name of the allocator, part of file names [default: the profile's, else the file's stem].
-    #[arg(long)]
-    name: Option<String>,
-    /// Share of the runs that have to hang, between 0 and 1. The original command has to reach it, too.
-    #[arg(long, value_name = "RATE", default_value_t = 0.5, value_parser = plan::share)]
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+    /// Share of the runs that must hang, between 0 and 1. The original command must reach it, too.
+    #[arg(long, value_name = "RATE", default_value_t = 0.5, value_parser = share)]
     rate: f64,
-    /// Probability of being right in each step, and confidence of the intervals.
+    /// Probability that a step decides right, and confidence of the intervals.
     #[arg(long, value_name = "SHARE", default_value_t = stats::CONFIDENCE, value_parser = confidence)]
     confidence: f64,
-    /// Class of the hang that is looked for, such as lost-wakeup [default: that of the command's first hang].
+    /// Class of the hang to look for, such as lost-wakeup [default: the class of the command's first hang].
     #[arg(long, value_name = "CLASS", value_parser = class)]
     class: Option<Class>,
-    /// A run that is not done by then hangs; `off`: only --stall counts. Brought down as the command becomes shorter.
-    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = preload::parse_duration_or_off)]
-    hang_after: Duration,
-    /// Without any progress for so long is a hang, too: most are known by it long before the deadline. `off`: only the
-    /// deadline counts.
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = preload::parse_duration_or_off)]
-    stall: Duration,
     /// Arguments that stay as they are, by index from 1.
     #[arg(long, value_name = "I,J", value_delimiter = ',')]
     keep: Vec<usize>,
-    /// The least that an argument may become [default: 1]; may be given several times.
+    /// Smallest value of an argument [default: 1]. May be given several times.
     #[arg(long = "min", value_name = "I=N", value_parser = least)]
     least: Vec<(usize, u64)>,
     /// Fresh runs of the smallest command, for its rate.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     confirm: u32,
-    /// Begin no further run when so much time is over; --resume goes on.
-    #[arg(long, value_name = "TIME", value_parser = preload::parse_duration)]
-    max_time: Option<Duration>,
-    /// Processors for the runs, as taskset -c takes them.
-    #[arg(long, value_name = "LIST")]
-    cpus: Option<String>,
-    /// A variable for the benchmark; may be given several times.
-    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = hunt::variable)]
-    env: Vec<(String, String)>,
-    /// Folder for everything; that of a shrink with the same options goes on [default: hangscope_shrink_{name}_{time}_{pid}
-    /// here].
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Go on with the shrink in this folder, as it was begun.
+    /// Go on with the shrink in this folder, with its own options.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["so", "name", "rate", "confidence", "class", "hang_after", "stall",
         "keep", "least", "confirm", "cpus", "env", "out", "profile", "verify_runs", "tick", "stir", "stir_seed", "shim", "only", "command"])]
     resume: Option<PathBuf>,
-    /// A profile of one's own, in TOML (hangscope hunt --help shows its keys).
-    #[arg(long, value_name = "FILE")]
-    profile: Option<PathBuf>,
-    /// Runs of the preload verification before the first run; 0: none.
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    verify_runs: u32,
-    /// Between two looks of the shim [default: a quarter of --hang-after or --stall, at most 1s].
-    #[arg(long, value_name = "TIME", value_parser = preload::parse_duration)]
-    tick: Option<Duration>,
-    #[command(flatten)]
-    stir: super::stir::StirArgs,
-    /// The shim [default: HANGSCOPE_SHIM, else libhangscope.so beside hangscope or in ../lib].
-    #[arg(long, value_name = "PATH")]
-    shim: Option<PathBuf>,
-    /// Watch only programs of these names (comma-separated) [default: the command's first word that is no wrapper].
-    #[arg(long, value_name = "NAMES")]
-    only: Option<String>,
-    /// Language of what is said at the end on the terminal; the files are in both.
-    #[arg(long, default_value = "en", value_parser = hunt::language)]
-    lang: Lang,
-    /// Only one line of JSON on stdout, at the end: what is in shrink.json, and out, the folder; progress goes to stderr.
+    /// Only one line of JSON on stdout, at the end: what is in shrink.json, and out, the folder. Progress goes to stderr.
     #[arg(long)]
     json: bool,
-    /// The benchmark and its arguments.
-    #[arg(last = true, value_name = "CMD")]
-    command: Vec<String>,
 }
 
 /// A result with the folder that its file, and the evidence, are in: what `--json` prints.
@@ -128,8 +95,8 @@ struct InFolder<'a> {
 
 /// Runs it.
 pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
-    let (lang, json, max_time) = (args.lang, args.json, args.max_time);
-    let given_seed = args.stir.has_seed();
+    let (lang, json, max_time) = (args.run.lang, args.json, args.run.max_time);
+    let given_seed = args.run.stir.has_seed();
     if json {
         out::only_json();
     }
@@ -145,7 +112,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
             (settings, out)
         }
         None => {
-            let out = args.out.clone();
+            let out = args.run.out.clone();
             let settings = settings(args)?;
             let out = out.unwrap_or_else(|| hunt::default_out(&format!("shrink_{}", settings.name)).into());
             (settings, absolute(&out)?)
@@ -168,45 +135,44 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     Ok(shrink::status(&file))
 }
 
-/// What was asked for, checked.
+/// Checks the arguments.
 fn settings(args: Args) -> anyhow::Result<Settings> {
-    let so = args.so.ok_or_else(|| usage("no allocator: give its .so with --so"))?;
-    let program = args.command.first().ok_or_else(|| {
+    let run = args.run;
+    run.check_limits().map_err(usage)?;
+    let so = run.so.ok_or_else(|| usage("no allocator: give its .so with --so"))?;
+    let program = run.program.command.first().ok_or_else(|| {
         usage("no benchmark: give the command that hangs after --, as in -- ./bench 16 2000000")
     })?;
     program::find(program).map_err(usage)?;
-    if args.hang_after.is_zero() && args.stall.is_zero() {
-        return Err(usage("--hang-after off needs --stall: else nothing would ever count as a hang"));
-    }
-    let name = match args.name {
+    let name = match run.name {
         Some(name) => name,
-        None => profile(args.profile.as_deref(), &so, None)?.name,
+        None => profile(run.profile.as_deref(), &so, None)?.name,
     };
     pin::check_name(&name).map_err(usage)?;
-    let unless_off = |time: Duration| (!time.is_zero()).then_some(time.as_secs_f64());
+    let seconds = |time: Duration| time.as_secs_f64();
     let settings = Settings {
         schema: Settings::schema(),
         so: absolute(&so)?,
         sha1: String::new(),
         name,
-        profile: args.profile.as_deref().map(absolute).transpose()?,
+        profile: run.profile.as_deref().map(absolute).transpose()?,
         dir: std::env::current_dir().context("shrink: the folder that this is run in")?,
-        command: args.command,
+        command: run.program.command,
         rate: args.rate,
         confidence: args.confidence,
         class: args.class,
-        hang_after_s: unless_off(args.hang_after),
-        stall_s: unless_off(args.stall),
-        tick_s: args.tick.and_then(unless_off),
-        stir: args.stir.stir(),
-        cpus: args.cpus,
-        env: args.env,
-        only: args.only,
+        hang_after_s: run.hang_after.time().map(seconds),
+        stall_s: run.stall.time().map(seconds),
+        tick_s: run.tick.map(seconds),
+        stir: run.stir.stir(),
+        cpus: run.program.cpus,
+        env: run.program.env,
+        only: run.program.only,
         keep: args.keep,
         least: args.least,
         confirm: args.confirm,
-        verify_runs: args.verify_runs,
-        shim: args.shim.as_deref().map(absolute).transpose()?,
+        verify_runs: run.verify_runs,
+        shim: run.program.shim.path.as_deref().map(absolute).transpose()?,
     };
     settings.shape().map_err(usage)?;
     Ok(settings)
@@ -223,12 +189,13 @@ fn profile(own: Option<&Path>, so: &Path, name: Option<&str>) -> anyhow::Result<
     }
 }
 
-/// How the runs are made; and the folder of the sockets, which goes when it is dropped.
-fn config(settings: &Settings, out: &Path) -> anyhow::Result<(Config, tempfile::TempDir)> {
+/// How the runs are made. The folder of the sockets is removed on drop.
+fn config(settings: &Settings, out: &Path) -> anyhow::Result<(Config, SocketDir)> {
     let time = |seconds: Option<f64>| seconds.map(Duration::from_secs_f64);
+    let limit = |seconds: Option<f64>| time(seconds).map_or(Limit::Off, Limit::After);
     let cpus = settings.cpus.as_deref().map(Cpus::parse).transpose().map_err(usage)?;
     let notes = hunt::notes(cpus.as_ref());
-    let sockets = hunt::own_sockets().context("shrink")?;
+    let sockets = SocketDir::temporary().context("shrink: cannot make a folder for the sockets")?;
     let config = Config {
         so: settings.so.clone(),
         name: settings.name.clone(),
@@ -237,9 +204,9 @@ fn config(settings: &Settings, out: &Path) -> anyhow::Result<(Config, tempfile::
         seed: 0,
         other_so: None,
         runs: settings.confirm,
-        limits: Limits::default(),
-        hang_after: time(settings.hang_after_s),
-        stall: time(settings.stall_s),
+        limits: Limits { until: None, max_time: Limit::Off },
+        hang_after: limit(settings.hang_after_s),
+        stall: limit(settings.stall_s),
         cpus,
         keep_going: true,
         out: out.to_owned(),
@@ -260,7 +227,8 @@ fn config(settings: &Settings, out: &Path) -> anyhow::Result<(Config, tempfile::
     Ok((config, sockets))
 }
 
-/// The hunt that catches the smallest hang again, up to its deadline: as many runs as show it at least once.
+/// The words of a hunt that catches the smallest hang again, without its deadline and its command. It makes as many runs
+/// as show the hang at least once, with the shrink's confidence.
 fn catch(settings: &Settings) -> Vec<String> {
     let runs = stats::plan(settings.rate, settings.confidence).unwrap_or(1).to_string();
     let so = settings.so.display().to_string();
@@ -270,7 +238,7 @@ fn catch(settings: &Settings) -> Vec<String> {
     let mut option = |name: &str, value: Option<String>| {
         words.extend(value.into_iter().flat_map(|value| [name.to_owned(), value]));
     };
-    let time = |seconds: Option<f64>| seconds.map(|s| preload::duration(Duration::from_secs_f64(s)));
+    let time = |seconds: Option<f64>| seconds.map(|s| duration::Text(Duration::from_secs_f64(s)).to_string());
     option("--stall", time(settings.stall_s));
     option("--stir", settings.stir.map(|stir| stir.level.to_string()));
     option("--cpus", settings.cpus.clone());
@@ -290,13 +258,13 @@ fn class(text: &str) -> Result<Class, String> {
     })
 }
 
-/// Of a test that decides between two hypotheses with the same error on either side.
+/// Of a test between two hypotheses that has the same error on both sides.
 fn confidence(text: &str) -> Result<f64, String> {
-    let confidence = plan::share(text)?;
+    let confidence = share(text)?;
     if confidence > 0.5 {
         Ok(confidence)
     } else {
-        Err("give more than 0.5: as much has the toss of a coin".into())
+        Err("give more than 0.5: a coin is right as often as that".into())
     }
 }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use super::times;
 use crate::analysis::verdict::exit_code;
 use crate::capture::{CallGraph, PerfOptions};
 use crate::console::cancel;
 use crate::console::exit::{Ended, Status};
 use crate::console::out;
 use crate::files::pin;
-use crate::launch::preload;
 use crate::profile;
 use crate::report::{self, VerdictFile, terminal};
 use crate::snap::{self, Options};
@@ -44,7 +44,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Between the two looks.
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = preload::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = times::time)]
     second_look: Duration,
     /// How often a running thread is asked; 0: once.
     #[arg(long, value_name = "HZ", default_value_t = 49, value_parser = clap::value_parser!(u32).range(..=499))]
@@ -60,7 +60,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, value_name = "HOW", default_value = "fp", conflicts_with = "no_perf")]
     perf_call_graph: CallGraph,
     /// Language on the terminal; the reports are in both.
-    #[arg(long, default_value = "en", value_parser = super::hunt::language)]
+    #[arg(long, default_value = "en", value_parser = super::args::language)]
     lang: Lang,
     /// Only one line of JSON on stdout: what is in verdict.json, and out, the folder.
     #[arg(long)]
@@ -88,14 +88,17 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     };
     let perf = PerfOptions { call_graph: args.perf_call_graph, ..PerfOptions::default() };
     let perf = (!args.no_perf).then_some(&perf);
-    let snapped = snap::snap(args.pid, &out, args.name.as_deref(), profile, &options, perf, &cancel);
-    let snapped = snapped.context("snap")?;
+    let name = args.name.as_deref();
+    let request = snap::Request { pid: args.pid, out: &out, name, profile, options: &options, perf };
+    let snapped = snap::snap(request, &cancel).context("snap")?;
     if args.json {
         out::json(&VerdictFile::of(&snapped.facts, &snapped.conclusion).in_folder(&out))?;
     }
     out::paragraphs(&terminal::summary(&snapped.facts, &snapped.conclusion, args.lang));
     out::line("");
-    out::text(report::show::snapshot(&snapped.threads, out::style()));
+    if let Some(threads) = &snapped.threads {
+        out::text(report::show::snapshot(threads, out::style()));
+    }
     out::line(format_args!("\nThe evidence is in {}", out.display()));
     let code = exit_code(&snapped.facts);
     Ok(Status::ALL.iter().copied().find(|s| s.code() == code).unwrap_or(Status::Failed))

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::args::ProgramArgs;
+use super::times;
 use crate::console::cancel;
 use crate::console::exit::{Ended, Status};
 use crate::console::out;
 use crate::launch::cpus::Cpus;
-use crate::launch::{descriptors, preload, shim_path};
+use crate::launch::descriptors;
 use crate::verify::{self, Proof, Request, Times};
 
 /// Prove from inside the process that a program runs with exactly this DSO as its malloc.
@@ -19,7 +21,11 @@ use crate::verify::{self, Proof, Request, Times};
 /// What ld.so refuses, a static, setuid or foreign binary is named. The last line on success is
 /// `[STRICT-PRELOAD] verification passed`; otherwise the status is 30.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[command(
+    mut_arg("command", |arg| arg.required(true)),
+    mut_arg("only", |arg| arg.help(
+        "Names of programs, separated by commas. One of them must say hello. For a CMD that starts other programs")),
+    after_help = "Examples:\n  \
     hangscope verify --so ./libhakozuna_hz4.so --runs 3 -- ./bench 16 20000\n  \
     hangscope verify --so ./libhz4.so --cpus 0-15 --out check -- env HZ4_X=1 ./bench 16 20000\n  \
     hangscope verify --so ./libhz4.so --only bench -- ./run_matrix.sh")]
@@ -30,41 +36,21 @@ pub(crate) struct Args {
     /// Runs; each must pass.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     runs: u32,
-    /// Processors for the runs: 0-15, or 0,2,4.
-    #[arg(long, value_name = "LIST")]
-    cpus: Option<String>,
     /// Folder for preload_verify/: run_N.log and result.txt.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Names of programs (comma-separated) of which one must say hello, where CMD starts others.
-    #[arg(long, value_name = "NAMES")]
-    only: Option<String>,
-    /// A variable for the command.
-    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
-    env: Vec<(String, String)>,
-    /// The shim [default: HANGSCOPE_SHIM, else libhangscope.so beside hangscope or in ../lib].
-    #[arg(long, value_name = "PATH")]
-    shim: Option<PathBuf>,
+    #[command(flatten)]
+    program: ProgramArgs,
     /// The hello must come within.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = preload::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = times::time)]
     hello_within: Duration,
     /// After the hello was checked, the command may go on for so long before it gets TERM.
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = preload::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = times::time)]
     grace: Duration,
     /// Only one line of JSON on stdout: passed, error (null if it passed), program, sha1 (of the DSO), and runs: pid, program,
     /// malloc (path of the DSO that provides it), same_file, same_bytes.
     #[arg(long)]
     json: bool,
-    /// The command.
-    #[arg(last = true, required = true, value_name = "CMD")]
-    command: Vec<String>,
-}
-
-fn variable(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("a variable is NAME=VALUE".into()),
-    }
 }
 
 #[derive(Serialize)]
@@ -83,17 +69,18 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     }
     descriptors::raise();
     let usage = |e: &dyn std::fmt::Display| Ended::new(Status::Usage, format!("verify: {e}"));
-    let cpus = args.cpus.as_deref().map(Cpus::parse).transpose().map_err(|e| usage(&e))?;
-    let shim = shim_path::find(args.shim.as_deref()).map_err(|e| anyhow::anyhow!("verify: {e}"))?;
+    let program = &args.program;
+    let cpus = program.cpus.as_deref().map(Cpus::parse).transpose().map_err(|e| usage(&e))?;
+    let shim = program.shim.find().map_err(|e| anyhow::anyhow!("verify: {e}"))?;
     let cancel = cancel::on_signals()?;
     let request = Request {
-        command: &args.command,
+        command: &program.command,
         so: &args.so,
         shim: &shim,
         runs: args.runs,
         cpus: cpus.as_ref(),
-        env: &args.env,
-        only: args.only.as_deref(),
+        env: &program.env,
+        only: program.only.as_deref(),
         out: args.out.as_deref(),
         times: Times { hello: args.hello_within, grace: args.grace },
     };

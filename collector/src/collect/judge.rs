@@ -1,4 +1,4 @@
-//! DSO integrity over a session's life: the worst that was seen, and the look after the end.
+//! DSO integrity over a session's life: the worst of all looks, and a look after the end.
 
 use std::collections::BTreeSet;
 
@@ -11,27 +11,27 @@ use crate::files::facts::errno;
 use crate::session::Dso;
 use crate::text::message::Lang;
 
-/// What was seen so far.
+/// The result of the looks so far.
 #[derive(Debug)]
 pub(super) struct Judge {
-    /// Worst that was wrong; what could not be told yet is not in it.
+    /// The worst that was seen, without `unknown`.
     worst: Integrity,
     last: Integrity,
     pub(super) deleted_seen: bool,
     files: Files,
 }
 
-/// Whether the process sees the same files as the collector.
+/// Whether a path means the same file to the process and to the collector.
 #[derive(Debug)]
 enum Files {
     Ours,
     Others,
-    /// It is gone already, or cannot be looked at: these DSOs were the files that are at their paths here.
+    /// The process has ended or may not be looked at. The DSOs with these ids were the files at their paths here.
     Unsure(BTreeSet<u32>),
 }
 
 impl Judge {
-    /// For a process that has just said hello.
+    /// For a process whose hello has just come.
     pub(super) fn new(pid: u32) -> Judge {
         Judge {
             worst: Integrity::Intact,
@@ -56,13 +56,13 @@ impl Judge {
         if integrity > Integrity::Unknown {
             self.worst = self.worst.max(integrity);
         }
-        // Before the first look nothing can be told, which is no finding.
+        // Before the first look the integrity is not known: that is no result.
         if looked || integrity > Integrity::Unknown {
             self.last = integrity;
         }
     }
 
-    /// The look after the process's end. `sha1` is that of the allocator's bytes at init.
+    /// Looks after the process's end. `sha1` is that of the allocator's bytes at init.
     pub(super) fn after(&mut self, dsos: &[Dso], allocator: u32, sha1: Option<&str>, died_by_signal: bool) {
         if matches!(self.files, Files::Others) {
             return;
@@ -88,18 +88,18 @@ impl Judge {
         }
     }
 
-    /// The word for the session: the worst that was seen, else what the last look said.
+    /// Integrity for the session: the worst that was seen, else the result of the last look.
     pub(super) fn integrity(&self) -> Integrity {
         self.worst.max(self.last)
     }
 
-    /// What the last look said.
+    /// The result of the last look.
     pub(super) fn last(&self) -> Integrity {
         self.last
     }
 }
 
-/// Whether the file at its path is, for us, the one that the process loaded.
+/// Whether the collector finds at the path the file that the process loaded.
 fn is_ours(dso: &Dso) -> bool {
     let there = facts::now(dso.path.as_ref(), None);
     let init = (dso.init.dev, dso.init.ino);
@@ -108,8 +108,8 @@ fn is_ours(dso: &Dso) -> bool {
         && matches!(there, Ok(Some(file)) if (file.dev, file.ino) == init)
 }
 
-/// Whether a path means the same file to a process and to us; none if that cannot be told. In a container or a chroot
-/// it does not, and a look at our file would say nothing about its.
+/// Whether a path means the same file to a process and to us; none if that is not known. In a container or a chroot it
+/// does not, and our file says nothing about the file of the process.
 fn sees_our_files(pid: u32) -> Option<bool> {
     use std::os::unix::fs::MetadataExt as _;
     let mounts = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
     use crate::testkit::fake_shim::zero;
 
-    /// A DSO as it is now at a path.
+    /// The DSO at a path.
     fn dso(id: u32, path: &Path) -> Dso {
         let now = facts::now(path, None).unwrap().unwrap();
         let init = DsoRecord {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn whose_files_are_not_known_is_judged_by_what_was_ours() {
+    fn without_access_to_the_process_only_dsos_that_were_our_files_are_judged() {
         assert_eq!(sees_our_files(std::process::id()), Some(true));
         assert_eq!(sees_our_files(u32::MAX), None);
 
@@ -161,7 +161,7 @@ mod tests {
         std::fs::rename(&path, dir.path().join("aside")).unwrap();
         let theirs = Dso { init: DsoRecord { id: 2, ino: ours.init.ino + 1, ..ours.init }, ..ours.clone() };
         let after = |pid, dso: &Dso| {
-            // The same file comes and goes: another would have another inode.
+            // Move the file: a new file would have another inode.
             std::fs::rename(dir.path().join("aside"), &path).unwrap();
             let mut judge = Judge::new(pid);
             judge.look(std::slice::from_ref(dso));

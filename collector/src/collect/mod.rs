@@ -1,103 +1,36 @@
 //! The standing collector: any number of processes, each of them a session on disk.
 //!
-//! One loop gives each event to the thread of its session, which writes its files and captures its hangs: what
-//! is slow there (a disk, perf) holds up nobody else.
+//! One loop gives each event to the thread of its session. That thread writes the session's files and captures its
+//! hangs: a slow disk or perf delays no other session.
 //!
-//! - `route`: which process an event belongs to, across connections and execs
+//! - `route`: which session an event belongs to, across connections and execs
 //! - `session`: one process from its hello to its end
+//! - `dump`: what becomes of a session's dumps
 //! - `judge`: DSO integrity over a session's life
-//! - [`bundle`]: the folder of one dump
+//! - [`record`]: `session.json` and `heartbeats.jsonl`
+//! - `desk`: what all sessions share
 
-use std::fmt::Display;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, select};
 
-use crate::capture::PerfOptions;
-use crate::collect::record::SessionRecord;
 use crate::console::cancel::Cancel;
-use crate::console::out;
-use crate::files::atomic;
-use crate::files::atomic::{Lines, WriteError};
-use crate::listen::{Asker, ListenError, Listener};
+use crate::files::atomic::{self, Lines, WriteError};
+use crate::listen::{ListenError, Listener};
 
-pub mod bundle;
+mod desk;
 mod judge;
 pub(crate) mod record;
 mod route;
 mod session;
 
-/// How to collect.
-#[derive(Clone, Debug)]
-pub(crate) struct Options {
-    /// Folder: `sessions/` and `sessions.jsonl` in it.
-    pub(crate) out: PathBuf,
-    /// How hot threads are recorded; none: not at all.
-    pub(crate) perf: Option<PerfOptions>,
-    /// Dumps of one session that are kept on disk.
-    pub(crate) dumps: u32,
-    /// Each session's line on stdout as well.
-    pub(crate) json: bool,
-}
-
-/// What came of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Collected {
-    /// Sessions that were seen.
-    pub(crate) sessions: u64,
-    /// Those that hung.
-    pub(crate) hung: u64,
-    /// Files or lines that could not be written; each was said when it happened.
-    pub(crate) not_written: u64,
-}
-
-/// Something that happened, for a person who watches.
-pub(crate) type Say = Arc<dyn Fn(&dyn Display) + Send + Sync>;
-
-/// What the threads of sessions share.
-struct Desk {
-    options: Options,
-    cancel: Cancel,
-    say: Say,
-    asker: Asker,
-    /// `sessions.jsonl`, and the count.
-    ended: Mutex<(Lines, Collected)>,
-}
-
-impl Desk {
-    fn say(&self, text: impl Display) {
-        (self.say)(&text);
-    }
-
-    /// Says that something could not be written, and goes on: evidence of other kinds may still be had.
-    fn failed(&self, error: &WriteError) {
-        self.say(format_args!("hangscope: {error}"));
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner).1.not_written += 1;
-    }
-
-    /// A session has ended: its line.
-    fn ended(&self, record: &SessionRecord) {
-        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        ended.1.sessions += 1;
-        ended.1.hung += u64::from(record.hung);
-        if self.options.json
-            && let Err(error) = out::json(record)
-        {
-            self.say(format_args!("hangscope: {error}"));
-        }
-        if let Err(error) = ended.0.push_json(record) {
-            drop(ended);
-            self.failed(&error);
-        }
-    }
-}
+use desk::Desk;
+pub(crate) use desk::{Collected, Options, Say};
 
 /// Collects until `cancel`. Sessions that are open then are written as `open`.
 ///
 /// # Errors
-/// [`WriteError`] if OUT cannot be written to at the start; the system's error if no thread can be had, or if nobody can
-/// connect any more. Later failures to write are said and counted, and end nothing.
+/// [`CollectError`]. If a file cannot be written later, an error is printed and counted, and the collector goes on.
 pub(crate) fn collect(
     listener: Listener,
     options: Options,
@@ -106,8 +39,7 @@ pub(crate) fn collect(
 ) -> Result<Collected, CollectError> {
     atomic::make_dir(&options.out.join("sessions"))?;
     let lines = Lines::open(&options.out.join("sessions.jsonl"))?;
-    let ended = Mutex::new((lines, Collected::default()));
-    let desk = Arc::new(Desk { options, cancel, say, asker: listener.asker(), ended });
+    let desk = Arc::new(Desk::new(options, cancel, say, listener.asker(), lines));
     let mut router = route::Router::new(desk.clone())?;
     let cancelled: Receiver<_> = desk.cancel.channel().clone();
     let mut failed = None;
@@ -130,19 +62,18 @@ pub(crate) fn collect(
             recv(cancelled) -> _ => break,
         }
     }
-    // What was said before the end still counts; nobody is listened to any more.
-    let rest = listener.events().clone();
+    // Events that were sent before the end still count. Nothing is received any more.
+    let events = listener.events().clone();
     drop(listener);
-    rest.try_iter().for_each(|event| router.event(event));
+    events.try_iter().for_each(|event| router.event(event));
     router.close();
     if let Some(why) = failed.filter(|_| !desk.cancel.is_set()) {
         return Err(why.map_or(CollectError::Ended, CollectError::Listen));
     }
-    let ended = desk.ended.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(ended.1)
+    Ok(desk.collected())
 }
 
-/// Collecting could not begin, or not go on.
+/// Why collecting could not begin, or not go on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CollectError {
     /// OUT cannot be written to.
@@ -151,17 +82,12 @@ pub(crate) enum CollectError {
     /// The system has no thread or pipe left.
     #[error("cannot start to collect: {0}")]
     System(#[from] std::io::Error),
-    /// Nobody can connect any more. What was there until then is written.
+    /// The sessions until then are written.
     #[error("nobody can connect any more: {0}")]
     Listen(ListenError),
-    /// The same, and why is not known.
+    /// The same, without a known reason.
     #[error("nobody can connect any more")]
     Ended,
-}
-
-/// Path of a session's folder.
-fn folder(out: &Path, name: &str) -> PathBuf {
-    out.join("sessions").join(name)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is written about a session: `session.json`, and the lines of `heartbeats.jsonl`.
+//! The files of a session: `session.json`, and the lines of `heartbeats.jsonl`.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,91 +9,80 @@ use crate::analysis::{Class, Integrity, Stir, ThreadCounts};
 use crate::session::arch::Arch;
 use crate::session::{Heartbeat, Identity};
 
-/// Version of `session.json`.
 pub(crate) const SCHEMA: &str = "hangscope/session/1";
 
-/// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum End {
     /// The process exited, or another program was started in it (exec); `why` says the latter.
     Exit,
-    /// It died by a signal.
     Signal,
-    /// It was lost sight of: `why` says how.
+    /// The connection ended, and how the process ended is not known. `why` says more.
     Lost,
-    /// It was there when the collector ended.
+    /// The process was there when the collector ended.
     Open,
 }
 
 /// `session.json`, and a line of `sessions.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SessionRecord {
-    /// [`SCHEMA`].
     pub(crate) schema: String,
-    /// Folder, relative to OUT.
+    /// Relative to OUT.
     pub(crate) folder: String,
-    /// Process.
     pub(crate) pid: u32,
-    /// Its parent.
     pub(crate) ppid: u32,
-    /// Its user.
     pub(crate) uid: u32,
-    /// Command line.
     pub(crate) command: Vec<String>,
-    /// Program.
+    /// Path of the program.
     pub(crate) exe: String,
     /// HANGSCOPE_LABEL.
     pub(crate) label: String,
-    /// It was forked from a watched process without an exec.
+    /// Whether it was forked from a watched process without an exec.
     pub(crate) forked: bool,
     /// Path of the allocator's DSO; null if it is not known.
     pub(crate) allocator: Option<String>,
-    /// Its build-id in memory at the start, hex.
+    /// The allocator's build-id in memory at the start, hex.
     pub(crate) build_id: Option<String>,
-    /// SHA-1 of its bytes at the start; null if no copy of them came.
+    /// SHA-1 of the allocator's bytes at the start; null if no copy of them came.
     pub(crate) sha1: Option<String>,
     /// Start of the process image (RFC 3339, UTC).
     pub(crate) started: String,
-    /// End; null while it is open.
+    /// The same for the end; null while the session is open.
     pub(crate) ended: Option<String>,
-    /// From start to end, or so far.
+    /// From start to end, or until the file was written.
     pub(crate) seconds: f64,
-    /// How it ended.
     pub(crate) end: End,
-    /// Exit status, 128+n for a signal n; null if it is not known.
+    /// Exit status, 128+n for a signal n; null if not known.
     pub(crate) rc: Option<i32>,
-    /// Signal that it died by.
+    /// The signal that killed it.
     pub(crate) signal: Option<i32>,
-    /// What there is to say about the end.
+    /// What else is known about the end.
     pub(crate) why: Option<String>,
-    /// How scheduling was disturbed; null: not at all.
+    /// How scheduling was disturbed; null if it was not.
     #[serde(default)]
     pub(crate) stir: Option<Stir>,
-    /// DSO integrity: the worst that was seen.
+    /// The worst DSO integrity that was seen.
     pub(crate) integrity: Integrity,
-    /// `(deleted)` was seen on a DSO.
+    /// Whether `(deleted)` was seen on a DSO.
     pub(crate) deleted_seen: bool,
-    /// Looks of the watchdog that came.
+    /// Heartbeats that came.
     pub(crate) heartbeats: u64,
-    /// Largest resident set that a look saw, KiB.
+    /// Largest resident set in a heartbeat.
     pub(crate) max_rss_kib: u64,
-    /// Dumps that came.
     pub(crate) dumps: u32,
-    /// Folders of those that were kept, in order.
+    /// Folders of the dumps that were kept, in order.
     pub(crate) dump_folders: Vec<String>,
-    /// A dump came because a deadline passed or nothing moved, and it was not of a process that is only slow.
+    /// Whether a dump came because a deadline passed or nothing moved, and the process was not only slow.
     pub(crate) hung: bool,
-    /// What kind of hang the last dump that was kept shows; null without one.
+    /// The class of the last dump that was analysed; null without one.
     pub(crate) class: Option<Class>,
-    /// Connections: more than one if it was interrupted.
+    /// Number of connections: more than one if one was lost.
     pub(crate) connections: u32,
-    /// What the shim noted.
+    /// Notes of the shim.
     pub(crate) notes: Vec<String>,
 }
 
 impl SessionRecord {
-    /// Of a process that has just said hello.
     pub(crate) fn new(identity: &Identity, pid: u32, folder: String) -> SessionRecord {
         use hangscope_protocol::record::hello_flags;
         SessionRecord {
@@ -133,7 +122,7 @@ impl SessionRecord {
 
 /// When the process image started.
 pub(crate) fn started(identity: &Identity) -> SystemTime {
-    // A hello may say anything; a time that cannot be written is none.
+    // A hello may hold any number. RFC 3339 has four digits for the year.
     let since = Duration::from_nanos(identity.fixed.wall_ns).min(Duration::from_secs(8_000_000_000));
     UNIX_EPOCH + since
 }
@@ -143,13 +132,13 @@ pub(crate) fn stamp(time: SystemTime) -> String {
     humantime::format_rfc3339_millis(time).to_string()
 }
 
-/// Name of a session's folder: `20251123T082211.123Z_4711`. It sorts by time and has no colon, which
-/// LD_PRELOAD could not hold.
+/// Name of a session's folder: `20251123T082211.123Z_4711`. Such names sort by time. They have no colon: LD_PRELOAD
+/// cannot hold a path with one.
 pub(crate) fn folder_name(identity: &Identity, pid: u32) -> String {
     format!("{}_{pid}", stamp(started(identity)).replace(['-', ':'], ""))
 }
 
-/// Threads that a heartbeat's line lists; with more of them only the counts.
+/// Most threads that a heartbeat's line lists. With more threads it has only the counts.
 pub(crate) const MOST_THREADS: usize = 256;
 
 /// A line of `heartbeats.jsonl`.
@@ -157,47 +146,43 @@ pub(crate) const MOST_THREADS: usize = 256;
 pub(crate) struct HeartbeatLine {
     /// Seconds since the start of the process image.
     pub(crate) t: f64,
-    /// Counts the looks.
+    /// Number of the look.
     pub(crate) tick: u32,
-    /// Resident set, KiB.
+    /// Resident set.
     pub(crate) rss_kib: u64,
-    /// CPU of the process so far, seconds.
+    /// CPU time of the process.
     pub(crate) cpu_s: f64,
-    /// CPU of the watchdog so far, seconds.
+    /// CPU time of the shim's own thread.
     pub(crate) watchdog_cpu_s: f64,
-    /// Pause until the next look, seconds.
+    /// Pause until the next look.
     pub(crate) interval_s: f64,
-    /// Looks in a row that saw no progress.
+    /// Number of looks in a row that saw no progress.
     pub(crate) still: u32,
-    /// Dumps so far.
     pub(crate) dumps: u32,
-    /// Integrity as last seen.
+    /// Integrity at the last look.
     pub(crate) integrity: Integrity,
-    /// Counts of threads; stacks are not looked at here.
+    /// Counts without stacks: a futex wait counts whatever it is for.
     pub(crate) threads: ThreadCounts,
-    /// Threads, up to [`MOST_THREADS`] of them; empty if there are more.
+    /// The threads; empty if there are more than [`MOST_THREADS`].
     pub(crate) by_thread: Vec<ThreadLine>,
 }
 
 /// A thread of a [`HeartbeatLine`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ThreadLine {
-    /// Thread.
     pub(crate) tid: u32,
     /// State letter, `?` if it could not be read.
     pub(crate) state: char,
-    /// Processor it last ran on.
+    /// Processor that it last ran on.
     pub(crate) cpu: u16,
-    /// CPU time, seconds.
     pub(crate) cpu_s: f64,
-    /// System call that it is blocked in, by name if it is known; null if it runs.
+    /// Name or number of the system call that it is blocked in; null if it runs.
     pub(crate) call: Option<String>,
     /// First argument of the call (a futex word's address), hex; null if it runs.
     pub(crate) arg: Option<String>,
 }
 
 impl HeartbeatLine {
-    /// Of a look.
     pub(crate) fn new(beat: &Heartbeat, machine: u16, integrity: Integrity) -> HeartbeatLine {
         let r = &beat.record;
         let arch = Arch::from_elf(machine);

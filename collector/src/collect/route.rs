@@ -1,5 +1,5 @@
-//! Which process an event belongs to. A process has one connection at a time, more of them one after the other
-//! if it lost one, and a session for each program that it runs (exec).
+//! Which session an event belongs to. A process has one connection at a time; after a lost connection it has another.
+//! Each program that it runs (exec) is a session.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender};
 use hangscope_protocol::record::hello_flags;
 
-use super::Desk;
+use super::desk::Desk;
 use super::session::{Input, Session};
 use crate::listen::{ConnId, Event, What};
 use crate::proc::ending::ExitWatch;
 use crate::session::Identity;
 
-/// What makes two hellos those of one program image.
+/// Identifies a program image: equal in all its hellos.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Image {
     start_ticks: u64,
@@ -27,7 +27,7 @@ impl Image {
     }
 }
 
-/// A session whose thread runs.
+/// A session with its thread.
 struct Live {
     pid: u32,
     image: Image,
@@ -76,7 +76,7 @@ impl Router {
         }
     }
 
-    /// The session that a hello begins, or goes on with.
+    /// The session that a hello belongs to: a new one, or one that lost its connection.
     fn session_of(&mut self, event: &Event, identity: &Identity) -> u64 {
         let (pid, image) = (event.peer.pid, Image::of(identity));
         let before = self.live.iter().filter(|(_, live)| live.pid == pid && !live.thread.is_finished());
@@ -85,8 +85,7 @@ impl Router {
         if again && let Some((key, _)) = before.iter().find(|(_, other)| *other == image) {
             return *key;
         }
-        // The same process with another program in it; of a process with the same number that has ended the
-        // pidfd tells.
+        // The process runs another program now. If the pid was used again, the pidfd shows the end of the first.
         for (key, other) in before {
             if other.start_ticks == image.start_ticks {
                 self.send(key, Input::Superseded);
@@ -113,12 +112,12 @@ impl Router {
 
     fn send(&self, key: u64, input: Input) {
         if let Some(live) = self.live.get(&key) {
-            // A session that is over takes no more.
+            // The thread of a session that is over takes no input.
             let _ = live.input.send(input);
         }
     }
 
-    /// Somebody who never said a well-formed hello.
+    /// A connection without a well-formed hello.
     fn stranger(&self, event: &Event) {
         if let What::Rejected(reason) = &event.what {
             self.desk.say(format_args!("[REJECTED] pid {}: {reason}", event.peer.pid));
@@ -129,7 +128,7 @@ impl Router {
         self.live.retain(|_, live| !live.thread.is_finished());
     }
 
-    /// The collector ends: so do all sessions.
+    /// Ends all sessions.
     pub(super) fn close(self) {
         for live in self.live.values() {
             let _ = live.input.send(Input::Close);

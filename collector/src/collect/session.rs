@@ -1,5 +1,6 @@
 //! One process from its hello to its end: its files, its dumps, how it ended.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -9,42 +10,38 @@ use std::time::SystemTime;
 use crossbeam_channel::Receiver;
 use hangscope_protocol::record::dump_reason;
 
-use super::bundle::Bundle;
+use super::desk::Desk;
 use super::judge::Judge;
-use super::{Desk, folder};
-use crate::analysis::{Class, History};
-use crate::collect::record;
-use crate::collect::record::{End, HeartbeatLine, SessionRecord};
-use crate::evidence::cut;
-use crate::evidence::standstill::Standstill;
-use crate::files::atomic;
-use crate::files::atomic::{Lines, WriteError};
-use crate::files::elf::hex;
+use super::record::{self, End, HeartbeatLine, SessionRecord};
+use crate::analysis::{Class, Finding, History};
+use crate::capture;
+use crate::evidence::bundle::{Allocator, AllocatorBytes, Bundle, Contents, DumpFrames};
+use crate::evidence::stall::JudgedStall;
+use crate::evidence::truncated_stacks;
+use crate::files::atomic::{self, Lines};
 use crate::files::pin;
 use crate::listen::{ConnId, Event, Peer, RecordedDump, What};
-use crate::proc::ending;
-use crate::proc::ending::Ending;
+use crate::proc::ending::{self, Ending};
 use crate::profile::Profile;
-use crate::session::{Dso, Identity, Note};
+use crate::session::{Dso, Dump, Identity, Note};
 use crate::snap;
 use crate::symbolize::Sources;
 
-/// Notes that a session keeps.
+/// Most notes that a session keeps.
 const MOST_NOTES: usize = 100;
 
-/// What a session's thread is told.
+/// Input of a session's thread.
 pub(super) enum Input {
-    /// Of one of its connections.
+    /// From one of the session's connections.
     Event(Box<Event>),
-    /// Its process has ended.
+    /// The process has ended.
     Exited,
-    /// Another program was started in its process.
+    /// The process runs another program now.
     Superseded,
     /// The collector ends.
     Close,
 }
 
-/// A session.
 pub(super) struct Session {
     desk: Arc<Desk>,
     identity: Identity,
@@ -58,13 +55,14 @@ pub(super) struct Session {
     profile: Profile,
     /// The allocator's bytes as they were at init, saved.
     copy: Option<PathBuf>,
-    /// Dumps that came unasked, and those of them that turned out to be of a process that is slow.
+    /// Dumps that came unasked.
     late: u32,
+    /// Unasked dumps of a process that was only slow.
     slow: u32,
-    /// It stood still, and was idle.
-    idled: bool,
-    /// The folder of the dump that is coming.
-    coming: Option<Bundle>,
+    /// Whether an idle stall was printed already.
+    idle_printed: bool,
+    /// The bundle of the dump that has begun to arrive.
+    begun: Option<Bundle>,
     conns: BTreeSet<ConnId>,
     greeted: bool,
     exited: bool,
@@ -73,10 +71,10 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Begins: the folder and the first `session.json`.
+    /// Makes the folder, and writes the first `session.json`.
     pub(super) fn begin(desk: Arc<Desk>, identity: &Identity, peer: &Peer) -> Session {
         let name = free_name(&desk, record::folder_name(identity, peer.pid));
-        let dir = folder(&desk.options.out, &name);
+        let dir = desk.folder(&name);
         let record = SessionRecord::new(identity, peer.pid, format!("sessions/{name}"));
         let mut session = Session {
             identity: identity.clone(),
@@ -91,8 +89,8 @@ impl Session {
             copy: None,
             late: 0,
             slow: 0,
-            idled: false,
-            coming: None,
+            idle_printed: false,
+            begun: None,
             conns: BTreeSet::new(),
             greeted: false,
             exited: false,
@@ -111,7 +109,7 @@ impl Session {
         session
     }
 
-    /// What a person knows it by.
+    /// Label and command, for a line on the terminal.
     fn title(&self) -> String {
         let command = self.record.command.join(" ");
         let command = if command.is_empty() { self.record.exe.clone() } else { command };
@@ -120,7 +118,7 @@ impl Session {
         if self.record.label.is_empty() { command } else { format!("[{}] {command}", self.record.label) }
     }
 
-    /// Until the process has ended and everything that it said was read, or nobody will say anything any more.
+    /// Runs until the process has ended and all its connections have, or until the collector ends.
     pub(super) fn run(mut self, inputs: &Receiver<Input>) {
         let mut closed = false;
         for input in inputs {
@@ -144,7 +142,7 @@ impl Session {
     fn event(&mut self, event: Event) {
         match event.what {
             What::Hello(_) => {
-                // The first one began the session.
+                // The first hello is counted already.
                 self.record.connections += u32::from(self.greeted);
                 self.greeted = true;
                 self.conns.insert(event.conn);
@@ -160,7 +158,7 @@ impl Session {
                 self.record.max_rss_kib = self.record.max_rss_kib.max(beat.record.rss_kib);
                 let line = HeartbeatLine::new(&beat, self.identity.fixed.arch, self.judge.last());
                 if let Some(Err(error)) = self.heartbeats.as_mut().map(|lines| lines.push_json(&line)) {
-                    // One line says it; a full disk would be said every second.
+                    // One error is enough: a full disk would print one every second.
                     self.heartbeats = None;
                     self.desk.failed(&error);
                 }
@@ -169,7 +167,7 @@ impl Session {
             What::DumpBegin(begin) => {
                 self.record.dumps += 1;
                 if begin.reason == dump_reason::STALL {
-                    // Stuck or idle: known when it is complete.
+                    // Whether the process is stuck or idle is known when the dump is complete.
                     return;
                 }
                 let late = begin.reason != dump_reason::ASKED;
@@ -183,8 +181,8 @@ impl Session {
             }
             What::Mark(_) | What::LastMemory { .. } => {}
             What::FirstLook(dump) => {
-                // What cannot be asked any more stays cut, and the stack says so.
-                let _ = cut::ask(&self.desk.asker, event.conn, &dump, &self.sources());
+                // If the request fails, the stacks stay cut short, and their threads say so.
+                let _ = truncated_stacks::ask(&self.desk.asker, event.conn, &dump, &self.sources());
             }
             What::Dump(dump) if dump.dump.begin.reason == dump_reason::STALL => self.stall(&dump),
             What::Dump(dump) => self.finish_dump(&dump),
@@ -202,8 +200,8 @@ impl Session {
         if let Some(dso) = allocator.filter(|_| self.record.allocator.is_none()) {
             self.profile = Profile::for_dso(dso.path.as_ref(), None);
             self.profile.name = pin::name_of(dso.path.as_ref());
-            let id = dso.init.build_id.get(..dso.init.build_id_len as usize).unwrap_or(&[]);
-            self.record.build_id = (!id.is_empty()).then(|| hex(id));
+            let id = dso.init.build_id_bytes();
+            self.record.build_id = (!id.is_empty()).then(|| hex::encode(id));
             self.record.allocator = Some(dso.path.clone());
         }
         self.dsos = dsos;
@@ -230,20 +228,21 @@ impl Session {
         }
     }
 
-    /// The look from outside, at the moment at which the inside begins to look.
+    /// Begins a bundle: the look from outside is at the moment of the look from inside.
     fn begin_dump(&mut self, number: u32) {
         if self.record.dump_folders.len() as u32 >= self.desk.options.dumps {
             return;
         }
         let dir = self.dir.join(format!("dump_{number}"));
-        let allocator = self.record.allocator.as_deref();
-        match Bundle::begin(&dir, self.peer.pid, &self.profile, allocator) {
-            Ok(bundle) => self.coming = Some(bundle),
+        let dso = self.record.allocator.iter().map(PathBuf::from).collect();
+        let options = capture::Options { name: &self.profile.name, profile: &self.profile, dso };
+        match Bundle::begin(&dir, self.peer.pid, &options) {
+            Ok(bundle) => self.begun = Some(bundle),
             Err(error) => self.desk.failed(&error),
         }
     }
 
-    /// Where names come from.
+    /// Where names come from, without a bundle.
     fn sources(&self) -> Sources {
         Sources {
             allocator_copy: self.copy.clone(),
@@ -253,23 +252,23 @@ impl Session {
         }
     }
 
-    /// Nothing has moved for so long: a hang if it is stuck, else worth a line.
+    /// The dump of a process in which nothing moved: a hang if the process is stuck, else a note.
     fn stall(&mut self, dump: &RecordedDump) {
-        let stands = Standstill::of(&dump.dump, &self.sources(), &self.history);
+        let judged = JudgedStall::of(&dump.dump, &self.sources(), &self.history);
         if dump.dump.end.is_none() {
-            // It may be the last that is heard of it: kept, and counted as nothing. A hang that is known it adds nothing to.
+            // The process may have ended. Keep the dump, but count no hang. After a known hang it adds nothing.
             if self.record.hung {
                 return;
             }
-            self.note(stands.note(&dump.dump).en());
+            self.note(judged.note(&dump.dump).en());
             self.begin_dump(dump.dump.begin.number);
             self.finish_dump(dump);
             return;
         }
-        if !stands.stuck {
-            let note = stands.note(&dump.dump).en();
-            // Once: an idle server is idle again and again.
-            if !std::mem::replace(&mut self.idled, true) {
+        if !judged.stuck {
+            let note = judged.note(&dump.dump).en();
+            // Print it once: an idle server is idle again and again.
+            if !std::mem::replace(&mut self.idle_printed, true) {
                 self.desk.say(format_args!("[IDLE] {} {note}", self.peer.pid));
             }
             self.note(note);
@@ -285,37 +284,45 @@ impl Session {
         let begin = &dump.dump.begin;
         let asked = begin.reason == dump_reason::ASKED
             || begin.reason == dump_reason::STALL && dump.dump.end.is_none();
-        let Some(bundle) = self.coming.take() else {
-            // One more than are kept still says whether it hangs.
+        let Some(bundle) = self.begun.take() else {
+            // No more dumps are kept, but this one may still show that the process is only slow.
             if !asked {
-                let dump = snap::completed(self.peer.pid, &dump.dump);
-                self.examined(Standstill::of(&dump, &self.sources(), &self.history).finding.class, asked);
+                let dump = snap::supplemented(self.peer.pid, &dump.dump);
+                self.count(JudgedStall::of(&dump, &self.sources(), &self.history).finding.class, asked);
                 self.save();
             }
             return;
         };
-        let name = format!("dump_{}", dump.dump.begin.number);
-        self.record.dump_folders.push(name);
-        let written = bundle.finish(
-            dump,
-            self.copy.as_deref(),
-            &self.history,
-            self.desk.options.perf.as_ref(),
-            &self.desk.cancel,
-        );
-        match written {
-            Ok(summary) => {
-                let word = self.examined(summary.class, asked);
-                let (pid, dir) = (self.peer.pid, bundle.dir().display());
-                self.desk.say(format_args!("[{word}] {pid} {summary} -> {dir}"));
+        self.record.dump_folders.push(format!("dump_{}", begin.number));
+        let no_copy = || "the process sent no copy of the allocator".to_owned();
+        let contents = Contents {
+            dump: Ok(DumpFrames { frames: Cow::Borrowed(&dump.raw), dump: &dump.dump }),
+            other_dumps: vec![],
+            history: &self.history,
+            allocator: Allocator {
+                path: self.record.allocator.as_deref().map(PathBuf::from),
+                bytes: self.copy.as_deref().map(AllocatorBytes::InFile).ok_or_else(no_copy),
+            },
+            copies: vec![],
+            alive: true,
+            supplement: Some(snap::supplement),
+            perf: self.desk.options.perf.as_ref().ok_or("not wanted (--no-perf)"),
+        };
+        match bundle.finish(&contents, &self.desk.cancel) {
+            Ok(file) => {
+                if let Some(finding) = file.map(|file| file.finding) {
+                    let word = self.count(finding.class, asked);
+                    let (pid, dir) = (self.peer.pid, bundle.dir().display());
+                    self.desk.say(format_args!("[{word}] {pid} {} -> {dir}", summary(&dump.dump, &finding)));
+                }
             }
             Err(error) => self.desk.failed(&error),
         }
         self.save();
     }
 
-    /// Counts a dump that was looked at, and says in a word what it is of.
-    fn examined(&mut self, class: Class, asked: bool) -> &'static str {
+    /// Counts a dump that was analysed. Gives the word for its line.
+    fn count(&mut self, class: Class, asked: bool) -> &'static str {
         self.record.class = Some(class);
         match class {
             _ if asked => "DUMP",
@@ -337,8 +344,7 @@ impl Session {
     fn save(&mut self) {
         let lived = SystemTime::now().duration_since(record::started(&self.identity));
         self.record.seconds = lived.map_or(0.0, |t| (t.as_secs_f64() * 1000.0).round() / 1000.0);
-        let saved: Result<(), WriteError> = atomic::write_json(&self.dir.join("session.json"), &self.record);
-        if let Err(error) = saved {
+        if let Err(error) = atomic::write_json(&self.dir.join("session.json"), &self.record) {
             self.desk.failed(&error);
         }
     }
@@ -394,9 +400,16 @@ fn text(note: &Note) -> String {
     if note.record.value == 0 { note.text.clone() } else { format!("{} ({})", note.text, note.record.value) }
 }
 
-/// Two programs that were started in one process within a millisecond must not share a folder.
+/// What a dump shows, for a line on the terminal.
+fn summary(dump: &Dump, finding: &Finding) -> String {
+    let (class, confidence, threads) = (finding.class, finding.confidence, dump.threads.len());
+    let end = dump.end.map(|end| format!("first look {:.1} ms", end.first_look_ns as f64 / 1e6));
+    format!("{class} ({confidence}), {threads} threads, {}", end.as_deref().unwrap_or("cut off"))
+}
+
+/// A name that no other session has. Two programs may start in one process within a millisecond.
 fn free_name(desk: &Desk, name: String) -> String {
-    let taken = |name: &str| folder(&desk.options.out, name).exists();
+    let taken = |name: &str| desk.folder(name).exists();
     if !taken(&name) {
         return name;
     }

@@ -1,13 +1,16 @@
-//! Sessions of clients that speak the shim's protocol from this very process, so that none of them ever exits.
+//! Sessions of clients in this very process, which speak the shim's protocol. So the process of a session never exits.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs;
+use std::path::PathBuf;
 
+use crossbeam_channel::Receiver;
 use hangscope_protocol::record::*;
 use hangscope_protocol::{HEADER_LEN, Header, Kind};
 
 use super::*;
-use crate::collect::record::{End, HeartbeatLine};
+use crate::collect::record::{End, HeartbeatLine, SessionRecord};
 use crate::console::cancel;
 use crate::console::cancel::Canceller;
 use crate::session::read_dumps;

@@ -1,12 +1,23 @@
-//! From a dump to the folder of its evidence.
+//! From a dump to a bundle, and back.
+//!
+//! - [`bundle`]: writes the folder of a dump
+//! - [`finding_files`]: `threads.json`, `stacks.txt`, `samples.folded`; each in a file of its own: [`threads_file`],
+//!   [`stacks`] with [`group`], [`folded`]
+//! - [`recording`]: `recording.json.gz`, all that a finding was made from
+//! - [`saved`]: reads a `dump.bin` or a recording again
+//! - [`truncated_stacks`]: asks threads whose stack is cut short, during their dump
+//! - [`stall`]: whether a process that has not moved is stuck
 
-pub mod cut;
-pub(crate) mod dump_files;
-pub(crate) mod examine;
+pub mod bundle;
+pub(crate) mod finding_files;
 pub(crate) mod folded;
 pub(crate) mod group;
-pub mod recorded;
+mod names;
 pub mod recording;
+pub mod saved;
 pub(crate) mod stacks;
-pub(crate) mod standstill;
+pub(crate) mod stall;
 pub(crate) mod threads_file;
+pub mod truncated_stacks;
+
+pub(crate) use names::DUMP_OUTSIDE;

@@ -1,6 +1,6 @@
-//! All that a finding was made from, in one small file: the dump, its stacks with names, and what heartbeats told before it;
-//! of the process's memory and registers only the words beside a futex. The analysis gives the same again from it, on any
-//! machine and without the DSOs: what goes with a report of a bug, and what a recorded test is.
+//! All that a finding was made from, in one small file: the dump, its stacks with names, and the heartbeats before it. Of
+//! the memory and registers of the process it has only the words beside a futex. From this file the analysis gives the
+//! same finding on any machine, without the DSOs. Attach it to a bug report; recorded tests are such files.
 
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
@@ -10,37 +10,33 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 
-use crate::analysis;
-use crate::analysis::{Finding, History};
-use crate::files::atomic;
-use crate::files::atomic::WriteError;
+use crate::analysis::{self, Finding, History};
+use crate::files::atomic::{self, WriteError};
 use crate::session::Dump;
 use crate::session::trace::Traces;
 
 /// Name of the file in a bundle: JSON, in gzip.
 pub const FILE: &str = "recording.json.gz";
-/// The file's `schema`; it grows with what an older version would read wrongly.
+/// The file's `schema`. Increase it with a change that an older version would read wrongly.
 const SCHEMA: u32 = 1;
-/// Most bytes of JSON that are read; 8,000 threads with samples are some 100 MB.
+/// Most bytes of JSON that are read. 8,000 threads with samples are about 100 MB.
 const MOST: u64 = 1 << 30;
 
-/// What the analysis gets.
+/// The input of the analysis.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Recording {
-    /// Of the file.
     schema: u32,
-    /// The dump; once it was written and read, stacks and memory that was asked for have no bytes, and answers no registers.
+    /// The file does not keep the bytes of stacks and memory, nor registers.
     pub dump: Dump,
-    /// Its stacks with names.
     pub traces: Traces,
-    /// What heartbeats told before it.
+    /// Heartbeats before the dump.
     pub(crate) history: History,
 }
 
-/// It is no recording.
+/// Why bytes are no recording.
 #[derive(Debug, thiserror::Error)]
 pub enum BadRecording {
-    /// No gzip, no JSON, or not the keys.
+    /// No gzip, no JSON, or keys are missing.
     #[error("not a recording ({0})")]
     Read(io::Error),
     /// Another version wrote it.
@@ -50,7 +46,7 @@ pub enum BadRecording {
     Schema(u32),
 }
 
-/// [`Recording`], to be written.
+/// A [`Recording`] that is being written.
 #[derive(Serialize)]
 struct Written<'a> {
     schema: u32,
@@ -59,26 +55,26 @@ struct Written<'a> {
     history: &'a History,
 }
 
-/// What tells why the rest cannot be read.
+/// The key that is read of a file of another schema.
 #[derive(Deserialize)]
 struct Head {
     schema: u32,
 }
 
 impl Recording {
-    /// Says what it shows: what was found when it was written, but for what was mended since.
+    /// Runs the analysis again. The result differs only where the analysis has been fixed since.
     pub fn analyse(&self) -> Finding {
         analysis::analyse(&self.dump, &self.traces, &self.history)
     }
 
-    /// Reads the contents of such a file.
+    /// Reads the bytes of a file.
     ///
     /// # Errors
     /// [`BadRecording`].
     pub fn read(bytes: &[u8]) -> Result<Recording, BadRecording> {
         let mut json = vec![];
         GzDecoder::new(bytes).take(MOST).read_to_end(&mut json).map_err(BadRecording::Read)?;
-        // One of another schema may have other keys, or the same with another meaning.
+        // A file of another schema may have other keys, or the same keys with another meaning.
         let read = serde_json::from_slice::<Recording>(&json);
         let schema = match &read {
             Ok(recording) => recording.schema,
@@ -121,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn it_gives_the_finding_again_and_holds_no_memory() {
+    fn a_recording_gives_the_finding_again_and_holds_no_memory() {
         let mut make = Make::new();
         make.futex(
             101,
@@ -161,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_said() {
+    fn bytes_that_are_no_recording_are_an_error() {
         let error = |bytes: &[u8]| Recording::read(bytes).unwrap_err().to_string();
         assert!(error(b"PK nothing").starts_with("not a recording (invalid gzip header"));
         assert!(error(&gzip("{}")).starts_with("not a recording (missing field `schema`"));

@@ -4,7 +4,7 @@
 use crate::analysis::Finding;
 use crate::evidence::group::groups;
 use crate::evidence::threads_file::{FramePart, ThreadPart, ThreadsFile, WaitPart};
-use crate::symbolize::lack::Lack;
+use crate::symbolize::problem::StackProblem;
 use crate::text::message::{Lang, Say as _, Text, counted, in_both, ranges, say};
 use crate::text::view::View;
 
@@ -85,7 +85,7 @@ pub(crate) fn frames(thread: &ThreadPart, lang: Lang) -> Vec<String> {
 
 fn problem_text(problem: &str) -> Text {
     let not_taken = View::NotTaken {}.said();
-    if not_taken.en() == problem { not_taken } else { in_both::<Lack>(problem) }
+    if not_taken.en() == problem { not_taken } else { in_both::<StackProblem>(problem) }
 }
 
 /// `hz4_mid_malloc+0x1a (hz4_mid.c:85) in libhz4.so`.

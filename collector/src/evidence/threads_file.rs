@@ -18,7 +18,7 @@ use crate::text::view::View;
 
 /// The file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct ThreadsFile {
+pub struct ThreadsFile {
     /// `hangscope/threads/1`.
     pub(crate) schema: String,
     /// Process.

@@ -88,7 +88,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Elf, NotElf> {
         return Err(NotElf::Magic(hint(bytes)));
     }
     let damaged = |e: object::Error| NotElf::Damaged(e.to_string());
-    let mut facts = match bytes.get(4).map(|class| elf::FileClass(*class)) {
+    let mut facts = match bytes.get(libc::EI_CLASS).map(|class| elf::FileClass(*class)) {
         Some(elf::ELFCLASS64) => headers::<elf::FileHeader64<Endianness>>(bytes),
         Some(elf::ELFCLASS32) => headers::<elf::FileHeader32<Endianness>>(bytes),
         _ => return Err(NotElf::Damaged("no class".into())),
@@ -96,16 +96,11 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Elf, NotElf> {
     .map_err(damaged)?;
     // Without section headers (sstrip) a DSO still loads; then these two are not known.
     if let Ok(file) = object::File::parse(bytes) {
-        facts.build_id = file.build_id().ok().flatten().map(hex);
+        facts.build_id = file.build_id().ok().flatten().map(hex::encode);
         facts.defines_malloc =
             file.dynamic_symbols().any(|s| s.is_definition() && s.name_bytes() == Ok(b"malloc"));
     }
     Ok(facts)
-}
-
-/// Bytes as lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// What it might be instead, for the message.

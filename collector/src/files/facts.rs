@@ -35,6 +35,11 @@ pub(crate) fn device(st_dev: u64) -> u64 {
     nix::sys::stat::major(st_dev) << 32 | nix::sys::stat::minor(st_dev)
 }
 
+/// Whether a file has an extended attribute (xattr(7)). nix has no such call.
+pub(crate) fn has_attribute(path: &Path, name: &str) -> bool {
+    rustix::fs::getxattr(path, name, &mut [0u8; 0][..]).is_ok()
+}
+
 /// The file at a path now, to be held against a snapshot from init
 /// (`analysis::integrity::post_mortem`). `sha1` is that of its bytes then, where they are known. None if
 /// there is no file.

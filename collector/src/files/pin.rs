@@ -152,7 +152,7 @@ impl Look {
 
 /// SHA-1 as hex.
 pub(crate) fn sha1_hex(bytes: &[u8]) -> String {
-    elf::hex(&Sha1::digest(bytes))
+    hex::encode(Sha1::digest(bytes))
 }
 
 /// The short name of an allocator from its DSO's path: the file's stem with `lib` and a trailing version cut

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::analysis::verdict::tally::PINNED;
+use crate::analysis::facts::PINNED;
 use crate::analysis::{Integrity, RunFacts, RunOutcome, stats};
 use crate::files::pin;
 use crate::text::message::say;
@@ -158,9 +158,9 @@ impl Change {
         self.keep = true;
     }
 
-    /// Puts it into the facts of its run. Who made it knows of it: a copy in place of the same bytes leaves no trace in
-    /// a run that ends well.
-    pub(crate) fn told(&self, facts: &mut RunFacts) -> Note {
+    /// Puts the change into the facts of its run. A copy in place of the same bytes leaves no other trace in a run that
+    /// ends well.
+    pub(crate) fn record(&self, facts: &mut RunFacts) -> Note {
         let word = self.word;
         let Some(made) = self.made else {
             return say!(Note::NotChanged { word, seconds: format!("{:.2}", self.after.as_secs_f64()) });

@@ -1,22 +1,23 @@
-//! The arms of a hunt, ready to run: a lane each, and what is pinned for it.
+//! The arms of a hunt, ready to run: a lane for each, and its pinned DSO.
 
 use super::arm::{self, Treatment};
 use super::config::Config;
 use super::lane::Lane;
-use super::rows::Rows;
-use super::run;
+use super::preflight::{pin_error, verify_preload};
+use super::run_files::RunFiles;
+use super::running::Job;
 use super::screen::Screen;
 use crate::analysis::{ArmFacts, RunFacts};
 use crate::console::cancel::Cancel;
-use crate::files::pin;
-use crate::files::pin::Pinned;
+use crate::files::atomic::WriteError;
+use crate::files::pin::{self, Pinned};
 
-/// The arms, by the index that they have in [`Config::arms`].
+/// The arms, in the order of [`Config::arms`].
 #[derive(Debug)]
 pub(super) struct Arms(Vec<(Lane, Pinned)>);
 
 impl Arms {
-    /// Pins the builds of other arms, and verifies that they are what provides `malloc`.
+    /// Pins the builds of other arms, and verifies that each of them provides `malloc`.
     pub(super) fn new(
         config: &Config,
         pinned: &Pinned,
@@ -29,8 +30,8 @@ impl Arms {
                 Treatment::Build(so) => {
                     let (dir, sums) =
                         (config.out.join("arms").join(&arm.name), format!("{}_so.sha1", arm.name));
-                    let pinned = pin::pin_as(so, &dir, &arm.name, &sums).map_err(super::pin_error)?;
-                    super::verified(config, &pinned, &dir, screen, cancel)?;
+                    let pinned = pin::pin_as(so, &dir, &arm.name, &sums).map_err(pin_error)?;
+                    verify_preload(config, &pinned, &dir, screen, cancel)?;
                     pinned
                 }
                 Treatment::Pinned | Treatment::Change(_) => pinned.clone(),
@@ -40,46 +41,38 @@ impl Arms {
         Ok(Arms(arms))
     }
 
-    /// Begins the rows of all, and says in which order they take turns.
-    pub(super) fn begin(&self, config: &Config, rows: &mut Rows, screen: &Screen) -> anyhow::Result<()> {
-        for arm in config.arms.iter().filter(|arm| arm.treatment != Treatment::Pinned) {
-            rows.arm(&config.out, &arm.name)?;
-        }
-        if config.arms.len() > 1 {
-            let names: Vec<&str> = config.arms.iter().map(|arm| arm.name.as_str()).collect();
-            let (names, runs, seed) = (names.join(", "), config.runs, config.seed);
-            let until = if config.limits.until.is_some() { "until decided, at most " } else { "" };
-            let line = format!("arms {names}: {until}{runs} runs each, in turns shuffled by --seed {seed}");
-            rows.progress(&format!("[ARMS] {line}"))?;
-            screen.say(&line);
-        }
-        Ok(())
+    /// Begins the files of all arms.
+    pub(super) fn begin_files(&self, config: &Config, files: &mut RunFiles) -> Result<(), WriteError> {
+        let others = config.arms.iter().filter(|arm| arm.treatment != Treatment::Pinned);
+        others.into_iter().try_for_each(|arm| files.arm(&config.out, &arm.name))
     }
 
-    /// The lane of one.
+    /// A line on the order of the runs; none if there is one arm.
+    pub(super) fn turns(&self, config: &Config) -> Option<String> {
+        if config.arms.len() == 1 {
+            return None;
+        }
+        let names: Vec<&str> = config.arms.iter().map(|arm| arm.name.as_str()).collect();
+        let (names, runs, seed) = (names.join(", "), config.runs, config.seed);
+        let until = if config.limits.until.is_some() { "until decided, at most " } else { "" };
+        Some(format!("arms {names}: {until}{runs} runs each, in turns shuffled by --seed {seed}"))
+    }
+
+    /// The lane of an arm, by its index.
     pub(super) fn lane(&self, arm: usize) -> &Lane {
         &self.0[arm].0
     }
 
-    /// Makes a run of one, after those that were made.
-    pub(super) fn run(
-        &self,
-        config: &Config,
-        arm: usize,
-        number: u32,
-        made: &[RunFacts],
-        screen: &Screen,
-        cancel: &Cancel,
-    ) -> anyhow::Result<RunFacts> {
-        let lane = self.lane(arm);
-        let Treatment::Change(word) = &config.arms[arm].treatment else {
-            return run::run(config, lane, number, None, screen, cancel);
+    /// Makes a run of an arm. `before` are the runs of all arms so far.
+    pub(super) fn run(&self, arm: usize, job: Job<'_>, before: &[RunFacts]) -> anyhow::Result<RunFacts> {
+        let Treatment::Change(word) = &job.config.arms[arm].treatment else {
+            return job.run(None);
         };
-        let (lane, change) = lane.own_copy(config, number, *word, arm::halfway(made))?;
-        run::run(config, &lane, number, Some(change), screen, cancel)
+        let (lane, change) = job.lane.own_copy(job.config, job.number, *word, arm::halfway(before))?;
+        Job { lane: &lane, ..job }.run(Some(change))
     }
 
-    /// What is known of them; nothing where there is only the pinned one.
+    /// Facts on each arm; empty if there is only the pinned one.
     pub(super) fn facts(&self, config: &Config) -> Vec<ArmFacts> {
         let several = config.arms.len() > 1;
         let both = config.arms.iter().zip(&self.0).filter(|_| several);

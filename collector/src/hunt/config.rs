@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hangscope_protocol::duration::Limit;
+
 use super::arm::Arm;
 use crate::analysis::Stir;
 use crate::analysis::sequential::Until;
@@ -21,13 +23,13 @@ pub(crate) struct StatsLane {
 }
 
 /// When a hunt ends before all of its runs are made.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Limits {
     /// As soon as this is decided.
     pub(crate) until: Option<Until>,
     /// So long after its first run began. A run that goes on then is not cut short: hangs take longer than other runs, and
     /// would be lost more often.
-    pub(crate) max_time: Option<Duration>,
+    pub(crate) max_time: Limit,
 }
 
 /// A hunt.
@@ -49,10 +51,10 @@ pub(crate) struct Config {
     pub(crate) runs: u32,
     /// When it ends before.
     pub(crate) limits: Limits,
-    /// From the start of a process; none: only a stall is a hang.
-    pub(crate) hang_after: Option<Duration>,
+    /// Deadline from the start of a process.
+    pub(crate) hang_after: Limit,
     /// Without any progress for so long is a hang.
-    pub(crate) stall: Option<Duration>,
+    pub(crate) stall: Limit,
     /// Processors for the runs.
     pub(crate) cpus: Option<Cpus>,
     /// Count hangs rather than stop at the first.

@@ -9,8 +9,7 @@ use super::config::Config;
 use super::lane::Lane;
 use super::memory::{Layout, Values};
 use super::watch::{Watch, Watched};
-use crate::analysis::counters::lines::Gatherer;
-use crate::analysis::counters::{self, LaneCounters, Moment, Reading, RunCounters};
+use crate::analysis::counters::{self, Gatherer, LaneCounters, Moment, Reading, RunCounters};
 use crate::analysis::{Integrity, RunFacts};
 use crate::capture::reason_line;
 use crate::files::atomic;
@@ -63,7 +62,7 @@ pub(super) fn of_run(
     lane: &Lane,
     facts: &RunFacts,
     watch: &Watch,
-    at_hang: Option<(Result<Read, Text>, Option<Text>)>,
+    at_hang: Option<Result<Read, Text>>,
 ) -> Result<Option<RunCounters>, WriteError> {
     let profile = &config.profile;
     if profile.counters.is_empty() && profile.memory.is_empty() {
@@ -75,8 +74,6 @@ pub(super) fn of_run(
         gather(&output, &mut gatherer).map_err(|source| WriteError { path: output, source })?;
     }
     let mut counters = gatherer.end();
-    let (at_hang, called) = at_hang.unzip();
-    counters.called = called.flatten();
     if let Some(layout) = lane.counters.as_ref().filter(|layout| !layout.is_empty()) {
         counters.missing = layout.missing().to_vec();
         let overwritten = facts.integrity_end == Integrity::Overwritten;

@@ -1,93 +1,83 @@
-//! The evidence of a hang: what the shim sent, the outside view, perf of the hottest thread; then the run is stopped.
+//! Captures the evidence of a hang, then stops the run.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::bundle::Bundle;
-use super::call::{self, Call};
+use super::bundle;
 use super::config::Config;
 use super::counters;
+use super::judge;
 use super::lane::Lane;
-use super::outcome;
-use super::run::{self, PATIENCE};
+use super::running::{Job, Running};
 use super::watch::{Watch, Watched};
 use crate::analysis::class::Why;
-use crate::analysis::counters::rest::Restless;
 use crate::analysis::{Class, HangFacts, History, Integrity, integrity};
-use crate::capture::{self, Outside, PerfOptions};
+use crate::capture::Outside;
 use crate::console::cancel::Cancel;
-use crate::evidence::recorded;
+use crate::evidence::DUMP_OUTSIDE;
+use crate::evidence::bundle::{Allocator, Contents};
 use crate::files::facts;
-use crate::launch::bench::{Bench, Ended, Member};
-use crate::listen::{ConnId, Listener};
-use crate::session::Dump;
+use crate::launch::bench::{Bench, Ended, Member, TERM_TO_KILL};
+use crate::listen::ConnId;
+use crate::session::{Dso, Dump};
 use crate::snap;
 use crate::text::message::{Say as _, Text, say};
 use crate::text::note::Note;
 
-/// Dumps of other processes of the run may take so much longer than the first.
+/// How long to wait for the dumps of the run's other processes.
 const OTHER_DUMPS: Duration = Duration::from_secs(3);
-/// Between two looks from outside.
-const OUTSIDE_LOOKS: Duration = Duration::from_secs(1);
 
-/// What said that the run hangs.
+/// What showed that the run hangs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Trigger {
     /// The dump of this process.
     Inside(ConnId),
-    /// Its time was over, and nothing came from inside: why.
+    /// The deadline passed, and no dump came, for this reason.
     Outside(Note),
 }
 
-/// What was captured.
 #[derive(Debug)]
 pub(crate) struct Captured {
-    /// The process that it is about.
+    /// The process that hangs.
     pub(crate) pid: u32,
-    /// For the run's facts.
     pub(crate) hang: HangFacts,
     /// How the run ended when it was stopped.
     pub(crate) ended: Ended,
-    /// It was slow, not hung: its threads came and went, or it came to a good end while it was captured.
+    /// The run was slow and did not hang: its threads came and went, or it came to a good end during the capture.
     pub(crate) slow: bool,
-    /// It ended before it was stopped.
+    /// The run ended before it was stopped.
     pub(crate) ended_by_itself: bool,
-    /// Its wall clock until it was found to hang, seconds.
+    /// Wall clock time until the run was found to hang, seconds.
     pub(crate) seconds: f64,
-    /// The allocator's DSO at the start.
+    /// Integrity of the allocator's DSO at the start.
     pub(crate) integrity_start: Integrity,
-    /// At the hang.
+    /// Its integrity at the hang.
     pub(crate) integrity_end: Integrity,
-    /// `(deleted)` was seen on it.
+    /// Whether `(deleted)` was seen on it.
     pub(crate) deleted_seen: bool,
-    /// Its counters in memory; why there are none.
+    /// Counters in memory; else why there are none.
     pub(crate) counters: Result<counters::Read, Text>,
-    /// What came of having it print its counters, where the profile names a function for that.
-    pub(crate) called: Option<Text>,
-    /// What is worth a line.
     pub(crate) notes: Vec<Text>,
+}
+
+/// Integrity of the allocator's DSO.
+struct DsoState {
+    start: Integrity,
+    end: Integrity,
+    deleted_seen: bool,
 }
 
 /// Captures the evidence, then stops the run.
 ///
 /// # Errors
-/// A file that cannot be written; the run is killed by the drop of its [`Bench`] then.
-#[expect(clippy::too_many_arguments, reason = "all that belongs to a run, for once")]
-pub(crate) fn capture(
-    config: &Config,
-    lane: &Lane,
-    number: u32,
-    bench: &mut Bench,
-    listener: &Listener,
-    watch: &mut Watch,
-    trigger: Trigger,
-    cancel: &Cancel,
-) -> anyhow::Result<Captured> {
-    let seconds = bench.started().elapsed().as_secs_f64();
-    run::gather(lane, listener, watch, OTHER_DUMPS, cancel);
-    // Of several processes the one that tells the most may have been the last to do so.
+/// A file that cannot be written. The drop of the [`Bench`] kills the run then.
+pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Result<Captured> {
+    let seconds = running.bench.started().elapsed().as_secs_f64();
+    running.gather(OTHER_DUMPS);
+    let Running { job, bench, watch, .. } = running;
+    let Job { config, lane, number, cancel, .. } = *job;
+    // Of several processes, the one whose dump shows the most may have been the last to send it.
     let trigger = watch.subject().map_or(trigger, Trigger::Inside);
     let mut notes = vec![];
     let (process, why_not) = match trigger {
@@ -99,68 +89,46 @@ pub(crate) fn capture(
         }
     };
     let pid = process.map_or_else(|| subject(bench, &mut notes), |process| process.pid);
-    let mut bundle = Bundle::new(config, lane, &lane.snapshot(number))?;
-    let outside = bundle.outside(pid)?;
+    let mut name = lane.snapshot(number);
+    let mut bundle = bundle::begin(config, lane, &name, pid)?;
 
-    // From inside, as the shim saw it; else from outside, as far as that goes.
     let recorded = process.and_then(|p| p.dumps.last());
-    let snapped = match recorded {
-        Some(_) => None,
-        None => match snap::take(pid, &snap::Options::default()) {
-            Ok(dump) => Some(counters::with_memory(lane, pid, dump)),
-            Err(why) => {
-                notes.push(say!(Note::NotLookedInto { why }).said());
-                None
-            }
-        },
-    };
+    let snapped = if recorded.is_some() { None } else { take_from_outside(lane, pid, &mut notes) };
     let dump = recorded.map(|r| &r.dump).or(snapped.as_ref());
-    bundle.dumps(watch, process, snapped.as_ref(), &why_not.en())?;
-    let copy = bundle.copy(process)?;
-    let same = copy.as_deref().and_then(|bytes| compare(lane, bytes));
-
+    let bytes = bundle::allocator_bytes(lane, process);
     let allocator = process.and_then(Watched::allocator).or(dump.and_then(Dump::allocator));
     let is_ours = allocator.is_some_and(|a| lane.is_of(a));
-    let (start, end, deleted_seen) = match allocator.filter(|_| is_ours) {
+    let dso = match allocator.filter(|_| is_ours) {
         Some(allocator) => {
-            let now = integrity::judge(allocator, same);
-            if now.integrity > Integrity::Unknown {
-                notes.push(say!(Note::Dso { path: &allocator.path, why: &now.reason }).said());
-            }
-            // From outside there is nothing from the start.
-            let start = process.map_or(Integrity::Unknown, |_| outcome::at_start(allocator));
-            (start, now.integrity, now.deleted_seen)
+            let same = bytes.as_ref().ok().and_then(|bytes| compare(lane, bytes));
+            dso_state(allocator, same, process.is_some(), &mut notes)
         }
-        None => (Integrity::Unknown, Integrity::Unknown, maps_say_deleted(&outside, config)),
+        None => DsoState {
+            start: Integrity::Unknown,
+            end: Integrity::Unknown,
+            deleted_seen: maps_say_deleted(bundle.outside(), config),
+        },
     };
-
-    let hot = match dump.filter(|dump| !dump.second.is_empty()) {
-        Some(dump) => capture::hot::of_dump(dump),
-        None => capture::look_twice(pid, &outside.cpu(), OUTSIDE_LOOKS, cancel),
+    let history = process.map_or_else(History::default, |p| p.history.clone());
+    let contents = Contents {
+        dump: bundle::dump_frames(process, snapped.as_ref())
+            .ok_or_else(|| format!("no dump: {}", why_not.en())),
+        other_dumps: bundle::other_dumps(watch, process),
+        history: &history,
+        allocator: Allocator::new(allocator.map(|a| a.path.as_str()), &bytes),
+        copies: lane.files(),
+        alive: true,
+        supplement: Some(snap::supplement),
+        perf: config.perf.as_ref().ok_or("not asked for (--no-perf)"),
     };
-    match (&config.perf, hot) {
-        (None, _) => capture::perf::refuse(bundle.dir(), "not asked for (--no-perf)")?,
-        (Some(_), Err(why)) => capture::perf::refuse(bundle.dir(), &why)?,
-        (Some(perf), Ok(hot)) => {
-            let copies = match allocator {
-                Some(allocator) if copy.is_some() => {
-                    vec![(PathBuf::from(&allocator.path), bundle.copy_path())]
-                }
-                _ => vec![],
-            };
-            let maps = outside.maps.clone().unwrap_or_default();
-            capture::perf(bundle.dir(), hot.tid, &PerfOptions { maps, copies, ..perf.clone() }, cancel)?;
-        }
-    }
+    let mut finding = bundle.finish(&contents, cancel)?.map(|file| file.finding);
     let counters = match dump {
         Some(dump) => counters::at_hang(lane, dump, process.filter(|_| recorded.is_some())),
         None => Err(why_not.said()),
     };
-    let history = process.map_or_else(History::default, |p| p.history.clone());
-    let (mut finding, caller) = bundle.examine(dump, &history, Some(pid), &why_not.en())?.unzip();
     if let (Some(other), false, None) = (allocator, is_ours, process) {
-        // Whatever it is, it is not about the DSO that is hunted.
-        notes.push(say!(Note::MallocElsewhere { path: &other.path, snapshot: bundle.name() }).said());
+        // The finding is not about the DSO that is hunted.
+        notes.push(say!(Note::MallocElsewhere { path: &other.path, snapshot: &name }).said());
         finding = None;
     }
     let ended_by_itself = bench.ended().try_recv().is_ok();
@@ -169,42 +137,58 @@ pub(crate) fn capture(
         notes.push(say!(Note::EndedMeanwhile { seconds: format!("{seconds:.0}") }).said());
     }
     let dump_ms = dump.and_then(dump_ms);
-    // The last thing that it is good for.
-    let inside = process.zip(recorded).and_then(|(p, r)| Some((watch.conn_of(p)?, pid, &r.dump)));
-    let call = Call::of(lane, inside, end, caller.unwrap_or(Err(Restless::NoDump {})));
-    let called = call.map(|call| call::make(call, &config.profile, listener, watch, cancel));
-    notes.extend(called.clone());
-    let ended = bench.stop(PATIENCE).context("hunt: stopping the run")?;
-    // What hangs does not come to a good end, unless it was asked by a signal or by ptrace, which may have cured it.
+    let ended = bench.stop(TERM_TO_KILL).context("hunt: stopping the run")?;
+    // A process that hangs does not come to a good end, unless a signal or ptrace ended a wait.
     let came_out = ended_by_itself && ended.code == Some(0);
-    let asked = bundle.dir().join(recorded::OUTSIDE).exists()
+    let asked = bundle.dir().join(DUMP_OUTSIDE).exists()
         || finding.as_ref().is_some_and(|f| f.said.iter().any(|why| matches!(why, Why::Resumed { .. })));
     let slow = came_out && !asked || finding.as_ref().is_some_and(|f| f.class == Class::Slow);
     if slow {
-        bundle.rename(&lane.slow_snapshot(number))?;
+        name = lane.slow_snapshot(number);
+        bundle.move_to(config.out.join(&name))?;
     }
-    let snapshot = bundle.name().to_owned();
     Ok(Captured {
         pid,
         slow,
         ended_by_itself,
-        hang: HangFacts { snapshot, finding, dump_ms },
+        hang: HangFacts { snapshot: name, finding, dump_ms },
         ended,
         seconds,
-        integrity_start: start,
-        integrity_end: end,
-        deleted_seen,
+        integrity_start: dso.start,
+        integrity_end: dso.end,
+        deleted_seen: dso.deleted_seen,
         counters,
-        called,
         notes,
     })
 }
 
-/// Keeps the dumps of a run that was past its time and ended by itself.
+/// A dump from outside, with the memory of the counters; none if the process may not be looked at.
+fn take_from_outside(lane: &Lane, pid: u32, notes: &mut Vec<Text>) -> Option<Dump> {
+    match snap::take(pid, &snap::Options::default()) {
+        Ok(dump) => Some(counters::with_memory(lane, pid, dump)),
+        Err(why) => {
+            notes.push(say!(Note::NotLookedInto { why }).said());
+            None
+        }
+    }
+}
+
+/// Judges the allocator's DSO. `same`: whether its file has the bytes that the process started with. `inside`: whether
+/// the shim told of the DSO; from outside nothing is known of the start.
+fn dso_state(allocator: &Dso, same: Option<bool>, inside: bool, notes: &mut Vec<Text>) -> DsoState {
+    let now = integrity::judge(allocator, same);
+    if now.integrity > Integrity::Unknown {
+        notes.push(say!(Note::Dso { path: &allocator.path, why: &now.reason }).said());
+    }
+    let start = if inside { judge::at_start(allocator) } else { Integrity::Unknown };
+    DsoState { start, end: now.integrity, deleted_seen: now.deleted_seen }
+}
+
+/// Keeps the dumps of a run that was past its deadline and ended by itself.
 ///
 /// # Errors
 /// A file that cannot be written.
-pub(crate) fn keep(
+pub(super) fn keep(
     config: &Config,
     lane: &Lane,
     number: u32,
@@ -212,15 +196,23 @@ pub(crate) fn keep(
     watch: &Watch,
 ) -> anyhow::Result<HangFacts> {
     let subject = watch.processes().filter(|p| !p.dumps.is_empty() && !watch.is_wrapper(p)).last();
-    let bundle = Bundle::new(config, lane, &lane.slow_snapshot(number))?;
-    bundle.outside(subject.map_or(pid, |p| p.pid))?;
-    bundle.dumps(watch, subject, None, "no dump")?;
-    bundle.copy(subject)?;
-    capture::perf::refuse(bundle.dir(), "the run had ended")?;
-    let dump = subject.and_then(|p| p.dumps.last()).map(|r| &r.dump);
+    let name = lane.slow_snapshot(number);
+    let bundle = bundle::begin(config, lane, &name, subject.map_or(pid, |p| p.pid))?;
+    let bytes = bundle::allocator_bytes(lane, subject);
     let history = subject.map_or_else(History::default, |p| p.history.clone());
-    let finding = bundle.examine(dump, &history, None, "no dump")?.map(|(finding, _)| finding);
-    Ok(HangFacts { snapshot: bundle.name().to_owned(), finding, dump_ms: dump.and_then(dump_ms) })
+    let contents = Contents {
+        dump: bundle::dump_frames(subject, None).ok_or_else(|| "no dump".to_owned()),
+        other_dumps: bundle::other_dumps(watch, subject),
+        history: &history,
+        allocator: Allocator::new(None, &bytes),
+        copies: lane.files(),
+        alive: false,
+        supplement: None,
+        perf: Err("the run had ended"),
+    };
+    let finding = bundle.finish(&contents, &Cancel::never())?.map(|file| file.finding);
+    let dump = subject.and_then(|p| p.dumps.last()).map(|r| &r.dump);
+    Ok(HangFacts { snapshot: name, finding, dump_ms: dump.and_then(dump_ms) })
 }
 
 fn maps_say_deleted(outside: &Outside, config: &Config) -> bool {

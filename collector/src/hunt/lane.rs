@@ -19,7 +19,8 @@ use crate::files::facts;
 use crate::files::facts::FileFacts;
 use crate::files::pin::Pinned;
 use crate::launch::preload;
-use crate::launch::preload::Settings;
+use crate::launch::settings::Settings;
+use crate::launch::sockets::preloadable;
 use crate::session::Dso;
 use crate::text::message::Text;
 
@@ -60,10 +61,7 @@ impl Lane {
         hang_prefix: &'static str,
         slow_prefix: &'static str,
     ) -> anyhow::Result<Lane> {
-        let dso = preloadable(&pinned.path, &config.sockets)?;
-        let shim = preloadable(&config.shim, &config.sockets)?;
-        let preload = preload::value([shim.as_path(), dso.as_path()])
-            .map_err(|e| Ended::new(Status::Usage, format!("hunt: {e}")))?;
+        let preload = preload(config, &pinned.path)?;
         let bytes = std::fs::read(&pinned.path);
         let bytes = bytes.with_context(|| format!("hunt: cannot read {}", pinned.path.display()))?;
         let counters = Layout::of(&config.profile, &pinned.source, &bytes);
@@ -103,7 +101,7 @@ impl Lane {
 
     /// What a run is called: `8`, of another arm than the pinned one `deleted/8`.
     pub(crate) fn run_name(&self, run: u32) -> String {
-        crate::analysis::verdict::run_name(&self.arm, run)
+        crate::analysis::facts::run_name(&self.arm, run)
     }
 
     /// For a run whose DSO is changed in the middle: the lane with a copy of its own, and the change to come.
@@ -127,9 +125,7 @@ impl Lane {
         };
         let (dso, bytes) = made().with_context(|| format!("hunt: a copy for run {}", self.run_name(run)))?;
         let change = Change::new(word, &dso, bytes, after);
-        let shim = preloadable(&config.shim, &config.sockets)?;
-        let mapped = preloadable(&dso, &config.sockets)?;
-        let preload = preload::value([shim.as_path(), mapped.as_path()]).context("hunt")?;
+        let preload = preload(config, &dso)?;
         let file = facts::now(&dso, None).ok().flatten();
         Ok((Lane { file, dso, preload, ..self.clone() }, change))
     }
@@ -161,12 +157,6 @@ impl Lane {
             Some(layout) => layout.ranges(dso, self.file.as_ref()),
             None => Ok(vec![]),
         }
-    }
-
-    /// Tells where the function that prints its counters is in a process that mapped the lane's DSO so, or why that is not
-    /// known; none if the profile names none.
-    pub(crate) fn counter_function(&self) -> Option<impl Fn(&Dso) -> Result<u64, Text> + '_> {
-        self.counters.as_ref()?.function(self.file.as_ref())
     }
 
     /// Whether the DSO's file, which is now like `now`, still has the bytes that were pinned; none if it cannot be read,
@@ -207,54 +197,34 @@ impl Lane {
         format!("{}{}{run}", self.folder, self.slow_prefix)
     }
 
-    /// A run's command with its environment. What the caller's own environment preloads is not passed on: it would
-    /// come after the pinned DSO, or be it, unpinned.
+    /// The command of a run, with its environment.
     pub(crate) fn command(&self, config: &Config, run: u32, socket: &Path) -> Command {
-        let mut command = Command::new(&config.command[0]);
-        command.args(&config.command[1..]);
-        command.envs(config.env.iter().map(|(name, value)| (name, value)));
+        let label = || {
+            let arm = if self.folder.is_empty() { String::new() } else { format!("{}_", self.arm) };
+            format!("{}_{arm}{}{run}", config.name, self.run_prefix)
+        };
         let settings = Settings {
             socket: Some(socket.to_owned()),
-            hang_after: Some(config.hang_after.unwrap_or(Duration::ZERO)),
-            stall: config.stall,
+            hang_after: Some(config.hang_after),
+            stall: Some(config.stall).filter(|stall| !stall.is_off()),
             tick: config.tick,
-            label: Some(config.label.clone().unwrap_or_else(|| {
-                let arm = if self.folder.is_empty() { String::new() } else { format!("{}_", self.arm) };
-                format!("{}_{arm}{}{run}", config.name, self.run_prefix)
-            })),
+            label: Some(config.label.clone().unwrap_or_else(label)),
             only: config.only.clone(),
-            target: None,
             stir: self.stir.map(|stir| stir.of_run(run)),
+            ..Settings::default()
         };
-        for name in [
-            "HANGSCOPE_STALL",
-            "HANGSCOPE_TICK",
-            "HANGSCOPE_ONLY",
-            "HANGSCOPE_TARGET",
-            "HANGSCOPE_STIR",
-            "HANGSCOPE_STIR_SEED",
-        ] {
-            if !config.env.iter().any(|(n, _)| n == name) {
-                command.env_remove(name);
-            }
-        }
-        command.envs(settings.variables()).env("LD_PRELOAD", &self.preload);
-        command
+        settings.command(&config.command, &config.env, &self.preload)
     }
 }
 
-/// The path, or a link to it from the sockets' folder where LD_PRELOAD cannot hold the path: the loader maps the file
-/// that the link leads to, so maps shows the path itself.
-fn preloadable(path: &Path, links: &Path) -> anyhow::Result<PathBuf> {
-    if preload::value([path]).is_ok() {
-        return Ok(path.to_owned());
-    }
-    let digest = crate::files::pin::sha1_hex(path.as_os_str().as_encoded_bytes());
-    let link = links.join(format!("{}.so", &digest[..16]));
-    match std::os::unix::fs::symlink(path, &link) {
-        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(e).with_context(|| format!("hunt: cannot make {}", link.display()))
-        }
-        _ => Ok(link),
-    }
+/// LD_PRELOAD of a run.
+///
+/// # Errors
+/// A path that LD_PRELOAD cannot hold, and for which no link could be made.
+fn preload(config: &Config, dso: &Path) -> anyhow::Result<OsString> {
+    let both = || {
+        let files = [preloadable(&config.shim, &config.sockets)?, preloadable(dso, &config.sockets)?];
+        preload::value(files.iter().map(PathBuf::as_path))
+    };
+    Ok(both().map_err(|e| Ended::new(Status::Usage, format!("hunt: {e}")))?)
 }

@@ -22,8 +22,6 @@ pub(crate) struct Layout {
     build_id: Vec<u8>,
     places: Vec<Place>,
     missing: Vec<Text>,
-    /// Of the function that prints them, in the file's own address space; why it is not known.
-    function: Option<Result<u64, Text>>,
 }
 
 #[derive(Debug)]
@@ -36,16 +34,13 @@ struct Place {
 impl Layout {
     /// Of the file at `path`, whose bytes these are; none if the profile names no counters in memory.
     pub(crate) fn of(profile: &Profile, path: &Path, bytes: &[u8]) -> Option<Layout> {
-        let function = profile.dump_function.as_deref();
-        if profile.memory.is_empty() && function.is_none() {
+        if profile.memory.is_empty() {
             return None;
         }
         let variables = match Variables::of(bytes, path, &Sources::default().debug_dirs) {
             Ok(variables) => variables,
             Err(why) => {
-                let (why, build_id, places) = (why.said(), vec![], vec![]);
-                let function = function.map(|_| Err(why.clone()));
-                return Some(Layout { build_id, places, missing: vec![why], function });
+                return Some(Layout { build_id: vec![], places: vec![], missing: vec![why.said()] });
             }
         };
         let (mut places, mut missing) =
@@ -74,12 +69,7 @@ impl Layout {
                 Err(count) => missing.push(say!(Note::SeveralVariables { symbol, count }).said()),
             }
         }
-        let function = function.map(|name| match variables.function(name) {
-            Ok(function) => Ok(function.address),
-            Err(0) => Err(say!(Note::NoSuchFunction { name }).said()),
-            Err(count) => Err(say!(Note::SeveralFunctions { name, count }).said()),
-        });
-        Some(Layout { build_id: variables.build_id().to_vec(), places, missing, function })
+        Some(Layout { build_id: variables.build_id().to_vec(), places, missing })
     }
 
     /// Whether none of the variables is in this DSO.
@@ -101,23 +91,10 @@ impl Layout {
         self.is_of(dso, file)?;
         let range = |place: &Place| RangeRecord {
             address: dso.init.bias.wrapping_add(place.address),
-            len: place.counters.len(),
+            len: place.counters.field_bytes(),
             reserved: 0,
         };
         Ok(self.places.iter().map(range).collect())
-    }
-
-    /// Tells where the function that prints them is in such a process, or why that is not known or not proven; none if the
-    /// profile names none.
-    pub(crate) fn function<'a>(
-        &'a self,
-        file: Option<&'a FileFacts>,
-    ) -> Option<impl Fn(&Dso) -> Result<u64, Text> + 'a> {
-        let address = self.function.as_ref()?;
-        Some(move |dso: &Dso| {
-            let address = address.clone()?;
-            self.is_of(dso, file).map(|()| dso.init.bias.wrapping_add(address))
-        })
     }
 
     /// Whether the DSO of a process is proven to be this file.
@@ -144,7 +121,7 @@ impl Layout {
         for place in self.places.iter().filter(|_| !memory.is_empty()) {
             let symbol = &place.counters.symbol;
             let unread = match by_address.get(&dso.init.bias.wrapping_add(place.address)) {
-                Some(memory) if memory.bytes.len() == place.counters.len() as usize => {
+                Some(memory) if memory.bytes.len() == place.counters.field_bytes() as usize => {
                     values.figures.extend(place.counters.figures(&memory.bytes));
                     continue;
                 }
@@ -152,7 +129,7 @@ impl Layout {
                     say!(Note::VariableUnread { symbol, errno: memory.record.errno })
                 }
                 Some(memory) => {
-                    let (read, wanted) = (memory.bytes.len(), place.counters.len());
+                    let (read, wanted) = (memory.bytes.len(), place.counters.field_bytes());
                     say!(Note::VariableShort { symbol, read, wanted })
                 }
                 None => say!(Note::VariableNotSent { symbol }),
@@ -192,7 +169,7 @@ mod tests {
             },
         };
         let places = vec![place(0, "a"), place(16, "b"), place(32, "c"), place(48, "d")];
-        let layout = Layout { build_id: vec![], places, missing: vec![], function: None };
+        let layout = Layout { build_id: vec![], places, missing: vec![] };
         let dso = Dso { init: zero(), path: "/x.so".into(), now: None };
         let read = |address, bytes: &[u8], errno| Memory {
             record: MemoryRecord { address, wanted: 16, errno },

@@ -222,31 +222,18 @@ fn seconds(s: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::Integrity;
     use crate::text::message::Say as _;
 
     #[test]
     fn plain_lines_say_what_the_bar_says() {
         let facts = |run, outcome, rc, signal, ops, seconds, note: Option<&str>| RunFacts {
-            run,
-            arm: "pinned".into(),
-            pid: Some(1),
             outcome,
-            cut_off: false,
             rc,
             signal,
             ops,
-            started: None,
             seconds,
-            max_rss_kib: None,
-            hello_seen: true,
-            integrity_start: Integrity::Intact,
-            integrity_end: Integrity::Intact,
-            deleted_seen: false,
-            stir: None,
             note: note.map(|note| note.said()),
-            hang: None,
-            counters: None,
+            ..RunFacts::new(run, "pinned")
         };
         let runs = [
             facts(1, RunOutcome::Ok, Some(0), None, Some(7095204.36), 1.04, None),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use hangscope_protocol::duration::Limit;
 use hangscope_protocol::record::{CopyRecord, LastMemoryRecord, dump_reason, hello_flags};
 
 use crate::analysis::History;
@@ -91,7 +92,7 @@ pub(crate) enum Next {
 /// The processes of one run.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    hang_after: Option<Duration>,
+    hang_after: Limit,
     quiet_since: Instant,
     processes: BTreeMap<ConnId, Watched>,
     rejected: Vec<String>,
@@ -99,7 +100,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Of a run that starts now.
-    pub(crate) fn new(started: Instant, hang_after: Option<Duration>) -> Watch {
+    pub(crate) fn new(started: Instant, hang_after: Limit) -> Watch {
         Watch { hang_after, quiet_since: started, processes: BTreeMap::new(), rejected: vec![] }
     }
 
@@ -111,11 +112,6 @@ impl Watch {
     /// One of them.
     pub(crate) fn process(&self, conn: ConnId) -> Option<&Watched> {
         self.processes.get(&conn)
-    }
-
-    /// The connection of one of them.
-    pub(crate) fn conn_of(&self, process: &Watched) -> Option<ConnId> {
-        self.processes.iter().find(|(_, p)| std::ptr::eq(*p, process)).map(|(conn, _)| *conn)
     }
 
     /// Whether any said hello.
@@ -265,7 +261,7 @@ impl Watch {
         // A wrapper that has told that it only waits says nothing about the benchmark.
         for (conn, process) in self.processes.iter().filter(|(_, p)| !p.ended && !self.is_wrapper(p)) {
             watched = true;
-            let due = match (process.begun, process.asked, self.hang_after) {
+            let due = match (process.begun, process.asked, self.hang_after.time()) {
                 (Some(begun), _, _) => begun + DUMP_TAKES,
                 (None, Some(asked), _) => asked + ANSWER_WITHIN + process.tick,
                 (None, None, Some(after)) => process.since + after + self.grace(process.tick),
@@ -283,7 +279,7 @@ impl Watch {
             };
         }
         if !watched {
-            let Some(after) = self.hang_after else { return Next::WaitForEver };
+            let Some(after) = self.hang_after.time() else { return Next::WaitForEver };
             let due = self.quiet_since + after + self.grace(Duration::ZERO);
             if due <= now {
                 return Next::Outside(self.why_quiet());

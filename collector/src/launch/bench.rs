@@ -2,20 +2,27 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
-use rustix::thread::CpuSet;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
 
 use crate::capture::tool;
 use crate::launch::descriptors;
-use crate::proc::task;
+use crate::proc::{pidfd, task};
+
+/// Time between TERM and KILL for what is stopped.
+pub(crate) const TERM_TO_KILL: Duration = Duration::from_secs(1);
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,9 +74,9 @@ impl Bench {
     ) -> io::Result<Bench> {
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
         let in_child = move || -> io::Result<()> {
-            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+            set_pdeathsig(Signal::SIGKILL)?;
             if let Some(cpus) = &cpus {
-                rustix::thread::sched_setaffinity(None, cpus)?;
+                sched_setaffinity(Pid::from_raw(0), cpus)?;
             }
             descriptors::give_back()
         };
@@ -77,7 +84,7 @@ impl Bench {
         unsafe { command.pre_exec(in_child) };
         let started = Instant::now();
         let child = command.spawn()?;
-        let pid = Pid::from_raw(child.id() as i32).ok_or(io::ErrorKind::InvalidData)?;
+        let pid = Pid::from_raw(child.id() as i32);
         let mut bench = Bench { pid, mark: mark.into_bytes(), ended: never(), started, reaped: None };
         // On an error it is dropped, which kills it.
         bench.ended = wait(pid)?;
@@ -86,7 +93,7 @@ impl Bench {
 
     /// Its first process, and its group.
     pub(crate) fn pid(&self) -> u32 {
-        self.pid.as_raw_nonzero().get() as u32
+        self.pid.as_raw() as u32
     }
 
     /// When it was started.
@@ -135,11 +142,11 @@ impl Bench {
         let handles: Vec<OwnedFd> = members.iter().filter_map(Member::open).collect();
         if self.reaped.is_none() {
             // Stopped ones take a TERM only when they go on.
-            let _ = kill_process_group(self.pid, Signal::TERM);
-            let _ = kill_process_group(self.pid, Signal::CONT);
+            let _ = killpg(self.pid, Signal::SIGTERM);
+            let _ = killpg(self.pid, Signal::SIGCONT);
         }
         for handle in &handles {
-            let _ = pidfd_send_signal(handle, Signal::TERM);
+            let _ = pidfd::send(handle, pidfd::Signal::TERM);
         }
         for handle in &handles {
             ended_within(handle, until.saturating_duration_since(Instant::now()));
@@ -153,7 +160,7 @@ impl Bench {
     /// What the system says.
     pub(crate) fn kill(&mut self) -> io::Result<Ended> {
         if self.reaped.is_none() {
-            let _ = kill_process_group(self.pid, Signal::KILL);
+            let _ = killpg(self.pid, Signal::SIGKILL);
         }
         // A process that forks while it is killed leaves a child: until there is none.
         for _ in 0..100 {
@@ -163,7 +170,7 @@ impl Bench {
                 break;
             }
             for handle in &handles {
-                let _ = pidfd_send_signal(handle, Signal::KILL);
+                let _ = pidfd::send(handle, pidfd::Signal::KILL);
             }
             for handle in &handles {
                 ended_within(handle, Duration::from_secs(2));
@@ -186,9 +193,8 @@ impl Bench {
     /// Reaps processes whose parent is gone: if this process is a subreaper, they are its children. Else they are
     /// init's. The first process is not among them: its status is wanted.
     fn reap_orphans(&self, members: &[Member]) {
-        for pid in members.iter().filter(|m| m.pid != self.pid()).filter_map(|m| Pid::from_raw(m.pid as i32))
-        {
-            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::NOHANG);
+        for member in members.iter().filter(|member| member.pid != self.pid()) {
+            let _ = waitpid(Pid::from_raw(member.pid as i32), Some(WaitPidFlag::WNOHANG));
         }
     }
 }
@@ -218,7 +224,7 @@ pub(crate) struct Member {
 impl Member {
     /// A handle that means this process and no later one of the same id.
     fn open(&self) -> Option<OwnedFd> {
-        let handle = pidfd_open(Pid::from_raw(self.pid as i32)?, PidfdFlags::empty()).ok()?;
+        let handle = pidfd::open(self.pid).ok()?;
         let stat = procfs::process::Process::new(self.pid as i32).ok()?.stat().ok()?;
         (stat.starttime == self.started).then_some(handle)
     }
@@ -253,7 +259,7 @@ fn members_in(proc: &Path, group: Pid, mark: &[u8], which: Which) -> io::Result<
         if dead != (which == Dead) || stat.pid as u32 == me {
             continue;
         }
-        if stat.pgrp == group.as_raw_nonzero().get() || has(proc, shows, mark)? {
+        if stat.pgrp == group.as_raw() || has(proc, shows, mark)? {
             members.push(Member {
                 pid: stat.pid as u32,
                 ppid: stat.ppid as u32,
@@ -290,23 +296,24 @@ fn system(error: procfs::ProcError) -> io::Error {
 fn ended_within(handle: &OwnedFd, time: Duration) -> bool {
     let until = Instant::now() + time;
     loop {
-        let left = Timespec::try_from(until.saturating_duration_since(Instant::now())).ok();
-        match poll(&mut [PollFd::new(handle, PollFlags::IN)], left.as_ref()) {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(handle.as_fd(), PollFlags::POLLIN)], left) {
             Ok(ready) => return ready > 0,
-            Err(rustix::io::Errno::INTR) => {}
+            Err(Errno::EINTR) => {}
             Err(_) => return false,
         }
     }
 }
 
-/// `wait4`: the exit status and what it used. (rustix and nix have it without the usage.)
+/// `wait4`: the exit status and what it used. nix has it without the usage.
 fn wait(pid: Pid) -> io::Result<Ended> {
     let mut status = 0;
     // SAFETY: a `rusage` is numbers only, for which zero is a value.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     loop {
         // SAFETY: both pointers are to values of the right type that outlive the call.
-        let waited = unsafe { libc::wait4(pid.as_raw_nonzero().get(), &mut status, 0, &mut usage) };
+        let waited = unsafe { libc::wait4(pid.as_raw(), &mut status, 0, &mut usage) };
         if waited >= 0 {
             break;
         }

@@ -1,6 +1,7 @@
 //! `--cpus 0-3,8`: which processors a run may use.
 
-use rustix::thread::CpuSet;
+use nix::sched::{CpuSet, sched_getaffinity};
+use nix::unistd::Pid;
 
 /// A list of processors that makes no sense, or none of which there is.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -54,7 +55,10 @@ impl Cpus {
     /// For `sched_setaffinity`.
     pub(crate) fn set(&self) -> CpuSet {
         let mut set = CpuSet::new();
-        self.used.iter().for_each(|cpu| set.set(*cpu));
+        for cpu in &self.used {
+            // `list` refuses a number that the set cannot hold.
+            let _ = set.set(*cpu);
+        }
         set
     }
 }
@@ -65,7 +69,7 @@ fn list(given: &str) -> Result<Vec<usize>, BadCpus> {
         let bad = || BadCpus::NotAList { given: given.to_owned(), part: part.to_owned() };
         let number = |text: &str| {
             let number: usize = text.trim().parse().map_err(|_| bad())?;
-            if number < CpuSet::MAX_CPU { Ok(number) } else { Err(bad()) }
+            if number < CpuSet::count() { Ok(number) } else { Err(bad()) }
         };
         let (first, last) = match part.split_once('-') {
             Some((first, last)) => (number(first)?, number(last)?),
@@ -83,8 +87,8 @@ fn list(given: &str) -> Result<Vec<usize>, BadCpus> {
 
 /// Processors that this process may use.
 fn allowed() -> Vec<usize> {
-    let set = rustix::thread::sched_getaffinity(None).unwrap_or_default();
-    (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect()
+    let set = sched_getaffinity(Pid::from_raw(0)).unwrap_or_default();
+    (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu) == Ok(true)).collect()
 }
 
 /// A list of processors as a person writes it: `0-3,8`.

@@ -1,9 +1,11 @@
 //! How a process is started under the shim.
 //!
-//! - [`preload`]: LD_PRELOAD and the settings of the shim
+//! - [`preload`]: LD_PRELOAD
+//! - [`settings`]: the shim's settings, applied to a command
 //! - [`shim_path`]: where the shim is
 //! - [`program`], [`cpus`]: which word of the command is the benchmark; which processors it may use
 //! - [`bench`]: a run as processes: started, waited for, stopped whole
+//! - [`sockets`]: the folder for the sockets of runs
 //! - [`descriptors`]: the limit of open files
 
 pub(crate) mod bench;
@@ -11,4 +13,6 @@ pub(crate) mod cpus;
 pub(crate) mod descriptors;
 pub(crate) mod preload;
 pub(crate) mod program;
+pub(crate) mod settings;
 pub(crate) mod shim_path;
+pub(crate) mod sockets;

@@ -5,6 +5,8 @@ use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::{AccessFlags, access};
+
 /// A command that cannot be started.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum BadCommand {
@@ -128,7 +130,7 @@ pub(crate) fn only(command: &[String]) -> Option<String> {
 /// # Errors
 /// [`BadCommand`].
 pub(crate) fn find(word: &str) -> Result<PathBuf, BadCommand> {
-    let runs = |path: &Path| rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok() && path.is_file();
+    let runs = |path: &Path| access(path, AccessFlags::X_OK).is_ok() && path.is_file();
     if word.contains('/') {
         let path = PathBuf::from(word);
         return match path.metadata() {

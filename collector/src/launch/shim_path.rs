@@ -10,7 +10,7 @@ pub(crate) const FILE: &str = "libhangscope.so";
 pub(crate) enum NoShim {
     /// Nowhere.
     #[error(
-        "no {FILE} found (looked in {}); build it with `cargo build --release -p hangscope-shim`, or name it with \
+        "no {FILE} found (looked in {}); build it with `./scripts/build.sh`, or name it with \
          HANGSCOPE_SHIM or --shim",
         looked.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ")
     )]
@@ -27,7 +27,7 @@ pub(crate) enum NoShim {
         source: std::io::Error,
     },
     /// The one that was found cannot be loaded.
-    #[error("no usable shim: {}: {why}; build it with `cargo build --release -p hangscope-shim`", path.display())]
+    #[error("no usable shim: {}: {why}; build it with `./scripts/build.sh`", path.display())]
     Unusable {
         /// Its path.
         path: PathBuf,
@@ -112,10 +112,20 @@ mod tests {
     }
 
     #[test]
+    fn an_installed_command_finds_its_shim() {
+        let prefix = tempfile::tempdir().unwrap();
+        let shim = prefix.path().join("lib/hangscope/libhangscope.so");
+        std::fs::create_dir_all(shim.parent().unwrap()).unwrap();
+        std::fs::write(&shim, "").unwrap();
+        let found = search(&prefix.path().join("bin/hangscope")).unwrap();
+        assert_eq!(found, std::fs::canonicalize(shim).unwrap());
+    }
+
+    #[test]
     fn what_is_missing_or_no_shim_is_said_with_the_remedy() {
         let dir = tempfile::tempdir().unwrap();
         let error = search(&dir.path().join("bin/hangscope")).unwrap_err().to_string();
-        assert!(error.contains("cargo build --release -p hangscope-shim"), "{error}");
+        assert!(error.contains("./scripts/build.sh"), "{error}");
         let named = dir.path().join("x.so");
         assert!(matches!(find(Some(&named)), Err(NoShim::Missing { .. })));
         std::fs::write(&named, "text").unwrap();

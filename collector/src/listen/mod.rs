@@ -278,16 +278,6 @@ impl Asker {
         self.send(conn, &ask, ranges)
     }
 
-    /// Asks a shim to have a thread call a function that prints counters. For a process of which nothing more is wanted.
-    ///
-    /// # Errors
-    /// Those of [`Asker::ask`].
-    pub fn ask_call(&self, conn: ConnId, function: u64, tid: u32) -> Result<(), ListenError> {
-        let (arg0, arg1) = (function, tid.into());
-        let ask = AskRecord { what: 4, request: 0, arg0, arg1, reserved: 0 };
-        self.send::<u32>(conn, &ask, &[])
-    }
-
     fn send<R: Record>(&self, conn: ConnId, ask: &AskRecord, items: &[R]) -> Result<(), ListenError> {
         if AskRecord::SIZE + items.len() * R::SIZE > MAX_PAYLOAD {
             return Err(ListenError::TooManyTids(items.len()));

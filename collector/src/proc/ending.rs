@@ -10,6 +10,8 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use procfs::FromRead as _;
+use procfs::process::Stat;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,41 +72,26 @@ pub(crate) fn of(pidfd: &OwnedFd, pid: u32) -> Option<Ending> {
 /// So long a parent is given to reap its child, ms: then its pidfd says POLLHUP.
 const REAPED: u16 = 500;
 
-/// `struct pidfd_info` of `linux/pidfd.h`, first version.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-struct PidfdInfo {
-    mask: u64,
-    cgroupid: u64,
-    pid: u32,
-    tgid: u32,
-    ppid: u32,
-    ids: [u32; 8],
-    exit_code: i32,
-}
-
-const _: () = assert!(size_of::<PidfdInfo>() == 64);
-
-/// `PIDFD_INFO_EXIT`: the exit status is wanted, or is there.
-const INFO_EXIT: u64 = 1 << 3;
-
+/// What the kernel keeps in the pidfd of a process that was reaped (Linux 6.15).
 fn from_pidfd(pidfd: &OwnedFd) -> Option<i32> {
-    let mut info = PidfdInfo { mask: INFO_EXIT, ..PidfdInfo::default() };
-    // PIDFD_GET_INFO: number 11 of the type 0xff, with the size of the first version.
-    let request = nix::request_code_readwrite!(0xff, 11, size_of::<PidfdInfo>());
+    // SAFETY: a `pidfd_info` is numbers only, for which zero is a value.
+    let mut info: libc::pidfd_info = unsafe { std::mem::zeroed() };
+    info.mask = PIDFD_INFO_EXIT;
     // SAFETY: the kernel writes at most the size that is part of the request, which is that of `info`.
-    let done = unsafe { libc::ioctl(pidfd.as_raw_fd(), request, &raw mut info) };
-    (done == 0 && info.mask & INFO_EXIT != 0).then_some(info.exit_code)
+    let done = unsafe { libc::ioctl(pidfd.as_raw_fd(), libc::PIDFD_GET_INFO, &raw mut info) };
+    (done == 0 && info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code)
 }
 
-/// Field 52 of `/proc/PID/stat`. The process has ended, so until it is reaped the number is its own; after it
-/// there may be another process, which is no zombie.
+/// In `mask`: the exit status is wanted, or is there.
+const PIDFD_INFO_EXIT: u64 = libc::PIDFD_INFO_EXIT as u64;
+
+/// `exit_code` of `/proc/PID/stat`. The process has ended: until it is reaped, no other process has its id. A later
+/// process with the id is no zombie.
 fn from_zombie(pid: u32) -> Option<i32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace();
-    let state = fields.next()?;
-    let status = (state == "Z").then(|| fields.nth(48)?.parse().ok())??;
-    // To who may not trace it the kernel says 0 there (proc_pid_stat(5), [PT]); of that the link tells by EACCES.
+    let stat = Stat::from_file(format!("/proc/{pid}/stat")).ok()?;
+    let status = stat.exit_code.filter(|_| stat.state == 'Z')?;
+    // The kernel shows 0 there to those who may not trace the process (proc_pid_stat(5), [PT]). Reading the link then
+    // fails with EACCES.
     let hidden = || {
         let link = std::fs::read_link(format!("/proc/{pid}/cwd"));
         link.is_err_and(|e| e.kind() == std::io::ErrorKind::PermissionDenied)
@@ -183,7 +170,6 @@ fn watch(mut wake: PipeReader, added: &Receiver<(u64, Arc<OwnedFd>)>, tell: &Sen
 mod tests {
     use crate::proc::ending::*;
     use crate::testkit::fake_shim::SOON;
-    use std::os::fd::FromRawFd as _;
     use std::process::{Child, Command};
 
     fn sh(script: &str) -> Child {
@@ -191,11 +177,7 @@ mod tests {
     }
 
     fn pidfd(pid: u32) -> Arc<OwnedFd> {
-        // SAFETY: pidfd_open takes two numbers and touches no memory.
-        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) } as i32;
-        assert!(fd >= 0);
-        // SAFETY: pidfd_open gave this descriptor to us alone.
-        Arc::new(unsafe { OwnedFd::from_raw_fd(fd) })
+        Arc::new(crate::proc::pidfd::open(pid).unwrap())
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! A live process, seen through `/proc` and a pidfd.
 //!
 //! - [`task`]: the thread through which the memory and files of a process can be read
+//! - [`pidfd`]: a descriptor that means one process
 //! - [`ending`]: how a process ended that is not our child
 
 pub(crate) mod ending;
+pub(crate) mod pidfd;
 pub(crate) mod task;

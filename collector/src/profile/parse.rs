@@ -8,7 +8,8 @@ use regex::bytes::Regex;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Counter, DEFAULT_OPS, MemoryCounters, Profile, Ratio, Word};
+use super::model::{Counter, DEFAULT_OPS, MemoryCounters, Profile, Word};
+use crate::analysis::counters::Ratio;
 
 /// A profile that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +45,6 @@ struct File {
     counters: Vec<CounterEntry>,
     #[serde(default)]
     memory: Vec<MemoryEntry>,
-    dump_function: Option<Spanned<String>>,
     #[serde(default)]
     ratios: Vec<RatioEntry>,
 }
@@ -137,7 +137,7 @@ pub(super) fn parse(text: &str, path: Option<&Path>) -> Result<Profile, BadProfi
     let mut memory: Vec<MemoryCounters> = vec![];
     for entry in &file.memory {
         memory.push(memory_counters(entry, filled(&entry.symbol, "symbol")?, &bad)?);
-        let bytes: usize = memory.iter().map(|m| m.len() as usize).sum();
+        let bytes: usize = memory.iter().map(|m| m.field_bytes() as usize).sum();
         if memory.len() > MOST_RANGES || bytes > MOST_RANGE_BYTES {
             let what = format!("more than {MOST_RANGES} variables or {MOST_RANGE_BYTES} bytes of `memory`");
             return Err(bad(entry.symbol.span().start, what));
@@ -157,7 +157,6 @@ pub(super) fn parse(text: &str, path: Option<&Path>) -> Result<Profile, BadProfi
         env: file.env.iter().map(|p| filled(p, "env")).collect::<Result<_, _>>()?,
         counters,
         memory,
-        dump_function: file.dump_function.as_ref().map(|f| filled(f, "dump_function")).transpose()?,
         ratios,
         ops,
         from: path.map(Path::to_owned),
@@ -181,9 +180,12 @@ fn memory_counters(
     let whole = entry.size.as_ref().map(|size| *size.get_ref());
     let counters = MemoryCounters { symbol, fields, word: entry.word.unwrap_or(Word::U64), whole };
     match &entry.size {
-        Some(size) if *size.get_ref() < u64::from(counters.len()) => {
-            let what =
-                format!("`size` is {}, the fields alone have {} bytes", size.get_ref(), counters.len());
+        Some(size) if *size.get_ref() < u64::from(counters.field_bytes()) => {
+            let what = format!(
+                "`size` is {}, the fields alone have {} bytes",
+                size.get_ref(),
+                counters.field_bytes()
+            );
             Err(bad(size.span().start, what))
         }
         _ => Ok(counters),
@@ -236,7 +238,7 @@ mod tests {
         let text = "name = 'x'\n[[memory]]\nsymbol = 'g'\nfields = ['a', '-', 'c']\n\
             [[memory]]\nsymbol = 'h'\ntype = 'i32'\nsize = 64\nfields = ['d', 'e']\n";
         let [g, h] = &parse(text, None).unwrap().memory[..] else { panic!("{text}") };
-        assert_eq!((g.len(), g.size(), h.len(), h.size()), (24, 24, 8, 64));
+        assert_eq!((g.field_bytes(), g.size(), h.field_bytes(), h.size()), (24, 24, 8, 64));
         let bytes = [5u64, u64::MAX, 7].map(u64::to_le_bytes).concat();
         assert_eq!(g.figures(&bytes), [("a".to_owned(), 5.0), ("c".to_owned(), 7.0)]);
         assert_eq!(h.figures(&[-3i32, 4].map(i32::to_le_bytes).concat())[0], ("d".to_owned(), -3.0));
@@ -268,6 +270,7 @@ mod tests {
             "name = 'x'\nenf = ['A_']\n",
             "name = 'x'\n\n[[counters]]\nprefxi = 'a'\nfile = 'a.log'\n",
             "name = 'x'\nwholly_other = 1\n",
+            "name = 'x'\ndump_function = 'hz4_print'\n",
             "name = 'x'\nops = 'ops=(['\n",
             "name = 'x'\nops = 'ops='\n",
             "name = 'x'\nenv = 'A_'\n",
@@ -282,7 +285,8 @@ mod tests {
         insta::assert_snapshot!(all.join("\n"), @r#"
         my.toml:2: unknown key `enf`: did you mean `env`?
         my.toml:4: unknown key `prefxi`: did you mean `prefix`?
-        my.toml:2: unknown key `wholly_other`; there are name, dso, env, ops, counters, memory, dump_function, ratios
+        my.toml:2: unknown key `wholly_other`; there are name, dso, env, ops, counters, memory, ratios
+        my.toml:2: unknown key `dump_function`; there are name, dso, env, ops, counters, memory, ratios
         my.toml:2: `ops` is no regular expression: unclosed character class
         my.toml:2: `ops` has no group: put the number in parentheses, as in `ops/s=([0-9.]+)`
         my.toml:2: invalid type: string "A_", expected a sequence

@@ -204,10 +204,6 @@ fn notes(lane: &LaneCounters) -> Vec<Label> {
             notes.push(say!(Label::ZeroBelowHung { name, to, runs }));
         }
     }
-    let said = |run: &str, what: &Text| lane.hung_without.iter().any(|h| h.run == run && h.why == *what);
-    let called = lane.runs.iter().filter_map(|run| Some((&run.run, run.called.as_ref()?)));
-    let called = called.filter(|(run, what)| !said(run, what));
-    notes.extend(called.map(|(run, what)| say!(Label::Called { run, what })));
     notes.extend(lane.hung_without.iter().map(|h| say!(Label::HungWithout { run: h.run, why: h.why })));
     if !lane.zeros.is_empty() {
         let shown = lane.zeros.iter().take(MOST_ZEROS).map(|name| format!("`{name}`"));

@@ -7,7 +7,6 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::analysis::verdict::tally::moved_by_itself;
 use crate::analysis::verdict::{hang_sentence, run_name, unlike_the_others};
 use crate::analysis::{Conclusion, HuntFacts, Integrity, RunFacts, RunOutcome, Verdict};
 use crate::text::message::{Lang, messages, ranges, say};
@@ -110,7 +109,7 @@ pub(crate) fn annotations(
     // One that says that the DSO was not intact comes before hangs that fill up what is shown.
     for word in Integrity::ALL.iter().rev() {
         let moved: Vec<&RunFacts> =
-            facts.runs.iter().filter(|run| moved_by_itself(facts, run) == Some(*word)).collect();
+            facts.runs.iter().filter(|run| facts.unwanted_change(run) == Some(*word)).collect();
         if let Some(first) = moved.first() {
             let path = facts.arm(&first.arm).map_or(&facts.dso.path, |arm| &arm.path);
             let message = say!(Mark::NotIntactIn { path, word, runs: runs(&moved) });

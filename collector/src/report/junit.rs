@@ -170,7 +170,7 @@ fn status(facts: &HuntFacts, conclusion: &Conclusion, run: &RunFacts) -> TestCas
         RunOutcome::Slow if run.rc != Some(0) => {
             skipped("past the deadline, but its threads still came and went")
         }
-        RunOutcome::Ok | RunOutcome::Slow => match verdict::tally::moved_by_itself(facts, run) {
+        RunOutcome::Ok | RunOutcome::Slow => match facts.unwanted_change(run) {
             Some(word) => {
                 non_success(NonSuccessKind::Error, "dso", format!("its DSO was {word} under it{}", note()))
             }

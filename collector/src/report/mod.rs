@@ -8,7 +8,7 @@
 //! - [`github`]: annotations for GitHub Actions
 //! - [`junit`]: a hunt as JUnit XML
 //! - [`reread`]: the facts of a hunt that is over
-//! - [`show`]: a bundle for a terminal; [`tree`]: its wait graph
+//! - [`mod@show`]: a bundle for a terminal; [`tree`]: its wait graph
 //! - [`shrink`]: the reports of a shrink
 
 use std::path::Path;

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::show::{ShowError, read};
-use crate::analysis::facts::Stopped;
+use crate::analysis::decision::Stopped;
 use crate::analysis::sequential::Until;
 use crate::analysis::verdict::Tally;
 use crate::analysis::{ArmFacts, DsoFacts, HuntFacts, Integrity, RunFacts, Stir};
@@ -80,21 +80,19 @@ pub(crate) fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
         path,
         sha1,
     };
+    let dso = DsoFacts { original, path, pinned, sha1, build_id, original_integrity };
     Ok(HuntFacts {
-        name: verdict.name,
-        command: verdict.command,
         hang_after_s: verdict.hang_after_s,
         planned: verdict.runs.planned,
-        dso: DsoFacts { original, path, pinned, sha1, build_id, original_integrity },
         interrupted: verdict.stopped == Stopped::Interrupted,
         // Of one arm a hang decides, too.
         stop_at_first: verdict.stopped == Stopped::FirstHang || verdict.stopped == Stopped::Decided && !asked,
         arms: verdict.arms.into_iter().filter(|_| asked).map(arm).collect(),
-        seed: None,
         until: verdict.decision.and_then(|asked| Until::new(asked.rate, asked.confidence)),
         time_over_s: verdict.max_time_s,
         stir: verdict.stir,
         runs,
+        ..HuntFacts::new(&verdict.name, &verdict.command, dso)
     })
 }
 
@@ -102,8 +100,8 @@ pub(crate) fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
 mod tests {
     use super::*;
     use crate::analysis::RunOutcome;
-    use crate::evidence::dump_files::write_dump;
-    use crate::hunt::rows;
+    use crate::evidence::finding_files;
+    use crate::hunt::run_files;
     use crate::report::{Extra, junit, write_hunt};
     use crate::testkit::dump::{LOCK, Make, Sampled, mutex};
     use crate::testkit::hunt::{Hunt, arm, hung, run};
@@ -128,7 +126,7 @@ mod tests {
         );
         let finding = make.analyse();
         std::fs::create_dir(out.join("hang_run_2")).unwrap();
-        write_dump(&out.join("hang_run_2"), &make.finish(), &make.traces, &finding).unwrap();
+        finding_files::write(&out.join("hang_run_2"), &make.finish(), &make.traces, &finding).unwrap();
         let mut other = hung(1, None);
         other.arm = "deleted".to_owned();
         other.integrity_end = Integrity::Deleted;
@@ -141,7 +139,7 @@ mod tests {
         facts.stir = Some(Stir { level: 3, seed: 42 });
         (facts.until, facts.time_over_s) = (Until::new(0.02, 0.95), Some(60.0));
         let conclusion = write_hunt(out, &facts, &Extra::default()).unwrap();
-        let lines: Vec<String> = facts.runs.iter().map(|run| rows::object(run).to_string()).collect();
+        let lines: Vec<String> = facts.runs.iter().map(|run| run_files::object(run).to_string()).collect();
         std::fs::write(out.join("runs.jsonl"), lines.join("\n") + "\n").unwrap();
 
         let again = super::facts(out).unwrap();
@@ -156,7 +154,8 @@ mod tests {
         for mut facts in [Hunt::new(149).facts(), Hunt::new(2).push(hung(3, None)).facts()] {
             (facts.until, facts.planned) = (Until::new(0.02, 0.95), 149);
             write_hunt(dir.path(), &facts, &Extra::default()).unwrap();
-            let lines: Vec<String> = facts.runs.iter().map(|run| rows::object(run).to_string()).collect();
+            let lines: Vec<String> =
+                facts.runs.iter().map(|run| run_files::object(run).to_string()).collect();
             std::fs::write(dir.path().join("runs.jsonl"), lines.join("\n") + "\n").unwrap();
             assert_eq!(super::facts(dir.path()).unwrap(), facts);
         }

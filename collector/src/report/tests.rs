@@ -5,7 +5,7 @@ use crate::analysis::Finding;
 use crate::analysis::sequential::Until;
 use crate::analysis::{ArmFacts, Class, Integrity, RunFacts, RunOutcome};
 use crate::console::out::Style;
-use crate::evidence::dump_files::write_dump;
+use crate::evidence::finding_files;
 use crate::evidence::threads_file::ThreadsFile;
 use crate::testkit::dump::{LOCK, LOCK2, MAIN, Make, Sampled, mutex};
 use crate::testkit::hunt::{Hunt, finding, hung, run};
@@ -192,7 +192,7 @@ fn a_snapshot_as_files_and_on_a_terminal() {
     let (mut make, finding) = snapshot();
     let dump = make.finish();
     let dir = tempfile::tempdir().expect("a folder");
-    write_dump(dir.path(), &dump, &make.traces, &finding).expect("it can be written");
+    finding_files::write(dir.path(), &dump, &make.traces, &finding).expect("it can be written");
     let text = std::fs::read_to_string(dir.path().join("stacks.txt")).expect("it is there");
     insta::assert_snapshot!("stacks", text);
     let style = Style { width: 100, colour: false, lang: Lang::En };
@@ -421,7 +421,8 @@ fn no_english_sentence_is_in_a_japanese_report() {
 
 /// A lane with good runs and two that hung: one was read, one was not.
 fn counted() -> crate::analysis::counters::LaneCounters {
-    use crate::analysis::counters::{Moment, Printed, Ratio, Reading, RunCounters, lane};
+    use crate::analysis::counters::{Moment, Ratio, Reading, RunCounters, lane};
+    use crate::analysis::run_counters::Printed;
     let printed = |figures: &[(&str, f64)]| {
         let one = |(name, value): &(&str, f64)| Printed {
             tag: "[HZ4_MID_STATS_B1]".to_owned(),

@@ -11,7 +11,7 @@ use crate::analysis::decision::{self, Decision};
 use crate::analysis::finding::{Hot, Lock};
 use crate::analysis::stats::{PerHour, Rate};
 use crate::analysis::verdict::arms::{self, ArmResult};
-use crate::analysis::verdict::{Line, tally};
+use crate::analysis::verdict::lines::Line;
 use crate::analysis::{Class, Conclusion, Confidence, HuntFacts, RunFacts, RunOutcome, class};
 use crate::text::message::Lang;
 
@@ -166,7 +166,7 @@ fn hang(run: &RunFacts) -> Option<Value> {
         "hot": finding.and_then(|f| f.hot.as_ref()).map(hot),
         "threads": finding.map(|f| f.threads),
         "stir": run.stir,
-        "integrity": tally::integrity(run),
+        "integrity": run.integrity(),
         "why": finding.map_or_else(Vec::new, |f| f.why.clone()),
         "missing": finding.map_or_else(nothing, |f| f.missing.clone()),
     }))

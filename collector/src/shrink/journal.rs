@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FlockOperation;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 
 use crate::analysis::shrink::Trial;
 use crate::files::atomic::{Lines, WriteError};
@@ -19,7 +20,7 @@ pub(crate) struct Journal {
     trials: Vec<Trial>,
     lines: Lines,
     /// Holds the lock, which goes with it, also when the process is killed.
-    _locked: File,
+    _locked: Flock<File>,
 }
 
 /// A journal cannot be opened.
@@ -52,12 +53,12 @@ impl Journal {
     pub(crate) fn open(out: &Path) -> Result<Journal, BadJournal> {
         let path = out.join(FILE);
         let fail = |source: io::Error| WriteError { path: path.clone(), source };
-        let mut file = File::options().read(true).append(true).create(true).open(&path).map_err(fail)?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(BadJournal::Taken(out.to_owned())),
-            Err(e) => return Err(fail(e.into()).into()),
-            Ok(()) => {}
-        }
+        let file = File::options().read(true).append(true).create(true).open(&path).map_err(fail)?;
+        let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Err((_, Errno::EWOULDBLOCK)) => return Err(BadJournal::Taken(out.to_owned())),
+            Err((_, e)) => return Err(fail(e.into()).into()),
+            Ok(file) => file,
+        };
         let mut bytes = vec![];
         file.read_to_end(&mut bytes).map_err(fail)?;
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);

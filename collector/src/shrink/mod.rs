@@ -8,15 +8,16 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use hangscope_protocol::duration::Limit;
+
 use crate::analysis::shrink::{self, Ask, End, Phase, Shape, State, Task, Trial, Verdict, Why};
-use crate::analysis::verdict::tally;
 use crate::analysis::{RunFacts, RunOutcome};
 use crate::console::cancel::Cancel;
 use crate::console::exit::{Ended, Status};
 use crate::files::pin;
 use crate::files::pin::PinError;
 use crate::hunt::lane::Lane;
-use crate::hunt::{self, Config, Screen, run};
+use crate::hunt::{self, Config, Screen};
 use crate::launch::program;
 use crate::report::shrink::{Inputs, ShrinkFile, error_note};
 use crate::text::message::Text;
@@ -44,7 +45,7 @@ pub(crate) struct Job {
     /// Whether the seed of its [`Stir`](crate::analysis::Stir) was given; else it is that of the shrink that goes on.
     pub(crate) given_seed: bool,
     /// No run is begun when so much time is over.
-    pub(crate) max_time: Option<Duration>,
+    pub(crate) max_time: Limit,
     /// The words of a command that catches a hang again, up to its deadline.
     pub(crate) catch: Vec<String>,
 }
@@ -66,7 +67,9 @@ pub(crate) fn shrink(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow:
         let ask = match &state.next {
             Err(end) => break *end,
             Ok(_) if cancel.is_set() => break End::Interrupted,
-            Ok(_) if job.max_time.is_some_and(|most| started.elapsed() >= most) => break End::OutOfTime,
+            Ok(_) if job.max_time.time().is_some_and(|most| started.elapsed() >= most) => {
+                break End::OutOfTime;
+            }
             Ok(ask) => ask.clone(),
         };
         let line = shape.line(&ask.values);
@@ -78,13 +81,13 @@ pub(crate) fn shrink(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow:
         evidence.clear(number)?;
         let config = for_run(&config, &shape, &ask);
         screen.step(&line, number);
-        let facts = run::run(&config, &lane, number, None, screen, cancel)?;
+        let facts = hunt::Job { config: &config, lane: &lane, number, screen, cancel }.run(None)?;
         if facts.outcome == RunOutcome::Interrupted {
             evidence.clear(number)?;
             break End::Interrupted;
         }
-        if tally::not_intact(tally::integrity(&facts)) {
-            let (word, note) = (tally::integrity(&facts), facts.note.unwrap_or_default());
+        if facts.integrity().is_changed() {
+            let (word, note) = (facts.integrity(), facts.note.unwrap_or_default());
             let note = note.en();
             let what =
                 format!("shrink: the pinned DSO was {word} in run {number} ({note}): what ran is not known");
@@ -173,7 +176,7 @@ fn begin(job: &Job, screen: &Screen, cancel: &Cancel) -> anyhow::Result<(Config,
         screen.say(&format!("note: {}", note.en()));
     }
     if journal.trials().is_empty() {
-        hunt::verified(&config, &pinned, &out, screen, cancel)?;
+        hunt::verify_preload(&config, &pinned, &out, screen, cancel)?;
     } else {
         screen.say(&format!("going on after run {} in {}", journal.trials().len(), out.display()));
     }
@@ -190,8 +193,8 @@ fn open(out: &Path) -> anyhow::Result<Journal> {
 
 /// The configuration of one run.
 fn for_run(config: &Config, shape: &Shape, ask: &Ask) -> Config {
-    let hang_after = ask.hang_after_s.map(Duration::from_secs_f64);
-    let soonest = [hang_after, config.stall].into_iter().flatten().min();
+    let hang_after = ask.hang_after_s.map_or(Limit::Off, |s| Limit::After(Duration::from_secs_f64(s)));
+    let soonest = [hang_after, config.stall].into_iter().filter_map(Limit::time).min();
     let quarter = soonest.map(|time| (time / 4).clamp(TICKS.0, TICKS.1));
     Config {
         command: shape.command(&ask.values),

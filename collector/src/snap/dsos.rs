@@ -1,38 +1,39 @@
-//! DSOs of a process that nobody looked at when it started, and what can be said about them all the same.
+//! The DSOs of a process that ran without the shim. There are no facts from its start.
 //!
-//! A file whose change time is older than the process is the file that was loaded, unchanged: that is as good as
-//! a snapshot from init. Of a younger one nothing is known: it may have been built just before it was loaded, or
-//! copied over afterwards. Two facts remain for those: ` (deleted)` in maps, and a relocated word, whose right
-//! value follows from the file (bias and addend) and which a copy in place resets.
+//! A file whose change time is older than the process is unchanged since it was loaded: that is as good as a snapshot
+//! from init. A younger file may have been built just before it was loaded, or copied over afterwards. Two facts
+//! remain for those: ` (deleted)` in maps, and a relocated word. The right value of the word follows from the file
+//! (bias plus addend), and a copy in place resets it.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use hangscope_protocol::record::{DsoNowRecord, DsoRecord, dso_flags, maps_deleted};
+use hangscope_reader::Memory as _;
+use hangscope_reader::elf::{BuildId, Headers};
+use hangscope_reader::link_map::Linked;
 use nix::errno::Errno;
 use object::LittleEndian;
 use object::elf::{self, FileHeader64};
 use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _, Rela as _};
 
-use super::link_map::Linked;
-use super::memory::Memory;
-use super::zero;
+use super::memory::ProcessMemory;
+use super::zero::zero;
 use crate::files::facts::device;
 use crate::session::Dso;
 use crate::session::maps::Mapping;
 
-/// Which DSO is the allocator under test.
+/// The DSO of the allocator under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Provider {
-    /// `id` of the DSO.
     pub(super) id: u32,
-    /// Address of its `malloc`; 0 if it was named and has none.
+    /// Address of `malloc`; 0 if a DSO was named that has none.
     pub(super) malloc: u64,
 }
 
-/// All files with code that are mapped, in order of address.
-pub(super) fn all(mappings: &[Mapping], started_wall_ns: u64, memory: Memory) -> Vec<Dso> {
+/// The mapped files that hold code, ascending by address.
+pub(super) fn all(mappings: &[Mapping], started_wall_ns: u64, memory: ProcessMemory) -> Vec<Dso> {
     let mut files: BTreeMap<(&str, u64, u64), Vec<&Mapping>> = BTreeMap::new();
     for mapping in mappings.iter().filter(|m| m.is_file()) {
         files.entry((&mapping.path, mapping.dev, mapping.ino)).or_default().push(mapping);
@@ -53,62 +54,23 @@ pub(super) fn all(mappings: &[Mapping], started_wall_ns: u64, memory: Memory) ->
     dsos
 }
 
-/// What the memory of a mapped ELF file says.
-struct Header {
-    bias: u64,
-    build_id: Vec<u8>,
-}
-
-fn header(start: u64, memory: Memory) -> Option<Header> {
-    let bytes = memory.up_to(start, 4096).ok()?;
-    let header = FileHeader64::<LittleEndian>::parse(&*bytes).ok()?;
-    let endian = header.endian().ok()?;
-    let segments = header.program_headers(endian, &*bytes).ok()?;
-    let first = segments.iter().find(|s| s.p_type(endian) == elf::PT_LOAD)?;
-    let bias = start.wrapping_sub(first.p_vaddr(endian)).wrapping_add(first.p_offset(endian));
-    let mut build_id = vec![];
-    for note in segments.iter().filter(|s| s.p_type(endian) == elf::PT_NOTE) {
-        let len = usize::try_from(note.p_memsz(endian)).ok()?.min(4096);
-        let bytes = memory.exactly(bias.wrapping_add(note.p_vaddr(endian)), len).unwrap_or_default();
-        build_id = build_id_of(&bytes).unwrap_or(build_id);
-    }
-    Some(Header { bias, build_id })
-}
-
-/// The build-id among notes: name length, contents' length, type, `GNU`, contents.
-fn build_id_of(mut notes: &[u8]) -> Option<Vec<u8>> {
-    loop {
-        let (head, rest) = notes.split_first_chunk::<12>()?;
-        let (words, _) = head.as_chunks::<4>();
-        let [name, len, kind] = *words else { return None };
-        let [name, len, kind] = [name, len, kind].map(|w| u32::from_le_bytes(w) as usize);
-        let (name_padded, len_padded) = (name.checked_add(3)? & !3, len.checked_add(3)? & !3);
-        let contents = rest.get(name_padded..)?;
-        if kind == elf::NT_GNU_BUILD_ID.0 as usize && rest.get(..4) == Some(b"GNU\0") {
-            return contents.get(..len).map(<[u8]>::to_vec);
-        }
-        notes = contents.get(len_padded..)?;
-    }
-}
-
-fn one(id: u32, lines: &[&Mapping], started_wall_ns: u64, memory: Memory) -> Option<Dso> {
+fn one(id: u32, lines: &[&Mapping], started_wall_ns: u64, memory: ProcessMemory) -> Option<Dso> {
     let (first, last) = (lines.first()?, lines.last()?);
-    let header = lines.iter().find(|m| m.offset == 0).and_then(|m| header(m.start, memory))?;
+    let headers = lines.iter().find(|m| m.offset == 0).and_then(|m| Headers::read(&memory, m.start))?;
+    let build_id = BuildId::of(&memory, &headers);
     let mut init = DsoRecord {
         id,
         start: first.start,
         end: last.end,
-        bias: header.bias,
+        bias: headers.bias,
         map_ino: first.ino,
         map_dev: first.dev,
         // Nobody looked when the process started.
         errno: Errno::ENODATA as u32,
-        build_id_len: header.build_id.len().min(32) as u32,
+        build_id: build_id.bytes,
+        build_id_len: build_id.len,
         ..zero()
     };
-    for (to, from) in init.build_id.iter_mut().zip(&header.build_id) {
-        *to = *from;
-    }
     let deleted = lines.iter().any(|m| m.deleted);
     let mut now = DsoNowRecord {
         id,
@@ -144,12 +106,14 @@ fn one(id: u32, lines: &[&Mapping], started_wall_ns: u64, memory: Memory) -> Opt
                 init.mode = now.path_mode;
                 init.uid = now.path_uid;
             }
-            if same && let Some((address, value)) = relocated_word(&first.path, header.bias) {
+            if same && let Some((address, value)) = relocated_word(&first.path, headers.bias) {
                 init.got_addr = address;
                 init.got_value = value;
-                match memory.word(address) {
-                    Ok(word) => now.got_value = word,
-                    Err(e) => now.got_errno = e as i32 as u32,
+                let mut word = [0; 8];
+                match memory.read(address, &mut word) {
+                    Ok(8) => now.got_value = u64::from_le_bytes(word),
+                    Ok(_) => now.got_errno = Errno::EFAULT as u32,
+                    Err(e) => now.got_errno = e as u32,
                 }
             }
         }
@@ -158,10 +122,10 @@ fn one(id: u32, lines: &[&Mapping], started_wall_ns: u64, memory: Memory) -> Opt
     Some(Dso { init, path: first.path.clone(), now: Some(now) })
 }
 
-/// A word that the loader writes and nobody after it (inside RELRO), and what it writes: from the file's
-/// R_*_RELATIVE relocations.
+/// Address and value of a word that only the loader writes (it is in RELRO), from the R_*_RELATIVE relocations of the
+/// file.
 fn relocated_word(path: &str, bias: u64) -> Option<(u64, u64)> {
-    /// Larger files are not read for it.
+    /// Largest file that is read, bytes.
     const MOST: u64 = 256 << 20;
     if fs::metadata(path).ok()?.len() > MOST {
         return None;
@@ -192,16 +156,16 @@ fn relocated_word(path: &str, bias: u64) -> Option<(u64, u64)> {
         .iter()
         .find(|r| r.r_type(endian, false) == relative && relro.contains(&r.r_offset(endian)))?;
     let addend = word.r_addend(endian);
-    // A value that is the same with and without relocation would tell nothing.
+    // With bias 0 the value is the same before relocation: it would prove nothing.
     (bias != 0).then(|| (bias.wrapping_add(word.r_offset(endian)), bias.wrapping_add_signed(addend)))
 }
 
-/// The allocator: the DSO that was named, else the first in symbol order that defines `malloc`.
+/// The allocator: the DSO that was named, else the first in the order of symbol search that defines `malloc`.
 pub(super) fn provider(
     dsos: &[Dso],
     linked: &[Linked],
     target: Option<&str>,
-    memory: Memory,
+    memory: ProcessMemory,
 ) -> Option<Provider> {
     let of = |linked: &Linked| {
         dsos.iter()
@@ -210,11 +174,11 @@ pub(super) fn provider(
     if let Some(target) = target {
         let named = dsos.iter().find(|d| is_named(&d.path, target))?;
         let entry = linked.iter().find(|l| of(l).is_some_and(|d| d.init.id == named.init.id));
-        let malloc = entry.and_then(|l| l.defines("malloc", memory)).unwrap_or(0);
+        let malloc = entry.and_then(|l| l.function(&memory, b"malloc")).unwrap_or(0);
         return Some(Provider { id: named.init.id, malloc });
     }
     linked.iter().find_map(|l| {
-        let malloc = l.defines("malloc", memory)?;
+        let malloc = l.function(&memory, b"malloc")?;
         Some(Provider { id: of(l)?.init.id, malloc })
     })
 }

@@ -1,71 +1,45 @@
-//! Whether a process may be looked at, and what is missing where it may not.
+//! Whether a process may be looked at; if not, which right is missing.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 
+use hangscope_reader::status::Status;
 use nix::errno::Errno;
 
-use super::memory::Memory;
-use super::threads;
+use super::memory::ProcessMemory;
 use crate::session::maps;
 
 /// Why no dump can be taken of a process.
 #[derive(Debug, thiserror::Error)]
 pub enum NotPossible {
-    /// There is no such process (any more).
     #[error("there is no process {0}: `ps -e` lists those that there are")]
     Ended(u32),
-    /// It belongs to somebody else.
     #[error(
         "process {pid} runs as user {uid}, and this command does not: run it as that user or as root (CAP_SYS_PTRACE)"
     )]
-    OtherUser {
-        /// Process.
-        pid: u32,
-        /// Its user.
-        uid: u32,
-    },
-    /// Yama keeps processes apart.
+    OtherUser { pid: u32, uid: u32 },
+    /// The Yama module of the kernel forbids it. `scope` is the setting.
     #[error("process {pid} may not be looked at (kernel.yama.ptrace_scope is {scope}): {remedy}")]
-    Yama {
-        /// Process.
-        pid: u32,
-        /// The setting.
-        scope: u32,
-        /// What helps.
-        remedy: &'static str,
-    },
-    /// It is not dumpable, or a capability is missing.
+    Yama { pid: u32, scope: u32, remedy: &'static str },
     #[error(
         "process {0} may not be looked at: it is not dumpable (it changed its user, or said so), or this is a container without SYS_PTRACE: run as root with CAP_SYS_PTRACE"
     )]
     NotPermitted(u32),
-    /// A kernel thread, or a zombie.
     #[error(
         "process {0} has no memory of its own to look at: it is a kernel thread, or it has ended and waits for its parent"
     )]
     NoMemory(u32),
-    /// The allocator that was named is not there.
+    /// `target` is not mapped.
     #[error("process {pid} has no DSO {target:?} mapped: /proc/{pid}/maps lists those that it has")]
-    NoTarget {
-        /// Process.
-        pid: u32,
-        /// What was asked for.
-        target: String,
-    },
-    /// Something else.
+    NoTarget { pid: u32, target: String },
+    /// `error` is the text of an errno.
     #[error("process {pid} could not be looked at: {error}")]
-    Other {
-        /// Process.
-        pid: u32,
-        /// The kernel's word.
-        error: String,
-    },
+    Other { pid: u32, error: String },
 }
 
 impl NotPossible {
-    /// Why a file of `/proc/PID` could not be read.
+    /// From the error of reading a file of `/proc/PID`.
     pub(super) fn reading(pid: u32, error: &io::Error) -> Self {
         match (error.kind(), error.raw_os_error()) {
             (io::ErrorKind::NotFound, _) | (_, Some(libc::ESRCH)) => NotPossible::Ended(pid),
@@ -75,11 +49,11 @@ impl NotPossible {
     }
 }
 
-/// Tries the two things that all of it rests on: maps, and a byte of memory.
+/// Tries what a dump needs: to read maps, and a byte of memory.
 ///
 /// # Errors
-/// What is missing.
-pub(super) fn check(pid: u32, memory: Memory) -> Result<(), NotPossible> {
+/// Which right is missing.
+pub(super) fn check(pid: u32, memory: ProcessMemory) -> Result<(), NotPossible> {
     let bytes =
         fs::read(format!("/proc/{}/maps", memory.tid())).map_err(|e| NotPossible::reading(pid, &e))?;
     let Some(first) = maps::parse(&bytes).into_iter().find(|m| m.read) else {
@@ -93,19 +67,20 @@ pub(super) fn check(pid: u32, memory: Memory) -> Result<(), NotPossible> {
     }
 }
 
-/// Which of the reasons for EPERM it is.
+/// The reason for EPERM.
 fn refused(pid: u32) -> NotPossible {
     let own = nix::unistd::geteuid();
     if let Ok(theirs) = fs::metadata(format!("/proc/{pid}"))
         && !own.is_root()
         && theirs.uid() != own.as_raw()
     {
-        // A process that is not dumpable shows root as its owner.
-        let status = fs::read(format!("/proc/{pid}/status")).ok().and_then(|b| threads::status(&b).ok());
-        return match status {
-            Some(status) if status.ruid == own.as_raw() => NotPossible::NotPermitted(pid),
-            Some(status) => NotPossible::OtherUser { pid, uid: status.ruid },
-            None => NotPossible::OtherUser { pid, uid: theirs.uid() },
+        // The owner of `/proc/PID` is root for a process that is not dumpable.
+        let status = fs::read(format!("/proc/{pid}/status")).ok();
+        let uid = status.and_then(|status| Status(&status).users()).map_or(theirs.uid(), |[real, ..]| real);
+        return if uid == own.as_raw() {
+            NotPossible::NotPermitted(pid)
+        } else {
+            NotPossible::OtherUser { pid, uid }
         };
     }
     let scope = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope");

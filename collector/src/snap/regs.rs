@@ -1,24 +1,20 @@
-//! Registers of a stopped thread in DWARF order, as a probe record has them. Processor-specific.
+//! Registers of a stopped thread, in the order of a probe record: by DWARF number. SP and PC are indexes in it.
 
 use hangscope_protocol::record::PROBE_REGS;
 use nix::errno::Errno;
 use nix::sys::ptrace;
 use nix::unistd::Pid;
 
-/// Index of the stack pointer.
 #[cfg(target_arch = "x86_64")]
 pub(super) const SP: usize = 7;
-/// Index of the program counter.
 #[cfg(target_arch = "x86_64")]
 pub(super) const PC: usize = 16;
-/// Index of the program counter.
 #[cfg(target_arch = "aarch64")]
 pub(super) const PC: usize = 32;
-/// Index of the stack pointer.
 #[cfg(target_arch = "aarch64")]
 pub(super) const SP: usize = 31;
 
-/// Reads them; the thread must be stopped.
+/// The registers of a thread that is stopped.
 ///
 /// # Errors
 /// The errno of ptrace.

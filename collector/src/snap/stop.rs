@@ -1,8 +1,8 @@
-//! Registers of running threads: each is stopped for as long as it takes to read them, and let go at once.
+//! Registers of running threads. Each thread is stopped only while its registers and its stack are read.
 //!
-//! PTRACE_SEIZE and PTRACE_INTERRUPT send no signal, and leave no trace in the process. All requests of one
-//! tracer must come from one thread; if that thread ends, the kernel lets go of all that it held, so a thread
-//! that never stops (it is in the kernel) is not held for ever.
+//! PTRACE_SEIZE and PTRACE_INTERRUPT send no signal, and leave no trace in the process. All requests of a tracer must
+//! come from one thread. When that thread ends, the kernel releases all that it traces: so a thread that does not stop,
+//! because it is in the kernel, is not traced for ever.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,16 +14,17 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 
-use super::memory::Memory;
-use super::{regs, zero};
+use super::memory::ProcessMemory;
+use super::regs;
+use super::zero::zero;
 use crate::session::Probe;
 
-/// How long a thread may take until it stops: it has to be scheduled for that.
+/// Time limit for a thread to stop: it stops when it is scheduled.
 const STOPS_WITHIN: Duration = Duration::from_millis(500);
 
-/// Stops a thread, reads its registers and up to `bytes` of its stack, and lets it go. `sample` is 0, or the
-/// number of the sample.
-pub(super) fn ask(tid: u32, sample: u32, bytes: usize, memory: Memory) -> Probe {
+/// Stops a thread, reads its registers and at most `bytes` of its stack, and lets it run on. `sample` is the number of
+/// the sample; 0 if it is none.
+pub(super) fn ask(tid: u32, sample: u32, bytes: usize, memory: ProcessMemory) -> Probe {
     let asked_ns = now_ns();
     let mut record =
         ProbeRecord { tid, generation: 1, sample, outcome: probe_outcome::ANSWERED, asked_ns, ..zero() };
@@ -39,7 +40,7 @@ pub(super) fn ask(tid: u32, sample: u32, bytes: usize, memory: Memory) -> Probe 
             None => (regs, sp, memory.up_to(sp, bytes).unwrap_or_default()),
         })
     };
-    // A tracer of its own for each question: whatever happens, the thread is let go when it ends.
+    // Each request has its own tracer: when that ends, the kernel lets the thread run on in any case.
     let seen = thread::scope(|s| s.spawn(|| stopped(id, look)).join());
     match seen.unwrap_or(Err(Failed::Gone)) {
         Ok(seen) => (record.regs, record.stack, stack) = seen,
@@ -66,7 +67,7 @@ impl From<Errno> for Failed {
     }
 }
 
-/// Runs `look` while the thread stands still.
+/// Runs `look` while the thread is stopped.
 fn stopped<T>(tid: Pid, look: impl FnOnce() -> Result<T, Errno>) -> Result<T, Failed> {
     ptrace::seize(tid, ptrace::Options::empty())?;
     ptrace::interrupt(tid)?;
@@ -74,10 +75,10 @@ fn stopped<T>(tid: Pid, look: impl FnOnce() -> Result<T, Errno>) -> Result<T, Fa
     let deliver = loop {
         match waitpid(tid, Some(WaitPidFlag::WNOHANG | WaitPidFlag::__WALL)) {
             Ok(WaitStatus::PtraceEvent(..)) => break None,
-            // A signal was on its way to it: it is handed on when the thread is let go.
+            // The thread stopped for a signal: it is delivered when the thread runs on.
             Ok(WaitStatus::Stopped(_, signal)) => break Some(signal),
             Ok(WaitStatus::StillAlive) if Instant::now() < until => {
-                // waitpid has no time limit; a running thread stops as soon as it gets a processor.
+                // waitpid has no time limit. A running thread stops as soon as it gets a processor.
                 thread::sleep(Duration::from_micros(50));
             }
             Ok(WaitStatus::StillAlive) => return Err(Failed::Late),
@@ -95,7 +96,7 @@ pub(super) fn now_ns() -> u64 {
     clock_ns(ClockId::CLOCK_MONOTONIC)
 }
 
-/// A clock, ns.
+/// The time of a clock, ns; 0 if it cannot be read.
 pub(super) fn clock_ns(clock: ClockId) -> u64 {
     clock_gettime(clock).map_or(0, |t| (t.tv_sec() as u64).saturating_mul(1_000_000_000) + t.tv_nsec() as u64)
 }

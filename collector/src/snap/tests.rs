@@ -1,10 +1,14 @@
-//! Looks at real processes that are unlike most.
+//! Looks at real processes that are unusual.
 
+use std::fs;
 use std::process::{Child, Command};
+use std::thread;
+use std::time::Duration;
 
 use super::*;
+use crate::session::Dump;
 
-/// A process that is killed when it is no longer needed.
+/// A process that is killed when it is dropped.
 struct Process(Child);
 
 impl Drop for Process {

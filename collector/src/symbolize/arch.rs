@@ -96,6 +96,15 @@ pub(super) fn of(machine: u16) -> Option<&'static Arch> {
 }
 
 impl Arch {
+    /// The name of the register with this DWARF number, for messages.
+    pub(super) fn register_name(&self, reg: u16) -> String {
+        let name = match self.machine {
+            ARCH_X86_64 => gimli::X86_64::register_name(gimli::Register(reg)),
+            _ => gimli::AArch64::register_name(gimli::Register(reg)),
+        };
+        name.map_or_else(|| format!("register {reg}"), |name| name.to_lowercase())
+    }
+
     /// All that is known of a thread that is blocked in the kernel: SP and PC.
     pub(super) fn blocked(&self, pc: u64, sp: u64) -> Regs {
         let mut regs = [None; PROBE_REGS];

@@ -10,13 +10,13 @@ use std::cell::OnceCell;
 
 use gimli::{
     BaseAddresses, CfaRule, CieOrFde, DebugFrame, EhFrame, Encoding, EndianSlice, Evaluation,
-    EvaluationResult, LittleEndian, Location, Register, RegisterRule, UnwindContext, UnwindExpression,
-    UnwindSection, Value,
+    EvaluationResult, LittleEndian, Location, RegisterRule, UnwindContext, UnwindExpression, UnwindSection,
+    Value,
 };
 
 use super::arch::{Arch, Regs};
-use super::elf::{Elf, Part};
-use super::unwind::{Cut, StackBytes};
+use super::elf::{Elf, Part, REL_SDATA4};
+use super::stack::{Cut, StackBytes};
 
 /// Operations that one expression may take (compilers write less than ten): a loop in it ends there.
 const MOST_OPERATIONS: u32 = 512;
@@ -52,6 +52,15 @@ pub(super) struct Row {
     encoding: Encoding,
     /// The frame of a signal handler's caller: its "caller" was interrupted, and did not call.
     pub(super) signal: bool,
+}
+
+/// A frame whose code has an entry in the tables.
+#[derive(Clone, Copy)]
+pub(super) struct TableFrame<'f> {
+    pub(super) row: &'f Row,
+    pub(super) regs: &'f Regs,
+    pub(super) stack: &'f StackBytes<'f>,
+    pub(super) arch: &'f Arch,
 }
 
 /// The registers of a frame's caller.
@@ -132,37 +141,25 @@ impl<'e> Cfi<'e> {
     }
 
     /// The canonical frame address, by the rules.
-    pub(super) fn cfa(
-        &self,
-        row: &Row,
-        regs: &Regs,
-        stack: &StackBytes<'_>,
-        arch: &Arch,
-    ) -> Result<u64, Cut> {
-        match &row.cfa {
+    pub(super) fn cfa(&self, frame: &TableFrame<'_>) -> Result<u64, Cut> {
+        match &frame.row.cfa {
             CfaRule::RegisterAndOffset { register, offset } => {
-                let base = known(regs, usize::from(register.0), arch)?;
+                let base = frame.register(usize::from(register.0))?;
                 base.checked_add_signed(*offset).ok_or(Cut::BadTable)
             }
-            CfaRule::Expression(expression) => self.evaluate(expression, row, None, regs, stack, arch),
+            CfaRule::Expression(expression) => self.evaluate(expression, frame, None),
         }
     }
 
     /// The caller's registers, by the rules.
-    pub(super) fn caller(
-        &self,
-        row: &Row,
-        cfa: u64,
-        regs: &Regs,
-        stack: &StackBytes<'_>,
-        arch: &Arch,
-    ) -> Caller {
-        let rule = |reg| row.rules.iter().find(|(r, _)| *r == reg).map(|(_, rule)| rule);
+    pub(super) fn caller(&self, frame: &TableFrame<'_>, cfa: u64) -> Caller {
+        let arch = frame.arch;
+        let rule = |reg| frame.row.rules.iter().find(|(r, _)| *r == reg).map(|(_, rule)| rule);
         let mut callers: Regs = [None; _];
         for (reg, to) in callers.iter_mut().enumerate() {
             *to = match rule(reg) {
-                Some(rule) => self.recover(rule, reg, row, cfa, regs, stack, arch).ok(),
-                None if arch.callee_saved.contains(&reg) => regs[reg],
+                Some(rule) => self.recover(rule, reg, frame, cfa).ok(),
+                None if arch.callee_saved.contains(&reg) => frame.regs[reg],
                 None => None,
             };
         }
@@ -171,8 +168,8 @@ impl<'e> Cfi<'e> {
         }
         let pc = match rule(arch.ra) {
             Some(RegisterRule::Undefined) => return Caller::None,
-            Some(rule) => self.recover(rule, arch.ra, row, cfa, regs, stack, arch),
-            None if arch.ra_in_register => known(regs, arch.ra, arch),
+            Some(rule) => self.recover(rule, arch.ra, frame, cfa),
+            None if arch.ra_in_register => frame.register(arch.ra),
             None => return Caller::None,
         };
         match pc {
@@ -185,27 +182,21 @@ impl<'e> Cfi<'e> {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the state of one frame, named")]
     fn recover(
         &self,
         rule: &RegisterRule<usize>,
         reg: usize,
-        row: &Row,
+        frame: &TableFrame<'_>,
         cfa: u64,
-        regs: &Regs,
-        stack: &StackBytes<'_>,
-        arch: &Arch,
     ) -> Result<u64, Cut> {
         let at = |offset: i64| cfa.checked_add_signed(offset).ok_or(Cut::BadTable);
         match rule {
-            RegisterRule::SameValue => known(regs, reg, arch),
-            RegisterRule::Offset(offset) => stack.read_u64(at(*offset)?),
+            RegisterRule::SameValue => frame.register(reg),
+            RegisterRule::Offset(offset) => frame.stack.read_u64(at(*offset)?),
             RegisterRule::ValOffset(offset) => at(*offset),
-            RegisterRule::Register(other) => known(regs, usize::from(other.0), arch),
-            RegisterRule::Expression(e) => {
-                stack.read_u64(self.evaluate(e, row, Some(cfa), regs, stack, arch)?)
-            }
-            RegisterRule::ValExpression(e) => self.evaluate(e, row, Some(cfa), regs, stack, arch),
+            RegisterRule::Register(other) => frame.register(usize::from(other.0)),
+            RegisterRule::Expression(e) => frame.stack.read_u64(self.evaluate(e, frame, Some(cfa))?),
+            RegisterRule::ValExpression(e) => self.evaluate(e, frame, Some(cfa)),
             RegisterRule::Constant(value) => Ok(*value),
             _ => Err(Cut::BadTable),
         }
@@ -214,17 +205,14 @@ impl<'e> Cfi<'e> {
     fn evaluate(
         &self,
         expression: &UnwindExpression<usize>,
-        row: &Row,
+        frame: &TableFrame<'_>,
         initial: Option<u64>,
-        regs: &Regs,
-        stack: &StackBytes<'_>,
-        arch: &Arch,
     ) -> Result<u64, Cut> {
         let bytes = match &self.section {
             Section::Eh(s) => expression.get(s),
             Section::Debug(s) => expression.get(s),
         };
-        let mut evaluation = Evaluation::new(bytes.map_err(|_| Cut::BadTable)?.0, row.encoding);
+        let mut evaluation = Evaluation::new(bytes.map_err(|_| Cut::BadTable)?.0, frame.row.encoding);
         evaluation.set_max_iterations(MOST_OPERATIONS);
         if let Some(initial) = initial {
             evaluation.set_initial_value(initial);
@@ -234,11 +222,12 @@ impl<'e> Cfi<'e> {
             result = match result.map_err(|_| Cut::BadTable)? {
                 EvaluationResult::Complete => break,
                 EvaluationResult::RequiresRegister { register, .. } => {
-                    let value = known(regs, usize::from(register.0), arch)?;
+                    let value = frame.register(usize::from(register.0))?;
                     evaluation.resume_with_register(Value::Generic(value))
                 }
                 EvaluationResult::RequiresMemory { address, size, space: None, .. } => {
-                    evaluation.resume_with_memory(Value::Generic(stack.read(address, size.into())?))
+                    let value = frame.stack.read(address, size.into())?;
+                    evaluation.resume_with_memory(Value::Generic(value))
                 }
                 _ => return Err(Cut::BadTable),
             };
@@ -250,12 +239,14 @@ impl<'e> Cfi<'e> {
     }
 }
 
-/// A register's value, or which one is missing.
-fn known(regs: &Regs, reg: usize, arch: &Arch) -> Result<u64, Cut> {
-    match regs.get(reg) {
-        Some(Some(value)) => Ok(*value),
-        Some(None) if reg == arch.fp => Err(Cut::NeedsFramePointer),
-        _ => Err(Cut::NeedsRegister(u16::try_from(reg).unwrap_or(u16::MAX))),
+impl TableFrame<'_> {
+    /// The value of a register, or which register is missing.
+    fn register(&self, reg: usize) -> Result<u64, Cut> {
+        match self.regs.get(reg) {
+            Some(Some(value)) => Ok(*value),
+            Some(None) if reg == self.arch.fp => Err(Cut::NeedsFramePointer),
+            _ => Err(Cut::NeedsRegister(u16::try_from(reg).unwrap_or(u16::MAX))),
+        }
     }
 }
 
@@ -285,7 +276,9 @@ struct HdrTable<'e> {
 
 impl<'e> HdrTable<'e> {
     fn parse(hdr: &'e [u8], hdr_address: u64, frame_address: u64) -> Option<Self> {
-        let (&[1, 0x1b, 0x03, 0x3b], rest) = hdr.split_first_chunk::<4>()? else { return None };
+        const COUNT: u8 = gimli::DW_EH_PE_udata4.0;
+        const PAIRS: u8 = gimli::DW_EH_PE_datarel.0 | gimli::DW_EH_PE_sdata4.0;
+        let (&[1, REL_SDATA4, COUNT, PAIRS], rest) = hdr.split_first_chunk::<4>()? else { return None };
         let (_frame_pointer, rest) = rest.split_first_chunk::<4>()?;
         let (count, rest) = rest.split_first_chunk::<4>()?;
         let (pairs, _) = rest.as_chunks::<8>();
@@ -303,13 +296,4 @@ impl<'e> HdrTable<'e> {
         let entry = word(self.pairs.get(i.checked_sub(1)?)?, 4)?;
         usize::try_from(entry.checked_sub(self.frame_address)?).ok()
     }
-}
-
-/// A DWARF register number as gimli has it; only for messages.
-pub(super) fn register_name(arch: &Arch, reg: u16) -> String {
-    let name = match arch.machine {
-        hangscope_protocol::record::ARCH_X86_64 => gimli::X86_64::register_name(Register(reg)),
-        _ => gimli::AArch64::register_name(Register(reg)),
-    };
-    name.map_or_else(|| format!("register {reg}"), |n| n.to_lowercase())
 }

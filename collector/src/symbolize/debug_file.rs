@@ -70,7 +70,7 @@ impl DebugFile {
 }
 
 fn by_build_id(code: &Elf, dirs: &[PathBuf]) -> Vec<PathBuf> {
-    let hex: String = code.build_id.iter().map(|b| format!("{b:02x}")).collect();
+    let hex = hex::encode(&code.build_id);
     match hex.split_at_checked(2) {
         Some((first, rest)) if !rest.is_empty() => {
             dirs.iter().map(|d| d.join(".build-id").join(first).join(format!("{rest}.debug"))).collect()

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use memmap2::Mmap;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use object::LittleEndian;
 use object::elf::{self, FileHeader64};
-use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable};
+use object::read::elf::{ElfFile64, FileHeader, NoteIterator, ProgramHeader, SectionHeader, SectionTable};
+use object::{LittleEndian, Object as _};
 
 /// Largest file that is read; what is larger has no names.
 const MOST_BYTES: u64 = 2 << 30;
@@ -150,6 +150,9 @@ pub(super) struct Elf {
     pub(super) debug_link: Option<(String, u32)>,
 }
 
+/// A signed 4-byte offset from the place where it stands.
+pub(super) const REL_SDATA4: u8 = gimli::DW_EH_PE_pcrel.0 | gimli::DW_EH_PE_sdata4.0;
+
 type Sections<'d> = SectionTable<'d, FileHeader64<LittleEndian>>;
 
 impl Elf {
@@ -180,12 +183,8 @@ impl Elf {
                     frame_hdr_at = part(data, offset, size, segment.p_vaddr(endian));
                 }
                 elf::PT_NOTE => {
-                    let Ok(Some(mut notes)) = segment.notes(endian, data) else { continue };
-                    while let Ok(Some(note)) = notes.next() {
-                        if note.n_type(endian) == elf::NT_GNU_BUILD_ID && note.name() == b"GNU" {
-                            build_id = note.desc().to_vec();
-                        }
-                    }
+                    let notes = segment.notes(endian, data).ok().flatten();
+                    build_id = notes.and_then(build_id_in).unwrap_or(build_id);
                 }
                 _ => {}
             }
@@ -193,22 +192,18 @@ impl Elf {
         // Section headers are not loaded and may be stripped or cut off; everything must work without them.
         let sections = header.sections(endian, data).unwrap_or_default();
         let named = |name: &[u8]| section(&sections, endian, data, name);
-        let raw =
-            |name: &[u8]| named(name).and_then(|(s, p)| data.get(p.bytes).filter(|_| !compressed(s, endian)));
         if build_id.is_empty() {
-            // A separate debug file keeps its program headers, but not what they point at.
-            let note = raw(b".note.gnu.build-id").unwrap_or_default();
-            build_id = note.get(16..).filter(|id| id.len() <= 64).unwrap_or_default().to_vec();
+            // A separate debug file keeps its program headers, but not the bytes that they point at.
+            let notes = named(b".note.gnu.build-id").and_then(|(s, _)| s.notes(endian, data).ok().flatten());
+            build_id = notes.and_then(build_id_in).unwrap_or_default();
         }
         let plain = |name: &[u8]| named(name).filter(|(s, _)| !compressed(s, endian)).map(|(_, p)| p);
         let eh_frame_hdr = plain(b".eh_frame_hdr").or(frame_hdr_at);
         let eh_frame = plain(b".eh_frame")
             .or_else(|| eh_frame_hdr.as_ref().and_then(|hdr| behind_hdr(data, &loads, hdr)));
-        let debug_link = raw(b".gnu_debuglink").and_then(|link| {
-            let name = link.split(|b| *b == 0).next()?;
-            let crc = link.get((name.len() + 4) & !3..)?.get(..4)?;
-            Some((String::from_utf8_lossy(name).into_owned(), u32::from_le_bytes(crc.try_into().ok()?)))
-        });
+        let file = ElfFile64::<LittleEndian>::parse(data);
+        let debug_link = file.ok().and_then(|file| file.gnu_debuglink().ok().flatten());
+        let debug_link = debug_link.map(|(name, crc)| (String::from_utf8_lossy(name).into_owned(), crc));
         Ok(Elf {
             machine: header.e_machine(endian).0,
             loads,
@@ -288,6 +283,15 @@ fn section<'d>(
     Some((section, part(data, offset, size, section.sh_addr(endian))?))
 }
 
+fn build_id_in(mut notes: NoteIterator<'_, FileHeader64<LittleEndian>>) -> Option<Vec<u8>> {
+    while let Ok(Some(note)) = notes.next() {
+        if note.n_type(LittleEndian) == elf::NT_GNU_BUILD_ID && note.name() == elf::ELF_NOTE_GNU {
+            return Some(note.desc().to_vec());
+        }
+    }
+    None
+}
+
 /// A part that is wholly in the file.
 fn part(data: &[u8], offset: u64, size: u64, address: u64) -> Option<Part> {
     let start = usize::try_from(offset).ok()?;
@@ -300,8 +304,8 @@ fn part(data: &[u8], offset: u64, size: u64, address: u64) -> Option<Part> {
 /// which readers stop at; so up to the end of its segment is right.
 fn behind_hdr(data: &[u8], loads: &[Load], hdr: &Part) -> Option<Part> {
     let bytes = data.get(hdr.bytes.clone())?;
-    // Version 1; the pointer is pc-relative, signed, 4 bytes: what every linker writes.
-    let (&[1, 0x1b, _, _], pointer) = bytes.split_first_chunk::<4>()? else { return None };
+    // Version 1, with the encoding that every linker writes.
+    let (&[1, REL_SDATA4, _, _], pointer) = bytes.split_first_chunk::<4>()? else { return None };
     let pointer = i32::from_le_bytes(*pointer.first_chunk()?);
     let address = hdr.address.checked_add(4)?.checked_add_signed(pointer.into())?;
     let load = loads.iter().find(|l| address >= l.address && address - l.address < l.file_size)?;

@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 
 use hangscope_protocol::record::DsoRecord;
 
-use super::Sources;
 use super::debug_file::{self, DebugFile};
 use super::elf::{Bytes, Elf};
+use super::sources::Sources;
 use crate::files::facts::device;
 use crate::proc::task;
 use crate::session::Dump;
@@ -255,7 +255,7 @@ impl Modules {
         let ctime_ns = meta.ctime().saturating_mul(1_000_000_000).saturating_add(meta.ctime_nsec());
         match (&module.init, module.lines.first()) {
             (Some(init), _) if init.build_id_len > 0 => {
-                let id = init.build_id.get(..init.build_id_len as usize).unwrap_or(&init.build_id);
+                let id = init.build_id_bytes();
                 // The record has room for 32 bytes of it.
                 let same = elf.build_id == id || (id.len() == 32 && elf.build_id.starts_with(id));
                 if same { Ok(elf) } else { Err("its file is another build now".into()) }
@@ -294,7 +294,7 @@ impl Modules {
         let elf = Elf::parse(Bytes::copy_of(&*bytes).map_err(|e| e.to_string())?)?;
         let known = module.init.as_ref().filter(|i| i.build_id_len > 0);
         let same = match known {
-            Some(init) => init.build_id.get(..init.build_id_len as usize) == Some(&*elf.build_id),
+            Some(init) => init.build_id_bytes() == elf.build_id,
             None => {
                 let line = module.lines.first();
                 self.sources.same_boot && line.is_some_and(|l| l.end - l.start == own.end - own.start)

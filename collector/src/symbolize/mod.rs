@@ -6,7 +6,7 @@
 //! - `arch`: what differs between processors
 //! - `cfi`, `unwind`: unwind tables, and frames from registers and stack bytes
 //! - `names`, `demangle`, `plt`, `data`: names of code, of the stubs in front of it, and of data
-//! - [`lack`]: why a stack is cut, in words
+//! - [`problem`]: why a stack is cut, in words
 //! - `variables`: where the variables of a file are
 //! - `threads`: the better stack for each thread, and what is missing
 
@@ -17,55 +17,25 @@ mod debug_file;
 mod demangle;
 mod elf;
 mod images;
-pub(crate) mod lack;
 mod names;
 mod plt;
+pub(crate) mod problem;
+mod sources;
+mod stack;
 mod threads;
 mod unwind;
 mod variables;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::session::Dump;
 use crate::session::trace::{ThreadTrace, TraceSource, Traces};
 use crate::text::message::{Say as _, say};
-use lack::Lack;
+use problem::StackProblem;
 
-pub(crate) use variables::{Variable, Variables};
-
-/// Where names may come from, beside the files at the paths that were mapped.
-#[derive(Clone, Debug)]
-pub struct Sources {
-    /// The allocator's bytes as they were when the process started: the memfd copy, saved. Used where the file
-    /// at its path is gone or is not the one that was mapped.
-    pub allocator_copy: Option<PathBuf>,
-    /// Further copies (the pinned one); each is used for the DSO whose build-id it has.
-    pub copies: Vec<PathBuf>,
-    /// Where separate debug files are, as gdb's `debug-file-directory`.
-    pub debug_dirs: Vec<PathBuf>,
-    /// The process, if it still runs here: then files can be had that only it still sees (another mount
-    /// namespace, removed files).
-    pub live_pid: Option<u32>,
-    /// The dump was taken on this machine since it was started, so that the kernel's own DSO is the same.
-    pub same_boot: bool,
-    /// Time that all of it may take; what is not done by then is left without names, and said so.
-    pub budget: Duration,
-}
-
-impl Default for Sources {
-    fn default() -> Self {
-        Sources {
-            allocator_copy: None,
-            copies: vec![],
-            debug_dirs: vec![PathBuf::from("/usr/lib/debug")],
-            live_pid: None,
-            same_boot: false,
-            budget: Duration::from_secs(20),
-        }
-    }
-}
+pub use sources::Sources;
+pub(crate) use variables::Variables;
 
 /// Unwinds and names everything in a dump. Whatever the dump and the files hold, it comes back, within about the
 /// [`Sources::budget`]: what could not be had is said in [`ThreadTrace::problem`] and [`Traces::notes`].
@@ -73,7 +43,7 @@ pub fn symbolize(dump: &Dump, sources: &Sources) -> Traces {
     let begun = Instant::now();
     let deadline = begun + sources.budget;
     let Some(arch) = arch::of(dump.identity.fixed.arch) else {
-        let problem = say!(Lack::Machine { machine: dump.identity.fixed.arch });
+        let problem = say!(StackProblem::Machine { machine: dump.identity.fixed.arch });
         return Traces {
             notes: vec![problem.en()],
             threads: without_stacks(dump, &problem),
@@ -125,7 +95,7 @@ pub(crate) fn allocator_bytes(dump: &Dump, sources: &Sources) -> Result<Vec<u8>,
     images::Modules::of(dump, sources).allocator()
 }
 
-fn without_stacks(dump: &Dump, problem: &Lack) -> std::collections::BTreeMap<u32, ThreadTrace> {
+fn without_stacks(dump: &Dump, problem: &StackProblem) -> std::collections::BTreeMap<u32, ThreadTrace> {
     let none = |tid| ThreadTrace {
         tid,
         source: TraceSource::None,

@@ -7,9 +7,10 @@ use hangscope_protocol::record::probe_outcome;
 
 use super::arch::Arch;
 use super::images::Modules;
-use super::lack::Lack;
 use super::names::Names;
-use super::unwind::{Cut, StackBytes, Unwinder, Walk};
+use super::problem::StackProblem;
+use super::stack::{Cut, StackBytes};
+use super::unwind::{Unwinder, Walk};
 use crate::session::trace::{ThreadTrace, TraceSource};
 use crate::session::{Dump, Probe};
 use crate::text::message::{Say as _, Text, say};
@@ -35,7 +36,7 @@ pub(super) struct Raw {
     source: TraceSource,
     walk: Walk,
     /// What the signal had to say where it gave no stack.
-    refused: Option<Lack>,
+    refused: Option<StackProblem>,
 }
 
 impl Raw {
@@ -82,7 +83,7 @@ pub(super) fn of_dump(dump: &Dump, unwinder: &Unwinder<'_>, arch: &Arch) -> Vec<
             refused: blocks(dump, thread.sigblk),
         });
         let Some(probe) = probes.get(&tid) else {
-            return Some(blocked.unwrap_or_else(|| none(tid, Some(Lack::NotSent {}))));
+            return Some(blocked.unwrap_or_else(|| none(tid, Some(StackProblem::NotSent {}))));
         };
         let asked = of_probe(dump, probe, unwinder, arch);
         Some(match blocked {
@@ -109,32 +110,32 @@ pub(super) fn of_probe(dump: &Dump, probe: &Probe, unwinder: &Unwinder<'_>, arch
     Raw { tid, source, walk, refused: None }
 }
 
-fn none(tid: u32, refused: Option<Lack>) -> Raw {
+fn none(tid: u32, refused: Option<StackProblem>) -> Raw {
     Raw { tid, source: TraceSource::None, walk: Walk { frames: vec![], cut: None }, refused }
 }
 
 /// `blocks signal 62`, if it does.
-fn blocks(dump: &Dump, mask: u64) -> Option<Lack> {
+fn blocks(dump: &Dump, mask: u64) -> Option<StackProblem> {
     let signal = dump.identity.fixed.probe_signal;
     let blocked = (1..=64).contains(&signal) && mask & 1 << (signal - 1) != 0;
-    blocked.then(|| say!(Lack::Blocks { signal }))
+    blocked.then(|| say!(StackProblem::Blocks { signal }))
 }
 
 /// Why the signal gave nothing, for a person.
-fn refused(dump: &Dump, probe: &Probe) -> Option<Lack> {
+fn refused(dump: &Dump, probe: &Probe) -> Option<StackProblem> {
     let signal = dump.identity.fixed.probe_signal;
     Some(match probe.record.outcome {
         probe_outcome::ANSWERED | probe_outcome::READ => return None,
-        probe_outcome::BLOCKED => say!(Lack::Blocks { signal }),
-        probe_outcome::GONE => Lack::LeftBefore {},
-        probe_outcome::LATE => Lack::Late {},
-        probe_outcome::LEFT => Lack::LeftMeanwhile {},
-        probe_outcome::NO_SIGNAL => Lack::NoSignalFree {},
+        probe_outcome::BLOCKED => say!(StackProblem::Blocks { signal }),
+        probe_outcome::GONE => StackProblem::LeftBefore {},
+        probe_outcome::LATE => StackProblem::Late {},
+        probe_outcome::LEFT => StackProblem::LeftMeanwhile {},
+        probe_outcome::NO_SIGNAL => StackProblem::NoSignalFree {},
         probe_outcome::NOT_SENT => {
             let errno = nix::errno::Errno::from_raw(probe.record.errno.into());
-            say!(Lack::SignalFailed { signal, why: errno.desc() })
+            say!(StackProblem::SignalFailed { signal, why: errno.desc() })
         }
-        outcome => say!(Lack::UnknownAnswer { outcome }),
+        outcome => say!(StackProblem::UnknownAnswer { outcome }),
     })
 }
 
@@ -160,14 +161,17 @@ pub(super) fn named(raw: Raw, names: &Names, modules: &Modules, arch: &Arch) -> 
     let cut = raw.walk.cut.filter(|_| !at_start);
     let why = |cut| match (cut, raw.source) {
         // It has answered.
-        (Cut::NeedsFramePointer, TraceSource::Signal) => say!(Lack::Register { register: arch.fp_name }),
+        (Cut::NeedsFramePointer, TraceSource::Signal) => {
+            say!(StackProblem::Register { register: arch.fp_name })
+        }
         (cut, _) => cut.why(arch),
     };
-    let cut_text = cut.map(|c| say!(Lack::CutAt { frame: frames.len().saturating_sub(1), why: why(c) }));
+    let cut_text =
+        cut.map(|c| say!(StackProblem::CutAt { frame: frames.len().saturating_sub(1), why: why(c) }));
     let problems: Vec<Text> = match raw.source {
         // What the signal refused matters only where there is no whole stack without it.
         TraceSource::Blocked if cut.is_none() => vec![],
-        _ => cut_text.into_iter().chain(raw.refused).map(|lack| lack.said()).collect(),
+        _ => cut_text.into_iter().chain(raw.refused).map(|problem| problem.said()).collect(),
     };
     ThreadTrace {
         tid: raw.tid,

@@ -9,87 +9,9 @@ use std::time::Instant;
 use gimli::UnwindContext;
 
 use super::arch::{Arch, Regs};
-use super::cfi::{Caller, Cfi, Row, register_name};
+use super::cfi::{Caller, Cfi, Row, TableFrame};
 use super::images::Modules;
-use super::lack::Lack;
-use crate::text::message::say;
-
-/// Most frames of one stack; what is deeper is cut.
-pub(super) const MOST_FRAMES: usize = 256;
-
-/// Bytes that were copied from a stack.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct StackBytes<'s> {
-    /// Address of the first byte.
-    pub(super) start: u64,
-    /// The bytes.
-    pub(super) bytes: &'s [u8],
-}
-
-impl<'s> StackBytes<'s> {
-    /// The bytes between two addresses.
-    fn between(&self, from: u64, to: u64) -> Option<&'s [u8]> {
-        let from = usize::try_from(from.checked_sub(self.start)?).ok()?;
-        let to = usize::try_from(to.checked_sub(self.start)?).ok()?;
-        self.bytes.get(from..to)
-    }
-
-    /// A little-endian number of at most 8 bytes.
-    pub(super) fn read(&self, address: u64, size: usize) -> Result<u64, Cut> {
-        let bytes = address.checked_add(size as u64).and_then(|end| self.between(address, end));
-        let bytes = bytes.filter(|b| b.len() <= 8).ok_or(Cut::OutsideCopy(address))?;
-        let mut word = [0; 8];
-        for (to, from) in word.iter_mut().zip(bytes) {
-            *to = *from;
-        }
-        Ok(u64::from_le_bytes(word))
-    }
-
-    pub(super) fn read_u64(&self, address: u64) -> Result<u64, Cut> {
-        self.read(address, 8)
-    }
-}
-
-/// Why a stack goes no further.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cut {
-    /// The rest is found by the frame pointer, and its value is not known.
-    NeedsFramePointer,
-    /// By another register (DWARF number) that is not known.
-    NeedsRegister(u16),
-    /// What is needed is not among the copied bytes.
-    OutsideCopy(u64),
-    /// There are no unwind tables for this code, and no frame pointer that makes sense.
-    NoTable,
-    /// The tables make no sense.
-    BadTable,
-    /// The return address is not in code.
-    NotCode(u64),
-    /// The stack pointer did not rise.
-    NoProgress,
-    /// More than [`MOST_FRAMES`].
-    TooDeep,
-    /// The time that was set is over.
-    OutOfTime,
-}
-
-impl Cut {
-    /// For a person.
-    pub(super) fn why(self, arch: &Arch) -> Lack {
-        let hex = |address: u64| format!("{address:#x}");
-        match self {
-            Cut::NeedsFramePointer => say!(Lack::FramePointer { register: arch.fp_name }),
-            Cut::NeedsRegister(reg) => say!(Lack::Register { register: register_name(arch, reg) }),
-            Cut::OutsideCopy(address) => say!(Lack::NotCopied { address: hex(address) }),
-            Cut::NoTable => Lack::NoTable {},
-            Cut::BadTable => Lack::BadTable {},
-            Cut::NotCode(address) => say!(Lack::NotCode { address: hex(address) }),
-            Cut::NoProgress => Lack::NoProgress {},
-            Cut::TooDeep => say!(Lack::TooDeep { most: MOST_FRAMES }),
-            Cut::OutOfTime => Lack::OutOfTime {},
-        }
-    }
-}
+use super::stack::{Cut, MOST_FRAMES, StackBytes};
 
 /// One frame, innermost first; not yet named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,15 +125,17 @@ impl<'m> Unwinder<'m> {
             };
             return (cfa, caller, false);
         };
-        match cfi.cfa(&row, regs, stack, self.arch) {
-            Ok(cfa) => (Some(cfa), cfi.caller(&row, cfa, regs, stack, self.arch), row.signal),
+        let frame = TableFrame { row: &row, regs, stack, arch: self.arch };
+        match cfi.cfa(&frame) {
+            Ok(cfa) => (Some(cfa), cfi.caller(&frame, cfa), row.signal),
             Err(cut) => {
-                // The thread's start has no caller, whatever its CFA.
-                let caller =
-                    match cfi.caller(&row, 0, &[None; _], &StackBytes { start: 0, bytes: &[] }, self.arch) {
-                        Caller::None => Caller::None,
-                        _ => Caller::Unknown(cut),
-                    };
+                // The function that a thread starts in has no caller, whatever its CFA is.
+                let nothing = StackBytes { start: 0, bytes: &[] };
+                let unknown = TableFrame { regs: &[None; _], stack: &nothing, ..frame };
+                let caller = match cfi.caller(&unknown, 0) {
+                    Caller::None => Caller::None,
+                    _ => Caller::Unknown(cut),
+                };
                 (None, caller, row.signal)
             }
         }

@@ -11,27 +11,21 @@ pub(crate) struct Hunt(HuntFacts);
 impl Hunt {
     /// So many good runs.
     pub(crate) fn new(good: u32) -> Self {
+        let dso = DsoFacts {
+            original: "/home/me/libhz4.so".to_owned(),
+            path: "/out/libhz4.pinned.so".to_owned(),
+            pinned: true,
+            sha1: "0123456789abcdef0123456789abcdef01234567".to_owned(),
+            build_id: Some("aabbcc".to_owned()),
+            original_integrity: Integrity::Intact,
+        };
+        let command = ["./bench", "16", "2000000"].map(str::to_owned);
         Hunt(HuntFacts {
-            name: "hz4".to_owned(),
-            command: ["./bench", "16", "2000000"].map(str::to_owned).to_vec(),
             hang_after_s: 15.0,
             planned: 50,
             runs: (1..=good).map(run).collect(),
-            dso: DsoFacts {
-                original: "/home/me/libhz4.so".to_owned(),
-                path: "/out/libhz4.pinned.so".to_owned(),
-                pinned: true,
-                sha1: "0123456789abcdef0123456789abcdef01234567".to_owned(),
-                build_id: Some("aabbcc".to_owned()),
-                original_integrity: Integrity::Intact,
-            },
-            interrupted: false,
             stop_at_first: true,
-            arms: vec![],
-            seed: None,
-            until: None,
-            time_over_s: None,
-            stir: None,
+            ..HuntFacts::new("hz4", &command, dso)
         })
     }
 
@@ -48,13 +42,9 @@ impl Hunt {
 /// A good run.
 pub(crate) fn run(number: u32) -> RunFacts {
     RunFacts {
-        run: number,
-        arm: "pinned".to_owned(),
         pid: Some(8000 + number),
         outcome: RunOutcome::Ok,
-        cut_off: false,
         rc: Some(0),
-        signal: None,
         ops: Some(7.0e6 + f64::from(number) * 1e4),
         started: Some(1_771_000_000.0 + f64::from(number) * 2.0),
         seconds: 1.0,
@@ -62,11 +52,7 @@ pub(crate) fn run(number: u32) -> RunFacts {
         hello_seen: true,
         integrity_start: Integrity::Intact,
         integrity_end: Integrity::Intact,
-        deleted_seen: false,
-        stir: None,
-        note: None,
-        hang: None,
-        counters: None,
+        ..RunFacts::new(number, "pinned")
     }
 }
 

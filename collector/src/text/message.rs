@@ -344,12 +344,12 @@ mod tests {
 
     #[test]
     fn a_message_in_a_message_is_said_in_its_language() {
-        use crate::symbolize::lack::Lack;
-        let told = say!(Lack::CutAt { frame: 7, why: Lack::NoTable {} });
+        use crate::symbolize::problem::StackProblem;
+        let told = say!(StackProblem::CutAt { frame: 7, why: StackProblem::NoTable {} });
         assert_eq!(told.en(), "cut at frame 7: no unwind tables for its code");
         assert_eq!(told.text(Lang::Ja), "フレーム 7 で途切れた: そのコードの巻き戻し表がない");
         let json = serde_json::to_string(&told).unwrap();
-        assert_eq!(serde_json::from_str::<Lack>(&json).unwrap(), told, "{json}");
+        assert_eq!(serde_json::from_str::<StackProblem>(&json).unwrap(), told, "{json}");
         let both = Text::joined(&[told.said(), "x".said()]).unwrap();
         assert!(both.en().ends_with("code; x") && both.text(Lang::Ja).ends_with("ない; x"), "{both:?}");
         assert_eq!(Text::joined(&[]), None);
@@ -365,11 +365,12 @@ mod tests {
 
     #[test]
     fn a_message_is_known_by_its_english_sentence() {
-        use crate::symbolize::lack::Lack;
-        let lack = say!(Lack::CutAt { frame: 7, why: say!(Lack::NotCopied { address: "0x7f" }) });
-        let again = of_english::<Lack>(&lack.en()).unwrap();
+        use crate::symbolize::problem::StackProblem;
+        let lack =
+            say!(StackProblem::CutAt { frame: 7, why: say!(StackProblem::NotCopied { address: "0x7f" }) });
+        let again = of_english::<StackProblem>(&lack.en()).unwrap();
         assert_eq!(again.text(Lang::Ja), lack.text(Lang::Ja));
-        assert_eq!(of_english::<Lack>("another sentence"), None);
+        assert_eq!(of_english::<StackProblem>("another sentence"), None);
         assert_eq!(values_of("a {x} b", "a b"), None);
     }
 

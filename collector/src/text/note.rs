@@ -64,24 +64,6 @@ messages! {
         StatsStuck { run, snapshot } => "counter lane: run {run} did not end by itself: {snapshot}",
             "カウンタ計測: 実行 {run} が自然に終了しなかった: {snapshot}";
         // Of counters in memory.
-        NoSuchFunction { name } => "no function is called {name}", "{name} という関数がない";
-        SeveralFunctions { name, count } => "{count} functions are called {name}", "{name} という関数が {count} 個ある";
-        Printed { function, tid } => "{function} was called on tid {tid} when all evidence was there, and came back",
-            "すべての証拠を取り終えたあとで、tid {tid} の上で {function} を呼び、正常に戻った";
-        NotPrinted { function, why } => "{function} was not called: {why}", "{function} は呼ばなかった: {why}";
-        CalledNoRoom { tid } => "there is no room for it on the stack of tid {tid}", "tid {tid} のスタックに余裕がない";
-        CalledNotBack { function, tid } => "{function} was called on tid {tid} when all evidence was there, and did not come back",
-            "すべての証拠を取り終えたあとで、tid {tid} の上で {function} を呼んだが、戻ってこなかった";
-        CalledLate { tid } => "tid {tid} took no signal in time", "tid {tid} が時間内にシグナルを受け取らなかった";
-        CalledNotSent { tid } => "tid {tid} blocks the signal or is gone, or none is free",
-            "tid {tid} がシグナルをブロックしているか終了したか、または空いたシグナルがない";
-        CalledNotAllowed {} => "the program's user is another than the collector's, or the function is not in the allocator",
-            "プログラムのユーザが収集側と異なるか、関数がアロケータの中にない";
-        CalledNoAnswer { function, tid } => "{function} was to be called on tid {tid} when all evidence was there; what became of it \
-            is not known",
-            "すべての証拠を取り終えたあとで、tid {tid} の上で {function} を呼ぶよう依頼したが、結果は不明";
-        OtherCode {} => "it is not proven that its DSO has the code that was pinned", "DSO のコードが固定したものだという証明がない";
-        NotFromInside {} => "nothing arrives from inside", "内側から何も得られない";
         NoSuchVariable { symbol } => "no variable is called {symbol}", "{symbol} という変数がない";
         SeveralVariables { symbol, count } => "{count} variables are called {symbol}",
             "{symbol} という変数が {count} 個ある";

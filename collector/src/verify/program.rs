@@ -1,4 +1,4 @@
-//! What can be said about a command before it runs.
+//! Checks of a command before it runs.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -6,25 +6,27 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::{FsFlags, statvfs};
 
-use super::{VerifyError, Wanted};
+use super::error::VerifyError;
+use super::request::Wanted;
 use crate::files::elf;
 use crate::files::elf::Kind;
+use crate::files::facts;
 use crate::launch::program;
 
-/// Most interpreters that are followed: the kernel's own bound is 5.
+/// Interpreters of interpreters that are followed; the kernel's own bound is 5.
 const DEEPEST: usize = 5;
 
-/// Who must say hello.
+/// The process that must say hello.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Expected {
-    /// The program at this path, without symbolic links.
+    /// A program at this path, without symbolic links.
     Program(PathBuf),
-    /// One with one of these names.
+    /// A program with one of these names.
     Named(Vec<String>),
 }
 
 impl Expected {
-    /// Whether a process with this executable and command line is the one.
+    /// Whether a process with this executable and command line is the expected one.
     pub(super) fn is(&self, exe: &str, command: &[String]) -> bool {
         let base = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
         match self {
@@ -45,7 +47,7 @@ impl std::fmt::Display for Expected {
     }
 }
 
-/// Looks at the command's files: what makes a preload impossible is named here.
+/// Looks at the command's files, for whatever makes a preload impossible.
 ///
 /// # Errors
 /// [`VerifyError`].
@@ -55,7 +57,7 @@ pub(super) fn inspect(
     wanted: &Wanted,
 ) -> Result<Expected, VerifyError> {
     let first = command.first().ok_or_else(|| VerifyError::NoProgram(String::new()))?;
-    // A wrapper that cannot be started, or drops LD_PRELOAD, is no better than such a program.
+    // A wrapper that cannot be started or drops LD_PRELOAD fails like such a program.
     secure(&program::find(first)?)?;
     let word = program::benchmark(command).ok_or_else(|| VerifyError::NoProgram(command.join(" ")))?;
     let path = interpreter(&program::find(word)?)?;
@@ -67,7 +69,7 @@ pub(super) fn inspect(
     })
 }
 
-/// The file without symbolic links, or, for a script, that of the program that interprets it.
+/// The file without symbolic links; for a script, the file of its interpreter.
 fn interpreter(path: &Path) -> Result<PathBuf, VerifyError> {
     let mut path = canonical(path)?;
     for _ in 0..DEEPEST {
@@ -78,7 +80,7 @@ fn interpreter(path: &Path) -> Result<PathBuf, VerifyError> {
         let line = String::from_utf8_lossy(line).into_owned();
         let mut words = line.split_whitespace();
         let named = words.next().unwrap_or_default().to_owned();
-        // `#!/usr/bin/env -S python3 -u`: the program is behind it.
+        // `#!/usr/bin/env -S python3 -u`: the program comes after env.
         let behind = words.find(|word| !word.starts_with('-') && !word.contains('='));
         let word = if named.ends_with("/env") { behind.unwrap_or(&named) } else { &named };
         let found = program::find(word).map_err(|_| VerifyError::NotAProgram {
@@ -101,14 +103,14 @@ fn head(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(start)
 }
 
-/// Whether the DSO can be in the program at all.
+/// Whether the DSO can be loaded into the program.
 fn fits(path: &Path, wanted: &Wanted) -> Result<(), VerifyError> {
     secure(path)?;
     let bytes = fs::read(path).map_err(|source| VerifyError::Unreadable { path: path.to_owned(), source })?;
     let program = elf::read(&bytes).map_err(|e| VerifyError::NotAProgram {
         path: path.to_owned(),
         why: match e {
-            // A text without an interpreter line: a shell would take it for a script, exec does not.
+            // A text without an interpreter line. A shell would run it as a script, exec does not.
             elf::NotElf::Magic(_) => "neither an ELF file nor a script with a #! line".into(),
             damaged => damaged.to_string(),
         },
@@ -123,7 +125,7 @@ fn fits(path: &Path, wanted: &Wanted) -> Result<(), VerifyError> {
     }
     match (program.kind, &program.interpreter) {
         (Kind::StaticProgram, _) => Err(VerifyError::Static(path.to_owned())),
-        // A program from before linkers marked position-independent ones looks like a shared object with a loader.
+        // Old linkers did not mark position-independent programs: those look like a shared object with a loader.
         (Kind::Program, _) | (Kind::SharedObject, Some(_)) => Ok(()),
         _ => {
             Err(VerifyError::NotAProgram { path: path.to_owned(), why: "an ELF file, but no program".into() })
@@ -131,7 +133,7 @@ fn fits(path: &Path, wanted: &Wanted) -> Result<(), VerifyError> {
     }
 }
 
-/// Whether the kernel would start it with AT_SECURE: then ids or capabilities change at exec.
+/// Refuses a program that the kernel would start with AT_SECURE: its ids or capabilities change at exec.
 fn secure(path: &Path) -> Result<(), VerifyError> {
     const SETUID: u32 = 0o4000;
     const SETGID: u32 = 0o2010;
@@ -155,8 +157,7 @@ fn secure(path: &Path) -> Result<(), VerifyError> {
 }
 
 fn has_capabilities(path: &Path) -> bool {
-    let mut value = [0u8; 64];
-    rustix::fs::getxattr(path, "security.capability", &mut value[..]).is_ok()
+    facts::has_attribute(path, "security.capability")
 }
 
 #[cfg(test)]
@@ -167,7 +168,7 @@ mod tests {
     fn wanted() -> Wanted {
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
         let libc = maps.lines().find_map(|l| l.split_whitespace().nth(5).filter(|p| p.contains("libc.so")));
-        super::super::wanted(Path::new(libc.unwrap())).unwrap()
+        Wanted::of(Path::new(libc.unwrap())).unwrap()
     }
 
     fn words(text: &str) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! What the shims of a run reported, held against what was asked for. Pure.
+//! Compares what the shim of a process reported with the request. Pure.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,23 +6,23 @@ use std::time::Instant;
 
 use hangscope_protocol::record::dso_flags;
 
+use super::error::VerifyError;
 use super::program::Expected;
-use super::{VerifyError, Wanted};
+use super::request::Wanted;
 use crate::analysis::Integrity;
 use crate::analysis::integrity::judge;
 use crate::session::{Dso, Identity};
 use crate::text::message::Lang;
 
-/// What one run showed.
+/// What a run proved.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Proof {
-    /// Process that said hello.
+    /// The process that said hello.
     pub(crate) pid: u32,
-    /// Its program.
     pub(crate) program: PathBuf,
-    /// The DSO that provides malloc in it, as it is mapped.
+    /// The DSO that provides malloc in it, as in /proc/PID/maps.
     pub(crate) malloc: PathBuf,
-    /// The file at that path is the one that was given (device, inode, times).
+    /// The file at that path is the given one (device, inode, times).
     pub(crate) same_file: bool,
     /// The bytes that the process sent are those of the file.
     pub(crate) same_bytes: bool,
@@ -40,31 +40,31 @@ impl fmt::Display for Proof {
     }
 }
 
-/// What one process said so far.
+/// What one process has sent so far.
 #[derive(Clone, Debug)]
-pub(super) struct Said {
+pub(super) struct ProcessReport {
     pub(super) pid: u32,
     pub(super) identity: Identity,
     pub(super) dsos: Vec<Dso>,
-    /// SHA-1 of the allocator's bytes that it sent, or why they could not be read.
+    /// SHA-1 of the allocator's bytes that the process sent; else why they could not be read.
     pub(super) copy: Option<Result<String, String>>,
-    /// Nothing more will come.
+    /// The connection ended.
     pub(super) over: bool,
-    /// When it said hello.
+    /// Time of the hello.
     pub(super) at: Instant,
 }
 
-impl Said {
-    /// Whether everything that can be checked is there.
+impl ProcessReport {
+    /// Whether everything that can be checked has come.
     pub(super) fn is_complete(&self) -> bool {
         !self.dsos.is_empty() && self.copy.is_some()
     }
 
-    /// Holds it against what was asked for. None if it is not about the program in question, or too little came.
+    /// The proof, or what is wrong. None if this is not the expected program, or too little has come.
     pub(super) fn judge(&self, expected: &Expected, wanted: &Wanted) -> Option<Result<Proof, VerifyError>> {
         let exe = self.identity.exe.trim_end_matches(" (deleted)");
-        let told = expected.is(exe, &self.identity.command) && !self.dsos.is_empty();
-        told.then(|| self.proof(PathBuf::from(exe), wanted))
+        let complete = expected.is(exe, &self.identity.command) && !self.dsos.is_empty();
+        complete.then(|| self.proof(PathBuf::from(exe), wanted))
     }
 
     fn proof(&self, program: PathBuf, wanted: &Wanted) -> Result<Proof, VerifyError> {
@@ -98,7 +98,7 @@ impl Said {
                 let what = format!("sha1 {sha1}, not {}", wanted.sha1);
                 return Err(VerifyError::OtherFile { program, so, what });
             }
-            // It ended before it could send them, or could not: then the file's identity must do.
+            // The process ended first, or could not send them. The file's identity must do.
             _ => false,
         };
         if !same_file && !same_bytes {

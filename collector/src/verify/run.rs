@@ -8,47 +8,48 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{TryRecvError, after, never, select};
+use hangscope_protocol::duration::Limit;
 use hangscope_protocol::record::dso_flags;
+use hangscope_protocol::variable;
 use regex::bytes::Regex;
 
+use super::error::VerifyError;
 use super::program::Expected;
-use super::proof::{Proof, Said};
-use super::{Request, VerifyError, Wanted};
+use super::proof::{ProcessReport, Proof};
+use super::request::{Request, Wanted};
 use crate::console::cancel::Cancel;
 use crate::files::pin;
-use crate::launch::bench::{Bench, Ended};
+use crate::launch::bench::{Bench, Ended, TERM_TO_KILL};
 use crate::launch::preload;
-use crate::launch::preload::Settings;
 use crate::launch::program;
+use crate::launch::settings::Settings;
+use crate::launch::sockets::{SocketDir, preloadable};
 use crate::listen::{ConnId, Event, Listener, What};
 
-/// So much of the command's output is looked at and goes into the log, bytes a stream.
-const OUTPUT: u64 = 1 << 20;
-/// After a hello the copy of the DSO's bytes may take so long.
+/// Bytes of stdout, and of stderr, that are read and go into the log.
+const MOST_OUTPUT: u64 = 1 << 20;
+/// How long to wait for the copy of the DSO's bytes after the hello.
 const COPY_WITHIN: Duration = Duration::from_secs(2);
-/// After the command's end its last words are waited for so long: what was sent is there already, but its
-/// connections are read by other threads.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-/// Between TERM and KILL.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long to wait for messages that an ended command has already sent. Other threads read its connections.
+const LAST_MESSAGES: Duration = Duration::from_secs(1);
 
-/// A run as far as it went.
+/// The result of a run.
 pub(super) struct Ran {
     pub(super) result: Result<Proof, VerifyError>,
     /// `run_N.log`.
     pub(super) log: Vec<u8>,
 }
 
-/// Whose hello is waited for, and what it must say.
+/// Which process must say hello, and what the hello must say.
 struct Question<'a> {
     expected: &'a Expected,
     wanted: &'a Wanted,
 }
 
-/// What was seen of a run, for the verdict and the log.
+/// What a run showed, for the verdict and the log.
 #[derive(Default)]
-struct Seen {
-    said: BTreeMap<ConnId, Said>,
+struct Observed {
+    reports: BTreeMap<ConnId, ProcessReport>,
     rejected: Option<String>,
     ended: Option<Ended>,
     took: Option<Duration>,
@@ -58,9 +59,9 @@ struct Seen {
 }
 
 pub(super) fn run(request: &Request<'_>, wanted: &Wanted, expected: &Expected, cancel: &Cancel) -> Ran {
-    let mut seen = Seen::default();
-    let result = attempt(request, wanted, expected, cancel, &mut seen);
-    let log = log(request, wanted, &seen, &result);
+    let mut observed = Observed::default();
+    let result = attempt(request, wanted, expected, cancel, &mut observed);
+    let log = log(request, wanted, &observed, &result);
     Ran { result, log }
 }
 
@@ -69,71 +70,41 @@ fn attempt(
     wanted: &Wanted,
     expected: &Expected,
     cancel: &Cancel,
-    seen: &mut Seen,
+    observed: &mut Observed,
 ) -> Result<Proof, VerifyError> {
     let not_run = |source| VerifyError::NotRun { program: request.command[0].clone(), source };
-    let place = Place::new().map_err(not_run)?;
-    let listener = Listener::bind(&place.path().join("s"))?;
-    let (command, preload) = command(request, wanted, &listener, &place)?;
+    let sockets = SocketDir::temporary().map_err(not_run)?;
+    let listener = Listener::bind(&sockets.path().join("s"))?;
+    let (command, preload) = command(request, wanted, &listener, sockets.path())?;
     let (mut stdout, mut stderr) =
         (tempfile::tempfile().map_err(not_run)?, tempfile::tempfile().map_err(not_run)?);
-    let mark = format!("HANGSCOPE_SOCKET={}", listener.path().display());
+    let mark = format!("{}={}", variable::SOCKET, listener.path().display());
     let copies = (stdout.try_clone().map_err(not_run)?, stderr.try_clone().map_err(not_run)?);
     let cpus = request.cpus.map(|cpus| cpus.set());
     let mut bench = Bench::start(command, copies.0, copies.1, cpus, mark).map_err(not_run)?;
 
     let question = Question { expected, wanted };
-    let verdict = wait(request, &question, &listener, &bench, cancel, seen);
-    seen.took.get_or_insert_with(|| bench.started().elapsed());
-    seen.stopped = bench.ended().try_recv() == Err(TryRecvError::Empty);
-    // One that has ended is not told to; whatever else belongs to the run goes too.
-    let reaped = if seen.stopped { None } else { Some(bench.reap().map_err(not_run)?) };
-    let stopped = bench.stop(PATIENCE).map_err(not_run)?;
-    seen.ended = Some(reaped.unwrap_or(stopped));
-    seen.stdout = beginning(&mut stdout);
-    seen.stderr = beginning(&mut stderr);
+    let verdict = wait(request, &question, &listener, &bench, cancel, observed);
+    observed.took.get_or_insert_with(|| bench.started().elapsed());
+    observed.stopped = bench.ended().try_recv() == Err(TryRecvError::Empty);
+    // An ended command is reaped, not stopped. Whatever else belongs to the run is stopped.
+    let reaped = if observed.stopped { None } else { Some(bench.reap().map_err(not_run)?) };
+    let stopped = bench.stop(TERM_TO_KILL).map_err(not_run)?;
+    observed.ended = Some(reaped.unwrap_or(stopped));
+    observed.stdout = beginning(&mut stdout);
+    observed.stderr = beginning(&mut stderr);
     if matches!(verdict, Some(Err(VerifyError::Interrupted))) {
         return Err(VerifyError::Interrupted);
     }
-    // ld.so's own reason comes before what follows from it.
-    if let Some(error) = loader_says(&seen.stderr, &preload) {
+    // ld.so's own reason is the cause of the other errors.
+    if let Some(error) = loader_message(&observed.stderr, &preload) {
         return Err(error);
     }
     let program = expected.to_string();
-    match (verdict, &seen.rejected) {
+    match (verdict, &observed.rejected) {
         (Some(verdict), _) => verdict,
         (None, Some(reason)) => Err(VerifyError::Rejected { program, reason: reason.clone() }),
-        (None, None) => Err(VerifyError::NoHello { program, seen: seen.instead(request) }),
-    }
-}
-
-/// A folder of its own for the socket, and for links to what LD_PRELOAD cannot hold.
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new() -> std::io::Result<Place> {
-        let builder = || {
-            let mut builder = tempfile::Builder::new();
-            builder.prefix("hangscope-").permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-            builder
-        };
-        let here = builder().tempdir()?;
-        // TMPDIR may be deeper than a socket's path can be, or have a space, which LD_PRELOAD cannot hold.
-        let fits = here.path().as_os_str().len() + 40 <= crate::listen::MAX_PATH
-            && preload::value([here.path()]).is_ok();
-        Ok(Place(if fits { here } else { builder().tempdir_in("/tmp")? }))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// The path, or a link to it where LD_PRELOAD cannot hold the path.
-    fn preloadable(&self, path: &Path, name: &str) -> Result<PathBuf, VerifyError> {
-        let Err(bad) = preload::value([path]) else { return Ok(path.to_owned()) };
-        let link = self.path().join(name);
-        std::os::unix::fs::symlink(path, &link).map_err(|_| bad)?;
-        Ok(link)
+        (None, None) => Err(VerifyError::NoHello { program, seen: observed.instead(request) }),
     }
 }
 
@@ -141,60 +112,51 @@ fn command(
     request: &Request<'_>,
     wanted: &Wanted,
     listener: &Listener,
-    place: &Place,
+    links: &Path,
 ) -> Result<(Command, [PathBuf; 2]), VerifyError> {
-    let files = [
-        place.preloadable(request.shim, "libhangscope.so")?,
-        place.preloadable(&wanted.path, "allocator.so")?,
-    ];
+    let files = [preloadable(request.shim, links)?, preloadable(&wanted.path, links)?];
     let preload = preload::value(files.iter().map(PathBuf::as_path))?;
-    let mut command = Command::new(&request.command[0]);
-    command.args(&request.command[1..]).envs(request.env.iter().map(|(name, value)| (name, value)));
-    for name in ["HANGSCOPE_STALL", "HANGSCOPE_TARGET", "HANGSCOPE_ONLY", "HANGSCOPE_TICK", "HANGSCOPE_LABEL"]
-    {
-        command.env_remove(name);
-    }
     let settings = Settings {
         socket: Some(listener.path().to_owned()),
-        // A verification looks for no hang.
-        hang_after: Some(Duration::ZERO),
+        // A verification does not look for hangs.
+        hang_after: Some(Limit::Off),
         label: Some("verify".into()),
         only: request.only.map(str::to_owned),
+        // Some commands end before the shim's thread has run. Nobody measures here, so they wait for the hello.
+        greet: true,
         ..Settings::default()
     };
-    // Some commands are gone before the shim's thread has run: here nobody measures, so they wait for its hello.
-    command.envs(settings.variables()).env("HANGSCOPE_GREET", "1").env("LD_PRELOAD", preload);
-    Ok((command, files))
+    Ok((settings.command(request.command, request.env, &preload), files))
 }
 
-/// Until the verdict is there and the command has ended, or its time is over. None: no hello came.
+/// Waits for the verdict and the end of the command, within the time limits. None: no hello came.
 fn wait(
     request: &Request<'_>,
     question: &Question<'_>,
     listener: &Listener,
     bench: &Bench,
     cancel: &Cancel,
-    seen: &mut Seen,
+    observed: &mut Observed,
 ) -> Option<Result<Proof, VerifyError>> {
     let mut ended = bench.ended().clone();
     let (mut ended_at, mut good_at, mut without_copy) = (None, None, false);
     loop {
-        let verdict = seen.verdict(question, without_copy);
+        let verdict = observed.verdict(question, without_copy);
         let deadline = match (&verdict, ended_at) {
             (Some(Err(_)), _) | (Some(Ok(_)), Some(_)) => return verdict,
             (Some(Ok(_)), None) => *good_at.get_or_insert_with(Instant::now) + request.times.grace,
-            (None, Some(at)) => at + LAST_WORDS,
-            (None, None) => match seen.since(question) {
+            (None, Some(at)) => at + LAST_MESSAGES,
+            (None, None) => match observed.since(question) {
                 Some(at) => at + COPY_WITHIN,
                 None => bench.started() + request.times.hello,
             },
         };
         select! {
-            recv(listener.events()) -> event => seen.take(event.ok()?),
+            recv(listener.events()) -> event => observed.take(event.ok()?),
             recv(listener.failed()) -> why => return why.ok().map(|why| Err(why.into())),
             recv(ended) -> _ => {
                 let now = Instant::now();
-                seen.took = Some(now - bench.started());
+                observed.took = Some(now - bench.started());
                 ended_at = Some(now);
                 ended = never();
             }
@@ -209,25 +171,25 @@ fn wait(
     }
 }
 
-impl Seen {
+impl Observed {
     fn take(&mut self, event: Event) {
         let (conn, pid) = (event.conn, event.peer.pid);
         match event.what {
             What::Hello(identity) => {
                 let at = event.at;
-                self.said.insert(
+                self.reports.insert(
                     conn,
-                    Said { pid, identity: *identity, dsos: vec![], copy: None, over: false, at },
+                    ProcessReport { pid, identity: *identity, dsos: vec![], copy: None, over: false, at },
                 );
             }
             What::Rejected(reason) => self.rejected = Some(format!("{reason} (pid {pid})")),
             what => {
-                let Some(said) = self.said.get_mut(&conn) else { return };
+                let Some(said) = self.reports.get_mut(&conn) else { return };
                 match what {
                     What::Dsos(dsos) => said.dsos = dsos,
                     What::Copy { record, fd } if record.id == said.identity.fixed.allocator => {
                         let bytes = crate::session::copy::read(&fd, &record);
-                        // One that was made from memory has relocated words: other bytes, of the same file.
+                        // A copy from memory has relocated words, so its bytes differ from the same file's.
                         let from_file = record.source == 1;
                         said.copy = Some(match bytes {
                             Ok(bytes) if from_file => Ok(pin::sha1_hex(&bytes)),
@@ -242,11 +204,11 @@ impl Seen {
         }
     }
 
-    /// What the processes of the program in question said: an error of any, else the first proof. One whose copy may
-    /// still come counts only if nobody waits for that any more.
+    /// Of the processes of the expected program: the error of any, else the first proof. A process whose copy is missing
+    /// counts only `without_copy`, which means that the time to wait for copies is over.
     fn verdict(&self, question: &Question<'_>, without_copy: bool) -> Option<Result<Proof, VerifyError>> {
         let mut good = None;
-        for said in self.said.values().filter(|said| without_copy || said.over || said.is_complete()) {
+        for said in self.reports.values().filter(|said| without_copy || said.over || said.is_complete()) {
             match said.judge(question.expected, question.wanted) {
                 Some(Err(error)) => return Some(Err(error)),
                 Some(Ok(proof)) => good = good.or(Some(proof)),
@@ -260,22 +222,23 @@ impl Seen {
         self.took.map_or(0.0, |took| took.as_secs_f64())
     }
 
-    /// When the program in question said hello first.
+    /// The first hello of the expected program.
     fn since(&self, question: &Question<'_>) -> Option<Instant> {
-        let said = self.said.values().filter(|said| said.judge(question.expected, question.wanted).is_some());
+        let said =
+            self.reports.values().filter(|said| said.judge(question.expected, question.wanted).is_some());
         said.map(|said| said.at).min()
     }
 
-    /// What came instead of a hello.
+    /// A sentence on what came instead of a hello.
     fn instead(&self, request: &Request<'_>) -> String {
-        let mut others: Vec<&str> = self.said.values().map(|said| said.identity.exe.as_str()).collect();
+        let mut others: Vec<&str> = self.reports.values().map(|said| said.identity.exe.as_str()).collect();
         others.dedup();
         let others = if others.is_empty() {
             String::new()
         } else {
             format!("; hello came from {}", others.join(", "))
         };
-        // `env -i`, `sudo`, a script that sets its own.
+        // `env -i`, `sudo`, a script that sets its own LD_PRELOAD.
         let wrapped = program::benchmark(request.command) != request.command.first() || !others.is_empty();
         let hint = if wrapped { "; does something in front of it clear LD_PRELOAD?" } else { "" };
         let last = String::from_utf8_lossy(&self.stderr);
@@ -306,12 +269,12 @@ fn how(ended: &Ended) -> String {
 
 fn beginning(file: &mut File) -> Vec<u8> {
     let mut bytes = vec![];
-    let _ = file.rewind().and_then(|()| file.take(OUTPUT).read_to_end(&mut bytes));
+    let _ = file.rewind().and_then(|()| file.take(MOST_OUTPUT).read_to_end(&mut bytes));
     bytes
 }
 
-/// What ld.so says of our files: `ERROR: ld.so: object 'x.so' from LD_PRELOAD cannot be preloaded (why): ignored.`
-fn loader_says(stderr: &[u8], preload: &[PathBuf]) -> Option<VerifyError> {
+/// ld.so's message on one of our files: `ERROR: ld.so: object 'x.so' from LD_PRELOAD cannot be preloaded (why): ignored.`
+fn loader_message(stderr: &[u8], preload: &[PathBuf]) -> Option<VerifyError> {
     let line = Regex::new(r"object '([^\n]*)' from LD_PRELOAD cannot be preloaded \(([^\n]*)\)").ok()?;
     line.captures_iter(stderr).find_map(|found| {
         let text = |n| found.get(n).map(|m| String::from_utf8_lossy(m.as_bytes()).into_owned());
@@ -321,11 +284,16 @@ fn loader_says(stderr: &[u8], preload: &[PathBuf]) -> Option<VerifyError> {
     })
 }
 
-/// `run_N.log`: what was run, what came of it, what it printed.
-fn log(request: &Request<'_>, wanted: &Wanted, seen: &Seen, result: &Result<Proof, VerifyError>) -> Vec<u8> {
+/// `run_N.log`: the command, the result, the output.
+fn log(
+    request: &Request<'_>,
+    wanted: &Wanted,
+    observed: &Observed,
+    result: &Result<Proof, VerifyError>,
+) -> Vec<u8> {
     let mut text = format!("command: {}\n", request.command.join(" "));
     text += &format!("dso: {} (sha1 {})\n", wanted.path.display(), wanted.sha1);
-    for said in seen.said.values() {
+    for said in observed.reports.values() {
         let provider = said.dsos.iter().find(|dso| dso.is(dso_flags::PROVIDES_MALLOC));
         text += &format!(
             "hello: pid {}, {}, malloc from {}\n",
@@ -334,16 +302,16 @@ fn log(request: &Request<'_>, wanted: &Wanted, seen: &Seen, result: &Result<Proo
             provider.map_or("nothing that is known", |dso| dso.path.as_str())
         );
     }
-    if let Some(ended) = &seen.ended {
-        let stopped = if seen.stopped { " (stopped)" } else { "" };
-        text += &format!("ended: {} after {:.3} s{stopped}\n", how(ended), seen.seconds());
+    if let Some(ended) = &observed.ended {
+        let stopped = if observed.stopped { " (stopped)" } else { "" };
+        text += &format!("ended: {} after {:.3} s{stopped}\n", how(ended), observed.seconds());
     }
     text += &match result {
         Ok(proof) => format!("passed: {proof}\n"),
         Err(error) => format!("failed: {error}\n"),
     };
     let mut log = text.into_bytes();
-    for (name, bytes) in [("stdout", &seen.stdout), ("stderr", &seen.stderr)] {
+    for (name, bytes) in [("stdout", &observed.stdout), ("stderr", &observed.stderr)] {
         log.extend_from_slice(format!("--- {name}\n").as_bytes());
         log.extend_from_slice(bytes);
         if !bytes.is_empty() && !bytes.ends_with(b"\n") {

@@ -1,15 +1,18 @@
-//! The proof, from what a shim would say; and the logs. Real processes: the end-to-end tests.
+//! The proof, from what a shim would send, and the logs. The end-to-end tests have real processes.
 
 use std::time::Instant;
 
 use hangscope_protocol::record::*;
 
+use super::log::FAILED;
 use super::program::Expected;
-use super::proof::Said;
+use super::proof::ProcessReport;
 use super::*;
+use crate::files::elf::Elf;
 use crate::files::facts::FileFacts;
 use crate::session::{Dso, Identity};
 use crate::testkit::fake_shim::{hello, zero};
+use std::path::Path;
 
 fn wanted() -> Wanted {
     Wanted {
@@ -36,15 +39,15 @@ fn wanted() -> Wanted {
     }
 }
 
-/// What the shim says when all is well: libc, then the allocator before it in symbol order.
-fn said() -> Said {
+/// What the shim sends if all is well: libc, and the allocator before it in symbol order.
+fn said() -> ProcessReport {
     let bytes = hello(hangscope_protocol::VERSION, 2);
     let identity = Identity::from_hello(&Hello::get(&mut hangscope_protocol::Reader::new(&bytes)).unwrap());
     let libc = DsoRecord { id: 1, flags: dso_flags::SAME_FILE_AT_INIT, dev: 1, ino: 77, ..zero() };
     let flags = dso_flags::SAME_FILE_AT_INIT | dso_flags::ALLOCATOR | dso_flags::PROVIDES_MALLOC;
     let mine = DsoRecord { flags, dev: 1, ino: 2, size: 3, mtime_ns: 4, ctime_ns: 5, nlink: 1, ..zero() };
     let dso = |init, path: &str| Dso { init, path: path.into(), now: None };
-    Said {
+    ProcessReport {
         pid: 7,
         identity,
         dsos: vec![dso(mine, "/p/libhz4.so"), dso(libc, "/lib/libc.so.6")],
@@ -54,7 +57,7 @@ fn said() -> Said {
     }
 }
 
-fn judge(change: impl FnOnce(&mut Said)) -> Result<String, String> {
+fn judge(change: impl FnOnce(&mut ProcessReport)) -> Result<String, String> {
     let mut said = said();
     change(&mut said);
     let expected = Expected::Program("/usr/bin/bench".into());
@@ -66,15 +69,15 @@ fn judge(change: impl FnOnce(&mut Said)) -> Result<String, String> {
 fn the_given_dso_as_provider_of_malloc_is_the_proof() {
     let begin = "hello from /usr/bin/bench (pid 7), malloc from /p/libhz4.so";
     assert_eq!(judge(|_| {}).unwrap(), format!("{begin} (same file, same bytes)"));
-    // It ended before it could send its bytes: the file's identity does.
+    // The process ended before it could send the bytes. The file's identity is proof enough.
     assert_eq!(judge(|s| s.copy = None).unwrap(), format!("{begin} (same file)"));
-    // A file system that shows other numbers in the process: the bytes do.
+    // The file system shows other numbers in the process. The bytes are proof enough.
     assert_eq!(judge(|s| s.dsos[0].init.ino = 9).unwrap(), format!("{begin} (same bytes)"));
 }
 
 #[test]
 fn anything_else_is_a_failure_with_its_reason() {
-    let error = |change: fn(&mut Said)| judge(change).unwrap_err();
+    let error = |change: fn(&mut ProcessReport)| judge(change).unwrap_err();
     let not_there = error(|s| {
         s.dsos.remove(0);
         s.dsos[0].init.flags |= dso_flags::PROVIDES_MALLOC;
@@ -94,7 +97,7 @@ fn hellos_of_others_prove_nothing() {
     let said = said();
     let other = Expected::Program("/usr/bin/env".into());
     assert!(said.judge(&other, &wanted()).is_none());
-    let silent = Said { dsos: vec![], ..said };
+    let silent = ProcessReport { dsos: vec![], ..said };
     assert!(silent.judge(&Expected::Program("/usr/bin/bench".into()), &wanted()).is_none());
 }
 

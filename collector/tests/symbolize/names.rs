@@ -147,8 +147,7 @@ fn separate_debug_files_are_found_by_link_and_by_build_id() {
 
     let debug = PathBuf::from(format!("{}.debug", locked.dso.display()));
     let dso = locked.dump.dsos.iter().find(|d| Path::new(&d.path) == locked.dso).unwrap();
-    let id: String =
-        dso.init.build_id[..dso.init.build_id_len as usize].iter().map(|b| format!("{b:02x}")).collect();
+    let id = hex::encode(dso.init.build_id_bytes());
     let store = locked.dir.path().join("store");
     let dir = store.join(".build-id").join(&id[..2]);
     std::fs::create_dir_all(&dir).unwrap();
@@ -362,7 +361,7 @@ fn files_of_any_kind() {
     let locked = Locked::new(&["-g"], false);
     let good = std::fs::read(&locked.dso).unwrap();
     let dso = locked.dump.dsos.iter().find(|d| Path::new(&d.path) == locked.dso).unwrap();
-    let id = &dso.init.build_id[..dso.init.build_id_len as usize];
+    let id = dso.init.build_id_bytes();
     let id_at = good.windows(id.len()).position(|w| w == id).unwrap();
     // The header and the tables behind it, the build-id, and then anything: a file that is believed.
     let keep = id_at + id.len();

@@ -11,13 +11,15 @@
 //! - [`frame`]: the header and the kinds of frame
 //! - [`record`]: the records that payloads are made of
 //! - [`duration`]: durations as people write them in settings of either side
+//! - [`variable`]: the environment variables that the shim reads
 //! - [`encode`], [`decode`]: a writer over a lent buffer, a reader over received bytes
 //! - [`layout`]: the macro that makes both from one definition, and the compile-time size checks
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 #![expect(missing_docs, reason = "a name that says it all has no comment")]
 
-/// Refuses to compile where the collector is built in the same call.
+/// Items of the shim that must not meet `std`. Refuses to compile where the collector is built in the same
+/// call.
 ///
 /// The shim is `no_std`. Cargo unifies the features of all that is built in one call: the collector's `std`
 /// in rustix, bitflags, once_cell and object would reach the shim, and `std` has a panic handler and an
@@ -25,7 +27,7 @@
 #[cfg(feature = "serde")]
 #[macro_export]
 macro_rules! built_alone {
-    () => {
+    ($($item:item)*) => {
         compile_error!(
             "the shim is built alone, so that it gets no std from the other crates: cargo build -p hangscope-shim \
              (and cargo build --workspace --exclude hangscope-shim for the others)"
@@ -36,7 +38,9 @@ macro_rules! built_alone {
 #[macro_export]
 #[doc(hidden)]
 macro_rules! built_alone {
-    () => {};
+    ($($item:item)*) => {
+        $($item)*
+    };
 }
 
 pub mod decode;
@@ -45,6 +49,7 @@ pub mod encode;
 pub mod frame;
 pub mod layout;
 pub mod record;
+pub mod variable;
 
 pub use decode::{Malformed, Reader};
 pub use encode::{Full, Writer};

@@ -24,13 +24,13 @@ use case::Case;
 pub(crate) use case::with_symbol;
 pub use why::Why;
 
-use super::facts::Stir;
 use super::finding::{Finding, Hot, ThreadCounts, ThreadWait};
 use super::graph::Graph;
 use super::history::History;
 use super::integrity;
 use super::scene::{Motion, Scene, Thread};
 use super::stack;
+use super::stir::Stir;
 use crate::session::Dump;
 use crate::session::trace::Traces;
 use crate::text::message::{Lang, say};

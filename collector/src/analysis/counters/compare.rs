@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::model::{
-    Check, Differs, Figures, HungFigure, HungWithout, LaneCounters, RatioSummary, RunTable, Summary,
+    Check, Differs, Figures, HungFigure, HungWithout, LaneCounters, Ratio, RatioSummary, RunTable, Summary,
 };
-use super::{Ratio, Reading, RunCounters};
-use crate::analysis::{RunFacts, RunOutcome, verdict};
+use crate::analysis::facts::{RunFacts, RunOutcome};
+use crate::analysis::run_counters::{Reading, RunCounters};
 use crate::text::message::Text;
 
 /// Memory that is read after a line was printed may have counted on by so much, and is still the same counter.
@@ -19,15 +19,15 @@ pub(crate) fn lane(lane: &str, runs: &[&RunFacts], ratios: &[Ratio]) -> Option<L
     let rows = |outcome| {
         let rows = of(outcome).filter_map(|run| {
             let counters = run.counters.as_ref().filter(|c| !c.is_empty())?;
-            Some(table.row(verdict::run_name(&run.arm, run.run), counters))
+            Some(table.row(run.name(), counters))
         });
         rows.collect::<Vec<Row>>()
     };
     let (good, mut hung) = (rows(RunOutcome::Ok), rows(RunOutcome::Hung));
     let without = of(RunOutcome::Hung).filter_map(|run| {
-        let name = verdict::run_name(&run.arm, run.run);
+        let name = run.name();
         let counters = run.counters.as_ref()?;
-        let why = counters.not_read.clone().or_else(|| counters.called.clone())?;
+        let why = counters.not_read.clone()?;
         (!hung.iter().any(|row| row.run == name)).then_some(HungWithout { run: name, why })
     });
     let hung_without: Vec<HungWithout> = without.collect();
@@ -170,7 +170,7 @@ impl Table {
 
     fn told(&self, run: &RunFacts) -> Option<RunTable> {
         let counters = run.counters.as_ref()?;
-        let row = self.row(verdict::run_name(&run.arm, run.run), counters);
+        let row = self.row(run.name(), counters);
         let named = |figures: &[Option<f64>]| {
             let named = self.names.iter().zip(figures).filter_map(|(name, x)| Some((name.clone(), (*x)?)));
             named.collect()
@@ -181,7 +181,6 @@ impl Table {
             memory: named(&row.memory),
             moment: counters.memory.as_ref().map(|m| m.moment),
             not_read: counters.not_read.clone(),
-            called: counters.called.clone(),
             run: row.run,
         })
     }

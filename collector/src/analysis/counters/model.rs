@@ -4,10 +4,21 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::Moment;
-use crate::analysis::RunOutcome;
+use crate::analysis::facts::RunOutcome;
+use crate::analysis::run_counters::Moment;
 use crate::analysis::stats;
 use crate::text::message::{Text, english_or_none};
+
+/// Two counters whose quotient is worth looking at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ratio {
+    /// What it is called in a report.
+    pub(crate) name: String,
+    /// Counter above the line: its name, or `TAG name` where several lines have that name.
+    pub(crate) of: String,
+    /// Counter below it.
+    pub(crate) to: String,
+}
 
 /// Figures of good runs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -149,9 +160,6 @@ pub(crate) struct RunTable {
     /// Why it was not, where it should have been.
     #[serde(serialize_with = "english_or_none")]
     pub(crate) not_read: Option<Text>,
-    /// What came of having it print them at its hang.
-    #[serde(default, serialize_with = "english_or_none")]
-    pub(crate) called: Option<Text>,
 }
 
 /// The counters of a lane.

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::lines::Gatherer;
+use super::model::HungWithout;
 use super::*;
 use crate::analysis::{RunFacts, RunOutcome};
 use crate::testkit::hunt::{hung, run};

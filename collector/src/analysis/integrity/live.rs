@@ -2,7 +2,7 @@
 
 use hangscope_protocol::record::{DsoNowRecord, DsoRecord, dso_flags, maps_deleted};
 
-use super::{Judgement, Reason, hex, say};
+use super::{Judgement, Reason, say};
 use crate::analysis::words::Integrity;
 use crate::session::Dso;
 
@@ -32,7 +32,7 @@ fn memory(init: &DsoRecord, now: &DsoNowRecord) -> Option<(Integrity, Reason)> {
     if init.got_addr != 0 && now.got_errno == 0 && now.got_value != init.got_value {
         return Some((Integrity::Overwritten, say!(Reason::WordReset { address })));
     }
-    let (was, is) = (hex(&init.build_id, init.build_id_len), hex(&now.build_id, now.build_id_len));
+    let (was, is) = (hex::encode(init.build_id_bytes()), hex::encode(now.build_id_bytes()));
     let changed = !was.is_empty() && !is.is_empty() && was != is;
     changed.then(|| (Integrity::Overwritten, say!(Reason::BuildId { was, is })))
 }

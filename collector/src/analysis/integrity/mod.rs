@@ -119,8 +119,3 @@ pub(crate) fn worst<'a>(dsos: impl IntoIterator<Item = &'a Dso>) -> (Integrity, 
         (worst.max(j.integrity), deleted || j.deleted_seen)
     })
 }
-
-/// Hex of the first `len` bytes.
-fn hex(id: &[u8; 32], len: u32) -> String {
-    id.iter().take(len as usize).map(|b| format!("{b:02x}")).collect()
-}

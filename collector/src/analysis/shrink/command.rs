@@ -1,6 +1,6 @@
 //! The numbers in a command: which words they are, and the command with others in their place.
 
-use super::{Number, Values};
+use super::task::{Number, Values};
 
 /// A command, and the numbers in it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Whether the runs of a candidate show that it hangs as often as is wanted.
 
-use super::{Task, Trial};
+use super::task::{Task, Trial};
 use crate::analysis::facts::RunOutcome;
 use crate::analysis::sprt::Said;
 use crate::analysis::stats::Counts;
@@ -8,7 +8,7 @@ use crate::analysis::words::Class;
 
 /// What the runs of a candidate say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Judged {
+pub(crate) struct Judged {
     /// The answer, if there is one yet.
     pub(crate) verdict: Verdict,
     /// Runs of the sequential test: those up to its decision.
@@ -19,7 +19,7 @@ pub struct Judged {
 
 /// An answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// More runs are needed.
     Open,
     /// It hangs as often as is wanted, by the sequential test; and the fresh runs, if all were made, agree.
@@ -30,7 +30,7 @@ pub enum Verdict {
 
 /// Why a candidate is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub(crate) enum Why {
     /// It hangs less often than is wanted.
     Below,
     /// Neither was shown within the most runs that are made.

@@ -10,7 +10,7 @@
 //! bring it to its least, to halve its distance, and to take off a quarter of it (at least 1), and nothing of that hung: the
 //! result is 1-minimal in these steps.
 
-use super::{Task, Values};
+use super::task::{Task, Values};
 
 /// How far a search came.
 #[derive(Debug)]

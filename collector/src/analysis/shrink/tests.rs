@@ -1,7 +1,11 @@
 use proptest::prelude::*;
 
+use super::task::Number;
 use super::*;
+use crate::analysis::facts::RunOutcome;
+use crate::analysis::sprt::Sprt;
 use crate::analysis::stats::Counts;
+use crate::analysis::words::Class;
 
 /// A benchmark that is not there: how one run of these numbers ends.
 type Bench<'a> = &'a mut dyn FnMut(&[u64]) -> (RunOutcome, Option<Class>);

@@ -1,7 +1,7 @@
 //! The arms of a hunt, each held against the pinned one.
 
-use super::tally::{PINNED, Sorted, Tally, counts, exposed, integrity, not_intact};
-use crate::analysis::facts::{ArmFacts, HuntFacts, RunFacts};
+use super::tally::{Sorted, Tally, counts, exposed};
+use crate::analysis::facts::{ArmFacts, HuntFacts, PINNED, RunFacts};
 use crate::analysis::stats::{CONFIDENCE, Counts, fisher, fisher_more};
 
 /// An arm's runs, and how they compare.
@@ -61,8 +61,8 @@ pub(super) fn of(facts: &HuntFacts, sorted: &Sorted<'_>) -> Vec<ArmResult> {
     let result = |name: &str| {
         let of_arm = sorted.all.iter().filter(|r| r.arm == name).copied();
         let runs: Vec<&RunFacts> = of_arm.collect();
-        let bad = exposed(runs.iter().filter(|r| not_intact(integrity(r))));
-        let changed_runs = runs.iter().filter(|r| not_intact(integrity(r))).count() as u32;
+        let bad = exposed(runs.iter().filter(|r| r.integrity().is_changed()));
+        let changed_runs = runs.iter().filter(|r| r.integrity().is_changed()).count() as u32;
         let test =
             if name == main { None } else { test(facts.is_other_build(name), &runs, bad, sorted.control()) };
         let tally = Tally::of(facts.planned, runs.iter().copied());
@@ -87,7 +87,7 @@ fn test(other_build: bool, runs: &[&RunFacts], bad: Counts, control: Counts) -> 
 /// among means, JASA 56 (1961), 52-64). `control` may be more runs than there were.
 pub(super) fn p_of_change(sorted: &Sorted<'_>, control: Counts) -> f64 {
     let mut groups: Vec<(&str, Vec<&RunFacts>)> = vec![];
-    for run in sorted.same_build.iter().filter(|r| not_intact(integrity(r))) {
+    for run in sorted.same_build.iter().filter(|r| r.integrity().is_changed()) {
         match groups.iter_mut().find(|(arm, _)| *arm == run.arm) {
             Some((_, runs)) => runs.push(run),
             None => groups.push((&run.arm, vec![run])),

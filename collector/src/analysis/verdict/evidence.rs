@@ -7,13 +7,14 @@ use super::decided;
 use super::headline::{given, percent};
 use super::lines::Line;
 use super::rules::{Because, Decided};
-use super::tally::{Sorted, Tally, integrity, not_intact};
-use super::{Said, run_name};
-use crate::analysis::decision;
-use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome, Stir, Stopped};
+use super::sentence::Said;
+use super::tally::{Sorted, Tally};
+use crate::analysis::decision::{self, Stopped};
+use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome, run_name};
 use crate::analysis::stats::{
     self, CONFIDENCE, PerHour, RATE, Spread, fisher_more, outliers, power, runs_to_exclude, spread,
 };
+use crate::analysis::stir::Stir;
 use crate::analysis::words::{Class, Confidence, Integrity, Verdict};
 use crate::text::message::{Say as _, Text, ranges, say};
 
@@ -114,7 +115,7 @@ fn dso(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>) {
     let (path, sha1) = (&facts.dso.path, &facts.dso.sha1);
     if facts.is_snap() {
         let (snapshot, word) =
-            (snapshot(sorted), sorted.main.first().map_or(Integrity::Unknown, |r| integrity(r)));
+            (snapshot(sorted), sorted.main.first().map_or(Integrity::Unknown, |r| r.integrity()));
         let sha1 = if sha1.is_empty() { "?" } else { sha1 };
         let file = format!("{snapshot}/{}.so", facts.name);
         said.push(line(say!(Line::NotPinned { path, sha1, file })));
@@ -127,7 +128,7 @@ fn dso(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>) {
         false => say!(Line::NotPinned { path, sha1, file }),
     }));
     let all = sorted.main.len();
-    let by_word = |word: Integrity| sorted.main.iter().filter(|r| integrity(r) == word).count();
+    let by_word = |word: Integrity| sorted.main.iter().filter(|r| r.integrity() == word).count();
     if all > 0 && by_word(Integrity::Intact) == all {
         said.push(line(say!(Line::IntactInAll { runs: all })));
     } else {
@@ -135,7 +136,7 @@ fn dso(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>) {
             said.push(line(say!(Line::IntegrityCount { word, runs: by_word(*word), of: all })));
         }
     }
-    if facts.dso.pinned && not_intact(facts.dso.original_integrity) {
+    if facts.dso.pinned && facts.dso.original_integrity.is_changed() {
         let (path, word) = (&facts.dso.original, facts.dso.original_integrity);
         said.push(line(say!(Line::OriginalMoved { path, word })));
     }
@@ -149,7 +150,7 @@ fn snapshot(sorted: &Sorted<'_>) -> String {
 
 fn hang(said: &mut Vec<Said>, run: &RunFacts) {
     let Some(hang) = &run.hang else { return };
-    let (number, snapshot) = (run_name(&run.arm, run.run), &hang.snapshot);
+    let (number, snapshot) = (run.name(), &hang.snapshot);
     let Some(finding) = &hang.finding else {
         said.push(line(say!(Line::NoFinding { run: number, snapshot })));
         return;
@@ -169,9 +170,7 @@ fn others(said: &mut Vec<Said>, sorted: &Sorted<'_>, decided: &Decided<'_>) {
     for run in hung {
         match run.hang.as_ref().map(|h| (h.finding.as_ref(), &h.snapshot)) {
             Some((Some(f), _)) => classes.entry((&run.arm, f.class, f.confidence)).or_default().push(run.run),
-            Some((None, snapshot)) => {
-                silent.push(say!(Line::NoFinding { run: run_name(&run.arm, run.run), snapshot }))
-            }
+            Some((None, snapshot)) => silent.push(say!(Line::NoFinding { run: run.name(), snapshot })),
             None => {}
         }
     }
@@ -196,7 +195,7 @@ fn others(said: &mut Vec<Said>, sorted: &Sorted<'_>, decided: &Decided<'_>) {
     }
     let crashed = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Crashed).map(|r| {
         let signal = r.signal.map_or_else(|| "?".to_owned(), |s| s.to_string());
-        say!(Line::Crashed { run: r.run, signal, word: integrity(r) })
+        say!(Line::Crashed { run: r.run, signal, word: r.integrity() })
     });
     some(said, crashed.collect());
     let failed = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Failed).map(|r| {
@@ -231,7 +230,7 @@ fn arm_rates(said: &mut Vec<Said>, sorted: &Sorted<'_>) {
     }
     let (exposed, control) = (sorted.exposed(), sorted.control());
     // What an arm did is tested arm by arm.
-    let by_accident = sorted.main.iter().any(|r| not_intact(integrity(r)));
+    let by_accident = sorted.main.iter().any(|r| r.integrity().is_changed());
     if by_accident && exposed.of > 0 && control.of > 0 {
         said.push(line(say!(Line::Fisher {
             exposed: exposed.hung,

@@ -2,7 +2,7 @@
 
 use super::lines::Line;
 use super::rules::{Because, Decided};
-use super::tally::{Sorted, Tally, integrity, not_intact};
+use super::tally::{Sorted, Tally};
 use crate::analysis::class::{self, Why};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
 use crate::analysis::finding::{Finding, Hot, Lock};
@@ -98,7 +98,7 @@ fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, decided: &Decided<
         (_, Because::Crashes) => say!(Line::Crashes { crashed: runs.crashed, made: runs.made }),
         (_, Because::CrashesNotIntact) => {
             let crashed = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Crashed);
-            let bad: Vec<_> = crashed.map(|r| integrity(r)).filter(|i| not_intact(*i)).collect();
+            let bad: Vec<_> = crashed.map(|r| r.integrity()).filter(|i| i.is_changed()).collect();
             let word = bad.iter().max().copied().unwrap_or(Integrity::Unknown);
             say!(Line::CrashesNotIntact { crashed: bad.len(), made: runs.made, word })
         }
@@ -111,9 +111,9 @@ fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, decided: &Decided<
 
 /// Hangs and runs of the arm that a run is of; of one that hung before its DSO was changed those that did.
 fn of_arm(sorted: &Sorted<'_>, told: &RunFacts) -> (u32, u32) {
-    let changed = sorted.arms.get(told.arm.as_str()).filter(|_| integrity(told) == Integrity::Intact);
-    if let Some(runs) = changed.filter(|runs| runs.iter().any(|r| not_intact(integrity(r)))) {
-        let intact = runs.iter().filter(|r| integrity(r) == Integrity::Intact).copied();
+    let changed = sorted.arms.get(told.arm.as_str()).filter(|_| told.integrity() == Integrity::Intact);
+    if let Some(runs) = changed.filter(|runs| runs.iter().any(|r| r.integrity().is_changed())) {
+        let intact = runs.iter().filter(|r| r.integrity() == Integrity::Intact).copied();
         let tally = Tally::of(0, intact);
         return (tally.hung, tally.made);
     }
@@ -125,7 +125,7 @@ fn of_arm(sorted: &Sorted<'_>, told: &RunFacts) -> (u32, u32) {
 /// What the run that is told about hangs on.
 fn about(run: &RunFacts, because: Because, lang: Lang) -> Vec<String> {
     let mut clauses = match because {
-        Because::NotIntact => vec![say!(Line::NotIntactHang { word: integrity(run) })],
+        Because::NotIntact => vec![say!(Line::NotIntactHang { word: run.integrity() })],
         Because::IntegrityUnknown => vec![Line::IntegrityUnknown {}],
         Because::NothingFromInside => vec![Line::NothingFromInside {}],
         Because::ClassUnknown | Because::PlaceUnknown | Because::Hang => vec![],

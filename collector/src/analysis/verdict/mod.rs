@@ -18,19 +18,22 @@ mod evidence;
 mod headline;
 pub(crate) mod lines;
 mod rules;
+mod sentence;
 pub(crate) mod tally;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use super::facts::run_name;
 pub(crate) use evidence::unlike_the_others;
 pub(crate) use headline::{given, hang_sentence, percent};
-pub(crate) use lines::Line;
-pub(crate) use tally::{Tally, run_name};
+pub(crate) use tally::Tally;
+
+use sentence::Said;
 
 use super::facts::{HuntFacts, RunFacts, RunOutcome};
 use super::stats::{PerHour, Rate, Spread};
 use super::words::{Integrity, NextAction, Verdict};
-use crate::text::message::{Lang, say, tight};
+use crate::text::message::Lang;
 
 /// What a hunt says.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,44 +62,6 @@ pub(crate) struct Conclusion {
     headline: headline::Headline,
     evidence: Vec<Said>,
     would_change_it: Vec<Said>,
-}
-
-/// A sentence, or one with another in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Said {
-    Line(Line),
-    /// A sentence of a finding, of which run, in which folder.
-    Why {
-        run: String,
-        snapshot: String,
-        why: super::class::Why,
-    },
-    Missing(super::class::Why),
-}
-
-impl Said {
-    fn text(&self, lang: Lang) -> String {
-        let why = |why: &super::class::Why| match lang {
-            Lang::En => why.en(),
-            Lang::Ja => tight(&why.text(lang)),
-        };
-        match self {
-            Said::Line(line) => line.text(lang),
-            Said::Why { run, snapshot, why: said } => {
-                say!(Line::InHang { run, sentence: in_folder(&why(said), snapshot) }).text(lang)
-            }
-            Said::Missing(said) => say!(Line::Missing { sentence: why(said) }).text(lang),
-        }
-    }
-}
-
-/// The file that a sentence of a finding names at its end, seen from OUT.
-fn in_folder(sentence: &str, snapshot: &str) -> String {
-    let mut text = sentence.to_owned();
-    for file in ["threads.json", "stacks.txt", "dump.bin"] {
-        text = text.replace(&format!("({file})"), &format!("({snapshot}/{file})"));
-    }
-    text
 }
 
 impl Conclusion {
@@ -141,7 +106,7 @@ pub(crate) fn conclude(facts: &HuntFacts) -> Conclusion {
     let decided = rules::decide(facts, &sorted, &runs);
     let told = decided.told;
     let futex_wait_share = told.and_then(share);
-    let integrity = sorted.main.iter().map(|r| tally::integrity(r)).max().unwrap_or(Integrity::Unknown);
+    let integrity = sorted.main.iter().map(|r| r.integrity()).max().unwrap_or(Integrity::Unknown);
     Conclusion {
         verdict: decided.verdict,
         next_action: decided.next_action,
@@ -172,7 +137,7 @@ fn share(run: &RunFacts) -> Option<(u32, u32)> {
 pub(crate) fn exit_code(facts: &HuntFacts) -> u8 {
     let sorted = tally::Sorted::of(facts);
     let counted = |r: &&&RunFacts| r.outcome != RunOutcome::Failed;
-    if sorted.all.iter().filter(counted).any(|r| tally::moved_by_itself(facts, r).is_some()) {
+    if sorted.all.iter().filter(counted).any(|r| facts.unwanted_change(r).is_some()) {
         20
     } else if sorted.hung().is_empty() {
         0

@@ -1,7 +1,7 @@
 //! Which verdict it is.
 
 use super::arms::p_of_change;
-use super::tally::{Sorted, Tally, integrity, not_intact};
+use super::tally::{Sorted, Tally};
 use crate::analysis::class::Why;
 use crate::analysis::decision;
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
@@ -80,7 +80,7 @@ fn is_child(why: &Why) -> bool {
 fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts]) -> Decided<'a> {
     let finding = |run: &RunFacts| run.hang.as_ref().and_then(|h| h.finding.clone());
     // The best of the hangs with the DSO intact: allocator first, then what says most, then the first.
-    let intact = hung.iter().filter(|r| integrity(r) == Integrity::Intact);
+    let intact = hung.iter().filter(|r| r.integrity() == Integrity::Intact);
     let mut told: Vec<(u8, u32, &RunFacts, Verdict, Because)> = intact
         .map(|run| {
             let Some(finding) = finding(run) else {
@@ -114,7 +114,7 @@ fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts
         Some(f) => (f.class == Class::Unknown, f.confidence == Confidence::Likely),
         None => (true, true),
     };
-    let bad = hung.iter().filter(|r| not_intact(integrity(r))).min_by_key(|r| says_little(r));
+    let bad = hung.iter().filter(|r| r.integrity().is_changed()).min_by_key(|r| says_little(r));
     let Some(run) = bad else {
         let because = if hung[0].hello_seen { Because::IntegrityUnknown } else { Because::NothingFromInside };
         let (verdict, next_action) = (Verdict::Inconclusive, NextAction::MoreRuns);
@@ -138,7 +138,7 @@ fn without_hang<'a>(sorted: &Sorted<'a>, runs: &Tally) -> Decided<'a> {
     // Other arms change the DSO on purpose: their crashes are no surprise, and say nothing about this one.
     let crashed = || sorted.main.iter().filter(|r| r.outcome == RunOutcome::Crashed);
     let killed = crashed().filter(|r| r.signal == Some(KILL)).count() as u32;
-    let bad = crashed().any(|r| not_intact(integrity(r)));
+    let bad = crashed().any(|r| r.integrity().is_changed());
     let (verdict, next_action, because) = if runs.made == 0 {
         (Verdict::Inconclusive, NextAction::MoreRuns, Because::NoRuns)
     } else if bad {

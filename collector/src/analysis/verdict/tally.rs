@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
+use crate::analysis::facts::{HuntFacts, PINNED, RunFacts, RunOutcome};
 use crate::analysis::stats::{CONFIDENCE, Counts, Rate};
 use crate::analysis::words::Integrity;
-
-/// The arm whose DSO is left alone.
-pub(crate) const PINNED: &str = "pinned";
 
 /// Runs by how they ended; those that were interrupted are in none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,12 +96,12 @@ impl<'a> Sorted<'a> {
 
     /// Runs of the pinned build whose DSO was not intact ([`exposed`]), hung among them.
     pub(super) fn exposed(&self) -> Counts {
-        exposed(self.same_build.iter().filter(|r| not_intact(integrity(r))))
+        exposed(self.same_build.iter().filter(|r| r.integrity().is_changed()))
     }
 
     /// Runs of the main arm whose DSO was intact, hung among them.
     pub(super) fn control(&self) -> Counts {
-        counts(self.main.iter().filter(|r| integrity(r) == Integrity::Intact))
+        counts(self.main.iter().filter(|r| r.integrity() == Integrity::Intact))
     }
 }
 
@@ -119,29 +116,4 @@ pub(super) fn counts<'a, 'b: 'a>(runs: impl Iterator<Item = &'a &'b RunFacts>) -
 pub(super) fn exposed<'a, 'b: 'a>(runs: impl Iterator<Item = &'a &'b RunFacts>) -> Counts {
     let tally = Tally::of(0, runs.copied());
     Counts { hung: tally.hung, of: tally.could_hang() + tally.crashed }
-}
-
-/// What a run is called: `8`; of another arm than the pinned one `deleted/8`, as its files are.
-pub(crate) fn run_name(arm: &str, run: u32) -> String {
-    if arm == PINNED || arm == crate::analysis::facts::SNAP {
-        run.to_string()
-    } else {
-        format!("{arm}/{run}")
-    }
-}
-
-/// The worse of a run's two looks at its DSO.
-pub(crate) fn integrity(run: &RunFacts) -> Integrity {
-    run.integrity_start.max(run.integrity_end)
-}
-
-/// What happened to the DSO of a run whose arm leaves it alone; none where it is intact, or was changed on purpose.
-pub(crate) fn moved_by_itself(facts: &HuntFacts, run: &RunFacts) -> Option<Integrity> {
-    let on_purpose = facts.arm(&run.arm).is_some_and(|arm| arm.change.is_some());
-    Some(integrity(run)).filter(|word| !on_purpose && not_intact(*word))
-}
-
-/// Known to be not intact; unknown is not.
-pub(crate) fn not_intact(integrity: Integrity) -> bool {
-    !matches!(integrity, Integrity::Intact | Integrity::Unknown)
 }

@@ -1,5 +1,6 @@
 //! Hunts with known truth, and what must be said of them.
 
+use super::lines::Line;
 use super::*;
 use crate::analysis::{Class, Confidence, Finding};
 use crate::testkit::dump::{LOCK, Make, Sampled, mutex};

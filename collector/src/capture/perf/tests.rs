@@ -1,10 +1,16 @@
-//! Runs of perf, and of what is called so.
+//! Runs of perf, and of scripts in its place.
+
+use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
-use std::os::unix::fs::PermissionsExt as _;
 
 fn spin() -> std::process::Child {
     Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap()
+}
+
+/// Records a thread of a process whose files are as they were mapped.
+fn recorded(dir: &Path, tid: u32, options: &PerfOptions) -> Result<Perfed, WriteError> {
+    perf(dir, tid, options, &NameSources::default(), &Cancel::never())
 }
 
 fn end(mut child: std::process::Child) {
@@ -31,7 +37,7 @@ fn a_thread_that_spins_is_recorded() {
     let child = spin();
     // Long enough for a machine that is busy elsewhere to give it some of a processor.
     let options = PerfOptions { time: Duration::from_secs(2), ..PerfOptions::default() };
-    let perfed = perf(dir.path(), child.id(), &options, &Cancel::never()).unwrap();
+    let perfed = recorded(dir.path(), child.id(), &options).unwrap();
     end(child);
     assert!(matches!(perfed, Perfed::Recorded { samples: Some(10..), .. }), "{perfed:?}");
     let [data, text] = both(dir.path());
@@ -45,7 +51,7 @@ fn what_could_not_be_done_is_one_line_in_both_files() {
     let dir = tempfile::tempdir().unwrap();
     let me = std::process::id();
     let said = |options: &PerfOptions, tid| {
-        let perfed = perf(dir.path(), tid, options, &Cancel::never()).unwrap();
+        let perfed = recorded(dir.path(), tid, options).unwrap();
         assert!(matches!(perfed, Perfed::Refused(_)), "{perfed:?}");
         let [data, text] = both(dir.path());
         assert_eq!(data, text);
@@ -78,7 +84,7 @@ fn without_hardware_events_the_software_clock_is_taken() {
         record*) echo 'cycles: not supported' >&2; exit 1;;\n\
         report*) echo \"# Samples: 2K of event 'cpu-clock'\";;\n\
         esac";
-    let perfed = perf(dir.path(), std::process::id(), &fake(dir.path(), script), &Cancel::never());
+    let perfed = recorded(dir.path(), std::process::id(), &fake(dir.path(), script));
     assert_eq!(perfed.unwrap(), Perfed::Recorded { samples: Some(2000), event: "cpu-clock".into() });
     assert_eq!(both(dir.path()), ["data\n", "# Samples: 2K of event 'cpu-clock'\n"]);
 }
@@ -94,7 +100,7 @@ fn what_was_recorded_stays_when_it_cannot_be_reported() {
     let dir = tempfile::tempdir().unwrap();
     let me = std::process::id();
     let broken = fake_report(dir.path(), "echo 'No space left on device' >&2; exit 1");
-    let perfed = perf(dir.path(), me, &broken, &Cancel::never()).unwrap();
+    let perfed = recorded(dir.path(), me, &broken).unwrap();
     let reason = "report failed: No space left on device";
     assert_eq!(perfed, Perfed::Unreported(reason.to_owned()));
     assert_eq!(both(dir.path()), ["data\n".to_owned(), format!("# perf: {reason}\n")]);
@@ -102,7 +108,7 @@ fn what_was_recorded_stays_when_it_cannot_be_reported() {
 
     for (said, event) in [("nothing", ""), ("# Samples: many  of event 'cycles'", "cycles")] {
         let unknown = fake_report(dir.path(), &format!("echo \"{said}\""));
-        let perfed = perf(dir.path(), me, &unknown, &Cancel::never()).unwrap();
+        let perfed = recorded(dir.path(), me, &unknown).unwrap();
         assert_eq!(perfed, Perfed::Recorded { samples: None, event: event.to_owned() });
         assert_eq!(both(dir.path()), ["data\n".to_owned(), format!("{said}\n")]);
     }
@@ -120,7 +126,7 @@ fn a_thread_that_did_not_run_has_no_samples() {
         while !std::fs::read(format!("/proc/{}/wchan", child.id())).unwrap().ends_with(b"nanosleep") {
             std::thread::yield_now();
         }
-        let perfed = perf(dir.path(), child.id(), options, &Cancel::never()).unwrap();
+        let perfed = recorded(dir.path(), child.id(), options).unwrap();
         let reason = format!("no samples of tid {} in 0.1 s: it did not run", child.id());
         assert_eq!(perfed, Perfed::Refused(reason.clone()));
         assert_eq!(both(dir.path()), [(); 2].map(|()| format!("# perf: {reason}\n")));

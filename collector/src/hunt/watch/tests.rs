@@ -20,7 +20,7 @@ struct Scene {
 impl Scene {
     fn new() -> Scene {
         let start = Instant::now();
-        Scene { start, now: start, watch: Watch::new(start, Some(AFTER)) }
+        Scene { start, now: start, watch: Watch::new(start, Limit::After(AFTER)) }
     }
 
     fn at(&mut self, seconds: u64) -> &mut Self {
@@ -157,7 +157,7 @@ fn of_several_the_child_with_the_most_threads_tells() {
 #[test]
 fn without_a_deadline_only_a_dump_counts() {
     let start = Instant::now();
-    let mut scene = Scene { start, now: start, watch: Watch::new(start, None) };
+    let mut scene = Scene { start, now: start, watch: Watch::new(start, Limit::Off) };
     assert_eq!(scene.at(1 << 20).next(), Next::WaitForEver);
     assert_eq!(scene.hello(1, 0).at(1 << 21).next(), Next::WaitForEver);
     assert_eq!(scene.dump(1, 0, &[FUTEX]).next(), Next::Hung(ConnId(1)));

@@ -51,7 +51,7 @@ fn one_that_cannot_be_waited_for_is_not_started() {
 
 #[test]
 fn that_they_cannot_be_looked_for_is_no_empty_list() {
-    let group = Pid::from_raw(1).unwrap();
+    let group = Pid::from_raw(1);
     members_in(Path::new("/nonexistent"), group, b"M=1", Alive).unwrap_err();
     let lacks = |errno| is_lacking(&io::Error::from_raw_os_error(errno));
     assert!(lacks(libc::EMFILE) && !lacks(libc::ENOENT) && !lacks(libc::EACCES));
@@ -81,7 +81,7 @@ fn it_gets_the_limit_of_open_files_from_before_it_was_raised() {
 fn the_kernel_tells_whether_it_has_ended() {
     let mut bench = start("exec sleep 1000", "g1");
     assert!(!bench.has_ended());
-    rustix::process::kill_process(bench.pid, Signal::TERM).unwrap();
+    nix::sys::signal::kill(bench.pid, Signal::SIGTERM).unwrap();
     bench.ended().recv().unwrap();
     assert!(bench.has_ended());
     assert_eq!(bench.reap().unwrap().signal, Some(15), "it was not reaped");

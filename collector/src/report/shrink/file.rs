@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use hangscope_protocol::duration;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::shrink::command::shell_line;
 use crate::analysis::shrink::lines::Line;
-use crate::analysis::shrink::{End, Measure, Shape, State, Task, Trial, Values, Verdict, Why, cost};
+use crate::analysis::shrink::{
+    End, Measure, Shape, State, Task, Trial, Values, Verdict, Why, cost, deadline,
+};
 use crate::analysis::stats::Counts;
 use crate::analysis::{Class, RunOutcome};
 use crate::files::atomic;
 use crate::files::atomic::WriteError;
-use crate::launch::preload;
 use crate::text::message::Lang;
 use crate::text::message::{Say as _, Text, say};
 
@@ -192,11 +194,11 @@ impl ShrinkFile {
             to: shape.value(place.argument, &best).unwrap_or(place.number.from),
             least: place.free.then_some(place.number.least),
         });
-        let deadline = cost::deadline(task, &state.path, journal);
+        let deadline = deadline::deadline(task, &state.path, journal);
         let after = side(&best);
         let mut catch = inputs.catch.to_vec();
         if let Some(seconds) = deadline {
-            let text = preload::duration(Duration::from_secs_f64(seconds));
+            let text = duration::Text(Duration::from_secs_f64(seconds)).to_string();
             catch.extend(["--hang-after".to_owned(), text]);
         }
         catch.push("--".to_owned());
@@ -247,7 +249,7 @@ impl ShrinkFile {
 }
 
 fn steps(inputs: &Inputs<'_>) -> Vec<Step> {
-    let deadlines = cost::deadlines(inputs.task, &inputs.state.path, inputs.journal);
+    let deadlines = deadline::deadlines(inputs.task, &inputs.state.path, inputs.journal);
     let steps = inputs.state.path.iter().zip(deadlines);
     steps
         .map(|(values, next_hang_after_s)| {

@@ -120,3 +120,17 @@ record! {
         pub took_ns: u64,
     }
 }
+
+impl DsoRecord {
+    /// The build-id; empty if there is none.
+    pub fn build_id_bytes(&self) -> &[u8] {
+        self.build_id.get(..self.build_id_len as usize).unwrap_or(&self.build_id)
+    }
+}
+
+impl DsoNowRecord {
+    /// The build-id in memory; empty if it could not be read.
+    pub fn build_id_bytes(&self) -> &[u8] {
+        self.build_id.get(..self.build_id_len as usize).unwrap_or(&self.build_id)
+    }
+}

@@ -111,7 +111,7 @@ pub mod ask_what {
     pub const DUMP: u32 = 1;
     /// Ask the threads whose tids follow with a signal: their stacks were cut short.
     pub const PROBE: u32 = 2;
-    /// Read the memory of the [`super::RangeRecord`]s that follow in every dump from now on, and at the exit.
+    /// Read the memory of the `RangeRecord`s that follow in every dump from now on, and at the exit.
     pub const MEMORY: u32 = 3;
 }
 

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use hangscope_collector::evidence::recorded::Recorded;
+use hangscope_collector::evidence::saved::SavedDumps;
 use hangscope_test_allocators::{FAULTS, Fault, Hangs};
 use hangscope_test_e2e::hunt::{Hunt, bench_with};
 use hangscope_test_e2e::{built, run};
@@ -42,7 +42,7 @@ fn workers_that_block_every_signal() {
         assert_eq!(hang["class"], fault.class.expect("a class of hang"), "{}: {details}", fault.name);
         // The bundle holds the registers that were read from
         // outside. A new analysis of the bundle gives the same.
-        let recorded = Recorded::read(&hunt.out().join("hang_run_1")).expect("a dump");
+        let recorded = SavedDumps::read(&hunt.out().join("hang_run_1")).expect("a dump");
         let (_, again) = recorded.analyse(recorded.dumps.last().expect("a dump"));
         assert_eq!(
             again.class.as_str(),

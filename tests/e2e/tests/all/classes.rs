@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use hangscope_collector::evidence::recorded::Recorded;
+use hangscope_collector::evidence::saved::SavedDumps;
 use hangscope_test_allocators::{FAULTS, Fault, Hangs, truth};
 use hangscope_test_e2e::hunt::{Hunt, bench_with, culprit_is_in};
 use hangscope_test_e2e::record;
@@ -105,7 +105,7 @@ fn replayed(hunt: &Hunt, snapshot: &str, name: &str) -> Value {
     if let Some(dir) = std::env::var_os("HANGSCOPE_TEST_RECORD") {
         record::keep(&recording, &Path::new(&dir).join(format!("{name}.json.gz")), hunt);
     }
-    let recorded = Recorded::read(&recording).expect("a recording");
+    let recorded = SavedDumps::read(&recording).expect("a recording");
     let (_, finding) = recorded.analyse(&recorded.dumps[0]);
     // The finding goes through text like the one in threads.json,
     // so that both have their numbers rounded alike.

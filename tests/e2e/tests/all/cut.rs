@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use hangscope_collector::analysis::{History, analyse};
-use hangscope_collector::evidence::cut;
+use hangscope_collector::evidence::truncated_stacks;
 use hangscope_collector::listen::{RecordedDump, What};
 use hangscope_collector::session::trace::{ThreadTrace, TraceSource, Traces};
 use hangscope_collector::symbolize::{Sources, symbolize, truncated};
@@ -26,8 +26,8 @@ fn dump(part: &str, ask: bool) -> (RecordedDump, Vec<u32>) {
         What::FirstLook(dump) => {
             let cut = truncated(dump, &sources);
             if ask {
-                let asked =
-                    cut::ask(&collector.listener.asker(), event.conn, dump, &sources).expect("a request");
+                let asked = truncated_stacks::ask(&collector.listener.asker(), event.conn, dump, &sources)
+                    .expect("a request");
                 assert_eq!(asked, cut.len());
             }
             Some(cut)
@@ -105,7 +105,8 @@ fn a_lost_wakeup_is_still_there_after_the_dump() {
     let sources = Sources { live_pid: Some(host.pid()), same_boot: true, ..Sources::default() };
     let before = collector.until("a first look", |event| match &event.what {
         What::FirstLook(dump) => {
-            cut::ask(&collector.listener.asker(), event.conn, dump, &sources).expect("a request");
+            truncated_stacks::ask(&collector.listener.asker(), event.conn, dump, &sources)
+                .expect("a request");
             let waits = dump.threads.iter().filter(|t| t.syscall == libc::SYS_futex as i32);
             Some(waits.map(|t| (t.tid, call_of(host.pid(), t.tid))).collect::<Vec<_>>())
         }

@@ -80,7 +80,7 @@ fn wrong_usage_is_one_line_and_leaves_nothing() {
         (&["--so", so, "--name", "a/b"], "ls", 2, "not a usable name"),
         (&["--so", so, "--hang-after", "off"], "ls", 2, "needs --stall"),
         (&["--so", so, "--hang-after", "soon"], "ls", 2, "--hang-after"),
-        (&["--so", so, "--env", "LD_PRELOAD=x"], "ls", 2, "is what the hunt sets"),
+        (&["--so", so, "--env", "LD_PRELOAD=x"], "ls", 2, "is set by hangscope"),
         (&["--so", so, "--profile", typo], "ls", 2, "typo.toml:2: unknown key `enf`: did you mean `env`?"),
         (&["--so", so, "--profile", "/nonexistent"], "ls", 2, "cannot read the profile"),
         (&["--so", so, "--stats-so", "/nonexistent"], "ls", 2, "cannot read /nonexistent"),

@@ -1,16 +1,17 @@
 //! perf, and the samples that the shim takes: both name the code that
 //! ran, even after its file was removed or replaced by another build.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use hangscope_collector::analysis::History;
-use hangscope_collector::capture::PerfOptions;
-use hangscope_collector::collect::bundle::Bundle;
+use hangscope_collector::capture::{self, PerfOptions};
 use hangscope_collector::console::cancel::Cancel;
+use hangscope_collector::evidence::bundle::{Allocator, AllocatorBytes, Bundle, Contents, DumpFrames};
 use hangscope_collector::listen::What;
 use hangscope_collector::profile::Profile;
-use hangscope_collector::session;
+use hangscope_collector::{session, snap};
 use hangscope_test_allocators::Fault;
 use hangscope_test_e2e::{Running, TestCollector, allocator, bench, output_parts, run};
 
@@ -33,11 +34,21 @@ fn bundle(change: impl FnOnce(&Path)) -> (String, String) {
     std::fs::write(&kept, copy).expect("the copy");
     let dump = collector.dump();
     let dir = collector.dir.path().join("bundle");
-    let path = so.to_str().expect("text");
-    let made = Bundle::begin(&dir, bench.pid(), &Profile::plain("hz9"), Some(path)).expect("a bundle");
+    let profile = Profile::plain("hz9");
+    let options = capture::Options { name: "hz9", profile: &profile, dso: vec![so.clone()] };
+    let made = Bundle::begin(&dir, bench.pid(), &options).expect("a bundle");
     let perf = PerfOptions { time: std::time::Duration::from_secs(1), ..PerfOptions::default() };
-    made.finish(&dump, Some(&kept), &History::default(), Some(&perf), &Cancel::never())
-        .expect("the rest of the bundle");
+    let contents = Contents {
+        dump: Ok(DumpFrames { frames: Cow::Borrowed(&dump.raw), dump: &dump.dump }),
+        other_dumps: vec![],
+        history: &History::default(),
+        allocator: Allocator { path: Some(so.clone()), bytes: Ok(AllocatorBytes::InFile(&kept)) },
+        copies: vec![],
+        alive: true,
+        supplement: Some(snap::supplement),
+        perf: Ok(&perf),
+    };
+    made.finish(&contents, &Cancel::never()).expect("the rest of the bundle");
     // A reader who gets only the folder, at another path, can use perf's own command.
     let moved = collector.dir.path().join("moved");
     std::fs::rename(&dir, &moved).expect("the bundle is moved");

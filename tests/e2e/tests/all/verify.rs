@@ -58,6 +58,26 @@ fn a_program_behind_wrappers_a_script_and_one_that_ends_at_once_pass() {
     );
 }
 
+/// The shell may have the settings of another job: `eval "$(hangscope env --stir 3 --export ...)"`.
+#[test]
+fn settings_of_the_shell_do_not_reach_a_verification() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut hangscope = hangscope();
+    for name in hangscope_protocol::variable::ALL {
+        hangscope.env(name, "3");
+    }
+    hangscope.args(["verify", "--runs", "1", "--env", "HANGSCOPE_DEBUG=1", "--out"]).arg(dir.path());
+    let output = run(hangscope.arg("--so").arg(jemalloc()).args(["--", "sh", "-c", "printenv; sleep 0.2"]));
+    assert!(output.status.success(), "{output:?}");
+    let log = fs::read_to_string(dir.path().join("preload_verify/run_1.log")).unwrap();
+    let settings = log.lines().filter(|line| line.starts_with("HANGSCOPE_"));
+    let mut names: Vec<&str> = settings.filter_map(|line| Some(line.split_once('=')?.0)).collect();
+    names.sort_unstable();
+    let set = ["DEBUG", "GREET", "HANG_AFTER", "LABEL", "SOCKET"].map(|name| format!("HANGSCOPE_{name}"));
+    assert_eq!(names, set, "{log}");
+    assert!(log.contains("HANGSCOPE_HANG_AFTER=off") && log.contains("HANGSCOPE_DEBUG=1"), "{log}");
+}
+
 #[test]
 fn the_logs_say_what_was_run_and_what_came_of_it() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! `runs.tsv`, `runs.jsonl` and `progress.log`: a line a run, written when it ends, so that a hunt that is cut off at
-//! any moment leaves whole lines of the runs that were made.
+//! `runs.tsv`, `runs.jsonl` and `progress.log`. A run's line is written when the run ends, so a hunt that is killed leaves
+//! whole lines of the runs that it made.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,7 +13,7 @@ use crate::files::atomic::{Lines, WriteError};
 /// Header of `runs.tsv`.
 pub(crate) const HEADER: &str = "run\trc_or_hang\thung\tops";
 
-/// A run's row in `runs.tsv`; none for one that is not counted.
+/// A run's row in `runs.tsv`; none for an interrupted run.
 pub(crate) fn row(run: &RunFacts) -> Option<String> {
     let ops = |ops: Option<f64>| ops.map_or("nan".to_owned(), |ops| ops.to_string());
     let rc = || run.rc.map_or("nan".to_owned(), |rc| rc.to_string());
@@ -25,11 +25,11 @@ pub(crate) fn row(run: &RunFacts) -> Option<String> {
     }
 }
 
-/// A run's object in `runs.jsonl`: its facts, and of a hang where its snapshot is and its class.
+/// A run's object in `runs.jsonl`: its facts; for a hang also its bundle and its class.
 pub(crate) fn object(run: &RunFacts) -> Value {
     let mut object = serde_json::to_value(run).unwrap_or_else(|_| json!({}));
     if let Some(fields) = object.as_object_mut() {
-        // They are in counters.json, several hundred of them.
+        // Several hundred figures. They are in counters.json.
         fields.remove("counters");
         let class = run.hang.as_ref().and_then(|h| h.finding.as_ref()).map(|f| f.class.as_str());
         let hang = run.hang.as_ref().map(|h| json!({ "snapshot": h.snapshot, "dump_ms": h.dump_ms }));
@@ -39,9 +39,8 @@ pub(crate) fn object(run: &RunFacts) -> Value {
     object
 }
 
-/// The three files.
 #[derive(Debug)]
-pub(crate) struct Rows {
+pub(crate) struct RunFiles {
     tsv: Lines,
     /// `arms/NAME/runs.tsv` of the other arms.
     arms: BTreeMap<String, Lines>,
@@ -49,23 +48,21 @@ pub(crate) struct Rows {
     progress: Lines,
 }
 
-/// The files could not be begun.
+/// Why the files could not be begun.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Taken {
-    /// There is a hunt already.
     #[error("{} holds an earlier hunt (runs.tsv): give another --out, or move it away", .0.display())]
     Earlier(PathBuf),
-    /// They could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
 }
 
-impl Rows {
-    /// Begins them in `out`. Of two hunts that begin in the same folder at the same time, one gets it.
+impl RunFiles {
+    /// Begins the files in `out`. If two hunts begin in the same folder at the same time, one of them fails.
     ///
     /// # Errors
     /// [`Taken`].
-    pub(crate) fn begin(out: &Path) -> Result<Rows, Taken> {
+    pub(crate) fn begin(out: &Path) -> Result<RunFiles, Taken> {
         let path = out.join("runs.tsv");
         std::fs::File::create_new(&path).map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => Taken::Earlier(out.to_owned()),
@@ -74,10 +71,10 @@ impl Rows {
         let mut tsv = Lines::open(&path)?;
         tsv.push(HEADER)?;
         let jsonl = Lines::open(&out.join("runs.jsonl"))?;
-        Ok(Rows { tsv, arms: BTreeMap::new(), jsonl, progress: Lines::open(&out.join("progress.log"))? })
+        Ok(RunFiles { tsv, arms: BTreeMap::new(), jsonl, progress: Lines::open(&out.join("progress.log"))? })
     }
 
-    /// Begins the rows of another arm than the pinned one, in `arms/NAME/`, which is there.
+    /// Begins the rows of an arm that is not the pinned one. Its folder `arms/NAME/` exists.
     ///
     /// # Errors
     /// [`WriteError`].
@@ -88,7 +85,7 @@ impl Rows {
         Ok(())
     }
 
-    /// A line of `progress.log`.
+    /// Adds a line to `progress.log`.
     ///
     /// # Errors
     /// [`WriteError`].
@@ -96,7 +93,7 @@ impl Rows {
         self.progress.push(line)
     }
 
-    /// A run has ended.
+    /// Adds a run that has ended.
     ///
     /// # Errors
     /// [`WriteError`].
@@ -114,13 +111,9 @@ mod tests {
 
     fn facts(run: u32, outcome: RunOutcome, rc: Option<i32>, ops: Option<f64>) -> RunFacts {
         RunFacts {
-            run,
-            arm: "pinned".into(),
             pid: Some(8169),
             outcome,
-            cut_off: false,
             rc,
-            signal: None,
             ops,
             started: Some(1771000000.5),
             seconds: 1.25,
@@ -128,18 +121,14 @@ mod tests {
             hello_seen: true,
             integrity_start: Integrity::Intact,
             integrity_end: Integrity::Intact,
-            deleted_seen: false,
-            stir: None,
-            note: None,
-            hang: None,
-            counters: None,
+            ..RunFacts::new(run, "pinned")
         }
     }
 
     #[test]
     fn rows_are_what_peoples_scripts_read() {
         let dir = tempfile::tempdir().unwrap();
-        let mut rows = Rows::begin(dir.path()).unwrap();
+        let mut files = RunFiles::begin(dir.path()).unwrap();
         for run in [
             facts(7, RunOutcome::Ok, Some(0), Some(7095204.36)),
             facts(8, RunOutcome::Hung, Some(137), None),
@@ -148,7 +137,7 @@ mod tests {
             facts(11, RunOutcome::Slow, Some(0), Some(5e15)),
             facts(12, RunOutcome::Interrupted, Some(143), None),
         ] {
-            rows.push(&run).unwrap();
+            files.push(&run).unwrap();
         }
         let text = std::fs::read_to_string(dir.path().join("runs.tsv")).unwrap();
         assert_eq!(
@@ -157,13 +146,13 @@ mod tests {
              10\tSLOW\t0\tnan\n11\t0\t0\t5000000000000000\n"
         );
         std::fs::create_dir_all(dir.path().join("arms/deleted")).unwrap();
-        rows.arm(dir.path(), "deleted").unwrap();
-        rows.push(&RunFacts { arm: "deleted".into(), ..facts(1, RunOutcome::Ok, Some(0), None) }).unwrap();
+        files.arm(dir.path(), "deleted").unwrap();
+        files.push(&RunFacts { arm: "deleted".into(), ..facts(1, RunOutcome::Ok, Some(0), None) }).unwrap();
         let read = |file: &str| std::fs::read_to_string(dir.path().join(file)).unwrap();
         assert_eq!(read("arms/deleted/runs.tsv"), "run\trc_or_hang\thung\tops\n1\t0\t0\tnan\n");
         assert_eq!(read("runs.tsv"), text, "it is the pinned arm's alone");
         assert_eq!(read("runs.jsonl").lines().count(), 7);
-        let again = Rows::begin(dir.path()).unwrap_err().to_string();
+        let again = RunFiles::begin(dir.path()).unwrap_err().to_string();
         assert!(
             again.ends_with("holds an earlier hunt (runs.tsv): give another --out, or move it away"),
             "{again}"

@@ -1,4 +1,4 @@
-//! Threads whose stack, read without a signal, is cut short: asked by signal while their dump is under way.
+//! Stacks that are cut short in a dump: the shim asks their threads by signal while the dump goes on.
 
 use hangscope_protocol::record::{AskRecord, ask_what};
 
@@ -6,16 +6,16 @@ use crate::listen::{Asker, ConnId, ListenError};
 use crate::session::Dump;
 use crate::symbolize::{Sources, truncated};
 
-/// Threads that one request may name; the shim reads no more.
+/// Most threads of one request: the shim reads no more.
 const MOST: usize = 512;
 
-/// Asks the threads of a first look that are blocked and whose stack does not reach the thread's start. How many were
-/// asked; the shim answers before its second look, in the same dump.
+/// Asks the blocked threads of a first look whose stack does not reach the start of the thread. Gives the number of
+/// threads. The shim answers before its second look, in the same dump.
 ///
 /// # Errors
-/// [`ListenError`]: then the dump has those stacks as they are.
+/// [`ListenError`]: the stacks in the dump stay as they are.
 pub fn ask(asker: &Asker, conn: ConnId, first_look: &Dump, sources: &Sources) -> Result<usize, ListenError> {
-    // HANGSCOPE_SIGNAL=0: nobody is to be asked.
+    // HANGSCOPE_SIGNAL=0: the shim sends no signals.
     if first_look.identity.fixed.probe_signal == 0 {
         return Ok(0);
     }

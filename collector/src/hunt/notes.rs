@@ -1,4 +1,4 @@
-//! What is told of the hellos of a run: that none came, and why; what became of those who said one.
+//! Notes on the hellos of a run: why none came, and what became of the processes that sent one.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -9,14 +9,13 @@ use super::watch::Watch;
 use crate::text::message::{Say as _, Text, say};
 use crate::text::note::Note;
 
-/// Output in which the loader's word is looked for: the first part of a longer one.
-const MOST: u64 = 64 << 20;
+/// ld.so's message is looked for in the first part of a longer output, bytes.
+const MOST_OUTPUT: u64 = 64 << 20;
 
-/// A line each.
-pub(super) fn about(watch: &Watch, lane: &Lane, err: &Path) -> Vec<Text> {
+pub(super) fn of(watch: &Watch, lane: &Lane, err: &Path) -> Vec<Text> {
     let mut notes = vec![];
     if !watch.hello_seen() {
-        let loader = loader_said(err);
+        let loader = loader_message(err);
         if let Err(why) = &loader {
             notes.push(say!(Note::OutputUnread { path: err.display(), why }).said());
         }
@@ -40,10 +39,11 @@ pub(super) fn about(watch: &Watch, lane: &Lane, err: &Path) -> Vec<Text> {
     notes
 }
 
-/// What ld.so said of a file that it could not preload. It speaks first; what else is there may be any bytes.
-fn loader_said(err: &Path) -> std::io::Result<Option<String>> {
+/// ld.so's message about a file that it could not preload. It comes before the program's own output, which may be any
+/// bytes.
+fn loader_message(err: &Path) -> std::io::Result<Option<String>> {
     let mut bytes = vec![];
-    File::open(err)?.take(MOST).read_to_end(&mut bytes)?;
+    File::open(err)?.take(MOST_OUTPUT).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     Ok(text.lines().find(|line| line.contains("cannot be preloaded")).map(str::to_owned))
 }
@@ -58,9 +58,9 @@ mod tests {
         let err = dir.path().join("run_1.err");
         std::fs::write(&err, b"\x80\nld.so: object '\xff' cannot be preloaded (why)\n\xfe").unwrap();
         let line = "ld.so: object '\u{fffd}' cannot be preloaded (why)";
-        assert_eq!(loader_said(&err).unwrap().as_deref(), Some(line));
+        assert_eq!(loader_message(&err).unwrap().as_deref(), Some(line));
         std::fs::write(&err, "x").unwrap();
-        assert_eq!(loader_said(&err).unwrap(), None);
-        assert!(loader_said(dir.path()).is_err());
+        assert_eq!(loader_message(&err).unwrap(), None);
+        assert!(loader_message(dir.path()).is_err());
     }
 }

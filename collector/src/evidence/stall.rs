@@ -1,4 +1,4 @@
-//! A dump that was made because nothing had moved for so long: symbolized, analysed, and judged stuck or idle.
+//! Judges the dump of a process in which nothing has moved for a long time: stuck or idle.
 
 use crate::analysis::class::Why;
 use crate::analysis::stall::is_stuck;
@@ -8,34 +8,32 @@ use crate::symbolize::{Sources, symbolize};
 use crate::text::message::{Say as _, Text, say};
 use crate::text::note::Note;
 
-/// Things that are missing and are said in a line.
+/// Most missing things that a note lists.
 const MOST_MISSING: usize = 3;
 
-/// What such a dump turned out to be.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Standstill {
-    /// It cannot end by itself.
+pub(crate) struct JudgedStall {
+    /// The process cannot go on by itself.
     pub(crate) stuck: bool,
-    /// What it shows.
     pub(crate) finding: Finding,
-    /// What could not be had: what it shows may be less than what was there.
+    /// What could not be read: the process may be stuck where the finding says idle.
     missing: Vec<Text>,
-    /// The dump did not come to its end.
+    /// The dump has no end.
     cut_off: bool,
 }
 
-impl Standstill {
-    /// Looks at a dump. One that was cut off lacks the second look and proves nothing.
-    pub(crate) fn of(dump: &Dump, sources: &Sources, history: &History) -> Standstill {
+impl JudgedStall {
+    /// Analyses a dump. A dump that was cut off has no second look and proves nothing.
+    pub(crate) fn of(dump: &Dump, sources: &Sources, history: &History) -> JudgedStall {
         let traces = symbolize(dump, sources);
         let finding = analyse(dump, &traces, history);
         let notes = traces.notes.iter().map(|note| note.said());
         let missing = finding.said_missing.iter().map(Why::said).chain(notes).take(MOST_MISSING).collect();
         let cut_off = dump.end.is_none();
-        Standstill { stuck: !cut_off && is_stuck(&finding), finding, missing, cut_off }
+        JudgedStall { stuck: !cut_off && is_stuck(&finding), finding, missing, cut_off }
     }
 
-    /// One that is no hang, as a line for a person.
+    /// The line for a person about a process that is not stuck.
     pub(crate) fn note(&self, dump: &Dump) -> Note {
         let seconds = format!("{:.1}", dump.begin.since_init_ns as f64 / 1e9);
         let (class, confidence) = (self.finding.class, self.finding.confidence);

@@ -1,8 +1,70 @@
-//! Lines such as `[HZ4_OS_STATS] seg_acq=951 share=12.5% mask=0xff`.
+//! The counters of one run: what it printed (`[HZ4_OS_STATS] seg_acq=951 share=12.5% mask=0xff`), and what was read from
+//! its memory.
 
 use std::collections::HashMap;
 
-use super::{Printed, RunCounters};
+use serde::{Deserialize, Serialize};
+
+use crate::text::message::Text;
+
+/// A counter that a run printed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Printed {
+    /// What its line begins with: `[HZ4_OS_STATS_B6]`; empty where the line begins with a counter.
+    pub(crate) tag: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// Its figure; whole numbers above 2^53 are rounded.
+    pub(crate) value: f64,
+}
+
+/// When memory was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Moment {
+    /// In the shim's destructor, after the program's own exit handlers.
+    Exit,
+    /// In the first look of the last dump.
+    Dump,
+    /// At the hang, from outside, where nothing came from inside.
+    Outside,
+}
+
+/// Counters read of a process's memory, word by word while its threads may run: not all of one moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Reading {
+    /// When.
+    pub(crate) moment: Moment,
+    /// Names and figures, in the profile's order.
+    pub(crate) values: Vec<(String, f64)>,
+}
+
+/// What one run told of its counters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RunCounters {
+    /// Counter lines.
+    pub(crate) lines: u32,
+    /// Counters, in the order in which they first came.
+    pub(crate) printed: Vec<Printed>,
+    /// Words in those lines that are no `name=number`.
+    pub(crate) passed_over: u32,
+    /// Times that a counter came again (another process of the run, or later in the same one): the largest figure counts.
+    pub(crate) repeated: u32,
+    /// What was read of memory.
+    pub(crate) memory: Option<Reading>,
+    /// Why nothing was, where something should have been.
+    pub(crate) not_read: Option<Text>,
+    /// Variables that are not in this build as the profile has them, each with what is otherwise; where others are. And what
+    /// could not be read of this run, where something was.
+    pub(crate) missing: Vec<Text>,
+}
+
+impl RunCounters {
+    /// Whether there is any figure.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.printed.is_empty() && self.memory.as_ref().is_none_or(|m| m.values.is_empty())
+    }
+}
 
 /// Most counters of a run: a bound on memory, far over what any allocator prints.
 const MOST: usize = 10_000;

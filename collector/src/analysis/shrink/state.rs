@@ -1,0 +1,118 @@
+//! What a journal says: the run that comes next, and the runs whose evidence is kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::judge::{self, Judged, Verdict, Why};
+use super::task::{Ask, End, Phase, Task, Trial, Values};
+use super::{deadline, search};
+use crate::analysis::facts::RunOutcome;
+use crate::analysis::words::Class;
+
+/// A candidate that was decided on.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Candidate {
+    /// Its numbers.
+    pub(crate) values: Values,
+    /// What its runs say.
+    pub(crate) judged: Judged,
+}
+
+/// What a journal says.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct State {
+    /// Class that is looked for; none as long as none was seen.
+    pub(crate) class: Option<Class>,
+    /// What was accepted, in order: the original first, the smallest last; empty before the original was.
+    pub(crate) path: Vec<Values>,
+    /// Whether the smallest one's rate was counted by fresh runs.
+    pub(crate) confirmed: bool,
+    /// All candidates of which there are runs, in the order of their first.
+    pub(crate) candidates: Vec<Candidate>,
+    /// What comes next, or how it ended.
+    pub(crate) next: Result<Ask, End>,
+}
+
+impl State {
+    /// The smallest that was accepted; the original before anything was.
+    pub(crate) fn best(&self, task: &Task) -> Values {
+        self.path.last().cloned().unwrap_or_else(|| task.original())
+    }
+
+    /// What the runs of a candidate say; none if there are none.
+    pub(crate) fn judged(&self, values: &Values) -> Option<Judged> {
+        self.candidates.iter().find(|candidate| candidate.values == *values).map(|c| c.judged)
+    }
+}
+
+/// What the journal of a task says, and what comes next.
+pub(crate) fn look(task: &Task, journal: &[Trial]) -> State {
+    let original = task.original();
+    let mut by_values: BTreeMap<&Values, Vec<&Trial>> = BTreeMap::new();
+    let mut order = vec![];
+    for trial in journal {
+        let trials = by_values.entry(&trial.values).or_default();
+        if trials.is_empty() {
+            order.push(&trial.values);
+        }
+        trials.push(trial);
+    }
+    let trials = |values: &Values| by_values.get(values).map_or(&[][..], Vec::as_slice);
+    let class = task.class.or_else(|| trials(&original).iter().find_map(|trial| named(trial)));
+    let judge = |values: &Values| judge::judge(task, class, trials(values), *values == original);
+    let candidates =
+        order.iter().map(|values| Candidate { values: (*values).clone(), judged: judge(values) }).collect();
+    let state = |path: Vec<Values>, confirmed, next| State { class, path, confirmed, candidates, next };
+    let ask = |values: Values, phase, path: &[Values]| {
+        let hang_after_s = deadline::deadline(task, path, journal);
+        Ok(Ask { values, phase, hang_after_s })
+    };
+
+    match judge(&original).verdict {
+        Verdict::Open => return state(vec![], false, ask(original, Phase::Reference, &[])),
+        Verdict::Rejected(Why::Refused) => return state(vec![], false, Err(End::Refused)),
+        Verdict::Rejected(_) => return state(vec![], false, Err(End::BelowRate)),
+        Verdict::Accepted => {}
+    }
+    let found = search::search(task, |values| match judge(values).verdict {
+        Verdict::Accepted => Some(true),
+        Verdict::Rejected(_) => Some(false),
+        Verdict::Open => None,
+    });
+    if let Some(candidate) = found.open {
+        let next = ask(candidate, Phase::Search, &found.path);
+        return state(found.path, false, next);
+    }
+    let best = found.path.last().cloned().unwrap_or_else(|| task.original());
+    if judge(&best).fresh.of < task.confirm {
+        let next = ask(best, Phase::Confirm, &found.path);
+        return state(found.path, false, next);
+    }
+    state(found.path, true, Err(End::Minimal))
+}
+
+/// The class of a run that hung, if it is one that can be looked for.
+fn named(trial: &Trial) -> Option<Class> {
+    let class = trial.class.filter(|_| trial.outcome == RunOutcome::Hung)?;
+    (!matches!(class, Class::Slow | Class::Unknown)).then_some(class)
+}
+
+/// Runs whose evidence is kept, as far as it goes now: the first hang of the original, of the smallest one (of its fresh
+/// runs, where one of them hung) and of what is being tried; the first hang of every other class; every run that ended in
+/// an error.
+pub(crate) fn kept(task: &Task, state: &State, journal: &[Trial]) -> BTreeSet<u32> {
+    let same = |trial: &&Trial| state.class.is_some() && trial.class == state.class;
+    let hung = |trial: &&Trial| trial.outcome == RunOutcome::Hung;
+    let of = |values: &Values, after: usize| {
+        let mut trials = journal.iter().filter(|trial| trial.values == *values).skip(after);
+        trials.find(|trial| hung(trial) && (same(trial) || state.class.is_none())).map(|trial| trial.run)
+    };
+    let best = state.best(task);
+    let test = state.judged(&best).map_or(0, |judged| judged.test.of as usize);
+    let tried = state.next.as_ref().ok().and_then(|ask| of(&ask.values, 0));
+    let told = [of(&task.original(), 0), of(&best, test).or_else(|| of(&best, 0)), tried];
+    let mut others = BTreeSet::new();
+    let others = journal.iter().filter(hung).filter(|trial| !same(trial) && others.insert(trial.class));
+    let in_error = |trial: &&Trial| matches!(trial.outcome, RunOutcome::Crashed | RunOutcome::Failed);
+    let errors = journal.iter().filter(in_error);
+    told.into_iter().flatten().chain(others.chain(errors).map(|trial| trial.run)).collect()
+}

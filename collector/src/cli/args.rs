@@ -1,0 +1,129 @@
+//! Options that several commands have.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hangscope_protocol::duration::Limit;
+use hangscope_protocol::variable;
+
+use super::stir::StirArgs;
+use super::times;
+use crate::launch::shim_path::{self, NoShim};
+use crate::text::message::Lang;
+
+/// How a benchmark is run until it hangs: of hunt and shrink.
+#[derive(Debug, clap::Args)]
+pub(super) struct RunArgs {
+    /// The allocator's DSO. For a demonstration without one, run ./scripts/hunt.sh without arguments.
+    #[arg(long, value_name = "SO")]
+    pub(super) so: Option<PathBuf>,
+    /// Short name of the allocator, part of file names [default: from the profile, else from the file's name].
+    #[arg(long)]
+    pub(super) name: Option<String>,
+    /// Your own profile of the allocator, a TOML file. `hangscope hunt --help` shows its keys.
+    #[arg(long, value_name = "FILE")]
+    pub(super) profile: Option<PathBuf>,
+    /// A run that takes longer hangs. `off`: only --stall counts.
+    #[arg(long, value_name = "TIME", default_value = "15s")]
+    pub(super) hang_after: Limit,
+    /// A run in which nothing moves for this time hangs, too. `off`: only --hang-after counts.
+    #[arg(long, value_name = "TIME", default_value = "off")]
+    pub(super) stall: Limit,
+    /// Begin no run after this time. A run that goes on then is brought to its end.
+    #[arg(long, value_name = "TIME", default_value = "off")]
+    pub(super) max_time: Limit,
+    /// Time between two looks of the shim [default: 1s, from the shim].
+    #[arg(long, value_name = "TIME", value_parser = times::tick)]
+    pub(super) tick: Option<Duration>,
+    #[command(flatten)]
+    pub(super) stir: StirArgs,
+    /// Runs that verify the preload, before the first run that counts. 0: none.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(super) verify_runs: u32,
+    /// Folder for all files [default: hangscope_{name}_{time}_{pid} in this folder].
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Language of the terminal. The reports are written in both.
+    #[arg(long, value_name = "LANG", default_value = "en", value_parser = language)]
+    pub(super) lang: Lang,
+    #[command(flatten)]
+    pub(super) program: ProgramArgs,
+}
+
+impl RunArgs {
+    /// # Errors
+    /// Neither a deadline nor a stall is a hang.
+    pub(super) fn check_limits(&self) -> Result<(), &'static str> {
+        match self.hang_after.is_off() && self.stall.is_off() {
+            true => Err("--hang-after off needs --stall: without both, no run ever counts as a hang"),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Which program is run, and with what: of all commands that start one.
+#[derive(Debug, clap::Args)]
+pub(super) struct ProgramArgs {
+    /// CPUs for the runs, as for taskset -c: 0-15 or 0,2,4.
+    #[arg(long, value_name = "LIST")]
+    pub(super) cpus: Option<String>,
+    /// A variable for CMD. May be given several times.
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
+    pub(super) env: Vec<(String, String)>,
+    /// Watch only programs with these names, separated by commas [default: the first word of CMD that is no
+    /// wrapper].
+    #[arg(long, value_name = "NAMES")]
+    pub(super) only: Option<String>,
+    #[command(flatten)]
+    pub(super) shim: ShimArgs,
+    /// The benchmark and its arguments.
+    #[arg(last = true, value_name = "CMD")]
+    pub(super) command: Vec<String>,
+}
+
+/// Where the shim is.
+#[derive(Debug, clap::Args)]
+pub(super) struct ShimArgs {
+    /// The shim's file [default: HANGSCOPE_SHIM, else libhangscope.so beside hangscope or in ../lib].
+    #[arg(id = "shim", long = "shim", value_name = "PATH")]
+    pub(super) path: Option<PathBuf>,
+}
+
+impl ShimArgs {
+    /// The shim's absolute path.
+    ///
+    /// # Errors
+    /// [`NoShim`].
+    pub(super) fn find(&self) -> Result<PathBuf, NoShim> {
+        shim_path::find(self.path.as_deref())
+    }
+}
+
+/// Reads `NAME=VALUE`. A variable that hangscope sets itself is refused.
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("not NAME=VALUE")?;
+    match name {
+        "LD_PRELOAD" => Err("LD_PRELOAD is set by hangscope; give the allocator with --so".into()),
+        variable::SOCKET => Err(format!("{name} is set by hangscope")),
+        variable::STIR | variable::STIR_SEED => Err(format!("{name} is set by hangscope; see hunt --stir")),
+        _ => Ok((name.to_owned(), value.to_owned())),
+    }
+}
+
+pub(super) fn language(text: &str) -> Result<Lang, String> {
+    match text {
+        "en" => Ok(Lang::En),
+        "ja" => Ok(Lang::Ja),
+        _ => Err("en or ja".into()),
+    }
+}
+
+/// A number between 0 and 1, both excluded.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "not a number")?;
+    if share > 0.0 && share < 1.0 {
+        Ok(share)
+    } else {
+        Err("give a number between 0 and 1, such as 0.02".into())
+    }
+}

@@ -1,0 +1,232 @@
+//! The runs of a hunt: those of the arms, in turns, then those of the counter lane.
+
+use std::time::{Duration, Instant};
+
+use hangscope_protocol::duration;
+
+use super::arm;
+use super::arms::Arms;
+use super::config::{Config, StatsLane};
+use super::counters;
+use super::hunted::Hunted;
+use super::lane::Lane;
+use super::original::Original;
+use super::preflight::{check_dsos, pin_error, usage, verify_preload};
+use super::run_files::{self, RunFiles, Taken};
+use super::running::Job;
+use super::screen::Screen;
+use crate::analysis::decision::Progress;
+use crate::analysis::{DsoFacts, HuntFacts, RunFacts, RunOutcome, Stir};
+use crate::console::cancel::Cancel;
+use crate::files::atomic;
+use crate::files::pin::{self, PinError, Pinned};
+use crate::launch::program;
+use crate::text::message::{Say as _, say};
+use crate::text::note::Note;
+
+/// A hunt whose checks have passed.
+struct Hunt<'a> {
+    config: &'a Config,
+    arms: Arms,
+    original: Original,
+    files: RunFiles,
+    screen: &'a mut Screen,
+    cancel: &'a Cancel,
+}
+
+/// Hunts.
+///
+/// # Errors
+/// Whatever ends the hunt, as one line, with the documented status ([`crate::console::exit::status_of`]). The processes
+/// of the current run are killed then. Files that were written before stay.
+pub(crate) fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Result<Hunted> {
+    program::find(&config.command[0]).map_err(usage)?;
+    if config.out.join("runs.tsv").exists() {
+        return Err(usage(Taken::Earlier(config.out.clone())));
+    }
+    check_dsos(config)?;
+    let original = Original::new(&config.so)
+        .map_err(|source| pin_error(PinError::Unreadable { path: config.so.clone(), source }))?;
+    let sums = format!("{}_so.sha1", config.name);
+    let pinned = pin::pin_as(&config.so, &config.out, &config.name, &sums).map_err(pin_error)?;
+    let stats_pinned = config.stats.as_ref().map(|stats| {
+        let (name, sums) = (format!("{}_stats", config.name), format!("{}_so_stats.sha1", config.name));
+        pin::pin_as(&stats.so, &config.out, &name, &sums).map_err(pin_error)
+    });
+    let stats_pinned = stats_pinned.transpose()?;
+    for note in &config.notes {
+        screen.say(&format!("note: {}", note.en()));
+    }
+    let preload = verify_preload(config, &pinned, &config.out, screen, cancel)?;
+    let arms = Arms::new(config, &pinned, screen, cancel)?;
+    let files = RunFiles::begin(&config.out).map_err(|taken| match taken {
+        Taken::Earlier(_) => usage(taken),
+        Taken::Write(e) => e.into(),
+    })?;
+    let mut hunt = Hunt { config, arms, original, files, screen, cancel };
+    hunt.announce()?;
+    let (runs, time_over) = hunt.run_arms()?;
+    let interrupted = cancel.is_set();
+    let dso = DsoFacts {
+        original: pinned.source.display().to_string(),
+        path: pinned.path.display().to_string(),
+        pinned: true,
+        sha1: pinned.sha1.clone(),
+        build_id: pinned.build_id().map(str::to_owned),
+        original_integrity: hunt.original.integrity(),
+    };
+    let mut hunted = Hunted {
+        facts: HuntFacts {
+            hang_after_s: config.hang_after.time().map_or(0.0, |t| t.as_secs_f64()),
+            planned: config.planned(),
+            runs,
+            interrupted,
+            stop_at_first: config.stops_at_first(),
+            arms: hunt.arms.facts(config),
+            seed: (config.arms.len() > 1).then_some(config.seed),
+            until: config.limits.until,
+            time_over_s: time_over.map(|time| time.as_secs_f64()),
+            stir: config.stir,
+            ..HuntFacts::new(&config.name, &config.command, dso)
+        },
+        stats: vec![],
+        counters: vec![],
+        lanes: vec![],
+        preload,
+        notes: config.notes.clone(),
+    };
+    if config.profile.from.is_some() {
+        // A built-in profile names variables that only a build for statistics has.
+        hunted.notes.extend(counters::none_in_memory(hunt.arms.lane(0)));
+    }
+    if let (Some(stats), Some(pinned)) = (&config.stats, stats_pinned.filter(|_| !interrupted)) {
+        hunt.run_stats(stats, &pinned, &mut hunted)?;
+    }
+    hunted.lanes = counters::lanes(config, &hunted.facts.runs, &hunted.stats);
+    Ok(hunted)
+}
+
+impl Hunt<'_> {
+    /// A line for the person and for `progress.log`.
+    fn say(&mut self, mark: &str, line: &str) -> anyhow::Result<()> {
+        self.files.progress(&format!("[{mark}] {line}"))?;
+        self.screen.say(line);
+        Ok(())
+    }
+
+    /// The same, with its mark on the screen too.
+    fn say_with_mark(&mut self, mark: &str, line: &str) -> anyhow::Result<()> {
+        let line = format!("[{mark}] {line}");
+        self.files.progress(&line)?;
+        self.screen.say(&line);
+        Ok(())
+    }
+
+    /// Says what is done to the runs, before the first.
+    fn announce(&mut self) -> anyhow::Result<()> {
+        for note in &self.config.notes {
+            self.files.progress(&format!("[NOTE] {}", note.en()))?;
+        }
+        self.arms.begin_files(self.config, &mut self.files)?;
+        if let Some(turns) = self.arms.turns(self.config) {
+            self.say("ARMS", &turns)?;
+        }
+        if let Some(Stir { level, seed }) = self.config.stir {
+            let line =
+                format!("scheduling is disturbed: --stir {level} --stir-seed {seed}, one more for each run");
+            self.say("STIR", &line)?;
+        }
+        Ok(())
+    }
+
+    /// The runs of the arms. Also returns `--max-time`, if it ended the hunt.
+    fn run_arms(&mut self) -> anyhow::Result<(Vec<RunFacts>, Option<Duration>)> {
+        let config = self.config;
+        let mut runs: Vec<RunFacts> = vec![];
+        let mut progress = config.limits.until.map(|until| Progress::new(&self.arms.facts(config), until));
+        let (began, mut time_over) = (Instant::now(), None);
+        for (arm, number) in arm::rounds(config.arms.len(), config.runs, config.seed) {
+            if self.cancel.is_set() {
+                break;
+            }
+            let facts = self.run_one(arm, number, &runs)?;
+            let hung = facts.outcome == RunOutcome::Hung && facts.hang.is_some();
+            let last = facts.outcome == RunOutcome::Interrupted || (hung && config.stops_at_first());
+            if let Some(progress) = &mut progress {
+                progress.push(&facts);
+            }
+            runs.push(facts);
+            if progress.as_ref().is_some_and(Progress::is_decided) {
+                let name = self.arms.lane(arm).run_name(number);
+                self.say_with_mark("STOP", &format!("--until-decided: decided with run {name}"))?;
+                break;
+            }
+            if last {
+                break;
+            }
+            time_over = config.limits.max_time.time().filter(|most| began.elapsed() >= *most);
+            if let Some(most) = time_over {
+                let left = if progress.is_some() { ", undecided" } else { "" };
+                self.say_with_mark("STOP", &format!("--max-time {:#} is over{left}", duration::Text(most)))?;
+                break;
+            }
+        }
+        Ok((runs, time_over))
+    }
+
+    /// A run of an arm, with its lines.
+    fn run_one(&mut self, arm: usize, number: u32, before: &[RunFacts]) -> anyhow::Result<RunFacts> {
+        let config = self.config;
+        let name = self.arms.lane(arm).run_name(number);
+        self.files.progress(&format!("[RUN] {name}"))?;
+        self.screen.begin(&name);
+        let lane = self.arms.lane(arm);
+        let job = Job { config, lane, number, screen: self.screen, cancel: self.cancel };
+        let facts = self.arms.run(arm, job, before)?;
+        self.files.push(&facts)?;
+        self.screen.end(&facts);
+        if let Some(changed) = self.original.look() {
+            let so = config.so.display();
+            let line =
+                format!("{so}: {changed} during run {name}; the runs use the pinned copy and do not feel it");
+            self.say_with_mark("DSO", &line)?;
+        }
+        if let Some(hang) = facts.hang.as_ref().filter(|_| facts.outcome == RunOutcome::Hung) {
+            let snapshot = config.out.join(&hang.snapshot);
+            self.say_with_mark("HANG", &format!("captured at run {name} -> {}", snapshot.display()))?;
+        }
+        Ok(facts)
+    }
+
+    /// The counter lane: runs of the build that counts, whether anything hung or not.
+    fn run_stats(&mut self, stats: &StatsLane, pinned: &Pinned, hunted: &mut Hunted) -> anyhow::Result<()> {
+        let (config, cancel) = (self.config, self.cancel);
+        let lane = Lane::new(config, pinned, "stats", "stats_run_", "hang_stats_run_", "slow_stats_run_")?;
+        hunted.notes.extend(counters::none_in_memory(&lane));
+        let mut log = atomic::Lines::open(&config.out.join("stats_runs.jsonl"))?;
+        let mut outputs = vec![];
+        for number in 1..=stats.runs {
+            if cancel.is_set() {
+                break;
+            }
+            self.files.progress(&format!("[STATS] {number}"))?;
+            self.screen.say(&format!("counter lane: run {number}/{}", stats.runs));
+            let facts = Job { config, lane: &lane, number, screen: self.screen, cancel }.run(None)?;
+            log.push_json(&run_files::object(&facts))?;
+            outputs.extend(lane.outputs(number));
+            if let Some(hang) = &facts.hang {
+                hunted.notes.push(say!(Note::StatsStuck { run: number, snapshot: &hang.snapshot }).said());
+                let mark = if facts.outcome == RunOutcome::Hung { "HANG" } else { "SLOW" };
+                let snapshot = config.out.join(&hang.snapshot);
+                self.say_with_mark(mark, &format!("stats run {number} -> {}", snapshot.display()))?;
+            }
+            hunted.stats.push(facts);
+        }
+        for counter in &config.profile.counters {
+            let found = counters::collect(&config.out, counter, &outputs)?;
+            self.screen.say(&format!("counter lane: {} lines in {}", found.lines, found.file));
+            hunted.counters.push(found);
+        }
+        Ok(())
+    }
+}

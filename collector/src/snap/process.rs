@@ -1,0 +1,158 @@
+//! What a process is, from outside: its program, its age, its DSOs, its allocator.
+
+use std::fs;
+
+use hangscope_protocol::VERSION;
+use hangscope_protocol::record::{ARCH_AARCH64, ARCH_X86_64, HelloRecord, dso_flags, hello_flags};
+use hangscope_reader::link_map::{self, Linked};
+use hangscope_reader::status::Status;
+use hangscope_reader::task::Stat;
+use nix::time::ClockId;
+
+use super::dsos::{self, Provider};
+use super::memory::ProcessMemory;
+use super::permit::NotPossible;
+use super::stop;
+use super::zero::zero;
+use crate::session::arch::Arch;
+use crate::session::maps;
+use crate::session::{Dso, Identity};
+
+/// A process at one moment.
+pub(super) struct Process {
+    pid: u32,
+    memory: ProcessMemory,
+    /// The bytes of `/proc/PID/maps`.
+    pub(super) maps: Vec<u8>,
+    cmdline: Vec<u8>,
+    ppid: u32,
+    /// Start, clock ticks since boot.
+    start_ticks: u64,
+    /// Time since its start.
+    pub(super) age_ns: u64,
+    /// Start by the wall clock, ns since the epoch.
+    wall_ns: u64,
+    /// Real and effective user.
+    users: [u32; 2],
+    /// Resident set, KiB; 0 if it is not known.
+    pub(super) rss_kib: u64,
+    /// ELF machine number of the program.
+    machine: u16,
+    /// None for a machine that is not known.
+    pub(super) arch: Option<Arch>,
+}
+
+impl Process {
+    /// # Errors
+    /// [`NotPossible`]: a file of `/proc/PID` that cannot be read.
+    pub(super) fn read(pid: u32, memory: ProcessMemory) -> Result<Process, NotPossible> {
+        let read = |id: u32, name: &str| {
+            fs::read(format!("/proc/{id}/{name}")).map_err(|e| NotPossible::reading(pid, &e))
+        };
+        let odd = |file: &str| NotPossible::Other { pid, error: format!("{file} makes no sense") };
+        let maps = read(memory.tid(), "maps")?;
+        let stat = read(pid, "stat")?;
+        let stat = Stat::parse(&stat).ok_or_else(|| odd("stat"))?;
+        let status = read(memory.tid(), "status")?;
+        let status = Status(&status);
+        let [real, effective, ..] = status.users().ok_or_else(|| odd("status"))?;
+        // The start counts from boot, suspended time included.
+        let tick_ns = 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1);
+        let since_boot_ns = stop::clock_ns(ClockId::CLOCK_BOOTTIME);
+        let age_ns = since_boot_ns.saturating_sub(stat.start_ticks.saturating_mul(tick_ns));
+        let machine = machine(memory.tid());
+        Ok(Process {
+            pid,
+            memory,
+            maps,
+            cmdline: read(memory.tid(), "cmdline")?,
+            ppid: stat.ppid,
+            start_ticks: stat.start_ticks,
+            age_ns,
+            wall_ns: stop::clock_ns(ClockId::CLOCK_REALTIME).saturating_sub(age_ns),
+            users: [real, effective],
+            rss_kib: status.rss_kib().unwrap_or(0),
+            machine,
+            arch: Arch::from_elf(machine),
+        })
+    }
+
+    /// The DSOs, and which of them is the allocator.
+    ///
+    /// # Errors
+    /// [`NotPossible::NoTarget`].
+    pub(super) fn dsos(&self, target: Option<&str>) -> Result<(Vec<Dso>, Option<Provider>), NotPossible> {
+        let mut dsos = dsos::all(&maps::parse(&self.maps), self.wall_ns, self.memory);
+        let provider = dsos::provider(&dsos, &self.linked(), target, self.memory);
+        if let (None, Some(target)) = (provider, target) {
+            return Err(NotPossible::NoTarget { pid: self.pid, target: target.to_owned() });
+        }
+        if let Some(provider) = provider {
+            for dso in dsos.iter_mut().filter(|d| d.init.id == provider.id) {
+                let malloc = if provider.malloc != 0 { dso_flags::PROVIDES_MALLOC } else { 0 };
+                dso.init.flags |= dso_flags::ALLOCATOR | malloc;
+            }
+        }
+        Ok((dsos, provider))
+    }
+
+    /// The loader's list; empty for a static program, and before the loader has set it up.
+    fn linked(&self) -> Vec<Linked> {
+        let auxv = fs::read(format!("/proc/{}/auxv", self.memory.tid())).unwrap_or_default();
+        let r_debug = link_map::r_debug(&self.memory, &auxv);
+        r_debug.map_or_else(Vec::new, |at| link_map::List::new(&self.memory, at).collect())
+    }
+
+    /// What the hello of its shim would have said. `now_ns` is CLOCK_MONOTONIC.
+    pub(super) fn identity(
+        &self,
+        now_ns: u64,
+        dsos: u32,
+        provider: Option<Provider>,
+        target: Option<&str>,
+    ) -> Identity {
+        let tid = self.memory.tid();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let environ = fs::read(format!("/proc/{tid}/environ")).unwrap_or_default();
+        let preload = environ.split(|b| *b == 0).find_map(|v| v.strip_prefix(b"LD_PRELOAD="));
+        let exe = fs::read_link(format!("/proc/{tid}/exe"));
+        Identity {
+            fixed: HelloRecord {
+                version: VERSION,
+                arch: self.machine,
+                pid: self.pid,
+                ppid: self.ppid,
+                uid: self.users[0],
+                euid: self.users[1],
+                flags: if target.is_some() { hello_flags::TARGET_NAMED } else { 0 },
+                page_size: rustix::param::page_size() as u32,
+                start_ticks: self.start_ticks,
+                init_ns: now_ns.saturating_sub(self.age_ns),
+                wall_ns: self.wall_ns,
+                allocator: provider.map_or(u32::MAX, |p| p.id),
+                dsos,
+                malloc: provider.map_or(0, |p| p.malloc),
+                clk_tck: rustix::param::clock_ticks_per_second() as u32,
+                ..zero()
+            },
+            label: String::new(),
+            exe: exe.map(|p| p.to_string_lossy().into_owned()).unwrap_or_default(),
+            command: self.cmdline.split(|b| *b == 0).filter(|a| !a.is_empty()).map(text).collect(),
+            ld_preload: preload.map(text).unwrap_or_default(),
+            target: target.unwrap_or_default().to_owned(),
+            shim: String::new(),
+        }
+    }
+}
+
+/// ELF machine number of the program; of this program if it cannot be read.
+fn machine(tid: u32) -> u16 {
+    let own = if cfg!(target_arch = "aarch64") { ARCH_AARCH64 } else { ARCH_X86_64 };
+    let read = || -> std::io::Result<u16> {
+        use std::os::unix::fs::FileExt as _;
+        let mut machine = [0; 2];
+        fs::File::open(format!("/proc/{tid}/exe"))?.read_exact_at(&mut machine, 18)?;
+        Ok(u16::from_le_bytes(machine))
+    };
+    read().unwrap_or(own)
+}

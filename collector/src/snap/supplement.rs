@@ -1,0 +1,79 @@
+//! What the shim could not put into its dump, taken from outside while the process lives: registers and stacks of threads
+//! that took no signal, samples of them, and samples of threads that nap.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hangscope_protocol::record::{SYSCALL_RUNNING, ThreadRecord, probe_outcome};
+
+use super::memory::ProcessMemory;
+use super::notes::OutsideNote;
+use super::threads::{MOST_SAMPLED, SAMPLE_BYTES, STACK_BYTES, is_blocked};
+use super::{stop, threads};
+use crate::session::{Dump, Probe};
+use crate::text::message::say;
+
+/// How long threads are sampled.
+const SAMPLED_FOR: Duration = Duration::from_secs(1);
+const BETWEEN_SAMPLES: Duration = Duration::from_millis(20);
+/// Most threads that are asked by ptrace: each is stopped for a moment.
+const MOST_ASKED: usize = 64;
+
+/// A dump that holds only what is added to `dump`; none if nothing is missing. What may not be read, or what has ended
+/// since, is left out.
+pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
+    let memory = ProcessMemory::of(pid);
+    let mut outside = Dump::begun(dump.identity.clone(), dump.begin);
+    outside.probes = ask_threads_without_answer(dump, memory);
+    let asked: Vec<u32> = outside.probes.iter().map(|p| p.record.tid).collect();
+    outside.notes = asked.iter().map(|tid| say!(OutsideNote::AskedByPtrace { tid }).note(*tid)).collect();
+    let nappers = nappers(dump);
+    if asked.is_empty() && nappers.is_empty() {
+        return None;
+    }
+    let until = Instant::now() + SAMPLED_FOR;
+    let mut number = dump.samples.iter().map(|p| p.record.sample).max().unwrap_or(0);
+    while Instant::now() < until {
+        number += 1;
+        let stopped = asked.iter().take(MOST_SAMPLED).map(|t| stop::ask(*t, number, SAMPLE_BYTES, memory));
+        outside.samples.extend(stopped.filter(is_answered));
+        outside.samples.extend(nappers.iter().filter_map(|t| threads::sample(pid, *t, number, memory)));
+        thread::sleep(BETWEEN_SAMPLES);
+    }
+    Some(outside)
+}
+
+/// The dump with what [`supplement`] adds.
+pub(crate) fn supplemented(pid: u32, dump: &Dump) -> Cow<'_, Dump> {
+    supplement(pid, dump).map_or(Cow::Borrowed(dump), |outside| Cow::Owned(dump.with_outside(&outside)))
+}
+
+/// Registers and stacks of threads that ran in both looks and took no signal: a program may block all signals in its
+/// workers, and one of them may be the thread that loops. Threads that do not answer ptrace are left out.
+fn ask_threads_without_answer(dump: &Dump, memory: ProcessMemory) -> Vec<Probe> {
+    use probe_outcome::{BLOCKED, LATE, NO_SIGNAL, NOT_SENT};
+    let runs = |tid: &u32| dump.second_look(*tid).is_some_and(|t| t.syscall == SYSCALL_RUNNING);
+    let unanswered =
+        dump.probes.iter().filter(|p| matches!(p.record.outcome, BLOCKED | LATE | NO_SIGNAL | NOT_SENT));
+    let tids = unanswered.map(|p| p.record.tid).filter(runs).take(MOST_ASKED);
+    tids.map(|tid| stop::ask(tid, 0, STACK_BYTES, memory)).filter(is_answered).collect()
+}
+
+fn is_answered(probe: &Probe) -> bool {
+    probe.record.outcome == probe_outcome::ANSWERED
+}
+
+/// Threads that were blocked in both looks, ran in between, and have no sample. The shim samples only threads that run,
+/// and two looks do not tell a slow loop from an endless one that naps.
+fn nappers(dump: &Dump) -> Vec<u32> {
+    let sampled: BTreeSet<u32> = dump.samples.iter().map(|p| p.record.tid).collect();
+    let ran = |t: &&ThreadRecord| {
+        let second = dump.second_look(t.tid).filter(|second| is_blocked(second));
+        is_blocked(t) && second.is_some_and(|second| second.nvcsw > t.nvcsw)
+    };
+    let unsampled =
+        |t: &&ThreadRecord| t.tid != dump.identity.fixed.watchdog_tid && !sampled.contains(&t.tid);
+    dump.threads.iter().filter(ran).filter(unsampled).map(|t| t.tid).take(MOST_SAMPLED).collect()
+}

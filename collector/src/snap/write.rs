@@ -1,0 +1,141 @@
+//! A snap on disk: the bundle, and the report beside it.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::time::Duration;
+
+use super::notes;
+use super::permit::NotPossible;
+use super::take::{Options, take};
+use crate::analysis::facts::SNAP;
+use crate::analysis::integrity::judge;
+use crate::analysis::{
+    Class, Conclusion, DsoFacts, HangFacts, History, HuntFacts, Integrity, RunFacts, RunOutcome,
+};
+use crate::capture::{self, PerfOptions};
+use crate::console::cancel::Cancel;
+use crate::evidence::bundle::{Allocator, Bundle, Contents, DumpFrames};
+use crate::evidence::threads_file::ThreadsFile;
+use crate::files::atomic::WriteError;
+use crate::files::pin;
+use crate::profile::Profile;
+use crate::report::{self, Extra};
+use crate::session::{Dump, record};
+use crate::symbolize::{self, Sources};
+use crate::text::message::Say as _;
+use crate::text::note::Note;
+
+/// Folder of the bundle in OUT.
+const BUNDLE: &str = "hang_snap";
+
+/// What to look at, and where to write.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) pid: u32,
+    /// OUT.
+    pub(crate) out: &'a Path,
+    /// Short name of the allocator; none: that of the profile.
+    pub(crate) name: Option<&'a str>,
+    /// None: the profile for the allocator that is found.
+    pub(crate) profile: Option<Profile>,
+    pub(crate) options: &'a Options,
+    /// None: no perf.
+    pub(crate) perf: Option<&'a PerfOptions>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SnapError {
+    #[error(transparent)]
+    NotPossible(#[from] NotPossible),
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// A snap that was written.
+#[derive(Debug)]
+pub(crate) struct Snapped {
+    /// A hunt of one run.
+    pub(crate) facts: HuntFacts,
+    pub(crate) conclusion: Conclusion,
+    /// `threads.json`.
+    pub(crate) threads: Option<ThreadsFile>,
+}
+
+/// Looks at a process from outside, writes OUT and gives what was found. Writes nothing if the process may not be
+/// looked at.
+///
+/// # Errors
+/// [`SnapError`].
+pub(crate) fn snap(request: Request<'_>, cancel: &Cancel) -> Result<Snapped, SnapError> {
+    let Request { pid, out, name, profile, options, perf } = request;
+    let dump = take(pid, options)?;
+    let path = dump.allocator().map(|dso| dso.path.as_str());
+    let profile = profile.unwrap_or_else(|| match path {
+        Some(path) => Profile::for_dso(Path::new(path), name),
+        None => Profile::plain(name.unwrap_or("allocator")),
+    });
+    let name = name.unwrap_or(&profile.name);
+    let dso = path.iter().map(Into::into).collect();
+    let bundle = Bundle::begin(&out.join(BUNDLE), pid, &capture::Options { name, profile: &profile, dso })?;
+
+    let sources = Sources { live_pid: Some(pid), same_boot: true, ..Sources::default() };
+    let bytes = symbolize::allocator_bytes(&dump, &sources)
+        .map_err(|why| format!("the allocator's bytes are not to be had: {why}"));
+    let contents = Contents {
+        dump: Ok(DumpFrames { frames: Cow::Owned(record::frames(&dump)), dump: &dump }),
+        other_dumps: vec![],
+        history: &History::default(),
+        allocator: Allocator::new(path, &bytes),
+        copies: vec![],
+        alive: true,
+        supplement: None,
+        perf: perf.ok_or("not asked for (--no-perf)"),
+    };
+    let threads = bundle.finish(&contents, cancel)?;
+    let finding = threads.as_ref().map(|file| file.finding.clone());
+    let dump_ms = dump.end.map(|end| end.first_look_ns as f64 / 1e6);
+    let hang = HangFacts { snapshot: BUNDLE.into(), finding, dump_ms };
+    let facts = facts(&dump, name, bytes.ok().as_deref(), hang);
+    let extra = Extra { notes: dump.notes.iter().map(notes::translated).collect(), ..Extra::default() };
+    let conclusion = report::write_hunt(out, &facts, &extra)?;
+    Ok(Snapped { facts, conclusion, threads })
+}
+
+/// A hunt of one run: the process as it was found.
+fn facts(dump: &Dump, name: &str, bytes: Option<&[u8]>, hang: HangFacts) -> HuntFacts {
+    let judged = dump.allocator().map(|dso| judge(dso, None));
+    let integrity = judged.as_ref().map_or(Integrity::Unknown, |j| j.integrity);
+    let allocator = dump.allocator();
+    let path = allocator.map_or_else(String::new, |dso| dso.path.clone());
+    let build_id = allocator.map(|dso| hex::encode(dso.init.build_id_bytes()));
+    let seconds = Duration::from_nanos(dump.begin.since_init_ns).as_secs_f64();
+    let slow = hang.finding.as_ref().is_some_and(|f| f.class == Class::Slow);
+    let run = RunFacts {
+        pid: Some(dump.identity.fixed.pid),
+        outcome: if slow { RunOutcome::Slow } else { RunOutcome::Hung },
+        seconds,
+        max_rss_kib: Some(dump.begin.rss_kib).filter(|rss| *rss > 0),
+        // A DSO that is intact now, by its change time, was intact at the start. Else the start is not known.
+        integrity_start: if integrity == Integrity::Intact { integrity } else { Integrity::Unknown },
+        integrity_end: integrity,
+        deleted_seen: judged.is_some_and(|j| j.deleted_seen),
+        note: Some(Note::SnapOnce {}.said()),
+        hang: Some(hang),
+        ..RunFacts::new(1, SNAP)
+    };
+    let dso = DsoFacts {
+        original: path.clone(),
+        path,
+        pinned: false,
+        sha1: bytes.map(pin::sha1_hex).unwrap_or_default(),
+        build_id: build_id.filter(|id| !id.is_empty()),
+        original_integrity: integrity,
+    };
+    HuntFacts {
+        hang_after_s: seconds,
+        planned: 1,
+        runs: vec![run],
+        stop_at_first: true,
+        ..HuntFacts::new(name, &dump.identity.command, dso)
+    }
+}

@@ -1,0 +1,71 @@
+//! What is to be verified.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::error::VerifyError;
+use crate::files::elf::Elf;
+use crate::files::facts::{self, FileFacts};
+use crate::files::pin;
+use crate::launch::cpus::Cpus;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Request<'a> {
+    /// The command, with the wrappers (`env`, `taskset`, `timeout` ...) in front.
+    pub(crate) command: &'a [String],
+    /// The DSO that must provide malloc.
+    pub(crate) so: &'a Path,
+    pub(crate) shim: &'a Path,
+    /// Number of runs. Each must pass.
+    pub(crate) runs: u32,
+    pub(crate) cpus: Option<&'a Cpus>,
+    /// Variables for the command.
+    pub(crate) env: &'a [(String, String)],
+    /// Names of programs, separated by commas; one of them must say hello. None: the program of the command that is no
+    /// wrapper; for a script, its interpreter.
+    pub(crate) only: Option<&'a str>,
+    /// The logs go to `preload_verify/` in this folder. None: no logs.
+    pub(crate) out: Option<&'a Path>,
+    pub(crate) times: Times,
+}
+
+/// How long a verification run may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Times {
+    /// The hello must come within this time.
+    pub(crate) hello: Duration,
+    /// How long the command may go on after its hello was checked. Then it gets TERM, and KILL one second later. A short
+    /// benchmark ends as it always does, and a server does not block the verification.
+    pub(crate) grace: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Times { hello: Duration::from_secs(10), grace: Duration::from_secs(5) }
+    }
+}
+
+/// The DSO that the process must have.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    /// Without symbolic links.
+    pub(super) path: PathBuf,
+    pub(super) elf: Elf,
+    pub(super) sha1: String,
+    pub(super) file: FileFacts,
+}
+
+impl Wanted {
+    /// # Errors
+    /// The file cannot be read, or is no DSO.
+    pub(super) fn of(so: &Path) -> Result<Wanted, VerifyError> {
+        let unreadable = |source| VerifyError::Unreadable { path: so.to_owned(), source };
+        let path = std::fs::canonicalize(so).map_err(unreadable)?;
+        let bytes = std::fs::read(&path).map_err(unreadable)?;
+        let elf = pin::shared_object(so, &bytes)?;
+        let sha1 = pin::sha1_hex(&bytes);
+        let file = facts::now(&path, None).map_err(unreadable)?;
+        let file = file.ok_or_else(|| unreadable(std::io::ErrorKind::NotFound.into()))?;
+        Ok(Wanted { path, elf, sha1, file })
+    }
+}
