@@ -8,7 +8,7 @@ messages! {
         NotStarted { program, why } => "{program} could not be started: {why}", "{program} を起動できなかった: {why}";
         OtherBytes { path } => "when the run began, {path} did not have the bytes that were pinned",
             "実行の開始時点で {path} の内容が固定した時と異なっていた";
-        LeftBehind { count: "process|processes" } => "left {count} behind; hangscope stopped what was left",
+        LeftBehind { count: "process|processes" } => "left {count} behind (stopped by hangscope)",
             "{count} 個のプロセスを残して終わったため、停止させた";
         MembersUnknown { why } => "the processes that belong to it are not known: {why}",
             "この実行に属するプロセスを調べられなかった: {why}";
