@@ -3,9 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::analysis::wait::text;
-use crate::session::Dump;
 use crate::session::trace::{Frame, ThreadTrace, Traces};
+use crate::session::{Dump, record_text};
 
 /// Of a hundred samples, so many make two observers agree that a function is hot.
 const AGREE_PERCENT: usize = 10;
@@ -14,7 +13,7 @@ const AGREE_PERCENT: usize = 10;
 pub(crate) fn text_of(dump: &Dump, traces: &Traces) -> String {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for (tid, samples) in &traces.samples {
-        let comm = dump.thread(*tid).map(|t| text(&t.comm)).filter(|c| !c.is_empty());
+        let comm = dump.thread(*tid).map(|t| record_text::padded(&t.comm)).filter(|c| !c.is_empty());
         let thread = format!("{}-{tid}", plain(comm.as_deref().unwrap_or("thread")));
         for sample in samples.iter().filter(|s| !s.frames.is_empty()) {
             let cut = sample.truncated.then(|| "[cut]".to_owned());

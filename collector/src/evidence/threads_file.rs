@@ -8,11 +8,10 @@ use hangscope_protocol::record::{
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::integrity;
-use crate::analysis::wait::text;
 use crate::analysis::{Finding, Integrity, ThreadWait};
-use crate::session::Dump;
-use crate::session::arch::Arch;
+use crate::session::syscalls::Syscalls;
 use crate::session::trace::{Frame, ThreadTrace, TraceSource, Traces};
+use crate::session::{Dump, record_text};
 use crate::text::message::{Lang, counted};
 use crate::text::view::View;
 
@@ -201,14 +200,14 @@ fn thread(
     let trace = traces.threads.get(&record.tid);
     let samples = traces.samples.get(&record.tid).map_or(0, Vec::len) as u32;
     let letter = |state: u8| (state != 0).then_some(char::from(state));
-    let wchan = text(&record.wchan);
+    let wchan = record_text::padded(&record.wchan);
     let call = record.syscall;
     let name = match call {
         SYSCALL_RUNNING => None,
         SYSCALL_UNREADABLE => Some(format!("not readable (errno {})", record.err_syscall)),
         -1 => Some("none (page fault)".to_owned()),
         number => {
-            let arch = Arch::from_elf(dump.identity.fixed.arch);
+            let arch = Syscalls::from_elf(dump.identity.fixed.arch);
             let known = arch.and_then(|arch| arch.call(number)).map(|c| c.name.to_owned());
             Some(known.unwrap_or_else(|| number.to_string()))
         }
@@ -216,7 +215,7 @@ fn thread(
     let cpu = |r: &ThreadRecord| if r.err_schedstat == 0 { r.cpu_ns } else { r.tick_cpu_ns };
     ThreadPart {
         tid: record.tid,
-        comm: text(&record.comm),
+        comm: record_text::padded(&record.comm),
         main: record.flags & thread_flags::MAIN != 0,
         state: letter(record.state),
         state_later: later.and_then(|l| letter(l.state)),

@@ -10,7 +10,7 @@ use hangscope_protocol::record::{CopyRecord, LastMemoryRecord, dump_reason, hell
 
 use crate::analysis::History;
 use crate::listen::{ConnId, Event, NO_DESCRIPTOR, RecordedDump, What};
-use crate::session::arch::Arch;
+use crate::session::syscalls::Syscalls;
 use crate::session::{Dso, Dump, Identity};
 use crate::text::message::Text;
 use crate::text::message::say;
@@ -327,7 +327,7 @@ impl Watch {
 
 /// Whether every thread of a dump waits for a child to end.
 pub(crate) fn waits_for_children(dump: &Dump) -> bool {
-    let Some(arch) = Arch::from_elf(dump.identity.fixed.arch) else { return false };
+    let Some(arch) = Syscalls::from_elf(dump.identity.fixed.arch) else { return false };
     let waits = |number| arch.call(number).is_some_and(|call| matches!(call.name, "wait4" | "waitid"));
     !dump.threads.is_empty() && dump.threads.iter().all(|t| waits(t.syscall))
 }
@@ -335,7 +335,7 @@ pub(crate) fn waits_for_children(dump: &Dump) -> bool {
 /// Whether a process with one thread stands in a call that is no futex wait: `rt_sigsuspend` (a shell's `wait`), `read` of
 /// a pipe, `poll`. If it has a child that is watched, that is what it waits for.
 fn only_waits(dump: &Dump) -> bool {
-    let Some(arch) = Arch::from_elf(dump.identity.fixed.arch) else { return false };
+    let Some(arch) = Syscalls::from_elf(dump.identity.fixed.arch) else { return false };
     matches!(&dump.threads[..], [thread] if thread.syscall >= 0 && thread.syscall != arch.futex())
 }
 

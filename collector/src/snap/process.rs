@@ -14,8 +14,8 @@ use super::memory::ProcessMemory;
 use super::permit::NotPossible;
 use super::stop;
 use super::zero::zero;
-use crate::session::arch::Arch;
 use crate::session::maps;
+use crate::session::syscalls::Syscalls;
 use crate::session::{Dso, Identity};
 
 /// A process at one moment.
@@ -39,7 +39,7 @@ pub(super) struct Process {
     /// ELF machine number of the program.
     machine: u16,
     /// None for a machine that is not known.
-    pub(super) arch: Option<Arch>,
+    pub(super) arch: Option<Syscalls>,
 }
 
 impl Process {
@@ -73,7 +73,7 @@ impl Process {
             users: [real, effective],
             rss_kib: status.rss_kib().unwrap_or(0),
             machine,
-            arch: Arch::from_elf(machine),
+            arch: Syscalls::from_elf(machine),
         })
     }
 

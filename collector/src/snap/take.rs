@@ -17,7 +17,7 @@ use super::stop;
 use super::threads::{self, MOST_SAMPLED, SAMPLE_BYTES, STACK_BYTES, is_blocked};
 use super::zero::zero;
 use crate::capture::threads::tids;
-use crate::session::arch::{Arch, First};
+use crate::session::syscalls::{FirstArgument, Syscalls};
 use crate::session::{Dump, Note, Probe, Stack};
 use crate::text::message::say;
 
@@ -117,7 +117,7 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
 struct Look {
     pid: u32,
     memory: ProcessMemory,
-    arch: Option<Arch>,
+    arch: Option<Syscalls>,
     begun: Instant,
     marks: Vec<MarkRecord>,
 }
@@ -200,10 +200,10 @@ impl Look {
 }
 
 /// The targets of the descriptors that threads wait on.
-fn fds(tid: u32, threads: &[ThreadRecord], arch: Option<Arch>) -> BTreeMap<i32, String> {
+fn fds(tid: u32, threads: &[ThreadRecord], arch: Option<Syscalls>) -> BTreeMap<i32, String> {
     let waits_on = |t: &ThreadRecord| {
         let call = arch?.call(t.syscall)?;
-        (call.first == First::Fd).then(|| i32::try_from(t.args[0]).ok()).flatten()
+        (call.first == FirstArgument::Fd).then(|| i32::try_from(t.args[0]).ok()).flatten()
     };
     let target = |fd: i32| {
         let target = fs::read_link(format!("/proc/{tid}/fd/{fd}")).ok()?;

@@ -14,7 +14,7 @@ use super::memory::ProcessMemory;
 use super::regs;
 use super::stop::now_ns;
 use super::zero::zero;
-use crate::session::arch::Arch;
+use crate::session::syscalls::Syscalls;
 use crate::session::{Probe, Stack};
 
 /// Bytes of a stack in a dump; the shim copies as many.
@@ -51,7 +51,7 @@ pub(super) fn look(
     tid: u32,
     look: u8,
     memory: ProcessMemory,
-    arch: Option<Arch>,
+    arch: Option<Syscalls>,
 ) -> Option<ThreadRecord> {
     let tick_ns = 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1);
     let mut t = thread::look(tid, look, tick_ns, &mut TaskFiles::of(pid, tid));

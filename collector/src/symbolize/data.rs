@@ -8,8 +8,8 @@ use super::arch::Arch;
 use super::demangle::demangle;
 use super::elf::{Symbol, SymbolKind};
 use super::images::Modules;
-use crate::session::arch as calls;
 use crate::session::maps;
+use crate::session::syscalls::Syscalls;
 use crate::session::{Dump, Probe};
 
 /// How far the word that a futex wait names is into its object: the word itself; a barrier's or an rwlock's
@@ -25,7 +25,7 @@ pub(super) fn addresses(dump: &Dump, modules: &Modules, arch: &Arch) -> BTreeMap
         tables: RefCell::default(),
     };
     let mut names = BTreeMap::new();
-    let futex = calls::Arch::from_elf(arch.machine).map(calls::Arch::futex);
+    let futex = Syscalls::from_elf(arch.machine).map(Syscalls::futex);
     let words =
         dump.threads.iter().chain(&dump.second).filter(|t| Some(t.syscall) == futex).map(|t| t.args[0]);
     for word in words.collect::<BTreeSet<_>>() {

@@ -133,7 +133,10 @@ fn to_the_smallest_numbers_through_kills() {
     let bench = bench();
     let smallest = format!("{} 3 10000 100 2048 2048 50 1024", bench.display());
     assert!(stdout.contains(&format!("\n\n{smallest}\n\n")), "{stdout}");
-    assert!(stdout.contains("smallest numbers that still hang (deadlock): 2 of 2 fresh runs hung"), "{stdout}");
+    assert!(
+        stdout.contains("smallest numbers that still hang (deadlock): 2 of 2 fresh runs hung"),
+        "{stdout}"
+    );
     let result = result(&out);
     assert_eq!((&result["end"], &result["class"]), (&"minimal".into(), &fault.class.unwrap().into()));
     assert_eq!(result["after"]["line"], smallest);

@@ -55,11 +55,7 @@ fn a_change_that_hangs_is_a_after_a_few_rounds() {
     ] {
         assert!(hunt.text(file).contains(sentence), "{}", hunt.text(file));
     }
-    assert!(
-        hunt.stdout().contains("(stopped when decided, of 149 planned runs)"),
-        "{}",
-        hunt.outputs()
-    );
+    assert!(hunt.stdout().contains("(stopped when decided, of 149 planned runs)"), "{}", hunt.outputs());
 }
 
 #[test]

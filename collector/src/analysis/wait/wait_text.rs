@@ -1,10 +1,9 @@
-//! What a thread waits for, for a person.
+//! What a thread waits for, as a phrase for people.
 
 use crate::text::message::messages;
 
 messages! {
-    /// A wait in words.
-    What {
+    WaitText {
         Mutex { kind } => "pthread mutex ({kind})", "pthread の mutex ({kind})";
         MutexUnknown {} => "pthread mutex (type unknown)", "pthread の mutex (種別不明)";
         MutexUnreadable {} => "pthread mutex (not readable)", "pthread の mutex (読み取り不可)";
