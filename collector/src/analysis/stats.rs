@@ -124,14 +124,6 @@ pub(crate) enum Garwood {
 }
 
 impl Garwood {
-    /// As it stands in `verdict.json`.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Garwood::TwoSided => "garwood",
-            Garwood::OneSided => "garwood, one-sided",
-        }
-    }
-
     /// For a sentence.
     pub(crate) fn said(self) -> Text {
         match self {

@@ -9,7 +9,6 @@ use hangscope_protocol::variable;
 use super::stir::StirArgs;
 use super::times;
 use crate::launch::shim_path::{self, NoShim};
-use crate::text::message::Lang;
 
 /// How a benchmark is run until it hangs: of hunt and shrink.
 #[derive(Debug, clap::Args)]
@@ -44,9 +43,6 @@ pub(super) struct RunArgs {
     /// Folder for all files [default: hangscope_{name}_{time}_{pid} in this folder].
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
-    /// Language of the terminal. The reports are written in both.
-    #[arg(long, value_name = "LANG", default_value = "en", value_parser = language)]
-    pub(super) lang: Lang,
     #[command(flatten)]
     pub(super) program: ProgramArgs,
 }
@@ -103,14 +99,6 @@ fn variable(text: &str) -> Result<(String, String), String> {
         variable::SOCKET => Err(format!("{name} is set by hangscope")),
         variable::STIR | variable::STIR_SEED => Err(format!("{name} is set by hangscope; see hunt --stir")),
         _ => Ok((name.to_owned(), value.to_owned())),
-    }
-}
-
-pub(super) fn language(text: &str) -> Result<Lang, String> {
-    match text {
-        "en" => Ok(Lang::En),
-        "ja" => Ok(Lang::Ja),
-        _ => Err("en or ja".into()),
     }
 }
 

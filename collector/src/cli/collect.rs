@@ -12,6 +12,8 @@ use crate::console::exit::{Ended, Status};
 use crate::console::out;
 use crate::launch::{descriptors, shim_path};
 use crate::listen::Listener;
+use crate::text::message::say;
+use crate::text::progress::JobLine;
 
 /// Listen for processes that have the shim. Each becomes a session in DIR, with its heartbeats, dumps and
 /// end.
@@ -64,8 +66,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         json: args.json,
     };
     let path = listener.path().display().to_string();
-    out::line(format_args!("listening on {path} (Ctrl-C ends)"));
-    out::line("put this in front of a command:");
+    out::say(&say!(JobLine::Listening { path }));
+    out::say(&JobLine::PutInFront {});
     match shim_path::find(None) {
         Ok(shim) => out::line(format_args!(
             "  env LD_PRELOAD={}:/path/to/allocator.so HANGSCOPE_SOCKET={path} COMMAND",
@@ -73,13 +75,14 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         )),
         Err(error) => out::error_line(format_args!("hangscope: {error}")),
     }
-    out::line(format_args!("or:  env $(hangscope env --socket {path} --so ALLOCATOR.so) COMMAND"));
+    out::say(&JobLine::Or {});
+    out::line(format_args!("  env $(hangscope env --socket {path} --so ALLOCATOR.so) COMMAND"));
     let say = Arc::new(|text: &dyn std::fmt::Display| {
         let text = text.to_string();
         if text.starts_with("hangscope:") { out::error_line(text) } else { out::line(text) }
     });
     let collected = collect::collect(listener, options, cancel, say).context("collect")?;
-    out::line(format_args!("{} sessions, {} hung", collected.sessions, collected.hung));
+    out::say(&say!(JobLine::Sessions { sessions: collected.sessions, hung: collected.hung }));
     match collected.not_written {
         0 => Ok(Status::NoHang),
         n => {

@@ -26,6 +26,7 @@ use crate::report;
 use crate::report::{VerdictFile, junit, terminal};
 use crate::text::message::{Say as _, Text, say};
 use crate::text::note::Note;
+use crate::text::progress::JobLine;
 
 /// `--until-decided` makes at most this many times the runs that decide if nothing hangs. Runs may die or
 /// fail, and two arms may hang at nearly the same rate.
@@ -132,7 +133,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
-    let (lang, json, junit) = (args.run.lang, args.json, args.junit.clone());
+    let (lang, json, junit) = (out::lang(), args.json, args.junit.clone());
     if json {
         out::only_json();
     }
@@ -153,7 +154,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     out::line("");
     out::paragraphs(&terminal::summary(&hunted.facts, &conclusion, lang));
     out::text(report::counters::brief(&hunted.lanes, lang));
-    out::line(format!("\nThe evidence is in {}", config.out.display()));
+    out::line("");
+    out::say(&say!(JobLine::EvidenceIn { out: config.out.display() }));
     super::actions::tell(&hunted.facts, &conclusion, &config.out, lang);
     if let Some(path) = junit {
         junit::write(&path, &hunted.facts, &conclusion, &config.out).context("hunt: --junit")?;

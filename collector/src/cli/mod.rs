@@ -22,6 +22,7 @@ use clap::{Parser, Subcommand};
 use crate::console::exit;
 use crate::console::exit::Status;
 use crate::console::out;
+use crate::text::message::Lang;
 
 mod actions;
 mod args;
@@ -45,6 +46,9 @@ pub(crate) mod verify;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Language on the terminal, en or ja [default: HANGSCOPE_LANG, LC_ALL, LC_MESSAGES or LANG]. Reports are written in both.
+    #[arg(long, global = true, value_name = "LANG", value_parser = Lang::parse)]
+    lang: Option<Lang>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -68,6 +72,7 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error).into(),
     };
     log_to_stderr();
+    cli.lang.into_iter().for_each(out::set_lang);
     match run(cli.command) {
         Ok(status) => status.into(),
         Err(error) => {

@@ -23,6 +23,8 @@ use crate::launch::{descriptors, shim_path};
 use crate::profile::{self, Profile};
 use crate::report::shrink::ShrinkFile;
 use crate::shrink::{self, Job, Settings};
+use crate::text::message::say;
+use crate::text::progress::JobLine;
 
 /// Make a command that hangs as small as possible, so that the hang comes often and soon.
 ///
@@ -95,7 +97,7 @@ struct InFolder<'a> {
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
-    let (lang, json, max_time) = (args.run.lang, args.json, args.run.max_time);
+    let (lang, json, max_time) = (out::lang(), args.json, args.run.max_time);
     let given_seed = args.run.stir.has_seed();
     if json {
         out::only_json();
@@ -131,7 +133,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     }
     out::line("");
     out::paragraphs(&file.summary(lang));
-    out::line(format!("\nEverything is in {}", job.config.out.display()));
+    out::line("");
+    out::say(&say!(JobLine::FilesIn { out: job.config.out.display() }));
     Ok(shrink::status(&file))
 }
 

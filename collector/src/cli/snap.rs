@@ -15,7 +15,8 @@ use crate::files::pin;
 use crate::profile;
 use crate::report::{self, VerdictFile, terminal};
 use crate::snap::{self, Options};
-use crate::text::message::Lang;
+use crate::text::message::say;
+use crate::text::progress::JobLine;
 
 /// Look from outside at a process that already hangs and has no shim.
 ///
@@ -60,9 +61,6 @@ pub(crate) struct Args {
     /// How perf unwinds the stacks.
     #[arg(long, value_enum, value_name = "HOW", default_value = "fp", conflicts_with = "no_perf")]
     perf_call_graph: CallGraph,
-    /// Language of the terminal. The reports are written in both.
-    #[arg(long, default_value = "en", value_parser = super::args::language)]
-    lang: Lang,
     /// Only one line of JSON on stdout: what is in verdict.json, and out, the folder.
     #[arg(long)]
     json: bool,
@@ -94,12 +92,13 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     if args.json {
         out::json(&VerdictFile::of(&snapped.facts, &snapped.conclusion).in_folder(&out))?;
     }
-    out::paragraphs(&terminal::summary(&snapped.facts, &snapped.conclusion, args.lang));
+    out::paragraphs(&terminal::summary(&snapped.facts, &snapped.conclusion, out::lang()));
     out::line("");
     if let Some(threads) = &snapped.threads {
         out::text(report::show::snapshot(threads, out::style()));
     }
-    out::line(format_args!("\nThe evidence is in {}", out.display()));
+    out::line("");
+    out::say(&say!(JobLine::EvidenceIn { out: out.display() }));
     let code = exit_code(&snapped.facts);
     Ok(Status::ALL.iter().copied().find(|s| s.code() == code).unwrap_or(Status::Failed))
 }

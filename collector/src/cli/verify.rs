@@ -12,6 +12,8 @@ use crate::console::exit::{Ended, Status};
 use crate::console::out;
 use crate::launch::cpus::Cpus;
 use crate::launch::descriptors;
+use crate::text::message::say;
+use crate::text::progress::JobLine;
 use crate::verify::{self, Proof, Request, Times};
 
 /// Prove from inside the process that a program runs with exactly this DSO as its malloc.
@@ -86,7 +88,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     match verify::verify(&request, &cancel) {
         Ok(verified) => {
             for (number, proof) in verified.runs.iter().enumerate() {
-                out::line(format_args!("run {}: {proof}", number + 1));
+                out::say(&say!(JobLine::Verified { run: number + 1, proof: proof.line() }));
             }
             out::line(verify::PASSED);
             if args.json {

@@ -1,7 +1,6 @@
 //! The user's own file of the DSO. The runs use a pinned copy, so a change of the file does not reach them.
 //! The report says that it changed: without the pinned copy it would have.
 
-use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +9,7 @@ use sha1::{Digest as _, Sha1};
 use crate::analysis::Integrity;
 use crate::files::facts;
 use crate::files::facts::FileFacts;
+use crate::text::message::Text;
 
 /// The user's file as it was when the hunt began.
 #[derive(Debug)]
@@ -74,10 +74,12 @@ pub(crate) struct Changed {
     pub(crate) why: Option<io::Error>,
 }
 
-impl Display for Changed {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.integrity.fmt(f)?;
-        self.why.as_ref().map_or(Ok(()), |why| write!(f, " ({why})"))
+impl Changed {
+    /// For a sentence.
+    pub(crate) fn said(&self) -> Text {
+        let word = self.integrity.said();
+        let why = self.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+        Text::of(|lang| format!("{}{why}", word.text(lang)))
     }
 }
 
@@ -98,7 +100,7 @@ mod tests {
         std::fs::write(&path, "one").unwrap();
         let original = || Original::new(&path).unwrap();
 
-        let look = |watched: &mut Original| watched.look().map(|changed| changed.to_string());
+        let look = |watched: &mut Original| watched.look().map(|changed| changed.said().en().to_owned());
         let mut watched = original();
         assert_eq!(look(&mut watched), None);
         std::fs::hard_link(&path, dir.path().join("link")).unwrap();

@@ -309,7 +309,7 @@ fn log(
         text += &format!("ended: {} after {:.3} s{stopped}\n", how(ended), observed.seconds());
     }
     text += &match result {
-        Ok(proof) => format!("passed: {proof}\n"),
+        Ok(proof) => format!("passed: {}\n", proof.line().en()),
         Err(error) => format!("failed: {error}\n"),
     };
     let mut log = text.into_bytes();
