@@ -1,4 +1,4 @@
-//! The variables and functions in the file of a DSO, by name: used to find counters in memory.
+//! The variables in the file of a DSO, by name: used to find counters in memory.
 
 use std::path::{Path, PathBuf};
 
@@ -10,11 +10,10 @@ use super::elf::{Bytes, Elf, Symbol, SymbolKind};
 pub(crate) struct Variables {
     build_id: Vec<u8>,
     symbols: Vec<Symbol>,
-    functions: Vec<Symbol>,
     refused: Vec<String>,
 }
 
-/// Place and size of a variable or a function.
+/// Place and size of a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Variable {
     /// Address in the address space of the file.
@@ -32,8 +31,8 @@ impl Variables {
             if elf.has_symtab { Found::default() } else { DebugFile::find(&elf, path, debug_dirs) };
         let debug = file.filter(|debug| debug.elf.has_symtab);
         let with_names = debug.as_ref().map_or(&elf, |debug| &debug.elf);
-        let [symbols, functions] = [SymbolKind::Data, SymbolKind::Code].map(|kind| with_names.symbols(kind));
-        Ok(Variables { build_id: elf.build_id, symbols, functions, refused })
+        let symbols = with_names.symbols(SymbolKind::Data);
+        Ok(Variables { build_id: elf.build_id, symbols, refused })
     }
 
     /// Debug files that exist but cannot be used, with the reasons.
@@ -49,25 +48,17 @@ impl Variables {
     /// The variable with this name, mangled or as a person writes it. Fails with the number of such
     /// variables if that is not 1.
     pub(crate) fn named(&self, name: &str) -> Result<Variable, usize> {
-        one(&self.symbols, name)
-    }
-
-    /// The function with this name, as [`Variables::named`].
-    pub(crate) fn function(&self, name: &str) -> Result<Variable, usize> {
-        one(&self.functions, name)
-    }
-}
-
-fn one(symbols: &[Symbol], name: &str) -> Result<Variable, usize> {
-    let is = |symbol: &&Symbol| symbol.name == name || demangle(&symbol.name) == name;
-    let mut found: Vec<Variable> = symbols
-        .iter()
-        .filter(is)
-        .map(|symbol| Variable { address: symbol.address, size: symbol.size })
-        .collect();
-    found.dedup();
-    match found[..] {
-        [variable] => Ok(variable),
-        _ => Err(found.len()),
+        let is = |symbol: &&Symbol| symbol.name == name || demangle(&symbol.name) == name;
+        let mut found: Vec<Variable> = self
+            .symbols
+            .iter()
+            .filter(is)
+            .map(|symbol| Variable { address: symbol.address, size: symbol.size })
+            .collect();
+        found.dedup();
+        match found[..] {
+            [variable] => Ok(variable),
+            _ => Err(found.len()),
+        }
     }
 }
