@@ -1,119 +1,109 @@
-//! What the analysis says about one dump.
+//! The result of the analysis of one dump.
 
 use serde::{Deserialize, Serialize};
 
-use super::class::Why;
+use super::why::Why;
 use super::words::{Class, Confidence, Integrity};
 use crate::session::trace::Frame;
 use crate::text::message::Text;
 
-/// What one hang is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
-    /// Class of the hang.
     pub class: Class,
-    /// How sure that is.
     pub confidence: Confidence,
-    /// Why, a sentence each, with the file of the bundle that shows it in parentheses.
+    /// The evidence: sentences in English, each with the file of the bundle that shows it in parentheses.
     pub why: Vec<String>,
-    /// What was missing, where the class is `unknown` or only likely.
+    /// The missing evidence, where the class is `unknown` or only likely: sentences in English.
     pub(crate) missing: Vec<String>,
-    /// `why` with its values, for other languages.
+    /// `why` as values, for other languages.
     #[serde(default)]
     pub said: Vec<Why>,
-    /// `missing` with its values.
+    /// `missing` as values, for other languages.
     #[serde(default)]
     pub said_missing: Vec<Why>,
-    /// Whether what is stuck is inside the allocator; none where no stack tells.
+    /// Whether the stuck threads are inside the allocator; none where no stack tells.
     #[serde(default)]
     pub(crate) in_allocator: Option<bool>,
-    /// The lock, if there is one.
     pub lock: Option<Lock>,
-    /// The thread that runs (or holds), if there is one.
+    /// The thread that runs or holds the lock; else the busiest thread, if one is busy.
     pub hot: Option<Hot>,
-    /// Counts.
     pub(crate) threads: ThreadCounts,
-    /// What each thread waits for, by tid.
+    /// One for each thread that waits, ascending by tid.
     pub(crate) waits: Vec<ThreadWait>,
-    /// Worst integrity over all DSOs of the dump.
+    /// The worst integrity of all DSOs of the dump.
     pub(crate) integrity: Integrity,
-    /// Whether `(deleted)` was seen on a DSO.
+    /// `(deleted)` was seen on a DSO.
     pub(crate) deleted_seen: bool,
 }
 
-/// A lock that threads wait for. Keys as in EVIDENCE's `verdict.json`.
+/// A lock that threads wait for. The keys are those of `verdict.json` (EVIDENCE).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lock {
     /// Address as a hex string.
     pub address: String,
-    /// Name of the address, if it has one.
+    /// Symbol at the address, if there is one.
     pub symbol: Option<String>,
-    /// `pthread-mutex`, `futex`, `spin-lock` ...: a word of `WaitKind`.
+    /// `pthread-mutex`, `futex`, `spin-lock`, ...: a word of `WaitKind`.
     pub kind: String,
-    /// Its holder, if it is known.
+    /// The holder, if it is known.
     pub owner_tid: Option<u32>,
-    /// Who waits, by tid.
+    /// Tids of the threads that wait.
     pub waiters: Vec<u32>,
-    /// Where the waiters wait: the allocator's function, file and line that most of them share.
+    /// The frame of the allocator in which most of the waiters wait.
     pub(crate) at: Option<Frame>,
 }
 
-/// The culprit's thread.
+/// The thread to look at first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hot {
-    /// Thread.
     pub tid: u32,
     /// Share of a core between the two looks, 0 to 1.
     pub(crate) cpu_share: f64,
-    /// Whether its innermost named frames are inside the allocator; none where no stack was had.
+    /// Whether the thread is inside the allocator; none where there is no stack.
     pub in_allocator: Option<bool>,
-    /// Function that it loops or stands in.
+    /// The function in which it loops or waits.
     pub function: Option<String>,
-    /// `file:line`, file without its folders.
+    /// `file:line`, the file without its folders.
     pub source: Option<String>,
-    /// The file with its folders, as the debug information has it.
+    /// The source file as in the debug information, with its folders.
     #[serde(default)]
     pub(crate) file: Option<String>,
-    /// Samples that were taken of it.
+    /// Number of samples with a stack.
     pub(crate) samples: u32,
-    /// Distinct program counters among them.
+    /// Number of distinct program counters in these samples.
     pub(crate) distinct_pcs: u32,
-    /// For how long it has been like this, seconds, as far as it was seen.
+    /// How long the thread has been observed in this state, seconds.
     pub(crate) for_s: Option<f64>,
 }
 
-/// Threads by what they do in the first look; the shim's own is left out.
+/// Number of threads by state in the first look, without the shim's own thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThreadCounts {
-    /// All of them.
     pub(crate) all: u32,
-    /// In a futex wait (by call number).
+    /// In a futex wait, by the number of the system call.
     pub(crate) futex_wait: u32,
     /// Running or runnable.
     pub(crate) running: u32,
-    /// The rest.
     pub(crate) other: u32,
-    /// Stacks that do not reach the thread's start.
+    /// Threads whose stack does not reach the start of the thread.
     pub(crate) truncated_stacks: u32,
 }
 
 /// What a thread waits for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ThreadWait {
-    /// Thread.
     pub(crate) tid: u32,
-    /// Kind, as a word: `pthread-mutex`, `join`, `condition`, `barrier`, `semaphore`, `rwlock`, `once`,
+    /// a word of `WaitKind`: `pthread-mutex`, `join`, `condition`, `barrier`, `semaphore`, `rwlock`, `once`,
     /// `rust-lock`, `low-level-lock`, `futex`, `read`, `epoll`, `nanosleep`, `wait4`, ...
     pub(crate) kind: String,
     /// Address of the object (the mutex, not its word), if there is one.
     pub(crate) address: Option<u64>,
-    /// Its name.
     pub(crate) symbol: Option<String>,
-    /// Owner, where the object keeps one and it could be believed.
+    /// The owner, where the object keeps one and it is plausible.
     pub(crate) owner: Option<u32>,
-    /// For a person: `read of fd 3 (pipe:[123])`, `pthread mutex (recursive)`.
+    /// A phrase in English: `read of fd 3 (pipe:[123])`, `pthread mutex (recursive)`.
     pub(crate) detail: String,
-    /// The same in both languages.
+    /// `detail` in both languages.
     #[serde(default)]
     pub(crate) said: Text,
 }

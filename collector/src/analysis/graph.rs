@@ -1,28 +1,27 @@
-//! The wait-for graph: an edge from each thread that waits to the thread that holds what it waits for (or
-//! that it joins). Every thread waits for one thing at most, so each has one way out.
+//! The wait-for graph: an edge from each waiting thread to the thread that holds the object (or that it
+//! joins). A thread waits for at most one object, so each thread has at most one outgoing edge.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::scene::Scene;
 use super::wait::{Owner, WaitKind};
 
-/// Where a chain of waits ends.
+/// The end of a chain of waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// At a thread that waits for no owner.
+    /// A thread that waits for no owner.
     Root(u32),
-    /// At an owner that is no thread any more.
+    /// An owner that has ended.
     Gone(u32),
-    /// In a cycle: its members, the smallest tid first, each waiting for the next.
+    /// A cycle: its members, the smallest tid first. Each member waits for the next one.
     Cycle(Vec<u32>),
 }
 
-/// The graph.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
-    /// Who waits for whom.
+    /// From the waiting thread to the owner.
     edges: BTreeMap<u32, Owner>,
-    /// Edges that are joins.
+    /// Threads whose edge is a join.
     joins: BTreeSet<u32>,
 }
 
@@ -39,7 +38,6 @@ impl Graph {
         graph
     }
 
-    /// Follows the chain from a thread to its end.
     pub(super) fn end_of(&self, tid: u32) -> End {
         let mut path = vec![tid];
         let mut at = tid;
@@ -56,7 +54,7 @@ impl Graph {
         }
     }
 
-    /// All cycles that are not made of joins alone, longest first.
+    /// All cycles with at least one edge that is no join; longest first.
     pub(super) fn cycles(&self) -> Vec<Vec<u32>> {
         let ends = self.edges.keys().map(|tid| self.end_of(*tid));
         let cycles: BTreeSet<Vec<u32>> = ends
@@ -71,7 +69,7 @@ impl Graph {
         cycles
     }
 
-    /// Threads whose chain passes through or ends at `tid`, joins not counted.
+    /// Threads whose chain passes through `tid` or ends there, without threads that join.
     pub(super) fn behind(&self, tid: u32) -> Vec<u32> {
         let waits_for = |from: &u32| {
             let mut seen = BTreeSet::new();
@@ -122,9 +120,13 @@ mod tests {
         assert_eq!(g.end_of(3), End::Root(3));
         assert_eq!(g.end_of(7), End::Cycle(vec![5, 6]));
         assert_eq!(g.end_of(8), End::Gone(99));
-        assert_eq!(g.end_of(9), End::Cycle(vec![9]), "a lock that one holds oneself is a cycle of one");
+        assert_eq!(
+            g.end_of(9),
+            End::Cycle(vec![9]),
+            "a thread that waits for its own lock is a cycle of one"
+        );
         assert_eq!(g.cycles(), vec![vec![5, 6], vec![9]]);
-        assert_eq!(g.behind(3), vec![2], "a join is not counted");
+        assert_eq!(g.behind(3), vec![2], "a join does not count");
         assert_eq!(g.behind(6), vec![5, 7]);
     }
 

@@ -1,21 +1,21 @@
-//! Findings from dumps. Pure: data in, data out, no I/O.
+//! From dumps to findings, from findings to a verdict. Pure: data in, data out, no I/O.
 //!
 //! - [`words`]: the fixed words: class, verdict, integrity, confidence, next action
 //! - [`integrity`]: whether a DSO is still the file that was loaded
 //! - [`wait`]: what each thread waits for
-//! - [`history`]: what heartbeats told before a dump
-//! - `stack`, `scene`, `graph`: questions to a stack, to a dump, to the wait-for graph
+//! - [`history`]: the heartbeats before a dump
+//! - `stack`, `scene`, `graph`: queries on a stack, on a dump, on the wait-for graph
 //! - [`class`]: the class of a hang: [`analyse`]
-//! - [`finding`]: what is said about one dump
-//! - [`stall`]: whether what stands still is stuck or idle
-//! - [`run_counters`]: an allocator's counters in one run
+//! - [`finding`]: the result for one dump; `why`: its sentences
+//! - [`stall`]: whether a process that does not move is stuck or idle
+//! - [`run_counters`]: an allocator\'s counters in one run
 //! - [`counters`]: an allocator's counters over the runs
 //! - [`stir`]: how the scheduling was disturbed
 //! - [`stats`]: intervals, tests, spread
-//! - [`sequential`], [`sprt`]: tests that may be looked at after every run
-//! - [`decision`]: what a hunt that was to decide a question has decided
+//! - [`sequential`], [`sprt`]: tests whose result may be read after every run
+//! - [`decision`]: the answer of a hunt that had a question to decide
 //! - [`shrink`]: the smallest numbers with which a command still hangs
-//! - [`facts`]: what a hunt saw, what the verdict is made from
+//! - [`facts`]: the facts of a hunt, from which the verdict is made
 //! - [`verdict`]: A, B or another word, with its evidence: [`conclude`]
 
 pub mod class;
@@ -37,6 +37,7 @@ pub mod stats;
 pub(crate) mod stir;
 pub(crate) mod verdict;
 pub(crate) mod wait;
+mod why;
 pub(crate) mod words;
 
 pub use class::analyse;

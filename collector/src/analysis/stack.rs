@@ -1,19 +1,19 @@
-//! Questions to a stack: where is the allocator on it, which call is it in, has that call returned.
+//! Queries on a stack: where the allocator is on it, which call of the allocator it is in, and
+//! whether that call returned.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::session::trace::{Frame, ThreadTrace};
 
-/// Where the allocator's frames are, and which of a shared DSO's functions count.
+/// Which frames belong to the allocator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct AllocatorIs {
-    /// The allocator's DSO holds other code as well (it is libc, or the program): only functions of the
-    /// malloc family count.
+    /// The allocator's DSO contains other code too (it is libc, or the program): only functions of the malloc
+    /// family belong to the allocator.
     pub(super) shared: bool,
 }
 
-/// Whether a frame is in the C library.
 pub(super) fn is_libc(frame: &Frame) -> bool {
     let name = frame.dso.as_deref().map(file_name).unwrap_or_default();
     name.starts_with("libc.") || name.starts_with("libc-") || name.starts_with("libpthread")
@@ -24,13 +24,13 @@ pub(crate) fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// A function by the name that people know: without the C library's underscores, `GI_`, and a version.
+/// The common name of a function: without leading underscores, `GI_` and the symbol version.
 pub(super) fn plain_name(function: &str) -> &str {
     let plain = function.trim_start_matches('_').split('@').next().unwrap_or_default();
     plain.strip_prefix("GI_").map_or(plain, |rest| rest.trim_start_matches('_'))
 }
 
-/// Functions of the malloc family in a DSO that has other functions too: the interface, and glibc's inside.
+/// Whether a function is of the malloc family: the interface, or glibc's internal functions for it.
 fn is_malloc_family(function: &str) -> bool {
     let plain = plain_name(function);
     let plain = plain.strip_prefix("libc_").unwrap_or(plain);
@@ -76,8 +76,8 @@ fn is_malloc_family(function: &str) -> bool {
     exact.contains(&plain) || starts.iter().any(|s| plain.starts_with(s))
 }
 
-/// Frames from the innermost to the outermost one of the allocator: `0..end`, where `end` is one past the
-/// outermost. What the allocator called (locks of the C library) is part of it. None if it is not on the stack.
+/// The frames up to the outermost one of the allocator: `0..end`. Functions that the allocator called (locks
+/// of the C library) are among them. None if no frame belongs to the allocator.
 pub(super) fn in_allocator(frames: &[Frame], is: AllocatorIs) -> Option<Range<usize>> {
     frames.iter().rposition(|f| counts(f, is)).map(|outermost| 0..outermost + 1)
 }
@@ -86,13 +86,13 @@ fn counts(frame: &Frame, is: AllocatorIs) -> bool {
     frame.in_allocator && (!is.shared || frame.function.as_deref().is_some_and(is_malloc_family))
 }
 
-/// The innermost frame of the allocator: where in it the thread is.
+/// The innermost frame of the allocator.
 pub(super) fn allocator_frame(frames: &[Frame], is: AllocatorIs) -> Option<&Frame> {
     frames.iter().find(|f| counts(f, is))
 }
 
-/// The frame that tells a person where in the allocator a thread is: the innermost one that is not the
-/// standard library's own (an inlined `spin_loop`, an atomic) nor the allocator's way into the kernel
+/// The frame that best shows where in the allocator a thread is: the innermost frame of the allocator that is
+/// neither of a standard library (an inlined `spin_loop`, an atomic) nor a wrapper of a system call
 /// (`futex_wait`), if there is one.
 pub(super) fn telling_frame(frames: &[Frame], is: AllocatorIs) -> Option<&Frame> {
     let own = || frames.iter().filter(|f| counts(f, is) && !is_standard_library(f));
@@ -100,7 +100,7 @@ pub(super) fn telling_frame(frames: &[Frame], is: AllocatorIs) -> Option<&Frame>
     own().find(call).or_else(|| own().next()).or_else(|| allocator_frame(frames, is))
 }
 
-/// Code of Rust's or C++'s standard library, compiled into whoever uses it.
+/// Code of the standard library of Rust or C++. It is compiled into the DSO that uses it.
 fn is_standard_library(frame: &Frame) -> bool {
     let function = frame.function.as_deref().unwrap_or_default();
     let function = function.trim_start_matches(['<', '&']);
@@ -111,10 +111,11 @@ fn is_standard_library(frame: &Frame) -> bool {
         || file.contains("/library/core/")
 }
 
-/// The frame that tells what a thread was about when it came to wait: the innermost one of the allocator that is
-/// not its way into a lock or a sleep. `others` are stacks of threads that only wait for it, and share that way;
-/// where there are none, a function's name has to tell.
-pub(super) fn errand<'a>(frames: &'a [Frame], others: &[&[Frame]], is: AllocatorIs) -> Option<&'a Frame> {
+/// The frame that shows what a thread was doing when it began to wait: the innermost frame of the
+/// allocator that is no wrapper of a lock or a sleep. `others` are stacks of threads that only wait:
+/// they share the wrappers, so a function that none of them has is no wrapper. Without others the name
+/// of the function decides.
+pub(super) fn task_frame<'a>(frames: &'a [Frame], others: &[&[Frame]], is: AllocatorIs) -> Option<&'a Frame> {
     let own = || frames.iter().filter(|f| counts(f, is) && !is_standard_library(f) && f.function.is_some());
     let shared = |f: &Frame| others.iter().any(|o| o.iter().any(|of| of.function == f.function));
     let alone = own().find(|f| !others.is_empty() && !shared(f));
@@ -123,10 +124,10 @@ pub(super) fn errand<'a>(frames: &'a [Frame], others: &[&[Frame]], is: Allocator
         .or_else(|| telling_frame(frames, is))
 }
 
-/// A way into a lock or a sleep: `mid_lock_acquire`, `malloc_mutex_lock_slow`, `SpinLock::Lock`, `os_sleep`; not
-/// `deadlock_move` or `block_new`.
+/// Whether the name is that of a wrapper of a lock or a sleep: `mid_lock_acquire`, `malloc_mutex_lock_slow`,
+/// `SpinLock::Lock`, `os_sleep`; but not `deadlock_move` or `block_new`.
 fn is_wrapper(function: &str) -> bool {
-    const WAYS: &[&str] = &[
+    const WORDS: &[&str] = &[
         "lock",
         "trylock",
         "acquire",
@@ -140,29 +141,29 @@ fn is_wrapper(function: &str) -> bool {
         "futex",
         "syscall",
     ];
-    has_word(function, WAYS)
+    has_word(function, WORDS)
 }
 
-/// Whether one of these words is a part of a name: `futex` is one of `raw::futex_wait`.
+/// Whether a name contains one of these words as a whole word: `raw::futex_wait` contains `futex`.
 fn has_word(name: &str, words: &[&str]) -> bool {
     let parts = name.split(|c: char| !c.is_ascii_alphabetic());
     parts.map(str::to_ascii_lowercase).any(|part| words.contains(&part.as_str()))
 }
 
-/// The innermost function of the program's own: neither the C library's nor a standard library's.
+/// The innermost frame that is neither of the C library nor of a standard library.
 pub(super) fn program_frame(frames: &[Frame]) -> Option<&Frame> {
     let own = || frames.iter().filter(|f| f.dso.is_some() && !is_libc(f) && !is_standard_library(f));
     own().find(|f| f.function.is_some()).or_else(|| own().next())
 }
 
-/// What a frame is called: its function, else where it is in its DSO.
+/// The function of a frame, else its offset in the DSO.
 pub(super) fn name(frame: &Frame) -> Option<String> {
-    let place = || Some(format!("{}+{:#x}", file_name(frame.dso.as_deref()?), frame.dso_offset?));
-    frame.function.clone().or_else(place)
+    let offset = || Some(format!("{}+{:#x}", file_name(frame.dso.as_deref()?), frame.dso_offset?));
+    frame.function.clone().or_else(offset)
 }
 
-/// Whether the thread belongs to the allocator itself: below the allocator's frames there is nothing but what
-/// starts a thread. Such a thread idles in a wait of its own when there is nothing to do.
+/// Whether the allocator itself started the thread: outside the allocator's frames there are only functions
+/// that start a thread. Such a background thread waits while it has nothing to do.
 pub(super) fn is_allocators_own(trace: &ThreadTrace, is: AllocatorIs) -> bool {
     let Some(range) = in_allocator(&trace.frames, is) else { return false };
     let outward = &trace.frames[range.end..];
@@ -174,42 +175,39 @@ fn is_thread_start(frame: &Frame) -> bool {
     is_libc(frame) && frame.function.as_deref().is_none_or(|f| starts.contains(&f))
 }
 
-/// What a thread that runs does, over all that was seen of it.
+/// How a thread uses the allocator, from all of its stacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Calls {
-    /// There is no stack of it.
     NotSeen,
-    /// Never seen in the allocator.
+    /// No stack is inside the allocator.
     Outside,
-    /// Always in one call of the allocator, as far as was seen.
+    /// All stacks are in one call of the allocator.
     Inside(Proof),
-    /// It came out of the allocator, or went in again, between two samples.
+    /// It left the allocator, or entered it again, between two samples.
     Returns,
 }
 
-/// How certain it is that a call of the allocator has not returned.
+/// The evidence that a call of the allocator has not returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Proof {
-    /// Seen once.
+    /// There is only one stack.
     Once,
-    /// The caller and everything outward stayed the same, frame by frame; a loop that calls again and again
-    /// from one place can look the same.
+    /// The caller's frames stayed the same. A loop that calls again from the same place can look the same.
     Frames,
-    /// The caller's stack bytes (and registers, as far as known) stayed the same as well.
+    /// The caller's stack bytes stayed the same too, and its registers as far as they are known.
     Bytes,
 }
 
 /// A call of the allocator.
 struct Call {
-    /// What names this activation: where the entry's frame is, and every frame of its caller and outward.
+    /// Identifies the activation: the CFA of the entry's frame, then `pc` and CFA of each outer frame.
     outward: (Option<u64>, Vec<(u64, Option<u64>)>),
-    /// Where in the allocator the thread is.
+    /// Program counters of the frames inside the allocator.
     inward: Vec<u64>,
-    /// The entry's digest of what must stay.
+    /// [`Frame::kept`] of the entry.
     kept: Option<u64>,
 }
 
-/// The call of the allocator that a stack is in.
 fn call_of(frames: &[Frame], is: AllocatorIs) -> Option<Call> {
     let range = in_allocator(frames, is)?;
     let entry = &frames[range.end - 1];
@@ -218,20 +216,20 @@ fn call_of(frames: &[Frame], is: AllocatorIs) -> Option<Call> {
     Some(Call { outward: (entry.cfa, outward), inward, kept: entry.kept })
 }
 
-/// Looks at all stacks that were had of a thread, in order of time.
+/// Compares all stacks of a thread, in order of time.
 pub(super) fn calls<'a>(traces: impl IntoIterator<Item = &'a ThreadTrace>, is: AllocatorIs) -> Calls {
     let all: Vec<&ThreadTrace> = traces.into_iter().filter(|t| !t.frames.is_empty()).collect();
-    // A stack that was cut short lacks its outer frames: it is compared only where there is no better one.
+    // A truncated stack lacks its outer frames: use truncated stacks only if most stacks are truncated.
     let whole: Vec<&ThreadTrace> = all.iter().copied().filter(|t| !t.truncated).collect();
-    let cut = whole.len() * 2 < all.len();
-    let seen = if cut { all } else { whole };
+    let truncated = whole.len() * 2 < all.len();
+    let seen = if truncated { all } else { whole };
     let calls: Vec<Option<Call>> = seen.iter().map(|t| call_of(&t.frames, is)).collect();
     if calls.is_empty() {
         return Calls::NotSeen;
     }
     if calls.iter().all(Option::is_none) {
-        // The allocator may be beyond the cut.
-        return if cut { Calls::NotSeen } else { Calls::Outside };
+        // The missing frames may be the allocator's.
+        return if truncated { Calls::NotSeen } else { Calls::Outside };
     }
     let Some(calls) = calls.into_iter().collect::<Option<Vec<Call>>>() else { return Calls::Returns };
     if calls.iter().any(|c| c.outward != calls[0].outward) {
@@ -240,17 +238,18 @@ pub(super) fn calls<'a>(traces: impl IntoIterator<Item = &'a ThreadTrace>, is: A
     if calls.len() == 1 {
         return Calls::Inside(Proof::Once);
     }
-    // Which registers are known depends on where in the allocator the thread is: digests of different places
-    // may differ for that alone. In the same place they differ only if the caller went on in between.
-    let mut places: BTreeMap<&[u64], Vec<u64>> = BTreeMap::new();
+    // A digest depends on which registers are known, and that depends on the position in the allocator:
+    // digests of different positions may differ for this reason alone. Digests of one position differ only
+    // if the caller went on in between.
+    let mut positions: BTreeMap<&[u64], Vec<u64>> = BTreeMap::new();
     for call in &calls {
-        places.entry(&call.inward).or_default().extend(call.kept);
+        positions.entry(&call.inward).or_default().extend(call.kept);
     }
-    if places.values().any(|kept| kept.iter().any(|k| *k != kept[0])) {
+    if positions.values().any(|kept| kept.iter().any(|k| *k != kept[0])) {
         return Calls::Returns;
     }
     let all_the_same = calls.iter().all(|c| c.kept.is_some() && c.kept == calls[0].kept);
-    let compared: usize = places.values().map(Vec::len).filter(|n| *n > 1).sum();
+    let compared: usize = positions.values().map(Vec::len).filter(|n| *n > 1).sum();
     let bytes = all_the_same || (compared > 1 && compared * 2 >= calls.len());
     Calls::Inside(if bytes { Proof::Bytes } else { Proof::Frames })
 }
@@ -298,10 +297,10 @@ mod tests {
         let no_bytes = [sample(0x10, 0x30, None), sample(0x11, 0x30, Some(7))];
         assert_eq!(calls(&no_bytes), Calls::Inside(Proof::Frames));
         assert_eq!(calls(&no_bytes[..1]), Calls::Inside(Proof::Once));
-        // Called again from the same place: only the caller's counter on the stack tells.
+        // Called again from the same place: only a changed byte of the caller's stack shows it.
         let again = [sample(0x10, 0x30, Some(7)), sample(0x10, 0x30, Some(8))];
         assert_eq!(calls(&again), Calls::Returns);
-        // Elsewhere in the allocator other registers are known: that alone is no return.
+        // At another position other registers are known: a different digest there is no return.
         let place = |pc, kept| sample(pc, 0x30, Some(kept));
         let two_places = [place(0x10, 7), place(0x11, 8), place(0x10, 7), place(0x11, 8)];
         assert_eq!(calls(&two_places), Calls::Inside(Proof::Bytes));
@@ -316,10 +315,10 @@ mod tests {
     }
 
     #[test]
-    fn a_stack_that_was_cut_says_nothing_about_what_is_beyond() {
-        let cut = ThreadTrace { truncated: true, ..outside() };
-        assert_eq!(calls(&[cut.clone(), cut.clone()], PRELOADED), Calls::NotSeen);
-        // One bad sample among many is no return.
+    fn a_truncated_stack_says_nothing_about_the_missing_frames() {
+        let truncated = ThreadTrace { truncated: true, ..outside() };
+        assert_eq!(calls(&[truncated.clone(), truncated.clone()], PRELOADED), Calls::NotSeen);
+        // One truncated sample among several whole ones is no return.
         let good = sample(0x10, 0x30, Some(7));
         let all = [good.clone(), ThreadTrace { truncated: true, ..outside() }, good];
         assert_eq!(calls(&all, PRELOADED), Calls::Inside(Proof::Bytes));
@@ -346,12 +345,12 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_of_the_allocators_own_has_no_caller() {
+    fn a_background_thread_of_the_allocator_has_no_caller() {
         let mut own = sample(1, 2, None);
         own.frames.remove(2);
         assert!(is_allocators_own(&own, PRELOADED));
         assert!(!is_allocators_own(&sample(1, 2, None), PRELOADED));
         own.truncated = true;
-        assert!(!is_allocators_own(&own, PRELOADED), "its caller may be beyond the cut");
+        assert!(!is_allocators_own(&own, PRELOADED), "its caller may be missing");
     }
 }

@@ -1,30 +1,30 @@
-//! Whether what stands still is stuck, or idle: a server that waits for work stands still as well.
+//! Whether a process that does not move is stuck or idle. A server that waits for work does not move either.
 //!
-//! The shim makes a dump when no thread has come out of its wait for so long (HANGSCOPE_STALL); it cannot see
-//! why. Only what cannot end by itself is stuck. A thread pool in a condition of its own, a parked runtime, a
-//! program that computes: for all that anybody can tell they go on when there is something to do.
+//! The shim makes a dump when no thread has left its wait for some time (HANGSCOPE_STALL). It does not know
+//! why. A process is stuck if its state cannot end by itself. A thread pool that waits on its own condition
+//! variable, a parked runtime and a program that computes may all go on: they are idle.
 
-use super::class::Why;
 use super::finding::Finding;
+use super::why::Why;
 use super::words::{Class, Confidence};
 
-/// Whether what a dump shows cannot end by itself.
+/// Whether the state that a dump shows cannot end by itself.
 pub(crate) fn is_stuck(finding: &Finding) -> bool {
     let proven = finding.confidence == Confidence::Proven;
     match finding.class {
         Class::Deadlock | Class::OwnerSpinning | Class::OwnerBlocked | Class::OwnerGone => true,
         Class::LostWakeup => proven || finding.in_allocator == Some(true),
-        // Without a deadline only a call that was seen not to return tells a loop from work.
-        Class::SpinWait | Class::Livelock | Class::Runaway => says(finding, is_call_proven),
+        // There is no deadline: only a call that provably did not return tells a loop from work.
+        Class::SpinWait | Class::Livelock | Class::Runaway => has_evidence(finding, is_call_proven),
         Class::KernelWait => proven,
-        // A ring is nobody's idling, wherever it is.
-        Class::OutsideAllocator => proven && says(finding, is_ring),
+        // A ring is no idling, even outside the allocator.
+        Class::OutsideAllocator => proven && has_evidence(finding, is_ring),
         Class::Slow | Class::Unknown => false,
     }
 }
 
-fn says(finding: &Finding, what: fn(&Why) -> bool) -> bool {
-    finding.said.iter().any(what)
+fn has_evidence(finding: &Finding, which: fn(&Why) -> bool) -> bool {
+    finding.said.iter().any(which)
 }
 
 fn is_call_proven(why: &Why) -> bool {
@@ -46,7 +46,7 @@ mod tests {
     const POOL: &[&str] = &["__pthread_cond_wait@libc", "next_job@bench", "worker@bench"];
     const LOCKS: &[&str] = &["__lll_lock_wait@libc", "pthread_mutex_lock@libc", "worker@bench"];
 
-    /// Class, and whether it is stuck.
+    /// The class, and whether the process is stuck.
     fn found(make: &mut Make) -> (Class, bool) {
         let finding = make.analyse();
         (finding.class, is_stuck(&finding))
@@ -59,7 +59,7 @@ mod tests {
             pool.futex(tid, &condition(LOCK2, 8), POOL);
         }
         assert_eq!(found(&mut pool), (Class::OutsideAllocator, false));
-        // A parked runtime: a word that keeps no owner.
+        // A parked runtime: a futex word without an owner.
         let mut parked = Make::new();
         let park = &["futex_wait@bench", "park@bench", "worker@bench"];
         for tid in 101..109 {
@@ -70,17 +70,21 @@ mod tests {
         for tid in 101..104 {
             barriers.futex(tid, &barrier(LOCK2, 3, 4), POOL);
         }
-        assert!(!is_stuck(&barriers.analyse()), "whether the fourth still comes nobody knows");
+        assert!(!is_stuck(&barriers.analyse()), "the fourth thread may still arrive");
     }
 
     #[test]
-    fn work_is_no_stall_and_neither_is_what_nobody_can_tell() {
+    fn work_is_no_stall_and_neither_is_an_unclear_state() {
         let mut busy = Make::new();
         busy.runs(101, 1.0, LOOP, Sampled::ManyCalls(100)).runs(102, 1.0, LOOP, Sampled::ManyCalls(100));
         assert_eq!(found(&mut busy), (Class::Slow, false));
         let mut unsure = Make::new();
         unsure.runs(101, 1.0, LOOP, Sampled::OnePlace(30));
-        assert_eq!(found(&mut unsure), (Class::Runaway, false), "calls from one place look the same");
+        assert_eq!(
+            found(&mut unsure),
+            (Class::Runaway, false),
+            "repeated calls from one place look the same"
+        );
         let mut computes = Make::new();
         computes.runs(101, 1.0, &["matrix@bench", "worker@bench"], Sampled::OneCall(100));
         assert_eq!(found(&mut computes), (Class::OutsideAllocator, false));
@@ -88,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_end_by_itself_is_stuck() {
+    fn a_state_that_cannot_end_by_itself_is_stuck() {
         let mut held = Make::new();
         for tid in 101..116 {
             held.futex(tid, &mutex(LOCK, 116, 0), MALLOC);

@@ -6,7 +6,7 @@ use crate::session::Identity;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stir {
-    /// 1 to 3.
+    /// 1 to 3; see HANGSCOPE_STIR.
     pub(crate) level: u8,
     /// Seed of the random choices. The same seed repeats the same disturbances, not the same schedule.
     pub(crate) seed: u32,

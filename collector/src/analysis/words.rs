@@ -1,4 +1,4 @@
-//! The fixed words that other programs read in `verdict.json`.
+//! The fixed words of `verdict.json` that other programs read.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,16 +6,21 @@ use crate::text::message::{Say as _, Text};
 use crate::text::words::Word;
 
 macro_rules! words {
+    // `listed`: with a constant that holds all words.
+    (listed $(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal,)* }) => {
+        words! { $(#[$meta])* $name { $($(#[$vmeta])* $variant = $text,)* } }
+
+        impl $name {
+            pub(crate) const ALL: &[$name] = &[$($name::$variant,)*];
+        }
+    };
     ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum $name { $($(#[$vmeta])* #[serde(rename = $text)] $variant,)* }
 
         impl $name {
-            /// All of them.
-            pub(crate) const ALL: &[$name] = &[$($name::$variant,)*];
-
-            /// The word as it stands in `verdict.json`.
+            /// The word in `verdict.json`.
             pub fn as_str(self) -> &'static str {
                 match self { $($name::$variant => $text,)* }
             }
@@ -30,55 +35,48 @@ macro_rules! words {
 }
 
 words! {
-    /// What kind of hang it is.
+    listed
     Class {
         /// A cycle in the wait-for graph.
         Deadlock = "deadlock",
-        /// The owner of the lock runs and does not come out.
+        /// The owner of the lock runs and does not release it.
         OwnerSpinning = "owner-spinning",
-        /// The owner is blocked elsewhere.
+        /// The owner of the lock is blocked on something else.
         OwnerBlocked = "owner-blocked",
-        /// The owner is no thread of this process any more.
+        /// The owner of the lock is not a thread of this process any more.
         OwnerGone = "owner-gone",
-        /// The word says free, or nobody is left to signal.
+        /// Threads sleep although the futex word is free, or no thread is left to signal them.
         LostWakeup = "lost-wakeup",
-        /// Threads spin on a lock word with no kernel wait.
+        /// Threads spin on a lock word and do not wait in the kernel.
         SpinWait = "spin-wait",
-        /// Several threads retry, none comes out.
+        /// Several threads retry, and none leaves the allocator.
         Livelock = "livelock",
-        /// One thread never comes out; nobody waits for a lock of its.
+        /// One thread never leaves the allocator, and no thread waits for a lock that it holds.
         Runaway = "runaway",
-        /// Uninterruptible sleep.
         KernelWait = "kernel-wait",
-        /// What is stuck has no allocator frame.
+        /// The stuck threads have no allocator frame.
         OutsideAllocator = "outside-allocator",
-        /// Past the deadline, but threads still come and go.
+        /// Past the deadline, but threads still make progress.
         Slow = "slow",
-        /// None of these is proven.
+        /// No other class is proven.
         Unknown = "unknown",
     }
 }
 
 words! {
-    /// What the hunt says.
     Verdict {
-        /// B.
         AllocatorBug = "allocator-bug",
-        /// A.
         DsoMixup = "dso-mixup",
-        /// The benchmark's own bug.
         HarnessBug = "harness-bug",
         /// Memory, swap, stopped, disk.
         Environment = "environment",
-        /// No hang was seen.
         NotReproduced = "not-reproduced",
-        /// Not enough to say.
         Inconclusive = "inconclusive",
     }
 }
 
 impl Verdict {
-    /// `A`, `B` or nothing.
+    /// `A` or `B`; none for the other verdicts.
     pub(crate) fn letter(self) -> Option<&'static str> {
         match self {
             Verdict::DsoMixup => Some("A"),
@@ -89,17 +87,16 @@ impl Verdict {
 }
 
 words! {
+    listed
     /// Whether a DSO is still the file that was loaded. Ordered from best to worst.
     Integrity {
-        /// Same file, same bytes.
         Intact = "intact",
-        /// Could not be told.
+        /// The evidence does not tell.
         Unknown = "unknown",
-        /// The file was removed.
         Deleted = "deleted",
         /// The path now names another file.
         Replaced = "replaced",
-        /// Same file, other bytes or a reset mapping.
+        /// Same file, but other bytes, or its private pages were reset.
         Overwritten = "overwritten",
     }
 }
@@ -112,27 +109,23 @@ impl Integrity {
 }
 
 words! {
-    /// How sure a finding is.
+    /// How certain a finding is.
     Confidence {
-        /// Follows from what was seen.
+        /// Follows from the evidence.
         Proven = "proven",
-        /// Fits best with what was seen.
+        /// The best fit to the evidence.
         Likely = "likely",
     }
 }
 
 words! {
-    /// What the user should do.
+    /// What the user should do next.
     NextAction {
-        /// Fix the allocator.
         FixCode = "fix-code",
-        /// Fix how DSOs are handled.
+        /// Fix the handling of DSOs.
         FixProcedure = "fix-procedure",
-        /// Fix the benchmark.
         FixBenchmark = "fix-benchmark",
-        /// Make more runs.
         MoreRuns = "more-runs",
-        /// Nothing.
         None = "none",
     }
 }

@@ -9,7 +9,6 @@ use hangscope_protocol::variable;
 use super::stir::StirArgs;
 use super::times;
 use crate::launch::shim_path::{self, NoShim};
-use crate::text::message::Lang;
 
 /// How a benchmark is run until it hangs: of hunt and shrink.
 #[derive(Debug, clap::Args)]
@@ -17,7 +16,8 @@ pub(super) struct RunArgs {
     /// The allocator's DSO. For a demonstration without one, run ./scripts/hunt.sh without arguments.
     #[arg(long, value_name = "SO")]
     pub(super) so: Option<PathBuf>,
-    /// Short name of the allocator, part of file names [default: from the profile, else from the file's name].
+    /// Short name of the allocator, part of file names [default: from the profile, else from the file's
+    /// name].
     #[arg(long)]
     pub(super) name: Option<String>,
     /// Your own profile of the allocator, a TOML file. `hangscope hunt --help` shows its keys.
@@ -43,16 +43,12 @@ pub(super) struct RunArgs {
     /// Folder for all files [default: hangscope_{name}_{time}_{pid} in this folder].
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
-    /// Language of the terminal. The reports are written in both.
-    #[arg(long, value_name = "LANG", default_value = "en", value_parser = language)]
-    pub(super) lang: Lang,
     #[command(flatten)]
     pub(super) program: ProgramArgs,
 }
 
 impl RunArgs {
-    /// # Errors
-    /// Neither a deadline nor a stall is a hang.
+    /// Refuses limits with which no run could ever hang.
     pub(super) fn check_limits(&self) -> Result<(), &'static str> {
         match self.hang_after.is_off() && self.stall.is_off() {
             true => Err("--hang-after off needs --stall: without both, no run ever counts as a hang"),
@@ -81,7 +77,6 @@ pub(super) struct ProgramArgs {
     pub(super) command: Vec<String>,
 }
 
-/// Where the shim is.
 #[derive(Debug, clap::Args)]
 pub(super) struct ShimArgs {
     /// The shim's file [default: HANGSCOPE_SHIM, else libhangscope.so beside hangscope or in ../lib].
@@ -91,9 +86,6 @@ pub(super) struct ShimArgs {
 
 impl ShimArgs {
     /// The shim's absolute path.
-    ///
-    /// # Errors
-    /// [`NoShim`].
     pub(super) fn find(&self) -> Result<PathBuf, NoShim> {
         shim_path::find(self.path.as_deref())
     }
@@ -107,14 +99,6 @@ fn variable(text: &str) -> Result<(String, String), String> {
         variable::SOCKET => Err(format!("{name} is set by hangscope")),
         variable::STIR | variable::STIR_SEED => Err(format!("{name} is set by hangscope; see hunt --stir")),
         _ => Ok((name.to_owned(), value.to_owned())),
-    }
-}
-
-pub(super) fn language(text: &str) -> Result<Lang, String> {
-    match text {
-        "en" => Ok(Lang::En),
-        "ja" => Ok(Lang::Ja),
-        _ => Err("en or ja".into()),
     }
 }
 

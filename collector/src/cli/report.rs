@@ -7,7 +7,6 @@ use anyhow::Context as _;
 use hangscope_protocol::record::SYSCALL_RUNNING;
 
 use crate::analysis::integrity::judge;
-use crate::analysis::wait::text;
 use crate::analysis::{Finding, conclude};
 use crate::collect::record;
 use crate::console::exit::Status;
@@ -18,7 +17,8 @@ use crate::evidence::saved::SavedDumps;
 use crate::evidence::threads_file::ThreadsFile;
 use crate::report;
 use crate::session::Dump;
-use crate::session::arch::Arch;
+use crate::session::record_text::padded;
+use crate::session::syscalls::Syscalls;
 use crate::session::trace::{ThreadTrace, Traces};
 use crate::text::message::{Lang, messages, say};
 
@@ -195,7 +195,7 @@ fn dsos(dump: &Dump, lang: Lang) -> String {
 }
 
 fn threads(dump: &Dump, traces: &BTreeMap<u32, ThreadTrace>, lang: Lang) -> String {
-    let arch = Arch::from_elf(dump.identity.fixed.arch);
+    let arch = Syscalls::from_elf(dump.identity.fixed.arch);
     let none = || "-".to_owned();
     let heading = [
         Cell::Tid {},
@@ -217,7 +217,7 @@ fn threads(dump: &Dump, traces: &BTreeMap<u32, ThreadTrace>, lang: Lang) -> Stri
         let spent = later.map(|later| later.cpu_ns.saturating_sub(thread.cpu_ns) as f64 / 1e6);
         rows.push(vec![
             thread.tid.to_string(),
-            text(&thread.comm),
+            padded(&thread.comm),
             char::from(thread.state).to_string(),
             format!("{:.2}", thread.cpu_ns as f64 / 1e9),
             spent.map_or_else(none, |ms| format!("{ms:.0}")),

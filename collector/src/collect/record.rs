@@ -6,7 +6,7 @@ use hangscope_protocol::record::{HeartbeatThread, SYSCALL_RUNNING};
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::{Class, Integrity, Stir, ThreadCounts};
-use crate::session::arch::Arch;
+use crate::session::syscalls::Syscalls;
 use crate::session::{Heartbeat, Identity};
 
 pub(crate) const SCHEMA: &str = "hangscope/session/1";
@@ -132,8 +132,8 @@ pub(crate) fn stamp(time: SystemTime) -> String {
     humantime::format_rfc3339_millis(time).to_string()
 }
 
-/// Name of a session's folder: `20251123T082211.123Z_4711`. Such names sort by time. They have no colon: LD_PRELOAD
-/// cannot hold a path with one.
+/// Name of a session's folder: `20251123T082211.123Z_4711`. Such names sort by time. They have no colon:
+/// LD_PRELOAD cannot hold a path with one.
 pub(crate) fn folder_name(identity: &Identity, pid: u32) -> String {
     format!("{}_{pid}", stamp(started(identity)).replace(['-', ':'], ""))
 }
@@ -185,7 +185,7 @@ pub(crate) struct ThreadLine {
 impl HeartbeatLine {
     pub(crate) fn new(beat: &Heartbeat, machine: u16, integrity: Integrity) -> HeartbeatLine {
         let r = &beat.record;
-        let arch = Arch::from_elf(machine);
+        let arch = Syscalls::from_elf(machine);
         let s = |ns: u64| (ns / 1000) as f64 / 1e6;
         let mut counts = ThreadCounts { all: beat.threads.len() as u32, ..ThreadCounts::default() };
         for thread in &beat.threads {
@@ -214,7 +214,7 @@ impl HeartbeatLine {
     }
 }
 
-fn thread_line(thread: &HeartbeatThread, arch: Option<Arch>) -> ThreadLine {
+fn thread_line(thread: &HeartbeatThread, arch: Option<Syscalls>) -> ThreadLine {
     let blocked = thread.syscall >= 0;
     let known = arch.and_then(|arch| arch.call(thread.syscall));
     let name = || known.map_or(thread.syscall.to_string(), |call| call.name.into());

@@ -11,6 +11,8 @@ use crate::analysis::{ArmFacts, RunFacts};
 use crate::console::cancel::Cancel;
 use crate::files::atomic::WriteError;
 use crate::files::pin::{self, Pinned};
+use crate::text::message::{Say as _, say};
+use crate::text::progress::JobLine;
 
 /// The arms, in the order of [`Config::arms`].
 #[derive(Debug)]
@@ -48,14 +50,14 @@ impl Arms {
     }
 
     /// A line on the order of the runs; none if there is one arm.
-    pub(super) fn turns(&self, config: &Config) -> Option<String> {
+    pub(super) fn turns(&self, config: &Config) -> Option<JobLine> {
         if config.arms.len() == 1 {
             return None;
         }
         let names: Vec<&str> = config.arms.iter().map(|arm| arm.name.as_str()).collect();
         let (names, runs, seed) = (names.join(", "), config.runs, config.seed);
-        let until = if config.limits.until.is_some() { "until decided, at most " } else { "" };
-        Some(format!("arms {names}: {until}{runs} runs each, in turns shuffled by --seed {seed}"))
+        let until = config.limits.until.map(|_| JobLine::UntilDecided {}.said()).unwrap_or_default();
+        Some(say!(JobLine::Arms { names, until, runs, seed }))
     }
 
     /// The lane of an arm, by its index.

@@ -1,7 +1,6 @@
-//! The file that the user named. The runs use a pinned copy and do not feel what happens to it, but a build that
-//! changes it in the middle of a hunt is what a hunt without a pinned copy would have suffered from.
+//! The user's own file of the DSO. The runs use a pinned copy, so a change of the file does not reach them.
+//! The report says that it changed: without the pinned copy it would have.
 
-use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +9,7 @@ use sha1::{Digest as _, Sha1};
 use crate::analysis::Integrity;
 use crate::files::facts;
 use crate::files::facts::FileFacts;
+use crate::text::message::Text;
 
 /// The user's file as it was when the hunt began.
 #[derive(Debug)]
@@ -17,33 +17,34 @@ pub(crate) struct Original {
     path: PathBuf,
     facts: FileFacts,
     sha1: [u8; 20],
-    seen: Integrity,
+    worst: Integrity,
 }
 
 impl Original {
-    /// Looks at it for the first time.
+    /// The first look at the file.
     ///
     /// # Errors
-    /// What the system says.
+    /// The file cannot be looked at.
     pub(crate) fn new(path: &Path) -> io::Result<Original> {
         let sha1 = digest(path)?;
         let facts = facts::now(path, None)?.ok_or(io::ErrorKind::NotFound)?;
-        Ok(Original { path: path.to_owned(), facts, sha1, seen: Integrity::Intact })
+        Ok(Original { path: path.to_owned(), facts, sha1, worst: Integrity::Intact })
     }
 
-    /// The worst that was seen so far.
+    /// The worst of all looks so far.
     pub(crate) fn integrity(&self) -> Integrity {
-        self.seen
+        self.worst
     }
 
-    /// Looks again: what is worse than what was seen before, if anything is. Bytes are only read if times moved.
+    /// Looks again. Returns what is worse than before, if anything is. Reads the bytes only if a time
+    /// changed.
     pub(crate) fn look(&mut self) -> Option<Changed> {
         let (now, why) = match self.compare() {
             Ok(now) => (now, None),
             Err(e) => (Integrity::Unknown, Some(e)),
         };
-        let worse = now > self.seen;
-        self.seen = self.seen.max(now);
+        let worse = now > self.worst;
+        self.worst = self.worst.max(now);
         worse.then_some(Changed { integrity: now, why })
     }
 
@@ -58,26 +59,27 @@ impl Original {
         }
         Ok(match digest(&self.path)? {
             sha1 if sha1 != self.sha1 => Integrity::Overwritten,
-            // chmod, link: only ctime moves. Else it was touched, or written with the same bytes.
+            // chmod and link move only ctime. Otherwise the file was touched, or written with the same bytes.
             _ if now.mtime_ns == was.mtime_ns => Integrity::Intact,
             _ => Integrity::Unknown,
         })
     }
 }
 
-/// What a look found to be worse than before.
+/// A look that found something worse than before.
 #[derive(Debug)]
 pub(crate) struct Changed {
-    /// The word.
     pub(crate) integrity: Integrity,
-    /// What kept it from being looked at.
+    /// Why the file could not be looked at.
     pub(crate) why: Option<io::Error>,
 }
 
-impl Display for Changed {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.integrity.fmt(f)?;
-        self.why.as_ref().map_or(Ok(()), |why| write!(f, " ({why})"))
+impl Changed {
+    /// For a sentence.
+    pub(crate) fn said(&self) -> Text {
+        let word = self.integrity.said();
+        let why = self.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+        Text::of(|lang| format!("{}{why}", word.text(lang)))
     }
 }
 
@@ -98,7 +100,7 @@ mod tests {
         std::fs::write(&path, "one").unwrap();
         let original = || Original::new(&path).unwrap();
 
-        let look = |watched: &mut Original| watched.look().map(|changed| changed.to_string());
+        let look = |watched: &mut Original| watched.look().map(|changed| changed.said().en().to_owned());
         let mut watched = original();
         assert_eq!(look(&mut watched), None);
         std::fs::hard_link(&path, dir.path().join("link")).unwrap();

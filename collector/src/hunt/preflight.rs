@@ -8,6 +8,8 @@ use super::screen::Screen;
 use crate::console::cancel::Cancel;
 use crate::console::exit::{Ended, Status};
 use crate::files::pin::{self, PinError, Pinned};
+use crate::text::message::say;
+use crate::text::progress::JobLine;
 use crate::verify;
 
 /// Checks that every DSO of the hunt can be read and is one.
@@ -41,7 +43,7 @@ pub(crate) fn verify_preload(
     if config.verify_runs == 0 {
         return Ok(None);
     }
-    screen.say(&format!("verifying the preload, {} runs", config.verify_runs));
+    screen.say(&say!(JobLine::Verifying { runs: config.verify_runs }));
     let request = verify::Request {
         command: &config.command,
         so: &pinned.path,

@@ -21,8 +21,9 @@ use crate::console::cancel::Cancel;
 use crate::files::atomic;
 use crate::files::pin::{self, PinError, Pinned};
 use crate::launch::program;
-use crate::text::message::{Say as _, say};
+use crate::text::message::{Say as _, Text, say};
 use crate::text::note::Note;
+use crate::text::progress::JobLine;
 
 /// A hunt whose checks have passed.
 struct Hunt<'a> {
@@ -34,11 +35,9 @@ struct Hunt<'a> {
     cancel: &'a Cancel,
 }
 
-/// Hunts.
-///
 /// # Errors
-/// Whatever ends the hunt, as one line, with the documented status ([`crate::console::exit::status_of`]). The processes
-/// of the current run are killed then. Files that were written before stay.
+/// Whatever ends the hunt, as one line, with the documented status ([`crate::console::exit::status_of`]). The
+/// processes of the current run are killed then. Files that were written before stay.
 pub(crate) fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Result<Hunted> {
     program::find(&config.command[0]).map_err(usage)?;
     if config.out.join("runs.tsv").exists() {
@@ -55,7 +54,7 @@ pub(crate) fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> any
     });
     let stats_pinned = stats_pinned.transpose()?;
     for note in &config.notes {
-        screen.say(&format!("note: {}", note.en()));
+        screen.say(&say!(JobLine::Note { note }));
     }
     let preload = verify_preload(config, &pinned, &config.out, screen, cancel)?;
     let arms = Arms::new(config, &pinned, screen, cancel)?;
@@ -108,17 +107,17 @@ pub(crate) fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> any
 
 impl Hunt<'_> {
     /// A line for the person and for `progress.log`.
-    fn say(&mut self, mark: &str, line: &str) -> anyhow::Result<()> {
-        self.files.progress(&format!("[{mark}] {line}"))?;
+    fn say(&mut self, mark: &str, line: &JobLine) -> anyhow::Result<()> {
+        self.files.progress(&format!("[{mark}] {}", line.en()))?;
         self.screen.say(line);
         Ok(())
     }
 
     /// The same, with its mark on the screen too.
-    fn say_with_mark(&mut self, mark: &str, line: &str) -> anyhow::Result<()> {
-        let line = format!("[{mark}] {line}");
-        self.files.progress(&line)?;
-        self.screen.say(&line);
+    fn say_with_mark(&mut self, mark: &str, line: &JobLine) -> anyhow::Result<()> {
+        let marked = Text::of(|lang| format!("[{mark}] {}", line.text(lang)));
+        self.files.progress(marked.en())?;
+        self.screen.say(&marked);
         Ok(())
     }
 
@@ -132,9 +131,7 @@ impl Hunt<'_> {
             self.say("ARMS", &turns)?;
         }
         if let Some(Stir { level, seed }) = self.config.stir {
-            let line =
-                format!("scheduling is disturbed: --stir {level} --stir-seed {seed}, one more for each run");
-            self.say("STIR", &line)?;
+            self.say("STIR", &say!(JobLine::Stir { level, seed }))?;
         }
         Ok(())
     }
@@ -158,7 +155,7 @@ impl Hunt<'_> {
             runs.push(facts);
             if progress.as_ref().is_some_and(Progress::is_decided) {
                 let name = self.arms.lane(arm).run_name(number);
-                self.say_with_mark("STOP", &format!("--until-decided: decided with run {name}"))?;
+                self.say_with_mark("STOP", &say!(JobLine::Decided { run: name }))?;
                 break;
             }
             if last {
@@ -166,8 +163,12 @@ impl Hunt<'_> {
             }
             time_over = config.limits.max_time.time().filter(|most| began.elapsed() >= *most);
             if let Some(most) = time_over {
-                let left = if progress.is_some() { ", undecided" } else { "" };
-                self.say_with_mark("STOP", &format!("--max-time {:#} is over{left}", duration::Text(most)))?;
+                let time = format!("{:#}", duration::Text(most));
+                let line = match progress {
+                    Some(_) => say!(JobLine::TimeLimitUndecided { time }),
+                    None => say!(JobLine::TimeLimit { time }),
+                };
+                self.say_with_mark("STOP", &line)?;
                 break;
             }
         }
@@ -187,13 +188,11 @@ impl Hunt<'_> {
         self.screen.end(&facts);
         if let Some(changed) = self.original.look() {
             let so = config.so.display();
-            let line =
-                format!("{so}: {changed} during run {name}; the runs use the pinned copy and do not feel it");
-            self.say_with_mark("DSO", &line)?;
+            self.say_with_mark("DSO", &say!(JobLine::OriginalChanged { so, changed, run: name }))?;
         }
         if let Some(hang) = facts.hang.as_ref().filter(|_| facts.outcome == RunOutcome::Hung) {
             let snapshot = config.out.join(&hang.snapshot);
-            self.say_with_mark("HANG", &format!("captured at run {name} -> {}", snapshot.display()))?;
+            self.say_with_mark("HANG", &say!(JobLine::Captured { run: name, snapshot: snapshot.display() }))?;
         }
         Ok(facts)
     }
@@ -210,7 +209,7 @@ impl Hunt<'_> {
                 break;
             }
             self.files.progress(&format!("[STATS] {number}"))?;
-            self.screen.say(&format!("counter lane: run {number}/{}", stats.runs));
+            self.screen.say(&say!(JobLine::StatsRun { number, runs: stats.runs }));
             let facts = Job { config, lane: &lane, number, screen: self.screen, cancel }.run(None)?;
             log.push_json(&run_files::object(&facts))?;
             outputs.extend(lane.outputs(number));
@@ -218,13 +217,16 @@ impl Hunt<'_> {
                 hunted.notes.push(say!(Note::StatsStuck { run: number, snapshot: &hang.snapshot }).said());
                 let mark = if facts.outcome == RunOutcome::Hung { "HANG" } else { "SLOW" };
                 let snapshot = config.out.join(&hang.snapshot);
-                self.say_with_mark(mark, &format!("stats run {number} -> {}", snapshot.display()))?;
+                self.say_with_mark(
+                    mark,
+                    &say!(JobLine::StatsStuck { number, snapshot: snapshot.display() }),
+                )?;
             }
             hunted.stats.push(facts);
         }
         for counter in &config.profile.counters {
             let found = counters::collect(&config.out, counter, &outputs)?;
-            self.screen.say(&format!("counter lane: {} lines in {}", found.lines, found.file));
+            self.screen.say(&say!(JobLine::StatsLines { lines: found.lines, file: found.file }));
             hunted.counters.push(found);
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! What a person sees while it hunts: a bar on a terminal, else a line a run. Nothing moves between two events: a
-//! benchmark that is measured has the machine to itself.
+//! The lines of a hunt: a bar on a terminal, else one line for each run. Nothing is drawn between two events,
+//! since the benchmark needs the CPUs.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::analysis::{RunFacts, RunOutcome};
 use crate::console::out;
+use crate::text::message::{Lang, Say, Text, say};
+use crate::text::progress::JobLine;
 
-/// Between two redraws of the seconds that a run takes.
+/// Time between two redraws of the seconds of a run.
 const REDRAW: Duration = Duration::from_secs(1);
 
-/// The screen of a hunt.
 #[derive(Debug)]
 pub(crate) struct Screen {
     bar: Option<ProgressBar>,
@@ -20,24 +21,24 @@ pub(crate) struct Screen {
     planned: u32,
     tally: Tally,
     running: Option<(String, Instant)>,
-    /// What stands in the place of the tally where no number of runs is planned.
+    /// The text in place of the tally if no number of runs is planned.
     step: Option<String>,
 }
 
-/// What was counted so far.
+/// Counts of the runs so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Tally {
-    /// There are several arms.
+    /// Whether there are several arms.
     arms: bool,
     made: u32,
     hangs: u32,
     last_ops: Option<f64>,
-    /// Seconds of the runs that ended by themselves, and how many they were.
+    /// Seconds and number of the runs that ended by themselves.
     ended: (f64, u32),
 }
 
 impl Screen {
-    /// For so many runs of each arm; a bar if they go to a terminal.
+    /// For `planned` runs of each arm. There is a bar if the lines go to a terminal.
     pub(crate) fn new(name: &str, planned: u32, arms: usize) -> Screen {
         let planned = planned.saturating_mul(arms as u32);
         let bar = out::is_terminal().then(|| {
@@ -46,8 +47,9 @@ impl Screen {
                 false => ProgressDrawTarget::stdout(),
             };
             let bar = ProgressBar::with_draw_target(Some(planned.into()), target);
+            let of_runs = say!(JobLine::OfRuns { done: "{pos}/{len}" }).text(out::lang());
             if let Ok(style) =
-                ProgressStyle::with_template("{prefix} [{bar:20.green}] {pos}/{len} runs  {msg}")
+                ProgressStyle::with_template(&format!("{{prefix}} [{{bar:20.green}}] {of_runs}  {{msg}}"))
             {
                 bar.set_style(style.progress_chars("=>."));
             }
@@ -59,7 +61,7 @@ impl Screen {
         Screen { bar, tick, planned, tally, running: None, step: None }
     }
 
-    /// For as many runs as it takes, told of by [`Screen::step`].
+    /// For a job whose number of runs is not known. [`Screen::step`] says what it does.
     pub(crate) fn of_steps(name: &str) -> Screen {
         let mut screen = Screen::new(name, 0, 1);
         screen.step = Some(String::new());
@@ -69,49 +71,48 @@ impl Screen {
         screen
     }
 
-    /// What is done now, and by which run.
+    /// Shows the current step and its run.
     pub(crate) fn step(&mut self, text: &str, run: u32) {
         self.step = Some(text.to_owned());
         self.begin(&run.to_string());
     }
 
     fn head(&self) -> String {
-        self.step.clone().unwrap_or_else(|| self.tally.text(self.planned))
+        self.step.clone().unwrap_or_else(|| self.tally.text(self.planned, out::lang()))
     }
 
-    /// Ready when it wants to be redrawn: only on a terminal.
+    /// Ready when the bar must be redrawn. Never, without a terminal.
     pub(crate) fn tick(&self) -> &Receiver<Instant> {
         &self.tick
     }
 
-    /// A run begins.
     pub(crate) fn begin(&mut self, run: &str) {
         self.running = Some((run.to_owned(), Instant::now()));
         self.redraw();
     }
 
-    /// Draws the bar anew.
     pub(crate) fn redraw(&self) {
         if let Some(bar) = &self.bar {
             let running = self.running.as_ref().map_or(String::new(), |(run, since)| {
-                format!("  run {run}: {}", seconds(since.elapsed().as_secs_f64().floor()))
+                let time = seconds(since.elapsed().as_secs_f64().floor());
+                format!("  {}", say!(JobLine::Running { run, time }).text(out::lang()))
             });
             bar.set_message(format!("{}{running}", self.head()));
         }
     }
 
-    /// The run hangs, and is captured: the bar says so until the run has ended.
+    /// Shows that the run hangs and is captured, until it has ended.
     pub(crate) fn capturing(&self, run: &str) {
         if let Some(bar) = &self.bar {
-            bar.set_message(format!("{}  run {run} hangs: capturing", self.head()));
+            let capturing = say!(JobLine::Capturing { run }).text(out::lang());
+            bar.set_message(format!("{}  {capturing}", self.head()));
         }
     }
 
-    /// A run has ended.
     pub(crate) fn end(&mut self, run: &RunFacts) {
         self.running = None;
         self.tally.add(run);
-        // Runs that died or failed may have to be made up for.
+        // More runs than planned may be needed, if some died or failed.
         self.planned = self.planned.max(self.tally.made);
         match &self.bar {
             Some(bar) => {
@@ -119,19 +120,19 @@ impl Screen {
                 bar.set_position(self.tally.made.into());
                 self.redraw();
             }
-            None => out::line(line(run, &self.tally, self.planned)),
+            None => out::line(line(run, &self.tally, self.planned, out::lang())),
         }
     }
 
-    /// A line for the person.
-    pub(crate) fn say(&self, line: &str) {
+    /// A line for the person, in the language of the terminal.
+    pub(crate) fn say(&self, line: &impl Say) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| out::line(line)),
-            None => out::line(line),
+            Some(bar) => bar.suspend(|| out::say(line)),
+            None => out::say(line),
         }
     }
 
-    /// Takes the bar away; further lines are plain ones.
+    /// Removes the bar. Further lines are plain.
     pub(crate) fn finish(&mut self) {
         self.tick = never();
         if let Some(bar) = self.bar.take() {
@@ -160,41 +161,45 @@ impl Tally {
         }
     }
 
-    /// `hangs 0  7.10 M ops/s  left 43 s`.
-    fn text(&self, planned: u32) -> String {
-        let mut text = format!("hangs {}", self.hangs);
+    /// `hangs 0  7.10 M ops/s  left ~43 s`.
+    fn text(&self, planned: u32, lang: Lang) -> String {
+        let mut text = say!(JobLine::Hangs { count: self.hangs }).text(lang);
         if let Some(ops) = self.last_ops {
             text.push_str(&format!("  {} ops/s", si(ops)));
         }
         let left = planned.saturating_sub(self.made);
         if self.ended.1 > 0 && left > 0 {
             let mean = self.ended.0 / f64::from(self.ended.1);
-            text.push_str(&format!("  left ~{}", seconds(mean * f64::from(left))));
+            let left = say!(JobLine::Left { time: seconds(mean * f64::from(left)) });
+            text.push_str(&format!("  {}", left.text(lang)));
         }
         text
     }
 }
 
 /// A run as a plain line.
-fn line(run: &RunFacts, tally: &Tally, planned: u32) -> String {
+fn line(run: &RunFacts, tally: &Tally, planned: u32, lang: Lang) -> String {
     let how = match run.outcome {
-        RunOutcome::Ok => "ok".to_owned(),
-        RunOutcome::Hung => "HANG".to_owned(),
-        RunOutcome::Slow => "slow".to_owned(),
-        RunOutcome::Crashed => run.signal.map_or("crashed".to_owned(), |s| format!("died by signal {s}")),
-        RunOutcome::Failed => run.rc.map_or("failed".to_owned(), |rc| format!("failed, exit status {rc}")),
-        RunOutcome::Interrupted => "interrupted".to_owned(),
+        RunOutcome::Ok => JobLine::Ok {},
+        RunOutcome::Hung => JobLine::Hang {},
+        RunOutcome::Slow => JobLine::Slow {},
+        RunOutcome::Crashed => {
+            run.signal.map_or(JobLine::Crashed {}, |signal| say!(JobLine::Died { signal }))
+        }
+        RunOutcome::Failed => run.rc.map_or(JobLine::Failed {}, |rc| say!(JobLine::Exit { rc })),
+        RunOutcome::Interrupted => JobLine::Interrupted {},
     };
     let ops = run.ops.map_or(String::new(), |ops| format!("  {} ops/s", si(ops)));
-    let counted = Tally { last_ops: None, ..tally.clone() }.text(planned);
+    let counted = Tally { last_ops: None, ..tally.clone() }.text(planned, lang);
+    let seconds = format!("{:.2}", run.seconds);
     // Of several arms the runs are counted together.
-    let (number, arm) = match run.arm.as_str() {
-        _ if !tally.arms => (run.run, String::new()),
-        arm => (tally.made, format!("  {arm}")),
+    let head = match tally.arms {
+        false => say!(JobLine::Run { number: run.run, planned, how, seconds }),
+        true => say!(JobLine::RunOfArm { number: tally.made, planned, arm: run.arm, how, seconds }),
     };
-    let mut line = format!("run {number}/{planned}{arm}  {how}  {:.2} s{ops}  {counted}", run.seconds);
+    let mut line = format!("{}{ops}  {counted}", head.text(lang));
     if let Some(note) = &run.note {
-        line.push_str(&format!("  ({})", note.en()));
+        line.push_str(&format!("  ({})", note.text(lang)));
     }
     line
 }
@@ -211,18 +216,18 @@ fn si(figure: f64) -> String {
 }
 
 /// `43 s`, `12 min`, `3.5 h`.
-fn seconds(s: f64) -> String {
-    match s {
-        ..100.0 => format!("{s:.0} s"),
-        ..6000.0 => format!("{:.0} min", s / 60.0),
-        _ => format!("{:.1} h", s / 3600.0),
-    }
+fn seconds(s: f64) -> Text {
+    let time = match s {
+        ..100.0 => say!(JobLine::Seconds { n: format!("{s:.0}") }),
+        ..6000.0 => say!(JobLine::Minutes { n: format!("{:.0}", s / 60.0) }),
+        _ => say!(JobLine::Hours { n: format!("{:.1}", s / 3600.0) }),
+    };
+    time.said()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::message::Say as _;
 
     #[test]
     fn plain_lines_say_what_the_bar_says() {
@@ -248,7 +253,7 @@ mod tests {
             .iter()
             .map(|run| {
                 tally.add(run);
-                line(run, &tally, 50)
+                line(run, &tally, 50, Lang::En)
             })
             .collect();
         insta::assert_snapshot!(lines.join("\n"), @r"
@@ -262,8 +267,11 @@ mod tests {
         let of_arms = Tally { arms: true, made: 7, ..Tally::default() };
         let run =
             RunFacts { arm: "deleted".into(), ..facts(2, RunOutcome::Ok, Some(0), None, None, 1.0, None) };
-        assert_eq!(line(&run, &of_arms, 24), "run 7/24  deleted  ok  1.00 s  hangs 0");
-        assert_eq!(tally.text(50), "hangs 1  7.10 M ops/s  left ~4 min");
-        assert_eq!((si(12.0), seconds(9000.0)), ("12.00".into(), "2.5 h".into()));
+        assert_eq!(line(&run, &of_arms, 24, Lang::En), "run 7/24  deleted  ok  1.00 s  hangs 0");
+        assert_eq!(tally.text(50, Lang::En), "hangs 1  7.10 M ops/s  left ~4 min");
+        assert_eq!((si(12.0), seconds(9000.0).en()), ("12.00".into(), "2.5 h"));
+        let japanese: Vec<String> = runs.iter().map(|run| line(run, &tally, 50, Lang::Ja)).collect();
+        assert_eq!(japanese[0], "実行 1/50  正常  1.04 秒  7.10 M ops/s  ハング 1  残り約 4 分");
+        assert_eq!(japanese[4], "実行 5/50  ハング  21.00 秒  ハング 1  残り約 4 分");
     }
 }

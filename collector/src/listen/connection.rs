@@ -1,4 +1,4 @@
-//! The frames of one connection made into events.
+//! From the frames of one connection to events.
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -10,21 +10,22 @@ use crossbeam_channel::Sender;
 use hangscope_protocol::record::{CopyRecord, MarkRecord, NoteRecord, mark_part, note_code};
 use hangscope_protocol::{Header, Kind, Reader, VERSION};
 
-use super::Limits;
 use super::event::{ConnId, Event, Peer, RecordedDump, Waiting, What};
+use super::limits::ConnectionLimits;
 use super::receive::{Inbox, Received};
 use crate::session::assemble::Done;
 use crate::session::{Assembler, Dso, Note};
 
-/// A note that the collector makes itself: what a process sent could not be taken.
+/// Text of a note of the collector itself: a descriptor that the process sent was lost.
 pub(crate) const NO_DESCRIPTOR: &str = "no descriptor free here (ulimit -n)";
 
-/// Notes and later looks from before a dump that go into its `dump.bin`: the latest so many bytes.
+/// Limit for the frames with notes and later looks from before a dump that go into its `dump.bin`,
+/// bytes. The oldest are dropped.
 const PRELUDE_BYTES: usize = 1 << 20;
-/// Most bytes of a hello and its DSOs: some ten thousand DSOs.
+/// Limit for the frames of the hello and the DSOs, bytes: about ten thousand DSOs.
 const FIRST_BYTES: usize = 4 << 20;
 
-/// Where a connection's events go.
+/// The sender of a connection's events.
 #[derive(Debug)]
 pub(super) struct Outlet {
     conn: ConnId,
@@ -32,30 +33,30 @@ pub(super) struct Outlet {
     events: Sender<Event>,
     waiting: Arc<Waiting>,
     most: usize,
-    said: AtomicBool,
+    sent_any: AtomicBool,
 }
 
 impl Outlet {
     pub(super) fn new(conn: ConnId, peer: Peer, events: Sender<Event>, most: usize) -> Outlet {
-        Outlet { conn, peer, events, waiting: Arc::default(), most, said: AtomicBool::new(false) }
+        Outlet { conn, peer, events, waiting: Arc::default(), most, sent_any: AtomicBool::new(false) }
     }
 
     pub(super) fn peer(&self) -> &Peer {
         &self.peer
     }
 
-    /// Sends an event that holds about so many bytes; waits while too many wait to be taken.
+    /// Sends an event of about `bytes` bytes. Blocks while too many bytes wait to be taken.
     pub(super) fn send(&self, what: What, bytes: usize) {
-        self.said.store(true, Ordering::Relaxed);
+        self.sent_any.store(true, Ordering::Relaxed);
         let charge = self.waiting.charge(bytes, self.most);
-        // The receiver lives as long as the listener; after it nobody is interested.
+        // The receiver lives as long as the listener. After that the event is of no use.
         let _ = self.events.send(Event::charged(self.conn, self.peer.clone(), what, charge));
     }
 
-    /// Says the end, unless nothing was said before: another collector knocks without a word to see whether
-    /// somebody listens.
+    /// Sends [`What::End`], unless it would be the only event: another collector connects without a message
+    /// to check whether the socket is in use.
     pub(super) fn end(&self) {
-        if self.said.load(Ordering::Relaxed) {
+        if self.sent_any.load(Ordering::Relaxed) {
             self.send(What::End, 0);
         }
     }
@@ -66,51 +67,51 @@ impl Outlet {
 }
 
 /// Reads the connection to its end.
-pub(super) fn serve(socket: &OwnedFd, outlet: &Outlet, limits: &Limits) {
+pub(super) fn serve(socket: &OwnedFd, outlet: &Outlet, limits: &ConnectionLimits) {
     let mut talk = Talk::new(outlet, limits);
     let mut inbox = Inbox::new();
     let reason = loop {
-        let within = (!talk.said_hello()).then(|| limits.hello_within.saturating_sub(talk.began.elapsed()));
+        let within = (!talk.has_hello()).then(|| limits.hello_within.saturating_sub(talk.began.elapsed()));
         match inbox.receive(socket, within) {
-            Ok(Received::Message { len, fds, cut }) => {
-                if let Err(reason) = talk.frame(inbox.message(len), fds, cut) {
+            Ok(Received::Message { len, fds, fds_lost }) => {
+                if let Err(reason) = talk.frame(inbox.message(len), fds, fds_lost) {
                     break Some(reason);
                 }
             }
             Ok(Received::End) => break None,
-            Ok(Received::Nothing) if talk.began.elapsed() < limits.hello_within => {}
-            Ok(Received::Nothing) => break Some(format!("no hello within {:?}", limits.hello_within)),
+            Ok(Received::Timeout) if talk.began.elapsed() < limits.hello_within => {}
+            Ok(Received::Timeout) => break Some(format!("no hello within {:?}", limits.hello_within)),
             Ok(Received::Unusable(why)) => break Some(why.into()),
             Err(error) => break Some(format!("cannot be read: {error}")),
         }
     };
-    talk.cut_off();
+    talk.send_dump();
     if let Some(reason) = reason {
         outlet.send(What::Rejected(reason), 0);
     }
 }
 
-/// What was said so far.
+/// The state of a connection.
 struct Talk<'a> {
     outlet: &'a Outlet,
-    limits: &'a Limits,
+    limits: &'a ConnectionLimits,
     began: Instant,
     assembler: Assembler,
-    /// Hello and DSO frames: what a dump.bin begins with.
+    /// The frames of the hello and the DSOs: the beginning of a `dump.bin`.
     first: Vec<u8>,
-    /// Notes and later looks since.
+    /// The frames of notes and later looks since the hello.
     prelude: VecDeque<Vec<u8>>,
     prelude_bytes: usize,
-    /// Frames of the dump that is being received, the above in front.
+    /// The `dump.bin` of the dump that is being received.
     recording: Option<Vec<u8>>,
-    /// What the last [`What::Dsos`] said.
-    told: Option<Vec<Dso>>,
-    /// Start of the window, frames outside dumps and dumps in it.
+    /// The DSOs of the last [`What::Dsos`].
+    last_dsos: Option<Vec<Dso>>,
+    /// Start of the window, and the number of frames outside dumps and of dumps in it.
     window: (Instant, u32, u32),
 }
 
 impl<'a> Talk<'a> {
-    fn new(outlet: &'a Outlet, limits: &'a Limits) -> Self {
+    fn new(outlet: &'a Outlet, limits: &'a ConnectionLimits) -> Self {
         let began = Instant::now();
         Talk {
             outlet,
@@ -121,49 +122,52 @@ impl<'a> Talk<'a> {
             prelude: VecDeque::new(),
             prelude_bytes: 0,
             recording: None,
-            told: None,
+            last_dsos: None,
             window: (began, 0, 0),
         }
     }
 
-    fn said_hello(&self) -> bool {
+    fn has_hello(&self) -> bool {
         self.assembler.identity().is_some()
     }
 
-    /// Takes one message; an error is the reason to end the connection. `cut`: descriptors that came with it were lost
-    /// here, which is not its fault.
-    fn frame(&mut self, bytes: &[u8], fds: Vec<OwnedFd>, cut: bool) -> Result<(), String> {
+    /// Handles one message. `fds_lost`: the collector had no free descriptor for the one that came with it.
+    /// That is no error of the process.
+    ///
+    /// # Errors
+    /// The reason to end the connection.
+    fn frame(&mut self, bytes: &[u8], fds: Vec<OwnedFd>, fds_lost: bool) -> Result<(), String> {
         let (header, kind, payload) = Header::split(bytes).map_err(|e| e.to_string())?;
         self.within_limits(kind)?;
         if matches!(kind, Kind::Hello | Kind::DumpBegin) {
-            self.cut_off();
+            self.send_dump();
         }
         if kind == Kind::Hello {
             speaks_our_version(payload)?;
         }
-        let came = fds.len() + usize::from(cut);
+        let came = fds.len() + usize::from(fds_lost);
         if came != usize::from(matches!(kind, Kind::Copy | Kind::LastMemory)) {
             return Err(format!("{came} descriptors with a {kind:?} frame"));
         }
         let done = self.assembler.push(bytes).map_err(|e| format!("frame {} ({kind:?}): {e}", header.seq))?;
         self.record(kind, bytes)?;
-        self.tell_dsos(kind);
+        self.send_dsos(kind);
         match done {
-            Some(done) => self.tell(done, fds),
+            Some(done) => self.send_done(done, fds),
             None => Ok(()),
         }
     }
 
-    /// Keeps what a dump.bin needs.
+    /// Keeps the frames that a `dump.bin` needs.
     fn record(&mut self, kind: Kind, bytes: &[u8]) -> Result<(), String> {
         match kind {
             Kind::Hello => {
                 self.first = bytes.to_vec();
                 self.prelude.clear();
                 self.prelude_bytes = 0;
-                self.told = None;
+                self.last_dsos = None;
             }
-            // Before the first look they are the snapshot; the count in the hello says how many.
+            // The snapshots from init. The hello has their number.
             Kind::Dsos => {
                 if self.first.len() + bytes.len() > FIRST_BYTES {
                     return Err("more DSOs than a process can have".into());
@@ -193,22 +197,22 @@ impl<'a> Talk<'a> {
         Ok(())
     }
 
-    /// Tells of DSOs once all snapshots are there, and when a later look differs.
-    fn tell_dsos(&mut self, kind: Kind) {
+    /// Sends the DSOs once all snapshots have arrived, and when a later look differs.
+    fn send_dsos(&mut self, kind: Kind) {
         let dsos = self.assembler.dsos();
         let announced = self.assembler.identity().map_or(0, |i| i.fixed.dsos as usize);
-        // A frame of another kind after the snapshots: what was announced and did not come was dropped.
+        // A frame of another kind ends the snapshots: announced ones that did not arrive were dropped.
         let all = dsos.len() >= announced || !matches!(kind, Kind::Hello | Kind::Dsos | Kind::Note);
-        if !all || !matches!(kind, Kind::Dsos | Kind::DsosNow) && self.told.is_some() {
+        if !all || !matches!(kind, Kind::Dsos | Kind::DsosNow) && self.last_dsos.is_some() {
             return;
         }
-        if (!dsos.is_empty() || self.told.is_some()) && self.told.as_deref() != Some(dsos) {
-            self.told = Some(dsos.to_vec());
+        if (!dsos.is_empty() || self.last_dsos.is_some()) && self.last_dsos.as_deref() != Some(dsos) {
+            self.last_dsos = Some(dsos.to_vec());
             self.outlet.send(What::Dsos(dsos.to_vec()), size_of_val(dsos));
         }
     }
 
-    fn tell(&mut self, done: Done, mut fds: Vec<OwnedFd>) -> Result<(), String> {
+    fn send_done(&mut self, done: Done, mut fds: Vec<OwnedFd>) -> Result<(), String> {
         let what = match done {
             Done::Hello => {
                 let Some(identity) = self.assembler.identity() else { return Ok(()) };
@@ -234,8 +238,8 @@ impl<'a> Talk<'a> {
                 self.outlet.send(What::FirstLook(Box::new(dump)), bytes);
                 return Ok(());
             }
-            Done::DumpEnd(_) => {
-                self.cut_off();
+            Done::DumpEnd => {
+                self.send_dump();
                 return Ok(());
             }
             Done::Copy(record) => match fds.pop() {
@@ -252,8 +256,8 @@ impl<'a> Talk<'a> {
         Ok(())
     }
 
-    /// Hands over the dump that is being received, as far as it came.
-    fn cut_off(&mut self) {
+    /// Sends the dump that is being received, as far as it arrived.
+    fn send_dump(&mut self) {
         let (Some(dump), Some(raw)) = (self.assembler.take_dump(), self.recording.take()) else { return };
         let bytes =
             raw.len() * 2 + size_of_val(dump.threads.as_slice()) + size_of_val(dump.second.as_slice());
@@ -261,7 +265,7 @@ impl<'a> Talk<'a> {
     }
 
     fn within_limits(&mut self, kind: Kind) -> Result<(), String> {
-        let Limits { window, window_frames, window_dumps, .. } = *self.limits;
+        let ConnectionLimits { window, window_frames, window_dumps, .. } = *self.limits;
         if self.window.0.elapsed() > window {
             self.window = (Instant::now(), 0, 0);
         }
@@ -280,13 +284,13 @@ impl<'a> Talk<'a> {
     }
 }
 
-/// What stands for what came with a descriptor that was lost.
+/// The note that replaces a frame whose descriptor was lost.
 fn no_descriptor(code: u16) -> What {
     let record = NoteRecord { code, reserved: 0, tid: 0, value: 0 };
     What::Note(Note { record, text: NO_DESCRIPTOR.into() })
 }
 
-/// The version stands first in every hello, so that one of another version is named as such.
+/// Checks the version. It is the first field of every hello, in every version.
 fn speaks_our_version(hello: &[u8]) -> Result<(), String> {
     let version: u16 = Reader::new(hello).record().map_err(|e| e.to_string())?;
     if version == VERSION {
@@ -306,11 +310,11 @@ mod tests {
     use crate::testkit::fake_shim::{Frames, payload, zero};
 
     #[test]
-    fn descriptors_that_were_lost_here_are_said_and_end_nothing() {
+    fn lost_descriptors_become_notes_and_do_not_end_the_connection() {
         let (sender, events) = crossbeam_channel::unbounded();
         let peer = Peer { pid: 1, uid: 0, pidfd: None };
         let outlet = Outlet::new(ConnId(1), peer, sender, 1 << 20);
-        let limits = Limits::default();
+        let limits = ConnectionLimits::default();
         let (mut talk, mut frames) = (Talk::new(&outlet, &limits), Frames::default());
         frames.hello(1).iter().for_each(|frame| talk.frame(frame, vec![], false).unwrap());
         events.try_iter().for_each(drop);

@@ -1,35 +1,32 @@
-//! Who is on the other end of a connection, and whether he may be.
+//! The process on the other end of a connection, and whether it may connect.
 
-use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::sys::socket::{getsockopt, sockopt};
 
 use super::event::Peer;
+use crate::proc::pidfd;
 
-/// What the kernel says about the peer.
+/// The peer's credentials, from the kernel.
 pub(super) fn of(socket: &OwnedFd) -> Result<Peer, Errno> {
     let credentials = getsockopt(socket, sockopt::PeerCredentials)?;
     let pid = credentials.pid().unsigned_abs();
-    Ok(Peer { pid, uid: credentials.uid(), pidfd: pidfd(socket, pid).map(Arc::new) })
+    Ok(Peer { pid, uid: credentials.uid(), pidfd: open(socket, pid).map(Arc::new) })
 }
 
-/// A descriptor of the peer's process. The kernel's own (Linux 6.5) cannot be of another process that got the
-/// same number; before it, pidfd_open is the next best.
-fn pidfd(socket: &OwnedFd, pid: u32) -> Option<OwnedFd> {
+/// A pidfd of the peer; none if it has ended. SO_PEERPIDFD (Linux 6.5) cannot return another process that
+/// reused the pid. On older kernels pidfd_open is the best there is.
+fn open(socket: &OwnedFd, pid: u32) -> Option<OwnedFd> {
     if let Ok(fd) = getsockopt(socket, sockopt::PeerPidfd) {
         return Some(fd);
     }
-    // SAFETY: pidfd_open takes two numbers and touches no memory.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) };
-    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
-    // SAFETY: pidfd_open gave this descriptor to us alone.
-    Some(unsafe { OwnedFd::from_raw_fd(fd) })
+    pidfd::open(pid).ok()
 }
 
-/// Why a peer may not connect, if he may not. The same effective user may, and root, who could read and write
-/// everything here anyway (a benchmark under sudo).
+/// The reason to refuse a peer; none if it may connect. Processes of the same effective user may, and those
+/// of root (a benchmark under sudo): root could read and write everything here anyway.
 pub(super) fn refusal(peer: &Peer) -> Option<String> {
     let own = nix::unistd::geteuid().as_raw();
     (peer.uid != own && peer.uid != 0)

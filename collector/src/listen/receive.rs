@@ -1,4 +1,7 @@
-//! One message from a socket, with the descriptors that came along.
+//! One message from a socket with its descriptors.
+//!
+//! rustix and not nix: after MSG_CTRUNC nix's `RecvMsg::cmsgs` returns an error. The kernel may have
+//! installed some descriptors already, and they would stay open for ever.
 
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
@@ -10,31 +13,27 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg};
 
-/// Most descriptors that the kernel passes with one message (SCM_MAX_FD): with room for all of them, none is
-/// ever installed in this process without being seen.
+/// SCM_MAX_FD: the kernel passes at most this many descriptors with one message.
 const MAX_FDS: usize = 253;
 
-/// What came.
 #[derive(Debug)]
 pub(super) enum Received {
-    /// A message of so many bytes.
     Message {
-        /// Bytes in the buffer.
+        /// Bytes in the buffer: see [`Inbox::message`].
         len: usize,
-        /// Descriptors, each closed when dropped.
         fds: Vec<OwnedFd>,
-        /// There were more of them, for which none is free here.
-        cut: bool,
+        /// The message had more descriptors, but this process has no free ones.
+        fds_lost: bool,
     },
-    /// The other end is closed.
+    /// The peer closed the connection.
     End,
-    /// Nothing came in time.
-    Nothing,
-    /// It is no message of the protocol: why.
+    /// No message arrived in time.
+    Timeout,
+    /// The message breaks the protocol: the reason.
     Unusable(&'static str),
 }
 
-/// Receives messages into buffers of its own.
+/// Receives messages into its own buffers.
 #[derive(Debug)]
 pub(super) struct Inbox {
     message: Vec<u8>,
@@ -55,12 +54,12 @@ impl Inbox {
         self.message.get(..len).unwrap_or(&[])
     }
 
-    /// Waits for the next message, at most so long.
+    /// Waits for the next message, at most `within`; without a limit if that is none.
     pub(super) fn receive(&mut self, socket: &OwnedFd, within: Option<Duration>) -> Result<Received, Errno> {
         if let Some(within) = within
             && !readable(socket, within)?
         {
-            return Ok(Received::Nothing);
+            return Ok(Received::Timeout);
         }
         let mut resets = 0;
         let (len, flags, fds) = loop {
@@ -77,8 +76,8 @@ impl Inbox {
                     break (got.bytes, got.flags, fds);
                 }
                 Err(rustix::io::Errno::INTR) => {}
-                // The peer died with a request unread. The error is said once; what it sent before is still
-                // in the queue, and is the last that it had to say.
+                // The peer died with an unread request. The kernel reports this error once. Messages that
+                // the peer sent before are still in the queue.
                 Err(rustix::io::Errno::CONNRESET) if resets == 0 => resets += 1,
                 Err(error) => return Err(Errno::from_raw(error.raw_os_error())),
             }
@@ -87,10 +86,10 @@ impl Inbox {
             return Ok(Received::Unusable("a message longer than a frame may be"));
         }
         if len == 0 {
-            // The end of the stream and an empty message look the same but for this.
+            // The end of the stream and an empty message differ only in the hang-up.
             return Ok(if hung_up(socket)? { Received::End } else { Received::Unusable("an empty message") });
         }
-        Ok(Received::Message { len, fds, cut: flags.contains(ReturnFlags::CTRUNC) })
+        Ok(Received::Message { len, fds, fds_lost: flags.contains(ReturnFlags::CTRUNC) })
     }
 }
 
@@ -104,7 +103,7 @@ fn readable(socket: &OwnedFd, within: Duration) -> Result<bool, Errno> {
 }
 
 fn hung_up(socket: &OwnedFd) -> Result<bool, Errno> {
-    // POLLRDHUP: the other end writes no more, which nix has no name for.
+    // nix has no name for POLLRDHUP: the peer has shut down its writing half.
     let half = PollFlags::from_bits_retain(libc::POLLRDHUP);
     let mut fds = [PollFd::new(socket.as_fd(), half)];
     loop {
@@ -126,24 +125,24 @@ mod tests {
     use crate::testkit::fake_shim::{FakeShim, Frames};
 
     #[test]
-    fn a_message_is_kept_where_its_descriptors_could_not_be() {
+    fn a_message_with_lost_descriptors_is_kept() {
         use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
         let kind = (AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC);
         let (socket, ours) = socketpair(kind.0, kind.1, None, kind.2).unwrap();
         let shim = FakeShim { socket, frames: Frames::default() };
         let (mut reader, writer) = std::io::pipe().unwrap();
-        // Too little room looks the same as too few descriptors.
+        // Too small a buffer has the same effect as too few free descriptors.
         for (room, sent, most) in [(0, 1, 0), (rustix::cmsg_space!(ScmRights(2)), 20, 19)] {
             shim.send_with(b"said", &vec![writer.as_raw_fd(); sent]).unwrap();
             let mut inbox = Inbox::with_room(room);
             let got = inbox.receive(&ours, None).unwrap();
-            let Received::Message { len: 4, fds, cut: true } = got else { panic!("{got:?}") };
+            let Received::Message { len: 4, fds, fds_lost: true } = got else { panic!("{got:?}") };
             assert_eq!(inbox.message(4), b"said");
             assert!(fds.len() <= most, "{fds:?}");
         }
         shim.send_with(b"said", &[writer.as_raw_fd()]).unwrap();
         let got = Inbox::new().receive(&ours, None).unwrap();
-        assert!(matches!(&got, Received::Message { fds, cut: false, .. } if fds.len() == 1), "{got:?}");
+        assert!(matches!(&got, Received::Message { fds, fds_lost: false, .. } if fds.len() == 1), "{got:?}");
         drop((got, writer));
         std::io::Read::read_to_end(&mut reader, &mut vec![]).unwrap();
     }

@@ -1,4 +1,4 @@
-//! Where a socket may be made: a path that fits, not one that is in use, not over something else.
+//! Creates the socket: its path must fit, must not be in use, and must not be another file.
 
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -11,30 +11,27 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::{AddressFamily, Backlog, Shutdown, SockFlag, SockType, UnixAddr};
 use nix::sys::stat::Mode;
 
-use super::ListenError;
+use super::error::{ListenError, MAX_PATH};
 
-/// Longest path of a socket in bytes: `sun_path` holds 108 with the NUL.
-pub(crate) const MAX_PATH: usize = 107;
-
-/// A socket's place in the file system; dropping it removes the socket if it is still the same one.
+/// The file of a socket. Dropping it removes the file, unless another file has taken its place.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct SocketFile {
     path: PathBuf,
     dev_ino: (u64, u64),
     socket: Option<Arc<OwnedFd>>,
 }
 
-impl Place {
+impl SocketFile {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(super) fn with(mut self, socket: Arc<OwnedFd>) -> Place {
+    pub(super) fn with(mut self, socket: Arc<OwnedFd>) -> SocketFile {
         self.socket = Some(socket);
         self
     }
 
-    /// Wakes whoever accepts on it; nobody can connect any more.
+    /// Wakes the accept thread. After that no process can connect.
     pub(super) fn shut(&self) {
         if let Some(socket) = &self.socket {
             let _ = nix::sys::socket::shutdown(socket.as_raw_fd(), Shutdown::Both);
@@ -42,7 +39,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for SocketFile {
     fn drop(&mut self) {
         let same = fs::symlink_metadata(&self.path).is_ok_and(|m| (m.dev(), m.ino()) == self.dev_ino);
         if same {
@@ -51,8 +48,8 @@ impl Drop for Place {
     }
 }
 
-/// Makes a listening socket at `path`.
-pub(super) fn listen_at(path: &Path) -> Result<(OwnedFd, Place), ListenError> {
+/// Creates a listening socket at `path`.
+pub(super) fn listen_at(path: &Path) -> Result<(OwnedFd, SocketFile), ListenError> {
     let path = std::path::absolute(path).map_err(|e| system("find the folder of", path, io_errno(&e)))?;
     let len = path.as_os_str().len();
     if len > MAX_PATH {
@@ -61,16 +58,16 @@ pub(super) fn listen_at(path: &Path) -> Result<(OwnedFd, Place), ListenError> {
     let dir = path.parent().unwrap_or(Path::new("/"));
     make_private_dir(dir)?;
     belongs_to_us(dir)?;
-    // Two collectors that start at once must not both find the same stale socket and replace each other's.
-    // Without the lock (a folder that cannot be read) it goes on: bind itself lets only one through.
+    // Two collectors that start together must not both find a stale socket and then remove each other's. If
+    // the folder cannot be locked (it is not readable), go on: bind lets only one through.
     let _lock = fs::File::open(dir).ok().and_then(|dir| Flock::lock(dir, FlockArg::LockExclusive).ok());
     remove_stale(&path)?;
 
     let fail = |doing| move |errno| (doing, errno);
     let make = || -> Result<OwnedFd, (&'static str, Errno)> {
         let socket = seqpacket().map_err(fail("make"))?;
-        // The mode of a socket's file is that of its descriptor under the umask: set before bind, there is no
-        // moment at which others may connect.
+        // bind gives the file the mode of the descriptor. With fchmod before bind, other users can connect
+        // at no time.
         nix::sys::stat::fchmod(socket.as_fd(), Mode::S_IRUSR | Mode::S_IWUSR).map_err(fail("protect"))?;
         let address = UnixAddr::new(&path).map_err(fail("name"))?;
         nix::sys::socket::bind(socket.as_raw_fd(), &address).map_err(fail("make"))?;
@@ -82,10 +79,10 @@ pub(super) fn listen_at(path: &Path) -> Result<(OwnedFd, Place), ListenError> {
         _ => system(doing, &path, errno),
     })?;
     let meta = fs::symlink_metadata(&path).map_err(|e| system("look at", &path, io_errno(&e)))?;
-    Ok((socket, Place { dev_ino: (meta.dev(), meta.ino()), path, socket: None }))
+    Ok((socket, SocketFile { dev_ino: (meta.dev(), meta.ino()), path, socket: None }))
 }
 
-/// Makes the folder of the socket for its owner alone; one that exists stays as it is.
+/// Creates the folder of the socket with mode 0700. An existing folder is not changed.
 fn make_private_dir(dir: &Path) -> Result<(), ListenError> {
     let fail = |e: std::io::Error| system("make the folder", dir, io_errno(&e));
     if dir.is_dir() {
@@ -100,8 +97,8 @@ fn make_private_dir(dir: &Path) -> Result<(), ListenError> {
     }
 }
 
-/// In a folder of another user (somebody may have made our folder in /tmp first) he could put his own socket in
-/// the place of ours. Root's folders are fine: /tmp itself is sticky.
+/// Fails if the folder belongs to another user: that user could replace the socket (the folder may have
+/// been created in /tmp in advance). Folders of root are safe: /tmp itself is sticky.
 fn belongs_to_us(dir: &Path) -> Result<(), ListenError> {
     let meta = fs::metadata(dir).map_err(|e| system("look at the folder", dir, io_errno(&e)))?;
     let own = nix::unistd::geteuid().as_raw();
@@ -111,7 +108,7 @@ fn belongs_to_us(dir: &Path) -> Result<(), ListenError> {
     Err(ListenError::Foreign { dir: dir.to_owned(), uid: meta.uid() })
 }
 
-/// Removes a socket that nobody listens on; refuses anything else that is there.
+/// Removes a socket on which no process listens. Fails if the path is anything else.
 fn remove_stale(path: &Path) -> Result<(), ListenError> {
     let there = match fs::symlink_metadata(path) {
         Ok(there) => there,
@@ -131,7 +128,7 @@ fn remove_stale(path: &Path) -> Result<(), ListenError> {
             fs::remove_file(path).map_err(|e| system("remove the stale socket", path, io_errno(&e)))
         }
         Err(Errno::ENOENT) => Ok(()),
-        // EAGAIN: its backlog is full; EPROTOTYPE: a socket of another kind: somebody's, in any case.
+        // EAGAIN: the backlog is full. EPROTOTYPE: a socket of another type. A process listens in both cases.
         Ok(()) | Err(Errno::EAGAIN | Errno::EPROTOTYPE | Errno::EACCES | Errno::EPERM) => {
             Err(ListenError::InUse { path: path.to_owned() })
         }

@@ -1,10 +1,10 @@
-//! Real sockets, a client that speaks the protocol well or badly.
+//! Real sockets, and a client that follows or breaks the protocol.
 
 use std::fs;
 use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hangscope_protocol::record::*;
 use hangscope_protocol::{HEADER_LEN, Header, Kind, MAX_FRAME, Reader, VERSION};
@@ -15,16 +15,15 @@ use crate::session::read_dumps;
 use crate::testkit::fake_shim::{FakeShim, Frames, SOON, frame, hello, payload, zero};
 
 fn listener() -> (tempfile::TempDir, Listener) {
-    listener_with(Limits::default())
+    listener_with(ConnectionLimits::default())
 }
 
-fn listener_with(limits: Limits) -> (tempfile::TempDir, Listener) {
+fn listener_with(limits: ConnectionLimits) -> (tempfile::TempDir, Listener) {
     let dir = tempfile::tempdir().unwrap();
     let listener = Listener::bind_with(&dir.path().join("run/s.sock"), limits).unwrap();
     (dir, listener)
 }
 
-/// The next event, as one word and what was said.
 fn next(listener: &Listener) -> Event {
     listener.events().recv_timeout(SOON).expect("an event comes")
 }
@@ -47,7 +46,7 @@ fn word(what: &What) -> String {
     }
 }
 
-/// Everything a connection brings until its end.
+/// All events until the end of a connection.
 fn words_to_end(listener: &Listener) -> Vec<String> {
     let mut words = vec![];
     while words.last().is_none_or(|w| w != "end") {
@@ -57,7 +56,7 @@ fn words_to_end(listener: &Listener) -> Vec<String> {
 }
 
 #[test]
-fn the_socket_is_for_its_owner_alone_and_goes_with_the_listener() {
+fn the_socket_is_private_and_removed_with_the_listener() {
     let (dir, listener) = listener();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(listener.path()), 0o600);
@@ -71,12 +70,12 @@ fn the_socket_is_for_its_owner_alone_and_goes_with_the_listener() {
 fn a_stale_socket_is_replaced_and_one_in_use_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("s.sock");
-    // A socket whose process died: bound, never removed.
+    // A socket whose process died without removing it.
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let listener = Listener::bind(&path).unwrap();
     let second = Listener::bind(&path).unwrap_err();
     assert!(matches!(second, ListenError::InUse { .. }), "{second}");
-    // The refused one did not take the first one's socket away.
+    // The refused listener did not remove the socket of the first one.
     let shim = FakeShim::greet(&path);
     assert_eq!(word(&next(&listener).what), "hello");
     drop((shim, listener));
@@ -103,7 +102,7 @@ fn a_path_longer_than_an_address_is_one_clear_error() {
 }
 
 #[test]
-fn a_session_comes_as_events_and_its_dump_reads_back_alone() {
+fn a_session_becomes_events_and_its_dump_reads_back() {
     let (_dir, listener) = listener();
     let mut shim = FakeShim::greet(listener.path());
     let mut memfd = tempfile::tempfile().unwrap();
@@ -118,7 +117,7 @@ fn a_session_comes_as_events_and_its_dump_reads_back_alone() {
     let beat = shim.frames.heartbeat(1, 3);
     shim.send_all(&[note, now.clone(), beat]).unwrap();
     let mut dump = shim.frames.dump(1, 3, 100);
-    // A heartbeat in the middle of a dump (while it waits for the second look) belongs to no gap.
+    // A heartbeat in the middle of a dump (before the second look) is no gap.
     let end = dump.split_off(dump.len() - 1);
     shim.send_all(&dump).unwrap();
     shim.frames = Frames::default();
@@ -188,7 +187,7 @@ fn a_passed_descriptor_holds_the_bytes_and_is_closed_on_exec() {
 }
 
 #[test]
-fn a_dump_that_is_cut_off_comes_as_far_as_it_came() {
+fn a_truncated_dump_is_delivered() {
     let (_dir, listener) = listener();
     let mut shim = FakeShim::greet(listener.path());
     let dump = shim.frames.dump(1, 40, 2000);
@@ -201,7 +200,7 @@ fn a_dump_that_is_cut_off_comes_as_far_as_it_came() {
 }
 
 #[test]
-fn what_is_not_well_formed_ends_its_connection_with_the_reason_and_no_other() {
+fn a_malformed_message_ends_only_its_own_connection() {
     let (_dir, listener) = listener();
     let good = FakeShim::greet(listener.path());
     assert_eq!(word(&next(&listener).what), "hello");
@@ -235,10 +234,10 @@ fn what_is_not_well_formed_ends_its_connection_with_the_reason_and_no_other() {
 }
 
 #[test]
-fn descriptors_where_none_belong_end_the_connection_and_do_not_stay_open() {
+fn unexpected_descriptors_end_the_connection_and_are_closed() {
     let (_dir, listener) = listener();
     let mut shim = FakeShim::greet(listener.path());
-    // The end of a pipe tells when the last copy of the other end is closed.
+    // The reader of a pipe sees the end when the last copy of the writer is closed.
     let (mut reader, writer) = std::io::pipe().unwrap();
     let beat = shim.frames.heartbeat(1, 1);
     shim.send_with(&beat, &[writer.as_raw_fd(); 253]).unwrap();
@@ -255,12 +254,12 @@ fn descriptors_where_none_belong_end_the_connection_and_do_not_stay_open() {
 }
 
 #[test]
-fn one_that_never_says_hello_is_sent_away() {
-    let limits = Limits { hello_within: Duration::from_millis(50), ..Limits::default() };
+fn a_connection_without_a_hello_is_rejected() {
+    let limits = ConnectionLimits { hello_within: Duration::from_millis(50), ..ConnectionLimits::default() };
     let (_dir, listener) = listener_with(limits);
     let silent = FakeShim::connect(listener.path());
     assert_eq!(words_to_end(&listener), ["rejected no hello within 50ms", "end"]);
-    // After a hello silence is allowed: a shim may have nothing to say.
+    // After the hello a shim may be silent.
     let mut shim = FakeShim::greet(listener.path());
     assert!(silent.receive().is_none());
     std::thread::sleep(Duration::from_millis(120));
@@ -271,7 +270,8 @@ fn one_that_never_says_hello_is_sent_away() {
 
 #[test]
 fn a_flood_ends_its_connection() {
-    let (_dir, listener) = listener_with(Limits { window_frames: 100, ..Limits::default() });
+    let (_dir, listener) =
+        listener_with(ConnectionLimits { window_frames: 100, ..ConnectionLimits::default() });
     let mut shim = FakeShim::greet(listener.path());
     let mut sent = 0;
     for tick in 0..1000 {
@@ -286,8 +286,9 @@ fn a_flood_ends_its_connection() {
 }
 
 #[test]
-fn a_dump_beyond_the_bound_ends_its_connection_with_what_came() {
-    let (_dir, listener) = listener_with(Limits { dump_bytes: 200_000, ..Limits::default() });
+fn a_dump_beyond_the_limit_ends_its_connection() {
+    let (_dir, listener) =
+        listener_with(ConnectionLimits { dump_bytes: 200_000, ..ConnectionLimits::default() });
     let mut shim = FakeShim::greet(listener.path());
     let frames = shim.frames.dump(1, 100, 8000);
     let _ = shim.send_all(&frames);
@@ -296,8 +297,9 @@ fn a_dump_beyond_the_bound_ends_its_connection_with_what_came() {
 }
 
 #[test]
-fn a_connection_whose_events_nobody_takes_is_not_read_further() {
-    let (_dir, listener) = listener_with(Limits { waiting_bytes: 100_000, ..Limits::default() });
+fn a_connection_with_untaken_events_is_not_read() {
+    let (_dir, listener) =
+        listener_with(ConnectionLimits { waiting_bytes: 100_000, ..ConnectionLimits::default() });
     let mut shim = FakeShim::greet(listener.path());
     nix::sys::socket::setsockopt(
         &shim.socket,
@@ -310,7 +312,7 @@ fn a_connection_whose_events_nobody_takes_is_not_read_further() {
         tick += 1;
         assert!(tick < 1000, "the socket never fills");
     }
-    // Nothing that was taken is lost once somebody reads.
+    // No message that the socket accepted is lost.
     let other = FakeShim::greet(listener.path());
     drop((shim, other));
     let (mut beats, mut ends) = (0, 0);
@@ -328,8 +330,9 @@ fn a_connection_whose_events_nobody_takes_is_not_read_further() {
 }
 
 #[test]
-fn a_listener_that_is_full_of_events_can_be_dropped() {
-    let (_dir, listener) = listener_with(Limits { waiting_bytes: 1000, ..Limits::default() });
+fn a_listener_with_untaken_events_can_be_dropped() {
+    let (_dir, listener) =
+        listener_with(ConnectionLimits { waiting_bytes: 1000, ..ConnectionLimits::default() });
     let mut shim = FakeShim::greet(listener.path());
     shim.beat(1, 500).and(shim.beat(2, 500)).unwrap();
     next(&listener);
@@ -338,7 +341,7 @@ fn a_listener_that_is_full_of_events_can_be_dropped() {
 }
 
 #[test]
-fn a_socket_that_gives_no_connection_any_more_is_said() {
+fn a_failed_socket_is_reported() {
     let (_dir, listener) = listener();
     let mut shim = FakeShim::greet(listener.path());
     assert_eq!(word(&next(&listener).what), "hello");
@@ -346,14 +349,14 @@ fn a_socket_that_gives_no_connection_any_more_is_said() {
     listener.fail();
     let error = listener.failed().recv_timeout(SOON).unwrap();
     assert!(matches!(error, ListenError::System { source: Errno::EINVAL, .. }), "{error}");
-    // Who is connected goes on.
+    // Open connections go on.
     shim.beat(1, 1).unwrap();
     drop(shim);
     assert_eq!(words_to_end(&listener), ["dsos 2", "beat 1", "end"]);
 }
 
 #[test]
-fn asks_arrive_and_those_to_the_dead_are_errors() {
+fn requests_arrive_and_fail_after_the_end() {
     let (_dir, listener) = listener();
     let shim = FakeShim::greet(listener.path());
     next(&listener);
@@ -367,10 +370,10 @@ fn asks_arrive_and_those_to_the_dead_are_errors() {
     assert_eq!((r.record::<u32>().unwrap(), r.record::<u32>().unwrap()), (41, 42));
     assert!(matches!(listener.ask(ConnId(9), &ask, &[]), Err(ListenError::Ended(ConnId(9)))));
     assert!(matches!(listener.ask(ConnId(1), &ask, &[0; 20_000]), Err(ListenError::TooManyTids(_))));
-    // A shim that does not read its requests does not block the collector.
+    // A shim that does not read requests does not block the collector.
     let error = (0..100_000).find_map(|_| listener.ask(ConnId(1), &ask, &[]).err()).unwrap();
     assert!(matches!(error, ListenError::NotTaken { .. }), "{error}");
-    // It dies with requests unread: what it said before is not lost.
+    // It dies with unread requests: messages that it sent before are not lost.
     shim.send(&Frames::default().heartbeat(5, 1)).unwrap();
     drop(shim);
     let words = words_to_end(&listener);
@@ -379,7 +382,7 @@ fn asks_arrive_and_those_to_the_dead_are_errors() {
 }
 
 #[test]
-fn hundreds_at_once_are_all_heard() {
+fn three_hundred_connections_at_once_work() {
     const N: u64 = 300;
     let (_dir, listener) = listener();
     let path = listener.path().to_owned();
@@ -404,7 +407,7 @@ fn hundreds_at_once_are_all_heard() {
 }
 
 #[test]
-fn a_dump_of_eight_thousand_threads_comes_whole() {
+fn a_dump_of_eight_thousand_threads_arrives_whole() {
     let (_dir, listener) = listener();
     let mut shim = FakeShim::greet(listener.path());
     let frames = shim.frames.dump(1, 8000, 3000);
@@ -426,12 +429,12 @@ fn a_dump_of_eight_thousand_threads_comes_whole() {
 #[test]
 fn another_user_is_refused() {
     if !nix::unistd::geteuid().is_root() {
-        return; // Only root can become another user to try.
+        return; // Only root can become another user.
     }
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let listener = Listener::bind(&dir.path().join("s.sock")).unwrap();
-    // Opened up, so that it is the check of the peer that refuses.
+    // With this mode only the check of the peer refuses the connection.
     fs::set_permissions(listener.path(), fs::Permissions::from_mode(0o666)).unwrap();
     let script = "import socket,sys; s=socket.socket(socket.AF_UNIX,socket.SOCK_SEQPACKET); \
                   s.connect(sys.argv[1]); sys.exit(0 if s.recv(1)==b'' else 1)";
@@ -446,7 +449,7 @@ fn another_user_is_refused() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Frames with a good header and any payload, in any order: an end with a reason or none, never a panic.
+    /// Frames with a valid header and any payload, in any order.
     #[test]
     fn garbage_never_panics(said in proptest::collection::vec((0u16..17, proptest::collection::vec(any::<u8>(), 0..400)), 0..20)) {
         let (_dir, listener) = listener();

@@ -20,16 +20,16 @@ messages! {
         Hang { run, class } => "Hang in run {run}: {class}", "実行 {run} でハング: {class}";
         MoreHangs {} => "More hangs", "ほかのハング";
         MoreHangsIn { count, runs } => "{count} more: run {runs}", "ほかに {count} 件: 実行 {runs}";
-        NotIntact {} => "The DSO was not intact", "DSO が無傷でない";
+        NotIntact {} => "The DSO was not intact", "実行中に DSO が変わった";
         NotIntactIn { path, word, runs } => "{path} was {word} in run {runs}",
-            "{path} の状態が {word} だった: 実行 {runs}";
+            "{path} の状態: {word}、実行 {runs}";
         Slow {} => "Slow runs", "低速な実行";
-        SlowIn { runs } => "past the deadline, but their threads still came and went: run {runs}",
-            "時限を過ぎたが、スレッドはまだ動作中だった: 実行 {runs}";
-        Unlike {} => "Runs unlike the others", "ほかと異なる実行";
-        UnlikeIn { runs } => "ops/s far outside the others: run {runs}", "ops/s がほかから大きく外れた: 実行 {runs}";
+        SlowIn { runs } => "past the deadline, but their threads were still at work: run {runs}",
+            "制限時間を過ぎたが、スレッドはまだ動作中だった: 実行 {runs}";
+        Unlike {} => "Outliers", "外れ値";
+        UnlikeIn { runs } => "ops/s far from the other runs: run {runs}", "ops/s がほかの実行から大きく外れている: 実行 {runs}";
         NotReproduced {} => "Not reproduced", "再現せず";
-        NoHang {} => "No hang, no answer", "ハングなし、判定できず";
+        NoHang {} => "No hang, inconclusive", "ハングなし、判定できず";
     }
 }
 

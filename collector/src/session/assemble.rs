@@ -1,4 +1,5 @@
-//! Frames in, dumps out. Pure: the same code puts a live session together and reads a recorded `dump.bin`.
+//! Frames in, dumps out. The same code assembles a live session and reads a recorded
+//! `dump.bin`. It does no I/O.
 
 use hangscope_protocol::record::{
     AskRecord, DsoNowRecord, DsoRecord, DumpEndRecord, FdRecord, HeartbeatRecord, HeartbeatThread, Hello,
@@ -8,54 +9,46 @@ use hangscope_protocol::{HEADER_LEN, Header, Kind, MAGIC, MAX_PAYLOAD, Malformed
 
 use super::model::{Dso, Dump, Heartbeat, Identity, Memory, Note, Probe, Stack};
 
-/// Most records of one kind that a dump may hold: a bound on memory, far over any real dump.
-const MOST: usize = 1 << 20;
+/// Records of one kind in a dump: a bound on memory, far above any real dump.
+const MAX_RECORDS: usize = 1 << 20;
 
 /// Notes of a process that are kept.
-const MOST_NOTES: usize = 256;
+const MAX_NOTES: usize = 256;
 
-/// What a frame brought to its end.
 #[derive(Debug)]
 pub(crate) enum Done {
-    /// The process said who it is (again).
     Hello,
-    /// A look of the watchdog.
     Heartbeat(Heartbeat),
-    /// A note.
     Note(Note),
-    /// A dump has begun.
     DumpBegin,
-    /// A part of it is complete.
+    /// A part of the dump is complete.
     Mark(MarkRecord),
-    /// A dump is complete; it waits in [`Assembler::take_dump`].
-    DumpEnd(DumpEndRecord),
-    /// The allocator's bytes are in the descriptor of this message.
+    /// A dump is complete: call [`Assembler::take_dump`].
+    DumpEnd,
+    /// The descriptor of this message has a copy of the allocator.
     Copy(hangscope_protocol::record::CopyRecord),
-    /// The memory that was asked for will be in the descriptor of this message at the exit of the process.
+    /// The descriptor of this message will have the requested memory at the exit of the process.
     LastMemory(LastMemoryRecord),
-    /// The shim leaves.
+    /// The shim ends the session.
     Bye(Note),
 }
 
-/// Why frames could not be made into dumps.
+/// Why bytes are not a recorded dump.
 #[derive(Debug, thiserror::Error)]
 pub enum BadDump {
-    /// A frame is not well-formed.
     #[error("frame {frame} (byte {offset}): {source}")]
     Malformed {
-        /// Which frame, from 0.
+        /// Number of the frame, from 0.
         frame: usize,
-        /// Where it begins.
+        /// Offset of the frame, bytes.
         offset: usize,
-        /// What is wrong with it.
         source: Malformed,
     },
-    /// No dump is in it.
     #[error("no dump in it: a dump.bin begins with a hello and holds at least one dump")]
     Empty,
 }
 
-/// Puts the frames of one process together.
+/// Assembles the frames of one process.
 #[derive(Debug, Default)]
 pub struct Assembler {
     identity: Option<Identity>,
@@ -67,38 +60,37 @@ pub struct Assembler {
 }
 
 impl Assembler {
-    /// Nothing known yet.
     pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    /// Who speaks, once the hello came.
+    /// The process; none before its hello.
     pub(crate) fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()
     }
 
-    /// DSOs with the last look at each.
+    /// The DSOs, each with the last look at it.
     pub(crate) fn dsos(&self) -> &[Dso] {
         &self.dsos
     }
 
-    /// All notes so far.
+    #[cfg(test)]
     pub(crate) fn notes(&self) -> &[Note] {
         &self.notes
     }
 
-    /// The dump that is being put together.
+    /// The dump that is being assembled, without DSOs and notes.
     pub(crate) fn dump(&self) -> Option<&Dump> {
         self.dump.as_ref()
     }
 
-    /// A copy of the dump as far as it came.
+    /// A copy of the dump as far as it arrived, with DSOs and notes.
     pub(crate) fn dump_so_far(&self) -> Option<Dump> {
         let dump = self.dump.clone()?;
         Some(Dump { dsos: self.dsos.clone(), notes: self.notes.clone(), ..dump })
     }
 
-    /// The dump so far: complete after [`Done::DumpEnd`], else whatever arrived of it.
+    /// Takes the dump: complete after [`Done::DumpEnd`], else as far as it arrived.
     pub(crate) fn take_dump(&mut self) -> Option<Dump> {
         let mut dump = self.dump.take()?;
         dump.threads.sort_by_key(|t| t.tid);
@@ -108,11 +100,7 @@ impl Assembler {
         Some(dump)
     }
 
-    /// Takes one whole frame.
-    ///
-    /// # Errors
-    /// [`Malformed`] if it is not what the protocol says; the state is then as before, as far as records
-    /// that came earlier in the same frame are concerned they are kept.
+    /// Adds one whole frame. If it is malformed, its records before the error are kept.
     pub(crate) fn push(&mut self, frame: &[u8]) -> Result<Option<Done>, Malformed> {
         let (header, kind, payload) = Header::split(frame)?;
         let gap = match self.last_seq.replace(header.seq) {
@@ -120,13 +108,13 @@ impl Assembler {
             _ => 0,
         };
         if let Some(dump) = self.dump.as_mut().filter(|d| d.begin.number == header.dump) {
-            // A recorded dump leaves frames out that are not the dump's: only small gaps are drops.
+            // A recorded dump has only its own frames: large gaps are frames that were not recorded.
             dump.gaps = dump.gaps.saturating_add(gap.min(1 << 16));
         }
         let mut r = Reader::new(payload);
         match kind {
             Kind::Hello => {
-                // The version stands first; a hello of another one may be laid out otherwise.
+                // Check the version first: another version may have another layout.
                 if Reader::new(payload).record::<u16>()? != VERSION {
                     return Err(Malformed { at: 0, expected: "version 2 of the protocol" });
                 }
@@ -143,8 +131,8 @@ impl Assembler {
                 let mut last = None;
                 while !r.is_at_end() {
                     let note = note(&mut r)?;
-                    // The latest say most about what is to come.
-                    if self.notes.len() >= MOST_NOTES {
+                    // Drop the oldest: the newest notes say most about the dump to come.
+                    if self.notes.len() >= MAX_NOTES {
                         self.notes.remove(0);
                     }
                     self.notes.push(note.clone());
@@ -214,13 +202,13 @@ impl Assembler {
     }
 }
 
-/// Takes a frame that belongs to a dump.
+/// Adds a frame that belongs to a dump.
 fn part(dump: &mut Dump, kind: Kind, t_ns: u64, r: &mut Reader<'_>) -> Result<Option<Done>, Malformed> {
     match kind {
         Kind::Maps => {
             let offset: u64 = r.record()?;
             let rest = r.raw_rest();
-            // A dropped chunk leaves a hole: it is not closed by moving text that does not belong there.
+            // After a dropped chunk the text ends: chunks behind the hole must not close it.
             if offset as usize == dump.maps.len() && dump.maps.len() + rest.len() <= 64 << 20 {
                 dump.maps.extend_from_slice(rest);
             }
@@ -265,13 +253,13 @@ fn part(dump: &mut Dump, kind: Kind, t_ns: u64, r: &mut Reader<'_>) -> Result<Op
         _ => {
             let end: DumpEndRecord = r.record()?;
             dump.end = Some(end);
-            return Ok(Some(Done::DumpEnd(end)));
+            return Ok(Some(Done::DumpEnd));
         }
     }
     Ok(None)
 }
 
-/// [`MemoryRecord`]s with their bytes, to the end.
+/// Reads [`MemoryRecord`]s with their bytes, to the end.
 pub(super) fn memory(r: &mut Reader<'_>, to: &mut Vec<Memory>) -> Result<(), Malformed> {
     while !r.is_at_end() {
         let (record, bytes) = r.record_with::<MemoryRecord>()?;
@@ -286,18 +274,18 @@ fn note(r: &mut Reader<'_>) -> Result<Note, Malformed> {
 }
 
 fn push<T>(to: &mut Vec<T>, item: T) -> Result<(), Malformed> {
-    if to.len() >= MOST {
+    if to.len() >= MAX_RECORDS {
         return Err(Malformed { at: 0, expected: "fewer records" });
     }
     to.push(item);
     Ok(())
 }
 
-/// Reads the dumps of a recorded `dump.bin`: frames one after the other, as sent. A frame that is cut off at
-/// the end of the file is left out; the dump before it is legal, without an end.
+/// Reads the dumps of a recorded `dump.bin`: the frames in the order in which they were sent. A frame that
+/// is cut off at the end of the file is left out. The dump before it is legal, but has no end.
 ///
 /// # Errors
-/// [`BadDump`] if there is no dump in it or a frame in the middle is not well-formed.
+/// [`BadDump`] if there is no dump, or if a frame in the middle is malformed.
 pub fn read_dumps(bytes: &[u8]) -> Result<Vec<Dump>, BadDump> {
     let mut assembler = Assembler::new();
     let mut dumps = vec![];
@@ -306,7 +294,7 @@ pub fn read_dumps(bytes: &[u8]) -> Result<Vec<Dump>, BadDump> {
     while let Some(rest) = bytes.get(offset..).filter(|rest| rest.len() >= HEADER_LEN) {
         let malformed = |source| BadDump::Malformed { frame, offset, source };
         let header: Header = Reader::new(rest).record().map_err(malformed)?;
-        // Only what begins like a frame can be one that was cut off.
+        // Bytes without the magic are garbage, not a frame that was cut off.
         if header.magic != MAGIC {
             return Err(malformed(Malformed { at: 0, expected: "the magic HSC1" }));
         }
@@ -317,7 +305,7 @@ pub fn read_dumps(bytes: &[u8]) -> Result<Vec<Dump>, BadDump> {
         if matches!(Kind::from_u16(header.kind), Some(Kind::DumpBegin | Kind::Hello)) {
             dumps.extend(assembler.take_dump());
         }
-        if let Some(Done::DumpEnd(_)) = assembler.push(whole).map_err(malformed)? {
+        if let Some(Done::DumpEnd) = assembler.push(whole).map_err(malformed)? {
             dumps.extend(assembler.take_dump());
         }
         offset += whole.len();
@@ -327,7 +315,7 @@ pub fn read_dumps(bytes: &[u8]) -> Result<Vec<Dump>, BadDump> {
     if dumps.is_empty() { Err(BadDump::Empty) } else { Ok(dumps) }
 }
 
-/// An ask with the tids or ranges that go with it, as one frame: for [`crate::listen`], and for tests.
+/// A request with its tids or ranges, as one frame.
 pub(crate) fn ask_frame<R: Record>(ask: &AskRecord, items: &[R], seq: u32) -> Vec<u8> {
     let mut frame = vec![0; HEADER_LEN + AskRecord::SIZE + items.len() * R::SIZE];
     let header = Header {

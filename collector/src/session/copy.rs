@@ -1,4 +1,4 @@
-//! The allocator's bytes, from the descriptor that a process sent.
+//! The copy of the allocator, from a descriptor that the process sent.
 
 use std::fs::File;
 use std::io;
@@ -7,20 +7,17 @@ use std::os::unix::fs::FileExt as _;
 
 use hangscope_protocol::record::CopyRecord;
 
-/// Most bytes of a DSO that are taken.
-const MOST: u64 = 1 << 30;
+/// Largest file that is read, bytes.
+const MAX_SIZE: u64 = 1 << 30;
 
-/// Reads the bytes of a [`crate::listen::What::Copy`].
-///
-/// # Errors
-/// Why the bytes are not to be had.
+/// Reads the bytes of a [`crate::listen::What::Copy`]; fails if the file is not what was announced.
 pub fn read(fd: &OwnedFd, record: &CopyRecord) -> io::Result<Vec<u8>> {
     whole(fd, record.size, "the copy of the allocator")
 }
 
-/// All bytes of a file whose descriptor a process sent. It is whatever the process sent: one that could block (a pipe),
-/// or has another size than was said, is refused; it is read, not mapped, because the process may cut it short at any
-/// time.
+/// Reads the whole file behind a descriptor that a process sent. The descriptor is not trusted: anything
+/// but a plain file (a pipe would block), or a file of another size than announced, is an error. The file
+/// is read and not mapped, because the process may truncate it at any time.
 pub(super) fn whole(fd: &OwnedFd, size: u64, what: &str) -> io::Result<Vec<u8>> {
     let bad = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
     let file = File::from(fd.as_fd().try_clone_to_owned()?);
@@ -28,7 +25,7 @@ pub(super) fn whole(fd: &OwnedFd, size: u64, what: &str) -> io::Result<Vec<u8>> 
     if !meta.is_file() {
         return Err(bad(format!("{what} is not a plain file")));
     }
-    if meta.len() != size || size > MOST {
+    if meta.len() != size || size > MAX_SIZE {
         let is = meta.len();
         return Err(bad(format!("{what} has {is} bytes, {size} were announced")));
     }

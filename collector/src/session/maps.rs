@@ -1,104 +1,75 @@
-//! `/proc/PID/maps` as the kernel printed it, parsed. Lines that are not what the kernel prints are left out:
-//! a dump may be cut off in the middle of one.
+//! `/proc/PID/maps` of a dump: [`hangscope_reader::maps`] with owned paths.
 
-/// One line of maps.
+use hangscope_reader::maps;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mapping {
-    /// First address.
     pub(crate) start: u64,
-    /// First address after it.
+    /// First address after the mapping.
     pub(crate) end: u64,
-    /// Readable.
     pub(crate) read: bool,
-    /// Writable.
     pub(crate) write: bool,
-    /// Executable.
     pub(crate) execute: bool,
-    /// Offset in the file, bytes.
+    /// Offset of `start` in the file, bytes.
     pub(crate) offset: u64,
-    /// Device, `major << 32 | minor`.
+    /// Device of the file: `major << 32 | minor`.
     pub(crate) dev: u64,
-    /// Inode; 0 for what has no file.
+    /// Inode; 0 for memory without a file.
     pub(crate) ino: u64,
-    /// Path or pseudo path (`[heap]`), without ` (deleted)`; empty for an anonymous mapping.
+    /// Path or pseudo path (`[heap]`) without ` (deleted)`; empty for anonymous memory.
     pub(crate) path: String,
-    /// Whether the kernel printed ` (deleted)`.
+    /// Whether the kernel printed ` (deleted)` after the path.
     pub(crate) deleted: bool,
 }
 
 impl Mapping {
-    /// Whether an address is inside.
+    fn owned(m: &maps::Mapping<'_>) -> Mapping {
+        Mapping {
+            start: m.start,
+            end: m.end,
+            read: m.read,
+            write: m.write,
+            execute: m.execute,
+            offset: m.offset,
+            dev: m.dev,
+            ino: m.ino,
+            // The kernel escapes a newline in a path, and nothing else.
+            path: String::from_utf8_lossy(m.path).replace("\\012", "\n"),
+            deleted: m.deleted,
+        }
+    }
+
     pub(crate) fn contains(&self, address: u64) -> bool {
         (self.start..self.end).contains(&address)
     }
 
-    /// Whether it maps a file that has a path (not `[stack]`, not anonymous).
+    /// Whether it maps a file with a path: not `[stack]`, not anonymous memory.
     pub(crate) fn is_file(&self) -> bool {
         self.path.starts_with('/') && self.ino != 0
     }
 }
 
-/// Parses maps; ascending by address, overlaps left out. The last line counts only if it is complete.
-pub(crate) fn parse(maps: &[u8]) -> Vec<Mapping> {
+/// The mappings of a text, ascending by address. A mapping that overlaps the one before it is left out, and
+/// so is what is no line of maps: a dump may be cut off in the middle of a line.
+pub(crate) fn parse(text: &[u8]) -> Vec<Mapping> {
     let mut parsed: Vec<Mapping> = vec![];
-    for line in maps.split_inclusive(|b| *b == b'\n').filter_map(|l| l.strip_suffix(b"\n")) {
-        match line_of(line) {
-            Some(m) if parsed.last().is_none_or(|last| last.end <= m.start) => parsed.push(m),
-            _ => {}
+    for m in maps::mappings(text) {
+        if parsed.last().is_none_or(|last| last.end <= m.start) {
+            parsed.push(Mapping::owned(&m));
         }
     }
     parsed
 }
 
-/// The mapping that an address is in.
+/// The mapping that contains an address.
 pub(crate) fn find(mappings: &[Mapping], address: u64) -> Option<&Mapping> {
     let i = mappings.partition_point(|m| m.start <= address).checked_sub(1)?;
     mappings.get(i).filter(|m| m.contains(address))
 }
 
-fn line_of(line: &[u8]) -> Option<Mapping> {
-    let line = String::from_utf8_lossy(line);
-    let mut rest = &*line;
-    let mut field = || {
-        rest = rest.trim_start_matches(' ');
-        let end = rest.find(' ').unwrap_or(rest.len());
-        let (field, tail) = rest.split_at(end);
-        rest = tail;
-        field
-    };
-    let hex = |text: &str| u64::from_str_radix(text, 16).ok();
-    let (start, end) = field().split_once('-')?;
-    let (start, end) = (hex(start)?, hex(end)?);
-    let perms = field().as_bytes();
-    let &[r, w, x, _] = perms else { return None };
-    let offset = hex(field())?;
-    let (major, minor) = field().split_once(':')?;
-    let dev = hex(major)? << 32 | hex(minor)?;
-    let ino = field().parse().ok()?;
-    // The kernel escapes a newline in a path as \012 and nothing else.
-    let path = rest.trim_start_matches(' ');
-    let (path, deleted) = match path.strip_suffix(" (deleted)") {
-        Some(path) => (path, true),
-        None => (path, false),
-    };
-    let path = path.replace("\\012", "\n");
-    (start < end).then_some(Mapping {
-        start,
-        end,
-        read: r == b'r',
-        write: w == b'w',
-        execute: x == b'x',
-        offset,
-        dev,
-        ino,
-        path,
-        deleted,
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use crate::session::maps::*;
+    use super::*;
 
     #[test]
     fn lines_as_the_kernel_prints_them() {

@@ -1,4 +1,4 @@
-//! Memory that was asked for, as it was at the exit of the process.
+//! Requested memory, as it was at the exit of the process.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -10,11 +10,12 @@ use super::assemble;
 use super::copy::whole;
 use super::model::Memory;
 
-/// Reads what the shim's destructor left in the descriptor of a [`crate::listen::What::LastMemory`]: after the end of the
-/// process. None if the destructor did not run: the process was killed, or left by `_exit`.
+/// Reads what the shim's destructor wrote to the descriptor of a
+/// [`crate::listen::What::LastMemory`]. Call it after the end of the process. None if the destructor
+/// did not run: the process was killed, or called `_exit`.
 ///
 /// # Errors
-/// Why it cannot be read.
+/// The file cannot be read, has another size than announced, or is malformed.
 pub(crate) fn read(fd: &OwnedFd, record: &LastMemoryRecord) -> io::Result<Option<Vec<Memory>>> {
     parse(&whole(fd, u64::from(record.size), "the memory of the exit")?)
         .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))
@@ -37,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_left_is_read_and_nothing_is_told_apart() {
+    fn a_written_page_is_read_and_an_empty_one_is_none() {
         assert_eq!(parse(&[0; 4096]), Ok(None));
         let mut page = [0; 64];
         let record = MemoryRecord { address: 0x1000, wanted: 8, errno: 0 };
@@ -47,9 +48,9 @@ mod tests {
         page[..4].copy_from_slice(&len.to_le_bytes());
         assert_eq!(parse(&page), Ok(Some(vec![Memory { record, bytes: vec![1, 2, 3] }])));
         page[0] -= 1;
-        assert!(parse(&page).is_err(), "a record that is cut off");
+        assert!(parse(&page).is_err(), "a truncated record");
         page[0] = 61;
-        assert!(parse(&page).is_err(), "more than there is");
+        assert!(parse(&page).is_err(), "a length beyond the page");
     }
 
     proptest! {

@@ -1,18 +1,23 @@
-//! What a process told about itself, put together from its frames.
+//! What a process sent about itself, assembled from frames.
 //!
-//! - [`model`]: the dump as data, what analysis gets
-//! - [`assemble`]: frames in, dumps out; pure, also for a recorded `dump.bin`
+//! - [`model`]: the dump as data, the input of the analysis
+//! - [`assemble`]: frames in, dumps out; also for a recorded `dump.bin`
 //! - [`record`]: a dump as frames again
-//! - [`copy`]: the allocator's bytes, from the descriptor that a process sent
-//! - [`memory`]: memory that was asked for, from the descriptor of its last reading
+//! - [`copy`]: the allocator's bytes, from a descriptor that the process sent
+//! - [`memory`]: requested memory as it was at the exit, from a descriptor that the process sent
+//! - [`maps`]: the mappings
+//! - [`trace`]: stacks with names
+//! - [`syscalls`]: system call numbers, by machine
+//! - [`record_text`]: bytes of records as text
 
-pub(crate) mod arch;
 pub(crate) mod assemble;
 pub mod copy;
 pub(crate) mod maps;
 pub(crate) mod memory;
 pub(crate) mod model;
 pub(crate) mod record;
+pub(crate) mod record_text;
+pub(crate) mod syscalls;
 pub mod trace;
 
 pub use assemble::{Assembler, BadDump, read_dumps};

@@ -1,6 +1,7 @@
-//! The dump as data. Raw facts of the shim's records, owned; nothing here is a conclusion.
+//! The dump as data: the facts of the shim's records, without conclusions.
 //!
-//! As JSON it is without what was copied from memory: no finding is made from that, and it is nobody's business.
+//! Its JSON form leaves out all bytes that were copied from memory. No finding needs
+//! them, and they are private.
 
 use std::collections::BTreeMap;
 
@@ -11,27 +12,25 @@ use hangscope_protocol::record::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Who spoke: the hello with its texts owned.
+/// The process that sent the frames: its hello.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// The numbers.
     pub fixed: HelloRecord,
-    /// HANGSCOPE_LABEL, empty if none.
+    /// HANGSCOPE_LABEL; empty if not set.
     pub label: String,
     /// Target of `/proc/self/exe`.
     pub exe: String,
-    /// Command line, an item an argument.
+    /// Command line, one item an argument.
     pub command: Vec<String>,
-    /// LD_PRELOAD as the process got it.
+    /// LD_PRELOAD of the process.
     pub ld_preload: String,
-    /// HANGSCOPE_TARGET, empty if none.
+    /// HANGSCOPE_TARGET; empty if not set.
     pub(crate) target: String,
-    /// The shim's version.
     pub(crate) shim: String,
 }
 
 impl Identity {
-    /// Owns a decoded hello. Bytes that are not UTF-8 are replaced (U+FFFD).
+    /// Bytes that are not UTF-8 become U+FFFD.
     pub(crate) fn from_hello(hello: &Hello<'_>) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let cmdline = hello.cmdline.strip_suffix(b"\0").unwrap_or(hello.cmdline);
@@ -47,14 +46,12 @@ impl Identity {
     }
 }
 
-/// A DSO: its snapshot from init, and the last look at it (in the dump: the look of the dump).
+/// A DSO: its snapshot from init, and the last look at it. In a dump: the look of the dump.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dso {
-    /// Snapshot from init.
     pub init: DsoRecord,
-    /// Path, without ` (deleted)`.
     pub path: String,
-    /// The last look.
+    /// The last look; none before the first one.
     pub now: Option<DsoNowRecord>,
 }
 
@@ -65,97 +62,88 @@ impl Dso {
     }
 }
 
-/// Something that the shim thought worth saying.
+/// A message of the shim, for example about a setting that it could not use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
-    /// Code, thread and number.
     pub record: NoteRecord,
-    /// Text.
     pub text: String,
 }
 
 /// Raw stack of a blocked thread.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stack {
-    /// Thread, look, flags, address.
     pub record: StackRecord,
     /// Bytes from `record.sp` upwards.
     #[serde(skip)]
     pub bytes: Vec<u8>,
 }
 
-/// What a thread answered to the signal.
+/// The answer of a thread to the shim's signal, or a sample of a thread.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
-    /// Outcome and registers.
     pub record: ProbeRecord,
-    /// Bytes from SP upwards.
+    /// Bytes from the stack pointer upwards.
     #[serde(skip)]
     pub stack: Vec<u8>,
 }
 
-/// Memory that was asked for.
+/// A range of memory that the collector requested.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
-    /// Address, bytes wanted, error.
     pub(crate) record: MemoryRecord,
-    /// What could be read from there on.
+    /// The bytes from the address on that could be read.
     #[serde(skip)]
     pub bytes: Vec<u8>,
 }
 
-/// One look of the watchdog, whole.
+/// One look of the watchdog, assembled from all of its frames.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
     /// CLOCK_MONOTONIC, ns.
     pub t_ns: u64,
-    /// The numbers (`first` is 0).
+    /// Of the last frame, with `first` 0.
     pub record: HeartbeatRecord,
-    /// All threads.
     pub threads: Vec<HeartbeatThread>,
 }
 
-/// A dump, as far as it arrived.
+/// A dump as far as it arrived.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dump {
-    /// Who spoke.
     pub identity: Identity,
-    /// Its beginning.
     pub begin: DumpBeginRecord,
-    /// Its end; none if it never came (a truncated dump is a legal dump).
+    /// None if the end did not arrive. A truncated dump is a legal dump.
     pub end: Option<DumpEndRecord>,
-    /// DSOs, init and now.
     pub dsos: Vec<Dso>,
     /// `/proc/self/maps` as the kernel printed it.
-    #[serde(with = "text")]
+    #[serde(with = "super::record_text")]
     pub maps: Vec<u8>,
-    /// First look, by tid.
+    /// The first look, ascending by tid.
     pub threads: Vec<ThreadRecord>,
-    /// Second look (2 s later), by tid; empty if it did not come.
+    /// The second look (2 s later), ascending by tid; empty if it did not arrive.
     pub second: Vec<ThreadRecord>,
-    /// Raw stacks of blocked threads (looks 1 and 2).
+    /// Raw stacks of blocked threads, from both looks.
     pub stacks: Vec<Stack>,
     /// Answers to the signal (`sample` 0).
     pub probes: Vec<Probe>,
-    /// Samples of hot threads (`sample` from 1), in order.
+    /// Samples of hot threads (`sample` from 1), in order of time.
     pub samples: Vec<Probe>,
-    /// What descriptors are that threads wait on.
+    /// Targets of the descriptors that threads wait on: `pipe:[123]`.
     pub(crate) fds: BTreeMap<i32, String>,
-    /// Memory that was asked for, as it was after the first look.
+    /// The requested memory, as it was after the first look.
     pub memory: Vec<Memory>,
-    /// Parts that are complete.
+    /// One for each part that is complete.
     pub marks: Vec<MarkRecord>,
-    /// Notes, those from before the dump too.
+    /// All notes of the process, from before the dump too.
     pub(crate) notes: Vec<Note>,
-    /// Frames that the shim had to drop within this dump.
+    /// Number of frames of the dump that the shim had to drop.
     pub(crate) gaps: u32,
-    /// When the first records of each look were sent, CLOCK_MONOTONIC, ns; 0 if that did not come.
+    /// When the first records of each look were sent, CLOCK_MONOTONIC, ns; 0 if none arrived.
     #[serde(default)]
     pub(crate) looks_ns: [u64; 2],
 }
 
 impl Dump {
-    /// One of which only the beginning has come.
+    /// A dump of which only the beginning arrived.
     pub(crate) fn begun(identity: Identity, begin: DumpBeginRecord) -> Dump {
         Dump {
             identity,
@@ -177,8 +165,8 @@ impl Dump {
         }
     }
 
-    /// With what was seen from outside beside it: answers take the place of those that their threads did not give, samples
-    /// and notes are added.
+    /// Adds what `snap` read from outside. An answer from outside replaces the answer of the same thread;
+    /// samples and notes are appended.
     #[must_use]
     pub(crate) fn with_outside(&self, outside: &Dump) -> Dump {
         let mut dump = self.clone();
@@ -191,13 +179,13 @@ impl Dump {
         dump
     }
 
-    /// The allocator's DSO, if the shim knew it.
+    /// The allocator's DSO, if the shim identified it.
     pub fn allocator(&self) -> Option<&Dso> {
         self.dsos.iter().find(|d| d.init.id == self.identity.fixed.allocator)
     }
 
-    /// Between the two looks, ns: as it was measured, else as it was meant to be; none without a second look. A watchdog that
-    /// gets no processor looks later than it meant to.
+    /// Time between the two looks, ns; none without a second look. The measured time, else the planned one. A
+    /// watchdog that gets no processor looks later than planned.
     pub(crate) fn between_ns(&self) -> Option<u64> {
         let [first, second] = self.looks_ns;
         let measured = (first > 0).then(|| second.saturating_sub(first)).filter(|ns| *ns > 0);
@@ -205,33 +193,20 @@ impl Dump {
         (!self.second.is_empty() && ns > 0).then_some(ns)
     }
 
-    /// Whether the first look is known to have every thread that it found.
+    /// Whether every thread that the first look found is known to have arrived.
     pub(crate) fn first_look_is_whole(&self) -> bool {
         let mark = self.marks.iter().find(|m| m.part == mark_part::THREADS);
         let left_out = self.end.is_some_and(|end| end.flags & dump_flags::THREADS_LEFT_OUT != 0);
         mark.is_some_and(|m| m.dropped == 0 && self.threads.len() >= m.records as usize) && !left_out
     }
 
-    /// A thread of the first look.
+    /// A thread in the first look.
     pub fn thread(&self, tid: u32) -> Option<&ThreadRecord> {
         self.threads.iter().find(|t| t.tid == tid)
     }
 
-    /// The same thread in the second look.
+    /// A thread in the second look.
     pub fn second_look(&self, tid: u32) -> Option<&ThreadRecord> {
         self.second.iter().find(|t| t.tid == tid)
-    }
-}
-
-/// Bytes as text; what is not UTF-8 is replaced (U+FFFD).
-mod text {
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&String::from_utf8_lossy(bytes))
-    }
-
-    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Vec<u8>, D::Error> {
-        String::deserialize(from).map(String::into_bytes)
     }
 }

@@ -1,5 +1,5 @@
-//! A dump as frames, as a shim would have sent them: how a dump that was taken from outside becomes a `dump.bin`
-//! that [`super::read_dumps`] reads again.
+//! A dump as frames, as a shim sends them. A dump that `snap` took from outside becomes a `dump.bin` in
+//! this way, which [`super::read_dumps`] can read.
 
 use hangscope_protocol::record::{FdRecord, Hello};
 use hangscope_protocol::{HEADER_LEN, Header, Kind, MAGIC, MAX_PAYLOAD, Record, Writer};
@@ -15,7 +15,7 @@ pub(crate) fn frames(dump: &Dump) -> Vec<u8> {
         fixed: identity.fixed,
         label: identity.label.as_bytes(),
         exe: identity.exe.as_bytes(),
-        // What a shim sends of it at most.
+        // A shim sends at most 4096 bytes of it.
         cmdline: cmdline.get(..4096).unwrap_or(&cmdline),
         ld_preload: identity.ld_preload.as_bytes(),
         target: identity.target.as_bytes(),
@@ -44,7 +44,7 @@ pub(crate) fn frames(dump: &Dump) -> Vec<u8> {
     frames.with_bytes(Kind::Probes, dump.samples.iter().map(|p| (probe(p), &*p.stack)));
     frames.t_ns = dump.looks_ns[1].max(frames.t_ns);
     frames.many(Kind::Threads, dump.second.iter().copied());
-    // A frame each: that is what a mark is.
+    // A frame has only one mark.
     dump.marks.iter().for_each(|mark| frames.one(Kind::Mark, |w| _ = w.record(mark)));
     if let Some(end) = &dump.end {
         frames.one(Kind::DumpEnd, |w| _ = w.record(end));
@@ -56,12 +56,12 @@ struct Frames<'d> {
     bytes: Vec<u8>,
     seq: u32,
     dump: &'d Dump,
-    /// Of the frames that are written now.
+    /// Time of the frames that are written now, CLOCK_MONOTONIC, ns.
     t_ns: u64,
 }
 
 impl Frames<'_> {
-    /// A frame with what `fill` writes.
+    /// Writes a frame with the payload that `fill` writes.
     fn one(&mut self, kind: Kind, fill: impl FnOnce(&mut Writer<'_>)) {
         let mut payload = vec![0; MAX_PAYLOAD];
         let mut w = Writer::new(&mut payload);
@@ -85,7 +85,7 @@ impl Frames<'_> {
         self.seq += 1;
     }
 
-    /// As many records a frame as fit.
+    /// Writes records, as many in each frame as fit.
     fn many<R: Record + Copy>(&mut self, kind: Kind, records: impl Iterator<Item = R>) {
         let records: Vec<R> = records.collect();
         for some in records.chunks(MAX_PAYLOAD / R::SIZE) {
@@ -93,7 +93,8 @@ impl Frames<'_> {
         }
     }
 
-    /// Records with bytes, as many a frame as fit; what is too long for a frame is cut.
+    /// Writes records with bytes, as many in each frame as fit. Bytes that do not fit
+    /// into a frame are cut off.
     fn with_bytes<'b, R: Record + Copy>(&mut self, kind: Kind, records: impl Iterator<Item = (R, &'b [u8])>) {
         let most = MAX_PAYLOAD - R::SIZE - 4;
         let mut some: Vec<(R, &[u8])> = vec![];
@@ -125,7 +126,7 @@ mod tests {
     use crate::testkit::fake_shim::{Frames as Fake, zero};
 
     #[test]
-    fn what_is_written_is_what_is_read() {
+    fn a_written_dump_reads_back_equal() {
         let mut fake = Fake::default();
         let mut all = fake.hello(300);
         all.extend(fake.dump(3, 500, 40_000));
@@ -133,7 +134,7 @@ mod tests {
         dump.maps = b"0-1 r-xp 0 0:0 0\n".repeat(10_000);
         dump.second =
             dump.threads.iter().map(|t| hangscope_protocol::record::ThreadRecord { look: 2, ..*t }).collect();
-        // It meant to look 2 s later, and got no processor.
+        // The second look was planned after 2 s, but the watchdog got no processor.
         dump.looks_ns[1] = dump.looks_ns[0] + 3_500_000_000;
         dump.begin.second_look_after_ns = 2_000_000_000;
         dump.fds.insert(3, "pipe:[1]".into());

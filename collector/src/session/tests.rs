@@ -1,14 +1,14 @@
-//! Frames in, dumps out: whole ones, short ones, and garbage.
+//! Frames in, dumps out: whole ones, truncated ones, garbage.
 
 use hangscope_protocol::record::*;
-use hangscope_protocol::{Header, Kind, Reader, Record as _};
+use hangscope_protocol::{Header, Kind, Reader};
 use proptest::prelude::*;
 
 use super::*;
 use crate::testkit::fake_shim::{Frames, frame, payload, zero};
 
-/// Hello, DSOs, a heartbeat, a dump with a heartbeat in its middle.
-fn said() -> Vec<Vec<u8>> {
+/// The frames of a session: hello, DSOs, a heartbeat, a dump.
+fn session_frames() -> Vec<Vec<u8>> {
     let mut frames = Frames::default();
     let mut all = frames.hello(3);
     all.push(frames.heartbeat(1, 4));
@@ -19,7 +19,7 @@ fn said() -> Vec<Vec<u8>> {
 
 #[test]
 fn frames_that_are_missing_in_a_dump_are_counted() {
-    let all = said();
+    let all = session_frames();
     let whole = &read_dumps(&all.concat()).unwrap()[0];
     assert_eq!((whole.threads.len(), whole.stacks.len(), whole.gaps), (40, 40, 0));
     assert_eq!((whole.dsos.len(), whole.marks.len(), whole.end.is_some()), (3, 1, true));
@@ -40,7 +40,7 @@ fn frames_that_are_missing_in_a_dump_are_counted() {
 
 #[test]
 fn a_recording_that_is_cut_off_anywhere_is_a_legal_dump() {
-    let all = said();
+    let all = session_frames();
     let bytes = all.concat();
     let begin: usize = all.iter().take(4).map(Vec::len).sum();
     for len in (begin..bytes.len()).step_by(997) {
@@ -51,14 +51,14 @@ fn a_recording_that_is_cut_off_anywhere_is_a_legal_dump() {
 }
 
 #[test]
-fn several_dumps_in_one_file_are_told_apart() {
+fn several_dumps_in_one_file_are_separated() {
     let mut frames = Frames::default();
     let mut all = frames.hello(1);
     all.extend(frames.dump(1, 2, 10));
     let mut second = frames.dump(2, 3, 10);
     second.pop();
     all.extend(second);
-    // As a bundle of a process that lost its connection: another hello.
+    // A process that lost its connection sends another hello.
     let mut again = Frames::default();
     all.extend(again.hello(2));
     all.extend(again.dump(3, 4, 10));
@@ -69,8 +69,8 @@ fn several_dumps_in_one_file_are_told_apart() {
 }
 
 #[test]
-fn what_is_wrong_in_the_middle_is_named_with_its_place() {
-    let mut all = said();
+fn a_malformed_frame_is_reported_with_its_offset() {
+    let mut all = session_frames();
     all[4] = frame(Kind::Threads, 4, 1, &[1; 10]);
     let offset: usize = all[..4].iter().map(Vec::len).sum();
     let error = read_dumps(&all.concat()).unwrap_err().to_string();
@@ -112,13 +112,13 @@ fn heartbeats_in_several_frames_are_one_look() {
     };
     assert_eq!(part(1, 0, 0, 1..3), None);
     assert_eq!(part(1, 2, 1, 3..5), Some(4));
-    // The end of a look was dropped: its beginning is not taken for that of the next one.
+    // The end of a look was dropped: its beginning does not become part of the next look.
     assert_eq!(part(2, 0, 0, 1..3), None);
     assert_eq!(part(3, 0, 1, 1..4), Some(3));
 }
 
 #[test]
-fn notes_without_end_cost_no_memory_without_end() {
+fn the_number_of_kept_notes_is_bounded() {
     let mut assembler = Assembler::new();
     let mut frames = Frames::default();
     for frame in frames.hello(0) {
@@ -133,16 +133,15 @@ fn notes_without_end_cost_no_memory_without_end() {
 }
 
 proptest! {
-    /// Any bytes.
     #[test]
     fn bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
         let _ = read_dumps(&bytes);
     }
 
-    /// A real recording with bytes changed: an error with a place, or a dump of what was left.
+    /// A recording with changed bytes: an error, or a dump of the rest.
     #[test]
     fn damage_never_panics(damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
-        let mut bytes = said().concat();
+        let mut bytes = session_frames().concat();
         for (at, byte) in damage {
             let at = at.index(bytes.len());
             bytes[at] = byte;
@@ -156,7 +155,7 @@ proptest! {
     #[test]
     fn payloads_never_panic(kind in 1u16..16, body in proptest::collection::vec(any::<u8>(), 0..600)) {
         let mut assembler = Assembler::new();
-        for frame in said().iter().take(4) {
+        for frame in session_frames().iter().take(4) {
             assembler.push(frame).unwrap();
         }
         let kind = Kind::from_u16(kind).unwrap();

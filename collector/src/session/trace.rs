@@ -1,4 +1,4 @@
-//! Named frames and stacks: what `symbolize` makes of a dump's raw stacks, and what findings are made from.
+//! Stacks with names: the output of `symbolize`, and an input of the analysis.
 
 use std::collections::BTreeMap;
 
@@ -6,76 +6,72 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::message::Text;
 
-/// One frame, innermost first. Inlined functions are frames of their own, before the one they are in.
+/// One frame. An inlined function has a frame of its own, before the frame of the function that contains it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {
-    /// Address in the process. For all but the innermost frame the return address.
+    /// Address in the process: the return address, but for the innermost frame.
     pub pc: u64,
-    /// Function, demangled if it was mangled; none where there is no symbol.
+    /// Function, demangled; none where there is no symbol.
     pub function: Option<String>,
-    /// Offset in the function.
+    /// Offset of `pc` in the function.
     pub(crate) offset: Option<u64>,
-    /// Source file, as the debug information has it.
+    /// Source file as in the debug information.
     pub file: Option<String>,
-    /// Line.
     pub line: Option<u32>,
-    /// Path of the DSO, without ` (deleted)`.
+    /// Path of the DSO without ` (deleted)`.
     pub dso: Option<String>,
-    /// Address in the DSO's file.
+    /// Offset of `pc` in the DSO.
     pub dso_offset: Option<u64>,
-    /// Inlined into the frame after it.
+    /// Inlined into the function of the next frame.
     pub(crate) inlined: bool,
     /// Inside the allocator under test.
     pub(crate) in_allocator: bool,
-    /// Canonical frame address: what SP is once this frame has returned. Frames that are inlined into one
-    /// function share its CFA. With `pc` of the next frame it names one activation of a function.
+    /// Canonical frame address: the stack pointer after the return of this frame. Inlined frames have
+    /// the CFA of the function that contains them. The CFA and `pc` of the next frame identify one
+    /// activation of a function.
     #[serde(default)]
     pub(crate) cfa: Option<u64>,
-    /// Digest of what cannot stay the same if this frame returned and its caller went on: the stack's bytes
-    /// from `cfa` up to the CFA of the outermost frame, and the callee-saved registers at the return. Only
-    /// compared with digests of the same thread; none where bytes are missing in between, or where not all of
-    /// those registers are known (a blocked thread's are as far as inner frames have saved them).
+    /// Digest of values that change when this frame returns and its caller goes on: the stack's bytes from
+    /// `cfa` to the CFA of the outermost frame, and the callee-saved registers at the return. Compare it
+    /// only with digests of the same thread. None where bytes or registers are missing (of a blocked thread
+    /// only those registers are known that an inner frame saved).
     #[serde(default)]
     pub(crate) kept: Option<u64>,
 }
 
-/// Where a stack came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TraceSource {
-    /// Memory of a blocked thread, from SP and PC of `/proc`, no signal.
+    /// The memory of a blocked thread, from SP and PC of `/proc`, without a signal.
     Blocked,
-    /// Registers and stack from the answer to a signal.
+    /// The answer to a signal: registers and stack.
     Signal,
-    /// There is none; [`ThreadTrace::problem`] says why.
+    /// There is no stack: see [`ThreadTrace::problem`].
     None,
 }
 
-/// The stack of a thread.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThreadTrace {
-    /// Thread.
     pub tid: u32,
-    /// Where it came from.
     pub source: TraceSource,
     /// Innermost first.
     pub frames: Vec<Frame>,
-    /// The stack does not reach the thread's start.
+    /// The stack does not reach the start of the thread.
     pub truncated: bool,
-    /// What could not be had ("blocks signal 62", "left before the answer", "cut at frame 2").
+    /// Why there is no stack, or why it is truncated: "blocks signal 62", "cut at frame 2".
     pub problem: Option<Text>,
 }
 
-/// All stacks of a dump with their names, and names for addresses of data.
+/// All stacks of a dump with names, and the names of data addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traces {
-    /// By tid, one for every thread of the dump.
+    /// By tid; one for every thread of the dump.
     pub threads: BTreeMap<u32, ThreadTrace>,
-    /// Samples of hot threads, by tid, in order of time.
+    /// Samples of hot threads by tid, in order of time.
     pub samples: BTreeMap<u32, Vec<ThreadTrace>>,
     /// Names of futex words and lock addresses: `g_hz4_mid_sc_locks+160`, `heap`, `stack of tid 8170`.
     pub addresses: BTreeMap<u64, String>,
-    /// What is missing from all of it: files without names and why, a line each.
+    /// Files without names and the reason, one line each.
     #[serde(default)]
     pub notes: Vec<String>,
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use hangscope_protocol::duration::Limit;
 
 use crate::analysis::shrink::{self, Acceptance, Ask, End, Phase, Rejection, Shape, State, Task, Trial};
-use crate::analysis::{RunFacts, RunOutcome};
+use crate::analysis::{Class, RunFacts, RunOutcome};
 use crate::console::cancel::Cancel;
 use crate::console::exit::{Ended, Status};
 use crate::files::pin;
@@ -20,7 +20,8 @@ use crate::hunt::lane::Lane;
 use crate::hunt::{self, Config, Screen};
 use crate::launch::program;
 use crate::report::shrink::{Inputs, ShrinkFile, error_note};
-use crate::text::message::Text;
+use crate::text::message::{Say as _, Text, say};
+use crate::text::progress::JobLine;
 
 mod evidence;
 pub(crate) mod journal;
@@ -172,12 +173,12 @@ fn begin(job: &Job, screen: &Screen, cancel: &Cancel) -> anyhow::Result<(Config,
         }
     }
     for note in &config.notes {
-        screen.say(&format!("note: {}", note.en()));
+        screen.say(&say!(JobLine::Note { note }));
     }
     if journal.trials().is_empty() {
         hunt::verify_preload(&config, &pinned, &out, screen, cancel)?;
     } else {
-        screen.say(&format!("going on after run {} in {}", journal.trials().len(), out.display()));
+        screen.say(&say!(JobLine::GoingOn { run: journal.trials().len(), out: out.display() }));
     }
     let lane = Lane::arm(&config, &pinned, 0)?;
     Ok((config, lane, journal))
@@ -229,48 +230,54 @@ fn first_words(err: &Path) -> Option<String> {
     Some(line.chars().take(MOST_CHARACTERS).collect())
 }
 
-fn announce(task: &Task, state: &State, ask: &Ask, line: &str) -> String {
-    let deadline = ask.hang_after_s.map_or(String::new(), |s| format!("  (deadline {s} s)"));
-    match ask.phase {
-        Phase::Reference => format!("does it hang?  {line}{deadline}"),
+fn announce(task: &Task, state: &State, ask: &Ask, command: &str) -> Text {
+    let line = match ask.phase {
+        Phase::Reference => say!(JobLine::DoesItHang { command }),
         Phase::Search => {
             let known = state.candidates.iter().position(|candidate| candidate.values == ask.values);
-            format!("try {}:  {line}{deadline}", known.unwrap_or(state.candidates.len()))
+            say!(JobLine::Try { number: known.unwrap_or(state.candidates.len()), command })
         }
-        Phase::Confirm => format!("{} fresh runs of the smallest:  {line}{deadline}", task.confirm),
-    }
+        Phase::Confirm => say!(JobLine::Confirm { runs: task.confirm, command }),
+    };
+    let deadline = ask.hang_after_s.map(|seconds| say!(JobLine::Deadline { seconds }).said());
+    beside([Some(line.said()), deadline])
+}
+
+/// Parts of a line, two spaces between them.
+fn beside<const N: usize>(parts: [Option<Text>; N]) -> Text {
+    Text::of(|lang| parts.iter().flatten().map(|part| part.text(lang)).collect::<Vec<_>>().join("  "))
 }
 
 /// Prints how a run ended, and what it decided.
 fn tell(screen: &Screen, state: &State, trial: &Trial) {
     let how = match (trial.outcome, trial.class) {
-        (RunOutcome::Ok, _) => "ok".to_owned(),
+        (RunOutcome::Ok, _) => JobLine::Ok {},
         (RunOutcome::Hung, Some(class)) if Some(class) != state.class && state.class.is_some() => {
-            format!("HANG {class}, which is another: {}", trial.snapshot.as_deref().unwrap_or_default())
+            say!(JobLine::OtherHang { class, snapshot: trial.snapshot.as_deref().unwrap_or_default() })
         }
-        (RunOutcome::Hung, class) => format!("HANG {}", class.map_or("unknown", |class| class.as_str())),
-        (RunOutcome::Slow, _) => "slow".to_owned(),
-        (RunOutcome::Crashed, _) => format!("crashed, {}", error_note(trial).en()),
-        (RunOutcome::Failed, _) => format!("refused, {}", error_note(trial).en()),
-        (RunOutcome::Interrupted, _) => "interrupted".to_owned(),
+        (RunOutcome::Hung, class) => say!(JobLine::HangOf { class: class.unwrap_or(Class::Unknown) }),
+        (RunOutcome::Slow, _) => JobLine::Slow {},
+        (RunOutcome::Crashed, _) => say!(JobLine::CrashedWhy { why: error_note(trial) }),
+        (RunOutcome::Failed, _) => say!(JobLine::Refused { why: error_note(trial) }),
+        (RunOutcome::Interrupted, _) => JobLine::Interrupted {},
     };
     let judged = state.judged(&trial.values);
-    let counts = judged.map_or(String::new(), |judged| {
+    let counts = judged.map(|judged| {
         let counts = if judged.fresh.of > 0 { judged.fresh } else { judged.test };
-        format!("  hung {} of {}", counts.hung, counts.of)
+        say!(JobLine::HungOf { hung: counts.hung, of: counts.of }).said()
     });
-    screen.say(&format!("run {}  {how}  {:.2} s{counts}", trial.run, trial.seconds));
+    let seconds = format!("{:.2}", trial.seconds);
+    let run = say!(JobLine::RunOfTrial { number: trial.run, how, seconds }).said();
+    screen.say(&beside([Some(run), counts]));
     let decided = match judged.map(|judged| (judged.acceptance, judged.fresh.of)) {
-        Some((Acceptance::Accepted, 0)) => "taken: it hangs often enough",
-        Some((Acceptance::Rejected(Rejection::Below), _)) => "not taken: it hangs too seldom",
-        Some((Acceptance::Rejected(Rejection::Undecided), _)) => "not taken: it could not be decided",
-        Some((Acceptance::Rejected(Rejection::NotConfirmed), _)) => {
-            "not taken after all: the fresh runs hung too seldom"
-        }
-        Some((Acceptance::Rejected(Rejection::Refused | Rejection::Crashed), _)) => "not taken",
+        Some((Acceptance::Accepted, 0)) => JobLine::Accepted {},
+        Some((Acceptance::Rejected(Rejection::Below), _)) => JobLine::TooSeldom {},
+        Some((Acceptance::Rejected(Rejection::Undecided), _)) => JobLine::Undecided {},
+        Some((Acceptance::Rejected(Rejection::NotConfirmed), _)) => JobLine::NotConfirmed {},
+        Some((Acceptance::Rejected(Rejection::Refused | Rejection::Crashed), _)) => JobLine::Rejected {},
         Some((Acceptance::Open | Acceptance::Accepted, _)) | None => return,
     };
-    screen.say(decided);
+    screen.say(&decided);
 }
 
 fn pin_error(error: PinError) -> anyhow::Error {

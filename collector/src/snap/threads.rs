@@ -14,7 +14,8 @@ use super::memory::ProcessMemory;
 use super::regs;
 use super::stop::now_ns;
 use super::zero::zero;
-use crate::session::arch::Arch;
+use crate::proc::sysconf;
+use crate::session::syscalls::Syscalls;
 use crate::session::{Probe, Stack};
 
 /// Bytes of a stack in a dump; the shim copies as many.
@@ -51,9 +52,9 @@ pub(super) fn look(
     tid: u32,
     look: u8,
     memory: ProcessMemory,
-    arch: Option<Arch>,
+    arch: Option<Syscalls>,
 ) -> Option<ThreadRecord> {
-    let tick_ns = 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1);
+    let tick_ns = 1_000_000_000 / sysconf::ticks_per_second();
     let mut t = thread::look(tid, look, tick_ns, &mut TaskFiles::of(pid, tid));
     // The thread has left since the threads were listed.
     if [Errno::ENOENT, Errno::ESRCH].iter().any(|gone| i32::from(t.err_stat) == *gone as i32) {

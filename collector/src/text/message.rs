@@ -1,25 +1,25 @@
-//! What is said to people, in both languages from one definition.
+//! Text for people, in both languages from one definition.
 //!
-//! [`messages!`] defines a set of keys, each with its values and its two texts beside each other; `text` renders
-//! one. A value that a text does not know, or does not use, does not compile (with warnings denied), nor does a
-//! text that is missing; and each set brings its own test, which renders every key in both languages. A value is
-//! a [`Text`]: a name, a number or an address, the same in both, or another message, which is said in the
-//! language of the sentence that it stands in.
+//! [`messages!`] defines a set of keys. Each key has its values and its two texts beside each other. A text that is missing
+//! or that names an unknown value does not compile. Each set has its own test, which renders every key in both languages.
+//! A value is a [`Text`]: a name, a number or an address, the same in both languages, or another message, which is rendered
+//! in the language of the sentence around it.
 //!
 //! English needs a noun that agrees with its count: `Key { of: "run" } => "not in {of}", "{of} 回"` says "in 1 run" and
 //! "in 2 runs"; the Japanese text gets the number alone. A noun with another plural, or with its verb, is written
 //! `"thread waits|threads wait"`.
 //!
-//! To add a key: write it into the set of its subject (`Line` for verdicts, `Why` for findings, `Label` for
-//! headings and fields, `Note` for what a run met), and say it with `say!(Line::Key { value })`.
+//! To add a key: write it into the set of its subject (`Line` for verdicts, `Why` for findings, `Label` for headings and
+//! fields, `Note` for notes of runs), and use it with `say!(Line::Key { value })`.
 
 use std::fmt::Display;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use crate::text::lang::Lang;
 
-/// Text in both languages. It has no `Display`: who prints it says in which.
+/// Text in both languages. It has no `Display`: the caller chooses the language.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Text {
@@ -35,13 +35,12 @@ pub enum Text {
 }
 
 impl Text {
-    /// What `of` gives for each language.
+    /// The text that `of` returns for each language.
     pub(crate) fn of(of: impl Fn(Lang) -> String) -> Text {
         let (en, ja) = (of(Lang::En), of(Lang::Ja));
         if en == ja { Text::Same(en) } else { Text::Both { en, ja } }
     }
 
-    /// In a language.
     pub(crate) fn text(&self, lang: Lang) -> &str {
         match (self, lang) {
             (Text::Same(text) | Text::Both { en: text, .. }, Lang::En) => text,
@@ -49,12 +48,12 @@ impl Text {
         }
     }
 
-    /// In English: what files for programs hold.
+    /// In English, as files for programs have it.
     pub fn en(&self) -> &str {
         self.text(Lang::En)
     }
 
-    /// Several, with `; ` between; none of none.
+    /// All of them, with `; ` between. None if there is none.
     pub(crate) fn joined(all: &[Text]) -> Option<Text> {
         let joined = |lang| all.iter().map(|t| t.text(lang)).collect::<Vec<_>>().join("; ");
         (!all.is_empty()).then(|| Text::of(joined))
@@ -67,8 +66,8 @@ impl Default for Text {
     }
 }
 
-/// Japanese as it is set: a space stands between its letters and others, and none between two of its own, whatever
-/// value came beside them. What stands in backquotes or parentheses, names and paths, stays as it is.
+/// Removes spaces between two Japanese characters, which values bring into a sentence. Text in backquotes or parentheses
+/// (names and paths) stays as it is.
 pub(crate) fn tight(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
@@ -96,7 +95,7 @@ pub(crate) fn is_japanese(c: char) -> bool {
     ('\u{3001}'..'\u{a000}').contains(&c)
 }
 
-/// For a key whose readers know it as a string or null.
+/// For a key that other programs read as a string or null.
 ///
 /// # Errors
 /// The serializer's.
@@ -107,9 +106,8 @@ pub(crate) fn english_or_none<S: serde::Serializer>(
     text.as_ref().map(Text::en).serialize(serializer)
 }
 
-/// What can stand in a sentence: anything that has one text, and messages.
+/// A value of a sentence: anything with `Display`, and messages.
 pub(crate) trait Say {
-    /// As a value.
     fn said(&self) -> Text;
 }
 
@@ -125,16 +123,43 @@ impl Say for Text {
     }
 }
 
-/// Messages that are known by their English text: files for programs hold that.
-pub(crate) trait Read: Sized {
-    /// The message whose English text this is, and so are its values where they are messages of the same set. None if no
-    /// message has this text.
-    fn of_english(text: &str) -> Option<Self>;
+/// A set of messages as data.
+pub(crate) trait Templates {
+    /// Key, English and Japanese template of every message.
+    const ALL: &[(&str, &str, &str)];
 }
 
-/// An English text in both languages, where it is a message of the set `M`.
-pub(crate) fn in_both<M: Read + Say>(text: &str) -> Text {
-    M::of_english(text).map_or_else(|| text.said(), |message| message.said())
+/// The message of a set that has this English text. Its values are messages, too, where the set has their text. None if no
+/// key has it. Files for programs hold the English text; this is how `show` says it in Japanese. Not for messages whose
+/// values have a noun.
+pub(crate) fn of_english<M: Templates + DeserializeOwned + Say>(text: &str) -> Option<M> {
+    M::ALL.iter().find_map(|(key, template, _)| {
+        let values = values_of(template, text)?;
+        let mut message = serde_json::Map::new();
+        message.insert("key".to_owned(), kebab(key).into());
+        for (name, text) in values {
+            let value = if text.is_empty() { text.said() } else { in_both::<M>(text) };
+            message.insert(name.to_owned(), serde_json::to_value(value).ok()?);
+        }
+        serde_json::from_value(message.into()).ok()
+    })
+}
+
+/// An English text in both languages, where it is that of a message of the set `M`.
+pub(crate) fn in_both<M: Templates + DeserializeOwned + Say>(text: &str) -> Text {
+    of_english::<M>(text).map_or_else(|| text.said(), |message| message.said())
+}
+
+/// `NoTable` as serde writes it: `no-table`.
+fn kebab(key: &str) -> String {
+    let mut text = String::new();
+    for c in key.chars() {
+        if c.is_uppercase() && !text.is_empty() {
+            text.push('-');
+        }
+        text.extend(c.to_lowercase());
+    }
+    text
 }
 
 /// Defines a set of messages: `Key { value, ... } => "English", "Japanese";`, one set a module.
@@ -151,7 +176,6 @@ macro_rules! messages {
             /// Key, English and Japanese template of every message.
             pub(crate) const TEMPLATES: &[(&str, &str, &str)] = &[$((stringify!($key), $en, $ja),)*];
 
-            /// The sentence.
             pub fn text(&self, lang: $crate::text::message::Lang) -> String {
                 use $crate::text::message::Lang;
                 match (self, lang) {
@@ -171,7 +195,7 @@ macro_rules! messages {
                 }
             }
 
-            /// The sentence in English: what files for programs hold.
+            /// The sentence in English, as files for programs have it.
             pub(crate) fn en(&self) -> String {
                 self.text($crate::text::message::Lang::En)
             }
@@ -179,29 +203,16 @@ macro_rules! messages {
             /// One of every key, with the names of its values for values, and those names.
             #[cfg(test)]
             pub(crate) fn one_of_each() -> Vec<($name, Vec<&'static str>)> {
-                let named = |name: &str| $crate::text::message::Text::Same(format!("<{name}>"));
-                vec![$(($name::$key { $($value: named(stringify!($value))),* }, vec![$(stringify!($value)),*]),)*]
+                vec![$(($name::$key { $($value: $crate::text::message::named(stringify!($value))),* }, vec![$(stringify!($value)),*]),)*]
             }
         }
 
-        impl $crate::text::message::Read for $name {
-            fn of_english(text: &str) -> Option<$name> {
-                $(
-                    if let Some(values) = $crate::text::message::values_of($en, text) {
-                        let value = |name: &str| {
-                            let text = values.iter().find(|(n, _)| *n == name).map_or("", |(_, value)| value);
-                            let nested = (text != "").then(|| $name::of_english(text)).flatten();
-                            nested.map_or_else(|| $crate::text::message::Text::Same(text.to_owned()), |nested| {
-                                $crate::text::message::Say::said(&nested)
-                            })
-                        };
-                        let _ = &value;
-                        return Some($name::$key { $($value: value(stringify!($value))),* });
-                    }
-                )*
-                None
-            }
+        impl $crate::text::message::Templates for $name {
+            const ALL: &[(&str, &str, &str)] = $name::TEMPLATES;
         }
+
+        // A set may have no other use of it.
+        const _: fn(&$name) -> String = $name::en;
 
         impl $crate::text::message::Say for $name {
             fn said(&self) -> $crate::text::message::Text {
@@ -264,7 +275,7 @@ pub(crate) fn values_of<'a>(template: &'a str, text: &'a str) -> Option<Vec<(&'a
     rest.is_empty().then_some(values)
 }
 
-/// Numbers for a sentence: `3-7, 9`, cut after so many parts that it stays a line.
+/// Numbers for a sentence: `3-7, 9`. At most eight parts, so that it stays one line.
 pub(crate) fn ranges(numbers: &[u32]) -> Text {
     const MOST: usize = 8;
     let mut parts: Vec<(u32, u32)> = vec![];
@@ -285,6 +296,12 @@ pub(crate) fn ranges(numbers: &[u32]) -> Text {
         return Text::Same(shown);
     }
     Text::Both { en: format!("{shown}, ... ({all} in all)"), ja: format!("{shown}, ... (計 {all})") }
+}
+
+/// A value of a message that shows its name.
+#[cfg(test)]
+pub(crate) fn named(name: &str) -> Text {
+    Text::Same(format!("<{name}>"))
 }
 
 /// The placeholders of a template, sorted, for the test of completeness.
@@ -351,9 +368,9 @@ mod tests {
         use crate::symbolize::problem::StackProblem;
         let lack =
             say!(StackProblem::CutAt { frame: 7, why: say!(StackProblem::NotCopied { address: "0x7f" }) });
-        let again = StackProblem::of_english(&lack.en()).unwrap();
+        let again = of_english::<StackProblem>(&lack.en()).unwrap();
         assert_eq!(again.text(Lang::Ja), lack.text(Lang::Ja));
-        assert_eq!(StackProblem::of_english("another sentence"), None);
+        assert_eq!(of_english::<StackProblem>("another sentence"), None);
         assert_eq!(values_of("a {x} b", "a b"), None);
     }
 

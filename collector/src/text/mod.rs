@@ -4,6 +4,7 @@
 //! - [`message`]: the `messages!` macro and [`message::Text`]
 //! - [`note`]: what a run or a collection met
 //! - [`labels`]: headings and field names that several renderers share
+//! - [`progress`]: lines of a job
 //! - [`view`]: one process on a screen
 //! - [`words`]: the words of `verdict.json` in sentences
 
@@ -11,5 +12,6 @@ pub(crate) mod labels;
 pub mod lang;
 pub mod message;
 pub(crate) mod note;
+pub(crate) mod progress;
 pub(crate) mod view;
 pub(crate) mod words;

@@ -1,4 +1,4 @@
-//! What a run or a hunt met beside its result: a line each.
+//! What a run or a hunt notes beside its result: a line for each note.
 
 use crate::text::message::messages;
 
@@ -6,91 +6,89 @@ messages! {
     /// A line about a run, or about the hunt.
     Note {
         NotStarted { program, why } => "{program} could not be started: {why}", "{program} を起動できなかった: {why}";
-        OtherBytes { path } => "{path} had other bytes than were pinned when the run began",
+        OtherBytes { path } => "when the run began, {path} did not have the bytes that were pinned",
             "実行の開始時点で {path} の内容が固定した時と異なっていた";
-        LeftBehind { count } => "left {count} processes behind, which were stopped",
-            "{count} プロセスを残して終わったため、停止させた";
-        MembersUnknown { why } => "which processes belong to it could not be looked for: {why}",
-            "どのプロセスが属するかを調べられなかった: {why}";
-        NoDescriptor { pid } => "what process {pid} sent was lost: no descriptor free here (ulimit -n)",
-            "プロセス {pid} が送ったものを失った: 収集側に空きの記述子がない (ulimit -n)";
-        EndedLate { seconds } => "ended by itself after {seconds} s, past its time",
-            "時限を過ぎてから、{seconds} 秒で自然に終了した";
-        EndedMeanwhile { seconds } => "it ended by itself while it was captured, after about {seconds} s",
-            "記録の途中で、約 {seconds} 秒で自然に終了した";
-        Dso { path, why } => "{path}: {why}", "{path} について、{why}";
-        NoHello {} => "no hello came: what ran is not known", "シムからの応答がなく、何が実行されたか分からない";
-        NoHelloWhy { why } => "no hello came ({why}): what ran is not known",
+        LeftBehind { count: "process|processes" } => "left {count} behind (stopped by hangscope)",
+            "{count} 個のプロセスを残して終わったため、停止させた";
+        MembersUnknown { why } => "the processes that belong to it are not known: {why}",
+            "この実行に属するプロセスを調べられなかった: {why}";
+        NoDescriptor { pid } => "messages of process {pid} were lost: the collector has no free descriptor (ulimit -n)",
+            "プロセス {pid} のメッセージを失った: 収集側に空きのファイル記述子がない (ulimit -n)";
+        EndedLate { seconds } => "ended by itself after {seconds} s, past the deadline",
+            "制限時間を過ぎ、{seconds} 秒で自然に終了した";
+        EndedMeanwhile { seconds } => "ended by itself while it was being captured, after about {seconds} s",
+            "記録の途中に、約 {seconds} 秒で自然に終了した";
+        Dso { path, why } => "{path}: {why}", "{path} について: {why}";
+        NoHello {} => "no hello arrived: it is not known what ran", "シムからの応答がなく、何が実行されたか分からない";
+        NoHelloWhy { why } => "no hello arrived ({why}): it is not known what ran",
             "シムからの応答がなく ({why})、何が実行されたか分からない";
         OutputUnread { path, why } => "{path} could not be read: {why}", "{path} を読めなかった: {why}";
-        GivenUp { pid, why } => "process {pid} was given up: {why}", "プロセス {pid} との通信を打ち切った: {why}";
-        OtherMalloc { pid, path } => "process {pid} had its malloc from {path}",
+        GivenUp { pid, why } => "the connection to process {pid} was closed: {why}", "プロセス {pid} との通信を打ち切った: {why}";
+        OtherMalloc { pid, path } => "the malloc of process {pid} came from {path}",
             "プロセス {pid} の malloc は {path} のものだった";
-        MallocElsewhere { path, snapshot } => "its malloc came from {path}: what it shows is in {snapshot}",
-            "malloc は {path} のものだった。観測結果は {snapshot} にある";
+        MallocElsewhere { path, snapshot } => "its malloc came from {path}; the evidence is in {snapshot}",
+            "malloc は {path} のものだった。記録は {snapshot} にある";
         OutsideOnly { why } => "captured from outside only: {why}", "外側からのみ記録した: {why}";
-        NotLookedInto { why } => "threads were not looked into: {why}", "スレッドの中は調べられなかった: {why}";
+        NotLookedInto { why } => "the threads were not examined: {why}", "スレッドを調べられなかった: {why}";
         // Why nothing comes from inside.
         NoDump {} => "no dump", "ダンプなし";
-        DumpUnfinished { pid } => "the dump of process {pid} did not come to its end",
+        DumpUnfinished { pid } => "the dump of process {pid} is not complete",
             "プロセス {pid} のダンプが最後まで届かなかった";
         NoAnswer { pid } => "process {pid} did not answer: its heartbeats stopped",
             "プロセス {pid} が応答しない: 定期連絡が途絶えた";
         HelloRefused { why } => "its hello was refused: {why}", "シムの応答を受け付けられなかった: {why}";
-        NoHelloFrom {} => "no hello came from it", "シムからの応答がなかった";
+        NoHelloFrom {} => "it sent no hello", "シムからの応答がなかった";
         ShimLeft { pid, why } => "the shim left process {pid}: {why}", "シムがプロセス {pid} から離脱した: {why}";
-        ConnectionEnded { pid } => "the connection of process {pid} ended, but the run did not",
+        ConnectionEnded { pid } => "the connection of process {pid} ended before the run",
             "プロセス {pid} との接続は切れたが、実行は終わっていない";
-        OnlyWaits { pid } => "process {pid} only waits for children, and none of them said hello",
+        OnlyWaits { pid } => "process {pid} only waits for its children, and none of them sent a hello",
             "プロセス {pid} は子の終了を待つだけで、子からの応答もない";
         // Of arms.
-        Changed { word, seconds } => "its DSO was {word} after {seconds} s, as the arm wants it",
+        Changed { word, seconds } => "its DSO was {word} after {seconds} s, as the arm demands",
             "アームの指定どおり、{seconds} 秒の時点で DSO を変更した ({word})";
-        NotChanged { word, seconds } => "its DSO was to be {word} after {seconds} s, but was not: the run was over, or said \
-            no hello",
-            "{seconds} 秒の時点で DSO を変更する予定 ({word}) だったが、実行が終わっていたか応答がなかったため、していない";
-        Idle { seconds, class, confidence } => "stood still at {seconds} s after its start, idle for all that can be told: \
-            {class} ({confidence})",
-            "開始から {seconds} 秒の時点で静止していたが、分かる限りでは待機中: {class} ({confidence})";
-        IdleAsFarAs { seconds, class, confidence, missing } => "stood still at {seconds} s after its start, idle for all \
-            that can be told: {class} ({confidence}); what was missing: {missing}",
-            "開始から {seconds} 秒の時点で静止していたが、分かる限りでは待機中: {class} ({confidence})。不足していたもの: {missing}";
-        StallCutOff { seconds } => "stood still at {seconds} s after its start; the dump of that was cut off, so whether it was \
-            stuck or idle is not known",
-            "開始から {seconds} 秒の時点で静止していたが、そのダンプが途中で切れたため、停止か待機中かは分からない";
+        NotChanged { word, seconds } => "its DSO was not {word} after {seconds} s as planned: the run had ended, or it sent no hello",
+            "{seconds} 秒の時点で DSO を変更する予定 ({word}) だったが、実行が終わっていたか応答がなかったため、変更していない";
+        Idle { seconds, class, confidence } => "stood still {seconds} s after its start, idle as far as can be seen: {class} ({confidence})",
+            "開始から {seconds} 秒の時点で静止していたが、観測の範囲では待機中: {class} ({confidence})";
+        IdleAsFarAs { seconds, class, confidence, missing } => "stood still {seconds} s after its start, idle as far as \
+            can be seen: {class} ({confidence}); missing: {missing}",
+            "開始から {seconds} 秒の時点で静止していたが、観測の範囲では待機中: {class} ({confidence})。不足: {missing}";
+        StallCutOff { seconds } => "stood still {seconds} s after its start; its dump was cut off, so it is not known \
+            whether it was stuck or idle",
+            "開始から {seconds} 秒の時点で静止していたが、ダンプが途中で切れたため、ハングか待機中かは不明";
         // Of the hunt.
-        CpusMissing { missing, used } => "processors {missing} are not here: the runs use {used}",
-            "プロセッサ {missing} は存在しないため、{used} を使って実行した";
+        CpusMissing { missing, used } => "this machine has no processors {missing}: the runs use {used}",
+            "プロセッサ {missing} は存在しないため、{used} を使う";
         PreloadDropped {} => "LD_PRELOAD of this shell is not passed on: the runs preload the shim and the pinned DSO only",
-            "シェルの LD_PRELOAD は引き継がない。プリロードするのはシムと固定 SO のみ";
+            "シェルの LD_PRELOAD は引き継がない。プリロードするのはシムと固定コピーの DSO のみ";
         StatsStuck { run, snapshot } => "counter lane: run {run} did not end by itself: {snapshot}",
             "カウンタ計測: 実行 {run} が自然に終了しなかった: {snapshot}";
         // Of counters in memory.
         NoSuchVariable { symbol } => "no variable is called {symbol}", "{symbol} という変数がない";
         SeveralVariables { symbol, count } => "{count} variables are called {symbol}",
             "{symbol} という変数が {count} 個ある";
-        OtherSize { symbol, is, known } => "{symbol} has {is} bytes, the profile's fields make {known}",
+        OtherSize { symbol, is, known } => "{symbol} has {is} bytes, the fields of the profile have {known}",
             "{symbol} は {is} バイトだが、プロファイルの fields の合計は {known}";
         VariableUnread { symbol, errno } => "{symbol} could not be read (errno {errno})",
             "{symbol} を読めなかった (errno {errno})";
         VariableShort { symbol, read, wanted } => "{symbol}: only {read} of {wanted} bytes could be read",
             "{symbol} は {wanted} バイト中 {read} バイトしか読めなかった";
-        VariableNotSent { symbol } => "{symbol} did not come with the others", "{symbol} だけが届かなかった";
-        ExitUnread { pid, why } => "what process {pid} left at its exit could not be read: {why}",
-            "プロセス {pid} が終了時に残したものを読めなかった: {why}";
+        VariableNotSent { symbol } => "{symbol} did not arrive with the others", "{symbol} だけが届かなかった";
+        ExitUnread { pid, why } => "the memory of process {pid} at its exit could not be read: {why}",
+            "プロセス {pid} の終了時のメモリを読めなかった: {why}";
         NoneInMemory { lane, list } => "{lane}: no counters in memory: {list}",
             "{lane}: メモリにカウンタがない: {list}";
         AndMore { list, count } => "{list}; ... ({count} in all)", "{list}; ... (全 {count} 件)";
-        NotThePinned {} => "the file that it mapped is not proven to be the pinned one",
+        NotThePinned {} => "it is not proven that the file it mapped is the pinned one",
             "マップされたファイルが固定したものだという証明がない";
         Reset {} => "the DSO was overwritten, which resets its variables",
             "DSO が上書きされ、変数が初期化されている";
-        NotInDump {} => "its dump has none of the counters' memory", "ダンプにカウンタのメモリが含まれていない";
-        NotOurMalloc {} => "its malloc came from another DSO, or it is not known from which",
+        NotInDump {} => "its dump does not hold the memory of the counters", "ダンプにカウンタのメモリが含まれていない";
+        NotOurMalloc {} => "its malloc came from another or an unknown DSO",
             "malloc が別の DSO のものだったか、どの DSO のものか不明";
-        NotAtExit {} => "it was not read at an exit: the request came too late, or the process did not leave by exit",
+        NotAtExit {} => "it was not read at the exit: the request arrived too late, or the process did not end by exit",
             "終了時に読めなかった (要求が間に合わなかったか、プロセスが exit によらずに終了した)";
-        SnapOnce {} => "a process that was there already, looked at from outside: one of one is no rate",
-            "すでに実行中だったプロセスを外側から観測したもの。1 件中 1 件は発生率を示さない";
+        SnapOnce {} => "a running process, looked at once from outside: this is no rate of hangs",
+            "実行中のプロセスを外側から 1 回観測したもの。発生率は示さない";
     }
 }

@@ -28,7 +28,7 @@ impl Log {
     pub(super) fn run(&mut self, number: u32, ran: &Ran) -> Result<(), VerifyError> {
         atomic::write(&self.dir.join(format!("run_{number}.log")), &ran.log)?;
         self.lines.push(match &ran.result {
-            Ok(proof) => format!("run {number}: {proof}"),
+            Ok(proof) => format!("run {number}: {}", proof.line().en()),
             Err(error) => format!("run {number}: {error}"),
         });
         Ok(())

@@ -1,6 +1,5 @@
 //! Compares what the shim of a process reported with the request. Pure.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -12,9 +11,9 @@ use super::request::Wanted;
 use crate::analysis::Integrity;
 use crate::analysis::integrity::judge;
 use crate::session::{Dso, Identity};
-use crate::text::message::Lang;
+use crate::text::message::{Lang, say};
+use crate::text::progress::JobLine;
 
-/// What a run proved.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Proof {
     /// The process that said hello.
@@ -28,15 +27,15 @@ pub(crate) struct Proof {
     pub(crate) same_bytes: bool,
 }
 
-impl fmt::Display for Proof {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Proof {
+    pub(crate) fn line(&self) -> JobLine {
         let how = match (self.same_file, self.same_bytes) {
-            (true, true) => "same file, same bytes",
-            (true, false) => "same file",
-            _ => "same bytes",
+            (true, true) => JobLine::SameFileAndBytes {},
+            (true, false) => JobLine::SameFile {},
+            _ => JobLine::SameBytes {},
         };
         let (program, malloc) = (self.program.display(), self.malloc.display());
-        write!(f, "hello from {program} (pid {}), malloc from {malloc} ({how})", self.pid)
+        say!(JobLine::Proof { program, pid: self.pid, malloc, how })
     }
 }
 

@@ -62,7 +62,7 @@ fn judge(change: impl FnOnce(&mut ProcessReport)) -> Result<String, String> {
     change(&mut said);
     let expected = Expected::Program("/usr/bin/bench".into());
     let judged = said.judge(&expected, &wanted()).expect("it is the program in question");
-    judged.map(|proof| proof.to_string()).map_err(|error| error.to_string())
+    judged.map(|proof| proof.line().en()).map_err(|error| error.to_string())
 }
 
 #[test]

@@ -41,7 +41,7 @@ impl<'a> Reader<'a> {
     }
 
     pub fn raw(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
-        let malformed = Malformed { at: self.at, expected: "more bytes" };
+        let malformed = Malformed { at: self.buf.len(), expected: "more bytes" };
         let end = self.at.checked_add(len).ok_or(malformed)?;
         let bytes = self.buf.get(self.at..end).ok_or(malformed)?;
         self.at = end;

@@ -35,10 +35,10 @@ pub fn shim() -> PathBuf {
     built("libhangscope.so")
 }
 
-/// The `hangscope` command, set to use the shim of this build, with an empty stdin.
+/// The `hangscope` command, set to use the shim of this build, in English, with an empty stdin.
 pub fn hangscope() -> Command {
     let mut command = Command::new(built("hangscope"));
-    command.env("HANGSCOPE_SHIM", shim()).stdin(Stdio::null());
+    command.env("HANGSCOPE_SHIM", shim()).env("LC_ALL", "C").stdin(Stdio::null());
     command
 }
 

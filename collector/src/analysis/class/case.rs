@@ -1,16 +1,15 @@
-//! What the deciders hand to each other: a class with its evidence, and the words for locks and waits.
+//! A class with its evidence, and the phrases for locks and waits that all deciders use.
 
-use super::why::Why;
 use crate::analysis::finding::Lock;
 use crate::analysis::scene::{Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
-use crate::analysis::wait::Wait;
-use crate::analysis::wait::what::What;
+use crate::analysis::wait::{Wait, WaitText};
+use crate::analysis::why::Why;
 use crate::analysis::words::{Class, Confidence};
 use crate::session::trace::Frame;
 use crate::text::message::{Say as _, Text, ranges, say};
 
-/// A class, decided.
+/// The answer of a decider.
 #[derive(Debug)]
 pub(super) struct Case {
     pub(super) class: Class,
@@ -20,11 +19,11 @@ pub(super) struct Case {
     pub(super) lock: Option<Lock>,
     /// The thread that runs or holds.
     pub(super) culprit: Option<u32>,
-    /// Where the culprit is, if its innermost frame of the allocator does not tell best.
+    /// The culprit's frame, where its innermost frame of the allocator is not the best one to show.
     pub(super) culprit_at: Option<Frame>,
-    /// What is stuck is inside the allocator; none where it is not known.
+    /// Whether the stuck threads are inside the allocator; none where no stack tells.
     pub(super) in_allocator: Option<bool>,
-    /// For how long, where more is known than of the culprit.
+    /// Duration in seconds, where other threads have been observed for longer than the culprit.
     pub(super) for_s: Option<f64>,
 }
 
@@ -43,8 +42,9 @@ impl Case {
         }
     }
 
-    /// Where the stuck threads are. If all of them are outside the allocator, it is the benchmark's own.
-    pub(super) fn placed(mut self, in_allocator: Option<bool>) -> Self {
+    /// Sets whether the stuck threads are inside the allocator. If all of them are outside, the
+    /// hang is the benchmark's.
+    pub(super) fn located(mut self, in_allocator: Option<bool>) -> Self {
         self.in_allocator = in_allocator;
         match in_allocator {
             Some(false) => {
@@ -62,25 +62,26 @@ impl Case {
     }
 }
 
-/// Inside the allocator if any is, outside if all are, else unknown.
-pub(super) fn place<'a>(threads: impl IntoIterator<Item = &'a Thread<'a>>) -> Option<bool> {
-    let places: Vec<Option<bool>> = threads.into_iter().map(|t| t.inside).collect();
-    if places.contains(&Some(true)) {
+/// Whether one of the threads is inside the allocator. None if that is not known of every thread.
+pub(super) fn any_inside<'a>(threads: impl IntoIterator<Item = &'a Thread<'a>>) -> Option<bool> {
+    let inside: Vec<Option<bool>> = threads.into_iter().map(|t| t.inside).collect();
+    if inside.contains(&Some(true)) {
         Some(true)
-    } else if !places.is_empty() && places.iter().all(|p| *p == Some(false)) {
+    } else if !inside.is_empty() && inside.iter().all(|p| *p == Some(false)) {
         Some(false)
     } else {
         None
     }
 }
 
-/// Whether a lock that these wait for was let go: one of them woke, or all slept through, or it is not known.
+/// Whether all threads that wait for one lock are stuck: no if one of them woke, since
+/// the lock was then released.
 pub(super) fn stuck_together<'a>(waiters: impl IntoIterator<Item = &'a Thread<'a>>) -> Stuck {
     let all: Vec<Stuck> = waiters.into_iter().map(Thread::stuck).collect();
     if all.contains(&Stuck::No) { Stuck::No } else { all.into_iter().max().unwrap_or(Stuck::Maybe) }
 }
 
-/// `pthread-mutex g_locks+160`, with the address where it has no name.
+/// ``pthread-mutex `g_locks+160` ``; with the address where it has no symbol.
 pub(super) fn lock_text(scene: &Scene<'_>, wait: &Wait) -> String {
     let name = scene.symbol(wait).map(|s| format!("`{s}`"));
     let address = wait.object.map(|a| format!("{a:#x}"));
@@ -90,15 +91,15 @@ pub(super) fn lock_text(scene: &Scene<'_>, wait: &Wait) -> String {
     }
 }
 
-/// A wait for a person: `pthread mutex (normal) g_locks+160`, `read of fd 3 (pipe:[123])`.
+/// ``pthread mutex (normal) `g_locks+160` ``, `read of fd 3 (pipe:[123])`.
 pub(super) fn wait_text(scene: &Scene<'_>, thread: &Thread<'_>) -> Text {
     match &thread.wait {
         Some(wait) => with_symbol(&wait.detail, scene.symbol(wait)),
-        None => What::Runs {}.said(),
+        None => WaitText::Runs {}.said(),
     }
 }
 
-/// A wait with the name of what is waited for, where it has one.
+/// The phrase of a wait with the symbol of its object, where it has one.
 pub(crate) fn with_symbol(detail: &Text, symbol: Option<&String>) -> Text {
     match symbol {
         Some(symbol) => Text::of(|lang| format!("{} `{symbol}`", detail.text(lang))),
@@ -119,12 +120,12 @@ pub(super) fn lock_of(scene: &Scene<'_>, wait: &Wait, waiters: &[&Thread<'_>]) -
     }
 }
 
-/// The frame that most share, by function and line; of equals the one that came first.
+/// The most common frame, by function and line; of equally common ones the first.
 pub(super) fn most_common<'a>(frames: impl Iterator<Item = &'a Frame>) -> Option<Frame> {
     let mut counts: Vec<(usize, &Frame)> = vec![];
-    let place = |f: &'a Frame| (f.function.as_deref(), f.file.as_deref(), f.line);
+    let line = |f: &'a Frame| (f.function.as_deref(), f.file.as_deref(), f.line);
     for frame in frames {
-        match counts.iter_mut().find(|(_, seen)| place(seen) == place(frame)) {
+        match counts.iter_mut().find(|(_, other)| line(other) == line(frame)) {
             Some((count, _)) => *count += 1,
             None => counts.push((1, frame)),
         }
@@ -133,10 +134,10 @@ pub(super) fn most_common<'a>(frames: impl Iterator<Item = &'a Frame>) -> Option
     counts.into_iter().find(|(count, _)| *count == most).map(|(_, frame)| frame.clone())
 }
 
-/// What the samples say of a thread that runs, and what they lack.
+/// Adds what the samples of a running thread show, and what they do not show.
 pub(super) fn call_evidence(case: &mut Case, thread: &Thread<'_>) {
     let tid = thread.tid();
-    let samples = seen(thread);
+    let samples = sample_count(thread);
     match thread.calls {
         Calls::Inside(Proof::Bytes) => case.why.push(say!(Why::CallProven { tid, samples })),
         Calls::Inside(Proof::Frames) => {
@@ -152,8 +153,8 @@ pub(super) fn call_evidence(case: &mut Case, thread: &Thread<'_>) {
     }
 }
 
-/// How many samples were had of a thread; the one stack of the dump where there are none.
-pub(super) fn seen(thread: &Thread<'_>) -> usize {
+/// The number of samples with a stack; 1, for the stack of the dump, where there are none.
+pub(super) fn sample_count(thread: &Thread<'_>) -> usize {
     thread.samples.iter().filter(|t| !t.frames.is_empty()).count().max(1)
 }
 
@@ -163,12 +164,10 @@ pub(super) fn no_stack(thread: &Thread<'_>) -> Why {
     say!(Why::NoStackOf { tid: thread.tid(), problem })
 }
 
-/// Seconds for a sentence.
 pub(super) fn seconds(s: f64) -> String {
     format!("{s:.1}")
 }
 
-/// Tids for a sentence.
 pub(super) fn tids<'a>(threads: impl IntoIterator<Item = &'a Thread<'a>>) -> Text {
     let all: Vec<u32> = threads.into_iter().map(Thread::tid).collect();
     ranges(&all)

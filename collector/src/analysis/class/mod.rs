@@ -1,28 +1,27 @@
-//! The class of a hang, by DESIGN's table: deciders that each know one family, asked in order of how much
-//! they prove. A decider that is not sure of its case leaves it to the next.
+//! The class of a hang, by the table in DESIGN. Each decider knows one family of classes. They are asked in
+//! order of how much they prove. A decider that finds no case leaves the dump to the next one.
 //!
-//! - [`owned`]: locks that keep their owner: rings and chains
-//! - [`ownerless`]: words that keep none: lost wakes, inferred holders
-//! - [`running`]: threads that run in the allocator without end
-//! - [`rest`]: the kernel, the benchmark, slowness, nothing known
-//! - [`case`]: what they hand over; [`why`]: the sentences
+//! - [`owned`]: locks that record their owner: rings and chains
+//! - [`ownerless`]: futex words that record no owner: lost wakeups, inferred holders
+//! - [`running`]: threads that run inside the allocator and do not leave it
+//! - [`other`]: stopped, the kernel, the benchmark, slow, unknown
+//! - [`case`]: the answer of a decider, and what the deciders share
 
 mod case;
+mod other;
 mod owned;
 mod ownerless;
-mod rest;
 mod running;
 #[cfg(test)]
 mod tests;
-pub(crate) mod why;
 
 use std::collections::BTreeSet;
 
 use hangscope_protocol::record::probe_outcome;
 
+pub use super::why::Why;
 use case::Case;
 pub(crate) use case::with_symbol;
-pub use why::Why;
 
 use super::finding::{Finding, Hot, ThreadCounts, ThreadWait};
 use super::graph::Graph;
@@ -35,8 +34,8 @@ use crate::session::Dump;
 use crate::session::trace::Traces;
 use crate::text::message::{Lang, say};
 
-/// Says what a dump shows. `traces` are its stacks with names ([`Traces::default`] where there are none: the
-/// class is then `unknown` where stacks would be needed); `history` is what heartbeats told before it.
+/// Explains the hang of a dump. `traces` are its stacks with names. Without them ([`Traces::default`]) the
+/// class is `unknown` where stacks are needed. `history` holds the heartbeats before the dump.
 pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
     let scene = Scene::new(dump, traces, history);
     let graph = Graph::of(&scene);
@@ -67,8 +66,8 @@ pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
     }
 }
 
-/// Threads that were blocked, answered our signal, and were elsewhere (or gone) in the second look. A signal makes some
-/// calls return early, and one that does can end a wait whose wake was lost.
+/// Threads that were blocked, answered the shim's signal, and had moved or ended by the second look. A signal
+/// makes some calls return early, and that can end a wait whose wakeup was lost.
 fn resumed(scene: &Scene<'_>) -> Option<Why> {
     let probes = scene.dump.probes.iter().map(|p| &p.record);
     let asked = probes.filter(|p| p.was_blocked != 0 && p.outcome == probe_outcome::ANSWERED);
@@ -79,25 +78,25 @@ fn resumed(scene: &Scene<'_>) -> Option<Why> {
     (!threads.is_empty()).then(|| say!(Why::Resumed { tids: case::tids(threads) }))
 }
 
-/// Whether the process is one whose scheduling was disturbed.
+/// Evidence that the shim disturbed the scheduling of the process.
 fn stirred(dump: &Dump) -> Option<Why> {
     Stir::of(&dump.identity).map(|Stir { level, seed }| say!(Why::Stirred { level, seed }))
 }
 
 fn decide(scene: &Scene<'_>, graph: &Graph) -> Case {
-    rest::stopped(scene)
+    other::stopped(scene)
         .or_else(|| owned::ring(scene, graph))
         .or_else(|| owned::root(scene, graph))
         .or_else(|| ownerless::free(scene))
         .or_else(|| ownerless::inferred(scene))
         .or_else(|| running::inside(scene))
-        .or_else(|| rest::in_kernel(scene))
-        .or_else(|| rest::outside(scene))
-        .or_else(|| rest::slow(scene))
-        .unwrap_or_else(|| rest::unknown(scene))
+        .or_else(|| other::in_kernel(scene))
+        .or_else(|| other::outside(scene))
+        .or_else(|| other::slow(scene))
+        .unwrap_or_else(|| other::unknown(scene))
 }
 
-/// The culprit; where there is none, the busiest thread, since that is the one to look at next.
+/// The culprit. Without a culprit the busiest thread: it is the next one to look at.
 fn hot(scene: &Scene<'_>, case: &Case) -> Option<Hot> {
     let key = |t: &&Thread<'_>| ((t.cpu_share * 1e6) as u64, std::cmp::Reverse(t.tid()));
     let busiest = || scene.all().filter(|t| t.runs() || t.cpu_share > 0.01).max_by_key(key);
@@ -105,7 +104,7 @@ fn hot(scene: &Scene<'_>, case: &Case) -> Option<Hot> {
         Some(tid) => scene.threads.get(&tid),
         None => busiest(),
     }?;
-    // All that was seen of it has a vote on the line that it loops in.
+    // All stacks of the thread vote on the line in which it loops.
     let all = || thread.trace.into_iter().chain(thread.samples).filter(|t| !t.frames.is_empty());
     let inside = all().filter_map(|t| stack::telling_frame(&t.frames, scene.is));
     let outside = || all().filter_map(|t| stack::program_frame(&t.frames));

@@ -1,18 +1,19 @@
-//! Hangs on locks that keep their owner: rings, and chains to a root that runs, is blocked, or is gone.
+//! Hangs on locks that record their owner: rings, and chains that end at a thread that
+//! runs, is blocked, or is gone.
 
 use std::collections::BTreeMap;
 
-use super::case::{Case, call_evidence, lock_of, lock_text, place, seconds, stuck_together, wait_text};
-use super::why::Why;
+use super::case::{Case, any_inside, call_evidence, lock_of, lock_text, seconds, stuck_together, wait_text};
 use crate::analysis::graph::{End, Graph};
 use crate::analysis::scene::{BUSY, Motion, Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
 use crate::analysis::wait::{Owner, Wait, WaitKind};
+use crate::analysis::why::Why;
 use crate::analysis::words::{Class, Confidence};
 use crate::session::trace::Frame;
 use crate::text::message::say;
 
-/// A ring in the graph.
+/// A cycle in the wait-for graph.
 pub(super) fn ring(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
     graph.cycles().into_iter().find_map(|members| {
         let threads: Vec<&Thread<'_>> = members.iter().filter_map(|tid| scene.threads.get(tid)).collect();
@@ -21,7 +22,7 @@ pub(super) fn ring(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
         if stuck == Stuck::No || waits.len() != members.len() {
             return None;
         }
-        // A ring with a timed wait in it opens by itself.
+        // A timed wait ends by itself, and opens the ring.
         let timed = waits.iter().any(|w| w.timed);
         let proven = stuck == Stuck::Yes && threads.iter().all(|t| t.stuck() == Stuck::Yes) && !timed;
         let confidence = if proven { Confidence::Proven } else { Confidence::Likely };
@@ -33,32 +34,32 @@ pub(super) fn ring(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
                 say!(Why::Cycle { members: join(&members), locks: locks.join(", ") })
             }
         });
-        still_or_missing(&mut case, scene, stuck, |seconds| say!(Why::RingStill { seconds }));
+        add_sleep_evidence(&mut case, scene, stuck, |seconds| say!(Why::RingStill { seconds }));
         let behind = members.iter().flat_map(|tid| graph.behind(*tid)).filter(|t| !members.contains(t));
         let behind: std::collections::BTreeSet<u32> = behind.collect();
         if !behind.is_empty() {
             case.why.push(say!(Why::Behind { more: behind.len() }));
         }
-        // The lock that most wait for, of those in the ring.
+        // Of the locks in the ring, show the one with the most waiters.
         let lock = waits
             .iter()
             .filter(|w| w.kind != WaitKind::Join)
             .max_by_key(|w| (waiters_of(scene, w).len(), std::cmp::Reverse(w.tid)))?;
         case.lock = Some(lock_of(scene, lock, &waiters_of(scene, lock)));
-        // Who holds what most wait for, and what it was about when it wanted another lock.
+        // The culprit holds this lock. Show what it was doing when it began to wait for another lock.
         case.culprit = lock.owner.map(Owner::tid).or(members.first().copied());
         case.culprit_at = case.culprit.and_then(|tid| {
             let outside =
                 scene.waiting().filter(|(t, _)| !members.contains(&t.tid()) && t.inside == Some(true));
             let others: Vec<&[Frame]> = outside.map(|(t, _)| t.frames()).collect();
-            stack::errand(scene.threads.get(&tid)?.frames(), &others, scene.is).cloned()
+            stack::task_frame(scene.threads.get(&tid)?.frames(), &others, scene.is).cloned()
         });
         case.for_s = longest(scene, &threads);
-        Some(case.placed(place(threads)))
+        Some(case.located(any_inside(threads)))
     })
 }
 
-/// Chains that end at a holder that is no member of a ring: the one with the most threads behind it.
+/// Chains that end at a holder outside any ring: the chain with the most threads.
 pub(super) fn root(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
     let mut ends: BTreeMap<(bool, u32), usize> = BTreeMap::new();
     for (thread, wait) in scene.waiting().filter(|(_, w)| w.kind.is_lock() && w.owner.is_some()) {
@@ -75,14 +76,14 @@ pub(super) fn root(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
         true => owner_gone(scene, graph, tid),
         false => held_by(scene, graph, tid),
     });
-    // What is proven comes before what has more waiters.
+    // A proven case comes before a case with more waiters.
     let mut cases: Vec<Case> = cases.collect();
     cases.sort_by_key(|c| (c.confidence, c.in_allocator != Some(true)));
     cases.into_iter().next()
 }
 
-/// Who waits directly for a lock of this holder, by lock, most first.
-fn direct<'a, 's>(scene: &'s Scene<'a>, holder: u32) -> Vec<Vec<&'s Thread<'a>>> {
+/// The threads that wait directly for a lock of this holder, grouped by lock; the largest group first.
+fn direct_waiters<'a, 's>(scene: &'s Scene<'a>, holder: u32) -> Vec<Vec<&'s Thread<'a>>> {
     let mut locks: BTreeMap<Option<u64>, Vec<&Thread<'a>>> = BTreeMap::new();
     for (thread, wait) in scene.waiting() {
         if wait.kind.is_lock() && wait.owner.map(Owner::tid) == Some(holder) && thread.tid() != holder {
@@ -95,7 +96,7 @@ fn direct<'a, 's>(scene: &'s Scene<'a>, holder: u32) -> Vec<Vec<&'s Thread<'a>>>
 }
 
 fn owner_gone(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
-    let locks = direct(scene, owner);
+    let locks = direct_waiters(scene, owner);
     let waiters = locks.first()?;
     let stuck = stuck_together(waiters.iter().copied());
     if stuck == Stuck::No {
@@ -110,11 +111,11 @@ fn owner_gone(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
         case.why.push(Why::Forked {});
     }
     let n = waiters.len();
-    still_or_missing(&mut case, scene, stuck, |s| say!(Why::NeverReleased { waiters: n, seconds: s }));
+    add_sleep_evidence(&mut case, scene, stuck, |s| say!(Why::NeverReleased { waiters: n, seconds: s }));
     case.lock = Some(lock_of(scene, wait, waiters));
     case.for_s = longest(scene, waiters);
     behind(&mut case, graph, owner, n);
-    Some(case.placed(place(waiters.iter().copied())))
+    Some(case.located(any_inside(waiters.iter().copied())))
 }
 
 fn forked(scene: &Scene<'_>) -> bool {
@@ -123,7 +124,7 @@ fn forked(scene: &Scene<'_>) -> bool {
 
 fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
     let root = scene.threads.get(&owner)?;
-    let locks = direct(scene, owner);
+    let locks = direct_waiters(scene, owner);
     let waiters = locks.first()?;
     let wait = waiters[0].wait.as_ref()?;
     let n = waiters.len();
@@ -132,8 +133,8 @@ fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
         return None;
     }
     let returns = root.calls == Calls::Returns;
-    // Nobody proved that the lock is kept, and the holder was seen to go on: no hang.
-    if stuck == Stuck::Maybe && (returns || root.comes_and_goes()) {
+    // It is not proven that the lock stays held, and the holder makes progress: no hang.
+    if stuck == Stuck::Maybe && (returns || root.makes_progress()) {
         return None;
     }
     let class = holder_class(root);
@@ -145,11 +146,11 @@ fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
     case.why.push(say!(Why::Held { waiters: n, lock: lock_text(scene, wait), owner }));
     behind(&mut case, graph, owner, n);
     holder(&mut case, scene, root);
-    still_or_missing(&mut case, scene, stuck, |s| say!(Why::NeverReleased { waiters: n, seconds: s }));
+    add_sleep_evidence(&mut case, scene, stuck, |s| say!(Why::NeverReleased { waiters: n, seconds: s }));
     if class == Class::OwnerSpinning {
         call_evidence(&mut case, root);
     }
-    let inside = place(waiters.iter().copied().chain([root]));
+    let inside = any_inside(waiters.iter().copied().chain([root]));
     if inside == Some(true) && (root.inside == Some(false) || returns) {
         case.why.push(say!(Why::HolderOutside { owner }));
         case.unproven();
@@ -157,7 +158,7 @@ fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
     case.lock = Some(lock_of(scene, wait, waiters));
     case.culprit = Some(owner);
     case.for_s = longest(scene, waiters);
-    Some(case.placed(inside))
+    Some(case.located(inside))
 }
 
 fn holder_class(root: &Thread<'_>) -> Class {
@@ -178,7 +179,7 @@ fn holder_class(root: &Thread<'_>) -> Class {
     }
 }
 
-/// The thread sleeps on a word that has another value than the one it waits for.
+/// Whether the thread sleeps although its futex word no longer has the value on which it waits.
 pub(super) fn free_word(thread: &Thread<'_>) -> bool {
     let Some(wait) = thread.wait.as_ref().filter(|w| w.futex && w.kind != WaitKind::Join) else {
         return false;
@@ -209,21 +210,21 @@ fn behind(case: &mut Case, graph: &Graph, holder: u32, direct: usize) {
     }
 }
 
-/// Says that all slept through, or that nobody looked.
-pub(super) fn still_or_missing(
+/// Adds the evidence that all waiters slept from look to look, or that there is no second look.
+pub(super) fn add_sleep_evidence(
     case: &mut Case,
     scene: &Scene<'_>,
     stuck: Stuck,
-    still: impl FnOnce(String) -> Why,
+    evidence: impl FnOnce(String) -> Why,
 ) {
     match (stuck, scene.between_s) {
-        (Stuck::Yes, Some(s)) => case.why.push(still(seconds(s))),
+        (Stuck::Yes, Some(s)) => case.why.push(evidence(seconds(s))),
         (_, None) => case.missing.push(Why::NoSecondLook {}),
         _ => {}
     }
 }
 
-/// The longest that one of these has stood still.
+/// The longest time, in seconds, that one of the threads has been in its state.
 pub(super) fn longest(scene: &Scene<'_>, threads: &[&Thread<'_>]) -> Option<f64> {
     threads.iter().filter_map(|t| scene.for_s(t)).max_by(f64::total_cmp)
 }

@@ -1,24 +1,24 @@
-//! Hangs on futex words that keep no owner: wakes that never came, and locks whose holder must be inferred.
+//! Hangs on futex words that record no owner: lost wakeups, and locks whose holder must be inferred.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::case::{Case, call_evidence, lock_of, lock_text, place, stuck_together, tids, wait_text};
-use super::owned::{free_word, longest, still_or_missing};
-use super::why::Why;
+use super::case::{Case, any_inside, call_evidence, lock_of, lock_text, stuck_together, tids, wait_text};
+use super::owned::{add_sleep_evidence, free_word, longest};
 use crate::analysis::scene::{Scene, Stuck, Thread};
 use crate::analysis::stack::Calls;
 use crate::analysis::wait::{Wait, WaitKind};
+use crate::analysis::why::Why;
 use crate::analysis::words::{Class, Confidence};
 use crate::text::message::say;
 
-/// Threads that sleep on one word.
+/// Threads that sleep on one futex word.
 struct Group<'s, 'a> {
     waiters: Vec<&'s Thread<'a>>,
     wait: &'s Wait,
     stuck: Stuck,
 }
 
-/// Groups on words without an owner, most waiters first; those whose waiters were woken are left out.
+/// Groups of waiters on words without an owner, the largest first, without groups whose waiters were woken.
 fn groups<'s, 'a>(scene: &'s Scene<'a>) -> Vec<Group<'s, 'a>> {
     let mut by_word: BTreeMap<u64, Vec<&Thread<'a>>> = BTreeMap::new();
     for (thread, wait) in scene.waiting() {
@@ -38,11 +38,11 @@ fn groups<'s, 'a>(scene: &'s Scene<'a>) -> Vec<Group<'s, 'a>> {
     groups
 }
 
-/// Sleepers on a word that says free: whoever changed it did not wake them.
+/// Threads that sleep although their word is free: the thread that changed the word did not wake them.
 pub(super) fn free(scene: &Scene<'_>) -> Option<Case> {
     let groups = groups(scene);
     let free = |g: &&Group<'_, '_>| g.waiters.iter().all(|t| free_word(t));
-    let group = groups.iter().filter(free).find(|g| place(g.waiters.iter().copied()) != Some(false));
+    let group = groups.iter().filter(free).find(|g| any_inside(g.waiters.iter().copied()) != Some(false));
     let group = group.or_else(|| groups.iter().find(free))?;
     let proven = group.stuck == Stuck::Yes && !group.wait.timed;
     let mut case = Case::new(Class::LostWakeup, if proven { Confidence::Proven } else { Confidence::Likely });
@@ -52,22 +52,22 @@ pub(super) fn free(scene: &Scene<'_>) -> Option<Case> {
         value: group.wait.value.unwrap_or_default(),
         expected: group.wait.expected.unwrap_or_default(),
     }));
-    still_or_missing(&mut case, scene, group.stuck, |seconds| say!(Why::StillFree { seconds }));
+    add_sleep_evidence(&mut case, scene, group.stuck, |seconds| say!(Why::StillFree { seconds }));
     finish(&mut case, scene, group);
     bystanders(&mut case, scene);
-    Some(case.placed(place(group.waiters.iter().copied())))
+    Some(case.located(any_inside(group.waiters.iter().copied())))
 }
 
-/// Locks and events inside the allocator: who could hold them, or signal them?
+/// Locks and events inside the allocator: infers the thread that holds the lock or has to signal the event.
 pub(super) fn inferred(scene: &Scene<'_>) -> Option<Case> {
     let groups: Vec<Group<'_, '_>> =
-        groups(scene).into_iter().filter(|g| place(g.waiters.iter().copied()) == Some(true)).collect();
+        groups(scene).into_iter().filter(|g| any_inside(g.waiters.iter().copied()) == Some(true)).collect();
     let group = groups.first()?;
     let waits_here: BTreeSet<u32> = groups.iter().flat_map(|g| g.waiters.iter().map(|w| w.tid())).collect();
     let inside = || scene.all().filter(|t| t.inside == Some(true) && !waits_here.contains(&t.tid()));
     let runners: Vec<&Thread<'_>> = inside().filter(|t| t.runs() && !t.naps).collect();
     let sleepers: Vec<&Thread<'_>> = inside().filter(|t| !t.runs() || t.naps).collect();
-    if runners.iter().any(|t| t.calls == Calls::Returns) || inside().any(Thread::comes_and_goes) {
+    if runners.iter().any(|t| t.calls == Calls::Returns) || inside().any(Thread::makes_progress) {
         return None;
     }
     match (&runners[..], &sleepers[..]) {
@@ -84,7 +84,7 @@ fn by_runner(scene: &Scene<'_>, group: &Group<'_, '_>, runner: &Thread<'_>) -> C
     case.why.push(say!(Why::OnlyRunner { tid: runner.tid() }));
     call_evidence(&mut case, runner);
     case.culprit = Some(runner.tid());
-    case.placed(Some(true))
+    case.located(Some(true))
 }
 
 fn by_sleeper(scene: &Scene<'_>, group: &Group<'_, '_>, sleeper: &Thread<'_>) -> Case {
@@ -92,15 +92,15 @@ fn by_sleeper(scene: &Scene<'_>, group: &Group<'_, '_>, sleeper: &Thread<'_>) ->
     let mut case = ownerless(scene, group, class);
     case.why.push(say!(Why::OnlySleeper { tid: sleeper.tid(), wait: wait_text(scene, sleeper) }));
     case.culprit = Some(sleeper.tid());
-    case.placed(Some(true))
+    case.located(Some(true))
 }
 
-/// A condition, a semaphore, a barrier inside the allocator, and nobody else in there.
+/// A condition, semaphore or barrier inside the allocator, and no other thread inside the allocator.
 fn never_signalled(scene: &Scene<'_>, group: &Group<'_, '_>) -> Case {
     let mut case = Case::new(Class::LostWakeup, Confidence::Proven);
     case.why.push(say!(Why::Event { waiters: group.waiters.len(), lock: lock_text(scene, group.wait) }));
     case.why.push(Why::NobodySignals {});
-    still_or_missing(&mut case, scene, group.stuck, |seconds| say!(Why::StillFree { seconds }));
+    add_sleep_evidence(&mut case, scene, group.stuck, |seconds| say!(Why::StillFree { seconds }));
     if group.stuck != Stuck::Yes || group.wait.timed {
         case.unproven();
     }
@@ -108,17 +108,17 @@ fn never_signalled(scene: &Scene<'_>, group: &Group<'_, '_>) -> Case {
     if bystanders(&mut case, scene) {
         case.unproven();
     }
-    case.placed(Some(true))
+    case.located(Some(true))
 }
 
-/// The lock is held, and everybody inside waits.
+/// The lock is held, and all threads inside the allocator wait.
 fn nobody_inside(scene: &Scene<'_>, groups: &[Group<'_, '_>]) -> Option<Case> {
     let group = groups.first().filter(|g| g.wait.kind.is_lock() || g.wait.kind == WaitKind::Futex)?;
     if groups.len() > 1 && groups.iter().all(|g| g.wait.kind.is_lock() || g.wait.kind == WaitKind::Futex) {
         let mut case = ownerless(scene, group, Class::Deadlock);
         let locks: Vec<String> = groups.iter().map(|g| lock_text(scene, g.wait)).collect();
         case.why.push(say!(Why::CrossedLocks { locks: locks.join(", ") }));
-        return Some(case.placed(Some(true)));
+        return Some(case.located(Some(true)));
     }
     if scene.gone.is_empty() {
         return None;
@@ -127,7 +127,7 @@ fn nobody_inside(scene: &Scene<'_>, groups: &[Group<'_, '_>]) -> Option<Case> {
     let gone: Vec<String> = scene.gone.iter().take(6).map(u32::to_string).collect();
     let lock = lock_text(scene, group.wait);
     case.why.push(say!(Why::HolderLeft { lock, gone: gone.join(", ") }));
-    Some(case.placed(Some(true)))
+    Some(case.located(Some(true)))
 }
 
 fn ownerless(scene: &Scene<'_>, group: &Group<'_, '_>, class: Class) -> Case {
@@ -136,7 +136,9 @@ fn ownerless(scene: &Scene<'_>, group: &Group<'_, '_>, class: Class) -> Case {
     case.why.push(say!(Why::Ownerless { waiters: group.waiters.len(), lock: &lock }));
     case.missing.push(say!(Why::NoOwner { lock }));
     let n = group.waiters.len();
-    still_or_missing(&mut case, scene, group.stuck, |s| say!(Why::NeverReleased { waiters: n, seconds: s }));
+    add_sleep_evidence(&mut case, scene, group.stuck, |s| {
+        say!(Why::NeverReleased { waiters: n, seconds: s })
+    });
     finish(&mut case, scene, group);
     case
 }
@@ -146,7 +148,7 @@ fn finish(case: &mut Case, scene: &Scene<'_>, group: &Group<'_, '_>) {
     case.for_s = longest(scene, &group.waiters).or(scene.between_s);
 }
 
-/// Threads that run outside the allocator: busy, but not the cause. True if there are any.
+/// Adds the threads that run outside the allocator: busy, but not the cause. True if there are any.
 fn bystanders(case: &mut Case, scene: &Scene<'_>) -> bool {
     let busy: Vec<&Thread<'_>> = scene.all().filter(|t| t.runs() && t.inside != Some(true)).collect();
     let outside: Vec<&Thread<'_>> = busy.iter().copied().filter(|t| t.inside == Some(false)).collect();

@@ -1,56 +1,57 @@
-//! Hangs without a wait in the kernel: threads that run inside the allocator and do not come out.
+//! Hangs without a wait in the kernel: threads that run inside the allocator and do not leave it.
 
 use std::collections::BTreeSet;
 
 use super::case::{Case, call_evidence, no_stack, tids, wait_text};
-use super::why::Why;
 use crate::analysis::scene::{Motion, Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
+use crate::analysis::why::Why;
 use crate::analysis::words::{Class, Confidence};
 use crate::text::message::say;
 
-/// Threads that are in one call of the allocator in all that was seen of them.
+/// Threads whose stacks are all in one call of the allocator.
 pub(super) fn inside(scene: &Scene<'_>) -> Option<Case> {
     let in_call = |t: &&Thread<'_>| matches!(t.calls, Calls::Inside(_)) && (t.runs() || t.naps);
     let mut runners: Vec<&Thread<'_>> = scene.all().filter(in_call).collect();
-    // Of some it is proven, others were only there when they were asked: those stand where the proven ones
-    // stand, or they may be on their way.
-    let place = |t: &Thread<'_>| stack::telling_frame(t.frames(), scene.is).and_then(stack::name);
+    // Some threads have several stacks as proof, others only one. A thread with one stack counts only if it
+    // is in the same function as a thread with proof: else it may just be passing.
+    let function = |t: &Thread<'_>| stack::telling_frame(t.frames(), scene.is).and_then(stack::name);
     if runners.iter().any(|t| proof(t) > Some(Proof::Once)) {
         let sure = |t: &&&Thread<'_>| proof(t) > Some(Proof::Once) || t.naps;
-        let places: BTreeSet<_> = runners.iter().filter(sure).map(|t| place(t)).collect();
-        runners.retain(|t| sure(&t) || places.contains(&place(t)));
+        let functions: BTreeSet<_> = runners.iter().filter(sure).map(|t| function(t)).collect();
+        runners.retain(|t| sure(&t) || functions.contains(&function(t)));
     }
-    // Seen once is enough only if nothing speaks against it.
+    // One stack is enough only if no other evidence contradicts it.
     let weakest = runners.iter().filter_map(|t| proof(t)).min()?;
-    if weakest < Proof::Bytes && scene.all().any(Thread::comes_and_goes) {
+    if weakest < Proof::Bytes && scene.all().any(Thread::makes_progress) {
         return None;
     }
     if weakest == Proof::Once && runners.iter().any(|t| matches!(t.motion, Motion::Moved | Motion::Left)) {
         return None;
     }
-    // The same nap in both looks is what a loop shows that never comes out, and what one shows that is only slow.
+    // A stuck loop and a slow loop both show the same short sleep in both looks, so it proves nothing.
     if weakest == Proof::Once && runners.iter().all(|t| t.naps) {
         return None;
     }
     let sleeps =
         |t: &&Thread<'_>| t.inside == Some(true) && t.wait.is_some() && !t.naps && t.stuck() != Stuck::No;
     let mut sleepers: Vec<&Thread<'_>> = scene.all().filter(sleeps).collect();
-    // Who naps elsewhere than where the others spin does not spin with them: it is what they wait for. If all
-    // nap, or all are in one place, napping is how they spin.
-    let awake: BTreeSet<_> = runners.iter().filter(|t| !t.naps).map(|t| place(t)).collect();
+    // A thread that naps in another function than the spinning threads is the one that they wait for. If all
+    // threads nap, or all are in one function, they nap as part of spinning.
+    let awake: BTreeSet<_> = runners.iter().filter(|t| !t.naps).map(|t| function(t)).collect();
     if !awake.is_empty() {
-        let elsewhere = |t: &&Thread<'_>| t.naps && !awake.contains(&place(t));
+        let elsewhere = |t: &&Thread<'_>| t.naps && !awake.contains(&function(t));
         sleepers.extend(runners.iter().copied().filter(elsewhere));
         runners.retain(|t| !elsewhere(t));
     }
-    // Who runs nobody knows where may spin for one who naps here, or loop without end.
+    // A running thread without a stack may be spinning on a lock that a napping thread here holds, or it may
+    // loop itself.
     let hidden: Vec<&Thread<'_>> = scene.all().filter(|t| t.inside.is_none() && t.runs()).collect();
     if !hidden.is_empty() && awake.is_empty() {
         return None;
     }
     let goes_on =
-        |t: &&Thread<'_>| t.inside == Some(true) && (t.calls == Calls::Returns || t.comes_and_goes());
+        |t: &&Thread<'_>| t.inside == Some(true) && (t.calls == Calls::Returns || t.makes_progress());
     let others: Vec<&Thread<'_>> = scene.all().filter(goes_on).collect();
     let (class, decided) = match (runners.len(), sleepers.len()) {
         (_, 1..) => (Class::SpinWait, Confidence::Likely),
@@ -80,15 +81,15 @@ pub(super) fn inside(scene: &Scene<'_>) -> Option<Case> {
     if class == Class::SpinWait {
         case.missing.push(say!(Why::NoOwner { lock: "spin-lock" }));
     }
-    // The one whose call is proven best; of those the one that is deepest in the allocator, since who retries
-    // with something in its hands got further than who only wants to come in.
+    // The thread with the best proof. Of equals the one deepest in the allocator: a thread that retries
+    // while it holds something is deeper than a thread that only tries to enter.
     let deep = |t: &Thread<'_>| stack::in_allocator(t.frames(), scene.is).map_or(0, |range| range.len());
     let key = |t: &&&Thread<'_>| (proof(t), deep(t), (t.cpu_share * 1e6) as u64, std::cmp::Reverse(t.tid()));
     let suspect = sleepers.first().filter(|_| class == Class::SpinWait);
     case.culprit = suspect.or(runners.iter().max_by_key(key)).map(|t| t.tid());
-    case.culprit_at = suspect.and_then(|t| stack::errand(t.frames(), &[], scene.is)).cloned();
+    case.culprit_at = suspect.and_then(|t| stack::task_frame(t.frames(), &[], scene.is)).cloned();
     case.for_s = runners.iter().filter_map(|t| scene.for_s(t)).max_by(f64::total_cmp);
-    Some(case.placed(Some(true)))
+    Some(case.located(Some(true)))
 }
 
 fn proof(thread: &Thread<'_>) -> Option<Proof> {

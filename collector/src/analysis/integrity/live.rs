@@ -1,16 +1,19 @@
-//! A live process.
+//! The check of a live process.
 
 use hangscope_protocol::record::{DsoNowRecord, DsoRecord, dso_flags, maps_deleted};
 
-use super::{Judgement, Reason, say};
+use super::judgement::Judgement;
+use super::reason::Reason;
 use crate::analysis::words::Integrity;
 use crate::session::Dso;
+use crate::text::message::say;
 
 const ENOENT: u32 = 2;
 const EFAULT: u32 = 14;
 
-/// Judges a DSO of a live process by its last look. `content_same` says whether the bytes of the file at its
-/// path are those of init, where somebody compared them (the collector has a copy of the allocator).
+/// Judges a DSO of a live process by its last look. `content_same`: whether the file at its path
+/// has the bytes of init; none if nobody compared them. The collector can compare the allocator:
+/// it has a copy from init.
 pub fn judge(dso: &Dso, content_same: Option<bool>) -> Judgement {
     let init = &dso.init;
     let at_init = dso.is(dso_flags::DELETED_AT_INIT);
@@ -23,7 +26,7 @@ pub fn judge(dso: &Dso, content_same: Option<bool>) -> Judgement {
     Judgement { integrity, deleted_seen, reason }
 }
 
-/// What memory says: it is the code that runs, so it comes before anything that a file says.
+/// The evidence of memory. Memory holds the code that runs, so it comes before the evidence of files.
 fn memory(init: &DsoRecord, now: &DsoNowRecord) -> Option<(Integrity, Reason)> {
     let address = format!("{:#x}", init.got_addr);
     if init.got_addr != 0 && now.got_errno == EFAULT {
@@ -37,7 +40,7 @@ fn memory(init: &DsoRecord, now: &DsoNowRecord) -> Option<(Integrity, Reason)> {
     changed.then(|| (Integrity::Overwritten, say!(Reason::BuildId { was, is })))
 }
 
-/// What was wrong from the start.
+/// A problem that the snapshot from init already shows.
 fn at_start(dso: &Dso) -> Option<(Integrity, Reason)> {
     let deleted = dso.is(dso_flags::DELETED_AT_INIT);
     match dso.init.errno {
@@ -48,13 +51,13 @@ fn at_start(dso: &Dso) -> Option<(Integrity, Reason)> {
     }
 }
 
-/// What the path and the descriptor say.
+/// The evidence of the path and the descriptor.
 fn file(dso: &Dso, now: &DsoNowRecord, content_same: Option<bool>) -> (Integrity, Reason) {
-    // Later looks compare stat with stat of init, never with the numbers of maps: on overlayfs and btrfs
-    // those are others from the start.
+    // Compare stat with stat of init, never with the device and inode in maps: on overlayfs and btrfs those
+    // differ from stat from the start.
     if let Some(wrong) = at_start(dso) {
         return match wrong {
-            // Deleted before init, and meanwhile there is a new file.
+            // The file was deleted before init, and now there is a new one.
             (Integrity::Deleted, _) if now.path_errno == 0 => {
                 (Integrity::Replaced, say!(Reason::OtherFile { was: dso.init.map_ino, is: now.path_ino }))
             }
@@ -64,19 +67,19 @@ fn file(dso: &Dso, now: &DsoNowRecord, content_same: Option<bool>) -> (Integrity
     let init = &dso.init;
     match now.path_errno {
         0 if (now.path_dev, now.path_ino) == (init.dev, init.ino) => same_inode(init, now, content_same),
-        // The descriptor of init holds the inode, so its number cannot have been given to a new file.
+        // The descriptor from init keeps the inode in use: a new file cannot have its number.
         0 => (Integrity::Replaced, say!(Reason::OtherFile { was: init.ino, is: now.path_ino })),
         ENOENT => path_gone(init, now),
         errno => mapped_file(init, now, say!(Reason::PathHidden { errno })),
     }
 }
 
-/// The path is gone: removed, or renamed away.
+/// The path does not exist any more: the file was removed or renamed.
 fn path_gone(init: &DsoRecord, now: &DsoNowRecord) -> (Integrity, Reason) {
     let removed = (Integrity::Deleted, Reason::Removed {});
     match (now.fd_errno, now.maps_deleted) {
         (0, _) if now.fd_nlink == 0 => removed,
-        // One name of several was removed: the kernel marks the name that was mapped.
+        // One of several links was removed: the kernel marks the one that was mapped.
         (_, maps_deleted::YES) => removed,
         (0, maps_deleted::NOT_SEEN) if now.fd_nlink < init.nlink => removed,
         (0, _) if now.fd_size != init.size => {
@@ -88,7 +91,7 @@ fn path_gone(init: &DsoRecord, now: &DsoNowRecord) -> (Integrity, Reason) {
     }
 }
 
-/// Only the descriptor can be asked.
+/// The path cannot be read: only the descriptor tells.
 fn mapped_file(init: &DsoRecord, now: &DsoNowRecord, as_at_init: Reason) -> (Integrity, Reason) {
     if now.fd_errno != 0 {
         return (Integrity::Unknown, Reason::PathGoneUnsure {});
@@ -113,14 +116,14 @@ fn same_inode(init: &DsoRecord, now: &DsoNowRecord, content_same: Option<bool>) 
     if content_same == Some(false) {
         return (Integrity::Overwritten, Reason::OtherBytes {});
     }
-    // A word that was looked at and kept its value: the file was not truncated.
+    // A relocated word that kept its value proves that the file was not truncated.
     let word_kept = init.got_addr != 0 && now.got_errno == 0;
     let moved = (now.path_mtime_ns != init.mtime_ns, now.path_ctime_ns != init.ctime_ns);
     if moved == (false, false) {
         let reason = if word_kept { Reason::Untouched {} } else { Reason::UntouchedNoWord {} };
         return (Integrity::Intact, reason);
     }
-    // ctime moves on rm of a link, chmod, chown and link as well; mtime only when it is written or touched.
+    // ctime also changes on chmod, chown, link, and rm of a link. mtime changes only on a write or touch.
     let attributes = attributes(init, now.path_nlink, now.path_mode, now.path_uid);
     match (moved, attributes, content_same) {
         ((false, true), Some(what), _) => (Integrity::Intact, say!(Reason::Attributes { what })),
@@ -130,7 +133,7 @@ fn same_inode(init: &DsoRecord, now: &DsoNowRecord, content_same: Option<bool>) 
     }
 }
 
-/// Which attributes moved that explain a new ctime: `mode`, `owner`, `links`.
+/// The changed attributes that explain a new ctime: `nlink`, `mode`, `uid`; none if there are none.
 pub(super) fn attributes(init: &DsoRecord, nlink: u32, mode: u32, uid: u32) -> Option<String> {
     let moved = [(nlink != init.nlink, "nlink"), (mode != init.mode, "mode"), (uid != init.uid, "uid")];
     let names: Vec<&str> = moved.iter().filter(|(moved, _)| *moved).map(|(_, name)| *name).collect();

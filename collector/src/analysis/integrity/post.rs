@@ -1,17 +1,21 @@
-//! A process that is gone: a copy in place killed it before the next tick, or it ended between two looks.
+//! The check after the end of a process: a copy in place kills it before the next tick, or
+//! it ends between two looks.
 
-use super::live::attributes;
-use super::{Judgement, Reason, judge, say};
+use super::judgement::Judgement;
+use super::live::{attributes, judge};
+use super::reason::Reason;
 use crate::analysis::words::Integrity;
 use crate::files::facts::FileFacts;
 use crate::session::Dso;
+use crate::text::message::say;
 
-/// Holds a DSO's snapshot from init against the file after the run (`None`: there is none; an errno: nobody knows).
+/// Compares a DSO's snapshot from init with the file after the run. `file_now` is `None` if there is no
+/// file, and an errno if stat failed.
 ///
-/// A last look that had already found something wrong stands. Else the times decide: an inode that is the
-/// same and whose ctime, mtime or size moved was written in place; identical bytes are no excuse for a run
-/// that died by a signal, since `cp -f` of the same file kills as well. Nobody held the inode since the
-/// process died, so its number may belong to a new file: that reads as `overwritten` too.
+/// If the last look already found a problem, that is the answer. Else the times decide. The same inode with
+/// another ctime, mtime or size was written in place. Identical bytes are no excuse if the run died by a
+/// signal: `cp -f` of the same file kills too. After the death of the process a new file may get the same
+/// inode number: that reads as `overwritten` too.
 pub(crate) fn post_mortem(
     dso: &Dso,
     file_now: Result<Option<FileFacts>, i32>,
@@ -24,7 +28,7 @@ pub(crate) fn post_mortem(
     }
     let init = &dso.init;
     let (integrity, reason) = match file_now {
-        // There is nothing to hold the file against.
+        // There is no snapshot to compare with.
         _ if init.errno != 0 => (last.integrity, last.reason),
         Err(errno) => (Integrity::Unknown, say!(Reason::NotLookedAt { errno })),
         Ok(None) => (Integrity::Deleted, Reason::GoneAfterwards {}),
@@ -53,7 +57,7 @@ fn same_inode(dso: &Dso, now: &FileFacts, died_by_signal: bool) -> (Integrity, R
             let what = if mtime { "mtime" } else { "ctime" };
             (Integrity::Overwritten, say!(Reason::CrashTimesMoved { what }))
         }
-        // A copy in place does not let a run end by itself.
+        // After a copy in place no run ends by itself.
         _ if now.content_same == Some(true) => (Integrity::Intact, Reason::EndedByItself {}),
         _ => (Integrity::Unknown, Reason::TimesMoved {}),
     }

@@ -1,11 +1,11 @@
-//! What happens to files, one row each: what the shim would have seen, and what must be said.
+//! One row for each thing that can happen to a file: what the shim sees, and the expected word.
 
 use hangscope_protocol::record::{DsoNowRecord, DsoRecord, dso_flags, maps_deleted};
 
 use super::*;
 use crate::files::facts::FileFacts;
 use crate::testkit::fake_shim::zero;
-use crate::text::message::check_templates;
+use crate::text::message::{Lang, check_templates};
 
 fn id(byte: u8) -> [u8; 32] {
     [byte; 32]
@@ -32,7 +32,7 @@ fn init() -> DsoRecord {
     }
 }
 
-/// A look at which nothing has changed.
+/// A look without any change.
 fn same() -> DsoNowRecord {
     DsoNowRecord {
         maps_deleted: maps_deleted::NO,
@@ -54,7 +54,7 @@ fn same() -> DsoNowRecord {
     }
 }
 
-/// The path is gone.
+/// A look after which the path does not exist.
 fn missing() -> DsoNowRecord {
     DsoNowRecord {
         path_errno: 2,
@@ -70,7 +70,7 @@ fn missing() -> DsoNowRecord {
     }
 }
 
-/// The path names another file.
+/// A look after which the path names another file.
 fn other() -> DsoNowRecord {
     DsoNowRecord {
         maps_deleted: maps_deleted::YES,
@@ -88,7 +88,7 @@ fn dso(init: DsoRecord, now: impl Into<Option<DsoNowRecord>>) -> Dso {
 }
 
 #[test]
-fn every_thing_that_happens_to_a_file_gets_its_word() {
+fn every_change_of_a_file_has_its_word() {
     use Integrity::{Deleted, Intact, Overwritten, Replaced, Unknown};
     let touched = DsoNowRecord { path_mtime_ns: 30, path_ctime_ns: 30, fd_ctime_ns: 30, ..same() };
     let ctime_only = DsoNowRecord { path_ctime_ns: 30, fd_ctime_ns: 30, ..same() };
@@ -180,7 +180,7 @@ fn after() -> FileFacts {
 }
 
 #[test]
-fn a_dead_process_is_held_against_its_snapshot() {
+fn after_the_end_the_file_is_compared_with_the_snapshot() {
     use Integrity::{Deleted, Intact, Overwritten, Replaced, Unknown};
     let written = FileFacts { mtime_ns: 30, ctime_ns: 30, ..after() };
     #[rustfmt::skip]
@@ -208,16 +208,16 @@ fn a_dead_process_is_held_against_its_snapshot() {
 }
 
 #[test]
-fn what_the_last_look_found_stands_after_death() {
+fn a_problem_of_the_last_look_stands_after_the_end() {
     let judged = post_mortem(&dso(init(), other()), Ok(Some(after())), true);
     assert_eq!((judged.integrity, judged.deleted_seen), (Integrity::Replaced, true));
     let unseen = DsoRecord { errno: 13, flags: 0, ..init() };
     let judged = post_mortem(&dso(unseen, None), Ok(Some(after())), true);
-    assert_eq!(judged.integrity, Integrity::Unknown, "nothing to hold the file against");
+    assert_eq!(judged.integrity, Integrity::Unknown, "no snapshot to compare with");
 }
 
 #[test]
-fn a_file_that_cannot_be_looked_at_is_not_a_deleted_one() {
+fn a_file_that_cannot_be_read_is_not_deleted() {
     for now in [None, Some(same())] {
         let judged = post_mortem(&dso(init(), now), Err(13), true);
         assert_eq!(judged.integrity, Integrity::Unknown);
@@ -226,11 +226,11 @@ fn a_file_that_cannot_be_looked_at_is_not_a_deleted_one() {
         }
     }
     let judged = post_mortem(&dso(init(), other()), Err(13), true);
-    assert_eq!(judged.integrity, Integrity::Replaced, "what the last look found stands");
+    assert_eq!(judged.integrity, Integrity::Replaced, "the problem of the last look stands");
 }
 
 #[test]
-fn memory_with_a_name_is_no_dso() {
+fn memory_with_a_name_is_no_file() {
     for path in ["/memfd:x (deleted)", "/memfd:hz4", "/SYSV00000000", "/dev/zero", "[vdso]", ""] {
         assert!(!is_file(path), "{path}");
     }
@@ -243,6 +243,6 @@ fn memory_with_a_name_is_no_dso() {
 }
 
 #[test]
-fn reasons_are_there_in_both_languages() {
+fn all_reasons_exist_in_both_languages() {
     check_templates(Reason::TEMPLATES);
 }

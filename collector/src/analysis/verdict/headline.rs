@@ -45,7 +45,7 @@ fn sentence(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Rulin
 fn marks(lang: Lang) -> (&'static str, &'static str, &'static str) {
     match lang {
         Lang::En => (": ", ", ", "."),
-        Lang::Ja => ("。", "、", "。"),
+        Lang::Ja => ("。", "。", "。"),
     }
 }
 
@@ -162,25 +162,28 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
             }));
         }
         Class::OwnerSpinning => {
-            lines.extend(owner.map(|tid| say!(Line::HeldBy { tid })));
-            lines.extend(hot.map(|hot| match owner {
-                Some(_) => {
+            lines.extend(match (owner, hot) {
+                (Some(tid), Some(hot)) => {
                     let (doing, place, time) = looping(hot, lang);
-                    say!(Line::Holder { doing, place, time })
+                    Some(say!(Line::Holder { tid, doing, place, time }))
                 }
-                None => alone(hot, lang),
-            }));
+                (Some(tid), None) => Some(say!(Line::HeldBy { tid })),
+                (None, hot) => hot.map(|hot| alone(hot, lang)),
+            });
             lines.extend(hot.and_then(samples));
         }
         Class::OwnerBlocked => {
-            lines.extend(owner.map(|tid| say!(Line::HeldBy { tid })));
             let stopped = finding.said.iter().any(|w| matches!(w, Why::OwnerStopped { .. }));
-            lines.extend(hot.map(|hot| match stopped {
-                true => say!(Line::StoppedOwner { place: named(hot, lang) }),
-                false => {
-                    say!(Line::BlockedIn { wait: wait_of(finding, hot.tid), place: named(hot, lang) })
+            lines.extend(match (owner, hot) {
+                (Some(tid), Some(hot)) if stopped => {
+                    Some(say!(Line::StoppedOwner { tid, place: named(hot, lang) }))
                 }
-            }));
+                (Some(tid), Some(hot)) => {
+                    let (wait, place) = (wait_of(finding, hot.tid), named(hot, lang));
+                    Some(say!(Line::BlockedIn { tid, wait, place }))
+                }
+                (owner, _) => owner.map(|tid| say!(Line::HeldBy { tid })),
+            });
         }
         Class::OwnerGone => {
             lines.extend(owner.map(|tid| say!(Line::OwnerIsGone { tid })));

@@ -1,12 +1,14 @@
-//! Futex waits: what the operation, the word and the memory around it say.
+//! Futex waits, from the operation, the word and the surrounding memory.
 //!
 //! Structures: glibc `sysdeps/nptl/bits/pthreadtypes-arch.h`, `struct_mutex.h`, `struct_rwlock.h`,
-//! `thread-shared-types.h` (2.36; the mutex is the same on x86-64 and aarch64). The offsets were tried against
+//! `thread-shared-types.h` (2.36; the mutex is the same on x86-64 and aarch64). The offsets were tested on
 //! live waits of every kind.
 
 use hangscope_protocol::record::{NEAR_BEFORE, ThreadRecord};
 
-use super::{MutexKind, Owner, Tids, Wait, WaitKind, What, names};
+use super::model::{MutexKind, Owner, Tids, Wait, WaitKind};
+use super::names::{self, FutexName};
+use super::wait_text::WaitText;
 use crate::session::trace::Frame;
 use crate::text::message::{Say as _, say};
 
@@ -20,18 +22,10 @@ const LOCK_PI2: u32 = 13;
 
 /// FUTEX_WAITERS of a priority-inheriting or robust mutex.
 const WAITERS: u32 = 0x8000_0000;
-/// FUTEX_TID_MASK.
+/// FUTEX_TID_MASK: bits of the owner's tid in such a word.
 const TID_MASK: u32 = 0x3fff_ffff;
 
-/// A kind that functions on the stack named.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FutexName {
-    pub(super) kind: WaitKind,
-    /// For a person.
-    pub(super) what: What,
-}
-
-/// The call and what lies around its word.
+/// A futex call with the memory around its word.
 struct Futex<'a> {
     thread: &'a ThreadRecord,
     command: u32,
@@ -43,7 +37,7 @@ struct Futex<'a> {
 }
 
 impl Futex<'_> {
-    /// A 32-bit number at an offset from the word, if it was read.
+    /// The 32-bit number at an offset from the word, in bytes; none if that memory was not read.
     fn at(&self, offset: i64) -> Option<u32> {
         let from = usize::try_from(NEAR_BEFORE as i64 + offset).ok()?;
         let valid = usize::from(self.thread.near_from)..usize::from(self.thread.near_to);
@@ -59,7 +53,7 @@ impl Futex<'_> {
     }
 }
 
-/// Fills in a futex wait.
+/// A futex wait. `nothing` is a wait that has only the tid.
 pub(super) fn wait(thread: &ThreadRecord, frames: &[Frame], tids: &Tids, nothing: Wait) -> Wait {
     let op = thread.args[1] as u32;
     let mut futex = Futex {
@@ -87,64 +81,65 @@ pub(super) fn wait(thread: &ThreadRecord, frames: &[Frame], tids: &Tids, nothing
         owner: found.owner,
         timed: thread.args[3] != 0,
         futex: true,
-        detail: found.what.said(),
+        detail: found.text.said(),
         ..nothing
     }
 }
 
-/// What was made out.
+/// The object that a thread waits for.
 struct Found {
     kind: WaitKind,
-    /// So many bytes before the word the object begins.
+    /// Offset of the futex word in the object, bytes.
     before: u64,
     owner: Option<Owner>,
-    what: What,
+    text: WaitText,
 }
 
-fn found(kind: WaitKind, before: u64, what: What) -> Found {
-    Found { kind, before, owner: None, what }
+fn found(kind: WaitKind, before: u64, text: WaitText) -> Found {
+    Found { kind, before, owner: None, text }
 }
 
-fn kind_text(kind: MutexKind) -> What {
-    kind.as_str().map_or(What::MutexUnknown {}, |kind| say!(What::Mutex { kind }))
+fn kind_text(kind: MutexKind) -> WaitText {
+    kind.as_str().map_or(WaitText::MutexUnknown {}, |kind| say!(WaitText::Mutex { kind }))
 }
 
 impl Futex<'_> {
-    /// The functions say what it is; memory says the rest.
+    /// The functions on the stack name the object; memory has its owner.
     fn named(&self, name: FutexName) -> Found {
         match name.kind {
-            WaitKind::Mutex(_) => self
-                .mutex(true)
-                .unwrap_or_else(|| found(WaitKind::Mutex(MutexKind::Unknown), 0, What::MutexUnreadable {})),
+            WaitKind::Mutex(_) => self.mutex(true).unwrap_or_else(|| {
+                found(WaitKind::Mutex(MutexKind::Unknown), 0, WaitText::MutexUnreadable {})
+            }),
             WaitKind::Join => self.join(),
             WaitKind::Condition => {
                 let before = self.condition().unwrap_or(0x28);
-                found(WaitKind::Condition, before, name.what)
+                found(WaitKind::Condition, before, name.text)
             }
-            WaitKind::Barrier => found(WaitKind::Barrier, 4, name.what),
+            WaitKind::Barrier => found(WaitKind::Barrier, 4, name.text),
             WaitKind::RwLock => {
                 let before = self.rwlock().unwrap_or(8);
                 let writer = self.at(24 - before as i64).filter(|tid| *tid != 0);
                 let owner = writer.and_then(|tid| self.tids.owner(tid));
-                let what = if owner.is_some() { What::RwLockWritten {} } else { name.what };
-                Found { owner, ..found(WaitKind::RwLock, before, what) }
+                let text = if owner.is_some() { WaitText::RwLockWritten {} } else { name.text };
+                Found { owner, ..found(WaitKind::RwLock, before, text) }
             }
-            kind => found(kind, 0, name.what),
+            kind => found(kind, 0, name.text),
         }
     }
 
-    /// Only the operation and memory say what it is.
+    /// No function names the object: the operation and memory tell.
     fn unnamed(&self) -> Found {
         match self.command {
             LOCK_PI | LOCK_PI2 => self.inheriting(),
-            WAIT_REQUEUE_PI => found(WaitKind::Condition, 0x28, What::ConditionInheriting {}),
-            // pthread_join waits shared, since the kernel clears the tid shared.
+            WAIT_REQUEUE_PI => found(WaitKind::Condition, 0x28, WaitText::ConditionInheriting {}),
+            // pthread_join uses a shared wait, since the kernel's wake at the end of a thread is a shared
+            // one.
             WAIT_BITSET if self.op & (PRIVATE | CLOCK_REALTIME) == CLOCK_REALTIME && self.is_tid() => {
                 self.join()
             }
             WAIT => self.plain(),
             WAIT_BITSET => self.bitset(),
-            _ => found(WaitKind::Futex, 0, say!(What::FutexOperation { op: format!("{:#x}", self.op) })),
+            _ => found(WaitKind::Futex, 0, say!(WaitText::FutexOperation { op: format!("{:#x}", self.op) })),
         }
     }
 
@@ -153,34 +148,34 @@ impl Futex<'_> {
             return mutex;
         }
         if let Some(()) = self.barrier() {
-            return found(WaitKind::Barrier, 4, What::Barrier {});
+            return found(WaitKind::Barrier, 4, WaitText::Barrier {});
         }
         match self.expected {
-            2 => found(WaitKind::LowLevelLock, 0, What::Ownerless {}),
-            1 => found(WaitKind::Futex, 0, What::FutexOne {}),
-            value => found(WaitKind::Futex, 0, say!(What::FutexWhile { value })),
+            2 => found(WaitKind::LowLevelLock, 0, WaitText::Ownerless {}),
+            1 => found(WaitKind::Futex, 0, WaitText::FutexOne {}),
+            value => found(WaitKind::Futex, 0, say!(WaitText::FutexWhile { value })),
         }
     }
 
     fn bitset(&self) -> Found {
         if let Some(before) = self.condition() {
-            return found(WaitKind::Condition, before, What::Condition {});
+            return found(WaitKind::Condition, before, WaitText::Condition {});
         }
         if self.semaphore() {
-            return found(WaitKind::Semaphore, 0, What::Semaphore {});
+            return found(WaitKind::Semaphore, 0, WaitText::Semaphore {});
         }
-        // glibc's waits name the clock (or have an end), Rust's untimed ones do neither.
+        // glibc's waits have CLOCK_REALTIME or a timeout; Rust's waits without a timeout have neither.
         let of_rust = self.op & (PRIVATE | CLOCK_REALTIME) == PRIVATE && self.thread.args[3] == 0;
         if let Some(mutex) = self.mutex(false).filter(|_| !of_rust) {
             return mutex;
         }
         if let Some(before) = self.rwlock().filter(|_| !of_rust) {
-            return found(WaitKind::RwLock, before, What::RwLock {});
+            return found(WaitKind::RwLock, before, WaitText::RwLock {});
         }
         if self.op & (PRIVATE | CLOCK_REALTIME) == PRIVATE {
-            return found(WaitKind::RustLock, 0, What::RustLock {});
+            return found(WaitKind::RustLock, 0, WaitText::RustLock {});
         }
-        found(WaitKind::Futex, 0, say!(What::FutexWhile { value: self.expected }))
+        found(WaitKind::Futex, 0, say!(WaitText::FutexWhile { value: self.expected }))
     }
 
     fn is_tid(&self) -> bool {
@@ -190,7 +185,7 @@ impl Futex<'_> {
     fn join(&self) -> Found {
         let whom = self.expected;
         let owner = self.tids.owner(whom);
-        Found { owner, ..found(WaitKind::Join, 0, say!(What::JoinOf { tid: whom })) }
+        Found { owner, ..found(WaitKind::Join, 0, say!(WaitText::JoinOf { tid: whom })) }
     }
 
     fn inheriting(&self) -> Found {
@@ -199,15 +194,15 @@ impl Futex<'_> {
         Found { owner, ..found(kind, 0, kind_text(MutexKind::PriorityInheriting)) }
     }
 
-    /// A pthread mutex. Where no function `named` it, the owner has to be believable: op 0x80 (or its timed
-    /// form), the word 2, and a tid of this process at +8, alive or lately gone. Everything else that waits
-    /// so (glibc's own locks, barriers, once) has something else there.
+    /// A pthread mutex. If no function `named` it, its owner has to be plausible: operation 0x80 (or its
+    /// timed form), word 2, and at +8 the tid of a thread of this process, alive or recently gone. Other
+    /// objects with such a wait (glibc's internal locks, barriers, once) have another value there.
     fn mutex(&self, named: bool) -> Option<Found> {
         if matches!(self.command, LOCK_PI | LOCK_PI2) {
             return Some(self.inheriting());
         }
         let (word, holder, kind) = (self.word?, self.at(8)?, self.at(16));
-        // A robust mutex keeps the tid in its word.
+        // The word of a robust mutex holds the owner's tid.
         if self.expected & WAITERS != 0 && self.expected & TID_MASK != 0 {
             let tid = self.expected & TID_MASK;
             let owner = if named { self.tids.certain_owner(tid) } else { self.tids.owner(tid) };
@@ -217,7 +212,7 @@ impl Futex<'_> {
         let shared = kind.is_some_and(|kind| kind & 0x80 != 0);
         let owner = match (named, self.expected, word) {
             (_, 2, 2) => match self.tids.owner(holder) {
-                // In a forked child the owner may be a thread that only the parent had.
+                // In a forked child the owner may be a thread of the parent.
                 None if named || (self.tids.forked && self.is_mutex_shaped()) => {
                     self.tids.certain_owner(holder).filter(|_| !shared)
                 }
@@ -232,7 +227,7 @@ impl Futex<'_> {
         Some(Found { owner, ..found(WaitKind::Mutex(kind), 0, kind_text(kind)) })
     }
 
-    /// The other fields of a held mutex: used by one, of a type that exists, in no list.
+    /// Whether the other fields are those of a held mutex: one user, a valid type, in no list.
     fn is_mutex_shaped(&self) -> bool {
         self.at(12) == Some(1)
             && self.at(16).is_some_and(|kind| kind & !0x1ff == 0)
@@ -240,8 +235,8 @@ impl Futex<'_> {
             && self.at(28) == Some(0)
     }
 
-    /// Where in a condition variable the word is: `__g_signals[0]` at 0x28 or `[1]` at 0x2c, with at least one
-    /// waiter counted in `__wrefs` and in the group's `__g_refs`.
+    /// Offset of the word in a condition variable: 0x28 for `__g_signals[0]`, 0x2c for `[1]`. `__wrefs` and
+    /// the group's `__g_refs` must count at least one waiter.
     fn condition(&self) -> Option<u64> {
         let waiters = 1..=self.most_waiters();
         [(0u64, 0x28u64), (1, 0x2c)].into_iter().find_map(|(group, before)| {
@@ -257,7 +252,7 @@ impl Futex<'_> {
         })
     }
 
-    /// `struct new_sem`: value 0 in the low half, waiters in the high one, then `private` (0 or 128).
+    /// Whether it is a `struct new_sem`: value 0, number of waiters, `private` (0 or 128).
     fn semaphore(&self) -> bool {
         self.word == Some(0)
             && self.expected == 0
@@ -265,7 +260,8 @@ impl Futex<'_> {
             && self.at(8).is_some_and(|private| matches!(private, 0 | 0x80))
     }
 
-    /// `struct pthread_barrier`: `in`, `current_round` (the word), `count`, `shared`, `out`.
+    /// `struct pthread_barrier`: `in`, `current_round` (the word), `count`, `shared`, `out`. None if it is no
+    /// barrier.
     fn barrier(&self) -> Option<()> {
         let (arrived, round) = (self.at(-4)?, self.word?);
         let (count, shared) = (self.at(4)?, self.at(8)?);
@@ -277,8 +273,9 @@ impl Futex<'_> {
         is.then_some(())
     }
 
-    /// Where in a read-write lock the word is: `__wrphase_futex` at 8 or `__writers_futex` at 12, beside
-    /// believable counts of readers and writers and a writer that is a thread of this process, or none.
+    /// Offset of the word in a read-write lock: 8 for `__wrphase_futex`, 12 for
+    /// `__writers_futex`. The numbers of readers and writers must be plausible, and the writer
+    /// must be 0 or a thread of this process.
     fn rwlock(&self) -> Option<u64> {
         if self.word != Some(self.expected) || !(1..=3).contains(&self.expected) {
             return None;

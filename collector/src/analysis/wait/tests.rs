@@ -1,4 +1,4 @@
-//! Every row of the table of futex waits, and what only looks like one.
+//! Every row of the table of futex waits, and waits that look similar.
 
 use hangscope_protocol::record::SYSCALL_UNREADABLE;
 
@@ -68,7 +68,7 @@ fn by_operation_and_memory_alone() {
         ("Rust", rust, ("rust-lock", 0x40, None)),
     ];
     for (what, futex, expected) in table {
-        // An unnamed frame: no function says anything.
+        // Frames without names: no function names the wait.
         let wait = wait_of(&futex, &["?@libc", "?@foo", WORKER]);
         assert_eq!(says(&wait), expected, "{what}: {}", wait.detail);
     }
@@ -80,7 +80,7 @@ fn by_operation_and_memory_alone() {
 }
 
 #[test]
-fn functions_say_what_memory_cannot() {
+fn functions_name_what_memory_does_not() {
     let at = |offset: u64| (LOCK & !0xff) + offset;
     let plain = Futex { op: 0x189, expected: 0, near: vec![], ..bare(at(0x68), 0) };
     let one = Futex { expected: 1, ..bare(at(0x40), 1) };
@@ -101,7 +101,7 @@ fn functions_say_what_memory_cannot() {
         ("base::internal::SpinLockDelay@foo", one.clone(), "spin-lock"),
     ];
     for (function, futex, kind) in table {
-        // `@@GLIBC` is the function's version; the last @ parts the DSO from it.
+        // `@@GLIBC` is the version of the function. The last @ separates function and DSO.
         let (name, dso) = function.rsplit_once('@').expect("function@dso");
         let name = name.replace('@', "_at_");
         let stack = [format!("{}@{dso}", name.replace("_at__at_", "")), WORKER.to_owned()];
@@ -109,30 +109,30 @@ fn functions_say_what_memory_cannot() {
         let wait = wait_of(&futex, &stack);
         assert_eq!(wait.kind, kind, "{function}: {}", wait.detail);
     }
-    // glibc's inner function alone is a low-level lock; called by a mutex it is the mutex.
+    // glibc's internal function alone is a low-level lock. Called by a mutex function it is that mutex.
     let stack = &["__lll_lock_wait@libc", "pthread_mutex_lock@libc", "foo_malloc@foo", WORKER];
     assert_eq!(says(&wait_of(&mutex(at(0x40), 102, 0), stack)), ("pthread-mutex", 0x40, Some(102)));
     let stack = &["__lll_lock_wait_private@libc", "_int_malloc@libc", WORKER];
-    assert_eq!(wait_of(&mutex(at(0x40), 102, 0), stack).owner, None, "a word beside it is no owner");
-    // A frame of the allocator ends the search: what called it is not the wait.
+    assert_eq!(wait_of(&mutex(at(0x40), 102, 0), stack).owner, None, "the word next to it is no owner");
+    // A frame of the allocator ends the search: its callers do not name the wait.
     let stack = &["foo_wait@foo", "__pthread_once_slow@libc", WORKER];
     assert_eq!(wait_of(&bare(at(0x40), 2), stack).kind, "low-level-lock");
-    // A mutex that a function names has an owner for certain: not alive is gone.
+    // A mutex that a function names certainly has an owner: a tid that is not alive is gone.
     let stack = &["pthread_mutex_lock@libc", "foo_malloc@foo", WORKER];
     assert_eq!(wait_of(&mutex(at(0x40), 4711, 0), stack).owner, Some(4711));
-    // ... unless it is shared between processes: then it is another's thread.
+    // A mutex that processes share may belong to a thread of another process.
     assert_eq!(wait_of(&mutex(at(0x40), 4711, 0x80), stack).owner, None);
 }
 
 #[test]
-fn the_type_of_a_mutex_is_told() {
+fn the_type_of_a_mutex_is_shown() {
     let details =
         [0, 1, 2, 3].map(|kind| wait_of(&mutex(LOCK, 102, kind), &["pthread_mutex_lock@libc"]).detail);
     insta::assert_snapshot!(details.join(", "), @"pthread mutex (normal), pthread mutex (recursive), pthread mutex (errorcheck), pthread mutex (adaptive)");
 }
 
 #[test]
-fn memory_that_could_not_be_read_is_not_taken_for_zeros() {
+fn unreadable_memory_is_not_zero() {
     let mut make = Make::new();
     make.futex(101, &mutex(LOCK, 102, 0), &["pthread_mutex_lock@libc", WORKER]);
     for record in &mut make.dump.threads {
@@ -173,7 +173,7 @@ fn other_calls_by_name_and_descriptor() {
 }
 
 #[test]
-fn aarch64_has_numbers_of_its_own() {
+fn aarch64_has_other_system_call_numbers() {
     let mut make = Make::new();
     make.dump.identity.fixed.arch = hangscope_protocol::record::ARCH_AARCH64;
     make.futex(101, &mutex(LOCK, 102, 0), &["?@libc"]).call(102, 63, 3, &["read@libc"]);

@@ -74,7 +74,7 @@ fn an_allocator_that_hangs_only_when_its_file_changes_is_a() {
             let file = format!("arms/{arm}/x_run_{}.so", run["run"]);
             // A run that ended before the change is intact and ends well. A run whose DSO changed at its
             // very end may also end well, because no thread allocates any more.
-            let made = run["note"].as_str().is_some_and(|note| note.contains("as the arm wants it"));
+            let made = run["note"].as_str().is_some_and(|note| note.contains("as the arm demands"));
             let hangs = run["outcome"] == "hung";
             assert!(made || !hangs, "{run}");
             assert_eq!(run["integrity_end"], if made { arm } else { "intact" }, "{run}");
@@ -93,15 +93,15 @@ fn an_allocator_that_hangs_only_when_its_file_changes_is_a() {
     }
     // Runs whose DSO changed during their work hang. Runs whose DSO changed at their end may end well.
     let made =
-        runs.iter().filter(|r| r["note"].as_str().is_some_and(|n| n.contains("as the arm wants it"))).count();
+        runs.iter().filter(|r| r["note"].as_str().is_some_and(|n| n.contains("as the arm demands"))).count();
     assert!(hung >= 3 && 2 * hung > made, "{hung} of {made}: {}", hunt.outputs());
     // The files of the pinned arm have the same names as those of a hunt without arms.
     assert_eq!(hunt.text("runs.tsv").lines().count(), 1 + 5);
     assert!(hunt.out().join("run_5.out").exists());
-    assert!(hunt.stdout().contains("shuffled by --seed 11"));
+    assert!(hunt.stdout().contains("(--seed 11)"));
     assert!(evidence(&hunt).contains("Fisher's exact test"), "{}", evidence(&hunt));
-    assert!(hunt.text("report.md").contains("| overwritten | overwritten in mid-run | "));
-    assert!(hunt.text("report.ja.md").contains("| overwritten | 実行中に変更 (overwritten) | "));
+    assert!(hunt.text("report.md").contains("| overwritten | overwritten during the run | "));
+    assert!(hunt.text("report.ja.md").contains("| overwritten | 実行中に変更 (書き換え) | "));
     // The user's own file is unchanged.
     assert_eq!(hunt.verdict()["dso"]["original_integrity"], "intact");
 }
@@ -197,7 +197,7 @@ fn plan_says_what_is_needed_and_what_could_be_seen() {
     let (status, needed) = line(&["--rate", "0.02", "--confidence", "0.95"]);
     assert!(status == Some(0) && needed.starts_with("149 runs: "), "{needed}");
     let (_, seen) = line(&["--runs", "50"]);
-    assert!(seen.contains("below 5.8 % at 95 %"), "{seen}");
+    assert!(seen.contains("below 5.8 % with 95 % confidence"), "{seen}");
     let (_, json) = line(&["--rate", "0.02", "--json"]);
     assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["runs"], 149);
     for wrong in [&["--rate", "0"][..], &["--rate", "1"], &["--rate", "x"], &["--runs", "0"], &[]] {

@@ -70,7 +70,7 @@ fn what_says_nothing_is_captured_from_outside() {
     let object: Value = serde_json::from_str(hunt.text("runs.jsonl").trim()).unwrap();
     assert_eq!((&object["hello_seen"], &object["class"]), (&false.into(), &Value::Null));
     let note = object["note"].as_str().unwrap();
-    assert!(note.contains("captured from outside only: no hello came from it"), "{note}");
+    assert!(note.contains("captured from outside only: it sent no hello"), "{note}");
     assert!(note.contains("its malloc came from /"), "{note}");
     let text = |file: &str| hunt.text(&format!("hang_run_1/{file}"));
     let dumps = read_dumps(&std::fs::read(hunt.out().join("hang_run_1/dump.bin")).unwrap()).unwrap();

@@ -114,7 +114,7 @@ fn a_run_leaves_no_process_behind() {
         &["sh", "-c", "setsid sleep 1000 & sleep 1000 & true"],
     );
     assert_eq!(hunt.code(), 0, "{}", hunt.outputs());
-    assert!(hunt.stdout().contains("left 2 processes behind, which were stopped"), "{}", hunt.outputs());
+    assert!(hunt.stdout().contains("left 2 processes behind (stopped by hangscope)"), "{}", hunt.outputs());
     assert_eq!(processes_with(&mark), Vec::<u32>::new());
 }
 

@@ -54,6 +54,23 @@ fn small_commands_print_one_object() {
     assert_eq!((&env["HANGSCOPE_LABEL"], &env["HANGSCOPE_SOCKET"]), (&"x y".into(), &"/tmp/a b".into()));
 }
 
+/// `--lang` decides, then `HANGSCOPE_LANG`, then the locale. What is for programs stays English.
+#[test]
+fn the_language_comes_from_the_option_or_the_environment() {
+    let japanese = |options: &[&str], env: &[(&str, &str)]| {
+        let mut command = hangscope();
+        command.args(["plan", "--runs", "50"]).args(options).env_remove("LC_ALL");
+        let (status, stdout, stderr) = run_parts(command.envs(env.iter().copied()));
+        assert_eq!(status, Some(0), "{stderr}");
+        stdout.contains("ハング率は")
+    };
+    assert!(japanese(&["--lang", "ja"], &[("LC_ALL", "C")]));
+    assert!(japanese(&[], &[("LANG", "ja_JP.UTF-8"), ("LC_MESSAGES", "")]));
+    assert!(japanese(&[], &[("LC_ALL", "C"), ("HANGSCOPE_LANG", "ja")]));
+    assert!(!japanese(&["--lang", "en"], &[("HANGSCOPE_LANG", "ja")]));
+    assert!(!japanese(&["--json"], &[("HANGSCOPE_LANG", "ja")]));
+}
+
 #[test]
 fn a_verification_passes_or_does_not() {
     let so = jemalloc();

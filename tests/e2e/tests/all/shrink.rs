@@ -115,9 +115,9 @@ fn to_the_smallest_numbers_through_kills() {
     // --resume runs in another folder and without the shell's variable. The second kill comes in the search.
     let mut resumed = hangscope();
     let mut second = Shrink::start(resumed.current_dir("/").args(["shrink", "--resume"]).arg(&out));
-    second.read_until("going on after run 1 ");
+    second.read_until("continuing after run 1 ");
     second.read_until("run 2  HANG deadlock");
-    second.read_until("not taken");
+    second.read_until("rejected");
     second.kill();
     let middle = read(&out, "shrink_runs.jsonl");
     assert!(middle.starts_with(&before) && middle.lines().count() >= 3, "{middle}");
@@ -133,7 +133,10 @@ fn to_the_smallest_numbers_through_kills() {
     let bench = bench();
     let smallest = format!("{} 3 10000 100 2048 2048 50 1024", bench.display());
     assert!(stdout.contains(&format!("\n\n{smallest}\n\n")), "{stdout}");
-    assert!(stdout.contains("smallest numbers that still hang (deadlock): 2 of 2 fresh runs"), "{stdout}");
+    assert!(
+        stdout.contains("smallest numbers that still hang (deadlock): 2 of 2 fresh runs hung"),
+        "{stdout}"
+    );
     let result = result(&out);
     assert_eq!((&result["end"], &result["class"]), (&"minimal".into(), &fault.class.unwrap().into()));
     assert_eq!(result["after"]["line"], smallest);
@@ -145,7 +148,7 @@ fn to_the_smallest_numbers_through_kills() {
     assert!(
         refused.iter().any(|e| e["note"].as_str().unwrap().contains("MIN-SIZE 2048 is more than MAX-SIZE"))
     );
-    assert!(stdout.contains("- Not taken by the benchmark: "), "{stdout}");
+    assert!(stdout.contains("- Refused by the benchmark: "), "{stdout}");
 
     // Only the evidence of the first hang and of the smallest hang is kept.
     let kept = [&result["before"]["snapshot"], &result["after"]["snapshot"]].map(|s| s.as_str().unwrap());
@@ -185,7 +188,7 @@ fn ctrl_c_ends_it_and_says_how_it_goes_on() {
     send_signal(&shrink.child, libc::SIGINT);
     let (status, stdout) = shrink.end();
     assert_eq!(status, Some(1), "{stdout}");
-    let go_on = format!("- To go on: `hangscope shrink --resume {}`", out.display());
+    let go_on = format!("- To continue: `hangscope shrink --resume {}`", out.display());
     assert!(stdout.contains("not finished") && stdout.contains(&go_on), "{stdout}");
     assert_eq!(result(&out)["end"], "interrupted");
     let made = runs(&out).len();
@@ -203,8 +206,8 @@ fn ctrl_c_ends_it_and_says_how_it_goes_on() {
     // conclusion needs 25 runs, also when they are made in three parts.
     let (status, stdout, _) = run_parts(hangscope().args(["shrink", "--resume"]).arg(&out));
     assert_eq!(status, Some(0), "{stdout}");
-    assert!(stdout.contains(&format!("going on after run {made} in ")), "{stdout}");
-    assert!(stdout.contains("nothing to shrink: the command itself hung in 0 of 25 runs"), "{stdout}");
+    assert!(stdout.contains(&format!("continuing after run {made} in ")), "{stdout}");
+    assert!(stdout.contains("nothing to shrink: the original command hung in 0 of 25 runs"), "{stdout}");
     assert_eq!(runs(&out).len(), 25);
     assert!(!file_names(&out).iter().any(|name| name.starts_with("run_")), "{:?}", file_names(&out));
 }

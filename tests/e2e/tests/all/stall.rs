@@ -57,7 +57,7 @@ fn is_idle(watched: Watched) {
         assert_eq!((&session["hung"], &session["dump_folders"]), (&false.into(), &Value::Array(vec![])));
     }
     let notes = sessions.iter().filter_map(|s| s["notes"].as_array()).flatten();
-    assert!(notes.filter_map(Value::as_str).any(|n| n.starts_with("stood still at ")), "{sessions:#?}");
+    assert!(notes.filter_map(Value::as_str).any(|n| n.starts_with("stood still ")), "{sessions:#?}");
 }
 
 const PYTHONS: &str = "python3,python3.11,python3.12,python3.13";

@@ -1,9 +1,9 @@
-//! One dump a class, and the ones that look like another.
+//! Dumps of each class, and dumps that look like another class.
 
 mod owned;
 mod ownerless;
 
-use super::why::Why;
+use crate::analysis::why::Why;
 use crate::analysis::{Class, Confidence, Finding};
 use crate::testkit::dump::{Futex, LOCK, LOCK2, MAIN, Make, Sampled, bare, barrier, condition, join, mutex};
 use crate::text::message::check_templates;
@@ -23,7 +23,7 @@ fn class(finding: &Finding) -> (Class, Confidence) {
     (finding.class, finding.confidence)
 }
 
-/// 15 threads wait for a mutex of the allocator that another one holds.
+/// 15 threads wait for a mutex of the allocator that `owner` holds.
 fn held_by(owner: u32) -> Make {
     let mut make = Make::new();
     for tid in 101..116 {
@@ -33,7 +33,7 @@ fn held_by(owner: u32) -> Make {
 }
 
 #[test]
-fn eight_thousand_threads_are_no_burden() {
+fn a_dump_of_eight_thousand_threads_is_classified() {
     let mut make = Make::new();
     for tid in 2001..10_001 {
         make.futex(tid, &mutex(LOCK, 10_001, 0), MALLOC);
@@ -44,7 +44,7 @@ fn eight_thousand_threads_are_no_burden() {
 }
 
 #[test]
-fn nothing_is_made_of_nothing() {
+fn an_empty_dump_is_unknown() {
     let mut make = Make::new();
     make.dump.threads.clear();
     let found = make.analyse();
@@ -54,6 +54,6 @@ fn nothing_is_made_of_nothing() {
 }
 
 #[test]
-fn sentences_are_there_in_both_languages() {
+fn all_sentences_exist_in_both_languages() {
     check_templates(Why::TEMPLATES);
 }

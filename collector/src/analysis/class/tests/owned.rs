@@ -1,4 +1,4 @@
-//! Locks that keep their owner.
+//! Locks that record their owner.
 
 use super::*;
 
@@ -9,9 +9,9 @@ fn the_incident_owner_spinning() {
     let lock = found.lock.as_ref().expect("there is a lock");
     assert_eq!((lock.symbol.as_deref(), lock.owner_tid), (Some("g_foo_locks+160"), Some(116)));
     assert_eq!((lock.kind.as_str(), lock.waiters.len()), ("pthread-mutex", 15));
-    let at = lock.at.as_ref().expect("they wait somewhere");
+    let at = lock.at.as_ref().expect("the waiters have a frame");
     assert_eq!((at.function.as_deref(), at.line), (Some("foo_malloc"), Some(85)));
-    let hot = found.hot.as_ref().expect("somebody runs");
+    let hot = found.hot.as_ref().expect("a thread runs");
     assert_eq!((hot.tid, hot.in_allocator, hot.samples, hot.distinct_pcs), (116, Some(true), 597, 2));
     assert_eq!((hot.function.as_deref(), hot.source.as_deref()), (Some("foo_refill"), Some("foo.c:87")));
     assert_eq!((found.threads.all, found.threads.futex_wait, found.threads.running), (17, 16, 1));
@@ -25,7 +25,7 @@ fn the_incident_owner_spinning() {
 }
 
 #[test]
-fn owner_spinning_is_seen_without_any_stack() {
+fn owner_spinning_is_found_without_stacks() {
     let found = held_by(116).runs(116, 0.95, LOOP, Sampled::Never).no_stacks().analyse();
     assert_eq!(class(&found), (Class::OwnerSpinning, Confidence::Proven), "{:?}", found.why);
     assert_eq!(found.in_allocator, None);
@@ -33,7 +33,7 @@ fn owner_spinning_is_seen_without_any_stack() {
 }
 
 #[test]
-fn one_look_proves_nothing_but_bytes_do() {
+fn one_look_is_no_proof_but_stack_bytes_are() {
     let found = held_by(116).runs(116, 0.0, LOOP, Sampled::OnePlace(30)).one_look().analyse();
     assert_eq!(class(&found), (Class::OwnerSpinning, Confidence::Likely));
     assert!(found.said_missing.contains(&Why::NoSecondLook {}));
@@ -50,14 +50,14 @@ fn waiters_that_wake_mean_slow() {
 }
 
 #[test]
-fn a_holder_that_calls_again_and_again_without_stacks_of_proof_is_slow() {
-    // One look: nobody knows whether waiters wake; the holder's samples say that it goes on.
+fn a_holder_that_returns_from_its_calls_is_slow() {
+    // With one look it is unknown whether waiters wake. The samples show that the holder makes progress.
     let found = held_by(116).runs(116, 0.0, LOOP, Sampled::ManyCalls(50)).one_look().analyse();
     assert_eq!(found.class, Class::Slow, "{:?}", found.why);
 }
 
 #[test]
-fn our_own_signal_is_no_wake() {
+fn a_signal_of_the_shim_is_no_wakeup() {
     let mut make = held_by(116);
     make.runs(116, 0.9, LOOP, Sampled::OneCall(9)).woken(101, 1);
     let probe = crate::session::Probe {
@@ -73,7 +73,7 @@ fn our_own_signal_is_no_wake() {
 }
 
 #[test]
-fn a_lock_that_was_never_let_go_by_one_who_went_on() {
+fn a_holder_outside_the_allocator_did_not_release() {
     let found = held_by(116).runs(116, 0.9, DONE, Sampled::OneCall(30)).analyse();
     assert_eq!(class(&found), (Class::OwnerSpinning, Confidence::Likely), "the holder is outside");
     assert!(found.why.iter().any(|w| w.contains("left without a release")), "{:?}", found.why);
@@ -81,7 +81,7 @@ fn a_lock_that_was_never_let_go_by_one_who_went_on() {
 
 #[test]
 fn deadlocks() {
-    // Two locks, taken in either order; a third thread behind them.
+    // Two locks, taken in different orders; a third thread waits behind them.
     let mut make = Make::new();
     make.futex(101, &mutex(LOCK, 102, 0), MALLOC).futex(102, &mutex(LOCK2, 101, 0), MALLOC);
     make.futex(103, &mutex(LOCK, 102, 0), MALLOC);
@@ -112,7 +112,7 @@ fn deadlocks() {
     make.futex(102, &join(101), &["__pthread_clockjoin_ex@libc", "foo_fini@foo:foo.c:9", "worker@bench"]);
     assert_eq!(make.analyse().class, Class::Deadlock);
 
-    // A priority-inheriting mutex keeps its owner in the word.
+    // The word of a priority-inheriting mutex holds its owner.
     let mut make = Make::new();
     let inheriting =
         |at, owner: u32| Futex { op: 0x86, near: vec![(0, owner | 0x8000_0000)], ..mutex(at, 0, 32) };
@@ -121,7 +121,7 @@ fn deadlocks() {
 }
 
 #[test]
-fn a_ring_with_a_timed_wait_in_it_opens_by_itself() {
+fn a_ring_with_a_timed_wait_is_not_proven() {
     let mut make = Make::new();
     make.futex(101, &mutex(LOCK, 102, 0), MALLOC);
     make.futex(102, &Futex { op: 0x189, timed: true, ..mutex(LOCK2, 101, 0) }, MALLOC);
@@ -152,9 +152,9 @@ fn owners_that_are_blocked_gone_or_stopped() {
     assert_eq!(class(&found), (Class::OwnerGone, Confidence::Proven));
     assert_eq!(found.lock.and_then(|l| l.owner_tid), Some(77));
 
-    // Never seen alive, but a function says that it is a mutex: the owner is not here.
+    // The owner was never seen alive, but a function names the mutex: the owner is gone.
     assert_eq!(class(&held_by(76).analyse()), (Class::OwnerGone, Confidence::Proven));
-    // Without the function it is only a number: no owner, and nobody inside to blame.
+    // Without the function the value is only a number: no owner, and no thread inside the allocator.
     assert_eq!(held_by(76).no_stacks().analyse().class, Class::Unknown);
 
     let mut make = held_by(76);
@@ -182,7 +182,7 @@ fn the_chain_is_followed_to_its_root() {
 }
 
 #[test]
-fn a_ring_is_told_by_what_its_members_were_about() {
+fn a_ring_shows_what_its_members_were_doing() {
     let lock = "foo_mutex_lock@foo:lock.c:9";
     let way = &["pthread_mutex_lock@libc", lock, "foo_malloc@foo:foo.c:85", "worker@bench:bench.c:40"];
     let deep = &[
@@ -199,7 +199,7 @@ fn a_ring_is_told_by_what_its_members_were_about() {
     let refill = |tid| (tid, Some("foo_refill".to_owned()), Some("foo.c:70".to_owned()));
     let mut make = Make::new();
     make.futex(101, &mutex(LOCK, 101, 0), deep);
-    assert_eq!(hot(&mut make), refill(101), "alone: the name tells the lock from the errand");
+    assert_eq!(hot(&mut make), refill(101), "alone: the name tells which function is a wrapper of the lock");
     make.futex(102, &mutex(LOCK, 101, 0), way);
-    assert_eq!(hot(&mut make), refill(101), "what waiters do as well is not it");
+    assert_eq!(hot(&mut make), refill(101), "a function that waiters have too is a wrapper");
 }

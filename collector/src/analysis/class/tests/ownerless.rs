@@ -1,4 +1,4 @@
-//! Words that keep no owner, threads that run, and what is no hang of the allocator.
+//! Futex words without an owner, threads that run, and hangs that are not the allocator's.
 
 use hangscope_protocol::record::{ProbeRecord, probe_outcome};
 
@@ -9,7 +9,7 @@ use crate::testkit::dump::zero;
 
 #[test]
 fn lost_wakeups() {
-    // The word says free, a finished worker is busy in the benchmark.
+    // The word is free, and a finished worker is busy in the benchmark.
     let mut make = Make::new();
     for tid in 101..104 {
         make.futex(tid, &bare(LOCK, 0), BARE);
@@ -24,14 +24,14 @@ fn lost_wakeups() {
     tid 104 is busy, but in the benchmark: it was never seen in the allocator (stacks.txt)
     "#);
 
-    // A condition, and nobody is left in the allocator.
+    // A condition, and no thread is left in the allocator.
     let mut make = Make::new();
     make.futex(101, &condition(LOCK, 2), COND).futex(102, &condition(LOCK, 2), COND);
     let found = make.analyse();
     assert_eq!(class(&found), (Class::LostWakeup, Confidence::Proven));
     assert_eq!(found.lock.map(|l| (l.kind, l.address)), Some(("condition".into(), format!("{LOCK:#x}"))));
 
-    // The same with somebody busy outside: that one might still come.
+    // The same with a thread that runs outside: it may still enter and signal.
     make.runs(103, 0.99, DONE, Sampled::OneCall(40));
     assert_eq!(class(&make.analyse()), (Class::LostWakeup, Confidence::Likely));
 
@@ -40,20 +40,20 @@ fn lost_wakeups() {
     make.futex(101, &bare(LOCK, 0), BARE).change(101, |r| r.near[48] = 2);
     assert_ne!(make.analyse().class, Class::LostWakeup);
 
-    // Without stacks the word still tells.
+    // The word is proof without stacks.
     let mut make = Make::new();
     make.futex(101, &bare(LOCK, 0), BARE).no_stacks();
     assert_eq!(class(&make.analyse()), (Class::LostWakeup, Confidence::Proven));
 }
 
 #[test]
-fn a_holder_that_keeps_a_lock_without_owner_is_inferred() {
+fn the_holder_of_a_lock_without_owner_is_inferred() {
     let mut make = Make::new();
     make.futex(101, &bare(LOCK, 2), BARE).futex(102, &bare(LOCK, 2), BARE);
     make.runs(103, 0.9, LOOP, Sampled::OneCall(50)).runs(104, 0.99, DONE, Sampled::OneCall(50));
     let found = make.analyse();
     assert_eq!(class(&found), (Class::OwnerSpinning, Confidence::Likely));
-    assert_eq!(found.hot.map(|h| h.tid), Some(103), "not the busiest, but the one inside");
+    assert_eq!(found.hot.map(|h| h.tid), Some(103), "the thread inside, not the busiest one");
 
     let mut make = Make::new();
     make.futex(101, &bare(LOCK, 2), BARE).call(102, 0, 3, &["read@libc", "foo_grow@foo", "worker@bench"]);
@@ -90,9 +90,9 @@ fn spin_wait_livelock_runaway() {
     make.runs(101, 0.9, LOOP, Sampled::OneCall(50)).runs(102, 0.99, DONE, Sampled::OneCall(50));
     let found = make.analyse();
     assert_eq!(class(&found), (Class::Runaway, Confidence::Proven));
-    assert_eq!(found.hot.map(|h| h.tid), Some(101), "the busier one is outside");
+    assert_eq!(found.hot.map(|h| h.tid), Some(101), "the busier thread is outside");
 
-    // Sampled once, or bytes unknown: it is only likely.
+    // With one stack, or without bytes, it is only likely.
     let mut make = Make::new();
     assert_eq!(
         class(&make.runs(101, 0.9, LOOP, Sampled::OnePlace(9)).analyse()),
@@ -104,7 +104,7 @@ fn spin_wait_livelock_runaway() {
         (Class::Runaway, Confidence::Likely)
     );
 
-    // Without a stack nobody knows where it runs.
+    // Without a stack it is unknown where the thread runs.
     let mut make = Make::new();
     let found = make.runs(101, 0.9, &[], Sampled::Never).analyse();
     assert_eq!(found.class, Class::Unknown, "{:?}", found.why);
@@ -115,7 +115,7 @@ fn spin_wait_livelock_runaway() {
 fn naps() {
     let nap = &["clock_nanosleep@libc", "foo_sleep@foo:foo.c:2", "foo_scavenge@foo:foo.c:5", "worker@bench"];
     let spin = &["foo_spin@foo:foo.c:31", "foo_malloc@foo:foo.c:60", "worker@bench:bench.c:40"];
-    // One naps elsewhere than where the others spin: that is whom they wait for, and what it is about counts.
+    // One thread naps in another function than the spinning ones: they wait for it, and its task is shown.
     let mut make = Make::new();
     make.runs(101, 0.5, spin, Sampled::OneCall(50)).runs(102, 0.5, spin, Sampled::OneCall(50));
     make.call(103, 230, 0, nap).woken(103, 20);
@@ -127,7 +127,8 @@ fn naps() {
         (103, Some("foo_scavenge"), Some("foo.c:5"))
     );
 
-    // On a busy machine both looks find it waiting for a processor: its sleeps in between tell it from one who spins.
+    // On a busy machine both looks find it waiting for a processor. Its sleeps in between show that it does
+    // not spin.
     let mut make = Make::new();
     make.runs(101, 0.1, spin, Sampled::OneCall(50)).runs(102, 0.1, spin, Sampled::OneCall(50));
     make.runs(103, 0.01, nap, Sampled::OneCall(20)).woken(103, 19);
@@ -136,8 +137,8 @@ fn naps() {
     assert_eq!(found.hot.map(|hot| hot.tid), Some(103));
     assert_eq!(make.change(103, |r| r.nvcsw -= 19).analyse().class, Class::Livelock);
 
-    // All nap in one place, and samples show that none comes out: that is how they spin. The same nap in both looks alone
-    // is what threads show that are only slow, and that samples show to come out.
+    // All threads nap in one function, and the samples show that none leaves the allocator: they spin.
+    // Without samples the same nap in both looks proves nothing: slow threads show it too.
     let mut make = Make::new();
     make.call(101, 230, 0, nap).woken(101, 20).call(102, 230, 0, nap).woken(102, 20);
     assert_eq!(make.analyse().class, Class::Unknown);
@@ -146,7 +147,7 @@ fn naps() {
         assert_eq!(make.analyse().class, class);
     }
 
-    // A holder that naps is blocked; one that burns a core between its naps spins.
+    // A holder that naps is blocked. A holder that uses a core between its naps spins.
     let mut make = held_by(116);
     assert_eq!(make.call(116, 230, 0, nap).woken(116, 20).analyse().class, Class::OwnerBlocked);
     make.change(116, |r| r.cpu_ns += 1_500_000_000);
@@ -160,7 +161,7 @@ fn naps() {
 
 #[test]
 fn a_first_look_that_is_not_whole_proves_no_absence() {
-    // The owner's record was dropped on the way: it is not gone for that, nor new because the second look has it.
+    // The owner's record was dropped on the way. The owner is not gone, and in the second look it is not new.
     let mut make = held_by(116);
     make.runs(116, 0.9, LOOP, Sampled::OneCall(50));
     let mut dump = make.finish();
@@ -178,14 +179,14 @@ fn a_first_look_that_is_not_whole_proves_no_absence() {
 }
 
 #[test]
-fn who_runs_unseen_is_not_left_out() {
+fn running_threads_without_a_stack_count() {
     let nap = &["clock_nanosleep@libc", "foo_scavenge@foo:foo.c:5", "foo_free@foo:foo.c:9", "worker@bench"];
-    // Runners that answer no signal may spin for the one that naps: it is no runaway.
+    // A running thread without an answer may spin on a lock of the napping thread: no runaway.
     let mut make = Make::new();
     make.call(101, 230, 0, nap).woken(101, 20).runs(102, 0.9, &[], Sampled::Never);
     let found = make.analyse();
     assert_eq!(found.class, Class::Unknown, "{:?}", found.why);
-    // One that is seen to loop is one; but the unseen are named.
+    // A thread that provably loops is a runaway; the thread without a stack is named.
     let mut make = Make::new();
     make.runs(101, 0.9, LOOP, Sampled::OneCall(50)).runs(102, 0.9, &[], Sampled::Never);
     let found = make.analyse();
@@ -199,11 +200,11 @@ fn others_that_only_pass_by_do_not_make_a_loop_a_livelock() {
     let mut make = Make::new();
     make.runs(101, 0.9, LOOP, Sampled::OneCall(50)).runs(102, 0.3, passes, Sampled::Never);
     assert_eq!(class(&make.analyse()), (Class::Runaway, Confidence::Proven));
-    // Who stands where the proven one stands retries with it.
+    // A thread in the same function as the proven one retries with it.
     let mut make = Make::new();
     make.runs(101, 0.9, LOOP, Sampled::OneCall(50)).runs(102, 0.3, LOOP, Sampled::Never);
     assert_eq!(class(&make.analyse()), (Class::Livelock, Confidence::Likely));
-    // Others that go in and out are said to.
+    // Threads that enter and leave the allocator are named.
     let mut make = Make::new();
     make.runs(101, 0.9, LOOP, Sampled::OneCall(50)).runs(102, 0.3, passes, Sampled::ManyCalls(50));
     let found = make.analyse();
@@ -212,7 +213,7 @@ fn others_that_only_pass_by_do_not_make_a_loop_a_livelock() {
 }
 
 #[test]
-fn a_child_that_shares_memory_is_waited_for() {
+fn a_wait_for_a_child_that_shares_memory_is_named() {
     let stack = &["clone@libc", "foo_start_helper@foo:foo.c:3", "foo_malloc@foo", "worker@bench"];
     let mut make = Make::new();
     let found = make.call(101, 56, 0, stack).state(101, b'D').analyse();
@@ -221,7 +222,7 @@ fn a_child_that_shares_memory_is_waited_for() {
 }
 
 #[test]
-fn without_names_there_are_places() {
+fn functions_without_names_are_shown_by_offset() {
     let mut make = Make::new();
     make.runs(101, 0.9, &["?@foo", "?@foo", "?@bench"], Sampled::OneCall(20));
     let mut all: Vec<_> = make.traces.threads.get_mut(&101).into_iter().collect();
@@ -239,7 +240,7 @@ fn the_kernel() {
     let found = make.analyse();
     assert_eq!(class(&found), (Class::KernelWait, Confidence::Proven));
     assert_eq!(found.in_allocator, Some(true));
-    // In one look only: it may be on its way.
+    // In one look only: the thread may be about to wake.
     let mut make = Make::new();
     make.call(101, 11, 0, &["munmap@libc", "foo_trim@foo:foo.c:3", "worker@bench"]).state(101, b'D');
     make.change(101, |r| r.state = b'S');
@@ -260,7 +261,7 @@ fn the_benchmark() {
     standing still outside the allocator: 3 in barrier (stacks.txt)
     "#);
 
-    // One loops in the benchmark while the others wait for it.
+    // One thread loops in the benchmark while the others wait for it.
     make.runs(104, 0.9, DONE, Sampled::OneCall(30));
     let found = make.analyse();
     assert_eq!(class(&found), (Class::OutsideAllocator, Confidence::Likely));
@@ -268,8 +269,8 @@ fn the_benchmark() {
 }
 
 #[test]
-fn a_thread_of_the_allocators_own_is_no_hang() {
-    // A background thread of the allocator idles in a condition; the benchmark stands at its barrier.
+fn a_background_thread_of_the_allocator_is_no_hang() {
+    // A background thread of the allocator waits on a condition; the benchmark waits at its barrier.
     let mut make = Make::new();
     make.futex(101, &barrier(LOCK2, 1, 2), &["pthread_barrier_wait@libc", "worker@bench"]);
     make.futex(102, &condition(LOCK, 1), &["__pthread_cond_wait@libc", "foo_background@foo:foo.c:1"]);
@@ -295,7 +296,7 @@ fn slow_and_stopped() {
 }
 
 #[test]
-fn what_goes_on_after_our_signal_is_said_to() {
+fn threads_that_resume_after_the_shims_signal_are_named() {
     let waits = |asked: bool, moves: bool, woken: u64| {
         let mut make = Make::new();
         for tid in 101..105 {
@@ -313,8 +314,8 @@ fn what_goes_on_after_our_signal_is_said_to() {
     let resumed = |finding: &Finding| finding.said.iter().any(|w| matches!(w, Why::Resumed { .. }));
     let still = waits(true, false, 0);
     assert_eq!((still.class, resumed(&still)), (Class::LostWakeup, false));
-    assert!(!resumed(&waits(false, true, 0)), "nobody signalled it");
-    // The answer may have had to wait for a page: that is one more switch, and no going on.
+    assert!(!resumed(&waits(false, true, 0)), "it got no signal");
+    // The answer may have waited for a page. That is one more switch, and no progress.
     for woken in [1, 2] {
         let found = waits(true, false, woken);
         assert_eq!((found.class, resumed(&found)), (Class::LostWakeup, false), "{woken}");

@@ -1,10 +1,9 @@
-//! What a thread waits for, for a person.
+//! What a thread waits for, as a phrase for people.
 
 use crate::text::message::messages;
 
 messages! {
-    /// A wait in words.
-    What {
+    WaitText {
         Mutex { kind } => "pthread mutex ({kind})", "pthread の mutex ({kind})";
         MutexUnknown {} => "pthread mutex (type unknown)", "pthread の mutex (種別不明)";
         MutexUnreadable {} => "pthread mutex (not readable)", "pthread の mutex (読み取り不可)";
@@ -18,7 +17,7 @@ messages! {
         RwLockWritten {} => "read-write lock (held by a writer)", "読み書きロック (書き込み側が保持)";
         Once {} => "once", "once の初期化";
         LowLevel {} => "low-level lock of glibc", "glibc の低レベルロック";
-        Ownerless {} => "futex lock that keeps no owner", "所有者を記録しない futex ロック";
+        Ownerless {} => "futex lock without an owner field", "保持者を記録しない futex ロック";
         SpinAbsl {} => "spin lock of absl", "absl のスピンロック";
         SpinSleeps {} => "spin lock that sleeps", "スリープするスピンロック";
         SemAbsl {} => "mutex or condition of absl", "absl の mutex または条件変数";
@@ -29,11 +28,11 @@ messages! {
         RustPark {} => "park of Rust", "Rust の park";
         RustChannel {} => "channel of Rust", "Rust のチャネル";
         ParkingLot {} => "lock of parking_lot", "parking_lot のロック";
-        RustLock {} => "lock of Rust, by its operation", "Rust のロック (操作から判断)";
+        RustLock {} => "lock of Rust (judged by its operation)", "Rust のロック (操作から判断)";
         FutexOperation { op } => "futex (operation {op})", "futex (操作 {op})";
-        FutexOne {} => "futex (value 1: a once, or a lock that keeps no owner)",
-            "futex (値 1: once か、所有者を記録しないロック)";
-        FutexWhile { value } => "futex (waits while it is {value})", "futex (値が {value} の間は待つ)";
+        FutexOne {} => "futex (value 1: a once, or a lock without an owner field)",
+            "futex (値 1: once か、保持者を記録しないロック)";
+        FutexWhile { value } => "futex (waits while the value is {value})", "futex (値が {value} の間は待つ)";
         Kernel { place } => "in {place} of the kernel (call not readable)",
             "カーネルの {place} の中 (システムコールは読み取り不可)";
         KernelSomewhere {} => "in an unknown place of the kernel (call not readable)",

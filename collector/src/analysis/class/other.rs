@@ -1,16 +1,17 @@
-//! What is no hang of a lock or a loop in the allocator: the kernel, the benchmark, slowness, nothing known.
+//! Everything but locks and loops in the allocator: stopped, the kernel, the benchmark, slow, unknown.
 
 use std::collections::BTreeMap;
 
 use super::case::{Case, most_common, no_stack, tids, wait_text};
-use super::why::Why;
 use crate::analysis::scene::{Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls};
-use crate::analysis::wait::{WaitKind, text};
+use crate::analysis::wait::WaitKind;
+use crate::analysis::why::Why;
 use crate::analysis::words::{Class, Confidence};
+use crate::session::record_text;
 use crate::text::message::{Text, say};
 
-/// Everything stands because somebody stopped it.
+/// All threads are stopped by a signal or a debugger.
 pub(super) fn stopped(scene: &Scene<'_>) -> Option<Case> {
     let all = scene.all().count();
     let stopped = scene.all().filter(|t| t.stopped()).count();
@@ -21,13 +22,12 @@ pub(super) fn stopped(scene: &Scene<'_>) -> Option<Case> {
     })
 }
 
-/// Uninterruptible sleep.
 pub(super) fn in_kernel(scene: &Scene<'_>) -> Option<Case> {
     let thread = scene.all().find(|t| t.in_kernel())?;
     let looked_twice = thread.stuck() == Stuck::Yes;
     let mut case =
         Case::new(Class::KernelWait, if looked_twice { Confidence::Proven } else { Confidence::Likely });
-    let (tid, wchan) = (thread.tid(), text(&thread.record.wchan));
+    let (tid, wchan) = (thread.tid(), record_text::padded(&thread.record.wchan));
     let wchan = if wchan.is_empty() { "?".to_owned() } else { wchan };
     if looked_twice {
         case.why.push(say!(Why::Uninterruptible { tid, wchan }));
@@ -44,13 +44,13 @@ pub(super) fn in_kernel(scene: &Scene<'_>) -> Option<Case> {
     Some(case)
 }
 
-/// Nobody is inside the allocator, and something stands still.
+/// No thread is inside the allocator, and some threads do not move.
 pub(super) fn outside(scene: &Scene<'_>) -> Option<Case> {
     let threads = scene.all().count();
     let known = scene.all().filter(|t| t.inside == Some(false)).count();
-    // Who runs nobody knows where may run in the allocator.
+    // A running thread without a stack may be inside the allocator.
     let hidden = scene.all().any(|t| t.inside.is_none() && t.runs());
-    if known == 0 || hidden || scene.all().any(|t| t.inside == Some(true)) || comes_or_goes(scene) {
+    if known == 0 || hidden || scene.all().any(|t| t.inside == Some(true)) || any_progress(scene) {
         return None;
     }
     let waits = |t: &&Thread<'_>| t.wait.as_ref().is_some_and(|w| w.kind != WaitKind::Join);
@@ -77,15 +77,15 @@ pub(super) fn outside(scene: &Scene<'_>) -> Option<Case> {
         let key = |t: &&&Thread<'_>| ((t.cpu_share * 1e6) as u64, std::cmp::Reverse(t.tid()));
         case.culprit = runners.iter().max_by_key(key).map(|t| t.tid());
     }
-    // Nobody runs: where the most stand is where to look.
+    // No thread runs: show the frame in which most threads wait.
     if case.culprit.is_none() {
         let most = most_common(stuck.iter().filter_map(|t| stack::program_frame(t.frames())));
-        let is_there = |t: &&&Thread<'_>| {
+        let waits_there = |t: &&&Thread<'_>| {
             let at = stack::program_frame(t.frames());
             at.map(|f| (&f.function, f.line)) == most.as_ref().map(|f| (&f.function, f.line))
         };
-        let there = stuck.iter().find(is_there);
-        case.culprit = there.filter(|_| most.is_some()).map(|t| t.tid());
+        let first = stuck.iter().find(waits_there);
+        case.culprit = first.filter(|_| most.is_some()).map(|t| t.tid());
         case.culprit_at = most;
     }
     if scene.between_s.is_none() {
@@ -96,13 +96,13 @@ pub(super) fn outside(scene: &Scene<'_>) -> Option<Case> {
     Some(case)
 }
 
-fn comes_or_goes(scene: &Scene<'_>) -> bool {
-    !scene.came.is_empty() || scene.all().any(Thread::comes_and_goes)
+fn any_progress(scene: &Scene<'_>) -> bool {
+    !scene.came.is_empty() || scene.all().any(Thread::makes_progress)
 }
 
-/// Threads still come and go.
+/// Threads still make progress.
 pub(super) fn slow(scene: &Scene<'_>) -> Option<Case> {
-    let moving: Vec<&Thread<'_>> = scene.all().filter(|t| t.comes_and_goes()).collect();
+    let moving: Vec<&Thread<'_>> = scene.all().filter(|t| t.makes_progress()).collect();
     let returning: Vec<&Thread<'_>> =
         scene.all().filter(|t| t.calls == Calls::Returns && !t.samples.is_empty()).collect();
     if moving.is_empty() && returning.is_empty() && scene.came.is_empty() {
@@ -122,7 +122,7 @@ pub(super) fn slow(scene: &Scene<'_>) -> Option<Case> {
     Some(case)
 }
 
-/// Nothing is proven; what would be needed is said.
+/// No class is proven: names the evidence that is missing.
 pub(super) fn unknown(scene: &Scene<'_>) -> Case {
     let mut case = Case::new(Class::Unknown, Confidence::Likely);
     if scene.between_s.is_none() {

@@ -1,47 +1,49 @@
-//! All that is particular to a processor: system call numbers. Everything else asks here, by the ELF machine
-//! number of the hello.
+//! System call numbers, by the ELF machine number of the hello.
 //!
 //! Numbers: Linux `arch/x86/entry/syscalls/syscall_64.tbl` and `include/uapi/asm-generic/unistd.h` (aarch64).
 
 use hangscope_protocol::record::{ARCH_AARCH64, ARCH_X86_64};
 
-/// What the first argument of a call is, where that says what the thread waits for.
+/// The first argument of a call, where it tells what the thread waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum First {
-    /// A file descriptor.
+pub(crate) enum FirstArgument {
     Fd,
-    /// Nothing worth telling.
     Other,
 }
 
-/// A system call that threads are found in.
+/// A system call in which threads are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Call {
-    /// Name as in the kernel's table.
+pub(crate) struct Syscall {
+    /// The name in the kernel's table.
     pub(crate) name: &'static str,
-    /// Kind of wait: variants of one call share it (`epoll_wait`, `epoll_pwait` are `epoll`).
+    /// The kind of wait. Variants of a call share it: `epoll_wait` and `epoll_pwait` are `epoll`.
     pub(crate) kind: &'static str,
-    /// What the first argument is.
-    pub(crate) first: First,
+    pub(crate) first: FirstArgument,
     x86_64: i32,
     aarch64: i32,
 }
 
-/// No such call on this processor.
-const NO: i32 = -1;
+/// The machine has no such call.
+const NONE: i32 = -1;
 
-const fn call(name: &'static str, kind: &'static str, first: First, x86_64: i32, aarch64: i32) -> Call {
-    Call { name, kind, first, x86_64, aarch64 }
+const fn call(
+    name: &'static str,
+    kind: &'static str,
+    first: FirstArgument,
+    x86_64: i32,
+    aarch64: i32,
+) -> Syscall {
+    Syscall { name, kind, first, x86_64, aarch64 }
 }
 
-use First::{Fd, Other};
+use FirstArgument::{Fd, Other};
 
-const CALLS: &[Call] = &[
+const CALLS: &[Syscall] = &[
     call("read", "read", Fd, 0, 63),
     call("write", "write", Fd, 1, 64),
-    call("open", "open", Other, 2, NO),
+    call("open", "open", Other, 2, NONE),
     call("close", "close", Fd, 3, 57),
-    call("poll", "poll", Other, 7, NO),
+    call("poll", "poll", Other, 7, NONE),
     call("mmap", "mmap", Other, 9, 222),
     call("mprotect", "mprotect", Other, 10, 226),
     call("munmap", "munmap", Other, 11, 215),
@@ -52,12 +54,12 @@ const CALLS: &[Call] = &[
     call("pwrite64", "write", Fd, 18, 68),
     call("readv", "read", Fd, 19, 65),
     call("writev", "write", Fd, 20, 66),
-    call("select", "select", Other, 23, NO),
+    call("select", "select", Other, 23, NONE),
     call("sched_yield", "sched_yield", Other, 24, 124),
     call("mremap", "mremap", Other, 25, 216),
     call("msync", "msync", Other, 26, 227),
     call("madvise", "madvise", Other, 28, 233),
-    call("pause", "pause", Other, 34, NO),
+    call("pause", "pause", Other, 34, NONE),
     call("nanosleep", "nanosleep", Other, 35, 101),
     call("sendfile", "sendfile", Fd, 40, 71),
     call("connect", "connect", Fd, 42, 203),
@@ -67,8 +69,8 @@ const CALLS: &[Call] = &[
     call("sendmsg", "send", Fd, 46, 211),
     call("recvmsg", "recv", Fd, 47, 212),
     call("clone", "clone", Other, 56, 220),
-    call("fork", "fork", Other, 57, NO),
-    call("vfork", "fork", Other, 58, NO),
+    call("fork", "fork", Other, 57, NONE),
+    call("vfork", "fork", Other, 58, NONE),
     call("execve", "execve", Other, 59, 221),
     call("exit", "exit", Other, 60, 93),
     call("wait4", "wait4", Other, 61, 260),
@@ -87,7 +89,7 @@ const CALLS: &[Call] = &[
     call("semtimedop", "semop", Other, 220, 192),
     call("clock_nanosleep", "nanosleep", Other, 230, 115),
     call("exit_group", "exit", Other, 231, 94),
-    call("epoll_wait", "epoll", Fd, 232, NO),
+    call("epoll_wait", "epoll", Fd, 232, NONE),
     call("waitid", "waitid", Other, 247, 95),
     call("openat", "open", Other, 257, 56),
     call("pselect6", "select", Other, 270, 72),
@@ -106,67 +108,64 @@ const CALLS: &[Call] = &[
     call("futex_waitv", "futex-waitv", Other, 449, 449),
 ];
 
-/// A processor as far as analysis is concerned.
+/// The system call numbers of a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Arch {
-    /// x86-64.
+pub(crate) enum Syscalls {
     X86_64,
-    /// aarch64.
     Aarch64,
 }
 
-impl Arch {
-    /// By the ELF machine number of the hello; none for a processor that is not known here.
+impl Syscalls {
+    /// By ELF machine number; none for an unknown machine.
     pub(crate) fn from_elf(machine: u16) -> Option<Self> {
         match machine {
-            ARCH_X86_64 => Some(Arch::X86_64),
-            ARCH_AARCH64 => Some(Arch::Aarch64),
+            ARCH_X86_64 => Some(Syscalls::X86_64),
+            ARCH_AARCH64 => Some(Syscalls::Aarch64),
             _ => None,
         }
     }
 
-    /// The call of this number, if it is one of those that threads are found in.
-    pub(crate) fn call(self, number: i32) -> Option<&'static Call> {
+    /// The call with this number, if it is in the table.
+    pub(crate) fn call(self, number: i32) -> Option<&'static Syscall> {
         CALLS.iter().find(|c| number >= 0 && self.number(c) == number)
     }
 
-    /// The number of `futex`.
     pub(crate) fn futex(self) -> i32 {
         match self {
-            Arch::X86_64 => 202,
-            Arch::Aarch64 => 98,
+            Syscalls::X86_64 => 202,
+            Syscalls::Aarch64 => 98,
         }
     }
 
-    fn number(self, call: &Call) -> i32 {
+    fn number(self, call: &Syscall) -> i32 {
         match self {
-            Arch::X86_64 => call.x86_64,
-            Arch::Aarch64 => call.aarch64,
+            Syscalls::X86_64 => call.x86_64,
+            Syscalls::Aarch64 => call.aarch64,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::session::arch::*;
+    use crate::session::syscalls::*;
 
     #[test]
     fn numbers_are_unique_and_futex_is_futex() {
-        for arch in [Arch::X86_64, Arch::Aarch64] {
+        for arch in [Syscalls::X86_64, Syscalls::Aarch64] {
             let mut seen = std::collections::BTreeMap::new();
-            for call in CALLS.iter().filter(|c| arch.number(c) != NO) {
+            for call in CALLS.iter().filter(|c| arch.number(c) != NONE) {
                 let before = seen.insert(arch.number(call), call.name);
                 assert_eq!(before, None, "{} has the number of another call on {arch:?}", call.name);
             }
             assert_eq!(arch.call(arch.futex()).map(|c| c.name), Some("futex"));
-            assert_eq!(arch.call(NO), None);
+            assert_eq!(arch.call(NONE), None);
         }
     }
 
-    /// The table against the C library's constants on the machine that runs the test.
+    /// The table against the constants of the C library, for the machine that runs the test.
     #[test]
     fn numbers_are_those_of_the_c_library() {
-        let here = if cfg!(target_arch = "aarch64") { Arch::Aarch64 } else { Arch::X86_64 };
+        let here = if cfg!(target_arch = "aarch64") { Syscalls::Aarch64 } else { Syscalls::X86_64 };
         for (name, number) in [
             ("read", libc::SYS_read),
             ("ioctl", libc::SYS_ioctl),

@@ -1,0 +1,181 @@
+//! A wait as data: its kind, its owner, and the tids that may be owners.
+
+use std::collections::BTreeSet;
+
+use crate::text::message::Text;
+
+/// The kind of thing that a thread waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum WaitKind {
+    Mutex(MutexKind),
+    Join,
+    Condition,
+    Barrier,
+    Semaphore,
+    /// pthread read-write lock.
+    RwLock,
+    /// pthread_once, call_once.
+    Once,
+    /// A lock of Rust's standard library or of parking_lot.
+    RustLock,
+    /// A futex word of 0, 1 or 2 without an owner. glibc uses such locks internally.
+    LowLevelLock,
+    /// A spin lock that sleeps after some spinning (absl, tcmalloc).
+    SpinLock,
+    /// A futex, but nothing tells of what object.
+    Futex,
+    /// Another system call: [`crate::session::syscalls::Syscall::kind`].
+    Call(&'static str),
+    /// Blocked outside a system call: a page fault.
+    Fault,
+    /// Blocked, and nothing tells on what.
+    Unknown,
+}
+
+/// Type of a pthread mutex.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum MutexKind {
+    Normal,
+    Recursive,
+    ErrorCheck,
+    Adaptive,
+    PriorityInheriting,
+    Robust,
+    /// The type could not be read.
+    Unknown,
+}
+
+impl MutexKind {
+    /// From `__kind` of glibc (`sysdeps/nptl/pthreadP.h`): the type in the low two bits, 16
+    /// robust, 32 priority-inheriting.
+    pub(super) fn from_glibc(kind: u32) -> Self {
+        match kind {
+            kind if kind & 32 != 0 => MutexKind::PriorityInheriting,
+            kind if kind & 16 != 0 => MutexKind::Robust,
+            kind => match kind & 3 {
+                0 => MutexKind::Normal,
+                1 => MutexKind::Recursive,
+                2 => MutexKind::ErrorCheck,
+                _ => MutexKind::Adaptive,
+            },
+        }
+    }
+
+    /// The name of the type; none if it is unknown.
+    pub(crate) fn as_str(self) -> Option<&'static str> {
+        Some(match self {
+            MutexKind::Normal => "normal",
+            MutexKind::Recursive => "recursive",
+            MutexKind::ErrorCheck => "errorcheck",
+            MutexKind::Adaptive => "adaptive",
+            MutexKind::PriorityInheriting => "priority-inheriting",
+            MutexKind::Robust => "robust",
+            MutexKind::Unknown => return None,
+        })
+    }
+}
+
+impl WaitKind {
+    /// The word in `threads.json` and `verdict.json`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            WaitKind::Mutex(_) => "pthread-mutex",
+            WaitKind::Join => "join",
+            WaitKind::Condition => "condition",
+            WaitKind::Barrier => "barrier",
+            WaitKind::Semaphore => "semaphore",
+            WaitKind::RwLock => "rwlock",
+            WaitKind::Once => "once",
+            WaitKind::RustLock => "rust-lock",
+            WaitKind::LowLevelLock => "low-level-lock",
+            WaitKind::SpinLock => "spin-lock",
+            WaitKind::Futex => "futex",
+            WaitKind::Call(kind) => kind,
+            WaitKind::Fault => "page-fault",
+            WaitKind::Unknown => "unknown",
+        }
+    }
+
+    /// Whether one thread holds the object, and the others wait until that thread releases it.
+    pub(crate) fn is_lock(self) -> bool {
+        use WaitKind::{LowLevelLock, Mutex, Once, RustLock, RwLock, SpinLock};
+        matches!(self, Mutex(_) | RwLock | Once | RustLock | LowLevelLock | SpinLock)
+    }
+
+    /// Whether another thread has to signal, post or arrive.
+    pub(crate) fn is_event(self) -> bool {
+        matches!(self, WaitKind::Condition | WaitKind::Semaphore | WaitKind::Barrier)
+    }
+}
+
+/// The thread that holds what others wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// A thread of this process.
+    Alive(u32),
+    /// A former thread of this process, which has ended.
+    Gone(u32),
+}
+
+impl Owner {
+    pub(crate) fn tid(self) -> u32 {
+        match self {
+            Owner::Alive(tid) | Owner::Gone(tid) => tid,
+        }
+    }
+}
+
+/// What one thread waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wait {
+    pub(crate) tid: u32,
+    pub(crate) kind: WaitKind,
+    /// Address of the object (the mutex, not the word in it), if there is one.
+    pub(crate) object: Option<u64>,
+    /// Address of the futex word.
+    pub(crate) word: Option<u64>,
+    /// The futex word, as read when the wait was read.
+    pub(crate) value: Option<u32>,
+    /// The value that the thread waits to see changed.
+    pub(crate) expected: Option<u32>,
+    /// The holder (for a join: the joined thread), where the object keeps one and it is plausible.
+    pub(crate) owner: Option<Owner>,
+    /// The wait ends by itself: it has a timeout.
+    pub(crate) timed: bool,
+    pub(crate) futex: bool,
+    /// The wait as a phrase for people.
+    pub(crate) detail: Text,
+}
+
+/// The tids that are, or recently were, threads of the process.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tids {
+    pub(crate) alive: BTreeSet<u32>,
+    /// Threads in a heartbeat before the dump.
+    pub(crate) known: BTreeSet<u32>,
+    /// The dump has every thread of the process.
+    pub(crate) whole: bool,
+    /// The process is a forked child: its locks may name threads of the parent.
+    pub(crate) forked: bool,
+}
+
+impl Tids {
+    /// The owner with this tid. None if no thread of this process is known to have had it.
+    pub(super) fn owner(&self, tid: u32) -> Option<Owner> {
+        if self.alive.contains(&tid) {
+            Some(Owner::Alive(tid))
+        } else if self.known.contains(&tid) && self.whole {
+            Some(Owner::Gone(tid))
+        } else {
+            None
+        }
+    }
+
+    /// As [`Tids::owner`], for a word that certainly holds an owner: a tid that is not alive is gone.
+    pub(super) fn certain_owner(&self, tid: u32) -> Option<Owner> {
+        self.owner(tid).or((self.whole && tid != 0 && tid < PID_MAX).then_some(Owner::Gone(tid)))
+    }
+}
+
+/// `PID_MAX_LIMIT` of the kernel on 64-bit machines.
+const PID_MAX: u32 = 4 << 20;

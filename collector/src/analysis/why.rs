@@ -1,0 +1,145 @@
+//! Why a hang gets its class, and what was missing: one sentence for each fact, with the file that shows it.
+
+use crate::text::message::messages;
+
+messages! {
+    /// A sentence of a finding.
+    Why {
+        // Locks that keep their owner.
+        Cycle { members, locks } => "threads {members} wait for each other in a ring, over {locks} (threads.json)",
+            "スレッド {members} が {locks} を介して循環待ちになっている (threads.json)";
+        SelfCycle { tid, lock } => "tid {tid} waits for {lock}, which it holds itself (threads.json)",
+            "tid {tid} は自分自身が保持している {lock} を待っている (threads.json)";
+        Held { waiters: "thread waits|threads wait", lock, owner } => "tid {owner} holds {lock}; {waiters} for it (threads.json)",
+            "tid {owner} が {lock} を保持し、{waiters} スレッドがそれを待っている (threads.json)";
+        Behind { more: "more thread waits|more threads wait" } => "{more} behind those (threads.json)",
+            "さらに {more} スレッドがその後ろで待っている (threads.json)";
+        NeverReleased { waiters: "waiter", seconds } => "{waiters} did not wake in the {seconds} s between the two looks: the lock \
+            was not released in that time (threads.json)",
+            "2 回の観測の間の {seconds} 秒に、待機中の {waiters} スレッドは 1 つも起きず、ロックは解放されていない (threads.json)";
+        RingStill { seconds } => "none of them woke in the {seconds} s between the two looks (threads.json)",
+            "2 回の観測の間の {seconds} 秒に、これらのスレッドは 1 つも起きていない (threads.json)";
+        OwnerRuns { owner, share } => "tid {owner} runs in both looks and used {share} % of a core in between \
+            (threads.json)",
+            "tid {owner} は 2 回の観測のどちらでも実行中で、その間にコアの {share} % を使った (threads.json)";
+        OwnerBusy { owner } => "tid {owner} runs from time to time and does not release the lock (threads.json)",
+            "tid {owner} は断続的に実行されているが、ロックを解放しない (threads.json)";
+        OwnerBlocked { owner, wait } => "tid {owner} is itself blocked: {wait} (threads.json)",
+            "tid {owner} 自身も止まっている: {wait} (threads.json)";
+        OwnerStopped { owner } => "tid {owner} is stopped by a signal or a debugger (threads.json)",
+            "tid {owner} はシグナルまたはデバッガで停止している (threads.json)";
+        OwnerGone { owner, lock, waiters: "thread waits|threads wait" } => "the owner of {lock} is tid {owner}, which is no longer \
+            a thread of this process; {waiters} for the lock (threads.json)",
+            "{lock} の保持スレッド tid {owner} はこのプロセスにもう存在せず、{waiters} スレッドが待ち続けている (threads.json)";
+        Forked {} => "the process is a forked child: a thread of the parent held the lock at the fork (dump.bin)",
+            "このプロセスは fork された子で、fork の時点で親プロセスのスレッドがロックを保持していた (dump.bin)";
+        HolderOutside { owner } => "tid {owner} is outside the allocator and still holds the lock: it left without \
+            a release (stacks.txt)",
+            "tid {owner} はアロケータの外にいるのにロックを保持している。解放せずに抜けている (stacks.txt)";
+        CallProven { tid, samples: "sample" } => "tid {tid} stays in one call of the allocator in all {samples}: the frames and \
+            stack bytes of its caller did not change (stacks.txt)",
+            "全 {samples} サンプルで tid {tid} はアロケータの同じ呼び出しの中にある。呼び出し元のフレームとスタックの内容は\
+            変わっていない (stacks.txt)";
+        CallFrames { tid, samples: "sample" } => "tid {tid} is in the allocator in all {samples}, called from the same place \
+            (stacks.txt)",
+            "全 {samples} サンプルで tid {tid} はアロケータの中にあり、呼び出し元の位置も同じ (stacks.txt)";
+        CallOnce { tid } => "tid {tid} was in the allocator when it was probed (stacks.txt)",
+            "観測時に tid {tid} はアロケータの中にいた (stacks.txt)";
+        // Words that keep no owner.
+        WordFree { waiters: "thread is asleep|threads are asleep", lock, value, expected } => "{waiters} on {lock}: its word is \
+            {value}, the sleep began when it was {expected}, and nobody woke the sleepers (threads.json)",
+            "{waiters} スレッドが {lock} でスリープ中。ワードの値は {value} で、スリープの条件である {expected} ではないのに、起こされて\
+            いない (threads.json)";
+        StillFree { seconds } => "{seconds} s later the word is the same, and none of them woke (threads.json)",
+            "{seconds} 秒後もワードは同じで、1 つも起きていない (threads.json)";
+        Event { waiters: "thread waits|threads wait", lock } => "{waiters} inside the allocator for a signal on {lock} \
+            (stacks.txt)",
+            "{waiters} スレッドがアロケータの中で {lock} の通知を待っている (stacks.txt)";
+        NobodySignals {} => "no other thread is inside the allocator, so no thread is left to wake them (stacks.txt)",
+            "アロケータの中にほかのスレッドはなく、起こすスレッドは残っていない (stacks.txt)";
+        RunsOutside { tids } => "tid {tids} is busy in the benchmark and was never seen in the allocator (stacks.txt)",
+            "tid {tids} はベンチマーク側で実行中で、アロケータの中では一度も観測されていない (stacks.txt)";
+        Ownerless { waiters: "thread waits|threads wait", lock } => "{waiters} for {lock}, which does not record its owner \
+            (threads.json)",
+            "{waiters} スレッドが {lock} を待っている。このロックは保持者を記録しない (threads.json)";
+        OnlyRunner { tid } => "tid {tid} is the only thread that runs inside the allocator (stacks.txt)",
+            "アロケータの中で実行中なのは tid {tid} だけ (stacks.txt)";
+        OnlySleeper { tid, wait } => "tid {tid} is inside the allocator and blocked in something else: {wait} (stacks.txt)",
+            "tid {tid} はアロケータの中で別の待ち ({wait}) に入っている (stacks.txt)";
+        CrossedLocks { locks } => "all threads inside the allocator wait for one of {locks}, and none of them runs (stacks.txt)",
+            "アロケータの中のスレッドはすべて {locks} のいずれかを待っており、実行中のスレッドはない (stacks.txt)";
+        HolderLeft { lock, gone } => "{lock} is held, but no thread inside the allocator can hold it; threads that have ended: \
+            tid {gone} (threads.json)",
+            "{lock} は保持されたままだが、アロケータの中に保持者となり得るスレッドはない。終了したスレッド: tid {gone} (threads.json)";
+        // Threads that run in the allocator.
+        Spinners { tids } => "tid {tids}: running in the allocator, without a wait in the kernel (stacks.txt)",
+            "tid {tids} はアロケータの中で実行中で、カーネルでは待っていない (stacks.txt)";
+        Suspect { tid, wait } => "tid {tid} sleeps inside the allocator and may hold what the others spin for: {wait} \
+            (stacks.txt)",
+            "tid {tid} はアロケータの中でスリープしており ({wait})、スピン中のスレッドが待つロックを保持している可能性がある (stacks.txt)";
+        NoSleeper {} => "no thread sleeps inside the allocator, so the others do not wait for a sleeping holder (stacks.txt)",
+            "アロケータの中でスリープ中のスレッドはなく、スリープ中の保持者を待っているのではない (stacks.txt)";
+        Alone { tid } => "tid {tid} is the only thread inside the allocator, and no thread waits for a lock that it holds \
+            (stacks.txt)",
+            "アロケータの中にいるのは tid {tid} だけで、このスレッドが保持するロックを待つスレッドはない (stacks.txt)";
+        OthersGoOn { tids } => "other threads still leave the allocator and enter it again: tid {tids} (stacks.txt)",
+            "ほかのスレッドはアロケータへの出入りを続けている: tid {tids} (stacks.txt)";
+        // The kernel and the benchmark.
+        WaitsForChild { tid, call } => "tid {tid} waits in {call} for a child that shares its memory and does not end \
+            (threads.json)",
+            "tid {tid} は {call} の中で、メモリを共有する子プロセスの終了を待っている (threads.json)";
+        Uninterruptible { tid, wchan } => "tid {tid} is in uninterruptible sleep (D) in both looks, in {wchan} of \
+            the kernel (threads.json)",
+            "tid {tid} は 2 回の観測のどちらでも割り込み不可スリープ (D) にあり、カーネルの {wchan} にいる (threads.json)";
+        UninterruptibleOnce { tid, wchan } => "tid {tid} is in uninterruptible sleep (D), in {wchan} of the kernel \
+            (threads.json)",
+            "tid {tid} は割り込み不可スリープ (D) にあり、カーネルの {wchan} にいる (threads.json)";
+        Stopped {} => "every thread is stopped by a signal or a debugger (threads.json)",
+            "すべてのスレッドがシグナルまたはデバッガで停止している (threads.json)";
+        NoAllocatorFrame { threads: "thread has no frame of the allocator on its stack|threads have no frame of the allocator on \
+            their stacks" } => "{threads} (stacks.txt)",
+            "{threads} スレッドのどのスタックにもアロケータのフレームはない (stacks.txt)";
+        StuckOutside { waiters: "thread stands|threads stand", wait } => "{waiters} still outside the allocator: {wait} \
+            (stacks.txt)",
+            "{waiters} スレッドがアロケータの外で止まっている: {wait} (stacks.txt)";
+        NotTheAllocators {} => "none of these threads has a frame of the allocator on its stack (stacks.txt)",
+            "これらのスレッドのスタックにアロケータのフレームはない (stacks.txt)";
+        // Threads that come and go.
+        Returns { tids } => "tid {tids} leaves the allocator and enters it again between samples (stacks.txt)",
+            "tid {tids} はサンプルの間にアロケータを出て再び入っている (stacks.txt)";
+        Moves { tids } => "tid {tids} left its wait or call between the two looks (threads.json)",
+            "tid {tids} は 2 回の観測の間に待ちや呼び出しから抜けた (threads.json)";
+        Resumed { tids } => "tid {tids} stood still, got a signal from the shim, and then went on: the signal may have ended the \
+            hang (threads.json)",
+            "tid {tids} は止まっていたが、シムのシグナルを受けた後に動き出した。シグナルがハングを解消した可能性がある (threads.json)";
+        Stirred { level, seed } => "the shim disturbed scheduling until this dump (stir level {level}, seed {seed}): the same \
+            hang is possible without it, but not necessarily as often (dump.bin)",
+            "このダンプまで、シムがスケジューリングを攪乱していた (stir レベル {level}、シード {seed})。攪乱なしでも同じハングは起こり\
+            得るが、頻度は異なり得る (dump.bin)";
+        Turnover { left: "thread", came: "thread" } => "between the two looks {left} ended and {came} began (threads.json)",
+            "2 回の観測の間に {left} スレッドが終わり、{came} スレッドが始まった (threads.json)";
+        // What was missing.
+        NoSecondLook {} => "there is no second look, so it is not proven that nothing moved",
+            "2 回目の観測がないため、動きがなかったとは証明できない";
+        ThreadsMissing {} => "the first look is not complete: some threads may be missing (threads.json)",
+            "1 回目の観測が完全ではなく、記録されていないスレッドがある可能性がある (threads.json)";
+        NoStacks {} => "there are no stacks, so it is not known which threads are inside the allocator",
+            "スタックがないため、どのスレッドがアロケータの中にいるか分からない";
+        NoStackOf { tid, problem } => "no stack of tid {tid}: {problem}",
+            "tid {tid} のスタックがない: {problem}";
+        NoneTaken {} => "none was taken", "取得されていない";
+        NoSamples { tid } => "tid {tid} was not sampled, so it is not proven that its call has not returned",
+            "tid {tid} はサンプリングされていないため、呼び出しが戻っていないとは証明できない";
+        NoBytes { tid } => "the stack bytes of tid {tid} could not be compared: a loop that calls the allocator again from the \
+            same place looks the same",
+            "tid {tid} のスタックの内容を比較できなかった。同じ場所から呼び出しを繰り返すループと区別できない";
+        NoOwner { lock } => "{lock} does not record its owner: the holder is inferred",
+            "{lock} は保持者を記録しないため、保持者は推定";
+        PlaceUnknown {} => "it is not known whether these threads are inside the allocator",
+            "これらのスレッドがアロケータの中にいるかは分からない";
+        MayStillCome { tids } => "tid {tids} runs outside the allocator and may still enter it",
+            "tid {tids} はアロケータの外で実行中で、これからアロケータに入る可能性がある";
+        NothingFits {} => "the observed state fits no class",
+            "観測された状態はどの分類にも当てはまらない";
+    }
+}

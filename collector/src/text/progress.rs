@@ -1,0 +1,79 @@
+//! Lines of a job for the person at the terminal. `progress.log` has some of them in English.
+
+use crate::text::message::messages;
+
+messages! {
+    /// A line, or a part of one, of a job.
+    JobLine {
+        // Before the first run.
+        Note { note } => "note: {note}", "注記: {note}";
+        Verifying { runs: "run" } => "verifying the preload, {runs}", "プリロードを検証中 ({runs} 回)";
+        Arms { names, until, runs: "run", seed } => "arms {names}: {until}{runs} each, in a new order for each round (--seed {seed})",
+            "アーム {names}: {until}各 {runs} 回、ラウンドごとに順序を変更 (--seed {seed})";
+        UntilDecided {} => "until decided, at most ", "確定するまで、最大で";
+        Stir { level, seed } => "scheduling is disturbed: --stir {level} --stir-seed {seed}, one more for each run",
+            "スケジューリングを攪乱: --stir {level} --stir-seed {seed} (実行ごとに 1 を加える)";
+        // Of the runs.
+        Run { number, planned, how, seconds } => "run {number}/{planned}  {how}  {seconds} s", "実行 {number}/{planned}  {how}  {seconds} 秒";
+        RunOfArm { number, planned, arm, how, seconds } => "run {number}/{planned}  {arm}  {how}  {seconds} s",
+            "実行 {number}/{planned}  {arm}  {how}  {seconds} 秒";
+        RunOfTrial { number, how, seconds } => "run {number}  {how}  {seconds} s", "実行 {number}  {how}  {seconds} 秒";
+        Ok {} => "ok", "正常";
+        Hang {} => "HANG", "ハング";
+        Slow {} => "slow", "低速";
+        Died { signal } => "died by signal {signal}", "シグナル {signal} で異常終了";
+        Crashed {} => "crashed", "異常終了";
+        Exit { rc } => "failed, exit status {rc}", "失敗、終了ステータス {rc}";
+        Failed {} => "failed", "失敗";
+        Interrupted {} => "interrupted", "中断";
+        Hangs { count } => "hangs {count}", "ハング {count}";
+        Left { time } => "left ~{time}", "残り約 {time}";
+        Seconds { n } => "{n} s", "{n} 秒";
+        Minutes { n } => "{n} min", "{n} 分";
+        Hours { n } => "{n} h", "{n} 時間";
+        Running { run, time } => "run {run}: {time}", "実行 {run}: {time}";
+        Capturing { run } => "run {run} hangs: capturing", "実行 {run} がハング: 記録中";
+        OfRuns { done } => "{done} runs", "{done} 回";
+        // What happened.
+        OriginalChanged { so, changed, run } => "{so}: {changed} during run {run}; the runs use the pinned copy, which is not affected",
+            "{so} の状態: {changed} (実行 {run} の間)。実行は固定コピーを使うため影響はない";
+        Captured { run, snapshot } => "captured at run {run} -> {snapshot}", "実行 {run} で記録 -> {snapshot}";
+        Decided { run } => "--until-decided: decided with run {run}", "--until-decided: 実行 {run} で確定";
+        TimeLimit { time } => "time limit reached (--max-time {time})", "制限時間に到達 (--max-time {time})";
+        TimeLimitUndecided { time } => "time limit reached (--max-time {time}), undecided", "制限時間に到達 (--max-time {time})、未確定";
+        StatsRun { number, runs } => "counter lane: run {number}/{runs}", "カウンタ計測: 実行 {number}/{runs}";
+        StatsStuck { number, snapshot } => "stats run {number} -> {snapshot}", "カウンタ計測の実行 {number} -> {snapshot}";
+        StatsLines { lines: "line", file } => "counter lane: {lines} in {file}", "カウンタ計測: {file} に {lines} 行";
+        // Of a shrink.
+        DoesItHang { command } => "does it hang?  {command}", "ハングするか:  {command}";
+        Try { number, command } => "try {number}:  {command}", "試行 {number}:  {command}";
+        Confirm { runs: "fresh run", command } => "{runs} of the smallest:  {command}", "最小のコマンドを新たに {runs} 回:  {command}";
+        Deadline { seconds } => "(deadline {seconds} s)", "(制限時間 {seconds} 秒)";
+        HangOf { class } => "HANG {class}", "ハング {class}";
+        OtherHang { class, snapshot } => "HANG {class}, another class: {snapshot}", "ハング {class} (別の分類): {snapshot}";
+        CrashedWhy { why } => "crashed, {why}", "異常終了、{why}";
+        Refused { why } => "refused, {why}", "拒否、{why}";
+        HungOf { hung, of } => "hung {hung} of {of}", "ハング {hung}/{of}";
+        Accepted {} => "accepted: it hangs often enough", "採用: 十分にハングする";
+        TooSeldom {} => "rejected: it hangs too seldom", "不採用: ハングが少なすぎる";
+        Undecided {} => "rejected: no decision was reached", "不採用: 判定できなかった";
+        NotConfirmed {} => "rejected after all: the fresh runs hung too seldom", "不採用: 新たな実行でのハングが少なすぎた";
+        Rejected {} => "rejected", "不採用";
+        GoingOn { run, out } => "continuing after run {run} in {out}", "{out} の実行 {run} の後から再開";
+        // The end.
+        EvidenceIn { out } => "The evidence is in {out}", "記録は {out} にある";
+        FilesIn { out } => "All files are in {out}", "すべてのファイルは {out} にある";
+        // Of a verification.
+        Verified { run, proof } => "run {run}: {proof}", "実行 {run}: {proof}";
+        Proof { program, pid, malloc, how } => "hello from {program} (pid {pid}), malloc from {malloc} ({how})",
+            "{program} (pid {pid}) から応答、malloc は {malloc} ({how})";
+        SameFileAndBytes {} => "same file, same bytes", "同じファイル、同じ内容";
+        SameFile {} => "same file", "同じファイル";
+        SameBytes {} => "same bytes", "同じ内容";
+        // Of a collector.
+        Listening { path } => "listening on {path} (Ctrl-C ends)", "{path} で待ち受け中 (Ctrl-C で終了)";
+        PutInFront {} => "put this in front of a command:", "コマンドの前に次を付ける:";
+        Or {} => "or:", "または:";
+        Sessions { sessions: "session", hung } => "{sessions}, {hung} hung", "セッション {sessions} 件、ハング {hung} 件";
+    }
+}
