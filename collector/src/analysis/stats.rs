@@ -50,7 +50,7 @@ impl Method {
     }
 
     /// For a sentence.
-    pub(crate) fn said(self) -> Text {
+    pub(crate) fn said(&self) -> Text {
         match self {
             Method::TwoSided => Word::ClopperPearson {}.said(),
             Method::OneSided => Word::ClopperPearsonOneSided {}.said(),
@@ -125,7 +125,7 @@ pub(crate) enum Garwood {
 
 impl Garwood {
     /// For a sentence.
-    pub(crate) fn said(self) -> Text {
+    pub(crate) fn said(&self) -> Text {
         match self {
             Garwood::TwoSided => Word::Garwood {}.said(),
             Garwood::OneSided => Word::GarwoodOneSided {}.said(),
