@@ -48,7 +48,7 @@ impl Method {
     }
 
     /// The name of the method in a sentence.
-    pub(crate) fn said(self) -> Text {
+    pub(crate) fn said(&self) -> Text {
         match self {
             Method::TwoSided => Word::ClopperPearson {}.said(),
             Method::OneSided => Word::ClopperPearsonOneSided {}.said(),
@@ -122,7 +122,7 @@ pub(crate) enum Garwood {
 
 impl Garwood {
     /// The name of the method in a sentence.
-    pub(crate) fn said(self) -> Text {
+    pub(crate) fn said(&self) -> Text {
         match self {
             Garwood::TwoSided => Word::Garwood {}.said(),
             Garwood::OneSided => Word::GarwoodOneSided {}.said(),

@@ -132,7 +132,7 @@ words! {
 
 impl Confidence {
     /// For a sentence.
-    pub(crate) fn said(self) -> Text {
+    pub(crate) fn said(&self) -> Text {
         match self {
             Confidence::Proven => Word::Proven {}.said(),
             Confidence::Likely => Word::Likely {}.said(),
@@ -142,7 +142,7 @@ impl Confidence {
 
 impl Integrity {
     /// For a sentence.
-    pub(crate) fn said(self) -> Text {
+    pub(crate) fn said(&self) -> Text {
         match self {
             Integrity::Intact => Word::Intact {}.said(),
             Integrity::Unknown => Word::Unknown {}.said(),

@@ -70,6 +70,6 @@ mod tests {
         judge(&mut facts, watch.processes(), end, &mut notes);
         assert_eq!((facts.integrity_start, facts.integrity_end), (Integrity::Intact, Integrity::Unknown));
         let said = Text::joined(&notes).unwrap();
-        assert_eq!(said.en(), "/x.so: its file could not be looked at after the run (errno 13)");
+        assert_eq!(said.en(), "/x.so: its file could not be examined after the run (errno 13)");
     }
 }

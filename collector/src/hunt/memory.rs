@@ -182,7 +182,7 @@ mod tests {
         let values = layout.values(&dso, &[read(0, &[1; 16], 0), read(16, &[2; 8], 0), read(32, &[], 14)]);
         assert_eq!(values.figures, [("a_calls".to_owned(), 0x0101_0101_0101_0101_u64 as f64)]);
         let unread = Text::joined(&values.unread).unwrap();
-        insta::assert_snapshot!(unread.en(), @"b: only 8 of 16 bytes could be read; c could not be read (errno 14); d did not come with the others");
+        insta::assert_snapshot!(unread.en(), @"b: only 8 of 16 bytes could be read; c could not be read (errno 14); d did not arrive with the others");
         assert_eq!(layout.values(&dso, &[]), Values::default());
     }
 }

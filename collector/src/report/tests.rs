@@ -5,6 +5,7 @@ use crate::analysis::Finding;
 use crate::analysis::sequential::Until;
 use crate::analysis::{ArmFacts, Class, Integrity, RunFacts, RunOutcome};
 use crate::console::out::Style;
+use crate::console::wrap::columns;
 use crate::evidence::finding_files;
 use crate::evidence::threads_file::ThreadsFile;
 use crate::testkit::dump::{LOCK, LOCK2, MAIN, Make, Sampled, mutex};
@@ -205,6 +206,11 @@ fn a_snapshot_as_files_and_on_a_terminal() {
         coloured.replace("\x1b[0m", "").replace("\x1b[1m", "").replace("\x1b[31m", "").replace("\x1b[2m", "");
     assert_eq!(plain, shown, "colour adds nothing but colour");
     assert_ne!(coloured, shown);
+    let japanese = show(dir.path(), Style { lang: Lang::Ja, ..style }).expect("it can be shown");
+    insta::assert_snapshot!("show_ja", japanese);
+    assert!(japanese.lines().all(|line| columns(line) <= 100), "it fits");
+    let prose = english(&japanese);
+    assert!(prose.is_empty(), "English in Japanese: {prose:#?}");
 }
 
 #[test]
@@ -327,7 +333,7 @@ fn a_ring_is_shown_as_one() {
     let lines = tree::lines(&file);
     let text: Vec<String> =
         lines.iter().map(|l| format!("{}{}", "  ".repeat(l.depth), l.text.en())).collect();
-    insta::assert_snapshot!(text.join("\n"), @r#"
+    insta::assert_snapshot!(text.join("\n"), @"
     tid 101 (bench), waits for pthread-mutex g_foo_locks+160 in foo_malloc
       joined by:
         tid 100
@@ -336,10 +342,10 @@ fn a_ring_is_shown_as_one() {
           holds pthread-mutex g_foo_locks+160; 2 threads wait:
             tid 101 again: a ring
             tid 103
-    tid 77, which is gone
+    tid 77, which has ended
       holds pthread-mutex 0x7f0000000120; 1 thread waits:
         tid 104
-    "#);
+    ");
 }
 
 #[test]

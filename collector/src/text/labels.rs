@@ -189,7 +189,7 @@ messages! {
             "- 出力行と終了時のメモリの両方がある正常な実行がなく、読んだ場所が正しいかは確認できていない。";
         MissingVariables { list } => "- Not read from memory: {list}", "- メモリから読めなかったもの: {list}";
         HungWithout { run, why } => "- Hung {run}: no counters: {why}", "- ハングした {run}: カウンタなし: {why}";
-        PassedOver { words: "word" } => "- {words} of the counter lines not of the form `name=number`, ignored.",
+        PassedOver { words: "word" } => "- Ignored: {words} of the counter lines, not of the form `name=number`.",
             "- カウンタ行のうち `name=number` の形でない {words} 語は読み飛ばした。";
         CameAgain { times: "repeated counter" } => "- {times} within a run; the largest figure counts.",
             "- 同じ実行の中で同じカウンタが {times} 回重ねて現れた。最大の値を採用した。";

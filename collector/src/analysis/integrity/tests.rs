@@ -157,12 +157,12 @@ fn a_dso_without_a_second_look_is_unknown() {
 fn the_sentence_names_what_moved() {
     let now = DsoNowRecord { path_mode: 0o100444, path_uid: 0, path_ctime_ns: 30, ..same() };
     let judged = judge(&dso(init(), now), None);
-    insta::assert_snapshot!(judged.sentence(Lang::En), @"same file and bytes: its change time moved with its mode, uid only");
+    insta::assert_snapshot!(judged.sentence(Lang::En), @"same file and bytes: its change time moved only with its mode, uid");
     let now = DsoNowRecord { build_id: id(0xbb), ..same() };
     let mut short = init();
     short.build_id_len = 2;
     let judged = judge(&dso(short, DsoNowRecord { build_id_len: 2, ..now }), None);
-    insta::assert_snapshot!(judged.sentence(Lang::En), @"the build-id in memory is bbbb, was aaaa: other code is mapped than was loaded");
+    insta::assert_snapshot!(judged.sentence(Lang::En), @"the build-id in memory is bbbb, was aaaa: the mapped code is not the code that was loaded");
 }
 
 fn after() -> FileFacts {
@@ -222,7 +222,7 @@ fn a_file_that_cannot_be_read_is_not_deleted() {
         let judged = post_mortem(&dso(init(), now), Err(13), true);
         assert_eq!(judged.integrity, Integrity::Unknown);
         insta::allow_duplicates! {
-            insta::assert_snapshot!(judged.sentence(Lang::En), @"its file could not be looked at after the run (errno 13)");
+            insta::assert_snapshot!(judged.sentence(Lang::En), @"its file could not be examined after the run (errno 13)");
         }
     }
     let judged = post_mortem(&dso(init(), other()), Err(13), true);

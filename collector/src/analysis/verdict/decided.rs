@@ -115,17 +115,17 @@ mod tests {
     #[test]
     fn one_arm() {
         let undecided = asked(Hunt::new(50).facts());
-        insta::assert_snapshot!(said(&undecided), @r"
-        not decided: no run hung, but too few could have to put the rate below 2 % at 95 % (progress.log)
+        insta::assert_snapshot!(said(&undecided), @"
+        not decided: no run hung, but there are too few runs to say that the rate is below 2 % at 95 % (progress.log)
         would: 99 more runs without a hang, or one hang, would decide it
-        未確定: ハングはないが、率が 95 % 信頼で 2 % 未満と言うには実行回数が足りない (progress.log)
+        未確定: ハングはないが、ハング率が 95 % 信頼で 2 % 未満と言うには実行回数が足りない (progress.log)
         would: あと 99 回ハングがないか、1 回でもハングすれば確定する
         ");
         let decided = asked(Hunt::new(149).facts());
         assert_eq!(decided.stopped(), Stopped::Decided);
-        insta::assert_snapshot!(said(&decided), @r"
-        decided: no hang in 149 runs that could have hung, so the rate is below 2 % at 95 % (progress.log)
-        確定: ハングし得た 149 回でハングなし。率は 95 % 信頼で 2 % 未満 (progress.log)
+        insta::assert_snapshot!(said(&decided), @"
+        decided: no hang in 149 runs that can show one, so the rate is below 2 % at 95 % (progress.log)
+        確定: ハング率に数える 149 回でハングなし。ハング率は 95 % 信頼で 2 % 未満 (progress.log)
         ");
         let mut crashed = Hunt::new(148);
         for number in 149..160 {
@@ -133,16 +133,18 @@ mod tests {
             (r.outcome, r.signal) = (RunOutcome::Crashed, Some(11));
             crashed = crashed.push(r);
         }
-        assert!(said(&asked(crashed.facts())).contains("1 more runs without a hang, or one hang"));
+        assert!(said(&asked(crashed.facts())).contains("1 more run without a hang, or one hang"));
     }
 
     #[test]
     fn an_arm_that_hangs() {
         let decided = asked(experiment(&[("pinned", None, 4, 0), ("overwritten", OVERWRITTEN, 4, 4)]));
         assert_eq!((conclude(&decided).verdict, decided.stopped()), (Verdict::DsoMixup, Stopped::Decided));
-        insta::assert_snapshot!(said(&decided), @r"
-        arm overwritten against the pinned one, run by run, 4 pairs: evidence that it hangs more often 77.7, at 20.0 it is decided (e-value for two proportions, Turner, Ly, Grunwald 2024) (runs.jsonl)
+        insta::assert_snapshot!(said(&decided), @"
+        arm overwritten against the pinned one, run by run, 4 pairs: evidence that it hangs more often 77.7, decided at 20.0 (e-value for two proportions, Turner, Ly, Grunwald 2024) (runs.jsonl)
         decided at 95 %: arm overwritten hangs more often than the pinned one (progress.log)
+        実行 overwritten/1: 分類 owner-spinning、確定 (hang_run_1/threads.json)
+        ほかのハング: 分類 owner-spinning、確定、3 件: 実行 overwritten/2-4 (runs.jsonl)
         アーム overwritten と pinned を 1 回ずつ比較、4 組: ハングがより多いことの証拠の強さ 77.7 (20.0 で確定。2 つの比率に対する e 値、Turner・Ly・Grünwald 2024) (runs.jsonl)
         95 % 信頼で確定: アーム overwritten は pinned よりハングが多い (progress.log)
         ");
@@ -158,13 +160,15 @@ mod tests {
         assert_eq!(conclude(&facts).verdict, Verdict::DsoMixup, "p = 0.026");
         let sequential = asked(facts);
         assert_eq!(conclude(&sequential).verdict, Verdict::Inconclusive);
-        insta::assert_snapshot!(said(&sequential), @r"
-        arm overwritten against the pinned one, run by run, 30 pairs: evidence that it hangs more often 12.5, at 20.0 it is decided (e-value for two proportions, Turner, Ly, Grunwald 2024) (runs.jsonl)
-        not decided at 95 %: neither which arms hang more often than others, nor that none hangs in 2 % of the runs or more (progress.log)
-        would: about 6 more runs of arm overwritten and as many of the pinned one, if they hang as they did so far, would decide it
+        insta::assert_snapshot!(said(&sequential), @"
+        arm overwritten against the pinned one, run by run, 30 pairs: evidence that it hangs more often 12.5, decided at 20.0 (e-value for two proportions, Turner, Ly, Grunwald 2024) (runs.jsonl)
+        not decided at 95 %: neither which arms hang more often than the others, nor that every arm hangs in fewer than 2 % of its runs (progress.log)
+        would: about 6 more runs of arm overwritten, and as many of the pinned one, would decide it if they hang as often as so far
+        実行 overwritten/5: 分類 owner-spinning、確定 (hang_run_5/threads.json)
+        ほかのハング: 分類 owner-spinning、確定、4 件: 実行 overwritten/4, 3, 2, 1 (runs.jsonl)
         アーム overwritten と pinned を 1 回ずつ比較、30 組: ハングがより多いことの証拠の強さ 12.5 (20.0 で確定。2 つの比率に対する e 値、Turner・Ly・Grünwald 2024) (runs.jsonl)
-        95 % 信頼では未確定: どのアームのハングが多いかも、率が 2 % 以上のアームがないことも、まだ言えない (progress.log)
-        would: アーム overwritten と pinned であと約 6 回ずつ、これまでと同じようにハングすれば確定する
+        95 % 信頼では未確定: どのアームのハングが多いかも、全アームのハング率が 2 % 未満かどうかも、まだ言えない (progress.log)
+        would: アーム overwritten と pinned をあと約 6 回ずつ実行し、これまでと同じ頻度でハングすれば確定する
         ");
     }
 
@@ -172,17 +176,19 @@ mod tests {
     fn builds_and_changes_that_kill() {
         let deleted = Some(Integrity::Deleted);
         let arms = [("pinned", None, 12, 0), ("deleted", deleted, 12, 0), ("old", None, 12, 6)];
-        insta::assert_snapshot!(said(&asked(experiment(&arms))), @r"
-        arm deleted against the pinned one, run by run, 12 pairs: evidence that it hangs more often 1.0, at 60.0 it is decided (e-value for two proportions, Turner, Ly, Grunwald 2024) (runs.jsonl)
-        build old against the pinned one, run by run, 12 pairs: evidence that it hangs more often 946.8, less often 1.0, at 60.0 it is decided (e-value for two proportions, Turner, Ly, Grunwald 2024) (runs.jsonl)
-        not decided at 95 %: neither which arms hang more often than others, nor that none hangs in 2 % of the runs or more (progress.log)
+        insta::assert_snapshot!(said(&asked(experiment(&arms))), @"
+        arm deleted against the pinned one, run by run, 12 pairs: evidence that it hangs more often 1.0, decided at 60.0 (e-value for two proportions, Turner, Ly, Grunwald 2024) (runs.jsonl)
+        build old against the pinned one, run by run, 12 pairs: evidence that it hangs more often 946.8, less often 1.0, decided at 60.0 (e-value for two proportions, Turner, Ly, Grunwald 2024) (runs.jsonl)
+        not decided at 95 %: neither which arms hang more often than the others, nor that every arm hangs in fewer than 2 % of its runs (progress.log)
         decided at 95 %: build old hangs more often than the pinned one (runs.jsonl)
         would: 137 more runs of each arm without a hang would decide it; so would hangs of one arm only, or one with the DSO intact
+        実行 old/1: 分類 owner-spinning、確定 (hang_run_1/threads.json)
+        ほかのハング: 分類 owner-spinning、確定、5 件: 実行 old/2-6 (runs.jsonl)
         アーム deleted と pinned を 1 回ずつ比較、12 組: ハングがより多いことの証拠の強さ 1.0 (60.0 で確定。2 つの比率に対する e 値、Turner・Ly・Grünwald 2024) (runs.jsonl)
         ビルド old と pinned を 1 回ずつ比較、12 組: ハングがより多いことの証拠の強さ 946.8、より少ないことの証拠の強さ 1.0 (60.0 で確定。2 つの比率に対する e 値、Turner・Ly・Grünwald 2024) (runs.jsonl)
-        95 % 信頼では未確定: どのアームのハングが多いかも、率が 2 % 以上のアームがないことも、まだ言えない (progress.log)
+        95 % 信頼では未確定: どのアームのハングが多いかも、全アームのハング率が 2 % 未満かどうかも、まだ言えない (progress.log)
         95 % 信頼で確定: ビルド old は pinned よりハングが多い (runs.jsonl)
-        would: 各アームであと 137 回ハングがなければ確定する。ひとつのアームだけがハングするか、DSO が無傷のまま 1 回ハングしても確定する
+        would: 各アームであと 137 回ハングがなければ確定する。1 つのアームだけがハングするか、DSO の改変なしに 1 回ハングしても確定する
         ");
         let mut none = experiment(&[("pinned", None, 149, 0), ("overwritten", OVERWRITTEN, 149, 0)]);
         for run in none.runs.iter_mut().filter(|run| run.arm == "overwritten") {
@@ -190,11 +196,11 @@ mod tests {
         }
         let none = asked(none);
         assert_eq!((conclude(&none).verdict, none.stopped()), (Verdict::NotReproduced, Stopped::Decided));
-        insta::assert_snapshot!(said(&none), @r"
-        arm overwritten against the pinned one, run by run, 149 pairs: evidence that it hangs more often 1.0, at 20.0 it is decided (e-value for two proportions, Turner, Ly, Grunwald 2024) (runs.jsonl)
-        decided: no arm hangs, none of at least 149 runs of each did; an arm with a rate of 2 % or more would have shown itself with 95 % probability (progress.log)
+        insta::assert_snapshot!(said(&none), @"
+        arm overwritten against the pinned one, run by run, 149 pairs: evidence that it hangs more often 1.0, decided at 20.0 (e-value for two proportions, Turner, Ly, Grunwald 2024) (runs.jsonl)
+        decided: no arm hangs, none did in at least 149 runs of each; an arm with a rate of 2 % or more would have hung at least once with 95 % probability (progress.log)
         アーム overwritten と pinned を 1 回ずつ比較、149 組: ハングがより多いことの証拠の強さ 1.0 (20.0 で確定。2 つの比率に対する e 値、Turner・Ly・Grünwald 2024) (runs.jsonl)
-        確定: どのアームもハングしない。各アーム少なくとも 149 回でハングなし。率が 2 % 以上のアームがあれば 95 % の確率で現れたはず (progress.log)
+        確定: どのアームもハングしない。各アーム 149 回以上でハングなし。ハング率が 2 % 以上のアームがあれば、95 % の確率で 1 回以上ハングしたはず (progress.log)
         ");
     }
 }

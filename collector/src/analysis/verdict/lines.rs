@@ -233,7 +233,7 @@ messages! {
             "実行 {run}: 分類 {class}、{confidence} ({snapshot}/threads.json)";
         OtherHangs { count: "more hang", class, confidence, runs } => "{count} of class {class}, {confidence}: run {runs} \
             (runs.jsonl)",
-            "ほかのハング: 分類 {class}、{confidence}が {count} 件: 実行 {runs} (runs.jsonl)";
+            "ほかのハング: 分類 {class}、{confidence}、{count} 件: 実行 {runs} (runs.jsonl)";
         NoFinding { run, snapshot } => "run {run} hung, but nothing was received from inside ({snapshot}/ps_L.txt)",
             "実行 {run} はハングしたが、内側からは何も得られなかった ({snapshot}/ps_L.txt)";
         DeletedHarmless {} => "`(deleted)` was seen, but runs with the DSO intact hang as well: it is not the cause \

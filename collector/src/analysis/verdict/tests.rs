@@ -32,7 +32,7 @@ fn the_sentence_of_the_incident() {
     let facts = Hunt::new(12).push(hung(13, Some(finding))).facts();
     let conclusion = conclude(&facts);
     insta::assert_snapshot!(conclusion.headline(Lang::En), @"B, allocator bug, reproduced 1/13 with the pinned DSO intact: 15 of 16 workers wait for mutex `g_hz4_mid_sc_locks+160` (hz4_mid_malloc, hz4_mid.c:85), held by tid 116, which has been looping in `hz4_mid_sc_lock_acquire` (hz4_mid.c:87) for 15.0 s, 100 % of 597 samples in 2 instructions.");
-    insta::assert_snapshot!(conclusion.headline(Lang::Ja), @"B: アロケータの不具合。固定 SO が無傷のまま 13 回中 1 回再現。16 ワーカー中 15 が mutex `g_hz4_mid_sc_locks+160` (hz4_mid_malloc, hz4_mid.c:85) 待ち、保持者は tid 116、これが 15.0 秒間 `hz4_mid_sc_lock_acquire` (hz4_mid.c:87) でループ中、597 サンプルの 100 % が 2 命令内。");
+    insta::assert_snapshot!(conclusion.headline(Lang::Ja), @"B: アロケータの不具合。13 回中 1 回再現、固定コピーの DSO は改変なし。16 ワーカー中 15 が mutex `g_hz4_mid_sc_locks+160` (hz4_mid_malloc, hz4_mid.c:85) 待ち。保持スレッド tid 116 は `hz4_mid_sc_lock_acquire` (hz4_mid.c:87) を 15.0 秒間ループし続けている。全 597 サンプルが 2 命令に集中。");
     assert_eq!((conclusion.verdict.letter(), conclusion.next_action), (Some("B"), NextAction::FixCode));
     assert_eq!(conclusion.futex_wait_share, Some((15, 16)), "the joining main thread is no worker");
     assert_eq!(exit_code(&facts), 10);
@@ -48,7 +48,7 @@ fn names_and_samples_that_are_missing_are_left_out() {
     }
     let facts = Hunt::new(0).push(hung(1, Some(finding))).facts();
     insta::assert_snapshot!(en(&facts), @"B, allocator bug, reproduced 1/1 with the pinned DSO intact: 15 of 16 workers wait for mutex `0x7f00000000a0`, held by tid 116, which has been running in code that has no name.");
-    insta::assert_snapshot!(conclude(&facts).headline(Lang::Ja), @"B: アロケータの不具合。固定 SO が無傷のまま 1 回中 1 回再現。16 ワーカー中 15 が mutex `0x7f00000000a0` 待ち、保持者は tid 116、これが名前のないコードで実行中。");
+    insta::assert_snapshot!(conclude(&facts).headline(Lang::Ja), @"B: アロケータの不具合。1 回中 1 回再現、固定コピーの DSO は改変なし。16 ワーカー中 15 が mutex `0x7f00000000a0` 待ち。保持スレッド tid 116 は名前のないコードを実行し続けている。");
 }
 
 /// Every class in one sentence, with the DSO intact.
@@ -95,7 +95,7 @@ fn b_needs_an_intact_dso_and_the_best_hang_is_reported() {
     let conclusion = conclude(&Hunt::new(0).push(bad.clone()).facts());
     assert_eq!(conclusion.verdict, Verdict::Inconclusive, "not intact, and no control");
     assert_eq!(conclusion.next_action, NextAction::FixProcedure);
-    insta::assert_snapshot!(conclusion.headline(Lang::En), @"inconclusive, 1/1 runs hung: the DSO was deleted under the run that hung, and no clean control shows that this is the cause, 1 of 2 workers waits for mutex `g_foo_locks+160` (foo_malloc, foo.c:85), in a ring of locks held by tid 101, 102, tid 102 in `foo_malloc` (foo.c:85).");
+    insta::assert_snapshot!(conclusion.headline(Lang::En), @"inconclusive, 1 of 1 run hung: the DSO was deleted in the run that hung, and no run with the DSO intact serves as a control, 1 of 2 workers waits for mutex `g_foo_locks+160` (foo_malloc, foo.c:85), in a ring of locks held by tid 101, 102, tid 102 in `foo_malloc` (foo.c:85).");
 
     let facts = Hunt::new(3).push(bad).push(hung(5, None)).push(hung(6, Some(b))).facts();
     let conclusion = conclude(&facts);
@@ -165,7 +165,7 @@ fn crashes_kills_and_failures_are_no_hangs() {
     assert_eq!(conclusion.verdict, Verdict::Inconclusive);
     assert_eq!(conclusion.next_action, NextAction::FixProcedure);
     assert_eq!(exit_code(&overwritten), 20);
-    insta::assert_snapshot!(conclusion.headline(Lang::En), @"inconclusive: none hung, but 4 of 4 runs died by a signal with their DSO overwritten under them.");
+    insta::assert_snapshot!(conclusion.headline(Lang::En), @"inconclusive: no run hung, but 4 of 4 runs died by a signal, and their DSO was overwritten.");
     let conclusion = conclude(&crash(11, Integrity::Intact));
     assert_eq!((conclusion.verdict, conclusion.next_action), (Verdict::Inconclusive, NextAction::FixCode));
     assert_eq!(
@@ -203,9 +203,9 @@ fn a_run_that_was_stopped_at_work_counts_for_no_rate() {
     insta::assert_snapshot!(format!("{told:#?}"), @r#"
     [
         "0 of 12 runs hung: between 0.0 % and 22.1 % at 95 % (clopper-pearson, one-sided) (runs.tsv)",
-        "what 12 runs could have seen: a hang in 22.1 % of the runs would have shown itself with 95 % probability, one in 2 % with 21.5 % (1 - (1 - rate)^N) (runs.tsv)",
+        "detection power of 12 runs: a hang rate of 22.1 % shows itself at least once with 95 % probability, one of 2 % with 21.5 % (1 - (1 - rate)^N) (runs.tsv)",
         "hangs per hour of benchmark time: 0 (0 in 15.00 s), between 0 and 719 at 95 % (garwood, one-sided) (runs.jsonl)",
-        "stopped while they were at work: 3 of them; whether they would have hung is not known, so they count for no rate (runs.jsonl)",
+        "3 runs were stopped while still at work. Whether they would have hung is not known, so they do not count for the rate (runs.jsonl)",
     ]
     "#);
 
@@ -219,7 +219,7 @@ fn a_run_that_was_stopped_at_work_counts_for_no_rate() {
         (conclusion.verdict, conclusion.next_action),
         (Verdict::Inconclusive, NextAction::FixProcedure)
     );
-    insta::assert_snapshot!(conclusion.headline(Lang::En), @"inconclusive: 5 of 5 runs were stopped at their deadline though they were at work, and no other could have shown a hang.");
+    insta::assert_snapshot!(conclusion.headline(Lang::En), @"inconclusive: 5 of 5 runs stopped at the deadline while still at work, and no other run counts for the rate of hangs.");
     insta::assert_snapshot!(conclusion.would_change_it(Lang::En).join("\n"), @"a longer --hang-after would show whether slow runs end by themselves");
 }
 
@@ -243,7 +243,7 @@ fn a_hang_without_a_word_from_the_shim_is_inconclusive() {
     let conclusion = conclude(&Hunt::new(0).push(silent).facts());
     assert_eq!(conclusion.verdict, Verdict::Inconclusive);
     assert_eq!(conclusion.futex_wait_share, None);
-    insta::assert_snapshot!(conclusion.headline(Lang::En), @"inconclusive, 1/1 runs hung: nothing was heard from inside the process.");
+    insta::assert_snapshot!(conclusion.headline(Lang::En), @"inconclusive, 1 of 1 run hung: nothing was received from inside the process.");
 }
 
 #[test]
@@ -260,7 +260,10 @@ fn outliers_are_in_the_evidence() {
     odd.ops = Some(1.0e6);
     hunt = hunt.push(odd);
     let evidence = conclude(&hunt.facts()).evidence(Lang::En);
-    assert!(evidence.iter().any(|e| e.contains("far outside the others: run 10")), "{evidence:?}");
+    assert!(
+        evidence.iter().any(|e| e.contains("outlier: ops/s far from the other runs: run 10")),
+        "{evidence:?}"
+    );
 }
 
 #[test]
@@ -348,11 +351,11 @@ fn a_pinned_arm_that_hangs_as_well_is_b_and_excludes_the_change_as_the_cause() {
     };
     let alike = said(&[("pinned", None, 8, 4), ("deleted", DELETED, 8, 5)]);
     assert!(alike.contains(
-        "the pinned arm hangs at the same rate, as far as these runs tell (5/8 and 4/8): not the cause"
+        "the pinned arm hangs at the same rate as far as these runs show (5/8 and 4/8): not the cause"
     ));
     assert!(alike.contains("run deleted/1-5"), "{alike}");
     let more = said(&[("pinned", None, 20, 1), ("overwritten", OVERWRITTEN, 20, 20)]);
-    assert!(more.contains("it adds to a bug that is there without it"), "{more}");
+    assert!(more.contains("the change makes an existing bug more frequent"), "{more}");
 }
 
 #[test]

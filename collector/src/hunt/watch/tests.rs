@@ -101,7 +101,7 @@ fn the_dump_of_the_benchmark_is_the_hang() {
 fn without_a_hello_it_is_looked_at_from_outside() {
     let mut scene = Scene::new();
     scene.waits_until(16);
-    assert_eq!(outside(scene.at(16).next()), "no hello came from it");
+    assert_eq!(outside(scene.at(16).next()), "it sent no hello");
     scene.sends(1, What::Rejected("version 9".into()));
     assert_eq!(outside(scene.next()), "its hello was refused: version 9");
 }
@@ -116,7 +116,7 @@ fn one_that_says_nothing_is_asked_and_then_looked_at_from_outside() {
     assert_eq!(outside(scene.at(21).next()), silent);
     // The process answers late, and its dump does not end.
     scene.begins_to_dump(1).waits_until(36);
-    let cut = "the dump of process 1001 did not come to its end";
+    let cut = "the dump of process 1001 is not complete";
     assert_eq!(outside(scene.at(36).next()), cut);
 }
 
@@ -142,7 +142,7 @@ fn programs_one_after_the_other_each_have_their_time() {
         scene.at(10 * conn).hello(conn, 0).waits_until(10 * conn + 17);
         scene.at(10 * conn + 9).sends(conn, What::End).waits_until(10 * conn + 9 + 16);
     }
-    let why = "the connection of process 1009 ended, but the run did not";
+    let why = "the connection of process 1009 ended before the run";
     assert_eq!(outside(scene.at(115).next()), why);
 }
 

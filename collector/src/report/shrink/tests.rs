@@ -99,5 +99,5 @@ fn what_is_said_of_one_that_came_to_nothing_or_was_stopped() {
         lines(&stopped),
     ];
     insta::assert_snapshot!("shrink_ends", all.join("\n\n"));
-    assert!(stopped.summary(Lang::En).contains("- To go on: `hangscope shrink --resume /out`\n"));
+    assert!(stopped.summary(Lang::En).contains("- To continue: `hangscope shrink --resume /out`\n"));
 }

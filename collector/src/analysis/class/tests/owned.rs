@@ -16,12 +16,12 @@ fn the_incident_owner_spinning() {
     assert_eq!((hot.function.as_deref(), hot.source.as_deref()), (Some("foo_refill"), Some("foo.c:87")));
     assert_eq!((found.threads.all, found.threads.futex_wait, found.threads.running), (17, 16, 1));
     assert!((hot.cpu_share - 0.95).abs() < 1e-9);
-    insta::assert_snapshot!(found.why.join("\n"), @r#"
-    tid 116 holds pthread-mutex `g_foo_locks+160`; waiting for it: 15 (threads.json)
+    insta::assert_snapshot!(found.why.join("\n"), @"
+    tid 116 holds pthread-mutex `g_foo_locks+160`; 15 threads wait for it (threads.json)
     tid 116 runs in both looks and used 95 % of a core in between (threads.json)
-    no waiter (15 of them) woke in the 2.0 s between the two looks, so the lock was not released in between (threads.json)
-    in all 597 samples tid 116 is in one and the same call of the allocator: its caller's frames and stack bytes did not change (stacks.txt)
-    "#);
+    15 waiters did not wake in the 2.0 s between the two looks: the lock was not released in that time (threads.json)
+    tid 116 stays in one call of the allocator in all 597 samples: the frames and stack bytes of its caller did not change (stacks.txt)
+    ");
 }
 
 #[test]
@@ -88,11 +88,11 @@ fn deadlocks() {
     let found = make.analyse();
     assert_eq!(class(&found), (Class::Deadlock, Confidence::Proven));
     assert_eq!(found.lock.as_ref().map(|l| l.waiters.clone()), Some(vec![101, 103]));
-    insta::assert_snapshot!(found.why.join("\n"), @r#"
+    insta::assert_snapshot!(found.why.join("\n"), @"
     threads 101, 102 wait for each other in a ring, over pthread-mutex `g_foo_locks+160`, pthread-mutex 0x7f00000000e0 (threads.json)
     none of them woke in the 2.0 s between the two looks (threads.json)
-    waiting behind those: 1 more (threads.json)
-    "#);
+    1 more thread waits behind those (threads.json)
+    ");
 
     // One lock, taken twice.
     let mut make = Make::new();
@@ -178,7 +178,7 @@ fn the_chain_is_followed_to_its_root() {
     assert_eq!(class(&found), (Class::OwnerSpinning, Confidence::Proven));
     let lock = found.lock.expect("the root's lock");
     assert_eq!((lock.owner_tid, lock.waiters), (Some(117), vec![116]));
-    assert!(found.why.iter().any(|w| w.starts_with("waiting behind those: 15 more")), "{:?}", found.why);
+    assert!(found.why.iter().any(|w| w.starts_with("15 more threads wait behind those")), "{:?}", found.why);
 }
 
 #[test]

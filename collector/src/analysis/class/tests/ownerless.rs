@@ -18,11 +18,11 @@ fn lost_wakeups() {
     let found = make.analyse();
     assert_eq!(class(&found), (Class::LostWakeup, Confidence::Proven));
     assert_eq!(found.hot.as_ref().map(|h| (h.tid, h.in_allocator)), Some((104, Some(false))));
-    insta::assert_snapshot!(found.why.join("\n"), @r#"
-    asleep on low-level-lock `g_foo_locks+160`: 3; its word is 0, they sleep while it is 2, and nobody woke them (threads.json)
-    2.0 s later it is the same, and none of them woke (threads.json)
-    tid 104 is busy, but in the benchmark: it was never seen in the allocator (stacks.txt)
-    "#);
+    insta::assert_snapshot!(found.why.join("\n"), @"
+    3 threads are asleep on low-level-lock `g_foo_locks+160`: its word is 0, the sleep began when it was 2, and nobody woke the sleepers (threads.json)
+    2.0 s later the word is the same, and none of them woke (threads.json)
+    tid 104 is busy in the benchmark and was never seen in the allocator (stacks.txt)
+    ");
 
     // A condition, and no thread is left in the allocator.
     let mut make = Make::new();
@@ -209,7 +209,7 @@ fn others_that_only_pass_by_do_not_make_a_loop_a_livelock() {
     make.runs(101, 0.9, LOOP, Sampled::OneCall(50)).runs(102, 0.3, passes, Sampled::ManyCalls(50));
     let found = make.analyse();
     assert_eq!(found.class, Class::Runaway);
-    assert!(found.why[0].contains("still come out"), "{:?}", found.why);
+    assert!(found.why[0].contains("still leave the allocator and enter it again"), "{:?}", found.why);
 }
 
 #[test]
@@ -256,10 +256,10 @@ fn the_benchmark() {
     }
     let found = make.analyse();
     assert_eq!(class(&found), (Class::OutsideAllocator, Confidence::Proven));
-    insta::assert_snapshot!(found.why.join("\n"), @r#"
-    no thread (4 of them) has a frame of the allocator on its stack (stacks.txt)
-    standing still outside the allocator: 3 in barrier (stacks.txt)
-    "#);
+    insta::assert_snapshot!(found.why.join("\n"), @"
+    4 threads have no frame of the allocator on their stacks (stacks.txt)
+    3 threads stand still outside the allocator: barrier (stacks.txt)
+    ");
 
     // One thread loops in the benchmark while the others wait for it.
     make.runs(104, 0.9, DONE, Sampled::OneCall(30));
@@ -323,5 +323,5 @@ fn threads_that_resume_after_the_shims_signal_are_named() {
     assert!(resumed(&waits(true, false, 3)));
     let cured = waits(true, true, 0);
     assert!(resumed(&cured));
-    insta::assert_snapshot!(cured.why.last().expect("a line"), @"tid 104 stood still, was asked by a signal, and then went on: resumed after the signal, which may have cured the hang (threads.json)");
+    insta::assert_snapshot!(cured.why.last().expect("a line"), @"tid 104 stood still, got a signal from the shim, and then went on: the signal may have ended the hang (threads.json)");
 }
