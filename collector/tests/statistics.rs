@@ -1,9 +1,9 @@
-//! Simulations that check the statistics of a hunt against a known truth. Do the intervals contain the true rate as often
-//! as they claim? Is a sequential test wrong no more often than it claims? The tests print their tables
-//! (`-- --nocapture`).
+//! Simulations that check the statistics of a hunt against a known truth. Do the intervals contain the true
+//! rate as often as they claim? Is a sequential test wrong no more often than it claims? The tests print
+//! their tables (`-- --nocapture`).
 //!
-//! `HANGSCOPE_TEST_EXPERIMENTS` is the number of experiments for each row. The default is 10,000, and fewer where an
-//! experiment takes long.
+//! `HANGSCOPE_TEST_EXPERIMENTS` is the number of experiments for each row. The default is 10,000, and fewer
+//! where an experiment takes long.
 
 use hangscope_collector::analysis::sequential::{
     Against, Answer, ArmKind, Comparison, Decider, Observation, Until,
@@ -22,8 +22,8 @@ fn experiments(usual: u32) -> u32 {
     given.map_or(usual, |text| text.parse().expect("HANGSCOPE_TEST_EXPERIMENTS is a number"))
 }
 
-/// `events` in `of` experiments do not show that the probability of an event is above `most`: at `most`, so many events
-/// or more have a probability of at least [`CHANCE`]. Exact, by the binomial distribution.
+/// `events` in `of` experiments do not show that the probability of an event is above `most`: at `most`, so
+/// many events or more have a probability of at least [`CHANCE`]. Exact, by the binomial distribution.
 fn is_at_most(events: u32, of: u32, most: f64) -> bool {
     events == 0 || Binomial::new(most, of.into()).expect("a share").sf(u64::from(events) - 1) >= CHANCE
 }
@@ -73,7 +73,8 @@ fn intervals_hold_the_true_rate_as_often_as_they_say() {
     for (seed, runs) in (1..).zip([13, 50, 149]) {
         let bounds = Bounds::of(runs);
         let mut random = fastrand::Rng::with_seed(seed);
-        // The last rate is just above the upper bound of 0 hangs. Both bounds together are at their worst there.
+        // The last rate is just above the upper bound of 0 hangs. Both bounds
+        // together are at their worst there.
         for rate in [0.005, 0.02, 0.1, 0.5, bounds.printed[0].1 + 1e-9] {
             let (mut missed, mut both, mut low, mut high) = (0, 0, 0, 0);
             for _ in 0..n {
@@ -177,8 +178,8 @@ fn hangs_per_hour_hold_the_true_rate_as_often_as_they_say() {
     }
 }
 
-/// Simulates a hunt. Each round has one run of each arm, at the arm's rate. The hunt ends at its decision, or after
-/// `most` rounds. Returns the answer, the number of rounds and the decider.
+/// Simulates a hunt. Each round has one run of each arm, at the arm's rate. The hunt ends at its decision, or
+/// after `most` rounds. Returns the answer, the number of rounds and the decider.
 fn hunt(
     random: &mut fastrand::Rng,
     arms: &[(ArmKind, f64)],
@@ -259,11 +260,12 @@ fn evidence_is_wrong_no_more_often_than_it_says() {
 
 /// The whole rule: the answers for arms with these rates, how often each comes, and after how many rounds.
 ///
-/// Three answers are wrong: a change hangs more often where it does not, a build hangs more or less often where it does
-/// not, and no arm hangs where one hangs at the rate of the question.
+/// Three answers are wrong: a change hangs more often where it does not, a build hangs more or less often
+/// where it does not, and no arm hangs where one hangs at the rate of the question.
 ///
-/// The last column is the share of experiments in which the interval of an arm contains its rate, for the worst arm. The
-/// interval is made for a number of runs that was fixed beforehand, so it promises nothing here.
+/// The last column is the share of experiments in which the interval of an arm contains its
+/// rate, for the worst arm. The interval is made for a number of runs that was fixed beforehand,
+/// so it promises nothing here.
 #[test]
 fn several_arms_get_a_wrong_answer_no_more_often_than_claimed() {
     use ArmKind::{Build, Changed, Pinned};

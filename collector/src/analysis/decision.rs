@@ -54,7 +54,6 @@ impl Progress {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Decision {
-    /// The question.
     pub(crate) until: Until,
     /// None: not decided yet.
     pub(crate) answer: Option<Answer>,
@@ -84,14 +83,13 @@ pub(crate) struct DecidedArm {
 pub(crate) struct Versus {
     /// None: not decided yet.
     pub(crate) answer: Option<Against>,
-    /// Pairs of runs.
     pub(crate) pairs: u32,
     /// Highest evidence so far that the arm hangs more often.
     pub(crate) more: f64,
     /// Highest evidence so far that the arm hangs less often; only for another build.
     pub(crate) less: Option<f64>,
-    /// Estimated number of pairs that are still needed, if they hang as the pairs so far; none where there is no
-    /// estimate.
+    /// Estimated number of pairs that are still needed, if they hang as the pairs so far; none
+    /// where there is no estimate.
     pub(crate) missing: Option<u32>,
 }
 
@@ -136,7 +134,6 @@ pub(crate) enum Stopped {
     Decided,
     /// The time limit was reached.
     MaxTime,
-    /// Ctrl-C or a signal.
     Interrupted,
 }
 

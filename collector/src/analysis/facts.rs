@@ -10,7 +10,6 @@ use super::words::Integrity;
 use crate::text::message;
 use crate::text::message::Text;
 
-/// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum RunOutcome {
@@ -37,7 +36,8 @@ pub(crate) struct RunFacts {
     /// None: the program did not start.
     pub(crate) pid: Option<u32>,
     pub(crate) outcome: RunOutcome,
-    /// Stopped at the deadline while it was working. Nobody knows whether it would have hung, so it counts for no rate.
+    /// Stopped at the deadline while it was working. Nobody knows whether it would have
+    /// hung, so it counts for no rate.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) cut_off: bool,
     /// Exit status, 128+n for a signal n.
@@ -121,7 +121,6 @@ pub(crate) struct HangFacts {
     pub(crate) dump_ms: Option<f64>,
 }
 
-/// The allocator's DSO.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DsoFacts {
     /// Path that the user gave.
@@ -226,14 +225,15 @@ impl HuntFacts {
         self.arm(arm).is_some_and(|arm| arm.other_build)
     }
 
-    /// What happened to the DSO of a run whose arm leaves it alone. None: the DSO is intact, its state is not known, or
-    /// the arm changed it on purpose.
+    /// What happened to the DSO of a run whose arm leaves it alone. None: the DSO is intact, its state is not
+    /// known, or the arm changed it on purpose.
     pub(crate) fn unwanted_change(&self, run: &RunFacts) -> Option<Integrity> {
         let on_purpose = self.arm(&run.arm).is_some_and(|arm| arm.change.is_some());
         Some(run.integrity()).filter(|integrity| !on_purpose && integrity.is_changed())
     }
 
-    /// The facts are those of a snap: one process that was running already. It has no rate and no planned runs.
+    /// The facts are those of a snap: one process that was running already. It has
+    /// no rate and no planned runs.
     pub(crate) fn is_snap(&self) -> bool {
         !self.runs.is_empty() && self.runs.iter().all(|run| run.arm == SNAP)
     }

@@ -8,7 +8,7 @@
 //! - [`class`]: the class of a hang: [`analyse`]
 //! - [`finding`]: the result for one dump; `why`: its sentences
 //! - [`stall`]: whether a process that does not move is stuck or idle
-//! - [`run_counters`]: an allocator\'s counters in one run
+//! - [`run_counters`]: an allocator's counters in one run
 //! - [`counters`]: an allocator's counters over the runs
 //! - [`stir`]: how the scheduling was disturbed
 //! - [`stats`]: intervals, tests, spread

@@ -1,5 +1,5 @@
-//! The counters of one run: those that it printed (`[HZ4_OS_STATS] seg_acq=951 share=12.5% mask=0xff`), and those that
-//! were read from its memory.
+//! The counters of one run: those that it printed (`[HZ4_OS_STATS] seg_acq=951 share=12.5% mask=0xff`), and
+//! those that were read from its memory.
 
 use std::collections::HashMap;
 
@@ -29,8 +29,8 @@ pub(crate) enum Moment {
     Outside,
 }
 
-/// Counters read from the memory of a process. They are read word by word while its threads may run, so they are not all
-/// from one moment.
+/// Counters read from the memory of a process. They are read word by word while its threads may run, so they
+/// are not all from one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Reading {
     pub(crate) moment: Moment,
@@ -47,15 +47,15 @@ pub(crate) struct RunCounters {
     pub(crate) printed: Vec<Printed>,
     /// Number of words in those lines that are not `name=number`.
     pub(crate) passed_over: u32,
-    /// How often a counter appeared again, from another process of the run or later in the same one. The largest figure
-    /// counts.
+    /// How often a counter appeared again, from another process of the run or later in the same one.
+    /// The largest figure counts.
     pub(crate) repeated: u32,
     /// Counters read from memory.
     pub(crate) memory: Option<Reading>,
     /// Why no counter was read from memory, where the profile names some.
     pub(crate) not_read: Option<Text>,
-    /// Where some counters could be read: the variables that differ from the profile in this build, with the difference,
-    /// and those that could not be read.
+    /// Where some counters could be read: the variables that differ from the profile in this build, with the
+    /// difference, and those that could not be read.
     pub(crate) missing: Vec<Text>,
 }
 
@@ -118,8 +118,8 @@ impl<'p> Gatherer<'p> {
     }
 }
 
-/// Splits off the tag: the beginning of the line up to its closing bracket, or else up to its first space. The tag is
-/// empty where the line begins with a counter.
+/// Splits off the tag: the beginning of the line up to its closing bracket, or else up to its first space.
+/// The tag is empty where the line begins with a counter.
 fn tag(line: &str) -> (&str, &str) {
     let end = match line.strip_prefix('[').and_then(|rest| rest.find(']')) {
         Some(bracket) => bracket + 2,

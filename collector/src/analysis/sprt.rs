@@ -1,17 +1,18 @@
-//! Wald's sequential probability ratio test: is a rate high enough? It takes no more runs than the answer needs.
+//! Wald's sequential probability ratio test: is a rate high enough? It takes no more
+//! runs than the answer needs.
 
 use statrs::distribution::{Binomial, DiscreteCDF};
 
 /// A test of "a run hangs with the upper rate or more" against "with the lower rate or less".
 ///
-/// A. Wald, Sequential tests of statistical hypotheses, Annals of Mathematical Statistics 16 (1945), 117-186. After each
-/// run the likelihood ratio of the two rates is compared with A = (1 - error) / error and B = error / (1 - error). At A
-/// or above, the test accepts. At B or below, it rejects. The lower rate, or less, is accepted with a probability of at
-/// most error / (1 - error). The upper rate, or more, is rejected with at most the same probability. Between the rates,
-/// either answer is right.
+/// A. Wald, Sequential tests of statistical hypotheses, Annals of Mathematical Statistics 16 (1945), 117-186.
+/// After each run the likelihood ratio of the two rates is compared with A = (1 - error) / error and B =
+/// error / (1 - error). At A or above, the test accepts. At B or below, it rejects. The lower rate, or less,
+/// is accepted with a probability of at most error / (1 - error). The upper rate, or more, is rejected with
+/// at most the same probability. Between the rates, either answer is right.
 ///
-/// A rate between them could need very many runs. Therefore the test is cut off after [`Sprt::most`] runs, three times
-/// the number that Wald expects in the hardest case. A test that is cut off rejects.
+/// A rate between them could need very many runs. Therefore the test is cut off after [`Sprt::most`] runs,
+/// three times the number that Wald expects in the hardest case. A test that is cut off rejects.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Sprt {
     /// The upper rate, 0 to 1.
@@ -29,15 +30,14 @@ pub(crate) enum SprtAnswer {
     Open,
     /// The rate is high enough.
     Accepted,
-    /// The rate is too low.
     Rejected,
     /// No answer within [`Sprt::most`] runs.
     CutOff,
 }
 
 impl Sprt {
-    /// A test of a rate against half of that rate, with `1 - confidence` as the error rate on either side. Both arguments
-    /// are between 0 and 1, both excluded.
+    /// A test of a rate against half of that rate, with `1 - confidence` as the error rate on either side.
+    /// Both arguments are between 0 and 1, both excluded.
     pub(crate) fn of(rate: f64, confidence: f64) -> Sprt {
         Sprt { rate, below: rate / 2.0, error: 1.0 - confidence }
     }
@@ -52,8 +52,9 @@ impl Sprt {
         ((1.0 - self.error) / self.error).ln()
     }
 
-    /// The highest number of runs: three times Wald's expected number for the rate at which the ratio does not move on
-    /// average. That number is ln A ln(1/B) over the mean square of a step, which is the product of the two steps there.
+    /// The highest number of runs: three times Wald's expected number for the rate at which the ratio does
+    /// not move on average. That number is ln A ln(1/B) over the mean square of a step, which is the
+    /// product of the two steps there.
     pub(crate) fn most(&self) -> u32 {
         let (up, down) = self.steps();
         (3.0 * self.bound().powi(2) / (up * down)).ceil().clamp(1.0, f64::from(u32::MAX)) as u32
@@ -79,8 +80,8 @@ impl Sprt {
         ((self.bound() - 1e-9) / up).ceil().max(1.0) as u32
     }
 
-    /// `hung` hangs in a fixed number of runs are compatible with the upper rate: at that rate, so few hangs or fewer have
-    /// a probability of at least `error` (exact binomial, one-sided).
+    /// `hung` hangs in a fixed number of runs are compatible with the upper rate: at that rate, so few hangs
+    /// or fewer have a probability of at least `error` (exact binomial, one-sided).
     pub(crate) fn agrees(&self, hung: u32, of: u32) -> bool {
         let at = Binomial::new(self.rate, u64::from(of));
         at.is_ok_and(|at| at.cdf(u64::from(hung)) >= self.error)
@@ -91,7 +92,8 @@ impl Sprt {
 mod tests {
     use super::*;
 
-    /// The probability of acceptance and the mean number of runs at a true rate. Exact: through all numbers of hangs.
+    /// The probability of acceptance and the mean number of runs at a true rate. Exact:
+    /// through all numbers of hangs.
     fn exactly(test: &Sprt, rate: f64) -> (f64, f64) {
         let (mut open, mut accepted, mut runs) = (vec![1.0], 0.0, 0.0);
         for of in 1..=test.most() {

@@ -59,16 +59,17 @@ impl Method {
 impl Rate {
     /// The exact interval of `hung` of `of` at `confidence` (0 to 1, both excluded).
     ///
-    /// C. J. Clopper, E. S. Pearson, The use of confidence or fiducial limits illustrated in the case of the binomial,
-    /// Biometrika 26 (1934), 404-413. By quantiles of the beta distribution, as in L. D. Brown, T. T. Cai, A. DasGupta,
-    /// Interval estimation for a binomial proportion, Statistical Science 16 (2001), 4.2.1.
+    /// C. J. Clopper, E. S. Pearson, The use of confidence or fiducial limits illustrated in the case
+    /// of the binomial, Biometrika 26 (1934), 404-413. By quantiles of the beta distribution, as in
+    /// L. D. Brown, T. T. Cai, A. DasGupta, Interval estimation for a binomial proportion,
+    /// Statistical Science 16 (2001), 4.2.1.
     ///
-    /// 0 of N: the lower bound is always 0, so the upper one gets the whole error and is 1 - error^(1/N). N of N is the
-    /// mirror image. 0 of 0 says nothing: the interval is 0 to 1.
+    /// 0 of N: the lower bound is always 0, so the upper one gets the whole error and is 1 - error^(1/N). N
+    /// of N is the mirror image. 0 of 0 says nothing: the interval is 0 to 1.
     ///
-    /// Each bound alone is wrong with a probability of at most the error. So are both together, except for rates just
-    /// outside a one-sided bound: there the probability is at most 1.5 times the error. `tests/statistics.rs` has the
-    /// figures. Two-sided bounds for all counts would never exceed the error.
+    /// Each bound alone is wrong with a probability of at most the error. So are both together, except for
+    /// rates just outside a one-sided bound: there the probability is at most 1.5 times the error.
+    /// `tests/statistics.rs` has the figures. Two-sided bounds for all counts would never exceed the error.
     pub fn exact(hung: u32, of: u32, confidence: f64) -> Self {
         let hung = hung.min(of);
         let error = (1.0 - confidence).clamp(f64::MIN_POSITIVE, 1.0);
@@ -98,7 +99,6 @@ pub struct PerHour {
     pub(crate) hung: u32,
     /// Benchmark time, hours.
     pub(crate) hours: f64,
-    /// Hangs per hour.
     pub(crate) rate: f64,
     /// Lower bound, hangs per hour.
     pub low: f64,
@@ -130,12 +130,13 @@ impl Garwood {
     }
 }
 
-/// The rate of `hung` hangs in `hours`, with the exact interval for a Poisson count. None: `hours` is not positive.
+/// The rate of `hung` hangs in `hours`, with the exact interval for a Poisson count.
+/// None: `hours` is not positive.
 ///
-/// F. Garwood, Fiducial limits for the Poisson distribution, Biometrika 28 (1936), 437-442. By quantiles of the gamma
-/// distribution. The interval is exact if a hang is equally probable at every moment of the benchmark time. Otherwise
-/// (a run hangs at most once) it is too wide, never too narrow. Without a hang the upper bound gets the whole error, as
-/// in [`Rate::exact`].
+/// F. Garwood, Fiducial limits for the Poisson distribution, Biometrika 28 (1936), 437-442. By quantiles of
+/// the gamma distribution. The interval is exact if a hang is equally probable at every moment of the
+/// benchmark time. Otherwise (a run hangs at most once) it is too wide, never too narrow. Without a hang the
+/// upper bound gets the whole error, as in [`Rate::exact`].
 pub fn per_hour(hung: u32, hours: f64, confidence: f64) -> Option<PerHour> {
     if !(hours > 0.0 && hours.is_finite()) {
         return None;
@@ -162,13 +163,12 @@ fn gamma_quantile(shape: f64, p: f64) -> f64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) hung: u32,
-    /// Number of all runs.
     pub(crate) of: u32,
 }
 
-/// Fisher's exact test, one-sided: the probability that `a` hangs so much more often than `b` by chance, if both hang at
-/// the same rate. R. A. Fisher, On the interpretation of chi-squared from contingency tables, and the calculation of P,
-/// J. Royal Statistical Society 85 (1922), 87-94.
+/// Fisher's exact test, one-sided: the probability that `a` hangs so much more often than `b` by chance, if
+/// both hang at the same rate. R. A. Fisher, On the interpretation of chi-squared from contingency tables,
+/// and the calculation of P, J. Royal Statistical Society 85 (1922), 87-94.
 pub(crate) fn fisher_more(a: Counts, b: Counts) -> f64 {
     let (population, hung) = (u64::from(a.of) + u64::from(b.of), u64::from(a.hung) + u64::from(b.hung));
     let Ok(chance) = Hypergeometric::new(population, hung, u64::from(a.of)) else { return 1.0 };
@@ -189,9 +189,9 @@ pub(crate) fn fisher(a: Counts, b: Counts) -> f64 {
     p.clamp(0.0, 1.0)
 }
 
-/// The number of runs that show at least one hang with probability `confidence`, if each run hangs with probability
-/// `rate`: the smallest N with 1 - (1 - rate)^N >= confidence. A rate of 1 needs one run. None: an argument is not
-/// between 0 and 1, or N does not fit into a `u32`.
+/// The number of runs that show at least one hang with probability `confidence`, if each run hangs with
+/// probability `rate`: the smallest N with 1 - (1 - rate)^N >= confidence. A rate of 1 needs one run. None:
+/// an argument is not between 0 and 1, or N does not fit into a `u32`.
 pub(crate) fn plan(rate: f64, confidence: f64) -> Option<u32> {
     let open = |x: f64| x > 0.0 && x < 1.0;
     if rate == 1.0 && open(confidence) {
@@ -209,8 +209,8 @@ pub(crate) fn power(rate: f64, runs: u32) -> f64 {
     -(f64::from(runs) * (-rate).ln_1p()).exp_m1()
 }
 
-/// The number of runs without a hang that puts the upper bound below `rate` ([`Rate::exact`] of 0/N). It is the number
-/// of [`plan`].
+/// The number of runs without a hang that puts the upper bound below `rate` ([`Rate::exact`] of 0/N). It
+/// is the number of [`plan`].
 pub(crate) fn runs_to_exclude(rate: f64, confidence: f64) -> Option<u32> {
     plan(rate, confidence)
 }
@@ -218,23 +218,22 @@ pub(crate) fn runs_to_exclude(rate: f64, confidence: f64) -> Option<u32> {
 /// Median and spread of figures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Spread {
-    /// Number of figures.
     pub(crate) n: u32,
     pub(crate) median: f64,
     /// Lower quartile.
     pub(crate) q1: f64,
     /// Upper quartile.
     pub(crate) q3: f64,
-    /// Median absolute deviation from the median, times 1.4826. For a normal distribution it estimates the standard
-    /// deviation.
+    /// Median absolute deviation from the median, times 1.4826. For a normal distribution it
+    /// estimates the standard deviation.
     pub(crate) mad: f64,
     pub(crate) min: f64,
     pub(crate) max: f64,
 }
 
-/// Median, quartiles (R. J. Hyndman, Y. Fan, Sample quantiles in statistical packages, The American Statistician 50
-/// (1996), type 7) and median absolute deviation (F. R. Hampel, The influence curve and its role in robust estimation,
-/// JASA 69 (1974)). Only finite figures count. None: there is no finite figure.
+/// Median, quartiles (R. J. Hyndman, Y. Fan, Sample quantiles in statistical packages, The American
+/// Statistician 50 (1996), type 7) and median absolute deviation (F. R. Hampel, The influence curve and its
+/// role in robust estimation, JASA 69 (1974)). Only finite figures count. None: there is no finite figure.
 pub(crate) fn spread(figures: &[f64]) -> Option<Spread> {
     let mut sorted: Vec<f64> = figures.iter().copied().filter(|x| x.is_finite()).collect();
     sorted.sort_by(f64::total_cmp);
@@ -262,12 +261,12 @@ fn quantile(sorted: &[f64], p: f64) -> f64 {
 
 /// The indices of outliers. An outlier meets three conditions:
 ///
-/// - It is more than 3.5 robust standard deviations from the median (B. Iglewicz, D. C. Hoaglin, How to detect and
-///   handle outliers, ASQC 1993).
-/// - It is more than 1.5 times the interquartile range outside the quartiles (J. W. Tukey, Exploratory data analysis,
-///   1977).
-/// - It is more than 5 % of the median from the median. Where all figures are nearly equal, a tiny difference is no
-///   outlier.
+/// - It is more than 3.5 robust standard deviations from the median (B. Iglewicz, D. C. Hoaglin, How to
+///   detect and handle outliers, ASQC 1993).
+/// - It is more than 1.5 times the interquartile range outside the quartiles (J. W. Tukey,
+///   Exploratory data analysis, 1977).
+/// - It is more than 5 % of the median from the median. Where all figures are nearly equal, a tiny
+///   difference is no outlier.
 ///
 /// Fewer than 5 figures have no outliers.
 pub(crate) fn outliers(figures: &[f64]) -> Vec<usize> {
@@ -396,8 +395,8 @@ mod tests {
             }
         }
 
-        /// The definition: at the lower bound, so many hangs or more have half of the error as their probability. At the
-        /// upper bound, so many or fewer.
+        /// The definition: at the lower bound, so many hangs or more have half of the error as their
+        /// probability. At the upper bound, so many or fewer.
         #[test]
         fn bounds_are_exact(of in 2u32..120, hung in 1u32..120) {
             use statrs::distribution::{Binomial, DiscreteCDF};

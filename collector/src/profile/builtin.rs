@@ -19,8 +19,8 @@ impl Profile {
         BUILTIN.iter().map(|text| parse::parse(text, None).unwrap_or_else(|bad| unreachable!("{bad}")))
     }
 
-    /// The built-in profile for a DSO. It is found by `name`, which the user gave, or else by the name of the file. Where
-    /// none matches, the profile is a [plain](Profile::plain) one.
+    /// The built-in profile for a DSO. It is found by `name`, which the user gave, or else by the name of the
+    /// file. Where none matches, the profile is a [plain](Profile::plain) one.
     pub(crate) fn for_dso(dso: &Path, name: Option<&str>) -> Profile {
         let stem = name_of(dso);
         Profile::builtin()

@@ -1,4 +1,5 @@
-//! The TOML of a profile. Each mistake is reported in one line: the file, the line, the mistake, and the likely correction.
+//! The TOML of a profile. Each mistake is reported in one line: the file, the line, the mistake,
+//! and the likely correction.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,6 @@ pub(crate) struct BadProfile {
     pub(crate) path: Option<PathBuf>,
     /// Line, from 1; 0: the whole file.
     pub(crate) line: usize,
-    /// The mistake.
     pub(crate) what: String,
 }
 
@@ -207,7 +207,8 @@ fn explain(message: &str) -> String {
     }
 }
 
-/// The last line that is not empty. The error of a regular expression shows the expression in the lines before it.
+/// The last line that is not empty. The error of a regular expression shows the
+/// expression in the lines before it.
 fn one_line(message: &dyn fmt::Display) -> String {
     let text = message.to_string();
     let last = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("no reason given");

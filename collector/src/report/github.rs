@@ -7,7 +7,7 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::analysis::verdict::{hang_sentence, run_name, unlike_the_others};
+use crate::analysis::verdict::{hang_sentence, unlike_the_others};
 use crate::analysis::{Conclusion, HuntFacts, Integrity, RunFacts, RunOutcome, Verdict};
 use crate::text::message::{Lang, messages, ranges, say};
 
@@ -153,7 +153,7 @@ fn of(facts: &HuntFacts, outcome: RunOutcome) -> Vec<&RunFacts> {
 
 /// Names of runs, so many that it stays a line.
 fn runs(all: &[&RunFacts]) -> String {
-    let mut names: Vec<String> = all.iter().take(SHOWN).map(|run| run_name(&run.arm, run.run)).collect();
+    let mut names: Vec<String> = all.iter().take(SHOWN).map(|run| run.name()).collect();
     names.extend((all.len() > SHOWN).then(|| "...".to_owned()));
     names.join(", ")
 }
@@ -170,7 +170,7 @@ fn hang(
     let line = hot.and_then(|hot| hot.source.as_deref()?.rsplit_once(':')?.1.parse().ok());
     Annotation {
         level: Level::Error,
-        title: say!(Mark::Hang { run: run_name(&run.arm, run.run), class }).text(lang),
+        title: say!(Mark::Hang { run: run.name(), class }).text(lang),
         message: match conclusion.is_about(run) {
             true => conclusion.headline(lang),
             false => hang_sentence(run, lang),

@@ -19,7 +19,7 @@ use quick_junit::{
     FlakyOrRerun, NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestRerun, TestSuite,
 };
 
-use crate::analysis::verdict::{self, Tally, hang_sentence, percent, run_name};
+use crate::analysis::verdict::{self, Tally, hang_sentence, percent};
 use crate::analysis::{Conclusion, HuntFacts, RunFacts, RunOutcome};
 use crate::files::atomic;
 use crate::files::atomic::WriteError;
@@ -112,7 +112,7 @@ fn case(
     tally: &Tally,
     out: &Path,
 ) -> TestCase {
-    let number = run_name(&run.arm, run.run);
+    let number = run.name();
     let (started, time) = (run.started.and_then(time_of), seconds(run.seconds));
     let mut case = TestCase::new(format!("run {}", run.run), status(facts, conclusion, run));
     if let (true, RunOutcome::Hung) = (is_flaky(tally), run.outcome) {

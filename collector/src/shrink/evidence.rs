@@ -1,5 +1,6 @@
-//! The files that the runs leave in OUT. A shrink makes hundreds of runs, and the evidence of one hang can have tens of
-//! megabytes. Only the evidence that the report names stays. All other evidence is removed after each run.
+//! The files that the runs leave in OUT. A shrink makes hundreds of runs, and the evidence of one
+//! hang can have tens of megabytes. Only the evidence that the report names stays. All other evidence
+//! is removed after each run.
 
 use std::collections::BTreeSet;
 use std::io;

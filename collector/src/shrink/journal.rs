@@ -1,5 +1,5 @@
-//! `shrink_runs.jsonl`: one line for each run, written when the run ends. The next run follows from this file alone.
-//! Therefore a shrink that was killed at any moment can go on.
+//! `shrink_runs.jsonl`: one line for each run, written when the run ends. The next run follows from this file
+//! alone. Therefore a shrink that was killed at any moment can go on.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -42,8 +42,8 @@ pub(crate) enum BadJournal {
 }
 
 impl Journal {
-    /// Opens the journal in `out`, or creates it. A last line without its end, left by a full disk or a kill, is removed.
-    /// Its run is made again.
+    /// Opens the journal in `out`, or creates it. A last line without its end, left by a full disk or a kill,
+    /// is removed. Its run is made again.
     pub(crate) fn open(out: &Path) -> Result<Journal, BadJournal> {
         let path = out.join(FILE);
         let fail = |source: io::Error| WriteError { path: path.clone(), source };

@@ -1,5 +1,5 @@
-//! Shrinks a command that hangs. Asks [`crate::analysis::shrink`] for the next run, makes the run as a hunt does, and adds
-//! it to the journal.
+//! Shrinks a command that hangs. Asks [`crate::analysis::shrink`] for the next run, makes the run as a hunt
+//! does, and adds it to the journal.
 //!
 //! - [`settings`]: the settings of a shrink, as a file in OUT
 //! - [`journal`]: the runs that were made
@@ -31,7 +31,8 @@ use evidence::Evidence;
 use journal::{BadJournal, Journal};
 pub(crate) use settings::Settings;
 
-/// The shortest and the longest time between two looks of the shim. It is a quarter of the deadline or of the stall.
+/// The shortest and the longest time between two looks of the shim. It is a quarter of
+/// the deadline or of the stall.
 const TICKS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 /// How much of a line of the benchmark is kept in a note, characters.
 const MOST_CHARACTERS: usize = 200;
@@ -41,7 +42,8 @@ pub(crate) struct Job {
     pub(crate) settings: Settings,
     /// How the runs are made. It has the command and the deadline of the original.
     pub(crate) config: Config,
-    /// The user gave the seed of the [`Stir`](crate::analysis::Stir). Otherwise a resumed shrink keeps its own seed.
+    /// The user gave the seed of the [`Stir`](crate::analysis::Stir). Otherwise a resumed
+    /// shrink keeps its own seed.
     pub(crate) given_seed: bool,
     /// No run starts after this time.
     pub(crate) max_time: Limit,
@@ -132,8 +134,8 @@ pub(crate) fn status(file: &ShrinkFile) -> Status {
     }
 }
 
-/// Pins the DSO, verifies the preload and opens the journal. A resumed shrink must have the same settings and DSO, and is
-/// not verified again.
+/// Pins the DSO, verifies the preload and opens the journal. A resumed shrink must have the same settings and
+/// DSO, and is not verified again.
 fn begin(job: &Job, screen: &Screen, cancel: &Cancel) -> anyhow::Result<(Config, Lane, Journal)> {
     let mut config = job.config.clone();
     program::find(&config.command[0]).map_err(usage)?;

@@ -103,8 +103,8 @@ impl Settings {
         atomic::write_json(&out.join(FILE), self)
     }
 
-    /// These settings belong to the same shrink as `read`, whatever the file of the DSO is now. If the user gave no seed
-    /// (`given_seed`), the seed of `read` counts.
+    /// These settings belong to the same shrink as `read`, whatever the file of the DSO is now. If the user
+    /// gave no seed (`given_seed`), the seed of `read` counts.
     pub(crate) fn same(&self, read: &Settings, given_seed: bool) -> bool {
         let own = |stir: Stir| Stir { seed: read.stir.map_or(stir.seed, |read| read.seed), ..stir };
         let stir = if given_seed { self.stir } else { self.stir.map(own) };

@@ -1,4 +1,5 @@
-//! Counters over the runs of a lane: median, range and skew in the good runs, ratios, and the hung runs beside them.
+//! Counters over the runs of a lane: median, range and skew in the good runs, ratios, and
+//! the hung runs beside them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,8 +10,8 @@ use crate::analysis::facts::{RunFacts, RunOutcome};
 use crate::analysis::run_counters::{Reading, RunCounters};
 use crate::text::message::Text;
 
-/// The largest relative difference between a printed line and memory that was read later: the counter may have
-/// increased in between.
+/// The largest relative difference between a printed line and memory that was read later: the counter may
+/// have increased in between.
 const LARGEST_INCREASE: f64 = 0.01;
 
 /// The counters of the runs of one lane; none: no run has any.

@@ -3,8 +3,9 @@
 //! - [`compare`]: figures of good runs, ratios, and the hung runs beside them
 //! - [`model`]: the result, as data
 //!
-//! A run that hangs prints no counters, because it does not exit. Its counters are read from memory. The profile says
-//! which word of memory is which counter. This is checked on the good runs: they have both, and both must agree.
+//! A run that hangs prints no counters, because it does not exit. Its counters are read from memory.
+//! The profile says which word of memory is which counter. This is checked on the good runs: they have
+//! both, and both must agree.
 
 pub(crate) mod compare;
 pub(crate) mod model;

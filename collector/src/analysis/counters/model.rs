@@ -31,9 +31,9 @@ pub(crate) struct Figures {
     pub(crate) min: f64,
     #[serde(serialize_with = "whole")]
     pub(crate) max: f64,
-    /// The relative range, (max - min) / |median|; none where the median is 0. A lane has few runs, and for 2 to 10
-    /// figures the range is nearly as efficient as a deviation (W. J. Dixon, F. J. Massey, Introduction to statistical
-    /// analysis, 1969, 9-4).
+    /// The relative range, (max - min) / |median|; none where the median is 0. A lane has few runs, and for 2
+    /// to 10 figures the range is nearly as efficient as a deviation (W. J. Dixon, F. J. Massey, Introduction
+    /// to statistical analysis, 1969, 9-4).
     pub(crate) skew: Option<f64>,
 }
 
@@ -80,7 +80,6 @@ pub(crate) struct Summary {
     pub(crate) hung: Vec<HungFigure>,
 }
 
-/// A ratio over the runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RatioSummary {
     pub(crate) name: String,
@@ -113,7 +112,8 @@ pub(crate) struct Check {
     pub(crate) runs: u32,
     /// Number of counters with both.
     pub(crate) counters: u32,
-    /// Number of those counters that were not always 0. A zero in memory does not prove that the address is right.
+    /// Number of those counters that were not always 0. A zero in memory does not prove
+    /// that the address is right.
     pub(crate) telling: u32,
     /// Counters that differ. They are left out of hung runs.
     pub(crate) differs: Vec<Differs>,
@@ -122,7 +122,6 @@ pub(crate) struct Check {
 /// A counter whose memory differs from its printed line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Differs {
-    /// Name of the counter.
     pub(crate) name: String,
     /// The first run in which they differ.
     pub(crate) run: String,
@@ -181,9 +180,10 @@ pub(crate) struct LaneCounters {
 }
 
 impl LaneCounters {
-    /// The probability that another run like the good ones is outside the range of a counter by chance. The last of
-    /// n + 1 figures, in random order, is the smallest or the largest with probability 2 / (n + 1) (S. S. Wilks,
-    /// Determination of sample sizes for setting tolerance limits, Annals of Mathematical Statistics 12 (1941), 91-96).
+    /// The probability that another run like the good ones is outside the range of a counter by chance. The
+    /// last of n + 1 figures, in random order, is the smallest or the largest with probability 2 / (n + 1)
+    /// (S. S. Wilks, Determination of sample sizes for setting tolerance limits, Annals of Mathematical
+    /// Statistics 12 (1941), 91-96).
     pub(crate) fn by_chance(&self) -> f64 {
         (2.0 / (f64::from(self.good) + 1.0)).min(1.0)
     }

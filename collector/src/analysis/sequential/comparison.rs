@@ -23,7 +23,8 @@ impl Bet {
     /// Bets that the arm hangs at the rate `arm`, and the control at the lower rate `control`.
     fn new(arm: f64, control: f64, weight: f64) -> Bet {
         let mean = f64::midpoint(arm, control);
-        // The factor of one run: its probability at this rate over the one at the mean rate. It is never 0 over 0.
+        // The factor of one run: its probability at this rate over the one at the mean
+        // rate. It is never 0 over 0.
         let run = |rate: f64, hung: bool| if hung { rate / mean } else { (1.0 - rate) / (1.0 - mean) };
         let mut factors = [0.0; 4];
         for (a, c) in [(false, false), (false, true), (true, false), (true, true)] {
@@ -47,17 +48,20 @@ static BETS: LazyLock<Vec<Bet>> = LazyLock::new(Bet::all);
 
 /// The evidence that an arm hangs more often than another, its control: an e-process.
 ///
-/// Method: R. J. Turner, A. Ly, P. D. Grünwald, Generic E-variables for exact sequential k-sample tests that allow for
-/// optional stopping, Journal of Statistical Planning and Inference 230 (2024), 106116, with blocks of one run each.
+/// Method: R. J. Turner, A. Ly, P. D. Grünwald, Generic E-variables for exact sequential k-sample tests
+/// that allow for optional stopping, Journal of Statistical Planning and Inference 230 (2024), 106116,
+/// with blocks of one run each.
 ///
-/// The rates of arm and control are a > c, and m is their mean. A pair of runs multiplies the evidence by the probability
-/// of the pair under (a, c) over its probability under (m, m). If the arm hangs no more often than the control, this
-/// factor is 1 or less on average, whatever the rates are. With the true rates p and q, and k = (a - m) / (m (1 - m)),
-/// its mean is (1 + k (p - m)) (1 - k (q - m)). The mean grows with p, and is 1 - k² (p - m)² at p = q. The same holds
-/// for the mean over many (a, c) with weights that are set beforehand.
+/// The rates of arm and control are a > c, and m is their mean. A pair of runs multiplies the evidence by
+/// the probability of the pair under (a, c) over its probability under (m, m). If the arm hangs no more
+/// often than the control, this factor is 1 or less on average, whatever the rates are. With the true
+/// rates p and q, and k = (a - m) / (m (1 - m)), its mean is (1 + k (p - m)) (1 - k (q - m)). The mean
+/// grows with p, and is 1 - k² (p - m)² at p = q. The same holds for the mean over many (a, c) with
+/// weights that are set beforehand.
 ///
-/// By Ville's inequality (J. Ville, Étude critique de la notion de collectif, 1939), the evidence ever reaches 1/error
-/// with a probability of at most the error, however often one looks and for whatever reason one stops.
+/// By Ville's inequality (J. Ville, Étude critique de la notion de collectif, 1939), the evidence
+/// ever reaches 1/error with a probability of at most the error, however often one looks and for
+/// whatever reason one stops.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     /// Number of pairs, by [`pair`].
@@ -81,7 +85,8 @@ impl Comparison {
         }
     }
 
-    /// The highest evidence so far; 1 at the start. One over it is a p-value that may be looked at after every run.
+    /// The highest evidence so far; 1 at the start. One over it is a p-value that may be
+    /// looked at after every run.
     pub fn evidence(&self) -> f64 {
         self.most
     }
@@ -100,12 +105,14 @@ impl Comparison {
         self.pairs.iter().sum()
     }
 
-    /// An estimate of how many more pairs bring the evidence to `needed`. It assumes that the share of pairs in which
-    /// only the arm hangs stays the same, and that no other pair takes evidence away. None: there is no such pair yet.
+    /// An estimate of how many more pairs bring the evidence to `needed`. It assumes that the share of
+    /// pairs in which only the arm hangs stays the same, and that no other pair takes evidence away. None:
+    /// there is no such pair yet.
     pub(crate) fn missing(&self, needed: f64) -> Option<u32> {
         let supporting = self.pairs[pair(true, false)];
         let mut ahead = self.clone();
-        // Each such pair multiplies the evidence by a factor that tends to 2 or more, unless the evidence is near 0.
+        // Each such pair multiplies the evidence by a factor that tends to 2 or more,
+        // unless the evidence is near 0.
         let count = (0..10_000u32).find(|_| {
             let there = ahead.most >= needed;
             ahead.push(true, false);
@@ -130,7 +137,8 @@ mod tests {
         BETS.iter().map(of).sum()
     }
 
-    /// The proof of the error rate, in numbers: where the arm's rate is not the higher one, no bet grows on average.
+    /// The proof of the error rate, in numbers: where the arm's rate is not the higher
+    /// one, no bet grows on average.
     #[test]
     fn no_bet_grows_if_the_arm_hangs_no_more_often() {
         let grid = || (0..=50).map(|i| f64::from(i) / 50.0);

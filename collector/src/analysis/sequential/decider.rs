@@ -42,7 +42,8 @@ pub enum Answer {
     HangsIntact,
     /// An arm with a changed DSO hangs more often than the pinned one.
     ChangeHangs,
-    /// Each other build has an answer of its own ([`Against`]), and at least one of them is more or less often.
+    /// Each other build has an answer of its own ([`Against`]), and at least one of
+    /// them is more or less often.
     BuildsTold,
 }
 
@@ -58,7 +59,6 @@ pub enum Against {
     BelowRate,
 }
 
-/// The runs of one arm.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ArmRuns {
     kind: ArmKind,
@@ -76,12 +76,10 @@ impl ArmRuns {
         self.kind
     }
 
-    /// Number of runs.
     pub fn runs(&self) -> u32 {
         self.hung.len() as u32
     }
 
-    /// Number of hangs.
     pub fn hangs(&self) -> u32 {
         self.hangs
     }
@@ -103,13 +101,13 @@ impl ArmRuns {
 
 /// The runs of a hunt, and what they decide.
 ///
-/// The k-th run of each arm is compared with the k-th run of the pinned arm, whatever happened to its DSO and also if it
-/// died. A run that ended before its DSO could be changed, or that died of the change, is a run that did not hang. Such
-/// runs must not be left out. If the DSO hangs by itself, the runs that hung before the change would be kept and the
-/// others lost, and an arm whose change only kills would seem to hang.
+/// The k-th run of each arm is compared with the k-th run of the pinned arm, whatever happened to its DSO and
+/// also if it died. A run that ended before its DSO could be changed, or that died of the change, is a run
+/// that did not hang. Such runs must not be left out. If the DSO hangs by itself, the runs that hung before
+/// the change would be kept and the others lost, and an arm whose change only kills would seem to hang.
 ///
-/// The claim that no arm hangs at the rate rests on runs that could have hung. In an arm with a changed DSO, runs that
-/// died count too: a change that kills every run does not hang.
+/// The claim that no arm hangs at the rate rests on runs that could have hung. In an arm with a changed DSO,
+/// runs that died count too: a change that kills every run does not hang.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decider {
     until: Until,
@@ -170,8 +168,9 @@ impl Decider {
         &self.arms
     }
 
-    /// The amount of evidence that decides: the number of comparisons over the error rate (O. J. Dunn, Multiple
-    /// comparisons among means, JASA 56 (1961), 52-64). Another build makes two comparisons, one for each direction.
+    /// The amount of evidence that decides: the number of comparisons over the error rate (O. J.
+    /// Dunn, Multiple comparisons among means, JASA 56 (1961), 52-64). Another build makes two
+    /// comparisons, one for each direction.
     pub(crate) fn needed(&self) -> f64 {
         let comparisons: u32 = self.others().map(|arm| if arm.kind == ArmKind::Build { 2 } else { 1 }).sum();
         f64::from(comparisons.max(1)) / self.until.error()
@@ -229,8 +228,8 @@ impl Decider {
         }
     }
 
-    /// Runs per undecided arm that are still needed if neither these arms nor the pinned one hangs. 0: the question is
-    /// decided. None: one of them hung already.
+    /// Runs per undecided arm that are still needed if neither these arms nor the pinned one hangs. 0: the
+    /// question is decided. None: one of them hung already.
     pub(crate) fn missing(&self) -> Option<u32> {
         if self.answer().is_some() {
             return Some(0);

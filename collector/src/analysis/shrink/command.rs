@@ -20,7 +20,6 @@ pub(crate) struct Slot {
     /// The text before the number in the same word: `--threads=`.
     before: String,
     pub(crate) number: Number,
-    /// The number may change.
     pub(crate) free: bool,
 }
 
@@ -54,9 +53,9 @@ pub(crate) enum BadNumbers {
 }
 
 impl Shape {
-    /// Finds the numbers of a command. `first` is the index of the word that is the first argument of the benchmark. The
-    /// arguments in `keep` do not change. Those in `least` go down to the number that is given there, the others to 1.
-    /// Both name arguments by their index, from 1.
+    /// Finds the numbers of a command. `first` is the index of the word that is the first argument of the
+    /// benchmark. The arguments in `keep` do not change. Those in `least` go down to the number that is given
+    /// there, the others to 1. Both name arguments by their index, from 1.
     pub(crate) fn of(
         command: &[String],
         first: usize,
@@ -139,8 +138,8 @@ pub(crate) fn shell_line<S: AsRef<str>>(words: &[S]) -> String {
     shlex::try_join(words.iter().map(AsRef::as_ref)).unwrap_or_default()
 }
 
-/// Splits a word into the text before a number and the number. The number is the whole word, or stands after `=`. It is
-/// written plainly: `007` and `0x10` are not numbers here.
+/// Splits a word into the text before a number and the number. The number is the whole word, or stands after
+/// `=`. It is written plainly: `007` and `0x10` are not numbers here.
 fn number(word: &str) -> Option<(&str, u64)> {
     let (before, digits) = word.split_at(word.rfind('=').map_or(0, |at| at + 1));
     let number: u64 = digits.parse().ok()?;

@@ -11,8 +11,8 @@ use crate::analysis::stats::{self, Rate};
 /// What the runs of one candidate show.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Measure {
-    /// The rate of hangs with the wanted class. From the fresh runs where all of them were made (`fresh`): their number
-    /// was fixed beforehand. Otherwise from the runs of the test, which stopped at its decision.
+    /// The rate of hangs with the wanted class. From the fresh runs where all of them were made (`fresh`):
+    /// their number was fixed beforehand. Otherwise from the runs of the test, which stopped at its decision.
     pub(crate) rate: Rate,
     /// `rate` is the rate of the fresh runs.
     pub(crate) fresh: bool,

@@ -10,10 +10,12 @@ const LEAST_DEADLINE: f64 = 1.0;
 /// The number of good runs that show how long one takes.
 const GOOD_RUNS: usize = 3;
 
-/// For each candidate of a path, the deadline of the runs after it was accepted, seconds; none where only a stall counts.
+/// For each candidate of a path, the deadline of the runs after it was accepted, seconds; none
+/// where only a stall counts.
 ///
-/// A hang costs at least its deadline. A deadline of several times the longest good run of a larger command is enough for
-/// a smaller one. A run that is still working at the deadline is `slow`, and does not count as a hang.
+/// A hang costs at least its deadline. A deadline of several times the longest good run of a
+/// larger command is enough for a smaller one. A run that is still working at the deadline is
+/// `slow`, and does not count as a hang.
 pub(crate) fn deadlines(task: &Task, path: &[Values], journal: &[Trial]) -> Vec<Option<f64>> {
     let tighten = |deadline: &mut Option<f64>, values: &Values| {
         let good = good(journal.iter().filter(|trial| trial.values == *values));

@@ -12,7 +12,8 @@ pub(crate) struct Judged {
     pub(crate) acceptance: Acceptance,
     /// The runs up to the decision of the sequential test.
     pub(crate) test: Counts,
-    /// The fresh runs after it. Their number was fixed beforehand, so the share of hangs among them is the rate.
+    /// The fresh runs after it. Their number was fixed beforehand, so the share of
+    /// hangs among them is the rate.
     pub(crate) fresh: Counts,
 }
 
@@ -29,7 +30,6 @@ pub(crate) enum Acceptance {
 /// Why a candidate is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rejection {
-    /// It hangs too seldom.
     Below,
     /// The test reached its highest number of runs without a decision.
     Undecided,
@@ -37,15 +37,14 @@ pub(crate) enum Rejection {
     NotConfirmed,
     /// It ended with an error: the benchmark does not accept these numbers.
     Refused,
-    /// It died by a signal.
     Crashed,
 }
 
 /// Judges the runs of one candidate, in their order.
 ///
-/// A hang of another class, or without a class, counts as a run that did not hang. One refusal or crash rejects the
-/// candidate. A crash of the original command counts as a run that did not hang, because there is no larger command to go
-/// back to.
+/// A hang of another class, or without a class, counts as a run that did not hang. One refusal or crash
+/// rejects the candidate. A crash of the original command counts as a run that did not hang, because there is
+/// no larger command to go back to.
 pub(super) fn judge(task: &Task, class: Option<Class>, trials: &[&Trial], original: bool) -> Judged {
     let (mut test, mut fresh) = (Counts { hung: 0, of: 0 }, Counts { hung: 0, of: 0 });
     let mut acceptance = Acceptance::Open;

@@ -1,5 +1,5 @@
-//! The smallest numbers with which a command still hangs. The journal of the runs goes in, and the next run comes out.
-//! Therefore a shrink that was killed goes on when the journal is read again.
+//! The smallest numbers with which a command still hangs. The journal of the runs goes in, and the next run
+//! comes out. Therefore a shrink that was killed goes on when the journal is read again.
 //!
 //! - [`command`]: the numbers in a command
 //! - `task`: what is to be shrunk, the runs, and the next run

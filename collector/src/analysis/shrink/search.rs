@@ -1,19 +1,19 @@
-//! The search: delta debugging (A. Zeller, R. Hildebrandt, Simplifying and isolating failure-inducing input, IEEE
-//! Transactions on Software Engineering 28 (2002), 183-200), with numbers instead of an input.
+//! The search: delta debugging (A. Zeller, R. Hildebrandt, Simplifying and isolating failure-inducing input,
+//! IEEE Transactions on Software Engineering 28 (2002), 183-200), with numbers instead of an input.
 //!
-//! Delta debugging takes parts of an input away. This search takes parts of the distances away: the distance of a number
-//! is the number minus its least value. It goes in this order:
+//! Delta debugging takes parts of an input away. This search takes parts of the distances away: the distance
+//! of a number is the number minus its least value. It goes in this order:
 //!
 //! 1. All numbers at once go to their least value.
 //! 2. The number that dominates the time of a run is reduced alone, because every later run costs that time.
-//! 3. Groups of numbers (all, halves, quarters and so on, single numbers) go to their least value. This removes the numbers
-//!    that the hang does not depend on.
-//! 4. For each group, the search looks for the highest number of halvings of the distances that still hangs. It tries
-//!    many halvings first: small commands end soon, and many of them cost less than one hang.
+//! 3. Groups of numbers (all, halves, quarters and so on, single numbers) go to their least value. This
+//!    removes the numbers that the hang does not depend on.
+//! 4. For each group, the search looks for the highest number of halvings of the distances that still hangs.
+//!    It tries many halvings first: small commands end soon, and many of them cost less than one hang.
 //! 5. Single numbers are reduced until none can be reduced any more.
 //!
-//! At the end, three steps were tried for each number alone: to its least value, half of its distance away, a quarter of
-//! its distance (at least 1) away. None of them hung. The result is 1-minimal in these steps.
+//! At the end, three steps were tried for each number alone: to its least value, half of its distance away, a
+//! quarter of its distance (at least 1) away. None of them hung. The result is 1-minimal in these steps.
 
 use super::task::{Task, Values};
 
@@ -26,8 +26,8 @@ pub(super) struct Found {
     pub(super) open: Option<Values>,
 }
 
-/// Searches with the answers that are known. `answer` says whether a candidate hangs often enough; none: not known yet.
-/// With the same answers, the search asks in the same order.
+/// Searches with the answers that are known. `answer` says whether a candidate hangs often enough; none: not
+/// known yet. With the same answers, the search asks in the same order.
 pub(super) fn search(task: &Task, answer: impl Fn(&Values) -> Option<bool>) -> Found {
     let mut search = Search { task, answer, path: vec![task.original()] };
     let open = search.run().err().map(|Open(values)| values);
@@ -76,8 +76,8 @@ impl<F: Fn(&Values) -> Option<bool>> Search<'_, F> {
         values
     }
 
-    /// Reduces the numbers of a group together: to their least values, or else by as many halvings as are accepted. It
-    /// tries half of the rejected number of halvings, then a quarter and so on, then bisects.
+    /// Reduces the numbers of a group together: to their least values, or else by as many halvings as are
+    /// accepted. It tries half of the rejected number of halvings, then a quarter and so on, then bisects.
     fn halve(&mut self, part: &[usize]) -> Result<(), Open> {
         let distance = |number: &usize| self.best()[*number] - self.task.numbers[*number].least;
         // This many halvings bring every distance to 0.
@@ -104,8 +104,8 @@ impl<F: Fn(&Values) -> Option<bool>> Search<'_, F> {
         Ok(())
     }
 
-    /// The smallest accepted candidate, with one distance reduced by a quarter (at least 1). Unchanged where the distance
-    /// is 0.
+    /// The smallest accepted candidate, with one distance reduced by a quarter (at least 1).
+    /// Unchanged where the distance is 0.
     fn less_a_quarter(&self, number: usize) -> Values {
         let mut values = self.best().clone();
         let distance = values[number] - self.task.numbers[number].least;
@@ -139,9 +139,9 @@ fn parts(order: &[usize]) -> impl Iterator<Item = &[usize]> {
     sizes.flat_map(|size| order.chunks(size))
 }
 
-/// The order in which numbers are tried. The number that dominates the time of a run goes first: the largest, which is
-/// taken for the number of iterations. The others follow in the order of the command. In most benchmarks the number of
-/// threads is the first of them.
+/// The order in which numbers are tried. The number that dominates the time of a run goes first: the largest,
+/// which is taken for the number of iterations. The others follow in the order of the command. In most
+/// benchmarks the number of threads is the first of them.
 fn order(task: &Task) -> Vec<usize> {
     let distance = |number: usize| task.numbers[number].from - task.numbers[number].least;
     let mut order: Vec<usize> = (0..task.numbers.len()).collect();

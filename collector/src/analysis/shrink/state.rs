@@ -96,8 +96,8 @@ fn named(trial: &Trial) -> Option<Class> {
 
 /// The runs whose evidence is kept at this state of the journal:
 ///
-/// - the first hang of the original, of the smallest candidate and of the candidate that is being tried; of the fresh
-///   runs of the smallest candidate, if one of them hung
+/// - the first hang of the original, of the smallest candidate and of the candidate that is being tried; of
+///   the fresh runs of the smallest candidate, if one of them hung
 /// - the first hang of each other class
 /// - every run that ended in an error
 pub(crate) fn kept(task: &Task, state: &State, journal: &[Trial]) -> BTreeSet<u32> {

@@ -62,7 +62,6 @@ pub(crate) struct Trial {
     pub(crate) snapshot: Option<String>,
 }
 
-/// The purpose of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// Shows that the original command hangs, and with which class.
@@ -82,7 +81,6 @@ pub(crate) struct Ask {
     pub(crate) hang_after_s: Option<f64>,
 }
 
-/// How a shrink ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum End {

@@ -42,7 +42,8 @@ fn trial(journal: &[Trial], values: &[u64], (outcome, class): (RunOutcome, Optio
     }
 }
 
-/// Shrinks to the end. Returns the journal and its state. Fails if the shrink needs more than `most` candidates.
+/// Shrinks to the end. Returns the journal and its state. Fails if the shrink needs
+/// more than `most` candidates.
 fn shrink(task: &Task, most: usize, bench: Bench<'_>) -> (Vec<Trial>, State) {
     let mut journal = vec![];
     loop {
@@ -55,8 +56,8 @@ fn shrink(task: &Task, most: usize, bench: Bench<'_>) -> (Vec<Trial>, State) {
     }
 }
 
-/// The highest number of candidates of a search. Each acceptance reduces one number by at least a quarter (or 1), and a
-/// pass without an acceptance is the last.
+/// The highest number of candidates of a search. Each acceptance reduces one number by at least a quarter (or
+/// 1), and a pass without an acceptance is the last.
 fn most_candidates(task: &Task) -> usize {
     let bits = |number: &Number| (u64::BITS - (number.from - number.least).leading_zeros()) as usize;
     let n = task.numbers.len();
@@ -266,8 +267,8 @@ proptest! {
         }
     }
 
-    /// Random hangs, with a rate that grows with the numbers: the search ends and tried each single step. A journal that
-    /// is cut off after any line asks for the run that came next.
+    /// Random hangs, with a rate that grows with the numbers: the search ends and tried each single step. A
+    /// journal that is cut off after any line asks for the run that came next.
     #[test]
     fn a_journal_that_is_read_again_goes_on_at_the_same_run(
         task in tasks(), seed in any::<u64>(), needs in 1u64..2000, cut in 0.0f64..1.0,

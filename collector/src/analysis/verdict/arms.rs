@@ -19,13 +19,13 @@ pub(crate) struct ArmResult {
 /// Fisher's exact test of an arm against the runs of the pinned arm with an intact DSO.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Test {
-    /// The runs of the arm. An arm with a change: its runs with a changed DSO, also those that died. Another build: its
-    /// runs that could have hung.
+    /// The runs of the arm. An arm with a change: its runs with a changed DSO, also those that died. Another
+    /// build: its runs that could have hung.
     pub(crate) arm: Counts,
     /// The runs of the pinned arm.
     pub(crate) control: Counts,
-    /// The probability of such a difference by chance. An arm with a change: one-sided (does it hang more often?).
-    /// Another build: two-sided (does it hang at another rate?).
+    /// The probability of such a difference by chance. An arm with a change: one-sided (does it hang more
+    /// often?). Another build: two-sided (does it hang at another rate?).
     pub(crate) p: f64,
     /// `p` is one-sided.
     pub(crate) one_sided: bool,
@@ -80,9 +80,10 @@ fn test(other_build: bool, runs: &[&RunFacts], bad: Counts, control: Counts) -> 
 
 /// The probability that the runs with a changed DSO hang so much more often than `control` by chance.
 ///
-/// Each arm is tested alone, because a change without effect would hide one with an effect. The smallest p counts, times
-/// the number of tests (O. J. Dunn, Multiple comparisons among means, JASA 56 (1961), 52-64). `control` are the runs of
-/// the pinned arm with an intact DSO, or more runs than were made, to see how many would be enough.
+/// Each arm is tested alone, because a change without effect would hide one with an effect. The smallest p
+/// counts, times the number of tests (O. J. Dunn, Multiple comparisons among means, JASA 56 (1961),
+/// 52-64). `control` are the runs of the pinned arm with an intact DSO, or more runs than were made, to
+/// see how many would be enough.
 pub(super) fn p_of_change(sorted: &Sorted<'_>, control: Counts) -> f64 {
     let mut groups: Vec<(&str, Vec<&RunFacts>)> = vec![];
     for run in sorted.same_build.iter().filter(|r| r.integrity().is_changed()) {

@@ -150,8 +150,8 @@ mod tests {
         ");
     }
 
-    /// Fisher's p-value is valid only for a number of runs that was fixed beforehand. It decides nothing where somebody
-    /// looked after every run.
+    /// Fisher's p-value is valid only for a number of runs that was fixed beforehand. It decides nothing
+    /// where somebody looked after every run.
     #[test]
     fn a_hunt_that_looks_after_every_run_needs_more_than_one_that_does_not() {
         let mut facts = experiment(&[("pinned", None, 30, 0), ("overwritten", OVERWRITTEN, 30, 5)]);

@@ -99,13 +99,14 @@ fn could_see(sentences: &mut Vec<Sentence>, facts: &HuntFacts, sorted: &Sorted<'
     sentences.push(line(say!(Line::PerHour { hung, seconds, rate, low, high, method })));
 }
 
-/// Hangs of the main arm per hour of benchmark time. None: no run ended without a hang, so the time that a run takes is
-/// not known.
+/// Hangs of the main arm per hour of benchmark time. None: no run ended without a hang, so the time
+/// that a run takes is not known.
 pub(super) fn per_hour(sorted: &Sorted<'_>) -> Option<PerHour> {
     let ended = sorted.main.iter().filter(|r| matches!(r.outcome, RunOutcome::Ok | RunOutcome::Slow));
     let seconds: Vec<f64> = ended.map(|r| r.seconds).collect();
     let hung = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Hung).count() as u32;
-    // A hung run counts with the median time of the others: the time in which it stood still is no benchmark time.
+    // A hung run counts with the median time of the others: the time in which it stood
+    // still is no benchmark time.
     let usual = spread(&seconds)?.median;
     let hours = (seconds.iter().sum::<f64>() + f64::from(hung) * usual) / 3600.0;
     stats::per_hour(hung, hours, CONFIDENCE)
@@ -283,7 +284,8 @@ fn arm_tests(sentences: &mut Vec<Sentence>, facts: &HuntFacts, sorted: &Sorted<'
     }
 }
 
-/// The ops/s of the good runs of the main arm, and the numbers of the outliers; none: no good run printed any.
+/// The ops/s of the good runs of the main arm, and the numbers of the outliers;
+/// none: no good run printed any.
 pub(super) fn ops(sorted: &Sorted<'_>) -> Option<(Spread, Vec<u32>)> {
     let good: Vec<&&RunFacts> = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Ok).collect();
     let ops: Vec<f64> = good.iter().map(|r| r.ops.unwrap_or(f64::NAN)).collect();
@@ -369,8 +371,8 @@ fn more_runs(sentences: &mut Vec<Sentence>, runs: &Tally) {
     }
 }
 
-/// The number of further runs of the pinned arm that would make the difference significant, if none of them hangs. None
-/// for a hunt with a sequential test, which counts rounds.
+/// The number of further runs of the pinned arm that would make the difference significant, if none of them
+/// hangs. None for a hunt with a sequential test, which counts rounds.
 fn control_needed(facts: &HuntFacts, sorted: &Sorted<'_>) -> Option<u32> {
     let control = sorted.control();
     let sequential = facts.until.is_some() && !facts.arms.is_empty();

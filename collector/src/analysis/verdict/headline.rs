@@ -103,8 +103,8 @@ fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Ruling<'_
     line.text(lang)
 }
 
-/// The number of hangs and of runs in the arm of a run. If the run hung with an intact DSO in an arm with a change, only
-/// the runs with an intact DSO count.
+/// The number of hangs and of runs in the arm of a run. If the run hung with an intact DSO in an arm with a
+/// change, only the runs with an intact DSO count.
 fn of_arm(sorted: &Sorted<'_>, run: &RunFacts) -> (u32, u32) {
     let changed = sorted.arms.get(run.arm.as_str()).filter(|_| run.integrity() == Integrity::Intact);
     if let Some(runs) = changed.filter(|runs| runs.iter().any(|r| r.integrity().is_changed())) {

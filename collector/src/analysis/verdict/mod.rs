@@ -1,8 +1,8 @@
 //! The verdict of a hunt: A, B, the benchmark, the environment, not reproduced, or inconclusive.
 //!
-//! B needs a hang with the DSO intact, and what is stuck must be inside the allocator. A needs hangs with a changed DSO,
-//! no hang with an intact one, and enough runs for Fisher's exact test to distinguish the two. Every other verdict says
-//! what would change it.
+//! B needs a hang with the DSO intact, and what is stuck must be inside the allocator. A needs hangs with a
+//! changed DSO, no hang with an intact one, and enough runs for Fisher's exact test to distinguish the two.
+//! Every other verdict says what would change it.
 //!
 //! - [`tally`]: counts runs
 //! - [`arms`]: each arm, compared with the pinned one
@@ -24,7 +24,6 @@ pub(crate) mod tally;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use super::facts::run_name;
 pub(crate) use evidence::unlike_the_others;
 pub(crate) use headline::{given, hang_sentence, percent};
 pub(crate) use tally::Tally;
@@ -47,14 +46,15 @@ pub(crate) struct Conclusion {
     pub(crate) rate: Rate,
     /// Hangs of the main arm per hour of benchmark time; none: no run shows how long one takes.
     pub(crate) per_hour: Option<PerHour>,
-    /// The ops/s of the main arm, and the numbers of the runs that are outliers; none: no good run printed any.
+    /// The ops/s of the main arm, and the numbers of the runs that are outliers;
+    /// none: no good run printed any.
     pub(crate) ops: Option<(Spread, Vec<u32>)>,
     /// The worst state of the allocator's DSO over the runs of the main arm; unknown without any run.
     pub(crate) integrity: Integrity,
     /// `(deleted)` was seen in a run of the main arm.
     pub(crate) deleted_seen: bool,
-    /// In the reported hang: the number of workers in a futex wait, and of all workers. Threads that only join others
-    /// are no workers.
+    /// In the reported hang: the number of workers in a futex wait, and of all workers. Threads that only
+    /// join others are no workers.
     pub(crate) futex_wait_share: Option<(u32, u32)>,
     /// The run that the headline reports, by number and arm.
     pub(crate) reported: Option<(u32, String)>,
@@ -84,7 +84,6 @@ impl Conclusion {
         self.reported.as_ref().is_some_and(|(number, arm)| (*number, arm) == (run.run, &run.arm))
     }
 
-    /// A hang was captured.
     pub(crate) fn hung(&self) -> bool {
         self.reported.is_some()
     }
@@ -122,8 +121,8 @@ pub(crate) fn conclude(facts: &HuntFacts) -> Conclusion {
     }
 }
 
-/// The workers of a hang in a futex wait, and all workers. A thread that joins others waits for their end, not for a
-/// lock.
+/// The workers of a hang in a futex wait, and all workers. A thread that joins others waits for
+/// their end, not for a lock.
 fn share(run: &RunFacts) -> Option<(u32, u32)> {
     let finding = run.hang.as_ref()?.finding.as_ref()?;
     let joins = finding.waits.iter().filter(|w| w.kind == "join").count() as u32;
@@ -131,7 +130,8 @@ fn share(run: &RunFacts) -> Option<(u32, u32)> {
     Some((threads.futex_wait.saturating_sub(joins), threads.all.saturating_sub(joins)))
 }
 
-/// The exit status of a hunt. 20: the DSO changed in a run whose arm leaves it alone. 10: a hang was captured. 0: neither.
+/// The exit status of a hunt. 20: the DSO changed in a run whose arm leaves it alone. 10: a
+/// hang was captured. 0: neither.
 pub(crate) fn exit_code(facts: &HuntFacts) -> u8 {
     let sorted = tally::Sorted::of(facts);
     let counted = |r: &&&RunFacts| r.outcome != RunOutcome::Failed;

@@ -58,8 +58,8 @@ pub(super) fn decide<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, runs: &Tally
 fn verdict_of(finding: &Finding) -> (Verdict, Because) {
     match (finding.class, finding.in_allocator) {
         _ if finding.said.iter().any(is_stop) => (Verdict::Environment, Because::Hang),
-        // A thread that waits in clone waits for a child that the same code started. Other uninterruptible waits are
-        // caused by the disk, the memory or a driver.
+        // A thread that waits in clone waits for a child that the same code started. Other uninterruptible
+        // waits are caused by the disk, the memory or a driver.
         (Class::KernelWait, Some(inside)) if finding.said.iter().any(is_child) => {
             (if inside { Verdict::AllocatorBug } else { Verdict::HarnessBug }, Because::Hang)
         }
@@ -127,8 +127,8 @@ fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts
     let control = sorted.control();
     let clean = facts.dso.pinned && control.hung == 0 && control.of > 0;
     let next_action = NextAction::FixProcedure;
-    // Fisher's p-value is valid only for a number of runs that was fixed beforehand. A hunt that stops at its decision
-    // has the sequential test instead.
+    // Fisher's p-value is valid only for a number of runs that was fixed beforehand. A hunt that stops at its
+    // decision has the sequential test instead.
     let significant = match decision::of(facts).filter(|_| !facts.arms.is_empty()) {
         Some(decision) => decision.change == Some(Answer::ChangeHangs),
         None => p_of_change(sorted, control) < 1.0 - CONFIDENCE,

@@ -46,13 +46,12 @@ impl Tally {
         tally
     }
 
-    /// The number of runs that could have hung. The rate rests on them. A run that crashed or did not start could not
-    /// hang. A run that was stopped while it was working says nothing about the rate either.
+    /// The number of runs that could have hung. The rate rests on them. A run that crashed or did not start
+    /// could not hang. A run that was stopped while it was working says nothing about the rate either.
     pub(crate) fn could_hang(&self) -> u32 {
         (self.ok + self.hung + self.slow).saturating_sub(self.cut_off)
     }
 
-    /// The rate of hangs.
     pub(crate) fn rate(&self) -> Rate {
         Rate::exact(self.hung, self.could_hang(), CONFIDENCE)
     }
@@ -107,9 +106,9 @@ pub(super) fn counts<'a, 'b: 'a>(runs: impl Iterator<Item = &'a &'b RunFacts>) -
     Counts { hung: tally.hung, of: tally.could_hang() }
 }
 
-/// Hung runs of all runs, for runs with a changed DSO. Runs that died count too, as runs that did not hang: the change
-/// may have killed them. If they were left out, mainly runs that hung before the change would remain, and a change that
-/// only kills would seem to hang.
+/// Hung runs of all runs, for runs with a changed DSO. Runs that died count too, as runs that did not hang:
+/// the change may have killed them. If they were left out, mainly runs that hung before the change would
+/// remain, and a change that only kills would seem to hang.
 pub(super) fn exposed<'a, 'b: 'a>(runs: impl Iterator<Item = &'a &'b RunFacts>) -> Counts {
     let tally = Tally::of(0, runs.copied());
     Counts { hung: tally.hung, of: tally.could_hang() + tally.crashed }

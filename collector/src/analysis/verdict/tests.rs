@@ -317,8 +317,8 @@ fn arms_are_compared_with_the_pinned_one() {
     assert_eq!(conclude(&few(8)).verdict, Verdict::DsoMixup, "2 * 1/45 is");
 }
 
-/// An allocator hangs now and then by itself. A copy in place kills each run, unless the run hung before. The hangs are
-/// all that remains of the arm, but they say nothing about the copy.
+/// An allocator hangs now and then by itself. A copy in place kills each run, unless the run hung before. The
+/// hangs are all that remains of the arm, but they say nothing about the copy.
 #[test]
 fn an_arm_that_only_kills_is_not_the_cause_of_a_hang_before() {
     let mut facts = experiment(&[("pinned", None, 20, 0), ("overwritten", OVERWRITTEN, 20, 1)]);
