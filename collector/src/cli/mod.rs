@@ -46,7 +46,8 @@ pub(crate) mod verify;
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Language on the terminal, en or ja [default: HANGSCOPE_LANG, LC_ALL, LC_MESSAGES or LANG]. Reports are written in both.
+    /// Language on the terminal, en or ja [default: HANGSCOPE_LANG, LC_ALL, LC_MESSAGES or LANG]. Reports are
+    /// written in both.
     #[arg(long, global = true, value_name = "LANG", value_parser = Lang::parse)]
     lang: Option<Lang>,
 }
