@@ -1,8 +1,9 @@
-//! Recordings of real hangs, analysed again: what a bug of the analysis, once found, becomes.
+//! Recordings of real hangs, analysed again. A bug of the analysis that was found is kept here as a
+//! recording.
 //!
-//! `recorded/NAME.json.gz` is the `recording.json.gz` of a bundle. Those that are named after a row of the typed table of
-//! faulty allocators must show what the row says; all that is said of each stands in a snapshot. CONTRIBUTING.md tells how
-//! to add one.
+//! `recorded/NAME.json.gz` is the `recording.json.gz` of a bundle. If NAME is a row of the table of
+//! faulty allocators, the finding must be what the row says. A snapshot holds everything that is said of
+//! each recording. CONTRIBUTING.md says how to add one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recorded")
 }
 
-/// All of them by name.
+/// All recordings by name, sorted.
 fn recordings() -> Vec<(String, Recording)> {
     let mut paths: Vec<PathBuf> =
         fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -31,7 +32,7 @@ fn recordings() -> Vec<(String, Recording)> {
     paths.into_iter().map(read).collect()
 }
 
-/// What is wrong with a finding about a fault.
+/// How a finding differs from the row of its fault.
 fn differences(fault: &Fault, found: &Finding, recording: &Recording) -> Vec<String> {
     let mut wrong = vec![];
     if Some(found.class.as_str()) != fault.class {
@@ -56,7 +57,7 @@ fn differences(fault: &Fault, found: &Finding, recording: &Recording) -> Vec<Str
                 && lines.as_ref().is_none_or(|lines| f.line.is_some_and(|line| lines.contains(&line)))
         })
     };
-    // Where the holder is gone, or all wait alike, there is no thread to name.
+    // If the owner is gone, or all threads wait alike, no thread can be named.
     if let Some(function) = fault.culprit_function.filter(|_| found.hot.is_some())
         && !stands_in(function)
     {
@@ -65,7 +66,7 @@ fn differences(fault: &Fault, found: &Finding, recording: &Recording) -> Vec<Str
     wrong
 }
 
-/// All that is said of it, in both languages.
+/// Everything that is said of a finding, in both languages.
 fn said(found: &Finding) -> String {
     let mut text = format!("{} ({})\n", found.class, found.confidence);
     if let Some(lock) = &found.lock {
@@ -111,7 +112,7 @@ fn every_recording_shows_what_its_row_of_the_table_says() {
     assert!(left_out.is_empty(), "not recorded: {left_out:?}");
 }
 
-/// What every recorded test gains by: nothing is said of a dump that is cut off as if it were whole.
+/// A dump that is cut off must not be reported as if it were whole.
 #[test]
 fn less_of_a_recording_never_proves_more() {
     for (name, recording) in recordings() {
@@ -121,7 +122,7 @@ fn less_of_a_recording_never_proves_more() {
         one_look.dump.marks.retain(|mark| mark.part != hangscope_protocol::record::mark_part::SECOND_LOOK);
         one_look.traces.samples.clear();
         let less = one_look.analyse();
-        // Another class than the true one is at most likely.
+        // Any other class may be likely, but not proven.
         let proves = less.confidence == Confidence::Proven && less.class != Class::Unknown;
         assert!(
             !proves || (less.class, less.confidence) == (whole.class, whole.confidence),

@@ -3,7 +3,9 @@
 //!
 //! `HANGSCOPE_TEST_EXPERIMENTS` is the number of experiments for each row, by default 10,000, and fewer where one takes long.
 
-use hangscope_collector::analysis::sequential::{Against, Answer, Comparison, Role, Seen, Trial, Until};
+use hangscope_collector::analysis::sequential::{
+    Against, Answer, ArmKind, Comparison, Decider, Observation, Until,
+};
 use hangscope_collector::analysis::stats::{CONFIDENCE, Rate, per_hour};
 use statrs::distribution::{Binomial, Discrete, DiscreteCDF};
 
@@ -177,24 +179,24 @@ fn hangs_per_hour_hold_the_true_rate_as_often_as_they_say() {
 /// was decided, and how many rounds it took.
 fn hunt(
     random: &mut fastrand::Rng,
-    arms: &[(Role, f64)],
+    arms: &[(ArmKind, f64)],
     intact: bool,
     until: Until,
     most: u32,
-) -> (Option<Answer>, u32, Trial) {
-    let roles: Vec<Role> = arms.iter().map(|(role, _)| *role).collect();
-    let mut trial = Trial::new(&roles, until);
+) -> (Option<Answer>, u32, Decider) {
+    let kinds: Vec<ArmKind> = arms.iter().map(|(kind, _)| *kind).collect();
+    let mut decider = Decider::new(&kinds, until);
     for round in 1..=most {
-        for (at, (role, rate)) in arms.iter().enumerate() {
-            let intact = intact && *role != Role::Changed;
-            let seen = if random.f64() < *rate { Seen::Hung { intact } } else { Seen::Passed };
-            trial.push(at, seen);
-            if let Some(answer) = trial.answer() {
-                return (Some(answer), round, trial);
+        for (at, (kind, rate)) in arms.iter().enumerate() {
+            let intact = intact && *kind != ArmKind::Changed;
+            let seen = if random.f64() < *rate { Observation::Hung { intact } } else { Observation::Passed };
+            decider.push(at, seen);
+            if let Some(answer) = decider.answer() {
+                return (Some(answer), round, decider);
             }
         }
     }
-    (None, most, trial)
+    (None, most, decider)
 }
 
 fn until() -> Until {
@@ -210,7 +212,7 @@ fn one_arm_is_found_below_the_rate_wrongly_no_more_often_than_it_says() {
     for rate in [0.0, 0.005, 0.02, 0.1, 0.5] {
         let (mut hangs, mut below, mut runs) = (0, 0, 0u64);
         for _ in 0..n {
-            let (answer, rounds, _) = hunt(&mut random, &[(Role::Pinned, rate)], true, until, MOST);
+            let (answer, rounds, _) = hunt(&mut random, &[(ArmKind::Pinned, rate)], true, until, MOST);
             runs += u64::from(rounds);
             match answer {
                 Some(Answer::Hangs) => hangs += 1,
@@ -259,7 +261,7 @@ fn evidence_is_wrong_no_more_often_than_it_says() {
 /// beforehand, and promises nothing here.
 #[test]
 fn several_arms_are_told_apart_wrongly_no_more_often_than_they_say() {
-    use Role::{Build, Changed, Pinned};
+    use ArmKind::{Build, Changed, Pinned};
     let (n, until) = (experiments(300), until());
     let mut random = fastrand::Rng::with_seed(8);
     println!(
@@ -268,7 +270,7 @@ fn several_arms_are_told_apart_wrongly_no_more_often_than_they_say() {
     println!(
         "  rates                                change  intact  builds   below    none   wrong  rounds on average"
     );
-    let rows: [(&[(Role, f64)], bool); 13] = [
+    let rows: [(&[(ArmKind, f64)], bool); 13] = [
         (&[(Pinned, 0.0), (Changed, 0.0)], true),
         (&[(Pinned, 0.0), (Changed, 1.0)], true),
         (&[(Pinned, 0.0), (Changed, 0.0), (Changed, 1.0)], true),
@@ -289,7 +291,7 @@ fn several_arms_are_told_apart_wrongly_no_more_often_than_they_say() {
         let (mut counts, mut wrong, mut rounds) = ([0u32; 5], 0, 0u64);
         let mut held = vec![0; arms.len()];
         for _ in 0..n {
-            let (answer, made, trial) = hunt(&mut random, arms, intact, until, MOST);
+            let (answer, made, decider) = hunt(&mut random, arms, intact, until, MOST);
             rounds += u64::from(made);
             counts[match answer {
                 Some(Answer::ChangeHangs) => 0,
@@ -300,21 +302,21 @@ fn several_arms_are_told_apart_wrongly_no_more_often_than_they_say() {
                 Some(Answer::Hangs) => panic!("that is the answer for one arm"),
             }] += 1;
             // Of every arm, whether or not the whole is decided.
-            let is_wrong = |(at, (_, rate)): (usize, &(Role, f64))| match trial.against(at) {
+            let is_wrong = |(at, (_, rate)): (usize, &(ArmKind, f64))| match decider.against(at) {
                 Some(Against::More) => *rate <= control,
                 Some(Against::Less) => *rate >= control,
                 Some(Against::BelowRate) => *rate >= until.rate || control >= until.rate,
                 None => false,
             };
             wrong += u32::from(arms.iter().enumerate().any(is_wrong));
-            for ((held, arm), (_, rate)) in held.iter_mut().zip(trial.arms()).zip(arms) {
+            for ((held, arm), (_, rate)) in held.iter_mut().zip(decider.arms()).zip(arms) {
                 let interval = Rate::exact(arm.hangs(), arm.runs(), CONFIDENCE);
                 *held += u32::from(interval.low <= *rate && *rate <= interval.high);
             }
         }
         let share = |count: u32| f64::from(count) / f64::from(n);
         let said = counts.map(|count| format!("{:.4}", share(count))).join("  ");
-        let rates: Vec<String> = arms.iter().map(|(role, rate)| format!("{role:?} {rate}")).collect();
+        let rates: Vec<String> = arms.iter().map(|(kind, rate)| format!("{kind:?} {rate}")).collect();
         let known = if intact { "" } else { " (?)" };
         println!(
             "  {:<42} {said}  {:.4}  {:>17.1}    {:.4}",
@@ -324,7 +326,7 @@ fn several_arms_are_told_apart_wrongly_no_more_often_than_they_say() {
             share(held.into_iter().min().unwrap_or(0))
         );
         assert!(is_at_most(wrong, n, until.error()), "{arms:?}: {wrong} of {n}");
-        if arms[1..].iter().any(|(role, rate)| *role == Changed && *rate >= 0.1 && control == 0.0) {
+        if arms[1..].iter().any(|(kind, rate)| *kind == Changed && *rate >= 0.1 && control == 0.0) {
             assert!(share(counts[0]) > 0.99, "{arms:?}: it has the power to see that: {counts:?}");
         }
     }

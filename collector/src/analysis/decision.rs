@@ -1,128 +1,125 @@
-//! What a hunt that was to decide a question has decided: its runs as a [`Trial`].
+//! What a hunt with `--until-decided` has decided: its runs, given to a [`Decider`].
 
 use serde::{Deserialize, Serialize};
 
 use super::facts::{ArmFacts, HuntFacts, PINNED, RunFacts, RunOutcome};
-use super::sequential::{Against, Answer, Comparison, Role, Seen, Trial, Until};
+use super::sequential::{Against, Answer, ArmKind, Comparison, Decider, Observation, Until};
 use super::words::Integrity;
 
-/// Runs that are counted as they are made.
+/// Counts the runs as they are made.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Progress {
     names: Vec<String>,
-    trial: Trial,
+    decider: Decider,
 }
 
 impl Progress {
-    /// Of a hunt with these arms; of one that has only the pinned one, none.
+    /// `arms` is empty where there is only the pinned arm.
     pub(crate) fn new(arms: &[ArmFacts], until: Until) -> Progress {
-        let role = |arm: &ArmFacts| match arm {
-            ArmFacts { other_build: true, .. } => Role::Build,
-            ArmFacts { change: Some(_), .. } => Role::Changed,
-            _ => Role::Pinned,
+        let kind = |arm: &ArmFacts| match arm {
+            ArmFacts { other_build: true, .. } => ArmKind::Build,
+            ArmFacts { change: Some(_), .. } => ArmKind::Changed,
+            _ => ArmKind::Pinned,
         };
         match arms {
-            [] => Progress { names: vec![PINNED.to_owned()], trial: Trial::new(&[Role::Pinned], until) },
+            [] => {
+                Progress { names: vec![PINNED.to_owned()], decider: Decider::new(&[ArmKind::Pinned], until) }
+            }
             arms => Progress {
                 names: arms.iter().map(|arm| arm.name.clone()).collect(),
-                trial: Trial::new(&arms.iter().map(role).collect::<Vec<_>>(), until),
+                decider: Decider::new(&arms.iter().map(kind).collect::<Vec<_>>(), until),
             },
         }
     }
 
-    /// A run was made. One that was interrupted says nothing, nor does one that was stopped while it was at work.
+    /// Takes a run. An interrupted run does not count, nor does one that was stopped while it was working.
     pub(crate) fn push(&mut self, run: &RunFacts) {
         let seen = match run.outcome {
-            RunOutcome::Hung => Seen::Hung { intact: run.integrity() == Integrity::Intact },
+            RunOutcome::Hung => Observation::Hung { intact: run.integrity() == Integrity::Intact },
             RunOutcome::Slow if run.cut_off => return,
-            RunOutcome::Ok | RunOutcome::Slow => Seen::Passed,
-            RunOutcome::Crashed => Seen::Crashed,
-            RunOutcome::Failed => Seen::Failed,
+            RunOutcome::Ok | RunOutcome::Slow => Observation::Passed,
+            RunOutcome::Crashed => Observation::Crashed,
+            RunOutcome::Failed => Observation::Failed,
             RunOutcome::Interrupted => return,
         };
         if let Some(arm) = self.names.iter().position(|name| *name == run.arm) {
-            self.trial.push(arm, seen);
+            self.decider.push(arm, seen);
         }
     }
 
-    /// Whether the question is decided.
     pub(crate) fn is_decided(&self) -> bool {
-        self.trial.answer().is_some()
+        self.decider.answer().is_some()
     }
 }
 
-/// What is decided.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Decision {
-    /// What was asked.
+    /// The question.
     pub(crate) until: Until,
-    /// What is decided; none: nothing yet.
+    /// None: not decided yet.
     pub(crate) answer: Option<Answer>,
-    /// What is decided about the changes of the DSO.
+    /// The answer about the arms that change the DSO.
     pub(crate) change: Option<Answer>,
-    /// Evidence that decides about an arm.
+    /// The amount of evidence that decides about an arm.
     pub(crate) needed: f64,
-    /// More runs, per arm, that decide if none hangs ([`Trial::missing`]).
+    /// Runs per arm that are still needed if none of them hangs ([`Decider::missing`]).
     pub(crate) missing: Option<u32>,
-    /// The arms; one only where there is only the pinned one.
+    /// All arms, the pinned one included.
     pub(crate) arms: Vec<DecidedArm>,
 }
 
-/// An arm, against the pinned one.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct DecidedArm {
-    /// Its name.
     pub(crate) name: String,
-    /// The comparison with the pinned one; none for that arm itself.
+    /// The comparison with the pinned arm; none for the pinned arm itself.
     pub(crate) against: Option<Versus>,
-    /// Its runs.
     pub(crate) runs: u32,
-    /// Hangs among them.
     pub(crate) hung: u32,
-    /// Runs that count for the claim that it hangs more rarely than was asked.
+    /// Runs that count for the claim that the arm hangs below the rate of the question.
     pub(crate) counted: u32,
 }
 
-/// An arm held against the pinned one, run for run.
+/// The comparison of an arm with the pinned one, run by run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Versus {
-    /// What is decided.
+    /// None: not decided yet.
     pub(crate) answer: Option<Against>,
     /// Pairs of runs.
     pub(crate) pairs: u32,
-    /// Most evidence that the arm hangs more often.
+    /// Highest evidence so far that the arm hangs more often.
     pub(crate) more: f64,
-    /// That it hangs less often; only of another build.
+    /// Highest evidence so far that the arm hangs less often; only for another build.
     pub(crate) less: Option<f64>,
-    /// About so many more pairs would decide, were they like those so far; none where that cannot be said.
+    /// Estimated number of pairs that are still needed, if they hang as the pairs so far; none where there is no
+    /// estimate.
     pub(crate) missing: Option<u32>,
 }
 
-/// Of a hunt; none if it was not to decide anything.
+/// The decision of a hunt; none: the hunt has no question.
 pub(crate) fn of(facts: &HuntFacts) -> Option<Decision> {
     let mut progress = Progress::new(&facts.arms, facts.until?);
     facts.runs.iter().for_each(|run| progress.push(run));
-    let (Progress { names, trial }, mut arms) = (progress, vec![]);
-    for (at, (name, arm)) in names.into_iter().zip(trial.arms()).enumerate() {
-        let (more, less) = (arm.more(), Some(arm.less()).filter(|_| arm.role() == Role::Build));
-        // The direction that is nearer to being decided.
+    let (Progress { names, decider }, mut arms) = (progress, vec![]);
+    for (at, (name, arm)) in names.into_iter().zip(decider.arms()).enumerate() {
+        let (more, less) = (arm.more(), Some(arm.less()).filter(|_| arm.kind() == ArmKind::Build));
+        // The direction with more evidence.
         let nearer = less.filter(|less| less.evidence() > more.evidence()).unwrap_or(more);
-        let against = (arm.role() != Role::Pinned).then(|| Versus {
-            answer: trial.against(at),
+        let against = (arm.kind() != ArmKind::Pinned).then(|| Versus {
+            answer: decider.against(at),
             pairs: more.pairs(),
             more: more.evidence(),
             less: less.map(Comparison::evidence),
-            missing: nearer.missing(trial.needed()),
+            missing: nearer.missing(decider.needed()),
         });
         let (runs, hung, counted) = (arm.runs(), arm.hangs(), arm.counted());
         arms.push(DecidedArm { name, against, runs, hung, counted });
     }
     Some(Decision {
-        until: trial.until(),
-        answer: trial.answer(),
-        change: trial.change(),
-        needed: trial.needed(),
-        missing: trial.missing(),
+        until: decider.until(),
+        answer: decider.answer(),
+        change: decider.change(),
+        needed: decider.needed(),
+        missing: decider.missing(),
         arms,
     })
 }
@@ -131,13 +128,13 @@ pub(crate) fn of(facts: &HuntFacts) -> Option<Decision> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Stopped {
-    /// All that were wanted were.
+    /// All planned runs were made.
     AllMade,
-    /// A run hung, and one hang was enough.
+    /// A run hung, and the hunt stops at its first hang.
     FirstHang,
-    /// The question was decided.
+    /// The question is decided.
     Decided,
-    /// Its time was over.
+    /// The time limit was reached.
     MaxTime,
     /// Ctrl-C or a signal.
     Interrupted,

@@ -1,4 +1,4 @@
-//! What a hunt saw, as data: what the verdict is made from.
+//! The facts of a hunt and its runs. The verdict is made from them.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,62 +16,60 @@ use crate::text::message::Text;
 pub(crate) enum RunOutcome {
     /// Exit status 0.
     Ok,
-    /// Hung, captured.
+    /// Hung. The evidence was captured.
     Hung,
-    /// Past the deadline, but alive: it ended by itself later, or was stopped ([`RunFacts::cut_off`]).
+    /// Alive after the deadline. It ended by itself later, or was stopped ([`RunFacts::cut_off`]).
     Slow,
-    /// Died by a signal that was not ours.
+    /// Died by a signal that the hunt did not send.
     Crashed,
     /// Another exit status, or did not start.
     Failed,
-    /// The hunt was interrupted while it ran; not counted in any N.
+    /// The hunt was interrupted during the run. The run counts nowhere.
     Interrupted,
 }
 
-/// One run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RunFacts {
-    /// Number, from 1.
+    /// Number of the run, from 1.
     pub(crate) run: u32,
-    /// Arm; `pinned` where there is only one.
+    /// Name of the arm; [`PINNED`] in a hunt without arms.
     pub(crate) arm: String,
-    /// Process, if it started.
+    /// None: the program did not start.
     pub(crate) pid: Option<u32>,
-    /// How it ended.
     pub(crate) outcome: RunOutcome,
-    /// Stopped though it was at work: whether it would have hung is not known, so it counts for no rate.
+    /// Stopped at the deadline while it was working. Nobody knows whether it would have hung, so it counts for no rate.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) cut_off: bool,
     /// Exit status, 128+n for a signal n.
     pub(crate) rc: Option<i32>,
-    /// Signal that it died by.
+    /// Number of the signal that ended the run.
     pub(crate) signal: Option<i32>,
-    /// Operations a second that it printed.
+    /// Operations per second, as the benchmark printed them.
     pub(crate) ops: Option<f64>,
-    /// When it was started, seconds since the epoch.
+    /// Start time, seconds since the epoch.
     #[serde(default)]
     pub(crate) started: Option<f64>,
     /// Wall clock, seconds.
     pub(crate) seconds: f64,
     /// Peak resident set, KiB.
     pub(crate) max_rss_kib: Option<u64>,
-    /// Whether the shim said hello from it.
+    /// The collector received the shim's hello.
     pub(crate) hello_seen: bool,
-    /// The allocator's DSO at the start.
+    /// State of the allocator's DSO at the start.
     pub(crate) integrity_start: Integrity,
-    /// At the end, or at the hang.
+    /// State of the allocator's DSO at the end, or at the hang.
     pub(crate) integrity_end: Integrity,
-    /// Whether `(deleted)` was seen on the allocator's DSO in this run.
+    /// The maps showed `(deleted)` for the allocator's DSO.
     pub(crate) deleted_seen: bool,
-    /// How scheduling was disturbed in it; null: not at all.
+    /// How the scheduling was disturbed; none: not at all.
     #[serde(default)]
     pub(crate) stir: Option<Stir>,
-    /// Why it failed, or anything worth a line.
+    /// Why the run failed, or another remark.
     #[serde(serialize_with = "message::english_or_none")]
     pub(crate) note: Option<Text>,
-    /// What was found, if it hung (or was slow).
+    /// The evidence of a hung or slow run.
     pub(crate) hang: Option<HangFacts>,
-    /// Its counters, where the profile knows any.
+    /// None where the profile names no counters.
     #[serde(default)]
     pub(crate) counters: Option<RunCounters>,
 }
@@ -113,46 +111,44 @@ impl RunFacts {
     }
 }
 
-/// A hang of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct HangFacts {
-    /// Folder in OUT: `hang_run_8`.
+    /// Folder of the evidence in OUT: `hang_run_8`.
     pub(crate) snapshot: String,
-    /// The finding; none where nothing from inside was had.
+    /// None where the shim sent nothing.
     pub(crate) finding: Option<Finding>,
-    /// From trigger to last byte of the first look, ms.
+    /// Milliseconds from the request of the dump to the last byte of the first look.
     pub(crate) dump_ms: Option<f64>,
 }
 
-/// The DSO that was hunted.
+/// The allocator's DSO.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DsoFacts {
     /// Path that the user gave.
     pub(crate) original: String,
     /// Path of the pinned copy (or the same path, if it was not pinned).
     pub(crate) path: String,
-    /// Whether a pinned copy was used.
+    /// The runs used a pinned copy.
     pub(crate) pinned: bool,
-    /// SHA-1 of its bytes.
+    /// SHA-1 of the file at `path`, hex.
     pub(crate) sha1: String,
-    /// Build-id, hex; none if it has none.
+    /// Build-id, hex; none: the file has none.
     pub(crate) build_id: Option<String>,
-    /// What happened to the user's own file while the hunt ran.
+    /// What happened to the file at `original` during the hunt.
     pub(crate) original_integrity: Integrity,
 }
 
-/// An arm of a hunt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ArmFacts {
-    /// Its name, as in the runs.
+    /// As in [`RunFacts::arm`].
     pub(crate) name: String,
-    /// What is done to the DSO of its runs, in the middle of them; none: it is left alone.
+    /// What the hunt does to the DSO in the middle of each run; none: nothing.
     pub(crate) change: Option<Integrity>,
-    /// Whether it is another build than the pinned one.
+    /// The arm runs another build than the pinned one.
     pub(crate) other_build: bool,
-    /// Path of the DSO of its runs; of one that is changed, the file that each run gets a copy of.
+    /// Path of the DSO. In an arm with a change, each run gets a copy of this file.
     pub(crate) path: String,
-    /// SHA-1 of its bytes.
+    /// SHA-1 of the file at `path`, hex.
     pub(crate) sha1: String,
 }
 
@@ -167,38 +163,36 @@ pub(crate) fn run_name(arm: &str, run: u32) -> String {
     if [PINNED, SNAP].contains(&arm) { run.to_string() } else { format!("{arm}/{run}") }
 }
 
-/// Everything that a hunt saw.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct HuntFacts {
     /// Short name of the allocator.
     pub(crate) name: String,
-    /// The benchmark's command.
+    /// The command of the benchmark.
     pub(crate) command: Vec<String>,
-    /// Deadline, seconds.
+    /// Deadline of a run, seconds; 0: off.
     pub(crate) hang_after_s: f64,
-    /// Runs that were planned.
+    /// Number of planned runs, per arm.
     pub(crate) planned: u32,
-    /// Runs that were made, in order.
+    /// The runs in the order in which they were made.
     pub(crate) runs: Vec<RunFacts>,
-    /// The DSO.
     pub(crate) dso: DsoFacts,
     /// Ended by Ctrl-C or a signal.
     pub(crate) interrupted: bool,
-    /// Whether it stops at the first hang.
+    /// The hunt stops at its first hang.
     pub(crate) stop_at_first: bool,
-    /// The arms, in the order in which they were given; empty where there is only the pinned one.
+    /// The arms in the order of the command line; empty where there is only the pinned one.
     #[serde(default)]
     pub(crate) arms: Vec<ArmFacts>,
-    /// Seed of the order in which several arms took turns.
+    /// Seed of the order in which the arms take turns; none: one arm.
     #[serde(default)]
     pub(crate) seed: Option<u64>,
-    /// The question that it was to decide, and no more.
+    /// The question at whose decision the hunt stops (`--until-decided`).
     #[serde(default)]
     pub(crate) until: Option<Until>,
-    /// The time that it was given, seconds, if that was over before it was done.
+    /// The time limit, seconds, if the hunt reached it.
     #[serde(default)]
     pub(crate) time_over_s: Option<f64>,
-    /// How scheduling was disturbed, with the seed of the first run; none: not at all.
+    /// How the scheduling was disturbed, with the seed of the first run; none: not at all.
     #[serde(default)]
     pub(crate) stir: Option<Stir>,
 }
@@ -223,12 +217,11 @@ impl HuntFacts {
         }
     }
 
-    /// What is known of an arm; none where there is only the pinned one.
+    /// An arm by its name; none also where there is only the pinned one.
     pub(crate) fn arm(&self, name: &str) -> Option<&ArmFacts> {
         self.arms.iter().find(|arm| arm.name == name)
     }
 
-    /// Whether an arm is one of another build.
     pub(crate) fn is_other_build(&self, arm: &str) -> bool {
         self.arm(arm).is_some_and(|arm| arm.other_build)
     }
@@ -240,8 +233,7 @@ impl HuntFacts {
         Some(run.integrity()).filter(|integrity| !on_purpose && integrity.is_changed())
     }
 
-    /// Whether it is no hunt, but a process that was there already and was looked at from outside: then there is
-    /// no rate, and nothing was planned.
+    /// The facts are those of a snap: one process that was running already. It has no rate and no planned runs.
     pub(crate) fn is_snap(&self) -> bool {
         !self.runs.is_empty() && self.runs.iter().all(|run| run.arm == SNAP)
     }

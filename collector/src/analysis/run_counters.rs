@@ -1,5 +1,5 @@
-//! The counters of one run: what it printed (`[HZ4_OS_STATS] seg_acq=951 share=12.5% mask=0xff`), and what was read from
-//! its memory.
+//! The counters of one run: those that it printed (`[HZ4_OS_STATS] seg_acq=951 share=12.5% mask=0xff`), and those that
+//! were read from its memory.
 
 use std::collections::HashMap;
 
@@ -10,63 +10,62 @@ use crate::text::message::Text;
 /// A counter that a run printed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Printed {
-    /// What its line begins with: `[HZ4_OS_STATS_B6]`; empty where the line begins with a counter.
+    /// The beginning of the line: `[HZ4_OS_STATS_B6]`. Empty where the line begins with a counter.
     pub(crate) tag: String,
-    /// Its name.
     pub(crate) name: String,
-    /// Its figure; whole numbers above 2^53 are rounded.
+    /// Whole numbers above 2^53 are rounded.
     pub(crate) value: f64,
 }
 
-/// When memory was read.
+/// When the memory was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Moment {
-    /// In the shim's destructor, after the program's own exit handlers.
+    /// In the shim's destructor, after the exit handlers of the program.
     Exit,
     /// In the first look of the last dump.
     Dump,
-    /// At the hang, from outside, where nothing came from inside.
+    /// At the hang, from outside: the shim sent nothing.
     Outside,
 }
 
-/// Counters read of a process's memory, word by word while its threads may run: not all of one moment.
+/// Counters read from the memory of a process. They are read word by word while its threads may run, so they are not all
+/// from one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Reading {
-    /// When.
     pub(crate) moment: Moment,
-    /// Names and figures, in the profile's order.
+    /// Names and figures, in the order of the profile.
     pub(crate) values: Vec<(String, f64)>,
 }
 
-/// What one run told of its counters.
+/// The counters of one run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RunCounters {
-    /// Counter lines.
+    /// Number of counter lines.
     pub(crate) lines: u32,
-    /// Counters, in the order in which they first came.
+    /// Printed counters, in the order of their first appearance.
     pub(crate) printed: Vec<Printed>,
-    /// Words in those lines that are no `name=number`.
+    /// Number of words in those lines that are not `name=number`.
     pub(crate) passed_over: u32,
-    /// Times that a counter came again (another process of the run, or later in the same one): the largest figure counts.
+    /// How often a counter appeared again, from another process of the run or later in the same one. The largest figure
+    /// counts.
     pub(crate) repeated: u32,
-    /// What was read of memory.
+    /// Counters read from memory.
     pub(crate) memory: Option<Reading>,
-    /// Why nothing was, where something should have been.
+    /// Why no counter was read from memory, where the profile names some.
     pub(crate) not_read: Option<Text>,
-    /// Variables that are not in this build as the profile has them, each with what is otherwise; where others are. And what
-    /// could not be read of this run, where something was.
+    /// Where some counters could be read: the variables that differ from the profile in this build, with the difference,
+    /// and those that could not be read.
     pub(crate) missing: Vec<Text>,
 }
 
 impl RunCounters {
-    /// Whether there is any figure.
     pub(crate) fn is_empty(&self) -> bool {
         self.printed.is_empty() && self.memory.as_ref().is_none_or(|m| m.values.is_empty())
     }
 }
 
-/// Most counters of a run: a bound on memory, far over what any allocator prints.
+/// The highest number of counters of a run. It bounds the memory, and is far above what any allocator prints.
 const MOST: usize = 10_000;
 
 /// Gathers the counters of one run, line by line.
@@ -83,7 +82,7 @@ impl<'p> Gatherer<'p> {
         Gatherer { prefixes, run: RunCounters::default(), at: HashMap::new() }
     }
 
-    /// Takes a line of the output, whatever it is.
+    /// Takes a line of the output. Lines with another prefix are ignored.
     pub(crate) fn line(&mut self, line: &[u8]) {
         if !self.prefixes.iter().any(|prefix| line.starts_with(prefix.as_bytes())) {
             return;
@@ -113,13 +112,14 @@ impl<'p> Gatherer<'p> {
         }
     }
 
-    /// What came of it.
+    /// The counters of all lines.
     pub(crate) fn end(self) -> RunCounters {
         self.run
     }
 }
 
-/// What the line begins with, up to its closing bracket or its first space; nothing if it begins with a counter.
+/// Splits off the tag: the beginning of the line up to its closing bracket, or else up to its first space. The tag is
+/// empty where the line begins with a counter.
 fn tag(line: &str) -> (&str, &str) {
     let end = match line.strip_prefix('[').and_then(|rest| rest.find(']')) {
         Some(bracket) => bracket + 2,
@@ -129,7 +129,7 @@ fn tag(line: &str) -> (&str, &str) {
     if !tag.starts_with('[') && tag.contains('=') { ("", line) } else { (tag, rest) }
 }
 
-/// `name=value`, with whatever separates it from the next.
+/// A counter `name=value`. A comma or semicolon may follow.
 fn counter(word: &str) -> Option<(&str, f64)> {
     let (name, value) = word.trim_end_matches([',', ';']).split_once('=')?;
     let named = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_.-:/".contains(c));
@@ -137,13 +137,13 @@ fn counter(word: &str) -> Option<(&str, f64)> {
     Some((name, number(value)?))
 }
 
-/// A whole number, decimal or 0x and hexadecimal, or a finite decimal fraction; of a percentage its number.
+/// A whole number (decimal, or hexadecimal after `0x`), a finite decimal fraction, or a percentage.
 fn number(text: &str) -> Option<f64> {
     if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         return u64::from_str_radix(hex, 16).ok().filter(|_| !hex.starts_with('+')).map(|n| n as f64);
     }
     let text = text.strip_suffix('%').unwrap_or(text);
-    // What f64 takes beyond that are words: inf, infinity, nan.
+    // Rust would also accept `inf`, `infinity` and `nan`.
     let plain = text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
     text.parse::<f64>().ok().filter(|n| plain && n.is_finite())
 }

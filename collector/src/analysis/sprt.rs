@@ -1,46 +1,48 @@
-//! Whether a rate is high enough, by Wald's sequential probability ratio test: as many runs as the answer needs, and no more.
+//! Wald's sequential probability ratio test: is a rate high enough? It takes no more runs than the answer needs.
 
 use statrs::distribution::{Binomial, DiscreteCDF};
 
-/// A test of "a run hangs at least with this rate" against "at most with that lower one".
+/// A test of "a run hangs with the upper rate or more" against "with the lower rate or less".
 ///
-/// A. Wald, Sequential tests of statistical hypotheses, Annals of Mathematical Statistics 16 (1945), 117-186. After every
-/// run the likelihood ratio of the two rates is held against A = (1 - error) / error and B = error / (1 - error), with the
-/// same error on either side: above A it is accepted, below B rejected. A rate at the lower one or below is accepted with a
-/// probability of at most error / (1 - error), and one at the upper one or above rejected with at most the same; between
-/// them either answer is right. So that a rate between them does not take for ever, the test is cut off after
-/// [`Sprt::most`] runs, three times the number that Wald expects where it is hardest, and what is open then is rejected.
+/// A. Wald, Sequential tests of statistical hypotheses, Annals of Mathematical Statistics 16 (1945), 117-186. After each
+/// run the likelihood ratio of the two rates is compared with A = (1 - error) / error and B = error / (1 - error). At A
+/// or above, the test accepts. At B or below, it rejects. The lower rate, or less, is accepted with a probability of at
+/// most error / (1 - error). The upper rate, or more, is rejected with at most the same probability. Between the rates,
+/// either answer is right.
+///
+/// A rate between them could need very many runs. Therefore the test is cut off after [`Sprt::most`] runs, three times
+/// the number that Wald expects in the hardest case. A test that is cut off rejects.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Sprt {
-    /// Accepted if the rate is this or more, 0 to 1.
+    /// The upper rate, 0 to 1.
     pub(crate) rate: f64,
-    /// Rejected if it is this or less.
+    /// The lower rate, 0 to 1.
     pub(crate) below: f64,
-    /// The error on either side.
+    /// The error rate on either side, 0 to 1.
     pub(crate) error: f64,
 }
 
-/// What the runs so far say.
+/// The answer of the runs so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Said {
+pub(crate) enum SprtAnswer {
     /// More runs are needed.
     Open,
     /// The rate is high enough.
     Accepted,
-    /// It is not.
+    /// The rate is too low.
     Rejected,
-    /// Neither was shown within [`Sprt::most`] runs.
+    /// No answer within [`Sprt::most`] runs.
     CutOff,
 }
 
 impl Sprt {
-    /// Of a rate against half of it, with `1 - confidence` as the error on either side. Both between 0 and 1, both
-    /// excluded.
+    /// A test of a rate against half of that rate, with `1 - confidence` as the error rate on either side. Both arguments
+    /// are between 0 and 1, both excluded.
     pub(crate) fn of(rate: f64, confidence: f64) -> Sprt {
         Sprt { rate, below: rate / 2.0, error: 1.0 - confidence }
     }
 
-    /// Logarithm of the likelihood ratio that a hang adds, and of the one that a run without takes away.
+    /// What a hang adds to the logarithm of the likelihood ratio, and what a run without a hang takes away.
     fn steps(&self) -> (f64, f64) {
         ((self.rate / self.below).ln(), ((1.0 - self.below) / (1.0 - self.rate)).ln())
     }
@@ -50,35 +52,35 @@ impl Sprt {
         ((1.0 - self.error) / self.error).ln()
     }
 
-    /// Most runs: three times Wald's number for the rate at which the ratio goes nowhere, ln A ln(1/B) over the mean square of a
-    /// step (there the product of the two steps).
+    /// The highest number of runs: three times Wald's expected number for the rate at which the ratio does not move on
+    /// average. That number is ln A ln(1/B) over the mean square of a step, which is the product of the two steps there.
     pub(crate) fn most(&self) -> u32 {
         let (up, down) = self.steps();
         (3.0 * self.bound().powi(2) / (up * down)).ceil().clamp(1.0, f64::from(u32::MAX)) as u32
     }
 
-    /// What `hung` of `of` runs say, which left it open one run before.
-    pub(crate) fn says(&self, hung: u32, of: u32) -> Said {
+    /// The answer of `hung` hangs in `of` runs. One run before, the answer was [`SprtAnswer::Open`].
+    pub(crate) fn answer(&self, hung: u32, of: u32) -> SprtAnswer {
         let (up, down) = self.steps();
         let ratio = f64::from(hung) * up - f64::from(of.saturating_sub(hung)) * down;
-        // A bound that is met exactly, but for rounding, is met.
+        // Rounding must not move a ratio that is exactly at the bound.
         let bound = self.bound() - 1e-9;
         match () {
-            () if ratio >= bound => Said::Accepted,
-            () if ratio <= -bound => Said::Rejected,
-            () if of >= self.most() => Said::CutOff,
-            () => Said::Open,
+            () if ratio >= bound => SprtAnswer::Accepted,
+            () if ratio <= -bound => SprtAnswer::Rejected,
+            () if of >= self.most() => SprtAnswer::CutOff,
+            () => SprtAnswer::Open,
         }
     }
 
-    /// Fewest runs, all hung, that are accepted.
+    /// The lowest number of runs that is accepted: all of them hung.
     pub(crate) fn fewest(&self) -> u32 {
         let (up, _) = self.steps();
         ((self.bound() - 1e-9) / up).ceil().max(1.0) as u32
     }
 
-    /// Whether `hung` of a fixed number of runs can be those of a rate as high as is wanted: so few or fewer have at least
-    /// the probability `error` there (exact binomial, one-sided).
+    /// `hung` hangs in a fixed number of runs are compatible with the upper rate: at that rate, so few hangs or fewer have
+    /// a probability of at least `error` (exact binomial, one-sided).
     pub(crate) fn agrees(&self, hung: u32, of: u32) -> bool {
         let at = Binomial::new(self.rate, u64::from(of));
         at.is_ok_and(|at| at.cdf(u64::from(hung)) >= self.error)
@@ -89,7 +91,7 @@ impl Sprt {
 mod tests {
     use super::*;
 
-    /// Probability of being accepted and runs on average at a true rate, exactly: through all numbers of hangs.
+    /// The probability of acceptance and the mean number of runs at a true rate. Exact: through all numbers of hangs.
     fn exactly(test: &Sprt, rate: f64) -> (f64, f64) {
         let (mut open, mut accepted, mut runs) = (vec![1.0], 0.0, 0.0);
         for of in 1..=test.most() {
@@ -97,16 +99,16 @@ mod tests {
             for (hung, p) in open.iter().enumerate() {
                 runs += p;
                 for (hung, p) in [(hung, p * (1.0 - rate)), (hung + 1, p * rate)] {
-                    match test.says(hung as u32, of) {
-                        Said::Open => next[hung] += p,
-                        Said::Accepted => accepted += p,
-                        Said::Rejected | Said::CutOff => {}
+                    match test.answer(hung as u32, of) {
+                        SprtAnswer::Open => next[hung] += p,
+                        SprtAnswer::Accepted => accepted += p,
+                        SprtAnswer::Rejected | SprtAnswer::CutOff => {}
                     }
                 }
             }
             open = next;
         }
-        assert_eq!(open.iter().sum::<f64>(), 0.0, "it ends");
+        assert_eq!(open.iter().sum::<f64>(), 0.0, "the test ends");
         (accepted, runs)
     }
 
@@ -131,11 +133,21 @@ mod tests {
     #[test]
     fn what_is_clear_takes_few_runs() {
         let test = Sprt::of(0.5, 0.95);
-        assert_eq!((test.fewest(), test.says(5, 5), test.says(4, 4)), (5, Said::Accepted, Said::Open));
-        assert_eq!((test.says(0, 8), test.says(0, 7)), (Said::Rejected, Said::Open));
-        // Where the ratio goes nowhere: 37 % of the runs hang.
-        assert_eq!((test.most(), test.says(34, 92), test.says(34, 93)), (93, Said::Open, Said::CutOff));
-        assert_eq!((0..test.most()).filter(|n| test.says(0, *n) == Said::Open).count(), 8, "none to seven");
+        assert_eq!(
+            (test.fewest(), test.answer(5, 5), test.answer(4, 4)),
+            (5, SprtAnswer::Accepted, SprtAnswer::Open)
+        );
+        assert_eq!((test.answer(0, 8), test.answer(0, 7)), (SprtAnswer::Rejected, SprtAnswer::Open));
+        // The hardest case: at a rate of 37 % the ratio does not move on average.
+        assert_eq!(
+            (test.most(), test.answer(34, 92), test.answer(34, 93)),
+            (93, SprtAnswer::Open, SprtAnswer::CutOff)
+        );
+        assert_eq!(
+            (0..test.most()).filter(|n| test.answer(0, *n) == SprtAnswer::Open).count(),
+            8,
+            "none to seven"
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The statistics of a hunt, each with its source.
+//! Intervals, tests and spread, each with its source.
 
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{Beta, ContinuousCDF, Discrete, Gamma, Hypergeometric};
@@ -9,39 +9,37 @@ use crate::text::words::Word;
 /// Confidence of every interval in a report.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// The rate of hangs that is looked for where nobody says another one: one run in fifty.
+/// The rate of hangs that a hunt looks for by default: one run in fifty.
 pub(crate) const RATE: f64 = 0.02;
 
 /// A rate with its interval, as in `verdict.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rate {
-    /// Hangs.
     pub hung: u32,
-    /// Runs that could have shown one.
+    /// Number of runs that could have hung.
     pub of: u32,
     /// Lower bound, 0 to 1.
     pub low: f64,
     /// Upper bound, 0 to 1.
     pub high: f64,
-    /// Confidence of the interval.
+    /// Confidence of the interval, 0 to 1.
     pub(crate) confidence: f64,
-    /// Which bounds these are.
     pub(crate) method: Method,
 }
 
-/// Which bounds an interval has.
+/// The bounds of an interval of a rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Method {
-    /// Both bounds, half of the error on either side.
+    /// Both bounds, with half of the error on either side.
     #[serde(rename = "clopper-pearson")]
     TwoSided,
-    /// One bound with the whole error: none or all of the runs hung.
+    /// One bound with the whole error: no run hung, or all runs did.
     #[serde(rename = "clopper-pearson, one-sided")]
     OneSided,
 }
 
 impl Method {
-    /// The word as it stands in `verdict.json`.
+    /// The name of the method in `verdict.json`.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Method::TwoSided => "clopper-pearson",
@@ -49,7 +47,7 @@ impl Method {
         }
     }
 
-    /// For a sentence.
+    /// The name of the method in a sentence.
     pub(crate) fn said(&self) -> Text {
         match self {
             Method::TwoSided => Word::ClopperPearson {}.said(),
@@ -61,15 +59,16 @@ impl Method {
 impl Rate {
     /// The exact interval of `hung` of `of` at `confidence` (0 to 1, both excluded).
     ///
-    /// C. J. Clopper, E. S. Pearson, The use of confidence or fiducial limits illustrated in the case of the
-    /// binomial, Biometrika 26 (1934), 404-413; by quantiles of the beta distribution as in L. D. Brown,
-    /// T. T. Cai, A. DasGupta, Interval estimation for a binomial proportion, Statistical Science 16 (2001),
-    /// 4.2.1. For 0 of N the lower bound is 0 whatever happens, so the whole error goes to the upper one:
-    /// 1 - error^(1/N); N of N is the same from below. 0 of 0 says nothing: 0 to 1.
+    /// C. J. Clopper, E. S. Pearson, The use of confidence or fiducial limits illustrated in the case of the binomial,
+    /// Biometrika 26 (1934), 404-413. By quantiles of the beta distribution, as in L. D. Brown, T. T. Cai, A. DasGupta,
+    /// Interval estimation for a binomial proportion, Statistical Science 16 (2001), 4.2.1.
     ///
-    /// So each bound for itself is wrong with a probability of at most the error. Both together are, too, but for rates
-    /// just outside of a one-sided bound, where it can be up to one and a half times as much (`tests/statistics.rs` has
-    /// the figures; the two-sided bounds for all counts never are).
+    /// 0 of N: the lower bound is always 0, so the upper one gets the whole error and is 1 - error^(1/N). N of N is the
+    /// mirror image. 0 of 0 says nothing: the interval is 0 to 1.
+    ///
+    /// Each bound alone is wrong with a probability of at most the error. So are both together, except for rates just
+    /// outside a one-sided bound: there the probability is at most 1.5 times the error. `tests/statistics.rs` has the
+    /// figures. Two-sided bounds for all counts would never exceed the error.
     pub fn exact(hung: u32, of: u32, confidence: f64) -> Self {
         let hung = hung.min(of);
         let error = (1.0 - confidence).clamp(f64::MIN_POSITIVE, 1.0);
@@ -89,42 +88,40 @@ impl Rate {
 }
 
 fn beta_quantile(a: f64, b: f64, p: f64) -> f64 {
-    // Both shapes are at least 1 here, so there is such a distribution.
+    // Both shapes are at least 1 here, so the distribution exists.
     Beta::new(a, b).map_or(f64::NAN, |beta| beta.inverse_cdf(p))
 }
 
-/// Hangs per hour of benchmark time, with the interval.
+/// Hangs per hour of benchmark time, with their interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PerHour {
-    /// Hangs.
     pub(crate) hung: u32,
-    /// Hours of benchmark time.
+    /// Benchmark time, hours.
     pub(crate) hours: f64,
     /// Hangs per hour.
     pub(crate) rate: f64,
-    /// Lower bound.
+    /// Lower bound, hangs per hour.
     pub low: f64,
-    /// Upper bound.
+    /// Upper bound, hangs per hour.
     pub high: f64,
-    /// Confidence of the interval.
+    /// Confidence of the interval, 0 to 1.
     pub(crate) confidence: f64,
-    /// Which bounds these are.
     pub(crate) method: Garwood,
 }
 
-/// Which bounds an interval of a rate in time has.
+/// The bounds of an interval of a rate in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Garwood {
-    /// Both bounds, half of the error on either side.
+    /// Both bounds, with half of the error on either side.
     #[serde(rename = "garwood")]
     TwoSided,
-    /// The upper bound with the whole error: there was no hang.
+    /// Only the upper bound, with the whole error: no run hung.
     #[serde(rename = "garwood, one-sided")]
     OneSided,
 }
 
 impl Garwood {
-    /// For a sentence.
+    /// The name of the method in a sentence.
     pub(crate) fn said(&self) -> Text {
         match self {
             Garwood::TwoSided => Word::Garwood {}.said(),
@@ -133,11 +130,12 @@ impl Garwood {
     }
 }
 
-/// The rate of `hung` hangs in so many hours, with the exact interval for a Poisson count; none without any time.
+/// The rate of `hung` hangs in `hours`, with the exact interval for a Poisson count. None: `hours` is not positive.
 ///
-/// F. Garwood, Fiducial limits for the Poisson distribution, Biometrika 28 (1936), 437-442; by quantiles of the gamma
-/// distribution. It is exact if hangs come at any moment of the benchmark's time alike, and otherwise (a run hangs only
-/// once) too wide rather than too narrow. Without a hang the whole error goes to the upper bound, as in [`Rate::exact`].
+/// F. Garwood, Fiducial limits for the Poisson distribution, Biometrika 28 (1936), 437-442. By quantiles of the gamma
+/// distribution. The interval is exact if a hang is equally probable at every moment of the benchmark time. Otherwise
+/// (a run hangs at most once) it is too wide, never too narrow. Without a hang the upper bound gets the whole error, as
+/// in [`Rate::exact`].
 pub fn per_hour(hung: u32, hours: f64, confidence: f64) -> Option<PerHour> {
     if !(hours > 0.0 && hours.is_finite()) {
         return None;
@@ -156,22 +154,21 @@ pub fn per_hour(hung: u32, hours: f64, confidence: f64) -> Option<PerHour> {
 }
 
 fn gamma_quantile(shape: f64, p: f64) -> f64 {
-    // The shape is at least 1 here, so there is such a distribution.
+    // The shape is at least 1 here, so the distribution exists.
     Gamma::new(shape, 1.0).map_or(f64::NAN, |gamma| gamma.inverse_cdf(p))
 }
 
-/// Two rows of a fourfold table: hung and not hung.
+/// Hung runs of all runs: one row of a fourfold table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Hung.
     pub(crate) hung: u32,
-    /// Runs.
+    /// Number of all runs.
     pub(crate) of: u32,
 }
 
-/// Fisher's exact test: how probable it is that `a` hangs so much more often than `b` by chance alone, if
-/// both hang at the same rate (one-sided p). R. A. Fisher, On the interpretation of chi-squared from
-/// contingency tables, and the calculation of P, J. Royal Statistical Society 85 (1922), 87-94.
+/// Fisher's exact test, one-sided: the probability that `a` hangs so much more often than `b` by chance, if both hang at
+/// the same rate. R. A. Fisher, On the interpretation of chi-squared from contingency tables, and the calculation of P,
+/// J. Royal Statistical Society 85 (1922), 87-94.
 pub(crate) fn fisher_more(a: Counts, b: Counts) -> f64 {
     let (population, hung) = (u64::from(a.of) + u64::from(b.of), u64::from(a.hung) + u64::from(b.hung));
     let Ok(chance) = Hypergeometric::new(population, hung, u64::from(a.of)) else { return 1.0 };
@@ -180,21 +177,21 @@ pub(crate) fn fisher_more(a: Counts, b: Counts) -> f64 {
     p.clamp(0.0, 1.0)
 }
 
-/// The same, two-sided: the sum over all tables that are no more probable than the one that was seen.
+/// Fisher's exact test, two-sided: the sum over all tables that are no more probable than the observed one.
 pub(crate) fn fisher(a: Counts, b: Counts) -> f64 {
     let (population, hung) = (u64::from(a.of) + u64::from(b.of), u64::from(a.hung) + u64::from(b.hung));
     let Ok(chance) = Hypergeometric::new(population, hung, u64::from(a.of)) else { return 1.0 };
     let least = hung.saturating_sub(u64::from(b.of));
     let most = hung.min(u64::from(a.of));
-    // Tables that are equally probable differ by rounding only.
-    let seen = chance.pmf(u64::from(a.hung)) * (1.0 + 1e-7);
-    let p: f64 = (least..=most).map(|x| chance.pmf(x)).filter(|p| *p <= seen).sum();
+    // Rounding must not leave out tables that are equally probable.
+    let observed = chance.pmf(u64::from(a.hung)) * (1.0 + 1e-7);
+    let p: f64 = (least..=most).map(|x| chance.pmf(x)).filter(|p| *p <= observed).sum();
     p.clamp(0.0, 1.0)
 }
 
-/// Runs that are needed to see at least one hang with probability `confidence`, if one run hangs with
-/// probability `rate`: the smallest N with 1 - (1 - rate)^N >= confidence. None unless both are between 0 and 1
-/// (a rate of 1 needs one run), or if it is more than a `u32` holds.
+/// The number of runs that show at least one hang with probability `confidence`, if each run hangs with probability
+/// `rate`: the smallest N with 1 - (1 - rate)^N >= confidence. A rate of 1 needs one run. None: an argument is not
+/// between 0 and 1, or N does not fit into a `u32`.
 pub(crate) fn plan(rate: f64, confidence: f64) -> Option<u32> {
     let open = |x: f64| x > 0.0 && x < 1.0;
     if rate == 1.0 && open(confidence) {
@@ -207,41 +204,37 @@ pub(crate) fn plan(rate: f64, confidence: f64) -> Option<u32> {
     (runs <= f64::from(u32::MAX)).then_some(runs as u32)
 }
 
-/// Probability of at least one hang in so many runs, if one run hangs with probability `rate`.
+/// The probability of at least one hang in `runs` runs, if each run hangs with probability `rate`.
 pub(crate) fn power(rate: f64, runs: u32) -> f64 {
     -(f64::from(runs) * (-rate).ln_1p()).exp_m1()
 }
 
-/// Runs with no hang among them that put the upper bound below `rate` ([`Rate::exact`] of 0/N): the same
-/// number as [`plan`], read the other way round.
+/// The number of runs without a hang that puts the upper bound below `rate` ([`Rate::exact`] of 0/N). It is the number
+/// of [`plan`].
 pub(crate) fn runs_to_exclude(rate: f64, confidence: f64) -> Option<u32> {
     plan(rate, confidence)
 }
 
-/// Median and spread of a set of figures.
+/// Median and spread of figures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Spread {
-    /// How many.
+    /// Number of figures.
     pub(crate) n: u32,
-    /// Median.
     pub(crate) median: f64,
     /// Lower quartile.
     pub(crate) q1: f64,
     /// Upper quartile.
     pub(crate) q3: f64,
-    /// Median absolute deviation from the median, times 1.4826 (a standard deviation where figures are
-    /// normal).
+    /// Median absolute deviation from the median, times 1.4826. For a normal distribution it estimates the standard
+    /// deviation.
     pub(crate) mad: f64,
-    /// Smallest.
     pub(crate) min: f64,
-    /// Largest.
     pub(crate) max: f64,
 }
 
-/// Median, quartiles (R. J. Hyndman, Y. Fan, Sample quantiles in statistical packages, The American
-/// Statistician 50 (1996), type 7) and median absolute deviation (F. R. Hampel, The influence curve and its
-/// role in robust estimation, JASA 69 (1974)). Figures that are not finite are left out; none if no other is
-/// there.
+/// Median, quartiles (R. J. Hyndman, Y. Fan, Sample quantiles in statistical packages, The American Statistician 50
+/// (1996), type 7) and median absolute deviation (F. R. Hampel, The influence curve and its role in robust estimation,
+/// JASA 69 (1974)). Only finite figures count. None: there is no finite figure.
 pub(crate) fn spread(figures: &[f64]) -> Option<Spread> {
     let mut sorted: Vec<f64> = figures.iter().copied().filter(|x| x.is_finite()).collect();
     sorted.sort_by(f64::total_cmp);
@@ -260,18 +253,23 @@ pub(crate) fn spread(figures: &[f64]) -> Option<Spread> {
     })
 }
 
-/// Quantile of sorted figures, not empty.
+/// A quantile of sorted figures. There is at least one.
 fn quantile(sorted: &[f64], p: f64) -> f64 {
     let at = p * (sorted.len() - 1) as f64;
     let (low, high) = (at.floor() as usize, at.ceil() as usize);
     sorted[low] + (at - at.floor()) * (sorted[high] - sorted[low])
 }
 
-/// Indices of figures that are far outside: more than 3.5 of the robust standard deviations from the median
-/// (B. Iglewicz, D. C. Hoaglin, How to detect and handle outliers, ASQC 1993), and beyond 1.5 times the
-/// interquartile range from the quartiles (J. W. Tukey, Exploratory data analysis, 1977), and more than 5 % of
-/// the median: figures that
-/// are nearly all equal do not make a hair's breadth news. Fewer than 5 figures have none.
+/// The indices of outliers. An outlier meets three conditions:
+///
+/// - It is more than 3.5 robust standard deviations from the median (B. Iglewicz, D. C. Hoaglin, How to detect and
+///   handle outliers, ASQC 1993).
+/// - It is more than 1.5 times the interquartile range outside the quartiles (J. W. Tukey, Exploratory data analysis,
+///   1977).
+/// - It is more than 5 % of the median from the median. Where all figures are nearly equal, a tiny difference is no
+///   outlier.
+///
+/// Fewer than 5 figures have no outliers.
 pub(crate) fn outliers(figures: &[f64]) -> Vec<usize> {
     let Some(spread) = spread(figures).filter(|s| s.n >= 5) else { return vec![] };
     let fence = 1.5 * (spread.q3 - spread.q1);
@@ -344,7 +342,7 @@ mod tests {
             assert_eq!(plan(0.5, bad), None);
         }
         assert_eq!(plan(1e-12, 0.95), None, "more than a u32");
-        let runs = runs_to_exclude(0.0582, 0.95).expect("there is such a number");
+        let runs = runs_to_exclude(0.0582, 0.95).expect("the number fits");
         assert!(Rate::exact(0, runs, 0.95).high <= 0.0582 && Rate::exact(0, runs - 1, 0.95).high > 0.0582);
     }
 
@@ -367,19 +365,19 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_could_have_seen() {
+    fn the_probability_of_a_hang_in_so_many_runs() {
         assert!(near(power(0.02, 50), 0.63583) && near(power(0.02, 149), 0.95071));
         assert_eq!((power(0.0, 50), power(1.0, 1), power(0.5, 0)), (0.0, 1.0, 0.0));
     }
 
     #[test]
-    fn spread_and_what_is_far_outside() {
+    fn spread_and_outliers() {
         let figures = [7.0, 7.1, 6.9, 7.05, 6.95, f64::NAN, 3.0];
         let s = spread(&figures).expect("six figures");
         assert_eq!((s.n, s.min, s.max), (6, 3.0, 7.1));
         assert!((s.median - 6.975).abs() < 1e-9, "{s:?}");
         assert_eq!(outliers(&figures), vec![6]);
-        assert_eq!(outliers(&[5.0, 5.0, 5.0, 5.0, 5.0, 5.001]), Vec::<usize>::new(), "a hair is no outlier");
+        assert_eq!(outliers(&[5.0, 5.0, 5.0, 5.0, 5.0, 5.001]), Vec::<usize>::new(), "a tiny difference");
         assert_eq!(outliers(&[1.0, 100.0]), Vec::<usize>::new());
         assert_eq!(spread(&[f64::NAN]), None);
     }
@@ -398,7 +396,8 @@ mod tests {
             }
         }
 
-        /// The definition itself: at the bound, what was seen or more (less) has half of the error.
+        /// The definition: at the lower bound, so many hangs or more have half of the error as their probability. At the
+        /// upper bound, so many or fewer.
         #[test]
         fn bounds_are_exact(of in 2u32..120, hung in 1u32..120) {
             use statrs::distribution::{Binomial, DiscreteCDF};
@@ -414,7 +413,7 @@ mod tests {
             let (a, b) = (Counts { hung: a.min(n), of: n }, Counts { hung: b.min(m), of: m });
             let (more, less) = (fisher_more(a, b), fisher_more(b, a));
             prop_assert!((0.0..=1.0).contains(&more) && (0.0..=1.0).contains(&fisher(a, b)));
-            prop_assert!(more + less >= 1.0 - 1e-9, "one of the two sides holds half of it");
+            prop_assert!(more + less >= 1.0 - 1e-9, "one of the two sides has half of the probability");
         }
     }
 }

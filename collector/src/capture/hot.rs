@@ -28,8 +28,8 @@ impl CpuLook {
     }
 }
 
-/// The thread that used the most CPU between two looks; none if none used any. Of equal threads the one with the
-/// lowest tid. A thread that only the second look has is left out: it may have used its CPU long before.
+/// The thread that used the most CPU between two looks; none if none used any. Of equal threads the one with
+/// the lowest tid. A thread that only the second look has is left out: it may have used its CPU long before.
 fn hottest(first: &[CpuLook], second: &[CpuLook]) -> Option<u32> {
     let before = |tid| first.iter().find(|l| l.tid == tid).map(|l| l.cpu_ns);
     let others = second.iter().filter(|l| !l.watchdog);

@@ -1,14 +1,16 @@
-//! The outside view of a process: what `/proc` and `perf` say about it, in the files that people's scripts read.
+//! The outside view of a process: what `/proc` and `perf` say about it, in the files that people's scripts
+//! read.
 //!
 //! - [`threads`]: a look at all threads
 //! - [`tables`]: the texts: `ps_L.txt`, `wchan_by_tid.tsv`, `environ.txt`, `maps_{name}.txt`; pure
 //! - [`hot`]: which thread spent the most CPU between two looks
-//! - [`mod@perf`]: `perf record` and `perf report` of that thread; `perf_names`: the files that perf takes names from
+//! - [`mod@perf`]: `perf record` and `perf report` of that thread; `perf_names`: the files that perf takes names
+//!   from
 //! - [`part`]: a file of a bundle, or the line that says why it has no contents
 //! - [`tool`]: runs a program that may not end
 //!
-//! A process may end at any moment, and the kernel may refuse a part. Such a part is one line in its file that
-//! says why: a file is never missing and never empty.
+//! A process may end at any moment, and the kernel may refuse a part. Such a part is one line in its file
+//! that says why: a file is never missing and never empty.
 
 use std::path::{Path, PathBuf};
 
@@ -145,8 +147,8 @@ mod tests {
             .env("OTHER", "no")
             .spawn()
             .unwrap();
-        // The kernel shows the new environment before ld.so has mapped anything; the wait channel of `sleep` is
-        // there once it sleeps, and then everything else is too.
+        // The kernel shows the new environment before ld.so has mapped anything. When `sleep` sleeps, its
+        // wait channel is there, and everything else too.
         let sleeps =
             || std::fs::read_to_string(format!("/proc/{}/wchan", child.id())).unwrap().contains("nanosleep");
         while !sleeps() {
@@ -169,7 +171,7 @@ mod tests {
             String::from_utf8(part.clone().unwrap()).unwrap()
         };
         let text = |name: &str| text_of(&seen, name);
-        // %CPU falls with each second: what ps saw is what one of the two looks saw, one before it and one after it.
+        // %CPU changes with each second: ps agrees with the look before it or with the look after it.
         let theirs = String::from_utf8(theirs.stdout).unwrap();
         let ours = [text("ps_L.txt"), text_of(&after, "ps_L.txt")];
         assert!(ours.contains(&theirs), "{theirs}{ours:?}");

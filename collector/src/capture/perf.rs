@@ -64,9 +64,9 @@ pub enum Perfed {
     Refused(String),
 }
 
-/// Records thread `tid` into `dir/perf_hot_tid.data` and writes the report `dir/perf_hot_tid.txt`. Both files are
-/// there afterwards. Where a step failed, its file has the reason; the data stays if only the report failed. perf's
-/// default event is tried first, then `cpu-clock`, which needs no hardware.
+/// Records thread `tid` into `dir/perf_hot_tid.data` and writes the report `dir/perf_hot_tid.txt`. Both files
+/// are there afterwards. Where a step failed, its file has the reason; the data stays if only the report
+/// failed. perf's default event is tried first, then `cpu-clock`, which needs no hardware.
 ///
 /// # Errors
 /// [`WriteError`] if a file could not be written.
@@ -173,8 +173,8 @@ impl Perf<'_> {
         }
     }
 
-    /// Writes the build-ids of the bytes that ran into the data, and makes the bundle a cache of those bytes. False if
-    /// no build-id is known, or if this perf has no `inject --known-build-ids`.
+    /// Writes the build-ids of the bytes that ran into the data, and makes the bundle a cache of those bytes.
+    /// False if no build-id is known, or if this perf has no `inject --known-build-ids`.
     fn identify(&self, data: &Path) -> io::Result<bool> {
         let known = perf_names::cache(self.dir, &self.sources.copies)?;
         if known.is_empty() {
@@ -205,7 +205,8 @@ impl Perf<'_> {
         let by_path = identified || perf_names::are_at_their_paths(&self.sources.copies);
         let symfs = if by_path { None } else { Some(perf_names::symfs(self.sources).map_err(fail)?) };
         let mut last = None;
-        // The lines of inlined functions help, but with large debug information perf can take minutes for them.
+        // The lines of inlined functions help, but with large debug information perf can take minutes for
+        // them.
         for inline in [&[][..], &["--no-inline"]] {
             let mut out = tempfile::NamedTempFile::new_in(self.dir).map_err(fail)?;
             let mut report = command(&self.options.program);
@@ -255,8 +256,8 @@ fn command(program: &Path) -> Command {
     command
 }
 
-/// Samples and event from the head of a report: `# Samples: 597  of event 'cpu-clock:pppH'`. perf shortens large
-/// numbers (`2K`). None if there is no number, or one that makes no sense.
+/// Samples and event from the head of a report: `# Samples: 597  of event 'cpu-clock:pppH'`. perf shortens
+/// large numbers (`2K`). None if there is no number, or one that makes no sense.
 fn samples(report: &str) -> (Option<u64>, String) {
     let mut counts = vec![];
     let mut event = String::new();

@@ -1,10 +1,10 @@
 //! The files that perf takes names from, where the file at a path is gone or has other bytes.
 //!
-//! perf finds the names of code by the path of its file. The path of a removed file ends in ` (deleted)`. A file
-//! that was copied over has the wrong names. So `perf inject --known-build-ids` writes the build-ids of the bytes
-//! that ran into the recorded data, and the bundle is a build-id cache with those bytes (`perf --buildid-dir`):
-//! whoever has the bundle has the names. An old perf cannot do that: then a tree of links (`--symfs`) serves, for
-//! our own report only.
+//! perf finds the names of code by the path of its file. The path of a removed file ends in ` (deleted)`. A
+//! file that was copied over has the wrong names. So `perf inject --known-build-ids` writes the build-ids of
+//! the bytes that ran into the recorded data, and the bundle is a build-id cache with those bytes (`perf
+//! --buildid-dir`): whoever has the bundle has the names. An old perf cannot do that: then a tree of links
+//! (`--symfs`) serves, for our own report only.
 
 use std::io;
 use std::os::unix::fs::symlink;
@@ -45,8 +45,9 @@ fn deleted(path: &Path) -> PathBuf {
     deleted.into()
 }
 
-/// Makes `dir` a build-id cache of the copies: `.build-id/64/bd1f…/elf` is a link to the copy. The link is relative
-/// where the copy is in `dir` itself, so that the folder can be moved. A copy without a build-id is left out.
+/// Makes `dir` a build-id cache of the copies: `.build-id/64/bd1f…/elf` is a link to the copy. The link is
+/// relative where the copy is in `dir` itself, so that the folder can be moved. A copy without a build-id is
+/// left out.
 ///
 /// # Errors
 /// A copy that cannot be read, a link that cannot be made.

@@ -9,8 +9,8 @@ use hangscope_reader::maps::Mapping;
 
 use super::threads::ThreadLook;
 
-/// The text of `ps -L -o pid,tid,psr,pcpu,state,wchan:30,comm`, with its header and its alignment. `ps` makes the columns
-/// of ids as wide as the largest id can be (`width`), and cuts the wait channel at 30 characters.
+/// The text of `ps -L -o pid,tid,psr,pcpu,state,wchan:30,comm`, with its header and its alignment. `ps` makes
+/// the columns of ids as wide as the largest id can be (`width`), and cuts the wait channel at 30 characters.
 pub(crate) fn ps(pid: u32, threads: &[ThreadLook], width: usize) -> String {
     let mut text = format!("{:>width$} {:>width$} PSR %CPU S {:<30} COMMAND\n", "PID", "TID", "WCHAN");
     for t in threads {
@@ -26,7 +26,8 @@ pub(crate) fn ps(pid: u32, threads: &[ThreadLook], width: usize) -> String {
     text
 }
 
-/// `ps` prints `-` for no wait channel, `?` for one that could not be read, and omits leading dots and underscores.
+/// `ps` prints `-` for no wait channel, `?` for one that could not be read, and omits leading dots and
+/// underscores.
 fn ps_wchan(wchan: Option<&str>) -> &str {
     match wchan.map(str::trim_end) {
         None | Some("") => "?",
@@ -35,8 +36,8 @@ fn ps_wchan(wchan: Option<&str>) -> &str {
     }
 }
 
-/// `tid<TAB>wchan`, sorted by wchan, then tid. The wchan is `0`, as the kernel prints it, for a thread that is not
-/// blocked, and `NA` if it could not be read.
+/// `tid<TAB>wchan`, sorted by wchan, then tid. The wchan is `0`, as the kernel prints it, for a thread that
+/// is not blocked, and `NA` if it could not be read.
 pub(crate) fn wchan(threads: &[ThreadLook]) -> String {
     let mut rows: Vec<(&str, u32)> = threads
         .iter()

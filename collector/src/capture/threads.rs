@@ -3,7 +3,8 @@
 use std::{fs, io};
 
 use hangscope_reader::task::{Schedstat, Stat};
-use rustix::param::clock_ticks_per_second;
+
+use crate::proc::{sysconf, task};
 
 /// A thread, as `/proc/PID/task/TID` shows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,22 +28,10 @@ pub struct ThreadLook {
 /// # Errors
 /// Why no thread could be seen, for a person.
 pub(crate) fn look(pid: u32) -> Result<Vec<ThreadLook>, String> {
-    let tids = tids(pid).map_err(|e| io_why(pid, &e))?;
+    let tids = task::tids(pid).map_err(|e| io_why(pid, &e))?;
     let uptime = uptime();
     let threads: Vec<ThreadLook> = tids.into_iter().filter_map(|tid| thread(pid, tid, uptime)).collect();
     if threads.is_empty() { Err(ended(pid)) } else { Ok(threads) }
-}
-
-/// Threads of a process, ascending.
-///
-/// # Errors
-/// The error of reading `/proc/PID/task`.
-pub(crate) fn tids(pid: u32) -> io::Result<Vec<u32>> {
-    let entries = fs::read_dir(format!("/proc/{pid}/task"))?;
-    let mut tids: Vec<u32> =
-        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
-    tids.sort_unstable();
-    Ok(tids)
 }
 
 /// `uptime` in seconds.
@@ -50,7 +39,7 @@ fn thread(pid: u32, tid: u32, uptime: f64) -> Option<ThreadLook> {
     let file = |name: &str| fs::read(format!("/proc/{pid}/task/{tid}/{name}"));
     let stat = file("stat").ok()?;
     let stat = Stat::parse(&stat)?;
-    let ticks = clock_ticks_per_second().max(1);
+    let ticks = sysconf::ticks_per_second();
     let used = stat.cpu_ticks();
     let seconds = (uptime - stat.start_ticks as f64 / ticks as f64).max(0.0) as u64;
     let schedstat = file("schedstat").ok().and_then(|text| Schedstat::parse(&text));

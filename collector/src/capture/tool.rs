@@ -89,7 +89,8 @@ pub(crate) fn run(command: &mut Command, stdout: Stdio, limit: Duration, cancel:
     Ran::Exited(status, String::from_utf8_lossy(&said).into_owned())
 }
 
-/// Sends when a child of this process has ended. The child is not reaped: its id stays its own until somebody waits.
+/// Sends when a child of this process has ended. The child is not reaped: its id stays its own until somebody
+/// waits.
 ///
 /// # Errors
 /// No thread can be started.

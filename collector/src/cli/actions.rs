@@ -1,4 +1,4 @@
-//! GitHub Actions, where a hunt runs in it: annotations, and the report in the summary of the step.
+//! A hunt in GitHub Actions: annotations, and the report in the summary of the step.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -9,11 +9,10 @@ use crate::console::out;
 use crate::report::{github, markdown_name, terminal};
 use crate::text::message::Lang;
 
-/// What a step may have in its summary, bytes.
+/// Largest summary of a step, bytes.
 const MOST: u64 = 1 << 20;
 
-/// Says what a hunt brought, in the way of GitHub Actions, where its environment says that it is there. Nothing of it keeps
-/// the hunt from ending as it would have ended.
+/// Reports a hunt to GitHub Actions, if it runs there. An error changes nothing in how the hunt ends.
 pub(super) fn tell(facts: &HuntFacts, conclusion: &Conclusion, out: &Path, lang: Lang) {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     if set("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
@@ -32,7 +31,7 @@ pub(super) fn tell(facts: &HuntFacts, conclusion: &Conclusion, out: &Path, lang:
     }
 }
 
-/// Appends a report; only what is `short` of it where the whole would not be shown.
+/// Appends a report; only its `short` form if the whole would be too long to be shown.
 fn append(summary: &Path, report: &Path, short: &str) -> std::io::Result<()> {
     let mut file = File::options().append(true).create(true).open(summary)?;
     let (there, len) = (file.metadata()?.len(), std::fs::metadata(report)?.len());

@@ -16,7 +16,8 @@ pub(super) struct RunArgs {
     /// The allocator's DSO. For a demonstration without one, run ./scripts/hunt.sh without arguments.
     #[arg(long, value_name = "SO")]
     pub(super) so: Option<PathBuf>,
-    /// Short name of the allocator, part of file names [default: from the profile, else from the file's name].
+    /// Short name of the allocator, part of file names [default: from the profile, else from the file's
+    /// name].
     #[arg(long)]
     pub(super) name: Option<String>,
     /// Your own profile of the allocator, a TOML file. `hangscope hunt --help` shows its keys.
@@ -47,8 +48,7 @@ pub(super) struct RunArgs {
 }
 
 impl RunArgs {
-    /// # Errors
-    /// Neither a deadline nor a stall is a hang.
+    /// Refuses limits with which no run could ever hang.
     pub(super) fn check_limits(&self) -> Result<(), &'static str> {
         match self.hang_after.is_off() && self.stall.is_off() {
             true => Err("--hang-after off needs --stall: without both, no run ever counts as a hang"),
@@ -77,7 +77,6 @@ pub(super) struct ProgramArgs {
     pub(super) command: Vec<String>,
 }
 
-/// Where the shim is.
 #[derive(Debug, clap::Args)]
 pub(super) struct ShimArgs {
     /// The shim's file [default: HANGSCOPE_SHIM, else libhangscope.so beside hangscope or in ../lib].
@@ -87,9 +86,6 @@ pub(super) struct ShimArgs {
 
 impl ShimArgs {
     /// The shim's absolute path.
-    ///
-    /// # Errors
-    /// [`NoShim`].
     pub(super) fn find(&self) -> Result<PathBuf, NoShim> {
         shim_path::find(self.path.as_deref())
     }

@@ -15,14 +15,15 @@ use crate::listen::Listener;
 use crate::text::message::say;
 use crate::text::progress::JobLine;
 
-/// Stand and listen: every process that has the shim becomes a session in DIR, with its heartbeats, dumps and end.
+/// Listen for processes that have the shim. Each becomes a session in DIR, with its heartbeats, dumps and
+/// end.
 ///
-/// Ctrl-C ends it; processes that run then go on, and their sessions are written as `open`.
+/// Ctrl-C ends it. Processes that still run then go on, and their sessions are written as `open`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "What it leaves:\n  \
-    DIR/sessions.jsonl                      a line a session, when it ends\n  \
+#[command(after_help = "Files:\n  \
+    DIR/sessions.jsonl                      a line for each session that has ended\n  \
     DIR/sessions/{start}_{pid}/session.json heartbeats.jsonl dump_N/\n\n\
-    Only processes of the same user (and root's) may connect.\n\n\
+    Only processes of the same user and of root may connect.\n\n\
     Example:\n  \
     hangscope collect --out night &\n  \
     env $(hangscope env --so ./libhakozuna_hz4.so) ./bench 16 2000000 400 16 32768 90 65536")]
@@ -31,25 +32,24 @@ pub(crate) struct Args {
     /// /tmp/hangscope-UID/collector.sock].
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
-    /// Folder for what is collected; made if it is not there.
+    /// Folder for the sessions. It is made if it does not exist.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Do not run perf on the hottest thread of a hung process.
     #[arg(long)]
     no_perf: bool,
-    /// How perf unwinds.
+    /// How perf unwinds the stacks.
     #[arg(long, value_enum, value_name = "HOW", default_value = "fp", conflicts_with = "no_perf")]
     perf_call_graph: CallGraph,
-    /// Dumps of one session that are kept (a process that hangs all night makes one a minute).
+    /// Dumps to keep for a session. A process that hangs all night makes one a minute.
     #[arg(long, value_name = "N", default_value = "10")]
     max_dumps: u32,
-    /// Only JSON on stdout: a line a session, when it ends, as in sessions.jsonl (pid, command, label, end, rc, integrity,
-    /// dumps, hung, class, folder, ...).
+    /// Only JSON on stdout: a line for each session when it ends, as in sessions.jsonl (pid, command, label,
+    /// end, rc, integrity, dumps, hung, class, folder, ...).
     #[arg(long)]
     json: bool,
 }
 
-/// Runs it.
 pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     descriptors::raise();
     if args.json {

@@ -17,39 +17,40 @@ use crate::files::pin;
 use crate::launch::preload;
 use crate::launch::settings::Settings;
 
-/// Print the variables to put in front of one's own command.
+/// Print the variables for your own command.
 ///
-/// One line, NAME=value with spaces between, for `env $(hangscope env ...) ./bench`; with --export, lines for
-/// `eval "$(hangscope env --export ...)"`.
+/// It prints one line with NAME=value and spaces, for `env $(hangscope env ...) ./bench`. With --export it
+/// prints lines for `eval "$(hangscope env --export ...)"`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     env $(hangscope env --so ./libhakozuna_hz4.so --socket /run/user/1000/hs.sock) ./bench 16 2000000\n  \
     eval \"$(hangscope env --export --so ./libhz4.so --label rss_hz4_1 --only bench)\"; ./run_matrix.sh")]
 pub(crate) struct Args {
-    /// The allocator's DSO; without it the shim alone is preloaded (the C library's malloc).
+    /// The allocator's DSO. Without it only the shim is preloaded (the C library's malloc).
     #[arg(long, value_name = "SO")]
     so: Option<PathBuf>,
-    /// Socket of `hangscope collect` [default: HANGSCOPE_SOCKET, else collect's default].
+    /// Socket of `hangscope collect` [default: HANGSCOPE_SOCKET, else the default of collect].
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
     #[command(flatten)]
     shim: ShimArgs,
-    /// Deadline from process start; `off`: dumps only on request [the shim's default: 15s].
+    /// Deadline from the start of the process. `off`: dumps only on request [default: 15s, from the shim].
     #[arg(long, value_name = "TIME")]
     hang_after: Option<Limit>,
-    /// Without any progress for so long counts as a hang.
+    /// A process in which nothing moves for this time makes a dump, too [default: off, from the shim].
     #[arg(long, value_name = "TIME")]
     stall: Option<Limit>,
-    /// Between two looks [the shim's default: 1s].
+    /// Time between two looks of the shim [default: 1s, from the shim].
     #[arg(long, value_name = "TIME", value_parser = times::tick)]
     tick: Option<Duration>,
-    /// Free text that the session carries.
+    /// Free text in the session.
     #[arg(long)]
     label: Option<String>,
-    /// Watch only programs of these names (comma-separated), not `env`, `taskset` or `timeout` in front.
+    /// Watch only programs with these names, separated by commas, and not `env`, `taskset` or `timeout` in
+    /// front of them.
     #[arg(long, value_name = "NAMES")]
     only: Option<String>,
-    /// The allocator's DSO, where the order of LD_PRELOAD does not tell.
+    /// Name of the allocator's DSO, if the order of LD_PRELOAD does not show it.
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
     #[command(flatten)]
@@ -57,12 +58,11 @@ pub(crate) struct Args {
     /// Print `export NAME=value` lines, quoted for the shell.
     #[arg(long)]
     export: bool,
-    /// Only one line of JSON on stdout: an object of the variables, {"LD_PRELOAD": "...", "HANGSCOPE_SOCKET": "...", ...}.
+    /// Only one line of JSON on stdout: the variables, {"LD_PRELOAD": "...", "HANGSCOPE_SOCKET": "...", ...}.
     #[arg(long, conflicts_with = "export")]
     json: bool,
 }
 
-/// Runs it.
 pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let shim = args.shim.find().context("env")?;
     let mut files = vec![shim];
@@ -98,7 +98,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     Ok(Status::NoHang)
 }
 
-/// An object of the variables. JSON is text: a value that is none cannot be in it.
+/// The variables as a JSON object. A value that is not UTF-8 cannot be in it.
 fn object(variables: &[(&str, OsString)]) -> anyhow::Result<serde_json::Map<String, Value>> {
     let text = |(name, value): &(&str, OsString)| {
         let value = value.to_str().map(|value| ((*name).to_owned(), value.into()));
@@ -121,12 +121,12 @@ fn exports(variables: &[(&str, OsString)]) -> OsString {
     OsString::from_vec(text)
 }
 
-/// One line for `env $(...)`. The shell splits what it substitutes and takes no quotes in it: a value with a
-/// space cannot be passed like this, and is not passed wrongly.
+/// One line for `env $(...)`. The shell splits the line at spaces and knows no quotes in it, so a value with
+/// a space is an error.
 fn one_line(variables: &[(&str, OsString)]) -> anyhow::Result<OsString> {
     let mut text = vec![];
     for (name, value) in variables {
-        // Glob characters would be replaced by file names that match.
+        // The shell would replace glob characters by file names.
         if let Some(bad) = value.as_bytes().iter().find(|b| b" \t\n*?[\\".contains(b)) {
             let bad = bad.escape_ascii();
             let message = format!("env: {name} has a '{bad}', which `env $(...)` cannot pass; use --export");

@@ -28,19 +28,21 @@ use crate::text::message::{Say as _, Text, say};
 use crate::text::note::Note;
 use crate::text::progress::JobLine;
 
-/// `--until-decided` makes at most this many times the runs that decide if nothing hangs. Runs may die or fail, and
-/// two arms may hang at nearly the same rate.
+/// `--until-decided` makes at most this many times the runs that decide if nothing hangs. Runs may die or
+/// fail, and two arms may hang at nearly the same rate.
 const SPARE: u32 = 4;
 
 /// Run a benchmark under a pinned allocator until it hangs, and say why it hangs.
 ///
-/// hangscope copies the DSO to a place where nobody rebuilds it, verifies the preload, and then runs the command again
-/// and again. It captures a run that takes longer than --hang-after: what every thread does (from inside, by the shim),
-/// and what /proc and perf show (from outside). Then it stops the run. All files are in OUT.
+/// hangscope copies the DSO to a place where nobody rebuilds it, verifies the preload, and then runs the
+/// command again and again. It captures a run that takes longer than --hang-after: what every thread does
+/// (from inside, by the shim), and what /proc and perf show (from outside). Then it stops the run. All files
+/// are in OUT.
 ///
-/// With several --arm this is an experiment. An arm is the same benchmark with the pinned DSO, with something that
-/// happens to the DSO's file in the middle of the run (each run has its own copy), or with another build. The arms take
-/// turns in a shuffled order. All runs are made, and Fisher's exact test compares the arms.
+/// With several --arm this is an experiment. An arm is the same benchmark with the pinned DSO, with something
+/// that happens to the DSO's file in the middle of the run (each run has its own copy), or with another
+/// build. The arms take turns in a shuffled order. All runs are made, and Fisher's exact test compares the
+/// arms.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     hangscope hunt --name hz4 --so ./libhakozuna_hz4.so --cpus 0-15 --runs 50 -- ./bench 16 2000000 400 16 32768 90 65536\n  \
@@ -69,23 +71,26 @@ const SPARE: u32 = 4;
 pub(crate) struct Args {
     #[command(flatten)]
     pub(super) run: RunArgs,
-    /// An arm: pinned (the DSO is left alone); deleted, replaced or overwritten (what happens to its file in the middle of a
-    /// run); so=PATH or so=NAME:PATH (another build). May be given several times; one must be pinned [default: pinned].
+    /// An arm: pinned (the DSO is left alone); deleted, replaced or overwritten (what happens to its file in
+    /// the middle of a run); so=PATH or so=NAME:PATH (another build). May be given several times; one must be
+    /// pinned [default: pinned].
     #[arg(long = "arm", value_name = "ARM", value_parser = Arm::parse)]
     arms: Vec<Arm>,
-    /// The file that the arms replaced and overwritten put in the DSO's place [default: the same bytes as --so].
+    /// The file that the arms replaced and overwritten put in the DSO's place [default: the same bytes as
+    /// --so].
     #[arg(long, value_name = "SO", requires = "arms")]
     other_so: Option<PathBuf>,
     /// Seed of the order in which several arms take turns [default: a new one, printed].
     #[arg(long, value_name = "N", requires = "arms")]
     seed: Option<u64>,
-    /// Most runs of an arm [default: 50; with --until-decided four times the runs that decide if nothing hangs].
+    /// Most runs of an arm [default: 50; with --until-decided four times the runs that decide if nothing
+    /// hangs].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     runs: Option<u32>,
-    /// Make runs until the question is decided. With one arm: does a run hang, or is the rate of hangs below --rate? With
-    /// several: does the change of the DSO make it hang, does it hang without the change, or does no arm hang at --rate?
-    /// With other builds: does each hang more or less often than the pinned one? These are sequential tests: they look
-    /// after every run, and their error rate is still 1 - --confidence.
+    /// Make runs until the question is decided. With one arm: does a run hang, or is the rate of hangs below
+    /// --rate? With several: does the change of the DSO make it hang, does it hang without the change, or
+    /// does no arm hang at --rate? With other builds: does each hang more or less often than the pinned one?
+    /// These are sequential tests: they look after every run, and their error rate is still 1 - --confidence.
     #[arg(long, conflicts_with = "keep_going")]
     until_decided: bool,
     /// Smallest rate of hangs to look for, between 0 and 1 [default: 0.02: 149 runs].
@@ -112,7 +117,7 @@ pub(crate) struct Args {
     /// How long perf records, 100ms to 1h.
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = perf_time)]
     perf_seconds: Duration,
-    /// How perf unwinds.
+    /// How perf unwinds the stacks.
     #[arg(long, value_name = "HOW", default_value = "fp")]
     perf_call_graph: CallGraph,
     /// Folder for the sockets of the runs [default: a new one in the temporary folder].
@@ -121,12 +126,12 @@ pub(crate) struct Args {
     /// Write a JUnit report, too: a suite for each arm, a case for each run.
     #[arg(long, value_name = "FILE", value_parser = in_a_folder)]
     junit: Option<PathBuf>,
-    /// Only one line of JSON on stdout, at the end: what is in verdict.json, and out, the folder. Progress goes to stderr.
+    /// Only one line of JSON on stdout, at the end: what is in verdict.json, and out, the folder. Progress
+    /// goes to stderr.
     #[arg(long)]
     json: bool,
 }
 
-/// Runs it.
 pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let (lang, json, junit) = (out::lang(), args.json, args.junit.clone());
     if json {
@@ -135,7 +140,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     descriptors::raise();
     let (config, _sockets) = config(args)?;
     let cancel = cancel::on_signals().context("hunt: cannot take Ctrl-C")?;
-    // What a run leaves behind when its first process ends becomes a child of this one, and can be reaped.
+    // Processes that a run leaves behind become children of this process, which can reap them.
     let _ = nix::sys::prctl::set_child_subreaper(true);
     let mut screen = Screen::new(&config.name, config.planned(), config.arms.len());
     let hunted = crate::hunt::hunt(&config, &mut screen, &cancel)?;
@@ -241,7 +246,7 @@ fn until(rate: Option<f64>, confidence: Option<f64>) -> anyhow::Result<Until> {
         .ok_or_else(|| usage(format!("--rate {rate} needs more than {} runs; give a higher one", u32::MAX)))
 }
 
-/// What a person should know before the runs begin.
+/// Notes for the person before the first run.
 pub(super) fn notes(cpus: Option<&Cpus>) -> Vec<Text> {
     let mut notes = vec![];
     if let Some(cpus) = cpus.filter(|c| !c.missing.is_empty()) {

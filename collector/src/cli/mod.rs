@@ -1,8 +1,8 @@
-//! The command line: one file a subcommand, each with its arguments (`Args`) and a `run` that gives the
-//! status to end with. [`main`] is the one place where an error becomes a line on stderr and a status.
+//! The command line. Each subcommand is a file, with its arguments (`Args`) and a `run` that returns the exit
+//! status. Only [`main`] turns an error into a line on stderr and a status.
 //!
-//! - [`collect`]: stands and listens
-//! - [`mod@env`]: the variables to put in front of one's own command
+//! - [`collect`]: listens for processes
+//! - [`mod@env`]: the variables for your own command
 //! - [`pin`]: a copy of a DSO that nobody rebuilds
 //! - [`plan`]: how many runs a hunt needs
 //! - [`verify`]: proof that a program runs with exactly this DSO
@@ -12,8 +12,7 @@
 //! - [`hunt`]: runs a benchmark again and again until it hangs, and says what the hang is
 //! - [`shrink`]: the smallest numbers with which a benchmark still hangs
 //! - `actions`: a hunt in GitHub Actions
-//! - [`stir`]: the options of those that can disturb scheduling
-//! - [`out`]: printing that survives a reader who has left
+//! - `args`, [`stir`], `times`, `socket`: options that several subcommands have
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -88,8 +87,8 @@ pub fn definition() -> clap::Command {
     <Cli as clap::CommandFactory>::command()
 }
 
-/// What is worth knowing but no error: on stderr, from warnings on, or from the level that
-/// `HANGSCOPE_LOG` names (`off`, `error`, `warn`, `info`, `debug`, `trace`).
+/// Warnings go to stderr. `HANGSCOPE_LOG` sets another level (`off`, `error`, `warn`, `info`, `debug`,
+/// `trace`).
 fn log_to_stderr() {
     let level = std::env::var("HANGSCOPE_LOG").ok().and_then(|level| level.parse().ok());
     let started = tracing_subscriber::fmt()
@@ -98,23 +97,23 @@ fn log_to_stderr() {
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .try_init();
-    // Somebody who uses this as a library has a subscriber of his own.
+    // A program that uses this library has its own subscriber.
     drop(started);
 }
 
-/// Says what clap has to say: help and versions as they are, an error in one line.
+/// Prints clap's message: help and version as they are, an error as one line.
 fn usage(error: &clap::Error) -> Status {
     let help = error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
     if error.use_stderr() && !help {
         out::error_line(usage_line(&error.render().to_string()));
     } else {
-        // In colours only on a terminal; nothing is to be done if nobody reads it.
+        // clap uses colours only on a terminal. If the reader has left, there is nothing to do.
         let _ = error.print();
     }
     if error.use_stderr() { Status::Usage } else { Status::NoHang }
 }
 
-/// clap's text without its usage and its pointer to --help.
+/// clap's message without its usage and its hint at --help.
 fn usage_line(text: &str) -> String {
     let said = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
     let said: Vec<&str> = said.map(str::trim).filter(|line| !line.is_empty()).collect();

@@ -9,23 +9,24 @@ use crate::console::exit::Status;
 use crate::console::out;
 use crate::files::pin;
 
-/// Copy a DSO to where nobody rebuilds it, read-only, with its sha1.
+/// Copy a DSO, read-only and with its SHA-1, to a place where nobody rebuilds it.
 ///
-/// The copy is OUT/{name}_{sha1, 8 digits}.so, mode 0444; OUT/{name}_so.sha1 can be checked with `sha1sum -c`. A
-/// file that changes while it is copied is refused.
+/// The copy is OUT/{name}_{8 digits of the SHA-1}.so, with mode 0444. `sha1sum -c` can check
+/// OUT/{name}_so.sha1. A file that changes during the copy is refused.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hangscope pin ../hakmem/libhakozuna_hz4.so --name hz4 --out pinned")]
 pub(crate) struct Args {
     /// The DSO.
     #[arg(value_name = "SO")]
     so: PathBuf,
-    /// Folder for the copy; made if it is not there.
+    /// Folder for the copy. It is made if it does not exist.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Short name of the allocator [default: the file's stem without `lib` and version].
+    /// Short name of the allocator [default: the file's name without `lib` and version].
     #[arg(long)]
     name: Option<String>,
-    /// Only one line of JSON on stdout: name, path (of the copy), source, sha1, build_id (null if it has none), size (bytes).
+    /// Only one line of JSON on stdout: name, path (of the copy), source, sha1, build_id (null if it has
+    /// none), size (bytes).
     #[arg(long)]
     json: bool,
 }
@@ -40,7 +41,6 @@ struct Answer<'a> {
     size: u64,
 }
 
-/// Runs it.
 pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let pinned = pin::pin(&args.so, &args.out, args.name.as_deref()).context("pin")?;
     match args.json {

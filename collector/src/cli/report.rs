@@ -24,7 +24,7 @@ use crate::text::message::{Lang, messages, say};
 
 messages! {
     /// A piece of what `report` prints above and below the snapshot.
-    Cell {
+    pub(crate) Cell {
         // The process.
         Exe { exe } => "program    {exe}", "プログラム {exe}";
         Command { command } => "command    {command}", "コマンド   {command}";

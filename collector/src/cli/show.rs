@@ -8,20 +8,19 @@ use crate::console::exit::Status;
 use crate::console::out;
 use crate::report;
 
-/// Show what a hunt, a session or snap left: the verdict, who waits for whom, the stacks, equal ones together.
+/// Show the result of a hunt, a session or a snap: the verdict, which thread waits for which, and the stacks.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hangscope show OUT\n  hangscope show OUT/hang_run_8")]
 pub(crate) struct Args {
-    /// OUT of a hunt, or the folder of one hang.
+    /// OUT of a hunt, or the folder of a hang.
     #[arg(value_name = "DIR")]
     dir: PathBuf,
-    /// Only one line of JSON on stdout: verdict (what is in verdict.json; null for the folder of one hang) and snapshots
-    /// (by folder, what is in each threads.json; null where that cannot be read).
+    /// Only one line of JSON on stdout: verdict (what is in verdict.json; null for the folder of a hang) and
+    /// snapshots (for each folder what is in its threads.json; null if that cannot be read).
     #[arg(long)]
     json: bool,
 }
 
-/// Runs it.
 pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     if args.json {
         out::json(&report::show::bundle(&args.dir).context("show")?)?;

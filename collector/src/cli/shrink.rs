@@ -28,13 +28,13 @@ use crate::text::progress::JobLine;
 
 /// Make a command that hangs as small as possible, so that the hang comes often and soon.
 ///
-/// Delta debugging makes the whole numbers among the benchmark's arguments (threads, iterations, sizes ...) smaller, as
-/// long as at least --rate of the runs still hang, with the same class. A sequential test decides how many runs a step
-/// takes. At the end fresh runs of the smallest command give its rate. It may be stopped at any moment (Ctrl-C,
-/// kill -9); --resume goes on from there.
+/// Delta debugging makes the whole numbers among the benchmark's arguments (threads, iterations, sizes ...)
+/// smaller, as long as at least --rate of the runs still hang, with the same class. A sequential test decides
+/// how many runs a step takes. At the end fresh runs of the smallest command give its rate. It may be stopped
+/// at any moment (Ctrl-C, kill -9); --resume goes on from there.
 ///
-/// The evidence of a hang is kept for the first hang of the original command, of the smallest command, and of every
-/// other class. The rest is removed, to save disk space.
+/// The evidence of a hang is kept for the first hang of the original command, of the smallest command, and of
+/// every other class. The rest is removed, to save disk space.
 #[derive(Debug, clap::Args)]
 #[command(
     mut_arg("so", |arg| arg.required_unless_present("resume").help("The allocator's DSO")),
@@ -82,12 +82,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["so", "name", "rate", "confidence", "class", "hang_after", "stall",
         "keep", "least", "confirm", "cpus", "env", "out", "profile", "verify_runs", "tick", "stir", "stir_seed", "shim", "only", "command"])]
     resume: Option<PathBuf>,
-    /// Only one line of JSON on stdout, at the end: what is in shrink.json, and out, the folder. Progress goes to stderr.
+    /// Only one line of JSON on stdout, at the end: what is in shrink.json, and out, the folder. Progress
+    /// goes to stderr.
     #[arg(long)]
     json: bool,
 }
 
-/// A result with the folder that its file, and the evidence, are in: what `--json` prints.
+/// What `--json` prints: the result, and the folder with the evidence.
 #[derive(Serialize)]
 struct InFolder<'a> {
     #[serde(flatten)]
@@ -95,7 +96,6 @@ struct InFolder<'a> {
     out: &'a Path,
 }
 
-/// Runs it.
 pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let (lang, json, max_time) = (out::lang(), args.json, args.run.max_time);
     let given_seed = args.run.stir.has_seed();
@@ -124,7 +124,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let catch = catch(&settings);
     let job = Job { settings, config, given_seed, max_time, catch };
     let cancel = cancel::on_signals().context("shrink: cannot take Ctrl-C")?;
-    // What a run leaves behind when its first process ends becomes a child of this one, and can be reaped.
+    // Processes that a run leaves behind become children of this process, which can reap them.
     let _ = nix::sys::prctl::set_child_subreaper(true);
     let mut screen = Screen::of_steps(&job.config.name);
     let file = shrink::shrink(&job, &mut screen, &cancel)?;
@@ -230,8 +230,8 @@ fn config(settings: &Settings, out: &Path) -> anyhow::Result<(Config, SocketDir)
     Ok((config, sockets))
 }
 
-/// The words of a hunt that catches the smallest hang again, without its deadline and its command. It makes as many runs
-/// as show the hang at least once, with the shrink's confidence.
+/// The words of a hunt that catches the smallest hang again, without its deadline and its command. It makes
+/// as many runs as show the hang at least once, with the shrink's confidence.
 fn catch(settings: &Settings) -> Vec<String> {
     let runs = stats::plan(settings.rate, settings.confidence).unwrap_or(1).to_string();
     let so = settings.so.display().to_string();

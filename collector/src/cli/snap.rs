@@ -18,46 +18,47 @@ use crate::snap::{self, Options};
 use crate::text::message::say;
 use crate::text::progress::JobLine;
 
-/// Look at a process that already hangs and was never preloaded, from outside.
+/// Look from outside at a process that already hangs and has no shim.
 ///
-/// Blocked threads are read without stopping them. Threads that run are stopped for well under a millisecond each
-/// (ptrace), once for their registers and --sample-hz times a second until the second look. The evidence is that of a
-/// hunt's hang.
+/// Blocked threads are not stopped. Running threads are stopped by ptrace, each for well under a millisecond:
+/// once for their registers, and --sample-hz times a second until the second look. The evidence has the same
+/// files as a hang of hangscope hunt.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     hangscope snap 4711\n  \
     hangscope snap 4711 --target libhakozuna_hz4.so --out evidence && hangscope show evidence\n\n\
-    It takes the right to trace the process: its user or root, and kernel.yama.ptrace_scope 0 where that is set.")]
+    You must be allowed to trace the process: be its user or root, with kernel.yama.ptrace_scope 0 if the system has it.")]
 pub(crate) struct Args {
-    /// Process.
+    /// Process id.
     #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pid: u32,
-    /// The allocator's DSO, by file name or short name, where it is not the one that provides malloc.
+    /// The allocator's DSO, by file name or short name, if it does not provide malloc.
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
-    /// Short name of the allocator, part of file names [default: the profile's, else the file's stem].
+    /// Short name of the allocator, part of file names [default: from the profile, else from the file's
+    /// name].
     #[arg(long)]
     name: Option<String>,
-    /// A profile of one's own: see the documentation for its keys.
+    /// Your own profile of the allocator, a TOML file. `hangscope hunt --help` shows its keys.
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
-    /// Folder for everything [default: hangscope_snap_{pid}_{time} here].
+    /// Folder for all files [default: hangscope_snap_{pid}_{time} in this folder].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Between the two looks.
+    /// Time between the two looks.
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = times::time)]
     second_look: Duration,
-    /// How often a running thread is asked; 0: once.
+    /// Samples of a running thread in a second. 0: only one sample.
     #[arg(long, value_name = "HZ", default_value_t = 49, value_parser = clap::value_parser!(u32).range(..=499))]
     sample_hz: u32,
-    /// Stop blocked threads too, once, for whole stacks where code keeps frame pointers. Their system calls are
-    /// restarted by it, which may wake a thread that missed its wake-up.
+    /// Stop blocked threads once, too: for complete stacks in code with frame pointers. This restarts their
+    /// system calls, which may wake a thread that missed its wake-up.
     #[arg(long)]
     stop_blocked: bool,
-    /// No perf of the hottest thread.
+    /// Do not run perf on the hottest thread.
     #[arg(long)]
     no_perf: bool,
-    /// How perf unwinds.
+    /// How perf unwinds the stacks.
     #[arg(long, value_enum, value_name = "HOW", default_value = "fp", conflicts_with = "no_perf")]
     perf_call_graph: CallGraph,
     /// Only one line of JSON on stdout: what is in verdict.json, and out, the folder.
@@ -65,7 +66,6 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Runs it.
 pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     if args.json {
         out::only_json();

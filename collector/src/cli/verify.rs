@@ -18,10 +18,10 @@ use crate::verify::{self, Proof, Request, Times};
 
 /// Prove from inside the process that a program runs with exactly this DSO as its malloc.
 ///
-/// Each run must bring a hello from the program of CMD (not from `env`, `taskset` or `timeout` in front of it; for a
-/// script, from its interpreter) that reports this very file as the provider of malloc, neither deleted nor replaced.
-/// What ld.so refuses, a static, setuid or foreign binary is named. The last line on success is
-/// `[STRICT-PRELOAD] verification passed`; otherwise the status is 30.
+/// In each run the program of CMD must say hello: not `env`, `taskset` or `timeout` in front of it; for a
+/// script, its interpreter. It must report this file as the provider of malloc, neither deleted nor replaced.
+/// The error names what ld.so refused, or a static, setuid or foreign binary. On success the last line is
+/// `[STRICT-PRELOAD] verification passed`; else the status is 30.
 #[derive(Debug, clap::Args)]
 #[command(
     mut_arg("command", |arg| arg.required(true)),
@@ -35,22 +35,22 @@ pub(crate) struct Args {
     /// The allocator's DSO.
     #[arg(long, value_name = "SO")]
     so: PathBuf,
-    /// Runs; each must pass.
+    /// Number of runs. Each must pass.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     runs: u32,
-    /// Folder for preload_verify/: run_N.log and result.txt.
+    /// Folder for preload_verify/ with run_N.log and result.txt.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
     program: ProgramArgs,
-    /// The hello must come within.
+    /// The hello must come within this time.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = times::time)]
     hello_within: Duration,
-    /// After the hello was checked, the command may go on for so long before it gets TERM.
+    /// How long the command may go on after its hello was checked. Then it gets TERM.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = times::time)]
     grace: Duration,
-    /// Only one line of JSON on stdout: passed, error (null if it passed), program, sha1 (of the DSO), and runs: pid, program,
-    /// malloc (path of the DSO that provides it), same_file, same_bytes.
+    /// Only one line of JSON on stdout: passed, error (null if it passed), program, sha1 (of the DSO), and
+    /// runs with pid, program, malloc (path of the DSO that provides it), same_file, same_bytes.
     #[arg(long)]
     json: bool,
 }
@@ -64,7 +64,6 @@ struct Answer<'a> {
     runs: &'a [Proof],
 }
 
-/// Runs it.
 pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     if args.json {
         out::only_json();
@@ -99,7 +98,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
             Ok(Status::NoHang)
         }
         Err(error) => {
-            // Not verified is an answer; what keeps it from being verified at all is none.
+            // A failed verification is an answer. An error that prevented it is none.
             if args.json && error.status() == Status::NotVerified {
                 let error = Some(error.to_string());
                 out::json(&Answer { passed: false, error, program: None, sha1: None, runs: &[] })?;

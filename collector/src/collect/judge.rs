@@ -26,7 +26,8 @@ pub(super) struct Judge {
 enum Files {
     Ours,
     Others,
-    /// The process has ended or may not be looked at. The DSOs with these ids were the files at their paths here.
+    /// The process has ended or may not be looked at. The DSOs with these ids were the files at their paths
+    /// here.
     Unsure(BTreeSet<u32>),
 }
 
@@ -108,8 +109,8 @@ fn is_ours(dso: &Dso) -> bool {
         && matches!(there, Ok(Some(file)) if (file.dev, file.ino) == init)
 }
 
-/// Whether a path means the same file to a process and to us; none if that is not known. In a container or a chroot it
-/// does not, and our file says nothing about the file of the process.
+/// Whether a path means the same file to a process and to us; none if that is not known. In a container or a
+/// chroot it does not, and our file says nothing about the file of the process.
 fn sees_our_files(pid: u32) -> Option<bool> {
     use std::os::unix::fs::MetadataExt as _;
     let mounts = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();

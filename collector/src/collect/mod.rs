@@ -1,7 +1,7 @@
 //! The standing collector: any number of processes, each of them a session on disk.
 //!
-//! One loop gives each event to the thread of its session. That thread writes the session's files and captures its
-//! hangs: a slow disk or perf delays no other session.
+//! One loop gives each event to the thread of its session. That thread writes the session's files and
+//! captures its hangs: a slow disk or perf delays no other session.
 //!
 //! - `route`: which session an event belongs to, across connections and execs
 //! - `session`: one process from its hello to its end
@@ -30,7 +30,8 @@ pub(crate) use desk::{Collected, Options, Say};
 /// Collects until `cancel`. Sessions that are open then are written as `open`.
 ///
 /// # Errors
-/// [`CollectError`]. If a file cannot be written later, an error is printed and counted, and the collector goes on.
+/// [`CollectError`]. If a file cannot be written later, an error is printed and counted, and the collector
+/// goes on.
 pub(crate) fn collect(
     listener: Listener,
     options: Options,

@@ -132,8 +132,8 @@ pub(crate) fn stamp(time: SystemTime) -> String {
     humantime::format_rfc3339_millis(time).to_string()
 }
 
-/// Name of a session's folder: `20251123T082211.123Z_4711`. Such names sort by time. They have no colon: LD_PRELOAD
-/// cannot hold a path with one.
+/// Name of a session's folder: `20251123T082211.123Z_4711`. Such names sort by time. They have no colon:
+/// LD_PRELOAD cannot hold a path with one.
 pub(crate) fn folder_name(identity: &Identity, pid: u32) -> String {
     format!("{}_{pid}", stamp(started(identity)).replace(['-', ':'], ""))
 }

@@ -1,5 +1,5 @@
-//! Which session an event belongs to. A process has one connection at a time; after a lost connection it has another.
-//! Each program that it runs (exec) is a session.
+//! Which session an event belongs to. A process has one connection at a time; after a lost connection it has
+//! another. Each program that it runs (exec) is a session.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -85,7 +85,8 @@ impl Router {
         if again && let Some((key, _)) = before.iter().find(|(_, other)| *other == image) {
             return *key;
         }
-        // The process runs another program now. If the pid was used again, the pidfd shows the end of the first.
+        // The process runs another program now. If the pid was used again, the pidfd shows the end of the
+        // first.
         for (key, other) in before {
             if other.start_ticks == image.start_ticks {
                 self.send(key, Input::Superseded);

@@ -256,7 +256,8 @@ impl Session {
     fn stall(&mut self, dump: &RecordedDump) {
         let judged = JudgedStall::of(&dump.dump, &self.sources(), &self.history);
         if dump.dump.end.is_none() {
-            // The process may have ended. Keep the dump, but count no hang. After a known hang it adds nothing.
+            // The process may have ended. Keep the dump, but count no hang. After a known hang it adds
+            // nothing.
             if self.record.hung {
                 return;
             }

@@ -1,4 +1,5 @@
-//! Sessions of clients in this very process, which speak the shim's protocol. So the process of a session never exits.
+//! Sessions of clients in this very process, which speak the shim's protocol. So the process of a session
+//! never exits.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -52,8 +53,8 @@ impl Standing {
         }
     }
 
-    /// Waits until so many heartbeats are written. What two connections say has no order between them, so what
-    /// must come first is waited for where it arrives.
+    /// Waits until so many heartbeats are written. What two connections say has no order between them, so
+    /// what must come first is waited for where it arrives.
     fn has_beats(&self, wanted: usize) {
         let until = std::time::Instant::now() + SOON;
         let folders = || fs::read_dir(self.dir.path().join("out/sessions")).into_iter().flatten().flatten();

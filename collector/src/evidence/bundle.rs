@@ -8,8 +8,8 @@
 //! 6. perf of the hottest thread. It takes seconds, and the process must still hang.
 //! 7. The files of step 5 again, with a note if perf disagrees with the samples.
 //!
-//! If the program is killed in the middle, the files of the steps before are there. A step that cannot be done leaves
-//! one line in its file that says why.
+//! If the program is killed in the middle, the files of the steps before are there. A step that cannot be
+//! done leaves one line in its file that says why.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -30,8 +30,8 @@ use crate::symbolize::{Sources, symbolize};
 /// Between two looks at the CPU times of threads, where the dump has only one.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
-/// Looks at a live process from outside for what its dump lacks. Gives a dump that holds only that; none if nothing
-/// is missing.
+/// Looks at a live process from outside for what its dump lacks. Gives a dump that holds only that; none if
+/// nothing is missing.
 pub type Supplement = fn(pid: u32, dump: &Dump) -> Option<Dump>;
 
 /// A bundle with its outside view: the first step.
@@ -187,7 +187,8 @@ impl Bundle {
         Ok(Some(to))
     }
 
-    /// The dump with what it lacked. `dump_outside.bin` keeps that, so that it can be read again with the dump.
+    /// The dump with what it lacked. `dump_outside.bin` keeps that, so that it can be read again with the
+    /// dump.
     fn supplement<'d>(&self, dump: &'d Dump, contents: &Contents<'_>) -> Result<Cow<'d, Dump>, WriteError> {
         let supplement = contents.supplement.filter(|_| contents.alive);
         let Some(outside) = supplement.and_then(|supplement| supplement(self.pid, dump)) else {

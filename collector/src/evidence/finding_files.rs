@@ -14,8 +14,8 @@ const THREADS: &str = "threads.json";
 const STACKS: &str = "stacks.txt";
 const SAMPLES: &str = "samples.folded";
 
-/// Writes the files into `dir`, and gives the contents of `threads.json`. Where perf's report is in `dir` already, a
-/// note says if it disagrees with the samples. So write them again after perf.
+/// Writes the files into `dir`, and gives the contents of `threads.json`. Where perf's report is in `dir`
+/// already, a note says if it disagrees with the samples. So write them again after perf.
 ///
 /// # Errors
 /// [`WriteError`]; a file is written whole or not at all.

@@ -1,15 +1,16 @@
-//! `samples.folded`: the samples from inside as flame graph tools read them (flamegraph.pl, inferno, speedscope): a line
-//! a distinct stack, `thread;outermost;...;innermost COUNT`. And whether perf agrees with them.
+//! `samples.folded`: the samples from inside in the format of flame graph tools (flamegraph.pl, inferno,
+//! speedscope). One line for each distinct stack: `thread;outermost;...;innermost COUNT`. And whether perf
+//! agrees with the samples.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::session::trace::{Frame, ThreadTrace, Traces};
 use crate::session::{Dump, record_text};
 
-/// Of a hundred samples, so many make two observers agree that a function is hot.
+/// perf and the samples agree about a function if both have at least this share of it.
 const AGREE_PERCENT: usize = 10;
 
-/// The whole file.
+/// The text of the file.
 pub(crate) fn text_of(dump: &Dump, traces: &Traces) -> String {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for (tid, samples) in &traces.samples {
@@ -39,18 +40,18 @@ fn name(frame: &Frame) -> String {
     }
 }
 
-/// Without what separates frames and lines.
+/// A name without `;` and line ends: they separate frames and stacks.
 fn plain(name: &str) -> String {
     name.chars().map(|c| if c == ';' || c.is_control() { ':' } else { c }).collect()
 }
 
-/// A line that says that perf and the samples from inside disagree about the hottest function of a thread; none if they
-/// do not, or one of them does not tell. `report` is `perf report --stdio --no-children` of that thread.
+/// A line that says that perf and the samples disagree about the hottest function of a thread; none if they
+/// agree, or if one of them has no function. `report` is `perf report --stdio --no-children` of that thread.
 pub(crate) fn disagreement(tid: u32, samples: &[ThreadTrace], report: &str) -> Option<String> {
     let perf = hottest_of(report)?;
     let mut counts: HashMap<String, usize> = HashMap::new();
     let mut all = 0;
-    // perf's symbol is the function that was called, not what was inlined there.
+    // perf's symbol is the function that was called, not a function that is inlined into it.
     for frame in samples.iter().filter_map(|s| s.frames.iter().find(|f| !f.inlined)) {
         *counts.entry(comparable(frame.function.as_deref()?)).or_default() += 1;
         all += 1;
@@ -66,7 +67,7 @@ pub(crate) fn disagreement(tid: u32, samples: &[ThreadTrace], report: &str) -> O
     })
 }
 
-/// Of a report the first symbol that is not the kernel's, which samples from inside cannot see, and its share.
+/// The first symbol of a report that is not the kernel's, and its share. The samples cannot see the kernel.
 fn hottest_of(report: &str) -> Option<(String, String)> {
     report.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
         let share = line.split_whitespace().next().filter(|word| word.ends_with('%'))?;
@@ -77,7 +78,7 @@ fn hottest_of(report: &str) -> Option<(String, String)> {
     })
 }
 
-/// A name as every tool has it: without Rust's hash, a version or a clone's suffix.
+/// A name in the form that all tools agree on: without Rust's hash, version, and suffix of a clone.
 fn comparable(name: &str) -> String {
     let name = name.split('@').next().unwrap_or(name);
     let hash =

@@ -1,4 +1,4 @@
-//! Equal stacks together: "15 threads:".
+//! Groups threads with equal stacks: "15 threads:".
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -8,19 +8,19 @@ use crate::evidence::threads_file::{FramePart, ThreadPart};
 /// Threads with the same stack.
 #[derive(Debug)]
 pub(crate) struct Group<'a> {
-    /// By tid.
+    /// At least one, ascending by tid.
     pub(crate) threads: Vec<&'a ThreadPart>,
 }
 
 impl<'a> Group<'a> {
-    /// The one whose stack stands for all.
+    /// The thread whose stack is printed for all.
     pub(crate) fn first(&self) -> &'a ThreadPart {
         self.threads[0]
     }
 }
 
-/// Groups threads by function and line of every frame (and, where there is no stack, by what they wait for and
-/// why there is none); the largest group first, of equals the one with the smallest tid.
+/// Groups threads by what they wait for and by function and line of every frame; threads without a stack by
+/// the reason for that. The largest group is first; of equal groups, the one with the lowest tid.
 pub(crate) fn groups(threads: &[ThreadPart]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = vec![];
     let mut at: HashMap<Key<'_>, usize> = HashMap::new();
@@ -37,17 +37,17 @@ pub(crate) fn groups(threads: &[ThreadPart]) -> Vec<Group<'_>> {
     groups
 }
 
-/// What equal threads share.
+/// Equal for threads of one group.
 #[derive(PartialEq, Eq, Hash)]
 struct Key<'a> {
     wait: Option<(&'a str, Option<&'a str>)>,
     truncated: bool,
     problem: Option<&'a str>,
-    frames: Vec<Place<'a>>,
+    frames: Vec<CodePlace<'a>>,
 }
 
-/// Where there is a line, instructions on it are the same place; else the address says.
-type Place<'a> = (Option<&'a str>, Option<&'a str>, Option<u32>, Option<&'a str>);
+/// Function, file, line; and the address, if the line is not known.
+type CodePlace<'a> = (Option<&'a str>, Option<&'a str>, Option<u32>, Option<&'a str>);
 
 impl<'a> Key<'a> {
     fn of(thread: &'a ThreadPart) -> Self {
@@ -60,7 +60,7 @@ impl<'a> Key<'a> {
     }
 }
 
-fn place(frame: &FramePart) -> Place<'_> {
+fn place(frame: &FramePart) -> CodePlace<'_> {
     let address = if frame.line.is_none() { Some(frame.pc.as_str()) } else { None };
     (frame.function.as_deref(), frame.file.as_deref(), frame.line, address)
 }

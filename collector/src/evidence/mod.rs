@@ -1,8 +1,8 @@
 //! From a dump to a bundle, and back.
 //!
 //! - [`bundle`]: writes the folder of a dump
-//! - [`finding_files`]: `threads.json`, `stacks.txt`, `samples.folded`; each in a file of its own: [`threads_file`],
-//!   [`stacks`] with [`group`], [`folded`]
+//! - [`finding_files`]: `threads.json`, `stacks.txt`, `samples.folded`; each in a file of its own:
+//!   [`threads_file`], [`stacks`] with [`group`], [`folded`]
 //! - [`recording`]: `recording.json.gz`, all that a finding was made from
 //! - [`saved`]: reads a `dump.bin` or a recording again
 //! - [`truncated_stacks`]: asks threads whose stack is cut short, during their dump

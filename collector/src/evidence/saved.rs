@@ -1,5 +1,5 @@
-//! Reads dumps again, and analyses them again: from a `dump.bin`, with the files beside it in its bundle, or from a
-//! [`recording`].
+//! Reads dumps again, and analyses them again: from a `dump.bin`, with the files beside it in its bundle, or
+//! from a [`recording`].
 
 use std::fs;
 use std::io;
@@ -50,8 +50,8 @@ pub struct SavedDumps {
 }
 
 impl SavedDumps {
-    /// Reads a `dump.bin` or a recording. The path is that of the file, of its bundle, or of a folder that holds one
-    /// bundle.
+    /// Reads a `dump.bin` or a recording. The path is that of the file, of its bundle, or of a folder that
+    /// holds one bundle.
     ///
     /// # Errors
     /// [`NotRead`].
@@ -83,8 +83,8 @@ impl SavedDumps {
         Ok(SavedDumps { path, dumps, copies, history, traces: None })
     }
 
-    /// Names and a finding for one of the dumps. Heartbeats before the dump come from its recording: a dump.bin has only
-    /// those that came in the middle of it.
+    /// Names and a finding for one of the dumps. Heartbeats before the dump come from its recording: a
+    /// dump.bin has only those that came in the middle of it.
     pub fn analyse(&self, dump: &Dump) -> (Traces, Finding) {
         let history = self.history.as_ref().filter(|(of, _)| *of == key(dump));
         let history = history.map_or_else(History::default, |(_, history)| history.clone());

@@ -15,16 +15,13 @@ use crate::session::{Dump, record_text};
 use crate::text::message::{Lang, counted};
 use crate::text::view::View;
 
-/// The file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ThreadsFile {
     /// `hangscope/threads/1`.
     pub(crate) schema: String,
-    /// Process.
     pub(crate) pid: u32,
-    /// Its program.
+    /// Path of the program.
     pub(crate) exe: String,
-    /// Its command line.
     pub(crate) command: Vec<String>,
     /// HANGSCOPE_LABEL.
     pub(crate) label: String,
@@ -34,58 +31,54 @@ pub struct ThreadsFile {
     pub(crate) reason: String,
     /// Seconds since the process (or its program) began.
     pub(crate) since_start_s: f64,
-    /// Seconds between the two looks; null if there was one only.
+    /// Seconds between the two looks; null if there was only one.
     pub(crate) between_looks_s: Option<f64>,
-    /// The dump is whole: it has its end, and nothing was left out.
+    /// Whether the dump has its end, and nothing was left out.
     pub(crate) whole: bool,
-    /// What it is.
     pub(crate) finding: Finding,
-    /// Threads, by tid.
+    /// By tid, without the shim's own thread.
     pub(crate) threads: Vec<ThreadPart>,
     /// DSOs that are files.
     pub(crate) dsos: Vec<DsoPart>,
-    /// What could not be had, and what the shim thought worth saying.
+    /// What could not be read, and the notes of the shim.
     pub(crate) notes: Vec<String>,
 }
 
-/// A thread.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ThreadPart {
-    /// Thread.
     pub(crate) tid: u32,
-    /// Name.
     pub(crate) comm: String,
-    /// The first thread.
+    /// Whether it is the first thread of the process.
     pub(crate) main: bool,
     /// State letter in the first look; null if it could not be read.
     pub(crate) state: Option<char>,
-    /// State letter in the second look; null if there is none.
+    /// State letter in the second look; null without one.
     pub(crate) state_later: Option<char>,
-    /// Processor it last ran on.
+    /// Processor that it last ran on.
     pub(crate) cpu: u16,
-    /// CPU time, seconds.
+    /// CPU time since its start, seconds.
     pub(crate) cpu_s: f64,
-    /// CPU time between the looks, seconds; null without a second.
+    /// CPU time between the looks, seconds; null without a second look.
     pub(crate) cpu_between_s: Option<f64>,
     /// Voluntary context switches.
     pub(crate) nvcsw: u64,
     /// Involuntary context switches.
     pub(crate) nivcsw: u64,
-    /// Wait channel; null if running or not readable.
+    /// Null if it runs or if it could not be read.
     pub(crate) wchan: Option<String>,
-    /// System call by name; null if running.
+    /// Name of the system call; null if it runs.
     pub(crate) syscall: Option<String>,
-    /// Its arguments as hex strings; empty if running.
+    /// Arguments of the system call, hex; empty if it runs.
     pub(crate) args: Vec<String>,
-    /// What it waits for; null if it runs.
+    /// Null if it runs.
     pub(crate) wait: Option<WaitPart>,
     /// `blocked` (memory, no signal), `signal`, `none`.
     pub(crate) stack_from: TraceSource,
-    /// The stack does not reach the thread's start.
+    /// Whether the stack ends before the start of the thread.
     pub(crate) truncated: bool,
-    /// What could not be had of it.
+    /// Why frames are missing.
     pub(crate) problem: Option<String>,
-    /// Samples of it.
+    /// Number of samples.
     pub(crate) samples: u32,
     /// Innermost first.
     pub(crate) frames: Vec<FramePart>,
@@ -94,58 +87,49 @@ pub(crate) struct ThreadPart {
 /// What a thread waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WaitPart {
-    /// Kind.
     pub(crate) kind: String,
     /// Hex.
     pub(crate) address: Option<String>,
-    /// Name of the address.
+    /// Symbol at the address.
     pub(crate) symbol: Option<String>,
-    /// Owner.
+    /// Tid of the owner.
     pub(crate) owner: Option<u32>,
-    /// For a person.
+    /// All of it in words, for a person.
     pub(crate) detail: String,
 }
 
-/// A frame.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FramePart {
     /// Hex.
     pub(crate) pc: String,
-    /// Function.
     pub(crate) function: Option<String>,
-    /// Offset in it.
+    /// Bytes from the start of the function.
     pub(crate) offset: Option<u64>,
     /// Source file.
     pub(crate) file: Option<String>,
-    /// Line.
     pub(crate) line: Option<u32>,
-    /// DSO.
+    /// Path of the DSO.
     pub(crate) dso: Option<String>,
     /// Address in the DSO's file, hex.
     pub(crate) dso_offset: Option<String>,
-    /// Inlined into the next frame.
+    /// Whether it is inlined into the next frame.
     pub(crate) inlined: bool,
-    /// Inside the allocator.
     pub(crate) in_allocator: bool,
 }
 
-/// A DSO.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DsoPart {
-    /// Path.
     pub(crate) path: String,
-    /// The allocator.
+    /// Whether it is the allocator.
     pub(crate) allocator: bool,
-    /// The word.
     pub(crate) integrity: Integrity,
-    /// Why.
+    /// Why the integrity is that.
     pub(crate) reason: String,
-    /// `(deleted)` in maps.
+    /// Whether maps has ` (deleted)`.
     pub(crate) deleted: bool,
 }
 
 impl ThreadsFile {
-    /// From a dump and what was made of it.
     pub(crate) fn of(dump: &Dump, traces: &Traces, finding: &Finding) -> Self {
         let watchdog = dump.identity.fixed.watchdog_tid;
         let later: BTreeMap<u32, &ThreadRecord> = dump.second.iter().map(|t| (t.tid, t)).collect();

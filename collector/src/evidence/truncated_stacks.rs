@@ -9,8 +9,8 @@ use crate::symbolize::{Sources, truncated};
 /// Most threads of one request: the shim reads no more.
 const MOST: usize = 512;
 
-/// Asks the blocked threads of a first look whose stack does not reach the start of the thread. Gives the number of
-/// threads. The shim answers before its second look, in the same dump.
+/// Asks the blocked threads of a first look whose stack does not reach the start of the thread. Gives the
+/// number of threads. The shim answers before its second look, in the same dump.
 ///
 /// # Errors
 /// [`ListenError`]: the stacks in the dump stay as they are.

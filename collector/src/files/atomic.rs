@@ -1,17 +1,15 @@
-//! Files that are whole or not there: written beside, then renamed. A full disk or a kill leaves what was
-//! there before.
+//! Files are written whole or not at all: a temporary file is written in the same folder, then renamed.
+//! After a full disk or a kill, the old file is still there.
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// A file could not be written; nothing half-written is left.
+/// A file could not be written. No half-written file is left.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {}: {source}{}", path.display(), remedy(source))]
 pub struct WriteError {
-    /// File that was to be written.
     pub(crate) path: PathBuf,
-    /// Why it was not.
     pub(crate) source: io::Error,
 }
 
@@ -24,20 +22,16 @@ fn remedy(error: &io::Error) -> &'static str {
     }
 }
 
-/// Writes `bytes` to `path` with mode 0644 (under the umask).
-///
-/// # Errors
-/// [`WriteError`]; what was at `path` before is still there.
+/// Writes `bytes` to `path` with mode 0644 (under the umask). After an error, the old file is still
+/// there.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     write_with(path, 0o644, |file| file.write_all(bytes))
 }
 
-/// Writes `path` through `fill`, then renames it into place.
+/// Writes `path` through `fill`, then renames the file into place. After an error, also one of `fill`,
+/// the old file is still there.
 ///
-/// `mode` is exact where it takes write permission away (a pinned copy has 0444), else under the umask.
-///
-/// # Errors
-/// [`WriteError`], also for an error of `fill`; what was at `path` before is still there.
+/// A `mode` without write permission is set exactly (a pinned copy has 0444), any other under the umask.
 pub(crate) fn write_with(
     path: &Path,
     mode: u32,
@@ -62,10 +56,7 @@ pub(crate) fn write_with(
     Ok(())
 }
 
-/// Writes a serializable value as indented JSON with a line end.
-///
-/// # Errors
-/// [`WriteError`].
+/// Writes a value as indented JSON with a newline at the end.
 pub(crate) fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), WriteError> {
     let mut bytes = serde_json::to_vec_pretty(value)
         .map_err(|e| WriteError { path: path.to_owned(), source: e.into() })?;
@@ -73,16 +64,13 @@ pub(crate) fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(
     write(path, &bytes)
 }
 
-/// Makes a folder and those above it.
-///
-/// # Errors
-/// [`WriteError`].
+/// Makes a folder and all folders above it.
 pub(crate) fn make_dir(path: &Path) -> Result<(), WriteError> {
     fs::create_dir_all(path).map_err(|source| WriteError { path: path.to_owned(), source })
 }
 
-/// Appends whole lines to a file: each [`Lines::push`] is one write, so that a reader never sees half a line
-/// unless the disk is full.
+/// Appends lines to a file. Each [`Lines::push`] is one write, so a reader never sees half a line unless
+/// the disk is full.
 #[derive(Debug)]
 pub(crate) struct Lines {
     path: PathBuf,
@@ -90,20 +78,14 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// Opens (or makes) `path` for appending.
-    ///
-    /// # Errors
-    /// [`WriteError`].
+    /// Opens or creates `path` for appending.
     pub(crate) fn open(path: &Path) -> Result<Lines, WriteError> {
         let file = fs::OpenOptions::new().append(true).create(true).open(path);
         let file = file.map_err(|source| WriteError { path: path.to_owned(), source })?;
         Ok(Lines { path: path.to_owned(), file })
     }
 
-    /// Appends `line` and a line end.
-    ///
-    /// # Errors
-    /// [`WriteError`]; a line that was cut off (disk full) is taken back.
+    /// Appends `line` and a newline. If the disk is full, the part that was written is removed again.
     pub(crate) fn push(&mut self, line: &str) -> Result<(), WriteError> {
         let fail = |source| WriteError { path: self.path.clone(), source };
         let before = self.file.metadata().map_err(fail)?.len();
@@ -114,9 +96,6 @@ impl Lines {
     }
 
     /// Appends a value as one line of JSON.
-    ///
-    /// # Errors
-    /// [`WriteError`].
     pub(crate) fn push_json(&mut self, value: &impl serde::Serialize) -> Result<(), WriteError> {
         let line = serde_json::to_string(value)
             .map_err(|e| WriteError { path: self.path.clone(), source: e.into() })?;
@@ -149,7 +128,7 @@ mod tests {
         let path = dir.path().join("x.so");
         write_with(&path, 0o444, |f| f.write_all(b"x")).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o444);
-        // Over a read-only file as well: the folder's permission counts.
+        // This works over a read-only file too: only the permission of the folder counts.
         write_with(&path, 0o644, |f| f.write_all(b"y")).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"y");
     }

@@ -1,37 +1,31 @@
-//! What an ELF file is: enough to say whether it can be preloaded, and into what.
+//! What an ELF file is: whether it can be preloaded, and into which programs.
 
 use object::elf;
 use object::read::elf::{Dyn as _, FileHeader, ProgramHeader as _};
 use object::{Endianness, Object as _, ObjectSymbol as _};
 
-/// Facts of an ELF file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Elf {
-    /// Class and machine.
     pub(crate) target: Target,
-    /// What it is for.
     pub(crate) kind: Kind,
-    /// Path of its loader (PT_INTERP), as written.
+    /// Path of its loader (PT_INTERP) as written in the file.
     pub(crate) interpreter: Option<String>,
-    /// Build-id as hex.
+    /// The build-id as hex; none if there is none.
     pub(crate) build_id: Option<String>,
     /// Whether its dynamic symbols define `malloc`.
     pub(crate) defines_malloc: bool,
 }
 
-/// Class and machine: what must be the same for two files to live in one process.
+/// Class and machine. Two files can be in one process only if both are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
-    /// 32 or 64.
     pub(crate) bits: u8,
-    /// `e_machine`.
     pub(crate) machine: u16,
-    /// Little-endian.
     pub(crate) little: bool,
 }
 
 impl Target {
-    /// Of this very program.
+    /// The target of this program.
     pub(crate) fn own() -> Target {
         let machine = if cfg!(target_arch = "aarch64") { elf::EM_AARCH64 } else { elf::EM_X86_64 };
         Target { bits: usize::BITS as u8, machine: machine.0, little: cfg!(target_endian = "little") }
@@ -58,31 +52,27 @@ impl std::fmt::Display for Target {
 /// What an ELF file is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A shared object.
     SharedObject,
     /// A program that a loader starts.
     Program,
-    /// A program without a loader: nothing can be preloaded into it.
+    /// A program without a loader: no DSO can be preloaded into it.
     StaticProgram,
     /// An object file, a core dump, or a shared object without a dynamic section.
     Other,
 }
 
-/// It is no ELF file that could be read.
+/// The file is not an ELF file, or cannot be read as one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotElf {
-    /// It begins otherwise.
+    /// The first bytes are not those of an ELF file.
     #[error("not an ELF file{0}")]
     Magic(&'static str),
-    /// It begins like one.
+    /// The first bytes are those of an ELF file.
     #[error("a damaged ELF file ({0})")]
     Damaged(String),
 }
 
-/// Reads the facts of an ELF file of any class and machine.
-///
-/// # Errors
-/// [`NotElf`]; no bytes make it panic.
+/// Reads the facts of an ELF file of any class and machine. No bytes make this panic.
 pub(crate) fn read(bytes: &[u8]) -> Result<Elf, NotElf> {
     if !bytes.starts_with(&elf::ELFMAG) {
         return Err(NotElf::Magic(hint(bytes)));
@@ -94,7 +84,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Elf, NotElf> {
         _ => return Err(NotElf::Damaged("no class".into())),
     }
     .map_err(damaged)?;
-    // Without section headers (sstrip) a DSO still loads; then these two are not known.
+    // A DSO without section headers (sstrip) still loads. Its build-id and symbols are then unknown.
     if let Ok(file) = object::File::parse(bytes) {
         facts.build_id = file.build_id().ok().flatten().map(hex::encode);
         facts.defines_malloc =
@@ -103,7 +93,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Elf, NotElf> {
     Ok(facts)
 }
 
-/// What it might be instead, for the message.
+/// What the file may be instead, for the message.
 fn hint(bytes: &[u8]) -> &'static str {
     match bytes {
         [] => " (it is empty)",

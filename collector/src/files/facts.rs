@@ -1,4 +1,4 @@
-//! The file at a path, in the words in which a shim described it.
+//! The file at a path, with the fields that a shim reports.
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -6,31 +6,23 @@ use std::path::Path;
 
 use crate::files::pin;
 
-/// The file at a DSO's path after the run. Times in ns since the epoch.
+/// The file at the path of a DSO, after the run. Times are in ns since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileFacts {
-    /// Device.
     pub(crate) dev: u64,
-    /// Inode.
     pub(crate) ino: u64,
-    /// Bytes.
     pub(crate) size: u64,
-    /// Modification time.
     pub(crate) mtime_ns: i64,
-    /// Change time.
     pub(crate) ctime_ns: i64,
-    /// Links.
     pub(crate) nlink: u32,
-    /// Mode bits.
     pub(crate) mode: u32,
-    /// Owner.
     pub(crate) uid: u32,
-    /// Whether its bytes are those of init, where somebody compared them.
+    /// Whether the bytes are those from init. None if nobody compared them.
     pub(crate) content_same: Option<bool>,
 }
 
-/// A device number as the shim writes it, and as maps has it: `major << 32 | minor`. The kernel's own `st_dev`
-/// packs the two otherwise.
+/// A device number in the form of the shim and of maps: `major << 32 | minor`. `st_dev` of the kernel
+/// packs the two in another way.
 pub(crate) fn device(st_dev: u64) -> u64 {
     nix::sys::stat::major(st_dev) << 32 | nix::sys::stat::minor(st_dev)
 }
@@ -40,12 +32,9 @@ pub(crate) fn has_attribute(path: &Path, name: &str) -> bool {
     rustix::fs::getxattr(path, name, &mut [0u8; 0][..]).is_ok()
 }
 
-/// The file at a path now, to be held against a snapshot from init
-/// (`analysis::integrity::post_mortem`). `sha1` is that of its bytes then, where they are known. None if
-/// there is no file.
-///
-/// # Errors
-/// What keeps it from being looked at: it may be there.
+/// The file at a path now, to compare with a snapshot from init (`analysis::integrity::post_mortem`).
+/// `sha1` is the SHA-1 of the bytes at init, if known. None if there is no file. After an error, the file
+/// may be there.
 pub(crate) fn now(path: &Path, sha1: Option<&str>) -> io::Result<Option<FileFacts>> {
     let meta = match std::fs::metadata(path) {
         Ok(meta) => meta,

@@ -1,7 +1,7 @@
-//! Files: what one is, a pinned copy of one, and how one is written.
+//! What a file is, a pinned copy of it, and how files are written.
 //!
 //! - [`elf`]: what kind of ELF file it is
-//! - [`facts`]: the file at a path, in the words in which a shim described it
+//! - [`facts`]: the file at a path, with the fields that a shim reports
 //! - [`pin`]: a read-only copy of a DSO, with its SHA-1
 //! - [`stamp`]: a date as part of a file name
 //! - [`atomic`]: files are written whole or not at all

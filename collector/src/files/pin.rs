@@ -1,4 +1,4 @@
-//! A copy of a DSO that nobody rebuilds, removes or copies over while runs go on.
+//! A copy of a DSO that nobody rebuilds, removes or overwrites during the runs.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -13,52 +13,45 @@ use crate::files::atomic::WriteError;
 use crate::files::elf;
 use crate::files::elf::{Elf, NotElf};
 
-/// Largest DSO that is taken, bytes.
+/// Largest DSO that is accepted, bytes.
 const MOST: u64 = 1 << 30;
 
-/// A pinned copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pinned {
-    /// Short name of the allocator.
+    /// Short name of the allocator: see [`name_of`].
     pub(crate) name: String,
-    /// The copy, absolute.
+    /// The path of the copy, absolute.
     pub(crate) path: PathBuf,
-    /// The original, absolute.
+    /// The path of the original, absolute.
     pub(crate) source: PathBuf,
-    /// What the original was when it was copied: what a later look is held against.
+    /// The original at the time of the copy, to compare with a later look.
     pub(crate) source_file: FileId,
-    /// SHA-1 of the bytes, hex.
+    /// SHA-1 of the bytes, as hex.
     pub(crate) sha1: String,
-    /// What the bytes are.
     pub(crate) elf: Elf,
-    /// Bytes.
     pub(crate) size: u64,
 }
 
 impl Pinned {
-    /// Build-id as hex.
+    /// The build-id as hex; none if there is none.
     pub(crate) fn build_id(&self) -> Option<&str> {
         self.elf.build_id.as_deref()
     }
 }
 
-/// A file as `stat` shows it. ctime moves with every write and cannot be set back, as mtime can.
+/// Identity of a file from `stat`. Every write changes ctime. Unlike mtime, ctime cannot be set back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileId {
-    /// Device.
     pub(crate) dev: u64,
-    /// Inode.
     pub(crate) ino: u64,
-    /// Bytes.
     pub(crate) size: u64,
-    /// Modification, ns since the epoch.
+    /// Time of the last write, ns since the epoch.
     pub(crate) mtime_ns: i128,
-    /// Change of the inode, ns since the epoch.
+    /// Time of the last change of the inode, ns since the epoch.
     pub(crate) ctime_ns: i128,
 }
 
 impl FileId {
-    /// Of what `stat` said.
     pub(crate) fn of(meta: &fs::Metadata) -> FileId {
         let ns = |s: i64, ns: i64| i128::from(s) * 1_000_000_000 + i128::from(ns);
         FileId {
@@ -71,45 +64,24 @@ impl FileId {
     }
 }
 
-/// A DSO could not be pinned.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PinError {
-    /// It cannot be read.
     #[error("cannot read {}: {source}; give the path of the allocator's .so", path.display())]
-    Unreadable {
-        /// The DSO.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// It is no shared object.
+    Unreadable { path: PathBuf, source: io::Error },
     #[error("not a shared object: {}: {why}; give the path of the allocator's .so", path.display())]
-    NotADso {
-        /// The DSO.
-        path: PathBuf,
-        /// What it is.
-        why: String,
-    },
-    /// Somebody writes to it.
+    NotADso { path: PathBuf, why: String },
     #[error(
         "changes while it is copied: {}: {what}; wait until the build is done and try again",
         path.display()
     )]
-    Changing {
-        /// The DSO.
-        path: PathBuf,
-        /// What was seen.
-        what: String,
-    },
-    /// The name cannot be part of a file's name.
+    Changing { path: PathBuf, what: String },
     #[error("not a usable name: {0:?}; give letters, digits, '.', '_' or '-' with --name")]
     Name(String),
-    /// The copy could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
 }
 
-/// One look at a file: what it was and what was in it.
+/// Identity and SHA-1 of a file at one moment.
 #[derive(Debug, PartialEq, Eq)]
 struct Look {
     file: FileId,
@@ -117,9 +89,8 @@ struct Look {
 }
 
 impl Look {
-    /// Reads the file at `path`.
     fn take(path: &Path) -> io::Result<(Look, Vec<u8>)> {
-        // Without O_NONBLOCK a named pipe would hold it up for ever.
+        // Without O_NONBLOCK, opening a named pipe would block for ever.
         let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
         let before = file.metadata()?;
         if !before.is_file() {
@@ -133,7 +104,7 @@ impl Look {
         Ok((Look { file: FileId::of(&before), sha1: sha1_hex(&bytes) }, bytes))
     }
 
-    /// What is different in a later look.
+    /// What is different in a later look, in words.
     fn changed(&self, later: &Look) -> Option<String> {
         let (a, b) = (&self.file, &later.file);
         if (a.dev, a.ino) != (b.dev, b.ino) {
@@ -150,25 +121,25 @@ impl Look {
     }
 }
 
-/// SHA-1 as hex.
 pub(crate) fn sha1_hex(bytes: &[u8]) -> String {
     hex::encode(Sha1::digest(bytes))
 }
 
-/// The short name of an allocator from its DSO's path: the file's stem with `lib` and a trailing version cut
-/// off (`libjemalloc.so.2` and `libjemalloc-5.3.so` are `jemalloc`, `libhz4.so` is `hz4`).
+/// The short name of an allocator from the path of its DSO: the stem of the file name without `lib` and
+/// without a version at the end (`libjemalloc.so.2` and `libjemalloc-5.3.so` are `jemalloc`, `libhz4.so`
+/// is `hz4`).
 pub(crate) fn name_of(path: &Path) -> String {
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     let stem = file.find(".so").map_or(&*file, |at| &file[..at]);
     let stem = stem.strip_prefix("lib").filter(|rest| !rest.is_empty()).unwrap_or(stem);
-    // A version is digits and dots after a dash or a dot; the 4 of hz4 is none.
+    // A version is digits and dots behind a dash or a dot. The 4 of hz4 is no version.
     let bare = stem.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
     let name = match bare.strip_suffix('-') {
         Some(name) if bare.len() < stem.len() && !name.is_empty() => name,
         _ => stem,
     };
     let name: String = name.chars().map(|c| if usable(c) { c } else { '_' }).collect();
-    // Such files would be hidden, or be taken for options.
+    // Files with these names would be hidden, or read as options.
     name.trim_start_matches(['.', '-']).to_owned()
 }
 
@@ -176,31 +147,23 @@ fn usable(c: char) -> bool {
     c.is_ascii_alphanumeric() || "._-".contains(c)
 }
 
-/// Checks a name that becomes part of files' names.
-///
-/// # Errors
-/// [`PinError::Name`].
+/// Checks a name that becomes part of file names.
 pub(crate) fn check_name(name: &str) -> Result<(), PinError> {
     let good = !name.is_empty() && name.len() <= 100 && !name.starts_with(['.', '-']);
     if good && name.chars().all(usable) { Ok(()) } else { Err(PinError::Name(name.into())) }
 }
 
-/// Copies the DSO `src` to `OUT/{name}_{first 8 of its sha1}.so`, mode 0444, and writes `OUT/{name}_so.sha1` in
-/// `sha1sum`'s format. `name` defaults to [`name_of`]. A copy that is there already with the same bytes is
-/// kept, so that processes which run it do not see it `(deleted)`.
-///
-/// # Errors
-/// [`PinError`]; a file that changes while it is read is refused.
+/// Copies the DSO `src` to `OUT/{name}_{first 8 digits of its sha1}.so`, mode 0444, and writes
+/// `OUT/{name}_so.sha1` in the format of `sha1sum`. `name` defaults to [`name_of`]. An existing copy with
+/// the same bytes is kept: processes that run it must not see `(deleted)`. A file that changes during the
+/// copy is refused.
 pub(crate) fn pin(src: &Path, out: &Path, name: Option<&str>) -> Result<Pinned, PinError> {
     let name = name.map_or_else(|| name_of(src), str::to_owned);
     let sums = format!("{name}_so.sha1");
     pin_as(src, out, &name, &sums)
 }
 
-/// As [`pin`], with a name for the file of the sha1 (in OUT).
-///
-/// # Errors
-/// As [`pin`].
+/// As [`pin`]. `sums` is the name of the file with the SHA-1, in OUT.
 pub(crate) fn pin_as(src: &Path, out: &Path, name: &str, sums: &str) -> Result<Pinned, PinError> {
     check_name(name)?;
     let unreadable = |source| PinError::Unreadable { path: src.to_owned(), source };
@@ -234,11 +197,11 @@ pub(crate) fn pin_as(src: &Path, out: &Path, name: &str, sums: &str) -> Result<P
     })
 }
 
-/// A line as `sha1sum` writes it, and `sha1sum -c` reads it.
+/// A line in the format of `sha1sum`, for `sha1sum -c`.
 pub(crate) fn sha1sum_line(sha1: &str, path: &Path) -> Vec<u8> {
     let path = path.as_os_str().as_bytes();
     let mut line = vec![];
-    // Its escape for names that would break the line.
+    // `sha1sum` escapes names with a backslash or a newline.
     if path.iter().any(|b| matches!(b, b'\\' | b'\n')) {
         line.push(b'\\');
     }
@@ -258,10 +221,7 @@ fn is_read_only(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| meta.mode() & 0o222 == 0)
 }
 
-/// Reads `bytes` as a shared object.
-///
-/// # Errors
-/// [`PinError::NotADso`] says what it is instead.
+/// Reads `bytes` as a shared object. [`PinError::NotADso`] says what the file is instead.
 pub(crate) fn shared_object(path: &Path, bytes: &[u8]) -> Result<Elf, PinError> {
     let not = |why: String| PinError::NotADso { path: path.to_owned(), why };
     let elf = elf::read(bytes).map_err(|e: NotElf| not(e.to_string()))?;
@@ -321,7 +281,7 @@ mod tests {
             .arg(dir.path().join("out/deep/x_so.sha1"))
             .status();
         assert!(check.unwrap().success());
-        // Once more: the file that processes may run is not touched.
+        // A second pin leaves the file alone: processes may run it.
         let inode = fs::metadata(&pinned.path).unwrap().ino();
         let again = pin(&src, &dir.path().join("out/deep"), None).unwrap();
         assert_eq!((again.path, fs::metadata(&pinned.path).unwrap().ino()), (pinned.path, inode));

@@ -1,5 +1,5 @@
-//! Arms: the same benchmark with the DSO left alone, with another build, or with something that happens to the DSO's
-//! file in the middle of the run. What happens, happens to a copy that belongs to that one run.
+//! Arms: the same benchmark with the pinned DSO, with another build, or with a change of the DSO's file in
+//! the middle of the run. Each changed run has its own copy of the DSO.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -12,22 +12,20 @@ use crate::files::pin;
 use crate::text::message::say;
 use crate::text::note::Note;
 
-/// When a run's DSO is changed, as long as no good run has shown how long one takes.
+/// When a run's DSO is changed, before a good run has shown how long a run takes.
 const FIRST_CHANGE: Duration = Duration::from_millis(200);
 
-/// An arm of a hunt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Arm {
-    /// Its name, part of file names.
+    /// Part of file names.
     pub(crate) name: String,
-    /// What is particular to it.
     pub(crate) treatment: Treatment,
 }
 
-/// What is particular to an arm.
+/// What an arm does to its runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Treatment {
-    /// The pinned copy, left alone: the control.
+    /// The control: the pinned copy, unchanged.
     Pinned,
     /// The DSO's file is removed, replaced (another file moved over it), or overwritten (a copy in place).
     Change(Integrity),
@@ -36,12 +34,11 @@ pub(crate) enum Treatment {
 }
 
 impl Arm {
-    /// The control.
     pub(crate) fn pinned() -> Arm {
         Arm { name: PINNED.to_owned(), treatment: Treatment::Pinned }
     }
 
-    /// As it is given: `pinned`, `deleted`, `replaced`, `overwritten`, `so=PATH`, `so=NAME:PATH`.
+    /// Reads an argument: `pinned`, `deleted`, `replaced`, `overwritten`, `so=PATH`, `so=NAME:PATH`.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -56,7 +53,7 @@ impl Arm {
         }
         let unknown = "give pinned, deleted, replaced, overwritten, so=PATH or so=NAME:PATH";
         let given = text.strip_prefix("so=").filter(|rest| !rest.is_empty()).ok_or(unknown)?;
-        // What stands before a colon is only a name if it can be one: a path may have colons.
+        // A path may have colons, so the text before a colon is a name only if it could be one.
         let named =
             given.split_once(':').filter(|(name, path)| pin::check_name(name).is_ok() && !path.is_empty());
         let (name, path) = match named {
@@ -90,8 +87,9 @@ impl Arm {
     }
 }
 
-/// The runs of a hunt, round by round: each arm (by index) once a round, in an order that is shuffled anew for each, so that
-/// what changes slowly on a machine hits all of them alike. The same seed gives the same order.
+/// The runs of a hunt, in rounds: arm (by index) and number. Each arm has one run in a round. The order in a
+/// round is shuffled, so that a slow change of the machine affects all arms. The same seed gives the same
+/// order.
 pub(crate) fn rounds(arms: usize, runs: u32, seed: u64) -> impl Iterator<Item = (usize, u32)> {
     let mut random = fastrand::Rng::with_seed(seed);
     (1..=runs).flat_map(move |number| {
@@ -101,19 +99,19 @@ pub(crate) fn rounds(arms: usize, runs: u32, seed: u64) -> impl Iterator<Item = 
     })
 }
 
-/// How long after its start a run's DSO is changed: half of what a good run of the pinned arm takes.
+/// When a run's DSO is changed: after half of the time of a good run of the pinned arm.
 pub(crate) fn halfway(runs: &[RunFacts]) -> Duration {
     let good = runs.iter().filter(|r| r.arm == PINNED && r.outcome == RunOutcome::Ok);
     let seconds: Vec<f64> = good.map(|r| r.seconds).collect();
     stats::spread(&seconds).map_or(FIRST_CHANGE, |s| Duration::from_secs_f64(s.median / 2.0))
 }
 
-/// What happens to the DSO of one run: a copy of its own, which goes with it unless it is kept.
+/// The change of the DSO of one run. The run has its own copy, which is removed on drop unless it is kept.
 #[derive(Debug)]
 pub(crate) struct Change {
     word: Integrity,
     path: PathBuf,
-    /// What comes in its place.
+    /// The new bytes.
     bytes: Vec<u8>,
     after: Duration,
     made: Option<Duration>,
@@ -121,25 +119,26 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    /// Of the file at `path`, `after` so long from the start of the run, by `bytes` where something comes in its place.
+    /// A change of the file at `path`, `after` the start of the run. `bytes` come in its place, unless it is
+    /// deleted.
     pub(crate) fn new(word: Integrity, path: &Path, bytes: Vec<u8>, after: Duration) -> Change {
         Change { word, path: path.to_owned(), bytes, after, made: None, keep: false }
     }
 
-    /// When it is to be made, if it was not made yet.
+    /// When to make the change; none if it was made.
     pub(crate) fn due(&self, started: Instant) -> Option<Instant> {
         self.made.is_none().then(|| started + self.after)
     }
 
-    /// Makes it, in a run that was started so long ago.
+    /// Makes the change. `since` is the time from the start of the run.
     ///
     /// # Errors
-    /// What the system says.
+    /// A file operation failed.
     pub(crate) fn make(&mut self, since: Duration) -> io::Result<()> {
         match self.word {
             Integrity::Deleted => fs::remove_file(&self.path)?,
             Integrity::Overwritten => {
-                // As `cp -f` does it: the same inode, truncated, then written.
+                // Like `cp -f`: the same inode, truncated, then written.
                 let mut file = fs::File::options().write(true).truncate(true).open(&self.path)?;
                 file.write_all(&self.bytes)?;
             }
@@ -153,13 +152,13 @@ impl Change {
         Ok(())
     }
 
-    /// The file stays where it is, as evidence.
+    /// Keeps the file, as evidence.
     pub(crate) fn keep(&mut self) {
         self.keep = true;
     }
 
-    /// Puts the change into the facts of its run. A copy in place of the same bytes leaves no other trace in a run that
-    /// ends well.
+    /// Puts the change into the facts of its run. A copy in place of the same bytes leaves no other trace in
+    /// a run that ends well.
     pub(crate) fn record(&self, facts: &mut RunFacts) -> Note {
         let word = self.word;
         let Some(made) = self.made else {
@@ -175,7 +174,7 @@ impl Change {
 impl Drop for Change {
     fn drop(&mut self) {
         if !self.keep {
-            // Gone already where the change was to remove it.
+            // The change may have removed it.
             let _ = fs::remove_file(&self.path);
         }
     }

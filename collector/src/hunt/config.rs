@@ -1,4 +1,4 @@
-//! What is hunted, and how: checked, ready to go.
+//! What is hunted, and how. The arguments are checked.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,90 +13,80 @@ use crate::launch::cpus::Cpus;
 use crate::profile::Profile;
 use crate::text::message::Text;
 
-/// Runs with a build that counts.
+/// The counter lane: runs of a build that counts.
 #[derive(Clone, Debug)]
 pub(crate) struct StatsLane {
-    /// The build.
     pub(crate) so: PathBuf,
-    /// Runs.
     pub(crate) runs: u32,
 }
 
-/// When a hunt ends before all of its runs are made.
+/// What ends a hunt before all of its runs are made.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Limits {
-    /// As soon as this is decided.
+    /// The hunt ends when this is decided.
     pub(crate) until: Option<Until>,
-    /// So long after its first run began. A run that goes on then is not cut short: hangs take longer than other runs, and
-    /// would be lost more often.
+    /// Time after the start of the first run. The last run is brought to its end: hangs take longer than
+    /// other runs, and would be lost more often.
     pub(crate) max_time: Limit,
 }
 
-/// A hunt.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
-    /// The allocator's DSO.
     pub(crate) so: PathBuf,
-    /// Its short name: part of file names.
+    /// Short name of the allocator, part of file names.
     pub(crate) name: String,
-    /// What is particular to it.
     pub(crate) profile: Profile,
-    /// The arms; not empty, one of them pinned.
+    /// Not empty; one of them is pinned.
     pub(crate) arms: Vec<Arm>,
-    /// Of the order in which they take turns.
+    /// Seed of the order in which the arms take turns.
     pub(crate) seed: u64,
-    /// What is put in the place of a DSO that is replaced or overwritten; none: the same bytes.
+    /// Bytes that replace or overwrite the DSO. None: the same bytes.
     pub(crate) other_so: Option<PathBuf>,
-    /// Most runs that are made, per arm.
+    /// Most runs of an arm.
     pub(crate) runs: u32,
-    /// When it ends before.
     pub(crate) limits: Limits,
     /// Deadline from the start of a process.
     pub(crate) hang_after: Limit,
-    /// Without any progress for so long is a hang.
+    /// A run in which nothing moves for this time hangs, too.
     pub(crate) stall: Limit,
-    /// Processors for the runs.
     pub(crate) cpus: Option<Cpus>,
-    /// Count hangs rather than stop at the first.
+    /// Count hangs, and do not stop at the first.
     pub(crate) keep_going: bool,
-    /// Where everything goes.
+    /// Folder for all files.
     pub(crate) out: PathBuf,
-    /// Variables for the benchmark.
     pub(crate) env: Vec<(String, String)>,
-    /// Free text that the sessions carry.
+    /// Free text in the sessions.
     pub(crate) label: Option<String>,
-    /// The counter lane.
     pub(crate) stats: Option<StatsLane>,
-    /// Between two looks of the shim; none: its default.
+    /// Time between two looks of the shim. None: the shim's default.
     pub(crate) tick: Option<Duration>,
-    /// How scheduling is disturbed in the runs, with the seed of the first; none: not at all.
+    /// How scheduling is disturbed, with the seed of the first run.
     pub(crate) stir: Option<Stir>,
-    /// perf of the hottest thread; none: not wanted.
+    /// perf of the hottest thread. None: do not run it.
     pub(crate) perf: Option<PerfOptions>,
-    /// The shim.
     pub(crate) shim: PathBuf,
-    /// Names of the programs that are watched; none: all of the run.
+    /// Names of the programs to watch. None: all programs of the run.
     pub(crate) only: Option<String>,
-    /// The same, where the user named them.
+    /// The same, if the user gave them.
     pub(crate) only_named: Option<String>,
-    /// Runs of the preload verification before the hunt; 0: none.
+    /// Runs that verify the preload before the hunt. 0: none.
     pub(crate) verify_runs: u32,
-    /// Folder (0700) for the sockets of the runs, one each: a process that a run left behind cannot speak into
-    /// another.
+    /// Folder (mode 0700) for the sockets. Each run has its own socket, so a process that one run left behind
+    /// cannot send to the next.
     pub(crate) sockets: PathBuf,
-    /// The benchmark's command; not empty.
+    /// The benchmark's command, not empty.
     pub(crate) command: Vec<String>,
-    /// What the person should know: processors that are not here, and so on.
+    /// Notes for the person before the first run, such as missing CPUs.
     pub(crate) notes: Vec<Text>,
 }
 
 impl Config {
-    /// Runs that are planned, per arm: as many as are made where nothing hangs.
+    /// Runs of an arm if nothing hangs.
     pub(crate) fn planned(&self) -> u32 {
         self.limits.until.map_or(self.runs, |until| self.runs.min(until.runs))
     }
 
-    /// Whether it stops at the first hang: an experiment with several arms needs all of their runs.
+    /// Whether the hunt stops at the first hang. An experiment with several arms needs all runs.
     pub(crate) fn stops_at_first(&self) -> bool {
         !self.keep_going && self.arms.len() == 1
     }

@@ -1,5 +1,5 @@
-//! Counters of the runs: what an allocator that was built with its counters printed (the counter lane's lines, by prefix
-//! into files, too), and what was read of its memory.
+//! Counters of the runs, from the lines that the allocator printed and from its memory. The lines of the
+//! counter lane also go into files, by prefix.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Write as _};
@@ -20,7 +20,7 @@ use crate::snap;
 use crate::text::message::{Say as _, Text, say};
 use crate::text::note::Note;
 
-/// Longest counter line that is looked into; what is behind that is passed over.
+/// Bytes of a line that are parsed. The rest is passed over.
 const MOST_LINE: u64 = 1 << 20;
 
 /// Lines found for a counter file.
@@ -28,15 +28,14 @@ const MOST_LINE: u64 = 1 << 20;
 pub(crate) struct Collected {
     /// Name of the file in OUT.
     pub(crate) file: String,
-    /// Lines in it.
     pub(crate) lines: usize,
 }
 
-/// Writes a counter's file: the lines of `outputs`, in their order, that begin with its prefix. If there is none the
-/// file says so.
+/// Writes a counter's file: the lines of `outputs`, in order, that begin with the prefix; else one line that
+/// says that there is none.
 ///
 /// # Errors
-/// [`WriteError`], also where an output cannot be read.
+/// [`WriteError`], also if an output cannot be read.
 pub(crate) fn collect(out: &Path, counter: &Counter, outputs: &[PathBuf]) -> Result<Collected, WriteError> {
     let mut lines = 0;
     atomic::write_with(&out.join(&counter.file), 0o644, |file| {
@@ -52,8 +51,8 @@ pub(crate) fn collect(out: &Path, counter: &Counter, outputs: &[PathBuf]) -> Res
     Ok(Collected { file: counter.file.clone(), lines })
 }
 
-/// The counters of a run that has ended: from its outputs, and from memory: as read at its hang, if it had one, or at its
-/// exit. None if the profile knows none.
+/// The counters of a run that has ended, from its outputs and from memory: as read at its hang, else at its
+/// exit. None if the profile has no counters.
 ///
 /// # Errors
 /// An output that cannot be read.
@@ -93,17 +92,16 @@ pub(super) fn of_run(
     Ok(Some(counters))
 }
 
-/// What was read of a run's memory.
+/// Counters that were read from a run's memory.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Read {
-    /// The figures.
     pub(crate) reading: Reading,
-    /// What was not read beside them, and why.
+    /// Variables that were not read, and why.
     pub(crate) unread: Vec<Text>,
 }
 
 impl Read {
-    /// Where there is no figure: why; `otherwise` where nothing is known to have failed.
+    /// Without figures an error says why; `otherwise` is the reason if nothing is known to have failed.
     fn of(moment: Moment, values: Values, otherwise: impl FnOnce() -> Text) -> Result<Read, Text> {
         let Values { figures, unread } = values;
         if figures.is_empty() {
@@ -116,7 +114,7 @@ impl Read {
 fn gather(output: &Path, gatherer: &mut Gatherer<'_>) -> io::Result<()> {
     let mut reader = BufReader::new(File::open(output)?);
     let mut line = vec![];
-    // The rest of a longer line is taken for a line of its own, which begins otherwise.
+    // The rest of a longer line counts as a line. It does not begin with a prefix.
     while io::Read::take(&mut reader, MOST_LINE).read_until(b'\n', &mut line)? > 0 {
         gatherer.line(&line);
         line.clear();
@@ -124,14 +122,14 @@ fn gather(output: &Path, gatherer: &mut Gatherer<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Adds the memory of the counters to a dump that was taken from outside, where it is proven where that is.
+/// Adds the memory of the counters to a dump that was taken from outside, if its addresses are proven.
 pub(super) fn with_memory(lane: &Lane, pid: u32, dump: Dump) -> Dump {
     let ours = dump.allocator().filter(|dso| lane.is_of(dso));
     let ranges = ours.and_then(|dso| lane.counter_ranges(dso).ok()).unwrap_or_default();
     Dump { memory: snap::read(pid, &ranges), ..dump }
 }
 
-/// The counters in the memory of a dump: one that `process` sent, or (none) that was taken from outside.
+/// The counters in the memory of a dump. `process` sent it; none: it was taken from outside.
 pub(super) fn at_hang(lane: &Lane, dump: &Dump, process: Option<&Watched>) -> Result<Read, Text> {
     let dso = dump.allocator().filter(|dso| lane.is_of(dso));
     let dso = dso.ok_or_else(|| Note::NotOurMalloc {}.said())?;
@@ -144,7 +142,7 @@ pub(super) fn at_hang(lane: &Lane, dump: &Dump, process: Option<&Watched>) -> Re
     Read::of(moment, values, || refused.unwrap_or_else(|| Note::NotInDump {}.said()))
 }
 
-/// What was read at the exits of a run's processes; of several of them the larger figure.
+/// Counters at the exits of a run's processes. Of several figures the largest counts.
 fn at_exit(layout: &Layout, lane: &Lane, watch: &Watch) -> Result<Read, Text> {
     let mut all = Values::default();
     for process in watch.processes() {
@@ -164,7 +162,7 @@ fn at_exit(layout: &Layout, lane: &Lane, watch: &Watch) -> Result<Read, Text> {
     Read::of(Moment::Exit, all, || refused().unwrap_or_else(|| Note::NotAtExit {}.said()))
 }
 
-/// Of a figure of several processes the larger one; what could not be read of any, once.
+/// Keeps the larger of two figures of a counter, and each reason once.
 fn larger(all: &mut Values, of_one: Values) {
     for (name, value) in of_one.figures {
         match all.figures.iter_mut().find(|(n, _)| *n == name) {
@@ -179,7 +177,7 @@ fn larger(all: &mut Values, of_one: Values) {
     }
 }
 
-/// A line about a lane whose DSO has none of the variables that the profile names.
+/// A note if the lane's DSO has none of the variables in the profile.
 pub(super) fn none_in_memory(lane: &Lane) -> Option<Text> {
     const MOST: usize = 3;
     let layout = lane.counters.as_ref().filter(|layout| layout.is_empty())?;
@@ -192,7 +190,7 @@ pub(super) fn none_in_memory(lane: &Lane) -> Option<Text> {
     Some(say!(Note::NoneInMemory { lane: lane.arm, list }).said())
 }
 
-/// What the counters come to, a lane each: those of the arms, then the counter lane.
+/// The counters of each lane: those of the arms, then the counter lane.
 pub(super) fn lanes(config: &Config, runs: &[RunFacts], stats: &[RunFacts]) -> Vec<LaneCounters> {
     let mut lanes: Vec<(&str, Vec<&RunFacts>)> = vec![];
     for run in runs.iter().chain(stats) {

@@ -44,7 +44,8 @@ pub(crate) struct Captured {
     pub(crate) hang: HangFacts,
     /// How the run ended when it was stopped.
     pub(crate) ended: Ended,
-    /// The run was slow and did not hang: its threads came and went, or it came to a good end during the capture.
+    /// The run was slow and did not hang: its threads came and went, or it came to a good end during the
+    /// capture.
     pub(crate) slow: bool,
     /// The run ended before it was stopped.
     pub(crate) ended_by_itself: bool,
@@ -173,8 +174,8 @@ fn take_from_outside(lane: &Lane, pid: u32, notes: &mut Vec<Text>) -> Option<Dum
     }
 }
 
-/// Judges the allocator's DSO. `same`: whether its file has the bytes that the process started with. `inside`: whether
-/// the shim told of the DSO; from outside nothing is known of the start.
+/// Judges the allocator's DSO. `same`: whether its file has the bytes that the process started with.
+/// `inside`: whether the shim told of the DSO; from outside nothing is known of the start.
 fn dso_state(allocator: &Dso, same: Option<bool>, inside: bool, notes: &mut Vec<Text>) -> DsoState {
     let now = integrity::judge(allocator, same);
     if now.integrity > Integrity::Unknown {
@@ -233,7 +234,8 @@ fn subject(bench: &Bench, notes: &mut Vec<Text>) -> u32 {
     leaf(&members, bench.pid())
 }
 
-/// Of several processes the one that the others were started for: it has no child among them, and did the most.
+/// Of several processes the one that the others were started for: it has no child among them, and did the
+/// most.
 fn leaf(members: &[Member], first: u32) -> u32 {
     let has_child = |pid: u32| members.iter().any(|m| m.ppid == pid);
     members

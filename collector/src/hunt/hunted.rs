@@ -38,9 +38,6 @@ impl Hunted {
     }
 
     /// Writes the reports to OUT.
-    ///
-    /// # Errors
-    /// [`WriteError`].
     pub(crate) fn report(&self, out: &Path) -> Result<Conclusion, WriteError> {
         let counters = self.counters.iter().map(|c| (c.file.clone(), c.lines as u64)).collect();
         let extra = Extra {

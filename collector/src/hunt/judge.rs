@@ -33,8 +33,8 @@ pub(super) fn judge<'a>(
     }
 }
 
-/// The allocator when the process started. Before the first look there is nothing to compare: then a DSO that was right
-/// at init is intact.
+/// The allocator when the process started. Before the first look there is nothing to compare: then a DSO that
+/// was right at init is intact.
 pub(super) fn at_start(dso: &Dso) -> Integrity {
     let init = Dso { now: None, ..dso.clone() };
     match integrity::judge(&init, None) {

@@ -1,5 +1,5 @@
-//! A lane: the runs of one DSO, those of an arm or of the counters. What each of them gets: its environment, its socket,
-//! its files.
+//! A lane: the runs of one DSO, of an arm or of the counter lane. It gives each run its environment, its
+//! socket and its files.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -24,22 +24,21 @@ use crate::launch::sockets::preloadable;
 use crate::session::Dso;
 use crate::text::message::Text;
 
-/// The runs of one DSO.
 #[derive(Clone, Debug)]
 pub(crate) struct Lane {
-    /// Its name: `pinned`, `stats`.
+    /// Name of the arm, such as `pinned`, or `stats`.
     pub(crate) arm: String,
-    /// The DSO, as it is mapped.
+    /// Path of the DSO, as in /proc/PID/maps.
     pub(crate) dso: PathBuf,
-    /// The file that holds the bytes that were pinned; the same, unless a run has a copy of its own.
+    /// The pinned file. It is `dso`, unless a run has its own copy.
     pinned: PathBuf,
     sha1: String,
     file: Option<FileFacts>,
-    /// Where its counters are in memory, if the profile names any.
+    /// Where the DSO's counters are in memory, if the profile has any.
     pub(crate) counters: Option<Arc<Layout>>,
     out: PathBuf,
     preload: OsString,
-    /// Folder in OUT with a slash at its end; empty for OUT itself.
+    /// Folder in OUT, with a slash at its end; empty for OUT itself.
     folder: String,
     sockets: String,
     stir: Option<Stir>,
@@ -49,8 +48,6 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    /// A lane of a hunt.
-    ///
     /// # Errors
     /// A path that LD_PRELOAD cannot hold, and for which no link could be made.
     pub(crate) fn new(
@@ -83,10 +80,8 @@ impl Lane {
         })
     }
 
-    /// The lane of an arm, the `index`-th: its files are in `arms/NAME/`, but those of the pinned arm.
-    ///
-    /// # Errors
-    /// As [`Lane::new`].
+    /// The lane of the arm with this index. Its files are in `arms/NAME/`; those of the pinned arm are in
+    /// OUT.
     pub(crate) fn arm(config: &Config, pinned: &Pinned, index: usize) -> anyhow::Result<Lane> {
         let arm = &config.arms[index];
         let lane = Lane::new(config, pinned, &arm.name, "run_", "hang_run_", "slow_run_")?;
@@ -99,12 +94,12 @@ impl Lane {
         Ok(Lane { folder, sockets: format!("a{index}_"), ..lane })
     }
 
-    /// What a run is called: `8`, of another arm than the pinned one `deleted/8`.
+    /// Name of a run: `8`; with its arm, `deleted/8`, if that is not the pinned one.
     pub(crate) fn run_name(&self, run: u32) -> String {
         crate::analysis::facts::run_name(&self.arm, run)
     }
 
-    /// For a run whose DSO is changed in the middle: the lane with a copy of its own, and the change to come.
+    /// For a run whose DSO is changed: the lane with the run's own copy, and the change.
     ///
     /// # Errors
     /// If the copy cannot be made.
@@ -130,27 +125,26 @@ impl Lane {
         Ok((Lane { file, dso, preload, ..self.clone() }, change))
     }
 
-    /// Path of a run's socket.
     pub(crate) fn socket(&self, config: &Config, run: u32) -> PathBuf {
         config.sockets.join(format!("{}{run}", self.sockets))
     }
 
-    /// Files that hold the bytes that the runs start with.
+    /// Files with the bytes that the runs start with.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let mut files = vec![self.pinned.clone(), self.dso.clone()];
         files.dedup();
         files
     }
 
-    /// Whether a DSO of a process is the lane's, by its path.
+    /// Whether a DSO of a process is the lane's, by path.
     pub(crate) fn is_of(&self, dso: &Dso) -> bool {
         Path::new(&dso.path) == self.dso
     }
 
-    /// The ranges of memory that hold the counters of a process that mapped the lane's DSO so.
+    /// The memory with the counters of a process that mapped the lane's DSO as `dso` says.
     ///
     /// # Errors
-    /// Why they are not known.
+    /// Why the addresses are not known.
     pub(crate) fn counter_ranges(&self, dso: &Dso) -> Result<Vec<RangeRecord>, Text> {
         match &self.counters {
             Some(layout) if layout.is_empty() => Err(Text::joined(layout.missing()).unwrap_or_default()),
@@ -159,8 +153,8 @@ impl Lane {
         }
     }
 
-    /// Whether the DSO's file, which is now like `now`, still has the bytes that were pinned; none if it cannot be read,
-    /// or where nothing moved.
+    /// Whether the DSO's file still has the bytes that were pinned. `now` are its facts. None if nothing has
+    /// changed in them, or the file cannot be read.
     pub(crate) fn same_bytes(&self, now: &FileFacts) -> Option<bool> {
         if self.file.as_ref() == Some(now) {
             None
@@ -169,7 +163,7 @@ impl Lane {
         }
     }
 
-    /// The DSO's bytes, if the pinned file still has those that were pinned.
+    /// The bytes of the pinned file, if they are still those that were pinned.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -182,17 +176,17 @@ impl Lane {
         Ok((crate::files::pin::sha1_hex(&bytes) == self.sha1).then_some(bytes))
     }
 
-    /// Where a run's output goes: `run_8.out`, `run_8.err`.
+    /// Files for a run's output: `run_8.out`, `run_8.err`.
     pub(crate) fn outputs(&self, run: u32) -> [PathBuf; 2] {
         ["out", "err"].map(|end| self.out.join(format!("{}{}{run}.{end}", self.folder, self.run_prefix)))
     }
 
-    /// Folder of a hang's evidence, in OUT: `hang_run_8`.
+    /// Folder of a hang's bundle, in OUT: `hang_run_8`.
     pub(crate) fn snapshot(&self, run: u32) -> String {
         format!("{}{}{run}", self.folder, self.hang_prefix)
     }
 
-    /// The same for a run that was slow.
+    /// The same for a slow run.
     pub(crate) fn slow_snapshot(&self, run: u32) -> String {
         format!("{}{}{run}", self.folder, self.slow_prefix)
     }
@@ -217,8 +211,6 @@ impl Lane {
     }
 }
 
-/// LD_PRELOAD of a run.
-///
 /// # Errors
 /// A path that LD_PRELOAD cannot hold, and for which no link could be made.
 fn preload(config: &Config, dso: &Path) -> anyhow::Result<OsString> {

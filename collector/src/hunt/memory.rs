@@ -1,8 +1,8 @@
-//! Counters in memory: where a profile's variables are in the DSO of a lane, what a shim is asked to read, and which
-//! figures come back.
+//! Counters in memory: where a profile's variables are in the DSO of a lane, the memory that the shim must
+//! read, and the figures in it.
 //!
-//! Addresses come from the symbols of the pinned file, and hold in a process only if that file is what it mapped: the
-//! same build-id as in memory at its start, or, where there is none, the same file, unchanged.
+//! The addresses come from the symbols of the pinned file. They are right in a process only if it mapped that
+//! file: it had the same build-id in memory at its start; without a build-id, it is the same unchanged file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,19 +20,19 @@ use crate::text::note::Note;
 #[derive(Debug)]
 pub(crate) struct Layout {
     build_id: Vec<u8>,
-    places: Vec<Place>,
+    found: Vec<CounterVariable>,
     missing: Vec<Text>,
 }
 
 #[derive(Debug)]
-struct Place {
+struct CounterVariable {
     /// In the file's own address space.
     address: u64,
     counters: MemoryCounters,
 }
 
 impl Layout {
-    /// Of the file at `path`, whose bytes these are; none if the profile names no counters in memory.
+    /// Of the file at `path`, with these bytes. None if the profile has no counters in memory.
     pub(crate) fn of(profile: &Profile, path: &Path, bytes: &[u8]) -> Option<Layout> {
         if profile.memory.is_empty() {
             return None;
@@ -40,12 +40,12 @@ impl Layout {
         let variables = match Variables::of(bytes, path, &Sources::default().debug_dirs) {
             Ok(variables) => variables,
             Err(why) => {
-                return Some(Layout { build_id: vec![], places: vec![], missing: vec![why.said()] });
+                return Some(Layout { build_id: vec![], found: vec![], missing: vec![why.said()] });
             }
         };
-        let (mut places, mut missing) =
+        let (mut found, mut missing) =
             (vec![], variables.refused().iter().map(|why| why.said()).collect::<Vec<_>>());
-        // Builds of one allocator differ: of several layouts of a variable the one that has its size is taken.
+        // Builds of an allocator differ. Of several layouts of a variable, the one with its size is right.
         let mut by_symbol: Vec<(&str, Vec<&MemoryCounters>)> = vec![];
         for counters in &profile.memory {
             match by_symbol.iter_mut().find(|(symbol, _)| *symbol == counters.symbol) {
@@ -57,7 +57,10 @@ impl Layout {
             match variables.named(symbol) {
                 Ok(variable) => match layouts.iter().find(|l| l.size() == variable.size) {
                     Some(counters) => {
-                        places.push(Place { address: variable.address, counters: (*counters).clone() });
+                        found.push(CounterVariable {
+                            address: variable.address,
+                            counters: (*counters).clone(),
+                        });
                     }
                     None => {
                         let sizes: Vec<String> = layouts.iter().map(|l| l.size().to_string()).collect();
@@ -69,32 +72,32 @@ impl Layout {
                 Err(count) => missing.push(say!(Note::SeveralVariables { symbol, count }).said()),
             }
         }
-        Some(Layout { build_id: variables.build_id().to_vec(), places, missing })
+        Some(Layout { build_id: variables.build_id().to_vec(), found, missing })
     }
 
     /// Whether none of the variables is in this DSO.
     pub(crate) fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.found.is_empty()
     }
 
-    /// Variables that were not found or are laid out otherwise, and why.
+    /// Variables that were not found or have another layout, and why.
     pub(crate) fn missing(&self) -> &[Text] {
         &self.missing
     }
 
-    /// What a shim is asked to read in a process that mapped the DSO so. `file` is the file that the process should have
-    /// mapped.
+    /// The memory that the shim must read in a process that mapped the DSO as `dso` says. `file` are the
+    /// facts of the file that the process should have mapped.
     ///
     /// # Errors
-    /// Why it is not proven that the addresses hold there.
+    /// Why the addresses are not proven.
     pub(crate) fn ranges(&self, dso: &Dso, file: Option<&FileFacts>) -> Result<Vec<RangeRecord>, Text> {
         self.is_of(dso, file)?;
-        let range = |place: &Place| RangeRecord {
-            address: dso.init.bias.wrapping_add(place.address),
-            len: place.counters.field_bytes(),
+        let range = |variable: &CounterVariable| RangeRecord {
+            address: dso.init.bias.wrapping_add(variable.address),
+            len: variable.counters.field_bytes(),
             reserved: 0,
         };
-        Ok(self.places.iter().map(range).collect())
+        Ok(self.found.iter().map(range).collect())
     }
 
     /// Whether the DSO of a process is proven to be this file.
@@ -107,29 +110,30 @@ impl Layout {
                 && init.errno == 0
                 && file.is_some_and(|f| (f.dev, f.ino, f.size, f.ctime_ns) == is)
         } else {
-            // The record has room for 32 bytes of it.
+            // The record has room for 32 bytes of the build-id.
             self.build_id == id || (id.len() == 32 && self.build_id.starts_with(id))
         };
         if same { Ok(()) } else { Err(Note::NotThePinned {}.said()) }
     }
 
-    /// The figures in what was read, and why there are none of other variables: one that could not be read whole has none.
+    /// The figures in the memory that was read. A variable that could not be read whole has none, and a
+    /// reason.
     pub(crate) fn values(&self, dso: &Dso, memory: &[Memory]) -> Values {
         let by_address: BTreeMap<u64, &Memory> = memory.iter().map(|m| (m.record.address, m)).collect();
         let mut values = Values::default();
-        // Nothing came: that is another matter, of which somebody else tells.
-        for place in self.places.iter().filter(|_| !memory.is_empty()) {
-            let symbol = &place.counters.symbol;
-            let unread = match by_address.get(&dso.init.bias.wrapping_add(place.address)) {
-                Some(memory) if memory.bytes.len() == place.counters.field_bytes() as usize => {
-                    values.figures.extend(place.counters.figures(&memory.bytes));
+        // If no memory came at all, the caller has the reason.
+        for variable in self.found.iter().filter(|_| !memory.is_empty()) {
+            let symbol = &variable.counters.symbol;
+            let unread = match by_address.get(&dso.init.bias.wrapping_add(variable.address)) {
+                Some(memory) if memory.bytes.len() == variable.counters.field_bytes() as usize => {
+                    values.figures.extend(variable.counters.figures(&memory.bytes));
                     continue;
                 }
                 Some(memory) if memory.record.errno != 0 => {
                     say!(Note::VariableUnread { symbol, errno: memory.record.errno })
                 }
                 Some(memory) => {
-                    let (read, wanted) = (memory.bytes.len(), place.counters.field_bytes());
+                    let (read, wanted) = (memory.bytes.len(), variable.counters.field_bytes());
                     say!(Note::VariableShort { symbol, read, wanted })
                 }
                 None => say!(Note::VariableNotSent { symbol }),
@@ -140,7 +144,7 @@ impl Layout {
     }
 }
 
-/// What memory said of the counters.
+/// Figures that were read from memory.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Values {
     /// Names and figures, in the profile's order.
@@ -159,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_variable_that_was_not_read_whole_is_named() {
-        let place = |address, symbol: &str| Place {
+        let variable = |address, symbol: &str| CounterVariable {
             address,
             counters: MemoryCounters {
                 symbol: symbol.into(),
@@ -168,8 +172,8 @@ mod tests {
                 whole: None,
             },
         };
-        let places = vec![place(0, "a"), place(16, "b"), place(32, "c"), place(48, "d")];
-        let layout = Layout { build_id: vec![], places, missing: vec![] };
+        let found = vec![variable(0, "a"), variable(16, "b"), variable(32, "c"), variable(48, "d")];
+        let layout = Layout { build_id: vec![], found, missing: vec![] };
         let dso = Dso { init: zero(), path: "/x.so".into(), now: None };
         let read = |address, bytes: &[u8], errno| Memory {
             record: MemoryRecord { address, wanted: 16, errno },

@@ -7,8 +7,8 @@
 //! - [`arm`], `arms`: what is done to the DSO of a run, and which arm runs next
 //! - [`lane`]: the environment of a run: its socket, its preload, its files
 //! - [`running`]: a run under way; [`watch`]: what its shims said, and what follows from it
-//! - `run`: one run from its start to its facts; `outcome`: how it ended; `judge`: whether its DSO was intact; `notes`:
-//!   sentences on its hellos
+//! - `run`: one run from its start to its facts; `outcome`: how it ended; `judge`: whether its DSO was
+//!   intact; `notes`: sentences on its hellos
 //! - [`hang`], `bundle`: the evidence of a hang, and its folder
 //! - [`counters`], [`memory`]: counters, from lines and from memory
 //! - [`run_files`], [`screen`]: the files and the lines that grow with every run

@@ -39,8 +39,8 @@ pub(super) fn of(watch: &Watch, lane: &Lane, err: &Path) -> Vec<Text> {
     notes
 }
 
-/// ld.so's message about a file that it could not preload. It comes before the program's own output, which may be any
-/// bytes.
+/// ld.so's message about a file that it could not preload. It comes before the program's own output, which
+/// may be any bytes.
 fn loader_message(err: &Path) -> std::io::Result<Option<String>> {
     let mut bytes = vec![];
     File::open(err)?.take(MOST_OUTPUT).read_to_end(&mut bytes)?;

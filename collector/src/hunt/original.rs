@@ -1,5 +1,5 @@
-//! The file that the user named. The runs use a pinned copy and do not feel what happens to it, but a build that
-//! changes it in the middle of a hunt is what a hunt without a pinned copy would have suffered from.
+//! The user's own file of the DSO. The runs use a pinned copy, so a change of the file does not reach them.
+//! The report says that it changed: without the pinned copy it would have.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,33 +17,34 @@ pub(crate) struct Original {
     path: PathBuf,
     facts: FileFacts,
     sha1: [u8; 20],
-    seen: Integrity,
+    worst: Integrity,
 }
 
 impl Original {
-    /// Looks at it for the first time.
+    /// The first look at the file.
     ///
     /// # Errors
-    /// What the system says.
+    /// The file cannot be looked at.
     pub(crate) fn new(path: &Path) -> io::Result<Original> {
         let sha1 = digest(path)?;
         let facts = facts::now(path, None)?.ok_or(io::ErrorKind::NotFound)?;
-        Ok(Original { path: path.to_owned(), facts, sha1, seen: Integrity::Intact })
+        Ok(Original { path: path.to_owned(), facts, sha1, worst: Integrity::Intact })
     }
 
-    /// The worst that was seen so far.
+    /// The worst of all looks so far.
     pub(crate) fn integrity(&self) -> Integrity {
-        self.seen
+        self.worst
     }
 
-    /// Looks again: what is worse than what was seen before, if anything is. Bytes are only read if times moved.
+    /// Looks again. Returns what is worse than before, if anything is. Reads the bytes only if a time
+    /// changed.
     pub(crate) fn look(&mut self) -> Option<Changed> {
         let (now, why) = match self.compare() {
             Ok(now) => (now, None),
             Err(e) => (Integrity::Unknown, Some(e)),
         };
-        let worse = now > self.seen;
-        self.seen = self.seen.max(now);
+        let worse = now > self.worst;
+        self.worst = self.worst.max(now);
         worse.then_some(Changed { integrity: now, why })
     }
 
@@ -58,19 +59,18 @@ impl Original {
         }
         Ok(match digest(&self.path)? {
             sha1 if sha1 != self.sha1 => Integrity::Overwritten,
-            // chmod, link: only ctime moves. Else it was touched, or written with the same bytes.
+            // chmod and link move only ctime. Otherwise the file was touched, or written with the same bytes.
             _ if now.mtime_ns == was.mtime_ns => Integrity::Intact,
             _ => Integrity::Unknown,
         })
     }
 }
 
-/// What a look found to be worse than before.
+/// A look that found something worse than before.
 #[derive(Debug)]
 pub(crate) struct Changed {
-    /// The word.
     pub(crate) integrity: Integrity,
-    /// What kept it from being looked at.
+    /// Why the file could not be looked at.
     pub(crate) why: Option<io::Error>,
 }
 

@@ -15,8 +15,8 @@ use crate::launch::program;
 use crate::text::message::{Say as _, say};
 use crate::text::note::Note;
 
-/// How long to wait for messages that an ended process has already sent, if other processes of the run keep their
-/// connections.
+/// How long to wait for messages that an ended process has already sent, if other processes of the run keep
+/// their connections.
 const LAST_MESSAGES: Duration = Duration::from_millis(300);
 /// The same if no process is left. Every connection must end, as soon as a CPU is free for it.
 const LAST_MESSAGES_OF_ALL: Duration = Duration::from_secs(5);

@@ -34,7 +34,6 @@ enum Watching {
     Exited,
     /// It is past its deadline, or stuck.
     Hung(hang::Trigger),
-    /// Ctrl-C.
     Interrupted,
 }
 
@@ -42,8 +41,8 @@ impl Job<'_> {
     /// Makes the run. `change` is made to its DSO on the way.
     ///
     /// # Errors
-    /// Whatever ends the hunt: a file that cannot be written, a socket that cannot be made. The processes of the run are
-    /// killed then.
+    /// Whatever ends the hunt: a file that cannot be written, a socket that cannot be made. The processes of
+    /// the run are killed then.
     pub(crate) fn run(self, mut change: Option<Change>) -> anyhow::Result<RunFacts> {
         let Job { config, lane, number, .. } = self;
         let listener = Listener::bind(&lane.socket(config, number)).context("hunt")?;

@@ -1,5 +1,5 @@
-//! `runs.tsv`, `runs.jsonl` and `progress.log`. A run's line is written when the run ends, so a hunt that is killed leaves
-//! whole lines of the runs that it made.
+//! `runs.tsv`, `runs.jsonl` and `progress.log`. A run's line is written when the run ends, so a hunt that is
+//! killed leaves whole lines of the runs that it made.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -59,9 +59,6 @@ pub(crate) enum Taken {
 
 impl RunFiles {
     /// Begins the files in `out`. If two hunts begin in the same folder at the same time, one of them fails.
-    ///
-    /// # Errors
-    /// [`Taken`].
     pub(crate) fn begin(out: &Path) -> Result<RunFiles, Taken> {
         let path = out.join("runs.tsv");
         std::fs::File::create_new(&path).map_err(|source| match source.kind() {
@@ -75,9 +72,6 @@ impl RunFiles {
     }
 
     /// Begins the rows of an arm that is not the pinned one. Its folder `arms/NAME/` exists.
-    ///
-    /// # Errors
-    /// [`WriteError`].
     pub(crate) fn arm(&mut self, out: &Path, name: &str) -> Result<(), WriteError> {
         let mut tsv = Lines::open(&out.join("arms").join(name).join("runs.tsv"))?;
         tsv.push(HEADER)?;
@@ -86,17 +80,11 @@ impl RunFiles {
     }
 
     /// Adds a line to `progress.log`.
-    ///
-    /// # Errors
-    /// [`WriteError`].
     pub(crate) fn progress(&mut self, line: &str) -> Result<(), WriteError> {
         self.progress.push(line)
     }
 
     /// Adds a run that has ended.
-    ///
-    /// # Errors
-    /// [`WriteError`].
     pub(crate) fn push(&mut self, run: &RunFacts) -> Result<(), WriteError> {
         self.jsonl.push_json(&object(run))?;
         let tsv = self.arms.get_mut(&run.arm).unwrap_or(&mut self.tsv);

@@ -21,7 +21,6 @@ use crate::text::note::Note;
 /// At most this many stalls that are no hang get a note.
 const MOST_IDLE_NOTES: usize = 3;
 
-/// What a run is made of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Job<'a> {
     pub(crate) config: &'a Config,
@@ -49,8 +48,8 @@ impl<'a> Running<'a> {
         Running { job, bench, listener, watch, notes: vec![] }
     }
 
-    /// Takes a message of a shim. Asks the process for what is missing: threads whose stack is incomplete in a first look,
-    /// and the memory of its counters.
+    /// Takes a message of a shim. Asks the process for what is missing: threads whose stack is incomplete in
+    /// a first look, and the memory of its counters.
     pub(super) fn hear(&mut self, event: Event) {
         if let What::FirstLook(dump) = &event.what {
             // If the request fails, the stack stays incomplete, and says so.
@@ -104,7 +103,8 @@ impl<'a> Running<'a> {
         self.notes.extend(idle);
     }
 
-    /// A note if the process stands still but is not stuck; `None` if it is stuck, or made no dump for a stall.
+    /// A note if the process stands still but is not stuck; `None` if it is stuck, or made no dump for a
+    /// stall.
     fn idle(&self, process: &Watched) -> Option<Note> {
         let dump = &process.stall.as_ref()?.dump;
         let judged = JudgedStall::of(dump, &self.sources(process.pid), &process.history);

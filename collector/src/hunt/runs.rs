@@ -35,11 +35,9 @@ struct Hunt<'a> {
     cancel: &'a Cancel,
 }
 
-/// Hunts.
-///
 /// # Errors
-/// Whatever ends the hunt, as one line, with the documented status ([`crate::console::exit::status_of`]). The processes
-/// of the current run are killed then. Files that were written before stay.
+/// Whatever ends the hunt, as one line, with the documented status ([`crate::console::exit::status_of`]). The
+/// processes of the current run are killed then. Files that were written before stay.
 pub(crate) fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Result<Hunted> {
     program::find(&config.command[0]).map_err(usage)?;
     if config.out.join("runs.tsv").exists() {

@@ -1,5 +1,5 @@
-//! What a person sees while it hunts: a bar on a terminal, else a line a run. Nothing moves between two events: a
-//! benchmark that is measured has the machine to itself.
+//! The lines of a hunt: a bar on a terminal, else one line for each run. Nothing is drawn between two events,
+//! since the benchmark needs the CPUs.
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,9 @@ use crate::console::out;
 use crate::text::message::{Lang, Say, Text, say};
 use crate::text::progress::JobLine;
 
-/// Between two redraws of the seconds that a run takes.
+/// Time between two redraws of the seconds of a run.
 const REDRAW: Duration = Duration::from_secs(1);
 
-/// The screen of a hunt.
 #[derive(Debug)]
 pub(crate) struct Screen {
     bar: Option<ProgressBar>,
@@ -22,24 +21,24 @@ pub(crate) struct Screen {
     planned: u32,
     tally: Tally,
     running: Option<(String, Instant)>,
-    /// What stands in the place of the tally where no number of runs is planned.
+    /// The text in place of the tally if no number of runs is planned.
     step: Option<String>,
 }
 
-/// What was counted so far.
+/// Counts of the runs so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Tally {
-    /// There are several arms.
+    /// Whether there are several arms.
     arms: bool,
     made: u32,
     hangs: u32,
     last_ops: Option<f64>,
-    /// Seconds of the runs that ended by themselves, and how many they were.
+    /// Seconds and number of the runs that ended by themselves.
     ended: (f64, u32),
 }
 
 impl Screen {
-    /// For so many runs of each arm; a bar if they go to a terminal.
+    /// For `planned` runs of each arm. There is a bar if the lines go to a terminal.
     pub(crate) fn new(name: &str, planned: u32, arms: usize) -> Screen {
         let planned = planned.saturating_mul(arms as u32);
         let bar = out::is_terminal().then(|| {
@@ -62,7 +61,7 @@ impl Screen {
         Screen { bar, tick, planned, tally, running: None, step: None }
     }
 
-    /// For as many runs as it takes, told of by [`Screen::step`].
+    /// For a job whose number of runs is not known. [`Screen::step`] says what it does.
     pub(crate) fn of_steps(name: &str) -> Screen {
         let mut screen = Screen::new(name, 0, 1);
         screen.step = Some(String::new());
@@ -72,7 +71,7 @@ impl Screen {
         screen
     }
 
-    /// What is done now, and by which run.
+    /// Shows the current step and its run.
     pub(crate) fn step(&mut self, text: &str, run: u32) {
         self.step = Some(text.to_owned());
         self.begin(&run.to_string());
@@ -82,18 +81,16 @@ impl Screen {
         self.step.clone().unwrap_or_else(|| self.tally.text(self.planned, out::lang()))
     }
 
-    /// Ready when it wants to be redrawn: only on a terminal.
+    /// Ready when the bar must be redrawn. Never, without a terminal.
     pub(crate) fn tick(&self) -> &Receiver<Instant> {
         &self.tick
     }
 
-    /// A run begins.
     pub(crate) fn begin(&mut self, run: &str) {
         self.running = Some((run.to_owned(), Instant::now()));
         self.redraw();
     }
 
-    /// Draws the bar anew.
     pub(crate) fn redraw(&self) {
         if let Some(bar) = &self.bar {
             let running = self.running.as_ref().map_or(String::new(), |(run, since)| {
@@ -104,7 +101,7 @@ impl Screen {
         }
     }
 
-    /// The run hangs, and is captured: the bar says so until the run has ended.
+    /// Shows that the run hangs and is captured, until it has ended.
     pub(crate) fn capturing(&self, run: &str) {
         if let Some(bar) = &self.bar {
             let capturing = say!(JobLine::Capturing { run }).text(out::lang());
@@ -112,11 +109,10 @@ impl Screen {
         }
     }
 
-    /// A run has ended.
     pub(crate) fn end(&mut self, run: &RunFacts) {
         self.running = None;
         self.tally.add(run);
-        // Runs that died or failed may have to be made up for.
+        // More runs than planned may be needed, if some died or failed.
         self.planned = self.planned.max(self.tally.made);
         match &self.bar {
             Some(bar) => {
@@ -136,7 +132,7 @@ impl Screen {
         }
     }
 
-    /// Takes the bar away; further lines are plain ones.
+    /// Removes the bar. Further lines are plain.
     pub(crate) fn finish(&mut self) {
         self.tick = never();
         if let Some(bar) = self.bar.take() {

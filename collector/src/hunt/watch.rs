@@ -1,5 +1,5 @@
-//! What the shims of one run have said, and what follows from it: nothing yet, ask for a dump, or look from outside.
-//! No I/O and no clock of its own.
+//! What the shims of one run have sent, and what to do next: wait, ask for a dump, or look from outside. It
+//! does no I/O and has no clock.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -16,39 +16,36 @@ use crate::text::message::Text;
 use crate::text::message::say;
 use crate::text::note::Note;
 
-/// The shim's second look comes so long after the first, and it may take its time for what lies between.
+/// How long a dump may take: the shim waits before its second look, and asks threads for their stacks.
 const DUMP_TAKES: Duration = Duration::from_secs(15);
-/// An answer to a request begins within.
+/// How long until the answer to a request begins.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
 /// A process that said hello.
 #[derive(Debug)]
 pub(crate) struct Watched {
-    /// Its id, as the collector sees it.
+    /// Process id in the collector's namespace.
     pub(crate) pid: u32,
-    /// Who it is.
     pub(crate) identity: Identity,
-    /// Its DSOs with the last look at each.
+    /// With the last look at each.
     pub(crate) dsos: Vec<Dso>,
-    /// The allocator's bytes.
+    /// The bytes of the allocator's file.
     pub(crate) copy: Option<(CopyRecord, OwnedFd)>,
-    /// What became of the request for its counters' memory, if there was one: why it was not made.
+    /// The request for the memory of its counters, if one was made; else why it could not be sent.
     pub(crate) memory_asked: Option<Result<(), Text>>,
-    /// Where that memory will be at its exit.
+    /// The file that will have that memory at its exit.
     pub(crate) last_memory: Option<(LastMemoryRecord, OwnedFd)>,
-    /// Its dumps, in order.
     pub(crate) dumps: Vec<RecordedDump>,
-    /// A dump that it made because nothing had moved for so long: stuck or idle, nobody has looked yet.
+    /// A dump that it made because nothing moved, and that is not judged yet: stuck or idle.
     pub(crate) stall: Option<Box<RecordedDump>>,
-    /// What its heartbeats told before the first of its dumps.
+    /// From its heartbeats before its first dump.
     pub(crate) history: History,
-    /// Its connection ended.
     pub(crate) ended: bool,
-    /// Why its connection was given up, if it was.
+    /// Why its connection was given up.
     pub(crate) rejected: Option<String>,
-    /// Something that it sent was lost, for want of a descriptor here.
+    /// A message of it was lost, because the collector had no free descriptor.
     pub(crate) no_descriptor: bool,
-    /// It said that it leaves, and why.
+    /// Why its shim left.
     pub(crate) left: Option<String>,
     since: Instant,
     tick: Duration,
@@ -57,12 +54,11 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// Its allocator.
     pub(crate) fn allocator(&self) -> Option<&Dso> {
         self.dsos.iter().find(|d| d.init.id == self.identity.fixed.allocator)
     }
 
-    /// Whether nothing was seen of it that somebody would look into.
+    /// Whether it ended without anything that belongs into the evidence.
     fn is_over_without_a_word(&self) -> bool {
         self.ended
             && self.dumps.is_empty()
@@ -72,20 +68,19 @@ impl Watched {
     }
 }
 
-/// What is to be done next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Nothing until then.
+    /// Wait until then.
     Wait(Instant),
-    /// Nothing until something is said.
+    /// Wait for a message.
     WaitForEver,
-    /// This process should have made a dump: ask it.
+    /// Ask this process for a dump: its deadline passed without one.
     Ask(ConnId),
-    /// Nothing has moved in this process for so long: look whether it is stuck, and say so ([`Watch::judged`]).
+    /// Nothing has moved in this process. Decide whether it is stuck, and call [`Watch::judged`].
     Judge(ConnId),
-    /// It hangs, and this process has told why.
+    /// The run hangs, and this process has sent a dump.
     Hung(ConnId),
-    /// It is past its time, and nothing comes from inside, for this reason.
+    /// The run is past its deadline, and no dump comes, for this reason.
     Outside(Note),
 }
 
@@ -99,22 +94,20 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Of a run that starts now.
+    /// For a run that started then.
     pub(crate) fn new(started: Instant, hang_after: Limit) -> Watch {
         Watch { hang_after, quiet_since: started, processes: BTreeMap::new(), rejected: vec![] }
     }
 
-    /// The processes, in the order in which they came.
+    /// In the order of their hellos.
     pub(crate) fn processes(&self) -> impl Iterator<Item = &Watched> {
         self.processes.values()
     }
 
-    /// One of them.
     pub(crate) fn process(&self, conn: ConnId) -> Option<&Watched> {
         self.processes.get(&conn)
     }
 
-    /// Whether any said hello.
     pub(crate) fn hello_seen(&self) -> bool {
         !self.processes.is_empty()
     }
@@ -124,17 +117,18 @@ impl Watch {
         self.processes.values().all(|p| p.ended)
     }
 
-    /// Whether a dump has begun and not come to its end.
+    /// Whether a dump has begun and is not complete.
     pub(crate) fn dump_is_under_way(&self) -> bool {
         self.processes.values().any(|p| !p.ended && p.begun.is_some())
     }
 
-    /// Connections that never said a good hello, and why they were given up.
+    /// Why connections without a valid hello were given up.
     pub(crate) fn rejected(&self) -> &[String] {
         &self.rejected
     }
 
-    /// Whether a process has told that it only waits for its children: a shell, `timeout`, a launcher.
+    /// Whether the dump of a process shows that it only waits for its children: a shell, `timeout`, a
+    /// launcher.
     pub(crate) fn is_wrapper(&self, process: &Watched) -> bool {
         let Some(dump) = process.dumps.last().map(|d| &d.dump) else { return false };
         let pid = process.identity.fixed.pid;
@@ -142,11 +136,11 @@ impl Watch {
         waits_for_children(dump) || (has_child && only_waits(dump))
     }
 
-    /// Takes what was said.
+    /// Takes a message.
     pub(crate) fn take(&mut self, event: Event) {
         let Event { conn, at, peer, what, .. } = event;
         if let What::Hello(identity) = what {
-            self.hello(conn, at, peer.pid, *identity);
+            self.take_hello(conn, at, peer.pid, *identity);
             return;
         }
         let Some(process) = self.processes.get_mut(&conn) else {
@@ -180,7 +174,8 @@ impl Watch {
             What::Bye(note) => process.left = Some(note.text),
             What::End => {
                 process.ended = true;
-                // Evidence is made of those that have a dump or live on; one whose connection was lost sends it again.
+                // The evidence needs the copy only if the process has a dump or lives. If only the connection
+                // was lost, the process sends it again.
                 if process.is_over_without_a_word() {
                     process.copy = None;
                 }
@@ -191,8 +186,8 @@ impl Watch {
         }
     }
 
-    fn hello(&mut self, conn: ConnId, at: Instant, pid: u32, identity: Identity) {
-        // A process that lost its connection comes back; its time goes on.
+    fn take_hello(&mut self, conn: ConnId, at: Instant, pid: u32, identity: Identity) {
+        // A process that lost its connection connects again. Its deadline stays.
         let again = identity.fixed.flags & hello_flags::AGAIN != 0;
         let before = self
             .processes
@@ -223,21 +218,21 @@ impl Watch {
         self.processes.insert(conn, process);
     }
 
-    /// A process was asked for a dump.
+    /// Notes that a process was asked for a dump.
     pub(crate) fn asked(&mut self, conn: ConnId, at: Instant) {
         if let Some(process) = self.processes.get_mut(&conn) {
             process.asked = Some(at);
         }
     }
 
-    /// A process was asked for its counters' memory, or could not be, and why.
+    /// Notes the request for the memory of a process's counters, or why it could not be sent.
     pub(crate) fn memory_asked(&mut self, conn: ConnId, asked: Result<(), Text>) {
         if let Some(process) = self.processes.get_mut(&conn) {
             process.memory_asked = Some(asked);
         }
     }
 
-    /// Whether the process whose stall was looked at is stuck: then its dump counts, else it is forgotten.
+    /// Takes the judgement of a stall. The dump of a stuck process counts; another is forgotten.
     pub(crate) fn judged(&mut self, conn: ConnId, stuck: bool) {
         let process = self.processes.get_mut(&conn);
         let Some((process, dump)) = process.and_then(|p| p.stall.take().map(|dump| (p, dump))) else {
@@ -248,7 +243,7 @@ impl Watch {
         }
     }
 
-    /// What is to be done at `now`.
+    /// What to do at `now`.
     pub(crate) fn next(&self, now: Instant) -> Next {
         if let Some(conn) = self.subject() {
             return Next::Hung(conn);
@@ -258,7 +253,7 @@ impl Watch {
         }
         let mut wake: Option<Instant> = None;
         let mut watched = false;
-        // A wrapper that has told that it only waits says nothing about the benchmark.
+        // A wrapper that only waits shows nothing about the benchmark.
         for (conn, process) in self.processes.iter().filter(|(_, p)| !p.ended && !self.is_wrapper(p)) {
             watched = true;
             let due = match (process.begun, process.asked, self.hang_after.time()) {
@@ -289,7 +284,7 @@ impl Watch {
         wake.map_or(Next::WaitForEver, Next::Wait)
     }
 
-    /// How long after its time a shim's dump may begin.
+    /// How long after the deadline a shim's dump may begin.
     fn grace(&self, tick: Duration) -> Duration {
         Duration::from_secs(1) + tick
     }
@@ -308,8 +303,8 @@ impl Watch {
         }
     }
 
-    /// The process whose dump tells of the hang: one that lives and does not only wait for its children. Of several the
-    /// one that was started last from within (no parent of another), then the one with the most threads.
+    /// The process whose dump shows the hang: it lives, and does not only wait for its children. Of several,
+    /// one that is no parent of another; then the one with the most threads.
     pub(crate) fn subject(&self) -> Option<ConnId> {
         let told = |p: &&Watched| !p.ended && p.dumps.last().is_some_and(|d| d.dump.end.is_some());
         let candidates: Vec<(&ConnId, &Watched)> =
@@ -332,8 +327,8 @@ pub(crate) fn waits_for_children(dump: &Dump) -> bool {
     !dump.threads.is_empty() && dump.threads.iter().all(|t| waits(t.syscall))
 }
 
-/// Whether a process with one thread stands in a call that is no futex wait: `rt_sigsuspend` (a shell's `wait`), `read` of
-/// a pipe, `poll`. If it has a child that is watched, that is what it waits for.
+/// Whether a process has one thread, in a call that is no futex wait: `rt_sigsuspend` (a shell's `wait`),
+/// `read` of a pipe, `poll`. If it has a child that is watched, it waits for that child.
 fn only_waits(dump: &Dump) -> bool {
     let Some(arch) = Syscalls::from_elf(dump.identity.fixed.arch) else { return false };
     matches!(&dump.threads[..], [thread] if thread.syscall >= 0 && thread.syscall != arch.futex())

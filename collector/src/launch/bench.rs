@@ -1,4 +1,4 @@
-//! One run of the benchmark as processes: started in a process group of its own, waited for, stopped whole.
+//! The processes of one run: started in their own process group, waited for, and stopped together.
 
 use std::fs::File;
 use std::io;
@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never};
+use hangscope_reader::task::Stat;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -21,25 +22,25 @@ use crate::capture::tool;
 use crate::launch::descriptors;
 use crate::proc::{pidfd, task};
 
-/// Time between TERM and KILL for what is stopped.
+/// Time between TERM and KILL when a run is stopped.
 pub(crate) const TERM_TO_KILL: Duration = Duration::from_secs(1);
 
-/// How it ended.
+/// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
-    /// Exit status; none if it died by a signal.
+    /// Exit status; none if a signal ended it.
     pub(crate) code: Option<i32>,
-    /// Signal that it died by.
+    /// The signal that ended it.
     pub(crate) signal: Option<i32>,
-    /// Peak resident set of it and of the processes that it waited for, KiB.
+    /// Peak resident set of the first process and of the processes that it waited for, KiB.
     pub(crate) max_rss_kib: u64,
 }
 
-/// A run. Dropped before it was reaped, it is killed with all that belongs to it.
+/// The processes of a run. Drop kills them all, unless the first was reaped.
 #[derive(Debug)]
 pub(crate) struct Bench {
     pid: Pid,
-    /// What names the processes of this run in their environment, whatever group they moved to.
+    /// An entry in the environment of this run's processes. It marks them in whatever process group they are.
     mark: Vec<u8>,
     ended: Receiver<()>,
     started: Instant,
@@ -47,13 +48,13 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// Starts `command` in its own process group, with no stdin, and on these processors.
+    /// Starts `command` in its own process group, without stdin, on these CPUs.
     ///
-    /// `mark` is an entry of its environment (`NAME=value`) that no other process has. If the collector dies, the
-    /// benchmark is killed with it.
+    /// `mark` is an entry of its environment (`NAME=value`) that no other process has. If the collector dies,
+    /// the benchmark is killed with it.
     ///
     /// # Errors
-    /// What the system says; also where it could not be waited for: then nothing of it is left.
+    /// It could not be started, or not be waited for; then it is killed.
     pub(crate) fn start(
         command: Command,
         stdout: File,
@@ -86,35 +87,34 @@ impl Bench {
         let child = command.spawn()?;
         let pid = Pid::from_raw(child.id() as i32);
         let mut bench = Bench { pid, mark: mark.into_bytes(), ended: never(), started, reaped: None };
-        // On an error it is dropped, which kills it.
+        // On an error the drop kills it.
         bench.ended = wait(pid)?;
         Ok(bench)
     }
 
-    /// Its first process, and its group.
+    /// The first process, which is also the process group.
     pub(crate) fn pid(&self) -> u32 {
         self.pid.as_raw() as u32
     }
 
-    /// When it was started.
     pub(crate) fn started(&self) -> Instant {
         self.started
     }
 
-    /// Says when its first process has ended.
+    /// Ready when the first process has ended.
     pub(crate) fn ended(&self) -> &Receiver<()> {
         &self.ended
     }
 
-    /// Whether its first process has ended, asked of the kernel.
+    /// Asks the kernel whether the first process has ended.
     pub(crate) fn has_ended(&self) -> bool {
         self.reaped.is_some() || tool::has_ended(self.pid)
     }
 
-    /// Reaps its first process, which has ended (else this waits for it).
+    /// Reaps the first process. Waits for it if it has not ended.
     ///
     /// # Errors
-    /// What the system says.
+    /// `wait4` failed.
     pub(crate) fn reap(&mut self) -> io::Result<Ended> {
         if let Some(ended) = self.reaped {
             return Ok(ended);
@@ -124,24 +124,25 @@ impl Bench {
         Ok(ended)
     }
 
-    /// The processes of this run that live: those of its group, and those whose environment has its mark.
+    /// The live processes of this run: those in its process group, and those with its mark in their
+    /// environment.
     ///
     /// # Errors
-    /// They could not be looked for.
+    /// /proc could not be read.
     pub(crate) fn members(&self) -> io::Result<Vec<Member>> {
         members(self.pid, &self.mark, Alive)
     }
 
-    /// TERM to all of it, KILL after `patience` to what is still there; then reaps. How it ended.
+    /// Sends TERM to all processes, and KILL after `patience` to those that are left; then reaps.
     ///
     /// # Errors
-    /// What the system says.
+    /// `wait4` failed.
     pub(crate) fn stop(&mut self, patience: Duration) -> io::Result<Ended> {
         let until = Instant::now() + patience;
         let members = self.members_or_warn(Alive);
         let handles: Vec<OwnedFd> = members.iter().filter_map(Member::open).collect();
         if self.reaped.is_none() {
-            // Stopped ones take a TERM only when they go on.
+            // A stopped process takes TERM only when it goes on.
             let _ = killpg(self.pid, Signal::SIGTERM);
             let _ = killpg(self.pid, Signal::SIGCONT);
         }
@@ -154,15 +155,15 @@ impl Bench {
         self.kill()
     }
 
-    /// KILL to all of it; then reaps.
+    /// Sends KILL to all processes; then reaps.
     ///
     /// # Errors
-    /// What the system says.
+    /// `wait4` failed.
     pub(crate) fn kill(&mut self) -> io::Result<Ended> {
         if self.reaped.is_none() {
             let _ = killpg(self.pid, Signal::SIGKILL);
         }
-        // A process that forks while it is killed leaves a child: until there is none.
+        // A process that forks while it is killed leaves a child. Repeat until there is none.
         for _ in 0..100 {
             let members = self.members_or_warn(Alive);
             let handles: Vec<OwnedFd> = members.iter().filter_map(Member::open).collect();
@@ -177,12 +178,12 @@ impl Bench {
             }
             self.reap_orphans(&members);
         }
-        // Those that ended by themselves after their parent did.
+        // Processes that ended by themselves after their parent.
         self.reap_orphans(&self.members_or_warn(Dead));
         self.reap()
     }
 
-    /// Those that could be found: what is stopped besides the group of the first process.
+    /// The processes that could be found. The group of the first process is stopped in any case.
     fn members_or_warn(&self, which: Which) -> Vec<Member> {
         members(self.pid, &self.mark, which).unwrap_or_else(|error| {
             tracing::warn!("processes that a run leaves behind are not looked for: {error}");
@@ -190,8 +191,8 @@ impl Bench {
         })
     }
 
-    /// Reaps processes whose parent is gone: if this process is a subreaper, they are its children. Else they are
-    /// init's. The first process is not among them: its status is wanted.
+    /// Reaps processes whose parent is gone, but not the first process, whose status is needed. They are
+    /// children of this process if it is a subreaper, else of init.
     fn reap_orphans(&self, members: &[Member]) {
         for member in members.iter().filter(|member| member.pid != self.pid()) {
             let _ = waitpid(Pid::from_raw(member.pid as i32), Some(WaitPidFlag::WNOHANG));
@@ -210,11 +211,8 @@ impl Drop for Bench {
 /// A process of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Member {
-    /// Process.
     pub(crate) pid: u32,
-    /// Its parent.
     pub(crate) ppid: u32,
-    /// Threads.
     pub(crate) threads: u64,
     /// CPU time so far, clock ticks.
     pub(crate) cpu_ticks: u64,
@@ -222,11 +220,11 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    /// A handle that means this process and no later one of the same id.
+    /// A handle for this process, and not for a later one with the same id.
     fn open(&self) -> Option<OwnedFd> {
         let handle = pidfd::open(self.pid).ok()?;
-        let stat = procfs::process::Process::new(self.pid as i32).ok()?.stat().ok()?;
-        (stat.starttime == self.started).then_some(handle)
+        let stat = std::fs::read(format!("/proc/{}/stat", self.pid)).ok()?;
+        (Stat::parse(&stat)?.start_ticks == self.started).then_some(handle)
     }
 }
 
@@ -244,53 +242,46 @@ fn members(group: Pid, mark: &[u8], which: Which) -> io::Result<Vec<Member>> {
 fn members_in(proc: &Path, group: Pid, mark: &[u8], which: Which) -> io::Result<Vec<Member>> {
     let me = std::process::id();
     let mut members = vec![];
-    for process in procfs::process::all_processes_with_root(proc).map_err(system)? {
-        let stat = process.and_then(|process| process.stat());
-        let stat = match stat.map_err(system) {
+    for pid in task::pids(proc)? {
+        let stat = match std::fs::read(proc.join(format!("{pid}/stat"))) {
             Ok(stat) => stat,
-            Err(e) if is_lacking(&e) => return Err(e),
-            // It has ended meanwhile, or is hidden from us.
+            Err(e) if is_out_of_resources(&e) => return Err(e),
+            // The process has ended meanwhile, or is hidden from us.
             Err(_) => continue,
         };
-        let left = matches!(stat.state, 'Z' | 'X');
-        // Its main thread may have left, and others go on.
-        let shows = if left { task::sharing(stat.pid as u32) } else { stat.pid as u32 };
-        let dead = left && shows == stat.pid as u32;
-        if dead != (which == Dead) || stat.pid as u32 == me {
+        let Some(stat) = Stat::parse(&stat) else { continue };
+        // The main thread may have left, and others go on.
+        let shows = if stat.has_ended() { task::sharing(pid) } else { pid };
+        let dead = stat.has_ended() && shows == pid;
+        if dead != (which == Dead) || pid == me {
             continue;
         }
-        if stat.pgrp == group.as_raw() || has(proc, shows, mark)? {
+        if stat.pgrp == group.as_raw() as u32 || has(proc, shows, mark)? {
             members.push(Member {
-                pid: stat.pid as u32,
-                ppid: stat.ppid as u32,
-                threads: stat.num_threads.max(0) as u64,
-                cpu_ticks: stat.utime + stat.stime,
-                started: stat.starttime,
+                pid,
+                ppid: stat.ppid,
+                threads: stat.threads.into(),
+                cpu_ticks: stat.cpu_ticks(),
+                started: stat.start_ticks,
             });
         }
     }
     Ok(members)
 }
 
-/// Whether the environment of a process has the mark. One that ended or is another user's has not.
+/// Whether the environment of a process has the mark. False if it ended, or belongs to another user.
 fn has(proc: &Path, pid: u32, mark: &[u8]) -> io::Result<bool> {
     match std::fs::read(proc.join(format!("{pid}/environ"))) {
         Ok(environ) => Ok(environ.split(|b| *b == 0).any(|entry| entry == mark)),
-        Err(e) if is_lacking(&e) => Err(e),
+        Err(e) if is_out_of_resources(&e) => Err(e),
         Err(_) => Ok(false),
     }
 }
 
-/// Whether an error says something about us, and nothing about what was looked for.
-fn is_lacking(error: &io::Error) -> bool {
+/// Whether this process has run out of descriptors or memory. Such an error says nothing about the other
+/// process.
+fn is_out_of_resources(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
-}
-
-fn system(error: procfs::ProcError) -> io::Error {
-    match error {
-        procfs::ProcError::Io(error, _) => error,
-        other => io::Error::other(other.to_string()),
-    }
 }
 
 fn ended_within(handle: &OwnedFd, time: Duration) -> bool {
@@ -306,7 +297,7 @@ fn ended_within(handle: &OwnedFd, time: Duration) -> bool {
     }
 }
 
-/// `wait4`: the exit status and what it used. nix has it without the usage.
+/// `wait4`: the exit status and the resource usage. nix has it without the usage.
 fn wait(pid: Pid) -> io::Result<Ended> {
     let mut status = 0;
     // SAFETY: a `rusage` is numbers only, for which zero is a value.

@@ -1,43 +1,31 @@
-//! `--cpus 0-3,8`: which processors a run may use.
+//! `--cpus 0-3,8`: the CPUs that a run may use.
 
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::Pid;
 
-/// A list of processors that makes no sense, or none of which there is.
+/// A list that is wrong, or has no usable CPU.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum BadCpus {
-    /// Not a list.
     #[error("--cpus {given}: {part:?} is no processor and no range such as 0-3")]
-    NotAList {
-        /// What was given.
-        given: String,
-        /// The part that is wrong.
-        part: String,
-    },
-    /// None of them may be used here.
+    NotAList { given: String, part: String },
     #[error("--cpus {given}: none of them is here (this process may use {here})")]
     None {
-        /// What was given.
         given: String,
-        /// What there is.
+        /// The usable CPUs.
         here: String,
     },
 }
 
-/// Processors for the runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cpus {
-    /// Those that are used, in order.
+    /// In order.
     pub(crate) used: Vec<usize>,
-    /// Those that were asked for and are not here, in order.
+    /// CPUs in the list that this process may not use, in order.
     pub(crate) missing: Vec<usize>,
 }
 
 impl Cpus {
-    /// Reads a list, and keeps what this process may use.
-    ///
-    /// # Errors
-    /// [`BadCpus`].
+    /// Reads a list.
     pub(crate) fn parse(given: &str) -> Result<Cpus, BadCpus> {
         Cpus::among(given, &allowed())
     }
@@ -52,7 +40,6 @@ impl Cpus {
         Ok(Cpus { used, missing })
     }
 
-    /// For `sched_setaffinity`.
     pub(crate) fn set(&self) -> CpuSet {
         let mut set = CpuSet::new();
         for cpu in &self.used {
@@ -85,13 +72,13 @@ fn list(given: &str) -> Result<Vec<usize>, BadCpus> {
     Ok(cpus)
 }
 
-/// Processors that this process may use.
+/// CPUs that this process may use.
 fn allowed() -> Vec<usize> {
     let set = sched_getaffinity(Pid::from_raw(0)).unwrap_or_default();
     (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu) == Ok(true)).collect()
 }
 
-/// A list of processors as a person writes it: `0-3,8`.
+/// The list as a person writes it: `0-3,8`.
 pub(crate) fn show(cpus: &[usize]) -> String {
     let mut ranges: Vec<(usize, usize)> = vec![];
     for cpu in cpus {

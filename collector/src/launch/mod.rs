@@ -1,10 +1,10 @@
 //! How a process is started under the shim.
 //!
-//! - [`preload`]: LD_PRELOAD
+//! - [`preload`]: values of LD_PRELOAD
 //! - [`settings`]: the shim's settings, applied to a command
 //! - [`shim_path`]: where the shim is
-//! - [`program`], [`cpus`]: which word of the command is the benchmark; which processors it may use
-//! - [`bench`]: a run as processes: started, waited for, stopped whole
+//! - [`program`], [`cpus`]: which word of the command is the benchmark; which CPUs it may use
+//! - [`bench`]: the processes of a run: started, waited for, stopped together
 //! - [`sockets`]: the folder for the sockets of runs
 //! - [`descriptors`]: the limit of open files
 

@@ -1,4 +1,4 @@
-//! LD_PRELOAD: which files it can name.
+//! Values of LD_PRELOAD, and the paths that they can hold.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
@@ -11,16 +11,15 @@ use std::path::{Path, PathBuf};
     path.display()
 )]
 pub(crate) struct NotPreloadable {
-    /// The path.
     path: PathBuf,
     what: &'static str,
     reads: &'static str,
 }
 
-/// The value of LD_PRELOAD for these files, in order. There is no way to quote in it.
+/// The value of LD_PRELOAD for these files, in order. LD_PRELOAD has no quoting.
 ///
 /// # Errors
-/// [`NotPreloadable`] for a path that the loader would read as several, or as another.
+/// [`NotPreloadable`] for a path that the loader would split or change.
 pub(crate) fn value<'a>(files: impl IntoIterator<Item = &'a Path>) -> Result<OsString, NotPreloadable> {
     let mut value = OsString::new();
     for path in files {

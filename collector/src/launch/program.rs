@@ -1,4 +1,5 @@
-//! Which program of a command is the benchmark: `env`, `taskset` and `timeout` in front of it are not to be watched.
+//! Which word of a command is the benchmark. Wrappers in front of it (`env`, `taskset`, `timeout`) are not
+//! watched.
 
 use std::ffi::OsStr;
 use std::io::Read as _;
@@ -10,18 +11,15 @@ use nix::unistd::{AccessFlags, access};
 /// A command that cannot be started.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum BadCommand {
-    /// No such file.
     #[error("benchmark not found: {0}; build it, or give its path after --")]
     NotFound(String),
-    /// A file, but no program.
     #[error("benchmark is not executable: {0}")]
     NotExecutable(String),
-    /// A folder.
     #[error("benchmark is a folder: {0}")]
     Folder(String),
 }
 
-/// A wrapper: its options that take a value in the next word, and how many words come before the program.
+/// A wrapper: its options that take a value in the next word, and the number of words before the program.
 struct Wrapper {
     name: &'static str,
     with_value: &'static [&'static str],
@@ -61,7 +59,7 @@ const WRAPPERS: &[Wrapper] = &[
     Wrapper { name: "prlimit", with_value: &[], words: 0 },
 ];
 
-/// The word of a command that is the benchmark: the first that is no wrapper, and no option or setting of one.
+/// The benchmark's word: the first that is no wrapper, and no option or setting of a wrapper.
 pub(crate) fn benchmark(command: &[String]) -> Option<&String> {
     let mut words = command.iter().peekable();
     'wrapper: loop {
@@ -72,7 +70,7 @@ pub(crate) fn benchmark(command: &[String]) -> Option<&String> {
         if wrapper.name == "setarch" && words.peek().is_some_and(|w| !w.starts_with('-') && is_machine(w)) {
             words.next();
         }
-        // taskset's -c makes its one word a list; it takes no further one.
+        // taskset takes one word, which is a list with -c.
         while let Some(word) = words.peek() {
             let option = word.starts_with('-') && word.len() > 1;
             let setting = wrapper.name == "env" && word.contains('=');
@@ -103,8 +101,8 @@ fn is_machine(word: &str) -> bool {
     ["x86_64", "i386", "i686", "linux32", "linux64", "aarch64", "uname26"].contains(&word)
 }
 
-/// HANGSCOPE_ONLY for a command: the benchmark's name, and the name of the program that it is a link to. None where
-/// the benchmark is a shell or a script: what it runs is not known.
+/// HANGSCOPE_ONLY for a command: the benchmark's name, and the name of the file behind it if it is a link.
+/// None if the benchmark is a shell or a script: nobody knows what that runs.
 pub(crate) fn only(command: &[String]) -> Option<String> {
     let word = benchmark(command)?;
     let name = base_name(word);
@@ -121,14 +119,11 @@ pub(crate) fn only(command: &[String]) -> Option<String> {
             names.push(target);
         }
     }
-    // The list is separated by these, so such a name cannot be in it.
+    // These characters separate the list, so such a name cannot be in it.
     (!names.iter().any(|n| n.contains([',', ':', ' ']))).then(|| names.join(","))
 }
 
-/// The file of a program: its path, or where PATH has it.
-///
-/// # Errors
-/// [`BadCommand`].
+/// The file of a program: its path, or its place in PATH.
 pub(crate) fn find(word: &str) -> Result<PathBuf, BadCommand> {
     let runs = |path: &Path| access(path, AccessFlags::X_OK).is_ok() && path.is_file();
     if word.contains('/') {

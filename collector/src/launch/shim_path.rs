@@ -2,13 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-/// Its file name.
 pub(crate) const FILE: &str = "libhangscope.so";
 
-/// The shim was not found.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoShim {
-    /// Nowhere.
     #[error(
         "no {FILE} found (looked in {}); build it with `./scripts/build.sh`, or name it with \
          HANGSCOPE_SHIM or --shim",
@@ -18,29 +15,17 @@ pub(crate) enum NoShim {
         /// Folders that were looked in.
         looked: Vec<PathBuf>,
     },
-    /// The one that was named is not there.
+    /// The named file does not exist.
     #[error("no shim at {}: {source}; set HANGSCOPE_SHIM or --shim to the path of {FILE}", path.display())]
-    Missing {
-        /// Path that was named.
-        path: PathBuf,
-        /// Why it cannot be used.
-        source: std::io::Error,
-    },
-    /// The one that was found cannot be loaded.
+    Missing { path: PathBuf, source: std::io::Error },
+    /// The loader cannot load the file.
     #[error("no usable shim: {}: {why}; build it with `./scripts/build.sh`", path.display())]
-    Unusable {
-        /// Its path.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
+    Unusable { path: PathBuf, why: String },
 }
 
-/// Finds the shim: `named` (`--shim`), `HANGSCOPE_SHIM`, beside the executable, `../lib/` and `../lib/hangscope/`
-/// of it, and for a build folder its sibling profiles (the newest of them). Gives an absolute path.
-///
-/// # Errors
-/// [`NoShim`].
+/// The absolute path of the shim: `named` (`--shim`), else `HANGSCOPE_SHIM`, else a file beside the
+/// executable, in its `../lib/` or `../lib/hangscope/`; for a build folder also in its sibling profiles, the
+/// newest one.
 pub(crate) fn find(named: Option<&Path>) -> Result<PathBuf, NoShim> {
     let from_env = std::env::var_os("HANGSCOPE_SHIM").filter(|v| !v.is_empty()).map(PathBuf::from);
     let found = match named.map(Path::to_owned).or(from_env) {
@@ -58,7 +43,7 @@ fn search(exe: &Path) -> Result<PathBuf, NoShim> {
         .iter()
         .map(|dir| dir.join(FILE))
         .filter(|path| path.is_file())
-        // Of several builds the newest is the one that was meant.
+        // Of several builds, the newest.
         .max_by_key(|path| (!is_build_dir(path), path.metadata().and_then(|m| m.modified()).ok()));
     found.and_then(|path| std::fs::canonicalize(path).ok()).ok_or(NoShim::NotFound { looked })
 }
@@ -83,7 +68,7 @@ fn is_build_dir(path: &Path) -> bool {
     path.components().any(|c| c.as_os_str() == "release" || c.as_os_str() == "debug")
 }
 
-/// Whether the loader of a program of this machine will take it.
+/// Refuses a file that the loader of this machine's programs cannot load.
 fn usable(path: &Path) -> Result<(), NoShim> {
     let unusable = |why: String| NoShim::Unusable { path: path.to_owned(), why };
     let bytes = std::fs::read(path).map_err(|e| unusable(e.to_string()))?;

@@ -33,9 +33,6 @@ pub(crate) enum BadSocketDir {
 
 impl SocketDir {
     /// The user's own folder, absolute, made if it does not exist.
-    ///
-    /// # Errors
-    /// [`BadSocketDir`].
     pub(crate) fn at(path: PathBuf) -> Result<SocketDir, BadSocketDir> {
         let len = path.as_os_str().len() + NAME;
         if len > MAX_PATH {
@@ -45,7 +42,8 @@ impl SocketDir {
         Ok(SocketDir { path, _temporary: None })
     }
 
-    /// A new folder in TMPDIR; in /tmp if the path there is too long for a socket, or LD_PRELOAD cannot hold it.
+    /// A new folder in TMPDIR; in /tmp if the path there is too long for a socket, or LD_PRELOAD cannot hold
+    /// it.
     ///
     /// # Errors
     /// The folder cannot be made.
@@ -65,8 +63,8 @@ impl SocketDir {
     }
 }
 
-/// The path, or a link to it in the folder `links` if LD_PRELOAD cannot hold the path. The loader maps the file
-/// behind the link, so /proc/PID/maps shows the path itself.
+/// The path, or a link to it in the folder `links` if LD_PRELOAD cannot hold the path. The loader maps the
+/// file behind the link, so /proc/PID/maps shows the path itself.
 ///
 /// # Errors
 /// [`NotPreloadable`] if no link could be made either.

@@ -7,22 +7,22 @@ use nix::errno::Errno;
 use nix::sys::socket::{getsockopt, sockopt};
 
 use super::event::Peer;
+use crate::proc::pidfd;
 
 /// The peer's credentials, from the kernel.
 pub(super) fn of(socket: &OwnedFd) -> Result<Peer, Errno> {
     let credentials = getsockopt(socket, sockopt::PeerCredentials)?;
     let pid = credentials.pid().unsigned_abs();
-    Ok(Peer { pid, uid: credentials.uid(), pidfd: pidfd(socket, pid).map(Arc::new) })
+    Ok(Peer { pid, uid: credentials.uid(), pidfd: open(socket, pid).map(Arc::new) })
 }
 
 /// A pidfd of the peer; none if it has ended. SO_PEERPIDFD (Linux 6.5) cannot return another process that
 /// reused the pid. On older kernels pidfd_open is the best there is.
-fn pidfd(socket: &OwnedFd, pid: u32) -> Option<OwnedFd> {
+fn open(socket: &OwnedFd, pid: u32) -> Option<OwnedFd> {
     if let Ok(fd) = getsockopt(socket, sockopt::PeerPidfd) {
         return Some(fd);
     }
-    let pid = rustix::process::Pid::from_raw(pid.cast_signed())?;
-    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
+    pidfd::open(pid).ok()
 }
 
 /// The reason to refuse a peer; none if it may connect. Processes of the same effective user may, and those

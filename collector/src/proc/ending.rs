@@ -1,29 +1,25 @@
-//! How a process ended that is nobody's child here.
+//! How a process ended that is not our child.
 //!
-//! A pidfd becomes readable when the process ends. Its wait status is in `/proc/PID/stat` while it is a zombie,
-//! and afterwards (Linux 6.15) in the pidfd itself (`PIDFD_GET_INFO`).
+//! A pidfd becomes readable when the process ends. While the process is a zombie, its wait status is in
+//! `/proc/PID/stat`. After it was reaped, the status is in the pidfd (`PIDFD_GET_INFO`, Linux 6.15).
 
 use std::io::{PipeReader, PipeWriter, Read as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
+use hangscope_reader::task::{self, Stat};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use procfs::FromRead as _;
-use procfs::process::Stat;
 
-/// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// It exited with this status.
     Exit(i32),
-    /// It died by this signal.
     Signal(i32),
 }
 
 impl Ending {
-    /// From a wait status, as `waitpid` gives it.
+    /// From a wait status of `waitpid`.
     pub(crate) fn from_wait_status(status: i32) -> Ending {
         if libc::WIFSIGNALED(status) {
             Ending::Signal(libc::WTERMSIG(status))
@@ -32,7 +28,7 @@ impl Ending {
         }
     }
 
-    /// Exit status as a shell has it: 128+n for a signal n.
+    /// The exit status that a shell shows: 128 + n for signal n.
     pub(crate) fn rc(self) -> i32 {
         match self {
             Ending::Exit(code) => code,
@@ -41,7 +37,7 @@ impl Ending {
     }
 }
 
-/// Whether the process has ended; none if that cannot be told.
+/// Whether the process has ended; none if the kernel does not say.
 pub(crate) fn has_ended(pidfd: &OwnedFd) -> Option<bool> {
     let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
     loop {
@@ -53,14 +49,15 @@ pub(crate) fn has_ended(pidfd: &OwnedFd) -> Option<bool> {
     }
 }
 
-/// How the process ended; none if it still lives, or if nobody knows any more (it was reaped before Linux 6.15,
-/// or somebody else's process).
+/// How the process ended. None if it still lives, or if its status is lost: it was reaped on a kernel
+/// before 6.15, or we may not read it.
 pub(crate) fn of(pidfd: &OwnedFd, pid: u32) -> Option<Ending> {
     if !has_ended(pidfd)? {
         return None;
     }
     let status = from_pidfd(pidfd).or_else(|| from_zombie(pid));
-    // It may have been reaped between the two; or it is not ours to read, and the pidfd tells once it is.
+    // The process may have been reaped between the two reads. Or we may not read its status while it is a
+    // zombie; the pidfd shows the status once the process is reaped.
     let later = || {
         let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::empty())];
         let _ = poll(&mut fds, PollTimeout::from(REAPED));
@@ -69,10 +66,10 @@ pub(crate) fn of(pidfd: &OwnedFd, pid: u32) -> Option<Ending> {
     status.or_else(later).map(Ending::from_wait_status)
 }
 
-/// So long a parent is given to reap its child, ms: then its pidfd says POLLHUP.
+/// How long to wait until the parent reaps the process, ms. The pidfd then reports POLLHUP.
 const REAPED: u16 = 500;
 
-/// What the kernel keeps in the pidfd of a process that was reaped (Linux 6.15).
+/// The kernel keeps the status in the pidfd after the process was reaped (Linux 6.15).
 fn from_pidfd(pidfd: &OwnedFd) -> Option<i32> {
     // SAFETY: a `pidfd_info` is numbers only, for which zero is a value.
     let mut info: libc::pidfd_info = unsafe { std::mem::zeroed() };
@@ -82,14 +79,14 @@ fn from_pidfd(pidfd: &OwnedFd) -> Option<i32> {
     (done == 0 && info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code)
 }
 
-/// In `mask`: the exit status is wanted, or is there.
+/// A bit of `mask`: the exit status is requested, or is present.
 const PIDFD_INFO_EXIT: u64 = libc::PIDFD_INFO_EXIT as u64;
 
-/// `exit_code` of `/proc/PID/stat`. The process has ended: until it is reaped, no other process has its id. A later
-/// process with the id is no zombie.
+/// `exit_code` of `/proc/PID/stat`. A process that has ended keeps its id until it is reaped. A later
+/// process with the same id is no zombie.
 fn from_zombie(pid: u32) -> Option<i32> {
-    let stat = Stat::from_file(format!("/proc/{pid}/stat")).ok()?;
-    let status = stat.exit_code.filter(|_| stat.state == 'Z')?;
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let status = task::exit_code(&stat).filter(|_| Stat::parse(&stat).is_some_and(|s| s.state == b'Z'))?;
     // The kernel shows 0 there to those who may not trace the process (proc_pid_stat(5), [PT]). Reading the link then
     // fails with EACCES.
     let hidden = || {
@@ -99,7 +96,7 @@ fn from_zombie(pid: u32) -> Option<i32> {
     (status != 0 || !hidden()).then_some(status)
 }
 
-/// Tells when processes end.
+/// Reports processes that have ended. One thread waits for all of them.
 #[derive(Debug)]
 pub(crate) struct ExitWatch {
     add: Sender<(u64, Arc<OwnedFd>)>,
@@ -108,10 +105,6 @@ pub(crate) struct ExitWatch {
 }
 
 impl ExitWatch {
-    /// A watch with its thread.
-    ///
-    /// # Errors
-    /// What the system says.
     pub(crate) fn new() -> std::io::Result<ExitWatch> {
         let (reader, writer) = std::io::pipe()?;
         let (add, added) = crossbeam_channel::unbounded();
@@ -121,7 +114,7 @@ impl ExitWatch {
         Ok(ExitWatch { add, wake: Arc::new(writer), ended })
     }
 
-    /// Watches a process from now on; `key` is told when it has ended.
+    /// Watches a process from now on. When it has ended, `key` comes from [`ExitWatch::ended`].
     pub(crate) fn watch(&self, key: u64, pidfd: Arc<OwnedFd>) {
         let _ = self.add.send((key, pidfd));
         let _ = std::io::Write::write_all(&mut &*self.wake, &[1]);
@@ -133,7 +126,7 @@ impl ExitWatch {
     }
 }
 
-/// The thread: until the watch is dropped, which closes the pipe.
+/// Runs until the [`ExitWatch`] is dropped, which closes the pipe.
 fn watch(mut wake: PipeReader, added: &Receiver<(u64, Arc<OwnedFd>)>, tell: &Sender<u64>) {
     let mut watched: Vec<(u64, Arc<OwnedFd>)> = vec![];
     loop {
@@ -157,7 +150,7 @@ fn watch(mut wake: PipeReader, added: &Receiver<(u64, Arc<OwnedFd>)>, tell: &Sen
             !ended
         });
         if ready.first().copied().unwrap_or(false) {
-            // One byte a process, or the end.
+            // One byte for each new process, or the end of the pipe.
             match wake.read(&mut [0; 64]) {
                 Ok(0) | Err(_) => return,
                 Ok(_) => watched.extend(added.try_iter()),
@@ -213,7 +206,7 @@ mod tests {
         watch.watch(42, fd.clone());
         drop(child.stdin.take());
         assert_eq!(watch.ended().recv_timeout(SOON), Ok(42));
-        // No process has this number, so nothing is told of a zombie.
+        // No process has the id 0, so only the pidfd can know the status.
         let asked = std::thread::spawn(move || of(&fd, 0));
         child.wait().unwrap();
         assert_eq!(asked.join().unwrap(), supports_exit_info().then_some(Ending::Signal(11)));

@@ -1,30 +1,43 @@
-//! The thread through which `/proc` and `process_vm_readv` show what all threads of a process share.
+//! The threads of a process, and the thread through which `/proc` shows what they share.
 
-use std::fs;
+use std::path::Path;
+use std::{fs, io};
 
-use procfs::FromRead as _;
-use procfs::process::Stat;
+use hangscope_reader::task::Stat;
 
-/// A thread of a process that has its memory and files: the main thread; where that has left by `pthread_exit`, and the
-/// process goes on without it, the first of the others. `/proc/TID` is there for it as for a process. `pid` itself where
-/// there is none.
+/// Ids of the processes below `proc`, which is `/proc`.
+///
+/// # Errors
+/// The error of reading the folder.
+pub(crate) fn pids(proc: &Path) -> io::Result<Vec<u32>> {
+    Ok(fs::read_dir(proc)?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
+}
+
+/// Threads of a process, ascending.
+///
+/// # Errors
+/// The error of reading `/proc/PID/task`.
+pub(crate) fn tids(pid: u32) -> io::Result<Vec<u32>> {
+    let mut tids = pids(Path::new(&format!("/proc/{pid}/task")))?;
+    tids.sort_unstable();
+    Ok(tids)
+}
+
+/// A thread of a process that has its memory and files: the main thread. If that has left by `pthread_exit` and the
+/// process goes on without it, the first of the other threads. `/proc/TID` has the same files as for a process.
+/// `pid` itself if no thread is left.
 pub(crate) fn sharing(pid: u32) -> u32 {
-    if !state(pid, pid).is_some_and(has_left) {
+    if has_ended(pid, pid) != Some(true) {
         return pid;
     }
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
-    let mut tids = tasks.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    tids.find(|tid| state(pid, *tid).is_some_and(|state| !has_left(state))).unwrap_or(pid)
+    let mut tids = tids(pid).unwrap_or_default().into_iter();
+    tids.find(|tid| has_ended(pid, *tid) == Some(false)).unwrap_or(pid)
 }
 
-fn state(pid: u32, tid: u32) -> Option<char> {
+/// Whether a thread has neither memory nor files any more; none if it is gone.
+fn has_ended(pid: u32, tid: u32) -> Option<bool> {
     let stat = fs::read(format!("/proc/{pid}/task/{tid}/stat")).ok()?;
-    Some(Stat::from_read(&*stat).ok()?.state)
-}
-
-/// A zombie has neither memory nor files.
-fn has_left(state: char) -> bool {
-    matches!(state, 'Z' | 'X')
+    Some(Stat::parse(&stat)?.has_ended())
 }
 
 #[cfg(test)]
@@ -35,7 +48,7 @@ mod tests {
     fn a_process_is_seen_by_its_main_thread_and_a_dead_one_by_nobody_else() {
         assert_eq!(sharing(std::process::id()), std::process::id());
         let mut child = std::process::Command::new("true").spawn().unwrap();
-        while state(child.id(), child.id()) != Some('Z') {
+        while has_ended(child.id(), child.id()) != Some(true) {
             std::thread::yield_now();
         }
         assert_eq!(sharing(child.id()), child.id());

@@ -16,7 +16,7 @@ const SHOWN: usize = 10;
 
 messages! {
     /// What stands over or in an annotation.
-    Mark {
+    pub(crate) Mark {
         Hang { run, class } => "Hang in run {run}: {class}", "実行 {run} でハング: {class}";
         MoreHangs {} => "More hangs", "ほかのハング";
         MoreHangsIn { count, runs } => "{count} more: run {runs}", "ほかに {count} 件: 実行 {runs}";

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use hangscope_protocol::duration::Limit;
 
-use crate::analysis::shrink::{self, Ask, End, Phase, Shape, State, Task, Trial, Verdict, Why};
+use crate::analysis::shrink::{self, Acceptance, Ask, End, Phase, Rejection, Shape, State, Task, Trial};
 use crate::analysis::{Class, RunFacts, RunOutcome};
 use crate::console::cancel::Cancel;
 use crate::console::exit::{Ended, Status};
@@ -270,13 +270,13 @@ fn tell(screen: &Screen, state: &State, trial: &Trial) {
     let seconds = format!("{:.2}", trial.seconds);
     let run = say!(JobLine::RunOfTrial { number: trial.run, how, seconds }).said();
     screen.say(&beside([Some(run), counts]));
-    let decided = match judged.map(|judged| (judged.verdict, judged.fresh.of)) {
-        Some((Verdict::Accepted, 0)) => JobLine::Accepted {},
-        Some((Verdict::Rejected(Why::Below), _)) => JobLine::TooSeldom {},
-        Some((Verdict::Rejected(Why::Undecided), _)) => JobLine::Undecided {},
-        Some((Verdict::Rejected(Why::NotConfirmed), _)) => JobLine::NotConfirmed {},
-        Some((Verdict::Rejected(Why::Refused | Why::Crashed), _)) => JobLine::Rejected {},
-        Some((Verdict::Open | Verdict::Accepted, _)) | None => return,
+    let decided = match judged.map(|judged| (judged.acceptance, judged.fresh.of)) {
+        Some((Acceptance::Accepted, 0)) => JobLine::Accepted {},
+        Some((Acceptance::Rejected(Rejection::Below), _)) => JobLine::TooSeldom {},
+        Some((Acceptance::Rejected(Rejection::Undecided), _)) => JobLine::Undecided {},
+        Some((Acceptance::Rejected(Rejection::NotConfirmed), _)) => JobLine::NotConfirmed {},
+        Some((Acceptance::Rejected(Rejection::Refused | Rejection::Crashed), _)) => JobLine::Rejected {},
+        Some((Acceptance::Open | Acceptance::Accepted, _)) | None => return,
     };
     screen.say(&decided);
 }

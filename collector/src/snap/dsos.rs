@@ -1,9 +1,9 @@
 //! The DSOs of a process that ran without the shim. There are no facts from its start.
 //!
-//! A file whose change time is older than the process is unchanged since it was loaded: that is as good as a snapshot
-//! from init. A younger file may have been built just before it was loaded, or copied over afterwards. Two facts
-//! remain for those: ` (deleted)` in maps, and a relocated word. The right value of the word follows from the file
-//! (bias plus addend), and a copy in place resets it.
+//! A file whose change time is older than the process is unchanged since it was loaded: that is as good as a
+//! snapshot from init. A younger file may have been built just before it was loaded, or copied over
+//! afterwards. Two facts remain for those: ` (deleted)` in maps, and a relocated word. The right value of the
+//! word follows from the file (bias plus addend), and a copy in place resets it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -122,8 +122,8 @@ fn one(id: u32, lines: &[&Mapping], started_wall_ns: u64, memory: ProcessMemory)
     Some(Dso { init, path: first.path.clone(), now: Some(now) })
 }
 
-/// Address and value of a word that only the loader writes (it is in RELRO), from the R_*_RELATIVE relocations of the
-/// file.
+/// Address and value of a word that only the loader writes (it is in RELRO), from the R_*_RELATIVE
+/// relocations of the file.
 fn relocated_word(path: &str, bias: u64) -> Option<(u64, u64)> {
     /// Largest file that is read, bytes.
     const MOST: u64 = 256 << 20;

@@ -1,8 +1,9 @@
 //! A dump of a process that already hangs and has no shim, taken from outside.
 //!
-//! The safest part first, as from inside: identity, maps and DSOs, a look at every thread, stacks of blocked threads.
-//! None of this stops anything. Then registers of running threads, each stopped for a moment, samples of them, and a
-//! second look. The result is a [`Dump`](crate::session::Dump) like the shim's; the same code analyses it.
+//! The safest part first, as from inside: identity, maps and DSOs, a look at every thread, stacks of blocked
+//! threads. None of this stops anything. Then registers of running threads, each stopped for a moment,
+//! samples of them, and a second look. The result is a [`Dump`](crate::session::Dump) like the shim's; the
+//! same code analyses it.
 //!
 //! - [`take`](mod@take): takes the dump
 //! - `process`, `dsos`: what the process is, what it has mapped, and whether that is still the same file

@@ -14,6 +14,7 @@ use super::memory::ProcessMemory;
 use super::permit::NotPossible;
 use super::stop;
 use super::zero::zero;
+use crate::proc::sysconf;
 use crate::session::maps;
 use crate::session::syscalls::Syscalls;
 use crate::session::{Dso, Identity};
@@ -57,7 +58,7 @@ impl Process {
         let status = Status(&status);
         let [real, effective, ..] = status.users().ok_or_else(|| odd("status"))?;
         // The start counts from boot, suspended time included.
-        let tick_ns = 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1);
+        let tick_ns = 1_000_000_000 / sysconf::ticks_per_second();
         let since_boot_ns = stop::clock_ns(ClockId::CLOCK_BOOTTIME);
         let age_ns = since_boot_ns.saturating_sub(stat.start_ticks.saturating_mul(tick_ns));
         let machine = machine(memory.tid());
@@ -125,14 +126,14 @@ impl Process {
                 uid: self.users[0],
                 euid: self.users[1],
                 flags: if target.is_some() { hello_flags::TARGET_NAMED } else { 0 },
-                page_size: rustix::param::page_size() as u32,
+                page_size: sysconf::page_size() as u32,
                 start_ticks: self.start_ticks,
                 init_ns: now_ns.saturating_sub(self.age_ns),
                 wall_ns: self.wall_ns,
                 allocator: provider.map_or(u32::MAX, |p| p.id),
                 dsos,
                 malloc: provider.map_or(0, |p| p.malloc),
-                clk_tck: rustix::param::clock_ticks_per_second() as u32,
+                clk_tck: sysconf::ticks_per_second() as u32,
                 ..zero()
             },
             label: String::new(),

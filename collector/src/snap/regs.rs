@@ -1,4 +1,5 @@
-//! Registers of a stopped thread, in the order of a probe record: by DWARF number. SP and PC are indexes in it.
+//! Registers of a stopped thread, in the order of a probe record: by DWARF number. SP and PC are indexes in
+//! it.
 
 use hangscope_protocol::record::PROBE_REGS;
 use nix::errno::Errno;

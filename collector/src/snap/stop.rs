@@ -1,8 +1,8 @@
 //! Registers of running threads. Each thread is stopped only while its registers and its stack are read.
 //!
-//! PTRACE_SEIZE and PTRACE_INTERRUPT send no signal, and leave no trace in the process. All requests of a tracer must
-//! come from one thread. When that thread ends, the kernel releases all that it traces: so a thread that does not stop,
-//! because it is in the kernel, is not traced for ever.
+//! PTRACE_SEIZE and PTRACE_INTERRUPT send no signal, and leave no trace in the process. All requests of a
+//! tracer must come from one thread. When that thread ends, the kernel releases all that it traces: so a
+//! thread that does not stop, because it is in the kernel, is not traced for ever.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,8 +22,8 @@ use crate::session::Probe;
 /// Time limit for a thread to stop: it stops when it is scheduled.
 const STOPS_WITHIN: Duration = Duration::from_millis(500);
 
-/// Stops a thread, reads its registers and at most `bytes` of its stack, and lets it run on. `sample` is the number of
-/// the sample; 0 if it is none.
+/// Stops a thread, reads its registers and at most `bytes` of its stack, and lets it run on. `sample` is the
+/// number of the sample; 0 if it is none.
 pub(super) fn ask(tid: u32, sample: u32, bytes: usize, memory: ProcessMemory) -> Probe {
     let asked_ns = now_ns();
     let mut record =

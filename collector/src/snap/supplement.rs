@@ -1,5 +1,5 @@
-//! What the shim could not put into its dump, taken from outside while the process lives: registers and stacks of threads
-//! that took no signal, samples of them, and samples of threads that nap.
+//! What the shim could not put into its dump, taken from outside while the process lives: registers and
+//! stacks of threads that took no signal, samples of them, and samples of threads that nap.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -21,8 +21,8 @@ const BETWEEN_SAMPLES: Duration = Duration::from_millis(20);
 /// Most threads that are asked by ptrace: each is stopped for a moment.
 const MOST_ASKED: usize = 64;
 
-/// A dump that holds only what is added to `dump`; none if nothing is missing. What may not be read, or what has ended
-/// since, is left out.
+/// A dump that holds only what is added to `dump`; none if nothing is missing. What may not be read, or what
+/// has ended since, is left out.
 pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
     let memory = ProcessMemory::of(pid);
     let mut outside = Dump::begun(dump.identity.clone(), dump.begin);
@@ -50,8 +50,9 @@ pub(crate) fn supplemented(pid: u32, dump: &Dump) -> Cow<'_, Dump> {
     supplement(pid, dump).map_or(Cow::Borrowed(dump), |outside| Cow::Owned(dump.with_outside(&outside)))
 }
 
-/// Registers and stacks of threads that ran in both looks and took no signal: a program may block all signals in its
-/// workers, and one of them may be the thread that loops. Threads that do not answer ptrace are left out.
+/// Registers and stacks of threads that ran in both looks and took no signal: a program may block all signals
+/// in its workers, and one of them may be the thread that loops. Threads that do not answer ptrace are left
+/// out.
 fn ask_threads_without_answer(dump: &Dump, memory: ProcessMemory) -> Vec<Probe> {
     use probe_outcome::{BLOCKED, LATE, NO_SIGNAL, NOT_SENT};
     let runs = |tid: &u32| dump.second_look(*tid).is_some_and(|t| t.syscall == SYSCALL_RUNNING);
@@ -65,8 +66,8 @@ fn is_answered(probe: &Probe) -> bool {
     probe.record.outcome == probe_outcome::ANSWERED
 }
 
-/// Threads that were blocked in both looks, ran in between, and have no sample. The shim samples only threads that run,
-/// and two looks do not tell a slow loop from an endless one that naps.
+/// Threads that were blocked in both looks, ran in between, and have no sample. The shim samples only threads
+/// that run, and two looks do not tell a slow loop from an endless one that naps.
 fn nappers(dump: &Dump) -> Vec<u32> {
     let sampled: BTreeSet<u32> = dump.samples.iter().map(|p| p.record.tid).collect();
     let ran = |t: &&ThreadRecord| {

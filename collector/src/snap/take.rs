@@ -16,7 +16,7 @@ use super::process::Process;
 use super::stop;
 use super::threads::{self, MOST_SAMPLED, SAMPLE_BYTES, STACK_BYTES, is_blocked};
 use super::zero::zero;
-use crate::capture::threads::tids;
+use crate::proc::task::tids;
 use crate::session::syscalls::{FirstArgument, Syscalls};
 use crate::session::{Dump, Note, Probe, Stack};
 use crate::text::message::say;
@@ -32,8 +32,8 @@ pub struct Options {
     pub second_look_after: Duration,
     /// Samples a second of each thread that runs or naps, until the second look; 0: none.
     pub sample_hz: u32,
-    /// Stop blocked threads too, for the registers, which the stack alone does not tell. The kernel restarts their
-    /// system calls: a thread that missed its wake-up may notice then.
+    /// Stop blocked threads too, for the registers, which the stack alone does not tell. The kernel restarts
+    /// their system calls: a thread that missed its wake-up may notice then.
     pub stop_blocked: bool,
 }
 
@@ -51,7 +51,8 @@ impl Default for Options {
 /// Takes a dump of a process.
 ///
 /// # Errors
-/// [`NotPossible`], in one line with what to do about it, where there is no such process or it may not be looked at.
+/// [`NotPossible`], in one line with what to do about it, where there is no such process or it may not be
+/// looked at.
 pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     let begun = Instant::now();
     let trigger_ns = stop::now_ns();
@@ -165,8 +166,8 @@ impl Look {
         probes
     }
 
-    /// Samples, until then, of threads that run and of threads that were blocked in the first look and have run since:
-    /// these nap.
+    /// Samples, until then, of threads that run and of threads that were blocked in the first look and have
+    /// run since: these nap.
     fn samples(&mut self, first: &[ThreadRecord], hz: u32, until: Instant) -> Vec<Probe> {
         let mut samples = vec![];
         if let Some(pause) = Duration::from_secs(1).checked_div(hz) {

@@ -14,6 +14,7 @@ use super::memory::ProcessMemory;
 use super::regs;
 use super::stop::now_ns;
 use super::zero::zero;
+use crate::proc::sysconf;
 use crate::session::syscalls::Syscalls;
 use crate::session::{Probe, Stack};
 
@@ -53,7 +54,7 @@ pub(super) fn look(
     memory: ProcessMemory,
     arch: Option<Syscalls>,
 ) -> Option<ThreadRecord> {
-    let tick_ns = 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1);
+    let tick_ns = 1_000_000_000 / sysconf::ticks_per_second();
     let mut t = thread::look(tid, look, tick_ns, &mut TaskFiles::of(pid, tid));
     // The thread has left since the threads were listed.
     if [Errno::ENOENT, Errno::ESRCH].iter().any(|gone| i32::from(t.err_stat) == *gone as i32) {

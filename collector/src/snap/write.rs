@@ -61,8 +61,8 @@ pub(crate) struct Snapped {
     pub(crate) threads: Option<ThreadsFile>,
 }
 
-/// Looks at a process from outside, writes OUT and gives what was found. Writes nothing if the process may not be
-/// looked at.
+/// Looks at a process from outside, writes OUT and gives what was found. Writes nothing if the process may
+/// not be looked at.
 ///
 /// # Errors
 /// [`SnapError`].

@@ -1,36 +1,37 @@
-//! What differs between processors: DWARF register numbers and what a function must keep. This is the only
-//! processor-specific module of the unwinder.
+//! What differs between processors: DWARF register numbers, and which registers a function must preserve.
+//! This is the only processor-specific module of the unwinder.
 
 use hangscope_protocol::record::{ARCH_AARCH64, ARCH_X86_64, PROBE_REGS};
 
-/// Registers by DWARF number, as a [`hangscope_protocol::record::ProbeRecord`] has them; none: not known.
+/// Registers by DWARF number, in the order of [`hangscope_protocol::record::ProbeRecord`]; none: not
+/// known.
 pub(super) type Regs = [Option<u64>; PROBE_REGS];
 
 /// DWARF numbers and rules of a processor.
 #[derive(Debug)]
 pub(super) struct Arch {
-    /// ELF machine number.
     pub(super) machine: u16,
     /// Index of the program counter in [`Regs`].
     pub(super) pc: usize,
     /// Index of the stack pointer.
     pub(super) sp: usize,
-    /// Index of the frame pointer: it points at the caller's frame pointer, then the return address.
+    /// Index of the frame pointer. It points at the caller's frame pointer, and behind that is the return
+    /// address.
     pub(super) fp: usize,
     /// Column of the return address in unwind tables.
     pub(super) ra: usize,
-    /// Whether a table that does not mention the return address means that it is still in its register.
+    /// If a table does not mention the return address, it is still in its register.
     pub(super) ra_in_register: bool,
-    /// Registers that a function gives back as it got them (System V psABI; AAPCS64).
+    /// Registers that a function preserves (System V psABI; AAPCS64).
     pub(super) callee_saved: &'static [usize],
-    /// Bits of a return address that are the address: the others sign it (pointer authentication).
+    /// The address bits of a return address. The other bits are its signature (pointer authentication).
     pub(super) address_bits: u64,
     /// Name of the frame pointer.
     pub(super) fp_name: &'static str,
     /// Dialect of unwind tables.
     pub(super) vendor: gimli::Vendor,
-    /// Address of the GOT word through which the stub with these bytes, at this address, jumps; none if it is no
-    /// stub of one function.
+    /// From the bytes of a stub and its address: the address of the GOT word that the stub jumps through.
+    /// None if the bytes are no stub of one function.
     pub(super) stub_jumps_through: fn(&[u8], u64) -> Option<u64>,
 }
 
@@ -64,7 +65,8 @@ static AARCH64: Arch = Arch {
     stub_jumps_through: aarch64_stub,
 };
 
-/// `jmp *offset(%rip)` at the head of a stub, perhaps behind `endbr64` and with a `bnd` prefix.
+/// The stub begins with `jmp *offset(%rip)`. `endbr64` may stand before it, and `jmp` may have a `bnd`
+/// prefix.
 fn x86_64_stub(bytes: &[u8], start: u64) -> Option<u64> {
     let jump = bytes.strip_prefix(&[0xf3, 0x0f, 0x1e, 0xfa]).unwrap_or(bytes);
     let jump = jump.strip_prefix(&[0xf2]).unwrap_or(jump);
@@ -73,7 +75,7 @@ fn x86_64_stub(bytes: &[u8], start: u64) -> Option<u64> {
     next.checked_add_signed(offset.into())
 }
 
-/// `adrp x16, page; ldr x17, [x16, #offset]` at the head of a stub, perhaps behind `bti c`.
+/// The stub begins with `adrp x16, page; ldr x17, [x16, #offset]`. `bti c` may stand before it.
 fn aarch64_stub(bytes: &[u8], start: u64) -> Option<u64> {
     let mut words = bytes.chunks_exact(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]]));
     let (mut at, mut adrp) = (start, words.next()?);
@@ -84,13 +86,13 @@ fn aarch64_stub(bytes: &[u8], start: u64) -> Option<u64> {
     if adrp & 0x9f00_001f != 0x9000_0010 || load & 0xffc0_03ff != 0xf940_0211 {
         return None;
     }
-    // 21 bits, signed, in pages of 4 KiB.
+    // A signed 21-bit number of 4 KiB pages.
     let pages = (adrp >> 5 & 0x7_ffff) << 2 | adrp >> 29 & 3;
     let pages = i64::from((pages << 11) as i32 >> 11);
     (at & !0xfff).checked_add_signed(pages << 12)?.checked_add(u64::from(load >> 10 & 0xfff) * 8)
 }
 
-/// The processor with this ELF machine number, if it is one that can be unwound.
+/// The processor with this ELF machine number; none if its stacks cannot be unwound.
 pub(super) fn of(machine: u16) -> Option<&'static Arch> {
     [&X86_64, &AARCH64].into_iter().find(|a| a.machine == machine)
 }
@@ -113,11 +115,11 @@ impl Arch {
         regs
     }
 
-    /// All registers, as a thread answered.
+    /// The registers of an answer to the signal.
     pub(super) fn answered(&self, regs: &[u64; PROBE_REGS]) -> Regs {
         let mut known = regs.map(Some);
         for (i, reg) in known.iter_mut().enumerate() {
-            // x86-64 has flags and nothing else from 17 on: no registers that tables speak of.
+            // Behind the PC, x86-64 has flags only, which tables do not mention.
             if i > self.pc {
                 *reg = None;
             }

@@ -1,10 +1,12 @@
-//! Unwind tables (`.eh_frame`, `.debug_frame`) of one file: how the caller's registers follow from a frame's.
+//! Unwind tables (`.eh_frame`, `.debug_frame`) of one file: they say how to get the caller's registers
+//! from those of a frame.
 //!
-//! gimli reads the tables and evaluates their expressions; the rules are carried out here, on all registers and
-//! with "not known" as a value. framehop would be the ready-made unwinder, but it recovers only PC, SP and FP
-//! (whether a call has returned is told by the callee-saved registers too), cannot read memory in an expression
-//! (signal frames, re-aligned stacks), has no bound on how long an expression may run, and goes on by the frame
-//! pointer without a word where a table needs something that is not known.
+//! gimli reads the tables and evaluates their expressions. The code here carries out the rules, on all
+//! registers, with "not known" as a value. framehop is a complete unwinder, but it does not fit. It
+//! recovers only PC, SP and FP; we also need the callee-saved registers, to see whether a call has
+//! returned. It cannot read memory in an expression (signal frames, re-aligned stacks). It does not limit
+//! how long an expression runs. If a table needs an unknown value, it silently goes on by the frame
+//! pointer.
 
 use std::cell::OnceCell;
 
@@ -18,12 +20,11 @@ use super::arch::{Arch, Regs};
 use super::elf::{Elf, Part, REL_SDATA4};
 use super::stack::{Cut, StackBytes};
 
-/// Operations that one expression may take (compilers write less than ten): a loop in it ends there.
+/// Most operations of one expression (compilers write less than ten). This ends a loop.
 const MOST_OPERATIONS: u32 = 512;
 
 type Slice<'e> = EndianSlice<'e, LittleEndian>;
 
-/// The tables of one file.
 pub(super) struct Cfi<'e> {
     section: Section<'e>,
     bases: BaseAddresses,
@@ -36,7 +37,7 @@ enum Section<'e> {
     Debug(DebugFrame<Slice<'e>>),
 }
 
-/// Code that one entry of the tables is about.
+/// The code range of one entry of the tables.
 #[derive(Clone, Copy)]
 struct Entry {
     start: u64,
@@ -44,13 +45,14 @@ struct Entry {
     offset: usize,
 }
 
-/// The rules at one address.
+/// The rules for one address.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     cfa: CfaRule<usize>,
     rules: Vec<(usize, RegisterRule<usize>)>,
     encoding: Encoding,
-    /// The frame of a signal handler's caller: its "caller" was interrupted, and did not call.
+    /// The frame that the kernel made to call a signal handler. Its "caller" was interrupted and did not
+    /// call.
     pub(super) signal: bool,
 }
 
@@ -66,16 +68,16 @@ pub(super) struct TableFrame<'f> {
 /// The registers of a frame's caller.
 #[derive(Clone, Debug)]
 pub(super) enum Caller {
-    /// They are known (those of them that are).
+    /// The caller's registers, those that are known.
     Regs(Box<Regs>),
-    /// There is none: the thread started here.
+    /// There is no caller: the thread starts here.
     None,
-    /// They cannot be told.
+    /// The caller cannot be found.
     Unknown(Cut),
 }
 
 impl<'e> Cfi<'e> {
-    /// The tables of a file; none if it has none.
+    /// The unwind tables of a file; none if there are none.
     pub(super) fn of(elf: &'e Elf, arch: &Arch) -> Option<Self> {
         let slice = |part: &Part| elf.bytes.get(part.bytes.clone()).map(|b| Slice::new(b, LittleEndian));
         let mut bases = BaseAddresses::default();
@@ -105,7 +107,7 @@ impl<'e> Cfi<'e> {
         Some(Cfi { section, bases, hdr, index: OnceCell::new() })
     }
 
-    /// The rules at an address of the file; none if the tables do not speak of it.
+    /// The rules for an address of the file; none if no table covers it.
     pub(super) fn row(&self, address: u64, context: &mut UnwindContext<usize>) -> Option<Row> {
         match &self.section {
             Section::Eh(s) => self.row_in(s, address, context),
@@ -140,7 +142,7 @@ impl<'e> Cfi<'e> {
         })
     }
 
-    /// The canonical frame address, by the rules.
+    /// The canonical frame address.
     pub(super) fn cfa(&self, frame: &TableFrame<'_>) -> Result<u64, Cut> {
         match &frame.row.cfa {
             CfaRule::RegisterAndOffset { register, offset } => {
@@ -151,7 +153,6 @@ impl<'e> Cfi<'e> {
         }
     }
 
-    /// The caller's registers, by the rules.
     pub(super) fn caller(&self, frame: &TableFrame<'_>, cfa: u64) -> Caller {
         let arch = frame.arch;
         let rule = |reg| frame.row.rules.iter().find(|(r, _)| *r == reg).map(|(_, rule)| rule);
@@ -250,7 +251,7 @@ impl TableFrame<'_> {
     }
 }
 
-/// All entries of the tables by address, up to the first that makes no sense.
+/// All entries of the tables, sorted by address, up to the first invalid one.
 fn entries<'e, S: UnwindSection<Slice<'e>>>(section: &S, bases: &BaseAddresses) -> Vec<Entry> {
     let mut entries = vec![];
     let mut iter = section.entries(bases);
@@ -266,8 +267,9 @@ fn entries<'e, S: UnwindSection<Slice<'e>>>(section: &S, bases: &BaseAddresses) 
     entries
 }
 
-/// The search table of `.eh_frame_hdr`, in the one encoding that linkers write (sorted pairs of signed 4-byte
-/// offsets from the header: function, entry). Any other is not used; the tables are then indexed here.
+/// The search table of `.eh_frame_hdr`, in the one encoding that linkers write: sorted pairs of signed
+/// 4-byte offsets from the header (function, entry). A table in any other encoding is ignored, and
+/// [`entries`] makes the index.
 struct HdrTable<'e> {
     pairs: &'e [[u8; 8]],
     hdr_address: u64,
@@ -286,7 +288,7 @@ impl<'e> HdrTable<'e> {
         Some(HdrTable { pairs, hdr_address, frame_address })
     }
 
-    /// Offset in `.eh_frame` of the entry that may be about an address.
+    /// Offset in `.eh_frame` of the entry that may cover an address.
     fn lookup(&self, address: u64) -> Option<usize> {
         let word = |pair: &[u8; 8], at: usize| {
             let bytes = pair.get(at..)?.first_chunk().copied()?;

@@ -1,4 +1,4 @@
-//! Names of data: futex words, locks, and what registers of running threads point at.
+//! Names of data: futex words, locks, and the addresses in registers of running threads.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -12,8 +12,8 @@ use crate::session::maps;
 use crate::session::syscalls::Syscalls;
 use crate::session::{Dump, Probe};
 
-/// How far the word that a futex wait names is into its object: the word itself; a barrier's or an rwlock's
-/// (glibc); a condition's (glibc, `__wseq` to `__g_signals`).
+/// Possible offsets of a futex word in its object: the word is the object (0); a barrier or an rwlock of
+/// glibc (4, 8); a condition variable of glibc, from `__wseq` to `__g_signals` (0x28, 0x2c).
 const INTO_OBJECT: [u64; 5] = [0, 4, 8, 0x28, 0x2c];
 
 /// Names of all addresses of data that a dump speaks of.
@@ -36,8 +36,8 @@ pub(super) fn addresses(dump: &Dump, modules: &Modules, arch: &Arch) -> BTreeMap
             }
         }
     }
-    // A lock that threads spin on is in no system call's arguments, but often in a register. Only what has a
-    // symbol is worth saying: a register points at many things.
+    // A lock on which threads spin is in no argument of a system call, but often in a register. A
+    // register may hold anything, so only addresses with a symbol are named.
     let answered = |p: &&Probe| !p.stack.is_empty();
     for probe in dump.probes.iter().chain(&dump.samples).filter(answered) {
         for address in probe.record.regs {
@@ -84,8 +84,8 @@ impl Namer<'_> {
         if mapping.path == "[heap]" {
             return "heap".into();
         }
-        // The thread whose SP is the nearest below: a stack grows down to it. Above it in the same mapping is
-        // the thread's stack, and with glibc its thread-locals and descriptor too.
+        // Find the thread with the nearest SP below the address: a stack grows down to its SP. Above SP,
+        // the mapping holds the thread's stack, and with glibc also its thread-locals and descriptor.
         let i = self.stacks.partition_point(|(sp, _)| *sp <= address);
         match i.checked_sub(1).and_then(|i| self.stacks.get(i)) {
             Some((sp, tid)) if mapping.contains(*sp) => format!("stack of tid {tid}"),
@@ -95,7 +95,7 @@ impl Namer<'_> {
         }
     }
 
-    /// `symbol+offset`, for what is inside a variable of a DSO.
+    /// `symbol+offset`, for an address inside a variable of a DSO.
     fn symbol(&self, address: u64) -> Option<String> {
         let (index, module) = self.modules.owner(address)?;
         let elf = self.modules.elf(index)?;
@@ -110,7 +110,7 @@ impl Namer<'_> {
             let own = || elf.symbols(SymbolKind::Data);
             Rc::new(if elf.has_symtab { own() } else { debug().unwrap_or_else(own) })
         }));
-        // Several names for one place (aliases): the first of the tightest.
+        // Several symbols may begin at one address. Take the first of the smallest.
         let end = table.partition_point(|s| s.address <= in_file);
         let start = table.get(end.checked_sub(1)?)?.address;
         let first = table.partition_point(|s| s.address < start);

@@ -1,6 +1,6 @@
-//! Separate debug files, as Debian and gdb lay them out: by build-id under `/usr/lib/debug/.build-id`, and by
-//! the name in `.gnu_debuglink`. A file is used only if it says that it belongs to the code: the same build-id,
-//! or, where the code has none, the checksum in the link.
+//! Separate debug files, in the layout of Debian and gdb: by build-id under `/usr/lib/debug/.build-id`,
+//! and by the name in `.gnu_debuglink`. A file is used only if it proves that it belongs to the code: by
+//! the build-id, or, for code without one, by the checksum in the link.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -12,23 +12,22 @@ use super::elf::{Bytes, Elf};
 /// A debug file that belongs to some code.
 #[derive(Debug)]
 pub(super) struct DebugFile {
-    /// Its contents.
     pub(super) elf: Elf,
-    /// Where a library should open it.
+    /// The path for a library to open.
     pub(super) path: PathBuf,
 }
 
-/// What was found where a debug file should be.
+/// What was found at the places of debug files.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// The first that belongs to the code.
     pub(super) file: Option<DebugFile>,
-    /// Files that are there and could not be used, and why: a line each.
+    /// Files that exist but cannot be used, a line each with the reason.
     pub(super) refused: Vec<String>,
 }
 
 impl DebugFile {
-    /// The debug file of `code`, whose path in the process is `code_path`.
+    /// The debug file of `code`. `code_path` is the path of the code in the process.
     pub(super) fn find(code: &Elf, code_path: &Path, dirs: &[PathBuf]) -> Found {
         let mut found = Found::default();
         for path in by_build_id(code, dirs).into_iter().chain(by_link(code, code_path, dirs)) {
@@ -62,8 +61,8 @@ impl DebugFile {
         if !(elf.has_debug_info || elf.has_symtab) {
             return Err("it has neither debug information nor symbols".into());
         }
-        // A link to a further file is relative to the real path; such files come in packages, and nobody
-        // copies over them in the middle of a run.
+        // The path of a further file is relative to the real path of this one. Such files come in
+        // packages, which are not replaced during a run.
         let path = if elf.has_alt_link { path.to_owned() } else { elf.bytes.path() };
         Ok(DebugFile { elf, path })
     }
@@ -81,7 +80,7 @@ fn by_build_id(code: &Elf, dirs: &[PathBuf]) -> Vec<PathBuf> {
 
 fn by_link(code: &Elf, code_path: &Path, dirs: &[PathBuf]) -> Vec<PathBuf> {
     let Some((name, _)) = &code.debug_link else { return vec![] };
-    // Only a file name belongs there: nothing that leads elsewhere.
+    // Only a file name is valid here, not a path to somewhere else.
     if name.is_empty() || name.contains('/') {
         return vec![];
     }
@@ -90,7 +89,7 @@ fn by_link(code: &Elf, code_path: &Path, dirs: &[PathBuf]) -> Vec<PathBuf> {
     if let Ok(inside) = dir.strip_prefix("/") {
         paths.extend(dirs.iter().map(|d| d.join(inside).join(name)));
     }
-    // The link may name the code's own file: that is no debug file.
+    // The link may name the code's own file, which is no debug file.
     paths.retain(|p| p != code_path);
     paths
 }

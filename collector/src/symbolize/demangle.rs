@@ -1,9 +1,10 @@
-//! Mangled names made readable; all others stay as they are: `rd` is a C function, not `double restrict`.
+//! Makes mangled names readable. Other names stay as they are: `rd` is a C function, not `double
+//! restrict`.
 
 use cpp_demangle::{DemangleOptions, Symbol};
 
-/// A name as its author wrote it: Rust's (`_R`, and legacy `_ZN...17h<hash>E`) without the hash, C++'s (`_Z`)
-/// without parameters, as gdb prints both in a backtrace.
+/// The name as its author wrote it, in the form of gdb's backtraces: Rust names (`_R`, and legacy
+/// `_ZN...17h<hash>E`) without the hash, C++ names (`_Z`) without parameters.
 pub(super) fn demangle(name: &str) -> String {
     if (name.starts_with("_R") || is_legacy_rust(name))
         && let Ok(rust) = rustc_demangle::try_demangle(name)
@@ -19,7 +20,7 @@ pub(super) fn demangle(name: &str) -> String {
     name.to_owned()
 }
 
-/// `_ZN`, and `17h` with 16 hexadecimal digits and `E` at the end (but for LLVM's suffix).
+/// Whether the name is `_ZN...17h`, 16 hex digits and `E`, perhaps with a suffix from LLVM.
 fn is_legacy_rust(name: &str) -> bool {
     let path = name.split(".llvm.").next().unwrap_or(name);
     let hash = path

@@ -1,8 +1,9 @@
-//! The bytes of one ELF file, held so that nobody can change them under us, and where things are in it.
+//! The bytes of one ELF file, held so that nobody can change them while we read, and the places of its
+//! parts.
 //!
-//! A DSO may be copied over while it is read: a plain map of it would then end this process with SIGBUS. So the
-//! file is first copied into a sealed memfd, judged there, and read from there by everybody (the memfd also has a
-//! path, `/proc/self/fd/N`, for libraries that want one).
+//! A DSO may be overwritten while it is read. Through a plain map of the file, that would kill this
+//! process with SIGBUS. So the file is first copied into a sealed memfd, and everything is read from
+//! there. The memfd also has a path, `/proc/self/fd/N`, for libraries that need one.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -18,7 +19,7 @@ use object::elf::{self, FileHeader64};
 use object::read::elf::{ElfFile64, FileHeader, NoteIterator, ProgramHeader, SectionHeader, SectionTable};
 use object::{LittleEndian, Object as _};
 
-/// Largest file that is read; what is larger has no names.
+/// Largest file that is read. A larger file has no names.
 const MOST_BYTES: u64 = 2 << 30;
 
 /// A sealed copy of a file's bytes; cheap to clone.
@@ -32,31 +33,28 @@ struct Sealed {
 }
 
 impl Bytes {
-    /// Copies everything that `from` gives.
-    ///
-    /// # Errors
-    /// What reading it gives, or that it is larger than [`MOST_BYTES`].
+    /// Copies everything that `from` gives, up to [`MOST_BYTES`].
     pub(super) fn copy_of(from: impl Read) -> io::Result<Self> {
         let memfd = memfd_create(c"hangscope-image", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
         let mut file = File::from(memfd);
-        // Behind `dyn`, so that it is read and written: the quicker ways that `io::copy` has between two files give up
-        // when a signal comes.
+        // `dyn` makes `io::copy` read and write. Its faster ways between two files fail when a signal
+        // comes.
         let from: &mut dyn Read = &mut from.take(MOST_BYTES + 1);
         let copied = io::copy(from, &mut file)?;
         if copied > MOST_BYTES {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 2 GiB"));
         }
         fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW))?;
-        // Not F_SEAL_WRITE where it can be helped (Linux 5.1): that one waits until the kernel itself holds no page of
-        // it, and after 150 ms gives up with EBUSY, which is seen where memory is being compacted
-        // (memfd_wait_for_pins in mm/memfd.c).
+        // F_SEAL_WRITE fails with EBUSY if the kernel itself holds a page of the file for more than 150
+        // ms, as memory compaction does (memfd_wait_for_pins in mm/memfd.c). F_SEAL_FUTURE_WRITE does not
+        // (Linux 5.1).
         fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_FUTURE_WRITE))
             .or_else(|_| fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_WRITE)))?;
         let map = if copied == 0 {
             None
         } else {
-            // SAFETY: the memfd is ours alone and sealed against writing and shrinking: its bytes neither change
-            // nor go away while it is mapped.
+            // SAFETY: only we have the memfd, and it is sealed against writing and shrinking. Its bytes
+            // neither change nor disappear while it is mapped.
             Some(unsafe { Mmap::map(&file)? })
         };
         Ok(Bytes(Arc::new(Sealed { map, file })))
@@ -75,76 +73,56 @@ impl std::ops::Deref for Bytes {
     }
 }
 
-/// A part of the file, and the address that it has in the file's own address space.
+/// A part of the file, with its address in the address space of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Part {
-    /// Bytes of the file.
     pub(super) bytes: Range<usize>,
-    /// Address.
     pub(super) address: u64,
 }
 
 /// A segment that is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Load {
-    /// Offset in the file.
     pub(super) offset: u64,
-    /// Bytes in the file.
     pub(super) file_size: u64,
-    /// Address.
     pub(super) address: u64,
-    /// Bytes in memory, .bss included.
+    /// Bytes in memory, with .bss.
     pub(super) mem_size: u64,
-    /// Executable.
     pub(super) execute: bool,
 }
 
-/// What a symbol is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SymbolKind {
-    /// A variable.
     Data,
-    /// A function.
     Code,
 }
 
 /// An entry of a symbol table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Symbol {
-    /// Address.
     pub(super) address: u64,
-    /// Bytes.
     pub(super) size: u64,
-    /// Name as it stands in the table.
     pub(super) name: String,
 }
 
-/// An ELF file (64 bit, little-endian), judged once.
+/// A 64-bit little-endian ELF file.
 #[derive(Debug)]
 pub(super) struct Elf {
-    /// All of it.
     pub(super) bytes: Bytes,
-    /// ELF machine number.
     pub(super) machine: u16,
-    /// What is loaded.
     pub(super) loads: Vec<Load>,
-    /// Build-id; empty if it has none.
+    /// Empty if the file has none.
     pub(super) build_id: Vec<u8>,
-    /// `.eh_frame`.
     pub(super) eh_frame: Option<Part>,
-    /// `.eh_frame_hdr`.
     pub(super) eh_frame_hdr: Option<Part>,
     /// `.debug_frame`, if it is not compressed.
     pub(super) debug_frame: Option<Part>,
-    /// Address of `.text`.
     pub(super) text: Option<u64>,
-    /// Address of `.got`.
     pub(super) got: Option<u64>,
-    /// It has `.debug_info` of its own.
+    /// The file itself has `.debug_info`.
     pub(super) has_debug_info: bool,
-    /// It has `.symtab`.
     pub(super) has_symtab: bool,
-    /// It refers to a further file (`.gnu_debugaltlink`), by a path relative to its own.
+    /// The file names a further file (`.gnu_debugaltlink`), by a path relative to its own.
     pub(super) has_alt_link: bool,
     /// File name and CRC of `.gnu_debuglink`.
     pub(super) debug_link: Option<(String, u32)>,
@@ -156,10 +134,8 @@ pub(super) const REL_SDATA4: u8 = gimli::DW_EH_PE_pcrel.0 | gimli::DW_EH_PE_sdat
 type Sections<'d> = SectionTable<'d, FileHeader64<LittleEndian>>;
 
 impl Elf {
-    /// Judges the bytes. Sections that are cut off or make no sense are left out, not an error.
-    ///
-    /// # Errors
-    /// Says what it is not, if it is not a 64-bit little-endian ELF file with readable program headers.
+    /// Parses the bytes. Sections that are cut off or invalid are left out. Fails if this is no 64-bit
+    /// little-endian ELF file with readable program headers.
     pub(super) fn parse(bytes: Bytes) -> Result<Self, String> {
         let data: &[u8] = &bytes;
         let header =
@@ -189,7 +165,8 @@ impl Elf {
                 _ => {}
             }
         }
-        // Section headers are not loaded and may be stripped or cut off; everything must work without them.
+        // Section headers are not loaded, and may be stripped or cut off. Everything must work without
+        // them.
         let sections = header.sections(endian, data).unwrap_or_default();
         let named = |name: &[u8]| section(&sections, endian, data, name);
         if build_id.is_empty() {
@@ -221,8 +198,9 @@ impl Elf {
         })
     }
 
-    /// Variables (or functions) with a size, ascending by address: from `.symtab`, or `.dynsym` where there is none.
-    /// Of several that begin at one place the tightest comes first, and of those the name that people know.
+    /// Variables or functions with a size, sorted by address, from `.symtab`, else from `.dynsym`. Of
+    /// several at one address, the smallest comes first; of the same size, the name that people know
+    /// comes first.
     pub(super) fn symbols(&self, kind: SymbolKind) -> Vec<Symbol> {
         let data: &[u8] = &self.bytes;
         let Ok(header) = FileHeader64::<LittleEndian>::parse(data) else { return vec![] };
@@ -262,8 +240,7 @@ impl Elf {
     }
 }
 
-/// Of several names for one thing the one that people know sorts first: `free` before `__libc_free`, `raise` before
-/// `gsignal`.
+/// Sorts the name that people know first: `free` before `__libc_free`, `raise` before `gsignal`.
 fn known(name: &str) -> (usize, usize) {
     (name.bytes().take_while(|b| *b == b'_').count(), name.len())
 }
@@ -292,7 +269,7 @@ fn build_id_in(mut notes: NoteIterator<'_, FileHeader64<LittleEndian>>) -> Optio
     None
 }
 
-/// A part that is wholly in the file.
+/// A part; none if it is not wholly in the file.
 fn part(data: &[u8], offset: u64, size: u64, address: u64) -> Option<Part> {
     let start = usize::try_from(offset).ok()?;
     let end = start.checked_add(usize::try_from(size).ok()?)?;
@@ -300,8 +277,8 @@ fn part(data: &[u8], offset: u64, size: u64, address: u64) -> Option<Part> {
     Some(Part { bytes: start..end, address })
 }
 
-/// `.eh_frame` of a file without section headers: `.eh_frame_hdr` points at it, and it ends with a zero length,
-/// which readers stop at; so up to the end of its segment is right.
+/// `.eh_frame` of a file without section headers. `.eh_frame_hdr` points at it. It ends with a zero
+/// length, where readers stop, so the part may reach to the end of the segment.
 fn behind_hdr(data: &[u8], loads: &[Load], hdr: &Part) -> Option<Part> {
     let bytes = data.get(hdr.bytes.clone())?;
     // Version 1, with the encoding that every linker writes.
@@ -318,7 +295,7 @@ mod tests {
     use super::*;
     use nix::fcntl::{SpliceFFlags, splice};
 
-    /// When all has been read, holds a page of every image of this process, as compaction does.
+    /// After the last read, holds a page of each image of this process, as memory compaction does.
     struct Holds<'a> {
         bytes: &'a [u8],
         pipes: Vec<(std::os::fd::OwnedFd, std::os::fd::OwnedFd)>,
@@ -348,7 +325,7 @@ mod tests {
         let bytes = Bytes::copy_of(&mut from).unwrap();
         assert!(!from.pipes.is_empty());
         assert_eq!(*bytes, [7; 9000]);
-        // And nobody writes to it.
+        // The copy cannot be written.
         assert!(
             File::options()
                 .write(true)

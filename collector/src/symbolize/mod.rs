@@ -1,13 +1,14 @@
-//! Raw stacks and addresses in, named frames out.
+//! From raw stacks and addresses to named frames.
 //!
-//! - [`maps`]: `/proc/PID/maps` as data
-//! - `images`: which file stands for which mapping, and the proof that it does
+//! - `sources`: where names may come from
+//! - `images`, `proof`: which file stands for which mapping, and the proof
 //! - `elf`, `debug_file`: the bytes of one file; its separate debug file
 //! - `arch`: what differs between processors
+//! - `stack`: the copied bytes of a stack, and why a stack is cut
 //! - `cfi`, `unwind`: unwind tables, and frames from registers and stack bytes
-//! - `names`, `demangle`, `plt`, `data`: names of code, of the stubs in front of it, and of data
+//! - `names`, `demangle`, `plt`, `data`: names of code, of call stubs, and of data
 //! - [`problem`]: why a stack is cut, in words
-//! - `variables`: where the variables of a file are
+//! - `variables`: addresses of the variables of a file
 //! - `threads`: the better stack for each thread, and what is missing
 
 mod arch;
@@ -20,6 +21,7 @@ mod images;
 mod names;
 mod plt;
 pub(crate) mod problem;
+mod proof;
 mod sources;
 mod stack;
 mod threads;
@@ -37,8 +39,9 @@ use problem::StackProblem;
 pub use sources::Sources;
 pub(crate) use variables::Variables;
 
-/// Unwinds and names everything in a dump. Whatever the dump and the files hold, it comes back, within about the
-/// [`Sources::budget`]: what could not be had is said in [`ThreadTrace::problem`] and [`Traces::notes`].
+/// Unwinds and names everything in a dump. This always returns, after about [`Sources::budget`], whatever
+/// the dump and the files hold. What is missing is said in [`ThreadTrace::problem`] and
+/// [`Traces::notes`].
 pub fn symbolize(dump: &Dump, sources: &Sources) -> Traces {
     let begun = Instant::now();
     let deadline = begun + sources.budget;
@@ -51,7 +54,7 @@ pub fn symbolize(dump: &Dump, sources: &Sources) -> Traces {
         };
     };
     let modules = images::Modules::of(dump, sources);
-    // Most of the time is for the threads' stacks; names come after them, and must have some left.
+    // Half of the time is for unwinding, so that some is left for names.
     let unwinder = unwind::Unwinder::new(arch, &modules, begun + sources.budget / 2);
     let threads = threads::of_dump(dump, &unwinder, arch);
     let samples: Vec<_> = dump.samples.iter().map(|p| threads::of_probe(dump, p, &unwinder, arch)).collect();
@@ -77,8 +80,9 @@ pub fn symbolize(dump: &Dump, sources: &Sources) -> Traces {
     traces
 }
 
-/// The threads whose stack, read without a signal, is cut where the registers of an answer to one would help, and that
-/// do not block that signal. Only unwinds; no names.
+/// The threads whose stack was read without a signal, is cut, and could be followed further with the
+/// registers from an answer to the signal. Threads that block the signal are left out. This unwinds only
+/// and names nothing.
 pub fn truncated(dump: &Dump, sources: &Sources) -> Vec<u32> {
     let Some(arch) = arch::of(dump.identity.fixed.arch) else { return vec![] };
     let modules = images::Modules::of(dump, sources);
@@ -87,10 +91,7 @@ pub fn truncated(dump: &Dump, sources: &Sources) -> Vec<u32> {
     raw.iter().filter(|raw| raw.wants_registers()).map(|raw| raw.tid()).collect()
 }
 
-/// The bytes of the allocator's DSO, proven to be what is mapped.
-///
-/// # Errors
-/// Why they are not to be had.
+/// The bytes of the allocator's DSO, proven to be what is mapped; else why they are not.
 pub(crate) fn allocator_bytes(dump: &Dump, sources: &Sources) -> Result<Vec<u8>, String> {
     images::Modules::of(dump, sources).allocator()
 }

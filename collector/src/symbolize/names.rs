@@ -1,5 +1,5 @@
-//! Names of code: function, file, line and inlined frames, from the best that a module has: debug information
-//! of its own or in a separate file, `.symtab`, `.dynsym`.
+//! Names of code: function, file, line and inlined frames. They come from the best source of a module:
+//! debug information in the file itself or in a separate file, then `.symtab`, then `.dynsym`.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -16,7 +16,7 @@ use super::images::Modules;
 use super::plt::{Stub, Stubs};
 use crate::session::trace::Frame;
 
-/// Addresses that are looked up between two looks at the clock.
+/// Addresses that are looked up before the time limit is checked again.
 const BATCH: usize = 256;
 
 /// One function at an address, innermost first.
@@ -34,14 +34,14 @@ pub(super) struct Name {
 #[derive(Debug, Default)]
 pub(super) struct Names {
     by_address: HashMap<u64, Vec<Name>>,
-    /// Places that could not be read, and why: a line each.
+    /// Sources that could not be read, a line each with the reason.
     pub(super) unread: BTreeSet<String>,
-    /// Some addresses were left out because the time was over.
+    /// Some addresses have no names because the time limit was reached.
     pub(super) out_of_time: bool,
 }
 
 impl Names {
-    /// Looks all addresses up, each once.
+    /// Looks up all addresses, each once.
     pub(super) fn of(
         addresses: BTreeSet<u64>,
         modules: &Modules,
@@ -52,15 +52,15 @@ impl Names {
         let mut by_module: BTreeMap<usize, Vec<(u64, u64)>> = BTreeMap::new();
         for address in addresses {
             let Some((index, module)) = modules.at(address) else { continue };
-            // The file first: what it says of its addresses is used to compute this one.
+            // Load the file first: the address in the file is computed from its program headers.
             if modules.elf(index).is_some()
                 && let Some(in_file) = module.file_address(address)
             {
                 by_module.entry(index).or_default().push((address, in_file));
             }
         }
-        // Links to further files are followed by blazesym; a separate debug file is found here, because the
-        // code is handed over under another path than its own.
+        // blazesym follows links to further files. A separate debug file is found here, because blazesym
+        // gets the code under another path than its own.
         let symbolizer = Symbolizer::builder()
             .enable_demangling(false)
             .enable_code_info(true)
@@ -91,7 +91,7 @@ impl Names {
         names
     }
 
-    /// Asks the places in turn, each for what the ones before did not know.
+    /// Asks the sources in turn, each for the addresses that earlier ones did not know.
     fn look_up<'a>(
         &mut self,
         symbolizer: &Symbolizer,
@@ -107,7 +107,7 @@ impl Names {
             let in_file: Vec<u64> = open.iter().map(|(_, a)| *a).collect();
             let found = match symbolizer.symbolize(&place.source, Input::VirtOffset(&in_file)) {
                 Ok(found) => found,
-                // Broken debug information, perhaps; the next source may do.
+                // The debug information may be broken. The next source may work.
                 Err(e) => {
                     self.unread.insert(format!("{}: {e:#}", place.what));
                     continue;
@@ -117,7 +117,7 @@ impl Names {
             for (entry, symbolized) in open.iter().zip(&found) {
                 match symbolized.as_sym().filter(|sym| !sym.name.is_empty()) {
                     Some(sym) => {
-                        // Debug information has one name for a function, a symbol table may have many.
+                        // Debug information has one name for a function, a symbol table may have several.
                         let alias = if sym.code_info.is_none() { aliases().get(&sym.addr) } else { None };
                         self.by_address.insert(entry.0, named(sym, alias.map_or(&sym.name, |a| a)));
                     }
@@ -128,8 +128,8 @@ impl Names {
         }
     }
 
-    /// The frames at an address, innermost first, at least one. `lookup` is the address that names are searched
-    /// by, `pc` the one that is reported.
+    /// The frames at an address, innermost first, at least one. `lookup` is the address by which names
+    /// are looked up, `pc` the address that is reported.
     pub(super) fn frames(&self, pc: u64, lookup: u64, modules: &Modules) -> Vec<Frame> {
         let module = modules.at(lookup).map(|(_, m)| m);
         let dso_offset = module.and_then(|m| m.file_address(pc));
@@ -152,23 +152,21 @@ impl Names {
     }
 }
 
-/// The name that people know, by address of the function.
+/// For each function address, the name that people know.
 fn aliases_of(modules: &Modules, index: usize) -> HashMap<u64, String> {
     let own = modules.elf(index).filter(|elf| elf.has_symtab);
     let elf = own.or_else(|| modules.debug(index).map(|d| &d.elf).filter(|elf| elf.has_symtab));
     let symbols = elf.or_else(|| modules.elf(index)).map_or(vec![], |elf| elf.symbols(SymbolKind::Code));
-    // Later ones are put in first, and the first of an address stays.
+    // Insert in reverse order, so that the first name of an address stays.
     symbols.into_iter().rev().map(|s| (s.address, s.name)).collect()
 }
 
-/// A place where names are looked up.
 struct Place {
     source: Source<'static>,
-    /// What it is, in words.
     what: String,
 }
 
-/// What is asked for a module's names, best first.
+/// The sources of a module's names, best first.
 fn places(modules: &Modules, index: usize) -> Vec<Place> {
     let mut places = vec![];
     let mut push = |path: PathBuf, debug_syms: bool, of: &str| {
@@ -192,7 +190,7 @@ fn places(modules: &Modules, index: usize) -> Vec<Place> {
     places
 }
 
-/// A symbol with what is inlined in it, innermost first.
+/// A symbol and the functions that are inlined there, innermost first.
 fn named(sym: &Sym<'_>, function: &str) -> Vec<Name> {
     let name = |name: &str, code: Option<&CodeInfo<'_>>, start, inlined| Name {
         function: Some(name).filter(|n| !n.is_empty()).map(demangle),

@@ -1,6 +1,7 @@
-//! Names of the stubs by which a DSO calls another (`.plt` and its kin). Linkers give them no symbols; what stands
-//! before them in a symbol table is another function altogether (`_init`). Each jumps through a word of the GOT,
-//! and the relocation of that word says whom it calls: `rand_r@plt`, `*ABS*+0x9be70@plt`, as gdb and objdump write it.
+//! Names of the stubs through which a DSO calls another (`.plt`, `.plt.got` and others). Linkers give
+//! stubs no symbols. The symbol before a stub belongs to another function (`_init`). Each stub jumps
+//! through a word of the GOT, and the relocation of that word names the called function. The names are
+//! those of gdb and objdump: `rand_r@plt`, `*ABS*+0x9be70@plt`.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -11,36 +12,33 @@ use object::{
 
 use super::arch::Arch;
 
-/// Relocations by the result of a function, of each processor.
+/// Relocations whose value is the result of a function, one for each processor.
 const IRELATIVE: [elf::RelocationType; 2] = [elf::R_X86_64_IRELATIVE, elf::R_AARCH64_IRELATIVE];
 
-/// The stubs of a file.
 #[derive(Debug, Default)]
 pub(super) struct Stubs {
     sections: Vec<Section>,
-    /// Names by address of the GOT word.
+    /// Called functions by address of the GOT word.
     called: HashMap<u64, String>,
 }
 
 #[derive(Debug)]
 struct Section {
     addresses: Range<u64>,
-    /// Bytes of one stub.
+    /// Length of one stub, bytes.
     entry: u64,
     bytes: Vec<u8>,
 }
 
-/// What is known of an address in a section of stubs.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Stub {
-    /// Where the stub begins.
     pub(super) start: u64,
-    /// `rand_r@plt`; none for what is no stub of one function (the loader's entry at the head of `.plt`).
+    /// `rand_r@plt`. None for the code at the head of `.plt` that calls the loader.
     pub(super) name: Option<String>,
 }
 
 impl Stubs {
-    /// Those of an ELF file; none of one that has no section headers or is broken.
+    /// The stubs of an ELF file. None for a broken file, or one without section headers.
     pub(super) fn of(data: &[u8]) -> Self {
         let Ok(file) = object::File::parse(data) else { return Stubs::default() };
         let mut stubs = Stubs::default();
@@ -50,7 +48,7 @@ impl Stubs {
             }
             let (Ok(bytes), start) = (section.data(), section.address()) else { continue };
             let Some(end) = start.checked_add(bytes.len() as u64) else { continue };
-            // `.plt.got` of x86-64 has stubs of 8 bytes and says so in its alignment; all others have 16.
+            // `.plt.got` of x86-64 has stubs of 8 bytes and that alignment. All others have 16.
             let entry = section.align().clamp(8, 16);
             stubs.sections.push(Section { addresses: start..end, entry, bytes: bytes.to_vec() });
         }
@@ -66,8 +64,8 @@ impl Stubs {
                 (RelocationTarget::Symbol(index), _) => {
                     symbols.symbol_by_index(index).ok().and_then(|s| s.name().ok().map(str::to_owned))
                 }
-                // A function that is chosen when the file is loaded (IFUNC) has no symbol there, only the address of what
-                // chooses it.
+                // The loader chooses such a function (IFUNC). The relocation has no symbol, only the
+                // address of the function that chooses.
                 (_, RelocationFlags::Elf { r_type }) if IRELATIVE.contains(&r_type) => {
                     Some(format!("*ABS*+{:#x}", relocation.addend()))
                 }
@@ -122,7 +120,7 @@ mod tests {
         assert_eq!(word(ARCH_AARCH64, &arm), Some(0x11010));
     }
 
-    /// glibc calls its own memcpy by such stubs.
+    /// glibc calls its own memcpy through such stubs.
     #[test]
     fn stubs_of_functions_that_are_chosen_at_load_time() {
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();

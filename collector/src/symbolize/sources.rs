@@ -3,22 +3,22 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Where names may come from, beside the files at the paths that were mapped.
+/// Where names may come from, besides the files at the mapped paths.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    /// The allocator's bytes as they were when the process started: the memfd copy, saved. Used where the file
-    /// at its path is gone or is not the one that was mapped.
+    /// The allocator's bytes from the start of the process: the saved memfd copy. It is used if the file
+    /// at the path is gone or is not the mapped one.
     pub allocator_copy: Option<PathBuf>,
-    /// Further copies (the pinned one); each is used for the DSO whose build-id it has.
+    /// Further copies, for example the pinned one. Each is used for the DSO with the same build-id.
     pub copies: Vec<PathBuf>,
-    /// Where separate debug files are, as gdb's `debug-file-directory`.
+    /// Folders with separate debug files, as in gdb's `debug-file-directory`.
     pub debug_dirs: Vec<PathBuf>,
-    /// The process, if it still runs here: then files can be had that only it still sees (another mount
-    /// namespace, removed files).
+    /// The process, if it still runs here. Files that only the process can see (another mount namespace,
+    /// removed files) are then read through it.
     pub live_pid: Option<u32>,
-    /// The dump was taken on this machine since it was started, so that the kernel's own DSO is the same.
+    /// The dump was taken on this machine since its last boot, so the kernel's own DSO is the same.
     pub same_boot: bool,
-    /// Time that all of it may take; what is not done by then is left without names, and said so.
+    /// Time limit for everything. What is not done by then has no names, and a note says so.
     pub budget: Duration,
 }
 

@@ -4,15 +4,13 @@ use super::arch::Arch;
 use super::problem::StackProblem;
 use crate::text::message::say;
 
-/// Most frames of one stack; what is deeper is cut.
+/// Most frames of one stack. Deeper frames are cut.
 pub(super) const MOST_FRAMES: usize = 256;
 
 /// Bytes that were copied from a stack.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StackBytes<'s> {
-    /// Address of the first byte.
     pub(super) start: u64,
-    /// The bytes.
     pub(super) bytes: &'s [u8],
 }
 
@@ -40,18 +38,18 @@ impl<'s> StackBytes<'s> {
     }
 }
 
-/// Why a stack goes no further.
+/// Why a stack could not be followed further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
-    /// The rest is found by the frame pointer, and its value is not known.
+    /// The caller is found by the frame pointer, which is not known.
     NeedsFramePointer,
-    /// By another register (DWARF number) that is not known.
+    /// The caller is found by another register (DWARF number), which is not known.
     NeedsRegister(u16),
-    /// What is needed is not among the copied bytes.
+    /// The address that is needed is not among the copied bytes.
     OutsideCopy(u64),
-    /// There are no unwind tables for this code, and no frame pointer that makes sense.
+    /// There are no unwind tables for this code, and the frame pointer is not usable.
     NoTable,
-    /// The tables make no sense.
+    /// The unwind tables are invalid.
     BadTable,
     /// The return address is not in code.
     NotCode(u64),
@@ -59,12 +57,11 @@ pub(super) enum Cut {
     NoProgress,
     /// More than [`MOST_FRAMES`].
     TooDeep,
-    /// The time that was set is over.
+    /// The time limit was reached.
     OutOfTime,
 }
 
 impl Cut {
-    /// For a person.
     pub(super) fn why(self, arch: &Arch) -> StackProblem {
         let hex = |address: u64| format!("{address:#x}");
         match self {

@@ -1,5 +1,5 @@
-//! The stack of each thread: the better of what was read without a signal and what the signal answered, and,
-//! where it is not whole, why.
+//! The stack of each thread: the better of two, one read without a signal and one from an answer to the
+//! signal. If it is not whole, the reason is given.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,8 +15,8 @@ use crate::session::trace::{ThreadTrace, TraceSource};
 use crate::session::{Dump, Probe};
 use crate::text::message::{Say as _, Text, say};
 
-/// Functions that threads and programs start in. Tables mark most of them as outermost, but not all (musl's
-/// `clone`; `start_thread` of a libc whose assembly has none).
+/// Functions in which threads and programs start. Unwind tables mark most of them as outermost, but not
+/// all (`clone` of musl; `start_thread` of a libc whose assembly has no tables).
 const STARTS: [&str; 9] = [
     "clone3",
     "clone",
@@ -29,18 +29,16 @@ const STARTS: [&str; 9] = [
     "thread_start",
 ];
 
-/// A stack before names.
 #[derive(Debug)]
 pub(super) struct Raw {
     tid: u32,
     source: TraceSource,
     walk: Walk,
-    /// What the signal had to say where it gave no stack.
+    /// Why the signal gave no stack.
     refused: Option<StackProblem>,
 }
 
 impl Raw {
-    /// The thread.
     pub(super) fn tid(&self) -> u32 {
         self.tid
     }
@@ -50,7 +48,8 @@ impl Raw {
         self.walk.frames.iter().map(|f| f.lookup())
     }
 
-    /// Its stack was read without a signal, which could have told more and was not refused.
+    /// The stack was read without a signal, and an answer to the signal may give more. The signal was not
+    /// refused.
     pub(super) fn wants_registers(&self) -> bool {
         let helps = |cut| {
             matches!(cut, Cut::NeedsFramePointer | Cut::NeedsRegister(_) | Cut::NoTable | Cut::NotCode(_))
@@ -58,7 +57,7 @@ impl Raw {
         self.source == TraceSource::Blocked && self.refused.is_none() && self.walk.cut.is_some_and(helps)
     }
 
-    /// How much it is worth: whole before cut, then by depth.
+    /// For comparison: a whole stack is better than a cut one, then a deeper one is better.
     fn rank(&self) -> (bool, usize) {
         (self.walk.cut.is_none(), self.walk.frames.len())
     }
@@ -79,7 +78,7 @@ pub(super) fn of_dump(dump: &Dump, unwinder: &Unwinder<'_>, arch: &Arch) -> Vec<
                 arch.blocked(thread.pc, stack.record.sp),
                 &StackBytes { start: stack.record.sp, bytes: &stack.bytes },
             ),
-            // A thread that blocks the signal cannot be asked.
+            // A thread that blocks the signal cannot answer it.
             refused: blocks(dump, thread.sigblk),
         });
         let Some(probe) = probes.get(&tid) else {
@@ -95,7 +94,7 @@ pub(super) fn of_dump(dump: &Dump, unwinder: &Unwinder<'_>, arch: &Arch) -> Vec<
     tids.into_iter().filter_map(of_thread).collect()
 }
 
-/// The stack of an answer; none with the reason if there was none.
+/// The stack from an answer to the signal. If there was no answer, the reason.
 pub(super) fn of_probe(dump: &Dump, probe: &Probe, unwinder: &Unwinder<'_>, arch: &Arch) -> Raw {
     let tid = probe.record.tid;
     if let Some(refused) = refused(dump, probe) {
@@ -114,14 +113,14 @@ fn none(tid: u32, refused: Option<StackProblem>) -> Raw {
     Raw { tid, source: TraceSource::None, walk: Walk { frames: vec![], cut: None }, refused }
 }
 
-/// `blocks signal 62`, if it does.
+/// `blocks signal 62`, if the mask blocks it.
 fn blocks(dump: &Dump, mask: u64) -> Option<StackProblem> {
     let signal = dump.identity.fixed.probe_signal;
     let blocked = (1..=64).contains(&signal) && mask & 1 << (signal - 1) != 0;
     blocked.then(|| say!(StackProblem::Blocks { signal }))
 }
 
-/// Why the signal gave nothing, for a person.
+/// Why the signal gave nothing; none if it gave something.
 fn refused(dump: &Dump, probe: &Probe) -> Option<StackProblem> {
     let signal = dump.identity.fixed.probe_signal;
     Some(match probe.record.outcome {
@@ -139,7 +138,6 @@ fn refused(dump: &Dump, probe: &Probe) -> Option<StackProblem> {
     })
 }
 
-/// Names the frames.
 pub(super) fn named(raw: Raw, names: &Names, modules: &Modules, arch: &Arch) -> ThreadTrace {
     let mut frames = vec![];
     for frame in &raw.walk.frames {
@@ -152,7 +150,7 @@ pub(super) fn named(raw: Raw, names: &Names, modules: &Modules, arch: &Arch) -> 
             frames.push(named);
         }
     }
-    // A thread that is in `clone` at its innermost frame calls it; it does not begin there.
+    // A thread with `clone` as its innermost frame calls it. The thread does not begin there.
     let last = frames.last().filter(|_| raw.walk.frames.len() > 1);
     let at_start = last.and_then(|f| f.function.as_deref()).is_some_and(|f| {
         let plain = f.split('@').next().unwrap_or(f);
@@ -160,7 +158,7 @@ pub(super) fn named(raw: Raw, names: &Names, modules: &Modules, arch: &Arch) -> 
     });
     let cut = raw.walk.cut.filter(|_| !at_start);
     let why = |cut| match (cut, raw.source) {
-        // It has answered.
+        // The thread has answered.
         (Cut::NeedsFramePointer, TraceSource::Signal) => {
             say!(StackProblem::Register { register: arch.fp_name })
         }
@@ -169,7 +167,7 @@ pub(super) fn named(raw: Raw, names: &Names, modules: &Modules, arch: &Arch) -> 
     let cut_text =
         cut.map(|c| say!(StackProblem::CutAt { frame: frames.len().saturating_sub(1), why: why(c) }));
     let problems: Vec<Text> = match raw.source {
-        // What the signal refused matters only where there is no whole stack without it.
+        // Why there was no answer matters only if the stack without a signal is cut.
         TraceSource::Blocked if cut.is_none() => vec![],
         _ => cut_text.into_iter().chain(raw.refused).map(|problem| problem.said()).collect(),
     };

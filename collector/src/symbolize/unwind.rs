@@ -1,4 +1,4 @@
-//! From registers and a copied stack to return addresses. Memory is read only within the copied bytes.
+//! From registers and a copied stack to return addresses. Only copied bytes are read.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,24 +13,23 @@ use super::cfi::{Caller, Cfi, Row, TableFrame};
 use super::images::Modules;
 use super::stack::{Cut, MOST_FRAMES, StackBytes};
 
-/// One frame, innermost first; not yet named.
+/// One frame without a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RawFrame {
-    /// Address.
     pub(super) pc: u64,
-    /// `pc` is where the thread stands (or was interrupted), not where a call returns to.
+    /// True if the thread stands at `pc` or was interrupted there. Else `pc` is where a call returns to.
     pub(super) exact: bool,
     /// The kernel made this frame, to call a signal handler.
     pub(super) signal: bool,
     /// Canonical frame address.
     pub(super) cfa: Option<u64>,
-    /// See [`crate::analysis::Frame::kept`].
+    /// See [`crate::session::trace::Frame::kept`].
     pub(super) kept: Option<u64>,
 }
 
 impl RawFrame {
-    /// The address that belongs to the frame's function: a call may be the last instruction of its function, so
-    /// that the return address is in the next one.
+    /// The address by which the frame's function is looked up. If a call is the last instruction of its
+    /// function, the return address is already in the next function. So this is the byte before.
     pub(super) fn lookup(&self) -> u64 {
         if self.exact { self.pc } else { self.pc.saturating_sub(1) }
     }
@@ -39,9 +38,9 @@ impl RawFrame {
 /// A stack as far as it could be followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Walk {
-    /// Innermost first.
+    /// The innermost frame first.
     pub(super) frames: Vec<RawFrame>,
-    /// Why it ends before the thread's start; none if it does not.
+    /// Why the stack is cut; none if it is whole.
     pub(super) cut: Option<Cut>,
 }
 
@@ -99,7 +98,7 @@ impl<'m> Unwinder<'m> {
                         || (frames.len() == 1
                             && self.arch.ra_in_register
                             && callers[self.arch.pc] != Some(pc));
-                    // A handler may run on a stack of its own, above or below the one that was interrupted.
+                    // A signal handler may run on a stack of its own, above or below the interrupted one.
                     if !rises && !signal {
                         break Some(Cut::NoProgress);
                     }
@@ -115,7 +114,7 @@ impl<'m> Unwinder<'m> {
         Walk { frames, cut }
     }
 
-    /// CFA, the caller's registers, and whether the frame is a signal's.
+    /// The CFA, the caller's registers, and whether the kernel made the frame for a signal.
     fn step(&self, lookup: u64, regs: &Regs, stack: &StackBytes<'_>) -> (Option<u64>, Caller, bool) {
         let Some((cfi, row)) = self.row(lookup) else {
             let caller = self.by_frame_pointer(regs, stack);
@@ -152,9 +151,9 @@ impl<'m> Unwinder<'m> {
         row.clone().map(|row| (cfi, row))
     }
 
-    /// glibc's `clone` has no table behind its system call, where its caller is found until the child is done:
-    /// nothing is pushed there, so SP points to the return address. It is believed if it is code that a table
-    /// speaks of.
+    /// glibc's `clone` has no table for the code behind its system call. A thread stands there until its
+    /// child is started. `clone` pushes nothing, so SP points at the return address. The return address
+    /// is accepted if an unwind table covers it.
     fn after_call(&self, regs: &Regs, stack: &StackBytes<'_>) -> Option<(Option<u64>, Caller)> {
         let sp = regs[self.arch.sp].filter(|_| !self.arch.ra_in_register)?;
         let pc = stack.read_u64(sp).ok()?;
@@ -165,7 +164,7 @@ impl<'m> Unwinder<'m> {
         Some((Some(sp + 8), Caller::Regs(Box::new(callers))))
     }
 
-    /// Without tables: the frame pointer, if it points into the copied stack at or above SP.
+    /// Unwinds without tables: by the frame pointer, if it points into the copied stack at or above SP.
     fn by_frame_pointer(&self, regs: &Regs, stack: &StackBytes<'_>) -> Caller {
         let (Some(fp), Some(sp)) = (regs[self.arch.fp], regs[self.arch.sp]) else {
             return Caller::Unknown(Cut::NoTable);
@@ -187,7 +186,7 @@ impl<'m> Unwinder<'m> {
         }
     }
 
-    /// Fills in what each frame's caller keeps: digests chained from the outermost frame inwards.
+    /// Fills in [`RawFrame::kept`]: digests of the stack bytes, chained from the outermost frame inwards.
     fn keep(&self, frames: &mut [RawFrame], returned: &[Option<Regs>], stack: &StackBytes<'_>) {
         let mut outer: Option<(u64, u64)> = None;
         for (i, frame) in frames.iter_mut().enumerate().rev() {
@@ -197,7 +196,7 @@ impl<'m> Unwinder<'m> {
             };
             let mut hasher = DefaultHasher::new();
             match outer {
-                // Nothing is known to be missing above the outermost CFA.
+                // The outermost CFA: nothing above it is known.
                 None => hasher.write_u64(cfa),
                 Some((outer_cfa, digest)) => {
                     let Some(bytes) = stack.between(cfa, outer_cfa) else { break };
@@ -205,8 +204,8 @@ impl<'m> Unwinder<'m> {
                     hasher.write(bytes);
                 }
             }
-            // Registers go into what is said of this frame, not into the chain: how many of them are known
-            // differs from frame to frame, the bytes do not.
+            // Registers are part of this frame's digest but not of the chain: each frame has another set
+            // of known registers, but the bytes are the same.
             let bytes = hasher.finish();
             outer = Some((cfa, bytes));
             let regs = returned.get(i).copied().flatten();

@@ -1,4 +1,4 @@
-//! The variables and functions of a DSO's file, by name: where counters are in memory, and what prints them.
+//! The variables in the file of a DSO, by name: used to find counters in memory.
 
 use std::path::{Path, PathBuf};
 
@@ -6,41 +6,36 @@ use super::debug_file::{DebugFile, Found};
 use super::demangle::demangle;
 use super::elf::{Bytes, Elf, Symbol, SymbolKind};
 
-/// The variables and functions of a file.
 #[derive(Debug)]
 pub(crate) struct Variables {
     build_id: Vec<u8>,
     symbols: Vec<Symbol>,
-    functions: Vec<Symbol>,
     refused: Vec<String>,
 }
 
-/// Where a variable or a function is.
+/// Place and size of a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Variable {
-    /// Address in the file's own address space.
+    /// Address in the address space of the file.
     pub(crate) address: u64,
     /// Bytes.
     pub(crate) size: u64,
 }
 
 impl Variables {
-    /// Those of the file whose bytes these are: from its own symbols, or those of its separate debug file where it was
-    /// stripped.
-    ///
-    /// # Errors
-    /// Says why the file has none that can be read.
+    /// Reads the symbols of a file with these bytes. If the file was stripped, reads those of its
+    /// separate debug file. Fails if the file cannot be read.
     pub(crate) fn of(bytes: &[u8], path: &Path, debug_dirs: &[PathBuf]) -> Result<Variables, String> {
         let elf = Elf::parse(Bytes::copy_of(bytes).map_err(|e| e.to_string())?)?;
         let Found { file, refused } =
             if elf.has_symtab { Found::default() } else { DebugFile::find(&elf, path, debug_dirs) };
         let debug = file.filter(|debug| debug.elf.has_symtab);
         let with_names = debug.as_ref().map_or(&elf, |debug| &debug.elf);
-        let [symbols, functions] = [SymbolKind::Data, SymbolKind::Code].map(|kind| with_names.symbols(kind));
-        Ok(Variables { build_id: elf.build_id, symbols, functions, refused })
+        let symbols = with_names.symbols(SymbolKind::Data);
+        Ok(Variables { build_id: elf.build_id, symbols, refused })
     }
 
-    /// Debug files that are there and could not be used, and why.
+    /// Debug files that exist but cannot be used, with the reasons.
     pub(crate) fn refused(&self) -> &[String] {
         &self.refused
     }
@@ -50,33 +45,20 @@ impl Variables {
         &self.build_id
     }
 
-    /// The variable of that name, as it stands in the symbol table or as a person would write it.
-    ///
-    /// # Errors
-    /// How many have that name, if it is not one.
+    /// The variable with this name, mangled or as a person writes it. Fails with the number of such
+    /// variables if that is not 1.
     pub(crate) fn named(&self, name: &str) -> Result<Variable, usize> {
-        one(&self.symbols, name)
-    }
-
-    /// The function of that name, as [`Variables::named`].
-    ///
-    /// # Errors
-    /// How many have that name, if it is not one.
-    pub(crate) fn function(&self, name: &str) -> Result<Variable, usize> {
-        one(&self.functions, name)
-    }
-}
-
-fn one(symbols: &[Symbol], name: &str) -> Result<Variable, usize> {
-    let is = |symbol: &&Symbol| symbol.name == name || demangle(&symbol.name) == name;
-    let mut found: Vec<Variable> = symbols
-        .iter()
-        .filter(is)
-        .map(|symbol| Variable { address: symbol.address, size: symbol.size })
-        .collect();
-    found.dedup();
-    match found[..] {
-        [variable] => Ok(variable),
-        _ => Err(found.len()),
+        let is = |symbol: &&Symbol| symbol.name == name || demangle(&symbol.name) == name;
+        let mut found: Vec<Variable> = self
+            .symbols
+            .iter()
+            .filter(is)
+            .map(|symbol| Variable { address: symbol.address, size: symbol.size })
+            .collect();
+        found.dedup();
+        match found[..] {
+            [variable] => Ok(variable),
+            _ => Err(found.len()),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Dumps for tests, said in a few words: threads, waits, owners, stacks, samples.
+//! Dumps, made up for tests: threads, waits, owners, stacks, samples.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,81 +14,78 @@ use crate::testkit::fake_shim::identity;
 pub(crate) use crate::testkit::fake_shim::zero;
 use crate::text::message::Say as _;
 
-/// The process, and its first thread.
+/// The id of the process and of its first thread.
 pub(crate) const MAIN: u32 = 100;
-/// The shim's thread.
+/// The thread of the shim.
 pub(crate) const SHIM: u32 = 999;
-/// A mutex of the allocator, with a name.
+/// A mutex of the allocator, with a symbol.
 pub(crate) const LOCK: u64 = 0x7f00_0000_00a0;
-/// Another.
+/// A mutex without a symbol.
 pub(crate) const LOCK2: u64 = 0x7f00_0000_00e0;
 
-/// What samples of a running thread show.
+/// What the samples of a running thread show.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sampled {
-    /// None were taken.
     Never,
-    /// So many, all in one call, its caller's bytes the same.
+    /// This many, all in one call: the stack of the caller has the same bytes in all.
     OneCall(usize),
-    /// So many, all from one place, bytes not known.
+    /// This many, all from one place. The bytes of the stack are not known.
     OnePlace(usize),
-    /// So many, each in a new call from the same place.
+    /// This many, each in a new call from the same place.
     ManyCalls(usize),
 }
 
-/// A futex wait.
 #[derive(Clone, Debug)]
 pub(crate) struct Futex {
     pub(crate) op: u64,
     pub(crate) address: u64,
     pub(crate) expected: u32,
-    /// 32-bit numbers by their offset from the word; the word itself is at 0.
+    /// 32-bit numbers around the futex word, by offset from it. The word itself is at 0.
     pub(crate) near: Vec<(i64, u32)>,
     pub(crate) timed: bool,
 }
 
-/// A held pthread mutex of a type: its word is 2.
+/// A held pthread mutex of a type. Its word is 2.
 pub(crate) fn mutex(address: u64, owner: u32, kind: u32) -> Futex {
     let near = vec![(0, 2), (4, u32::from(kind == 1)), (8, owner), (12, 1), (16, kind)];
     Futex { op: 0x80, address, expected: 2, near, timed: false }
 }
 
-/// A lock that keeps no owner: an allocator's own, or glibc's inside.
+/// A lock that does not record its owner: the allocator's own, or one inside glibc.
 pub(crate) fn bare(address: u64, value: u32) -> Futex {
     Futex { op: 0x80, address, expected: 2, near: vec![(0, value)], timed: false }
 }
 
-/// A condition variable at an address: its first group's signals at +0x28.
+/// A condition variable at an address. The futex word of its first group is at +0x28.
 pub(crate) fn condition(address: u64, waiters: u32) -> Futex {
     let near =
         vec![(-0x28, 9), (-0x24, 0), (-0x18, waiters * 2), (-0x08, 0), (-0x04, waiters * 8), (0, 0), (4, 0)];
     Futex { op: 0x189, address: address + 0x28, expected: 0, near, timed: false }
 }
 
-/// A barrier at an address, one short.
+/// A barrier at an address. One thread is missing.
 pub(crate) fn barrier(address: u64, inside: u32, count: u32) -> Futex {
     let near = vec![(-4, inside), (0, 0), (4, count), (8, 0), (12, 0)];
     Futex { op: 0x80, address: address + 4, expected: 0, near, timed: false }
 }
 
-/// A join.
+/// A pthread_join of a thread.
 pub(crate) fn join(tid: u32) -> Futex {
     let address = 0x7f11_0000_0000 + u64::from(tid) * 0x100;
     Futex { op: 0x109, address, expected: tid, near: vec![(0, tid)], timed: false }
 }
 
-/// Builds a dump.
 pub(crate) struct Make {
     pub(crate) dump: Dump,
     pub(crate) traces: Traces,
     gone: BTreeSet<u32>,
-    /// Threads that the second look does not have, or has changed.
+    /// Threads that are changed in the second look; none: not there any more.
     later: BTreeMap<u32, Option<ThreadRecord>>,
     second: bool,
 }
 
 impl Make {
-    /// A program under an allocator; the first thread joins the others. Nothing else yet.
+    /// A program under an allocator. The first thread waits to join another. Nothing else yet.
     pub(crate) fn new() -> Self {
         let fixed = HelloRecord { arch: ARCH_X86_64, pid: MAIN, watchdog_tid: SHIM, ..zero() };
         let identity = Identity {
@@ -151,7 +148,7 @@ impl Make {
         self.add(record, stack)
     }
 
-    /// A thread in another call.
+    /// A thread in another system call.
     pub(crate) fn call(&mut self, tid: u32, number: i32, arg0: u64, stack: &[&str]) -> &mut Self {
         let record = ThreadRecord { syscall: number, args: [arg0, 0, 0, 0, 0, 0], ..blocked(tid) };
         self.add(record, stack)
@@ -166,7 +163,7 @@ impl Make {
         self.sampled(tid, stack, sampled)
     }
 
-    /// Samples of a thread that is there: its stack is the first of them.
+    /// Samples of a known thread. The first sample is also its stack.
     pub(crate) fn sampled(&mut self, tid: u32, stack: &[&str], sampled: Sampled) -> &mut Self {
         let n = match sampled {
             Sampled::Never => 0,
@@ -175,7 +172,8 @@ impl Make {
         let sample = |i: usize| {
             let mut trace = trace(tid, stack, TraceSource::Signal);
             for (depth, frame) in trace.frames.iter_mut().enumerate() {
-                // The innermost frames move within the loop; the caller's bytes tell one call from the next.
+                // The innermost frame moves in its loop. The bytes of the caller's stack distinguish
+                // calls.
                 if depth == 0 {
                     frame.pc += i as u64 % 2;
                 }
@@ -195,12 +193,12 @@ impl Make {
         self
     }
 
-    /// In the second look it was woken so many times more, in the same wait.
+    /// In the second look the thread is in the same wait, and was woken this many times more.
     pub(crate) fn woken(&mut self, tid: u32, times: u64) -> &mut Self {
         self.change(tid, |r| r.nvcsw += times)
     }
 
-    /// In the second look it is elsewhere.
+    /// In the second look the thread is at another place.
     pub(crate) fn moves(&mut self, tid: u32) -> &mut Self {
         self.change(tid, |r| {
             r.args[0] += 0x1000;
@@ -208,13 +206,13 @@ impl Make {
         })
     }
 
-    /// In the second look it is not there.
+    /// In the second look the thread is not there.
     pub(crate) fn leaves(&mut self, tid: u32) -> &mut Self {
         self.later.insert(tid, None);
         self
     }
 
-    /// Another state in both looks.
+    /// The thread has this state in both looks.
     pub(crate) fn state(&mut self, tid: u32, state: u8) -> &mut Self {
         for record in self.dump.threads.iter_mut().filter(|r| r.tid == tid) {
             record.state = state;
@@ -231,25 +229,25 @@ impl Make {
         self
     }
 
-    /// There was a thread once.
+    /// A thread that existed before the dump.
     pub(crate) fn gone(&mut self, tid: u32) -> &mut Self {
         self.gone.insert(tid);
         self
     }
 
-    /// The second look never came.
+    /// The dump has no second look.
     pub(crate) fn one_look(&mut self) -> &mut Self {
         self.second = false;
         self
     }
 
-    /// There are no stacks.
+    /// The traces have no stacks.
     pub(crate) fn no_stacks(&mut self) -> &mut Self {
         self.traces = Traces { addresses: std::mem::take(&mut self.traces.addresses), ..Traces::default() };
         self
     }
 
-    /// The dump with its second look.
+    /// The dump, with its second look.
     pub(crate) fn finish(&mut self) -> Dump {
         let mut dump = self.dump.clone();
         let records = dump.threads.len() as u32;
@@ -296,8 +294,8 @@ fn blocked(tid: u32) -> ThreadRecord {
     }
 }
 
-/// A stack from `function@dso:file:line`, where dso is `libc`, `foo` (the allocator) or `bench`. What starts a
-/// thread is added at its end.
+/// A stack from texts `function@dso:file:line`. `dso` is `libc`, `foo` (the allocator) or `bench`. The
+/// functions that start a thread are added at the end.
 fn trace(tid: u32, stack: &[&str], source: TraceSource) -> ThreadTrace {
     if stack.is_empty() {
         let problem = Some("blocks signal 62".said());
@@ -318,7 +316,7 @@ fn frame(tid: u32, depth: u64, text: &str) -> Frame {
         other => panic!("no such DSO: {other:?}"),
     };
     Frame {
-        // One function has one address, whoever is in it.
+        // A function always has the same address.
         pc: 0x40_0000 + function.bytes().fold(0, |h, b| (h * 31 + u64::from(b)) % 0xffff) * 0x10,
         function: (function != "?").then(|| function.to_owned()),
         file: place.next().map(|f| format!("/src/{f}")),

@@ -1,4 +1,4 @@
-//! For tests: a client that speaks the shim's protocol, well or badly.
+//! A client that speaks the shim's protocol, well or badly.
 
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -28,7 +28,6 @@ pub(crate) fn payload(fill: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
     w.written().to_vec()
 }
 
-/// A frame.
 pub(crate) fn frame(kind: Kind, seq: u32, dump: u32, payload: &[u8]) -> Vec<u8> {
     let header = Header {
         magic: MAGIC,
@@ -46,7 +45,7 @@ pub(crate) fn frame(kind: Kind, seq: u32, dump: u32, payload: &[u8]) -> Vec<u8> 
     frame
 }
 
-/// Who speaks, with no texts.
+/// The identity of a process, without texts.
 pub(crate) fn identity(fixed: HelloRecord) -> Identity {
     let none: &[u8] = &[];
     Identity::from_hello(&Hello {
@@ -60,7 +59,7 @@ pub(crate) fn identity(fixed: HelloRecord) -> Identity {
     })
 }
 
-/// The hello of this process, with so many DSOs announced.
+/// The hello of this process. It announces this many DSOs.
 pub(crate) fn hello(version: u16, dsos: u32) -> Vec<u8> {
     let pid = std::process::id();
     let fixed =
@@ -77,7 +76,7 @@ pub(crate) fn hello(version: u16, dsos: u32) -> Vec<u8> {
     payload(|w| hello.put(w).unwrap())
 }
 
-/// Counts frames, as a shim does; makes them without sending.
+/// Makes frames and counts them as a shim does. Sends nothing.
 #[derive(Default)]
 pub(crate) struct Frames {
     seq: u32,
@@ -90,7 +89,7 @@ impl Frames {
         frame
     }
 
-    /// Hello, then `n` DSOs in one frame.
+    /// A hello, then `n` DSOs in one frame.
     pub(crate) fn hello(&mut self, n: u32) -> Vec<Vec<u8>> {
         let dsos = payload(|w| {
             for id in 0..n {
@@ -150,7 +149,6 @@ impl Frames {
     }
 }
 
-/// A connection.
 pub(crate) struct FakeShim {
     pub(crate) socket: OwnedFd,
     pub(crate) frames: Frames,
@@ -160,7 +158,7 @@ impl FakeShim {
     pub(crate) fn connect(path: &Path) -> FakeShim {
         let socket = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).unwrap();
         connect(socket.as_raw_fd(), &UnixAddr::new(path).unwrap()).unwrap();
-        // A test that waits for ever says nothing.
+        // Without these, a test could wait for ever.
         setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::seconds(20)).unwrap();
         setsockopt(&socket, sockopt::SendTimeout, &TimeVal::seconds(20)).unwrap();
         FakeShim { socket, frames: Frames::default() }
@@ -194,7 +192,7 @@ impl FakeShim {
         frames.iter().try_for_each(|frame| self.send(frame).map(drop))
     }
 
-    /// The next thing that the collector asks; none if it closed the connection.
+    /// The next request of the collector; none if it closed the connection.
     pub(crate) fn receive(&self) -> Option<Vec<u8>> {
         let mut buf = vec![0; 4096];
         let len = recv(self.socket.as_raw_fd(), &mut buf, MsgFlags::empty()).unwrap();

@@ -1,4 +1,4 @@
-//! Hunts for tests.
+//! Hunts, made up for tests.
 
 use crate::analysis::{
     ArmFacts, Class, DsoFacts, Finding, HangFacts, HuntFacts, Integrity, RunFacts, RunOutcome,
@@ -9,7 +9,7 @@ use crate::testkit::dump::{LOCK, LOCK2, Make, Sampled, bare, barrier, mutex};
 pub(crate) struct Hunt(HuntFacts);
 
 impl Hunt {
-    /// So many good runs.
+    /// A hunt with this many good runs.
     pub(crate) fn new(good: u32) -> Self {
         let dso = DsoFacts {
             original: "/home/me/libhz4.so".to_owned(),
@@ -39,7 +39,6 @@ impl Hunt {
     }
 }
 
-/// A good run.
 pub(crate) fn run(number: u32) -> RunFacts {
     RunFacts {
         pid: Some(8000 + number),
@@ -56,7 +55,6 @@ pub(crate) fn run(number: u32) -> RunFacts {
     }
 }
 
-/// A run that hung.
 pub(crate) fn hung(number: u32, finding: Option<Finding>) -> RunFacts {
     RunFacts {
         outcome: RunOutcome::Hung,
@@ -68,7 +66,7 @@ pub(crate) fn hung(number: u32, finding: Option<Finding>) -> RunFacts {
     }
 }
 
-/// A finding of a class, from a dump that shows it.
+/// A finding of a class, from a dump that shows the class.
 pub(crate) fn finding(class: Class) -> Finding {
     let waits = &["pthread_mutex_lock@libc", "foo_malloc@foo:foo.c:85", "worker@bench:bench.c:40"];
     let word = &["foo_lock@foo:foo.c:20", "foo_malloc@foo:foo.c:85", "worker@bench:bench.c:40"];
@@ -126,7 +124,7 @@ pub(crate) fn finding(class: Class) -> Finding {
     finding
 }
 
-/// An arm of the pinned build, with what is done to its DSO.
+/// An arm of the pinned build, with a change of its DSO.
 pub(crate) fn arm(name: &str, change: Option<Integrity>) -> ArmFacts {
     ArmFacts {
         name: name.to_owned(),

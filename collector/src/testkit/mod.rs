@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers of several tests.
 
 pub(crate) mod dump;
 pub(crate) mod fake_shim;

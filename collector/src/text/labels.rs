@@ -5,7 +5,7 @@ use crate::text::message::messages;
 
 messages! {
     /// A piece of a report.
-    Label {
+    pub(crate) Label {
         // The short report.
         Reproduced { hung, made } => "- Reproduced: `{hung} / {made}`",
             "- 再現回数: `{hung} / {made}`";

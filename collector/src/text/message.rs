@@ -162,21 +162,21 @@ fn kebab(key: &str) -> String {
     text
 }
 
-/// Defines a set of messages: `Key { value, ... } => "English", "Japanese";`, one set a module.
+/// Defines a set of messages: `Key { value, ... } => "English", "Japanese";`, one set in a module. `"thread waits|threads wait"` after a value is its noun.
 macro_rules! messages {
-    ($(#[$meta:meta])* $name:ident {
+    ($(#[$meta:meta])* $vis:vis $name:ident {
         $($(#[$vmeta:meta])* $key:ident { $($value:ident $(: $noun:literal)?),* $(,)? } => $en:literal, $ja:literal;)*
     }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
         #[serde(rename_all = "kebab-case", tag = "key")]
-        pub enum $name { $($(#[$vmeta])* $key { $($value: $crate::text::message::Text),* },)* }
+        $vis enum $name { $($(#[$vmeta])* $key { $($value: $crate::text::message::Text),* },)* }
 
         impl $name {
             /// Key, English and Japanese template of every message.
             pub(crate) const TEMPLATES: &[(&str, &str, &str)] = &[$((stringify!($key), $en, $ja),)*];
 
-            pub fn text(&self, lang: $crate::text::message::Lang) -> String {
+            $vis fn text(&self, lang: $crate::text::message::Lang) -> String {
                 use $crate::text::message::Lang;
                 match (self, lang) {
                     $(
@@ -239,6 +239,8 @@ pub(crate) use messages;
 macro_rules! say {
     ($name:ident::$key:ident { $($value:ident $(: $e:expr)?),+ $(,)? }) => {{
         use $crate::text::message::Say as _;
+        // A use of the import, also where each value has its own method of this name.
+        let _ = || "".said();
         $name::$key { $($value: $crate::text::message::say!(@ $value $(, $e)?),)+ }
     }};
     (@ $value:ident) => { $value.said() };

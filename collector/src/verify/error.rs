@@ -19,14 +19,12 @@ pub(crate) enum VerifyError {
     Command(#[from] BadCommand),
     #[error("no program in the command {0:?}: only wrappers; put the benchmark behind them")]
     NoProgram(String),
-    /// The DSO cannot be read.
     #[error("cannot read {}: {source}; give the path of the allocator's .so", path.display())]
     Unreadable {
         /// Of the DSO or the program.
         path: PathBuf,
         source: io::Error,
     },
-    /// The file is no DSO.
     #[error(transparent)]
     NotADso(#[from] PinError),
     /// LD_PRELOAD cannot hold the path.
@@ -60,36 +58,15 @@ pub(crate) enum VerifyError {
     #[error("cannot run {program}: {source}")]
     NotRun { program: String, source: io::Error },
     #[error("no hello from {program}: {seen}")]
-    NoHello {
-        program: String,
-        /// What was seen instead.
-        seen: String,
-    },
+    NoHello { program: String, seen: String },
     #[error("malloc comes from {provider}, not from {}, in {}{hint}", so.display(), program.display())]
-    OtherMalloc {
-        program: PathBuf,
-        /// What provides malloc.
-        provider: String,
-        /// The DSO that should.
-        so: PathBuf,
-        hint: &'static str,
-    },
+    OtherMalloc { program: PathBuf, provider: String, so: PathBuf, hint: &'static str },
     /// The DSO that provides malloc is not the file that was given.
     #[error("{} does not run the bytes of {}: {what}; something changes that file: pin it", program.display(), so.display())]
-    OtherFile {
-        program: PathBuf,
-        so: PathBuf,
-        /// What is different.
-        what: String,
-    },
+    OtherFile { program: PathBuf, so: PathBuf, what: String },
     /// The DSO was deleted, replaced or overwritten.
     #[error("the DSO is not intact in {}: {}: {what}; pin it", program.display(), so.display())]
-    NotIntact {
-        program: PathBuf,
-        so: PathBuf,
-        /// What was seen.
-        what: String,
-    },
+    NotIntact { program: PathBuf, so: PathBuf, what: String },
     /// The shim's messages could not be read.
     #[error("the shim of {program} was not understood: {reason}")]
     Rejected { program: String, reason: String },
@@ -107,7 +84,6 @@ pub(crate) enum VerifyError {
     /// A log could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
 }

@@ -1,6 +1,6 @@
-//! Strict preload verification: proof from inside the process that the right program runs with exactly this DSO as the
-//! provider of malloc. `ld.so` ignores a preload that it cannot open, and the program runs with another malloc. Only a hello
-//! from inside shows which one.
+//! Strict preload verification: proof from inside the process that the right program runs with exactly this
+//! DSO as the provider of malloc. `ld.so` ignores a preload that it cannot open, and the program runs with
+//! another malloc. Only a hello from inside shows which one.
 //!
 //! - [`request`]: what is to be verified
 //! - [`error`]: every way in which it fails, each with a name and a remedy
@@ -33,14 +33,11 @@ use request::Wanted;
 pub(crate) struct Verified {
     /// The program that said hello.
     pub(crate) program: PathBuf,
-    /// SHA-1 of the DSO.
     pub(crate) sha1: String,
     /// One for each run.
     pub(crate) runs: Vec<Proof>,
 }
 
-/// Verifies.
-///
 /// # Errors
 /// The first [`VerifyError`]. It is in the logs, too.
 pub(crate) fn verify(request: &Request<'_>, cancel: &Cancel) -> Result<Verified, VerifyError> {

@@ -48,9 +48,6 @@ impl std::fmt::Display for Expected {
 }
 
 /// Looks at the command's files, for whatever makes a preload impossible.
-///
-/// # Errors
-/// [`VerifyError`].
 pub(super) fn inspect(
     command: &[String],
     only: Option<&str>,
@@ -125,7 +122,8 @@ fn fits(path: &Path, wanted: &Wanted) -> Result<(), VerifyError> {
     }
     match (program.kind, &program.interpreter) {
         (Kind::StaticProgram, _) => Err(VerifyError::Static(path.to_owned())),
-        // Old linkers did not mark position-independent programs: those look like a shared object with a loader.
+        // Old linkers did not mark position-independent programs: those look like a shared object with a
+        // loader.
         (Kind::Program, _) | (Kind::SharedObject, Some(_)) => Ok(()),
         _ => {
             Err(VerifyError::NotAProgram { path: path.to_owned(), why: "an ELF file, but no program".into() })

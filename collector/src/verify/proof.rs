@@ -14,7 +14,6 @@ use crate::session::{Dso, Identity};
 use crate::text::message::{Lang, say};
 use crate::text::progress::JobLine;
 
-/// What a run proved.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Proof {
     /// The process that said hello.

@@ -21,8 +21,8 @@ pub(crate) struct Request<'a> {
     pub(crate) cpus: Option<&'a Cpus>,
     /// Variables for the command.
     pub(crate) env: &'a [(String, String)],
-    /// Names of programs, separated by commas; one of them must say hello. None: the program of the command that is no
-    /// wrapper; for a script, its interpreter.
+    /// Names of programs, separated by commas; one of them must say hello. None: the program of the command
+    /// that is no wrapper; for a script, its interpreter.
     pub(crate) only: Option<&'a str>,
     /// The logs go to `preload_verify/` in this folder. None: no logs.
     pub(crate) out: Option<&'a Path>,
@@ -34,8 +34,8 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Times {
     /// The hello must come within this time.
     pub(crate) hello: Duration,
-    /// How long the command may go on after its hello was checked. Then it gets TERM, and KILL one second later. A short
-    /// benchmark ends as it always does, and a server does not block the verification.
+    /// How long the command may go on after its hello was checked. Then it gets TERM, and KILL one second
+    /// later. A short benchmark ends as it always does, and a server does not block the verification.
     pub(crate) grace: Duration,
 }
 

@@ -122,7 +122,8 @@ fn command(
         hang_after: Some(Limit::Off),
         label: Some("verify".into()),
         only: request.only.map(str::to_owned),
-        // Some commands end before the shim's thread has run. Nobody measures here, so they wait for the hello.
+        // Some commands end before the shim's thread has run. Nobody measures here, so they wait for the
+        // hello.
         greet: true,
         ..Settings::default()
     };
@@ -204,8 +205,8 @@ impl Observed {
         }
     }
 
-    /// Of the processes of the expected program: the error of any, else the first proof. A process whose copy is missing
-    /// counts only `without_copy`, which means that the time to wait for copies is over.
+    /// Of the processes of the expected program: the error of any, else the first proof. A process whose copy
+    /// is missing counts only `without_copy`, which means that the time to wait for copies is over.
     fn verdict(&self, question: &Question<'_>, without_copy: bool) -> Option<Result<Proof, VerifyError>> {
         let mut good = None;
         for said in self.reports.values().filter(|said| without_copy || said.over || said.is_complete()) {
@@ -273,7 +274,8 @@ fn beginning(file: &mut File) -> Vec<u8> {
     bytes
 }
 
-/// ld.so's message on one of our files: `ERROR: ld.so: object 'x.so' from LD_PRELOAD cannot be preloaded (why): ignored.`
+/// ld.so's message on one of our files: `ERROR: ld.so: object 'x.so' from LD_PRELOAD cannot be preloaded
+/// (why): ignored.`
 fn loader_message(stderr: &[u8], preload: &[PathBuf]) -> Option<VerifyError> {
     let line = Regex::new(r"object '([^\n]*)' from LD_PRELOAD cannot be preloaded \(([^\n]*)\)").ok()?;
     line.captures_iter(stderr).find_map(|found| {

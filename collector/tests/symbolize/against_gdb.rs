@@ -1,4 +1,4 @@
-//! The same stuck process asked by us and by gdb: the function names of every thread are equal.
+//! We and gdb look at the same stuck process. The function names of all threads must be equal.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +10,8 @@ use hangscope_collector::session::trace::Frame;
 use hangscope_collector::symbolize::{Sources, symbolize};
 use hangscope_protocol::record::SYSCALL_RUNNING;
 
-/// What gdb says of every frame: thread, how it found the frame, program counter, line, function.
+/// A gdb script that prints every frame: thread, how gdb found the frame, program counter, line,
+/// function.
 const GDB_SCRIPT: &str = r#"
 import gdb
 kinds = {gdb.INLINE_FRAME: "inline", gdb.SIGTRAMP_FRAME: "signal", gdb.TAILCALL_FRAME: "tailcall"}
@@ -26,7 +27,6 @@ for thread in gdb.selected_inferior().threads():
             break
 "#;
 
-/// A frame as gdb sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct GdbFrame {
     kind: String,
@@ -35,8 +35,8 @@ struct GdbFrame {
     function: String,
 }
 
-/// Frames by thread, innermost first. Frames that gdb infers for calls in tail position are left out: they are
-/// on no stack.
+/// Frames by thread, innermost first. Frames that gdb infers for tail calls are left out: they are on no
+/// stack.
 fn gdb(pid: u32, debug_files: bool) -> BTreeMap<u32, Vec<GdbFrame>> {
     let script = tempfile::Builder::new().suffix(".py").tempfile().unwrap();
     std::fs::write(script.path(), GDB_SCRIPT).unwrap();
@@ -65,8 +65,9 @@ fn gdb(pid: u32, debug_files: bool) -> BTreeMap<u32, Vec<GdbFrame>> {
     threads
 }
 
-/// The last part of a name, without generic arguments: gdb builds qualified names from the debug information,
-/// we demangle the linkage name, and the two write Rust's closures, impls and generics in different ways.
+/// The last part of a name, without generic arguments. gdb builds qualified names from the debug
+/// information, we demangle the linkage name. They write closures, impls and generics of Rust in
+/// different ways.
 fn last_part(name: &str) -> String {
     let mut plain = String::new();
     let mut depth = 0;
@@ -82,11 +83,11 @@ fn last_part(name: &str) -> String {
     if last.starts_with("{closure") || last.starts_with("{{closure") {
         return "{closure}".into();
     }
-    // `call_once{{vtable.shim}}` is call_once to gdb.
+    // gdb shows `call_once{{vtable.shim}}` as call_once.
     last.split("{{").next().unwrap_or_default().to_owned()
 }
 
-/// Two names that the C library or an allocator has for one function.
+/// Whether a function of the C library or of an allocator has both names.
 fn are_aliases(ours: &str, theirs: &str) -> bool {
     static EXPORTED: std::sync::LazyLock<Vec<BTreeMap<String, String>>> = std::sync::LazyLock::new(|| {
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
@@ -108,7 +109,7 @@ fn are_aliases(ours: &str, theirs: &str) -> bool {
 
 #[derive(Debug, Default)]
 struct Compared {
-    /// Why stacks were cut, a line each.
+    /// Reasons of cut stacks, a line each.
     why_cut: Vec<String>,
     threads: usize,
     whole: usize,
@@ -120,8 +121,8 @@ struct Compared {
 }
 
 impl Compared {
-    /// Compares all threads. A thread that runs is elsewhere when gdb looks: of it, what is compared begins at
-    /// the function `runs_in` that it never leaves.
+    /// Compares all threads. A running thread has moved on when gdb looks. Its frames are compared from
+    /// the function `runs_in` on, which it never leaves.
     fn add(&mut self, dump: &Dump, sources: &Sources, gdb: &BTreeMap<u32, Vec<GdbFrame>>, runs_in: &[&str]) {
         let traces = symbolize(dump, sources);
         assert!(gdb.keys().eq(traces.threads.keys()));
@@ -137,13 +138,13 @@ impl Compared {
                 (ours, theirs) = (&ours[i..], &theirs[j..]);
             }
             self.threads += 1;
-            // On a machine that is busy elsewhere a thread may take longer than a snap waits for it: said so, and
-            // with nothing to compare.
+            // On a busy machine, a thread may take longer than snap waits for it. snap then says so, and
+            // there is nothing to compare.
             if trace.problem.as_ref().is_some_and(|why| why.en().contains("in time")) {
                 self.late += 1;
                 continue;
             }
-            // What is cut must be right as far as it goes, and say why.
+            // A cut stack must be right as far as it goes, and have a reason.
             if trace.truncated {
                 self.cut += 1;
                 assert!(trace.problem.is_some() && !ours.is_empty(), "{trace:?}");
@@ -158,7 +159,7 @@ impl Compared {
             }
             let same = |(i, (ours, theirs)): (usize, (&Frame, &GdbFrame))| {
                 let name = ours.function.as_deref().unwrap_or("??");
-                // gdb knows a signal's frame by its name, we by the unwind table's mark.
+                // gdb knows the frame of a signal by its name. We know it by a mark in the unwind table.
                 let signal =
                     name == "<signal handler called>" && (theirs.kind == "signal" || theirs.function == "??");
                 (signal && ours.pc == theirs.pc)
@@ -223,7 +224,7 @@ fn c_programs() {
         for preload in preloads.iter().copied() {
             let what = format!("{name} {}", preload.unwrap_or("glibc malloc"));
             let with = compare(&program, preload, &["in_loop", "in_malloc"], 10, &what);
-            // The copy of a stack has an end: the frames that are larger than it are cut, each with its reason.
+            // The copy of a stack is limited. A stack with larger frames is cut, and has a reason.
             let cut = with.cut..=with.cut + with.late;
             assert!(cut.contains(&10), "{what}: {cut:?}\n{}", with.why_cut.join("\n"));
             println!("{}", with.why_cut.join("\n"));
@@ -231,14 +232,14 @@ fn c_programs() {
     }
 }
 
-/// On a machine without debug files, and of a program without symbols: what is exported, and no more.
+/// Without debug files, and for a program without symbols: exported names only.
 #[test]
 fn stripped_programs() {
     let dir = tempfile::tempdir().unwrap();
     let program = build(dir.path(), "gcc", "waits.c", "stripped", &["-O2", "-pthread", "-s"]);
     for preload in [None, Some(JEMALLOC), Some(MIMALLOC)] {
         let stuck = Stuck::start(&program, preload, 10);
-        // Nothing has a name by which a loop could be told: so no loop may go on while two look at it.
+        // Without names, a loop cannot be recognised. So no loop may run while the two look.
         stuck.stop();
         let gdb = gdb(stuck.pid(), false);
         let sources = Sources { debug_dirs: vec![], ..stuck.sources() };
@@ -257,7 +258,7 @@ fn a_rust_program() {
     assert_eq!(with.cut, 0);
 }
 
-/// A thread that stands where its function has taken the saved registers off the stack: they are below SP now.
+/// The thread stands after the epilogue has popped the saved registers. They are below SP.
 #[test]
 fn at_the_end_of_a_function() {
     let dir = tempfile::tempdir().unwrap();
@@ -266,8 +267,8 @@ fn at_the_end_of_a_function() {
     assert_eq!((with.cut, with.threads), (0, 2));
 }
 
-/// A program that is in the middle of its work, stopped so many times wherever it happens to be: 50 in all, in tests of
-/// their own so that gdb is asked on all processors.
+/// A working program is stopped at random places, 50 times in all. Three tests share the stops, so that
+/// gdb runs on all processors.
 fn a_live_program(preload: Option<&str>, stops: usize) {
     let dir = tempfile::tempdir().unwrap();
     let program = build(dir.path(), "gcc", "churn.c", "churn", &["-O2", "-g", "-pthread"]);
@@ -284,7 +285,7 @@ fn a_live_program(preload: Option<&str>, stops: usize) {
     compared.report(&format!("live, {stops} stops, {}", preload.unwrap_or("glibc malloc")));
     println!("at {} different places", places.len());
     assert_eq!(compared.cut, 0);
-    // Threads that stood still would be at one place each, however often they are stopped.
+    // This fails if the threads stand still: each would then be at one place in all stops.
     assert!(places.len() > compared.threads / stops, "it was not live");
 }
 

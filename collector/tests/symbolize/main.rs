@@ -1,7 +1,7 @@
 //! Stacks and names of real processes.
 //!
-//! - `against_gdb`: function names and addresses of every frame are gdb's
-//! - `names`: names come from the code that ran, or from nowhere; garbage is survived
+//! - `against_gdb`: names and addresses of all frames are those of gdb
+//! - `names`: names come only from the code that ran; broken files do no harm
 //! - `main_left`: a process without its main thread
 //! - `support`: programs that stand still, and dumps of them
 

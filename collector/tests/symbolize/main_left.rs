@@ -1,4 +1,5 @@
-//! A process that goes on without its main thread: what `/proc/PID` has no more is had from another thread.
+//! A process that goes on without its main thread. What `/proc/PID` no longer shows is read through
+//! another thread.
 
 use std::collections::BTreeSet;
 

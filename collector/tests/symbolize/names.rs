@@ -1,4 +1,4 @@
-//! Names come from the code that ran, or from nowhere.
+//! Names come only from the code that ran.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -13,15 +13,15 @@ use hangscope_protocol::Record as _;
 use hangscope_protocol::record::ProbeRecord;
 use proptest::prelude::*;
 
-/// A dump of threads that wait for locks of a DSO, and that DSO in two builds.
+/// A dump of threads that wait for locks of a DSO, and two builds of the DSO.
 struct Locked {
     dir: tempfile::TempDir,
     dump: Dump,
-    /// The DSO that was mapped; the test may do with it what it likes.
+    /// The mapped DSO. A test may change it.
     dso: PathBuf,
-    /// A copy of it as it was.
+    /// A copy of the mapped DSO, never changed.
     copy: PathBuf,
-    /// The other build.
+    /// Another build of the DSO.
     other: PathBuf,
 }
 
@@ -43,7 +43,7 @@ impl Locked {
         }
         let copy = dir.path().join("copy");
         std::fs::copy(&dso, &copy).unwrap();
-        // A file that is younger than the process proves nothing; here it must be the older one.
+        // A file that is younger than the process proves nothing. This file must be older.
         let stuck = Stuck::start(&program, None, 0);
         let dump = stuck.snap(false);
         Locked { dir, dump, dso, copy, other }
@@ -85,7 +85,7 @@ fn after_the_file_was_removed_or_replaced_names_are_those_of_the_code_that_ran()
         let nothing = |why: &str| {
             let traces = locked.named(&Sources::default());
             assert_eq!(locked.functions(&traces), set(&[]));
-            // Not even the frames around them are guessed, and where they were is still said.
+            // The frames around them are not guessed either. Where they were is still reported.
             assert!(
                 locked
                     .frames(&traces)
@@ -155,14 +155,15 @@ fn separate_debug_files_are_found_by_link_and_by_build_id() {
     let by_id = Sources { debug_dirs: vec![store.clone(), "/usr/lib/debug".into()], ..Sources::default() };
     assert_eq!(locked.named(&by_id).threads, by_link.threads);
 
-    // Without: what is exported, and where in the file the rest is.
+    // Without debug files: names of what is exported. For the rest, offsets in the file.
     let stripped = locked.named(&Sources::default());
     assert_eq!(locked.functions(&stripped), set(&["lock_which"]));
     assert_eq!(stripped.notes, Vec::<String>::new());
     let offsets = |traces: &Traces| locked.frames(traces).iter().map(|f| f.dso_offset).collect::<Vec<_>>();
     assert_eq!(offsets(&stripped), offsets(&by_link));
 
-    // A debug file of another build at the very place where it is looked for, and one that is none: both are said.
+    // A debug file of another build at the right path, and a file that is no debug file: both are
+    // reported.
     let place = dir.join(format!("{}.debug", &id[2..]));
     std::fs::copy(&locked.other, &place).unwrap();
     for why in ["it belongs to another build", "not a 64-bit ELF file"] {
@@ -201,7 +202,7 @@ fn futex_words_have_names() {
                 assert_eq!(name, expected);
             }
         }
-        // What the main thread joins is in the joined thread's own mapping.
+        // The word that the main thread waits for is in the mapping of the joined thread.
         let main = locked.dump.thread(pid).unwrap();
         assert_eq!(traces.addresses[&main.args[0]], format!("stack of tid {}", waiters[0].tid));
     }
@@ -264,13 +265,13 @@ fn a_thousand_threads() {
     assert_eq!(locked.functions(&traces), set(&REAL));
 }
 
-/// PROPTEST_CASES sets another number; nothing is written into the tree.
+/// PROPTEST_CASES sets another number. Nothing is written into the tree.
 fn cases() -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(100);
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// Changes of bytes: where (as a share of the length), and to what.
+/// Changes of bytes: the place as a share of the length, and the new value.
 fn changes(most: usize) -> impl Strategy<Value = Vec<(f64, u8)>> {
     prop::collection::vec((0.0..1.0, any::<u8>()), 0..most)
 }
@@ -284,7 +285,7 @@ fn change(bytes: &mut [u8], changes: &[(f64, u8)]) {
     }
 }
 
-/// The C library's debug file is good, and takes most of the time.
+/// Without the C library's debug file, which is not under test and takes most of the time.
 fn without_debug_files() -> Sources {
     Sources { debug_dirs: vec![], ..Sources::default() }
 }
@@ -292,7 +293,7 @@ fn without_debug_files() -> Sources {
 fn in_time(dump: &Dump, sources: &Sources) -> Traces {
     let begun = Instant::now();
     let traces = symbolize(dump, sources);
-    // Not a matter of speed: an endless loop is what this would find.
+    // This is not about speed. It finds endless loops.
     assert!(begun.elapsed() < Duration::from_secs(60));
     assert_eq!(traces.threads.len(), dump.threads.len());
     for trace in traces.threads.values() {
@@ -363,7 +364,7 @@ fn files_of_any_kind() {
     let dso = locked.dump.dsos.iter().find(|d| Path::new(&d.path) == locked.dso).unwrap();
     let id = dso.init.build_id_bytes();
     let id_at = good.windows(id.len()).position(|w| w == id).unwrap();
-    // The header and the tables behind it, the build-id, and then anything: a file that is believed.
+    // The file has the good header, tables and build-id, and then random bytes. It is accepted as proven.
     let keep = id_at + id.len();
     let mut runner = proptest::test_runner::TestRunner::new(cases());
     let strategy = (changes(400), 0.0..1.5, any::<bool>());

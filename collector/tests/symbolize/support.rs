@@ -11,12 +11,12 @@ use hangscope_collector::symbolize::Sources;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Debian's libjemalloc2.
+/// From the Debian package libjemalloc2.
 pub(crate) const JEMALLOC: &str = "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2";
-/// Debian's libmimalloc2.0.
+/// From the Debian package libmimalloc2.0.
 pub(crate) const MIMALLOC: &str = "/usr/lib/x86_64-linux-gnu/libmimalloc.so.2.0";
 
-/// A process that stands still, killed when it is no longer needed.
+/// A process that stands still. It is killed on drop.
 pub(crate) struct Stuck {
     child: Child,
     threads: usize,
@@ -30,10 +30,11 @@ impl Drop for Stuck {
 }
 
 impl Stuck {
-    /// Starts a fixture, and waits until all of its threads stand: blocked, or in the loops that never end.
+    /// Starts a fixture, and waits until all of its threads stand: blocked, or in loops that never end.
     pub(crate) fn start(program: &Path, preload: Option<&str>, loops: usize) -> Stuck {
         let stuck = Stuck::spawn(program, preload);
-        // The same threads run in two looks in a row, and all others are blocked in both at the same place.
+        // All threads are in the same call in two looks in a row: the same ones run, and the others are
+        // blocked at the same place.
         let look = || {
             let dir = format!("/proc/{}/task", stuck.pid());
             let mut calls: Vec<_> = std::fs::read_dir(dir)
@@ -53,7 +54,7 @@ impl Stuck {
         }
     }
 
-    /// Starts a fixture, and waits until it says that all of its threads are there.
+    /// Starts a fixture, and waits until it reports that all of its threads exist.
     pub(crate) fn spawn(program: &Path, preload: Option<&str>) -> Stuck {
         let mut command = Command::new(program);
         if let Some(preload) = preload {
@@ -78,18 +79,17 @@ impl Stuck {
         }
     }
 
-    /// Stops all of it, wherever it is.
+    /// Stops all threads, wherever they are.
     pub(crate) fn stop(&self) {
         kill(Pid::from_raw(self.pid() as i32), Signal::SIGSTOP).unwrap();
         self.wait_until(|state| state == 'T' || state == 't');
     }
 
-    /// Lets it go on.
     pub(crate) fn go_on(&self) {
         kill(Pid::from_raw(self.pid() as i32), Signal::SIGCONT).unwrap();
     }
 
-    /// Where names come from while it lives.
+    /// Sources of names for the live process.
     pub(crate) fn sources(&self) -> Sources {
         Sources { live_pid: Some(self.pid()), same_boot: true, ..Sources::default() }
     }
@@ -109,7 +109,6 @@ impl Stuck {
     }
 }
 
-/// Compiles a fixture.
 pub(crate) fn build(dir: &Path, compiler: &str, source: &str, name: &str, flags: &[&str]) -> PathBuf {
     let program = dir.join(name);
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(source);

@@ -63,6 +63,14 @@ impl<'a> Stat<'a> {
     }
 }
 
+/// The wait status of a thread that has ended, from the bytes of `stat` (field 52). The kernel shows 0 to those
+/// who may not trace the process.
+pub fn exit_code(text: &[u8]) -> Option<i32> {
+    let close = text.iter().rposition(|b| *b == b')')?;
+    let field = fields(text.get(close + 1..)?).nth(52 - 3)?;
+    i32::try_from(decimal(field)?).ok()
+}
+
 /// What `syscall` says (proc_pid_syscall(5)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Syscall {
@@ -161,6 +169,10 @@ mod tests {
             assert_eq!((stat.threads, stat.start_ticks, stat.processor), (17, 776_655, 3));
             assert!(!stat.has_ended());
         }
+        let ended = format!("8181 (a) b){REST}")
+            .replace("17 3 0 0 0 0 0", &["17 3", &" 0".repeat(51 - 39), " 256"].concat());
+        assert_eq!(exit_code(ended.as_bytes()), Some(256));
+        assert_eq!(exit_code(format!("8181 (a) b){REST}").as_bytes()), None, "there is no such field");
         let raw = [b"1 (\xe3\x81)".as_slice(), REST.as_bytes()].concat();
         assert_eq!(Stat::parse(&raw).unwrap().comm, b"\xe3\x81");
     }

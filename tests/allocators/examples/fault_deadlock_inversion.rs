@@ -1,6 +1,16 @@
 //! Two threads move blocks between two shelves, in opposite directions. Each thread first takes the lock of
 //! the shelf that it moves blocks from. Each then waits until the other thread has its first lock, so that
 //! the deadlock happens in every run.
+//!
+//! | step | thread 1 | thread 2 |
+//! |---|---|---|
+//! | 1 | joins the pair | joins the pair |
+//! | 2 | takes lock A | takes lock B |
+//! | 3 | sees that B is taken | sees that A is taken |
+//! | 4 | waits for lock B | waits for lock A |
+//! | 5 | never gets it | never gets it |
+//!
+//! Both threads wait for ever. Other threads that need one of the two locks wait behind them.
 
 #[path = "common/mod.rs"]
 mod common;

@@ -1,6 +1,5 @@
-//! A thread sleeps uninterruptibly in the kernel (state D). Like a thread in
-//! vfork, it waits for a child that shares its memory. The child never calls
-//! exec or exit. Its parent death signal ends the child with the process.
+//! A thread sleeps uninterruptibly in the kernel (state D). Like a thread in vfork, it waits for a child that
+//! shares its memory. The child never calls exec or exit. Its parent death signal ends it with the process.
 
 #[path = "common/mod.rs"]
 mod common;

@@ -1,5 +1,13 @@
 //! Threads take the central locks with trylock in a loop. Two threads each hold one lock and try to take the
 //! other's lock. All other threads try to take one of these two locks. No thread ever sleeps or succeeds.
+//!
+//! | step | thread 1 | thread 2 |
+//! |---|---|---|
+//! | 1 | takes lock A | takes lock B |
+//! | 2 | sees that B is taken | sees that A is taken |
+//! | 3 | tries lock B again and again | tries lock A again and again |
+//!
+//! All of them use processor time, and none waits in the kernel.
 
 #[path = "common/mod.rs"]
 mod common;

@@ -5,8 +5,7 @@ mod common;
 #[path = "common/exports.rs"]
 mod exports;
 
-use common::shelf::Shelf;
-use common::{Hooks, mutexes};
+use common::{Hooks, mutexes, shelf::Shelf};
 use hangscope_test_allocators::fault::{FAULTY_LOCK, Once};
 use hangscope_test_allocators::raw;
 

@@ -8,8 +8,7 @@ mod exports;
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::shelf::Shelf;
-use common::{Hooks, mutexes};
+use common::{Hooks, mutexes, shelf::Shelf};
 use hangscope_test_allocators::fault::{FAULTY_LOCK, Once};
 use hangscope_test_allocators::raw;
 

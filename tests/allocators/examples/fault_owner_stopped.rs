@@ -1,6 +1,5 @@
-//! A tracer stops the owner of a central lock, like a debugger that waits at
-//! its prompt. The tracer is a child process that attaches to this one thread.
-//! The allocator also has the tripwire: it aborts if the shim calls it.
+//! A tracer, a child process, stops the owner of a central lock, like a debugger that waits at its prompt. The
+//! allocator also has the tripwire: it aborts if the shim calls it.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -9,8 +8,7 @@ mod exports;
 
 use std::ptr;
 
-use common::shelf::Shelf;
-use common::{Hooks, mutexes};
+use common::{Hooks, mutexes, shelf::Shelf};
 use hangscope_test_allocators::fault::{FAULTY_LOCK, Once};
 use hangscope_test_allocators::raw;
 

@@ -1,5 +1,4 @@
-//! A thread without a lock searches a table for an entry that does
-//! not exist. At the end of the table, the search starts again.
+//! A thread without a lock searches a table for a missing entry, and starts again at the end of the table.
 
 #[path = "common/mod.rs"]
 mod common;

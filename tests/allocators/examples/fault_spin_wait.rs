@@ -1,5 +1,4 @@
-//! The central locks are spin locks that never wait in the kernel. A thread that holds one makes one timed
-//! sleep after the other inside the allocator.
+//! The central locks are spin locks. A thread that holds one makes timed sleeps inside the allocator.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -10,8 +9,7 @@ use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::shelf::Shelf;
-use common::{Hooks, mutexes};
+use common::{Hooks, mutexes, shelf::Shelf};
 use hangscope_test_allocators::fault::{FAULTY_LOCK, Once};
 use hangscope_test_allocators::raw;
 

@@ -44,6 +44,7 @@ impl ShortBarrier {
         barrier
     }
 
+    /// Waits at the barrier, for ever.
     pub(crate) fn wait(&self) {
         bench_wait_at_barrier(self.0.get().cast());
     }

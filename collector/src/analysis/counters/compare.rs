@@ -1,4 +1,4 @@
-//! Counters over the runs of a lane: median, range and skew of the good ones, ratios, and the hung ones beside them.
+//! Counters over the runs of a lane: median, range and skew in the good runs, ratios, and the hung runs beside them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,10 +9,11 @@ use crate::analysis::facts::{RunFacts, RunOutcome};
 use crate::analysis::run_counters::{Reading, RunCounters};
 use crate::text::message::Text;
 
-/// Memory that is read after a line was printed may have counted on by so much, and is still the same counter.
-const COUNTED_ON: f64 = 0.01;
+/// The largest relative difference between a printed line and memory that was read later: the counter may have
+/// increased in between.
+const LARGEST_INCREASE: f64 = 0.01;
 
-/// The counters of the runs of one lane; none if no run of it had any.
+/// The counters of the runs of one lane; none: no run has any.
 pub(crate) fn lane(lane: &str, runs: &[&RunFacts], ratios: &[Ratio]) -> Option<LaneCounters> {
     let of = |outcome| runs.iter().filter(move |r| r.outcome == outcome);
     let table = Table::of(runs);
@@ -75,7 +76,7 @@ pub(crate) fn lane(lane: &str, runs: &[&RunFacts], ratios: &[Ratio]) -> Option<L
         missing: each_once(all().flat_map(|c| &c.missing)),
         passed_over: all().map(|c| c.passed_over).sum(),
         repeated: all().map(|c| c.repeated).sum(),
-        runs: runs.iter().filter_map(|run| table.told(run)).collect(),
+        runs: runs.iter().filter_map(|run| table.run_table(run)).collect(),
     })
 }
 
@@ -89,7 +90,7 @@ fn each_once<'a>(texts: impl Iterator<Item = &'a Text>) -> Vec<Text> {
     once
 }
 
-/// A run's figures, a column a counter.
+/// The figures of a run, by the column of the counter.
 struct Row {
     run: String,
     printed: Vec<Option<f64>>,
@@ -97,18 +98,18 @@ struct Row {
 }
 
 impl Row {
-    /// What was printed counts more than what was read.
+    /// The printed figure, or else the one that was read from memory.
     fn value(&self, column: usize) -> Option<f64> {
         self.printed[column].or(self.memory[column])
     }
 }
 
-/// The columns.
+/// The columns of the counters.
 struct Table {
     names: Vec<String>,
-    /// By tag and name.
+    /// Columns by tag and name.
     printed: HashMap<(String, String), usize>,
-    /// By name; none where several lines have it.
+    /// Columns by name; none where several lines have that name.
     named: HashMap<String, Option<usize>>,
 }
 
@@ -144,7 +145,7 @@ impl Table {
         Table { names, printed, named }
     }
 
-    /// The column of a counter that a ratio or the memory names.
+    /// The column of a counter by the name that a ratio or the memory has for it.
     fn column(&self, name: &str) -> Option<usize> {
         match self.named.get(name) {
             Some(found) => *found,
@@ -168,7 +169,7 @@ impl Table {
         row
     }
 
-    fn told(&self, run: &RunFacts) -> Option<RunTable> {
+    fn run_table(&self, run: &RunFacts) -> Option<RunTable> {
         let counters = run.counters.as_ref()?;
         let row = self.row(run.name(), counters);
         let named = |figures: &[Option<f64>]| {
@@ -185,7 +186,7 @@ impl Table {
         })
     }
 
-    /// Memory against lines.
+    /// Compares memory with the printed lines; none: no good run has both.
     fn check(&self, good: &[Row]) -> Option<Check> {
         let mut check = Check { runs: 0, counters: 0, telling: 0, differs: vec![] };
         let (mut columns, mut telling) = (HashSet::new(), HashSet::new());
@@ -200,8 +201,8 @@ impl Table {
                 if printed != 0.0 || memory != 0.0 {
                     telling.insert(column);
                 }
-                let same =
-                    memory == printed || (memory > printed && memory - printed <= COUNTED_ON * printed.abs());
+                let same = memory == printed
+                    || (memory > printed && memory - printed <= LARGEST_INCREASE * printed.abs());
                 if !same && !check.differs.iter().any(|d| d.name == *name) {
                     check.differs.push(Differs { name: name.clone(), run: row.run.clone(), printed, memory });
                 }

@@ -1,11 +1,10 @@
-//! Counters of an allocator: what its lines say, what was read of its memory, and what that comes to over the runs of
-//! a lane. Pure.
+//! The counters of an allocator over the runs of a lane.
 //!
-//! - [`compare`]: the figures of good runs, ratios, and hung runs beside them
-//! - [`model`]: what that comes to
+//! - [`compare`]: figures of good runs, ratios, and the hung runs beside them
+//! - [`model`]: the result, as data
 //!
-//! A run that hangs prints nothing at its exit: of it there is only what was read of memory. That the names of a profile
-//! are at the right places in memory is not believed, but checked: in good runs both are there, and must say the same.
+//! A run that hangs prints no counters, because it does not exit. Its counters are read from memory. The profile says
+//! which word of memory is which counter. This is checked on the good runs: they have both, and both must agree.
 
 pub(crate) mod compare;
 pub(crate) mod model;

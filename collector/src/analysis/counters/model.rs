@@ -1,4 +1,4 @@
-//! What counters over the runs come to, as data: what `counters.json` holds.
+//! The counters over the runs of a lane, as data: the contents of `counters.json`.
 
 use std::collections::BTreeMap;
 
@@ -9,39 +9,36 @@ use crate::analysis::run_counters::Moment;
 use crate::analysis::stats;
 use crate::text::message::{Text, english_or_none};
 
-/// Two counters whose quotient is worth looking at.
+/// A quotient of two counters that the profile asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ratio {
-    /// What it is called in a report.
+    /// Name in reports.
     pub(crate) name: String,
-    /// Counter above the line: its name, or `TAG name` where several lines have that name.
+    /// The numerator: a counter's name, or `TAG name` where several lines have that name.
     pub(crate) of: String,
-    /// Counter below it.
+    /// The denominator.
     pub(crate) to: String,
 }
 
-/// Figures of good runs.
+/// Statistics of a figure over the good runs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Figures {
-    /// Good runs that had it.
+    /// Number of good runs with this figure.
     pub(crate) n: u32,
-    /// Median.
     #[serde(serialize_with = "whole")]
     pub(crate) median: f64,
-    /// Smallest.
     #[serde(serialize_with = "whole")]
     pub(crate) min: f64,
-    /// Largest.
     #[serde(serialize_with = "whole")]
     pub(crate) max: f64,
-    /// Skew between runs: the relative range, (max - min) / |median|. With the few runs that a lane has it tells more than
-    /// a deviation (for 2 to 10 figures the range is nearly as efficient: W. J. Dixon, F. J. Massey, Introduction to
-    /// statistical analysis, 1969, 9-4). None where the median is 0.
+    /// The relative range, (max - min) / |median|; none where the median is 0. A lane has few runs, and for 2 to 10
+    /// figures the range is nearly as efficient as a deviation (W. J. Dixon, F. J. Massey, Introduction to statistical
+    /// analysis, 1969, 9-4).
     pub(crate) skew: Option<f64>,
 }
 
 impl Figures {
-    /// None without any figure.
+    /// None: there is no figure.
     pub(super) fn of(figures: &[f64]) -> Option<Figures> {
         let spread = stats::spread(figures)?;
         let skew = (spread.max - spread.min) / spread.median.abs();
@@ -54,110 +51,102 @@ impl Figures {
         })
     }
 
-    /// Whether a figure is outside of the range.
+    /// The figure is outside the range.
     pub(super) fn excludes(&self, figure: f64) -> bool {
         figure < self.min || figure > self.max
     }
 }
 
-/// A figure of a hung run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct HungFigure {
-    /// Run.
+    /// Name of the run.
     pub(crate) run: String,
-    /// Its figure; of a ratio none where the counter below the line is 0.
+    /// None: a ratio whose denominator is 0.
     #[serde(serialize_with = "whole_or_none")]
     pub(crate) value: Option<f64>,
-    /// Whether it is outside the range of the good runs; none where there is nothing to compare it with.
+    /// The figure is outside the range of the good runs; none: no good run has this figure.
     pub(crate) outside: Option<bool>,
 }
 
 /// A counter over the runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Summary {
-    /// Its name; with its line's tag in front where several lines have that name.
+    /// `TAG name` where several lines have that name.
     pub(crate) name: String,
-    /// Whether it was read of memory only.
+    /// The counter was read from memory, and never printed.
     pub(crate) memory_only: bool,
-    /// Good runs; none where none of them had it.
+    /// None: no good run has this counter.
     pub(crate) good: Option<Figures>,
-    /// Hung runs.
     pub(crate) hung: Vec<HungFigure>,
 }
 
-/// A quotient of two counters over the runs.
+/// A ratio over the runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RatioSummary {
-    /// What it is called.
     pub(crate) name: String,
-    /// Counter above the line.
+    /// The numerator.
     pub(crate) of: String,
-    /// Counter below it.
+    /// The denominator.
     pub(crate) to: String,
-    /// Good runs: statistics of each run's own quotient.
+    /// Statistics of the quotients, one quotient for each good run.
     pub(crate) good: Option<Figures>,
-    /// Good runs in which the counter below the line was 0.
+    /// Number of good runs whose denominator is 0.
     pub(crate) zero: u32,
-    /// Counters of the two that no run had (or that several lines have, so that the name does not tell).
+    /// Counters of the two that no run has, or whose name several lines have.
     pub(crate) unknown: Vec<String>,
-    /// Hung runs.
     pub(crate) hung: Vec<HungFigure>,
 }
 
 /// A hung run without counters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HungWithout {
-    /// Run.
+    /// Name of the run.
     pub(crate) run: String,
-    /// Why.
     #[serde(serialize_with = "english")]
     pub(crate) why: Text,
 }
 
-/// Whether memory says what good runs printed.
+/// The comparison of memory with the printed lines, in good runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Check {
-    /// Good runs that had both.
+    /// Number of good runs with both.
     pub(crate) runs: u32,
-    /// Counters that were in both.
+    /// Number of counters with both.
     pub(crate) counters: u32,
-    /// Of them, those that were not always 0: two zeros prove no place in memory.
+    /// Number of those counters that were not always 0. A zero in memory does not prove that the address is right.
     pub(crate) telling: u32,
-    /// Counters that were not the same: of a hung run they are left out.
+    /// Counters that differ. They are left out of hung runs.
     pub(crate) differs: Vec<Differs>,
 }
 
-/// A counter whose memory said something else than its line.
+/// A counter whose memory differs from its printed line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Differs {
-    /// Counter.
+    /// Name of the counter.
     pub(crate) name: String,
-    /// Run in which that was first seen.
+    /// The first run in which they differ.
     pub(crate) run: String,
-    /// Printed.
     #[serde(serialize_with = "whole")]
     pub(crate) printed: f64,
-    /// Read.
     #[serde(serialize_with = "whole")]
     pub(crate) memory: f64,
 }
 
-/// What one run told.
+/// The counters of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RunTable {
-    /// Run.
+    /// Name of the run.
     pub(crate) run: String,
-    /// How it ended.
     pub(crate) outcome: RunOutcome,
-    /// What it printed.
+    /// Printed figures by the name of the counter.
     #[serde(serialize_with = "whole_each")]
     pub(crate) printed: BTreeMap<String, f64>,
-    /// What was read of its memory.
+    /// Figures read from memory, by the name of the counter.
     #[serde(serialize_with = "whole_each")]
     pub(crate) memory: BTreeMap<String, f64>,
-    /// When that was read.
+    /// When the memory was read.
     pub(crate) moment: Option<Moment>,
-    /// Why it was not, where it should have been.
+    /// Why the memory was not read, where the profile names counters in it.
     #[serde(serialize_with = "english_or_none")]
     pub(crate) not_read: Option<Text>,
 }
@@ -167,42 +156,40 @@ pub(crate) struct RunTable {
 pub(crate) struct LaneCounters {
     /// `pinned`, `stats`, or another arm.
     pub(crate) lane: String,
-    /// Good runs that had counters.
+    /// Number of good runs with counters.
     pub(crate) good: u32,
-    /// Hung runs that had counters.
+    /// Names of the hung runs with counters.
     pub(crate) hung: Vec<String>,
-    /// Hung runs that had none, and why.
+    /// Hung runs without counters, each with the reason.
     pub(crate) hung_without: Vec<HungWithout>,
-    /// Counters that were not 0 in all of these runs, in the order in which they were printed.
+    /// Counters that are not 0 in at least one of these runs, in the order in which they were printed.
     pub(crate) counters: Vec<Summary>,
-    /// Counters that were.
+    /// Names of the counters that are 0 in all of these runs.
     pub(crate) zeros: Vec<String>,
-    /// Ratios that the profile names.
+    /// The ratios that the profile names.
     pub(crate) ratios: Vec<RatioSummary>,
-    /// Memory against lines, where good runs had both.
+    /// None: no good run has both printed lines and memory.
     pub(crate) check: Option<Check>,
-    /// Variables that are not in the build as the profile has them, or could not be read of a run.
+    /// Variables that differ from the profile in this build, or that could not be read in a run.
     #[serde(serialize_with = "english_each")]
     pub(crate) missing: Vec<Text>,
-    /// Words in counter lines that are no `name=number`, over all runs.
+    /// Number of words in counter lines that are not `name=number`, over all runs.
     pub(crate) passed_over: u32,
-    /// Times that a counter came again within a run, over all runs.
+    /// How often a counter appeared again within a run, over all runs.
     pub(crate) repeated: u32,
-    /// The runs themselves.
     pub(crate) runs: Vec<RunTable>,
 }
 
 impl LaneCounters {
-    /// Probability that a run like the good ones would be outside the range of a counter by chance alone: one more of
-    /// n + 1 figures that could have come in any order is the smallest or the largest with probability 2 / (n + 1)
-    /// (S. S. Wilks, Determination of sample sizes for setting tolerance limits, Annals of Mathematical Statistics 12
-    /// (1941), 91-96).
+    /// The probability that another run like the good ones is outside the range of a counter by chance. The last of
+    /// n + 1 figures, in random order, is the smallest or the largest with probability 2 / (n + 1) (S. S. Wilks,
+    /// Determination of sample sizes for setting tolerance limits, Annals of Mathematical Statistics 12 (1941), 91-96).
     pub(crate) fn by_chance(&self) -> f64 {
         (2.0 / (f64::from(self.good) + 1.0)).min(1.0)
     }
 }
 
-/// A figure in a file: a whole number is written as one.
+/// Writes a figure to a file. A whole number is written without a fraction.
 struct Whole(f64);
 
 impl Serialize for Whole {

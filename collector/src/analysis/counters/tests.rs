@@ -21,7 +21,7 @@ fn figures(counters: &RunCounters) -> Vec<(&str, &str, f64)> {
 }
 
 #[test]
-fn lines_are_figures_and_words_that_are_none_are_counted() {
+fn lines_become_figures_and_other_words_are_counted() {
     let counters = gathered(
         "[B1] calls=12 mask=0xFF share=12.5% rate=-1.5e3, sc_top/size=7;\n\
          other calls=1\n [B1] calls=2\n[OS_B6] calls=3 what =5 n=inf m=nan k=0x l=0x+1 =4 a==2 p=12ns\n\
@@ -87,7 +87,7 @@ fn median_range_skew_and_ratios_are_of_the_good_runs() {
     assert_eq!(lock.good.map(|g| (g.median, g.skew)), Some((30.0, Some(1.0))));
     assert_eq!(late.good.map(|g| (g.n, g.skew)), Some((1, Some(0.0))));
     let [of_calls, of_never, of_gone] = &counters.ratios[..] else { panic!("{counters:?}") };
-    // Of each run's own quotient, not of the medians: 0.1, 0.2, 0.1.
+    // The median of the quotients 0.1, 0.2 and 0.1, not the quotient of the medians.
     assert_eq!(of_calls.good.map(|g| (g.median, g.min, g.max)), Some((0.1, 0.1, 0.2)));
     assert_eq!((of_never.good, of_never.zero), (None, 3));
     assert_eq!(of_gone.unknown, ["gone"]);
@@ -96,7 +96,7 @@ fn median_range_skew_and_ratios_are_of_the_good_runs() {
 }
 
 #[test]
-fn what_is_missing_of_any_run_is_said_once() {
+fn a_variable_that_is_missing_in_several_runs_is_named_once() {
     let mut runs = [1, 2, 3].map(|n| with(run(n), "[B1] calls=1", None));
     for (run, missing) in runs.iter_mut().zip([&["x"][..], &["x", "y (errno 14)"], &[]]) {
         run.counters.as_mut().unwrap().missing = missing.iter().map(|why| why.said()).collect();
@@ -105,7 +105,7 @@ fn what_is_missing_of_any_run_is_said_once() {
 }
 
 #[test]
-fn a_name_that_several_lines_have_is_told_by_its_line() {
+fn a_name_that_several_lines_have_gets_the_tag_of_its_line() {
     let runs = [with(run(1), "[B1] calls=1 frees=2\n[OS_B6] calls=4", None)];
     let counters = summary(&runs, &[ratio("calls", "frees"), ratio("[OS_B6] calls", "frees")]);
     let names: Vec<&str> = counters.counters.iter().map(|c| &*c.name).collect();
@@ -115,7 +115,7 @@ fn a_name_that_several_lines_have_is_told_by_its_line() {
 }
 
 #[test]
-fn a_hung_run_stands_beside_the_good_ones_with_what_memory_said() {
+fn a_hung_run_is_compared_with_the_good_ones_by_its_memory() {
     let exit = |calls, lock| Some((Moment::Exit, vec![("calls", calls), ("lock", lock), ("held", 0.0)]));
     let good = |n, text, memory: Option<(Moment, Vec<(&'static str, f64)>)>| {
         let memory = memory.as_ref().map(|(moment, values)| (*moment, &values[..]));
@@ -124,7 +124,7 @@ fn a_hung_run_stands_beside_the_good_ones_with_what_memory_said() {
     let dump: &[_] = &[("calls", 150.0), ("lock", 149.0), ("held", 1.0)];
     let runs = [
         good(1, "[B1] calls=100 lock=10", exit(100.0, 10.0)),
-        // One more was counted after the line was printed.
+        // The counter increased by one after the line was printed.
         good(2, "[B1] calls=200 lock=20", exit(201.0, 20.0)),
         with(hung(3, None), "", Some((Moment::Dump, dump))),
         with(hung(4, None), "", None),
@@ -134,10 +134,10 @@ fn a_hung_run_stands_beside_the_good_ones_with_what_memory_said() {
     let counters = summary(&runs, &[ratio("lock", "calls")]);
     assert_eq!(counters.hung, ["3"]);
     assert_eq!(counters.hung_without, [HungWithout { run: "4".into(), why: "no dump".said() }]);
-    let told = &counters.runs[2];
-    assert_eq!((&*told.run, told.outcome, told.moment), ("3", RunOutcome::Hung, Some(Moment::Dump)));
-    assert_eq!((told.printed.len(), told.memory["lock"]), (0, 149.0));
-    let check = counters.check.clone().expect("both were there");
+    let table = &counters.runs[2];
+    assert_eq!((&*table.run, table.outcome, table.moment), ("3", RunOutcome::Hung, Some(Moment::Dump)));
+    assert_eq!((table.printed.len(), table.memory["lock"]), (0, 149.0));
+    let check = counters.check.clone().expect("good runs have both");
     assert_eq!((check.runs, check.counters, check.telling, check.differs.len()), (2, 2, 2, 0));
     let beside = |name: &str| {
         let counter = counters.counters.iter().find(|c| c.name == name).expect("it is there");
@@ -151,7 +151,7 @@ fn a_hung_run_stands_beside_the_good_ones_with_what_memory_said() {
 }
 
 #[test]
-fn memory_that_says_something_else_than_the_lines_is_not_compared() {
+fn a_counter_whose_memory_differs_from_its_line_is_not_compared() {
     let values: &[_] = &[("calls", 7.0), ("lock", 10.0)];
     let runs = [
         with(run(1), "[B1] calls=100 lock=10", Some((Moment::Exit, values))),
@@ -170,7 +170,7 @@ fn memory_that_says_something_else_than_the_lines_is_not_compared() {
 fn runs_without_counters_have_no_table() {
     let runs = [run(1), with(run(2), "nothing", None)];
     assert_eq!(lane("stats", &runs.iter().collect::<Vec<_>>(), &[]), None);
-    // Unless there should have been some: that is said.
+    // A run that should have had some is in the result, with the reason.
     let mut unread = with(hung(3, None), "", None);
     unread.counters.as_mut().unwrap().not_read = Some("why".said());
     assert_eq!(summary(&[unread], &[]).hung_without.len(), 1);

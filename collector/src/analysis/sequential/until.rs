@@ -1,28 +1,28 @@
-//! The question of a hunt with one arm or several, and its error rate.
+//! The question of a hunt (`--until-decided`).
 
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::stats;
 
-/// When a question counts as decided.
+/// The rate and the confidence at which the question counts as decided.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Until {
-    /// Hangs in fewer runs than this are not looked for: 0 to 1, both excluded.
+    /// The lowest rate of hangs that the hunt has to find: 0 to 1, both excluded.
     pub rate: f64,
-    /// The error rate is one minus this: 0 to 1, both excluded.
+    /// One minus the error rate: 0 to 1, both excluded.
     pub(crate) confidence: f64,
-    /// Runs that decide if none of them hangs.
+    /// Number of runs that decide if none of them hangs.
     pub(crate) runs: u32,
 }
 
 impl Until {
-    /// None unless both are between 0 and 1, or if it takes more runs than a `u32` holds.
+    /// None: an argument is not between 0 and 1, or the number of runs does not fit into a `u32`.
     pub fn new(rate: f64, confidence: f64) -> Option<Until> {
         let runs = stats::plan(rate, confidence).filter(|_| rate < 1.0)?;
         Some(Until { rate, confidence, runs })
     }
 
-    /// The error rate.
+    /// The error rate: one minus the confidence.
     pub fn error(&self) -> f64 {
         1.0 - self.confidence
     }

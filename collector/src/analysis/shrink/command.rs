@@ -1,4 +1,4 @@
-//! The numbers in a command: which words they are, and the command with others in their place.
+//! The numbers in a command: finds them, and replaces them.
 
 use super::task::{Number, Values};
 
@@ -6,48 +6,46 @@ use super::task::{Number, Values};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     words: Vec<String>,
-    /// All numbers among the arguments, in order.
-    places: Vec<Place>,
+    /// All numbers among the arguments of the benchmark, in order.
+    slots: Vec<Slot>,
 }
 
-/// A number among the arguments.
+/// An argument that is a number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Slot {
     /// Index of the argument, from 1, as `$1` of a script.
     pub(crate) argument: usize,
+    /// Index of the word in the command.
     word: usize,
-    /// What stands before it in the same word: `--threads=`.
+    /// The text before the number in the same word: `--threads=`.
     before: String,
-    /// The number.
     pub(crate) number: Number,
-    /// Whether it may change.
+    /// The number may change.
     pub(crate) free: bool,
 }
 
-/// Numbers that cannot be shrunk as it was asked.
+/// A command or options that leave no number to shrink.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum BadNumbers {
-    /// `--keep` or `--min` names an argument that is no number.
+    /// `--keep` or `--min` names an argument that is not a number.
     #[error("{option} {argument}: argument {argument} is no whole number; these are: {there}")]
     NoNumber {
-        /// The option.
         option: &'static str,
-        /// The index that was given.
+        /// The index from the option.
         argument: usize,
-        /// Those that are numbers.
+        /// The indices of the numbers.
         there: String,
     },
-    /// A least that is more than the number itself.
+    /// `--min` gives more than the number itself.
     #[error("--min {argument}={least}: argument {argument} is {from}, which is less")]
     Less {
-        /// The argument.
         argument: usize,
-        /// Its least.
+        /// The number from the option.
         least: u64,
-        /// The number itself.
+        /// The number in the command.
         from: u64,
     },
-    /// Nothing to change.
+    /// No number may change.
     #[error(
         "no number to reduce among the benchmark's arguments: give the benchmark itself with whole numbers, as in \
          -- ./bench 16 2000000 (a shell's or a script's are not known), and do not --keep them all"
@@ -56,18 +54,16 @@ pub(crate) enum BadNumbers {
 }
 
 impl Shape {
-    /// Of a command whose benchmark's first argument is the word at `first`. The arguments in `keep` do not change; those
-    /// in `least` go down to that number, the others to 1. Indices from 1, from the benchmark on.
-    ///
-    /// # Errors
-    /// [`BadNumbers`].
+    /// Finds the numbers of a command. `first` is the index of the word that is the first argument of the benchmark. The
+    /// arguments in `keep` do not change. Those in `least` go down to the number that is given there, the others to 1.
+    /// Both name arguments by their index, from 1.
     pub(crate) fn of(
         command: &[String],
         first: usize,
         keep: &[usize],
         least: &[(usize, u64)],
     ) -> Result<Shape, BadNumbers> {
-        let mut places: Vec<Place> = command
+        let mut slots: Vec<Slot> = command
             .iter()
             .enumerate()
             .skip(first)
@@ -75,76 +71,76 @@ impl Shape {
                 let (before, from) = number(text)?;
                 let number = Number { from, least: from.min(1) };
                 let argument = word + 1 - first;
-                Some(Place { argument, word, before: before.to_owned(), number, free: true })
+                Some(Slot { argument, word, before: before.to_owned(), number, free: true })
             })
             .collect();
-        let there: Vec<String> = places.iter().map(|place| place.argument.to_string()).collect();
+        let there: Vec<String> = slots.iter().map(|slot| slot.argument.to_string()).collect();
         let no_number = |option, argument| {
             let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
             BadNumbers::NoNumber { option, argument, there }
         };
         for (argument, least) in least {
-            let place = places.iter_mut().find(|place| place.argument == *argument);
-            let place = place.ok_or_else(|| no_number("--min", *argument))?;
-            if *least > place.number.from {
-                let from = place.number.from;
+            let slot = slots.iter_mut().find(|slot| slot.argument == *argument);
+            let slot = slot.ok_or_else(|| no_number("--min", *argument))?;
+            if *least > slot.number.from {
+                let from = slot.number.from;
                 return Err(BadNumbers::Less { argument: *argument, least: *least, from });
             }
-            place.number.least = *least;
+            slot.number.least = *least;
         }
         for argument in keep {
-            let place = places.iter_mut().find(|place| place.argument == *argument);
-            place.ok_or_else(|| no_number("--keep", *argument))?.free = false;
+            let slot = slots.iter_mut().find(|slot| slot.argument == *argument);
+            slot.ok_or_else(|| no_number("--keep", *argument))?.free = false;
         }
-        for place in &mut places {
-            place.free &= place.number.least < place.number.from;
+        for slot in &mut slots {
+            slot.free &= slot.number.least < slot.number.from;
         }
-        let shape = Shape { words: command.to_vec(), places };
+        let shape = Shape { words: command.to_vec(), slots };
         if shape.numbers().is_empty() { Err(BadNumbers::None) } else { Ok(shape) }
     }
 
     /// The numbers that may change, in order.
     pub(crate) fn numbers(&self) -> Vec<Number> {
-        self.free().map(|place| place.number).collect()
+        self.free().map(|slot| slot.number).collect()
     }
 
-    /// All numbers.
-    pub(crate) fn places(&self) -> &[Place] {
-        &self.places
+    /// All numbers, also those that may not change.
+    pub(crate) fn slots(&self) -> &[Slot] {
+        &self.slots
     }
 
-    fn free(&self) -> impl Iterator<Item = &Place> {
-        self.places.iter().filter(|place| place.free)
+    fn free(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().filter(|slot| slot.free)
     }
 
-    /// The command with these numbers in the place of those that may change.
+    /// The command with these values for the numbers that may change.
     pub(crate) fn command(&self, values: &Values) -> Vec<String> {
         let mut words = self.words.clone();
-        for (place, value) in self.free().zip(values) {
-            words[place.word] = format!("{}{value}", place.before);
+        for (slot, value) in self.free().zip(values) {
+            words[slot.word] = format!("{}{value}", slot.before);
         }
         words
     }
 
-    /// The same as a line for a shell.
+    /// [`Shape::command`] as a line for a shell.
     pub(crate) fn line(&self, values: &Values) -> String {
         shell_line(&self.command(values))
     }
 
-    /// What the number at a place is among these values.
+    /// The value of an argument, by its index; none: the argument may not change.
     pub(crate) fn value(&self, argument: usize, values: &Values) -> Option<u64> {
-        self.free().zip(values).find(|(place, _)| place.argument == argument).map(|(_, value)| *value)
+        self.free().zip(values).find(|(slot, _)| slot.argument == argument).map(|(_, value)| *value)
     }
 }
 
-/// Words as a line for a shell.
+/// A command as a line for a shell.
 pub(crate) fn shell_line<S: AsRef<str>>(words: &[S]) -> String {
     // A word with a NUL byte, the one thing that cannot be quoted, cannot be in a command either.
     shlex::try_join(words.iter().map(AsRef::as_ref)).unwrap_or_default()
 }
 
-/// A whole number as it is written plainly, alone or behind `=`: what stands before it, and the number. `007` and `0x10`
-/// are something else.
+/// Splits a word into the text before a number and the number. The number is the whole word, or stands after `=`. It is
+/// written plainly: `007` and `0x10` are not numbers here.
 fn number(word: &str) -> Option<(&str, u64)> {
     let (before, digits) = word.split_at(word.rfind('=').map_or(0, |at| at + 1));
     let number: u64 = digits.parse().ok()?;
@@ -167,18 +163,18 @@ mod tests {
     fn the_numbers_of_the_benchmark_are_found_and_replaced() {
         let shape =
             shape("taskset -c 0 ./bench 16 --seed=42 --fast 007 0x10 1e6 0 -3 400", 4, &[2], &[]).unwrap();
-        let seen: Vec<_> = shape.places().iter().map(|p| (p.argument, p.number.from, p.free)).collect();
+        let found: Vec<_> = shape.slots().iter().map(|p| (p.argument, p.number.from, p.free)).collect();
         assert_eq!(
-            seen,
+            found,
             [(1, 16, true), (2, 42, false), (7, 0, false), (9, 400, true)],
-            "0 has nothing to give"
+            "0 cannot be reduced"
         );
         assert_eq!(shape.line(&vec![3, 1]), "taskset -c 0 ./bench 3 '--seed=42' --fast 007 0x10 1e6 0 -3 1");
         assert_eq!((shape.value(9, &vec![3, 1]), shape.value(2, &vec![3, 1])), (Some(1), None));
     }
 
     #[test]
-    fn what_stands_before_a_number_stays_and_a_line_can_be_given_to_a_shell() {
+    fn the_text_before_a_number_stays_and_a_line_is_quoted_for_a_shell() {
         let shape =
             Shape::of(&["./my bench".into(), "--x=a=90".into(), "it's".into()], 1, &[], &[(1, 5)]).unwrap();
         assert_eq!(shape.numbers(), [Number { from: 90, least: 5 }]);
@@ -187,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_said() {
+    fn numbers_that_cannot_be_shrunk_are_an_error() {
         let said = |line: &str, keep: &[usize], least: &[(usize, u64)]| {
             shape(line, 1, keep, least).unwrap_err().to_string()
         };
@@ -196,6 +192,10 @@ mod tests {
         insta::assert_snapshot!(said("./bench 16", &[], &[(1, 17)]), @"--min 1=17: argument 1 is 16, which is less");
         insta::assert_snapshot!(said("./bench x", &[1], &[]), @"--keep 1: argument 1 is no whole number; these are: none");
         insta::assert_snapshot!(said("sh -c x", &[], &[]), @"no number to reduce among the benchmark's arguments: give the benchmark itself with whole numbers, as in -- ./bench 16 2000000 (a shell's or a script's are not known), and do not --keep them all");
-        assert_eq!(shape("./bench 16 1", 1, &[1], &[]), Err(BadNumbers::None), "1 is the least already");
+        assert_eq!(
+            shape("./bench 16 1", 1, &[1], &[]),
+            Err(BadNumbers::None),
+            "1 is the least value already"
+        );
     }
 }

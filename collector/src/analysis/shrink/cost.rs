@@ -1,4 +1,4 @@
-//! The rate and the time of a candidate, from its runs.
+//! The rate and the run time of a candidate.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,29 +8,27 @@ use super::task::{Task, Trial, Values};
 use crate::analysis::facts::RunOutcome;
 use crate::analysis::stats::{self, Rate};
 
-/// What is known of one candidate from its runs.
+/// What the runs of one candidate show.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Measure {
-    /// How often it hangs with the class that was looked for. From the fresh runs alone where all of them were made
-    /// (`fresh`): their number was fixed before. Else from those of the test, which ended when it was decided.
+    /// The rate of hangs with the wanted class. From the fresh runs where all of them were made (`fresh`): their number
+    /// was fixed beforehand. Otherwise from the runs of the test, which stopped at its decision.
     pub(crate) rate: Rate,
-    /// Whether the rate is that of fresh runs.
+    /// `rate` is the rate of the fresh runs.
     pub(crate) fresh: bool,
-    /// Median time of a run that ended well, seconds; null if none did.
+    /// Median time of a good run, seconds; none: there is no good run.
     pub(crate) good_run_s: Option<f64>,
-    /// Runs that ended well.
     pub(crate) good_runs: u32,
-    /// Runs that were still at work at their deadline.
+    /// Number of runs that were still working at their deadline.
     pub(crate) slow_runs: u32,
-    /// Median time until a hang was known to be one, seconds: its deadline, and two looks.
+    /// Median time until a hang was known to be one, seconds: the deadline and two looks.
     pub(crate) hang_s: Option<f64>,
-    /// Time to one hang, seconds: that of all of its runs over its hangs; null if there was none.
+    /// The time of all runs over the number of hangs, seconds; none: there is no hang.
     pub(crate) seconds_per_hang: Option<f64>,
-    /// Deadline of its last run, seconds.
+    /// Deadline of the last run, seconds.
     pub(crate) hang_after_s: Option<f64>,
 }
 
-/// Measures a candidate.
 pub(crate) fn measure(
     task: &Task,
     state: &State,

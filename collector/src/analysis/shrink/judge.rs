@@ -1,81 +1,81 @@
-//! Whether the runs of a candidate show that it hangs as often as is wanted.
+//! Judges whether the runs of a candidate show that it hangs often enough.
 
 use super::task::{Task, Trial};
 use crate::analysis::facts::RunOutcome;
-use crate::analysis::sprt::Said;
+use crate::analysis::sprt::SprtAnswer;
 use crate::analysis::stats::Counts;
 use crate::analysis::words::Class;
 
-/// What the runs of a candidate say.
+/// What the runs of a candidate show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Judged {
-    /// The answer, if there is one yet.
-    pub(crate) verdict: Verdict,
-    /// Runs of the sequential test: those up to its decision.
+    pub(crate) acceptance: Acceptance,
+    /// The runs up to the decision of the sequential test.
     pub(crate) test: Counts,
-    /// Runs after it: they were made whatever came of them, so that their share is the rate.
+    /// The fresh runs after it. Their number was fixed beforehand, so the share of hangs among them is the rate.
     pub(crate) fresh: Counts,
 }
 
-/// An answer.
+/// Whether a candidate is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Acceptance {
     /// More runs are needed.
     Open,
-    /// It hangs as often as is wanted, by the sequential test; and the fresh runs, if all were made, agree.
+    /// The sequential test shows that it hangs often enough. The fresh runs agree, if all of them were made.
     Accepted,
-    /// It is not taken.
-    Rejected(Why),
+    Rejected(Rejection),
 }
 
-/// Why a candidate is not taken.
+/// Rejection a candidate is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
-    /// It hangs less often than is wanted.
+pub(crate) enum Rejection {
+    /// It hangs too seldom.
     Below,
-    /// Neither was shown within the most runs that are made.
+    /// The test reached its highest number of runs without a decision.
     Undecided,
     /// It passed the test, but hung too seldom in the fresh runs.
     NotConfirmed,
-    /// It ended with an exit status of its own: the benchmark does not take these numbers.
+    /// It ended with an error: the benchmark does not accept these numbers.
     Refused,
     /// It died by a signal.
     Crashed,
 }
 
-/// Judges the runs of one candidate, in their order. A hang of another class, or one of which no class is known, is no
-/// success, and no error either. What is refused or crashes once is out; a crash of the original command is one more run
-/// that did not hang, since there is nothing to go back to.
+/// Judges the runs of one candidate, in their order.
+///
+/// A hang of another class, or without a class, counts as a run that did not hang. One refusal or crash rejects the
+/// candidate. A crash of the original command counts as a run that did not hang, because there is no larger command to go
+/// back to.
 pub(super) fn judge(task: &Task, class: Option<Class>, trials: &[&Trial], original: bool) -> Judged {
     let (mut test, mut fresh) = (Counts { hung: 0, of: 0 }, Counts { hung: 0, of: 0 });
-    let mut verdict = Verdict::Open;
+    let mut acceptance = Acceptance::Open;
     for trial in trials {
-        let out = match trial.outcome {
-            RunOutcome::Failed => Some(Why::Refused),
-            RunOutcome::Crashed if !original => Some(Why::Crashed),
+        let rejection = match trial.outcome {
+            RunOutcome::Failed => Some(Rejection::Refused),
+            RunOutcome::Crashed if !original => Some(Rejection::Crashed),
             _ => None,
         };
-        if let Some(why) = out {
-            return Judged { verdict: Verdict::Rejected(why), test, fresh };
+        if let Some(rejection) = rejection {
+            return Judged { acceptance: Acceptance::Rejected(rejection), test, fresh };
         }
         let hung = trial.outcome == RunOutcome::Hung && class.is_some() && trial.class == class;
-        let counts = if verdict == Verdict::Accepted { &mut fresh } else { &mut test };
+        let counts = if acceptance == Acceptance::Accepted { &mut fresh } else { &mut test };
         counts.of += 1;
         counts.hung += u32::from(hung);
-        match verdict {
-            Verdict::Open => {
-                verdict = match task.test.says(test.hung, test.of) {
-                    Said::Open => Verdict::Open,
-                    Said::Accepted => Verdict::Accepted,
-                    Said::Rejected => Verdict::Rejected(Why::Below),
-                    Said::CutOff => Verdict::Rejected(Why::Undecided),
+        match acceptance {
+            Acceptance::Open => {
+                acceptance = match task.test.answer(test.hung, test.of) {
+                    SprtAnswer::Open => Acceptance::Open,
+                    SprtAnswer::Accepted => Acceptance::Accepted,
+                    SprtAnswer::Rejected => Acceptance::Rejected(Rejection::Below),
+                    SprtAnswer::CutOff => Acceptance::Rejected(Rejection::Undecided),
                 };
             }
-            Verdict::Accepted if fresh.of == task.confirm && !task.test.agrees(fresh.hung, fresh.of) => {
-                verdict = Verdict::Rejected(Why::NotConfirmed);
+            Acceptance::Accepted if fresh.of == task.confirm && !task.test.agrees(fresh.hung, fresh.of) => {
+                acceptance = Acceptance::Rejected(Rejection::NotConfirmed);
             }
-            Verdict::Accepted | Verdict::Rejected(_) => {}
+            Acceptance::Accepted | Acceptance::Rejected(_) => {}
         }
     }
-    Judged { verdict, test, fresh }
+    Judged { acceptance, test, fresh }
 }

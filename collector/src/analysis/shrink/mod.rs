@@ -1,14 +1,14 @@
-//! The smallest numbers with which a command still hangs: what is to be run next, and what was found. Pure: the journal of
-//! the runs in, the next run out, so that to go on after a kill is to read the journal again.
+//! The smallest numbers with which a command still hangs. The journal of the runs goes in, and the next run comes out.
+//! Therefore a shrink that was killed goes on when the journal is read again.
 //!
-//! - [`command`]: which words of a command are its numbers
-//! - `task`: what is to be shrunk, runs that were made, the run that comes next
-//! - [`judge`]: whether the runs of a candidate show that it hangs as often as is wanted
-//! - [`search`]: which candidate comes next, by delta debugging over the numbers
-//! - `deadline`: the deadline that is enough for the next runs
-//! - `state`: what a journal says: [`look`]
+//! - [`command`]: the numbers in a command
+//! - `task`: what is to be shrunk, the runs, and the next run
+//! - [`judge`]: whether the runs of a candidate show that it hangs often enough
+//! - [`search`]: the next candidate, by delta debugging over the numbers
+//! - [`deadline`]: the deadline of the next runs
+//! - `state`: what a journal shows: [`look`]
 //! - [`cost`]: the rate and the time of a candidate
-//! - [`lines`]: the sentences, in both languages
+//! - [`lines`]: the texts in both languages
 
 pub(crate) mod command;
 pub(crate) mod cost;
@@ -23,6 +23,6 @@ mod tests;
 
 pub(crate) use command::Shape;
 pub(crate) use cost::Measure;
-pub(crate) use judge::{Verdict, Why};
+pub(crate) use judge::{Acceptance, Rejection};
 pub(crate) use state::{State, kept, look};
 pub(crate) use task::{Ask, End, Phase, Task, Trial, Values};

@@ -1,35 +1,40 @@
 //! The search: delta debugging (A. Zeller, R. Hildebrandt, Simplifying and isolating failure-inducing input, IEEE
-//! Transactions on Software Engineering 28 (2002), 183-200) with numbers in the place of input.
+//! Transactions on Software Engineering 28 (2002), 183-200), with numbers instead of an input.
 //!
-//! What is taken away is not a part of an input, but a part of the distance of numbers to their least. As there, it
-//! begins with everything at once and goes on with halves, quarters and so on down to single numbers. In between comes the
-//! number that a run's time hangs on, by itself, since every run that follows costs that time. The numbers of a part are
-//! first brought to their least: what the hang has nothing to do with goes at once. Then as many halvings of their distance
-//! are looked for as still hang, the most first: small commands are over soon, and many of them cost less than one hang
-//! does. Single numbers are then gone through until none gives way: at the end it was tried, for each number by itself, to
-//! bring it to its least, to halve its distance, and to take off a quarter of it (at least 1), and nothing of that hung: the
-//! result is 1-minimal in these steps.
+//! Delta debugging takes parts of an input away. This search takes parts of the distances away: the distance of a number
+//! is the number minus its least value. It goes in this order:
+//!
+//! 1. All numbers at once go to their least value.
+//! 2. The number that dominates the time of a run is reduced alone, because every later run costs that time.
+//! 3. Groups of numbers (all, halves, quarters and so on, single numbers) go to their least value. This removes the numbers
+//!    that the hang does not depend on.
+//! 4. For each group, the search looks for the highest number of halvings of the distances that still hangs. It tries
+//!    many halvings first: small commands end soon, and many of them cost less than one hang.
+//! 5. Single numbers are reduced until none can be reduced any more.
+//!
+//! At the end, three steps were tried for each number alone: to its least value, half of its distance away, a quarter of
+//! its distance (at least 1) away. None of them hung. The result is 1-minimal in these steps.
 
 use super::task::{Task, Values};
 
-/// How far a search came.
+/// The state of a search.
 #[derive(Debug)]
 pub(super) struct Found {
-    /// What was accepted, in order; the original is first.
+    /// The accepted candidates in order; the original is first.
     pub(super) path: Vec<Values>,
-    /// The candidate whose answer is needed to go on; none at the end.
+    /// The candidate whose answer the search needs next; none: the search is at its end.
     pub(super) open: Option<Values>,
 }
 
-/// Searches with the answers that there are: `answer` says whether a candidate hangs as often as is wanted, none if that is
-/// not known yet. Asked in the same order whenever the answers are the same.
+/// Searches with the answers that are known. `answer` says whether a candidate hangs often enough; none: not known yet.
+/// With the same answers, the search asks in the same order.
 pub(super) fn search(task: &Task, answer: impl Fn(&Values) -> Option<bool>) -> Found {
     let mut search = Search { task, answer, path: vec![task.original()] };
     let open = search.run().err().map(|Open(values)| values);
     Found { path: search.path, open }
 }
 
-/// An answer that is not there yet.
+/// The candidate whose answer is not known yet.
 struct Open(Values);
 
 struct Search<'a, F> {
@@ -61,7 +66,7 @@ impl<F: Fn(&Values) -> Option<bool>> Search<'_, F> {
         }
     }
 
-    /// The best with the distances of a part's numbers halved so many times.
+    /// The smallest accepted candidate, with the distances of a group of numbers halved `times` times.
     fn halved(&self, part: &[usize], times: u32) -> Values {
         let mut values = self.best().clone();
         for number in part {
@@ -71,16 +76,16 @@ impl<F: Fn(&Values) -> Option<bool>> Search<'_, F> {
         values
     }
 
-    /// Brings the numbers of a part down together: to their least, else by as many halvings as are accepted (half of those
-    /// that were not, a quarter and so on; then by bisection).
+    /// Reduces the numbers of a group together: to their least values, or else by as many halvings as are accepted. It
+    /// tries half of the rejected number of halvings, then a quarter and so on, then bisects.
     fn halve(&mut self, part: &[usize]) -> Result<(), Open> {
         let distance = |number: &usize| self.best()[*number] - self.task.numbers[*number].least;
-        // So many halvings leave nothing of any.
+        // This many halvings bring every distance to 0.
         let most = part.iter().map(|number| u64::BITS - distance(number).leading_zeros()).max().unwrap_or(0);
-        // All of them from where it stands now.
+        // All candidates start from the values before this search of the group.
         let candidates: Vec<Values> = (0..=most).map(|times| self.halved(part, times)).collect();
         let mut take = |times: u32| self.take(candidates[times as usize].clone());
-        // Several numbers that only just give way together are better tried one by one.
+        // If a group can only be halved once, its numbers are better tried one by one.
         let fewest = if part.len() > 1 { 2 } else { 1 };
         let (mut times, mut rejected) = (most, most + 1);
         while times >= fewest && !take(times)? {
@@ -99,7 +104,8 @@ impl<F: Fn(&Values) -> Option<bool>> Search<'_, F> {
         Ok(())
     }
 
-    /// The best with a quarter less of one number's distance, at least 1; the best itself where there is none left.
+    /// The smallest accepted candidate, with one distance reduced by a quarter (at least 1). Unchanged where the distance
+    /// is 0.
     fn less_a_quarter(&self, number: usize) -> Values {
         let mut values = self.best().clone();
         let distance = values[number] - self.task.numbers[number].least;
@@ -107,7 +113,7 @@ impl<F: Fn(&Values) -> Option<bool>> Search<'_, F> {
         values
     }
 
-    /// Takes a candidate if it hangs as often as is wanted. The best itself is nothing new.
+    /// Accepts a candidate if it hangs often enough. The smallest accepted candidate itself is nothing new.
     fn take(&mut self, values: Values) -> Result<bool, Open> {
         if values == *self.best() {
             return Ok(false);
@@ -127,18 +133,19 @@ impl<F: Fn(&Values) -> Option<bool>> Search<'_, F> {
     }
 }
 
-/// All, then halves, quarters and so on, down to single numbers.
+/// The groups: all numbers, then halves, quarters and so on, down to single numbers.
 fn parts(order: &[usize]) -> impl Iterator<Item = &[usize]> {
     let sizes = std::iter::successors(Some(order.len()), |size| (*size > 1).then(|| size.div_ceil(2)));
     sizes.flat_map(|size| order.chunks(size))
 }
 
-/// Numbers in the order in which they are tried: what a run's time hangs on is to go first. The largest is taken for the
-/// iterations; the others follow as they stand in the command, where threads come first in most benchmarks.
+/// The order in which numbers are tried. The number that dominates the time of a run goes first: the largest, which is
+/// taken for the number of iterations. The others follow in the order of the command. In most benchmarks the number of
+/// threads is the first of them.
 fn order(task: &Task) -> Vec<usize> {
     let distance = |number: usize| task.numbers[number].from - task.numbers[number].least;
     let mut order: Vec<usize> = (0..task.numbers.len()).collect();
-    // Of equal ones the first.
+    // The first of equal ones.
     let largest = order.iter().copied().max_by_key(|number| (distance(*number), std::cmp::Reverse(*number)));
     order.sort_by_key(|number| Some(*number) != largest);
     order

@@ -1,50 +1,48 @@
-//! What a journal says: the run that comes next, and the runs whose evidence is kept.
+//! What a journal shows: the next run, and the runs whose evidence is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::judge::{self, Judged, Verdict, Why};
+use super::judge::{self, Acceptance, Judged, Rejection};
 use super::task::{Ask, End, Phase, Task, Trial, Values};
 use super::{deadline, search};
 use crate::analysis::facts::RunOutcome;
 use crate::analysis::words::Class;
 
-/// A candidate that was decided on.
+/// A candidate that has runs.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Candidate {
-    /// Its numbers.
     pub(crate) values: Values,
-    /// What its runs say.
     pub(crate) judged: Judged,
 }
 
-/// What a journal says.
+/// What a journal shows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct State {
-    /// Class that is looked for; none as long as none was seen.
+    /// The class of hang that the shrink looks for; none: there was no hang with a class yet.
     pub(crate) class: Option<Class>,
-    /// What was accepted, in order: the original first, the smallest last; empty before the original was.
+    /// The accepted candidates: the original first, the smallest last. Empty until the original is accepted.
     pub(crate) path: Vec<Values>,
-    /// Whether the smallest one's rate was counted by fresh runs.
+    /// The fresh runs of the smallest candidate were made.
     pub(crate) confirmed: bool,
-    /// All candidates of which there are runs, in the order of their first.
+    /// All candidates that have runs, in the order of their first run.
     pub(crate) candidates: Vec<Candidate>,
-    /// What comes next, or how it ended.
+    /// The next run, or how the shrink ended.
     pub(crate) next: Result<Ask, End>,
 }
 
 impl State {
-    /// The smallest that was accepted; the original before anything was.
+    /// The smallest accepted candidate; the original until one is accepted.
     pub(crate) fn best(&self, task: &Task) -> Values {
         self.path.last().cloned().unwrap_or_else(|| task.original())
     }
 
-    /// What the runs of a candidate say; none if there are none.
+    /// The judgement of a candidate; none: it has no runs.
     pub(crate) fn judged(&self, values: &Values) -> Option<Judged> {
         self.candidates.iter().find(|candidate| candidate.values == *values).map(|c| c.judged)
     }
 }
 
-/// What the journal of a task says, and what comes next.
+/// Reads the journal of a task: its state, and the next run.
 pub(crate) fn look(task: &Task, journal: &[Trial]) -> State {
     let original = task.original();
     let mut by_values: BTreeMap<&Values, Vec<&Trial>> = BTreeMap::new();
@@ -67,16 +65,16 @@ pub(crate) fn look(task: &Task, journal: &[Trial]) -> State {
         Ok(Ask { values, phase, hang_after_s })
     };
 
-    match judge(&original).verdict {
-        Verdict::Open => return state(vec![], false, ask(original, Phase::Reference, &[])),
-        Verdict::Rejected(Why::Refused) => return state(vec![], false, Err(End::Refused)),
-        Verdict::Rejected(_) => return state(vec![], false, Err(End::BelowRate)),
-        Verdict::Accepted => {}
+    match judge(&original).acceptance {
+        Acceptance::Open => return state(vec![], false, ask(original, Phase::Reference, &[])),
+        Acceptance::Rejected(Rejection::Refused) => return state(vec![], false, Err(End::Refused)),
+        Acceptance::Rejected(_) => return state(vec![], false, Err(End::BelowRate)),
+        Acceptance::Accepted => {}
     }
-    let found = search::search(task, |values| match judge(values).verdict {
-        Verdict::Accepted => Some(true),
-        Verdict::Rejected(_) => Some(false),
-        Verdict::Open => None,
+    let found = search::search(task, |values| match judge(values).acceptance {
+        Acceptance::Accepted => Some(true),
+        Acceptance::Rejected(_) => Some(false),
+        Acceptance::Open => None,
     });
     if let Some(candidate) = found.open {
         let next = ask(candidate, Phase::Search, &found.path);
@@ -90,15 +88,18 @@ pub(crate) fn look(task: &Task, journal: &[Trial]) -> State {
     state(found.path, true, Err(End::Minimal))
 }
 
-/// The class of a run that hung, if it is one that can be looked for.
+/// The class of a hung run; none also for `slow` and `unknown`, which a shrink cannot look for.
 fn named(trial: &Trial) -> Option<Class> {
     let class = trial.class.filter(|_| trial.outcome == RunOutcome::Hung)?;
     (!matches!(class, Class::Slow | Class::Unknown)).then_some(class)
 }
 
-/// Runs whose evidence is kept, as far as it goes now: the first hang of the original, of the smallest one (of its fresh
-/// runs, where one of them hung) and of what is being tried; the first hang of every other class; every run that ended in
-/// an error.
+/// The runs whose evidence is kept at this state of the journal:
+///
+/// - the first hang of the original, of the smallest candidate and of the candidate that is being tried; of the fresh
+///   runs of the smallest candidate, if one of them hung
+/// - the first hang of each other class
+/// - every run that ended in an error
 pub(crate) fn kept(task: &Task, state: &State, journal: &[Trial]) -> BTreeSet<u32> {
     let same = |trial: &&Trial| state.class.is_some() && trial.class == state.class;
     let hung = |trial: &&Trial| trial.outcome == RunOutcome::Hung;
@@ -109,10 +110,10 @@ pub(crate) fn kept(task: &Task, state: &State, journal: &[Trial]) -> BTreeSet<u3
     let best = state.best(task);
     let test = state.judged(&best).map_or(0, |judged| judged.test.of as usize);
     let tried = state.next.as_ref().ok().and_then(|ask| of(&ask.values, 0));
-    let told = [of(&task.original(), 0), of(&best, test).or_else(|| of(&best, 0)), tried];
+    let first_hangs = [of(&task.original(), 0), of(&best, test).or_else(|| of(&best, 0)), tried];
     let mut others = BTreeSet::new();
     let others = journal.iter().filter(hung).filter(|trial| !same(trial) && others.insert(trial.class));
     let in_error = |trial: &&Trial| matches!(trial.outcome, RunOutcome::Crashed | RunOutcome::Failed);
     let errors = journal.iter().filter(in_error);
-    told.into_iter().flatten().chain(others.chain(errors).map(|trial| trial.run)).collect()
+    first_hangs.into_iter().flatten().chain(others.chain(errors).map(|trial| trial.run)).collect()
 }

@@ -1,4 +1,4 @@
-//! What is to be shrunk, the runs that were made, and the run that comes next.
+//! What is to be shrunk, the runs that were made, and the next run.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,16 +10,15 @@ use crate::text::message::Text;
 /// The numbers of a candidate, in the order of [`Task::numbers`].
 pub(crate) type Values = Vec<u64>;
 
-/// What is to be shrunk.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Task {
-    /// The numbers that may change, in the order of the command; not empty.
+    /// The numbers that may change, in the order of the command. There is at least one.
     pub(crate) numbers: Vec<Number>,
-    /// Class of the hang; none: that of the first hang of the original command that has one.
+    /// The class of hang to look for; none: the class of the first hang of the original command that has one.
     pub(crate) class: Option<Class>,
-    /// What a candidate has to pass.
+    /// The test that a candidate has to pass.
     pub(crate) test: Sprt,
-    /// Fresh runs of what the search ends with.
+    /// The number of fresh runs of the smallest candidate.
     pub(crate) confirm: u32,
     /// Deadline of a run, seconds; none where only a stall counts.
     pub(crate) hang_after_s: Option<f64>,
@@ -28,9 +27,9 @@ pub(crate) struct Task {
 /// A number of the command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Number {
-    /// As it was given.
+    /// The number in the original command.
     pub(crate) from: u64,
-    /// The least that it may become; less than `from`.
+    /// The smallest number that it may become; less than `from`.
     pub(crate) least: u64,
 }
 
@@ -44,43 +43,40 @@ impl Task {
 /// A run that was made: a line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Trial {
-    /// Its number, from 1.
+    /// Number of the run, from 1.
     pub(crate) run: u32,
-    /// What was run.
     pub(crate) values: Values,
-    /// How it ended; never interrupted, such a run is not in the journal.
+    /// Never `Interrupted`: such a run is not in the journal.
     pub(crate) outcome: RunOutcome,
-    /// Class, if it hung and anything was heard from inside.
+    /// None: the run did not hang, or the shim sent nothing.
     pub(crate) class: Option<Class>,
-    /// Wall clock until it ended, or until it was known to hang, seconds.
+    /// Wall clock until the run ended, or until it was known to hang, seconds.
     pub(crate) seconds: f64,
-    /// Deadline that it had, seconds.
+    /// Deadline of the run, seconds.
     pub(crate) hang_after_s: Option<f64>,
     /// Exit status, 128+n for a signal n.
     pub(crate) rc: Option<i32>,
-    /// What the run said about itself.
+    /// The first line on stderr of a run that failed, or the note of the run.
     pub(crate) note: Option<Text>,
-    /// Folder of its evidence in OUT, if there was one; it may have been removed since.
+    /// Folder of the evidence in OUT. It may have been removed since.
     pub(crate) snapshot: Option<String>,
 }
 
-/// What a run is made for.
+/// The purpose of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// To see that the original command hangs, and how.
+    /// Shows that the original command hangs, and with which class.
     Reference,
-    /// To try a candidate.
+    /// Tries a candidate.
     Search,
-    /// To count how often the smallest one hangs, apart from the runs that it was chosen by.
+    /// Counts how often the smallest candidate hangs. The runs by which it was chosen do not count here.
     Confirm,
 }
 
-/// The run that comes next.
+/// The next run.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Ask {
-    /// What is to be run.
     pub(crate) values: Values,
-    /// What for.
     pub(crate) phase: Phase,
     /// Deadline, seconds; none where only a stall counts.
     pub(crate) hang_after_s: Option<f64>,
@@ -92,12 +88,12 @@ pub(crate) struct Ask {
 pub(crate) enum End {
     /// No number can be reduced any further.
     Minimal,
-    /// The original command does not hang as often as is wanted.
+    /// The original command does not hang often enough.
     BelowRate,
-    /// The original command could not be run: it ended with an error of its own.
+    /// The original command ended with an error.
     Refused,
-    /// By Ctrl-C; it can go on.
+    /// Ctrl-C. The shrink can be resumed.
     Interrupted,
-    /// The time was over; it can go on.
+    /// The time limit was reached. The shrink can be resumed.
     OutOfTime,
 }

@@ -7,7 +7,7 @@ use crate::analysis::sprt::Sprt;
 use crate::analysis::stats::Counts;
 use crate::analysis::words::Class;
 
-/// A benchmark that is not there: how one run of these numbers ends.
+/// A simulated benchmark: the outcome of one run with these numbers.
 type Bench<'a> = &'a mut dyn FnMut(&[u64]) -> (RunOutcome, Option<Class>);
 
 const HANG: (RunOutcome, Option<Class>) = (RunOutcome::Hung, Some(Class::LostWakeup));
@@ -42,7 +42,7 @@ fn trial(journal: &[Trial], values: &[u64], (outcome, class): (RunOutcome, Optio
     }
 }
 
-/// Shrinks to the end; the journal and what it says. Fails if it does not end within so many candidates.
+/// Shrinks to the end. Returns the journal and its state. Fails if the shrink needs more than `most` candidates.
 fn shrink(task: &Task, most: usize, bench: Bench<'_>) -> (Vec<Trial>, State) {
     let mut journal = vec![];
     loop {
@@ -55,8 +55,8 @@ fn shrink(task: &Task, most: usize, bench: Bench<'_>) -> (Vec<Trial>, State) {
     }
 }
 
-/// Candidates that a search can need: each acceptance takes at least a quarter (or 1) off one number, and a pass in which
-/// nothing is accepted is the last.
+/// The highest number of candidates of a search. Each acceptance reduces one number by at least a quarter (or 1), and a
+/// pass without an acceptance is the last.
 fn most_candidates(task: &Task) -> usize {
     let bits = |number: &Number| (u64::BITS - (number.from - number.least).leading_zeros()) as usize;
     let n = task.numbers.len();
@@ -65,7 +65,7 @@ fn most_candidates(task: &Task) -> usize {
     2 + accepted + (n.ilog2() as usize + 1) * 2 * n * 70 + (accepted + 1) * pass
 }
 
-/// The numbers after each single step that the search promises to have tried.
+/// The values after each single step that the search has to try.
 fn single_steps(task: &Task, values: &[u64]) -> Vec<Values> {
     let mut steps = vec![];
     for (at, number) in task.numbers.iter().enumerate() {
@@ -81,8 +81,8 @@ fn single_steps(task: &Task, values: &[u64]) -> Vec<Values> {
     steps
 }
 
-fn verdict_of(state: &State, values: &Values) -> Option<Verdict> {
-    state.candidates.iter().find(|candidate| candidate.values == *values).map(|c| c.judged.verdict)
+fn acceptance_of(state: &State, values: &Values) -> Option<Acceptance> {
+    state.candidates.iter().find(|candidate| candidate.values == *values).map(|c| c.judged.acceptance)
 }
 
 #[test]
@@ -115,13 +115,13 @@ fn the_original_has_to_hang_first_and_its_class_is_what_is_looked_for() {
     let (journal, state) = shrink(&task, 1, &mut |_| (RunOutcome::Failed, None));
     assert_eq!((journal.len(), &state.next), (1, &Err(End::Refused)));
 
-    // Of no class at first, then of another than what most are.
-    let mut told = [None, Some(Class::Unknown), Some(Class::Deadlock)].into_iter();
-    let mut bench = |_: &[u64]| (RunOutcome::Hung, told.next().unwrap_or(Some(Class::Livelock)));
+    // The first hangs have no class, the next one has another class than most.
+    let mut classes = [None, Some(Class::Unknown), Some(Class::Deadlock)].into_iter();
+    let mut bench = |_: &[u64]| (RunOutcome::Hung, classes.next().unwrap_or(Some(Class::Livelock)));
     let (journal, state) = shrink(&task, 1, &mut bench);
     assert_eq!((state.class, &state.next), (Some(Class::Deadlock), &Err(End::BelowRate)));
     assert_eq!(state.candidates[0].judged.test, Counts { hung: 1, of: journal.len() as u32 });
-    assert!(kept(&task, &state, &journal).contains(&4), "the first of another class is news");
+    assert!(kept(&task, &state, &journal).contains(&4), "the first hang of another class is kept");
 
     let given = Task { class: Some(Class::Livelock), ..task };
     assert_eq!(
@@ -131,9 +131,9 @@ fn the_original_has_to_hang_first_and_its_class_is_what_is_looked_for() {
 }
 
 #[test]
-fn what_is_refused_or_crashes_or_hangs_otherwise_is_not_taken() {
+fn a_candidate_that_is_refused_or_crashes_or_hangs_otherwise_is_rejected() {
     let task = task(&[(16, 1), (1000, 1), (32768, 1)]);
-    // As a benchmark whose second and third number are the smallest and the largest size.
+    // The second and third numbers are the smallest and the largest size of this benchmark.
     let mut bench = |values: &[u64]| match values {
         [_, small, large] if small > large => (RunOutcome::Failed, None),
         [1, ..] => (RunOutcome::Crashed, None),
@@ -142,11 +142,14 @@ fn what_is_refused_or_crashes_or_hangs_otherwise_is_not_taken() {
     };
     let (journal, state) = shrink(&task, 200, &mut bench);
     assert_eq!(state.best(&task), [3, 1, 1]);
-    let why = |values: &[u64]| verdict_of(&state, &values.to_vec());
-    assert_eq!(why(&[1, 1, 1]), Some(Verdict::Rejected(Why::Crashed)));
-    assert_eq!(why(&[2, 1, 1]), Some(Verdict::Rejected(Why::Below)));
-    let refused: Vec<_> =
-        state.candidates.iter().filter(|c| c.judged.verdict == Verdict::Rejected(Why::Refused)).collect();
+    let acceptance = |values: &[u64]| acceptance_of(&state, &values.to_vec());
+    assert_eq!(acceptance(&[1, 1, 1]), Some(Acceptance::Rejected(Rejection::Crashed)));
+    assert_eq!(acceptance(&[2, 1, 1]), Some(Acceptance::Rejected(Rejection::Below)));
+    let refused: Vec<_> = state
+        .candidates
+        .iter()
+        .filter(|c| c.judged.acceptance == Acceptance::Rejected(Rejection::Refused))
+        .collect();
     assert!(refused.iter().all(|c| c.values[1] > c.values[2]), "{refused:?}");
     assert!(journal.iter().filter(|t| t.values == [1, 1, 1]).count() == 1, "one crash is enough");
 }
@@ -154,7 +157,7 @@ fn what_is_refused_or_crashes_or_hangs_otherwise_is_not_taken() {
 #[test]
 fn a_candidate_that_was_luck_is_not_confirmed_and_the_search_goes_on_from_the_one_before() {
     let task = task(&[(100, 1)]);
-    // Passes its test by five hangs in a row, and never hangs again.
+    // The candidate 4 passes its test with five hangs in a row, and never hangs again.
     let mut lucky = 0;
     let mut bench = |values: &[u64]| match values[0] {
         7.. => HANG,
@@ -165,7 +168,7 @@ fn a_candidate_that_was_luck_is_not_confirmed_and_the_search_goes_on_from_the_on
         _ => GOOD,
     };
     let (journal, state) = shrink(&task, 100, &mut bench);
-    assert_eq!(verdict_of(&state, &vec![4]), Some(Verdict::Rejected(Why::NotConfirmed)));
+    assert_eq!(acceptance_of(&state, &vec![4]), Some(Acceptance::Rejected(Rejection::NotConfirmed)));
     assert_eq!((state.best(&task), state.confirmed), (vec![7], true));
     assert_eq!(journal.iter().filter(|t| t.values == [4]).count(), 5 + 6);
 }
@@ -190,7 +193,7 @@ fn a_deadline_follows_the_good_runs_of_what_was_accepted() {
     assert_eq!(
         deadline(&journal),
         Some(15.0),
-        "two are too few, and those of what was rejected do not count"
+        "two good runs are too few, and those of a rejected candidate do not count"
     );
     let asked = look(&task, &journal).next.unwrap().values;
     assert_eq!(asked, [8]);
@@ -204,7 +207,7 @@ fn a_deadline_follows_the_good_runs_of_what_was_accepted() {
 }
 
 #[test]
-fn what_was_measured_is_told_from_fresh_runs_where_there_are() {
+fn the_rate_is_that_of_the_fresh_runs_where_there_are_some() {
     let task = task(&[(4, 1)]);
     let mut turn = 0;
     let mut bench = |values: &[u64]| {
@@ -223,7 +226,7 @@ fn what_was_measured_is_told_from_fresh_runs_where_there_are() {
     assert!((after.seconds_per_hang.unwrap() - expected).abs() < 1e-9);
 }
 
-/// Any function of the numbers, neither monotone nor otherwise sensible; the original hangs.
+/// An arbitrary function of the numbers, not even monotone. The original hangs.
 fn arbitrary(seed: u64, share: u64) -> impl Fn(&Task, &[u64]) -> bool {
     move |task, values| {
         let mixed = values
@@ -243,7 +246,7 @@ fn tasks() -> impl Strategy<Value = Task> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
-    /// Whatever hangs: the result does, no single step from it does, and it ends.
+    /// For any function: the search ends, its result hangs, and no single step from the result does.
     #[test]
     fn the_result_hangs_and_no_single_step_from_it_does(task in tasks(), seed in any::<u64>(), share in 0u64..100) {
         let hangs = arbitrary(seed, share);
@@ -256,17 +259,17 @@ proptest! {
         }
         for step in single_steps(&task, &best) {
             prop_assert!(!hangs(&task, &step), "{step:?} from {best:?}");
-            prop_assert_eq!(verdict_of(&state, &step), Some(Verdict::Rejected(Why::Below)));
+            prop_assert_eq!(acceptance_of(&state, &step), Some(Acceptance::Rejected(Rejection::Below)));
         }
         for pair in state.path.windows(2) {
             prop_assert!(pair[0] != pair[1] && pair[0].iter().zip(&pair[1]).all(|(before, after)| after <= before));
         }
     }
 
-    /// By chance, with a rate that grows with the numbers: it ends, and what it says was tried was tried. Cut off after any
-    /// line, and read again from what was written, the journal asks for the run that came next.
+    /// Random hangs, with a rate that grows with the numbers: the search ends and tried each single step. A journal that
+    /// is cut off after any line asks for the run that came next.
     #[test]
-    fn a_journal_that_is_read_again_goes_on_where_it_stood(
+    fn a_journal_that_is_read_again_goes_on_at_the_same_run(
         task in tasks(), seed in any::<u64>(), needs in 1u64..2000, cut in 0.0f64..1.0,
     ) {
         let mut random = fastrand::Rng::with_seed(seed);
@@ -290,7 +293,7 @@ proptest! {
         if state.next == Err(End::Minimal) {
             let best = state.best(&task);
             for step in single_steps(&task, &best) {
-                prop_assert!(matches!(verdict_of(&state, &step), Some(Verdict::Rejected(_))), "{step:?} from {best:?}");
+                prop_assert!(matches!(acceptance_of(&state, &step), Some(Acceptance::Rejected(_))), "{step:?} from {best:?}");
             }
             let judged = state.candidates.iter().find(|c| c.values == best).expect("it was run").judged;
             prop_assert!(judged.fresh.of == task.confirm && task.test.agrees(judged.fresh.hung, judged.fresh.of));

@@ -1,47 +1,44 @@
-//! The arms of a hunt, each held against the pinned one.
+//! The arms of a hunt, each compared with the pinned one.
 
 use super::tally::{Sorted, Tally, counts, exposed};
 use crate::analysis::facts::{ArmFacts, HuntFacts, PINNED, RunFacts};
 use crate::analysis::stats::{CONFIDENCE, Counts, fisher, fisher_more};
 
-/// An arm's runs, and how they compare.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ArmResult {
-    /// Its name.
     pub(crate) name: String,
-    /// What is known of it; none where nobody asked for arms.
+    /// None: the hunt was started without arms.
     pub(crate) facts: Option<ArmFacts>,
-    /// Its runs.
     pub(crate) tally: Tally,
-    /// How many of them had a DSO that was not intact, however they ended.
+    /// Number of runs with a changed DSO, however they ended.
     pub(crate) changed_runs: u32,
-    /// Of what the comparison with the pinned arm is made; none for that arm itself, and where there is nothing to compare.
+    /// The comparison with the pinned arm; none: this is the pinned arm, or there are no runs to compare.
     pub(crate) test: Option<Test>,
 }
 
-/// Fisher's exact test of an arm against the runs of the pinned arm whose DSO was intact.
+/// Fisher's exact test of an arm against the runs of the pinned arm with an intact DSO.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Test {
-    /// Of an arm whose DSO is changed: its runs whose DSO was not intact, those that died among them. Of another build: its
+    /// The runs of the arm. An arm with a change: its runs with a changed DSO, also those that died. Another build: its
     /// runs that could have hung.
     pub(crate) arm: Counts,
-    /// The pinned arm's.
+    /// The runs of the pinned arm.
     pub(crate) control: Counts,
-    /// Probability of such a difference by chance. Of a changed DSO one-sided (does it hang more often?), of another
-    /// build two-sided (does it hang at another rate?).
+    /// The probability of such a difference by chance. An arm with a change: one-sided (does it hang more often?).
+    /// Another build: two-sided (does it hang at another rate?).
     pub(crate) p: f64,
-    /// Which of the two.
+    /// `p` is one-sided.
     pub(crate) one_sided: bool,
-    /// Whether the rates cannot be told apart in either direction.
+    /// These runs show no difference between the rates, in either direction.
     pub(crate) alike: bool,
 }
 
-/// A probability for people: `0.007`, `7.77e-5`.
+/// A probability as text: `0.007`, `7.77e-5`.
 pub(crate) fn p_text(p: f64) -> String {
     if p < 0.001 { format!("{p:.2e}") } else { format!("{p:.3}") }
 }
 
-/// Every arm that has runs (or was to have some), the pinned one first.
+/// All arms, the main one first. An arm that has no runs yet is among them. A snap has no arms.
 pub(crate) fn arms(facts: &HuntFacts) -> Vec<ArmResult> {
     if facts.is_snap() { vec![] } else { of(facts, &Sorted::of(facts)) }
 }
@@ -81,10 +78,11 @@ fn test(other_build: bool, runs: &[&RunFacts], bad: Counts, control: Counts) -> 
     Some(Test { arm, control, p, one_sided: !other_build, alike })
 }
 
-/// How probable it is that the runs with a DSO that was not intact hang so much more often than those of the pinned arm with
-/// an intact one by chance alone. Each arm whose DSO was not intact is tested for itself, since a change that does no harm
-/// would water down one that does; the smallest p counts, times the number of tests (O. J. Dunn, Multiple comparisons
-/// among means, JASA 56 (1961), 52-64). `control` may be more runs than there were.
+/// The probability that the runs with a changed DSO hang so much more often than `control` by chance.
+///
+/// Each arm is tested alone, because a change without effect would hide one with an effect. The smallest p counts, times
+/// the number of tests (O. J. Dunn, Multiple comparisons among means, JASA 56 (1961), 52-64). `control` are the runs of
+/// the pinned arm with an intact DSO, or more runs than were made, to see how many would be enough.
 pub(super) fn p_of_change(sorted: &Sorted<'_>, control: Counts) -> f64 {
     let mut groups: Vec<(&str, Vec<&RunFacts>)> = vec![];
     for run in sorted.same_build.iter().filter(|r| r.integrity().is_changed()) {

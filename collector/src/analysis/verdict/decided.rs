@@ -1,4 +1,4 @@
-//! What a hunt that was to decide a question says about that.
+//! The evidence of a hunt with a question (`--until-decided`).
 
 use super::headline::given;
 use super::lines::Line;
@@ -6,7 +6,7 @@ use crate::analysis::decision::{DecidedArm, Decision, Versus};
 use crate::analysis::sequential::{Against, Answer};
 use crate::text::message::say;
 
-/// Decided, and how; or not.
+/// Sentences on what is decided, and what is not.
 pub(super) fn evidence(decision: &Decision) -> Vec<Line> {
     let until = decision.until;
     let (rate, confidence) = (given(until.rate), given(until.confidence));
@@ -39,7 +39,7 @@ pub(super) fn evidence(decision: &Decision) -> Vec<Line> {
         }
         Some(Answer::BuildsTold) => {}
     }
-    // Of builds it may be known before the whole is.
+    // The answer about a build may come before the answer to the whole question.
     for (arm, versus) in compared(decision).filter(|(_, versus)| versus.less.is_some()) {
         let (arm, confidence) = (&arm.name, given(until.confidence));
         lines.extend(match versus.answer {
@@ -51,7 +51,7 @@ pub(super) fn evidence(decision: &Decision) -> Vec<Line> {
     lines
 }
 
-/// What would decide it.
+/// Sentences on what would decide the question.
 pub(super) fn missing(decision: &Decision) -> Vec<Line> {
     match (decision.answer, decision.missing) {
         (Some(_), _) => vec![],
@@ -76,7 +76,7 @@ fn names(decision: &Decision, wanted: impl Fn(&Versus) -> bool) -> String {
     named.collect::<Vec<_>>().join(", ")
 }
 
-/// Evidence for people: `23.7`, `4.10e7`.
+/// An amount of evidence as text: `23.7`, `4.10e7`.
 fn figure(evidence: f64) -> String {
     if evidence < 1e4 { format!("{evidence:.1}") } else { format!("{evidence:.2e}") }
 }
@@ -98,7 +98,7 @@ mod tests {
         facts
     }
 
-    /// What is said about the decision, in both languages.
+    /// The sentences about the decision, in both languages.
     fn said(facts: &HuntFacts) -> String {
         let conclusion = conclude(facts);
         let mut text = String::new();
@@ -150,12 +150,12 @@ mod tests {
         ");
     }
 
-    /// Fisher's p is one of a number of runs that was set beforehand: it decides nothing where somebody looked after every
-    /// run.
+    /// Fisher's p-value is valid only for a number of runs that was fixed beforehand. It decides nothing where somebody
+    /// looked after every run.
     #[test]
     fn a_hunt_that_looks_after_every_run_needs_more_than_one_that_does_not() {
         let mut facts = experiment(&[("pinned", None, 30, 0), ("overwritten", OVERWRITTEN, 30, 5)]);
-        // The hangs last: where they come first, it would have stopped before the others.
+        // The hangs come last. If they came first, the hunt would have stopped before the other runs.
         facts.runs.reverse();
         assert_eq!(conclude(&facts).verdict, Verdict::DsoMixup, "p = 0.026");
         let sequential = asked(facts);

@@ -1,4 +1,4 @@
-//! What a verdict rests on, and what would change it.
+//! The facts that a verdict rests on, and what would change it.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use super::arms::{self, Test};
 use super::decided;
 use super::headline::{given, percent};
 use super::lines::Line;
-use super::rules::{Because, Decided};
-use super::sentence::Said;
+use super::rules::{Because, Ruling};
+use super::sentence::Sentence;
 use super::tally::{Sorted, Tally};
 use crate::analysis::decision::{self, Stopped};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome, run_name};
@@ -18,75 +18,75 @@ use crate::analysis::stir::Stir;
 use crate::analysis::words::{Class, Confidence, Integrity, Verdict};
 use crate::text::message::{Say as _, Text, ranges, say};
 
-/// So many lines of one sort are printed; the rest is counted.
-const MANY: usize = 5;
+/// The highest number of sentences of one kind. Further ones are only counted.
+const MOST_ALIKE: usize = 5;
 
 pub(super) fn evidence(
     facts: &HuntFacts,
     sorted: &Sorted<'_>,
     runs: &Tally,
-    decided: &Decided<'_>,
-) -> Vec<Said> {
-    let mut said = vec![];
-    numbers(&mut said, facts, sorted, runs);
-    dso(&mut said, facts, sorted);
-    if let Some(run) = decided.told {
-        hang(&mut said, run);
+    ruling: &Ruling<'_>,
+) -> Vec<Sentence> {
+    let mut sentences = vec![];
+    numbers(&mut sentences, facts, sorted, runs);
+    dso(&mut sentences, facts, sorted);
+    if let Some(run) = ruling.run {
+        hang(&mut sentences, run);
     }
-    others(&mut said, sorted, decided);
-    arm_rates(&mut said, sorted);
-    arm_tests(&mut said, facts, sorted);
-    figures(&mut said, sorted);
+    others(&mut sentences, sorted, ruling);
+    arm_rates(&mut sentences, sorted);
+    arm_tests(&mut sentences, facts, sorted);
+    figures(&mut sentences, sorted);
     if let Some(decision) = decision::of(facts) {
-        said.extend(decided::evidence(&decision).into_iter().map(Said::Line));
+        sentences.extend(decided::evidence(&decision).into_iter().map(Sentence::Line));
     }
-    said
+    sentences
 }
 
-fn numbers(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally) {
+fn numbers(sentences: &mut Vec<Sentence>, facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally) {
     if facts.is_snap() {
-        said.push(line(say!(Line::SnapOnly { snapshot: snapshot(sorted) })));
+        sentences.push(line(say!(Line::SnapOnly { snapshot: snapshot(sorted) })));
         return;
     }
     let Tally { planned, made, ok, hung, slow, crashed, failed, .. } = *runs;
-    said.push(line(say!(Line::RunsMade { made, planned, ok, hung, slow, crashed, failed })));
+    sentences.push(line(say!(Line::RunsMade { made, planned, ok, hung, slow, crashed, failed })));
     if runs.could_hang() > 0 {
         let rate = runs.rate();
         let (low, high) = (percent(rate.low), percent(rate.high));
         let method = rate.method;
-        said.push(line(say!(Line::RateIs { hung: rate.hung, of: rate.of, low, high, method })));
+        sentences.push(line(say!(Line::RateIs { hung: rate.hung, of: rate.of, low, high, method })));
     }
-    could_see(said, facts, sorted, runs);
+    could_see(sentences, facts, sorted, runs);
     if facts.interrupted {
-        said.push(line(Line::Interrupted {}));
+        sentences.push(line(Line::Interrupted {}));
     } else if facts.stop_at_first && hung > 0 && made < planned {
-        said.push(line(say!(Line::StoppedEarly { made, planned })));
+        sentences.push(line(say!(Line::StoppedEarly { made, planned })));
     } else if let (Stopped::MaxTime, Some(time)) = (facts.stopped(), facts.time_over_s) {
-        said.push(line(say!(Line::TimeOver { seconds: time, made, planned })));
+        sentences.push(line(say!(Line::TimeOver { seconds: time, made, planned })));
     }
     if let Some(Stir { level, seed }) = facts.stir {
-        said.push(line(say!(Line::Stirred { level, seed })));
+        sentences.push(line(say!(Line::Stirred { level, seed })));
     }
     let seen = sorted.all.iter().filter(|r| r.hello_seen).count();
-    said.push(line(say!(Line::HelloSeen { seen, of: sorted.all.len() })));
+    sentences.push(line(say!(Line::HelloSeen { seen, of: sorted.all.len() })));
 }
 
-/// What the runs could have seen, and how often they hung in time.
-fn could_see(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally) {
+/// The detection power of the runs, and the hangs per hour.
+fn could_see(sentences: &mut Vec<Sentence>, facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally) {
     let of = runs.could_hang();
     if of == 0 {
         if runs.made > 0 {
-            said.push(line(say!(Line::CouldSeeNothing { made: runs.made })));
+            sentences.push(line(say!(Line::CouldSeeNothing { made: runs.made })));
         }
         return;
     }
     if runs.hung == 0 {
         let rate = facts.until.map_or(RATE, |until| until.rate);
         let (high, power) = (percent(runs.rate().high), percent(power(rate, of)));
-        said.push(line(say!(Line::CouldSee { of, high, rate: given(rate), power })));
+        sentences.push(line(say!(Line::CouldSee { of, high, rate: given(rate), power })));
     }
     let Some(hours) = per_hour(sorted) else {
-        return said.push(line(Line::NoTime {}));
+        return sentences.push(line(Line::NoTime {}));
     };
     let figure = |x: f64| match x {
         0.0 => "0".to_owned(),
@@ -96,75 +96,75 @@ fn could_see(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>, runs:
     let (hung, seconds) = (hours.hung, figure(hours.hours * 3600.0));
     let (rate, low, high) = (figure(hours.rate), figure(hours.low), figure(hours.high));
     let method = hours.method;
-    said.push(line(say!(Line::PerHour { hung, seconds, rate, low, high, method })));
+    sentences.push(line(say!(Line::PerHour { hung, seconds, rate, low, high, method })));
 }
 
-/// Hangs of the main arm per hour of benchmark time; none where no run ended without a hang: then nothing says how long
-/// one takes.
+/// Hangs of the main arm per hour of benchmark time. None: no run ended without a hang, so the time that a run takes is
+/// not known.
 pub(super) fn per_hour(sorted: &Sorted<'_>) -> Option<PerHour> {
     let ended = sorted.main.iter().filter(|r| matches!(r.outcome, RunOutcome::Ok | RunOutcome::Slow));
     let seconds: Vec<f64> = ended.map(|r| r.seconds).collect();
     let hung = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Hung).count() as u32;
-    // When a run that hung came to its end is not known; that it stood still was no benchmark.
+    // A hung run counts with the median time of the others: the time in which it stood still is no benchmark time.
     let usual = spread(&seconds)?.median;
     let hours = (seconds.iter().sum::<f64>() + f64::from(hung) * usual) / 3600.0;
     stats::per_hour(hung, hours, CONFIDENCE)
 }
 
-fn dso(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>) {
+fn dso(sentences: &mut Vec<Sentence>, facts: &HuntFacts, sorted: &Sorted<'_>) {
     let (path, sha1) = (&facts.dso.path, &facts.dso.sha1);
     if facts.is_snap() {
         let (snapshot, word) =
             (snapshot(sorted), sorted.main.first().map_or(Integrity::Unknown, |r| r.integrity()));
         let sha1 = if sha1.is_empty() { "?" } else { sha1 };
         let file = format!("{snapshot}/{}.so", facts.name);
-        said.push(line(say!(Line::NotPinned { path, sha1, file })));
-        said.push(line(say!(Line::SnapDso { word, snapshot })));
+        sentences.push(line(say!(Line::NotPinned { path, sha1, file })));
+        sentences.push(line(say!(Line::SnapDso { word, snapshot })));
         return;
     }
     let file = format!("{}_so.sha1", facts.name);
-    said.push(line(match facts.dso.pinned {
+    sentences.push(line(match facts.dso.pinned {
         true => say!(Line::Pinned { path, sha1, file }),
         false => say!(Line::NotPinned { path, sha1, file }),
     }));
     let all = sorted.main.len();
     let by_word = |word: Integrity| sorted.main.iter().filter(|r| r.integrity() == word).count();
     if all > 0 && by_word(Integrity::Intact) == all {
-        said.push(line(say!(Line::IntactInAll { runs: all })));
+        sentences.push(line(say!(Line::IntactInAll { runs: all })));
     } else {
         for word in Integrity::ALL.iter().rev().filter(|word| by_word(**word) > 0) {
-            said.push(line(say!(Line::IntegrityCount { word, runs: by_word(*word), of: all })));
+            sentences.push(line(say!(Line::IntegrityCount { word, runs: by_word(*word), of: all })));
         }
     }
     if facts.dso.pinned && facts.dso.original_integrity.is_changed() {
         let (path, word) = (&facts.dso.original, facts.dso.original_integrity);
-        said.push(line(say!(Line::OriginalMoved { path, word })));
+        sentences.push(line(say!(Line::OriginalMoved { path, word })));
     }
 }
 
-/// Folder of the first snapshot.
+/// The folder of the first snapshot; empty: there is none.
 fn snapshot(sorted: &Sorted<'_>) -> String {
     let hang = sorted.all.iter().find_map(|r| r.hang.as_ref());
     hang.map_or_else(String::new, |h| h.snapshot.clone())
 }
 
-fn hang(said: &mut Vec<Said>, run: &RunFacts) {
+fn hang(sentences: &mut Vec<Sentence>, run: &RunFacts) {
     let Some(hang) = &run.hang else { return };
     let (number, snapshot) = (run.name(), &hang.snapshot);
     let Some(finding) = &hang.finding else {
-        said.push(line(say!(Line::NoFinding { run: number, snapshot })));
+        sentences.push(line(say!(Line::NoFinding { run: number, snapshot })));
         return;
     };
     let (class, confidence) = (finding.class, finding.confidence);
-    said.push(line(say!(Line::HangClass { run: number.as_str(), class, confidence, snapshot })));
+    sentences.push(line(say!(Line::HangClass { run: number.as_str(), class, confidence, snapshot })));
     let whys = finding.said.iter().cloned();
-    said.extend(whys.map(|why| Said::Why { run: number.clone(), snapshot: snapshot.clone(), why }));
+    sentences.extend(whys.map(|why| Sentence::Why { run: number.clone(), snapshot: snapshot.clone(), why }));
 }
 
-/// The other hangs, crashes and failures, a line each, and what speaks against the verdict.
-fn others(said: &mut Vec<Said>, sorted: &Sorted<'_>, decided: &Decided<'_>) {
-    let told = decided.told.map(|r| (r.run, r.arm.as_str()));
-    let hung = sorted.hung().into_iter().filter(|r| Some((r.run, r.arm.as_str())) != told);
+/// The other hangs, crashes and failures, and what speaks against the verdict.
+fn others(sentences: &mut Vec<Sentence>, sorted: &Sorted<'_>, ruling: &Ruling<'_>) {
+    let reported = ruling.run.map(|r| (r.run, r.arm.as_str()));
+    let hung = sorted.hung().into_iter().filter(|r| Some((r.run, r.arm.as_str())) != reported);
     let mut classes: BTreeMap<(&str, Class, Confidence), Vec<u32>> = BTreeMap::new();
     let mut silent = vec![];
     for run in hung {
@@ -176,63 +176,63 @@ fn others(said: &mut Vec<Said>, sorted: &Sorted<'_>, decided: &Decided<'_>) {
     }
     for ((arm, class, confidence), runs) in classes {
         let count = runs.len();
-        said.push(line(say!(Line::OtherHangs {
+        sentences.push(line(say!(Line::OtherHangs {
             count,
             class,
             confidence,
             runs: Text::of(|lang| of_arm(arm, ranges(&runs).text(lang)))
         })));
     }
-    some(said, silent);
+    some(sentences, silent);
     let slow = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Slow).map(|r| r.run);
     let slow: Vec<u32> = slow.collect();
     if !slow.is_empty() {
-        said.push(line(say!(Line::SlowRuns { count: slow.len(), runs: ranges(&slow) })));
+        sentences.push(line(say!(Line::SlowRuns { count: slow.len(), runs: ranges(&slow) })));
         let count = sorted.main.iter().filter(|r| r.cut_off).count();
         if count > 0 {
-            said.push(line(say!(Line::CutOff { count })));
+            sentences.push(line(say!(Line::CutOff { count })));
         }
     }
     let crashed = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Crashed).map(|r| {
         let signal = r.signal.map_or_else(|| "?".to_owned(), |s| s.to_string());
         say!(Line::Crashed { run: r.run, signal, word: r.integrity() })
     });
-    some(said, crashed.collect());
+    some(sentences, crashed.collect());
     let failed = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Failed).map(|r| {
         let status = || r.rc.map_or_else(|| "?".said(), |rc| say!(Line::ExitStatus { rc }).said());
         say!(Line::Failed { run: r.run, note: r.note.clone().unwrap_or_else(status) })
     });
-    some(said, failed.collect());
+    some(sentences, failed.collect());
     let deleted = sorted.all.iter().any(|r| r.deleted_seen);
-    if deleted && decided.verdict == Verdict::AllocatorBug {
-        said.push(line(Line::DeletedHarmless {}));
+    if deleted && ruling.verdict == Verdict::AllocatorBug {
+        sentences.push(line(Line::DeletedHarmless {}));
     }
 }
 
-/// Numbers of runs with the arm that they are of, as in [`run_name`].
+/// A list of run numbers with the arm in front, as in [`run_name`].
 fn of_arm(arm: &str, runs: &str) -> String {
     run_name(arm, 0).strip_suffix('0').map_or_else(String::new, str::to_owned) + runs
 }
 
-fn some(said: &mut Vec<Said>, lines: Vec<Line>) {
-    let more = lines.len().saturating_sub(MANY);
-    said.extend(lines.into_iter().take(MANY).map(Said::Line));
+fn some(sentences: &mut Vec<Sentence>, lines: Vec<Line>) {
+    let more = lines.len().saturating_sub(MOST_ALIKE);
+    sentences.extend(lines.into_iter().take(MOST_ALIKE).map(Sentence::Line));
     if more > 0 {
-        said.push(line(say!(Line::MoreSuch { more })));
+        sentences.push(line(say!(Line::MoreSuch { more })));
     }
 }
 
-fn arm_rates(said: &mut Vec<Said>, sorted: &Sorted<'_>) {
+fn arm_rates(sentences: &mut Vec<Sentence>, sorted: &Sorted<'_>) {
     for (arm, runs) in &sorted.arms {
         let rate = Tally::of(0, runs.iter().copied()).rate();
         let (low, high) = (percent(rate.low), percent(rate.high));
-        said.push(line(say!(Line::ArmRate { arm, hung: rate.hung, of: rate.of, low, high })));
+        sentences.push(line(say!(Line::ArmRate { arm, hung: rate.hung, of: rate.of, low, high })));
     }
     let (exposed, control) = (sorted.exposed(), sorted.control());
-    // What an arm did is tested arm by arm.
+    // The changes that the arms make are tested arm by arm.
     let by_accident = sorted.main.iter().any(|r| r.integrity().is_changed());
     if by_accident && exposed.of > 0 && control.of > 0 {
-        said.push(line(say!(Line::Fisher {
+        sentences.push(line(say!(Line::Fisher {
             exposed: exposed.hung,
             exposed_of: exposed.of,
             control: control.hung,
@@ -242,56 +242,65 @@ fn arm_rates(said: &mut Vec<Said>, sorted: &Sorted<'_>) {
     }
 }
 
-/// Each other arm against the pinned one, what speaks against the verdict included.
-fn arm_tests(said: &mut Vec<Said>, facts: &HuntFacts, sorted: &Sorted<'_>) {
+/// The comparison of each other arm with the pinned one, and what speaks against the verdict.
+fn arm_tests(sentences: &mut Vec<Sentence>, facts: &HuntFacts, sorted: &Sorted<'_>) {
     for result in arms::of(facts, sorted) {
         let (arm, tally) = (result.name.as_str(), result.tally);
         let word = result.facts.as_ref().and_then(|f| f.change);
         let touched = result.changed_runs;
         if word.is_some() && touched < tally.made {
-            said.push(line(say!(Line::ArmUntouched { arm, runs: tally.made - touched, made: tally.made })));
+            sentences.push(line(say!(Line::ArmUntouched {
+                arm,
+                runs: tally.made - touched,
+                made: tally.made
+            })));
         }
         let Some(Test { arm: counts, control, p, one_sided, alike }) = result.test else { continue };
         let (hung, of, control, control_of) = (counts.hung, counts.of, control.hung, control.of);
         let p = arms::p_text(p);
         let Some(word) = word else {
-            said.push(line(match one_sided {
+            sentences.push(line(match one_sided {
                 true => say!(Line::ArmChanged { arm, hung, of, control, control_of, p }),
                 false => say!(Line::ArmBuild { arm, hung, of, control, control_of, p }),
             }));
             continue;
         };
-        said.push(line(say!(Line::ArmChanged { arm, hung, of, control, control_of, p })));
+        sentences.push(line(say!(Line::ArmChanged { arm, hung, of, control, control_of, p })));
         if hung == 0 && tally.crashed > 0 {
-            said.push(line(say!(Line::ArmKills { arm, word, crashed: tally.crashed, made: tally.made })));
+            sentences.push(line(say!(Line::ArmKills {
+                arm,
+                word,
+                crashed: tally.crashed,
+                made: tally.made
+            })));
         } else if hung == 0 {
-            said.push(line(say!(Line::ArmHarmless { arm, word, of })));
+            sentences.push(line(say!(Line::ArmHarmless { arm, word, of })));
         } else if control > 0 && alike {
-            said.push(line(say!(Line::ArmAlike { arm, word, hung, of, control, control_of })));
+            sentences.push(line(say!(Line::ArmAlike { arm, word, hung, of, control, control_of })));
         } else if control > 0 && hung * control_of > control * of {
-            said.push(line(say!(Line::ArmMore { arm, word, hung, of, control, control_of })));
+            sentences.push(line(say!(Line::ArmMore { arm, word, hung, of, control, control_of })));
         }
     }
 }
 
-/// ops/s of the good runs of the main arm, and the numbers of those that are far outside; none where none printed one.
+/// The ops/s of the good runs of the main arm, and the numbers of the outliers; none: no good run printed any.
 pub(super) fn ops(sorted: &Sorted<'_>) -> Option<(Spread, Vec<u32>)> {
     let good: Vec<&&RunFacts> = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Ok).collect();
     let ops: Vec<f64> = good.iter().map(|r| r.ops.unwrap_or(f64::NAN)).collect();
     Some((spread(&ops)?, outliers(&ops).iter().map(|i| good[*i].run).collect()))
 }
 
-fn figures(said: &mut Vec<Said>, sorted: &Sorted<'_>) {
+fn figures(sentences: &mut Vec<Sentence>, sorted: &Sorted<'_>) {
     let Some((s, far)) = ops(sorted) else { return };
     let figure = |x: f64| format!("{x:.0}");
     let (median, q1, q3) = (figure(s.median), figure(s.q1), figure(s.q3));
-    said.push(line(say!(Line::Ops { median, q1, q3, n: s.n })));
+    sentences.push(line(say!(Line::Ops { median, q1, q3, n: s.n })));
     if !far.is_empty() {
-        said.push(line(say!(Line::FarOutside { runs: ranges(&far) })));
+        sentences.push(line(say!(Line::FarOutside { runs: ranges(&far) })));
     }
 }
 
-/// Good runs of the main arm whose figure is far outside the others.
+/// The numbers of the good runs of the main arm whose ops/s are outliers.
 pub(crate) fn unlike_the_others(facts: &HuntFacts) -> Vec<u32> {
     ops(&Sorted::of(facts)).map_or_else(Vec::new, |(_, far)| far)
 }
@@ -300,68 +309,68 @@ pub(super) fn would_change_it(
     facts: &HuntFacts,
     sorted: &Sorted<'_>,
     runs: &Tally,
-    decided: &Decided<'_>,
-) -> Vec<Said> {
-    let mut said = vec![];
-    let finding = decided.told.and_then(|r| r.hang.as_ref()).and_then(|h| h.finding.as_ref());
-    match (decided.verdict, decided.because) {
+    ruling: &Ruling<'_>,
+) -> Vec<Sentence> {
+    let mut sentences = vec![];
+    let finding = ruling.run.and_then(|r| r.hang.as_ref()).and_then(|h| h.finding.as_ref());
+    match (ruling.verdict, ruling.because) {
         (Verdict::AllocatorBug, _) => {
-            said.push(line(Line::OutsideWould {}));
-            said.push(line(Line::OtherAllocatorWould {}));
+            sentences.push(line(Line::OutsideWould {}));
+            sentences.push(line(Line::OtherAllocatorWould {}));
         }
-        (Verdict::DsoMixup, _) => said.push(line(Line::PinnedHangWould {})),
-        (Verdict::HarnessBug, _) => said.push(line(Line::InsideWould {})),
+        (Verdict::DsoMixup, _) => sentences.push(line(Line::PinnedHangWould {})),
+        (Verdict::HarnessBug, _) => sentences.push(line(Line::InsideWould {})),
         (_, Because::NotIntact) => {
-            said.push(line(Line::PinnedHangWould {}));
+            sentences.push(line(Line::PinnedHangWould {}));
             if let Some(more) = control_needed(facts, sorted) {
-                said.push(line(say!(Line::ControlWould { runs: more })));
+                sentences.push(line(say!(Line::ControlWould { runs: more })));
             }
         }
-        (Verdict::Environment, _) => said.push(line(Line::MemoryWould {})),
+        (Verdict::Environment, _) => sentences.push(line(Line::MemoryWould {})),
         (_, Because::PlaceUnknown | Because::ClassUnknown | Because::NothingFromInside) => {
-            said.push(line(Line::StacksWould {}));
+            sentences.push(line(Line::StacksWould {}));
         }
-        (_, Because::IntegrityUnknown) => said.push(line(Line::PinnedHangWould {})),
-        (_, Because::CrashesNotIntact) => said.push(line(Line::NoCopyWould {})),
-        (_, Because::Crashes) => said.push(line(Line::CoreWould {})),
-        (_, Because::AllFailed) => said.push(line(Line::StartWould {})),
-        (_, Because::AllCutOff) => said.push(line(Line::LongerWould {})),
+        (_, Because::IntegrityUnknown) => sentences.push(line(Line::PinnedHangWould {})),
+        (_, Because::CrashesNotIntact) => sentences.push(line(Line::NoCopyWould {})),
+        (_, Because::Crashes) => sentences.push(line(Line::CoreWould {})),
+        (_, Because::AllFailed) => sentences.push(line(Line::StartWould {})),
+        (_, Because::AllCutOff) => sentences.push(line(Line::LongerWould {})),
         _ => {
             if runs.slow > 0 {
-                said.push(line(Line::LongerWould {}));
+                sentences.push(line(Line::LongerWould {}));
             }
-            more_runs(&mut said, runs);
+            more_runs(&mut sentences, runs);
         }
     }
     if let Some(decision) = decision::of(facts) {
-        said.extend(decided::missing(&decision).into_iter().map(Said::Line));
+        sentences.extend(decided::missing(&decision).into_iter().map(Sentence::Line));
     }
     if facts.stir.is_some() && runs.made > 0 {
-        said.push(line(Line::UnstirredWould {}));
+        sentences.push(line(Line::UnstirredWould {}));
     }
     let missing = finding.map_or(&[][..], |f| &f.said_missing);
-    said.extend(missing.iter().cloned().map(Said::Missing));
+    sentences.extend(missing.iter().cloned().map(Sentence::Missing));
     if finding.is_some_and(|f| f.class == Class::Slow) {
-        said.push(line(Line::LongerWould {}));
+        sentences.push(line(Line::LongerWould {}));
     }
-    said
+    sentences
 }
 
-/// Runs that bring the bound to the next round figure below the one that is reached.
-fn more_runs(said: &mut Vec<Said>, runs: &Tally) {
+/// Adds how many more runs bring the upper bound below the next two round figures.
+fn more_runs(sentences: &mut Vec<Sentence>, runs: &Tally) {
     let reached = runs.rate().high;
     let round = [0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001];
     let below = round.iter().copied().filter(|r| *r < reached * 0.8).take(2);
     for rate in below {
         if let Some(needed) = runs_to_exclude(rate, CONFIDENCE) {
             let more = needed.saturating_sub(runs.could_hang());
-            said.push(line(say!(Line::MoreRunsWould { more, runs: needed, percent: percent(rate) })));
+            sentences.push(line(say!(Line::MoreRunsWould { more, runs: needed, percent: percent(rate) })));
         }
     }
 }
 
-/// Clean runs of the pinned arm that would make the difference significant, if none of them hangs; none of a hunt
-/// with a sequential test, which counts rounds.
+/// The number of further runs of the pinned arm that would make the difference significant, if none of them hangs. None
+/// for a hunt with a sequential test, which counts rounds.
 fn control_needed(facts: &HuntFacts, sorted: &Sorted<'_>) -> Option<u32> {
     let control = sorted.control();
     let sequential = facts.until.is_some() && !facts.arms.is_empty();
@@ -374,6 +383,6 @@ fn control_needed(facts: &HuntFacts, sorted: &Sorted<'_>) -> Option<u32> {
     Some(needed - now).filter(|more| *more > 0)
 }
 
-fn line(line: Line) -> Said {
-    Said::Line(line)
+fn line(line: Line) -> Sentence {
+    Sentence::Line(line)
 }

@@ -1,7 +1,7 @@
-//! The one sentence: which verdict, how often, and what hangs on what.
+//! The verdict in one sentence: which verdict, how often, and what waits for what.
 
 use super::lines::Line;
-use super::rules::{Because, Decided};
+use super::rules::{Because, Ruling};
 use super::tally::{Sorted, Tally};
 use crate::analysis::class::{self, Why};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
@@ -9,7 +9,7 @@ use crate::analysis::finding::{Finding, Hot, Lock};
 use crate::analysis::words::{Class, Confidence, Integrity, Verdict};
 use crate::text::message::{Lang, Say as _, Text, say, tight};
 
-/// The sentence in both languages.
+/// The headline in both languages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Headline {
     en: String,
@@ -17,8 +17,8 @@ pub(super) struct Headline {
 }
 
 impl Headline {
-    pub(super) fn of(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, decided: &Decided<'_>) -> Self {
-        let text = |lang| sentence(facts, sorted, runs, decided, lang);
+    pub(super) fn of(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Ruling<'_>) -> Self {
+        let text = |lang| sentence(facts, sorted, runs, ruling, lang);
         Headline { en: text(Lang::En), ja: tight(&text(Lang::Ja)) }
     }
 
@@ -30,19 +30,13 @@ impl Headline {
     }
 }
 
-fn sentence(
-    facts: &HuntFacts,
-    sorted: &Sorted<'_>,
-    runs: &Tally,
-    decided: &Decided<'_>,
-    lang: Lang,
-) -> String {
-    let mut lead = lead(facts, sorted, runs, decided, lang);
+fn sentence(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Ruling<'_>, lang: Lang) -> String {
+    let mut lead = lead(facts, sorted, runs, ruling, lang);
     lead +=
         &facts.stir.map_or_else(String::new, |stir| say!(Line::UnderStir { level: stir.level }).text(lang));
     let (colon, comma, stop) = marks(lang);
-    let clauses = match decided.told {
-        Some(run) => about(run, decided.because, lang),
+    let clauses = match ruling.run {
+        Some(run) => about(run, ruling.because, lang),
         None => vec![],
     };
     if clauses.is_empty() { lead + stop } else { lead + colon + &clauses.join(comma) + stop }
@@ -55,7 +49,7 @@ fn marks(lang: Lang) -> (&'static str, &'static str, &'static str) {
     }
 }
 
-/// What one hang hangs on, for itself.
+/// One sentence for a single hang: what waits for what.
 pub(crate) fn hang_sentence(run: &RunFacts, lang: Lang) -> String {
     let known = run.hang.as_ref().is_some_and(|hang| hang.finding.is_some());
     let because = if known { Because::Hang } else { Because::NothingFromInside };
@@ -64,16 +58,16 @@ pub(crate) fn hang_sentence(run: &RunFacts, lang: Lang) -> String {
     if lang == Lang::Ja { tight(&text) } else { text }
 }
 
-fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, decided: &Decided<'_>, lang: Lang) -> String {
-    let (hung, of) = (decided.told.map_or(0, |told| of_arm(sorted, told).0), runs.made);
-    let of = decided.told.map_or(of, |told| of_arm(sorted, told).1);
-    let line = match (decided.verdict, decided.because) {
+fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Ruling<'_>, lang: Lang) -> String {
+    let (hung, of) = (ruling.run.map_or(0, |run| of_arm(sorted, run).0), runs.made);
+    let of = ruling.run.map_or(of, |run| of_arm(sorted, run).1);
+    let line = match (ruling.verdict, ruling.because) {
         (Verdict::AllocatorBug, _) if facts.is_snap() => Line::SnapB {},
         (Verdict::HarnessBug, _) if facts.is_snap() => Line::SnapHarness {},
         (Verdict::Environment, Because::Hang) if facts.is_snap() => Line::SnapEnvironment {},
         (Verdict::Inconclusive | Verdict::NotReproduced, _) if facts.is_snap() => Line::SnapInconclusive {},
-        (Verdict::AllocatorBug, _) if decided.told.is_some_and(|told| facts.is_other_build(&told.arm)) => {
-            let arm = decided.told.map_or("", |told| &told.arm);
+        (Verdict::AllocatorBug, _) if ruling.run.is_some_and(|run| facts.is_other_build(&run.arm)) => {
+            let arm = ruling.run.map_or("", |run| &run.arm);
             say!(Line::LeadBOther { arm, hung, of, pinned: runs.hung, pinned_of: runs.made })
         }
         (Verdict::AllocatorBug, _) => {
@@ -109,20 +103,21 @@ fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, decided: &Decided<
     line.text(lang)
 }
 
-/// Hangs and runs of the arm that a run is of; of one that hung before its DSO was changed those that did.
-fn of_arm(sorted: &Sorted<'_>, told: &RunFacts) -> (u32, u32) {
-    let changed = sorted.arms.get(told.arm.as_str()).filter(|_| told.integrity() == Integrity::Intact);
+/// The number of hangs and of runs in the arm of a run. If the run hung with an intact DSO in an arm with a change, only
+/// the runs with an intact DSO count.
+fn of_arm(sorted: &Sorted<'_>, run: &RunFacts) -> (u32, u32) {
+    let changed = sorted.arms.get(run.arm.as_str()).filter(|_| run.integrity() == Integrity::Intact);
     if let Some(runs) = changed.filter(|runs| runs.iter().any(|r| r.integrity().is_changed())) {
         let intact = runs.iter().filter(|r| r.integrity() == Integrity::Intact).copied();
         let tally = Tally::of(0, intact);
         return (tally.hung, tally.made);
     }
-    let arm = sorted.arms.get(told.arm.as_str()).unwrap_or(&sorted.main);
+    let arm = sorted.arms.get(run.arm.as_str()).unwrap_or(&sorted.main);
     let tally = Tally::of(0, arm.iter().copied());
     (tally.hung, tally.made)
 }
 
-/// What the run that is told about hangs on.
+/// What waits for what in the reported run.
 fn about(run: &RunFacts, because: Because, lang: Lang) -> Vec<String> {
     let mut clauses = match because {
         Because::NotIntact => vec![say!(Line::NotIntactHang { word: run.integrity() })],
@@ -236,12 +231,12 @@ fn stuck_line(waiters: usize, workers: usize, lock: &Text) -> Line {
     }
 }
 
-/// What stands still outside the allocator, the largest group first, and who runs there.
+/// What is stuck outside the allocator: the largest group of waiting threads, and the running thread.
 fn outside(finding: &Finding, lang: Lang) -> Vec<Line> {
     let mut groups: Vec<(usize, Text)> = vec![];
     for wait in finding.waits.iter().filter(|w| w.kind != "join") {
         let what = class::with_symbol(&wait.said, wait.symbol.as_ref());
-        match groups.iter_mut().find(|(_, seen)| *seen == what) {
+        match groups.iter_mut().find(|(_, group)| *group == what) {
             Some(group) => group.0 += 1,
             None => groups.push((1, what)),
         }
@@ -266,9 +261,9 @@ fn alone(hot: &Hot, lang: Lang) -> Line {
     say!(Line::Alone { tid: hot.tid, doing, place, time })
 }
 
-/// Looping, or just running; where; for how long.
+/// What a thread does (looping or running), where, and for how long.
 fn looping(hot: &Hot, lang: Lang) -> (String, String, String) {
-    // Few instructions in many samples are a loop.
+    // A loop shows few instructions in many samples.
     let tight = hot.samples >= 10 && hot.distinct_pcs * 5 <= hot.samples;
     let doing = if tight { Line::Looping {} } else { Line::Running {} };
     let time = hot.for_s.map(|s| say!(Line::SomeTime { seconds: format!("{s:.1}") }).text(lang));
@@ -283,7 +278,7 @@ fn samples(hot: &Hot) -> Option<Line> {
     })
 }
 
-/// Where a thread is, ready for what follows it: the Japanese particle stands off from a name.
+/// The place of a thread. In Japanese, a space separates a name from the particle that follows.
 fn place(hot: &Hot, lang: Lang) -> String {
     let space = if lang == Lang::Ja && hot.function.is_some() { " " } else { "" };
     named(hot, lang) + space
@@ -321,12 +316,12 @@ fn lock_text(lock: &Lock) -> Text {
     Text::of(|lang| format!("{} `{name}`{at}", noun.text(lang)))
 }
 
-/// A share that somebody gave, in percent, no more rounded than it was.
+/// A share that the user gave, in percent, with all its digits.
 pub(crate) fn given(share: f64) -> String {
     format!("{}", (share * 1e10).round() / 1e8)
 }
 
-/// A share as a percentage for a person: two significant digits below 10, one decimal above.
+/// A share in percent: two decimals below 0.95 %, else one.
 pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent > 0.0 && percent < 0.95 { format!("{percent:.2}") } else { format!("{percent:.1}") }

@@ -1,16 +1,17 @@
-//! The verdict of a hunt: A, B, the benchmark, the environment, not reproduced, or not enough to say.
+//! The verdict of a hunt: A, B, the benchmark, the environment, not reproduced, or inconclusive.
 //!
-//! B needs a hang with the DSO intact and what is stuck inside the allocator. A needs hangs with the DSO not
-//! intact, none with it intact, and enough runs for Fisher's exact test to tell the two apart. Everything else
-//! is one of the other words, and says what would change it.
+//! B needs a hang with the DSO intact, and what is stuck must be inside the allocator. A needs hangs with a changed DSO,
+//! no hang with an intact one, and enough runs for Fisher's exact test to distinguish the two. Every other verdict says
+//! what would change it.
 //!
-//! - [`tally`]: counting runs
-//! - [`arms`]: each arm held against the pinned one
+//! - [`tally`]: counts runs
+//! - [`arms`]: each arm, compared with the pinned one
 //! - [`rules`]: which verdict it is
-//! - [`headline`]: the one sentence
-//! - [`evidence`]: what it rests on
-//! - `decided`: what was decided, where a question was to be
-//! - [`lines`]: the sentences in both languages
+//! - [`headline`]: the verdict in one sentence
+//! - [`evidence`]: the facts that the verdict rests on
+//! - `decided`: the evidence of a hunt with a question (`--until-decided`)
+//! - `sentence`: one sentence of the evidence
+//! - [`lines`]: the texts in both languages
 
 pub(crate) mod arms;
 mod decided;
@@ -28,69 +29,67 @@ pub(crate) use evidence::unlike_the_others;
 pub(crate) use headline::{given, hang_sentence, percent};
 pub(crate) use tally::Tally;
 
-use sentence::Said;
+use sentence::Sentence;
 
 use super::facts::{HuntFacts, RunFacts, RunOutcome};
 use super::stats::{PerHour, Rate, Spread};
 use super::words::{Integrity, NextAction, Verdict};
 use crate::text::message::Lang;
 
-/// What a hunt says.
+/// What a hunt found. The main arm is the pinned one, or the only one there is.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Conclusion {
-    /// The word.
     pub(crate) verdict: Verdict,
-    /// What to do.
     pub(crate) next_action: NextAction,
-    /// Runs of the main arm.
+    /// The runs of the main arm.
     pub(crate) runs: Tally,
-    /// Their rate of hangs.
+    /// The rate of hangs of the main arm.
     pub(crate) rate: Rate,
-    /// Their hangs per hour of benchmark time; none where no run says how long one takes.
+    /// Hangs of the main arm per hour of benchmark time; none: no run shows how long one takes.
     pub(crate) per_hour: Option<PerHour>,
-    /// Their ops/s, and the numbers of those that are far outside; none where no good run printed one.
+    /// The ops/s of the main arm, and the numbers of the runs that are outliers; none: no good run printed any.
     pub(crate) ops: Option<(Spread, Vec<u32>)>,
-    /// Worst integrity of the allocator's DSO over the main arm's runs; unknown if there were none.
+    /// The worst state of the allocator's DSO over the runs of the main arm; unknown without any run.
     pub(crate) integrity: Integrity,
-    /// `(deleted)` was seen in one of them.
+    /// `(deleted)` was seen in a run of the main arm.
     pub(crate) deleted_seen: bool,
-    /// Share of futex waits among the workers of the first hang (threads that only join others are not
-    /// counted).
+    /// In the reported hang: the number of workers in a futex wait, and of all workers. Threads that only join others
+    /// are no workers.
     pub(crate) futex_wait_share: Option<(u32, u32)>,
-    /// The run that the headline is about, by number and arm.
-    pub(crate) told: Option<(u32, String)>,
+    /// The run that the headline reports, by number and arm.
+    pub(crate) reported: Option<(u32, String)>,
     headline: headline::Headline,
-    evidence: Vec<Said>,
-    would_change_it: Vec<Said>,
+    evidence: Vec<Sentence>,
+    would_change_it: Vec<Sentence>,
 }
 
 impl Conclusion {
-    /// The one sentence.
+    /// The verdict in one sentence.
     pub(crate) fn headline(&self, lang: Lang) -> String {
         self.headline.text(lang)
     }
 
-    /// What it rests on, a sentence a fact, with the file that it is in.
+    /// One sentence for each fact that the verdict rests on, with the file that shows the fact.
     pub(crate) fn evidence(&self, lang: Lang) -> Vec<String> {
         self.evidence.iter().map(|said| said.text(lang)).collect()
     }
 
-    /// What would change it.
+    /// Sentences that say what would change the verdict.
     pub(crate) fn would_change_it(&self, lang: Lang) -> Vec<String> {
         self.would_change_it.iter().map(|said| said.text(lang)).collect()
     }
 
-    /// Whether the headline tells of this run.
+    /// The headline reports this run.
     pub(crate) fn is_about(&self, run: &RunFacts) -> bool {
-        self.told.as_ref().is_some_and(|(number, arm)| (*number, arm) == (run.run, &run.arm))
+        self.reported.as_ref().is_some_and(|(number, arm)| (*number, arm) == (run.run, &run.arm))
     }
 
     /// A hang was captured.
     pub(crate) fn hung(&self) -> bool {
-        self.told.is_some()
+        self.reported.is_some()
     }
 
-    /// Share of futex waits, 0 to 1; 0 without a hang.
+    /// [`Conclusion::futex_wait_share`] as a share, 0 to 1; 0 without a hang.
     pub(crate) fn futex_share(&self) -> f64 {
         match self.futex_wait_share {
             Some((waits, workers)) if workers > 0 => f64::from(waits) / f64::from(workers),
@@ -99,32 +98,32 @@ impl Conclusion {
     }
 }
 
-/// What a hunt says about all that it saw.
 pub(crate) fn conclude(facts: &HuntFacts) -> Conclusion {
     let sorted = tally::Sorted::of(facts);
     let runs = Tally::of(facts.planned, sorted.main.iter().copied());
-    let decided = rules::decide(facts, &sorted, &runs);
-    let told = decided.told;
-    let futex_wait_share = told.and_then(share);
+    let ruling = rules::decide(facts, &sorted, &runs);
+    let run = ruling.run;
+    let futex_wait_share = run.and_then(share);
     let integrity = sorted.main.iter().map(|r| r.integrity()).max().unwrap_or(Integrity::Unknown);
     Conclusion {
-        verdict: decided.verdict,
-        next_action: decided.next_action,
+        verdict: ruling.verdict,
+        next_action: ruling.next_action,
         rate: runs.rate(),
         ops: evidence::ops(&sorted),
         per_hour: evidence::per_hour(&sorted).filter(|_| !facts.is_snap()),
         integrity,
         deleted_seen: sorted.main.iter().any(|r| r.deleted_seen),
         futex_wait_share,
-        told: told.map(|run| (run.run, run.arm.clone())),
-        headline: headline::Headline::of(facts, &sorted, &runs, &decided),
-        evidence: evidence::evidence(facts, &sorted, &runs, &decided),
-        would_change_it: evidence::would_change_it(facts, &sorted, &runs, &decided),
+        reported: run.map(|run| (run.run, run.arm.clone())),
+        headline: headline::Headline::of(facts, &sorted, &runs, &ruling),
+        evidence: evidence::evidence(facts, &sorted, &runs, &ruling),
+        would_change_it: evidence::would_change_it(facts, &sorted, &runs, &ruling),
         runs,
     }
 }
 
-/// Futex waits among the workers of a hang: a thread that joins others waits for their end, not for a lock.
+/// The workers of a hang in a futex wait, and all workers. A thread that joins others waits for their end, not for a
+/// lock.
 fn share(run: &RunFacts) -> Option<(u32, u32)> {
     let finding = run.hang.as_ref()?.finding.as_ref()?;
     let joins = finding.waits.iter().filter(|w| w.kind == "join").count() as u32;
@@ -132,8 +131,7 @@ fn share(run: &RunFacts) -> Option<(u32, u32)> {
     Some((threads.futex_wait.saturating_sub(joins), threads.all.saturating_sub(joins)))
 }
 
-/// Exit status of a hunt: 20 if the DSO was not intact in a run whose arm should have left it alone, else 10 if a hang
-/// was captured, else 0.
+/// The exit status of a hunt. 20: the DSO changed in a run whose arm leaves it alone. 10: a hang was captured. 0: neither.
 pub(crate) fn exit_code(facts: &HuntFacts) -> u8 {
     let sorted = tally::Sorted::of(facts);
     let counted = |r: &&&RunFacts| r.outcome != RunOutcome::Failed;

@@ -10,39 +10,43 @@ use crate::analysis::sequential::Answer;
 use crate::analysis::stats::CONFIDENCE;
 use crate::analysis::words::{Class, Confidence, Integrity, NextAction, Verdict};
 
-/// A verdict, and the run that tells most about it.
+/// A verdict, and the run that shows it best.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Decided<'a> {
+pub(super) struct Ruling<'a> {
     pub(super) verdict: Verdict,
     pub(super) next_action: NextAction,
-    /// Why it is not more than inconclusive, or which kind of it.
     pub(super) because: Because,
-    pub(super) told: Option<&'a RunFacts>,
+    /// The run that the headline reports.
+    pub(super) run: Option<&'a RunFacts>,
 }
 
-/// What decided.
+/// The reason for the verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Because {
     Hang,
-    /// Hung, but the DSO was not intact, and there is no control.
+    /// The DSO of the hung run was changed, and there is no clean control.
     NotIntact,
-    /// Hung, and it is not known whether the DSO was intact.
+    /// Nobody knows whether the DSO of the hung run was intact.
     IntegrityUnknown,
-    /// Hung inside who knows what.
+    /// Nobody knows whether the hung run is stuck in the allocator.
     PlaceUnknown,
     ClassUnknown,
     NothingFromInside,
     NoHang,
     NoRuns,
+    /// Most runs were killed by SIGKILL.
     Killed,
+    /// Most runs crashed, or no other run could have hung.
     Crashes,
+    /// Runs crashed with a changed DSO.
     CrashesNotIntact,
     AllFailed,
+    /// No run could have hung, and some were stopped at the deadline while they were working.
     AllCutOff,
 }
 
-pub(super) fn decide<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, runs: &Tally) -> Decided<'a> {
-    // A hang of another build is told only if the pinned one has none.
+pub(super) fn decide<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, runs: &Tally) -> Ruling<'a> {
+    // A hang of another build counts only if the pinned build has none.
     let mut hung = sorted.hung();
     if hung.iter().any(|r| !facts.is_other_build(&r.arm)) {
         hung.retain(|r| !facts.is_other_build(&r.arm));
@@ -50,12 +54,12 @@ pub(super) fn decide<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, runs: &Tally
     if hung.is_empty() { without_hang(sorted, runs) } else { with_hang(facts, sorted, &hung) }
 }
 
-/// What a single hang says, were its DSO intact.
+/// The verdict of a single hang with an intact DSO.
 fn verdict_of(finding: &Finding) -> (Verdict, Because) {
     match (finding.class, finding.in_allocator) {
         _ if finding.said.iter().any(is_stop) => (Verdict::Environment, Because::Hang),
-        // Who waits in clone waits for a child that the same code started; other waits of that kind are the
-        // disk's, the memory's, a driver's.
+        // A thread that waits in clone waits for a child that the same code started. Other uninterruptible waits are
+        // caused by the disk, the memory or a driver.
         (Class::KernelWait, Some(inside)) if finding.said.iter().any(is_child) => {
             (if inside { Verdict::AllocatorBug } else { Verdict::HarnessBug }, Because::Hang)
         }
@@ -77,11 +81,11 @@ fn is_child(why: &Why) -> bool {
     matches!(why, Why::WaitsForChild { .. })
 }
 
-fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts]) -> Decided<'a> {
+fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts]) -> Ruling<'a> {
     let finding = |run: &RunFacts| run.hang.as_ref().and_then(|h| h.finding.clone());
-    // The best of the hangs with the DSO intact: allocator first, then what says most, then the first.
+    // The best hang with an intact DSO: the allocator's first, then proven before likely, then by number.
     let intact = hung.iter().filter(|r| r.integrity() == Integrity::Intact);
-    let mut told: Vec<(u8, u32, &RunFacts, Verdict, Because)> = intact
+    let mut ranked: Vec<(u8, u32, &RunFacts, Verdict, Because)> = intact
         .map(|run| {
             let Some(finding) = finding(run) else {
                 return (9, run.run, *run, Verdict::Inconclusive, Because::NothingFromInside);
@@ -97,45 +101,46 @@ fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts
             (rank + likely, run.run, *run, verdict, because)
         })
         .collect();
-    // The pinned arm's before those that hung before anything happened to their DSO.
+    // The main arm goes first. In the other arms, these runs hung before their DSO was changed.
     let is_main = |run: &RunFacts| sorted.main.iter().any(|main| std::ptr::eq(*main, run));
-    told.sort_by_key(|t| (t.0, !is_main(t.2), t.1));
-    if let Some((_, _, run, verdict, because)) = told.first().copied() {
+    ranked.sort_by_key(|t| (t.0, !is_main(t.2), t.1));
+    if let Some((_, _, run, verdict, because)) = ranked.first().copied() {
         let next_action = match verdict {
             Verdict::AllocatorBug => NextAction::FixCode,
             Verdict::HarnessBug => NextAction::FixBenchmark,
             Verdict::Environment => NextAction::FixProcedure,
             _ => NextAction::MoreRuns,
         };
-        return Decided { verdict, next_action, because, told: Some(run) };
+        return Ruling { verdict, next_action, because, run: Some(run) };
     }
-    // Of those that were not intact the one that says most.
-    let says_little = |run: &RunFacts| match finding(run) {
+    // The best hang with a changed DSO: a known class first, then proven before likely.
+    let uncertainty = |run: &RunFacts| match finding(run) {
         Some(f) => (f.class == Class::Unknown, f.confidence == Confidence::Likely),
         None => (true, true),
     };
-    let bad = hung.iter().filter(|r| r.integrity().is_changed()).min_by_key(|r| says_little(r));
+    let bad = hung.iter().filter(|r| r.integrity().is_changed()).min_by_key(|r| uncertainty(r));
     let Some(run) = bad else {
         let because = if hung[0].hello_seen { Because::IntegrityUnknown } else { Because::NothingFromInside };
         let (verdict, next_action) = (Verdict::Inconclusive, NextAction::MoreRuns);
-        return Decided { verdict, next_action, because, told: Some(hung[0]) };
+        return Ruling { verdict, next_action, because, run: Some(hung[0]) };
     };
     let control = sorted.control();
     let clean = facts.dso.pinned && control.hung == 0 && control.of > 0;
     let next_action = NextAction::FixProcedure;
-    // Fisher's test is one of so many runs as were planned beforehand. Where it stopped when it was decided, that is.
+    // Fisher's p-value is valid only for a number of runs that was fixed beforehand. A hunt that stops at its decision
+    // has the sequential test instead.
     let significant = match decision::of(facts).filter(|_| !facts.arms.is_empty()) {
         Some(decision) => decision.change == Some(Answer::ChangeHangs),
         None => p_of_change(sorted, control) < 1.0 - CONFIDENCE,
     };
     if clean && significant {
-        return Decided { verdict: Verdict::DsoMixup, next_action, because: Because::Hang, told: Some(run) };
+        return Ruling { verdict: Verdict::DsoMixup, next_action, because: Because::Hang, run: Some(run) };
     }
-    Decided { verdict: Verdict::Inconclusive, next_action, because: Because::NotIntact, told: Some(run) }
+    Ruling { verdict: Verdict::Inconclusive, next_action, because: Because::NotIntact, run: Some(run) }
 }
 
-fn without_hang<'a>(sorted: &Sorted<'a>, runs: &Tally) -> Decided<'a> {
-    // Other arms change the DSO on purpose: their crashes are no surprise, and say nothing about this one.
+fn without_hang<'a>(sorted: &Sorted<'a>, runs: &Tally) -> Ruling<'a> {
+    // Other arms change the DSO on purpose. Their crashes say nothing about the main arm.
     let crashed = || sorted.main.iter().filter(|r| r.outcome == RunOutcome::Crashed);
     let killed = crashed().filter(|r| r.signal == Some(KILL)).count() as u32;
     let bad = crashed().any(|r| r.integrity().is_changed());
@@ -154,8 +159,8 @@ fn without_hang<'a>(sorted: &Sorted<'a>, runs: &Tally) -> Decided<'a> {
     } else {
         (Verdict::NotReproduced, NextAction::MoreRuns, Because::NoHang)
     };
-    Decided { verdict, next_action, because, told: None }
+    Ruling { verdict, next_action, because, run: None }
 }
 
-/// SIGKILL, that the hunt did not send: the kernel's, when memory is short, or somebody's.
+/// SIGKILL, not sent by the hunt: the kernel sends it when memory is short, or a user does.
 const KILL: i32 = 9;

@@ -4,36 +4,37 @@ use super::lines::Line;
 use crate::analysis::class::Why;
 use crate::text::message::{Lang, say, tight};
 
-/// A sentence, or one with another in it.
+/// A sentence of the verdict's own, or one that quotes a sentence of a finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum Sentence {
     Line(Line),
-    /// A sentence of a finding, of which run, in which folder.
+    /// The reason that a finding gives, with its run and the folder of its evidence.
     Why {
         run: String,
         snapshot: String,
         why: Why,
     },
+    /// What a finding says was missing.
     Missing(Why),
 }
 
-impl Said {
+impl Sentence {
     pub(super) fn text(&self, lang: Lang) -> String {
         let why = |why: &Why| match lang {
             Lang::En => why.en(),
             Lang::Ja => tight(&why.text(lang)),
         };
         match self {
-            Said::Line(line) => line.text(lang),
-            Said::Why { run, snapshot, why: said } => {
+            Sentence::Line(line) => line.text(lang),
+            Sentence::Why { run, snapshot, why: said } => {
                 say!(Line::InHang { run, sentence: in_folder(&why(said), snapshot) }).text(lang)
             }
-            Said::Missing(said) => say!(Line::Missing { sentence: why(said) }).text(lang),
+            Sentence::Missing(said) => say!(Line::Missing { sentence: why(said) }).text(lang),
         }
     }
 }
 
-/// The file that a sentence of a finding names at its end, seen from OUT.
+/// The sentence of a finding with its file as a path in OUT: the finding names the file without its folder.
 fn in_folder(sentence: &str, snapshot: &str) -> String {
     let mut text = sentence.to_owned();
     for file in ["threads.json", "stacks.txt", "dump.bin"] {

@@ -1,4 +1,4 @@
-//! Counting runs.
+//! Counts runs.
 
 use std::collections::BTreeMap;
 
@@ -8,24 +8,21 @@ use crate::analysis::facts::{HuntFacts, PINNED, RunFacts, RunOutcome};
 use crate::analysis::stats::{CONFIDENCE, Counts, Rate};
 use crate::analysis::words::Integrity;
 
-/// Runs by how they ended; those that were interrupted are in none.
+/// Numbers of runs by their outcome. Interrupted runs do not count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tally {
-    /// Planned.
     pub(crate) planned: u32,
-    /// Made.
     pub(crate) made: u32,
     /// Exit status 0.
     pub(crate) ok: u32,
-    /// Hung.
     pub(crate) hung: u32,
-    /// Past the deadline, alive.
+    /// Alive after the deadline.
     pub(crate) slow: u32,
     /// Died by a signal.
     pub(crate) crashed: u32,
     /// Failed otherwise.
     pub(crate) failed: u32,
-    /// Of `slow`, those that were stopped for it.
+    /// Those of `slow` that were stopped at the deadline.
     #[serde(skip)]
     pub(crate) cut_off: u32,
 }
@@ -49,8 +46,8 @@ impl Tally {
         tally
     }
 
-    /// Runs that could have shown a hang: one that crashed or never started could not, and says nothing about
-    /// the rate, nor does one that was stopped while it was at work.
+    /// The number of runs that could have hung. The rate rests on them. A run that crashed or did not start could not
+    /// hang. A run that was stopped while it was working says nothing about the rate either.
     pub(crate) fn could_hang(&self) -> u32 {
         (self.ok + self.hung + self.slow).saturating_sub(self.cut_off)
     }
@@ -61,16 +58,16 @@ impl Tally {
     }
 }
 
-/// Runs of a hunt, sorted.
+/// The runs of a hunt, sorted by arm. Interrupted runs are left out.
 #[derive(Debug)]
 pub(super) struct Sorted<'a> {
-    /// Of the arm that the rate is about: pinned, or the only one there is.
+    /// Runs of the main arm: the pinned one, or the only one there is.
     pub(super) main: Vec<&'a RunFacts>,
-    /// Of the other arms.
+    /// Runs of the other arms.
     pub(super) arms: BTreeMap<&'a str, Vec<&'a RunFacts>>,
-    /// Of the pinned build: all but those of arms of other builds.
+    /// Runs of the pinned build, in all arms.
     pub(super) same_build: Vec<&'a RunFacts>,
-    /// All that were not interrupted.
+    /// All runs.
     pub(super) all: Vec<&'a RunFacts>,
 }
 
@@ -94,12 +91,12 @@ impl<'a> Sorted<'a> {
         self.all.iter().filter(|r| r.outcome == RunOutcome::Hung).copied().collect()
     }
 
-    /// Runs of the pinned build whose DSO was not intact ([`exposed`]), hung among them.
+    /// The runs of the pinned build with a changed DSO ([`exposed`]).
     pub(super) fn exposed(&self) -> Counts {
         exposed(self.same_build.iter().filter(|r| r.integrity().is_changed()))
     }
 
-    /// Runs of the main arm whose DSO was intact, hung among them.
+    /// The runs of the main arm with an intact DSO.
     pub(super) fn control(&self) -> Counts {
         counts(self.main.iter().filter(|r| r.integrity() == Integrity::Intact))
     }
@@ -110,9 +107,9 @@ pub(super) fn counts<'a, 'b: 'a>(runs: impl Iterator<Item = &'a &'b RunFacts>) -
     Counts { hung: tally.hung, of: tally.could_hang() }
 }
 
-/// Of runs whose DSO was not intact: those that died count, as such that did not hang. Their death may come from the
-/// change, and left out it would leave the runs that hung before: then a change that only kills would seem to hang all
-/// runs of a DSO that hangs in some by itself.
+/// Hung runs of all runs, for runs with a changed DSO. Runs that died count too, as runs that did not hang: the change
+/// may have killed them. If they were left out, mainly runs that hung before the change would remain, and a change that
+/// only kills would seem to hang.
 pub(super) fn exposed<'a, 'b: 'a>(runs: impl Iterator<Item = &'a &'b RunFacts>) -> Counts {
     let tally = Tally::of(0, runs.copied());
     Counts { hung: tally.hung, of: tally.could_hang() + tally.crashed }

@@ -1,4 +1,4 @@
-//! Hunts with known truth, and what must be said of them.
+//! Hunts with a known cause, and the verdicts that they must get.
 
 use super::lines::Line;
 use super::*;
@@ -78,7 +78,7 @@ fn which_verdict_each_class_gets() {
         };
         let facts = Hunt::new(2).push(hung(3, Some(finding(*class)))).facts();
         assert_eq!(conclude(&facts).verdict, expected, "{class}");
-        // Where the stuck threads are decides, not the class.
+        // The place of the stuck threads decides, not the class.
         let mut elsewhere = finding(*class);
         elsewhere.in_allocator = None;
         let verdict = conclude(&Hunt::new(2).push(hung(3, Some(elsewhere))).facts()).verdict;
@@ -87,7 +87,7 @@ fn which_verdict_each_class_gets() {
 }
 
 #[test]
-fn b_needs_an_intact_dso_and_the_best_hang_is_told() {
+fn b_needs_an_intact_dso_and_the_best_hang_is_reported() {
     let b = finding(Class::Deadlock);
     let mut bad = hung(1, Some(b.clone()));
     bad.integrity_end = Integrity::Deleted;
@@ -100,7 +100,7 @@ fn b_needs_an_intact_dso_and_the_best_hang_is_told() {
     let facts = Hunt::new(3).push(bad).push(hung(5, None)).push(hung(6, Some(b))).facts();
     let conclusion = conclude(&facts);
     assert_eq!(conclusion.verdict, Verdict::AllocatorBug);
-    assert_eq!(conclusion.told.as_ref().map(|t| t.0), Some(6));
+    assert_eq!(conclusion.reported.as_ref().map(|t| t.0), Some(6));
     assert!(conclusion.evidence(Lang::En).iter().any(|e| e.contains("it is not the cause")));
     assert_eq!(exit_code(&facts), 20, "the DSO was not intact in a run that should have left it alone");
 }
@@ -139,7 +139,7 @@ fn a_change_that_an_arm_makes_is_no_accident() {
     let mut bad = run(21);
     (bad.arm, bad.integrity_end) = ("replaced".to_owned(), Integrity::Replaced);
     for pinned in [20, 0] {
-        // Also where the hunt is cut off before the pinned arm's first run.
+        // Also in a hunt that is interrupted before the first run of the pinned arm.
         let mut facts = Hunt::new(pinned).push(bad.clone()).facts();
         facts.arms.push(arm("replaced", Some(Integrity::Replaced)));
         assert_eq!(exit_code(&facts), 0, "after {pinned} pinned runs");
@@ -189,7 +189,7 @@ fn a_run_that_was_stopped_at_work_counts_for_no_rate() {
             (RunOutcome::Slow, cut_off, Some(if cut_off { 143 } else { 0 }));
         slow
     };
-    // 12 went on to their end, one of them late; three might have hung later.
+    // 12 runs ended, one of them late. Three were stopped and might have hung later.
     let mut hunt = Hunt::new(11).push(slow(12, false));
     for number in 13..16 {
         hunt = hunt.push(slow(number, true));
@@ -236,7 +236,7 @@ fn no_run_and_interrupted_runs_count_for_nothing() {
 }
 
 #[test]
-fn nothing_from_inside_is_said_so() {
+fn a_hang_without_a_word_from_the_shim_is_inconclusive() {
     let mut silent = hung(1, None);
     (silent.hello_seen, silent.integrity_start, silent.integrity_end) =
         (false, Integrity::Unknown, Integrity::Unknown);
@@ -247,14 +247,14 @@ fn nothing_from_inside_is_said_so() {
 }
 
 #[test]
-fn a_likely_class_is_not_told_as_proven() {
+fn a_likely_class_is_marked_as_likely() {
     let mut likely = finding(Class::Runaway);
     likely.confidence = Confidence::Likely;
     assert!(en(&Hunt::new(0).push(hung(1, Some(likely))).facts()).ends_with("(likely)."));
 }
 
 #[test]
-fn outliers_are_named() {
+fn outliers_are_in_the_evidence() {
     let mut hunt = Hunt::new(9);
     let mut odd = run(10);
     odd.ops = Some(1.0e6);
@@ -294,18 +294,18 @@ const DELETED: Option<Integrity> = Some(Integrity::Deleted);
 const OVERWRITTEN: Option<Integrity> = Some(Integrity::Overwritten);
 
 #[test]
-fn arms_are_held_against_the_pinned_one() {
+fn arms_are_compared_with_the_pinned_one() {
     let facts =
         experiment(&[("pinned", None, 8, 0), ("deleted", DELETED, 8, 0), ("overwritten", OVERWRITTEN, 8, 8)]);
     let conclusion = conclude(&facts);
     assert_eq!((conclusion.verdict, conclusion.runs.made), (Verdict::DsoMixup, 8));
-    assert_eq!(exit_code(&facts), 10, "the arms asked for it");
+    assert_eq!(exit_code(&facts), 10, "the arms asked for the change");
     insta::assert_snapshot!(conclusion.evidence(Lang::En).join("\n"));
     insta::assert_snapshot!(conclusion.evidence(Lang::Ja).join("\n"));
     let p: Vec<Option<f64>> = arms::arms(&facts).iter().map(|a| a.test.map(|t| t.p)).collect();
     assert!(p[0].is_none() && p[1] == Some(1.0) && p[2].is_some_and(|p| p < 1e-4), "{p:?}");
 
-    // One change of two that does harm is not watered down by one that does not, but pays for the second test.
+    // A change without effect does not hide one with an effect. It only costs a second test.
     let few = |runs| {
         experiment(&[
             ("pinned", None, runs, 0),
@@ -317,8 +317,8 @@ fn arms_are_held_against_the_pinned_one() {
     assert_eq!(conclude(&few(8)).verdict, Verdict::DsoMixup, "2 * 1/45 is");
 }
 
-/// An allocator that hangs now and then by itself, and is killed by a copy in place unless it hung before: what hung is
-/// all that is left of the arm, but says nothing about the copy.
+/// An allocator hangs now and then by itself. A copy in place kills each run, unless the run hung before. The hangs are
+/// all that remains of the arm, but they say nothing about the copy.
 #[test]
 fn an_arm_that_only_kills_is_not_the_cause_of_a_hang_before() {
     let mut facts = experiment(&[("pinned", None, 20, 0), ("overwritten", OVERWRITTEN, 20, 1)]);
@@ -342,11 +342,11 @@ fn an_arm_that_only_kills_is_not_the_cause_of_a_hang_before() {
 }
 
 #[test]
-fn a_pinned_arm_that_hangs_as_well_is_b_and_says_what_it_is_not() {
+fn a_pinned_arm_that_hangs_as_well_is_b_and_excludes_the_change_as_the_cause() {
     let said = |arms: &[(&str, Option<Integrity>, u32, u32)]| {
         let conclusion = conclude(&experiment(arms));
         assert_eq!(conclusion.verdict, Verdict::AllocatorBug);
-        assert_eq!(conclusion.told.as_ref().map(|told| told.1.as_str()), Some("pinned"));
+        assert_eq!(conclusion.reported.as_ref().map(|run| run.1.as_str()), Some("pinned"));
         conclusion.evidence(Lang::En).join("\n")
     };
     let alike = said(&[("pinned", None, 8, 4), ("deleted", DELETED, 8, 5)]);
@@ -359,7 +359,7 @@ fn a_pinned_arm_that_hangs_as_well_is_b_and_says_what_it_is_not() {
 }
 
 #[test]
-fn a_hang_of_another_build_is_told_as_that() {
+fn a_hang_of_another_build_names_that_build() {
     let facts = experiment(&[("pinned", None, 8, 0), ("old", None, 8, 6)]);
     let conclusion = conclude(&facts);
     assert_eq!((conclusion.verdict, conclusion.runs.hung), (Verdict::AllocatorBug, 0));
@@ -378,9 +378,9 @@ fn a_hang_of_another_build_is_told_as_that() {
     assert_eq!(
         conclude(&with).verdict,
         Verdict::DsoMixup,
-        "the verdict is the pinned build's where that hangs at all"
+        "the verdict is about the pinned build if it hangs at all"
     );
-    // Nobody asked for that build's file to change.
+    // The file of that build changed, and no arm asked for it.
     let mut touched = experiment(&[("pinned", None, 2, 0), ("old", None, 2, 0)]);
     assert_eq!(exit_code(&touched), 0);
     touched.runs[3].integrity_end = Integrity::Overwritten;

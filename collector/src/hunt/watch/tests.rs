@@ -1,4 +1,4 @@
-//! Events in, what follows from them out, on a clock of the test's own.
+//! Events, and what to do next, on the test's own clock.
 
 use super::*;
 use crate::listen::Peer;
@@ -10,7 +10,7 @@ const FUTEX: i32 = 202;
 const WAIT4: i32 = 61;
 const SIGSUSPEND: i32 = 130;
 
-/// A run that is watched, on a clock of its own.
+/// A watched run on the test's own clock.
 struct Scene {
     start: Instant,
     now: Instant,
@@ -28,7 +28,7 @@ impl Scene {
         self
     }
 
-    fn said(&mut self, conn: u64, what: What) -> &mut Self {
+    fn sends(&mut self, conn: u64, what: What) -> &mut Self {
         let peer = Peer { pid: 1000 + conn as u32, uid: 0, pidfd: None };
         let mut event = Event::new(ConnId(conn), peer, what);
         event.at = self.now;
@@ -48,14 +48,14 @@ impl Scene {
     }
 
     fn hello(&mut self, conn: u64, parent: u64) -> &mut Self {
-        self.said(conn, What::Hello(Box::new(Scene::identity(conn, parent))))
+        self.sends(conn, What::Hello(Box::new(Scene::identity(conn, parent))))
     }
 
     fn begins_to_dump(&mut self, conn: u64) -> &mut Self {
-        self.said(conn, What::DumpBegin(zero()))
+        self.sends(conn, What::DumpBegin(zero()))
     }
 
-    /// A whole dump whose threads stand in these calls.
+    /// A complete dump whose threads are in these calls.
     fn dump(&mut self, conn: u64, parent: u64, calls: &[i32]) -> &mut Self {
         self.dump_for(dump_reason::DEADLINE, conn, parent, calls)
     }
@@ -67,7 +67,7 @@ impl Scene {
             threads: calls.iter().map(thread).collect(),
             ..Dump::begun(Scene::identity(conn, parent), DumpBeginRecord { reason, ..zero() })
         };
-        self.said(conn, What::Dump(Box::new(RecordedDump { dump, raw: vec![] })))
+        self.sends(conn, What::Dump(Box::new(RecordedDump { dump, raw: vec![] })))
     }
 
     fn next(&self) -> Next {
@@ -79,7 +79,7 @@ impl Scene {
     }
 }
 
-/// Why it is to be looked at from outside.
+/// Why the next look is from outside.
 fn outside(next: Next) -> String {
     match next {
         Next::Outside(why) => why.en(),
@@ -93,8 +93,8 @@ fn the_dump_of_the_benchmark_is_the_hang() {
     scene.at(0).hello(1, 0).waits_until(17);
     scene.at(15).begins_to_dump(1).waits_until(30);
     assert_eq!(scene.at(17).dump(1, 0, &[FUTEX]).next(), Next::Hung(ConnId(1)));
-    // It ended after all.
-    assert_ne!(scene.said(1, What::End).next(), Next::Hung(ConnId(1)));
+    // The process ended after all.
+    assert_ne!(scene.sends(1, What::End).next(), Next::Hung(ConnId(1)));
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn without_a_hello_it_is_looked_at_from_outside() {
     let mut scene = Scene::new();
     scene.waits_until(16);
     assert_eq!(outside(scene.at(16).next()), "it sent no hello");
-    scene.said(1, What::Rejected("version 9".into()));
+    scene.sends(1, What::Rejected("version 9".into()));
     assert_eq!(outside(scene.next()), "its hello was refused: version 9");
 }
 
@@ -114,7 +114,7 @@ fn one_that_says_nothing_is_asked_and_then_looked_at_from_outside() {
     scene.waits_until(21);
     let silent = "process 1001 did not answer: its heartbeats stopped";
     assert_eq!(outside(scene.at(21).next()), silent);
-    // It answers, late, but its dump does not end.
+    // The process answers late, and its dump does not end.
     scene.begins_to_dump(1).waits_until(36);
     let cut = "the dump of process 1001 is not complete";
     assert_eq!(outside(scene.at(36).next()), cut);
@@ -122,17 +122,17 @@ fn one_that_says_nothing_is_asked_and_then_looked_at_from_outside() {
 
 #[test]
 fn a_launcher_is_not_the_benchmark() {
-    // A shell, and a benchmark that it starts ten seconds later: its time begins then.
+    // A shell, and a benchmark that it starts ten seconds later. The benchmark's deadline counts from then.
     let mut scene = Scene::new();
     scene.at(0).hello(1, 0).at(10).hello(2, 1);
     scene.at(15).begins_to_dump(1).at(17).dump(1, 0, &[WAIT4]).waits_until(27);
     assert_eq!(scene.at(27).dump(2, 1, &[FUTEX, FUTEX]).next(), Next::Hung(ConnId(2)));
 
-    // `wait` of a shell is rt_sigsuspend: a launcher, as long as a child of its is watched.
+    // A shell waits in rt_sigsuspend. It is a launcher as long as a child of it is watched.
     let mut scene = Scene::new();
     scene.at(0).hello(1, 0).hello(2, 1).at(15).begins_to_dump(2).at(17).dump(1, 0, &[SIGSUSPEND]);
     scene.waits_until(30);
-    assert_eq!(scene.said(2, What::End).next(), Next::Hung(ConnId(1)));
+    assert_eq!(scene.sends(2, What::End).next(), Next::Hung(ConnId(1)));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn programs_one_after_the_other_each_have_their_time() {
     let mut scene = Scene::new();
     for conn in 1..10 {
         scene.at(10 * conn).hello(conn, 0).waits_until(10 * conn + 17);
-        scene.at(10 * conn + 9).said(conn, What::End).waits_until(10 * conn + 9 + 16);
+        scene.at(10 * conn + 9).sends(conn, What::End).waits_until(10 * conn + 9 + 16);
     }
     let why = "the connection of process 1009 ended before the run";
     assert_eq!(outside(scene.at(115).next()), why);
@@ -180,7 +180,7 @@ fn a_stall_is_a_hang_only_if_it_is_stuck() {
 #[test]
 fn a_lost_connection_does_not_begin_the_time_anew() {
     let mut scene = Scene::new();
-    scene.at(0).hello(1, 0).at(9).said(1, What::End);
+    scene.at(0).hello(1, 0).at(9).sends(1, What::End);
     let mut again = Scene::identity(1, 0);
     again.fixed.flags = hello_flags::AGAIN;
     let peer = Peer { pid: 1001, uid: 0, pidfd: None };
@@ -194,14 +194,14 @@ fn a_lost_connection_does_not_begin_the_time_anew() {
 fn descriptors_of_one_that_ended_without_a_dump_are_closed() {
     let mut scene = Scene::new();
     scene.at(0).hello(1, 0).hello(2, 0).hello(3, 0).dump(2, 0, &[FUTEX]);
-    scene.said(3, What::Rejected("flood".into()));
+    scene.sends(3, What::Rejected("flood".into()));
     for conn in 1..=3 {
         let fd = tempfile::tempfile().unwrap().into();
-        scene.said(conn, What::Copy { record: zero(), fd });
+        scene.sends(conn, What::Copy { record: zero(), fd });
     }
     let has_copy = |scene: &Scene, conn| scene.watch.process(ConnId(conn)).unwrap().copy.is_some();
     assert!(has_copy(&scene, 1), "it lives");
-    scene.said(1, What::End).said(2, What::End).said(3, What::End);
+    scene.sends(1, What::End).sends(2, What::End).sends(3, What::End);
     assert_eq!([1, 2, 3].map(|conn| has_copy(&scene, conn)), [false, true, true]);
 }
 
@@ -209,8 +209,8 @@ fn descriptors_of_one_that_ended_without_a_dump_are_closed() {
 fn what_was_lost_for_want_of_a_descriptor_is_remembered() {
     let mut scene = Scene::new();
     let note = |text: &str| What::Note(crate::session::Note { record: zero(), text: text.into() });
-    scene.at(0).hello(1, 0).said(1, note("bad tick"));
+    scene.at(0).hello(1, 0).sends(1, note("bad tick"));
     assert!(!scene.watch.process(ConnId(1)).unwrap().no_descriptor);
-    scene.said(1, note(NO_DESCRIPTOR));
+    scene.sends(1, note(NO_DESCRIPTOR));
     assert!(scene.watch.process(ConnId(1)).unwrap().no_descriptor);
 }

@@ -23,7 +23,7 @@ fn status_and_memory_are_those_of_the_run() {
 
 #[test]
 fn a_run_is_stopped_with_all_that_belongs_to_it() {
-    // One child in the group that takes no TERM, one that left the group, and a first process that waits.
+    // A child in the group that ignores TERM, one that left the group, and a first process that waits.
     let script = "(trap '' TERM; while :; do sleep 1; done) & setsid sleep 1000 & wait";
     let mut bench = start(script, "b1");
     while bench.members().unwrap().len() < 4 {
@@ -53,8 +53,8 @@ fn one_that_cannot_be_waited_for_is_not_started() {
 fn that_they_cannot_be_looked_for_is_no_empty_list() {
     let group = Pid::from_raw(1);
     members_in(Path::new("/nonexistent"), group, b"M=1", Alive).unwrap_err();
-    let lacks = |errno| is_lacking(&io::Error::from_raw_os_error(errno));
-    assert!(lacks(libc::EMFILE) && !lacks(libc::ENOENT) && !lacks(libc::EACCES));
+    let ours = |errno| is_out_of_resources(&io::Error::from_raw_os_error(errno));
+    assert!(ours(libc::EMFILE) && !ours(libc::ENOENT) && !ours(libc::EACCES));
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn the_kernel_tells_whether_it_has_ended() {
 #[test]
 fn one_that_takes_no_term_is_killed() {
     let mut bench = start("trap '' TERM; echo; while :; do sleep 1; done", "e1");
-    // It may have inherited others that are ignored (nohup); TERM is bit 14.
+    // It may have inherited other ignored signals (nohup). TERM is bit 14.
     let ignores_term = || {
         let status = std::fs::read_to_string(format!("/proc/{}/status", bench.pid())).unwrap();
         let set = status.lines().find_map(|l| l.strip_prefix("SigIgn:")).unwrap();
@@ -135,12 +135,12 @@ fn a_process_that_goes_on_without_its_main_thread_belongs_to_the_run() {
     let gcc = Command::new("gcc").args([source, "-pthread", "-o"]).arg(&program).status();
     assert!(gcc.unwrap().success());
     let mut bench = start(&format!("setsid {} & wait", program.display()), "m1");
-    let without_main = |process: procfs::ProcResult<procfs::process::Process>| {
-        let stat = process.ok()?.stat().ok()?;
-        (stat.ppid as u32 == bench.pid() && stat.state == 'Z').then_some(stat.pid as u32)
+    let without_main = |pid: &u32| {
+        let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+        Stat::parse(&stat).is_some_and(|stat| stat.ppid == bench.pid() && stat.state == b'Z')
     };
     let pid = loop {
-        if let Some(pid) = procfs::process::all_processes().unwrap().find_map(without_main) {
+        if let Some(pid) = task::pids(Path::new("/proc")).unwrap().into_iter().find(without_main) {
             break pid;
         }
     };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::shrink::command::shell_line;
 use crate::analysis::shrink::lines::Line;
 use crate::analysis::shrink::{
-    End, Measure, Shape, State, Task, Trial, Values, Verdict, Why, cost, deadline,
+    Acceptance, End, Measure, Rejection, Shape, State, Task, Trial, Values, cost, deadline,
 };
 use crate::analysis::stats::Counts;
 use crate::analysis::{Class, RunOutcome};
@@ -188,11 +188,11 @@ impl ShrinkFile {
                 .find(|t| inputs.evidence.contains(&t.run))
                 .and_then(|t| t.snapshot.clone()),
         };
-        let numbers = shape.places().iter().map(|place| NumberLine {
-            argument: place.argument,
-            from: place.number.from,
-            to: shape.value(place.argument, &best).unwrap_or(place.number.from),
-            least: place.free.then_some(place.number.least),
+        let numbers = shape.slots().iter().map(|slot| NumberLine {
+            argument: slot.argument,
+            from: slot.number.from,
+            to: shape.value(slot.argument, &best).unwrap_or(slot.number.from),
+            least: slot.free.then_some(slot.number.least),
         });
         let deadline = deadline::deadline(task, &state.path, journal);
         let after = side(&best);
@@ -280,7 +280,7 @@ fn other_classes(inputs: &Inputs<'_>) -> Vec<OtherClass> {
 
 fn errors(inputs: &Inputs<'_>) -> Vec<ErrorLine> {
     let rejected = inputs.state.candidates.iter().filter(|candidate| {
-        matches!(candidate.judged.verdict, Verdict::Rejected(Why::Refused | Why::Crashed))
+        matches!(candidate.judged.acceptance, Acceptance::Rejected(Rejection::Refused | Rejection::Crashed))
     });
     rejected
         .filter_map(|candidate| {

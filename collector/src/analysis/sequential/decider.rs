@@ -1,104 +1,101 @@
-//! The runs of a hunt's arms, counted, and what they decide.
+//! Counts the runs of all arms of a hunt, and says what they decide.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Comparison, Until};
 
-/// What an arm is for.
+/// What an arm changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// The control.
+pub enum ArmKind {
+    /// Nothing: the arm is the control.
     Pinned,
-    /// Something happens to the DSO of its runs.
+    /// The hunt changes the DSO during each run.
     Changed,
-    /// Another build.
+    /// The arm runs another build.
     Build,
 }
 
-/// How a run ended.
+/// What a run shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
-    /// It hung; whether the DSO was known to be intact.
+pub enum Observation {
     Hung {
-        /// Known to be intact.
+        /// The DSO was known to be intact.
         intact: bool,
     },
-    /// It could have hung, and did not.
+    /// The run could have hung, and did not.
     Passed,
-    /// It died.
+    /// The run died by a signal.
     Crashed,
-    /// It failed, or did not start.
+    /// The run ended with an error, or did not start.
     Failed,
 }
 
-/// What is decided.
+/// The answer to the question of a hunt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
     /// There is one arm, and a run of it hung.
     Hangs,
-    /// No run hung, of so many that a hang at the rate, or above it, would have shown itself.
+    /// No run hung, and there were enough runs to exclude the rate of the question.
     BelowRate,
-    /// A run of the pinned build hung with its DSO intact: whatever a change does, it is not needed for a hang.
+    /// A run of the pinned build hung with its DSO intact. No change of the DSO is needed for a hang.
     HangsIntact,
-    /// An arm in which the DSO is changed hangs more often than the pinned one.
+    /// An arm with a changed DSO hangs more often than the pinned one.
     ChangeHangs,
-    /// Every other build hangs more often than the pinned one, or less often, or neither hangs at the rate.
+    /// Each other build has an answer of its own ([`Against`]), and at least one of them is more or less often.
     BuildsTold,
 }
 
-/// What is decided about one arm, against the pinned one.
+/// The answer about one arm, compared with the pinned one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Against {
-    /// It hangs more often.
+    /// The arm hangs more often.
     More,
-    /// Less often.
+    /// The arm hangs less often.
     Less,
-    /// Neither hangs at the rate or above it.
+    /// Both hang below the rate of the question.
     BelowRate,
 }
 
-/// An arm of a [`Trial`].
+/// The runs of one arm.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TrialArm {
-    role: Role,
-    /// Of every run, whether it hung.
+pub struct ArmRuns {
+    kind: ArmKind,
+    /// For each run: it hung.
     hung: Vec<bool>,
     hangs: u32,
-    /// Runs that count for the claim that it hangs below the rate.
+    /// Runs that count for the claim that the arm hangs below the rate.
     counted: u32,
     more: Comparison,
     less: Comparison,
 }
 
-impl TrialArm {
-    /// What it is for.
-    pub(crate) fn role(&self) -> Role {
-        self.role
+impl ArmRuns {
+    pub(crate) fn kind(&self) -> ArmKind {
+        self.kind
     }
 
-    /// Runs.
+    /// Number of runs.
     pub fn runs(&self) -> u32 {
         self.hung.len() as u32
     }
 
-    /// Hangs among them.
+    /// Number of hangs.
     pub fn hangs(&self) -> u32 {
         self.hangs
     }
 
-    /// Runs that count for the claim that it hangs below the rate.
     pub(crate) fn counted(&self) -> u32 {
         self.counted
     }
 
-    /// That it hangs more often than the pinned one.
+    /// The evidence that the arm hangs more often than the pinned one.
     pub(crate) fn more(&self) -> &Comparison {
         &self.more
     }
 
-    /// That it hangs less often.
+    /// The evidence that the arm hangs less often than the pinned one.
     pub(crate) fn less(&self) -> &Comparison {
         &self.less
     }
@@ -106,43 +103,46 @@ impl TrialArm {
 
 /// The runs of a hunt, and what they decide.
 ///
-/// The k-th run of each arm is held against the k-th of the pinned one, whatever became of its DSO, and whether it died: a
-/// run of an arm that was over before its DSO could be changed, or died of the change, is one that did not hang. (To leave those
-/// out would keep, of a DSO that hangs by itself, the runs that hung before the change, and lose the others: an arm that does
-/// no more than kill would seem to hang.) That no arm hangs at the rate rests on runs that could have hung; of one
-/// whose DSO is changed those that died count, too: what kills every run does not hang.
+/// The k-th run of each arm is compared with the k-th run of the pinned arm, whatever happened to its DSO and also if it
+/// died. A run that ended before its DSO could be changed, or that died of the change, is a run that did not hang. Such
+/// runs must not be left out. If the DSO hangs by itself, the runs that hung before the change would be kept and the
+/// others lost, and an arm whose change only kills would seem to hang.
+///
+/// The claim that no arm hangs at the rate rests on runs that could have hung. In an arm with a changed DSO, runs that
+/// died count too: a change that kills every run does not hang.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Trial {
+pub struct Decider {
     until: Until,
-    arms: Vec<TrialArm>,
+    arms: Vec<ArmRuns>,
     control: usize,
+    /// A run of the pinned build hung with its DSO intact.
     intact: bool,
 }
 
-impl Trial {
-    /// Of arms with these roles, in an order of the caller's.
-    pub fn new(roles: &[Role], until: Until) -> Trial {
-        let arm = |role: &Role| TrialArm {
-            role: *role,
+impl Decider {
+    /// For arms of these kinds, in the caller's order.
+    pub fn new(kinds: &[ArmKind], until: Until) -> Decider {
+        let arm = |kind: &ArmKind| ArmRuns {
+            kind: *kind,
             hung: vec![],
             hangs: 0,
             counted: 0,
             more: Comparison::default(),
             less: Comparison::default(),
         };
-        let control = roles.iter().position(|role| *role == Role::Pinned).unwrap_or(0);
-        Trial { until, arms: roles.iter().map(arm).collect(), control, intact: false }
+        let control = kinds.iter().position(|kind| *kind == ArmKind::Pinned).unwrap_or(0);
+        Decider { until, arms: kinds.iter().map(arm).collect(), control, intact: false }
     }
 
-    /// A run of an arm, by its index.
-    pub fn push(&mut self, arm: usize, seen: Seen) {
-        let (hung, number) = (matches!(seen, Seen::Hung { .. }), self.arms[arm].hung.len());
-        let role = self.arms[arm].role;
-        self.intact |= seen == Seen::Hung { intact: true } && role != Role::Build;
+    /// Takes a run of the arm with this index.
+    pub fn push(&mut self, arm: usize, seen: Observation) {
+        let (hung, number) = (matches!(seen, Observation::Hung { .. }), self.arms[arm].hung.len());
+        let kind = self.arms[arm].kind;
+        self.intact |= seen == Observation::Hung { intact: true } && kind != ArmKind::Build;
         let counts = match seen {
-            Seen::Hung { .. } | Seen::Passed => true,
-            Seen::Crashed => role == Role::Changed,
-            Seen::Failed => false,
+            Observation::Hung { .. } | Observation::Passed => true,
+            Observation::Crashed => kind == ArmKind::Changed,
+            Observation::Failed => false,
         };
         self.arms[arm].hung.push(hung);
         self.arms[arm].hangs += u32::from(hung);
@@ -161,38 +161,37 @@ impl Trial {
         }
     }
 
-    /// What was asked.
     pub(crate) fn until(&self) -> Until {
         self.until
     }
 
     /// The arms, in the caller's order.
-    pub fn arms(&self) -> &[TrialArm] {
+    pub fn arms(&self) -> &[ArmRuns] {
         &self.arms
     }
 
-    /// Evidence that decides: one over the error rate, times the number of comparisons that are made (of another build
-    /// two, one for each direction: O. J. Dunn, Multiple comparisons among means, JASA 56 (1961), 52-64).
+    /// The amount of evidence that decides: the number of comparisons over the error rate (O. J. Dunn, Multiple
+    /// comparisons among means, JASA 56 (1961), 52-64). Another build makes two comparisons, one for each direction.
     pub(crate) fn needed(&self) -> f64 {
-        let comparisons: u32 = self.others().map(|arm| if arm.role == Role::Build { 2 } else { 1 }).sum();
+        let comparisons: u32 = self.others().map(|arm| if arm.kind == ArmKind::Build { 2 } else { 1 }).sum();
         f64::from(comparisons.max(1)) / self.until.error()
     }
 
-    /// What is decided about an arm against the pinned one.
+    /// The answer about an arm, by its index; none: not decided yet.
     pub fn against(&self, arm: usize) -> Option<Against> {
         let (of, control) = (&self.arms[arm], &self.arms[self.control]);
         if arm == self.control {
             None
         } else if of.more.evidence() >= self.needed() {
             Some(Against::More)
-        } else if of.role == Role::Build && of.less.evidence() >= self.needed() {
+        } else if of.kind == ArmKind::Build && of.less.evidence() >= self.needed() {
             Some(Against::Less)
         } else {
             (self.is_below(of) && self.is_below(control)).then_some(Against::BelowRate)
         }
     }
 
-    /// What is decided about the whole.
+    /// The answer to the question; none: not decided yet.
     pub fn answer(&self) -> Option<Answer> {
         if self.arms.len() == 1 {
             let only = &self.arms[self.control];
@@ -201,23 +200,23 @@ impl Trial {
                 _ => Some(Answer::Hangs),
             };
         }
-        let has = |role: Role| self.arms.iter().any(|arm| arm.role == role);
+        let has = |kind: ArmKind| self.arms.iter().any(|arm| arm.kind == kind);
         let builds: Option<Vec<Against>> = (0..self.arms.len())
-            .filter(|at| self.arms[*at].role == Role::Build)
+            .filter(|at| self.arms[*at].kind == ArmKind::Build)
             .map(|at| self.against(at))
             .collect();
         let builds = builds?;
-        if has(Role::Changed) {
+        if has(ArmKind::Changed) {
             return self.change();
         }
         let below = builds.iter().all(|against| *against == Against::BelowRate);
         Some(if below { Answer::BelowRate } else { Answer::BuildsTold })
     }
 
-    /// What is decided about what happens to the DSO.
+    /// The answer about the arms with a changed DSO; none: not decided yet, or there is no such arm.
     pub(crate) fn change(&self) -> Option<Answer> {
         let changed: Vec<usize> =
-            (0..self.arms.len()).filter(|at| self.arms[*at].role == Role::Changed).collect();
+            (0..self.arms.len()).filter(|at| self.arms[*at].kind == ArmKind::Changed).collect();
         let every = |against| changed.iter().all(|at| self.against(*at) == Some(against));
         if changed.is_empty() {
             None
@@ -230,8 +229,8 @@ impl Trial {
         }
     }
 
-    /// Runs that are still missing, per arm that is not decided, if none of those hangs and the pinned one does not; none
-    /// once one did; 0 where all is decided.
+    /// Runs per undecided arm that are still needed if neither these arms nor the pinned one hangs. 0: the question is
+    /// decided. None: one of them hung already.
     pub(crate) fn missing(&self) -> Option<u32> {
         if self.answer().is_some() {
             return Some(0);
@@ -242,17 +241,17 @@ impl Trial {
         open().all(|arm| arm.hangs() == 0).then(|| self.until.runs.saturating_sub(fewest))
     }
 
-    fn is_below(&self, arm: &TrialArm) -> bool {
+    fn is_below(&self, arm: &ArmRuns) -> bool {
         arm.hangs() == 0 && arm.counted >= self.until.runs
     }
 
-    fn others(&self) -> impl Iterator<Item = &TrialArm> {
+    fn others(&self) -> impl Iterator<Item = &ArmRuns> {
         let control = self.control;
         self.arms.iter().enumerate().filter(move |(at, _)| *at != control).map(|(_, arm)| arm)
     }
 }
 
-impl TrialArm {
+impl ArmRuns {
     fn compare(&mut self, its: bool, control: bool) {
         self.more.push(its, control);
         self.less.push(control, its);
@@ -265,26 +264,26 @@ mod tests {
 
     use super::*;
 
-    fn trial(roles: &[Role], rate: f64) -> Trial {
-        Trial::new(roles, Until::new(rate, 0.95).expect("a question"))
+    fn decider(kinds: &[ArmKind], rate: f64) -> Decider {
+        Decider::new(kinds, Until::new(rate, 0.95).expect("a question"))
     }
 
-    const HUNG: Seen = Seen::Hung { intact: true };
-    const BAD: Seen = Seen::Hung { intact: false };
+    const HUNG: Observation = Observation::Hung { intact: true };
+    const BAD: Observation = Observation::Hung { intact: false };
 
     #[test]
     fn one_arm_is_decided_by_a_hang_or_by_enough_runs_that_could_have_hung() {
-        let mut one = trial(&[Role::Pinned], 0.25);
+        let mut one = decider(&[ArmKind::Pinned], 0.25);
         assert_eq!((one.until().runs, one.missing()), (11, Some(11)));
         for _ in 0..10 {
-            one.push(0, Seen::Passed);
-            one.push(0, Seen::Crashed);
-            one.push(0, Seen::Failed);
+            one.push(0, Observation::Passed);
+            one.push(0, Observation::Crashed);
+            one.push(0, Observation::Failed);
             assert_eq!(one.answer(), None);
         }
-        assert_eq!(one.missing(), Some(1), "what died or failed says nothing");
+        assert_eq!(one.missing(), Some(1), "runs that died or failed do not count");
         let mut hangs = one.clone();
-        one.push(0, Seen::Passed);
+        one.push(0, Observation::Passed);
         assert_eq!((one.answer(), one.missing()), (Some(Answer::BelowRate), Some(0)));
         hangs.push(0, BAD);
         assert_eq!((hangs.answer(), hangs.missing()), (Some(Answer::Hangs), Some(0)));
@@ -292,19 +291,19 @@ mod tests {
 
     #[test]
     fn a_change_that_hangs_is_told_from_one_that_is_not_needed() {
-        let roles = [Role::Changed, Role::Pinned, Role::Changed];
-        let mut shared = trial(&roles, 0.25);
+        let kinds = [ArmKind::Changed, ArmKind::Pinned, ArmKind::Changed];
+        let mut shared = decider(&kinds, 0.25);
         assert_eq!(shared.needed().round() as u32, 40, "two comparisons share the error");
         for _ in 0..3 {
             shared.push(0, BAD);
-            shared.push(1, Seen::Passed);
-            shared.push(2, Seen::Passed);
+            shared.push(1, Observation::Passed);
+            shared.push(2, Observation::Passed);
             assert_eq!(shared.answer(), None);
         }
         let mut intact = shared.clone();
         shared.push(0, BAD);
-        assert_eq!(shared.answer(), None, "it has no partner yet");
-        shared.push(1, Seen::Passed);
+        assert_eq!(shared.answer(), None, "the run has no partner yet");
+        shared.push(1, Observation::Passed);
         assert_eq!(shared.answer(), Some(Answer::ChangeHangs));
         assert_eq!(
             (shared.against(0), shared.against(1), shared.against(2)),
@@ -316,26 +315,26 @@ mod tests {
 
     #[test]
     fn no_arm_hangs() {
-        let mut none = trial(&[Role::Pinned, Role::Changed, Role::Build], 0.25);
+        let mut none = decider(&[ArmKind::Pinned, ArmKind::Changed, ArmKind::Build], 0.25);
         for k in 0..11 {
             assert_eq!((none.answer(), none.missing()), (None, Some(11 - k)));
-            none.push(0, Seen::Passed);
-            // A copy in place kills every run: none of them hung.
-            none.push(1, Seen::Crashed);
-            none.push(2, Seen::Passed);
+            none.push(0, Observation::Passed);
+            // A copy in place kills every run, and none of them hung.
+            none.push(1, Observation::Crashed);
+            none.push(2, Observation::Passed);
         }
         assert_eq!(none.answer(), Some(Answer::BelowRate));
         assert_eq!(none.against(2), Some(Against::BelowRate));
     }
 
     #[test]
-    fn builds_are_told_apart_in_either_direction() {
-        let roles = [Role::Pinned, Role::Build, Role::Build];
-        let mut builds = trial(&roles, 0.25);
+    fn builds_are_distinguished_in_either_direction() {
+        let kinds = [ArmKind::Pinned, ArmKind::Build, ArmKind::Build];
+        let mut builds = decider(&kinds, 0.25);
         while builds.answer().is_none() {
             builds.push(0, HUNG);
-            builds.push(1, Seen::Passed);
-            builds.push(2, Seen::Passed);
+            builds.push(1, Observation::Passed);
+            builds.push(2, Observation::Passed);
             assert!(builds.arms()[0].runs() < 10, "{builds:?}");
         }
         assert_eq!(builds.answer(), Some(Answer::BuildsTold));
@@ -344,14 +343,14 @@ mod tests {
     }
 
     proptest! {
-        /// Whose turn it was does not matter, only the number of the run.
+        /// The order of the arms within a round does not matter, only the number of the run.
         #[test]
         fn the_order_within_a_round_does_not_matter(
             rounds in prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>()), 0..40),
         ) {
-            let seen = |hung: bool| if hung { BAD } else { Seen::Passed };
+            let seen = |hung: bool| if hung { BAD } else { Observation::Passed };
             let (mut one, mut other) =
-                (trial(&[Role::Pinned, Role::Changed], 0.1), trial(&[Role::Pinned, Role::Changed], 0.1));
+                (decider(&[ArmKind::Pinned, ArmKind::Changed], 0.1), decider(&[ArmKind::Pinned, ArmKind::Changed], 0.1));
             for (pinned, arm, first) in rounds {
                 for at in [0, 1] {
                     one.push(at, seen(if at == 0 { pinned } else { arm }));
