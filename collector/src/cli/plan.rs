@@ -11,9 +11,10 @@ use crate::text::message::{messages, say};
 
 /// How many runs a hunt needs, or the detection power of a number of runs.
 ///
-/// With --rate: the number of runs in which a hang of that rate occurs at least once with the probability --confidence. With
-/// --runs: the rate of hangs that this number of runs without a hang rules out. Both are exact, from the binomial
-/// distribution: the smallest N with 1 - (1 - rate)^N >= confidence, and 1 - (1 - confidence)^(1/N).
+/// With --rate: the number of runs in which a hang of that rate occurs at least once with the probability
+/// --confidence. With --runs: the rate of hangs that this number of runs without a hang rules out. Both are
+/// exact, from the binomial distribution: the smallest N with 1 - (1 - rate)^N >= confidence, and 1 - (1 -
+/// confidence)^(1/N).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hangscope plan --rate 0.02 --confidence 0.95   # 149 runs\n  \
     hangscope plan --runs 50                        # 0 hangs in 50 runs: the rate is below 5.8 %")]

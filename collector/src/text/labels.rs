@@ -1,10 +1,9 @@
-//! Headings, fields and fixed words of reports, in both languages. The fields of the short report are word for word those of
-//! the template that its readers know.
+//! Headings, fields and fixed words of reports, in both languages. The fields of the short report are word
+//! for word those of the template that its readers know.
 
 use crate::text::message::messages;
 
 messages! {
-    /// A piece of a report.
     pub(crate) Label {
         // The short report.
         Reproduced { hung, made } => "- Reproduced: `{hung} / {made}`",
