@@ -4,7 +4,7 @@ use crate::text::message::messages;
 
 messages! {
     /// A sentence of a finding.
-    Why {
+    pub Why {
         // Locks that keep their owner.
         Cycle { members, locks } => "threads {members} wait for each other in a ring, over {locks} (threads.json)",
             "スレッド {members} が {locks} を介して循環待ちになっている (threads.json)";

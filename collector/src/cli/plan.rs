@@ -35,7 +35,7 @@ pub(crate) struct Args {
 
 messages! {
     /// The answer of `plan`.
-    Plan {
+    pub(crate) Plan {
         Needed { runs: "run", rate, sure } => "{runs}: a hang in {rate} % of the runs shows itself at least once with {sure} % \
             probability",
             "{runs} 回の実行が必要: ハング率が {rate} % なら、{sure} % の確率で 1 回以上ハングが起きる";

@@ -24,7 +24,7 @@ use crate::text::message::{Lang, messages, say};
 
 messages! {
     /// A piece of what `report` prints above and below the snapshot.
-    Cell {
+    pub(crate) Cell {
         // The process.
         Exe { exe } => "program    {exe}", "プログラム {exe}";
         Command { command } => "command    {command}", "コマンド   {command}";
@@ -56,8 +56,8 @@ messages! {
 
 /// Analyse a recorded dump again: a dump.bin, the folder of a bundle, or a recording.json.gz.
 ///
-/// Names come from the allocator's copy in the bundle ({name}.so), from the files that the dump names if they
-/// are still those, and from separate debug files.
+/// Names come from the allocator's copy in the bundle ({name}.so), from the files that the dump names if
+/// they are still those, and from separate debug files.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     hangscope report OUT/hang_run_8\n  \
@@ -81,8 +81,8 @@ pub(crate) struct Args {
     /// A JUnit report of the hunt whose OUT is PATH, as `hangscope hunt --junit` writes it.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["dump", "all_threads", "write", "json"])]
     junit: Option<PathBuf>,
-    /// Only one line of JSON on stdout: what is in threads.json (schema, pid, finding, threads, dsos, notes,
-    /// ...).
+    /// Only one line of JSON on stdout: what is in threads.json (schema, pid, finding, threads, dsos,
+    /// notes, ...).
     #[arg(long, conflicts_with = "all_threads")]
     json: bool,
 }

@@ -8,7 +8,8 @@ use crate::console::exit::Status;
 use crate::console::out;
 use crate::report;
 
-/// Show the result of a hunt, a session or a snap: the verdict, which thread waits for which, and the stacks.
+/// Show the result of a hunt, a session or a snap: the verdict, which thread waits for which, and the
+/// stacks.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hangscope show OUT\n  hangscope show OUT/hang_run_8")]
 pub(crate) struct Args {

@@ -1,4 +1,4 @@
-//! Ctrl-C, as a channel: whatever waits for something waits for this as well.
+//! Ctrl-C as a channel, so that every wait can also wait for it.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use nix::sys::signal::{SigHandler, Signal};
 
-/// Set once, seen by all copies, for ever.
+/// Is set at most once, and stays set. All copies see it.
 #[derive(Clone, Debug)]
 pub struct Cancel(Receiver<Infallible>);
 
@@ -18,14 +18,14 @@ pub(crate) struct Canceller(
 
 /// A [`Cancel`] and what sets it.
 pub(crate) fn pair() -> (Canceller, Cancel) {
-    // Nothing is ever sent: that the sender has gone is the message, and every receiver sees it.
+    // Nothing is ever sent. The end of the sender is the message, and every receiver sees it.
     let (sender, receiver) = crossbeam_channel::bounded(0);
     (Canceller(sender), Cancel(receiver))
 }
 
-/// A [`Cancel`] that Ctrl-C, TERM and HUP set. A second one ends the process at once (status 130): whoever presses
-/// twice does not want to wait. A HUP that is ignored stays so, as `nohup` means it; an INT that is ignored
-/// does not, since a shell's `&` ignores it for every command that is started in a script.
+/// A [`Cancel`] that Ctrl-C, TERM and HUP set. A second one ends the process at once (status 130): whoever
+/// presses twice does not want to wait. A HUP that is ignored stays so, as `nohup` means it; an INT that is
+/// ignored does not, since a shell's `&` ignores it for every command that is started in a script.
 ///
 /// # Errors
 /// What the system says; also if it was called before.
@@ -53,12 +53,10 @@ fn hup_is_ignored() -> bool {
 }
 
 impl Cancel {
-    /// One that is never set.
     pub fn never() -> Cancel {
         Cancel(crossbeam_channel::never())
     }
 
-    /// Whether it is set.
     pub(crate) fn is_set(&self) -> bool {
         matches!(self.0.try_recv(), Err(TryRecvError::Disconnected))
     }

@@ -8,18 +8,14 @@ pub(crate) enum Status {
     NoHang = 0,
     /// Anything that has no status of its own.
     Failed = 1,
-    /// Wrong usage.
     Usage = 2,
-    /// A hang was captured.
     Hang = 10,
-    /// The DSO was not intact.
     DsoNotIntact = 20,
     /// The preload could not be verified.
     NotVerified = 30,
 }
 
 impl Status {
-    /// All of them, in order.
     pub(crate) const ALL: &[Status] = &[
         Status::NoHang,
         Status::Failed,
@@ -29,7 +25,6 @@ impl Status {
         Status::NotVerified,
     ];
 
-    /// The number.
     pub(crate) fn code(self) -> u8 {
         self as u8
     }

@@ -1,6 +1,8 @@
-//! Printing. A closed pipe is no error here: `println!` panics on one, and a hunt must not end because `head` did.
+//! Printing. A closed pipe is no error here: `println!` panics on one, and a hunt must not end because
+//! `head` did.
 //!
-//! With `--json` stdout is for a program: only [`json`] writes to it, and all text for people goes to stderr.
+//! With `--json` stdout is for a program: only [`json`] writes to it, and all text for people goes to
+//! stderr.
 
 use std::io::{IsTerminal as _, Write};
 use std::sync::OnceLock;
@@ -34,7 +36,8 @@ pub(crate) fn style() -> Style {
 
 static LANG: OnceLock<Lang> = OnceLock::new();
 
-/// The language of what this process tells people, where the command line names one. Set it before the first line.
+/// The language of what this process tells people, where the command line names one. Set it before the
+/// first line.
 pub(crate) fn set_lang(lang: Lang) {
     // A second call changes nothing: what was printed so far had the first language.
     let _ = LANG.set(lang);
@@ -89,8 +92,8 @@ pub(crate) fn text(text: impl std::fmt::Display) {
     people(|to| write!(to, "{text}"));
 }
 
-/// Text for people, without a line end. On a terminal its long lines are broken between words. In a pipe a sentence stays one
-/// line.
+/// Text for people, without a line end. On a terminal its long lines are broken between words. In a pipe a
+/// sentence stays one line.
 pub(crate) fn paragraphs(text: &str) {
     let style = style();
     if !is_terminal() {

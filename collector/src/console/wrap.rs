@@ -8,8 +8,8 @@ use crate::text::message::is_japanese;
 /// No line is made narrower than this, whatever the terminal says.
 const NARROWEST: usize = 20;
 
-/// A line, broken where it is longer than `width` columns (20 at least). What follows is indented by two columns more
-/// than the line itself. A word that is longer than a line stays whole. At least one line.
+/// A line, broken where it is longer than `width` columns (20 at least). What follows is indented by two
+/// columns more than the line itself. A word that is longer than a line stays whole. At least one line.
 pub(crate) fn wrap(line: &str, width: usize) -> Vec<String> {
     let text = line.trim_start();
     let indent = " ".repeat(line.len() - text.len());
@@ -46,7 +46,8 @@ pub(crate) fn columns(text: &str) -> usize {
     textwrap::core::display_width(text)
 }
 
-/// Parts that may stand on different lines: words, and Japanese characters, which have no spaces between them.
+/// Parts that may stand on different lines: words, and Japanese characters, which have no spaces between
+/// them.
 fn words<'a>(line: &'a str) -> Box<dyn Iterator<Item = Word<'a>> + 'a> {
     Box::new(WordSeparator::AsciiSpace.find_words(line).flat_map(|word| {
         // With its spaces: the last part keeps them.
@@ -72,8 +73,8 @@ fn words<'a>(line: &'a str) -> Box<dyn Iterator<Item = Word<'a>> + 'a> {
     }))
 }
 
-/// Whether a line may end before the character at `at`: beside a Japanese character, but a closing mark does not begin a
-/// line and an opening one does not end it.
+/// Whether a line may end before the character at `at`: beside a Japanese character, but a closing mark
+/// does not begin a line and an opening one does not end it.
 fn may_break(text: &str, at: usize) -> bool {
     let (before, after) = (text[..at].chars().next_back(), text[at..].chars().next());
     let (Some(before), Some(after)) = (before, after) else { return false };

@@ -10,7 +10,6 @@ use crate::session::{Dump, record_text};
 /// perf and the samples agree about a function if both have at least this share of it.
 const AGREE_PERCENT: usize = 10;
 
-/// The text of the file.
 pub(crate) fn text_of(dump: &Dump, traces: &Traces) -> String {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for (tid, samples) in &traces.samples {
@@ -46,7 +45,8 @@ fn plain(name: &str) -> String {
 }
 
 /// A line that says that perf and the samples disagree about the hottest function of a thread; none if they
-/// agree, or if one of them has no function. `report` is `perf report --stdio --no-children` of that thread.
+/// agree, or if one of them has no function. `report` is `perf report --stdio --no-children` of that
+/// thread.
 pub(crate) fn disagreement(tid: u32, samples: &[ThreadTrace], report: &str) -> Option<String> {
     let perf = hottest_of(report)?;
     let mut counts: HashMap<String, usize> = HashMap::new();

@@ -1,5 +1,5 @@
-//! `stacks.txt`: the frames of every thread, for a person. The file is English; `show` has the same lines in both
-//! languages.
+//! `stacks.txt`: the frames of every thread, for a person. The file is English; `show` has the same lines
+//! in both languages.
 
 use crate::analysis::Finding;
 use crate::evidence::group::groups;
@@ -54,7 +54,8 @@ pub(crate) fn wait_text(tid: u32, wait: &WaitPart, finding: &Finding) -> Text {
 
 fn waiting(wait: &WaitPart, detail: &Text) -> Text {
     if wait.kind == "join" {
-        // The text of a join says which thread it waits for. The address of that thread's tid says nothing more.
+        // The text of a join says which thread it waits for. The address of that thread's tid says nothing
+        // more.
         return detail.clone();
     }
     let text = match wait.symbol.as_ref().or(wait.address.as_ref()) {

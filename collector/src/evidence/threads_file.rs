@@ -20,10 +20,8 @@ pub struct ThreadsFile {
     /// `hangscope/threads/1`.
     pub(crate) schema: String,
     pub(crate) pid: u32,
-    /// Path of the program.
     pub(crate) exe: String,
     pub(crate) command: Vec<String>,
-    /// HANGSCOPE_LABEL.
     pub(crate) label: String,
     /// Number of the dump in this process, from 1.
     pub(crate) dump: u32,
@@ -38,7 +36,6 @@ pub struct ThreadsFile {
     pub(crate) finding: Finding,
     /// By tid, without the shim's own thread.
     pub(crate) threads: Vec<ThreadPart>,
-    /// DSOs that are files.
     pub(crate) dsos: Vec<DsoPart>,
     /// What could not be read, and the notes of the shim.
     pub(crate) notes: Vec<String>,
@@ -70,17 +67,13 @@ pub(crate) struct ThreadPart {
     pub(crate) syscall: Option<String>,
     /// Arguments of the system call, hex; empty if it runs.
     pub(crate) args: Vec<String>,
-    /// Null if it runs.
     pub(crate) wait: Option<WaitPart>,
     /// `blocked` (memory, no signal), `signal`, `none`.
     pub(crate) stack_from: TraceSource,
     /// Whether the stack ends before the start of the thread.
     pub(crate) truncated: bool,
-    /// Why frames are missing.
     pub(crate) problem: Option<String>,
-    /// Number of samples.
     pub(crate) samples: u32,
-    /// Innermost first.
     pub(crate) frames: Vec<FramePart>,
 }
 
@@ -90,9 +83,7 @@ pub(crate) struct WaitPart {
     pub(crate) kind: String,
     /// Hex.
     pub(crate) address: Option<String>,
-    /// Symbol at the address.
     pub(crate) symbol: Option<String>,
-    /// Tid of the owner.
     pub(crate) owner: Option<u32>,
     /// All of it in words, for a person.
     pub(crate) detail: String,
@@ -105,10 +96,8 @@ pub(crate) struct FramePart {
     pub(crate) function: Option<String>,
     /// Bytes from the start of the function.
     pub(crate) offset: Option<u64>,
-    /// Source file.
     pub(crate) file: Option<String>,
     pub(crate) line: Option<u32>,
-    /// Path of the DSO.
     pub(crate) dso: Option<String>,
     /// Address in the DSO's file, hex.
     pub(crate) dso_offset: Option<String>,

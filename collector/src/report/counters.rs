@@ -1,5 +1,5 @@
-//! Counters in reports: the file `counters.json`, the section of `report.md`, the lines for a terminal, and `counters` of
-//! `verdict.json`.
+//! Counters in reports: the file `counters.json`, the section of `report.md`, the lines for a terminal, and
+//! `counters` of `verdict.json`.
 
 use serde::Serialize;
 
@@ -10,21 +10,19 @@ use crate::text::labels::Label;
 use crate::text::message::Lang;
 use crate::text::message::{Text, say};
 
-/// Hung runs whose figures stand in one cell.
+/// Most figures of hung runs in one cell.
 const MOST_HUNG: usize = 4;
-/// Counters that are always 0 and named; all of them are in `counters.json`.
+/// How many counters that are always 0 are named. `counters.json` has all of them.
 const MOST_ZEROS: usize = 12;
-/// Names that stand in one line for a terminal.
+/// Most names in one line for a terminal.
 const MOST_NAMES: usize = 6;
 
-/// The file.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct CountersFile<'a> {
     /// `hangscope/counters/1`.
     pub(crate) schema: &'static str,
     /// What `skew` is.
     pub(crate) skew: &'static str,
-    /// A lane each.
     pub(crate) lanes: &'a [LaneCounters],
 }
 
@@ -42,11 +40,9 @@ impl<'a> CountersFile<'a> {
 /// An item of `counters` in `verdict.json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct CountersPart {
-    /// Lane.
     pub(crate) lane: String,
     /// Good runs that had counters.
     pub(crate) good: u32,
-    /// Hung runs that had.
     pub(crate) hung: Vec<String>,
     /// Ratios that the profile names.
     pub(crate) ratios: Vec<RatioSummary>,
@@ -148,7 +144,7 @@ fn beside(lane: &LaneCounters, hung: &[HungFigure]) -> String {
     }
 }
 
-/// What is to be known of the figures.
+/// Notes below the figures of a lane.
 fn notes(lane: &LaneCounters) -> Vec<Label> {
     let mut notes = vec![Label::Skew {}];
     if !lane.hung.is_empty() && lane.good > 0 {
@@ -252,7 +248,7 @@ pub(crate) fn brief(lanes: &[LaneCounters], lang: Lang) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// A figure for people: whole, or with four digits that count.
+/// A figure for people: a whole number, or four significant digits.
 fn figure(x: f64) -> String {
     if x.fract() == 0.0 {
         return format!("{x:.0}");

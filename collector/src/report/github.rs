@@ -1,5 +1,5 @@
-//! A hunt for GitHub Actions: annotations (workflow commands, which the runner takes from either stream), and the report
-//! in the summary of the step.
+//! A hunt for GitHub Actions: annotations (workflow commands, which the runner takes from either stream),
+//! and the report in the summary of the step.
 //!
 //! Format and escapes: GitHub's documentation, "Workflow commands for GitHub Actions", and `command.ts` of
 //! actions/toolkit. The runner shows ten errors, ten warnings and ten notices of a step, the first ones.
@@ -11,12 +11,12 @@ use crate::analysis::verdict::{hang_sentence, unlike_the_others};
 use crate::analysis::{Conclusion, HuntFacts, Integrity, RunFacts, RunOutcome, Verdict};
 use crate::text::message::{Lang, messages, ranges, say};
 
-/// So many of a sort are shown by the runner.
+/// The runner shows this many annotations of each level.
 const SHOWN: usize = 10;
 
 messages! {
     /// What stands over or in an annotation.
-    Mark {
+    pub(crate) Mark {
         Hang { run, class } => "Hang in run {run}: {class}", "実行 {run} でハング: {class}";
         MoreHangs {} => "More hangs", "ほかのハング";
         MoreHangsIn { count, runs } => "{count} more: run {runs}", "ほかに {count} 件: 実行 {runs}";
@@ -33,7 +33,6 @@ messages! {
     }
 }
 
-/// How much it is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
     /// `::error`.
@@ -47,11 +46,8 @@ pub(crate) enum Level {
 /// An annotation. Its `Display` is the workflow command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Annotation {
-    /// How much it is worth.
     pub(crate) level: Level,
-    /// What stands over it.
     pub(crate) title: String,
-    /// What it says.
     pub(crate) message: String,
     /// File of the repository, and its line.
     pub(crate) at: Option<(String, Option<u32>)>,
@@ -84,15 +80,16 @@ fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// The file of the repository that a path of the debug information names, where it is one: below the workspace, or
-/// relative and there.
+/// The file of the repository that a path of the debug information names, where it is one: below the
+/// workspace, or relative and there.
 pub(crate) fn in_workspace(file: &str, workspace: &Path) -> Option<String> {
     let inside = Path::new(file).strip_prefix(workspace).unwrap_or(Path::new(file));
     let plain = inside.components().all(|part| matches!(part, std::path::Component::Normal(_)));
     (plain && workspace.join(inside).is_file()).then(|| inside.to_str().map(str::to_owned))?
 }
 
-/// What a hunt has to say, the worst first. `file` gives the repository's name of a path of the debug information.
+/// The annotations of a hunt, the worst first. `file` maps a path of the debug information to a file of the
+/// repository.
 pub(crate) fn annotations(
     facts: &HuntFacts,
     conclusion: &Conclusion,
@@ -106,7 +103,7 @@ pub(crate) fn annotations(
         at: None,
     };
     let mut all = vec![];
-    // One that says that the DSO was not intact comes before hangs that fill up what is shown.
+    // The DSO comes first: the runner shows only some errors, and hangs may fill them up.
     for word in Integrity::ALL.iter().rev() {
         let moved: Vec<&RunFacts> =
             facts.runs.iter().filter(|run| facts.unwanted_change(run) == Some(*word)).collect();
@@ -118,7 +115,7 @@ pub(crate) fn annotations(
     }
     let mut hung = of(facts, RunOutcome::Hung);
     hung.sort_by_key(|run| !conclusion.is_about(run));
-    // All that fit, or all but the line that counts the rest.
+    // All hangs if they fit. Else one line less, which counts the rest.
     let room = SHOWN.saturating_sub(all.len());
     let told = if hung.len() > room { room.saturating_sub(1) } else { hung.len() };
     all.extend(hung[..told].iter().map(|run| hang(conclusion, run, &file, lang)));
@@ -151,7 +148,7 @@ fn of(facts: &HuntFacts, outcome: RunOutcome) -> Vec<&RunFacts> {
     facts.runs.iter().filter(|run| run.outcome == outcome).collect()
 }
 
-/// Names of runs, so many that it stays a line.
+/// Names of runs, at most [`SHOWN`] of them.
 fn runs(all: &[&RunFacts]) -> String {
     let mut names: Vec<String> = all.iter().take(SHOWN).map(|run| run.name()).collect();
     names.extend((all.len() > SHOWN).then(|| "...".to_owned()));
@@ -258,7 +255,7 @@ mod tests {
             let line = one.to_string();
             prop_assert!(!line.contains(['\n', '\r']), "{line:?}");
             let (title, message) = read_back(&line);
-            // A percent sign that stands for itself is escaped, so that a message may hold what looks like an escape.
+            // A percent sign is escaped, so a message may contain text that looks like an escape.
             prop_assert_eq!((title, message), (one.title, one.message));
         }
     }

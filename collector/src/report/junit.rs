@@ -1,4 +1,5 @@
-//! A hunt as JUnit XML, as cargo-nextest writes it (the format of Jenkins): a suite an arm, a test case a run.
+//! A hunt as JUnit XML, as cargo-nextest writes it (the format of Jenkins): a suite an arm, a test case a
+//! run.
 //!
 //! | run | in the file |
 //! |---|---|

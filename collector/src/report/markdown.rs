@@ -56,8 +56,8 @@ pub(super) struct Sentences {
     pub(super) would_change: Vec<String>,
 }
 
-/// The sentences of the verdict, read back from a report that [`report`] wrote in this language. None where the text is not
-/// such a report.
+/// The sentences of the verdict, read back from a report that [`report`] wrote in this language. None where
+/// the text is not such a report.
 pub(super) fn sentences(report: &str, lang: Lang) -> Option<Sentences> {
     let bold = |line: &'_ str| Some(plain(line.strip_prefix("**")?.strip_suffix("**")?));
     let list = |heading: Label| {

@@ -39,8 +39,8 @@ pub(crate) use markdown::markdown_name;
 pub(crate) use show::show;
 pub(crate) use verdict_file::VerdictFile;
 
-/// Writes `verdict.json`, `report.md`, `report.ja.md`, and `counters.json` where there are counters, to OUT. Returns the
-/// conclusion.
+/// Writes `verdict.json`, `report.md`, `report.ja.md`, and `counters.json` where there are counters, to
+/// OUT. Returns the conclusion.
 ///
 /// # Errors
 /// [`WriteError`]; a file is written whole or not at all.

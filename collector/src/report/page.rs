@@ -66,8 +66,8 @@ pub(super) fn plain(escaped: &str) -> String {
     text
 }
 
-/// Text with names of functions in it. Markdown's own marks are taken literally, except the backquotes that we put around
-/// names.
+/// Text with names of functions in it. Markdown's own marks are taken literally, except the backquotes that
+/// we put around names.
 pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut in_code = false;

@@ -1,4 +1,5 @@
-//! The facts of a hunt that is over, from what it left: `verdict.json`, `runs.jsonl`, and the findings in its snapshots.
+//! The facts of a hunt that is over, from what it left: `verdict.json`, `runs.jsonl`, and the findings in
+//! its snapshots.
 
 use std::path::Path;
 
@@ -57,7 +58,8 @@ struct Arm {
 /// The facts of the hunt whose OUT this is.
 ///
 /// # Errors
-/// [`ShowError`]: a file is not there, or is not what a hunt writes. A snapshot that is gone is a hang without a finding.
+/// [`ShowError`]: a file is not there, or is not what a hunt writes. A snapshot that is gone is a hang
+/// without a finding.
 pub(crate) fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
     let verdict: Verdict = read(&out.join("verdict.json"))?;
     let path = out.join("runs.jsonl");

@@ -22,25 +22,15 @@ use crate::text::view::View;
 /// Why a bundle cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ShowError {
-    /// A file cannot be read.
     #[error("cannot read {}: {source}; give the folder that a hunt, a session or snap left behind", path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// A file is not what it should be.
     #[error("{}: {source}; it was not written by this version of hangscope", path.display())]
-    Parse {
-        /// Which.
-        path: PathBuf,
-        /// Where.
-        source: serde_json::Error,
-    },
+    Parse { path: PathBuf, source: serde_json::Error },
 }
 
-/// Renders a bundle: OUT of a hunt (`verdict.json` and its snapshots), or a single snapshot (`threads.json`).
+/// Renders a bundle: OUT of a hunt (`verdict.json` and its snapshots), or a single snapshot
+/// (`threads.json`).
 ///
 /// # Errors
 /// [`ShowError`] if there is nothing in the folder that could be shown.
@@ -100,8 +90,8 @@ fn sentences_of(english: &[String], said: &[Why], lang: Lang) -> Vec<String> {
     }
 }
 
-/// A bundle as data: the verdict, if it is OUT of a hunt, and its snapshots by folder (`.`: the folder itself); a snapshot
-/// is null where it cannot be read.
+/// A bundle as data: the verdict, if it is OUT of a hunt, and its snapshots by folder (`.`: the folder
+/// itself); a snapshot is null where it cannot be read.
 ///
 /// # Errors
 /// [`ShowError`] if there is nothing in the folder that could be shown.
@@ -132,7 +122,6 @@ fn names(verdict: &Value) -> impl Iterator<Item = &str> {
     hangs.filter_map(|h| h.get("snapshot")?.as_str())
 }
 
-/// Renders one snapshot.
 pub(crate) fn snapshot(file: &ThreadsFile, style: Style) -> String {
     let mut pen = Pen { text: String::new(), style };
     pen.snapshot(file);

@@ -368,7 +368,8 @@ fn labels_are_there_in_both_languages() {
     check_templates(Label::TEMPLATES);
 }
 
-/// English prose in a text: so many words of lower case in a row, outside of `code` and of what stands in parentheses.
+/// English prose in a text: so many words of lower case in a row, outside of `code` and of what stands in
+/// parentheses.
 fn english(text: &str) -> Vec<String> {
     let mut plain = String::new();
     let (mut code, mut depth) = (false, 0);

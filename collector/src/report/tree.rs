@@ -1,4 +1,5 @@
-//! The wait graph as indented text: holders, and under each of them the threads that wait for what it holds.
+//! The wait graph as indented text: holders, and under each of them the threads that wait for what it
+//! holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,18 +9,18 @@ use crate::evidence::threads_file::{ThreadPart, ThreadsFile, WaitPart};
 use crate::text::message::{Say as _, Text, ranges, say};
 use crate::text::view::View;
 
-/// A line of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     /// How deep it is under its root.
     pub(crate) depth: usize,
     pub(crate) text: Text,
-    /// A holder that waits for no other holder, a member of a ring, or an owner that has ended: look here first.
+    /// A holder that waits for no other holder, a member of a ring, or an owner that has ended: look here
+    /// first.
     pub(crate) root: bool,
 }
 
-/// The graph from its roots: owners that have ended, rings, and threads that hold something others wait for. Then objects
-/// that keep no owner.
+/// The graph from its roots: owners that have ended, rings, and threads that hold something others wait
+/// for. Then objects that keep no owner.
 pub(crate) fn lines(file: &ThreadsFile) -> Vec<Line> {
     let tree = Tree::of(file);
     let mut lines = vec![];
@@ -50,7 +51,8 @@ impl<'a> Tree<'a> {
         Tree { threads, finding: &file.finding, held }
     }
 
-    /// Owners that wait for no other owner (or have ended), then one member of each ring; the one with most waiters first.
+    /// Owners that wait for no other owner (or have ended), then one member of each ring; the one with most
+    /// waiters first.
     fn roots(&self) -> Vec<u32> {
         let waits_for = |tid: &u32| self.threads.get(tid).and_then(|t| t.wait.as_ref()?.owner);
         let mut roots: Vec<u32> = self.held.keys().filter(|tid| waits_for(tid).is_none()).copied().collect();

@@ -1,4 +1,5 @@
-//! `verdict.json`. Other programs read its keys: new ones may be added, these stay as they are (names, order, null or not).
+//! `verdict.json`. Other programs read its keys: new ones may be added, these stay as they are (names,
+//! order, null or not).
 
 use std::path::Path;
 
@@ -142,7 +143,8 @@ fn arm(facts: &HuntFacts, result: &ArmResult) -> Value {
         "runs": result.tally,
         "rate": rounded_rate(result.tally.rate()),
         "not_intact": result.changed_runs,
-        // Fisher's exact test against the pinned arm: one-sided where the DSO was changed, two-sided for another build.
+        // Fisher's exact test against the pinned arm: one-sided where the DSO was changed, two-sided for
+        // another build.
         "p": result.test.map(|test| digits(test.p)),
     })
 }

@@ -8,7 +8,7 @@ use crate::session::Note;
 use crate::text::message::{Text, in_both, messages};
 
 messages! {
-    OutsideNote {
+    pub(crate) OutsideNote {
         FromOutside {} => "taken from outside, without a snapshot from the start of the process: only a change time or a \
             relocated word shows whether a DSO was overwritten before",
             "外側からの観測で、プロセス開始時の記録はない。DSO が以前に上書きされたかどうかは、変更時刻か再配置済みワードからしか分からない";

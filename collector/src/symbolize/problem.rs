@@ -4,7 +4,7 @@ use crate::text::message::messages;
 
 messages! {
     /// What is missing of a stack.
-    StackProblem {
+    pub(crate) StackProblem {
         NotSent {} => "no stack was sent", "スタックが送られてこなかった";
         Blocks { signal } => "blocks signal {signal}", "シグナル {signal} をブロックしている";
         LeftBefore {} => "ended before it was probed", "観測の前に終了した";

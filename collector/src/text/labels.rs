@@ -1,11 +1,10 @@
-//! Headings, fields and fixed words of reports, in both languages. The fields of the short report are word for word those of
-//! the template that its readers know.
+//! Headings, fields and fixed words of reports, in both languages. The fields of the short report are word
+//! for word those of the template that its readers know.
 
 use crate::text::message::messages;
 
 messages! {
-    /// A piece of a report.
-    Label {
+    pub(crate) Label {
         // The short report.
         Reproduced { hung, made } => "- Reproduced: `{hung} / {made}`",
             "- 再現回数: `{hung} / {made}`";

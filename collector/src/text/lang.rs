@@ -6,18 +6,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lang {
-    /// English.
     En,
-    /// Japanese.
     Ja,
 }
 
 impl Lang {
-    /// Both languages.
     pub const ALL: [Lang; 2] = [Lang::En, Lang::Ja];
 
-    /// The language that the environment asks for: the first of `HANGSCOPE_LANG`, `LC_ALL`, `LC_MESSAGES` and `LANG` that
-    /// is set decides (the order of the last three is that of locale(7)). English where none is set.
+    /// The language that the environment asks for: the first of `HANGSCOPE_LANG`, `LC_ALL`, `LC_MESSAGES`
+    /// and `LANG` that is set decides (the order of the last three is that of locale(7)). English where
+    /// none is set.
     pub(crate) fn of_environment() -> Lang {
         Lang::of_variables(|name| std::env::var(name).ok())
     }
@@ -29,7 +27,8 @@ impl Lang {
         first.map_or(Lang::En, |value| Lang::of_locale(&value))
     }
 
-    /// `ja`, `ja_JP.UTF-8` and `ja-JP` are Japanese. Everything else is English: hangscope has no third language.
+    /// `ja`, `ja_JP.UTF-8` and `ja-JP` are Japanese. Everything else is English: hangscope has no third
+    /// language.
     fn of_locale(locale: &str) -> Lang {
         match locale.split(['_', '-', '.', '@']).next() {
             Some("ja") => Lang::Ja,

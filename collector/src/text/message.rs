@@ -1,16 +1,16 @@
 //! Text for people, in both languages from one definition.
 //!
-//! [`messages!`] defines a set of keys. Each key has its values and its two texts beside each other. A text that is missing
-//! or that names an unknown value does not compile. Each set has its own test, which renders every key in both languages.
-//! A value is a [`Text`]: a name, a number or an address, the same in both languages, or another message, which is rendered
-//! in the language of the sentence around it.
+//! [`messages!`] defines a set of keys. Each key has its values and its two texts beside each other. A text
+//! that is missing or that names an unknown value does not compile. Each set has its own test, which
+//! renders every key in both languages. A value is a [`Text`]: a name, a number or an address, the same in
+//! both languages, or another message, which is rendered in the language of the sentence around it.
 //!
-//! English needs a noun that agrees with its count: `Key { of: "run" } => "not in {of}", "{of} 回"` says "in 1 run" and
-//! "in 2 runs"; the Japanese text gets the number alone. A noun with another plural, or with its verb, is written
-//! `"thread waits|threads wait"`.
+//! English needs a noun that agrees with its count: `Key { of: "run" } => "not in {of}", "{of} 回"` says "in
+//! 1 run" and "in 2 runs"; the Japanese text gets the number alone. A noun with another plural, or with its
+//! verb, is written `"thread waits|threads wait"`.
 //!
-//! To add a key: write it into the set of its subject (`Line` for verdicts, `Why` for findings, `Label` for headings and
-//! fields, `Note` for notes of runs), and use it with `say!(Line::Key { value })`.
+//! To add a key: write it into the set of its subject (`Line` for verdicts, `Why` for findings, `Label` for
+//! headings and fields, `Note` for notes of runs), and use it with `say!(Line::Key { value })`.
 
 use std::fmt::Display;
 
@@ -25,11 +25,8 @@ pub use crate::text::lang::Lang;
 pub enum Text {
     /// A name, a number, an address; or what a system or another program said.
     Same(String),
-    /// A sentence or a word.
     Both {
-        /// English.
         en: String,
-        /// Japanese.
         ja: String,
     },
 }
@@ -66,8 +63,8 @@ impl Default for Text {
     }
 }
 
-/// Removes spaces between two Japanese characters, which values bring into a sentence. Text in backquotes or parentheses
-/// (names and paths) stays as it is.
+/// Removes spaces between two Japanese characters, which values bring into a sentence. Text in backquotes
+/// or parentheses (names and paths) stays as it is.
 pub(crate) fn tight(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
@@ -129,9 +126,9 @@ pub(crate) trait Templates {
     const ALL: &[(&str, &str, &str)];
 }
 
-/// The message of a set that has this English text. Its values are messages, too, where the set has their text. None if no
-/// key has it. Files for programs hold the English text; this is how `show` says it in Japanese. Not for messages whose
-/// values have a noun.
+/// The message of a set that has this English text. Its values are messages, too, where the set has their
+/// text. None if no key has it. Files for programs hold the English text; this is how `show` says it in
+/// Japanese. Not for messages whose values have a noun.
 pub(crate) fn of_english<M: Templates + DeserializeOwned + Say>(text: &str) -> Option<M> {
     M::ALL.iter().find_map(|(key, template, _)| {
         let values = values_of(template, text)?;
@@ -162,21 +159,22 @@ fn kebab(key: &str) -> String {
     text
 }
 
-/// Defines a set of messages: `Key { value, ... } => "English", "Japanese";`, one set a module.
+/// Defines a set of messages: `Key { value, ... } => "English", "Japanese";`, one set in a module. `"thread
+/// waits|threads wait"` after a value is its noun.
 macro_rules! messages {
-    ($(#[$meta:meta])* $name:ident {
+    ($(#[$meta:meta])* $vis:vis $name:ident {
         $($(#[$vmeta:meta])* $key:ident { $($value:ident $(: $noun:literal)?),* $(,)? } => $en:literal, $ja:literal;)*
     }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
         #[serde(rename_all = "kebab-case", tag = "key")]
-        pub enum $name { $($(#[$vmeta])* $key { $($value: $crate::text::message::Text),* },)* }
+        $vis enum $name { $($(#[$vmeta])* $key { $($value: $crate::text::message::Text),* },)* }
 
         impl $name {
             /// Key, English and Japanese template of every message.
             pub(crate) const TEMPLATES: &[(&str, &str, &str)] = &[$((stringify!($key), $en, $ja),)*];
 
-            pub fn text(&self, lang: $crate::text::message::Lang) -> String {
+            $vis fn text(&self, lang: $crate::text::message::Lang) -> String {
                 use $crate::text::message::Lang;
                 match (self, lang) {
                     $(
@@ -239,6 +237,8 @@ pub(crate) use messages;
 macro_rules! say {
     ($name:ident::$key:ident { $($value:ident $(: $e:expr)?),+ $(,)? }) => {{
         use $crate::text::message::Say as _;
+        // A use of the import, also where each value has its own method of this name.
+        let _ = || "".said();
         $name::$key { $($value: $crate::text::message::say!(@ $value $(, $e)?),)+ }
     }};
     (@ $value:ident) => { $value.said() };
@@ -256,7 +256,8 @@ pub(crate) fn counted(count: &str, noun: &str) -> String {
     }
 }
 
-/// The values of a message, by name, where `text` was rendered from this English template; none where it was not.
+/// The values of a message, by name, where `text` was rendered from this English template; none where it
+/// was not.
 pub(crate) fn values_of<'a>(template: &'a str, text: &'a str) -> Option<Vec<(&'a str, &'a str)>> {
     let mut parts = template.split('{');
     let mut rest = text.strip_prefix(parts.next()?)?;

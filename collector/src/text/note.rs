@@ -4,7 +4,7 @@ use crate::text::message::messages;
 
 messages! {
     /// A line about a run, or about the hunt.
-    Note {
+    pub(crate) Note {
         NotStarted { program, why } => "{program} could not be started: {why}", "{program} を起動できなかった: {why}";
         OtherBytes { path } => "when the run began, {path} did not have the bytes that were pinned",
             "実行の開始時点で {path} の内容が固定した時と異なっていた";

@@ -4,7 +4,7 @@ use crate::text::message::messages;
 
 messages! {
     /// A line, or a part of one, of a job.
-    JobLine {
+    pub(crate) JobLine {
         // Before the first run.
         Note { note } => "note: {note}", "注記: {note}";
         Verifying { runs: "run" } => "verifying the preload, {runs}", "プリロードを検証中 ({runs} 回)";

@@ -4,7 +4,7 @@ use crate::text::message::messages;
 
 messages! {
     /// A line, or a part of one, about a process.
-    View {
+    pub(crate) View {
         // The finding.
         Process { pid, class, confidence, all: "thread", futex, running } => "pid {pid}: {class} ({confidence}), {all}, \
             {futex} in futex waits, {running} running",

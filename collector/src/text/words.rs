@@ -4,7 +4,7 @@ use crate::text::message::messages;
 
 messages! {
     /// A word of `verdict.json`.
-    Word {
+    pub(crate) Word {
         // How sure a finding is.
         Proven {} => "proven", "確定";
         Likely {} => "likely", "推定";

@@ -4,7 +4,7 @@ use crate::text::message::messages;
 
 messages! {
     /// Why a DSO is said to be intact or not.
-    Reason {
+    pub(crate) Reason {
         // Intact.
         Untouched {} => "file, size and times are as at init, and its relocated word is in place",
             "ファイル、サイズ、時刻は起動時のままで、再配置済みワードも保たれている";

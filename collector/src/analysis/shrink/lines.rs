@@ -4,7 +4,7 @@ use crate::text::message::messages;
 
 messages! {
     /// A sentence about a shrink.
-    Line {
+    pub(crate) Line {
         // The headline.
         Smallest { class, hung, of: "fresh run", low, high, sure } => "the smallest numbers that still hang ({class}): {hung} of \
             {of} hung, {low} % to {high} % at {sure} %",

@@ -4,7 +4,7 @@ use crate::text::message::messages;
 
 messages! {
     /// A sentence of a verdict.
-    Line {
+    pub(crate) Line {
         // Headlines: the lead.
         LeadB { hung, of, dso } => "B, allocator bug, reproduced {hung}/{of} with {dso} intact",
             "B: アロケータの不具合。{of} 回中 {hung} 回再現、{dso}は改変なし";

@@ -3,7 +3,7 @@
 use crate::text::message::messages;
 
 messages! {
-    WaitText {
+    pub(crate) WaitText {
         Mutex { kind } => "pthread mutex ({kind})", "pthread の mutex ({kind})";
         MutexUnknown {} => "pthread mutex (type unknown)", "pthread の mutex (種別不明)";
         MutexUnreadable {} => "pthread mutex (not readable)", "pthread の mutex (読み取り不可)";

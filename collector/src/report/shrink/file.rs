@@ -26,7 +26,6 @@ pub(crate) struct ShrinkFile {
     pub(crate) schema: String,
     /// Short name of the allocator.
     pub(crate) name: String,
-    /// How it ended.
     pub(crate) end: End,
     /// Class that was looked for; null if none was seen.
     pub(crate) class: Option<Class>,
@@ -34,7 +33,6 @@ pub(crate) struct ShrinkFile {
     pub(crate) rate: f64,
     /// Confidence of the test and of the intervals.
     pub(crate) confidence: f64,
-    /// The original command.
     pub(crate) before: Side,
     /// The smallest that was accepted; the original where none was.
     pub(crate) after: Side,
@@ -42,13 +40,11 @@ pub(crate) struct ShrinkFile {
     pub(crate) numbers: Vec<NumberLine>,
     /// What was accepted, in order, the original first.
     pub(crate) steps: Vec<Step>,
-    /// The sequential test.
     pub(crate) test: Test,
     /// Fresh runs of the smallest one.
     pub(crate) confirm: u32,
     /// Commands that were tried.
     pub(crate) candidates: u32,
-    /// Runs that were made.
     pub(crate) runs: u32,
     /// Wall clock of all of them together.
     pub(crate) seconds: f64,
@@ -65,11 +61,8 @@ pub(crate) struct ShrinkFile {
 /// A command and what is known of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Side {
-    /// Its words.
     pub(crate) command: Vec<String>,
-    /// As a line for a shell.
     pub(crate) line: String,
-    /// What its runs say.
     #[serde(flatten)]
     pub(crate) measure: Measure,
     /// Folder in OUT of its first hang; null if it has none.
@@ -81,9 +74,7 @@ pub(crate) struct Side {
 pub(crate) struct NumberLine {
     /// Index of the argument, from 1.
     pub(crate) argument: usize,
-    /// As it was given.
     pub(crate) from: u64,
-    /// As it is now.
     pub(crate) to: u64,
     /// The least that it might have become; null if it was to stay as it is.
     pub(crate) least: Option<u64>,
@@ -92,11 +83,8 @@ pub(crate) struct NumberLine {
 /// A candidate that was accepted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Step {
-    /// As a line for a shell.
     pub(crate) line: String,
-    /// Hangs in its test.
     pub(crate) hung: u32,
-    /// Runs of its test.
     pub(crate) of: u32,
     /// Deadline of what came after it; null where only a stall counts.
     pub(crate) next_hang_after_s: Option<f64>,
@@ -107,11 +95,8 @@ pub(crate) struct Step {
 pub(crate) struct Test {
     /// `wald-sprt`.
     pub(crate) method: String,
-    /// Accepted at this rate.
     pub(crate) rate: f64,
-    /// Rejected at this one.
     pub(crate) below: f64,
-    /// Error on either side.
     pub(crate) error: f64,
     /// Fewest runs that are accepted.
     pub(crate) fewest: u32,
@@ -119,12 +104,9 @@ pub(crate) struct Test {
     pub(crate) most: u32,
 }
 
-/// Hangs of another class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct OtherClass {
-    /// The class.
     pub(crate) class: Option<Class>,
-    /// Runs.
     pub(crate) count: u32,
     /// The first of them; its evidence is kept.
     pub(crate) run: u32,
@@ -137,9 +119,7 @@ pub(crate) struct OtherClass {
 pub(crate) struct ErrorLine {
     /// `failed` or `crashed`.
     pub(crate) outcome: RunOutcome,
-    /// The run.
     pub(crate) run: u32,
-    /// As a line for a shell.
     pub(crate) line: String,
     /// What is known of it, in English.
     #[serde(serialize_with = "english")]
@@ -151,21 +131,14 @@ pub(crate) struct ErrorLine {
 pub(crate) struct Inputs<'a> {
     /// Short name of the allocator.
     pub(crate) name: &'a str,
-    /// The command.
     pub(crate) shape: &'a Shape,
-    /// What was to be done.
     pub(crate) task: &'a Task,
-    /// The runs.
     pub(crate) journal: &'a [Trial],
-    /// What they say.
     pub(crate) state: &'a State,
     /// Runs whose evidence is there.
     pub(crate) evidence: &'a BTreeSet<u32>,
-    /// How it ended.
     pub(crate) end: End,
-    /// Rate that is wanted.
     pub(crate) rate: f64,
-    /// Confidence.
     pub(crate) confidence: f64,
     /// The words of a command that catches a hang, up to the benchmark's and without a deadline.
     pub(crate) catch: &'a [String],
@@ -174,7 +147,6 @@ pub(crate) struct Inputs<'a> {
 }
 
 impl ShrinkFile {
-    /// Of what was found.
     pub(crate) fn of(inputs: &Inputs<'_>) -> ShrinkFile {
         let Inputs { shape, task, journal, state, .. } = *inputs;
         let best = state.best(task);

@@ -8,11 +8,10 @@ use crate::analysis::{Class, RunOutcome};
 use crate::text::message::Lang;
 use crate::text::message::say;
 
-/// Errors of candidates that are told, each a line.
+/// Most errors of candidates in a report, a line for each.
 const MOST_ERRORS: usize = 5;
 
 impl ShrinkFile {
-    /// The headline.
     pub(crate) fn headline(&self, lang: Lang) -> String {
         let class = self.class.map_or("unknown", Class::as_str);
         let rate = self.after.measure.rate;
@@ -87,7 +86,6 @@ impl ShrinkFile {
         lines
     }
 
-    /// The report.
     pub(crate) fn markdown(&self, lang: Lang) -> String {
         let heading = |line: Line| format!("\n{}\n\n", line.text(lang));
         let title = say!(Line::Title { name: self.name.as_str() }).text(lang);

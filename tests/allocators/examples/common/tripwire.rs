@@ -7,8 +7,8 @@
 //!
 //! The shim may also call through another library on a thread of the host. Only the stack shows such a call.
 //! With `FAULT_SCAN_WORDS=N`, the check searches the first N words of the stack for an address in the shim's
-//! code that follows a call instruction. This setting is for constructors and forks. On a deep stack, the
-//! search could find a word that an earlier call left behind.
+//! code that follows a call instruction. The unwinder then tells whether a frame returns there, or an earlier
+//! call left the word behind. This setting is for constructors and forks.
 //!
 //! With `FAULT_EXPECT_SHIM=1`, the process aborts if `libhangscope.so` is not loaded. A test can then not
 //! pass because the shim is missing.
@@ -108,8 +108,8 @@ fn check(function: &str, stack: *const usize) {
     for word in 1..SCAN_WORDS.load(Ordering::Relaxed) {
         // SAFETY: a test that sets FAULT_SCAN_WORDS has that many words of stack above every call: the frames
         // of main, the arguments and the environment are there.
-        let address = unsafe { stack.add(word).read() };
-        if is_shim(address) && follows_a_call(address) {
+        let (at, address) = unsafe { (stack.add(word), stack.add(word).read()) };
+        if is_shim(address) && follows_a_call(address) && is_live(at, address) {
             trip(function, "its code, by way of another library", address);
         }
     }
@@ -129,6 +129,51 @@ fn follows_a_call(address: usize) -> bool {
     };
     let through = |length| before(length) == 0xff && before(length - 1) >> 3 & 7 == 2;
     before(5) == 0xe8 || (2..=7).any(through)
+}
+
+/// A return address that [`is_live`] looks for, and what the unwinder has shown of it.
+struct Search {
+    at: usize,
+    address: usize,
+    /// The unwinder passed the place of the word, and no frame returns there.
+    is_stale: bool,
+}
+
+unsafe extern "C" {
+    // The unwinder of libgcc, which std links.
+    fn _Unwind_Backtrace(
+        each: extern "C" fn(*mut c_void, *mut c_void) -> c_int,
+        argument: *mut c_void,
+    ) -> c_int;
+    fn _Unwind_GetIP(context: *mut c_void) -> usize;
+    fn _Unwind_GetCFA(context: *mut c_void) -> usize;
+}
+
+/// Whether a frame of this thread returns to `address`, which stands on the stack at `at`. A frame does not
+/// write all of its words, so a return address of an earlier call may still stand there. False only if the
+/// unwinder has passed the word and no frame returns there.
+#[cold]
+#[inline(never)]
+fn is_live(at: *const usize, address: usize) -> bool {
+    let mut search = Search { at: at as usize, address, is_stale: false };
+    // SAFETY: `each` takes the search that is passed here, which outlives the call.
+    unsafe { _Unwind_Backtrace(pass, (&raw mut search).cast()) };
+    !search.is_stale
+}
+
+/// Looks at one frame. Nonzero ends the walk (`_URC_NORMAL_STOP`).
+extern "C" fn pass(context: *mut c_void, search: *mut c_void) -> c_int {
+    const GO_ON: c_int = 0;
+    const STOP: c_int = 4;
+    // SAFETY: the unwinder passes its own context, and the argument of `is_live`.
+    let (search, ip, end) =
+        unsafe { (&mut *search.cast::<Search>(), _Unwind_GetIP(context), _Unwind_GetCFA(context)) };
+    // The return address of a frame is the last word below the end of the frame that it called.
+    if end <= search.at {
+        return GO_ON;
+    }
+    search.is_stale = ip != search.address || end - size_of::<usize>() != search.at;
+    STOP
 }
 
 #[cold]
