@@ -104,6 +104,12 @@ dependencies() {
   "$deny" --log-level error check bans licenses sources
 }
 
+build_tests() {
+  # cargo test does not build examples that are shared objects.
+  cargo build -q --release -p hangscope -p hangscope-test-workload -p hangscope-test-allocators --bins --examples
+  cargo test -q --release "${members[@]}" --no-run --lib --bins --tests
+}
+
 # Installs, uses what was installed, removes it.
 installation() {
   local to=$work/prefix/usr hangscope mimalloc
@@ -155,8 +161,7 @@ else
   part "format" cargo fmt --all --check
   part "build" ./scripts/build.sh
   # Everything that the end-to-end tests run is built before the first of them: nothing may be replaced under them.
-  part "build of the faulty allocators and the end-to-end tests" \
-    cargo test -q --release "${members[@]}" --no-run --lib --bins --examples --test all
+  part "build of the faulty allocators and the end-to-end tests" build_tests
   # The end-to-end tests wait more than they compute. Beside them, with less right to the processors, goes all the rest.
   set -m
   part "end-to-end tests" end_to_end >"$work/end_to_end" 2>&1 &
