@@ -1,6 +1,6 @@
-//! Writes what an installation has beside the command: man pages, and completions for bash, zsh and fish. They are made
-//! from the command line's own definition. `scripts/build.sh --prefix` runs this; an example, so that no other build waits
-//! for its dependencies.
+//! Writes the man pages, and the completions for bash, zsh and fish, from the definition of the command line.
+//! `scripts/build.sh --prefix` runs this program. It is an example, so that no other build waits for its
+//! dependencies.
 //!
 //!     install_files DIR    writes DIR/man/man1/*.1 and the completions, below DIR as they are below `share`
 

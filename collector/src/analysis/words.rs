@@ -131,7 +131,6 @@ words! {
 }
 
 impl Confidence {
-    /// For a sentence.
     pub(crate) fn said(&self) -> Text {
         match self {
             Confidence::Proven => Word::Proven {}.said(),
@@ -141,7 +140,6 @@ impl Confidence {
 }
 
 impl Integrity {
-    /// For a sentence.
     pub(crate) fn said(&self) -> Text {
         match self {
             Integrity::Intact => Word::Intact {}.said(),

@@ -4,8 +4,7 @@
 //! - [`threads`]: a look at all threads
 //! - [`tables`]: the texts: `ps_L.txt`, `wchan_by_tid.tsv`, `environ.txt`, `maps_{name}.txt`; pure
 //! - [`hot`]: which thread spent the most CPU between two looks
-//! - [`mod@perf`]: `perf record` and `perf report` of that thread; `perf_names`: the files that perf takes names
-//!   from
+//! - [`mod@perf`]: `perf record` and `perf report` of that thread; `perf_names`: where perf finds names
 //! - [`part`]: a file of a bundle, or the line that says why it has no contents
 //! - [`tool`]: runs a program that may not end
 //!
@@ -43,7 +42,6 @@ pub struct Options<'a> {
     pub dso: Vec<PathBuf>,
 }
 
-/// The outside view.
 #[derive(Clone, Debug)]
 pub struct Outside {
     /// The threads, by tid; empty if the process had ended.

@@ -11,7 +11,6 @@ use crate::proc::{sysconf, task};
 pub struct ThreadLook {
     pub(crate) tid: u32,
     pub(crate) comm: String,
-    /// State letter.
     pub(crate) state: char,
     /// Processor that it last ran on.
     pub(crate) psr: u16,

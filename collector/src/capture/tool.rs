@@ -14,7 +14,6 @@ use nix::unistd::Pid;
 
 use crate::console::cancel::Cancel;
 
-/// How a program ended.
 #[derive(Debug)]
 pub(crate) enum Ran {
     /// By itself. The text is its stderr.

@@ -11,7 +11,6 @@ use crate::console::out;
 use crate::files::atomic::{Lines, WriteError};
 use crate::listen::Asker;
 
-/// How to collect.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     /// Folder for `sessions/` and `sessions.jsonl`.

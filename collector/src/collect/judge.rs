@@ -46,7 +46,6 @@ impl Judge {
         }
     }
 
-    /// A look at all DSOs.
     pub(super) fn look(&mut self, dsos: &[Dso]) {
         if let Files::Unsure(ours) = &mut self.files {
             ours.extend(dsos.iter().filter(|dso| is_ours(dso)).map(|dso| dso.init.id));
@@ -134,7 +133,6 @@ mod tests {
     use super::*;
     use crate::testkit::fake_shim::zero;
 
-    /// The DSO at a path.
     fn dso(id: u32, path: &Path) -> Dso {
         let now = facts::now(path, None).unwrap().unwrap();
         let init = DsoRecord {

@@ -33,7 +33,6 @@ pub(crate) struct SessionRecord {
     pub(crate) ppid: u32,
     pub(crate) uid: u32,
     pub(crate) command: Vec<String>,
-    /// Path of the program.
     pub(crate) exe: String,
     /// HANGSCOPE_LABEL.
     pub(crate) label: String,
@@ -65,7 +64,6 @@ pub(crate) struct SessionRecord {
     pub(crate) integrity: Integrity,
     /// Whether `(deleted)` was seen on a DSO.
     pub(crate) deleted_seen: bool,
-    /// Heartbeats that came.
     pub(crate) heartbeats: u64,
     /// Largest resident set in a heartbeat.
     pub(crate) max_rss_kib: u64,
@@ -78,7 +76,6 @@ pub(crate) struct SessionRecord {
     pub(crate) class: Option<Class>,
     /// Number of connections: more than one if one was lost.
     pub(crate) connections: u32,
-    /// Notes of the shim.
     pub(crate) notes: Vec<String>,
 }
 
@@ -146,9 +143,7 @@ pub(crate) const MOST_THREADS: usize = 256;
 pub(crate) struct HeartbeatLine {
     /// Seconds since the start of the process image.
     pub(crate) t: f64,
-    /// Number of the look.
     pub(crate) tick: u32,
-    /// Resident set.
     pub(crate) rss_kib: u64,
     /// CPU time of the process.
     pub(crate) cpu_s: f64,

@@ -34,11 +34,9 @@ const MOST_NOTES: usize = 100;
 pub(super) enum Input {
     /// From one of the session's connections.
     Event(Box<Event>),
-    /// The process has ended.
     Exited,
     /// The process runs another program now.
     Superseded,
-    /// The collector ends.
     Close,
 }
 

@@ -89,7 +89,6 @@ pub enum AllocatorBytes<'a> {
     InFile(&'a Path),
 }
 
-/// A dump after analysis.
 struct Analysed<'a> {
     dump: Cow<'a, Dump>,
     traces: Traces,

@@ -17,7 +17,6 @@ const FIRST_CHANGE: Duration = Duration::from_millis(200);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Arm {
-    /// Part of file names.
     pub(crate) name: String,
     pub(crate) treatment: Treatment,
 }

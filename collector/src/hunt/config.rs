@@ -52,7 +52,6 @@ pub(crate) struct Config {
     pub(crate) cpus: Option<Cpus>,
     /// Count hangs, and do not stop at the first.
     pub(crate) keep_going: bool,
-    /// Folder for all files.
     pub(crate) out: PathBuf,
     pub(crate) env: Vec<(String, String)>,
     /// Free text in the sessions.

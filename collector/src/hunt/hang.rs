@@ -39,7 +39,6 @@ pub(crate) enum Trigger {
 
 #[derive(Debug)]
 pub(crate) struct Captured {
-    /// The process that hangs.
     pub(crate) pid: u32,
     pub(crate) hang: HangFacts,
     /// How the run ended when it was stopped.

@@ -15,7 +15,6 @@ pub(crate) struct Hunted {
     pub(crate) facts: HuntFacts,
     /// Runs of the counter lane.
     pub(crate) stats: Vec<RunFacts>,
-    /// The counter files.
     pub(crate) counters: Vec<Collected>,
     /// Counters over the runs of each lane.
     pub(crate) lanes: Vec<LaneCounters>,

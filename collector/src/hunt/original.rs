@@ -75,7 +75,6 @@ pub(crate) struct Changed {
 }
 
 impl Changed {
-    /// For a sentence.
     pub(crate) fn said(&self) -> Text {
         let word = self.integrity.said();
         let why = self.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));

@@ -177,7 +177,6 @@ impl Tally {
     }
 }
 
-/// A run as a plain line.
 fn line(run: &RunFacts, tally: &Tally, planned: u32, lang: Lang) -> String {
     let how = match run.outcome {
         RunOutcome::Ok => JobLine::Ok {},

@@ -45,7 +45,6 @@ pub(crate) struct Watched {
     pub(crate) rejected: Option<String>,
     /// A message of it was lost, because the collector had no free descriptor.
     pub(crate) no_descriptor: bool,
-    /// Why its shim left.
     pub(crate) left: Option<String>,
     since: Instant,
     tick: Duration,
@@ -70,9 +69,7 @@ impl Watched {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Wait until then.
     Wait(Instant),
-    /// Wait for a message.
     WaitForEver,
     /// Ask this process for a dump: its deadline passed without one.
     Ask(ConnId),
@@ -136,7 +133,6 @@ impl Watch {
         waits_for_children(dump) || (has_child && only_waits(dump))
     }
 
-    /// Takes a message.
     pub(crate) fn take(&mut self, event: Event) {
         let Event { conn, at, peer, what, .. } = event;
         if let What::Hello(identity) = what {

@@ -25,7 +25,6 @@ use crate::proc::{pidfd, task};
 /// Time between TERM and KILL when a run is stopped.
 pub(crate) const TERM_TO_KILL: Duration = Duration::from_secs(1);
 
-/// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
     /// Exit status; none if a signal ended it.
@@ -208,7 +207,6 @@ impl Drop for Bench {
     }
 }
 
-/// A process of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Member {
     pub(crate) pid: u32,

@@ -25,7 +25,6 @@ pub(crate) struct Cpus {
 }
 
 impl Cpus {
-    /// Reads a list.
     pub(crate) fn parse(given: &str) -> Result<Cpus, BadCpus> {
         Cpus::among(given, &allowed())
     }

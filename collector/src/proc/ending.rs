@@ -87,7 +87,7 @@ const PIDFD_INFO_EXIT: u64 = libc::PIDFD_INFO_EXIT as u64;
 fn from_zombie(pid: u32) -> Option<i32> {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     let status = task::exit_code(&stat).filter(|_| Stat::parse(&stat).is_some_and(|s| s.state == b'Z'))?;
-    // The kernel shows 0 there to those who may not trace the process (proc_pid_stat(5), [PT]). Reading the link then
+    // If we may not trace the process, the kernel shows 0 (proc_pid_stat(5), [PT]), and reading the link
     // fails with EACCES.
     let hidden = || {
         let link = std::fs::read_link(format!("/proc/{pid}/cwd"));

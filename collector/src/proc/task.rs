@@ -23,9 +23,9 @@ pub(crate) fn tids(pid: u32) -> io::Result<Vec<u32>> {
     Ok(tids)
 }
 
-/// A thread of a process that has its memory and files: the main thread. If that has left by `pthread_exit` and the
-/// process goes on without it, the first of the other threads. `/proc/TID` has the same files as for a process.
-/// `pid` itself if no thread is left.
+/// A thread of a process that has its memory and files: the main thread. If the main thread has left by
+/// `pthread_exit` and the process goes on, the first of the other threads. `/proc/TID` then has the same files
+/// as `/proc/PID`. `pid` itself if no thread is left.
 pub(crate) fn sharing(pid: u32) -> u32 {
     if has_ended(pid, pid) != Some(true) {
         return pid;

@@ -29,7 +29,6 @@ pub(super) struct Process {
     ppid: u32,
     /// Start, clock ticks since boot.
     start_ticks: u64,
-    /// Time since its start.
     pub(super) age_ns: u64,
     /// Start by the wall clock, ns since the epoch.
     wall_ns: u64,

@@ -32,7 +32,6 @@ const BUNDLE: &str = "hang_snap";
 #[derive(Debug)]
 pub(crate) struct Request<'a> {
     pub(crate) pid: u32,
-    /// OUT.
     pub(crate) out: &'a Path,
     /// Short name of the allocator; none: that of the profile.
     pub(crate) name: Option<&'a str>,
@@ -54,7 +53,6 @@ pub(crate) enum SnapError {
 /// A snap that was written.
 #[derive(Debug)]
 pub(crate) struct Snapped {
-    /// A hunt of one run.
     pub(crate) facts: HuntFacts,
     pub(crate) conclusion: Conclusion,
     /// `threads.json`.

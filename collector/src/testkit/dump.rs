@@ -16,7 +16,6 @@ use crate::text::message::Say as _;
 
 /// The id of the process and of its first thread.
 pub(crate) const MAIN: u32 = 100;
-/// The thread of the shim.
 pub(crate) const SHIM: u32 = 999;
 /// A mutex of the allocator, with a symbol.
 pub(crate) const LOCK: u64 = 0x7f00_0000_00a0;

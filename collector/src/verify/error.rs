@@ -70,7 +70,6 @@ pub(crate) enum VerifyError {
     /// The shim's messages could not be read.
     #[error("the shim of {program} was not understood: {reason}")]
     Rejected { program: String, reason: String },
-    /// The error of one run.
     #[error("run {run} of {of}: {source}")]
     InRun {
         /// Which, from 1.

@@ -34,7 +34,6 @@ pub(crate) struct Verified {
     /// The program that said hello.
     pub(crate) program: PathBuf,
     pub(crate) sha1: String,
-    /// One for each run.
     pub(crate) runs: Vec<Proof>,
 }
 

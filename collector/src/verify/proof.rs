@@ -47,9 +47,7 @@ pub(super) struct ProcessReport {
     pub(super) dsos: Vec<Dso>,
     /// SHA-1 of the allocator's bytes that the process sent; else why they could not be read.
     pub(super) copy: Option<Result<String, String>>,
-    /// The connection ended.
     pub(super) over: bool,
-    /// Time of the hello.
     pub(super) at: Instant,
 }
 

@@ -33,7 +33,6 @@ const COPY_WITHIN: Duration = Duration::from_secs(2);
 /// How long to wait for messages that an ended command has already sent. Other threads read its connections.
 const LAST_MESSAGES: Duration = Duration::from_secs(1);
 
-/// The result of a run.
 pub(super) struct Ran {
     pub(super) result: Result<Proof, VerifyError>,
     /// `run_N.log`.

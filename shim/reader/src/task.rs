@@ -63,8 +63,8 @@ impl<'a> Stat<'a> {
     }
 }
 
-/// The wait status of a thread that has ended, from the bytes of `stat` (field 52). The kernel shows 0 to those
-/// who may not trace the process.
+/// The wait status of a thread that has ended, from the bytes of `stat` (field 52). The kernel shows 0 to
+/// those who may not trace the process.
 pub fn exit_code(text: &[u8]) -> Option<i32> {
     let close = text.iter().rposition(|b| *b == b')')?;
     let field = fields(text.get(close + 1..)?).nth(52 - 3)?;

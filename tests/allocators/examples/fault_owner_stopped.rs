@@ -1,5 +1,5 @@
-//! A tracer, a child process, stops the owner of a central lock, like a debugger that waits at its prompt. The
-//! allocator also has the tripwire: it aborts if the shim calls it.
+//! A tracer stops the owner of a central lock, like a debugger at its prompt. The tracer is a child process.
+//! The allocator also has the tripwire: it aborts if the shim calls it.
 
 #[path = "common/mod.rs"]
 mod common;

@@ -12,11 +12,9 @@ use crate::text::message::{Text, english_or_none};
 /// A quotient of two counters that the profile asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ratio {
-    /// Name in reports.
     pub(crate) name: String,
     /// The numerator: a counter's name, or `TAG name` where several lines have that name.
     pub(crate) of: String,
-    /// The denominator.
     pub(crate) to: String,
 }
 
@@ -59,7 +57,6 @@ impl Figures {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct HungFigure {
-    /// Name of the run.
     pub(crate) run: String,
     /// None: a ratio whose denominator is 0.
     #[serde(serialize_with = "whole_or_none")]
@@ -83,9 +80,7 @@ pub(crate) struct Summary {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RatioSummary {
     pub(crate) name: String,
-    /// The numerator.
     pub(crate) of: String,
-    /// The denominator.
     pub(crate) to: String,
     /// Statistics of the quotients, one quotient for each good run.
     pub(crate) good: Option<Figures>,
@@ -99,7 +94,6 @@ pub(crate) struct RatioSummary {
 /// A hung run without counters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HungWithout {
-    /// Name of the run.
     pub(crate) run: String,
     #[serde(serialize_with = "english")]
     pub(crate) why: Text,
@@ -134,7 +128,6 @@ pub(crate) struct Differs {
 /// The counters of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RunTable {
-    /// Name of the run.
     pub(crate) run: String,
     pub(crate) outcome: RunOutcome,
     /// Printed figures by the name of the counter.
@@ -150,7 +143,6 @@ pub(crate) struct RunTable {
     pub(crate) not_read: Option<Text>,
 }
 
-/// The counters of a lane.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LaneCounters {
     /// `pinned`, `stats`, or another arm.

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Comparison, Until};
 
-/// What an arm changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArmKind {
     /// Nothing: the arm is the control.
@@ -15,7 +14,6 @@ pub enum ArmKind {
     Build,
 }
 
-/// What a run shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Observation {
     Hung {
@@ -62,7 +60,6 @@ pub enum Against {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ArmRuns {
     kind: ArmKind,
-    /// For each run: it hung.
     hung: Vec<bool>,
     hangs: u32,
     /// Runs that count for the claim that the arm hangs below the rate.

@@ -44,7 +44,6 @@ pub(crate) enum BadNumbers {
         /// The number in the command.
         from: u64,
     },
-    /// No number may change.
     #[error(
         "no number to reduce among the benchmark's arguments: give the benchmark itself with whole numbers, as in \
          -- ./bench 16 2000000 (a shell's or a script's are not known), and do not --keep them all"

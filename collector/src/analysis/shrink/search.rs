@@ -17,7 +17,6 @@
 
 use super::task::{Task, Values};
 
-/// The state of a search.
 #[derive(Debug)]
 pub(super) struct Found {
     /// The accepted candidates in order; the original is first.

@@ -15,7 +15,6 @@ pub(crate) struct Candidate {
     pub(crate) judged: Judged,
 }
 
-/// What a journal shows.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct State {
     /// The class of hang that the shrink looks for; none: there was no hang with a class yet.

@@ -66,13 +66,11 @@ pub(crate) struct Trial {
 pub(crate) enum Phase {
     /// Shows that the original command hangs, and with which class.
     Reference,
-    /// Tries a candidate.
     Search,
     /// Counts how often the smallest candidate hangs. The runs by which it was chosen do not count here.
     Confirm,
 }
 
-/// The next run.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Ask {
     pub(crate) values: Values,

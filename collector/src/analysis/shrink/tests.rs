@@ -23,7 +23,6 @@ fn task(numbers: &[(u64, u64)]) -> Task {
     }
 }
 
-/// The incident's numbers.
 fn incident() -> Task {
     task(&[16, 2_000_000, 400, 16, 32768, 90, 65536].map(|from| (from, 1)))
 }

@@ -113,7 +113,7 @@ fn a_hung_run_stands_beside_the_good_ones() {
     assert_eq!(lane["runs"][0]["moment"], "exit");
     assert_eq!(lane["runs"][0]["memory"]["mid_calls"].as_f64(), Some(calls[0]));
 
-    // The hung run printed nothing. The shim read its memory: the run came as far as the fault, and walks the list.
+    // The hung run printed nothing. The shim read its memory: the run reached the fault and walks the list.
     assert!(!hunt.text("run_3.err").contains("COUNTED"), "{}", hunt.text("run_3.err"));
     assert_eq!(lane["runs"][2]["moment"], "dump");
     let hung = |counter: &str| {
