@@ -20,6 +20,11 @@
 //! [`init`].
 #![cfg_attr(not(test), no_std)]
 
+#[cfg(all(not(test), panic = "unwind"))]
+compile_error!(
+    "the shim has no unwinder: run ./scripts/build.sh, or cargo build --profile shim -p hangscope-shim"
+);
+
 mod arch;
 mod arena;
 mod config;

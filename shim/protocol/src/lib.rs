@@ -29,8 +29,8 @@
 macro_rules! built_alone {
     ($($item:item)*) => {
         compile_error!(
-            "the shim is built alone, so that it gets no std from the other crates: cargo build -p hangscope-shim \
-             (and cargo build --workspace --exclude hangscope-shim for the others)"
+            "the shim is built alone, so that it gets no std from the other crates: run ./scripts/build.sh, \
+             or cargo build --profile shim -p hangscope-shim (and cargo build --workspace --exclude hangscope-shim for the others)"
         );
     };
 }
