@@ -20,7 +20,7 @@
 //! [`init`].
 #![cfg_attr(not(test), no_std)]
 
-#[cfg(all(not(test), panic = "unwind"))]
+#[cfg(all(not(test), not(doc), panic = "unwind"))]
 compile_error!(
     "the shim has no unwinder: run ./scripts/build.sh, or cargo build --profile shim -p hangscope-shim"
 );

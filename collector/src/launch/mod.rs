@@ -4,7 +4,7 @@
 //! - [`settings`]: the shim's settings, applied to a command
 //! - [`shim_path`]: where the shim is
 //! - [`program`], [`cpus`]: which word of the command is the benchmark; which CPUs it may use
-//! - [`bench`]: the processes of a run: started, waited for, stopped together
+//! - [`mod@bench`]: the processes of a run: started, waited for, stopped together
 //! - [`sockets`]: the folder for the sockets of runs
 //! - [`descriptors`]: the limit of open files
 

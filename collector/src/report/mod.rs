@@ -1,6 +1,6 @@
 //! Reports: a model computed once, rendered many times.
 //!
-//! - [`verdict_file`]: `verdict.json`
+//! - [`verdict_file`]: writes `verdict.json`
 //! - [`markdown`]: `report.md` and `report.ja.md`; `page`: what their sections are written on
 //! - [`counters`]: `counters.json`, and what the others say of counters
 //! - [`extra`]: what a report says beside the facts of a hunt

@@ -87,7 +87,7 @@ impl Tree {
         for file in files {
             for import in file.imports.iter().filter(|import| import.is_use) {
                 let (Some(name), Some(path)) = (&import.name, tree.absolute(file, import)) else { continue };
-                let named = [&file.module[..], &import.inside, &[name.clone()]].concat();
+                let named = [&file.module[..], &import.inside, std::slice::from_ref(name)].concat();
                 if named != path {
                     tree.names.insert(named, path);
                 }
@@ -218,7 +218,7 @@ fn way(edges: &Edges<'_>, from: &str, to: &str) -> Option<Vec<String>> {
         }
         for (_, next) in edges.keys().filter(|(importer, _)| importer == last) {
             if seen.insert(next.clone()) {
-                ways.push([&way[..], &[next.clone()]].concat());
+                ways.push([&way[..], std::slice::from_ref(next)].concat());
             }
         }
         at += 1;

@@ -1,6 +1,6 @@
 //! What is reported of a shrink.
 //!
-//! - [`file`]: `shrink.json`
+//! - [`mod@file`]: writes `shrink.json`
 //! - `text`: `shrink.md`, `shrink.ja.md` and the summary on the terminal
 
 mod file;
