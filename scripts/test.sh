@@ -63,17 +63,24 @@ install_missing() {
 
 members=(-p hangscope-protocol -p hangscope-reader -p hangscope -p hangscope-test-workload -p hangscope-test-allocators -p hangscope-test-e2e)
 
-# The shim is no_std and needs a profile of its own: see Cargo.toml.
+# The shim is no_std and needs a profile of its own: see Cargo.toml. The profile has its own folder and lock, so the shim is
+# checked beside the others.
 lints() {
+  local shim
+  nice -n 15 cargo clippy -q --profile shim -p hangscope-shim --all-targets -- -D warnings &
+  shim=$!
   nice -n 15 cargo clippy -q --release "${members[@]}" --all-targets -- -D warnings
-  nice -n 15 cargo clippy -q --profile shim -p hangscope-shim --all-targets -- -D warnings
+  wait "$shim"
 }
 
 documentation() {
+  local shim
   # A link to a private item is for those who read the source.
   export RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links --document-private-items"
+  nice -n 15 cargo doc -q --profile shim --no-deps -p hangscope-shim &
+  shim=$!
   nice -n 15 cargo doc -q --release --no-deps "${members[@]}"
-  nice -n 15 cargo doc -q --profile shim --no-deps -p hangscope-shim
+  wait "$shim"
 }
 
 # aarch64 has no assembly in the shim yet; the rest must compile for it.

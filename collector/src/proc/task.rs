@@ -24,8 +24,8 @@ pub(crate) fn tids(pid: u32) -> io::Result<Vec<u32>> {
 }
 
 /// A thread of a process that has its memory and files: the main thread. If the main thread has left by
-/// `pthread_exit` and the process goes on, the first of the other threads. `/proc/TID` then has the same files
-/// as `/proc/PID`. `pid` itself if no thread is left.
+/// `pthread_exit` and the process goes on, the first of the other threads. `/proc/TID` then has the files of
+/// `/proc/PID`. `pid` itself if no thread is left.
 pub(crate) fn sharing(pid: u32) -> u32 {
     if has_ended(pid, pid) != Some(true) {
         return pid;

@@ -5,12 +5,13 @@
 //! |---|---|
 //! | good | passed |
 //! | hung | `failure`; its `type` is the class, its message what hangs on what |
-//! | hung, but other runs of the arm came through | the same, and a `flakyFailure` in it: nextest's mark for a case that failed and that is known to pass as well |
+//! | hung, but other runs of the arm came through | the same, with a `flakyFailure` (below) |
 //! | died by a signal, failed otherwise, or its DSO was not intact though the arm leaves it alone | `error` |
 //! | slow, and ended well by itself | passed, with the property `slow` |
 //! | slow, and was stopped; or interrupted | `skipped`: it neither came through nor hung |
 //!
-//! `system-out` of a case names its files.
+//! `flakyFailure` is nextest's mark for a case that failed and that is known to pass as well. `system-out` of a
+//! case names its files.
 
 use std::path::Path;
 use std::time::Duration;

@@ -34,8 +34,8 @@ fn built() -> &'static Path {
         // When cargo runs a test, it sets CARGO to its own path.
         let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             .args(["build", "--quiet", "--profile", profile, "--bins", "--examples"])
-            // The tests do not need the collector. It is here so that each dependency has the same features as in
-            // scripts/build.sh, and nothing is built again.
+            // The tests do not need the collector. It is here so that each dependency has the same features
+            // as in scripts/build.sh, and nothing is built again.
             .args(["-p", "hangscope", "-p", "hangscope-test-workload", "-p", "hangscope-test-allocators"])
             .arg("--target-dir")
             .arg(target)
