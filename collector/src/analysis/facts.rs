@@ -7,8 +7,7 @@ use super::run_counters::RunCounters;
 use super::sequential::Until;
 use super::stir::Stir;
 use super::words::Integrity;
-use crate::text::message;
-use crate::text::message::Text;
+use crate::text::message::{self, Text};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

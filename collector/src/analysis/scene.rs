@@ -337,8 +337,7 @@ fn answers(dump: &Dump) -> BTreeMap<u32, u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testkit::dump;
-    use crate::testkit::dump::Make;
+    use crate::testkit::dump::{self, Make};
 
     #[test]
     fn a_wait_without_a_count_of_wake_ups_is_not_proven_stuck() {

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use crate::files::atomic;
-use crate::files::atomic::WriteError;
+use crate::files::atomic::{self, WriteError};
 
 /// Bytes of a file, or the reason why there are none.
 pub(crate) type Part = Result<Vec<u8>, String>;

@@ -19,8 +19,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::console::exit;
-use crate::console::exit::Status;
+use crate::console::exit::{self, Status};
 use crate::console::out;
 use crate::text::message::Lang;
 

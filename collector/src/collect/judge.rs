@@ -6,8 +6,7 @@ use hangscope_protocol::record::dso_flags;
 
 use crate::analysis::Integrity;
 use crate::analysis::integrity::{self, Reason, is_file, post_mortem};
-use crate::files::facts;
-use crate::files::facts::errno;
+use crate::files::facts::{self, errno};
 use crate::session::Dso;
 use crate::text::message::Lang;
 

@@ -12,8 +12,7 @@ use hangscope_protocol::{HEADER_LEN, Header, Kind};
 
 use super::*;
 use crate::collect::record::{End, HeartbeatLine, SessionRecord};
-use crate::console::cancel;
-use crate::console::cancel::Canceller;
+use crate::console::cancel::{self, Canceller};
 use crate::session::read_dumps;
 use crate::testkit::fake_shim::{FakeShim, SOON, frame, payload, zero};
 

@@ -8,10 +8,8 @@ use std::path::{Path, PathBuf};
 
 use sha1::{Digest as _, Sha1};
 
-use crate::files::atomic;
-use crate::files::atomic::WriteError;
-use crate::files::elf;
-use crate::files::elf::{Elf, NotElf};
+use crate::files::atomic::{self, WriteError};
+use crate::files::elf::{self, Elf, NotElf};
 
 /// Largest DSO that is accepted, bytes.
 const MOST: u64 = 1 << 30;

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use sha1::{Digest as _, Sha1};
 
 use crate::analysis::Integrity;
-use crate::files::facts;
-use crate::files::facts::FileFacts;
+use crate::files::facts::{self, FileFacts};
 use crate::text::message::Text;
 
 /// The user's file as it was when the hunt began.

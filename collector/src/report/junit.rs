@@ -10,8 +10,8 @@
 //! | slow, and ended well by itself | passed, with the property `slow` |
 //! | slow, and was stopped; or interrupted | `skipped`: it neither came through nor hung |
 //!
-//! `flakyFailure` is nextest's mark for a case that failed and that is known to pass as well. `system-out` of a
-//! case names its files.
+//! `flakyFailure` is nextest's mark for a case that failed and that is known to pass as well.
+//! `system-out` of a case names its files.
 
 use std::path::Path;
 use std::time::Duration;
@@ -23,8 +23,7 @@ use quick_junit::{
 
 use crate::analysis::verdict::{self, Tally, hang_sentence, percent};
 use crate::analysis::{Conclusion, HuntFacts, RunFacts, RunOutcome};
-use crate::files::atomic;
-use crate::files::atomic::WriteError;
+use crate::files::atomic::{self, WriteError};
 use crate::text::message::Lang;
 
 /// Writes the XML of a hunt whose files are in `out`.

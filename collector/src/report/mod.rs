@@ -14,8 +14,7 @@
 use std::path::Path;
 
 use crate::analysis::{Conclusion, HuntFacts, conclude};
-use crate::files::atomic;
-use crate::files::atomic::WriteError;
+use crate::files::atomic::{self, WriteError};
 use crate::text::message::Lang;
 
 pub(crate) mod counters;

@@ -14,8 +14,7 @@ use crate::analysis::shrink::{self, Acceptance, Ask, End, Phase, Rejection, Shap
 use crate::analysis::{Class, RunFacts, RunOutcome};
 use crate::console::cancel::Cancel;
 use crate::console::exit::{Ended, Status};
-use crate::files::pin;
-use crate::files::pin::PinError;
+use crate::files::pin::{self, PinError};
 use crate::hunt::lane::Lane;
 use crate::hunt::{self, Config, Screen};
 use crate::launch::program;

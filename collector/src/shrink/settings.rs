@@ -8,8 +8,7 @@ use crate::analysis::shrink::command::BadNumbers;
 use crate::analysis::shrink::{Shape, Task};
 use crate::analysis::sprt::Sprt;
 use crate::analysis::{Class, Stir};
-use crate::files::atomic;
-use crate::files::atomic::WriteError;
+use crate::files::atomic::{self, WriteError};
 use crate::launch::program;
 
 /// Name of the file in OUT.

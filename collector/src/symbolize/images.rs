@@ -14,8 +14,7 @@ use super::proof::{Candidate, Mapped, Refused};
 use super::sources::Sources;
 use crate::proc::task;
 use crate::session::Dump;
-use crate::session::maps;
-use crate::session::maps::Mapping;
+use crate::session::maps::{self, Mapping};
 
 /// The name that maps gives the kernel's own DSO.
 const VDSO: &str = "[vdso]";

@@ -8,8 +8,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::error::VerifyError;
 use super::request::Wanted;
-use crate::files::elf;
-use crate::files::elf::Kind;
+use crate::files::elf::{self, Kind};
 use crate::files::facts;
 use crate::launch::program;
 

@@ -14,8 +14,7 @@ use crate::analysis::shrink::{
 };
 use crate::analysis::stats::Counts;
 use crate::analysis::{Class, RunOutcome};
-use crate::files::atomic;
-use crate::files::atomic::WriteError;
+use crate::files::atomic::{self, WriteError};
 use crate::text::message::Lang;
 use crate::text::message::{Say as _, Text, say};
 
