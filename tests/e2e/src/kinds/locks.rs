@@ -2,5 +2,5 @@
 
 use super::{BUG, Kind};
 
-pub const ROWS: &[Kind] =
+pub(super) const ROWS: &[Kind] =
     &[Kind { kind: 0, name: "abba", source: "abba.c", class: Some("deadlock"), says: &["page_lock"], ..BUG }];
