@@ -21,7 +21,7 @@ pub(crate) mod syscalls;
 pub mod trace;
 
 pub use assemble::{Assembler, BadDump, read_dumps};
-pub use model::{Dso, Dump, Heartbeat, Identity, Memory, Note, Probe, Stack};
+pub use model::{Dso, Dump, Heartbeat, Identity, Memory, MemoryLimit, MemoryLimits, Note, Probe, Stack};
 
 #[cfg(test)]
 mod tests;

@@ -9,12 +9,15 @@
 //! - `process`, `dsos`: what the process is, what it has mapped, and whether that is still the same file
 //! - `threads`, `stop`, `regs`: states and stacks; registers of running threads
 //! - `memory`: reads the memory of the process
+//! - `loops`, `limits`: the memory that loops read; how much memory the process may have
 //! - `permit`: which right is missing where something is not permitted
 //! - `supplement`: what the shim could not put into its dump
 //! - [`notes`]: notes of a look from outside
 //! - `write`: a snap on disk
 
 mod dsos;
+mod limits;
+mod loops;
 mod memory;
 pub(crate) mod notes;
 mod permit;

@@ -4,14 +4,18 @@
 //! - [`owned`]: locks that record their owner: rings and chains
 //! - [`ownerless`]: futex words that record no owner: lost wakeups, inferred holders
 //! - [`running`]: threads that run inside the allocator and do not leave it
+//! - [`spinning`]: locks on which threads spin without a wait in the kernel
+//! - [`innocent`]: causes that need no mistake of the allocator
 //! - [`other`]: stopped, the kernel, the benchmark, slow, unknown
 //! - [`case`]: the answer of a decider, and what the deciders share
 
 mod case;
+mod innocent;
 mod other;
 mod owned;
 mod ownerless;
 mod running;
+mod spinning;
 #[cfg(test)]
 mod tests;
 
@@ -40,6 +44,7 @@ pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
     let scene = Scene::new(dump, traces, history);
     let graph = Graph::of(&scene);
     let mut case = decide(&scene, &graph);
+    innocent::list_ring(&scene, &mut case);
     case.why.extend(resumed(&scene));
     case.why.extend(stirred(dump));
     if !scene.whole {
@@ -91,6 +96,8 @@ fn decide(scene: &Scene<'_>, graph: &Graph) -> Case {
         .or_else(|| owned::root(scene, graph))
         .or_else(|| ownerless::free(scene))
         .or_else(|| ownerless::inferred(scene))
+        .or_else(|| innocent::no_memory(scene))
+        .or_else(|| spinning::lock(scene))
         .or_else(|| running::inside(scene))
         .or_else(|| other::in_kernel(scene))
         .or_else(|| other::outside(scene))

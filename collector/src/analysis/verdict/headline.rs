@@ -6,7 +6,7 @@ use super::tally::{Sorted, Tally};
 use crate::analysis::class::{self, Why};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
 use crate::analysis::finding::{Finding, Hot, Lock};
-use crate::analysis::words::{Class, Confidence, Integrity, Verdict};
+use crate::analysis::words::{Cause, Class, Confidence, Integrity, Verdict};
 use crate::text::message::{Lang, Say as _, Text, say, tight};
 
 /// The headline in both languages.
@@ -222,7 +222,27 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
         Class::Unknown if finding.said.contains(&Why::Stopped {}) => lines.push(Line::AllStopped {}),
         Class::Unknown => lines.push(Line::ClassUnknown {}),
     }
+    lines.extend(cause(finding));
     lines
+}
+
+/// What may have made the hang possible, or did.
+fn cause(finding: &Finding) -> Option<Line> {
+    let ring = finding.said.iter().find_map(|why| match why {
+        Why::ListRing { nodes, .. } => Some(nodes),
+        _ => None,
+    });
+    let limit = finding.said.iter().find_map(|why| match why {
+        Why::MemoryLimit { name, limit, .. } | Why::MemoryWanted { name, limit, .. } => Some((name, limit)),
+        _ => None,
+    });
+    match (finding.cause?, ring, limit) {
+        (Cause::ListRing, Some(nodes), _) => Some(say!(Line::RingOrProgram { nodes })),
+        (Cause::ForkInherited, Some(nodes), _) => Some(say!(Line::RingOfFork { nodes })),
+        (Cause::EnomemRetry, _, Some((name, limit))) => Some(say!(Line::LimitReached { name, limit })),
+        (Cause::EnomemRetry, ..) => Some(Line::RequestsFail {}),
+        _ => None,
+    }
 }
 
 fn ring(finding: &Finding) -> Option<Line> {

@@ -13,7 +13,7 @@ mod names;
 mod tests;
 mod wait_text;
 
-pub(crate) use model::{Owner, Tids, Wait, WaitKind};
+pub(crate) use model::{MutexKind, Owner, Tids, Wait, WaitKind};
 pub(crate) use wait_text::WaitText;
 
 use hangscope_protocol::record::{SYSCALL_RUNNING, SYSCALL_UNREADABLE, ThreadRecord};
