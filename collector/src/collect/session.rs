@@ -233,7 +233,8 @@ impl Session {
         }
         let dir = self.dir.join(format!("dump_{number}"));
         let dso = self.record.allocator.iter().map(PathBuf::from).collect();
-        let options = capture::Options { name: &self.profile.name, profile: &self.profile, dso };
+        let shim_tid = Some(self.identity.fixed.watchdog_tid);
+        let options = capture::Options { name: &self.profile.name, profile: &self.profile, dso, shim_tid };
         match Bundle::begin(&dir, self.peer.pid, &options) {
             Ok(bundle) => self.begun = Some(bundle),
             Err(error) => self.desk.failed(&error),

@@ -90,7 +90,7 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
     };
     let pid = process.map_or_else(|| subject(bench, &mut notes), |process| process.pid);
     let mut name = lane.snapshot(number);
-    let mut bundle = bundle::begin(config, lane, &name, pid)?;
+    let mut bundle = bundle::begin(config, lane, &name, pid, process)?;
 
     let recorded = process.and_then(|p| p.dumps.last());
     let snapped = if recorded.is_some() { None } else { take_from_outside(lane, pid, &mut notes) };
@@ -197,7 +197,7 @@ pub(super) fn keep(
 ) -> anyhow::Result<HangFacts> {
     let subject = watch.processes().filter(|p| !p.dumps.is_empty() && !watch.is_wrapper(p)).last();
     let name = lane.slow_snapshot(number);
-    let bundle = bundle::begin(config, lane, &name, subject.map_or(pid, |p| p.pid))?;
+    let bundle = bundle::begin(config, lane, &name, subject.map_or(pid, |p| p.pid), subject)?;
     let bytes = bundle::allocator_bytes(lane, subject);
     let history = subject.map_or_else(History::default, |p| p.history.clone());
     let contents = Contents {
