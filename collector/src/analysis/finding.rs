@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::why::Why;
-use super::words::{Class, Confidence, Integrity};
+use super::words::{Blame, Cause, Class, Confidence, Integrity};
 use crate::session::trace::Frame;
 use crate::text::message::Text;
 
@@ -11,6 +11,11 @@ use crate::text::message::Text;
 pub struct Finding {
     pub class: Class,
     pub confidence: Confidence,
+    #[serde(default)]
+    pub cause: Option<Cause>,
+    /// Whose mistake it is, where the stacks and the lock tell. None: the class and `in_allocator` decide.
+    #[serde(default)]
+    pub(crate) blame: Option<Blame>,
     /// The evidence: sentences in English, each with the file of the bundle that shows it in parentheses.
     pub why: Vec<String>,
     /// The missing evidence, where the class is `unknown` or only likely: sentences in English.

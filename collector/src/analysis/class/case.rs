@@ -5,7 +5,7 @@ use crate::analysis::scene::{Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
 use crate::analysis::wait::{Wait, WaitText};
 use crate::analysis::why::Why;
-use crate::analysis::words::{Class, Confidence};
+use crate::analysis::words::{Blame, Cause, Class, Confidence};
 use crate::session::trace::Frame;
 use crate::text::message::{Say as _, Text, ranges, say};
 
@@ -14,6 +14,9 @@ use crate::text::message::{Say as _, Text, ranges, say};
 pub(super) struct Case {
     pub(super) class: Class,
     pub(super) confidence: Confidence,
+    pub(super) cause: Option<Cause>,
+    /// Whose mistake the hang is; none: the class and `in_allocator` decide.
+    pub(super) blame: Option<Blame>,
     pub(super) why: Vec<Why>,
     pub(super) missing: Vec<Why>,
     pub(super) lock: Option<Lock>,
@@ -32,6 +35,8 @@ impl Case {
         Case {
             class,
             confidence,
+            cause: None,
+            blame: None,
             why: vec![],
             missing: vec![],
             lock: None,

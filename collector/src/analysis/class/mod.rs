@@ -52,6 +52,8 @@ pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
     Finding {
         class: case.class,
         confidence: case.confidence,
+        cause: case.cause,
+        blame: case.blame,
         why: text(&case.why),
         missing: text(&case.missing),
         said: case.why,

@@ -66,6 +66,8 @@ fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Ruling<'_
         (Verdict::HarnessBug, _) if facts.is_snap() => Line::SnapHarness {},
         (Verdict::Environment, Because::Hang) if facts.is_snap() => Line::SnapEnvironment {},
         (Verdict::Inconclusive | Verdict::NotReproduced, _) if facts.is_snap() => Line::SnapInconclusive {},
+        (Verdict::NotHung, _) if facts.is_snap() => Line::SnapNotHung {},
+        (Verdict::NotHung, _) => say!(Line::LeadNotHung { slow: of_arm_slow(sorted, ruling), of }),
         (Verdict::AllocatorBug, _) if ruling.run.is_some_and(|run| facts.is_other_build(&run.arm)) => {
             let arm = ruling.run.map_or("", |run| &run.arm);
             say!(Line::LeadBOther { arm, hung, of, pinned: runs.hung, pinned_of: runs.made })
@@ -117,6 +119,12 @@ fn of_arm(sorted: &Sorted<'_>, run: &RunFacts) -> (u32, u32) {
     (tally.hung, tally.made)
 }
 
+/// The runs that were past their deadline and did not hang, in the arm of the reported run.
+fn of_arm_slow(sorted: &Sorted<'_>, ruling: &Ruling<'_>) -> u32 {
+    let arm = ruling.run.and_then(|run| sorted.arms.get(run.arm.as_str())).unwrap_or(&sorted.main);
+    Tally::of(0, arm.iter().copied()).slow
+}
+
 /// What waits for what in the reported run.
 fn about(run: &RunFacts, because: Because, lang: Lang) -> Vec<String> {
     let mut clauses = match because {
@@ -152,7 +160,7 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
     }
     let owner = finding.lock.as_ref().and_then(|l| l.owner_tid);
     match finding.class {
-        Class::Deadlock => {
+        Class::Deadlock | Class::Reentry => {
             lines.extend(ring(finding));
             let alone = matches!(lines.last(), Some(Line::SelfDeadlocked { .. }));
             let named_hot = hot.filter(|h| h.function.is_some());
@@ -185,6 +193,7 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
                 (owner, _) => owner.map(|tid| say!(Line::HeldBy { tid })),
             });
         }
+        Class::OwnerLeft => lines.extend(owner.map(|tid| say!(Line::OwnerHasLeft { tid }))),
         Class::OwnerGone => {
             lines.extend(owner.map(|tid| say!(Line::OwnerIsGone { tid })));
         }

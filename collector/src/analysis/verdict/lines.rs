@@ -24,6 +24,9 @@ messages! {
             "B: アロケータの不具合。実行中のプロセスを観測、DSO は改変なし";
         SnapHarness {} => "benchmark bug, in a running process: the hang is outside the allocator",
             "ベンチマークの不具合。実行中のプロセスを観測、停止箇所はアロケータの外";
+        LeadNotHung { slow, of: "run" } => "nothing here hangs, {slow} of {of} past the deadline",
+            "ハングではない。{of} 回中 {slow} 回が制限時間を超過";
+        SnapNotHung {} => "nothing here hangs", "ハングではない";
         SnapEnvironment {} => "environment, in a running process", "環境の問題。実行中のプロセスを観測";
         SnapInconclusive {} => "inconclusive, in a running process", "判定できず。実行中のプロセスを観測";
         PinnedDso {} => "the pinned DSO", "固定コピーの DSO ";
@@ -81,6 +84,8 @@ messages! {
         SleepingSuspect { tid, wait, place } => "and tid {tid}, asleep inside it in {wait} ({place}), may hold what they \
             spin for",
             "アロケータ内でスリープ中の tid {tid} ({wait}、{place}) が保持者の可能性";
+        OwnerHasLeft { tid } => "held by tid {tid}, which left the allocator without a release",
+            "保持スレッド tid {tid} は解放せずにアロケータを出ている";
         OwnerIsGone { tid } => "whose owner, tid {tid}, is no longer a thread of the process",
             "保持スレッド tid {tid} はすでに終了している";
         NobodyWakes {} => "and no thread is left to wake them",
