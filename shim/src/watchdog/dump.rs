@@ -105,8 +105,8 @@ impl Watchdog {
             self.end_probes(work, &mut pending);
             self.second_look(work, &mut pending);
         }
-        let over =
-            pending.second_done && (pending.hot_len == 0 || sys::now() >= pending.trigger_ns + pending.times.sampled);
+        let over = pending.second_done
+            && (pending.hot_len == 0 || sys::now() >= pending.trigger_ns + pending.times.sampled);
         if over {
             self.end_dump(work, &mut pending);
         } else {
