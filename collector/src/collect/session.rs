@@ -376,7 +376,10 @@ impl Session {
 
     /// Counts a dump that was analysed. Gives the word for its line.
     fn count(&mut self, class: Class, asked: bool) -> &'static str {
-        self.record.class = Some(class);
+        // A quick dump at the end of the collector tells less than that of the hang.
+        if !(asked && self.record.hung) {
+            self.record.class = Some(class);
+        }
         match class {
             _ if asked => "DUMP",
             Class::Slow => {
