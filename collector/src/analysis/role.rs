@@ -114,7 +114,7 @@ pub(super) fn without_start(frames: &[Frame], is: AllocatorIs) -> &[Frame] {
     let system = frames.iter().rev().take_while(|f| role(f, is) == Role::System).count();
     let own = frames.iter().rev().skip(system).take_while(|f| role(f, is) == Role::Allocator).count();
     let inner = &frames[..frames.len() - system - own];
-    let starts = frames[frames.len() - system..].iter().any(|f| is_start(f));
+    let starts = frames[frames.len() - system..].iter().any(is_start);
     // A thread of the allocator itself has no frame of the program.
     let program = inner.iter().any(|f| role(f, is) == Role::Program);
     if starts && own > 0 && program { inner } else { frames }

@@ -96,9 +96,8 @@ pub(super) fn activity<'a>(traces: impl IntoIterator<Item = &'a ThreadTrace>, is
     });
     let begin = |stack: &[Frame]| stack.len().saturating_sub(depth + usize::from(loops));
     let outward = &first[begin(first).min(first.len())..];
-    let program_inside = stacks.iter().flat_map(|stack| &stack[..begin(stack).min(stack.len())]);
-    let program_inside =
-        program_inside.filter(|f| role(f, is) == Role::Program && !f.inlined).next().cloned();
+    let mut inside = stacks.iter().flat_map(|stack| &stack[..begin(stack).min(stack.len())]);
+    let program_inside = inside.find(|f| role(f, is) == Role::Program && !f.inlined).cloned();
     let frame = outward.iter().find(|f| !matches!(role(f, is), Role::System)).cloned();
     Activity { standing: of(outward, is), frame, program_inside }
 }
