@@ -39,6 +39,39 @@ pub struct Frame {
     pub(crate) kept: Option<u64>,
 }
 
+/// Libraries that serve their callers, by the beginning of the file name.
+const SYSTEM: [&str; 16] = [
+    "libc.",
+    "libc-",
+    "libpthread",
+    "ld-",
+    "ld.so",
+    "ld64",
+    "libm.",
+    "libm-",
+    "libdl",
+    "librt",
+    "libstdc++",
+    "libc++",
+    "libgcc_s",
+    "libunwind",
+    "libatomic",
+    "[vdso]",
+];
+
+/// Whether a DSO is the C library, the loader or a language's runtime library: its code serves its caller.
+pub(crate) fn is_system(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    SYSTEM.iter().any(|start| name.starts_with(start))
+}
+
+/// The name of a frame that the kernel made to call a signal handler (gdb's name for it).
+pub(crate) const SIGNAL_FRAME: &str = "<signal handler called>";
+
+pub(crate) fn is_signal_frame(frame: &Frame) -> bool {
+    frame.function.as_deref() == Some(SIGNAL_FRAME)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TraceSource {
@@ -134,6 +167,9 @@ pub struct Traces {
     /// By tid, for threads that run and whose code could be followed.
     #[serde(default)]
     pub loops: BTreeMap<u32, Loop>,
+    /// Functions that the program imports and that end a call without its return: `siglongjmp`, `pthread_cancel`.
+    #[serde(default)]
+    pub(crate) ways_out: Vec<String>,
     /// Files without names and the reason, one line each.
     #[serde(default)]
     pub notes: Vec<String>,

@@ -15,6 +15,7 @@ use super::sources::Sources;
 use crate::proc::task;
 use crate::session::Dump;
 use crate::session::maps::{self, Mapping};
+use crate::session::trace::is_system;
 
 /// The name that maps gives the kernel's own DSO.
 pub(super) const VDSO: &str = "[vdso]";
@@ -188,6 +189,12 @@ impl Modules {
         list
     }
 
+    /// The bytes of the files that were needed so far, without the system's and the allocator's.
+    pub(super) fn read_of_program(&self) -> impl Iterator<Item = &[u8]> {
+        let program = self.modules.iter().filter(|m| !m.allocator && m.path != VDSO && !is_system(&m.path));
+        program.filter_map(|m| m.loaded.get()?.as_ref().ok()).map(|loaded| &*loaded.elf.bytes)
+    }
+
     fn loaded(&self, index: usize) -> Option<&Loaded> {
         let module = self.modules.get(index)?;
         module.loaded.get_or_init(|| self.load(module)).as_ref().ok()
@@ -282,25 +289,6 @@ impl Module {
             }
         }
     }
-}
-
-/// Whether a DSO is one of the system's that programs and allocators call.
-pub(super) fn is_system(path: &str) -> bool {
-    const NAMES: [&str; 11] = [
-        "libc.",
-        "libc-",
-        "ld-",
-        "ld.",
-        "libpthread",
-        "libstdc++",
-        "libgcc_s",
-        "libm.",
-        "libdl",
-        "[",
-        "libhangscope",
-    ];
-    let name = path.rsplit('/').next().unwrap_or(path);
-    NAMES.iter().any(|n| name.starts_with(n))
 }
 
 /// The difference between an address in the process and one in the file, from one line of maps.

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use super::arch::Arch;
 use super::data;
 use super::follow::{LINE, RawRead, Way};
-use super::images::{Modules, is_system};
+use super::images::Modules;
 use super::names::Names;
-use crate::session::trace::{Frame, Loop, LoopRead, NoMemory, ReadHow, Ring};
+use crate::session::trace::{Frame, Loop, LoopRead, NoMemory, ReadHow, Ring, is_system};
 use crate::session::{Dump, maps};
 
 /// 32-bit numbers kept from the address of a word on: a pthread mutex up to its type.

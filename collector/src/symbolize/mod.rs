@@ -11,6 +11,7 @@
 //!   names
 //! - [`problem`]: why a stack is cut, in words
 //! - `variables`: addresses of the variables of a file
+//! - `ways_out`: how the program can leave a call without its return
 //! - `threads`: the better stack for each thread, and what is missing
 
 mod arch;
@@ -31,6 +32,7 @@ mod stack;
 mod threads;
 mod unwind;
 mod variables;
+mod ways_out;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -79,6 +81,7 @@ pub fn symbolize(dump: &Dump, sources: &Sources) -> Traces {
     for raw in samples {
         traces.samples.entry(raw.tid()).or_default().push(threads::named(raw, &names, &modules, arch));
     }
+    traces.ways_out = ways_out::of(&modules);
     traces.notes =
         modules.without_file().into_iter().map(|(path, why)| format!("no names for {path}: {why}")).collect();
     let refused = modules.debug_refused().into_iter();

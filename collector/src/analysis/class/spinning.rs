@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::{Case, call_evidence, lock_of, lock_text, tids, wait_text};
+use super::whose;
 use crate::analysis::scene::{Motion, Scene, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
 use crate::analysis::wait::{MutexKind, Owner, Wait, WaitKind, WaitText};
@@ -140,7 +141,7 @@ fn holder<'s, 'a>(scene: &'s Scene<'a>, spin: &Spin<'s, 'a>) -> Option<Holder<'s
         .filter(|t| t.inside == Some(false) && t.wait.as_ref().is_none_or(|w| w.kind != WaitKind::Join))
         .collect();
     Some(Holder::Left(match outside[..] {
-        [one] if scene.gone.is_empty() => Some(one),
+        [one] if scene.gone.iter().all(|tid| *tid == scene.dump.identity.fixed.watchdog_tid) => Some(one),
         _ => None,
     }))
 }
@@ -237,6 +238,9 @@ fn held(scene: &Scene<'_>, spin: &Spin<'_, '_>, holder: &Holder<'_, '_>) -> Opti
             case.why.push(say!(Why::SpinOwner { owner: thread.tid(), lock: lock(owner) }));
             case.culprit = Some(thread.tid());
             evidence(&mut case, scene, thread, class);
+            if class == Class::OwnerLeft {
+                case.missing.push(release_lost(scene, spin));
+            }
             // A number that is a tid may be one by chance, where its thread is not where a holder would be.
             let sure = spin.word.how == ReadHow::TryLock || class == Class::OwnerSpinning;
             if proven && sure {
@@ -269,6 +273,7 @@ fn held(scene: &Scene<'_>, spin: &Spin<'_, '_>, holder: &Holder<'_, '_>) -> Opti
             let mut case = case_of(scene, spin, owner, Class::OwnerLeft);
             case.why.push(Why::NobodyInside {});
             case.missing.push(say!(Why::NoOwner { lock: lock(None) }));
+            case.missing.push(release_lost(scene, spin));
             if let Some(thread) = thread {
                 let wait = wait_text(scene, thread);
                 case.why.push(say!(Why::OnlyOneOutside { tid: thread.tid(), wait }));
@@ -278,6 +283,10 @@ fn held(scene: &Scene<'_>, spin: &Spin<'_, '_>, holder: &Holder<'_, '_>) -> Opti
             Some(case)
         }
     }
+}
+
+fn release_lost(scene: &Scene<'_>, spin: &Spin<'_, '_>) -> Why {
+    say!(Why::ReleaseLost { functions: whose::takers(scene, &spin.threads).join(", ") })
 }
 
 /// The class for a lock with this owner, and whether it is seen that the owner keeps the lock.
@@ -301,7 +310,10 @@ fn evidence(case: &mut Case, scene: &Scene<'_>, owner: &Thread<'_>, class: Class
     match class {
         Class::OwnerSpinning => call_evidence(case, owner),
         Class::OwnerLeft => {
-            case.why.push(say!(Why::HolderOutside { owner: tid }));
+            case.why.push(match owner.calls {
+                Calls::Returns => say!(Why::HolderReturns { owner: tid }),
+                _ => say!(Why::HolderOutside { owner: tid }),
+            });
             case.culprit_at = stack::program_frame(owner.frames()).cloned();
         }
         _ => case.why.push(say!(Why::OwnerBlocked { owner: tid, wait: wait_text(scene, owner) })),

@@ -3,6 +3,7 @@
 mod owned;
 mod ownerless;
 mod spinning;
+mod whose;
 
 use crate::analysis::why::Why;
 use crate::analysis::{Class, Confidence, Finding};
