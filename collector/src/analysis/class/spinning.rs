@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::{Case, call_evidence, lock_of, lock_text, tids, wait_text};
 use super::whose;
-use crate::analysis::scene::{Motion, Scene, Thread};
+use crate::analysis::scene::{BUSY, Motion, Scene, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
 use crate::analysis::wait::{MutexKind, Owner, Wait, WaitKind, WaitText};
 use crate::analysis::why::Why;
@@ -113,13 +113,12 @@ pub(super) fn lock(scene: &Scene<'_>) -> Option<Case> {
 
 /// None: several threads may hold it.
 fn holder<'s, 'a>(scene: &'s Scene<'a>, spin: &Spin<'s, 'a>) -> Option<Holder<'s, 'a>> {
-    match named(scene, spin) {
-        Some(tid) => match scene.threads.get(&tid) {
+    if let Some(tid) = named(scene, spin) {
+        match scene.threads.get(&tid) {
             Some(thread) => return Some(Holder::Named(thread)),
             None if spin.word.how == ReadHow::TryLock && scene.whole => return Some(Holder::Gone(tid)),
             None => {}
-        },
-        None => {}
+        }
     }
     let spins: BTreeSet<_> = spin.threads.iter().map(|t| place(scene, t)).collect();
     let is_spinner = |t: &Thread<'_>| spin.threads.iter().any(|s| s.tid() == t.tid());
@@ -298,10 +297,16 @@ fn class_of(scene: &Scene<'_>, owner: &Thread<'_>) -> (Class, bool) {
             (Class::OwnerLeft, known && scene.whole)
         }
         _ if owner.in_kernel() => (Class::KernelWait, true),
-        Calls::Inside(proof) if owner.runs() || owner.naps || owner.motion == Motion::Runs => {
-            (Class::OwnerSpinning, proof == Proof::Bytes)
-        }
+        Calls::Inside(proof) if runs(owner) => (Class::OwnerSpinning, proof == Proof::Bytes),
         _ => (Class::OwnerBlocked, owner.motion == Motion::Asleep),
+    }
+}
+
+/// A thread that sleeps for most of the time does not spin.
+fn runs(owner: &Thread<'_>) -> bool {
+    match owner.naps {
+        true => owner.cpu_share >= BUSY,
+        false => owner.runs() || owner.motion == Motion::Runs,
     }
 }
 

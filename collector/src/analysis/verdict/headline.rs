@@ -1,12 +1,13 @@
 //! The verdict in one sentence: which verdict, how often, and what waits for what.
 
+use super::innocent;
 use super::lines::Line;
 use super::rules::{Because, Ruling};
 use super::tally::{Sorted, Tally};
 use crate::analysis::class::{self, Why};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
 use crate::analysis::finding::{Finding, Hot, Lock, ThreadWait};
-use crate::analysis::words::{Cause, Class, Confidence, Integrity, Verdict};
+use crate::analysis::words::{Class, Confidence, Integrity, Verdict};
 use crate::text::message::{Lang, Say as _, Text, say, tight};
 
 /// The headline in both languages.
@@ -176,7 +177,6 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
     if !finding.ring.is_empty() {
         lines.extend(ring_lines(finding, lang));
         lines.extend(cause(finding, hot));
-        lines.extend(innocent(finding));
         lines.extend(others(finding));
         return lines;
     }
@@ -256,6 +256,7 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
         }
     }
     lines.extend(cause(finding, hot));
+    lines.extend(innocent::cause(finding));
     lines
 }
 
@@ -303,25 +304,6 @@ fn ring_lines(finding: &Finding, lang: Lang) -> Vec<Line> {
         lines.push(say!(Line::MoreInRing { count: ring.len() - MOST_NAMED }));
     }
     lines
-}
-
-/// What may have made the hang possible, or did.
-fn innocent(finding: &Finding) -> Option<Line> {
-    let ring = finding.said.iter().find_map(|why| match why {
-        Why::ListRing { nodes, .. } => Some(nodes),
-        _ => None,
-    });
-    let limit = finding.said.iter().find_map(|why| match why {
-        Why::MemoryLimit { name, limit, .. } | Why::MemoryWanted { name, limit, .. } => Some((name, limit)),
-        _ => None,
-    });
-    match (finding.cause?, ring, limit) {
-        (Cause::ListRing, Some(nodes), _) => Some(say!(Line::RingOrProgram { nodes })),
-        (Cause::ForkInherited, Some(nodes), _) => Some(say!(Line::RingOfFork { nodes })),
-        (Cause::EnomemRetry, _, Some((name, limit))) => Some(say!(Line::LimitReached { name, limit })),
-        (Cause::EnomemRetry, ..) => Some(Line::RequestsFail {}),
-        _ => None,
-    }
 }
 
 /// What the threads outside the ring wait for.

@@ -17,6 +17,7 @@ pub(crate) mod arms;
 mod decided;
 mod evidence;
 mod headline;
+mod innocent;
 pub(crate) mod lines;
 mod rules;
 mod sentence;
