@@ -1,7 +1,7 @@
 //! Whose mistake a hang is: the allocator's only if the lock is its own, and if its own code loops or waits, without a
 //! function of the program in between.
 
-use super::case::{Case, lock_name, place, waits_at};
+use super::case::{Case, lock_name, place, wants_at};
 use crate::analysis::finding::RingEdge;
 use crate::analysis::role::{Role, role};
 use crate::analysis::scene::{Scene, Thread};
@@ -194,7 +194,7 @@ pub(super) fn ring(scene: &Scene<'_>, case: &Case) -> Vec<RingEdge> {
             kind: wait.kind.as_str().to_owned(),
             name: lock_name(scene, wait),
             owner: wait.owner.map(|owner| owner.tid()),
-            at: waits_at(scene, thread).cloned(),
+            at: wants_at(scene, thread).cloned(),
         })
     };
     threads.filter_map(edge).collect()
