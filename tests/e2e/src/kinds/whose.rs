@@ -33,7 +33,7 @@ pub(super) const ROWS: &[Kind] = &[
     Kind {
         name: "callback_locks",
         args: &["locks"],
-        class: Some("owner-blocked"),
+        class: Some("deadlock"),
         lock: Some("table_lock"),
         owner: Some("keeper"),
         culprit: Some("main"),
