@@ -31,7 +31,8 @@ void *malloc(size_t size) {
 void free(void *block) {}
 #else
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_barrier_t grown;
+// pthread_create allocates: all threads begin before the first of them allocates.
+static pthread_barrier_t begun, grown;
 static int nobody_writes[2];
 static const char *mode;
 
@@ -55,6 +56,7 @@ __attribute__((noinline)) static void record_growth(void) {
 
 static void *grower(void *unused) {
     called("grower");
+    pthread_barrier_wait(&begun);
     void *volatile block = malloc(GROWS);
     free(block);
     return NULL;
@@ -62,6 +64,7 @@ static void *grower(void *unused) {
 
 static void *worker(void *unused) {
     called("worker");
+    pthread_barrier_wait(&begun);
     pthread_barrier_wait(&grown);
     void *volatile block = malloc(100);
     free(block);
@@ -75,6 +78,7 @@ int main(int count, char **arguments) {
         return 2;
     }
     called("keeper");
+    pthread_barrier_init(&begun, NULL, 3);
     pthread_barrier_init(&grown, NULL, 3);
     pthread_mutex_lock(&table_lock);
     set(record_growth);
