@@ -226,7 +226,6 @@ pub const FAULTS: &[Fault] = &[
         name: "spin_wait",
         so: "libfault_spin_wait.so",
         class: Some("spin-wait"),
-        lock_symbol: Some("g_mid_spins+256"),
         culprit_function: Some("spin_wait_for_memory"),
         culprit_file: Some("tests/allocators/examples/fault_spin_wait.rs"),
         waiter_function: Some("spin_wait_acquire"),

@@ -19,5 +19,8 @@ macro_rules! kinds {
 // One line for each file of rows.
 kinds! {
     abba
-    try_lock spin_word_with_tid spin_ticket spin_forgotten ring_double_free ring_write_after_free ring_of_the_allocator no_memory new_handler_frees_nothing
+    try_lock spin_word_with_tid spin_ticket spin_forgotten
+    ring_double_free ring_write_after_free ring_of_the_allocator no_memory new_handler_frees_nothing
+    callback_loops callback_reads callback_locks callback_allocates interposed handler_again handler_stays jumps_out
+    forgotten_works forgotten_sleeps at_exit
 }
