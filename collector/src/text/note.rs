@@ -63,6 +63,8 @@ messages! {
             "シェルの LD_PRELOAD は引き継がない。プリロードするのはシムと固定コピーの DSO のみ";
         StatsStuck { run, snapshot } => "counter lane: run {run} did not end by itself: {snapshot}",
             "カウンタ計測: 実行 {run} が自然に終了しなかった: {snapshot}";
+        StatsLate { run, seconds, snapshot } => "counter lane: run {run} ended by itself after {seconds} s, past the deadline: {snapshot}",
+            "カウンタ計測: 実行 {run} は制限時間を過ぎ、{seconds} 秒で自然に終了した: {snapshot}";
         // Of counters in memory.
         NoSuchVariable { symbol } => "no variable is called {symbol}", "{symbol} という変数がない";
         SeveralVariables { symbol, count } => "{count} variables are called {symbol}",
