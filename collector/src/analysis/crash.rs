@@ -47,6 +47,10 @@ pub(crate) fn signal_name(signal: i32) -> String {
 /// The frame that a crash is named after: the innermost one outside the libraries that report an error or
 /// copy memory for their caller. If there is no such frame, the innermost one.
 fn place(frames: &[Frame]) -> Option<&Frame> {
+    // What a handler of the program did after the crash is not the crash.
+    let handled = frames.iter().rposition(|f| f.function.as_deref() == Some("<signal handler called>"));
+    let frames =
+        handled.and_then(|at| frames.get(at + 1..)).filter(|rest| !rest.is_empty()).unwrap_or(frames);
     frames.iter().find(|frame| !is_helper(frame)).or(frames.first())
 }
 
@@ -90,6 +94,10 @@ mod tests {
         assert_eq!(named(&frames).as_deref(), Some("hz4_fail"));
         assert_eq!(named(&frames[..2]).as_deref(), Some("raise"));
         assert_eq!(named(&[]), None);
+        let mut handled = frames.to_vec();
+        handled.insert(0, frame("<signal handler called>", "/lib/libc.so.6", false));
+        handled.insert(0, frame("print_and_die", "/x/bench", false));
+        assert_eq!(named(&handled).as_deref(), Some("hz4_fail"));
         // The C library is the allocator under test.
         assert_eq!(named(&[frame("free", "/lib/libc.so.6", true)]).as_deref(), Some("free"));
         assert_eq!((signal_name(11), signal_name(40)), ("SIGSEGV".into(), "signal 40".into()));

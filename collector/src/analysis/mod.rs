@@ -43,6 +43,7 @@ mod why;
 pub(crate) mod words;
 
 pub use class::analyse;
+pub(crate) use crash::CrashFacts;
 pub(crate) use decision::Stopped;
 pub(crate) use facts::{ArmFacts, DsoFacts, HangFacts, HuntFacts, RunFacts, RunOutcome};
 pub use finding::{Finding, Hot, Lock, ThreadCounts, ThreadWait};

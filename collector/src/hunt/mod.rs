@@ -10,6 +10,7 @@
 //! - `run`: one run from its start to its facts; `outcome`: how it ended; `judge`: whether its DSO was
 //!   intact; `notes`: sentences on its hellos; `last_words`: its last line on stderr
 //! - [`hang`], `bundle`: the evidence of a hang, and its folder
+//! - `crash`: where a run crashed
 //! - [`counters`], [`memory`]: counters, from lines and from memory
 //! - [`run_files`], [`screen`]: the files and the lines that grow with every run
 
@@ -18,6 +19,7 @@ mod arms;
 mod bundle;
 pub(crate) mod config;
 pub(crate) mod counters;
+mod crash;
 pub(crate) mod hang;
 pub(crate) mod hunted;
 mod judge;

@@ -10,6 +10,7 @@ use crossbeam_channel::{RecvError, at, never, select};
 use hangscope_protocol::variable;
 
 use super::arm::Change;
+use super::crash;
 use super::hang;
 use super::last_words;
 use super::notes;
@@ -92,6 +93,7 @@ impl Job<'_> {
         if matches!(facts.outcome, RunOutcome::Crashed | RunOutcome::Failed) {
             let why = |e| WriteError { path: err.clone(), source: e };
             facts.last_words = last_words::of(&err).map_err(why)?;
+            facts.crash = crash::of_run(&watch, lane, number, facts.signal, &mut notes)?;
         }
         if other_bytes {
             facts.integrity_start = Integrity::Overwritten;

@@ -78,6 +78,8 @@ messages! {
         VariableNotSent { symbol } => "{symbol} did not arrive with the others", "{symbol} だけが届かなかった";
         ExitUnread { pid, why } => "the memory of process {pid} at its exit could not be read: {why}",
             "プロセス {pid} の終了時のメモリを読めなかった: {why}";
+        CrashUnread { pid, why } => "the crash record of process {pid} could not be read: {why}",
+            "プロセス {pid} のクラッシュの記録を読めなかった: {why}";
         NoneInMemory { lane, list } => "{lane}: no counters in memory: {list}",
             "{lane}: メモリにカウンタがない: {list}";
         AndMore { list, count } => "{list}; ... ({count} in all)", "{list}; ... (全 {count} 件)";

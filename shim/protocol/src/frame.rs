@@ -73,6 +73,9 @@ pub enum Kind {
     Memory = 16,
     /// One [`crate::record::LastMemoryRecord`]; the message carries a descriptor (SCM_RIGHTS).
     LastMemory = 17,
+    /// One [`crate::record::CrashPageRecord`]; the message carries a descriptor (SCM_RIGHTS). Only where
+    /// HANGSCOPE_CRASH is on.
+    CrashPage = 18,
     /// Collector to shim: one [`crate::record::AskRecord`], then tids (u32) or
     /// [`crate::record::RangeRecord`]s.
     Ask = 100,
@@ -84,7 +87,7 @@ impl Kind {
         use Kind::*;
         [
             Hello, Note, Dsos, Copy, Heartbeat, DsosNow, DumpBegin, Maps, Threads, Stacks, Probes, Mark,
-            DumpEnd, Bye, Fds, Memory, LastMemory, Ask,
+            DumpEnd, Bye, Fds, Memory, LastMemory, CrashPage, Ask,
         ]
         .into_iter()
         .find(|k| *k as u16 == n)
