@@ -109,7 +109,8 @@ macro_rules! queries {
     ($($name:ident)*) => {$(
         /// # Safety
         /// As sigaction(2).
-        #[unsafe(no_mangle)]
+        #[cfg_attr(not(test), unsafe(no_mangle))]
+        #[cfg_attr(test, expect(dead_code, reason = "a test does not take over its own libc"))]
         unsafe extern "C" fn $name(
             signal: c_int,
             new: *const libc::sigaction,
@@ -127,7 +128,8 @@ macro_rules! sets {
     ($($name:ident)*) => {$(
         /// # Safety
         /// As signal(2).
-        #[unsafe(no_mangle)]
+        #[cfg_attr(not(test), unsafe(no_mangle))]
+        #[cfg_attr(test, expect(dead_code, reason = "a test does not take over its own libc"))]
         unsafe extern "C" fn $name(number: c_int, handler: usize) -> usize {
             static NEXT: AtomicUsize = AtomicUsize::new(0);
             let next = next(stringify!($name).as_bytes(), $name as *const () as usize, &NEXT);

@@ -10,7 +10,6 @@
 
 pub(crate) mod crash;
 mod handler;
-#[cfg(not(test))]
 mod hide;
 mod probe;
 mod slots;
