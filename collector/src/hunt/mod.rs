@@ -9,6 +9,7 @@
 //! - [`running`]: a run under way; [`watch`]: what its shims said, and what follows from it
 //! - `run`: one run from its start to its facts; `outcome`: how it ended; `judge`: whether its DSO was
 //!   intact; `notes`: sentences on its hellos; `last_words`: its last line on stderr
+//! - `wanted`: dumps that somebody asks for while a run goes on
 //! - [`hang`], `bundle`: the evidence of a hang, and its folder
 //! - `crash`: where a run crashed
 //! - [`counters`], [`memory`]: counters, from lines and from memory
@@ -35,6 +36,7 @@ pub(crate) mod run_files;
 pub(crate) mod running;
 mod runs;
 pub(crate) mod screen;
+mod wanted;
 pub(crate) mod watch;
 
 pub(crate) use config::{Config, Limits, StatsLane};

@@ -110,7 +110,6 @@ macro_rules! queries {
         /// # Safety
         /// As sigaction(2).
         #[cfg_attr(not(test), unsafe(no_mangle))]
-        #[cfg_attr(test, expect(dead_code, reason = "a test does not take over its own libc"))]
         unsafe extern "C" fn $name(
             signal: c_int,
             new: *const libc::sigaction,
@@ -129,7 +128,6 @@ macro_rules! sets {
         /// # Safety
         /// As signal(2).
         #[cfg_attr(not(test), unsafe(no_mangle))]
-        #[cfg_attr(test, expect(dead_code, reason = "a test does not take over its own libc"))]
         unsafe extern "C" fn $name(number: c_int, handler: usize) -> usize {
             static NEXT: AtomicUsize = AtomicUsize::new(0);
             let next = next(stringify!($name).as_bytes(), $name as *const () as usize, &NEXT);
@@ -141,3 +139,34 @@ macro_rules! sets {
 
 queries! { sigaction __sigaction }
 sets! { signal ssignal bsd_signal sysv_signal __sysv_signal sigset }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In a test these functions are not among the loader's, so there is no next one.
+    #[test]
+    fn without_a_next_definition_the_kernel_is_asked() {
+        for ask in [sigaction, __sigaction] {
+            // SAFETY: zero is a value of it: the default action.
+            let mut action: libc::sigaction = unsafe { core::mem::zeroed() };
+            action.sa_sigaction = libc::SIG_IGN;
+            action.sa_flags = libc::SA_RESTART;
+            // SAFETY: no thread of the test uses SIGUSR2, and both structures live.
+            unsafe {
+                assert_eq!(ask(libc::SIGUSR2, &raw const action, core::ptr::null_mut()), 0);
+                let mut is: libc::sigaction = core::mem::zeroed();
+                assert_eq!(ask(libc::SIGUSR2, core::ptr::null(), &raw mut is), 0);
+                assert_eq!(
+                    (is.sa_sigaction, is.sa_flags & libc::SA_RESTART),
+                    (libc::SIG_IGN, libc::SA_RESTART)
+                );
+                assert_eq!(ask(99, core::ptr::null(), &raw mut is), -1);
+            }
+        }
+        for set in [signal, ssignal, bsd_signal, sysv_signal, __sysv_signal, sigset] {
+            // SAFETY: there is no handler in it.
+            assert_eq!(unsafe { set(libc::SIGUSR2, libc::SIG_DFL) }, libc::SIG_ERR);
+        }
+    }
+}
