@@ -71,7 +71,7 @@ fn the_headline_and_who_waits_are_first_and_last_and_equal_hangs_are_one() {
         assert!(text.ends_with(&format!("{}\n", front.trim_end())), "{text}");
         // The culprit's stack, and no other of its group.
         assert!(text.contains("foo_refill (foo.c:87)"), "{text}");
-        assert_eq!(text.contains("#2  worker (bench.c:40)"), true);
+        assert!(text.contains("#2  worker (bench.c:40)"), "{text}");
         let all = show(dir.path(), Style { lang, ..STYLE }, Stacks::All).unwrap();
         assert!(all.len() > text.len() && !all.contains("--stacks") && text.contains("--stacks"), "{all}");
     }
