@@ -83,7 +83,8 @@ pub(super) fn in_allocator(frames: &[Frame], is: AllocatorIs) -> Option<Range<us
 }
 
 fn counts(frame: &Frame, is: AllocatorIs) -> bool {
-    frame.in_allocator && (!is.shared || frame.function.as_deref().is_some_and(is_malloc_family))
+    frame.in_allocator
+        && (!is.shared || frame.entry || frame.function.as_deref().is_some_and(is_malloc_family))
 }
 
 /// The innermost frame of the allocator.

@@ -2,6 +2,7 @@
 //!
 //! - [`elf`]: what kind of ELF file it is
 //! - [`facts`]: the file at a path, with the fields that a shim reports
+//! - [`links`]: what it tells the loader
 //! - [`pin`]: a read-only copy of a DSO, with its SHA-1
 //! - [`stamp`]: a date as part of a file name
 //! - [`atomic`]: files are written whole or not at all
@@ -9,5 +10,6 @@
 pub(crate) mod atomic;
 pub(crate) mod elf;
 pub(crate) mod facts;
+pub(crate) mod links;
 pub(crate) mod pin;
 pub(crate) mod stamp;
