@@ -158,7 +158,7 @@ impl<'a> Scene<'a> {
         let alive: BTreeSet<u32> =
             dump.threads.iter().chain(&dump.second).filter(|r| !ours(r)).map(|r| r.tid).collect();
         let known: BTreeSet<u32> = history.tids().collect();
-        let forked = dump.identity.fixed.flags & hello_flags::FORKED != 0;
+        let forked = is_forked(dump);
         let gone = if whole { known.difference(&alive).copied().collect() } else { BTreeSet::new() };
         let tids = Tids { alive, known, whole, forked };
         let between_ns = dump.between_ns();
@@ -173,6 +173,11 @@ impl<'a> Scene<'a> {
         let came = dump.second.iter().filter(came).map(|r| r.tid).collect();
         let end_ns = dump.begin.trigger_ns.saturating_add(between_ns.unwrap_or(0));
         Scene { dump, traces, history, is, threads, came, gone, whole, between_s, end_ns }
+    }
+
+    /// Whether the process is a forked child that has started no program since.
+    pub(super) fn is_forked(&self) -> bool {
+        is_forked(self.dump)
     }
 
     /// All threads but the background threads of the allocator.
@@ -205,10 +210,13 @@ impl<'a> Scene<'a> {
     }
 }
 
+fn is_forked(dump: &Dump) -> bool {
+    dump.identity.fixed.flags & hello_flags::FORKED != 0
+}
+
 /// Whether the allocator's DSO contains other code too: it is libc, or the program.
 fn is_shared(dso: &crate::session::Dso) -> bool {
-    let name = stack::file_name(&dso.path);
-    dso.is(dso_flags::EXECUTABLE) || name.starts_with("libc.so") || name.starts_with("libc-")
+    dso.is(dso_flags::EXECUTABLE) || crate::files::links::is_system(&dso.path)
 }
 
 /// The input for the facts of one thread.

@@ -33,6 +33,10 @@ messages! {
             "{lock} の保持スレッド tid {owner} はこのプロセスにもう存在せず、{waiters} スレッドが待ち続けている (threads.json)";
         Forked {} => "the process is a forked child: a thread of the parent held the lock at the fork (dump.bin)",
             "このプロセスは fork された子で、fork の時点で親プロセスのスレッドがロックを保持していた (dump.bin)";
+        AloneInChild {} => "the process is a forked child with one thread, and nothing in it holds the lock: a thread of the \
+            parent may have held it at the fork (dump.bin)",
+            "このプロセスは fork された子で、スレッドは 1 つしかなく、ロックを保持するものはない。fork の時点で親プロセスのスレッドが\
+            保持していた可能性がある (dump.bin)";
         HolderOutside { owner } => "tid {owner} is outside the allocator and still holds the lock: it left without \
             a release (stacks.txt)",
             "tid {owner} はアロケータの外にいるのにロックを保持している。解放せずに抜けている (stacks.txt)";
@@ -135,6 +139,11 @@ messages! {
             "tid {tid} のスタックの内容を比較できなかった。同じ場所から呼び出しを繰り返すループと区別できない";
         NoOwner { lock } => "{lock} does not record its owner: the holder is inferred",
             "{lock} は保持者を記録しないため、保持者は推定";
+        AllocatorUnknown {} => "it is not known which DSO is the allocator, or it is not mapped: a missing frame of it proves \
+            nothing (dump.bin)",
+            "どの DSO がアロケータか分からないか、マップされていない。そのフレームがないことは何の証明にもならない (dump.bin)";
+        DoubtfulDso { tid, dso } => "tid {tid} is in {dso}, which may be a part of the allocator (stacks.txt)",
+            "tid {tid} は {dso} の中にいる。これはアロケータの一部かもしれない (stacks.txt)";
         PlaceUnknown {} => "it is not known whether these threads are inside the allocator",
             "これらのスレッドがアロケータの中にいるかは分からない";
         MayStillCome { tids } => "tid {tids} runs outside the allocator and may still enter it",

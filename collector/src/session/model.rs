@@ -184,6 +184,19 @@ impl Dump {
         self.dsos.iter().find(|d| d.init.id == self.identity.fixed.allocator)
     }
 
+    /// Whether the allocator's DSO is known and mapped: only then does it mean something that no stack has a
+    /// frame of it. If maps was lost, the DSOs at init count.
+    pub(crate) fn allocator_is_mapped(&self) -> bool {
+        let mappings = super::maps::parse(&self.maps);
+        let mapped = |dso: &Dso| {
+            let of_dso = |m: &super::maps::Mapping| {
+                m.path == dso.path && dso.init.start <= m.start && m.start < dso.init.end
+            };
+            mappings.is_empty() || mappings.iter().any(of_dso)
+        };
+        self.allocator().is_some_and(mapped)
+    }
+
     /// Time between the two looks, ns; none without a second look. The measured time, else the planned one. A
     /// watchdog that gets no processor looks later than planned.
     pub(crate) fn between_ns(&self) -> Option<u64> {

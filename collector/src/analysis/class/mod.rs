@@ -30,6 +30,7 @@ use super::integrity;
 use super::scene::{Motion, Scene, Thread};
 use super::stack;
 use super::stir::Stir;
+use super::words::Cause;
 use crate::session::Dump;
 use crate::session::trace::Traces;
 use crate::text::message::{Lang, say};
@@ -42,6 +43,7 @@ pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
     let mut case = decide(&scene, &graph);
     case.why.extend(resumed(&scene));
     case.why.extend(stirred(dump));
+    inherited(&scene, &mut case);
     if !scene.whole {
         case.unproven();
         case.missing.push(Why::ThreadsMissing {});
@@ -78,6 +80,19 @@ fn resumed(scene: &Scene<'_>) -> Option<Why> {
         .filter(|t| matches!(t.motion, Motion::Moved | Motion::Left | Motion::Rewaits) && !t.woken_by_us)
         .collect();
     (!threads.is_empty()).then(|| say!(Why::Resumed { tids: case::tids(threads) }))
+}
+
+/// A forked child with one thread that waits for a lock without an owner: a thread of the parent may have held it
+/// at the fork. No thread of the child can release it.
+fn inherited(scene: &Scene<'_>, case: &mut Case) {
+    let held = case.lock.as_ref().is_some_and(|lock| lock.owner_tid.is_none());
+    let of_lock = scene.waiting().any(|(_, wait)| wait.kind.is_lock());
+    let alone = scene.threads.len() == 1 && scene.gone.is_empty() && scene.whole;
+    if case.cause.is_none() && scene.is_forked() && alone && held && of_lock {
+        case.cause = Some(Cause::ForkInherited);
+        case.why.push(Why::AloneInChild {});
+        case.unproven();
+    }
 }
 
 /// Evidence that the shim disturbed the scheduling of the process.

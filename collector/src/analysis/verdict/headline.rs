@@ -6,7 +6,7 @@ use super::tally::{Sorted, Tally};
 use crate::analysis::class::{self, Why};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
 use crate::analysis::finding::{Finding, Hot, Lock};
-use crate::analysis::words::{Class, Confidence, Integrity, Verdict};
+use crate::analysis::words::{Cause, Class, Confidence, Integrity, Verdict};
 use crate::text::message::{Lang, Say as _, Text, say, tight};
 
 /// The headline in both languages.
@@ -195,7 +195,11 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
         }
         Class::OwnerLeft => lines.extend(owner.map(|tid| say!(Line::OwnerHasLeft { tid }))),
         Class::OwnerGone => {
-            lines.extend(owner.map(|tid| say!(Line::OwnerIsGone { tid })));
+            let inherited = finding.cause == Some(Cause::ForkInherited);
+            lines.extend(owner.map(|tid| match inherited {
+                true => say!(Line::HeldAtFork { tid }),
+                false => say!(Line::OwnerIsGone { tid }),
+            }));
         }
         Class::LostWakeup => lines.push(Line::NobodyWakes {}),
         Class::SpinWait => {

@@ -88,6 +88,8 @@ messages! {
             "保持スレッド tid {tid} は解放せずにアロケータを出ている";
         OwnerIsGone { tid } => "whose owner, tid {tid}, is no longer a thread of the process",
             "保持スレッド tid {tid} はすでに終了している";
+        HeldAtFork { tid } => "which tid {tid}, a thread of the parent, held when it forked this process",
+            "このロックは、親プロセスのスレッド tid {tid} が fork の時点で保持していた";
         NobodyWakes {} => "and no thread is left to wake them",
             "起こすスレッドは残っていない";
         At { tid, place } => "tid {tid} in {place}",
