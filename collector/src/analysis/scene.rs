@@ -9,10 +9,12 @@ use hangscope_protocol::record::{
 
 use super::history::History;
 use super::stack::{self, AllocatorIs, Calls};
-use super::wait::{Tids, Wait, wait_of};
+use super::wait::{Owner, Tids, Wait, WaitKind, WaitText, wait_of};
 use crate::session::Dump;
+use crate::session::maps::{self, Mapping};
 use crate::session::syscalls::Syscalls;
 use crate::session::trace::{Frame, ThreadTrace, Traces};
+use crate::text::message::{Say as _, say};
 
 /// A thread that sleeps between its attempts spins if it uses at least this share of a core.
 pub(super) const BUSY: f64 = 0.2;
@@ -81,6 +83,17 @@ impl Thread<'_> {
     /// Whether it was running or runnable in the first look.
     pub(super) fn runs(&self) -> bool {
         is_running(self.record)
+    }
+
+    /// A child that was started by vfork: another process in the same memory.
+    pub(super) fn is_vforked(&self) -> bool {
+        self.record.flags & thread_flags::VFORKED != 0
+    }
+
+    /// It sleeps until a vforked child starts a program or ends.
+    pub(super) fn waits_in_vfork(&self) -> bool {
+        let call = |w: &Wait| matches!(w.kind, WaitKind::Call("fork" | "clone"));
+        self.in_kernel() && self.wait.as_ref().is_some_and(call)
     }
 
     /// Stopped by a signal or a debugger.
@@ -167,8 +180,9 @@ impl<'a> Scene<'a> {
         let looks = Looks { dump, traces, tids, is, between_s, answers: answers(dump) };
         let later: BTreeMap<u32, &ThreadRecord> = dump.second.iter().map(|r| (r.tid, r)).collect();
         let first = dump.threads.iter().filter(|r| !ours(r));
-        let threads: BTreeMap<u32, Thread<'a>> =
+        let mut threads: BTreeMap<u32, Thread<'a>> =
             first.map(|r| (r.tid, looks.thread(r, later.get(&r.tid).copied()))).collect();
+        link_vforked(&mut threads, &maps::parse(&dump.maps));
         let came = |r: &&ThreadRecord| whole && !ours(r) && !threads.contains_key(&r.tid);
         let came = dump.second.iter().filter(came).map(|r| r.tid).collect();
         let end_ns = dump.begin.trigger_ns.saturating_add(between_ns.unwrap_or(0));
@@ -207,6 +221,25 @@ impl<'a> Scene<'a> {
     /// Whether any thread has a stack.
     pub(super) fn has_stacks(&self) -> bool {
         self.threads.values().any(|t| !t.frames().is_empty() || !t.samples.is_empty())
+    }
+}
+
+/// A thread that waits in vfork waits for its child. The child runs on the stack of that thread.
+fn link_vforked(threads: &mut BTreeMap<u32, Thread<'_>>, mappings: &[Mapping]) {
+    let stack = |t: &Thread<'_>| maps::find(mappings, t.record.sp).map(|m| m.start);
+    let waiting = |t: &&Thread<'_>| t.waits_in_vfork();
+    let children: Vec<(u32, Option<u64>)> =
+        threads.values().filter(|t| t.is_vforked()).map(|t| (t.tid(), stack(t))).collect();
+    let parents: Vec<(u32, Option<u64>)> =
+        threads.values().filter(waiting).map(|t| (t.tid(), stack(t))).collect();
+    for (child, stack) in &children {
+        let alone = parents.len() == 1 && children.len() == 1;
+        let same = |(_, of): &&(u32, Option<u64>)| alone || of.is_some() && of == stack;
+        let parent = parents.iter().find(same).and_then(|(parent, _)| threads.get_mut(parent));
+        if let Some(wait) = parent.and_then(|parent| parent.wait.as_mut()) {
+            wait.owner = Some(Owner::Alive(*child));
+            wait.detail = say!(WaitText::VforkOf { child: *child }).said();
+        }
     }
 }
 

@@ -88,6 +88,18 @@ messages! {
             "アロケータの中にいるのは tid {tid} だけで、このスレッドが保持するロックを待つスレッドはない (stacks.txt)";
         OthersGoOn { tids } => "other threads still leave the allocator and enter it again: tid {tids} (stacks.txt)",
             "ほかのスレッドはアロケータへの出入りを続けている: tid {tids} (stacks.txt)";
+        // Over vfork.
+        VforkWaits { tid, child, lock } => "tid {tid} waits in vfork until its child, pid {child}, starts a program; the child \
+            runs in the same memory and waits for {lock} (threads.json)",
+            "tid {tid} は vfork の中で、子プロセス pid {child} がプログラムを起動するのを待っている。子は同じメモリの中で動き、{lock} を\
+            待っている (threads.json)";
+        VforkHolder { owner, wait, tid } => "tid {owner} holds the lock and waits: {wait}; tid {tid} may have to end that wait, \
+            and cannot go on (threads.json)",
+            "tid {owner} はロックを保持したまま待っている ({wait})。これを終わらせるのは tid {tid} かもしれないが、先へ進めない \
+            (threads.json)";
+        VforkForbids {} => "a vforked child may neither call malloc nor take a lock (vfork(2)): the program does that here \
+            (stacks.txt)",
+            "vfork の子は malloc を呼ぶことも、ロックを取ることもできない (vfork(2))。ここではプログラムがそれを行っている (stacks.txt)";
         // The kernel and the benchmark.
         WaitsForChild { tid, call } => "tid {tid} waits in {call} for a child that shares its memory and does not end \
             (threads.json)",

@@ -166,10 +166,15 @@ impl Dump {
     }
 
     /// Adds what `snap` read from outside. An answer from outside replaces the answer of the same thread;
-    /// samples and notes are appended.
+    /// threads (vforked children), stacks, samples and notes are added.
     #[must_use]
     pub(crate) fn with_outside(&self, outside: &Dump) -> Dump {
         let mut dump = self.clone();
+        dump.threads.extend_from_slice(&outside.threads);
+        dump.second.extend_from_slice(&outside.second);
+        dump.stacks.extend_from_slice(&outside.stacks);
+        dump.threads.sort_by_key(|t| t.tid);
+        dump.second.sort_by_key(|t| t.tid);
         for answer in &outside.probes {
             dump.probes.retain(|p| p.record.tid != answer.record.tid);
             dump.probes.push(answer.clone());

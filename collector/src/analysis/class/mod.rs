@@ -4,6 +4,7 @@
 //! - [`owned`]: locks that record their owner: rings and chains
 //! - [`ownerless`]: futex words that record no owner: lost wakeups, inferred holders
 //! - [`running`]: threads that run inside the allocator and do not leave it
+//! - [`vfork`]: children in the memory of their parent
 //! - [`other`]: stopped, the kernel, the benchmark, slow, unknown
 //! - [`case`]: the answer of a decider, and what the deciders share
 
@@ -14,6 +15,7 @@ mod ownerless;
 mod running;
 #[cfg(test)]
 mod tests;
+mod vfork;
 
 use std::collections::BTreeSet;
 
@@ -102,7 +104,8 @@ fn stirred(dump: &Dump) -> Option<Why> {
 
 fn decide(scene: &Scene<'_>, graph: &Graph) -> Case {
     other::stopped(scene)
-        .or_else(|| owned::ring(scene, graph))
+        .or_else(|| owned::ring(scene, graph).map(|case| vfork::judge(scene, graph, case)))
+        .or_else(|| vfork::chain(scene, graph))
         .or_else(|| owned::root(scene, graph))
         .or_else(|| ownerless::free(scene))
         .or_else(|| ownerless::inferred(scene))

@@ -160,6 +160,10 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
     }
     let owner = finding.lock.as_ref().and_then(|l| l.owner_tid);
     match finding.class {
+        Class::Deadlock if over_vfork(finding).is_some() => {
+            lines.extend(owner.map(|tid| say!(Line::HeldBy { tid })));
+            lines.extend(over_vfork(finding));
+        }
         Class::Deadlock | Class::Reentry => {
             lines.extend(ring(finding));
             let alone = matches!(lines.last(), Some(Line::SelfDeadlocked { .. }));
@@ -227,6 +231,13 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
         Class::Unknown => lines.push(Line::ClassUnknown {}),
     }
     lines
+}
+
+fn over_vfork(finding: &Finding) -> Option<Line> {
+    finding.said.iter().find_map(|why| match why {
+        Why::VforkWaits { tid, child, .. } => Some(say!(Line::OverVfork { child, tid })),
+        _ => None,
+    })
 }
 
 fn ring(finding: &Finding) -> Option<Line> {

@@ -88,6 +88,8 @@ messages! {
             "保持スレッド tid {tid} は解放せずにアロケータを出ている";
         OwnerIsGone { tid } => "whose owner, tid {tid}, is no longer a thread of the process",
             "保持スレッド tid {tid} はすでに終了している";
+        OverVfork { child, tid } => "the waiter is process {child}, a vforked child, and tid {tid} waits in vfork until it goes on",
+            "待っているのは vfork の子プロセス {child} で、tid {tid} は vfork の中でその先を待っている";
         HeldAtFork { tid } => "which tid {tid}, a thread of the parent, held when it forked this process",
             "このロックは、親プロセスのスレッド tid {tid} が fork の時点で保持していた";
         NobodyWakes {} => "and no thread is left to wake them",
