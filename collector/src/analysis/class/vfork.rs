@@ -29,9 +29,6 @@ pub(super) fn chain(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
     if !waits || child.stuck() == Stuck::No {
         return None;
     }
-    let same =
-        |t: &&Thread<'_>| t.wait.as_ref().is_some_and(|w| w.object == wait.object && w.kind == wait.kind);
-    let waiters: Vec<&Thread<'_>> = scene.all().filter(same).collect();
     let within = stack::in_allocator(child.frames(), scene.is).map_or(0, |range| range.end);
     let mut case = Case::new(Class::Deadlock, Confidence::Likely);
     let lock = lock_text(scene, wait);
