@@ -9,6 +9,7 @@ use hangscope_protocol::record::{
 
 use super::history::History;
 use super::stack::{self, AllocatorIs, Calls};
+use super::standing::{self, Activity};
 use super::wait::{Owner, Tids, Wait, WaitKind, WaitText, wait_of};
 use crate::session::Dump;
 use crate::session::maps::{self, Mapping};
@@ -118,6 +119,12 @@ impl Thread<'_> {
         }
     }
 
+    /// What it does: a waiting thread by its stack, another one by all of its stacks.
+    pub(super) fn activity(&self, is: AllocatorIs) -> Activity {
+        let samples = if self.motion == Motion::Asleep { &[] } else { self.samples };
+        standing::activity(self.trace.into_iter().chain(samples), is)
+    }
+
     /// The futex word in the second look, if the thread still waits on it.
     pub(super) fn word_in_second_look(&self) -> Option<u32> {
         let second = self.second.filter(|_| matches!(self.motion, Motion::Asleep | Motion::Rewaits))?;
@@ -187,6 +194,13 @@ impl<'a> Scene<'a> {
         let came = dump.second.iter().filter(came).map(|r| r.tid).collect();
         let end_ns = dump.begin.trigger_ns.saturating_add(between_ns.unwrap_or(0));
         Scene { dump, traces, history, is, threads, came, gone, whole, between_s, end_ns }
+    }
+
+    /// A frame of which it is not known whether it is the allocator's. What called the allocator does not count.
+    pub(super) fn doubtful(&self, thread: &Thread<'a>) -> Option<&'a Frame> {
+        let frames = thread.trace.map_or(&[][..], |t| &t.frames);
+        let end = stack::in_allocator(frames, self.is).map_or(frames.len(), |range| range.end);
+        frames[..end].iter().find(|f| self.traces.is_doubtful(f))
     }
 
     /// Whether the process is a forked child that has started no program since.
@@ -277,8 +291,11 @@ impl<'a> Looks<'a> {
             Calls::Outside => Some(false),
             Calls::Inside(_) | Calls::Returns => Some(true),
         };
-        let background =
-            trace.is_some_and(|t| stack::is_allocators_own(t, is)) && record.flags & thread_flags::MAIN == 0;
+        // A thread that waits for a lock is not idle.
+        let locked = wait.as_ref().is_some_and(|wait| wait.kind.is_lock());
+        let background = trace.is_some_and(|t| stack::is_allocators_own(t, is))
+            && record.flags & thread_flags::MAIN == 0
+            && !locked;
         let cpu_share = match (self.between_s, second) {
             (Some(s), Some(second)) => {
                 (cpu_ns(second).saturating_sub(cpu_ns(record)) as f64 / 1e9 / s).min(1.0)

@@ -109,7 +109,7 @@ pub(crate) fn is_system(path: &str) -> bool {
         "libgomp",
         "libomp",
     ];
-    const STARTS: [&str; 5] = ["ld-", "ld.so", "libc.musl-", "libnss_", "libunwind"];
+    const STARTS: [&str; 6] = ["ld-", "ld64", "ld.so", "libc.musl-", "libnss_", "libunwind"];
     let file = path.rsplit('/').next().unwrap_or(path);
     let stem = file.split(".so").next().unwrap_or(file);
     // `libc-2.31.so` of older systems.

@@ -43,6 +43,13 @@ pub struct Frame {
     pub(crate) kept: Option<u64>,
 }
 
+/// The name of a frame that the kernel made to call a signal handler (gdb's name for it).
+pub(crate) const SIGNAL_FRAME: &str = "<signal handler called>";
+
+pub(crate) fn is_signal_frame(frame: &Frame) -> bool {
+    frame.function.as_deref() == Some(SIGNAL_FRAME)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TraceSource {
@@ -97,6 +104,9 @@ pub struct Traces {
     /// The DSOs that make up the allocator. The one that provides malloc comes first.
     #[serde(default)]
     pub allocator: Vec<AllocatorDso>,
+    /// Functions that the program imports and that end a call without its return: `siglongjmp`, `pthread_cancel`.
+    #[serde(default)]
+    pub(crate) ways_out: Vec<String>,
     /// Files without names and the reason, one line each.
     #[serde(default)]
     pub notes: Vec<String>,

@@ -12,6 +12,7 @@ use super::debug_file::{self, DebugFile};
 use super::elf::{Bytes, Elf};
 use super::proof::{Candidate, Mapped, Refused};
 use super::sources::Sources;
+use crate::files::links::is_system;
 use crate::proc::task;
 use crate::session::Dump;
 use crate::session::maps::{self, Mapping};
@@ -180,6 +181,12 @@ impl Modules {
         list.sort_unstable();
         list.dedup();
         list
+    }
+
+    /// The bytes of the files that were needed so far, without the system's and the allocator's.
+    pub(super) fn read_of_program(&self) -> impl Iterator<Item = &[u8]> {
+        let program = self.modules.iter().filter(|m| !m.allocator && m.path != VDSO && !is_system(&m.path));
+        program.filter_map(|m| m.loaded.get()?.as_ref().ok()).map(|loaded| &*loaded.elf.bytes)
     }
 
     fn loaded(&self, index: usize) -> Option<&Loaded> {

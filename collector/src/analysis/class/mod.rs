@@ -6,6 +6,7 @@
 //! - [`running`]: threads that run inside the allocator and do not leave it
 //! - [`vfork`]: children in the memory of their parent
 //! - [`other`]: stopped, the kernel, the benchmark, slow, unknown
+//! - `whose`: whose mistake it is: the allocator's, the program's
 //! - [`case`]: the answer of a decider, and what the deciders share
 
 mod case;
@@ -16,6 +17,7 @@ mod running;
 #[cfg(test)]
 mod tests;
 mod vfork;
+mod whose;
 
 use std::collections::BTreeSet;
 
@@ -23,7 +25,7 @@ use hangscope_protocol::record::probe_outcome;
 
 pub use super::why::Why;
 use case::Case;
-pub(crate) use case::with_symbol;
+pub(crate) use case::{place, source, with_symbol};
 
 use super::finding::{Finding, Hot, ThreadCounts, ThreadWait};
 use super::graph::Graph;
@@ -43,6 +45,7 @@ pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
     let scene = Scene::new(dump, traces, history);
     let graph = Graph::of(&scene);
     let mut case = decide(&scene, &graph);
+    whose::judge(&scene, &mut case);
     case.why.extend(resumed(&scene));
     case.why.extend(stirred(dump));
     inherited(&scene, &mut case);
@@ -52,6 +55,7 @@ pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
     }
     let (integrity, deleted_seen) = integrity::worst(&dump.dsos);
     let hot = hot(&scene, &case);
+    let ring = whose::ring(&scene, &case);
     let text = |all: &[Why]| all.iter().map(|w| w.text(Lang::En)).collect();
     Finding {
         class: case.class,
@@ -63,6 +67,7 @@ pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
         said: case.why,
         said_missing: case.missing,
         in_allocator: case.in_allocator,
+        ring,
         lock: case.lock,
         hot,
         threads: counts(&scene),
@@ -142,15 +147,6 @@ fn hot(scene: &Scene<'_>, case: &Case) -> Option<Hot> {
         samples: samples.count() as u32,
         distinct_pcs: pcs.len() as u32,
         for_s: case.for_s.or_else(|| scene.for_s(thread)),
-    })
-}
-
-/// `file:line`, the file without its folders.
-pub(crate) fn source(frame: &crate::session::trace::Frame) -> Option<String> {
-    let file = stack::file_name(frame.file.as_deref()?);
-    Some(match frame.line {
-        Some(line) => format!("{file}:{line}"),
-        None => file.to_owned(),
     })
 }
 

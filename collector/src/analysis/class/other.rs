@@ -109,7 +109,7 @@ pub(super) fn outside(scene: &Scene<'_>) -> Option<Case> {
 /// A thread with a frame of which it is not known whether it is the allocator's, and the frame's DSO.
 fn doubtful(scene: &Scene<'_>) -> Option<(u32, String)> {
     scene.all().find_map(|t| {
-        let frame = t.frames().iter().find(|f| scene.traces.is_doubtful(f))?;
+        let frame = scene.doubtful(t)?;
         Some((t.tid(), stack::file_name(frame.dso.as_deref()?).to_owned()))
     })
 }
