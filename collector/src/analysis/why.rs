@@ -116,6 +116,10 @@ messages! {
             runs in the same memory and waits for {lock} (threads.json)",
             "tid {tid} は vfork の中で、子プロセス pid {child} がプログラムを起動するのを待っている。子は同じメモリの中で動き、{lock} を\
             待っている (threads.json)";
+        VforkChild { tid, child, wait } => "tid {tid} waits in vfork until its child, pid {child}, starts a program; the child does \
+            not: {wait} (threads.json)",
+            "tid {tid} は vfork の中で、子プロセス pid {child} がプログラムを起動するのを待っているが、子は起動しない ({wait}) \
+            (threads.json)";
         VforkHolder { owner, wait, tid } => "tid {owner} holds the lock and waits: {wait}; tid {tid} may have to end that wait, \
             and cannot go on (threads.json)",
             "tid {owner} はロックを保持したまま待っている ({wait})。これを終わらせるのは tid {tid} かもしれないが、先へ進めない \
@@ -155,6 +159,8 @@ messages! {
             hang is possible without it, but not necessarily as often (dump.bin)",
             "このダンプまで、シムがスケジューリングを攪乱していた (stir レベル {level}、シード {seed})。攪乱なしでも同じハングは起こり\
             得るが、頻度は異なり得る (dump.bin)";
+        AllocatorParts { count, names } => "the allocator is {count} DSOs: {names} (threads.json)",
+            "アロケータは {count} 個の DSO からなる: {names} (threads.json)";
         Turnover { left: "thread", came: "thread" } => "between the two looks {left} ended and {came} began (threads.json)",
             "2 回の観測の間に {left} スレッドが終わり、{came} スレッドが始まった (threads.json)";
         // What was missing.

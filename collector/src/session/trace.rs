@@ -25,7 +25,7 @@ pub struct Frame {
     /// Inlined into the function of the next frame.
     pub(crate) inlined: bool,
     /// Inside the allocator under test.
-    pub(crate) in_allocator: bool,
+    pub in_allocator: bool,
     /// The caller called a function of the malloc family, and this is the frame of that function or of one that
     /// it jumped to.
     #[serde(default)]
@@ -78,13 +78,13 @@ pub struct ThreadTrace {
 pub struct AllocatorDso {
     /// Without ` (deleted)`.
     pub path: String,
-    pub(crate) membership: Membership,
+    pub membership: Membership,
 }
 
 /// How much of a DSO is the allocator's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Membership {
+pub enum Membership {
     Whole,
     /// Other parts of the program use it too: only frames that the allocator called are the allocator's.
     Shared,

@@ -160,3 +160,24 @@ impl Arch {
         known
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_callee_of_a_call_instruction() {
+        let call = |machine, bytes: &[u8]| (of(machine).expect("known").call_before)(bytes, 0x1010);
+        let x86 = |bytes: &[u8]| call(ARCH_X86_64, bytes);
+        // nop; call 0x1000; call *0x2ff0(%rip); call *%rax
+        assert_eq!(x86(&[0x90, 0xe8, 0xf0, 0xff, 0xff, 0xff]), Some(Callee::At(0x1000)));
+        assert_eq!(x86(&[0xff, 0x15, 0xf0, 0x2f, 0, 0]), Some(Callee::Through(0x4000)));
+        assert_eq!(x86(&[0x90, 0x90, 0x90, 0x90, 0xff, 0xd0]), None);
+        assert_eq!(x86(&[]), None);
+        // bl 0x1000; bl 0x2000; blr x1
+        let arm = |word: u32| call(ARCH_AARCH64, &word.to_le_bytes());
+        assert_eq!(arm(0x97ff_fffd), Some(Callee::At(0x1000)));
+        assert_eq!(arm(0x9400_03fd), Some(Callee::At(0x2000)));
+        assert_eq!(arm(0xd63f_0020), None);
+    }
+}

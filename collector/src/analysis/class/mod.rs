@@ -31,12 +31,13 @@ use super::finding::{Finding, Hot, ThreadCounts, ThreadWait};
 use super::graph::Graph;
 use super::history::History;
 use super::integrity;
+use super::role;
 use super::scene::{Motion, Scene, Thread};
 use super::stack;
 use super::stir::Stir;
 use super::words::Cause;
 use crate::session::Dump;
-use crate::session::trace::Traces;
+use crate::session::trace::{Membership, Traces};
 use crate::text::message::{Lang, say};
 
 /// Explains the hang of a dump. `traces` are its stacks with names. Without them ([`Traces::default`]) the
@@ -45,9 +46,11 @@ pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
     let scene = Scene::new(dump, traces, history);
     let graph = Graph::of(&scene);
     let mut case = decide(&scene, &graph);
+    vfork::judge(&scene, &graph, &mut case);
     whose::judge(&scene, &mut case);
     case.why.extend(resumed(&scene));
     case.why.extend(stirred(dump));
+    case.why.extend(parts(traces));
     inherited(&scene, &mut case);
     if !scene.whole {
         case.unproven();
@@ -102,6 +105,13 @@ fn inherited(scene: &Scene<'_>, case: &mut Case) {
     }
 }
 
+/// Says which DSOs make up the allocator, if there are several.
+fn parts(traces: &Traces) -> Option<Why> {
+    let parts = traces.allocator.iter().filter(|dso| dso.membership != Membership::Unproven);
+    let names: Vec<&str> = parts.map(|dso| role::file_name(&dso.path)).collect();
+    (names.len() > 1).then(|| say!(Why::AllocatorParts { count: names.len(), names: names.join(", ") }))
+}
+
 /// Evidence that the shim disturbed the scheduling of the process.
 fn stirred(dump: &Dump) -> Option<Why> {
     Stir::of(&dump.identity).map(|Stir { level, seed }| say!(Why::Stirred { level, seed }))
@@ -109,7 +119,7 @@ fn stirred(dump: &Dump) -> Option<Why> {
 
 fn decide(scene: &Scene<'_>, graph: &Graph) -> Case {
     other::stopped(scene)
-        .or_else(|| owned::ring(scene, graph).map(|case| vfork::judge(scene, graph, case)))
+        .or_else(|| owned::ring(scene, graph))
         .or_else(|| vfork::chain(scene, graph))
         .or_else(|| owned::root(scene, graph))
         .or_else(|| ownerless::free(scene))

@@ -29,7 +29,6 @@ pub(super) fn chain(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
     if !waits || child.stuck() == Stuck::No {
         return None;
     }
-    let within = stack::in_allocator(child.frames(), scene.is).map_or(0, |range| range.end);
     let mut case = Case::new(Class::Deadlock, Confidence::Likely);
     let lock = lock_text(scene, wait);
     case.why.push(say!(Why::VforkWaits { tid: parent.tid(), child: child.tid(), lock }));
@@ -37,32 +36,38 @@ pub(super) fn chain(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
         say!(Why::VforkHolder { owner: holder.tid(), wait: wait_text(scene, holder), tid: parent.tid() })
     }));
     case.lock = Some(lock_of(scene, wait, &waiters_of(scene, wait)));
-    case.culprit = Some(parent.tid());
-    // The child overwrites the stack of the thread in vfork: its own stack shows who called vfork.
-    case.culprit_at = stack::program_frame(&child.frames()[within..]).cloned();
     case.in_allocator = any_inside([child]);
-    Some(blamed(case, parent))
+    blame(scene, &mut case, parent, child);
+    Some(case)
 }
 
-/// Says of a ring of waits that it goes over vfork, and whose mistake that is.
-pub(super) fn judge(scene: &Scene<'_>, graph: &Graph, case: Case) -> Case {
-    let in_ring = |(parent, child): &(&Thread<'_>, &Thread<'_>)| {
+/// Says of a case that it goes over vfork, and whose mistake that is: of a ring of waits, of a child that does not
+/// come out of the allocator, and of a thread that waits for a child that does not go on.
+pub(super) fn judge(scene: &Scene<'_>, graph: &Graph, case: &mut Case) {
+    let of_case = |(parent, child): &(&Thread<'_>, &Thread<'_>)| {
         let both = |ring: &Vec<u32>| ring.contains(&parent.tid()) && ring.contains(&child.tid());
-        graph.cycles().iter().any(both)
+        let ring = case.class == Class::Deadlock && graph.cycles().iter().any(both);
+        let culprit = [parent.tid(), child.tid()].map(Some).contains(&case.culprit);
+        // A child that the kernel holds, for example in execve, is not the program's mistake.
+        ring || culprit && !child.in_kernel()
     };
-    let Some((parent, child)) = pairs(scene).find(in_ring).filter(|_| case.class == Class::Deadlock) else {
-        return case;
-    };
-    let Some(wait) = &child.wait else { return case };
-    let within = stack::in_allocator(child.frames(), scene.is).map_or(0, |range| range.end);
-    let mut case = case;
-    let lock = lock_text(scene, wait);
-    case.why.push(say!(Why::VforkWaits { tid: parent.tid(), child: child.tid(), lock }));
-    case.lock = Some(lock_of(scene, wait, &waiters_of(scene, wait)));
-    case.culprit = Some(parent.tid());
-    // The child overwrites the stack of the thread in vfork: its own stack shows who called vfork.
-    case.culprit_at = stack::program_frame(&child.frames()[within..]).cloned();
-    blamed(case, parent)
+    if case.blame.is_some() {
+        return;
+    }
+    let Some((parent, child)) = pairs(scene).find(of_case) else { return };
+    match &child.wait {
+        Some(wait) if wait.kind.is_lock() => {
+            let lock = lock_text(scene, wait);
+            case.why.push(say!(Why::VforkWaits { tid: parent.tid(), child: child.tid(), lock }));
+            case.lock = Some(lock_of(scene, wait, &waiters_of(scene, wait)));
+        }
+        _ => {
+            let wait = wait_text(scene, child);
+            case.why.push(say!(Why::VforkChild { tid: parent.tid(), child: child.tid(), wait }));
+            case.unproven();
+        }
+    }
+    blame(scene, case, parent, child);
 }
 
 fn waiters_of<'a, 's>(scene: &'s Scene<'a>, of: &Wait) -> Vec<&'s Thread<'a>> {
@@ -70,14 +75,18 @@ fn waiters_of<'a, 's>(scene: &'s Scene<'a>, of: &Wait) -> Vec<&'s Thread<'a>> {
     scene.all().filter(|t| t.wait.as_ref().is_some_and(same)).collect()
 }
 
-fn blamed(mut case: Case, parent: &Thread<'_>) -> Case {
-    // An allocator that calls vfork itself, and then malloc in the child.
+fn blame(scene: &Scene<'_>, case: &mut Case, parent: &Thread<'_>, child: &Thread<'_>) {
+    let within = stack::in_allocator(child.frames(), scene.is).map_or(0, |range| range.end);
+    case.culprit = Some(parent.tid());
+    // The child overwrites the stack of the thread in vfork: its own stack shows who called vfork.
+    case.culprit_at = stack::program_frame(&child.frames()[within..]).cloned();
+    // An allocator may call vfork itself, and then malloc in the child.
     let by_allocator = parent.inside == Some(true);
     case.blame = Some(if by_allocator { Blame::Allocator } else { Blame::Program });
-    if !by_allocator {
+    let uses_lock = within > 0 || child.wait.as_ref().is_some_and(|w| w.kind.is_lock());
+    if !by_allocator && uses_lock {
         case.why.push(Why::VforkForbids {});
     }
-    case
 }
 
 /// Threads that wait in vfork, each with its child.
