@@ -40,6 +40,8 @@ pub(super) struct RunArgs {
     /// Runs that verify the preload, before the first run that counts. 0: none.
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub(super) verify_runs: u32,
+    #[command(flatten)]
+    pub(super) small: VerifyArgs,
     /// Folder for all files [default: hangscope_{name}_{time}_{pid} in this folder].
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
@@ -54,6 +56,23 @@ impl RunArgs {
             true => Err("--hang-after off needs --stall: without both, no run ever counts as a hang"),
             false => Ok(()),
         }
+    }
+}
+
+/// A small run of the command, for the verification.
+#[derive(Debug, clap::Args)]
+pub(super) struct VerifyArgs {
+    /// Arguments of a small run, separated by blanks, in place of the benchmark's own. The verification then
+    /// makes small runs and brings them to their end [default: verify_args of the profile; without it each run
+    /// is killed as soon as it is proven].
+    #[arg(long = "verify-args", value_name = "ARGS", allow_hyphen_values = true)]
+    verify_args: Option<String>,
+}
+
+impl VerifyArgs {
+    pub(super) fn words(&self) -> Option<Vec<String>> {
+        let text = self.verify_args.as_ref()?;
+        Some(text.split_whitespace().map(str::to_owned).collect())
     }
 }
 
