@@ -225,14 +225,17 @@ fn is_worker(all: &[Program], at: usize) -> bool {
     most.is_none_or(|most| is_far_more(all[at].ticks, most))
 }
 
-/// The programs of the processes that a program has started, and of those that these have started.
+/// The programs of the processes that a program has started, and of those that these have started. What an
+/// earlier or a later program of its process has started is not among them.
 fn below(all: &[Program], at: usize) -> impl Iterator<Item = usize> {
-    let mut pids = vec![all[at].pid];
+    let next = (at + 1..all.len()).find(|next| all[*next].pid == all[at].pid).unwrap_or(all.len());
+    let own_child = |child: usize| all[child].ppid == all[at].pid && (at..next).contains(&child);
+    let mut pids: Vec<u32> = vec![];
     let mut found = vec![];
     loop {
         let is_new = |at: &usize| {
             let program = &all[*at];
-            pids.contains(&program.ppid) && !pids.contains(&program.pid)
+            (own_child(*at) || pids.contains(&program.ppid)) && !pids.contains(&program.pid)
         };
         let new: Vec<usize> = (0..all.len()).filter(is_new).collect();
         if new.is_empty() {
@@ -291,6 +294,10 @@ mod tests {
         let env = Program { last: false, ..program(10, 1, "env", 0, DSO) };
         let judged = at_end(&[env.clone(), program(10, 1, "bench", 50, Told::Nothing)]);
         assert_eq!((judged.index, judged.doubt), (Some(1), Some(Doubt::NotProven)));
+        let helper = program(9, 10, "helper", 0, DSO);
+        let script = Program { last: false, ..program(10, 1, "sh", 0, DSO) };
+        let judged = at_end(&[script, helper, program(10, 1, "bench", 5, Told::Nothing)]);
+        assert_eq!((judged.index, judged.doubt), (Some(2), Some(Doubt::NotProven)));
         let judged = at_end(&[env, program(10, 1, "bench", 50, DSO)]);
         assert_eq!((proven(&judged), judged.launcher().unwrap().exe.as_str()), (Some("bench"), "env"));
     }

@@ -12,7 +12,7 @@ pub(super) fn report(process: &Watched) -> ProcessReport {
         identity: process.identity.clone(),
         dsos: process.dsos.iter().map(|dso| Dso { now: None, ..dso.clone() }).collect(),
         copy: process.sha1.clone(),
-        at: process.greeted,
+        at: process.program_began,
         ended: process.ended_at,
         goes_on: process.goes_on,
     }

@@ -77,14 +77,17 @@ impl<'a> Running<'a> {
 
     /// Takes a message, and looks at what becomes of a process whose connection has ended.
     pub(super) fn take(&mut self, event: Event) {
-        let (conn, pid, ended) = (event.conn, event.peer.pid, matches!(event.what, What::End));
+        let (conn, pid) = (event.conn, event.peer.pid);
+        let (hello, ended) = (matches!(event.what, What::Hello(_)), matches!(event.what, What::End));
         if let What::Copy { record, fd } = &event.what {
             self.watch.copied(conn, sha1_of_copy(fd, record));
         }
         self.watch.take(event);
-        if ended {
-            // It has ended, or executes another program by now.
+        if hello || ended {
+            // It may have ended, or execute another program by now.
             self.census.look_at(pid);
+        }
+        if ended {
             self.see_whether_it_goes_on(conn);
         }
     }

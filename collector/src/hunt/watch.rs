@@ -15,6 +15,7 @@ use crate::session::{Dso, Dump, Identity};
 use crate::text::message::Text;
 use crate::text::message::say;
 use crate::text::note::Note;
+use crate::verify::proof::began;
 
 /// How long a dump may take: the shim waits before its second look, and asks threads for their stacks.
 const DUMP_TAKES: Duration = Duration::from_secs(15);
@@ -47,8 +48,8 @@ pub(crate) struct Watched {
     pub(crate) ended_at: Option<Instant>,
     /// Its connection ended, but its program goes on.
     pub(crate) goes_on: bool,
-    /// When its hello came.
-    pub(crate) greeted: Instant,
+    /// When its program began.
+    pub(crate) program_began: Instant,
     /// Why its connection was given up.
     pub(crate) rejected: Option<String>,
     /// A message of it was lost, because the collector had no free descriptor.
@@ -235,6 +236,7 @@ impl Watch {
         let since = before.map_or(at, |p| p.since);
         self.quiet_since = self.quiet_since.max(since);
         let tick = Duration::from_nanos(identity.fixed.tick_ns);
+        let program_began = began(&identity, at);
         let process = Watched {
             pid,
             identity,
@@ -249,7 +251,7 @@ impl Watch {
             ended: false,
             ended_at: None,
             goes_on: false,
-            greeted: at,
+            program_began,
             rejected: None,
             no_descriptor: false,
             left: None,

@@ -4,8 +4,8 @@
 //! its environment on the way. It says no hello then. Only /proc shows that it is there.
 //!
 //! Looks are taken at growing intervals, so a program that takes most of the time of a run is always seen.
-//! A look reads one file for each process of the machine. It may take at most one part in [`COST`] of the
-//! time.
+//! A look reads one file for each process of the machine. It may take at most one part in [`COST`] of a
+//! processor.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use hangscope_reader::task::Stat;
+use nix::time::{ClockId, clock_gettime};
 
 use crate::proc::task;
 use crate::session::{Dso, maps};
@@ -22,7 +23,7 @@ use crate::session::{Dso, maps};
 const FIRST: Duration = Duration::from_millis(4);
 /// The longest interval between two looks.
 const LONGEST: Duration = Duration::from_millis(500);
-/// A look that took a time is followed by a pause of this many times that time.
+/// A look is followed by a pause of this many times its CPU time.
 const COST: u32 = 100;
 
 /// A program that was seen in a run: an image of a process, from one exec to the next.
@@ -95,7 +96,7 @@ impl Census {
 
     /// Looks at all processes. If /proc cannot be read, nothing is seen.
     pub(crate) fn look(&mut self) {
-        let began = Instant::now();
+        let cpu = cpu_time();
         let stats: Vec<Brief> = task::pids(Path::new("/proc"))
             .unwrap_or_default()
             .into_iter()
@@ -104,11 +105,11 @@ impl Census {
         let members = self.members(&stats);
         self.seen.iter_mut().for_each(|seen| seen.alive = false);
         for brief in stats.iter().filter(|brief| members.contains(&brief.pid)) {
-            self.take(brief, began);
+            self.take(brief, Instant::now());
         }
-        let now = Instant::now();
+        let cost = cpu_time().saturating_sub(cpu);
+        self.next = Instant::now() + self.step.max(cost * COST);
         self.step = (self.step * 3 / 2).min(LONGEST);
-        self.next = now + self.step.max((now - began) * COST);
     }
 
     /// Looks at one process: its connection has ended, and it may execute another program by now.
@@ -221,6 +222,11 @@ impl Brief {
             comm: stat.comm.to_vec(),
         })
     }
+}
+
+/// CPU time of this thread. Wall-clock time would count the time in which a busy machine runs others.
+fn cpu_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
 /// The file that a process executes. None: it is ending and has no memory any more.

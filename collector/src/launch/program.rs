@@ -126,6 +126,11 @@ fn is_machine(word: &str) -> bool {
     ["x86_64", "i386", "i686", "linux32", "linux64", "aarch64", "uname26"].contains(&word)
 }
 
+/// Whether a program is one of those that execute another program in their own process.
+pub(crate) fn is_wrapper(word: &str) -> bool {
+    WRAPPERS.iter().any(|wrapper| wrapper.name == base_name(word))
+}
+
 /// Whether the benchmark is a shell or a script: nobody knows what that runs.
 pub(crate) fn is_shell_or_script(command: &[String]) -> bool {
     let Some(word) = benchmark(command) else { return false };

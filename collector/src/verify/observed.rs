@@ -54,12 +54,17 @@ impl Observed {
         match (event.what, report) {
             (What::Hello(identity), _) => {
                 self.conns.push(conn);
+                let at = proof::began(&identity, event.at);
+                // Its name and its file as they are while it runs, if it still does.
+                if let Some(census) = &mut self.census {
+                    census.look_at(pid);
+                }
                 self.reports.push(ProcessReport {
                     pid,
                     identity: *identity,
                     dsos: vec![],
                     copy: None,
-                    at: event.at,
+                    at,
                     ended: None,
                     goes_on: false,
                 });

@@ -8,6 +8,7 @@ use super::request::Wanted;
 use crate::analysis::Told;
 use crate::analysis::judged::{Children, Judged, Program};
 use crate::launch::census::{Left, Seen};
+use crate::launch::program;
 
 /// Longest name of a thread in the kernel, bytes.
 const COMM: usize = 15;
@@ -37,14 +38,14 @@ struct Entry {
 impl Programs<'_> {
     /// The judged program of a run that goes on.
     pub(crate) fn so_far(&self) -> Judged {
-        let alive = self.entries().into_iter().filter(|entry| entry.alive);
-        Judged::at_end(alive.map(|entry| entry.program).collect(), Children::default())
+        let alive = living(self.entries());
+        Judged::at_end(alive.into_iter().map(|entry| entry.program).collect(), Children::default())
     }
 
     /// The judged program of a run that hangs in this process.
     pub(crate) fn at_hang(&self, pid: u32) -> Judged {
-        let alive = self.entries().into_iter().filter(|entry| entry.alive);
-        Judged::at_hang(alive.map(|entry| entry.program).collect(), pid)
+        let alive = living(self.entries());
+        Judged::at_hang(alive.into_iter().map(|entry| entry.program).collect(), pid)
     }
 
     /// The judged program of a run whose first process, `first`, has ended.
@@ -95,7 +96,7 @@ impl Programs<'_> {
             let mut comms = vec![seen.comm.clone(), comm_of(&seen.exe)];
             comms.extend(report.map(comms_of).unwrap_or_default());
             entries.push(Entry {
-                from: seen.from,
+                from: report.map_or(seen.from, |report| report.at.min(seen.from)),
                 until: seen.until,
                 start_ticks: seen.start_ticks,
                 alive: seen.alive,
@@ -115,7 +116,7 @@ impl Programs<'_> {
             let own_namespace = fixed.pid == report.pid;
             entries.push(Entry {
                 from: report.at,
-                until: report.ended.unwrap_or(report.at),
+                until: report.at,
                 start_ticks: fixed.start_ticks,
                 alive: report.ended.is_none() || report.goes_on,
                 comms: comms_of(report),
@@ -150,6 +151,14 @@ impl Programs<'_> {
         }
         entries
     }
+}
+
+/// The programs of processes that live, with those that they executed before.
+fn living(entries: Vec<Entry>) -> Vec<Entry> {
+    let alive = |e: &Entry| (e.alive && e.program.last).then_some((e.program.pid, e.start_ticks));
+    let processes: Vec<(u32, u64)> = entries.iter().filter_map(alive).collect();
+    let lives = |e: &Entry| processes.contains(&(e.program.pid, e.start_ticks));
+    entries.into_iter().filter(lives).collect()
 }
 
 /// The first process may have executed a program that nobody has seen. Its name shows that. `add`: any program
@@ -190,8 +199,12 @@ fn told(report: &ProcessReport, wanted: &Wanted) -> Told {
 
 /// Names that the kernel gives to the main thread of a program: of its file, of a link to it, of a script.
 fn comms_of(report: &ProcessReport) -> Vec<String> {
-    let words = report.identity.command.iter().take(4).map(String::as_str);
-    words.chain([report.exe()]).map(comm_of).collect()
+    let mut words = report.identity.command.iter().map(String::as_str);
+    let arg0 = words.next().unwrap_or_default();
+    // The kernel starts the interpreter of a script by its path, and then comes the path of the script.
+    let script = arg0.contains('/') && !program::is_wrapper(arg0);
+    let scripts = words.take(if script { 2 } else { 0 });
+    scripts.chain([arg0, report.exe()]).map(comm_of).collect()
 }
 
 fn comm_of(path: &str) -> String {

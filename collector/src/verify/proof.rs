@@ -2,9 +2,11 @@
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hangscope_protocol::record::{CopyRecord, dso_flags};
+
+use nix::time::{ClockId, clock_gettime};
 
 use super::error::VerifyError;
 use super::request::Wanted;
@@ -14,6 +16,14 @@ use crate::files::pin;
 use crate::session::{Dso, Identity, copy};
 use crate::text::message::{Lang, say};
 use crate::text::progress::JobLine;
+
+/// When a program began: its shim says so. When its hello came if that is no time of this machine.
+pub(crate) fn began(identity: &Identity, received: Instant) -> Instant {
+    let monotonic = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
+    let age = monotonic.checked_sub(Duration::from_nanos(identity.fixed.init_ns));
+    let at = age.filter(|age| *age < LONGEST_AGE).and_then(|age| Instant::now().checked_sub(age));
+    at.map_or(received, |at| at.min(received))
+}
 
 /// SHA-1 of the allocator's bytes that a process sent.
 ///
@@ -27,6 +37,9 @@ pub(crate) fn sha1_of_copy(fd: &OwnedFd, record: &CopyRecord) -> Result<String, 
         _ => Err("its bytes could be had from memory only".into()),
     }
 }
+
+/// A program that says it is older is one of another time namespace.
+const LONGEST_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Proof {
@@ -62,7 +75,7 @@ pub(crate) struct ProcessReport {
     pub(crate) dsos: Vec<Dso>,
     /// SHA-1 of the allocator's bytes that the process sent; else why they could not be read.
     pub(crate) copy: Option<Result<String, String>>,
-    /// When the hello came.
+    /// When the program began.
     pub(crate) at: Instant,
     /// When its connection ended. The process ended then, or executed another program.
     pub(crate) ended: Option<Instant>,

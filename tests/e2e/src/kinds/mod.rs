@@ -1,6 +1,7 @@
 //! Kinds of hangs whose truth is known: a C program in `tests/kinds`, and what a hunt of it must say. A row of the table is a
 //! test in `tests/all/kinds.rs`, and each test adds a line to the printed table (`target/kinds`).
 
+mod launched;
 mod locks;
 mod run;
 
@@ -94,4 +95,4 @@ const BUG: Kind = Kind {
 const HARNESS: Kind = Kind { verdict: "harness-bug", ..BUG };
 
 /// One slice for each file of rows.
-pub const TABLE: &[&[Kind]] = &[locks::ROWS];
+pub const TABLE: &[&[Kind]] = &[launched::ROWS, locks::ROWS];

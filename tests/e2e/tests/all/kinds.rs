@@ -18,5 +18,6 @@ macro_rules! kinds {
 
 // One line for each file of rows.
 kinds! {
+    launched_flock launched_timeout launched_with_dso
     abba
 }
