@@ -5,6 +5,7 @@
 //! - [`wait`]: what each thread waits for
 //! - [`history`]: the heartbeats before a dump
 //! - `stack`, `scene`, `graph`: queries on a stack, on a dump, on the wait-for graph
+//! - `role`, `standing`: whose code a frame is, whose code a thread is in
 //! - [`class`]: the class of a hang: [`analyse`]
 //! - [`finding`]: the result for one dump; `why`: its sentences
 //! - [`stall`]: whether a process that does not move is stuck or idle
@@ -28,6 +29,7 @@ mod graph;
 pub(crate) mod history;
 pub mod integrity;
 pub(crate) mod judged;
+mod role;
 pub(crate) mod run_counters;
 mod scene;
 pub mod sequential;
@@ -35,6 +37,7 @@ pub(crate) mod shrink;
 pub(crate) mod sprt;
 mod stack;
 pub(crate) mod stall;
+mod standing;
 pub mod stats;
 pub(crate) mod stir;
 pub(crate) mod verdict;

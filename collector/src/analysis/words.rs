@@ -141,6 +141,8 @@ words! {
         Program = "program",
         /// The kernel, the machine, or a process outside.
         Environment = "environment",
+        /// The allocator's or the program's: what was seen fits both.
+        Either = "either",
         /// Nothing hangs.
         Nobody = "nobody",
     }

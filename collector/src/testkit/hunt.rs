@@ -91,7 +91,14 @@ pub(crate) fn finding(class: Class) -> Finding {
             make.futex(101, &mutex(LOCK, 102, 0), waits).call(102, 0, 3, &["read@libc", "worker@bench"]);
         }
         Class::Reentry => {
-            make.futex(101, &mutex(LOCK, 101, 0), waits);
+            let hook = &[
+                "pthread_mutex_lock@libc",
+                "on_grow@bench:bench.c:12",
+                "foo_grow@foo",
+                "foo_malloc@foo",
+                "w@bench",
+            ];
+            make.futex(101, &mutex(LOCK, 101, 0), hook);
         }
         Class::LostWakeup => {
             make.futex(101, &bare(LOCK, 0), word);
@@ -125,10 +132,7 @@ pub(crate) fn finding(class: Class) -> Finding {
             make.runs(101, 0.9, &[], Sampled::Never);
         }
     }
-    let mut finding = make.analyse();
-    if matches!(class, Class::OwnerLeft | Class::Reentry) {
-        finding.class = class;
-    }
+    let finding = make.analyse();
     assert_eq!(finding.class, class, "{:?}", finding.why);
     finding
 }

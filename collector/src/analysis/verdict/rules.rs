@@ -35,6 +35,8 @@ pub(super) enum Because {
     /// Nobody knows whether the hung run is stuck in the allocator.
     PlaceUnknown,
     ClassUnknown,
+    /// The program has a way out of a call of the allocator, with which it may have kept the lock.
+    EitherSide,
     NothingFromInside,
     NoHang,
     NoRuns,
@@ -64,6 +66,7 @@ fn verdict_of(finding: &Finding) -> (Verdict, Because) {
         Some(Blame::Allocator) => return (Verdict::AllocatorBug, Because::Hang),
         Some(Blame::Program) => return (Verdict::HarnessBug, Because::Hang),
         Some(Blame::Environment) => return (Verdict::Environment, Because::Hang),
+        Some(Blame::Either) => return (Verdict::Inconclusive, Because::EitherSide),
         Some(Blame::Nobody) => return (Verdict::NotHung, Because::NotHung),
         None => {}
     }
@@ -135,6 +138,8 @@ fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts
             Verdict::Environment => NextAction::FixProcedure,
             Verdict::NotHung => NextAction::None,
             _ if because == Because::NotProven => NextAction::FixProcedure,
+            // More runs would show no more than this hang.
+            _ if finding(run).is_some_and(|finding| finding.is_whole()) => NextAction::None,
             _ => NextAction::MoreRuns,
         };
         return Ruling { verdict, next_action, because, run: Some(run) };
