@@ -60,6 +60,8 @@ pub(crate) struct Program {
 /// What the children of the first process show that nobody has seen: from its `stat` after its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Children {
+    /// The first process.
+    pub(crate) of: u32,
     /// It has waited for a child.
     pub(crate) any: bool,
     /// CPU time of those children, clock ticks.
@@ -109,6 +111,7 @@ impl Judged {
             !other.is_proven() && !above && !is_far_more(judged.ticks, other.ticks)
         });
         let unseen = children.any
+            && judged.pid == children.of
             && all.iter().all(|p| p.pid == judged.pid)
             && !is_far_more(judged.ticks, children.ticks);
         let doubt = match another {
@@ -258,7 +261,7 @@ mod tests {
 
     fn at_end(programs: &[Program]) -> Judged {
         let any = programs.iter().any(|program| program.pid != programs[0].pid);
-        Judged::at_end(programs.to_vec(), Children { any, ticks: 0 })
+        Judged::at_end(programs.to_vec(), Children { of: programs[0].pid, any, ticks: 0 })
     }
 
     fn proven(judged: &Judged) -> Option<&str> {
@@ -324,9 +327,9 @@ mod tests {
     #[test]
     fn children_that_nobody_has_seen_leave_a_doubt() {
         let of = |ticks, children| Judged::at_end(vec![program(10, 1, "flock", ticks, DSO)], children);
-        assert_eq!(of(0, Children { any: true, ticks: 0 }).doubt, Some(Doubt::Unseen));
-        assert_eq!(of(0, Children { any: false, ticks: 0 }).doubt, None);
-        assert_eq!(of(500, Children { any: true, ticks: 2 }).doubt, None);
+        assert_eq!(of(0, Children { of: 10, any: true, ticks: 0 }).doubt, Some(Doubt::Unseen));
+        assert_eq!(of(0, Children { of: 10, any: false, ticks: 0 }).doubt, None);
+        assert_eq!(of(500, Children { of: 10, any: true, ticks: 2 }).doubt, None);
         assert_eq!(Judged::at_end(vec![], Children::default()).doubt, Some(Doubt::Nobody));
     }
 

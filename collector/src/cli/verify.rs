@@ -126,7 +126,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
             for (number, run) in verified.runs.iter().enumerate() {
                 out::say(&say!(JobLine::Verified { run: number + 1, proof: run.line() }));
             }
-            if let Some(hang) = verified.hang() {
+            if let Some(hang) = verified.unfinished() {
                 out::say(&hang.line());
             }
             out::line(verify::PASSED);
@@ -134,7 +134,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
                 let (program, sha1) = (Some(verified.program.as_path()), Some(verified.sha1.as_str()));
                 out::json(&Answer { passed: true, error: None, program, sha1, runs: &verified.runs })?;
             }
-            Ok(if verified.hang().is_some() { Status::Hang } else { Status::NoHang })
+            Ok(if verified.unfinished().is_some_and(|run| !run.slow) { Status::Hang } else { Status::NoHang })
         }
         Err(error) => {
             // A failed verification is an answer. An error that prevented it is none.

@@ -47,7 +47,7 @@ impl Running<'_> {
     /// Fills in the facts of a run whose first process has ended.
     pub(super) fn exited(&mut self, facts: &mut RunFacts) -> anyhow::Result<()> {
         let lane = self.job.lane;
-        self.census.look();
+        self.look();
         let first_left = self.census.left();
         let ended = self.bench.reap().context("hunt: waiting for the run")?;
         let left = match self.bench.members() {

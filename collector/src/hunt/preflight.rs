@@ -79,10 +79,11 @@ pub(crate) fn verify_preload(
             if let Some(run) = verified.runs.first() {
                 screen.say(&say!(JobLine::VerifiedProgram { proof: run.line() }));
             }
-            let hang = verified.hang().map(|hang| hang.line().said());
-            if let Some(hang) = &hang {
-                screen.say(hang);
+            let unfinished = verified.unfinished();
+            if let Some(run) = unfinished {
+                screen.say(&run.line());
             }
+            let hang = unfinished.filter(|run| !run.slow).map(|hang| hang.line().said());
             Ok(Some(Preload { line: verify::PASSED.to_owned(), hang }))
         }
         Err(error) => Err(Ended::new(error.status(), format!("hunt: {error}")).into()),

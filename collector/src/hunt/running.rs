@@ -88,14 +88,7 @@ impl<'a> Running<'a> {
             self.census.look_at(pid);
         }
         if ended {
-            self.see_whether_it_goes_on(conn);
-        }
-    }
-
-    fn see_whether_it_goes_on(&mut self, conn: ConnId) {
-        let process = self.watch.process(conn);
-        if process.is_some_and(|p| census::has_mapped(p.pid, programs::report(p).own_dsos())) {
-            self.watch.goes_on(conn);
+            self.census.look_soon();
         }
     }
 
@@ -108,6 +101,11 @@ impl<'a> Running<'a> {
     /// Looks at the processes of the run.
     pub(super) fn look(&mut self) {
         self.census.look();
+        // A connection may end although the program goes on: the process closed it, or the shim left.
+        let ended = self.watch.connections().filter(|(_, p)| p.ended && self.census.lives(p.pid));
+        let goes_on = |p: &Watched| census::has_mapped(p.pid, programs::report(p).own_dsos());
+        let found: Vec<(ConnId, bool)> = ended.map(|(conn, p)| (conn, goes_on(p))).collect();
+        found.into_iter().for_each(|(conn, goes_on)| self.watch.goes_on(conn, goes_on));
         self.watch.set_parents(self.census.alive().map(|seen| seen.ppid).collect());
     }
 

@@ -159,11 +159,16 @@ impl Watch {
         }
     }
 
-    /// Notes that a program goes on whose connection has ended.
-    pub(crate) fn goes_on(&mut self, conn: ConnId) {
+    /// Notes whether a program goes on whose connection has ended.
+    pub(crate) fn goes_on(&mut self, conn: ConnId, goes_on: bool) {
         if let Some(process) = self.processes.get_mut(&conn) {
-            process.goes_on = true;
+            process.goes_on = goes_on;
         }
+    }
+
+    /// In the order of their hellos.
+    pub(crate) fn connections(&self) -> impl Iterator<Item = (ConnId, &Watched)> {
+        self.processes.iter().map(|(conn, process)| (*conn, process))
     }
 
     /// Whether the dump of a process shows that it only waits for its children: a shell, `timeout`, a

@@ -4,7 +4,8 @@
 //! its environment on the way. It says no hello then. Only /proc shows that it is there.
 //!
 //! Looks are taken at growing intervals, so a program that takes most of the time of a run is always seen.
-//! A look reads one file for each process of the machine. It may take at most one part in [`COST`] of a
+//! A look follows the lists of children from the first process on. A kernel without these lists
+//! (CONFIG_PROC_CHILDREN) has all processes of the machine read. It may take at most one part in [`COST`] of a
 //! processor.
 
 use std::collections::BTreeSet;
@@ -21,10 +22,12 @@ use crate::session::{Dso, maps};
 
 /// The first look, after the start of the run.
 const FIRST: Duration = Duration::from_millis(4);
+/// An exec that has closed the descriptors is over by then.
+const SOON: Duration = Duration::from_millis(2);
 /// The longest interval between two looks.
-const LONGEST: Duration = Duration::from_millis(500);
+const LONGEST: Duration = Duration::from_millis(250);
 /// A look is followed by a pause of this many times its CPU time.
-const COST: u32 = 100;
+const COST: u32 = 50;
 
 /// A program that was seen in a run: an image of a process, from one exec to the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,29 +90,27 @@ impl Census {
         self.next
     }
 
-    /// Looks if it is time to.
-    pub(crate) fn look_if_due(&mut self) {
-        if self.next <= Instant::now() {
-            self.look();
-        }
-    }
-
     /// Looks at all processes. If /proc cannot be read, nothing is seen.
     pub(crate) fn look(&mut self) {
         let cpu = cpu_time();
-        let stats: Vec<Brief> = task::pids(Path::new("/proc"))
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|pid| Brief::read(pid).ok())
-            .collect();
-        let members = self.members(&stats);
+        let found = if has_lists_of_children() { self.below() } else { self.among_all() };
         self.seen.iter_mut().for_each(|seen| seen.alive = false);
-        for brief in stats.iter().filter(|brief| members.contains(&brief.pid)) {
-            self.take(brief, Instant::now());
+        for brief in found {
+            self.take(&brief, Instant::now());
         }
         let cost = cpu_time().saturating_sub(cpu);
         self.next = Instant::now() + self.step.max(cost * COST);
         self.step = (self.step * 3 / 2).min(LONGEST);
+    }
+
+    /// Makes the next look due at once: a connection has ended, and an exec may be under way.
+    pub(crate) fn look_soon(&mut self) {
+        self.next = self.next.min(Instant::now() + SOON);
+    }
+
+    /// Whether a process was there at the last look.
+    pub(crate) fn lives(&self, pid: u32) -> bool {
+        self.alive().any(|seen| seen.pid == pid)
     }
 
     /// Looks at one process: its connection has ended, and it may execute another program by now.
@@ -132,16 +133,44 @@ impl Census {
         leaves.max_by_key(|seen| (seen.threads, seen.ticks, seen.pid)).map_or(self.first, |seen| seen.pid)
     }
 
-    /// Processes of the run: those in its group, their children, and those that belonged to it before.
-    fn members(&self, stats: &[Brief]) -> BTreeSet<u32> {
-        let known = |b: &Brief| self.seen.iter().any(|s| (s.pid, s.start_ticks) == (b.pid, b.start_ticks));
-        let own = |b: &&Brief| b.pid == self.first || b.pgrp == self.first || known(b);
-        let mut members: BTreeSet<u32> = stats.iter().filter(own).map(|b| b.pid).collect();
+    /// Whether a process is in the run's group, or belonged to the run before.
+    fn is_own(&self, b: &Brief) -> bool {
+        let known = || self.seen.iter().any(|s| (s.pid, s.start_ticks) == (b.pid, b.start_ticks));
+        b.pid == self.first || b.pgrp == self.first || known()
+    }
+
+    /// The first process, orphans of the run, which may have become children of this process, and all that these
+    /// have started.
+    fn below(&self) -> Vec<Brief> {
+        let known = self.seen.iter().filter(|seen| seen.alive).map(|seen| seen.pid);
+        let mut todo: Vec<u32> = [self.first].into_iter().chain(known).collect();
+        todo.extend(children(std::process::id()));
+        let (mut met, mut found) = (BTreeSet::new(), vec![]);
+        let roots = todo.len();
+        let mut at = 0;
+        while let Some(pid) = todo.get(at).copied() {
+            at += 1;
+            let Ok(brief) = Brief::read(pid) else { continue };
+            if !met.insert(pid) || at <= roots && !self.is_own(&brief) {
+                continue;
+            }
+            todo.extend(children(pid));
+            found.push(brief);
+        }
+        found
+    }
+
+    /// The same from all processes of the machine.
+    fn among_all(&self) -> Vec<Brief> {
+        let pids = task::pids(Path::new("/proc")).unwrap_or_default();
+        let mut stats: Vec<Brief> = pids.into_iter().filter_map(|pid| Brief::read(pid).ok()).collect();
+        let mut members: BTreeSet<u32> = stats.iter().filter(|b| self.is_own(b)).map(|b| b.pid).collect();
         loop {
             let child = |b: &&Brief| members.contains(&b.ppid) && !members.contains(&b.pid);
             let children: Vec<u32> = stats.iter().filter(child).map(|b| b.pid).collect();
             if children.is_empty() {
-                return members;
+                stats.retain(|b| members.contains(&b.pid));
+                return stats;
             }
             members.extend(children);
         }
@@ -222,6 +251,20 @@ impl Brief {
             comm: stat.comm.to_vec(),
         })
     }
+}
+
+/// Whether the kernel lists the children of a thread.
+fn has_lists_of_children() -> bool {
+    Path::new("/proc/thread-self/children").exists()
+}
+
+/// Children of all threads of a process. Empty if it has ended.
+fn children(pid: u32) -> Vec<u32> {
+    let lists = task::tids(pid).unwrap_or_default().into_iter();
+    let lists = lists.filter_map(|tid| fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")).ok());
+    lists
+        .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+        .collect()
 }
 
 /// CPU time of this thread. Wall-clock time would count the time in which a busy machine runs others.
@@ -307,6 +350,24 @@ mod tests {
         child.wait().unwrap();
         census.look();
         assert_eq!(census.alive().filter(|s| s.pid == child.id()).count(), 0);
+    }
+
+    #[test]
+    fn both_ways_find_the_same_processes() {
+        let (mut child, mut census) = start("sleep 1000 & sleep 1000 & wait");
+        let until = Instant::now() + Duration::from_secs(20);
+        while names(&census).iter().filter(|name| *name == "sleep").count() < 2 {
+            assert!(Instant::now() < until, "{:?}", census.seen());
+            census.look();
+        }
+        let pids = |found: Vec<Brief>| found.iter().map(|b| b.pid).collect::<BTreeSet<u32>>();
+        assert_eq!(pids(census.below()), pids(census.among_all()));
+        nix::sys::signal::killpg(
+            nix::unistd::Pid::from_raw(child.id() as i32),
+            nix::sys::signal::Signal::SIGKILL,
+        )
+        .unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

@@ -71,6 +71,8 @@ messages! {
         Behind { proof, launcher } => "{proof}, started by {launcher}", "{proof}、起動元は {launcher}";
         VerifyHangs { run, sentence, snapshot } => "verification run {run} hangs: {sentence} Captured in {snapshot}",
             "検証の実行 {run} がハング: {sentence}記録は {snapshot} にある";
+        VerifySlow { run, snapshot } => "verification run {run} did not come to its end, and was still at work: {snapshot}",
+            "検証の実行 {run} は終わらなかったが、まだ動作中だった: {snapshot}";
         SameFileAndBytes {} => "same file, same bytes", "同じファイル、同じ内容";
         SameFile {} => "same file", "同じファイル";
         SameBytes {} => "same bytes", "同じ内容";

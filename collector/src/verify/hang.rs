@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::error::VerifyError;
 use super::request::{Request, Wanted};
 use crate::analysis::verdict::hang_sentence;
-use crate::analysis::{HangFacts, History, RunFacts, facts};
+use crate::analysis::{Class, HangFacts, History, RunFacts, facts};
 use crate::capture;
 use crate::console::cancel::Cancel;
 use crate::evidence::bundle::{Allocator, Bundle, Contents, DumpFrames};
@@ -24,6 +24,8 @@ pub(crate) struct VerifyHang {
     pub(crate) pid: u32,
     /// Folder of the evidence.
     pub(crate) snapshot: PathBuf,
+    /// It was only slow: its threads came and went.
+    pub(crate) slow: bool,
     /// What waits for what.
     #[serde(skip)]
     sentence: Text,
@@ -32,6 +34,9 @@ pub(crate) struct VerifyHang {
 impl VerifyHang {
     pub(crate) fn line(&self) -> JobLine {
         let sentence = &self.sentence;
+        if self.slow {
+            return say!(JobLine::VerifySlow { run: self.run, snapshot: self.snapshot.display() });
+        }
         say!(JobLine::VerifyHangs { run: self.run, sentence, snapshot: self.snapshot.display() })
     }
 }
@@ -67,9 +72,10 @@ pub(super) fn capture(
         perf: Err("not run in a verification"),
     };
     let finding = bundle.finish(&contents, cancel)?.map(|file| file.finding);
+    let slow = finding.as_ref().is_some_and(|finding| finding.class == Class::Slow);
     let hang = HangFacts { snapshot: snapshot.display().to_string(), finding, dump_ms: None };
     let facts = RunFacts { hang: Some(hang), ..RunFacts::new(run, facts::PINNED) };
-    Ok(VerifyHang { run, pid, snapshot, sentence: Text::of(|lang| hang_sentence(&facts, lang)) })
+    Ok(VerifyHang { run, pid, snapshot, slow, sentence: Text::of(|lang| hang_sentence(&facts, lang)) })
 }
 
 /// Where the evidence goes if the user named no folder.

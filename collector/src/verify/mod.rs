@@ -52,7 +52,7 @@ pub(crate) struct VerifiedRun {
     pub(crate) proof: Proof,
     /// The first program of the command, where that is not the one that was proven.
     pub(crate) launcher: Option<PathBuf>,
-    /// The run hung after its proof: it was to come to its end.
+    /// The run did not come to its end after its proof.
     pub(crate) hang: Option<VerifyHang>,
 }
 
@@ -68,7 +68,8 @@ impl VerifiedRun {
 }
 
 impl Verified {
-    pub(crate) fn hang(&self) -> Option<&VerifyHang> {
+    /// The run that did not come to its end.
+    pub(crate) fn unfinished(&self) -> Option<&VerifyHang> {
         self.runs.iter().find_map(|run| run.hang.as_ref())
     }
 }

@@ -79,7 +79,7 @@ impl Observed {
                 // It ended, or it executes another program by now.
                 if let Some(census) = &mut self.census {
                     census.look_at(pid);
-                    report.goes_on = census::has_mapped(pid, report.own_dsos());
+                    census.look_soon();
                 }
             }
             _ => {}
@@ -115,16 +115,21 @@ impl Observed {
     }
 
     pub(super) fn look(&mut self) {
-        if let Some(census) = &mut self.census {
-            census.look();
+        let Some(census) = &mut self.census else { return };
+        census.look();
+        // A connection may end although the program goes on.
+        for report in self.reports.iter_mut().filter(|r| r.ended.is_some() && census.lives(r.pid)) {
+            report.goes_on = census::has_mapped(report.pid, report.own_dsos());
         }
     }
 
     /// Looks at the processes if it is time. Returns when the next look is due.
     pub(super) fn look_if_due(&mut self) -> Instant {
-        let Some(census) = &mut self.census else { return Instant::now() + Duration::from_secs(1) };
-        census.look_if_due();
-        census.due()
+        let due = |observed: &Observed| observed.census.as_ref().map(Census::due);
+        if due(self).is_some_and(|due| due <= Instant::now()) {
+            self.look();
+        }
+        due(self).unwrap_or_else(|| Instant::now() + Duration::from_secs(1))
     }
 
     /// The first process has ended, and has not been reaped.

@@ -28,7 +28,6 @@ pub(crate) struct Programs<'a> {
 struct Entry {
     from: Instant,
     until: Instant,
-    start_ticks: u64,
     alive: bool,
     /// Names that its main thread may have.
     comms: Vec<String>,
@@ -53,7 +52,7 @@ impl Programs<'_> {
         let mut entries = self.entries();
         let mut children = Children::default();
         if let Some(left) = left {
-            children = Children { any: left.had_children, ticks: left.children_ticks };
+            children = Children { of: first, any: left.had_children, ticks: left.children_ticks };
             last_of_first(&mut entries, first, left, self.names.is_none());
         }
         Judged::at_end(entries.into_iter().map(|entry| entry.program).collect(), children)
@@ -69,9 +68,8 @@ impl Programs<'_> {
     /// The report of a program that was seen.
     fn report_of(&self, seen: &Seen) -> Option<&ProcessReport> {
         let of_process = |r: &&ProcessReport| {
-            let fixed = &r.identity.fixed;
-            (r.pid, fixed.start_ticks) == (seen.pid, seen.start_ticks)
-                && (seen.exe.starts_with('[') || base_name(r.exe()) == base_name(&seen.exe))
+            // In a PID namespace with another /proc the shim does not know its own start.
+            r.pid == seen.pid && (seen.exe.starts_with('[') || base_name(r.exe()) == base_name(&seen.exe))
         };
         let connected = |r: &&ProcessReport| {
             r.at <= seen.until && (r.goes_on || r.ended.is_none_or(|ended| ended >= seen.until))
@@ -98,7 +96,6 @@ impl Programs<'_> {
             entries.push(Entry {
                 from: report.map_or(seen.from, |report| report.at.min(seen.from)),
                 until: seen.until,
-                start_ticks: seen.start_ticks,
                 alive: seen.alive,
                 comms,
                 program: Program {
@@ -117,7 +114,6 @@ impl Programs<'_> {
             entries.push(Entry {
                 from: report.at,
                 until: report.at,
-                start_ticks: fixed.start_ticks,
                 alive: report.ended.is_none() || report.goes_on,
                 comms: comms_of(report),
                 program: Program {
@@ -131,13 +127,10 @@ impl Programs<'_> {
             });
         }
         entries.sort_by_key(|entry| entry.from);
-        let ends: Vec<(u32, u64, Instant)> =
-            entries.iter().map(|e| (e.program.pid, e.start_ticks, e.until)).collect();
+        let ends: Vec<(u32, Instant)> = entries.iter().map(|e| (e.program.pid, e.until)).collect();
         for (at, entry) in entries.iter_mut().enumerate() {
-            let (pid, start_ticks, until) = ends[at];
-            let later = |(other, end): (usize, &(u32, u64, Instant))| {
-                (end.0, end.1) == (pid, start_ticks) && (end.2, other) > (until, at)
-            };
+            let (pid, until) = ends[at];
+            let later = |(other, end): (usize, &(u32, Instant))| end.0 == pid && (end.1, other) > (until, at);
             entry.program.last = !ends.iter().enumerate().any(later);
         }
         if let Some(names) = self.names {
@@ -155,9 +148,9 @@ impl Programs<'_> {
 
 /// The programs of processes that live, with those that they executed before.
 fn living(entries: Vec<Entry>) -> Vec<Entry> {
-    let alive = |e: &Entry| (e.alive && e.program.last).then_some((e.program.pid, e.start_ticks));
-    let processes: Vec<(u32, u64)> = entries.iter().filter_map(alive).collect();
-    let lives = |e: &Entry| processes.contains(&(e.program.pid, e.start_ticks));
+    let alive = |e: &Entry| (e.alive && e.program.last).then_some(e.program.pid);
+    let processes: Vec<u32> = entries.iter().filter_map(alive).collect();
+    let lives = |e: &Entry| processes.contains(&e.program.pid);
     entries.into_iter().filter(lives).collect()
 }
 
@@ -175,7 +168,6 @@ fn last_of_first(entries: &mut Vec<Entry>, first: u32, left: &Left, add: bool) {
     entries.push(Entry {
         from: Instant::now(),
         until: Instant::now(),
-        start_ticks: 0,
         alive: false,
         comms: vec![left.comm.clone()],
         program: Program {

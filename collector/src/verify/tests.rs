@@ -144,9 +144,6 @@ fn a_process_that_executes_another_program_loses_its_proof() {
     assert_eq!(of(&again, report(Some(at(2)))), (bench.into(), Some(Doubt::NotProven)));
     let goes_on = ProcessReport { goes_on: true, ..report(Some(at(2))) };
     assert_eq!(of(&again, goes_on), (bench.into(), None));
-    // Another process with the id of one that has ended.
-    let later = Seen { start_ticks: 9, ..seen(start, 7, bench, [3, 5]) };
-    assert_eq!(of(&[later], report(None)).1, Some(Doubt::NotProven));
 }
 
 #[test]

@@ -185,12 +185,13 @@ fn a_small_run_comes_to_its_end_and_one_that_hangs_is_captured() {
     let log = fs::read_to_string(dir.path().join("small/preload_verify/run_1.log")).unwrap();
     assert!(log.contains("ended: exit 0 after") && log.contains("ops/s="), "{log}");
 
-    let stuck =
-        ["--verify-args", "2 1000 50 16 256 50 64 --stuck-loop-outside", "--hang-after", "2s", "--out"];
+    let (so, words) = hangscope_test_e2e::hunt::stuck_benchmark();
+    let words = words[1..].join(" ");
+    let stuck = ["--verify-args", &words, "--hang-after", "2s", "--out"];
     let out = dir.path().join("stuck").display().to_string();
-    let (status, stdout, stderr) = verify(&jemalloc(), &[&stuck[..], &[&out]].concat(), &command);
+    let (status, stdout, stderr) = verify(&so, &[&stuck[..], &[&out]].concat(), &command);
     assert_eq!(status, "exit status: 10", "{stdout}{stderr}");
-    assert!(stdout.contains("verification run 1 hangs: ") && stdout.contains("bench_stuck_loop"), "{stdout}");
+    assert!(stdout.contains("verification run 1 hangs: ") && stdout.contains(" wait"), "{stdout}");
     assert_eq!(stdout.lines().last(), Some("[STRICT-PRELOAD] verification passed"));
     let bundle = dir.path().join("stuck/preload_verify/hang_run_1");
     for file in ["dump.bin", "threads.json", "stacks.txt", "ps_L.txt"] {
