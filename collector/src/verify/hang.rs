@@ -41,7 +41,8 @@ impl VerifyHang {
     }
 }
 
-/// Captures a process of a verification run. It is looked at from outside.
+/// Captures a process of a verification run. It is looked at from outside. `shim_tid` is the shim's own thread
+/// in it.
 ///
 /// # Errors
 /// A file that cannot be written.
@@ -50,12 +51,13 @@ pub(super) fn capture(
     wanted: &Wanted,
     run: u32,
     pid: u32,
+    shim_tid: Option<u32>,
     cancel: &Cancel,
 ) -> Result<VerifyHang, VerifyError> {
     let out = request.out.map_or_else(|| default_out(request.name), Path::to_owned);
     let snapshot = out.join("preload_verify").join(format!("hang_run_{run}"));
     let dso = vec![wanted.path.clone(), request.so.to_owned()];
-    let options = capture::Options { name: request.name, profile: request.profile, dso };
+    let options = capture::Options { name: request.name, profile: request.profile, dso, shim_tid };
     let bundle = Bundle::begin(&snapshot, pid, &options)?;
     let dump = snap::take(pid, &snap::Options::default()).map_err(|why| why.to_string());
     let frames = dump.as_ref().map_err(String::clone);

@@ -90,7 +90,11 @@ fn attempt(
     observed.took.get_or_insert_with(|| bench.started().elapsed());
     observed.stopped = bench.ended().try_recv() == Err(TryRecvError::Empty);
     let captured = match watched.as_ref().map(|watched| stuck(watched, wanted, observed)) {
-        Ok(Some(pid)) => Some(hang::capture(request, wanted, number, pid, cancel)?),
+        Ok(Some(pid)) => {
+            let shim_tid = observed.reports.iter().rev().find(|report| report.pid == pid);
+            let shim_tid = shim_tid.map(|report| report.identity.fixed.watchdog_tid);
+            Some(hang::capture(request, wanted, number, pid, shim_tid, cancel)?)
+        }
         _ => None,
     };
     // An ended command is reaped, not stopped. Whatever else belongs to the run is killed.

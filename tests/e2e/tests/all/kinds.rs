@@ -20,4 +20,6 @@ macro_rules! kinds {
 kinds! {
     launched_flock launched_timeout launched_with_dso
     abba
+    callback_loops callback_reads callback_locks callback_allocates interposed handler_again handler_stays jumps_out
+    forgotten_works forgotten_sleeps at_exit
 }
