@@ -277,7 +277,7 @@ fn cause(finding: &Finding, hot: Option<&Hot>) -> Option<Line> {
         _ => false,
     };
     finding.said.iter().find_map(|why| match why {
-        Why::CalledBack { place, .. } if named(&place.en()) => Some(Line::IsCallback {}),
+        Why::CalledBack { place, .. } if named(place.en()) => Some(Line::IsCallback {}),
         Why::CalledBack { tid, place } => Some(say!(Line::InCallback { tid, place })),
         Why::MallocInHandler { tid, place } => Some(say!(Line::AgainInHandler { tid, place })),
         Why::InHandler { tid, place } => Some(say!(Line::InHandler { tid, place })),
