@@ -28,10 +28,9 @@ mod run;
 mod verified;
 
 pub(crate) use error::VerifyError;
-pub(crate) use hang::VerifyHang;
 pub(crate) use log::PASSED;
 pub(crate) use programs::Programs;
-pub(crate) use proof::{ProcessReport, Proof};
+pub(crate) use proof::ProcessReport;
 pub(crate) use request::{Request, Times, Wanted};
 pub(crate) use verified::{Verified, VerifiedRun};
 
