@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use super::allocator::AllocatorSet;
 use super::arch::Arch;
 use super::data;
 use super::follow::{LINE, RawRead, Way};
 use super::images::Modules;
 use super::names::Names;
-use crate::session::trace::{Frame, Loop, LoopRead, NoMemory, ReadHow, Ring, is_system};
+use crate::files::links::is_system;
+use crate::session::trace::{Frame, Loop, LoopRead, NoMemory, ReadHow, Ring};
 use crate::session::{Dump, maps};
 
 /// 32-bit numbers kept from the address of a word on: a pthread mutex up to its type.
@@ -39,6 +41,7 @@ pub(super) struct Loops<'a> {
     pub(super) modules: &'a Modules,
     pub(super) arch: &'a Arch,
     pub(super) names: &'a Names,
+    pub(super) set: &'a AllocatorSet<'a>,
 }
 
 impl Loops<'_> {
@@ -63,7 +66,7 @@ impl Loops<'_> {
                 mapping: ring.nodes.first().map_or_else(String::new, |at| self.mapping(*at)),
             }),
             callbacks: self.callbacks(way),
-            returns: way.returns,
+            returns: way.returned_to.iter().any(|pc| self.is_program(*pc)),
             no_memory: (way.failed > 0).then_some(no_memory),
         }
     }
@@ -115,13 +118,17 @@ impl Loops<'_> {
         maps::find(&self.modules.mappings, address).map_or_else(String::new, |m| m.path.clone())
     }
 
+    /// Code of neither the allocator nor the system.
+    fn is_program(&self, pc: u64) -> bool {
+        self.modules.is_program(pc) && !self.set.holds(pc)
+    }
+
     /// Functions that code of the allocator calls, and that are the program's.
     fn callbacks(&self, way: &Way) -> Vec<Frame> {
-        let allocator = |at: u64| self.modules.at(at).is_some_and(|(_, module)| module.allocator);
         let mut found: Vec<Frame> = vec![];
-        for call in way.calls.iter().filter(|call| allocator(call.from) && !allocator(call.to)) {
+        for call in way.calls.iter().filter(|call| self.set.holds(call.from)) {
             let frame = self.names.frames(call.to, call.to, self.modules).into_iter().next();
-            found.extend(frame.filter(|_| self.modules.is_program(call.to)));
+            found.extend(frame.filter(|_| self.is_program(call.to)));
         }
         found.dedup();
         found.truncate(MOST_CALLBACKS);

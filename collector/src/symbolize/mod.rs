@@ -6,6 +6,7 @@
 //! - `arch`: what differs between processors
 //! - `stack`: the copied bytes of a stack, and why a stack is cut
 //! - `cfi`, `unwind`: unwind tables, and frames from registers and stack bytes
+//! - `allocator`: the DSOs that make up the allocator
 //! - `names`, `demangle`, `plt`, `data`: names of code, of call stubs, and of data
 //! - `follow`: what the loop of a running thread reads, and where its list leads; `loops`: that, with
 //!   names
@@ -14,6 +15,7 @@
 //! - `ways_out`: how the program can leave a call without its return
 //! - `threads`: the better stack for each thread, and what is missing
 
+mod allocator;
 mod arch;
 mod cfi;
 mod data;
@@ -65,21 +67,23 @@ pub fn symbolize(dump: &Dump, sources: &Sources) -> Traces {
     let unwinder = unwind::Unwinder::new(arch, &modules, begun + sources.budget / 2);
     let threads = threads::of_dump(dump, &unwinder, arch);
     let samples: Vec<_> = dump.samples.iter().map(|p| threads::of_probe(dump, p, &unwinder, arch)).collect();
+    let mut set = allocator::AllocatorSet::of(&modules, arch);
+    set.learn(threads.iter().chain(&samples).map(threads::Raw::walk));
     let lines = follow::recorded(&dump.memory);
     let ways = follow::of_dump(dump, &modules, arch, &mut |at| lines.get(&at).copied()).ways;
     let mut lookups: BTreeSet<u64> = threads.iter().chain(&samples).flat_map(|raw| raw.lookups()).collect();
     lookups.extend(ways.values().flat_map(loops::lookups));
     let names = names::Names::of(lookups, &modules, arch, &sources.debug_dirs, deadline);
-    let loops = loops::Loops { dump, modules: &modules, arch, names: &names };
+    let loops = loops::Loops { dump, modules: &modules, arch, names: &names, set: &set };
     let loops: BTreeMap<u32, Loop> = ways.iter().map(|(tid, way)| (*tid, loops.named(way))).collect();
     let words = loops.values().flat_map(|l| &l.reads).map(|read| read.address).collect();
     let addresses = data::addresses(dump, &modules, arch, &words);
-    let mut traces = Traces { addresses, loops, ..Traces::default() };
+    let mut traces = Traces { addresses, loops, allocator: set.listed(), ..Traces::default() };
     for raw in threads {
-        traces.threads.insert(raw.tid(), threads::named(raw, &names, &modules, arch));
+        traces.threads.insert(raw.tid(), threads::named(raw, &names, &set, arch));
     }
     for raw in samples {
-        traces.samples.entry(raw.tid()).or_default().push(threads::named(raw, &names, &modules, arch));
+        traces.samples.entry(raw.tid()).or_default().push(threads::named(raw, &names, &set, arch));
     }
     traces.ways_out = ways_out::of(&modules);
     traces.notes =

@@ -7,8 +7,8 @@ use super::rules::{Because, Ruling};
 use super::tally::{Sorted, Tally};
 use crate::analysis::class::{self, Why};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome, STATS};
-use crate::analysis::finding::{Finding, Hot, Lock, ThreadWait};
-use crate::analysis::words::{Class, Confidence, Integrity, Verdict};
+use crate::analysis::finding::{Finding, Hot, Lock, RingEdge, ThreadWait};
+use crate::analysis::words::{Cause, Class, Confidence, Integrity, Verdict};
 use crate::text::message::{Lang, Say as _, Text, say, tight};
 
 /// The headline in both languages.
@@ -140,9 +140,18 @@ fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Ruling<'_
             say!(Line::CrashesNotIntact { crashed: bad.len(), made: runs.made, word })
         }
         (_, Because::AllCutOff) => say!(Line::AllCutOff { cut: runs.cut_off, made: runs.made }),
+        (_, Because::NotProven) if ruling.run.is_none() => {
+            say!(Line::NotProven { made: runs.made, chain: chain(sorted.main.iter().copied()) })
+        }
         (Verdict::Inconclusive, _) => say!(Line::LeadInconclusive { hung, of }),
     };
     line.text(lang)
+}
+
+/// The programs of the first run whose malloc is not proven.
+pub(super) fn chain<'a>(runs: impl IntoIterator<Item = &'a RunFacts>) -> Text {
+    let not_proven = |run: &RunFacts| run.judged.as_ref().filter(|judged| judged.doubt.is_some()).cloned();
+    runs.into_iter().find_map(not_proven).map_or_else(Text::default, |judged| judged.chain())
 }
 
 /// The number of hangs and of runs in the arm of a run. If the run hung with an intact DSO in an arm with a
@@ -177,6 +186,7 @@ fn about(run: &RunFacts, because: Because, lang: Lang) -> Vec<String> {
         Because::NotIntact => vec![say!(Line::NotIntactHang { word: run.integrity() })],
         Because::IntegrityUnknown => vec![Line::IntegrityUnknown {}],
         Because::NothingFromInside => vec![Line::NothingFromInside {}],
+        Because::NotProven => vec![say!(Line::NotProvenHang { chain: chain([run]) })],
         Because::ClassUnknown
         | Because::PlaceUnknown
         | Because::EitherSide
@@ -223,6 +233,9 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
     }
     let owner = finding.lock.as_ref().and_then(|l| l.owner_tid);
     match finding.class {
+        Class::Deadlock if is_over_vfork(finding) => {
+            lines.extend(owner.map(|tid| say!(Line::HeldBy { tid })));
+        }
         // Over locks that record no owner.
         Class::Deadlock => {
             let named_hot = hot.filter(|h| h.function.is_some());
@@ -262,7 +275,11 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
             say!(Line::OwnerHasLeft { tid, now: now.text(lang) })
         })),
         Class::OwnerGone => {
-            lines.extend(owner.map(|tid| say!(Line::OwnerIsGone { tid })));
+            let inherited = finding.cause == Some(Cause::ForkInherited);
+            lines.extend(owner.map(|tid| match inherited {
+                true => say!(Line::HeldAtFork { tid }),
+                false => say!(Line::OwnerIsGone { tid }),
+            }));
         }
         Class::LostWakeup => lines.push(Line::NobodyWakes {}),
         Class::SpinWait => {
@@ -310,6 +327,7 @@ fn cause(finding: &Finding, hot: Option<&Hot>) -> Option<Line> {
         Why::CalledBack { tid, place } => Some(say!(Line::InCallback { tid, place })),
         Why::MallocInHandler { tid, place } => Some(say!(Line::AgainInHandler { tid, place })),
         Why::InHandler { tid, place } => Some(say!(Line::InHandler { tid, place })),
+        Why::VforkWaits { tid, child, .. } => Some(say!(Line::OverVfork { child, tid })),
         _ => None,
     })
 }
@@ -320,7 +338,8 @@ const MOST_NAMED: usize = 4;
 /// Every lock of a ring with the place where it is waited for, and what the other threads wait for.
 fn ring_lines(finding: &Finding, lang: Lang) -> Vec<Line> {
     let ring = &finding.ring;
-    let held = |tid: u32| ring.iter().find(|edge| edge.owner == Some(tid) && edge.kind != "join");
+    let is_lock = |edge: &&RingEdge| !matches!(edge.kind.as_str(), "join" | "fork" | "clone");
+    let held = |tid: u32| ring.iter().filter(is_lock).find(|edge| edge.owner == Some(tid));
     let mut lines = vec![];
     if ring.len() > 1 {
         lines.push(say!(Line::Ring { count: ring.len() }));
@@ -329,9 +348,12 @@ fn ring_lines(finding: &Finding, lang: Lang) -> Vec<Line> {
         let tid = edge.tid;
         let wanted = match (edge.kind.as_str(), edge.owner) {
             ("join", Some(owner)) => say!(Line::EndOf { tid: owner }).text(lang),
+            ("fork" | "clone", Some(child)) => say!(Line::VforkedChild { child }).text(lang),
             _ => format!("`{}`", edge.name),
         };
-        let place = edge.at.as_ref().map_or_else(|| Line::NoPlace {}.text(lang), class::place);
+        let hot = finding.hot.as_ref().filter(|hot| hot.tid == tid && hot.function.is_some());
+        let unnamed = || hot.map_or_else(|| Line::NoPlace {}.text(lang), |hot| named(hot, lang));
+        let place = edge.at.as_ref().map_or_else(unnamed, class::place);
         lines.push(match held(tid) {
             Some(own) if own.tid == tid => say!(Line::WantsAgain { tid, wanted, place }),
             Some(own) => say!(Line::HoldsWants { tid, held: format!("`{}`", own.name), wanted, place }),
@@ -342,6 +364,10 @@ fn ring_lines(finding: &Finding, lang: Lang) -> Vec<Line> {
         lines.push(say!(Line::MoreInRing { count: ring.len() - MOST_NAMED }));
     }
     lines
+}
+
+fn is_over_vfork(finding: &Finding) -> bool {
+    finding.said.iter().any(|why| matches!(why, Why::VforkWaits { .. }))
 }
 
 /// What the threads outside the ring wait for.

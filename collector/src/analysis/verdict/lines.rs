@@ -70,6 +70,7 @@ messages! {
             "tid {tid} は {place} で {wanted} を待機中";
         WantsAgain { tid, wanted, place } => "tid {tid} waits for {wanted}, which it holds itself, in {place}",
             "tid {tid} は {place} で、自分が保持する {wanted} を待機中";
+        VforkedChild { child } => "its vforked child, process {child},", "vfork した子プロセス {child}";
         EndOf { tid } => "the end of tid {tid}", "tid {tid} の終了";
         MoreInRing { count: "more thread" } => "and {count} in the ring", "循環にはほかに {count} スレッド";
         OthersWait { count: "more thread waits|more threads wait", what } => "{count} for {what}",
@@ -113,6 +114,10 @@ messages! {
         NowElsewhere {} => "works on", "動作を続けている";
         OwnerIsGone { tid } => "whose owner, tid {tid}, is no longer a thread of the process",
             "保持スレッド tid {tid} はすでに終了している";
+        OverVfork { child, tid } => "the waiter is process {child}, a vforked child, and tid {tid} waits in vfork until it goes on",
+            "待っているのは vfork の子プロセス {child} で、tid {tid} は vfork の中でその先を待っている";
+        HeldAtFork { tid } => "which tid {tid}, a thread of the parent, held when it forked this process",
+            "このロックは、親プロセスのスレッド tid {tid} が fork の時点で保持していた";
         NobodyWakes {} => "and no thread is left to wake them",
             "起こすスレッドは残っていない";
         At { tid, place } => "tid {tid} in {place}",
@@ -127,6 +132,10 @@ messages! {
             "ハングの原因は不明";
         PlaceUnknown {} => "whether in the allocator or in the benchmark is not known",
             "アロケータ内かベンチマーク内かは不明";
+        NotProven { made: "run", chain } => "inconclusive: in {made} the program that is judged is not proven to run the DSO: {chain}",
+            "判定できず: {made} 回とも、判定対象のプログラムがこの DSO を使っていた証明がない: {chain}";
+        NotProvenHang { chain } => "the program that hangs is not proven to run the DSO: {chain}",
+            "ハングしたプログラムがこの DSO を使っていた証明がない: {chain}";
         NotIntactHang { word } => "the DSO was {word} in the run that hung, and no run with the DSO intact serves as a \
             control",
             "ハングした実行の間に DSO が変わった ({word})、改変なしの対照実行がなく、原因かどうかは不明";
@@ -244,6 +253,22 @@ messages! {
             (progress.log)";
         Pinned { path, sha1, file } => "the DSO was the pinned copy {path}, SHA-1 {sha1} ({file})",
             "DSO は固定コピー {path}、SHA-1 {sha1} ({file})";
+        PinnedNotProven { path } => "the pinned copy {path} was preloaded, but no program that is judged is proven to run it \
+            (runs.jsonl)",
+            "固定コピー {path} をプリロードしたが、判定対象のプログラムがそれを使っていた証明がない (runs.jsonl)";
+        ProvenIn { exe, pid, how, seen, of: "run" } => "{exe} (pid {pid}) said hello with the DSO as its malloc ({how}); the program \
+            that is judged did so in {seen} of {of} (runs.jsonl)",
+            "{exe} (pid {pid}) が、この DSO を malloc として使うと応答した ({how})。判定対象のプログラムの応答は {of} 回中 {seen} 回 \
+            (runs.jsonl)";
+        NotProvenRuns { count: "run does|runs do", chain } => "{count} not count, because the program that is judged is not proven \
+            to run the DSO: {chain} (runs.jsonl)",
+            "判定対象のプログラムがこの DSO を使っていた証明がないため数えない実行が {count} 件: {chain} (runs.jsonl)";
+        HelloWould {} => "a hello of the program that is judged would decide it: preload the DSO in what the command starts \
+            (hangscope verify shows the chain)",
+            "判定対象のプログラムから応答があれば判定できる。コマンドが起動するプログラムでも DSO をプリロードすること (hangscope verify で起動の連鎖が分かる)";
+        SameFileAndBytes {} => "same file, same bytes", "同じファイル、同じ内容";
+        SameFile {} => "same file", "同じファイル";
+        SameBytes {} => "same bytes", "同じ内容";
         NotPinned { path, sha1, file } => "the DSO was {path} itself, not a pinned copy, SHA-1 {sha1} ({file})",
             "DSO は固定コピーではなく {path} そのもの、SHA-1 {sha1} ({file})";
         SnapOnly { snapshot } => "a running process was looked at once, from outside: this says nothing about how often the hang \

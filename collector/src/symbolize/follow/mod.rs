@@ -81,8 +81,8 @@ pub(super) struct Way {
     pub(super) reads: Vec<RawRead>,
     pub(super) ring: Option<RawRing>,
     pub(super) calls: BTreeSet<Call>,
-    /// The allocator returned to the program.
-    pub(super) returns: bool,
+    /// Where the frames of the samples returned to.
+    pub(super) returned_to: BTreeSet<u64>,
     /// Samples in which a system call has just failed for want of memory, and the second argument of the
     /// last of them: the length, of mmap.
     pub(super) failed: u32,
@@ -178,7 +178,7 @@ impl Follower<'_, '_> {
         for probe in starts.into_iter().take(MOST_STARTS) {
             way.ways += 1;
             let followed = self.follow(probe, base);
-            way.returns |= followed.returns;
+            way.returned_to.extend(followed.returned_to);
             for load in followed.often {
                 let first = RawRead { address: load.address, size: load.size, atomic: false, ways: 0 };
                 let read = reads.entry(load.address).or_insert(first);
@@ -247,7 +247,7 @@ impl Follower<'_, '_> {
             often: seen.often().into_iter().filter(shared).collect(),
             ring: seen.ring.filter(|_| machine.barriers == 0),
             calls: machine.calls.into_iter().collect(),
-            returns: machine.returned_to.iter().any(|pc| self.modules.is_program(*pc)),
+            returned_to: machine.returned_to,
         }
     }
 }
@@ -277,7 +277,7 @@ struct OneWay {
     often: Vec<Load>,
     ring: Option<RawRing>,
     calls: BTreeSet<Call>,
-    returns: bool,
+    returned_to: Vec<u64>,
 }
 
 /// Loads of one way, counted.

@@ -1,6 +1,6 @@
 //! Every kind of hang whose truth is known is hunted: no verdict may be wrong.
 
-use hangscope_test_e2e::kinds::{TABLE, check};
+use hangscope_test_e2e::kinds::{TABLE, check, check_started_through_loader};
 
 macro_rules! kinds {
     ($($name:ident)*) => {
@@ -16,11 +16,18 @@ macro_rules! kinds {
     };
 }
 
+#[test]
+fn a_program_that_was_started_through_its_loader() {
+    check_started_through_loader("abba");
+}
+
 // One line for each file of rows.
 kinds! {
+    launched_flock launched_timeout launched_with_dso
     abba
     try_lock spin_word_with_tid spin_ticket spin_forgotten
     ring_double_free ring_write_after_free ring_of_the_allocator no_memory new_handler_frees_nothing
+    front_jumps front_calls front_opens fork_heap_lock fork_table_lock vfork_held vfork_event
     callback_loops callback_reads callback_locks callback_allocates interposed handler_again handler_stays jumps_out
     forgotten_works forgotten_sleeps at_exit
 }
