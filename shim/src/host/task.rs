@@ -11,7 +11,7 @@ use hangscope_reader::text::{decimal, padded};
 use hangscope_reader::thread;
 
 use super::futex;
-use crate::sys::{self, Errno, OwnedFd};
+use crate::sys::{self, Errno, OwnedFd, Resident};
 use crate::text::Text;
 
 /// The directory of the process's threads, kept open.
@@ -20,13 +20,16 @@ pub(crate) struct Tasks {
     pid: u32,
     own: u32,
     ns_per_tick: u64,
+    /// Memory of the process.
+    pub(crate) memory: Resident,
 }
 
 impl Tasks {
     /// Opens the directory. `own` is the watchdog, which every list leaves out.
     pub(crate) fn open(pid: u32, own: u32, clk_tck: u32) -> Result<Tasks, Errno> {
         let dir = sys::open_dir(c"/proc/self/task")?;
-        Ok(Tasks { dir, pid, own, ns_per_tick: 1_000_000_000 / u64::from(clk_tck.max(1)) })
+        let ns_per_tick = 1_000_000_000 / u64::from(clk_tck.max(1));
+        Ok(Tasks { dir, pid, own, ns_per_tick, memory: Resident::open() })
     }
 
     /// Lists the threads into `tids`. Gives how many there are, which may be more than fit.
@@ -106,7 +109,7 @@ impl Tasks {
             t.flags |= thread_flags::MAIN;
         }
         if futex::is_wait(t.syscall) {
-            thread::read_near(&mut t, &sys::Own, |e| e.raw_os_error() as u8);
+            thread::read_near(&mut t, &self.memory, |e| e.raw_os_error() as u8);
         }
         t
     }
