@@ -14,15 +14,15 @@ use super::memory::ProcessMemory;
 use super::permit::NotPossible;
 use super::stop;
 use super::zero::zero;
-use crate::proc::sysconf;
+use crate::proc::{slow, sysconf};
 use crate::session::maps;
 use crate::session::syscalls::Syscalls;
 use crate::session::{Dso, Identity};
 
 /// A process at one moment.
-pub(super) struct Process {
+pub(super) struct Process<'m> {
     pid: u32,
-    memory: ProcessMemory,
+    memory: &'m ProcessMemory,
     /// The bytes of `/proc/PID/maps`.
     pub(super) maps: Vec<u8>,
     cmdline: Vec<u8>,
@@ -42,10 +42,10 @@ pub(super) struct Process {
     pub(super) arch: Option<Syscalls>,
 }
 
-impl Process {
+impl<'m> Process<'m> {
     /// # Errors
     /// [`NotPossible`]: a file of `/proc/PID` that cannot be read.
-    pub(super) fn read(pid: u32, memory: ProcessMemory) -> Result<Process, NotPossible> {
+    pub(super) fn read(pid: u32, memory: &'m ProcessMemory) -> Result<Process<'m>, NotPossible> {
         let read = |id: u32, name: &str| {
             fs::read(format!("/proc/{id}/{name}")).map_err(|e| NotPossible::reading(pid, &e))
         };
@@ -65,7 +65,7 @@ impl Process {
             pid,
             memory,
             maps,
-            cmdline: read(memory.tid(), "cmdline")?,
+            cmdline: slow::read(format!("/proc/{}/cmdline", memory.tid())).unwrap_or_default(),
             ppid: stat.ppid,
             start_ticks: stat.start_ticks,
             age_ns,
@@ -99,8 +99,8 @@ impl Process {
     /// The loader's list; empty for a static program, and before the loader has set it up.
     fn linked(&self) -> Vec<Linked> {
         let auxv = fs::read(format!("/proc/{}/auxv", self.memory.tid())).unwrap_or_default();
-        let r_debug = link_map::r_debug(&self.memory, &auxv);
-        r_debug.map_or_else(Vec::new, |at| link_map::List::new(&self.memory, at).collect())
+        let r_debug = link_map::r_debug(self.memory, &auxv);
+        r_debug.map_or_else(Vec::new, |at| link_map::List::new(self.memory, at).collect())
     }
 
     /// What the hello of its shim would have said. `now_ns` is CLOCK_MONOTONIC.
@@ -113,7 +113,7 @@ impl Process {
     ) -> Identity {
         let tid = self.memory.tid();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let environ = fs::read(format!("/proc/{tid}/environ")).unwrap_or_default();
+        let environ = slow::read(format!("/proc/{tid}/environ")).unwrap_or_default();
         let preload = environ.split(|b| *b == 0).find_map(|v| v.strip_prefix(b"LD_PRELOAD="));
         let exe = fs::read_link(format!("/proc/{tid}/exe"));
         Identity {

@@ -9,6 +9,7 @@ use hangscope_protocol::record::{
     DumpBeginRecord, DumpEndRecord, MarkRecord, ThreadRecord, dump_reason, mark_part,
 };
 
+use super::ids::Ids;
 use super::memory::ProcessMemory;
 use super::notes::OutsideNote;
 use super::permit::{self, NotPossible};
@@ -56,7 +57,7 @@ impl Default for Options {
 pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     let begun = Instant::now();
     let trigger_ns = stop::now_ns();
-    let memory = ProcessMemory::of(pid);
+    let memory = &ProcessMemory::of(pid);
     permit::check(pid, memory)?;
     let process = Process::read(pid, memory)?;
     let (dsos, provider) = process.dsos(options.target.as_deref())?;
@@ -68,6 +69,7 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
 
     let mut look = Look { pid, memory, arch: process.arch, begun, marks: vec![] };
     let first = look.threads(1)?;
+    let mut ids = Ids::new(pid, true);
     let mut stacks = look.stacks(&first, &mut notes);
     let fds = fds(memory.tid(), &first, process.arch);
     let probes = look.registers(&first, options.stop_blocked);
@@ -81,7 +83,8 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     stacks.extend(second.iter().filter(|t| is_blocked(t)).filter_map(|t| threads::stack(t, memory).ok()));
     look.mark(mark_part::SECOND_LOOK, second.len());
 
-    Ok(Dump {
+    ids.see_again(pid);
+    let mut dump = Dump {
         begin: DumpBeginRecord {
             number: 1,
             reason: dump_reason::ASKED,
@@ -111,19 +114,21 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
         notes,
         looks_ns: [trigger_ns, trigger_ns + second_begun_ns],
         ..Dump::begun(identity, zero())
-    })
+    };
+    ids.rename(pid, &mut dump);
+    Ok(dump)
 }
 
 /// The looks at the threads of a process, with what each part took.
-struct Look {
+struct Look<'m> {
     pid: u32,
-    memory: ProcessMemory,
+    memory: &'m ProcessMemory,
     arch: Option<Syscalls>,
     begun: Instant,
     marks: Vec<MarkRecord>,
 }
 
-impl Look {
+impl Look<'_> {
     fn mark(&mut self, part: u32, records: usize) {
         let took_ns = self.begun.elapsed().as_nanos() as u64;
         self.marks.push(MarkRecord { part, records: records as u32, took_ns, ..zero() });
