@@ -33,7 +33,7 @@ part() { # NAME COMMAND ...: runs a part, and notes its seconds
 # command or file -> Debian package
 need=(
   perf:linux-perf gdb:gdb eu-stack:elfutils gcc:gcc git:git python3:python3 tar:tar strace:strace strip:binutils
-  redis-server:redis-server man:man-db
+  redis-server:redis-server man:man-db c++:g++
   /usr/include/stdio.h:libc6-dev
   libjemalloc.so.2:libjemalloc2 libmimalloc.so.2:libmimalloc2.0 libtcmalloc_minimal.so.4:libtcmalloc-minimal4
 )
@@ -148,8 +148,19 @@ unit_tests() {
 }
 
 end_to_end() {
+  local rows=${CARGO_TARGET_DIR:-$root/target}/kinds
+  rm -rf "$rows"
   # They mostly wait for hangs: more at a time than there are cores.
   cargo test --release -p hangscope-test-e2e --lib --bins --test all "$@" -- --test-threads=4
+  kinds_table "$rows"
+}
+
+# What the hunts of tests/kinds said, a line each. The expectations are in tests/e2e/src/kinds.
+kinds_table() {
+  [ -d "$1" ] || return 0
+  echo "kinds of hangs whose truth is known, and what was said of each:"
+  { printf 'kind\tname\tprogram\tclass\tcause\tlock\towner\tletter\tverdict\tconfidence\n'; sort "$1"/*.tsv; } |
+    awk -F '\t' '{ printf "%-5s%-22s%-22s%-18s%-16s%-24s%-7s%-7s%-15s%s\n", $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 }'
 }
 
 figures() { cargo test --release -p hangscope-test-e2e --test figures "$@" -- --test-threads=1 --nocapture; }

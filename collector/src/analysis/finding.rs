@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::why::Why;
-use super::words::{Class, Confidence, Integrity};
+use super::words::{Blame, Cause, Class, Confidence, Integrity};
 use crate::session::trace::Frame;
 use crate::text::message::Text;
 
@@ -11,6 +11,11 @@ use crate::text::message::Text;
 pub struct Finding {
     pub class: Class,
     pub confidence: Confidence,
+    #[serde(default)]
+    pub cause: Option<Cause>,
+    /// Whose mistake it is, where the stacks and the lock tell. None: the class and `in_allocator` decide.
+    #[serde(default)]
+    pub(crate) blame: Option<Blame>,
     /// The evidence: sentences in English, each with the file of the bundle that shows it in parentheses.
     pub why: Vec<String>,
     /// The missing evidence, where the class is `unknown` or only likely: sentences in English.
@@ -25,6 +30,9 @@ pub struct Finding {
     #[serde(default)]
     pub(crate) in_allocator: Option<bool>,
     pub lock: Option<Lock>,
+    /// The ring of waits; empty where there is none.
+    #[serde(default)]
+    pub(crate) ring: Vec<RingEdge>,
     /// The thread that runs or holds the lock; else the busiest thread, if one is busy.
     pub hot: Option<Hot>,
     pub(crate) threads: ThreadCounts,
@@ -34,6 +42,15 @@ pub struct Finding {
     pub(crate) integrity: Integrity,
     /// `(deleted)` was seen on a DSO.
     pub(crate) deleted_seen: bool,
+}
+
+impl Finding {
+    /// Every thread has a whole stack, and there were two looks.
+    pub(crate) fn is_whole(&self) -> bool {
+        let looks =
+            |why: &Why| matches!(why, Why::NoSecondLook {} | Why::ThreadsMissing {} | Why::NoStackOf { .. });
+        self.threads.truncated_stacks == 0 && !self.said_missing.iter().any(looks)
+    }
 }
 
 /// A lock that threads wait for. The keys are those of `verdict.json` (EVIDENCE).
@@ -50,6 +67,19 @@ pub struct Lock {
     /// Tids of the threads that wait.
     pub waiters: Vec<u32>,
     /// The frame of the allocator in which most of the waiters wait.
+    pub(crate) at: Option<Frame>,
+}
+
+/// One thread of a ring, and the lock that it waits for. The next thread of the ring holds that lock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RingEdge {
+    pub(crate) tid: u32,
+    /// A word of `WaitKind`; `join` is no lock.
+    pub(crate) kind: String,
+    /// Symbol, else the address.
+    pub(crate) name: String,
+    pub(crate) owner: Option<u32>,
+    /// Where the thread waits.
     pub(crate) at: Option<Frame>,
 }
 

@@ -5,6 +5,7 @@
 //! - [`wait`]: what each thread waits for
 //! - [`history`]: the heartbeats before a dump
 //! - `stack`, `scene`, `graph`: queries on a stack, on a dump, on the wait-for graph
+//! - `role`, `standing`: whose code a frame is, whose code a thread is in
 //! - [`class`]: the class of a hang: [`analyse`]
 //! - [`finding`]: the result for one dump; `why`: its sentences
 //! - [`stall`]: whether a process that does not move is stuck or idle
@@ -26,6 +27,7 @@ pub(crate) mod finding;
 mod graph;
 pub(crate) mod history;
 pub mod integrity;
+mod role;
 pub(crate) mod run_counters;
 mod scene;
 pub mod sequential;
@@ -33,6 +35,7 @@ pub(crate) mod shrink;
 pub(crate) mod sprt;
 mod stack;
 pub(crate) mod stall;
+mod standing;
 pub mod stats;
 pub(crate) mod stir;
 pub(crate) mod verdict;
@@ -47,4 +50,4 @@ pub use finding::{Finding, Hot, Lock, ThreadCounts, ThreadWait};
 pub use history::History;
 pub(crate) use stir::Stir;
 pub(crate) use verdict::{Conclusion, conclude};
-pub use words::{Class, Confidence, Integrity, NextAction, Verdict};
+pub use words::{Blame, Cause, Class, Confidence, Integrity, NextAction, Verdict};

@@ -9,6 +9,7 @@ use hangscope_protocol::record::{
 
 use super::history::History;
 use super::stack::{self, AllocatorIs, Calls};
+use super::standing::{self, Activity};
 use super::wait::{Tids, Wait, wait_of};
 use crate::session::Dump;
 use crate::session::syscalls::Syscalls;
@@ -103,6 +104,12 @@ impl Thread<'_> {
             Motion::Rewaits if self.wait.as_ref().is_some_and(|w| w.timed) => Stuck::Maybe,
             Motion::Rewaits | Motion::Moved | Motion::Left | Motion::Runs => Stuck::No,
         }
+    }
+
+    /// What it does: a waiting thread by its stack, another one by all of its stacks.
+    pub(super) fn activity(&self, is: AllocatorIs) -> Activity {
+        let samples = if self.motion == Motion::Asleep { &[] } else { self.samples };
+        standing::activity(self.trace.into_iter().chain(samples), is)
     }
 
     /// The futex word in the second look, if the thread still waits on it.
@@ -236,8 +243,11 @@ impl<'a> Looks<'a> {
             Calls::Outside => Some(false),
             Calls::Inside(_) | Calls::Returns => Some(true),
         };
-        let background =
-            trace.is_some_and(|t| stack::is_allocators_own(t, is)) && record.flags & thread_flags::MAIN == 0;
+        // A thread that waits for a lock is not idle.
+        let locked = wait.as_ref().is_some_and(|wait| wait.kind.is_lock());
+        let background = trace.is_some_and(|t| stack::is_allocators_own(t, is))
+            && record.flags & thread_flags::MAIN == 0
+            && !locked;
         let cpu_share = match (self.between_s, second) {
             (Some(s), Some(second)) => {
                 (cpu_ns(second).saturating_sub(cpu_ns(record)) as f64 / 1e9 / s).min(1.0)

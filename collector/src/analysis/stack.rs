@@ -4,86 +4,15 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+pub(crate) use super::role::file_name;
+use super::role::without_start;
+pub(super) use super::role::{AllocatorIs, counts, is_libc, is_start, plain_name};
 use crate::session::trace::{Frame, ThreadTrace};
-
-/// Which frames belong to the allocator.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct AllocatorIs {
-    /// The allocator's DSO contains other code too (it is libc, or the program): only functions of the malloc
-    /// family belong to the allocator.
-    pub(super) shared: bool,
-}
-
-pub(super) fn is_libc(frame: &Frame) -> bool {
-    let name = frame.dso.as_deref().map(file_name).unwrap_or_default();
-    name.starts_with("libc.") || name.starts_with("libc-") || name.starts_with("libpthread")
-}
-
-/// The part of a path after its last `/`.
-pub(crate) fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
-}
-
-/// The common name of a function: without leading underscores, `GI_` and the symbol version.
-pub(super) fn plain_name(function: &str) -> &str {
-    let plain = function.trim_start_matches('_').split('@').next().unwrap_or_default();
-    plain.strip_prefix("GI_").map_or(plain, |rest| rest.trim_start_matches('_'))
-}
-
-/// Whether a function is of the malloc family: the interface, or glibc's internal functions for it.
-fn is_malloc_family(function: &str) -> bool {
-    let plain = plain_name(function);
-    let plain = plain.strip_prefix("libc_").unwrap_or(plain);
-    let exact = [
-        "malloc",
-        "calloc",
-        "realloc",
-        "reallocarray",
-        "free",
-        "cfree",
-        "memalign",
-        "aligned_alloc",
-        "posix_memalign",
-        "valloc",
-        "pvalloc",
-        "malloc_usable_size",
-        "malloc_trim",
-        "sysmalloc",
-        "systrim",
-        "mallinfo",
-        "mallinfo2",
-        "malloc_consolidate",
-        "free_sized",
-        "free_aligned_sized",
-    ];
-    let starts = [
-        "int_malloc",
-        "int_free",
-        "int_realloc",
-        "int_memalign",
-        "tcache_",
-        "arena_get",
-        "operator new",
-        "operator delete",
-        "Znwm",
-        "Znam",
-        "ZdlPv",
-        "ZdaPv",
-        "ptmalloc_",
-        "malloc_arena_",
-        "sysmalloc_",
-    ];
-    exact.contains(&plain) || starts.iter().any(|s| plain.starts_with(s))
-}
 
 /// The frames up to the outermost one of the allocator: `0..end`. Functions that the allocator called (locks
 /// of the C library) are among them. None if no frame belongs to the allocator.
 pub(super) fn in_allocator(frames: &[Frame], is: AllocatorIs) -> Option<Range<usize>> {
-    frames.iter().rposition(|f| counts(f, is)).map(|outermost| 0..outermost + 1)
-}
-
-fn counts(frame: &Frame, is: AllocatorIs) -> bool {
-    frame.in_allocator && (!is.shared || frame.function.as_deref().is_some_and(is_malloc_family))
+    without_start(frames, is).iter().rposition(|f| counts(f, is)).map(|outermost| 0..outermost + 1)
 }
 
 /// The innermost frame of the allocator.
@@ -167,12 +96,7 @@ pub(super) fn name(frame: &Frame) -> Option<String> {
 pub(super) fn is_allocators_own(trace: &ThreadTrace, is: AllocatorIs) -> bool {
     let Some(range) = in_allocator(&trace.frames, is) else { return false };
     let outward = &trace.frames[range.end..];
-    !trace.truncated && !outward.is_empty() && outward.iter().all(is_thread_start)
-}
-
-fn is_thread_start(frame: &Frame) -> bool {
-    let starts = ["start_thread", "clone", "__clone", "__clone3", "clone3", "thread_start"];
-    is_libc(frame) && frame.function.as_deref().is_none_or(|f| starts.contains(&f))
+    !trace.truncated && !outward.is_empty() && outward.iter().all(is_start)
 }
 
 /// How a thread uses the allocator, from all of its stacks.
@@ -256,6 +180,7 @@ pub(super) fn calls<'a>(traces: impl IntoIterator<Item = &'a ThreadTrace>, is: A
 
 #[cfg(test)]
 mod tests {
+    use super::super::role::is_malloc_family;
     use super::*;
     use crate::session::trace::TraceSource;
 

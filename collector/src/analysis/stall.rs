@@ -12,7 +12,12 @@ use super::words::{Class, Confidence};
 pub(crate) fn is_stuck(finding: &Finding) -> bool {
     let proven = finding.confidence == Confidence::Proven;
     match finding.class {
-        Class::Deadlock | Class::OwnerSpinning | Class::OwnerBlocked | Class::OwnerGone => true,
+        Class::Deadlock
+        | Class::OwnerSpinning
+        | Class::OwnerBlocked
+        | Class::OwnerLeft
+        | Class::OwnerGone
+        | Class::Reentry => true,
         Class::LostWakeup => proven || finding.in_allocator == Some(true),
         // There is no deadline: only a call that provably did not return tells a loop from work.
         Class::SpinWait | Class::Livelock | Class::Runaway => has_evidence(finding, is_call_proven),

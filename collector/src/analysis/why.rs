@@ -36,6 +36,29 @@ messages! {
         HolderOutside { owner } => "tid {owner} is outside the allocator and still holds the lock: it left without \
             a release (stacks.txt)",
             "tid {owner} はアロケータの外にいるのにロックを保持している。解放せずに抜けている (stacks.txt)";
+        HolderReturns { owner } => "tid {owner} leaves the allocator and enters it again while it holds the lock: an earlier call \
+            returned without a release (stacks.txt)",
+            "tid {owner} はロックを保持したままアロケータへの出入りを続けている。以前の呼び出しが解放せずに戻っている (stacks.txt)";
+        ReleaseLost { functions } => "the call that returned with the lock is not on a stack any more; functions that take this lock: \
+            {functions}",
+            "ロックを保持したまま戻った呼び出しは、もうどのスタックにもない。このロックを取る関数: {functions}";
+        // Whose lock, whose loop.
+        CalledBack { tid, place } => "tid {tid} is in {place}, a function of the program that the allocator called (stacks.txt)",
+            "tid {tid} は {place} の中にいる。これはアロケータから呼ばれたプログラム側の関数 (stacks.txt)";
+        CallsProgram { tid, place } => "the loop of tid {tid} calls {place}, a function of the program (stacks.txt)",
+            "tid {tid} のループはプログラム側の関数 {place} を呼んでいる (stacks.txt)";
+        MallocInHandler { tid, place } => "tid {tid} entered the allocator from the signal handler {place}, which had interrupted the \
+            allocator on the same stack: malloc is not async-signal-safe (stacks.txt)",
+            "tid {tid} では、アロケータの実行中に割り込んだシグナルハンドラ {place} が再びアロケータに入っている。malloc は\
+            シグナルハンドラから安全に呼べない (stacks.txt)";
+        InHandler { tid, place } => "tid {tid} is in the signal handler {place}, which interrupted the allocator (stacks.txt)",
+            "tid {tid} は、アロケータの実行中に割り込んだシグナルハンドラ {place} の中にいる (stacks.txt)";
+        LockOfProgram { place } => "the lock is taken by {place}, so it is the program's",
+            "このロックを取っているのは {place} なので、プログラム側のロックである";
+        CallerUnknown {} => "no stack shows who takes this lock",
+            "このロックを誰が取っているかを示すスタックがない";
+        WaysOut { functions } => "the program uses {functions}: a call of the allocator may have been left that way, with its lock",
+            "プログラムは {functions} を使っている。それによってロックを保持したままアロケータを抜けた可能性がある";
         CallProven { tid, samples: "sample" } => "tid {tid} stays in one call of the allocator in all {samples}: the frames and \
             stack bytes of its caller did not change (stacks.txt)",
             "全 {samples} サンプルで tid {tid} はアロケータの同じ呼び出しの中にある。呼び出し元のフレームとスタックの内容は\

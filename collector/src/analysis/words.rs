@@ -43,6 +43,8 @@ words! {
         OwnerSpinning = "owner-spinning",
         /// The owner of the lock is blocked on something else.
         OwnerBlocked = "owner-blocked",
+        /// The owner returned from the allocator with the lock and goes on: a forgotten unlock.
+        OwnerLeft = "owner-left",
         /// The owner of the lock is not a thread of this process any more.
         OwnerGone = "owner-gone",
         /// Threads sleep although the futex word is free, or no thread is left to signal them.
@@ -53,6 +55,9 @@ words! {
         Livelock = "livelock",
         /// One thread never leaves the allocator, and no thread waits for a lock that it holds.
         Runaway = "runaway",
+        /// A thread waits for a lock that it took further out on its own stack. A signal handler or a callback of
+        /// the program came between.
+        Reentry = "reentry",
         KernelWait = "kernel-wait",
         /// The stuck threads have no allocator frame.
         OutsideAllocator = "outside-allocator",
@@ -71,6 +76,8 @@ words! {
         /// Memory, swap, stopped, disk.
         Environment = "environment",
         NotReproduced = "not-reproduced",
+        /// What the threads wait for will come, or nothing but idling was seen.
+        NotHung = "not-hung",
         Inconclusive = "inconclusive",
     }
 }
@@ -105,6 +112,39 @@ impl Integrity {
     /// Known to have changed; `unknown` is not.
     pub(crate) fn is_changed(self) -> bool {
         !matches!(self, Integrity::Intact | Integrity::Unknown)
+    }
+}
+
+words! {
+    /// What made the hang possible, beside its class.
+    Cause {
+        /// The loop walks a list that leads back into itself.
+        ListRing = "list-ring",
+        /// A signal handler used the allocator while the thread that it interrupted was in the allocator.
+        SignalReentry = "signal-reentry",
+        /// The allocator called a function of the program, and that function does not return.
+        Callback = "callback",
+        /// A lock was held, or a list was being changed, when the process was forked.
+        ForkInherited = "fork-inherited",
+        /// The lock is shared between processes, and another process holds it.
+        ProcessShared = "process-shared",
+        /// The program retries a request for memory that fails each time.
+        EnomemRetry = "enomem-retry",
+    }
+}
+
+words! {
+    /// Whose mistake a hang is.
+    Blame {
+        Allocator = "allocator",
+        /// The program, or code that it interposes.
+        Program = "program",
+        /// The kernel, the machine, or a process outside.
+        Environment = "environment",
+        /// The allocator's or the program's: what was seen fits both.
+        Either = "either",
+        /// Nothing hangs.
+        Nobody = "nobody",
     }
 }
 

@@ -163,6 +163,7 @@ fn hang(run: &RunFacts) -> Option<Value> {
         "pid": run.pid,
         "snapshot": hang.snapshot,
         "class": finding.map_or(Class::Unknown, |f| f.class),
+        "cause": finding.and_then(|f| f.cause),
         "confidence": finding.map_or(Confidence::Likely, |f| f.confidence),
         "lock": finding.and_then(|f| f.lock.as_ref()).map(lock),
         "hot": finding.and_then(|f| f.hot.as_ref()).map(hot),

@@ -39,6 +39,39 @@ pub struct Frame {
     pub(crate) kept: Option<u64>,
 }
 
+/// Libraries that serve their callers, by the beginning of the file name.
+const SYSTEM: [&str; 16] = [
+    "libc.",
+    "libc-",
+    "libpthread",
+    "ld-",
+    "ld.so",
+    "ld64",
+    "libm.",
+    "libm-",
+    "libdl",
+    "librt",
+    "libstdc++",
+    "libc++",
+    "libgcc_s",
+    "libunwind",
+    "libatomic",
+    "[vdso]",
+];
+
+/// Whether a DSO is the C library, the loader or a language's runtime library: its code serves its caller.
+pub(crate) fn is_system(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    SYSTEM.iter().any(|start| name.starts_with(start))
+}
+
+/// The name of a frame that the kernel made to call a signal handler (gdb's name for it).
+pub(crate) const SIGNAL_FRAME: &str = "<signal handler called>";
+
+pub(crate) fn is_signal_frame(frame: &Frame) -> bool {
+    frame.function.as_deref() == Some(SIGNAL_FRAME)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TraceSource {
@@ -71,6 +104,9 @@ pub struct Traces {
     pub samples: BTreeMap<u32, Vec<ThreadTrace>>,
     /// Names of futex words and lock addresses: `g_hz4_mid_sc_locks+160`, `heap`, `stack of tid 8170`.
     pub addresses: BTreeMap<u64, String>,
+    /// Functions that the program imports and that end a call without its return: `siglongjmp`, `pthread_cancel`.
+    #[serde(default)]
+    pub(crate) ways_out: Vec<String>,
     /// Files without names and the reason, one line each.
     #[serde(default)]
     pub notes: Vec<String>,

@@ -15,6 +15,7 @@ use super::sources::Sources;
 use crate::proc::task;
 use crate::session::Dump;
 use crate::session::maps::{self, Mapping};
+use crate::session::trace::is_system;
 
 /// The name that maps gives the kernel's own DSO.
 const VDSO: &str = "[vdso]";
@@ -167,6 +168,12 @@ impl Modules {
         list.sort_unstable();
         list.dedup();
         list
+    }
+
+    /// The bytes of the files that were needed so far, without the system's and the allocator's.
+    pub(super) fn read_of_program(&self) -> impl Iterator<Item = &[u8]> {
+        let program = self.modules.iter().filter(|m| !m.allocator && m.path != VDSO && !is_system(&m.path));
+        program.filter_map(|m| m.loaded.get()?.as_ref().ok()).map(|loaded| &*loaded.elf.bytes)
     }
 
     fn loaded(&self, index: usize) -> Option<&Loaded> {

@@ -9,6 +9,7 @@
 //! - `names`, `demangle`, `plt`, `data`: names of code, of call stubs, and of data
 //! - [`problem`]: why a stack is cut, in words
 //! - `variables`: addresses of the variables of a file
+//! - `ways_out`: how the program can leave a call without its return
 //! - `threads`: the better stack for each thread, and what is missing
 
 mod arch;
@@ -27,6 +28,7 @@ mod stack;
 mod threads;
 mod unwind;
 mod variables;
+mod ways_out;
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -67,6 +69,7 @@ pub fn symbolize(dump: &Dump, sources: &Sources) -> Traces {
     for raw in samples {
         traces.samples.entry(raw.tid()).or_default().push(threads::named(raw, &names, &modules, arch));
     }
+    traces.ways_out = ways_out::of(&modules);
     traces.notes =
         modules.without_file().into_iter().map(|(path, why)| format!("no names for {path}: {why}")).collect();
     let refused = modules.debug_refused().into_iter();

@@ -11,7 +11,7 @@ use super::names::Names;
 use super::problem::StackProblem;
 use super::stack::{Cut, StackBytes};
 use super::unwind::{Unwinder, Walk};
-use crate::session::trace::{ThreadTrace, TraceSource};
+use crate::session::trace::{SIGNAL_FRAME, ThreadTrace, TraceSource};
 use crate::session::{Dump, Probe};
 use crate::text::message::{Say as _, Text, say};
 
@@ -145,7 +145,7 @@ pub(super) fn named(raw: Raw, names: &Names, modules: &Modules, arch: &Arch) -> 
             named.cfa = frame.cfa;
             named.kept = frame.kept;
             if frame.signal {
-                named.function = Some("<signal handler called>".into());
+                named.function = Some(SIGNAL_FRAME.into());
             }
             frames.push(named);
         }

@@ -87,6 +87,19 @@ pub(crate) fn finding(class: Class) -> Finding {
         Class::OwnerGone => {
             make.futex(101, &mutex(LOCK, 77, 0), waits).gone(77);
         }
+        Class::OwnerLeft => {
+            make.futex(101, &mutex(LOCK, 102, 0), waits).call(102, 0, 3, &["read@libc", "worker@bench"]);
+        }
+        Class::Reentry => {
+            let hook = &[
+                "pthread_mutex_lock@libc",
+                "on_grow@bench:bench.c:12",
+                "foo_grow@foo",
+                "foo_malloc@foo",
+                "w@bench",
+            ];
+            make.futex(101, &mutex(LOCK, 101, 0), hook);
+        }
         Class::LostWakeup => {
             make.futex(101, &bare(LOCK, 0), word);
         }

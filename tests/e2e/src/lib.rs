@@ -8,6 +8,7 @@
 
 pub mod collect;
 pub mod hunt;
+pub mod kinds;
 pub mod record;
 
 use std::ffi::OsString;

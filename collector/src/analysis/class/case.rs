@@ -1,11 +1,13 @@
 //! A class with its evidence, and the phrases for locks and waits that all deciders use.
 
 use crate::analysis::finding::Lock;
+use crate::analysis::role::{Role, role};
 use crate::analysis::scene::{Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
+use crate::analysis::standing;
 use crate::analysis::wait::{Wait, WaitText};
 use crate::analysis::why::Why;
-use crate::analysis::words::{Class, Confidence};
+use crate::analysis::words::{Blame, Cause, Class, Confidence};
 use crate::session::trace::Frame;
 use crate::text::message::{Say as _, Text, ranges, say};
 
@@ -14,6 +16,9 @@ use crate::text::message::{Say as _, Text, ranges, say};
 pub(super) struct Case {
     pub(super) class: Class,
     pub(super) confidence: Confidence,
+    pub(super) cause: Option<Cause>,
+    /// Whose mistake the hang is; none: the class and `in_allocator` decide.
+    pub(super) blame: Option<Blame>,
     pub(super) why: Vec<Why>,
     pub(super) missing: Vec<Why>,
     pub(super) lock: Option<Lock>,
@@ -21,6 +26,8 @@ pub(super) struct Case {
     pub(super) culprit: Option<u32>,
     /// The culprit's frame, where its innermost frame of the allocator is not the best one to show.
     pub(super) culprit_at: Option<Frame>,
+    /// The threads of a ring of waits, each waiting for the next one.
+    pub(super) members: Vec<u32>,
     /// Whether the stuck threads are inside the allocator; none where no stack tells.
     pub(super) in_allocator: Option<bool>,
     /// Duration in seconds, where other threads have been observed for longer than the culprit.
@@ -32,11 +39,14 @@ impl Case {
         Case {
             class,
             confidence,
+            cause: None,
+            blame: None,
             why: vec![],
             missing: vec![],
             lock: None,
             culprit: None,
             culprit_at: None,
+            members: vec![],
             in_allocator: None,
             for_s: None,
         }
@@ -91,6 +101,30 @@ pub(super) fn lock_text(scene: &Scene<'_>, wait: &Wait) -> String {
     }
 }
 
+/// `g_locks+160`; the address where the lock has no symbol.
+pub(super) fn lock_name(scene: &Scene<'_>, wait: &Wait) -> String {
+    let address = wait.object.or(wait.word).unwrap_or_default();
+    scene.symbol(wait).cloned().unwrap_or_else(|| format!("{address:#x}"))
+}
+
+/// `` `hook` (bench.c:30) ``
+pub(crate) fn place(frame: &Frame) -> String {
+    let name = stack::name(frame).unwrap_or_else(|| format!("{:#x}", frame.pc));
+    match source(frame) {
+        Some(source) => format!("`{name}` ({source})"),
+        None => format!("`{name}`"),
+    }
+}
+
+/// `file:line`, the file without its folders.
+pub(crate) fn source(frame: &Frame) -> Option<String> {
+    let file = stack::file_name(frame.file.as_deref()?);
+    Some(match frame.line {
+        Some(line) => format!("{file}:{line}"),
+        None => file.to_owned(),
+    })
+}
+
 /// ``pthread mutex (normal) `g_locks+160` ``, `read of fd 3 (pipe:[123])`.
 pub(super) fn wait_text(scene: &Scene<'_>, thread: &Thread<'_>) -> Text {
     match &thread.wait {
@@ -116,7 +150,16 @@ pub(super) fn lock_of(scene: &Scene<'_>, wait: &Wait, waiters: &[&Thread<'_>]) -
         kind: wait.kind.as_str().to_owned(),
         owner_tid: wait.owner.map(|owner| owner.tid()),
         waiters: waiters.iter().map(|t| t.tid()).collect(),
-        at: most_common(waiters.iter().filter_map(|t| stack::telling_frame(t.frames(), scene.is))),
+        at: most_common(waiters.iter().filter_map(|t| waits_at(scene, t))),
+    }
+}
+
+/// The frame that waits: in the allocator the most telling one of its own, else the frame that called the system.
+pub(super) fn waits_at<'a>(scene: &Scene<'_>, thread: &Thread<'a>) -> Option<&'a Frame> {
+    let frames = thread.trace.map_or(&[][..], |trace| &trace.frames);
+    match standing::caller(frames, scene.is) {
+        Some(frame) if role(frame, scene.is) == Role::Program => Some(frame),
+        _ => stack::telling_frame(frames, scene.is),
     }
 }
 

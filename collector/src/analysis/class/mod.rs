@@ -5,6 +5,7 @@
 //! - [`ownerless`]: futex words that record no owner: lost wakeups, inferred holders
 //! - [`running`]: threads that run inside the allocator and do not leave it
 //! - [`other`]: stopped, the kernel, the benchmark, slow, unknown
+//! - `whose`: whose mistake it is: the allocator's, the program's
 //! - [`case`]: the answer of a decider, and what the deciders share
 
 mod case;
@@ -14,6 +15,7 @@ mod ownerless;
 mod running;
 #[cfg(test)]
 mod tests;
+mod whose;
 
 use std::collections::BTreeSet;
 
@@ -21,7 +23,7 @@ use hangscope_protocol::record::probe_outcome;
 
 pub use super::why::Why;
 use case::Case;
-pub(crate) use case::with_symbol;
+pub(crate) use case::{place, source, with_symbol};
 
 use super::finding::{Finding, Hot, ThreadCounts, ThreadWait};
 use super::graph::Graph;
@@ -40,6 +42,7 @@ pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
     let scene = Scene::new(dump, traces, history);
     let graph = Graph::of(&scene);
     let mut case = decide(&scene, &graph);
+    whose::judge(&scene, &mut case);
     case.why.extend(resumed(&scene));
     case.why.extend(stirred(dump));
     if !scene.whole {
@@ -48,15 +51,19 @@ pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
     }
     let (integrity, deleted_seen) = integrity::worst(&dump.dsos);
     let hot = hot(&scene, &case);
+    let ring = whose::ring(&scene, &case);
     let text = |all: &[Why]| all.iter().map(|w| w.text(Lang::En)).collect();
     Finding {
         class: case.class,
         confidence: case.confidence,
+        cause: case.cause,
+        blame: case.blame,
         why: text(&case.why),
         missing: text(&case.missing),
         said: case.why,
         said_missing: case.missing,
         in_allocator: case.in_allocator,
+        ring,
         lock: case.lock,
         hot,
         threads: counts(&scene),
@@ -122,15 +129,6 @@ fn hot(scene: &Scene<'_>, case: &Case) -> Option<Hot> {
         samples: samples.count() as u32,
         distinct_pcs: pcs.len() as u32,
         for_s: case.for_s.or_else(|| scene.for_s(thread)),
-    })
-}
-
-/// `file:line`, the file without its folders.
-pub(crate) fn source(frame: &crate::session::trace::Frame) -> Option<String> {
-    let file = stack::file_name(frame.file.as_deref()?);
-    Some(match frame.line {
-        Some(line) => format!("{file}:{line}"),
-        None => file.to_owned(),
     })
 }
 

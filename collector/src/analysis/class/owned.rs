@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::case::{Case, any_inside, call_evidence, lock_of, lock_text, seconds, stuck_together, wait_text};
+use super::case::{
+    Case, any_inside, call_evidence, lock_of, lock_text, most_common, seconds, stuck_together, wait_text,
+};
+use super::whose;
 use crate::analysis::graph::{End, Graph};
 use crate::analysis::scene::{BUSY, Motion, Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
@@ -40,6 +43,7 @@ pub(super) fn ring(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
         if !behind.is_empty() {
             case.why.push(say!(Why::Behind { more: behind.len() }));
         }
+        case.members.clone_from(&members);
         // Of the locks in the ring, show the one with the most waiters.
         let lock = waits
             .iter()
@@ -137,7 +141,10 @@ fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
     if stuck == Stuck::Maybe && (returns || root.makes_progress()) {
         return None;
     }
-    let class = holder_class(root);
+    let waits_of_allocator = whose::takers(scene, waiters);
+    // The lock of a fork is held from before the fork until after it.
+    let left = (returns || root.calls == Calls::Outside) && !waits_of_allocator.is_empty() && !forks(root);
+    let class = if left && root.motion != Motion::Left { Class::OwnerLeft } else { holder_class(root) };
     let kept = match stuck {
         Stuck::Yes => true,
         _ => root.calls == Calls::Inside(Proof::Bytes) || (!root.runs() && root.stuck() == Stuck::Yes),
@@ -151,14 +158,38 @@ fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
         call_evidence(&mut case, root);
     }
     let inside = any_inside(waiters.iter().copied().chain([root]));
-    if inside == Some(true) && (root.inside == Some(false) || returns) {
-        case.why.push(say!(Why::HolderOutside { owner }));
+    if class == Class::OwnerLeft {
+        case.why.push(if returns {
+            say!(Why::HolderReturns { owner })
+        } else {
+            say!(Why::HolderOutside { owner })
+        });
+        case.missing.push(say!(Why::ReleaseLost { functions: waits_of_allocator.join(", ") }));
+        case.culprit_at = outside_frame(scene, root);
+        if stuck != Stuck::Yes || root.trace.is_none_or(|t| t.truncated) {
+            case.unproven();
+        }
+    } else if inside == Some(true) && (root.inside == Some(false) || returns) {
         case.unproven();
     }
     case.lock = Some(lock_of(scene, wait, waiters));
     case.culprit = Some(owner);
     case.for_s = longest(scene, waiters);
     Some(case.located(inside))
+}
+
+/// Whether the thread is in fork: an allocator may hold its locks there.
+fn forks(thread: &Thread<'_>) -> bool {
+    let names = ["fork", "libc_fork", "Fork", "vfork", "run_fork_handlers", "run_prefork_handlers"];
+    let is = |frame: &Frame| frame.function.as_deref().is_some_and(|f| names.contains(&stack::plain_name(f)));
+    thread.frames().iter().any(is)
+}
+
+/// The innermost frame of the program, from all stacks that are outside the allocator.
+fn outside_frame(scene: &Scene<'_>, root: &Thread<'_>) -> Option<Frame> {
+    let all = root.trace.into_iter().chain(root.samples);
+    let outside = all.filter(|t| stack::in_allocator(&t.frames, scene.is).is_none());
+    most_common(outside.filter_map(|t| stack::program_frame(&t.frames)))
 }
 
 fn holder_class(root: &Thread<'_>) -> Class {
@@ -168,7 +199,7 @@ fn holder_class(root: &Thread<'_>) -> Class {
     };
     if root.motion == Motion::Left {
         Class::OwnerGone
-    } else if root.in_kernel() {
+    } else if root.in_kernel() || root.wait.as_ref().is_some_and(|wait| wait.kind == WaitKind::Fault) {
         Class::KernelWait
     } else if spins {
         Class::OwnerSpinning

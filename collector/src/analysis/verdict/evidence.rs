@@ -11,6 +11,7 @@ use super::sentence::Sentence;
 use super::tally::{Sorted, Tally};
 use crate::analysis::decision::{self, Stopped};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome, run_name};
+use crate::analysis::finding::Finding;
 use crate::analysis::stats::{
     self, CONFIDENCE, PerHour, RATE, Spread, fisher_more, outliers, power, runs_to_exclude, spread,
 };
@@ -321,7 +322,15 @@ pub(super) fn would_change_it(
             sentences.push(line(Line::OtherAllocatorWould {}));
         }
         (Verdict::DsoMixup, _) => sentences.push(line(Line::PinnedHangWould {})),
+        (Verdict::HarnessBug, _) if finding.is_some_and(|f| f.in_allocator != Some(false)) => {
+            sentences.push(line(Line::OwnCodeWould {}));
+        }
         (Verdict::HarnessBug, _) => sentences.push(line(Line::InsideWould {})),
+        (_, Because::EitherSide) => sentences.push(line(Line::NoWayOutWould {})),
+        // Every stack is there: no run and no stack would add to it.
+        (_, Because::PlaceUnknown | Because::ClassUnknown) if finding.is_some_and(Finding::is_whole) => {
+            sentences.push(line(Line::OtherAllocatorWould {}));
+        }
         (_, Because::NotIntact) => {
             sentences.push(line(Line::PinnedHangWould {}));
             if let Some(more) = control_needed(facts, sorted) {

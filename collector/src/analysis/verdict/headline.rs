@@ -5,7 +5,7 @@ use super::rules::{Because, Ruling};
 use super::tally::{Sorted, Tally};
 use crate::analysis::class::{self, Why};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
-use crate::analysis::finding::{Finding, Hot, Lock};
+use crate::analysis::finding::{Finding, Hot, Lock, ThreadWait};
 use crate::analysis::words::{Class, Confidence, Integrity, Verdict};
 use crate::text::message::{Lang, Say as _, Text, say, tight};
 
@@ -63,9 +63,13 @@ fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Ruling<'_
     let of = ruling.run.map_or(of, |run| of_arm(sorted, run).1);
     let line = match (ruling.verdict, ruling.because) {
         (Verdict::AllocatorBug, _) if facts.is_snap() => Line::SnapB {},
+        (Verdict::HarnessBug, _) if facts.is_snap() && inside(ruling) => Line::SnapHarnessInside {},
         (Verdict::HarnessBug, _) if facts.is_snap() => Line::SnapHarness {},
+        (Verdict::HarnessBug, _) if inside(ruling) => say!(Line::LeadHarnessInside { hung, of }),
         (Verdict::Environment, Because::Hang) if facts.is_snap() => Line::SnapEnvironment {},
         (Verdict::Inconclusive | Verdict::NotReproduced, _) if facts.is_snap() => Line::SnapInconclusive {},
+        (Verdict::NotHung, _) if facts.is_snap() => Line::SnapNotHung {},
+        (Verdict::NotHung, _) => say!(Line::LeadNotHung { slow: of_arm_slow(sorted, ruling), of }),
         (Verdict::AllocatorBug, _) if ruling.run.is_some_and(|run| facts.is_other_build(&run.arm)) => {
             let arm = ruling.run.map_or("", |run| &run.arm);
             say!(Line::LeadBOther { arm, hung, of, pinned: runs.hung, pinned_of: runs.made })
@@ -117,19 +121,42 @@ fn of_arm(sorted: &Sorted<'_>, run: &RunFacts) -> (u32, u32) {
     (tally.hung, tally.made)
 }
 
+/// Whether the reported hang is the program's, although the allocator is on the stacks.
+fn inside(ruling: &Ruling<'_>) -> bool {
+    let finding = ruling.run.and_then(|run| run.hang.as_ref()?.finding.as_ref());
+    finding.is_some_and(|finding| finding.in_allocator != Some(false))
+}
+
+/// The runs that were past their deadline and did not hang, in the arm of the reported run.
+fn of_arm_slow(sorted: &Sorted<'_>, ruling: &Ruling<'_>) -> u32 {
+    let arm = ruling.run.and_then(|run| sorted.arms.get(run.arm.as_str())).unwrap_or(&sorted.main);
+    Tally::of(0, arm.iter().copied()).slow
+}
+
 /// What waits for what in the reported run.
 fn about(run: &RunFacts, because: Because, lang: Lang) -> Vec<String> {
     let mut clauses = match because {
         Because::NotIntact => vec![say!(Line::NotIntactHang { word: run.integrity() })],
         Because::IntegrityUnknown => vec![Line::IntegrityUnknown {}],
         Because::NothingFromInside => vec![Line::NothingFromInside {}],
-        Because::ClassUnknown | Because::PlaceUnknown | Because::Hang => vec![],
+        Because::ClassUnknown
+        | Because::PlaceUnknown
+        | Because::EitherSide
+        | Because::NotHung
+        | Because::Hang => vec![],
         _ => return vec![],
     };
     if let Some(finding) = run.hang.as_ref().and_then(|h| h.finding.as_ref()) {
         clauses.extend(stuck(finding, lang));
         if because == Because::PlaceUnknown {
             clauses.push(Line::PlaceUnknown {});
+        }
+        if because == Because::EitherSide {
+            let functions = finding.said_missing.iter().find_map(|why| match why {
+                Why::WaysOut { functions } => Some(functions.clone()),
+                _ => None,
+            });
+            clauses.extend(functions.map(|functions| say!(Line::EitherSide { functions })));
         }
         let mut texts: Vec<String> = clauses.iter().map(|c| c.text(lang)).collect();
         if finding.confidence == Confidence::Likely && finding.class != Class::Unknown {
@@ -146,21 +173,24 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
     let workers = (finding.threads.all as usize).saturating_sub(joins);
     let hot = finding.hot.as_ref();
     let mut lines = vec![];
+    if !finding.ring.is_empty() {
+        lines.extend(ring_lines(finding, lang));
+        lines.extend(cause(finding, hot));
+        lines.extend(others(finding));
+        return lines;
+    }
     if let Some(lock) = &finding.lock {
         let waiters = lock.waiters.len();
         lines.push(stuck_line(waiters, workers, &lock_text(lock)));
     }
     let owner = finding.lock.as_ref().and_then(|l| l.owner_tid);
     match finding.class {
+        // Over locks that record no owner.
         Class::Deadlock => {
-            lines.extend(ring(finding));
-            let alone = matches!(lines.last(), Some(Line::SelfDeadlocked { .. }));
             let named_hot = hot.filter(|h| h.function.is_some());
-            lines.extend(named_hot.map(|hot| match alone {
-                true => say!(Line::AtPlace { place: named(hot, lang) }),
-                false => say!(Line::At { tid: hot.tid, place: named(hot, lang) }),
-            }));
+            lines.extend(named_hot.map(|hot| say!(Line::At { tid: hot.tid, place: named(hot, lang) })));
         }
+        Class::Reentry => lines.extend(hot.map(|hot| alone(hot, lang))),
         Class::OwnerSpinning => {
             lines.extend(match (owner, hot) {
                 (Some(tid), Some(hot)) => {
@@ -185,6 +215,14 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
                 (owner, _) => owner.map(|tid| say!(Line::HeldBy { tid })),
             });
         }
+        Class::OwnerLeft => lines.extend(owner.map(|tid| {
+            let now = match (finding.waits.iter().find(|wait| wait.tid == tid), hot) {
+                (Some(wait), Some(hot)) => say!(Line::NowWaits { wait: &wait.said, place: named(hot, lang) }),
+                (None, Some(hot)) => say!(Line::NowRuns { place: named(hot, lang) }),
+                (_, None) => Line::NowElsewhere {},
+            };
+            say!(Line::OwnerHasLeft { tid, now: now.text(lang) })
+        })),
         Class::OwnerGone => {
             lines.extend(owner.map(|tid| say!(Line::OwnerIsGone { tid })));
         }
@@ -211,17 +249,110 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
         Class::OutsideAllocator => lines.extend(outside(finding, lang)),
         Class::Slow => lines.push(Line::SlowOnly {}),
         Class::Unknown if finding.said.contains(&Why::Stopped {}) => lines.push(Line::AllStopped {}),
-        Class::Unknown => lines.push(Line::ClassUnknown {}),
+        Class::Unknown => {
+            lines.extend(known_waits(finding));
+            lines.push(Line::ClassUnknown {});
+        }
+    }
+    lines.extend(cause(finding, hot));
+    lines
+}
+
+/// What came between the program and its lock: a callback, a signal handler.
+fn cause(finding: &Finding, hot: Option<&Hot>) -> Option<Line> {
+    let at_hot = |place: &str| {
+        hot.and_then(|hot| hot.function.as_ref()).is_some_and(|f| place.contains(&format!("`{f}`")))
+    };
+    finding.said.iter().find_map(|why| match why {
+        Why::CalledBack { place, .. } if at_hot(place.en()) && finding.ring.len() < 2 => {
+            Some(Line::IsCallback {})
+        }
+        Why::CalledBack { tid, place } => Some(say!(Line::InCallback { tid, place })),
+        Why::MallocInHandler { tid, place } => Some(say!(Line::AgainInHandler { tid, place })),
+        Why::InHandler { tid, place } => Some(say!(Line::InHandler { tid, place })),
+        _ => None,
+    })
+}
+
+/// Most threads of a ring, and most groups of waiting threads, that a headline names.
+const MOST_NAMED: usize = 4;
+
+/// Every lock of a ring with the place where it is waited for, and what the other threads wait for.
+fn ring_lines(finding: &Finding, lang: Lang) -> Vec<Line> {
+    let ring = &finding.ring;
+    let held = |tid: u32| ring.iter().find(|edge| edge.owner == Some(tid) && edge.kind != "join");
+    let mut lines = vec![];
+    if ring.len() > 1 {
+        lines.push(say!(Line::Ring { count: ring.len() }));
+    }
+    for edge in ring.iter().take(MOST_NAMED) {
+        let tid = edge.tid;
+        let wanted = match (edge.kind.as_str(), edge.owner) {
+            ("join", Some(owner)) => say!(Line::EndOf { tid: owner }).text(lang),
+            _ => format!("`{}`", edge.name),
+        };
+        let place = edge.at.as_ref().map_or_else(|| Line::NoPlace {}.text(lang), class::place);
+        lines.push(match held(tid) {
+            Some(own) if own.tid == tid => say!(Line::WantsAgain { tid, wanted, place }),
+            Some(own) => say!(Line::HoldsWants { tid, held: format!("`{}`", own.name), wanted, place }),
+            None => say!(Line::Wants { tid, wanted, place }),
+        });
+    }
+    if ring.len() > MOST_NAMED {
+        lines.push(say!(Line::MoreInRing { count: ring.len() - MOST_NAMED }));
     }
     lines
 }
 
-fn ring(finding: &Finding) -> Option<Line> {
-    finding.said.iter().find_map(|why| match why {
-        Why::Cycle { members, .. } => Some(say!(Line::Deadlocked { members })),
-        Why::SelfCycle { tid, .. } => Some(say!(Line::SelfDeadlocked { tid })),
-        _ => None,
-    })
+/// What the threads outside the ring wait for.
+fn others(finding: &Finding) -> Vec<Line> {
+    let outside = |tid: u32| finding.ring.iter().all(|edge| edge.tid != tid);
+    let groups = groups(finding, outside).into_iter().take(MOST_NAMED);
+    groups.map(|(count, what)| say!(Line::OthersWait { count, what })).collect()
+}
+
+/// The waits of the threads, equal ones together: the largest group first, joins last.
+fn groups(finding: &Finding, which: impl Fn(u32) -> bool) -> Vec<(usize, Text)> {
+    let mut groups: Vec<(bool, usize, Text)> = vec![];
+    for wait in finding.waits.iter().filter(|wait| which(wait.tid)) {
+        let what = what_of(wait);
+        match groups.iter_mut().find(|(_, _, group)| *group == what) {
+            Some(group) => group.1 += 1,
+            None => groups.push((wait.kind == "join", 1, what)),
+        }
+    }
+    groups.sort_by_key(|(join, count, _)| (*join, std::cmp::Reverse(*count)));
+    groups.into_iter().map(|(_, count, what)| (count, what)).collect()
+}
+
+/// A wait with the symbol of its object. A joined thread is named by its tid.
+fn what_of(wait: &ThreadWait) -> Text {
+    class::with_symbol(&wait.said, wait.symbol.as_ref().filter(|_| wait.kind != "join"))
+}
+
+/// What the threads wait for, where no class fits.
+fn known_waits(finding: &Finding) -> Vec<Line> {
+    let groups = groups(finding, |_| true);
+    let all = finding.threads.all as usize;
+    let mut lines = vec![];
+    for (at, (count, what)) in groups.into_iter().take(MOST_NAMED).enumerate() {
+        let owner = finding.waits.iter().find(|wait| what_of(wait) == what);
+        let owner = owner.filter(|wait| at == 0 && wait.kind != "join").and_then(|wait| wait.owner);
+        lines.push(if at == 0 {
+            stuck_line(count, all, &what)
+        } else {
+            say!(Line::OthersWait { count, what })
+        });
+        if let Some(tid) = owner {
+            let wait = wait_of(finding, tid);
+            lines.push(if wait.en().is_empty() {
+                say!(Line::HeldBy { tid })
+            } else {
+                say!(Line::HeldByWaiter { tid, wait })
+            });
+        }
+    }
+    lines
 }
 
 fn stuck_line(waiters: usize, workers: usize, lock: &Text) -> Line {
@@ -233,15 +364,8 @@ fn stuck_line(waiters: usize, workers: usize, lock: &Text) -> Line {
 
 /// What is stuck outside the allocator: the largest group of waiting threads, and the running thread.
 fn outside(finding: &Finding, lang: Lang) -> Vec<Line> {
-    let mut groups: Vec<(usize, Text)> = vec![];
-    for wait in finding.waits.iter().filter(|w| w.kind != "join") {
-        let what = class::with_symbol(&wait.said, wait.symbol.as_ref());
-        match groups.iter_mut().find(|(_, group)| *group == what) {
-            Some(group) => group.0 += 1,
-            None => groups.push((1, what)),
-        }
-    }
-    groups.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+    let joins: Vec<u32> = finding.waits.iter().filter(|w| w.kind == "join").map(|w| w.tid).collect();
+    let groups = groups(finding, |tid| !joins.contains(&tid));
     let workers: usize =
         groups.iter().map(|(count, _)| count).sum::<usize>() + finding.threads.running as usize;
     let mut lines = vec![];

@@ -16,6 +16,9 @@ messages! {
             "A: 実行中に DSO が変わった。DSO が変わった実行では {of} 回中 {hung} 回ハング、改変なしの実行では {control} 回中 0 回";
         LeadHarness { hung, of } => "benchmark bug, reproduced {hung}/{of}: the hang is outside the allocator",
             "ベンチマークの不具合。{of} 回中 {hung} 回再現、停止箇所はアロケータの外";
+        LeadHarnessInside { hung, of } => "benchmark bug, reproduced {hung}/{of}",
+            "ベンチマークの不具合。{of} 回中 {hung} 回再現";
+        SnapHarnessInside {} => "benchmark bug, in a running process", "ベンチマークの不具合。実行中のプロセスを観測";
         LeadEnvironment { hung, of: "run" } => "environment, {hung} of {of} hung",
             "環境の問題。{of} 回中 {hung} 回ハング";
         LeadInconclusive { hung, of: "run" } => "inconclusive, {hung} of {of} hung",
@@ -24,6 +27,9 @@ messages! {
             "B: アロケータの不具合。実行中のプロセスを観測、DSO は改変なし";
         SnapHarness {} => "benchmark bug, in a running process: the hang is outside the allocator",
             "ベンチマークの不具合。実行中のプロセスを観測、停止箇所はアロケータの外";
+        LeadNotHung { slow, of: "run" } => "nothing here hangs, {slow} of {of} past the deadline",
+            "ハングではない。{of} 回中 {slow} 回が制限時間を超過";
+        SnapNotHung {} => "nothing here hangs", "ハングではない";
         SnapEnvironment {} => "environment, in a running process", "環境の問題。実行中のプロセスを観測";
         SnapInconclusive {} => "inconclusive, in a running process", "判定できず。実行中のプロセスを観測";
         PinnedDso {} => "the pinned DSO", "固定コピーの DSO ";
@@ -58,10 +64,30 @@ messages! {
         NounBarrier {} => "barrier", "バリア";
         HeldBy { tid } => "held by tid {tid}",
             "保持スレッドは tid {tid}";
-        Deadlocked { members } => "in a ring of locks held by tid {members}",
-            "tid {members} の間でロックの循環待ち";
-        SelfDeadlocked { tid } => "which tid {tid} holds itself while it waits",
-            "tid {tid} は自分が保持するロックを待機中";
+        Ring { count: "thread waits|threads wait" } => "{count} for each other", "{count} スレッドが循環待ち";
+        HoldsWants { tid, held, wanted, place } => "tid {tid} holds {held} and waits for {wanted} in {place}",
+            "tid {tid} は {held} を保持したまま {place} で {wanted} を待機中";
+        Wants { tid, wanted, place } => "tid {tid} waits for {wanted} in {place}",
+            "tid {tid} は {place} で {wanted} を待機中";
+        WantsAgain { tid, wanted, place } => "tid {tid} waits for {wanted}, which it holds itself, in {place}",
+            "tid {tid} は {place} で、自分が保持する {wanted} を待機中";
+        EndOf { tid } => "the end of tid {tid}", "tid {tid} の終了";
+        MoreInRing { count: "more thread" } => "and {count} in the ring", "循環にはほかに {count} スレッド";
+        OthersWait { count: "more thread waits|more threads wait", what } => "{count} for {what}",
+            "ほかに {count} スレッドが {what} 待ち";
+        HeldByWaiter { tid, wait } => "held by tid {tid}, which waits for {wait}",
+            "保持スレッド tid {tid} は {wait} で待機中";
+        EitherSide { functions } => "a forgotten release of the allocator, or the benchmark left a call of the allocator by {functions}",
+            "アロケータの解放忘れか、ベンチマークが {functions} でアロケータの呼び出しを抜けたかのどちらか";
+        IsCallback {} => "a function of the benchmark that the allocator called",
+            "これはアロケータから呼ばれたベンチマーク側の関数";
+        InCallback { tid, place } => "tid {tid} is in {place}, a function of the benchmark that the allocator called",
+            "tid {tid} は、アロケータから呼ばれたベンチマーク側の関数 {place} の中";
+        AgainInHandler { tid, place } => "tid {tid} entered the allocator again from the signal handler {place}, which had \
+            interrupted the allocator",
+            "tid {tid} は、アロケータの実行に割り込んだシグナルハンドラ {place} から再びアロケータに入っている";
+        InHandler { tid, place } => "tid {tid} stays in the signal handler {place}, which interrupted the allocator",
+            "tid {tid} は、アロケータの実行に割り込んだシグナルハンドラ {place} から戻らない";
         Holder { tid, doing, place, time } => "held by tid {tid}, which has been {doing} {place}{time}",
             "保持スレッド tid {tid} は {place}を{time}{doing}";
         Alone { tid, doing, place, time } => "tid {tid} has been {doing} {place}{time}",
@@ -81,14 +107,17 @@ messages! {
         SleepingSuspect { tid, wait, place } => "and tid {tid}, asleep inside it in {wait} ({place}), may hold what they \
             spin for",
             "アロケータ内でスリープ中の tid {tid} ({wait}、{place}) が保持者の可能性";
+        OwnerHasLeft { tid, now } => "held by tid {tid}, which left the allocator without a release and {now}",
+            "保持スレッド tid {tid} は解放せずにアロケータを出て、{now}";
+        NowWaits { wait, place } => "now waits in {wait} ({place})", "現在は {wait} で待機中 ({place})";
+        NowRuns { place } => "now runs in {place}", "現在は {place} を実行中";
+        NowElsewhere {} => "works on", "動作を続けている";
         OwnerIsGone { tid } => "whose owner, tid {tid}, is no longer a thread of the process",
             "保持スレッド tid {tid} はすでに終了している";
         NobodyWakes {} => "and no thread is left to wake them",
             "起こすスレッドは残っていない";
         At { tid, place } => "tid {tid} in {place}",
             "tid {tid} は {place} で停止中";
-        AtPlace { place } => "in {place}",
-            "場所は {place}";
         InKernel { tid, wait, place } => "tid {tid} is in uninterruptible sleep (D) in {wait} ({place})",
             "tid {tid} が {wait} で割り込み不可スリープ (D) ({place})";
         AllStopped {} => "every thread is stopped by a signal or a debugger",
@@ -288,6 +317,11 @@ messages! {
             "原因のスレッドがアロケータの外にいることを示すスタックがあれば、ベンチマークの不具合になる";
         InsideWould {} => "a stuck thread with a frame of the allocator would make it B",
             "止まっているスレッドにアロケータのフレームがあれば B になる";
+        OwnCodeWould {} => "a stack on which the allocator's own code loops or waits, without a function of the benchmark in between, \
+            would make it B",
+            "ベンチマーク側の関数を挟まずにアロケータ自身のコードがループまたは待機しているスタックがあれば B になる";
+        NoWayOutWould {} => "the same hang of a command that uses none of these functions would make it B",
+            "これらの関数を使わないコマンドで同じハングが起きれば B になる";
         StacksWould {} => "stacks of the stuck threads would show whether they are in the allocator or in the benchmark",
             "止まっているスレッドのスタックがあれば、アロケータの中かベンチマークの中かが分かる";
         Missing { sentence } => "missing: {sentence}",

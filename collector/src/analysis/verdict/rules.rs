@@ -8,7 +8,7 @@ use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
 use crate::analysis::finding::Finding;
 use crate::analysis::sequential::Answer;
 use crate::analysis::stats::CONFIDENCE;
-use crate::analysis::words::{Class, Confidence, Integrity, NextAction, Verdict};
+use crate::analysis::words::{Blame, Class, Confidence, Integrity, NextAction, Verdict};
 
 /// A verdict, and the run that shows it best.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,8 @@ pub(super) struct Ruling<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Because {
     Hang,
+    /// Nothing hangs: the finding says what the threads wait for.
+    NotHung,
     /// The DSO of the hung run was changed, and there is no clean control.
     NotIntact,
     /// Nobody knows whether the DSO of the hung run was intact.
@@ -31,6 +33,8 @@ pub(super) enum Because {
     /// Nobody knows whether the hung run is stuck in the allocator.
     PlaceUnknown,
     ClassUnknown,
+    /// The program has a way out of a call of the allocator, with which it may have kept the lock.
+    EitherSide,
     NothingFromInside,
     NoHang,
     NoRuns,
@@ -56,6 +60,14 @@ pub(super) fn decide<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, runs: &Tally
 
 /// The verdict of a single hang with an intact DSO.
 fn verdict_of(finding: &Finding) -> (Verdict, Because) {
+    match finding.blame {
+        Some(Blame::Allocator) => return (Verdict::AllocatorBug, Because::Hang),
+        Some(Blame::Program) => return (Verdict::HarnessBug, Because::Hang),
+        Some(Blame::Environment) => return (Verdict::Environment, Because::Hang),
+        Some(Blame::Either) => return (Verdict::Inconclusive, Because::EitherSide),
+        Some(Blame::Nobody) => return (Verdict::NotHung, Because::NotHung),
+        None => {}
+    }
     match (finding.class, finding.in_allocator) {
         _ if finding.said.iter().any(is_stop) => (Verdict::Environment, Because::Hang),
         // A thread that waits in clone waits for a child that the same code started. Other uninterruptible
@@ -109,6 +121,9 @@ fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts
             Verdict::AllocatorBug => NextAction::FixCode,
             Verdict::HarnessBug => NextAction::FixBenchmark,
             Verdict::Environment => NextAction::FixProcedure,
+            Verdict::NotHung => NextAction::None,
+            // More runs would show no more than this hang.
+            _ if finding(run).is_some_and(|finding| finding.is_whole()) => NextAction::None,
             _ => NextAction::MoreRuns,
         };
         return Ruling { verdict, next_action, because, run: Some(run) };

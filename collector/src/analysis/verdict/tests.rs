@@ -72,7 +72,7 @@ fn which_verdict_each_class_gets() {
     for class in Class::ALL {
         let expected = match class {
             Class::KernelWait => Environment,
-            Class::OutsideAllocator => HarnessBug,
+            Class::OutsideAllocator | Class::Reentry => HarnessBug,
             Class::Slow | Class::Unknown => Inconclusive,
             _ => AllocatorBug,
         };
@@ -80,7 +80,7 @@ fn which_verdict_each_class_gets() {
         assert_eq!(conclude(&facts).verdict, expected, "{class}");
         // The place of the stuck threads decides, not the class.
         let mut elsewhere = finding(*class);
-        elsewhere.in_allocator = None;
+        (elsewhere.in_allocator, elsewhere.blame) = (None, None);
         let verdict = conclude(&Hunt::new(2).push(hung(3, Some(elsewhere))).facts()).verdict;
         assert_ne!(verdict, AllocatorBug, "{class} of unknown place");
     }
@@ -95,7 +95,7 @@ fn b_needs_an_intact_dso_and_the_best_hang_is_reported() {
     let conclusion = conclude(&Hunt::new(0).push(bad.clone()).facts());
     assert_eq!(conclusion.verdict, Verdict::Inconclusive, "not intact, and no control");
     assert_eq!(conclusion.next_action, NextAction::FixProcedure);
-    insta::assert_snapshot!(conclusion.headline(Lang::En), @"inconclusive, 1 of 1 run hung: the DSO was deleted in the run that hung, and no run with the DSO intact serves as a control, 1 of 2 workers waits for mutex `g_foo_locks+160` (foo_malloc, foo.c:85), in a ring of locks held by tid 101, 102, tid 102 in `foo_malloc` (foo.c:85).");
+    insta::assert_snapshot!(conclusion.headline(Lang::En), @"inconclusive, 1 of 1 run hung: the DSO was deleted in the run that hung, and no run with the DSO intact serves as a control, 2 threads wait for each other, tid 101 holds `0x7f00000000e0` and waits for `g_foo_locks+160` in `foo_malloc` (foo.c:85), tid 102 holds `g_foo_locks+160` and waits for `0x7f00000000e0` in `foo_malloc` (foo.c:85), 1 more thread waits for join of tid 101.");
 
     let facts = Hunt::new(3).push(bad).push(hung(5, None)).push(hung(6, Some(b))).facts();
     let conclusion = conclude(&facts);

@@ -13,6 +13,7 @@ mod hunt;
 mod hunt_ends;
 mod hunts;
 mod integrity;
+mod kinds;
 mod link;
 mod machines;
 mod perf;

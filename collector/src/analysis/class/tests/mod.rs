@@ -2,6 +2,7 @@
 
 mod owned;
 mod ownerless;
+mod whose;
 
 use crate::analysis::why::Why;
 use crate::analysis::{Class, Confidence, Finding};

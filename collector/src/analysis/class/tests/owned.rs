@@ -1,6 +1,7 @@
 //! Locks that record their owner.
 
 use super::*;
+use crate::analysis::Blame;
 
 #[test]
 fn the_incident_owner_spinning() {
@@ -75,8 +76,24 @@ fn a_signal_of_the_shim_is_no_wakeup() {
 #[test]
 fn a_holder_outside_the_allocator_did_not_release() {
     let found = held_by(116).runs(116, 0.9, DONE, Sampled::OneCall(30)).analyse();
-    assert_eq!(class(&found), (Class::OwnerSpinning, Confidence::Likely), "the holder is outside");
+    assert_eq!(class(&found), (Class::OwnerLeft, Confidence::Proven));
     assert!(found.why.iter().any(|w| w.contains("left without a release")), "{:?}", found.why);
+    assert!(
+        found.missing[0].ends_with("functions that take this lock: `foo_malloc` (foo.c:85)"),
+        "{:?}",
+        found.missing
+    );
+    // It calls the allocator again and again.
+    let found = held_by(116).runs(116, 0.9, LOOP, Sampled::ManyCalls(30)).analyse();
+    assert_eq!(class(&found), (Class::OwnerLeft, Confidence::Proven));
+    // In fork an allocator may hold its locks.
+    let fork = &["wait4@libc", "__run_prefork_handlers@libc", "__libc_fork@libc", "worker@bench"];
+    assert_eq!(held_by(116).call(116, 61, 0, fork).analyse().class, Class::OwnerBlocked);
+    // Nobody knows how a program that jumps came out.
+    let mut jumps = held_by(116);
+    jumps.runs(116, 0.9, DONE, Sampled::OneCall(30)).traces.ways_out = vec!["siglongjmp".to_owned()];
+    let found = jumps.analyse();
+    assert_eq!((class(&found), found.blame), ((Class::OwnerLeft, Confidence::Likely), Some(Blame::Either)));
 }
 
 #[test]

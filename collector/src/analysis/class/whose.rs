@@ -1,0 +1,201 @@
+//! Whose mistake a hang is: the allocator's only if the lock is its own, and if its own code loops or waits, without a
+//! function of the program in between.
+
+use super::case::{Case, lock_name, place, waits_at};
+use crate::analysis::finding::RingEdge;
+use crate::analysis::role::{Role, role};
+use crate::analysis::scene::{Scene, Thread};
+use crate::analysis::standing::{self, Activity, Standing};
+use crate::analysis::why::Why;
+use crate::analysis::words::{Blame, Cause, Class};
+use crate::session::trace::Frame;
+use crate::text::message::say;
+
+/// Who called the function of a lock.
+#[derive(Clone, Debug, PartialEq)]
+enum Caller {
+    Allocator,
+    Program(Frame),
+    /// No stack of a waiter is whole enough.
+    Unknown,
+    /// The case has no lock.
+    NoLock,
+}
+
+/// Sets [`Case::blame`] and [`Case::cause`] where the stacks tell, and lowers the confidence where they do not.
+pub(super) fn judge(scene: &Scene<'_>, case: &mut Case) {
+    let told = case.blame.is_some();
+    let theirs = matches!(
+        case.class,
+        Class::Slow | Class::Unknown | Class::OutsideAllocator | Class::KernelWait | Class::SpinWait
+    );
+    if told || theirs && case.class != Class::SpinWait {
+        return;
+    }
+    let doers = doers(scene, case);
+    let activities: Vec<(&Thread<'_>, Activity)> =
+        doers.into_iter().map(|t| (t, t.activity(scene.is))).collect();
+    if handler(scene, case, &activities) || callback(scene, case, &activities) {
+        return;
+    }
+    for (thread, activity) in &activities {
+        if let Some(frame) = &activity.program_inside {
+            case.why.push(say!(Why::CallsProgram { tid: thread.tid(), place: place(frame) }));
+            case.unproven();
+        }
+    }
+    let outside = |a: &Activity| matches!(a.standing, Standing::Outside);
+    match callers(scene, case) {
+        Caller::Program(_) if activities.iter().all(|(_, a)| outside(a)) => case.blame = Some(Blame::Program),
+        // The allocator's code does not come out, under a lock of the program.
+        Caller::Program(frame) => {
+            case.missing.push(say!(Why::LockOfProgram { place: place(&frame) }));
+            case.unproven();
+        }
+        // Without any stack the place is unknown too, and the class does not depend on it.
+        Caller::Unknown if case.in_allocator.is_none() => {}
+        Caller::Unknown => {
+            case.missing.push(Why::CallerUnknown {});
+            case.unproven();
+        }
+        Caller::Allocator | Caller::NoLock => {}
+    }
+    let left = matches!(case.class, Class::OwnerLeft | Class::OwnerGone) || case.members.len() == 1;
+    let ends_threads = |name: &&String| matches!(name.as_str(), "pthread_cancel" | "pthread_exit");
+    // A thread that waits, or works on, was not ended: it jumped. Its destructors run at its end.
+    let ways: Vec<&String> = match case.class {
+        Class::OwnerLeft => scene.traces.ways_out.iter().filter(|name| !ends_threads(name)).collect(),
+        _ => scene.traces.ways_out.iter().collect(),
+    };
+    if left && case.in_allocator == Some(true) && !ways.is_empty() {
+        let functions = ways.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+        case.missing.push(say!(Why::WaysOut { functions }));
+        case.blame = Some(Blame::Either);
+        case.unproven();
+    }
+}
+
+/// The threads that make the hang: a ring, or the thread that holds, loops or is blocked.
+fn doers<'s, 'a>(scene: &'s Scene<'a>, case: &Case) -> Vec<&'s Thread<'a>> {
+    let tids = if case.members.is_empty() { case.culprit.as_slice() } else { &case.members[..] };
+    tids.iter().filter_map(|tid| scene.threads.get(tid)).collect()
+}
+
+/// A signal handler that interrupted the allocator, and does not come back.
+fn handler(scene: &Scene<'_>, case: &mut Case, activities: &[(&Thread<'_>, Activity)]) -> bool {
+    let of = |t: &Thread<'_>, standing: &Standing| match standing {
+        Standing::HandlerAgain(frame) => Some((t.tid(), frame.clone(), true)),
+        Standing::Handler(frame) => Some((t.tid(), frame.clone(), false)),
+        _ => None,
+    };
+    let mut found = activities.iter().find_map(|(t, a)| of(t, &a.standing));
+    // A sleeper that a handler keeps takes the wake-up that another thread needs.
+    if case.class == Class::LostWakeup {
+        let all = scene.all().filter(|t| t.wait.is_some());
+        found = found.or_else(|| all.into_iter().find_map(|t| of(t, &standing::of(t.frames(), scene.is))));
+    }
+    let Some((tid, frame, again)) = found else { return false };
+    let alone = case.members.len() == 1 || case.lock.is_none() || case.culprit == Some(tid);
+    let place = place(&frame);
+    if again {
+        case.why.push(say!(Why::MallocInHandler { tid, place }));
+        if alone {
+            case.class = Class::Reentry;
+        }
+        // That the interrupted call holds the lock is seen only where the lock names its owner.
+        if case.members.len() != 1 {
+            case.unproven();
+        }
+    } else {
+        case.why.push(say!(Why::InHandler { tid, place }));
+        case.unproven();
+    }
+    case.cause = Some(Cause::SignalReentry);
+    case.blame = Some(Blame::Program);
+    case.culprit = Some(tid);
+    case.culprit_at = Some(frame).filter(|_| !again);
+    true
+}
+
+/// A function of the program that the allocator called, and that does not come back.
+fn callback(scene: &Scene<'_>, case: &mut Case, activities: &[(&Thread<'_>, Activity)]) -> bool {
+    let alone = case.members.len() == 1;
+    let found = activities.iter().find_map(|(t, a)| match &a.standing {
+        Standing::Callback(frame) => Some((*t, frame.clone())),
+        Standing::Again(frame) if alone => Some((*t, frame.clone())),
+        _ => None,
+    });
+    // The holder waits for a lock, and its own holder is the culprit.
+    let found = found.or_else(|| {
+        let waiter = case.lock.as_ref().and_then(|lock| scene.threads.get(lock.waiters.first()?))?;
+        match standing::of(waiter.frames(), scene.is) {
+            Standing::Callback(frame) => Some((waiter, frame)),
+            _ => None,
+        }
+    });
+    let Some((thread, frame)) = found else { return false };
+    case.why.push(say!(Why::CalledBack { tid: thread.tid(), place: place(&frame) }));
+    case.cause = Some(Cause::Callback);
+    case.blame = Some(Blame::Program);
+    if alone {
+        case.class = Class::Reentry;
+    } else if !case.members.is_empty() {
+        // The order of the locks is the allocator's and the program's together.
+        case.unproven();
+    }
+    if case.culprit == Some(thread.tid()) {
+        case.culprit_at = Some(frame);
+    }
+    true
+}
+
+/// Who waits for the lock of a case: the allocator if the frame that called the function of the lock is its own. In a
+/// ring, for all of its locks.
+fn callers(scene: &Scene<'_>, case: &Case) -> Caller {
+    let waiters = match (&case.lock, &case.members[..]) {
+        (None, []) => return Caller::NoLock,
+        (Some(lock), []) => &lock.waiters[..],
+        (_, members) => members,
+    };
+    let frames = waiters.iter().filter_map(|tid| scene.threads.get(tid)).map(Thread::frames);
+    let callers: Vec<Option<&Frame>> = frames.map(|frames| standing::caller(frames, scene.is)).collect();
+    let program = callers.iter().flatten().find(|f| role(f, scene.is) == Role::Program);
+    let own = callers.iter().flatten().any(|f| role(f, scene.is) == Role::Allocator);
+    match program {
+        // Of a lock outside a ring one call of the allocator is enough: the lock is one.
+        Some(_) if own && case.members.is_empty() => Caller::Allocator,
+        Some(frame) => Caller::Program((*frame).clone()),
+        None if own => Caller::Allocator,
+        None => Caller::Unknown,
+    }
+}
+
+/// The functions of the allocator that take a lock, from the stacks of its waiters: the lost release is on a path of one
+/// of them.
+pub(super) fn takers(scene: &Scene<'_>, waiters: &[&Thread<'_>]) -> Vec<String> {
+    let mut places: Vec<String> = vec![];
+    for waiter in waiters {
+        let frames = waiter.frames();
+        let own = standing::caller(frames, scene.is).filter(|f| role(f, scene.is) == Role::Allocator);
+        let name = own.map(place).filter(|name| !places.contains(name));
+        places.extend(name);
+    }
+    places.truncate(4);
+    places
+}
+
+/// Names a lock for the ring of a finding.
+pub(super) fn ring(scene: &Scene<'_>, case: &Case) -> Vec<RingEdge> {
+    let threads = case.members.iter().filter_map(|tid| scene.threads.get(tid));
+    let edge = |thread: &Thread<'_>| {
+        let wait = thread.wait.as_ref()?;
+        Some(RingEdge {
+            tid: thread.tid(),
+            kind: wait.kind.as_str().to_owned(),
+            name: lock_name(scene, wait),
+            owner: wait.owner.map(|owner| owner.tid()),
+            at: waits_at(scene, thread).cloned(),
+        })
+    };
+    threads.filter_map(edge).collect()
+}

@@ -1,0 +1,130 @@
+//! Builds the program of a row, hunts it, and compares what the hunt says with the row.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::{Allocator, Kind};
+use crate::hunt::Hunt;
+
+const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../kinds");
+
+/// Hunts a row once, with one run. Adds its line to the printed table.
+pub fn check(name: &str) {
+    let kind = Kind::named(name);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let program = folder.path().join(kind.name);
+    compile(kind, &program, &[]);
+    let so = match kind.allocator {
+        Allocator::Debian(file) => crate::debian(file),
+        Allocator::Own => {
+            let so = folder.path().join(format!("lib{}.so", kind.name));
+            compile(kind, &so, &["-DALLOCATOR", "-fPIC", "-shared"]);
+            so
+        }
+    };
+    let program = program.to_str().expect("text");
+    let command: Vec<&str> =
+        kind.launcher.iter().copied().chain([program]).chain(kind.args.iter().copied()).collect();
+    let options = ["--runs", "1", "--verify-runs", "0", "--hang-after", "3s", "--no-perf"];
+    let hunt = Hunt::new(&so, &options, &[], &command);
+    let verdict = hunt.verdict();
+    report(kind, &verdict);
+    let wrong = differences(kind, &hunt, &verdict);
+    assert!(
+        wrong.is_empty(),
+        "{name}:\n{}\nverdict.json: {verdict:#}\n{}",
+        wrong.join("\n"),
+        std::fs::read_to_string(hunt.out().join("hang_run_1/stacks.txt")).unwrap_or_default()
+    );
+}
+
+fn compile(kind: &Kind, to: &Path, arguments: &[&str]) {
+    let cxx = kind.source.ends_with(".cpp");
+    let mut cc = Command::new(if cxx { "c++" } else { "cc" });
+    cc.args(["-g", "-O1", "-fno-builtin", "-pthread", "-Wall", "-Wno-unused-function"]);
+    cc.arg("-o").arg(to).args(arguments).arg(Path::new(SOURCES).join(kind.source)).args(kind.flags);
+    let built = cc.output().expect("a C compiler is installed");
+    assert!(built.status.success(), "{cc:?}: {}", String::from_utf8_lossy(&built.stderr));
+}
+
+fn differences(kind: &Kind, hunt: &Hunt, verdict: &Value) -> Vec<String> {
+    let mut wrong = vec![];
+    let mut expect = |what: &str, wanted: Value, got: &Value| {
+        if wanted != *got {
+            wrong.push(format!("{what}: wanted {wanted}, got {got}"));
+        }
+    };
+    expect("exit status", kind.status.into(), &hunt.code().into());
+    expect("verdict", kind.verdict.into(), &verdict["verdict"]);
+    let hang = hang_of(verdict);
+    expect("class", kind.class.into(), &hang["class"]);
+    expect("cause", kind.cause.into(), &hang["cause"]);
+    if kind.class.is_some() {
+        expect("confidence", kind.confidence.into(), &hang["confidence"]);
+    }
+    if let Some(symbol) = kind.lock {
+        expect("lock", symbol.into(), &hang["lock"]["symbol"]);
+    }
+    if kind.lock.is_some() {
+        let snapshot = hang["snapshot"].as_str().unwrap_or_default();
+        expect("owner", kind.owner.into(), &comm(hunt, snapshot, &hang["lock"]["owner_tid"]));
+    }
+    if let Some(function) = kind.culprit {
+        expect("culprit", function.into(), &hang["hot"]["function"]);
+    }
+    let headline = verdict["headline"].as_str().unwrap_or_default();
+    for part in kind.says.iter().filter(|part| !headline.contains(**part)) {
+        wrong.push(format!("the headline does not say {part:?}: {headline}"));
+    }
+    let said = format!("{headline}\n{}\n{}", verdict["evidence"], verdict["would_change_it"]);
+    for part in kind.never.iter().filter(|part| said.contains(**part)) {
+        wrong.push(format!("{part:?} is said: {said}"));
+    }
+    wrong
+}
+
+/// The hang of the verdict, or the run that was past its deadline; null where there is neither.
+fn hang_of(verdict: &Value) -> &Value {
+    let first = &verdict["hangs"][0];
+    if first.is_null() { &verdict["slow"][0] } else { first }
+}
+
+/// The name of a thread in threads.json; null without a tid. The tid itself where no thread has it.
+fn comm(hunt: &Hunt, snapshot: &str, tid: &Value) -> Value {
+    if tid.is_null() {
+        return Value::Null;
+    }
+    let threads: Value =
+        serde_json::from_str(&hunt.text(&format!("{snapshot}/threads.json"))).expect("threads.json is JSON");
+    let all = threads["threads"].as_array().into_iter().flatten();
+    let thread = all.into_iter().find(|thread| thread["tid"] == *tid);
+    thread.map_or_else(|| tid.clone(), |thread| thread["comm"].clone())
+}
+
+/// Writes the row's line of the printed table: what was said, not what was wanted.
+fn report(kind: &Kind, verdict: &Value) {
+    let hang = hang_of(verdict);
+    let word = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+    let line = [
+        format!("{:02}", kind.kind),
+        kind.name.to_owned(),
+        kind.source.to_owned(),
+        word(&hang["class"]),
+        word(&hang["cause"]),
+        word(&hang["lock"]["symbol"]),
+        hang["lock"]["owner_tid"].as_u64().map_or("-".to_owned(), |_| "known".to_owned()),
+        word(&verdict["letter"]),
+        word(&verdict["verdict"]),
+        word(&hang["confidence"]),
+    ];
+    let folder = table_folder();
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join(format!("{}.tsv", kind.name)), line.join("\t") + "\n").expect("a file");
+}
+
+/// The folder with one line a row. `scripts/test.sh` prints them.
+fn table_folder() -> PathBuf {
+    crate::built("hangscope").parent().and_then(Path::parent).expect("target/release").join("kinds")
+}

@@ -1,0 +1,22 @@
+//! Every kind of hang whose truth is known is hunted: no verdict may be wrong.
+
+use hangscope_test_e2e::kinds::{TABLE, check};
+
+macro_rules! kinds {
+    ($($name:ident)*) => {
+        $(#[test] fn $name() { check(stringify!($name)); })*
+
+        #[test]
+        fn every_row_is_hunted() {
+            let hunted = [$(stringify!($name)),*];
+            for kind in TABLE.iter().copied().flatten() {
+                assert!(hunted.contains(&kind.name), "{} has no test", kind.name);
+            }
+        }
+    };
+}
+
+// One line for each file of rows.
+kinds! {
+    abba
+}
