@@ -56,14 +56,14 @@ mod tests {
         let dump = make.finish();
         assert!(dump.first_look_is_whole() && !dump.has_other_ids());
         let mut renamed = dump.clone();
-        renamed.take_own_ids(|tid| Some(200 - tid));
+        renamed.take_own_ids(|tid| Some(1000 - tid));
         let tids = |dump: &crate::session::Dump| dump.threads.iter().map(|t| t.tid).collect::<Vec<_>>();
-        let mut expected: Vec<u32> = tids(&dump).iter().map(|tid| 200 - tid).collect();
+        let mut expected: Vec<u32> = tids(&dump).iter().map(|tid| 1000 - tid).collect();
         expected.sort_unstable();
         assert_eq!(tids(&renamed), expected);
-        assert!(renamed.first_look_is_whole() && renamed.second_look(99).is_some());
-        renamed.take_own_ids(|tid| (tid != 99).then_some(tid));
+        assert!(renamed.first_look_is_whole() && renamed.second_look(899).is_some());
+        renamed.take_own_ids(|tid| (tid != 899).then_some(tid));
         assert!(renamed.has_other_ids() && !renamed.first_look_is_whole());
-        assert!(renamed.thread(99).is_none() && renamed.second_look(99).is_none());
+        assert!(renamed.thread(899).is_none() && renamed.second_look(899).is_none());
     }
 }

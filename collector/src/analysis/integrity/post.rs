@@ -34,6 +34,8 @@ pub(crate) fn post_mortem(
         // There is no snapshot to compare with.
         _ if init.errno != 0 => (last.integrity, last.reason),
         Err(errno) => (Integrity::Unknown, say!(Reason::NotLookedAt { errno })),
+        // The process still had the file, under another name, when its path was empty already.
+        Ok(None) if matches!(last.reason, Reason::RenamedAway {}) => (last.integrity, last.reason),
         Ok(None) => (Integrity::Deleted, Reason::GoneAfterwards {}),
         Ok(Some(now)) if (now.dev, now.ino) != (init.dev, init.ino) => {
             (Integrity::Replaced, say!(Reason::OtherFile { was: init.ino, is: now.ino }))

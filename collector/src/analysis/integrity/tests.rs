@@ -220,6 +220,9 @@ fn after_the_end_the_file_is_compared_with_the_snapshot() {
 fn a_problem_of_the_last_look_stands_after_the_end() {
     let judged = post_mortem(&dso(init(), other()), Ok(Some(after())), true);
     assert_eq!((judged.integrity, judged.deleted_seen), (Integrity::Replaced, true));
+    let away = DsoNowRecord { fd_ctime_ns: 30, ..missing() };
+    let judged = post_mortem(&dso(init(), away), Ok(None), true);
+    assert_eq!(judged.integrity, Integrity::Intact, "it was there under another name");
     let unseen = DsoRecord { errno: 13, flags: 0, ..init() };
     let judged = post_mortem(&dso(unseen, None), Ok(Some(after())), true);
     assert_eq!(judged.integrity, Integrity::Unknown, "no snapshot to compare with");

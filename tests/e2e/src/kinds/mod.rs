@@ -3,8 +3,9 @@
 
 mod locks;
 mod run;
+mod views;
 
-pub use run::check;
+pub use run::{build, check, is_possible};
 
 /// Where malloc comes from in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,9 @@ pub struct Kind {
     /// The command before the program: `flock FILE env -i`.
     pub launcher: &'static [&'static str],
     pub args: &'static [&'static str],
+    /// A command that fails where the row is not possible; `PROGRAM` stands for the built program. Empty: it is
+    /// possible everywhere.
+    pub needs: &'static [&'static str],
     /// Exit status of the hunt.
     pub status: i32,
     pub verdict: &'static str,
@@ -77,6 +81,7 @@ const BUG: Kind = Kind {
     flags: &[],
     launcher: &[],
     args: &[],
+    needs: &[],
     status: 10,
     verdict: "allocator-bug",
     class: None,
@@ -94,4 +99,4 @@ const BUG: Kind = Kind {
 const HARNESS: Kind = Kind { verdict: "harness-bug", ..BUG };
 
 /// One slice for each file of rows.
-pub const TABLE: &[&[Kind]] = &[locks::ROWS];
+pub const TABLE: &[&[Kind]] = &[locks::ROWS, views::ROWS];

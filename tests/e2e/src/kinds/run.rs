@@ -14,16 +14,10 @@ const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../kinds");
 pub fn check(name: &str) {
     let kind = Kind::named(name);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let program = folder.path().join(kind.name);
-    compile(kind, &program, &[]);
-    let so = match kind.allocator {
-        Allocator::Debian(file) => crate::debian(file),
-        Allocator::Own => {
-            let so = folder.path().join(format!("lib{}.so", kind.name));
-            compile(kind, &so, &["-DALLOCATOR", "-fPIC", "-shared"]);
-            so
-        }
-    };
+    let (program, so) = build(kind, folder.path());
+    if !is_possible(kind, &program) {
+        return;
+    }
     let program = program.to_str().expect("text");
     let command: Vec<&str> =
         kind.launcher.iter().copied().chain([program]).chain(kind.args.iter().copied()).collect();
@@ -38,6 +32,33 @@ pub fn check(name: &str) {
         wrong.join("\n"),
         std::fs::read_to_string(hunt.out().join("hang_run_1/stacks.txt")).unwrap_or_default()
     );
+}
+
+/// Builds the program and the allocator of a row.
+pub fn build(kind: &Kind, folder: &Path) -> (PathBuf, PathBuf) {
+    let program = folder.join(kind.name);
+    compile(kind, &program, &[]);
+    let so = match kind.allocator {
+        Allocator::Debian(file) => crate::debian(file),
+        Allocator::Own => {
+            let so = folder.join(format!("lib{}.so", kind.name));
+            compile(kind, &so, &["-DALLOCATOR", "-fPIC", "-shared"]);
+            so
+        }
+    };
+    (program, so)
+}
+
+/// Whether a row is possible here. If not, prints a line.
+pub fn is_possible(kind: &Kind, program: &Path) -> bool {
+    let words = kind.needs.iter().map(|word| if *word == "PROGRAM" { program } else { Path::new(word) });
+    let words: Vec<&Path> = words.collect();
+    let Some((first, rest)) = words.split_first() else { return true };
+    let possible = Command::new(first).args(rest).output().is_ok_and(|output| output.status.success());
+    if !possible {
+        println!("skipped: {} needs {:?}, which is refused here", kind.name, kind.needs);
+    }
+    possible
 }
 
 fn compile(kind: &Kind, to: &Path, arguments: &[&str]) {

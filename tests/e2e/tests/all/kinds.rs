@@ -19,4 +19,5 @@ macro_rules! kinds {
 // One line for each file of rows.
 kinds! {
     abba
+    other_namespace proc_of_another_namespace page_never_served main_left dropped_rights
 }

@@ -17,6 +17,7 @@ mod kinds;
 mod link;
 mod machines;
 mod perf;
+mod robust;
 mod shrink;
 mod snap;
 mod stall;
