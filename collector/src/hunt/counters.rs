@@ -152,7 +152,8 @@ fn whole(pid: u32, memory: &[Memory]) -> Vec<Memory> {
     let short: Vec<RangeRecord> = memory.iter().filter(is_short).map(range).collect();
     let mut again = if short.is_empty() { vec![] } else { snap::read(pid, &short) };
     again.retain(|m| !m.bytes.is_empty());
-    let better = |m: &Memory| again.iter().find(|a| a.record.address == m.record.address).unwrap_or(m).clone();
+    let better =
+        |m: &Memory| again.iter().find(|a| a.record.address == m.record.address).unwrap_or(m).clone();
     memory.iter().map(better).collect()
 }
 

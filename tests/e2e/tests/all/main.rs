@@ -25,3 +25,4 @@ mod stir;
 mod tripwire;
 mod until_decided;
 mod verify;
+mod wanted;

@@ -76,7 +76,8 @@ impl Hung {
         let output = hangscope().args(["snap", &pid, "--no-perf", "--out"]).arg(&out).args(more).output();
         let output = output.expect("the command");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        let verdict = std::fs::read_to_string(out.join("verdict.json")).unwrap_or_else(|e| panic!("{e}: {said}"));
+        let verdict =
+            std::fs::read_to_string(out.join("verdict.json")).unwrap_or_else(|e| panic!("{e}: {said}"));
         (output, serde_json::from_str(&verdict).expect("JSON"))
     }
 
@@ -106,7 +107,10 @@ fn owners_are_found_in_another_pid_namespace() {
     for name in ["other_namespace", "proc_of_another_namespace"] {
         let Some(hung) = a_ring_seen_from_outside(name) else { return };
         let (pid, report) = (hung.pid(), hung.text("report.md"));
-        assert!(report.contains("another PID namespace") && report.contains(&format!("1 = {pid}")), "{report}");
+        assert!(
+            report.contains("another PID namespace") && report.contains(&format!("1 = {pid}")),
+            "{report}"
+        );
         let threads: Value = serde_json::from_str(&hung.text("hang_snap/threads.json")).expect("JSON");
         assert_eq!(threads["threads"][0]["tid"], 1, "the id that the program has");
         assert!(hung.text("hang_snap/ps_L.txt").contains(&pid.to_string()));
