@@ -191,7 +191,7 @@ fn term_ends_a_hunt_of_a_program_that_ignores_term() {
     let (out, started) = (dir.path().join("out"), dir.path().join("started"));
     let script = "trap '' TERM INT; echo > \"$0\"; while :; do sleep 1; done";
     let mut command = hangscope();
-    command.args(["hunt", "--runs", "1", "--verify-runs", "0", "--no-perf", "--hang-after", "off", "--so"]);
+    command.args(["hunt", "--runs", "1", "--verify-runs", "0", "--no-perf", "--hang-after", "60s", "--so"]);
     command.arg(hangscope_test_e2e::debian("libjemalloc.so.2")).arg("--out").arg(&out);
     command.args(["--", "sh", "-c", script]).arg(&started);
     ends_soon(&mut command, || started.exists());
