@@ -20,4 +20,6 @@ macro_rules! kinds {
 kinds! {
     abba
     other_namespace proc_of_another_namespace page_never_served main_left dropped_rights
+    callback_loops callback_reads callback_locks callback_allocates interposed handler_again handler_stays jumps_out
+    forgotten_works forgotten_sleeps at_exit
 }
