@@ -210,6 +210,6 @@ record! {
 }
 
 #[cfg(feature = "serde")]
-fn no_registers() -> [u64; 33] {
+pub(super) fn no_registers() -> [u64; 33] {
     [0; 33]
 }
