@@ -165,8 +165,9 @@ impl Dump {
         }
     }
 
-    /// Adds what `snap` read from outside. Looks from outside replace those of the shim, with their stacks. An
-    /// answer from outside replaces the answer of the same thread; samples and notes are appended. Notes
+    /// Adds what `snap` read from outside. Whole looks (with marks) replace those of the shim, with their
+    /// stacks; else threads (vforked children) and stacks are added. An answer from outside replaces the
+    /// answer of the same thread; samples and notes are appended. Notes
     /// with ids of the process's own namespace rename the threads.
     #[must_use]
     pub(crate) fn with_outside(&self, outside: &Dump) -> Dump {
@@ -179,7 +180,13 @@ impl Dump {
         if dump.has_other_ids() && told {
             dump.take_own_ids(own);
         }
-        if !outside.threads.is_empty() {
+        if outside.marks.is_empty() {
+            dump.threads.extend_from_slice(&outside.threads);
+            dump.second.extend_from_slice(&outside.second);
+            dump.stacks.extend_from_slice(&outside.stacks);
+            dump.threads.sort_by_key(|t| t.tid);
+            dump.second.sort_by_key(|t| t.tid);
+        } else {
             dump.threads.clone_from(&outside.threads);
             dump.second.clone_from(&outside.second);
             dump.stacks.clone_from(&outside.stacks);
@@ -200,6 +207,19 @@ impl Dump {
     /// The allocator's DSO, if the shim identified it.
     pub fn allocator(&self) -> Option<&Dso> {
         self.dsos.iter().find(|d| d.init.id == self.identity.fixed.allocator)
+    }
+
+    /// Whether the allocator's DSO is known and mapped: only then does it mean something that no stack has a
+    /// frame of it. If maps was lost, the DSOs at init count.
+    pub(crate) fn allocator_is_mapped(&self) -> bool {
+        let mappings = super::maps::parse(&self.maps);
+        let mapped = |dso: &Dso| {
+            let of_dso = |m: &super::maps::Mapping| {
+                m.path == dso.path && dso.init.start <= m.start && m.start < dso.init.end
+            };
+            mappings.is_empty() || mappings.iter().any(of_dso)
+        };
+        self.allocator().is_some_and(mapped)
     }
 
     /// Time between the two looks, ns; none without a second look. The measured time, else the planned one. A

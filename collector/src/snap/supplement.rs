@@ -1,5 +1,5 @@
 //! What the shim could not put into its dump, taken from outside while the process lives: registers and
-//! stacks of threads that took no signal, samples of them, and samples of threads that nap.
+//! stacks of threads that took no signal, samples of them, samples of threads that nap, and vforked children.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -14,7 +14,8 @@ use super::memory::ProcessMemory;
 use super::notes::OutsideNote;
 use super::take::{Options, take};
 use super::threads::{MOST_SAMPLED, SAMPLE_BYTES, STACK_BYTES, is_blocked};
-use super::{stop, threads};
+use super::{stop, threads, vforked};
+use crate::session::syscalls::Syscalls;
 use crate::session::{Dump, Probe};
 use crate::text::message::say;
 
@@ -30,7 +31,7 @@ const MOST_ASKED: usize = 64;
 /// has ended since, is left out. Its threads have the ids of the process's own namespace.
 pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
     let memory = &ProcessMemory::of(pid);
-    let ids = &Ids::of(pid, dump);
+    let ids = &mut Ids::of(pid, dump);
     let mut outside = Dump::begun(dump.identity.clone(), dump.begin);
     outside.notes = ids.notes(pid);
     // A dump from outside says it already.
@@ -46,7 +47,14 @@ pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
     });
     outside.notes.extend(by_ptrace);
     let nappers: Vec<u32> = nappers(dump).into_iter().filter_map(|tid| ids.here(tid)).collect();
-    if asked.is_empty() && nappers.is_empty() {
+    let arch = Syscalls::from_elf(dump.identity.fixed.arch);
+    let here = |t: &ThreadRecord| Some(ThreadRecord { tid: ids.here(t.tid)?, ..*t });
+    let here: Vec<ThreadRecord> = dump.threads.iter().filter_map(here).collect();
+    outside.threads = vforked::look(pid, &here, 1, memory, arch);
+    outside.stacks = vforked::stacks(&outside.threads, memory);
+    ids.see_others(&outside.threads);
+    let ids = &*ids;
+    if asked.is_empty() && nappers.is_empty() && outside.threads.is_empty() {
         return (!outside.notes.is_empty()).then_some(outside);
     }
     let asked: Vec<u32> = asked.into_iter().filter_map(|tid| ids.here(tid)).collect();
@@ -62,7 +70,18 @@ pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
     let named = |here: u32| ids.named(here);
     outside.samples.retain_mut(|p| named(p.record.tid).map(|tid| p.record.tid = tid).is_some());
     outside.probes.retain_mut(|p| ids.own(p.record.tid).map(|tid| p.record.tid = tid).is_some());
+    outside.second = vforked::look(pid, &here, 2, memory, arch);
+    outside.second.retain(|second| outside.threads.iter().any(|first| first.tid == second.tid));
+    rename_children(&mut outside, ids);
     Some(outside)
+}
+
+/// Gives vforked children, which have the ids of this side, those of the process's own namespace.
+fn rename_children(outside: &mut Dump, ids: &Ids) {
+    let own = |tid: &mut u32| ids.named(*tid).map(|own| *tid = own).is_some();
+    outside.threads.retain_mut(|t| own(&mut t.tid));
+    outside.second.retain_mut(|t| own(&mut t.tid));
+    outside.stacks.retain_mut(|s| own(&mut s.record.tid));
 }
 
 /// Where the shim may not read what threads wait for, because the program has dropped its rights, this side
