@@ -10,7 +10,7 @@ use hangscope_protocol::record::{
 use super::history::History;
 use super::stack::{self, AllocatorIs, Calls};
 use super::standing::{self, Activity};
-use super::wait::{Tids, Wait, wait_of};
+use super::wait::{Tids, Wait, resolve, wait_of};
 use crate::session::Dump;
 use crate::session::syscalls::Syscalls;
 use crate::session::trace::{Frame, ThreadTrace, Traces};
@@ -174,8 +174,9 @@ impl<'a> Scene<'a> {
         let looks = Looks { dump, traces, tids, is, between_s, answers: answers(dump) };
         let later: BTreeMap<u32, &ThreadRecord> = dump.second.iter().map(|r| (r.tid, r)).collect();
         let first = dump.threads.iter().filter(|r| !ours(r));
-        let threads: BTreeMap<u32, Thread<'a>> =
+        let mut threads: BTreeMap<u32, Thread<'a>> =
             first.map(|r| (r.tid, looks.thread(r, later.get(&r.tid).copied()))).collect();
+        settle(&mut threads);
         let came = |r: &&ThreadRecord| whole && !ours(r) && !threads.contains_key(&r.tid);
         let came = dump.second.iter().filter(came).map(|r| r.tid).collect();
         let end_ns = dump.begin.trigger_ns.saturating_add(between_ns.unwrap_or(0));
@@ -209,6 +210,20 @@ impl<'a> Scene<'a> {
     /// Whether any thread has a stack.
     pub(super) fn has_stacks(&self) -> bool {
         self.threads.values().any(|t| !t.frames().is_empty() || !t.samples.is_empty())
+    }
+}
+
+/// Adds the owners that all waits and stacks together tell.
+fn settle(threads: &mut BTreeMap<u32, Thread<'_>>) {
+    let stacks =
+        threads.values().map(|t| (t.tid(), t.trace.map_or(&[][..], |trace| &trace.frames))).collect();
+    let whole = threads.values().all(|t| t.trace.is_some_and(|trace| !trace.truncated));
+    let mut waits = threads.values().filter_map(|t| Some((t.tid(), t.wait.clone()?))).collect();
+    resolve(&mut waits, &stacks, whole);
+    for (tid, wait) in waits {
+        if let Some(thread) = threads.get_mut(&tid) {
+            thread.wait = Some(wait);
+        }
     }
 }
 

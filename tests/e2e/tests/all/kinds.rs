@@ -20,5 +20,6 @@ macro_rules! kinds {
 kinds! {
     abba
     callback_loops callback_reads callback_locks callback_allocates interposed handler_again handler_stays jumps_out
+    own_lock own_event once_twice read_lock_left inheriting_twice waits_for_many
     forgotten_works forgotten_sleeps at_exit
 }
