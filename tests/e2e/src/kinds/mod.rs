@@ -4,6 +4,7 @@
 mod forks;
 mod locks;
 mod run;
+mod whose;
 
 pub use run::{check, check_started_through_loader};
 
@@ -106,4 +107,8 @@ const BUG: Kind = Kind {
 const HARNESS: Kind = Kind { verdict: "harness-bug", ..BUG };
 
 /// One slice for each file of rows.
+<<<<<<< HEAD
 pub const TABLE: &[&[Kind]] = &[locks::ROWS, forks::ROWS];
+=======
+pub const TABLE: &[&[Kind]] = &[locks::ROWS, whose::ROWS];
+>>>>>>> main

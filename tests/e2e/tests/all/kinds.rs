@@ -25,4 +25,6 @@ fn a_program_that_was_started_through_its_loader() {
 kinds! {
     abba
     front_jumps front_calls front_opens fork_heap_lock fork_table_lock vfork_held vfork_event
+    callback_loops callback_reads callback_locks callback_allocates interposed handler_again handler_stays jumps_out
+    forgotten_works forgotten_sleeps at_exit
 }
