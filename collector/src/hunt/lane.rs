@@ -16,7 +16,7 @@ use super::memory::Layout;
 use crate::analysis::{Integrity, Stir};
 use crate::console::exit::{Ended, Status};
 use crate::files::facts::{self, FileFacts};
-use crate::files::pin::Pinned;
+use crate::files::pin::{self, Pinned};
 use crate::launch::preload;
 use crate::launch::settings::Settings;
 use crate::launch::sockets::preloadable;
@@ -114,6 +114,7 @@ impl Lane {
             let dir = std::fs::canonicalize(self.out.join(&self.folder))?;
             let path = dir.join(format!("{}_run_{run}.so", config.name));
             std::fs::write(&path, &bytes)?;
+            pin::pin_companions(&self.pinned, &bytes, &dir).map_err(std::io::Error::other)?;
             let other = config.other_so.as_ref().map(std::fs::read).transpose()?;
             Ok((path, other.unwrap_or(bytes)))
         };
@@ -172,7 +173,7 @@ impl Lane {
 
     fn has_bytes(&self, path: &Path) -> std::io::Result<Option<Vec<u8>>> {
         let bytes = std::fs::read(path)?;
-        Ok((crate::files::pin::sha1_hex(&bytes) == self.sha1).then_some(bytes))
+        Ok((pin::sha1_hex(&bytes) == self.sha1).then_some(bytes))
     }
 
     /// Files for a run's output: `run_8.out`, `run_8.err`.

@@ -1,5 +1,5 @@
 //! What the shim could not put into its dump, taken from outside while the process lives: registers and
-//! stacks of threads that took no signal, samples of them, and samples of threads that nap.
+//! stacks of threads that took no signal, samples of them, samples of threads that nap, and vforked children.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -11,7 +11,8 @@ use hangscope_protocol::record::{SYSCALL_RUNNING, ThreadRecord, probe_outcome};
 use super::memory::ProcessMemory;
 use super::notes::OutsideNote;
 use super::threads::{MOST_SAMPLED, SAMPLE_BYTES, STACK_BYTES, is_blocked};
-use super::{stop, threads};
+use super::{stop, threads, vforked};
+use crate::session::syscalls::Syscalls;
 use crate::session::{Dump, Probe};
 use crate::text::message::say;
 
@@ -30,7 +31,10 @@ pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
     let asked: Vec<u32> = outside.probes.iter().map(|p| p.record.tid).collect();
     outside.notes = asked.iter().map(|tid| say!(OutsideNote::AskedByPtrace { tid }).note(*tid)).collect();
     let nappers = nappers(dump);
-    if asked.is_empty() && nappers.is_empty() {
+    let arch = Syscalls::from_elf(dump.identity.fixed.arch);
+    outside.threads = vforked::look(pid, &dump.threads, 1, memory, arch);
+    outside.stacks = vforked::stacks(&outside.threads, memory);
+    if asked.is_empty() && nappers.is_empty() && outside.threads.is_empty() {
         return None;
     }
     let until = Instant::now() + SAMPLED_FOR;
@@ -42,6 +46,8 @@ pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
         outside.samples.extend(nappers.iter().filter_map(|t| threads::sample(pid, *t, number, memory)));
         thread::sleep(BETWEEN_SAMPLES);
     }
+    outside.second = vforked::look(pid, &dump.threads, 2, memory, arch);
+    outside.second.retain(|second| outside.threads.iter().any(|first| first.tid == second.tid));
     Some(outside)
 }
 

@@ -16,6 +16,7 @@ use crate::analysis::stats::{
     self, CONFIDENCE, PerHour, RATE, Spread, fisher_more, outliers, power, runs_to_exclude, spread,
 };
 use crate::analysis::stir::Stir;
+use crate::analysis::why::Why;
 use crate::analysis::words::{Class, Confidence, Integrity, Verdict};
 use crate::text::message::{Say as _, Text, ranges, say};
 
@@ -308,6 +309,11 @@ pub(crate) fn unlike_the_others(facts: &HuntFacts) -> Vec<u32> {
     ops(&Sorted::of(facts)).map_or_else(Vec::new, |(_, far)| far)
 }
 
+/// It is not known whether a DSO belongs to the allocator. The finding says so.
+fn doubts_dso(finding: &Finding) -> bool {
+    finding.said_missing.iter().any(|why| matches!(why, Why::DoubtfulDso { .. }))
+}
+
 pub(super) fn would_change_it(
     facts: &HuntFacts,
     sorted: &Sorted<'_>,
@@ -326,6 +332,7 @@ pub(super) fn would_change_it(
             sentences.push(line(Line::OwnCodeWould {}));
         }
         (Verdict::HarnessBug, _) => sentences.push(line(Line::InsideWould {})),
+        (_, Because::EitherSide) if finding.is_some_and(doubts_dso) => {}
         (_, Because::EitherSide) => sentences.push(line(Line::NoWayOutWould {})),
         // Every stack is there: no run and no stack would add to it.
         (_, Because::PlaceUnknown | Because::ClassUnknown) if finding.is_some_and(Finding::is_whole) => {

@@ -5,8 +5,8 @@ use super::rules::{Because, Ruling};
 use super::tally::{Sorted, Tally};
 use crate::analysis::class::{self, Why};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
-use crate::analysis::finding::{Finding, Hot, Lock, ThreadWait};
-use crate::analysis::words::{Class, Confidence, Integrity, Verdict};
+use crate::analysis::finding::{Finding, Hot, Lock, RingEdge, ThreadWait};
+use crate::analysis::words::{Cause, Class, Confidence, Integrity, Verdict};
 use crate::text::message::{Lang, Say as _, Text, say, tight};
 
 /// The headline in both languages.
@@ -185,6 +185,9 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
     }
     let owner = finding.lock.as_ref().and_then(|l| l.owner_tid);
     match finding.class {
+        Class::Deadlock if is_over_vfork(finding) => {
+            lines.extend(owner.map(|tid| say!(Line::HeldBy { tid })));
+        }
         // Over locks that record no owner.
         Class::Deadlock => {
             let named_hot = hot.filter(|h| h.function.is_some());
@@ -224,7 +227,11 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
             say!(Line::OwnerHasLeft { tid, now: now.text(lang) })
         })),
         Class::OwnerGone => {
-            lines.extend(owner.map(|tid| say!(Line::OwnerIsGone { tid })));
+            let inherited = finding.cause == Some(Cause::ForkInherited);
+            lines.extend(owner.map(|tid| match inherited {
+                true => say!(Line::HeldAtFork { tid }),
+                false => say!(Line::OwnerIsGone { tid }),
+            }));
         }
         Class::LostWakeup => lines.push(Line::NobodyWakes {}),
         Class::SpinWait => {
@@ -267,10 +274,11 @@ fn cause(finding: &Finding, hot: Option<&Hot>) -> Option<Line> {
         _ => false,
     };
     finding.said.iter().find_map(|why| match why {
-        Why::CalledBack { place, .. } if named(&place.en()) => Some(Line::IsCallback {}),
+        Why::CalledBack { place, .. } if named(place.en()) => Some(Line::IsCallback {}),
         Why::CalledBack { tid, place } => Some(say!(Line::InCallback { tid, place })),
         Why::MallocInHandler { tid, place } => Some(say!(Line::AgainInHandler { tid, place })),
         Why::InHandler { tid, place } => Some(say!(Line::InHandler { tid, place })),
+        Why::VforkWaits { tid, child, .. } => Some(say!(Line::OverVfork { child, tid })),
         _ => None,
     })
 }
@@ -281,7 +289,8 @@ const MOST_NAMED: usize = 4;
 /// Every lock of a ring with the place where it is waited for, and what the other threads wait for.
 fn ring_lines(finding: &Finding, lang: Lang) -> Vec<Line> {
     let ring = &finding.ring;
-    let held = |tid: u32| ring.iter().find(|edge| edge.owner == Some(tid) && edge.kind != "join");
+    let is_lock = |edge: &&RingEdge| !matches!(edge.kind.as_str(), "join" | "fork" | "clone");
+    let held = |tid: u32| ring.iter().filter(is_lock).find(|edge| edge.owner == Some(tid));
     let mut lines = vec![];
     if ring.len() > 1 {
         lines.push(say!(Line::Ring { count: ring.len() }));
@@ -290,9 +299,12 @@ fn ring_lines(finding: &Finding, lang: Lang) -> Vec<Line> {
         let tid = edge.tid;
         let wanted = match (edge.kind.as_str(), edge.owner) {
             ("join", Some(owner)) => say!(Line::EndOf { tid: owner }).text(lang),
+            ("fork" | "clone", Some(child)) => say!(Line::VforkedChild { child }).text(lang),
             _ => format!("`{}`", edge.name),
         };
-        let place = edge.at.as_ref().map_or_else(|| Line::NoPlace {}.text(lang), class::place);
+        let hot = finding.hot.as_ref().filter(|hot| hot.tid == tid && hot.function.is_some());
+        let unnamed = || hot.map_or_else(|| Line::NoPlace {}.text(lang), |hot| named(hot, lang));
+        let place = edge.at.as_ref().map_or_else(unnamed, class::place);
         lines.push(match held(tid) {
             Some(own) if own.tid == tid => say!(Line::WantsAgain { tid, wanted, place }),
             Some(own) => say!(Line::HoldsWants { tid, held: format!("`{}`", own.name), wanted, place }),
@@ -303,6 +315,10 @@ fn ring_lines(finding: &Finding, lang: Lang) -> Vec<Line> {
         lines.push(say!(Line::MoreInRing { count: ring.len() - MOST_NAMED }));
     }
     lines
+}
+
+fn is_over_vfork(finding: &Finding) -> bool {
+    finding.said.iter().any(|why| matches!(why, Why::VforkWaits { .. }))
 }
 
 /// What the threads outside the ring wait for.

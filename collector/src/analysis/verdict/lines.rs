@@ -71,6 +71,7 @@ messages! {
             "tid {tid} は {place} で {wanted} を待機中";
         WantsAgain { tid, wanted, place } => "tid {tid} waits for {wanted}, which it holds itself, in {place}",
             "tid {tid} は {place} で、自分が保持する {wanted} を待機中";
+        VforkedChild { child } => "its vforked child, process {child},", "vfork した子プロセス {child}";
         EndOf { tid } => "the end of tid {tid}", "tid {tid} の終了";
         MoreInRing { count: "more thread" } => "and {count} in the ring", "循環にはほかに {count} スレッド";
         OthersWait { count: "more thread waits|more threads wait", what } => "{count} for {what}",
@@ -114,6 +115,10 @@ messages! {
         NowElsewhere {} => "works on", "動作を続けている";
         OwnerIsGone { tid } => "whose owner, tid {tid}, is no longer a thread of the process",
             "保持スレッド tid {tid} はすでに終了している";
+        OverVfork { child, tid } => "the waiter is process {child}, a vforked child, and tid {tid} waits in vfork until it goes on",
+            "待っているのは vfork の子プロセス {child} で、tid {tid} は vfork の中でその先を待っている";
+        HeldAtFork { tid } => "which tid {tid}, a thread of the parent, held when it forked this process",
+            "このロックは、親プロセスのスレッド tid {tid} が fork の時点で保持していた";
         NobodyWakes {} => "and no thread is left to wake them",
             "起こすスレッドは残っていない";
         At { tid, place } => "tid {tid} in {place}",
