@@ -8,7 +8,7 @@
 //! - [`lane`]: the environment of a run: its socket, its preload, its files
 //! - [`running`]: a run under way; [`watch`]: what its shims said, and what follows from it
 //! - `run`: one run from its start to its facts; `outcome`: how it ended; `judge`: whether its DSO was
-//!   intact; `notes`: sentences on its hellos
+//!   intact; `programs`, `notes`: what its hellos show
 //! - `wanted`: dumps that somebody asks for while a run goes on
 //! - [`hang`], `bundle`: the evidence of a hang, and its folder
 //! - [`counters`], [`memory`]: counters, from lines and from memory
@@ -28,6 +28,7 @@ mod notes;
 pub(crate) mod original;
 mod outcome;
 mod preflight;
+mod programs;
 mod run;
 pub(crate) mod run_files;
 pub(crate) mod running;

@@ -197,7 +197,10 @@ fn method(page: &mut Page, facts: &HuntFacts, conclusion: &Conclusion, extra: &E
     if let Some(Stir { level, seed }) = facts.stir {
         page.line(&say!(Label::Stirred { level, seed }));
     }
-    page.line(&say!(Label::DsoIs { path: facts.dso.path.as_str(), sha1: facts.dso.sha1.as_str() }));
+    page.line(&match conclusion.proven {
+        true => say!(Label::DsoIs { path: facts.dso.path.as_str(), sha1: facts.dso.sha1.as_str() }),
+        false => say!(Label::DsoPreloaded { path: facts.dso.path.as_str() }),
+    });
     page.line(&match &extra.preload {
         Some(line) => say!(Label::Verified { line }),
         None => Label::NotVerified {},

@@ -56,6 +56,10 @@ pub(crate) struct Conclusion {
     /// In the reported hang: the number of workers in a futex wait, and of all workers. Threads that only
     /// join others are no workers.
     pub(crate) futex_wait_share: Option<(u32, u32)>,
+    /// The DSO is proven to be the malloc of the program that the verdict is about.
+    pub(crate) proven: bool,
+    /// Path and process id of that program, where its hello is known.
+    pub(crate) proven_in: Option<(String, u32)>,
     /// The run that the headline reports, by number and arm.
     pub(crate) reported: Option<(u32, String)>,
     headline: headline::Headline,
@@ -104,7 +108,10 @@ pub(crate) fn conclude(facts: &HuntFacts) -> Conclusion {
     let run = ruling.run;
     let futex_wait_share = run.and_then(share);
     let integrity = sorted.main.iter().map(|r| r.integrity()).max().unwrap_or(Integrity::Unknown);
+    let proven = evidence::proven(facts, &sorted, run);
     Conclusion {
+        proven: proven.is_proven,
+        proven_in: proven.program.map(|program| (program.exe, program.pid)),
         verdict: ruling.verdict,
         next_action: ruling.next_action,
         rate: runs.rate(),
@@ -131,15 +138,16 @@ fn share(run: &RunFacts) -> Option<(u32, u32)> {
 }
 
 /// The exit status of a hunt. 20: the DSO changed in a run whose arm leaves it alone. 10: a
-/// hang was captured. 0: neither.
+/// hang was captured. 30: no program that is judged is proven to run the DSO. 0: none of these.
 pub(crate) fn exit_code(facts: &HuntFacts) -> u8 {
     let sorted = tally::Sorted::of(facts);
     let counted = |r: &&&RunFacts| r.outcome != RunOutcome::Failed;
     if sorted.all.iter().filter(counted).any(|r| facts.unwanted_change(r).is_some()) {
         20
-    } else if sorted.hung().is_empty() {
-        0
-    } else {
+    } else if sorted.hung().iter().any(|r| r.has_dso()) {
         10
+    } else {
+        let runs = Tally::of(0, sorted.all.iter().copied());
+        if runs.not_proven > 0 && runs.could_hang() == 0 || runs.hung > 0 { 30 } else { 0 }
     }
 }

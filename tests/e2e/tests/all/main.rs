@@ -14,6 +14,7 @@ mod hunt_ends;
 mod hunts;
 mod integrity;
 mod kinds;
+mod launchers;
 mod link;
 mod machines;
 mod perf;
