@@ -1,10 +1,12 @@
 //! Ctrl-C as a channel, so that every wait can also wait for it.
 
 use std::convert::Infallible;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
-use nix::sys::signal::{SigHandler, Signal};
+use nix::sys::signal::{SigHandler, Signal, killpg};
+use nix::unistd::Pid;
 
 /// Is set at most once, and stays set. All copies see it.
 #[derive(Clone, Debug)]
@@ -23,7 +25,32 @@ pub(crate) fn pair() -> (Canceller, Cancel) {
     (Canceller(sender), Cancel(receiver))
 }
 
-/// A [`Cancel`] that Ctrl-C, TERM and HUP set. A second one ends the process at once (status 130): whoever
+/// After the first signal the command has so long to end by itself.
+const ENDS_WITHIN: Duration = Duration::from_millis(1900);
+
+/// Process groups that are killed when the command ends at once.
+static GROUPS: Mutex<Vec<Pid>> = Mutex::new(vec![]);
+
+/// Notes a process group that must not outlive the command.
+pub(crate) fn kill_at_exit(group: Pid) {
+    GROUPS.lock().unwrap_or_else(PoisonError::into_inner).push(group);
+}
+
+/// The process group is gone, or may go on.
+pub(crate) fn keep_at_exit(group: Pid) {
+    GROUPS.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != group);
+}
+
+/// Ends the command without a further word. What is written is written.
+fn leave() -> ! {
+    for group in GROUPS.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        let _ = killpg(*group, Signal::SIGKILL);
+    }
+    std::process::exit(130)
+}
+
+/// A [`Cancel`] that Ctrl-C, TERM and HUP set. Two seconds later the command ends (status 130), whatever it
+/// waits for. A second one ends the process at once (status 130): whoever
 /// presses twice does not want to wait. A HUP that is ignored stays so, as `nohup` means it; an INT that is
 /// ignored does not, since a shell's `&` ignores it for every command that is started in a script.
 ///
@@ -34,8 +61,15 @@ pub(crate) fn on_signals() -> Result<Cancel, ctrlc::Error> {
     let mut canceller = Some(canceller);
     let nohup = hup_is_ignored();
     ctrlc::set_handler(move || match canceller.take() {
-        Some(canceller) => drop(canceller),
-        None => std::process::exit(130),
+        Some(canceller) => {
+            drop(canceller);
+            let later = || {
+                std::thread::sleep(ENDS_WITHIN);
+                leave()
+            };
+            let _ = std::thread::Builder::new().name("hs-leave".into()).spawn(later);
+        }
+        None => leave(),
     })?;
     if nohup {
         // SAFETY: to ignore a signal installs no handler.

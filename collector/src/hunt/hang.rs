@@ -25,12 +25,15 @@ use crate::launch::census;
 use crate::listen::ConnId;
 use crate::session::{Dso, Dump};
 use crate::snap;
+use crate::snap::notes::OutsideNote;
 use crate::text::message::{Say as _, Text, say};
 use crate::text::note::Note;
 
 /// How long to wait for the dumps of the run's other processes.
 const OTHER_DUMPS: Duration = Duration::from_secs(3);
 
+/// Most notes of a look from outside that the report of the hunt has; threads.json has all.
+const MOST_OUTSIDE_NOTES: usize = 4;
 /// From the first look to the second after Ctrl-C. A thread that goes on is seen to do so in this time.
 const EARLY_LOOK: Duration = Duration::from_millis(300);
 /// How long to wait for dumps after Ctrl-C. The whole command is to end within two seconds.
@@ -159,7 +162,10 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
             false => config.perf.as_ref().ok_or("not asked for (--no-perf)"),
         },
     };
-    let mut finding = bundle.finish(&contents, cancel)?.map(|file| file.finding);
+    let file = bundle.finish(&contents, cancel)?;
+    // What `take_from_outside` notes is in the file, too.
+    notes.extend(file.iter().flat_map(|file| OutsideNote::among(&file.notes)).take(MOST_OUTSIDE_NOTES));
+    let mut finding = file.map(|file| file.finding);
     let counters = match dump {
         Some(dump) => counters::at_hang(lane, dump, process.filter(|_| recorded.is_some())),
         None => Err(why_not.said()),

@@ -8,6 +8,7 @@
 //! - [`maps`]: the mappings
 //! - [`trace`]: stacks with names
 //! - [`syscalls`]: system call numbers, by machine
+//! - `own_ids`: thread ids of another PID namespace
 //! - [`record_text`]: bytes of records as text
 
 pub(crate) mod assemble;
@@ -15,6 +16,7 @@ pub mod copy;
 pub(crate) mod maps;
 pub(crate) mod memory;
 pub(crate) mod model;
+mod own_ids;
 pub(crate) mod record;
 pub(crate) mod record_text;
 pub(crate) mod syscalls;

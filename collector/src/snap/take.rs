@@ -9,6 +9,7 @@ use hangscope_protocol::record::{
     DumpBeginRecord, DumpEndRecord, MarkRecord, ThreadRecord, dump_reason, mark_part,
 };
 
+use super::ids::Ids;
 use super::memory::ProcessMemory;
 use super::notes::OutsideNote;
 use super::permit::{self, NotPossible};
@@ -57,7 +58,7 @@ impl Default for Options {
 pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     let begun = Instant::now();
     let trigger_ns = stop::now_ns();
-    let memory = ProcessMemory::of(pid);
+    let memory = &ProcessMemory::of(pid);
     permit::check(pid, memory)?;
     let process = Process::read(pid, memory)?;
     let (dsos, provider) = process.dsos(options.target.as_deref())?;
@@ -71,6 +72,7 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     let mut first = look.threads(1)?;
     first.extend(vforked::look(pid, &first, 1, memory, process.arch));
     first.sort_by_key(|t| t.tid);
+    let mut ids = Ids::new(pid, true);
     identity.fixed.watchdog_tid = process.shim_thread(&first).unwrap_or(0);
     let mut stacks = look.stacks(&first, &mut notes);
     let fds = fds(memory.tid(), &first, process.arch);
@@ -87,7 +89,8 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     stacks.extend(second.iter().filter(|t| is_blocked(t)).filter_map(|t| threads::stack(t, memory).ok()));
     look.mark(mark_part::SECOND_LOOK, second.len());
 
-    Ok(Dump {
+    ids.see_again(pid);
+    let mut dump = Dump {
         begin: DumpBeginRecord {
             number: 1,
             reason: dump_reason::ASKED,
@@ -117,19 +120,21 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
         notes,
         looks_ns: [trigger_ns, trigger_ns + second_begun_ns],
         ..Dump::begun(identity, zero())
-    })
+    };
+    ids.rename(pid, &mut dump);
+    Ok(dump)
 }
 
 /// The looks at the threads of a process, with what each part took.
-struct Look {
+struct Look<'m> {
     pid: u32,
-    memory: ProcessMemory,
+    memory: &'m ProcessMemory,
     arch: Option<Syscalls>,
     begun: Instant,
     marks: Vec<MarkRecord>,
 }
 
-impl Look {
+impl Look<'_> {
     fn mark(&mut self, part: u32, records: usize) {
         let took_ns = self.begun.elapsed().as_nanos() as u64;
         self.marks.push(MarkRecord { part, records: records as u32, took_ns, ..zero() });

@@ -67,8 +67,10 @@ pub(super) fn wait(thread: &ThreadRecord, frames: &[Frame], tids: &Tids, nothing
     };
     futex.word = futex.at(0);
     let named = names::by_names(frames);
-    // Without names only the layout of memory is left. With names, a wait that none of them explains is made by hand.
-    let nameless = frames.iter().take(NAMING_FRAMES).all(|frame| frame.function.is_none());
+    // Without names only the layout of memory is left. With names, a wait that none of them explains is made by hand. A
+    // stripped C library, also one that is part of the program, names its interface at most.
+    let unnamed = frames.iter().take_while(|frame| frame.function.is_none());
+    let nameless = frames.is_empty() || unnamed.into_iter().any(|frame| !frame.in_allocator);
     let guessed = named.is_none() && nameless;
     let found = match named {
         Some(name) => futex.named(name),
@@ -93,8 +95,6 @@ pub(super) fn wait(thread: &ThreadRecord, frames: &[Frame], tids: &Tids, nothing
     }
 }
 
-/// Frames of which one has a name wherever a stack has names: a wait of the C library is at most so deep.
-const NAMING_FRAMES: usize = 4;
 /// Bytes above the stack pointer in which a function of the C library has its variables.
 const OWN_FRAMES: u64 = 4096;
 

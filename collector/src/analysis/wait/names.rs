@@ -3,7 +3,8 @@
 use super::model::{MutexKind, WaitKind};
 use super::wait_text::WaitText;
 use crate::analysis::stack;
-use crate::session::trace::{Frame, is_system};
+use crate::files::links::is_system;
+use crate::session::trace::Frame;
 
 /// Frames that are searched, from the innermost. Waits of C libraries are three frames deep, Rust's six.
 const SEARCHED_FRAMES: usize = 8;
