@@ -33,6 +33,8 @@ struct Futex<'a> {
     address: u64,
     expected: u32,
     word: Option<u32>,
+    /// A function of the stack takes a read-write lock for writing.
+    writes: bool,
     tids: &'a Tids,
 }
 
@@ -63,6 +65,7 @@ pub(super) fn wait(thread: &ThreadRecord, frames: &[Frame], tids: &Tids, nothing
         address: thread.args[0],
         expected: thread.args[2] as u32,
         word: None,
+        writes: frames.iter().any(|f| f.function.as_deref().is_some_and(|name| name.contains("wrlock"))),
         tids,
     };
     futex.word = futex.at(0);
@@ -102,7 +105,16 @@ const OWN_FRAMES: u64 = 4096;
 pub(super) fn vector(thread: &ThreadRecord, nothing: Wait) -> Wait {
     let tids = Tids::default();
     let (expected, address) = (thread.args[4] as u32, thread.args[5]);
-    let futex = Futex { thread, command: WAIT, op: PRIVATE, address, expected, word: None, tids: &tids };
+    let futex = Futex {
+        thread,
+        command: WAIT,
+        op: PRIVATE,
+        address,
+        expected,
+        word: None,
+        writes: false,
+        tids: &tids,
+    };
     let words = thread.args[1];
     Wait {
         kind: WaitKind::Futex,
@@ -352,7 +364,12 @@ impl Futex<'_> {
     /// first (PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP); the value has the bit PTHREAD_RWLOCK_RWAITING.
     fn rwlock_word(&self) -> Option<u64> {
         const RWAITING: u32 = 4;
-        let offsets: &[u64] = if self.expected & RWAITING != 0 { &[0] } else { &[8, 12] };
+        // A writer waits until `__writers_futex` is not 1 | FUTEX_USED, or until `__wrphase_futex` is not 0 | FUTEX_USED.
+        let offsets: &[u64] = match self.expected {
+            value if value & RWAITING != 0 => &[0],
+            3 if self.writes => &[12, 8],
+            _ => &[8, 12],
+        };
         offsets.iter().copied().find(|before| self.is_rwlock(*before))
     }
 
