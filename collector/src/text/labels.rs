@@ -39,6 +39,9 @@ messages! {
         Nothing {} => "none", "なし";
         // Headings.
         Title { name } => "# hangscope: {name}", "# hangscope: {name} の調査結果";
+        Waits {} => "## Who waits for whom", "## 待ちの関係";
+        WaitsOf { name } => "In {name}:", "{name} の場合:";
+        WaitsTimes { count, names } => "The same hang {count} times: {names}", "同じハングが {count} 回: {names}";
         Evidence {} => "## Evidence", "## 根拠";
         WouldChange {} => "## What would change it", "## 判定を変え得るもの";
         Hangs {} => "## Hangs", "## ハング一覧";
