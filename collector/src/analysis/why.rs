@@ -152,6 +152,9 @@ messages! {
             "tid {tids} はサンプルの間にアロケータを出て再び入っている (stacks.txt)";
         Moves { tids } => "tid {tids} left its wait or call between the two looks (threads.json)",
             "tid {tids} は 2 回の観測の間に待ちや呼び出しから抜けた (threads.json)";
+        EndedWell { seconds } => "the process ended by itself with exit status 0 after {seconds} s, past the deadline: it did not hang \
+            (runs.jsonl)",
+            "プロセスは制限時間を過ぎた後、{seconds} 秒で自然に終了した (終了ステータス 0)。ハングではない (runs.jsonl)";
         Resumed { tids } => "tid {tids} stood still, got a signal from the shim, and then went on: the signal may have ended the \
             hang (threads.json)",
             "tid {tids} は止まっていたが、シムのシグナルを受けた後に動き出した。シグナルがハングを解消した可能性がある (threads.json)";

@@ -214,7 +214,7 @@ fn thread(
     }
 }
 
-fn frames(trace: Option<&ThreadTrace>) -> Vec<FramePart> {
+pub(super) fn frames(trace: Option<&ThreadTrace>) -> Vec<FramePart> {
     let part = |frame: &Frame| FramePart {
         pc: format!("{:#x}", frame.pc),
         function: frame.function.clone(),

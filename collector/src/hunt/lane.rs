@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use hangscope_protocol::record::RangeRecord;
+use hangscope_protocol::variable;
 
 use super::arm::{Change, Treatment};
 use super::config::Config;
@@ -187,6 +188,16 @@ impl Lane {
         ["out", "err"].map(|end| self.out.join(format!("{}{}{run}.{end}", self.folder, self.run_prefix)))
     }
 
+    /// File of a run's crash, in OUT: `run_8.crash.txt`.
+    pub(crate) fn crash_file(&self, run: u32) -> String {
+        format!("{}{}{run}.crash.txt", self.folder, self.run_prefix)
+    }
+
+    /// Path of a file in OUT.
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        self.out.join(file)
+    }
+
     /// Folder of a hang's bundle, in OUT: `hang_run_8`.
     pub(crate) fn snapshot(&self, run: u32) -> String {
         format!("{}{}{run}", self.folder, self.hang_prefix)
@@ -221,10 +232,16 @@ impl Lane {
             label: Some(config.label.clone().unwrap_or_else(label)),
             only: config.only.clone(),
             stir: self.stir.map(|stir| stir.of_run(run)),
+            crash: !has_crash_setting(config),
             ..Settings::default()
         };
         settings.command(&config.command, &config.env, &self.preload)
     }
+}
+
+/// Whether the user has said whether crashes leave a record.
+fn has_crash_setting(config: &Config) -> bool {
+    config.env.iter().any(|(name, _)| name == variable::CRASH)
 }
 
 /// # Errors

@@ -8,14 +8,13 @@
 //! - [`proof`]: compares what the shim reported with the request; pure
 //! - [`programs`]: the programs of a run, and the one that is judged; pure
 //! - `run`: one verification run; `observed`: what its programs told
+//! - [`verified`]: the result
 //! - `hang`: the evidence of a verification run that hangs
 //! - `log`: the files in `preload_verify/`
 
 use std::path::PathBuf;
 
 use crate::console::cancel::Cancel;
-use crate::text::message::{Say as _, Text, say};
-use crate::text::progress::JobLine;
 
 pub(crate) mod error;
 mod hang;
@@ -26,53 +25,16 @@ pub(crate) mod programs;
 pub(crate) mod proof;
 pub(crate) mod request;
 mod run;
+mod verified;
 
 pub(crate) use error::VerifyError;
-pub(crate) use hang::VerifyHang;
 pub(crate) use log::PASSED;
 pub(crate) use programs::Programs;
-pub(crate) use proof::{ProcessReport, Proof};
+pub(crate) use proof::ProcessReport;
 pub(crate) use request::{Request, Times, Wanted};
+pub(crate) use verified::{Verified, VerifiedRun};
 
 use log::Log;
-
-/// The result of a verification that passed.
-#[derive(Clone, Debug)]
-pub(crate) struct Verified {
-    /// The program that said hello.
-    pub(crate) program: PathBuf,
-    pub(crate) sha1: String,
-    pub(crate) runs: Vec<VerifiedRun>,
-}
-
-/// A verification run that passed.
-#[derive(Clone, Debug, serde::Serialize)]
-pub(crate) struct VerifiedRun {
-    #[serde(flatten)]
-    pub(crate) proof: Proof,
-    /// The first program of the command, where that is not the one that was proven.
-    pub(crate) launcher: Option<PathBuf>,
-    /// The run did not come to its end after its proof.
-    pub(crate) hang: Option<VerifyHang>,
-}
-
-impl VerifiedRun {
-    /// A sentence on what was proven.
-    pub(crate) fn line(&self) -> Text {
-        let proof = self.proof.line();
-        match &self.launcher {
-            Some(launcher) => say!(JobLine::Behind { proof, launcher: launcher.display() }).said(),
-            None => proof.said(),
-        }
-    }
-}
-
-impl Verified {
-    /// The run that did not come to its end.
-    pub(crate) fn unfinished(&self) -> Option<&VerifyHang> {
-        self.runs.iter().find_map(|run| run.hang.as_ref())
-    }
-}
 
 /// # Errors
 /// The first [`VerifyError`]. It is in the logs, too.

@@ -158,7 +158,7 @@ fn living(entries: Vec<Entry>) -> Vec<Entry> {
 /// can be judged.
 fn last_of_first(entries: &mut Vec<Entry>, first: u32, left: &Left, add: bool) {
     let known = entries.iter().any(|e| e.program.pid == first && e.comms.contains(&left.comm));
-    if let Some(entry) = entries.iter_mut().filter(|e| e.program.pid == first && e.program.last).next_back() {
+    if let Some(entry) = entries.iter_mut().rfind(|e| e.program.pid == first && e.program.last) {
         entry.program.ticks = left.ticks;
         entry.program.last = known || !add;
     }

@@ -12,12 +12,12 @@ use hangscope_protocol::record::dso_flags;
 use hangscope_protocol::variable;
 use regex::bytes::Regex;
 
-use super::VerifiedRun;
 use super::error::VerifyError;
 use super::hang;
 use super::observed::{Observed, how};
 use super::proof::Proof;
 use super::request::{Request, Wanted};
+use super::verified::VerifiedRun;
 use crate::console::cancel::Cancel;
 use crate::launch::bench::Bench;
 use crate::launch::census::{self, Census};

@@ -68,6 +68,14 @@ pub fn find_function(memory: &impl Memory, r_debug: u64, name: &[u8]) -> Option<
     List::new(memory, r_debug).find_map(|linked| linked.function(memory, name))
 }
 
+/// Address of the definition of a function that comes after the one at `before` in the order of symbol search: what
+/// `dlsym(RTLD_NEXT)` gives to the image that has that one.
+pub fn find_next_function(memory: &impl Memory, r_debug: u64, name: &[u8], before: u64) -> Option<u64> {
+    let mut all = List::new(memory, r_debug).filter_map(|linked| linked.function(memory, name));
+    all.by_ref().find(|address| *address == before)?;
+    all.next()
+}
+
 /// Address of `struct r_debug`, from the bytes of `/proc/PID/auxv`: the program's dynamic section names it.
 /// `None` for a static program, and before the loader has set it up.
 pub fn r_debug(memory: &impl Memory, auxv: &[u8]) -> Option<u64> {

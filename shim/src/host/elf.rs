@@ -18,3 +18,8 @@ pub(crate) fn find_function(name: &[u8]) -> Option<u64> {
 pub(crate) fn in_program() -> Option<u64> {
     link_map::List::new(&sys::Own, &raw const _r_debug as u64).next().map(|program| program.dynamic)
 }
+
+/// Address of the definition of a function that comes after the one at `before` in that order.
+pub(crate) fn find_next_function(name: &[u8], before: u64) -> Option<u64> {
+    link_map::find_next_function(&sys::Own, &raw const _r_debug as u64, name, before)
+}

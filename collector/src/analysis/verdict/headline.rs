@@ -1,10 +1,11 @@
 //! The verdict in one sentence: which verdict, how often, and what waits for what.
 
+use super::ends;
 use super::lines::Line;
 use super::rules::{Because, Ruling};
 use super::tally::{Sorted, Tally};
 use crate::analysis::class::{self, Why};
-use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
+use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome, STATS};
 use crate::analysis::finding::{Finding, Hot, Lock, RingEdge, ThreadWait};
 use crate::analysis::words::{Cause, Class, Confidence, Integrity, Verdict};
 use crate::text::message::{Lang, Say as _, Text, say, tight};
@@ -32,6 +33,7 @@ impl Headline {
 
 fn sentence(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Ruling<'_>, lang: Lang) -> String {
     let mut lead = lead(facts, sorted, runs, ruling, lang);
+    lead += ends_beside(facts, sorted, ruling).text(lang);
     lead +=
         &facts.stir.map_or_else(String::new, |stir| say!(Line::UnderStir { level: stir.level }).text(lang));
     let (colon, comma, stop) = marks(lang);
@@ -40,6 +42,29 @@ fn sentence(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Rulin
         None => vec![],
     };
     if clauses.is_empty() { lead + stop } else { lead + colon + &clauses.join(comma) + stop }
+}
+
+/// What else ended badly: other runs of the main arm, and the other arms.
+fn ends_beside(facts: &HuntFacts, sorted: &Sorted<'_>, ruling: &Ruling<'_>) -> Text {
+    if facts.is_snap() {
+        return Text::default();
+    }
+    let main = sorted.main.first().map_or("", |run| run.arm.as_str());
+    let arm = ruling.run.map_or(main, |run| &run.arm);
+    let dead = if ruling.because == Because::NoHang { ends::others(&sorted.main) } else { Text::default() };
+    let told: Vec<&str> = match ruling.because {
+        Because::ChangeKills => return Text::default(),
+        Because::Crashes | Because::AllFailed if ends::none_ended_well(&sorted.all) => {
+            return Text::default();
+        }
+        // The lead has the changed runs, and the pinned ones.
+        Because::Hang if ruling.verdict == Verdict::DsoMixup && facts.arms.len() == 2 => vec![main, arm],
+        Because::Hang if facts.is_other_build(arm) => vec![main, arm],
+        Because::Hang if ruling.verdict == Verdict::DsoMixup => vec![],
+        _ => vec![arm],
+    };
+    let arms = ends::in_arms(facts, sorted, &told);
+    Text::of(|lang| format!("{}{}", dead.text(lang), arms.text(lang)))
 }
 
 fn marks(lang: Lang) -> (&'static str, &'static str, &'static str) {
@@ -61,6 +86,16 @@ pub(crate) fn hang_sentence(run: &RunFacts, lang: Lang) -> String {
 fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Ruling<'_>, lang: Lang) -> String {
     let (hung, of) = (ruling.run.map_or(0, |run| of_arm(sorted, run).0), runs.made);
     let of = ruling.run.map_or(of, |run| of_arm(sorted, run).1);
+    match ruling.because {
+        Because::Crashes | Because::AllFailed => return ends::lead(sorted).text(lang).to_owned(),
+        Because::ChangeKills => return ends::a_died(facts, sorted).text(lang).to_owned(),
+        Because::AllCutOff => {
+            if let Some(lead) = ends::left_daemons(&sorted.main) {
+                return lead.text(lang).to_owned();
+            }
+        }
+        _ => {}
+    }
     let line = match (ruling.verdict, ruling.because) {
         (Verdict::AllocatorBug, _) if facts.is_snap() => Line::SnapB {},
         (Verdict::HarnessBug, _) if facts.is_snap() && inside(ruling) => Line::SnapHarnessInside {},
@@ -71,8 +106,12 @@ fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Ruling<'_
         (Verdict::NotHung, _) if facts.is_snap() => Line::SnapNotHung {},
         (Verdict::NotHung, _) => say!(Line::LeadNotHung { slow: of_arm_slow(sorted, ruling), of }),
         (Verdict::AllocatorBug, _) if ruling.run.is_some_and(|run| facts.is_other_build(&run.arm)) => {
-            let arm = ruling.run.map_or("", |run| &run.arm);
-            say!(Line::LeadBOther { arm, hung, of, pinned: runs.hung, pinned_of: runs.made })
+            let arm = ruling.run.map_or("", |run| run.arm.as_str());
+            let (pinned, pinned_of) = (runs.hung, runs.made);
+            match arm {
+                STATS => say!(Line::LeadBStats { hung, of, pinned, pinned_of }),
+                arm => say!(Line::LeadBOther { arm, hung, of, pinned, pinned_of }),
+            }
         }
         (Verdict::AllocatorBug, _) => {
             let dso = if facts.dso.pinned { Line::PinnedDso {} } else { Line::ItsDso {} };
@@ -93,7 +132,6 @@ fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Ruling<'_
         }
         (Verdict::Environment, _) => say!(Line::LeadEnvironment { hung, of }),
         (_, Because::NoRuns) => Line::NoRuns {},
-        (_, Because::Crashes) => say!(Line::Crashes { crashed: runs.crashed, made: runs.made }),
         (_, Because::CrashesNotIntact) => {
             let crashed = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Crashed);
             let bad: Vec<_> = crashed.map(|r| r.integrity()).filter(|i| i.is_changed()).collect();
@@ -104,7 +142,6 @@ fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Ruling<'_
         (_, Because::NotProven) if ruling.run.is_none() => {
             say!(Line::NotProven { made: runs.made, chain: chain(sorted.main.iter().copied()) })
         }
-        (_, Because::AllFailed) => say!(Line::AllFailed { made: runs.made }),
         (Verdict::Inconclusive, _) => say!(Line::LeadInconclusive { hung, of }),
     };
     line.text(lang)

@@ -9,12 +9,14 @@
 //! - [`rules`]: which verdict it is
 //! - [`headline`]: the verdict in one sentence
 //! - [`evidence`]: the facts that the verdict rests on
+//! - `ends`: runs that died or failed
 //! - `decided`: the evidence of a hunt with a question (`--until-decided`)
 //! - `sentence`: one sentence of the evidence
 //! - [`lines`]: the texts in both languages
 
 pub(crate) mod arms;
 mod decided;
+mod ends;
 mod evidence;
 mod headline;
 pub(crate) mod lines;
@@ -103,7 +105,7 @@ impl Conclusion {
 
 pub(crate) fn conclude(facts: &HuntFacts) -> Conclusion {
     let sorted = tally::Sorted::of(facts);
-    let runs = Tally::of(facts.planned, sorted.main.iter().copied());
+    let runs = Tally::of(facts.planned, sorted.main.iter().copied()).with_all_planned();
     let ruling = rules::decide(facts, &sorted, &runs);
     let run = ruling.run;
     let futex_wait_share = run.and_then(share);
@@ -137,8 +139,15 @@ fn share(run: &RunFacts) -> Option<(u32, u32)> {
     Some((threads.futex_wait.saturating_sub(joins), threads.all.saturating_sub(joins)))
 }
 
-/// The exit status of a hunt. 20: the DSO changed in a run whose arm leaves it alone. 10: a
-/// hang was captured. 30: no program that is judged is proven to run the DSO. 0: none of these.
+/// Runs came to their end, and none of them is proven to have run the DSO.
+fn is_proven_nowhere(sorted: &tally::Sorted<'_>) -> bool {
+    let runs = Tally::of(0, sorted.all.iter().copied());
+    runs.not_proven > 0 && runs.could_hang() == 0
+}
+
+/// The exit status of a hunt, over all arms. 20: the DSO changed in a run whose arm leaves it alone, or its
+/// change is shown to kill. 10: a hang was captured. 30: no program that is judged is proven to run the DSO. 3: no
+/// run came to a good end, of all arms or of the main one. 0: none of these.
 pub(crate) fn exit_code(facts: &HuntFacts) -> u8 {
     let sorted = tally::Sorted::of(facts);
     let counted = |r: &&&RunFacts| r.outcome != RunOutcome::Failed;
@@ -146,8 +155,13 @@ pub(crate) fn exit_code(facts: &HuntFacts) -> u8 {
         20
     } else if sorted.hung().iter().any(|r| r.has_dso()) {
         10
+    } else if !sorted.hung().is_empty() || is_proven_nowhere(&sorted) {
+        30
+    } else if ends::none_ended_well(&sorted.main) {
+        3
+    } else if ends::change_kills(facts, &sorted) {
+        20
     } else {
-        let runs = Tally::of(0, sorted.all.iter().copied());
-        if runs.not_proven > 0 && runs.could_hang() == 0 || runs.hung > 0 { 30 } else { 0 }
+        0
     }
 }

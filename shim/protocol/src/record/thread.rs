@@ -214,6 +214,6 @@ record! {
 }
 
 #[cfg(feature = "serde")]
-fn no_registers() -> [u64; 33] {
+pub(super) fn no_registers() -> [u64; 33] {
     [0; 33]
 }
