@@ -25,8 +25,18 @@ pub(crate) fn pair() -> (Canceller, Cancel) {
     (Canceller(sender), Cancel(receiver))
 }
 
-/// After the first signal the command has so long to end by itself.
+/// After the first signal the command has so long to end by itself, where each task has a processor.
 const ENDS_WITHIN: Duration = Duration::from_millis(1900);
+/// At most so many times as long, where several tasks share a processor: evidence is not thrown away.
+const MOST_TIMES: f64 = 3.0;
+
+/// How long the command has to end by itself.
+fn ends_within() -> Duration {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let tasks: f64 = load.split(' ').next().and_then(|tasks| tasks.parse().ok()).unwrap_or(0.0);
+    let processors = std::thread::available_parallelism().map_or(1, |n| n.get()) as f64;
+    ENDS_WITHIN.mul_f64((tasks / processors).clamp(1.0, MOST_TIMES))
+}
 
 /// Process groups that are killed when the command ends at once.
 static GROUPS: Mutex<Vec<Pid>> = Mutex::new(vec![]);
@@ -50,9 +60,9 @@ fn leave() -> ! {
 }
 
 /// A [`Cancel`] that Ctrl-C, TERM and HUP set. Two seconds later the command ends (status 130), whatever it
-/// waits for. A second one ends the process at once (status 130): whoever
-/// presses twice does not want to wait. A HUP that is ignored stays so, as `nohup` means it; an INT that is
-/// ignored does not, since a shell's `&` ignores it for every command that is started in a script.
+/// waits for; on a busy machine a little later. A second one ends it at once (status 130): whoever presses
+/// twice does not want to wait. A HUP that is ignored stays so, as `nohup` means it; an INT that is ignored
+/// does not, since a shell's `&` ignores it for every command that is started in a script.
 ///
 /// # Errors
 /// What the system says; also if it was called before.
@@ -64,7 +74,7 @@ pub(crate) fn on_signals() -> Result<Cancel, ctrlc::Error> {
         Some(canceller) => {
             drop(canceller);
             let later = || {
-                std::thread::sleep(ENDS_WITHIN);
+                std::thread::sleep(ends_within());
                 leave()
             };
             let _ = std::thread::Builder::new().name("hs-leave".into()).spawn(later);
