@@ -3,6 +3,7 @@
 //! - [`words`]: the fixed words: class, verdict, integrity, confidence, next action
 //! - [`integrity`]: whether a DSO is still the file that was loaded
 //! - [`wait`]: what each thread waits for
+//! - `ends`: which waits end by themselves, and when
 //! - [`history`]: the heartbeats before a dump
 //! - `stack`, `scene`, `graph`: queries on a stack, on a dump, on the wait-for graph
 //! - `role`, `standing`: whose code a frame is, whose code a thread is in
@@ -22,6 +23,7 @@
 pub mod class;
 pub(crate) mod counters;
 pub(crate) mod decision;
+mod ends;
 pub(crate) mod facts;
 pub(crate) mod finding;
 mod graph;

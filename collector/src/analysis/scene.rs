@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hangscope_protocol::record::{
-    SYSCALL_RUNNING, ThreadRecord, dso_flags, hello_flags, mark_part, probe_outcome, thread_flags,
+    SYSCALL_RUNNING, ThreadRecord, dso_flags, dump_reason, hello_flags, mark_part, probe_outcome, thread_flags,
 };
 
+use super::ends::{self, Ends};
 use super::history::History;
 use super::stack::{self, AllocatorIs, Calls};
 use super::standing::{self, Activity};
@@ -50,6 +51,8 @@ pub(super) struct Thread<'a> {
     pub(super) record: &'a ThreadRecord,
     pub(super) second: Option<&'a ThreadRecord>,
     pub(super) wait: Option<Wait>,
+    /// Its wait ends by itself.
+    pub(super) ends: Option<Ends>,
     pub(super) motion: Motion,
     pub(super) trace: Option<&'a ThreadTrace>,
     pub(super) samples: &'a [ThreadTrace],
@@ -198,6 +201,18 @@ impl<'a> Scene<'a> {
         of(wait.object).or_else(|| of(wait.word))
     }
 
+    /// The deadline of the process, seconds, if the dump was made after it; 0 if the deadline is not known. None: nobody
+    /// said by when the process had to end.
+    pub(super) fn deadline_s(&self) -> Option<f64> {
+        let (begin, fixed) = (&self.dump.begin, &self.dump.identity.fixed);
+        let passed = match begin.reason {
+            dump_reason::DEADLINE | dump_reason::STILL => true,
+            dump_reason::ASKED => fixed.hang_after_ns > 0 && begin.since_init_ns >= fixed.hang_after_ns,
+            _ => false,
+        };
+        passed.then_some(fixed.hang_after_ns as f64 / 1e9)
+    }
+
     /// How long a thread has been in the state in which the dump found it, seconds.
     pub(super) fn for_s(&self, thread: &Thread<'_>) -> Option<f64> {
         let since = self.history.since_ns(thread.record);
@@ -236,7 +251,12 @@ impl<'a> Looks<'a> {
         let trace = traces.threads.get(&record.tid);
         let samples = traces.samples.get(&record.tid).map_or(&[][..], Vec::as_slice);
         let frames = trace.map_or(&[][..], |t| &t.frames);
-        let wait = wait_of(dump, record, frames, &self.tids);
+        let mut wait = wait_of(dump, record, frames, &self.tids);
+        let ends = wait.as_mut().and_then(|wait| {
+            let ends = ends::ends(dump, record)?;
+            ends::say_time(wait, ends);
+            Some(ends)
+        });
         let calls = stack::calls(trace.into_iter().chain(samples), is);
         let inside = match calls {
             Calls::NotSeen => None,
@@ -270,6 +290,7 @@ impl<'a> Looks<'a> {
             record,
             second,
             wait,
+            ends,
             motion,
             trace,
             samples,

@@ -20,4 +20,3 @@ pub(crate) mod stall;
 pub(crate) mod threads_file;
 pub mod truncated_stacks;
 
-pub(crate) use names::DUMP_OUTSIDE;

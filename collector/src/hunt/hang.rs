@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use crossbeam_channel::Select;
+use hangscope_protocol::record::dump_reason;
 
 use super::bundle;
 use super::config::Config;
@@ -12,10 +14,9 @@ use super::lane::Lane;
 use super::running::{Job, Running};
 use super::watch::{Watch, Watched};
 use crate::analysis::class::Why;
-use crate::analysis::{Class, HangFacts, History, Integrity, integrity};
+use crate::analysis::{Blame, Finding, HangFacts, History, Integrity, integrity};
 use crate::capture::Outside;
 use crate::console::cancel::Cancel;
-use crate::evidence::DUMP_OUTSIDE;
 use crate::evidence::bundle::{Allocator, Contents};
 use crate::files::facts;
 use crate::launch::bench::{Bench, Ended, Member, TERM_TO_KILL};
@@ -27,6 +28,9 @@ use crate::text::note::Note;
 
 /// How long to wait for the dumps of the run's other processes.
 const OTHER_DUMPS: Duration = Duration::from_secs(3);
+
+/// How long a run that waits for something that will come gets after its deadline, at most.
+const MOST_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What showed that the run hangs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,18 +135,23 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         notes.push(say!(Note::MallocElsewhere { path: &other.path, snapshot: &name }).said());
         finding = None;
     }
+    // A program that sleeps until after its deadline may come to its end.
+    if finding.as_ref().is_some_and(|f| f.blame == Some(Blame::Nobody) || f.may_end()) {
+        let limit = config.hang_after.time().map_or(MOST_PATIENCE, |after| after.min(MOST_PATIENCE));
+        wait_for_end(bench, limit, cancel);
+    }
     let ended_by_itself = bench.ended().try_recv().is_ok();
+    let lasted = bench.started().elapsed().as_secs_f64();
     if ended_by_itself {
-        let seconds = bench.started().elapsed().as_secs_f64();
-        notes.push(say!(Note::EndedMeanwhile { seconds: format!("{seconds:.0}") }).said());
+        notes.push(say!(Note::EndedMeanwhile { seconds: format!("{lasted:.0}") }).said());
     }
     let dump_ms = dump.and_then(dump_ms);
     let ended = bench.stop(TERM_TO_KILL).context("hunt: stopping the run")?;
     // A process that hangs does not come to a good end, unless a signal or ptrace ended a wait.
     let came_out = ended_by_itself && ended.code == Some(0);
-    let asked = bundle.dir().join(DUMP_OUTSIDE).exists()
+    let asked = bundle.disturbed()
         || finding.as_ref().is_some_and(|f| f.said.iter().any(|why| matches!(why, Why::Resumed { .. })));
-    let slow = came_out && !asked || finding.as_ref().is_some_and(|f| f.class == Class::Slow);
+    let slow = came_out && !asked || finding.as_ref().is_some_and(Finding::is_no_hang);
     if slow {
         name = lane.slow_snapshot(number);
         bundle.move_to(config.out.join(&name))?;
@@ -153,7 +162,7 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         ended_by_itself,
         hang: HangFacts { snapshot: name, finding, dump_ms },
         ended,
-        seconds,
+        seconds: if slow && ended_by_itself { lasted } else { seconds },
         integrity_start: dso.start,
         integrity_end: dso.end,
         deleted_seen: dso.deleted_seen,
@@ -162,10 +171,22 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
     })
 }
 
+/// Waits until the run ends, for so long at most. Ctrl-C ends the wait.
+fn wait_for_end(bench: &Bench, limit: Duration, cancel: &Cancel) {
+    // Nothing is taken out of the channels: the caller reads them.
+    let mut ready = Select::new();
+    ready.recv(bench.ended());
+    ready.recv(cancel.channel());
+    let _ = ready.ready_timeout(limit);
+}
+
 /// A dump from outside, with the memory of the counters; none if the process may not be looked at.
 fn take_from_outside(lane: &Lane, pid: u32, notes: &mut Vec<Text>) -> Option<Dump> {
     match snap::take(pid, &snap::Options::default()) {
-        Ok(dump) => Some(counters::with_memory(lane, pid, dump)),
+        Ok(mut dump) => {
+            dump.begin.reason = dump_reason::DEADLINE;
+            Some(counters::with_memory(lane, pid, dump))
+        }
         Err(why) => {
             notes.push(say!(Note::NotLookedInto { why }).said());
             None

@@ -8,6 +8,7 @@
 //! - [`maps`]: the mappings
 //! - [`trace`]: stacks with names
 //! - [`syscalls`]: system call numbers, by machine
+//! - `timeouts`: where a system call keeps its timeout
 //! - [`record_text`]: bytes of records as text
 
 pub(crate) mod assemble;
@@ -18,6 +19,7 @@ pub(crate) mod model;
 pub(crate) mod record;
 pub(crate) mod record_text;
 pub(crate) mod syscalls;
+pub(crate) mod timeouts;
 pub mod trace;
 
 pub use assemble::{Assembler, BadDump, read_dumps};

@@ -176,6 +176,7 @@ impl Dump {
         }
         dump.samples.extend_from_slice(&outside.samples);
         dump.notes.extend_from_slice(&outside.notes);
+        dump.memory.extend_from_slice(&outside.memory);
         dump
     }
 

@@ -6,13 +6,15 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hangscope_protocol::record::{SYSCALL_RUNNING, ThreadRecord, probe_outcome};
+use hangscope_protocol::record::{MemoryRecord, SYSCALL_RUNNING, ThreadRecord, probe_outcome};
 
 use super::memory::ProcessMemory;
 use super::notes::OutsideNote;
 use super::threads::{MOST_SAMPLED, SAMPLE_BYTES, STACK_BYTES, is_blocked};
 use super::{stop, threads};
-use crate::session::{Dump, Probe};
+use crate::session::syscalls::Syscalls;
+use crate::session::timeouts::{TIME_BYTES, Timeout, timeout_of};
+use crate::session::{Dump, Memory, Probe};
 use crate::text::message::say;
 
 /// How long threads are sampled.
@@ -20,6 +22,8 @@ const SAMPLED_FOR: Duration = Duration::from_secs(1);
 const BETWEEN_SAMPLES: Duration = Duration::from_millis(20);
 /// Most threads that are asked by ptrace: each is stopped for a moment.
 const MOST_ASKED: usize = 64;
+/// Most timeouts that are read.
+const MOST_TIMES: usize = 256;
 
 /// A dump that holds only what is added to `dump`; none if nothing is missing. What may not be read, or what
 /// has ended since, is left out.
@@ -29,9 +33,10 @@ pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
     outside.probes = ask_threads_without_answer(dump, memory);
     let asked: Vec<u32> = outside.probes.iter().map(|p| p.record.tid).collect();
     outside.notes = asked.iter().map(|tid| say!(OutsideNote::AskedByPtrace { tid }).note(*tid)).collect();
+    outside.memory = times(dump, memory);
     let nappers = nappers(dump);
     if asked.is_empty() && nappers.is_empty() {
-        return None;
+        return (!outside.memory.is_empty()).then_some(outside);
     }
     let until = Instant::now() + SAMPLED_FOR;
     let mut number = dump.samples.iter().map(|p| p.record.sample).max().unwrap_or(0);
@@ -43,6 +48,22 @@ pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
         thread::sleep(BETWEEN_SAMPLES);
     }
     Some(outside)
+}
+
+/// The timeouts of blocked calls.
+pub(super) fn times(dump: &Dump, memory: ProcessMemory) -> Vec<Memory> {
+    let Some(arch) = Syscalls::from_elf(dump.identity.fixed.arch) else { return vec![] };
+    let places = dump.threads.iter().filter(|t| is_blocked(t)).map(|t| timeout_of(arch, t));
+    let addresses = places.filter_map(|timeout| match timeout {
+        Timeout::At(at) => Some(at.address),
+        _ => None,
+    });
+    let addresses: BTreeSet<u64> = addresses.take(MOST_TIMES).collect();
+    let read = |address: u64| {
+        let bytes = memory.up_to(address, TIME_BYTES).ok()?;
+        Some(Memory { record: MemoryRecord { address, wanted: TIME_BYTES as u32, errno: 0 }, bytes })
+    };
+    addresses.into_iter().filter_map(read).collect()
 }
 
 /// The dump with what [`supplement`] adds.

@@ -14,6 +14,7 @@ use super::notes::OutsideNote;
 use super::permit::{self, NotPossible};
 use super::process::Process;
 use super::stop;
+use super::supplement::times;
 use super::threads::{self, MOST_SAMPLED, SAMPLE_BYTES, STACK_BYTES, is_blocked};
 use super::zero::zero;
 use crate::proc::task::tids;
@@ -81,7 +82,7 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     stacks.extend(second.iter().filter(|t| is_blocked(t)).filter_map(|t| threads::stack(t, memory).ok()));
     look.mark(mark_part::SECOND_LOOK, second.len());
 
-    Ok(Dump {
+    let mut dump = Dump {
         begin: DumpBeginRecord {
             number: 1,
             reason: dump_reason::ASKED,
@@ -111,7 +112,9 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
         notes,
         looks_ns: [trigger_ns, trigger_ns + second_begun_ns],
         ..Dump::begun(identity, zero())
-    })
+    };
+    dump.memory = times(&dump, memory);
+    Ok(dump)
 }
 
 /// The looks at the threads of a process, with what each part took.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::case::{
     Case, any_inside, call_evidence, lock_of, lock_text, most_common, seconds, stuck_together, wait_text,
 };
-use super::whose;
+use super::{idle, whose};
 use crate::analysis::graph::{End, Graph};
 use crate::analysis::scene::{BUSY, Motion, Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
@@ -134,6 +134,10 @@ fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
     let n = waiters.len();
     let stuck = stuck_together(waiters.iter().copied());
     if stuck == Stuck::No {
+        return None;
+    }
+    // The holder sleeps, and its sleep ends.
+    if idle::ends_soon(scene, root) {
         return None;
     }
     let returns = root.calls == Calls::Returns;
