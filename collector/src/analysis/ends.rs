@@ -43,7 +43,8 @@ pub(super) fn ends(dump: &Dump, thread: &ThreadRecord) -> Option<Ends> {
 }
 
 fn time(dump: &Dump, at: TimeAt) -> Option<Ends> {
-    let memory = dump.memory.iter().find(|m| m.record.address == at.address && m.bytes.len() >= TIME_BYTES)?;
+    let memory =
+        dump.memory.iter().find(|m| m.record.address == at.address && m.bytes.len() >= TIME_BYTES)?;
     let number = |from: usize| Some(i64::from_le_bytes(memory.bytes.get(from..from + 8)?.try_into().ok()?));
     let (seconds, parts) = (number(0)?, number(8)?);
     let most = if at.micros { 1_000_000 } else { 1_000_000_000 };
@@ -57,9 +58,7 @@ fn time(dump: &Dump, at: TimeAt) -> Option<Ends> {
     match at.until {
         Until::Span => Some(Ends { whole_s: Some(time), left_s: None }),
         Until::Monotonic => Some(left(dump.begin.trigger_ns)),
-        Until::Realtime => {
-            Some(left(fixed.wall_ns + dump.begin.trigger_ns.saturating_sub(fixed.init_ns)))
-        }
+        Until::Realtime => Some(left(fixed.wall_ns + dump.begin.trigger_ns.saturating_sub(fixed.init_ns))),
         Until::OtherClock => None,
     }
 }

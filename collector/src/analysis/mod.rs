@@ -7,6 +7,7 @@
 //! - [`history`]: the heartbeats before a dump
 //! - `stack`, `scene`, `graph`: queries on a stack, on a dump, on the wait-for graph
 //! - `role`, `standing`: whose code a frame is, whose code a thread is in
+//! - `motion`: whether a thread that woke has gone on
 //! - [`class`]: the class of a hang: [`analyse`]
 //! - [`finding`]: the result for one dump; `why`: its sentences
 //! - [`stall`]: whether a process that does not move is stuck or idle
@@ -29,6 +30,7 @@ pub(crate) mod finding;
 mod graph;
 pub(crate) mod history;
 pub mod integrity;
+mod motion;
 mod role;
 pub(crate) mod run_counters;
 mod scene;

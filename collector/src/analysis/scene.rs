@@ -4,17 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hangscope_protocol::record::{
-    SYSCALL_RUNNING, ThreadRecord, dso_flags, dump_reason, hello_flags, mark_part, probe_outcome, thread_flags,
+    SYSCALL_RUNNING, ThreadRecord, dso_flags, dump_reason, hello_flags, mark_part, probe_outcome,
+    thread_flags,
 };
 
 use super::ends::{self, Ends};
 use super::history::History;
-use super::stack::{self, AllocatorIs, Calls};
+use super::motion;
+use super::stack::{self, AllocatorIs, Calls, Proof};
 use super::standing::{self, Activity};
 use super::wait::{Tids, Wait, wait_of};
 use crate::session::Dump;
 use crate::session::syscalls::Syscalls;
-use crate::session::trace::{Frame, ThreadTrace, Traces};
+use crate::session::trace::{Frame, ThreadTrace, TraceSource, Traces, is_signal_frame};
 
 /// A thread that sleeps between its attempts spins if it uses at least this share of a core.
 pub(super) const BUSY: f64 = 0.2;
@@ -54,6 +56,9 @@ pub(super) struct Thread<'a> {
     /// Its wait ends by itself.
     pub(super) ends: Option<Ends>,
     pub(super) motion: Motion,
+    /// It woke, and waits again for the same lock of the same owner, without a return in between: how well its stacks prove
+    /// that.
+    pub(super) comes_back: Option<Proof>,
     pub(super) trace: Option<&'a ThreadTrace>,
     pub(super) samples: &'a [ThreadTrace],
     /// From all of its stacks: the one of the dump, and the samples.
@@ -102,6 +107,8 @@ impl Thread<'_> {
         match self.motion {
             Motion::Asleep => Stuck::Yes,
             Motion::Unknown => Stuck::Maybe,
+            Motion::Rewaits if self.comes_back == Some(Proof::Bytes) => Stuck::Yes,
+            Motion::Rewaits if self.comes_back.is_some() => Stuck::Maybe,
             Motion::Rewaits if self.woken_by_us => Stuck::Maybe,
             // A timed wait wakes at its timeout and waits again: that is no progress.
             Motion::Rewaits if self.wait.as_ref().is_some_and(|w| w.timed) => Stuck::Maybe,
@@ -251,7 +258,12 @@ impl<'a> Looks<'a> {
         let trace = traces.threads.get(&record.tid);
         let samples = traces.samples.get(&record.tid).map_or(&[][..], Vec::as_slice);
         let frames = trace.map_or(&[][..], |t| &t.frames);
-        let mut wait = wait_of(dump, record, frames, &self.tids);
+        let first = wait_of(dump, record, frames, &self.tids);
+        let back = self.back(first.as_ref(), record, second, (trace, samples));
+        // A look that met it in a signal handler, or on its way, does not show what it waits for.
+        let (record, trace) = back.as_ref().map_or((record, trace), |back| (back.record, Some(back.trace)));
+        let frames = trace.map_or(&[][..], |t| &t.frames);
+        let mut wait = if back.is_some() { wait_of(dump, record, frames, &self.tids) } else { first };
         let ends = wait.as_mut().and_then(|wait| {
             let ends = ends::ends(dump, record)?;
             ends::say_time(wait, ends);
@@ -274,7 +286,12 @@ impl<'a> Looks<'a> {
             }
             _ => 0.0,
         };
-        let motion = motion(dump, record, second, answers);
+        let comes_back = back.map(|back| back.proof);
+        let motion = match motion_of(dump, record, second, answers) {
+            Motion::Asleep => Motion::Asleep,
+            _ if comes_back.is_some() => Motion::Rewaits,
+            other => other,
+        };
         let naps = |second: &ThreadRecord| match motion {
             Motion::Moved | Motion::Rewaits => is_nap(dump, record) && is_nap(dump, second),
             // It slept in between and used little CPU time: both looks found it waiting for a processor. A
@@ -292,6 +309,7 @@ impl<'a> Looks<'a> {
             wait,
             ends,
             motion,
+            comes_back,
             trace,
             samples,
             calls,
@@ -301,6 +319,43 @@ impl<'a> Looks<'a> {
             woken_by_us,
             cpu_share,
         }
+    }
+}
+
+/// A thread that waits again for what it waited for.
+struct Back<'a> {
+    /// The look that shows the wait, and a stack of the wait.
+    record: &'a ThreadRecord,
+    trace: &'a ThreadTrace,
+    proof: Proof,
+}
+
+impl<'a> Looks<'a> {
+    /// Whether a thread that woke, or ran in a look, waits for one lock of one owner all the time.
+    fn back(
+        &self,
+        first: Option<&Wait>,
+        record: &'a ThreadRecord,
+        second: Option<&'a ThreadRecord>,
+        (trace, samples): (Option<&'a ThreadTrace>, &'a [ThreadTrace]),
+    ) -> Option<Back<'a>> {
+        let second = second.filter(|s| s.nvcsw != record.nvcsw)?;
+        let lock = first.filter(|wait| wait.kind.is_lock());
+        // In a handler of a signal it may wait for something else.
+        let handled = trace.is_some_and(|t| t.frames.iter().any(is_signal_frame));
+        if lock.is_none() && first.is_some() && !handled {
+            return None;
+        }
+        let at_wait =
+            |t: &&ThreadTrace| t.source == TraceSource::Blocked && !t.frames.iter().any(is_signal_frame);
+        let shown = trace.filter(|_| lock.is_some()).or_else(|| samples.iter().find(at_wait))?;
+        let later =
+            wait_of(self.dump, second, &shown.frames, &self.tids).filter(|wait| wait.kind.is_lock())?;
+        if lock.is_some_and(|lock| (lock.word, lock.owner) != (later.word, later.owner)) {
+            return None;
+        }
+        let proof = motion::stays(shown, trace.into_iter().chain(samples), self.is)?;
+        Some(Back { record: if lock.is_some() { record } else { second }, trace: shown, proof })
     }
 }
 
@@ -318,7 +373,7 @@ fn cpu_ns(record: &ThreadRecord) -> u64 {
     if record.err_schedstat == 0 && record.cpu_ns > 0 { record.cpu_ns } else { record.tick_cpu_ns }
 }
 
-fn motion(dump: &Dump, first: &ThreadRecord, second: Option<&ThreadRecord>, answers: u64) -> Motion {
+fn motion_of(dump: &Dump, first: &ThreadRecord, second: Option<&ThreadRecord>, answers: u64) -> Motion {
     let Some(second) = second else {
         let whole = dump.marks.iter().any(|m| m.part == mark_part::SECOND_LOOK && m.dropped == 0);
         return if whole && !dump.second.is_empty() { Motion::Left } else { Motion::Unknown };

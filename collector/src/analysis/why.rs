@@ -19,6 +19,10 @@ messages! {
             "2 回の観測の間の {seconds} 秒に、待機中の {waiters} スレッドは 1 つも起きず、ロックは解放されていない (threads.json)";
         RingStill { seconds } => "none of them woke in the {seconds} s between the two looks (threads.json)",
             "2 回の観測の間の {seconds} 秒に、これらのスレッドは 1 つも起きていない (threads.json)";
+        ComesBack { tids, samples: "sample" } => "tid {tids} woke, for a signal or at a timeout, and waited again for the same lock of \
+            the same owner; the call that waits did not return, in {samples} (stacks.txt)",
+            "tid {tids} はシグナルやタイムアウトで起きたが、同じ保持者の同じロックを再び待った。待っている呼び出しは {samples} サンプルの\
+            間、戻っていない (stacks.txt)";
         OwnerRuns { owner, share } => "tid {owner} runs in both looks and used {share} % of a core in between \
             (threads.json)",
             "tid {owner} は 2 回の観測のどちらでも実行中で、その間にコアの {share} % を使った (threads.json)";

@@ -105,7 +105,13 @@ impl Bundle {
         atomic::make_dir(dir)?;
         let outside = capture::outside(pid, options);
         outside.write(dir)?;
-        Ok(Bundle { dir: dir.to_owned(), pid, name: options.name.to_owned(), outside, disturbed: Cell::new(false) })
+        Ok(Bundle {
+            dir: dir.to_owned(),
+            pid,
+            name: options.name.to_owned(),
+            outside,
+            disturbed: Cell::new(false),
+        })
     }
 
     pub(crate) fn dir(&self) -> &Path {

@@ -176,6 +176,9 @@ impl Dump {
         }
         dump.samples.extend_from_slice(&outside.samples);
         dump.notes.extend_from_slice(&outside.notes);
+        for record in &outside.second {
+            dump.second.iter_mut().filter(|t| t.tid == record.tid).for_each(|t| *t = *record);
+        }
         dump.memory.extend_from_slice(&outside.memory);
         dump
     }

@@ -132,7 +132,11 @@ mod tests {
         };
         let at = |until| Timeout::At(TimeAt { address: 0x70, micros: false, until });
         assert_eq!(of(230, [0, 0, 0x70, 0, 0, 0]), at(Until::Span), "sleep");
-        assert_eq!(of(230, [1, 1, 0x70, 0, 0, 0]), at(Until::Monotonic), "clock_nanosleep to a point in time");
+        assert_eq!(
+            of(230, [1, 1, 0x70, 0, 0, 0]),
+            at(Until::Monotonic),
+            "clock_nanosleep to a point in time"
+        );
         assert_eq!(of(35, [0x70, 0, 0, 0, 0, 0]), at(Until::Span), "nanosleep");
         assert_eq!(of(7, [0x70, 1, 1000, 0, 0, 0]), Timeout::Millis(1000), "poll");
         assert_eq!(of(7, [0x70, 1, 0xffff_ffff, 0, 0, 0]), Timeout::None, "poll without a timeout");

@@ -80,7 +80,9 @@ fn until(scene: &Scene<'_>, thread: &Thread<'_>) -> Until {
         WaitKind::Call("read") if wait.detail.en().contains("(/dev/pts/") => Until::Person,
         WaitKind::Call("read") if wait.detail.en().contains("(/dev/tty") => Until::Person,
         // The others of the process send the signal that ends the wait in a handler: a collector of garbage does.
-        WaitKind::Call("sigsuspend" | "pause") if thread.frames().iter().any(is_signal_frame) => Until::Inside,
+        WaitKind::Call("sigsuspend" | "pause") if thread.frames().iter().any(is_signal_frame) => {
+            Until::Inside
+        }
         WaitKind::Call("sigsuspend" | "pause" | "sigwait") => Until::Signal,
         WaitKind::Call(
             "read" | "write" | "recv" | "send" | "accept" | "connect" | "epoll" | "poll" | "select" | "wait4"

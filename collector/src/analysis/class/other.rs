@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::idle;
 use super::case::{Case, most_common, no_stack, tids, wait_text};
+use super::idle;
 use crate::analysis::scene::{Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls};
 use crate::analysis::wait::WaitKind;

@@ -55,7 +55,11 @@ pub(super) fn decide<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, runs: &Tally
     if hung.iter().any(|r| !facts.is_other_build(&r.arm)) {
         hung.retain(|r| !facts.is_other_build(&r.arm));
     }
-    if hung.is_empty() { not_hung(sorted, runs).unwrap_or_else(|| without_hang(sorted, runs)) } else { with_hang(facts, sorted, &hung) }
+    if hung.is_empty() {
+        not_hung(sorted, runs).unwrap_or_else(|| without_hang(sorted, runs))
+    } else {
+        with_hang(facts, sorted, &hung)
+    }
 }
 
 /// The verdict of a single hang with an intact DSO.
