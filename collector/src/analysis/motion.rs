@@ -35,7 +35,7 @@ pub(super) fn stays<'a>(
         return None;
     }
     let compared: usize = kept.values().map(Vec::len).filter(|n| *n > 1).sum();
-    Some(if compared * 2 >= seen { Proof::Bytes } else { Proof::Frames })
+    Some(if compared >= LEAST_STACKS { Proof::Bytes } else { Proof::Frames })
 }
 
 /// The frames that the outermost signal handler interrupted; all frames without one.

@@ -14,9 +14,9 @@ use super::motion;
 use super::stack::{self, AllocatorIs, Calls, Proof};
 use super::standing::{self, Activity};
 use super::wait::{Tids, Wait, wait_of};
-use crate::session::Dump;
 use crate::session::syscalls::Syscalls;
 use crate::session::trace::{Frame, ThreadTrace, TraceSource, Traces, is_signal_frame};
+use crate::session::{Dump, Probe};
 
 /// A thread that sleeps between its attempts spins if it uses at least this share of a core.
 pub(super) const BUSY: f64 = 0.2;
@@ -264,11 +264,7 @@ impl<'a> Looks<'a> {
         let (record, trace) = back.as_ref().map_or((record, trace), |back| (back.record, Some(back.trace)));
         let frames = trace.map_or(&[][..], |t| &t.frames);
         let mut wait = if back.is_some() { wait_of(dump, record, frames, &self.tids) } else { first };
-        let ends = wait.as_mut().and_then(|wait| {
-            let ends = ends::ends(dump, record)?;
-            ends::say_time(wait, ends);
-            Some(ends)
-        });
+        let ends = wait.as_ref().and_then(|_| ends::ends(dump, record));
         let calls = stack::calls(trace.into_iter().chain(samples), is);
         let inside = match calls {
             Calls::NotSeen => None,
@@ -292,6 +288,9 @@ impl<'a> Looks<'a> {
             _ if comes_back.is_some() => Motion::Rewaits,
             other => other,
         };
+        if let (Some(wait), Some(ends), Motion::Asleep) = (&mut wait, ends, motion) {
+            ends::say_time(wait, ends);
+        }
         let naps = |second: &ThreadRecord| match motion {
             Motion::Moved | Motion::Rewaits => is_nap(dump, record) && is_nap(dump, second),
             // It slept in between and used little CPU time: both looks found it waiting for a processor. A
@@ -414,7 +413,10 @@ fn sleeps(first: &ThreadRecord, second: &ThreadRecord) -> u64 {
 fn answers(dump: &Dump) -> BTreeMap<u32, u64> {
     let mut answers = BTreeMap::new();
     let all = dump.probes.iter().chain(&dump.samples);
-    for probe in all.filter(|p| p.record.outcome == probe_outcome::ANSWERED) {
+    // What is asked after the second look has no part in it.
+    let second_ns = dump.looks_ns[1];
+    let before = |p: &&Probe| second_ns == 0 || p.record.asked_ns <= second_ns;
+    for probe in all.filter(|p| p.record.outcome == probe_outcome::ANSWERED).filter(before) {
         *answers.entry(probe.record.tid).or_default() += 1;
     }
     answers

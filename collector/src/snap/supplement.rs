@@ -26,6 +26,8 @@ const MOST_ASKED: usize = 64;
 const MOST_NAPPERS: usize = 16;
 /// A thread that runs in both looks naps if it went to sleep more often than this.
 const LEAST_NAPS: u64 = 8;
+/// Of so many samples of a thread that wakes often, one has registers.
+const ASKED_EVERY: u32 = 3;
 /// Most looks at a thread for one that shows it waiting.
 const MOST_LOOKS: usize = 20;
 /// Most timeouts that are read.
@@ -44,6 +46,7 @@ pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
     if asked.is_empty() && nappers.is_empty() {
         return (!outside.memory.is_empty()).then_some(outside);
     }
+    let woken = woken(dump, &nappers);
     let until = Instant::now() + SAMPLED_FOR;
     let mut number: u32 = dump.samples.iter().map(|p| p.record.sample).max().unwrap_or(0);
     while Instant::now() < until {
@@ -53,7 +56,11 @@ pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
         // Many threads take turns.
         let turn =
             nappers.iter().cycle().skip(number as usize * MOST_SAMPLED).take(MOST_SAMPLED.min(nappers.len()));
-        outside.samples.extend(turn.filter_map(|t| threads::sample(pid, *t, number, memory)));
+        let sample = |t: &u32| match number % ASKED_EVERY == 0 && woken.contains(t) {
+            true => Some(stop::ask(*t, number, SAMPLE_BYTES, memory)).filter(is_answered),
+            false => threads::sample(pid, *t, number, memory),
+        };
+        outside.samples.extend(turn.filter_map(sample));
         thread::sleep(BETWEEN_SAMPLES);
     }
     outside.second = looked_at_again(pid, dump, &nappers, memory);
@@ -109,6 +116,20 @@ fn nappers(dump: &Dump) -> Vec<u32> {
     let ours = dump.identity.fixed.watchdog_tid;
     let napping = dump.threads.iter().filter(|t| t.tid != ours).filter(ran);
     napping.map(|t| t.tid).take(MOST_NAPPERS).collect()
+}
+
+/// Those that wait for a futex and wake often: their registers are wanted too, and to stop them ends no wait that would
+/// not end without it. The kernel restarts a futex wait after the stop.
+fn woken(dump: &Dump, nappers: &[u32]) -> BTreeSet<u32> {
+    let Some(arch) = Syscalls::from_elf(dump.identity.fixed.arch) else { return BTreeSet::new() };
+    let often = |tid: &&u32| {
+        let looks = dump.thread(**tid).zip(dump.second_look(**tid));
+        looks.is_some_and(|(first, second)| {
+            let waits = [first, second].iter().any(|t| t.syscall == arch.futex());
+            waits && second.nvcsw > first.nvcsw + LEAST_NAPS
+        })
+    };
+    nappers.iter().filter(often).copied().collect()
 }
 
 /// A second look at threads that the second look met on their way, in a signal handler for example, but that wait for a
