@@ -69,7 +69,7 @@ pub(crate) fn look_twice(
     if cancel.wait(pause) {
         return Err("interrupted before a second look".to_owned());
     }
-    let second = threads::look(pid).map_err(|why| format!("no second look: {why}"))?;
+    let second = threads::look(pid, None).map_err(|why| format!("no second look: {why}"))?;
     let second: Vec<CpuLook> = second.iter().map(CpuLook::of).collect();
     hottest(first, &second).ok_or_else(nothing_ran)
 }
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn a_thread_that_spins_is_the_hottest() {
         let mut child = std::process::Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
-        let first: Vec<CpuLook> = threads::look(child.id()).unwrap().iter().map(CpuLook::of).collect();
+        let first: Vec<CpuLook> = threads::look(child.id(), None).unwrap().iter().map(CpuLook::of).collect();
         let hot = look_twice(child.id(), &first, Duration::from_millis(300), &Cancel::never());
         child.kill().unwrap();
         child.wait().unwrap();
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn without_two_looks_it_is_not_said_that_nothing_ran() {
         let me = std::process::id();
-        let first: Vec<CpuLook> = threads::look(me).unwrap().iter().map(CpuLook::of).collect();
+        let first: Vec<CpuLook> = threads::look(me, None).unwrap().iter().map(CpuLook::of).collect();
         let pause = Duration::from_millis(1);
         let why =
             |pid, first: &[CpuLook], cancel: &Cancel| look_twice(pid, first, pause, cancel).unwrap_err();

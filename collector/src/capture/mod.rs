@@ -40,6 +40,8 @@ pub struct Options<'a> {
     pub profile: &'a Profile,
     /// Paths of the allocator's DSO: the pinned copy, the original.
     pub dso: Vec<PathBuf>,
+    /// The shim's own thread, by the tid that its hello has; none without a hello. It is in no table.
+    pub shim_tid: Option<u32>,
 }
 
 #[derive(Clone, Debug)]
@@ -54,7 +56,7 @@ pub struct Outside {
 
 /// Looks at a process from outside. Never fails: the file of a part that could not be read says why.
 pub fn outside(pid: u32, options: &Options<'_>) -> Outside {
-    let looked = threads::look(pid);
+    let looked = threads::look(pid, options.shim_tid);
     // A process that is dying has empty maps. A process that lives may have an empty environment.
     let shared = format!("task/{}", task::sharing(pid));
     let maps = threads::read(pid, &format!("{shared}/maps"))
@@ -122,7 +124,8 @@ mod tests {
         child.wait().unwrap();
         let dir = tempfile::tempdir().unwrap();
         let profile = Profile::plain("x");
-        let outside = outside(child.id(), &Options { name: "x", profile: &profile, dso: vec![] });
+        let outside =
+            outside(child.id(), &Options { name: "x", profile: &profile, dso: vec![], shim_tid: None });
         outside.write(dir.path()).unwrap();
         for name in ["ps_L.txt", "environ.txt", "maps_x.txt", "maps.txt", "wchan_by_tid.tsv"] {
             let text = std::fs::read_to_string(dir.path().join(name)).unwrap();
@@ -153,8 +156,12 @@ mod tests {
             std::thread::yield_now();
         }
         let profile = Profile::for_dso(Path::new(dso), None);
-        let look =
-            || outside(child.id(), &Options { name: "mimalloc", profile: &profile, dso: vec![dso.into()] });
+        let look = || {
+            outside(
+                child.id(),
+                &Options { name: "mimalloc", profile: &profile, dso: vec![dso.into()], shim_tid: None },
+            )
+        };
         let seen = look();
         let theirs = std::process::Command::new("ps")
             .args(["-L", "-p", &child.id().to_string(), "-o", "pid,tid,psr,pcpu,state,wchan:30,comm"])

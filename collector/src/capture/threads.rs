@@ -22,14 +22,18 @@ pub struct ThreadLook {
     pub(crate) wchan: Option<String>,
 }
 
-/// Looks at every thread, ascending by tid. A thread that leaves meanwhile is left out.
+/// Looks at every thread, ascending by tid. A thread that leaves meanwhile is left out, and so is the shim's
+/// own thread. `shim_tid` is its tid in the PID namespace of the process. Its name proves nothing: a thread
+/// of the program may be called `hangscope`, too.
 ///
 /// # Errors
 /// Why no thread could be seen, for a person.
-pub(crate) fn look(pid: u32) -> Result<Vec<ThreadLook>, String> {
+pub(crate) fn look(pid: u32, shim_tid: Option<u32>) -> Result<Vec<ThreadLook>, String> {
     let tids = task::tids(pid).map_err(|e| io_why(pid, &e))?;
     let uptime = uptime();
-    let threads: Vec<ThreadLook> = tids.into_iter().filter_map(|tid| thread(pid, tid, uptime)).collect();
+    let is_shim = |tid: u32| shim_tid.is_some() && task::tid_inside(pid, tid) == shim_tid;
+    let tids = tids.into_iter().filter(|tid| !is_shim(*tid));
+    let threads: Vec<ThreadLook> = tids.filter_map(|tid| thread(pid, tid, uptime)).collect();
     if threads.is_empty() { Err(ended(pid)) } else { Ok(threads) }
 }
 

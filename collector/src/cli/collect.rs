@@ -10,6 +10,7 @@ use crate::collect::{self, Options};
 use crate::console::cancel;
 use crate::console::exit::{Ended, Status};
 use crate::console::out;
+use crate::console::usr1::Requests;
 use crate::launch::{descriptors, shim_path};
 use crate::listen::Listener;
 use crate::text::message::say;
@@ -56,6 +57,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         out::only_json();
     }
     let cancel = cancel::on_signals().context("collect: cannot catch Ctrl-C")?;
+    let requests = Requests::on_usr1().context("collect: cannot take USR1")?;
     let socket = args.socket.unwrap_or_else(super::socket::default_socket);
     let listener = Listener::bind(&socket).context("collect")?;
     let perf = PerfOptions { call_graph: args.perf_call_graph, ..PerfOptions::default() };
@@ -81,7 +83,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         let text = text.to_string();
         if text.starts_with("hangscope:") { out::error_line(text) } else { out::line(text) }
     });
-    let collected = collect::collect(listener, options, cancel, say).context("collect")?;
+    let collected = collect::collect(listener, options, cancel, say, &requests).context("collect")?;
     out::say(&say!(JobLine::Sessions { sessions: collected.sessions, hung: collected.hung }));
     match collected.not_written {
         0 => Ok(Status::NoHang),

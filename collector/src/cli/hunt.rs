@@ -13,6 +13,7 @@ use crate::capture::{CallGraph, PerfOptions};
 use crate::console::cancel;
 use crate::console::exit::{Ended, Status};
 use crate::console::out;
+use crate::console::usr1::Requests;
 use crate::files::pin;
 use crate::hunt::arm::{Arm, Treatment};
 use crate::hunt::{Config, Limits, Screen, StatsLane};
@@ -140,8 +141,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let cancel = cancel::on_signals().context("hunt: cannot take Ctrl-C")?;
     // Processes that a run leaves behind become children of this process, which can reap them.
     let _ = nix::sys::prctl::set_child_subreaper(true);
+    let requests = Requests::on_usr1().context("hunt: cannot take USR1")?;
     let mut screen = Screen::new(&config.name, config.planned(), config.arms.len());
-    let hunted = crate::hunt::hunt(&config, &mut screen, &cancel)?;
+    let hunted = crate::hunt::hunt(&config, &mut screen, &cancel, &requests)?;
     screen.finish();
     let conclusion = hunted.report(&config.out)?;
     if json {

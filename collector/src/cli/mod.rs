@@ -2,6 +2,7 @@
 //! status. Only [`main`] turns an error into a line on stderr and a status.
 //!
 //! - [`collect`]: listens for processes
+//! - [`dump`]: a capture of a watched program that goes on
 //! - [`mod@env`]: the variables for your own command
 //! - [`pin`]: a copy of a DSO that nobody rebuilds
 //! - [`plan`]: how many runs a hunt needs
@@ -26,6 +27,7 @@ use crate::text::message::Lang;
 mod actions;
 mod args;
 pub(crate) mod collect;
+pub(crate) mod dump;
 pub(crate) mod env;
 pub(crate) mod hunt;
 pub(crate) mod pin;
@@ -56,6 +58,7 @@ enum Command {
     Hunt(Box<hunt::Args>),
     Shrink(Box<shrink::Args>),
     Collect(collect::Args),
+    Dump(dump::Args),
     Env(env::Args),
     Pin(pin::Args),
     Plan(plan::Args),
@@ -126,6 +129,7 @@ fn run(command: Command) -> anyhow::Result<Status> {
         Command::Hunt(args) => hunt::run(*args),
         Command::Shrink(args) => shrink::run(*args),
         Command::Collect(args) => collect::run(args),
+        Command::Dump(args) => dump::run(args),
         Command::Env(args) => env::run(args),
         Command::Pin(args) => pin::run(args),
         Command::Plan(args) => plan::run(args),

@@ -26,12 +26,17 @@ use crate::text::progress::JobLine;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     hangscope snap 4711\n  \
+    hangscope snap --pid $(pgrep -n bench)\n  \
     hangscope snap 4711 --target libhakozuna_hz4.so --out evidence && hangscope show evidence\n\n\
     You must be allowed to trace the process: be its user or root, with kernel.yama.ptrace_scope 0 if the system has it.")]
 pub(crate) struct Args {
     /// Process id.
-    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
-    pid: u32,
+    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..), required_unless_present = "pid_option")]
+    pid: Option<u32>,
+    /// The same, as an option.
+    #[arg(id = "pid_option", long = "pid", short, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..),
+        conflicts_with = "pid")]
+    pid_option: Option<u32>,
     /// The allocator's DSO, by file name or short name, if it does not provide malloc.
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
@@ -70,13 +75,14 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     if args.json {
         out::only_json();
     }
+    let pid = args.pid.or(args.pid_option).context("snap: no PID")?;
     let cancel = cancel::on_signals().context("snap: cannot catch Ctrl-C")?;
     let usage = |e: profile::BadProfile| Ended::new(Status::Usage, e);
     let profile = args.profile.as_deref().map(profile::load).transpose().map_err(usage).context("snap")?;
     args.name.as_deref().map(pin::check_name).transpose().map_err(|e| Ended::new(Status::Usage, e))?;
     let out = args.out.unwrap_or_else(|| {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        PathBuf::from(format!("hangscope_snap_{}_{}", args.pid, now.map_or(0, |t| t.as_secs())))
+        PathBuf::from(format!("hangscope_snap_{pid}_{}", now.map_or(0, |t| t.as_secs())))
     });
     let options = Options {
         target: args.target,
@@ -87,7 +93,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let perf = PerfOptions { call_graph: args.perf_call_graph, ..PerfOptions::default() };
     let perf = (!args.no_perf).then_some(&perf);
     let name = args.name.as_deref();
-    let request = snap::Request { pid: args.pid, out: &out, name, profile, options: &options, perf };
+    let request = snap::Request { pid, out: &out, name, profile, options: &options, perf };
     let snapped = snap::snap(request, &cancel).context("snap")?;
     if args.json {
         out::json(&VerdictFile::of(&snapped.facts, &snapped.conclusion).in_folder(&out))?;

@@ -11,10 +11,12 @@
 //! - `desk`: what all sessions share
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, select};
+use crossbeam_channel::{Receiver, at, select};
 
 use crate::console::cancel::Cancel;
+use crate::console::usr1::Requests;
 use crate::files::atomic::{self, Lines, WriteError};
 use crate::listen::{ListenError, Listener};
 
@@ -27,6 +29,11 @@ mod session;
 use desk::Desk;
 pub(crate) use desk::{Collected, Options, Say};
 
+/// From the first look to the second when the collector ends.
+const EARLY_LOOK: Duration = Duration::from_millis(300);
+/// How long to wait for these dumps. The command is to end within two seconds.
+const DUMP_AT_END: Duration = Duration::from_millis(1200);
+
 /// Collects until `cancel`. Sessions that are open then are written as `open`.
 ///
 /// # Errors
@@ -37,6 +44,7 @@ pub(crate) fn collect(
     options: Options,
     cancel: Cancel,
     say: Say,
+    requests: &Requests,
 ) -> Result<Collected, CollectError> {
     atomic::make_dir(&options.out.join("sessions"))?;
     let lines = Lines::open(&options.out.join("sessions.jsonl"))?;
@@ -60,7 +68,23 @@ pub(crate) fn collect(
             recv(router.exits()) -> key => if let Ok(key) = key {
                 router.exited(key);
             },
+            recv(requests.channel()) -> _ => router.want(std::process::id(), None),
             recv(cancelled) -> _ => break,
+        }
+    }
+    if desk.cancel.is_set() {
+        // What the processes do now is what somebody wants to see who ends the collector.
+        let done = router.dump_at_end(EARLY_LOOK);
+        let until = Instant::now() + DUMP_AT_END;
+        loop {
+            select! {
+                recv(listener.events()) -> event => match event {
+                    Ok(event) => router.event(event),
+                    Err(_) => break,
+                },
+                recv(done) -> _ => break,
+                recv(at(until)) -> _ => break,
+            }
         }
     }
     // Events that were sent before the end still count. Nothing is received any more.

@@ -3,16 +3,22 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 use hangscope_protocol::record::hello_flags;
 
 use super::desk::Desk;
-use super::session::{Input, Session};
+use super::session::{Asked, Input, Session};
+use crate::listen::request::{Answer, Problem};
 use crate::listen::{ConnId, Event, What};
 use crate::proc::ending::ExitWatch;
 use crate::session::Identity;
+
+/// Most sessions that are captured when the collector ends: more would take longer than a person waits.
+const MOST_AT_END: usize = 4;
 
 /// Identifies a program image: equal in all its hellos.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +67,10 @@ impl Router {
 
     pub(super) fn event(&mut self, event: Event) {
         let conn = event.conn;
+        if let What::Wanted { pid } = event.what {
+            self.want(pid, Some(conn));
+            return;
+        }
         if let What::Hello(identity) = &event.what {
             let key = self.session_of(&event, identity);
             self.conns.insert(conn, key);
@@ -74,6 +84,40 @@ impl Router {
             self.conns.remove(&conn);
             self.reap();
         }
+    }
+
+    /// Asks the sessions of a process for a dump; all sessions if the process is this collector.
+    pub(super) fn want(&self, pid: u32, asker: Option<ConnId>) {
+        let all = pid == std::process::id();
+        let keys: Vec<u64> =
+            self.living().filter(|(_, live)| all || live.pid == pid).map(|(k, _)| *k).collect();
+        if let (Some(asker), true) = (asker, keys.is_empty()) {
+            self.desk.asker.answer(asker, &Answer::problem(pid, Problem::NoShim));
+        }
+        let left = Arc::new(AtomicU32::new(keys.len() as u32));
+        for key in keys {
+            let asked = Asked { asker, left: left.clone(), second_look: Duration::ZERO, done: None };
+            self.send(key, Input::Wanted(asked));
+        }
+    }
+
+    /// Asks the oldest sessions for a dump with an early second look, because the collector is about to end.
+    /// The channel is closed when all of them are done.
+    pub(super) fn dump_at_end(&self, second_look: Duration) -> Receiver<()> {
+        let (done, all_done) = crossbeam_channel::bounded(0);
+        let left = Arc::new(AtomicU32::new(0));
+        let mut keys: Vec<u64> = self.living().map(|(key, _)| *key).collect();
+        keys.sort_unstable();
+        for key in keys.into_iter().take(MOST_AT_END) {
+            let asked = Asked { asker: None, left: left.clone(), second_look, done: Some(done.clone()) };
+            left.fetch_add(1, Ordering::SeqCst);
+            self.send(key, Input::Wanted(asked));
+        }
+        all_done
+    }
+
+    fn living(&self) -> impl Iterator<Item = (&u64, &Live)> {
+        self.live.iter().filter(|(_, live)| !live.thread.is_finished())
     }
 
     /// The session that a hello belongs to: a new one, or one that lost its connection.

@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
 
-use crossbeam_channel::Receiver;
-use hangscope_protocol::record::dump_reason;
+use crossbeam_channel::{Receiver, Sender};
+use hangscope_protocol::record::{AskRecord, ask_what, dump_reason};
 
 use super::desk::Desk;
 use super::judge::Judge;
@@ -20,12 +21,16 @@ use crate::evidence::stall::JudgedStall;
 use crate::evidence::truncated_stacks;
 use crate::files::atomic::{self, Lines};
 use crate::files::pin;
+use crate::listen::request::{Answer, Problem};
 use crate::listen::{ConnId, Event, Peer, RecordedDump, What};
 use crate::proc::ending::{self, Ending};
 use crate::profile::Profile;
 use crate::session::{Dso, Dump, Identity, Note};
 use crate::snap;
 use crate::symbolize::Sources;
+
+/// Number of the requests of people.
+const WANTED: u32 = 1;
 
 /// Most notes that a session keeps.
 const MOST_NOTES: usize = 100;
@@ -34,10 +39,25 @@ const MOST_NOTES: usize = 100;
 pub(super) enum Input {
     /// From one of the session's connections.
     Event(Box<Event>),
+    /// Somebody wants a dump.
+    Wanted(Asked),
     Exited,
     /// The process runs another program now.
     Superseded,
     Close,
+}
+
+/// A request for a dump.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    /// Who gets the answer; none: nobody waits for it.
+    pub(super) asker: Option<ConnId>,
+    /// Number of answers that are still to be given.
+    pub(super) left: Arc<AtomicU32>,
+    /// From the first look to the second; zero: as usual.
+    pub(super) second_look: Duration,
+    /// Its drop tells that the request is done.
+    pub(super) done: Option<Sender<()>>,
 }
 
 pub(super) struct Session {
@@ -62,6 +82,7 @@ pub(super) struct Session {
     /// The bundle of the dump that has begun to arrive.
     begun: Option<Bundle>,
     conns: BTreeSet<ConnId>,
+    wanted: Vec<Asked>,
     greeted: bool,
     exited: bool,
     superseded: bool,
@@ -90,6 +111,7 @@ impl Session {
             idle_printed: false,
             begun: None,
             conns: BTreeSet::new(),
+            wanted: vec![],
             greeted: false,
             exited: false,
             superseded: false,
@@ -122,6 +144,7 @@ impl Session {
         for input in inputs {
             match input {
                 Input::Event(event) => self.event(*event),
+                Input::Wanted(asked) => self.want(asked),
                 Input::Exited => self.exited = true,
                 Input::Superseded => self.superseded = true,
                 Input::Close => closed = true,
@@ -175,9 +198,9 @@ impl Session {
                     self.desk.say(format_args!("[LATE] {} {}", self.peer.pid, self.title()));
                     self.save();
                 }
-                self.begin_dump(begin.number);
+                self.begin_dump(begin.number, begin.request == WANTED);
             }
-            What::Mark(_) | What::LastMemory { .. } => {}
+            What::Mark(_) | What::LastMemory { .. } | What::Wanted { .. } => {}
             What::FirstLook(dump) => {
                 // If the request fails, the stacks stay cut short, and their threads say so.
                 let _ = truncated_stacks::ask(&self.desk.asker, event.conn, &dump, &self.sources());
@@ -227,13 +250,15 @@ impl Session {
     }
 
     /// Begins a bundle: the look from outside is at the moment of the look from inside.
-    fn begin_dump(&mut self, number: u32) {
-        if self.record.dump_folders.len() as u32 >= self.desk.options.dumps {
+    /// A dump that somebody wants to see is kept whatever the limit is.
+    fn begin_dump(&mut self, number: u32, wanted: bool) {
+        if !wanted && self.record.dump_folders.len() as u32 >= self.desk.options.dumps {
             return;
         }
         let dir = self.dir.join(format!("dump_{number}"));
         let dso = self.record.allocator.iter().map(PathBuf::from).collect();
-        let options = capture::Options { name: &self.profile.name, profile: &self.profile, dso };
+        let shim_tid = Some(self.identity.fixed.watchdog_tid);
+        let options = capture::Options { name: &self.profile.name, profile: &self.profile, dso, shim_tid };
         match Bundle::begin(&dir, self.peer.pid, &options) {
             Ok(bundle) => self.begun = Some(bundle),
             Err(error) => self.desk.failed(&error),
@@ -260,7 +285,7 @@ impl Session {
                 return;
             }
             self.note(judged.note(&dump.dump).en());
-            self.begin_dump(dump.dump.begin.number);
+            self.begin_dump(dump.dump.begin.number, false);
             self.finish_dump(dump);
             return;
         }
@@ -275,7 +300,7 @@ impl Session {
         }
         self.late += 1;
         self.record.hung = true;
-        self.begin_dump(dump.dump.begin.number);
+        self.begin_dump(dump.dump.begin.number, false);
         self.finish_dump(dump);
     }
 
@@ -304,25 +329,57 @@ impl Session {
             },
             copies: vec![],
             alive: true,
-            supplement: Some(snap::supplement),
+            supplement: (!self.desk.cancel.is_set()).then_some(snap::supplement),
             perf: self.desk.options.perf.as_ref().ok_or("not wanted (--no-perf)"),
         };
+        let mut answer = Answer { folder: absolute(bundle.dir()), ..Answer::default() };
         match bundle.finish(&contents, &self.desk.cancel) {
             Ok(file) => {
                 if let Some(finding) = file.map(|file| file.finding) {
                     let word = self.count(finding.class, asked);
                     let (pid, dir) = (self.peer.pid, bundle.dir().display());
                     self.desk.say(format_args!("[{word}] {pid} {} -> {dir}", summary(&dump.dump, &finding)));
+                    answer.class = Some(finding.class.to_string());
+                    answer.confidence = Some(finding.confidence.to_string());
                 }
             }
-            Err(error) => self.desk.failed(&error),
+            Err(error) => {
+                answer = Answer::problem(0, Problem::NotWritten);
+                self.desk.failed(&error);
+            }
         }
         self.save();
+        self.answer(&answer);
+    }
+
+    /// Asks the shim for a dump.
+    fn want(&mut self, asked: Asked) {
+        let arg0 = asked.second_look.as_nanos() as u64;
+        let ask = AskRecord { what: ask_what::DUMP, request: WANTED, arg0, arg1: 0, reserved: 0 };
+        let sent = self.conns.last().map(|conn| self.desk.asker.ask(*conn, &ask, &[]));
+        self.wanted.push(asked);
+        if !matches!(sent, Some(Ok(()))) {
+            self.answer(&Answer::problem(0, Problem::NotTaken));
+        }
+    }
+
+    /// Answers all who want a dump of this process.
+    fn answer(&mut self, answer: &Answer) {
+        for Asked { asker, left, done, .. } in std::mem::take(&mut self.wanted) {
+            let left = left.fetch_sub(1, Ordering::SeqCst).saturating_sub(1);
+            if let Some(asker) = asker {
+                self.desk.asker.answer(asker, &Answer { pid: self.peer.pid, left, ..answer.clone() });
+            }
+            drop(done);
+        }
     }
 
     /// Counts a dump that was analysed. Gives the word for its line.
     fn count(&mut self, class: Class, asked: bool) -> &'static str {
-        self.record.class = Some(class);
+        // A quick dump at the end of the collector tells less than that of the hang.
+        if !(asked && self.record.hung) {
+            self.record.class = Some(class);
+        }
         match class {
             _ if asked => "DUMP",
             Class::Slow => {
@@ -349,6 +406,7 @@ impl Session {
     }
 
     fn end(mut self, closed: bool) {
+        self.answer(&Answer::problem(0, Problem::Ended));
         let ending = self.peer.pidfd.as_ref().and_then(|pidfd| ending::of(pidfd, self.peer.pid));
         let alive = self.peer.pidfd.as_ref().is_some_and(|pidfd| ending::has_ended(pidfd) == Some(false));
         let (end, why) = match (ending, &self.rejected) {
@@ -393,6 +451,11 @@ impl Session {
             self.dir.display()
         ));
     }
+}
+
+/// Nobody knows the collector's folder where a relative path is shown.
+fn absolute(path: &Path) -> Option<String> {
+    std::path::absolute(path).ok().map(|path| path.display().to_string())
 }
 
 fn text(note: &Note) -> String {

@@ -13,6 +13,7 @@ use hangscope_protocol::{HEADER_LEN, Header, Kind};
 use super::*;
 use crate::collect::record::{End, HeartbeatLine, SessionRecord};
 use crate::console::cancel::{self, Canceller};
+use crate::console::usr1::Requests;
 use crate::session::read_dumps;
 use crate::testkit::fake_shim::{FakeShim, SOON, frame, payload, zero};
 
@@ -38,7 +39,8 @@ impl Standing {
         let (sender, said) = crossbeam_channel::unbounded();
         let say: Say = Arc::new(move |text: &dyn Display| drop(sender.send(text.to_string())));
         let options = Options { out, perf: None, dumps: 2, json: false };
-        let thread = std::thread::spawn(move || collect(listener, options, cancel, say).unwrap());
+        let thread =
+            std::thread::spawn(move || collect(listener, options, cancel, say, &Requests::never()).unwrap());
         Standing { dir, socket, canceller: Some(canceller), said, thread: Some(thread) }
     }
 
@@ -282,7 +284,9 @@ fn a_socket_that_gives_no_connection_any_more_is_an_error_and_loses_nothing() {
     }
     listener.fail();
     let options = Options { out: out.clone(), perf: None, dumps: 1, json: false };
-    let error = collect(listener, options, Cancel::never(), Arc::new(|_: &dyn Display| {})).unwrap_err();
+    let error =
+        collect(listener, options, Cancel::never(), Arc::new(|_: &dyn Display| {}), &Requests::never())
+            .unwrap_err();
     assert!(error.to_string().starts_with("nobody can connect any more: cannot accept"), "{error}");
     assert_eq!(fs::read_to_string(out.join("sessions.jsonl")).unwrap().lines().count(), 1);
 }
@@ -293,7 +297,9 @@ fn an_out_that_cannot_be_written_is_said_and_ends_nothing_else() {
     fs::write(dir.path().join("file"), "").unwrap();
     let listener = Listener::bind(&dir.path().join("t.sock")).unwrap();
     let options = Options { out: dir.path().join("file/out"), perf: None, dumps: 1, json: false };
-    let error = collect(listener, options, Cancel::never(), Arc::new(|_: &dyn Display| {})).unwrap_err();
+    let error =
+        collect(listener, options, Cancel::never(), Arc::new(|_: &dyn Display| {}), &Requests::never())
+            .unwrap_err();
     assert!(error.to_string().contains("file/out"), "{error}");
 
     // It becomes unwritable later: the folder is replaced by a file.

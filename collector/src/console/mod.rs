@@ -2,9 +2,11 @@
 //!
 //! - [`cancel`]: Ctrl-C, as a channel
 //! - [`exit`]: the documented exit statuses
+//! - [`usr1`]: requests for a dump, as a channel
 //! - [`out`], [`wrap`]: what is printed, and how wide
 
 pub mod cancel;
 pub(crate) mod exit;
 pub(crate) mod out;
+pub(crate) mod usr1;
 pub(crate) mod wrap;

@@ -14,9 +14,16 @@ use crate::session::{self, Dump};
 ///
 /// # Errors
 /// [`WriteError`].
-pub(super) fn begin(config: &Config, lane: &Lane, name: &str, pid: u32) -> Result<Bundle, WriteError> {
+pub(super) fn begin(
+    config: &Config,
+    lane: &Lane,
+    name: &str,
+    pid: u32,
+    process: Option<&Watched>,
+) -> Result<Bundle, WriteError> {
     let dso = vec![lane.dso.clone(), config.so.clone()];
-    let options = capture::Options { name: &config.name, profile: &config.profile, dso };
+    let shim_tid = process.map(|p| p.identity.fixed.watchdog_tid);
+    let options = capture::Options { name: &config.name, profile: &config.profile, dso, shim_tid };
     Bundle::begin(&config.out.join(name), pid, &options)
 }
 

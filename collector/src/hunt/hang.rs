@@ -14,7 +14,8 @@ use super::lane::Lane;
 use super::running::{Job, Running};
 use super::watch::{Watch, Watched};
 use crate::analysis::class::Why;
-use crate::analysis::{Blame, Finding, HangFacts, History, Integrity, integrity};
+use crate::analysis::stall::is_stuck;
+use crate::analysis::{Blame, Confidence, Finding, HangFacts, History, Integrity, integrity};
 use crate::capture::Outside;
 use crate::console::cancel::Cancel;
 use crate::evidence::bundle::{Allocator, Contents};
@@ -31,6 +32,12 @@ const OTHER_DUMPS: Duration = Duration::from_secs(3);
 
 /// How long a run that waits for something that will come gets after its deadline, at most.
 const MOST_PATIENCE: Duration = Duration::from_secs(60);
+/// From the first look to the second after Ctrl-C. A thread that goes on is seen to do so in this time.
+const EARLY_LOOK: Duration = Duration::from_millis(300);
+/// How long to wait for dumps after Ctrl-C. The whole command is to end within two seconds.
+const DUMP_AT_INTERRUPT: Duration = Duration::from_millis(800);
+/// Time between TERM and KILL after Ctrl-C.
+const TERM_TO_KILL_IN_HASTE: Duration = Duration::from_millis(200);
 
 /// What showed that the run hangs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +46,8 @@ pub(crate) enum Trigger {
     Inside(ConnId),
     /// The deadline passed, and no dump came, for this reason.
     Outside(Note),
+    /// Ctrl-C. The run may hang, or not.
+    Interrupted,
 }
 
 #[derive(Debug)]
@@ -50,6 +59,8 @@ pub(crate) struct Captured {
     /// The run was slow and did not hang: its threads came and went, or it came to a good end during the
     /// capture.
     pub(crate) slow: bool,
+    /// Ctrl-C came during the run, which is no proven hang.
+    pub(crate) interrupted: bool,
     /// The run ended before it was stopped.
     pub(crate) ended_by_itself: bool,
     /// Wall clock time until the run was found to hang, seconds.
@@ -78,9 +89,15 @@ struct DsoState {
 /// A file that cannot be written. The drop of the [`Bench`] kills the run then.
 pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Result<Captured> {
     let seconds = running.bench.started().elapsed().as_secs_f64();
-    running.gather(OTHER_DUMPS);
+    let at_interrupt = trigger == Trigger::Interrupted;
+    match at_interrupt {
+        true => running.dump_now(EARLY_LOOK, DUMP_AT_INTERRUPT),
+        false => running.gather(OTHER_DUMPS),
+    }
     let Running { job, bench, watch, .. } = running;
     let Job { config, lane, number, cancel, .. } = *job;
+    // Somebody waits at the terminal: what takes seconds is left out.
+    let haste = cancel.is_set();
     // Of several processes, the one whose dump shows the most may have been the last to send it.
     let trigger = watch.subject().map_or(trigger, Trigger::Inside);
     let mut notes = vec![];
@@ -91,13 +108,22 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
             let pid = subject(bench, &mut notes);
             (watch.processes().filter(|p| p.pid == pid).last(), reason)
         }
+        Trigger::Interrupted => {
+            let process = watch.first_look();
+            (process, process.map_or(Note::NoDump {}, |p| say!(Note::DumpUnfinished { pid: p.pid })))
+        }
     };
     let pid = process.map_or_else(|| subject(bench, &mut notes), |process| process.pid);
     let mut name = lane.snapshot(number);
-    let mut bundle = bundle::begin(config, lane, &name, pid)?;
+    let mut bundle = bundle::begin(config, lane, &name, pid, process)?;
 
     let recorded = process.and_then(|p| p.dumps.last());
-    let snapped = if recorded.is_some() { None } else { take_from_outside(lane, pid, &mut notes) };
+    let first_look = process.filter(|_| haste).and_then(|p| p.first_look.as_deref().cloned());
+    let snapped = match (recorded, first_look) {
+        (Some(_), _) => None,
+        (None, Some(first_look)) => Some(first_look),
+        (None, None) => take_from_outside(lane, pid, haste, &mut notes),
+    };
     let dump = recorded.map(|r| &r.dump).or(snapped.as_ref());
     let bytes = bundle::allocator_bytes(lane, process);
     let allocator = process.and_then(Watched::allocator).or(dump.and_then(Dump::allocator));
@@ -122,8 +148,11 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         allocator: Allocator::new(allocator.map(|a| a.path.as_str()), &bytes),
         copies: lane.files(),
         alive: true,
-        supplement: Some(snap::supplement),
-        perf: config.perf.as_ref().ok_or("not asked for (--no-perf)"),
+        supplement: (!haste).then_some(snap::supplement),
+        perf: match haste {
+            true => Err("interrupted (Ctrl-C)"),
+            false => config.perf.as_ref().ok_or("not asked for (--no-perf)"),
+        },
     };
     let mut finding = bundle.finish(&contents, cancel)?.map(|file| file.finding);
     let counters = match dump {
@@ -136,29 +165,38 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         finding = None;
     }
     // A program that sleeps until after its deadline may come to its end.
-    if finding.as_ref().is_some_and(|f| f.blame == Some(Blame::Nobody) || f.may_end()) {
+    let may_end = |f: &Finding| f.blame == Some(Blame::Nobody) || f.may_end();
+    if !at_interrupt && finding.as_ref().is_some_and(may_end) {
         let limit = config.hang_after.time().map_or(MOST_PATIENCE, |after| after.min(MOST_PATIENCE));
         wait_for_end(bench, limit, cancel);
     }
     let ended_by_itself = bench.ended().try_recv().is_ok();
     let lasted = bench.started().elapsed().as_secs_f64();
-    if ended_by_itself {
+    if at_interrupt {
+        notes.push(at_interrupt_note(seconds, dump));
+    } else if ended_by_itself {
         notes.push(say!(Note::EndedMeanwhile { seconds: format!("{lasted:.0}") }).said());
     }
     let dump_ms = dump.and_then(dump_ms);
-    let ended = bench.stop(TERM_TO_KILL).context("hunt: stopping the run")?;
+    let patience = if haste { TERM_TO_KILL_IN_HASTE } else { TERM_TO_KILL };
+    let ended = bench.stop(patience).context("hunt: stopping the run")?;
     // A process that hangs does not come to a good end, unless a signal or ptrace ended a wait.
     let came_out = ended_by_itself && ended.code == Some(0);
     let asked = bundle.disturbed()
         || finding.as_ref().is_some_and(|f| f.said.iter().any(|why| matches!(why, Why::Resumed { .. })));
     let slow = came_out && !asked || finding.as_ref().is_some_and(Finding::is_no_hang);
-    if slow {
-        name = lane.slow_snapshot(number);
+    // Nobody has waited for the deadline. Only what cannot end by itself is a hang.
+    let proven = |f: &Finding| f.confidence == Confidence::Proven && is_stuck(f);
+    let interrupted = at_interrupt && (came_out || !finding.as_ref().is_some_and(proven));
+    let slow = slow && !interrupted;
+    if slow || interrupted {
+        name = if slow { lane.slow_snapshot(number) } else { lane.interrupted_snapshot(number) };
         bundle.move_to(config.out.join(&name))?;
     }
     Ok(Captured {
         pid,
         slow,
+        interrupted,
         ended_by_itself,
         hang: HangFacts { snapshot: name, finding, dump_ms },
         ended,
@@ -181,16 +219,31 @@ fn wait_for_end(bench: &Bench, limit: Duration, cancel: &Cancel) {
 }
 
 /// A dump from outside, with the memory of the counters; none if the process may not be looked at.
-fn take_from_outside(lane: &Lane, pid: u32, notes: &mut Vec<Text>) -> Option<Dump> {
-    match snap::take(pid, &snap::Options::default()) {
+fn take_from_outside(lane: &Lane, pid: u32, haste: bool, notes: &mut Vec<Text>) -> Option<Dump> {
+    let mut options = snap::Options::default();
+    if haste {
+        options.second_look_after = EARLY_LOOK;
+    }
+    match snap::take(pid, &options) {
         Ok(mut dump) => {
-            dump.begin.reason = dump_reason::DEADLINE;
+            if !haste {
+                dump.begin.reason = dump_reason::DEADLINE;
+            }
             Some(counters::with_memory(lane, pid, dump))
         }
         Err(why) => {
             notes.push(say!(Note::NotLookedInto { why }).said());
             None
         }
+    }
+}
+
+/// What a finding at Ctrl-C rests on.
+fn at_interrupt_note(seconds: f64, dump: Option<&Dump>) -> Text {
+    let seconds = format!("{seconds:.1}");
+    match dump.and_then(Dump::between_ns) {
+        Some(ns) => say!(Note::AtInterrupt { seconds, between: format!("{:.1}", ns as f64 / 1e9) }).said(),
+        None => say!(Note::AtInterruptOnce { seconds }).said(),
     }
 }
 
@@ -218,7 +271,7 @@ pub(super) fn keep(
 ) -> anyhow::Result<HangFacts> {
     let subject = watch.processes().filter(|p| !p.dumps.is_empty() && !watch.is_wrapper(p)).last();
     let name = lane.slow_snapshot(number);
-    let bundle = bundle::begin(config, lane, &name, subject.map_or(pid, |p| p.pid))?;
+    let bundle = bundle::begin(config, lane, &name, subject.map_or(pid, |p| p.pid), subject)?;
     let bytes = bundle::allocator_bytes(lane, subject);
     let history = subject.map_or_else(History::default, |p| p.history.clone());
     let contents = Contents {

@@ -190,6 +190,16 @@ impl Lane {
         format!("{}{}{run}", self.folder, self.slow_prefix)
     }
 
+    /// The same for a run that Ctrl-C ended, and that is no proven hang.
+    pub(crate) fn interrupted_snapshot(&self, run: u32) -> String {
+        format!("{}{}{run}", self.folder, self.slow_prefix.replacen("slow", "interrupted", 1))
+    }
+
+    /// The same for a dump that somebody asked for; `number` counts those of the run from 1.
+    pub(crate) fn wanted_snapshot(&self, run: u32, number: u32) -> String {
+        format!("{}{}{run}_{number}", self.folder, self.slow_prefix.replacen("slow", "dump", 1))
+    }
+
     /// The command of a run, with its environment.
     pub(crate) fn command(&self, config: &Config, run: u32, socket: &Path) -> Command {
         let label = || {

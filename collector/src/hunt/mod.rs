@@ -9,6 +9,7 @@
 //! - [`running`]: a run under way; [`watch`]: what its shims said, and what follows from it
 //! - `run`: one run from its start to its facts; `outcome`: how it ended; `judge`: whether its DSO was
 //!   intact; `notes`: sentences on its hellos
+//! - `wanted`: dumps that somebody asks for while a run goes on
 //! - [`hang`], `bundle`: the evidence of a hang, and its folder
 //! - [`counters`], [`memory`]: counters, from lines and from memory
 //! - [`run_files`], [`screen`]: the files and the lines that grow with every run
@@ -32,6 +33,7 @@ pub(crate) mod run_files;
 pub(crate) mod running;
 mod runs;
 pub(crate) mod screen;
+mod wanted;
 pub(crate) mod watch;
 
 pub(crate) use config::{Config, Limits, StatsLane};

@@ -89,7 +89,11 @@ pub(super) fn hung(captured: Captured, facts: &mut RunFacts) {
     facts.pid = Some(captured.pid);
     facts.signal = None;
     facts.seconds = captured.seconds;
-    facts.outcome = if captured.slow { RunOutcome::Slow } else { RunOutcome::Hung };
+    facts.outcome = match captured {
+        Captured { interrupted: true, .. } => RunOutcome::Interrupted,
+        Captured { slow: true, .. } => RunOutcome::Slow,
+        _ => RunOutcome::Hung,
+    };
     facts.cut_off = captured.slow && !captured.ended_by_itself;
     facts.integrity_start = captured.integrity_start;
     facts.integrity_end = captured.integrity_end;

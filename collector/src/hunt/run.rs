@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use crossbeam_channel::{RecvError, at, never, select};
@@ -16,6 +16,7 @@ use super::outcome;
 use super::running::{Job, Running};
 use super::watch::Next;
 use crate::analysis::{Integrity, RunFacts, RunOutcome, Stir};
+use crate::console::usr1::Requests;
 use crate::files::atomic::WriteError;
 use crate::files::facts;
 use crate::launch::bench::{Bench, TERM_TO_KILL};
@@ -27,6 +28,9 @@ use crate::text::note::Note;
 
 /// `ops/s` is looked for in the last part of a longer output, bytes.
 const MOST_OUTPUT: u64 = 64 << 20;
+
+/// A program that says no hello for so long after its start says none.
+const LAUNCHED: Duration = Duration::from_secs(1);
 
 /// Why the watching of a run ended.
 enum Watching {
@@ -72,6 +76,21 @@ impl Job<'_> {
                 self.screen.capturing(&lane.run_name(number));
                 let captured = hang::capture(&mut running, trigger)
                     .with_context(|| format!("hunt: run {number} hung, but its evidence is not complete"))?;
+                running.answer_with_hang(
+                    captured.pid,
+                    &captured.hang.snapshot,
+                    captured.hang.finding.as_ref(),
+                );
+                at_hang = Some(captured.counters.clone());
+                running.notes.extend(captured.notes.iter().cloned());
+                outcome::hung(captured, &mut facts);
+            }
+            Watching::Interrupted if running.can_be_captured() => {
+                self.screen.capturing(&lane.run_name(number));
+                let captured =
+                    hang::capture(&mut running, hang::Trigger::Interrupted).with_context(|| {
+                        format!("hunt: run {number} was interrupted, and its evidence is not complete")
+                    })?;
                 at_hang = Some(captured.counters.clone());
                 running.notes.extend(captured.notes.iter().cloned());
                 outcome::hung(captured, &mut facts);
@@ -107,6 +126,12 @@ impl Job<'_> {
 }
 
 impl Running<'_> {
+    /// Whether Ctrl-C captures the run: a hunt's, that has got beyond its launchers.
+    fn can_be_captured(&self) -> bool {
+        let begun = self.watch.hello_seen() || self.bench.started().elapsed() > LAUNCHED;
+        self.job.requests.is_some() && begun && !self.bench.has_ended()
+    }
+
     /// Waits until the run ends or hangs, or for Ctrl-C. Makes the change of its DSO on the way.
     ///
     /// # Errors
@@ -144,8 +169,11 @@ impl Running<'_> {
                 Next::Wait(until) => at(until),
                 Next::WaitForEver => never(),
             };
+            self.keep_wanted()?;
             let screen = self.job.screen;
+            let requests = self.job.requests.cloned().unwrap_or_else(Requests::never);
             select! {
+                recv(requests.channel()) -> _ => self.want(std::process::id(), None),
                 recv(self.bench.ended()) -> _ => return Ok(Watching::Exited),
                 recv(self.job.cancel.channel()) -> _ => return Ok(Watching::Interrupted),
                 recv(self.listener.events()) -> event => match event {

@@ -8,8 +8,9 @@ use hangscope_protocol::record::{AskRecord, ask_what};
 use super::config::Config;
 use super::lane::Lane;
 use super::screen::Screen;
-use super::watch::{Watch, Watched};
+use super::watch::{Watch, Watched, request};
 use crate::console::cancel::Cancel;
+use crate::console::usr1::Requests;
 use crate::evidence::stall::JudgedStall;
 use crate::evidence::truncated_stacks;
 use crate::launch::bench::Bench;
@@ -29,6 +30,17 @@ pub(crate) struct Job<'a> {
     pub(crate) number: u32,
     pub(crate) screen: &'a Screen,
     pub(crate) cancel: &'a Cancel,
+    /// Where a person may ask for a dump. With it, Ctrl-C captures the run before it stops it.
+    pub(crate) requests: Option<&'a Requests>,
+}
+
+/// Requests of people for dumps of a run.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    /// Who waits for an answer, and for the dumps of which processes.
+    pub(super) askers: Vec<(ConnId, Vec<ConnId>)>,
+    /// Number of dumps that were kept.
+    pub(super) kept: u32,
 }
 
 /// A run whose first process was started.
@@ -40,17 +52,21 @@ pub(super) struct Running<'a> {
     pub(super) watch: Watch,
     /// Sentences for the report.
     pub(super) notes: Vec<Text>,
+    pub(super) wanted: Wanted,
 }
 
 impl<'a> Running<'a> {
     pub(super) fn new(job: Job<'a>, bench: Bench, listener: Listener) -> Running<'a> {
         let watch = Watch::new(bench.started(), job.config.hang_after);
-        Running { job, bench, listener, watch, notes: vec![] }
+        Running { job, bench, listener, watch, notes: vec![], wanted: Wanted::default() }
     }
 
     /// Takes a message of a shim. Asks the process for what is missing: threads whose stack is incomplete in
     /// a first look, and the memory of its counters.
     pub(super) fn hear(&mut self, event: Event) {
+        if let What::Wanted { pid } = event.what {
+            return self.want(pid, Some(event.conn));
+        }
         if let What::FirstLook(dump) = &event.what {
             // If the request fails, the stack stays incomplete, and says so.
             let _ = truncated_stacks::ask(
@@ -82,10 +98,37 @@ impl<'a> Running<'a> {
 
     /// Asks a process for a dump.
     pub(super) fn ask_dump(&mut self, conn: ConnId) {
-        let ask = AskRecord { what: ask_what::DUMP, request: 1, arg0: 0, arg1: 0, reserved: 0 };
-        // An error needs no answer here: the watch waits for the dump only for a limited time.
-        let _ = self.listener.ask(conn, &ask, &[]);
+        self.send_ask(conn, request::HANG, Duration::ZERO);
         self.watch.asked(conn, Instant::now());
+    }
+
+    /// `second_look`: how long after the first look; zero: as long as usual.
+    pub(super) fn send_ask(&self, conn: ConnId, request: u32, second_look: Duration) {
+        let arg0 = second_look.as_nanos() as u64;
+        let ask = AskRecord { what: ask_what::DUMP, request, arg0, arg1: 0, reserved: 0 };
+        // An error needs no answer here: everybody waits for a dump only for a limited time.
+        let _ = self.listener.ask(conn, &ask, &[]);
+    }
+
+    /// Asks all processes for a dump with an early second look, and waits until all are there, at most for
+    /// this time. Ctrl-C does not end the wait: it is what made the call.
+    pub(super) fn dump_now(&mut self, second_look: Duration, limit: Duration) {
+        let until = Instant::now() + limit;
+        for conn in self.watch.live() {
+            self.send_ask(conn, request::HANG, second_look);
+        }
+        while self.watch.lacks_dump() {
+            select! {
+                recv(at(until)) -> _ => break,
+                recv(self.bench.ended()) -> _ => break,
+                recv(self.listener.events()) -> event => match event {
+                    Ok(event) => self.hear(event),
+                    Err(_) => break,
+                },
+            }
+        }
+        self.listener.events().try_iter().for_each(|event| self.watch.take(event));
+        self.watch.keep_stalls();
     }
 
     /// Decides whether a process that made a dump because nothing moved is stuck.
@@ -112,7 +155,7 @@ impl<'a> Running<'a> {
     }
 
     /// Where names come from before there is a bundle.
-    fn sources(&self, pid: u32) -> Sources {
+    pub(super) fn sources(&self, pid: u32) -> Sources {
         let copies = self.job.lane.files();
         Sources { copies, live_pid: Some(pid), same_boot: true, ..Sources::default() }
     }

@@ -16,8 +16,10 @@ use super::run_files::{self, RunFiles, Taken};
 use super::running::Job;
 use super::screen::Screen;
 use crate::analysis::decision::Progress;
-use crate::analysis::{DsoFacts, HuntFacts, RunFacts, RunOutcome, Stir};
+use crate::analysis::verdict::hang_sentence;
+use crate::analysis::{Class, DsoFacts, HuntFacts, RunFacts, RunOutcome, Stir};
 use crate::console::cancel::Cancel;
+use crate::console::usr1::Requests;
 use crate::files::atomic;
 use crate::files::pin::{self, PinError, Pinned};
 use crate::launch::program;
@@ -33,12 +35,18 @@ struct Hunt<'a> {
     files: RunFiles,
     screen: &'a mut Screen,
     cancel: &'a Cancel,
+    requests: &'a Requests,
 }
 
 /// # Errors
 /// Whatever ends the hunt, as one line, with the documented status ([`crate::console::exit::status_of`]). The
 /// processes of the current run are killed then. Files that were written before stay.
-pub(crate) fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> anyhow::Result<Hunted> {
+pub(crate) fn hunt(
+    config: &Config,
+    screen: &mut Screen,
+    cancel: &Cancel,
+    requests: &Requests,
+) -> anyhow::Result<Hunted> {
     program::find(&config.command[0]).map_err(usage)?;
     if config.out.join("runs.tsv").exists() {
         return Err(usage(Taken::Earlier(config.out.clone())));
@@ -62,7 +70,7 @@ pub(crate) fn hunt(config: &Config, screen: &mut Screen, cancel: &Cancel) -> any
         Taken::Earlier(_) => usage(taken),
         Taken::Write(e) => e.into(),
     })?;
-    let mut hunt = Hunt { config, arms, original, files, screen, cancel };
+    let mut hunt = Hunt { config, arms, original, files, screen, cancel, requests };
     hunt.announce()?;
     let (runs, time_over) = hunt.run_arms()?;
     let interrupted = cancel.is_set();
@@ -182,7 +190,8 @@ impl Hunt<'_> {
         self.files.progress(&format!("[RUN] {name}"))?;
         self.screen.begin(&name);
         let lane = self.arms.lane(arm);
-        let job = Job { config, lane, number, screen: self.screen, cancel: self.cancel };
+        let requests = Some(self.requests);
+        let job = Job { config, lane, number, screen: self.screen, cancel: self.cancel, requests };
         let facts = self.arms.run(arm, job, before)?;
         self.files.push(&facts)?;
         self.screen.end(&facts);
@@ -193,6 +202,15 @@ impl Hunt<'_> {
         if let Some(hang) = facts.hang.as_ref().filter(|_| facts.outcome == RunOutcome::Hung) {
             let snapshot = config.out.join(&hang.snapshot);
             self.say_with_mark("HANG", &say!(JobLine::Captured { run: name, snapshot: snapshot.display() }))?;
+        }
+        if let Some(hang) = facts.hang.as_ref().filter(|_| facts.outcome == RunOutcome::Interrupted) {
+            let snapshot = config.out.join(&hang.snapshot);
+            let line = say!(JobLine::AtInterrupt {
+                run: name,
+                found: at_interrupt(&facts),
+                snapshot: snapshot.display()
+            });
+            self.say_with_mark("STOP", &line)?;
         }
         Ok(facts)
     }
@@ -210,7 +228,9 @@ impl Hunt<'_> {
             }
             self.files.progress(&format!("[STATS] {number}"))?;
             self.screen.say(&say!(JobLine::StatsRun { number, runs: stats.runs }));
-            let facts = Job { config, lane: &lane, number, screen: self.screen, cancel }.run(None)?;
+            let requests = Some(self.requests);
+            let facts =
+                Job { config, lane: &lane, number, screen: self.screen, cancel, requests }.run(None)?;
             log.push_json(&run_files::object(&facts))?;
             outputs.extend(lane.outputs(number));
             if let Some(hang) = &facts.hang {
@@ -230,5 +250,15 @@ impl Hunt<'_> {
             hunted.counters.push(found);
         }
         Ok(())
+    }
+}
+
+/// What an interrupted run did, without a stop at the end.
+fn at_interrupt(facts: &RunFacts) -> Text {
+    let finding = facts.hang.as_ref().and_then(|hang| hang.finding.as_ref());
+    match finding.map(|finding| finding.class) {
+        // Its own sentence speaks of the deadline.
+        Some(Class::Slow) => JobLine::StillWorking {}.said(),
+        _ => Text::of(|lang| hang_sentence(facts, lang).trim_end_matches(['.', '。']).to_owned()),
     }
 }

@@ -21,6 +21,14 @@ const DUMP_TAKES: Duration = Duration::from_secs(15);
 /// How long until the answer to a request begins.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
+/// Numbers of requests for dumps ([`AskRecord::request`](hangscope_protocol::record::AskRecord)).
+pub(crate) mod request {
+    /// For the evidence of a hang.
+    pub(crate) const HANG: u32 = 1;
+    /// Somebody wants to see what the process does. The run goes on.
+    pub(crate) const WANTED: u32 = 2;
+}
+
 /// A process that said hello.
 #[derive(Debug)]
 pub(crate) struct Watched {
@@ -38,6 +46,10 @@ pub(crate) struct Watched {
     pub(crate) dumps: Vec<RecordedDump>,
     /// A dump that it made because nothing moved, and that is not judged yet: stuck or idle.
     pub(crate) stall: Option<Box<RecordedDump>>,
+    /// A dump that somebody wanted to see ([`request::WANTED`]). It says nothing about a hang.
+    pub(crate) wanted: Option<Box<RecordedDump>>,
+    /// The first look of a dump that is not complete yet.
+    pub(crate) first_look: Option<Box<Dump>>,
     /// From its heartbeats before its first dump.
     pub(crate) history: History,
     pub(crate) ended: bool,
@@ -155,9 +167,13 @@ impl Watch {
                     process.history.push(&beat);
                 }
             }
+            What::DumpBegin(begin) if begin.request == request::WANTED => {}
             What::DumpBegin(_) => process.begun = Some(at),
+            What::FirstLook(dump) => process.first_look = Some(dump),
+            What::Dump(dump) if dump.dump.begin.request == request::WANTED => process.wanted = Some(dump),
             What::Dump(dump) => {
                 process.dsos.clone_from(&dump.dump.dsos);
+                process.first_look = None;
                 process.begun = None;
                 process.asked = None;
                 if dump.dump.begin.reason == dump_reason::STALL {
@@ -178,7 +194,7 @@ impl Watch {
                 self.quiet_since = self.quiet_since.max(at);
             }
             What::Note(note) => process.no_descriptor |= note.text == NO_DESCRIPTOR,
-            What::Hello(_) | What::Mark(_) | What::FirstLook(_) => {}
+            What::Hello(_) | What::Mark(_) | What::Wanted { .. } => {}
         }
     }
 
@@ -201,6 +217,8 @@ impl Watch {
             last_memory: None,
             dumps: vec![],
             stall: None,
+            wanted: None,
+            first_look: None,
             history: History::default(),
             ended: false,
             rejected: None,
@@ -226,6 +244,35 @@ impl Watch {
         if let Some(process) = self.processes.get_mut(&conn) {
             process.memory_asked = Some(asked);
         }
+    }
+
+    /// The dumps that nobody judges as stalls any more: the run is captured as it is.
+    pub(crate) fn keep_stalls(&mut self) {
+        for process in self.processes.values_mut() {
+            process.dumps.extend(process.stall.take().map(|dump| *dump));
+        }
+    }
+
+    /// The connections of live processes.
+    pub(crate) fn live(&self) -> Vec<ConnId> {
+        self.processes.iter().filter(|(_, p)| !p.ended).map(|(conn, _)| *conn).collect()
+    }
+
+    /// Whether a live process has sent no complete dump.
+    pub(crate) fn lacks_dump(&self) -> bool {
+        let has = |p: &Watched| p.stall.is_some() || p.dumps.iter().any(|d| d.dump.end.is_some());
+        self.processes.values().any(|p| !p.ended && !has(p))
+    }
+
+    /// The live process with the most threads of which a first look has come.
+    pub(crate) fn first_look(&self) -> Option<&Watched> {
+        let threads = |p: &&Watched| p.first_look.as_ref().map_or(0, |dump| dump.threads.len());
+        self.processes.values().filter(|p| !p.ended && p.first_look.is_some()).max_by_key(threads)
+    }
+
+    /// A dump that somebody wanted, and its process.
+    pub(crate) fn take_wanted(&mut self) -> Option<(ConnId, Box<RecordedDump>)> {
+        self.processes.iter_mut().find_map(|(conn, p)| Some((*conn, p.wanted.take()?)))
     }
 
     /// Takes the judgement of a stall. The dump of a stuck process counts; another is forgotten.

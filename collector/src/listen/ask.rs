@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hangscope_protocol::record::{AskRecord, RangeRecord, ask_what};
-use hangscope_protocol::{MAX_PAYLOAD, Record};
+use hangscope_protocol::{Kind, MAX_PAYLOAD, Record};
 use nix::errno::Errno;
 use nix::sys::socket::MsgFlags;
 
 use super::error::ListenError;
 use super::event::ConnId;
+use super::request::{self, Answer};
 use super::shared::Shared;
 
 /// Sends requests to the shims of a listener. After the end of the listener every request fails.
@@ -37,6 +38,17 @@ impl Asker {
     pub(crate) fn ask_memory(&self, conn: ConnId, ranges: &[RangeRecord]) -> Result<(), ListenError> {
         let ask = AskRecord { what: ask_what::MEMORY, request: 0, arg0: 0, arg1: 0, reserved: 0 };
         self.send(conn, &ask, ranges)
+    }
+
+    /// Answers a person's request. Never blocks: a person who does not read gets no answer.
+    pub(crate) fn answer(&self, conn: ConnId, answer: &Answer) {
+        let open = self.shared.open();
+        let json = serde_json::to_vec(answer).ok().filter(|json| json.len() <= MAX_PAYLOAD);
+        if let (Some(to), Some(json)) = (open.get(&conn.0), json) {
+            let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+            let _ =
+                nix::sys::socket::send(to.socket.as_raw_fd(), &request::frame(Kind::Answer, &json), flags);
+        }
     }
 
     fn send<R: Record>(&self, conn: ConnId, ask: &AskRecord, items: &[R]) -> Result<(), ListenError> {

@@ -71,7 +71,8 @@ pub(super) fn serve(socket: &OwnedFd, outlet: &Outlet, limits: &ConnectionLimits
     let mut talk = Talk::new(outlet, limits);
     let mut inbox = Inbox::new();
     let reason = loop {
-        let within = (!talk.has_hello()).then(|| limits.hello_within.saturating_sub(talk.began.elapsed()));
+        let waits = !talk.has_hello() && !talk.requested;
+        let within = waits.then(|| limits.hello_within.saturating_sub(talk.began.elapsed()));
         match inbox.receive(socket, within) {
             Ok(Received::Message { len, fds, fds_lost }) => {
                 if let Err(reason) = talk.frame(inbox.message(len), fds, fds_lost) {
@@ -108,6 +109,8 @@ struct Talk<'a> {
     last_dsos: Option<Vec<Dso>>,
     /// Start of the window, and the number of frames outside dumps and of dumps in it.
     window: (Instant, u32, u32),
+    /// A person asked for a dump. No hello follows.
+    requested: bool,
 }
 
 impl<'a> Talk<'a> {
@@ -124,6 +127,7 @@ impl<'a> Talk<'a> {
             recording: None,
             last_dsos: None,
             window: (began, 0, 0),
+            requested: false,
         }
     }
 
@@ -139,6 +143,12 @@ impl<'a> Talk<'a> {
     fn frame(&mut self, bytes: &[u8], fds: Vec<OwnedFd>, fds_lost: bool) -> Result<(), String> {
         let (header, kind, payload) = Header::split(bytes).map_err(|e| e.to_string())?;
         self.within_limits(kind)?;
+        if kind == Kind::Request && !self.has_hello() {
+            let pid = Reader::new(payload).record().map_err(|e| e.to_string())?;
+            self.requested = true;
+            self.outlet.send(What::Wanted { pid }, 0);
+            return Ok(());
+        }
         if matches!(kind, Kind::Hello | Kind::DumpBegin) {
             self.send_dump();
         }

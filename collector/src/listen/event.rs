@@ -64,6 +64,11 @@ pub enum What {
         /// As in [`What::Copy`].
         fd: OwnedFd,
     },
+    /// A person wants a dump of the process with this id, of all processes if it is the collector's own. The
+    /// connection gets the answer ([`super::request::Answer`]). It never has a hello.
+    Wanted {
+        pid: u32,
+    },
     /// One look of the watchdog.
     Heartbeat(Heartbeat),
     Note(Note),

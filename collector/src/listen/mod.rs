@@ -11,6 +11,7 @@
 //! - `socket`: where a socket may be made, stale sockets, permissions
 //! - `accept`: the accept thread
 //! - `ask`: requests to shims
+//! - [`request`]: a person asks the collector for a dump
 //! - `peer`: the process on the other end
 //! - `receive`: one message with its descriptors
 //! - `connection`: from the frames of one connection to events
@@ -36,6 +37,7 @@ pub(crate) mod event;
 mod limits;
 mod peer;
 mod receive;
+pub(crate) mod request;
 mod shared;
 mod socket;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::{fs, io};
 
+use hangscope_reader::status::Status;
 use hangscope_reader::task::Stat;
 
 /// Ids of the processes below `proc`, which is `/proc`.
@@ -21,6 +22,16 @@ pub(crate) fn tids(pid: u32) -> io::Result<Vec<u32>> {
     let mut tids = pids(Path::new(&format!("/proc/{pid}/task")))?;
     tids.sort_unstable();
     Ok(tids)
+}
+
+/// The tid of a thread in the PID namespace of its process: the last of `NSpid`. None if the thread is gone.
+pub(crate) fn tid_inside(pid: u32, tid: u32) -> Option<u32> {
+    let status = fs::read(format!("/proc/{pid}/task/{tid}/status")).ok()?;
+    match Status(&status).value(b"NSpid:") {
+        Some(tids) => std::str::from_utf8(tids).ok()?.split_ascii_whitespace().last()?.parse().ok(),
+        // A kernel without PID namespaces.
+        None => Some(tid),
+    }
 }
 
 /// A thread of a process that has its memory and files: the main thread. If the main thread has left by
@@ -43,6 +54,14 @@ fn has_ended(pid: u32, tid: u32) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use crate::proc::task::*;
+
+    #[test]
+    fn a_thread_knows_itself_by_its_tid() {
+        let (pid, tid) = (std::process::id(), nix::unistd::gettid().as_raw().unsigned_abs());
+        // The namespace of this process is the one that this /proc shows, or a thread has two ids.
+        assert!(tid_inside(pid, tid).is_some());
+        assert_eq!(tid_inside(pid, u32::MAX), None);
+    }
 
     #[test]
     fn a_process_is_seen_by_its_main_thread_and_a_dead_one_by_nobody_else() {

@@ -180,7 +180,9 @@ impl Assembler {
                     .ok_or(Malformed { at: 0, expected: "the beginning of a dump first" })?;
                 part(dump, kind, header.t_ns, &mut r)
             }
-            Kind::Ask => Err(Malformed { at: 4, expected: "a kind that a shim says" }),
+            Kind::Ask | Kind::Request | Kind::Answer => {
+                Err(Malformed { at: 4, expected: "a kind that a shim says" })
+            }
         }
     }
 

@@ -3,7 +3,9 @@
 use std::fs;
 
 use hangscope_protocol::VERSION;
-use hangscope_protocol::record::{ARCH_AARCH64, ARCH_X86_64, HelloRecord, dso_flags, hello_flags};
+use hangscope_protocol::record::{
+    ARCH_AARCH64, ARCH_X86_64, HelloRecord, ThreadRecord, dso_flags, hello_flags,
+};
 use hangscope_reader::link_map::{self, Linked};
 use hangscope_reader::status::Status;
 use hangscope_reader::task::Stat;
@@ -15,9 +17,9 @@ use super::permit::NotPossible;
 use super::stop;
 use super::zero::zero;
 use crate::proc::sysconf;
-use crate::session::maps;
 use crate::session::syscalls::Syscalls;
 use crate::session::{Dso, Identity};
+use crate::session::{maps, record_text};
 
 /// A process at one moment.
 pub(super) struct Process {
@@ -94,6 +96,16 @@ impl Process {
             }
         }
         Ok((dsos, provider))
+    }
+
+    /// The thread of a shim that is in the process all the same: it has the shim's name and waits in the
+    /// shim's code. A thread of the program may have the name, too. `threads` is a look at all of them.
+    pub(super) fn shim_thread(&self, threads: &[ThreadRecord]) -> Option<u32> {
+        let is_code = |m: &&maps::Mapping| m.execute && m.path.ends_with("/libhangscope.so");
+        let maps = maps::parse(&self.maps);
+        let code: Vec<_> = maps.iter().filter(is_code).collect();
+        let named = threads.iter().filter(|t| record_text::padded(&t.comm) == "hangscope");
+        named.filter(|t| code.iter().any(|m| m.contains(t.pc))).map(|t| t.tid).next()
     }
 
     /// The loader's list; empty for a static program, and before the loader has set it up.

@@ -65,10 +65,11 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     if provider.is_none() {
         notes.push(OutsideNote::NoMalloc {}.note(0));
     }
-    let identity = process.identity(trigger_ns, dsos.len() as u32, provider, options.target.as_deref());
+    let mut identity = process.identity(trigger_ns, dsos.len() as u32, provider, options.target.as_deref());
 
     let mut look = Look { pid, memory, arch: process.arch, begun, marks: vec![] };
     let first = look.threads(1)?;
+    identity.fixed.watchdog_tid = process.shim_thread(&first).unwrap_or(0);
     let mut stacks = look.stacks(&first, &mut notes);
     let fds = fds(memory.tid(), &first, process.arch);
     let probes = look.registers(&first, options.stop_blocked);

@@ -18,6 +18,16 @@ messages! {
             "制限時間を過ぎ、{seconds} 秒で自然に終了した";
         EndedMeanwhile { seconds } => "ended by itself while it was being captured, after about {seconds} s",
             "記録の途中に、約 {seconds} 秒で自然に終了した";
+        AtInterrupt { seconds, between } => "captured at Ctrl-C, after {seconds} s; the second look came {between} s after the first",
+            "Ctrl-C を受け、開始から {seconds} 秒の時点で記録した (2 回目の観測は 1 回目の {between} 秒後)";
+        AtInterruptOnce { seconds } => "captured at Ctrl-C, after {seconds} s; there is no second look",
+            "Ctrl-C を受け、開始から {seconds} 秒の時点で記録した (2 回目の観測はない)";
+        WantedDump { seconds, finding, snapshot } => "a dump was asked for after {seconds} s: {finding}, {snapshot}",
+            "要求により {seconds} 秒の時点でダンプを取得した: {finding}、{snapshot}";
+        EndedBeforeDump { pid } => "process {pid} ended before its dump was complete", "プロセス {pid} はダンプの完了前に終了した";
+        DumpNotWritten { pid } => "the dump of process {pid} could not be written; its collector says why",
+            "プロセス {pid} のダンプを書き込めなかった。理由は収集側の出力にある";
+        Found { class, confidence } => "{class} ({confidence})", "{class} ({confidence}) と判定";
         Dso { path, why } => "{path}: {why}", "{path} について: {why}";
         NoHello {} => "no hello arrived: it is not known what ran", "シムからの応答がなく、何が実行されたか分からない";
         NoHelloWhy { why } => "no hello arrived ({why}): it is not known what ran",

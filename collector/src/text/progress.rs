@@ -38,6 +38,11 @@ messages! {
         OriginalChanged { so, changed, run } => "{so}: {changed} during run {run}; the runs use the pinned copy, which is not affected",
             "{so} の状態: {changed} (実行 {run} の間)。実行は固定コピーを使うため影響はない";
         Captured { run, snapshot } => "captured at run {run} -> {snapshot}", "実行 {run} で記録 -> {snapshot}";
+        Dumped { run, seconds, found, snapshot } => "run {run} after {seconds} s: {found} -> {snapshot}",
+            "実行 {run}、{seconds} 秒の時点: {found} -> {snapshot}";
+        AtInterrupt { run, found, snapshot } => "run {run} when it was interrupted: {found} -> {snapshot}",
+            "実行 {run} の中断時の状態: {found} -> {snapshot}";
+        StillWorking {} => "its threads were still at work", "スレッドはまだ動作していた";
         Decided { run } => "--until-decided: decided with run {run}", "--until-decided: 実行 {run} で確定";
         TimeLimit { time } => "time limit reached (--max-time {time})", "制限時間に到達 (--max-time {time})";
         TimeLimitUndecided { time } => "time limit reached (--max-time {time}), undecided", "制限時間に到達 (--max-time {time})、未確定";

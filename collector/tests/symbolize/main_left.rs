@@ -36,7 +36,8 @@ fn a_process_whose_main_thread_has_left_is_seen_whole() {
     assert!(functions.contains("stays"), "{functions:?}");
 
     let profile = Profile::plain("jemalloc");
-    let options = capture::Options { name: "jemalloc", profile: &profile, dso: vec![JEMALLOC.into()] };
+    let options =
+        capture::Options { name: "jemalloc", profile: &profile, dso: vec![JEMALLOC.into()], shim_tid: None };
     let outside = capture::outside(stuck.pid(), &options);
     assert_eq!((outside.threads.len(), outside.maps), (2, Ok(dump.maps.clone())));
     let environ = outside.files.iter().find(|(name, _)| name == "environ.txt").unwrap();

@@ -73,6 +73,10 @@ pub enum Kind {
     Memory = 16,
     /// One [`crate::record::LastMemoryRecord`]; the message carries a descriptor (SCM_RIGHTS).
     LastMemory = 17,
+    /// A person to a collector, in place of a hello: the id (u32) of the process that shall make a dump.
+    Request = 101,
+    /// A collector to that person: JSON.
+    Answer = 102,
     /// Collector to shim: one [`crate::record::AskRecord`], then tids (u32) or
     /// [`crate::record::RangeRecord`]s.
     Ask = 100,
@@ -84,7 +88,7 @@ impl Kind {
         use Kind::*;
         [
             Hello, Note, Dsos, Copy, Heartbeat, DsosNow, DumpBegin, Maps, Threads, Stacks, Probes, Mark,
-            DumpEnd, Bye, Fds, Memory, LastMemory, Ask,
+            DumpEnd, Bye, Fds, Memory, LastMemory, Ask, Request, Answer,
         ]
         .into_iter()
         .find(|k| *k as u16 == n)

@@ -6,10 +6,10 @@
 //! other work.
 
 use hangscope_protocol::Kind;
-use hangscope_protocol::record::{DumpBeginRecord, DumpEndRecord, dump_flags, mark_part};
+use hangscope_protocol::record::{AskRecord, DumpBeginRecord, DumpEndRecord, dump_flags, mark_part};
 
 use super::looks::FirstLook;
-use super::pending::{MOST_HOT, Pending, SAMPLED, SECOND_LOOK};
+use super::pending::{MOST_HOT, Pending, Times};
 use super::state::Watchdog;
 use crate::arena::Work;
 use crate::limits::MOST_THREADS;
@@ -22,7 +22,7 @@ const FIRST_ANSWERS: u64 = 40_000_000;
 
 impl Watchdog {
     /// The first look, whole; the rest follows in [`Watchdog::go_on`].
-    pub(super) fn begin_dump(&mut self, work: &mut Work, reason: u8, request: u32) {
+    pub(super) fn begin_dump(&mut self, work: &mut Work, reason: u8, asked: AskRecord) {
         self.calm(work);
         let trigger_ns = sys::now();
         let cpu_before = sys::thread_cpu();
@@ -32,15 +32,16 @@ impl Watchdog {
         self.link.patience = trigger_ns + PATIENCE;
         let found = self.tasks.list(&mut work.entries, &mut work.tids).unwrap_or(0);
         let listed = found.min(MOST_THREADS);
+        let times = Times::of(asked.arg0);
         let begin = DumpBeginRecord {
             number: self.dumps,
             reason,
             reserved: [0; 3],
             threads: found as u32,
-            request,
+            request: asked.request,
             trigger_ns,
             since_init_ns: trigger_ns.saturating_sub(self.init_ns),
-            second_look_after_ns: SECOND_LOOK,
+            second_look_after_ns: times.second_look,
             rss_kib: self.tasks.rss_kib(self.facts.page_size, &mut work.text),
         };
         self.link.send_record(&mut work.frames[0], Kind::DumpBegin, &begin);
@@ -56,6 +57,7 @@ impl Watchdog {
         let mut pending = Pending {
             number: self.dumps,
             trigger_ns,
+            times,
             first_look_ns: sys::now() - trigger_ns,
             cpu_before,
             running,
@@ -99,12 +101,12 @@ impl Watchdog {
         self.link.patience = sys::now() + PATIENCE;
         self.collect_answers(work, &mut pending);
         self.ask_running(work, &mut pending);
-        if !pending.second_done && sys::now() >= pending.trigger_ns + SECOND_LOOK {
+        if !pending.second_done && sys::now() >= pending.trigger_ns + pending.times.second_look {
             self.end_probes(work, &mut pending);
             self.second_look(work, &mut pending);
         }
-        let over =
-            pending.second_done && (pending.hot_len == 0 || sys::now() >= pending.trigger_ns + SAMPLED);
+        let over = pending.second_done
+            && (pending.hot_len == 0 || sys::now() >= pending.trigger_ns + pending.times.sampled);
         if over {
             self.end_dump(work, &mut pending);
         } else {

@@ -15,8 +15,12 @@ impl Watchdog {
             let mut r = Reader::new(payload);
             let Ok(ask) = r.record::<AskRecord>() else { continue };
             match ask.what {
-                ask_what::DUMP if self.pending.is_none() => {
-                    self.begin_dump(work, dump_reason::ASKED, ask.request);
+                ask_what::DUMP => {
+                    if self.pending.is_none() {
+                        self.begin_dump(work, dump_reason::ASKED, ask);
+                    } else if let Some(pending) = self.pending.as_mut().filter(|_| ask.arg0 != 0) {
+                        pending.hurry(ask.arg0);
+                    }
                 }
                 ask_what::PROBE => {
                     let mut tids = [0; 512];

@@ -1,7 +1,7 @@
 //! The loop, and when the watchdog leaves.
 
 use hangscope_protocol::Kind;
-use hangscope_protocol::record::{NoteRecord, dump_reason, hello_flags, note_code};
+use hangscope_protocol::record::{AskRecord, NoteRecord, ask_what, dump_reason, hello_flags, note_code};
 
 use super::hello;
 use super::pending::Pending;
@@ -15,6 +15,9 @@ const SECOND: u64 = 1_000_000_000;
 const CHILD_PAUSE: u64 = SECOND / 10;
 /// A dump that was made at the deadline is made anew so often while it still hangs.
 const AGAIN: u64 = 60 * SECOND;
+
+/// What a dump answers that nobody asked for.
+const UNASKED: AskRecord = AskRecord { what: ask_what::DUMP, request: 0, arg0: 0, arg1: 0, reserved: 0 };
 
 /// Where the thread begins. It never returns into the host.
 pub(crate) extern "C" fn entry(arena: *mut u8) {
@@ -87,10 +90,11 @@ impl Watchdog {
         if self.due().is_some_and(|at| sys::now() >= at) {
             let again = self.deadline > self.init_ns + self.facts.config.hang_after.nanoseconds();
             self.deadline = sys::now() + AGAIN;
-            self.begin_dump(work, if again { dump_reason::STILL } else { dump_reason::DEADLINE }, 0);
+            let reason = if again { dump_reason::STILL } else { dump_reason::DEADLINE };
+            self.begin_dump(work, reason, UNASKED);
         }
         if core::mem::take(&mut self.stall_due) && self.pending.is_none() && self.link.is_up() {
-            self.begin_dump(work, dump_reason::STALL, 0);
+            self.begin_dump(work, dump_reason::STALL, UNASKED);
         }
         if self.pending.is_none() {
             self.prober.uninstall(&self.tasks, &mut work.text);

@@ -155,12 +155,20 @@ pub(super) fn lock_of(scene: &Scene<'_>, wait: &Wait, waiters: &[&Thread<'_>]) -
 }
 
 /// The frame that waits: in the allocator the most telling one of its own, else the frame that called the system.
-pub(super) fn waits_at<'a>(scene: &Scene<'_>, thread: &Thread<'a>) -> Option<&'a Frame> {
+fn waits_at<'a>(scene: &Scene<'_>, thread: &Thread<'a>) -> Option<&'a Frame> {
     let frames = thread.trace.map_or(&[][..], |trace| &trace.frames);
-    match standing::caller(frames, scene.is) {
-        Some(frame) if role(frame, scene.is) == Role::Program => Some(frame),
-        _ => stack::telling_frame(frames, scene.is),
-    }
+    of_program(scene, frames).or_else(|| stack::telling_frame(frames, scene.is))
+}
+
+/// As [`waits_at`], but not a wrapper of a lock: the line at which the lock is wanted.
+pub(super) fn wants_at<'a>(scene: &Scene<'_>, thread: &Thread<'a>) -> Option<&'a Frame> {
+    let frames = thread.trace.map_or(&[][..], |trace| &trace.frames);
+    of_program(scene, frames).or_else(|| stack::task_frame(frames, &[], scene.is))
+}
+
+/// The frame that called the system, if it is the program's.
+fn of_program<'a>(scene: &Scene<'_>, frames: &'a [Frame]) -> Option<&'a Frame> {
+    standing::caller(frames, scene.is).filter(|frame| role(frame, scene.is) == Role::Program)
 }
 
 /// The most common frame, by function and line; of equally common ones the first.

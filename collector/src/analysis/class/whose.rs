@@ -1,7 +1,7 @@
 //! Whose mistake a hang is: the allocator's only if the lock is its own, and if its own code loops or waits, without a
 //! function of the program in between.
 
-use super::case::{Case, lock_name, place, waits_at};
+use super::case::{Case, lock_name, place, wants_at};
 use crate::analysis::finding::RingEdge;
 use crate::analysis::role::{Role, role};
 use crate::analysis::scene::{Scene, Thread};
@@ -16,6 +16,8 @@ use crate::text::message::say;
 enum Caller {
     Allocator,
     Program(Frame),
+    /// In a ring: some locks are the allocator's, one is taken by this frame of the program.
+    Both(Frame),
     /// No stack of a waiter is whole enough.
     Unknown,
     /// The case has no lock.
@@ -48,7 +50,7 @@ pub(super) fn judge(scene: &Scene<'_>, case: &mut Case) {
     match callers(scene, case) {
         Caller::Program(_) if activities.iter().all(|(_, a)| outside(a)) => case.blame = Some(Blame::Program),
         // The allocator's code does not come out, under a lock of the program.
-        Caller::Program(frame) => {
+        Caller::Program(frame) | Caller::Both(frame) => {
             case.missing.push(say!(Why::LockOfProgram { place: place(&frame) }));
             case.unproven();
         }
@@ -139,7 +141,7 @@ fn callback(scene: &Scene<'_>, case: &mut Case, activities: &[(&Thread<'_>, Acti
     case.blame = Some(Blame::Program);
     if alone {
         case.class = Class::Reentry;
-    } else if !case.members.is_empty() {
+    } else if !case.members.is_empty() && matches!(callers(scene, case), Caller::Both(_)) {
         // The order of the locks is the allocator's and the program's together.
         case.unproven();
     }
@@ -161,12 +163,13 @@ fn callers(scene: &Scene<'_>, case: &Case) -> Caller {
     let callers: Vec<Option<&Frame>> = frames.map(|frames| standing::caller(frames, scene.is)).collect();
     let program = callers.iter().flatten().find(|f| role(f, scene.is) == Role::Program);
     let own = callers.iter().flatten().any(|f| role(f, scene.is) == Role::Allocator);
-    match program {
+    match (program, own) {
         // Of a lock outside a ring one call of the allocator is enough: the lock is one.
-        Some(_) if own && case.members.is_empty() => Caller::Allocator,
-        Some(frame) => Caller::Program((*frame).clone()),
-        None if own => Caller::Allocator,
-        None => Caller::Unknown,
+        (Some(_), true) if case.members.is_empty() => Caller::Allocator,
+        (Some(frame), true) => Caller::Both((*frame).clone()),
+        (Some(frame), false) => Caller::Program((*frame).clone()),
+        (None, true) => Caller::Allocator,
+        (None, false) => Caller::Unknown,
     }
 }
 
@@ -194,7 +197,7 @@ pub(super) fn ring(scene: &Scene<'_>, case: &Case) -> Vec<RingEdge> {
             kind: wait.kind.as_str().to_owned(),
             name: lock_name(scene, wait),
             owner: wait.owner.map(|owner| owner.tid()),
-            at: waits_at(scene, thread).cloned(),
+            at: wants_at(scene, thread).cloned(),
         })
     };
     threads.filter_map(edge).collect()

@@ -261,13 +261,14 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
 
 /// What came between the program and its lock: a callback, a signal handler.
 fn cause(finding: &Finding, hot: Option<&Hot>) -> Option<Line> {
-    let at_hot = |place: &str| {
-        hot.and_then(|hot| hot.function.as_ref()).is_some_and(|f| place.contains(&format!("`{f}`")))
+    // The line before names the place already.
+    let named = |place: &str| match &finding.ring[..] {
+        [] => hot.and_then(|hot| hot.function.as_ref()).is_some_and(|f| place.contains(&format!("`{f}`"))),
+        [edge] => edge.at.as_ref().is_some_and(|at| class::place(at) == place),
+        _ => false,
     };
     finding.said.iter().find_map(|why| match why {
-        Why::CalledBack { place, .. } if at_hot(place.en()) && finding.ring.len() < 2 => {
-            Some(Line::IsCallback {})
-        }
+        Why::CalledBack { place, .. } if named(&place.en()) => Some(Line::IsCallback {}),
         Why::CalledBack { tid, place } => Some(say!(Line::InCallback { tid, place })),
         Why::MallocInHandler { tid, place } => Some(say!(Line::AgainInHandler { tid, place })),
         Why::InHandler { tid, place } => Some(say!(Line::InHandler { tid, place })),

@@ -19,4 +19,6 @@ macro_rules! kinds {
 // One line for each file of rows.
 kinds! {
     abba
+    callback_loops callback_reads callback_locks callback_allocates interposed handler_again handler_stays jumps_out
+    forgotten_works forgotten_sleeps at_exit
 }

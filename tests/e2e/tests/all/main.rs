@@ -24,3 +24,4 @@ mod stir;
 mod tripwire;
 mod until_decided;
 mod verify;
+mod wanted;

@@ -35,7 +35,7 @@ fn bundle(change: impl FnOnce(&Path)) -> (String, String) {
     let dump = collector.dump();
     let dir = collector.dir.path().join("bundle");
     let profile = Profile::plain("hz9");
-    let options = capture::Options { name: "hz9", profile: &profile, dso: vec![so.clone()] };
+    let options = capture::Options { name: "hz9", profile: &profile, dso: vec![so.clone()], shim_tid: None };
     let made = Bundle::begin(&dir, bench.pid(), &options).expect("a bundle");
     let perf = PerfOptions { time: std::time::Duration::from_secs(1), ..PerfOptions::default() };
     let contents = Contents {
