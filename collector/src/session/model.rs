@@ -182,6 +182,8 @@ impl Dump {
         let vforked = |t: &ThreadRecord| t.flags & thread_flags::VFORKED != 0;
         if outside.threads.iter().all(vforked) {
             dump.threads.extend_from_slice(&outside.threads);
+            // A later look at a thread takes the place of the shim's second one.
+            dump.second.retain(|t| outside.second.iter().all(|other| other.tid != t.tid));
             dump.second.extend_from_slice(&outside.second);
             dump.stacks.extend_from_slice(&outside.stacks);
             dump.threads.sort_by_key(|t| t.tid);
@@ -201,6 +203,7 @@ impl Dump {
         dump.samples.extend_from_slice(&outside.samples);
         let said = outside.notes.iter().filter(|n| n.record.code != note_code::OWN_ID);
         dump.notes.extend(said.cloned());
+        dump.memory.extend_from_slice(&outside.memory);
         dump
     }
 

@@ -53,7 +53,13 @@ pub(super) fn free(scene: &Scene<'_>) -> Option<Case> {
         value: group.wait.value.unwrap_or_default(),
         expected: group.wait.expected.unwrap_or_default(),
     }));
-    add_sleep_evidence(&mut case, scene, group.stuck, |seconds| say!(Why::StillFree { seconds }));
+    add_sleep_evidence(
+        &mut case,
+        scene,
+        group.stuck,
+        |seconds| say!(Why::StillFree { seconds }),
+        &group.waiters,
+    );
     finish(&mut case, scene, group);
     bystanders(&mut case, scene);
     Some(case.located(any_inside(group.waiters.iter().copied())))
@@ -101,7 +107,13 @@ fn never_signalled(scene: &Scene<'_>, group: &Group<'_, '_>) -> Case {
     let mut case = Case::new(Class::LostWakeup, Confidence::Proven);
     case.why.push(say!(Why::Event { waiters: group.waiters.len(), lock: lock_text(scene, group.wait) }));
     case.why.push(Why::NobodySignals {});
-    add_sleep_evidence(&mut case, scene, group.stuck, |seconds| say!(Why::StillFree { seconds }));
+    add_sleep_evidence(
+        &mut case,
+        scene,
+        group.stuck,
+        |seconds| say!(Why::StillFree { seconds }),
+        &group.waiters,
+    );
     if group.stuck != Stuck::Yes || group.wait.timed {
         case.unproven();
     }
@@ -137,9 +149,13 @@ fn ownerless(scene: &Scene<'_>, group: &Group<'_, '_>, class: Class) -> Case {
     case.why.push(say!(Why::Ownerless { waiters: group.waiters.len(), lock: &lock }));
     case.missing.push(say!(Why::NoOwner { lock }));
     let n = group.waiters.len();
-    add_sleep_evidence(&mut case, scene, group.stuck, |s| {
-        say!(Why::NeverReleased { waiters: n, seconds: s })
-    });
+    add_sleep_evidence(
+        &mut case,
+        scene,
+        group.stuck,
+        |s| say!(Why::NeverReleased { waiters: n, seconds: s }),
+        &group.waiters,
+    );
     finish(&mut case, scene, group);
     case
 }
