@@ -12,6 +12,7 @@
 //! done leaves one line in its file that says why.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -42,6 +43,7 @@ pub struct Bundle {
     /// Short name of the allocator.
     name: String,
     outside: Outside,
+    disturbed: Cell<bool>,
 }
 
 /// What the later steps are made from.
@@ -104,11 +106,22 @@ impl Bundle {
         atomic::make_dir(dir)?;
         let outside = capture::outside(pid, options);
         outside.write(dir)?;
-        Ok(Bundle { dir: dir.to_owned(), pid, name: options.name.to_owned(), outside })
+        Ok(Bundle {
+            dir: dir.to_owned(),
+            pid,
+            name: options.name.to_owned(),
+            outside,
+            disturbed: Cell::new(false),
+        })
     }
 
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Threads were stopped for what the dump lacked. That may have ended a wait.
+    pub(crate) fn disturbed(&self) -> bool {
+        self.disturbed.get()
     }
 
     /// What the first step saw.
@@ -193,6 +206,7 @@ impl Bundle {
         let Some(outside) = supplement.and_then(|supplement| supplement(self.pid, dump)) else {
             return Ok(Cow::Borrowed(dump));
         };
+        self.disturbed.set(!outside.probes.is_empty());
         atomic::write(&self.dir.join(DUMP_OUTSIDE), &record::frames(&outside))?;
         Ok(Cow::Owned(dump.with_outside(&outside)))
     }

@@ -4,26 +4,31 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use crossbeam_channel::Select;
+use hangscope_protocol::record::dump_reason;
 
 use super::bundle;
 use super::config::Config;
 use super::counters;
 use super::judge;
 use super::lane::Lane;
+use super::programs;
 use super::running::{Job, Running};
 use super::watch::{Watch, Watched};
 use crate::analysis::class::Why;
 use crate::analysis::stall::is_stuck;
-use crate::analysis::{Class, Confidence, Finding, HangFacts, History, Integrity, RunFacts, integrity};
+use crate::analysis::{
+    Blame, Confidence, Finding, HangFacts, History, Integrity, Judged, RunFacts, integrity,
+};
 use crate::capture::Outside;
 use crate::console::cancel::Cancel;
-use crate::evidence::DUMP_OUTSIDE;
 use crate::evidence::bundle::{Allocator, Contents};
 use crate::evidence::finding_files;
 use crate::evidence::threads_file::ThreadsFile;
 use crate::files::atomic::WriteError;
 use crate::files::facts;
-use crate::launch::bench::{Bench, Ended, Member, TERM_TO_KILL};
+use crate::launch::bench::{Bench, Ended, TERM_TO_KILL};
+use crate::launch::census;
 use crate::listen::ConnId;
 use crate::session::{Dso, Dump};
 use crate::snap;
@@ -36,6 +41,8 @@ const OTHER_DUMPS: Duration = Duration::from_secs(3);
 
 /// Most notes of a look from outside that the report of the hunt has; threads.json has all.
 const MOST_OUTSIDE_NOTES: usize = 4;
+/// How long a run that waits for something that will come gets after its deadline, at most.
+const MOST_PATIENCE: Duration = Duration::from_secs(60);
 /// From the first look to the second after Ctrl-C. A thread that goes on is seen to do so in this time.
 const EARLY_LOOK: Duration = Duration::from_millis(300);
 /// How long to wait for dumps after Ctrl-C. The whole command is to end within two seconds.
@@ -77,6 +84,8 @@ pub(crate) struct Captured {
     pub(crate) integrity_end: Integrity,
     /// Whether `(deleted)` was seen on it.
     pub(crate) deleted_seen: bool,
+    /// The process that hangs, and whether its malloc is proven.
+    pub(crate) judged: Judged,
     /// Counters in memory; else why there are none.
     pub(crate) counters: Result<counters::Read, Text>,
     pub(crate) notes: Vec<Text>,
@@ -100,26 +109,30 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         true => running.dump_now(EARLY_LOOK, DUMP_AT_INTERRUPT),
         false => running.gather(OTHER_DUMPS),
     }
+    running.look();
+    let (trigger, pid) = subject(running, trigger);
+    let judged = running.judged(Some(pid), None);
     let Running { job, bench, watch, .. } = running;
     let Job { config, lane, number, cancel, .. } = *job;
     // Somebody waits at the terminal: what takes seconds is left out.
     let haste = cancel.is_set();
-    // Of several processes, the one whose dump shows the most may have been the last to send it.
-    let trigger = watch.subject().map_or(trigger, Trigger::Inside);
     let mut notes = vec![];
     let (process, why_not) = match trigger {
         Trigger::Inside(conn) => (watch.process(conn), Note::NoDump {}),
         Trigger::Outside(reason) => {
             notes.push(say!(Note::OutsideOnly { why: &reason }).said());
-            let pid = subject(bench, &mut notes);
-            (watch.processes().filter(|p| p.pid == pid).last(), reason)
+            // An earlier program of this process tells nothing about the one that hangs.
+            let is_it = |p: &&Watched| {
+                let own_dsos = || programs::report(p);
+                p.pid == pid && (!p.ended || census::has_mapped(pid, own_dsos().own_dsos()))
+            };
+            (watch.processes().filter(is_it).last(), reason)
         }
         Trigger::Interrupted => {
             let process = watch.first_look();
             (process, process.map_or(Note::NoDump {}, |p| say!(Note::DumpUnfinished { pid: p.pid })))
         }
     };
-    let pid = process.map_or_else(|| subject(bench, &mut notes), |process| process.pid);
     let mut name = lane.snapshot(number);
     let mut bundle = bundle::begin(config, lane, &name, pid, process)?;
 
@@ -173,22 +186,28 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         notes.push(say!(Note::MallocElsewhere { path: &other.path, snapshot: &name }).said());
         (finding, file) = (None, None);
     }
+    // A program that sleeps until after its deadline may come to its end.
+    let may_end = |f: &Finding| f.blame == Some(Blame::Nobody) || f.may_end();
+    if !at_interrupt && finding.as_ref().is_some_and(may_end) {
+        let limit = config.hang_after.time().map_or(MOST_PATIENCE, |after| after.min(MOST_PATIENCE));
+        wait_for_end(bench, limit, cancel);
+    }
     let ended_by_itself = bench.ended().try_recv().is_ok();
+    let lasted = bench.started().elapsed().as_secs_f64();
     if at_interrupt {
         notes.push(at_interrupt_note(seconds, dump));
     } else if ended_by_itself {
-        let seconds = bench.started().elapsed().as_secs_f64();
-        notes.push(say!(Note::EndedMeanwhile { seconds: format!("{seconds:.0}") }).said());
+        notes.push(say!(Note::EndedMeanwhile { seconds: format!("{lasted:.0}") }).said());
     }
     let dump_ms = dump.and_then(dump_ms);
     let patience = if haste { TERM_TO_KILL_IN_HASTE } else { TERM_TO_KILL };
     let ended = bench.stop(patience).context("hunt: stopping the run")?;
     // A process that hangs does not come to a good end, unless a signal or ptrace ended a wait.
     let came_out = ended_by_itself && ended.code == Some(0);
-    let asked = bundle.dir().join(DUMP_OUTSIDE).exists()
+    let asked = bundle.disturbed()
         || finding.as_ref().is_some_and(|f| f.said.iter().any(|why| matches!(why, Why::Resumed { .. })));
     let ended_well = came_out && !asked;
-    let slow = ended_well || finding.as_ref().is_some_and(|f| f.class == Class::Slow);
+    let slow = ended_well || finding.as_ref().is_some_and(Finding::is_no_hang);
     // Nobody has waited for the deadline. Only what cannot end by itself is a hang.
     let proven = |f: &Finding| f.confidence == Confidence::Proven && is_stuck(f);
     let interrupted = at_interrupt && (came_out || !finding.as_ref().is_some_and(proven));
@@ -207,14 +226,24 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         ended_by_itself,
         hang: HangFacts { snapshot: name, finding, dump_ms },
         ended,
-        seconds,
+        seconds: if slow && ended_by_itself { lasted } else { seconds },
         captured_s: bench.started().elapsed().as_secs_f64() - seconds,
         integrity_start: dso.start,
         integrity_end: dso.end,
         deleted_seen: dso.deleted_seen,
+        judged,
         counters,
         notes,
     })
+}
+
+/// Waits until the run ends, for so long at most. Ctrl-C ends the wait.
+fn wait_for_end(bench: &Bench, limit: Duration, cancel: &Cancel) {
+    // Nothing is taken out of the channels: the caller reads them.
+    let mut ready = Select::new();
+    ready.recv(bench.ended());
+    ready.recv(cancel.channel());
+    let _ = ready.ready_timeout(limit);
 }
 
 /// A dump from outside, with the memory of the counters; none if the process may not be looked at.
@@ -224,7 +253,12 @@ fn take_from_outside(lane: &Lane, pid: u32, haste: bool, notes: &mut Vec<Text>) 
         options.second_look_after = EARLY_LOOK;
     }
     match snap::take(pid, &options) {
-        Ok(dump) => Some(counters::with_memory(lane, pid, dump)),
+        Ok(mut dump) => {
+            if !haste {
+                dump.begin.reason = dump_reason::DEADLINE;
+            }
+            Some(counters::with_memory(lane, pid, dump))
+        }
         Err(why) => {
             notes.push(say!(Note::NotLookedInto { why }).said());
             None
@@ -301,27 +335,24 @@ fn maps_say_deleted(outside: &Outside, config: &Config) -> bool {
     lines.is_some_and(|lines| lines.split(|b| *b == b'\n').any(|line| line.ends_with(b" (deleted)")))
 }
 
-/// The process that a look from outside is about; the first where the others could not be looked for.
-fn subject(bench: &Bench, notes: &mut Vec<Text>) -> u32 {
-    let members = bench.members().unwrap_or_else(|why| {
-        let note = say!(Note::MembersUnknown { why }).said();
-        if !notes.contains(&note) {
-            notes.push(note);
+/// The process that hangs, and how it shows: by its own dump, or from outside.
+fn subject(running: &Running<'_>, trigger: Trigger) -> (Trigger, u32) {
+    let watch = &running.watch;
+    // Of several processes, the one whose dump shows the most may have been the last to send it.
+    let trigger = watch.subject().map_or(trigger, Trigger::Inside);
+    let Trigger::Inside(conn) = trigger else {
+        let cut_off = watch.first_look().filter(|_| trigger == Trigger::Interrupted);
+        return (trigger, cut_off.map_or_else(|| running.census.leaf(), |process| process.pid));
+    };
+    let pid = watch.process(conn).map_or_else(|| running.census.leaf(), |process| process.pid);
+    // A program that only waits may wait for one that says nothing.
+    if watch.only_waits(conn) {
+        let judged = running.judged(Some(pid), None);
+        if let Some(other) = judged.in_doubt().filter(|program| program.pid != pid) {
+            return (Trigger::Outside(say!(Note::WaitsBeside { pid })), other.pid);
         }
-        vec![]
-    });
-    leaf(&members, bench.pid())
-}
-
-/// Of several processes the one that the others were started for: it has no child among them, and did the
-/// most.
-fn leaf(members: &[Member], first: u32) -> u32 {
-    let has_child = |pid: u32| members.iter().any(|m| m.ppid == pid);
-    members
-        .iter()
-        .filter(|m| !has_child(m.pid))
-        .max_by_key(|m| (m.threads, m.cpu_ticks, m.pid))
-        .map_or(first, |m| m.pid)
+    }
+    (Trigger::Inside(conn), pid)
 }
 
 /// Whether the DSO's file has the bytes that the process started with.

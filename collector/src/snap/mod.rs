@@ -29,6 +29,7 @@ mod take;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod times;
 mod vforked;
 mod write;
 mod zero;

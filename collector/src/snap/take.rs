@@ -16,6 +16,7 @@ use super::permit::{self, NotPossible};
 use super::process::Process;
 use super::stop;
 use super::threads::{self, MOST_SAMPLED, SAMPLE_BYTES, STACK_BYTES, is_blocked};
+use super::times::times;
 use super::vforked;
 use super::zero::zero;
 use crate::proc::task::tids;
@@ -122,6 +123,7 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
         looks_ns: [trigger_ns, trigger_ns + second_begun_ns],
         ..Dump::begun(identity, zero())
     };
+    dump.memory = times(&dump, memory);
     ids.rename(pid, &mut dump);
     Ok(dump)
 }

@@ -7,7 +7,7 @@ use super::tally::{Sorted, Tally};
 use crate::analysis::class::{self, Why};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome, STATS};
 use crate::analysis::finding::{Finding, Hot, Lock, RingEdge, ThreadWait};
-use crate::analysis::words::{Cause, Class, Confidence, Integrity, Verdict};
+use crate::analysis::words::{Blame, Cause, Class, Confidence, Integrity, Verdict};
 use crate::text::message::{Lang, Say as _, Text, say, tight};
 
 /// The headline in both languages.
@@ -139,9 +139,18 @@ fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Ruling<'_
             say!(Line::CrashesNotIntact { crashed: bad.len(), made: runs.made, word })
         }
         (_, Because::AllCutOff) => say!(Line::AllCutOff { cut: runs.cut_off, made: runs.made }),
+        (_, Because::NotProven) if ruling.run.is_none() => {
+            say!(Line::NotProven { made: runs.made, chain: chain(sorted.main.iter().copied()) })
+        }
         (Verdict::Inconclusive, _) => say!(Line::LeadInconclusive { hung, of }),
     };
     line.text(lang)
+}
+
+/// The programs of the first run whose malloc is not proven.
+pub(super) fn chain<'a>(runs: impl IntoIterator<Item = &'a RunFacts>) -> Text {
+    let not_proven = |run: &RunFacts| run.judged.as_ref().filter(|judged| judged.doubt.is_some()).cloned();
+    runs.into_iter().find_map(not_proven).map_or_else(Text::default, |judged| judged.chain())
 }
 
 /// The number of hangs and of runs in the arm of a run. If the run hung with an intact DSO in an arm with a
@@ -176,6 +185,7 @@ fn about(run: &RunFacts, because: Because, lang: Lang) -> Vec<String> {
         Because::NotIntact => vec![say!(Line::NotIntactHang { word: run.integrity() })],
         Because::IntegrityUnknown => vec![Line::IntegrityUnknown {}],
         Because::NothingFromInside => vec![Line::NothingFromInside {}],
+        Because::NotProven => vec![say!(Line::NotProvenHang { chain: chain([run]) })],
         Because::ClassUnknown
         | Because::PlaceUnknown
         | Because::EitherSide
@@ -291,6 +301,7 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
             say!(Line::InKernel { tid: hot.tid, wait, place: named(hot, lang) })
         })),
         Class::OutsideAllocator => lines.extend(outside(finding, lang)),
+        Class::Slow if finding.blame == Some(Blame::Nobody) => lines.extend(outside(finding, lang)),
         Class::Slow => lines.push(Line::SlowOnly {}),
         Class::Unknown if finding.said.contains(&Why::Stopped {}) => lines.push(Line::AllStopped {}),
         Class::Unknown => {
@@ -423,7 +434,14 @@ fn outside(finding: &Finding, lang: Lang) -> Vec<Line> {
     let workers: usize =
         groups.iter().map(|(count, _)| count).sum::<usize>() + finding.threads.running as usize;
     let mut lines = vec![];
-    if let (None, Some((waiters, lock))) = (&finding.lock, groups.first()) {
+    // Where nothing hangs, what the program waits for is that of one thread. The others wait for it.
+    let decides = finding.hot.as_ref().filter(|_| finding.blame == Some(Blame::Nobody));
+    let decides = decides.and_then(|hot| finding.waits.iter().find(|w| w.tid == hot.tid)).map(what_of);
+    let group = match decides {
+        Some(what) => groups.iter().find(|(_, group)| *group == what),
+        None => groups.first(),
+    };
+    if let (None, Some((waiters, lock))) = (&finding.lock, group) {
         lines.push(stuck_line(*waiters, workers, lock));
     }
     let waits = |hot: &Hot| finding.waits.iter().any(|w| w.tid == hot.tid);

@@ -2,10 +2,12 @@
 //! test in `tests/all/kinds.rs`, and each test adds a line to the printed table (`target/kinds`).
 
 mod forks;
+mod launched;
 mod locks;
 mod run;
 mod views;
 mod whose;
+mod words;
 
 pub use run::{build, check, check_started_through_loader, is_possible};
 
@@ -112,4 +114,5 @@ const BUG: Kind = Kind {
 const HARNESS: Kind = Kind { verdict: "harness-bug", ..BUG };
 
 /// One slice for each file of rows.
-pub const TABLE: &[&[Kind]] = &[locks::ROWS, views::ROWS, whose::ROWS, forks::ROWS];
+pub const TABLE: &[&[Kind]] =
+    &[launched::ROWS, locks::ROWS, forks::ROWS, views::ROWS, whose::ROWS, words::ROWS];
