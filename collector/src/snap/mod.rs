@@ -9,6 +9,7 @@
 //! - `process`, `dsos`: what the process is, what it has mapped, and whether that is still the same file
 //! - `threads`, `stop`, `regs`: states and stacks; registers of running threads
 //! - `memory`: reads the memory of the process
+//! - `ids`: thread ids in the process's own PID namespace
 //! - `loops`, `limits`: the memory that loops read; how much memory the process may have
 //! - `permit`: which right is missing where something is not permitted
 //! - `supplement`: what the shim could not put into its dump
@@ -17,6 +18,7 @@
 //! - `write`: a snap on disk
 
 mod dsos;
+mod ids;
 mod limits;
 mod loops;
 mod memory;
@@ -30,6 +32,7 @@ mod take;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod times;
 mod vforked;
 mod write;
 mod zero;

@@ -7,11 +7,13 @@
 //! - [`spinning`]: locks on which threads spin without a wait in the kernel
 //! - [`innocent`]: causes that need no mistake of the allocator
 //! - [`vfork`]: children in the memory of their parent
+//! - `idle`: nothing hangs: a sleep that ends, a server without work
 //! - [`other`]: stopped, the kernel, the benchmark, slow, unknown
 //! - `whose`: whose mistake it is: the allocator's, the program's
 //! - [`case`]: the answer of a decider, and what the deciders share
 
 mod case;
+mod idle;
 mod innocent;
 mod other;
 mod owned;
@@ -133,6 +135,7 @@ fn decide(scene: &Scene<'_>, graph: &Graph) -> Case {
         .or_else(|| spinning::lock(scene))
         .or_else(|| running::inside(scene))
         .or_else(|| other::in_kernel(scene))
+        .or_else(|| idle::idle(scene))
         .or_else(|| other::outside(scene))
         .or_else(|| other::slow(scene))
         .unwrap_or_else(|| other::unknown(scene))

@@ -197,6 +197,8 @@ fn wait_on(word: &LoopRead, tid: u32, owner: Option<Owner>) -> Wait {
         owner,
         timed: false,
         futex: false,
+        guessed: false,
+        parked: false,
         detail,
     }
 }

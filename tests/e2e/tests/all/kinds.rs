@@ -28,6 +28,8 @@ kinds! {
     try_lock spin_word_with_tid spin_ticket spin_forgotten
     ring_double_free ring_write_after_free ring_of_the_allocator no_memory new_handler_frees_nothing
     front_jumps front_calls front_opens fork_heap_lock fork_table_lock vfork_held vfork_event
+    other_namespace proc_of_another_namespace page_never_served main_left dropped_rights
     callback_loops callback_reads callback_locks callback_allocates interposed handler_again handler_stays jumps_out
+    own_lock own_event once_twice read_lock_left inheriting_twice waits_for_many
     forgotten_works forgotten_sleeps at_exit
 }
