@@ -435,7 +435,7 @@ mod tests {
             make.dump.threads.iter_mut().filter(|r| r.tid == 101).for_each(how);
             let dump = make.change(101, later).finish();
             let first = dump.thread(101).unwrap();
-            motion(&dump, first, dump.second_look(101), 0)
+            motion_of(&dump, first, dump.second_look(101), 0)
         };
         let uncounted = |r: &mut ThreadRecord| (r.err_status, r.nvcsw) = (22, 0);
         let without_call = |r: &mut ThreadRecord| r.err_syscall = 1;

@@ -2,6 +2,7 @@
 //! test in `tests/all/kinds.rs`, and each test adds a line to the printed table (`target/kinds`).
 
 mod locks;
+mod progress;
 mod run;
 mod whose;
 
@@ -94,4 +95,4 @@ const BUG: Kind = Kind {
 const HARNESS: Kind = Kind { verdict: "harness-bug", ..BUG };
 
 /// One slice for each file of rows.
-pub const TABLE: &[&[Kind]] = &[locks::ROWS, whose::ROWS];
+pub const TABLE: &[&[Kind]] = &[locks::ROWS, whose::ROWS, progress::ROWS];
