@@ -9,7 +9,7 @@
 # The build says how long it took, and the demonstration ends with a line on stderr: seconds of the build, seconds to the
 # verdict.
 # The exit status is that of the hunt: 0 no hang, 10 a hang was captured, 20 the DSO was not intact, 30 the preload could
-# not be verified, 2 wrong usage, 1 anything else.
+# not be verified, 3 no run came to a good end (all died or failed), 2 wrong usage, 1 anything else.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 

@@ -25,6 +25,7 @@ const NAMES: [(&str, Setting); variable::ALL.len()] = [
     (variable::STIR_SEED, Setting::StirSeed),
     (variable::DEBUG, Setting::Debug),
     (variable::GREET, Setting::Greet),
+    (variable::CRASH, Setting::Crash),
 ];
 
 enum Setting {
@@ -40,6 +41,7 @@ enum Setting {
     StirSeed,
     Debug,
     Greet,
+    Crash,
 }
 
 pub(crate) struct Config {
@@ -59,6 +61,8 @@ pub(crate) struct Config {
     pub(crate) debug: bool,
     /// The program waits, before its `main`, until the hello is out.
     pub(crate) greet: bool,
+    /// A crash leaves a record.
+    pub(crate) crash: bool,
     /// Complaints, a line each: `NAME=value: why`.
     pub(crate) complaints: Text<1024>,
 }
@@ -78,6 +82,7 @@ impl Config {
         stir_seed: None,
         debug: false,
         greet: false,
+        crash: false,
         complaints: Text::EMPTY,
     };
 
@@ -135,6 +140,14 @@ impl Config {
             Setting::Greet => {
                 self.greet = value == b"1";
                 Ok(())
+            }
+            Setting::Crash => {
+                self.crash = value == b"on";
+                if matches!(value, b"on" | b"off") {
+                    Ok(())
+                } else {
+                    Err(("not on or off", "a crash leaves no record"))
+                }
             }
         };
         if let Err((why, then)) = outcome {

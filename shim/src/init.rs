@@ -14,6 +14,7 @@ use crate::arch::{self, Back};
 use crate::arena::{Arena, Facts};
 use crate::config::Config;
 use crate::host::elf;
+use crate::signal::crash;
 use crate::text::Text;
 use crate::{sys, watchdog};
 
@@ -180,6 +181,9 @@ fn begin(start: &Start) -> Option<()> {
     }
     // SAFETY: `ArenaAddress` is transparent over `Arena`; it lives for ever.
     let _ = ARENA.set(unsafe { &*arena.cast::<ArenaAddress>() });
+    if facts.config.crash {
+        crash::install();
+    }
     // SAFETY: facts are written, and this is the only watchdog. The handler stays valid: the shim is never
     // unloaded, since it was preloaded.
     unsafe {
@@ -210,6 +214,7 @@ extern "C" fn in_child() {
     let arena = core::ptr::from_ref(address).cast::<Arena>().cast_mut();
     sys::know_pid();
     watchdog::forked();
+    crash::forget();
     // SAFETY: init has written the facts, and no watchdog runs in this process yet.
     let (facts, work) = unsafe { (Arena::facts(arena), Arena::work(arena)) };
     if facts.config.stir > 0 {

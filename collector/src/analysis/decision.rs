@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::facts::{ArmFacts, HuntFacts, PINNED, RunFacts, RunOutcome};
+use super::facts::{ArmFacts, HuntFacts, PINNED, RunFacts, RunOutcome, STATS};
 use super::sequential::{Against, Answer, ArmKind, Comparison, Decider, Observation, Until};
 use super::words::Integrity;
 
@@ -141,7 +141,8 @@ impl HuntFacts {
     /// Why no more runs were made. Here and not beside [`HuntFacts`], because the answer takes the decision.
     pub(crate) fn stopped(&self) -> Stopped {
         let decided = || of(self).is_some_and(|decision| decision.answer.is_some());
-        let hung = || self.runs.iter().any(|run| run.outcome == RunOutcome::Hung);
+        // The counter lane comes after the hunt.
+        let hung = || self.runs.iter().any(|run| run.outcome == RunOutcome::Hung && run.arm != STATS);
         if self.interrupted {
             Stopped::Interrupted
         } else if decided() {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::crash::CrashFacts;
 use super::finding::Finding;
 use super::run_counters::RunCounters;
 use super::sequential::Until;
@@ -16,7 +17,8 @@ pub(crate) enum RunOutcome {
     Ok,
     /// Hung. The evidence was captured.
     Hung,
-    /// Alive after the deadline. It ended by itself later, or was stopped ([`RunFacts::cut_off`]).
+    /// Alive after the deadline, or a daemon after its first process. It ended by itself later, or was
+    /// stopped ([`RunFacts::cut_off`]).
     Slow,
     /// Died by a signal that the hunt did not send.
     Crashed,
@@ -35,7 +37,7 @@ pub(crate) struct RunFacts {
     /// None: the program did not start.
     pub(crate) pid: Option<u32>,
     pub(crate) outcome: RunOutcome,
-    /// Stopped at the deadline while it was working. Nobody knows whether it would have
+    /// Stopped while it was working: at the deadline, or after its first process. Nobody knows whether it would have
     /// hung, so it counts for no rate.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) cut_off: bool,
@@ -48,8 +50,11 @@ pub(crate) struct RunFacts {
     /// Start time, seconds since the epoch.
     #[serde(default)]
     pub(crate) started: Option<f64>,
-    /// Wall clock, seconds.
+    /// Wall clock, seconds. Of a hung run: until it was found to hang.
     pub(crate) seconds: f64,
+    /// How long the capture of a hung run took, with the end of its processes, seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) captured_s: Option<f64>,
     /// Peak resident set, KiB.
     pub(crate) max_rss_kib: Option<u64>,
     /// The collector received the shim's hello.
@@ -63,6 +68,15 @@ pub(crate) struct RunFacts {
     /// How the scheduling was disturbed; none: not at all.
     #[serde(default)]
     pub(crate) stir: Option<Stir>,
+    /// The last line on stderr of a run that died or failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_words: Option<String>,
+    /// Where the run crashed, if the shim left a record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) crash: Option<CrashFacts>,
+    /// Processes that outlived the first one and ran on detached: a daemon of the benchmark's own.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) left_behind: u32,
     /// Why the run failed, or another remark.
     #[serde(serialize_with = "message::english_or_none")]
     pub(crate) note: Option<Text>,
@@ -71,6 +85,11 @@ pub(crate) struct RunFacts {
     /// None where the profile names no counters.
     #[serde(default)]
     pub(crate) counters: Option<RunCounters>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl RunFacts {
@@ -87,12 +106,16 @@ impl RunFacts {
             ops: None,
             started: None,
             seconds: 0.0,
+            captured_s: None,
             max_rss_kib: None,
             hello_seen: false,
             integrity_start: Integrity::Unknown,
             integrity_end: Integrity::Unknown,
             deleted_seen: false,
             stir: None,
+            last_words: None,
+            crash: None,
+            left_behind: 0,
             note: None,
             hang: None,
             counters: None,
@@ -155,6 +178,9 @@ pub(crate) const PINNED: &str = "pinned";
 
 /// The arm of the single "run" of a snap: a process that was running already.
 pub(crate) const SNAP: &str = "snap";
+
+/// The counter lane: runs of a build that counts. They are among the runs of a hunt only if one of them hung.
+pub(crate) const STATS: &str = "stats";
 
 /// The name of a run in files and sentences: `8` in the pinned arm, `deleted/8` in another.
 pub(crate) fn run_name(arm: &str, run: u32) -> String {
@@ -221,7 +247,7 @@ impl HuntFacts {
     }
 
     pub(crate) fn is_other_build(&self, arm: &str) -> bool {
-        self.arm(arm).is_some_and(|arm| arm.other_build)
+        arm == STATS || self.arm(arm).is_some_and(|arm| arm.other_build)
     }
 
     /// What happened to the DSO of a run whose arm leaves it alone. None: the DSO is intact, its state is not

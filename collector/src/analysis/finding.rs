@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::why::Why;
 use super::words::{Blame, Cause, Class, Confidence, Integrity};
 use crate::session::trace::Frame;
-use crate::text::message::Text;
+use crate::text::message::{Text, say};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
@@ -54,6 +54,18 @@ impl Finding {
     pub(crate) fn may_end(&self) -> bool {
         let signal = |why: &Why| matches!(why, Why::SignalMayCome { .. });
         self.class == Class::OutsideAllocator && self.said_missing.iter().any(signal)
+    }
+
+    /// The finding of a dump whose process then ended by itself with exit status 0, after so many seconds: no
+    /// class of a hang. What its threads waited for stays.
+    pub(crate) fn ended_well(&mut self, seconds: f64) {
+        let why = say!(Why::EndedWell { seconds: format!("{seconds:.1}") });
+        (self.class, self.confidence) = (Class::Slow, Confidence::Proven);
+        (self.cause, self.blame) = (None, Some(Blame::Nobody));
+        self.ring.clear();
+        (self.why, self.said) = (vec![why.en()], vec![why]);
+        self.missing.clear();
+        self.said_missing.clear();
     }
 
     /// Every thread has a whole stack, and there were two looks.

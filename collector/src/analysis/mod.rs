@@ -18,11 +18,13 @@
 //! - [`sequential`], [`sprt`]: tests whose result may be read after every run
 //! - [`decision`]: the answer of a hunt that had a question to decide
 //! - [`shrink`]: the smallest numbers with which a command still hangs
+//! - [`crash`]: where a run crashed
 //! - [`facts`]: the facts of a hunt, from which the verdict is made
 //! - [`verdict`]: A, B or another word, with its evidence: [`conclude`]
 
 pub mod class;
 pub(crate) mod counters;
+pub(crate) mod crash;
 pub(crate) mod decision;
 mod ends;
 pub(crate) mod facts;
@@ -48,6 +50,7 @@ mod why;
 pub(crate) mod words;
 
 pub use class::analyse;
+pub(crate) use crash::CrashFacts;
 pub(crate) use decision::Stopped;
 pub(crate) use facts::{ArmFacts, DsoFacts, HangFacts, HuntFacts, RunFacts, RunOutcome};
 pub use finding::{Finding, Hot, Lock, ThreadCounts, ThreadWait};

@@ -1,6 +1,7 @@
 //! Whose code a frame is: the allocator's, the system's, or the program's.
 
-use crate::session::trace::{Frame, is_signal_frame, is_system};
+use crate::files::links::is_system;
+use crate::session::trace::{Frame, is_signal_frame};
 
 /// Which frames belong to the allocator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,7 +74,8 @@ pub(super) fn is_malloc_family(function: &str) -> bool {
 }
 
 pub(super) fn counts(frame: &Frame, is: AllocatorIs) -> bool {
-    frame.in_allocator && (!is.shared || frame.function.as_deref().is_some_and(is_malloc_family))
+    frame.in_allocator
+        && (!is.shared || frame.entry || frame.function.as_deref().is_some_and(is_malloc_family))
 }
 
 /// Whose code a frame is.

@@ -13,10 +13,12 @@ use super::history::History;
 use super::motion;
 use super::stack::{self, AllocatorIs, Calls, Proof};
 use super::standing::{self, Activity};
-use super::wait::{Tids, Wait, wait_of};
+use super::wait::{Owner, Tids, Wait, WaitKind, WaitText, wait_of};
+use crate::session::maps::{self, Mapping};
 use crate::session::syscalls::Syscalls;
 use crate::session::trace::{Frame, ThreadTrace, TraceSource, Traces, is_signal_frame};
 use crate::session::{Dump, Probe};
+use crate::text::message::{Say as _, say};
 
 /// A thread that sleeps between its attempts spins if it uses at least this share of a core.
 pub(super) const BUSY: f64 = 0.2;
@@ -90,6 +92,17 @@ impl Thread<'_> {
     /// Whether it was running or runnable in the first look.
     pub(super) fn runs(&self) -> bool {
         is_running(self.record)
+    }
+
+    /// A child that was started by vfork: another process in the same memory.
+    pub(super) fn is_vforked(&self) -> bool {
+        self.record.flags & thread_flags::VFORKED != 0
+    }
+
+    /// It sleeps until a vforked child starts a program or ends.
+    pub(super) fn waits_in_vfork(&self) -> bool {
+        let call = |w: &Wait| matches!(w.kind, WaitKind::Call("fork" | "clone"));
+        self.in_kernel() && self.wait.as_ref().is_some_and(call)
     }
 
     /// Stopped by a signal or a debugger.
@@ -175,7 +188,7 @@ impl<'a> Scene<'a> {
         let alive: BTreeSet<u32> =
             dump.threads.iter().chain(&dump.second).filter(|r| !ours(r)).map(|r| r.tid).collect();
         let known: BTreeSet<u32> = history.tids().collect();
-        let forked = dump.identity.fixed.flags & hello_flags::FORKED != 0;
+        let forked = is_forked(dump);
         let gone = if whole { known.difference(&alive).copied().collect() } else { BTreeSet::new() };
         let tids = Tids { alive, known, whole, forked };
         let between_ns = dump.between_ns();
@@ -184,12 +197,25 @@ impl<'a> Scene<'a> {
         let looks = Looks { dump, traces, tids, is, between_s, answers: answers(dump) };
         let later: BTreeMap<u32, &ThreadRecord> = dump.second.iter().map(|r| (r.tid, r)).collect();
         let first = dump.threads.iter().filter(|r| !ours(r));
-        let threads: BTreeMap<u32, Thread<'a>> =
+        let mut threads: BTreeMap<u32, Thread<'a>> =
             first.map(|r| (r.tid, looks.thread(r, later.get(&r.tid).copied()))).collect();
+        link_vforked(&mut threads, &maps::parse(&dump.maps));
         let came = |r: &&ThreadRecord| whole && !ours(r) && !threads.contains_key(&r.tid);
         let came = dump.second.iter().filter(came).map(|r| r.tid).collect();
         let end_ns = dump.begin.trigger_ns.saturating_add(between_ns.unwrap_or(0));
         Scene { dump, traces, history, is, threads, came, gone, whole, between_s, end_ns }
+    }
+
+    /// A frame of which it is not known whether it is the allocator's. What called the allocator does not count.
+    pub(super) fn doubtful(&self, thread: &Thread<'a>) -> Option<&'a Frame> {
+        let frames = thread.trace.map_or(&[][..], |t| &t.frames);
+        let end = stack::in_allocator(frames, self.is).map_or(frames.len(), |range| range.end);
+        frames[..end].iter().find(|f| self.traces.is_doubtful(f))
+    }
+
+    /// Whether the process is a forked child that has started no program since.
+    pub(super) fn is_forked(&self) -> bool {
+        is_forked(self.dump)
     }
 
     /// All threads but the background threads of the allocator.
@@ -234,10 +260,32 @@ impl<'a> Scene<'a> {
     }
 }
 
+/// A thread that waits in vfork waits for its child. The child runs on the stack of that thread.
+fn link_vforked(threads: &mut BTreeMap<u32, Thread<'_>>, mappings: &[Mapping]) {
+    let stack = |t: &Thread<'_>| maps::find(mappings, t.record.sp).map(|m| m.start);
+    let waiting = |t: &&Thread<'_>| t.waits_in_vfork();
+    let children: Vec<(u32, Option<u64>)> =
+        threads.values().filter(|t| t.is_vforked()).map(|t| (t.tid(), stack(t))).collect();
+    let parents: Vec<(u32, Option<u64>)> =
+        threads.values().filter(waiting).map(|t| (t.tid(), stack(t))).collect();
+    for (child, stack) in &children {
+        let alone = parents.len() == 1 && children.len() == 1;
+        let same = |(_, of): &&(u32, Option<u64>)| alone || of.is_some() && of == stack;
+        let parent = parents.iter().find(same).and_then(|(parent, _)| threads.get_mut(parent));
+        if let Some(wait) = parent.and_then(|parent| parent.wait.as_mut()) {
+            wait.owner = Some(Owner::Alive(*child));
+            wait.detail = say!(WaitText::VforkOf { child: *child }).said();
+        }
+    }
+}
+
+fn is_forked(dump: &Dump) -> bool {
+    dump.identity.fixed.flags & hello_flags::FORKED != 0
+}
+
 /// Whether the allocator's DSO contains other code too: it is libc, or the program.
 fn is_shared(dso: &crate::session::Dso) -> bool {
-    let name = stack::file_name(&dso.path);
-    dso.is(dso_flags::EXECUTABLE) || name.starts_with("libc.so") || name.starts_with("libc-")
+    dso.is(dso_flags::EXECUTABLE) || crate::files::links::is_system(&dso.path)
 }
 
 /// The input for the facts of one thread.

@@ -37,6 +37,10 @@ messages! {
             "{lock} の保持スレッド tid {owner} はこのプロセスにもう存在せず、{waiters} スレッドが待ち続けている (threads.json)";
         Forked {} => "the process is a forked child: a thread of the parent held the lock at the fork (dump.bin)",
             "このプロセスは fork された子で、fork の時点で親プロセスのスレッドがロックを保持していた (dump.bin)";
+        AloneInChild {} => "the process is a forked child with one thread, and nothing in it holds the lock: a thread of the \
+            parent may have held it at the fork (dump.bin)",
+            "このプロセスは fork された子で、スレッドは 1 つしかなく、ロックを保持するものはない。fork の時点で親プロセスのスレッドが\
+            保持していた可能性がある (dump.bin)";
         HolderOutside { owner } => "tid {owner} is outside the allocator and still holds the lock: it left without \
             a release (stacks.txt)",
             "tid {owner} はアロケータの外にいるのにロックを保持している。解放せずに抜けている (stacks.txt)";
@@ -111,6 +115,22 @@ messages! {
             "アロケータの中にいるのは tid {tid} だけで、このスレッドが保持するロックを待つスレッドはない (stacks.txt)";
         OthersGoOn { tids } => "other threads still leave the allocator and enter it again: tid {tids} (stacks.txt)",
             "ほかのスレッドはアロケータへの出入りを続けている: tid {tids} (stacks.txt)";
+        // Over vfork.
+        VforkWaits { tid, child, lock } => "tid {tid} waits in vfork until its child, pid {child}, starts a program; the child \
+            runs in the same memory and waits for {lock} (threads.json)",
+            "tid {tid} は vfork の中で、子プロセス pid {child} がプログラムを起動するのを待っている。子は同じメモリの中で動き、{lock} を\
+            待っている (threads.json)";
+        VforkChild { tid, child, wait } => "tid {tid} waits in vfork until its child, pid {child}, starts a program; the child does \
+            not: {wait} (threads.json)",
+            "tid {tid} は vfork の中で、子プロセス pid {child} がプログラムを起動するのを待っているが、子は起動しない ({wait}) \
+            (threads.json)";
+        VforkHolder { owner, wait, tid } => "tid {owner} holds the lock and waits: {wait}; tid {tid} may have to end that wait, \
+            and cannot go on (threads.json)",
+            "tid {owner} はロックを保持したまま待っている ({wait})。これを終わらせるのは tid {tid} かもしれないが、先へ進めない \
+            (threads.json)";
+        VforkForbids {} => "a vforked child may neither call malloc nor take a lock (vfork(2)): the program does that here \
+            (stacks.txt)",
+            "vfork の子は malloc を呼ぶことも、ロックを取ることもできない (vfork(2))。ここではプログラムがそれを行っている (stacks.txt)";
         // The kernel and the benchmark.
         WaitsForChild { tid, call } => "tid {tid} waits in {call} for a child that shares its memory and does not end \
             (threads.json)",
@@ -147,6 +167,9 @@ messages! {
             "tid {tids} はサンプルの間にアロケータを出て再び入っている (stacks.txt)";
         Moves { tids } => "tid {tids} left its wait or call between the two looks (threads.json)",
             "tid {tids} は 2 回の観測の間に待ちや呼び出しから抜けた (threads.json)";
+        EndedWell { seconds } => "the process ended by itself with exit status 0 after {seconds} s, past the deadline: it did not hang \
+            (runs.jsonl)",
+            "プロセスは制限時間を過ぎた後、{seconds} 秒で自然に終了した (終了ステータス 0)。ハングではない (runs.jsonl)";
         Resumed { tids } => "tid {tids} stood still, got a signal from the shim, and then went on: the signal may have ended the \
             hang (threads.json)",
             "tid {tids} は止まっていたが、シムのシグナルを受けた後に動き出した。シグナルがハングを解消した可能性がある (threads.json)";
@@ -154,6 +177,8 @@ messages! {
             hang is possible without it, but not necessarily as often (dump.bin)",
             "このダンプまで、シムがスケジューリングを攪乱していた (stir レベル {level}、シード {seed})。攪乱なしでも同じハングは起こり\
             得るが、頻度は異なり得る (dump.bin)";
+        AllocatorParts { count, names } => "the allocator is {count} DSOs: {names} (threads.json)",
+            "アロケータは {count} 個の DSO からなる: {names} (threads.json)";
         Turnover { left: "thread", came: "thread" } => "between the two looks {left} ended and {came} began (threads.json)",
             "2 回の観測の間に {left} スレッドが終わり、{came} スレッドが始まった (threads.json)";
         // What was missing.
@@ -173,6 +198,11 @@ messages! {
             "tid {tid} のスタックの内容を比較できなかった。同じ場所から呼び出しを繰り返すループと区別できない";
         NoOwner { lock } => "{lock} does not record its owner: the holder is inferred",
             "{lock} は保持者を記録しないため、保持者は推定";
+        AllocatorUnknown {} => "it is not known which DSO is the allocator, or it is not mapped: a missing frame of it proves \
+            nothing (dump.bin)",
+            "どの DSO がアロケータか分からないか、マップされていない。そのフレームがないことは何の証明にもならない (dump.bin)";
+        DoubtfulDso { tid, dso } => "tid {tid} is in {dso}, which may be a part of the allocator (stacks.txt)",
+            "tid {tid} は {dso} の中にいる。これはアロケータの一部かもしれない (stacks.txt)";
         PlaceUnknown {} => "it is not known whether these threads are inside the allocator",
             "これらのスレッドがアロケータの中にいるかは分からない";
         MayStillCome { tids } => "tid {tids} runs outside the allocator and may still enter it",

@@ -102,12 +102,36 @@ fn variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// A number between 0 and 1, both excluded.
+/// A rate or a probability, between 0 and 1, both excluded: `0.02`, `2%` or `1/50`.
 pub(super) fn share(text: &str) -> Result<f64, String> {
-    let share: f64 = text.parse().map_err(|_| "not a number")?;
-    if share > 0.0 && share < 1.0 {
-        Ok(share)
-    } else {
-        Err("give a number between 0 and 1, such as 0.02".into())
+    let number = |text: &str| text.trim().parse::<f64>().ok();
+    let share = match (text.trim().strip_suffix('%'), text.split_once('/')) {
+        (Some(percent), _) => number(percent).map(|percent| percent / 100.0),
+        (None, Some((hits, of))) => {
+            number(hits).zip(number(of)).filter(|(_, of)| *of > 0.0).map(|(hits, of)| hits / of)
+        }
+        (None, None) => number(text),
+    };
+    share
+        .filter(|share| *share > 0.0 && *share < 1.0)
+        .ok_or_else(|| "give a share between 0 and 1, as 0.02, 2% or 1/50".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_a_number_a_percentage_or_a_fraction() {
+        for text in ["0.02", "2%", "2 %", "1/50", " 2e-2", "1 / 50"] {
+            assert_eq!(share(text), Ok(0.02), "{text}");
+        }
+        for bad in [
+            "0", "1", "100%", "2", "-0.1", "2 % %", "1/0", "0/0", "50/1", "-1/-50", "/", "%", "NaN", "inf",
+            "NaN%", "",
+        ] {
+            let why = share(bad).unwrap_err();
+            assert!(why.ends_with("0.02, 2% or 1/50"), "{bad}: {why}");
+        }
     }
 }

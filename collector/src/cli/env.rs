@@ -85,6 +85,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         target: args.target,
         stir: args.stir.stir(),
         greet: false,
+        crash: false,
     };
     let preload = preload::value(files.iter().map(PathBuf::as_path)).context("env")?;
     let mut variables = vec![("LD_PRELOAD", preload)];

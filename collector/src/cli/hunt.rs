@@ -66,7 +66,7 @@ const SPARE: u32 = 4;
     of = \"free_locked\"\n  \
     to = \"free_calls\"\n\n\
     Exit status: 0 no hang, 10 a hang was captured, 20 the DSO was not intact, 30 the preload could not be verified, \
-    2 wrong usage, 1 anything else.")]
+    3 no run came to a good end (all died or failed), 2 wrong usage, 1 anything else.")]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(super) run: RunArgs,
@@ -92,7 +92,7 @@ pub(crate) struct Args {
     /// These are sequential tests: they look after every run, and their error rate is still 1 - --confidence.
     #[arg(long, conflicts_with = "keep_going")]
     until_decided: bool,
-    /// Smallest rate of hangs to look for, between 0 and 1 [default: 0.02: 149 runs].
+    /// Smallest rate of hangs to look for: 0.02, 2% or 1/50 [default: 2%: 149 runs].
     #[arg(long, value_name = "RATE", value_parser = share, requires = "until_decided")]
     rate: Option<f64>,
     /// Confidence of --until-decided, 0.5 to 1 [default: 0.95].
@@ -142,7 +142,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     // Processes that a run leaves behind become children of this process, which can reap them.
     let _ = nix::sys::prctl::set_child_subreaper(true);
     let requests = Requests::on_usr1().context("hunt: cannot take USR1")?;
-    let mut screen = Screen::new(&config.name, config.planned(), config.arms.len());
+    let mut screen = Screen::new(&config.name, config.planned(), config.arms.len(), config.stops_at_first());
     let hunted = crate::hunt::hunt(&config, &mut screen, &cancel, &requests)?;
     screen.finish();
     let conclusion = hunted.report(&config.out)?;
@@ -284,7 +284,7 @@ fn in_a_folder(text: &str) -> Result<PathBuf, String> {
 /// A coin is right half of the time, so less than that decides nothing.
 fn confidence(text: &str) -> Result<f64, String> {
     let share = share(text)?;
-    if share >= 0.5 { Ok(share) } else { Err("give a number between 0.5 and 1, such as 0.95".into()) }
+    if share >= 0.5 { Ok(share) } else { Err("give a share between 0.5 and 1, as 0.95 or 95%".into()) }
 }
 
 fn perf_time(text: &str) -> Result<Duration, String> {

@@ -60,7 +60,7 @@ use crate::text::progress::JobLine;
 pub(crate) struct Args {
     #[command(flatten)]
     pub(super) run: RunArgs,
-    /// Share of the runs that must hang, between 0 and 1. The original command must reach it, too.
+    /// Share of the runs that must hang: 0.5, 50% or 1/2. The original command must reach it, too.
     #[arg(long, value_name = "RATE", default_value_t = 0.5, value_parser = share)]
     rate: f64,
     /// Probability that a step decides right, and confidence of the intervals.

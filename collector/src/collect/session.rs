@@ -200,7 +200,7 @@ impl Session {
                 }
                 self.begin_dump(begin.number, begin.request == WANTED);
             }
-            What::Mark(_) | What::LastMemory { .. } | What::Wanted { .. } => {}
+            What::Mark(_) | What::LastMemory { .. } | What::CrashPage { .. } | What::Wanted { .. } => {}
             What::FirstLook(dump) => {
                 // If the request fails, the stacks stay cut short, and their threads say so.
                 let _ = truncated_stacks::ask(&self.desk.asker, event.conn, &dump, &self.sources());

@@ -9,6 +9,8 @@ pub(crate) enum Status {
     /// Anything that has no status of its own.
     Failed = 1,
     Usage = 2,
+    /// All runs of a hunt died or failed.
+    NoGoodEnd = 3,
     Hang = 10,
     DsoNotIntact = 20,
     /// The preload could not be verified.
@@ -20,6 +22,7 @@ impl Status {
         Status::NoHang,
         Status::Failed,
         Status::Usage,
+        Status::NoGoodEnd,
         Status::Hang,
         Status::DsoNotIntact,
         Status::NotVerified,
@@ -35,6 +38,7 @@ impl Status {
             Status::NoHang => "done; hunt, shrink: no hang",
             Status::Failed => "anything else went wrong (one line on stderr says what)",
             Status::Usage => "wrong usage",
+            Status::NoGoodEnd => "hunt: no run came to a good end (all died or failed)",
             Status::Hang => "hunt, shrink: a hang was captured",
             Status::DsoNotIntact => "hunt, shrink: the DSO was not intact",
             Status::NotVerified => "verify, hunt, shrink: the preload could not be verified",
@@ -114,6 +118,7 @@ mod tests {
            0  done; hunt, shrink: no hang
            1  anything else went wrong (one line on stderr says what)
            2  wrong usage
+           3  hunt: no run came to a good end (all died or failed)
           10  hunt, shrink: a hang was captured
           20  hunt, shrink: the DSO was not intact
           30  verify, hunt, shrink: the preload could not be verified

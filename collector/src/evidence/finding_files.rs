@@ -33,6 +33,14 @@ pub(crate) fn write(
     Ok(file)
 }
 
+/// Writes `threads.json` again, after its finding has changed.
+///
+/// # Errors
+/// [`WriteError`]; the file is written whole or not at all.
+pub(crate) fn write_again(dir: &Path, file: &ThreadsFile) -> Result<(), WriteError> {
+    atomic::write_json(&dir.join(THREADS), file)
+}
+
 /// Writes the reason into each file, where there is no dump.
 ///
 /// # Errors

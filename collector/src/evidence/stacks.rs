@@ -3,7 +3,8 @@
 
 use crate::analysis::Finding;
 use crate::evidence::group::groups;
-use crate::evidence::threads_file::{FramePart, ThreadPart, ThreadsFile, WaitPart};
+use crate::evidence::threads_file::{self, FramePart, ThreadPart, ThreadsFile, WaitPart};
+use crate::session::trace::ThreadTrace;
 use crate::symbolize::problem::StackProblem;
 use crate::text::message::{Lang, Say as _, Text, counted, in_both, ranges, say};
 use crate::text::view::View;
@@ -68,6 +69,15 @@ fn waiting(wait: &WaitPart, detail: &Text) -> Text {
 fn tids(threads: &[&ThreadPart]) -> Text {
     let all: Vec<u32> = threads.iter().map(|t| t.tid).collect();
     ranges(&all)
+}
+
+/// The lines of a stack that is in no dump, in English.
+pub(crate) fn of_trace(trace: &ThreadTrace) -> Vec<String> {
+    let frames = threads_file::frames(Some(trace));
+    let mut lines: Vec<String> =
+        frames.iter().enumerate().map(|(i, frame)| format!("#{i:<3}{}", one(frame))).collect();
+    lines.extend(trace.problem.as_ref().map(|problem| format!("({})", problem.en())));
+    lines
 }
 
 /// A line for each frame, and one for what is missing of the stack.

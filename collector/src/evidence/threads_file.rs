@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::integrity;
 use crate::analysis::{Finding, Integrity, ThreadWait};
 use crate::session::syscalls::Syscalls;
-use crate::session::trace::{Frame, ThreadTrace, TraceSource, Traces};
+use crate::session::trace::{AllocatorDso, Frame, ThreadTrace, TraceSource, Traces};
 use crate::session::{Dump, record_text};
 use crate::text::message::{Lang, counted};
 use crate::text::view::View;
@@ -36,6 +36,9 @@ pub struct ThreadsFile {
     pub(crate) finding: Finding,
     /// By tid, without the shim's own thread.
     pub(crate) threads: Vec<ThreadPart>,
+    /// The DSOs that make up the allocator; the one that provides malloc comes first. Empty without stacks.
+    #[serde(default)]
+    pub(crate) allocator: Vec<AllocatorDso>,
     pub(crate) dsos: Vec<DsoPart>,
     /// What could not be read, and the notes of the shim.
     pub(crate) notes: Vec<String>,
@@ -143,6 +146,7 @@ impl ThreadsFile {
                 .filter(|t| t.tid != watchdog)
                 .map(|t| thread(dump, traces, later.get(&t.tid).copied(), waits.get(&t.tid).copied(), t))
                 .collect(),
+            allocator: traces.allocator.clone(),
             dsos: dsos(dump),
             notes: notes(dump, traces, whole),
         }
@@ -210,7 +214,7 @@ fn thread(
     }
 }
 
-fn frames(trace: Option<&ThreadTrace>) -> Vec<FramePart> {
+pub(super) fn frames(trace: Option<&ThreadTrace>) -> Vec<FramePart> {
     let part = |frame: &Frame| FramePart {
         pc: format!("{:#x}", frame.pc),
         function: frame.function.clone(),

@@ -2,12 +2,16 @@
 //!
 //! - [`elf`]: what kind of ELF file it is
 //! - [`facts`]: the file at a path, with the fields that a shim reports
+//! - [`links`]: what it tells the loader
+//! - `companions`: the DSOs that it finds beside itself
 //! - [`pin`]: a read-only copy of a DSO, with its SHA-1
 //! - [`stamp`]: a date as part of a file name
 //! - [`atomic`]: files are written whole or not at all
 
 pub(crate) mod atomic;
+mod companions;
 pub(crate) mod elf;
 pub(crate) mod facts;
+pub(crate) mod links;
 pub(crate) mod pin;
 pub(crate) mod stamp;

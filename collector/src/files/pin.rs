@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use sha1::{Digest as _, Sha1};
 
 use crate::files::atomic::{self, WriteError};
+use crate::files::companions;
 use crate::files::elf::{self, Elf, NotElf};
 
 /// Largest DSO that is accepted, bytes.
@@ -73,6 +74,17 @@ pub(crate) enum PinError {
         path.display()
     )]
     Changing { path: PathBuf, what: String },
+    #[error(
+        "the DSO needs {name} from {}, by a path from its own folder, and the pinned copy is in another one: \
+         add that folder to LD_LIBRARY_PATH, or give --so a copy that has {name} beside it", folder.display()
+    )]
+    Elsewhere { name: String, folder: PathBuf },
+    #[error(
+        "{} is another file than {}, which the DSO needs beside itself: give another --out",
+        path.display(),
+        original.display()
+    )]
+    OtherCompanion { path: PathBuf, original: PathBuf },
     #[error("not a usable name: {0:?}; give letters, digits, '.', '_' or '-' with --name")]
     Name(String),
     #[error(transparent)]
@@ -154,11 +166,39 @@ pub(crate) fn check_name(name: &str) -> Result<(), PinError> {
 /// Copies the DSO `src` to `OUT/{name}_{first 8 digits of its sha1}.so`, mode 0444, and writes
 /// `OUT/{name}_so.sha1` in the format of `sha1sum`. `name` defaults to [`name_of`]. An existing copy with
 /// the same bytes is kept: processes that run it must not see `(deleted)`. A file that changes during the
-/// copy is refused.
+/// copy is refused. DSOs that it finds beside itself are copied too, under their own names.
 pub(crate) fn pin(src: &Path, out: &Path, name: Option<&str>) -> Result<Pinned, PinError> {
     let name = name.map_or_else(|| name_of(src), str::to_owned);
     let sums = format!("{name}_so.sha1");
     pin_as(src, out, &name, &sums)
+}
+
+/// Copies what a DSO finds beside itself to the folder of its pinned copy. `bytes` are those of the DSO.
+/// Returns lines for the file of sums.
+pub(crate) fn pin_companions(source: &Path, bytes: &[u8], out: &Path) -> Result<Vec<u8>, PinError> {
+    let mut sums = vec![];
+    let searched = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+    let companions = match companions::of(source, bytes) {
+        // The loader finds it in a folder of the environment.
+        Err(elsewhere) if std::env::split_paths(&searched).any(|f| f.join(&elsewhere.name).exists()) => {
+            vec![]
+        }
+        companions => companions.map_err(|e| PinError::Elsewhere { name: e.name, folder: e.folder })?,
+    };
+    for companion in companions {
+        let path = out.join(&companion.place);
+        let sha1 = sha1_hex(&companion.bytes);
+        match fs::read(&path) {
+            Ok(kept) if kept == companion.bytes => {}
+            Ok(_) => return Err(PinError::OtherCompanion { path, original: companion.source }),
+            Err(_) => {
+                atomic::make_dir(path.parent().unwrap_or(out))?;
+                atomic::write_with(&path, 0o444, |file| file.write_all(&companion.bytes))?;
+            }
+        }
+        sums.extend(sha1sum_line(&sha1, &path));
+    }
+    Ok(sums)
 }
 
 /// As [`pin`]. `sums` is the name of the file with the SHA-1, in OUT.
@@ -183,7 +223,9 @@ pub(crate) fn pin_as(src: &Path, out: &Path, name: &str, sums: &str) -> Result<P
         }
         return Err(PinError::Changing { path: source, what });
     }
-    atomic::write(&out.join(sums), &sha1sum_line(&before.sha1, &path))?;
+    let mut lines = sha1sum_line(&before.sha1, &path);
+    lines.extend(pin_companions(&source, &bytes, &out)?);
+    atomic::write(&out.join(sums), &lines)?;
     Ok(Pinned {
         name: name.to_owned(),
         path,

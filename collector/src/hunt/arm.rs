@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::analysis::facts::PINNED;
+use crate::analysis::facts::{PINNED, STATS};
 use crate::analysis::{Integrity, RunFacts, RunOutcome, stats};
 use crate::files::pin;
 use crate::text::message::say;
@@ -59,7 +59,8 @@ impl Arm {
             Some((name, path)) => (name.to_owned(), PathBuf::from(path)),
             None => (pin::name_of(Path::new(given)), PathBuf::from(given)),
         };
-        if pin::check_name(&name).is_err() || [PINNED, "deleted", "replaced", "overwritten"].contains(&&*name)
+        if pin::check_name(&name).is_err()
+            || [PINNED, STATS, "deleted", "replaced", "overwritten"].contains(&&*name)
         {
             return Err(format!("{name:?} cannot be the name of a build's arm: give another, so=NAME:PATH"));
         }

@@ -11,7 +11,7 @@ use crate::analysis::{ArmFacts, RunFacts};
 use crate::console::cancel::Cancel;
 use crate::files::atomic::WriteError;
 use crate::files::pin::{self, Pinned};
-use crate::text::message::{Say as _, say};
+use crate::text::message::say;
 use crate::text::progress::JobLine;
 
 /// The arms, in the order of [`Config::arms`].
@@ -55,9 +55,11 @@ impl Arms {
             return None;
         }
         let names: Vec<&str> = config.arms.iter().map(|arm| arm.name.as_str()).collect();
-        let (names, runs, seed) = (names.join(", "), config.runs, config.seed);
-        let until = config.limits.until.map(|_| JobLine::UntilDecided {}.said()).unwrap_or_default();
-        Some(say!(JobLine::Arms { names, until, runs, seed }))
+        let (names, runs, seed) = (names.join(", "), config.planned(), config.seed);
+        Some(match config.limits.until {
+            Some(_) => say!(JobLine::ArmsUntil { names, runs, most: config.runs, seed }),
+            None => say!(JobLine::Arms { names, runs, seed }),
+        })
     }
 
     /// The lane of an arm, by its index.

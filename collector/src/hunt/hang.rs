@@ -1,5 +1,6 @@
 //! Captures the evidence of a hang, then stops the run.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -15,10 +16,13 @@ use super::running::{Job, Running};
 use super::watch::{Watch, Watched};
 use crate::analysis::class::Why;
 use crate::analysis::stall::is_stuck;
-use crate::analysis::{Blame, Confidence, Finding, HangFacts, History, Integrity, integrity};
+use crate::analysis::{Blame, Confidence, Finding, HangFacts, History, Integrity, RunFacts, integrity};
 use crate::capture::Outside;
 use crate::console::cancel::Cancel;
 use crate::evidence::bundle::{Allocator, Contents};
+use crate::evidence::finding_files;
+use crate::evidence::threads_file::ThreadsFile;
+use crate::files::atomic::WriteError;
 use crate::files::facts;
 use crate::launch::bench::{Bench, Ended, Member, TERM_TO_KILL};
 use crate::listen::ConnId;
@@ -65,6 +69,8 @@ pub(crate) struct Captured {
     pub(crate) ended_by_itself: bool,
     /// Wall clock time until the run was found to hang, seconds.
     pub(crate) seconds: f64,
+    /// Wall clock time of the capture and of the end of the processes, seconds.
+    pub(crate) captured_s: f64,
     /// Integrity of the allocator's DSO at the start.
     pub(crate) integrity_start: Integrity,
     /// Its integrity at the hang.
@@ -154,7 +160,8 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
             false => config.perf.as_ref().ok_or("not asked for (--no-perf)"),
         },
     };
-    let mut finding = bundle.finish(&contents, cancel)?.map(|file| file.finding);
+    let mut file = bundle.finish(&contents, cancel)?;
+    let mut finding = file.as_ref().map(|file| file.finding.clone());
     let counters = match dump {
         Some(dump) => counters::at_hang(lane, dump, process.filter(|_| recorded.is_some())),
         None => Err(why_not.said()),
@@ -162,7 +169,7 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
     if let (Some(other), false, None) = (allocator, is_ours, process) {
         // The finding is not about the DSO that is hunted.
         notes.push(say!(Note::MallocElsewhere { path: &other.path, snapshot: &name }).said());
-        finding = None;
+        (finding, file) = (None, None);
     }
     // A program that sleeps until after its deadline may come to its end.
     let may_end = |f: &Finding| f.blame == Some(Blame::Nobody) || f.may_end();
@@ -184,10 +191,14 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
     let came_out = ended_by_itself && ended.code == Some(0);
     let asked = bundle.disturbed()
         || finding.as_ref().is_some_and(|f| f.said.iter().any(|why| matches!(why, Why::Resumed { .. })));
-    let slow = came_out && !asked || finding.as_ref().is_some_and(Finding::is_no_hang);
+    let ended_well = came_out && !asked && !finding.as_ref().is_some_and(Finding::is_no_hang);
+    let slow = ended_well || finding.as_ref().is_some_and(Finding::is_no_hang);
     // Nobody has waited for the deadline. Only what cannot end by itself is a hang.
     let proven = |f: &Finding| f.confidence == Confidence::Proven && is_stuck(f);
     let interrupted = at_interrupt && (came_out || !finding.as_ref().is_some_and(proven));
+    if ended_well && !interrupted {
+        finding = end_well(bundle.dir(), file, bench.started().elapsed().as_secs_f64())?;
+    }
     let slow = slow && !interrupted;
     if slow || interrupted {
         name = if slow { lane.slow_snapshot(number) } else { lane.interrupted_snapshot(number) };
@@ -201,6 +212,7 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         hang: HangFacts { snapshot: name, finding, dump_ms },
         ended,
         seconds: if slow && ended_by_itself { lasted } else { seconds },
+        captured_s: bench.started().elapsed().as_secs_f64() - seconds,
         integrity_start: dso.start,
         integrity_end: dso.end,
         deleted_seen: dso.deleted_seen,
@@ -265,10 +277,10 @@ fn dso_state(allocator: &Dso, same: Option<bool>, inside: bool, notes: &mut Vec<
 pub(super) fn keep(
     config: &Config,
     lane: &Lane,
-    number: u32,
-    pid: u32,
+    facts: &RunFacts,
     watch: &Watch,
 ) -> anyhow::Result<HangFacts> {
+    let (number, pid) = (facts.run, facts.pid.unwrap_or(0));
     let subject = watch.processes().filter(|p| !p.dumps.is_empty() && !watch.is_wrapper(p)).last();
     let name = lane.slow_snapshot(number);
     let bundle = bundle::begin(config, lane, &name, subject.map_or(pid, |p| p.pid), subject)?;
@@ -284,9 +296,21 @@ pub(super) fn keep(
         supplement: None,
         perf: Err("the run had ended"),
     };
-    let finding = bundle.finish(&contents, &Cancel::never())?.map(|file| file.finding);
+    let file = bundle.finish(&contents, &Cancel::never())?;
+    let finding = match facts.rc {
+        Some(0) => end_well(bundle.dir(), file, facts.seconds)?,
+        _ => file.map(|file| file.finding),
+    };
     let dump = subject.and_then(|p| p.dumps.last()).map(|r| &r.dump);
     Ok(HangFacts { snapshot: name, finding, dump_ms: dump.and_then(dump_ms) })
+}
+
+/// The finding of a process that ended by itself with status 0, also in its `threads.json`.
+fn end_well(dir: &Path, file: Option<ThreadsFile>, seconds: f64) -> Result<Option<Finding>, WriteError> {
+    let Some(mut file) = file else { return Ok(None) };
+    file.finding.ended_well(seconds);
+    finding_files::write_again(dir, &file)?;
+    Ok(Some(file.finding))
 }
 
 fn maps_say_deleted(outside: &Outside, config: &Config) -> bool {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use hangscope_protocol::record::RangeRecord;
+use hangscope_protocol::variable;
 
 use super::arm::{Change, Treatment};
 use super::config::Config;
@@ -16,7 +17,7 @@ use super::memory::Layout;
 use crate::analysis::{Integrity, Stir};
 use crate::console::exit::{Ended, Status};
 use crate::files::facts::{self, FileFacts};
-use crate::files::pin::Pinned;
+use crate::files::pin::{self, Pinned};
 use crate::launch::preload;
 use crate::launch::settings::Settings;
 use crate::launch::sockets::preloadable;
@@ -114,6 +115,7 @@ impl Lane {
             let dir = std::fs::canonicalize(self.out.join(&self.folder))?;
             let path = dir.join(format!("{}_run_{run}.so", config.name));
             std::fs::write(&path, &bytes)?;
+            pin::pin_companions(&self.pinned, &bytes, &dir).map_err(std::io::Error::other)?;
             let other = config.other_so.as_ref().map(std::fs::read).transpose()?;
             Ok((path, other.unwrap_or(bytes)))
         };
@@ -172,12 +174,22 @@ impl Lane {
 
     fn has_bytes(&self, path: &Path) -> std::io::Result<Option<Vec<u8>>> {
         let bytes = std::fs::read(path)?;
-        Ok((crate::files::pin::sha1_hex(&bytes) == self.sha1).then_some(bytes))
+        Ok((pin::sha1_hex(&bytes) == self.sha1).then_some(bytes))
     }
 
     /// Files for a run's output: `run_8.out`, `run_8.err`.
     pub(crate) fn outputs(&self, run: u32) -> [PathBuf; 2] {
         ["out", "err"].map(|end| self.out.join(format!("{}{}{run}.{end}", self.folder, self.run_prefix)))
+    }
+
+    /// File of a run's crash, in OUT: `run_8.crash.txt`.
+    pub(crate) fn crash_file(&self, run: u32) -> String {
+        format!("{}{}{run}.crash.txt", self.folder, self.run_prefix)
+    }
+
+    /// Path of a file in OUT.
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        self.out.join(file)
     }
 
     /// Folder of a hang's bundle, in OUT: `hang_run_8`.
@@ -214,10 +226,16 @@ impl Lane {
             label: Some(config.label.clone().unwrap_or_else(label)),
             only: config.only.clone(),
             stir: self.stir.map(|stir| stir.of_run(run)),
+            crash: !has_crash_setting(config),
             ..Settings::default()
         };
         settings.command(&config.command, &config.env, &self.preload)
     }
+}
+
+/// Whether the user has said whether crashes leave a record.
+fn has_crash_setting(config: &Config) -> bool {
+    config.env.iter().any(|(name, _)| name == variable::CRASH)
 }
 
 /// # Errors

@@ -8,9 +8,10 @@
 //! - [`lane`]: the environment of a run: its socket, its preload, its files
 //! - [`running`]: a run under way; [`watch`]: what its shims said, and what follows from it
 //! - `run`: one run from its start to its facts; `outcome`: how it ended; `judge`: whether its DSO was
-//!   intact; `notes`: sentences on its hellos
+//!   intact; `notes`: sentences on its hellos; `last_words`: its last line on stderr
 //! - `wanted`: dumps that somebody asks for while a run goes on
 //! - [`hang`], `bundle`: the evidence of a hang, and its folder
+//! - `crash`: where a run crashed
 //! - [`counters`], [`memory`]: counters, from lines and from memory
 //! - [`run_files`], [`screen`]: the files and the lines that grow with every run
 
@@ -19,10 +20,12 @@ mod arms;
 mod bundle;
 pub(crate) mod config;
 pub(crate) mod counters;
+mod crash;
 pub(crate) mod hang;
 pub(crate) mod hunted;
 mod judge;
 pub(crate) mod lane;
+mod last_words;
 pub(crate) mod memory;
 mod notes;
 pub(crate) mod original;

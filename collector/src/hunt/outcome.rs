@@ -1,5 +1,6 @@
 //! How a run ended: its outcome and exit status.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -8,9 +9,10 @@ use super::config::Config;
 use super::hang::{self, Captured};
 use super::judge::judge;
 use super::running::Running;
+use super::watch::Watched;
 use crate::analysis::{RunFacts, RunOutcome, integrity};
 use crate::files::facts::{self, FileFacts, errno};
-use crate::launch::bench::{Ended, TERM_TO_KILL};
+use crate::launch::bench::{Ended, Member, TERM_TO_KILL};
 use crate::launch::program;
 use crate::text::message::{Say as _, say};
 use crate::text::note::Note;
@@ -40,18 +42,29 @@ impl Running<'_> {
         }
     }
 
+    /// The number of these processes that are the benchmark's own and not helpers: they said hello, or run the
+    /// program of a process that did.
+    fn daemons(&self, members: &[Member]) -> u32 {
+        let is_own = |member: &&Member| {
+            let exe = std::fs::read_link(format!("/proc/{}/exe", member.pid)).ok();
+            let runs =
+                |process: &Watched| exe.as_ref().is_some_and(|exe| exe == Path::new(&process.identity.exe));
+            self.watch.processes().any(|process| process.pid == member.pid || runs(process))
+        };
+        members.iter().filter(is_own).count() as u32
+    }
+
     /// Fills in the facts of a run whose first process has ended.
     pub(super) fn exited(&mut self, facts: &mut RunFacts) -> anyhow::Result<()> {
         let lane = self.job.lane;
         let ended = self.bench.reap().context("hunt: waiting for the run")?;
-        let left = match self.bench.members() {
-            Ok(members) => members.len(),
-            Err(why) => {
-                self.notes.push(say!(Note::MembersUnknown { why }).said());
-                0
-            }
-        };
+        let members = self.bench.members().unwrap_or_else(|why| {
+            self.notes.push(say!(Note::MembersUnknown { why }).said());
+            vec![]
+        });
+        let left = members.len();
         self.take_last_messages(left == 0);
+        let daemons = self.daemons(&members);
         if left > 0 {
             self.bench.stop(TERM_TO_KILL).context("hunt: stopping what the run left behind")?;
             self.notes.push(say!(Note::LeftBehind { count: left }).said());
@@ -62,9 +75,14 @@ impl Running<'_> {
         facts.signal = died;
         facts.outcome = match (died, ended.code) {
             (Some(_), _) => RunOutcome::Crashed,
+            (None, Some(0)) if daemons > 0 => RunOutcome::Slow,
             (None, Some(0)) => RunOutcome::Ok,
             _ => RunOutcome::Failed,
         };
+        if facts.outcome == RunOutcome::Slow {
+            // The benchmark itself was stopped at its work.
+            (facts.left_behind, facts.cut_off) = (daemons, true);
+        }
         let compared = |now: FileFacts| FileFacts { content_same: lane.same_bytes(&now), ..now };
         let now = facts::now(&lane.dso, None).map(|now| now.map(compared)).map_err(|e| errno(&e));
         let end = |dso: &_| integrity::post_mortem(dso, now, died.is_some());
@@ -77,7 +95,7 @@ impl Running<'_> {
             if facts.outcome == RunOutcome::Ok || facts.outcome == RunOutcome::Failed {
                 facts.outcome = RunOutcome::Slow;
             }
-            facts.hang = Some(hang::keep(self.job.config, lane, facts.run, self.bench.pid(), &self.watch)?);
+            facts.hang = Some(hang::keep(self.job.config, lane, facts, &self.watch)?);
         }
         Ok(())
     }
@@ -89,6 +107,7 @@ pub(super) fn hung(captured: Captured, facts: &mut RunFacts) {
     facts.pid = Some(captured.pid);
     facts.signal = None;
     facts.seconds = captured.seconds;
+    facts.captured_s = Some(captured.captured_s);
     facts.outcome = match captured {
         Captured { interrupted: true, .. } => RunOutcome::Interrupted,
         Captured { slow: true, .. } => RunOutcome::Slow,

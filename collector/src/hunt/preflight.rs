@@ -63,7 +63,11 @@ pub(crate) fn verify_preload(
 
 pub(super) fn pin_error(error: PinError) -> anyhow::Error {
     match error {
-        PinError::Unreadable { .. } | PinError::NotADso { .. } | PinError::Name(_) => usage(error),
+        PinError::Unreadable { .. }
+        | PinError::NotADso { .. }
+        | PinError::Name(_)
+        | PinError::Elsewhere { .. }
+        | PinError::OtherCompanion { .. } => usage(error),
         PinError::Changing { .. } | PinError::Write(_) => anyhow::Error::new(error).context("hunt"),
     }
 }

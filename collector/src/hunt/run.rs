@@ -10,7 +10,9 @@ use crossbeam_channel::{RecvError, at, never, select};
 use hangscope_protocol::variable;
 
 use super::arm::Change;
+use super::crash;
 use super::hang;
+use super::last_words;
 use super::notes;
 use super::outcome;
 use super::running::{Job, Running};
@@ -106,6 +108,11 @@ impl Job<'_> {
         facts.stir = watch.processes().find_map(|p| Stir::of(&p.identity));
         if facts.outcome != RunOutcome::Hung {
             facts.ops = ops(&config.profile, &out)?.or(ops(&config.profile, &err)?);
+        }
+        if matches!(facts.outcome, RunOutcome::Crashed | RunOutcome::Failed) {
+            let why = |e| WriteError { path: err.clone(), source: e };
+            facts.last_words = last_words::of(&err).map_err(why)?;
+            facts.crash = crash::of_run(&watch, lane, number, facts.signal, &mut notes)?;
         }
         if other_bytes {
             facts.integrity_start = Integrity::Overwritten;

@@ -20,6 +20,7 @@ pub(crate) fn row(run: &RunFacts) -> Option<String> {
     match run.outcome {
         RunOutcome::Interrupted => None,
         RunOutcome::Hung => Some(format!("{}\tHANG\t1\tnan", run.run)),
+        RunOutcome::Slow if run.left_behind > 0 => Some(format!("{}\tDAEMON\t0\tnan", run.run)),
         RunOutcome::Slow if run.ops.is_none() => Some(format!("{}\tSLOW\t0\tnan", run.run)),
         _ => Some(format!("{}\t{}\t0\t{}", run.run, rc(), ops(run.ops))),
     }
@@ -124,6 +125,7 @@ mod tests {
             facts(10, RunOutcome::Slow, Some(143), None),
             facts(11, RunOutcome::Slow, Some(0), Some(5e15)),
             facts(12, RunOutcome::Interrupted, Some(143), None),
+            RunFacts { left_behind: 1, ..facts(13, RunOutcome::Slow, Some(0), Some(7.0)) },
         ] {
             files.push(&run).unwrap();
         }
@@ -131,7 +133,7 @@ mod tests {
         assert_eq!(
             text,
             "run\trc_or_hang\thung\tops\n7\t0\t0\t7095204.36\n8\tHANG\t1\tnan\n9\t139\t0\tnan\n\
-             10\tSLOW\t0\tnan\n11\t0\t0\t5000000000000000\n"
+             10\tSLOW\t0\tnan\n11\t0\t0\t5000000000000000\n13\tDAEMON\t0\tnan\n"
         );
         std::fs::create_dir_all(dir.path().join("arms/deleted")).unwrap();
         files.arm(dir.path(), "deleted").unwrap();
@@ -139,7 +141,7 @@ mod tests {
         let read = |file: &str| std::fs::read_to_string(dir.path().join(file)).unwrap();
         assert_eq!(read("arms/deleted/runs.tsv"), "run\trc_or_hang\thung\tops\n1\t0\t0\tnan\n");
         assert_eq!(read("runs.tsv"), text, "it is the pinned arm's alone");
-        assert_eq!(read("runs.jsonl").lines().count(), 7);
+        assert_eq!(read("runs.jsonl").lines().count(), 8);
         let again = RunFiles::begin(dir.path()).unwrap_err().to_string();
         assert!(
             again.ends_with("holds an earlier hunt (runs.tsv): give another --out, or move it away"),

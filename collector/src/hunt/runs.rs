@@ -16,6 +16,7 @@ use super::run_files::{self, RunFiles, Taken};
 use super::running::Job;
 use super::screen::Screen;
 use crate::analysis::decision::Progress;
+use crate::analysis::facts::STATS;
 use crate::analysis::verdict::hang_sentence;
 use crate::analysis::{Class, DsoFacts, HuntFacts, RunFacts, RunOutcome, Stir};
 use crate::console::cancel::Cancel;
@@ -110,6 +111,10 @@ pub(crate) fn hunt(
         hunt.run_stats(stats, &pinned, &mut hunted)?;
     }
     hunted.lanes = counters::lanes(config, &hunted.facts.runs, &hunted.stats);
+    // A hang of the counter lane is a hang of the hunt.
+    if hunted.stats.iter().any(|run| run.outcome == RunOutcome::Hung) {
+        hunted.facts.runs.extend(hunted.stats.iter().cloned());
+    }
     Ok(hunted)
 }
 
@@ -218,7 +223,7 @@ impl Hunt<'_> {
     /// The counter lane: runs of the build that counts, whether anything hung or not.
     fn run_stats(&mut self, stats: &StatsLane, pinned: &Pinned, hunted: &mut Hunted) -> anyhow::Result<()> {
         let (config, cancel) = (self.config, self.cancel);
-        let lane = Lane::new(config, pinned, "stats", "stats_run_", "hang_stats_run_", "slow_stats_run_")?;
+        let lane = Lane::new(config, pinned, STATS, "stats_run_", "hang_stats_run_", "slow_stats_run_")?;
         hunted.notes.extend(counters::none_in_memory(&lane));
         let mut log = atomic::Lines::open(&config.out.join("stats_runs.jsonl"))?;
         let mut outputs = vec![];
@@ -234,7 +239,14 @@ impl Hunt<'_> {
             log.push_json(&run_files::object(&facts))?;
             outputs.extend(lane.outputs(number));
             if let Some(hang) = &facts.hang {
-                hunted.notes.push(say!(Note::StatsStuck { run: number, snapshot: &hang.snapshot }).said());
+                let (snapshot, seconds) = (&hang.snapshot, format!("{:.1}", facts.seconds));
+                let note = match facts.outcome {
+                    RunOutcome::Slow if !facts.cut_off => {
+                        say!(Note::StatsLate { run: number, seconds, snapshot })
+                    }
+                    _ => say!(Note::StatsStuck { run: number, snapshot }),
+                };
+                hunted.notes.push(note.said());
                 let mark = if facts.outcome == RunOutcome::Hung { "HANG" } else { "SLOW" };
                 let snapshot = config.out.join(&hang.snapshot);
                 self.say_with_mark(

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, never, tick};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::analysis::crash::signal_name;
 use crate::analysis::{RunFacts, RunOutcome};
 use crate::console::out;
 use crate::text::message::{Lang, Say, Text, say};
@@ -33,13 +34,16 @@ struct Tally {
     made: u32,
     hangs: u32,
     last_ops: Option<f64>,
-    /// Seconds and number of the runs that ended by themselves.
-    ended: (f64, u32),
+    /// Seconds of all runs, with what was captured of them.
+    seconds: f64,
+    /// The first hang ends the hunt.
+    stops_at_first: bool,
 }
 
 impl Screen {
-    /// For `planned` runs of each arm. There is a bar if the lines go to a terminal.
-    pub(crate) fn new(name: &str, planned: u32, arms: usize) -> Screen {
+    /// For `planned` runs of each arm. `stops_at_first`: the first hang ends the hunt. There is a bar if the
+    /// lines go to a terminal.
+    pub(crate) fn new(name: &str, planned: u32, arms: usize, stops_at_first: bool) -> Screen {
         let planned = planned.saturating_mul(arms as u32);
         let bar = out::is_terminal().then(|| {
             let target = match out::is_on_stderr() {
@@ -57,13 +61,13 @@ impl Screen {
             bar
         });
         let tick = if bar.is_some() { tick(REDRAW) } else { never() };
-        let tally = Tally { arms: arms > 1, ..Tally::default() };
+        let tally = Tally { arms: arms > 1, stops_at_first, ..Tally::default() };
         Screen { bar, tick, planned, tally, running: None, step: None }
     }
 
     /// For a job whose number of runs is not known. [`Screen::step`] says what it does.
     pub(crate) fn of_steps(name: &str) -> Screen {
-        let mut screen = Screen::new(name, 0, 1);
+        let mut screen = Screen::new(name, 0, 1, false);
         screen.step = Some(String::new());
         if let (Some(bar), Ok(style)) = (&screen.bar, ProgressStyle::with_template("{prefix}  {msg}")) {
             bar.set_style(style);
@@ -155,10 +159,7 @@ impl Tally {
         self.made += 1;
         self.hangs += u32::from(run.outcome == RunOutcome::Hung);
         self.last_ops = run.ops.or(self.last_ops);
-        if run.outcome != RunOutcome::Hung {
-            self.ended.0 += run.seconds;
-            self.ended.1 += 1;
-        }
+        self.seconds += run.seconds + run.captured_s.unwrap_or(0.0);
     }
 
     /// `hangs 0  7.10 M ops/s  left ~43 s`.
@@ -167,9 +168,11 @@ impl Tally {
         if let Some(ops) = self.last_ops {
             text.push_str(&format!("  {} ops/s", si(ops)));
         }
+        let over = self.stops_at_first && self.hangs > 0;
         let left = planned.saturating_sub(self.made);
-        if self.ended.1 > 0 && left > 0 {
-            let mean = self.ended.0 / f64::from(self.ended.1);
+        if self.seconds > 0.0 && left > 0 && !over {
+            // A hang takes longer than other runs, so hangs count with what they took.
+            let mean = self.seconds / f64::from(self.made);
             let left = say!(JobLine::Left { time: seconds(mean * f64::from(left)) });
             text.push_str(&format!("  {}", left.text(lang)));
         }
@@ -181,22 +184,30 @@ fn line(run: &RunFacts, tally: &Tally, planned: u32, lang: Lang) -> String {
     let how = match run.outcome {
         RunOutcome::Ok => JobLine::Ok {},
         RunOutcome::Hung => JobLine::Hang {},
+        RunOutcome::Slow if run.left_behind > 0 => JobLine::LeftDaemon {},
         RunOutcome::Slow => JobLine::Slow {},
-        RunOutcome::Crashed => {
-            run.signal.map_or(JobLine::Crashed {}, |signal| say!(JobLine::Died { signal }))
-        }
+        RunOutcome::Crashed => run
+            .signal
+            .map_or(JobLine::Crashed {}, |signal| say!(JobLine::Died { signal: signal_name(signal) })),
         RunOutcome::Failed => run.rc.map_or(JobLine::Failed {}, |rc| say!(JobLine::Exit { rc })),
         RunOutcome::Interrupted => JobLine::Interrupted {},
     };
     let ops = run.ops.map_or(String::new(), |ops| format!("  {} ops/s", si(ops)));
     let counted = Tally { last_ops: None, ..tally.clone() }.text(planned, lang);
-    let seconds = format!("{:.2}", run.seconds);
+    // A deadline is not known to the hundredth.
+    let seconds = match run.outcome {
+        RunOutcome::Hung => format!("{:.1}", run.seconds),
+        _ => format!("{:.2}", run.seconds),
+    };
     // Of several arms the runs are counted together.
     let head = match tally.arms {
         false => say!(JobLine::Run { number: run.run, planned, how, seconds }),
         true => say!(JobLine::RunOfArm { number: tally.made, planned, arm: run.arm, how, seconds }),
     };
-    let mut line = format!("{}{ops}  {counted}", head.text(lang));
+    let captured = run.captured_s.map_or_else(String::new, |seconds| {
+        format!(" {}", say!(JobLine::CapturedIn { seconds: format!("{seconds:.1}") }).text(lang))
+    });
+    let mut line = format!("{}{captured}{ops}  {counted}", head.text(lang));
     if let Some(note) = &run.note {
         line.push_str(&format!("  ({})", note.text(lang)));
     }
@@ -244,8 +255,12 @@ mod tests {
             facts(2, RunOutcome::Crashed, Some(139), Some(11), None, 0.5, Some("the DSO was overwritten")),
             facts(3, RunOutcome::Failed, Some(2), None, None, 0.01, None),
             facts(4, RunOutcome::Slow, Some(143), None, None, 17.5, None),
-            facts(5, RunOutcome::Hung, Some(137), None, None, 21.0, None),
+            RunFacts {
+                captured_s: Some(4.62),
+                ..facts(5, RunOutcome::Hung, Some(137), None, None, 15.0, None)
+            },
             facts(6, RunOutcome::Interrupted, Some(143), None, None, 3.0, None),
+            RunFacts { left_behind: 1, ..facts(7, RunOutcome::Slow, Some(0), None, None, 0.2, None) },
         ];
         let mut tally = Tally::default();
         let lines: Vec<String> = runs
@@ -257,20 +272,23 @@ mod tests {
             .collect();
         insta::assert_snapshot!(lines.join("\n"), @r"
         run 1/50  ok  1.04 s  7.10 M ops/s  hangs 0  left ~51 s
-        run 2/50  died by signal 11  0.50 s  hangs 0  left ~37 s  (the DSO was overwritten)
+        run 2/50  died by SIGSEGV  0.50 s  hangs 0  left ~37 s  (the DSO was overwritten)
         run 3/50  failed, exit status 2  0.01 s  hangs 0  left ~24 s
         run 4/50  slow  17.50 s  hangs 0  left ~4 min
-        run 5/50  HANG  21.00 s  hangs 1  left ~4 min
-        run 6/50  interrupted  3.00 s  hangs 1  left ~4 min
+        run 5/50  HANG  15.0 s (captured in 4.6 s)  hangs 1  left ~6 min
+        run 6/50  interrupted  3.00 s  hangs 1  left ~6 min
+        run 7/50  left a daemon at work  0.20 s  hangs 1  left ~5 min
         ");
         let of_arms = Tally { arms: true, made: 7, ..Tally::default() };
         let run =
             RunFacts { arm: "deleted".into(), ..facts(2, RunOutcome::Ok, Some(0), None, None, 1.0, None) };
         assert_eq!(line(&run, &of_arms, 24, Lang::En), "run 7/24  deleted  ok  1.00 s  hangs 0");
-        assert_eq!(tally.text(50, Lang::En), "hangs 1  7.10 M ops/s  left ~4 min");
+        assert_eq!(tally.text(50, Lang::En), "hangs 1  7.10 M ops/s  left ~5 min");
+        let over = Tally { stops_at_first: true, ..tally.clone() };
+        assert_eq!(over.text(50, Lang::En), "hangs 1  7.10 M ops/s", "the hang ended the hunt");
         assert_eq!((si(12.0), seconds(9000.0).en()), ("12.00".into(), "2.5 h"));
         let japanese: Vec<String> = runs.iter().map(|run| line(run, &tally, 50, Lang::Ja)).collect();
-        assert_eq!(japanese[0], "実行 1/50  正常  1.04 秒  7.10 M ops/s  ハング 1  残り約 4 分");
-        assert_eq!(japanese[4], "実行 5/50  ハング  21.00 秒  ハング 1  残り約 4 分");
+        assert_eq!(japanese[0], "実行 1/50  正常  1.04 秒  7.10 M ops/s  ハング 1  残り約 5 分");
+        assert_eq!(japanese[4], "実行 5/50  ハング  15.0 秒 (記録に 4.6 秒)  ハング 1  残り約 5 分");
     }
 }

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use hangscope_protocol::duration::Limit;
-use hangscope_protocol::record::{CopyRecord, LastMemoryRecord, dump_reason, hello_flags};
+use hangscope_protocol::record::{CopyRecord, CrashPageRecord, LastMemoryRecord, dump_reason, hello_flags};
 
 use crate::analysis::History;
 use crate::listen::{ConnId, Event, NO_DESCRIPTOR, RecordedDump, What};
@@ -43,6 +43,8 @@ pub(crate) struct Watched {
     pub(crate) memory_asked: Option<Result<(), Text>>,
     /// The file that will have that memory at its exit.
     pub(crate) last_memory: Option<(LastMemoryRecord, OwnedFd)>,
+    /// The file that a crash of it is written to.
+    pub(crate) crash_page: Option<(CrashPageRecord, OwnedFd)>,
     pub(crate) dumps: Vec<RecordedDump>,
     /// A dump that it made because nothing moved, and that is not judged yet: stuck or idle.
     pub(crate) stall: Option<Box<RecordedDump>>,
@@ -161,6 +163,7 @@ impl Watch {
             What::Dsos(dsos) => process.dsos = dsos,
             What::Copy { record, fd } => process.copy = Some((record, fd)),
             What::LastMemory { record, fd } => process.last_memory = Some((record, fd)),
+            What::CrashPage { record, fd } => process.crash_page = Some((record, fd)),
             What::Heartbeat(beat) => {
                 process.tick = process.tick.max(Duration::from_nanos(beat.record.interval_ns));
                 if process.dumps.is_empty() {
@@ -215,6 +218,7 @@ impl Watch {
             copy: None,
             memory_asked: None,
             last_memory: None,
+            crash_page: None,
             dumps: vec![],
             stall: None,
             wanted: None,

@@ -31,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) stir: Option<Stir>,
     /// Whether the program waits, before its `main`, until the hello is sent.
     pub(crate) greet: bool,
+    /// Whether a crash leaves a record.
+    pub(crate) crash: bool,
 }
 
 impl Settings {
@@ -49,6 +51,7 @@ impl Settings {
             (variable::STIR, self.stir.map(|stir| stir.level.to_string().into())),
             (variable::STIR_SEED, self.stir.map(|stir| stir.seed.to_string().into())),
             (variable::GREET, self.greet.then(|| "1".into())),
+            (variable::CRASH, self.crash.then(|| "on".into())),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))

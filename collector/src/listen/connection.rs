@@ -156,7 +156,7 @@ impl<'a> Talk<'a> {
             speaks_our_version(payload)?;
         }
         let came = fds.len() + usize::from(fds_lost);
-        if came != usize::from(matches!(kind, Kind::Copy | Kind::LastMemory)) {
+        if came != usize::from(matches!(kind, Kind::Copy | Kind::LastMemory | Kind::CrashPage)) {
             return Err(format!("{came} descriptors with a {kind:?} frame"));
         }
         let done = self.assembler.push(bytes).map_err(|e| format!("frame {} ({kind:?}): {e}", header.seq))?;
@@ -258,6 +258,10 @@ impl<'a> Talk<'a> {
             },
             Done::LastMemory(record) => match fds.pop() {
                 Some(fd) => What::LastMemory { record, fd },
+                None => no_descriptor(note_code::UNREADABLE),
+            },
+            Done::CrashPage(record) => match fds.pop() {
+                Some(fd) => What::CrashPage { record, fd },
                 None => no_descriptor(note_code::UNREADABLE),
             },
             Done::Bye(note) => What::Bye(note),

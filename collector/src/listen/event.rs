@@ -4,7 +4,9 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
-use hangscope_protocol::record::{CopyRecord, DumpBeginRecord, LastMemoryRecord, MarkRecord};
+use hangscope_protocol::record::{
+    CopyRecord, CrashPageRecord, DumpBeginRecord, LastMemoryRecord, MarkRecord,
+};
 
 use crate::session::{Dso, Dump, Heartbeat, Identity, Note};
 
@@ -61,6 +63,12 @@ pub enum What {
     /// [`crate::session::memory::read`].
     LastMemory {
         record: LastMemoryRecord,
+        /// As in [`What::Copy`].
+        fd: OwnedFd,
+    },
+    /// The file that will have a crash of the process: see [`crate::session::crash::read`].
+    CrashPage {
+        record: CrashPageRecord,
         /// As in [`What::Copy`].
         fd: OwnedFd,
     },

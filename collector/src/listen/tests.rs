@@ -34,6 +34,7 @@ fn word(what: &What) -> String {
         What::Dsos(dsos) => format!("dsos {}", dsos.len()),
         What::Copy { record, .. } => format!("copy {}", record.size),
         What::Heartbeat(beat) => format!("beat {}", beat.record.tick),
+        What::CrashPage { record, .. } => format!("crash page {}", record.size),
         What::LastMemory { record, .. } => format!("last memory {}", record.size),
         What::Note(note) => format!("note {}", note.text),
         What::DumpBegin(begin) => format!("begin {}", begin.number),

@@ -8,7 +8,7 @@
 //! | hung, but other runs of the arm came through | the same, with a `flakyFailure` (below) |
 //! | died by a signal, failed otherwise, or its DSO was not intact though the arm leaves it alone | `error` |
 //! | slow, and ended well by itself | passed, with the property `slow` |
-//! | slow, and was stopped; or interrupted | `skipped`: it neither came through nor hung |
+//! | slow, and was stopped; left a daemon at work; or interrupted | `skipped`: it neither came through nor hung |
 //!
 //! `flakyFailure` is nextest's mark for a case that failed and that is known to pass as well.
 //! `system-out` of a case names its files.
@@ -21,6 +21,8 @@ use quick_junit::{
     FlakyOrRerun, NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestRerun, TestSuite,
 };
 
+use crate::analysis::crash::signal_name;
+use crate::analysis::facts::STATS;
 use crate::analysis::verdict::{self, Tally, hang_sentence, percent};
 use crate::analysis::{Conclusion, HuntFacts, RunFacts, RunOutcome};
 use crate::files::atomic::{self, WriteError};
@@ -134,11 +136,14 @@ fn case(
     if let Some(ops) = run.ops {
         case.add_property(("ops", ops.to_string().as_str()));
     }
-    let folder =
-        number.rsplit_once('/').map_or_else(|| out.to_owned(), |(arm, _)| out.join("arms").join(arm));
+    let (folder, prefix) = match number.rsplit_once('/') {
+        Some((STATS, _)) => (out.to_owned(), "stats_run_"),
+        Some((arm, _)) => (out.join("arms").join(arm), "run_"),
+        None => (out.to_owned(), "run_"),
+    };
     let mut files: Vec<String> = ["out", "err"]
         .iter()
-        .map(|ext| folder.join(format!("run_{}.{ext}", run.run)).display().to_string())
+        .map(|ext| folder.join(format!("{prefix}{}.{ext}", run.run)).display().to_string())
         .collect();
     files.extend(run.hang.as_ref().map(|hang| out.join(&hang.snapshot).display().to_string()));
     files.extend(run.note.as_ref().map(|note| note.en().to_owned()));
@@ -160,14 +165,15 @@ fn status(facts: &HuntFacts, conclusion: &Conclusion, run: &RunFacts) -> TestCas
             status
         }
         RunOutcome::Crashed => {
-            let signal = run.signal.map_or_else(|| "?".to_owned(), |s| s.to_string());
-            non_success(NonSuccessKind::Error, "signal", format!("died by signal {signal}{}", note()))
+            let signal = run.signal.map_or_else(|| "?".to_owned(), signal_name);
+            non_success(NonSuccessKind::Error, "signal", format!("died by {signal}{}", note()))
         }
         RunOutcome::Failed => {
             let rc = run.rc.map_or_else(String::new, |rc| format!(", exit status {rc}"));
             non_success(NonSuccessKind::Error, "failed", format!("failed{rc}{}", note()))
         }
         RunOutcome::Interrupted => skipped("interrupted"),
+        RunOutcome::Slow if run.left_behind > 0 => skipped("left a daemon at work, which was stopped"),
         RunOutcome::Slow if run.rc != Some(0) => {
             skipped("past the deadline, but its threads still came and went")
         }

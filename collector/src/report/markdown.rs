@@ -6,6 +6,7 @@ use super::counters;
 use super::extra::Extra;
 use super::page::{Page, escaped, plain};
 use super::terminal::short_report;
+use crate::analysis::facts::STATS;
 use crate::analysis::stats::Counts;
 use crate::analysis::verdict::{self, Tally, given, percent};
 use crate::analysis::{ArmFacts, Conclusion, HuntFacts, RunFacts, RunOutcome, Stir, decision};
@@ -139,10 +140,11 @@ fn runs(page: &mut Page, facts: &HuntFacts) {
 
 fn arms(page: &mut Page, facts: &HuntFacts) {
     page.line(&Label::ArmTable {});
-    page.raw("|---|---|---|---|---|\n");
+    page.raw("|---|---|---|---|---|---|---|---|\n");
     for arm in verdict::arms::arms(facts) {
         let dso = match arm.facts.as_ref() {
             Some(ArmFacts { change: Some(word), .. }) => say!(Label::ArmChanged { word }),
+            _ if arm.name == STATS => Label::ArmStats {},
             Some(ArmFacts { other_build: true, sha1, .. }) => {
                 say!(Label::ArmBuild { sha1: &sha1[..8.min(sha1.len())] })
             }
@@ -157,12 +159,17 @@ fn arms(page: &mut Page, facts: &HuntFacts) {
                 say!(Label::ArmP { arm, control, p, sides: sides.text(page.lang) }).text(page.lang)
             },
         );
-        let (bad, made) = (arm.changed_runs, arm.tally.made);
+        let (bad, made, tally) = (arm.changed_runs, arm.tally.made, arm.tally);
+        let whole =
+            |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.0}"));
         page.row([
             arm.name.as_str(),
             &dso.text(page.lang),
             &format!("{bad}/{made}"),
-            &share(Counts { hung: arm.tally.hung, of: arm.tally.could_hang() }),
+            &share(Counts { hung: tally.hung, of: tally.could_hang() }),
+            &format!("{}/{made}", tally.crashed + tally.failed),
+            &whole(arm.ops_s),
+            &whole(arm.max_rss_kib),
             &against,
         ]);
     }

@@ -7,9 +7,10 @@ use serde::Deserialize;
 
 use super::show::{ShowError, read};
 use crate::analysis::decision::Stopped;
+use crate::analysis::facts::STATS;
 use crate::analysis::sequential::Until;
 use crate::analysis::verdict::Tally;
-use crate::analysis::{ArmFacts, DsoFacts, HuntFacts, Integrity, RunFacts, Stir};
+use crate::analysis::{ArmFacts, DsoFacts, HuntFacts, Integrity, RunFacts, RunOutcome, Stir};
 use crate::evidence::threads_file::ThreadsFile;
 
 /// What is in `verdict.json` and not in the runs.
@@ -51,8 +52,10 @@ struct Arm {
     arm: String,
     change: Option<Integrity>,
     other_build: bool,
-    path: String,
-    sha1: String,
+    #[serde(default)]
+    path: Option<String>,
+    #[serde(default)]
+    sha1: Option<String>,
 }
 
 /// The facts of the hunt whose OUT this is.
@@ -65,22 +68,29 @@ pub(crate) fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
     let path = out.join("runs.jsonl");
     let text =
         std::fs::read_to_string(&path).map_err(|source| ShowError::Read { path: path.clone(), source })?;
-    let lines = text.lines().map(serde_json::from_str);
-    let runs: Result<Vec<RunFacts>, _> = lines.collect();
-    let mut runs = runs.map_err(|source| ShowError::Parse { path, source })?;
+    let parse = |text: &str| text.lines().map(serde_json::from_str).collect::<Result<Vec<RunFacts>, _>>();
+    let mut runs = parse(&text).map_err(|source| ShowError::Parse { path, source })?;
+    // The runs of the counter lane are among the others if one of them hung. Most hunts have none.
+    let path = out.join("stats_runs.jsonl");
+    if let Ok(text) = std::fs::read_to_string(&path) {
+        let stats = parse(&text).map_err(|source| ShowError::Parse { path, source })?;
+        if stats.iter().any(|run| run.outcome == RunOutcome::Hung) {
+            runs.extend(stats);
+        }
+    }
     for hang in runs.iter_mut().filter_map(|run| run.hang.as_mut()) {
         let file = read::<ThreadsFile>(&out.join(&hang.snapshot).join("threads.json"));
         hang.finding = file.ok().map(|file| file.finding);
     }
     let Dso { original, path, pinned, sha1, build_id, original_integrity } = verdict.dso;
     // Where nobody asked for arms there is only the pinned one.
-    let asked = verdict.arms.len() > 1;
+    let asked = verdict.arms.iter().filter(|arm| arm.arm != STATS).count() > 1;
     let arm = |Arm { arm, change, other_build, path, sha1 }| ArmFacts {
         name: arm,
         change,
         other_build,
-        path,
-        sha1,
+        path: path.unwrap_or_default(),
+        sha1: sha1.unwrap_or_default(),
     };
     let dso = DsoFacts { original, path, pinned, sha1, build_id, original_integrity };
     Ok(HuntFacts {
@@ -89,7 +99,7 @@ pub(crate) fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
         interrupted: verdict.stopped == Stopped::Interrupted,
         // Of one arm a hang decides, too.
         stop_at_first: verdict.stopped == Stopped::FirstHang || verdict.stopped == Stopped::Decided && !asked,
-        arms: verdict.arms.into_iter().filter(|_| asked).map(arm).collect(),
+        arms: verdict.arms.into_iter().filter(|arm| asked && arm.arm != STATS).map(arm).collect(),
         until: verdict.decision.and_then(|asked| Until::new(asked.rate, asked.confidence)),
         time_over_s: verdict.max_time_s,
         stir: verdict.stir,
@@ -101,7 +111,6 @@ pub(crate) fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::RunOutcome;
     use crate::evidence::finding_files;
     use crate::hunt::run_files;
     use crate::report::{Extra, junit, write_hunt};

@@ -1,5 +1,6 @@
 //! Headline and short report.
 
+use crate::analysis::verdict::{self, arms::ArmResult};
 use crate::analysis::{Conclusion, HuntFacts, NextAction, RunOutcome, Stopped};
 use crate::text::labels::Label;
 use crate::text::message::Lang;
@@ -44,7 +45,22 @@ pub(crate) fn short_report(facts: &HuntFacts, conclusion: &Conclusion, lang: Lan
         top,
         say!(Label::Next { action: action.text(lang) }),
     ];
-    lines.iter().map(|label| label.text(lang)).collect()
+    let mut lines: Vec<String> = lines.iter().map(|label| label.text(lang)).collect();
+    lines[0] += &other_arms(facts, lang);
+    lines
+}
+
+/// `; deleted `2 / 2`, overwritten `0 / 6` (6 died or failed)`; empty if there is one arm.
+fn other_arms(facts: &HuntFacts, lang: Lang) -> String {
+    let arms = verdict::arms::arms(facts);
+    let one = |arm: &ArmResult| {
+        let (hung, made, bad) = (arm.tally.hung, arm.tally.made, arm.tally.crashed + arm.tally.failed);
+        let died = if bad > 0 { say!(Label::ArmDied { bad }).text(lang) } else { String::new() };
+        format!("{} `{hung} / {made}`{died}", arm.name)
+    };
+    let others: Vec<String> = arms.iter().skip(1).map(one).collect();
+    let (begin, comma) = if lang == Lang::Ja { ("、", "、") } else { ("; ", ", ") };
+    if others.is_empty() { String::new() } else { format!("{begin}{}", others.join(comma)) }
 }
 
 /// Headline and short report, ending with a line end.

@@ -8,7 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::counters;
 use crate::analysis::counters::LaneCounters;
+use crate::analysis::crash::signal_name;
 use crate::analysis::decision::{self, Decision};
+use crate::analysis::facts::STATS;
 use crate::analysis::finding::{Hot, Lock};
 use crate::analysis::stats::{PerHour, Rate};
 use crate::analysis::verdict::arms::{self, ArmResult};
@@ -67,6 +69,8 @@ impl VerdictFile {
             "futex_wait_share": rounded(conclusion.futex_share()),
             "hangs": snapshots(facts, RunOutcome::Hung),
             "slow": snapshots(facts, RunOutcome::Slow),
+            // Runs that died and left a crash record.
+            "crashes": facts.runs.iter().filter_map(crash).collect::<Vec<_>>(),
             "arms": arms::arms(facts).iter().map(|result| arm(facts, result)).collect::<Vec<_>>(),
         })))
     }
@@ -138,14 +142,18 @@ fn arm(facts: &HuntFacts, result: &ArmResult) -> Value {
         "arm": result.name,
         "change": known.and_then(|arm| arm.change),
         "other_build": known.is_some_and(|arm| arm.other_build),
-        "path": known.map_or(&facts.dso.path, |arm| &arm.path),
-        "sha1": known.map_or(&facts.dso.sha1, |arm| &arm.sha1),
+        // Null for the counter lane: its DSO is in `{name}_so_stats.sha1`.
+        "path": (result.name != STATS).then(|| known.map_or(&facts.dso.path, |arm| &arm.path)),
+        "sha1": (result.name != STATS).then(|| known.map_or(&facts.dso.sha1, |arm| &arm.sha1)),
         "runs": result.tally,
         "rate": rounded_rate(result.tally.rate()),
         "not_intact": result.changed_runs,
         // Fisher's exact test against the pinned arm: one-sided where the DSO was changed, two-sided for
         // another build.
         "p": result.test.map(|test| digits(test.p)),
+        // Medians of the good runs; null without one.
+        "ops_s": result.ops_s,
+        "max_rss_kib": result.max_rss_kib,
     })
 }
 
@@ -172,6 +180,23 @@ fn hang(run: &RunFacts) -> Option<Value> {
         "integrity": run.integrity(),
         "why": finding.map_or_else(Vec::new, |f| f.why.clone()),
         "missing": finding.map_or_else(nothing, |f| f.missing.clone()),
+    }))
+}
+
+fn crash(run: &RunFacts) -> Option<Value> {
+    let crash = run.crash.as_ref()?;
+    Some(json!({
+        "run": run.run,
+        "arm": run.arm,
+        "file": crash.file,
+        "pid": crash.pid,
+        "tid": crash.tid,
+        "signal": signal_name(crash.signal),
+        "code": crash.code,
+        "address": crash.address,
+        "function": crash.function,
+        "source": crash.source,
+        "in_allocator": crash.in_allocator,
     }))
 }
 

@@ -2,8 +2,9 @@
 //! `dump.bin`. It does no I/O.
 
 use hangscope_protocol::record::{
-    AskRecord, DsoNowRecord, DsoRecord, DumpEndRecord, FdRecord, HeartbeatRecord, HeartbeatThread, Hello,
-    LastMemoryRecord, MarkRecord, MemoryRecord, NoteRecord, ProbeRecord, StackRecord, ThreadRecord,
+    AskRecord, CrashPageRecord, DsoNowRecord, DsoRecord, DumpEndRecord, FdRecord, HeartbeatRecord,
+    HeartbeatThread, Hello, LastMemoryRecord, MarkRecord, MemoryRecord, NoteRecord, ProbeRecord, StackRecord,
+    ThreadRecord,
 };
 use hangscope_protocol::{HEADER_LEN, Header, Kind, MAGIC, MAX_PAYLOAD, Malformed, Reader, Record, VERSION};
 
@@ -29,6 +30,7 @@ pub(crate) enum Done {
     Copy(hangscope_protocol::record::CopyRecord),
     /// The descriptor of this message will have the requested memory at the exit of the process.
     LastMemory(LastMemoryRecord),
+    CrashPage(CrashPageRecord),
     /// The shim ends the session.
     Bye(Note),
 }
@@ -160,6 +162,7 @@ impl Assembler {
             }
             Kind::Copy => Ok(Some(Done::Copy(r.record()?))),
             Kind::LastMemory => Ok(Some(Done::LastMemory(r.record()?))),
+            Kind::CrashPage => Ok(Some(Done::CrashPage(r.record()?))),
             Kind::Heartbeat => self.heartbeat(&header, &mut r),
             Kind::DumpBegin => {
                 let identity = self.identity.clone().ok_or(Malformed { at: 0, expected: "a hello first" })?;

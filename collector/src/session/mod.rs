@@ -4,6 +4,7 @@
 //! - [`assemble`]: frames in, dumps out; also for a recorded `dump.bin`
 //! - [`record`]: a dump as frames again
 //! - [`copy`]: the allocator's bytes, from a descriptor that the process sent
+//! - [`crash`]: what a process left of its crash, from a descriptor that the process sent
 //! - [`memory`]: requested memory as it was at the exit, from a descriptor that the process sent
 //! - [`maps`]: the mappings
 //! - [`trace`]: stacks with names
@@ -13,6 +14,7 @@
 
 pub(crate) mod assemble;
 pub mod copy;
+pub(crate) mod crash;
 pub(crate) mod maps;
 pub(crate) mod memory;
 pub(crate) mod model;

@@ -166,19 +166,23 @@ impl Dump {
     }
 
     /// Adds what `snap` read from outside. An answer from outside replaces the answer of the same thread;
-    /// samples and notes are appended.
+    /// threads (vforked children), stacks, samples and notes are added.
     #[must_use]
     pub(crate) fn with_outside(&self, outside: &Dump) -> Dump {
         let mut dump = self.clone();
+        dump.threads.extend_from_slice(&outside.threads);
+        dump.stacks.extend_from_slice(&outside.stacks);
+        // A thread that was looked at again has only its last look.
+        dump.second.retain(|t| outside.second.iter().all(|again| again.tid != t.tid));
+        dump.second.extend_from_slice(&outside.second);
+        dump.threads.sort_by_key(|t| t.tid);
+        dump.second.sort_by_key(|t| t.tid);
         for answer in &outside.probes {
             dump.probes.retain(|p| p.record.tid != answer.record.tid);
             dump.probes.push(answer.clone());
         }
         dump.samples.extend_from_slice(&outside.samples);
         dump.notes.extend_from_slice(&outside.notes);
-        for record in &outside.second {
-            dump.second.iter_mut().filter(|t| t.tid == record.tid).for_each(|t| *t = *record);
-        }
         dump.memory.extend_from_slice(&outside.memory);
         dump
     }
@@ -186,6 +190,19 @@ impl Dump {
     /// The allocator's DSO, if the shim identified it.
     pub fn allocator(&self) -> Option<&Dso> {
         self.dsos.iter().find(|d| d.init.id == self.identity.fixed.allocator)
+    }
+
+    /// Whether the allocator's DSO is known and mapped: only then does it mean something that no stack has a
+    /// frame of it. If maps was lost, the DSOs at init count.
+    pub(crate) fn allocator_is_mapped(&self) -> bool {
+        let mappings = super::maps::parse(&self.maps);
+        let mapped = |dso: &Dso| {
+            let of_dso = |m: &super::maps::Mapping| {
+                m.path == dso.path && dso.init.start <= m.start && m.start < dso.init.end
+            };
+            mappings.is_empty() || mappings.iter().any(of_dso)
+        };
+        self.allocator().is_some_and(mapped)
     }
 
     /// Time between the two looks, ns; none without a second look. The measured time, else the planned one. A

@@ -25,7 +25,11 @@ pub struct Frame {
     /// Inlined into the function of the next frame.
     pub(crate) inlined: bool,
     /// Inside the allocator under test.
-    pub(crate) in_allocator: bool,
+    pub in_allocator: bool,
+    /// The caller called a function of the malloc family, and this is the frame of that function or of one that
+    /// it jumped to.
+    #[serde(default)]
+    pub(crate) entry: bool,
     /// Canonical frame address: the stack pointer after the return of this frame. Inlined frames have
     /// the CFA of the function that contains them. The CFA and `pc` of the next frame identify one
     /// activation of a function.
@@ -37,32 +41,6 @@ pub struct Frame {
     /// only those registers are known that an inner frame saved).
     #[serde(default)]
     pub(crate) kept: Option<u64>,
-}
-
-/// Libraries that serve their callers, by the beginning of the file name.
-const SYSTEM: [&str; 16] = [
-    "libc.",
-    "libc-",
-    "libpthread",
-    "ld-",
-    "ld.so",
-    "ld64",
-    "libm.",
-    "libm-",
-    "libdl",
-    "librt",
-    "libstdc++",
-    "libc++",
-    "libgcc_s",
-    "libunwind",
-    "libatomic",
-    "[vdso]",
-];
-
-/// Whether a DSO is the C library, the loader or a language's runtime library: its code serves its caller.
-pub(crate) fn is_system(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    SYSTEM.iter().any(|start| name.starts_with(start))
 }
 
 /// The name of a frame that the kernel made to call a signal handler (gdb's name for it).
@@ -95,6 +73,25 @@ pub struct ThreadTrace {
     pub problem: Option<Text>,
 }
 
+/// A DSO of the allocator under test.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllocatorDso {
+    /// Without ` (deleted)`.
+    pub path: String,
+    pub membership: Membership,
+}
+
+/// How much of a DSO is the allocator's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Membership {
+    Whole,
+    /// Other parts of the program use it too: only frames that the allocator called are the allocator's.
+    Shared,
+    /// The allocator calls it. It may be a part of the allocator, or a plug-in of the program.
+    Unproven,
+}
+
 /// All stacks of a dump with names, and the names of data addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traces {
@@ -104,10 +101,23 @@ pub struct Traces {
     pub samples: BTreeMap<u32, Vec<ThreadTrace>>,
     /// Names of futex words and lock addresses: `g_hz4_mid_sc_locks+160`, `heap`, `stack of tid 8170`.
     pub addresses: BTreeMap<u64, String>,
+    /// The DSOs that make up the allocator. The one that provides malloc comes first.
+    #[serde(default)]
+    pub allocator: Vec<AllocatorDso>,
     /// Functions that the program imports and that end a call without its return: `siglongjmp`, `pthread_cancel`.
     #[serde(default)]
     pub(crate) ways_out: Vec<String>,
     /// Files without names and the reason, one line each.
     #[serde(default)]
     pub notes: Vec<String>,
+}
+
+impl Traces {
+    /// Whether it is not known of a frame if it is the allocator's: it is not [`Frame::in_allocator`], but its
+    /// DSO is, in part or perhaps.
+    pub(crate) fn is_doubtful(&self, frame: &Frame) -> bool {
+        let of_dso = |dso: &AllocatorDso| frame.dso.as_ref() == Some(&dso.path);
+        !frame.in_allocator
+            && self.allocator.iter().any(|dso| dso.membership != Membership::Whole && of_dso(dso))
+    }
 }

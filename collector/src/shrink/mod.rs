@@ -284,7 +284,11 @@ fn tell(screen: &Screen, state: &State, trial: &Trial) {
 
 fn pin_error(error: PinError) -> anyhow::Error {
     match error {
-        PinError::Unreadable { .. } | PinError::NotADso { .. } | PinError::Name(_) => usage(error),
+        PinError::Unreadable { .. }
+        | PinError::NotADso { .. }
+        | PinError::Name(_)
+        | PinError::Elsewhere { .. }
+        | PinError::OtherCompanion { .. } => usage(error),
         PinError::Changing { .. } | PinError::Write(_) => anyhow::Error::new(error).context("shrink"),
     }
 }

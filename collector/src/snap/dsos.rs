@@ -160,6 +160,19 @@ fn relocated_word(path: &str, bias: u64) -> Option<(u64, u64)> {
     (bias != 0).then(|| (bias.wrapping_add(word.r_offset(endian)), bias.wrapping_add_signed(addend)))
 }
 
+/// Marks the program by the loader's list: `/proc/PID/exe` is the loader where the program was started through
+/// it.
+pub(super) fn mark_program(dsos: &mut [Dso], linked: &[Linked]) {
+    let Some(program) = linked.first() else { return };
+    let is = |d: &Dso| (d.init.start..d.init.end).contains(&program.dynamic);
+    if dsos.iter().any(is) {
+        for dso in dsos {
+            let flag = if is(dso) { dso_flags::EXECUTABLE } else { 0 };
+            dso.init.flags = dso.init.flags & !dso_flags::EXECUTABLE | flag;
+        }
+    }
+}
+
 /// The allocator: the DSO that was named, else the first in the order of symbol search that defines `malloc`.
 pub(super) fn provider(
     dsos: &[Dso],

@@ -12,6 +12,7 @@
 //! - `permit`: which right is missing where something is not permitted
 //! - `supplement`: what the shim could not put into its dump
 //! - [`notes`]: notes of a look from outside
+//! - `vforked`: children that run in the memory of the process
 //! - `write`: a snap on disk
 
 mod dsos;
@@ -26,6 +27,7 @@ mod take;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod vforked;
 mod write;
 mod zero;
 

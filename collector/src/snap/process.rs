@@ -31,6 +31,8 @@ pub(super) struct Process {
     ppid: u32,
     /// Start, clock ticks since boot.
     start_ticks: u64,
+    /// It was forked and has started no program since.
+    forked: bool,
     pub(super) age_ns: u64,
     /// Start by the wall clock, ns since the epoch.
     wall_ns: u64,
@@ -70,6 +72,7 @@ impl Process {
             cmdline: read(memory.tid(), "cmdline")?,
             ppid: stat.ppid,
             start_ticks: stat.start_ticks,
+            forked: stat.is_forked(),
             age_ns,
             wall_ns: stop::clock_ns(ClockId::CLOCK_REALTIME).saturating_sub(age_ns),
             users: [real, effective],
@@ -85,7 +88,9 @@ impl Process {
     /// [`NotPossible::NoTarget`].
     pub(super) fn dsos(&self, target: Option<&str>) -> Result<(Vec<Dso>, Option<Provider>), NotPossible> {
         let mut dsos = dsos::all(&maps::parse(&self.maps), self.wall_ns, self.memory);
-        let provider = dsos::provider(&dsos, &self.linked(), target, self.memory);
+        let linked = self.linked();
+        dsos::mark_program(&mut dsos, &linked);
+        let provider = dsos::provider(&dsos, &linked, target, self.memory);
         if let (None, Some(target)) = (provider, target) {
             return Err(NotPossible::NoTarget { pid: self.pid, target: target.to_owned() });
         }
@@ -108,11 +113,18 @@ impl Process {
         named.filter(|t| code.iter().any(|m| m.contains(t.pc))).map(|t| t.tid).next()
     }
 
-    /// The loader's list; empty for a static program, and before the loader has set it up.
+    /// The loader's list; empty for a static program, and before the loader has set it up. The first entry is
+    /// the program.
     fn linked(&self) -> Vec<Linked> {
         let auxv = fs::read(format!("/proc/{}/auxv", self.memory.tid())).unwrap_or_default();
-        let r_debug = link_map::r_debug(&self.memory, &auxv);
-        r_debug.map_or_else(Vec::new, |at| link_map::List::new(&self.memory, at).collect())
+        let list = |at| link_map::List::new(&self.memory, at).collect::<Vec<Linked>>();
+        let by_auxv = link_map::r_debug(&self.memory, &auxv).map(list).filter(|list| !list.is_empty());
+        by_auxv.unwrap_or_else(|| {
+            let mappings = maps::parse(&self.maps);
+            let mut images = mappings.iter().filter(|m| m.is_file() && m.offset == 0);
+            let r_debug = images.find_map(|m| link_map::r_debug_of_image(&self.memory, m.start));
+            r_debug.map(list).unwrap_or_default()
+        })
     }
 
     /// What the hello of its shim would have said. `now_ns` is CLOCK_MONOTONIC.
@@ -128,6 +140,8 @@ impl Process {
         let environ = fs::read(format!("/proc/{tid}/environ")).unwrap_or_default();
         let preload = environ.split(|b| *b == 0).find_map(|v| v.strip_prefix(b"LD_PRELOAD="));
         let exe = fs::read_link(format!("/proc/{tid}/exe"));
+        let named = if target.is_some() { hello_flags::TARGET_NAMED } else { 0 };
+        let forked = if self.forked { hello_flags::FORKED } else { 0 };
         Identity {
             fixed: HelloRecord {
                 version: VERSION,
@@ -136,7 +150,7 @@ impl Process {
                 ppid: self.ppid,
                 uid: self.users[0],
                 euid: self.users[1],
-                flags: if target.is_some() { hello_flags::TARGET_NAMED } else { 0 },
+                flags: named | forked,
                 page_size: sysconf::page_size() as u32,
                 start_ticks: self.start_ticks,
                 init_ns: now_ns.saturating_sub(self.age_ns),

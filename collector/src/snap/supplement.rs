@@ -1,5 +1,5 @@
 //! What the shim could not put into its dump, taken from outside while the process lives: registers and
-//! stacks of threads that took no signal, samples of them, and samples of threads that nap.
+//! stacks of threads that took no signal, samples of them, samples of threads that nap, and vforked children.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use hangscope_protocol::record::{MemoryRecord, SYSCALL_RUNNING, ThreadRecord, pr
 use super::memory::ProcessMemory;
 use super::notes::OutsideNote;
 use super::threads::{MOST_SAMPLED, SAMPLE_BYTES, STACK_BYTES, is_blocked};
-use super::{stop, threads};
+use super::{stop, threads, vforked};
 use crate::session::syscalls::Syscalls;
 use crate::session::timeouts::{TIME_BYTES, Timeout, timeout_of};
 use crate::session::{Dump, Memory, Probe};
@@ -43,7 +43,10 @@ pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
     outside.notes = asked.iter().map(|tid| say!(OutsideNote::AskedByPtrace { tid }).note(*tid)).collect();
     outside.memory = times(dump, memory);
     let nappers = nappers(dump);
-    if asked.is_empty() && nappers.is_empty() {
+    let arch = Syscalls::from_elf(dump.identity.fixed.arch);
+    outside.threads = vforked::look(pid, &dump.threads, 1, memory, arch);
+    outside.stacks = vforked::stacks(&outside.threads, memory);
+    if asked.is_empty() && nappers.is_empty() && outside.threads.is_empty() {
         return (!outside.memory.is_empty()).then_some(outside);
     }
     let woken = woken(dump, &nappers);
@@ -63,7 +66,9 @@ pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
         outside.samples.extend(turn.filter_map(sample));
         thread::sleep(BETWEEN_SAMPLES);
     }
-    outside.second = looked_at_again(pid, dump, &nappers, memory);
+    outside.second = vforked::look(pid, &dump.threads, 2, memory, arch);
+    outside.second.retain(|second| outside.threads.iter().any(|first| first.tid == second.tid));
+    outside.second.extend(looked_at_again(pid, dump, &nappers, memory));
     Some(outside)
 }
 

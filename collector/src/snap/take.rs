@@ -16,6 +16,7 @@ use super::process::Process;
 use super::stop;
 use super::supplement::times;
 use super::threads::{self, MOST_SAMPLED, SAMPLE_BYTES, STACK_BYTES, is_blocked};
+use super::vforked;
 use super::zero::zero;
 use crate::proc::task::tids;
 use crate::session::syscalls::{FirstArgument, Syscalls};
@@ -68,7 +69,9 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     let mut identity = process.identity(trigger_ns, dsos.len() as u32, provider, options.target.as_deref());
 
     let mut look = Look { pid, memory, arch: process.arch, begun, marks: vec![] };
-    let first = look.threads(1)?;
+    let mut first = look.threads(1)?;
+    first.extend(vforked::look(pid, &first, 1, memory, process.arch));
+    first.sort_by_key(|t| t.tid);
     identity.fixed.watchdog_tid = process.shim_thread(&first).unwrap_or(0);
     let mut stacks = look.stacks(&first, &mut notes);
     let fds = fds(memory.tid(), &first, process.arch);
@@ -79,7 +82,9 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     let samples = look.samples(&first, options.sample_hz, until);
     thread::sleep(until.saturating_duration_since(Instant::now()));
     let second_begun_ns = begun.elapsed().as_nanos() as u64;
-    let second = look.threads(2)?;
+    let mut second = look.threads(2)?;
+    second.extend(vforked::look(pid, &second, 2, memory, process.arch));
+    second.sort_by_key(|t| t.tid);
     stacks.extend(second.iter().filter(|t| is_blocked(t)).filter_map(|t| threads::stack(t, memory).ok()));
     look.mark(mark_part::SECOND_LOOK, second.len());
 

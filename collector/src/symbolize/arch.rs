@@ -33,6 +33,17 @@ pub(super) struct Arch {
     /// From the bytes of a stub and its address: the address of the GOT word that the stub jumps through.
     /// None if the bytes are no stub of one function.
     pub(super) stub_jumps_through: fn(&[u8], u64) -> Option<u64>,
+    /// From the bytes before a return address and that address: what the call instruction there calls. None
+    /// for a call through a register.
+    pub(super) call_before: fn(&[u8], u64) -> Option<Callee>,
+}
+
+/// What a call instruction calls, as addresses of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Callee {
+    At(u64),
+    /// The function whose address is in this word.
+    Through(u64),
 }
 
 /// x86-64: System V psABI, figure 3.36.
@@ -48,6 +59,7 @@ static X86_64: Arch = Arch {
     fp_name: "rbp",
     vendor: gimli::Vendor::Default,
     stub_jumps_through: x86_64_stub,
+    call_before: x86_64_call,
 };
 
 /// aarch64: DWARF for the Arm 64-bit architecture, section 4.1.
@@ -63,6 +75,7 @@ static AARCH64: Arch = Arch {
     fp_name: "x29",
     vendor: gimli::Vendor::AArch64,
     stub_jumps_through: aarch64_stub,
+    call_before: aarch64_call,
 };
 
 /// The stub begins with `jmp *offset(%rip)`. `endbr64` may stand before it, and `jmp` may have a `bnd`
@@ -90,6 +103,26 @@ fn aarch64_stub(bytes: &[u8], start: u64) -> Option<u64> {
     let pages = (adrp >> 5 & 0x7_ffff) << 2 | adrp >> 29 & 3;
     let pages = i64::from((pages << 11) as i32 >> 11);
     (at & !0xfff).checked_add_signed(pages << 12)?.checked_add(u64::from(load >> 10 & 0xfff) * 8)
+}
+
+/// `call *offset(%rip)` or `call offset`.
+fn x86_64_call(bytes: &[u8], after: u64) -> Option<Callee> {
+    let (rest, offset) = bytes.split_last_chunk::<4>()?;
+    let to = after.checked_add_signed(i32::from_le_bytes(*offset).into())?;
+    match rest {
+        [.., 0xff, 0x15] => Some(Callee::Through(to)),
+        [.., 0xe8] => Some(Callee::At(to)),
+        _ => None,
+    }
+}
+
+/// `bl offset`.
+fn aarch64_call(bytes: &[u8], after: u64) -> Option<Callee> {
+    let word = u32::from_le_bytes(*bytes.last_chunk::<4>()?);
+    // A signed 26-bit number of words, from the call instruction itself.
+    let offset = i64::from((word << 6) as i32 >> 6) * 4;
+    let call = after.checked_sub(4)?;
+    (word & 0xfc00_0000 == 0x9400_0000).then(|| call.checked_add_signed(offset).map(Callee::At))?
 }
 
 /// The processor with this ELF machine number; none if its stacks cannot be unwound.
@@ -125,5 +158,26 @@ impl Arch {
             }
         }
         known
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_callee_of_a_call_instruction() {
+        let call = |machine, bytes: &[u8]| (of(machine).expect("known").call_before)(bytes, 0x1010);
+        let x86 = |bytes: &[u8]| call(ARCH_X86_64, bytes);
+        // nop; call 0x1000; call *0x2ff0(%rip); call *%rax
+        assert_eq!(x86(&[0x90, 0xe8, 0xf0, 0xff, 0xff, 0xff]), Some(Callee::At(0x1000)));
+        assert_eq!(x86(&[0xff, 0x15, 0xf0, 0x2f, 0, 0]), Some(Callee::Through(0x4000)));
+        assert_eq!(x86(&[0x90, 0x90, 0x90, 0x90, 0xff, 0xd0]), None);
+        assert_eq!(x86(&[]), None);
+        // bl 0x1000; bl 0x2000; blr x1
+        let arm = |word: u32| call(ARCH_AARCH64, &word.to_le_bytes());
+        assert_eq!(arm(0x97ff_fffd), Some(Callee::At(0x1000)));
+        assert_eq!(arm(0x9400_03fd), Some(Callee::At(0x2000)));
+        assert_eq!(arm(0xd63f_0020), None);
     }
 }

@@ -234,6 +234,15 @@ impl Elf {
         symbols
     }
 
+    /// The bytes of the file at an address of the file; none if they are not all in one segment.
+    pub(super) fn bytes_at(&self, address: u64, len: u64) -> Option<&[u8]> {
+        let into = |l: &Load| address.checked_sub(l.address).filter(|into| *into < l.file_size);
+        let (load, into) = self.loads.iter().find_map(|l| Some((l, into(l)?)))?;
+        let rest = (load.file_size - into).min(len);
+        let part = part(&self.bytes, load.offset.checked_add(into)?, rest, address)?;
+        self.bytes.get(part.bytes).filter(|bytes| bytes.len() as u64 == len)
+    }
+
     /// First address after everything that is loaded.
     pub(super) fn end(&self) -> u64 {
         self.loads.iter().filter_map(|l| l.address.checked_add(l.mem_size)).max().unwrap_or(0)

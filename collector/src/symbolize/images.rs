@@ -6,16 +6,16 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use hangscope_protocol::record::DsoRecord;
+use hangscope_protocol::record::{DsoRecord, dso_flags};
 
 use super::debug_file::{self, DebugFile};
 use super::elf::{Bytes, Elf};
 use super::proof::{Candidate, Mapped, Refused};
 use super::sources::Sources;
+use crate::files::links::is_system;
 use crate::proc::task;
 use crate::session::Dump;
 use crate::session::maps::{self, Mapping};
-use crate::session::trace::is_system;
 
 /// The name that maps gives the kernel's own DSO.
 const VDSO: &str = "[vdso]";
@@ -121,6 +121,19 @@ impl Modules {
     /// The proven file of a module.
     pub(super) fn elf(&self, index: usize) -> Option<&Elf> {
         self.loaded(index).map(|l| &l.elf)
+    }
+
+    pub(super) fn indices(&self) -> std::ops::Range<usize> {
+        0..self.modules.len()
+    }
+
+    pub(super) fn is_allocator(&self, index: usize) -> bool {
+        self.modules.get(index).is_some_and(|m| m.allocator)
+    }
+
+    pub(super) fn is_executable(&self, index: usize) -> bool {
+        let init = self.modules.get(index).and_then(|m| m.init.as_ref());
+        init.is_some_and(|init| init.flags & dso_flags::EXECUTABLE != 0)
     }
 
     pub(super) fn path(&self, index: usize) -> &str {

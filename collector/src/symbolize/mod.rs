@@ -6,12 +6,14 @@
 //! - `arch`: what differs between processors
 //! - `stack`: the copied bytes of a stack, and why a stack is cut
 //! - `cfi`, `unwind`: unwind tables, and frames from registers and stack bytes
+//! - `allocator`: the DSOs that make up the allocator
 //! - `names`, `demangle`, `plt`, `data`: names of code, of call stubs, and of data
 //! - [`problem`]: why a stack is cut, in words
 //! - `variables`: addresses of the variables of a file
 //! - `ways_out`: how the program can leave a call without its return
 //! - `threads`: the better stack for each thread, and what is missing
 
+mod allocator;
 mod arch;
 mod cfi;
 mod data;
@@ -60,14 +62,17 @@ pub fn symbolize(dump: &Dump, sources: &Sources) -> Traces {
     let unwinder = unwind::Unwinder::new(arch, &modules, begun + sources.budget / 2);
     let threads = threads::of_dump(dump, &unwinder, arch);
     let samples: Vec<_> = dump.samples.iter().map(|p| threads::of_probe(dump, p, &unwinder, arch)).collect();
+    let mut set = allocator::AllocatorSet::of(&modules, arch);
+    set.learn(threads.iter().chain(&samples).map(threads::Raw::walk));
     let lookups: BTreeSet<u64> = threads.iter().chain(&samples).flat_map(|raw| raw.lookups()).collect();
     let names = names::Names::of(lookups, &modules, arch, &sources.debug_dirs, deadline);
-    let mut traces = Traces { addresses: data::addresses(dump, &modules, arch), ..Traces::default() };
+    let addresses = data::addresses(dump, &modules, arch);
+    let mut traces = Traces { addresses, allocator: set.listed(), ..Traces::default() };
     for raw in threads {
-        traces.threads.insert(raw.tid(), threads::named(raw, &names, &modules, arch));
+        traces.threads.insert(raw.tid(), threads::named(raw, &names, &set, arch));
     }
     for raw in samples {
-        traces.samples.entry(raw.tid()).or_default().push(threads::named(raw, &names, &modules, arch));
+        traces.samples.entry(raw.tid()).or_default().push(threads::named(raw, &names, &set, arch));
     }
     traces.ways_out = ways_out::of(&modules);
     traces.notes =

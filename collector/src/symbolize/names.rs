@@ -142,7 +142,6 @@ impl Names {
             dso: module.map(|m| m.path.clone()),
             dso_offset,
             inlined: name.inlined,
-            in_allocator: module.is_some_and(|m| m.allocator),
             ..Frame::default()
         };
         match self.by_address.get(&lookup) {

@@ -52,9 +52,6 @@ impl Stubs {
             let entry = section.align().clamp(8, 16);
             stubs.sections.push(Section { addresses: start..end, entry, bytes: bytes.to_vec() });
         }
-        if stubs.sections.is_empty() {
-            return stubs;
-        }
         let (Some(symbols), Some(relocations)) = (file.dynamic_symbol_table(), file.dynamic_relocations())
         else {
             return stubs;
@@ -76,6 +73,11 @@ impl Stubs {
             }
         }
         stubs
+    }
+
+    /// The function whose address is in a word of the GOT.
+    pub(super) fn called(&self, word: u64) -> Option<&str> {
+        self.called.get(&word).map(String::as_str)
     }
 
     /// The stub at an address of the file; none if the address is in no section of stubs.

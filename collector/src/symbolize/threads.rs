@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hangscope_protocol::record::probe_outcome;
 
+use super::allocator::AllocatorSet;
 use super::arch::Arch;
-use super::images::Modules;
 use super::names::Names;
 use super::problem::StackProblem;
 use super::stack::{Cut, StackBytes};
@@ -41,6 +41,10 @@ pub(super) struct Raw {
 impl Raw {
     pub(super) fn tid(&self) -> u32 {
         self.tid
+    }
+
+    pub(super) fn walk(&self) -> &Walk {
+        &self.walk
     }
 
     /// Addresses that names are needed for.
@@ -138,10 +142,12 @@ fn refused(dump: &Dump, probe: &Probe) -> Option<StackProblem> {
     })
 }
 
-pub(super) fn named(raw: Raw, names: &Names, modules: &Modules, arch: &Arch) -> ThreadTrace {
+pub(super) fn named(raw: Raw, names: &Names, set: &AllocatorSet<'_>, arch: &Arch) -> ThreadTrace {
     let mut frames = vec![];
-    for frame in &raw.walk.frames {
-        for mut named in names.frames(frame.pc, frame.lookup(), modules) {
+    for (frame, mark) in raw.walk.frames.iter().zip(set.marks(&raw.walk)) {
+        for mut named in names.frames(frame.pc, frame.lookup(), set.modules()) {
+            named.in_allocator = mark.in_allocator;
+            named.entry = mark.entry;
             named.cfa = frame.cfa;
             named.kept = frame.kept;
             if frame.signal {

@@ -19,6 +19,7 @@ messages! {
         ReproducedInTime { hung, made, planned: "planned run" } => "- Reproduced: `{hung} / {made}` (time limit reached, of \
             {planned})",
             "- 再現回数: `{hung} / {made}` (制限時間で停止、予定は {planned} 回)";
+        ArmDied { bad } => " ({bad} died or failed)", " (異常終了または失敗 {bad})";
         WithPinned { answer } => "- Reproduced with the pinned DSO: `{answer}`",
             "- 固定SOでの再現有無: `{answer}`";
         Deleted { answer } => "- `(deleted)` seen: `{answer}`",
@@ -51,8 +52,11 @@ messages! {
         RunTable {} => "| arm | made | ok | hung | slow | crashed | failed | rate at 95 % |",
             "| アーム | 実行 | 正常 | ハング | 低速 | 異常終了 | 失敗 | ハング率 (95 %) |";
         Arms {} => "## Arms", "## アーム";
-        ArmTable {} => "| arm | DSO | runs not intact | hung / runs that count | against pinned (Fisher, exact) |",
-            "| アーム | DSO | DSO が変わった実行 | ハング / 数えた実行 | pinned との比較 (Fisher の正確検定) |";
+        ArmTable {} => "| arm | DSO | runs not intact | hung / runs that count | died or failed | ops/s (median) | max RSS (median, KiB) \
+            | hangs against pinned (Fisher, exact) |",
+            "| アーム | DSO | DSO が変わった実行 | ハング / 数えた実行 | 異常終了または失敗 | ops/s (中央値) | 最大 RSS (中央値、KiB) | \
+            ハングの pinned との比較 (Fisher の正確検定) |";
+        ArmStats {} => "the counter build", "カウンタ計測用ビルド";
         ArmLeftAlone {} => "not changed", "変更なし";
         ArmChanged { word } => "{word} during the run", "実行中に変更 ({word})";
         ArmBuild { sha1 } => "another build, SHA-1 {sha1}", "別のビルド、SHA-1 {sha1}";

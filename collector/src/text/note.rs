@@ -73,6 +73,8 @@ messages! {
             "シェルの LD_PRELOAD は引き継がない。プリロードするのはシムと固定コピーの DSO のみ";
         StatsStuck { run, snapshot } => "counter lane: run {run} did not end by itself: {snapshot}",
             "カウンタ計測: 実行 {run} が自然に終了しなかった: {snapshot}";
+        StatsLate { run, seconds, snapshot } => "counter lane: run {run} ended by itself after {seconds} s, past the deadline: {snapshot}",
+            "カウンタ計測: 実行 {run} は制限時間を過ぎ、{seconds} 秒で自然に終了した: {snapshot}";
         // Of counters in memory.
         NoSuchVariable { symbol } => "no variable is called {symbol}", "{symbol} という変数がない";
         SeveralVariables { symbol, count } => "{count} variables are called {symbol}",
@@ -86,6 +88,8 @@ messages! {
         VariableNotSent { symbol } => "{symbol} did not arrive with the others", "{symbol} だけが届かなかった";
         ExitUnread { pid, why } => "the memory of process {pid} at its exit could not be read: {why}",
             "プロセス {pid} の終了時のメモリを読めなかった: {why}";
+        CrashUnread { pid, why } => "the crash record of process {pid} could not be read: {why}",
+            "プロセス {pid} のクラッシュの記録を読めなかった: {why}";
         NoneInMemory { lane, list } => "{lane}: no counters in memory: {list}",
             "{lane}: メモリにカウンタがない: {list}";
         AndMore { list, count } => "{list}; ... ({count} in all)", "{list}; ... (全 {count} 件)";

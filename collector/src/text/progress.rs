@@ -8,9 +8,11 @@ messages! {
         // Before the first run.
         Note { note } => "note: {note}", "注記: {note}";
         Verifying { runs: "run" } => "verifying the preload, {runs}", "プリロードを検証中 ({runs} 回)";
-        Arms { names, until, runs: "run", seed } => "arms {names}: {until}{runs} each, in a new order for each round (--seed {seed})",
-            "アーム {names}: {until}各 {runs} 回、ラウンドごとに順序を変更 (--seed {seed})";
-        UntilDecided {} => "until decided, at most ", "確定するまで、最大で";
+        Arms { names, runs: "run", seed } => "arms {names}: {runs} each, in a new order for each round (--seed {seed})",
+            "アーム {names}: 各 {runs} 回、ラウンドごとに順序を変更 (--seed {seed})";
+        ArmsUntil { names, runs: "run", most, seed } => "arms {names}: until decided, {runs} each if none hangs or dies (at most {most}), in \
+            a new order for each round (--seed {seed})",
+            "アーム {names}: 確定するまで。ハングも異常終了もなければ各 {runs} 回 (最大 {most} 回)、ラウンドごとに順序を変更 (--seed {seed})";
         Stir { level, seed } => "scheduling is disturbed: --stir {level} --stir-seed {seed}, one more for each run",
             "スケジューリングを攪乱: --stir {level} --stir-seed {seed} (実行ごとに 1 を加える)";
         // Of the runs.
@@ -21,7 +23,9 @@ messages! {
         Ok {} => "ok", "正常";
         Hang {} => "HANG", "ハング";
         Slow {} => "slow", "低速";
-        Died { signal } => "died by signal {signal}", "シグナル {signal} で異常終了";
+        LeftDaemon {} => "left a daemon at work", "デーモンを残して終了";
+        Died { signal } => "died by {signal}", "{signal} で異常終了";
+        CapturedIn { seconds } => "(captured in {seconds} s)", "(記録に {seconds} 秒)";
         Crashed {} => "crashed", "異常終了";
         Exit { rc } => "failed, exit status {rc}", "失敗、終了ステータス {rc}";
         Failed {} => "failed", "失敗";

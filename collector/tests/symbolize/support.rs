@@ -32,7 +32,17 @@ impl Drop for Stuck {
 impl Stuck {
     /// Starts a fixture, and waits until all of its threads stand: blocked, or in loops that never end.
     pub(crate) fn start(program: &Path, preload: Option<&str>, loops: usize) -> Stuck {
-        let stuck = Stuck::spawn(program, preload);
+        Stuck::start_with(program, preload, loops, &[])
+    }
+
+    /// As [`Stuck::start`], with further variables.
+    pub(crate) fn start_with(
+        program: &Path,
+        preload: Option<&str>,
+        loops: usize,
+        variables: &[(&str, &str)],
+    ) -> Stuck {
+        let stuck = Stuck::spawn_with(program, preload, variables);
         // All threads are in the same call in two looks in a row: the same ones run, and the others are
         // blocked at the same place.
         let look = || {
@@ -56,7 +66,12 @@ impl Stuck {
 
     /// Starts a fixture, and waits until it reports that all of its threads exist.
     pub(crate) fn spawn(program: &Path, preload: Option<&str>) -> Stuck {
+        Stuck::spawn_with(program, preload, &[])
+    }
+
+    fn spawn_with(program: &Path, preload: Option<&str>, variables: &[(&str, &str)]) -> Stuck {
         let mut command = Command::new(program);
+        command.envs(variables.iter().copied());
         if let Some(preload) = preload {
             command.env("LD_PRELOAD", preload);
         }

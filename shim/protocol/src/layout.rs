@@ -105,5 +105,8 @@ const _: () = {
     assert!(RangeRecord::SIZE == 16);
     assert!(MemoryRecord::SIZE == 16);
     assert!(LastMemoryRecord::SIZE == 8);
+    assert!(CrashPageRecord::SIZE == 8);
+    assert!(CrashRecord::SIZE == 304);
+    assert!(4 + CrashRecord::SIZE + 4 + CRASH_STACK + 4 < CRASH_BYTES);
     assert!(MOST_RANGES * (MemoryRecord::SIZE + 4) + MOST_RANGE_BYTES <= crate::frame::MAX_PAYLOAD);
 };

@@ -3,7 +3,7 @@
 
 use object::elf;
 
-use crate::elf::{Dynamic, symbols};
+use crate::elf::{Dynamic, Headers, symbols};
 use crate::memory::Memory;
 
 /// Images that are followed: a bound for a list that runs in a ring.
@@ -68,6 +68,14 @@ pub fn find_function(memory: &impl Memory, r_debug: u64, name: &[u8]) -> Option<
     List::new(memory, r_debug).find_map(|linked| linked.function(memory, name))
 }
 
+/// Address of the definition of a function that comes after the one at `before` in the order of symbol search: what
+/// `dlsym(RTLD_NEXT)` gives to the image that has that one.
+pub fn find_next_function(memory: &impl Memory, r_debug: u64, name: &[u8], before: u64) -> Option<u64> {
+    let mut all = List::new(memory, r_debug).filter_map(|linked| linked.function(memory, name));
+    all.by_ref().find(|address| *address == before)?;
+    all.next()
+}
+
 /// Address of `struct r_debug`, from the bytes of `/proc/PID/auxv`: the program's dynamic section names it.
 /// `None` for a static program, and before the loader has set it up.
 pub fn r_debug(memory: &impl Memory, auxv: &[u8]) -> Option<u64> {
@@ -94,4 +102,23 @@ pub fn r_debug(memory: &impl Memory, auxv: &[u8]) -> Option<u64> {
     }
     let debug = Dynamic::read(memory, bias.wrapping_add(dynamic?), bias).debug;
     (debug != 0).then_some(debug)
+}
+
+/// Address of `struct r_debug`, from the image whose file begins at address `start`: as the program names it, or
+/// as the loader defines it. For a program that was started through its loader (`ld.so ./prog`): the kernel
+/// knows only the loader then, and so does auxv.
+pub fn r_debug_of_image(memory: &impl Memory, start: u64) -> Option<u64> {
+    let headers = Headers::read(memory, start)?;
+    let dynamic = Dynamic::read(memory, headers.dynamic()?, headers.bias);
+    let named = Some(dynamic.debug).filter(|at| *at != 0 && is_r_debug(memory, *at));
+    named.or_else(|| {
+        let at = symbols::variable(memory, &dynamic, b"_r_debug")?.wrapping_add(headers.bias);
+        is_r_debug(memory, at).then_some(at)
+    })
+}
+
+/// Whether a structure with a version and a list is there.
+fn is_r_debug(memory: &impl Memory, at: u64) -> bool {
+    let version = memory.half(at).unwrap_or(0);
+    (1..=2).contains(&version) && List::new(memory, at).next().is_some()
 }

@@ -12,6 +12,8 @@ pub struct Stat<'a> {
     pub state: u8,
     pub ppid: u32,
     pub pgrp: u32,
+    /// The kernel's flags of the thread (PF_* of linux/sched.h).
+    pub flags: u32,
     /// CPU time in user mode, clock ticks.
     pub utime: u64,
     /// CPU time in kernel mode, clock ticks.
@@ -38,6 +40,7 @@ impl<'a> Stat<'a> {
                 3 => stat.state = *field.first()?,
                 4 => stat.ppid = decimal(field)? as u32,
                 5 => stat.pgrp = decimal(field)? as u32,
+                9 => stat.flags = decimal(field)? as u32,
                 14 => stat.utime = decimal(field)?,
                 15 => stat.stime = decimal(field)?,
                 20 => stat.threads = decimal(field)? as u32,
@@ -55,6 +58,12 @@ impl<'a> Stat<'a> {
     /// CPU time in user and kernel mode, clock ticks.
     pub fn cpu_ticks(&self) -> u64 {
         self.utime.saturating_add(self.stime)
+    }
+
+    /// Whether the process was forked and has started no program since.
+    pub fn is_forked(&self) -> bool {
+        const PF_FORKNOEXEC: u32 = 0x40;
+        self.flags & PF_FORKNOEXEC != 0
     }
 
     /// Whether the thread has ended: it has neither memory nor files any more.

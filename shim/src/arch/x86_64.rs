@@ -109,10 +109,11 @@ pub(crate) unsafe extern "C" fn bail(back: *const Back) -> ! {
 }
 
 /// What a signal handler returns through: `rt_sigreturn`. The kernel wants it from the program on x86-64
-/// (SA_RESTORER); libc's own is not exported.
+/// (SA_RESTORER); libc's own is not exported. Unwinders know a signal frame by these very bytes (libgcc's
+/// linux-unwind.h; gdb's amd64-linux-tdep.c).
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn signal_return() -> ! {
-    naked_asm!("mov eax, 15", "syscall", "ud2")
+    naked_asm!(".byte 0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05", "ud2")
 }
 
 /// Makes `block` a thread control block: the psABI wants its own address at offset 0; the canary at 0x28

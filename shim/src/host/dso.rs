@@ -48,8 +48,12 @@ impl Table {
             }
         }
         self.len = kept;
+        let program = super::elf::in_program().and_then(|address| self.at(address));
         for (id, dso) in self.dsos.iter_mut().take(kept).enumerate() {
-            dso.look(id as u32, exe, own_code);
+            if program == Some(id) || program.is_none() && dso.path.as_bytes() == exe {
+                dso.record.flags |= dso_flags::EXECUTABLE;
+            }
+            dso.look(id as u32, own_code);
         }
         true
     }
@@ -111,12 +115,9 @@ fn modification_time(s: &Stat) -> i64 {
 }
 
 impl Dso {
-    fn look(&mut self, id: u32, exe: &[u8], own_code: u64) {
+    fn look(&mut self, id: u32, own_code: u64) {
         let r = &mut self.record;
         r.id = id;
-        if self.path.as_bytes() == exe {
-            r.flags |= dso_flags::EXECUTABLE;
-        }
         if (r.start..r.end).contains(&own_code) {
             r.flags |= dso_flags::SHIM;
         }

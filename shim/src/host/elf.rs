@@ -13,3 +13,13 @@ unsafe extern "C" {
 pub(crate) fn find_function(name: &[u8]) -> Option<u64> {
     link_map::find_function(&sys::Own, &raw const _r_debug as u64, name)
 }
+
+/// An address in the program's image. `/proc/self/exe` is the loader where the program was started through it.
+pub(crate) fn in_program() -> Option<u64> {
+    link_map::List::new(&sys::Own, &raw const _r_debug as u64).next().map(|program| program.dynamic)
+}
+
+/// Address of the definition of a function that comes after the one at `before` in that order.
+pub(crate) fn find_next_function(name: &[u8], before: u64) -> Option<u64> {
+    link_map::find_next_function(&sys::Own, &raw const _r_debug as u64, name, before)
+}

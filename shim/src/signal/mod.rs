@@ -4,9 +4,13 @@
 //! - `slots`: answers to questions, written by the handler
 //! - `probe`: asks running threads, and collects their answers
 //! - `stops`: a thread stopped or slowed inside the allocator (stir, level 3)
+//! - [`crash`]: the record of a crash, and the handler that writes it
+//! - `hide`: the host's queries do not see that handler
 //! - `timers`: the timers that interrupt threads for `stops`
 
+pub(crate) mod crash;
 mod handler;
+mod hide;
 mod probe;
 mod slots;
 mod stops;

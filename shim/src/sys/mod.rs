@@ -31,7 +31,7 @@ pub(crate) use process::{
 };
 pub(crate) use raw::{Errno, errno};
 pub(crate) use sched::{CpuSet, Schedule, affinity, schedule, set_affinity, set_schedule, set_timer_slack};
-pub(crate) use signals::{KernelAction, action, queue_signal, set_signal_mask};
+pub(crate) use signals::{KernelAction, SIGINFO_WORDS, action, queue_signal, send_again, set_signal_mask};
 pub(crate) use socket::{connect, receive, send, send_with_fd};
 pub(crate) use thread::{exit_thread, own_descriptors, start_thread};
 pub(crate) use timer::{SI_TIMER, Timer, cpu_timer};

@@ -1,6 +1,6 @@
 //! Signals, by raw system calls. The host may have taken over libc's functions.
 
-use super::process::users;
+use super::process::{gettid, users};
 use super::raw::{Errno, raw};
 
 /// A signal set as the kernel has it: bit n-1 is signal n.
@@ -50,6 +50,18 @@ pub(crate) fn queue_signal(pid: u32, tid: u32, signal: u32, value: u64) -> Resul
     info[2] = u64::from(pid) | u64::from(users().0) << 32;
     info[3] = value;
     let args = [pid as usize, tid as usize, signal as usize, info.as_ptr() as usize, 0, 0];
+    // SAFETY: `info` is 128 bytes, the size of a siginfo_t, and only read.
+    unsafe { raw(libc::SYS_rt_tgsigqueueinfo, args) }.map(|_| ())
+}
+
+/// Words of the kernel's `siginfo_t`: 128 bytes.
+pub(crate) const SIGINFO_WORDS: usize = 16;
+
+/// Sends this thread a signal as it came, with all that the kernel or a sender said of it. A process may give its
+/// own signals any `si_code` (rt_tgsigqueueinfo(2)).
+pub(crate) fn send_again(signal: u32, info: &[u64; SIGINFO_WORDS]) -> Result<(), Errno> {
+    let process = rustix::process::getpid().as_raw_nonzero().get() as usize;
+    let args = [process, gettid() as usize, signal as usize, info.as_ptr() as usize, 0, 0];
     // SAFETY: `info` is 128 bytes, the size of a siginfo_t, and only read.
     unsafe { raw(libc::SYS_rt_tgsigqueueinfo, args) }.map(|_| ())
 }

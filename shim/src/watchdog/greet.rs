@@ -9,6 +9,7 @@ use crate::arch;
 use crate::arena::Work;
 use crate::host::copy;
 use crate::link::Batch;
+use crate::signal::crash;
 use crate::stir::Stir;
 use crate::sys;
 
@@ -18,6 +19,7 @@ impl Watchdog {
     /// Connects if it is time, and says hello on a new connection.
     pub(super) fn greet(&mut self, work: &mut Work) {
         if !self.link.connect(self.facts.config.socket, sys::now()) {
+            crash::ready();
             return hello::mark_out();
         }
         self.pending = None;
@@ -30,6 +32,8 @@ impl Watchdog {
             batch.add(&mut self.link, &mut |w| w.record_with(&dso.record, dso.path.as_bytes()));
         }
         batch.flush(&mut self.link);
+        self.send_crash_page(work);
+        crash::ready();
         hello::mark_out();
         if !self.complained {
             self.complained = true;
@@ -121,6 +125,17 @@ impl Watchdog {
         let [frame, _] = &mut work.frames;
         if let Some((file, record)) = &self.copy {
             self.link.send_one(frame, Kind::Copy, Some(file), &mut |w| w.record(record));
+        }
+    }
+
+    /// Shares the page that a crash is written to (made once), also with a collector that came anew.
+    fn send_crash_page(&mut self, work: &mut Work) {
+        if self.facts.config.crash && self.crash_page.is_none() {
+            self.crash_page = crash::share().ok();
+        }
+        let [frame, _] = &mut work.frames;
+        if let Some((file, record)) = &self.crash_page {
+            self.link.send_one(frame, Kind::CrashPage, Some(file), &mut |w| w.record(record));
         }
     }
 

@@ -8,6 +8,7 @@ use super::pending::Pending;
 use super::state::Watchdog;
 use crate::arena::{Arena, Work};
 use crate::host::creds::{self, Followed};
+use crate::signal::crash;
 use crate::sys::{self, For};
 
 const SECOND: u64 = 1_000_000_000;
@@ -32,6 +33,7 @@ pub(crate) extern "C" fn entry(arena: *mut u8) {
             watchdog.run(work);
         }
     }
+    crash::ready();
     hello::mark_out();
     sys::exit_thread()
 }

@@ -1,7 +1,7 @@
 //! What the watchdog knows and holds.
 
 use hangscope_protocol::Kind;
-use hangscope_protocol::record::{CopyRecord, LastMemoryRecord, NoteRecord, hello_flags};
+use hangscope_protocol::record::{CopyRecord, CrashPageRecord, LastMemoryRecord, NoteRecord, hello_flags};
 
 use super::hello;
 use super::pending::Pending;
@@ -32,6 +32,7 @@ pub(crate) struct Watchdog {
     pub(super) copy_tried: bool,
     pub(super) wanted: &'static Wanted,
     pub(super) last_memory: Option<(OwnedFd, LastMemoryRecord)>,
+    pub(super) crash_page: Option<(OwnedFd, CrashPageRecord)>,
     pub(super) complained: bool,
     /// The last look at the DSOs that had news was dropped: it is news still.
     pub(super) integrity_unsent: bool,
@@ -75,6 +76,7 @@ impl Watchdog {
             copy_tried: false,
             wanted,
             last_memory: None,
+            crash_page: None,
             complained: false,
             integrity_unsent: false,
             tick: 0,

@@ -5,6 +5,7 @@
 //! - [`ownerless`]: futex words that record no owner: lost wakeups, inferred holders
 //! - [`running`]: threads that run inside the allocator and do not leave it
 //! - `idle`: nothing hangs: a sleep that ends, a server without work
+//! - [`vfork`]: children in the memory of their parent
 //! - [`other`]: stopped, the kernel, the benchmark, slow, unknown
 //! - `whose`: whose mistake it is: the allocator's, the program's
 //! - [`case`]: the answer of a decider, and what the deciders share
@@ -17,6 +18,7 @@ mod ownerless;
 mod running;
 #[cfg(test)]
 mod tests;
+mod vfork;
 mod whose;
 
 use std::collections::BTreeSet;
@@ -31,11 +33,13 @@ use super::finding::{Finding, Hot, ThreadCounts, ThreadWait};
 use super::graph::Graph;
 use super::history::History;
 use super::integrity;
+use super::role;
 use super::scene::{Motion, Scene, Thread};
 use super::stack;
 use super::stir::Stir;
+use super::words::Cause;
 use crate::session::Dump;
-use crate::session::trace::Traces;
+use crate::session::trace::{Membership, Traces};
 use crate::text::message::{Lang, say};
 
 /// Explains the hang of a dump. `traces` are its stacks with names. Without them ([`Traces::default`]) the
@@ -44,9 +48,12 @@ pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
     let scene = Scene::new(dump, traces, history);
     let graph = Graph::of(&scene);
     let mut case = decide(&scene, &graph);
+    vfork::judge(&scene, &graph, &mut case);
     whose::judge(&scene, &mut case);
     case.why.extend(resumed(&scene));
     case.why.extend(stirred(dump));
+    case.why.extend(parts(traces));
+    inherited(&scene, &mut case);
     if !scene.whole {
         case.unproven();
         case.missing.push(Why::ThreadsMissing {});
@@ -87,6 +94,26 @@ fn resumed(scene: &Scene<'_>) -> Option<Why> {
     (!threads.is_empty()).then(|| say!(Why::Resumed { tids: case::tids(threads) }))
 }
 
+/// A forked child with one thread that waits for a lock without an owner: a thread of the parent may have held it
+/// at the fork. No thread of the child can release it.
+fn inherited(scene: &Scene<'_>, case: &mut Case) {
+    let held = case.lock.as_ref().is_some_and(|lock| lock.owner_tid.is_none());
+    let of_lock = scene.waiting().any(|(_, wait)| wait.kind.is_lock());
+    let alone = scene.threads.len() == 1 && scene.gone.is_empty() && scene.whole;
+    if case.cause.is_none() && scene.is_forked() && alone && held && of_lock {
+        case.cause = Some(Cause::ForkInherited);
+        case.why.push(Why::AloneInChild {});
+        case.unproven();
+    }
+}
+
+/// Says which DSOs make up the allocator, if there are several.
+fn parts(traces: &Traces) -> Option<Why> {
+    let parts = traces.allocator.iter().filter(|dso| dso.membership != Membership::Unproven);
+    let names: Vec<&str> = parts.map(|dso| role::file_name(&dso.path)).collect();
+    (names.len() > 1).then(|| say!(Why::AllocatorParts { count: names.len(), names: names.join(", ") }))
+}
+
 /// Evidence that the shim disturbed the scheduling of the process.
 fn stirred(dump: &Dump) -> Option<Why> {
     Stir::of(&dump.identity).map(|Stir { level, seed }| say!(Why::Stirred { level, seed }))
@@ -95,6 +122,7 @@ fn stirred(dump: &Dump) -> Option<Why> {
 fn decide(scene: &Scene<'_>, graph: &Graph) -> Case {
     other::stopped(scene)
         .or_else(|| owned::ring(scene, graph))
+        .or_else(|| vfork::chain(scene, graph))
         .or_else(|| owned::root(scene, graph))
         .or_else(|| ownerless::free(scene))
         .or_else(|| ownerless::inferred(scene))

@@ -60,7 +60,13 @@ pub(super) fn outside(scene: &Scene<'_>) -> Option<Case> {
     if stuck.is_empty() && runners.is_empty() {
         return None;
     }
-    let proven = known == threads && runners.is_empty() && stuck.iter().all(|t| t.stuck() == Stuck::Yes);
+    // Absence of frames proves something only if it is known which frames are meant.
+    let identified = scene.dump.allocator_is_mapped();
+    let proven = known == threads
+        && identified
+        && doubtful(scene).is_none()
+        && runners.is_empty()
+        && stuck.iter().all(|t| t.stuck() == Stuck::Yes);
     let mut case =
         Case::new(Class::OutsideAllocator, if proven { Confidence::Proven } else { Confidence::Likely });
     case.in_allocator = Some(false);
@@ -95,9 +101,21 @@ pub(super) fn outside(scene: &Scene<'_>) -> Option<Case> {
     if !idle::is_closed(scene, &mut case) {
         case.unproven();
     }
+    if !identified {
+        case.missing.push(Why::AllocatorUnknown {});
+    }
+    case.missing.extend(doubtful(scene).map(|(tid, dso)| say!(Why::DoubtfulDso { tid, dso })));
     case.missing.extend(scene.all().filter(|t| t.inside.is_none()).take(4).map(no_stack));
     case.for_s = stuck.iter().chain(&runners).filter_map(|t| scene.for_s(t)).max_by(f64::total_cmp);
     Some(case)
+}
+
+/// A thread with a frame of which it is not known whether it is the allocator's, and the frame's DSO.
+fn doubtful(scene: &Scene<'_>) -> Option<(u32, String)> {
+    scene.all().find_map(|t| {
+        let frame = scene.doubtful(t)?;
+        Some((t.tid(), stack::file_name(frame.dso.as_deref()?).to_owned()))
+    })
 }
 
 /// Threads still make progress.

@@ -13,7 +13,7 @@ use crate::analysis::scene::{BUSY, Motion, Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
 use crate::analysis::wait::{Owner, Wait, WaitKind};
 use crate::analysis::why::Why;
-use crate::analysis::words::{Class, Confidence};
+use crate::analysis::words::{Cause, Class, Confidence};
 use crate::session::trace::Frame;
 use crate::text::message::say;
 
@@ -114,8 +114,10 @@ fn owner_gone(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
     let mut case = Case::new(Class::OwnerGone, confidence);
     let lock = lock_text(scene, wait);
     case.why.push(say!(Why::OwnerGone { owner, lock, waiters: waiters.len() }));
-    if forked(scene) && !scene.gone.contains(&owner) {
+    let inherited = is_inherited(scene, owner);
+    if inherited {
         case.why.push(Why::Forked {});
+        case.cause = Some(Cause::ForkInherited);
     }
     let n = waiters.len();
     add_sleep_evidence(
@@ -128,11 +130,19 @@ fn owner_gone(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
     case.lock = Some(lock_of(scene, wait, waiters));
     case.for_s = longest(scene, waiters);
     behind(&mut case, graph, owner, n);
-    Some(case.located(any_inside(waiters.iter().copied())))
+    let inside = any_inside(waiters.iter().copied());
+    if inherited && inside == Some(false) {
+        // A lock of the program. The class says more than that it is outside the allocator.
+        case.in_allocator = inside;
+        return Some(case);
+    }
+    Some(case.located(inside))
 }
 
-fn forked(scene: &Scene<'_>) -> bool {
-    scene.dump.identity.fixed.flags & hangscope_protocol::record::hello_flags::FORKED != 0
+/// Whether the owner was a thread of the parent when it forked this process. Threads that this process started
+/// have higher tids than the process.
+fn is_inherited(scene: &Scene<'_>, owner: u32) -> bool {
+    scene.is_forked() && !scene.gone.contains(&owner) && owner < scene.dump.identity.fixed.pid
 }
 
 fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {

@@ -3,7 +3,7 @@
 
 use super::case::{Case, lock_name, place, wants_at};
 use crate::analysis::finding::RingEdge;
-use crate::analysis::role::{Role, role};
+use crate::analysis::role::{Role, file_name, role};
 use crate::analysis::scene::{Scene, Thread};
 use crate::analysis::standing::{self, Activity, Standing};
 use crate::analysis::why::Why;
@@ -35,6 +35,9 @@ pub(super) fn judge(scene: &Scene<'_>, case: &mut Case) {
         return;
     }
     let doers = doers(scene, case);
+    if doubtful(scene, case, &doers) {
+        return;
+    }
     let activities: Vec<(&Thread<'_>, Activity)> =
         doers.into_iter().map(|t| (t, t.activity(scene.is))).collect();
     if handler(scene, case, &activities) || callback(scene, case, &activities) {
@@ -75,6 +78,23 @@ pub(super) fn judge(scene: &Scene<'_>, case: &mut Case) {
         case.blame = Some(Blame::Either);
         case.unproven();
     }
+}
+
+/// Whether a thread of the case is in a DSO of which it is not known if it is the allocator's: a core that the
+/// allocator reaches through pointers, or a plug-in of the program.
+fn doubtful(scene: &Scene<'_>, case: &mut Case, doers: &[&Thread<'_>]) -> bool {
+    let waiters = case.lock.iter().flat_map(|lock| &lock.waiters).filter_map(|tid| scene.threads.get(tid));
+    let frame_of = |t: &Thread<'_>| {
+        let frame = scene.doubtful(t)?;
+        Some((t.tid(), frame.dso.as_deref().map(file_name)?.to_owned()))
+    };
+    let Some((tid, dso)) = doers.iter().copied().chain(waiters).find_map(frame_of) else { return false };
+    case.missing.push(say!(Why::DoubtfulDso { tid, dso }));
+    case.unproven();
+    if case.in_allocator == Some(true) {
+        case.blame = Some(Blame::Either);
+    }
+    true
 }
 
 /// The threads that make the hang: a ring, or the thread that holds, loops or is blocked.

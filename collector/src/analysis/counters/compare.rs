@@ -16,7 +16,12 @@ const LARGEST_INCREASE: f64 = 0.01;
 
 /// The counters of the runs of one lane; none: no run has any.
 pub(crate) fn lane(lane: &str, runs: &[&RunFacts], ratios: &[Ratio]) -> Option<LaneCounters> {
-    let of = |outcome| runs.iter().filter(move |r| r.outcome == outcome);
+    // A run that ended well after the deadline has all of its counters.
+    let outcome_of = |run: &RunFacts| match run.outcome {
+        RunOutcome::Slow if run.rc == Some(0) && !run.cut_off => RunOutcome::Ok,
+        outcome => outcome,
+    };
+    let of = |outcome| runs.iter().filter(move |r| outcome_of(r) == outcome);
     let table = Table::of(runs);
     let rows = |outcome| {
         let rows = of(outcome).filter_map(|run| {

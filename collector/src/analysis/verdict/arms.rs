@@ -1,8 +1,8 @@
 //! The arms of a hunt, each compared with the pinned one.
 
 use super::tally::{Sorted, Tally, counts, exposed};
-use crate::analysis::facts::{ArmFacts, HuntFacts, PINNED, RunFacts};
-use crate::analysis::stats::{CONFIDENCE, Counts, fisher, fisher_more};
+use crate::analysis::facts::{ArmFacts, HuntFacts, PINNED, RunFacts, RunOutcome};
+use crate::analysis::stats::{CONFIDENCE, Counts, fisher, fisher_more, spread};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ArmResult {
@@ -14,6 +14,10 @@ pub(crate) struct ArmResult {
     pub(crate) changed_runs: u32,
     /// The comparison with the pinned arm; none: this is the pinned arm, or there are no runs to compare.
     pub(crate) test: Option<Test>,
+    /// Median ops/s of the good runs; none: no good run printed any.
+    pub(crate) ops_s: Option<f64>,
+    /// Median of the peak resident sets of the good runs, KiB; none without a good run.
+    pub(crate) max_rss_kib: Option<f64>,
 }
 
 /// Fisher's exact test of an arm against the runs of the pinned arm with an intact DSO.
@@ -62,8 +66,18 @@ pub(super) fn of(facts: &HuntFacts, sorted: &Sorted<'_>) -> Vec<ArmResult> {
         let changed_runs = runs.iter().filter(|r| r.integrity().is_changed()).count() as u32;
         let test =
             if name == main { None } else { test(facts.is_other_build(name), &runs, bad, sorted.control()) };
-        let tally = Tally::of(facts.planned, runs.iter().copied());
-        ArmResult { name: name.to_owned(), facts: facts.arm(name).cloned(), tally, changed_runs, test }
+        let tally = Tally::of(facts.planned, runs.iter().copied()).with_all_planned();
+        let good = || runs.iter().filter(|r| r.outcome == RunOutcome::Ok);
+        let median = |figures: Vec<f64>| spread(&figures).map(|spread| spread.median);
+        ArmResult {
+            name: name.to_owned(),
+            facts: facts.arm(name).cloned(),
+            tally,
+            changed_runs,
+            test,
+            ops_s: median(good().filter_map(|r| r.ops).collect()),
+            max_rss_kib: median(good().filter_map(|r| r.max_rss_kib).map(|kib| kib as f64).collect()),
+        }
     };
     names.into_iter().map(result).collect()
 }
@@ -83,8 +97,8 @@ fn test(other_build: bool, runs: &[&RunFacts], bad: Counts, control: Counts) -> 
 /// Each arm is tested alone, because a change without effect would hide one with an effect. The smallest p
 /// counts, times the number of tests (O. J. Dunn, Multiple comparisons among means, JASA 56 (1961),
 /// 52-64). `control` are the runs of the pinned arm with an intact DSO, or more runs than were made, to
-/// see how many would be enough.
-pub(super) fn p_of_change(sorted: &Sorted<'_>, control: Counts) -> f64 {
+/// see how many would be enough. `count` counts the runs of an arm that count.
+pub(super) fn p_of_change(sorted: &Sorted<'_>, control: Counts, count: fn(&[&RunFacts]) -> Counts) -> f64 {
     let mut groups: Vec<(&str, Vec<&RunFacts>)> = vec![];
     for run in sorted.same_build.iter().filter(|r| r.integrity().is_changed()) {
         match groups.iter_mut().find(|(arm, _)| *arm == run.arm) {
@@ -92,7 +106,7 @@ pub(super) fn p_of_change(sorted: &Sorted<'_>, control: Counts) -> f64 {
             None => groups.push((&run.arm, vec![run])),
         }
     }
-    let exposed = groups.iter().map(|(_, runs)| exposed(runs.iter())).filter(|exposed| exposed.of > 0);
+    let exposed = groups.iter().map(|(_, runs)| count(runs)).filter(|exposed| exposed.of > 0);
     let p: Vec<f64> = exposed.map(|exposed| fisher_more(exposed, control)).collect();
     (p.iter().copied().fold(1.0, f64::min) * p.len().max(1) as f64).min(1.0)
 }

@@ -195,7 +195,11 @@ mod tests {
             (run.outcome, run.signal) = (RunOutcome::Crashed, Some(7));
         }
         let none = asked(none);
-        assert_eq!((conclude(&none).verdict, none.stopped()), (Verdict::NotReproduced, Stopped::Decided));
+        assert_eq!(
+            (conclude(&none).verdict, none.stopped()),
+            (Verdict::DsoMixup, Stopped::Decided),
+            "it kills"
+        );
         insta::assert_snapshot!(said(&none), @"
         arm overwritten against the pinned one, run by run, 149 pairs: evidence that it hangs more often 1.0, decided at 20.0 (e-value for two proportions, Turner, Ly, Grunwald 2024) (runs.jsonl)
         decided: no arm hangs, none did in at least 149 runs of each; an arm with a rate of 2 % or more would have hung at least once with 95 % probability (progress.log)

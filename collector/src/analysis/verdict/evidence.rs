@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use super::arms::{self, Test};
 use super::decided;
+use super::ends::{self, EndLine};
 use super::headline::{given, percent};
 use super::lines::Line;
 use super::rules::{Because, Ruling};
 use super::sentence::Sentence;
-use super::tally::{Sorted, Tally};
+use super::tally::{Sorted, Tally, exposed};
+use crate::analysis::crash::signal_name;
 use crate::analysis::decision::{self, Stopped};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome, run_name};
 use crate::analysis::finding::Finding;
@@ -16,6 +18,7 @@ use crate::analysis::stats::{
     self, CONFIDENCE, PerHour, RATE, Spread, fisher_more, outliers, power, runs_to_exclude, spread,
 };
 use crate::analysis::stir::Stir;
+use crate::analysis::why::Why;
 use crate::analysis::words::{Class, Confidence, Integrity, Verdict};
 use crate::text::message::{Say as _, Text, ranges, say};
 
@@ -35,6 +38,7 @@ pub(super) fn evidence(
         hang(&mut sentences, run);
     }
     others(&mut sentences, sorted, ruling);
+    sentences.extend(ends::evidence(facts, sorted).into_iter().map(Sentence::End));
     arm_rates(&mut sentences, sorted);
     arm_tests(&mut sentences, facts, sorted);
     figures(&mut sentences, sorted);
@@ -186,17 +190,17 @@ fn others(sentences: &mut Vec<Sentence>, sorted: &Sorted<'_>, ruling: &Ruling<'_
         })));
     }
     some(sentences, silent);
-    let slow = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Slow).map(|r| r.run);
-    let slow: Vec<u32> = slow.collect();
+    let slow = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Slow && r.left_behind == 0);
+    let slow: Vec<u32> = slow.map(|r| r.run).collect();
     if !slow.is_empty() {
         sentences.push(line(say!(Line::SlowRuns { count: slow.len(), runs: ranges(&slow) })));
-        let count = sorted.main.iter().filter(|r| r.cut_off).count();
-        if count > 0 {
-            sentences.push(line(say!(Line::CutOff { count })));
-        }
+    }
+    let cut_off = sorted.main.iter().filter(|r| r.cut_off).count();
+    if cut_off > 0 {
+        sentences.push(line(say!(Line::CutOff { count: cut_off })));
     }
     let crashed = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Crashed).map(|r| {
-        let signal = r.signal.map_or_else(|| "?".to_owned(), |s| s.to_string());
+        let signal = r.signal.map_or_else(|| "?".to_owned(), signal_name);
         say!(Line::Crashed { run: r.run, signal, word: r.integrity() })
     });
     some(sentences, crashed.collect());
@@ -308,6 +312,11 @@ pub(crate) fn unlike_the_others(facts: &HuntFacts) -> Vec<u32> {
     ops(&Sorted::of(facts)).map_or_else(Vec::new, |(_, far)| far)
 }
 
+/// It is not known whether a DSO belongs to the allocator. The finding says so.
+fn doubts_dso(finding: &Finding) -> bool {
+    finding.said_missing.iter().any(|why| matches!(why, Why::DoubtfulDso { .. }))
+}
+
 pub(super) fn would_change_it(
     facts: &HuntFacts,
     sorted: &Sorted<'_>,
@@ -321,11 +330,13 @@ pub(super) fn would_change_it(
             sentences.push(line(Line::OutsideWould {}));
             sentences.push(line(Line::OtherAllocatorWould {}));
         }
+        (_, Because::ChangeKills) => sentences.push(Sentence::End(EndLine::PinnedDeathWould {})),
         (Verdict::DsoMixup, _) => sentences.push(line(Line::PinnedHangWould {})),
         (Verdict::HarnessBug, _) if finding.is_some_and(|f| f.in_allocator != Some(false)) => {
             sentences.push(line(Line::OwnCodeWould {}));
         }
         (Verdict::HarnessBug, _) => sentences.push(line(Line::InsideWould {})),
+        (_, Because::EitherSide) if finding.is_some_and(doubts_dso) => {}
         (_, Because::EitherSide) => sentences.push(line(Line::NoWayOutWould {})),
         // Every stack is there: no run and no stack would add to it.
         (_, Because::PlaceUnknown | Because::ClassUnknown) if finding.is_some_and(Finding::is_whole) => {
@@ -343,14 +354,23 @@ pub(super) fn would_change_it(
         }
         (_, Because::IntegrityUnknown) => sentences.push(line(Line::PinnedHangWould {})),
         (_, Because::CrashesNotIntact) => sentences.push(line(Line::NoCopyWould {})),
-        (_, Because::Crashes) => sentences.push(line(Line::CoreWould {})),
+        (_, Because::Crashes) => sentences.push(match ends::in_allocator(sorted) {
+            Some(_) => Sentence::End(EndLine::OtherAllocatorWould {}),
+            None => line(Line::CoreWould {}),
+        }),
         (_, Because::AllFailed) => sentences.push(line(Line::StartWould {})),
-        (_, Because::AllCutOff) => sentences.push(line(Line::LongerWould {})),
+        (_, Because::AllCutOff) => sentences.push(match ends::left_daemons(&sorted.main) {
+            Some(_) => Sentence::End(EndLine::ForegroundWould {}),
+            None => line(Line::LongerWould {}),
+        }),
         _ => {
             if runs.slow > 0 {
                 sentences.push(line(Line::LongerWould {}));
             }
-            more_runs(&mut sentences, runs);
+            let decided = || decision::of(facts).is_some_and(|decision| decision.answer.is_some());
+            if !decided() {
+                more_runs(&mut sentences, runs);
+            }
         }
     }
     if let Some(decision) = decision::of(facts) {
@@ -389,7 +409,10 @@ fn control_needed(facts: &HuntFacts, sorted: &Sorted<'_>) -> Option<u32> {
         return None;
     }
     let now = if facts.dso.pinned { control.of } else { 0 };
-    let p = |of: u32| arms::p_of_change(sorted, crate::analysis::stats::Counts { hung: 0, of });
+    let p = |of: u32| {
+        let control = crate::analysis::stats::Counts { hung: 0, of };
+        arms::p_of_change(sorted, control, |runs| exposed(runs.iter()))
+    };
     let needed = (now..now + 2000).find(|of| p(*of) < 1.0 - CONFIDENCE)?;
     Some(needed - now).filter(|more| *more > 0)
 }

@@ -1,12 +1,13 @@
 //! The verdict in one sentence: which verdict, how often, and what waits for what.
 
+use super::ends;
 use super::lines::Line;
 use super::rules::{Because, Ruling};
 use super::tally::{Sorted, Tally};
 use crate::analysis::class::{self, Why};
-use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
-use crate::analysis::finding::{Finding, Hot, Lock, ThreadWait};
-use crate::analysis::words::{Blame, Class, Confidence, Integrity, Verdict};
+use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome, STATS};
+use crate::analysis::finding::{Finding, Hot, Lock, RingEdge, ThreadWait};
+use crate::analysis::words::{Blame, Cause, Class, Confidence, Integrity, Verdict};
 use crate::text::message::{Lang, Say as _, Text, say, tight};
 
 /// The headline in both languages.
@@ -32,6 +33,7 @@ impl Headline {
 
 fn sentence(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Ruling<'_>, lang: Lang) -> String {
     let mut lead = lead(facts, sorted, runs, ruling, lang);
+    lead += ends_beside(facts, sorted, ruling).text(lang);
     lead +=
         &facts.stir.map_or_else(String::new, |stir| say!(Line::UnderStir { level: stir.level }).text(lang));
     let (colon, comma, stop) = marks(lang);
@@ -40,6 +42,29 @@ fn sentence(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Rulin
         None => vec![],
     };
     if clauses.is_empty() { lead + stop } else { lead + colon + &clauses.join(comma) + stop }
+}
+
+/// What else ended badly: other runs of the main arm, and the other arms.
+fn ends_beside(facts: &HuntFacts, sorted: &Sorted<'_>, ruling: &Ruling<'_>) -> Text {
+    if facts.is_snap() {
+        return Text::default();
+    }
+    let main = sorted.main.first().map_or("", |run| run.arm.as_str());
+    let arm = ruling.run.map_or(main, |run| &run.arm);
+    let dead = if ruling.because == Because::NoHang { ends::others(&sorted.main) } else { Text::default() };
+    let told: Vec<&str> = match ruling.because {
+        Because::ChangeKills => return Text::default(),
+        Because::Crashes | Because::AllFailed if ends::none_ended_well(&sorted.all) => {
+            return Text::default();
+        }
+        // The lead has the changed runs, and the pinned ones.
+        Because::Hang if ruling.verdict == Verdict::DsoMixup && facts.arms.len() == 2 => vec![main, arm],
+        Because::Hang if facts.is_other_build(arm) => vec![main, arm],
+        Because::Hang if ruling.verdict == Verdict::DsoMixup => vec![],
+        _ => vec![arm],
+    };
+    let arms = ends::in_arms(facts, sorted, &told);
+    Text::of(|lang| format!("{}{}", dead.text(lang), arms.text(lang)))
 }
 
 fn marks(lang: Lang) -> (&'static str, &'static str, &'static str) {
@@ -61,6 +86,16 @@ pub(crate) fn hang_sentence(run: &RunFacts, lang: Lang) -> String {
 fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Ruling<'_>, lang: Lang) -> String {
     let (hung, of) = (ruling.run.map_or(0, |run| of_arm(sorted, run).0), runs.made);
     let of = ruling.run.map_or(of, |run| of_arm(sorted, run).1);
+    match ruling.because {
+        Because::Crashes | Because::AllFailed => return ends::lead(sorted).text(lang).to_owned(),
+        Because::ChangeKills => return ends::a_died(facts, sorted).text(lang).to_owned(),
+        Because::AllCutOff => {
+            if let Some(lead) = ends::left_daemons(&sorted.main) {
+                return lead.text(lang).to_owned();
+            }
+        }
+        _ => {}
+    }
     let line = match (ruling.verdict, ruling.because) {
         (Verdict::AllocatorBug, _) if facts.is_snap() => Line::SnapB {},
         (Verdict::HarnessBug, _) if facts.is_snap() && inside(ruling) => Line::SnapHarnessInside {},
@@ -71,8 +106,12 @@ fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Ruling<'_
         (Verdict::NotHung, _) if facts.is_snap() => Line::SnapNotHung {},
         (Verdict::NotHung, _) => say!(Line::LeadNotHung { slow: of_arm_slow(sorted, ruling), of }),
         (Verdict::AllocatorBug, _) if ruling.run.is_some_and(|run| facts.is_other_build(&run.arm)) => {
-            let arm = ruling.run.map_or("", |run| &run.arm);
-            say!(Line::LeadBOther { arm, hung, of, pinned: runs.hung, pinned_of: runs.made })
+            let arm = ruling.run.map_or("", |run| run.arm.as_str());
+            let (pinned, pinned_of) = (runs.hung, runs.made);
+            match arm {
+                STATS => say!(Line::LeadBStats { hung, of, pinned, pinned_of }),
+                arm => say!(Line::LeadBOther { arm, hung, of, pinned, pinned_of }),
+            }
         }
         (Verdict::AllocatorBug, _) => {
             let dso = if facts.dso.pinned { Line::PinnedDso {} } else { Line::ItsDso {} };
@@ -93,7 +132,6 @@ fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Ruling<'_
         }
         (Verdict::Environment, _) => say!(Line::LeadEnvironment { hung, of }),
         (_, Because::NoRuns) => Line::NoRuns {},
-        (_, Because::Crashes) => say!(Line::Crashes { crashed: runs.crashed, made: runs.made }),
         (_, Because::CrashesNotIntact) => {
             let crashed = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Crashed);
             let bad: Vec<_> = crashed.map(|r| r.integrity()).filter(|i| i.is_changed()).collect();
@@ -101,7 +139,6 @@ fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Ruling<'_
             say!(Line::CrashesNotIntact { crashed: bad.len(), made: runs.made, word })
         }
         (_, Because::AllCutOff) => say!(Line::AllCutOff { cut: runs.cut_off, made: runs.made }),
-        (_, Because::AllFailed) => say!(Line::AllFailed { made: runs.made }),
         (Verdict::Inconclusive, _) => say!(Line::LeadInconclusive { hung, of }),
     };
     line.text(lang)
@@ -185,6 +222,9 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
     }
     let owner = finding.lock.as_ref().and_then(|l| l.owner_tid);
     match finding.class {
+        Class::Deadlock if is_over_vfork(finding) => {
+            lines.extend(owner.map(|tid| say!(Line::HeldBy { tid })));
+        }
         // Over locks that record no owner.
         Class::Deadlock => {
             let named_hot = hot.filter(|h| h.function.is_some());
@@ -224,7 +264,11 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
             say!(Line::OwnerHasLeft { tid, now: now.text(lang) })
         })),
         Class::OwnerGone => {
-            lines.extend(owner.map(|tid| say!(Line::OwnerIsGone { tid })));
+            let inherited = finding.cause == Some(Cause::ForkInherited);
+            lines.extend(owner.map(|tid| match inherited {
+                true => say!(Line::HeldAtFork { tid }),
+                false => say!(Line::OwnerIsGone { tid }),
+            }));
         }
         Class::LostWakeup => lines.push(Line::NobodyWakes {}),
         Class::SpinWait => {
@@ -268,10 +312,11 @@ fn cause(finding: &Finding, hot: Option<&Hot>) -> Option<Line> {
         _ => false,
     };
     finding.said.iter().find_map(|why| match why {
-        Why::CalledBack { place, .. } if named(&place.en()) => Some(Line::IsCallback {}),
+        Why::CalledBack { place, .. } if named(place.en()) => Some(Line::IsCallback {}),
         Why::CalledBack { tid, place } => Some(say!(Line::InCallback { tid, place })),
         Why::MallocInHandler { tid, place } => Some(say!(Line::AgainInHandler { tid, place })),
         Why::InHandler { tid, place } => Some(say!(Line::InHandler { tid, place })),
+        Why::VforkWaits { tid, child, .. } => Some(say!(Line::OverVfork { child, tid })),
         _ => None,
     })
 }
@@ -282,7 +327,8 @@ const MOST_NAMED: usize = 4;
 /// Every lock of a ring with the place where it is waited for, and what the other threads wait for.
 fn ring_lines(finding: &Finding, lang: Lang) -> Vec<Line> {
     let ring = &finding.ring;
-    let held = |tid: u32| ring.iter().find(|edge| edge.owner == Some(tid) && edge.kind != "join");
+    let is_lock = |edge: &&RingEdge| !matches!(edge.kind.as_str(), "join" | "fork" | "clone");
+    let held = |tid: u32| ring.iter().filter(is_lock).find(|edge| edge.owner == Some(tid));
     let mut lines = vec![];
     if ring.len() > 1 {
         lines.push(say!(Line::Ring { count: ring.len() }));
@@ -291,9 +337,12 @@ fn ring_lines(finding: &Finding, lang: Lang) -> Vec<Line> {
         let tid = edge.tid;
         let wanted = match (edge.kind.as_str(), edge.owner) {
             ("join", Some(owner)) => say!(Line::EndOf { tid: owner }).text(lang),
+            ("fork" | "clone", Some(child)) => say!(Line::VforkedChild { child }).text(lang),
             _ => format!("`{}`", edge.name),
         };
-        let place = edge.at.as_ref().map_or_else(|| Line::NoPlace {}.text(lang), class::place);
+        let hot = finding.hot.as_ref().filter(|hot| hot.tid == tid && hot.function.is_some());
+        let unnamed = || hot.map_or_else(|| Line::NoPlace {}.text(lang), |hot| named(hot, lang));
+        let place = edge.at.as_ref().map_or_else(unnamed, class::place);
         lines.push(match held(tid) {
             Some(own) if own.tid == tid => say!(Line::WantsAgain { tid, wanted, place }),
             Some(own) => say!(Line::HoldsWants { tid, held: format!("`{}`", own.name), wanted, place }),
@@ -304,6 +353,10 @@ fn ring_lines(finding: &Finding, lang: Lang) -> Vec<Line> {
         lines.push(say!(Line::MoreInRing { count: ring.len() - MOST_NAMED }));
     }
     lines
+}
+
+fn is_over_vfork(finding: &Finding) -> bool {
+    finding.said.iter().any(|why| matches!(why, Why::VforkWaits { .. }))
 }
 
 /// What the threads outside the ring wait for.

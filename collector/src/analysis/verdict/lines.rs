@@ -11,6 +11,9 @@ messages! {
         LeadBOther { arm, hung, of, pinned, pinned_of } => "B, allocator bug of the build of arm {arm}, reproduced \
             {hung}/{of} with it intact (the pinned DSO hung {pinned}/{pinned_of})",
             "B: アーム {arm} のビルドの不具合。{of} 回中 {hung} 回再現、その DSO は改変なし (固定コピーは {pinned_of} 回中 {pinned} 回)";
+        LeadBStats { hung, of, pinned, pinned_of } => "B, allocator bug of the counter build, reproduced {hung}/{of} in the counter \
+            lane (the pinned DSO hung {pinned}/{pinned_of})",
+            "B: カウンタ計測用ビルドの不具合。カウンタ計測の {of} 回中 {hung} 回再現 (固定コピーは {pinned_of} 回中 {pinned} 回)";
         LeadA { hung, of, control } => "A, wrong DSO: hung {hung}/{of} with the DSO not intact, 0/{control} with it \
             intact",
             "A: 実行中に DSO が変わった。DSO が変わった実行では {of} 回中 {hung} 回ハング、改変なしの実行では {control} 回中 0 回";
@@ -40,13 +43,9 @@ messages! {
             "{of} 回の実行で再現せず: ハング率は 95 % 信頼で {high} % 未満";
         AllKilled { killed, made: "run" } => "environment: {killed} of {made} killed (signal 9), none hung",
             "環境の問題: {made} 回中 {killed} 回が強制終了 (シグナル 9)、ハングなし";
-        Crashes { crashed, made: "run" } => "inconclusive: no run hung, but {crashed} of {made} died by a signal",
-            "判定できず: ハングはないが、{made} 回中 {crashed} 回がシグナルで異常終了した";
         CrashesNotIntact { crashed, made: "run", word } => "inconclusive: no run hung, but {crashed} of {made} died by a \
             signal, and their DSO was {word}",
             "判定できず: ハングはないが、{made} 回中 {crashed} 回で実行中に DSO が変わり ({word})、シグナルで異常終了した";
-        AllFailed { made: "run" } => "inconclusive: 0 of {made} ended well, and none hung",
-            "判定できず: {made} 回のうち正常に終わった実行はなく、ハングもない";
         AllCutOff { cut, made: "run" } => "inconclusive: {cut} of {made} stopped at the deadline while still at work, and no \
             other run counts for the rate of hangs",
             "判定できず: {made} 回中 {cut} 回は動作中に制限時間で止められ、残りもハング率の推定には使えない";
@@ -71,6 +70,7 @@ messages! {
             "tid {tid} は {place} で {wanted} を待機中";
         WantsAgain { tid, wanted, place } => "tid {tid} waits for {wanted}, which it holds itself, in {place}",
             "tid {tid} は {place} で、自分が保持する {wanted} を待機中";
+        VforkedChild { child } => "its vforked child, process {child},", "vfork した子プロセス {child}";
         EndOf { tid } => "the end of tid {tid}", "tid {tid} の終了";
         MoreInRing { count: "more thread" } => "and {count} in the ring", "循環にはほかに {count} スレッド";
         OthersWait { count: "more thread waits|more threads wait", what } => "{count} for {what}",
@@ -114,6 +114,10 @@ messages! {
         NowElsewhere {} => "works on", "動作を続けている";
         OwnerIsGone { tid } => "whose owner, tid {tid}, is no longer a thread of the process",
             "保持スレッド tid {tid} はすでに終了している";
+        OverVfork { child, tid } => "the waiter is process {child}, a vforked child, and tid {tid} waits in vfork until it goes on",
+            "待っているのは vfork の子プロセス {child} で、tid {tid} は vfork の中でその先を待っている";
+        HeldAtFork { tid } => "which tid {tid}, a thread of the parent, held when it forked this process",
+            "このロックは、親プロセスのスレッド tid {tid} が fork の時点で保持していた";
         NobodyWakes {} => "and no thread is left to wake them",
             "起こすスレッドは残っていない";
         At { tid, place } => "tid {tid} in {place}",
@@ -273,8 +277,8 @@ messages! {
             "動作中に止められた実行が {count} 件。ハングしたかどうか分からないため、ハング率には数えない (runs.jsonl)";
         SlowRuns { count: "run", runs } => "{count} past the deadline but still at work: run {runs} (runs.jsonl)",
             "制限時間を過ぎたが動作していた実行が {count} 件: 実行 {runs} (runs.jsonl)";
-        Crashed { run, signal, word } => "run {run} died by signal {signal}, state of its DSO: {word} (runs.jsonl)",
-            "実行 {run} はシグナル {signal} で異常終了、DSO の状態: {word} (runs.jsonl)";
+        Crashed { run, signal, word } => "run {run} died by {signal}, state of its DSO: {word} (runs.jsonl)",
+            "実行 {run} は {signal} で異常終了、DSO の状態: {word} (runs.jsonl)";
         Failed { run, note } => "run {run} failed: {note} (runs.jsonl)",
             "実行 {run} は失敗: {note} (runs.jsonl)";
         ExitStatus { rc } => "exit status {rc}", "終了ステータス {rc}";
@@ -328,8 +332,8 @@ messages! {
             "不足: {sentence}";
         NoCopyWould {} => "runs that crash although nobody copies over the DSO would point at the code",
             "DSO を上書きしない実行でも異常終了するなら、コードの問題が疑われる";
-        CoreWould {} => "the stack of a crash (a core file) would show whether it is in the allocator or in the benchmark",
-            "クラッシュ時のスタック (コアファイル) があれば、アロケータの中かベンチマークの中かが分かる";
+        CoreWould {} => "the stack of a crash would show whether it is in the allocator or in the benchmark",
+            "クラッシュ時のスタックがあれば、アロケータの中かベンチマークの中かが分かる";
         MemoryWould {} => "the same runs with enough memory, no swapping and a healthy disk would show whether it was the environment",
             "十分なメモリ、スワップなし、正常なディスクで同じ実行をすれば、環境の問題かどうかが分かる";
         StartWould {} => "a command that starts and ends well without hangscope would show whether the command is the cause",

@@ -9,12 +9,14 @@
 //! - [`rules`]: which verdict it is
 //! - [`headline`]: the verdict in one sentence
 //! - [`evidence`]: the facts that the verdict rests on
+//! - `ends`: runs that died or failed
 //! - `decided`: the evidence of a hunt with a question (`--until-decided`)
 //! - `sentence`: one sentence of the evidence
 //! - [`lines`]: the texts in both languages
 
 pub(crate) mod arms;
 mod decided;
+mod ends;
 mod evidence;
 mod headline;
 pub(crate) mod lines;
@@ -99,7 +101,7 @@ impl Conclusion {
 
 pub(crate) fn conclude(facts: &HuntFacts) -> Conclusion {
     let sorted = tally::Sorted::of(facts);
-    let runs = Tally::of(facts.planned, sorted.main.iter().copied());
+    let runs = Tally::of(facts.planned, sorted.main.iter().copied()).with_all_planned();
     let ruling = rules::decide(facts, &sorted, &runs);
     let run = ruling.run;
     let futex_wait_share = run.and_then(share);
@@ -130,16 +132,21 @@ fn share(run: &RunFacts) -> Option<(u32, u32)> {
     Some((threads.futex_wait.saturating_sub(joins), threads.all.saturating_sub(joins)))
 }
 
-/// The exit status of a hunt. 20: the DSO changed in a run whose arm leaves it alone. 10: a
-/// hang was captured. 0: neither.
+/// The exit status of a hunt, over all arms. 20: the DSO changed in a run whose arm leaves it alone, or its
+/// change is shown to kill. 10: a hang was captured. 3: no run came to a good end, of all arms or of the main
+/// one. 0: none of these.
 pub(crate) fn exit_code(facts: &HuntFacts) -> u8 {
     let sorted = tally::Sorted::of(facts);
     let counted = |r: &&&RunFacts| r.outcome != RunOutcome::Failed;
     if sorted.all.iter().filter(counted).any(|r| facts.unwanted_change(r).is_some()) {
         20
-    } else if sorted.hung().is_empty() {
-        0
-    } else {
+    } else if !sorted.hung().is_empty() {
         10
+    } else if ends::none_ended_well(&sorted.main) {
+        3
+    } else if ends::change_kills(facts, &sorted) {
+        20
+    } else {
+        0
     }
 }

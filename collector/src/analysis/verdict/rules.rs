@@ -1,7 +1,8 @@
 //! Which verdict it is.
 
 use super::arms::p_of_change;
-use super::tally::{Sorted, Tally};
+use super::ends;
+use super::tally::{Sorted, Tally, exposed};
 use crate::analysis::class::Why;
 use crate::analysis::decision;
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome};
@@ -45,6 +46,8 @@ pub(super) enum Because {
     /// Runs crashed with a changed DSO.
     CrashesNotIntact,
     AllFailed,
+    /// The change of the DSO makes runs die, and none hangs.
+    ChangeKills,
     /// No run could have hung, and some were stopped at the deadline while they were working.
     AllCutOff,
 }
@@ -55,10 +58,15 @@ pub(super) fn decide<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, runs: &Tally
     if hung.iter().any(|r| !facts.is_other_build(&r.arm)) {
         hung.retain(|r| !facts.is_other_build(&r.arm));
     }
-    if hung.is_empty() {
-        not_hung(sorted, runs).unwrap_or_else(|| without_hang(sorted, runs))
-    } else {
-        with_hang(facts, sorted, &hung)
+    let ruling = match hung.is_empty() {
+        true => not_hung(sorted, runs).unwrap_or_else(|| without_hang(facts, sorted, runs)),
+        false => with_hang(facts, sorted, &hung),
+    };
+    // What is decided needs no more runs.
+    let decided = || decision::of(facts).is_some_and(|decision| decision.answer.is_some());
+    match ruling.next_action {
+        NextAction::MoreRuns if decided() => Ruling { next_action: NextAction::None, ..ruling },
+        _ => ruling,
     }
 }
 
@@ -150,7 +158,7 @@ fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts
     // decision has the sequential test instead.
     let significant = match decision::of(facts).filter(|_| !facts.arms.is_empty()) {
         Some(decision) => decision.change == Some(Answer::ChangeHangs),
-        None => p_of_change(sorted, control) < 1.0 - CONFIDENCE,
+        None => p_of_change(sorted, control, |runs| exposed(runs.iter())) < 1.0 - CONFIDENCE,
     };
     if clean && significant {
         return Ruling { verdict: Verdict::DsoMixup, next_action, because: Because::Hang, run: Some(run) };
@@ -169,7 +177,7 @@ fn not_hung<'a>(sorted: &Sorted<'a>, runs: &Tally) -> Option<Ruling<'a>> {
     Some(Ruling { verdict, next_action, because: Because::NotHung, run: Some(run) })
 }
 
-fn without_hang<'a>(sorted: &Sorted<'a>, runs: &Tally) -> Ruling<'a> {
+fn without_hang<'a>(facts: &HuntFacts, sorted: &Sorted<'a>, runs: &Tally) -> Ruling<'a> {
     // Other arms change the DSO on purpose. Their crashes say nothing about the main arm.
     let crashed = || sorted.main.iter().filter(|r| r.outcome == RunOutcome::Crashed);
     let killed = crashed().filter(|r| r.signal == Some(KILL)).count() as u32;
@@ -181,11 +189,17 @@ fn without_hang<'a>(sorted: &Sorted<'a>, runs: &Tally) -> Ruling<'a> {
     } else if killed * 2 > runs.made {
         (Verdict::Environment, NextAction::FixProcedure, Because::Killed)
     } else if runs.crashed * 2 > runs.made || runs.crashed > 0 && runs.could_hang() == 0 {
-        (Verdict::Inconclusive, NextAction::FixCode, Because::Crashes)
+        let next_action = match ends::in_allocator(sorted) {
+            Some(false) => NextAction::FixBenchmark,
+            Some(true) | None => NextAction::FixCode,
+        };
+        (Verdict::Inconclusive, next_action, Because::Crashes)
     } else if runs.could_hang() == 0 && runs.cut_off > 0 {
         (Verdict::Inconclusive, NextAction::FixProcedure, Because::AllCutOff)
     } else if runs.could_hang() == 0 {
         (Verdict::Inconclusive, NextAction::FixProcedure, Because::AllFailed)
+    } else if ends::change_kills(facts, sorted) {
+        (Verdict::DsoMixup, NextAction::FixProcedure, Because::ChangeKills)
     } else {
         (Verdict::NotReproduced, NextAction::MoreRuns, Because::NoHang)
     };

@@ -1,5 +1,6 @@
 //! A sentence of the evidence, before its language is chosen.
 
+use super::ends::EndLine;
 use super::lines::Line;
 use crate::analysis::class::Why;
 use crate::text::message::{Lang, say, tight};
@@ -8,6 +9,8 @@ use crate::text::message::{Lang, say, tight};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Sentence {
     Line(Line),
+    /// One about runs that died or failed.
+    End(EndLine),
     /// The reason that a finding gives, with its run and the folder of its evidence.
     Why {
         run: String,
@@ -26,6 +29,7 @@ impl Sentence {
         };
         match self {
             Sentence::Line(line) => line.text(lang),
+            Sentence::End(line) => line.text(lang),
             Sentence::Why { run, snapshot, why: said } => {
                 say!(Line::InHang { run, sentence: in_folder(&why(said), snapshot) }).text(lang)
             }

@@ -46,6 +46,11 @@ impl Tally {
         tally
     }
 
+    /// With more planned runs if more were made: a hunt with a question goes on where runs died or failed.
+    pub(super) fn with_all_planned(self) -> Self {
+        Tally { planned: self.planned.max(self.made), ..self }
+    }
+
     /// The number of runs that could have hung. The rate rests on them. A run that crashed or did not start
     /// could not hang. A run that was stopped while it was working says nothing about the rate either.
     pub(crate) fn could_hang(&self) -> u32 {

@@ -41,6 +41,8 @@ messages! {
         SystemCall { number } => "system call {number}", "システムコール {number}";
         OfFd { call, fd } => "{call} of fd {fd}", "fd {fd} の {call}";
         OfFdTo { call, fd, target } => "{call} of fd {fd} ({target})", "fd {fd} ({target}) の {call}";
+        VforkOf { child } => "vfork, until its child, pid {child}, starts a program",
+            "vfork (子プロセス pid {child} がプログラムを起動するまで)";
         Runs {} => "running", "実行中";
     }
 }

@@ -66,6 +66,10 @@ pub mod thread_flags {
     pub const MAIN: u16 = 1;
     /// The memory around the futex word is in `near`.
     pub const NEAR: u16 = 2;
+    /// Not a thread: a child that was started by vfork. It shares the memory of the process until it starts a
+    /// program. The thread that started it waits in vfork, and its stack pointer is in the same stack. Only a
+    /// look from outside finds it.
+    pub const VFORKED: u16 = 4;
 }
 
 /// `near` of a [`ThreadRecord`] starts so many bytes before the futex word.
@@ -208,6 +212,6 @@ record! {
 }
 
 #[cfg(feature = "serde")]
-fn no_registers() -> [u64; 33] {
+pub(super) fn no_registers() -> [u64; 33] {
     [0; 33]
 }

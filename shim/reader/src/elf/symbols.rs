@@ -2,7 +2,7 @@
 //! the SysV hash table (gABI, "Hash Table") where there is no other.
 
 use object::LittleEndian as LE;
-use object::elf::{self, GnuHashHeader, HashHeader, Sym64};
+use object::elf::{self, GnuHashHeader, HashHeader, Sym64, SymbolType};
 
 use super::dynamic::Dynamic;
 use crate::memory::{Memory, structure};
@@ -15,12 +15,21 @@ const MOST_ENTRIES: u32 = 1 << 16;
 /// Value (an address of the file, without the bias) of the function, or the indirect function, that an
 /// image defines by this name (without a NUL).
 pub fn function(memory: &impl Memory, d: &Dynamic, name: &[u8]) -> Option<u64> {
+    find(memory, d, name, &[elf::STT_FUNC, elf::STT_GNU_IFUNC])
+}
+
+/// As [`function`], for a variable.
+pub fn variable(memory: &impl Memory, d: &Dynamic, name: &[u8]) -> Option<u64> {
+    find(memory, d, name, &[elf::STT_OBJECT])
+}
+
+fn find(memory: &impl Memory, d: &Dynamic, name: &[u8], kinds: &[SymbolType]) -> Option<u64> {
     if d.symtab == 0 || d.strtab == 0 {
         None
     } else if d.gnu_hash != 0 {
-        by_gnu_hash(memory, d, name)
+        by_gnu_hash(memory, d, name, kinds)
     } else if d.hash != 0 {
-        by_sysv_hash(memory, d, name)
+        by_sysv_hash(memory, d, name, kinds)
     } else {
         None
     }
@@ -31,7 +40,7 @@ fn element(table: u64, index: impl Into<u64>, size: usize) -> u64 {
     table.wrapping_add(index.into().wrapping_mul(size as u64))
 }
 
-fn by_gnu_hash(memory: &impl Memory, d: &Dynamic, name: &[u8]) -> Option<u64> {
+fn by_gnu_hash(memory: &impl Memory, d: &Dynamic, name: &[u8], kinds: &[SymbolType]) -> Option<u64> {
     let hash = elf::gnu_hash(name);
     let head: GnuHashHeader<LE> = structure(memory, d.gnu_hash)?;
     let (buckets, first) = (head.bucket_count.get(LE), head.symbol_base.get(LE));
@@ -52,7 +61,7 @@ fn by_gnu_hash(memory: &impl Memory, d: &Dynamic, name: &[u8]) -> Option<u64> {
     for _ in 0..MOST_ENTRIES {
         let entry = memory.half(element(chain_at, index.checked_sub(first)?, 4))?;
         if entry | 1 == hash | 1
-            && let Some(value) = defines(memory, d, index, name)
+            && let Some(value) = defines(memory, d, index, name, kinds)
         {
             return Some(value);
         }
@@ -64,7 +73,7 @@ fn by_gnu_hash(memory: &impl Memory, d: &Dynamic, name: &[u8]) -> Option<u64> {
     None
 }
 
-fn by_sysv_hash(memory: &impl Memory, d: &Dynamic, name: &[u8]) -> Option<u64> {
+fn by_sysv_hash(memory: &impl Memory, d: &Dynamic, name: &[u8], kinds: &[SymbolType]) -> Option<u64> {
     let head: HashHeader<LE> = structure(memory, d.hash)?;
     let buckets = head.bucket_count.get(LE);
     let buckets_at = d.hash.wrapping_add(size_of::<HashHeader<LE>>() as u64);
@@ -75,7 +84,7 @@ fn by_sysv_hash(memory: &impl Memory, d: &Dynamic, name: &[u8]) -> Option<u64> {
         if index == 0 {
             return None;
         }
-        if let Some(value) = defines(memory, d, index, name) {
+        if let Some(value) = defines(memory, d, index, name, kinds) {
             return Some(value);
         }
         index = memory.half(element(chains_at, index, 4))?;
@@ -83,10 +92,9 @@ fn by_sysv_hash(memory: &impl Memory, d: &Dynamic, name: &[u8]) -> Option<u64> {
     None
 }
 
-fn defines(memory: &impl Memory, d: &Dynamic, index: u32, name: &[u8]) -> Option<u64> {
+fn defines(memory: &impl Memory, d: &Dynamic, index: u32, name: &[u8], kinds: &[SymbolType]) -> Option<u64> {
     let symbol: Sym64<LE> = structure(memory, element(d.symtab, index, size_of::<Sym64<LE>>()))?;
-    let is_function = matches!(symbol.st_type(), elf::STT_FUNC | elf::STT_GNU_IFUNC);
-    if !is_function || symbol.st_shndx.get(LE) == elf::SHN_UNDEF {
+    if !kinds.contains(&symbol.st_type()) || symbol.st_shndx.get(LE) == elf::SHN_UNDEF {
         return None;
     }
     let mut text = [0; LONGEST_NAME + 1];

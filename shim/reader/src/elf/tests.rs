@@ -225,13 +225,20 @@ impl Memory for Own {
 fn malloc_of_this_process_is_found_where_the_loader_binds_it() {
     let memory = Own(std::fs::File::open("/proc/self/mem").unwrap());
     let r_debug = link_map::r_debug(&memory, &std::fs::read("/proc/self/auxv").unwrap()).unwrap();
+    let maps = std::fs::read("/proc/self/maps").unwrap();
+    let image_of = |file: &[u8]| crate::maps::mappings(&maps).find(|m| m.path.ends_with(file)).unwrap().start;
+    // The loader defines what the program names.
+    let program = std::env::current_exe().unwrap();
+    for start in [image_of(program.as_os_str().as_encoded_bytes()), image_of(b"/ld-linux-x86-64.so.2")] {
+        assert_eq!(link_map::r_debug_of_image(&memory, start), Some(r_debug));
+    }
+    assert_eq!(link_map::r_debug_of_image(&memory, image_of(b"/libc.so.6")), None);
     let malloc = link_map::find_function(&memory, r_debug, b"malloc");
     assert_eq!(malloc, Some(libc::malloc as *const () as u64));
     assert_eq!(link_map::find_function(&memory, r_debug, b"no_such_function_"), None);
-    let maps = std::fs::read("/proc/self/maps").unwrap();
-    let of_libc = crate::maps::mappings(&maps).find(|m| m.path.ends_with(b"/libc.so.6")).unwrap();
-    let image = image(&memory, of_libc.start).unwrap();
+    let libc = image_of(b"/libc.so.6");
+    let image = image(&memory, libc).unwrap();
     assert_eq!(image.build_id.len, 20);
-    assert!(image.got_addr > of_libc.start && memory.word(image.got_addr).unwrap() > of_libc.start);
+    assert!(image.got_addr > libc && memory.word(image.got_addr).unwrap() > libc);
     assert!(List::new(&memory, r_debug).any(|l| l.bias == image.bias));
 }

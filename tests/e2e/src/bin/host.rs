@@ -28,6 +28,11 @@ fn main() {
         Some("busy-forks") => busy_forks(number(2)),
         Some("busy-trap") => busy_trap(),
         Some("busy-naps") => busy_naps(number(2)),
+        Some("overflow") => println!("{}", overflow(1)),
+        Some("overflow-thread") => {
+            let thread = std::thread::Builder::new().name("deep".to_owned()).spawn(|| overflow(1));
+            println!("{:?}", thread.expect("a thread").join());
+        }
         Some("malloc-as-hangscope") => malloc_as_hangscope(),
         other => {
             eprintln!("unknown part: {other:?}");
@@ -42,6 +47,13 @@ fn sleep_through_some_looks() {
     while let Some(left) = end.checked_duration_since(Instant::now()) {
         std::thread::sleep(left);
     }
+}
+
+/// Uses up the stack.
+#[expect(unconditional_recursion, reason = "that is what it is for")]
+fn overflow(n: u64) -> u64 {
+    let room = std::hint::black_box([n; 512]);
+    overflow(n + 1) + room[0]
 }
 
 fn print_fds() {

@@ -1,12 +1,13 @@
 //! Kinds of hangs whose truth is known: a C program in `tests/kinds`, and what a hunt of it must say. A row of the table is a
 //! test in `tests/all/kinds.rs`, and each test adds a line to the printed table (`target/kinds`).
 
+mod forks;
 mod locks;
 mod progress;
 mod run;
 mod whose;
 
-pub use run::check;
+pub use run::{check, check_started_through_loader};
 
 /// Where malloc comes from in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,16 @@ pub enum Allocator {
     Own,
     /// A library of a Debian package, such as `libjemalloc.so.2`.
     Debian(&'static str),
+}
+
+/// A second DSO of the row's own allocator, from the same file, built with -DCORE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Core {
+    None,
+    /// The first DSO needs it (DT_NEEDED), and finds it beside itself.
+    Needed,
+    /// The first DSO opens CORE_FILE, which it finds beside itself.
+    Opened,
 }
 
 /// A kind of hang, and what must be said of it.
@@ -26,6 +37,7 @@ pub struct Kind {
     /// File in `tests/kinds`.
     pub source: &'static str,
     pub allocator: Allocator,
+    pub core: Core,
     /// Further arguments of the compiler, for both builds.
     pub flags: &'static [&'static str],
     /// The command before the program: `flock FILE env -i`.
@@ -76,6 +88,7 @@ const BUG: Kind = Kind {
     name: "",
     source: "",
     allocator: Allocator::Own,
+    core: Core::None,
     flags: &[],
     launcher: &[],
     args: &[],
@@ -95,4 +108,4 @@ const BUG: Kind = Kind {
 const HARNESS: Kind = Kind { verdict: "harness-bug", ..BUG };
 
 /// One slice for each file of rows.
-pub const TABLE: &[&[Kind]] = &[locks::ROWS, whose::ROWS, progress::ROWS];
+pub const TABLE: &[&[Kind]] = &[locks::ROWS, whose::ROWS, forks::ROWS, progress::ROWS];

@@ -44,14 +44,7 @@ pub(super) const ROWS: &[Kind] = &[
         says: &["nothing here hangs", "epoll_wait", "(6 s)"],
         ..ENDS
     },
-    Kind {
-        name: "pause_until_alarm",
-        args: &["alarm"],
-        verdict: "not-reproduced",
-        class: Some("outside-allocator"),
-        confidence: "likely",
-        ..ENDS
-    },
+    Kind { name: "pause_until_alarm", args: &["alarm"], class: Some("slow"), ..ENDS },
     Kind { name: "pipe_of_its_own", args: &["pipe"], confidence: "likely", ..OPEN },
     Kind { name: "condition_never_signalled", args: &["condition"], says: &["condition"], ..OPEN },
 ];

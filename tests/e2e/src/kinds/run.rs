@@ -1,12 +1,15 @@
 //! Builds the program of a row, hunts it, and compares what the hunt says with the row.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Allocator, Kind};
+use super::{Allocator, Core, Kind};
 use crate::hunt::Hunt;
+use crate::{GIVE_UP_AFTER, Running};
 
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../kinds");
 
@@ -14,16 +17,7 @@ const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../kinds");
 pub fn check(name: &str) {
     let kind = Kind::named(name);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let program = folder.path().join(kind.name);
-    compile(kind, &program, &[]);
-    let so = match kind.allocator {
-        Allocator::Debian(file) => crate::debian(file),
-        Allocator::Own => {
-            let so = folder.path().join(format!("lib{}.so", kind.name));
-            compile(kind, &so, &["-DALLOCATOR", "-fPIC", "-shared"]);
-            so
-        }
-    };
+    let (program, so) = build(kind, folder.path());
     let program = program.to_str().expect("text");
     let command: Vec<&str> =
         kind.launcher.iter().copied().chain([program]).chain(kind.args.iter().copied()).collect();
@@ -40,11 +34,80 @@ pub fn check(name: &str) {
     );
 }
 
-fn compile(kind: &Kind, to: &Path, arguments: &[&str]) {
+/// Starts the program of a row through its loader, as `ld.so --preload SO PROGRAM`, and looks at it with snap once
+/// it hangs. The kernel takes the loader for the program then.
+pub fn check_started_through_loader(name: &str) {
+    let kind = Kind::named(name);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (program, so) = build(kind, folder.path());
+    let mut command = Command::new("/lib64/ld-linux-x86-64.so.2");
+    let running = Running::start(command.arg("--preload").arg(&so).arg(&program).args(kind.args));
+    wait_for_hang(running.pid());
+    let out = folder.path().join("out");
+    let snap = crate::hangscope()
+        .args(["snap", &running.pid().to_string(), "--no-perf", "--out"])
+        .arg(&out)
+        .output()
+        .expect("the command");
+    let text = std::fs::read_to_string(out.join("verdict.json")).unwrap_or_else(|e| panic!("{e}: {snap:?}"));
+    let verdict: Value = serde_json::from_str(&text).expect("JSON");
+    let hang = &verdict["hangs"][0];
+    assert_eq!(
+        (&verdict["verdict"], &hang["class"], &hang["confidence"]),
+        (&kind.verdict.into(), &kind.class.into(), &kind.confidence.into()),
+        "{verdict:#}"
+    );
+    let provider = Path::new(verdict["dso"]["path"].as_str().unwrap_or_default()).file_name();
+    assert_eq!(provider, so.file_name(), "{verdict:#}");
+}
+
+/// Waits until several threads exist and all of them wait for futexes.
+fn wait_for_hang(pid: u32) {
+    let end = Instant::now() + GIVE_UP_AFTER;
+    let waits = |task: std::fs::DirEntry| {
+        std::fs::read_to_string(task.path().join("syscall")).is_ok_and(|call| call.starts_with("202 "))
+    };
+    loop {
+        assert!(Instant::now() < end, "the program does not hang");
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
+        let waiting: Vec<bool> = tasks.filter_map(Result::ok).map(waits).collect();
+        if waiting.len() > 1 && waiting.iter().all(|waits| *waits) {
+            return;
+        }
+        // No event reports that a thread began to wait, so this loop polls.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Builds the program of a row, and its allocator.
+fn build(kind: &Kind, folder: &Path) -> (PathBuf, PathBuf) {
+    let program = folder.join(kind.name);
+    compile(kind, &program, &[""; 0]);
+    if let Allocator::Debian(file) = kind.allocator {
+        return (program, crate::debian(file));
+    }
+    let so = folder.join(format!("lib{}.so", kind.name));
+    let core = format!("lib{}_core.so", kind.name);
+    let core_file = folder.join(&core);
+    let mut arguments = vec!["-DALLOCATOR".to_owned(), "-fPIC".to_owned(), "-shared".to_owned()];
+    if kind.core != Core::None {
+        compile(kind, &core_file, &["-DCORE", "-fPIC", "-shared", &format!("-Wl,-soname,{core}")]);
+        arguments.push("-Wl,-rpath,$ORIGIN".to_owned());
+    }
+    match kind.core {
+        Core::None => {}
+        Core::Needed => arguments.push(core_file.display().to_string()),
+        Core::Opened => arguments.push(format!("-DCORE_FILE=\"{core}\"")),
+    }
+    compile(kind, &so, &arguments);
+    (program, so)
+}
+
+fn compile(kind: &Kind, to: &Path, arguments: &[impl AsRef<OsStr>]) {
     let cxx = kind.source.ends_with(".cpp");
     let mut cc = Command::new(if cxx { "c++" } else { "cc" });
     cc.args(["-g", "-O1", "-fno-builtin", "-pthread", "-Wall", "-Wno-unused-function"]);
-    cc.arg("-o").arg(to).args(arguments).arg(Path::new(SOURCES).join(kind.source)).args(kind.flags);
+    cc.arg("-o").arg(to).arg(Path::new(SOURCES).join(kind.source)).args(arguments).args(kind.flags);
     let built = cc.output().expect("a C compiler is installed");
     assert!(built.status.success(), "{cc:?}: {}", String::from_utf8_lossy(&built.stderr));
 }

@@ -200,6 +200,9 @@ fn plan_says_what_is_needed_and_what_could_be_seen() {
     assert!(seen.contains("below 5.8 % with 95 % confidence"), "{seen}");
     let (_, json) = line(&["--rate", "0.02", "--json"]);
     assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["runs"], 149);
+    for same in ["2%", "2 %", "1/50"] {
+        assert_eq!(line(&["--rate", same]), line(&["--rate", "0.02"]), "{same}");
+    }
     for wrong in [&["--rate", "0"][..], &["--rate", "1"], &["--rate", "x"], &["--runs", "0"], &[]] {
         assert_eq!(line(wrong), (Some(2), String::new()), "{wrong:?}");
     }

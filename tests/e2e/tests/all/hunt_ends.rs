@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::Stdio;
 
-use hangscope_test_e2e::hunt::{Hunt, bench_with, file_names, processes_with, run_parts};
+use hangscope_test_e2e::hunt::{Hunt, bench_with, file_names, processes_with, run_parts, stuck_benchmark};
 use hangscope_test_e2e::{GIVE_UP_AFTER, ProcessEnd, Running, debian, hangscope};
 use serde_json::Value;
 
@@ -80,6 +80,7 @@ fn wrong_usage_is_one_line_and_leaves_nothing() {
         (&["--so", so, "--name", "a/b"], "ls", 2, "not a usable name"),
         (&["--so", so, "--hang-after", "off"], "ls", 2, "needs --stall"),
         (&["--so", so, "--hang-after", "soon"], "ls", 2, "--hang-after"),
+        (&["--so", so, "--until-decided", "--rate", "2 percent"], "ls", 2, "as 0.02, 2% or 1/50"),
         (&["--so", so, "--env", "LD_PRELOAD=x"], "ls", 2, "is set by hangscope"),
         (&["--so", so, "--profile", typo], "ls", 2, "typo.toml:2: unknown key `enf`: did you mean `env`?"),
         (&["--so", so, "--profile", "/nonexistent"], "ls", 2, "cannot read the profile"),
@@ -116,6 +117,73 @@ fn a_run_leaves_no_process_behind() {
     assert_eq!(hunt.code(), 0, "{}", hunt.outputs());
     assert!(hunt.stdout().contains("left 2 processes behind (stopped by hangscope)"), "{}", hunt.outputs());
     assert_eq!(processes_with(&mark), Vec::<u32>::new());
+}
+
+#[test]
+fn a_hunt_whose_runs_all_fail_ends_with_3_and_quotes_them() {
+    let script = "echo starting >&2; echo '[X_FAIL] no memory' >&2; exit 1";
+    let hunt = Hunt::new(
+        &debian("libmimalloc.so.2"),
+        &["--verify-runs", "0", "--runs", "3", "--only", "sh"],
+        &[],
+        &["sh", "-c", script],
+    );
+    assert_eq!(hunt.code(), 3, "{}", hunt.outputs());
+    let headline = "all 3 runs failed with exit status 1, last line on stderr: \"[X_FAIL] no memory\".";
+    assert!(hunt.stdout().contains(headline), "{}", hunt.outputs());
+    assert_eq!(hunt.verdict()["headline"], headline);
+}
+
+#[test]
+fn a_daemon_of_the_benchmarks_own_is_neither_a_good_run_nor_a_hang() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, program) = (dir.path().join("daemon.c"), dir.path().join("daemon"));
+    let code =
+        "#include <unistd.h>\nint main(void) { if (fork()) _exit(0); setsid(); sleep(1000); return 0; }\n";
+    std::fs::write(&source, code).unwrap();
+    let compiled = std::process::Command::new("gcc").arg("-o").arg(&program).arg(&source).status().unwrap();
+    assert!(compiled.success());
+    let mark = format!("HANGSCOPE_TEST_DAEMON={}", std::process::id());
+    let options = ["--verify-runs", "0", "--runs", "2", "--env", &mark];
+    let hunt = Hunt::new(&debian("libmimalloc.so.2"), &options, &[], &[&program]);
+    assert_eq!(hunt.code(), 0, "{}", hunt.outputs());
+    assert!(hunt.stdout().contains("run 1/2  left a daemon at work"), "{}", hunt.outputs());
+    let verdict = hunt.verdict();
+    assert_eq!(
+        (&verdict["verdict"], &verdict["rate"]["of"]),
+        (&"inconclusive".into(), &0.into()),
+        "{verdict:#}"
+    );
+    assert!(hunt.text("runs.tsv").contains("1\tDAEMON\t0\tnan\n"), "{}", hunt.text("runs.tsv"));
+    assert_eq!(processes_with(&mark), Vec::<u32>::new());
+}
+
+#[test]
+fn a_hang_of_the_counter_lane_is_a_hang_of_the_hunt() {
+    let (so, command) = stuck_benchmark();
+    let options = [
+        &[
+            "--hang-after",
+            "3s",
+            "--no-perf",
+            "--verify-runs",
+            "0",
+            "--runs",
+            "1",
+            "--stats-runs",
+            "1",
+            "--stats-so",
+        ][..],
+        &[so.to_str().unwrap()],
+    ];
+    let hunt = Hunt::new(&debian("libmimalloc.so.2"), &options.concat(), &[], &command);
+    assert_eq!(hunt.code(), 10, "{}", hunt.outputs());
+    let verdict = hunt.verdict();
+    let headline = verdict["headline"].as_str().unwrap();
+    let begin = "B, allocator bug of the counter build, reproduced 1/1 in the counter lane (the pinned DSO hung 0/1): ";
+    assert!(headline.starts_with(begin), "{headline}");
+    assert_eq!((&verdict["runs"]["hung"], &verdict["hangs"][0]["arm"]), (&0.into(), &"stats".into()));
+    assert!(hunt.out().join("hang_stats_run_1/threads.json").exists());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Every kind of hang whose truth is known is hunted: no verdict may be wrong.
 
-use hangscope_test_e2e::kinds::{TABLE, check};
+use hangscope_test_e2e::kinds::{TABLE, check, check_started_through_loader};
 
 macro_rules! kinds {
     ($($name:ident)*) => {
@@ -16,9 +16,15 @@ macro_rules! kinds {
     };
 }
 
+#[test]
+fn a_program_that_was_started_through_its_loader() {
+    check_started_through_loader("abba");
+}
+
 // One line for each file of rows.
 kinds! {
     abba
+    front_jumps front_calls front_opens fork_heap_lock fork_table_lock vfork_held vfork_event
     callback_loops callback_reads callback_locks callback_allocates interposed handler_again handler_stays jumps_out
     forgotten_works forgotten_sleeps at_exit
     ring_under_signals ring_with_statistics ring_with_short_threads ring_of_timed_locks sleep_ends poll_ends epoll_ends

@@ -7,6 +7,7 @@ mod classes;
 mod collect;
 mod confusion;
 mod counters;
+mod crash;
 mod cut;
 mod host_unchanged;
 mod hunt;
