@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::crash::CrashFacts;
 use super::finding::Finding;
+use super::judged::Judged;
 use super::run_counters::RunCounters;
 use super::sequential::Until;
 use super::stir::Stir;
@@ -59,6 +60,10 @@ pub(crate) struct RunFacts {
     pub(crate) max_rss_kib: Option<u64>,
     /// The collector received the shim's hello.
     pub(crate) hello_seen: bool,
+    /// The program that is judged, and whether its malloc is proven to be the run's DSO. None: nobody looked
+    /// (a snap, or a file of an older version).
+    #[serde(default)]
+    pub(crate) judged: Option<Judged>,
     /// State of the allocator's DSO at the start.
     pub(crate) integrity_start: Integrity,
     /// State of the allocator's DSO at the end, or at the hang.
@@ -109,6 +114,7 @@ impl RunFacts {
             captured_s: None,
             max_rss_kib: None,
             hello_seen: false,
+            judged: None,
             integrity_start: Integrity::Unknown,
             integrity_end: Integrity::Unknown,
             deleted_seen: false,
@@ -125,6 +131,20 @@ impl RunFacts {
     /// The name of the run ([`run_name`]).
     pub(crate) fn name(&self) -> String {
         run_name(&self.arm, self.run)
+    }
+
+    /// The hello of the program that is judged proves that its malloc is the run's DSO.
+    pub(crate) fn is_proven(&self) -> bool {
+        match &self.judged {
+            Some(judged) => judged.proven().is_some(),
+            None => self.pid.is_some(),
+        }
+    }
+
+    /// The same; of a run that hung, another program may be the one that counts.
+    pub(crate) fn has_dso(&self) -> bool {
+        let hung = self.outcome == RunOutcome::Hung;
+        self.is_proven() || hung && self.judged.as_ref().is_some_and(Judged::has_dso)
     }
 
     /// The worse of the two states of the DSO, at the start and at the end.

@@ -18,6 +18,7 @@
 //! - [`sequential`], [`sprt`]: tests whose result may be read after every run
 //! - [`decision`]: the answer of a hunt that had a question to decide
 //! - [`shrink`]: the smallest numbers with which a command still hangs
+//! - [`judged`]: whose malloc a run shows
 //! - [`crash`]: where a run crashed
 //! - [`facts`]: the facts of a hunt, from which the verdict is made
 //! - [`verdict`]: A, B or another word, with its evidence: [`conclude`]
@@ -32,6 +33,7 @@ pub(crate) mod finding;
 mod graph;
 pub(crate) mod history;
 pub mod integrity;
+pub(crate) mod judged;
 mod motion;
 mod role;
 pub(crate) mod run_counters;
@@ -55,6 +57,7 @@ pub(crate) use decision::Stopped;
 pub(crate) use facts::{ArmFacts, DsoFacts, HangFacts, HuntFacts, RunFacts, RunOutcome};
 pub use finding::{Finding, Hot, Lock, ThreadCounts, ThreadWait};
 pub use history::History;
+pub(crate) use judged::{Judged, Told};
 pub(crate) use stir::Stir;
 pub(crate) use verdict::{Conclusion, conclude};
 pub use words::{Blame, Cause, Class, Confidence, Integrity, NextAction, Verdict};

@@ -40,6 +40,8 @@ pub(super) struct RunArgs {
     /// Runs that verify the preload, before the first run that counts. 0: none.
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub(super) verify_runs: u32,
+    #[command(flatten)]
+    pub(super) small: VerifyArgs,
     /// Folder for all files [default: hangscope_{name}_{time}_{pid} in this folder].
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
@@ -57,6 +59,30 @@ impl RunArgs {
     }
 }
 
+/// A small run of the command, for the verification.
+#[derive(Debug, clap::Args)]
+pub(super) struct VerifyArgs {
+    /// Arguments of a small run, as a shell splits them, in place of the benchmark's own. The verification then
+    /// makes small runs and brings them to their end [default: verify_args of the profile; without it each run
+    /// is killed as soon as it is proven].
+    #[arg(long = "verify-args", value_name = "ARGS", allow_hyphen_values = true, value_parser = words)]
+    verify_args: Option<Words>,
+}
+
+impl VerifyArgs {
+    pub(super) fn words(&self) -> Option<Vec<String>> {
+        self.verify_args.as_ref().map(|words| words.0.clone())
+    }
+}
+
+/// Arguments in one text.
+#[derive(Clone, Debug)]
+struct Words(Vec<String>);
+
+fn words(text: &str) -> Result<Words, &'static str> {
+    shlex::split(text).map(Words).ok_or("a quote is not closed")
+}
+
 /// Which program is run, and with what: of all commands that start one.
 #[derive(Debug, clap::Args)]
 pub(super) struct ProgramArgs {
@@ -66,8 +92,7 @@ pub(super) struct ProgramArgs {
     /// A variable for CMD. May be given several times.
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = variable)]
     pub(super) env: Vec<(String, String)>,
-    /// Watch only programs with these names, separated by commas [default: the first word of CMD that is no
-    /// wrapper].
+    /// Watch only programs with these names, separated by commas [default: every program of a run].
     #[arg(long, value_name = "NAMES")]
     pub(super) only: Option<String>,
     #[command(flatten)]

@@ -145,7 +145,7 @@ fn show(answer: &Answer) {
     let pid = answer.pid;
     match (&answer.folder, answer.problem) {
         (Some(folder), _) => {
-            match report::show(Path::new(folder), out::style()) {
+            match report::show(Path::new(folder), out::style(), report::Stacks::Telling) {
                 Ok(text) => out::text(text),
                 Err(error) => out::error_line(error),
             }

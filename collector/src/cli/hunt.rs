@@ -53,6 +53,7 @@ const SPARE: u32 = 4;
     dso = [\"hakozuna_hz4*\"]               # names of its files, without lib and version\n  \
     env = [\"HZ4_\", \"HAKMEM_\"]            # variables to record\n  \
     ops = 'ops/s=([0-9.eE+]+)'            # finds the figure in the output\n  \
+    verify_args = [\"2\", \"1000\"]         # arguments of a small run, for the verification (--verify-args)\n  \
     [[counters]]                          # lines of the counter lane, by prefix into a file\n  \
     prefix = \"[HZ4_OS_STATS\"\n  \
     file = \"os_stats.log\"\n  \
@@ -203,6 +204,7 @@ fn config(args: Args) -> anyhow::Result<(Config, SocketDir)> {
     };
     let out = run.out.clone().unwrap_or_else(|| PathBuf::from(default_out(&name)));
     let out = std::path::absolute(&out).with_context(|| format!("hunt: {}", out.display()))?;
+    let verify_args = run.small.words().or_else(|| profile.verify_args.clone());
     let RunArgs { program, .. } = run;
     let config = Config {
         so,
@@ -229,9 +231,9 @@ fn config(args: Args) -> anyhow::Result<(Config, SocketDir)> {
             ..PerfOptions::default()
         }),
         shim,
-        only: program.only.clone().or_else(|| program::only(&program.command)),
-        only_named: program.only,
+        only: program.only,
         verify_runs: run.verify_runs,
+        verify_args,
         sockets: sockets.path().to_owned(),
         command: program.command,
         notes,

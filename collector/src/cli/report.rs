@@ -114,7 +114,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     out::text(dsos(dump, out::lang()));
     out::line("");
     let file = ThreadsFile::of(dump, &traces, &finding);
-    out::text(report::show::snapshot(&file, out::style()));
+    out::text(report::show::snapshot(&file, out::style(), report::Stacks::All));
     if args.all_threads {
         out::line("");
         out::text(threads(dump, &traces.threads, out::lang()));

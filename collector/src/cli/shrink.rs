@@ -80,7 +80,7 @@ pub(crate) struct Args {
     confirm: u32,
     /// Go on with the shrink in this folder, with its own options.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["so", "name", "rate", "confidence", "class", "hang_after", "stall",
-        "keep", "least", "confirm", "cpus", "env", "out", "profile", "verify_runs", "tick", "stir", "stir_seed", "shim", "only", "command"])]
+        "keep", "least", "confirm", "cpus", "env", "out", "profile", "verify_runs", "verify_args", "tick", "stir", "stir_seed", "shim", "only", "command"])]
     resume: Option<PathBuf>,
     /// Only one line of JSON on stdout, at the end: what is in shrink.json, and out, the folder. Progress
     /// goes to stderr.
@@ -175,6 +175,7 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
         least: args.least,
         confirm: args.confirm,
         verify_runs: run.verify_runs,
+        verify_args: run.small.words(),
         shim: run.program.shim.path.as_deref().map(absolute).transpose()?,
     };
     settings.shape().map_err(usage)?;
@@ -199,10 +200,12 @@ fn config(settings: &Settings, out: &Path) -> anyhow::Result<(Config, SocketDir)
     let cpus = settings.cpus.as_deref().map(Cpus::parse).transpose().map_err(usage)?;
     let notes = hunt::notes(cpus.as_ref());
     let sockets = SocketDir::temporary().context("shrink: cannot make a folder for the sockets")?;
+    let profile = profile(settings.profile.as_deref(), &settings.so, Some(&settings.name))?;
     let config = Config {
         so: settings.so.clone(),
         name: settings.name.clone(),
-        profile: profile(settings.profile.as_deref(), &settings.so, Some(&settings.name))?,
+        verify_args: settings.verify_args.clone().or_else(|| profile.verify_args.clone()),
+        profile,
         arms: vec![Arm::pinned()],
         seed: 0,
         other_so: None,
@@ -220,8 +223,7 @@ fn config(settings: &Settings, out: &Path) -> anyhow::Result<(Config, SocketDir)
         stir: settings.stir,
         perf: None,
         shim: shim_path::find(settings.shim.as_deref()).context("shrink")?,
-        only: settings.only.clone().or_else(|| program::only(&settings.command)),
-        only_named: settings.only.clone(),
+        only: settings.only.clone(),
         verify_runs: settings.verify_runs,
         sockets: sockets.path().to_owned(),
         command: settings.command.clone(),

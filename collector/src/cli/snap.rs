@@ -13,7 +13,7 @@ use crate::console::exit::{Ended, Status};
 use crate::console::out;
 use crate::files::pin;
 use crate::profile;
-use crate::report::{self, VerdictFile, terminal};
+use crate::report::{self, Stacks, VerdictFile, terminal};
 use crate::snap::{self, Options};
 use crate::text::message::say;
 use crate::text::progress::JobLine;
@@ -101,7 +101,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     out::paragraphs(&terminal::summary(&snapped.facts, &snapped.conclusion, out::lang()));
     out::line("");
     if let Some(threads) = &snapped.threads {
-        out::text(report::show::snapshot(threads, out::style()));
+        out::text(report::show::snapshot(threads, out::style(), Stacks::Telling));
     }
     out::line("");
     out::say(&say!(JobLine::EvidenceIn { out: out.display() }));

@@ -3,10 +3,11 @@
 //! - [`cancel`]: Ctrl-C, as a channel
 //! - [`exit`]: the documented exit statuses
 //! - [`usr1`]: requests for a dump, as a channel
-//! - [`out`], [`wrap`]: what is printed, and how wide
+//! - [`out`], [`wrap`]: what is printed, and how wide; [`pager`]: what is long
 
 pub mod cancel;
 pub(crate) mod exit;
 pub(crate) mod out;
+pub(crate) mod pager;
 pub(crate) mod usr1;
 pub(crate) mod wrap;

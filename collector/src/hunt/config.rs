@@ -66,10 +66,10 @@ pub(crate) struct Config {
     pub(crate) shim: PathBuf,
     /// Names of the programs to watch. None: all programs of the run.
     pub(crate) only: Option<String>,
-    /// The same, if the user gave them.
-    pub(crate) only_named: Option<String>,
     /// Runs that verify the preload before the hunt. 0: none.
     pub(crate) verify_runs: u32,
+    /// Arguments of a small run for the verification. None: the command itself, killed once it is proven.
+    pub(crate) verify_args: Option<Vec<String>>,
     /// Folder (mode 0700) for the sockets. Each run has its own socket, so a process that one run left behind
     /// cannot send to the next.
     pub(crate) sockets: PathBuf,

@@ -12,11 +12,14 @@ use super::config::Config;
 use super::counters;
 use super::judge;
 use super::lane::Lane;
+use super::programs;
 use super::running::{Job, Running};
 use super::watch::{Watch, Watched};
 use crate::analysis::class::Why;
 use crate::analysis::stall::is_stuck;
-use crate::analysis::{Blame, Confidence, Finding, HangFacts, History, Integrity, RunFacts, integrity};
+use crate::analysis::{
+    Blame, Confidence, Finding, HangFacts, History, Integrity, Judged, RunFacts, integrity,
+};
 use crate::capture::Outside;
 use crate::console::cancel::Cancel;
 use crate::evidence::bundle::{Allocator, Contents};
@@ -24,7 +27,8 @@ use crate::evidence::finding_files;
 use crate::evidence::threads_file::ThreadsFile;
 use crate::files::atomic::WriteError;
 use crate::files::facts;
-use crate::launch::bench::{Bench, Ended, Member, TERM_TO_KILL};
+use crate::launch::bench::{Bench, Ended, TERM_TO_KILL};
+use crate::launch::census;
 use crate::listen::ConnId;
 use crate::session::{Dso, Dump};
 use crate::snap;
@@ -77,6 +81,8 @@ pub(crate) struct Captured {
     pub(crate) integrity_end: Integrity,
     /// Whether `(deleted)` was seen on it.
     pub(crate) deleted_seen: bool,
+    /// The process that hangs, and whether its malloc is proven.
+    pub(crate) judged: Judged,
     /// Counters in memory; else why there are none.
     pub(crate) counters: Result<counters::Read, Text>,
     pub(crate) notes: Vec<Text>,
@@ -100,26 +106,30 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         true => running.dump_now(EARLY_LOOK, DUMP_AT_INTERRUPT),
         false => running.gather(OTHER_DUMPS),
     }
+    running.look();
+    let (trigger, pid) = subject(running, trigger);
+    let judged = running.judged(Some(pid), None);
     let Running { job, bench, watch, .. } = running;
     let Job { config, lane, number, cancel, .. } = *job;
     // Somebody waits at the terminal: what takes seconds is left out.
     let haste = cancel.is_set();
-    // Of several processes, the one whose dump shows the most may have been the last to send it.
-    let trigger = watch.subject().map_or(trigger, Trigger::Inside);
     let mut notes = vec![];
     let (process, why_not) = match trigger {
         Trigger::Inside(conn) => (watch.process(conn), Note::NoDump {}),
         Trigger::Outside(reason) => {
             notes.push(say!(Note::OutsideOnly { why: &reason }).said());
-            let pid = subject(bench, &mut notes);
-            (watch.processes().filter(|p| p.pid == pid).last(), reason)
+            // An earlier program of this process tells nothing about the one that hangs.
+            let is_it = |p: &&Watched| {
+                let own_dsos = || programs::report(p);
+                p.pid == pid && (!p.ended || census::has_mapped(pid, own_dsos().own_dsos()))
+            };
+            (watch.processes().filter(is_it).last(), reason)
         }
         Trigger::Interrupted => {
             let process = watch.first_look();
             (process, process.map_or(Note::NoDump {}, |p| say!(Note::DumpUnfinished { pid: p.pid })))
         }
     };
-    let pid = process.map_or_else(|| subject(bench, &mut notes), |process| process.pid);
     let mut name = lane.snapshot(number);
     let mut bundle = bundle::begin(config, lane, &name, pid, process)?;
 
@@ -216,6 +226,7 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         integrity_start: dso.start,
         integrity_end: dso.end,
         deleted_seen: dso.deleted_seen,
+        judged,
         counters,
         notes,
     })
@@ -319,27 +330,24 @@ fn maps_say_deleted(outside: &Outside, config: &Config) -> bool {
     lines.is_some_and(|lines| lines.split(|b| *b == b'\n').any(|line| line.ends_with(b" (deleted)")))
 }
 
-/// The process that a look from outside is about; the first where the others could not be looked for.
-fn subject(bench: &Bench, notes: &mut Vec<Text>) -> u32 {
-    let members = bench.members().unwrap_or_else(|why| {
-        let note = say!(Note::MembersUnknown { why }).said();
-        if !notes.contains(&note) {
-            notes.push(note);
+/// The process that hangs, and how it shows: by its own dump, or from outside.
+fn subject(running: &Running<'_>, trigger: Trigger) -> (Trigger, u32) {
+    let watch = &running.watch;
+    // Of several processes, the one whose dump shows the most may have been the last to send it.
+    let trigger = watch.subject().map_or(trigger, Trigger::Inside);
+    let Trigger::Inside(conn) = trigger else {
+        let cut_off = watch.first_look().filter(|_| trigger == Trigger::Interrupted);
+        return (trigger, cut_off.map_or_else(|| running.census.leaf(), |process| process.pid));
+    };
+    let pid = watch.process(conn).map_or_else(|| running.census.leaf(), |process| process.pid);
+    // A program that only waits may wait for one that says nothing.
+    if watch.only_waits(conn) {
+        let judged = running.judged(Some(pid), None);
+        if let Some(other) = judged.in_doubt().filter(|program| program.pid != pid) {
+            return (Trigger::Outside(say!(Note::WaitsBeside { pid })), other.pid);
         }
-        vec![]
-    });
-    leaf(&members, bench.pid())
-}
-
-/// Of several processes the one that the others were started for: it has no child among them, and did the
-/// most.
-fn leaf(members: &[Member], first: u32) -> u32 {
-    let has_child = |pid: u32| members.iter().any(|m| m.ppid == pid);
-    members
-        .iter()
-        .filter(|m| !has_child(m.pid))
-        .max_by_key(|m| (m.threads, m.cpu_ticks, m.pid))
-        .map_or(first, |m| m.pid)
+    }
+    (Trigger::Inside(conn), pid)
 }
 
 /// Whether the DSO's file has the bytes that the process started with.

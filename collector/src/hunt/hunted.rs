@@ -20,6 +20,8 @@ pub(crate) struct Hunted {
     pub(crate) lanes: Vec<LaneCounters>,
     /// The last line of the preload verification.
     pub(crate) preload: Option<String>,
+    /// A verification run hung.
+    pub(crate) verify_hang: Option<Text>,
     /// More sentences for the report.
     pub(crate) notes: Vec<Text>,
 }
@@ -29,6 +31,8 @@ impl Hunted {
     pub(crate) fn status(&self) -> Status {
         let code = analysis::verdict::exit_code(&self.facts);
         match Status::ALL.iter().find(|status| status.code() == code) {
+            // A verification run is a run of the same program.
+            Some(Status::NoHang) if self.verify_hang.is_some() => Status::Hang,
             // An unfinished hunt proves nothing.
             Some(Status::NoHang) if self.facts.interrupted => Status::Failed,
             Some(status) => *status,
@@ -43,7 +47,7 @@ impl Hunted {
             preload: self.preload.clone(),
             counters,
             lanes: self.lanes.clone(),
-            notes: self.notes.clone(),
+            notes: self.notes.iter().chain(&self.verify_hang).cloned().collect(),
         };
         report::write_hunt(out, &self.facts, &extra)
     }

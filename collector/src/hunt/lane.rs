@@ -23,6 +23,7 @@ use crate::launch::settings::Settings;
 use crate::launch::sockets::preloadable;
 use crate::session::Dso;
 use crate::text::message::Text;
+use crate::verify::Wanted;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Lane {
@@ -34,6 +35,8 @@ pub(crate) struct Lane {
     pinned: PathBuf,
     sha1: String,
     file: Option<FileFacts>,
+    /// What the hello of a program must say.
+    pub(crate) wanted: Arc<Wanted>,
     /// Where the DSO's counters are in memory, if the profile has any.
     pub(crate) counters: Option<Arc<Layout>>,
     out: PathBuf,
@@ -61,6 +64,7 @@ impl Lane {
         let preload = preload(config, &pinned.path)?;
         let bytes = std::fs::read(&pinned.path);
         let bytes = bytes.with_context(|| format!("hunt: cannot read {}", pinned.path.display()))?;
+        let wanted = Wanted::of(&pinned.path).map_err(|e| anyhow::anyhow!("hunt: {e}"))?;
         let counters = Layout::of(&config.profile, &pinned.source, &bytes);
         Ok(Lane {
             arm: arm.to_owned(),
@@ -68,6 +72,7 @@ impl Lane {
             pinned: pinned.path.clone(),
             sha1: pinned.sha1.clone(),
             file: facts::now(&pinned.path, None).ok().flatten(),
+            wanted: Arc::new(wanted),
             counters: counters.map(Arc::new),
             out: config.out.clone(),
             preload,
@@ -123,7 +128,8 @@ impl Lane {
         let change = Change::new(word, &dso, bytes, after);
         let preload = preload(config, &dso)?;
         let file = facts::now(&dso, None).ok().flatten();
-        Ok((Lane { file, dso, preload, ..self.clone() }, change))
+        let wanted = Arc::new(Wanted::of(&dso).map_err(|e| anyhow::anyhow!("hunt: {e}"))?);
+        Ok((Lane { file, wanted, dso, preload, ..self.clone() }, change))
     }
 
     pub(crate) fn socket(&self, config: &Config, run: u32) -> PathBuf {

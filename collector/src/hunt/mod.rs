@@ -8,7 +8,7 @@
 //! - [`lane`]: the environment of a run: its socket, its preload, its files
 //! - [`running`]: a run under way; [`watch`]: what its shims said, and what follows from it
 //! - `run`: one run from its start to its facts; `outcome`: how it ended; `judge`: whether its DSO was
-//!   intact; `notes`: sentences on its hellos; `last_words`: its last line on stderr
+//!   intact; `programs`, `notes`: what its hellos show; `last_words`: its last line on stderr
 //! - `wanted`: dumps that somebody asks for while a run goes on
 //! - [`hang`], `bundle`: the evidence of a hang, and its folder
 //! - `crash`: where a run crashed
@@ -31,6 +31,7 @@ mod notes;
 pub(crate) mod original;
 mod outcome;
 mod preflight;
+mod programs;
 mod run;
 pub(crate) mod run_files;
 pub(crate) mod running;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::lane::Lane;
 use super::watch::Watch;
+use crate::analysis::{RunFacts, RunOutcome};
 use crate::text::message::{Say as _, Text, say};
 use crate::text::note::Note;
 
@@ -37,6 +38,13 @@ pub(super) fn of(watch: &Watch, lane: &Lane, err: &Path) -> Vec<Text> {
         }
     }
     notes
+}
+
+/// A note on a run whose malloc is not proven: which programs it had.
+pub(super) fn not_proven(facts: &RunFacts) -> Option<Text> {
+    let counts = matches!(facts.outcome, RunOutcome::Ok | RunOutcome::Hung | RunOutcome::Slow);
+    let judged = facts.judged.as_ref().filter(|judged| counts && judged.doubt.is_some())?;
+    Some(say!(Note::NotProven { chain: judged.chain() }).said())
 }
 
 /// ld.so's message about a file that it could not preload. It comes before the program's own output, which

@@ -13,6 +13,7 @@ use super::watch::Watched;
 use crate::analysis::{RunFacts, RunOutcome, integrity};
 use crate::files::facts::{self, FileFacts, errno};
 use crate::launch::bench::{Ended, Member, TERM_TO_KILL};
+use crate::launch::census::Left;
 use crate::launch::program;
 use crate::text::message::{Say as _, say};
 use crate::text::note::Note;
@@ -27,16 +28,19 @@ const LATE_HELLO: Duration = Duration::from_secs(1);
 
 impl Running<'_> {
     /// Takes messages until all connections have ended, or nothing more can be expected.
-    fn take_last_messages(&mut self, alone: bool) {
+    fn take_last_messages(&mut self, alone: bool, left: Option<&Left>) {
         let began = Instant::now();
-        while !(self.watch.hello_seen() && self.watch.all_ended()) {
-            let limit = match self.watch.hello_seen() {
-                false => LATE_HELLO,
-                true if alone => LAST_MESSAGES_OF_ALL,
-                true => LAST_MESSAGES,
+        loop {
+            let all_ended = self.watch.hello_seen() && self.watch.all_ended();
+            let limit = match all_ended {
+                true if self.judged(None, left).proven().is_some() => return,
+                // The hello of the last program may be on the way.
+                _ if all_ended || !self.watch.hello_seen() => LATE_HELLO,
+                _ if alone => LAST_MESSAGES_OF_ALL,
+                _ => LAST_MESSAGES,
             };
             match self.listener.events().recv_deadline(began + limit) {
-                Ok(event) => self.watch.take(event),
+                Ok(event) => self.take(event),
                 Err(_) => return,
             }
         }
@@ -57,13 +61,16 @@ impl Running<'_> {
     /// Fills in the facts of a run whose first process has ended.
     pub(super) fn exited(&mut self, facts: &mut RunFacts) -> anyhow::Result<()> {
         let lane = self.job.lane;
+        self.look();
+        let first_left = self.census.left();
         let ended = self.bench.reap().context("hunt: waiting for the run")?;
         let members = self.bench.members().unwrap_or_else(|why| {
             self.notes.push(say!(Note::MembersUnknown { why }).said());
             vec![]
         });
         let left = members.len();
-        self.take_last_messages(left == 0);
+        self.take_last_messages(left == 0, first_left.as_ref());
+        facts.judged = Some(self.judged(None, first_left.as_ref()));
         let daemons = self.daemons(&members);
         if left > 0 {
             self.bench.stop(TERM_TO_KILL).context("hunt: stopping what the run left behind")?;
@@ -71,7 +78,8 @@ impl Running<'_> {
         }
         self.bench.kill().context("hunt: reaping the run")?;
         set_end(facts, ended);
-        let died = facts.signal.or_else(|| signal_behind_a_wrapper(self.job.config, ended));
+        let behind = facts.judged.as_ref().is_some_and(|judged| judged.launcher().is_some());
+        let died = facts.signal.or_else(|| signal_behind_a_wrapper(self.job.config, behind, ended));
         facts.signal = died;
         facts.outcome = match (died, ended.code) {
             (Some(_), _) => RunOutcome::Crashed,
@@ -117,6 +125,7 @@ pub(super) fn hung(captured: Captured, facts: &mut RunFacts) {
     facts.integrity_start = captured.integrity_start;
     facts.integrity_end = captured.integrity_end;
     facts.deleted_seen = captured.deleted_seen;
+    facts.judged = Some(captured.judged);
     facts.hang = Some(captured.hang);
 }
 
@@ -126,9 +135,11 @@ pub(super) fn set_end(facts: &mut RunFacts, ended: Ended) {
     facts.max_rss_kib = Some(ended.max_rss_kib);
 }
 
-/// A shell or `timeout` gives 128+n for a child that died by signal n.
-fn signal_behind_a_wrapper(config: &Config, ended: Ended) -> Option<i32> {
-    let direct = program::benchmark(&config.command) == config.command.first() && config.only.is_some();
+/// A shell or `timeout` gives 128+n for a child that died by signal n. `behind`: a launcher was seen in front of
+/// the program that is judged.
+fn signal_behind_a_wrapper(config: &Config, behind: bool, ended: Ended) -> Option<i32> {
+    let first = program::benchmark(&config.command) == config.command.first();
+    let direct = first && !behind && !program::is_shell_or_script(&config.command);
     let n = ended.code? - 128;
     (!direct && (1..=64).contains(&n)).then_some(n)
 }

@@ -1,6 +1,7 @@
 //! Checks before the first run. A wrong second DSO is found now, not after an hour.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::arm::Treatment;
 use super::config::Config;
@@ -8,7 +9,8 @@ use super::screen::Screen;
 use crate::console::cancel::Cancel;
 use crate::console::exit::{Ended, Status};
 use crate::files::pin::{self, PinError, Pinned};
-use crate::text::message::say;
+use crate::launch::program;
+use crate::text::message::{Say as _, Text, say};
 use crate::text::progress::JobLine;
 use crate::verify;
 
@@ -29,7 +31,19 @@ pub(super) fn check_dsos(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Strict verification of the preload. Returns its last line; none if the user wants no verification.
+/// A small run of the verification hangs after this time if the hunt has no deadline.
+const SMALL_RUN: Duration = Duration::from_secs(15);
+
+/// A verification that passed.
+#[derive(Clone, Debug)]
+pub(crate) struct Preload {
+    /// Its last line.
+    pub(crate) line: String,
+    /// A run of it hung.
+    pub(crate) hang: Option<Text>,
+}
+
+/// Strict verification of the preload; none if the user wants no verification.
 ///
 /// # Errors
 /// It failed, with the documented status.
@@ -39,24 +53,39 @@ pub(crate) fn verify_preload(
     out: &Path,
     screen: &Screen,
     cancel: &Cancel,
-) -> anyhow::Result<Option<String>> {
+) -> anyhow::Result<Option<Preload>> {
     if config.verify_runs == 0 {
         return Ok(None);
     }
     screen.say(&say!(JobLine::Verifying { runs: config.verify_runs }));
+    let small = config.verify_args.as_ref();
+    let small = small.and_then(|words| program::with_arguments(&config.command, words));
+    let limit = config.hang_after.time().unwrap_or(SMALL_RUN);
     let request = verify::Request {
-        command: &config.command,
+        command: small.as_ref().unwrap_or(&config.command),
         so: &pinned.path,
+        name: &config.name,
+        profile: &config.profile,
         shim: &config.shim,
         runs: config.verify_runs,
         cpus: config.cpus.as_ref(),
         env: &config.env,
-        only: config.only_named.as_deref(),
+        only: config.only.as_deref(),
         out: Some(out),
-        times: verify::Times::default(),
+        times: verify::Times { whole: small.is_some().then_some(limit), ..verify::Times::default() },
     };
     match verify::verify(&request, cancel) {
-        Ok(_) => Ok(Some(verify::PASSED.to_owned())),
+        Ok(verified) => {
+            if let Some(run) = verified.runs.first() {
+                screen.say(&say!(JobLine::VerifiedProgram { proof: run.line() }));
+            }
+            let unfinished = verified.unfinished();
+            if let Some(run) = unfinished {
+                screen.say(&run.line());
+            }
+            let hang = unfinished.filter(|run| !run.slow).map(|hang| hang.line().said());
+            Ok(Some(Preload { line: verify::PASSED.to_owned(), hang }))
+        }
         Err(error) => Err(Ended::new(error.status(), format!("hunt: {error}")).into()),
     }
 }

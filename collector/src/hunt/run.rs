@@ -127,6 +127,7 @@ impl Job<'_> {
         }
         facts.counters = super::counters::of_run(config, lane, &facts, &watch, at_hang)?;
         notes.extend(notes::of(&watch, lane, &err));
+        notes.extend(notes::not_proven(&facts));
         facts.note = Text::joined(&notes);
         Ok(facts)
     }
@@ -144,6 +145,7 @@ impl Running<'_> {
     /// # Errors
     /// The change cannot be made, or the listener ended.
     fn follow(&mut self, mut change: Option<&mut Change>) -> anyhow::Result<Watching> {
+        let mut looked = false;
         loop {
             // Not before the shim has seen the DSO unchanged.
             let due = change.as_ref().filter(|_| self.watch.hello_seen());
@@ -160,7 +162,14 @@ impl Running<'_> {
                 (Some(due), _) => at(due),
                 (None, _) => never(),
             };
+            self.look_if_due();
             let wake = match self.watch.next(Instant::now()) {
+                // A launcher may wait for a program without a hello.
+                Next::Hung(conn) if !looked && self.watch.only_waits(conn) => {
+                    self.look();
+                    looked = true;
+                    continue;
+                }
                 Next::Hung(conn) => return Ok(Watching::Hung(hang::Trigger::Inside(conn))),
                 // The message of its end may still be on the way.
                 Next::Outside(_) if self.bench.has_ended() => return Ok(Watching::Exited),
@@ -190,6 +199,7 @@ impl Running<'_> {
                 recv(self.listener.failed()) -> why => return Err(listener_ended(why)),
                 recv(screen.tick()) -> _ => screen.redraw(),
                 recv(wake) -> _ => {}
+                recv(at(self.census.due())) -> _ => {}
                 recv(change_at) -> _ => {}
             }
         }

@@ -153,6 +153,6 @@ mod tests {
     fn an_object_has_everything_but_the_whole_finding() {
         let mut run = facts(8, RunOutcome::Hung, Some(137), None);
         run.hang = Some(HangFacts { snapshot: "hang_run_8".into(), finding: None, dump_ms: Some(0.9) });
-        insta::assert_snapshot!(object(&run).to_string(), @r#"{"run":8,"arm":"pinned","pid":8169,"outcome":"hung","rc":137,"signal":null,"ops":null,"started":1771000000.5,"seconds":1.25,"max_rss_kib":2048,"hello_seen":true,"integrity_start":"intact","integrity_end":"intact","deleted_seen":false,"stir":null,"note":null,"hang":{"snapshot":"hang_run_8","dump_ms":0.9},"class":null}"#);
+        insta::assert_snapshot!(object(&run).to_string(), @r#"{"run":8,"arm":"pinned","pid":8169,"outcome":"hung","rc":137,"signal":null,"ops":null,"started":1771000000.5,"seconds":1.25,"max_rss_kib":2048,"hello_seen":true,"judged":null,"integrity_start":"intact","integrity_end":"intact","deleted_seen":false,"stir":null,"note":null,"hang":{"snapshot":"hang_run_8","dump_ms":0.9},"class":null}"#);
     }
 }

@@ -7,17 +7,23 @@ use hangscope_protocol::record::{AskRecord, ask_what};
 
 use super::config::Config;
 use super::lane::Lane;
+use super::programs;
 use super::screen::Screen;
 use super::watch::{Watch, Watched, request};
+use crate::analysis::Judged;
 use crate::console::cancel::Cancel;
 use crate::console::usr1::Requests;
 use crate::evidence::stall::JudgedStall;
 use crate::evidence::truncated_stacks;
 use crate::launch::bench::Bench;
+use crate::launch::census::{self, Census, Left};
+use crate::launch::program;
 use crate::listen::{ConnId, Event, Listener, What};
 use crate::symbolize::Sources;
 use crate::text::message::{Say as _, Text};
 use crate::text::note::Note;
+use crate::verify::proof::sha1_of_copy;
+use crate::verify::{ProcessReport, Programs};
 
 /// At most this many stalls that are no hang get a note.
 const MOST_IDLE_NOTES: usize = 3;
@@ -50,6 +56,7 @@ pub(super) struct Running<'a> {
     pub(super) bench: Bench,
     pub(super) listener: Listener,
     pub(super) watch: Watch,
+    pub(super) census: Census,
     /// Sentences for the report.
     pub(super) notes: Vec<Text>,
     pub(super) wanted: Wanted,
@@ -58,7 +65,8 @@ pub(super) struct Running<'a> {
 impl<'a> Running<'a> {
     pub(super) fn new(job: Job<'a>, bench: Bench, listener: Listener) -> Running<'a> {
         let watch = Watch::new(bench.started(), job.config.hang_after);
-        Running { job, bench, listener, watch, notes: vec![], wanted: Wanted::default() }
+        let census = Census::new(bench.pid(), &job.lane.wanted.path, bench.started());
+        Running { job, bench, listener, watch, census, notes: vec![], wanted: Wanted::default() }
     }
 
     /// Takes a message of a shim. Asks the process for what is missing: threads whose stack is incomplete in
@@ -77,9 +85,61 @@ impl<'a> Running<'a> {
             );
         }
         let dsos = matches!(event.what, What::Dsos(_)).then_some(event.conn);
-        self.watch.take(event);
+        self.take(event);
         if let Some(conn) = dsos {
             self.ask_counters(conn);
+        }
+    }
+
+    /// Takes a message, and looks at what becomes of a process whose connection has ended.
+    pub(super) fn take(&mut self, event: Event) {
+        let (conn, pid) = (event.conn, event.peer.pid);
+        let (hello, ended) = (matches!(event.what, What::Hello(_)), matches!(event.what, What::End));
+        if let What::Copy { record, fd } = &event.what {
+            self.watch.copied(conn, sha1_of_copy(fd, record));
+        }
+        self.watch.take(event);
+        if hello || ended {
+            // It may have ended, or execute another program by now.
+            self.census.look_at(pid);
+        }
+        if ended {
+            self.census.look_soon();
+        }
+    }
+
+    pub(super) fn look_if_due(&mut self) {
+        if self.census.due() <= Instant::now() {
+            self.look();
+        }
+    }
+
+    /// Looks at the processes of the run.
+    pub(super) fn look(&mut self) {
+        self.census.look();
+        // A connection may end although the program goes on: the process closed it, or the shim left.
+        let ended = self.watch.connections().filter(|(_, p)| p.ended && self.census.lives(p.pid));
+        let goes_on = |p: &Watched| census::has_mapped(p.pid, programs::report(p).own_dsos());
+        let found: Vec<(ConnId, bool)> = ended.map(|(conn, p)| (conn, goes_on(p))).collect();
+        found.into_iter().for_each(|(conn, goes_on)| self.watch.goes_on(conn, goes_on));
+        self.watch.set_parents(self.census.alive().map(|seen| seen.ppid).collect());
+    }
+
+    /// What the programs of the run have told so far.
+    pub(super) fn reports(&self) -> Vec<ProcessReport> {
+        self.watch.processes().map(programs::report).collect()
+    }
+
+    /// The program that is judged: the one that hangs in process `hung`, else the last of the chain. `left`:
+    /// the first process has ended.
+    pub(super) fn judged(&self, hung: Option<u32>, left: Option<&Left>) -> Judged {
+        let names = self.job.config.only.as_deref().map(program::names);
+        let reports = self.reports();
+        let (seen, wanted) = (self.census.seen(), &*self.job.lane.wanted);
+        let programs = Programs { seen, reports: &reports, wanted, names: names.as_deref() };
+        match hung {
+            Some(pid) => programs.at_hang(pid),
+            None => programs.at_end(self.bench.pid(), left),
         }
     }
 
@@ -127,7 +187,8 @@ impl<'a> Running<'a> {
                 },
             }
         }
-        self.listener.events().try_iter().for_each(|event| self.watch.take(event));
+        let arrived: Vec<Event> = self.listener.events().try_iter().collect();
+        arrived.into_iter().for_each(|event| self.take(event));
         self.watch.keep_stalls();
     }
 
@@ -174,6 +235,7 @@ impl<'a> Running<'a> {
             }
         }
         // Messages that have arrived already.
-        self.listener.events().try_iter().for_each(|event| self.watch.take(event));
+        let arrived: Vec<Event> = self.listener.events().try_iter().collect();
+        arrived.into_iter().for_each(|event| self.take(event));
     }
 }

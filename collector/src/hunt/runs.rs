@@ -100,7 +100,8 @@ pub(crate) fn hunt(
         stats: vec![],
         counters: vec![],
         lanes: vec![],
-        preload,
+        verify_hang: preload.as_ref().and_then(|preload| preload.hang.clone()),
+        preload: preload.map(|preload| preload.line),
         notes: config.notes.clone(),
     };
     if config.profile.from.is_some() {

@@ -1,7 +1,7 @@
 //! What the shims of one run have sent, and what to do next: wait, ask for a dump, or look from outside. It
 //! does no I/O and has no clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use crate::session::{Dso, Dump, Identity};
 use crate::text::message::Text;
 use crate::text::message::say;
 use crate::text::note::Note;
+use crate::verify::proof::began;
 
 /// How long a dump may take: the shim waits before its second look, and asks threads for their stacks.
 const DUMP_TAKES: Duration = Duration::from_secs(15);
@@ -39,6 +40,8 @@ pub(crate) struct Watched {
     pub(crate) dsos: Vec<Dso>,
     /// The bytes of the allocator's file.
     pub(crate) copy: Option<(CopyRecord, OwnedFd)>,
+    /// SHA-1 of these bytes; else why they could not be read.
+    pub(crate) sha1: Option<Result<String, String>>,
     /// The request for the memory of its counters, if one was made; else why it could not be sent.
     pub(crate) memory_asked: Option<Result<(), Text>>,
     /// The file that will have that memory at its exit.
@@ -55,6 +58,12 @@ pub(crate) struct Watched {
     /// From its heartbeats before its first dump.
     pub(crate) history: History,
     pub(crate) ended: bool,
+    /// When its connection ended.
+    pub(crate) ended_at: Option<Instant>,
+    /// Its connection ended, but its program goes on.
+    pub(crate) goes_on: bool,
+    /// When its program began.
+    pub(crate) program_began: Instant,
     /// Why its connection was given up.
     pub(crate) rejected: Option<String>,
     /// A message of it was lost, because the collector had no free descriptor.
@@ -102,12 +111,20 @@ pub(crate) struct Watch {
     quiet_since: Instant,
     processes: BTreeMap<ConnId, Watched>,
     rejected: Vec<String>,
+    /// Processes that have live children, as /proc shows them: such a child may have said no hello.
+    parents: BTreeSet<u32>,
 }
 
 impl Watch {
     /// For a run that started then.
     pub(crate) fn new(started: Instant, hang_after: Limit) -> Watch {
-        Watch { hang_after, quiet_since: started, processes: BTreeMap::new(), rejected: vec![] }
+        Watch {
+            hang_after,
+            quiet_since: started,
+            processes: BTreeMap::new(),
+            rejected: vec![],
+            parents: BTreeSet::new(),
+        }
     }
 
     /// In the order of their hellos.
@@ -138,12 +155,43 @@ impl Watch {
         &self.rejected
     }
 
+    /// Notes which processes have live children.
+    pub(crate) fn set_parents(&mut self, parents: BTreeSet<u32>) {
+        self.parents = parents;
+    }
+
+    /// Whether the dump of a process shows one thread that waits in a call: it may wait for another process.
+    pub(crate) fn only_waits(&self, conn: ConnId) -> bool {
+        let dump = self.processes.get(&conn).and_then(|p| p.dumps.last());
+        dump.is_some_and(|recorded| waits_for_children(&recorded.dump) || only_waits(&recorded.dump))
+    }
+
+    /// Notes the SHA-1 of the bytes that a process sent, or why there is none.
+    pub(crate) fn copied(&mut self, conn: ConnId, sha1: Result<String, String>) {
+        if let Some(process) = self.processes.get_mut(&conn) {
+            process.sha1 = Some(sha1);
+        }
+    }
+
+    /// Notes whether a program goes on whose connection has ended.
+    pub(crate) fn goes_on(&mut self, conn: ConnId, goes_on: bool) {
+        if let Some(process) = self.processes.get_mut(&conn) {
+            process.goes_on = goes_on;
+        }
+    }
+
+    /// In the order of their hellos.
+    pub(crate) fn connections(&self) -> impl Iterator<Item = (ConnId, &Watched)> {
+        self.processes.iter().map(|(conn, process)| (*conn, process))
+    }
+
     /// Whether the dump of a process shows that it only waits for its children: a shell, `timeout`, a
     /// launcher.
     pub(crate) fn is_wrapper(&self, process: &Watched) -> bool {
         let Some(dump) = process.dumps.last().map(|d| &d.dump) else { return false };
         let pid = process.identity.fixed.pid;
-        let has_child = self.processes.values().any(|p| !p.ended && p.identity.fixed.ppid == pid);
+        let has_child = self.parents.contains(&process.pid)
+            || self.processes.values().any(|p| !p.ended && p.identity.fixed.ppid == pid);
         waits_for_children(dump) || (has_child && only_waits(dump))
     }
 
@@ -189,6 +237,7 @@ impl Watch {
             What::Bye(note) => process.left = Some(note.text),
             What::End => {
                 process.ended = true;
+                process.ended_at = Some(at);
                 // The evidence needs the copy only if the process has a dump or lives. If only the connection
                 // was lost, the process sends it again.
                 if process.is_over_without_a_word() {
@@ -211,11 +260,13 @@ impl Watch {
         let since = before.map_or(at, |p| p.since);
         self.quiet_since = self.quiet_since.max(since);
         let tick = Duration::from_nanos(identity.fixed.tick_ns);
+        let program_began = began(&identity, at);
         let process = Watched {
             pid,
             identity,
             dsos: vec![],
             copy: None,
+            sha1: None,
             memory_asked: None,
             last_memory: None,
             crash_page: None,
@@ -225,6 +276,9 @@ impl Watch {
             first_look: None,
             history: History::default(),
             ended: false,
+            ended_at: None,
+            goes_on: false,
+            program_began,
             rejected: None,
             no_descriptor: false,
             left: None,

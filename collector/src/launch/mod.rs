@@ -5,10 +5,12 @@
 //! - [`shim_path`]: where the shim is
 //! - [`program`], [`cpus`]: which word of the command is the benchmark; which CPUs it may use
 //! - [`mod@bench`]: the processes of a run: started, waited for, stopped together
+//! - [`census`]: which programs a run has, as /proc shows them
 //! - [`sockets`]: the folder for the sockets of runs
 //! - [`descriptors`]: the limit of open files
 
 pub(crate) mod bench;
+pub(crate) mod census;
 pub(crate) mod cpus;
 pub(crate) mod descriptors;
 pub(crate) mod preload;

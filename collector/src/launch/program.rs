@@ -61,22 +61,47 @@ const WRAPPERS: &[Wrapper] = &[
 
 /// The benchmark's word: the first that is no wrapper, and no option or setting of a wrapper.
 pub(crate) fn benchmark(command: &[String]) -> Option<&String> {
-    let mut words = command.iter().peekable();
+    command.get(benchmark_at(command)?)
+}
+
+/// The command with other arguments for the benchmark. None: there is no benchmark, only wrappers.
+pub(crate) fn with_arguments(command: &[String], arguments: &[String]) -> Option<Vec<String>> {
+    let at = benchmark_at(command)?;
+    Some([&command[..=at], arguments].concat())
+}
+
+/// The names in a list of programs, as HANGSCOPE_ONLY takes it.
+pub(crate) fn names(list: &str) -> Vec<String> {
+    list.split([',', ':', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+#[derive(Clone, Copy)]
+struct Word<'a> {
+    at: usize,
+    word: &'a str,
+}
+
+fn benchmark_at(command: &[String]) -> Option<usize> {
+    let mut words = command.iter().enumerate().map(|(at, word)| Word { at, word }).peekable();
     'wrapper: loop {
         let word = words.next()?;
-        let Some(wrapper) = WRAPPERS.iter().find(|w| w.name == base_name(word)) else { return Some(word) };
+        let Some(wrapper) = WRAPPERS.iter().find(|w| w.name == base_name(word.word)) else {
+            return Some(word.at);
+        };
         // Machine names of setarch (`x86_64 -R`) are optional words.
         let mut before = wrapper.words;
-        if wrapper.name == "setarch" && words.peek().is_some_and(|w| !w.starts_with('-') && is_machine(w)) {
+        if wrapper.name == "setarch"
+            && words.peek().is_some_and(|w| !w.word.starts_with('-') && is_machine(w.word))
+        {
             words.next();
         }
         // taskset takes one word, which is a list with -c.
-        while let Some(word) = words.peek() {
+        while let Some(word) = words.peek().map(|word| word.word) {
             let option = word.starts_with('-') && word.len() > 1;
             let setting = wrapper.name == "env" && word.contains('=');
             if option {
-                let takes_next = wrapper.with_value.contains(&word.as_str());
-                let ends = word.as_str() == "--";
+                let takes_next = wrapper.with_value.contains(&word);
+                let ends = word == "--";
                 words.next();
                 if takes_next {
                     words.next();
@@ -101,26 +126,17 @@ fn is_machine(word: &str) -> bool {
     ["x86_64", "i386", "i686", "linux32", "linux64", "aarch64", "uname26"].contains(&word)
 }
 
-/// HANGSCOPE_ONLY for a command: the benchmark's name, and the name of the file behind it if it is a link.
-/// None if the benchmark is a shell or a script: nobody knows what that runs.
-pub(crate) fn only(command: &[String]) -> Option<String> {
-    let word = benchmark(command)?;
-    let name = base_name(word);
+/// Whether a program is one of those that execute another program in their own process.
+pub(crate) fn is_wrapper(word: &str) -> bool {
+    WRAPPERS.iter().any(|wrapper| wrapper.name == base_name(word))
+}
+
+/// Whether the benchmark is a shell or a script: nobody knows what that runs.
+pub(crate) fn is_shell_or_script(command: &[String]) -> bool {
+    let Some(word) = benchmark(command) else { return false };
     let shells =
         ["sh", "bash", "dash", "zsh", "ksh", "fish", "busybox", "xargs", "make", "perf", "strace", "gdb"];
-    let path = find(word).ok()?;
-    if shells.contains(&name) || is_script(&path) {
-        return None;
-    }
-    let mut names = vec![name.to_owned()];
-    if let Ok(target) = std::fs::canonicalize(&path) {
-        let target = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if target != name {
-            names.push(target);
-        }
-    }
-    // These characters separate the list, so such a name cannot be in it.
-    (!names.iter().any(|n| n.contains([',', ':', ' ']))).then(|| names.join(","))
+    shells.contains(&base_name(word)) || find(word).is_ok_and(|path| is_script(&path))
 }
 
 /// The file of a program: its path, or its place in PATH.
@@ -155,6 +171,15 @@ fn base_name(word: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use crate::launch::program::*;
+
+    #[test]
+    fn a_small_run_has_the_same_wrappers_and_program() {
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let small = with_arguments(&words("env A=b taskset -c 0 ./bench 16 2000000"), &words("2 1000"));
+        assert_eq!(small.unwrap(), words("env A=b taskset -c 0 ./bench 2 1000"));
+        assert_eq!(with_arguments(&words("timeout 5"), &words("1")), None);
+        assert_eq!(names("bench,bench2 x"), ["bench", "bench2", "x"]);
+    }
 
     fn of(command: &str) -> Option<String> {
         let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
@@ -193,17 +218,14 @@ mod tests {
     #[test]
     fn what_a_script_or_a_shell_runs_is_not_known() {
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(only(&words("sh -c ./bench")), None);
+        assert!(is_shell_or_script(&words("sh -c ./bench")));
         let dir = tempfile::tempdir().unwrap();
         let script = dir.path().join("run");
         std::fs::write(&script, "#!/bin/sh\n").unwrap();
         let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&script, executable).unwrap();
-        assert_eq!(only(&[script.to_string_lossy().into_owned()]), None);
-        assert_eq!(only(&words("timeout 5 sleep 3")), Some("sleep".into()));
-        let link = dir.path().join("nap");
-        std::os::unix::fs::symlink(find("sleep").unwrap(), &link).unwrap();
-        assert_eq!(only(&[link.to_string_lossy().into_owned()]), Some("nap,sleep".into()));
+        assert!(is_shell_or_script(&[script.to_string_lossy().into_owned()]));
+        assert!(!is_shell_or_script(&words("timeout 5 sleep 3")));
     }
 
     #[test]

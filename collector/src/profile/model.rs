@@ -97,6 +97,8 @@ pub struct Profile {
     pub(crate) ratios: Vec<Ratio>,
     /// Finds `ops/s` in the output, as its first group.
     pub(crate) ops: Regex,
+    /// Arguments of a small run of the user's benchmark, for the verification of the preload.
+    pub(crate) verify_args: Option<Vec<String>>,
     /// The file that the profile was read from; none: it is built in.
     pub(crate) from: Option<PathBuf>,
 }
@@ -112,6 +114,7 @@ impl Profile {
             memory: vec![],
             ratios: vec![],
             ops: default_ops(),
+            verify_args: None,
             from: None,
         }
     }

@@ -41,6 +41,7 @@ struct File {
     #[serde(default)]
     env: Vec<Spanned<String>>,
     ops: Option<Spanned<String>>,
+    verify_args: Option<Vec<String>>,
     #[serde(default)]
     counters: Vec<CounterEntry>,
     #[serde(default)]
@@ -158,6 +159,7 @@ pub(super) fn parse(text: &str, path: Option<&Path>) -> Result<Profile, BadProfi
         memory,
         ratios,
         ops,
+        verify_args: file.verify_args,
         from: path.map(Path::to_owned),
     })
 }
@@ -225,10 +227,11 @@ mod tests {
 
     #[test]
     fn a_whole_profile_is_read() {
-        let text = "name = 'x'\ndso = ['x*']\nenv = ['X_']\nops = 'rate (\\d+)'\n\
+        let text = "name = 'x'\ndso = ['x*']\nenv = ['X_']\nops = 'rate (\\d+)'\nverify_args = ['2', '1000']\n\
             [[counters]]\nprefix = '[X]'\nfile = 'x.log'\n[[ratios]]\nname = 'r'\nof = 'a'\nto = 'b'\n";
         let profile = parse(text, None).unwrap();
         assert_eq!(profile.ops(b"rate 12"), Some(12.0));
+        assert_eq!(profile.verify_args.unwrap(), ["2", "1000"]);
         assert_eq!(profile.counters, [Counter { prefix: "[X]".into(), file: "x.log".into() }]);
         assert_eq!(profile.ratios, [Ratio { name: "r".into(), of: "a".into(), to: "b".into() }]);
     }
@@ -285,8 +288,8 @@ mod tests {
         insta::assert_snapshot!(all.join("\n"), @r#"
         my.toml:2: unknown key `enf`: did you mean `env`?
         my.toml:4: unknown key `prefxi`: did you mean `prefix`?
-        my.toml:2: unknown key `wholly_other`; there are name, dso, env, ops, counters, memory, ratios
-        my.toml:2: unknown key `dump_function`; there are name, dso, env, ops, counters, memory, ratios
+        my.toml:2: unknown key `wholly_other`; there are name, dso, env, ops, verify_args, counters, memory, ratios
+        my.toml:2: unknown key `dump_function`; there are name, dso, env, ops, verify_args, counters, memory, ratios
         my.toml:2: `ops` is no regular expression: unclosed character class
         my.toml:2: `ops` has no group: put the number in parentheses, as in `ops/s=([0-9.]+)`
         my.toml:2: invalid type: string "A_", expected a sequence

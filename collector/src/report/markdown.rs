@@ -5,14 +5,23 @@ use std::collections::BTreeMap;
 use super::counters;
 use super::extra::Extra;
 use super::page::{Page, escaped, plain};
+use super::same::{self, Same};
 use super::terminal::short_report;
+use super::tree;
 use crate::analysis::facts::STATS;
 use crate::analysis::stats::Counts;
 use crate::analysis::verdict::{self, Tally, given, percent};
 use crate::analysis::{ArmFacts, Conclusion, HuntFacts, RunFacts, RunOutcome, Stir, decision};
+use crate::evidence::stacks;
+use crate::evidence::threads_file::ThreadsFile;
 use crate::text::labels::Label;
 use crate::text::message::Lang;
 use crate::text::message::say;
+
+/// Most different hangs whose wait trees are in the report.
+const MOST_HANGS: usize = 4;
+/// Most frames of a stack in the report.
+const MOST_FRAMES: usize = 24;
 
 /// Name of the report in OUT.
 pub(crate) fn markdown_name(lang: Lang) -> &'static str {
@@ -23,13 +32,22 @@ pub(crate) fn markdown_name(lang: Lang) -> &'static str {
 }
 
 /// The report in one language.
-pub(crate) fn report(facts: &HuntFacts, conclusion: &Conclusion, extra: &Extra, lang: Lang) -> String {
+///
+/// `snapshots`: `threads.json` of the hangs, by folder.
+pub(crate) fn report(
+    facts: &HuntFacts,
+    conclusion: &Conclusion,
+    extra: &Extra,
+    snapshots: &[(String, ThreadsFile)],
+    lang: Lang,
+) -> String {
     let mut page = Page::new(lang);
     page.line(&say!(Label::Title { name: facts.name.as_str() }));
     page.raw(&format!("\n**{}**\n\n", escaped(&conclusion.headline(lang))));
     for line in short_report(facts, conclusion, lang) {
         page.raw(&format!("{line}\n"));
     }
+    waits(&mut page, snapshots);
     page.list(&Label::Evidence {}, conclusion.evidence(lang));
     page.list(&Label::WouldChange {}, conclusion.would_change_it(lang));
     page.heading(&Label::Hangs {});
@@ -72,6 +90,33 @@ pub(super) fn sentences(report: &str, lang: Lang) -> Option<Sentences> {
         evidence: list(Label::Evidence {}),
         would_change: list(Label::WouldChange {}),
     })
+}
+
+/// Who waits for whom in each hang, and the stacks that tell the most. Equal hangs are shown once.
+fn waits(page: &mut Page, snapshots: &[(String, ThreadsFile)]) {
+    let hangs = Same::groups(snapshots);
+    if hangs.is_empty() {
+        return;
+    }
+    page.heading(&Label::Waits {});
+    for (n, hang) in hangs.iter().take(MOST_HANGS).enumerate() {
+        if n > 0 {
+            page.raw("\n");
+        }
+        page.line(&match &hang.names[..] {
+            [name] => say!(Label::WaitsOf { name }),
+            names => say!(Label::WaitsTimes { count: names.len(), names: names.join(", ") }),
+        });
+        page.raw("\n");
+        let lang = page.lang;
+        let tree = tree::lines(hang.file);
+        page.block(tree.iter().map(|line| format!("{}{}", "  ".repeat(line.depth), line.text.text(lang))));
+        for thread in same::culprits(hang.file) {
+            let heading = stacks::heading(&[thread], &hang.file.finding).text(lang).to_owned();
+            let frames = stacks::frames(thread, lang).into_iter().take(MOST_FRAMES);
+            page.block(std::iter::once(heading).chain(frames.map(|frame| format!("  {frame}"))));
+        }
+    }
 }
 
 fn hangs(page: &mut Page, facts: &HuntFacts) {
@@ -204,7 +249,10 @@ fn method(page: &mut Page, facts: &HuntFacts, conclusion: &Conclusion, extra: &E
     if let Some(Stir { level, seed }) = facts.stir {
         page.line(&say!(Label::Stirred { level, seed }));
     }
-    page.line(&say!(Label::DsoIs { path: facts.dso.path.as_str(), sha1: facts.dso.sha1.as_str() }));
+    page.line(&match conclusion.proven {
+        true => say!(Label::DsoIs { path: facts.dso.path.as_str(), sha1: facts.dso.sha1.as_str() }),
+        false => say!(Label::DsoPreloaded { path: facts.dso.path.as_str() }),
+    });
     page.line(&match &extra.preload {
         Some(line) => say!(Label::Verified { line }),
         None => Label::NotVerified {},
@@ -232,7 +280,7 @@ mod tests {
         for facts in [Hunt::new(1).push(hang).facts(), Hunt::new(50).facts()] {
             let conclusion = conclude(&facts);
             for lang in Lang::ALL {
-                let text = report(&facts, &conclusion, &Extra::default(), lang);
+                let text = report(&facts, &conclusion, &Extra::default(), &[], lang);
                 let read = sentences(&text, lang).unwrap();
                 assert_eq!(read.headline, conclusion.headline(lang));
                 assert_eq!(read.evidence, conclusion.evidence(lang));

@@ -8,12 +8,14 @@
 //! - [`github`]: annotations for GitHub Actions
 //! - [`junit`]: a hunt as JUnit XML
 //! - [`reread`]: the facts of a hunt that is over
+//! - `same`: hangs that are the same hang again, and whose stacks tell the most
 //! - [`mod@show`]: a bundle for a terminal; [`tree`]: its wait graph
 //! - [`shrink`]: the reports of a shrink
 
 use std::path::Path;
 
-use crate::analysis::{Conclusion, HuntFacts, conclude};
+use crate::analysis::{Conclusion, HuntFacts, RunOutcome, conclude};
+use crate::evidence::threads_file::ThreadsFile;
 use crate::files::atomic::{self, WriteError};
 use crate::text::message::Lang;
 
@@ -24,6 +26,7 @@ pub(crate) mod junit;
 pub(crate) mod markdown;
 mod page;
 pub(crate) mod reread;
+mod same;
 pub(crate) mod show;
 pub(crate) mod shrink;
 pub(crate) mod terminal;
@@ -35,8 +38,20 @@ mod tests;
 
 pub(crate) use extra::Extra;
 pub(crate) use markdown::markdown_name;
-pub(crate) use show::show;
+pub(crate) use show::{Stacks, show};
 pub(crate) use verdict_file::VerdictFile;
+
+/// `threads.json` of the hangs, by folder. One that cannot be read is left out: the table of hangs has it.
+fn snapshots(out: &Path, facts: &HuntFacts) -> Vec<(String, ThreadsFile)> {
+    let hung = facts.runs.iter().filter(|run| run.outcome == RunOutcome::Hung);
+    let names = hung.filter_map(|run| Some(run.hang.as_ref()?.snapshot.clone()));
+    names
+        .filter_map(|name| {
+            let file = show::read(&out.join(&name).join("threads.json")).ok()?;
+            Some((name, file))
+        })
+        .collect()
+}
 
 /// Writes `verdict.json`, `report.md`, `report.ja.md`, and `counters.json` where there are counters, to
 /// OUT. Returns the conclusion.
@@ -50,8 +65,9 @@ pub(crate) fn write_hunt(out: &Path, facts: &HuntFacts, extra: &Extra) -> Result
     if !extra.lanes.is_empty() {
         atomic::write_json(&out.join("counters.json"), &counters::CountersFile::of(&extra.lanes))?;
     }
+    let snapshots = snapshots(out, facts);
     for lang in Lang::ALL {
-        let text = markdown::report(facts, &conclusion, extra, lang);
+        let text = markdown::report(facts, &conclusion, extra, &snapshots, lang);
         atomic::write(&out.join(markdown_name(lang)), text.as_bytes())?;
     }
     Ok(conclusion)

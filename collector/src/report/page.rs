@@ -44,6 +44,15 @@ impl Page {
         }
     }
 
+    /// Lines as they are, with a line of its own before and after; nothing where there is none.
+    pub(super) fn block(&mut self, lines: impl Iterator<Item = String>) {
+        // A fence in a name would end the block.
+        let lines: Vec<String> = lines.map(|line| line.replace("```", "` ` `")).collect();
+        if !lines.is_empty() {
+            self.text += &format!("```text\n{}\n```\n", lines.join("\n"));
+        }
+    }
+
     pub(super) fn row<'a>(&mut self, cells: impl IntoIterator<Item = &'a str>) {
         self.text += "|";
         for cell in cells {

@@ -22,7 +22,8 @@ pub(crate) fn short_report(facts: &HuntFacts, conclusion: &Conclusion, lang: Lan
         }
     };
     let hung_runs = || facts.runs.iter().filter(|r| r.outcome == RunOutcome::Hung);
-    let pinned = facts.dso.pinned && hung_runs().any(|r| r.arm == crate::analysis::facts::PINNED);
+    let pinned =
+        facts.dso.pinned && hung_runs().any(|r| r.arm == crate::analysis::facts::PINNED && r.has_dso());
     let top = match conclusion.futex_wait_share {
         Some((waits, workers)) => {
             let percent = format!("{:.1}", conclusion.futex_share() * 100.0);

@@ -197,16 +197,16 @@ fn a_snapshot_as_files_and_on_a_terminal() {
     let text = std::fs::read_to_string(dir.path().join("stacks.txt")).expect("it is there");
     insta::assert_snapshot!("stacks", text);
     let style = Style { width: 100, colour: false, lang: Lang::En };
-    let shown = show(dir.path(), style).expect("it can be shown");
+    let shown = show(dir.path(), style, Stacks::All).expect("it can be shown");
     insta::assert_snapshot!("show", shown);
     assert!(shown.lines().all(|line| line.chars().count() <= 100), "it fits");
     assert!(!shown.contains('\x1b'));
-    let coloured = show(dir.path(), Style { colour: true, ..style }).expect("it can be shown");
+    let coloured = show(dir.path(), Style { colour: true, ..style }, Stacks::All).expect("it can be shown");
     let plain: String =
         coloured.replace("\x1b[0m", "").replace("\x1b[1m", "").replace("\x1b[31m", "").replace("\x1b[2m", "");
     assert_eq!(plain, shown, "colour adds nothing but colour");
     assert_ne!(coloured, shown);
-    let japanese = show(dir.path(), Style { lang: Lang::Ja, ..style }).expect("it can be shown");
+    let japanese = show(dir.path(), Style { lang: Lang::Ja, ..style }, Stacks::All).expect("it can be shown");
     insta::assert_snapshot!("show_ja", japanese);
     assert!(japanese.lines().all(|line| columns(line) <= 100), "it fits");
     let prose = english(&japanese);
@@ -352,15 +352,15 @@ fn a_ring_is_shown_as_one() {
 fn what_cannot_be_shown_is_one_line() {
     let dir = tempfile::tempdir().expect("a folder");
     let style = Style { width: 80, colour: false, lang: Lang::En };
-    let error = show(dir.path(), style).expect_err("there is nothing").to_string();
-    assert!(error.contains("threads.json") && error.contains("give the folder") && !error.contains('\n'));
+    let error = show(dir.path(), style, Stacks::All).expect_err("there is nothing").to_string();
+    assert!(error.contains("give OUT of a hunt") && !error.contains('\n'));
     std::fs::write(dir.path().join("threads.json"), "{}").expect("a file");
-    let error = show(dir.path(), style).expect_err("it is no snapshot").to_string();
+    let error = show(dir.path(), style, Stacks::All).expect_err("it is no snapshot").to_string();
     assert!(error.contains("not written by this version"), "{error}");
     // A hunt whose snapshot is gone is still shown.
     let facts = Hunt::new(2).push(hung(3, None)).facts();
     write_hunt(dir.path(), &facts, &Extra::default()).expect("it can be written");
-    assert!(show(dir.path(), style).expect("it can be shown").contains("hang_run_3"));
+    assert!(show(dir.path(), style, Stacks::All).expect("it can be shown").contains("hang_run_3"));
 }
 
 #[test]
@@ -394,7 +394,7 @@ fn no_english_sentence_is_in_a_japanese_report() {
     assert_eq!(english("実行は past its time, and ended").len(), 3);
     let conclusions = |facts: &HuntFacts, extra: &Extra| {
         let conclusion = crate::analysis::conclude(facts);
-        markdown::report(facts, &conclusion, extra, Lang::Ja)
+        markdown::report(facts, &conclusion, extra, &[], Lang::Ja)
     };
     let mut reports = vec![];
     for class in Class::ALL {
@@ -477,7 +477,7 @@ fn counters_of_good_and_hung_runs() {
     let out = tempfile::tempdir().expect("a folder");
     let conclusion = write_hunt(out.path(), &facts, &extra).expect("it can be written");
     let section = |lang| {
-        let page = markdown::report(&facts, &conclusion, &extra, lang);
+        let page = markdown::report(&facts, &conclusion, &extra, &[], lang);
         let from = page.find(&Label::Counters {}.text(lang)).expect("the section");
         let to = page.find(&Label::Method {}.text(lang)).expect("the next one");
         page[from..to].to_owned()

@@ -15,7 +15,7 @@ use crate::analysis::finding::{Hot, Lock};
 use crate::analysis::stats::{PerHour, Rate};
 use crate::analysis::verdict::arms::{self, ArmResult};
 use crate::analysis::verdict::lines::Line;
-use crate::analysis::{Class, Conclusion, Confidence, HuntFacts, RunFacts, RunOutcome, class};
+use crate::analysis::{Class, Conclusion, Confidence, HuntFacts, Judged, RunFacts, RunOutcome, class};
 use crate::text::message::Lang;
 
 /// The content of the file.
@@ -51,7 +51,10 @@ impl VerdictFile {
             "decision": decision::of(facts).map(|decision| decided(facts, &decision)),
             "dso": {
                 "path": facts.dso.path,
-                "pinned": facts.dso.pinned,
+                "pinned": facts.dso.pinned && conclusion.proven,
+                // The program whose hello proves the DSO: of the reported hang, else of a good run. Null
+                // without one.
+                "proven_in": conclusion.proven_in.as_ref().map(|(exe, pid)| json!({ "exe": exe, "pid": pid })),
                 "sha1": facts.dso.sha1,
                 "build_id": facts.dso.build_id,
                 "integrity": conclusion.integrity,
@@ -170,6 +173,8 @@ fn hang(run: &RunFacts) -> Option<Value> {
         "arm": run.arm,
         "pid": run.pid,
         "snapshot": hang.snapshot,
+        // Null where nobody looked; `proven` is false without a hello of this program with the DSO.
+        "program": run.judged.as_ref().map(program),
         "class": finding.map_or(Class::Unknown, |f| f.class),
         "cause": finding.and_then(|f| f.cause),
         "confidence": finding.map_or(Confidence::Likely, |f| f.confidence),
@@ -181,6 +186,16 @@ fn hang(run: &RunFacts) -> Option<Value> {
         "why": finding.map_or_else(Vec::new, |f| f.why.clone()),
         "missing": finding.map_or_else(nothing, |f| f.missing.clone()),
     }))
+}
+
+fn program(judged: &Judged) -> Value {
+    let program = judged.program();
+    json!({
+        "exe": program.map(|program| program.exe.as_str()),
+        "pid": program.map(|program| program.pid),
+        "proven": judged.has_dso(),
+        "chain": judged.chain().en(),
+    })
 }
 
 fn crash(run: &RunFacts) -> Option<Value> {

@@ -61,6 +61,9 @@ pub(crate) struct Settings {
     pub(crate) confirm: u32,
     /// Number of runs of the preload verification.
     pub(crate) verify_runs: u32,
+    /// Arguments of a small run, for the verification.
+    #[serde(default)]
+    pub(crate) verify_args: Option<Vec<String>>,
     /// The shim, as in the option; none: the installed one.
     pub(crate) shim: Option<PathBuf>,
 }
@@ -159,6 +162,7 @@ mod tests {
             least: vec![(2, 10)],
             confirm: 20,
             verify_runs: 0,
+            verify_args: Some(vec!["2".into()]),
             shim: None,
         };
         assert_eq!(Settings::load(dir.path()), Ok(None));

@@ -40,6 +40,9 @@ messages! {
         Nothing {} => "none", "なし";
         // Headings.
         Title { name } => "# hangscope: {name}", "# hangscope: {name} の調査結果";
+        Waits {} => "## Who waits for whom", "## 待ちの関係";
+        WaitsOf { name } => "In {name}:", "{name} の場合:";
+        WaitsTimes { count, names } => "The same hang {count} times: {names}", "同じハングが {count} 回: {names}";
         Evidence {} => "## Evidence", "## 根拠";
         WouldChange {} => "## What would change it", "## 判定を変え得るもの";
         Hangs {} => "## Hangs", "## ハング一覧";
@@ -121,6 +124,8 @@ messages! {
             移す、2: さらに少数のプロセッサに集めて足止めする、3: さらにアロケータの中で止め、遅くする)。n 回目の実行のシードは \
             {seed} + n - 1 で、何をいつ行うかは再現するが、システムの動きまでは再現しない。この ops/s は公表できる数値ではない。";
         DsoIs { path, sha1 } => "- DSO: `{path}`, SHA-1 `{sha1}`", "- 対象の DSO: `{path}`、SHA-1 `{sha1}`";
+        DsoPreloaded { path } => "- DSO: `{path}` was preloaded, and is not proven to be what ran",
+            "- 対象の DSO: `{path}` をプリロードしたが、実際に使われた証明はない";
         Verified { line } => "- Preload: {line} (preload_verify/result.txt)",
             "- プリロード検証: {line} (preload_verify/result.txt)";
         NotVerified {} => "- Preload: not verified beforehand; the hello of the shim in each run says which DSO was loaded.",

@@ -53,6 +53,10 @@ messages! {
             "プロセス {pid} との接続は切れたが、実行は終わっていない";
         OnlyWaits { pid } => "process {pid} only waits for its children, and none of them sent a hello",
             "プロセス {pid} は子の終了を待つだけで、子からの応答もない";
+        NotProven { chain } => "the program that is judged is not proven to run this DSO: {chain}",
+            "判定対象のプログラムがこの DSO を使っていた証明がない: {chain}";
+        WaitsBeside { pid } => "process {pid} only waits, and another program of the run sent no hello",
+            "プロセス {pid} は待つだけで、この実行の別のプログラムから応答がない";
         // Of arms.
         Changed { word, seconds } => "its DSO was {word} after {seconds} s, as the arm demands",
             "アームの指定どおり、{seconds} 秒の時点で DSO を変更した ({word})";

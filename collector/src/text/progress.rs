@@ -8,6 +8,7 @@ messages! {
         // Before the first run.
         Note { note } => "note: {note}", "注記: {note}";
         Verifying { runs: "run" } => "verifying the preload, {runs}", "プリロードを検証中 ({runs} 回)";
+        VerifiedProgram { proof } => "verified: {proof}", "検証済み: {proof}";
         Arms { names, runs: "run", seed } => "arms {names}: {runs} each, in a new order for each round (--seed {seed})",
             "アーム {names}: 各 {runs} 回、ラウンドごとに順序を変更 (--seed {seed})";
         ArmsUntil { names, runs: "run", most, seed } => "arms {names}: until decided, {runs} each if none hangs or dies (at most {most}), in \
@@ -76,6 +77,11 @@ messages! {
         Verified { run, proof } => "run {run}: {proof}", "実行 {run}: {proof}";
         Proof { program, pid, malloc, how } => "hello from {program} (pid {pid}), malloc from {malloc} ({how})",
             "{program} (pid {pid}) から応答、malloc は {malloc} ({how})";
+        Behind { proof, launcher } => "{proof}, started by {launcher}", "{proof}、起動元は {launcher}";
+        VerifyHangs { run, sentence, snapshot } => "verification run {run} hangs: {sentence} Captured in {snapshot}",
+            "検証の実行 {run} がハング: {sentence}記録は {snapshot} にある";
+        VerifySlow { run, snapshot } => "verification run {run} did not come to its end, and was still at work: {snapshot}",
+            "検証の実行 {run} は終わらなかったが、まだ動作中だった: {snapshot}";
         SameFileAndBytes {} => "same file, same bytes", "同じファイル、同じ内容";
         SameFile {} => "same file", "同じファイル";
         SameBytes {} => "same bytes", "同じ内容";

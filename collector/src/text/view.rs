@@ -14,6 +14,27 @@ messages! {
         Evidence {} => "evidence:", "根拠:";
         WouldChange {} => "would change it:", "判定を変え得るもの:";
         NoHeadline {} => "no headline in verdict.json", "verdict.json に結論がない";
+        GraphOf { name } => "who waits for whom ({name}):", "待ちの関係 ({name}):";
+        GraphTimes { count, names } => "who waits for whom ({count} times: {names}):", "待ちの関係 (同じハングが {count} 回: {names}):";
+        NoGraph {} => "no thread waits for an object that another could give", "ほかのスレッドが解放できるものを待つスレッドはない";
+        MoreHangs { more } => "{more} more hangs of other kinds; --json has all of them", "ほかに別種のハングが {more} 件ある (--json ですべて表示)";
+        MoreStacks { count: "more thread", path } => "the stacks of {count}: hangscope show {path} --stacks",
+            "ほかの {count} スレッドのスタック: hangscope show {path} --stacks";
+        // Of a collector, and of a shrink.
+        Found {} => "what was found:", "結果:";
+        Notes {} => "notes:", "注記:";
+        Sessions { sessions: "session", hung } => "{sessions}, {hung} hung", "セッション {sessions} 件、うちハング {hung} 件";
+        HungSessions {} => "sessions that hung:", "ハングしたセッション:";
+        LastSessions {} => "the last sessions:", "最近のセッション:";
+        Session { pid, command, what, end, seconds } => "pid {pid}, {command}: {what}, {end} after {seconds} s",
+            "pid {pid}、{command}: {what}、{seconds} 秒で{end}";
+        SessionHung { class } => "hung ({class})", "ハング ({class})";
+        SessionSeen { class } => "no hang ({class} was seen)", "ハングなし ({class} を観測)";
+        SessionNoHang {} => "no hang", "ハングなし";
+        SessionOpen {} => "still there when the collector ended", "収集が終了 (プロセスは動作中)";
+        SessionSignal { signal } => "ended by signal {signal}", "シグナル {signal} により終了";
+        SessionExit { rc } => "exit status {rc}", "終了 (ステータス {rc})";
+        SessionLost {} => "its end was not seen", "接続が途絶 (終わり方は不明)";
         Graph {} => "who waits for whom:", "待ちの関係:";
         // The heading of a stack.
         OneThread { tid, comm, state } => "tid {tid} ({comm}): {state}", "スレッド {tid} ({comm}): {state}";

@@ -28,7 +28,10 @@ impl Log {
     pub(super) fn run(&mut self, number: u32, ran: &Ran) -> Result<(), VerifyError> {
         atomic::write(&self.dir.join(format!("run_{number}.log")), &ran.log)?;
         self.lines.push(match &ran.result {
-            Ok(proof) => format!("run {number}: {}", proof.line().en()),
+            Ok(verified) => {
+                let hang = verified.hang.as_ref().map(|hang| format!("; {}", hang.line().en()));
+                format!("run {number}: {}{}", verified.line().en(), hang.unwrap_or_default())
+            }
             Err(error) => format!("run {number}: {error}"),
         });
         Ok(())

@@ -5,8 +5,11 @@
 //! - [`request`]: what is to be verified
 //! - [`error`]: every way in which it fails, each with a name and a remedy
 //! - `program`: checks before anything runs
-//! - `proof`: compares what the shim reported with the request; pure
-//! - `run`: one verification run
+//! - [`proof`]: compares what the shim reported with the request; pure
+//! - [`programs`]: the programs of a run, and the one that is judged; pure
+//! - `run`: one verification run; `observed`: what its programs told
+//! - [`verified`]: the result
+//! - `hang`: the evidence of a verification run that hangs
 //! - `log`: the files in `preload_verify/`
 
 use std::path::PathBuf;
@@ -14,28 +17,24 @@ use std::path::PathBuf;
 use crate::console::cancel::Cancel;
 
 pub(crate) mod error;
+mod hang;
 mod log;
+mod observed;
 mod program;
-mod proof;
+pub(crate) mod programs;
+pub(crate) mod proof;
 pub(crate) mod request;
 mod run;
+mod verified;
 
 pub(crate) use error::VerifyError;
 pub(crate) use log::PASSED;
-pub(crate) use proof::Proof;
-pub(crate) use request::{Request, Times};
+pub(crate) use programs::Programs;
+pub(crate) use proof::ProcessReport;
+pub(crate) use request::{Request, Times, Wanted};
+pub(crate) use verified::{Verified, VerifiedRun};
 
 use log::Log;
-use request::Wanted;
-
-/// The result of a verification that passed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Verified {
-    /// The program that said hello.
-    pub(crate) program: PathBuf,
-    pub(crate) sha1: String,
-    pub(crate) runs: Vec<Proof>,
-}
 
 /// # Errors
 /// The first [`VerifyError`]. It is in the logs, too.
@@ -53,17 +52,22 @@ pub(crate) fn verify(request: &Request<'_>, cancel: &Cancel) -> Result<Verified,
 
 fn all(request: &Request<'_>, mut log: Option<&mut Log>, cancel: &Cancel) -> Result<Verified, VerifyError> {
     let wanted = Wanted::of(request.so)?;
-    let expected = program::inspect(request.command, request.only, &wanted)?;
+    let expected = program::inspect(request.command, &wanted)?;
     let mut runs = vec![];
     for number in 1..=request.runs {
-        let ran = run::run(request, &wanted, &expected, cancel);
+        let ran = run::run(request, number, &wanted, &expected, cancel);
         if let Some(log) = log.as_deref_mut() {
             log.run(number, &ran)?;
         }
-        let proof = ran.result.map_err(|e| e.in_run(number, request.runs))?;
-        runs.push(proof);
+        let verified = ran.result.map_err(|e| e.in_run(number, request.runs))?;
+        let hangs = verified.hang.is_some();
+        runs.push(verified);
+        // The others would take as long, and show the same.
+        if hangs {
+            break;
+        }
     }
-    let program = runs.first().map_or_else(PathBuf::new, |proof| proof.program.clone());
+    let program = runs.first().map_or_else(PathBuf::new, |run| run.proof.program.clone());
     Ok(Verified { program, sha1: wanted.sha1, runs })
 }
 

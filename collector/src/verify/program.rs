@@ -15,54 +15,16 @@ use crate::launch::program;
 /// Interpreters of interpreters that are followed; the kernel's own bound is 5.
 const DEEPEST: usize = 5;
 
-/// The process that must say hello.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Expected {
-    /// A program at this path, without symbolic links.
-    Program(PathBuf),
-    /// A program with one of these names.
-    Named(Vec<String>),
-}
-
-impl Expected {
-    /// Whether a process with this executable and command line is the expected one.
-    pub(super) fn is(&self, exe: &str, command: &[String]) -> bool {
-        let base = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
-        match self {
-            Expected::Program(path) => Path::new(exe) == path,
-            Expected::Named(names) => {
-                names.contains(&base(exe)) || command.first().is_some_and(|arg0| names.contains(&base(arg0)))
-            }
-        }
-    }
-}
-
-impl std::fmt::Display for Expected {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Expected::Program(path) => path.display().fmt(f),
-            Expected::Named(names) => f.write_str(&names.join(" or ")),
-        }
-    }
-}
-
 /// Looks at the command's files, for whatever makes a preload impossible.
-pub(super) fn inspect(
-    command: &[String],
-    only: Option<&str>,
-    wanted: &Wanted,
-) -> Result<Expected, VerifyError> {
+/// Gives the program's file, without symbolic links.
+pub(super) fn inspect(command: &[String], wanted: &Wanted) -> Result<PathBuf, VerifyError> {
     let first = command.first().ok_or_else(|| VerifyError::NoProgram(String::new()))?;
     // A wrapper that cannot be started or drops LD_PRELOAD fails like such a program.
     secure(&program::find(first)?)?;
     let word = program::benchmark(command).ok_or_else(|| VerifyError::NoProgram(command.join(" ")))?;
     let path = interpreter(&program::find(word)?)?;
     fits(&path, wanted)?;
-    let names = only.map(|names| names.split([',', ':', ' ']).filter(|n| !n.is_empty()).map(str::to_owned));
-    Ok(match names {
-        Some(names) => Expected::Named(names.collect()),
-        None => Expected::Program(path),
-    })
+    Ok(path)
 }
 
 /// The file without symbolic links; for a script, the file of its interpreter.
@@ -172,8 +134,8 @@ mod tests {
         text.split_whitespace().map(str::to_owned).collect()
     }
 
-    fn program_of(text: &str) -> Result<Expected, VerifyError> {
-        inspect(&words(text), None, &wanted())
+    fn program_of(text: &str) -> Result<PathBuf, VerifyError> {
+        inspect(&words(text), &wanted())
     }
 
     /// A copy of this program's ELF header with something changed.
@@ -189,16 +151,13 @@ mod tests {
 
     #[test]
     fn the_program_is_what_the_wrappers_start_and_a_script_its_interpreter() {
-        let path = |name: &str| Expected::Program(fs::canonicalize(program::find(name).unwrap()).unwrap());
+        let path = |name: &str| fs::canonicalize(program::find(name).unwrap()).unwrap();
         assert_eq!(program_of("/bin/true").unwrap(), path("true"));
         assert_eq!(program_of("env A=b taskset -c 0 timeout 9 sleep 1").unwrap(), path("sleep"));
         for line in ["#!/bin/sh -e\n", "#!/usr/bin/env sh\n", "#! /usr/bin/env -S sh -e\nx"] {
             let (_dir, script) = changed("run", 0o755, |bytes| *bytes = line.into());
             assert_eq!(program_of(&script).unwrap(), path("sh"), "{line}");
         }
-        let named = inspect(&words("/bin/sh run.sh"), Some("bench,bench2"), &wanted()).unwrap();
-        assert!(named.is("/x/bench2", &[]) && named.is("/usr/bin/python3", &words("./bench 1")));
-        assert!(!named.is("/bin/sh", &words("sh run.sh")));
     }
 
     #[test]

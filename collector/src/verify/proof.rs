@@ -1,18 +1,45 @@
 //! Compares what the shim of a process reported with the request. Pure.
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use hangscope_protocol::record::dso_flags;
+use hangscope_protocol::record::{CopyRecord, dso_flags};
+
+use nix::time::{ClockId, clock_gettime};
 
 use super::error::VerifyError;
-use super::program::Expected;
 use super::request::Wanted;
 use crate::analysis::Integrity;
 use crate::analysis::integrity::judge;
-use crate::session::{Dso, Identity};
+use crate::files::pin;
+use crate::session::{Dso, Identity, copy};
 use crate::text::message::{Lang, say};
 use crate::text::progress::JobLine;
+
+/// When a program began: its shim says so. When its hello came if that is no time of this machine.
+pub(crate) fn began(identity: &Identity, received: Instant) -> Instant {
+    let monotonic = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
+    let age = monotonic.checked_sub(Duration::from_nanos(identity.fixed.init_ns));
+    let at = age.filter(|age| *age < LONGEST_AGE).and_then(|age| Instant::now().checked_sub(age));
+    at.map_or(received, |at| at.min(received))
+}
+
+/// SHA-1 of the allocator's bytes that a process sent.
+///
+/// # Errors
+/// Why there is none: they could not be read, or are not those of the file.
+pub(crate) fn sha1_of_copy(fd: &OwnedFd, record: &CopyRecord) -> Result<String, String> {
+    let bytes = copy::read(fd, record).map_err(|error| error.to_string())?;
+    // A copy from memory has relocated words, so its bytes differ from the same file's.
+    match record.source {
+        1 => Ok(pin::sha1_hex(&bytes)),
+        _ => Err("its bytes could be had from memory only".into()),
+    }
+}
+
+/// A program that says it is older is one of another time namespace.
+const LONGEST_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Proof {
@@ -39,29 +66,47 @@ impl Proof {
     }
 }
 
-/// What one process has sent so far.
+/// What one process has told so far.
 #[derive(Clone, Debug)]
-pub(super) struct ProcessReport {
-    pub(super) pid: u32,
-    pub(super) identity: Identity,
-    pub(super) dsos: Vec<Dso>,
+pub(crate) struct ProcessReport {
+    /// In the collector's namespace.
+    pub(crate) pid: u32,
+    pub(crate) identity: Identity,
+    pub(crate) dsos: Vec<Dso>,
     /// SHA-1 of the allocator's bytes that the process sent; else why they could not be read.
-    pub(super) copy: Option<Result<String, String>>,
-    pub(super) over: bool,
-    pub(super) at: Instant,
+    pub(crate) copy: Option<Result<String, String>>,
+    /// When the program began.
+    pub(crate) at: Instant,
+    /// When its connection ended. The process ended then, or executed another program.
+    pub(crate) ended: Option<Instant>,
+    /// The connection ended, but the process has the same DSOs at the same addresses: the program is the same.
+    pub(crate) goes_on: bool,
 }
 
 impl ProcessReport {
     /// Whether everything that can be checked has come.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         !self.dsos.is_empty() && self.copy.is_some()
     }
 
-    /// The proof, or what is wrong. None if this is not the expected program, or too little has come.
-    pub(super) fn judge(&self, expected: &Expected, wanted: &Wanted) -> Option<Result<Proof, VerifyError>> {
-        let exe = self.identity.exe.trim_end_matches(" (deleted)");
-        let complete = expected.is(exe, &self.identity.command) && !self.dsos.is_empty();
-        complete.then(|| self.proof(PathBuf::from(exe), wanted))
+    /// The shim and the allocator. The program that told of them has them at the same addresses to its end.
+    pub(crate) fn own_dsos(&self) -> impl Iterator<Item = &Dso> {
+        self.dsos.iter().filter(|dso| dso.is(dso_flags::SHIM) || dso.is(dso_flags::PROVIDES_MALLOC))
+    }
+
+    /// The file that it executes.
+    pub(crate) fn exe(&self) -> &str {
+        self.identity.exe.trim_end_matches(" (deleted)")
+    }
+
+    /// The proof, or what is wrong.
+    pub(crate) fn prove(&self, wanted: &Wanted) -> Result<Proof, VerifyError> {
+        let program = PathBuf::from(self.exe());
+        if self.dsos.is_empty() {
+            let (program, reason) = (program.display().to_string(), "its list of DSOs did not come".into());
+            return Err(VerifyError::Rejected { program, reason });
+        }
+        self.proof(program, wanted)
     }
 
     fn proof(&self, program: PathBuf, wanted: &Wanted) -> Result<Proof, VerifyError> {

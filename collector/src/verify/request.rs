@@ -8,6 +8,7 @@ use crate::files::elf::Elf;
 use crate::files::facts::{self, FileFacts};
 use crate::files::pin;
 use crate::launch::cpus::Cpus;
+use crate::profile::Profile;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Request<'a> {
@@ -15,14 +16,17 @@ pub(crate) struct Request<'a> {
     pub(crate) command: &'a [String],
     /// The DSO that must provide malloc.
     pub(crate) so: &'a Path,
+    /// Short name of the allocator, part of file names.
+    pub(crate) name: &'a str,
+    pub(crate) profile: &'a Profile,
     pub(crate) shim: &'a Path,
     /// Number of runs. Each must pass.
     pub(crate) runs: u32,
     pub(crate) cpus: Option<&'a Cpus>,
     /// Variables for the command.
     pub(crate) env: &'a [(String, String)],
-    /// Names of programs, separated by commas; one of them must say hello. None: the program of the command
-    /// that is no wrapper; for a script, its interpreter.
+    /// Names of programs, separated by commas; one of them must say hello. None: the program at the end of the
+    /// chain of programs that the command starts.
     pub(crate) only: Option<&'a str>,
     /// The logs go to `preload_verify/` in this folder. None: no logs.
     pub(crate) out: Option<&'a Path>,
@@ -32,33 +36,36 @@ pub(crate) struct Request<'a> {
 /// How long a verification run may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Times {
-    /// The hello must come within this time.
+    /// The proof must come within this time.
     pub(crate) hello: Duration,
-    /// How long the command may go on after its hello was checked. Then it gets TERM, and KILL one second
-    /// later. A short benchmark ends as it always does, and a server does not block the verification.
+    /// How long the proven program must go on as the last one of the chain: in this time a launcher starts
+    /// what it launches. Then the run is killed.
     pub(crate) grace: Duration,
+    /// The command is a small run that comes to its end by itself: it hangs after this time. None: it is
+    /// killed after `grace`.
+    pub(crate) whole: Option<Duration>,
 }
 
 impl Default for Times {
     fn default() -> Self {
-        Times { hello: Duration::from_secs(10), grace: Duration::from_secs(5) }
+        Times { hello: Duration::from_secs(10), grace: Duration::from_millis(250), whole: None }
     }
 }
 
 /// The DSO that the process must have.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     /// Without symbolic links.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     pub(super) elf: Elf,
-    pub(super) sha1: String,
+    pub(crate) sha1: String,
     pub(super) file: FileFacts,
 }
 
 impl Wanted {
     /// # Errors
     /// The file cannot be read, or is no DSO.
-    pub(super) fn of(so: &Path) -> Result<Wanted, VerifyError> {
+    pub(crate) fn of(so: &Path) -> Result<Wanted, VerifyError> {
         let unreadable = |source| VerifyError::Unreadable { path: so.to_owned(), source };
         let path = std::fs::canonicalize(so).map_err(unreadable)?;
         let bytes = std::fs::read(&path).map_err(unreadable)?;

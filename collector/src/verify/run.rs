@@ -1,6 +1,5 @@
 //! One verification run.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
@@ -14,17 +13,18 @@ use hangscope_protocol::variable;
 use regex::bytes::Regex;
 
 use super::error::VerifyError;
-use super::program::Expected;
-use super::proof::{ProcessReport, Proof};
+use super::hang;
+use super::observed::{Observed, how};
+use super::proof::Proof;
 use super::request::{Request, Wanted};
+use super::verified::VerifiedRun;
 use crate::console::cancel::Cancel;
-use crate::files::pin;
-use crate::launch::bench::{Bench, Ended, TERM_TO_KILL};
+use crate::launch::bench::Bench;
+use crate::launch::census::{self, Census};
 use crate::launch::preload;
-use crate::launch::program;
 use crate::launch::settings::Settings;
 use crate::launch::sockets::{SocketDir, preloadable};
-use crate::listen::{ConnId, Event, Listener, What};
+use crate::listen::Listener;
 
 /// Bytes of stdout, and of stderr, that are read and go into the log.
 const MOST_OUTPUT: u64 = 1 << 20;
@@ -34,43 +34,46 @@ const COPY_WITHIN: Duration = Duration::from_secs(2);
 const LAST_MESSAGES: Duration = Duration::from_secs(1);
 
 pub(super) struct Ran {
-    pub(super) result: Result<Proof, VerifyError>,
+    pub(super) result: Result<VerifiedRun, VerifyError>,
     /// `run_N.log`.
     pub(super) log: Vec<u8>,
 }
 
-/// Which process must say hello, and what the hello must say.
-struct Question<'a> {
-    expected: &'a Expected,
-    wanted: &'a Wanted,
+/// How the watching of a run ended.
+enum Watched {
+    /// What the judged program told.
+    Told(Result<Proof, VerifyError>),
+    /// It is proven, and it does not come to its end.
+    Hangs(Proof),
+    /// No hello of the judged program came in time.
+    Silent,
 }
 
-/// What a run showed, for the verdict and the log.
-#[derive(Default)]
-struct Observed {
-    reports: BTreeMap<ConnId, ProcessReport>,
-    rejected: Option<String>,
-    ended: Option<Ended>,
-    took: Option<Duration>,
-    stopped: bool,
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
-}
-
-pub(super) fn run(request: &Request<'_>, wanted: &Wanted, expected: &Expected, cancel: &Cancel) -> Ran {
-    let mut observed = Observed::default();
-    let result = attempt(request, wanted, expected, cancel, &mut observed);
+pub(super) fn run(
+    request: &Request<'_>,
+    number: u32,
+    wanted: &Wanted,
+    expected: &Path,
+    cancel: &Cancel,
+) -> Ran {
+    let mut observed = Observed::new(request.only);
+    let result = attempt(request, number, wanted, cancel, &mut observed).map(|(proof, hang)| {
+        // The command names a launcher, or a script that starts the program.
+        let first = observed.judged.as_ref().and_then(|judged| judged.launcher());
+        let launcher = first.filter(|_| proof.program != expected).map(|first| PathBuf::from(&first.exe));
+        VerifiedRun { proof, launcher, hang }
+    });
     let log = log(request, wanted, &observed, &result);
     Ran { result, log }
 }
 
 fn attempt(
     request: &Request<'_>,
+    number: u32,
     wanted: &Wanted,
-    expected: &Expected,
     cancel: &Cancel,
     observed: &mut Observed,
-) -> Result<Proof, VerifyError> {
+) -> Result<(Proof, Option<hang::VerifyHang>), VerifyError> {
     let not_run = |source| VerifyError::NotRun { program: request.command[0].clone(), source };
     let sockets = SocketDir::temporary().map_err(not_run)?;
     let listener = Listener::bind(&sockets.path().join("s"))?;
@@ -81,29 +84,53 @@ fn attempt(
     let copies = (stdout.try_clone().map_err(not_run)?, stderr.try_clone().map_err(not_run)?);
     let cpus = request.cpus.map(|cpus| cpus.set());
     let mut bench = Bench::start(command, copies.0, copies.1, cpus, mark).map_err(not_run)?;
+    observed.census = Some(Census::new(bench.pid(), &wanted.path, bench.started()));
 
-    let question = Question { expected, wanted };
-    let verdict = wait(request, &question, &listener, &bench, cancel, observed);
+    let watched = wait(request, wanted, &listener, &bench, cancel, observed);
     observed.took.get_or_insert_with(|| bench.started().elapsed());
     observed.stopped = bench.ended().try_recv() == Err(TryRecvError::Empty);
-    // An ended command is reaped, not stopped. Whatever else belongs to the run is stopped.
+    let captured = match watched.as_ref().map(|watched| stuck(watched, wanted, observed)) {
+        Ok(Some(pid)) => {
+            let shim_tid = observed.reports.iter().rev().find(|report| report.pid == pid);
+            let shim_tid = shim_tid.map(|report| report.identity.fixed.watchdog_tid);
+            Some(hang::capture(request, wanted, number, pid, shim_tid, cancel)?)
+        }
+        _ => None,
+    };
+    // An ended command is reaped, not stopped. Whatever else belongs to the run is killed.
     let reaped = if observed.stopped { None } else { Some(bench.reap().map_err(not_run)?) };
-    let stopped = bench.stop(TERM_TO_KILL).map_err(not_run)?;
-    observed.ended = Some(reaped.unwrap_or(stopped));
+    let killed = bench.kill().map_err(not_run)?;
+    observed.ended = Some(reaped.unwrap_or(killed));
     observed.stdout = beginning(&mut stdout);
     observed.stderr = beginning(&mut stderr);
-    if matches!(verdict, Some(Err(VerifyError::Interrupted))) {
-        return Err(VerifyError::Interrupted);
-    }
+    let watched = watched?;
     // ld.so's own reason is the cause of the other errors.
     if let Some(error) = loader_message(&observed.stderr, &preload) {
         return Err(error);
     }
-    let program = expected.to_string();
-    match (verdict, &observed.rejected) {
-        (Some(verdict), _) => verdict,
-        (None, Some(reason)) => Err(VerifyError::Rejected { program, reason: reason.clone() }),
-        (None, None) => Err(VerifyError::NoHello { program, seen: observed.instead(request) }),
+    match (watched, &observed.rejected) {
+        (Watched::Told(proof), _) => Ok((proof?, None)),
+        (Watched::Hangs(proof), _) => Ok((proof, captured)),
+        (Watched::Silent, Some(reason)) => {
+            Err(VerifyError::Rejected { program: observed.program(request), reason: reason.clone() })
+        }
+        (Watched::Silent, None) => {
+            let hang = captured.map(|hang| format!("; it hangs: {}", hang.line().en()));
+            let seen = observed.instead(request) + &hang.unwrap_or_default();
+            Err(VerifyError::NoHello { program: observed.program(request), seen })
+        }
+    }
+}
+
+/// The process that hangs, if the run does: it was to come to its end, or it has the DSO and said nothing.
+fn stuck(watched: &Watched, wanted: &Wanted, observed: &Observed) -> Option<u32> {
+    match watched {
+        Watched::Told(_) => None,
+        Watched::Hangs(proof) => Some(proof.pid),
+        Watched::Silent => {
+            let judged = observed.judged.as_ref()?.program()?;
+            (observed.stopped && census::maps_file(judged.pid, &wanted.path)).then_some(judged.pid)
+        }
     }
 }
 
@@ -129,141 +156,82 @@ fn command(
     Ok((settings.command(request.command, request.env, &preload), files))
 }
 
-/// Waits for the verdict and the end of the command, within the time limits. None: no hello came.
+/// Waits until the judged program is proven, or the time is over.
+///
+/// # Errors
+/// Ctrl-C, or the listener ended.
 fn wait(
     request: &Request<'_>,
-    question: &Question<'_>,
+    wanted: &Wanted,
     listener: &Listener,
     bench: &Bench,
     cancel: &Cancel,
     observed: &mut Observed,
-) -> Option<Result<Proof, VerifyError>> {
+) -> Result<Watched, VerifyError> {
+    let times = request.times;
     let mut ended = bench.ended().clone();
-    let (mut ended_at, mut good_at, mut without_copy) = (None, None, false);
+    let mut ended_at: Option<Instant> = None;
+    // The process that is judged, and since when it has told all.
+    let mut since: Option<(u32, Instant)> = None;
     loop {
-        let verdict = observed.verdict(question, without_copy);
-        let deadline = match (&verdict, ended_at) {
-            (Some(Err(_)), _) | (Some(Ok(_)), Some(_)) => return verdict,
-            (Some(Ok(_)), None) => *good_at.get_or_insert_with(Instant::now) + request.times.grace,
-            (None, Some(at)) => at + LAST_MESSAGES,
-            (None, None) => match observed.since(question) {
-                Some(at) => at + COPY_WITHIN,
-                None => bench.started() + request.times.hello,
-            },
+        let now = Instant::now();
+        let (judged, told) = observed.judge(wanted, bench.pid());
+        // The hello of a program that ended at once may still be on the way.
+        let all = observed.all_ended() && matches!(told, Some(Ok(_)));
+        let over = ended_at.is_some_and(|at| all || now >= at + LAST_MESSAGES);
+        if over {
+            observed.judged = Some(judged);
+            return Ok(told.map_or(Watched::Silent, Watched::Told));
+        }
+        let may_have_copy = observed.since(&judged).is_none_or(|at| now < at + COPY_WITHIN);
+        let complete = told.is_some() && (observed.is_complete(&judged) || !may_have_copy);
+        let pid = judged.program().map_or(0, |program| program.pid);
+        since = since.filter(|(before, _)| complete && *before == pid);
+        let mut deadline = match ended_at {
+            Some(at) => at + LAST_MESSAGES,
+            None => bench.started() + times.hello,
         };
+        if complete && ended_at.is_none() {
+            let (_, at) = *since.get_or_insert((pid, now));
+            let whole = times.whole.filter(|_| matches!(told, Some(Ok(_))));
+            deadline = whole.map_or(at + times.grace, |limit| bench.started() + limit);
+        }
+        if now >= deadline {
+            // A launcher may have started something since the last look.
+            let was = judged.proven().map(|program| program.pid);
+            observed.look();
+            let (judged, told) = observed.judge(wanted, bench.pid());
+            let is = judged.proven().map(|program| program.pid);
+            observed.judged = Some(judged);
+            return Ok(match told {
+                Some(Ok(proof)) if times.whole.is_some() => Watched::Hangs(proof),
+                Some(told) if was == is || now >= bench.started() + times.hello => Watched::Told(told),
+                Some(_) => continue,
+                None if now < bench.started() + times.hello => continue,
+                None => Watched::Silent,
+            });
+        }
+        let look = observed.look_if_due();
+        let wake = deadline.min(look).saturating_duration_since(Instant::now());
         select! {
-            recv(listener.events()) -> event => observed.take(event.ok()?),
-            recv(listener.failed()) -> why => return why.ok().map(|why| Err(why.into())),
+            recv(listener.events()) -> event => match event {
+                Ok(event) => observed.take(event),
+                Err(_) => return Ok(Watched::Silent),
+            },
+            recv(listener.failed()) -> why => match why {
+                Ok(why) => return Err(why.into()),
+                Err(_) => return Ok(Watched::Silent),
+            },
             recv(ended) -> _ => {
                 let now = Instant::now();
                 observed.took = Some(now - bench.started());
+                observed.first_ended();
                 ended_at = Some(now);
                 ended = never();
             }
-            recv(after(deadline.saturating_duration_since(Instant::now()))) -> _ => {
-                if verdict.is_some() || without_copy {
-                    return verdict;
-                }
-                without_copy = true;
-            }
-            recv(cancel.channel()) -> _ => return Some(Err(VerifyError::Interrupted)),
+            recv(after(wake)) -> _ => {}
+            recv(cancel.channel()) -> _ => return Err(VerifyError::Interrupted),
         }
-    }
-}
-
-impl Observed {
-    fn take(&mut self, event: Event) {
-        let (conn, pid) = (event.conn, event.peer.pid);
-        match event.what {
-            What::Hello(identity) => {
-                let at = event.at;
-                self.reports.insert(
-                    conn,
-                    ProcessReport { pid, identity: *identity, dsos: vec![], copy: None, over: false, at },
-                );
-            }
-            What::Rejected(reason) => self.rejected = Some(format!("{reason} (pid {pid})")),
-            what => {
-                let Some(said) = self.reports.get_mut(&conn) else { return };
-                match what {
-                    What::Dsos(dsos) => said.dsos = dsos,
-                    What::Copy { record, fd } if record.id == said.identity.fixed.allocator => {
-                        let bytes = crate::session::copy::read(&fd, &record);
-                        // A copy from memory has relocated words, so its bytes differ from the same file's.
-                        let from_file = record.source == 1;
-                        said.copy = Some(match bytes {
-                            Ok(bytes) if from_file => Ok(pin::sha1_hex(&bytes)),
-                            Ok(_) => Err("its bytes could be had from memory only".into()),
-                            Err(error) => Err(error.to_string()),
-                        });
-                    }
-                    What::End => said.over = true,
-                    _ => {}
-                }
-            }
-        }
-    }
-
-    /// Of the processes of the expected program: the error of any, else the first proof. A process whose copy
-    /// is missing counts only `without_copy`, which means that the time to wait for copies is over.
-    fn verdict(&self, question: &Question<'_>, without_copy: bool) -> Option<Result<Proof, VerifyError>> {
-        let mut good = None;
-        for said in self.reports.values().filter(|said| without_copy || said.over || said.is_complete()) {
-            match said.judge(question.expected, question.wanted) {
-                Some(Err(error)) => return Some(Err(error)),
-                Some(Ok(proof)) => good = good.or(Some(proof)),
-                None => {}
-            }
-        }
-        good.map(Ok)
-    }
-
-    fn seconds(&self) -> f64 {
-        self.took.map_or(0.0, |took| took.as_secs_f64())
-    }
-
-    /// The first hello of the expected program.
-    fn since(&self, question: &Question<'_>) -> Option<Instant> {
-        let said =
-            self.reports.values().filter(|said| said.judge(question.expected, question.wanted).is_some());
-        said.map(|said| said.at).min()
-    }
-
-    /// A sentence on what came instead of a hello.
-    fn instead(&self, request: &Request<'_>) -> String {
-        let mut others: Vec<&str> = self.reports.values().map(|said| said.identity.exe.as_str()).collect();
-        others.dedup();
-        let others = if others.is_empty() {
-            String::new()
-        } else {
-            format!("; hello came from {}", others.join(", "))
-        };
-        // `env -i`, `sudo`, a script that sets its own LD_PRELOAD.
-        let wrapped = program::benchmark(request.command) != request.command.first() || !others.is_empty();
-        let hint = if wrapped { "; does something in front of it clear LD_PRELOAD?" } else { "" };
-        let last = String::from_utf8_lossy(&self.stderr);
-        let last = last.lines().map(str::trim).rfind(|line| !line.is_empty());
-        let last = last.map_or(String::new(), |line| {
-            format!(
-                "; its last words: {}",
-                line.chars().filter(|c| !c.is_control()).take(300).collect::<String>()
-            )
-        });
-        let end = match (&self.ended, self.stopped) {
-            (Some(ended), false) => {
-                format!("it ended with {} after {:.1} s", how(ended), self.seconds())
-            }
-            _ => format!("it ran for {:.0} s without one", request.times.hello.as_secs_f64()),
-        };
-        format!("{end}{others}{hint}{last}")
-    }
-}
-
-fn how(ended: &Ended) -> String {
-    match (ended.code, ended.signal) {
-        (Some(code), _) => format!("exit {code}"),
-        (None, Some(signal)) => format!("signal {signal}"),
-        _ => "an unknown status".into(),
     }
 }
 
@@ -290,11 +258,11 @@ fn log(
     request: &Request<'_>,
     wanted: &Wanted,
     observed: &Observed,
-    result: &Result<Proof, VerifyError>,
+    result: &Result<VerifiedRun, VerifyError>,
 ) -> Vec<u8> {
     let mut text = format!("command: {}\n", request.command.join(" "));
     text += &format!("dso: {} (sha1 {})\n", wanted.path.display(), wanted.sha1);
-    for said in observed.reports.values() {
+    for said in &observed.reports {
         let provider = said.dsos.iter().find(|dso| dso.is(dso_flags::PROVIDES_MALLOC));
         text += &format!(
             "hello: pid {}, {}, malloc from {}\n",
@@ -303,12 +271,18 @@ fn log(
             provider.map_or("nothing that is known", |dso| dso.path.as_str())
         );
     }
+    if let Some(judged) = &observed.judged {
+        text += &format!("programs: {}\n", judged.chain().en());
+    }
     if let Some(ended) = &observed.ended {
         let stopped = if observed.stopped { " (stopped)" } else { "" };
         text += &format!("ended: {} after {:.3} s{stopped}\n", how(ended), observed.seconds());
     }
     text += &match result {
-        Ok(proof) => format!("passed: {}\n", proof.line().en()),
+        Ok(verified) => {
+            let hang = verified.hang.as_ref().map(|hang| format!("{}\n", hang.line().en()));
+            format!("passed: {}\n{}", verified.line().en(), hang.unwrap_or_default())
+        }
         Err(error) => format!("failed: {error}\n"),
     };
     let mut log = text.into_bytes();

@@ -5,14 +5,17 @@ use std::time::Instant;
 use hangscope_protocol::record::*;
 
 use super::log::FAILED;
-use super::program::Expected;
 use super::proof::ProcessReport;
 use super::*;
+use crate::analysis::judged::Doubt;
 use crate::files::elf::Elf;
 use crate::files::facts::FileFacts;
+use crate::launch::census::{Left, Seen};
+use crate::profile::Profile;
 use crate::session::{Dso, Identity};
 use crate::testkit::fake_shim::{hello, zero};
 use std::path::Path;
+use std::time::Duration;
 
 fn wanted() -> Wanted {
     Wanted {
@@ -52,17 +55,16 @@ fn said() -> ProcessReport {
         identity,
         dsos: vec![dso(mine, "/p/libhz4.so"), dso(libc, "/lib/libc.so.6")],
         copy: Some(Ok("aa".into())),
-        over: false,
         at: Instant::now(),
+        ended: None,
+        goes_on: false,
     }
 }
 
 fn judge(change: impl FnOnce(&mut ProcessReport)) -> Result<String, String> {
     let mut said = said();
     change(&mut said);
-    let expected = Expected::Program("/usr/bin/bench".into());
-    let judged = said.judge(&expected, &wanted()).expect("it is the program in question");
-    judged.map(|proof| proof.line().en()).map_err(|error| error.to_string())
+    said.prove(&wanted()).map(|proof| proof.line().en()).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -93,12 +95,79 @@ fn anything_else_is_a_failure_with_its_reason() {
 }
 
 #[test]
-fn hellos_of_others_prove_nothing() {
-    let said = said();
-    let other = Expected::Program("/usr/bin/env".into());
-    assert!(said.judge(&other, &wanted()).is_none());
-    let silent = ProcessReport { dsos: vec![], ..said };
-    assert!(silent.judge(&Expected::Program("/usr/bin/bench".into()), &wanted()).is_none());
+fn without_its_dsos_a_hello_proves_nothing() {
+    let silent = ProcessReport { dsos: vec![], ..said() };
+    assert!(matches!(silent.prove(&wanted()), Err(VerifyError::Rejected { .. })));
+}
+
+/// A program that /proc showed, from one moment to another (seconds after `start`).
+fn seen(start: Instant, pid: u32, exe: &str, times: [u64; 2]) -> Seen {
+    let at = |s| start + Duration::from_secs(s);
+    Seen {
+        pid,
+        ppid: if pid == 7 { 1 } else { 7 },
+        start_ticks: 0,
+        exe: exe.into(),
+        comm: exe.rsplit('/').next().unwrap().into(),
+        ticks: 0,
+        threads: 1,
+        from: at(times[0]),
+        until: at(times[1]),
+        alive: true,
+        copy_of_parent: false,
+    }
+}
+
+/// The judged program of a run at its end: its file, and the doubt.
+fn at_end(seen: &[Seen], reports: &[ProcessReport], left: Option<&Left>) -> (String, Option<Doubt>) {
+    let wanted = wanted();
+    let judged = Programs { seen, reports, wanted: &wanted, names: None }.at_end(7, left);
+    (judged.program().map(|program| program.exe.clone()).unwrap_or_default(), judged.doubt)
+}
+
+#[test]
+fn a_process_that_executes_another_program_loses_its_proof() {
+    let start = Instant::now();
+    let at = |s| start + Duration::from_secs(s);
+    let bench = "/usr/bin/bench";
+    let report = |ended| ProcessReport { at: at(1), ended, ..said() };
+    let of = |seen: &[Seen], report: ProcessReport| at_end(seen, &[report], None);
+    assert_eq!(of(&[seen(start, 7, bench, [0, 5])], report(Some(at(6)))), (bench.into(), None));
+    // The hello came after the last look.
+    assert_eq!(of(&[seen(start, 7, bench, [0, 0])], report(Some(at(6)))), (bench.into(), None));
+    // Nobody has seen it, and it said hello.
+    assert_eq!(of(&[], report(Some(at(6)))), (bench.into(), None));
+    let other = [seen(start, 7, bench, [0, 1]), seen(start, 7, "/usr/bin/other", [3, 5])];
+    assert_eq!(of(&other, report(Some(at(2)))), ("/usr/bin/other".into(), Some(Doubt::NotProven)));
+    // The same file, executed again without the shim.
+    let again = [seen(start, 7, bench, [0, 5])];
+    assert_eq!(of(&again, report(Some(at(2)))), (bench.into(), Some(Doubt::NotProven)));
+    let goes_on = ProcessReport { goes_on: true, ..report(Some(at(2))) };
+    assert_eq!(of(&again, goes_on), (bench.into(), None));
+}
+
+#[test]
+fn the_name_of_the_first_process_shows_a_program_that_nobody_saw() {
+    let start = Instant::now();
+    let report = ProcessReport { at: start, ended: Some(start + Duration::from_secs(1)), ..said() };
+    let left = |comm: &str| Left { comm: comm.into(), ticks: 0, children_ticks: 0, had_children: false };
+    let of = |comm| at_end(&[], std::slice::from_ref(&report), Some(&left(comm)));
+    assert_eq!(of("bench"), ("/usr/bin/bench".into(), None));
+    assert_eq!(of("other"), ("other".into(), Some(Doubt::NotProven)));
+    let children = Left { had_children: true, ..left("bench") };
+    assert_eq!(at_end(&[], &[report], Some(&children)).1, Some(Doubt::Unseen));
+}
+
+#[test]
+fn a_copy_of_a_proven_program_is_proven() {
+    let start = Instant::now();
+    let bench = "/usr/bin/bench";
+    let copy = Seen { copy_of_parent: true, ..seen(start, 8, bench, [1, 5]) };
+    let report = ProcessReport { at: start, ..said() };
+    let all = [seen(start, 7, bench, [0, 5]), copy.clone()];
+    assert_eq!(at_end(&all, std::slice::from_ref(&report), None), (bench.into(), None));
+    let other = [all[0].clone(), Seen { copy_of_parent: false, ..copy }];
+    assert_eq!(at_end(&other, &[report], None).1, Some(Doubt::NotProven));
 }
 
 #[test]
@@ -110,6 +179,8 @@ fn a_result_of_an_earlier_verification_does_not_stand() {
     let request = Request {
         command: &["/nonexistent/bench".into()],
         so: Path::new("/nonexistent/x.so"),
+        name: "x",
+        profile: &Profile::plain("x"),
         shim: Path::new("/nonexistent/libhangscope.so"),
         runs: 1,
         cpus: None,

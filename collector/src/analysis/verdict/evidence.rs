@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::arms::{self, Test};
 use super::decided;
 use super::ends::{self, EndLine};
-use super::headline::{given, percent};
+use super::headline::{chain, given, percent};
 use super::lines::Line;
 use super::rules::{Because, Ruling};
 use super::sentence::Sentence;
@@ -14,6 +14,7 @@ use crate::analysis::crash::signal_name;
 use crate::analysis::decision::{self, Stopped};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome, run_name};
 use crate::analysis::finding::Finding;
+use crate::analysis::judged::{Program, Told};
 use crate::analysis::stats::{
     self, CONFIDENCE, PerHour, RATE, Spread, fisher_more, outliers, power, runs_to_exclude, spread,
 };
@@ -33,7 +34,7 @@ pub(super) fn evidence(
 ) -> Vec<Sentence> {
     let mut sentences = vec![];
     numbers(&mut sentences, facts, sorted, runs);
-    dso(&mut sentences, facts, sorted);
+    dso(&mut sentences, facts, sorted, ruling.run);
     if let Some(run) = ruling.run {
         hang(&mut sentences, run);
     }
@@ -117,7 +118,7 @@ pub(super) fn per_hour(sorted: &Sorted<'_>) -> Option<PerHour> {
     stats::per_hour(hung, hours, CONFIDENCE)
 }
 
-fn dso(sentences: &mut Vec<Sentence>, facts: &HuntFacts, sorted: &Sorted<'_>) {
+fn dso(sentences: &mut Vec<Sentence>, facts: &HuntFacts, sorted: &Sorted<'_>, run: Option<&RunFacts>) {
     let (path, sha1) = (&facts.dso.path, &facts.dso.sha1);
     if facts.is_snap() {
         let (snapshot, word) =
@@ -129,10 +130,18 @@ fn dso(sentences: &mut Vec<Sentence>, facts: &HuntFacts, sorted: &Sorted<'_>) {
         return;
     }
     let file = format!("{}_so.sha1", facts.name);
+    let proven = proven(facts, sorted, run);
     sentences.push(line(match facts.dso.pinned {
+        true if !proven.is_proven => say!(Line::PinnedNotProven { path }),
         true => say!(Line::Pinned { path, sha1, file }),
         false => say!(Line::NotPinned { path, sha1, file }),
     }));
+    sentences.extend(proven_in(sorted, &proven).map(line));
+    let not_proven = Tally::of(0, sorted.main.iter().copied()).not_proven;
+    if not_proven > 0 {
+        let chain = chain(sorted.main.iter().copied());
+        sentences.push(line(say!(Line::NotProvenRuns { count: not_proven, chain })));
+    }
     let all = sorted.main.len();
     let by_word = |word: Integrity| sorted.main.iter().filter(|r| r.integrity() == word).count();
     if all > 0 && by_word(Integrity::Intact) == all {
@@ -146,6 +155,42 @@ fn dso(sentences: &mut Vec<Sentence>, facts: &HuntFacts, sorted: &Sorted<'_>) {
         let (path, word) = (&facts.dso.original, facts.dso.original_integrity);
         sentences.push(line(say!(Line::OriginalMoved { path, word })));
     }
+}
+
+/// Whether the DSO is proven to be the malloc of the program that the verdict is about, and in which program.
+pub(super) struct Proven {
+    pub(super) is_proven: bool,
+    /// None: of a snap, and of runs of an older version, nobody looked.
+    pub(super) program: Option<Program>,
+}
+
+/// Of the reported run, else of any run of the main arm.
+pub(super) fn proven(facts: &HuntFacts, sorted: &Sorted<'_>, run: Option<&RunFacts>) -> Proven {
+    let of_one = |run: &RunFacts| {
+        let program = run.judged.as_ref().and_then(|judged| judged.program()).filter(|p| p.is_proven());
+        Proven { is_proven: run.has_dso(), program: program.filter(|_| run.has_dso()).cloned() }
+    };
+    match run {
+        Some(run) => of_one(run),
+        None if facts.is_snap() => Proven { is_proven: true, program: None },
+        None => {
+            let counts = |r: &&&RunFacts| matches!(r.outcome, RunOutcome::Ok | RunOutcome::Slow);
+            let runs = || sorted.main.iter().filter(counts);
+            let best = runs().find(|r| r.is_proven()).or_else(|| sorted.main.first());
+            best.map_or(Proven { is_proven: false, program: None }, |run| of_one(run))
+        }
+    }
+}
+
+fn proven_in(sorted: &Sorted<'_>, proven: &Proven) -> Option<Line> {
+    let Program { exe, pid, told, .. } = proven.program.as_ref()?;
+    let how = match told {
+        Told::Proven { same_file: true, same_bytes: true } => Line::SameFileAndBytes {},
+        Told::Proven { same_file: true, .. } => Line::SameFile {},
+        _ => Line::SameBytes {},
+    };
+    let seen = sorted.main.iter().filter(|r| r.has_dso()).count();
+    Some(say!(Line::ProvenIn { exe, pid, how, seen, of: sorted.main.len() }))
 }
 
 /// The folder of the first snapshot; empty: there is none.
@@ -352,6 +397,7 @@ pub(super) fn would_change_it(
         (_, Because::PlaceUnknown | Because::ClassUnknown | Because::NothingFromInside) => {
             sentences.push(line(Line::StacksWould {}));
         }
+        (_, Because::NotProven) => sentences.push(line(Line::HelloWould {})),
         (_, Because::IntegrityUnknown) => sentences.push(line(Line::PinnedHangWould {})),
         (_, Because::CrashesNotIntact) => sentences.push(line(Line::NoCopyWould {})),
         (_, Because::Crashes) => sentences.push(match ends::in_allocator(sorted) {

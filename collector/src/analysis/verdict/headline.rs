@@ -139,9 +139,18 @@ fn lead(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Ruling<'_
             say!(Line::CrashesNotIntact { crashed: bad.len(), made: runs.made, word })
         }
         (_, Because::AllCutOff) => say!(Line::AllCutOff { cut: runs.cut_off, made: runs.made }),
+        (_, Because::NotProven) if ruling.run.is_none() => {
+            say!(Line::NotProven { made: runs.made, chain: chain(sorted.main.iter().copied()) })
+        }
         (Verdict::Inconclusive, _) => say!(Line::LeadInconclusive { hung, of }),
     };
     line.text(lang)
+}
+
+/// The programs of the first run whose malloc is not proven.
+pub(super) fn chain<'a>(runs: impl IntoIterator<Item = &'a RunFacts>) -> Text {
+    let not_proven = |run: &RunFacts| run.judged.as_ref().filter(|judged| judged.doubt.is_some()).cloned();
+    runs.into_iter().find_map(not_proven).map_or_else(Text::default, |judged| judged.chain())
 }
 
 /// The number of hangs and of runs in the arm of a run. If the run hung with an intact DSO in an arm with a
@@ -176,6 +185,7 @@ fn about(run: &RunFacts, because: Because, lang: Lang) -> Vec<String> {
         Because::NotIntact => vec![say!(Line::NotIntactHang { word: run.integrity() })],
         Because::IntegrityUnknown => vec![Line::IntegrityUnknown {}],
         Because::NothingFromInside => vec![Line::NothingFromInside {}],
+        Because::NotProven => vec![say!(Line::NotProvenHang { chain: chain([run]) })],
         Because::ClassUnknown
         | Because::PlaceUnknown
         | Because::EitherSide

@@ -132,6 +132,10 @@ messages! {
             "ハングの原因は不明";
         PlaceUnknown {} => "whether in the allocator or in the benchmark is not known",
             "アロケータ内かベンチマーク内かは不明";
+        NotProven { made: "run", chain } => "inconclusive: in {made} the program that is judged is not proven to run the DSO: {chain}",
+            "判定できず: {made} 回とも、判定対象のプログラムがこの DSO を使っていた証明がない: {chain}";
+        NotProvenHang { chain } => "the program that hangs is not proven to run the DSO: {chain}",
+            "ハングしたプログラムがこの DSO を使っていた証明がない: {chain}";
         NotIntactHang { word } => "the DSO was {word} in the run that hung, and no run with the DSO intact serves as a \
             control",
             "ハングした実行の間に DSO が変わった ({word})、改変なしの対照実行がなく、原因かどうかは不明";
@@ -238,6 +242,22 @@ messages! {
             (progress.log)";
         Pinned { path, sha1, file } => "the DSO was the pinned copy {path}, SHA-1 {sha1} ({file})",
             "DSO は固定コピー {path}、SHA-1 {sha1} ({file})";
+        PinnedNotProven { path } => "the pinned copy {path} was preloaded, but no program that is judged is proven to run it \
+            (runs.jsonl)",
+            "固定コピー {path} をプリロードしたが、判定対象のプログラムがそれを使っていた証明がない (runs.jsonl)";
+        ProvenIn { exe, pid, how, seen, of: "run" } => "{exe} (pid {pid}) said hello with the DSO as its malloc ({how}); the program \
+            that is judged did so in {seen} of {of} (runs.jsonl)",
+            "{exe} (pid {pid}) が、この DSO を malloc として使うと応答した ({how})。判定対象のプログラムの応答は {of} 回中 {seen} 回 \
+            (runs.jsonl)";
+        NotProvenRuns { count: "run does|runs do", chain } => "{count} not count, because the program that is judged is not proven \
+            to run the DSO: {chain} (runs.jsonl)",
+            "判定対象のプログラムがこの DSO を使っていた証明がないため数えない実行が {count} 件: {chain} (runs.jsonl)";
+        HelloWould {} => "a hello of the program that is judged would decide it: preload the DSO in what the command starts \
+            (hangscope verify shows the chain)",
+            "判定対象のプログラムから応答があれば判定できる。コマンドが起動するプログラムでも DSO をプリロードすること (hangscope verify で起動の連鎖が分かる)";
+        SameFileAndBytes {} => "same file, same bytes", "同じファイル、同じ内容";
+        SameFile {} => "same file", "同じファイル";
+        SameBytes {} => "same bytes", "同じ内容";
         NotPinned { path, sha1, file } => "the DSO was {path} itself, not a pinned copy, SHA-1 {sha1} ({file})",
             "DSO は固定コピーではなく {path} そのもの、SHA-1 {sha1} ({file})";
         SnapOnly { snapshot } => "a running process was looked at once, from outside: this says nothing about how often the hang \

@@ -58,6 +58,10 @@ pub(crate) struct Conclusion {
     /// In the reported hang: the number of workers in a futex wait, and of all workers. Threads that only
     /// join others are no workers.
     pub(crate) futex_wait_share: Option<(u32, u32)>,
+    /// The DSO is proven to be the malloc of the program that the verdict is about.
+    pub(crate) proven: bool,
+    /// Path and process id of that program, where its hello is known.
+    pub(crate) proven_in: Option<(String, u32)>,
     /// The run that the headline reports, by number and arm.
     pub(crate) reported: Option<(u32, String)>,
     headline: headline::Headline,
@@ -106,7 +110,10 @@ pub(crate) fn conclude(facts: &HuntFacts) -> Conclusion {
     let run = ruling.run;
     let futex_wait_share = run.and_then(share);
     let integrity = sorted.main.iter().map(|r| r.integrity()).max().unwrap_or(Integrity::Unknown);
+    let proven = evidence::proven(facts, &sorted, run);
     Conclusion {
+        proven: proven.is_proven,
+        proven_in: proven.program.map(|program| (program.exe, program.pid)),
         verdict: ruling.verdict,
         next_action: ruling.next_action,
         rate: runs.rate(),
@@ -132,16 +139,24 @@ fn share(run: &RunFacts) -> Option<(u32, u32)> {
     Some((threads.futex_wait.saturating_sub(joins), threads.all.saturating_sub(joins)))
 }
 
+/// Runs came to their end, and none of them is proven to have run the DSO.
+fn is_proven_nowhere(sorted: &tally::Sorted<'_>) -> bool {
+    let runs = Tally::of(0, sorted.all.iter().copied());
+    runs.not_proven > 0 && runs.could_hang() == 0
+}
+
 /// The exit status of a hunt, over all arms. 20: the DSO changed in a run whose arm leaves it alone, or its
-/// change is shown to kill. 10: a hang was captured. 3: no run came to a good end, of all arms or of the main
-/// one. 0: none of these.
+/// change is shown to kill. 10: a hang was captured. 30: no program that is judged is proven to run the DSO. 3: no
+/// run came to a good end, of all arms or of the main one. 0: none of these.
 pub(crate) fn exit_code(facts: &HuntFacts) -> u8 {
     let sorted = tally::Sorted::of(facts);
     let counted = |r: &&&RunFacts| r.outcome != RunOutcome::Failed;
     if sorted.all.iter().filter(counted).any(|r| facts.unwanted_change(r).is_some()) {
         20
-    } else if !sorted.hung().is_empty() {
+    } else if sorted.hung().iter().any(|r| r.has_dso()) {
         10
+    } else if !sorted.hung().is_empty() || is_proven_nowhere(&sorted) {
+        30
     } else if ends::none_ended_well(&sorted.main) {
         3
     } else if ends::change_kills(facts, &sorted) {

@@ -31,6 +31,8 @@ pub(super) enum Because {
     NotIntact,
     /// Nobody knows whether the DSO of the hung run was intact.
     IntegrityUnknown,
+    /// The program that was judged is not proven to run the DSO.
+    NotProven,
     /// Nobody knows whether the hung run is stuck in the allocator.
     PlaceUnknown,
     ClassUnknown,
@@ -96,6 +98,17 @@ fn verdict_of(finding: &Finding) -> (Verdict, Because) {
     }
 }
 
+/// A verdict about the allocator or the benchmark needs the proof that the program that hangs runs the DSO.
+fn proven_or_not(run: &RunFacts, (verdict, because): (Verdict, Because)) -> (Verdict, Because) {
+    match verdict {
+        Verdict::Environment => (verdict, because),
+        // Its threads are in the DSO, whatever runs beside it.
+        Verdict::AllocatorBug if run.has_dso() => (verdict, because),
+        _ if run.is_proven() => (verdict, because),
+        _ => (Verdict::Inconclusive, Because::NotProven),
+    }
+}
+
 /// A signal or a debugger keeps threads from going on.
 fn is_stop(why: &Why) -> bool {
     matches!(why, Why::Stopped {} | Why::OwnerStopped { .. })
@@ -112,9 +125,11 @@ fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts
     let mut ranked: Vec<(u8, u32, &RunFacts, Verdict, Because)> = intact
         .map(|run| {
             let Some(finding) = finding(run) else {
-                return (9, run.run, *run, Verdict::Inconclusive, Because::NothingFromInside);
+                let unknown = (Verdict::Inconclusive, Because::NothingFromInside);
+                let (verdict, because) = proven_or_not(run, unknown);
+                return (9, run.run, *run, verdict, because);
             };
-            let (verdict, because) = verdict_of(&finding);
+            let (verdict, because) = proven_or_not(run, verdict_of(&finding));
             let rank = match verdict {
                 Verdict::AllocatorBug => 0,
                 Verdict::HarnessBug => 2,
@@ -134,6 +149,7 @@ fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts
             Verdict::HarnessBug => NextAction::FixBenchmark,
             Verdict::Environment => NextAction::FixProcedure,
             Verdict::NotHung => NextAction::None,
+            _ if because == Because::NotProven => NextAction::FixProcedure,
             // More runs would show no more than this hang.
             _ if finding(run).is_some_and(|finding| finding.is_whole()) => NextAction::None,
             _ => NextAction::MoreRuns,
@@ -145,10 +161,19 @@ fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts
         Some(f) => (f.class == Class::Unknown, f.confidence == Confidence::Likely),
         None => (true, true),
     };
-    let bad = hung.iter().filter(|r| r.integrity().is_changed()).min_by_key(|r| uncertainty(r));
+    let bad =
+        hung.iter().filter(|r| r.integrity().is_changed() && r.is_proven()).min_by_key(|r| uncertainty(r));
     let Some(run) = bad else {
-        let because = if hung[0].hello_seen { Because::IntegrityUnknown } else { Because::NothingFromInside };
-        let (verdict, next_action) = (Verdict::Inconclusive, NextAction::MoreRuns);
+        let because = match hung[0] {
+            run if !run.is_proven() => Because::NotProven,
+            run if run.hello_seen => Because::IntegrityUnknown,
+            _ => Because::NothingFromInside,
+        };
+        let next_action = match because {
+            Because::NotProven => NextAction::FixProcedure,
+            _ => NextAction::MoreRuns,
+        };
+        let verdict = Verdict::Inconclusive;
         return Ruling { verdict, next_action, because, run: Some(hung[0]) };
     };
     let control = sorted.control();
@@ -186,6 +211,8 @@ fn without_hang<'a>(facts: &HuntFacts, sorted: &Sorted<'a>, runs: &Tally) -> Rul
         (Verdict::Inconclusive, NextAction::MoreRuns, Because::NoRuns)
     } else if bad {
         (Verdict::Inconclusive, NextAction::FixProcedure, Because::CrashesNotIntact)
+    } else if runs.not_proven > 0 && runs.could_hang() == 0 {
+        (Verdict::Inconclusive, NextAction::FixProcedure, Because::NotProven)
     } else if killed * 2 > runs.made {
         (Verdict::Environment, NextAction::FixProcedure, Because::Killed)
     } else if runs.crashed * 2 > runs.made || runs.crashed > 0 && runs.could_hang() == 0 {

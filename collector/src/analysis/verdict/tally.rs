@@ -25,6 +25,13 @@ pub(crate) struct Tally {
     /// Those of `slow` that were stopped at the deadline.
     #[serde(skip)]
     pub(crate) cut_off: u32,
+    /// Those of `ok`, `hung` and `slow` whose malloc is not proven to be the DSO ([`RunFacts::has_dso`]). They
+    /// say nothing about it.
+    #[serde(skip)]
+    pub(crate) not_proven: u32,
+    /// Those of `hung` among them.
+    #[serde(skip)]
+    pub(crate) hung_elsewhere: u32,
 }
 
 impl Tally {
@@ -42,6 +49,10 @@ impl Tally {
             *count += 1;
             tally.made += 1;
             tally.cut_off += u32::from(run.cut_off);
+            let could_hang = matches!(run.outcome, RunOutcome::Ok | RunOutcome::Hung | RunOutcome::Slow);
+            let counts = could_hang && !run.cut_off;
+            tally.not_proven += u32::from(counts && !run.has_dso());
+            tally.hung_elsewhere += u32::from(run.outcome == RunOutcome::Hung && !run.has_dso());
         }
         tally
     }
@@ -54,11 +65,16 @@ impl Tally {
     /// The number of runs that could have hung. The rate rests on them. A run that crashed or did not start
     /// could not hang. A run that was stopped while it was working says nothing about the rate either.
     pub(crate) fn could_hang(&self) -> u32 {
-        (self.ok + self.hung + self.slow).saturating_sub(self.cut_off)
+        (self.ok + self.hung + self.slow).saturating_sub(self.cut_off + self.not_proven)
     }
 
     pub(crate) fn rate(&self) -> Rate {
-        Rate::exact(self.hung, self.could_hang(), CONFIDENCE)
+        Rate::exact(self.hung_here(), self.could_hang(), CONFIDENCE)
+    }
+
+    /// Hangs of programs whose malloc is proven to be the DSO.
+    pub(crate) fn hung_here(&self) -> u32 {
+        self.hung - self.hung_elsewhere
     }
 }
 
@@ -108,7 +124,7 @@ impl<'a> Sorted<'a> {
 
 pub(super) fn counts<'a, 'b: 'a>(runs: impl Iterator<Item = &'a &'b RunFacts>) -> Counts {
     let tally = Tally::of(0, runs.copied());
-    Counts { hung: tally.hung, of: tally.could_hang() }
+    Counts { hung: tally.hung_here(), of: tally.could_hang() }
 }
 
 /// Hung runs of all runs, for runs with a changed DSO. Runs that died count too, as runs that did not hang:
@@ -116,5 +132,5 @@ pub(super) fn counts<'a, 'b: 'a>(runs: impl Iterator<Item = &'a &'b RunFacts>) -
 /// remain, and a change that only kills would seem to hang.
 pub(super) fn exposed<'a, 'b: 'a>(runs: impl Iterator<Item = &'a &'b RunFacts>) -> Counts {
     let tally = Tally::of(0, runs.copied());
-    Counts { hung: tally.hung, of: tally.could_hang() + tally.crashed }
+    Counts { hung: tally.hung_here(), of: tally.could_hang() + tally.crashed }
 }

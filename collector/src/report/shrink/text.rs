@@ -44,7 +44,7 @@ impl ShrinkFile {
     }
 
     /// The lines below the headline.
-    fn lines(&self, lang: Lang) -> Vec<String> {
+    pub(crate) fn lines(&self, lang: Lang) -> Vec<String> {
         let mut lines = vec![];
         let mut say = |line: Line| lines.push(line.text(lang));
         say(say!(Line::Before { text: self.before.cost(lang) }));

@@ -2,6 +2,7 @@
 //! test in `tests/all/kinds.rs`, and each test adds a line to the printed table (`target/kinds`).
 
 mod forks;
+mod launched;
 mod locks;
 mod progress;
 mod run;
@@ -108,4 +109,4 @@ const BUG: Kind = Kind {
 const HARNESS: Kind = Kind { verdict: "harness-bug", ..BUG };
 
 /// One slice for each file of rows.
-pub const TABLE: &[&[Kind]] = &[locks::ROWS, whose::ROWS, forks::ROWS, progress::ROWS];
+pub const TABLE: &[&[Kind]] = &[launched::ROWS, locks::ROWS, whose::ROWS, forks::ROWS, progress::ROWS];

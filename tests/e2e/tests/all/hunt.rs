@@ -66,7 +66,7 @@ fn what_says_nothing_is_captured_from_outside() {
     let options = ["--runs", "1", "--name", "mi", "--verify-runs", "0", "--only", "nobody"];
     let command = ["env", "-i", "sh", "-c", "while :; do :; done"];
     let hunt = Hunt::new(&debian("libmimalloc.so.2"), &[&QUICK[..4], &options].concat(), &[], &command);
-    assert_eq!(hunt.code(), 10, "{}", hunt.outputs());
+    assert_eq!(hunt.code(), 30, "{}", hunt.outputs());
     let object: Value = serde_json::from_str(hunt.text("runs.jsonl").trim()).unwrap();
     assert_eq!((&object["hello_seen"], &object["class"]), (&false.into(), &Value::Null));
     let note = object["note"].as_str().unwrap();
@@ -81,7 +81,7 @@ fn what_says_nothing_is_captured_from_outside() {
     assert_eq!(text("maps_mi.txt"), "# no line of maps names mi; maps.txt has all of them\n");
     assert!(text("ps_L.txt").contains(" R -  "), "{}", text("ps_L.txt"));
     assert!(text("perf_hot_tid.txt").contains("# Samples: "), "{}", text("perf_hot_tid.txt"));
-    assert_ne!(hunt.verdict()["verdict"], "allocator-bug", "nothing proves that the DSO was there");
+    assert_eq!(hunt.verdict()["verdict"], "inconclusive", "nothing proves that the DSO was there");
 }
 
 #[test]

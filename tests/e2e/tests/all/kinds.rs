@@ -23,6 +23,7 @@ fn a_program_that_was_started_through_its_loader() {
 
 // One line for each file of rows.
 kinds! {
+    launched_flock launched_timeout launched_with_dso
     abba
     front_jumps front_calls front_opens fork_heap_lock fork_table_lock vfork_held vfork_event
     callback_loops callback_reads callback_locks callback_allocates interposed handler_again handler_stays jumps_out

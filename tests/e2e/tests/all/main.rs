@@ -15,6 +15,7 @@ mod hunt_ends;
 mod hunts;
 mod integrity;
 mod kinds;
+mod launchers;
 mod link;
 mod machines;
 mod perf;

@@ -85,7 +85,7 @@ fn the_logs_say_what_was_run_and_what_came_of_it() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().display().to_string();
     let command = ["sh", "-c", "echo to stdout; echo to stderr >&2; sleep 0.2; exit 3"];
-    let (status, ..) = verify(&jemalloc(), &["--runs", "2", "--out", &out], &command);
+    let (status, ..) = verify(&jemalloc(), &["--runs", "2", "--grace", "5s", "--out", &out], &command);
     assert_eq!(status, "exit status: 0", "the status of the command itself says nothing about the preload");
     let read = |name: &str| fs::read_to_string(dir.path().join("preload_verify").join(name)).unwrap();
     for log in [read("run_1.log"), read("run_2.log")] {
@@ -141,6 +141,84 @@ fn what_keeps_a_preload_out_is_named() {
     assert!(line.contains("no hello from") && line.contains("clear LD_PRELOAD"), "{line}");
     let line = refused(&source, &[], &["sleep", "0.1"]);
     assert!(line.contains("not an ELF file"), "{line}");
+}
+
+#[test]
+fn the_program_behind_a_launcher_is_proven_and_both_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let lock = dir.path().display().to_string();
+    let (status, stdout, stderr) = verify(&jemalloc(), &["--runs", "1"], &["flock", &lock, "sleep", "1000"]);
+    assert_eq!(status, "exit status: 0", "{stderr}");
+    assert!(stdout.contains("bin/sleep (pid ") && stdout.contains(", started by /usr/bin/flock"), "{stdout}");
+
+    // The hello of the launcher comes first, and is no proof.
+    let within = ["--runs", "1", "--hello-within", "2s"];
+    let line = refused(&jemalloc(), &within, &["flock", &lock, "env", "-i", "sleep", "1000"]);
+    for part in
+        ["no hello from ", "bin/flock (pid ", "hello with the DSO) > ", "bin/sleep (pid ", "no hello)"]
+    {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    let other = format!("LD_PRELOAD={}", debian("libmimalloc.so.2").display());
+    let line = refused(&jemalloc(), &within, &["flock", &lock, "env", &other, "sleep", "0.3"]);
+    assert!(line.contains("no hello from "), "{line}");
+}
+
+#[test]
+fn a_run_is_killed_as_soon_as_its_program_is_proven() {
+    let began = Instant::now();
+    let (status, stdout, stderr) = verify(&jemalloc(), &["--runs", "3"], &["sleep", "1000"]);
+    assert_eq!(status, "exit status: 0", "{stderr}");
+    assert_eq!(stdout.matches("same file, same bytes").count(), 3, "{stdout}");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_small_run_comes_to_its_end_and_one_that_hangs_is_captured() {
+    let dir = tempfile::tempdir().unwrap();
+    let bench = hangscope_test_e2e::bench().display().to_string();
+    let command = ["env", "A=b", &bench, "16", "2000000000", "400", "16", "32768", "90", "65536"];
+    let small = ["--verify-args", "2 1000 50 16 256 50 64", "--runs", "1", "--out"];
+    let out = dir.path().join("small").display().to_string();
+    let (status, stdout, stderr) = verify(&jemalloc(), &[&small[..], &[&out]].concat(), &command);
+    assert_eq!(status, "exit status: 0", "{stdout}{stderr}");
+    let log = fs::read_to_string(dir.path().join("small/preload_verify/run_1.log")).unwrap();
+    assert!(log.contains("ended: exit 0 after") && log.contains("ops/s="), "{log}");
+
+    let (so, words) = hangscope_test_e2e::hunt::stuck_benchmark();
+    let words = words[1..].join(" ");
+    let stuck = ["--verify-args", &words, "--hang-after", "2s", "--out"];
+    let out = dir.path().join("stuck").display().to_string();
+    let (status, stdout, stderr) = verify(&so, &[&stuck[..], &[&out]].concat(), &command);
+    assert_eq!(status, "exit status: 10", "{stdout}{stderr}");
+    assert!(stdout.contains("verification run 1 hangs: ") && stdout.contains(" wait"), "{stdout}");
+    assert_eq!(stdout.lines().last(), Some("[STRICT-PRELOAD] verification passed"));
+    let bundle = dir.path().join("stuck/preload_verify/hang_run_1");
+    for file in ["dump.bin", "threads.json", "stacks.txt", "ps_L.txt"] {
+        assert!(bundle.join(file).exists(), "{file}");
+    }
+}
+
+/// The constructor of the shim runs after that of the allocator. So an allocator that hangs there says nothing.
+#[test]
+fn an_allocator_that_hangs_before_the_hello_is_captured() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("x.c");
+    let text = "static volatile int never;\n\
+        __attribute__((constructor)) static void begin_of_time(void) { while (!never) { } }\n\
+        void *malloc(unsigned long n) { return 0; }\n";
+    fs::write(&source, text).unwrap();
+    let so = dir.path().join("libx.so");
+    let mut cc = Command::new("cc");
+    let built =
+        cc.args(["-g", "-fno-builtin", "-w", "-shared", "-fPIC", "-o"]).arg(&so).arg(&source).status();
+    assert!(built.expect("a C compiler").success());
+    let out = dir.path().join("out").display().to_string();
+    let options = ["--runs", "1", "--hello-within", "1s", "--out", &out];
+    let line = refused(&so, &options, &["sleep", "1"]);
+    assert!(line.contains("no hello from ") && line.contains("it hangs: "), "{line}");
+    let stacks = fs::read_to_string(dir.path().join("out/preload_verify/hang_run_1/stacks.txt")).unwrap();
+    assert!(stacks.contains("begin_of_time"), "{stacks}");
 }
 
 #[test]

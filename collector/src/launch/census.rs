@@ -1,0 +1,398 @@
+//! The programs of a run, as /proc shows them: which processes it has, and what each of them executes.
+//!
+//! A launcher (`flock`, `xargs`, `perf stat`, a script) starts the benchmark, and the benchmark may have lost
+//! its environment on the way. It says no hello then. Only /proc shows that it is there.
+//!
+//! Looks are taken at growing intervals, so a program that takes most of the time of a run is always seen.
+//! A look follows the lists of children from the first process on. A kernel without these lists
+//! (CONFIG_PROC_CHILDREN) has all processes of the machine read. It may take at most one part in [`COST`] of a
+//! processor.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use hangscope_reader::task::Stat;
+use nix::time::{ClockId, clock_gettime};
+
+use crate::proc::task;
+use crate::session::{Dso, maps};
+
+/// The first look, after the start of the run.
+const FIRST: Duration = Duration::from_millis(4);
+/// An exec that has closed the descriptors is over by then.
+const SOON: Duration = Duration::from_millis(2);
+/// The longest interval between two looks.
+const LONGEST: Duration = Duration::from_millis(250);
+/// A look is followed by a pause of this many times its CPU time.
+const COST: u32 = 50;
+
+/// A program that was seen in a run: an image of a process, from one exec to the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) pid: u32,
+    pub(crate) ppid: u32,
+    /// Start of the process in clock ticks since boot. With `pid` it names the process.
+    pub(crate) start_ticks: u64,
+    /// Its file; the name of its main thread in brackets if the file may not be read.
+    pub(crate) exe: String,
+    /// Name of its main thread.
+    pub(crate) comm: String,
+    /// CPU time of the process so far, in clock ticks: also that of its earlier programs.
+    pub(crate) ticks: u64,
+    pub(crate) threads: u32,
+    /// First and last look at which it was there.
+    pub(crate) from: Instant,
+    pub(crate) until: Instant,
+    /// It was there at the last look.
+    pub(crate) alive: bool,
+    /// It executes the file of its parent and has the DSO mapped: a copy of its parent, made by fork.
+    pub(crate) copy_of_parent: bool,
+}
+
+/// What the first process of a run left, read while it is a zombie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Left {
+    pub(crate) comm: String,
+    /// CPU time of its own, clock ticks.
+    pub(crate) ticks: u64,
+    /// CPU time of the children that it has waited for, clock ticks.
+    pub(crate) children_ticks: u64,
+    /// It has waited for a child that touched memory of its own. A program that was executed always does.
+    pub(crate) had_children: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Census {
+    first: u32,
+    /// Path of the run's DSO, as in /proc/PID/maps.
+    dso: PathBuf,
+    seen: Vec<Seen>,
+    step: Duration,
+    next: Instant,
+}
+
+impl Census {
+    /// For a run whose first process is `first`, which is also its process group.
+    pub(crate) fn new(first: u32, dso: &Path, started: Instant) -> Census {
+        Census { first, dso: dso.to_owned(), seen: vec![], step: FIRST, next: started + FIRST }
+    }
+
+    /// In the order in which they were seen first.
+    pub(crate) fn seen(&self) -> &[Seen] {
+        &self.seen
+    }
+
+    /// When the next look is due.
+    pub(crate) fn due(&self) -> Instant {
+        self.next
+    }
+
+    /// Looks at all processes. If /proc cannot be read, nothing is seen.
+    pub(crate) fn look(&mut self) {
+        let cpu = cpu_time();
+        let found = if has_lists_of_children() { self.below() } else { self.among_all() };
+        self.seen.iter_mut().for_each(|seen| seen.alive = false);
+        for brief in found {
+            self.take(&brief, Instant::now());
+        }
+        let cost = cpu_time().saturating_sub(cpu);
+        self.next = Instant::now() + self.step.max(cost * COST);
+        self.step = (self.step * 3 / 2).min(LONGEST);
+    }
+
+    /// Makes the next look due at once: a connection has ended, and an exec may be under way.
+    pub(crate) fn look_soon(&mut self) {
+        self.next = self.next.min(Instant::now() + SOON);
+    }
+
+    /// Whether a process was there at the last look.
+    pub(crate) fn lives(&self, pid: u32) -> bool {
+        self.alive().any(|seen| seen.pid == pid)
+    }
+
+    /// Looks at one process: its connection has ended, and it may execute another program by now.
+    pub(crate) fn look_at(&mut self, pid: u32) {
+        if let Ok(brief) = Brief::read(pid) {
+            self.take(&brief, Instant::now());
+        }
+    }
+
+    /// The programs that were there at the last look.
+    pub(crate) fn alive(&self) -> impl Iterator<Item = &Seen> {
+        self.seen.iter().filter(|seen| seen.alive)
+    }
+
+    /// Of the live processes the one that the others were started for: it has no child among them, and did
+    /// the most. The first process if none is alive.
+    pub(crate) fn leaf(&self) -> u32 {
+        let has_child = |pid: u32| self.alive().any(|seen| seen.ppid == pid);
+        let leaves = self.alive().filter(|seen| !has_child(seen.pid));
+        leaves.max_by_key(|seen| (seen.threads, seen.ticks, seen.pid)).map_or(self.first, |seen| seen.pid)
+    }
+
+    /// Whether a process is in the run's group, or belonged to the run before.
+    fn is_own(&self, b: &Brief) -> bool {
+        let known = || self.seen.iter().any(|s| (s.pid, s.start_ticks) == (b.pid, b.start_ticks));
+        b.pid == self.first || b.pgrp == self.first || known()
+    }
+
+    /// The first process, orphans of the run, which may have become children of this process, and all that these
+    /// have started.
+    fn below(&self) -> Vec<Brief> {
+        let known = self.seen.iter().filter(|seen| seen.alive).map(|seen| seen.pid);
+        let mut todo: Vec<u32> = [self.first].into_iter().chain(known).collect();
+        todo.extend(children(std::process::id()));
+        let (mut met, mut found) = (BTreeSet::new(), vec![]);
+        let roots = todo.len();
+        let mut at = 0;
+        while let Some(pid) = todo.get(at).copied() {
+            at += 1;
+            let Ok(brief) = Brief::read(pid) else { continue };
+            if !met.insert(pid) || at <= roots && !self.is_own(&brief) {
+                continue;
+            }
+            todo.extend(children(pid));
+            found.push(brief);
+        }
+        found
+    }
+
+    /// The same from all processes of the machine.
+    fn among_all(&self) -> Vec<Brief> {
+        let pids = task::pids(Path::new("/proc")).unwrap_or_default();
+        let mut stats: Vec<Brief> = pids.into_iter().filter_map(|pid| Brief::read(pid).ok()).collect();
+        let mut members: BTreeSet<u32> = stats.iter().filter(|b| self.is_own(b)).map(|b| b.pid).collect();
+        loop {
+            let child = |b: &&Brief| members.contains(&b.ppid) && !members.contains(&b.pid);
+            let children: Vec<u32> = stats.iter().filter(child).map(|b| b.pid).collect();
+            if children.is_empty() {
+                stats.retain(|b| members.contains(&b.pid));
+                return stats;
+            }
+            members.extend(children);
+        }
+    }
+
+    fn take(&mut self, brief: &Brief, at: Instant) {
+        let Some(exe) = executable(brief) else { return };
+        let same = |s: &&mut Seen| (s.pid, s.start_ticks) == (brief.pid, brief.start_ticks);
+        let comm = String::from_utf8_lossy(&brief.comm).into_owned();
+        if let Some(seen) = self.seen.iter_mut().rev().find(same).filter(|seen| seen.exe == exe) {
+            // A process whose parent has ended gets another parent, which did not start it.
+            (seen.comm, seen.ticks, seen.threads) = (comm, brief.ticks, brief.threads);
+            (seen.until, seen.alive) = (at, true);
+            return;
+        }
+        let parent_runs_it =
+            self.seen.iter().rev().find(|s| s.pid == brief.ppid).is_some_and(|s| s.exe == exe);
+        self.seen.push(Seen {
+            pid: brief.pid,
+            ppid: brief.ppid,
+            start_ticks: brief.start_ticks,
+            copy_of_parent: parent_runs_it && maps_file(brief.pid, &self.dso),
+            exe,
+            comm,
+            ticks: brief.ticks,
+            threads: brief.threads,
+            from: at,
+            until: at,
+            alive: true,
+        });
+    }
+
+    /// What the first process left. It must not have been reaped.
+    pub(crate) fn left(&self) -> Option<Left> {
+        Left::parse(&fs::read(format!("/proc/{}/stat", self.first)).ok()?)
+    }
+}
+
+impl Left {
+    fn parse(stat: &[u8]) -> Option<Left> {
+        let comm = String::from_utf8_lossy(Stat::parse(stat)?.comm).into_owned();
+        let close = stat.iter().rposition(|b| *b == b')')?;
+        let text = String::from_utf8_lossy(stat.get(close + 1..)?).into_owned();
+        let fields: Vec<u64> = text.split_whitespace().skip(1).map(|f| f.parse().unwrap_or(0)).collect();
+        // Field 4 of proc_pid_stat(5) is the first here: cminflt is 11, cmajflt 13, utime 14 to cstime 17.
+        let field = |number: usize| fields.get(number - 4).copied().unwrap_or(0);
+        Some(Left {
+            comm,
+            ticks: field(14).saturating_add(field(15)),
+            children_ticks: field(16).saturating_add(field(17)),
+            had_children: field(11) + field(13) > 0,
+        })
+    }
+}
+
+/// A process at one look.
+struct Brief {
+    pid: u32,
+    ppid: u32,
+    pgrp: u32,
+    start_ticks: u64,
+    ticks: u64,
+    threads: u32,
+    comm: Vec<u8>,
+}
+
+impl Brief {
+    fn read(pid: u32) -> io::Result<Brief> {
+        let stat = fs::read(format!("/proc/{pid}/stat"))?;
+        let stat = Stat::parse(&stat).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(Brief {
+            pid,
+            ppid: stat.ppid,
+            pgrp: stat.pgrp,
+            start_ticks: stat.start_ticks,
+            ticks: stat.cpu_ticks(),
+            threads: stat.threads,
+            comm: stat.comm.to_vec(),
+        })
+    }
+}
+
+/// Whether the kernel lists the children of a thread.
+fn has_lists_of_children() -> bool {
+    Path::new("/proc/thread-self/children").exists()
+}
+
+/// Children of all threads of a process. Empty if it has ended.
+fn children(pid: u32) -> Vec<u32> {
+    let lists = task::tids(pid).unwrap_or_default().into_iter();
+    let lists = lists.filter_map(|tid| fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")).ok());
+    lists
+        .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+        .collect()
+}
+
+/// CPU time of this thread. Wall-clock time would count the time in which a busy machine runs others.
+fn cpu_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+}
+
+/// The file that a process executes. None: it is ending and has no memory any more.
+fn executable(brief: &Brief) -> Option<String> {
+    let pid = brief.pid;
+    let read = |tid: u32| fs::read_link(format!("/proc/{pid}/task/{tid}/exe"));
+    let link = read(pid).or_else(|error| match task::sharing(pid) {
+        tid if tid != pid => read(tid),
+        _ => Err(error),
+    });
+    match link {
+        Ok(path) => Some(path.to_string_lossy().trim_end_matches(" (deleted)").to_owned()),
+        // A process of another user, or one that may not be dumped. It has ended if its size is 0.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let statm = fs::read(format!("/proc/{pid}/statm")).ok()?;
+            (!statm.starts_with(b"0 ")).then(|| format!("[{}]", String::from_utf8_lossy(&brief.comm)))
+        }
+        Err(_) => None,
+    }
+}
+
+/// Whether a process still has these DSOs mapped where they were: the program that told of them has not been
+/// replaced by an exec.
+pub(crate) fn has_mapped<'a>(pid: u32, dsos: impl IntoIterator<Item = &'a Dso>) -> bool {
+    let mappings = mappings(pid);
+    let mapped = |dso: &Dso| mappings.iter().any(|m| m.start == dso.init.start && m.path == dso.path);
+    let mut dsos = dsos.into_iter().peekable();
+    dsos.peek().is_some() && dsos.all(mapped)
+}
+
+/// Whether a process has this file mapped.
+pub(crate) fn maps_file(pid: u32, path: &Path) -> bool {
+    mappings(pid).iter().any(|m| Path::new(&m.path) == path)
+}
+
+fn mappings(pid: u32) -> Vec<maps::Mapping> {
+    let path = format!("/proc/{pid}/task/{}/maps", task::sharing(pid));
+    fs::read(path).map(|text| maps::parse(&text)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt as _;
+    use std::process::{Child, Command};
+
+    use super::*;
+
+    fn start(script: &str) -> (Child, Census) {
+        let mut command = Command::new("bash");
+        let child = command.args(["-c", script]).process_group(0).spawn().unwrap();
+        let census = Census::new(child.id(), Path::new("/nonexistent/x.so"), Instant::now());
+        (child, census)
+    }
+
+    fn names(census: &Census) -> Vec<String> {
+        census.alive().map(|s| s.exe.rsplit('/').next().unwrap_or_default().to_owned()).collect()
+    }
+
+    #[test]
+    fn what_left_the_group_is_seen_and_each_exec_is_a_program_of_its_own() {
+        let (mut child, mut census) = start("env -i setsid sleep 1000 & exec sleep 1001");
+        let until = Instant::now() + Duration::from_secs(20);
+        while names(&census).iter().filter(|name| *name == "sleep").count() < 2 {
+            assert!(Instant::now() < until, "{:?}", census.seen());
+            census.look();
+        }
+        let other = census.alive().find(|s| s.pid != child.id()).unwrap().clone();
+        assert_eq!(census.leaf(), other.pid, "it is a child of the first");
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(other.pid as i32),
+            nix::sys::signal::Signal::SIGKILL,
+        )
+        .unwrap();
+        child.kill().unwrap();
+        while !matches!(census.left(), Some(left) if left.comm == "sleep") {
+            assert!(Instant::now() < until);
+        }
+        child.wait().unwrap();
+        census.look();
+        assert_eq!(census.alive().filter(|s| s.pid == child.id()).count(), 0);
+    }
+
+    #[test]
+    fn both_ways_find_the_same_processes() {
+        let (mut child, mut census) = start("sleep 1000 & sleep 1000 & wait");
+        let until = Instant::now() + Duration::from_secs(20);
+        while names(&census).iter().filter(|name| *name == "sleep").count() < 2 {
+            assert!(Instant::now() < until, "{:?}", census.seen());
+            census.look();
+        }
+        let pids = |found: Vec<Brief>| found.iter().map(|b| b.pid).collect::<BTreeSet<u32>>();
+        assert_eq!(pids(census.below()), pids(census.among_all()));
+        nix::sys::signal::killpg(
+            nix::unistd::Pid::from_raw(child.id() as i32),
+            nix::sys::signal::Signal::SIGKILL,
+        )
+        .unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn the_first_process_leaves_whether_it_had_children() {
+        for (script, had_children) in [("exec true", false), ("true", false), ("/bin/true; true", true)] {
+            let (mut child, census) = start(script);
+            let stat = format!("/proc/{}/stat", child.id());
+            while !Stat::parse(&fs::read(&stat).unwrap()).unwrap().has_ended() {
+                std::thread::yield_now();
+            }
+            assert_eq!(census.left().unwrap().had_children, had_children, "{script}");
+            child.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_dso_that_is_mapped_elsewhere_is_not_the_one_that_was_told_of() {
+        let own = mappings(std::process::id());
+        let libc = own.iter().find(|m| m.path.contains("libc.so")).unwrap();
+        let init =
+            hangscope_protocol::record::DsoRecord { start: libc.start, ..crate::testkit::dump::zero() };
+        let dso = Dso { init, path: libc.path.clone(), now: None };
+        assert!(has_mapped(std::process::id(), [&dso]));
+        let moved = Dso { init: hangscope_protocol::record::DsoRecord { start: 4096, ..init }, ..dso };
+        assert!(!has_mapped(std::process::id(), [&moved]));
+        assert!(!has_mapped(std::process::id(), []));
+    }
+}

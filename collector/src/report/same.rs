@@ -1,0 +1,71 @@
+//! Hangs that are the same hang again, and the threads of a hang whose stacks tell the most.
+
+use std::collections::BTreeSet;
+
+use crate::analysis::facts::PINNED;
+use crate::analysis::verdict::hang_sentence;
+use crate::analysis::{Finding, HangFacts, RunFacts, RunOutcome};
+use crate::evidence::threads_file::{ThreadPart, ThreadsFile};
+use crate::text::message::Lang;
+
+/// Most threads of a ring whose stacks are shown.
+const MOST_CULPRITS: usize = 4;
+
+/// Snapshots of one hang that came several times. Times, addresses, tids and counts may differ.
+#[derive(Debug)]
+pub(super) struct Same<'a> {
+    /// Names, at least one, in the order of the runs.
+    pub(super) names: Vec<&'a str>,
+    /// The first of them that is a proven finding, else the first.
+    pub(super) file: &'a ThreadsFile,
+}
+
+impl<'a> Same<'a> {
+    /// Groups snapshots, the largest group first.
+    pub(super) fn groups(snapshots: &'a [(String, ThreadsFile)]) -> Vec<Same<'a>> {
+        let mut groups: Vec<Same<'a>> = vec![];
+        for (name, file) in snapshots {
+            let key = key(&file.finding);
+            match groups.iter_mut().find(|group| self::key(&group.file.finding) == key) {
+                Some(group) => group.names.push(name),
+                None => groups.push(Same { names: vec![name], file }),
+            }
+        }
+        groups.sort_by_key(|group| std::cmp::Reverse(group.names.len()));
+        groups
+    }
+
+    /// What waits for what, in one sentence.
+    pub(super) fn sentence(&self, lang: Lang) -> String {
+        let finding = Some(self.file.finding.clone());
+        let hang = HangFacts { snapshot: String::new(), finding, dump_ms: None };
+        let run = RunFacts { outcome: RunOutcome::Hung, hang: Some(hang), ..RunFacts::new(1, PINNED) };
+        hang_sentence(&run, lang)
+    }
+}
+
+/// Equal for two findings of one hang. An address is no name: it differs from run to run.
+fn key(finding: &Finding) -> impl PartialEq {
+    let name = |symbol: Option<&String>| symbol.filter(|name| !name.starts_with("0x")).cloned();
+    let lock = finding.lock.as_ref().map(|lock| (lock.kind.clone(), name(lock.symbol.as_ref())));
+    let hot = finding.hot.as_ref();
+    // In a ring it is by chance which thread is named.
+    let hot = hot.filter(|_| finding.ring.is_empty()).map(|hot| (hot.function.clone(), hot.source.clone()));
+    let lock = lock.filter(|_| finding.ring.is_empty());
+    let ring: BTreeSet<_> =
+        finding.ring.iter().map(|edge| (edge.kind.clone(), name(Some(&edge.name)))).collect();
+    (finding.class, finding.cause, lock, hot, ring)
+}
+
+/// The threads whose stacks tell the most: those of a ring, else the culprit and the owner of the lock.
+pub(super) fn culprits(file: &ThreadsFile) -> Vec<&ThreadPart> {
+    let finding = &file.finding;
+    let named = [finding.hot.as_ref().map(|hot| hot.tid), finding.lock.as_ref().and_then(|l| l.owner_tid)];
+    let mut tids: Vec<u32> = match finding.ring.is_empty() {
+        true => named.into_iter().flatten().collect(),
+        false => finding.ring.iter().map(|edge| edge.tid).take(MOST_CULPRITS).collect(),
+    };
+    let mut seen = BTreeSet::new();
+    tids.retain(|tid| seen.insert(*tid));
+    tids.iter().filter_map(|tid| file.threads.iter().find(|t| t.tid == *tid)).collect()
+}
