@@ -45,17 +45,6 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Threads still make progress, or what they wait for will come.
-    pub(crate) fn is_no_hang(&self) -> bool {
-        self.class == Class::Slow || self.blame == Some(Blame::Nobody)
-    }
-
-    /// A signal may end the wait: a timer of the process may send it.
-    pub(crate) fn may_end(&self) -> bool {
-        let signal = |why: &Why| matches!(why, Why::SignalMayCome { .. });
-        self.class == Class::OutsideAllocator && self.said_missing.iter().any(signal)
-    }
-
     /// The finding of a dump whose process then ended by itself with exit status 0, after so many seconds: no
     /// class of a hang. What its threads waited for stays.
     pub(crate) fn ended_well(&mut self, seconds: f64) {
@@ -66,6 +55,17 @@ impl Finding {
         (self.why, self.said) = (vec![why.en()], vec![why]);
         self.missing.clear();
         self.said_missing.clear();
+    }
+
+    /// Threads still make progress, or what they wait for will come.
+    pub(crate) fn is_no_hang(&self) -> bool {
+        self.class == Class::Slow || self.blame == Some(Blame::Nobody)
+    }
+
+    /// A signal may end the wait: a timer of the process may send it.
+    pub(crate) fn may_end(&self) -> bool {
+        let signal = |why: &Why| matches!(why, Why::SignalMayCome { .. });
+        self.class == Class::OutsideAllocator && self.said_missing.iter().any(signal)
     }
 
     /// Every thread has a whole stack, and there were two looks.

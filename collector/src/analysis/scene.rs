@@ -13,7 +13,7 @@ use super::history::History;
 use super::motion;
 use super::stack::{self, AllocatorIs, Calls, Proof};
 use super::standing::{self, Activity};
-use super::wait::{Owner, Tids, Wait, WaitKind, WaitText, wait_of};
+use super::wait::{Owner, Tids, Wait, WaitKind, WaitText, resolve, wait_of};
 use crate::session::maps::{self, Mapping};
 use crate::session::syscalls::Syscalls;
 use crate::session::trace::{Frame, ThreadTrace, TraceSource, Traces, is_signal_frame};
@@ -199,6 +199,7 @@ impl<'a> Scene<'a> {
         let first = dump.threads.iter().filter(|r| !ours(r));
         let mut threads: BTreeMap<u32, Thread<'a>> =
             first.map(|r| (r.tid, looks.thread(r, later.get(&r.tid).copied()))).collect();
+        settle(&mut threads);
         link_vforked(&mut threads, &maps::parse(&dump.maps));
         let came = |r: &&ThreadRecord| whole && !ours(r) && !threads.contains_key(&r.tid);
         let came = dump.second.iter().filter(came).map(|r| r.tid).collect();
@@ -257,6 +258,20 @@ impl<'a> Scene<'a> {
     /// Whether any thread has a stack.
     pub(super) fn has_stacks(&self) -> bool {
         self.threads.values().any(|t| !t.frames().is_empty() || !t.samples.is_empty())
+    }
+}
+
+/// Adds the owners that all waits and stacks together tell.
+fn settle(threads: &mut BTreeMap<u32, Thread<'_>>) {
+    let stacks =
+        threads.values().map(|t| (t.tid(), t.trace.map_or(&[][..], |trace| &trace.frames))).collect();
+    let whole = threads.values().all(|t| t.trace.is_some_and(|trace| !trace.truncated));
+    let mut waits = threads.values().filter_map(|t| Some((t.tid(), t.wait.clone()?))).collect();
+    resolve(&mut waits, &stacks, whole);
+    for (tid, wait) in waits {
+        if let Some(thread) = threads.get_mut(&tid) {
+            thread.wait = Some(wait);
+        }
     }
 }
 

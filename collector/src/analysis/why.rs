@@ -198,6 +198,8 @@ messages! {
             "tid {tid} のスタックの内容を比較できなかった。同じ場所から呼び出しを繰り返すループと区別できない";
         NoOwner { lock } => "{lock} does not record its owner: the holder is inferred",
             "{lock} は保持者を記録しないため、保持者は推定";
+        OwnerGuessed {} => "no function on a stack names the lock: its owner is guessed from the memory around the word",
+            "ロックの種類を示す関数がスタックにないため、保持者はワード周辺のメモリからの推定";
         AllocatorUnknown {} => "it is not known which DSO is the allocator, or it is not mapped: a missing frame of it proves \
             nothing (dump.bin)",
             "どの DSO がアロケータか分からないか、マップされていない。そのフレームがないことは何の証明にもならない (dump.bin)";

@@ -23,6 +23,7 @@ use crate::evidence::names::{DUMP, DUMP_OUTSIDE};
 use crate::evidence::threads_file::ThreadsFile;
 use crate::evidence::{finding_files, recording};
 use crate::files::atomic::{self, WriteError};
+use crate::proc::namespace;
 use crate::session::trace::Traces;
 use crate::session::{Dump, record};
 use crate::symbolize::{Sources, symbolize};
@@ -253,7 +254,13 @@ impl Bundle {
 
     fn hottest(&self, contents: &Contents<'_>, cancel: &Cancel) -> Result<u32, String> {
         match &contents.dump {
-            Ok(DumpFrames { dump, .. }) if !dump.second.is_empty() => hot::of_dump(dump),
+            Ok(DumpFrames { dump, .. }) if !dump.second.is_empty() => {
+                let tid = hot::of_dump(dump)?;
+                let here = if dump.has_other_ids() { Some(tid) } else { namespace::here(self.pid, tid) };
+                here.ok_or_else(|| {
+                    format!("tid {tid} is from another PID namespace, and its id here is not known")
+                })
+            }
             _ => hot::look_twice(self.pid, &self.outside.cpu(), BETWEEN_LOOKS, cancel),
         }
     }

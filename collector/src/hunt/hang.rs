@@ -32,12 +32,15 @@ use crate::launch::census;
 use crate::listen::ConnId;
 use crate::session::{Dso, Dump};
 use crate::snap;
+use crate::snap::notes::OutsideNote;
 use crate::text::message::{Say as _, Text, say};
 use crate::text::note::Note;
 
 /// How long to wait for the dumps of the run's other processes.
 const OTHER_DUMPS: Duration = Duration::from_secs(3);
 
+/// Most notes of a look from outside that the report of the hunt has; threads.json has all.
+const MOST_OUTSIDE_NOTES: usize = 4;
 /// How long a run that waits for something that will come gets after its deadline, at most.
 const MOST_PATIENCE: Duration = Duration::from_secs(60);
 /// From the first look to the second after Ctrl-C. A thread that goes on is seen to do so in this time.
@@ -171,6 +174,8 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         },
     };
     let mut file = bundle.finish(&contents, cancel)?;
+    // What `take_from_outside` notes is in the file, too.
+    notes.extend(file.iter().flat_map(|file| OutsideNote::among(&file.notes)).take(MOST_OUTSIDE_NOTES));
     let mut finding = file.as_ref().map(|file| file.finding.clone());
     let counters = match dump {
         Some(dump) => counters::at_hang(lane, dump, process.filter(|_| recorded.is_some())),

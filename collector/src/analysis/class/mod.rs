@@ -4,8 +4,8 @@
 //! - [`owned`]: locks that record their owner: rings and chains
 //! - [`ownerless`]: futex words that record no owner: lost wakeups, inferred holders
 //! - [`running`]: threads that run inside the allocator and do not leave it
-//! - `idle`: nothing hangs: a sleep that ends, a server without work
 //! - [`vfork`]: children in the memory of their parent
+//! - `idle`: nothing hangs: a sleep that ends, a server without work
 //! - [`other`]: stopped, the kernel, the benchmark, slow, unknown
 //! - `whose`: whose mistake it is: the allocator's, the program's
 //! - [`case`]: the answer of a decider, and what the deciders share

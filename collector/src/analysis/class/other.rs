@@ -98,13 +98,13 @@ pub(super) fn outside(scene: &Scene<'_>) -> Option<Case> {
     if scene.between_s.is_none() {
         case.missing.push(Why::NoSecondLook {});
     }
-    if !idle::is_closed(scene, &mut case) {
-        case.unproven();
-    }
     if !identified {
         case.missing.push(Why::AllocatorUnknown {});
     }
     case.missing.extend(doubtful(scene).map(|(tid, dso)| say!(Why::DoubtfulDso { tid, dso })));
+    if !idle::is_closed(scene, &mut case) {
+        case.unproven();
+    }
     case.missing.extend(scene.all().filter(|t| t.inside.is_none()).take(4).map(no_stack));
     case.for_s = stuck.iter().chain(&runners).filter_map(|t| scene.for_s(t)).max_by(f64::total_cmp);
     Some(case)

@@ -47,6 +47,7 @@ pub(super) fn ring(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
             case.why.push(say!(Why::Behind { more: behind.len() }));
         }
         case.members.clone_from(&members);
+        guessed(&mut case, &waits);
         // Of the locks in the ring, show the one with the most waiters.
         let lock = waits
             .iter()
@@ -127,6 +128,7 @@ fn owner_gone(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
         |s| say!(Why::NeverReleased { waiters: n, seconds: s }),
         waiters,
     );
+    guessed(&mut case, &[wait]);
     case.lock = Some(lock_of(scene, wait, waiters));
     case.for_s = longest(scene, waiters);
     behind(&mut case, graph, owner, n);
@@ -201,10 +203,19 @@ fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
     } else if inside == Some(true) && (root.inside == Some(false) || returns) {
         case.unproven();
     }
+    guessed(&mut case, &[wait]);
     case.lock = Some(lock_of(scene, wait, waiters));
     case.culprit = Some(owner);
     case.for_s = longest(scene, waiters);
     Some(case.located(inside))
+}
+
+/// An owner that only the layout of memory names proves nothing.
+fn guessed(case: &mut Case, waits: &[&Wait]) {
+    if waits.iter().any(|wait| wait.guessed) {
+        case.missing.push(Why::OwnerGuessed {});
+        case.unproven();
+    }
 }
 
 /// Whether the thread is in fork: an allocator may hold its locks there.

@@ -60,9 +60,10 @@ pub(super) fn decide<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, runs: &Tally
     if hung.iter().any(|r| !facts.is_other_build(&r.arm)) {
         hung.retain(|r| !facts.is_other_build(&r.arm));
     }
-    let ruling = match hung.is_empty() {
-        true => not_hung(sorted, runs).unwrap_or_else(|| without_hang(facts, sorted, runs)),
-        false => with_hang(facts, sorted, &hung),
+    let ruling = if hung.is_empty() {
+        not_hung(sorted, runs).unwrap_or_else(|| without_hang(facts, sorted, runs))
+    } else {
+        with_hang(facts, sorted, &hung)
     };
     // What is decided needs no more runs.
     let decided = || decision::of(facts).is_some_and(|decision| decision.answer.is_some());
