@@ -1,6 +1,6 @@
 //! Thread ids here, and in the process's own PID namespace, which its locks have.
 
-use hangscope_protocol::record::{NoteRecord, hello_flags, note_code};
+use hangscope_protocol::record::{NoteRecord, ThreadRecord, hello_flags, note_code};
 
 use super::notes::OutsideNote;
 use super::zero::zero;
@@ -75,6 +75,15 @@ impl Ids {
     pub(super) fn see_again(&mut self, pid: u32) {
         if let (true, Some(tids), Some(now)) = (self.another, &mut self.tids, Tids::of(pid)) {
             tids.add(now);
+        }
+    }
+
+    /// Threads of other processes in the memory of this one: vforked children.
+    pub(super) fn see_others(&mut self, threads: &[ThreadRecord]) {
+        if let (true, Some(tids)) = (self.another, &mut self.tids) {
+            let others = threads.iter().filter(|t| tids.there(t.tid).is_none());
+            let found: Vec<Tids> = others.filter_map(|t| Tids::of(t.tid)).collect();
+            found.into_iter().for_each(|other| tids.add(other));
         }
     }
 

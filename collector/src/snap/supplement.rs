@@ -40,7 +40,7 @@ const MOST_LOOKS: usize = 20;
 /// has ended since, is left out. Its threads have the ids of the process's own namespace.
 pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
     let memory = &ProcessMemory::of(pid);
-    let ids = &Ids::of(pid, dump);
+    let ids = &mut Ids::of(pid, dump);
     let mut outside = Dump::begun(dump.identity.clone(), dump.begin);
     outside.notes = ids.notes(pid);
     // A dump from outside says it already.
@@ -57,8 +57,12 @@ pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
     outside.notes.extend(by_ptrace);
     let nappers: Vec<u32> = nappers(dump).into_iter().filter_map(|tid| ids.here(tid)).collect();
     let arch = Syscalls::from_elf(dump.identity.fixed.arch);
-    outside.threads = vforked::look(pid, &dump.threads, 1, memory, arch);
+    let here = |t: &ThreadRecord| Some(ThreadRecord { tid: ids.here(t.tid)?, ..*t });
+    let here: Vec<ThreadRecord> = dump.threads.iter().filter_map(here).collect();
+    outside.threads = vforked::look(pid, &here, 1, memory, arch);
     outside.stacks = vforked::stacks(&outside.threads, memory);
+    ids.see_others(&outside.threads);
+    let ids = &*ids;
     outside.memory = times(dump, memory);
     if asked.is_empty() && nappers.is_empty() && outside.threads.is_empty() {
         return (!outside.notes.is_empty() || !outside.memory.is_empty()).then_some(outside);
@@ -81,13 +85,22 @@ pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
         outside.samples.extend(turn.filter_map(sample));
         thread::sleep(BETWEEN_SAMPLES);
     }
-    outside.second = vforked::look(pid, &dump.threads, 2, memory, arch);
-    outside.second.retain(|second| outside.threads.iter().any(|first| first.tid == second.tid));
-    outside.second.extend(looked_at_again(pid, dump, &nappers, memory));
     let named = |here: u32| ids.named(here);
     outside.samples.retain_mut(|p| named(p.record.tid).map(|tid| p.record.tid = tid).is_some());
     outside.probes.retain_mut(|p| ids.own(p.record.tid).map(|tid| p.record.tid = tid).is_some());
+    outside.second = vforked::look(pid, &here, 2, memory, arch);
+    outside.second.retain(|second| outside.threads.iter().any(|first| first.tid == second.tid));
+    rename_children(&mut outside, ids);
+    outside.second.extend(looked_at_again(pid, dump, &nappers, memory));
     Some(outside)
+}
+
+/// Gives vforked children, which have the ids of this side, those of the process's own namespace.
+fn rename_children(outside: &mut Dump, ids: &Ids) {
+    let own = |tid: &mut u32| ids.named(*tid).map(|own| *tid = own).is_some();
+    outside.threads.retain_mut(|t| own(&mut t.tid));
+    outside.second.retain_mut(|t| own(&mut t.tid));
+    outside.stacks.retain_mut(|s| own(&mut s.record.tid));
 }
 
 /// Where the shim may not read what threads wait for, because the program has dropped its rights, this side

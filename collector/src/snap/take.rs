@@ -70,10 +70,11 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     let mut identity = process.identity(trigger_ns, dsos.len() as u32, provider, options.target.as_deref());
 
     let mut look = Look { pid, memory, arch: process.arch, begun, marks: vec![] };
+    let mut ids = Ids::new(pid, true);
     let mut first = look.threads(1)?;
     first.extend(vforked::look(pid, &first, 1, memory, process.arch));
     first.sort_by_key(|t| t.tid);
-    let mut ids = Ids::new(pid, true);
+    ids.see_others(&first);
     identity.fixed.watchdog_tid = process.shim_thread(&first).unwrap_or(0);
     let mut stacks = look.stacks(&first, &mut notes);
     let fds = fds(memory.tid(), &first, process.arch);
