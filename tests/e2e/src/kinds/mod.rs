@@ -4,6 +4,7 @@
 mod forks;
 mod launched;
 mod locks;
+mod progress;
 mod run;
 mod views;
 mod whose;
