@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use hangscope_protocol::record::{
     DsoNowRecord, DsoRecord, DumpBeginRecord, DumpEndRecord, HeartbeatRecord, HeartbeatThread, Hello,
     HelloRecord, MarkRecord, MemoryRecord, NoteRecord, ProbeRecord, StackRecord, ThreadRecord, dump_flags,
-    mark_part, note_code, thread_flags,
+    mark_part, note_code,
 };
 use serde::{Deserialize, Serialize};
 
