@@ -61,6 +61,7 @@ pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
     let here: Vec<ThreadRecord> = dump.threads.iter().filter_map(here).collect();
     outside.threads = vforked::look(pid, &here, 1, memory, arch);
     outside.stacks = vforked::stacks(&outside.threads, memory);
+    outside.memory = times(dump, memory);
     ids.see_others(&outside.threads);
     let ids = &*ids;
     outside.memory = times(dump, memory);
