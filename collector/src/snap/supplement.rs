@@ -78,7 +78,7 @@ pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
         // Many threads take turns.
         let turn =
             nappers.iter().cycle().skip(number as usize * MOST_SAMPLED).take(MOST_SAMPLED.min(nappers.len()));
-        let sample = |t: &u32| match number % ASKED_EVERY == 0 && woken.contains(t) {
+        let sample = |t: &u32| match number.is_multiple_of(ASKED_EVERY) && woken.contains(t) {
             true => Some(stop::ask(*t, number, SAMPLE_BYTES, memory)).filter(is_answered),
             false => threads::sample(pid, *t, number, memory),
         };
