@@ -126,7 +126,8 @@ pub(crate) fn holds_name(bytes: &[u8], name: &str) -> bool {
     let name = name.as_bytes();
     !name.is_empty()
         && bytes.windows(name.len() + 1).enumerate().any(|(at, window)| {
-            window.split_last() == Some((&0, name))
+            window[0] == name[0]
+                && window.split_last() == Some((&0, name))
                 && (at == 0 || matches!(bytes.get(at - 1), Some(0 | b'/')))
         })
 }

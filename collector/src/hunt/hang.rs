@@ -206,7 +206,7 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
     let came_out = ended_by_itself && ended.code == Some(0);
     let asked = bundle.disturbed()
         || finding.as_ref().is_some_and(|f| f.said.iter().any(|why| matches!(why, Why::Resumed { .. })));
-    let ended_well = came_out && !asked;
+    let ended_well = came_out && !asked && !finding.as_ref().is_some_and(Finding::is_no_hang);
     let slow = ended_well || finding.as_ref().is_some_and(Finding::is_no_hang);
     // Nobody has waited for the deadline. Only what cannot end by itself is a hang.
     let proven = |f: &Finding| f.confidence == Confidence::Proven && is_stuck(f);

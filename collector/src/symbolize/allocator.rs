@@ -216,13 +216,15 @@ impl<'m> AllocatorSet<'m> {
             return;
         }
         let mut programs = None;
+        // A search through all bytes of a file: once for each DSO, not for each frame.
+        let mut by_programs = BTreeMap::new();
         let mut unknown = |set: &Self, index: usize| {
             let programs = programs.get_or_insert_with(|| set.of_program());
             let by_program = |i| set.is_program(i) && set.holds_name_of(i, index);
             set.is_preloaded(index)
                 && !set.members.contains_key(&index)
                 && !programs.contains(&index)
-                && !set.modules.indices().any(by_program)
+                && !*by_programs.entry(index).or_insert_with(|| set.modules.indices().any(by_program))
         };
         for walk in walks.clone() {
             for (inner, outer) in walk.frames.iter().zip(walk.frames.iter().skip(1)) {

@@ -4,6 +4,7 @@
 mod forks;
 mod launched;
 mod locks;
+mod progress;
 mod run;
 mod spinning;
 mod views;
@@ -115,5 +116,13 @@ const BUG: Kind = Kind {
 const HARNESS: Kind = Kind { verdict: "harness-bug", ..BUG };
 
 /// One slice for each file of rows.
-pub const TABLE: &[&[Kind]] =
-    &[launched::ROWS, locks::ROWS, forks::ROWS, spinning::ROWS, views::ROWS, whose::ROWS, words::ROWS];
+pub const TABLE: &[&[Kind]] = &[
+    launched::ROWS,
+    locks::ROWS,
+    forks::ROWS,
+    views::ROWS,
+    spinning::ROWS,
+    whose::ROWS,
+    words::ROWS,
+    progress::ROWS,
+];
