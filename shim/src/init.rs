@@ -146,6 +146,7 @@ fn begin(start: &Start) -> Option<()> {
     let (variables, auxv) = unsafe { strings(start.envp) };
     // SAFETY: directly behind the environment, while nobody has moved that.
     let (page_size, clk_tck, secure) = unsafe { auxiliary(auxv) };
+    sys::know_page_size(page_size);
     let mut config = Config::DEFAULT;
     variables.for_each(|v| config.take(v.to_bytes()));
     if secure || config.socket.as_bytes().is_empty() {

@@ -142,6 +142,33 @@ fn a_guard_page_ends_a_copy() {
 }
 
 #[test]
+fn only_pages_that_are_in_memory_are_read() {
+    let memory = sys::map(4096 * 8).unwrap();
+    // SAFETY: the test's own memory; pages 0, 1 and 4 come into being, the others do not.
+    let touch = |page: usize| unsafe { memory.add(page * 4096).write_bytes(7, 4096) };
+    [0, 1, 4].into_iter().for_each(touch);
+    let at = memory as u64;
+    for resident in [sys::Resident::open(), sys::Resident::BY_MINCORE] {
+        let mut copy = vec![1; 8 * 4096];
+        assert_eq!(resident.peek(at + 100, &mut copy), Ok(2 * 4096 - 100));
+        assert_eq!(resident.peek(at + 4096 * 2, &mut copy), Err(Errno::NODATA));
+        assert_eq!(resident.peek(at + 4096 * 4 + 8, &mut copy[..8]), Ok(8));
+        assert!(resident.peek(u64::MAX - 3, &mut copy[..8]).is_err());
+        assert!(resident.peek(0, &mut copy[..8]).is_err());
+
+        let stack = resident.stack(at + 4096 + 8, &mut copy[..6 * 4096]);
+        assert_eq!((stack.len, stack.holes), (4 * 4096 - 8, true));
+        let (before, rest) = copy.split_at(4096 - 8);
+        let (hole, after) = rest.split_at(2 * 4096);
+        assert!(before.iter().all(|b| *b == 7) && hole.iter().all(|b| *b == 0));
+        assert!(after[..4096].iter().all(|b| *b == 7));
+        let whole = resident.stack(at, &mut copy[..4096]);
+        assert_eq!((whole.len, whole.holes), (4096, false));
+        assert_eq!(resident.stack(at + 4096 * 2, &mut copy).len, 0);
+    }
+}
+
+#[test]
 fn a_panic_in_the_constructor_has_a_way_back() {
     extern "C" fn comes_back(arg: *mut u8) {
         // SAFETY: the test's own counter.

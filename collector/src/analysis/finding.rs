@@ -57,6 +57,17 @@ impl Finding {
         self.said_missing.clear();
     }
 
+    /// Threads still make progress, or what they wait for will come.
+    pub(crate) fn is_no_hang(&self) -> bool {
+        self.class == Class::Slow || self.blame == Some(Blame::Nobody)
+    }
+
+    /// A signal may end the wait: a timer of the process may send it.
+    pub(crate) fn may_end(&self) -> bool {
+        let signal = |why: &Why| matches!(why, Why::SignalMayCome { .. });
+        self.class == Class::OutsideAllocator && self.said_missing.iter().any(signal)
+    }
+
     /// Every thread has a whole stack, and there were two looks.
     pub(crate) fn is_whole(&self) -> bool {
         let looks =

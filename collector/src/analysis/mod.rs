@@ -3,9 +3,11 @@
 //! - [`words`]: the fixed words: class, verdict, integrity, confidence, next action
 //! - [`integrity`]: whether a DSO is still the file that was loaded
 //! - [`wait`]: what each thread waits for
+//! - `ends`: which waits end by themselves, and when
 //! - [`history`]: the heartbeats before a dump
 //! - `stack`, `scene`, `graph`: queries on a stack, on a dump, on the wait-for graph
 //! - `role`, `standing`: whose code a frame is, whose code a thread is in
+//! - `motion`: whether a thread that woke has gone on
 //! - [`class`]: the class of a hang: [`analyse`]
 //! - [`finding`]: the result for one dump; `why`: its sentences
 //! - [`stall`]: whether a process that does not move is stuck or idle
@@ -25,12 +27,14 @@ pub mod class;
 pub(crate) mod counters;
 pub(crate) mod crash;
 pub(crate) mod decision;
+mod ends;
 pub(crate) mod facts;
 pub(crate) mod finding;
 mod graph;
 pub(crate) mod history;
 pub mod integrity;
 pub(crate) mod judged;
+mod motion;
 mod role;
 pub(crate) mod run_counters;
 mod scene;

@@ -4,17 +4,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hangscope_protocol::record::{
-    SYSCALL_RUNNING, ThreadRecord, dso_flags, hello_flags, mark_part, probe_outcome, thread_flags,
+    SYSCALL_RUNNING, ThreadRecord, dso_flags, dump_reason, hello_flags, mark_part, probe_outcome,
+    thread_flags,
 };
 
+use super::ends::{self, Ends};
 use super::history::History;
-use super::stack::{self, AllocatorIs, Calls};
+use super::motion;
+use super::stack::{self, AllocatorIs, Calls, Proof};
 use super::standing::{self, Activity};
-use super::wait::{Owner, Tids, Wait, WaitKind, WaitText, wait_of};
-use crate::session::Dump;
+use super::wait::{Owner, Tids, Wait, WaitKind, WaitText, resolve, wait_of};
 use crate::session::maps::{self, Mapping};
 use crate::session::syscalls::Syscalls;
-use crate::session::trace::{Frame, ThreadTrace, Traces};
+use crate::session::trace::{Frame, ThreadTrace, TraceSource, Traces, is_signal_frame};
+use crate::session::{Dump, Probe};
 use crate::text::message::{Say as _, say};
 
 /// A thread that sleeps between its attempts spins if it uses at least this share of a core.
@@ -52,7 +55,12 @@ pub(super) struct Thread<'a> {
     pub(super) record: &'a ThreadRecord,
     pub(super) second: Option<&'a ThreadRecord>,
     pub(super) wait: Option<Wait>,
+    /// Its wait ends by itself.
+    pub(super) ends: Option<Ends>,
     pub(super) motion: Motion,
+    /// It woke, and waits again for the same lock of the same owner, without a return in between: how well its stacks prove
+    /// that.
+    pub(super) comes_back: Option<Proof>,
     pub(super) trace: Option<&'a ThreadTrace>,
     pub(super) samples: &'a [ThreadTrace],
     /// From all of its stacks: the one of the dump, and the samples.
@@ -112,6 +120,8 @@ impl Thread<'_> {
         match self.motion {
             Motion::Asleep => Stuck::Yes,
             Motion::Unknown => Stuck::Maybe,
+            Motion::Rewaits if self.comes_back == Some(Proof::Bytes) => Stuck::Yes,
+            Motion::Rewaits if self.comes_back.is_some() => Stuck::Maybe,
             Motion::Rewaits if self.woken_by_us => Stuck::Maybe,
             // A timed wait wakes at its timeout and waits again: that is no progress.
             Motion::Rewaits if self.wait.as_ref().is_some_and(|w| w.timed) => Stuck::Maybe,
@@ -189,6 +199,7 @@ impl<'a> Scene<'a> {
         let first = dump.threads.iter().filter(|r| !ours(r));
         let mut threads: BTreeMap<u32, Thread<'a>> =
             first.map(|r| (r.tid, looks.thread(r, later.get(&r.tid).copied()))).collect();
+        settle(&mut threads);
         link_vforked(&mut threads, &maps::parse(&dump.maps));
         let came = |r: &&ThreadRecord| whole && !ours(r) && !threads.contains_key(&r.tid);
         let came = dump.second.iter().filter(came).map(|r| r.tid).collect();
@@ -224,6 +235,18 @@ impl<'a> Scene<'a> {
         of(wait.object).or_else(|| of(wait.word))
     }
 
+    /// The deadline of the process, seconds, if the dump was made after it; 0 if the deadline is not known. None: nobody
+    /// said by when the process had to end.
+    pub(super) fn deadline_s(&self) -> Option<f64> {
+        let (begin, fixed) = (&self.dump.begin, &self.dump.identity.fixed);
+        let passed = match begin.reason {
+            dump_reason::DEADLINE | dump_reason::STILL => true,
+            dump_reason::ASKED => fixed.hang_after_ns > 0 && begin.since_init_ns >= fixed.hang_after_ns,
+            _ => false,
+        };
+        passed.then_some(fixed.hang_after_ns as f64 / 1e9)
+    }
+
     /// How long a thread has been in the state in which the dump found it, seconds.
     pub(super) fn for_s(&self, thread: &Thread<'_>) -> Option<f64> {
         let since = self.history.since_ns(thread.record);
@@ -235,6 +258,20 @@ impl<'a> Scene<'a> {
     /// Whether any thread has a stack.
     pub(super) fn has_stacks(&self) -> bool {
         self.threads.values().any(|t| !t.frames().is_empty() || !t.samples.is_empty())
+    }
+}
+
+/// Adds the owners that all waits and stacks together tell.
+fn settle(threads: &mut BTreeMap<u32, Thread<'_>>) {
+    let stacks =
+        threads.values().map(|t| (t.tid(), t.trace.map_or(&[][..], |trace| &trace.frames))).collect();
+    let whole = threads.values().all(|t| t.trace.is_some_and(|trace| !trace.truncated));
+    let mut waits = threads.values().filter_map(|t| Some((t.tid(), t.wait.clone()?))).collect();
+    resolve(&mut waits, &stacks, whole);
+    for (tid, wait) in waits {
+        if let Some(thread) = threads.get_mut(&tid) {
+            thread.wait = Some(wait);
+        }
     }
 }
 
@@ -284,7 +321,13 @@ impl<'a> Looks<'a> {
         let trace = traces.threads.get(&record.tid);
         let samples = traces.samples.get(&record.tid).map_or(&[][..], Vec::as_slice);
         let frames = trace.map_or(&[][..], |t| &t.frames);
-        let wait = wait_of(dump, record, frames, &self.tids);
+        let first = wait_of(dump, record, frames, &self.tids);
+        let back = self.back(first.as_ref(), record, second, (trace, samples));
+        // A look that met it in a signal handler, or on its way, does not show what it waits for.
+        let (record, trace) = back.as_ref().map_or((record, trace), |back| (back.record, Some(back.trace)));
+        let frames = trace.map_or(&[][..], |t| &t.frames);
+        let mut wait = if back.is_some() { wait_of(dump, record, frames, &self.tids) } else { first };
+        let ends = wait.as_ref().and_then(|_| ends::ends(dump, record));
         let calls = stack::calls(trace.into_iter().chain(samples), is);
         let inside = match calls {
             Calls::NotSeen => None,
@@ -302,7 +345,15 @@ impl<'a> Looks<'a> {
             }
             _ => 0.0,
         };
-        let motion = motion(dump, record, second, answers);
+        let comes_back = back.map(|back| back.proof);
+        let motion = match motion_of(dump, record, second, answers) {
+            Motion::Asleep => Motion::Asleep,
+            _ if comes_back.is_some() => Motion::Rewaits,
+            other => other,
+        };
+        if let (Some(wait), Some(ends), Motion::Asleep) = (&mut wait, ends, motion) {
+            ends::say_time(wait, ends);
+        }
         let naps = |second: &ThreadRecord| match motion {
             Motion::Moved | Motion::Rewaits => is_nap(dump, record) && is_nap(dump, second),
             // It slept in between and used little CPU time: both looks found it waiting for a processor. A
@@ -318,7 +369,9 @@ impl<'a> Looks<'a> {
             record,
             second,
             wait,
+            ends,
             motion,
+            comes_back,
             trace,
             samples,
             calls,
@@ -328,6 +381,43 @@ impl<'a> Looks<'a> {
             woken_by_us,
             cpu_share,
         }
+    }
+}
+
+/// A thread that waits again for what it waited for.
+struct Back<'a> {
+    /// The look that shows the wait, and a stack of the wait.
+    record: &'a ThreadRecord,
+    trace: &'a ThreadTrace,
+    proof: Proof,
+}
+
+impl<'a> Looks<'a> {
+    /// Whether a thread that woke, or ran in a look, waits for one lock of one owner all the time.
+    fn back(
+        &self,
+        first: Option<&Wait>,
+        record: &'a ThreadRecord,
+        second: Option<&'a ThreadRecord>,
+        (trace, samples): (Option<&'a ThreadTrace>, &'a [ThreadTrace]),
+    ) -> Option<Back<'a>> {
+        let second = second.filter(|s| s.nvcsw != record.nvcsw)?;
+        let lock = first.filter(|wait| wait.kind.is_lock());
+        // In a handler of a signal it may wait for something else.
+        let handled = trace.is_some_and(|t| t.frames.iter().any(is_signal_frame));
+        if lock.is_none() && first.is_some() && !handled {
+            return None;
+        }
+        let at_wait =
+            |t: &&ThreadTrace| t.source == TraceSource::Blocked && !t.frames.iter().any(is_signal_frame);
+        let shown = trace.filter(|_| lock.is_some()).or_else(|| samples.iter().find(at_wait))?;
+        let later =
+            wait_of(self.dump, second, &shown.frames, &self.tids).filter(|wait| wait.kind.is_lock())?;
+        if lock.is_some_and(|lock| (lock.word, lock.owner) != (later.word, later.owner)) {
+            return None;
+        }
+        let proof = motion::stays(shown, trace.into_iter().chain(samples), self.is)?;
+        Some(Back { record: if lock.is_some() { record } else { second }, trace: shown, proof })
     }
 }
 
@@ -345,7 +435,7 @@ fn cpu_ns(record: &ThreadRecord) -> u64 {
     if record.err_schedstat == 0 && record.cpu_ns > 0 { record.cpu_ns } else { record.tick_cpu_ns }
 }
 
-fn motion(dump: &Dump, first: &ThreadRecord, second: Option<&ThreadRecord>, answers: u64) -> Motion {
+fn motion_of(dump: &Dump, first: &ThreadRecord, second: Option<&ThreadRecord>, answers: u64) -> Motion {
     let Some(second) = second else {
         let whole = dump.marks.iter().any(|m| m.part == mark_part::SECOND_LOOK && m.dropped == 0);
         return if whole && !dump.second.is_empty() { Motion::Left } else { Motion::Unknown };
@@ -386,7 +476,10 @@ fn sleeps(first: &ThreadRecord, second: &ThreadRecord) -> u64 {
 fn answers(dump: &Dump) -> BTreeMap<u32, u64> {
     let mut answers = BTreeMap::new();
     let all = dump.probes.iter().chain(&dump.samples);
-    for probe in all.filter(|p| p.record.outcome == probe_outcome::ANSWERED) {
+    // What is asked after the second look has no part in it.
+    let second_ns = dump.looks_ns[1];
+    let before = |p: &&Probe| second_ns == 0 || p.record.asked_ns <= second_ns;
+    for probe in all.filter(|p| p.record.outcome == probe_outcome::ANSWERED).filter(before) {
         *answers.entry(probe.record.tid).or_default() += 1;
     }
     answers
@@ -405,7 +498,7 @@ mod tests {
             make.dump.threads.iter_mut().filter(|r| r.tid == 101).for_each(how);
             let dump = make.change(101, later).finish();
             let first = dump.thread(101).unwrap();
-            motion(&dump, first, dump.second_look(101), 0)
+            motion_of(&dump, first, dump.second_look(101), 0)
         };
         let uncounted = |r: &mut ThreadRecord| (r.err_status, r.nvcsw) = (22, 0);
         let without_call = |r: &mut ThreadRecord| r.err_syscall = 1;

@@ -19,6 +19,10 @@ messages! {
             "2 回の観測の間の {seconds} 秒に、待機中の {waiters} スレッドは 1 つも起きず、ロックは解放されていない (threads.json)";
         RingStill { seconds } => "none of them woke in the {seconds} s between the two looks (threads.json)",
             "2 回の観測の間の {seconds} 秒に、これらのスレッドは 1 つも起きていない (threads.json)";
+        ComesBack { tids, samples: "sample" } => "tid {tids} woke, for a signal or at a timeout, and waited again for the same lock of \
+            the same owner; the call that waits did not return, in {samples} (stacks.txt)",
+            "tid {tids} はシグナルやタイムアウトで起きたが、同じ保持者の同じロックを再び待った。待っている呼び出しは {samples} サンプルの\
+            間、戻っていない (stacks.txt)";
         OwnerRuns { owner, share } => "tid {owner} runs in both looks and used {share} % of a core in between \
             (threads.json)",
             "tid {owner} は 2 回の観測のどちらでも実行中で、その間にコアの {share} % を使った (threads.json)";
@@ -147,6 +151,17 @@ messages! {
             "{waiters} スレッドがアロケータの外で止まっている: {wait} (stacks.txt)";
         NotTheAllocators {} => "none of these threads has a frame of the allocator on its stack (stacks.txt)",
             "これらのスレッドのスタックにアロケータのフレームはない (stacks.txt)";
+        // Waits that may end.
+        EndsItself { tid, wait } => "tid {tid} waits for {wait}: this wait ends by itself (threads.json)",
+            "tid {tid} は {wait} を待っている。この待ちはひとりでに終わる (threads.json)";
+        WaitsForOutside { tid, wait } => "tid {tid} waits for {wait}, which comes from outside the process (threads.json)",
+            "tid {tid} は {wait} を待っている。これはプロセスの外から来るもの (threads.json)";
+        SleepersMayHelp { tids } => "tid {tids} sleeps with a timeout and may end the wait of the others when it wakes",
+            "tid {tids} はタイムアウト付きで眠っており、起きたときにほかのスレッドの待ちを終わらせる可能性がある";
+        SignalMayCome { tids } => "tid {tids} waits for a signal, which a timer or another process may still send",
+            "tid {tids} はシグナルを待っており、タイマーや別のプロセスがこれから送る可能性がある";
+        OthersMayHelp { tids } => "tid {tids} waits for something from outside the process, which may still come",
+            "tid {tids} はプロセスの外からの入力や通知を待っており、これから届く可能性がある";
         // Threads that come and go.
         Returns { tids } => "tid {tids} leaves the allocator and enters it again between samples (stacks.txt)",
             "tid {tids} はサンプルの間にアロケータを出て再び入っている (stacks.txt)";
@@ -183,6 +198,8 @@ messages! {
             "tid {tid} のスタックの内容を比較できなかった。同じ場所から呼び出しを繰り返すループと区別できない";
         NoOwner { lock } => "{lock} does not record its owner: the holder is inferred",
             "{lock} は保持者を記録しないため、保持者は推定";
+        OwnerGuessed {} => "no function on a stack names the lock: its owner is guessed from the memory around the word",
+            "ロックの種類を示す関数がスタックにないため、保持者はワード周辺のメモリからの推定";
         AllocatorUnknown {} => "it is not known which DSO is the allocator, or it is not mapped: a missing frame of it proves \
             nothing (dump.bin)",
             "どの DSO がアロケータか分からないか、マップされていない。そのフレームがないことは何の証明にもならない (dump.bin)";

@@ -4,7 +4,7 @@ use std::{fs, io};
 
 use hangscope_reader::task::{Schedstat, Stat};
 
-use crate::proc::{sysconf, task};
+use crate::proc::{slow, sysconf, task};
 
 /// A thread, as `/proc/PID/task/TID` shows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,7 +68,7 @@ fn uptime() -> f64 {
 /// # Errors
 /// Why not, for a person.
 pub(crate) fn read(pid: u32, file: &str) -> Result<Vec<u8>, String> {
-    fs::read(format!("/proc/{pid}/{file}")).map_err(|e| io_why(pid, &e))
+    slow::read(format!("/proc/{pid}/{file}")).map_err(|e| io_why(pid, &e))
 }
 
 /// Width of a column of process ids in `ps`: as many digits as the largest id can have, at least 5.
@@ -85,6 +85,7 @@ fn io_why(pid: u32, error: &io::Error) -> String {
                 "not permitted to look at process {pid}: it runs as another user or is not dumpable; run as root"
             )
         }
+        (io::ErrorKind::TimedOut, _) => format!("the memory of process {pid} that holds it does not come"),
         _ => format!("process {pid} could not be looked at: {error}"),
     }
 }

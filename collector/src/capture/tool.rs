@@ -46,6 +46,9 @@ impl Ran {
     }
 }
 
+/// How long to wait for the end of a program that was killed.
+const KILLED: Duration = Duration::from_millis(500);
+
 /// Runs a program with this stdout and no stdin, in its own process group, for at most `limit`.
 pub(crate) fn run(command: &mut Command, stdout: Stdio, limit: Duration, cancel: &Cancel) -> Ran {
     let start = || -> io::Result<(Child, File)> {
@@ -76,13 +79,19 @@ pub(crate) fn run(command: &mut Command, stdout: Stdio, limit: Duration, cancel:
         // Nobody has waited for the process, so no other process can have its id.
         let _ = killpg(pid, Signal::SIGKILL);
     }
+    // One that the kernel keeps ends when the kernel lets it. It is not waited for.
+    if stopped.is_some() && ended.recv_timeout(KILLED).is_err() && !has_ended(pid) {
+        tracing::warn!("process {pid} was killed and does not end: it is left behind");
+    } else if let Err(e) = child.wait() {
+        return Ran::NotStarted(e);
+    }
+    if let Some(stopped) = stopped {
+        return stopped;
+    }
     let status = match child.wait() {
         Ok(status) => status,
         Err(e) => return Ran::NotStarted(e),
     };
-    if let Some(stopped) = stopped {
-        return stopped;
-    }
     let mut said = vec![];
     let _ = stderr.rewind().and_then(|()| stderr.by_ref().take(1 << 16).read_to_end(&mut said));
     Ran::Exited(status, String::from_utf8_lossy(&said).into_owned())

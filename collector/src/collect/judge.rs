@@ -17,6 +17,8 @@ pub(super) struct Judge {
     worst: Integrity,
     last: Integrity,
     pub(super) deleted_seen: bool,
+    /// The allocator's file at these times (mtime, ctime), and whether it has the bytes of init.
+    compared: Option<((i64, i64), bool)>,
     files: Files,
 }
 
@@ -37,6 +39,7 @@ impl Judge {
             worst: Integrity::Intact,
             last: Integrity::Intact,
             deleted_seen: false,
+            compared: None,
             files: match sees_our_files(pid) {
                 Some(true) => Files::Ours,
                 Some(false) => Files::Others,
@@ -45,12 +48,19 @@ impl Judge {
         }
     }
 
-    pub(super) fn look(&mut self, dsos: &[Dso]) {
+    /// `allocator` is its DSO's number, and the SHA-1 of its bytes at init.
+    pub(super) fn look(&mut self, dsos: &[Dso], allocator: (u32, Option<&str>)) {
         if let Files::Unsure(ours) = &mut self.files {
             ours.extend(dsos.iter().filter(|dso| is_ours(dso)).map(|dso| dso.init.id));
         }
         let looked = dsos.iter().any(|dso| dso.now.is_some());
-        let (integrity, deleted) = integrity::worst(dsos);
+        let (others, own): (Vec<&Dso>, Vec<&Dso>) = dsos.iter().partition(|dso| dso.init.id != allocator.0);
+        let (mut integrity, mut deleted) = integrity::worst(others);
+        for dso in own.into_iter().filter(|dso| is_file(&dso.path)) {
+            let judged = integrity::judge(dso, self.compare(dso, allocator.1));
+            integrity = integrity.max(judged.integrity);
+            deleted |= judged.deleted_seen;
+        }
         self.deleted_seen |= deleted;
         if integrity > Integrity::Unknown {
             self.worst = self.worst.max(integrity);
@@ -59,6 +69,23 @@ impl Judge {
         if looked || integrity > Integrity::Unknown {
             self.last = integrity;
         }
+    }
+
+    /// Whether the allocator's file has the bytes of init, if its times have moved: it may only have been
+    /// touched. None if that is not known.
+    fn compare(&mut self, dso: &Dso, sha1: Option<&str>) -> Option<bool> {
+        let now = dso.now.filter(|_| !matches!(self.files, Files::Others))?;
+        let times = (now.path_mtime_ns, now.path_ctime_ns);
+        if now.path_errno != 0 || times == (dso.init.mtime_ns, dso.init.ctime_ns) {
+            return None;
+        }
+        if let Some((_, same)) = self.compared.filter(|(at, _)| *at == times) {
+            return Some(same);
+        }
+        let file = facts::now(dso.path.as_ref(), Some(sha1?)).ok()??;
+        let same = file.content_same.filter(|_| (file.mtime_ns, file.ctime_ns) == times)?;
+        self.compared = Some((times, same));
+        Some(same)
     }
 
     /// Looks after the process's end. `sha1` is that of the allocator's bytes at init.
@@ -162,7 +189,7 @@ mod tests {
             // Move the file: a new file would have another inode.
             std::fs::rename(dir.path().join("aside"), &path).unwrap();
             let mut judge = Judge::new(pid);
-            judge.look(std::slice::from_ref(dso));
+            judge.look(std::slice::from_ref(dso), (1, None));
             std::fs::rename(&path, dir.path().join("aside")).unwrap();
             judge.after(std::slice::from_ref(dso), 1, None, true);
             judge.integrity()

@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use crossbeam_channel::{Receiver, Sender};
-use hangscope_protocol::record::{AskRecord, ask_what, dump_reason};
+use hangscope_protocol::record::{AskRecord, ask_what, dump_reason, hello_flags};
 
 use super::desk::Desk;
 use super::judge::Judge;
 use super::record::{self, End, HeartbeatLine, SessionRecord};
+use crate::analysis::integrity::is_of_a_lost_mapping;
 use crate::analysis::{Class, Finding, History};
 use crate::capture;
 use crate::evidence::bundle::{Allocator, AllocatorBytes, Bundle, Contents, DumpFrames};
@@ -174,7 +175,9 @@ impl Session {
                 Err(error) => self.note(format!("the allocator's bytes could not be taken: {error}")),
             },
             What::Heartbeat(beat) => {
-                self.history.push(&beat);
+                if self.identity.fixed.flags & hello_flags::OTHER_IDS == 0 {
+                    self.history.push(&beat);
+                }
                 self.record.heartbeats += 1;
                 self.record.max_rss_kib = self.record.max_rss_kib.max(beat.record.rss_kib);
                 let line = HeartbeatLine::new(&beat, self.identity.fixed.arch, self.judge.last());
@@ -216,7 +219,8 @@ impl Session {
     }
 
     fn look(&mut self, dsos: Vec<Dso>) {
-        self.judge.look(&dsos);
+        let allocator = self.identity.fixed.allocator;
+        self.judge.look(&dsos, (allocator, self.record.sha1.as_deref()));
         let allocator = dsos.iter().find(|dso| dso.init.id == self.identity.fixed.allocator);
         if let Some(dso) = allocator.filter(|_| self.record.allocator.is_none()) {
             self.profile = Profile::for_dso(dso.path.as_ref(), None);
@@ -428,7 +432,7 @@ impl Session {
         }
         if ending.is_some() && !self.superseded {
             let sha1 = self.record.sha1.clone();
-            let by_signal = end == End::Signal;
+            let by_signal = self.record.signal.is_some_and(is_of_a_lost_mapping);
             self.judge.after(&self.dsos, self.identity.fixed.allocator, sha1.as_deref(), by_signal);
         }
         self.record.integrity = self.judge.integrity();

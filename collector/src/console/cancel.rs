@@ -1,10 +1,12 @@
 //! Ctrl-C as a channel, so that every wait can also wait for it.
 
 use std::convert::Infallible;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
-use nix::sys::signal::{SigHandler, Signal};
+use nix::sys::signal::{SigHandler, Signal, killpg};
+use nix::unistd::Pid;
 
 /// Is set at most once, and stays set. All copies see it.
 #[derive(Clone, Debug)]
@@ -23,9 +25,44 @@ pub(crate) fn pair() -> (Canceller, Cancel) {
     (Canceller(sender), Cancel(receiver))
 }
 
-/// A [`Cancel`] that Ctrl-C, TERM and HUP set. A second one ends the process at once (status 130): whoever
-/// presses twice does not want to wait. A HUP that is ignored stays so, as `nohup` means it; an INT that is
-/// ignored does not, since a shell's `&` ignores it for every command that is started in a script.
+/// After the first signal the command has so long to end by itself, where each task has a processor.
+const ENDS_WITHIN: Duration = Duration::from_millis(1900);
+/// At most so many times as long, where several tasks share a processor: evidence is not thrown away.
+const MOST_TIMES: f64 = 3.0;
+
+/// How long the command has to end by itself.
+fn ends_within() -> Duration {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let tasks: f64 = load.split(' ').next().and_then(|tasks| tasks.parse().ok()).unwrap_or(0.0);
+    let processors = std::thread::available_parallelism().map_or(1, |n| n.get()) as f64;
+    ENDS_WITHIN.mul_f64((tasks / processors).clamp(1.0, MOST_TIMES))
+}
+
+/// Process groups that are killed when the command ends at once.
+static GROUPS: Mutex<Vec<Pid>> = Mutex::new(vec![]);
+
+/// Notes a process group that must not outlive the command.
+pub(crate) fn kill_at_exit(group: Pid) {
+    GROUPS.lock().unwrap_or_else(PoisonError::into_inner).push(group);
+}
+
+/// The process group is gone, or may go on.
+pub(crate) fn keep_at_exit(group: Pid) {
+    GROUPS.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != group);
+}
+
+/// Ends the command without a further word. What is written is written.
+fn leave() -> ! {
+    for group in GROUPS.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        let _ = killpg(*group, Signal::SIGKILL);
+    }
+    std::process::exit(130)
+}
+
+/// A [`Cancel`] that Ctrl-C, TERM and HUP set. Two seconds later the command ends (status 130), whatever it
+/// waits for; on a busy machine a little later. A second one ends it at once (status 130): whoever presses
+/// twice does not want to wait. A HUP that is ignored stays so, as `nohup` means it; an INT that is ignored
+/// does not, since a shell's `&` ignores it for every command that is started in a script.
 ///
 /// # Errors
 /// What the system says; also if it was called before.
@@ -34,8 +71,15 @@ pub(crate) fn on_signals() -> Result<Cancel, ctrlc::Error> {
     let mut canceller = Some(canceller);
     let nohup = hup_is_ignored();
     ctrlc::set_handler(move || match canceller.take() {
-        Some(canceller) => drop(canceller),
-        None => std::process::exit(130),
+        Some(canceller) => {
+            drop(canceller);
+            let later = || {
+                std::thread::sleep(ends_within());
+                leave()
+            };
+            let _ = std::thread::Builder::new().name("hs-leave".into()).spawn(later);
+        }
+        None => leave(),
     })?;
     if nohup {
         // SAFETY: to ignore a signal installs no handler.

@@ -12,6 +12,7 @@
 //! done leaves one line in its file that says why.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::evidence::names::{DUMP, DUMP_OUTSIDE};
 use crate::evidence::threads_file::ThreadsFile;
 use crate::evidence::{finding_files, recording};
 use crate::files::atomic::{self, WriteError};
+use crate::proc::namespace;
 use crate::session::trace::Traces;
 use crate::session::{Dump, record};
 use crate::symbolize::{Sources, symbolize};
@@ -41,6 +43,7 @@ pub struct Bundle {
     /// Short name of the allocator.
     name: String,
     outside: Outside,
+    disturbed: Cell<bool>,
 }
 
 /// What the later steps are made from.
@@ -103,11 +106,22 @@ impl Bundle {
         atomic::make_dir(dir)?;
         let outside = capture::outside(pid, options);
         outside.write(dir)?;
-        Ok(Bundle { dir: dir.to_owned(), pid, name: options.name.to_owned(), outside })
+        Ok(Bundle {
+            dir: dir.to_owned(),
+            pid,
+            name: options.name.to_owned(),
+            outside,
+            disturbed: Cell::new(false),
+        })
     }
 
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Threads were stopped for what the dump lacked. That may have ended a wait.
+    pub(crate) fn disturbed(&self) -> bool {
+        self.disturbed.get()
     }
 
     /// What the first step saw.
@@ -192,6 +206,7 @@ impl Bundle {
         let Some(outside) = supplement.and_then(|supplement| supplement(self.pid, dump)) else {
             return Ok(Cow::Borrowed(dump));
         };
+        self.disturbed.set(!outside.probes.is_empty());
         atomic::write(&self.dir.join(DUMP_OUTSIDE), &record::frames(&outside))?;
         Ok(Cow::Owned(dump.with_outside(&outside)))
     }
@@ -239,7 +254,13 @@ impl Bundle {
 
     fn hottest(&self, contents: &Contents<'_>, cancel: &Cancel) -> Result<u32, String> {
         match &contents.dump {
-            Ok(DumpFrames { dump, .. }) if !dump.second.is_empty() => hot::of_dump(dump),
+            Ok(DumpFrames { dump, .. }) if !dump.second.is_empty() => {
+                let tid = hot::of_dump(dump)?;
+                let here = if dump.has_other_ids() { Some(tid) } else { namespace::here(self.pid, tid) };
+                here.ok_or_else(|| {
+                    format!("tid {tid} is from another PID namespace, and its id here is not known")
+                })
+            }
             _ => hot::look_twice(self.pid, &self.outside.cpu(), BETWEEN_LOOKS, cancel),
         }
     }

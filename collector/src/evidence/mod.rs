@@ -19,5 +19,3 @@ pub(crate) mod stacks;
 pub(crate) mod stall;
 pub(crate) mod threads_file;
 pub mod truncated_stacks;
-
-pub(crate) use names::DUMP_OUTSIDE;

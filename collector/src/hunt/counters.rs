@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
+use hangscope_protocol::record::RangeRecord;
+
 use super::config::Config;
 use super::lane::Lane;
 use super::memory::{Layout, Values};
@@ -14,7 +16,7 @@ use crate::analysis::{Integrity, RunFacts};
 use crate::capture::reason_line;
 use crate::files::atomic::{self, WriteError};
 use crate::profile::Counter;
-use crate::session::{self, Dump};
+use crate::session::{self, Dump, Memory};
 use crate::snap;
 use crate::text::message::{Say as _, Text, say};
 use crate::text::note::Note;
@@ -136,9 +138,23 @@ pub(super) fn at_hang(lane: &Lane, dump: &Dump, process: Option<&Watched>) -> Re
         Some(process) => process.memory_asked.clone().and_then(Result::err),
         None => lane.counter_ranges(dso).err(),
     };
-    let values = lane.counters.as_ref().map(|layout| layout.values(dso, &dump.memory)).unwrap_or_default();
+    let memory = process.map_or_else(|| dump.memory.clone(), |process| whole(process.pid, &dump.memory));
+    let values = lane.counters.as_ref().map(|layout| layout.values(dso, &memory)).unwrap_or_default();
     let moment = if process.is_some() { Moment::Dump } else { Moment::Outside };
     Read::of(moment, values, || refused.unwrap_or_else(|| Note::NotInDump {}.said()))
+}
+
+/// The memory of a dump. What the shim left out, because the page was not there and it waits for none, is read
+/// from outside.
+fn whole(pid: u32, memory: &[Memory]) -> Vec<Memory> {
+    let is_short = |m: &&Memory| m.bytes.len() < m.record.wanted as usize;
+    let range = |m: &Memory| RangeRecord { address: m.record.address, len: m.record.wanted, reserved: 0 };
+    let short: Vec<RangeRecord> = memory.iter().filter(is_short).map(range).collect();
+    let mut again = if short.is_empty() { vec![] } else { snap::read(pid, &short) };
+    again.retain(|m| !m.bytes.is_empty());
+    let better =
+        |m: &Memory| again.iter().find(|a| a.record.address == m.record.address).unwrap_or(m).clone();
+    memory.iter().map(better).collect()
 }
 
 /// Counters at the exits of a run's processes. Of several figures the largest counts.

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use crossbeam_channel::Select;
+use hangscope_protocol::record::dump_reason;
 
 use super::bundle;
 use super::config::Config;
@@ -16,27 +18,31 @@ use super::watch::{Watch, Watched};
 use crate::analysis::class::Why;
 use crate::analysis::stall::is_stuck;
 use crate::analysis::{
-    Class, Confidence, Finding, HangFacts, History, Integrity, Judged, RunFacts, integrity,
+    Blame, Confidence, Finding, HangFacts, History, Integrity, Judged, RunFacts, integrity,
 };
 use crate::capture::Outside;
 use crate::console::cancel::Cancel;
-use crate::evidence::DUMP_OUTSIDE;
 use crate::evidence::bundle::{Allocator, Contents};
 use crate::evidence::finding_files;
 use crate::evidence::threads_file::ThreadsFile;
 use crate::files::atomic::WriteError;
 use crate::files::facts;
-use crate::launch::bench::{Ended, TERM_TO_KILL};
+use crate::launch::bench::{Bench, Ended, TERM_TO_KILL};
 use crate::launch::census;
 use crate::listen::ConnId;
 use crate::session::{Dso, Dump};
 use crate::snap;
+use crate::snap::notes::OutsideNote;
 use crate::text::message::{Say as _, Text, say};
 use crate::text::note::Note;
 
 /// How long to wait for the dumps of the run's other processes.
 const OTHER_DUMPS: Duration = Duration::from_secs(3);
 
+/// Most notes of a look from outside that the report of the hunt has; threads.json has all.
+const MOST_OUTSIDE_NOTES: usize = 4;
+/// How long a run that waits for something that will come gets after its deadline, at most.
+const MOST_PATIENCE: Duration = Duration::from_secs(60);
 /// From the first look to the second after Ctrl-C. A thread that goes on is seen to do so in this time.
 const EARLY_LOOK: Duration = Duration::from_millis(300);
 /// How long to wait for dumps after Ctrl-C. The whole command is to end within two seconds.
@@ -168,6 +174,8 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         },
     };
     let mut file = bundle.finish(&contents, cancel)?;
+    // What `take_from_outside` notes is in the file, too.
+    notes.extend(file.iter().flat_map(|file| OutsideNote::among(&file.notes)).take(MOST_OUTSIDE_NOTES));
     let mut finding = file.as_ref().map(|file| file.finding.clone());
     let counters = match dump {
         Some(dump) => counters::at_hang(lane, dump, process.filter(|_| recorded.is_some())),
@@ -178,22 +186,28 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         notes.push(say!(Note::MallocElsewhere { path: &other.path, snapshot: &name }).said());
         (finding, file) = (None, None);
     }
+    // A program that sleeps until after its deadline may come to its end.
+    let may_end = |f: &Finding| f.blame == Some(Blame::Nobody) || f.may_end();
+    if !at_interrupt && finding.as_ref().is_some_and(may_end) {
+        let limit = config.hang_after.time().map_or(MOST_PATIENCE, |after| after.min(MOST_PATIENCE));
+        wait_for_end(bench, limit, cancel);
+    }
     let ended_by_itself = bench.ended().try_recv().is_ok();
+    let lasted = bench.started().elapsed().as_secs_f64();
     if at_interrupt {
         notes.push(at_interrupt_note(seconds, dump));
     } else if ended_by_itself {
-        let seconds = bench.started().elapsed().as_secs_f64();
-        notes.push(say!(Note::EndedMeanwhile { seconds: format!("{seconds:.0}") }).said());
+        notes.push(say!(Note::EndedMeanwhile { seconds: format!("{lasted:.0}") }).said());
     }
     let dump_ms = dump.and_then(dump_ms);
     let patience = if haste { TERM_TO_KILL_IN_HASTE } else { TERM_TO_KILL };
     let ended = bench.stop(patience).context("hunt: stopping the run")?;
     // A process that hangs does not come to a good end, unless a signal or ptrace ended a wait.
     let came_out = ended_by_itself && ended.code == Some(0);
-    let asked = bundle.dir().join(DUMP_OUTSIDE).exists()
+    let asked = bundle.disturbed()
         || finding.as_ref().is_some_and(|f| f.said.iter().any(|why| matches!(why, Why::Resumed { .. })));
     let ended_well = came_out && !asked;
-    let slow = ended_well || finding.as_ref().is_some_and(|f| f.class == Class::Slow);
+    let slow = ended_well || finding.as_ref().is_some_and(Finding::is_no_hang);
     // Nobody has waited for the deadline. Only what cannot end by itself is a hang.
     let proven = |f: &Finding| f.confidence == Confidence::Proven && is_stuck(f);
     let interrupted = at_interrupt && (came_out || !finding.as_ref().is_some_and(proven));
@@ -212,7 +226,7 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         ended_by_itself,
         hang: HangFacts { snapshot: name, finding, dump_ms },
         ended,
-        seconds,
+        seconds: if slow && ended_by_itself { lasted } else { seconds },
         captured_s: bench.started().elapsed().as_secs_f64() - seconds,
         integrity_start: dso.start,
         integrity_end: dso.end,
@@ -223,6 +237,15 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
     })
 }
 
+/// Waits until the run ends, for so long at most. Ctrl-C ends the wait.
+fn wait_for_end(bench: &Bench, limit: Duration, cancel: &Cancel) {
+    // Nothing is taken out of the channels: the caller reads them.
+    let mut ready = Select::new();
+    ready.recv(bench.ended());
+    ready.recv(cancel.channel());
+    let _ = ready.ready_timeout(limit);
+}
+
 /// A dump from outside, with the memory of the counters; none if the process may not be looked at.
 fn take_from_outside(lane: &Lane, pid: u32, haste: bool, notes: &mut Vec<Text>) -> Option<Dump> {
     let mut options = snap::Options::default();
@@ -230,7 +253,12 @@ fn take_from_outside(lane: &Lane, pid: u32, haste: bool, notes: &mut Vec<Text>) 
         options.second_look_after = EARLY_LOOK;
     }
     match snap::take(pid, &options) {
-        Ok(dump) => Some(counters::with_memory(lane, pid, dump)),
+        Ok(mut dump) => {
+            if !haste {
+                dump.begin.reason = dump_reason::DEADLINE;
+            }
+            Some(counters::with_memory(lane, pid, dump))
+        }
         Err(why) => {
             notes.push(say!(Note::NotLookedInto { why }).said());
             None

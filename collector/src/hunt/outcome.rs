@@ -93,7 +93,8 @@ impl Running<'_> {
         }
         let compared = |now: FileFacts| FileFacts { content_same: lane.same_bytes(&now), ..now };
         let now = facts::now(&lane.dso, None).map(|now| now.map(compared)).map_err(|e| errno(&e));
-        let end = |dso: &_| integrity::post_mortem(dso, now, died.is_some());
+        let end =
+            |dso: &_| integrity::post_mortem(dso, now, died.is_some_and(integrity::is_of_a_lost_mapping));
         judge(facts, self.watch.processes(), end, &mut self.notes);
         self.note_stalls_at_end();
         // A dump that nobody asked for: the process was past its deadline, and ended by itself.

@@ -214,7 +214,8 @@ impl Watch {
             What::CrashPage { record, fd } => process.crash_page = Some((record, fd)),
             What::Heartbeat(beat) => {
                 process.tick = process.tick.max(Duration::from_nanos(beat.record.interval_ns));
-                if process.dumps.is_empty() {
+                let own_ids = process.identity.fixed.flags & hello_flags::OTHER_IDS == 0;
+                if process.dumps.is_empty() && own_ids {
                     process.history.push(&beat);
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,8 +10,6 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never};
 use hangscope_reader::task::Stat;
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, killpg};
@@ -19,11 +17,17 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 use crate::capture::tool;
+use crate::console::cancel;
 use crate::launch::descriptors;
-use crate::proc::{pidfd, task};
+use crate::proc::{ending, pidfd, slow, task};
 
 /// Time between TERM and KILL when a run is stopped.
 pub(crate) const TERM_TO_KILL: Duration = Duration::from_secs(1);
+
+/// How long to wait for the end of processes that were killed.
+const KILLED: Duration = Duration::from_secs(2);
+/// How long to wait for the end of the first one, after that.
+const REAPED: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
@@ -85,6 +89,7 @@ impl Bench {
         let started = Instant::now();
         let child = command.spawn()?;
         let pid = Pid::from_raw(child.id() as i32);
+        cancel::kill_at_exit(pid);
         let mut bench = Bench { pid, mark: mark.into_bytes(), ended: never(), started, reaped: None };
         // On an error the drop kills it.
         bench.ended = wait(pid)?;
@@ -110,7 +115,8 @@ impl Bench {
         self.reaped.is_some() || tool::has_ended(self.pid)
     }
 
-    /// Reaps the first process. Waits for it if it has not ended.
+    /// Reaps the first process. Waits for its end, but not for long: one that was killed and does not end is in
+    /// the kernel, and counts as killed.
     ///
     /// # Errors
     /// `wait4` failed.
@@ -118,9 +124,23 @@ impl Bench {
         if let Some(ended) = self.reaped {
             return Ok(ended);
         }
-        let ended = wait(self.pid)?;
+        let ended = if self.ended_within(REAPED) {
+            wait(self.pid)?
+        } else {
+            tracing::warn!(
+                "process {} was killed and does not end: the kernel keeps it; it is left behind",
+                self.pid
+            );
+            Ended { code: None, signal: Some(libc::SIGKILL), max_rss_kib: 0 }
+        };
         self.reaped = Some(ended);
+        cancel::keep_at_exit(self.pid);
         Ok(ended)
+    }
+
+    fn ended_within(&self, time: Duration) -> bool {
+        // The channel is closed when nobody can tell any more: then the kernel is asked.
+        tool::has_ended(self.pid) || self.ended.recv_timeout(time).is_ok() || tool::has_ended(self.pid)
     }
 
     /// The live processes of this run: those in its process group, and those with its mark in their
@@ -149,7 +169,7 @@ impl Bench {
             let _ = pidfd::send(handle, pidfd::Signal::TERM);
         }
         for handle in &handles {
-            ended_within(handle, until.saturating_duration_since(Instant::now()));
+            ending::within(handle, until.saturating_duration_since(Instant::now()));
         }
         self.kill()
     }
@@ -162,7 +182,9 @@ impl Bench {
         if self.reaped.is_none() {
             let _ = killpg(self.pid, Signal::SIGKILL);
         }
-        // A process that forks while it is killed leaves a child. Repeat until there is none.
+        // A process that forks while it is killed leaves a child. Repeat until there is none. One that the
+        // kernel keeps is left behind.
+        let until = Instant::now() + KILLED;
         for _ in 0..100 {
             let members = self.members_or_warn(Alive);
             let handles: Vec<OwnedFd> = members.iter().filter_map(Member::open).collect();
@@ -173,9 +195,12 @@ impl Bench {
                 let _ = pidfd::send(handle, pidfd::Signal::KILL);
             }
             for handle in &handles {
-                ended_within(handle, Duration::from_secs(2));
+                ending::within(handle, until.saturating_duration_since(Instant::now()));
             }
             self.reap_orphans(&members);
+            if Instant::now() >= until {
+                break;
+            }
         }
         // Processes that ended by themselves after their parent.
         self.reap_orphans(&self.members_or_warn(Dead));
@@ -269,7 +294,7 @@ fn members_in(proc: &Path, group: Pid, mark: &[u8], which: Which) -> io::Result<
 
 /// Whether the environment of a process has the mark. False if it ended, or belongs to another user.
 fn has(proc: &Path, pid: u32, mark: &[u8]) -> io::Result<bool> {
-    match std::fs::read(proc.join(format!("{pid}/environ"))) {
+    match slow::read(proc.join(format!("{pid}/environ"))) {
         Ok(environ) => Ok(environ.split(|b| *b == 0).any(|entry| entry == mark)),
         Err(e) if is_out_of_resources(&e) => Err(e),
         Err(_) => Ok(false),
@@ -280,19 +305,6 @@ fn has(proc: &Path, pid: u32, mark: &[u8]) -> io::Result<bool> {
 /// process.
 fn is_out_of_resources(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
-}
-
-fn ended_within(handle: &OwnedFd, time: Duration) -> bool {
-    let until = Instant::now() + time;
-    loop {
-        let left = until.saturating_duration_since(Instant::now());
-        let left = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-        match poll(&mut [PollFd::new(handle.as_fd(), PollFlags::POLLIN)], left) {
-            Ok(ready) => return ready > 0,
-            Err(Errno::EINTR) => {}
-            Err(_) => return false,
-        }
-    }
 }
 
 /// `wait4`: the exit status and the resource usage. nix has it without the usage.

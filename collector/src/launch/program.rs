@@ -53,6 +53,11 @@ const WRAPPERS: &[Wrapper] = &[
     Wrapper { name: "setarch", with_value: &[], words: 0 },
     Wrapper { name: "chrt", with_value: &["-T", "-P", "-D"], words: 1 },
     Wrapper { name: "ionice", with_value: &["-c", "-n", "--class", "--classdata"], words: 0 },
+    Wrapper {
+        name: "unshare",
+        with_value: &["-S", "--setuid", "-G", "--setgid", "-R", "--root", "-w", "--wd", "--propagation"],
+        words: 0,
+    },
     Wrapper { name: "time", with_value: &["-f", "-o", "--format", "--output"], words: 0 },
     Wrapper { name: "setsid", with_value: &[], words: 0 },
     Wrapper { name: "nohup", with_value: &[], words: 0 },

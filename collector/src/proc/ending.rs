@@ -6,6 +6,7 @@
 use std::io::{PipeReader, PipeWriter, Read as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 use hangscope_reader::task::{self, Stat};
@@ -45,6 +46,20 @@ pub(crate) fn has_ended(pidfd: &OwnedFd) -> Option<bool> {
             Ok(ready) => return Some(ready > 0),
             Err(Errno::EINTR) => {}
             Err(_) => return None,
+        }
+    }
+}
+
+/// Waits for the end of the process, at most for `time`; whether it has ended.
+pub(crate) fn within(pidfd: &OwnedFd, time: Duration) -> bool {
+    let until = Instant::now() + time;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], left) {
+            Ok(ready) => return ready > 0,
+            Err(Errno::EINTR) => {}
+            Err(_) => return false,
         }
     }
 }

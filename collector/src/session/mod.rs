@@ -9,6 +9,8 @@
 //! - [`maps`]: the mappings
 //! - [`trace`]: stacks with names
 //! - [`syscalls`]: system call numbers, by machine
+//! - `own_ids`: thread ids of another PID namespace
+//! - `timeouts`: where a system call keeps its timeout
 //! - [`record_text`]: bytes of records as text
 
 pub(crate) mod assemble;
@@ -17,9 +19,11 @@ pub(crate) mod crash;
 pub(crate) mod maps;
 pub(crate) mod memory;
 pub(crate) mod model;
+mod own_ids;
 pub(crate) mod record;
 pub(crate) mod record_text;
 pub(crate) mod syscalls;
+pub(crate) mod timeouts;
 pub mod trace;
 
 pub use assemble::{Assembler, BadDump, read_dumps};

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use hangscope_protocol::record::{
     DsoNowRecord, DsoRecord, DumpBeginRecord, DumpEndRecord, HeartbeatRecord, HeartbeatThread, Hello,
     HelloRecord, MarkRecord, MemoryRecord, NoteRecord, ProbeRecord, StackRecord, ThreadRecord, dump_flags,
-    mark_part,
+    mark_part, note_code, thread_flags,
 };
 use serde::{Deserialize, Serialize};
 
@@ -165,22 +165,45 @@ impl Dump {
         }
     }
 
-    /// Adds what `snap` read from outside. An answer from outside replaces the answer of the same thread;
-    /// threads (vforked children), stacks, samples and notes are added.
+    /// Adds what `snap` read from outside. Looks from outside replace those of the shim, with their stacks. An
+    /// answer from outside replaces the answer of the same thread; vforked children, samples and notes are added. Notes
+    /// with ids of the process's own namespace rename the threads.
     #[must_use]
     pub(crate) fn with_outside(&self, outside: &Dump) -> Dump {
         let mut dump = self.clone();
-        dump.threads.extend_from_slice(&outside.threads);
-        dump.second.extend_from_slice(&outside.second);
-        dump.stacks.extend_from_slice(&outside.stacks);
-        dump.threads.sort_by_key(|t| t.tid);
-        dump.second.sort_by_key(|t| t.tid);
+        let own = |tid: u32| {
+            let of = outside.notes.iter().find(|n| n.record.code == note_code::OWN_ID && n.record.tid == tid);
+            of.and_then(|n| u32::try_from(n.record.value).ok())
+        };
+        let told = outside.notes.iter().any(|n| n.record.code == note_code::OWN_ID);
+        if dump.has_other_ids() && told {
+            dump.take_own_ids(own);
+        }
+        let vforked = |t: &ThreadRecord| t.flags & thread_flags::VFORKED != 0;
+        if outside.threads.iter().all(vforked) {
+            dump.threads.extend_from_slice(&outside.threads);
+            // A later look at a thread takes the place of the shim's second one.
+            dump.second.retain(|t| outside.second.iter().all(|other| other.tid != t.tid));
+            dump.second.extend_from_slice(&outside.second);
+            dump.stacks.extend_from_slice(&outside.stacks);
+            dump.threads.sort_by_key(|t| t.tid);
+            dump.second.sort_by_key(|t| t.tid);
+        } else {
+            dump.threads.clone_from(&outside.threads);
+            dump.second.clone_from(&outside.second);
+            dump.stacks.clone_from(&outside.stacks);
+            dump.marks.clone_from(&outside.marks);
+            dump.looks_ns = outside.looks_ns;
+            dump.fds.extend(outside.fds.iter().map(|(fd, target)| (*fd, target.clone())));
+        }
         for answer in &outside.probes {
             dump.probes.retain(|p| p.record.tid != answer.record.tid);
             dump.probes.push(answer.clone());
         }
         dump.samples.extend_from_slice(&outside.samples);
-        dump.notes.extend_from_slice(&outside.notes);
+        let said = outside.notes.iter().filter(|n| n.record.code != note_code::OWN_ID);
+        dump.notes.extend(said.cloned());
+        dump.memory.extend_from_slice(&outside.memory);
         dump
     }
 
@@ -211,11 +234,12 @@ impl Dump {
         (!self.second.is_empty() && ns > 0).then_some(ns)
     }
 
-    /// Whether every thread that the first look found is known to have arrived.
+    /// Whether every thread that the first look found is known to have arrived, under the id that locks have.
     pub(crate) fn first_look_is_whole(&self) -> bool {
         let mark = self.marks.iter().find(|m| m.part == mark_part::THREADS);
         let left_out = self.end.is_some_and(|end| end.flags & dump_flags::THREADS_LEFT_OUT != 0);
-        mark.is_some_and(|m| m.dropped == 0 && self.threads.len() >= m.records as usize) && !left_out
+        let all = mark.is_some_and(|m| m.dropped == 0 && self.threads.len() >= m.records as usize);
+        all && !left_out && !self.has_other_ids()
     }
 
     /// A thread in the first look.

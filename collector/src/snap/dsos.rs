@@ -33,7 +33,7 @@ pub(super) struct Provider {
 }
 
 /// The mapped files that hold code, ascending by address.
-pub(super) fn all(mappings: &[Mapping], started_wall_ns: u64, memory: ProcessMemory) -> Vec<Dso> {
+pub(super) fn all(mappings: &[Mapping], started_wall_ns: u64, memory: &ProcessMemory) -> Vec<Dso> {
     let mut files: BTreeMap<(&str, u64, u64), Vec<&Mapping>> = BTreeMap::new();
     for mapping in mappings.iter().filter(|m| m.is_file()) {
         files.entry((&mapping.path, mapping.dev, mapping.ino)).or_default().push(mapping);
@@ -54,10 +54,10 @@ pub(super) fn all(mappings: &[Mapping], started_wall_ns: u64, memory: ProcessMem
     dsos
 }
 
-fn one(id: u32, lines: &[&Mapping], started_wall_ns: u64, memory: ProcessMemory) -> Option<Dso> {
+fn one(id: u32, lines: &[&Mapping], started_wall_ns: u64, memory: &ProcessMemory) -> Option<Dso> {
     let (first, last) = (lines.first()?, lines.last()?);
-    let headers = lines.iter().find(|m| m.offset == 0).and_then(|m| Headers::read(&memory, m.start))?;
-    let build_id = BuildId::of(&memory, &headers);
+    let headers = lines.iter().find(|m| m.offset == 0).and_then(|m| Headers::read(memory, m.start))?;
+    let build_id = BuildId::of(memory, &headers);
     let mut init = DsoRecord {
         id,
         start: first.start,
@@ -178,7 +178,7 @@ pub(super) fn provider(
     dsos: &[Dso],
     linked: &[Linked],
     target: Option<&str>,
-    memory: ProcessMemory,
+    memory: &ProcessMemory,
 ) -> Option<Provider> {
     let of = |linked: &Linked| {
         dsos.iter()
@@ -187,11 +187,11 @@ pub(super) fn provider(
     if let Some(target) = target {
         let named = dsos.iter().find(|d| is_named(&d.path, target))?;
         let entry = linked.iter().find(|l| of(l).is_some_and(|d| d.init.id == named.init.id));
-        let malloc = entry.and_then(|l| l.function(&memory, b"malloc")).unwrap_or(0);
+        let malloc = entry.and_then(|l| l.function(memory, b"malloc")).unwrap_or(0);
         return Some(Provider { id: named.init.id, malloc });
     }
     linked.iter().find_map(|l| {
-        let malloc = l.function(&memory, b"malloc")?;
+        let malloc = l.function(memory, b"malloc")?;
         Some(Provider { id: of(l)?.init.id, malloc })
     })
 }

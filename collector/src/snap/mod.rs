@@ -9,6 +9,7 @@
 //! - `process`, `dsos`: what the process is, what it has mapped, and whether that is still the same file
 //! - `threads`, `stop`, `regs`: states and stacks; registers of running threads
 //! - `memory`: reads the memory of the process
+//! - `ids`: thread ids in the process's own PID namespace
 //! - `permit`: which right is missing where something is not permitted
 //! - `supplement`: what the shim could not put into its dump
 //! - [`notes`]: notes of a look from outside
@@ -16,6 +17,7 @@
 //! - `write`: a snap on disk
 
 mod dsos;
+mod ids;
 mod memory;
 pub(crate) mod notes;
 mod permit;
@@ -27,6 +29,7 @@ mod take;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod times;
 mod vforked;
 mod write;
 mod zero;

@@ -5,7 +5,7 @@ use hangscope_protocol::record::{NoteRecord, note_code};
 
 use super::zero::zero;
 use crate::session::Note;
-use crate::text::message::{Text, in_both, messages};
+use crate::text::message::{Lang, Text, in_both, messages};
 
 messages! {
     pub(crate) OutsideNote {
@@ -16,6 +16,20 @@ messages! {
             "malloc を提供する DSO が見つからない (静的リンクのプログラムか)。--target で指定できる";
         NoStack { tid, why } => "the stack of tid {tid} could not be read: {why}",
             "tid {tid} のスタックを読めなかった: {why}";
+        OwnIds { pid, ids } => "the process is in another PID namespace, and process {pid} there: threads have their ids of \
+            that namespace here, as locks and gettid have; in ps_L.txt and on this side they are {ids}",
+            "プロセスは別の PID 名前空間にあり、そこでの pid は {pid}。スレッド ID はロックや gettid と同じくその名前空間の値で示す。\
+            ps_L.txt など外側での値は {ids}";
+        OtherIds {} => "the thread ids are not those that the locks of the process have (another PID namespace), and could \
+            not be translated: no owner of a lock is taken for gone",
+            "スレッド ID がプロセス内のロックの値と一致せず (別の PID 名前空間)、変換もできなかった。ロックの所有者が消えたとは\
+            判断しない";
+        LookedFromOutside { file, why } => "the shim may not read what threads wait for ({file}: {why}): states, waits and \
+            stacks of all threads were read from outside",
+            "シムはスレッドの待機内容を読めない ({file}: {why})。全スレッドの状態、待機、スタックは外側から読み取った";
+        NotLookedFromOutside { file, why, outside } => "the shim may not read what threads wait for ({file}: {why}), and it \
+            was not read from outside either: {outside}",
+            "シムはスレッドの待機内容を読めず ({file}: {why})、外側からも読めなかった: {outside}";
         AskedByPtrace { tid } => "tid {tid} answers no signal: it was probed from outside, by ptrace",
             "tid {tid} はシグナルに応答しないため、外側から ptrace で観測した";
     }
@@ -28,6 +42,16 @@ impl OutsideNote {
     }
 }
 
+impl OutsideNote {
+    /// The notes among these texts that a look from outside made, in both languages, without
+    /// [`OutsideNote::FromOutside`], which a hunt says in its own words.
+    pub(crate) fn among(texts: &[String]) -> Vec<Text> {
+        let both = texts.iter().map(|text| in_both::<OutsideNote>(text));
+        let from_outside = OutsideNote::FromOutside {}.en();
+        both.filter(|text| text.text(Lang::Ja) != text.en() && text.en() != from_outside).collect()
+    }
+}
+
 /// A note of a dump in both languages, if a look from outside made it; any other note as it is.
 pub(super) fn translated(note: &Note) -> Text {
     in_both::<OutsideNote>(&note.text)
@@ -36,7 +60,7 @@ pub(super) fn translated(note: &Note) -> Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::message::{Lang, Say as _, say};
+    use crate::text::message::{Say as _, say};
 
     #[test]
     fn a_note_from_outside_is_translated_and_other_notes_stay() {
@@ -45,6 +69,9 @@ mod tests {
             OutsideNote::NoMalloc {},
             say!(OutsideNote::NoStack { tid: 7, why: "No such process" }),
             say!(OutsideNote::AskedByPtrace { tid: 7 }),
+            say!(OutsideNote::OwnIds { pid: 1, ids: "1 = 1800, 2 = 1801" }),
+            OutsideNote::OtherIds {},
+            say!(OutsideNote::LookedFromOutside { file: "/proc/7/task/7/syscall", why: "Permission denied" }),
         ];
         for ours in all {
             let said = translated(&ours.note(7));

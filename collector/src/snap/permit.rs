@@ -53,7 +53,7 @@ impl NotPossible {
 ///
 /// # Errors
 /// Which right is missing.
-pub(super) fn check(pid: u32, memory: ProcessMemory) -> Result<(), NotPossible> {
+pub(super) fn check(pid: u32, memory: &ProcessMemory) -> Result<(), NotPossible> {
     let bytes =
         fs::read(format!("/proc/{}/maps", memory.tid())).map_err(|e| NotPossible::reading(pid, &e))?;
     let Some(first) = maps::parse(&bytes).into_iter().find(|m| m.read) else {

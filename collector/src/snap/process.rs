@@ -16,15 +16,15 @@ use super::memory::ProcessMemory;
 use super::permit::NotPossible;
 use super::stop;
 use super::zero::zero;
-use crate::proc::sysconf;
+use crate::proc::{slow, sysconf};
 use crate::session::syscalls::Syscalls;
 use crate::session::{Dso, Identity};
 use crate::session::{maps, record_text};
 
 /// A process at one moment.
-pub(super) struct Process {
+pub(super) struct Process<'m> {
     pid: u32,
-    memory: ProcessMemory,
+    memory: &'m ProcessMemory,
     /// The bytes of `/proc/PID/maps`.
     pub(super) maps: Vec<u8>,
     cmdline: Vec<u8>,
@@ -46,10 +46,10 @@ pub(super) struct Process {
     pub(super) arch: Option<Syscalls>,
 }
 
-impl Process {
+impl<'m> Process<'m> {
     /// # Errors
     /// [`NotPossible`]: a file of `/proc/PID` that cannot be read.
-    pub(super) fn read(pid: u32, memory: ProcessMemory) -> Result<Process, NotPossible> {
+    pub(super) fn read(pid: u32, memory: &'m ProcessMemory) -> Result<Process<'m>, NotPossible> {
         let read = |id: u32, name: &str| {
             fs::read(format!("/proc/{id}/{name}")).map_err(|e| NotPossible::reading(pid, &e))
         };
@@ -69,7 +69,7 @@ impl Process {
             pid,
             memory,
             maps,
-            cmdline: read(memory.tid(), "cmdline")?,
+            cmdline: slow::read(format!("/proc/{}/cmdline", memory.tid())).unwrap_or_default(),
             ppid: stat.ppid,
             start_ticks: stat.start_ticks,
             forked: stat.is_forked(),
@@ -117,12 +117,12 @@ impl Process {
     /// the program.
     fn linked(&self) -> Vec<Linked> {
         let auxv = fs::read(format!("/proc/{}/auxv", self.memory.tid())).unwrap_or_default();
-        let list = |at| link_map::List::new(&self.memory, at).collect::<Vec<Linked>>();
-        let by_auxv = link_map::r_debug(&self.memory, &auxv).map(list).filter(|list| !list.is_empty());
+        let list = |at| link_map::List::new(self.memory, at).collect::<Vec<Linked>>();
+        let by_auxv = link_map::r_debug(self.memory, &auxv).map(list).filter(|list| !list.is_empty());
         by_auxv.unwrap_or_else(|| {
             let mappings = maps::parse(&self.maps);
             let mut images = mappings.iter().filter(|m| m.is_file() && m.offset == 0);
-            let r_debug = images.find_map(|m| link_map::r_debug_of_image(&self.memory, m.start));
+            let r_debug = images.find_map(|m| link_map::r_debug_of_image(self.memory, m.start));
             r_debug.map(list).unwrap_or_default()
         })
     }
@@ -137,7 +137,7 @@ impl Process {
     ) -> Identity {
         let tid = self.memory.tid();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let environ = fs::read(format!("/proc/{tid}/environ")).unwrap_or_default();
+        let environ = slow::read(format!("/proc/{tid}/environ")).unwrap_or_default();
         let preload = environ.split(|b| *b == 0).find_map(|v| v.strip_prefix(b"LD_PRELOAD="));
         let exe = fs::read_link(format!("/proc/{tid}/exe"));
         let named = if target.is_some() { hello_flags::TARGET_NAMED } else { 0 };

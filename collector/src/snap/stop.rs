@@ -24,7 +24,7 @@ const STOPS_WITHIN: Duration = Duration::from_millis(500);
 
 /// Stops a thread, reads its registers and at most `bytes` of its stack, and lets it run on. `sample` is the
 /// number of the sample; 0 if it is none.
-pub(super) fn ask(tid: u32, sample: u32, bytes: usize, memory: ProcessMemory) -> Probe {
+pub(super) fn ask(tid: u32, sample: u32, bytes: usize, memory: &ProcessMemory) -> Probe {
     let asked_ns = now_ns();
     let mut record =
         ProbeRecord { tid, generation: 1, sample, outcome: probe_outcome::ANSWERED, asked_ns, ..zero() };

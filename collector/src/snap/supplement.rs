@@ -7,10 +7,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hangscope_protocol::record::{SYSCALL_RUNNING, ThreadRecord, probe_outcome};
+use nix::errno::Errno;
 
+use super::ids::Ids;
 use super::memory::ProcessMemory;
 use super::notes::OutsideNote;
+use super::take::{Options, take};
 use super::threads::{MOST_SAMPLED, SAMPLE_BYTES, STACK_BYTES, is_blocked};
+use super::times::times;
 use super::{stop, threads, vforked};
 use crate::session::syscalls::Syscalls;
 use crate::session::{Dump, Probe};
@@ -18,37 +22,117 @@ use crate::text::message::say;
 
 /// How long threads are sampled.
 const SAMPLED_FOR: Duration = Duration::from_secs(1);
+/// Between the two looks where the shim's were refused.
+const LOOKS_APART: Duration = Duration::from_secs(1);
 const BETWEEN_SAMPLES: Duration = Duration::from_millis(20);
 /// Most threads that are asked by ptrace: each is stopped for a moment.
 const MOST_ASKED: usize = 64;
+/// Most napping threads that are sampled, in turns.
+const MOST_NAPPERS: usize = 16;
+/// A thread that runs in both looks naps if it went to sleep more often than this.
+const LEAST_NAPS: u64 = 8;
+/// Of so many samples of a thread that wakes often, one has registers.
+const ASKED_EVERY: u32 = 3;
+/// Most looks at a thread for one that shows it waiting.
+const MOST_LOOKS: usize = 20;
 
 /// A dump that holds only what is added to `dump`; none if nothing is missing. What may not be read, or what
-/// has ended since, is left out.
+/// has ended since, is left out. Its threads have the ids of the process's own namespace.
 pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
-    let memory = ProcessMemory::of(pid);
+    let memory = &ProcessMemory::of(pid);
+    let ids = &mut Ids::of(pid, dump);
     let mut outside = Dump::begun(dump.identity.clone(), dump.begin);
-    outside.probes = ask_threads_without_answer(dump, memory);
-    let asked: Vec<u32> = outside.probes.iter().map(|p| p.record.tid).collect();
-    outside.notes = asked.iter().map(|tid| say!(OutsideNote::AskedByPtrace { tid }).note(*tid)).collect();
-    let nappers = nappers(dump);
-    let arch = Syscalls::from_elf(dump.identity.fixed.arch);
-    outside.threads = vforked::look(pid, &dump.threads, 1, memory, arch);
-    outside.stacks = vforked::stacks(&outside.threads, memory);
-    if asked.is_empty() && nappers.is_empty() && outside.threads.is_empty() {
-        return None;
+    outside.notes = ids.notes(pid);
+    // A dump from outside says it already.
+    outside.notes.retain(|note| !dump.notes.contains(note));
+    if look_where_refused(pid, dump, &mut outside) {
+        return Some(outside);
     }
+    outside.probes = ask_threads_without_answer(dump, ids, memory);
+    let asked: Vec<u32> = outside.probes.iter().map(|p| p.record.tid).collect();
+    let by_ptrace = asked.iter().filter_map(|tid| {
+        let tid = ids.own(*tid)?;
+        Some(say!(OutsideNote::AskedByPtrace { tid }).note(tid))
+    });
+    outside.notes.extend(by_ptrace);
+    let nappers: Vec<u32> = nappers(dump).into_iter().filter_map(|tid| ids.here(tid)).collect();
+    let arch = Syscalls::from_elf(dump.identity.fixed.arch);
+    let here = |t: &ThreadRecord| Some(ThreadRecord { tid: ids.here(t.tid)?, ..*t });
+    let here: Vec<ThreadRecord> = dump.threads.iter().filter_map(here).collect();
+    outside.threads = vforked::look(pid, &here, 1, memory, arch);
+    outside.stacks = vforked::stacks(&outside.threads, memory);
+    outside.memory = times(dump, memory);
+    ids.see_others(&outside.threads);
+    let ids = &*ids;
+    if asked.is_empty() && nappers.is_empty() && outside.threads.is_empty() {
+        return (!outside.notes.is_empty() || !outside.memory.is_empty()).then_some(outside);
+    }
+    let asked: Vec<u32> = asked.into_iter().filter_map(|tid| ids.here(tid)).collect();
+    let woken = woken(dump, &nappers);
     let until = Instant::now() + SAMPLED_FOR;
-    let mut number = dump.samples.iter().map(|p| p.record.sample).max().unwrap_or(0);
+    let mut number: u32 = dump.samples.iter().map(|p| p.record.sample).max().unwrap_or(0);
     while Instant::now() < until {
         number += 1;
         let stopped = asked.iter().take(MOST_SAMPLED).map(|t| stop::ask(*t, number, SAMPLE_BYTES, memory));
         outside.samples.extend(stopped.filter(is_answered));
-        outside.samples.extend(nappers.iter().filter_map(|t| threads::sample(pid, *t, number, memory)));
+        // Many threads take turns.
+        let turn =
+            nappers.iter().cycle().skip(number as usize * MOST_SAMPLED).take(MOST_SAMPLED.min(nappers.len()));
+        let sample = |t: &u32| match number % ASKED_EVERY == 0 && woken.contains(t) {
+            true => Some(stop::ask(*t, number, SAMPLE_BYTES, memory)).filter(is_answered),
+            false => threads::sample(pid, *t, number, memory),
+        };
+        outside.samples.extend(turn.filter_map(sample));
         thread::sleep(BETWEEN_SAMPLES);
     }
-    outside.second = vforked::look(pid, &dump.threads, 2, memory, arch);
+    let named = |here: u32| ids.named(here);
+    outside.samples.retain_mut(|p| named(p.record.tid).map(|tid| p.record.tid = tid).is_some());
+    outside.probes.retain_mut(|p| ids.own(p.record.tid).map(|tid| p.record.tid = tid).is_some());
+    outside.second = vforked::look(pid, &here, 2, memory, arch);
     outside.second.retain(|second| outside.threads.iter().any(|first| first.tid == second.tid));
+    outside.second.extend(looked_at_again(pid, dump, &nappers, memory));
+    rename_children(&mut outside, ids);
     Some(outside)
+}
+
+/// Gives vforked children, which have the ids of this side, those of the process's own namespace.
+fn rename_children(outside: &mut Dump, ids: &Ids) {
+    let own = |tid: &mut u32| ids.named(*tid).map(|own| *tid = own).is_some();
+    outside.threads.retain_mut(|t| own(&mut t.tid));
+    outside.second.retain_mut(|t| own(&mut t.tid));
+    outside.stacks.retain_mut(|s| own(&mut s.record.tid));
+}
+
+/// Where the shim may not read what threads wait for, because the program has dropped its rights, this side
+/// may: then all threads are looked at anew. Whether they were.
+fn look_where_refused(pid: u32, dump: &Dump, outside: &mut Dump) -> bool {
+    let refused = |t: &&ThreadRecord| {
+        [Errno::EACCES, Errno::EPERM].iter().any(|errno| i32::from(t.err_syscall) == *errno as i32)
+    };
+    let Some(thread) = dump.threads.iter().find(refused) else { return false };
+    let file = format!("/proc/{}/task/{}/syscall", dump.identity.fixed.pid, thread.tid);
+    let why = Errno::from_raw(thread.err_syscall.into()).desc();
+    let options = Options { second_look_after: LOOKS_APART, ..Options::default() };
+    match take(pid, &options) {
+        Ok(looked) => {
+            outside.notes.push(say!(OutsideNote::LookedFromOutside { file, why }).note(0));
+            outside.threads = looked.threads;
+            outside.second = looked.second;
+            outside.stacks = looked.stacks;
+            outside.probes = looked.probes;
+            outside.samples = looked.samples;
+            outside.fds = looked.fds;
+            outside.marks = looked.marks;
+            outside.looks_ns = looked.looks_ns;
+            true
+        }
+        Err(error) => {
+            let outside_why = error.to_string();
+            let note = say!(OutsideNote::NotLookedFromOutside { file, why, outside: outside_why });
+            outside.notes.push(note.note(0));
+            false
+        }
+    }
 }
 
 /// The dump with what [`supplement`] adds.
@@ -58,29 +142,62 @@ pub(crate) fn supplemented(pid: u32, dump: &Dump) -> Cow<'_, Dump> {
 
 /// Registers and stacks of threads that ran in both looks and took no signal: a program may block all signals
 /// in its workers, and one of them may be the thread that loops. Threads that do not answer ptrace are left
-/// out.
-fn ask_threads_without_answer(dump: &Dump, memory: ProcessMemory) -> Vec<Probe> {
+/// out. The answers have the ids of the dump.
+fn ask_threads_without_answer(dump: &Dump, ids: &Ids, memory: &ProcessMemory) -> Vec<Probe> {
     use probe_outcome::{BLOCKED, LATE, NO_SIGNAL, NOT_SENT};
     let runs = |tid: &u32| dump.second_look(*tid).is_some_and(|t| t.syscall == SYSCALL_RUNNING);
     let unanswered =
         dump.probes.iter().filter(|p| matches!(p.record.outcome, BLOCKED | LATE | NO_SIGNAL | NOT_SENT));
     let tids = unanswered.map(|p| p.record.tid).filter(runs).take(MOST_ASKED);
-    tids.map(|tid| stop::ask(tid, 0, STACK_BYTES, memory)).filter(is_answered).collect()
+    let ask = |tid| {
+        let mut probe = stop::ask(ids.here(tid)?, 0, STACK_BYTES, memory);
+        probe.record.tid = tid;
+        Some(probe)
+    };
+    tids.filter_map(ask).filter(is_answered).collect()
 }
 
 fn is_answered(probe: &Probe) -> bool {
     probe.record.outcome == probe_outcome::ANSWERED
 }
 
-/// Threads that were blocked in both looks, ran in between, and have no sample. The shim samples only threads
-/// that run, and two looks do not tell a slow loop from an endless one that naps.
+/// Threads that slept between the looks and were not asleep all the time: in a loop that naps, or woken by signals. The
+/// shim samples only threads that run, and two looks do not tell whether such a thread goes on.
 fn nappers(dump: &Dump) -> Vec<u32> {
-    let sampled: BTreeSet<u32> = dump.samples.iter().map(|p| p.record.tid).collect();
     let ran = |t: &&ThreadRecord| {
-        let second = dump.second_look(t.tid).filter(|second| is_blocked(second));
-        is_blocked(t) && second.is_some_and(|second| second.nvcsw > t.nvcsw)
+        let second = dump.second_look(t.tid);
+        let waits = is_blocked(t) || second.is_some_and(is_blocked);
+        let naps = second.is_some_and(|second| second.nvcsw > t.nvcsw + LEAST_NAPS);
+        second.is_some_and(|second| second.nvcsw > t.nvcsw) && (waits || naps)
     };
-    let unsampled =
-        |t: &&ThreadRecord| t.tid != dump.identity.fixed.watchdog_tid && !sampled.contains(&t.tid);
-    dump.threads.iter().filter(ran).filter(unsampled).map(|t| t.tid).take(MOST_SAMPLED).collect()
+    let ours = dump.identity.fixed.watchdog_tid;
+    let napping = dump.threads.iter().filter(|t| t.tid != ours).filter(ran);
+    napping.map(|t| t.tid).take(MOST_NAPPERS).collect()
+}
+
+/// Those that wait for a futex and wake often: their registers are wanted too, and to stop them ends no wait that would
+/// not end without it. The kernel restarts a futex wait after the stop.
+fn woken(dump: &Dump, nappers: &[u32]) -> BTreeSet<u32> {
+    let Some(arch) = Syscalls::from_elf(dump.identity.fixed.arch) else { return BTreeSet::new() };
+    let often = |tid: &&u32| {
+        let looks = dump.thread(**tid).zip(dump.second_look(**tid));
+        looks.is_some_and(|(first, second)| {
+            let waits = [first, second].iter().any(|t| t.syscall == arch.futex());
+            waits && second.nvcsw > first.nvcsw + LEAST_NAPS
+        })
+    };
+    nappers.iter().filter(often).copied().collect()
+}
+
+/// A second look at threads that the second look met on their way, in a signal handler for example, but that wait for a
+/// futex again and again.
+fn looked_at_again(pid: u32, dump: &Dump, nappers: &[u32], memory: &ProcessMemory) -> Vec<ThreadRecord> {
+    let Some(arch) = Syscalls::from_elf(dump.identity.fixed.arch) else { return vec![] };
+    let waits = |t: &ThreadRecord| t.syscall == arch.futex();
+    let on_its_way = |tid: &&u32| dump.second_look(**tid).is_some_and(|t| !waits(t));
+    let look = |tid: &u32| {
+        let mut looks = (0..MOST_LOOKS).filter_map(|_| threads::look(pid, *tid, 2, memory, Some(arch)));
+        looks.find(waits)
+    };
+    nappers.iter().filter(on_its_way).filter_map(look).collect()
 }

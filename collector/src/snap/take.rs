@@ -9,12 +9,14 @@ use hangscope_protocol::record::{
     DumpBeginRecord, DumpEndRecord, MarkRecord, ThreadRecord, dump_reason, mark_part,
 };
 
+use super::ids::Ids;
 use super::memory::ProcessMemory;
 use super::notes::OutsideNote;
 use super::permit::{self, NotPossible};
 use super::process::Process;
 use super::stop;
 use super::threads::{self, MOST_SAMPLED, SAMPLE_BYTES, STACK_BYTES, is_blocked};
+use super::times::times;
 use super::vforked;
 use super::zero::zero;
 use crate::proc::task::tids;
@@ -57,7 +59,7 @@ impl Default for Options {
 pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     let begun = Instant::now();
     let trigger_ns = stop::now_ns();
-    let memory = ProcessMemory::of(pid);
+    let memory = &ProcessMemory::of(pid);
     permit::check(pid, memory)?;
     let process = Process::read(pid, memory)?;
     let (dsos, provider) = process.dsos(options.target.as_deref())?;
@@ -68,9 +70,11 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     let mut identity = process.identity(trigger_ns, dsos.len() as u32, provider, options.target.as_deref());
 
     let mut look = Look { pid, memory, arch: process.arch, begun, marks: vec![] };
+    let mut ids = Ids::new(pid, true);
     let mut first = look.threads(1)?;
     first.extend(vforked::look(pid, &first, 1, memory, process.arch));
     first.sort_by_key(|t| t.tid);
+    ids.see_others(&first);
     identity.fixed.watchdog_tid = process.shim_thread(&first).unwrap_or(0);
     let mut stacks = look.stacks(&first, &mut notes);
     let fds = fds(memory.tid(), &first, process.arch);
@@ -87,7 +91,8 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     stacks.extend(second.iter().filter(|t| is_blocked(t)).filter_map(|t| threads::stack(t, memory).ok()));
     look.mark(mark_part::SECOND_LOOK, second.len());
 
-    Ok(Dump {
+    ids.see_again(pid);
+    let mut dump = Dump {
         begin: DumpBeginRecord {
             number: 1,
             reason: dump_reason::ASKED,
@@ -117,19 +122,22 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
         notes,
         looks_ns: [trigger_ns, trigger_ns + second_begun_ns],
         ..Dump::begun(identity, zero())
-    })
+    };
+    dump.memory = times(&dump, memory);
+    ids.rename(pid, &mut dump);
+    Ok(dump)
 }
 
 /// The looks at the threads of a process, with what each part took.
-struct Look {
+struct Look<'m> {
     pid: u32,
-    memory: ProcessMemory,
+    memory: &'m ProcessMemory,
     arch: Option<Syscalls>,
     begun: Instant,
     marks: Vec<MarkRecord>,
 }
 
-impl Look {
+impl Look<'_> {
     fn mark(&mut self, part: u32, records: usize) {
         let took_ns = self.begun.elapsed().as_nanos() as u64;
         self.marks.push(MarkRecord { part, records: records as u32, took_ns, ..zero() });

@@ -51,7 +51,7 @@ pub(super) fn look(
     pid: u32,
     tid: u32,
     look: u8,
-    memory: ProcessMemory,
+    memory: &ProcessMemory,
     arch: Option<Syscalls>,
 ) -> Option<ThreadRecord> {
     let tick_ns = 1_000_000_000 / sysconf::ticks_per_second();
@@ -64,7 +64,7 @@ pub(super) fn look(
         t.flags |= thread_flags::MAIN;
     }
     if arch.is_some_and(|a| is_futex_wait(t.syscall, a.futex())) {
-        read_near(&mut t, &memory, |e| e as i32 as u8);
+        read_near(&mut t, memory, |e| e as i32 as u8);
     }
     Some(t)
 }
@@ -73,7 +73,7 @@ pub(super) fn look(
 ///
 /// # Errors
 /// The errno of reading it.
-pub(super) fn stack(thread: &ThreadRecord, memory: ProcessMemory) -> Result<Stack, Errno> {
+pub(super) fn stack(thread: &ThreadRecord, memory: &ProcessMemory) -> Result<Stack, Errno> {
     let bytes = memory.up_to(thread.sp, STACK_BYTES)?;
     let flags = if bytes.len() < STACK_BYTES { stack_flags::TO_THE_END } else { 0 };
     let record = StackRecord { tid: thread.tid, look: u16::from(thread.look), flags, sp: thread.sp };
@@ -81,7 +81,7 @@ pub(super) fn stack(thread: &ThreadRecord, memory: ProcessMemory) -> Result<Stac
 }
 
 /// A sample of a thread that is blocked at this moment; none if it runs, or moved while its stack was read.
-pub(super) fn sample(pid: u32, tid: u32, number: u32, memory: ProcessMemory) -> Option<Probe> {
+pub(super) fn sample(pid: u32, tid: u32, number: u32, memory: &ProcessMemory) -> Option<Probe> {
     let mut files = TaskFiles::of(pid, tid);
     // A thread that returned and made the same call again has one more voluntary switch.
     let mut place = || -> Option<(Blocked, u64)> {

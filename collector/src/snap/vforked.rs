@@ -16,7 +16,7 @@ pub(super) fn look(
     pid: u32,
     of: &[ThreadRecord],
     number: u8,
-    memory: ProcessMemory,
+    memory: &ProcessMemory,
     arch: Option<Syscalls>,
 ) -> Vec<ThreadRecord> {
     let starts = |t: &&ThreadRecord| {
@@ -27,7 +27,7 @@ pub(super) fn look(
 }
 
 /// The stack of a child, in the memory of its parent.
-pub(super) fn stacks(children: &[ThreadRecord], memory: ProcessMemory) -> Vec<Stack> {
+pub(super) fn stacks(children: &[ThreadRecord], memory: &ProcessMemory) -> Vec<Stack> {
     let blocked = children.iter().filter(|t| threads::is_blocked(t));
     blocked.filter_map(|t| threads::stack(t, memory).ok()).collect()
 }
@@ -37,7 +37,7 @@ fn child(
     pid: u32,
     tid: u32,
     number: u8,
-    memory: ProcessMemory,
+    memory: &ProcessMemory,
     arch: Option<Syscalls>,
 ) -> Option<ThreadRecord> {
     let children = fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")).ok()?;

@@ -10,7 +10,7 @@ use super::take::{Options, take};
 use crate::analysis::facts::SNAP;
 use crate::analysis::integrity::judge;
 use crate::analysis::{
-    Class, Conclusion, DsoFacts, HangFacts, History, HuntFacts, Integrity, RunFacts, RunOutcome,
+    Conclusion, DsoFacts, Finding, HangFacts, History, HuntFacts, Integrity, RunFacts, RunOutcome,
 };
 use crate::capture::{self, PerfOptions};
 use crate::console::cancel::Cancel;
@@ -109,7 +109,7 @@ fn facts(dump: &Dump, name: &str, bytes: Option<&[u8]>, hang: HangFacts) -> Hunt
     let path = allocator.map_or_else(String::new, |dso| dso.path.clone());
     let build_id = allocator.map(|dso| hex::encode(dso.init.build_id_bytes()));
     let seconds = Duration::from_nanos(dump.begin.since_init_ns).as_secs_f64();
-    let slow = hang.finding.as_ref().is_some_and(|f| f.class == Class::Slow);
+    let slow = hang.finding.as_ref().is_some_and(Finding::is_no_hang);
     let run = RunFacts {
         pid: Some(dump.identity.fixed.pid),
         outcome: if slow { RunOutcome::Slow } else { RunOutcome::Hung },

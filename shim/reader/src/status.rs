@@ -22,6 +22,12 @@ impl<'a> Status<'a> {
         hex(self.value(name)?)
     }
 
+    /// The id in the innermost PID namespace: the last of `NSpid` (Linux 4.1). The first is that of the
+    /// namespace that `/proc` was mounted for.
+    pub fn own_pid(self) -> Option<u32> {
+        u32::try_from(fields(line_after(self.0, b"NSpid:")?).last().and_then(decimal)?).ok()
+    }
+
     /// Blocked signals of the thread (SigBlk).
     pub fn blocked_signals(self) -> Option<u64> {
         self.set(b"SigBlk:")
@@ -87,7 +93,7 @@ mod tests {
     use super::*;
 
     const TEXT: &[u8] = b"Name:\tSigBlk:\\nx\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t8169\n\
-        Uid:\t1000\t0\t1000\t4294967295\nGid:\t100\t100\t100\t100\nGroups:\t4 24 100 \nVmHWM:\t  2048 kB\n\
+        Uid:\t1000\t0\t1000\t4294967295\nGid:\t100\t100\t100\t100\nGroups:\t4 24 100 \nNSpid:\t8170\t31\t2\nVmHWM:\t  2048 kB\n\
         VmRSS:\t    1024 kB\nThreads:\t17\nSigPnd:\t0000000000000200\nSigBlk:\t2000000000000000\n\
         SigIgn:\t0000000000001000\nSigCgt:\t0000000180000000\nvoluntary_ctxt_switches:\t150\n\
         nonvoluntary_ctxt_switches:\t545\n";
@@ -97,7 +103,7 @@ mod tests {
         let s = Status(TEXT);
         assert_eq!((s.blocked_signals(), s.pending_signals()), (Some(1 << 61), Some(0x200)));
         assert_eq!((s.ignored_signals(), s.caught_signals()), (Some(0x1000), Some(0x1_8000_0000)));
-        assert_eq!(s.switches(), Some((150, 545)));
+        assert_eq!((s.switches(), s.own_pid()), (Some((150, 545)), Some(2)));
         assert_eq!(s.users(), Some([1000, 0, 1000, u32::MAX]));
         assert_eq!(s.groups(), Some([100; 4]));
         assert_eq!(s.supplementary_groups().unwrap().collect::<Vec<_>>(), [Some(4), Some(24), Some(100)]);

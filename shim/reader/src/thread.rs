@@ -78,15 +78,42 @@ fn parsed<T>(files: &mut impl Files, name: &str, parse: impl Fn(&[u8]) -> Option
     parse(files.read(name)?).ok_or(NONSENSE)
 }
 
+/// Number of `futex_waitv` (Linux 5.16), the same on all processors.
+pub const SYS_FUTEX_WAITV: i32 = 449;
+
 /// Whether a thread in this system call waits on the futex word that its first argument points to. `futex`
 /// is the number of `futex` on the processor.
 pub fn is_futex_wait(syscall: i32, futex: i32) -> bool {
-    syscall == futex || syscall == SYS_FUTEX_WAIT
+    syscall == futex || syscall == SYS_FUTEX_WAIT || syscall == SYS_FUTEX_WAITV
+}
+
+/// For a wait on several words: puts the first of them into `args`: its expected value at 4, its address at 5. The call has
+/// five arguments, and the fifth is a clock. False if the vector cannot be read.
+fn first_of_vector<M: Memory>(t: &mut ThreadRecord, memory: &M, errno: impl Fn(M::Error) -> u8) -> bool {
+    // struct futex_waitv: `val`, `uaddr`, each 8 bytes, then `flags` (linux/futex.h).
+    let mut entry = [0; 16];
+    match memory.read(t.args[0], &mut entry) {
+        Ok(16) => {
+            let (value, address) = entry.split_at(8);
+            t.args[4] = value.try_into().map_or(0, u64::from_le_bytes);
+            t.args[5] = address.try_into().map_or(0, u64::from_le_bytes);
+            true
+        }
+        Ok(_) => false,
+        Err(e) => {
+            t.err_near = errno(e);
+            false
+        }
+    }
 }
 
 /// For a futex wait: reads the memory around the futex word into `near`, as far as it can be read.
 pub fn read_near<M: Memory>(t: &mut ThreadRecord, memory: &M, errno: impl Fn(M::Error) -> u8) {
-    let word = t.args[0];
+    let vector = t.syscall == SYS_FUTEX_WAITV;
+    if vector && !first_of_vector(t, memory, &errno) {
+        return;
+    }
+    let word = t.args[if vector { 5 } else { 0 }];
     let Some(start) = word.checked_sub(NEAR_BEFORE as u64) else { return };
     // The page before the word may be missing. The page of the word is there while somebody waits on it.
     for from in [start, start.max(word - word % PAGE)] {
@@ -199,6 +226,16 @@ mod tests {
         assert_eq!(near(&[(0x1000, 0x1000)], 0x2000), (0, 0, false, 14));
         assert_eq!(near(&[], 0x2000), (0, 0, false, 14));
         assert_eq!(near(&[], 8), (0, 0, false, 0));
+        // futex_waitv: the vector at 0x1000 names a word at 0x1008.
+        let bytes = [2u64.to_le_bytes(), 0x1008u64.to_le_bytes()].concat();
+        let memory = Pieces(vec![(0x1000, [bytes, vec![0; 0x100]].concat())]);
+        let mut t = ThreadRecord { syscall: SYS_FUTEX_WAITV, args: [0x1000, 1, 0, 0, 0, 0], ..EMPTY };
+        read_near(&mut t, &memory, |()| 14);
+        assert_eq!((t.args[4], t.args[5], t.flags & thread_flags::NEAR), (2, 0x1008, thread_flags::NEAR));
+        let mut t = ThreadRecord { args: [0x5000, 1, 0, 0, 0, 0], ..t };
+        t.flags = 0;
+        read_near(&mut t, &memory, |()| 14);
+        assert_eq!((t.err_near, t.flags), (14, 0));
         assert!(is_futex_wait(202, 202) && is_futex_wait(455, 98) && !is_futex_wait(202, 98));
     }
 }

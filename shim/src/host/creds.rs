@@ -55,7 +55,8 @@ fn read(tasks: &Tasks, tid: u32, text: &mut [u8]) -> Option<Credentials> {
 
 /// Compares this thread's credentials with those of the process's first thread, and takes them on if they
 /// differ. A `status` that cannot be read (the process is ending) changes nothing.
-pub(crate) fn follow(tasks: &Tasks, pid: u32, own: u32, text: &mut [u8]) -> Followed {
+pub(crate) fn follow(tasks: &Tasks, text: &mut [u8]) -> Followed {
+    let (pid, own) = (tasks.pid, tasks.own);
     let (Some(host), Some(mine)) = (read(tasks, pid, text), read(tasks, own, text)) else {
         return Followed::Same;
     };

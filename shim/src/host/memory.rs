@@ -14,7 +14,7 @@ use hangscope_protocol::record::{
 };
 use hangscope_protocol::{Reader, Record, Writer};
 
-use crate::sys::{self, Errno, OwnedFd};
+use crate::sys::{self, Errno, OwnedFd, Resident};
 
 /// A record with the length of its bytes.
 const HEAD: usize = MemoryRecord::SIZE + 4;
@@ -71,11 +71,11 @@ impl Wanted {
     }
 
     /// Reads every range into `to`, as records with their bytes. Gives the number of bytes written. What
-    /// does not fit is left out.
-    pub(crate) fn read(&self, to: &mut [u8]) -> usize {
+    /// does not fit is left out. With `resident` a page that is not in memory is not waited for.
+    pub(crate) fn read(&self, resident: Option<&Resident>, to: &mut [u8]) -> usize {
         let mut at = 0;
         for range in self.ranges() {
-            match to.get_mut(at..).and_then(|room| read(range, room)) {
+            match to.get_mut(at..).and_then(|room| read(range, resident, room)) {
                 Some(n) => at += n,
                 None => break,
             }
@@ -113,15 +113,19 @@ impl Wanted {
         // reads its descriptor after the process has ended.
         let page = unsafe { core::slice::from_raw_parts_mut(page, len) };
         if let Some((size, room)) = page.split_first_chunk_mut::<4>() {
-            *size = (self.read(room) as u32).to_le_bytes();
+            *size = (self.read(None, room) as u32).to_le_bytes();
         }
     }
 }
 
 /// Reads one range. Gives the number of bytes written; none if there is no room.
-fn read(range: &RangeRecord, to: &mut [u8]) -> Option<usize> {
+fn read(range: &RangeRecord, resident: Option<&Resident>, to: &mut [u8]) -> Option<usize> {
     let (head, bytes) = to.split_at_mut_checked(HEAD)?;
-    let read = sys::peek(range.address, bytes.get_mut(..range.len as usize)?);
+    let bytes = bytes.get_mut(..range.len as usize)?;
+    let read = match resident {
+        Some(resident) => resident.peek(range.address, bytes),
+        None => sys::peek(range.address, bytes),
+    };
     let record = MemoryRecord { address: range.address, wanted: range.len, errno: sys::errno(&read) };
     let len = read.unwrap_or(0);
     let mut w = Writer::new(head);

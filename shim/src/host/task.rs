@@ -11,22 +11,34 @@ use hangscope_reader::text::{decimal, padded};
 use hangscope_reader::thread;
 
 use super::futex;
-use crate::sys::{self, Errno, OwnedFd};
+use crate::sys::{self, Errno, OwnedFd, Resident};
 use crate::text::Text;
 
 /// The directory of the process's threads, kept open.
 pub(crate) struct Tasks {
     dir: OwnedFd,
-    pid: u32,
-    own: u32,
+    /// The process, as /proc names it.
+    pub(crate) pid: u32,
+    /// The watchdog, as /proc names it.
+    pub(crate) own: u32,
+    /// /proc was mounted for another PID namespace: its ids are not those of `getpid` and `gettid`.
+    pub(crate) other_ids: bool,
     ns_per_tick: u64,
+    /// Memory of the process.
+    pub(crate) memory: Resident,
 }
 
 impl Tasks {
-    /// Opens the directory. `own` is the watchdog, which every list leaves out.
+    /// Opens the directory. `pid` and `own` are the process and the watchdog as `getpid` and `gettid` have
+    /// them. Every list leaves out the watchdog.
     pub(crate) fn open(pid: u32, own: u32, clk_tck: u32) -> Result<Tasks, Errno> {
         let dir = sys::open_dir(c"/proc/self/task")?;
-        Ok(Tasks { dir, pid, own, ns_per_tick: 1_000_000_000 / u64::from(clk_tck.max(1)) })
+        let ns_per_tick = 1_000_000_000 / u64::from(clk_tck.max(1));
+        let mut link = [0; 64];
+        let names = sys::read_link(c"/proc/thread-self", &mut link).ok().and_then(names);
+        let (named_pid, named_own) = names.unwrap_or((pid, own));
+        let other_ids = (named_pid, named_own) != (pid, own);
+        Ok(Tasks { dir, pid: named_pid, own: named_own, other_ids, ns_per_tick, memory: Resident::open() })
     }
 
     /// Lists the threads into `tids`. Gives how many there are, which may be more than fit.
@@ -106,7 +118,7 @@ impl Tasks {
             t.flags |= thread_flags::MAIN;
         }
         if futex::is_wait(t.syscall) {
-            thread::read_near(&mut t, &sys::Own, |e| e.raw_os_error() as u8);
+            thread::read_near(&mut t, &self.memory, |e| e.raw_os_error() as u8);
         }
         t
     }
@@ -123,6 +135,13 @@ impl Tasks {
     pub(crate) fn start_ticks(&self, text: &mut [u8]) -> u64 {
         self.stat(self.pid, text).map_or(0, |s| s.start_ticks)
     }
+}
+
+/// Process and thread from the link `/proc/thread-self`: `PID/task/TID`.
+fn names(link: &[u8]) -> Option<(u32, u32)> {
+    let mut parts = link.split(|b| *b == b'/');
+    let (pid, tid) = (parts.next()?, parts.nth(1)?);
+    Some((decimal(pid)? as u32, decimal(tid)? as u32))
 }
 
 struct Files<'a> {

@@ -6,7 +6,8 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use hangscope_protocol::record::{PROBE_REGS, RED_ZONE};
 
-use crate::{arch, sys};
+use crate::arch;
+use crate::sys::{self, Resident};
 
 /// Threads that can be asked at a time.
 pub(super) const SLOTS: usize = 64;
@@ -67,7 +68,8 @@ impl Slots {
         answer.regs = arch::registers(context);
         let limit = (slot.limit.load(Ordering::Relaxed) as usize).min(STACK);
         let sp = answer.regs[arch::REG_SP];
-        let mut copy = |from| answer.stack.get_mut(..limit).map_or(0, |to| sys::peek(from, to).unwrap_or(0));
+        let mut copy =
+            |from| answer.stack.get_mut(..limit).map_or(0, |to| Resident::BY_MINCORE.stack(from, to).len);
         let below = sp.saturating_sub(RED_ZONE);
         (answer.stack_at, answer.stack_len) = (below, copy(below));
         if (answer.stack_len as u64) < RED_ZONE {

@@ -13,7 +13,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::arch::{self, Next};
 use crate::random::{self, Random};
-use crate::sys;
+use crate::sys::{self, Resident};
 
 const MICROSECOND: u64 = 1000;
 /// A thread that is interrupted in the allocator is stopped right there once in so many times, else slowed.
@@ -143,7 +143,7 @@ fn inside(pc: u64) -> bool {
 /// the thread is stopped just outside, which does no harm.
 fn called_from_inside(sp: u64) -> bool {
     let mut bytes = [0; WORDS * 8];
-    let n = sys::peek(sp, &mut bytes).unwrap_or(0);
+    let n = Resident::BY_MINCORE.peek(sp, &mut bytes).unwrap_or(0);
     let words = bytes.get(..n).unwrap_or(&[]).chunks_exact(8);
     words.filter_map(|word| word.try_into().ok()).any(|word| inside(u64::from_le_bytes(word)))
 }

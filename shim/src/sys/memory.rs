@@ -1,18 +1,22 @@
 //! Memory: reading the host's, mapping the shim's own.
 
 use super::file::OwnedFd;
-use super::process::getpid;
+use super::process::gettid;
 use super::raw::Errno;
 use crate::arch;
 
 /// Copies memory of this process, whatever is mapped there. A page that is not readable ends the copy and
 /// never faults. Gives the number of bytes copied, or an error if not even the first could be copied.
+///
+/// A page that is not in memory is brought in, which can wait for ever ([`super::Resident`] does not). The
+/// memory is named by the calling thread: the process's own id names none after its first thread has ended.
 pub(crate) fn peek(address: u64, to: &mut [u8]) -> Result<usize, Errno> {
     const PAGE: u64 = 4096;
     const MOST: usize = 17;
     // One iovec for each page. process_vm_readv stops at an iovec that it cannot read whole, so with a
     // longer one a guard page would lose the bytes before it (process_vm_readv(2), RETURN VALUE).
     let mut remote = [libc::iovec { iov_base: core::ptr::null_mut(), iov_len: 0 }; MOST];
+    let me = gettid() as usize;
     let mut done = 0;
     while done < to.len() {
         let (mut pieces, mut wanted) = (0, 0);
@@ -28,7 +32,7 @@ pub(crate) fn peek(address: u64, to: &mut [u8]) -> Result<usize, Errno> {
         }
         let Some(room) = to.get_mut(done..done + wanted) else { break };
         let local = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: wanted };
-        let args = [getpid() as usize, &raw const local as usize, 1, remote.as_ptr() as usize, pieces, 0];
+        let args = [me, &raw const local as usize, 1, remote.as_ptr() as usize, pieces, 0];
         // SAFETY: process_vm_readv writes only into `room`, which `local` describes and which lives; what
         // the remote side describes is only read, and an address that is not mapped is an error, no fault.
         let n = unsafe { arch::syscall6(libc::SYS_process_vm_readv, args) };

@@ -2,6 +2,7 @@
 //! without libc, without errno and without an allocator. The others are made by `raw`.
 //!
 //! Errors are the kernel's numbers ([`Errno`]). Nothing blocks but what is in `wait`, and that has a timeout.
+//! Memory of the host is read by `resident`, which does not wait for a page.
 
 mod clock;
 mod credentials;
@@ -9,6 +10,7 @@ mod file;
 mod memory;
 mod process;
 mod raw;
+mod resident;
 mod sched;
 mod signals;
 mod socket;
@@ -30,6 +32,7 @@ pub(crate) use process::{
     getpid, getppid, gettid, is_the_same_process, know_pid, leave_directory, set_name, users,
 };
 pub(crate) use raw::{Errno, errno};
+pub(crate) use resident::{Copied, Resident, know_page_size};
 pub(crate) use sched::{CpuSet, Schedule, affinity, schedule, set_affinity, set_schedule, set_timer_slack};
 pub(crate) use signals::{KernelAction, SIGINFO_WORDS, action, queue_signal, send_again, set_signal_mask};
 pub(crate) use socket::{connect, receive, send, send_with_fd};

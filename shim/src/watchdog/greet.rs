@@ -76,7 +76,7 @@ impl Watchdog {
             ppid: sys::getppid(),
             uid,
             euid,
-            watchdog_tid: self.tid,
+            watchdog_tid: self.tasks.own,
             flags: self.flags | if self.link.connections > 1 { hello_flags::AGAIN } else { 0 },
             page_size: facts.page_size,
             start_ticks: self.tasks.start_ticks(&mut work.text),
@@ -94,7 +94,7 @@ impl Watchdog {
             stir_level: self.stir.as_ref().map_or(0, Stir::level),
             stir_seed: facts.stir_seed,
         };
-        let cmdline = self.tasks.read(self.tid, "cmdline", &mut work.text).unwrap_or(&[]);
+        let cmdline = self.tasks.read(self.tasks.own, "cmdline", &mut work.text).unwrap_or(&[]);
         let hello = Hello {
             fixed,
             label: facts.config.label.as_bytes(),

@@ -11,7 +11,7 @@ use crate::host::fds::Fds;
 use crate::limits::MOST_THREADS;
 use crate::link::{Batch, Link};
 use crate::signal::Candidate;
-use crate::sys;
+use crate::sys::{self, Copied};
 
 /// What the first look found: running threads, and (sent, dropped) of threads and of stacks.
 pub(super) struct FirstLook {
@@ -64,7 +64,8 @@ impl Watchdog {
         for tid in work.tids.iter().take(listed) {
             let thread = self.tasks.thread(*tid, 1, &mut work.text);
             if thread.sp != 0 {
-                send_stack(&mut self.link, &mut stacks, &thread, &mut work.stack_copy);
+                let copied = self.tasks.memory.stack(thread.sp, &mut work.stack_copy);
+                send_stack(&mut self.link, &mut stacks, &thread, (copied, &work.stack_copy));
                 fds.remember(&thread);
             } else if thread.state != 0
                 && !matches!(thread.state, b'Z' | b'X')
@@ -88,7 +89,8 @@ impl Watchdog {
     /// Sends what is now in the memory that the collector asked for.
     pub(super) fn send_memory(&mut self, work: &mut Work) {
         let [frame, _] = &mut work.frames;
-        let payload = frame.get_mut(HEADER_LEN..).map_or(0, |room| self.wanted.read(room));
+        let payload =
+            frame.get_mut(HEADER_LEN..).map_or(0, |room| self.wanted.read(Some(&self.tasks.memory), room));
         if payload > 0 {
             self.link.send(frame, Kind::Memory, payload, None);
         }
@@ -113,17 +115,20 @@ impl Watchdog {
     }
 }
 
-/// Copies a blocked thread's stack from SP upwards.
-fn send_stack(link: &mut Link, stacks: &mut Batch<'_>, thread: &ThreadRecord, buffer: &mut [u8]) {
-    // In a system call nothing below SP is of use to who unwinds; above it, 32 KiB or the end of the mapping.
-    let copied = sys::peek(thread.sp, buffer);
-    let n = copied.unwrap_or(0);
-    let mut flags = 0;
-    if n < buffer.len() {
-        flags |= if n == 0 { stack_flags::FAULT } else { stack_flags::TO_THE_END };
+/// Sends a blocked thread's stack, which was copied from SP upwards. In a system call nothing below SP is of
+/// use to who unwinds; above it, 32 KiB or the end of the mapping.
+fn send_stack(
+    link: &mut Link,
+    stacks: &mut Batch<'_>,
+    thread: &ThreadRecord,
+    (copied, buffer): (Copied, &[u8]),
+) {
+    let mut flags = if copied.holes { stack_flags::HOLES } else { 0 };
+    if copied.len < buffer.len() {
+        flags |= if copied.len == 0 { stack_flags::FAULT } else { stack_flags::TO_THE_END };
     }
     let record = StackRecord { tid: thread.tid, look: 1, flags, sp: thread.sp };
-    let bytes = buffer.get(..n).unwrap_or(&[]);
+    let bytes = buffer.get(..copied.len).unwrap_or(&[]);
     stacks.add(link, &mut |w| w.record_with(&record, bytes));
 }
 

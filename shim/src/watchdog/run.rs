@@ -107,7 +107,7 @@ impl Watchdog {
     fn must_leave(&mut self, work: &mut Work) -> Option<Leave> {
         // With other credentials it might not be able to give back what it has changed.
         self.rest(work);
-        match creds::follow(&self.tasks, self.pid, self.tid, &mut work.text) {
+        match creds::follow(&self.tasks, &mut work.text) {
             Followed::Same => {}
             Followed::Yes(euid) => {
                 if let Some(stir) = &mut self.stir {

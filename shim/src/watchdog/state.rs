@@ -18,7 +18,6 @@ use crate::sys::{self, Errno, OwnedFd};
 pub(crate) struct Watchdog {
     pub(super) facts: &'static Facts,
     pub(super) pid: u32,
-    pub(super) tid: u32,
     pub(super) tasks: Tasks,
     pub(super) link: Link,
     pub(super) prober: Prober,
@@ -60,18 +59,21 @@ impl Watchdog {
         let hang_after = facts.config.hang_after.nanoseconds();
         let allocator =
             facts.dsos.iter().nth(facts.allocator as usize).map(|d| (d.record.start, d.record.end));
+        let tasks = Tasks::open(pid, tid, facts.clk_tck)?;
+        // Signals and schedules of threads go by the ids of `gettid`, which /proc then does not have.
+        let (signal, stir) = if tasks.other_ids { (0, 0) } else { (facts.config.signal, facts.config.stir) };
+        let other_ids = if tasks.other_ids { hello_flags::OTHER_IDS } else { 0 };
         Ok(Watchdog {
-            stir: Stir::new(facts.config.stir, facts.stir_seed, (pid, tid), allocator),
+            stir: Stir::new(stir, facts.stir_seed, (pid, tid), allocator),
             facts,
             pid,
-            tid,
-            tasks: Tasks::open(pid, tid, facts.clk_tck)?,
+            tasks,
             link: Link::new(pid),
-            prober: Prober::new(slots, pid, facts.config.signal),
+            prober: Prober::new(slots, pid, signal),
             files: [const { None }; MOST_DSOS],
             init_ns,
             wall_ns: if forked { sys::wall_clock() } else { facts.wall_ns },
-            flags: facts.hello_flags | if forked { hello_flags::FORKED } else { 0 },
+            flags: facts.hello_flags | other_ids | if forked { hello_flags::FORKED } else { 0 },
             copy: None,
             copy_tried: false,
             wanted,

@@ -5,11 +5,13 @@
 //! - [`ownerless`]: futex words that record no owner: lost wakeups, inferred holders
 //! - [`running`]: threads that run inside the allocator and do not leave it
 //! - [`vfork`]: children in the memory of their parent
+//! - `idle`: nothing hangs: a sleep that ends, a server without work
 //! - [`other`]: stopped, the kernel, the benchmark, slow, unknown
 //! - `whose`: whose mistake it is: the allocator's, the program's
 //! - [`case`]: the answer of a decider, and what the deciders share
 
 mod case;
+mod idle;
 mod other;
 mod owned;
 mod ownerless;
@@ -126,6 +128,7 @@ fn decide(scene: &Scene<'_>, graph: &Graph) -> Case {
         .or_else(|| ownerless::inferred(scene))
         .or_else(|| running::inside(scene))
         .or_else(|| other::in_kernel(scene))
+        .or_else(|| idle::idle(scene))
         .or_else(|| other::outside(scene))
         .or_else(|| other::slow(scene))
         .unwrap_or_else(|| other::unknown(scene))

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::case::{Case, most_common, no_stack, tids, wait_text};
+use super::idle;
 use crate::analysis::scene::{Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls};
 use crate::analysis::wait::WaitKind;
@@ -50,7 +51,7 @@ pub(super) fn outside(scene: &Scene<'_>) -> Option<Case> {
     let known = scene.all().filter(|t| t.inside == Some(false)).count();
     // A running thread without a stack may be inside the allocator.
     let hidden = scene.all().any(|t| t.inside.is_none() && t.runs());
-    if known == 0 || hidden || scene.all().any(|t| t.inside == Some(true)) || any_progress(scene) {
+    if known == 0 || hidden || scene.all().any(|t| t.inside == Some(true)) || idle::goes_on(scene) {
         return None;
     }
     let waits = |t: &&Thread<'_>| t.wait.as_ref().is_some_and(|w| w.kind != WaitKind::Join);
@@ -101,6 +102,9 @@ pub(super) fn outside(scene: &Scene<'_>) -> Option<Case> {
         case.missing.push(Why::AllocatorUnknown {});
     }
     case.missing.extend(doubtful(scene).map(|(tid, dso)| say!(Why::DoubtfulDso { tid, dso })));
+    if !idle::is_closed(scene, &mut case) {
+        case.unproven();
+    }
     case.missing.extend(scene.all().filter(|t| t.inside.is_none()).take(4).map(no_stack));
     case.for_s = stuck.iter().chain(&runners).filter_map(|t| scene.for_s(t)).max_by(f64::total_cmp);
     Some(case)
@@ -112,10 +116,6 @@ fn doubtful(scene: &Scene<'_>) -> Option<(u32, String)> {
         let frame = scene.doubtful(t)?;
         Some((t.tid(), stack::file_name(frame.dso.as_deref()?).to_owned()))
     })
-}
-
-fn any_progress(scene: &Scene<'_>) -> bool {
-    !scene.came.is_empty() || scene.all().any(Thread::makes_progress)
 }
 
 /// Threads still make progress.

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::case::{
-    Case, any_inside, call_evidence, lock_of, lock_text, most_common, seconds, stuck_together, wait_text,
+    Case, any_inside, call_evidence, lock_of, lock_text, most_common, sample_count, seconds, stuck_together,
+    tids, wait_text,
 };
-use super::whose;
+use super::{idle, whose};
 use crate::analysis::graph::{End, Graph};
 use crate::analysis::scene::{BUSY, Motion, Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
@@ -26,7 +27,9 @@ pub(super) fn ring(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
             return None;
         }
         // A timed wait ends by itself, and opens the ring.
-        let timed = waits.iter().any(|w| w.timed);
+        let opens =
+            |t: &Thread<'_>| t.wait.as_ref().is_some_and(|w| w.timed) && t.comes_back != Some(Proof::Bytes);
+        let timed = threads.iter().any(|t| opens(t));
         let proven = stuck == Stuck::Yes && threads.iter().all(|t| t.stuck() == Stuck::Yes) && !timed;
         let confidence = if proven { Confidence::Proven } else { Confidence::Likely };
         let mut case = Case::new(Class::Deadlock, confidence);
@@ -37,13 +40,14 @@ pub(super) fn ring(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
                 say!(Why::Cycle { members: join(&members), locks: locks.join(", ") })
             }
         });
-        add_sleep_evidence(&mut case, scene, stuck, |seconds| say!(Why::RingStill { seconds }));
+        add_sleep_evidence(&mut case, scene, stuck, |seconds| say!(Why::RingStill { seconds }), &threads);
         let behind = members.iter().flat_map(|tid| graph.behind(*tid)).filter(|t| !members.contains(t));
         let behind: std::collections::BTreeSet<u32> = behind.collect();
         if !behind.is_empty() {
             case.why.push(say!(Why::Behind { more: behind.len() }));
         }
         case.members.clone_from(&members);
+        guessed(&mut case, &waits);
         // Of the locks in the ring, show the one with the most waiters.
         let lock = waits
             .iter()
@@ -117,7 +121,14 @@ fn owner_gone(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
         case.cause = Some(Cause::ForkInherited);
     }
     let n = waiters.len();
-    add_sleep_evidence(&mut case, scene, stuck, |s| say!(Why::NeverReleased { waiters: n, seconds: s }));
+    add_sleep_evidence(
+        &mut case,
+        scene,
+        stuck,
+        |s| say!(Why::NeverReleased { waiters: n, seconds: s }),
+        waiters,
+    );
+    guessed(&mut case, &[wait]);
     case.lock = Some(lock_of(scene, wait, waiters));
     case.for_s = longest(scene, waiters);
     behind(&mut case, graph, owner, n);
@@ -146,6 +157,10 @@ fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
     if stuck == Stuck::No {
         return None;
     }
+    // The holder sleeps, and its sleep ends.
+    if idle::ends_soon(scene, root) {
+        return None;
+    }
     let returns = root.calls == Calls::Returns;
     // It is not proven that the lock stays held, and the holder makes progress: no hang.
     if stuck == Stuck::Maybe && (returns || root.makes_progress()) {
@@ -163,7 +178,13 @@ fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
     case.why.push(say!(Why::Held { waiters: n, lock: lock_text(scene, wait), owner }));
     behind(&mut case, graph, owner, n);
     holder(&mut case, scene, root);
-    add_sleep_evidence(&mut case, scene, stuck, |s| say!(Why::NeverReleased { waiters: n, seconds: s }));
+    add_sleep_evidence(
+        &mut case,
+        scene,
+        stuck,
+        |s| say!(Why::NeverReleased { waiters: n, seconds: s }),
+        waiters,
+    );
     if class == Class::OwnerSpinning {
         call_evidence(&mut case, root);
     }
@@ -182,10 +203,19 @@ fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
     } else if inside == Some(true) && (root.inside == Some(false) || returns) {
         case.unproven();
     }
+    guessed(&mut case, &[wait]);
     case.lock = Some(lock_of(scene, wait, waiters));
     case.culprit = Some(owner);
     case.for_s = longest(scene, waiters);
     Some(case.located(inside))
+}
+
+/// An owner that only the layout of memory names proves nothing.
+fn guessed(case: &mut Case, waits: &[&Wait]) {
+    if waits.iter().any(|wait| wait.guessed) {
+        case.missing.push(Why::OwnerGuessed {});
+        case.unproven();
+    }
 }
 
 /// Whether the thread is in fork: an allocator may hold its locks there.
@@ -257,7 +287,13 @@ pub(super) fn add_sleep_evidence(
     scene: &Scene<'_>,
     stuck: Stuck,
     evidence: impl FnOnce(String) -> Why,
+    waiters: &[&Thread<'_>],
 ) {
+    let back: Vec<&Thread<'_>> = waiters.iter().copied().filter(|t| t.comes_back.is_some()).collect();
+    if let Some(samples) = back.iter().map(|t| sample_count(t)).min() {
+        case.why.push(say!(Why::ComesBack { tids: tids(back), samples }));
+        return;
+    }
     match (stuck, scene.between_s) {
         (Stuck::Yes, Some(s)) => case.why.push(evidence(seconds(s))),
         (_, None) => case.missing.push(Why::NoSecondLook {}),

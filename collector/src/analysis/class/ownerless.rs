@@ -11,7 +11,7 @@ use crate::analysis::why::Why;
 use crate::analysis::words::{Class, Confidence};
 use crate::text::message::say;
 
-/// Threads that sleep on one futex word.
+/// Threads that sleep on one object. A read-write lock has several futex words.
 struct Group<'s, 'a> {
     waiters: Vec<&'s Thread<'a>>,
     wait: &'s Wait,
@@ -20,13 +20,14 @@ struct Group<'s, 'a> {
 
 /// Groups of waiters on words without an owner, the largest first, without groups whose waiters were woken.
 fn groups<'s, 'a>(scene: &'s Scene<'a>) -> Vec<Group<'s, 'a>> {
-    let mut by_word: BTreeMap<u64, Vec<&Thread<'a>>> = BTreeMap::new();
+    let mut by_object: BTreeMap<u64, Vec<&Thread<'a>>> = BTreeMap::new();
     for (thread, wait) in scene.waiting() {
-        if let (true, None, Some(word)) = (wait.futex && wait.kind != WaitKind::Join, wait.owner, wait.word) {
-            by_word.entry(word).or_default().push(thread);
+        let object = wait.object.or(wait.word);
+        if let (true, None, Some(object)) = (wait.futex && wait.kind != WaitKind::Join, wait.owner, object) {
+            by_object.entry(object).or_default().push(thread);
         }
     }
-    let mut groups: Vec<Group<'s, 'a>> = by_word
+    let mut groups: Vec<Group<'s, 'a>> = by_object
         .into_values()
         .filter_map(|waiters| {
             let stuck = stuck_together(waiters.iter().copied());
@@ -52,7 +53,13 @@ pub(super) fn free(scene: &Scene<'_>) -> Option<Case> {
         value: group.wait.value.unwrap_or_default(),
         expected: group.wait.expected.unwrap_or_default(),
     }));
-    add_sleep_evidence(&mut case, scene, group.stuck, |seconds| say!(Why::StillFree { seconds }));
+    add_sleep_evidence(
+        &mut case,
+        scene,
+        group.stuck,
+        |seconds| say!(Why::StillFree { seconds }),
+        &group.waiters,
+    );
     finish(&mut case, scene, group);
     bystanders(&mut case, scene);
     Some(case.located(any_inside(group.waiters.iter().copied())))
@@ -100,7 +107,13 @@ fn never_signalled(scene: &Scene<'_>, group: &Group<'_, '_>) -> Case {
     let mut case = Case::new(Class::LostWakeup, Confidence::Proven);
     case.why.push(say!(Why::Event { waiters: group.waiters.len(), lock: lock_text(scene, group.wait) }));
     case.why.push(Why::NobodySignals {});
-    add_sleep_evidence(&mut case, scene, group.stuck, |seconds| say!(Why::StillFree { seconds }));
+    add_sleep_evidence(
+        &mut case,
+        scene,
+        group.stuck,
+        |seconds| say!(Why::StillFree { seconds }),
+        &group.waiters,
+    );
     if group.stuck != Stuck::Yes || group.wait.timed {
         case.unproven();
     }
@@ -136,9 +149,13 @@ fn ownerless(scene: &Scene<'_>, group: &Group<'_, '_>, class: Class) -> Case {
     case.why.push(say!(Why::Ownerless { waiters: group.waiters.len(), lock: &lock }));
     case.missing.push(say!(Why::NoOwner { lock }));
     let n = group.waiters.len();
-    add_sleep_evidence(&mut case, scene, group.stuck, |s| {
-        say!(Why::NeverReleased { waiters: n, seconds: s })
-    });
+    add_sleep_evidence(
+        &mut case,
+        scene,
+        group.stuck,
+        |s| say!(Why::NeverReleased { waiters: n, seconds: s }),
+        &group.waiters,
+    );
     finish(&mut case, scene, group);
     case
 }

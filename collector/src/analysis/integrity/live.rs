@@ -10,6 +10,8 @@ use crate::text::message::say;
 
 const ENOENT: u32 = 2;
 const EFAULT: u32 = 14;
+/// In `errno` of the snapshot: nobody looked when the process started.
+const ENODATA: u32 = 61;
 
 /// Judges a DSO of a live process by its last look. `content_same`: whether the file at its path
 /// has the bytes of init; none if nobody compared them. The collector can compare the allocator:
@@ -32,12 +34,35 @@ fn memory(init: &DsoRecord, now: &DsoNowRecord) -> Option<(Integrity, Reason)> {
     if init.got_addr != 0 && now.got_errno == EFAULT {
         return Some((Integrity::Overwritten, say!(Reason::WordGone { address })));
     }
-    if init.got_addr != 0 && now.got_errno == 0 && now.got_value != init.got_value {
+    if init.got_addr != 0 && now.got_errno == 0 && now.got_value != init.got_value && !is_patched(init, now) {
         return Some((Integrity::Overwritten, say!(Reason::WordReset { address })));
     }
     let (was, is) = (hex::encode(init.build_id_bytes()), hex::encode(now.build_id_bytes()));
     let changed = !was.is_empty() && !is.is_empty() && was != is;
     changed.then(|| (Integrity::Overwritten, say!(Reason::BuildId { was, is })))
+}
+
+/// Whether somebody wrote another pointer into the relocated word: a profiler, or a hook. The word of a file is
+/// an offset in it, or 0.
+fn is_patched(init: &DsoRecord, now: &DsoNowRecord) -> bool {
+    now.got_value != init.got_value && now.got_value > u64::from(u32::MAX)
+}
+
+/// A DSO of a process that ran without the shim, if its file is not older than the process. There is no
+/// snapshot from the start: what maps says of the file is a fact, and its bytes prove nothing.
+fn without_snapshot(init: &DsoRecord, now: &DsoNowRecord) -> (Integrity, Reason) {
+    match (now.maps_deleted, now.path_errno) {
+        (maps_deleted::YES, 0) => {
+            (Integrity::Replaced, say!(Reason::OtherFile { was: init.map_ino, is: now.path_ino }))
+        }
+        (maps_deleted::YES, _) => (Integrity::Deleted, Reason::Removed {}),
+        (_, ENOENT) => (Integrity::Intact, Reason::RenamedAway {}),
+        (_, 0) if init.got_addr != 0 && now.got_errno == 0 => {
+            (Integrity::Unknown, Reason::YoungNotTruncated {})
+        }
+        (_, 0) => (Integrity::Unknown, Reason::Young {}),
+        (_, errno) => (Integrity::Unknown, say!(Reason::NoSnapshot { errno })),
+    }
 }
 
 /// A problem that the snapshot from init already shows.
@@ -53,6 +78,9 @@ fn at_start(dso: &Dso) -> Option<(Integrity, Reason)> {
 
 /// The evidence of the path and the descriptor.
 fn file(dso: &Dso, now: &DsoNowRecord, content_same: Option<bool>) -> (Integrity, Reason) {
+    if dso.init.errno == ENODATA {
+        return without_snapshot(&dso.init, now);
+    }
     // Compare stat with stat of init, never with the device and inode in maps: on overlayfs and btrfs those
     // differ from stat from the start.
     if let Some(wrong) = at_start(dso) {
@@ -117,7 +145,7 @@ fn same_inode(init: &DsoRecord, now: &DsoNowRecord, content_same: Option<bool>) 
         return (Integrity::Overwritten, Reason::OtherBytes {});
     }
     // A relocated word that kept its value proves that the file was not truncated.
-    let word_kept = init.got_addr != 0 && now.got_errno == 0;
+    let word_kept = init.got_addr != 0 && now.got_errno == 0 && !is_patched(init, now);
     let moved = (now.path_mtime_ns != init.mtime_ns, now.path_ctime_ns != init.ctime_ns);
     if moved == (false, false) {
         let reason = if word_kept { Reason::Untouched {} } else { Reason::UntouchedNoWord {} };

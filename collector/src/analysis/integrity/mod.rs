@@ -25,6 +25,11 @@ pub(crate) use reason::Reason;
 use super::words::Integrity;
 use crate::session::Dso;
 
+/// Whether a process whose DSO was copied over can die by this signal: its pages are gone, or hold other code.
+pub(crate) fn is_of_a_lost_mapping(signal: i32) -> bool {
+    matches!(signal, libc::SIGBUS | libc::SIGSEGV | libc::SIGILL | libc::SIGTRAP | libc::SIGFPE)
+}
+
 /// Whether the path is that of a file on disk. Anonymous memory with a name (memfd, SysV segments,
 /// `/dev/zero`, `[vdso]`) is not, though maps prints `(deleted)` after some of these names.
 pub(crate) fn is_file(path: &str) -> bool {

@@ -12,9 +12,12 @@ use crate::text::message::say;
 /// Compares a DSO's snapshot from init with the file after the run. `file_now` is `None` if there is no
 /// file, and an errno if stat failed.
 ///
+/// Where the last look saw the times that the file has now, and a relocated word in its place, the file was not
+/// truncated since: nobody wrote to it after that.
+///
 /// If the last look already found a problem, that is the answer. Else the times decide. The same inode with
 /// another ctime, mtime or size was written in place. Identical bytes are no excuse if the run died by a
-/// signal: `cp -f` of the same file kills too. After the death of the process a new file may get the same
+/// signal that a lost mapping causes: `cp -f` of the same file kills too. After the death of the process a new file may get the same
 /// inode number: that reads as `overwritten` too.
 pub(crate) fn post_mortem(
     dso: &Dso,
@@ -31,6 +34,8 @@ pub(crate) fn post_mortem(
         // There is no snapshot to compare with.
         _ if init.errno != 0 => (last.integrity, last.reason),
         Err(errno) => (Integrity::Unknown, say!(Reason::NotLookedAt { errno })),
+        // The process still had the file, under another name, when its path was empty already.
+        Ok(None) if matches!(last.reason, Reason::RenamedAway {}) => (last.integrity, last.reason),
         Ok(None) => (Integrity::Deleted, Reason::GoneAfterwards {}),
         Ok(Some(now)) if (now.dev, now.ino) != (init.dev, init.ino) => {
             (Integrity::Replaced, say!(Reason::OtherFile { was: init.ino, is: now.ino }))
@@ -38,6 +43,15 @@ pub(crate) fn post_mortem(
         Ok(Some(now)) => same_inode(dso, &now, died_by_signal),
     };
     Judgement { integrity, deleted_seen, reason }
+}
+
+/// Whether the process still had its relocated word after the times of the file had moved.
+fn seen_in_place(dso: &Dso, file: &FileFacts) -> bool {
+    let init = &dso.init;
+    dso.now.is_some_and(|now| {
+        let times = (now.path_mtime_ns, now.path_ctime_ns) == (file.mtime_ns, file.ctime_ns);
+        times && init.got_addr != 0 && now.got_errno == 0 && now.got_value == init.got_value
+    })
 }
 
 fn same_inode(dso: &Dso, now: &FileFacts, died_by_signal: bool) -> (Integrity, Reason) {
@@ -53,6 +67,13 @@ fn same_inode(dso: &Dso, now: &FileFacts, died_by_signal: bool) -> (Integrity, R
     match (mtime, ctime, explained) {
         (false, false, _) => (Integrity::Intact, Reason::UntouchedNoWord {}),
         (false, true, Some(what)) => (Integrity::Intact, say!(Reason::Attributes { what })),
+        _ if now.content_same == Some(true) && seen_in_place(dso, now) => {
+            (Integrity::Intact, Reason::SameBytes {})
+        }
+        // A copy in place moves mtime, unless it keeps the time. Then the bytes alone tell.
+        (false, true, None) if died_by_signal && now.content_same == Some(true) => {
+            (Integrity::Unknown, Reason::TouchedThenDied {})
+        }
         _ if died_by_signal => {
             let what = if mtime { "mtime" } else { "ctime" };
             (Integrity::Overwritten, say!(Reason::CrashTimesMoved { what }))

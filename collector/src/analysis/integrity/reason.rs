@@ -25,6 +25,16 @@ messages! {
             "起動時より後には確認されていない";
         NoSnapshot { errno } => "its file could not be examined when the process started (errno {errno})",
             "起動時にファイルを確認できなかった (errno {errno})";
+        Young {} => "it ran without the shim, and its file was made or changed at about its start or later: the times do not tell \
+            whether it was overwritten",
+            "シムなしで実行され、ファイルの作成または変更はプロセス開始と同じ頃か後である。上書きされたかどうかは時刻からは分からない";
+        YoungNotTruncated {} => "it ran without the shim, and its file was made or changed at about its start or later; a relocated \
+            word is in place, so it was not truncated and written anew (cp)",
+            "シムなしで実行され、ファイルの作成または変更はプロセス開始と同じ頃か後である。再配置済みワードは保たれており、切り詰めて\
+            書き直されては (cp) いない";
+        TouchedThenDied {} => "its change time moved, its bytes are those of init, and the run died by a signal: nothing shows that it \
+            was written",
+            "変更時刻が動いたが内容は起動時のままで、実行はシグナルで終了した。書き込まれた形跡はない";
         Unmapped {} => "it is no longer mapped",
             "すでにマップされていない";
         TimesMoved {} => "the same file was written or touched since init, and its bytes were not compared",

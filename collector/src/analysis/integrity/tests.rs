@@ -94,6 +94,8 @@ fn every_change_of_a_file_has_its_word() {
     let ctime_only = DsoNowRecord { path_ctime_ns: 30, fd_ctime_ns: 30, ..same() };
     let no_word = DsoRecord { got_addr: 0, got_value: 0, ..init() };
     let at_init = |flags| DsoRecord { flags, ..init() };
+    // ENODATA: nobody looked at the start.
+    let unseen = DsoRecord { errno: 61, ..at_init(0) };
     #[rustfmt::skip]
     let table: Vec<(&str, DsoRecord, DsoNowRecord, Option<bool>, Integrity)> = vec![
         ("nothing", init(), same(), None, Intact),
@@ -137,6 +139,12 @@ fn every_change_of_a_file_has_its_word() {
         ("deleted at init", DsoRecord { errno: 2, ..at_init(dso_flags::DELETED_AT_INIT) }, DsoNowRecord { fd_errno: 9, ..missing() }, None, Deleted),
         ("deleted at init, a new file since", DsoRecord { errno: 2, ..at_init(dso_flags::DELETED_AT_INIT) }, other(), None, Replaced),
         ("deleted at init, other file there", at_init(dso_flags::DELETED_AT_INIT), other(), None, Replaced),
+        ("a profiler patched the word", init(), DsoNowRecord { got_value: 0x7f55_0000_2000, ..same() }, None, Intact),
+        ("no shim, rm", unseen, DsoNowRecord { maps_deleted: maps_deleted::YES, fd_errno: 9, ..missing() }, None, Deleted),
+        ("no shim, a new file moved over it", unseen, DsoNowRecord { fd_errno: 9, ..other() }, None, Replaced),
+        ("no shim, mv away", unseen, DsoNowRecord { fd_errno: 9, ..missing() }, None, Intact),
+        ("no shim, a young file", unseen, DsoNowRecord { fd_errno: 9, ..same() }, None, Unknown),
+        ("no shim, cp -f", unseen, DsoNowRecord { fd_errno: 9, got_value: 0x1036, ..same() }, None, Overwritten),
         ("no stat at init", DsoRecord { errno: 13, ..at_init(0) }, same(), None, Unknown),
     ];
     for (what, init, now, content_same, expected) in table {
@@ -191,6 +199,7 @@ fn after_the_end_the_file_is_compared_with_the_snapshot() {
         ("crash, cp -f other build of the same size", Some(FileFacts { content_same: Some(false), ..written }), true, Overwritten),
         ("crash, cp -f, not compared", Some(written), true, Overwritten),
         ("crash, cp -fp", Some(FileFacts { ctime_ns: 30, ..after() }), true, Overwritten),
+        ("crash, touch -a, chmod there and back, mv there and back", Some(FileFacts { ctime_ns: 30, content_same: Some(true), ..after() }), true, Unknown),
         ("crash, other size", Some(FileFacts { size: 1, ..written }), true, Overwritten),
         ("crash, chmod", Some(FileFacts { ctime_ns: 30, mode: 0o100755, ..after() }), true, Intact),
         ("crash, rm", None, true, Deleted),
@@ -211,6 +220,9 @@ fn after_the_end_the_file_is_compared_with_the_snapshot() {
 fn a_problem_of_the_last_look_stands_after_the_end() {
     let judged = post_mortem(&dso(init(), other()), Ok(Some(after())), true);
     assert_eq!((judged.integrity, judged.deleted_seen), (Integrity::Replaced, true));
+    let away = DsoNowRecord { fd_ctime_ns: 30, ..missing() };
+    let judged = post_mortem(&dso(init(), away), Ok(None), true);
+    assert_eq!(judged.integrity, Integrity::Intact, "it was there under another name");
     let unseen = DsoRecord { errno: 13, flags: 0, ..init() };
     let judged = post_mortem(&dso(unseen, None), Ok(Some(after())), true);
     assert_eq!(judged.integrity, Integrity::Unknown, "no snapshot to compare with");

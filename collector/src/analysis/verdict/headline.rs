@@ -7,7 +7,7 @@ use super::tally::{Sorted, Tally};
 use crate::analysis::class::{self, Why};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome, STATS};
 use crate::analysis::finding::{Finding, Hot, Lock, RingEdge, ThreadWait};
-use crate::analysis::words::{Cause, Class, Confidence, Integrity, Verdict};
+use crate::analysis::words::{Blame, Cause, Class, Confidence, Integrity, Verdict};
 use crate::text::message::{Lang, Say as _, Text, say, tight};
 
 /// The headline in both languages.
@@ -301,6 +301,7 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
             say!(Line::InKernel { tid: hot.tid, wait, place: named(hot, lang) })
         })),
         Class::OutsideAllocator => lines.extend(outside(finding, lang)),
+        Class::Slow if finding.blame == Some(Blame::Nobody) => lines.extend(outside(finding, lang)),
         Class::Slow => lines.push(Line::SlowOnly {}),
         Class::Unknown if finding.said.contains(&Why::Stopped {}) => lines.push(Line::AllStopped {}),
         Class::Unknown => {
@@ -433,7 +434,14 @@ fn outside(finding: &Finding, lang: Lang) -> Vec<Line> {
     let workers: usize =
         groups.iter().map(|(count, _)| count).sum::<usize>() + finding.threads.running as usize;
     let mut lines = vec![];
-    if let (None, Some((waiters, lock))) = (&finding.lock, groups.first()) {
+    // Where nothing hangs, what the program waits for is that of one thread. The others wait for it.
+    let decides = finding.hot.as_ref().filter(|_| finding.blame == Some(Blame::Nobody));
+    let decides = decides.and_then(|hot| finding.waits.iter().find(|w| w.tid == hot.tid)).map(what_of);
+    let group = match decides {
+        Some(what) => groups.iter().find(|(_, group)| *group == what),
+        None => groups.first(),
+    };
+    if let (None, Some((waiters, lock))) = (&finding.lock, group) {
         lines.push(stuck_line(*waiters, workers, lock));
     }
     let waits = |hot: &Hot| finding.waits.iter().any(|w| w.tid == hot.tid);

@@ -60,8 +60,11 @@ pub(super) fn decide<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, runs: &Tally
     if hung.iter().any(|r| !facts.is_other_build(&r.arm)) {
         hung.retain(|r| !facts.is_other_build(&r.arm));
     }
-    let ruling =
-        if hung.is_empty() { without_hang(facts, sorted, runs) } else { with_hang(facts, sorted, &hung) };
+    let ruling = if hung.is_empty() {
+        not_hung(sorted, runs).unwrap_or_else(|| without_hang(facts, sorted, runs))
+    } else {
+        with_hang(facts, sorted, &hung)
+    };
     // What is decided needs no more runs.
     let decided = || decision::of(facts).is_some_and(|decision| decision.answer.is_some());
     match ruling.next_action {
@@ -187,6 +190,17 @@ fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts
         return Ruling { verdict: Verdict::DsoMixup, next_action, because: Because::Hang, run: Some(run) };
     }
     Ruling { verdict: Verdict::Inconclusive, next_action, because: Because::NotIntact, run: Some(run) }
+}
+
+/// No run of the main arm came to its end before its deadline, and one of them shows why: what it waits for will come.
+fn not_hung<'a>(sorted: &Sorted<'a>, runs: &Tally) -> Option<Ruling<'a>> {
+    let waits = |run: &&&RunFacts| {
+        let finding = run.hang.as_ref().and_then(|hang| hang.finding.as_ref());
+        run.outcome == RunOutcome::Slow && finding.is_some_and(|f| f.blame == Some(Blame::Nobody))
+    };
+    let run = sorted.main.iter().find(waits).filter(|_| runs.slow > 0 && runs.slow == runs.made)?;
+    let (verdict, next_action) = (Verdict::NotHung, NextAction::None);
+    Some(Ruling { verdict, next_action, because: Because::NotHung, run: Some(run) })
 }
 
 fn without_hang<'a>(facts: &HuntFacts, sorted: &Sorted<'a>, runs: &Tally) -> Ruling<'a> {

@@ -33,6 +33,8 @@ struct Futex<'a> {
     address: u64,
     expected: u32,
     word: Option<u32>,
+    /// A function of the stack takes a read-write lock for writing.
+    writes: bool,
     tids: &'a Tids,
 }
 
@@ -63,18 +65,28 @@ pub(super) fn wait(thread: &ThreadRecord, frames: &[Frame], tids: &Tids, nothing
         address: thread.args[0],
         expected: thread.args[2] as u32,
         word: None,
+        writes: frames.iter().any(|f| f.function.as_deref().is_some_and(|name| name.contains("wrlock"))),
         tids,
     };
     futex.word = futex.at(0);
     let named = names::by_names(frames);
+    // Without names only the layout of memory is left. With names, a wait that none of them explains is made by hand. A
+    // stripped C library, also one that is part of the program, names its interface at most.
+    let unnamed = frames.iter().take_while(|frame| frame.function.is_none());
+    let nameless = frames.is_empty() || unnamed.into_iter().any(|frame| !frame.in_allocator);
+    let guessed = named.is_none() && nameless;
     let found = match named {
         Some(name) => futex.named(name),
-        None => futex.unnamed(),
+        None if nameless => futex.unnamed(),
+        None => futex.made_by_hand(),
     };
+    let parked = matches!(found.kind, WaitKind::Mutex(_)) && futex.is_parked();
     let expects = matches!(futex.command, WAIT | WAIT_BITSET | WAIT_REQUEUE_PI);
     Wait {
         kind: found.kind,
-        object: Some(futex.address.wrapping_sub(found.before)),
+        object: Some(futex.address.wrapping_sub(found.before)).filter(|_| !parked),
+        guessed,
+        parked,
         word: Some(futex.address),
         value: futex.word,
         expected: expects.then_some(futex.expected),
@@ -82,6 +94,37 @@ pub(super) fn wait(thread: &ThreadRecord, frames: &[Frame], tids: &Tids, nothing
         timed: thread.args[3] != 0,
         futex: true,
         detail: found.text.said(),
+        ..nothing
+    }
+}
+
+/// Bytes above the stack pointer in which a function of the C library has its variables.
+const OWN_FRAMES: u64 = 4096;
+
+/// A wait on several words (`futex_waitv(2)`). The record has the first word and the memory around it.
+pub(super) fn vector(thread: &ThreadRecord, nothing: Wait) -> Wait {
+    let tids = Tids::default();
+    let (expected, address) = (thread.args[4] as u32, thread.args[5]);
+    let futex = Futex {
+        thread,
+        command: WAIT,
+        op: PRIVATE,
+        address,
+        expected,
+        word: None,
+        writes: false,
+        tids: &tids,
+    };
+    let words = thread.args[1];
+    Wait {
+        kind: WaitKind::Futex,
+        object: Some(address),
+        word: Some(address),
+        value: futex.at(0),
+        expected: Some(expected),
+        timed: thread.args[3] != 0,
+        futex: true,
+        detail: say!(WaitText::FutexVector { words }).said(),
         ..nothing
     }
 }
@@ -111,16 +154,26 @@ impl Futex<'_> {
                 found(WaitKind::Mutex(MutexKind::Unknown), 0, WaitText::MutexUnreadable {})
             }),
             WaitKind::Join => self.join(),
+            // In a wait that has ended the mutex is taken again.
+            WaitKind::Condition if self.command == WAIT && self.expected == 2 => {
+                self.mutex(true).unwrap_or_else(|| found(WaitKind::Condition, 0x28, name.text))
+            }
             WaitKind::Condition => {
                 let before = self.condition().unwrap_or(0x28);
                 found(WaitKind::Condition, before, name.text)
             }
             WaitKind::Barrier => found(WaitKind::Barrier, 4, name.text),
             WaitKind::RwLock => {
-                let before = self.rwlock().unwrap_or(8);
-                let writer = self.at(24 - before as i64).filter(|tid| *tid != 0);
-                let owner = writer.and_then(|tid| self.tids.owner(tid));
-                let text = if owner.is_some() { WaitText::RwLockWritten {} } else { name.text };
+                let before = self.rwlock_word().unwrap_or(8);
+                let field = |offset: i64| self.at(offset - before as i64);
+                let owner = field(24).filter(|tid| *tid != 0).and_then(|tid| self.tids.owner(tid));
+                // In the read phase, those that the lock counts and that do not wait have it.
+                let readers = field(0).zip(field(8)).filter(|(_, phase)| phase & 1 == 0).map(|(r, _)| r >> 3);
+                let text = match (owner, readers) {
+                    (Some(_), _) => WaitText::RwLockWritten {},
+                    (None, Some(readers)) if readers > 0 => say!(WaitText::RwLockRead { readers }),
+                    _ => name.text,
+                };
                 Found { owner, ..found(WaitKind::RwLock, before, text) }
             }
             kind => found(kind, 0, name.text),
@@ -143,6 +196,35 @@ impl Futex<'_> {
         }
     }
 
+    /// The functions on the stack have names, and none is of a lock: the word is the program's or the allocator's own. Memory
+    /// beside it means nothing.
+    fn made_by_hand(&self) -> Found {
+        match self.command {
+            // Here the kernel itself reads the owner in the word.
+            LOCK_PI | LOCK_PI2 => self.inheriting(),
+            WAIT_BITSET if self.op & (PRIVATE | CLOCK_REALTIME) == PRIVATE && self.thread.args[3] == 0 => {
+                found(WaitKind::RustLock, 0, WaitText::RustLock {})
+            }
+            WAIT | WAIT_BITSET => self.by_value(),
+            _ => found(WaitKind::Futex, 0, say!(WaitText::FutexOperation { op: format!("{:#x}", self.op) })),
+        }
+    }
+
+    fn by_value(&self) -> Found {
+        match self.expected {
+            2 => found(WaitKind::LowLevelLock, 0, WaitText::Ownerless {}),
+            1 => found(WaitKind::Futex, 0, WaitText::FutexOne {}),
+            value => found(WaitKind::Futex, 0, say!(WaitText::FutexWhile { value })),
+        }
+    }
+
+    /// glibc's `__pthread_mutex_lock_full`: where FUTEX_LOCK_PI says EDEADLK or ESRCH, the thread waits for ever on a
+    /// variable of its own that is 0.
+    fn is_parked(&self) -> bool {
+        let sp = self.thread.sp;
+        self.expected == 0 && sp > 0 && (sp..sp.saturating_add(OWN_FRAMES)).contains(&self.address)
+    }
+
     fn plain(&self) -> Found {
         if let Some(mutex) = self.mutex(false) {
             return mutex;
@@ -150,11 +232,7 @@ impl Futex<'_> {
         if let Some(()) = self.barrier() {
             return found(WaitKind::Barrier, 4, WaitText::Barrier {});
         }
-        match self.expected {
-            2 => found(WaitKind::LowLevelLock, 0, WaitText::Ownerless {}),
-            1 => found(WaitKind::Futex, 0, WaitText::FutexOne {}),
-            value => found(WaitKind::Futex, 0, say!(WaitText::FutexWhile { value })),
-        }
+        self.by_value()
     }
 
     fn bitset(&self) -> Found {
@@ -273,23 +351,41 @@ impl Futex<'_> {
         is.then_some(())
     }
 
-    /// Offset of the word in a read-write lock: 8 for `__wrphase_futex`, 12 for
-    /// `__writers_futex`. The numbers of readers and writers must be plausible, and the writer
-    /// must be 0 or a thread of this process.
+    /// Offset of the word in a read-write lock: 8 for `__wrphase_futex`, 12 for `__writers_futex`. The numbers of readers and
+    /// writers must be plausible, and the writer must be 0 or a thread of this process.
     fn rwlock(&self) -> Option<u64> {
         if self.word != Some(self.expected) || !(1..=3).contains(&self.expected) {
             return None;
         }
-        [8u64, 12].into_iter().find(|before| {
-            let field = |offset: i64| self.at(offset - *before as i64);
-            let (Some(readers), Some(writers), Some(writer)) = (field(0), field(4), field(24)) else {
-                return false;
-            };
-            let writers = writers & !WAITERS;
-            (readers != 0 || writers != 0)
-                && (readers >> 3) <= self.most_waiters()
-                && writers <= self.most_waiters()
-                && (writer == 0 || self.tids.alive.contains(&writer))
-        })
+        [8u64, 12].into_iter().find(|before| self.is_rwlock(*before))
+    }
+
+    /// As [`Futex::rwlock`], for a lock that a function names. Readers wait on `__readers` (offset 0) where writers go
+    /// first (PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP); the value has the bit PTHREAD_RWLOCK_RWAITING.
+    fn rwlock_word(&self) -> Option<u64> {
+        const RWAITING: u32 = 4;
+        // A writer waits until `__writers_futex` is not 1 | FUTEX_USED, or until `__wrphase_futex` is not 0 | FUTEX_USED.
+        let offsets: &[u64] = match self.expected {
+            value if value & RWAITING != 0 => &[0],
+            3 if self.writes => &[12, 8],
+            _ => &[8, 12],
+        };
+        offsets.iter().copied().find(|before| self.is_rwlock(*before))
+    }
+
+    /// Whether memory looks like a `struct __pthread_rwlock_arch_t` with the word at this offset.
+    fn is_rwlock(&self, before: u64) -> bool {
+        let field = |offset: i64| self.at(offset - before as i64);
+        let fields = [field(0), field(4), field(8), field(12), field(24)];
+        let [Some(readers), Some(writers), Some(phase), Some(writing), Some(writer)] = fields else {
+            return false;
+        };
+        let writers = writers & !WAITERS;
+        // The bits of `__wrphase_futex` and `__writers_futex`: the state, and PTHREAD_RWLOCK_FUTEX_USED.
+        (phase | writing) & !3 == 0
+            && (readers != 0 || writers != 0)
+            && (readers >> 3) <= self.most_waiters()
+            && writers <= self.most_waiters()
+            && (writer == 0 || self.tids.alive.contains(&writer))
     }
 }

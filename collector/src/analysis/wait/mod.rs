@@ -4,19 +4,22 @@
 //! - `model`: a wait as data
 //! - `futex`: futex waits, by operation, word and surrounding memory
 //! - `names`: futex waits, by the functions on the stack
+//! - `resolve`: owners that only all waits and stacks together tell
 //! - `wait_text`: the phrases for people
 
 mod futex;
 mod model;
 mod names;
+mod resolve;
 #[cfg(test)]
 mod tests;
 mod wait_text;
 
 pub(crate) use model::{Owner, Tids, Wait, WaitKind};
+pub(crate) use resolve::resolve;
 pub(crate) use wait_text::WaitText;
 
-use hangscope_protocol::record::{SYSCALL_RUNNING, SYSCALL_UNREADABLE, ThreadRecord};
+use hangscope_protocol::record::{SYSCALL_RUNNING, SYSCALL_UNREADABLE, ThreadRecord, thread_flags};
 
 use crate::session::syscalls::{FirstArgument, Syscall, Syscalls};
 use crate::session::trace::Frame;
@@ -37,6 +40,8 @@ pub(crate) fn wait_of(dump: &Dump, thread: &ThreadRecord, frames: &[Frame], tids
         value: None,
         expected: None,
         owner: None,
+        guessed: false,
+        parked: false,
         timed: false,
         futex: false,
         detail: Text::default(),
@@ -58,6 +63,9 @@ pub(crate) fn wait_of(dump: &Dump, thread: &ThreadRecord, frames: &[Frame], tids
         (-1, _) => Wait { kind: WaitKind::Fault, detail: WaitText::PageFault {}.said(), ..nothing },
         (_, Some(call)) if call.name == "futex" || is_restarted_futex(call, thread) => {
             futex::wait(thread, frames, tids, nothing)
+        }
+        (_, Some(call)) if call.name == "futex_waitv" && thread.flags & thread_flags::NEAR != 0 => {
+            futex::vector(thread, nothing)
         }
         (_, Some(call)) => other_call(dump, thread, call, nothing),
         (number, None) => Wait { detail: say!(WaitText::SystemCall { number }).said(), ..nothing },

@@ -140,6 +140,11 @@ pub(crate) struct Wait {
     pub(crate) expected: Option<u32>,
     /// The holder (for a join: the joined thread), where the object keeps one and it is plausible.
     pub(crate) owner: Option<Owner>,
+    /// No function on the stack names the object: kind and owner are read from the layout of memory alone.
+    pub(crate) guessed: bool,
+    /// glibc never ends this wait: `pthread_mutex_lock` parks a thread whose lock the kernel refused. The word is on the
+    /// thread's own stack.
+    pub(crate) parked: bool,
     /// The wait ends by itself: it has a timeout.
     pub(crate) timed: bool,
     pub(crate) futex: bool,

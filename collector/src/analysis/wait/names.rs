@@ -3,6 +3,7 @@
 use super::model::{MutexKind, WaitKind};
 use super::wait_text::WaitText;
 use crate::analysis::stack;
+use crate::files::links::is_system;
 use crate::session::trace::Frame;
 
 /// Frames that are searched, from the innermost. Waits of C libraries are three frames deep, Rust's six.
@@ -21,7 +22,8 @@ pub(super) struct FutexName {
 pub(super) fn by_names(frames: &[Frame]) -> Option<FutexName> {
     let mut low_level = None;
     for frame in frames.iter().take(SEARCHED_FRAMES) {
-        match frame.function.as_deref().and_then(by_name) {
+        let function = frame.function.as_deref().filter(|function| is_trusted(frame, function));
+        match function.and_then(by_name) {
             // glibc's mutexes call this function too: an outer frame may name the mutex.
             Some(FutexName { kind: WaitKind::LowLevelLock, text }) => {
                 low_level.get_or_insert(FutexName { kind: WaitKind::LowLevelLock, text });
@@ -33,6 +35,31 @@ pub(super) fn by_names(frames: &[Frame]) -> Option<FutexName> {
         }
     }
     low_level
+}
+
+/// Whether a function of this name is what its name says. Elsewhere than in the C library only the exact names of the
+/// interface count: a program may take their place. A lock of a program may be called `pthread_mutex_like`.
+fn is_trusted(frame: &Frame, function: &str) -> bool {
+    let plain = stack::plain_name(function);
+    let interface = plain.starts_with("pthread_") || plain.starts_with("sem_") || plain.starts_with("lll_");
+    let exact = [
+        "pthread_mutex_lock",
+        "pthread_mutex_timedlock",
+        "pthread_mutex_clocklock",
+        "pthread_mutex_lock_full",
+        "pthread_mutex_cond_lock",
+        "pthread_cond_wait",
+        "pthread_cond_timedwait",
+        "pthread_cond_clockwait",
+        "pthread_barrier_wait",
+        "pthread_join",
+        "pthread_once",
+        "sem_wait",
+        "sem_timedwait",
+        "sem_clockwait",
+    ];
+    let rwlock = plain.starts_with("pthread_rwlock_") && plain.ends_with("lock");
+    !interface || frame.dso.as_deref().is_none_or(is_system) || rwlock || exact.contains(&plain)
 }
 
 fn by_name(function: &str) -> Option<FutexName> {

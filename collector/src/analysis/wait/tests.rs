@@ -184,3 +184,100 @@ fn aarch64_has_other_system_call_numbers() {
     assert_eq!((find(&finding).kind.as_str(), find(&finding).owner), ("pthread-mutex", Some(102)));
     assert!(finding.waits.iter().any(|w| w.tid == 102 && w.kind == "read"));
 }
+
+#[test]
+fn a_lock_made_by_hand_has_no_owner() {
+    // Beside the word stands the tid of a living thread, as in a pthread mutex.
+    for stack in [&["syscall@libc", "span_acquire@foo", WORKER][..], &["?@foo", "malloc@foo", WORKER]] {
+        let wait = wait_of(&mutex(LOCK, 102, 0), stack);
+        assert_eq!((wait.kind.as_str(), wait.owner), ("low-level-lock", None), "{stack:?}");
+    }
+    // A function of the program whose name only begins like one of the C library.
+    let wait = wait_of(&mutex(LOCK, 102, 0), &["pthread_mutex_like_lock@foo", "malloc@foo", WORKER]);
+    assert_eq!((wait.kind.as_str(), wait.owner), ("low-level-lock", None));
+    // A program that takes the place of the function.
+    let wait = wait_of(&mutex(LOCK, 102, 0), &["pthread_mutex_lock@bench", WORKER]);
+    assert_eq!((wait.kind.as_str(), wait.owner), ("pthread-mutex", Some(102)));
+    // pthread_cond_wait takes the mutex again.
+    let wait = wait_of(&mutex(LOCK, 102, 0), &["?@libc", "pthread_cond_wait@libc", WORKER]);
+    assert_eq!((wait.kind.as_str(), wait.owner), ("pthread-mutex", Some(102)));
+}
+
+#[test]
+fn the_words_of_a_read_write_lock_are_one_lock() {
+    let function = &["pthread_rwlock_wrlock@libc", "foo_malloc@foo", WORKER];
+    // __readers, __writers, __wrphase_futex, __writers_futex, .., __cur_writer at 24; two readers have it.
+    let fields = |readers: u32, writer: u32| {
+        [(0i64, readers), (4, 1), (8, 2), (12, 3), (16, 0), (20, 0), (24, writer), (28, 0)]
+    };
+    let word = |at: i64, expected: u32, writer: u32| Futex {
+        op: 0x189,
+        address: LOCK + at as u64,
+        expected,
+        near: fields(2 << 3 | 4, writer).iter().map(|(offset, value)| (offset - at, *value)).collect(),
+        timed: false,
+    };
+    for (at, expected) in [(0, 2 << 3 | 4), (8, 2), (12, 3)] {
+        let wait = wait_of(&word(at, expected, 0), function);
+        assert_eq!((wait.kind.as_str(), wait.address, wait.owner), ("rwlock", Some(LOCK), None), "{at}");
+        assert_eq!(wait.detail, "read-write lock (held by 2 readers)");
+        assert_eq!(wait_of(&word(at, expected, 102), function).owner, Some(102));
+    }
+}
+
+#[test]
+fn a_parked_thread_owns_the_mutex_that_others_wait_for() {
+    let inheriting = Futex { op: 0x86, near: vec![(0, 101 | 0x8000_0000)], ..bare(LOCK, 0) };
+    let locks = &["___pthread_mutex_lock@libc", "foo_malloc@foo", WORKER];
+    let mut make = Make::new();
+    make.futex(101, &Futex { op: 0x189, expected: 0, near: vec![(0, 0)], ..bare(0, 0) }, locks);
+    let sp = make.dump.thread(101).expect("the thread").sp;
+    for record in make.dump.threads.iter_mut().filter(|r| r.tid == 101) {
+        record.args[0] = sp + 0x20;
+    }
+    // Alone, it may also wait for a mutex whose owner has ended.
+    let wait = find(&make.analyse());
+    assert_eq!((wait.kind.as_str(), wait.address, wait.owner), ("pthread-mutex", None, None));
+    let finding = make.futex(102, &inheriting, locks).analyse();
+    let wait = find(&finding);
+    assert_eq!((wait.kind.as_str(), wait.address, wait.owner), ("pthread-mutex", Some(LOCK), Some(101)));
+    assert_eq!(finding.class.as_str(), "deadlock");
+}
+
+#[test]
+fn once_that_is_called_again_waits_for_itself() {
+    let word = Futex { expected: 1, near: vec![(0, 1)], ..bare(LOCK, 1) };
+    let again = [
+        "__pthread_once_slow@libc",
+        "pthread_once@libc",
+        "ensure@foo",
+        "begin@foo",
+        "__pthread_once_slow@libc",
+        "pthread_once@libc",
+        "foo_malloc@foo",
+        WORKER,
+    ];
+    let other = ["__pthread_once_slow@libc", "foo_malloc@foo", WORKER];
+    let mut make = Make::new();
+    let finding = make.futex(101, &word, &again).futex(102, &word, &other).analyse();
+    assert_eq!(find(&finding).owner, Some(101));
+    assert_eq!((finding.class.as_str(), finding.confidence.as_str()), ("deadlock", "proven"));
+    // Another thread may be in the initialization that this one waits for.
+    let elsewhere = ["read@libc", "begin@foo", "__pthread_once_slow@libc", "foo_malloc@foo", WORKER];
+    let finding = make.call(103, 0, 3, &elsewhere).analyse();
+    assert_eq!(find(&finding).owner, None);
+}
+
+#[test]
+fn the_first_word_of_a_vector_is_named() {
+    let mut make = Make::new();
+    make.futex(101, &bare(LOCK, 2), &["syscall@libc", "acquire@foo", "foo_malloc@foo", WORKER]);
+    for record in make.dump.threads.iter_mut().filter(|r| r.tid == 101) {
+        record.syscall = 449;
+        record.flags |= hangscope_protocol::record::thread_flags::NEAR;
+        record.args = [0x7fff_0000, 2, 0, 0, 2, LOCK];
+    }
+    let wait = find(&make.analyse());
+    assert_eq!((wait.kind.as_str(), wait.address, wait.owner), ("futex", Some(LOCK), None));
+    assert_eq!(wait.detail, "any of 2 futex words");
+}

@@ -15,6 +15,10 @@ messages! {
         Semaphore {} => "semaphore", "セマフォ";
         RwLock {} => "read-write lock", "読み書きロック";
         RwLockWritten {} => "read-write lock (held by a writer)", "読み書きロック (書き込み側が保持)";
+        RwLockRead { readers: "reader" } => "read-write lock (held by {readers})", "読み書きロック ({readers} スレッドが読み取り側で保持)";
+        MutexParked {} => "pthread mutex that the kernel refused: glibc never ends this wait",
+            "カーネルに拒否された pthread の mutex (glibc はこの待ちを終わらせない)";
+        FutexVector { words: "futex word" } => "any of {words}", "{words} 個の futex ワードのいずれか";
         Once {} => "once", "once の初期化";
         LowLevel {} => "low-level lock of glibc", "glibc の低レベルロック";
         Ownerless {} => "futex lock without an owner field", "保持者を記録しない futex ロック";

@@ -19,6 +19,9 @@ pub mod hello_flags {
     pub const TARGET_NAMED: u32 = 4;
     /// HANGSCOPE_TARGET was set, but no mapped DSO has that name.
     pub const TARGET_MISSING: u32 = 8;
+    /// The `/proc` of the process is that of another PID namespace. The threads' ids are from there, and
+    /// `gettid` and the locks have others.
+    pub const OTHER_IDS: u32 = 16;
 }
 
 record! {
@@ -128,6 +131,8 @@ pub mod note_code {
     pub const NO_COPY: u16 = 9;
     /// Scheduling cannot be disturbed as was asked for; the text says what is lacking.
     pub const STIR_LIMITED: u16 = 11;
+    /// From the collector: thread `tid` of the dump has the id `value` in the process's own PID namespace.
+    pub const OWN_ID: u16 = 20;
 }
 
 record! {

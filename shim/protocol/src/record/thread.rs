@@ -140,6 +140,8 @@ pub mod stack_flags {
     /// The end of the readable stack was reached (not the limit of the copy).
     pub const TO_THE_END: u16 = 1;
     pub const FAULT: u16 = 2;
+    /// Pages within the copy were not in memory, and were not waited for: they are zeros.
+    pub const HOLES: u16 = 4;
 }
 
 record! {

@@ -5,9 +5,11 @@ mod forks;
 mod launched;
 mod locks;
 mod run;
+mod views;
 mod whose;
+mod words;
 
-pub use run::{check, check_started_through_loader};
+pub use run::{build, check, check_started_through_loader, is_possible};
 
 /// Where malloc comes from in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,9 @@ pub struct Kind {
     /// The command before the program: `flock FILE env -i`.
     pub launcher: &'static [&'static str],
     pub args: &'static [&'static str],
+    /// A command that fails where the row is not possible; `PROGRAM` stands for the built program. Empty: it is
+    /// possible everywhere.
+    pub needs: &'static [&'static str],
     /// Exit status of the hunt.
     pub status: i32,
     pub verdict: &'static str,
@@ -92,6 +97,7 @@ const BUG: Kind = Kind {
     flags: &[],
     launcher: &[],
     args: &[],
+    needs: &[],
     status: 10,
     verdict: "allocator-bug",
     class: None,
@@ -108,4 +114,5 @@ const BUG: Kind = Kind {
 const HARNESS: Kind = Kind { verdict: "harness-bug", ..BUG };
 
 /// One slice for each file of rows.
-pub const TABLE: &[&[Kind]] = &[launched::ROWS, locks::ROWS, whose::ROWS, forks::ROWS];
+pub const TABLE: &[&[Kind]] =
+    &[launched::ROWS, locks::ROWS, forks::ROWS, views::ROWS, whose::ROWS, words::ROWS];

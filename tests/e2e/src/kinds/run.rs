@@ -18,6 +18,9 @@ pub fn check(name: &str) {
     let kind = Kind::named(name);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (program, so) = build(kind, folder.path());
+    if !is_possible(kind, &program) {
+        return;
+    }
     let program = program.to_str().expect("text");
     let command: Vec<&str> =
         kind.launcher.iter().copied().chain([program]).chain(kind.args.iter().copied()).collect();
@@ -80,7 +83,7 @@ fn wait_for_hang(pid: u32) {
 }
 
 /// Builds the program of a row, and its allocator.
-fn build(kind: &Kind, folder: &Path) -> (PathBuf, PathBuf) {
+pub fn build(kind: &Kind, folder: &Path) -> (PathBuf, PathBuf) {
     let program = folder.join(kind.name);
     compile(kind, &program, &[""; 0]);
     if let Allocator::Debian(file) = kind.allocator {
@@ -101,6 +104,18 @@ fn build(kind: &Kind, folder: &Path) -> (PathBuf, PathBuf) {
     }
     compile(kind, &so, &arguments);
     (program, so)
+}
+
+/// Whether a row is possible here. If not, prints a line.
+pub fn is_possible(kind: &Kind, program: &Path) -> bool {
+    let words = kind.needs.iter().map(|word| if *word == "PROGRAM" { program } else { Path::new(word) });
+    let words: Vec<&Path> = words.collect();
+    let Some((first, rest)) = words.split_first() else { return true };
+    let possible = Command::new(first).args(rest).output().is_ok_and(|output| output.status.success());
+    if !possible {
+        println!("skipped: {} needs {:?}, which is refused here", kind.name, kind.needs);
+    }
+    possible
 }
 
 fn compile(kind: &Kind, to: &Path, arguments: &[impl AsRef<OsStr>]) {

@@ -26,6 +26,8 @@ kinds! {
     launched_flock launched_timeout launched_with_dso
     abba
     front_jumps front_calls front_opens fork_heap_lock fork_table_lock vfork_held vfork_event
+    other_namespace proc_of_another_namespace page_never_served main_left dropped_rights
     callback_loops callback_reads callback_locks callback_allocates interposed handler_again handler_stays jumps_out
+    own_lock own_event once_twice read_lock_left inheriting_twice waits_for_many
     forgotten_works forgotten_sleeps at_exit
 }

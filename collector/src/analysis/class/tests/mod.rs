@@ -1,5 +1,6 @@
 //! Dumps of each class, and dumps that look like another class.
 
+mod forks;
 mod owned;
 mod ownerless;
 mod whose;
