@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use hangscope_protocol::record::{
     DsoNowRecord, DsoRecord, DumpBeginRecord, DumpEndRecord, HeartbeatRecord, HeartbeatThread, Hello,
     HelloRecord, MarkRecord, MemoryRecord, NoteRecord, ProbeRecord, StackRecord, ThreadRecord, dump_flags,
-    mark_part, note_code, thread_flags,
+    mark_part, note_code,
 };
 use serde::{Deserialize, Serialize};
 
@@ -165,8 +165,9 @@ impl Dump {
         }
     }
 
-    /// Adds what `snap` read from outside. Looks from outside replace those of the shim, with their stacks. An
-    /// answer from outside replaces the answer of the same thread; vforked children, samples and notes are added. Notes
+    /// Adds what `snap` read from outside. Whole looks (with marks) replace those of the shim, with their
+    /// stacks; else threads (vforked children) and stacks are added. An answer from outside replaces the
+    /// answer of the same thread; samples and notes are appended. Notes
     /// with ids of the process's own namespace rename the threads.
     #[must_use]
     pub(crate) fn with_outside(&self, outside: &Dump) -> Dump {
@@ -179,8 +180,7 @@ impl Dump {
         if dump.has_other_ids() && told {
             dump.take_own_ids(own);
         }
-        let vforked = |t: &ThreadRecord| t.flags & thread_flags::VFORKED != 0;
-        if outside.threads.iter().all(vforked) {
+        if outside.marks.is_empty() {
             dump.threads.extend_from_slice(&outside.threads);
             // A later look at a thread takes the place of the shim's second one.
             dump.second.retain(|t| outside.second.iter().all(|other| other.tid != t.tid));

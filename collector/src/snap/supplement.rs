@@ -64,6 +64,7 @@ pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
     outside.memory = times(dump, memory);
     ids.see_others(&outside.threads);
     let ids = &*ids;
+    outside.memory = times(dump, memory);
     if asked.is_empty() && nappers.is_empty() && outside.threads.is_empty() {
         return (!outside.notes.is_empty() || !outside.memory.is_empty()).then_some(outside);
     }
@@ -78,7 +79,7 @@ pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
         // Many threads take turns.
         let turn =
             nappers.iter().cycle().skip(number as usize * MOST_SAMPLED).take(MOST_SAMPLED.min(nappers.len()));
-        let sample = |t: &u32| match number % ASKED_EVERY == 0 && woken.contains(t) {
+        let sample = |t: &u32| match number.is_multiple_of(ASKED_EVERY) && woken.contains(t) {
             true => Some(stop::ask(*t, number, SAMPLE_BYTES, memory)).filter(is_answered),
             false => threads::sample(pid, *t, number, memory),
         };
@@ -90,8 +91,8 @@ pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
     outside.probes.retain_mut(|p| ids.own(p.record.tid).map(|tid| p.record.tid = tid).is_some());
     outside.second = vforked::look(pid, &here, 2, memory, arch);
     outside.second.retain(|second| outside.threads.iter().any(|first| first.tid == second.tid));
-    outside.second.extend(looked_at_again(pid, dump, &nappers, memory));
     rename_children(&mut outside, ids);
+    outside.second.extend(looked_at_again(pid, dump, &nappers, memory));
     Some(outside)
 }
 

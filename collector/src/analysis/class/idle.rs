@@ -210,3 +210,78 @@ pub(super) fn is_closed(scene: &Scene<'_>, case: &mut Case) -> bool {
     }
     closed
 }
+
+#[cfg(test)]
+mod tests {
+    use hangscope_protocol::record::{MemoryRecord, dump_reason};
+
+    use super::*;
+    use crate::analysis::finding::Finding;
+    use crate::session::Memory;
+    use crate::testkit::dump::{LOCK2, Make, condition, mutex};
+
+    const SLEEP: &[&str] = &["clock_nanosleep@libc", "cool_down@bench:bench.c:9", "worker@bench"];
+    const POOL: &[&str] = &["__pthread_cond_wait@libc", "next_job@bench:bench.c:30", "worker@bench"];
+    const READ: &[&str] = &["accept@libc", "serve@bench:bench.c:50", "worker@bench"];
+    const NANOSLEEP: i32 = 35;
+    const ACCEPT: i32 = 43;
+    const PAUSE: i32 = 34;
+    const SPAN: u64 = 0x70;
+
+    fn lasts(make: &mut Make, seconds: i64) {
+        let bytes = [seconds.to_le_bytes(), [0; 8]].concat();
+        make.dump.memory.push(Memory { record: MemoryRecord { address: SPAN, wanted: 16, errno: 0 }, bytes });
+    }
+
+    fn said(finding: &Finding) -> (Class, Confidence, Option<Blame>) {
+        (finding.class, finding.confidence, finding.blame)
+    }
+
+    #[test]
+    fn a_sleep_that_ends_is_no_hang() {
+        let mut make = Make::new();
+        make.call(101, NANOSLEEP, SPAN, SLEEP);
+        lasts(&mut make, 8);
+        let finding = make.analyse();
+        assert_eq!(said(&finding), (Class::OutsideAllocator, Confidence::Proven, Some(Blame::Nobody)));
+        assert_eq!(finding.waits[1].detail, "nanosleep (8 s)");
+        assert!(finding.is_no_hang());
+        // Others wait for a lock that the sleeper holds, or for its signal.
+        let lock = &["__lll_lock_wait@libc", "pthread_mutex_lock@libc", "worker@bench"];
+        make.futex(102, &mutex(LOCK2, 101, 0), lock).futex(103, &condition(LOCK2 + 0x100, 1), POOL);
+        assert_eq!(make.analyse().blame, Some(Blame::Nobody));
+    }
+
+    #[test]
+    fn a_condition_that_nobody_signals_is_a_hang_whoever_polls_beside_it() {
+        let mut make = Make::new();
+        make.futex(101, &condition(LOCK2, 1), POOL);
+        assert_eq!(said(&make.analyse()), (Class::OutsideAllocator, Confidence::Proven, None));
+        make.call(102, NANOSLEEP, SPAN, SLEEP).woken(102, 20);
+        assert_eq!(said(&make.analyse()), (Class::OutsideAllocator, Confidence::Likely, None));
+        // Nobody said by when the process had to end: this may be a pool without work.
+        make.dump.begin.reason = dump_reason::ASKED;
+        assert_eq!(make.analyse().blame, Some(Blame::Nobody));
+    }
+
+    #[test]
+    fn a_server_is_idle_but_a_benchmark_past_its_deadline_may_be_stuck() {
+        let mut make = Make::new();
+        make.call(101, ACCEPT, 3, READ);
+        assert_eq!(said(&make.analyse()), (Class::OutsideAllocator, Confidence::Likely, None));
+        make.dump.begin.reason = dump_reason::ASKED;
+        assert_eq!(said(&make.analyse()), (Class::OutsideAllocator, Confidence::Proven, Some(Blame::Nobody)));
+        let mut pause = Make::new();
+        pause.call(101, PAUSE, 0, &["pause@libc", "worker@bench"]);
+        let finding = pause.analyse();
+        assert_eq!(said(&finding), (Class::OutsideAllocator, Confidence::Likely, None));
+        assert!(finding.may_end() && !finding.is_no_hang());
+    }
+
+    #[test]
+    fn a_thread_that_only_polls_is_proven_to_hang_no_more_than_to_go_on() {
+        let mut make = Make::new();
+        make.call(101, NANOSLEEP, SPAN, SLEEP).woken(101, 20);
+        assert_eq!(said(&make.analyse()), (Class::OutsideAllocator, Confidence::Likely, None));
+    }
+}

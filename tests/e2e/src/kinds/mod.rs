@@ -4,6 +4,7 @@
 mod forks;
 mod launched;
 mod locks;
+mod progress;
 mod run;
 mod views;
 mod whose;
@@ -115,4 +116,4 @@ const HARNESS: Kind = Kind { verdict: "harness-bug", ..BUG };
 
 /// One slice for each file of rows.
 pub const TABLE: &[&[Kind]] =
-    &[launched::ROWS, locks::ROWS, forks::ROWS, views::ROWS, whose::ROWS, words::ROWS];
+    &[launched::ROWS, locks::ROWS, forks::ROWS, views::ROWS, whose::ROWS, words::ROWS, progress::ROWS];
