@@ -12,8 +12,8 @@ use crate::symbolize::{self, LINE, LoopMemory, Sources};
 
 /// Most lines that are read.
 const MOST_LINES: usize = 8192;
-/// Time limit for all of them.
-const READ_FOR: Duration = Duration::from_millis(1500);
+/// Time limit for all of them. Beside threads that spin, this side gets little of a processor.
+const READ_FOR: Duration = Duration::from_secs(5);
 /// Between two readings of a word. A lock that is in use changes in that time.
 const BETWEEN_READINGS: Duration = Duration::from_millis(100);
 
