@@ -102,6 +102,10 @@ messages! {
         HolderLeft { lock, gone } => "{lock} is held, but no thread inside the allocator can hold it; threads that have ended: \
             tid {gone} (threads.json)",
             "{lock} は保持されたままだが、アロケータの中に保持者となり得るスレッドはない。終了したスレッド: tid {gone} (threads.json)";
+        ReadersLeft { lock } => "{lock} does not name its readers, and every thread inside the allocator waits: a reader ended or \
+            left without a release, or one of the waiters is a reader itself (threads.json)",
+            "{lock} は読み取り側のスレッドを記録せず、アロケータの中のスレッドはすべて待機中。読み取り側が解放せずに終了したか抜けた、\
+            または待機中のスレッド自身が読み取り側である (threads.json)";
         // Threads that run in the allocator.
         Spinners { tids } => "tid {tids}: running in the allocator, without a wait in the kernel (stacks.txt)",
             "tid {tids} はアロケータの中で実行中で、カーネルでは待っていない (stacks.txt)";

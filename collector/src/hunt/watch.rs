@@ -406,7 +406,8 @@ impl Watch {
     }
 
     /// The process whose dump shows the hang: it lives, and does not only wait for its children. Of several,
-    /// one that is no parent of another; then the one with the most threads.
+    /// one that is not idle in one call, such as `pause`; then one that is no parent of another; then the one with the
+    /// most threads.
     pub(crate) fn subject(&self) -> Option<ConnId> {
         let told = |p: &&Watched| !p.ended && p.dumps.last().is_some_and(|d| d.dump.end.is_some());
         let candidates: Vec<(&ConnId, &Watched)> =
@@ -416,7 +417,8 @@ impl Watch {
             .iter()
             .max_by_key(|(conn, p)| {
                 let threads = p.dumps.last().map_or(0, |d| d.dump.threads.len());
-                (!is_parent(p.identity.fixed.pid), threads, std::cmp::Reverse(**conn))
+                let idle = p.dumps.last().is_some_and(|d| only_waits(&d.dump));
+                (!idle, !is_parent(p.identity.fixed.pid), threads, std::cmp::Reverse(**conn))
             })
             .map(|(conn, _)| **conn)
     }
@@ -430,10 +432,13 @@ pub(crate) fn waits_for_children(dump: &Dump) -> bool {
 }
 
 /// Whether a process has one thread, in a call that is no futex wait: `rt_sigsuspend` (a shell's `wait`),
-/// `read` of a pipe, `poll`. If it has a child that is watched, it waits for that child.
+/// `read` of a pipe, `poll`. If it has a child that is watched, it waits for that child. In vfork the process itself
+/// is stuck: its child runs in its memory.
 fn only_waits(dump: &Dump) -> bool {
     let Some(arch) = Syscalls::from_elf(dump.identity.fixed.arch) else { return false };
-    matches!(&dump.threads[..], [thread] if thread.syscall >= 0 && thread.syscall != arch.futex())
+    let starts = |number| arch.call(number).is_some_and(|call| matches!(call.kind, "fork" | "clone"));
+    let waits = |number| number >= 0 && number != arch.futex() && !starts(number);
+    matches!(&dump.threads[..], [thread] if waits(thread.syscall))
 }
 
 #[cfg(test)]
