@@ -23,7 +23,8 @@ pub(super) const ROWS: &[Kind] = &[
         kind: 1,
         name: "launched_with_dso",
         source: "abba.c",
-        launcher: &["flock", "/usr"],
+        // Another file than that of the other row: a test must not wait for another.
+        launcher: &["flock", "/var"],
         class: Some("deadlock"),
         says: &["page_lock"],
         ..BUG
