@@ -358,6 +358,10 @@ impl Session {
 
     /// Asks the shim for a dump.
     fn want(&mut self, asked: Asked) {
+        // At the end of the collector a hang that is captured needs no second look, and there is little time.
+        if asked.done.is_some() && self.record.hung {
+            return;
+        }
         let arg0 = asked.second_look.as_nanos() as u64;
         let ask = AskRecord { what: ask_what::DUMP, request: WANTED, arg0, arg1: 0, reserved: 0 };
         let sent = self.conns.last().map(|conn| self.desk.asker.ask(*conn, &ask, &[]));
