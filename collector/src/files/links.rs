@@ -123,13 +123,9 @@ pub(crate) fn is_system(path: &str) -> bool {
 /// Whether the bytes of a file contain this file name as a whole string, alone or at the end of a path. A DSO
 /// that opens another one with dlopen holds its name.
 pub(crate) fn holds_name(bytes: &[u8], name: &str) -> bool {
-    let name = name.as_bytes();
-    !name.is_empty()
-        && bytes.windows(name.len() + 1).enumerate().any(|(at, window)| {
-            window[0] == name[0]
-                && window.split_last() == Some((&0, name))
-                && (at == 0 || matches!(bytes.get(at - 1), Some(0 | b'/')))
-        })
+    let whole = [name.as_bytes(), b"\0"].concat();
+    let begins = |at: usize| at == 0 || matches!(bytes.get(at - 1), Some(0 | b'/'));
+    !name.is_empty() && memchr::memmem::find_iter(bytes, &whole).any(begins)
 }
 
 #[cfg(test)]
