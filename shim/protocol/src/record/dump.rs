@@ -108,7 +108,7 @@ record! {
 
 /// Values of [`AskRecord::what`]. 4 has been used.
 pub mod ask_what {
-    /// [`AskRecord::arg0`]: the second look comes so long after the first, ns; 0: as usual. A dump that is
+    /// `arg0` of the request: the second look comes so long after the first, ns; 0: as usual. A dump that is
     /// under way is not begun anew, but its second look comes as soon.
     pub const DUMP: u32 = 1;
     /// Ask the threads whose tids follow with a signal: their stacks were cut short.
