@@ -15,7 +15,7 @@ use super::notes::OutsideNote;
 use super::take::{Options, take};
 use super::threads::{MOST_SAMPLED, SAMPLE_BYTES, STACK_BYTES, is_blocked};
 use super::times::times;
-use super::{stop, threads, vforked};
+use super::{holders, stop, threads, vforked};
 use crate::session::syscalls::Syscalls;
 use crate::session::{Dump, Probe};
 use crate::text::message::say;
@@ -45,6 +45,7 @@ pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
     outside.notes = ids.notes(pid);
     // A dump from outside says it already.
     outside.notes.retain(|note| !dump.notes.contains(note));
+    outside.notes.extend(holders::notes(pid, dump, ids));
     if look_where_refused(pid, dump, &mut outside) {
         return Some(outside);
     }

@@ -4,6 +4,7 @@
 //! - [`owned`]: locks that record their owner: rings and chains
 //! - [`ownerless`]: futex words that record no owner: lost wakeups, inferred holders
 //! - [`running`]: threads that run inside the allocator and do not leave it
+//! - [`shared`]: locks that processes share
 //! - [`vfork`]: children in the memory of their parent
 //! - `idle`: nothing hangs: a sleep that ends, a server without work
 //! - [`other`]: stopped, the kernel, the benchmark, slow, unknown
@@ -16,6 +17,7 @@ mod other;
 mod owned;
 mod ownerless;
 mod running;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod vfork;
@@ -124,6 +126,7 @@ fn decide(scene: &Scene<'_>, graph: &Graph) -> Case {
         .or_else(|| owned::ring(scene, graph))
         .or_else(|| vfork::chain(scene, graph))
         .or_else(|| owned::root(scene, graph))
+        .or_else(|| shared::elsewhere(scene, graph))
         .or_else(|| ownerless::free(scene))
         .or_else(|| ownerless::inferred(scene))
         .or_else(|| running::inside(scene))

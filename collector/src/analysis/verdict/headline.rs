@@ -252,6 +252,14 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
             });
             lines.extend(hot.and_then(samples));
         }
+        Class::OwnerBlocked if finding.cause == Some(Cause::ProcessShared) => {
+            lines.extend(finding.said.iter().find_map(|why| match why {
+                Why::HeldElsewhere { owner, pid, comm, state, .. } => {
+                    Some(say!(Line::HeldInProcess { tid: owner, pid, comm, state }))
+                }
+                _ => None,
+            }));
+        }
         Class::OwnerBlocked => {
             let stopped = finding.said.iter().any(|w| matches!(w, Why::OwnerStopped { .. }));
             lines.extend(match (owner, hot) {
@@ -275,8 +283,10 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
         })),
         Class::OwnerGone => {
             let inherited = finding.cause == Some(Cause::ForkInherited);
+            let shared = finding.cause == Some(Cause::ProcessShared);
             lines.extend(owner.map(|tid| match inherited {
                 true => say!(Line::HeldAtFork { tid }),
+                false if shared => say!(Line::OwnerDied { tid }),
                 false => say!(Line::OwnerIsGone { tid }),
             }));
         }

@@ -39,15 +39,9 @@ struct Futex<'a> {
 }
 
 impl Futex<'_> {
-    /// The 32-bit number at an offset from the word, in bytes; none if that memory was not read.
+    /// See [`near`].
     fn at(&self, offset: i64) -> Option<u32> {
-        let from = usize::try_from(NEAR_BEFORE as i64 + offset).ok()?;
-        let valid = usize::from(self.thread.near_from)..usize::from(self.thread.near_to);
-        if from < valid.start || from + 4 > valid.end {
-            return None;
-        }
-        let bytes = self.thread.near.get(from..from + 4)?;
-        Some(u32::from_le_bytes(bytes.try_into().ok()?))
+        near(self.thread, offset)
     }
 
     fn most_waiters(&self) -> u32 {
@@ -96,6 +90,30 @@ pub(super) fn wait(thread: &ThreadRecord, frames: &[Frame], tids: &Tids, nothing
         detail: found.text.said(),
         ..nothing
     }
+}
+
+/// The tid of the owner, if the thread waits for a pthread mutex. Only what else is known of the wait tells whether it does.
+pub(crate) fn claimed_owner(thread: &ThreadRecord) -> Option<u32> {
+    let op = thread.args[1] as u32;
+    let (command, expected) = (op & !(PRIVATE | CLOCK_REALTIME), thread.args[2] as u32);
+    let owner = match command {
+        LOCK_PI | LOCK_PI2 => near(thread, 0)? & TID_MASK,
+        WAIT | WAIT_BITSET if expected & WAITERS != 0 => expected & TID_MASK,
+        WAIT | WAIT_BITSET if expected == 2 => near(thread, 8)?,
+        _ => 0,
+    };
+    (owner != 0).then_some(owner)
+}
+
+/// The 32-bit number at an offset from the futex word, in bytes; none if that memory was not read.
+fn near(thread: &ThreadRecord, offset: i64) -> Option<u32> {
+    let from = usize::try_from(NEAR_BEFORE as i64 + offset).ok()?;
+    let valid = usize::from(thread.near_from)..usize::from(thread.near_to);
+    if from < valid.start || from + 4 > valid.end {
+        return None;
+    }
+    let bytes = thread.near.get(from..from + 4)?;
+    Some(u32::from_le_bytes(bytes.try_into().ok()?))
 }
 
 /// Bytes above the stack pointer in which a function of the C library has its variables.
@@ -268,7 +286,8 @@ impl Futex<'_> {
 
     fn inheriting(&self) -> Found {
         let kind = WaitKind::Mutex(MutexKind::PriorityInheriting);
-        let owner = self.word.and_then(|word| self.tids.certain_owner(word & TID_MASK));
+        let shared = self.op & PRIVATE == 0;
+        let owner = self.word.and_then(|word| self.holder(word & TID_MASK, shared, true));
         Found { owner, ..found(kind, 0, kind_text(MutexKind::PriorityInheriting)) }
     }
 
@@ -283,19 +302,15 @@ impl Futex<'_> {
         // The word of a robust mutex holds the owner's tid.
         if self.expected & WAITERS != 0 && self.expected & TID_MASK != 0 {
             let tid = self.expected & TID_MASK;
-            let owner = if named { self.tids.certain_owner(tid) } else { self.tids.owner(tid) };
+            // glibc sets the bit of a shared mutex in the type of every robust one.
+            let owner = self.holder(tid, true, named);
             let robust = found(WaitKind::Mutex(MutexKind::Robust), 0, kind_text(MutexKind::Robust));
             return (named || owner.is_some()).then_some(Found { owner, ..robust });
         }
-        let shared = kind.is_some_and(|kind| kind & 0x80 != 0);
+        let shared = kind.is_none_or(|kind| kind & 0x80 != 0);
         let owner = match (named, self.expected, word) {
-            (_, 2, 2) => match self.tids.owner(holder) {
-                // In a forked child the owner may be a thread of the parent.
-                None if named || (self.tids.forked && self.is_mutex_shaped()) => {
-                    self.tids.certain_owner(holder).filter(|_| !shared)
-                }
-                owner => owner,
-            },
+            // In a forked child the owner may be a thread of the parent.
+            (_, 2, 2) => self.holder(holder, shared, named || (self.tids.forked && self.is_mutex_shaped())),
             _ => None,
         };
         if !named && owner.is_none() {
@@ -303,6 +318,19 @@ impl Futex<'_> {
         }
         let kind = kind.map_or(MutexKind::Unknown, MutexKind::from_glibc);
         Some(Found { owner, ..found(WaitKind::Mutex(kind), 0, kind_text(kind)) })
+    }
+
+    /// The owner with this tid. `shared`: the mutex says that processes share it. `certain`: the word certainly holds an owner.
+    /// The owner of a lock in shared memory may be a thread of any process: a tid that is not known proves nothing there.
+    fn holder(&self, tid: u32, shared: bool, certain: bool) -> Option<Owner> {
+        match self.tids.is_shared(self.address).unwrap_or(shared) {
+            _ if self.tids.alive.contains(&tid) => Some(Owner::Alive(tid)),
+            true => {
+                self.tids.owner_elsewhere(tid).filter(|owner| certain || !matches!(owner, Owner::Gone(_)))
+            }
+            false if certain => self.tids.certain_owner(tid),
+            false => self.tids.owner(tid),
+        }
     }
 
     /// Whether the other fields are those of a held mutex: one user, a valid type, in no list.
