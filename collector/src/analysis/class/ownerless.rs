@@ -69,6 +69,8 @@ pub(super) fn free(scene: &Scene<'_>) -> Option<Case> {
 pub(super) fn inferred(scene: &Scene<'_>) -> Option<Case> {
     let groups: Vec<Group<'_, '_>> =
         groups(scene).into_iter().filter(|g| any_inside(g.waiters.iter().copied()) == Some(true)).collect();
+    // The word names a holder that is no thread of this process: none of its threads is one.
+    let groups: Vec<Group<'_, '_>> = groups.into_iter().filter(|g| g.wait.foreign.is_none()).collect();
     let group = groups.first()?;
     let waits_here: BTreeSet<u32> = groups.iter().flat_map(|g| g.waiters.iter().map(|w| w.tid())).collect();
     let inside = || scene.all().filter(|t| t.inside == Some(true) && !waits_here.contains(&t.tid()));

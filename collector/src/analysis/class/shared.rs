@@ -143,6 +143,8 @@ mod tests {
         for (at, futex) in mutexes().iter().enumerate() {
             let finding = made("s", None, futex).analyse();
             assert_eq!(said(&finding), ("unknown", "likely", None, None), "{at}");
+            let wait = finding.waits.iter().find(|wait| wait.tid == 101).expect("it waits");
+            assert!(wait.detail.contains("its owner, tid 4711, is no thread of this process"), "{wait:?}");
         }
         // Memory of this process alone: no other process has the lock.
         let finding = made("p", None, &mutex(LOCK, OTHER, 0)).analyse();

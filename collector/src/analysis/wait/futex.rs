@@ -6,7 +6,7 @@
 
 use hangscope_protocol::record::{NEAR_BEFORE, ThreadRecord};
 
-use super::model::{MutexKind, Owner, Tids, Wait, WaitKind};
+use super::model::{MutexKind, Owner, PID_MAX, Tids, Wait, WaitKind};
 use super::names::{self, FutexName};
 use super::wait_text::WaitText;
 use crate::session::trace::Frame;
@@ -75,11 +75,20 @@ pub(super) fn wait(thread: &ThreadRecord, frames: &[Frame], tids: &Tids, nothing
         None => futex.made_by_hand(),
     };
     let parked = matches!(found.kind, WaitKind::Mutex(_)) && futex.is_parked();
+    let foreign = match (&found, &found.owner) {
+        (Found { kind: WaitKind::Mutex(_), .. }, None) if !parked && !guessed => futex.foreign_owner(),
+        _ => None,
+    };
+    let text = match (foreign, found.kind) {
+        (Some(tid), WaitKind::Mutex(kind)) => foreign_text(kind, tid),
+        _ => found.text,
+    };
     let expects = matches!(futex.command, WAIT | WAIT_BITSET | WAIT_REQUEUE_PI);
     Wait {
         kind: found.kind,
         object: Some(futex.address.wrapping_sub(found.before)).filter(|_| !parked),
         guessed,
+        foreign,
         parked,
         word: Some(futex.address),
         value: futex.word,
@@ -87,7 +96,7 @@ pub(super) fn wait(thread: &ThreadRecord, frames: &[Frame], tids: &Tids, nothing
         owner: found.owner,
         timed: thread.args[3] != 0,
         futex: true,
-        detail: found.text.said(),
+        detail: text.said(),
         ..nothing
     }
 }
@@ -164,7 +173,19 @@ fn kind_text(kind: MutexKind) -> WaitText {
     kind.as_str().map_or(WaitText::MutexUnknown {}, |kind| say!(WaitText::Mutex { kind }))
 }
 
+fn foreign_text(kind: MutexKind, tid: u32) -> WaitText {
+    let kind = kind.as_str().unwrap_or("type unknown");
+    say!(WaitText::MutexForeign { kind, tid })
+}
+
 impl Futex<'_> {
+    /// The owner that the word of a mutex names, where it is no thread of this process.
+    fn foreign_owner(&self) -> Option<u32> {
+        let held = self.word.is_some_and(|word| word == self.expected || word & WAITERS != 0);
+        let plausible = |tid: &u32| *tid < PID_MAX && !self.tids.alive.contains(tid);
+        claimed_owner(self.thread).filter(|_| held).filter(plausible)
+    }
+
     /// The functions on the stack name the object; memory has its owner.
     fn named(&self, name: FutexName) -> Found {
         match name.kind {

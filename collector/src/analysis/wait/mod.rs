@@ -42,6 +42,7 @@ pub(crate) fn wait_of(dump: &Dump, thread: &ThreadRecord, frames: &[Frame], tids
         expected: None,
         owner: None,
         guessed: false,
+        foreign: None,
         parked: false,
         timed: false,
         futex: false,

@@ -145,6 +145,8 @@ pub(crate) struct Wait {
     pub(crate) owner: Option<Owner>,
     /// No function on the stack names the object: kind and owner are read from the layout of memory alone.
     pub(crate) guessed: bool,
+    /// The word names an owner that is no thread of this process, and of which nothing more is known.
+    pub(crate) foreign: Option<u32>,
     /// glibc never ends this wait: `pthread_mutex_lock` parks a thread whose lock the kernel refused. The word is on the
     /// thread's own stack.
     pub(crate) parked: bool,
@@ -204,4 +206,4 @@ impl Tids {
 }
 
 /// `PID_MAX_LIMIT` of the kernel on 64-bit machines.
-const PID_MAX: u32 = 4 << 20;
+pub(super) const PID_MAX: u32 = 4 << 20;
