@@ -81,7 +81,11 @@ pub(super) fn inferred(scene: &Scene<'_>) -> Option<Case> {
     }
     match (&runners[..], &sleepers[..]) {
         ([runner], _) => Some(by_runner(scene, group, runner)),
-        ([], [sleeper, ..]) => Some(by_sleeper(scene, group, sleeper)),
+        ([], [sleeper, ..]) => {
+            let mut case = by_sleeper(scene, group, sleeper);
+            starved(&mut case, scene, group, &sleepers);
+            Some(case)
+        }
         ([], []) if group.wait.kind.is_event() => Some(never_signalled(scene, group)),
         ([], []) => nobody_inside(scene, &groups),
         _ => None,
@@ -102,6 +106,16 @@ fn by_sleeper(scene: &Scene<'_>, group: &Group<'_, '_>, sleeper: &Thread<'_>) ->
     case.why.push(say!(Why::OnlySleeper { tid: sleeper.tid(), wait: wait_text(scene, sleeper) }));
     case.culprit = Some(sleeper.tid());
     case.located(Some(true))
+}
+
+/// Threads that sleep and wake inside the allocator while others wait for a read-write lock: readers that overlap keep a writer
+/// out for ever.
+fn starved(case: &mut Case, scene: &Scene<'_>, group: &Group<'_, '_>, sleepers: &[&Thread<'_>]) {
+    let awake: Vec<&Thread<'_>> = sleepers.iter().copied().filter(|t| t.naps).collect();
+    if group.wait.kind == WaitKind::RwLock && awake.len() > 1 {
+        let (tids, lock) = (tids(awake), lock_text(scene, group.wait));
+        case.why.push(say!(Why::ReadersOverlap { tids, lock }));
+    }
 }
 
 /// A condition, semaphore or barrier inside the allocator, and no other thread inside the allocator.

@@ -67,7 +67,17 @@ pub(super) const ROWS: &[Kind] = &[
         class: Some("owner-gone"),
         confidence: "likely",
         lock: Some("page_lock"),
-        says: &["4 of 4 workers wait for rwlock `page_lock`"],
+        says: &["4 of 4 workers wait for read-write lock (held by 1 reader) `page_lock`"],
+        ..BUG
+    },
+    Kind {
+        kind: 13,
+        name: "readers_overlap",
+        source: "readers_overlap.c",
+        class: Some("owner-blocked"),
+        confidence: "likely",
+        lock: Some("page_lock"),
+        says: &["waits for read-write lock (held by ", "readers that overlap may starve the writer"],
         ..BUG
     },
     Kind {
