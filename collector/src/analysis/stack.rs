@@ -85,6 +85,12 @@ pub(super) fn program_frame(frames: &[Frame]) -> Option<&Frame> {
     own().find(|f| f.function.is_some()).or_else(|| own().next())
 }
 
+/// The innermost frame of the program that called the allocator.
+pub(super) fn program_frame_outside(frames: &[Frame], is: AllocatorIs) -> Option<&Frame> {
+    let end = in_allocator(frames, is).map_or(0, |range| range.end);
+    program_frame(frames.get(end..)?)
+}
+
 /// The function of a frame, else its offset in the DSO.
 pub(super) fn name(frame: &Frame) -> Option<String> {
     let offset = || Some(format!("{}+{:#x}", file_name(frame.dso.as_deref()?), frame.dso_offset?));

@@ -120,6 +120,10 @@ messages! {
         HolderLeft { lock, gone } => "{lock} is held, but no thread inside the allocator can hold it; threads that have ended: \
             tid {gone} (threads.json)",
             "{lock} は保持されたままだが、アロケータの中に保持者となり得るスレッドはない。終了したスレッド: tid {gone} (threads.json)";
+        ReadersLeft { lock } => "{lock} does not name its readers, and every thread inside the allocator waits: a reader ended or \
+            left without a release, or one of the waiters is a reader itself (threads.json)",
+            "{lock} は読み取り側のスレッドを記録せず、アロケータの中のスレッドはすべて待機中。読み取り側が解放せずに終了したか抜けた、\
+            または待機中のスレッド自身が読み取り側である (threads.json)";
         // Threads that run in the allocator.
         Spinners { tids } => "tid {tids}: running in the allocator, without a wait in the kernel (stacks.txt)",
             "tid {tids} はアロケータの中で実行中で、カーネルでは待っていない (stacks.txt)";
@@ -133,6 +137,45 @@ messages! {
             "アロケータの中にいるのは tid {tid} だけで、このスレッドが保持するロックを待つスレッドはない (stacks.txt)";
         OthersGoOn { tids } => "other threads still leave the allocator and enter it again: tid {tids} (stacks.txt)",
             "ほかのスレッドはアロケータへの出入りを続けている: tid {tids} (stacks.txt)";
+        SpinsOn { tids, lock, value } => "tid {tids}: running in the allocator, and their loops try or read {lock}, whose value is \
+            {value} in two readings (recording.json.gz)",
+            "tid {tids} はアロケータの中で実行中で、そのループは {lock} を試行または参照し続けている。値は 2 回の読み取りで {value} \
+            のまま (recording.json.gz)";
+        SpinOwner { owner, lock } => "the memory of {lock} names tid {owner} as its holder (recording.json.gz)",
+            "{lock} のメモリには保持者として tid {owner} が記録されている (recording.json.gz)";
+        NobodyInside {} => "no other thread is inside the allocator: the lock was not released by a thread that has left it \
+            (stacks.txt)",
+            "アロケータの中にほかのスレッドはない。アロケータを抜けたスレッドがロックを解放していない (stacks.txt)";
+        OnlyOneOutside { tid, wait } => "tid {tid} is the only other thread that may have taken it: {wait} (threads.json)",
+            "ほかにこのロックを取得し得たスレッドは tid {tid} ({wait}) だけ (threads.json)";
+        SpinsCrossed { locks } => "the threads that spin on one of {locks} hold another one of them, and no other thread is \
+            inside the allocator (stacks.txt)",
+            "{locks} のいずれかでスピン中のスレッドは別の 1 つを保持しており、アロケータの中にほかのスレッドはない (stacks.txt)";
+        // Causes that need no mistake of the allocator.
+        ListRing { tid, function, nodes: "node" } => "the list that tid {tid} walks in `{function}` leads back into itself after \
+            {nodes} (dump_outside.bin)",
+            "tid {tid} が `{function}` でたどるリストは {nodes} ノードで元に戻る (dump_outside.bin)";
+        RingCauses {} => "a ring in a list comes from a bug of the allocator, or from a double free or an overflow by the program. \
+            What tells them apart: the same program under valgrind or with -fsanitize=address, and the same run with another \
+            allocator or with glibc's MALLOC_CHECK_=3",
+            "リストが輪になる原因は、アロケータのバグか、プログラムによる二重解放またはバッファオーバーフロー。valgrind や \
+            -fsanitize=address での実行、別のアロケータや glibc の MALLOC_CHECK_=3 での同じ実行で見分けられる";
+        RingForked {} => "the process is a forked child: the list may have been changed by a thread of the parent at the fork \
+            (dump.bin)",
+            "このプロセスは fork された子で、fork の時点で親プロセスのスレッドがリストを変更中だった可能性がある (dump.bin)";
+        NoMemoryCalls { tid, samples: "sample", of } => "in {samples} of {of}, a system call of tid {tid} has just failed with \
+            ENOMEM (dump.bin)",
+            "tid {tid} のサンプル {of} 個のうち {samples} 個で、システムコールが ENOMEM で失敗した直後だった (dump.bin)";
+        MemoryLimit { name, limit, used } => "{name} {limit} is reached: {used} in use (recording.json.gz)",
+            "{name} の上限 {limit} に達している (使用中 {used}) (recording.json.gz)";
+        MemoryWanted { name, limit, used, wanted } => "{name} {limit} is reached: {used} in use, and {wanted} more are asked for \
+            (recording.json.gz)",
+            "{name} の上限 {limit} に達している (使用中 {used}、さらに {wanted} を要求) (recording.json.gz)";
+        RetriedByProgram { tids } => "tid {tids} calls the allocator again and again, and each call returns (stacks.txt)",
+            "tid {tids} はアロケータを繰り返し呼び出しており、各呼び出しは戻っている (stacks.txt)";
+        RetriedByHandler { function } => "operator new calls the program's new_handler, {function}, which frees nothing, and tries again \
+            (stacks.txt)",
+            "operator new はプログラムの new_handler ({function}) を呼び出すが、メモリは解放されず、再試行が続く (stacks.txt)";
         // Over vfork.
         VforkWaits { tid, child, lock } => "tid {tid} waits in vfork until its child, pid {child}, starts a program; the child \
             runs in the same memory and waits for {lock} (threads.json)",

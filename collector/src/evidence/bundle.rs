@@ -33,7 +33,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// Looks at a live process from outside for what its dump lacks. Gives a dump that holds only that; none if
 /// nothing is missing.
-pub type Supplement = fn(pid: u32, dump: &Dump) -> Option<Dump>;
+pub type Supplement = fn(pid: u32, dump: &Dump, sources: &Sources) -> Option<Dump>;
 
 /// A bundle with its outside view: the first step.
 #[derive(Debug)]
@@ -150,15 +150,16 @@ impl Bundle {
     ) -> Result<Option<ThreadsFile>, WriteError> {
         self.write_frames(contents)?;
         let copy = self.write_allocator(&contents.allocator.bytes)?;
+        let sources = self.sources(contents, copy.as_deref());
         let dump = match &contents.dump {
-            Ok(DumpFrames { dump, .. }) => self.supplement(dump, contents)?,
+            Ok(DumpFrames { dump, .. }) => self.supplement(dump, contents, &sources)?,
             Err(reason) => {
                 finding_files::refuse(&self.dir, reason)?;
                 self.perf(contents, copy.as_deref(), cancel)?;
                 return Ok(None);
             }
         };
-        let (analysed, file) = self.analyse(dump, contents, copy.as_deref())?;
+        let (analysed, file) = self.analyse(dump, contents, &sources)?;
         match self.perf(contents, copy.as_deref(), cancel)? {
             Some(Perfed::Recorded { .. }) => {
                 let Analysed { dump, traces, finding } = &analysed;
@@ -201,9 +202,14 @@ impl Bundle {
 
     /// The dump with what it lacked. `dump_outside.bin` keeps that, so that it can be read again with the
     /// dump.
-    fn supplement<'d>(&self, dump: &'d Dump, contents: &Contents<'_>) -> Result<Cow<'d, Dump>, WriteError> {
+    fn supplement<'d>(
+        &self,
+        dump: &'d Dump,
+        contents: &Contents<'_>,
+        sources: &Sources,
+    ) -> Result<Cow<'d, Dump>, WriteError> {
         let supplement = contents.supplement.filter(|_| contents.alive);
-        let Some(outside) = supplement.and_then(|supplement| supplement(self.pid, dump)) else {
+        let Some(outside) = supplement.and_then(|supplement| supplement(self.pid, dump, sources)) else {
             return Ok(Cow::Borrowed(dump));
         };
         self.disturbed.set(!outside.probes.is_empty());
@@ -211,20 +217,23 @@ impl Bundle {
         Ok(Cow::Owned(dump.with_outside(&outside)))
     }
 
-    fn analyse<'d>(
-        &self,
-        dump: Cow<'d, Dump>,
-        contents: &Contents<'_>,
-        copy: Option<&Path>,
-    ) -> Result<(Analysed<'d>, ThreadsFile), WriteError> {
-        let sources = Sources {
+    fn sources(&self, contents: &Contents<'_>, copy: Option<&Path>) -> Sources {
+        Sources {
             allocator_copy: copy.map(Path::to_owned),
             copies: contents.copies.clone(),
             live_pid: contents.alive.then_some(self.pid),
             same_boot: true,
             ..Sources::default()
-        };
-        let traces = symbolize(&dump, &sources);
+        }
+    }
+
+    fn analyse<'d>(
+        &self,
+        dump: Cow<'d, Dump>,
+        contents: &Contents<'_>,
+        sources: &Sources,
+    ) -> Result<(Analysed<'d>, ThreadsFile), WriteError> {
+        let traces = symbolize(&dump, sources);
         let finding = analyse(&dump, &traces, contents.history);
         let file = finding_files::write(&self.dir, &dump, &traces, &finding)?;
         recording::write(&self.dir, &dump, &traces, contents.history)?;

@@ -1,7 +1,7 @@
 //! All that a finding was made from, in one small file: the dump, its stacks with names, and the heartbeats
-//! before it. Of the memory and registers of the process it has only the words beside a futex. From this file
-//! the analysis gives the same finding on any machine, without the DSOs. Attach it to a bug report; recorded
-//! tests are such files.
+//! before it. Of the memory and registers of the process it has only the words beside a futex and those that
+//! loops of running threads read. From this file the analysis gives the same finding on any machine, without
+//! the DSOs. Attach it to a bug report; recorded tests are such files.
 
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;

@@ -79,6 +79,11 @@ impl SavedDumps {
         let recording = recording.and_then(|recording| {
             recording.inspect_err(|e| tracing::warn!("{e}: analysed without what heartbeats told")).ok()
         });
+        // Frames have no limits.
+        for dump in &mut dumps {
+            let of = recording.as_ref().map(|recording| &recording.dump).filter(|of| key(of) == key(dump));
+            dump.limits = of.and_then(|of| of.limits.clone());
+        }
         let history = recording.map(|recording| (key(&recording.dump), recording.history));
         Ok(SavedDumps { path, dumps, copies, history, traces: None })
     }

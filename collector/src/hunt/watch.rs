@@ -9,7 +9,6 @@ use hangscope_protocol::duration::Limit;
 use hangscope_protocol::record::{CopyRecord, CrashPageRecord, LastMemoryRecord, dump_reason, hello_flags};
 
 use crate::analysis::History;
-use crate::analysis::wait::claimed_owner;
 use crate::listen::{ConnId, Event, NO_DESCRIPTOR, RecordedDump, What};
 use crate::session::syscalls::Syscalls;
 use crate::session::{Dso, Dump, Identity};
@@ -407,31 +406,22 @@ impl Watch {
     }
 
     /// The process whose dump shows the hang: it lives, and does not only wait for its children. Of several,
-    /// one that does not just sleep with a lock for which another waits; then one that is no parent of another; then the one
-    /// with the most threads.
+    /// one that is not idle in one call, such as `pause`; then one that is no parent of another; then the one with the
+    /// most threads.
     pub(crate) fn subject(&self) -> Option<ConnId> {
         let told = |p: &&Watched| !p.ended && p.dumps.last().is_some_and(|d| d.dump.end.is_some());
         let candidates: Vec<(&ConnId, &Watched)> =
             self.processes.iter().filter(|(_, p)| told(p) && !self.is_wrapper(p)).collect();
         let is_parent = |pid: u32| candidates.iter().any(|(_, other)| other.identity.fixed.ppid == pid);
-        let keeps = |p: &Watched| candidates.iter().any(|(_, other)| sleeps_with_lock_of(p, other));
         candidates
             .iter()
             .max_by_key(|(conn, p)| {
                 let threads = p.dumps.last().map_or(0, |d| d.dump.threads.len());
-                (!keeps(p), !is_parent(p.identity.fixed.pid), threads, std::cmp::Reverse(**conn))
+                let idle = p.dumps.last().is_some_and(|d| only_waits(&d.dump));
+                (!idle, !is_parent(p.identity.fixed.pid), threads, std::cmp::Reverse(**conn))
             })
             .map(|(conn, _)| **conn)
     }
-}
-
-/// Whether a process only waits, and owns a lock for which another waits: a lock in memory that they share.
-fn sleeps_with_lock_of(process: &Watched, other: &Watched) -> bool {
-    let Some((dump, other)) = process.dumps.last().zip(other.dumps.last()) else { return false };
-    let Some(arch) = Syscalls::from_elf(other.dump.identity.fixed.arch) else { return false };
-    let owners = other.dump.threads.iter().filter(|t| t.syscall == arch.futex()).filter_map(claimed_owner);
-    let is_here = |owner| dump.dump.thread(owner).is_some();
-    only_waits(&dump.dump) && owners.into_iter().any(is_here)
 }
 
 /// Whether every thread of a dump waits for a child to end.
@@ -442,10 +432,13 @@ pub(crate) fn waits_for_children(dump: &Dump) -> bool {
 }
 
 /// Whether a process has one thread, in a call that is no futex wait: `rt_sigsuspend` (a shell's `wait`),
-/// `read` of a pipe, `poll`. If it has a child that is watched, it waits for that child.
+/// `read` of a pipe, `poll`. If it has a child that is watched, it waits for that child. In vfork the process itself
+/// is stuck: its child runs in its memory.
 fn only_waits(dump: &Dump) -> bool {
     let Some(arch) = Syscalls::from_elf(dump.identity.fixed.arch) else { return false };
-    matches!(&dump.threads[..], [thread] if thread.syscall >= 0 && thread.syscall != arch.futex())
+    let starts = |number| arch.call(number).is_some_and(|call| matches!(call.kind, "fork" | "clone"));
+    let waits = |number| number >= 0 && number != arch.futex() && !starts(number);
+    matches!(&dump.threads[..], [thread] if waits(thread.syscall))
 }
 
 #[cfg(test)]

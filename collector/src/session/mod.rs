@@ -27,7 +27,7 @@ pub(crate) mod timeouts;
 pub mod trace;
 
 pub use assemble::{Assembler, BadDump, read_dumps};
-pub use model::{Dso, Dump, Heartbeat, Identity, Memory, Note, Probe, Stack};
+pub use model::{Dso, Dump, Heartbeat, Identity, Memory, MemoryLimit, MemoryLimits, Note, Probe, Stack};
 
 #[cfg(test)]
 mod tests;

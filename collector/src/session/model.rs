@@ -103,6 +103,19 @@ pub struct Memory {
     pub bytes: Vec<u8>,
 }
 
+/// A limit on memory, and how much of it is used, bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryLimit {
+    /// `RLIMIT_AS`, `RLIMIT_DATA`, `memory.max of the cgroup`, `overcommit`.
+    pub(crate) name: String,
+    pub(crate) limit: u64,
+    pub(crate) used: u64,
+}
+
+/// The limits on memory that hold for a process. A limit that is not set is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryLimits(pub(crate) Vec<MemoryLimit>);
+
 /// One look of the watchdog, assembled from all of its frames.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
@@ -160,6 +173,9 @@ pub struct Dump {
     /// When the first records of each look were sent, CLOCK_MONOTONIC, ns; 0 if none arrived.
     #[serde(default)]
     pub(crate) looks_ns: [u64; 2],
+    /// How much memory the process may have and has, seen from outside.
+    #[serde(default)]
+    pub(crate) limits: Option<MemoryLimits>,
 }
 
 impl Dump {
@@ -182,6 +198,7 @@ impl Dump {
             notes: vec![],
             gaps: 0,
             looks_ns: [0; 2],
+            limits: None,
         }
     }
 
@@ -224,6 +241,7 @@ impl Dump {
         let said = outside.notes.iter().filter(|n| n.record.code != note_code::OWN_ID);
         dump.notes.extend(said.cloned());
         dump.memory.extend_from_slice(&outside.memory);
+        dump.limits = outside.limits.clone().or(dump.limits);
         dump
     }
 

@@ -73,6 +73,66 @@ pub struct ThreadTrace {
     pub problem: Option<Text>,
 }
 
+/// How a loop reads a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReadHow {
+    Load,
+    /// It changes the word in one step: `lock cmpxchg`, `xchg`.
+    Atomic,
+    /// It gives the address to `pthread_mutex_trylock`.
+    TryLock,
+}
+
+/// A word of memory that the loop of a thread reads again and again. Words of its own stack and of
+/// read-only mappings are left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoopRead {
+    pub address: u64,
+    /// Bytes.
+    pub(crate) size: u32,
+    pub how: ReadHow,
+    /// 32-bit numbers from the address on, read twice with some time between; empty if they could not be
+    /// read.
+    pub(crate) words: [Vec<u32>; 2],
+    /// The 64-bit number at the address points into the stack or the thread-locals of this thread.
+    pub(crate) points_to: Option<u32>,
+}
+
+/// A list that leads back into itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ring {
+    pub(crate) nodes: u32,
+    /// Addresses of the first of them.
+    pub(crate) addresses: Vec<u64>,
+    /// The mapping of the first, as maps names it; empty for an anonymous one.
+    pub(crate) mapping: String,
+}
+
+/// System calls that failed for want of memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoMemory {
+    /// Samples in which one had just failed.
+    pub(crate) samples: u32,
+    /// All samples with registers.
+    pub(crate) of: u32,
+    /// Length of the last request, bytes; 0: not known.
+    pub(crate) wanted: u64,
+}
+
+/// What a running thread does next: its code, followed from the registers of its samples.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loop {
+    pub reads: Vec<LoopRead>,
+    pub ring: Option<Ring>,
+    /// Functions of the program that the allocator called on the way.
+    pub(crate) callbacks: Vec<Frame>,
+    /// The allocator returned to the program.
+    #[serde(default)]
+    pub(crate) returns: bool,
+    pub(crate) no_memory: Option<NoMemory>,
+}
+
 /// A DSO of the allocator under test.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AllocatorDso {
@@ -101,6 +161,9 @@ pub struct Traces {
     pub samples: BTreeMap<u32, Vec<ThreadTrace>>,
     /// Names of futex words and lock addresses: `g_hz4_mid_sc_locks+160`, `heap`, `stack of tid 8170`.
     pub addresses: BTreeMap<u64, String>,
+    /// By tid, for threads that run and whose code could be followed.
+    #[serde(default)]
+    pub loops: BTreeMap<u32, Loop>,
     /// The DSOs that make up the allocator. The one that provides malloc comes first.
     #[serde(default)]
     pub allocator: Vec<AllocatorDso>,

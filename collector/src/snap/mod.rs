@@ -11,6 +11,7 @@
 //! - `memory`: reads the memory of the process
 //! - `ids`: thread ids in the process's own PID namespace
 //! - `holders`: owners of locks in shared memory, which may be threads of other processes
+//! - `loops`, `limits`: the memory that loops read; how much memory the process may have
 //! - `permit`: which right is missing where something is not permitted
 //! - `supplement`: what the shim could not put into its dump
 //! - [`notes`]: notes of a look from outside
@@ -20,6 +21,8 @@
 mod dsos;
 mod holders;
 mod ids;
+mod limits;
+mod loops;
 mod memory;
 pub(crate) mod notes;
 mod permit;

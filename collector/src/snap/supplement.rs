@@ -10,14 +10,16 @@ use hangscope_protocol::record::{SYSCALL_RUNNING, ThreadRecord, probe_outcome};
 use nix::errno::Errno;
 
 use super::ids::Ids;
+use super::loops::memory_of_loops;
 use super::memory::ProcessMemory;
 use super::notes::OutsideNote;
 use super::take::{Options, take};
 use super::threads::{MOST_SAMPLED, SAMPLE_BYTES, STACK_BYTES, is_blocked};
 use super::times::times;
-use super::{holders, stop, threads, vforked};
+use super::{holders, limits, stop, threads, vforked};
 use crate::session::syscalls::Syscalls;
 use crate::session::{Dump, Probe};
+use crate::symbolize::Sources;
 use crate::text::message::say;
 
 /// How long threads are sampled.
@@ -36,9 +38,38 @@ const ASKED_EVERY: u32 = 3;
 /// Most looks at a thread for one that shows it waiting.
 const MOST_LOOKS: usize = 20;
 
-/// A dump that holds only what is added to `dump`; none if nothing is missing. What may not be read, or what
-/// has ended since, is left out. Its threads have the ids of the process's own namespace.
-pub fn supplement(pid: u32, dump: &Dump) -> Option<Dump> {
+/// A dump that holds only what is added to `dump`: answers and samples of threads, and what the loops of
+/// running threads read. None if nothing is missing. What may not be read, or what has ended since, is left
+/// out.
+pub fn supplement(pid: u32, dump: &Dump, sources: &Sources) -> Option<Dump> {
+    let answers = answers(pid, dump);
+    let whole =
+        answers.as_ref().map_or(Cow::Borrowed(dump), |answers| Cow::Owned(dump.with_outside(answers)));
+    let loops = memory(pid, &whole, sources);
+    match (answers, loops) {
+        (Some(mut answers), Some(loops)) => {
+            answers.memory.extend(loops.memory);
+            Some(Dump { limits: loops.limits, ..answers })
+        }
+        (answers, loops) => answers.or(loops),
+    }
+}
+
+/// A dump that holds only the memory that loops of running threads in `dump` read, and the limits on memory;
+/// none if no thread runs.
+pub(super) fn memory(pid: u32, dump: &Dump, sources: &Sources) -> Option<Dump> {
+    if dump.samples.is_empty() {
+        return None;
+    }
+    let memory = ProcessMemory::of(pid);
+    let mut outside = Dump::begun(dump.identity.clone(), dump.begin);
+    outside.memory = memory_of_loops(dump, sources, &memory);
+    outside.limits = Some(limits::of(memory.tid()));
+    Some(outside)
+}
+
+/// Answers and samples. Its threads have the ids of the process's own namespace.
+fn answers(pid: u32, dump: &Dump) -> Option<Dump> {
     let memory = &ProcessMemory::of(pid);
     let ids = &mut Ids::of(pid, dump);
     let mut outside = Dump::begun(dump.identity.clone(), dump.begin);
@@ -137,9 +168,9 @@ fn look_where_refused(pid: u32, dump: &Dump, outside: &mut Dump) -> bool {
     }
 }
 
-/// The dump with what [`supplement`] adds.
+/// The dump with the answers and samples that [`supplement`] adds.
 pub(crate) fn supplemented(pid: u32, dump: &Dump) -> Cow<'_, Dump> {
-    supplement(pid, dump).map_or(Cow::Borrowed(dump), |outside| Cow::Owned(dump.with_outside(&outside)))
+    answers(pid, dump).map_or(Cow::Borrowed(dump), |outside| Cow::Owned(dump.with_outside(&outside)))
 }
 
 /// Registers and stacks of threads that ran in both looks and took no signal: a program may block all signals

@@ -88,7 +88,7 @@ pub(crate) fn snap(request: Request<'_>, cancel: &Cancel) -> Result<Snapped, Sna
         allocator: Allocator::new(path, &bytes),
         copies: vec![],
         alive: true,
-        supplement: None,
+        supplement: Some(super::supplement::memory),
         perf: perf.ok_or("not asked for (--no-perf)"),
     };
     let threads = bundle.finish(&contents, cancel)?;

@@ -74,6 +74,11 @@ impl<'m> AllocatorSet<'m> {
         self.modules
     }
 
+    /// Whether an address is in one of the DSOs.
+    pub(super) fn holds(&self, address: u64) -> bool {
+        self.modules.at(address).is_some_and(|(index, _)| self.members.contains_key(&index))
+    }
+
     /// A DSO of its own: neither of the system nor the program.
     fn is_preloaded(&self, index: usize) -> bool {
         let path = self.modules.path(index);

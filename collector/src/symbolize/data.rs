@@ -8,7 +8,7 @@ use super::arch::Arch;
 use super::demangle::demangle;
 use super::elf::{Symbol, SymbolKind};
 use super::images::Modules;
-use crate::session::maps;
+use crate::session::maps::{self, Mapping};
 use crate::session::syscalls::Syscalls;
 use crate::session::{Dump, Probe};
 
@@ -16,8 +16,13 @@ use crate::session::{Dump, Probe};
 /// glibc (4, 8); a condition variable of glibc, from `__wseq` to `__g_signals` (0x28, 0x2c).
 const INTO_OBJECT: [u64; 5] = [0, 4, 8, 0x28, 0x2c];
 
-/// Names of all addresses of data that a dump speaks of.
-pub(super) fn addresses(dump: &Dump, modules: &Modules, arch: &Arch) -> BTreeMap<u64, String> {
+/// Names of all addresses of data that a dump speaks of, and of `words`.
+pub(super) fn addresses(
+    dump: &Dump,
+    modules: &Modules,
+    arch: &Arch,
+    words: &BTreeSet<u64>,
+) -> BTreeMap<u64, String> {
     let namer = Namer {
         modules,
         pid: dump.identity.fixed.pid,
@@ -26,15 +31,18 @@ pub(super) fn addresses(dump: &Dump, modules: &Modules, arch: &Arch) -> BTreeMap
     };
     let mut names = BTreeMap::new();
     let futex = Syscalls::from_elf(arch.machine).map(Syscalls::futex);
-    let words =
+    let futexes =
         dump.threads.iter().chain(&dump.second).filter(|t| Some(t.syscall) == futex).map(|t| t.args[0]);
-    for word in words.collect::<BTreeSet<_>>() {
+    for word in futexes.collect::<BTreeSet<_>>() {
         for into in INTO_OBJECT {
             let Some(address) = word.checked_sub(into) else { continue };
             if into == 0 || modules.owner(address).is_some() {
                 names.entry(address).or_insert_with(|| namer.name(address));
             }
         }
+    }
+    for address in words {
+        names.entry(*address).or_insert_with(|| namer.name(*address));
     }
     // A lock on which threads spin is in no argument of a system call, but often in a register. A
     // register may hold anything, so only addresses with a symbol are named.
@@ -51,8 +59,16 @@ pub(super) fn addresses(dump: &Dump, modules: &Modules, arch: &Arch) -> BTreeMap
     names
 }
 
+/// The thread with the nearest SP below the address: a stack grows down to its SP. Above SP, the mapping holds
+/// the thread's stack, and with glibc also its thread-locals and descriptor.
+pub(super) fn thread_at(stacks: &[(u64, u32)], mapping: &Mapping, address: u64) -> Option<u32> {
+    let i = stacks.partition_point(|(sp, _)| *sp <= address);
+    let (sp, tid) = stacks.get(i.checked_sub(1)?)?;
+    mapping.contains(*sp).then_some(*tid)
+}
+
 /// Stack pointers, ascending, with their threads.
-fn stacks(dump: &Dump, arch: &Arch) -> Vec<(u64, u32)> {
+pub(super) fn stacks(dump: &Dump, arch: &Arch) -> Vec<(u64, u32)> {
     let blocked = dump.threads.iter().map(|t| (t.sp, t.tid));
     let answered = dump.probes.iter().map(|p| (p.record.regs[arch.sp], p.record.tid));
     let mut stacks: Vec<_> = blocked.chain(answered).filter(|(sp, _)| *sp != 0).collect();
@@ -84,11 +100,8 @@ impl Namer<'_> {
         if mapping.path == "[heap]" {
             return "heap".into();
         }
-        // Find the thread with the nearest SP below the address: a stack grows down to its SP. Above SP,
-        // the mapping holds the thread's stack, and with glibc also its thread-locals and descriptor.
-        let i = self.stacks.partition_point(|(sp, _)| *sp <= address);
-        match i.checked_sub(1).and_then(|i| self.stacks.get(i)) {
-            Some((sp, tid)) if mapping.contains(*sp) => format!("stack of tid {tid}"),
+        match thread_at(&self.stacks, mapping, address) {
+            Some(tid) => format!("stack of tid {tid}"),
             _ if mapping.path == "[stack]" => format!("stack of tid {}", self.pid),
             _ if mapping.path.starts_with('[') && !mapping.path.starts_with("[anon") => mapping.path.clone(),
             _ => "anonymous mapping".into(),

@@ -18,7 +18,7 @@ use crate::session::Dump;
 use crate::session::maps::{self, Mapping};
 
 /// The name that maps gives the kernel's own DSO.
-const VDSO: &str = "[vdso]";
+pub(super) const VDSO: &str = "[vdso]";
 
 /// Everything that is mapped, and the files behind it. A file is read when it is first needed.
 #[derive(Debug)]
@@ -116,6 +116,25 @@ impl Modules {
             Some(mapping) => mapping.execute,
             None => self.mappings.is_empty() && self.at(address).is_some(),
         }
+    }
+
+    /// The code from an address on, to the end of its segment in the proven file.
+    pub(super) fn code(&self, pc: u64) -> Option<&[u8]> {
+        let (index, module) = self.at(pc)?;
+        let elf = self.elf(index)?;
+        let address = module.file_address(pc)?;
+        let load = elf
+            .loads
+            .iter()
+            .find(|l| l.execute && (l.address..l.address + l.file_size).contains(&address))?;
+        let end = load.offset.checked_add(load.file_size)?;
+        let from = load.offset + (address - load.address);
+        elf.bytes.get(usize::try_from(from).ok()?..usize::try_from(end).ok()?)
+    }
+
+    /// Whether code is the program's: neither the allocator's nor the system's.
+    pub(super) fn is_program(&self, pc: u64) -> bool {
+        self.at(pc).is_some_and(|(_, module)| !module.allocator && !is_system(&module.path))
     }
 
     /// The proven file of a module.

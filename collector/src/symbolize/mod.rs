@@ -8,6 +8,8 @@
 //! - `cfi`, `unwind`: unwind tables, and frames from registers and stack bytes
 //! - `allocator`: the DSOs that make up the allocator
 //! - `names`, `demangle`, `plt`, `data`: names of code, of call stubs, and of data
+//! - `follow`: what the loop of a running thread reads, and where its list leads; `loops`: that, with
+//!   names
 //! - [`problem`]: why a stack is cut, in words
 //! - `variables`: addresses of the variables of a file
 //! - `ways_out`: how the program can leave a call without its return
@@ -20,7 +22,9 @@ mod data;
 mod debug_file;
 mod demangle;
 mod elf;
+mod follow;
 mod images;
+mod loops;
 mod names;
 mod plt;
 pub(crate) mod problem;
@@ -32,14 +36,15 @@ mod unwind;
 mod variables;
 mod ways_out;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use crate::session::Dump;
-use crate::session::trace::{ThreadTrace, TraceSource, Traces};
+use crate::session::trace::{Loop, ThreadTrace, TraceSource, Traces};
 use crate::text::message::{Say as _, say};
 use problem::StackProblem;
 
+pub(crate) use follow::{LINE, LineOf};
 pub use sources::Sources;
 pub(crate) use variables::Variables;
 
@@ -64,10 +69,16 @@ pub fn symbolize(dump: &Dump, sources: &Sources) -> Traces {
     let samples: Vec<_> = dump.samples.iter().map(|p| threads::of_probe(dump, p, &unwinder, arch)).collect();
     let mut set = allocator::AllocatorSet::of(&modules, arch);
     set.learn(threads.iter().chain(&samples).map(threads::Raw::walk));
-    let lookups: BTreeSet<u64> = threads.iter().chain(&samples).flat_map(|raw| raw.lookups()).collect();
+    let lines = follow::recorded(&dump.memory);
+    let ways = follow::of_dump(dump, &modules, arch, &mut |at| lines.get(&at).copied()).ways;
+    let mut lookups: BTreeSet<u64> = threads.iter().chain(&samples).flat_map(|raw| raw.lookups()).collect();
+    lookups.extend(ways.values().flat_map(loops::lookups));
     let names = names::Names::of(lookups, &modules, arch, &sources.debug_dirs, deadline);
-    let addresses = data::addresses(dump, &modules, arch);
-    let mut traces = Traces { addresses, allocator: set.listed(), ..Traces::default() };
+    let loops = loops::Loops { dump, modules: &modules, arch, names: &names, set: &set };
+    let loops: BTreeMap<u32, Loop> = ways.iter().map(|(tid, way)| (*tid, loops.named(way))).collect();
+    let words = loops.values().flat_map(|l| &l.reads).map(|read| read.address).collect();
+    let addresses = data::addresses(dump, &modules, arch, &words);
+    let mut traces = Traces { addresses, loops, allocator: set.listed(), ..Traces::default() };
     for raw in threads {
         traces.threads.insert(raw.tid(), threads::named(raw, &names, &set, arch));
     }
@@ -97,6 +108,23 @@ pub fn truncated(dump: &Dump, sources: &Sources) -> Vec<u32> {
     let unwinder = unwind::Unwinder::new(arch, &modules, Instant::now() + sources.budget);
     let raw = threads::of_dump(dump, &unwinder, arch);
     raw.iter().filter(|raw| raw.wants_registers()).map(|raw| raw.tid()).collect()
+}
+
+/// The memory that loops of running threads read.
+#[derive(Debug, Default)]
+pub(crate) struct LoopMemory {
+    /// Addresses of the words that they read again and again.
+    pub(crate) words: BTreeSet<u64>,
+    /// By address, [`LINE`] bytes each.
+    pub(crate) lines: BTreeMap<u64, [u8; LINE]>,
+}
+
+/// Follows the code of running threads in the memory of the process, which `line_of` gives.
+pub(crate) fn memory_of_loops(dump: &Dump, sources: &Sources, line_of: &mut LineOf<'_>) -> LoopMemory {
+    let Some(arch) = arch::of(dump.identity.fixed.arch) else { return LoopMemory::default() };
+    let modules = images::Modules::of(dump, sources);
+    let found = follow::of_dump(dump, &modules, arch, line_of);
+    LoopMemory { words: found.ways.values().flat_map(loops::words).collect(), lines: found.lines }
 }
 
 /// The bytes of the allocator's DSO, proven to be what is mapped; else why they are not.

@@ -5,6 +5,8 @@
 //! - [`ownerless`]: futex words that record no owner: lost wakeups, inferred holders
 //! - [`running`]: threads that run inside the allocator and do not leave it
 //! - [`shared`]: locks that processes share
+//! - [`spinning`]: locks on which threads spin without a wait in the kernel
+//! - [`innocent`]: causes that need no mistake of the allocator
 //! - [`vfork`]: children in the memory of their parent
 //! - `idle`: nothing hangs: a sleep that ends, a server without work
 //! - [`other`]: stopped, the kernel, the benchmark, slow, unknown
@@ -13,11 +15,13 @@
 
 mod case;
 mod idle;
+mod innocent;
 mod other;
 mod owned;
 mod ownerless;
 mod running;
 mod shared;
+mod spinning;
 #[cfg(test)]
 mod tests;
 mod vfork;
@@ -52,6 +56,7 @@ pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
     let mut case = decide(&scene, &graph);
     vfork::judge(&scene, &graph, &mut case);
     whose::judge(&scene, &mut case);
+    innocent::list_ring(&scene, &mut case);
     case.why.extend(resumed(&scene));
     case.why.extend(stirred(dump));
     case.why.extend(parts(traces));
@@ -129,6 +134,8 @@ fn decide(scene: &Scene<'_>, graph: &Graph) -> Case {
         .or_else(|| shared::elsewhere(scene, graph))
         .or_else(|| ownerless::free(scene))
         .or_else(|| ownerless::inferred(scene))
+        .or_else(|| innocent::no_memory(scene))
+        .or_else(|| spinning::lock(scene))
         .or_else(|| running::inside(scene))
         .or_else(|| other::in_kernel(scene))
         .or_else(|| idle::idle(scene))

@@ -150,13 +150,20 @@ fn nobody_inside(scene: &Scene<'_>, groups: &[Group<'_, '_>]) -> Option<Case> {
         return Some(case.located(Some(true)));
     }
     if scene.gone.is_empty() {
-        return None;
+        return (group.wait.kind == WaitKind::RwLock).then(|| readers_left(scene, group));
     }
     let mut case = ownerless(scene, group, Class::OwnerGone);
     let gone: Vec<String> = scene.gone.iter().take(6).map(u32::to_string).collect();
     let lock = lock_text(scene, group.wait);
     case.why.push(say!(Why::HolderLeft { lock, gone: gone.join(", ") }));
     Some(case.located(Some(true)))
+}
+
+/// A read-write lock counts its readers and does not name them. None of the threads inside the allocator runs.
+fn readers_left(scene: &Scene<'_>, group: &Group<'_, '_>) -> Case {
+    let mut case = ownerless(scene, group, Class::OwnerGone);
+    case.why.push(say!(Why::ReadersLeft { lock: lock_text(scene, group.wait) }));
+    case.located(Some(true))
 }
 
 fn ownerless(scene: &Scene<'_>, group: &Group<'_, '_>, class: Class) -> Case {

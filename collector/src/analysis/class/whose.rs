@@ -69,15 +69,24 @@ pub(super) fn judge(scene: &Scene<'_>, case: &mut Case) {
     let ends_threads = |name: &&String| matches!(name.as_str(), "pthread_cancel" | "pthread_exit");
     // A thread that waits, or works on, was not ended: it jumped. Its destructors run at its end.
     let ways: Vec<&String> = match case.class {
-        Class::OwnerLeft => scene.traces.ways_out.iter().filter(|name| !ends_threads(name)).collect(),
-        _ => scene.traces.ways_out.iter().collect(),
+        Class::OwnerGone => scene.traces.ways_out.iter().collect(),
+        _ if case.members.first().is_some_and(|tid| is_ending(scene, *tid)) => {
+            scene.traces.ways_out.iter().collect()
+        }
+        _ => scene.traces.ways_out.iter().filter(|name| !ends_threads(name)).collect(),
     };
     if left && case.in_allocator == Some(true) && !ways.is_empty() {
         let functions = ways.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
         case.missing.push(say!(Why::WaysOut { functions }));
+        // What is seen is proven; whose mistake it is remains open.
         case.blame = Some(Blame::Either);
-        case.unproven();
     }
+}
+
+/// Whether a thread is at its end: only its destructors are on its stack.
+fn is_ending(scene: &Scene<'_>, tid: u32) -> bool {
+    let frames = scene.threads.get(&tid).map_or(&[][..], |thread| thread.frames());
+    !frames.is_empty() && frames.iter().all(|frame| role(frame, scene.is) != Role::Program)
 }
 
 /// Whether a thread of the case is in a DSO of which it is not known if it is the allocator's: a core that the

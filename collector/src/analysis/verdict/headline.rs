@@ -1,6 +1,7 @@
 //! The verdict in one sentence: which verdict, how often, and what waits for what.
 
 use super::ends;
+use super::innocent;
 use super::lines::Line;
 use super::rules::{Because, Ruling};
 use super::tally::{Sorted, Tally};
@@ -324,6 +325,7 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
         }
     }
     lines.extend(cause(finding, hot));
+    lines.extend(innocent::cause(finding));
     lines
 }
 

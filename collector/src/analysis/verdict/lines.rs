@@ -153,6 +153,17 @@ messages! {
             "全 {samples} サンプルが {pcs} 命令に集中";
         SamplesOne { samples } => "100 % of {samples} samples in 1 instruction",
             "全 {samples} サンプルが 1 命令に集中";
+        RingOrProgram { nodes: "node" } => "the list that it walks leads back into itself after {nodes}: a bug of the allocator, \
+            or a double free or an overflow by the program",
+            "たどっているリストは {nodes} ノードで元に戻る: アロケータのバグか、プログラムによる二重解放またはバッファオーバーフロー";
+        RingOfFork { nodes: "node" } => "the list that it walks leads back into itself after {nodes}: a bug of the allocator, a \
+            double free or an overflow by the program, or a list that was being changed at the fork",
+            "たどっているリストは {nodes} ノードで元に戻る: アロケータのバグ、プログラムによる二重解放やバッファオーバーフロー、または fork \
+            の時点で変更中だったリスト";
+        LimitReached { name, limit } => "its requests for memory fail, and it repeats them: {name} {limit} is reached",
+            "メモリの要求が失敗し、再試行が続いている: {name} の上限 {limit} に達している";
+        RequestsFail {} => "its requests for memory fail, and it repeats them",
+            "メモリの要求が失敗し、再試行が続いている";
         Likely {} => " (likely)", " (推定)";
 
         // Evidence.

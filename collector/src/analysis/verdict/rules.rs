@@ -196,7 +196,9 @@ fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts
 fn not_hung<'a>(sorted: &Sorted<'a>, runs: &Tally) -> Option<Ruling<'a>> {
     let waits = |run: &&&RunFacts| {
         let finding = run.hang.as_ref().and_then(|hang| hang.finding.as_ref());
-        run.outcome == RunOutcome::Slow && finding.is_some_and(|f| f.blame == Some(Blame::Nobody))
+        // A thread that ran was at work: the run was only slow.
+        let waited = |f: &Finding| f.blame == Some(Blame::Nobody) && f.threads.running == 0;
+        run.outcome == RunOutcome::Slow && finding.is_some_and(waited)
     };
     let run = sorted.main.iter().find(waits).filter(|_| runs.slow > 0 && runs.slow == runs.made)?;
     let (verdict, next_action) = (Verdict::NotHung, NextAction::None);

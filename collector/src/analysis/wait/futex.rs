@@ -77,7 +77,7 @@ pub(super) fn wait(thread: &ThreadRecord, frames: &[Frame], tids: &Tids, nothing
     let parked = matches!(found.kind, WaitKind::Mutex(_)) && futex.is_parked();
     let foreign = match (&found, &found.owner) {
         (Found { kind: WaitKind::Mutex(_), .. }, None) if !parked && !guessed => futex.foreign_owner(),
-        _ => None,
+        _ => found.foreign,
     };
     let text = match (foreign, found.kind) {
         (Some(tid), WaitKind::Mutex(kind)) => foreign_text(kind, tid),
@@ -162,11 +162,13 @@ struct Found {
     /// Offset of the futex word in the object, bytes.
     before: u64,
     owner: Option<Owner>,
+    /// The writer of a read-write lock, where it is no thread of this process.
+    foreign: Option<u32>,
     text: WaitText,
 }
 
 fn found(kind: WaitKind, before: u64, text: WaitText) -> Found {
-    Found { kind, before, owner: None, text }
+    Found { kind, before, owner: None, foreign: None, text }
 }
 
 fn kind_text(kind: MutexKind) -> WaitText {
@@ -205,15 +207,19 @@ impl Futex<'_> {
             WaitKind::RwLock => {
                 let before = self.rwlock_word().unwrap_or(8);
                 let field = |offset: i64| self.at(offset - before as i64);
-                let owner = field(24).filter(|tid| *tid != 0).and_then(|tid| self.tids.owner(tid));
+                // `__cur_writer`, and `__shared`.
+                let writer = field(24).filter(|tid| (1..PID_MAX).contains(tid));
+                let shared = field(28).is_none_or(|shared| shared != 0);
+                let owner = writer.and_then(|tid| self.holder(tid, shared, true));
                 // In the read phase, those that the lock counts and that do not wait have it.
                 let readers = field(0).zip(field(8)).filter(|(_, phase)| phase & 1 == 0).map(|(r, _)| r >> 3);
-                let text = match (owner, readers) {
+                let foreign = writer.filter(|_| owner.is_none());
+                let text = match (writer, readers) {
                     (Some(_), _) => WaitText::RwLockWritten {},
                     (None, Some(readers)) if readers > 0 => say!(WaitText::RwLockRead { readers }),
                     _ => name.text,
                 };
-                Found { owner, ..found(WaitKind::RwLock, before, text) }
+                Found { owner, foreign, ..found(WaitKind::RwLock, before, text) }
             }
             kind => found(kind, 0, name.text),
         }
@@ -406,7 +412,7 @@ impl Futex<'_> {
         if self.word != Some(self.expected) || !(1..=3).contains(&self.expected) {
             return None;
         }
-        [8u64, 12].into_iter().find(|before| self.is_rwlock(*before))
+        [8u64, 12].into_iter().find(|before| self.is_rwlock(*before, false))
     }
 
     /// As [`Futex::rwlock`], for a lock that a function names. Readers wait on `__readers` (offset 0) where writers go
@@ -419,11 +425,12 @@ impl Futex<'_> {
             3 if self.writes => &[12, 8],
             _ => &[8, 12],
         };
-        offsets.iter().copied().find(|before| self.is_rwlock(*before))
+        offsets.iter().copied().find(|before| self.is_rwlock(*before, true))
     }
 
-    /// Whether memory looks like a `struct __pthread_rwlock_arch_t` with the word at this offset.
-    fn is_rwlock(&self, before: u64) -> bool {
+    /// Whether memory looks like a `struct __pthread_rwlock_arch_t` with the word at this offset. The writer of a lock that a
+    /// function `named` may be of another process, or gone.
+    fn is_rwlock(&self, before: u64, named: bool) -> bool {
         let field = |offset: i64| self.at(offset - before as i64);
         let fields = [field(0), field(4), field(8), field(12), field(24)];
         let [Some(readers), Some(writers), Some(phase), Some(writing), Some(writer)] = fields else {
@@ -435,6 +442,6 @@ impl Futex<'_> {
             && (readers != 0 || writers != 0)
             && (readers >> 3) <= self.most_waiters()
             && writers <= self.most_waiters()
-            && (writer == 0 || self.tids.alive.contains(&writer))
+            && (writer == 0 || self.tids.alive.contains(&writer) || named && writer < PID_MAX)
     }
 }

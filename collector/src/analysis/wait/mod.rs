@@ -16,7 +16,7 @@ mod tests;
 mod wait_text;
 
 pub(crate) use futex::claimed_owner;
-pub(crate) use model::{Owner, Tids, Wait, WaitKind};
+pub(crate) use model::{MutexKind, Owner, Tids, Wait, WaitKind};
 pub(crate) use resolve::resolve;
 pub(crate) use wait_text::WaitText;
 

@@ -49,7 +49,7 @@ pub(crate) enum MutexKind {
 impl MutexKind {
     /// From `__kind` of glibc (`sysdeps/nptl/pthreadP.h`): the type in the low two bits, 16
     /// robust, 32 priority-inheriting.
-    pub(super) fn from_glibc(kind: u32) -> Self {
+    pub(crate) fn from_glibc(kind: u32) -> Self {
         match kind {
             kind if kind & 32 != 0 => MutexKind::PriorityInheriting,
             kind if kind & 16 != 0 => MutexKind::Robust,

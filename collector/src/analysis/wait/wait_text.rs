@@ -25,6 +25,7 @@ messages! {
         LowLevel {} => "low-level lock of glibc", "glibc の低レベルロック";
         Ownerless {} => "futex lock without an owner field", "保持者を記録しない futex ロック";
         SpinAbsl {} => "spin lock of absl", "absl のスピンロック";
+        Spins {} => "spin lock", "スピンロック";
         SpinSleeps {} => "spin lock that sleeps", "スリープするスピンロック";
         SemAbsl {} => "mutex or condition of absl", "absl の mutex または条件変数";
         RustMutex {} => "mutex of Rust", "Rust の mutex";

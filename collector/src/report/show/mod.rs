@@ -34,6 +34,9 @@ const FEW_LINES: usize = 12;
 /// Most different hangs whose wait trees are shown.
 const MOST_HANGS: usize = 8;
 
+/// Most frames of a stack that is shown alone.
+const MOST_FRAMES: usize = 24;
+
 /// Which stacks are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stacks {
@@ -196,18 +199,26 @@ impl Pen {
 
     fn stacks(&mut self, file: &ThreadsFile, which: Stacks) {
         match which {
-            Stacks::Telling => culprits(file).into_iter().for_each(|thread| self.stack(&[thread], file)),
-            Stacks::All => groups(&file.threads).iter().for_each(|group| self.stack(&group.threads, file)),
+            Stacks::Telling => {
+                culprits(file).into_iter().for_each(|thread| self.stack(&[thread], file, MOST_FRAMES))
+            }
+            Stacks::All => {
+                groups(&file.threads).iter().for_each(|group| self.stack(&group.threads, file, usize::MAX));
+            }
         }
     }
 
-    /// One stack for threads with equal ones.
-    fn stack(&mut self, threads: &[&ThreadPart], file: &ThreadsFile) {
+    /// One stack for threads with equal ones: at most so many frames, the innermost.
+    fn stack(&mut self, threads: &[&ThreadPart], file: &ThreadsFile, most: usize) {
         let lang = self.style.lang;
         self.wrapped(stacks::heading(threads, &file.finding).text(lang), Paint::Bold);
-        for (line, in_allocator) in stacks::frames(threads[0], lang).iter().zip(in_allocator(threads[0])) {
+        let frames = stacks::frames(threads[0], lang);
+        for (line, in_allocator) in frames.iter().zip(in_allocator(threads[0])).take(most) {
             let paint = if in_allocator { Paint::Red } else { Paint::Plain };
             self.cut(&format!("  {line}"), paint);
+        }
+        if frames.len() > most {
+            self.cut("  ...", Paint::Plain);
         }
         self.blank();
     }

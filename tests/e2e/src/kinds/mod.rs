@@ -6,6 +6,7 @@ mod launched;
 mod locks;
 mod progress;
 mod run;
+mod spinning;
 mod views;
 mod whose;
 mod words;
@@ -115,5 +116,13 @@ const BUG: Kind = Kind {
 const HARNESS: Kind = Kind { verdict: "harness-bug", ..BUG };
 
 /// One slice for each file of rows.
-pub const TABLE: &[&[Kind]] =
-    &[launched::ROWS, locks::ROWS, forks::ROWS, views::ROWS, whose::ROWS, words::ROWS, progress::ROWS];
+pub const TABLE: &[&[Kind]] = &[
+    launched::ROWS,
+    locks::ROWS,
+    forks::ROWS,
+    views::ROWS,
+    spinning::ROWS,
+    whose::ROWS,
+    words::ROWS,
+    progress::ROWS,
+];

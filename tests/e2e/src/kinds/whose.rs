@@ -91,7 +91,6 @@ pub(super) const ROWS: &[Kind] = &[
         source: "jumps_out.c",
         verdict: "inconclusive",
         class: Some("deadlock"),
-        confidence: "likely",
         lock: Some("heap_lock"),
         owner: Some("jumper"),
         says: &["siglongjmp"],

@@ -25,6 +25,8 @@ fn a_program_that_was_started_through_its_loader() {
 kinds! {
     launched_flock launched_timeout launched_with_dso
     abba
+    try_lock spin_word_with_tid spin_ticket spin_forgotten
+    ring_double_free ring_write_after_free ring_of_the_allocator no_memory new_handler_frees_nothing
     front_jumps front_calls front_opens fork_heap_lock fork_table_lock vfork_held vfork_event
     other_namespace proc_of_another_namespace page_never_served main_left dropped_rights
     callback_loops callback_reads callback_locks callback_allocates interposed handler_again handler_stays jumps_out

@@ -3,6 +3,7 @@
 mod forks;
 mod owned;
 mod ownerless;
+mod spinning;
 mod whose;
 
 use crate::analysis::why::Why;

@@ -95,7 +95,7 @@ fn a_holder_outside_the_allocator_did_not_release() {
     let mut jumps = held_by(116);
     jumps.runs(116, 0.9, DONE, Sampled::OneCall(30)).traces.ways_out = vec!["siglongjmp".to_owned()];
     let found = jumps.analyse();
-    assert_eq!((class(&found), found.blame), ((Class::OwnerLeft, Confidence::Likely), Some(Blame::Either)));
+    assert_eq!((class(&found), found.blame), ((Class::OwnerLeft, Confidence::Proven), Some(Blame::Either)));
 }
 
 #[test]

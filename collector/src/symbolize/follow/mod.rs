@@ -1,0 +1,332 @@
+//! What a running thread does next: its code is followed from the registers of its samples, in the memory of
+//! the process as it is. The words that a loop reads again and again are the lock or the flag that it waits
+//! for; a chain of loads that comes back is a list that is a ring.
+//!
+//! - `value`: numbers, known or not; flags
+//! - `space`: memory as the followed thread sees it
+//! - `machine`: one instruction after the other
+//!
+//! Only x86-64 code is followed.
+
+mod machine;
+mod space;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use hangscope_protocol::record::{ARCH_X86_64, probe_outcome};
+
+use super::arch::{Arch, Regs};
+use super::images::Modules;
+use crate::session::{Dump, Memory, Probe, maps};
+use machine::{Call, Code, Load, Machine};
+pub(crate) use space::{LINE, LineOf};
+use space::{Lines, Space};
+
+/// Most threads that are followed, and most samples of each.
+const MOST_THREADS: usize = 64;
+const MOST_STARTS: usize = 3;
+/// Instructions of one way.
+const MOST_STEPS: usize = 6_000;
+/// Instructions of a way along a list.
+const MOST_STEPS_OF_LIST: usize = 60_000;
+/// Instructions of all ways.
+const MOST_STEPS_OF_ALL: usize = 600_000;
+/// Instructions between two looks at what was found.
+const CHUNK: usize = 256;
+/// A word is read in a loop if it is read this often by one instruction.
+const OFTEN: usize = 3;
+/// After so many readings of a word by one instruction nothing new comes.
+const ENOUGH: usize = 8;
+/// A chain of so many loads is a walk along a list.
+const CHAIN: u32 = 8;
+/// Most words kept of a thread.
+const MOST_READS: usize = 8;
+const MOST_CALLS: usize = 256;
+/// Where the descriptor of a thread is searched: from the end of its stack, bytes; for the first thread, in
+/// small mappings.
+const DESCRIPTOR_WITHIN: u64 = 16 << 10;
+const BESIDE_LOADER: u64 = 32 << 10;
+const MOST_BESIDE_LOADER: usize = 12;
+const ENOMEM: i64 = 12;
+
+/// A word that a loop reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RawRead {
+    pub(super) address: u64,
+    pub(super) size: usize,
+    /// By an instruction that changes memory in one step.
+    pub(super) atomic: bool,
+    /// How many of the ways read it.
+    pub(super) ways: u32,
+}
+
+/// A list that leads back into itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RawRing {
+    /// The loading instruction.
+    pub(super) pc: u64,
+    /// Where it loads from, once round.
+    pub(super) nodes: Vec<u64>,
+}
+
+/// What the loop of a thread does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Way {
+    /// Ways that were followed: from so many samples.
+    pub(super) ways: u32,
+    /// The most often read first.
+    pub(super) reads: Vec<RawRead>,
+    pub(super) ring: Option<RawRing>,
+    pub(super) calls: BTreeSet<Call>,
+    /// Where the frames of the samples returned to.
+    pub(super) returned_to: BTreeSet<u64>,
+    /// Samples in which a system call has just failed for want of memory, and the second argument of the
+    /// last of them: the length, of mmap.
+    pub(super) failed: u32,
+    pub(super) wanted: u64,
+    /// All samples with registers.
+    pub(super) samples: u32,
+}
+
+/// What was found of all threads.
+#[derive(Debug, Default)]
+pub(super) struct Followed {
+    pub(super) ways: BTreeMap<u32, Way>,
+    /// The lines of memory that it rests on.
+    pub(super) lines: BTreeMap<u64, [u8; LINE]>,
+}
+
+/// Follows the threads of a dump that have samples.
+pub(super) fn of_dump(dump: &Dump, modules: &Modules, arch: &Arch, line_of: &mut LineOf<'_>) -> Followed {
+    if arch.machine != ARCH_X86_64 {
+        return Followed::default();
+    }
+    let mut by_tid: BTreeMap<u32, Vec<&Probe>> = BTreeMap::new();
+    for probe in dump.probes.iter().chain(&dump.samples) {
+        if matches!(probe.record.outcome, probe_outcome::ANSWERED | probe_outcome::READ) {
+            by_tid.entry(probe.record.tid).or_default().push(probe);
+        }
+    }
+    let runs = |tid: &u32| by_tid.get(tid).is_some_and(|probes| probes.iter().any(|p| p.record.sample > 0));
+    let tids: Vec<u32> = by_tid.keys().copied().filter(runs).take(MOST_THREADS).collect();
+    let mut follower = Follower {
+        code: Code::of(modules),
+        modules,
+        arch,
+        lines: Lines::default(),
+        line_of,
+        steps_left: MOST_STEPS_OF_ALL,
+    };
+    let ways = tids.into_iter().filter_map(|tid| Some((tid, follower.thread(by_tid.get(&tid)?)))).collect();
+    let lines = follower.lines.0.into_iter().filter_map(|(at, line)| Some((at, line?))).collect();
+    Followed { ways, lines }
+}
+
+/// The lines in memory records, as [`of_dump`] asks for them. Of equal addresses the first counts.
+pub(super) fn recorded(memory: &[Memory]) -> HashMap<u64, [u8; LINE]> {
+    let mut lines = HashMap::new();
+    for memory in memory {
+        if let Ok(line) = <[u8; LINE]>::try_from(&*memory.bytes)
+            && memory.record.address.is_multiple_of(LINE as u64)
+        {
+            lines.entry(memory.record.address).or_insert(line);
+        }
+    }
+    lines
+}
+
+fn is_descriptor(line: &[u8; LINE], at: u64) -> bool {
+    let word = |i: usize| line.get(i..i + 8).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
+    word(0) == Some(at) && word(16) == Some(at)
+}
+
+struct Follower<'m, 'l> {
+    code: Code<'m>,
+    modules: &'m Modules,
+    arch: &'m Arch,
+    lines: Lines,
+    line_of: &'l mut LineOf<'l>,
+    steps_left: usize,
+}
+
+impl Follower<'_, '_> {
+    fn thread(&mut self, probes: &[&Probe]) -> Way {
+        let mut way = Way::default();
+        let mut failing = None;
+        for probe in probes.iter().filter(|p| p.record.outcome == probe_outcome::ANSWERED) {
+            let regs = &probe.record.regs;
+            way.samples += 1;
+            if regs[0] as i64 == -ENOMEM && self.code.is_after_syscall(regs[self.arch.pc]) {
+                way.failed += 1;
+                way.wanted = regs[4];
+                failing = Some(*probe);
+            }
+        }
+        let mut starts: Vec<&Probe> = failing.into_iter().collect();
+        // Without registers little can be followed.
+        let answered: Vec<&Probe> =
+            probes.iter().copied().filter(|p| p.record.outcome == probe_outcome::ANSWERED).collect();
+        let best = if answered.is_empty() { probes } else { &answered };
+        let (last, middle) = (best.len().saturating_sub(1), best.len() / 2);
+        starts.extend([last, middle, 0].iter().filter_map(|i| best.get(*i).copied()));
+        starts.dedup_by_key(|p| p.record.sample);
+        let base = starts.first().and_then(|p| self.thread_base(p.record.regs[self.arch.sp]));
+        let mut reads: BTreeMap<u64, RawRead> = BTreeMap::new();
+        for probe in starts.into_iter().take(MOST_STARTS) {
+            way.ways += 1;
+            let followed = self.follow(probe, base);
+            way.returned_to.extend(followed.returned_to);
+            for load in followed.often {
+                let first = RawRead { address: load.address, size: load.size, atomic: false, ways: 0 };
+                let read = reads.entry(load.address).or_insert(first);
+                read.ways += 1;
+                read.atomic |= load.atomic;
+            }
+            way.ring = way.ring.or(followed.ring);
+            let room = MOST_CALLS.saturating_sub(way.calls.len());
+            way.calls.extend(followed.calls.into_iter().take(room));
+        }
+        way.reads = reads.into_values().collect();
+        way.reads.sort_by_key(|r| (std::cmp::Reverse((r.ways, r.atomic)), r.address));
+        way.reads.truncate(MOST_READS);
+        way
+    }
+
+    /// The base of a thread's thread-locals: glibc's descriptor of a thread, which begins with its own address
+    /// and has it again at 16. It lies at the end of the thread's stack; that of the first thread in a mapping
+    /// of the loader's.
+    fn thread_base(&mut self, sp: u64) -> Option<u64> {
+        let mappings = &self.modules.mappings;
+        let stack = maps::find(mappings, sp)?;
+        let places: Vec<(u64, u64)> = match &*stack.path {
+            "[stack]" => {
+                let small =
+                    |m: &&maps::Mapping| m.path.is_empty() && m.write && m.end - m.start <= BESIDE_LOADER;
+                mappings.iter().filter(small).take(MOST_BESIDE_LOADER).map(|m| (m.start, m.end)).collect()
+            }
+            _ => vec![(stack.start.max(stack.end.saturating_sub(DESCRIPTOR_WITHIN)), stack.end)],
+        };
+        places.into_iter().find_map(|(start, end)| {
+            let last = (end - start) / LINE as u64;
+            let mut lines = (1..=last).map(|i| end - i * LINE as u64);
+            lines.find(|at| self.lines.matching(*at, self.line_of, |line| is_descriptor(line, *at)))
+        })
+    }
+
+    fn follow(&mut self, probe: &Probe, thread_base: Option<u64>) -> OneWay {
+        let record = &probe.record;
+        let (pc, sp) = (record.regs[self.arch.pc], record.regs[self.arch.sp]);
+        let all = record.outcome == probe_outcome::ANSWERED;
+        let regs: Regs = match all {
+            true => self.arch.answered(&record.regs),
+            false => self.arch.blocked(pc, sp),
+        };
+        let own = maps::find(&self.modules.mappings, sp).map_or(sp..sp, |m| m.start..m.end);
+        let space = Space {
+            stack: (record.stack, &probe.stack),
+            own,
+            lines: &mut self.lines,
+            line_of: &mut *self.line_of,
+            written: HashMap::new(),
+        };
+        let mut machine = Machine::new(&mut self.code, space, &regs, pc);
+        match all {
+            true => machine.set_flags(record.regs[17]),
+            // A sleep or a yield that has ended well.
+            false => machine.set_result(0),
+        }
+        machine.thread_base = thread_base;
+        let seen = follow(&mut machine, &mut self.steps_left);
+        let shared = |load: &Load| {
+            maps::find(&self.modules.mappings, load.address).is_none_or(|mapping| mapping.write)
+        };
+        OneWay {
+            often: seen.often().into_iter().filter(shared).collect(),
+            ring: seen.ring.filter(|_| machine.barriers == 0),
+            calls: machine.calls.into_iter().collect(),
+            returned_to: machine.returned_to,
+        }
+    }
+}
+
+/// Follows a thread until nothing new comes.
+fn follow(machine: &mut Machine<'_, '_, '_>, steps_left: &mut usize) -> Seen {
+    let mut seen = Seen::default();
+    let mut steps = 0;
+    loop {
+        let goes_on = (0..CHUNK).all(|_| machine.step().is_some());
+        steps += CHUNK;
+        *steps_left = steps_left.saturating_sub(CHUNK);
+        seen.take(&machine.loads, machine.barriers);
+        machine.loads.clear();
+        let is_list = seen.is_list(machine.barriers);
+        let most = if is_list { MOST_STEPS_OF_LIST } else { MOST_STEPS };
+        let done = seen.ring.is_some() || (seen.is_clear() && !is_list);
+        if !goes_on || done || steps >= most || *steps_left == 0 {
+            return seen;
+        }
+    }
+}
+
+/// What one way showed.
+struct OneWay {
+    /// One load for each word, and instruction, that was read [`OFTEN`].
+    often: Vec<Load>,
+    ring: Option<RawRing>,
+    calls: BTreeSet<Call>,
+    returned_to: Vec<u64>,
+}
+
+/// Loads of one way, counted.
+#[derive(Default)]
+struct Seen {
+    /// By instruction and address: the load, how often, its last two depths.
+    loads: HashMap<(u64, u64), (Load, usize, [u32; 2])>,
+    /// Addresses by instruction, in order.
+    in_order: HashMap<u64, Vec<u64>>,
+    longest: u32,
+    ring: Option<RawRing>,
+}
+
+impl Seen {
+    fn take(&mut self, loads: &[Load], barriers: usize) {
+        for load in loads {
+            self.longest = self.longest.max(load.depth);
+            let order = self.in_order.entry(load.pc).or_default();
+            order.push(load.address);
+            let (seen, n, [before, last]) =
+                self.loads.entry((load.pc, load.address)).or_insert((*load, 0, [0; 2]));
+            seen.atomic |= load.atomic;
+            *n += 1;
+            // The same node twice round, each time further along the chain. A walk that begins again at the
+            // head of the list begins a new chain.
+            let grows = *n >= 3 && *before < *last && last.abs_diff(*before) == load.depth.abs_diff(*last);
+            if grows && load.depth > *last && self.ring.is_none() && barriers == 0 {
+                let round = order.iter().rev().skip(1).position(|a| *a == load.address).map_or(0, |i| i + 1);
+                let nodes = order.iter().rev().take(round).rev().copied().collect();
+                self.ring = Some(RawRing { pc: load.pc, nodes });
+            }
+            (*before, *last) = (*last, load.depth);
+        }
+    }
+
+    /// A walk along a list, without a step of a lock.
+    fn is_list(&self, barriers: usize) -> bool {
+        self.longest >= CHAIN && barriers == 0
+    }
+
+    fn is_clear(&self) -> bool {
+        self.loads.values().any(|(_, n, _)| *n >= ENOUGH)
+    }
+
+    fn often(&self) -> Vec<Load> {
+        let mut words: BTreeMap<u64, Load> = BTreeMap::new();
+        for (load, ..) in self.loads.values().filter(|(_, n, _)| *n >= OFTEN) {
+            words.entry(load.address).or_insert(*load).atomic |= load.atomic;
+        }
+        words.into_values().collect()
+    }
+}

@@ -1,0 +1,174 @@
+use std::collections::{BTreeMap, HashMap};
+
+use hangscope_protocol::record::PROBE_REGS;
+
+use super::machine::{Code, Machine, Text};
+use super::space::{LINE, Lines, Space};
+use super::{Load, Seen, follow};
+
+const CODE: u64 = 0x40_0000;
+const STACK: u64 = 0x7f00_0000_0000;
+const RSI: usize = 4;
+const RDI: usize = 5;
+const RBP: usize = 6;
+const RDX: usize = 1;
+
+struct Bytes(Vec<u8>);
+
+impl Text for Bytes {
+    fn code(&self, pc: u64) -> Option<&[u8]> {
+        self.0.get(usize::try_from(pc.checked_sub(CODE)?).ok()?..).filter(|rest| !rest.is_empty())
+    }
+
+    fn is_kernels(&self, _pc: u64) -> bool {
+        false
+    }
+}
+
+/// A thread in made-up code and memory.
+struct Made {
+    code: Vec<u8>,
+    regs: Vec<(usize, u64)>,
+    /// 64-bit numbers by address.
+    memory: BTreeMap<u64, u64>,
+    /// Bytes of the stack from [`STACK`] on.
+    stack: Vec<u8>,
+}
+
+fn made(code: &[u8], regs: &[(usize, u64)], memory: &[(u64, u64)]) -> Made {
+    Made {
+        code: code.to_vec(),
+        regs: regs.to_vec(),
+        memory: memory.iter().copied().collect(),
+        stack: vec![0; 64],
+    }
+}
+
+/// What was seen, where the frames of the sample returned to, and the number of steps of locks.
+fn seen(made: &Made) -> (Seen, Vec<u64>, usize) {
+    let text = Bytes(made.code.clone());
+    let mut code = Code::of(&text);
+    let mut lines = Lines::default();
+    let mut line_of = |at: u64| {
+        let mut line = [0; LINE];
+        for (i, word) in line.chunks_mut(8).enumerate() {
+            word.copy_from_slice(&made.memory.get(&(at + i as u64 * 8)).copied().unwrap_or(0).to_le_bytes());
+        }
+        Some(line)
+    };
+    let space = Space {
+        stack: (STACK, &made.stack),
+        own: STACK..STACK + 0x1000,
+        lines: &mut lines,
+        line_of: &mut line_of,
+        written: HashMap::new(),
+    };
+    let mut regs = [None; PROBE_REGS];
+    regs[7] = Some(STACK);
+    for (register, value) in &made.regs {
+        regs[*register] = Some(*value);
+    }
+    let mut machine = Machine::new(&mut code, space, &regs, CODE);
+    let seen = follow(&mut machine, &mut 1_000_000);
+    (seen, machine.returned_to, machine.barriers)
+}
+
+fn often(made: &Made) -> Vec<(u64, bool)> {
+    seen(made).0.often().into_iter().map(|Load { address, atomic, .. }| (address, atomic)).collect()
+}
+
+fn nodes(made: &Made) -> Option<Vec<u64>> {
+    seen(made).0.ring.map(|ring| ring.nodes)
+}
+
+/// `mov eax, 1; xchg [rdi], eax; test eax, eax; jne` back to the begin.
+const SWAP: &[u8] = &[0xb8, 1, 0, 0, 0, 0x87, 0x07, 0x85, 0xc0, 0x75, 0xf5];
+/// `mov rax, [rdi]; mov rdi, rax; test rdi, rdi; jne` back to the begin.
+const WALK: &[u8] = &[0x48, 0x8b, 0x07, 0x48, 0x89, 0xc7, 0x48, 0x85, 0xff, 0x75, 0xf5];
+
+#[test]
+fn a_spin_lock_is_the_word_that_the_loop_swaps() {
+    let held = made(SWAP, &[(RDI, 0x1040)], &[(0x1040, 1)]);
+    assert_eq!(often(&held), [(0x1040, true)]);
+    assert_eq!(nodes(&held), None);
+    // A free lock is taken, and the loop ends.
+    assert_eq!(often(&made(SWAP, &[(RDI, 0x1040)], &[])), []);
+    // `mov rax, [rdi]; cmp rax, rsi; jne`: a ticket that is not called.
+    let ticket = [0x48, 0x8b, 0x07, 0x48, 0x39, 0xf0, 0x75, 0xf8];
+    assert_eq!(often(&made(&ticket, &[(RDI, 0x1040), (RSI, 9)], &[(0x1040, 4)])), [(0x1040, false)]);
+}
+
+#[test]
+fn a_compare_and_exchange_fails_on_a_held_word() {
+    // `xor eax, eax; lock cmpxchg [rdi], esi; pause; jne` back to the begin: `pause` keeps the flags.
+    let code = [0x31, 0xc0, 0xf0, 0x0f, 0xb1, 0x37, 0xf3, 0x90, 0x75, 0xf6];
+    let held = made(&code, &[(RDI, 0x1000), (RSI, 77)], &[(0x1000, 42)]);
+    assert_eq!(often(&held), [(0x1000, true)]);
+    assert!(seen(&held).2 >= 3, "each try is a step of a lock");
+    assert_eq!(often(&made(&code, &[(RDI, 0x1000), (RSI, 77)], &[])), []);
+}
+
+#[test]
+fn a_list_that_comes_back_is_a_ring() {
+    let ring = [(0x1000, 0x2000), (0x2000, 0x3000), (0x3000, 0x1000)];
+    assert_eq!(nodes(&made(WALK, &[(RDI, 0x1000)], &ring)).map(|nodes| nodes.len()), Some(3));
+    let itself = made(WALK, &[(RDI, 0x1000)], &[(0x1000, 0x1000)]);
+    assert_eq!(nodes(&itself), Some(vec![0x1000]));
+    let ends = [(0x1000, 0x2000), (0x2000, 0x3000)];
+    assert_eq!(nodes(&made(WALK, &[(RDI, 0x1000)], &ends)), None);
+}
+
+#[test]
+fn a_list_that_is_walked_again_from_its_head_is_no_ring() {
+    // `mov rdi, [rsi]; test rdi, rdi; je` to the begin; `mov rdi, [rdi]; jmp` to the test.
+    let code = [0x48, 0x8b, 0x3e, 0x48, 0x85, 0xff, 0x74, 0xf8, 0x48, 0x8b, 0x3f, 0xeb, 0xf6];
+    let list = [(0x900, 0x1000), (0x1000, 0x2000), (0x2000, 0x3000)];
+    assert_eq!(nodes(&made(&code, &[(RSI, 0x900), (RDI, 0x2000)], &list)), None);
+}
+
+#[test]
+fn an_encoded_list_and_a_pointer_on_the_stack_are_followed_too() {
+    // `mov rax, [rdi]; xor rax, rdx; mov rdi, rax; jmp` to the begin.
+    let code = [0x48, 0x8b, 0x07, 0x48, 0x31, 0xd0, 0x48, 0x89, 0xc7, 0xeb, 0xf5];
+    let key = 0x5555_5555;
+    let ring = [(0x1000, 0x2000 ^ key), (0x2000, 0x1000 ^ key)];
+    assert_eq!(nodes(&made(&code, &[(RDI, 0x1000), (RDX, key)], &ring)).map(|nodes| nodes.len()), Some(2));
+    // `mov rax, [rbp-8]; mov rax, [rax]; mov [rbp-8], rax; jmp` to the begin.
+    let code = [0x48, 0x8b, 0x45, 0xf8, 0x48, 0x8b, 0x00, 0x48, 0x89, 0x45, 0xf8, 0xeb, 0xf3];
+    let mut slot = made(&code, &[(RBP, STACK + 16)], &[(0x1000, 0x2000), (0x2000, 0x1000)]);
+    slot.stack[8..16].copy_from_slice(&0x1000u64.to_le_bytes());
+    assert_eq!(nodes(&slot).map(|nodes| nodes.len()), Some(2));
+}
+
+#[test]
+fn what_is_not_known_ends_the_way() {
+    // `mov rax, fs:[0x28]; test rax, rax; jne` to the begin; `mov rcx, [rdi]; jmp` to the begin.
+    let code = [
+        0x64, 0x48, 0x8b, 0x04, 0x25, 0x28, 0, 0, 0, 0x48, 0x85, 0xc0, 0x75, 0xf2, 0x48, 0x8b, 0x0f, 0xeb,
+        0xed,
+    ];
+    assert_eq!(often(&made(&code, &[(RDI, 0x1000)], &[])), []);
+}
+
+#[test]
+fn a_return_out_of_the_sample_s_frame_is_told_from_one_of_a_call() {
+    // `call` over the next instruction; `ret`; there: `ret`.
+    let code = [0xe8, 1, 0, 0, 0, 0xc3, 0xc3];
+    let mut here = made(&code, &[], &[]);
+    here.stack[..8].copy_from_slice(&(CODE + 0x100).to_le_bytes());
+    let (_, returned, _) = seen(&here);
+    assert_eq!(returned, [CODE + 0x100]);
+}
+
+#[test]
+fn requests_for_memory_fail_and_yields_succeed() {
+    // `mov eax, 9; syscall; cmp rax, -12; je` to the begin.
+    let mmap = [0xb8, 9, 0, 0, 0, 0x0f, 0x05, 0x48, 0x83, 0xf8, 0xf4, 0x74, 0xf3];
+    assert!(seen(&made(&mmap, &[], &[])).2 > 100, "it goes round");
+    // `mov eax, 24; syscall; test eax, eax; je` to the begin.
+    let yields = [0xb8, 24, 0, 0, 0, 0x0f, 0x05, 0x85, 0xc0, 0x74, 0xf5];
+    assert!(seen(&made(&yields, &[], &[])).2 > 100);
+    // Another call is not followed.
+    let read = [0xb8, 0, 0, 0, 0, 0x0f, 0x05, 0x85, 0xc0, 0x74, 0xf5];
+    assert_eq!(seen(&made(&read, &[], &[])).2, 1);
+}
