@@ -69,6 +69,8 @@ fn until(scene: &Scene<'_>, thread: &Thread<'_>) -> Until {
         return match thread.motion {
             Motion::Asleep | Motion::Unknown if soon => Until::Timeout,
             Motion::Asleep | Motion::Unknown => Until::Unknown,
+            // A call of the allocator that naps is work.
+            _ if thread.inside == Some(true) => Until::Works,
             Motion::Left => Until::Works,
             _ => Until::Timeouts,
         };
