@@ -4,7 +4,7 @@
 //! - [`owned`]: locks that record their owner: rings and chains
 //! - [`ownerless`]: futex words that record no owner: lost wakeups, inferred holders
 //! - [`running`]: threads that run inside the allocator and do not leave it
-//! - [`shared`]: locks that processes share
+//! - [`shared`]: locks that another process holds
 //! - [`spinning`]: locks on which threads spin without a wait in the kernel
 //! - [`innocent`]: causes that need no mistake of the allocator
 //! - [`vfork`]: children in the memory of their parent

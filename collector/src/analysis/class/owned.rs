@@ -7,7 +7,7 @@ use super::case::{
     Case, any_inside, call_evidence, lock_of, lock_text, most_common, sample_count, seconds, stuck_together,
     tids, wait_text,
 };
-use super::{idle, shared, whose};
+use super::{idle, whose};
 use crate::analysis::graph::{End, Graph};
 use crate::analysis::scene::{BUSY, Motion, Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
@@ -115,7 +115,7 @@ fn owner_gone(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
     let mut case = Case::new(Class::OwnerGone, confidence);
     let lock = lock_text(scene, wait);
     case.why.push(say!(Why::OwnerGone { owner, lock, waiters: waiters.len() }));
-    let died = shared::died(scene, owner, &mut case);
+    let died = died(scene, owner, &mut case);
     let inherited = !died && is_inherited(scene, owner);
     if inherited {
         case.why.push(Why::Forked {});
@@ -146,6 +146,16 @@ fn owner_gone(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
     Some(case.located(inside))
 }
 
+/// Whether the owner of a lock in shared memory is a thread of no process any more. Says so.
+fn died(scene: &Scene<'_>, owner: u32, case: &mut Case) -> bool {
+    let died = scene.dump.holder(owner).is_some_and(|holder| holder.pid == 0);
+    if died {
+        case.cause = Some(Cause::ProcessShared);
+        case.why.push(say!(Why::DiedElsewhere { owner }));
+    }
+    died
+}
+
 /// Whether the owner was a thread of the parent when it forked this process. Threads that this process started
 /// have higher tids than the process.
 fn is_inherited(scene: &Scene<'_>, owner: u32) -> bool {
@@ -153,8 +163,11 @@ fn is_inherited(scene: &Scene<'_>, owner: u32) -> bool {
 }
 
 fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
-    // A holder that waits for another process is not where the chain ends: see [`shared`].
-    let root = scene.threads.get(&owner).filter(|t| !shared::waits_elsewhere(t))?;
+    // A holder that waits for another process is not where the chain ends.
+    let root = scene
+        .threads
+        .get(&owner)
+        .filter(|t| t.wait.as_ref().is_none_or(|wait| wait.owner_elsewhere().is_none()))?;
     let locks = direct_waiters(scene, owner);
     let waiters = locks.first()?;
     let wait = waiters[0].wait.as_ref()?;

@@ -1,31 +1,18 @@
-//! Locks that processes share: the holder may be a thread of another process, or may have died with it.
+//! Locks in memory that processes share, and whose holder is a thread of another process.
 
 use std::collections::BTreeSet;
 
 use super::case::{Case, any_inside, lock_of, lock_text, stuck_together};
 use super::owned::{add_sleep_evidence, behind, direct_waiters, guessed, longest};
 use crate::analysis::graph::Graph;
-use crate::analysis::scene::{Scene, Stuck, Thread};
-use crate::analysis::wait::Owner;
+use crate::analysis::scene::{Scene, Stuck};
 use crate::analysis::why::{Why, state};
 use crate::analysis::words::{Blame, Cause, Class, Confidence};
 use crate::text::message::say;
 
-/// Whether a thread waits for a lock that another process holds.
-pub(super) fn waits_elsewhere(thread: &Thread<'_>) -> bool {
-    owner_elsewhere(thread).is_some()
-}
-
-fn owner_elsewhere(thread: &Thread<'_>) -> Option<u32> {
-    match thread.wait.as_ref()?.owner? {
-        Owner::Elsewhere(tid) => Some(tid),
-        Owner::Alive(_) | Owner::Gone(_) => None,
-    }
-}
-
 /// Threads that wait for a thread of another process. What that thread does was not looked at.
 pub(super) fn elsewhere(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
-    let owners: BTreeSet<u32> = scene.waiting().filter_map(|(t, _)| owner_elsewhere(t)).collect();
+    let owners: BTreeSet<u32> = scene.waiting().filter_map(|(_, wait)| wait.owner_elsewhere()).collect();
     let cases = owners.into_iter().filter_map(|owner| held(scene, graph, owner));
     cases.max_by_key(|case| (case.in_allocator == Some(true), case.lock.as_ref().map(|l| l.waiters.len())))
 }
@@ -66,22 +53,12 @@ fn held(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
     Some(case.located(inside))
 }
 
-/// Whether the owner of a lock in shared memory is a thread of no process any more. Says so.
-pub(super) fn died(scene: &Scene<'_>, owner: u32, case: &mut Case) -> bool {
-    let died = scene.dump.holder(owner).is_some_and(|holder| holder.pid == 0);
-    if died {
-        case.cause = Some(Cause::ProcessShared);
-        case.why.push(say!(Why::DiedElsewhere { owner }));
-    }
-    died
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::analysis::Finding;
     use crate::session::Note;
-    use crate::testkit::dump::{Futex, LOCK, LOCK2, Make, bare, mutex, zero};
+    use crate::testkit::dump::{Futex, LOCK, LOCK2, Make, bare, mutex};
     use hangscope_protocol::record::{NoteRecord, note_code};
 
     const OTHER: u32 = 4711;
@@ -94,7 +71,7 @@ mod tests {
         make.dump.maps = format!("7f0000000000-7f0000001000 rw-{rights} 00000000 00:01 77 /x\n").into_bytes();
         make.dump.notes.extend(told.map(|(value, state)| {
             let code = note_code::OTHER_PROCESS;
-            let record = NoteRecord { code, tid: OTHER, value, reserved: state.into(), ..zero() };
+            let record = NoteRecord { code, tid: OTHER, value, reserved: state.into() };
             Note { record, text: "keeper".to_owned() }
         }));
         make

@@ -4,26 +4,17 @@
 //! `thread-shared-types.h` (2.36; the mutex is the same on x86-64 and aarch64). The offsets were tested on
 //! live waits of every kind.
 
-use hangscope_protocol::record::{NEAR_BEFORE, ThreadRecord};
+use hangscope_protocol::record::ThreadRecord;
 
 use super::model::{MutexKind, Owner, PID_MAX, Tids, Wait, WaitKind};
 use super::names::{self, FutexName};
 use super::wait_text::WaitText;
+use super::word::{
+    CLOCK_REALTIME, LOCK_PI, LOCK_PI2, PRIVATE, TID_MASK, WAIT, WAIT_BITSET, WAIT_REQUEUE_PI, WAITERS,
+    claimed_owner, near,
+};
 use crate::session::trace::Frame;
 use crate::text::message::{Say as _, say};
-
-const PRIVATE: u32 = 0x80;
-const CLOCK_REALTIME: u32 = 0x100;
-const WAIT: u32 = 0;
-const LOCK_PI: u32 = 6;
-const WAIT_BITSET: u32 = 9;
-const WAIT_REQUEUE_PI: u32 = 11;
-const LOCK_PI2: u32 = 13;
-
-/// FUTEX_WAITERS of a priority-inheriting or robust mutex.
-const WAITERS: u32 = 0x8000_0000;
-/// FUTEX_TID_MASK: bits of the owner's tid in such a word.
-const TID_MASK: u32 = 0x3fff_ffff;
 
 /// A futex call with the memory around its word.
 struct Futex<'a> {
@@ -99,30 +90,6 @@ pub(super) fn wait(thread: &ThreadRecord, frames: &[Frame], tids: &Tids, nothing
         detail: text.said(),
         ..nothing
     }
-}
-
-/// The tid of the owner, if the thread waits for a pthread mutex. Only what else is known of the wait tells whether it does.
-pub(crate) fn claimed_owner(thread: &ThreadRecord) -> Option<u32> {
-    let op = thread.args[1] as u32;
-    let (command, expected) = (op & !(PRIVATE | CLOCK_REALTIME), thread.args[2] as u32);
-    let owner = match command {
-        LOCK_PI | LOCK_PI2 => near(thread, 0)? & TID_MASK,
-        WAIT | WAIT_BITSET if expected & WAITERS != 0 => expected & TID_MASK,
-        WAIT | WAIT_BITSET if expected == 2 => near(thread, 8)?,
-        _ => 0,
-    };
-    (owner != 0).then_some(owner)
-}
-
-/// The 32-bit number at an offset from the futex word, in bytes; none if that memory was not read.
-fn near(thread: &ThreadRecord, offset: i64) -> Option<u32> {
-    let from = usize::try_from(NEAR_BEFORE as i64 + offset).ok()?;
-    let valid = usize::from(thread.near_from)..usize::from(thread.near_to);
-    if from < valid.start || from + 4 > valid.end {
-        return None;
-    }
-    let bytes = thread.near.get(from..from + 4)?;
-    Some(u32::from_le_bytes(bytes.try_into().ok()?))
 }
 
 /// Bytes above the stack pointer in which a function of the C library has its variables.

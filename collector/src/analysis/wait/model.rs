@@ -157,6 +157,16 @@ pub(crate) struct Wait {
     pub(crate) detail: Text,
 }
 
+impl Wait {
+    /// The owner, if it is a thread of another process.
+    pub(crate) fn owner_elsewhere(&self) -> Option<u32> {
+        match self.owner? {
+            Owner::Elsewhere(tid) => Some(tid),
+            Owner::Alive(_) | Owner::Gone(_) => None,
+        }
+    }
+}
+
 /// The tids that are, or recently were, threads of the process.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tids {
