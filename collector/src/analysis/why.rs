@@ -111,9 +111,9 @@ messages! {
             "アロケータの中で実行中なのは tid {tid} だけ (stacks.txt)";
         OnlySleeper { tid, wait } => "tid {tid} is inside the allocator and blocked in something else: {wait} (stacks.txt)",
             "tid {tid} はアロケータの中で別の待ち ({wait}) に入っている (stacks.txt)";
-        ReadersOverlap { tids, lock } => "tid {tids} sleeps and wakes inside the allocator meanwhile: if these read under {lock} in \
+        ReadersOverlap { tids, lock } => "tid {tids} works on inside the allocator meanwhile: if these read under {lock} in \
             turns that overlap, no writer ever gets it (threads.json)",
-            "その間、tid {tids} はアロケータの中でスリープと起床を繰り返している。これらの {lock} の読み取りが途切れず重なり続けると、\
+            "その間、tid {tids} はアロケータの中で動作を続けている。これらの {lock} の読み取りが途切れず重なり続けると、\
             書き込み側はロックを取れない (threads.json)";
         CrossedLocks { locks } => "all threads inside the allocator wait for one of {locks}, and none of them runs (stacks.txt)",
             "アロケータの中のスレッドはすべて {locks} のいずれかを待っており、実行中のスレッドはない (stacks.txt)";

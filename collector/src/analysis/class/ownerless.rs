@@ -74,6 +74,9 @@ pub(super) fn inferred(scene: &Scene<'_>) -> Option<Case> {
     let group = groups.first()?;
     let waits_here: BTreeSet<u32> = groups.iter().flat_map(|g| g.waiters.iter().map(|w| w.tid())).collect();
     let inside = || scene.all().filter(|t| t.inside == Some(true) && !waits_here.contains(&t.tid()));
+    if let Some(case) = starved(scene, group, inside()) {
+        return Some(case);
+    }
     let runners: Vec<&Thread<'_>> = inside().filter(|t| t.runs() && !t.naps).collect();
     let sleepers: Vec<&Thread<'_>> = inside().filter(|t| !t.runs() || t.naps).collect();
     if runners.iter().any(|t| t.calls == Calls::Returns) || inside().any(Thread::makes_progress) {
@@ -81,11 +84,7 @@ pub(super) fn inferred(scene: &Scene<'_>) -> Option<Case> {
     }
     match (&runners[..], &sleepers[..]) {
         ([runner], _) => Some(by_runner(scene, group, runner)),
-        ([], [sleeper, ..]) => {
-            let mut case = by_sleeper(scene, group, sleeper);
-            starved(&mut case, scene, group, &sleepers);
-            Some(case)
-        }
+        ([], [sleeper, ..]) => Some(by_sleeper(scene, group, sleeper)),
         ([], []) if group.wait.kind.is_event() => Some(never_signalled(scene, group)),
         ([], []) => nobody_inside(scene, &groups),
         _ => None,
@@ -108,14 +107,24 @@ fn by_sleeper(scene: &Scene<'_>, group: &Group<'_, '_>, sleeper: &Thread<'_>) ->
     case.located(Some(true))
 }
 
-/// Threads that sleep and wake inside the allocator while others wait for a read-write lock: readers that overlap keep a writer
-/// out for ever.
-fn starved(case: &mut Case, scene: &Scene<'_>, group: &Group<'_, '_>, sleepers: &[&Thread<'_>]) {
-    let awake: Vec<&Thread<'_>> = sleepers.iter().copied().filter(|t| t.naps).collect();
-    if group.wait.kind == WaitKind::RwLock && awake.len() > 1 {
-        let (tids, lock) = (tids(awake), lock_text(scene, group.wait));
-        case.why.push(say!(Why::ReadersOverlap { tids, lock }));
+/// Threads that come and go inside the allocator while one waits all the time for a read-write lock without a writer: readers
+/// that overlap keep a writer out for ever. None if one of the threads inside may hold the lock and stand still.
+fn starved<'s, 'a>(
+    scene: &'s Scene<'a>,
+    group: &Group<'_, '_>,
+    inside: impl Iterator<Item = &'s Thread<'a>>,
+) -> Option<Case> {
+    let inside: Vec<&Thread<'_>> = inside.collect();
+    let goes_on = |t: &&Thread<'_>| t.naps || t.calls == Calls::Returns || t.makes_progress();
+    let read = group.wait.kind == WaitKind::RwLock && group.stuck == Stuck::Yes && !group.wait.timed;
+    if !read || inside.len() < 2 || !inside.iter().all(goes_on) {
+        return None;
     }
+    let mut case = ownerless(scene, group, Class::OwnerBlocked);
+    let (tids, lock) = (tids(inside.iter().copied()), lock_text(scene, group.wait));
+    case.why.push(say!(Why::ReadersOverlap { tids, lock }));
+    case.culprit = inside.first().map(|t| t.tid());
+    Some(case.located(Some(true)))
 }
 
 /// A condition, semaphore or barrier inside the allocator, and no other thread inside the allocator.

@@ -114,8 +114,8 @@ messages! {
         NowElsewhere {} => "works on", "動作を続けている";
         OwnerIsGone { tid } => "whose owner, tid {tid}, is no longer a thread of the process",
             "保持スレッド tid {tid} はすでに終了している";
-        ReadersGoOn { tids } => "tid {tids} wakes and sleeps inside the allocator meanwhile: readers that overlap may starve the writer",
-            "その間、tid {tids} はアロケータの中でスリープと起床を繰り返しており、重なり続ける読み取りが書き込み側を待たせている可能性がある";
+        ReadersGoOn { tids } => "tid {tids} works on inside the allocator meanwhile: readers that overlap may starve the writer",
+            "その間、tid {tids} はアロケータの中で動作を続けており、重なり続ける読み取りが書き込み側を待たせている可能性がある";
         OwnerDied { tid } => "which processes share, and whose owner, tid {tid}, is no thread of any process any more",
             "プロセス間で共有されるこのロックの保持スレッド tid {tid} は、どのプロセスにももう存在しない";
         HeldInProcess { tid, pid, comm, state } => "held by tid {tid} ({comm}) of another process, pid {pid}, which {state}",
