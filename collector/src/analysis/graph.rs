@@ -9,7 +9,7 @@ use super::wait::{Owner, WaitKind};
 /// The end of a chain of waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// A thread that waits for no owner.
+    /// A thread that waits for no owner of this process.
     Root(u32),
     /// An owner that has ended.
     Gone(u32),
@@ -43,7 +43,7 @@ impl Graph {
         let mut at = tid;
         loop {
             match self.edges.get(&at) {
-                None => return End::Root(at),
+                None | Some(Owner::Elsewhere(_)) => return End::Root(at),
                 Some(Owner::Gone(owner)) => return End::Gone(*owner),
                 Some(Owner::Alive(owner)) => match path.iter().position(|t| t == owner) {
                     Some(from) => return End::Cycle(smallest_first(&path[from..])),

@@ -190,7 +190,9 @@ impl<'a> Scene<'a> {
         let known: BTreeSet<u32> = history.tids().collect();
         let forked = is_forked(dump);
         let gone = if whole { known.difference(&alive).copied().collect() } else { BTreeSet::new() };
-        let tids = Tids { alive, known, whole, forked };
+        let elsewhere = dump.holders().map(|holder| (holder.tid, holder.pid)).collect();
+        let mappings = maps::parse(&dump.maps);
+        let tids = Tids { alive, known, whole, forked, elsewhere, mappings };
         let between_ns = dump.between_ns();
         let between_s = between_ns.map(|ns| ns as f64 / 1e9);
         let is = AllocatorIs { shared: dump.allocator().is_some_and(is_shared) };
@@ -200,7 +202,7 @@ impl<'a> Scene<'a> {
         let mut threads: BTreeMap<u32, Thread<'a>> =
             first.map(|r| (r.tid, looks.thread(r, later.get(&r.tid).copied()))).collect();
         settle(&mut threads);
-        link_vforked(&mut threads, &maps::parse(&dump.maps));
+        link_vforked(&mut threads, &looks.tids.mappings);
         let came = |r: &&ThreadRecord| whole && !ours(r) && !threads.contains_key(&r.tid);
         let came = dump.second.iter().filter(came).map(|r| r.tid).collect();
         let end_ns = dump.begin.trigger_ns.saturating_add(between_ns.unwrap_or(0));

@@ -1,6 +1,6 @@
 //! Why a hang gets its class, and what was missing: one sentence for each fact, with the file that shows it.
 
-use crate::text::message::messages;
+use crate::text::message::{Say as _, Text, messages};
 
 messages! {
     /// A sentence of a finding.
@@ -35,6 +35,20 @@ messages! {
         OwnerGone { owner, lock, waiters: "thread waits|threads wait" } => "the owner of {lock} is tid {owner}, which is no longer \
             a thread of this process; {waiters} for the lock (threads.json)",
             "{lock} の保持スレッド tid {owner} はこのプロセスにもう存在せず、{waiters} スレッドが待ち続けている (threads.json)";
+        HeldElsewhere { owner, pid, comm, lock, waiters: "thread waits|threads wait", state } => "tid {owner} ({comm}) of another \
+            process, pid {pid}, holds {lock}, which lies in memory that both map; it {state}; {waiters} for the lock \
+            (threads.json)",
+            "別のプロセス pid {pid} のスレッド tid {owner} ({comm}) が {lock} を保持している。ロックは両プロセスの共有メモリにあり、\
+            保持スレッドは{state}。{waiters} スレッドがそれを待っている (threads.json)";
+        DiedElsewhere { owner } => "the lock lies in memory that processes share, and no process has a thread with tid {owner} any \
+            more: it ended with the lock (threads.json)",
+            "ロックはプロセス間の共有メモリにあり、tid {owner} のスレッドはどのプロセスにも存在しない。ロックを保持したまま終了した \
+            (threads.json)";
+        IsStopped {} => "is stopped by a signal or a debugger", "シグナルまたはデバッガで停止中";
+        IsAsleep {} => "sleeps", "スリープ中";
+        IsRunning {} => "runs", "実行中";
+        OtherProcess { pid } => "what process {pid} does with the lock was not looked at: `hangscope snap {pid}` shows it",
+            "プロセス {pid} がロックを保持したまま何をしているかは調べていない。`hangscope snap {pid}` で確認できる";
         Forked {} => "the process is a forked child: a thread of the parent held the lock at the fork (dump.bin)",
             "このプロセスは fork された子で、fork の時点で親プロセスのスレッドがロックを保持していた (dump.bin)";
         AloneInChild {} => "the process is a forked child with one thread, and nothing in it holds the lock: a thread of the \
@@ -97,6 +111,10 @@ messages! {
             "アロケータの中で実行中なのは tid {tid} だけ (stacks.txt)";
         OnlySleeper { tid, wait } => "tid {tid} is inside the allocator and blocked in something else: {wait} (stacks.txt)",
             "tid {tid} はアロケータの中で別の待ち ({wait}) に入っている (stacks.txt)";
+        ReadersOverlap { tids, lock } => "tid {tids} works on inside the allocator meanwhile: if these read under {lock} in \
+            turns that overlap, no writer ever gets it (threads.json)",
+            "その間、tid {tids} はアロケータの中で動作を続けている。これらの {lock} の読み取りが途切れず重なり続けると、\
+            書き込み側はロックを取れない (threads.json)";
         CrossedLocks { locks } => "all threads inside the allocator wait for one of {locks}, and none of them runs (stacks.txt)",
             "アロケータの中のスレッドはすべて {locks} のいずれかを待っており、実行中のスレッドはない (stacks.txt)";
         HolderLeft { lock, gone } => "{lock} is held, but no thread inside the allocator can hold it; threads that have ended: \
@@ -254,5 +272,14 @@ messages! {
             "tid {tids} はアロケータの外で実行中で、これからアロケータに入る可能性がある";
         NothingFits {} => "the observed state fits no class",
             "観測された状態はどの分類にも当てはまらない";
+    }
+}
+
+/// What a thread of another process does, by its state in `/proc/TID/stat`.
+pub(super) fn state(letter: u8) -> Text {
+    match letter {
+        b'T' | b't' => Why::IsStopped {}.said(),
+        b'R' => Why::IsRunning {}.said(),
+        _ => Why::IsAsleep {}.said(),
     }
 }

@@ -257,7 +257,8 @@ fn dsos(dump: &Dump) -> Vec<DsoPart> {
 }
 
 fn notes(dump: &Dump, traces: &Traces, whole: bool) -> Vec<String> {
-    let mut notes: Vec<String> = dump.notes.iter().map(|n| n.text.clone()).collect();
+    let mut notes: Vec<String> =
+        dump.notes.iter().filter(|n| !n.is_of_analysis()).map(|n| n.text.clone()).collect();
     notes.extend(traces.notes.iter().cloned());
     if !whole {
         let dropped = dump.end.map_or(0, |end| end.records_dropped);

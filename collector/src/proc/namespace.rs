@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use hangscope_reader::status::Status;
 
@@ -68,6 +69,16 @@ pub(crate) fn here(pid: u32, own: u32) -> Option<u32> {
     }
 }
 
+/// The id here of a thread of any process in the PID namespace of a process, from its id there. None if there is no such
+/// thread, or if it cannot be told.
+pub(crate) fn elsewhere(pid: u32, own: u32) -> Option<u32> {
+    let of = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let namespace = of(pid)?;
+    let pids = task::pids(Path::new("/proc")).ok()?;
+    let inside = pids.into_iter().filter(|pid| of(*pid).as_ref() == Some(&namespace));
+    inside.filter_map(Tids::of).find_map(|tids| tids.here(own))
+}
+
 /// The id of a thread in its own namespace.
 fn own(pid: u32, tid: u32) -> Option<u32> {
     let status = fs::read(format!("/proc/{pid}/task/{tid}/status")).ok()?;
@@ -91,6 +102,7 @@ mod tests {
         assert!(tids.are_the_same());
         assert_eq!((tids.here(own), tids.there(own)), (Some(own), Some(own)));
         assert_eq!(is_another(std::process::id()), Some(false));
+        assert_eq!(elsewhere(std::process::id(), own), Some(own));
         assert_eq!(Tids::of(u32::MAX), None);
     }
 

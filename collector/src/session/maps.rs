@@ -10,6 +10,8 @@ pub(crate) struct Mapping {
     pub(crate) read: bool,
     pub(crate) write: bool,
     pub(crate) execute: bool,
+    /// Other processes that map the same pages see what this one writes (MAP_SHARED).
+    pub(crate) shared: bool,
     /// Offset of `start` in the file, bytes.
     pub(crate) offset: u64,
     /// Device of the file: `major << 32 | minor`.
@@ -30,6 +32,7 @@ impl Mapping {
             read: m.read,
             write: m.write,
             execute: m.execute,
+            shared: m.shared,
             offset: m.offset,
             dev: m.dev,
             ino: m.ino,
@@ -76,7 +79,7 @@ mod tests {
         let maps = b"55d0c0a00000-55d0c0a02000 r--p 00000000 fe:01 131 /usr/bin/a b (deleted)\n\
             55d0c0a02000-55d0c0a03000 r-xp 00002000 fe:01 131 /usr/bin/a b (deleted)\n\
             7ffd3c000000-7ffd3c021000 rw-p 00000000 00:00 0                          [stack]\n\
-            7ffd3c030000-7ffd3c031000 rw-p 00000000 00:00 0 \n\
+            7ffd3c030000-7ffd3c031000 rw-s 00000000 00:01 77 \n\
             7ffd3c0fe000-7ffd3c100000 r-xp 00000000 00:00 0                          [vd";
         let parsed = parse(maps);
         assert_eq!(parsed.len(), 4);
@@ -84,7 +87,7 @@ mod tests {
         assert_eq!(parsed[0].dev, 0xfe << 32 | 1);
         assert!(parsed[1].execute && parsed[1].offset == 0x2000);
         assert_eq!(parsed[2].path, "[stack]");
-        assert_eq!(parsed[3].path, "");
+        assert_eq!((&*parsed[3].path, parsed[3].shared, parsed[2].shared), ("", true, false));
         assert_eq!(find(&parsed, 0x55d0_c0a0_2fff), Some(&parsed[1]));
         assert_eq!(find(&parsed, 0x55d0_c0a0_3000), None);
         assert_eq!(find(&parsed, 0), None);

@@ -69,6 +69,13 @@ pub struct Note {
     pub text: String,
 }
 
+impl Note {
+    /// Whether it is a fact for the analysis, and no sentence for people.
+    pub(crate) fn is_of_analysis(&self) -> bool {
+        matches!(self.record.code, note_code::OWN_ID | note_code::OTHER_PROCESS)
+    }
+}
+
 /// Raw stack of a blocked thread.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stack {
@@ -117,6 +124,19 @@ pub struct Heartbeat {
     /// Of the last frame, with `first` 0.
     pub record: HeartbeatRecord,
     pub threads: Vec<HeartbeatThread>,
+}
+
+/// A thread that owns a lock in shared memory, and is no thread of the process of the dump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Holder<'d> {
+    /// In the PID namespace of the process of the dump.
+    pub(crate) tid: u32,
+    /// Its process, as the collector sees it; 0 if no process has such a thread any more.
+    pub(crate) pid: u32,
+    /// Its name.
+    pub(crate) comm: &'d str,
+    /// As in `/proc/TID/stat`; 0 if there is no such thread.
+    pub(crate) state: u8,
 }
 
 /// A dump as far as it arrived.
@@ -258,6 +278,22 @@ impl Dump {
         let left_out = self.end.is_some_and(|end| end.flags & dump_flags::THREADS_LEFT_OUT != 0);
         let all = mark.is_some_and(|m| m.dropped == 0 && self.threads.len() >= m.records as usize);
         all && !left_out && !self.has_other_ids()
+    }
+
+    /// What `/proc` said about owners that are no threads of this process.
+    pub(crate) fn holders(&self) -> impl Iterator<Item = Holder<'_>> {
+        let told = self.notes.iter().filter(|n| n.record.code == note_code::OTHER_PROCESS);
+        told.map(|n| Holder {
+            tid: n.record.tid,
+            pid: u32::try_from(n.record.value).unwrap_or(0),
+            comm: &n.text,
+            state: n.record.reserved as u8,
+        })
+    }
+
+    /// As [`Dump::holders`], for one owner.
+    pub(crate) fn holder(&self, tid: u32) -> Option<Holder<'_>> {
+        self.holders().find(|holder| holder.tid == tid)
     }
 
     /// A thread in the first look.

@@ -71,6 +71,11 @@ impl Ids {
         }
     }
 
+    /// Whether this side has the same ids as the process itself.
+    pub(super) fn are_the_same(&self) -> bool {
+        !self.another
+    }
+
     /// Threads that came since.
     pub(super) fn see_again(&mut self, pid: u32) {
         if let (true, Some(tids), Some(now)) = (self.another, &mut self.tids, Tids::of(pid)) {

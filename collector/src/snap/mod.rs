@@ -10,6 +10,7 @@
 //! - `threads`, `stop`, `regs`: states and stacks; registers of running threads
 //! - `memory`: reads the memory of the process
 //! - `ids`: thread ids in the process's own PID namespace
+//! - `holders`: owners of locks in shared memory, which may be threads of other processes
 //! - `loops`, `limits`: the memory that loops read; how much memory the process may have
 //! - `permit`: which right is missing where something is not permitted
 //! - `supplement`: what the shim could not put into its dump
@@ -18,6 +19,7 @@
 //! - `write`: a snap on disk
 
 mod dsos;
+mod holders;
 mod ids;
 mod limits;
 mod loops;

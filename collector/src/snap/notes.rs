@@ -4,7 +4,7 @@
 use hangscope_protocol::record::{NoteRecord, note_code};
 
 use super::zero::zero;
-use crate::session::Note;
+use crate::session::{Dump, Note};
 use crate::text::message::{Lang, Text, in_both, messages};
 
 messages! {
@@ -52,8 +52,14 @@ impl OutsideNote {
     }
 }
 
+/// What the notes of a dump say to people.
+pub(super) fn said(dump: &Dump) -> Vec<Text> {
+    let for_people = dump.notes.iter().filter(|note| !note.is_of_analysis());
+    for_people.map(translated).collect()
+}
+
 /// A note of a dump in both languages, if a look from outside made it; any other note as it is.
-pub(super) fn translated(note: &Note) -> Text {
+fn translated(note: &Note) -> Text {
     in_both::<OutsideNote>(&note.text)
 }
 

@@ -16,7 +16,7 @@ use super::notes::OutsideNote;
 use super::take::{Options, take};
 use super::threads::{MOST_SAMPLED, SAMPLE_BYTES, STACK_BYTES, is_blocked};
 use super::times::times;
-use super::{limits, stop, threads, vforked};
+use super::{holders, limits, stop, threads, vforked};
 use crate::session::syscalls::Syscalls;
 use crate::session::{Dump, Probe};
 use crate::symbolize::Sources;
@@ -76,6 +76,7 @@ fn answers(pid: u32, dump: &Dump) -> Option<Dump> {
     outside.notes = ids.notes(pid);
     // A dump from outside says it already.
     outside.notes.retain(|note| !dump.notes.contains(note));
+    outside.notes.extend(holders::notes(pid, dump, ids));
     if look_where_refused(pid, dump, &mut outside) {
         return Some(outside);
     }

@@ -9,6 +9,7 @@ use hangscope_protocol::record::{
     DumpBeginRecord, DumpEndRecord, MarkRecord, ThreadRecord, dump_reason, mark_part,
 };
 
+use super::holders;
 use super::ids::Ids;
 use super::memory::ProcessMemory;
 use super::notes::OutsideNote;
@@ -125,6 +126,7 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     };
     dump.memory = times(&dump, memory);
     ids.rename(pid, &mut dump);
+    dump.notes.extend(holders::notes(pid, &dump, &ids));
     Ok(dump)
 }
 

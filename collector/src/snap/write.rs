@@ -96,7 +96,7 @@ pub(crate) fn snap(request: Request<'_>, cancel: &Cancel) -> Result<Snapped, Sna
     let dump_ms = dump.end.map(|end| end.first_look_ns as f64 / 1e6);
     let hang = HangFacts { snapshot: BUNDLE.into(), finding, dump_ms };
     let facts = facts(&dump, name, bytes.ok().as_deref(), hang);
-    let extra = Extra { notes: dump.notes.iter().map(notes::translated).collect(), ..Extra::default() };
+    let extra = Extra { notes: notes::said(&dump), ..Extra::default() };
     let conclusion = report::write_hunt(out, &facts, &extra)?;
     Ok(Snapped { facts, conclusion, threads })
 }

@@ -10,6 +10,8 @@ pub struct Mapping<'a> {
     pub read: bool,
     pub write: bool,
     pub execute: bool,
+    /// Other processes that map the same pages see what this one writes (MAP_SHARED).
+    pub shared: bool,
     /// Offset of `start` in the file, bytes.
     pub offset: u64,
     /// Device of the file: `major << 32 | minor`.
@@ -29,7 +31,7 @@ impl<'a> Mapping<'a> {
     pub fn parse(line: &'a [u8]) -> Option<Mapping<'a>> {
         let mut f = fields(line);
         let (start, end) = pair(f.next()?, b'-')?;
-        let &[r, w, x, _] = f.next()? else { return None };
+        let &[r, w, x, s] = f.next()? else { return None };
         let offset = hex(f.next()?)?;
         let (major, minor) = pair(f.next()?, b':')?;
         let ino_field = f.next()?;
@@ -47,6 +49,7 @@ impl<'a> Mapping<'a> {
             read: r == b'r',
             write: w == b'w',
             execute: x == b'x',
+            shared: s == b's',
             offset,
             dev: major << 32 | minor,
             ino,

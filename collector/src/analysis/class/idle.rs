@@ -96,14 +96,14 @@ fn until(scene: &Scene<'_>, thread: &Thread<'_>) -> Until {
 }
 
 /// The thread for which a thread waits in the end, through joins and locks. None: it waits in a ring, or for a thread that
-/// is gone.
+/// is gone or of another process.
 fn end_of<'s, 'a>(scene: &'s Scene<'a>, from: &'s Thread<'a>) -> Option<&'s Thread<'a>> {
     let mut seen = BTreeSet::new();
     let mut at = from;
     while seen.insert(at.tid()) {
         match at.wait.as_ref().and_then(|wait| wait.owner) {
             None => return Some(at),
-            Some(Owner::Gone(_)) => return None,
+            Some(Owner::Gone(_) | Owner::Elsewhere(_)) => return None,
             Some(Owner::Alive(owner)) => at = scene.threads.get(&owner)?,
         }
     }

@@ -4,6 +4,7 @@
 //! - [`owned`]: locks that record their owner: rings and chains
 //! - [`ownerless`]: futex words that record no owner: lost wakeups, inferred holders
 //! - [`running`]: threads that run inside the allocator and do not leave it
+//! - [`shared`]: locks that another process holds
 //! - [`spinning`]: locks on which threads spin without a wait in the kernel
 //! - [`innocent`]: causes that need no mistake of the allocator
 //! - [`vfork`]: children in the memory of their parent
@@ -19,6 +20,7 @@ mod other;
 mod owned;
 mod ownerless;
 mod running;
+mod shared;
 mod spinning;
 #[cfg(test)]
 mod tests;
@@ -129,6 +131,7 @@ fn decide(scene: &Scene<'_>, graph: &Graph) -> Case {
         .or_else(|| owned::ring(scene, graph))
         .or_else(|| vfork::chain(scene, graph))
         .or_else(|| owned::root(scene, graph))
+        .or_else(|| shared::elsewhere(scene, graph))
         .or_else(|| ownerless::free(scene))
         .or_else(|| ownerless::inferred(scene))
         .or_else(|| innocent::no_memory(scene))

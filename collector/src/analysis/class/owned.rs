@@ -13,7 +13,7 @@ use crate::analysis::scene::{BUSY, Motion, Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
 use crate::analysis::wait::{Owner, Wait, WaitKind};
 use crate::analysis::why::Why;
-use crate::analysis::words::{Cause, Class, Confidence};
+use crate::analysis::words::{Blame, Cause, Class, Confidence};
 use crate::session::trace::Frame;
 use crate::text::message::say;
 
@@ -91,7 +91,7 @@ pub(super) fn root(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
 }
 
 /// The threads that wait directly for a lock of this holder, grouped by lock; the largest group first.
-fn direct_waiters<'a, 's>(scene: &'s Scene<'a>, holder: u32) -> Vec<Vec<&'s Thread<'a>>> {
+pub(super) fn direct_waiters<'a, 's>(scene: &'s Scene<'a>, holder: u32) -> Vec<Vec<&'s Thread<'a>>> {
     let mut locks: BTreeMap<Option<u64>, Vec<&Thread<'a>>> = BTreeMap::new();
     for (thread, wait) in scene.waiting() {
         if wait.kind.is_lock() && wait.owner.map(Owner::tid) == Some(holder) && thread.tid() != holder {
@@ -115,7 +115,8 @@ fn owner_gone(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
     let mut case = Case::new(Class::OwnerGone, confidence);
     let lock = lock_text(scene, wait);
     case.why.push(say!(Why::OwnerGone { owner, lock, waiters: waiters.len() }));
-    let inherited = is_inherited(scene, owner);
+    let died = died(scene, owner, &mut case);
+    let inherited = !died && is_inherited(scene, owner);
     if inherited {
         case.why.push(Why::Forked {});
         case.cause = Some(Cause::ForkInherited);
@@ -133,12 +134,26 @@ fn owner_gone(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
     case.for_s = longest(scene, waiters);
     behind(&mut case, graph, owner, n);
     let inside = any_inside(waiters.iter().copied());
+    if died && inside == Some(true) {
+        // The lock does not outlive its holder, or the holder was killed: the allocator's mistake, or whose who killed it.
+        case.blame = Some(Blame::Either);
+    }
     if inherited && inside == Some(false) {
         // A lock of the program. The class says more than that it is outside the allocator.
         case.in_allocator = inside;
         return Some(case);
     }
     Some(case.located(inside))
+}
+
+/// Whether the owner of a lock in shared memory is a thread of no process any more. Says so.
+fn died(scene: &Scene<'_>, owner: u32, case: &mut Case) -> bool {
+    let died = scene.dump.holder(owner).is_some_and(|holder| holder.pid == 0);
+    if died {
+        case.cause = Some(Cause::ProcessShared);
+        case.why.push(say!(Why::DiedElsewhere { owner }));
+    }
+    died
 }
 
 /// Whether the owner was a thread of the parent when it forked this process. Threads that this process started
@@ -148,7 +163,11 @@ fn is_inherited(scene: &Scene<'_>, owner: u32) -> bool {
 }
 
 fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
-    let root = scene.threads.get(&owner)?;
+    // A holder that waits for another process is not where the chain ends.
+    let root = scene
+        .threads
+        .get(&owner)
+        .filter(|t| t.wait.as_ref().is_none_or(|wait| wait.owner_elsewhere().is_none()))?;
     let locks = direct_waiters(scene, owner);
     let waiters = locks.first()?;
     let wait = waiters[0].wait.as_ref()?;
@@ -211,7 +230,7 @@ fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
 }
 
 /// An owner that only the layout of memory names proves nothing.
-fn guessed(case: &mut Case, waits: &[&Wait]) {
+pub(super) fn guessed(case: &mut Case, waits: &[&Wait]) {
     if waits.iter().any(|wait| wait.guessed) {
         case.missing.push(Why::OwnerGuessed {});
         case.unproven();
@@ -274,7 +293,7 @@ fn holder(case: &mut Case, scene: &Scene<'_>, root: &Thread<'_>) {
     });
 }
 
-fn behind(case: &mut Case, graph: &Graph, holder: u32, direct: usize) {
+pub(super) fn behind(case: &mut Case, graph: &Graph, holder: u32, direct: usize) {
     let more = graph.behind(holder).len().saturating_sub(direct);
     if more > 0 {
         case.why.push(say!(Why::Behind { more }));

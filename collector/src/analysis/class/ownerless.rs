@@ -69,9 +69,14 @@ pub(super) fn free(scene: &Scene<'_>) -> Option<Case> {
 pub(super) fn inferred(scene: &Scene<'_>) -> Option<Case> {
     let groups: Vec<Group<'_, '_>> =
         groups(scene).into_iter().filter(|g| any_inside(g.waiters.iter().copied()) == Some(true)).collect();
+    // The word names a holder that is no thread of this process: none of its threads is one.
+    let groups: Vec<Group<'_, '_>> = groups.into_iter().filter(|g| g.wait.foreign.is_none()).collect();
     let group = groups.first()?;
     let waits_here: BTreeSet<u32> = groups.iter().flat_map(|g| g.waiters.iter().map(|w| w.tid())).collect();
     let inside = || scene.all().filter(|t| t.inside == Some(true) && !waits_here.contains(&t.tid()));
+    if let Some(case) = starved(scene, group, inside()) {
+        return Some(case);
+    }
     let runners: Vec<&Thread<'_>> = inside().filter(|t| t.runs() && !t.naps).collect();
     let sleepers: Vec<&Thread<'_>> = inside().filter(|t| !t.runs() || t.naps).collect();
     if runners.iter().any(|t| t.calls == Calls::Returns) || inside().any(Thread::makes_progress) {
@@ -100,6 +105,26 @@ fn by_sleeper(scene: &Scene<'_>, group: &Group<'_, '_>, sleeper: &Thread<'_>) ->
     case.why.push(say!(Why::OnlySleeper { tid: sleeper.tid(), wait: wait_text(scene, sleeper) }));
     case.culprit = Some(sleeper.tid());
     case.located(Some(true))
+}
+
+/// Threads that come and go inside the allocator while one waits all the time for a read-write lock without a writer: readers
+/// that overlap keep a writer out for ever. None if one of the threads inside may hold the lock and stand still.
+fn starved<'s, 'a>(
+    scene: &'s Scene<'a>,
+    group: &Group<'_, '_>,
+    inside: impl Iterator<Item = &'s Thread<'a>>,
+) -> Option<Case> {
+    let inside: Vec<&Thread<'_>> = inside.collect();
+    let goes_on = |t: &&Thread<'_>| t.naps || t.calls == Calls::Returns || t.makes_progress();
+    let read = group.wait.kind == WaitKind::RwLock && group.stuck == Stuck::Yes && !group.wait.timed;
+    if !read || inside.len() < 2 || !inside.iter().all(goes_on) {
+        return None;
+    }
+    let mut case = ownerless(scene, group, Class::OwnerBlocked);
+    let (tids, lock) = (tids(inside.iter().copied()), lock_text(scene, group.wait));
+    case.why.push(say!(Why::ReadersOverlap { tids, lock }));
+    case.culprit = inside.first().map(|t| t.tid());
+    Some(case.located(Some(true)))
 }
 
 /// A condition, semaphore or barrier inside the allocator, and no other thread inside the allocator.

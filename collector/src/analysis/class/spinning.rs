@@ -198,6 +198,7 @@ fn wait_on(word: &LoopRead, tid: u32, owner: Option<Owner>) -> Wait {
         timed: false,
         futex: false,
         guessed: false,
+        foreign: None,
         parked: false,
         detail,
     }

@@ -229,7 +229,7 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
     }
     if let Some(lock) = &finding.lock {
         let waiters = lock.waiters.len();
-        lines.push(stuck_line(waiters, workers, &lock_text(lock)));
+        lines.push(stuck_line(waiters, workers, &lock_text(finding, lock)));
     }
     let owner = finding.lock.as_ref().and_then(|l| l.owner_tid);
     match finding.class {
@@ -253,6 +253,14 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
             });
             lines.extend(hot.and_then(samples));
         }
+        Class::OwnerBlocked if finding.cause == Some(Cause::ProcessShared) => {
+            lines.extend(finding.said.iter().find_map(|why| match why {
+                Why::HeldElsewhere { owner, pid, comm, state, .. } => {
+                    Some(say!(Line::HeldInProcess { tid: owner, pid, comm, state }))
+                }
+                _ => None,
+            }));
+        }
         Class::OwnerBlocked => {
             let stopped = finding.said.iter().any(|w| matches!(w, Why::OwnerStopped { .. }));
             lines.extend(match (owner, hot) {
@@ -265,6 +273,10 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
                 }
                 (owner, _) => owner.map(|tid| say!(Line::HeldBy { tid })),
             });
+            lines.extend(finding.said.iter().find_map(|why| match why {
+                Why::ReadersOverlap { tids, .. } => Some(say!(Line::ReadersGoOn { tids })),
+                _ => None,
+            }));
         }
         Class::OwnerLeft => lines.extend(owner.map(|tid| {
             let now = match (finding.waits.iter().find(|wait| wait.tid == tid), hot) {
@@ -276,8 +288,10 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
         })),
         Class::OwnerGone => {
             let inherited = finding.cause == Some(Cause::ForkInherited);
+            let shared = finding.cause == Some(Cause::ProcessShared);
             lines.extend(owner.map(|tid| match inherited {
                 true => say!(Line::HeldAtFork { tid }),
+                false if shared => say!(Line::OwnerDied { tid }),
                 false => say!(Line::OwnerIsGone { tid }),
             }));
         }
@@ -495,7 +509,7 @@ fn wait_of(finding: &Finding, tid: u32) -> Text {
 }
 
 /// ``mutex `g_locks+160` (hz4_mid_malloc, hz4_mid.c:85)``.
-fn lock_text(lock: &Lock) -> Text {
+fn lock_text(finding: &Finding, lock: &Lock) -> Text {
     let noun = match lock.kind.as_str() {
         "pthread-mutex" => "mutex".said(),
         "low-level-lock" | "rust-lock" => Line::NounLock {}.said(),
@@ -503,6 +517,8 @@ fn lock_text(lock: &Lock) -> Text {
         "condition" => Line::NounCondition {}.said(),
         "semaphore" => Line::NounSemaphore {}.said(),
         "barrier" => Line::NounBarrier {}.said(),
+        // It says who has the lock: a writer, or so many readers.
+        "rwlock" => lock.waiters.first().map_or_else(|| "rwlock".said(), |tid| wait_of(finding, *tid)),
         kind => kind.said(),
     };
     let name = lock.symbol.as_ref().unwrap_or(&lock.address);

@@ -114,6 +114,12 @@ messages! {
         NowElsewhere {} => "works on", "動作を続けている";
         OwnerIsGone { tid } => "whose owner, tid {tid}, is no longer a thread of the process",
             "保持スレッド tid {tid} はすでに終了している";
+        ReadersGoOn { tids } => "tid {tids} works on inside the allocator meanwhile: readers that overlap may starve the writer",
+            "その間、tid {tids} はアロケータの中で動作を続けており、重なり続ける読み取りが書き込み側を待たせている可能性がある";
+        OwnerDied { tid } => "which processes share, and whose owner, tid {tid}, is no thread of any process any more",
+            "プロセス間で共有されるこのロックの保持スレッド tid {tid} は、どのプロセスにももう存在しない";
+        HeldInProcess { tid, pid, comm, state } => "held by tid {tid} ({comm}) of another process, pid {pid}, which {state}",
+            "保持しているのは別のプロセス pid {pid} のスレッド tid {tid} ({comm}) で、{state}";
         OverVfork { child, tid } => "the waiter is process {child}, a vforked child, and tid {tid} waits in vfork until it goes on",
             "待っているのは vfork の子プロセス {child} で、tid {tid} は vfork の中でその先を待っている";
         HeldAtFork { tid } => "which tid {tid}, a thread of the parent, held when it forked this process",

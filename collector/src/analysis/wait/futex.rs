@@ -4,26 +4,17 @@
 //! `thread-shared-types.h` (2.36; the mutex is the same on x86-64 and aarch64). The offsets were tested on
 //! live waits of every kind.
 
-use hangscope_protocol::record::{NEAR_BEFORE, ThreadRecord};
+use hangscope_protocol::record::ThreadRecord;
 
-use super::model::{MutexKind, Owner, Tids, Wait, WaitKind};
+use super::model::{MutexKind, Owner, PID_MAX, Tids, Wait, WaitKind};
 use super::names::{self, FutexName};
 use super::wait_text::WaitText;
+use super::word::{
+    CLOCK_REALTIME, LOCK_PI, LOCK_PI2, PRIVATE, TID_MASK, WAIT, WAIT_BITSET, WAIT_REQUEUE_PI, WAITERS,
+    claimed_owner, near,
+};
 use crate::session::trace::Frame;
 use crate::text::message::{Say as _, say};
-
-const PRIVATE: u32 = 0x80;
-const CLOCK_REALTIME: u32 = 0x100;
-const WAIT: u32 = 0;
-const LOCK_PI: u32 = 6;
-const WAIT_BITSET: u32 = 9;
-const WAIT_REQUEUE_PI: u32 = 11;
-const LOCK_PI2: u32 = 13;
-
-/// FUTEX_WAITERS of a priority-inheriting or robust mutex.
-const WAITERS: u32 = 0x8000_0000;
-/// FUTEX_TID_MASK: bits of the owner's tid in such a word.
-const TID_MASK: u32 = 0x3fff_ffff;
 
 /// A futex call with the memory around its word.
 struct Futex<'a> {
@@ -39,15 +30,9 @@ struct Futex<'a> {
 }
 
 impl Futex<'_> {
-    /// The 32-bit number at an offset from the word, in bytes; none if that memory was not read.
+    /// See [`near`].
     fn at(&self, offset: i64) -> Option<u32> {
-        let from = usize::try_from(NEAR_BEFORE as i64 + offset).ok()?;
-        let valid = usize::from(self.thread.near_from)..usize::from(self.thread.near_to);
-        if from < valid.start || from + 4 > valid.end {
-            return None;
-        }
-        let bytes = self.thread.near.get(from..from + 4)?;
-        Some(u32::from_le_bytes(bytes.try_into().ok()?))
+        near(self.thread, offset)
     }
 
     fn most_waiters(&self) -> u32 {
@@ -81,11 +66,20 @@ pub(super) fn wait(thread: &ThreadRecord, frames: &[Frame], tids: &Tids, nothing
         None => futex.made_by_hand(),
     };
     let parked = matches!(found.kind, WaitKind::Mutex(_)) && futex.is_parked();
+    let foreign = match (&found, &found.owner) {
+        (Found { kind: WaitKind::Mutex(_), .. }, None) if !parked && !guessed => futex.foreign_owner(),
+        _ => found.foreign,
+    };
+    let text = match (foreign, found.kind) {
+        (Some(tid), WaitKind::Mutex(kind)) => foreign_text(kind, tid),
+        _ => found.text,
+    };
     let expects = matches!(futex.command, WAIT | WAIT_BITSET | WAIT_REQUEUE_PI);
     Wait {
         kind: found.kind,
         object: Some(futex.address.wrapping_sub(found.before)).filter(|_| !parked),
         guessed,
+        foreign,
         parked,
         word: Some(futex.address),
         value: futex.word,
@@ -93,7 +87,7 @@ pub(super) fn wait(thread: &ThreadRecord, frames: &[Frame], tids: &Tids, nothing
         owner: found.owner,
         timed: thread.args[3] != 0,
         futex: true,
-        detail: found.text.said(),
+        detail: text.said(),
         ..nothing
     }
 }
@@ -135,18 +129,32 @@ struct Found {
     /// Offset of the futex word in the object, bytes.
     before: u64,
     owner: Option<Owner>,
+    /// The writer of a read-write lock, where it is no thread of this process.
+    foreign: Option<u32>,
     text: WaitText,
 }
 
 fn found(kind: WaitKind, before: u64, text: WaitText) -> Found {
-    Found { kind, before, owner: None, text }
+    Found { kind, before, owner: None, foreign: None, text }
 }
 
 fn kind_text(kind: MutexKind) -> WaitText {
     kind.as_str().map_or(WaitText::MutexUnknown {}, |kind| say!(WaitText::Mutex { kind }))
 }
 
+fn foreign_text(kind: MutexKind, tid: u32) -> WaitText {
+    let kind = kind.as_str().unwrap_or("type unknown");
+    say!(WaitText::MutexForeign { kind, tid })
+}
+
 impl Futex<'_> {
+    /// The owner that the word of a mutex names, where it is no thread of this process.
+    fn foreign_owner(&self) -> Option<u32> {
+        let held = self.word.is_some_and(|word| word == self.expected || word & WAITERS != 0);
+        let plausible = |tid: &u32| *tid < PID_MAX && !self.tids.alive.contains(tid);
+        claimed_owner(self.thread).filter(|_| held).filter(plausible)
+    }
+
     /// The functions on the stack name the object; memory has its owner.
     fn named(&self, name: FutexName) -> Found {
         match name.kind {
@@ -166,15 +174,19 @@ impl Futex<'_> {
             WaitKind::RwLock => {
                 let before = self.rwlock_word().unwrap_or(8);
                 let field = |offset: i64| self.at(offset - before as i64);
-                let owner = field(24).filter(|tid| *tid != 0).and_then(|tid| self.tids.owner(tid));
+                // `__cur_writer`, and `__shared`.
+                let writer = field(24).filter(|tid| (1..PID_MAX).contains(tid));
+                let shared = field(28).is_none_or(|shared| shared != 0);
+                let owner = writer.and_then(|tid| self.holder(tid, shared, true));
                 // In the read phase, those that the lock counts and that do not wait have it.
                 let readers = field(0).zip(field(8)).filter(|(_, phase)| phase & 1 == 0).map(|(r, _)| r >> 3);
-                let text = match (owner, readers) {
+                let foreign = writer.filter(|_| owner.is_none());
+                let text = match (writer, readers) {
                     (Some(_), _) => WaitText::RwLockWritten {},
                     (None, Some(readers)) if readers > 0 => say!(WaitText::RwLockRead { readers }),
                     _ => name.text,
                 };
-                Found { owner, ..found(WaitKind::RwLock, before, text) }
+                Found { owner, foreign, ..found(WaitKind::RwLock, before, text) }
             }
             kind => found(kind, 0, name.text),
         }
@@ -268,7 +280,8 @@ impl Futex<'_> {
 
     fn inheriting(&self) -> Found {
         let kind = WaitKind::Mutex(MutexKind::PriorityInheriting);
-        let owner = self.word.and_then(|word| self.tids.certain_owner(word & TID_MASK));
+        let shared = self.op & PRIVATE == 0;
+        let owner = self.word.and_then(|word| self.holder(word & TID_MASK, shared, true));
         Found { owner, ..found(kind, 0, kind_text(MutexKind::PriorityInheriting)) }
     }
 
@@ -283,19 +296,15 @@ impl Futex<'_> {
         // The word of a robust mutex holds the owner's tid.
         if self.expected & WAITERS != 0 && self.expected & TID_MASK != 0 {
             let tid = self.expected & TID_MASK;
-            let owner = if named { self.tids.certain_owner(tid) } else { self.tids.owner(tid) };
+            // glibc sets the bit of a shared mutex in the type of every robust one.
+            let owner = self.holder(tid, true, named);
             let robust = found(WaitKind::Mutex(MutexKind::Robust), 0, kind_text(MutexKind::Robust));
             return (named || owner.is_some()).then_some(Found { owner, ..robust });
         }
-        let shared = kind.is_some_and(|kind| kind & 0x80 != 0);
+        let shared = kind.is_none_or(|kind| kind & 0x80 != 0);
         let owner = match (named, self.expected, word) {
-            (_, 2, 2) => match self.tids.owner(holder) {
-                // In a forked child the owner may be a thread of the parent.
-                None if named || (self.tids.forked && self.is_mutex_shaped()) => {
-                    self.tids.certain_owner(holder).filter(|_| !shared)
-                }
-                owner => owner,
-            },
+            // In a forked child the owner may be a thread of the parent.
+            (_, 2, 2) => self.holder(holder, shared, named || (self.tids.forked && self.is_mutex_shaped())),
             _ => None,
         };
         if !named && owner.is_none() {
@@ -303,6 +312,19 @@ impl Futex<'_> {
         }
         let kind = kind.map_or(MutexKind::Unknown, MutexKind::from_glibc);
         Some(Found { owner, ..found(WaitKind::Mutex(kind), 0, kind_text(kind)) })
+    }
+
+    /// The owner with this tid. `shared`: the mutex says that processes share it. `certain`: the word certainly holds an owner.
+    /// The owner of a lock in shared memory may be a thread of any process: a tid that is not known proves nothing there.
+    fn holder(&self, tid: u32, shared: bool, certain: bool) -> Option<Owner> {
+        match self.tids.is_shared(self.address).unwrap_or(shared) {
+            _ if self.tids.alive.contains(&tid) => Some(Owner::Alive(tid)),
+            true => {
+                self.tids.owner_elsewhere(tid).filter(|owner| certain || !matches!(owner, Owner::Gone(_)))
+            }
+            false if certain => self.tids.certain_owner(tid),
+            false => self.tids.owner(tid),
+        }
     }
 
     /// Whether the other fields are those of a held mutex: one user, a valid type, in no list.
@@ -357,7 +379,7 @@ impl Futex<'_> {
         if self.word != Some(self.expected) || !(1..=3).contains(&self.expected) {
             return None;
         }
-        [8u64, 12].into_iter().find(|before| self.is_rwlock(*before))
+        [8u64, 12].into_iter().find(|before| self.is_rwlock(*before, false))
     }
 
     /// As [`Futex::rwlock`], for a lock that a function names. Readers wait on `__readers` (offset 0) where writers go
@@ -370,11 +392,12 @@ impl Futex<'_> {
             3 if self.writes => &[12, 8],
             _ => &[8, 12],
         };
-        offsets.iter().copied().find(|before| self.is_rwlock(*before))
+        offsets.iter().copied().find(|before| self.is_rwlock(*before, true))
     }
 
-    /// Whether memory looks like a `struct __pthread_rwlock_arch_t` with the word at this offset.
-    fn is_rwlock(&self, before: u64) -> bool {
+    /// Whether memory looks like a `struct __pthread_rwlock_arch_t` with the word at this offset. The writer of a lock that a
+    /// function `named` may be of another process, or gone.
+    fn is_rwlock(&self, before: u64, named: bool) -> bool {
         let field = |offset: i64| self.at(offset - before as i64);
         let fields = [field(0), field(4), field(8), field(12), field(24)];
         let [Some(readers), Some(writers), Some(phase), Some(writing), Some(writer)] = fields else {
@@ -386,6 +409,6 @@ impl Futex<'_> {
             && (readers != 0 || writers != 0)
             && (readers >> 3) <= self.most_waiters()
             && writers <= self.most_waiters()
-            && (writer == 0 || self.tids.alive.contains(&writer))
+            && (writer == 0 || self.tids.alive.contains(&writer) || named && writer < PID_MAX)
     }
 }

@@ -5,6 +5,7 @@
 //! - `futex`: futex waits, by operation, word and surrounding memory
 //! - `names`: futex waits, by the functions on the stack
 //! - `resolve`: owners that only all waits and stacks together tell
+//! - `word`: the operation of a futex call, and the memory around its word
 //! - `wait_text`: the phrases for people
 
 mod futex;
@@ -14,10 +15,12 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 mod wait_text;
+mod word;
 
 pub(crate) use model::{MutexKind, Owner, Tids, Wait, WaitKind};
 pub(crate) use resolve::resolve;
 pub(crate) use wait_text::WaitText;
+pub(crate) use word::claimed_owner;
 
 use hangscope_protocol::record::{SYSCALL_RUNNING, SYSCALL_UNREADABLE, ThreadRecord, thread_flags};
 
@@ -41,6 +44,7 @@ pub(crate) fn wait_of(dump: &Dump, thread: &ThreadRecord, frames: &[Frame], tids
         expected: None,
         owner: None,
         guessed: false,
+        foreign: None,
         parked: false,
         timed: false,
         futex: false,

@@ -1,7 +1,8 @@
 //! A wait as data: its kind, its owner, and the tids that may be owners.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::session::maps::{self, Mapping};
 use crate::text::message::Text;
 
 /// The kind of thing that a thread waits for.
@@ -113,14 +114,16 @@ impl WaitKind {
 pub(crate) enum Owner {
     /// A thread of this process.
     Alive(u32),
-    /// A former thread of this process, which has ended.
+    /// A former thread of this process, which has ended. Of a lock in shared memory: of any process.
     Gone(u32),
+    /// A living thread of another process. The lock is in memory that both map.
+    Elsewhere(u32),
 }
 
 impl Owner {
     pub(crate) fn tid(self) -> u32 {
         match self {
-            Owner::Alive(tid) | Owner::Gone(tid) => tid,
+            Owner::Alive(tid) | Owner::Gone(tid) | Owner::Elsewhere(tid) => tid,
         }
     }
 }
@@ -142,6 +145,8 @@ pub(crate) struct Wait {
     pub(crate) owner: Option<Owner>,
     /// No function on the stack names the object: kind and owner are read from the layout of memory alone.
     pub(crate) guessed: bool,
+    /// The word names an owner that is no thread of this process, and of which nothing more is known.
+    pub(crate) foreign: Option<u32>,
     /// glibc never ends this wait: `pthread_mutex_lock` parks a thread whose lock the kernel refused. The word is on the
     /// thread's own stack.
     pub(crate) parked: bool,
@@ -150,6 +155,16 @@ pub(crate) struct Wait {
     pub(crate) futex: bool,
     /// The wait as a phrase for people.
     pub(crate) detail: Text,
+}
+
+impl Wait {
+    /// The owner, if it is a thread of another process.
+    pub(crate) fn owner_elsewhere(&self) -> Option<u32> {
+        match self.owner? {
+            Owner::Elsewhere(tid) => Some(tid),
+            Owner::Alive(_) | Owner::Gone(_) => None,
+        }
+    }
 }
 
 /// The tids that are, or recently were, threads of the process.
@@ -162,6 +177,10 @@ pub(crate) struct Tids {
     pub(crate) whole: bool,
     /// The process is a forked child: its locks may name threads of the parent.
     pub(crate) forked: bool,
+    /// The processes of owners that are no threads of this one: see [`Dump::holder`](crate::session::Dump::holder).
+    pub(crate) elsewhere: BTreeMap<u32, u32>,
+    /// Mapped memory, and whether it is shared.
+    pub(crate) mappings: Vec<Mapping>,
 }
 
 impl Tids {
@@ -176,6 +195,20 @@ impl Tids {
         }
     }
 
+    /// The owner of a lock in memory that processes share, from what `/proc` said when the dump was made.
+    pub(super) fn owner_elsewhere(&self, tid: u32) -> Option<Owner> {
+        match self.elsewhere.get(&tid)? {
+            _ if self.alive.contains(&tid) => Some(Owner::Alive(tid)),
+            0 => Some(Owner::Gone(tid)),
+            _ => Some(Owner::Elsewhere(tid)),
+        }
+    }
+
+    /// Whether other processes may share the memory at an address; none if it is not known what is mapped there.
+    pub(super) fn is_shared(&self, address: u64) -> Option<bool> {
+        maps::find(&self.mappings, address).map(|mapping| mapping.shared)
+    }
+
     /// As [`Tids::owner`], for a word that certainly holds an owner: a tid that is not alive is gone.
     pub(super) fn certain_owner(&self, tid: u32) -> Option<Owner> {
         self.owner(tid).or((self.whole && tid != 0 && tid < PID_MAX).then_some(Owner::Gone(tid)))
@@ -183,4 +216,4 @@ impl Tids {
 }
 
 /// `PID_MAX_LIMIT` of the kernel on 64-bit machines.
-const PID_MAX: u32 = 4 << 20;
+pub(super) const PID_MAX: u32 = 4 << 20;

@@ -222,6 +222,16 @@ fn the_words_of_a_read_write_lock_are_one_lock() {
         assert_eq!((wait.kind.as_str(), wait.address, wait.owner), ("rwlock", Some(LOCK), None), "{at}");
         assert_eq!(wait.detail, "read-write lock (held by 2 readers)");
         assert_eq!(wait_of(&word(at, expected, 102), function).owner, Some(102));
+        // The writer has ended.
+        let gone = wait_of(&word(at, expected, 4711), function);
+        assert_eq!((gone.address, gone.owner), (Some(LOCK), Some(4711)), "{at}");
+        // Or it is of another process.
+        let mut shared = word(at, expected, 4711);
+        shared.near.retain(|(offset, _)| *offset != 28 - at);
+        shared.near.push((28 - at, 1));
+        let wait = wait_of(&shared, function);
+        assert_eq!((wait.address, wait.owner), (Some(LOCK), None), "{at}");
+        assert_eq!(wait.detail, "read-write lock (held by a writer)");
     }
 }
 

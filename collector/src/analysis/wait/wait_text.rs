@@ -5,6 +5,8 @@ use crate::text::message::messages;
 messages! {
     pub(crate) WaitText {
         Mutex { kind } => "pthread mutex ({kind})", "pthread の mutex ({kind})";
+        MutexForeign { kind, tid } => "pthread mutex ({kind}, its owner, tid {tid}, is no thread of this process)",
+            "pthread の mutex ({kind}、保持者 tid {tid} はこのプロセスのスレッドではない)";
         MutexUnknown {} => "pthread mutex (type unknown)", "pthread の mutex (種別不明)";
         MutexUnreadable {} => "pthread mutex (not readable)", "pthread の mutex (読み取り不可)";
         Join {} => "join", "スレッドの終了 (join)";

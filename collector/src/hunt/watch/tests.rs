@@ -155,6 +155,28 @@ fn of_several_the_child_with_the_most_threads_tells() {
 }
 
 #[test]
+fn of_two_that_share_a_lock_the_one_that_waits_for_it_shows_the_hang() {
+    const PAUSE: i32 = 34;
+    let mut scene = Scene::new();
+    scene.at(0).hello(1, 0).hello(2, 1);
+    // The word is 2, and 8 bytes after it is the owner: the only thread of the second process.
+    let mut near = [0; NEAR_LEN];
+    near[NEAR_BEFORE + 8..NEAR_BEFORE + 12].copy_from_slice(&1002u32.to_le_bytes());
+    let args = [0x1000, 0, 2, 0, 0, 0];
+    let waiter = ThreadRecord { tid: 1001, syscall: FUTEX, args, near, near_to: NEAR_LEN as u16, ..zero() };
+    let keeper = ThreadRecord { tid: 1002, syscall: PAUSE, ..zero() };
+    for (conn, parent, thread) in [(1, 0, waiter), (2, 1, keeper)] {
+        let begun = Dump::begun(Scene::identity(conn, parent), zero());
+        let dump = Dump { end: Some(zero()), threads: vec![thread], ..begun };
+        scene.sends(conn, What::Dump(Box::new(RecordedDump { dump, raw: vec![] })));
+    }
+    assert_eq!(scene.watch.subject(), Some(ConnId(1)));
+    // Not if the child waits for a futex itself.
+    scene.dump(2, 1, &[FUTEX]);
+    assert_eq!(scene.watch.subject(), Some(ConnId(2)));
+}
+
+#[test]
 fn without_a_deadline_only_a_dump_counts() {
     let start = Instant::now();
     let mut scene = Scene { start, now: start, watch: Watch::new(start, Limit::Off) };

@@ -37,13 +37,47 @@ pub(super) const ROWS: &[Kind] = &[
         ..BUG
     },
     Kind {
+        kind: 8,
+        name: "shared_lock_kept",
+        source: "shared_lock.c",
+        verdict: "inconclusive",
+        class: Some("owner-blocked"),
+        cause: Some("process-shared"),
+        confidence: "likely",
+        says: &["(keeper) of another process, pid ", "which sleeps"],
+        never: &["no longer a thread", "more runs"],
+        ..BUG
+    },
+    Kind {
+        kind: 8,
+        name: "shared_lock_killed",
+        source: "shared_lock.c",
+        args: &["killed"],
+        verdict: "inconclusive",
+        class: Some("owner-gone"),
+        cause: Some("process-shared"),
+        says: &["no thread of any process any more"],
+        never: &["more runs"],
+        ..BUG
+    },
+    Kind {
         kind: 13,
         name: "read_lock_left",
         source: "read_lock_left.c",
         class: Some("owner-gone"),
         confidence: "likely",
         lock: Some("page_lock"),
-        says: &["4 of 4 workers wait for rwlock `page_lock`"],
+        says: &["4 of 4 workers wait for read-write lock (held by 1 reader) `page_lock`"],
+        ..BUG
+    },
+    Kind {
+        kind: 13,
+        name: "readers_overlap",
+        source: "readers_overlap.c",
+        class: Some("owner-blocked"),
+        confidence: "likely",
+        lock: Some("page_lock"),
+        says: &["waits for read-write lock (held by ", "readers that overlap may starve the writer"],
         ..BUG
     },
     Kind {

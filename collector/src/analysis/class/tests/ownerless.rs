@@ -325,3 +325,31 @@ fn threads_that_resume_after_the_shims_signal_are_named() {
     assert!(resumed(&cured));
     insta::assert_snapshot!(cured.why.last().expect("a line"), @"tid 104 stood still, got a signal from the shim, and then went on: the signal may have ended the hang (threads.json)");
 }
+
+#[test]
+fn readers_that_overlap_starve_a_writer() {
+    // Two readers have the lock; the writer waits for the end of the read phase.
+    let near = vec![(-8, 2 << 3), (-4, 1), (0, 2), (4, 3), (8, 0), (12, 0), (16, 0), (20, 0)];
+    let writer = Futex { op: 0x189, expected: 2, near, ..bare(LOCK + 8, 2) };
+    let waits = &["___pthread_rwlock_wrlock@libc", "foo_malloc@foo:foo.c:9", "worker@bench"];
+    let naps = &["clock_nanosleep@libc", "foo_read@foo:foo.c:20", "foo_malloc@foo:foo.c:8", "worker@bench"];
+    let mut make = Make::new();
+    make.futex(101, &writer, waits);
+    for tid in [102, 103] {
+        make.call(tid, 230, 0, naps).moves(tid);
+    }
+    let found = make.analyse();
+    assert_eq!(class(&found), (Class::OwnerBlocked, Confidence::Likely));
+    let overlap =
+        "tid 102, 103 works on inside the allocator meanwhile: if these read under rwlock `g_foo_locks+160`";
+    assert!(found.why.iter().any(|why| why.starts_with(overlap)), "{:?}", found.why);
+    assert_eq!((found.lock.map(|lock| lock.waiters), found.in_allocator), (Some(vec![101]), Some(true)));
+
+    // The writer got the lock in between: slow work.
+    let mut make = Make::new();
+    make.futex(101, &writer, waits).woken(101, 3);
+    for tid in [102, 103] {
+        make.call(tid, 230, 0, naps).moves(tid);
+    }
+    assert_eq!(make.analyse().class, Class::Slow);
+}
