@@ -36,18 +36,31 @@ void *malloc(size_t size) { return core_alloc(size); }
 
 void free(void *block) {}
 #else
+static pthread_barrier_t all_created;
+
 static void *worker(void *size) {
     called(size == (void *)STUCK ? "owner" : "waiter");
+    pthread_barrier_wait(&all_created);
     for (;;) {
         void *volatile block = malloc((size_t)size);
         free(block);
     }
 }
 
-int main(void) {
+static void *nothing(void *none) { return none; }
+
+// With an argument the main thread waits for the lock in pthread_create, where ld.so calls calloc.
+int main(int count, char **words) {
     pthread_t workers[3];
+    pthread_barrier_init(&all_created, NULL, 4);
     for (int i = 0; i < 3; i++) {
         pthread_create(&workers[i], NULL, worker, (void *)(size_t)(i == 0 ? STUCK : 64));
+    }
+    pthread_barrier_wait(&all_created);
+    while (count > 1) {
+        pthread_t brief;
+        pthread_create(&brief, NULL, nothing, NULL);
+        pthread_join(brief, NULL);
     }
     pthread_join(workers[0], NULL);
     return 0;

@@ -54,13 +54,16 @@ pub(crate) struct Program {
     pub(crate) ticks: u64,
     /// No later program was seen in its process.
     pub(crate) last: bool,
+    /// By its name it does little but start others.
+    #[serde(default)]
+    pub(crate) launcher: bool,
     pub(crate) told: Told,
 }
 
 /// What the children of the first process show that nobody has seen: from its `stat` after its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Children {
-    /// The first process.
+    /// The first process. 0: the run goes on.
     pub(crate) of: u32,
     /// It has waited for a child.
     pub(crate) any: bool,
@@ -110,10 +113,14 @@ impl Judged {
             let above = !worker(*at) && below(all, *at).any(|b| b == index || all[b].is_proven());
             !other.is_proven() && !above && !is_far_more(judged.ticks, other.ticks)
         });
-        let unseen = children.any
-            && judged.pid == children.of
-            && all.iter().all(|p| p.pid == judged.pid)
-            && !is_far_more(judged.ticks, children.ticks);
+        let unseen = if judged.pid == children.of {
+            children.any
+                && all.iter().all(|p| p.pid == judged.pid)
+                && !is_far_more(judged.ticks, children.ticks)
+        } else {
+            // Nobody knows whether another process than the first one had children.
+            children.of != 0 && judged.launcher && !is_far_more(judged.ticks, 0)
+        };
         let doubt = match another {
             _ if !judged.is_proven() => Some(Doubt::NotProven),
             Some(at) => Some(Doubt::Another(at)),
@@ -256,7 +263,7 @@ mod tests {
     const DSO: Told = Told::Proven { same_file: true, same_bytes: true };
 
     fn program(pid: u32, ppid: u32, exe: &str, ticks: u64, told: Told) -> Program {
-        Program { pid, ppid, exe: exe.to_owned(), ticks, last: true, told }
+        Program { pid, ppid, exe: exe.to_owned(), ticks, last: true, launcher: exe == "xargs", told }
     }
 
     fn at_end(programs: &[Program]) -> Judged {
@@ -331,6 +338,11 @@ mod tests {
         assert_eq!(of(0, Children { of: 10, any: false, ticks: 0 }).doubt, None);
         assert_eq!(of(500, Children { of: 10, any: true, ticks: 2 }).doubt, None);
         assert_eq!(Judged::at_end(vec![], Children::default()).doubt, Some(Doubt::Nobody));
+        let below = |exe| vec![program(10, 1, "sh", 0, DSO), program(11, 10, exe, 1, DSO)];
+        let ended = |exe| Judged::at_end(below(exe), Children { of: 10, any: true, ticks: 9 });
+        assert_eq!(ended("xargs").doubt, Some(Doubt::Unseen));
+        assert_eq!(proven(&ended("bench")), Some("bench"));
+        assert_eq!(proven(&Judged::at_end(below("xargs"), Children::default())), Some("xargs"), "it goes on");
     }
 
     #[test]

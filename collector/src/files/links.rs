@@ -83,6 +83,9 @@ fn dynamic(bytes: &[u8]) -> Option<Links> {
     })
 }
 
+/// How file names of dynamic linkers begin.
+const LINKERS: [&str; 3] = ["ld-", "ld64", "ld.so"];
+
 /// Whether a DSO belongs to the system: the loader, the C library and its parts, the runtimes of C and C++,
 /// the kernel's own DSO. Such a DSO serves the program and the allocator alike.
 pub(crate) fn is_system(path: &str) -> bool {
@@ -109,7 +112,7 @@ pub(crate) fn is_system(path: &str) -> bool {
         "libgomp",
         "libomp",
     ];
-    const STARTS: [&str; 6] = ["ld-", "ld64", "ld.so", "libc.musl-", "libnss_", "libunwind"];
+    const STARTS: [&str; 3] = ["libc.musl-", "libnss_", "libunwind"];
     let file = path.rsplit('/').next().unwrap_or(path);
     let stem = file.split(".so").next().unwrap_or(file);
     // `libc-2.31.so` of older systems.
@@ -117,7 +120,14 @@ pub(crate) fn is_system(path: &str) -> bool {
         Some((name, version)) if version.starts_with(|c: char| c.is_ascii_digit()) => name,
         _ => stem,
     };
-    file.starts_with('[') || NAMES.contains(&plain) || STARTS.iter().any(|s| file.starts_with(s))
+    let starts = LINKERS.iter().chain(&STARTS).any(|start| file.starts_with(start));
+    file.starts_with('[') || NAMES.contains(&plain) || starts
+}
+
+/// Whether a DSO is the dynamic linker of glibc. It allocates through the program's malloc.
+pub(crate) fn is_linker(path: &str) -> bool {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    !file.starts_with("ld-musl") && LINKERS.iter().any(|start| file.starts_with(start))
 }
 
 /// Whether the bytes of a file contain this file name as a whole string, alone or at the end of a path. A DSO
@@ -145,6 +155,7 @@ mod tests {
         ] {
             assert!(is_system(path), "{path}");
         }
+        assert!(is_linker("/lib64/ld-linux-x86-64.so.2") && !is_linker("/lib/ld-musl-x86_64.so.1"));
         for path in [
             "/usr/lib/libmimalloc.so.2.0",
             "libjemalloc.so.2",

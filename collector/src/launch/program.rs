@@ -136,12 +136,37 @@ pub(crate) fn is_wrapper(word: &str) -> bool {
     WRAPPERS.iter().any(|wrapper| wrapper.name == base_name(word))
 }
 
+/// Whether a program does little but start others.
+pub(crate) fn is_launcher(word: &str) -> bool {
+    const OTHERS: [&str; 20] = [
+        "sh",
+        "bash",
+        "dash",
+        "zsh",
+        "ksh",
+        "fish",
+        "busybox",
+        "xargs",
+        "parallel",
+        "make",
+        "ninja",
+        "flock",
+        "sudo",
+        "runuser",
+        "nsenter",
+        "chroot",
+        "hyperfine",
+        "perf",
+        "strace",
+        "gdb",
+    ];
+    is_wrapper(word) || OTHERS.contains(&base_name(word))
+}
+
 /// Whether the benchmark is a shell or a script: nobody knows what that runs.
 pub(crate) fn is_shell_or_script(command: &[String]) -> bool {
     let Some(word) = benchmark(command) else { return false };
-    let shells =
-        ["sh", "bash", "dash", "zsh", "ksh", "fish", "busybox", "xargs", "make", "perf", "strace", "gdb"];
-    shells.contains(&base_name(word)) || find(word).is_ok_and(|path| is_script(&path))
+    is_launcher(word) || find(word).is_ok_and(|path| is_script(&path))
 }
 
 /// The file of a program: its path, or its place in PATH.

@@ -156,10 +156,8 @@ impl<'m> AllocatorSet<'m> {
 
     /// Adds DSOs whose file name a DSO of the allocator holds: it opens them with dlopen.
     fn add_opened(&mut self) {
-        let programs = self.of_program();
         loop {
-            let other =
-                |i: &usize| self.is_preloaded(*i) && !programs.contains(i) && !self.members.contains_key(i);
+            let other = |i: &usize| self.is_preloaded(*i) && !self.members.contains_key(i);
             let opened = |i: &usize| self.members.keys().any(|member| self.holds_name_of(*member, *i));
             let Some(new) = self.modules.indices().filter(other).find(opened) else { return };
             self.members.insert(new, Membership::Whole);
@@ -183,6 +181,7 @@ impl<'m> AllocatorSet<'m> {
                 .modules
                 .indices()
                 .filter(|i| !whole(i) && (self.is_preloaded(*i) || self.is_program(*i)))
+                .filter(|i| self.modules.has_code(*i))
                 .filter(|i| !links::is_system(self.modules.path(*i)))
                 .collect();
             let used = |i: &usize| outside.iter().any(|user| self.may_use(*user, *i));
@@ -210,7 +209,8 @@ impl<'m> AllocatorSet<'m> {
     }
 
     /// Adds the DSOs that a call of malloc entered, and notes those that the allocator called and of which
-    /// nothing else is known: a core that is reached through pointers, or a plug-in of the program.
+    /// nothing else is known: a core that is reached through pointers, or a plug-in of the program. A DSO that
+    /// the program uses too may be either, also if a call of malloc entered it.
     pub(super) fn learn<'w>(&mut self, walks: impl Iterator<Item = &'w Walk> + Clone) {
         if !self.provider.is_some_and(|provider| self.is_preloaded(provider)) {
             return;
@@ -228,12 +228,16 @@ impl<'m> AllocatorSet<'m> {
         };
         for walk in walks.clone() {
             for (inner, outer) in walk.frames.iter().zip(walk.frames.iter().skip(1)) {
-                let Some(index) = self.module(inner).filter(|i| unknown(self, *i)) else { continue };
-                if self.module(outer).is_some_and(|i| i != index && !self.members.contains_key(&i))
-                    && self.calls_malloc(outer)
-                {
+                let other = |i: &usize| self.is_preloaded(*i) && !self.members.contains_key(i);
+                let Some(index) = self.module(inner).filter(other) else { continue };
+                let entered =
+                    self.module(outer).is_some_and(|i| i != index && !self.members.contains_key(&i))
+                        && self.calls_malloc(outer);
+                if entered && unknown(self, index) {
                     self.members.insert(index, Membership::Whole);
                     self.add_needed(index);
+                } else if entered {
+                    self.members.insert(index, Membership::Unproven);
                 }
             }
         }
@@ -306,7 +310,12 @@ impl<'m> AllocatorSet<'m> {
         let bytes = elf.bytes_at(at.checked_sub(CALL)?, CALL)?;
         let stubs = self.facts.stubs(index);
         Some(match (self.arch.call_before)(bytes, at)? {
-            Callee::Through(word) => stubs.called(word).is_some_and(is_malloc_family),
+            // The linker calls malloc, calloc, realloc and free through words of its own
+            // (elf/dl-minimal.c of glibc), and what else is not of the system in other ways.
+            Callee::Through(word) => match stubs.called(word) {
+                Some(name) => is_malloc_family(name),
+                None => links::is_linker(self.modules.path(index)),
+            },
             Callee::At(target) => {
                 let stub = stubs.at(target, self.arch).and_then(|stub| stub.name);
                 stub.as_deref().is_some_and(is_malloc_family)

@@ -155,6 +155,11 @@ impl Modules {
         init.is_some_and(|init| init.flags & dso_flags::EXECUTABLE != 0)
     }
 
+    /// Whether a module has code. A mapped data file has none. Without its mappings it may have some.
+    pub(super) fn has_code(&self, index: usize) -> bool {
+        self.modules.get(index).is_some_and(Module::has_code)
+    }
+
     pub(super) fn path(&self, index: usize) -> &str {
         self.modules.get(index).map_or("", |m| &m.path)
     }
@@ -189,11 +194,10 @@ impl Modules {
 
     /// Modules with code that were needed and have no proven file: path and reason.
     pub(super) fn without_file(&self) -> Vec<(&str, &str)> {
-        let code = |m: &&Module| m.lines.is_empty() || m.lines.iter().any(|l| l.execute);
         let mut list: Vec<_> = self
             .modules
             .iter()
-            .filter(code)
+            .filter(|m| m.has_code())
             .map(|m| (&*m.path, m.why()))
             .filter(|(_, why)| !why.is_empty())
             .collect();
@@ -283,6 +287,10 @@ impl Modules {
 }
 
 impl Module {
+    fn has_code(&self) -> bool {
+        self.lines.is_empty() || self.lines.iter().any(|line| line.execute)
+    }
+
     /// Why the module has no file; empty if it has one, or none was needed.
     fn why(&self) -> &str {
         self.loaded.get().and_then(|loaded| loaded.as_ref().err()).map_or("", |why| why)

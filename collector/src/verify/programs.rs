@@ -104,6 +104,7 @@ impl Programs<'_> {
                     exe: report.map_or_else(|| seen.exe.clone(), |r| r.exe().to_owned()),
                     ticks: seen.ticks,
                     last: true,
+                    launcher: program::is_launcher(&seen.exe),
                     told,
                 },
             });
@@ -122,6 +123,7 @@ impl Programs<'_> {
                     exe: report.exe().to_owned(),
                     ticks: 0,
                     last: true,
+                    launcher: program::is_launcher(report.exe()),
                     told: told(report, self.wanted),
                 },
             });
@@ -176,6 +178,7 @@ fn last_of_first(entries: &mut Vec<Entry>, first: u32, left: &Left, add: bool) {
             exe: left.comm.clone(),
             ticks: left.ticks,
             last: true,
+            launcher: program::is_launcher(&left.comm),
             told: Told::Nothing,
         },
     });

@@ -33,6 +33,13 @@ pub(super) const ROWS: &[Kind] = &[
     Kind { name: "front_jumps", core: Core::Needed, flags: &["-O2"], ..FRONT },
     Kind { name: "front_calls", core: Core::Needed, flags: &["-O0"], ..FRONT },
     Kind { name: "front_opens", core: Core::Opened, flags: &["-O2", "-DOPENED"], ..FRONT },
+    Kind {
+        name: "front_opens_linker_calls",
+        core: Core::Opened,
+        flags: &["-O2", "-DOPENED"],
+        args: &["create"],
+        ..FRONT
+    },
     Kind { name: "fork_heap_lock", args: &["heap"], ..INHERITED },
     Kind { name: "fork_table_lock", args: &["table"], verdict: "harness-bug", ..INHERITED },
     Kind { name: "vfork_held", args: &["held"], lock: Some("heap_lock"), owner: Some("starter"), ..VFORK },

@@ -9,7 +9,7 @@ use hangscope_test_e2e::hunt::Hunt;
 use hangscope_test_e2e::{bench, debian, run};
 
 /// A run that takes some tenths of a second.
-const ENDS: &str = "2 200000 50 16 256 50 64";
+const ENDS: &str = "2 2000000 50 16 256 50 64";
 /// The main thread never comes out of a loop of its own.
 const HANGS: &str = "2 1000 50 16 256 50 64 --stuck-loop-outside";
 
