@@ -167,11 +167,13 @@ fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts
     let Some(run) = bad else {
         let because = match hung[0] {
             run if !run.is_proven() => Because::NotProven,
-            run if run.hello_seen => Because::IntegrityUnknown,
+            run if run.hello_seen || finding(run).is_some() => Because::IntegrityUnknown,
             _ => Because::NothingFromInside,
         };
         let next_action = match because {
             Because::NotProven => NextAction::FixProcedure,
+            // A run with a pinned copy would show what this one cannot.
+            _ if finding(hung[0]).is_some_and(|finding| finding.is_whole()) => NextAction::FixProcedure,
             _ => NextAction::MoreRuns,
         };
         let verdict = Verdict::Inconclusive;

@@ -43,6 +43,7 @@ pub fn check_started_through_loader(name: &str) {
     let kind = Kind::named(name);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (program, so) = build(kind, folder.path());
+    wait_until_older(&so);
     let mut command = Command::new("/lib64/ld-linux-x86-64.so.2");
     let running = Running::start(command.arg("--preload").arg(&so).arg(&program).args(kind.args));
     wait_for_hang(running.pid());
@@ -62,6 +63,15 @@ pub fn check_started_through_loader(name: &str) {
     );
     let provider = Path::new(verdict["dso"]["path"].as_str().unwrap_or_default()).file_name();
     assert_eq!(provider, so.file_name(), "{verdict:#}");
+}
+
+/// Waits until a process that starts now has a later start than the change of a file. The kernel counts starts in
+/// ticks of 10 ms.
+fn wait_until_older(file: &Path) {
+    let changed = std::fs::metadata(file).and_then(|file| file.modified()).expect("a file with times");
+    while changed.elapsed().is_ok_and(|age| age < Duration::from_millis(30)) {
+        std::thread::yield_now();
+    }
 }
 
 /// Waits until several threads exist and all of them wait for futexes.
