@@ -189,7 +189,9 @@ impl<'a> Scene<'a> {
             dump.threads.iter().chain(&dump.second).filter(|r| !ours(r)).map(|r| r.tid).collect();
         let known: BTreeSet<u32> = history.tids().collect();
         let forked = is_forked(dump);
-        let gone = if whole { known.difference(&alive).copied().collect() } else { BTreeSet::new() };
+        let watchdog = dump.identity.fixed.watchdog_tid;
+        let ended = known.difference(&alive).copied().filter(|tid| *tid != watchdog);
+        let gone = if whole { ended.collect() } else { BTreeSet::new() };
         let elsewhere = dump.holders().map(|holder| (holder.tid, holder.pid)).collect();
         let mappings = maps::parse(&dump.maps);
         let tids = Tids { alive, known, whole, forked, elsewhere, mappings };

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::{Case, any_inside, call_evidence, lock_of, lock_text, stuck_together, tids, wait_text};
 use super::owned::{add_sleep_evidence, free_word, longest};
+use super::spinning;
 use crate::analysis::scene::{Scene, Stuck, Thread};
-use crate::analysis::stack::Calls;
+use crate::analysis::stack::{self, Calls};
 use crate::analysis::wait::{Wait, WaitKind};
 use crate::analysis::why::Why;
 use crate::analysis::words::{Class, Confidence};
@@ -73,9 +74,22 @@ pub(super) fn inferred(scene: &Scene<'_>) -> Option<Case> {
     let groups: Vec<Group<'_, '_>> = groups.into_iter().filter(|g| g.wait.foreign.is_none()).collect();
     let group = groups.first()?;
     let waits_here: BTreeSet<u32> = groups.iter().flat_map(|g| g.waiters.iter().map(|w| w.tid())).collect();
-    let inside = || scene.all().filter(|t| t.inside == Some(true) && !waits_here.contains(&t.tid()));
+    // Threads that spin on the same word before they sleep do not hold it.
+    let spins = spinning::spins(scene);
+    let same_word = spins.iter().filter(|spin| Some(spin.word.address) == group.wait.word);
+    let at_entrance: BTreeSet<u32> = same_word.flat_map(|spin| &spin.threads).map(|t| t.tid()).collect();
+    let others = |t: &&Thread<'_>| !waits_here.contains(&t.tid()) && !at_entrance.contains(&t.tid());
+    let inside = || scene.all().filter(|t| t.inside == Some(true)).filter(others);
     if let Some(case) = starved(scene, group, inside()) {
         return Some(case);
+    }
+    // The others spin for something that one of the sleepers holds.
+    let spinners: BTreeSet<u32> = spins.iter().flat_map(|spin| &spin.threads).map(|t| t.tid()).collect();
+    if group.wait.kind.is_event()
+        && inside().next().is_some()
+        && inside().all(|t| spinners.contains(&t.tid()))
+    {
+        return None;
     }
     let runners: Vec<&Thread<'_>> = inside().filter(|t| t.runs() && !t.naps).collect();
     let sleepers: Vec<&Thread<'_>> = inside().filter(|t| !t.runs() || t.naps).collect();
@@ -159,7 +173,10 @@ fn nobody_inside(scene: &Scene<'_>, groups: &[Group<'_, '_>]) -> Option<Case> {
         return Some(case.located(Some(true)));
     }
     if scene.gone.is_empty() {
-        return (group.wait.kind == WaitKind::RwLock).then(|| readers_left(scene, group));
+        return match group.wait.kind {
+            WaitKind::RwLock => Some(readers_left(scene, group)),
+            _ => left(scene, group),
+        };
     }
     let mut case = ownerless(scene, group, Class::OwnerGone);
     let gone: Vec<String> = scene.gone.iter().take(6).map(u32::to_string).collect();
@@ -173,6 +190,30 @@ fn readers_left(scene: &Scene<'_>, group: &Group<'_, '_>) -> Case {
     let mut case = ownerless(scene, group, Class::OwnerGone);
     case.why.push(say!(Why::ReadersLeft { lock: lock_text(scene, group.wait) }));
     case.located(Some(true))
+}
+
+/// A lock without an owner that is held, while every thread inside the allocator waits for it, and none has ended: one of
+/// the others left with it.
+fn left(scene: &Scene<'_>, group: &Group<'_, '_>) -> Option<Case> {
+    let is_held = matches!(group.wait.value, Some(1 | 2)) && group.wait.value == group.wait.expected;
+    let waits = |t: &Thread<'_>| group.waiters.iter().any(|w| w.tid() == t.tid());
+    let outside: Vec<&Thread<'_>> = scene.all().filter(|t| !waits(t)).collect();
+    let known = outside.iter().all(|t| t.inside == Some(false) && scene.doubtful(t).is_none());
+    if !is_held || !known || !scene.whole || group.stuck != Stuck::Yes || group.wait.timed {
+        return None;
+    }
+    let mut case = ownerless(scene, group, Class::OwnerLeft);
+    case.why.push(Why::NobodyInside {});
+    case.missing.extend(spinning::release_lost(scene, &group.waiters));
+    let joins = |t: &&&Thread<'_>| t.wait.as_ref().is_some_and(|wait| wait.kind == WaitKind::Join);
+    let able: Vec<&&Thread<'_>> = outside.iter().filter(|t| !joins(t)).collect();
+    if let [one] = able[..] {
+        case.why.push(say!(Why::OnlyOneOutside { tid: one.tid(), wait: wait_text(scene, one) }));
+        case.culprit = Some(one.tid());
+        case.culprit_at = stack::program_frame(one.frames()).cloned();
+        case.lock.iter_mut().for_each(|lock| lock.owner_tid = Some(one.tid()));
+    }
+    Some(case.located(Some(true)))
 }
 
 fn ownerless(scene: &Scene<'_>, group: &Group<'_, '_>, class: Class) -> Case {

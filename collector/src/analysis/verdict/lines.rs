@@ -88,6 +88,8 @@ messages! {
             "tid {tid} は、アロケータの実行に割り込んだシグナルハンドラ {place} から再びアロケータに入っている";
         InHandler { tid, place } => "tid {tid} stays in the signal handler {place}, which interrupted the allocator",
             "tid {tid} は、アロケータの実行に割り込んだシグナルハンドラ {place} から戻らない";
+        InHandlerCut { tid, place } => "tid {tid} stays in the signal handler {place}",
+            "tid {tid} はシグナルハンドラ {place} から戻らない";
         Holder { tid, doing, place, time } => "held by tid {tid}, which has been {doing} {place}{time}",
             "保持スレッド tid {tid} は {place}を{time}{doing}";
         Alone { tid, doing, place, time } => "tid {tid} has been {doing} {place}{time}",
@@ -107,6 +109,8 @@ messages! {
         SleepingSuspect { tid, wait, place } => "and tid {tid}, asleep inside it in {wait} ({place}), may hold what they \
             spin for",
             "アロケータ内でスリープ中の tid {tid} ({wait}、{place}) が保持者の可能性";
+        NobodyHolds {} => "which no thread inside the allocator holds: it was not released",
+            "アロケータの中に保持者はなく、解放されていない";
         OwnerHasLeft { tid, now } => "held by tid {tid}, which left the allocator without a release and {now}",
             "保持スレッド tid {tid} は解放せずにアロケータを出て、{now}";
         NowWaits { wait, place } => "now waits in {wait} ({place})", "現在は {wait} で待機中 ({place})";
