@@ -283,7 +283,7 @@ impl<'m> AllocatorSet<'m> {
         let mut inside = false;
         for (frame, mark) in walk.frames.iter().zip(marks).rev() {
             let own = mark.in_allocator && self.module(frame) == self.provider;
-            inside = !frame.signal && own && (inside || mark.entry) || inside && !own && !frame.signal;
+            inside = !frame.signal && (inside || own && mark.entry);
             mark.entry |= inside && own;
         }
     }

@@ -195,7 +195,10 @@ fn readers_left(scene: &Scene<'_>, group: &Group<'_, '_>) -> Case {
 /// A lock without an owner that is held, while every thread inside the allocator waits for it, and none has ended: one of
 /// the others left with it.
 fn left(scene: &Scene<'_>, group: &Group<'_, '_>) -> Option<Case> {
-    let is_held = matches!(group.wait.value, Some(1 | 2)) && group.wait.value == group.wait.expected;
+    // A mutex that names nobody, although it is held, was written over.
+    let keeps_none = matches!(group.wait.kind, WaitKind::Futex | WaitKind::LowLevelLock | WaitKind::RustLock);
+    let is_held =
+        keeps_none && matches!(group.wait.value, Some(1 | 2)) && group.wait.value == group.wait.expected;
     let waits = |t: &Thread<'_>| group.waiters.iter().any(|w| w.tid() == t.tid());
     let outside: Vec<&Thread<'_>> = scene.all().filter(|t| !waits(t)).collect();
     let known = outside.iter().all(|t| t.inside == Some(false) && scene.doubtful(t).is_none());
