@@ -172,11 +172,11 @@ fn nobody_inside(scene: &Scene<'_>, groups: &[Group<'_, '_>]) -> Option<Case> {
         case.why.push(say!(Why::CrossedLocks { locks: locks.join(", ") }));
         return Some(case.located(Some(true)));
     }
+    if scene.gone.is_empty() && group.wait.kind == WaitKind::RwLock {
+        return Some(readers_left(scene, group));
+    }
     if scene.gone.is_empty() {
-        return match group.wait.kind {
-            WaitKind::RwLock => Some(readers_left(scene, group)),
-            _ => left(scene, group),
-        };
+        return not_released(scene, group);
     }
     let mut case = ownerless(scene, group, Class::OwnerGone);
     let gone: Vec<String> = scene.gone.iter().take(6).map(u32::to_string).collect();
@@ -185,38 +185,42 @@ fn nobody_inside(scene: &Scene<'_>, groups: &[Group<'_, '_>]) -> Option<Case> {
     Some(case.located(Some(true)))
 }
 
-/// A read-write lock counts its readers and does not name them. None of the threads inside the allocator runs.
-fn readers_left(scene: &Scene<'_>, group: &Group<'_, '_>) -> Case {
-    let mut case = ownerless(scene, group, Class::OwnerGone);
-    case.why.push(say!(Why::ReadersLeft { lock: lock_text(scene, group.wait) }));
-    case.located(Some(true))
-}
-
-/// A lock without an owner that is held, while every thread inside the allocator waits for it, and none has ended: one of
-/// the others left with it.
-fn left(scene: &Scene<'_>, group: &Group<'_, '_>) -> Option<Case> {
+/// A word that is 1 or 2 as long as somebody has the lock, and no thread inside the allocator that can have it: the thread that took
+/// it has left the allocator, or has ended. None if a thread without a stack may be inside.
+fn not_released(scene: &Scene<'_>, group: &Group<'_, '_>) -> Option<Case> {
+    let frames = || group.waiters.iter().flat_map(|t| t.frames()).filter(|f| stack::counts(f, scene.is));
+    // A word of 1 may also be an event. Then only names tell.
+    let called_lock = || frames().any(|f| f.function.as_deref().is_some_and(stack::is_wrapper));
+    let held = match group.wait.expected {
+        Some(2) => true,
+        Some(1) => group.wait.kind.is_lock() || called_lock(),
+        _ => false,
+    } && group.wait.value.is_some_and(|value| value != 0);
     // A mutex that names nobody, although it is held, was written over.
-    let keeps_none = matches!(group.wait.kind, WaitKind::Futex | WaitKind::LowLevelLock | WaitKind::RustLock);
-    let is_held =
-        keeps_none && matches!(group.wait.value, Some(1 | 2)) && group.wait.value == group.wait.expected;
+    let held = held && !matches!(group.wait.kind, WaitKind::Mutex(_));
     let waits = |t: &Thread<'_>| group.waiters.iter().any(|w| w.tid() == t.tid());
-    let outside: Vec<&Thread<'_>> = scene.all().filter(|t| !waits(t)).collect();
-    let known = outside.iter().all(|t| t.inside == Some(false) && scene.doubtful(t).is_none());
-    if !is_held || !known || !scene.whole || group.stuck != Stuck::Yes || group.wait.timed {
+    let others = || scene.all().filter(|t| !waits(t));
+    if !held || !scene.whole || others().any(|t| t.inside != Some(false) || scene.doubtful(t).is_some()) {
         return None;
     }
     let mut case = ownerless(scene, group, Class::OwnerLeft);
     case.why.push(Why::NobodyInside {});
     case.missing.extend(spinning::release_lost(scene, &group.waiters));
-    let joins = |t: &&&Thread<'_>| t.wait.as_ref().is_some_and(|wait| wait.kind == WaitKind::Join);
-    let able: Vec<&&Thread<'_>> = outside.iter().filter(|t| !joins(t)).collect();
-    if let [one] = able[..] {
+    let mut workers = others().filter(|t| t.wait.as_ref().is_none_or(|w| !matches!(w.kind, WaitKind::Join)));
+    if let (Some(one), None) = (workers.next(), workers.next()) {
         case.why.push(say!(Why::OnlyOneOutside { tid: one.tid(), wait: wait_text(scene, one) }));
         case.culprit = Some(one.tid());
         case.culprit_at = stack::program_frame(one.frames()).cloned();
         case.lock.iter_mut().for_each(|lock| lock.owner_tid = Some(one.tid()));
     }
     Some(case.located(Some(true)))
+}
+
+/// A read-write lock counts its readers and does not name them. None of the threads inside the allocator runs.
+fn readers_left(scene: &Scene<'_>, group: &Group<'_, '_>) -> Case {
+    let mut case = ownerless(scene, group, Class::OwnerGone);
+    case.why.push(say!(Why::ReadersLeft { lock: lock_text(scene, group.wait) }));
+    case.located(Some(true))
 }
 
 fn ownerless(scene: &Scene<'_>, group: &Group<'_, '_>, class: Class) -> Case {

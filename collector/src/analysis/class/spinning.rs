@@ -211,6 +211,7 @@ fn wait_on(word: &LoopRead, tid: u32, owner: Option<Owner>) -> Wait {
         timed: false,
         futex: false,
         guessed: false,
+        inferred: false,
         foreign: None,
         parked: false,
         detail,

@@ -22,6 +22,8 @@ messages! {
             "カーネルに拒否された pthread の mutex (glibc はこの待ちを終わらせない)";
         FutexVector { words: "futex word" } => "any of {words}", "{words} 個の futex ワードのいずれか";
         Once {} => "once", "once の初期化";
+        Guard {} => "initialization of a static variable", "静的変数の初期化";
+        Gil {} => "the GIL of Python", "Python の GIL";
         LowLevel {} => "low-level lock of glibc", "glibc の低レベルロック";
         Ownerless {} => "futex lock without an owner field", "保持者を記録しない futex ロック";
         SpinAbsl {} => "spin lock of absl", "absl のスピンロック";
