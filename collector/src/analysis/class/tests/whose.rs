@@ -83,3 +83,34 @@ fn an_own_thread_of_the_allocator_that_waits_for_a_lock_is_part_of_a_ring() {
     make.futex(102, &mutex(LOCK, 101, 0), &["pthread_mutex_lock@libc", "foo_purge@foo:foo.c:30"]);
     assert_eq!(class(&make.analyse()), (Class::Deadlock, Confidence::Proven));
 }
+
+#[test]
+fn a_handler_on_a_stack_of_its_own_is_no_proof_against_the_allocator() {
+    let signal = "<signal handler called>@libc";
+    let cut = |make: &mut Make, tid: u32| {
+        make.traces.threads.entry(tid).and_modify(|trace| trace.truncated = true);
+        make.analyse()
+    };
+    // It holds the lock and reads; what it interrupted is not known.
+    let mut make = held_by(116);
+    make.call(116, 0, 3, &["read@libc", "on_user@bench:bench.c:15", signal, "raise@libc"]);
+    let found = cut(&mut make, 116);
+    assert_eq!(class(&found), (Class::OwnerBlocked, Confidence::Likely), "{:?}", found.why);
+    assert_eq!((found.cause, found.blame), (Some(Cause::SignalReentry), Some(Blame::Program)));
+    // It waits for its own lock.
+    let mut make = Make::new();
+    let again = [&MALLOC[..3], &["on_user@bench:bench.c:15", signal, "raise@libc"]].concat();
+    let found = cut(make.futex(101, &mutex(LOCK, 101, 0), &again), 101);
+    assert_eq!(class(&found), (Class::Reentry, Confidence::Likely), "{:?}", found.why);
+    assert_eq!(found.blame, Some(Blame::Program));
+}
+
+#[test]
+fn a_function_that_a_destructor_of_the_allocator_calls_is_the_programs() {
+    let ends = ["foo_thread_exit@foo", "__nptl_deallocate_tsd@libc", "start_thread@libc"];
+    let hook = [&["__pthread_clockjoin_ex@libc", "on_exit@bench:bench.c:15"], &ends[..]].concat();
+    let mut make = Make::new();
+    make.futex(102, &mutex(LOCK, 101, 0), MALLOC).futex(101, &join(102), &hook);
+    let found = make.analyse();
+    assert_eq!((found.cause, found.blame), (Some(Cause::Callback), Some(Blame::Program)), "{:?}", found.why);
+}
