@@ -30,7 +30,8 @@ pub(super) const ROWS: &[Kind] = &[
         class: Some("owner-left"),
         confidence: "likely",
         lock: Some("page_word"),
-        says: &["3 of 4 workers wait for", "page_lock", "it was not released"],
+        owner: Some("keeper"),
+        says: &["3 of 4 workers wait for", "page_lock", "left the allocator without a release"],
         never: &["looping"],
         ..BUG
     },
