@@ -74,8 +74,20 @@ pub(super) fn is_malloc_family(function: &str) -> bool {
 }
 
 pub(super) fn counts(frame: &Frame, is: AllocatorIs) -> bool {
-    frame.in_allocator
-        && (!is.shared || frame.entry || frame.function.as_deref().is_some_and(is_malloc_family))
+    // In the C library, code that malloc called serves malloc. In a program, it is part of the allocator or a hook.
+    let by_malloc = || !frame.dso.as_deref().is_none_or(is_system);
+    frame.in_allocator && (!is.shared || is_interface(frame) || by_malloc())
+}
+
+/// Whether it is the frame of malloc, free or their like.
+fn is_interface(frame: &Frame) -> bool {
+    frame.entry || frame.function.as_deref().is_some_and(is_malloc_family)
+}
+
+/// Whether the frame is one that malloc called, in a DSO that holds other code too: nothing tells the allocator's own
+/// functions from the program's.
+pub(super) fn is_mixed(frame: &Frame, is: AllocatorIs) -> bool {
+    is.shared && counts(frame, is) && !is_interface(frame)
 }
 
 /// Whose code a frame is.

@@ -259,13 +259,22 @@ messages! {
             "tid {tid} のスタックの内容を比較できなかった。同じ場所から呼び出しを繰り返すループと区別できない";
         NoOwner { lock } => "{lock} does not record its owner: the holder is inferred",
             "{lock} は保持者を記録しないため、保持者は推定";
-        OwnerGuessed {} => "no function on a stack names the lock: its owner is guessed from the memory around the word",
+        SemaphoresMayLock { locks } => "{locks} may be used as locks: then these threads wait for each other",
+            "{locks} をロックとして使っているのであれば、これらのスレッドは互いを待っている";
+        RefusedWhich { tid } => "which lock the kernel refused to tid {tid} is not known: one that it holds itself, or one of a thread \
+            that waits for it",
+            "tid {tid} がカーネルにどのロックを拒否されたかは分からない。自分自身が保持しているロックか、tid {tid} を待つスレッドのロック";
+        OwnerGuessed {} => "no function on a stack names the lock: its owner is guessed from the word and the memory around it",
             "ロックの種類を示す関数がスタックにないため、保持者はワード周辺のメモリからの推定";
         AllocatorUnknown {} => "it is not known which DSO is the allocator, or it is not mapped: a missing frame of it proves \
             nothing (dump.bin)",
             "どの DSO がアロケータか分からないか、マップされていない。そのフレームがないことは何の証明にもならない (dump.bin)";
         DoubtfulDso { tid, dso } => "tid {tid} is in {dso}, which may be a part of the allocator (stacks.txt)",
             "tid {tid} は {dso} の中にいる。これはアロケータの一部かもしれない (stacks.txt)";
+        PartOfProgram { tid, place } => "malloc is part of the program, and tid {tid} is in {place}, which malloc called: a function of \
+            the allocator, or a hook of the program (stacks.txt)",
+            "malloc はプログラム自身に含まれ、tid {tid} は malloc から呼ばれた {place} の中にいる。これはアロケータの関数か、プログラムの\
+            フックのどちらか (stacks.txt)";
         PlaceUnknown {} => "it is not known whether these threads are inside the allocator",
             "これらのスレッドがアロケータの中にいるかは分からない";
         MayStillCome { tids } => "tid {tids} runs outside the allocator and may still enter it",

@@ -3,7 +3,7 @@
 
 use super::case::{Case, lock_name, place, wants_at};
 use crate::analysis::finding::RingEdge;
-use crate::analysis::role::{Role, file_name, role};
+use crate::analysis::role::{Role, file_name, is_mixed, role};
 use crate::analysis::scene::{Scene, Thread};
 use crate::analysis::standing::{self, Activity, Standing};
 use crate::analysis::why::Why;
@@ -38,6 +38,7 @@ pub(super) fn judge(scene: &Scene<'_>, case: &mut Case) {
     if doubtful(scene, case, &doers) {
         return;
     }
+    mixed(scene, case, &doers);
     let activities: Vec<(&Thread<'_>, Activity)> =
         doers.into_iter().map(|t| (t, t.activity(scene.is))).collect();
     if handler(scene, case, &activities) || callback(scene, case, &activities) {
@@ -104,6 +105,18 @@ fn doubtful(scene: &Scene<'_>, case: &mut Case, doers: &[&Thread<'_>]) -> bool {
         case.blame = Some(Blame::Either);
     }
     true
+}
+
+/// Says so if a thread of the case is in a function that malloc called in a DSO that is the program's, too.
+fn mixed(scene: &Scene<'_>, case: &mut Case, doers: &[&Thread<'_>]) {
+    let waiters = case.lock.iter().flat_map(|lock| &lock.waiters).filter_map(|tid| scene.threads.get(tid));
+    let frame_of = |t: &Thread<'_>| {
+        let frame = standing::caller(t.frames(), scene.is).filter(|frame| is_mixed(frame, scene.is))?;
+        Some((t.tid(), place(frame)))
+    };
+    let Some((tid, place)) = doers.iter().copied().chain(waiters).find_map(frame_of) else { return };
+    case.missing.push(say!(Why::PartOfProgram { tid, place }));
+    case.unproven();
 }
 
 /// The threads that make the hang: a ring, or the thread that holds, loops or is blocked.

@@ -7,7 +7,7 @@ use crate::files::links::is_system;
 use crate::session::trace::Frame;
 
 /// Frames that are searched, from the innermost. Waits of C libraries are three frames deep, Rust's six.
-const SEARCHED_FRAMES: usize = 8;
+pub(super) const SEARCHED_FRAMES: usize = 8;
 
 /// A kind of wait that the functions on the stack name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,12 +64,13 @@ fn is_trusted(frame: &Frame, function: &str) -> bool {
 
 fn by_name(function: &str) -> Option<FutexName> {
     let plain = stack::plain_name(function);
-    let starts: [(&str, WaitKind, WaitText); 15] = [
+    let starts: [(&str, WaitKind, WaitText); 16] = [
         ("pthread_cond_", WaitKind::Condition, WaitText::Condition {}),
         ("pthread_barrier_wait", WaitKind::Barrier, WaitText::Barrier {}),
         ("pthread_rwlock_", WaitKind::RwLock, WaitText::RwLock {}),
         ("pthread_mutex_", WaitKind::Mutex(MutexKind::Unknown), WaitText::MutexUnreadable {}),
         ("pthread_once", WaitKind::Once, WaitText::Once {}),
+        ("cxa_guard_acquire", WaitKind::Once, WaitText::Guard {}),
         ("pthread_clockjoin", WaitKind::Join, WaitText::Join {}),
         ("pthread_timedjoin", WaitKind::Join, WaitText::Join {}),
         ("pthread_join", WaitKind::Join, WaitText::Join {}),

@@ -83,3 +83,19 @@ fn an_own_thread_of_the_allocator_that_waits_for_a_lock_is_part_of_a_ring() {
     make.futex(102, &mutex(LOCK, 101, 0), &["pthread_mutex_lock@libc", "foo_purge@foo:foo.c:30"]);
     assert_eq!(class(&make.analyse()), (Class::Deadlock, Confidence::Proven));
 }
+
+#[test]
+fn what_malloc_calls_in_the_program_itself_may_be_the_allocators_or_a_hook() {
+    let stack = &["pthread_mutex_lock@libc", "take_both@foo:foo.c:9", "malloc@foo", "worker@bench"];
+    let mut make = Make::new();
+    make.futex(101, &mutex(LOCK, 102, 0), stack).futex(102, &mutex(LOCK2, 101, 0), stack);
+    make.dump.dsos[0].init.flags |= hangscope_protocol::record::dso_flags::EXECUTABLE;
+    let found = make.analyse();
+    assert_eq!((class(&found), found.blame), ((Class::Deadlock, Confidence::Likely), None));
+    assert_eq!(found.cause, None);
+    assert!(
+        found.missing.iter().any(|m| m.contains("tid 101 is in `take_both` (foo.c:9)")),
+        "{:?}",
+        found.missing
+    );
+}
