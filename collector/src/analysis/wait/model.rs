@@ -190,9 +190,7 @@ impl Tids {
     pub(super) fn owner(&self, tid: u32) -> Option<Owner> {
         if self.alive.contains(&tid) {
             Some(Owner::Alive(tid))
-        } else if self.ended.contains(&tid) {
-            Some(Owner::Gone(tid))
-        } else if self.known.contains(&tid) && self.whole {
+        } else if self.ended.contains(&tid) || self.known.contains(&tid) && self.whole {
             Some(Owner::Gone(tid))
         } else {
             None
