@@ -54,7 +54,7 @@ impl Graph {
         }
     }
 
-    /// All cycles with at least one edge that is no join; longest first.
+    /// All cycles, longest first; those with an edge that is no join before the others.
     pub(super) fn cycles(&self) -> Vec<Vec<u32>> {
         let ends = self.edges.keys().map(|tid| self.end_of(*tid));
         let cycles: BTreeSet<Vec<u32>> = ends
@@ -62,10 +62,10 @@ impl Graph {
                 End::Cycle(members) => Some(members),
                 _ => None,
             })
-            .filter(|members| members.iter().any(|tid| !self.joins.contains(tid)))
             .collect();
         let mut cycles: Vec<Vec<u32>> = cycles.into_iter().collect();
-        cycles.sort_by_key(|members| std::cmp::Reverse(members.len()));
+        let joins_only = |members: &Vec<u32>| members.iter().all(|tid| self.joins.contains(tid));
+        cycles.sort_by_key(|members| (joins_only(members), std::cmp::Reverse(members.len())));
         cycles
     }
 
@@ -131,10 +131,11 @@ mod tests {
     }
 
     #[test]
-    fn joins_alone_are_no_cycle_but_one_lock_makes_it_one() {
+    fn joins_are_a_cycle_too_but_locks_come_first() {
         use Owner::Alive;
-        let edges = [(1, Alive(2)), (2, Alive(1))];
-        assert!(graph(&edges, &[1, 2]).cycles().is_empty());
-        assert_eq!(graph(&edges, &[1]).cycles(), vec![vec![1, 2]]);
+        let joins = [(1, Alive(2)), (2, Alive(3)), (3, Alive(1))];
+        assert_eq!(graph(&joins, &[1, 2, 3]).cycles(), vec![vec![1, 2, 3]]);
+        let both = [&joins[..], &[(5, Alive(6)), (6, Alive(5))]].concat();
+        assert_eq!(graph(&both, &[1, 2, 3, 5]).cycles(), vec![vec![5, 6], vec![1, 2, 3]]);
     }
 }

@@ -58,8 +58,8 @@ pub(super) struct Thread<'a> {
     /// Its wait ends by itself.
     pub(super) ends: Option<Ends>,
     pub(super) motion: Motion,
-    /// It woke, and waits again for the same lock of the same owner, without a return in between: how well its stacks prove
-    /// that.
+    /// It woke, and waits again for the same lock of the same owner, or with a timeout for the same event, without a return
+    /// in between: how well its stacks prove that.
     pub(super) comes_back: Option<Proof>,
     pub(super) trace: Option<&'a ThreadTrace>,
     pub(super) samples: &'a [ThreadTrace],
@@ -73,6 +73,8 @@ pub(super) struct Thread<'a> {
     /// loop that sleeps between its attempts looks like this, and has not left the allocator. On a busy
     /// machine both looks find such a loop running.
     pub(super) naps: bool,
+    /// As `naps`, wherever it is.
+    pub(super) dozes: bool,
     /// It is in the same wait in both looks, and the shim's own signals explain all of its wake-ups. An
     /// answer may cost two wake-ups, if it had to wait for a page or for a lock of the address space.
     pub(super) woken_by_us: bool,
@@ -125,13 +127,17 @@ impl Thread<'_> {
         match self.motion {
             Motion::Asleep => Stuck::Yes,
             Motion::Unknown => Stuck::Maybe,
-            Motion::Rewaits if self.comes_back == Some(Proof::Bytes) => Stuck::Yes,
+            Motion::Rewaits if self.comes_back == Some(Proof::Bytes) && self.waits_for_lock() => Stuck::Yes,
             Motion::Rewaits if self.comes_back.is_some() => Stuck::Maybe,
             Motion::Rewaits if self.woken_by_us => Stuck::Maybe,
             // A timed wait wakes at its timeout and waits again: that is no progress.
             Motion::Rewaits if self.wait.as_ref().is_some_and(|w| w.timed) => Stuck::Maybe,
             Motion::Rewaits | Motion::Moved | Motion::Left | Motion::Runs => Stuck::No,
         }
+    }
+
+    fn waits_for_lock(&self) -> bool {
+        self.wait.as_ref().is_some_and(|wait| wait.kind.is_lock())
     }
 
     /// What it does: a waiting thread by its stack, another one by all of its stacks.
@@ -200,7 +206,9 @@ impl<'a> Scene<'a> {
         let alive: BTreeSet<u32> = looks().map(|r| r.tid).filter(|tid| !ended.contains(tid)).collect();
         let known: BTreeSet<u32> = history.tids().collect();
         let forked = is_forked(dump);
-        let gone = if whole { known.difference(&alive).copied().collect() } else { BTreeSet::new() };
+        let shim = dump.identity.fixed.watchdog_tid;
+        let left = known.difference(&alive).copied().filter(|tid| *tid != shim);
+        let gone = if whole { left.collect() } else { BTreeSet::new() };
         let elsewhere = dump.holders().map(|holder| (holder.tid, holder.pid)).collect();
         let mappings = maps::parse(&dump.maps);
         let tids = Tids { alive, ended, known, whole, forked, elsewhere, mappings };
@@ -281,7 +289,9 @@ fn settle(threads: &mut BTreeMap<u32, Thread<'_>>) {
     let living = || threads.values().filter(|t| !t.has_ended());
     let whole = living().all(|t| t.trace.is_some_and(|trace| !trace.truncated));
     let mut waits = threads.values().filter_map(|t| Some((t.tid(), t.wait.clone()?))).collect();
-    resolve(&mut waits, &stacks, whole);
+    let stands: BTreeSet<u32> =
+        threads.values().filter(|t| t.stuck() != Stuck::No).map(Thread::tid).collect();
+    resolve(&mut waits, &stacks, whole, &stands);
     for (tid, wait) in waits {
         if let Some(thread) = threads.get_mut(&tid) {
             thread.wait = Some(wait);
@@ -368,7 +378,7 @@ impl<'a> Looks<'a> {
         if let (Some(wait), Some(ends), Motion::Asleep) = (&mut wait, ends, motion) {
             ends::say_time(wait, ends);
         }
-        let naps = |second: &ThreadRecord| match motion {
+        let dozes = |second: &ThreadRecord| match motion {
             Motion::Moved | Motion::Rewaits => is_nap(dump, record) && is_nap(dump, second),
             // It slept in between and used little CPU time: both looks found it waiting for a processor. A
             // thread that spins or yields does not sleep.
@@ -378,7 +388,8 @@ impl<'a> Looks<'a> {
         let woken_by_us = motion == Motion::Rewaits
             && answers <= 2
             && second.is_some_and(|s| sleeps(record, s) <= 2 * answers);
-        let naps = inside == Some(true) && calls != Calls::Returns && second.is_some_and(naps);
+        let dozes = second.is_some_and(dozes);
+        let naps = inside == Some(true) && calls != Calls::Returns && dozes;
         Thread {
             record,
             second,
@@ -392,6 +403,7 @@ impl<'a> Looks<'a> {
             inside,
             background,
             naps,
+            dozes,
             woken_by_us,
             cpu_share,
         }
@@ -407,7 +419,8 @@ struct Back<'a> {
 }
 
 impl<'a> Looks<'a> {
-    /// Whether a thread that woke, or ran in a look, waits for one lock of one owner all the time.
+    /// Whether a thread that woke, or ran in a look, waits for one lock of one owner all the time, or with a timeout for one
+    /// event.
     fn back(
         &self,
         first: Option<&Wait>,
@@ -416,7 +429,8 @@ impl<'a> Looks<'a> {
         (trace, samples): (Option<&'a ThreadTrace>, &'a [ThreadTrace]),
     ) -> Option<Back<'a>> {
         let second = second.filter(|s| s.nvcsw != record.nvcsw)?;
-        let lock = first.filter(|wait| wait.kind.is_lock());
+        let renewed = |wait: &Wait| wait.kind.is_lock() || wait.futex && wait.timed;
+        let lock = first.filter(|wait| renewed(wait));
         // In a handler of a signal it may wait for something else.
         let handled = trace.is_some_and(|t| t.frames.iter().any(is_signal_frame));
         if lock.is_none() && first.is_some() && !handled {
@@ -425,14 +439,21 @@ impl<'a> Looks<'a> {
         let at_wait =
             |t: &&ThreadTrace| t.source == TraceSource::Blocked && !t.frames.iter().any(is_signal_frame);
         let shown = trace.filter(|_| lock.is_some()).or_else(|| samples.iter().find(at_wait))?;
-        let later =
-            wait_of(self.dump, second, &shown.frames, &self.tids).filter(|wait| wait.kind.is_lock())?;
-        if lock.is_some_and(|lock| (lock.word, lock.owner) != (later.word, later.owner)) {
+        let later = wait_of(self.dump, second, &shown.frames, &self.tids).filter(|wait| renewed(wait))?;
+        if lock.is_some_and(|lock| !is_same(lock, &later)) {
             return None;
         }
         let proof = motion::stays(shown, trace.into_iter().chain(samples), self.is)?;
         Some(Back { record: if lock.is_some() { record } else { second }, trace: shown, proof })
     }
+}
+
+/// Whether two waits are for one object of one owner. Waiters of a condition variable take turns on its two words.
+fn is_same(first: &Wait, later: &Wait) -> bool {
+    let event = first.kind == WaitKind::Condition && later.kind == WaitKind::Condition;
+    let object = |wait: &Wait| wait.object.or(wait.word).unwrap_or_default();
+    let apart = object(first).abs_diff(object(later));
+    first.owner == later.owner && if event { apart <= 4 } else { apart == 0 }
 }
 
 fn is_nap(dump: &Dump, record: &ThreadRecord) -> bool {

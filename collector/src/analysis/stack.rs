@@ -55,7 +55,7 @@ pub(super) fn task_frame<'a>(frames: &'a [Frame], others: &[&[Frame]], is: Alloc
 
 /// Whether the name is that of a wrapper of a lock or a sleep: `mid_lock_acquire`, `malloc_mutex_lock_slow`,
 /// `SpinLock::Lock`, `os_sleep`; but not `deadlock_move` or `block_new`.
-fn is_wrapper(function: &str) -> bool {
+pub(super) fn is_wrapper(function: &str) -> bool {
     const WORDS: &[&str] = &[
         "lock",
         "trylock",

@@ -130,6 +130,9 @@ messages! {
         Suspect { tid, wait } => "tid {tid} sleeps inside the allocator and may hold what the others spin for: {wait} \
             (stacks.txt)",
             "tid {tid} はアロケータの中でスリープしており ({wait})、スピン中のスレッドが待つロックを保持している可能性がある (stacks.txt)";
+        Retries { tids, place, owner } => "tid {tids} sleeps between its attempts in {place}, a function that tid {owner} has \
+            passed on its way in (stacks.txt)",
+            "tid {tids} は {place} で、スリープを挟んで試行を繰り返している。tid {owner} はこの関数を通って先へ進んでいる (stacks.txt)";
         NoSleeper {} => "no thread sleeps inside the allocator, so the others do not wait for a sleeping holder (stacks.txt)",
             "アロケータの中でスリープ中のスレッドはなく、スリープ中の保持者を待っているのではない (stacks.txt)";
         Alone { tid } => "tid {tid} is the only thread inside the allocator, and no thread waits for a lock that it holds \

@@ -1,5 +1,6 @@
 //! The processes of one run: started in their own process group, waited for, and stopped together.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -28,6 +29,8 @@ pub(crate) const TERM_TO_KILL: Duration = Duration::from_secs(1);
 const KILLED: Duration = Duration::from_secs(2);
 /// How long to wait for the end of the first one, after that.
 const REAPED: Duration = Duration::from_millis(500);
+/// Most lists of all processes that one look takes.
+const LISTS: u32 = 16;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
@@ -263,33 +266,43 @@ fn members(group: Pid, mark: &[u8], which: Which) -> io::Result<Vec<Member>> {
 }
 
 fn members_in(proc: &Path, group: Pid, mark: &[u8], which: Which) -> io::Result<Vec<Member>> {
-    let me = std::process::id();
+    let mut seen = BTreeSet::from([std::process::id()]);
     let mut members = vec![];
-    for pid in task::pids(proc)? {
-        let stat = match std::fs::read(proc.join(format!("{pid}/stat"))) {
-            Ok(stat) => stat,
-            Err(e) if is_out_of_resources(&e) => return Err(e),
-            // The process has ended meanwhile, or is hidden from us.
-            Err(_) => continue,
-        };
-        let Some(stat) = Stat::parse(&stat) else { continue };
-        // The main thread may have left, and others go on.
-        let shows = if stat.has_ended() { task::sharing(pid) } else { pid };
-        let dead = stat.has_ended() && shows == pid;
-        if dead != (which == Dead) || pid == me {
-            continue;
+    // A process of the list may fork and end before it is looked at. Its child is in the next list.
+    for _ in 0..LISTS {
+        let new: Vec<u32> = task::pids(proc)?.into_iter().filter(|pid| seen.insert(*pid)).collect();
+        if new.is_empty() {
+            break;
         }
-        if stat.pgrp == group.as_raw() as u32 || has(proc, shows, mark)? {
-            members.push(Member {
-                pid,
-                ppid: stat.ppid,
-                threads: stat.threads.into(),
-                cpu_ticks: stat.cpu_ticks(),
-                started: stat.start_ticks,
-            });
+        for pid in new {
+            members.extend(member(proc, pid, group, mark, which)?);
         }
     }
     Ok(members)
+}
+
+/// A process, if it belongs to the run. Fails if this process is out of descriptors or memory.
+fn member(proc: &Path, pid: u32, group: Pid, mark: &[u8], which: Which) -> io::Result<Option<Member>> {
+    let stat = match std::fs::read(proc.join(format!("{pid}/stat"))) {
+        Ok(stat) => stat,
+        Err(e) if is_out_of_resources(&e) => return Err(e),
+        // The process has ended meanwhile, or is hidden from us.
+        Err(_) => return Ok(None),
+    };
+    let Some(stat) = Stat::parse(&stat) else { return Ok(None) };
+    // The main thread may have left, and others go on.
+    let shows = if stat.has_ended() { task::sharing(pid) } else { pid };
+    let dead = stat.has_ended() && shows == pid;
+    if dead != (which == Dead) || !(stat.pgrp == group.as_raw() as u32 || has(proc, shows, mark)?) {
+        return Ok(None);
+    }
+    Ok(Some(Member {
+        pid,
+        ppid: stat.ppid,
+        threads: stat.threads.into(),
+        cpu_ticks: stat.cpu_ticks(),
+        started: stat.start_ticks,
+    }))
 }
 
 /// Whether the environment of a process has the mark. False if it ended, or belongs to another user.

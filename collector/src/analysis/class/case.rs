@@ -5,7 +5,7 @@ use crate::analysis::role::{Role, role};
 use crate::analysis::scene::{Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
 use crate::analysis::standing;
-use crate::analysis::wait::{Wait, WaitText};
+use crate::analysis::wait::{Wait, WaitKind, WaitText};
 use crate::analysis::why::Why;
 use crate::analysis::words::{Blame, Cause, Class, Confidence};
 use crate::session::trace::Frame;
@@ -103,6 +103,9 @@ pub(super) fn lock_text(scene: &Scene<'_>, wait: &Wait) -> String {
 
 /// `g_locks+160`; the address where the lock has no symbol.
 pub(super) fn lock_name(scene: &Scene<'_>, wait: &Wait) -> String {
+    if wait.kind == WaitKind::Gil {
+        return "GIL".to_owned();
+    }
     let address = wait.object.or(wait.word).unwrap_or_default();
     scene.symbol(wait).cloned().unwrap_or_else(|| format!("{address:#x}"))
 }

@@ -10,7 +10,7 @@ use hangscope_protocol::record::thread_flags;
 use super::case::{Case, any_inside, tids, wait_text};
 use crate::analysis::scene::{Motion, Scene, Stuck, Thread};
 use crate::analysis::stack;
-use crate::analysis::wait::{Owner, WaitKind};
+use crate::analysis::wait::{Owner, Wait, WaitKind};
 use crate::analysis::why::Why;
 use crate::analysis::words::{Blame, Class, Confidence};
 use crate::session::trace::is_signal_frame;
@@ -88,7 +88,8 @@ fn until(scene: &Scene<'_>, thread: &Thread<'_>) -> Until {
         WaitKind::Call("sigsuspend" | "pause" | "sigwait") => Until::Signal,
         WaitKind::Call(
             "read" | "write" | "recv" | "send" | "accept" | "connect" | "epoll" | "poll" | "select" | "wait4"
-            | "waitid" | "io_uring_enter" | "io_getevents" | "msgrcv" | "msgsnd" | "semop" | "flock" | "open",
+            | "waitid" | "io_uring_enter" | "io_getevents" | "msgrcv" | "msgsnd" | "semop" | "mq" | "flock"
+            | "fcntl" | "open",
         ) => Until::Outside,
         _ if wait.futex || wait.kind == WaitKind::Call("futex-waitv") => Until::Inside,
         _ => Until::Unknown,
@@ -204,7 +205,13 @@ pub(super) fn is_closed(scene: &Scene<'_>, case: &mut Case) -> bool {
         case.missing.push(say!(Why::SignalMayCome { tids: tids(signals) }));
         closed = false;
     }
-    let outside = of(|u| matches!(u, Until::Outside | Until::Person));
+    // A call that is not known may end for any reason.
+    let unclear = |t: &&Thread<'_>| {
+        let call = |w: &Wait| matches!(w.kind, WaitKind::Call(_) | WaitKind::Unknown);
+        !t.stopped() && t.wait.as_ref().is_some_and(call)
+    };
+    let mut outside = of(|u| matches!(u, Until::Outside | Until::Person));
+    outside.extend(of(|u| u == Until::Unknown).into_iter().filter(unclear));
     if !outside.is_empty() {
         case.missing.push(say!(Why::OthersMayHelp { tids: tids(outside) }));
         closed = false;

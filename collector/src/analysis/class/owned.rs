@@ -47,15 +47,16 @@ pub(super) fn ring(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
             case.why.push(say!(Why::Behind { more: behind.len() }));
         }
         case.members.clone_from(&members);
-        guessed(&mut case, &waits);
+        guessed(scene, &mut case, &waits);
         // Of the locks in the ring, show the one with the most waiters.
         let lock = waits
             .iter()
             .filter(|w| w.kind != WaitKind::Join)
-            .max_by_key(|w| (waiters_of(scene, w).len(), std::cmp::Reverse(w.tid)))?;
-        case.lock = Some(lock_of(scene, lock, &waiters_of(scene, lock)));
+            .max_by_key(|w| (waiters_of(scene, w).len(), std::cmp::Reverse(w.tid)));
+        case.lock = lock.map(|lock| lock_of(scene, lock, &waiters_of(scene, lock)));
         // The culprit holds this lock. Show what it was doing when it began to wait for another lock.
-        case.culprit = lock.owner.map(Owner::tid).or(members.first().copied());
+        let holder = lock.and_then(|lock| lock.owner).map(Owner::tid);
+        case.culprit = holder.or(members.first().copied());
         case.culprit_at = case.culprit.and_then(|tid| {
             let outside =
                 scene.waiting().filter(|(t, _)| !members.contains(&t.tid()) && t.inside == Some(true));
@@ -129,7 +130,7 @@ fn owner_gone(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
         |s| say!(Why::NeverReleased { waiters: n, seconds: s }),
         waiters,
     );
-    guessed(&mut case, &[wait]);
+    guessed(scene, &mut case, &[wait]);
     case.lock = Some(lock_of(scene, wait, waiters));
     case.for_s = longest(scene, waiters);
     behind(&mut case, graph, owner, n);
@@ -232,7 +233,7 @@ fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
         case.missing.push(say!(Why::RefusedWhich { tid: owner }));
         case.unproven();
     }
-    guessed(&mut case, &[wait]);
+    guessed(scene, &mut case, &[wait]);
     case.lock = Some(lock_of(scene, wait, waiters));
     case.culprit = Some(owner);
     case.for_s = longest(scene, waiters);
@@ -250,10 +251,14 @@ pub(super) fn refused(scene: &Scene<'_>) -> Option<Case> {
     Some(case.located(any_inside([thread])))
 }
 
-/// An owner that only the layout of memory names proves nothing.
-pub(super) fn guessed(case: &mut Case, waits: &[&Wait]) {
+/// An owner that only the layout of memory names, or only the stacks, proves nothing.
+pub(super) fn guessed(scene: &Scene<'_>, case: &mut Case, waits: &[&Wait]) {
     if waits.iter().any(|wait| wait.guessed) {
         case.missing.push(Why::OwnerGuessed {});
+        case.unproven();
+    }
+    for wait in waits.iter().filter(|wait| wait.inferred) {
+        case.missing.push(say!(Why::NoOwner { lock: lock_text(scene, wait) }));
         case.unproven();
     }
 }
@@ -273,7 +278,7 @@ fn outside_frame(scene: &Scene<'_>, root: &Thread<'_>) -> Option<Frame> {
 }
 
 fn holder_class(root: &Thread<'_>) -> Class {
-    let spins = match root.naps {
+    let spins = match root.dozes {
         true => root.cpu_share >= BUSY,
         false => root.runs() || root.motion == Motion::Runs,
     };
@@ -304,7 +309,7 @@ fn holder(case: &mut Case, scene: &Scene<'_>, root: &Thread<'_>) {
     let owner = root.tid();
     case.why.push(if root.stopped() {
         say!(Why::OwnerStopped { owner })
-    } else if root.motion == Motion::Runs && !root.naps {
+    } else if root.motion == Motion::Runs && !root.dozes {
         let share = format!("{:.0}", root.cpu_share * 100.0);
         say!(Why::OwnerRuns { owner, share })
     } else if root.runs() || root.motion == Motion::Moved {

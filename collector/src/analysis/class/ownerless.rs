@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::{Case, any_inside, call_evidence, lock_of, lock_text, stuck_together, tids, wait_text};
 use super::owned::{add_sleep_evidence, free_word, longest};
+use super::whose;
 use crate::analysis::scene::{Scene, Stuck, Thread};
-use crate::analysis::stack::Calls;
+use crate::analysis::stack::{self, Calls};
 use crate::analysis::wait::{Wait, WaitKind};
 use crate::analysis::why::Why;
 use crate::analysis::words::{Class, Confidence};
@@ -165,13 +166,44 @@ fn nobody_inside(scene: &Scene<'_>, groups: &[Group<'_, '_>]) -> Option<Case> {
         case.why.push(say!(Why::CrossedLocks { locks: locks.join(", ") }));
         return Some(case.located(Some(true)));
     }
+    if scene.gone.is_empty() && group.wait.kind == WaitKind::RwLock {
+        return Some(readers_left(scene, group));
+    }
     if scene.gone.is_empty() {
-        return (group.wait.kind == WaitKind::RwLock).then(|| readers_left(scene, group));
+        return not_released(scene, group);
     }
     let mut case = ownerless(scene, group, Class::OwnerGone);
     let gone: Vec<String> = scene.gone.iter().take(6).map(u32::to_string).collect();
     let lock = lock_text(scene, group.wait);
     case.why.push(say!(Why::HolderLeft { lock, gone: gone.join(", ") }));
+    Some(case.located(Some(true)))
+}
+
+/// A word that is 1 or 2 as long as somebody has the lock, and no thread inside the allocator that can have it: the thread that took
+/// it has left the allocator, or has ended. None if a thread without a stack may be inside.
+fn not_released(scene: &Scene<'_>, group: &Group<'_, '_>) -> Option<Case> {
+    let frames = || group.waiters.iter().flat_map(|t| t.frames()).filter(|f| stack::counts(f, scene.is));
+    // A word of 1 may also be an event. Then only names tell.
+    let called_lock = || frames().any(|f| f.function.as_deref().is_some_and(stack::is_wrapper));
+    let held = match group.wait.expected {
+        Some(2) => true,
+        Some(1) => group.wait.kind.is_lock() || called_lock(),
+        _ => false,
+    } && group.wait.value.is_some_and(|value| value != 0);
+    let waits = |t: &Thread<'_>| group.waiters.iter().any(|w| w.tid() == t.tid());
+    let others = || scene.all().filter(|t| !waits(t));
+    if !held || !scene.whole || others().any(|t| t.inside != Some(false)) {
+        return None;
+    }
+    let mut case = ownerless(scene, group, Class::OwnerLeft);
+    case.why.push(Why::NobodyInside {});
+    case.missing.push(say!(Why::ReleaseLost { functions: whose::takers(scene, &group.waiters).join(", ") }));
+    let mut workers = others().filter(|t| t.wait.as_ref().is_none_or(|w| !matches!(w.kind, WaitKind::Join)));
+    if let (Some(one), None) = (workers.next(), workers.next()) {
+        case.why.push(say!(Why::OnlyOneOutside { tid: one.tid(), wait: wait_text(scene, one) }));
+        case.culprit = Some(one.tid());
+        case.culprit_at = stack::program_frame(one.frames()).cloned();
+    }
     Some(case.located(Some(true)))
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::case::{Case, call_evidence, no_stack, tids, wait_text};
+use super::case::{Case, call_evidence, most_common, no_stack, place, tids, wait_text};
 use crate::analysis::scene::{Motion, Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
 use crate::analysis::why::Why;
@@ -50,6 +50,14 @@ pub(super) fn inside(scene: &Scene<'_>) -> Option<Case> {
     if !hidden.is_empty() && awake.is_empty() {
         return None;
     }
+    // Threads that nap at the entrance through which the only running thread has gone wait for that thread.
+    let behind = match &runners[..] {
+        [runner] => sleepers.iter().all(|t| t.naps && stands_before(scene, t, runner)).then_some(*runner),
+        _ => None,
+    };
+    if let Some(holder) = behind.filter(|_| !sleepers.is_empty() && hidden.is_empty()) {
+        return Some(retried(scene, &sleepers, holder));
+    }
     let goes_on =
         |t: &&Thread<'_>| t.inside == Some(true) && (t.calls == Calls::Returns || t.makes_progress());
     let others: Vec<&Thread<'_>> = scene.all().filter(goes_on).collect();
@@ -90,6 +98,31 @@ pub(super) fn inside(scene: &Scene<'_>) -> Option<Case> {
     case.culprit_at = suspect.and_then(|t| stack::task_frame(t.frames(), &[], scene.is)).cloned();
     case.for_s = runners.iter().filter_map(|t| scene.for_s(t)).max_by(f64::total_cmp);
     Some(case.located(Some(true)))
+}
+
+/// Whether the function of the allocator in which a thread naps is further out on the stack of another one, and not the other
+/// way round.
+fn stands_before(scene: &Scene<'_>, napper: &Thread<'_>, runner: &Thread<'_>) -> bool {
+    let task = |t: &Thread<'_>| stack::task_frame(t.frames(), &[], scene.is).and_then(stack::name);
+    let outer = |t: &Thread<'_>, name: &str| {
+        let own = t.frames().iter().filter(|f| stack::counts(f, scene.is)).filter_map(stack::name);
+        own.skip_while(|f| Some(f) == task(t).as_ref()).any(|f| f == name)
+    };
+    let (Some(at), Some(inner)) = (task(napper), task(runner)) else { return false };
+    at != inner && outer(runner, &at) && !outer(napper, &inner)
+}
+
+/// Threads that sleep between their attempts to take what a running thread has.
+fn retried(scene: &Scene<'_>, nappers: &[&Thread<'_>], holder: &Thread<'_>) -> Case {
+    let mut case = Case::new(Class::OwnerSpinning, Confidence::Likely);
+    let at = most_common(nappers.iter().filter_map(|t| stack::task_frame(t.frames(), &[], scene.is)));
+    let (tids, place, owner) = (tids(nappers.iter().copied()), at.as_ref().map(place), holder.tid());
+    case.why.push(say!(Why::Retries { tids, place: place.unwrap_or_default(), owner }));
+    call_evidence(&mut case, holder);
+    case.missing.push(say!(Why::NoOwner { lock: "spin-lock" }));
+    case.culprit = Some(owner);
+    case.for_s = scene.for_s(holder);
+    case.located(Some(true))
 }
 
 fn proof(thread: &Thread<'_>) -> Option<Proof> {

@@ -41,7 +41,7 @@ fn held(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
     behind(&mut case, graph, owner, n);
     let released = |s: String| say!(Why::NeverReleased { waiters: n, seconds: s });
     add_sleep_evidence(&mut case, scene, stuck, released, waiters);
-    guessed(&mut case, &[wait]);
+    guessed(scene, &mut case, &[wait]);
     case.missing.push(say!(Why::OtherProcess { pid }));
     case.lock = Some(lock_of(scene, wait, waiters));
     case.for_s = longest(scene, waiters);

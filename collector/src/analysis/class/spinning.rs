@@ -137,7 +137,7 @@ fn holder<'s, 'a>(scene: &'s Scene<'a>, spin: &Spin<'s, 'a>) -> Option<Holder<'s
         .filter(|t| t.inside == Some(false) && t.wait.as_ref().is_none_or(|w| w.kind != WaitKind::Join))
         .collect();
     Some(Holder::Left(match outside[..] {
-        [one] if scene.gone.iter().all(|tid| *tid == scene.dump.identity.fixed.watchdog_tid) => Some(one),
+        [one] if scene.gone.is_empty() => Some(one),
         _ => None,
     }))
 }
@@ -195,6 +195,7 @@ fn wait_on(word: &LoopRead, tid: u32, owner: Option<Owner>) -> Wait {
         timed: false,
         futex: false,
         guessed: false,
+        inferred: false,
         foreign: None,
         parked: false,
         detail,

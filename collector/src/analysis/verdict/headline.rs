@@ -255,6 +255,10 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
                 (None, hot) => hot.map(|hot| alone(hot, lang)),
             });
             lines.extend(hot.and_then(samples));
+            lines.extend(finding.said.iter().find_map(|why| match why {
+                Why::Retries { tids, place, .. } => Some(say!(Line::RetryBehind { tids, place })),
+                _ => None,
+            }));
         }
         Class::OwnerBlocked if finding.cause == Some(Cause::ProcessShared) => {
             lines.extend(finding.said.iter().find_map(|why| match why {
@@ -270,10 +274,7 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
                 (Some(tid), Some(hot)) if stopped => {
                     Some(say!(Line::StoppedOwner { tid, place: named(hot, lang) }))
                 }
-                (Some(tid), Some(hot)) => {
-                    let (wait, place) = (wait_of(finding, hot.tid), named(hot, lang));
-                    Some(say!(Line::BlockedIn { tid, wait, place }))
-                }
+                (Some(tid), Some(hot)) => Some(blocked(finding, tid, hot, lang)),
                 (owner, _) => owner.map(|tid| say!(Line::HeldBy { tid })),
             });
             lines.extend(finding.said.iter().find_map(|why| match why {
@@ -281,6 +282,7 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
                 _ => None,
             }));
         }
+        Class::OwnerLeft if owner.is_none() => lines.push(Line::NotReleased {}),
         Class::OwnerLeft => lines.extend(owner.map(|tid| {
             let now = match (finding.waits.iter().find(|wait| wait.tid == tid), hot) {
                 (Some(wait), Some(hot)) => say!(Line::NowWaits { wait: &wait.said, place: named(hot, lang) }),
@@ -313,7 +315,15 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
         }
         Class::Livelock => lines.extend(hot.map(|hot| {
             let (doing, place, time) = looping(hot, lang);
-            say!(Line::Many { count: finding.threads.running, doing, place, time })
+            // Threads that sleep between their attempts do not run in the look.
+            let spinners = finding.said.iter().find_map(|why| match why {
+                Why::Spinners { tids } if finding.threads.running < 2 => Some(tids),
+                _ => None,
+            });
+            match spinners {
+                Some(tids) => say!(Line::ManyNamed { tids, doing, place, time }),
+                None => say!(Line::Many { count: finding.threads.running, doing, place, time }),
+            }
         })),
         Class::Runaway => {
             lines.extend(hot.map(|hot| alone(hot, lang)));
@@ -490,11 +500,28 @@ fn outside(finding: &Finding, lang: Lang) -> Vec<Line> {
         lines.push(stuck_line(*waiters, workers, lock));
     }
     let waits = |hot: &Hot| finding.waits.iter().any(|w| w.tid == hot.tid);
+    let holds = |hot: &Hot| finding.lock.as_ref().is_some_and(|lock| lock.owner_tid == Some(hot.tid));
     lines.extend(finding.hot.as_ref().map(|hot| match waits(hot) {
+        true if holds(hot) => blocked(finding, hot.tid, hot, lang),
         true => say!(Line::At { tid: hot.tid, place: named(hot, lang) }),
         false => alone(hot, lang),
     }));
+    // Where something hangs, the waits of the other threads are a part of it.
+    if finding.lock.is_none() && finding.blame != Some(Blame::Nobody) {
+        let others = groups.iter().skip(1).take(MOST_NAMED - 1);
+        lines.extend(others.map(|(count, what)| say!(Line::OthersWait { count: *count, what: what })));
+    }
     lines
+}
+
+/// The holder of a lock, which waits itself.
+fn blocked(finding: &Finding, tid: u32, hot: &Hot, lang: Lang) -> Line {
+    let (wait, place) = (wait_of(finding, hot.tid), named(hot, lang));
+    if wait.en().is_empty() {
+        say!(Line::Dozes { tid, place })
+    } else {
+        say!(Line::BlockedIn { tid, wait, place })
+    }
 }
 
 fn alone(hot: &Hot, lang: Lang) -> Line {
@@ -548,6 +575,7 @@ fn lock_text(finding: &Finding, lock: &Lock) -> Text {
         "barrier" => Line::NounBarrier {}.said(),
         // It says who has the lock: a writer, or so many readers.
         "rwlock" => lock.waiters.first().map_or_else(|| "rwlock".said(), |tid| wait_of(finding, *tid)),
+        "gil" => Line::NounGil {}.said(),
         kind => kind.said(),
     };
     let name = lock.symbol.as_ref().unwrap_or(&lock.address);
@@ -556,7 +584,10 @@ fn lock_text(finding: &Finding, lock: &Lock) -> Text {
         [function, class::source(frame)].into_iter().flatten().collect::<Vec<_>>().join(", ")
     });
     let at = at.filter(|at| !at.is_empty()).map_or_else(String::new, |at| format!(" ({at})"));
-    Text::of(|lang| format!("{} `{name}`{at}", noun.text(lang)))
+    match lock.kind.as_str() {
+        "gil" => Text::of(|lang| format!("{}{at}", noun.text(lang))),
+        _ => Text::of(|lang| format!("{} `{name}`{at}", noun.text(lang))),
+    }
 }
 
 /// A share that the user gave, in percent, with all its digits.

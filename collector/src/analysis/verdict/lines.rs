@@ -58,6 +58,7 @@ messages! {
             "{workers} ワーカー中 1 が {lock} 待ち";
         NounLock {} => "lock", "ロック";
         NounSpinLock {} => "spin lock", "スピンロック";
+        NounGil {} => "the GIL of Python", "Python の GIL";
         NounCondition {} => "condition variable", "条件変数";
         NounSemaphore {} => "semaphore", "セマフォ";
         NounBarrier {} => "barrier", "バリア";
@@ -100,6 +101,8 @@ messages! {
         NoPlace {} => "code that has no name", "名前のないコード";
         BlockedIn { tid, wait, place } => "held by tid {tid}, which is itself blocked in {wait} ({place})",
             "保持スレッド tid {tid} 自身も {wait} で停止中 ({place})";
+        Dozes { tid, place } => "held by tid {tid}, which sleeps and wakes again in {place}",
+            "保持スレッド tid {tid} は {place} で短い待ちを繰り返している";
         StoppedOwner { tid, place } => "held by tid {tid}, which is itself stopped by a signal or a debugger ({place})",
             "保持スレッド tid {tid} 自身もシグナルまたはデバッガで停止中 ({place})";
         Spin { count: "thread spins|threads spin" } => "{count} in the allocator",
@@ -109,6 +112,12 @@ messages! {
             "アロケータ内でスリープ中の tid {tid} ({wait}、{place}) が保持者の可能性";
         OwnerHasLeft { tid, now } => "held by tid {tid}, which left the allocator without a release and {now}",
             "保持スレッド tid {tid} は解放せずにアロケータを出て、{now}";
+        NotReleased {} => "which no thread inside the allocator can hold: it was not released",
+            "アロケータの中に保持者となり得るスレッドはなく、解放されないまま残っている";
+        RetryBehind { tids, place } => "tid {tids} sleeps and tries again in {place}, which that thread has passed",
+            "tid {tids} は、そのスレッドが通過した {place} で再試行を繰り返している";
+        ManyNamed { tids, doing, place, time } => "tid {tids}: {doing} {place}{time}",
+            "tid {tids} は {place}を{time}{doing}";
         NowWaits { wait, place } => "now waits in {wait} ({place})", "現在は {wait} で待機中 ({place})";
         NowRuns { place } => "now runs in {place}", "現在は {place} を実行中";
         NowElsewhere {} => "works on", "動作を続けている";

@@ -45,6 +45,7 @@ pub(crate) fn wait_of(dump: &Dump, thread: &ThreadRecord, frames: &[Frame], tids
         expected: None,
         owner: None,
         guessed: false,
+        inferred: false,
         foreign: None,
         parked: false,
         timed: false,

@@ -15,8 +15,10 @@ pub(crate) enum WaitKind {
     Semaphore,
     /// pthread read-write lock.
     RwLock,
-    /// pthread_once, call_once.
+    /// pthread_once, call_once; the guard of a static variable of C++.
     Once,
+    /// The global interpreter lock of Python.
+    Gil,
     /// A lock of Rust's standard library or of parking_lot.
     RustLock,
     /// A futex word of 0, 1 or 2 without an owner. glibc uses such locks internally.
@@ -87,6 +89,7 @@ impl WaitKind {
             WaitKind::Semaphore => "semaphore",
             WaitKind::RwLock => "rwlock",
             WaitKind::Once => "once",
+            WaitKind::Gil => "gil",
             WaitKind::RustLock => "rust-lock",
             WaitKind::LowLevelLock => "low-level-lock",
             WaitKind::SpinLock => "spin-lock",
@@ -99,8 +102,8 @@ impl WaitKind {
 
     /// Whether one thread holds the object, and the others wait until that thread releases it.
     pub(crate) fn is_lock(self) -> bool {
-        use WaitKind::{LowLevelLock, Mutex, Once, RustLock, RwLock, SpinLock};
-        matches!(self, Mutex(_) | RwLock | Once | RustLock | LowLevelLock | SpinLock)
+        use WaitKind::{Gil, LowLevelLock, Mutex, Once, RustLock, RwLock, SpinLock};
+        matches!(self, Mutex(_) | RwLock | Once | Gil | RustLock | LowLevelLock | SpinLock)
     }
 
     /// Whether another thread has to signal, post or arrive.
@@ -145,6 +148,8 @@ pub(crate) struct Wait {
     pub(crate) owner: Option<Owner>,
     /// No function on the stack names the object: kind and owner are read from the layout of memory alone.
     pub(crate) guessed: bool,
+    /// The owner is the only thread that can have the object, by the stacks of all threads. No memory names it.
+    pub(crate) inferred: bool,
     /// The word names an owner that is no thread of this process, and of which nothing more is known.
     pub(crate) foreign: Option<u32>,
     /// glibc never ends this wait: `pthread_mutex_lock` parks a thread whose lock the kernel refused. The word is on the

@@ -7,7 +7,7 @@ use crate::files::links::is_system;
 use crate::session::trace::Frame;
 
 /// Frames that are searched, from the innermost. Waits of C libraries are three frames deep, Rust's six.
-pub(super) const SEARCHED_FRAMES: usize = 8;
+const SEARCHED_FRAMES: usize = 8;
 
 /// A kind of wait that the functions on the stack name.
 #[derive(Clone, Debug, PartialEq, Eq)]

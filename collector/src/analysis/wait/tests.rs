@@ -292,41 +292,6 @@ fn a_stripped_program_under_a_shared_c_library_waits_for_its_mutexes_there() {
 }
 
 #[test]
-fn the_guard_of_a_static_variable_is_held_by_the_thread_that_initializes_it() {
-    let pending = Futex { expected: 0x1_0100, near: vec![(0, 0x1_0100)], ..bare(LOCK2, 0) };
-    let waits = ["syscall@libc", "__cxa_guard_acquire@foo", "cache@foo", "foo_free@foo", WORKER];
-    let begins = [
-        "__lll_lock_wait@libc",
-        "pthread_mutex_lock@libc",
-        "Cache::Cache@foo",
-        "cache@foo",
-        "foo_malloc@foo",
-        WORKER,
-    ];
-    let is = |finding: &Finding| (finding.class.as_str().to_owned(), finding.confidence.as_str());
-    // The one that initializes waits for a mutex of the one that waits for the guard.
-    let mut make = Make::new();
-    make.futex(101, &pending, &waits).futex(102, &mutex(LOCK, 101, 0), &begins);
-    let finding = make.analyse();
-    assert_eq!(find(&finding).owner, Some(102));
-    assert_eq!(is(&finding), ("deadlock".to_owned(), "proven"));
-    // The mutex may be one that the function takes before.
-    let before = [&begins[..2], &begins[3..]].concat();
-    let mut make = Make::new();
-    make.futex(101, &pending, &waits).futex(102, &mutex(LOCK, 101, 0), &before);
-    assert_eq!(is(&make.analyse()), ("deadlock".to_owned(), "likely"));
-    // The initialization itself needs the variable.
-    let again = [&waits[..3], &["foo_malloc@foo", "Cache::Cache@foo"], &waits[2..]].concat();
-    let mut make = Make::new();
-    let finding = make.futex(101, &pending, &again).futex(103, &pending, &waits).analyse();
-    assert_eq!((find(&finding).owner, is(&finding)), (Some(101), ("deadlock".to_owned(), "proven")));
-    // Two threads are in the function of the variable.
-    let mut make = Make::new();
-    make.futex(101, &pending, &waits).call(102, 0, 3, &begins).call(103, 0, 3, &begins);
-    assert_eq!(find(&make.analyse()).owner, None);
-}
-
-#[test]
 fn once_that_is_called_again_waits_for_itself() {
     let word = Futex { expected: 1, near: vec![(0, 1)], ..bare(LOCK, 1) };
     let again = [

@@ -23,10 +23,11 @@ messages! {
             "ロックの循環または保持者の終了のためカーネルに拒否された pthread の mutex (優先度継承、glibc はこの待ちを終わらせない)";
         FutexVector { words: "futex word" } => "any of {words}", "{words} 個の futex ワードのいずれか";
         Once {} => "once", "once の初期化";
+        Guard {} => "initialization of a static variable", "静的変数の初期化";
+        Gil {} => "the GIL of Python", "Python の GIL";
         LowLevel {} => "low-level lock of glibc", "glibc の低レベルロック";
         Ownerless {} => "futex lock without an owner field", "保持者を記録しない futex ロック";
         OwnWord {} => "futex lock whose word is its owner's tid", "ワードが保持者の tid である futex ロック";
-        Guard {} => "initialization of a static variable", "静的変数の初期化";
         SpinAbsl {} => "spin lock of absl", "absl のスピンロック";
         Spins {} => "spin lock", "スピンロック";
         SpinSleeps {} => "spin lock that sleeps", "スリープするスピンロック";
