@@ -36,6 +36,9 @@ pub struct Finding {
     /// The thread that runs or holds the lock; else the busiest thread, if one is busy.
     pub hot: Option<Hot>,
     pub(crate) threads: ThreadCounts,
+    /// Threads that spin in the allocator together; 0 where the class is another one.
+    #[serde(default)]
+    pub(crate) spinning: u32,
     /// One for each thread that waits, ascending by tid.
     pub(crate) waits: Vec<ThreadWait>,
     /// The worst integrity of all DSOs of the dump.

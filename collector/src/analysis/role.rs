@@ -74,20 +74,8 @@ pub(super) fn is_malloc_family(function: &str) -> bool {
 }
 
 pub(super) fn counts(frame: &Frame, is: AllocatorIs) -> bool {
-    // In the C library, code that malloc called serves malloc. In a program, it is part of the allocator or a hook.
-    let by_malloc = || !frame.dso.as_deref().is_none_or(is_system);
-    frame.in_allocator && (!is.shared || is_interface(frame) || by_malloc())
-}
-
-/// Whether it is the frame of malloc, free or their like.
-fn is_interface(frame: &Frame) -> bool {
-    frame.entry || frame.function.as_deref().is_some_and(is_malloc_family)
-}
-
-/// Whether the frame is one that malloc called, in a DSO that holds other code too: nothing tells the allocator's own
-/// functions from the program's.
-pub(super) fn is_mixed(frame: &Frame, is: AllocatorIs) -> bool {
-    is.shared && counts(frame, is) && !is_interface(frame)
+    frame.in_allocator
+        && (!is.shared || frame.entry || frame.function.as_deref().is_some_and(is_malloc_family))
 }
 
 /// Whose code a frame is.
@@ -128,7 +116,9 @@ pub(super) fn without_start(frames: &[Frame], is: AllocatorIs) -> &[Frame] {
     let system = frames.iter().rev().take_while(|f| role(f, is) == Role::System).count();
     let own = frames.iter().rev().skip(system).take_while(|f| role(f, is) == Role::Allocator).count();
     let inner = &frames[..frames.len() - system - own];
-    let starts = frames[frames.len() - system..].iter().any(is_start);
+    // Destructors of a thread, and functions at exit, are called on the way out: they are calls of the allocator.
+    let outer = &frames[frames.len() - system..];
+    let starts = outer.first().is_some_and(is_start);
     // A thread of the allocator itself has no frame of the program.
     let program = inner.iter().any(|f| role(f, is) == Role::Program);
     if starts && own > 0 && program { inner } else { frames }

@@ -8,7 +8,7 @@ use super::role::{AllocatorIs, Role, role, without_start};
 use crate::session::trace::{Frame, ThreadTrace};
 
 /// Where a thread stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Standing {
     /// The innermost code that is not the system's is the allocator's.
     Allocator,
@@ -24,6 +24,7 @@ pub(super) enum Standing {
     /// No frame of the allocator is on the stack.
     Outside,
     /// There is no stack.
+    #[default]
     Unknown,
 }
 
@@ -67,7 +68,7 @@ fn in_allocator(frames: &[Frame], is: AllocatorIs) -> bool {
 }
 
 /// What a thread does, from all of its stacks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Activity {
     /// Of the innermost function that did not return between the stacks, seen from there outward.
     pub(super) standing: Standing,
@@ -75,6 +76,9 @@ pub(super) struct Activity {
     pub(super) frame: Option<Frame>,
     /// A frame of the program that was seen inside that function in some stack.
     pub(super) program_inside: Option<Frame>,
+    /// The signal handler behind which every stack is cut: what it interrupted is not known. It may run on a stack of its
+    /// own.
+    pub(super) cut_handler: Option<Frame>,
 }
 
 /// Compares the whole stacks of a thread.
@@ -83,7 +87,7 @@ pub(super) fn activity<'a>(traces: impl IntoIterator<Item = &'a ThreadTrace>, is
     let whole: Vec<&[Frame]> = all.iter().filter(|t| !t.truncated).map(|t| &t.frames[..]).collect();
     let stacks = if whole.is_empty() { all.iter().map(|t| &t.frames[..]).collect() } else { whole };
     let Some(first) = stacks.first() else {
-        return Activity { standing: Standing::Unknown, frame: None, program_inside: None };
+        return Activity::default();
     };
     let depth = stacks.iter().map(|stack| same_callers(first, stack)).min().unwrap_or(0);
     // The function inside the callers that all stacks share. It does not return if its activation is one, too.
@@ -96,10 +100,22 @@ pub(super) fn activity<'a>(traces: impl IntoIterator<Item = &'a ThreadTrace>, is
     });
     let begin = |stack: &[Frame]| stack.len().saturating_sub(depth + usize::from(loops));
     let outward = &first[begin(first).min(first.len())..];
+    let cut = all.iter().all(|t| t.truncated);
     let mut inside = stacks.iter().flat_map(|stack| &stack[..begin(stack).min(stack.len())]);
     let program_inside = inside.find(|f| role(f, is) == Role::Program && !f.inlined).cloned();
     let frame = outward.iter().find(|f| !matches!(role(f, is), Role::System)).cloned();
-    Activity { standing: of(outward, is), frame, program_inside }
+    let cut_handler = in_handler(outward, is).filter(|_| cut);
+    let standing = match (of(outward, is), &cut_handler) {
+        (Standing::Outside, Some(handler)) => Standing::Handler(handler.clone()),
+        (standing, _) => standing,
+    };
+    Activity { standing, frame, program_inside, cut_handler }
+}
+
+/// The program's frame of the innermost signal handler.
+fn in_handler(frames: &[Frame], is: AllocatorIs) -> Option<Frame> {
+    let signal = frames.iter().position(|f| role(f, is) == Role::Signal)?;
+    frames[..signal].iter().rev().find(|f| role(f, is) == Role::Program).cloned()
 }
 
 /// The number of outermost frames that two stacks share: the same activation, at the same instruction.

@@ -75,8 +75,14 @@ messages! {
             シグナルハンドラから安全に呼べない (stacks.txt)";
         InHandler { tid, place } => "tid {tid} is in the signal handler {place}, which interrupted the allocator (stacks.txt)",
             "tid {tid} は、アロケータの実行中に割り込んだシグナルハンドラ {place} の中にいる (stacks.txt)";
+        InHandlerCut { tid, place } => "tid {tid} is in the signal handler {place}; what it interrupted is not on the part of the \
+            stack that was copied (stacks.txt)",
+            "tid {tid} はシグナルハンドラ {place} の中にいる。割り込まれた側は、コピーされた範囲のスタックに含まれていない (stacks.txt)";
         LockOfProgram { place } => "the lock is taken by {place}, so it is the program's",
             "このロックを取っているのは {place} なので、プログラム側のロックである";
+        InProgram { place } => "the allocator is a part of the program: {place} may be its own function, or one of the program that it \
+            calls",
+            "アロケータはプログラム自体に含まれている。{place} はアロケータ自身の関数か、アロケータから呼ばれたプログラム側の関数である";
         CallerUnknown {} => "no stack shows who takes this lock",
             "このロックを誰が取っているかを示すスタックがない";
         WaysOut { functions } => "the program uses {functions}: a call of the allocator may have been left that way, with its lock",
@@ -127,6 +133,10 @@ messages! {
         // Threads that run in the allocator.
         Spinners { tids } => "tid {tids}: running in the allocator, without a wait in the kernel (stacks.txt)",
             "tid {tids} はアロケータの中で実行中で、カーネルでは待っていない (stacks.txt)";
+        LoopsElsewhere { tid, function, others } => "tid {tid} loops in another function of the allocator, {function}, while tid \
+            {others} spin: it may hold what they spin for (stacks.txt)",
+            "tid {others} がスピンしている間、tid {tid} はアロケータの別の関数 {function} でループしている。スピンの対象を保持している\
+            可能性がある (stacks.txt)";
         Suspect { tid, wait } => "tid {tid} sleeps inside the allocator and may hold what the others spin for: {wait} \
             (stacks.txt)",
             "tid {tid} はアロケータの中でスリープしており ({wait})、スピン中のスレッドが待つロックを保持している可能性がある (stacks.txt)";
@@ -260,6 +270,12 @@ messages! {
         NoBytes { tid } => "the stack bytes of tid {tid} could not be compared: a loop that calls the allocator again from the \
             same place looks the same",
             "tid {tid} のスタックの内容を比較できなかった。同じ場所から呼び出しを繰り返すループと区別できない";
+        OnlyReads { tids } => "the loop of tid {tids} changes no memory but its own stack: it may wait for a thread that is not inside \
+            the allocator any more",
+            "tid {tids} のループは自分のスタック以外のメモリを変更しない。すでにアロケータを抜けたスレッドを待っている可能性がある";
+        SpinsDiffer { functions } => "the threads loop in different functions ({functions}): one of them may hold what the others \
+            spin for",
+            "スレッドは異なる関数 ({functions}) でループしている。そのうちの 1 つが、ほかのスレッドのスピンの対象を保持している可能性がある";
         NoOwner { lock } => "{lock} does not record its owner: the holder is inferred",
             "{lock} は保持者を記録しないため、保持者は推定";
         SemaphoresMayLock { locks } => "{locks} may be used as locks: then these threads wait for each other",
@@ -274,10 +290,6 @@ messages! {
             "どの DSO がアロケータか分からないか、マップされていない。そのフレームがないことは何の証明にもならない (dump.bin)";
         DoubtfulDso { tid, dso } => "tid {tid} is in {dso}, which may be a part of the allocator (stacks.txt)",
             "tid {tid} は {dso} の中にいる。これはアロケータの一部かもしれない (stacks.txt)";
-        PartOfProgram { tid, place } => "malloc is part of the program, and tid {tid} is in {place}, which malloc called: a function of \
-            the allocator, or a hook of the program (stacks.txt)",
-            "malloc はプログラム自身に含まれ、tid {tid} は malloc から呼ばれた {place} の中にいる。これはアロケータの関数か、プログラムの\
-            フックのどちらか (stacks.txt)";
         PlaceUnknown {} => "it is not known whether these threads are inside the allocator",
             "これらのスレッドがアロケータの中にいるかは分からない";
         MayStillCome { tids } => "tid {tids} runs outside the allocator and may still enter it",

@@ -125,6 +125,9 @@ pub struct NoMemory {
 pub struct Loop {
     pub reads: Vec<LoopRead>,
     pub ring: Option<Ring>,
+    /// The loop was seen to turn, and changes no memory but the thread's own stack.
+    #[serde(default)]
+    pub(crate) only_reads: bool,
     /// Functions of the program that the allocator called on the way.
     pub(crate) callbacks: Vec<Frame>,
     /// The allocator returned to the program.

@@ -271,7 +271,21 @@ impl<'m> AllocatorSet<'m> {
             };
             marks[at] = Mark { in_allocator, entry: in_allocator && entered() };
         }
+        if self.provider.is_some_and(|provider| self.is_program(provider)) {
+            self.mark_called(walk, &mut marks);
+        }
         marks
+    }
+
+    /// In a program that contains the allocator, marks what malloc calls as malloc: a function of the program has no other
+    /// name for it.
+    fn mark_called(&self, walk: &Walk, marks: &mut [Mark]) {
+        let mut inside = false;
+        for (frame, mark) in walk.frames.iter().zip(marks).rev() {
+            let own = mark.in_allocator && self.module(frame) == self.provider;
+            inside = !frame.signal && (inside || own && mark.entry);
+            mark.entry |= inside && own;
+        }
     }
 
     /// The nearest outer frame that is not of the system: `qsort` and `pthread_once` only pass a call on. None

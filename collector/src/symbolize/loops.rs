@@ -65,6 +65,7 @@ impl Loops<'_> {
                 addresses: ring.nodes.iter().take(MOST_NODES).copied().collect(),
                 mapping: ring.nodes.first().map_or_else(String::new, |at| self.mapping(*at)),
             }),
+            only_reads: way.only_reads,
             callbacks: self.callbacks(way),
             returns: way.returned_to.iter().any(|pc| self.is_program(*pc)),
             no_memory: (way.failed > 0).then_some(no_memory),

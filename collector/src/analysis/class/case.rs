@@ -30,6 +30,8 @@ pub(super) struct Case {
     pub(super) members: Vec<u32>,
     /// Whether the stuck threads are inside the allocator; none where no stack tells.
     pub(super) in_allocator: Option<bool>,
+    /// Threads that spin in the allocator together.
+    pub(super) spinning: u32,
     /// Duration in seconds, where other threads have been observed for longer than the culprit.
     pub(super) for_s: Option<f64>,
 }
@@ -48,6 +50,7 @@ impl Case {
             culprit_at: None,
             members: vec![],
             in_allocator: None,
+            spinning: 0,
             for_s: None,
         }
     }

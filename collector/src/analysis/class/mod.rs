@@ -83,6 +83,7 @@ pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
         lock: case.lock,
         hot,
         threads: counts(&scene),
+        spinning: case.spinning,
         waits: waits(&scene),
         integrity,
         deleted_seen,
@@ -128,6 +129,7 @@ fn stirred(dump: &Dump) -> Option<Why> {
 
 fn decide(scene: &Scene<'_>, graph: &Graph) -> Case {
     other::stopped(scene)
+        .or_else(|| owned::left(scene, graph))
         .or_else(|| owned::ring(scene, graph))
         .or_else(|| vfork::chain(scene, graph))
         .or_else(|| owned::root(scene, graph))

@@ -68,6 +68,21 @@ pub(super) fn ring(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
     })
 }
 
+/// A lock that the allocator takes, and whose holder has left the allocator with it and waits for something else: another
+/// lock, the end of a thread. The release that is missing comes before what the holder waits for.
+pub(super) fn left(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
+    let waits_on = |t: &&Thread<'_>| {
+        let further = t.wait.as_ref().is_some_and(|w| w.kind.is_lock() || w.kind == WaitKind::Join);
+        further && t.calls == Calls::Outside
+    };
+    let all_stuck = |t: &&Thread<'_>| {
+        let locks = direct_waiters(scene, t.tid());
+        locks.first().is_some_and(|waiters| stuck_together(waiters.iter().copied()) == Stuck::Yes)
+    };
+    let holders = scene.all().filter(waits_on).filter(all_stuck);
+    holders.filter_map(|t| held_by(scene, graph, t.tid())).find(|case| case.class == Class::OwnerLeft)
+}
+
 /// Chains that end at a holder outside any ring: the chain with the most threads.
 pub(super) fn root(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
     let mut ends: BTreeMap<(bool, u32), usize> = BTreeMap::new();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::{Case, any_inside, call_evidence, lock_of, lock_text, stuck_together, tids, wait_text};
 use super::owned::{add_sleep_evidence, free_word, longest};
-use super::whose;
+use super::spinning;
 use crate::analysis::scene::{Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls};
 use crate::analysis::wait::{Wait, WaitKind};
@@ -74,9 +74,22 @@ pub(super) fn inferred(scene: &Scene<'_>) -> Option<Case> {
     let groups: Vec<Group<'_, '_>> = groups.into_iter().filter(|g| g.wait.foreign.is_none()).collect();
     let group = groups.first()?;
     let waits_here: BTreeSet<u32> = groups.iter().flat_map(|g| g.waiters.iter().map(|w| w.tid())).collect();
-    let inside = || scene.all().filter(|t| t.inside == Some(true) && !waits_here.contains(&t.tid()));
+    // Threads that spin on the same word before they sleep do not hold it.
+    let spins = spinning::spins(scene);
+    let same_word = spins.iter().filter(|spin| Some(spin.word.address) == group.wait.word);
+    let at_entrance: BTreeSet<u32> = same_word.flat_map(|spin| &spin.threads).map(|t| t.tid()).collect();
+    let others = |t: &&Thread<'_>| !waits_here.contains(&t.tid()) && !at_entrance.contains(&t.tid());
+    let inside = || scene.all().filter(|t| t.inside == Some(true)).filter(others);
     if let Some(case) = starved(scene, group, inside()) {
         return Some(case);
+    }
+    // The others spin for something that one of the sleepers holds.
+    let spinners: BTreeSet<u32> = spins.iter().flat_map(|spin| &spin.threads).map(|t| t.tid()).collect();
+    if group.wait.kind.is_event()
+        && inside().next().is_some()
+        && inside().all(|t| spinners.contains(&t.tid()))
+    {
+        return None;
     }
     let runners: Vec<&Thread<'_>> = inside().filter(|t| t.runs() && !t.naps).collect();
     let sleepers: Vec<&Thread<'_>> = inside().filter(|t| !t.runs() || t.naps).collect();
@@ -190,19 +203,22 @@ fn not_released(scene: &Scene<'_>, group: &Group<'_, '_>) -> Option<Case> {
         Some(1) => group.wait.kind.is_lock() || called_lock(),
         _ => false,
     } && group.wait.value.is_some_and(|value| value != 0);
+    // A mutex that names nobody, although it is held, was written over.
+    let held = held && !matches!(group.wait.kind, WaitKind::Mutex(_));
     let waits = |t: &Thread<'_>| group.waiters.iter().any(|w| w.tid() == t.tid());
     let others = || scene.all().filter(|t| !waits(t));
-    if !held || !scene.whole || others().any(|t| t.inside != Some(false)) {
+    if !held || !scene.whole || others().any(|t| t.inside != Some(false) || scene.doubtful(t).is_some()) {
         return None;
     }
     let mut case = ownerless(scene, group, Class::OwnerLeft);
     case.why.push(Why::NobodyInside {});
-    case.missing.push(say!(Why::ReleaseLost { functions: whose::takers(scene, &group.waiters).join(", ") }));
+    case.missing.extend(spinning::release_lost(scene, &group.waiters));
     let mut workers = others().filter(|t| t.wait.as_ref().is_none_or(|w| !matches!(w.kind, WaitKind::Join)));
     if let (Some(one), None) = (workers.next(), workers.next()) {
         case.why.push(say!(Why::OnlyOneOutside { tid: one.tid(), wait: wait_text(scene, one) }));
         case.culprit = Some(one.tid());
         case.culprit_at = stack::program_frame(one.frames()).cloned();
+        case.lock.iter_mut().for_each(|lock| lock.owner_tid = Some(one.tid()));
     }
     Some(case.located(Some(true)))
 }

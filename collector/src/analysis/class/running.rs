@@ -1,8 +1,9 @@
 //! Hangs without a wait in the kernel: threads that run inside the allocator and do not leave it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::case::{Case, call_evidence, most_common, no_stack, place, tids, wait_text};
+use super::spinning;
 use crate::analysis::scene::{Motion, Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
 use crate::analysis::why::Why;
@@ -61,9 +62,13 @@ pub(super) fn inside(scene: &Scene<'_>) -> Option<Case> {
     let goes_on =
         |t: &&Thread<'_>| t.inside == Some(true) && (t.calls == Calls::Returns || t.makes_progress());
     let others: Vec<&Thread<'_>> = scene.all().filter(goes_on).collect();
+    let differ = places(scene, &runners);
+    let elsewhere = alone_elsewhere(&differ).filter(|_| sleepers.is_empty());
     let (class, decided) = match (runners.len(), sleepers.len()) {
         (_, 1..) => (Class::SpinWait, Confidence::Likely),
         (1, _) => (Class::Runaway, Confidence::Proven),
+        _ if elsewhere.is_some() => (Class::OwnerSpinning, Confidence::Likely),
+        _ if differ.len() > 1 => (Class::Livelock, Confidence::Likely),
         _ => (Class::Livelock, Confidence::Proven),
     };
     let mut case = Case::new(class, if weakest == Proof::Bytes { decided } else { Confidence::Likely });
@@ -71,6 +76,11 @@ pub(super) fn inside(scene: &Scene<'_>) -> Option<Case> {
         Class::Runaway if others.is_empty() => case.why.push(say!(Why::Alone { tid: runners[0].tid() })),
         Class::Runaway => case.why.push(say!(Why::OthersGoOn { tids: tids(others) })),
         _ => case.why.push(say!(Why::Spinners { tids: tids(runners.iter().copied()) })),
+    }
+    if let Some(thread) = elsewhere {
+        let others = tids(runners.iter().copied().filter(|t| t.tid() != thread.tid()));
+        let function = loop_of(scene, thread).unwrap_or_else(|| "?".to_owned());
+        case.why.push(say!(Why::LoopsElsewhere { tid: thread.tid(), function, others }));
     }
     for sleeper in sleepers.iter().take(3) {
         let wait = wait_text(scene, sleeper);
@@ -86,18 +96,74 @@ pub(super) fn inside(scene: &Scene<'_>) -> Option<Case> {
         case.unproven();
         case.missing.extend(hidden.iter().take(4).map(|t| no_stack(t)));
     }
-    if class == Class::SpinWait {
+    if matches!(class, Class::SpinWait | Class::OwnerSpinning) {
         case.missing.push(say!(Why::NoOwner { lock: "spin-lock" }));
     }
+    if class == Class::Livelock && differ.len() > 1 {
+        let names: Vec<String> = differ.keys().flatten().take(4).map(|name| format!("`{name}`")).collect();
+        case.missing.push(say!(Why::SpinsDiffer { functions: names.join(", ") }));
+    }
+    only_waits(scene, &mut case, &runners);
+    case.spinning = match class {
+        Class::Runaway => 0,
+        Class::OwnerSpinning => runners.len() as u32 - 1,
+        _ => runners.len() as u32,
+    };
     // The thread with the best proof. Of equals the one deepest in the allocator: a thread that retries
     // while it holds something is deeper than a thread that only tries to enter.
     let deep = |t: &Thread<'_>| stack::in_allocator(t.frames(), scene.is).map_or(0, |range| range.len());
     let key = |t: &&&Thread<'_>| (proof(t), deep(t), (t.cpu_share * 1e6) as u64, std::cmp::Reverse(t.tid()));
     let suspect = sleepers.first().filter(|_| class == Class::SpinWait);
-    case.culprit = suspect.or(runners.iter().max_by_key(key)).map(|t| t.tid());
+    case.culprit = elsewhere.or(suspect.or(runners.iter().max_by_key(key)).copied()).map(|t| t.tid());
     case.culprit_at = suspect.and_then(|t| stack::task_frame(t.frames(), &[], scene.is)).cloned();
     case.for_s = runners.iter().filter_map(|t| scene.for_s(t)).max_by(f64::total_cmp);
     Some(case.located(Some(true)))
+}
+
+/// A loop that changes nothing may be a wait for a thread that is gone: several such threads do not keep each other
+/// busy, and a single one that reads one word may be one of several that would wait.
+fn only_waits(scene: &Scene<'_>, case: &mut Case, runners: &[&Thread<'_>]) {
+    let one_word = |t: &Thread<'_>| {
+        let one = scene.traces.loops.get(&t.tid());
+        one.is_some_and(|one| one.ring.is_none() && one.reads.len() == 1)
+    };
+    let waits = match case.class {
+        Class::Livelock => true,
+        Class::Runaway => runners.iter().all(|t| one_word(t)),
+        _ => false,
+    };
+    if waits && spinning::only_reads(scene, runners) {
+        case.missing.push(say!(Why::OnlyReads { tids: tids(runners.iter().copied()) }));
+        case.unproven();
+    }
+}
+
+/// The threads by the function in which they loop.
+fn places<'s, 'a>(
+    scene: &Scene<'_>,
+    runners: &[&'s Thread<'a>],
+) -> BTreeMap<Option<String>, Vec<&'s Thread<'a>>> {
+    let mut places: BTreeMap<Option<String>, Vec<&Thread<'_>>> = BTreeMap::new();
+    for runner in runners {
+        places.entry(loop_of(scene, runner)).or_default().push(runner);
+    }
+    places
+}
+
+/// The function that does not return, from all stacks of a thread.
+fn loop_of(scene: &Scene<'_>, thread: &Thread<'_>) -> Option<String> {
+    let frame = thread.activity(scene.is).frame.as_ref().and_then(stack::name);
+    frame.or_else(|| stack::telling_frame(thread.frames(), scene.is).and_then(stack::name))
+}
+
+/// The only thread that loops in another function than all others.
+fn alone_elsewhere<'s, 'a>(places: &BTreeMap<Option<String>, Vec<&'s Thread<'a>>>) -> Option<&'s Thread<'a>> {
+    let alone: Vec<&'s Thread<'a>> =
+        places.values().filter(|threads| threads.len() == 1).map(|threads| threads[0]).collect();
+    match (&alone[..], places.len()) {
+        ([one], 2) if proof(one) > Some(Proof::Once) => Some(one),
+        _ => None,
+    }
 }
 
 /// Whether the function of the allocator in which a thread naps is further out on the stack of another one, and not the other

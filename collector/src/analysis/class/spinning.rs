@@ -45,11 +45,12 @@ pub(super) fn spins<'s, 'a>(scene: &'s Scene<'a>) -> Vec<Spin<'s, 'a>> {
         groups.entry(word.address).or_insert_with(|| Spin { threads: vec![], word }).threads.push(thread);
     }
     let mut groups: Vec<Spin<'s, 'a>> = groups.into_values().collect();
-    // Not every thread is sampled. One that runs in a function in which only threads of one group spin is one of
+    // Not every thread is sampled, and not every loop can be followed. A thread that runs in a function in which only threads of one group spin is one of
     // them.
     let grouped: BTreeSet<u32> = groups.iter().flat_map(|g| g.threads.iter().map(|t| t.tid())).collect();
     let rest = scene.all().filter(|t| matches!(t.calls, Calls::Inside(_)) && (t.runs() || t.naps));
-    for thread in rest.filter(|t| t.samples.is_empty() && !grouped.contains(&t.tid())) {
+    let unsampled = |t: &Thread<'_>| t.samples.is_empty() || t.naps && is_unread(scene, t);
+    for thread in rest.filter(|t| unsampled(t) && !grouped.contains(&t.tid())) {
         let there = |g: &&mut Spin<'_, '_>| g.threads.iter().any(|t| place(scene, t) == place(scene, thread));
         let mut there = groups.iter_mut().filter(there);
         if let (Some(group), None) = (there.next(), there.next()) {
@@ -71,6 +72,12 @@ pub(super) fn spins<'s, 'a>(scene: &'s Scene<'a>) -> Vec<Spin<'s, 'a>> {
 /// The function of the allocator in which a thread is.
 fn place(scene: &Scene<'_>, thread: &Thread<'_>) -> Option<String> {
     stack::telling_frame(thread.frames(), scene.is).and_then(stack::name)
+}
+
+/// Whether the loop of a thread could not be followed.
+fn is_unread(scene: &Scene<'_>, thread: &Thread<'_>) -> bool {
+    let one = scene.traces.loops.get(&thread.tid());
+    one.is_none_or(|one| one.reads.is_empty() && !one.only_reads)
 }
 
 /// Both readings are the same, and not of a lock that is free.
@@ -121,16 +128,16 @@ fn holder<'s, 'a>(scene: &'s Scene<'a>, spin: &Spin<'s, 'a>) -> Option<Holder<'s
     let is_spinner = |t: &Thread<'_>| spin.threads.iter().any(|s| s.tid() == t.tid());
     let others = || scene.all().filter(|t| !is_spinner(t) && !t.background);
     // A thread at the entrance to the same lock, whose loop could not be read, spins too.
-    let inside: Vec<&Thread<'a>> =
-        others().filter(|t| t.inside == Some(true) && !spins.contains(&place(scene, t))).collect();
+    let at_entrance = |t: &Thread<'_>| spins.contains(&place(scene, t)) && is_unread(scene, t);
+    let inside: Vec<&Thread<'a>> = others().filter(|t| t.inside == Some(true) && !at_entrance(t)).collect();
     if let [one] = inside[..] {
         return Some(Holder::Inside(one));
     }
     if !inside.is_empty() || !scene.whole || others().any(|t| t.inside.is_none()) {
         return None;
     }
-    // A load may be one of a flag that is set later.
-    if spin.word.how == ReadHow::Load || value(spin.word) == 0 {
+    // A load may be one of a flag that is set later. A loop that only reads does nothing but wait for the word.
+    if value(spin.word) == 0 || spin.word.how == ReadHow::Load && !only_reads(scene, &spin.threads) {
         return None;
     }
     let outside: Vec<&Thread<'a>> = others()
@@ -140,6 +147,12 @@ fn holder<'s, 'a>(scene: &'s Scene<'a>, spin: &Spin<'s, 'a>) -> Option<Holder<'s
         [one] if scene.gone.is_empty() => Some(one),
         _ => None,
     }))
+}
+
+/// Whether the loops of the threads, as far as they could be followed, do nothing but read.
+pub(super) fn only_reads(scene: &Scene<'_>, threads: &[&Thread<'_>]) -> bool {
+    let mut loops = threads.iter().filter_map(|t| scene.traces.loops.get(&t.tid())).peekable();
+    loops.peek().is_some() && loops.all(|one| one.only_reads)
 }
 
 /// The tid that the lock's memory names.
@@ -239,7 +252,7 @@ fn held(scene: &Scene<'_>, spin: &Spin<'_, '_>, holder: &Holder<'_, '_>) -> Opti
             case.culprit = Some(thread.tid());
             evidence(&mut case, scene, thread, class);
             if class == Class::OwnerLeft {
-                case.missing.push(release_lost(scene, spin));
+                case.missing.extend(release_lost(scene, &spin.threads));
             }
             // A number that is a tid may be one by chance, where its thread is not where a holder would be.
             let sure = spin.word.how == ReadHow::TryLock || class == Class::OwnerSpinning;
@@ -273,7 +286,7 @@ fn held(scene: &Scene<'_>, spin: &Spin<'_, '_>, holder: &Holder<'_, '_>) -> Opti
             let mut case = case_of(scene, spin, owner, Class::OwnerLeft);
             case.why.push(Why::NobodyInside {});
             case.missing.push(say!(Why::NoOwner { lock: lock(None) }));
-            case.missing.push(release_lost(scene, spin));
+            case.missing.extend(release_lost(scene, &spin.threads));
             if let Some(thread) = thread {
                 let wait = wait_text(scene, thread);
                 case.why.push(say!(Why::OnlyOneOutside { tid: thread.tid(), wait }));
@@ -285,8 +298,10 @@ fn held(scene: &Scene<'_>, spin: &Spin<'_, '_>, holder: &Holder<'_, '_>) -> Opti
     }
 }
 
-fn release_lost(scene: &Scene<'_>, spin: &Spin<'_, '_>) -> Why {
-    say!(Why::ReleaseLost { functions: whose::takers(scene, &spin.threads).join(", ") })
+/// The functions that may have lost the release, where the stacks of the waiters name them.
+pub(super) fn release_lost(scene: &Scene<'_>, waiters: &[&Thread<'_>]) -> Option<Why> {
+    let functions = whose::takers(scene, waiters);
+    (!functions.is_empty()).then(|| say!(Why::ReleaseLost { functions: functions.join(", ") }))
 }
 
 /// The class for a lock with this owner, and whether it is seen that the owner keeps the lock.
@@ -340,6 +355,7 @@ fn crossed(scene: &Scene<'_>, groups: &[Spin<'_, '_>], at: &Spin<'_, '_>) -> Cas
     let locks: Vec<String> = groups.iter().map(|g| lock_text(scene, &wait_on(g.word, 0, None))).collect();
     case.why.push(say!(Why::SpinsCrossed { locks: locks.join(", ") }));
     let all = groups.iter().flat_map(|g| &g.threads);
+    case.spinning = all.clone().count() as u32;
     for thread in all.clone().take(4) {
         call_evidence(&mut case, thread);
     }

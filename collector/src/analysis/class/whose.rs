@@ -1,9 +1,11 @@
 //! Whose mistake a hang is: the allocator's only if the lock is its own, and if its own code loops or waits, without a
 //! function of the program in between.
 
+use hangscope_protocol::record::dso_flags;
+
 use super::case::{Case, lock_name, place, wants_at};
 use crate::analysis::finding::RingEdge;
-use crate::analysis::role::{Role, file_name, is_mixed, role};
+use crate::analysis::role::{Role, file_name, is_malloc_family, role};
 use crate::analysis::scene::{Scene, Thread};
 use crate::analysis::standing::{self, Activity, Standing};
 use crate::analysis::why::Why;
@@ -38,7 +40,6 @@ pub(super) fn judge(scene: &Scene<'_>, case: &mut Case) {
     if doubtful(scene, case, &doers) {
         return;
     }
-    mixed(scene, case, &doers);
     let activities: Vec<(&Thread<'_>, Activity)> =
         doers.into_iter().map(|t| (t, t.activity(scene.is))).collect();
     if handler(scene, case, &activities) || callback(scene, case, &activities) {
@@ -66,6 +67,10 @@ pub(super) fn judge(scene: &Scene<'_>, case: &mut Case) {
         }
         Caller::Allocator | Caller::NoLock => {}
     }
+    if let Some(frame) = in_program(scene, &activities) {
+        case.missing.push(say!(Why::InProgram { place: place(frame) }));
+        case.unproven();
+    }
     let left = matches!(case.class, Class::OwnerLeft | Class::OwnerGone) || case.members.len() == 1;
     let ends_threads = |name: &&String| matches!(name.as_str(), "pthread_cancel" | "pthread_exit");
     // A thread that waits, or works on, was not ended: it jumped. Its destructors run at its end.
@@ -82,6 +87,16 @@ pub(super) fn judge(scene: &Scene<'_>, case: &mut Case) {
         // What is seen is proven; whose mistake it is remains open.
         case.blame = Some(Blame::Either);
     }
+}
+
+/// The function of the allocator in which a thread of the case stays, where the allocator is a part of the program and the
+/// function is not one of malloc's own names.
+fn in_program<'a>(scene: &Scene<'_>, activities: &'a [(&Thread<'_>, Activity)]) -> Option<&'a Frame> {
+    let within = scene.dump.allocator().is_some_and(|dso| dso.is(dso_flags::EXECUTABLE));
+    let own = |frame: &&Frame| role(frame, scene.is) == Role::Allocator;
+    let unnamed = |frame: &&Frame| !frame.function.as_deref().is_some_and(is_malloc_family);
+    let frames = activities.iter().filter_map(|(_, activity)| activity.frame.as_ref());
+    frames.filter(own).find(unnamed).filter(|_| within)
 }
 
 /// Whether a thread is at its end: only its destructors are on its stack.
@@ -107,18 +122,6 @@ fn doubtful(scene: &Scene<'_>, case: &mut Case, doers: &[&Thread<'_>]) -> bool {
     true
 }
 
-/// Says so if a thread of the case is in a function that malloc called in a DSO that is the program's, too.
-fn mixed(scene: &Scene<'_>, case: &mut Case, doers: &[&Thread<'_>]) {
-    let waiters = case.lock.iter().flat_map(|lock| &lock.waiters).filter_map(|tid| scene.threads.get(tid));
-    let frame_of = |t: &Thread<'_>| {
-        let frame = standing::caller(t.frames(), scene.is).filter(|frame| is_mixed(frame, scene.is))?;
-        Some((t.tid(), place(frame)))
-    };
-    let Some((tid, place)) = doers.iter().copied().chain(waiters).find_map(frame_of) else { return };
-    case.missing.push(say!(Why::PartOfProgram { tid, place }));
-    case.unproven();
-}
-
 /// The threads that make the hang: a ring, or the thread that holds, loops or is blocked.
 fn doers<'s, 'a>(scene: &'s Scene<'a>, case: &Case) -> Vec<&'s Thread<'a>> {
     let tids = if case.members.is_empty() { case.culprit.as_slice() } else { &case.members[..] };
@@ -133,12 +136,33 @@ fn handler(scene: &Scene<'_>, case: &mut Case, activities: &[(&Thread<'_>, Activ
         _ => None,
     };
     let mut found = activities.iter().find_map(|(t, a)| of(t, &a.standing));
+    // It waits for a lock of its own in a handler, and the stack does not show what the handler interrupted.
+    if let ([(thread, activity)], None) = (activities, &found)
+        && case.members.len() == 1
+        && activity.standing == Standing::Allocator
+    {
+        found = activity.cut_handler.clone().map(|frame| (thread.tid(), frame, true));
+    }
     // A sleeper that a handler keeps takes the wake-up that another thread needs.
     if case.class == Class::LostWakeup {
         let all = scene.all().filter(|t| t.wait.is_some());
         found = found.or_else(|| all.into_iter().find_map(|t| of(t, &standing::of(t.frames(), scene.is))));
     }
+    let waits_itself = inferred(scene, case).into_iter().find_map(|t| {
+        let activity = t.activity(scene.is);
+        match (activity.standing, activity.cut_handler) {
+            (Standing::HandlerAgain(frame), _) | (Standing::Allocator, Some(frame)) => {
+                Some((t.tid(), frame, true))
+            }
+            _ => None,
+        }
+    });
+    if found.is_none() && waits_itself.is_some() {
+        found = waits_itself;
+        holds_itself(case, found.as_ref().map(|(tid, ..)| *tid));
+    }
     let Some((tid, frame, again)) = found else { return false };
+    let cut = scene.threads.get(&tid).and_then(|t| t.trace).is_some_and(|trace| trace.truncated);
     let alone = case.members.len() == 1 || case.lock.is_none() || case.culprit == Some(tid);
     let place = place(&frame);
     if again {
@@ -147,11 +171,14 @@ fn handler(scene: &Scene<'_>, case: &mut Case, activities: &[(&Thread<'_>, Activ
             case.class = Class::Reentry;
         }
         // That the interrupted call holds the lock is seen only where the lock names its owner.
-        if case.members.len() != 1 {
+        if case.members.len() != 1 || cut {
             case.unproven();
         }
     } else {
-        case.why.push(say!(Why::InHandler { tid, place }));
+        case.why.push(match cut {
+            true => say!(Why::InHandlerCut { tid, place }),
+            false => say!(Why::InHandler { tid, place }),
+        });
         case.unproven();
     }
     case.cause = Some(Cause::SignalReentry);
@@ -159,6 +186,40 @@ fn handler(scene: &Scene<'_>, case: &mut Case, activities: &[(&Thread<'_>, Activ
     case.culprit = Some(tid);
     case.culprit_at = Some(frame).filter(|_| !again);
     true
+}
+
+/// The threads that wait or spin, where the case names no holder that a lock or a stack proves.
+fn inferred<'s, 'a>(scene: &'s Scene<'a>, case: &Case) -> Vec<&'s Thread<'a>> {
+    let unnamed = case.missing.iter().any(|why| matches!(why, Why::NoOwner { .. }));
+    let spins =
+        case.lock.is_none() && matches!(case.class, Class::Livelock | Class::SpinWait | Class::OwnerSpinning);
+    match &case.lock {
+        Some(lock) if unnamed => lock.waiters.iter().filter_map(|tid| scene.threads.get(tid)).collect(),
+        _ if spins => scene.all().filter(|t| t.inside == Some(true) && (t.runs() || t.naps)).collect(),
+        _ => vec![],
+    }
+}
+
+/// One of the waiters holds the lock itself: takes back what was said of other holders.
+fn holds_itself(case: &mut Case, tid: Option<u32>) {
+    case.class = Class::Reentry;
+    case.culprit = tid;
+    case.culprit_at = None;
+    case.unproven();
+    case.why.retain(|why| {
+        !matches!(
+            why,
+            Why::NobodyInside {}
+                | Why::OnlyOneOutside { .. }
+                | Why::OnlyRunner { .. }
+                | Why::OnlySleeper { .. }
+                | Why::HolderLeft { .. }
+                | Why::LoopsElsewhere { .. }
+                | Why::Suspect { .. }
+        )
+    });
+    case.missing.retain(|why| !matches!(why, Why::ReleaseLost { .. }));
+    case.lock.iter_mut().for_each(|lock| lock.owner_tid = tid);
 }
 
 /// A function of the program that the allocator called, and that does not come back.
@@ -177,6 +238,15 @@ fn callback(scene: &Scene<'_>, case: &mut Case, activities: &[(&Thread<'_>, Acti
             _ => None,
         }
     });
+    let again = inferred(scene, case).into_iter().find_map(|t| match t.activity(scene.is).standing {
+        Standing::Again(frame) => Some((t, frame)),
+        _ => None,
+    });
+    let waits_itself = found.is_none() && again.is_some();
+    let found = found.or(again);
+    if waits_itself {
+        holds_itself(case, found.as_ref().map(|(t, _)| t.tid()));
+    }
     let Some((thread, frame)) = found else { return false };
     case.why.push(say!(Why::CalledBack { tid: thread.tid(), place: place(&frame) }));
     case.cause = Some(Cause::Callback);

@@ -255,6 +255,9 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
                 (None, hot) => hot.map(|hot| alone(hot, lang)),
             });
             lines.extend(hot.and_then(samples));
+            if finding.lock.is_none() && finding.spinning > 0 {
+                lines.push(say!(Line::Spin { count: finding.spinning }));
+            }
             lines.extend(finding.said.iter().find_map(|why| match why {
                 Why::Retries { tids, place, .. } => Some(say!(Line::RetryBehind { tids, place })),
                 _ => None,
@@ -307,7 +310,7 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
             lines.extend(beside(finding).into_iter().filter(|_| may_lock(finding)));
         }
         Class::SpinWait => {
-            lines.push(say!(Line::Spin { count: finding.threads.running }));
+            lines.push(say!(Line::Spin { count: spinning(finding) }));
             lines.extend(hot.map(|hot| {
                 let wait = wait_of(finding, hot.tid);
                 say!(Line::SleepingSuspect { tid: hot.tid, wait, place: named(hot, lang) })
@@ -322,7 +325,7 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
             });
             match spinners {
                 Some(tids) => say!(Line::ManyNamed { tids, doing, place, time }),
-                None => say!(Line::Many { count: finding.threads.running, doing, place, time }),
+                None => say!(Line::Many { count: spinning(finding), doing, place, time }),
             }
         })),
         Class::Runaway => {
@@ -368,6 +371,12 @@ fn beside(finding: &Finding) -> Vec<Line> {
     groups.map(|(count, what)| say!(Line::OthersWait { count, what })).collect()
 }
 
+/// The threads that spin; where the finding does not count them, those that run.
+fn spinning(finding: &Finding) -> u32 {
+    let waiters = finding.lock.as_ref().map_or(0, |lock| lock.waiters.len() as u32);
+    [finding.spinning, waiters, finding.threads.running].into_iter().find(|n| *n > 0).unwrap_or(0)
+}
+
 /// What came between the program and its lock: a callback, a signal handler.
 fn cause(finding: &Finding, hot: Option<&Hot>) -> Option<Line> {
     // The line before names the place already.
@@ -381,6 +390,7 @@ fn cause(finding: &Finding, hot: Option<&Hot>) -> Option<Line> {
         Why::CalledBack { tid, place } => Some(say!(Line::InCallback { tid, place })),
         Why::MallocInHandler { tid, place } => Some(say!(Line::AgainInHandler { tid, place })),
         Why::InHandler { tid, place } => Some(say!(Line::InHandler { tid, place })),
+        Why::InHandlerCut { tid, place } => Some(say!(Line::InHandlerCut { tid, place })),
         Why::VforkWaits { tid, child, .. } => Some(say!(Line::OverVfork { child, tid })),
         _ => None,
     })

@@ -89,6 +89,8 @@ messages! {
             "tid {tid} は、アロケータの実行に割り込んだシグナルハンドラ {place} から再びアロケータに入っている";
         InHandler { tid, place } => "tid {tid} stays in the signal handler {place}, which interrupted the allocator",
             "tid {tid} は、アロケータの実行に割り込んだシグナルハンドラ {place} から戻らない";
+        InHandlerCut { tid, place } => "tid {tid} stays in the signal handler {place}",
+            "tid {tid} はシグナルハンドラ {place} から戻らない";
         Holder { tid, doing, place, time } => "held by tid {tid}, which has been {doing} {place}{time}",
             "保持スレッド tid {tid} は {place}を{time}{doing}";
         Alone { tid, doing, place, time } => "tid {tid} has been {doing} {place}{time}",

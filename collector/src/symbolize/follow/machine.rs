@@ -355,11 +355,10 @@ impl<'c, 's, 'm> Machine<'c, 's, 'm> {
     fn set_operand(&mut self, i: &Instruction, op: u32, value: Value) {
         match i.op_kind(op) {
             OpKind::Register => self.set_register(i.op_register(op), value),
-            OpKind::Memory => {
-                if let Some(at) = self.address(i).bits {
-                    self.space.store(at, i.memory_size().size().min(8), value);
-                }
-            }
+            OpKind::Memory => match self.address(i).bits {
+                Some(at) => self.space.store(at, i.memory_size().size().min(8), value),
+                None => self.space.stores = true,
+            },
             _ => {}
         }
     }
@@ -516,6 +515,9 @@ impl<'c, 's, 'm> Machine<'c, 's, 'm> {
         let memory = info.used_memory().iter().any(|u| writes(u.access()));
         for register in registers {
             self.set_register(register.full_register(), Value::UNKNOWN);
+        }
+        if memory {
+            self.space.stores = true;
         }
         if memory && let Some(at) = self.address(i).bits {
             self.space.store(at, i.memory_size().size().min(64), Value::UNKNOWN);

@@ -80,6 +80,8 @@ pub(super) struct Way {
     /// The most often read first.
     pub(super) reads: Vec<RawRead>,
     pub(super) ring: Option<RawRing>,
+    /// The loop was seen to turn, and changes no memory but the thread's own stack.
+    pub(super) only_reads: bool,
     pub(super) calls: BTreeSet<Call>,
     /// Where the frames of the samples returned to.
     pub(super) returned_to: BTreeSet<u64>,
@@ -175,10 +177,12 @@ impl Follower<'_, '_> {
         starts.dedup_by_key(|p| p.record.sample);
         let base = starts.first().and_then(|p| self.thread_base(p.record.regs[self.arch.sp]));
         let mut reads: BTreeMap<u64, RawRead> = BTreeMap::new();
+        let mut stores = false;
         for probe in starts.into_iter().take(MOST_STARTS) {
             way.ways += 1;
             let followed = self.follow(probe, base);
             way.returned_to.extend(followed.returned_to);
+            stores |= followed.stores || !followed.turns;
             for load in followed.often {
                 let first = RawRead { address: load.address, size: load.size, atomic: false, ways: 0 };
                 let read = reads.entry(load.address).or_insert(first);
@@ -189,6 +193,7 @@ impl Follower<'_, '_> {
             let room = MOST_CALLS.saturating_sub(way.calls.len());
             way.calls.extend(followed.calls.into_iter().take(room));
         }
+        way.only_reads = way.ways > 0 && !stores && reads.values().all(|read| !read.atomic);
         way.reads = reads.into_values().collect();
         way.reads.sort_by_key(|r| (std::cmp::Reverse((r.ways, r.atomic)), r.address));
         way.reads.truncate(MOST_READS);
@@ -231,6 +236,7 @@ impl Follower<'_, '_> {
             lines: &mut self.lines,
             line_of: &mut *self.line_of,
             written: HashMap::new(),
+            stores: false,
         };
         let mut machine = Machine::new(&mut self.code, space, &regs, pc);
         match all {
@@ -246,6 +252,8 @@ impl Follower<'_, '_> {
         OneWay {
             often: seen.often().into_iter().filter(shared).collect(),
             ring: seen.ring.filter(|_| machine.barriers == 0),
+            stores: machine.space.stores,
+            turns: seen.turns,
             calls: machine.calls.into_iter().collect(),
             returned_to: machine.returned_to,
         }
@@ -266,6 +274,7 @@ fn follow(machine: &mut Machine<'_, '_, '_>, steps_left: &mut usize) -> Seen {
         let most = if is_list { MOST_STEPS_OF_LIST } else { MOST_STEPS };
         let done = seen.ring.is_some() || (seen.is_clear() && !is_list);
         if !goes_on || done || steps >= most || *steps_left == 0 {
+            seen.turns = done || steps >= most;
             return seen;
         }
     }
@@ -276,6 +285,10 @@ struct OneWay {
     /// One load for each word, and instruction, that was read [`OFTEN`].
     often: Vec<Load>,
     ring: Option<RawRing>,
+    /// Memory was changed that is not of the thread's own stack.
+    stores: bool,
+    /// It was followed to the end of the steps, or long enough to read words often.
+    turns: bool,
     calls: BTreeSet<Call>,
     returned_to: Vec<u64>,
 }
@@ -289,6 +302,8 @@ struct Seen {
     in_order: HashMap<u64, Vec<u64>>,
     longest: u32,
     ring: Option<RawRing>,
+    /// See [`OneWay::turns`].
+    turns: bool,
 }
 
 impl Seen {

@@ -48,6 +48,8 @@ pub(super) struct Space<'a> {
     pub(super) lines: &'a mut Lines,
     pub(super) line_of: &'a mut LineOf<'a>,
     pub(super) written: HashMap<u64, Written>,
+    /// Something was stored that is not of the thread's own stack.
+    pub(super) stores: bool,
 }
 
 /// A byte that followed code wrote.
@@ -93,6 +95,7 @@ impl Space<'_> {
     /// Stores a number. An unknown number does not go over what is known of the process's memory: a lock that
     /// is tried with an unknown value stays as it is.
     pub(super) fn store(&mut self, address: u64, size: usize, value: Value) {
+        self.stores |= !self.own.contains(&address);
         if value.bits.is_none() && !self.own.contains(&address) {
             return;
         }

@@ -62,6 +62,7 @@ fn seen(made: &Made) -> (Seen, Vec<u64>, usize) {
         lines: &mut lines,
         line_of: &mut line_of,
         written: HashMap::new(),
+        stores: false,
     };
     let mut regs = [None; PROBE_REGS];
     regs[7] = Some(STACK);
@@ -81,6 +82,34 @@ fn nodes(made: &Made) -> Option<Vec<u64>> {
     seen(made).0.ring.map(|ring| ring.nodes)
 }
 
+/// Whether the loop turns and changes nothing.
+fn only_reads(made: &Made) -> bool {
+    let (text, mut lines) = (Bytes(made.code.clone()), Lines::default());
+    let mut code = Code::of(&text);
+    let mut line_of = |at: u64| {
+        let mut line = [0; LINE];
+        for (i, word) in line.chunks_mut(8).enumerate() {
+            word.copy_from_slice(&made.memory.get(&(at + i as u64 * 8)).copied().unwrap_or(0).to_le_bytes());
+        }
+        Some(line)
+    };
+    let space = Space {
+        stack: (STACK, &made.stack),
+        own: STACK..STACK + 0x1000,
+        lines: &mut lines,
+        line_of: &mut line_of,
+        written: HashMap::new(),
+        stores: false,
+    };
+    let mut regs = [None; PROBE_REGS];
+    regs[7] = Some(STACK);
+    for (register, value) in &made.regs {
+        regs[*register] = Some(*value);
+    }
+    let mut machine = Machine::new(&mut code, space, &regs, CODE);
+    follow(&mut machine, &mut 1_000_000).turns && !machine.space.stores
+}
+
 /// `mov eax, 1; xchg [rdi], eax; test eax, eax; jne` back to the begin.
 const SWAP: &[u8] = &[0xb8, 1, 0, 0, 0, 0x87, 0x07, 0x85, 0xc0, 0x75, 0xf5];
 /// `mov rax, [rdi]; mov rdi, rax; test rdi, rdi; jne` back to the begin.
@@ -96,6 +125,19 @@ fn a_spin_lock_is_the_word_that_the_loop_swaps() {
     // `mov rax, [rdi]; cmp rax, rsi; jne`: a ticket that is not called.
     let ticket = [0x48, 0x8b, 0x07, 0x48, 0x39, 0xf0, 0x75, 0xf8];
     assert_eq!(often(&made(&ticket, &[(RDI, 0x1040), (RSI, 9)], &[(0x1040, 4)])), [(0x1040, false)]);
+}
+
+#[test]
+fn a_loop_that_only_reads_is_told_from_one_that_stores() {
+    let ticket = [0x48, 0x8b, 0x07, 0x48, 0x39, 0xf0, 0x75, 0xf8];
+    assert!(only_reads(&made(&ticket, &[(RDI, 0x1040), (RSI, 9)], &[(0x1040, 4)])));
+    assert!(!only_reads(&made(&ticket, &[(RDI, 0x1040), (RSI, 4)], &[(0x1040, 4)])), "it leaves the loop");
+    assert!(!only_reads(&made(SWAP, &[(RDI, 0x1040)], &[(0x1040, 1)])));
+    // `inc qword [rdi]; jmp` to the begin; the same on the own stack; `jmp` to itself.
+    let counts = [0x48, 0xff, 0x07, 0xeb, 0xfb];
+    assert!(!only_reads(&made(&counts, &[(RDI, 0x1040)], &[])));
+    assert!(only_reads(&made(&counts, &[(RDI, STACK + 16)], &[])));
+    assert!(only_reads(&made(&[0xeb, 0xfe], &[], &[])));
 }
 
 #[test]

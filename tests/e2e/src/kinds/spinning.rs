@@ -62,6 +62,25 @@ pub(super) const ROWS: &[Kind] = &[
         culprit: Some("worker"),
         ..SPIN
     },
+    Kind {
+        name: "queue_lock",
+        source: "queue_lock.c",
+        args: &["queue"],
+        class: Some("owner-spinning"),
+        culprit: Some("split_run"),
+        says: &["3 threads spin in the allocator"],
+        ..SPIN
+    },
+    Kind {
+        name: "sequence_left",
+        source: "queue_lock.c",
+        args: &["sequence"],
+        class: Some("owner-left"),
+        lock: Some("sequence"),
+        owner: Some("owner"),
+        culprit: Some("worker"),
+        ..SPIN
+    },
     Kind { name: "ring_double_free", args: &["twice"], ..RING },
     Kind { name: "ring_write_after_free", args: &["write"], ..RING },
     Kind { name: "ring_of_the_allocator", args: &["own"], ..RING },

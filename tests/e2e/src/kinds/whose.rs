@@ -72,6 +72,20 @@ pub(super) const ROWS: &[Kind] = &[
     },
     Kind {
         kind: 6,
+        name: "handler_on_own_stack",
+        source: "own_stack.c",
+        class: Some("owner-blocked"),
+        cause: Some("signal-reentry"),
+        confidence: "likely",
+        lock: Some("heap_lock"),
+        owner: Some("interrupted"),
+        culprit: Some("on_user"),
+        says: &["stays in the signal handler `on_user` (own_stack.c:"],
+        never: &["B, allocator bug"],
+        ..HARNESS
+    },
+    Kind {
+        kind: 6,
         name: "handler_stays",
         source: "handler.c",
         args: &["stays"],

@@ -25,7 +25,7 @@ fn a_program_that_was_started_through_its_loader() {
 kinds! {
     launched_flock launched_timeout launched_with_dso
     abba
-    try_lock spin_word_with_tid spin_ticket spin_forgotten
+    try_lock spin_word_with_tid spin_ticket spin_forgotten queue_lock sequence_left handler_on_own_stack
     ring_double_free ring_write_after_free ring_of_the_allocator no_memory new_handler_frees_nothing
     front_jumps front_calls front_opens front_opens_linker_calls fork_heap_lock fork_table_lock vfork_held vfork_event
     other_namespace proc_of_another_namespace page_never_served main_left main_ended_with_lock dropped_rights

@@ -237,3 +237,27 @@ fn the_first_thread_that_has_ended_is_gone_although_proc_shows_it() {
     }
     assert_eq!(class(&make.state(MAIN, b'Z').analyse()), (Class::Deadlock, Confidence::Likely));
 }
+
+#[test]
+fn an_owner_that_left_with_the_lock_is_named_before_what_it_waits_for() {
+    let outside = &["pthread_mutex_lock@libc", "report@bench:bench.c:60", "worker@bench:bench.c:50"];
+    // A chain: it waits for a lock of the program, whose holder reads.
+    let mut make = held_by(116);
+    make.futex(116, &mutex(LOCK2, 117, 0), outside);
+    make.call(117, 0, 3, &["read@libc", "worker@bench:bench.c:70"]);
+    let found = make.analyse();
+    assert_eq!(class(&found), (Class::OwnerLeft, Confidence::Proven), "{:?}", found.why);
+    assert_eq!(found.hot.and_then(|hot| hot.function).as_deref(), Some("report"));
+    assert_eq!(found.lock.and_then(|lock| lock.owner_tid), Some(116));
+    // A ring: that holder joins one of the waiters.
+    let mut make = held_by(116);
+    make.futex(116, &mutex(LOCK2, 117, 0), outside);
+    make.futex(117, &join(101), &["__pthread_clockjoin_ex@libc", "worker@bench:bench.c:70"]);
+    let found = make.analyse();
+    assert_eq!(class(&found), (Class::OwnerLeft, Confidence::Proven), "{:?}", found.why);
+    assert!(found.ring.is_empty());
+    // Two locks of the program, taken in opposite orders: nobody left the allocator.
+    let mut make = Make::new();
+    make.futex(101, &mutex(LOCK, 102, 0), outside).futex(102, &mutex(LOCK2, 101, 0), outside);
+    assert_eq!(make.analyse().class, Class::OutsideAllocator);
+}

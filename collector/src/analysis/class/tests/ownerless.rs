@@ -135,7 +135,12 @@ fn naps() {
     let found = make.analyse();
     assert_eq!(found.class, Class::SpinWait, "{:?}", found.why);
     assert_eq!(found.hot.map(|hot| hot.tid), Some(103));
-    assert_eq!(make.change(103, |r| r.nvcsw -= 19).analyse().class, Class::Livelock);
+    // Without them it loops as the others do, and may hold what they spin for.
+    let found = make.change(103, |r| r.nvcsw -= 19).analyse();
+    assert_eq!(
+        (class(&found), found.hot.map(|hot| hot.tid)),
+        ((Class::OwnerSpinning, Confidence::Likely), Some(103))
+    );
 
     // All threads nap in one function, and the samples show that none leaves the allocator: they spin.
     // Without samples the same nap in both looks proves nothing: slow threads show it too.
@@ -369,4 +374,38 @@ fn two_semaphores_may_be_two_locks() {
         "{:?}",
         found.missing
     );
+}
+
+#[test]
+fn a_held_lock_that_no_thread_inside_can_hold_was_left() {
+    let mut make = Make::new();
+    for tid in 101..104 {
+        make.futex(tid, &bare(LOCK, 2), BARE);
+    }
+    make.runs(104, 0.9, DONE, Sampled::OneCall(40));
+    let found = make.analyse();
+    assert_eq!(class(&found), (Class::OwnerLeft, Confidence::Likely), "{:?}", found.why);
+    assert_eq!(found.lock.and_then(|lock| lock.owner_tid), Some(104));
+    // An event: nobody holds it.
+    let mut make = Make::new();
+    make.futex(101, &Futex { expected: 7, ..bare(LOCK, 7) }, BARE).runs(104, 0.9, DONE, Sampled::OneCall(40));
+    assert_eq!(make.analyse().class, Class::Unknown);
+    // Of two threads outside, either may have left with it.
+    let mut make = Make::new();
+    make.futex(101, &bare(LOCK, 2), BARE).runs(104, 0.9, DONE, Sampled::OneCall(40));
+    make.runs(105, 0.9, DONE, Sampled::OneCall(40));
+    let found = make.analyse();
+    assert_eq!((found.class, found.lock.and_then(|lock| lock.owner_tid)), (Class::OwnerLeft, None));
+}
+
+#[test]
+fn the_holder_of_a_lock_without_owner_waits_for_it_in_a_signal_handler() {
+    let again =
+        [BARE[0], BARE[1], "on_alarm@bench:bench.c:5", "<signal handler called>@libc", BARE[1], BARE[2]];
+    let mut make = Make::new();
+    make.futex(101, &bare(LOCK, 2), BARE).futex(102, &bare(LOCK, 2), &again);
+    let found = make.analyse();
+    assert_eq!(class(&found), (Class::Reentry, Confidence::Likely), "{:?}", found.why);
+    assert_eq!(found.hot.map(|hot| hot.tid), Some(102));
+    assert_eq!(found.lock.and_then(|lock| lock.owner_tid), Some(102));
 }

@@ -220,3 +220,78 @@ fn a_few_failures_without_a_limit_are_no_cause() {
     let found = make.analyse();
     assert_eq!((found.class, found.cause), (Class::Slow, None), "{:?}", found.why);
 }
+
+#[test]
+fn a_word_that_loops_only_read_was_not_set_back() {
+    let sequence = word(LOCK2, ReadHow::Load, &[7]);
+    let works = &["compute@bench:bench.c:30", "worker@bench:bench.c:50"];
+    let mut make = spinning(&sequence);
+    make.runs(105, 0.9, works, Sampled::OneCall(40));
+    // It may be a flag that is set later, as long as the loops do other things too.
+    assert_eq!(make.analyse().class, Class::Livelock);
+    make.traces.loops.values_mut().for_each(|one| one.only_reads = true);
+    let found = make.analyse();
+    assert_eq!(class(&found), (Class::OwnerLeft, Confidence::Likely), "{:?}", found.why);
+    assert_eq!((lock(&found).2, found.hot.map(|hot| hot.tid)), (Some(105), Some(105)));
+    // Nobody who may have left is there any more.
+    let mut make = spinning(&sequence);
+    make.traces.loops.values_mut().for_each(|one| one.only_reads = true);
+    let found = make.gone(105).analyse();
+    assert_eq!((found.class, lock(&found).2), (Class::OwnerLeft, None), "{:?}", found.why);
+    // One thread alone may loop for another reason, and it is not proven for which.
+    let mut make = Make::new();
+    make.runs(101, 0.9, LOOP, RETURN);
+    make.traces.loops.insert(101, Loop { only_reads: true, ..reads(sequence) });
+    assert_eq!(class(&make.analyse()), (Class::Runaway, Confidence::Likely));
+}
+
+#[test]
+fn threads_in_different_functions_are_not_one_livelock() {
+    let mut make = Make::new();
+    for tid in 101..105 {
+        make.runs(tid, 0.2, ENTER, RETURN);
+    }
+    let found = make.analyse();
+    assert_eq!((class(&found), found.spinning), ((Class::Livelock, Confidence::Proven), 4));
+    // Loops that change nothing do not keep each other busy.
+    for tid in 101..105 {
+        make.traces.loops.insert(tid, Loop { only_reads: true, ..Loop::default() });
+    }
+    assert_eq!(class(&make.analyse()), (Class::Livelock, Confidence::Likely));
+    make.runs(105, 0.2, LOOP, RETURN);
+    let found = make.analyse();
+    assert_eq!(class(&found), (Class::OwnerSpinning, Confidence::Likely), "{:?}", found.why);
+    assert_eq!((found.hot.map(|hot| hot.tid), found.spinning), (Some(105), 4));
+    make.runs(106, 0.2, LOOP, RETURN);
+    assert_eq!(class(&make.analyse()), (Class::Livelock, Confidence::Likely), "two may hold it");
+}
+
+#[test]
+fn the_holder_may_loop_in_the_function_in_which_the_others_spin() {
+    let state = word(LOCK2, ReadHow::Atomic, &[1, 0]);
+    let mut make = spinning(&state);
+    make.runs(105, 0.2, ENTER, RETURN);
+    make.traces.loops.insert(105, Loop { only_reads: true, ..Loop::default() });
+    let found = make.analyse();
+    assert_eq!(
+        (found.class, found.hot.map(|hot| hot.tid)),
+        (Class::OwnerSpinning, Some(105)),
+        "{:?}",
+        found.why
+    );
+}
+
+#[test]
+fn a_handler_that_spins_on_the_lock_that_it_interrupted_is_the_programs() {
+    let again: Vec<&str> =
+        [&ENTER[..2], &["on_alarm@bench:bench.c:5", "<signal handler called>@libc"], &ENTER[1..]].concat();
+    let state = word(LOCK2, ReadHow::Atomic, &[1, 0]);
+    let mut make = spinning(&state);
+    make.runs(105, 0.2, &again, RETURN);
+    make.traces.loops.insert(105, reads(state));
+    let found = make.analyse();
+    assert_eq!(class(&found), (Class::Reentry, Confidence::Likely), "{:?}", found.why);
+    assert_eq!((found.cause, found.blame), (Some(Cause::SignalReentry), Some(Blame::Program)));
+    assert_eq!((lock(&found).2, found.hot.map(|hot| hot.tid)), (Some(105), Some(105)));
+    assert!(!found.said.contains(&Why::NobodyInside {}), "{:?}", found.why);
+}

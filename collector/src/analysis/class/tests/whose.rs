@@ -85,17 +85,32 @@ fn an_own_thread_of_the_allocator_that_waits_for_a_lock_is_part_of_a_ring() {
 }
 
 #[test]
-fn what_malloc_calls_in_the_program_itself_may_be_the_allocators_or_a_hook() {
-    let stack = &["pthread_mutex_lock@libc", "take_both@foo:foo.c:9", "malloc@foo", "worker@bench"];
+fn a_handler_on_a_stack_of_its_own_is_no_proof_against_the_allocator() {
+    let signal = "<signal handler called>@libc";
+    let cut = |make: &mut Make, tid: u32| {
+        make.traces.threads.entry(tid).and_modify(|trace| trace.truncated = true);
+        make.analyse()
+    };
+    // It holds the lock and reads; what it interrupted is not known.
+    let mut make = held_by(116);
+    make.call(116, 0, 3, &["read@libc", "on_user@bench:bench.c:15", signal, "raise@libc"]);
+    let found = cut(&mut make, 116);
+    assert_eq!(class(&found), (Class::OwnerBlocked, Confidence::Likely), "{:?}", found.why);
+    assert_eq!((found.cause, found.blame), (Some(Cause::SignalReentry), Some(Blame::Program)));
+    // It waits for its own lock.
     let mut make = Make::new();
-    make.futex(101, &mutex(LOCK, 102, 0), stack).futex(102, &mutex(LOCK2, 101, 0), stack);
-    make.dump.dsos[0].init.flags |= hangscope_protocol::record::dso_flags::EXECUTABLE;
+    let again = [&MALLOC[..3], &["on_user@bench:bench.c:15", signal, "raise@libc"]].concat();
+    let found = cut(make.futex(101, &mutex(LOCK, 101, 0), &again), 101);
+    assert_eq!(class(&found), (Class::Reentry, Confidence::Likely), "{:?}", found.why);
+    assert_eq!(found.blame, Some(Blame::Program));
+}
+
+#[test]
+fn a_function_that_a_destructor_of_the_allocator_calls_is_the_programs() {
+    let ends = ["foo_thread_exit@foo", "__nptl_deallocate_tsd@libc", "start_thread@libc"];
+    let hook = [&["__pthread_clockjoin_ex@libc", "on_exit@bench:bench.c:15"], &ends[..]].concat();
+    let mut make = Make::new();
+    make.futex(102, &mutex(LOCK, 101, 0), MALLOC).futex(101, &join(102), &hook);
     let found = make.analyse();
-    assert_eq!((class(&found), found.blame), ((Class::Deadlock, Confidence::Likely), None));
-    assert_eq!(found.cause, None);
-    assert!(
-        found.missing.iter().any(|m| m.contains("tid 101 is in `take_both` (foo.c:9)")),
-        "{:?}",
-        found.missing
-    );
+    assert_eq!((found.cause, found.blame), (Some(Cause::Callback), Some(Blame::Program)), "{:?}", found.why);
 }
