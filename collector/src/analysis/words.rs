@@ -128,7 +128,7 @@ words! {
         ForkInherited = "fork-inherited",
         /// The lock is shared between processes, and another process holds it.
         ProcessShared = "process-shared",
-        /// The program retries a request for memory that fails each time.
+        /// A request for memory that fails each time is retried, by the program or by the allocator itself.
         EnomemRetry = "enomem-retry",
     }
 }

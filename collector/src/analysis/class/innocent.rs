@@ -89,6 +89,21 @@ pub(super) fn no_memory(scene: &Scene<'_>) -> Option<Case> {
     Some(case)
 }
 
+/// The allocator itself repeats a request that fails each time: says what fails, and the limit. Giving up would be its own task.
+pub(super) fn own_retry(scene: &Scene<'_>, case: &mut Case) {
+    let loops = matches!(case.class, Class::Runaway | Class::OwnerSpinning | Class::Livelock);
+    let own = loops && case.cause.is_none() && case.blame.is_none() && case.in_allocator == Some(true);
+    let Some(thread) = case.culprit.filter(|_| own).and_then(|tid| scene.threads.get(&tid)) else { return };
+    let Some(NoMemory { samples, of, wanted }) = failed(scene, thread) else { return };
+    let limit = reached(scene, *wanted);
+    if !matches!(thread.calls, Calls::Inside(_)) || limit.is_none() && samples * 4 < *of {
+        return;
+    }
+    case.why.push(say!(Why::NoMemoryCalls { tid: thread.tid(), samples: samples, of }));
+    case.why.extend(limit.map(|limit| limit_text(limit, *wanted)));
+    case.cause = Some(Cause::EnomemRetry);
+}
+
 /// The calls of a running thread that failed for want of memory, where they are too many to be chance.
 fn failed<'a>(scene: &Scene<'a>, thread: &Thread<'_>) -> Option<&'a NoMemory> {
     let failed = scene.traces.loops.get(&thread.tid())?.no_memory.as_ref()?;

@@ -57,6 +57,7 @@ pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
     vfork::judge(&scene, &graph, &mut case);
     whose::judge(&scene, &mut case);
     innocent::list_ring(&scene, &mut case);
+    innocent::own_retry(&scene, &mut case);
     case.why.extend(resumed(&scene));
     case.why.extend(stirred(dump));
     case.why.extend(parts(traces));

@@ -205,7 +205,9 @@ fn a_request_that_the_program_repeats_is_its_own_mistake() {
     // The allocator itself tries again: its own mistake.
     fails(&mut make, false, vec![]);
     let found = make.analyse();
-    assert_eq!((found.class, found.cause, found.blame), (Class::Runaway, None, None), "{:?}", found.why);
+    assert_eq!(class(&found), (Class::Runaway, Confidence::Proven), "{:?}", found.why);
+    assert_eq!((found.cause, found.blame), (Some(Cause::EnomemRetry), None));
+    assert!(found.why.iter().any(|why| why.contains("RLIMIT_AS 3 GiB is reached")), "{:?}", found.why);
 }
 
 #[test]
