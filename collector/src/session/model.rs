@@ -72,7 +72,7 @@ pub struct Note {
 impl Note {
     /// Whether it is a fact for the analysis, and no sentence for people.
     pub(crate) fn is_of_analysis(&self) -> bool {
-        matches!(self.record.code, note_code::OWN_ID | note_code::OTHER_PROCESS)
+        matches!(self.record.code, note_code::OWN_ID | note_code::OTHER_PROCESS | note_code::OTHER_END)
     }
 }
 
@@ -294,6 +294,13 @@ impl Dump {
     /// As [`Dump::holders`], for one owner.
     pub(crate) fn holder(&self, tid: u32) -> Option<Holder<'_>> {
         self.holders().find(|holder| holder.tid == tid)
+    }
+
+    /// The processes that can end the wait of a thread, with the flags of
+    /// [`hangscope_protocol::record::other_end`]. Empty where it is not known.
+    pub(crate) fn other_ends(&self, tid: u32) -> impl Iterator<Item = (u32, &str, u16)> {
+        let of = move |n: &&Note| n.record.code == note_code::OTHER_END && n.record.tid == tid;
+        self.notes.iter().filter(of).map(|n| (n.record.value as u32, n.text.as_str(), n.record.reserved))
     }
 
     /// A thread in the first look.

@@ -11,6 +11,7 @@
 //! - `memory`: reads the memory of the process
 //! - `ids`: thread ids in the process's own PID namespace
 //! - `holders`: owners of locks in shared memory, which may be threads of other processes
+//! - `other_ends`: who can end a wait for a pipe, an eventfd, a lock of a file or a child
 //! - `loops`, `limits`: the memory that loops read; how much memory the process may have
 //! - `permit`: which right is missing where something is not permitted
 //! - `supplement`: what the shim could not put into its dump
@@ -25,6 +26,7 @@ mod limits;
 mod loops;
 mod memory;
 pub(crate) mod notes;
+mod other_ends;
 mod permit;
 mod process;
 mod regs;

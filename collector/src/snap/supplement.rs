@@ -16,7 +16,7 @@ use super::notes::OutsideNote;
 use super::take::{Options, take};
 use super::threads::{MOST_SAMPLED, SAMPLE_BYTES, STACK_BYTES, is_blocked};
 use super::times::times;
-use super::{holders, limits, stop, threads, vforked};
+use super::{holders, limits, other_ends, stop, threads, vforked};
 use crate::session::syscalls::Syscalls;
 use crate::session::{Dump, Probe};
 use crate::symbolize::Sources;
@@ -77,6 +77,7 @@ fn answers(pid: u32, dump: &Dump) -> Option<Dump> {
     // A dump from outside says it already.
     outside.notes.retain(|note| !dump.notes.contains(note));
     outside.notes.extend(holders::notes(pid, dump, ids));
+    outside.notes.extend(other_ends::notes(pid, dump, memory));
     if look_where_refused(pid, dump, &mut outside) {
         return Some(outside);
     }

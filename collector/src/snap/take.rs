@@ -9,7 +9,6 @@ use hangscope_protocol::record::{
     DumpBeginRecord, DumpEndRecord, MarkRecord, ThreadRecord, dump_reason, mark_part,
 };
 
-use super::holders;
 use super::ids::Ids;
 use super::memory::ProcessMemory;
 use super::notes::OutsideNote;
@@ -20,6 +19,7 @@ use super::threads::{self, MOST_SAMPLED, SAMPLE_BYTES, STACK_BYTES, is_blocked};
 use super::times::times;
 use super::vforked;
 use super::zero::zero;
+use super::{holders, other_ends};
 use crate::proc::task::tids;
 use crate::session::syscalls::{FirstArgument, Syscalls};
 use crate::session::{Dump, Note, Probe, Stack};
@@ -127,6 +127,7 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     dump.memory = times(&dump, memory);
     ids.rename(pid, &mut dump);
     dump.notes.extend(holders::notes(pid, &dump, &ids));
+    dump.notes.extend(other_ends::notes(pid, &dump, memory));
     Ok(dump)
 }
 

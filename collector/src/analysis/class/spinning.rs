@@ -209,6 +209,7 @@ fn wait_on(word: &LoopRead, tid: u32, owner: Option<Owner>) -> Wait {
         futex: false,
         guessed: false,
         inferred: false,
+        closed: false,
         foreign: None,
         parked: false,
         detail,

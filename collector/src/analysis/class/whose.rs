@@ -46,7 +46,9 @@ pub(super) fn judge(scene: &Scene<'_>, case: &mut Case) {
         return;
     }
     for (thread, activity) in &activities {
-        if let Some(frame) = &activity.program_inside {
+        // A thread that has left the allocator is in the program anyway.
+        let inside = activity.standing != Standing::Outside;
+        if let Some(frame) = activity.program_inside.as_ref().filter(|_| inside) {
             case.why.push(say!(Why::CallsProgram { tid: thread.tid(), place: place(frame) }));
             case.unproven();
         }

@@ -427,8 +427,9 @@ pub(super) fn would_change_it(
     }
     let missing = finding.map_or(&[][..], |f| &f.said_missing);
     sentences.extend(missing.iter().cloned().map(Sentence::Missing));
-    if finding.is_some_and(|f| f.class == Class::Slow) {
-        sentences.push(line(Line::LongerWould {}));
+    let longer = line(Line::LongerWould {});
+    if finding.is_some_and(|f| f.class == Class::Slow) && !sentences.contains(&longer) {
+        sentences.push(longer);
     }
     sentences
 }

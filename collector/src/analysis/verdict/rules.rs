@@ -165,6 +165,11 @@ fn with_hang<'a>(facts: &'a HuntFacts, sorted: &Sorted<'a>, hung: &[&'a RunFacts
     let bad =
         hung.iter().filter(|r| r.integrity().is_changed() && r.is_proven()).min_by_key(|r| uncertainty(r));
     let Some(run) = bad else {
+        // Whatever the program is, it goes on when it is let go.
+        if finding(hung[0]).is_some_and(|finding| finding.said.contains(&Why::Stopped {})) {
+            let (verdict, next_action) = (Verdict::Environment, NextAction::FixProcedure);
+            return Ruling { verdict, next_action, because: Because::Hang, run: Some(hung[0]) };
+        }
         let because = match hung[0] {
             run if !run.is_proven() => Because::NotProven,
             run if run.hello_seen || finding(run).is_some() => Because::IntegrityUnknown,

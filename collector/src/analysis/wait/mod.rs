@@ -23,7 +23,9 @@ pub(crate) use resolve::resolve;
 pub(crate) use wait_text::WaitText;
 pub(crate) use word::claimed_owner;
 
-use hangscope_protocol::record::{SYSCALL_RUNNING, SYSCALL_UNREADABLE, ThreadRecord, thread_flags};
+use hangscope_protocol::record::{
+    SYSCALL_RUNNING, SYSCALL_UNREADABLE, ThreadRecord, other_end, thread_flags,
+};
 
 use crate::session::syscalls::{FirstArgument, Syscall, Syscalls};
 use crate::session::trace::Frame;
@@ -46,6 +48,7 @@ pub(crate) fn wait_of(dump: &Dump, thread: &ThreadRecord, frames: &[Frame], tids
         owner: None,
         guessed: false,
         inferred: false,
+        closed: false,
         foreign: None,
         parked: false,
         timed: false,
@@ -96,5 +99,30 @@ fn other_call(dump: &Dump, thread: &ThreadRecord, call: &'static Syscall, nothin
         FirstArgument::Other => call.name.said(),
     };
     let timed = matches!(call.kind, "nanosleep" | "sched_yield");
-    Wait { kind: WaitKind::Call(call.kind), timed, detail, ..nothing }
+    let (detail, closed) = with_ends(dump, thread.tid, call.kind, detail);
+    Wait { kind: WaitKind::Call(call.kind), timed, closed, detail, ..nothing }
+}
+
+/// The phrase of a wait with who can end it, and whether that is only this process or one that waits for it.
+fn with_ends(dump: &Dump, tid: u32, kind: &str, wait: Text) -> (Text, bool) {
+    let ends: Vec<(u32, &str, u16)> = dump.other_ends(tid).collect();
+    let own = ends.iter().any(|(_, _, flags)| flags & other_end::OWN != 0);
+    let open = ends.iter().any(|(_, _, flags)| flags & other_end::OPEN != 0);
+    let other = ends.iter().find(|(_, _, flags)| flags & other_end::OWN == 0);
+    let waits = |flags: u16| flags & (other_end::OWN | other_end::WAITS) != 0;
+    let closed = !ends.is_empty() && !open && ends.iter().all(|(_, _, flags)| waits(*flags));
+    let text = match (kind, other) {
+        _ if ends.is_empty() => return (wait, false),
+        ("flock" | "fcntl", None) => say!(WaitText::LockedHere { wait }),
+        ("flock" | "fcntl", Some((pid, comm, _))) => say!(WaitText::LockedBy { wait, comm, pid }),
+        ("wait4", Some((pid, comm, _))) => say!(WaitText::ChildIs { wait, comm, pid }),
+        (_, None) if closed => say!(WaitText::EndsOnlyHere { wait }),
+        (_, None) => say!(WaitText::EndsHere { wait }),
+        (_, Some((pid, comm, _))) if own => say!(WaitText::EndsHereAnd { wait, comm, pid }),
+        (_, Some((pid, comm, _))) => say!(WaitText::EndsIn { wait, comm, pid }),
+    };
+    let all_wait =
+        other.is_some_and(|(_, _, flags)| flags & other_end::WAITS != 0) && ends.iter().all(|e| waits(e.2));
+    let text = if all_wait { say!(WaitText::WaitsForUs { wait: text.said() }) } else { text };
+    (text.said(), closed)
 }

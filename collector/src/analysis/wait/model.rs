@@ -158,6 +158,8 @@ pub(crate) struct Wait {
     /// The wait ends by itself: it has a timeout.
     pub(crate) timed: bool,
     pub(crate) futex: bool,
+    /// Only this process, or one that waits for it, can end the wait.
+    pub(crate) closed: bool,
     /// The wait as a phrase for people.
     pub(crate) detail: Text,
 }

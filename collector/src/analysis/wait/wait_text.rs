@@ -52,6 +52,19 @@ messages! {
         SystemCall { number } => "system call {number}", "システムコール {number}";
         OfFd { call, fd } => "{call} of fd {fd}", "fd {fd} の {call}";
         OfFdTo { call, fd, target } => "{call} of fd {fd} ({target})", "fd {fd} ({target}) の {call}";
+        EndsOnlyHere { wait } => "{wait}, whose other end only this process has",
+            "{wait} (もう一方の端はこのプロセスだけが持つ)";
+        EndsHere { wait } => "{wait}, whose other end this process has itself",
+            "{wait} (もう一方の端はこのプロセス自身が持つ)";
+        EndsHereAnd { wait, comm, pid } => "{wait}, whose other end this process and {comm} (pid {pid}) have",
+            "{wait} (もう一方の端はこのプロセスと {comm} (pid {pid}) が持つ)";
+        EndsIn { wait, comm, pid } => "{wait}, whose other end {comm} (pid {pid}) has",
+            "{wait} (もう一方の端は {comm} (pid {pid}) が持つ)";
+        LockedHere { wait } => "{wait}, which this process holds itself", "{wait} (このプロセス自身が保持)";
+        LockedBy { wait, comm, pid } => "{wait}, which {comm} (pid {pid}) holds",
+            "{wait} ({comm} (pid {pid}) が保持)";
+        ChildIs { wait, comm, pid } => "{wait} for child {comm} (pid {pid})", "子プロセス {comm} (pid {pid}) の {wait}";
+        WaitsForUs { wait } => "{wait}, which waits for this process itself", "{wait}、そのプロセスはこのプロセスを待っている";
         VforkOf { child } => "vfork, until its child, pid {child}, starts a program",
             "vfork (子プロセス pid {child} がプログラムを起動するまで)";
         Runs {} => "running", "実行中";

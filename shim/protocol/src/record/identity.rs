@@ -137,6 +137,19 @@ pub mod note_code {
     /// memory too. 0: no process has such a thread. Text: the name of the thread; `reserved`: its state, as in
     /// `/proc/TID/stat`.
     pub const OTHER_PROCESS: u16 = 21;
+    /// From the collector: process `value` can end the wait of thread `tid`: it has the other end of a pipe, the lock of a
+    /// file, or is the child. Text: its name; `reserved`: flags of [`other_end`](super::other_end).
+    pub const OTHER_END: u16 = 22;
+}
+
+/// Flags of a note with [`note_code::OTHER_END`].
+pub mod other_end {
+    /// It is the process of the dump.
+    pub const OWN: u16 = 1;
+    /// It waits itself for the process of the dump, and has one thread.
+    pub const WAITS: u16 = 2;
+    /// Something else may end the wait too: a signal handler, a process that could not be looked at.
+    pub const OPEN: u16 = 4;
 }
 
 record! {

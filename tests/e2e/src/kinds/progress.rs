@@ -15,14 +15,35 @@ const RING: Kind = Kind {
 const ENDS: Kind =
     Kind { kind: 15, source: "waits.c", status: 0, verdict: "not-hung", never: &["bug"], ..BUG };
 
-/// Something outside the process may still end it.
-const OPEN: Kind = Kind { kind: 15, source: "waits.c", class: Some("outside-allocator"), ..HARNESS };
+/// Nothing but the program could end it.
+const CLOSED: Kind = Kind { kind: 15, source: "waits.c", class: Some("outside-allocator"), ..HARNESS };
 
 pub(super) const ROWS: &[Kind] = &[
     Kind { name: "ring_under_signals", args: &["signals"], ..RING },
     Kind { name: "ring_with_statistics", args: &["statistics"], ..RING },
     Kind { name: "ring_with_short_threads", args: &["churn"], ..RING },
     Kind { name: "ring_of_timed_locks", flags: &["-DTIMED"], ..RING },
+    Kind {
+        kind: 10,
+        name: "renewed_for_ever",
+        source: "renewed.c",
+        class: Some("owner-left"),
+        confidence: "likely",
+        lock: Some("page_word"),
+        says: &["3 of 4 workers wait for", "page_lock", "it was not released"],
+        never: &["looping"],
+        ..BUG
+    },
+    Kind {
+        kind: 8,
+        name: "once_crossed",
+        source: "once_crossed.c",
+        class: Some("deadlock"),
+        confidence: "likely",
+        owner: Some("pages"),
+        says: &["2 threads wait for each other", "sizes_begun", "pages_begun"],
+        ..BUG
+    },
     Kind {
         name: "sleep_ends",
         args: &["sleep"],
@@ -45,6 +66,11 @@ pub(super) const ROWS: &[Kind] = &[
         ..ENDS
     },
     Kind { name: "pause_until_alarm", args: &["alarm"], class: Some("slow"), ..ENDS },
-    Kind { name: "pipe_of_its_own", args: &["pipe"], confidence: "likely", ..OPEN },
-    Kind { name: "condition_never_signalled", args: &["condition"], says: &["condition"], ..OPEN },
+    Kind {
+        name: "pipe_of_its_own",
+        args: &["pipe"],
+        says: &["read of fd 3 (pipe:", "whose other end only this process has"],
+        ..CLOSED
+    },
+    Kind { name: "condition_never_signalled", args: &["condition"], says: &["condition"], ..CLOSED },
 ];

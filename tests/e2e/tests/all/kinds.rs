@@ -34,4 +34,5 @@ kinds! {
     forgotten_works forgotten_sleeps at_exit
     ring_under_signals ring_with_statistics ring_with_short_threads ring_of_timed_locks sleep_ends poll_ends epoll_ends
     pause_until_alarm pipe_of_its_own condition_never_signalled
+    renewed_for_ever once_crossed
 }

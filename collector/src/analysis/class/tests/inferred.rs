@@ -192,3 +192,48 @@ fn threads_that_nap_before_a_running_one_wait_for_it() {
     assert_eq!(found.hot.map(|hot| hot.tid), Some(101));
     assert!(found.said.iter().any(|why| matches!(why, Why::Retries { .. })));
 }
+
+#[test]
+fn a_wait_that_only_the_process_itself_can_end_is_a_hang() {
+    use crate::session::Note;
+    use hangscope_protocol::record::{NoteRecord, dump_reason, note_code, other_end};
+
+    let made = |call: i32, ends: &[(u64, u16)]| {
+        let mut make = Make::new();
+        make.call(101, call, 3, &["read@libc", "worker@bench:bench.c:9"]);
+        make.dump.notes.extend(ends.iter().map(|(value, flags)| {
+            let record = NoteRecord { code: note_code::OTHER_END, reserved: *flags, tid: 101, value: *value };
+            Note { record, text: "bench".to_owned() }
+        }));
+        make
+    };
+    let said = |make: &mut Make| {
+        let found = make.analyse();
+        assert_eq!(found.class, Class::OutsideAllocator);
+        (found.confidence, found.waits[1].detail.clone())
+    };
+    let own = (100, other_end::OWN);
+    let proven = |detail: &str| (Confidence::Proven, detail.to_owned());
+    let likely = |detail: &str| (Confidence::Likely, detail.to_owned());
+    assert_eq!(said(&mut made(0, &[own])), proven("read of fd 3, whose other end only this process has"));
+    let open = (100, other_end::OWN | other_end::OPEN);
+    assert_eq!(said(&mut made(0, &[open])), likely("read of fd 3, whose other end this process has itself"));
+    let parent = (88, other_end::WAITS);
+    assert_eq!(
+        said(&mut made(0, &[own, parent])),
+        proven(
+            "read of fd 3, whose other end this process and bench (pid 88) have, which waits for this process itself"
+        )
+    );
+    assert_eq!(
+        said(&mut made(0, &[own, (88, 0)])),
+        likely("read of fd 3, whose other end this process and bench (pid 88) have")
+    );
+    assert_eq!(said(&mut made(72, &[(88, 0)])), likely("fcntl of fd 3, which bench (pid 88) holds"));
+    assert_eq!(said(&mut made(73, &[own])), proven("flock of fd 3, which this process holds itself"));
+    assert_eq!(said(&mut made(0, &[])), likely("read of fd 3"));
+    // Nobody said by when it had to end: a program may tell itself of signals through a pipe.
+    let mut idle = made(0, &[own]);
+    idle.dump.begin.reason = dump_reason::ASKED;
+    assert_eq!(idle.analyse().blame, Some(crate::analysis::Blame::Nobody));
+}

@@ -261,3 +261,18 @@ fn an_owner_that_left_with_the_lock_is_named_before_what_it_waits_for() {
     make.futex(101, &mutex(LOCK, 102, 0), outside).futex(102, &mutex(LOCK2, 101, 0), outside);
     assert_eq!(make.analyse().class, Class::OutsideAllocator);
 }
+
+#[test]
+fn an_owner_that_left_is_seen_in_the_program_between_its_calls() {
+    let mut make = held_by(116);
+    make.runs(116, 0.9, LOOP, Sampled::ManyCalls(9));
+    let samples = make.traces.samples.get_mut(&116).expect("it has samples");
+    let stub = samples[3].frames[2].clone();
+    samples[3].frames.drain(..2);
+    samples[3]
+        .frames
+        .insert(0, crate::session::trace::Frame { function: Some("malloc@plt".to_owned()), ..stub });
+    let found = make.analyse();
+    assert_eq!(class(&found), (Class::OwnerLeft, Confidence::Proven), "{:?}", found.why);
+    assert!(!found.said.iter().any(|why| matches!(why, Why::CallsProgram { .. })), "{:?}", found.why);
+}
