@@ -1,5 +1,6 @@
 // Two locks of the allocator in opposite orders: malloc(BINS) takes bin_lock, then page_lock; malloc(PAGES) the other way
-// round. The second worker waits until the first one has its first lock, and the other way round.
+// round. The second worker waits until the first one has its first lock, and the other way round. With -DINHERITING the locks
+// inherit priorities: the kernel refuses the lock that would close the ring, and glibc parks that worker for ever.
 #include "common.h"
 #define BINS 7000
 #define PAGES 8000
@@ -8,7 +9,16 @@
 static pthread_mutex_t bin_lock = PTHREAD_MUTEX_INITIALIZER, page_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_barrier_t both;
 
-__attribute__((constructor)) static void begin(void) { pthread_barrier_init(&both, NULL, 2); }
+__attribute__((constructor)) static void begin(void) {
+    pthread_barrier_init(&both, NULL, 2);
+#ifdef INHERITING
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
+    pthread_mutex_init(&bin_lock, &attributes);
+    pthread_mutex_init(&page_lock, &attributes);
+#endif
+}
 
 __attribute__((noinline)) static void refill_bin(void) {
     pthread_mutex_lock(&bin_lock);

@@ -107,6 +107,11 @@ impl Thread<'_> {
         self.in_kernel() && self.wait.as_ref().is_some_and(call)
     }
 
+    /// See [`Tids::ended`].
+    pub(super) fn has_ended(&self) -> bool {
+        has_ended(self.record)
+    }
+
     /// Stopped by a signal or a debugger.
     pub(super) fn stopped(&self) -> bool {
         matches!(self.record.state, b'T' | b't')
@@ -162,9 +167,14 @@ impl Thread<'_> {
     }
 }
 
+/// The first thread of a process stays in `/proc` until the last one ends.
+fn has_ended(record: &ThreadRecord) -> bool {
+    matches!(record.state, b'Z' | b'X')
+}
+
 fn is_running(record: &ThreadRecord) -> bool {
     record.state == b'R'
-        || record.syscall == SYSCALL_RUNNING && !matches!(record.state, b'Z' | b'X' | b'T' | b't')
+        || record.syscall == SYSCALL_RUNNING && !has_ended(record) && !matches!(record.state, b'T' | b't')
 }
 
 /// A dump with the derived facts.
@@ -191,16 +201,17 @@ impl<'a> Scene<'a> {
     pub(super) fn new(dump: &'a Dump, traces: &'a Traces, history: &'a History) -> Self {
         let ours = |r: &ThreadRecord| r.tid == dump.identity.fixed.watchdog_tid;
         let whole = dump.first_look_is_whole();
-        let alive: BTreeSet<u32> =
-            dump.threads.iter().chain(&dump.second).filter(|r| !ours(r)).map(|r| r.tid).collect();
+        let looks = || dump.threads.iter().chain(&dump.second).filter(|r| !ours(r));
+        let ended: BTreeSet<u32> = looks().filter(|r| has_ended(r)).map(|r| r.tid).collect();
+        let alive: BTreeSet<u32> = looks().map(|r| r.tid).filter(|tid| !ended.contains(tid)).collect();
         let known: BTreeSet<u32> = history.tids().collect();
         let forked = is_forked(dump);
         let shim = dump.identity.fixed.watchdog_tid;
-        let ended = known.difference(&alive).copied().filter(|tid| *tid != shim);
-        let gone = if whole { ended.collect() } else { BTreeSet::new() };
+        let left = known.difference(&alive).copied().filter(|tid| *tid != shim);
+        let gone = if whole { left.collect() } else { BTreeSet::new() };
         let elsewhere = dump.holders().map(|holder| (holder.tid, holder.pid)).collect();
         let mappings = maps::parse(&dump.maps);
-        let tids = Tids { alive, known, whole, forked, elsewhere, mappings };
+        let tids = Tids { alive, ended, known, whole, forked, elsewhere, mappings };
         let between_ns = dump.between_ns();
         let between_s = between_ns.map(|ns| ns as f64 / 1e9);
         let is = AllocatorIs { shared: dump.allocator().is_some_and(is_shared) };
@@ -229,9 +240,9 @@ impl<'a> Scene<'a> {
         is_forked(self.dump)
     }
 
-    /// All threads but the background threads of the allocator.
+    /// All threads but the background threads of the allocator and those that have ended.
     pub(super) fn all(&self) -> impl Iterator<Item = &Thread<'a>> {
-        self.threads.values().filter(|t| !t.background)
+        self.threads.values().filter(|t| !t.background && !t.has_ended())
     }
 
     /// Threads that wait, and what each waits for.
@@ -275,7 +286,8 @@ impl<'a> Scene<'a> {
 fn settle(threads: &mut BTreeMap<u32, Thread<'_>>) {
     let stacks =
         threads.values().map(|t| (t.tid(), t.trace.map_or(&[][..], |trace| &trace.frames))).collect();
-    let whole = threads.values().all(|t| t.trace.is_some_and(|trace| !trace.truncated));
+    let living = || threads.values().filter(|t| !t.has_ended());
+    let whole = living().all(|t| t.trace.is_some_and(|trace| !trace.truncated));
     let mut waits = threads.values().filter_map(|t| Some((t.tid(), t.wait.clone()?))).collect();
     let stands: BTreeSet<u32> =
         threads.values().filter(|t| t.stuck() != Stuck::No).map(Thread::tid).collect();

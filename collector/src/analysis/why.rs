@@ -278,7 +278,12 @@ messages! {
             "スレッドは異なる関数 ({functions}) でループしている。そのうちの 1 つが、ほかのスレッドのスピンの対象を保持している可能性がある";
         NoOwner { lock } => "{lock} does not record its owner: the holder is inferred",
             "{lock} は保持者を記録しないため、保持者は推定";
-        OwnerGuessed {} => "no function on a stack names the lock: its owner is guessed from the memory around the word",
+        SemaphoresMayLock { locks } => "{locks} may be used as locks: then these threads wait for each other",
+            "{locks} をロックとして使っているのであれば、これらのスレッドは互いを待っている";
+        RefusedWhich { tid } => "which lock the kernel refused to tid {tid} is not known: one that it holds itself, or one of a thread \
+            that waits for it",
+            "tid {tid} がカーネルにどのロックを拒否されたかは分からない。自分自身が保持しているロックか、tid {tid} を待つスレッドのロック";
+        OwnerGuessed {} => "no function on a stack names the lock: its owner is guessed from the word and the memory around it",
             "ロックの種類を示す関数がスタックにないため、保持者はワード周辺のメモリからの推定";
         AllocatorUnknown {} => "it is not known which DSO is the allocator, or it is not mapped: a missing frame of it proves \
             nothing (dump.bin)",

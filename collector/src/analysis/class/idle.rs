@@ -116,11 +116,10 @@ fn end_of<'s, 'a>(scene: &'s Scene<'a>, from: &'s Thread<'a>) -> Option<&'s Thre
 /// The threads that have to go on for the process to end: the one that the main thread waits for. If the main thread has
 /// left, all threads.
 fn needed<'s, 'a>(scene: &'s Scene<'a>) -> Vec<&'s Thread<'a>> {
-    let gone = |t: &&Thread<'a>| matches!(t.record.state, b'Z' | b'X');
-    let main = scene.threads.values().find(|t| t.record.flags & thread_flags::MAIN != 0).filter(|t| !gone(t));
+    let main = scene.threads.values().find(|t| t.record.flags & thread_flags::MAIN != 0 && !t.has_ended());
     match main {
         Some(main) => end_of(scene, main).into_iter().collect(),
-        None => scene.all().filter(|t| !gone(t)).filter_map(|t| end_of(scene, t)).collect(),
+        None => scene.all().filter_map(|t| end_of(scene, t)).collect(),
     }
 }
 

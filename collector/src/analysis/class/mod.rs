@@ -134,6 +134,7 @@ fn decide(scene: &Scene<'_>, graph: &Graph) -> Case {
         .or_else(|| owned::ring(scene, graph))
         .or_else(|| vfork::chain(scene, graph))
         .or_else(|| owned::root(scene, graph))
+        .or_else(|| owned::refused(scene))
         .or_else(|| shared::elsewhere(scene, graph))
         .or_else(|| ownerless::free(scene))
         .or_else(|| ownerless::inferred(scene))
@@ -180,7 +181,8 @@ fn counts(scene: &Scene<'_>) -> ThreadCounts {
     let mut counts = ThreadCounts::default();
     for thread in scene.threads.values() {
         counts.all += 1;
-        counts.truncated_stacks += u32::from(thread.trace.is_some_and(|t| t.truncated));
+        counts.truncated_stacks +=
+            u32::from(!thread.has_ended() && thread.trace.is_some_and(|t| t.truncated));
         match &thread.wait {
             Some(wait) if wait.futex => counts.futex_wait += 1,
             _ if thread.runs() => counts.running += 1,

@@ -204,7 +204,13 @@ fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
     let waits_of_allocator = whose::takers(scene, waiters);
     // The lock of a fork is held from before the fork until after it.
     let left = (returns || root.calls == Calls::Outside) && !waits_of_allocator.is_empty() && !forks(root);
-    let class = if left && root.motion != Motion::Left { Class::OwnerLeft } else { holder_class(root) };
+    // The kernel refused its lock: that of a ring through these waiters, or of an owner that has ended.
+    let refused = root.wait.as_ref().is_some_and(|wait| wait.parked);
+    let class = match holder_class(root) {
+        _ if refused => Class::Deadlock,
+        _ if left && root.motion != Motion::Left => Class::OwnerLeft,
+        class => class,
+    };
     let kept = match stuck {
         Stuck::Yes => true,
         _ => root.calls == Calls::Inside(Proof::Bytes) || (!root.runs() && root.stuck() == Stuck::Yes),
@@ -238,11 +244,26 @@ fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
     } else if inside == Some(true) && (root.inside == Some(false) || returns) {
         case.unproven();
     }
+    if refused {
+        case.missing.push(say!(Why::RefusedWhich { tid: owner }));
+        case.unproven();
+    }
     guessed(scene, &mut case, &[wait]);
     case.lock = Some(lock_of(scene, wait, waiters));
     case.culprit = Some(owner);
     case.for_s = longest(scene, waiters);
     Some(case.located(inside))
+}
+
+/// A thread whose lock the kernel refused, and of which no other thread waits for a lock.
+pub(super) fn refused(scene: &Scene<'_>) -> Option<Case> {
+    let parked = |t: &&Thread<'_>| t.wait.as_ref().is_some_and(|wait| wait.parked) && t.stuck() != Stuck::No;
+    let thread = scene.all().find(parked)?;
+    let mut case = Case::new(Class::Deadlock, Confidence::Likely);
+    case.why.push(say!(Why::OwnerBlocked { owner: thread.tid(), wait: wait_text(scene, thread) }));
+    case.culprit = Some(thread.tid());
+    case.for_s = longest(scene, &[thread]);
+    Some(case.located(any_inside([thread])))
 }
 
 /// An owner that only the layout of memory names, or only the stacks, proves nothing.

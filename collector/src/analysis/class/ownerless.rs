@@ -99,7 +99,7 @@ pub(super) fn inferred(scene: &Scene<'_>) -> Option<Case> {
     match (&runners[..], &sleepers[..]) {
         ([runner], _) => Some(by_runner(scene, group, runner)),
         ([], [sleeper, ..]) => Some(by_sleeper(scene, group, sleeper)),
-        ([], []) if group.wait.kind.is_event() => Some(never_signalled(scene, group)),
+        ([], []) if group.wait.kind.is_event() => Some(never_signalled(scene, &groups)),
         ([], []) => nobody_inside(scene, &groups),
         _ => None,
     }
@@ -142,7 +142,8 @@ fn starved<'s, 'a>(
 }
 
 /// A condition, semaphore or barrier inside the allocator, and no other thread inside the allocator.
-fn never_signalled(scene: &Scene<'_>, group: &Group<'_, '_>) -> Case {
+fn never_signalled(scene: &Scene<'_>, groups: &[Group<'_, '_>]) -> Case {
+    let group = &groups[0];
     let mut case = Case::new(Class::LostWakeup, Confidence::Proven);
     case.why.push(say!(Why::Event { waiters: group.waiters.len(), lock: lock_text(scene, group.wait) }));
     case.why.push(Why::NobodySignals {});
@@ -154,6 +155,12 @@ fn never_signalled(scene: &Scene<'_>, group: &Group<'_, '_>) -> Case {
         &group.waiters,
     );
     if group.stuck != Stuck::Yes || group.wait.timed {
+        case.unproven();
+    }
+    let semaphores = || groups.iter().filter(|g| g.wait.kind == WaitKind::Semaphore);
+    if semaphores().count() > 1 {
+        let locks: Vec<String> = semaphores().map(|g| lock_text(scene, g.wait)).collect();
+        case.missing.push(say!(Why::SemaphoresMayLock { locks: locks.join(", ") }));
         case.unproven();
     }
     finish(&mut case, scene, group);

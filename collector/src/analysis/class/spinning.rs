@@ -6,14 +6,11 @@ use super::case::{Case, call_evidence, lock_of, lock_text, tids, wait_text};
 use super::whose;
 use crate::analysis::scene::{BUSY, Motion, Scene, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
-use crate::analysis::wait::{MutexKind, Owner, Wait, WaitKind, WaitText};
+use crate::analysis::wait::{MOST_STATES, MutexKind, Owner, Wait, WaitKind, WaitText};
 use crate::analysis::why::Why;
 use crate::analysis::words::{Class, Confidence};
 use crate::session::trace::{LoopRead, ReadHow};
 use crate::text::message::{Say as _, Text, say};
-
-/// The highest number that a lock word may have and be a state or a count; above it, it may be a tid.
-const MOST_STATES: u32 = 64;
 
 /// Threads that spin on one word.
 pub(super) struct Spin<'s, 'a> {

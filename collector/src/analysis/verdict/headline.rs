@@ -236,10 +236,13 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
         Class::Deadlock if is_over_vfork(finding) => {
             lines.extend(owner.map(|tid| say!(Line::HeldBy { tid })));
         }
+        // The holder's own wait names no lock.
+        Class::Deadlock if owner.is_some() => lines.extend(holder_waits(finding, lang)),
         // Over locks that record no owner.
         Class::Deadlock => {
             let named_hot = hot.filter(|h| h.function.is_some());
             lines.extend(named_hot.map(|hot| say!(Line::At { tid: hot.tid, place: named(hot, lang) })));
+            lines.extend(beside(finding));
         }
         Class::Reentry => lines.extend(hot.map(|hot| alone(hot, lang))),
         Class::OwnerSpinning => {
@@ -299,8 +302,13 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
                 false if shared => say!(Line::OwnerDied { tid }),
                 false => say!(Line::OwnerIsGone { tid }),
             }));
+            let readers = |why: &Why| matches!(why, Why::ReadersLeft { .. });
+            lines.extend(finding.said.iter().any(readers).then_some(Line::ReaderUnknown {}));
         }
-        Class::LostWakeup => lines.push(Line::NobodyWakes {}),
+        Class::LostWakeup => {
+            lines.push(Line::NobodyWakes {});
+            lines.extend(beside(finding).into_iter().filter(|_| may_lock(finding)));
+        }
         Class::SpinWait => {
             lines.push(say!(Line::Spin { count: spinning(finding) }));
             lines.extend(hot.map(|hot| {
@@ -340,6 +348,27 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
     lines.extend(cause(finding, hot));
     lines.extend(innocent::cause(finding));
     lines
+}
+
+/// The holder of the lock, and what it waits for itself.
+fn holder_waits(finding: &Finding, lang: Lang) -> Option<Line> {
+    let tid = finding.lock.as_ref()?.owner_tid?;
+    Some(match finding.hot.as_ref().filter(|hot| hot.tid == tid) {
+        Some(hot) => say!(Line::BlockedIn { tid, wait: wait_of(finding, tid), place: named(hot, lang) }),
+        None => say!(Line::HeldBy { tid }),
+    })
+}
+
+/// Whether the semaphores that the threads wait for may be locks.
+fn may_lock(finding: &Finding) -> bool {
+    finding.said_missing.iter().any(|why| matches!(why, Why::SemaphoresMayLock { .. }))
+}
+
+/// What the threads wait for that do not wait for the lock of the finding.
+fn beside(finding: &Finding) -> Vec<Line> {
+    let waiters = finding.lock.as_ref().map_or(&[][..], |lock| &lock.waiters);
+    let groups = groups(finding, |tid| !waiters.contains(&tid)).into_iter().take(MOST_NAMED);
+    groups.map(|(count, what)| say!(Line::OthersWait { count, what })).collect()
 }
 
 /// The threads that spin; where the finding does not count them, those that run.

@@ -125,6 +125,8 @@ messages! {
         NowElsewhere {} => "works on", "動作を続けている";
         OwnerIsGone { tid } => "whose owner, tid {tid}, is no longer a thread of the process",
             "保持スレッド tid {tid} はすでに終了している";
+        ReaderUnknown {} => "whose reader has left without a release, or is one of these threads itself",
+            "読み取り側のスレッドは解放せずに抜けたか、待機中のスレッド自身である";
         ReadersGoOn { tids } => "tid {tids} works on inside the allocator meanwhile: readers that overlap may starve the writer",
             "その間、tid {tids} はアロケータの中で動作を続けており、重なり続ける読み取りが書き込み側を待たせている可能性がある";
         OwnerDied { tid } => "which processes share, and whose owner, tid {tid}, is no thread of any process any more",

@@ -13,6 +13,8 @@ use super::word::{
     CLOCK_REALTIME, LOCK_PI, LOCK_PI2, PRIVATE, TID_MASK, WAIT, WAIT_BITSET, WAIT_REQUEUE_PI, WAITERS,
     claimed_owner, near,
 };
+use crate::analysis::stack::is_libc;
+use crate::files::links::is_system;
 use crate::session::trace::Frame;
 use crate::text::message::{Say as _, say};
 
@@ -58,8 +60,12 @@ pub(super) fn wait(thread: &ThreadRecord, frames: &[Frame], tids: &Tids, nothing
     // Without names only the layout of memory is left. With names, a wait that none of them explains is made by hand. A
     // stripped C library, also one that is part of the program, names its interface at most.
     let unnamed = frames.iter().take_while(|frame| frame.function.is_none());
-    let nameless = frames.is_empty() || unnamed.into_iter().any(|frame| !frame.in_allocator);
-    let guessed = named.is_none() && nameless;
+    // A lock of a shared C library waits in that library.
+    let shared = frames.iter().any(is_libc);
+    let of_libc = |frame: &Frame| !shared || frame.dso.as_deref().is_none_or(is_system);
+    let nameless =
+        frames.is_empty() || unnamed.into_iter().any(|frame| !frame.in_allocator && of_libc(frame));
+    let guessed = named.is_none() && (nameless || futex.tid_of_word().is_some());
     let found = match named {
         Some(name) => futex.named(name),
         None if nameless => futex.unnamed(),
@@ -91,6 +97,9 @@ pub(super) fn wait(thread: &ThreadRecord, frames: &[Frame], tids: &Tids, nothing
         ..nothing
     }
 }
+
+/// The highest value that a word may have and be a state or a count; above it, it may be a tid.
+pub(crate) const MOST_STATES: u32 = 64;
 
 /// Bytes above the stack pointer in which a function of the C library has its variables.
 const OWN_FRAMES: u64 = 4096;
@@ -214,12 +223,25 @@ impl Futex<'_> {
         match self.command {
             // Here the kernel itself reads the owner in the word.
             LOCK_PI | LOCK_PI2 => self.inheriting(),
+            WAIT | WAIT_BITSET if self.tid_of_word().is_some() => {
+                let owner = self.tid_of_word().map(Owner::Alive);
+                Found { owner, ..found(WaitKind::LowLevelLock, 0, WaitText::OwnWord {}) }
+            }
             WAIT_BITSET if self.op & (PRIVATE | CLOCK_REALTIME) == PRIVATE && self.thread.args[3] == 0 => {
                 found(WaitKind::RustLock, 0, WaitText::RustLock {})
             }
             WAIT | WAIT_BITSET => self.by_value(),
             _ => found(WaitKind::Futex, 0, say!(WaitText::FutexOperation { op: format!("{:#x}", self.op) })),
         }
+    }
+
+    /// The tid that a word made by hand is, with or without the bit of the waiters. A small number may be a state or a count.
+    fn tid_of_word(&self) -> Option<u32> {
+        let tid = self.expected & TID_MASK;
+        let is_tid = tid > MOST_STATES && self.tids.alive.contains(&tid);
+        // A thread may wait for its own tid to be changed.
+        let other = self.expected & WAITERS != 0 || tid != self.thread.tid;
+        (is_tid && other && self.word == Some(self.expected)).then_some(tid)
     }
 
     fn by_value(&self) -> Found {
@@ -318,7 +340,7 @@ impl Futex<'_> {
     /// The owner of a lock in shared memory may be a thread of any process: a tid that is not known proves nothing there.
     fn holder(&self, tid: u32, shared: bool, certain: bool) -> Option<Owner> {
         match self.tids.is_shared(self.address).unwrap_or(shared) {
-            _ if self.tids.alive.contains(&tid) => Some(Owner::Alive(tid)),
+            _ if self.tids.alive.contains(&tid) || self.tids.ended.contains(&tid) => self.tids.owner(tid),
             true => {
                 self.tids.owner_elsewhere(tid).filter(|owner| certain || !matches!(owner, Owner::Gone(_)))
             }

@@ -17,6 +17,7 @@ mod tests;
 mod wait_text;
 mod word;
 
+pub(crate) use futex::MOST_STATES;
 pub(crate) use model::{MutexKind, Owner, Tids, Wait, WaitKind};
 pub(crate) use resolve::resolve;
 pub(crate) use wait_text::WaitText;

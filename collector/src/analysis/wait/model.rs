@@ -178,6 +178,8 @@ impl Wait {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tids {
     pub(crate) alive: BTreeSet<u32>,
+    /// Threads that have ended and that `/proc` still shows: the first one, after its `pthread_exit`.
+    pub(crate) ended: BTreeSet<u32>,
     /// Threads in a heartbeat before the dump.
     pub(crate) known: BTreeSet<u32>,
     /// The dump has every thread of the process.
@@ -195,7 +197,7 @@ impl Tids {
     pub(super) fn owner(&self, tid: u32) -> Option<Owner> {
         if self.alive.contains(&tid) {
             Some(Owner::Alive(tid))
-        } else if self.known.contains(&tid) && self.whole {
+        } else if self.ended.contains(&tid) || self.known.contains(&tid) && self.whole {
             Some(Owner::Gone(tid))
         } else {
             None
@@ -205,7 +207,7 @@ impl Tids {
     /// The owner of a lock in memory that processes share, from what `/proc` said when the dump was made.
     pub(super) fn owner_elsewhere(&self, tid: u32) -> Option<Owner> {
         match self.elsewhere.get(&tid)? {
-            _ if self.alive.contains(&tid) => Some(Owner::Alive(tid)),
+            _ if self.alive.contains(&tid) || self.ended.contains(&tid) => self.owner(tid),
             0 => Some(Owner::Gone(tid)),
             _ => Some(Owner::Elsewhere(tid)),
         }

@@ -22,25 +22,13 @@ pub(crate) fn resolve(
     interpreter(waits, stacks, stands);
 }
 
-/// A thread that glibc has parked after EDEADLK owns the mutex that the others wait for. Where no other thread waits for a
-/// mutex of it, the mutex is not known: the kernel also says ESRCH, for a mutex whose owner has ended.
+/// A thread that glibc has parked after EDEADLK or ESRCH. Its wait is no longer one of the mutex that it wanted: only its
+/// registers have that mutex.
 fn parked(waits: &mut BTreeMap<u32, Wait>) {
-    let inheriting = WaitKind::Mutex(MutexKind::PriorityInheriting);
-    let held: BTreeMap<u32, (Option<u64>, crate::text::message::Text)> = waits
-        .values()
-        .filter(|wait| wait.kind == inheriting && !wait.parked)
-        .filter_map(|wait| Some((wait.owner?.tid(), (wait.object, wait.detail.clone()))))
-        .collect();
     for wait in waits.values_mut().filter(|wait| wait.parked) {
-        match held.get(&wait.tid) {
-            Some((object, detail)) => {
-                wait.kind = inheriting;
-                wait.object = *object;
-                wait.owner = Some(Owner::Alive(wait.tid));
-                wait.detail = detail.clone();
-            }
-            None => wait.detail = WaitText::MutexParked {}.said(),
-        }
+        wait.kind = WaitKind::Mutex(MutexKind::PriorityInheriting);
+        wait.owner = None;
+        wait.detail = WaitText::MutexParked {}.said();
     }
 }
 

@@ -3,7 +3,7 @@
 use hangscope_protocol::record::SYSCALL_UNREADABLE;
 
 use crate::analysis::{Finding, ThreadWait};
-use crate::testkit::dump::{Futex, LOCK, Make, bare, barrier, condition, join, mutex};
+use crate::testkit::dump::{Futex, LOCK, LOCK2, Make, bare, barrier, condition, join, mutex};
 
 const WORKER: &str = "worker@bench";
 
@@ -236,7 +236,7 @@ fn the_words_of_a_read_write_lock_are_one_lock() {
 }
 
 #[test]
-fn a_parked_thread_owns_the_mutex_that_others_wait_for() {
+fn the_lock_that_the_kernel_refused_is_not_known() {
     let inheriting = Futex { op: 0x86, near: vec![(0, 101 | 0x8000_0000)], ..bare(LOCK, 0) };
     let locks = &["___pthread_mutex_lock@libc", "foo_malloc@foo", WORKER];
     let mut make = Make::new();
@@ -245,13 +245,50 @@ fn a_parked_thread_owns_the_mutex_that_others_wait_for() {
     for record in make.dump.threads.iter_mut().filter(|r| r.tid == 101) {
         record.args[0] = sp + 0x20;
     }
-    // Alone, it may also wait for a mutex whose owner has ended.
-    let wait = find(&make.analyse());
-    assert_eq!((wait.kind.as_str(), wait.address, wait.owner), ("pthread-mutex", None, None));
-    let finding = make.futex(102, &inheriting, locks).analyse();
-    let wait = find(&finding);
-    assert_eq!((wait.kind.as_str(), wait.address, wait.owner), ("pthread-mutex", Some(LOCK), Some(101)));
-    assert_eq!(finding.class.as_str(), "deadlock");
+    let is = |finding: &Finding| {
+        let wait = find(finding);
+        assert_eq!((wait.kind.as_str(), wait.address, wait.owner), ("pthread-mutex", None, None));
+        assert_eq!((finding.class.as_str(), finding.confidence.as_str()), ("deadlock", "likely"));
+        finding.lock.as_ref().map(|lock| (lock.address.clone(), lock.owner_tid))
+    };
+    assert_eq!(is(&make.analyse()), None);
+    // Another thread waits for a mutex of it. That thread may hold the mutex that the kernel refused.
+    let held = Some((format!("{LOCK:#x}"), Some(101)));
+    assert_eq!(is(&make.futex(102, &inheriting, locks).analyse()), held);
+}
+
+#[test]
+fn a_word_that_is_a_tid_is_held_by_that_thread() {
+    let by_hand = &["syscall@libc", "foo_lock@foo", "foo_malloc@foo", WORKER];
+    let word = |value| wait_of(&Futex { expected: value, near: vec![(0, value)], ..bare(LOCK, 0) }, by_hand);
+    for value in [102, 102 | 0x8000_0000] {
+        assert_eq!(
+            (word(value).kind.as_str(), word(value).owner),
+            ("low-level-lock", Some(102)),
+            "{value:#x}"
+        );
+    }
+    // A thread of its own lock; a thread that waits for its own number to change; a count; a tid that was never a thread.
+    assert_eq!(word(101 | 0x8000_0000).owner, Some(101));
+    for value in [101, 2, 0x8000_0002, 4711] {
+        assert_eq!(word(value).owner, None, "{value:#x}");
+    }
+    // The word has changed since.
+    let changed = Futex { expected: 102, near: vec![(0, 103)], ..bare(LOCK, 0) };
+    assert_eq!(wait_of(&changed, by_hand).owner, None);
+    // Two of them in a ring: their kind is a guess.
+    let of = |address, tid: u32| Futex { expected: tid, near: vec![(0, tid)], ..bare(address, 0) };
+    let mut make = Make::new();
+    let finding = make.futex(101, &of(LOCK, 102), by_hand).futex(102, &of(LOCK2, 101), by_hand).analyse();
+    assert_eq!((finding.class.as_str(), finding.confidence.as_str()), ("deadlock", "likely"));
+    assert_eq!(finding.ring.len(), 2);
+}
+
+#[test]
+fn a_stripped_program_under_a_shared_c_library_waits_for_its_mutexes_there() {
+    let word = mutex(LOCK, 102, 0);
+    assert_eq!(wait_of(&word, &["?@libc", "?@bench"]).owner, Some(102));
+    assert_eq!(wait_of(&word, &["?@bench", "?@bench"]).owner, None);
 }
 
 #[test]

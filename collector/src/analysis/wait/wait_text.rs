@@ -18,14 +18,16 @@ messages! {
         RwLock {} => "read-write lock", "読み書きロック";
         RwLockWritten {} => "read-write lock (held by a writer)", "読み書きロック (書き込み側が保持)";
         RwLockRead { readers: "reader" } => "read-write lock (held by {readers})", "読み書きロック ({readers} スレッドが読み取り側で保持)";
-        MutexParked {} => "pthread mutex that the kernel refused: glibc never ends this wait",
-            "カーネルに拒否された pthread の mutex (glibc はこの待ちを終わらせない)";
+        MutexParked {} => "a pthread mutex (priority-inheriting) that the kernel refused because of a ring of locks or an owner that has \
+            ended: glibc never ends this wait",
+            "ロックの循環または保持者の終了のためカーネルに拒否された pthread の mutex (優先度継承、glibc はこの待ちを終わらせない)";
         FutexVector { words: "futex word" } => "any of {words}", "{words} 個の futex ワードのいずれか";
         Once {} => "once", "once の初期化";
         Guard {} => "initialization of a static variable", "静的変数の初期化";
         Gil {} => "the GIL of Python", "Python の GIL";
         LowLevel {} => "low-level lock of glibc", "glibc の低レベルロック";
         Ownerless {} => "futex lock without an owner field", "保持者を記録しない futex ロック";
+        OwnWord {} => "futex lock whose word is its owner's tid", "ワードが保持者の tid である futex ロック";
         SpinAbsl {} => "spin lock of absl", "absl のスピンロック";
         Spins {} => "spin lock", "スピンロック";
         SpinSleeps {} => "spin lock that sleeps", "スリープするスピンロック";

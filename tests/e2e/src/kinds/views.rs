@@ -33,6 +33,16 @@ pub(super) const ROWS: &[Kind] = &[
     },
     Kind { kind: 9, name: "main_left", source: "main_left.c", ..ABBA },
     Kind {
+        kind: 9,
+        name: "main_ended_with_lock",
+        source: "main_ended_with_lock.c",
+        class: Some("owner-gone"),
+        lock: Some("heap_lock"),
+        owner: Some("keeper"),
+        says: &["is no longer a thread of the process"],
+        ..BUG
+    },
+    Kind {
         kind: 12,
         name: "dropped_rights",
         source: "dropped_rights.c",

@@ -87,7 +87,18 @@ pub(super) const ROWS: &[Kind] = &[
         class: Some("deadlock"),
         lock: Some("heap_lock"),
         owner: Some("twice"),
-        says: &["which it holds itself"],
+        confidence: "likely",
+        says: &["held by tid ", "that the kernel refused"],
+        ..BUG
+    },
+    Kind {
+        kind: 13,
+        name: "inheriting_ring",
+        source: "abba.c",
+        flags: &["-DINHERITING"],
+        class: Some("deadlock"),
+        confidence: "likely",
+        says: &["held by tid ", "that the kernel refused"],
         ..BUG
     },
     Kind {

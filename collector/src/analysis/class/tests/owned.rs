@@ -224,6 +224,21 @@ fn a_ring_shows_what_its_members_were_doing() {
 }
 
 #[test]
+fn the_first_thread_that_has_ended_is_gone_although_proc_shows_it() {
+    let mut make = held_by(MAIN);
+    let found = make.state(MAIN, b'Z').analyse();
+    assert_eq!(class(&found), (Class::OwnerGone, Confidence::Proven));
+    assert_eq!(found.lock.and_then(|lock| lock.owner_tid), Some(MAIN));
+    // It cannot hold what threads wait for inside the allocator.
+    let mut make = Make::new();
+    let pair = [(101, LOCK), (102, LOCK2)];
+    for (tid, address) in pair {
+        make.futex(tid, &bare(address, 2), BARE);
+    }
+    assert_eq!(class(&make.state(MAIN, b'Z').analyse()), (Class::Deadlock, Confidence::Likely));
+}
+
+#[test]
 fn an_owner_that_left_with_the_lock_is_named_before_what_it_waits_for() {
     let outside = &["pthread_mutex_lock@libc", "report@bench:bench.c:60", "worker@bench:bench.c:50"];
     // A chain: it waits for a lock of the program, whose holder reads.

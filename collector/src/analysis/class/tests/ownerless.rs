@@ -360,6 +360,23 @@ fn readers_that_overlap_starve_a_writer() {
 }
 
 #[test]
+fn two_semaphores_may_be_two_locks() {
+    let semaphore =
+        |address| Futex { op: 0x189, expected: 0, near: vec![(0, 0), (4, 1)], ..bare(address, 0) };
+    let stack = &["__new_sem_wait_slow@libc", "foo_malloc@foo:foo.c:85", "worker@bench:bench.c:40"];
+    let mut make = Make::new();
+    let found = make.futex(101, &semaphore(LOCK), stack).analyse();
+    assert_eq!(class(&found), (Class::LostWakeup, Confidence::Proven));
+    let found = make.futex(102, &semaphore(LOCK2), stack).analyse();
+    assert_eq!(class(&found), (Class::LostWakeup, Confidence::Likely));
+    assert!(
+        found.missing[0].contains("semaphore 0x7f00000000e0 may be used as locks"),
+        "{:?}",
+        found.missing
+    );
+}
+
+#[test]
 fn a_held_lock_that_no_thread_inside_can_hold_was_left() {
     let mut make = Make::new();
     for tid in 101..104 {
