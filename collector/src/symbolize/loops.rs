@@ -18,8 +18,9 @@ const MOST_WORDS: u64 = 6;
 const MOST_NODES: usize = 4;
 const MOST_CALLBACKS: usize = 4;
 
-/// The functions that try a lock, and return at once if it is held.
-const TRY_LOCK: [&str; 3] = ["pthread_mutex_trylock", "__pthread_mutex_trylock", "mtx_trylock"];
+/// The functions that try a lock, and return at once if it is held. Debug information of glibc has names with
+/// more underscores.
+const TRY_LOCK: [&str; 2] = ["pthread_mutex_trylock", "mtx_trylock"];
 
 /// Addresses that names are needed for.
 pub(super) fn lookups(way: &Way) -> impl Iterator<Item = u64> {
@@ -75,7 +76,7 @@ impl Loops<'_> {
     fn is_try_lock(&self, function: u64) -> bool {
         let frames = self.names.frames(function, function, self.modules);
         let name = frames.first().and_then(|frame| frame.function.as_deref()).unwrap_or_default();
-        TRY_LOCK.contains(&name.split('@').next().unwrap_or(name))
+        tries_lock(name)
     }
 
     fn read(&self, address: u64, size: u32, how: ReadHow) -> LoopRead {
@@ -134,5 +135,24 @@ impl Loops<'_> {
         found.dedup();
         found.truncate(MOST_CALLBACKS);
         found
+    }
+}
+
+fn tries_lock(function: &str) -> bool {
+    TRY_LOCK.contains(&function.split('@').next().unwrap_or(function).trim_start_matches('_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tries_lock;
+
+    #[test]
+    fn a_lock_is_tried_under_each_name_that_glibc_has_for_it() {
+        for name in
+            ["pthread_mutex_trylock@@GLIBC_2.34", "__pthread_mutex_trylock", "___pthread_mutex_trylock"]
+        {
+            assert!(tries_lock(name), "{name}");
+        }
+        assert!(tries_lock("mtx_trylock") && !tries_lock("pthread_mutex_lock") && !tries_lock(""));
     }
 }

@@ -56,7 +56,7 @@ pub(super) const ROWS: &[Kind] = &[
         name: "poll_ends",
         args: &["poll"],
         class: Some("outside-allocator"),
-        says: &["nothing here hangs", "poll (6 s)"],
+        says: &["nothing here hangs", "poll", "(6 s)"],
         ..ENDS
     },
     Kind {
