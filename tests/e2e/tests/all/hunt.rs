@@ -112,8 +112,8 @@ fn counters_are_collected_whether_anything_hung_or_not() {
         "--stats-runs",
         "3",
     ];
-    let script =
-        "echo rate 1234; echo '[X_STATS_B6] a=1' >&2; echo '[X_STATS] b=2'; echo ' [X_STATS] no' >&2";
+    // The run lives long enough for its hello to arrive, on a busy machine too.
+    let script = "echo rate 1234; echo '[X_STATS_B6] a=1' >&2; echo '[X_STATS] b=2'; echo ' [X_STATS] no' >&2; sleep 0.5";
     let hunt = Hunt::new(&so, &options, &[], &["sh", "-c", script]);
     assert_eq!(hunt.code(), 0, "{}", hunt.outputs());
     assert_eq!(hunt.text("runs.tsv").lines().nth(1), Some("1\t0\t0\t1234"));
