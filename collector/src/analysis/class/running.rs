@@ -120,8 +120,8 @@ pub(super) fn inside(scene: &Scene<'_>) -> Option<Case> {
     Some(case.located(Some(true)))
 }
 
-/// A loop that changes nothing may be a wait for a thread that is gone: several such threads do not keep each other
-/// busy, and a single one that reads one word may be one of several that would wait.
+/// A loop that changes nothing may be a wait for a thread that is gone: several such threads do not keep each
+/// other busy, and a single one that reads one word may be one of several that would wait.
 fn only_waits(scene: &Scene<'_>, case: &mut Case, runners: &[&Thread<'_>]) {
     let one_word = |t: &Thread<'_>| {
         let one = scene.traces.loops.get(&t.tid());
@@ -153,7 +153,7 @@ fn places<'s, 'a>(
 /// The function that does not return, from all stacks of a thread.
 fn loop_of(scene: &Scene<'_>, thread: &Thread<'_>) -> Option<String> {
     let frame = thread.activity(scene.is).frame.as_ref().and_then(stack::name);
-    frame.or_else(|| stack::telling_frame(thread.frames(), scene.is).and_then(stack::name))
+    frame.or_else(|| spinning::place(scene, thread))
 }
 
 /// The only thread that loops in another function than all others.
@@ -166,8 +166,8 @@ fn alone_elsewhere<'s, 'a>(places: &BTreeMap<Option<String>, Vec<&'s Thread<'a>>
     }
 }
 
-/// Whether the function of the allocator in which a thread naps is further out on the stack of another one, and not the other
-/// way round.
+/// Whether the function of the allocator in which a thread naps is further out on the stack of another one,
+/// and not the other way round.
 fn stands_before(scene: &Scene<'_>, napper: &Thread<'_>, runner: &Thread<'_>) -> bool {
     let task = |t: &Thread<'_>| stack::task_frame(t.frames(), &[], scene.is).and_then(stack::name);
     let outer = |t: &Thread<'_>, name: &str| {

@@ -45,8 +45,8 @@ pub(super) fn spins<'s, 'a>(scene: &'s Scene<'a>) -> Vec<Spin<'s, 'a>> {
         groups.entry(word.address).or_insert_with(|| Spin { threads: vec![], word }).threads.push(thread);
     }
     let mut groups: Vec<Spin<'s, 'a>> = groups.into_values().collect();
-    // Not every thread is sampled, and not every loop can be followed. A thread that runs in a function in which only threads of one group spin is one of
-    // them.
+    // Not every thread is sampled, and not every loop can be followed. A thread that runs in a function in
+    // which only threads of one group spin is one of them.
     let grouped: BTreeSet<u32> = groups.iter().flat_map(|g| g.threads.iter().map(|t| t.tid())).collect();
     let rest = scene.all().filter(|t| matches!(t.calls, Calls::Inside(_)) && (t.runs() || t.naps));
     let unsampled = |t: &Thread<'_>| t.samples.is_empty() || t.naps && is_unread(scene, t);
@@ -70,7 +70,7 @@ pub(super) fn spins<'s, 'a>(scene: &'s Scene<'a>) -> Vec<Spin<'s, 'a>> {
 }
 
 /// The function of the allocator in which a thread is.
-fn place(scene: &Scene<'_>, thread: &Thread<'_>) -> Option<String> {
+pub(super) fn place(scene: &Scene<'_>, thread: &Thread<'_>) -> Option<String> {
     stack::telling_frame(thread.frames(), scene.is).and_then(stack::name)
 }
 
@@ -136,7 +136,8 @@ fn holder<'s, 'a>(scene: &'s Scene<'a>, spin: &Spin<'s, 'a>) -> Option<Holder<'s
     if !inside.is_empty() || !scene.whole || others().any(|t| t.inside.is_none()) {
         return None;
     }
-    // A load may be one of a flag that is set later. A loop that only reads does nothing but wait for the word.
+    // A load may be one of a flag that is set later. A loop that only reads does nothing but wait for the
+    // word.
     if value(spin.word) == 0 || spin.word.how == ReadHow::Load && !only_reads(scene, &spin.threads) {
         return None;
     }
@@ -198,21 +199,13 @@ fn wait_on(word: &LoopRead, tid: u32, owner: Option<Owner>) -> Wait {
         _ => WaitText::Spins {}.said(),
     };
     Wait {
-        tid,
         kind,
         object: Some(word.address),
         word: Some(word.address),
         value: word.words[0].first().copied(),
-        expected: None,
         owner,
-        timed: false,
-        futex: false,
-        guessed: false,
-        inferred: false,
-        closed: false,
-        foreign: None,
-        parked: false,
         detail,
+        ..Wait::of(tid)
     }
 }
 

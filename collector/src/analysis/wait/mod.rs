@@ -38,23 +38,7 @@ pub(crate) fn wait_of(dump: &Dump, thread: &ThreadRecord, frames: &[Frame], tids
     if thread.syscall == SYSCALL_RUNNING || matches!(thread.state, b'R' | b'Z' | b'X' | 0) {
         return None;
     }
-    let nothing = Wait {
-        tid: thread.tid,
-        kind: WaitKind::Unknown,
-        object: None,
-        word: None,
-        value: None,
-        expected: None,
-        owner: None,
-        guessed: false,
-        inferred: false,
-        closed: false,
-        foreign: None,
-        parked: false,
-        timed: false,
-        futex: false,
-        detail: Text::default(),
-    };
+    let nothing = Wait::of(thread.tid);
     let syscalls = Syscalls::from_elf(dump.identity.fixed.arch);
     let call = syscalls.and_then(|syscalls| syscalls.call(thread.syscall));
     Some(match (thread.syscall, call) {

@@ -148,7 +148,8 @@ pub(crate) struct Wait {
     pub(crate) owner: Option<Owner>,
     /// No function on the stack names the object: kind and owner are read from the layout of memory alone.
     pub(crate) guessed: bool,
-    /// The owner is the only thread that can have the object, by the stacks of all threads. No memory names it.
+    /// The owner is the only thread that can have the object, by the stacks of all threads. No memory names
+    /// it.
     pub(crate) inferred: bool,
     /// The word names an owner that is no thread of this process, and of which nothing more is known.
     pub(crate) foreign: Option<u32>,
@@ -165,6 +166,27 @@ pub(crate) struct Wait {
 }
 
 impl Wait {
+    /// A wait of which nothing is known.
+    pub(crate) fn of(tid: u32) -> Wait {
+        Wait {
+            tid,
+            kind: WaitKind::Unknown,
+            object: None,
+            word: None,
+            value: None,
+            expected: None,
+            owner: None,
+            guessed: false,
+            inferred: false,
+            foreign: None,
+            parked: false,
+            timed: false,
+            futex: false,
+            closed: false,
+            detail: Text::default(),
+        }
+    }
+
     /// The owner, if it is a thread of another process.
     pub(crate) fn owner_elsewhere(&self) -> Option<u32> {
         match self.owner? {
@@ -186,7 +208,8 @@ pub(crate) struct Tids {
     pub(crate) whole: bool,
     /// The process is a forked child: its locks may name threads of the parent.
     pub(crate) forked: bool,
-    /// The processes of owners that are no threads of this one: see [`Dump::holder`](crate::session::Dump::holder).
+    /// The processes of owners that are no threads of this one: see
+    /// [`Dump::holder`](crate::session::Dump::holder).
     pub(crate) elsewhere: BTreeMap<u32, u32>,
     /// Mapped memory, and whether it is shared.
     pub(crate) mappings: Vec<Mapping>,
@@ -213,7 +236,8 @@ impl Tids {
         }
     }
 
-    /// Whether other processes may share the memory at an address; none if it is not known what is mapped there.
+    /// Whether other processes may share the memory at an address; none if it is not known what is mapped
+    /// there.
     pub(super) fn is_shared(&self, address: u64) -> Option<bool> {
         maps::find(&self.mappings, address).map(|mapping| mapping.shared)
     }

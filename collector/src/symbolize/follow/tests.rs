@@ -44,8 +44,17 @@ fn made(code: &[u8], regs: &[(usize, u64)], memory: &[(u64, u64)]) -> Made {
     }
 }
 
-/// What was seen, where the frames of the sample returned to, and the number of steps of locks.
-fn seen(made: &Made) -> (Seen, Vec<u64>, usize) {
+struct Ran {
+    seen: Seen,
+    /// Where the frames of the sample returned to.
+    returned_to: Vec<u64>,
+    /// Steps of locks.
+    barriers: usize,
+    /// It changed memory other than its own stack.
+    stores: bool,
+}
+
+fn run(made: &Made) -> Ran {
     let text = Bytes(made.code.clone());
     let mut code = Code::of(&text);
     let mut lines = Lines::default();
@@ -71,43 +80,21 @@ fn seen(made: &Made) -> (Seen, Vec<u64>, usize) {
     }
     let mut machine = Machine::new(&mut code, space, &regs, CODE);
     let seen = follow(&mut machine, &mut 1_000_000);
-    (seen, machine.returned_to, machine.barriers)
+    Ran { seen, barriers: machine.barriers, stores: machine.space.stores, returned_to: machine.returned_to }
 }
 
 fn often(made: &Made) -> Vec<(u64, bool)> {
-    seen(made).0.often().into_iter().map(|Load { address, atomic, .. }| (address, atomic)).collect()
+    run(made).seen.often().into_iter().map(|Load { address, atomic, .. }| (address, atomic)).collect()
 }
 
 fn nodes(made: &Made) -> Option<Vec<u64>> {
-    seen(made).0.ring.map(|ring| ring.nodes)
+    run(made).seen.ring.map(|ring| ring.nodes)
 }
 
 /// Whether the loop turns and changes nothing.
 fn only_reads(made: &Made) -> bool {
-    let (text, mut lines) = (Bytes(made.code.clone()), Lines::default());
-    let mut code = Code::of(&text);
-    let mut line_of = |at: u64| {
-        let mut line = [0; LINE];
-        for (i, word) in line.chunks_mut(8).enumerate() {
-            word.copy_from_slice(&made.memory.get(&(at + i as u64 * 8)).copied().unwrap_or(0).to_le_bytes());
-        }
-        Some(line)
-    };
-    let space = Space {
-        stack: (STACK, &made.stack),
-        own: STACK..STACK + 0x1000,
-        lines: &mut lines,
-        line_of: &mut line_of,
-        written: HashMap::new(),
-        stores: false,
-    };
-    let mut regs = [None; PROBE_REGS];
-    regs[7] = Some(STACK);
-    for (register, value) in &made.regs {
-        regs[*register] = Some(*value);
-    }
-    let mut machine = Machine::new(&mut code, space, &regs, CODE);
-    follow(&mut machine, &mut 1_000_000).turns && !machine.space.stores
+    let ran = run(made);
+    ran.seen.turns && !ran.stores
 }
 
 /// `mov eax, 1; xchg [rdi], eax; test eax, eax; jne` back to the begin.
@@ -146,7 +133,7 @@ fn a_compare_and_exchange_fails_on_a_held_word() {
     let code = [0x31, 0xc0, 0xf0, 0x0f, 0xb1, 0x37, 0xf3, 0x90, 0x75, 0xf6];
     let held = made(&code, &[(RDI, 0x1000), (RSI, 77)], &[(0x1000, 42)]);
     assert_eq!(often(&held), [(0x1000, true)]);
-    assert!(seen(&held).2 >= 3, "each try is a step of a lock");
+    assert!(run(&held).barriers >= 3, "each try is a step of a lock");
     assert_eq!(often(&made(&code, &[(RDI, 0x1000), (RSI, 77)], &[])), []);
 }
 
@@ -198,7 +185,7 @@ fn a_return_out_of_the_sample_s_frame_is_told_from_one_of_a_call() {
     let code = [0xe8, 1, 0, 0, 0, 0xc3, 0xc3];
     let mut here = made(&code, &[], &[]);
     here.stack[..8].copy_from_slice(&(CODE + 0x100).to_le_bytes());
-    let (_, returned, _) = seen(&here);
+    let returned = run(&here).returned_to;
     assert_eq!(returned, [CODE + 0x100]);
 }
 
@@ -206,11 +193,11 @@ fn a_return_out_of_the_sample_s_frame_is_told_from_one_of_a_call() {
 fn requests_for_memory_fail_and_yields_succeed() {
     // `mov eax, 9; syscall; cmp rax, -12; je` to the begin.
     let mmap = [0xb8, 9, 0, 0, 0, 0x0f, 0x05, 0x48, 0x83, 0xf8, 0xf4, 0x74, 0xf3];
-    assert!(seen(&made(&mmap, &[], &[])).2 > 100, "it goes round");
+    assert!(run(&made(&mmap, &[], &[])).barriers > 100, "it goes round");
     // `mov eax, 24; syscall; test eax, eax; je` to the begin.
     let yields = [0xb8, 24, 0, 0, 0, 0x0f, 0x05, 0x85, 0xc0, 0x74, 0xf5];
-    assert!(seen(&made(&yields, &[], &[])).2 > 100);
+    assert!(run(&made(&yields, &[], &[])).barriers > 100);
     // Another call is not followed.
     let read = [0xb8, 0, 0, 0, 0, 0x0f, 0x05, 0x85, 0xc0, 0x74, 0xf5];
-    assert_eq!(seen(&made(&read, &[], &[])).2, 1);
+    assert_eq!(run(&made(&read, &[], &[])).barriers, 1);
 }
