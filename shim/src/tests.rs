@@ -95,7 +95,8 @@ fn a_small_buffer_still_gives_every_line_of_maps() {
         lines
     };
     let (before, small, after) = (read(1 << 16), read(600), read(1 << 16));
-    // Other tests come and go beside this one, with their threads' stacks, which may take each other's places. Files stay.
+    // Other tests come and go beside this one, with their threads' stacks, which may take each other's
+    // places. Files stay.
     let is_file = |line: &&(u64, Vec<u8>)| line.1.first() == Some(&b'/');
     let there: Vec<_> = before.intersection(&after).filter(is_file).collect();
     assert!(there.len() > 10);

@@ -116,7 +116,8 @@ pub(super) fn without_start(frames: &[Frame], is: AllocatorIs) -> &[Frame] {
     let system = frames.iter().rev().take_while(|f| role(f, is) == Role::System).count();
     let own = frames.iter().rev().skip(system).take_while(|f| role(f, is) == Role::Allocator).count();
     let inner = &frames[..frames.len() - system - own];
-    // Destructors of a thread, and functions at exit, are called on the way out: they are calls of the allocator.
+    // Destructors of a thread, and functions at exit, are called on the way out: they are calls of the
+    // allocator.
     let outer = &frames[frames.len() - system..];
     let starts = outer.first().is_some_and(is_start);
     // A thread of the allocator itself has no frame of the program.

@@ -58,8 +58,8 @@ pub(super) struct Thread<'a> {
     /// Its wait ends by itself.
     pub(super) ends: Option<Ends>,
     pub(super) motion: Motion,
-    /// It woke, and waits again for the same lock of the same owner, or with a timeout for the same event, without a return
-    /// in between: how well its stacks prove that.
+    /// It woke, and waits again for the same lock of the same owner, or with a timeout for the same event,
+    /// without a return in between: how well its stacks prove that.
     pub(super) comes_back: Option<Proof>,
     pub(super) trace: Option<&'a ThreadTrace>,
     pub(super) samples: &'a [ThreadTrace],
@@ -419,8 +419,8 @@ struct Back<'a> {
 }
 
 impl<'a> Looks<'a> {
-    /// Whether a thread that woke, or ran in a look, waits for one lock of one owner all the time, or with a timeout for one
-    /// event.
+    /// Whether a thread that woke, or ran in a look, waits for one lock of one owner all the time, or with a
+    /// timeout for one event.
     fn back(
         &self,
         first: Option<&Wait>,
@@ -448,7 +448,8 @@ impl<'a> Looks<'a> {
     }
 }
 
-/// Whether two waits are for one object of one owner. Waiters of a condition variable take turns on its two words.
+/// Whether two waits are for one object of one owner. Waiters of a condition variable take turns on its two
+/// words.
 fn is_same(first: &Wait, later: &Wait) -> bool {
     let event = first.kind == WaitKind::Condition && later.kind == WaitKind::Condition;
     let object = |wait: &Wait| wait.object.or(wait.word).unwrap_or_default();

@@ -76,8 +76,8 @@ pub(super) struct Activity {
     pub(super) frame: Option<Frame>,
     /// A frame of the program that was seen inside that function in some stack.
     pub(super) program_inside: Option<Frame>,
-    /// The signal handler behind which every stack is cut: what it interrupted is not known. It may run on a stack of its
-    /// own.
+    /// The signal handler behind which every stack is cut: what it interrupted is not known. It may run on a
+    /// stack of its own.
     pub(super) cut_handler: Option<Frame>,
 }
 

@@ -406,8 +406,8 @@ impl Watch {
     }
 
     /// The process whose dump shows the hang: it lives, and does not only wait for its children. Of several,
-    /// one that is not idle in one call, such as `pause`; then one that is no parent of another; then the one with the
-    /// most threads.
+    /// one that is not idle in one call, such as `pause`; then one that is no parent of another; then the one
+    /// with the most threads.
     pub(crate) fn subject(&self) -> Option<ConnId> {
         let told = |p: &&Watched| !p.ended && p.dumps.last().is_some_and(|d| d.dump.end.is_some());
         let candidates: Vec<(&ConnId, &Watched)> =
@@ -432,8 +432,8 @@ pub(crate) fn waits_for_children(dump: &Dump) -> bool {
 }
 
 /// Whether a process has one thread, in a call that is no futex wait: `rt_sigsuspend` (a shell's `wait`),
-/// `read` of a pipe, `poll`. If it has a child that is watched, it waits for that child. In vfork the process itself
-/// is stuck: its child runs in its memory.
+/// `read` of a pipe, `poll`. If it has a child that is watched, it waits for that child. In vfork the process
+/// itself is stuck: its child runs in its memory.
 fn only_waits(dump: &Dump) -> bool {
     let Some(arch) = Syscalls::from_elf(dump.identity.fixed.arch) else { return false };
     let starts = |number| arch.call(number).is_some_and(|call| matches!(call.kind, "fork" | "clone"));

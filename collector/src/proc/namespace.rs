@@ -69,8 +69,8 @@ pub(crate) fn here(pid: u32, own: u32) -> Option<u32> {
     }
 }
 
-/// The id here of a thread of any process in the PID namespace of a process, from its id there. None if there is no such
-/// thread, or if it cannot be told.
+/// The id here of a thread of any process in the PID namespace of a process, from its id there. None if there
+/// is no such thread, or if it cannot be told.
 pub(crate) fn elsewhere(pid: u32, own: u32) -> Option<u32> {
     let of = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
     let namespace = of(pid)?;

@@ -1,4 +1,5 @@
-//! Owners of locks in shared memory. Such an owner may be a thread of another process, and only `/proc` tells.
+//! Owners of locks in shared memory. Such an owner may be a thread of another process, and only `/proc`
+//! tells.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,8 +21,8 @@ use crate::session::{Dump, Note};
 /// Most owners that are looked for.
 const MOST: usize = 16;
 
-/// A note for each owner in shared memory that is no thread of the process: its process, or that it has none. Nothing for an
-/// owner of which neither can be told.
+/// A note for each owner in shared memory that is no thread of the process: its process, or that it has none.
+/// Nothing for an owner of which neither can be told.
 pub(super) fn notes(pid: u32, dump: &Dump, ids: &Ids) -> Vec<Note> {
     let threads: BTreeSet<u32> = dump.threads.iter().filter_map(|t| ids.own(t.tid)).collect();
     let mappings = maps::parse(&dump.maps);

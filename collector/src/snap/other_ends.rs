@@ -25,7 +25,8 @@ const MOST_POLLED: usize = 64;
 const MOST_ABOVE: usize = 64;
 const POLLIN: u16 = 1;
 const POLLOUT: u16 = 4;
-/// Signals whose handlers are glibc's or the shim's: SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, 32, 33.
+/// Signals whose handlers are glibc's or the shim's: SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV,
+/// SIGSYS, 32, 33.
 const OTHER_HANDLERS: u64 =
     1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 10 | 1 << 30 | 1 << 31 | 1 << 32;
 
@@ -219,8 +220,8 @@ impl Search {
     }
 }
 
-/// Whether two processes may have inherited the same descriptors: they are of one session, or one has started the other.
-/// What is passed over sockets is not considered.
+/// Whether two processes may have inherited the same descriptors: they are of one session, or one has started
+/// the other. What is passed over sockets is not considered.
 fn is_related(one: u32, other: u32) -> bool {
     // After the name, which may contain spaces: state, parent, group, session.
     let field = |pid: u32, at: usize| -> Option<u32> {
@@ -281,8 +282,8 @@ fn locked(pid: u32, fd: u64) -> Option<Ends> {
     (!pids.is_empty()).then_some(Ends { pids, incomplete: false })
 }
 
-/// The holders of the lock on a file for which a process waits, from `/proc/locks`: `1: FLOCK  ADVISORY  WRITE 88 08:01:5 0 EOF`,
-/// and with the same number for each waiter `1: -> FLOCK ...`.
+/// The holders of the lock on a file for which a process waits, from the lines of `/proc/locks`:
+/// `1: FLOCK  ADVISORY  WRITE 88 08:01:5 0 EOF`, and with the same number `1: -> FLOCK ...` for each waiter.
 fn lock_holders(table: &str, waiter: u32, ino: u64) -> Vec<u32> {
     let row = |line: &str| {
         let mut fields: Vec<&str> = line.split_ascii_whitespace().collect();

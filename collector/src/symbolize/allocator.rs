@@ -209,8 +209,8 @@ impl<'m> AllocatorSet<'m> {
     }
 
     /// Adds the DSOs that a call of malloc entered, and notes those that the allocator called and of which
-    /// nothing else is known: a core that is reached through pointers, or a plug-in of the program. A DSO that
-    /// the program uses too may be either, also if a call of malloc entered it.
+    /// nothing else is known: a core that is reached through pointers, or a plug-in of the program. A DSO
+    /// that the program uses too may be either, also if a call of malloc entered it.
     pub(super) fn learn<'w>(&mut self, walks: impl Iterator<Item = &'w Walk> + Clone) {
         if !self.provider.is_some_and(|provider| self.is_preloaded(provider)) {
             return;
@@ -277,8 +277,8 @@ impl<'m> AllocatorSet<'m> {
         marks
     }
 
-    /// In a program that contains the allocator, marks what malloc calls as malloc: a function of the program has no other
-    /// name for it.
+    /// In a program that contains the allocator, marks what malloc calls as malloc: a function of the program
+    /// has no other name for it.
     fn mark_called(&self, walk: &Walk, marks: &mut [Mark]) {
         let mut inside = false;
         for (frame, mark) in walk.frames.iter().zip(marks).rev() {

@@ -79,7 +79,8 @@ fn until(scene: &Scene<'_>, thread: &Thread<'_>) -> Until {
         return Until::Works;
     }
     match wait.kind {
-        // Without a deadline it may be a program that waits for a signal, and has a pipe to tell itself of it.
+        // Without a deadline it may be a program that waits for a signal, and has a pipe to tell itself of
+        // it.
         _ if wait.closed && scene.deadline_s().is_some() => Until::Inside,
         WaitKind::Call("read") if wait.detail.en().contains("(/dev/pts/") => Until::Person,
         WaitKind::Call("read") if wait.detail.en().contains("(/dev/tty") => Until::Person,

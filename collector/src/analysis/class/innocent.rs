@@ -89,7 +89,8 @@ pub(super) fn no_memory(scene: &Scene<'_>) -> Option<Case> {
     Some(case)
 }
 
-/// The allocator itself repeats a request that fails each time: says what fails, and the limit. Giving up would be its own task.
+/// The allocator itself repeats a request that fails each time: says what fails, and the limit. Giving up
+/// would be its own task.
 pub(super) fn own_retry(scene: &Scene<'_>, case: &mut Case) {
     let loops = matches!(case.class, Class::Runaway | Class::OwnerSpinning | Class::Livelock);
     let own = loops && case.cause.is_none() && case.blame.is_none() && case.in_allocator == Some(true);

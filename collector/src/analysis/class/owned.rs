@@ -68,8 +68,9 @@ pub(super) fn ring(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
     })
 }
 
-/// A lock that the allocator takes, and whose holder has left the allocator with it and waits for something else: another
-/// lock, the end of a thread. The release that is missing comes before what the holder waits for.
+/// A lock that the allocator takes, and whose holder has left the allocator with it and waits for something
+/// else: another lock, the end of a thread. The release that is missing comes before what the holder waits
+/// for.
 pub(super) fn left(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
     let waits_on = |t: &&Thread<'_>| {
         let further = t.wait.as_ref().is_some_and(|w| w.kind.is_lock() || w.kind == WaitKind::Join);
@@ -151,7 +152,8 @@ fn owner_gone(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
     behind(&mut case, graph, owner, n);
     let inside = any_inside(waiters.iter().copied());
     if died && inside == Some(true) {
-        // The lock does not outlive its holder, or the holder was killed: the allocator's mistake, or whose who killed it.
+        // The lock does not outlive its holder, or the holder was killed: the allocator's mistake, or whose
+        // who killed it.
         case.blame = Some(Blame::Either);
     }
     if inherited && inside == Some(false) {

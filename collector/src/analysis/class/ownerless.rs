@@ -121,8 +121,9 @@ fn by_sleeper(scene: &Scene<'_>, group: &Group<'_, '_>, sleeper: &Thread<'_>) ->
     case.located(Some(true))
 }
 
-/// Threads that come and go inside the allocator while one waits all the time for a read-write lock without a writer: readers
-/// that overlap keep a writer out for ever. None if one of the threads inside may hold the lock and stand still.
+/// Threads that come and go inside the allocator while one waits all the time for a read-write lock without a
+/// writer: readers that overlap keep a writer out for ever. None if one of the threads inside may hold the
+/// lock and stand still.
 fn starved<'s, 'a>(
     scene: &'s Scene<'a>,
     group: &Group<'_, '_>,
@@ -192,8 +193,9 @@ fn nobody_inside(scene: &Scene<'_>, groups: &[Group<'_, '_>]) -> Option<Case> {
     Some(case.located(Some(true)))
 }
 
-/// A word that is 1 or 2 as long as somebody has the lock, and no thread inside the allocator that can have it: the thread that took
-/// it has left the allocator, or has ended. None if a thread without a stack may be inside.
+/// A word that is 1 or 2 as long as somebody has the lock, and no thread inside the allocator that can have
+/// it: the thread that took it has left the allocator, or has ended. None if a thread without a stack may be
+/// inside.
 fn not_released(scene: &Scene<'_>, group: &Group<'_, '_>) -> Option<Case> {
     let frames = || group.waiters.iter().flat_map(|t| t.frames()).filter(|f| stack::counts(f, scene.is));
     // A word of 1 may also be an event. Then only names tell.
@@ -223,7 +225,8 @@ fn not_released(scene: &Scene<'_>, group: &Group<'_, '_>) -> Option<Case> {
     Some(case.located(Some(true)))
 }
 
-/// A read-write lock counts its readers and does not name them. None of the threads inside the allocator runs.
+/// A read-write lock counts its readers and does not name them. None of the threads inside the allocator
+/// runs.
 fn readers_left(scene: &Scene<'_>, group: &Group<'_, '_>) -> Case {
     let mut case = ownerless(scene, group, Class::OwnerGone);
     case.why.push(say!(Why::ReadersLeft { lock: lock_text(scene, group.wait) }));

@@ -82,8 +82,8 @@ mod tests {
         (finding.class.as_str(), finding.confidence.as_str(), finding.cause, owner)
     }
 
-    /// Mutexes that keep their owner: a normal one, one in shared memory without the type for it, a robust one, and an
-    /// inheriting one.
+    /// Mutexes that keep their owner: a normal one, one in shared memory without the type for it, a robust
+    /// one, and an inheriting one.
     fn mutexes() -> [Futex; 4] {
         let tid = OTHER | 0x8000_0000;
         let near = vec![(0, tid), (8, OTHER), (16, 0x80 | 16)];

@@ -91,8 +91,8 @@ pub(super) fn judge(scene: &Scene<'_>, case: &mut Case) {
     }
 }
 
-/// The function of the allocator in which a thread of the case stays, where the allocator is a part of the program and the
-/// function is not one of malloc's own names.
+/// The function of the allocator in which a thread of the case stays, where the allocator is a part of the
+/// program and the function is not one of malloc's own names.
 fn in_program<'a>(scene: &Scene<'_>, activities: &'a [(&Thread<'_>, Activity)]) -> Option<&'a Frame> {
     let within = scene.dump.allocator().is_some_and(|dso| dso.is(dso_flags::EXECUTABLE));
     let own = |frame: &&Frame| role(frame, scene.is) == Role::Allocator;

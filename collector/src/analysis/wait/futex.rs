@@ -235,7 +235,8 @@ impl Futex<'_> {
         }
     }
 
-    /// The tid that a word made by hand is, with or without the bit of the waiters. A small number may be a state or a count.
+    /// The tid that a word made by hand is, with or without the bit of the waiters. A small number may be a
+    /// state or a count.
     fn tid_of_word(&self) -> Option<u32> {
         let tid = self.expected & TID_MASK;
         let is_tid = tid > MOST_STATES && self.tids.alive.contains(&tid);
@@ -336,8 +337,9 @@ impl Futex<'_> {
         Some(Found { owner, ..found(WaitKind::Mutex(kind), 0, kind_text(kind)) })
     }
 
-    /// The owner with this tid. `shared`: the mutex says that processes share it. `certain`: the word certainly holds an owner.
-    /// The owner of a lock in shared memory may be a thread of any process: a tid that is not known proves nothing there.
+    /// The owner with this tid. `shared`: the mutex says that processes share it. `certain`: the word
+    /// certainly holds an owner. The owner of a lock in shared memory may be a thread of any process: a tid
+    /// that is not known proves nothing there.
     fn holder(&self, tid: u32, shared: bool, certain: bool) -> Option<Owner> {
         match self.tids.is_shared(self.address).unwrap_or(shared) {
             _ if self.tids.alive.contains(&tid) || self.tids.ended.contains(&tid) => self.tids.owner(tid),
@@ -417,8 +419,8 @@ impl Futex<'_> {
         offsets.iter().copied().find(|before| self.is_rwlock(*before, true))
     }
 
-    /// Whether memory looks like a `struct __pthread_rwlock_arch_t` with the word at this offset. The writer of a lock that a
-    /// function `named` may be of another process, or gone.
+    /// Whether memory looks like a `struct __pthread_rwlock_arch_t` with the word at this offset. The writer
+    /// of a lock that a function `named` may be of another process, or gone.
     fn is_rwlock(&self, before: u64, named: bool) -> bool {
         let field = |offset: i64| self.at(offset - before as i64);
         let fields = [field(0), field(4), field(8), field(12), field(24)];

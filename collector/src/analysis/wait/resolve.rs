@@ -22,8 +22,8 @@ pub(crate) fn resolve(
     interpreter(waits, stacks, stands);
 }
 
-/// A thread that glibc has parked after EDEADLK or ESRCH. Its wait is no longer one of the mutex that it wanted: only its
-/// registers have that mutex.
+/// A thread that glibc has parked after EDEADLK or ESRCH. Its wait is no longer one of the mutex that it
+/// wanted: only its registers have that mutex.
 fn parked(waits: &mut BTreeMap<u32, Wait>) {
     for wait in waits.values_mut().filter(|wait| wait.parked) {
         wait.kind = WaitKind::Mutex(MutexKind::PriorityInheriting);
@@ -83,8 +83,9 @@ fn initializer<'a>(frames: &[&'a Frame], from: usize) -> Option<(usize, &'a Fram
     Some((caller, frames[caller]))
 }
 
-/// Several initializations at a time: the thread that has the calling function of a waiter on its stack, and does not wait in
-/// that call, runs the initialization. A guard of C++ is waited for by the function that has the variable.
+/// Several initializations at a time: the thread that has the calling function of a waiter on its stack, and
+/// does not wait in that call, runs the initialization. A guard of C++ is waited for by the function that has
+/// the variable.
 fn initializers(waits: &mut BTreeMap<u32, Wait>, stacks: &BTreeMap<u32, &[Frame]>) {
     let plain = |tid: &u32| -> Vec<&Frame> {
         stacks.get(tid).into_iter().flat_map(|frames| frames.iter()).filter(|f| !f.inlined).collect()
@@ -134,8 +135,8 @@ const TAKES_GIL: [&str; 3] = ["take_gil", "PyEval_RestoreThread", "PyEval_Acquir
 const GIVES_GIL: [&str; 6] =
     ["PyThread_acquire_lock_timed", "acquire_timed", "pysleep", "select_select_impl", "Py_read", "drop_gil"];
 
-/// The interpreter lock of Python names its holder only in memory of its own. A thread that waits for it all the time waits for
-/// the only other thread of Python that has not given it back.
+/// The interpreter lock of Python names its holder only in memory of its own. A thread that waits for it all
+/// the time waits for the only other thread of Python that has not given it back.
 fn interpreter(waits: &mut BTreeMap<u32, Wait>, stacks: &BTreeMap<u32, &[Frame]>, stands: &BTreeSet<u32>) {
     let calls = |tid: &u32, names: &[&str]| {
         let frames = stacks.get(tid).copied().unwrap_or_default();

@@ -268,7 +268,8 @@ fn a_word_that_is_a_tid_is_held_by_that_thread() {
             "{value:#x}"
         );
     }
-    // A thread of its own lock; a thread that waits for its own number to change; a count; a tid that was never a thread.
+    // A thread of its own lock; a thread that waits for its own number to change; a count; a tid that was
+    // never a thread.
     assert_eq!(word(101 | 0x8000_0000).owner, Some(101));
     for value in [101, 2, 0x8000_0002, 4711] {
         assert_eq!(word(value).owner, None, "{value:#x}");

@@ -15,7 +15,8 @@ pub(super) const WAITERS: u32 = 0x8000_0000;
 /// FUTEX_TID_MASK: bits of the owner's tid in such a word.
 pub(super) const TID_MASK: u32 = 0x3fff_ffff;
 
-/// The tid of the owner, if the thread waits for a pthread mutex. Only what else is known of the wait tells whether it does.
+/// The tid of the owner, if the thread waits for a pthread mutex. Only what else is known of the wait tells
+/// whether it does.
 pub(crate) fn claimed_owner(thread: &ThreadRecord) -> Option<u32> {
     let op = thread.args[1] as u32;
     let (command, expected) = (op & !(PRIVATE | CLOCK_REALTIME), thread.args[2] as u32);

@@ -133,12 +133,13 @@ pub mod note_code {
     pub const STIR_LIMITED: u16 = 11;
     /// From the collector: thread `tid` of the dump has the id `value` in the process's own PID namespace.
     pub const OWN_ID: u16 = 20;
-    /// From the collector: the owner of a lock in shared memory, `tid`, is a thread of process `value`, which maps that
-    /// memory too. 0: no process has such a thread. Text: the name of the thread; `reserved`: its state, as in
-    /// `/proc/TID/stat`.
+    /// From the collector: the owner of a lock in shared memory, `tid`, is a thread of process `value`, which
+    /// maps that memory too. 0: no process has such a thread. Text: the name of the thread; `reserved`: its
+    /// state, as in `/proc/TID/stat`.
     pub const OTHER_PROCESS: u16 = 21;
-    /// From the collector: process `value` can end the wait of thread `tid`: it has the other end of a pipe, the lock of a
-    /// file, or is the child. Text: its name; `reserved`: flags of [`other_end`](super::other_end).
+    /// From the collector: process `value` can end the wait of thread `tid`: it has the other end of a pipe,
+    /// the lock of a file, or is the child. Text: its name; `reserved`: flags of
+    /// [`other_end`](super::other_end).
     pub const OTHER_END: u16 = 22;
 }
 

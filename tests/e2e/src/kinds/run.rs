@@ -65,8 +65,8 @@ pub fn check_started_through_loader(name: &str) {
     assert_eq!(provider, so.file_name(), "{verdict:#}");
 }
 
-/// Waits until a process that starts now has a later start than the change of a file. The kernel counts starts in
-/// ticks of 10 ms.
+/// Waits until a process that starts now has a later start than the change of a file. The kernel counts
+/// starts in ticks of 10 ms.
 fn wait_until_older(file: &Path) {
     let changed = std::fs::metadata(file).and_then(|file| file.modified()).expect("a file with times");
     while changed.elapsed().is_ok_and(|age| age < Duration::from_millis(30)) {

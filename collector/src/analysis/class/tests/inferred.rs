@@ -1,4 +1,5 @@
-//! Owners that only the stacks of all threads tell, rings without a lock, and waits with a timeout that is renewed for ever.
+//! Owners that only the stacks of all threads tell, rings without a lock, and waits with a timeout that is
+//! renewed for ever.
 
 use hangscope_protocol::record::ThreadRecord;
 
