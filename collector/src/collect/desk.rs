@@ -10,6 +10,7 @@ use crate::console::cancel::Cancel;
 use crate::console::out;
 use crate::files::atomic::{Lines, WriteError};
 use crate::listen::Asker;
+use crate::text::escape;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -52,7 +53,7 @@ impl Desk {
     }
 
     pub(super) fn say(&self, text: impl Display) {
-        (self.say)(&text);
+        (self.say)(&escape::line(&text.to_string()));
     }
 
     /// Prints and counts an error. The session goes on: other files may still be written.
