@@ -17,6 +17,7 @@ use crate::files::atomic::WriteError;
 use crate::files::pin::name_of;
 use crate::proc::task;
 use crate::profile::Profile;
+use crate::text::escape;
 
 pub(crate) mod hot;
 mod part;
@@ -99,7 +100,8 @@ impl Outside {
     /// # Errors
     /// [`WriteError`] of the first one that could not be written.
     pub(crate) fn write(&self, dir: &Path) -> Result<(), WriteError> {
-        self.files.iter().try_for_each(|(name, part)| write_part(&dir.join(name), part.as_ref()))
+        let text = |part: &Part| part.as_ref().map(|bytes| escape::bytes(bytes)).map_err(String::clone);
+        self.files.iter().try_for_each(|(name, part)| write_part(&dir.join(name), text(part)))
     }
 
     /// CPU time of each thread, for a comparison with a later look.

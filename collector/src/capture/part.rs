@@ -27,7 +27,7 @@ pub(crate) fn write_part(
 /// # Errors
 /// [`WriteError`].
 pub(crate) fn write_reason(path: &Path, reason: &str) -> Result<(), WriteError> {
-    atomic::write(path, reason_line(reason).as_bytes())
+    atomic::write_text(path, &reason_line(reason))
 }
 
 /// `# reason`, on one line.

@@ -10,7 +10,9 @@ use super::part::write_reason;
 use super::perf_names::{self, Known, NameSources};
 use super::tool::{self, Ran};
 use crate::console::cancel::Cancel;
-use crate::files::atomic::WriteError;
+use crate::files::atomic::{self, WriteError};
+use crate::files::private;
+use crate::text::escape;
 
 /// Samples a second. 199 is no multiple of the usual rates of timers.
 pub(crate) const FREQUENCY: u32 = 199;
@@ -157,7 +159,7 @@ impl Perf<'_> {
         // The data gets its name before the report: these samples cannot be taken again.
         let data = dir.join(DATA);
         let fail = |source| Failed::Write(WriteError { path: data.clone(), source });
-        let readable = File::open(&part).and_then(|mut file| set_mode(&mut file));
+        let readable = File::open(&part).and_then(|file| private::set_mode(&file));
         readable.and_then(|()| std::fs::rename(&part, &data)).map_err(fail)?;
         match self.report(&data, identified) {
             Ok((Some(0), _)) => {
@@ -208,7 +210,7 @@ impl Perf<'_> {
         // The lines of inlined functions help, but with large debug information perf can take minutes for
         // them.
         for inline in [&[][..], &["--no-inline"]] {
-            let mut out = tempfile::NamedTempFile::new_in(self.dir).map_err(fail)?;
+            let out = tempfile::NamedTempFile::new_in(self.dir).map_err(fail)?;
             let mut report = command(&self.options.program);
             if identified {
                 report.arg("--buildid-dir").arg(self.dir);
@@ -225,10 +227,9 @@ impl Perf<'_> {
                 return Ok((Some(0), String::new()));
             }
             let Some(problem) = ran.problem() else {
-                let found = samples(&std::fs::read_to_string(out.path()).map_err(fail)?);
-                set_mode(out.as_file_mut()).map_err(fail)?;
-                out.persist(&text).map_err(|e| fail(e.error))?;
-                return Ok(found);
+                let report = escape::bytes(&std::fs::read(out.path()).map_err(fail)?);
+                atomic::write(&text, &report).map_err(Failed::Write)?;
+                return Ok(samples(&String::from_utf8_lossy(&report)));
             };
             let slow = matches!(ran, Ran::TooLong(_));
             last = Some(Failed::Other(format!("report {problem}")));
@@ -238,11 +239,6 @@ impl Perf<'_> {
         }
         Err(last.unwrap_or_else(|| Failed::Other("report failed".to_owned())))
     }
-}
-
-/// 0644: perf's files and temporary ones are 0600, and a bundle is made to be handed on.
-fn set_mode(file: &mut File) -> io::Result<()> {
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
 }
 
 /// perf with an environment in which it asks no network, pages no output, and reads no user's settings.

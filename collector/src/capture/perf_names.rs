@@ -11,7 +11,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::tables::maps_file;
-use crate::files::elf;
+use crate::files::{elf, folder};
 
 /// What was mapped in the process that perf records.
 #[derive(Clone, Debug, Default)]
@@ -57,7 +57,7 @@ pub(super) fn cache(dir: &Path, copies: &[(PathBuf, PathBuf)]) -> io::Result<Vec
         let build_id = elf::read(&std::fs::read(copy)?).ok().and_then(|elf| elf.build_id).unwrap_or_default();
         let Some((first, rest)) = build_id.split_at_checked(2) else { continue };
         let folder = dir.join(".build-id").join(first).join(rest);
-        std::fs::create_dir_all(&folder)?;
+        folder::make(&folder)?;
         let to = match copy.file_name().filter(|_| copy.parent() == Some(dir)) {
             Some(name) => Path::new("../../..").join(name),
             None => std::path::absolute(copy)?,

@@ -8,6 +8,7 @@ use std::path::Path;
 use hangscope_reader::maps::Mapping;
 
 use super::threads::ThreadLook;
+use crate::text::escape;
 
 /// The text of `ps -L -o pid,tid,psr,pcpu,state,wchan:30,comm`, with its header and its alignment. `ps` makes
 /// the columns of ids as wide as the largest id can be (`width`), and cuts the wait channel at 30 characters.
@@ -19,7 +20,8 @@ pub(crate) fn ps(pid: u32, threads: &[ThreadLook], width: usize) -> String {
             few => format!("{}.{}", few / 10, few % 10),
         };
         let wchan: String = ps_wchan(t.wchan.as_deref()).chars().take(30).collect();
-        let comm: String = t.comm.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+        // As `ps` writes it.
+        let comm: String = t.comm.chars().map(|c| if escape::is_hidden(c) { '?' } else { c }).collect();
         let (tid, psr, state) = (t.tid, t.psr, t.state);
         let _ = writeln!(text, "{pid:>width$} {tid:>width$} {psr:>3} {pcpu:>4} {state} {wchan:<30} {comm}");
     }

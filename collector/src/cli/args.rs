@@ -1,6 +1,6 @@
 //! Options that several commands have.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hangscope_protocol::duration::Limit;
@@ -8,6 +8,7 @@ use hangscope_protocol::variable;
 
 use super::stir::StirArgs;
 use super::times;
+use crate::files::{folder, private};
 use crate::launch::shim_path::{self, NoShim};
 
 /// How a benchmark is run until it hangs: of hunt and shrink.
@@ -46,7 +47,26 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     #[command(flatten)]
+    pub(super) share: ShareArgs,
+    #[command(flatten)]
     pub(super) program: ProgramArgs,
+}
+
+/// Who may read what is written.
+#[derive(Debug, clap::Args)]
+pub(super) struct ShareArgs {
+    /// Let the group read the files: 0640, folders 0750. Otherwise only you can: a dump holds pieces of the
+    /// program's memory.
+    #[arg(long)]
+    group_readable: bool,
+}
+
+impl ShareArgs {
+    /// Call it before the first file is made, in `out`.
+    pub(super) fn begin(&self, out: Option<&Path>) {
+        private::keep(self.group_readable);
+        out.into_iter().for_each(folder::claim);
+    }
 }
 
 impl RunArgs {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use super::args::ShareArgs;
 use crate::capture::{CallGraph, PerfOptions};
 use crate::collect::{self, Options};
 use crate::console::cancel;
@@ -36,6 +37,8 @@ pub(crate) struct Args {
     /// Folder for the sessions. It is made if it does not exist.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    #[command(flatten)]
+    share: ShareArgs,
     /// Do not run perf on the hottest thread of a hung process.
     #[arg(long)]
     no_perf: bool,
@@ -53,12 +56,13 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     descriptors::raise();
+    args.share.begin(Some(&args.out));
     if args.json {
         out::only_json();
     }
     let cancel = cancel::on_signals().context("collect: cannot catch Ctrl-C")?;
     let requests = Requests::on_usr1().context("collect: cannot take USR1")?;
-    let socket = args.socket.unwrap_or_else(super::socket::default_socket);
+    let socket = args.socket.map_or_else(super::socket::default_socket, Ok).context("collect")?;
     let listener = Listener::bind(&socket).context("collect")?;
     let perf = PerfOptions { call_graph: args.perf_call_graph, ..PerfOptions::default() };
     let options = Options {

@@ -74,7 +74,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         pin::shared_object(so, &std::fs::read(&path).map_err(unreadable)?).context("env")?;
         files.push(path);
     }
-    let socket = args.socket.unwrap_or_else(super::socket::default_socket);
+    let socket = args.socket.map_or_else(super::socket::default_socket, Ok).context("env")?;
+    super::socket::check(&socket).with_context(|| format!("env: the folder of {}", socket.display()))?;
     let settings = Settings {
         socket: Some(std::path::absolute(&socket).with_context(|| format!("env: {}", socket.display()))?),
         hang_after: args.hang_after,

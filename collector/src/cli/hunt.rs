@@ -204,6 +204,7 @@ fn config(args: Args) -> anyhow::Result<(Config, SocketDir)> {
     };
     let out = run.out.clone().unwrap_or_else(|| PathBuf::from(default_out(&name)));
     let out = std::path::absolute(&out).with_context(|| format!("hunt: {}", out.display()))?;
+    run.share.begin(Some(&out));
     let verify_args = run.small.words().or_else(|| profile.verify_args.clone());
     let RunArgs { program, .. } = run;
     let config = Config {
@@ -264,7 +265,9 @@ pub(super) fn notes(cpus: Option<&Cpus>) -> Vec<Text> {
 fn sockets(dir: &Path) -> anyhow::Result<SocketDir> {
     let path = std::path::absolute(dir).with_context(|| format!("hunt: {}", dir.display()))?;
     SocketDir::at(path).map_err(|bad| match bad {
-        BadSocketDir::TooLong { .. } => usage(format!("--sockets {}: {bad}", dir.display())),
+        BadSocketDir::TooLong { .. } | BadSocketDir::NotPrivate(_) => {
+            usage(format!("--sockets {}: {bad}", dir.display()))
+        }
         BadSocketDir::Io(e) => anyhow::Error::new(e).context(format!("hunt: cannot make {}", dir.display())),
     })
 }

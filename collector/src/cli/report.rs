@@ -15,11 +15,13 @@ use crate::console::wrap::columns;
 use crate::evidence::finding_files;
 use crate::evidence::saved::SavedDumps;
 use crate::evidence::threads_file::ThreadsFile;
+use crate::files::private;
 use crate::report;
 use crate::session::Dump;
 use crate::session::record_text::padded;
 use crate::session::syscalls::Syscalls;
 use crate::session::trace::{ThreadTrace, Traces};
+use crate::text::escape;
 use crate::text::message::{Lang, messages, say};
 
 messages! {
@@ -135,6 +137,7 @@ fn write(
     finding: &Finding,
 ) -> anyhow::Result<Status> {
     if args.write {
+        private::keep(false);
         let dir = recorded.path.parent().unwrap_or(std::path::Path::new("."));
         finding_files::write(dir, dump, traces, finding).context("report")?;
     }
@@ -154,18 +157,20 @@ fn identity(dump: &Dump, lang: Lang) -> String {
     if !identity.label.is_empty() {
         lines.insert(2, say!(Cell::Label { label: identity.label }));
     }
-    // Names and arguments of a process may hold anything, escape sequences too.
-    let clean = |line: String| line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
-    lines.iter().map(|line| clean(line.text(lang))).collect::<Vec<_>>().join("\n")
+    lines.iter().map(|line| line.text(lang)).collect::<Vec<_>>().join("\n")
 }
 
 /// Rows as columns, two spaces between them; the last column is as long as it is.
 fn table(rows: &[Vec<String>]) -> String {
+    // Names of a process may hold anything.
+    let clean =
+        |row: &Vec<String>| row.iter().map(|cell| escape::line(cell).into_owned()).collect::<Vec<_>>();
+    let rows: Vec<Vec<String>> = rows.iter().map(clean).collect();
     let count = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |n: usize| rows.iter().filter_map(|row| row.get(n)).map(|cell| columns(cell)).max();
     let widths: Vec<usize> = (0..count).filter_map(width).collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
             line += cell;

@@ -13,7 +13,7 @@ use crate::analysis::{Class, stats};
 use crate::console::cancel;
 use crate::console::exit::{Ended, Status};
 use crate::console::out;
-use crate::files::pin;
+use crate::files::{folder, pin};
 use crate::hunt::arm::Arm;
 use crate::hunt::{Config, Limits, Screen};
 use crate::launch::cpus::Cpus;
@@ -103,6 +103,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         out::only_json();
     }
     descriptors::raise();
+    args.run.share.begin(None);
     let (settings, folder) = match &args.resume {
         Some(dir) => {
             let settings = Settings::load(dir).map_err(usage)?;
@@ -120,6 +121,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
             (settings, absolute(&out)?)
         }
     };
+    folder::claim(&folder);
     let (config, _sockets) = config(&settings, &folder)?;
     let catch = catch(&settings);
     let job = Job { settings, config, given_seed, max_time, catch };

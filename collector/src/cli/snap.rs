@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use super::args::ShareArgs;
 use super::times;
 use crate::analysis::verdict::exit_code;
 use crate::capture::{CallGraph, PerfOptions};
@@ -50,6 +51,8 @@ pub(crate) struct Args {
     /// Folder for all files [default: hangscope_snap_{pid}_{time} in this folder].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    share: ShareArgs,
     /// Time between the two looks.
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = times::time)]
     second_look: Duration,
@@ -84,6 +87,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         PathBuf::from(format!("hangscope_snap_{pid}_{}", now.map_or(0, |t| t.as_secs())))
     });
+    args.share.begin(Some(&out));
     let options = Options {
         target: args.target,
         second_look_after: args.second_look,

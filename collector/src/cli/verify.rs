@@ -6,7 +6,7 @@ use std::time::Duration;
 use hangscope_protocol::duration::Limit;
 use serde::Serialize;
 
-use super::args::{ProgramArgs, VerifyArgs};
+use super::args::{ProgramArgs, ShareArgs, VerifyArgs};
 use super::times;
 use crate::console::cancel;
 use crate::console::exit::{Ended, Status};
@@ -49,6 +49,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
+    share: ShareArgs,
+    #[command(flatten)]
     program: ProgramArgs,
     #[command(flatten)]
     small: VerifyArgs,
@@ -89,6 +91,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         out::only_json();
     }
     descriptors::raise();
+    args.share.begin(args.out.as_deref());
     let usage = |e: &dyn std::fmt::Display| Ended::new(Status::Usage, format!("verify: {e}"));
     let program_args = &args.program;
     let cpus = program_args.cpus.as_deref().map(Cpus::parse).transpose().map_err(|e| usage(&e))?;

@@ -11,6 +11,7 @@ use crate::console::out;
 use crate::files::atomic::{Lines, WriteError};
 use crate::listen::{Asker, Remark};
 use crate::text::collecting::CollectLine;
+use crate::text::escape;
 use crate::text::message::{Say as _, say};
 
 #[derive(Clone, Debug)]
@@ -54,7 +55,7 @@ impl Desk {
     }
 
     pub(super) fn say(&self, text: impl Display) {
-        (self.say)(&text);
+        (self.say)(&escape::line(&text.to_string()));
     }
 
     /// Prints what the listener has to say about itself.

@@ -134,8 +134,7 @@ impl Session {
     fn title(&self) -> String {
         let command = self.record.command.join(" ");
         let command = if command.is_empty() { self.record.exe.clone() } else { command };
-        let command: String =
-            command.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let command: String = command.chars().take(200).collect();
         if self.record.label.is_empty() { command } else { format!("[{}] {command}", self.record.label) }
     }
 
@@ -250,8 +249,10 @@ impl Session {
         let path = dir.join(format!("{}_{}.so", self.profile.name, &sha1[..8]));
         self.record.sha1 = Some(sha1);
         let there = std::fs::metadata(&path).is_ok_and(|meta| meta.len() == bytes.len() as u64);
-        let write =
-            || atomic::make_dir(&dir).and_then(|()| atomic::write_with(&path, 0o444, |f| f.write_all(bytes)));
+        let write = || {
+            atomic::make_dir(&dir)
+                .and_then(|()| atomic::write_with(&path, atomic::READ_ONLY, |f| f.write_all(bytes)))
+        };
         match if there { Ok(()) } else { write() } {
             Ok(()) => self.copy = Some(path),
             Err(error) => self.desk.failed(&error),

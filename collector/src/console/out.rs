@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use serde::Serialize;
 
 use crate::console::wrap::wrap;
+use crate::text::escape;
 use crate::text::message::{Lang, Say};
 
 /// How to write for people.
@@ -70,7 +71,7 @@ pub(crate) fn is_terminal() -> bool {
 /// # Errors
 /// If it cannot be JSON (a path that is not UTF-8); nothing is printed then.
 pub(crate) fn json(value: &impl Serialize) -> serde_json::Result<()> {
-    let mut line = serde_json::to_vec(value)?;
+    let mut line = escape::json(value, escape::Json::compact())?;
     line.push(b'\n');
     let mut stdout = std::io::stdout().lock();
     let _ = stdout.write_all(&line).and_then(|()| stdout.flush());
@@ -84,12 +85,12 @@ pub(crate) fn say(what: &impl Say) {
 
 /// One line for people, as it is. A closed stdout is no error.
 pub(crate) fn line(text: impl std::fmt::Display) {
-    people(|to| writeln!(to, "{text}"));
+    people(|to| writeln!(to, "{}", escape::coloured(&text.to_string())));
 }
 
 /// Text for people as it is, without a line end.
 pub(crate) fn text(text: impl std::fmt::Display) {
-    people(|to| write!(to, "{text}"));
+    people(|to| write!(to, "{}", escape::coloured(&text.to_string())));
 }
 
 /// Text for people, without a line end. On a terminal its long lines are broken between words. In a pipe a
@@ -102,12 +103,13 @@ pub(crate) fn paragraphs(text: &str) {
     text.lines().flat_map(|line| wrap(line, style.width)).for_each(line);
 }
 
+/// Bytes as they are: for a shell.
 pub(crate) fn bytes(bytes: &[u8]) {
     people(|to| to.write_all(bytes));
 }
 
 pub(crate) fn error_line(text: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", escape::coloured(&text.to_string()));
 }
 
 fn people(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) {

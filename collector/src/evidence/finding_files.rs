@@ -28,8 +28,8 @@ pub(crate) fn write(
     let mut file = ThreadsFile::of(dump, traces, finding);
     file.notes.extend(disagreement_with_perf(dir, dump, traces));
     atomic::write_json(&dir.join(THREADS), &file)?;
-    atomic::write(&dir.join(SAMPLES), folded::text_of(dump, traces).as_bytes())?;
-    atomic::write(&dir.join(STACKS), stacks::text(&file).as_bytes())?;
+    atomic::write_text(&dir.join(SAMPLES), &folded::text_of(dump, traces))?;
+    atomic::write_text(&dir.join(STACKS), &stacks::text(&file))?;
     Ok(file)
 }
 

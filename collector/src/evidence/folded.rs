@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::session::trace::{Frame, ThreadTrace, Traces};
 use crate::session::{Dump, record_text};
+use crate::text::escape;
 
 /// perf and the samples agree about a function if both have at least this share of it.
 const AGREE_PERCENT: usize = 10;
@@ -41,7 +42,7 @@ fn name(frame: &Frame) -> String {
 
 /// A name without `;` and line ends: they separate frames and stacks.
 fn plain(name: &str) -> String {
-    name.chars().map(|c| if c == ';' || c.is_control() { ':' } else { c }).collect()
+    escape::line(name).replace(';', ":")
 }
 
 /// A line that says that perf and the samples disagree about the hottest function of a thread; none if they
@@ -110,7 +111,7 @@ mod tests {
         samples[2].frames[0].dso_offset = Some(0x1234);
         samples[3].frames.clear();
         insta::assert_snapshot!(text_of(&dump, &traces), @"
-        bench-101;clone3;start_thread;worker;foo_malloc;a:b:c 1
+        bench-101;clone3;start_thread;worker;foo_malloc;a:b\\x0ac 1
         bench-101;clone3;start_thread;worker;foo_malloc;foo_refill 2
         bench-101;clone3;start_thread;worker;foo_malloc;libfoo.so+0x1234 1
         ");

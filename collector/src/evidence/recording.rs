@@ -75,11 +75,19 @@ impl Recording {
     pub fn read(bytes: &[u8]) -> Result<Recording, BadRecording> {
         let mut json = vec![];
         GzDecoder::new(bytes).take(MOST).read_to_end(&mut json).map_err(BadRecording::Read)?;
+        Recording::from_json(&json)
+    }
+
+    /// Reads what the gzip of a file holds.
+    ///
+    /// # Errors
+    /// [`BadRecording`].
+    pub fn from_json(json: &[u8]) -> Result<Recording, BadRecording> {
         // A file of another schema may have other keys, or the same keys with another meaning.
-        let read = serde_json::from_slice::<Recording>(&json);
+        let read = serde_json::from_slice::<Recording>(json);
         let schema = match &read {
             Ok(recording) => recording.schema,
-            Err(_) => serde_json::from_slice::<Head>(&json).map_or(SCHEMA, |head| head.schema),
+            Err(_) => serde_json::from_slice::<Head>(json).map_or(SCHEMA, |head| head.schema),
         };
         if schema != SCHEMA {
             return Err(BadRecording::Schema(schema));
@@ -94,7 +102,7 @@ impl Recording {
 /// [`WriteError`]; the file is written whole or not at all.
 pub(crate) fn write(dir: &Path, dump: &Dump, traces: &Traces, history: &History) -> Result<(), WriteError> {
     let file = Written { schema: SCHEMA, dump, traces, history };
-    atomic::write_with(&dir.join(FILE), 0o644, |to| {
+    atomic::write_with(&dir.join(FILE), atomic::WRITABLE, |to| {
         let mut gzip = GzEncoder::new(io::BufWriter::new(to), Compression::default());
         serde_json::to_writer(&mut gzip, &file)?;
         gzip.finish()?.flush()

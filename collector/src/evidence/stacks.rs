@@ -6,6 +6,7 @@ use crate::evidence::group::groups;
 use crate::evidence::threads_file::{self, FramePart, ThreadPart, ThreadsFile, WaitPart};
 use crate::session::trace::ThreadTrace;
 use crate::symbolize::problem::StackProblem;
+use crate::text::escape;
 use crate::text::message::{Lang, Say as _, Text, counted, in_both, ranges, say};
 use crate::text::view::View;
 
@@ -17,7 +18,7 @@ pub(crate) fn text(file: &ThreadsFile) -> String {
         file.since_start_s
     );
     for note in &file.notes {
-        text += &format!("# {note}\n");
+        text += &format!("# {}\n", escape::line(note));
     }
     for group in groups(&file.threads) {
         text.push('\n');
@@ -108,7 +109,7 @@ fn one(frame: &FramePart) -> String {
             Some(offset) if frame.line.is_none() => format!("{function}+{offset:#x}"),
             _ => function.clone(),
         },
-        (None, Some(dso), Some(offset)) => return format!("{dso}+{offset}"),
+        (None, Some(dso), Some(offset)) => return escape::line(&format!("{dso}+{offset}")).into_owned(),
         (None, ..) => frame.pc.clone(),
     };
     let source = match (&frame.file, frame.line) {
@@ -121,5 +122,5 @@ fn one(frame: &FramePart) -> String {
     } else {
         dso.map(|d| format!(" in {d}")).unwrap_or_default()
     };
-    format!("{name}{source}{place}")
+    escape::line(&format!("{name}{source}{place}")).into_owned()
 }

@@ -5,6 +5,12 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::folder::{self, Folder};
+use crate::text::escape;
+
+/// How the names of files begin that are not whole yet.
+pub(crate) const TEMPORARY: &str = ".hangscope-";
+
 /// A file could not be written. No half-written file is left.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {}: {source}{}", path.display(), remedy(source))]
@@ -22,43 +28,48 @@ fn remedy(error: &io::Error) -> &'static str {
     }
 }
 
-/// Writes `bytes` to `path` with mode 0644 (under the umask). After an error, the old file is still
-/// there.
+/// Writes `bytes` to `path`, with the mode that files have here. After an error, the old file is still there.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
-    write_with(path, 0o644, |file| file.write_all(bytes))
+    write_with(path, WRITABLE, |file| file.write_all(bytes))
 }
 
+/// The same for a text with names of the process in it.
+pub(crate) fn write_text(path: &Path, text: &str) -> Result<(), WriteError> {
+    write(path, escape::lines(text).as_bytes())
+}
+
+/// Mode of a file, before the mask.
+pub(crate) const WRITABLE: u32 = 0o666;
+/// The same for a file that nobody changes: a pinned copy.
+pub(crate) const READ_ONLY: u32 = 0o444;
+
 /// Writes `path` through `fill`, then renames the file into place. After an error, also one of `fill`,
-/// the old file is still there.
-///
-/// A `mode` without write permission is set exactly (a pinned copy has 0444), any other under the umask.
+/// the old file is still there. `mode` is [`WRITABLE`] or [`READ_ONLY`].
 pub(crate) fn write_with(
     path: &Path,
     mode: u32,
     fill: impl FnOnce(&mut fs::File) -> io::Result<()>,
 ) -> Result<(), WriteError> {
     let fail = |source| WriteError { path: path.to_owned(), source };
-    let dir = match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => dir,
-        _ => Path::new("."),
-    };
+    let (folder, name) = Folder::of(path).map_err(fail)?;
     let mut beside = tempfile::Builder::new()
-        .prefix(".hangscope-")
+        .prefix(TEMPORARY)
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(mode | 0o200))
-        .tempfile_in(dir)
+        .tempfile_in(folder.path())
         .map_err(fail)?;
     fill(beside.as_file_mut()).map_err(fail)?;
     if mode & 0o200 == 0 {
-        let exact = std::os::unix::fs::PermissionsExt::from_mode(mode);
-        beside.as_file().set_permissions(exact).map_err(fail)?;
+        let mut read_only = beside.as_file().metadata().map_err(fail)?.permissions();
+        read_only.set_readonly(true);
+        beside.as_file().set_permissions(read_only).map_err(fail)?;
     }
-    beside.persist(path).map_err(|e| fail(e.error))?;
+    beside.persist(folder.path().join(name)).map_err(|e| fail(e.error))?;
     Ok(())
 }
 
 /// Writes a value as indented JSON with a newline at the end.
 pub(crate) fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), WriteError> {
-    let mut bytes = serde_json::to_vec_pretty(value)
+    let mut bytes = escape::json(value, escape::Json::pretty())
         .map_err(|e| WriteError { path: path.to_owned(), source: e.into() })?;
     bytes.push(b'\n');
     write(path, &bytes)
@@ -66,7 +77,7 @@ pub(crate) fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(
 
 /// Makes a folder and all folders above it.
 pub(crate) fn make_dir(path: &Path) -> Result<(), WriteError> {
-    fs::create_dir_all(path).map_err(|source| WriteError { path: path.to_owned(), source })
+    folder::make(path).map_err(|source| WriteError { path: path.to_owned(), source })
 }
 
 /// Appends lines to a file. Each [`Lines::push`] is one write, so a reader never sees half a line unless
@@ -80,7 +91,7 @@ pub(crate) struct Lines {
 impl Lines {
     /// Opens or creates `path` for appending.
     pub(crate) fn open(path: &Path) -> Result<Lines, WriteError> {
-        let file = fs::OpenOptions::new().append(true).create(true).open(path);
+        let file = folder::open(path, fs::File::options().append(true).create(true));
         let file = file.map_err(|source| WriteError { path: path.to_owned(), source })?;
         Ok(Lines { path: path.to_owned(), file })
     }
@@ -89,7 +100,7 @@ impl Lines {
     pub(crate) fn push(&mut self, line: &str) -> Result<(), WriteError> {
         let fail = |source| WriteError { path: self.path.clone(), source };
         let before = self.file.metadata().map_err(fail)?.len();
-        self.file.write_all(format!("{line}\n").as_bytes()).map_err(|source| {
+        self.file.write_all(format!("{}\n", escape::row(line)).as_bytes()).map_err(|source| {
             let _ = self.file.set_len(before);
             WriteError { path: self.path.clone(), source }
         })
@@ -97,9 +108,9 @@ impl Lines {
 
     /// Appends a value as one line of JSON.
     pub(crate) fn push_json(&mut self, value: &impl serde::Serialize) -> Result<(), WriteError> {
-        let line = serde_json::to_string(value)
+        let line = escape::json(value, escape::Json::compact())
             .map_err(|e| WriteError { path: self.path.clone(), source: e.into() })?;
-        self.push(&line)
+        self.push(&String::from_utf8_lossy(&line))
     }
 }
 
@@ -113,7 +124,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.json");
         write(&path, b"old").unwrap();
-        let failed = write_with(&path, 0o644, |f| {
+        let failed = write_with(&path, WRITABLE, |f| {
             f.write_all(b"half")?;
             Err(io::ErrorKind::StorageFull.into())
         });
@@ -126,10 +137,10 @@ mod tests {
     fn the_mode_is_what_was_asked_for() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.so");
-        write_with(&path, 0o444, |f| f.write_all(b"x")).unwrap();
+        write_with(&path, READ_ONLY, |f| f.write_all(b"x")).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o444);
         // This works over a read-only file too: only the permission of the folder counts.
-        write_with(&path, 0o644, |f| f.write_all(b"y")).unwrap();
+        write_with(&path, WRITABLE, |f| f.write_all(b"y")).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"y");
     }
 

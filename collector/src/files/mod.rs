@@ -6,12 +6,15 @@
 //! - `companions`: the DSOs that it finds beside itself
 //! - [`pin`]: a read-only copy of a DSO, with its SHA-1
 //! - [`stamp`]: a date as part of a file name
+//! - [`private`]: for the user alone; [`folder`]: nothing is followed that somebody else put there
 //! - [`atomic`]: files are written whole or not at all
 
 pub(crate) mod atomic;
 mod companions;
 pub(crate) mod elf;
 pub(crate) mod facts;
+pub(crate) mod folder;
 pub(crate) mod links;
 pub(crate) mod pin;
+pub(crate) mod private;
 pub(crate) mod stamp;

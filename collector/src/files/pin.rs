@@ -193,7 +193,7 @@ pub(crate) fn pin_companions(source: &Path, bytes: &[u8], out: &Path) -> Result<
             Ok(_) => return Err(PinError::OtherCompanion { path, original: companion.source }),
             Err(_) => {
                 atomic::make_dir(path.parent().unwrap_or(out))?;
-                atomic::write_with(&path, 0o444, |file| file.write_all(&companion.bytes))?;
+                atomic::write_with(&path, atomic::READ_ONLY, |file| file.write_all(&companion.bytes))?;
             }
         }
         sums.extend(sha1sum_line(&sha1, &path));
@@ -214,7 +214,7 @@ pub(crate) fn pin_as(src: &Path, out: &Path, name: &str, sums: &str) -> Result<P
     let path = out.join(format!("{name}_{}.so", &before.sha1[..8]));
     let kept = Look::take(&path).is_ok_and(|(copy, _)| copy.sha1 == before.sha1 && is_read_only(&path));
     if !kept {
-        atomic::write_with(&path, 0o444, |file| file.write_all(&bytes))?;
+        atomic::write_with(&path, atomic::READ_ONLY, |file| file.write_all(&bytes))?;
     }
     let (after, _) = Look::take(&source).map_err(unreadable)?;
     if let Some(what) = before.changed(&after) {

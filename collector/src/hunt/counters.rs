@@ -39,7 +39,7 @@ pub(crate) struct Collected {
 /// [`WriteError`], also if an output cannot be read.
 pub(crate) fn collect(out: &Path, counter: &Counter, outputs: &[PathBuf]) -> Result<Collected, WriteError> {
     let mut lines = 0;
-    atomic::write_with(&out.join(&counter.file), 0o644, |file| {
+    atomic::write_with(&out.join(&counter.file), atomic::WRITABLE, |file| {
         for output in outputs {
             lines += copy_lines(output, counter.prefix.as_bytes(), file)?;
         }

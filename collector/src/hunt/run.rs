@@ -21,6 +21,7 @@ use crate::analysis::{Integrity, RunFacts, RunOutcome, Stir};
 use crate::console::usr1::Requests;
 use crate::files::atomic::WriteError;
 use crate::files::facts;
+use crate::files::folder;
 use crate::launch::bench::{Bench, TERM_TO_KILL};
 use crate::launch::cpus::Cpus;
 use crate::listen::{ListenError, Listener};
@@ -218,7 +219,7 @@ fn now() -> f64 {
 }
 
 fn create(path: &Path) -> Result<File, WriteError> {
-    File::create(path).map_err(|source| WriteError { path: path.to_owned(), source })
+    folder::create(path).map_err(|source| WriteError { path: path.to_owned(), source })
 }
 
 /// `ops/s` in a run's output.

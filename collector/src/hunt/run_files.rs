@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::analysis::{RunFacts, RunOutcome};
 use crate::files::atomic::{Lines, WriteError};
+use crate::files::folder;
 
 /// Header of `runs.tsv`.
 pub(crate) const HEADER: &str = "run\trc_or_hang\thung\tops";
@@ -62,9 +63,11 @@ impl RunFiles {
     /// Begins the files in `out`. If two hunts begin in the same folder at the same time, one of them fails.
     pub(crate) fn begin(out: &Path) -> Result<RunFiles, Taken> {
         let path = out.join("runs.tsv");
-        std::fs::File::create_new(&path).map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => Taken::Earlier(out.to_owned()),
-            _ => WriteError { path: path.clone(), source }.into(),
+        folder::open(&path, std::fs::File::options().write(true).create_new(true)).map_err(|source| {
+            match source.kind() {
+                io::ErrorKind::AlreadyExists => Taken::Earlier(out.to_owned()),
+                _ => WriteError { path: path.clone(), source }.into(),
+            }
         })?;
         let mut tsv = Lines::open(&path)?;
         tsv.push(HEADER)?;

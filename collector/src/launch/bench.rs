@@ -19,6 +19,7 @@ use nix::unistd::Pid;
 
 use crate::capture::tool;
 use crate::console::cancel;
+use crate::files::private;
 use crate::launch::descriptors;
 use crate::proc::{ending, pidfd, slow, task};
 
@@ -82,12 +83,13 @@ impl Bench {
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
         let in_child = move || -> io::Result<()> {
             set_pdeathsig(Signal::SIGKILL)?;
+            private::give_back();
             if let Some(cpus) = &cpus {
                 sched_setaffinity(Pid::from_raw(0), cpus)?;
             }
             descriptors::give_back()
         };
-        // SAFETY: between fork and exec it makes three system calls and touches no lock and no heap.
+        // SAFETY: between fork and exec it makes four system calls and touches no lock and no heap.
         unsafe { command.pre_exec(in_child) };
         let started = Instant::now();
         let child = command.spawn()?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::preload::{self, NotPreloadable};
 use crate::files::pin;
+use crate::files::private::{self, NotPrivate};
 use crate::listen::MAX_PATH;
 
 /// What is added to the folder's path at most: `/` and a name such as `a12_4294967295`.
@@ -29,6 +30,8 @@ pub(crate) enum BadSocketDir {
     TooLong { len: usize },
     #[error(transparent)]
     Io(#[from] io::Error),
+    #[error(transparent)]
+    NotPrivate(#[from] NotPrivate),
 }
 
 impl SocketDir {
@@ -39,6 +42,7 @@ impl SocketDir {
             return Err(BadSocketDir::TooLong { len });
         }
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+        private::check(&path)?;
         Ok(SocketDir { path, _temporary: None })
     }
 
@@ -55,6 +59,7 @@ impl SocketDir {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
         let temporary = tempfile::Builder::new().prefix("hangscope-").permissions(mode).tempdir_in(&dir);
         let temporary = temporary.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", dir.display())))?;
+        private::check(temporary.path()).map_err(io::Error::other)?;
         Ok(SocketDir { path: temporary.path().to_owned(), _temporary: Some(temporary) })
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 
 use super::event::ConnId;
+use crate::files::private::NotPrivate;
 
 /// Longest path of a socket in bytes: `sun_path` holds 108 with the NUL.
 pub(crate) const MAX_PATH: usize = 107;
@@ -24,9 +25,9 @@ pub enum ListenError {
     InUse { path: PathBuf },
     #[error("not a socket: {}; give another --socket or remove it", path.display())]
     NotASocket { path: PathBuf },
-    /// The folder of the socket belongs to another user.
-    #[error("the socket's folder {} belongs to user {uid}; give a --socket in a folder of your own", dir.display())]
-    Foreign { dir: PathBuf, uid: u32 },
+    /// Another user could put a socket in the place of ours.
+    #[error("the socket's folder: {0}")]
+    NotPrivate(NotPrivate),
     #[error("cannot {doing} {}: {source}", path.display())]
     System {
         /// The failed action, as a verb phrase.

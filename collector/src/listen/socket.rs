@@ -12,6 +12,7 @@ use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr};
 use nix::sys::stat::Mode;
 
 use super::error::{ListenError, MAX_PATH};
+use crate::files::private;
 
 /// The file of a socket. Dropping it removes the file, unless another file has taken its place.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ pub(super) fn listen_at(path: &Path) -> Result<SocketFile, ListenError> {
     }
     let dir = path.parent().unwrap_or(Path::new("/"));
     make_private_dir(dir)?;
-    belongs_to_us(dir)?;
+    private::check(dir).map_err(ListenError::NotPrivate)?;
     // Two collectors that start together must not both find a stale socket and then remove each other's. If
     // the folder cannot be locked (it is not readable), go on: bind lets only one through.
     let _lock = fs::File::open(dir).ok().and_then(|dir| Flock::lock(dir, FlockArg::LockExclusive).ok());
@@ -92,17 +93,6 @@ fn make_private_dir(dir: &Path) -> Result<(), ListenError> {
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
         done => done.map_err(fail),
     }
-}
-
-/// Fails if the folder belongs to another user: that user could replace the socket (the folder may have
-/// been created in /tmp in advance). Folders of root are safe: /tmp itself is sticky.
-fn belongs_to_us(dir: &Path) -> Result<(), ListenError> {
-    let meta = fs::metadata(dir).map_err(|e| system("look at the folder", dir, io_errno(&e)))?;
-    let own = nix::unistd::geteuid().as_raw();
-    if meta.uid() == own || meta.uid() == 0 {
-        return Ok(());
-    }
-    Err(ListenError::Foreign { dir: dir.to_owned(), uid: meta.uid() })
 }
 
 /// Removes a socket on which no process listens. Fails if the path is anything else.

@@ -12,7 +12,8 @@ pub use model::Profile;
 #[cfg(test)]
 pub(crate) use model::Word;
 pub(crate) use model::{Counter, MemoryCounters};
-pub(crate) use parse::{BadProfile, load};
+pub use parse::BadProfile;
+pub(crate) use parse::load;
 
 #[cfg(test)]
 mod tests {

@@ -14,7 +14,7 @@ use crate::analysis::counters::Ratio;
 
 /// A profile that cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) struct BadProfile {
+pub struct BadProfile {
     /// None: a built-in profile.
     pub(crate) path: Option<PathBuf>,
     /// Line, from 1; 0: the whole file.
@@ -87,6 +87,16 @@ pub(crate) fn load(path: &Path) -> Result<Profile, BadProfile> {
         ..whole("not UTF-8".to_owned())
     })?;
     parse(&text, Some(path))
+}
+
+impl Profile {
+    /// Reads the TOML of a profile that has no file.
+    ///
+    /// # Errors
+    /// [`BadProfile`]: the first mistake in it.
+    pub fn parse(text: &str) -> Result<Profile, BadProfile> {
+        parse(text, None)
+    }
 }
 
 pub(super) fn parse(text: &str, path: Option<&Path>) -> Result<Profile, BadProfile> {

@@ -68,7 +68,7 @@ pub(crate) fn write_hunt(out: &Path, facts: &HuntFacts, extra: &Extra) -> Result
     let snapshots = snapshots(out, facts);
     for lang in Lang::ALL {
         let text = markdown::report(facts, &conclusion, extra, &snapshots, lang);
-        atomic::write(&out.join(markdown_name(lang)), text.as_bytes())?;
+        atomic::write_text(&out.join(markdown_name(lang)), &text)?;
     }
     Ok(conclusion)
 }

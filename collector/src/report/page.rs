@@ -1,5 +1,6 @@
 //! A page of Markdown: headings, lists, tables.
 
+use crate::text::escape;
 use crate::text::labels::Label;
 use crate::text::message::Lang;
 
@@ -40,14 +41,14 @@ impl Page {
         }
         self.heading(heading);
         for item in items {
-            self.text += &format!("- {}\n", escaped(&item));
+            self.text += &format!("- {}\n", escaped(&escape::line(&item)));
         }
     }
 
     /// Lines as they are, with a line of its own before and after; nothing where there is none.
     pub(super) fn block(&mut self, lines: impl Iterator<Item = String>) {
         // A fence in a name would end the block.
-        let lines: Vec<String> = lines.map(|line| line.replace("```", "` ` `")).collect();
+        let lines: Vec<String> = lines.map(|line| escape::line(&line).replace("```", "` ` `")).collect();
         if !lines.is_empty() {
             self.text += &format!("```text\n{}\n```\n", lines.join("\n"));
         }
@@ -56,7 +57,7 @@ impl Page {
     pub(super) fn row<'a>(&mut self, cells: impl IntoIterator<Item = &'a str>) {
         self.text += "|";
         for cell in cells {
-            self.text += &format!(" {} |", cell.replace('|', "\\|"));
+            self.text += &format!(" {} |", escape::line(cell).replace('|', "\\|"));
         }
         self.text.push('\n');
     }

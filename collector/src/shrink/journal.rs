@@ -10,6 +10,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 use crate::analysis::shrink::Trial;
 use crate::files::atomic::{Lines, WriteError};
+use crate::files::folder;
 
 /// Name of the file in OUT.
 pub(crate) const FILE: &str = "shrink_runs.jsonl";
@@ -47,7 +48,7 @@ impl Journal {
     pub(crate) fn open(out: &Path) -> Result<Journal, BadJournal> {
         let path = out.join(FILE);
         let fail = |source: io::Error| WriteError { path: path.clone(), source };
-        let file = File::options().read(true).append(true).create(true).open(&path).map_err(fail)?;
+        let file = folder::open(&path, File::options().read(true).append(true).create(true)).map_err(fail)?;
         let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Err((_, Errno::EWOULDBLOCK)) => return Err(BadJournal::Taken(out.to_owned())),
             Err((_, e)) => return Err(fail(e.into()).into()),

@@ -17,6 +17,7 @@ use std::fmt::Display;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::text::escape;
 pub use crate::text::lang::Lang;
 
 /// Text in both languages. It has no `Display`: the caller chooses the language.
@@ -110,7 +111,7 @@ pub(crate) trait Say {
 
 impl<T: Display + ?Sized> Say for T {
     fn said(&self) -> Text {
-        Text::Same(self.to_string())
+        Text::Same(escape::line(&self.to_string()).into_owned())
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is said to people, in both languages from one definition.
 //!
+//! - [`escape`]: no name rewrites a terminal
 //! - [`lang`]: the two languages, and which one the environment asks for
 //! - [`message`]: the `messages!` macro and [`message::Text`]
 //! - [`note`]: what a run or a collection met
@@ -10,6 +11,7 @@
 //! - [`words`]: the words of `verdict.json` in sentences
 
 pub(crate) mod collecting;
+pub(crate) mod escape;
 pub(crate) mod labels;
 pub mod lang;
 pub mod message;

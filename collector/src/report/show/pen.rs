@@ -2,6 +2,7 @@
 
 use crate::console::out::Style;
 use crate::console::wrap::{cut, wrap};
+use crate::text::escape;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Paint {
@@ -29,12 +30,12 @@ impl Pen {
 
     /// A line that is continued under itself where it is too long.
     pub(super) fn wrapped(&mut self, line: &str, paint: Paint) {
-        wrap(line, self.style.width).iter().for_each(|line| self.put(line, paint));
+        wrap(&escape::line(line), self.style.width).iter().for_each(|line| self.put(line, paint));
     }
 
     /// A line that is cut where it is too long: frames keep their places.
     pub(super) fn cut(&mut self, line: &str, paint: Paint) {
-        self.put(&cut(line, self.style.width), paint);
+        self.put(&cut(&escape::line(line), self.style.width), paint);
     }
 
     fn put(&mut self, line: &str, paint: Paint) {

@@ -187,7 +187,6 @@ fn session_line(record: &Value, lang: Lang) -> String {
     let text = |key: &str| record.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let command = strings(record, "command").join(" ");
     let command = if command.is_empty() { text("exe") } else { command };
-    let command: String = command.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let hung = record.get("hung").and_then(Value::as_bool) == Some(true);
     let what = match (hung, text("class")) {
         (true, class) => say!(View::SessionHung { class }),

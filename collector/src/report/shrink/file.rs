@@ -213,7 +213,7 @@ impl ShrinkFile {
     pub(crate) fn write(&self, out: &Path) -> Result<(), WriteError> {
         atomic::write_json(&out.join("shrink.json"), self)?;
         for (name, lang) in [("shrink.md", Lang::En), ("shrink.ja.md", Lang::Ja)] {
-            atomic::write(&out.join(name), self.markdown(lang).as_bytes())?;
+            atomic::write_text(&out.join(name), &self.markdown(lang))?;
         }
         Ok(())
     }

@@ -19,6 +19,7 @@ mod launchers;
 mod link;
 mod machines;
 mod perf;
+mod private;
 mod robust;
 mod shrink;
 mod snap;
