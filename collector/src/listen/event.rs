@@ -10,7 +10,7 @@ use hangscope_protocol::record::{
 
 use super::flow::Charge;
 use super::spool::Spooled;
-use crate::session::{Dso, Dump, Heartbeat, Identity, Note};
+use crate::session::{Dso, Heartbeat, Identity, Note};
 
 /// Number of a connection, in the order of their arrival. A process that lost its
 /// connection gets a new number.
@@ -95,12 +95,4 @@ pub enum What {
     Rejected(String),
     /// The connection has ended. The last event of every connection that had one before.
     End,
-}
-
-#[derive(Clone, Debug)]
-pub struct RecordedDump {
-    pub dump: Dump,
-    /// `dump.bin`: the frames with the hello, notes and DSOs from before the dump, then every frame from the
-    /// beginning of the dump to its end. [`crate::session::read_dumps`] reads the same dump from it.
-    pub raw: Vec<u8>,
 }

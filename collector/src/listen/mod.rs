@@ -51,12 +51,12 @@ pub use ask::Asker;
 pub(crate) use connection::NO_DESCRIPTOR;
 pub use error::ListenError;
 pub(crate) use error::MAX_PATH;
-pub use event::{ConnId, Event, Peer, RecordedDump, What};
+pub use event::{ConnId, Event, Peer, What};
 use event_loop::{Ears, EventLoop};
 pub(crate) use limits::ConnectionLimits;
 pub(crate) use remark::Remark;
 use shared::Shared;
-pub use spool::Spooled;
+pub use spool::{RecordedDump, Spooled};
 
 /// A listening socket and its thread. Dropping it closes every connection, joins the thread and removes the
 /// socket's file, unless another socket has taken its place.

@@ -8,11 +8,18 @@ use std::path::Path;
 
 use hangscope_protocol::record::{DumpBeginRecord, DumpEndRecord};
 
-use super::event::RecordedDump;
 use crate::session::{Dump, read_dumps};
 
 /// Most bytes of one dump that stay in memory, where no file can be written.
 const MOST_IN_MEMORY: usize = 16 << 20;
+
+#[derive(Clone, Debug)]
+pub struct RecordedDump {
+    pub dump: Dump,
+    /// `dump.bin`: the frames with the hello, notes and DSOs from before the dump, then every frame from the
+    /// beginning of the dump to its end. [`crate::session::read_dumps`] reads the same dump from it.
+    pub raw: Vec<u8>,
+}
 
 /// A dump that is being received.
 #[derive(Debug)]
