@@ -26,5 +26,5 @@ mod requests;
 mod run;
 mod state;
 
-pub(crate) use hello::{forked, let_it_say_hello};
+pub(crate) use hello::{ended, forked, let_it_say_hello};
 pub(crate) use run::entry;
