@@ -6,7 +6,9 @@
 //! The tests run the files that `scripts/test.sh` builds in release:
 //! the shim, the command, the benchmark and the allocators.
 
+pub mod client;
 pub mod collect;
+pub mod faults;
 pub mod hunt;
 pub mod kinds;
 pub mod record;

@@ -9,6 +9,7 @@ mod confusion;
 mod counters;
 mod crash;
 mod cut;
+mod faults;
 mod guest;
 mod host_unchanged;
 mod hunt;
