@@ -204,8 +204,11 @@ impl Session {
             }
             What::Mark(_) | What::LastMemory { .. } | What::CrashPage { .. } | What::Wanted { .. } => {}
             What::FirstLook(dump) => {
-                // If the request fails, the stacks stay cut short, and their threads say so.
-                let _ = truncated_stacks::ask(&self.desk.asker, event.conn, &dump, &self.sources());
+                // Where it may be stopped, that is done at the end of the dump, and no signal is sent. If the request
+                // fails, the stacks stay cut short, and their threads say so.
+                if snap::only_a_signal_reaches(self.peer.pid) {
+                    let _ = truncated_stacks::ask(&self.desk.asker, event.conn, &dump, &self.sources());
+                }
             }
             What::Dump(dump) if dump.dump.begin.reason == dump_reason::STALL => self.stall(&dump),
             What::Dump(dump) => self.finish_dump(&dump),

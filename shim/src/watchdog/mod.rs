@@ -10,6 +10,7 @@
 //! - `look`: a heartbeat; `integrity`: the DSOs
 //! - `dump`: a dump, made of `looks` at all threads and of `questions` to some; `pending`: a dump that is
 //!   not complete
+//! - `views`: running threads seen through perf events; `safe`: whether a thread may be sent a signal
 //! - `requests`: what the collector asks
 //! - `disturb`: scheduling disturbed between the other work
 
@@ -24,7 +25,9 @@ mod pending;
 mod questions;
 mod requests;
 mod run;
+mod safe;
 mod state;
+mod views;
 
 pub(crate) use hello::{forked, let_it_say_hello};
 pub(crate) use run::entry;

@@ -32,15 +32,22 @@ pub(super) struct Pending {
     pub(super) times: Times,
     pub(super) first_look_ns: u64,
     pub(super) cpu_before: u64,
-    /// Threads to be asked, the running ones first, and how many of them were.
+    /// Running threads, and how many of them have had a turn to be seen.
     pub(super) running: usize,
     pub(super) asked: usize,
+    /// Threads that the collector named, behind the running ones, and how many of them were asked.
+    pub(super) named: usize,
+    pub(super) signalled: usize,
     pub(super) probes_done: bool,
     pub(super) answered: u32,
     pub(super) hot: [u32; MOST_HOT],
     pub(super) hot_len: usize,
     pub(super) samples: [u32; MOST_HOT],
     pub(super) next_sample: u64,
+    /// There is a ring for each hot thread. Else they take turns: the next one, and when.
+    pub(super) all_at_once: bool,
+    pub(super) turn: usize,
+    pub(super) turn_until: u64,
     pub(super) second_done: bool,
     pub(super) threads_left_out: bool,
     pub(super) second_threads: u32,

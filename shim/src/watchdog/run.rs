@@ -29,7 +29,9 @@ pub(crate) extern "C" fn entry(arena: *mut u8) {
         // SAFETY: init has written the facts before it started this thread, the only watchdog of the process.
         let (facts, slots, wanted, work) =
             unsafe { (Arena::facts(arena), Arena::slots(arena), Arena::wanted(arena), Arena::work(arena)) };
-        if let Ok(mut watchdog) = Watchdog::new(facts, slots, wanted) {
+        // SAFETY: as above.
+        let rings = unsafe { Arena::rings(arena) };
+        if let Ok(mut watchdog) = Watchdog::new(facts, slots, wanted, rings) {
             watchdog.run(work);
         }
     }
@@ -99,6 +101,9 @@ impl Watchdog {
             self.begin_dump(work, dump_reason::STALL, UNASKED);
         }
         if self.pending.is_none() {
+            if self.views.any_open() {
+                self.views.begin(sys::Plan::ONCE);
+            }
             self.prober.uninstall(&self.tasks, &mut work.text);
         }
     }
@@ -132,6 +137,7 @@ impl Watchdog {
 
     fn leave(&mut self, work: &mut Work, why: &Leave) {
         self.calm(work);
+        self.views.begin(sys::Plan::ONCE);
         let (code, text) = match why {
             Leave::Credentials => {
                 (note_code::LEAVES_CREDENTIALS, &b"could not follow the host's credentials"[..])
