@@ -29,7 +29,7 @@ pub(crate) use file::{
     read_at, read_link, sealed_memfd, send_file, stat, write_at,
 };
 pub(crate) use memory::{Own, guard, map, map_shared, peek, peek_word};
-pub(crate) use perf::{Plan, ROOM, Rings, are_lent};
+pub(crate) use perf::{MOST as MOST_EVENTS, Plan, ROOM, Rings, are_lent};
 pub(crate) use process::{
     getpid, getppid, gettid, is_the_same_process, know_pid, leave_directory, set_name, users,
 };

@@ -16,7 +16,7 @@ use crate::arch;
 
 const PAGE: usize = 4096;
 /// Most events at a time.
-const MOST: usize = 8;
+pub(crate) const MOST: usize = 16;
 /// PERF_EVENT_IOC_REFRESH: enables an event for so many samples.
 const REFRESH: usize = 0x2402;
 /// PERF_EVENT_IOC_ENABLE.
@@ -54,6 +54,21 @@ impl Plan {
     /// ring has room for two.
     pub(crate) const AGAIN: Plan =
         Plan { pages: 4, stack: 7 * 1024 + 512, period_ns: 1_000_000_000 / 199, once: false };
+    /// As many events as there can be, each with room for one sample.
+    pub(crate) const CROWD: Plan = Plan { pages: 2, ..Plan::AGAIN };
+
+    /// For sampling so many threads.
+    pub(crate) fn of(threads: usize) -> Plan {
+        if threads <= Plan::AGAIN.places() { Plan::AGAIN } else { Plan::CROWD }
+    }
+
+    pub(crate) fn is_once(self) -> bool {
+        self.once
+    }
+
+    const fn places(self) -> usize {
+        ROOM / self.ring()
+    }
 
     /// Bytes of a ring with its first page.
     const fn ring(self) -> usize {
@@ -66,9 +81,9 @@ impl Plan {
 }
 
 /// Bytes of address space that rings need.
-pub(crate) const ROOM: usize = 36 * PAGE;
-const _: () = assert!(ROOM / Plan::AGAIN.ring() >= 7 && ROOM / Plan::AGAIN.ring() <= MOST);
-const _: () = assert!(Plan::ONCE.samples() == 1 && Plan::AGAIN.samples() == 2);
+pub(crate) const ROOM: usize = 48 * PAGE;
+const _: () = assert!(Plan::CROWD.places() == MOST && Plan::AGAIN.places() < MOST);
+const _: () = assert!(Plan::ONCE.samples() == 1 && Plan::AGAIN.samples() == 2 && Plan::CROWD.samples() == 1);
 
 /// Events that are open, each with its ring.
 pub(crate) struct Rings {
@@ -96,8 +111,7 @@ impl Rings {
 
     /// A place where no event is open.
     pub(crate) fn free(&self) -> Option<usize> {
-        let places = ROOM / self.plan.ring();
-        self.events.iter().take(places).position(Option::is_none)
+        self.events.iter().take(self.plan.places()).position(Option::is_none)
     }
 
     fn at(&self, index: usize) -> *mut u8 {

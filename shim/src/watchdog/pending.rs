@@ -5,7 +5,7 @@ const SECOND: u64 = 1_000_000_000;
 const SECOND_LOOK: u64 = 2 * SECOND;
 /// Running threads are sampled until so long after the first look, ns.
 const SAMPLED: u64 = 3 * SECOND;
-pub(super) const MOST_HOT: usize = 16;
+pub(super) const MOST_HOT: usize = crate::sys::MOST_EVENTS;
 
 /// When the parts of a dump are due, ns after its trigger.
 #[derive(Clone, Copy)]
@@ -44,10 +44,6 @@ pub(super) struct Pending {
     pub(super) hot_len: usize,
     pub(super) samples: [u32; MOST_HOT],
     pub(super) next_sample: u64,
-    /// There is a ring for each hot thread. Else they take turns: the next one, and when.
-    pub(super) all_at_once: bool,
-    pub(super) turn: usize,
-    pub(super) turn_until: u64,
     pub(super) second_done: bool,
     pub(super) threads_left_out: bool,
     pub(super) second_threads: u32,

@@ -14,8 +14,6 @@ use crate::sys::{self, Plan};
 
 /// Between two looks at the rings, ns.
 const SAMPLE_PAUSE: u64 = 1_000_000_000 / 199;
-/// Hot threads take turns of so long where there are more than rings, ns.
-const TURN: u64 = 200_000_000;
 
 impl Watchdog {
     /// Why no perf event may be opened now; none if it may be tried.
@@ -74,7 +72,7 @@ impl Watchdog {
     pub(super) fn collect_answers(&mut self, work: &mut Work, pending: &mut Pending) {
         let mut batch = Batch::new(&mut work.frames[1], Kind::Probes);
         let link = &mut self.link;
-        let again = self.views.plan() == Plan::AGAIN;
+        let again = !self.views.plan().is_once();
         let (answered, samples) = (&mut pending.answered, &mut pending.samples);
         self.views.collect(&mut work.stack_copy, &mut |hot, mut record, stack| {
             if let Some(count) = samples.get_mut(hot).filter(|_| again) {
@@ -129,7 +127,7 @@ impl Watchdog {
     /// Questions that are still open are answered with what became of their thread.
     pub(super) fn end_probes(&mut self, work: &mut Work, pending: &mut Pending) {
         let mut dropped = 0;
-        if self.views.plan() == Plan::ONCE {
+        if self.views.plan().is_once() {
             dropped += self.settle(work, pending, true);
         }
         let mut batch = Batch::new(&mut work.frames[1], Kind::Probes);
@@ -144,35 +142,22 @@ impl Watchdog {
         self.mark(work, mark_part::PROBES, (answered, dropped), began, cpu);
     }
 
-    /// Has the hot threads sampled, in turns where they are many. A thread that sleeps gives no samples.
+    /// Has the hot threads sampled, once all running threads were seen. A thread that sleeps gives no samples.
     pub(super) fn sample(&mut self, pending: &mut Pending) {
         let now = sys::now();
         if now < pending.next_sample {
             return;
         }
         pending.next_sample = (pending.next_sample + SAMPLE_PAUSE).max(now);
-        if self.views.are_refused() || pending.hot_len == 0 {
+        let seen = pending.probes_done || !self.views.any_open() && pending.asked == pending.running;
+        if !self.views.plan().is_once() || pending.hot_len == 0 || !seen {
             return;
         }
-        let first = self.views.plan() == Plan::ONCE;
-        if first && !pending.probes_done && (self.views.any_open() || pending.asked < pending.running) {
-            return;
+        self.views.begin(Plan::of(pending.hot_len));
+        for (index, tid) in pending.hot.iter().enumerate().take(pending.hot_len) {
+            // A thread that has ended, or for which there is no memory, gives none.
+            let _ = self.views.open(*tid, index);
         }
-        if !first && (pending.all_at_once || now < pending.turn_until) {
-            return;
-        }
-        self.views.begin(Plan::AGAIN);
-        pending.turn_until = now + TURN;
-        let mut opened = 0;
-        while opened < pending.hot_len {
-            let at = (pending.turn + opened) % pending.hot_len;
-            match pending.hot.get(at).map(|tid| self.views.open(*tid, at)) {
-                Some(Opened::Busy) | None => break,
-                Some(_) => opened += 1,
-            }
-        }
-        pending.all_at_once = opened == pending.hot_len;
-        pending.turn = (pending.turn + opened) % pending.hot_len;
     }
 
     /// Open questions are given up without a word, and all events are closed.

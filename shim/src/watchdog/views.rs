@@ -7,10 +7,8 @@ use hangscope_reader::task::{Blocked, Syscall};
 
 use crate::arch;
 use crate::host::task::Tasks;
-use crate::sys::{self, Errno, Plan, Rings};
+use crate::sys::{self, Errno, MOST_EVENTS as MOST, Plan, Rings};
 
-/// Events at a time.
-const MOST: usize = 8;
 /// After so long a look tells what became of a thread that gave no sample, ns.
 const SETTLED: u64 = 20_000_000;
 /// A thread that got no processor for so long leaves its place to others that wait, ns.
@@ -154,7 +152,7 @@ impl Views {
                     Event::Lost(count) => self.lost = self.lost.saturating_add(count as u32),
                 }
             }
-            if answered && self.plan == Plan::ONCE {
+            if answered && self.plan.is_once() {
                 self.close(index);
             }
         }
