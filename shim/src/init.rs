@@ -8,6 +8,7 @@ use core::ffi::{CStr, c_char, c_int};
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use hangscope_protocol::record::{dso_flags, hello_flags};
+use hangscope_protocol::variable;
 use once_cell::race::OnceRef;
 
 use crate::arch::{self, Back};
@@ -58,6 +59,10 @@ unsafe extern "C" {
 }
 
 extern "C" fn constructor(argc: c_int, argv: *const *const c_char, envp: *const *const c_char) {
+    // SAFETY: what the loader passes to constructors.
+    if !unsafe { has_socket(envp) } || arch::is_emulated() {
+        return;
+    }
     sys::know_pid();
     let mut start = Start { argc, argv, envp, began_ns: sys::now() };
     // SAFETY: `start` lives on this stack until the call came back; what `bail` skips in `run` holds no
@@ -94,6 +99,29 @@ pub(crate) fn give_up() -> ! {
         unsafe { arch::bail(back) }
     }
     sys::exit_thread()
+}
+
+/// Whether the environment names a socket. Makes no system call: without one the constructor does nothing.
+///
+/// # Safety
+/// `envp` must be null, or a NULL-terminated array of C strings.
+unsafe fn has_socket(mut envp: *const *const c_char) -> bool {
+    const NAME: &[u8] = variable::SOCKET.as_bytes();
+    if envp.is_null() {
+        return false;
+    }
+    // SAFETY: the caller's promise: NULL ends the array.
+    while let Some(entry) = unsafe { envp.read().cast::<u8>().as_ref() } {
+        let entry = core::ptr::from_ref(entry);
+        // SAFETY: bytes are compared in order, so the NUL ends the comparison before the string ends.
+        let named = (0..NAME.len()).all(|i| unsafe { *entry.add(i) } == NAME.get(i).copied().unwrap_or(0));
+        // SAFETY: the name has no NUL, so the string goes on behind it; a value follows `=`.
+        if named && unsafe { *entry.add(NAME.len()) == b'=' && *entry.add(NAME.len() + 1) != 0 } {
+            return true;
+        }
+        envp = envp.wrapping_add(1);
+    }
+    false
 }
 
 /// The strings of a NULL-terminated array.
@@ -205,9 +233,14 @@ unsafe fn start_watchdog(arena: *mut Arena) {
     // The new thread inherits the signal mask. All signals are blocked, so no handler of the host ever runs
     // on the watchdog's stack.
     let Ok(mask) = sys::set_signal_mask(u64::MAX) else { return };
-    // SAFETY: passed on to the caller. If there can be no thread (RLIMIT_NPROC), the host runs without one.
-    let _ = unsafe { Arena::start(arena, watchdog::entry) };
+    // SAFETY: passed on to the caller.
+    let started = unsafe { Arena::start(arena, watchdog::entry) };
     let _ = sys::set_signal_mask(mask);
+    // There can be no thread (RLIMIT_NPROC), or an emulator refuses these flags of clone (qemu-user). The host
+    // runs without one, and nobody waits for its hello.
+    if started.is_err() {
+        watchdog::ended();
+    }
 }
 
 extern "C" fn in_child() {

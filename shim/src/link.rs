@@ -3,6 +3,7 @@
 
 use hangscope_protocol::{Full, HEADER_LEN, Header, Kind, MAGIC, MAX_FRAME, Record, Writer};
 
+use crate::host::peer;
 use crate::sys::{self, Errno, For, OwnedFd};
 use crate::text::Text;
 
@@ -11,6 +12,17 @@ const LONGEST_PAUSE: u64 = 30_000_000_000;
 
 /// Writes a payload, or a part of one.
 pub(crate) type Fill<'a> = dyn FnMut(&mut Writer<'_>) -> Result<(), Full> + 'a;
+
+/// What came of [`Link::connect`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Connected {
+    /// Not connected anew: there is a connection, nobody listens, or it is not time to try.
+    NotNow,
+    /// The connection is new: the hello must follow.
+    New,
+    /// Another user listens, who must learn nothing of this process. The connection is closed.
+    Stranger,
+}
 
 /// The connection, or the lack of one.
 pub(crate) struct Link {
@@ -69,23 +81,36 @@ impl Link {
         self.counts = Counts::default();
     }
 
-    /// Connects, if it is time. True if the connection is new: the hello must follow.
-    pub(crate) fn connect(&mut self, mut path: Text<128>, now: u64) -> bool {
+    /// Connects, if it is time, and looks at who listens before a byte is sent.
+    pub(crate) fn connect(&mut self, mut path: Text<128>, now: u64) -> Connected {
         if self.socket.is_some() || now < self.next_try {
-            return false;
+            return Connected::NotNow;
         }
         match path.as_cstr().ok_or(Errno::INVAL).and_then(sys::connect) {
+            Ok(socket) if !peer::may_read(&socket) => Connected::Stranger,
             Ok(socket) => {
                 self.socket = Some(socket);
                 self.seq = 0;
                 self.connections += 1;
-                true
+                Connected::New
             }
             Err(_) => {
                 self.try_later(now);
-                false
+                Connected::NotNow
             }
         }
+    }
+
+    /// Whether the collector may still read this process, after a change of the host's credentials. Without a
+    /// connection: the next one is looked at anyway.
+    pub(crate) fn is_with_friend(&self) -> bool {
+        self.socket.as_ref().is_none_or(peer::may_read)
+    }
+
+    /// Closes the connection. There is no next try.
+    pub(crate) fn close(&mut self) {
+        self.socket = None;
+        self.next_try = u64::MAX;
     }
 
     fn try_later(&mut self, now: u64) {

@@ -206,12 +206,17 @@ impl Session {
             What::FirstLook(dump) => {
                 // Where it may be stopped, that is done at the end of the dump, and no signal is sent. If the request
                 // fails, the stacks stay cut short, and their threads say so.
-                if snap::only_a_signal_reaches(self.peer.pid) {
-                    let _ = truncated_stacks::ask(&self.desk.asker, event.conn, &dump, &self.sources());
+                if snap::only_a_signal_reaches(self.peer.pid)
+                    && let Ok(dump) = dump.read()
+                {
+                    let _ = truncated_stacks::ask(&self.desk.asker, event.conn, &dump.dump, &self.sources());
                 }
             }
-            What::Dump(dump) if dump.dump.begin.reason == dump_reason::STALL => self.stall(&dump),
-            What::Dump(dump) => self.finish_dump(&dump),
+            What::Dump(dump) => match dump.read() {
+                Ok(dump) if dump.dump.begin.reason == dump_reason::STALL => self.stall(&dump),
+                Ok(dump) => self.finish_dump(&dump),
+                Err(error) => self.note(format!("dump {} cannot be read: {error}", dump.begin.number)),
+            },
             What::Bye(note) => self.note(format!("the shim left: {}", text(&note))),
             What::Rejected(reason) => self.rejected = Some(reason),
             What::End => {

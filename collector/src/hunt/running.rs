@@ -78,12 +78,13 @@ impl<'a> Running<'a> {
         }
         if let What::FirstLook(dump) = &event.what
             && snap::only_a_signal_reaches(event.peer.pid)
+            && let Ok(dump) = dump.read()
         {
             // If the request fails, the stack stays incomplete, and says so.
             let _ = truncated_stacks::ask(
                 &self.listener.asker(),
                 event.conn,
-                dump,
+                &dump.dump,
                 &self.sources(event.peer.pid),
             );
         }

@@ -9,5 +9,6 @@ pub(crate) mod fds;
 pub(crate) mod futex;
 pub(crate) mod maps;
 pub(crate) mod memory;
+pub(crate) mod peer;
 pub(crate) mod stall;
 pub(crate) mod task;

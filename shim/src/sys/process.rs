@@ -32,6 +32,11 @@ pub(crate) fn users() -> (u32, u32) {
     (rustix::process::getuid().as_raw(), rustix::process::geteuid().as_raw())
 }
 
+/// The effective user of this thread.
+pub(crate) fn effective_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 pub(crate) fn set_name(name: &CStr) {
     let _ = rustix::thread::set_name(name);
 }

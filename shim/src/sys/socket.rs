@@ -3,11 +3,11 @@
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, AsRawFd};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::file::OwnedFd;
-use super::raw::Errno;
+use super::raw::{Errno, raw};
 
 /// Connects to the collector; never blocks (a full backlog is EAGAIN).
 pub(crate) fn connect(path: &CStr) -> Result<OwnedFd, Errno> {
@@ -21,6 +21,25 @@ pub(crate) fn connect(path: &CStr) -> Result<OwnedFd, Errno> {
     let _ = rustix::net::sockopt::set_socket_send_buffer_size(&socket, 4 << 20);
     rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
     Ok(socket)
+}
+
+/// The user behind the other end: the one that listens, as it was when it called listen(2) (SO_PEERCRED). A user
+/// that has no number in this user namespace shows as the overflow uid.
+pub(crate) fn peer_user(socket: &OwnedFd) -> Result<u32, Errno> {
+    // rustix has no way to say a peer of another pid namespace, whose pid is 0.
+    let mut peer = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
+    let mut len = size_of::<libc::ucred>() as libc::socklen_t;
+    let args = [
+        socket.as_raw_fd() as usize,
+        libc::SOL_SOCKET as usize,
+        libc::SO_PEERCRED as usize,
+        &raw mut peer as usize,
+        &raw mut len as usize,
+        0,
+    ];
+    // SAFETY: the kernel writes one ucred and its length; both live.
+    unsafe { raw(libc::SYS_getsockopt, args) }?;
+    Ok(peer.uid)
 }
 
 /// Sends one message, whole or not at all; EAGAIN if the socket is full.

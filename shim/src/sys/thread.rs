@@ -37,16 +37,23 @@ pub(crate) unsafe fn start_thread(
 }
 
 /// Gives this thread an empty descriptor table of its own. Since Linux 5.9 this is one step
-/// (close_range(2)), so the host's descriptors are never held twice, not even for a moment.
-pub(crate) fn own_descriptors() -> Result<(), Errno> {
+/// (close_range(2)), so the host's descriptors are never held twice, not even for a moment. With `keep_stderr`
+/// (HANGSCOPE_DEBUG) the table keeps descriptor 2.
+pub(crate) fn own_descriptors(keep_stderr: bool) -> Result<(), Errno> {
     const CLOSE_RANGE_UNSHARE: usize = 2;
+    let first = if keep_stderr { 3 } else { 0 };
     // SAFETY: no pointers. The table that is closed is this thread's own copy.
-    if unsafe { raw(libc::SYS_close_range, [0, u32::MAX as usize, CLOSE_RANGE_UNSHARE, 0, 0, 0]) }.is_ok() {
+    if unsafe { raw(libc::SYS_close_range, [first, u32::MAX as usize, CLOSE_RANGE_UNSHARE, 0, 0, 0]) }.is_ok()
+    {
+        if keep_stderr {
+            // SAFETY: as above.
+            let _ = unsafe { raw(libc::SYS_close_range, [0, 1, 0, 0, 0, 0]) };
+        }
         return Ok(());
     }
     // SAFETY: this thread has made no descriptor yet, and none of its descriptors is used by another thread.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::FILES) }?;
-    for fd in 0..65536 {
+    for fd in (0..65536).filter(|fd| !keep_stderr || *fd != 2) {
         // SAFETY: after unshare this closes only in this thread's own table, where nothing is ours yet.
         unsafe { rustix::io::close(fd) }
     }

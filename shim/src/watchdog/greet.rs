@@ -8,7 +8,7 @@ use super::state::Watchdog;
 use crate::arch;
 use crate::arena::Work;
 use crate::host::copy;
-use crate::link::Batch;
+use crate::link::{Batch, Connected};
 use crate::signal::crash;
 use crate::stir::Stir;
 use crate::sys;
@@ -16,12 +16,18 @@ use crate::sys;
 const SECOND: u64 = 1_000_000_000;
 
 impl Watchdog {
-    /// Connects if it is time, and says hello on a new connection.
-    pub(super) fn greet(&mut self, work: &mut Work) {
-        if !self.link.connect(self.facts.config.socket, sys::now()) {
-            crash::ready();
-            return hello::mark_out();
+    /// Connects if it is time, and says hello on a new connection. False if another user listens there.
+    pub(super) fn greet(&mut self, work: &mut Work) -> bool {
+        match self.link.connect(self.facts.config.socket, sys::now()) {
+            Connected::New => self.say_all(work),
+            Connected::NotNow => hello::ended(),
+            Connected::Stranger => return false,
         }
+        true
+    }
+
+    /// Says all that is said on a new connection.
+    fn say_all(&mut self, work: &mut Work) {
         self.pending = None;
         self.link.dump = 0;
         self.link.patience = sys::now() + SECOND / 10;
@@ -33,8 +39,7 @@ impl Watchdog {
         }
         batch.flush(&mut self.link);
         self.send_crash_page(work);
-        crash::ready();
-        hello::mark_out();
+        hello::ended();
         if !self.complained {
             self.complained = true;
             for line in

@@ -2,6 +2,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use crate::signal::crash;
 use crate::sys;
 
 /// A futex word: 0 before the watchdog's first hello (or its first failure to connect), then 1.
@@ -20,6 +21,12 @@ pub(crate) fn let_it_say_hello() {
     if GREETED.load(Ordering::Acquire) == 0 {
         sys::futex_wait(&GREETED, 0, 200_000_000);
     }
+}
+
+/// Nobody needs to wait any more: the hello is out, or none will come.
+pub(crate) fn ended() {
+    crash::ready();
+    mark_out();
 }
 
 /// Marks that the hello is out, or that there is no collector to say it to.

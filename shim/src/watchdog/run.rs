@@ -14,6 +14,8 @@ use crate::sys::{self, For};
 const SECOND: u64 = 1_000_000_000;
 /// A forked child says hello only if it lives so long: most are about to exec.
 const CHILD_PAUSE: u64 = SECOND / 10;
+/// Between two looks at the host's credentials while a dump is made.
+const DUMP_WATCH: u64 = SECOND / 20;
 /// A dump that was made at the deadline is made anew so often while it still hangs.
 const AGAIN: u64 = 60 * SECOND;
 
@@ -23,7 +25,9 @@ const UNASKED: AskRecord = AskRecord { what: ask_what::DUMP, request: 0, arg0: 0
 /// Where the thread begins. It never returns into the host.
 pub(crate) extern "C" fn entry(arena: *mut u8) {
     let arena = arena.cast::<Arena>();
-    if sys::own_descriptors().is_ok() {
+    // SAFETY: as below.
+    let keep_stderr = unsafe { Arena::facts(arena) }.config.debug;
+    if sys::own_descriptors(keep_stderr).is_ok() {
         sys::leave_directory();
         sys::set_name(c"hangscope");
         // SAFETY: init has written the facts before it started this thread, the only watchdog of the process.
@@ -35,14 +39,15 @@ pub(crate) extern "C" fn entry(arena: *mut u8) {
             watchdog.run(work);
         }
     }
-    crash::ready();
-    hello::mark_out();
+    hello::ended();
     sys::exit_thread()
 }
 
 enum Leave {
     Credentials,
     Alone,
+    /// Another user listens, or the host has become another user: the collector learns nothing more.
+    Stranger,
 }
 
 impl Watchdog {
@@ -50,16 +55,20 @@ impl Watchdog {
         if self.flags & hello_flags::FORKED != 0 {
             sys::wait(None, For::Reading, CHILD_PAUSE);
         }
-        self.greet(work);
+        if !self.greet(work) {
+            return self.leave(work, &Leave::Stranger);
+        }
         let mut next_look = self.init_ns + self.facts.tick_ns();
         let mut next_watch = next_look;
         loop {
             let now = sys::now();
-            if now >= next_watch {
+            let due = self.stall_due || self.due().is_some_and(|at| now >= at);
+            if now >= next_watch || due {
                 if let Some(why) = self.must_leave(work) {
                     return self.leave(work, &why);
                 }
-                next_watch = now + SECOND.min(self.facts.tick_ns());
+                let pause = if self.pending.is_some() { DUMP_WATCH } else { SECOND };
+                next_watch = now + pause.min(self.facts.tick_ns());
             }
             if now >= next_look {
                 self.look(work);
@@ -67,7 +76,9 @@ impl Watchdog {
                 next_look = sys::now() + self.interval;
             }
             self.step(work);
-            self.greet(work);
+            if !self.greet(work) {
+                return self.leave(work, &Leave::Stranger);
+            }
             let mut until = next_look.min(next_watch);
             for at in [self.pending.as_ref().map(Pending::next), self.link.next_try(), self.due()]
                 .into_iter()
@@ -76,6 +87,10 @@ impl Watchdog {
                 until = until.min(at);
             }
             if self.wait(work, until) {
+                // The host may have become another user since the last look.
+                if let Some(why) = self.must_leave(work) {
+                    return self.leave(work, &why);
+                }
                 self.answer(work);
             }
         }
@@ -114,6 +129,7 @@ impl Watchdog {
         self.rest(work);
         match creds::follow(&self.tasks, &mut work.text) {
             Followed::Same => {}
+            Followed::Yes(_) | Followed::No if !self.link.is_with_friend() => return Some(Leave::Stranger),
             Followed::Yes(euid) => {
                 if let Some(stir) = &mut self.stir {
                     stir.credentials_changed();
@@ -143,9 +159,22 @@ impl Watchdog {
                 (note_code::LEAVES_CREDENTIALS, &b"could not follow the host's credentials"[..])
             }
             Leave::Alone => (note_code::LEAVES_ALONE, &b"no other thread lives"[..]),
+            Leave::Stranger => return self.leave_silently(work),
         };
         let [frame, _] = &mut work.frames;
         let note = NoteRecord { code, reserved: 0, tid: 0, value: 0 };
         self.link.send_one(frame, Kind::Bye, None, &mut |w| w.record_with(&note, text));
+    }
+
+    /// Leaves without a word to whoever listens: also the pages that are shared already get no more.
+    fn leave_silently(&mut self, work: &mut Work) {
+        self.link.close();
+        crash::forget();
+        self.wanted.forget();
+        self.prober.abandon(&self.tasks, &mut work.text, &mut |_| {});
+        self.prober.uninstall(&self.tasks, &mut work.text);
+        if self.facts.config.debug {
+            sys::debug_line(b"hangscope: another user listens at the socket: nothing is watched\n");
+        }
     }
 }

@@ -33,6 +33,8 @@ fn main() {
             let thread = std::thread::Builder::new().name("deep".to_owned()).spawn(|| overflow(1));
             println!("{:?}", thread.expect("a thread").join());
         }
+        Some("listen") => listen(&args[2]),
+        Some("becomes") => becomes(number(2) as u32),
         Some("malloc-as-hangscope") => malloc_as_hangscope(),
         other => {
             eprintln!("unknown part: {other:?}");
@@ -155,6 +157,46 @@ fn drop_root(user: i32) {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Listens at `path` until stdin ends. Prints the bytes that each connection got.
+fn listen(path: &str) {
+    let mut address = libc::sockaddr_un { sun_family: libc::AF_UNIX as u16, sun_path: [0; 108] };
+    for (to, from) in address.sun_path.iter_mut().zip(path.bytes()) {
+        *to = from as libc::c_char;
+    }
+    // SAFETY: the address and the buffer live, and have the lengths that are said.
+    unsafe {
+        let socket = libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_NONBLOCK, 0);
+        let len = size_of::<libc::sockaddr_un>() as u32;
+        assert_eq!(libc::bind(socket, (&raw const address).cast(), len), 0, "bind");
+        let file = CString::new(path).expect("no NUL");
+        assert_eq!((libc::chmod(file.as_ptr(), 0o777), libc::listen(socket, 64)), (0, 0));
+        println!("listening");
+        assert_eq!(libc::read(0, (&raw mut address).cast(), 1), 0, "the end of stdin");
+        let mut message = [0u8; 1 << 16];
+        loop {
+            let connection =
+                libc::accept4(socket, std::ptr::null_mut(), std::ptr::null_mut(), libc::SOCK_NONBLOCK);
+            if connection < 0 {
+                return;
+            }
+            let mut bytes = 0;
+            while let n @ 1.. = libc::recv(connection, message.as_mut_ptr().cast(), message.len(), 0) {
+                bytes += n;
+            }
+            println!("{bytes}");
+        }
+    }
+}
+
+/// Becomes another user, with CAP_SETUID. Prints how many threads are left after that.
+fn becomes(user: u32) {
+    sleep_through_some_looks();
+    // SAFETY: it takes numbers.
+    assert_eq!(unsafe { libc::setresuid(user, user, user) }, 0, "setresuid");
+    sleep_through_some_looks();
+    println!("{} threads", std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count));
 }
 
 fn print_signals() {

@@ -9,6 +9,7 @@ mod confusion;
 mod counters;
 mod crash;
 mod cut;
+mod guest;
 mod host_unchanged;
 mod hunt;
 mod hunt_ends;
