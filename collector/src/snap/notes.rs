@@ -30,9 +30,9 @@ messages! {
         NotLookedFromOutside { file, why, outside } => "the shim may not read what threads wait for ({file}: {why}), and it \
             was not read from outside either: {outside}",
             "シムはスレッドの待機内容を読めず ({file}: {why})、外側からも読めなかった: {outside}";
-        AskedByPtrace { tid, us } => "the shim could not see the registers of tid {tid}: it was stopped from outside, by \
-            ptrace, for {us} µs",
-            "シムは tid {tid} のレジスタを観測できなかったため、外側から ptrace で {us} µs 停止させて観測した";
+        AskedByPtrace { tids, us } => "the shim could not see the registers of tid {tids}: stopped from outside, by ptrace, for \
+            at most {us} µs each",
+            "シムは tid {tids} のレジスタを観測できなかったため、外側から ptrace で観測した (停止時間は最大 {us} µs)";
     }
 }
 
@@ -75,7 +75,7 @@ mod tests {
             OutsideNote::FromOutside {},
             OutsideNote::NoMalloc {},
             say!(OutsideNote::NoStack { tid: 7, why: "No such process" }),
-            say!(OutsideNote::AskedByPtrace { tid: 7, us: 40 }),
+            say!(OutsideNote::AskedByPtrace { tids: "7", us: 40 }),
             say!(OutsideNote::OwnIds { pid: 1, ids: "1 = 1800, 2 = 1801" }),
             OutsideNote::OtherIds {},
             say!(OutsideNote::LookedFromOutside { file: "/proc/7/task/7/syscall", why: "Permission denied" }),

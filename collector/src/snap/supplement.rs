@@ -23,7 +23,7 @@ use crate::proc::task;
 use crate::session::syscalls::Syscalls;
 use crate::session::{Dump, Probe};
 use crate::symbolize::{Reach, Sources, truncated};
-use crate::text::message::say;
+use crate::text::message::{ranges, say};
 
 /// How long threads are sampled.
 const SAMPLED_FOR: Duration = Duration::from_secs(1);
@@ -32,6 +32,8 @@ const LOOKS_APART: Duration = Duration::from_secs(1);
 const BETWEEN_SAMPLES: Duration = Duration::from_millis(20);
 /// Most threads that are asked by ptrace: each is stopped for a moment.
 const MOST_ASKED: usize = 64;
+/// Most blocked threads that are: as many as the shim would be asked for.
+const MOST_CUT: usize = 512;
 /// Most napping threads that are sampled, in turns.
 const MOST_NAPPERS: usize = 16;
 /// A thread that runs in both looks naps if it went to sleep more often than this.
@@ -88,12 +90,11 @@ fn answers(pid: u32, dump: &Dump, sources: Option<&Sources>) -> Option<Dump> {
     outside.probes = ask_threads_without_answer(dump, ids, memory);
     let asked: Vec<u32> = outside.probes.iter().map(|p| p.record.tid).collect();
     outside.probes.extend(ask_cut_threads(dump, sources, ids, memory));
-    let by_ptrace = outside.probes.iter().filter_map(|probe| {
-        let tid = ids.own(probe.record.tid)?;
-        let us = probe.record.answered_ns.saturating_sub(probe.record.asked_ns) / 1000;
-        Some(say!(OutsideNote::AskedByPtrace { tid, us }).note(tid))
-    });
-    outside.notes.extend(by_ptrace);
+    let by_ptrace: Vec<u32> = outside.probes.iter().filter_map(|probe| ids.own(probe.record.tid)).collect();
+    let stopped = |p: &Probe| p.record.answered_ns.saturating_sub(p.record.asked_ns) / 1000;
+    if let Some(us) = outside.probes.iter().map(stopped).max() {
+        outside.notes.push(say!(OutsideNote::AskedByPtrace { tids: ranges(&by_ptrace), us }).note(0));
+    }
     let nappers: Vec<u32> = nappers(dump).into_iter().filter_map(|tid| ids.here(tid)).collect();
     let arch = Syscalls::from_elf(dump.identity.fixed.arch);
     let here = |t: &ThreadRecord| Some(ThreadRecord { tid: ids.here(t.tid)?, ..*t });
@@ -207,7 +208,7 @@ fn ask_cut_threads(dump: &Dump, sources: Option<&Sources>, ids: &Ids, memory: &P
         return vec![];
     };
     let waits = |tid: &u32| dump.second_look(*tid).is_some_and(|t| t.syscall == arch.futex());
-    let tids = truncated(dump, sources, Reach::AnyThread).into_iter().filter(waits).take(MOST_ASKED);
+    let tids = truncated(dump, sources, Reach::AnyThread).into_iter().filter(waits).take(MOST_CUT);
     let ask = |tid| {
         let mut probe = stop::ask(ids.here(tid)?, 0, STACK_BYTES, memory);
         (probe.record.tid, probe.record.was_blocked) = (tid, 1);

@@ -53,6 +53,11 @@ impl<'a> Status<'a> {
         self.number(b"Seccomp:") != Some(0)
     }
 
+    /// Mode and number of the filters of system calls that are in force (Linux 5.9 has the number).
+    pub fn filters(self) -> (Option<u64>, Option<u64>) {
+        (self.number(b"Seccomp:"), self.number(b"Seccomp_filters:"))
+    }
+
     /// Context switches: voluntary, then involuntary.
     pub fn switches(self) -> Option<(u64, u64)> {
         Some((self.number(b"voluntary_ctxt_switches:")?, self.number(b"nonvoluntary_ctxt_switches:")?))

@@ -89,6 +89,8 @@ const _: () = assert!(Plan::ONCE.samples() == 1 && Plan::AGAIN.samples() == 2 &&
 pub(crate) struct Rings {
     /// [`ROOM`] bytes of the arena that nobody else uses.
     room: *mut u8,
+    /// False once pages could not be put back.
+    usable: bool,
     plan: Plan,
     events: [Option<OwnedFd>; MOST],
 }
@@ -98,7 +100,7 @@ impl Rings {
     /// `room` must be [`ROOM`] bytes of writable memory of the shim's own, at the start of a page, that stay mapped
     /// and that nobody else uses.
     pub(crate) unsafe fn new(room: *mut u8) -> Rings {
-        Rings { room, plan: Plan::ONCE, events: [const { None }; MOST] }
+        Rings { room, usable: true, plan: Plan::ONCE, events: [const { None }; MOST] }
     }
 
     /// Closes all events. From now on they are opened by this plan.
@@ -150,23 +152,21 @@ impl Rings {
     /// Puts memory of the arena where a ring was.
     fn put_back(&mut self, index: usize) {
         let back = map(None, self.at(index), self.plan.ring());
-        // If that fails there may be a hole, which the host may fill: the place is not used again.
+        // If that fails there may be a hole, which the host may fill: no place is used again.
         if back.is_ok() && self.events.iter().all(Option::is_none) {
             LENT.store(false, Ordering::Relaxed);
         }
-        if back.is_err() {
-            self.room = core::ptr::null_mut();
-        }
+        self.usable &= back.is_ok();
     }
 
     /// Whether events can be opened at all.
     pub(crate) fn are_usable(&self) -> bool {
-        !self.room.is_null()
+        self.usable
     }
 
     /// Takes what is new out of a ring. Gives its bytes in `to`.
     pub(crate) fn take<'t>(&mut self, index: usize, to: &'t mut [u8]) -> &'t [u8] {
-        if self.events.get(index).is_none_or(Option::is_none) || !self.are_usable() {
+        if self.events.get(index).is_none_or(Option::is_none) {
             return &[];
         }
         let (ring, size) = (self.at(index), self.plan.pages * PAGE);
@@ -236,9 +236,6 @@ fn open(plan: Plan, tid: u32) -> Result<OwnedFd, Errno> {
 
 /// Maps an event's ring, or fresh memory, over pages of the arena.
 fn map(event: Option<&OwnedFd>, at: *mut u8, len: usize) -> Result<(), Errno> {
-    if at.is_null() {
-        return Err(Errno::NOMEM);
-    }
     let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
     let (flags, fd) = match event {
         Some(event) => (libc::MAP_SHARED, event.as_raw_fd() as usize),

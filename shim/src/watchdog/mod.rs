@@ -29,5 +29,5 @@ mod safe;
 mod state;
 mod views;
 
-pub(crate) use hello::{ended, forked, let_it_say_hello};
+pub(crate) use hello::{ended, forked, is_filtered, let_it_say_hello};
 pub(crate) use run::entry;

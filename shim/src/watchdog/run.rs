@@ -52,6 +52,8 @@ enum Leave {
 
 impl Watchdog {
     fn run(&mut self, work: &mut Work) {
+        let own = self.tasks.status(self.tasks.own, &mut work.text);
+        self.filters = own.ok().map(|status| status.filters());
         if self.flags & hello_flags::FORKED != 0 {
             sys::wait(None, For::Reading, CHILD_PAUSE);
         }
@@ -143,12 +145,26 @@ impl Watchdog {
             }
             Followed::No => return Some(Leave::Credentials),
         }
+        self.mind_filters(work);
         // The kernel keeps a process whose last other thread ended without exit_group: then it would be the
         // watchdog that keeps it.
         let found = self.tasks.list(&mut work.entries, &mut work.tids).unwrap_or(usize::MAX);
         let any =
             found > 2 || work.tids.iter().take(found).any(|tid| self.tasks.is_alive(*tid, &mut work.text));
         (!any).then_some(Leave::Alone)
+    }
+
+    /// Once the program has put a filter of system calls in force, nothing of the shim runs on its threads any more: a
+    /// call that the filter does not know might end the process.
+    fn mind_filters(&mut self, work: &mut Work) {
+        let status = self.tasks.status(self.tasks.pid, &mut work.text);
+        let Ok(now) = status.map(|status| status.filters()) else { return };
+        let before = *self.filters.get_or_insert(now);
+        if now != before && !hello::is_filtered() {
+            hello::filtered();
+            crash::withdraw();
+            self.calm(work);
+        }
     }
 
     fn leave(&mut self, work: &mut Work, why: &Leave) {

@@ -21,6 +21,8 @@ pub(crate) struct Watchdog {
     pub(super) pid: u32,
     pub(super) tasks: Tasks,
     pub(super) link: Link,
+    /// Filters of system calls that were in force at the start: the watchdog has inherited them.
+    pub(super) filters: Option<(Option<u64>, Option<u64>)>,
     pub(super) views: Views,
     pub(super) prober: Prober,
     /// Descriptors of the DSOs, by index.
@@ -72,6 +74,7 @@ impl Watchdog {
             pid,
             tasks,
             link: Link::new(pid),
+            filters: None,
             views: Views::new(rings),
             prober: Prober::new(slots, pid, signal),
             files: [const { None }; MOST_DSOS],

@@ -158,15 +158,10 @@ impl Views {
         }
     }
 
-    /// Waits for a sample, for so long at most.
+    /// Waits for a sample, for so long at most. Places whose thread has ended are closed by [`Views::settle`]: their
+    /// events would end every later wait at once.
     pub(super) fn wait(&mut self, ns: u64) {
         self.ended |= self.rings.wait(ns);
-        if self.ended != 0 {
-            // An event whose thread has ended would end every later wait at once.
-            for index in (0..MOST).filter(|i| self.ended & 1 << i != 0) {
-                self.rings.close(index);
-            }
-        }
     }
 
     /// Says of threads that gave no sample what became of them: one that blocks now has its stack read. With
@@ -188,8 +183,9 @@ impl Views {
             match tasks.call(view.tid, text) {
                 Ok(Syscall::Blocked(at)) => {
                     let Some(len) = blocked_stack(tasks, view.tid, at, (text, buffer)) else {
-                        if all {
+                        if all || ended {
                             each(view.record(probe_outcome::LATE), &[]);
+                            self.close(index);
                         }
                         continue;
                     };
@@ -208,8 +204,8 @@ impl Views {
                 Ok(Syscall::Running) if all || others && age >= STARVED => {
                     each(view.record(probe_outcome::LATE), &[]);
                 }
-                Ok(Syscall::Running) => continue,
-                Err(_) => each(view.record(probe_outcome::LEFT), &[]),
+                Ok(Syscall::Running) if !ended => continue,
+                _ => each(view.record(probe_outcome::LEFT), &[]),
             }
             self.close(index);
         }

@@ -9,7 +9,7 @@ use hangscope_collector::analysis::{History, analyse};
 use hangscope_collector::evidence::truncated_stacks;
 use hangscope_collector::listen::{RecordedDump, What};
 use hangscope_collector::session::trace::{ThreadTrace, TraceSource, Traces};
-use hangscope_collector::symbolize::{Sources, symbolize, truncated};
+use hangscope_collector::symbolize::{Reach, Sources, symbolize, truncated};
 use hangscope_test_e2e::{Running, TestCollector, allocator, bench};
 
 const THREADS: usize = 100;
@@ -24,7 +24,7 @@ fn dump(part: &str, ask: bool) -> (RecordedDump, Vec<u32>) {
     let sources = Sources { live_pid: Some(host.pid()), same_boot: true, ..Sources::default() };
     let cut = collector.until("a first look", |event| match &event.what {
         What::FirstLook(dump) => {
-            let cut = truncated(dump, &sources);
+            let cut = truncated(dump, &sources, Reach::BySignal);
             if ask {
                 let asked = truncated_stacks::ask(&collector.listener.asker(), event.conn, dump, &sources)
                     .expect("a request");
