@@ -83,7 +83,7 @@ fn alternate_stack(lasts: Duration) {
 fn full_stack(lasts: Duration) {
     #[inline(never)]
     fn fill(lasts: Duration) {
-        let filled = black_box([1u8; 12_800]);
+        let filled = black_box([1u8; 10_000]);
         busy(lasts);
         black_box(&filled);
     }

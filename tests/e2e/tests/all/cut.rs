@@ -24,6 +24,7 @@ fn dump(part: &str, ask: bool) -> (RecordedDump, Vec<u32>) {
     let sources = Sources { live_pid: Some(host.pid()), same_boot: true, ..Sources::default() };
     let cut = collector.until("a first look", |event| match &event.what {
         What::FirstLook(dump) => {
+            let dump = &dump.read().expect("a first look").dump;
             let cut = truncated(dump, &sources, Reach::BySignal);
             if ask {
                 let asked = truncated_stacks::ask(&collector.listener.asker(), event.conn, dump, &sources)
@@ -105,6 +106,7 @@ fn a_lost_wakeup_is_still_there_after_the_dump() {
     let sources = Sources { live_pid: Some(host.pid()), same_boot: true, ..Sources::default() };
     let before = collector.until("a first look", |event| match &event.what {
         What::FirstLook(dump) => {
+            let dump = &dump.read().expect("a first look").dump;
             truncated_stacks::ask(&collector.listener.asker(), event.conn, dump, &sources)
                 .expect("a request");
             let waits = dump.threads.iter().filter(|t| t.syscall == libc::SYS_futex as i32);
