@@ -83,6 +83,9 @@ impl Watchdog {
             self.collect_answers(work, &mut pending);
             self.see_running(work, &mut pending);
         }
+        if self.views.are_refused() && running > 0 {
+            self.name_tracer(work);
+        }
         // Where events are refused there are no samples to wait for.
         let hot = if self.views.are_refused() { 0 } else { running.min(MOST_HOT) };
         for running in work.running.iter().take(hot) {
@@ -101,6 +104,7 @@ impl Watchdog {
         if !self.link.is_up() {
             // The collector is gone, and with it the dump; the handler is taken out when nothing is open.
             self.end_probes_quietly(work);
+            self.take_name_back(true);
             self.link.dump = 0;
             return;
         }
@@ -155,6 +159,7 @@ impl Watchdog {
             reserved: 0,
         };
         self.link.send_record(&mut work.frames[0], Kind::DumpEnd, &end);
+        self.dump_ended();
         self.link.dump = 0;
     }
 }

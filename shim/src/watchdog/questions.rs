@@ -20,14 +20,19 @@ impl Watchdog {
     pub(super) fn views_refused(&self, work: &mut Work) -> Option<u8> {
         // With a filter of the program in force a call that it does not know might end the process: a filter from
         // before the start, or one for all threads. Reading its own status is nothing new to the watchdog.
-        let status = self.tasks.status(self.tasks.own, &mut work.text);
-        if status.map_or(true, |status| status.is_filtered()) {
+        if self.is_filtered(work) {
             return Some(0);
         }
         // Ids of another namespace are no ids for the call, and rings are made for small pages. A child that was
         // forked while its parent had rings has nothing in their place.
         let can = !self.tasks.other_ids && self.facts.page_size == 4096 && !sys::are_lent();
         (!can).then_some(sys::Errno::OPNOTSUPP.raw_os_error() as u8)
+    }
+
+    /// Whether a filter of system calls is in force for the watchdog.
+    pub(super) fn is_filtered(&self, work: &mut Work) -> bool {
+        let status = self.tasks.status(self.tasks.own, &mut work.text);
+        status.map_or(true, |status| status.is_filtered())
     }
 
     /// Opens events for as many running threads as there are free places.

@@ -146,6 +146,7 @@ impl Watchdog {
             Followed::No => return Some(Leave::Credentials),
         }
         self.mind_filters(work);
+        self.take_name_back(false);
         // The kernel keeps a process whose last other thread ended without exit_group: then it would be the
         // watchdog that keeps it.
         let found = self.tasks.list(&mut work.entries, &mut work.tids).unwrap_or(usize::MAX);
@@ -170,6 +171,7 @@ impl Watchdog {
     fn leave(&mut self, work: &mut Work, why: &Leave) {
         self.calm(work);
         self.views.begin(sys::Plan::ONCE);
+        self.take_name_back(true);
         let (code, text) = match why {
             Leave::Credentials => {
                 (note_code::LEAVES_CREDENTIALS, &b"could not follow the host's credentials"[..])

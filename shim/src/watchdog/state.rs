@@ -24,6 +24,8 @@ pub(crate) struct Watchdog {
     /// Filters of system calls that were in force at the start: the watchdog has inherited them.
     pub(super) filters: Option<(Option<u64>, Option<u64>)>,
     pub(super) views: Views,
+    /// Until when the collector is named as a tracer; none: it is not.
+    pub(super) named_until: Option<u64>,
     pub(super) prober: Prober,
     /// Descriptors of the DSOs, by index.
     pub(super) files: [Option<OwnedFd>; MOST_DSOS],
@@ -75,6 +77,7 @@ impl Watchdog {
             tasks,
             link: Link::new(pid),
             filters: None,
+            named_until: None,
             views: Views::new(rings),
             prober: Prober::new(slots, pid, signal),
             files: [const { None }; MOST_DSOS],

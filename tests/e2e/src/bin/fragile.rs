@@ -83,9 +83,10 @@ fn alternate_stack(lasts: Duration) {
 fn full_stack(lasts: Duration) {
     #[inline(never)]
     fn fill(lasts: Duration) {
-        let filled = black_box([1u8; 10_000]);
+        let mut filled = [1u8; 10_000];
+        black_box(&mut filled);
         busy(lasts);
-        black_box(&filled);
+        black_box(&mut filled);
     }
     extern "C" fn run(lasts: *mut libc::c_void) -> *mut libc::c_void {
         fill(Duration::from_millis(lasts as u64));
