@@ -85,7 +85,8 @@ pub(crate) struct Arena {
     work: Work,
 }
 
-const _: () = assert!(GUARD % 4096 == 0 && STACK % 4096 == 0 && sys::ROOM % 4096 == 0);
+const _: () =
+    assert!(GUARD.is_multiple_of(4096) && STACK.is_multiple_of(4096) && sys::ROOM.is_multiple_of(4096));
 
 impl Arena {
     /// Maps an arena: zeroed memory.

@@ -31,8 +31,8 @@ messages! {
             was not read from outside either: {outside}",
             "シムはスレッドの待機内容を読めず ({file}: {why})、外側からも読めなかった: {outside}";
         AskedByPtrace { tids, us } => "the shim could not see the registers of tid {tids}: stopped from outside, by ptrace, for \
-            at most {us} µs each",
-            "シムは tid {tids} のレジスタを観測できなかったため、外側から ptrace で観測した (停止時間は最大 {us} µs)";
+            at most {us} us each",
+            "シムは tid {tids} のレジスタを観測できなかったため、外側から ptrace で観測した (停止時間は最大 {us} us)";
     }
 }
 

@@ -19,6 +19,7 @@ const LOST: u32 = 2;
 const SAMPLE: u32 = 9;
 
 /// A record of a ring. Records of other kinds are passed over.
+#[expect(clippy::large_enum_variant, reason = "there is no heap, and a record lives for a moment")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     Sample(Sample<'a>),

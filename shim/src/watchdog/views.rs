@@ -43,6 +43,7 @@ impl View {
 }
 
 /// What came of [`Views::open`].
+#[expect(clippy::large_enum_variant, reason = "there is no heap, and it lives for a moment")]
 pub(super) enum Opened {
     Yes,
     /// All places are taken: later.
