@@ -147,7 +147,8 @@ fn waits_for_signals(lasts: Duration) {
 
 /// Waits with time limits. None of them may end early.
 fn timed_waits(lasts: Duration) {
-    let waits: [(&str, fn(Duration)); 4] = [
+    type Wait = fn(Duration);
+    let waits: [(&str, Wait); 4] = [
         ("poll", |lasts| {
             // SAFETY: no descriptors.
             unsafe { libc::poll(std::ptr::null_mut(), 0, lasts.as_millis() as i32) };
