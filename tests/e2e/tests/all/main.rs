@@ -22,6 +22,7 @@ mod machines;
 mod perf;
 mod private;
 mod robust;
+mod secrets;
 mod shrink;
 mod snap;
 mod stall;
