@@ -15,7 +15,7 @@ use once_cell::race::OnceRef;
 use crate::arch::{self, Back};
 use crate::arena::{Arena, Facts};
 use crate::config::Config;
-use crate::host::elf;
+use crate::host::{elf, filters};
 use crate::signal::crash;
 use crate::text::Text;
 use crate::{sys, watchdog};
@@ -219,6 +219,8 @@ fn begin(start: &Start) -> Option<()> {
     // SAFETY: zeroed memory is a valid `Facts` (numbers, durations of 0, texts that are empty, a table of
     // length 0), and the watchdog, the only other user of both, does not run yet.
     let (facts, work) = unsafe { ((*arena).facts.assume_init_mut(), Arena::work(arena)) };
+    // The frame's pages are needed for the hello anyway: nothing else is touched for maps.
+    let [first_frame, _] = &mut work.frames;
     facts.config = config;
     facts.exe.push(exe);
     facts.page_size = page_size;
@@ -226,7 +228,7 @@ fn begin(start: &Start) -> Option<()> {
     facts.init_ns = start.began_ns;
     facts.wall_ns = sys::wall_clock();
     facts.stir_seed = facts.config.stir_seed.unwrap_or_else(|| facts.wall_ns as u32 ^ sys::getpid());
-    if !facts.dsos.snapshot(&mut work.maps, exe, constructor as *const () as u64) {
+    if !facts.dsos.snapshot(first_frame, exe, constructor as *const () as u64) {
         return None;
     }
     find_allocator(facts);
@@ -272,11 +274,16 @@ unsafe fn start_watchdog(arena: *mut Arena) {
 extern "C" fn in_child() {
     let Some(address) = ARENA.get() else { return };
     let arena = core::ptr::from_ref(address).cast::<Arena>().cast_mut();
-    sys::know_pid();
     watchdog::forked();
     crash::forget();
     // SAFETY: init has written the facts, and no watchdog runs in this process yet.
     let (facts, work) = unsafe { (Arena::facts(arena), Arena::work(arena)) };
+    if filters::may_be_new() && !facts.config.seccomp {
+        // Not even a system call that tells of the filter.
+        // SAFETY: the arena is mapped.
+        return unsafe { Arena::wanted(arena) }.forget();
+    }
+    sys::know_pid();
     if facts.config.stir > 0 {
         work.touched.forked(sys::gettid());
     }

@@ -112,6 +112,12 @@ pub(crate) fn map(len: usize) -> Result<*mut u8, Errno> {
     Ok(memory.cast())
 }
 
+/// Gives back memory that [`map`] gave, and that nobody uses any more.
+pub(crate) fn unmap(memory: *mut u8, len: usize) {
+    // SAFETY: the shim's own mapping, of that length.
+    let _ = unsafe { rustix::mm::munmap(memory.cast(), len) };
+}
+
 /// Maps `len` bytes of a file of the shim's own, shared, for writing.
 pub(crate) fn map_shared(file: &OwnedFd, len: usize) -> Result<*mut u8, Errno> {
     use rustix::mm::{MapFlags, ProtFlags};

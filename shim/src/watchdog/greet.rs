@@ -9,7 +9,7 @@ use crate::arch;
 use crate::arena::Work;
 use crate::host::copy;
 use crate::link::{Batch, Connected};
-use crate::signal::crash;
+use crate::signal::{crash, hide};
 use crate::stir::Stir;
 use crate::sys;
 
@@ -55,6 +55,7 @@ impl Watchdog {
                 self.note(work, note_code::STIR_LIMITED, 0, b"scheduling cannot be disturbed here");
             }
         }
+        hide::know();
         self.open_files();
         self.send_integrity(work, false, true);
         self.send_copy(work);
