@@ -9,8 +9,10 @@ use crate::collect::record::SessionRecord;
 use crate::console::cancel::Cancel;
 use crate::console::out;
 use crate::files::atomic::{Lines, WriteError};
-use crate::listen::Asker;
+use crate::listen::{Asker, Remark};
+use crate::text::collecting::CollectLine;
 use crate::text::escape;
+use crate::text::message::{Say as _, say};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -54,6 +56,16 @@ impl Desk {
 
     pub(super) fn say(&self, text: impl Display) {
         (self.say)(&escape::line(&text.to_string()));
+    }
+
+    /// Prints what the listener has to say about itself.
+    pub(super) fn remark(&self, remark: &Remark) {
+        let line = match remark {
+            Remark::ListensAgain { path } => say!(CollectLine::ListensAgain { path: path.display() }),
+            Remark::SocketLost { error } => say!(CollectLine::SocketLost { error }),
+            Remark::NoConnection { error, open } => say!(CollectLine::NoConnection { error, open }),
+        };
+        self.say(format_args!("hangscope: {}", line.said().text(out::lang())));
     }
 
     /// Prints and counts an error. The session goes on: other files may still be written.

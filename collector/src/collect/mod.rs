@@ -48,6 +48,7 @@ pub(crate) fn collect(
 ) -> Result<Collected, CollectError> {
     atomic::make_dir(&options.out.join("sessions"))?;
     let lines = Lines::open(&options.out.join("sessions.jsonl"))?;
+    listener.spool_in(&options.out);
     let desk = Arc::new(Desk::new(options, cancel, say, listener.asker(), lines));
     let mut router = route::Router::new(desk.clone())?;
     let cancelled: Receiver<_> = desk.cancel.channel().clone();
@@ -65,6 +66,9 @@ pub(crate) fn collect(
                 failed = Some(why);
                 break;
             }
+            recv(listener.remarks()) -> remark => if let Ok(remark) = remark {
+                desk.remark(&remark);
+            },
             recv(router.exits()) -> key => if let Ok(key) = key {
                 router.exited(key);
             },

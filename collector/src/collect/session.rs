@@ -205,10 +205,15 @@ impl Session {
             What::Mark(_) | What::LastMemory { .. } | What::CrashPage { .. } | What::Wanted { .. } => {}
             What::FirstLook(dump) => {
                 // If the request fails, the stacks stay cut short, and their threads say so.
-                let _ = truncated_stacks::ask(&self.desk.asker, event.conn, &dump, &self.sources());
+                if let Ok(dump) = dump.read() {
+                    let _ = truncated_stacks::ask(&self.desk.asker, event.conn, &dump.dump, &self.sources());
+                }
             }
-            What::Dump(dump) if dump.dump.begin.reason == dump_reason::STALL => self.stall(&dump),
-            What::Dump(dump) => self.finish_dump(&dump),
+            What::Dump(dump) => match dump.read() {
+                Ok(dump) if dump.dump.begin.reason == dump_reason::STALL => self.stall(&dump),
+                Ok(dump) => self.finish_dump(&dump),
+                Err(error) => self.note(format!("dump {} cannot be read: {error}", dump.begin.number)),
+            },
             What::Bye(note) => self.note(format!("the shim left: {}", text(&note))),
             What::Rejected(reason) => self.rejected = Some(reason),
             What::End => {

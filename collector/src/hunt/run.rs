@@ -53,6 +53,7 @@ impl Job<'_> {
     pub(crate) fn run(self, mut change: Option<Change>) -> anyhow::Result<RunFacts> {
         let Job { config, lane, number, .. } = self;
         let listener = Listener::bind(&lane.socket(config, number)).context("hunt")?;
+        listener.spool_in(&config.out);
         let [out, err] = lane.outputs(number);
         let command = lane.command(config, number, listener.path());
         let cpus = config.cpus.as_ref().map(Cpus::set);

@@ -75,12 +75,14 @@ impl<'a> Running<'a> {
         if let What::Wanted { pid } = event.what {
             return self.want(pid, Some(event.conn));
         }
-        if let What::FirstLook(dump) = &event.what {
+        if let What::FirstLook(dump) = &event.what
+            && let Ok(dump) = dump.read()
+        {
             // If the request fails, the stack stays incomplete, and says so.
             let _ = truncated_stacks::ask(
                 &self.listener.asker(),
                 event.conn,
-                dump,
+                &dump.dump,
                 &self.sources(event.peer.pid),
             );
         }

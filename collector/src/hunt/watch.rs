@@ -221,9 +221,19 @@ impl Watch {
             }
             What::DumpBegin(begin) if begin.request == request::WANTED => {}
             What::DumpBegin(_) => process.begun = Some(at),
-            What::FirstLook(dump) => process.first_look = Some(dump),
-            What::Dump(dump) if dump.dump.begin.request == request::WANTED => process.wanted = Some(dump),
+            What::FirstLook(dump) => process.first_look = dump.read().ok().map(|dump| Box::new(dump.dump)),
             What::Dump(dump) => {
+                let dump = match dump.read() {
+                    Ok(dump) => Box::new(dump),
+                    Err(error) => {
+                        tracing::error!("a dump of {} cannot be read: {error}", process.pid);
+                        return;
+                    }
+                };
+                if dump.dump.begin.request == request::WANTED {
+                    process.wanted = Some(dump);
+                    return;
+                }
                 process.dsos.clone_from(&dump.dump.dsos);
                 process.first_look = None;
                 process.begun = None;

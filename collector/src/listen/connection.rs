@@ -3,16 +3,20 @@
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
-use hangscope_protocol::record::{CopyRecord, MarkRecord, NoteRecord, mark_part, note_code};
+use hangscope_protocol::record::{
+    CopyRecord, DumpBeginRecord, DumpEndRecord, MarkRecord, NoteRecord, mark_part, note_code,
+};
 use hangscope_protocol::{Header, Kind, Reader, VERSION};
 
-use super::event::{ConnId, Event, Peer, RecordedDump, Waiting, What};
+use super::event::{ConnId, Event, Peer, What};
+use super::flow::Waiting;
 use super::limits::ConnectionLimits;
-use super::receive::{Inbox, Received};
+use super::peer;
+use super::shared::Shared;
+use super::spool::Spool;
 use crate::session::assemble::Done;
 use crate::session::{Assembler, Dso, Note};
 
@@ -25,108 +29,97 @@ const PRELUDE_BYTES: usize = 1 << 20;
 /// Limit for the frames of the hello and the DSOs, bytes: about ten thousand DSOs.
 const FIRST_BYTES: usize = 4 << 20;
 
-/// The sender of a connection's events.
+/// The sender of a connection's events. Never blocks.
 #[derive(Debug)]
 pub(super) struct Outlet {
     conn: ConnId,
     peer: Peer,
     events: Sender<Event>,
     waiting: Arc<Waiting>,
-    most: usize,
-    sent_any: AtomicBool,
+    sent_any: bool,
 }
 
 impl Outlet {
-    pub(super) fn new(conn: ConnId, peer: Peer, events: Sender<Event>, most: usize) -> Outlet {
-        Outlet { conn, peer, events, waiting: Arc::default(), most, sent_any: AtomicBool::new(false) }
+    pub(super) fn new(conn: ConnId, peer: Peer, events: Sender<Event>, waiting: Arc<Waiting>) -> Outlet {
+        Outlet { conn, peer, events, waiting, sent_any: false }
     }
 
     pub(super) fn peer(&self) -> &Peer {
         &self.peer
     }
 
-    /// Sends an event of about `bytes` bytes. Blocks while too many bytes wait to be taken.
-    pub(super) fn send(&self, what: What, bytes: usize) {
-        self.sent_any.store(true, Ordering::Relaxed);
-        let charge = self.waiting.charge(bytes, self.most);
+    /// Sends an event of about `bytes` bytes.
+    pub(super) fn send(&mut self, what: What, bytes: usize) {
+        self.sent_any = true;
+        let charge = self.waiting.charge(bytes);
         // The receiver lives as long as the listener. After that the event is of no use.
         let _ = self.events.send(Event::charged(self.conn, self.peer.clone(), what, charge));
     }
 
     /// Sends [`What::End`], unless it would be the only event: another collector connects without a message
     /// to check whether the socket is in use.
-    pub(super) fn end(&self) {
-        if self.sent_any.load(Ordering::Relaxed) {
+    pub(super) fn end(&mut self) {
+        if self.sent_any {
             self.send(What::End, 0);
         }
     }
 
-    pub(super) fn stop(&self) {
-        self.waiting.stop();
-    }
-}
-
-/// Reads the connection to its end.
-pub(super) fn serve(socket: &OwnedFd, outlet: &Outlet, limits: &ConnectionLimits) {
-    let mut talk = Talk::new(outlet, limits);
-    let mut inbox = Inbox::new();
-    let reason = loop {
-        let waits = !talk.has_hello() && !talk.requested;
-        let within = waits.then(|| limits.hello_within.saturating_sub(talk.began.elapsed()));
-        match inbox.receive(socket, within) {
-            Ok(Received::Message { len, fds, fds_lost }) => {
-                if let Err(reason) = talk.frame(inbox.message(len), fds, fds_lost) {
-                    break Some(reason);
-                }
-            }
-            Ok(Received::End) => break None,
-            Ok(Received::Timeout) if talk.began.elapsed() < limits.hello_within => {}
-            Ok(Received::Timeout) => break Some(format!("no hello within {:?}", limits.hello_within)),
-            Ok(Received::Unusable(why)) => break Some(why.into()),
-            Err(error) => break Some(format!("cannot be read: {error}")),
-        }
-    };
-    talk.send_dump();
-    if let Some(reason) = reason {
-        outlet.send(What::Rejected(reason), 0);
+    /// Whether the connection must not be read now.
+    pub(super) fn must_pause(&self) -> bool {
+        self.waiting.must_pause()
     }
 }
 
 /// The state of a connection.
-struct Talk<'a> {
-    outlet: &'a Outlet,
-    limits: &'a ConnectionLimits,
-    began: Instant,
+#[derive(Debug)]
+pub(super) struct Talk {
+    pub(super) outlet: Outlet,
+    shared: Arc<Shared>,
+    socket: Arc<OwnedFd>,
     assembler: Assembler,
     /// The frames of the hello and the DSOs: the beginning of a `dump.bin`.
     first: Vec<u8>,
     /// The frames of notes and later looks since the hello.
     prelude: VecDeque<Vec<u8>>,
     prelude_bytes: usize,
-    /// The `dump.bin` of the dump that is being received.
-    recording: Option<Vec<u8>>,
+    /// The frames of the dump that is being received, with those that its `dump.bin` begins with.
+    recording: Option<Spool>,
     /// The DSOs of the last [`What::Dsos`].
     last_dsos: Option<Vec<Dso>>,
-    /// Start of the window, and the number of frames outside dumps and of dumps in it.
-    window: (Instant, u32, u32),
+    window: Window,
     /// A person asked for a dump. No hello follows.
     requested: bool,
 }
 
-impl<'a> Talk<'a> {
-    fn new(outlet: &'a Outlet, limits: &'a ConnectionLimits) -> Self {
-        let began = Instant::now();
+/// What a connection has sent in the current window.
+#[derive(Debug)]
+struct Window {
+    began: Instant,
+    /// Outside dumps.
+    frames: u32,
+    dumps: u32,
+    hellos: u32,
+}
+
+impl Window {
+    fn new() -> Window {
+        Window { began: Instant::now(), frames: 0, dumps: 0, hellos: 0 }
+    }
+}
+
+impl Talk {
+    pub(super) fn new(outlet: Outlet, shared: Arc<Shared>, socket: Arc<OwnedFd>) -> Self {
         Talk {
             outlet,
-            limits,
-            began,
+            shared,
+            socket,
             assembler: Assembler::new(),
             first: vec![],
             prelude: VecDeque::new(),
             prelude_bytes: 0,
             recording: None,
             last_dsos: None,
-            window: (began, 0, 0),
+            window: Window::new(),
             requested: false,
         }
     }
@@ -135,12 +128,26 @@ impl<'a> Talk<'a> {
         self.assembler.identity().is_some()
     }
 
+    /// Whether a message must still say what the connection is for.
+    pub(super) fn is_silent(&self) -> bool {
+        !self.has_hello() && !self.requested
+    }
+
+    /// Ends the connection, with the reason if it is the collector that ends it.
+    pub(super) fn end(&mut self, reason: Option<String>) {
+        self.send_dump(None);
+        if let Some(reason) = reason {
+            self.outlet.send(What::Rejected(reason), 0);
+        }
+        self.outlet.end();
+    }
+
     /// Handles one message. `fds_lost`: the collector had no free descriptor for the one that came with it.
     /// That is no error of the process.
     ///
     /// # Errors
     /// The reason to end the connection.
-    fn frame(&mut self, bytes: &[u8], fds: Vec<OwnedFd>, fds_lost: bool) -> Result<(), String> {
+    pub(super) fn frame(&mut self, bytes: &[u8], fds: Vec<OwnedFd>, fds_lost: bool) -> Result<(), String> {
         let (header, kind, payload) = Header::split(bytes).map_err(|e| e.to_string())?;
         self.within_limits(kind)?;
         if kind == Kind::Request && !self.has_hello() {
@@ -150,10 +157,13 @@ impl<'a> Talk<'a> {
             return Ok(());
         }
         if matches!(kind, Kind::Hello | Kind::DumpBegin) {
-            self.send_dump();
+            self.send_dump(None);
         }
         if kind == Kind::Hello {
             speaks_our_version(payload)?;
+            if self.outlet.peer.pidfd.is_none() {
+                self.outlet.peer.pidfd = peer::pidfd(&self.socket, self.outlet.peer.pid);
+            }
         }
         let came = fds.len() + usize::from(fds_lost);
         if came != usize::from(matches!(kind, Kind::Copy | Kind::LastMemory | Kind::CrashPage)) {
@@ -185,17 +195,22 @@ impl<'a> Talk<'a> {
                 self.first.extend_from_slice(bytes);
             }
             Kind::DumpBegin => {
-                let mut raw = self.first.clone();
-                self.prelude.iter().for_each(|frame| raw.extend_from_slice(frame));
-                self.recording = Some(raw);
+                let Some(dump) = self.assembler.dump() else { return Ok(()) };
+                let mut spool = Spool::new(dump.begin, self.shared.spool_in().as_deref());
+                spool.push(&self.first)?;
+                self.prelude.iter().try_for_each(|frame| spool.push(frame))?;
+                self.recording = Some(spool);
             }
             _ => {}
         }
-        if let Some(raw) = self.recording.as_mut() {
-            if raw.len() + bytes.len() > self.limits.dump_bytes {
-                return Err(format!("a dump of more than {} MiB", self.limits.dump_bytes >> 20));
+        if let Some(spool) = self.recording.as_mut() {
+            let most = self.shared.limits.dump_bytes;
+            if spool.len() + bytes.len() > most {
+                return Err(format!("a dump of more than {} MiB", most >> 20));
             }
-            raw.extend_from_slice(bytes);
+            spool.push(bytes)?;
+            // The frames are in the file. Their records are read again when they are needed.
+            self.assembler.forget_parts();
         }
         if matches!(kind, Kind::Note | Kind::DsosNow) {
             self.prelude_bytes += bytes.len();
@@ -240,16 +255,19 @@ impl<'a> Talk<'a> {
             },
             Done::Mark(mark) => {
                 self.outlet.send(What::Mark(mark), size_of::<MarkRecord>());
-                let Some(dump) = self.assembler.dump_so_far().filter(|_| mark.part == mark_part::STACKS)
-                else {
+                if mark.part != mark_part::STACKS {
                     return Ok(());
-                };
-                let bytes = self.recording.as_ref().map_or(0, Vec::len);
-                self.outlet.send(What::FirstLook(Box::new(dump)), bytes);
+                }
+                let so_far = self.recording.as_ref().map(Spool::so_far);
+                if let Some(Ok(dump)) = so_far {
+                    let bytes = dump.held() + size_of::<DumpBeginRecord>();
+                    self.outlet.send(What::FirstLook(Box::new(dump)), bytes);
+                }
                 return Ok(());
             }
             Done::DumpEnd => {
-                self.send_dump();
+                let end = self.assembler.dump().and_then(|dump| dump.end);
+                self.send_dump(end);
                 return Ok(());
             }
             Done::Copy(record) => match fds.pop() {
@@ -271,28 +289,31 @@ impl<'a> Talk<'a> {
     }
 
     /// Sends the dump that is being received, as far as it arrived.
-    fn send_dump(&mut self) {
-        let (Some(dump), Some(raw)) = (self.assembler.take_dump(), self.recording.take()) else { return };
-        let bytes =
-            raw.len() * 2 + size_of_val(dump.threads.as_slice()) + size_of_val(dump.second.as_slice());
-        self.outlet.send(What::Dump(Box::new(RecordedDump { dump, raw })), bytes);
+    fn send_dump(&mut self, end: Option<DumpEndRecord>) {
+        let (Some(_), Some(spool)) = (self.assembler.take_dump(), self.recording.take()) else { return };
+        let dump = spool.finish(end);
+        let bytes = dump.held() + size_of::<DumpBeginRecord>();
+        self.outlet.send(What::Dump(Box::new(dump)), bytes);
     }
 
     fn within_limits(&mut self, kind: Kind) -> Result<(), String> {
-        let ConnectionLimits { window, window_frames, window_dumps, .. } = *self.limits;
-        if self.window.0.elapsed() > window {
-            self.window = (Instant::now(), 0, 0);
+        let ConnectionLimits { window, window_frames, window_dumps, window_hellos, .. } = self.shared.limits;
+        if self.window.began.elapsed() > window {
+            self.window = Window::new();
         }
-        if kind == Kind::DumpBegin {
-            self.window.2 += 1;
-        } else if self.recording.is_none() {
-            self.window.1 += 1;
+        match kind {
+            Kind::DumpBegin => self.window.dumps += 1,
+            Kind::Hello => self.window.hellos += 1,
+            _ => self.window.frames += u32::from(self.recording.is_none()),
         }
-        if self.window.1 > window_frames {
+        if self.window.frames > window_frames {
             return Err(format!("a flood: over {window_frames} frames outside a dump in {window:?}"));
         }
-        if self.window.2 > window_dumps {
+        if self.window.dumps > window_dumps {
             return Err(format!("a flood: over {window_dumps} dumps in {window:?}"));
+        }
+        if self.window.hellos > window_hellos {
+            return Err(format!("a flood: over {window_hellos} hellos in {window:?}"));
         }
         Ok(())
     }
@@ -327,9 +348,13 @@ mod tests {
     fn lost_descriptors_become_notes_and_do_not_end_the_connection() {
         let (sender, events) = crossbeam_channel::unbounded();
         let peer = Peer { pid: 1, uid: 0, pidfd: None };
-        let outlet = Outlet::new(ConnId(1), peer, sender, 1 << 20);
-        let limits = ConnectionLimits::default();
-        let (mut talk, mut frames) = (Talk::new(&outlet, &limits), Frames::default());
+        let poll = mio::Poll::new().unwrap();
+        let waker = mio::Waker::new(poll.registry(), mio::Token(0)).unwrap();
+        let shared = Arc::new(Shared::new(ConnectionLimits::default(), waker));
+        let outlet = Outlet::new(ConnId(1), peer, sender, shared.waiting(1));
+        let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let socket = Arc::new(OwnedFd::from(ours));
+        let (mut talk, mut frames) = (Talk::new(outlet, shared, socket), Frames::default());
         frames.hello(1).iter().for_each(|frame| talk.frame(frame, vec![], false).unwrap());
         events.try_iter().for_each(drop);
         let copy = frames.next(Kind::Copy, 0, &payload(|w| w.record(&zero::<CopyRecord>()).unwrap()));

@@ -1,14 +1,16 @@
 //! The events of a [`super::Listener`].
 
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use hangscope_protocol::record::{
     CopyRecord, CrashPageRecord, DumpBeginRecord, LastMemoryRecord, MarkRecord,
 };
 
-use crate::session::{Dso, Dump, Heartbeat, Identity, Note};
+use super::flow::Charge;
+use super::spool::Spooled;
+use crate::session::{Dso, Heartbeat, Identity, Note};
 
 /// Number of a connection, in the order of their arrival. A process that lost its
 /// connection gets a new number.
@@ -84,62 +86,13 @@ pub enum What {
     /// A part of the dump is complete.
     Mark(MarkRecord),
     /// The first look of a dump: threads, waits, and the stacks of blocked threads. The other parts follow.
-    FirstLook(Box<Dump>),
-    /// A dump: complete, or cut off (`dump.end` is none) by the end of the connection or by the next dump.
-    Dump(Box<RecordedDump>),
+    FirstLook(Box<Spooled>),
+    /// A dump: complete, or cut off (`end` is none) by the end of the connection or by the next dump.
+    Dump(Box<Spooled>),
     /// The shim ends the session: the reason.
     Bye(Note),
     /// A frame was malformed, or a limit was exceeded: the reason. The connection ends.
     Rejected(String),
     /// The connection has ended. The last event of every connection that had one before.
     End,
-}
-
-#[derive(Clone, Debug)]
-pub struct RecordedDump {
-    pub dump: Dump,
-    /// `dump.bin`: the frames with the hello, notes and DSOs from before the dump, then every frame from the
-    /// beginning of the dump to its end. [`crate::session::read_dumps`] reads the same dump from it.
-    pub raw: Vec<u8>,
-}
-
-/// The bytes of a connection's events that nobody has taken yet.
-#[derive(Debug, Default)]
-pub(super) struct Waiting {
-    /// The bytes, and whether the listener has ended.
-    state: Mutex<(usize, bool)>,
-    changed: Condvar,
-}
-
-impl Waiting {
-    /// Blocks until `bytes` more fit under `most`, or no other event waits; then counts them.
-    pub(super) fn charge(self: &Arc<Self>, bytes: usize, most: usize) -> Charge {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = |s: &mut (usize, bool)| !s.1 && s.0 != 0 && s.0.saturating_add(bytes) > most;
-        let mut state = self.changed.wait_while(state, full).unwrap_or_else(PoisonError::into_inner);
-        state.0 = state.0.saturating_add(bytes);
-        Charge { waiting: self.clone(), bytes }
-    }
-
-    /// Ends all waiting: the listener ends.
-    pub(super) fn stop(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
-        self.changed.notify_all();
-    }
-}
-
-/// Bytes that count in [`Waiting`] until this is dropped.
-#[derive(Debug)]
-pub(super) struct Charge {
-    waiting: Arc<Waiting>,
-    bytes: usize,
-}
-
-impl Drop for Charge {
-    fn drop(&mut self) {
-        let mut state = self.waiting.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.0 = state.0.saturating_sub(self.bytes);
-        drop(state);
-        self.waiting.changed.notify_all();
-    }
 }

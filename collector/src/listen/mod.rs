@@ -1,45 +1,49 @@
-//! Listens to the shims: one accept thread, one thread for each connection. Everything that the shims
-//! send becomes an [`Event`].
+//! Listens to the shims: one thread with an event loop for all connections. Everything that the shims send
+//! becomes an [`Event`].
 //!
 //! A connection ends with [`What::Rejected`] if it sends something malformed, sends too much, or sends no
-//! hello. Other connections go on. Memory is bounded: a connection whose events nobody takes is not read any
-//! further. Its shim then drops frames (it never blocks its host) and reports that.
+//! hello. Other connections go on. Memory is bounded: dumps go to a file while they arrive, and a connection
+//! whose events nobody takes is not read any further. Its shim then drops frames (it never blocks its host)
+//! and reports that.
 //!
 //! - [`event`]: what a listener gives
 //! - `error`: [`ListenError`]
 //! - `limits`: what one connection may cost
 //! - `socket`: where a socket may be made, stale sockets, permissions
-//! - `accept`: the accept thread
+//! - `event_loop`: accepts, reads in turns, ends silent connections
+//! - `flow`: what may wait to be taken
+//! - `spool`: a dump while it arrives, in a file
+//! - `remark`: what the listener says about itself
 //! - `ask`: requests to shims
 //! - [`request`]: a person asks the collector for a dump
 //! - `peer`: the process on the other end
 //! - `receive`: one message with its descriptors
 //! - `connection`: from the frames of one connection to events
-//! - `shared`: what the threads share
+//! - `shared`: what the event loop shares with those who send requests
 
-use std::collections::HashMap;
-use std::os::fd::AsRawFd as _;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::Receiver;
 use hangscope_protocol::record::AskRecord;
 use nix::errno::Errno;
-use nix::sys::socket::Shutdown;
 
-mod accept;
 mod ask;
 mod connection;
 mod error;
 pub(crate) mod event;
+mod event_loop;
+mod flow;
 mod limits;
 mod peer;
 mod receive;
+mod remark;
 pub(crate) mod request;
 mod shared;
 mod socket;
+mod spool;
 #[cfg(test)]
 mod tests;
 
@@ -47,19 +51,25 @@ pub use ask::Asker;
 pub(crate) use connection::NO_DESCRIPTOR;
 pub use error::ListenError;
 pub(crate) use error::MAX_PATH;
-pub use event::{ConnId, Event, Peer, RecordedDump, What};
-use limits::ConnectionLimits;
+pub use event::{ConnId, Event, Peer, What};
+use event_loop::{Ears, EventLoop};
+pub(crate) use limits::ConnectionLimits;
+pub(crate) use remark::Remark;
 use shared::Shared;
+pub use spool::{RecordedDump, Spooled};
 
-/// A listening socket and its threads. Dropping it closes every connection, joins the threads and removes the
+/// A listening socket and its thread. Dropping it closes every connection, joins the thread and removes the
 /// socket's file, unless another socket has taken its place.
 #[derive(Debug)]
 pub struct Listener {
-    file: socket::SocketFile,
+    path: PathBuf,
     events: Receiver<Event>,
     failed: Receiver<ListenError>,
+    remarks: Receiver<Remark>,
     shared: Arc<Shared>,
-    accept: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<()>>,
+    #[cfg(test)]
+    socket: Arc<std::os::fd::OwnedFd>,
 }
 
 impl Listener {
@@ -70,37 +80,50 @@ impl Listener {
     }
 
     pub(crate) fn bind_with(path: &Path, limits: ConnectionLimits) -> Result<Listener, ListenError> {
-        let (socket, file) = socket::listen_at(path)?;
-        let (sender, events) = crossbeam_channel::unbounded();
-        let (fail, failed) = crossbeam_channel::bounded(1);
-        let shared = Arc::new(Shared {
-            limits,
-            stop: AtomicBool::new(false),
-            open: Mutex::new(HashMap::new()),
-            threads: Mutex::new(vec![]),
-        });
-        let socket = Arc::new(socket);
-        let accept = std::thread::Builder::new().name("hs-accept".into()).spawn({
-            let (shared, socket, path) = (shared.clone(), socket.clone(), file.path().to_owned());
-            move || {
-                if let Err(source) = accept::accept_all(&socket, &shared, &sender) {
-                    let error = ListenError::System { doing: "accept connections on", path, source };
-                    tracing::error!("{error}");
-                    let _ = fail.send(error);
-                }
+        let file = socket::listen_at(path)?;
+        let path = file.path().to_owned();
+        let failed = |doing| {
+            let path = path.clone();
+            move |e: std::io::Error| ListenError::System {
+                doing,
+                path,
+                source: e.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw),
             }
-        });
-        let accept = accept.map_err(|e| ListenError::System {
-            doing: "start a thread for",
-            path: path.to_owned(),
-            source: e.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw),
-        })?;
-        Ok(Listener { file: file.with(socket), events, failed, shared, accept: Some(accept) })
+        };
+        let poll = mio::Poll::new().map_err(failed("wait for connections on"))?;
+        let waker = mio::Waker::new(poll.registry(), event_loop::WAKE);
+        let waker = waker.map_err(failed("wait for connections on"))?;
+        let shared = Arc::new(Shared::new(limits, waker));
+        let (sender, events) = crossbeam_channel::unbounded();
+        let (fail, failures) = crossbeam_channel::bounded(2);
+        let (remark, remarks) = crossbeam_channel::bounded(4);
+        #[cfg(test)]
+        let socket = file.socket().clone();
+        let ears = Ears { events: sender, failed: fail, remarks: remark };
+        let body = EventLoop::new(poll, file, shared.clone(), ears);
+        let body = body.map_err(failed("wait for connections on"))?;
+        let thread = std::thread::Builder::new().name("hs-listen".into()).spawn(move || body.run());
+        let thread = thread.map_err(failed("start a thread for"))?;
+        Ok(Listener {
+            path,
+            events,
+            failed: failures,
+            remarks,
+            shared,
+            thread: Some(thread),
+            #[cfg(test)]
+            socket,
+        })
+    }
+
+    /// Dumps that are being received are in this folder, in files without a name.
+    pub(crate) fn spool_in(&self, folder: &Path) {
+        self.shared.set_spool(folder);
     }
 
     /// The absolute path of the socket.
     pub fn path(&self) -> &Path {
-        self.file.path()
+        &self.path
     }
 
     pub fn events(&self) -> &Receiver<Event> {
@@ -110,6 +133,11 @@ impl Listener {
     /// Receives an error if the listener can accept no more connections. Open connections go on.
     pub(crate) fn failed(&self) -> &Receiver<ListenError> {
         &self.failed
+    }
+
+    /// What a person should know. Remarks that nobody takes are dropped.
+    pub(crate) fn remarks(&self) -> &Receiver<Remark> {
+        &self.remarks
     }
 
     pub fn ask(&self, conn: ConnId, ask: &AskRecord, tids: &[u32]) -> Result<(), ListenError> {
@@ -123,23 +151,17 @@ impl Listener {
 
     #[cfg(test)]
     pub(crate) fn fail(&self) {
-        self.file.shut();
+        use std::os::fd::AsRawFd as _;
+        let both = nix::sys::socket::Shutdown::Both;
+        nix::sys::socket::shutdown(self.socket.as_raw_fd(), both).unwrap();
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::SeqCst);
-        self.file.shut();
-        if let Some(accept) = self.accept.take() {
-            let _ = accept.join();
-        }
-        for open in self.shared.open().values() {
-            let _ = nix::sys::socket::shutdown(open.socket.as_raw_fd(), Shutdown::Both);
-            open.outlet.stop();
-        }
-        let threads = std::mem::take(&mut *self.shared.threads());
-        for thread in threads {
+        self.shared.flow.wake();
+        if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }

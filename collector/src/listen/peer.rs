@@ -9,20 +9,20 @@ use nix::sys::socket::{getsockopt, sockopt};
 use super::event::Peer;
 use crate::proc::pidfd;
 
-/// The peer's credentials, from the kernel.
+/// The peer's credentials, from the kernel, without a pidfd.
 pub(super) fn of(socket: &OwnedFd) -> Result<Peer, Errno> {
     let credentials = getsockopt(socket, sockopt::PeerCredentials)?;
     let pid = credentials.pid().unsigned_abs();
-    Ok(Peer { pid, uid: credentials.uid(), pidfd: open(socket, pid).map(Arc::new) })
+    Ok(Peer { pid, uid: credentials.uid(), pidfd: None })
 }
 
 /// A pidfd of the peer; none if it has ended. SO_PEERPIDFD (Linux 6.5) cannot return another process that
 /// reused the pid. On older kernels pidfd_open is the best there is.
-fn open(socket: &OwnedFd, pid: u32) -> Option<OwnedFd> {
+pub(super) fn pidfd(socket: &OwnedFd, pid: u32) -> Option<Arc<OwnedFd>> {
     if let Ok(fd) = getsockopt(socket, sockopt::PeerPidfd) {
-        return Some(fd);
+        return Some(Arc::new(fd));
     }
-    pidfd::open(pid).ok()
+    pidfd::open(pid).ok().map(Arc::new)
 }
 
 /// The reason to refuse a peer; none if it may connect. Processes of the same effective user may, and those

@@ -6,7 +6,6 @@
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
 
 use hangscope_protocol::MAX_FRAME;
 use nix::errno::Errno;
@@ -27,8 +26,8 @@ pub(super) enum Received {
     },
     /// The peer closed the connection.
     End,
-    /// No message arrived in time.
-    Timeout,
+    /// No message is there.
+    Nothing,
     /// The message breaks the protocol: the reason.
     Unusable(&'static str),
 }
@@ -54,18 +53,13 @@ impl Inbox {
         self.message.get(..len).unwrap_or(&[])
     }
 
-    /// Waits for the next message, at most `within`; without a limit if that is none.
-    pub(super) fn receive(&mut self, socket: &OwnedFd, within: Option<Duration>) -> Result<Received, Errno> {
-        if let Some(within) = within
-            && !readable(socket, within)?
-        {
-            return Ok(Received::Timeout);
-        }
+    /// The next message, without waiting for it.
+    pub(super) fn receive(&mut self, socket: &OwnedFd) -> Result<Received, Errno> {
         let mut resets = 0;
         let (len, flags, fds) = loop {
             let mut slices = [IoSliceMut::new(&mut self.message)];
             let mut control = RecvAncillaryBuffer::new(&mut self.control);
-            match recvmsg(socket, &mut slices, &mut control, RecvFlags::CMSG_CLOEXEC) {
+            match recvmsg(socket, &mut slices, &mut control, RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT) {
                 Ok(got) => {
                     let mut fds = vec![];
                     for part in control.drain() {
@@ -76,6 +70,7 @@ impl Inbox {
                     break (got.bytes, got.flags, fds);
                 }
                 Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => return Ok(Received::Nothing),
                 // The peer died with an unread request. The kernel reports this error once. Messages that
                 // the peer sent before are still in the queue.
                 Err(rustix::io::Errno::CONNRESET) if resets == 0 => resets += 1,
@@ -90,15 +85,6 @@ impl Inbox {
             return Ok(if hung_up(socket)? { Received::End } else { Received::Unusable("an empty message") });
         }
         Ok(Received::Message { len, fds, fds_lost: flags.contains(ReturnFlags::CTRUNC) })
-    }
-}
-
-fn readable(socket: &OwnedFd, within: Duration) -> Result<bool, Errno> {
-    let ms = PollTimeout::try_from(within).unwrap_or(PollTimeout::MAX);
-    let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
-    match poll(&mut fds, ms) {
-        Err(Errno::EINTR) => Ok(false),
-        got => got.map(|n| n > 0),
     }
 }
 
@@ -135,13 +121,13 @@ mod tests {
         for (room, sent, most) in [(0, 1, 0), (rustix::cmsg_space!(ScmRights(2)), 20, 19)] {
             shim.send_with(b"said", &vec![writer.as_raw_fd(); sent]).unwrap();
             let mut inbox = Inbox::with_room(room);
-            let got = inbox.receive(&ours, None).unwrap();
+            let got = inbox.receive(&ours).unwrap();
             let Received::Message { len: 4, fds, fds_lost: true } = got else { panic!("{got:?}") };
             assert_eq!(inbox.message(4), b"said");
             assert!(fds.len() <= most, "{fds:?}");
         }
         shim.send_with(b"said", &[writer.as_raw_fd()]).unwrap();
-        let got = Inbox::new().receive(&ours, None).unwrap();
+        let got = Inbox::new().receive(&ours).unwrap();
         assert!(matches!(&got, Received::Message { fds, fds_lost: false, .. } if fds.len() == 1), "{got:?}");
         drop((got, writer));
         std::io::Read::read_to_end(&mut reader, &mut vec![]).unwrap();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use nix::sys::socket::{AddressFamily, Backlog, Shutdown, SockFlag, SockType, UnixAddr};
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr};
 use nix::sys::stat::Mode;
 
 use super::error::{ListenError, MAX_PATH};
@@ -19,7 +19,7 @@ use crate::files::private;
 pub(super) struct SocketFile {
     path: PathBuf,
     dev_ino: (u64, u64),
-    socket: Option<Arc<OwnedFd>>,
+    socket: Arc<OwnedFd>,
 }
 
 impl SocketFile {
@@ -27,30 +27,27 @@ impl SocketFile {
         &self.path
     }
 
-    pub(super) fn with(mut self, socket: Arc<OwnedFd>) -> SocketFile {
-        self.socket = Some(socket);
-        self
+    /// The socket that listens. It does not block.
+    pub(super) fn socket(&self) -> &Arc<OwnedFd> {
+        &self.socket
     }
 
-    /// Wakes the accept thread. After that no process can connect.
-    pub(super) fn shut(&self) {
-        if let Some(socket) = &self.socket {
-            let _ = nix::sys::socket::shutdown(socket.as_raw_fd(), Shutdown::Both);
-        }
+    /// Whether the path still means this socket.
+    pub(super) fn is_there(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|m| (m.dev(), m.ino()) == self.dev_ino)
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let same = fs::symlink_metadata(&self.path).is_ok_and(|m| (m.dev(), m.ino()) == self.dev_ino);
-        if same {
+        if self.is_there() {
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
 /// Creates a listening socket at `path`.
-pub(super) fn listen_at(path: &Path) -> Result<(OwnedFd, SocketFile), ListenError> {
+pub(super) fn listen_at(path: &Path) -> Result<SocketFile, ListenError> {
     let path = std::path::absolute(path).map_err(|e| system("find the folder of", path, io_errno(&e)))?;
     let len = path.as_os_str().len();
     if len > MAX_PATH {
@@ -66,7 +63,7 @@ pub(super) fn listen_at(path: &Path) -> Result<(OwnedFd, SocketFile), ListenErro
 
     let fail = |doing| move |errno| (doing, errno);
     let make = || -> Result<OwnedFd, (&'static str, Errno)> {
-        let socket = seqpacket().map_err(fail("make"))?;
+        let socket = seqpacket(SockFlag::SOCK_NONBLOCK).map_err(fail("make"))?;
         // bind gives the file the mode of the descriptor. With fchmod before bind, other users can connect
         // at no time.
         nix::sys::stat::fchmod(socket.as_fd(), Mode::S_IRUSR | Mode::S_IWUSR).map_err(fail("protect"))?;
@@ -80,7 +77,7 @@ pub(super) fn listen_at(path: &Path) -> Result<(OwnedFd, SocketFile), ListenErro
         _ => system(doing, &path, errno),
     })?;
     let meta = fs::symlink_metadata(&path).map_err(|e| system("look at", &path, io_errno(&e)))?;
-    Ok((socket, SocketFile { dev_ino: (meta.dev(), meta.ino()), path, socket: None }))
+    Ok(SocketFile { dev_ino: (meta.dev(), meta.ino()), path, socket: Arc::new(socket) })
 }
 
 /// Creates the folder of the socket with mode 0700. An existing folder is not changed.
@@ -109,7 +106,7 @@ fn remove_stale(path: &Path) -> Result<(), ListenError> {
         return Err(ListenError::NotASocket { path: path.to_owned() });
     }
     let knock = || -> Result<(), Errno> {
-        let socket = seqpacket()?;
+        let socket = seqpacket(SockFlag::SOCK_NONBLOCK)?;
         nix::sys::socket::connect(socket.as_raw_fd(), &UnixAddr::new(path)?)
     };
     match knock() {
@@ -126,8 +123,9 @@ fn remove_stale(path: &Path) -> Result<(), ListenError> {
     }
 }
 
-fn seqpacket() -> Result<OwnedFd, Errno> {
-    nix::sys::socket::socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)
+fn seqpacket(flags: SockFlag) -> Result<OwnedFd, Errno> {
+    let flags = flags | SockFlag::SOCK_CLOEXEC;
+    nix::sys::socket::socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)
 }
 
 fn system(doing: &'static str, path: &Path, source: Errno) -> ListenError {

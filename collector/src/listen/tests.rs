@@ -39,8 +39,8 @@ fn word(what: &What) -> String {
         What::Note(note) => format!("note {}", note.text),
         What::DumpBegin(begin) => format!("begin {}", begin.number),
         What::Mark(mark) => format!("mark {}", mark.part),
-        What::FirstLook(dump) => format!("first look {}", dump.threads.len()),
-        What::Dump(d) => format!("dump {} end={}", d.dump.begin.number, d.dump.end.is_some()),
+        What::FirstLook(dump) => format!("first look {}", dump.read().unwrap().dump.threads.len()),
+        What::Dump(d) => format!("dump {} end={}", d.begin.number, d.end.is_some()),
         What::Bye(note) => format!("bye {}", note.text),
         What::Rejected(reason) => format!("rejected {reason}"),
         What::Wanted { pid } => format!("wanted {pid}"),
@@ -157,7 +157,7 @@ fn a_session_becomes_events_and_its_dump_reads_back() {
             "dump 1 end=true"
         ]
     );
-    let recorded = recorded.unwrap();
+    let recorded = recorded.unwrap().read().unwrap();
     assert_eq!((recorded.dump.threads.len(), recorded.dump.stacks.len(), recorded.dump.gaps), (3, 3, 0));
     assert_eq!(recorded.dump.dsos[1].now.unwrap().path_errno, 2);
     assert_eq!(read_dumps(&recorded.raw).unwrap(), [recorded.dump]);
@@ -399,7 +399,7 @@ fn three_hundred_connections_at_once_work() {
     while ends < N {
         let event = next(&listener);
         match event.what {
-            What::Dump(dump) if dump.dump.end.is_some() => assert!(dumps.insert(event.conn)),
+            What::Dump(dump) if dump.end.is_some() => assert!(dumps.insert(event.conn)),
             What::End => ends += 1,
             _ => {}
         }
@@ -419,7 +419,7 @@ fn a_dump_of_eight_thousand_threads_arrives_whole() {
     let sender = std::thread::spawn(move || shim.send_all(&frames).map(|()| shim));
     let dump = loop {
         if let What::Dump(dump) = next(&listener).what {
-            break dump;
+            break dump.read().unwrap();
         }
     };
     println!("{} bytes in {:?}", dump.raw.len(), began.elapsed());

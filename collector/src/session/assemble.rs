@@ -86,10 +86,20 @@ impl Assembler {
         self.dump.as_ref()
     }
 
-    /// A copy of the dump as far as it arrived, with DSOs and notes.
-    pub(crate) fn dump_so_far(&self) -> Option<Dump> {
-        let dump = self.dump.clone()?;
-        Some(Dump { dsos: self.dsos.clone(), notes: self.notes.clone(), ..dump })
+    /// Drops what a dump holds for its threads: whoever keeps its frames can read it again. The beginning,
+    /// the end and the gaps stay.
+    pub(crate) fn forget_parts(&mut self) {
+        if let Some(dump) = self.dump.as_mut() {
+            dump.maps.clear();
+            dump.threads.clear();
+            dump.second.clear();
+            dump.stacks.clear();
+            dump.probes.clear();
+            dump.samples.clear();
+            dump.fds.clear();
+            dump.memory.clear();
+            dump.marks.clear();
+        }
     }
 
     /// Takes the dump: complete after [`Done::DumpEnd`], else as far as it arrived.

@@ -4,11 +4,13 @@
 //! - [`lang`]: the two languages, and which one the environment asks for
 //! - [`message`]: the `messages!` macro and [`message::Text`]
 //! - [`note`]: what a run or a collection met
+//! - [`collecting`]: what a standing collector says about itself
 //! - [`labels`]: headings and field names that several renderers share
 //! - [`progress`]: lines of a job
 //! - [`view`]: one process on a screen
 //! - [`words`]: the words of `verdict.json` in sentences
 
+pub(crate) mod collecting;
 pub(crate) mod escape;
 pub(crate) mod labels;
 pub mod lang;

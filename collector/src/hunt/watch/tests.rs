@@ -1,7 +1,7 @@
 //! Events, and what to do next, on the test's own clock.
 
 use super::*;
-use crate::listen::Peer;
+use crate::listen::{Peer, Spooled};
 use crate::testkit::fake_shim::zero;
 use hangscope_protocol::record::*;
 
@@ -67,7 +67,7 @@ impl Scene {
             threads: calls.iter().map(thread).collect(),
             ..Dump::begun(Scene::identity(conn, parent), DumpBeginRecord { reason, ..zero() })
         };
-        self.sends(conn, What::Dump(Box::new(RecordedDump { dump, raw: vec![] })))
+        self.sends(conn, What::Dump(Box::new(Spooled::of(RecordedDump { dump, raw: vec![] }))))
     }
 
     fn next(&self) -> Next {
@@ -168,7 +168,7 @@ fn of_two_that_share_a_lock_the_one_that_waits_for_it_shows_the_hang() {
     for (conn, parent, thread) in [(1, 0, waiter), (2, 1, keeper)] {
         let begun = Dump::begun(Scene::identity(conn, parent), zero());
         let dump = Dump { end: Some(zero()), threads: vec![thread], ..begun };
-        scene.sends(conn, What::Dump(Box::new(RecordedDump { dump, raw: vec![] })));
+        scene.sends(conn, What::Dump(Box::new(Spooled::of(RecordedDump { dump, raw: vec![] }))));
     }
     assert_eq!(scene.watch.subject(), Some(ConnId(1)));
     // Not if the child waits for a futex itself.

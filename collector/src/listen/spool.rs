@@ -1,0 +1,192 @@
+//! The frames of a dump, in a file without a name while they arrive: a dump is not held in memory. The kernel
+//! removes the file with its last descriptor, also after a kill.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use hangscope_protocol::record::{DumpBeginRecord, DumpEndRecord};
+
+use crate::session::{Dump, read_dumps};
+
+/// Most bytes of one dump that stay in memory, where no file can be written.
+const MOST_IN_MEMORY: usize = 16 << 20;
+
+#[derive(Clone, Debug)]
+pub struct RecordedDump {
+    pub dump: Dump,
+    /// `dump.bin`: the frames with the hello, notes and DSOs from before the dump, then every frame from the
+    /// beginning of the dump to its end. [`crate::session::read_dumps`] reads the same dump from it.
+    pub raw: Vec<u8>,
+}
+
+/// A dump that is being received.
+#[derive(Debug)]
+pub(super) struct Spool {
+    begin: DumpBeginRecord,
+    /// None: no file can be written, and the bytes are in `memory`.
+    file: Option<File>,
+    memory: Vec<u8>,
+    len: usize,
+}
+
+impl Spool {
+    /// In the folder; else in the system's folder for such files; else in memory.
+    pub(super) fn new(begin: DumpBeginRecord, folder: Option<&Path>) -> Spool {
+        let made = folder.map_or_else(tempfile::tempfile, tempfile::tempfile_in);
+        let made = made.or_else(|_| tempfile::tempfile());
+        if let Err(error) = &made {
+            tracing::warn!("a dump stays in memory: {error}");
+        }
+        Spool { begin, file: made.ok(), memory: vec![], len: 0 }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// # Errors
+    /// The reason: no file can be written, and the bytes are too many for memory.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), String> {
+        if let Some(file) = &mut self.file {
+            match file.write_all_at(bytes, self.len as u64) {
+                Ok(()) => {
+                    self.len += bytes.len();
+                    return Ok(());
+                }
+                Err(error) => {
+                    tracing::warn!("a dump stays in memory: {error}");
+                    self.memory = read_file(file, self.len).map_err(|e| e.to_string())?;
+                    self.file = None;
+                }
+            }
+        }
+        if self.len + bytes.len() > MOST_IN_MEMORY {
+            return Err(format!(
+                "no file can be written for a dump of more than {} MiB",
+                MOST_IN_MEMORY >> 20
+            ));
+        }
+        let _ = self.memory.write_all(bytes);
+        self.len += bytes.len();
+        Ok(())
+    }
+
+    /// What has arrived so far.
+    ///
+    /// # Errors
+    /// No descriptor is free.
+    pub(super) fn so_far(&self) -> io::Result<Spooled> {
+        let bytes = match &self.file {
+            Some(file) => Bytes::InFile(file.try_clone()?),
+            None => Bytes::InMemory(self.memory.clone()),
+        };
+        Ok(Spooled { begin: self.begin, end: None, bytes, len: self.len })
+    }
+
+    /// All that arrived. `end` is none if the dump was cut off.
+    pub(super) fn finish(self, end: Option<DumpEndRecord>) -> Spooled {
+        let bytes = self.file.map_or(Bytes::InMemory(self.memory), Bytes::InFile);
+        Spooled { begin: self.begin, end, bytes, len: self.len }
+    }
+}
+
+/// A dump that arrived: read it when it is needed.
+#[derive(Debug)]
+pub struct Spooled {
+    pub(crate) begin: DumpBeginRecord,
+    /// None if the dump was cut off.
+    #[cfg_attr(not(test), expect(dead_code, reason = "whoever reads the dump has it there"))]
+    pub(crate) end: Option<DumpEndRecord>,
+    bytes: Bytes,
+    len: usize,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    InFile(File),
+    InMemory(Vec<u8>),
+    #[cfg(test)]
+    Read(Box<RecordedDump>),
+}
+
+impl Spooled {
+    /// Bytes of its frames.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the next commit reserves memory by it"))]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Bytes of memory that it takes unread.
+    pub(super) fn held(&self) -> usize {
+        match &self.bytes {
+            Bytes::InMemory(bytes) => bytes.len(),
+            _ => 0,
+        }
+    }
+
+    /// Reads the frames, and the dump that they are.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn read(&self) -> io::Result<RecordedDump> {
+        let raw = match &self.bytes {
+            Bytes::InFile(file) => read_file(file, self.len)?,
+            Bytes::InMemory(bytes) => bytes.clone(),
+            #[cfg(test)]
+            Bytes::Read(dump) => return Ok((**dump).clone()),
+        };
+        let dumps = read_dumps(&raw).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+        let dump: Option<Dump> = dumps.into_iter().next_back();
+        let dump = dump.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+        Ok(RecordedDump { dump, raw })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(dump: RecordedDump) -> Spooled {
+        let (begin, end, len) = (dump.dump.begin, dump.dump.end, dump.raw.len());
+        Spooled { begin, end, bytes: Bytes::Read(Box::new(dump)), len }
+    }
+}
+
+fn read_file(file: &File, len: usize) -> io::Result<Vec<u8>> {
+    let mut raw = vec![0; len];
+    file.read_exact_at(&mut raw, 0)?;
+    Ok(raw)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testkit::fake_shim::{Frames, zero};
+
+    #[test]
+    fn without_a_file_a_dump_stays_in_memory_and_has_a_limit() {
+        let mut frames = Frames::default();
+        let all: Vec<Vec<u8>> = frames.hello(1).into_iter().chain(frames.dump(1, 3, 100)).collect();
+        for with_file in [true, false] {
+            let mut spool = Spool::new(zero(), None);
+            if !with_file {
+                spool.file = None;
+            }
+            all.iter().for_each(|frame| spool.push(frame).unwrap());
+            assert_eq!(spool.so_far().unwrap().read().unwrap().dump.threads.len(), 3);
+            let done = spool.finish(Some(zero()));
+            assert_eq!((done.held() == 0, done.len()), (with_file, all.iter().map(Vec::len).sum()));
+            assert_eq!(done.read().unwrap().raw, all.concat());
+        }
+        let mut spool = Spool { file: None, ..Spool::new(zero(), None) };
+        assert!(spool.push(&vec![0; MOST_IN_MEMORY + 1]).unwrap_err().contains("more than 16 MiB"));
+    }
+
+    #[test]
+    fn a_full_disk_moves_the_dump_into_memory() {
+        // /dev/full takes no byte, and reads as zeros.
+        let full = File::options().read(true).write(true).open("/dev/full").unwrap();
+        let mut spool = Spool { file: Some(full), ..Spool::new(zero(), None) };
+        spool.push(b"said").unwrap();
+        assert!(spool.file.is_none());
+        assert_eq!((spool.memory.as_slice(), spool.len()), (&b"said"[..], 4));
+    }
+}
