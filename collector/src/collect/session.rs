@@ -26,6 +26,7 @@ use crate::listen::request::{Answer, Problem};
 use crate::listen::{ConnId, Event, Peer, RecordedDump, What};
 use crate::proc::ending::{self, Ending};
 use crate::profile::Profile;
+use crate::session::copy::{self, Copied};
 use crate::session::{Dso, Dump, Identity, Note};
 use crate::snap;
 use crate::symbolize::Sources;
@@ -169,8 +170,9 @@ impl Session {
                 self.conns.insert(event.conn);
             }
             What::Dsos(dsos) => self.look(dsos),
-            What::Copy { record, fd } => match crate::session::copy::read(&fd, &record) {
-                Ok(bytes) => self.keep_copy(&bytes),
+            What::Copy { record, fd } => match copy::take(&fd, &record, self.dsos.iter().map(|dso| dso.init))
+            {
+                Ok(copied) => self.keep_copy(&copied),
                 Err(error) => self.note(format!("the allocator's bytes could not be taken: {error}")),
             },
             What::Heartbeat(beat) => {
@@ -242,12 +244,12 @@ impl Session {
         }
     }
 
-    fn keep_copy(&mut self, bytes: &[u8]) {
-        let sha1 = pin::sha1_hex(bytes);
+    fn keep_copy(&mut self, copied: &Copied) {
+        let Copied { bytes, sha1, .. } = copied;
         // One file for all sessions that run these bytes; the bundles link to it.
         let dir = self.desk.options.out.join("dso");
         let path = dir.join(format!("{}_{}.so", self.profile.name, &sha1[..8]));
-        self.record.sha1 = Some(sha1);
+        self.record.sha1 = Some(sha1.clone());
         let there = std::fs::metadata(&path).is_ok_and(|meta| meta.len() == bytes.len() as u64);
         let write = || {
             atomic::make_dir(&dir)

@@ -181,11 +181,11 @@ fn a_passed_descriptor_holds_the_bytes_and_is_closed_on_exec() {
     };
     let flags = nix::fcntl::fcntl(&fd, nix::fcntl::FcntlArg::F_GETFD).unwrap();
     assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC);
-    assert_eq!(crate::session::copy::read(&fd, &record).unwrap(), b"bytes");
+    assert_eq!(crate::session::copy::take(&fd, &record, []).unwrap().bytes, b"bytes");
     let lie = CopyRecord { size: 6, ..record };
-    assert!(crate::session::copy::read(&fd, &lie).is_err());
+    assert!(crate::session::copy::take(&fd, &lie, []).is_err());
     let (pipe, _writer) = nix::unistd::pipe().unwrap();
-    assert!(crate::session::copy::read(&pipe, &record).is_err(), "a pipe would block the reader");
+    assert!(crate::session::copy::take(&pipe, &record, []).is_err(), "a pipe would block the reader");
 }
 
 #[test]

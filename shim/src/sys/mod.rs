@@ -25,7 +25,7 @@ pub(crate) use credentials::{
 };
 pub(crate) use file::{
     OwnedFd, Stat, debug_line, entries, fstat, memfd, open_at, open_dir, open_read, open_regular, read,
-    read_at, read_link, sealed_memfd, send_file, stat, write_at,
+    read_at, read_link, sealed_memfd, stat, write_at,
 };
 pub(crate) use memory::{Own, guard, know_strings, map, map_shared, peek, peek_word, unmap};
 pub(crate) use process::{

@@ -57,8 +57,9 @@ impl Watchdog {
         }
         hide::know();
         self.open_files();
-        self.send_integrity(work, false, true);
+        // At once: the collector reads the file before somebody overwrites it.
         self.send_copy(work);
+        self.send_integrity(work, false, true);
         self.link.patience = 0;
     }
 
@@ -114,13 +115,13 @@ impl Watchdog {
         self.link.send_one(frame, Kind::Hello, None, &mut |w| hello.put(w));
     }
 
-    /// Copies the allocator's bytes into a memfd (once), and sends it.
+    /// Sends the allocator's file, which is opened once.
     fn send_copy(&mut self, work: &mut Work) {
         if !self.copy_tried {
             self.copy_tried = true;
             let index = self.facts.allocator as usize;
             if let Some(dso) = self.facts.dsos.iter().nth(index) {
-                match copy::make(dso, self.files.get(index).and_then(Option::as_ref), &mut work.stack_copy) {
+                match copy::make(dso, &mut work.stack_copy) {
                     Ok(copy) => self.copy = Some(copy),
                     Err(e) => {
                         self.note(work, note_code::NO_COPY, e.raw_os_error() as u64, dso.path.as_bytes())
