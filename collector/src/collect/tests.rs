@@ -38,7 +38,7 @@ impl Standing {
         let (canceller, cancel) = cancel::pair();
         let (sender, said) = crossbeam_channel::unbounded();
         let say: Say = Arc::new(move |text: &dyn Display| drop(sender.send(text.to_string())));
-        let options = Options { out, perf: None, dumps: 2, json: false };
+        let options = Options { out, perf: None, full: false, dumps: 2, json: false };
         let thread =
             std::thread::spawn(move || collect(listener, options, cancel, say, &Requests::never()).unwrap());
         Standing { dir, socket, canceller: Some(canceller), said, thread: Some(thread) }
@@ -283,7 +283,7 @@ fn a_socket_that_gives_no_connection_any_more_is_an_error_and_loses_nothing() {
         std::thread::yield_now();
     }
     listener.fail();
-    let options = Options { out: out.clone(), perf: None, dumps: 1, json: false };
+    let options = Options { out: out.clone(), perf: None, full: false, dumps: 1, json: false };
     let error =
         collect(listener, options, Cancel::never(), Arc::new(|_: &dyn Display| {}), &Requests::never())
             .unwrap_err();
@@ -296,7 +296,8 @@ fn an_out_that_cannot_be_written_is_said_and_ends_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("file"), "").unwrap();
     let listener = Listener::bind(&dir.path().join("t.sock")).unwrap();
-    let options = Options { out: dir.path().join("file/out"), perf: None, dumps: 1, json: false };
+    let options =
+        Options { out: dir.path().join("file/out"), perf: None, full: false, dumps: 1, json: false };
     let error =
         collect(listener, options, Cancel::never(), Arc::new(|_: &dyn Display| {}), &Requests::never())
             .unwrap_err();
