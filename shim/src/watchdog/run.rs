@@ -61,8 +61,9 @@ impl Watchdog {
         let mut next_watch = next_look;
         loop {
             // The filter of all threads is this one's, too: the next call might be what it ends the process for.
+            // The descriptors go with the thread.
             if filters::reach_all() && !self.facts.config.seccomp {
-                return;
+                sys::exit_thread();
             }
             let now = sys::now();
             let due = self.stall_due || self.due().is_some_and(|at| now >= at);
