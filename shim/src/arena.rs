@@ -9,14 +9,13 @@ use hangscope_protocol::record::DsoNowRecord;
 
 use crate::arch;
 use crate::config::Config;
-use crate::grown::Grown;
 use crate::host::dso::Table;
 use crate::host::memory::Wanted;
 use crate::host::stall::Seen;
 use crate::limits::{MOST_DSOS, MOST_THREADS};
 use crate::signal::{Candidate, Slots};
 use crate::stir::Touched;
-use crate::sys;
+use crate::sys::{self, Grown};
 use crate::text::Text;
 
 /// Bytes of the watchdog's stack.

@@ -7,7 +7,7 @@
 //! That holds by construction. There is no `std` and no `alloc`. All memory comes from one mapping made at
 //! init ([`arena`]). Every system call is raw and in one room ([`sys`]). glibc does not know the thread
 //! ([`watchdog`]), and the thread has a descriptor table of its own, so the host's table never holds a
-//! descriptor of the shim. Unsafe code is only in [`sys`], [`arch`], [`arena`], [`grown`], [`init`], `host::memory`,
+//! descriptor of the shim. Unsafe code is only in [`sys`], [`arch`], [`arena`], [`init`], `host::memory`,
 //! `host::elf` and [`signal`].
 //!
 //! [`init`] is the constructor. It reads [`config`], takes the snapshot of the DSOs ([`host`]) and starts
@@ -18,7 +18,7 @@
 //! (`signal::hide`), are all that the host's own calls can meet.
 //!
 //! No two rooms import each other, and no two files of a room do: [`arch`], [`limits`], [`text`],
-//! [`random`]; then [`sys`]; [`grown`], [`host`], [`config`]; [`link`]; [`signal`]; [`stir`]; [`arena`]; [`watchdog`];
+//! [`random`]; then [`sys`]; [`host`], [`config`]; [`link`]; [`signal`]; [`stir`]; [`arena`]; [`watchdog`];
 //! [`init`].
 #![cfg_attr(not(test), no_std)]
 
@@ -30,7 +30,6 @@ compile_error!(
 mod arch;
 mod arena;
 mod config;
-mod grown;
 mod host;
 mod init;
 mod limits;

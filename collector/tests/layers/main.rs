@@ -32,7 +32,7 @@ const COLLECTOR: &[&[&str]] = &[
 const SHIM: &[&[&str]] = &[
     &["arch", "limits", "text", "random"],
     &["sys"],
-    &["grown", "host", "config"],
+    &["host", "config"],
     &["link"],
     &["signal"],
     &["stir"],

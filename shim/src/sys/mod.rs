@@ -7,6 +7,7 @@
 mod clock;
 mod credentials;
 mod file;
+mod grown;
 mod memory;
 mod process;
 mod raw;
@@ -27,7 +28,8 @@ pub(crate) use file::{
     OwnedFd, Stat, debug_line, entries, fstat, memfd, open_at, open_dir, open_read, open_regular, read,
     read_at, read_link, sealed_memfd, stat, write_at,
 };
-pub(crate) use memory::{Own, guard, know_strings, map, map_shared, peek, peek_word, unmap};
+pub(crate) use grown::Grown;
+pub(crate) use memory::{Own, guard, know_strings, map, map_shared, peek, peek_word};
 pub(crate) use process::{
     effective_user, getpid, getppid, gettid, is_the_same_process, know_pid, leave_directory, set_name, users,
 };

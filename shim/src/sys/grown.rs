@@ -3,7 +3,7 @@
 
 use core::ops::{Deref, DerefMut};
 
-use crate::sys;
+use super::memory::{map, unmap};
 
 /// Entries that are there from the start.
 pub(crate) const FIRST: usize = 1024;
@@ -30,7 +30,7 @@ impl<T: Copy> Grown<T> {
             return;
         }
         let len = wanted.next_power_of_two();
-        let Ok(memory) = sys::map(len * size_of::<T>()) else { return };
+        let Ok(memory) = map(len * size_of::<T>()) else { return };
         let memory = memory.cast::<T>();
         let before: &[T] = self;
         // SAFETY: fresh memory of `len` entries, more than there were, and at another address.
@@ -38,7 +38,7 @@ impl<T: Copy> Grown<T> {
         let (old, old_len) = (self.more, self.len);
         (self.more, self.len) = (memory, len);
         if !old.is_null() {
-            sys::unmap(old.cast(), old_len * size_of::<T>());
+            unmap(old.cast(), old_len * size_of::<T>());
         }
     }
 }
