@@ -19,7 +19,7 @@ pub(crate) fn know_strings(strings: Range<u64>) {
 }
 
 /// How many of `len` bytes from `address` on come before those strings; 0 for an address within them.
-fn before_strings(address: u64, len: usize) -> usize {
+pub(crate) fn before_strings(address: u64, len: usize) -> usize {
     let [start, end] = &STRINGS;
     let (start, end) = (start.load(Ordering::Relaxed), end.load(Ordering::Relaxed));
     if address >= end || start >= end {

@@ -23,6 +23,7 @@ mod perf;
 mod private;
 mod robust;
 mod secrets;
+mod seen;
 mod shrink;
 mod snap;
 mod stall;
