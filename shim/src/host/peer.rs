@@ -38,8 +38,7 @@ mod uid_map {
     pub(super) const WHOLE: [u64; 3] = [0, 0, u32::MAX as u64];
 
     pub(super) fn parse(text: &[u8]) -> [u64; 3] {
-        let mut numbers =
-            text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).map(decimal);
+        let mut numbers = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).map(decimal);
         [(); 3].map(|()| numbers.next().flatten().unwrap_or(u64::MAX))
     }
 }
