@@ -41,6 +41,9 @@ pub(crate) struct Args {
     out: PathBuf,
     #[command(flatten)]
     share: ShareArgs,
+    /// Keep all of every stack in dump.bin, however large it is. Otherwise a bundle has at most 2 MB.
+    #[arg(long)]
+    full: bool,
     /// Do not run perf on the hottest thread of a hung process.
     #[arg(long)]
     no_perf: bool,
@@ -85,6 +88,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let perf = PerfOptions { call_graph: args.perf_call_graph, ..PerfOptions::default() };
     let options = Options {
         out: args.out,
+        full: args.full,
         perf: (!args.no_perf).then_some(perf),
         dumps: args.max_dumps,
         json: args.json,

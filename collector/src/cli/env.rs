@@ -71,7 +71,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
             anyhow::anyhow!("env: cannot read {}: {e}; give the path of the allocator's .so", so.display())
         };
         let path = std::fs::canonicalize(so).map_err(unreadable)?;
-        pin::shared_object(so, &std::fs::read(&path).map_err(unreadable)?).context("env")?;
+        pin::shared_object(so, &pin::bytes_of(&path).map_err(unreadable)?).context("env")?;
         files.push(path);
     }
     let socket = args.socket.map_or_else(super::socket::default_socket, Ok).context("env")?;

@@ -111,6 +111,9 @@ pub(crate) struct Args {
     /// Runs with --stats-so.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..), requires = "stats_so")]
     stats_runs: u32,
+    /// Keep all of every stack in dump.bin, however large it is. Otherwise a bundle has at most 2 MB.
+    #[arg(long)]
+    full: bool,
     /// Do not run perf at a hang.
     #[arg(long)]
     no_perf: bool,
@@ -226,6 +229,7 @@ fn config(args: Args) -> anyhow::Result<(Config, SocketDir)> {
         stats: args.stats_so.map(|so| StatsLane { so, runs: args.stats_runs }),
         tick: run.tick,
         stir: run.stir.stir(),
+        full: args.full,
         perf: (!args.no_perf).then(|| PerfOptions {
             time: args.perf_seconds,
             call_graph: args.perf_call_graph,

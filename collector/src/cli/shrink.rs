@@ -224,6 +224,7 @@ fn config(settings: &Settings, out: &Path) -> anyhow::Result<(Config, SocketDir)
         tick: time(settings.tick_s),
         stir: settings.stir,
         perf: None,
+        full: false,
         shim: shim_path::find(settings.shim.as_deref()).context("shrink")?,
         only: settings.only.clone(),
         verify_runs: settings.verify_runs,

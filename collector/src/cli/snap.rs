@@ -63,6 +63,9 @@ pub(crate) struct Args {
     /// system calls, which may wake a thread that missed its wake-up.
     #[arg(long)]
     stop_blocked: bool,
+    /// Keep all of every stack in dump.bin, however large it is. Otherwise a bundle has at most 2 MB.
+    #[arg(long)]
+    full: bool,
     /// Do not run perf on the hottest thread.
     #[arg(long)]
     no_perf: bool,
@@ -97,7 +100,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let perf = PerfOptions { call_graph: args.perf_call_graph, ..PerfOptions::default() };
     let perf = (!args.no_perf).then_some(&perf);
     let name = args.name.as_deref();
-    let request = snap::Request { pid, out: &out, name, profile, options: &options, perf };
+    let request = snap::Request { pid, out: &out, name, profile, options: &options, full: args.full, perf };
     let snapped = snap::snap(request, &cancel).context("snap")?;
     if args.json {
         out::json(&VerdictFile::of(&snapped.facts, &snapped.conclusion).in_folder(&out))?;

@@ -24,6 +24,8 @@ pub(crate) struct Options {
     pub(crate) out: PathBuf,
     /// How hot threads are recorded; none: not at all.
     pub(crate) perf: Option<PerfOptions>,
+    /// Whether a `dump.bin` keeps everything, however large.
+    pub(crate) full: bool,
     /// Dumps of one session that are kept on disk.
     pub(crate) dumps: u32,
     /// Whether each session's line is printed on stdout too.

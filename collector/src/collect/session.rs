@@ -394,6 +394,7 @@ impl Session {
             copies: vec![],
             alive: true,
             supplement: (!self.desk.cancel.is_set()).then_some(snap::supplement),
+            full: self.desk.options.full,
             perf: self.desk.options.perf.as_ref().ok_or("not wanted (--no-perf)"),
         };
         let bundle_dir = bundle.dir().to_owned();

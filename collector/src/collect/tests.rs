@@ -22,6 +22,7 @@ fn options(out: PathBuf) -> Options {
     Options {
         out,
         perf: None,
+        full: false,
         dumps: 1,
         json: false,
         max_memory: 512 << 20,

@@ -25,7 +25,7 @@ use crate::evidence::{finding_files, recording};
 use crate::files::atomic::{self, WriteError};
 use crate::proc::namespace;
 use crate::session::trace::Traces;
-use crate::session::{Dump, record};
+use crate::session::{Dump, packed, record};
 use crate::symbolize::{Sources, symbolize};
 
 /// Between two looks at the CPU times of threads, where the dump has only one.
@@ -62,6 +62,8 @@ pub struct Contents<'a> {
     pub alive: bool,
     /// None: the dump is taken as it is.
     pub supplement: Option<Supplement>,
+    /// Whether `dump.bin` keeps everything, however large.
+    pub full: bool,
     /// How perf records; else why it does not.
     pub perf: Result<&'a PerfOptions, &'a str>,
 }
@@ -69,7 +71,7 @@ pub struct Contents<'a> {
 /// A dump and the frames that it was read from.
 #[derive(Debug)]
 pub struct DumpFrames<'a> {
-    /// The bytes of `dump.bin`.
+    /// The frames of `dump.bin`.
     pub frames: Cow<'a, [u8]>,
     /// The last dump in the frames.
     pub dump: &'a Dump,
@@ -170,10 +172,14 @@ impl Bundle {
     }
 
     fn write_frames(&self, contents: &Contents<'_>) -> Result<(), WriteError> {
-        let frames = contents.dump.as_ref().map(|d| &*d.frames);
+        let frames = contents
+            .dump
+            .as_ref()
+            .map(|DumpFrames { frames, dump }| packed::pack(frames, Some(*dump).filter(|_| !contents.full)));
         write_part(&self.dir.join(DUMP), frames)?;
-        let mut others = contents.other_dumps.iter();
-        others.try_for_each(|(pid, frames)| atomic::write(&self.dir.join(format!("dump_{pid}.bin")), frames))
+        contents.other_dumps.iter().try_for_each(|(pid, frames)| {
+            atomic::write(&self.dir.join(format!("dump_{pid}.bin")), &packed::pack(frames, None))
+        })
     }
 
     /// Gives the path of `{name}.so` if it has the bytes.
@@ -213,7 +219,7 @@ impl Bundle {
             return Ok(Cow::Borrowed(dump));
         };
         self.disturbed.set(!outside.probes.is_empty());
-        atomic::write(&self.dir.join(DUMP_OUTSIDE), &record::frames(&outside))?;
+        atomic::write(&self.dir.join(DUMP_OUTSIDE), &packed::pack(&record::frames(&outside), None))?;
         Ok(Cow::Owned(dump.with_outside(&outside)))
     }
 

@@ -3,7 +3,7 @@
 //! loops of running threads read. From this file the analysis gives the same finding on any machine, without
 //! the DSOs. Attach it to a bug report; recorded tests are such files.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use flate2::Compression;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::{self, Finding, History};
 use crate::files::atomic::{self, WriteError};
+use crate::files::bounded;
 use crate::session::Dump;
 use crate::session::trace::Traces;
 
@@ -20,8 +21,6 @@ use crate::session::trace::Traces;
 pub const FILE: &str = "recording.json.gz";
 /// The file's `schema`. Increase it with a change that an older version would read wrongly.
 const SCHEMA: u32 = 1;
-/// Most bytes of JSON that are read. 8,000 threads with samples are about 100 MB.
-const MOST: u64 = 1 << 30;
 
 /// The input of the analysis.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -73,8 +72,7 @@ impl Recording {
     /// # Errors
     /// [`BadRecording`].
     pub fn read(bytes: &[u8]) -> Result<Recording, BadRecording> {
-        let mut json = vec![];
-        GzDecoder::new(bytes).take(MOST).read_to_end(&mut json).map_err(BadRecording::Read)?;
+        let json = bounded::unpacked(GzDecoder::new(bytes)).map_err(BadRecording::Read)?;
         Recording::from_json(&json)
     }
 
@@ -111,6 +109,8 @@ pub(crate) fn write(dir: &Path, dump: &Dump, traces: &Traces, history: &History)
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use hangscope_protocol::record::ProbeRecord;
 
     use crate::analysis::Class;

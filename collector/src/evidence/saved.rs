@@ -9,12 +9,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::analysis::{self, Finding, History};
 use crate::evidence::names::{DUMP, DUMP_OUTSIDE};
 use crate::evidence::recording::{self, BadRecording, Recording};
+use crate::files::bounded;
 use crate::session::trace::Traces;
 use crate::session::{BadDump, Dump, read_dumps};
 use crate::symbolize::{Sources, symbolize};
-
-/// Largest file that is read, bytes.
-const MOST: u64 = 4 << 30;
 
 /// Why no dump could be read.
 #[derive(Debug, thiserror::Error)]
@@ -114,11 +112,7 @@ fn key(dump: &Dump) -> DumpKey {
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>, NotRead> {
     let unreadable = |source| NotRead::Read { path: path.to_owned(), source };
-    let meta = fs::metadata(path).map_err(unreadable)?;
-    if meta.len() > MOST || !meta.is_file() {
-        return Err(unreadable(io::Error::other("not a plain file of a sane size")));
-    }
-    fs::read(path).map_err(unreadable)
+    bounded::read(path).map_err(unreadable)
 }
 
 fn dumps_in(path: &Path, bytes: &[u8]) -> Result<Vec<Dump>, NotRead> {

@@ -7,9 +7,11 @@
 //! - [`pin`]: a read-only copy of a DSO, with its SHA-1
 //! - [`stamp`]: a date as part of a file name
 //! - [`private`]: for the user alone; [`folder`]: nothing is followed that somebody else put there
+//! - [`bounded`]: files of somebody else are read within limits
 //! - [`atomic`]: files are written whole or not at all
 
 pub(crate) mod atomic;
+pub(crate) mod bounded;
 mod companions;
 pub(crate) mod elf;
 pub(crate) mod facts;

@@ -237,6 +237,14 @@ pub(crate) fn pin_as(src: &Path, out: &Path, name: &str, sums: &str) -> Result<P
     })
 }
 
+/// The bytes of a plain file, at most 1 GiB.
+///
+/// # Errors
+/// Also for a pipe or a device.
+pub(crate) fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
+    Look::take(path).map(|(_, bytes)| bytes)
+}
+
 /// A line in the format of `sha1sum`, for `sha1sum -c`.
 pub(crate) fn sha1sum_line(sha1: &str, path: &Path) -> Vec<u8> {
     let path = path.as_os_str().as_bytes();

@@ -63,6 +63,8 @@ pub(crate) struct Config {
     pub(crate) stir: Option<Stir>,
     /// perf of the hottest thread. None: do not run it.
     pub(crate) perf: Option<PerfOptions>,
+    /// Whether a `dump.bin` keeps everything, however large.
+    pub(crate) full: bool,
     pub(crate) shim: PathBuf,
     /// Names of the programs to watch. None: all programs of the run.
     pub(crate) only: Option<String>,

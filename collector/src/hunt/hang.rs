@@ -168,6 +168,7 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         copies: lane.files(),
         alive: true,
         supplement: (!haste).then_some(snap::supplement),
+        full: config.full,
         perf: match haste {
             true => Err("interrupted (Ctrl-C)"),
             false => config.perf.as_ref().ok_or("not asked for (--no-perf)"),
@@ -310,6 +311,7 @@ pub(super) fn keep(
         copies: lane.files(),
         alive: false,
         supplement: None,
+        full: config.full,
         perf: Err("the run had ended"),
     };
     let file = bundle.finish(&contents, &Cancel::never())?;

@@ -66,6 +66,7 @@ impl Running<'_> {
             alive: true,
             // Both take a second or more, and the run must be watched.
             supplement: None,
+            full: self.job.config.full,
             perf: Err("not for a dump that was asked for: the run goes on"),
         };
         let finding = bundle.finish(&contents, &Cancel::never())?.map(|file| file.finding);

@@ -11,6 +11,7 @@ use toml::Spanned;
 
 use super::model::{Counter, DEFAULT_OPS, MemoryCounters, Profile, Word};
 use crate::analysis::counters::Ratio;
+use crate::files::bounded;
 
 /// A profile that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +82,7 @@ struct RatioEntry {
 /// [`BadProfile`]: the file cannot be read, or has a mistake.
 pub(crate) fn load(path: &Path) -> Result<Profile, BadProfile> {
     let whole = |what| BadProfile { path: Some(path.to_owned()), line: 0, what };
-    let bytes = std::fs::read(path).map_err(|e| whole(format!("cannot read the profile: {e}")))?;
+    let bytes = bounded::read(path).map_err(|e| whole(format!("cannot read the profile: {e}")))?;
     let text = String::from_utf8(bytes).map_err(|e| BadProfile {
         line: e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1,
         ..whole("not UTF-8".to_owned())

@@ -12,6 +12,7 @@ use crate::analysis::sequential::Until;
 use crate::analysis::verdict::Tally;
 use crate::analysis::{ArmFacts, DsoFacts, HuntFacts, Integrity, RunFacts, RunOutcome, Stir};
 use crate::evidence::threads_file::ThreadsFile;
+use crate::files::bounded;
 
 /// What is in `verdict.json` and not in the runs.
 #[derive(Deserialize)]
@@ -66,13 +67,12 @@ struct Arm {
 pub(crate) fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
     let verdict: Verdict = read(&out.join("verdict.json"))?;
     let path = out.join("runs.jsonl");
-    let text =
-        std::fs::read_to_string(&path).map_err(|source| ShowError::Read { path: path.clone(), source })?;
+    let text = bounded::read_text(&path).map_err(|source| ShowError::Read { path: path.clone(), source })?;
     let parse = |text: &str| text.lines().map(serde_json::from_str).collect::<Result<Vec<RunFacts>, _>>();
     let mut runs = parse(&text).map_err(|source| ShowError::Parse { path, source })?;
     // The runs of the counter lane are among the others if one of them hung. Most hunts have none.
     let path = out.join("stats_runs.jsonl");
-    if let Ok(text) = std::fs::read_to_string(&path) {
+    if let Ok(text) = bounded::read_text(&path) {
         let stats = parse(&text).map_err(|source| ShowError::Parse { path, source })?;
         if stats.iter().any(|run| run.outcome == RunOutcome::Hung) {
             runs.extend(stats);

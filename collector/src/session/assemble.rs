@@ -9,6 +9,7 @@ use hangscope_protocol::record::{
 use hangscope_protocol::{HEADER_LEN, Header, Kind, MAGIC, MAX_PAYLOAD, Malformed, Reader, Record, VERSION};
 
 use super::model::{Dso, Dump, Heartbeat, Identity, Memory, Note, Probe, Stack};
+use super::packed;
 
 /// Records of one kind in a dump: a bound on memory, far above any real dump.
 const MAX_RECORDS: usize = 1 << 20;
@@ -46,6 +47,9 @@ pub enum BadDump {
         offset: usize,
         source: Malformed,
     },
+    /// It begins as a zstd stream does, and is none.
+    #[error("cannot be unpacked: {0}")]
+    Packed(String),
     #[error("no dump in it: a dump.bin begins with a hello and holds at least one dump")]
     Empty,
 }
@@ -296,12 +300,13 @@ fn push<T>(to: &mut Vec<T>, item: T) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// Reads the dumps of a recorded `dump.bin`: the frames in the order in which they were sent. A frame that
+/// Reads the dumps of a recorded `dump.bin`, packed or plain: the frames in the order in which they were sent. A frame that
 /// is cut off at the end of the file is left out. The dump before it is legal, but has no end.
 ///
 /// # Errors
 /// [`BadDump`] if there is no dump, or if a frame in the middle is malformed.
 pub fn read_dumps(bytes: &[u8]) -> Result<Vec<Dump>, BadDump> {
+    let bytes = packed::unpack(bytes).map_err(|e| BadDump::Packed(e.to_string()))?;
     let mut assembler = Assembler::new();
     let mut dumps = vec![];
     let mut offset = 0;

@@ -2,7 +2,7 @@
 //!
 //! - [`model`]: the dump as data, the input of the analysis
 //! - [`assemble`]: frames in, dumps out; also for a recorded `dump.bin`
-//! - [`record`]: a dump as frames again
+//! - [`record`]: a dump as frames again; [`packed`]: frames in a file
 //! - [`copy`]: the allocator's bytes, from a descriptor that the process sent
 //! - [`crash`]: what a process left of its crash, from a descriptor that the process sent
 //! - [`memory`]: requested memory as it was at the exit, from a descriptor that the process sent
@@ -20,6 +20,7 @@ pub(crate) mod maps;
 pub(crate) mod memory;
 pub(crate) mod model;
 mod own_ids;
+pub(crate) mod packed;
 pub(crate) mod record;
 pub(crate) mod record_text;
 pub(crate) mod syscalls;

@@ -38,6 +38,8 @@ pub(crate) struct Request<'a> {
     /// None: the profile for the allocator that is found.
     pub(crate) profile: Option<Profile>,
     pub(crate) options: &'a Options,
+    /// Whether `dump.bin` keeps everything, however large.
+    pub(crate) full: bool,
     /// None: no perf.
     pub(crate) perf: Option<&'a PerfOptions>,
 }
@@ -65,7 +67,7 @@ pub(crate) struct Snapped {
 /// # Errors
 /// [`SnapError`].
 pub(crate) fn snap(request: Request<'_>, cancel: &Cancel) -> Result<Snapped, SnapError> {
-    let Request { pid, out, name, profile, options, perf } = request;
+    let Request { pid, out, name, profile, options, full, perf } = request;
     let dump = take(pid, options)?;
     let path = dump.allocator().map(|dso| dso.path.as_str());
     let profile = profile.unwrap_or_else(|| match path {
@@ -89,6 +91,7 @@ pub(crate) fn snap(request: Request<'_>, cancel: &Cancel) -> Result<Snapped, Sna
         copies: vec![],
         alive: true,
         supplement: Some(super::supplement::memory),
+        full,
         perf: perf.ok_or("not asked for (--no-perf)"),
     };
     let threads = bundle.finish(&contents, cancel)?;

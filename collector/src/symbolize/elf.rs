@@ -20,7 +20,7 @@ use object::read::elf::{ElfFile64, FileHeader, NoteIterator, ProgramHeader, Sect
 use object::{LittleEndian, Object as _};
 
 /// Largest file that is read. A larger file has no names.
-const MOST_BYTES: u64 = 2 << 30;
+pub(super) const MOST_BYTES: u64 = 2 << 30;
 
 /// A sealed copy of a file's bytes; cheap to clone.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use hangscope_protocol::record::DsoRecord;
 
-use super::elf::{Bytes, Elf};
+use super::elf::{Bytes, Elf, MOST_BYTES};
 use crate::files::facts::device;
 use crate::session::maps::Mapping;
 
@@ -40,6 +40,9 @@ impl Mapped<'_> {
         let meta = file.metadata().map_err(Refused::Unreadable)?;
         if !meta.is_file() {
             return Err("its path is no file any more".into());
+        }
+        if meta.len() > MOST_BYTES {
+            return Err("its file is larger than 2 GiB".into());
         }
         let bytes = Bytes::copy_of(&file).map_err(Refused::Unreadable)?;
         // Check after reading: a write to the file in the meantime changes its ctime.

@@ -71,6 +71,7 @@ pub(super) fn capture(
         copies: vec![wanted.path.clone()],
         alive: true,
         supplement: None,
+        full: false,
         perf: Err("not run in a verification"),
     };
     let finding = bundle.finish(&contents, cancel)?.map(|file| file.finding);

@@ -114,7 +114,7 @@ impl TestCollector {
     /// Waits for the next complete dump.
     pub fn dump(&self) -> RecordedDump {
         self.until("a dump", |event| match &event.what {
-            What::Dump(dump) => Some((**dump).clone()),
+            What::Dump(dump) => Some(dump.read().expect("a dump that can be read")),
             _ => None,
         })
     }

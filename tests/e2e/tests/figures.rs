@@ -110,7 +110,7 @@ fn measure_dump(n: u32) {
             stacks_mark = Some((event.at - asked, mark.records, mark.took_ns, mark.cpu_ns));
             None
         }
-        What::Dump(dump) => Some((**dump).clone()),
+        What::Dump(dump) => Some(dump.read().expect("a dump that can be read")),
         _ => None,
     });
     let with = lines.next().expect("a line").expect("text");

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::evidence::saved::{NotRead, SavedDumps};
 use crate::evidence::threads_file::ThreadsFile;
+use crate::files::bounded;
 use crate::report::markdown::{self, Sentences};
 use crate::report::shrink::ShrinkFile;
 use crate::text::message::{Lang, say};
@@ -73,7 +74,7 @@ pub(super) fn read_path(path: &Path, lang: Lang) -> Result<Shown, ShowError> {
 }
 
 pub(in crate::report) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, ShowError> {
-    let bytes = fs::read(path).map_err(|source| ShowError::Read { path: path.to_owned(), source })?;
+    let bytes = bounded::read(path).map_err(|source| ShowError::Read { path: path.to_owned(), source })?;
     serde_json::from_slice(&bytes).map_err(|source| ShowError::Parse { path: path.to_owned(), source })
 }
 
@@ -109,7 +110,7 @@ fn hunt(dir: &Path, lang: Lang) -> Result<Shown, ShowError> {
 /// What a verdict says. `verdict.json` has it in English, the report in each language.
 fn sentences(dir: &Path, verdict: &Value, lang: Lang) -> Sentences {
     if lang != Lang::En
-        && let Ok(report) = fs::read_to_string(dir.join(markdown::markdown_name(lang)))
+        && let Ok(report) = bounded::read_text(&dir.join(markdown::markdown_name(lang)))
         && let Some(sentences) = markdown::sentences(&report, lang)
     {
         return sentences;

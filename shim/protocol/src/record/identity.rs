@@ -141,6 +141,8 @@ pub mod note_code {
     /// the lock of a file, or is the child. Text: its name; `reserved`: flags of
     /// [`other_end`](super::other_end).
     pub const OTHER_END: u16 = 22;
+    /// From the collector: each stack was cut to `value` bytes, so that the file is small.
+    pub const STACKS_CUT: u16 = 30;
 }
 
 /// Flags of a note with [`note_code::OTHER_END`].

@@ -23,7 +23,8 @@ fn dump(part: &str, ask: bool) -> (RecordedDump, Vec<u32>) {
     let host = Running::start(collector.preload(&mut command, None));
     let sources = Sources { live_pid: Some(host.pid()), same_boot: true, ..Sources::default() };
     let cut = collector.until("a first look", |event| match &event.what {
-        What::FirstLook(dump) => {
+        What::FirstLook(look) => {
+            let dump = &look.read().expect("a first look that can be read").dump;
             let cut = truncated(dump, &sources);
             if ask {
                 let asked = truncated_stacks::ask(&collector.listener.asker(), event.conn, dump, &sources)
@@ -104,7 +105,8 @@ fn a_lost_wakeup_is_still_there_after_the_dump() {
     let host = Running::start(collector.preload(&mut command, Some(&allocator(fault.name))));
     let sources = Sources { live_pid: Some(host.pid()), same_boot: true, ..Sources::default() };
     let before = collector.until("a first look", |event| match &event.what {
-        What::FirstLook(dump) => {
+        What::FirstLook(look) => {
+            let dump = &look.read().expect("a first look that can be read").dump;
             truncated_stacks::ask(&collector.listener.asker(), event.conn, dump, &sources)
                 .expect("a request");
             let waits = dump.threads.iter().filter(|t| t.syscall == libc::SYS_futex as i32);

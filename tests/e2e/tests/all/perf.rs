@@ -46,6 +46,7 @@ fn bundle(change: impl FnOnce(&Path)) -> (String, String) {
         copies: vec![],
         alive: true,
         supplement: Some(snap::supplement),
+        full: false,
         perf: Ok(&perf),
     };
     made.finish(&contents, &Cancel::never()).expect("the rest of the bundle");

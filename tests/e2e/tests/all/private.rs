@@ -126,6 +126,39 @@ fn a_socket_is_in_no_folder_that_others_can_write() {
     }
 }
 
+/// A pipe that nobody writes to.
+fn fifo(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[test]
+fn what_is_no_bundle_is_refused_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    fifo(&path("pipe"));
+    fs::File::create(path("sparse")).unwrap().set_len(20 << 30).unwrap();
+    // 64 GB of zeros in a file of 64 MB would take minutes to make. 300 MB are too much, too.
+    let bomb = fs::File::create(path("bomb.gz")).unwrap();
+    let mut gzip = Command::new("sh")
+        .args(["-c", "head -c 300000000 /dev/zero | gzip -1"])
+        .stdout(bomb)
+        .spawn()
+        .unwrap();
+    assert!(gzip.wait().unwrap().success());
+    for name in ["verdict.json", "dump.bin", "recording.json.gz", "threads.json"] {
+        let folder = path(&format!("in_{name}"));
+        fs::create_dir(&folder).unwrap();
+        fifo(&folder.join(name));
+    }
+    for entry in fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().path()).chain(["/dev/zero".into()]) {
+        for command in ["show", "report"] {
+            let (status, stdout, stderr) = run_parts(hangscope().arg(command).arg(&entry));
+            assert_eq!((status, stdout.as_str()), (Some(1), ""), "{command} {entry:?}: {stderr}");
+            assert_eq!(stderr.lines().count(), 1, "{command} {entry:?}: {stderr}");
+        }
+    }
+}
+
 /// What a terminal obeys: colours, a title, the order of letters, a line of its own.
 const NASTY: &str = "\u{1b}[31mR\n\u{202e}\u{9b}2J";
 

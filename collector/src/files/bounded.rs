@@ -1,0 +1,79 @@
+//! Files that somebody else may have written: only plain files are read, and only so many bytes.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+/// Most bytes of a file, or of what it unpacks to. The dump of 8,000 threads has 62 MB.
+pub(crate) const MOST: u64 = 256 << 20;
+
+/// Opens a plain file. A pipe or a device in its place is an error, and not waited for.
+///
+/// # Errors
+/// Also for a file of more than [`MOST`] bytes.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    let meta = file.metadata()?;
+    if !meta.is_file() && !meta.is_dir() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is a pipe, a socket or a device, not a file",
+        ));
+    }
+    if meta.len() > MOST {
+        return Err(too_large());
+    }
+    Ok(file)
+}
+
+/// The bytes of a plain file.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    unpacked(open(path)?)
+}
+
+/// A text in a plain file.
+///
+/// # Errors
+/// As [`open`]; also where it is not UTF-8.
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
+    String::from_utf8(read(path)?).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.utf8_error()))
+}
+
+/// All that a decoder gives.
+///
+/// # Errors
+/// What it gives is no longer than [`MOST`].
+pub(crate) fn unpacked(from: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![];
+    from.take(MOST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST { Err(too_large()) } else { Ok(bytes) }
+}
+
+pub(crate) fn too_large() -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {} MB are not read", MOST >> 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_files_of_a_sane_size_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        std::fs::write(path("x"), "text").unwrap();
+        assert_eq!(read_text(&path("x")).unwrap(), "text");
+        // Nobody writes into it: opened as a file is, this would wait for ever.
+        nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for other in [path("pipe"), "/dev/zero".into(), "/dev/full".into()] {
+            assert_eq!(read(&other).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{other:?}");
+        }
+        File::create(path("sparse")).unwrap().set_len(20 << 30).unwrap();
+        assert_eq!(read(&path("sparse")).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert!(unpacked(io::repeat(0)).is_err());
+    }
+}
