@@ -394,7 +394,8 @@ fn a_session_without_a_hang_is_a_line_and_one_with_a_hang_keeps_its_heartbeats()
     let lines = lines_of(out.path());
     let of = |folded| lines.iter().find(|line| line.folded == folded).unwrap();
     assert_eq!((lines.len(), of(true).heartbeats, of(true).hung), (2, 49, false));
-    assert!(!out.path().join(&of(true).folder).exists());
+    // Both began within a millisecond, as far as they say: the second may have the name of the first.
+    assert_eq!(fs::read_dir(out.path().join("sessions")).unwrap().count(), 1);
     let kept = out.path().join(&of(false).folder);
     assert!(of(false).hung && kept.join("dump_1/dump.bin").exists());
     assert_eq!(fs::read_to_string(kept.join("heartbeats.jsonl")).unwrap().lines().count(), 4);
