@@ -75,6 +75,8 @@ pub(crate) struct Work {
 pub(crate) struct Arena {
     guard: [u8; GUARD],
     stack: [u8; STACK],
+    /// Lent to the kernel for the rings of perf events, and given back.
+    rings: [u8; sys::ROOM],
     tls: [u64; 64],
     /// Written by [`crate::init`] only.
     pub(crate) facts: MaybeUninit<Facts>,
@@ -82,6 +84,9 @@ pub(crate) struct Arena {
     wanted: Wanted,
     work: Work,
 }
+
+const _: () =
+    assert!(GUARD.is_multiple_of(4096) && STACK.is_multiple_of(4096) && sys::ROOM.is_multiple_of(4096));
 
 impl Arena {
     /// Maps an arena: zeroed memory.
@@ -126,6 +131,16 @@ impl Arena {
     pub(crate) unsafe fn work<'a>(arena: *mut Arena) -> &'a mut Work {
         // SAFETY: one watchdog, so one reference.
         unsafe { &mut (*arena).work }
+    }
+
+    /// Where rings of perf events may be mapped.
+    ///
+    /// # Safety
+    /// Only for the one watchdog of this process.
+    pub(crate) unsafe fn rings(arena: *mut Arena) -> sys::Rings {
+        // SAFETY: only the address is taken, which is that of a page: the parts before it are whole pages. Nothing
+        // else uses this part.
+        unsafe { sys::Rings::new((&raw mut (*arena).rings).cast()) }
     }
 
     /// The slots that signal handlers answer into.

@@ -265,7 +265,7 @@ extern "C" fn in_child() {
 /// destructor waits a moment for the hello. Then it reads the memory that the collector asked for, for the
 /// last time. Otherwise it costs three loads.
 extern "C" fn destructor() {
-    let Some(address) = ARENA.get() else { return };
+    let Some(address) = ARENA.get().filter(|_| !watchdog::is_filtered()) else { return };
     watchdog::let_it_say_hello();
     let arena = core::ptr::from_ref(address).cast::<Arena>().cast_mut();
     // SAFETY: the arena is mapped.

@@ -12,8 +12,8 @@
 //!
 //! [`init`] is the constructor. It reads [`config`], takes the snapshot of the DSOs ([`host`]) and starts
 //! the [`watchdog`]. The watchdog looks at the threads each tick, follows the host's credentials, makes a
-//! dump at the deadline or on request, and sends all through [`link`]. It asks running threads by
-//! [`signal`]. Where the user wants it, it disturbs scheduling between its looks ([`stir`]). Under a hunt a crash of the
+//! dump at the deadline or on request, and sends all through [`link`]. It sees running threads through perf events, and asks blocked ones by
+//! [`signal`] where nothing else is permitted. Where the user wants it, it disturbs scheduling between its looks ([`stir`]). Under a hunt a crash of the
 //! host leaves a record (`signal::crash`): that handler, and the functions of libc that would show it to the host
 //! (`signal::hide`), are all that the host's own calls can meet.
 //!

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hangscope_protocol::record::{
-    SYSCALL_RUNNING, ThreadRecord, dso_flags, dump_reason, hello_flags, mark_part, probe_outcome,
+    SYSCALL_RUNNING, ThreadRecord, dso_flags, dump_reason, hello_flags, mark_part, probe_outcome, probe_way,
     thread_flags,
 };
 
@@ -508,14 +508,17 @@ fn sleeps(first: &ThreadRecord, second: &ThreadRecord) -> u64 {
     if counted(first, second) { second.nvcsw.saturating_sub(first.nvcsw) } else { 0 }
 }
 
-/// How many signals of the shim each thread answered between the looks. Each answer costs one switch.
+/// How often each thread was interrupted for its registers between the looks. Each time costs one switch; a perf event
+/// costs none.
 fn answers(dump: &Dump) -> BTreeMap<u32, u64> {
     let mut answers = BTreeMap::new();
     let all = dump.probes.iter().chain(&dump.samples);
     // What is asked after the second look has no part in it.
     let second_ns = dump.looks_ns[1];
     let before = |p: &&Probe| second_ns == 0 || p.record.asked_ns <= second_ns;
-    for probe in all.filter(|p| p.record.outcome == probe_outcome::ANSWERED).filter(before) {
+    let interrupted =
+        |p: &&Probe| p.record.outcome == probe_outcome::ANSWERED && p.record.way != probe_way::PERF;
+    for probe in all.filter(interrupted).filter(before) {
         *answers.entry(probe.record.tid).or_default() += 1;
     }
     answers

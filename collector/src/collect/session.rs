@@ -247,8 +247,11 @@ impl Session {
             }
             What::Mark(_) | What::LastMemory { .. } | What::CrashPage { .. } | What::Wanted { .. } => {}
             What::FirstLook(dump) => {
-                // If the request fails, the stacks stay cut short, and their threads say so.
-                if let Ok(dump) = dump.read() {
+                // Where it may be stopped, that is done at the end of the dump, and no signal is sent. If the request
+                // fails, the stacks stay cut short, and their threads say so.
+                if snap::only_a_signal_reaches(self.peer.pid)
+                    && let Ok(dump) = dump.read()
+                {
                     let _ = truncated_stacks::ask(&self.desk.asker, event.conn, &dump.dump, &self.sources());
                 }
             }

@@ -71,7 +71,7 @@ pub(crate) struct ThreadPart {
     /// Arguments of the system call, hex; empty if it runs.
     pub(crate) args: Vec<String>,
     pub(crate) wait: Option<WaitPart>,
-    /// `blocked` (memory, no signal), `signal`, `none`.
+    /// `blocked` (memory), `perf` (a perf event), `ptrace`, `signal`, `none`.
     pub(crate) stack_from: TraceSource,
     /// Whether the stack ends before the start of the thread.
     pub(crate) truncated: bool,

@@ -19,6 +19,7 @@ use crate::launch::bench::Bench;
 use crate::launch::census::{self, Census, Left};
 use crate::launch::program;
 use crate::listen::{ConnId, Event, Listener, What};
+use crate::snap;
 use crate::symbolize::Sources;
 use crate::text::message::{Say as _, Text};
 use crate::text::note::Note;
@@ -76,6 +77,7 @@ impl<'a> Running<'a> {
             return self.want(pid, Some(event.conn));
         }
         if let What::FirstLook(dump) = &event.what
+            && snap::only_a_signal_reaches(event.peer.pid)
             && let Ok(dump) = dump.read()
         {
             // If the request fails, the stack stays incomplete, and says so.

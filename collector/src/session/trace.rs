@@ -53,8 +53,12 @@ pub(crate) fn is_signal_frame(frame: &Frame) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TraceSource {
-    /// The memory of a blocked thread, from SP and PC of `/proc`, without a signal.
+    /// The memory of a blocked thread, from SP and PC of `/proc`.
     Blocked,
+    /// A sample of a perf event: registers and stack.
+    Perf,
+    /// Registers and stack of a thread that was stopped by ptrace for a moment.
+    Ptrace,
     /// The answer to a signal: registers and stack.
     Signal,
     /// There is no stack: see [`ThreadTrace::problem`].

@@ -63,6 +63,21 @@ impl ProcessMemory {
         Ok(bytes)
     }
 
+    /// As [`ProcessMemory::up_to`], up to the first page that is not in memory: it waits for none. Where that is not
+    /// known, all pages are read. None if nothing could be read.
+    pub(super) fn there(&self, address: u64, len: usize) -> Option<Vec<u8>> {
+        let mut there = 0;
+        while self.pagemap.is_some() && there < len {
+            match self.present(address.checked_add(there as u64)?, len - there) {
+                0 => break,
+                more => there += more,
+            }
+        }
+        self.up_to(address, if self.pagemap.is_some() { there } else { len })
+            .ok()
+            .filter(|bytes| !bytes.is_empty())
+    }
+
     /// Bytes from `at` on, at most `most`, that are in memory. 0 if the page of `at` is not, or if it is not
     /// known.
     fn present(&self, at: u64, most: usize) -> usize {

@@ -44,6 +44,6 @@ mod zero;
 pub use memory::read;
 pub use permit::NotPossible;
 pub use supplement::supplement;
-pub(crate) use supplement::supplemented;
+pub(crate) use supplement::{only_a_signal_reaches, supplemented};
 pub use take::{Options, take};
 pub(crate) use write::{Request, snap};

@@ -30,8 +30,9 @@ messages! {
         NotLookedFromOutside { file, why, outside } => "the shim may not read what threads wait for ({file}: {why}), and it \
             was not read from outside either: {outside}",
             "シムはスレッドの待機内容を読めず ({file}: {why})、外側からも読めなかった: {outside}";
-        AskedByPtrace { tid } => "tid {tid} answers no signal: it was probed from outside, by ptrace",
-            "tid {tid} はシグナルに応答しないため、外側から ptrace で観測した";
+        AskedByPtrace { tids, us } => "the shim could not see the registers of tid {tids}: stopped from outside, by ptrace, for \
+            at most {us} us each",
+            "シムは tid {tids} のレジスタを観測できなかったため、外側から ptrace で観測した (停止時間は最大 {us} us)";
     }
 }
 
@@ -74,7 +75,7 @@ mod tests {
             OutsideNote::FromOutside {},
             OutsideNote::NoMalloc {},
             say!(OutsideNote::NoStack { tid: 7, why: "No such process" }),
-            say!(OutsideNote::AskedByPtrace { tid: 7 }),
+            say!(OutsideNote::AskedByPtrace { tids: "7", us: 40 }),
             say!(OutsideNote::OwnIds { pid: 1, ids: "1 = 1800, 2 = 1801" }),
             OutsideNote::OtherIds {},
             say!(OutsideNote::LookedFromOutside { file: "/proc/7/task/7/syscall", why: "Permission denied" }),

@@ -7,7 +7,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hangscope_protocol::record::{ProbeRecord, RED_ZONE, probe_outcome};
+use hangscope_protocol::record::{ProbeRecord, RED_ZONE, probe_outcome, probe_way};
 use nix::errno::Errno;
 use nix::sys::ptrace;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -21,38 +21,61 @@ use crate::session::Probe;
 
 /// Time limit for a thread to stop: it stops when it is scheduled.
 const STOPS_WITHIN: Duration = Duration::from_millis(500);
+/// A thread that has a processor stops within this time, and is seen to: it stands still no longer than needed.
+const WATCHED: Duration = Duration::from_millis(2);
 
 /// Stops a thread, reads its registers and at most `bytes` of its stack, and lets it run on. `sample` is the
-/// number of the sample; 0 if it is none.
+/// number of the sample; 0 if it is none. It was stopped from `asked_ns` to `answered_ns` of the record.
 pub(super) fn ask(tid: u32, sample: u32, bytes: usize, memory: &ProcessMemory) -> Probe {
-    let asked_ns = now_ns();
-    let mut record =
-        ProbeRecord { tid, generation: 1, sample, outcome: probe_outcome::ANSWERED, asked_ns, ..zero() };
+    let way = probe_way::PTRACE;
+    let mut record = ProbeRecord {
+        tid,
+        generation: 1,
+        sample,
+        outcome: probe_outcome::ANSWERED,
+        way,
+        asked_ns: now_ns(),
+        ..zero()
+    };
     let mut stack = vec![];
     let id = Pid::from_raw(tid as i32);
     let look = || {
+        let stopped_ns = now_ns();
         let regs = regs::of(id)?;
         let sp = regs[regs::SP];
         let below = sp.saturating_sub(RED_ZONE);
-        let with_red_zone = memory.up_to(below, bytes).ok().filter(|b| b.len() as u64 >= RED_ZONE);
-        Ok(match with_red_zone {
-            Some(stack) => (regs, below, stack),
-            None => (regs, sp, memory.up_to(sp, bytes).unwrap_or_default()),
-        })
+        // No page is waited for while the thread stands still.
+        let with_red_zone = memory.there(below, bytes).filter(|b| b.len() as u64 >= RED_ZONE);
+        let (at, stack) = match with_red_zone {
+            Some(stack) => (below, stack),
+            None => (sp, memory.there(sp, bytes).unwrap_or_default()),
+        };
+        Ok((stopped_ns, regs, at, stack))
     };
     // Each request has its own tracer: when that ends, the kernel lets the thread run on in any case.
     let seen = thread::scope(|s| s.spawn(|| stopped(id, look)).join());
+    record.answered_ns = now_ns();
     match seen.unwrap_or(Err(Failed::Gone)) {
-        Ok(seen) => (record.regs, record.stack, stack) = seen,
+        Ok(((stopped_ns, regs, at, bytes), let_go_ns)) => {
+            (record.asked_ns, record.answered_ns) = (stopped_ns, let_go_ns);
+            (record.regs, record.stack, stack) = (regs, at, bytes);
+        }
         Err(Failed::Gone) => record.outcome = probe_outcome::GONE,
         Err(Failed::Late) => record.outcome = probe_outcome::LATE,
         Err(Failed::Errno(e)) => {
             record.outcome = probe_outcome::NOT_SENT;
-            record.errno = e as i32 as u16;
+            record.errno = e as i32 as u8;
         }
     }
-    record.answered_ns = now_ns();
     Probe { record, stack }
+}
+
+/// Whether a thread of a process may be stopped. Nothing is stopped for it: the kernel lets a thread go whose tracer
+/// ends. A process that has a tracer already (gdb) may not.
+pub(super) fn may_be_stopped(tid: u32) -> bool {
+    let id = Pid::from_raw(tid as i32);
+    let seized = thread::scope(|s| s.spawn(|| ptrace::seize(id, ptrace::Options::empty())).join());
+    matches!(seized, Ok(Ok(())))
 }
 
 enum Failed {
@@ -67,16 +90,18 @@ impl From<Errno> for Failed {
     }
 }
 
-/// Runs `look` while the thread is stopped.
-fn stopped<T>(tid: Pid, look: impl FnOnce() -> Result<T, Errno>) -> Result<T, Failed> {
+/// Runs `look` while the thread is stopped. Gives also when it was let go, CLOCK_MONOTONIC, ns.
+fn stopped<T>(tid: Pid, look: impl FnOnce() -> Result<T, Errno>) -> Result<(T, u64), Failed> {
     ptrace::seize(tid, ptrace::Options::empty())?;
     ptrace::interrupt(tid)?;
-    let until = Instant::now() + STOPS_WITHIN;
+    let begun = Instant::now();
+    let until = begun + STOPS_WITHIN;
     let deliver = loop {
         match waitpid(tid, Some(WaitPidFlag::WNOHANG | WaitPidFlag::__WALL)) {
             Ok(WaitStatus::PtraceEvent(..)) => break None,
             // The thread stopped for a signal: it is delivered when the thread runs on.
             Ok(WaitStatus::Stopped(_, signal)) => break Some(signal),
+            Ok(WaitStatus::StillAlive) if begun.elapsed() < WATCHED => thread::yield_now(),
             Ok(WaitStatus::StillAlive) if Instant::now() < until => {
                 // waitpid has no time limit. A running thread stops as soon as it gets a processor.
                 thread::sleep(Duration::from_micros(50));
@@ -88,7 +113,8 @@ fn stopped<T>(tid: Pid, look: impl FnOnce() -> Result<T, Errno>) -> Result<T, Fa
     };
     let seen = look();
     ptrace::detach(tid, deliver)?;
-    Ok(seen?)
+    let let_go_ns = now_ns();
+    Ok((seen?, let_go_ns))
 }
 
 /// CLOCK_MONOTONIC.

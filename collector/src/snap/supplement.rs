@@ -3,10 +3,12 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use hangscope_protocol::record::{SYSCALL_RUNNING, ThreadRecord, probe_outcome};
+use hangscope_reader::status::Status;
 use nix::errno::Errno;
 
 use super::ids::Ids;
@@ -17,10 +19,11 @@ use super::take::{Options, take};
 use super::threads::{MOST_SAMPLED, SAMPLE_BYTES, STACK_BYTES, is_blocked};
 use super::times::times;
 use super::{holders, limits, other_ends, stop, threads, vforked};
+use crate::proc::task;
 use crate::session::syscalls::Syscalls;
 use crate::session::{Dump, Probe};
-use crate::symbolize::Sources;
-use crate::text::message::say;
+use crate::symbolize::{Reach, Sources, truncated};
+use crate::text::message::{ranges, say};
 
 /// How long threads are sampled.
 const SAMPLED_FOR: Duration = Duration::from_secs(1);
@@ -29,6 +32,8 @@ const LOOKS_APART: Duration = Duration::from_secs(1);
 const BETWEEN_SAMPLES: Duration = Duration::from_millis(20);
 /// Most threads that are asked by ptrace: each is stopped for a moment.
 const MOST_ASKED: usize = 64;
+/// Most blocked threads that are: as many as the shim would be asked for.
+const MOST_CUT: usize = 512;
 /// Most napping threads that are sampled, in turns.
 const MOST_NAPPERS: usize = 16;
 /// A thread that runs in both looks naps if it went to sleep more often than this.
@@ -42,7 +47,7 @@ const MOST_LOOKS: usize = 20;
 /// running threads read. None if nothing is missing. What may not be read, or what has ended since, is left
 /// out.
 pub fn supplement(pid: u32, dump: &Dump, sources: &Sources) -> Option<Dump> {
-    let answers = answers(pid, dump);
+    let answers = answers(pid, dump, Some(sources));
     let whole =
         answers.as_ref().map_or(Cow::Borrowed(dump), |answers| Cow::Owned(dump.with_outside(answers)));
     let loops = memory(pid, &whole, sources);
@@ -68,8 +73,9 @@ pub(super) fn memory(pid: u32, dump: &Dump, sources: &Sources) -> Option<Dump> {
     Some(outside)
 }
 
-/// Answers and samples. Its threads have the ids of the process's own namespace.
-fn answers(pid: u32, dump: &Dump) -> Option<Dump> {
+/// Answers and samples. Its threads have the ids of the process's own namespace. Without `sources` no stack is found
+/// to be cut.
+fn answers(pid: u32, dump: &Dump, sources: Option<&Sources>) -> Option<Dump> {
     let memory = &ProcessMemory::of(pid);
     let ids = &mut Ids::of(pid, dump);
     let mut outside = Dump::begun(dump.identity.clone(), dump.begin);
@@ -83,11 +89,12 @@ fn answers(pid: u32, dump: &Dump) -> Option<Dump> {
     }
     outside.probes = ask_threads_without_answer(dump, ids, memory);
     let asked: Vec<u32> = outside.probes.iter().map(|p| p.record.tid).collect();
-    let by_ptrace = asked.iter().filter_map(|tid| {
-        let tid = ids.own(*tid)?;
-        Some(say!(OutsideNote::AskedByPtrace { tid }).note(tid))
-    });
-    outside.notes.extend(by_ptrace);
+    outside.probes.extend(ask_cut_threads(dump, sources, ids, memory));
+    let by_ptrace: Vec<u32> = outside.probes.iter().filter_map(|probe| ids.own(probe.record.tid)).collect();
+    let stopped = |p: &Probe| p.record.answered_ns.saturating_sub(p.record.asked_ns) / 1000;
+    if let Some(us) = outside.probes.iter().map(stopped).max() {
+        outside.notes.push(say!(OutsideNote::AskedByPtrace { tids: ranges(&by_ptrace), us }).note(0));
+    }
     let nappers: Vec<u32> = nappers(dump).into_iter().filter_map(|tid| ids.here(tid)).collect();
     let arch = Syscalls::from_elf(dump.identity.fixed.arch);
     let here = |t: &ThreadRecord| Some(ThreadRecord { tid: ids.here(t.tid)?, ..*t });
@@ -98,7 +105,7 @@ fn answers(pid: u32, dump: &Dump) -> Option<Dump> {
     ids.see_others(&outside.threads);
     let ids = &*ids;
     outside.memory = times(dump, memory);
-    if asked.is_empty() && nappers.is_empty() && outside.threads.is_empty() {
+    if outside.probes.is_empty() && nappers.is_empty() && outside.threads.is_empty() {
         return (!outside.notes.is_empty() || !outside.memory.is_empty()).then_some(outside);
     }
     let asked: Vec<u32> = asked.into_iter().filter_map(|tid| ids.here(tid)).collect();
@@ -171,17 +178,19 @@ fn look_where_refused(pid: u32, dump: &Dump, outside: &mut Dump) -> bool {
 
 /// The dump with the answers and samples that [`supplement`] adds.
 pub(crate) fn supplemented(pid: u32, dump: &Dump) -> Cow<'_, Dump> {
-    answers(pid, dump).map_or(Cow::Borrowed(dump), |outside| Cow::Owned(dump.with_outside(&outside)))
+    answers(pid, dump, None).map_or(Cow::Borrowed(dump), |outside| Cow::Owned(dump.with_outside(&outside)))
 }
 
 /// Registers and stacks of threads that ran in both looks and took no signal: a program may block all signals
 /// in its workers, and one of them may be the thread that loops. Threads that do not answer ptrace are left
 /// out. The answers have the ids of the dump.
 fn ask_threads_without_answer(dump: &Dump, ids: &Ids, memory: &ProcessMemory) -> Vec<Probe> {
-    use probe_outcome::{BLOCKED, LATE, NO_SIGNAL, NOT_SENT};
+    use probe_outcome::{BLOCKED, LATE, NO_SIGNAL, NOT_SAFE, NOT_SEEN, NOT_SENT};
     let runs = |tid: &u32| dump.second_look(*tid).is_some_and(|t| t.syscall == SYSCALL_RUNNING);
-    let unanswered =
-        dump.probes.iter().filter(|p| matches!(p.record.outcome, BLOCKED | LATE | NO_SIGNAL | NOT_SENT));
+    let unanswered = dump
+        .probes
+        .iter()
+        .filter(|p| matches!(p.record.outcome, BLOCKED | LATE | NO_SIGNAL | NOT_SAFE | NOT_SEEN | NOT_SENT));
     let tids = unanswered.map(|p| p.record.tid).filter(runs).take(MOST_ASKED);
     let ask = |tid| {
         let mut probe = stop::ask(ids.here(tid)?, 0, STACK_BYTES, memory);
@@ -189,6 +198,31 @@ fn ask_threads_without_answer(dump: &Dump, ids: &Ids, memory: &ProcessMemory) ->
         Some(probe)
     };
     tids.filter_map(ask).filter(is_answered).collect()
+}
+
+/// Registers of threads whose stack could not be followed without them, and that wait for a futex: the kernel begins
+/// that wait again after a stop. Other calls end early (signal(7), "Interruption of system calls by stop signals"):
+/// epoll_wait, sigtimedwait, semop, msgrcv, io_getevents, reads of inotify. Threads in those are left alone.
+fn ask_cut_threads(dump: &Dump, sources: Option<&Sources>, ids: &Ids, memory: &ProcessMemory) -> Vec<Probe> {
+    let (Some(sources), Some(arch)) = (sources, Syscalls::from_elf(dump.identity.fixed.arch)) else {
+        return vec![];
+    };
+    let waits = |tid: &u32| dump.second_look(*tid).is_some_and(|t| t.syscall == arch.futex());
+    let tids = truncated(dump, sources, Reach::AnyThread).into_iter().filter(waits).take(MOST_CUT);
+    let ask = |tid| {
+        let mut probe = stop::ask(ids.here(tid)?, 0, STACK_BYTES, memory);
+        (probe.record.tid, probe.record.was_blocked) = (tid, 1);
+        Some(probe)
+    };
+    tids.filter_map(ask).filter(is_answered).collect()
+}
+
+/// Whether threads of a process may not be stopped from here, so that only a signal reaches their registers. Never of a
+/// process that has a tracer: a debugger would stop at the signal.
+pub(crate) fn only_a_signal_reaches(pid: u32) -> bool {
+    let tid = task::sharing(pid);
+    let status = fs::read(format!("/proc/{tid}/status")).unwrap_or_default();
+    Status(&status).number(b"TracerPid:") == Some(0) && !stop::may_be_stopped(tid)
 }
 
 fn is_answered(probe: &Probe) -> bool {

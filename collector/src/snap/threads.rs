@@ -3,7 +3,7 @@
 use std::fs;
 
 use hangscope_protocol::record::{
-    ProbeRecord, StackRecord, ThreadRecord, probe_outcome, stack_flags, thread_flags,
+    ProbeRecord, StackRecord, ThreadRecord, probe_outcome, probe_way, stack_flags, thread_flags,
 };
 use hangscope_reader::status::Status;
 use hangscope_reader::task::{Blocked, Syscall};
@@ -101,6 +101,7 @@ pub(super) fn sample(pid: u32, tid: u32, number: u32, memory: &ProcessMemory) ->
         sample: number,
         outcome: probe_outcome::READ,
         was_blocked: 1,
+        way: probe_way::MEMORY,
         asked_ns,
         answered_ns: now_ns(),
         ..zero()

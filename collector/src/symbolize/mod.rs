@@ -99,15 +99,23 @@ pub fn symbolize(dump: &Dump, sources: &Sources) -> Traces {
     traces
 }
 
-/// The threads whose stack was read without a signal, is cut, and could be followed further with the
-/// registers from an answer to the signal. Threads that block the signal are left out. This unwinds only
-/// and names nothing.
-pub fn truncated(dump: &Dump, sources: &Sources) -> Vec<u32> {
+/// Which threads could give their registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    AnyThread,
+    /// Those that do not block the signal.
+    BySignal,
+}
+
+/// The threads whose stack was read from memory, is cut, and could be followed further with their registers. This
+/// unwinds only and names nothing.
+pub fn truncated(dump: &Dump, sources: &Sources, reach: Reach) -> Vec<u32> {
     let Some(arch) = arch::of(dump.identity.fixed.arch) else { return vec![] };
     let modules = images::Modules::of(dump, sources);
     let unwinder = unwind::Unwinder::new(arch, &modules, Instant::now() + sources.budget);
     let raw = threads::of_dump(dump, &unwinder, arch);
-    raw.iter().filter(|raw| raw.wants_registers()).map(|raw| raw.tid()).collect()
+    let can = |raw: &&threads::Raw| reach == Reach::AnyThread || !raw.is_refused();
+    raw.iter().filter(|raw| raw.wants_registers()).filter(can).map(|raw| raw.tid()).collect()
 }
 
 /// The memory that loops of running threads read.

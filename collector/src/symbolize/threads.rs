@@ -1,9 +1,8 @@
-//! The stack of each thread: the better of two, one read without a signal and one from an answer to the
-//! signal. If it is not whole, the reason is given.
+//! The stack of each thread: the better of two, one read from memory and one with the thread's registers. If it is not whole, the reason is given.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hangscope_protocol::record::probe_outcome;
+use hangscope_protocol::record::{probe_outcome, probe_way};
 
 use super::allocator::AllocatorSet;
 use super::arch::Arch;
@@ -52,13 +51,17 @@ impl Raw {
         self.walk.frames.iter().map(|f| f.lookup())
     }
 
-    /// The stack was read without a signal, and an answer to the signal may give more. The signal was not
-    /// refused.
+    /// The stack was read from memory, and the thread's registers may give more.
     pub(super) fn wants_registers(&self) -> bool {
         let helps = |cut| {
             matches!(cut, Cut::NeedsFramePointer | Cut::NeedsRegister(_) | Cut::NoTable | Cut::NotCode(_))
         };
-        self.source == TraceSource::Blocked && self.refused.is_none() && self.walk.cut.is_some_and(helps)
+        self.source == TraceSource::Blocked && self.walk.cut.is_some_and(helps)
+    }
+
+    /// The thread blocks the signal, or gave no answer.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.is_some()
     }
 
     /// For comparison: a whole stack is better than a cut one, then a deeper one is better.
@@ -107,10 +110,18 @@ pub(super) fn of_probe(dump: &Dump, probe: &Probe, unwinder: &Unwinder<'_>, arch
     let regs = &probe.record.regs;
     let (source, regs) = match probe.record.outcome {
         probe_outcome::READ => (TraceSource::Blocked, arch.blocked(regs[arch.pc], regs[arch.sp])),
-        _ => (TraceSource::Signal, arch.answered(regs)),
+        _ => (source(probe.record.way), arch.answered(regs)),
     };
     let walk = unwinder.walk(regs, &StackBytes { start: probe.record.stack, bytes: &probe.stack });
     Raw { tid, source, walk, refused: None }
+}
+
+fn source(way: u8) -> TraceSource {
+    match way {
+        probe_way::PERF => TraceSource::Perf,
+        probe_way::PTRACE => TraceSource::Ptrace,
+        _ => TraceSource::Signal,
+    }
 }
 
 fn none(tid: u32, refused: Option<StackProblem>) -> Raw {
@@ -138,6 +149,12 @@ fn refused(dump: &Dump, probe: &Probe) -> Option<StackProblem> {
             let errno = nix::errno::Errno::from_raw(probe.record.errno.into());
             say!(StackProblem::SignalFailed { signal, why: errno.desc() })
         }
+        probe_outcome::NOT_SEEN if probe.record.errno == 0 => StackProblem::Filtered {},
+        probe_outcome::NOT_SEEN => {
+            let errno = nix::errno::Errno::from_raw(probe.record.errno.into());
+            say!(StackProblem::NotSeen { why: errno.desc() })
+        }
+        probe_outcome::NOT_SAFE => StackProblem::NotSafe {},
         outcome => say!(StackProblem::UnknownAnswer { outcome }),
     })
 }
@@ -165,7 +182,7 @@ pub(super) fn named(raw: Raw, names: &Names, set: &AllocatorSet<'_>, arch: &Arch
     let cut = raw.walk.cut.filter(|_| !at_start);
     let why = |cut| match (cut, raw.source) {
         // The thread has answered.
-        (Cut::NeedsFramePointer, TraceSource::Signal) => {
+        (Cut::NeedsFramePointer, from) if from != TraceSource::Blocked => {
             say!(StackProblem::Register { register: arch.fp_name })
         }
         (cut, _) => cut.why(arch),

@@ -19,6 +19,7 @@
 //! - [`thread`]: all files of a thread together, as a record of a dump
 //! - [`maps`]: the lines of `maps`
 //! - [`memory`]: the [`Memory`] trait
+//! - [`perf`]: samples in a ring of `perf_event_open`
 //! - [`elf`]: an image in memory: headers, dynamic section, build-id, symbols, relocations
 //! - [`link_map`]: the loader's list of images, in the order of symbol search
 #![cfg_attr(not(test), no_std)]
@@ -32,6 +33,7 @@ pub mod elf;
 pub mod link_map;
 pub mod maps;
 pub mod memory;
+pub mod perf;
 pub mod status;
 pub mod task;
 pub mod text;

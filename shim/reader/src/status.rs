@@ -48,6 +48,16 @@ impl<'a> Status<'a> {
         self.set(b"SigCgt:")
     }
 
+    /// Whether a filter of system calls is in force, or strict mode (seccomp(2)). Unknown counts as so.
+    pub fn is_filtered(self) -> bool {
+        self.number(b"Seccomp:") != Some(0)
+    }
+
+    /// Mode and number of the filters of system calls that are in force (Linux 5.9 has the number).
+    pub fn filters(self) -> (Option<u64>, Option<u64>) {
+        (self.number(b"Seccomp:"), self.number(b"Seccomp_filters:"))
+    }
+
     /// Context switches: voluntary, then involuntary.
     pub fn switches(self) -> Option<(u64, u64)> {
         Some((self.number(b"voluntary_ctxt_switches:")?, self.number(b"nonvoluntary_ctxt_switches:")?))

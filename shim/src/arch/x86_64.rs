@@ -149,6 +149,21 @@ pub(crate) fn registers(context: &libc::ucontext_t) -> [u64; hangscope_protocol:
     regs
 }
 
+/// The registers that a sample of a perf event has: bits by asm/perf_regs.h. The segments are left out.
+pub(crate) const PERF_REGS: u64 = 0x00ff_03ff;
+
+/// Registers of a sample, which the kernel gives in the order of those bits, in the order of [`registers`]. On
+/// aarch64 both orders are the same: x0 to x30, sp, pc.
+pub(crate) fn sampled(regs: &[u64]) -> [u64; hangscope_protocol::record::PROBE_REGS] {
+    // By the bits: ax bx cx dx si di bp sp ip flags are 0..9, cs and ss are left out, then r8..r15.
+    const ORDER: [usize; 18] = [0, 3, 2, 1, 4, 5, 6, 7, 10, 11, 12, 13, 14, 15, 16, 17, 8, 9];
+    let mut all = [0; hangscope_protocol::record::PROBE_REGS];
+    for (to, from) in all.iter_mut().zip(ORDER) {
+        *to = regs.get(from).copied().unwrap_or(0);
+    }
+    all
+}
+
 /// Index of the stack pointer in [`registers`].
 pub(crate) const REG_SP: usize = 7;
 /// Index of the program counter in [`registers`] (the column of the return address).
@@ -245,6 +260,17 @@ core::arch::global_asm!(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn registers_of_a_sample_come_in_the_order_of_dwarf() {
+        // ax bx cx dx si di bp sp ip flags r8..r15, with the bit of each in asm/perf_regs.h as its value.
+        let by_bit: Vec<u64> = (0..10).chain(16..24).collect();
+        assert_eq!(PERF_REGS, by_bit.iter().map(|bit| 1 << bit).sum());
+        let regs = sampled(&by_bit);
+        assert_eq!(regs[..8], [0, 3, 2, 1, 4, 5, 6, 7]);
+        assert_eq!(regs[8..18], [16, 17, 18, 19, 20, 21, 22, 23, 8, 9]);
+        assert_eq!((regs[REG_SP], regs[REG_PC], regs[18]), (7, 8, 0));
+    }
 
     #[test]
     fn instructions_that_matter() {

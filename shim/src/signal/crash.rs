@@ -62,6 +62,25 @@ pub(crate) fn install() {
     }
 }
 
+/// Takes the handler out again, and puts it in no more: the program has a filter that may not allow what the handler
+/// calls. For the watchdog, which makes the calls on its own thread.
+pub(crate) fn withdraw() {
+    if !ARMED.swap(false, Ordering::AcqRel) {
+        return;
+    }
+    for signal in SIGNALS {
+        let (flags, restorer) = before(signal);
+        let default = KernelAction { handler: libc::SIG_DFL, flags: flags.into(), restorer, mask: 0 };
+        // SAFETY: the first call only reads, and there is no handler in the second. A handler of the host stays.
+        let _ = unsafe {
+            sys::action(signal as u32, None)
+                .ok()
+                .filter(|now| now.handler == handler())
+                .map(|_| sys::action(signal as u32, Some(&default)))
+        };
+    }
+}
+
 /// Puts the handler in for a signal whose default action is in force. Nothing for other signals.
 pub(super) fn take(signal: i32) {
     let before = SIGNALS.iter().position(|own| *own == signal).and_then(|at| BEFORE.get(at));

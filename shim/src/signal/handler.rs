@@ -47,11 +47,26 @@ fn trap_of_the_host(context: &mut libc::ucontext_t) {
     let _ = sys::queue_signal(sys::getpid(), sys::gettid(), libc::SIGTRAP as u32, 0);
 }
 
+/// Where the handler's frame goes: how large the thread's alternate stack is, nobody can know beforehand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum On {
+    /// The stack that the thread is on. For questions: that stack was found to have room.
+    Current,
+    /// The alternate stack, if it has one. For the timers and traps of `stops`, which meet any thread.
+    Alternate,
+}
+
+/// The address of [`on_signal`].
+fn address() -> usize {
+    on_signal as *const () as usize
+}
+
 /// The kernel's action for [`on_signal`].
-fn ours() -> KernelAction {
+fn ours(on: On) -> KernelAction {
+    let on_stack = if on == On::Alternate { libc::SA_ONSTACK } else { 0 };
     KernelAction {
-        handler: on_signal as *const () as usize,
-        flags: (libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK) as u64 | arch::SIGACTION_FLAGS,
+        handler: address(),
+        flags: (libc::SA_SIGINFO | libc::SA_RESTART | on_stack) as u64 | arch::SIGACTION_FLAGS,
         restorer: arch::signal_return as *const () as usize,
         mask: u64::MAX,
     }
@@ -63,18 +78,18 @@ fn now(signal: u32) -> Option<KernelAction> {
 }
 
 /// Puts the handler in. Gives false if the kernel refuses.
-fn put(signal: u32) -> bool {
+fn put(signal: u32, on: On) -> bool {
     // SAFETY: `on_signal` may run anywhere: it makes no call but raw system calls, and touches only slots
     // and atomics.
-    unsafe { sys::action(signal, Some(&ours())) }.is_ok()
+    unsafe { sys::action(signal, Some(&ours(on))) }.is_ok()
 }
 
 /// Puts the handler in for SIGTRAP. False where the host has a handler of its own, or ignores the signal.
 pub(super) fn install_trap() -> bool {
     let signal = libc::SIGTRAP as u32;
     now(signal).is_some_and(|now| match now.handler {
-        libc::SIG_DFL => put(signal),
-        other => other == ours().handler,
+        libc::SIG_DFL => put(signal, On::Alternate),
+        other => other == address(),
     })
 }
 
@@ -107,6 +122,10 @@ impl Handler {
     /// Puts the handler in, on the wanted signal or, if the host uses that, on the highest real-time signal
     /// that nobody uses. False if none is free.
     pub(super) fn install(&mut self) -> bool {
+        self.install_on(On::Current)
+    }
+
+    fn install_on(&mut self, on: On) -> bool {
         if self.installed.is_some() {
             return true;
         }
@@ -115,8 +134,8 @@ impl Handler {
         }
         for signal in core::iter::once(self.wanted).chain((34..=64).rev()) {
             let Some(before) = now(signal) else { continue };
-            let free = before.handler == libc::SIG_DFL || before.handler == ours().handler;
-            if free && put(signal) {
+            let free = before.handler == libc::SIG_DFL || before.handler == address();
+            if free && put(signal, on) {
                 self.installed = Some((signal, KernelAction { handler: libc::SIG_DFL, ..before }));
                 return true;
             }
@@ -127,12 +146,12 @@ impl Handler {
     /// As [`Handler::install`], for signals of timers: the handler is not taken out again. False also where
     /// the host has replaced it since.
     pub(super) fn install_for_good(&mut self) -> bool {
-        self.stays = self.install() && self.is_ours();
+        self.stays = self.install_on(On::Alternate) && self.is_ours();
         self.stays
     }
 
     fn is_ours(&self) -> bool {
-        now(self.signal()).is_some_and(|a| a.handler == ours().handler)
+        now(self.signal()).is_some_and(|a| a.handler == address())
     }
 
     /// Whether a thread blocks the signal in use, or has ended.

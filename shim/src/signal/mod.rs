@@ -2,7 +2,7 @@
 //!
 //! - `handler`: the one handler, put in only while it is needed
 //! - `slots`: answers to questions, written by the handler
-//! - `probe`: asks running threads, and collects their answers
+//! - `probe`: asks blocked threads, and collects their answers
 //! - `stops`: a thread stopped or slowed inside the allocator (stir, level 3)
 //! - [`crash`]: the record of a crash, and the handler that writes it
 //! - `hide`: the host's queries do not see that handler
@@ -18,5 +18,5 @@ mod timers;
 
 pub(crate) use handler::Handler;
 pub(crate) use probe::{Candidate, Prober};
-pub(crate) use slots::{STACK, Slots};
+pub(crate) use slots::Slots;
 pub(crate) use timers::Timers;

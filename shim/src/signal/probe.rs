@@ -1,31 +1,29 @@
-//! Running threads have no SP and PC in `/proc`. They are asked with a signal, each alone, and answer with
-//! their registers and the top of their stack.
+//! The last way to a thread's registers: a signal, to a blocked thread whose stack was cut, where nothing else is
+//! permitted. Each thread is asked alone, and answers with its registers. Its stack stays as it is, for the
+//! watchdog to read: the signal interrupts the wait, and the thread waits again.
 
 use core::sync::atomic::Ordering;
 
-use hangscope_protocol::record::{PROBE_REGS, ProbeRecord, probe_outcome};
+use hangscope_protocol::record::{PROBE_REGS, ProbeRecord, RED_ZONE, probe_outcome, probe_way};
 
 use super::handler::Handler;
 use super::slots::{ASKED, DONE, FREE, SLOTS, Slot, Slots};
+use crate::arch;
 use crate::host::task::Tasks;
-use crate::sys;
+use crate::sys::{self, Resident};
 
-/// A thread that is to be asked: one that ran in the first look, or one whose stack the collector found cut.
+/// A thread that ran in the first look, or one whose stack the collector found cut.
 #[derive(Clone, Copy)]
 pub(crate) struct Candidate {
     pub(crate) tid: u32,
     /// Signals that it blocks: SigBlk of `status`.
     pub(crate) blocked_signals: u64,
-    /// It was blocked in the first look.
-    pub(crate) was_blocked: bool,
 }
 
 #[derive(Clone, Copy)]
 struct Question {
     tid: u32,
     asked_ns: u64,
-    was_blocked: bool,
-    sample: u32,
 }
 
 impl Question {
@@ -34,10 +32,11 @@ impl Question {
         ProbeRecord {
             tid: self.tid,
             generation,
-            sample: self.sample,
+            sample: 0,
             outcome,
-            was_blocked: u8::from(self.was_blocked),
+            was_blocked: 1,
             errno: 0,
+            way: probe_way::SIGNAL,
             asked_ns: self.asked_ns,
             answered_ns: 0,
             cpu_ns: 0,
@@ -75,17 +74,10 @@ impl Prober {
         }
     }
 
-    /// Asks a thread, in a free slot; `sample` is 0 for a dump, `limit` the bytes of stack that are wanted.
-    /// False if no slot is free. What cannot be asked is answered at once by `refused` with the reason.
-    pub(crate) fn ask(
-        &mut self,
-        candidate: &Candidate,
-        sample: u32,
-        limit: u32,
-        refused: &mut dyn FnMut(&ProbeRecord),
-    ) -> bool {
-        let question =
-            Question { tid: candidate.tid, asked_ns: sys::now(), was_blocked: candidate.was_blocked, sample };
+    /// Asks a thread, in a free slot. False if no slot is free. What cannot be asked is answered at once by
+    /// `refused` with the reason. The thread must be blocked, with room for a signal's frame.
+    pub(crate) fn ask(&mut self, candidate: &Candidate, refused: &mut dyn FnMut(&ProbeRecord)) -> bool {
+        let question = Question { tid: candidate.tid, asked_ns: sys::now() };
         let mut refuse = |generation, outcome, errno| {
             refused(&ProbeRecord { errno, ..question.record(generation, outcome) });
             true
@@ -105,7 +97,6 @@ impl Prober {
         let generation = self.generation;
         self.generation = generation.wrapping_add(1);
         slot.generation.store(self.generation, Ordering::Release);
-        slot.limit.store(limit, Ordering::Relaxed);
         slot.state.store(ASKED, Ordering::Release);
         let value = u64::from(self.generation) << 16 | index as u64;
         match sys::queue_signal(self.pid, candidate.tid, self.handler.signal(), value) {
@@ -117,14 +108,14 @@ impl Prober {
                 slot.state.store(FREE, Ordering::Release);
                 let gone = e == sys::Errno::SRCH;
                 let outcome = if gone { probe_outcome::GONE } else { probe_outcome::NOT_SENT };
-                refuse(generation, outcome, e.raw_os_error() as u16)
+                refuse(generation, outcome, e.raw_os_error() as u8)
             }
         }
     }
 
-    /// Whether a question to this thread is open.
-    pub(crate) fn is_open(&self, tid: u32) -> bool {
-        self.questions.iter().flatten().any(|q| q.tid == tid)
+    /// The record of a thread that is not asked, for this reason.
+    pub(crate) fn not_asked(&self, tid: u32, outcome: u8) -> ProbeRecord {
+        Question { tid, asked_ns: sys::now() }.record(self.generation, outcome)
     }
 
     /// Whether any question is open.
@@ -132,8 +123,13 @@ impl Prober {
         self.questions.iter().any(Option::is_some)
     }
 
-    /// Gives every answer that is there to `each`, with its stack.
-    pub(crate) fn collect(&mut self, each: &mut dyn FnMut(&ProbeRecord, &[u8])) {
+    /// Gives every answer that is there to `each`, with the stack, which is read into `buffer`.
+    pub(crate) fn collect(
+        &mut self,
+        memory: &Resident,
+        buffer: &mut [u8],
+        each: &mut dyn FnMut(&ProbeRecord, &[u8]),
+    ) {
         for ((open, slot), written) in
             self.questions.iter_mut().zip(&self.slots.slots).zip(&self.slots.written)
         {
@@ -143,31 +139,23 @@ impl Prober {
             if let Some(q) = open.take() {
                 // SAFETY: DONE was seen with acquire, so the handler has finished writing and nobody writes
                 // again before FREE.
-                let answer = unsafe { &*written.get() };
+                let regs = unsafe { *written.get() };
+                let sp = regs[arch::REG_SP];
+                let below = sp.saturating_sub(RED_ZONE);
+                let (mut stack, mut copied) = (below, memory.stack(below, buffer));
+                if (copied.len as u64) < RED_ZONE {
+                    (stack, copied) = (sp, memory.stack(sp, buffer));
+                }
                 let record = ProbeRecord {
-                    answered_ns: answer.answered_ns,
-                    cpu_ns: answer.cpu_ns,
-                    stack: answer.stack_at,
-                    regs: answer.regs,
+                    answered_ns: sys::now(),
+                    stack,
+                    regs,
                     ..q.record(slot.generation.load(Ordering::Relaxed), probe_outcome::ANSWERED)
                 };
-                each(&record, answer.stack.get(..answer.stack_len).unwrap_or(&[]));
+                each(&record, buffer.get(..copied.len).unwrap_or(&[]));
             }
             slot.state.store(FREE, Ordering::Release);
         }
-    }
-
-    /// Waits for another answer, until `until`. False when the time is over.
-    pub(crate) fn wait(&self, until: u64) -> bool {
-        let seen = self.slots.answers.load(Ordering::Acquire);
-        if self.slots.slots.iter().any(|s| s.state.load(Ordering::Acquire) == DONE) {
-            return true;
-        }
-        let left = until.saturating_sub(sys::now());
-        if left > 0 {
-            sys::futex_wait(&self.slots.answers, seen, left);
-        }
-        left > 0
     }
 
     /// Gives up the open questions: each becomes a record that says so. Their threads are remembered, since

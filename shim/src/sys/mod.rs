@@ -8,6 +8,7 @@ mod clock;
 mod credentials;
 mod file;
 mod memory;
+mod perf;
 mod process;
 mod raw;
 mod resident;
@@ -28,14 +29,16 @@ pub(crate) use file::{
     read_at, read_link, sealed_memfd, send_file, stat, write_at,
 };
 pub(crate) use memory::{Own, guard, map, map_shared, peek, peek_word};
+pub(crate) use perf::{MOST as MOST_EVENTS, Plan, ROOM, Rings, are_lent};
 pub(crate) use process::{
-    effective_user, getpid, getppid, gettid, is_the_same_process, know_pid, leave_directory, set_name, users,
+    effective_user, getpid, getppid, gettid, is_the_same_process, know_pid, leave_directory, set_name,
+    set_tracer, users,
 };
 pub(crate) use raw::{Errno, errno};
 pub(crate) use resident::{Copied, Resident, know_page_size};
 pub(crate) use sched::{CpuSet, Schedule, affinity, schedule, set_affinity, set_schedule, set_timer_slack};
 pub(crate) use signals::{KernelAction, SIGINFO_WORDS, action, queue_signal, send_again, set_signal_mask};
-pub(crate) use socket::{connect, peer_user, receive, send, send_with_fd};
-pub(crate) use thread::{exit_thread, own_descriptors, start_thread};
+pub(crate) use socket::{connect, peer_process, peer_user, receive, send, send_with_fd};
+pub(crate) use thread::{exit_thread, own_descriptors, robust_list, start_thread};
 pub(crate) use timer::{SI_TIMER, Timer, cpu_timer};
 pub(crate) use wait::{For, futex_wait, futex_wake, wait};

@@ -3,6 +3,8 @@
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use super::raw::raw;
+
 pub(crate) fn gettid() -> u32 {
     rustix::thread::gettid().as_raw_nonzero().get() as u32
 }
@@ -44,4 +46,10 @@ pub(crate) fn set_name(name: &CStr) {
 /// Leaves the host's working directory, so that it does not stay busy after the host left it.
 pub(crate) fn leave_directory() {
     let _ = rustix::process::chdir(c"/");
+}
+
+/// Lets a process trace this one where Yama asks for it (prctl(2), PR_SET_PTRACER); 0: no longer.
+pub(crate) fn set_tracer(pid: u32) {
+    // SAFETY: takes numbers.
+    let _ = unsafe { raw(libc::SYS_prctl, [libc::PR_SET_PTRACER as usize, pid as usize, 0, 0, 0, 0]) };
 }

@@ -26,6 +26,15 @@ pub(crate) fn connect(path: &CStr) -> Result<OwnedFd, Errno> {
 /// The user behind the other end: the one that listens, as it was when it called listen(2) (SO_PEERCRED). A user
 /// that has no number in this user namespace shows as the overflow uid.
 pub(crate) fn peer_user(socket: &OwnedFd) -> Result<u32, Errno> {
+    peer(socket).map(|peer| peer.uid)
+}
+
+/// The process that listens, in this PID namespace; 0 if it is in another one.
+pub(crate) fn peer_process(socket: &OwnedFd) -> Result<u32, Errno> {
+    peer(socket).map(|peer| peer.pid as u32)
+}
+
+fn peer(socket: &OwnedFd) -> Result<libc::ucred, Errno> {
     // rustix has no way to say a peer of another pid namespace, whose pid is 0.
     let mut peer = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
     let mut len = size_of::<libc::ucred>() as libc::socklen_t;
@@ -39,7 +48,7 @@ pub(crate) fn peer_user(socket: &OwnedFd) -> Result<u32, Errno> {
     ];
     // SAFETY: the kernel writes one ucred and its length; both live.
     unsafe { raw(libc::SYS_getsockopt, args) }?;
-    Ok(peer.uid)
+    Ok(peer)
 }
 
 /// Sends one message, whole or not at all; EAGAIN if the socket is full.

@@ -59,3 +59,12 @@ pub(crate) fn own_descriptors(keep_stderr: bool) -> Result<(), Errno> {
     }
     Ok(())
 }
+
+/// The list of robust locks that libc registered for a thread of this process (get_robust_list(2)).
+pub(crate) fn robust_list(tid: u32) -> Result<u64, Errno> {
+    let (mut head, mut len) = (0u64, 0usize);
+    let args = [tid as usize, &raw mut head as usize, &raw mut len as usize, 0, 0, 0];
+    // SAFETY: the kernel writes two words, which are live.
+    unsafe { raw(libc::SYS_get_robust_list, args) }?;
+    Ok(head)
+}

@@ -1,5 +1,5 @@
-//! A dump, safest first: identity and DSO integrity; every thread's state, wait and raw stack (no signal);
-//! then signals to running threads; samples of them; a second look. What is late or does not fit is left
+//! A dump, safest first: identity and DSO integrity; every thread's state, wait and raw stack; then running
+//! threads through perf events; samples of them; a second look. A signal is the last way, on request only. What is late or does not fit is left
 //! out, and the dump says so: a short dump is a legal dump.
 //!
 //! Nothing here waits long. The first look is made in one go, the rest in steps between the watchdog's
@@ -62,6 +62,8 @@ impl Watchdog {
             cpu_before,
             running,
             asked: 0,
+            named: 0,
+            signalled: 0,
             probes_done: false,
             answered: 0,
             hot: [0; MOST_HOT],
@@ -72,13 +74,21 @@ impl Watchdog {
             threads_left_out: found > listed,
             second_threads: 0,
         };
-        let asked_ns = sys::now();
-        self.ask_running(work, &mut pending);
-        while self.prober.any_open() && self.prober.wait(asked_ns + FIRST_ANSWERS) {
+        let refused = self.views_refused(work);
+        self.views.begin_dump(refused);
+        let until = sys::now() + FIRST_ANSWERS;
+        self.see_running(work, &mut pending);
+        while self.views.any_open() && sys::now() < until {
+            self.views.wait(until.saturating_sub(sys::now()));
             self.collect_answers(work, &mut pending);
-            self.ask_running(work, &mut pending);
+            self.see_running(work, &mut pending);
         }
-        for running in work.running.iter().take(running.min(MOST_HOT)) {
+        if self.views.are_refused() && running > 0 {
+            self.name_tracer(work);
+        }
+        // Where events are refused there are no samples to wait for.
+        let hot = if self.views.are_refused() { 0 } else { running.min(MOST_HOT) };
+        for running in work.running.iter().take(hot) {
             if let Some(hot) = pending.hot.get_mut(pending.hot_len) {
                 *hot = running.tid;
                 pending.hot_len += 1;
@@ -93,14 +103,18 @@ impl Watchdog {
         let Some(mut pending) = self.pending.take() else { return };
         if !self.link.is_up() {
             // The collector is gone, and with it the dump; the handler is taken out when nothing is open.
-            self.prober.abandon(&self.tasks, &mut work.text, &mut |_| {});
+            self.end_probes_quietly(work);
+            self.take_name_back(true);
             self.link.dump = 0;
             return;
         }
         self.link.dump = pending.number;
         self.link.patience = sys::now() + PATIENCE;
         self.collect_answers(work, &mut pending);
-        self.ask_running(work, &mut pending);
+        if !pending.probes_done {
+            self.see_running(work, &mut pending);
+            self.ask_named(work, &mut pending);
+        }
         if !pending.second_done && sys::now() >= pending.trigger_ns + pending.times.second_look {
             self.end_probes(work, &mut pending);
             self.second_look(work, &mut pending);
@@ -110,7 +124,7 @@ impl Watchdog {
         if over {
             self.end_dump(work, &mut pending);
         } else {
-            self.sample(work, &mut pending);
+            self.sample(&mut pending);
             self.pending = Some(pending);
         }
         self.link.patience = 0;
@@ -120,7 +134,8 @@ impl Watchdog {
         self.end_probes_quietly(work);
         let samples = pending.samples.iter().sum();
         if pending.hot_len > 0 {
-            self.mark(work, mark_part::SAMPLES, (samples, 0), pending.trigger_ns, pending.cpu_before);
+            let counts = (samples, self.views.lost);
+            self.mark(work, mark_part::SAMPLES, counts, pending.trigger_ns, pending.cpu_before);
         }
         let counts = self.link.counts;
         let mut flags = 0;
@@ -144,6 +159,7 @@ impl Watchdog {
             reserved: 0,
         };
         self.link.send_record(&mut work.frames[0], Kind::DumpEnd, &end);
+        self.dump_ended();
         self.link.dump = 0;
     }
 }

@@ -10,6 +10,20 @@ static GREETED: AtomicU32 = AtomicU32::new(0);
 /// The watchdog runs in a forked child.
 static FORKED: AtomicBool = AtomicBool::new(false);
 
+/// The program has put a filter of system calls in force since its start.
+static FILTERED: AtomicBool = AtomicBool::new(false);
+
+/// From now on threads of the host make no call for the shim.
+pub(super) fn filtered() {
+    FILTERED.store(true, Ordering::Relaxed);
+}
+
+/// Whether a thread of the host may be ended for a call that the shim makes on it. A filter that was there from the
+/// start has let the constructor pass. The watchdog looks once a second: a filter of the last second is not known.
+pub(crate) fn is_filtered() -> bool {
+    FILTERED.load(Ordering::Relaxed)
+}
+
 /// For a forked child, before its own watchdog starts.
 pub(crate) fn forked() {
     FORKED.store(true, Ordering::Relaxed);

@@ -71,7 +71,7 @@ impl Watchdog {
                 && !matches!(thread.state, b'Z' | b'X')
                 && let Some(to) = work.running.get_mut(running)
             {
-                *to = Candidate { tid: *tid, blocked_signals: thread.sigblk, was_blocked: false };
+                *to = Candidate { tid: *tid, blocked_signals: thread.sigblk };
                 running += 1;
             }
             threads.add(&mut self.link, &mut |w| w.record(&thread));

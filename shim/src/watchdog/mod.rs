@@ -10,6 +10,8 @@
 //! - `look`: a heartbeat; `integrity`: the DSOs
 //! - `dump`: a dump, made of `looks` at all threads and of `questions` to some; `pending`: a dump that is
 //!   not complete
+//! - `named`: the collector named as a tracer
+//! - `views`: running threads seen through perf events; `safe`: whether a thread may be sent a signal
 //! - `requests`: what the collector asks
 //! - `disturb`: scheduling disturbed between the other work
 
@@ -20,11 +22,14 @@ mod hello;
 mod integrity;
 mod look;
 mod looks;
+mod named;
 mod pending;
 mod questions;
 mod requests;
 mod run;
+mod safe;
 mod state;
+mod views;
 
-pub(crate) use hello::{ended, forked, let_it_say_hello};
+pub(crate) use hello::{ended, forked, is_filtered, let_it_say_hello};
 pub(crate) use run::entry;

@@ -5,7 +5,7 @@ const SECOND: u64 = 1_000_000_000;
 const SECOND_LOOK: u64 = 2 * SECOND;
 /// Running threads are sampled until so long after the first look, ns.
 const SAMPLED: u64 = 3 * SECOND;
-pub(super) const MOST_HOT: usize = 16;
+pub(super) const MOST_HOT: usize = crate::sys::MOST_EVENTS;
 
 /// When the parts of a dump are due, ns after its trigger.
 #[derive(Clone, Copy)]
@@ -32,9 +32,12 @@ pub(super) struct Pending {
     pub(super) times: Times,
     pub(super) first_look_ns: u64,
     pub(super) cpu_before: u64,
-    /// Threads to be asked, the running ones first, and how many of them were.
+    /// Running threads, and how many of them have had a turn to be seen.
     pub(super) running: usize,
     pub(super) asked: usize,
+    /// Threads that the collector named, behind the running ones, and how many of them were asked.
+    pub(super) named: usize,
+    pub(super) signalled: usize,
     pub(super) probes_done: bool,
     pub(super) answered: u32,
     pub(super) hot: [u32; MOST_HOT],

@@ -33,7 +33,9 @@ pub(crate) extern "C" fn entry(arena: *mut u8) {
         // SAFETY: init has written the facts before it started this thread, the only watchdog of the process.
         let (facts, slots, wanted, work) =
             unsafe { (Arena::facts(arena), Arena::slots(arena), Arena::wanted(arena), Arena::work(arena)) };
-        if let Ok(mut watchdog) = Watchdog::new(facts, slots, wanted) {
+        // SAFETY: as above.
+        let rings = unsafe { Arena::rings(arena) };
+        if let Ok(mut watchdog) = Watchdog::new(facts, slots, wanted, rings) {
             watchdog.run(work);
         }
     }
@@ -50,6 +52,8 @@ enum Leave {
 
 impl Watchdog {
     fn run(&mut self, work: &mut Work) {
+        let own = self.tasks.status(self.tasks.own, &mut work.text);
+        self.filters = own.ok().map(|status| status.filters());
         if self.flags & hello_flags::FORKED != 0 {
             sys::wait(None, For::Reading, CHILD_PAUSE);
         }
@@ -114,6 +118,9 @@ impl Watchdog {
             self.begin_dump(work, dump_reason::STALL, UNASKED);
         }
         if self.pending.is_none() {
+            if self.views.any_open() {
+                self.views.begin(sys::Plan::ONCE);
+            }
             self.prober.uninstall(&self.tasks, &mut work.text);
         }
     }
@@ -138,6 +145,8 @@ impl Watchdog {
             }
             Followed::No => return Some(Leave::Credentials),
         }
+        self.mind_filters(work);
+        self.take_name_back(false);
         // The kernel keeps a process whose last other thread ended without exit_group: then it would be the
         // watchdog that keeps it.
         let found = self.tasks.list(&mut work.entries, &mut work.tids).unwrap_or(usize::MAX);
@@ -146,8 +155,23 @@ impl Watchdog {
         (!any).then_some(Leave::Alone)
     }
 
+    /// Once the program has put a filter of system calls in force, nothing of the shim runs on its threads any more: a
+    /// call that the filter does not know might end the process.
+    fn mind_filters(&mut self, work: &mut Work) {
+        let status = self.tasks.status(self.tasks.pid, &mut work.text);
+        let Ok(now) = status.map(|status| status.filters()) else { return };
+        let before = *self.filters.get_or_insert(now);
+        if now != before && !hello::is_filtered() {
+            hello::filtered();
+            crash::withdraw();
+            self.calm(work);
+        }
+    }
+
     fn leave(&mut self, work: &mut Work, why: &Leave) {
         self.calm(work);
+        self.views.begin(sys::Plan::ONCE);
+        self.take_name_back(true);
         let (code, text) = match why {
             Leave::Credentials => {
                 (note_code::LEAVES_CREDENTIALS, &b"could not follow the host's credentials"[..])

@@ -5,6 +5,7 @@ use hangscope_protocol::record::{CopyRecord, CrashPageRecord, LastMemoryRecord, 
 
 use super::hello;
 use super::pending::Pending;
+use super::views::Views;
 use crate::arena::{Facts, Work};
 use crate::host::memory::Wanted;
 use crate::host::stall::Stall;
@@ -13,13 +14,18 @@ use crate::limits::MOST_DSOS;
 use crate::link::Link;
 use crate::signal::{Prober, Slots};
 use crate::stir::Stir;
-use crate::sys::{self, Errno, OwnedFd};
+use crate::sys::{self, Errno, OwnedFd, Rings};
 
 pub(crate) struct Watchdog {
     pub(super) facts: &'static Facts,
     pub(super) pid: u32,
     pub(super) tasks: Tasks,
     pub(super) link: Link,
+    /// Filters of system calls that were in force at the start: the watchdog has inherited them.
+    pub(super) filters: Option<(Option<u64>, Option<u64>)>,
+    pub(super) views: Views,
+    /// Until when the collector is named as a tracer; none: it is not.
+    pub(super) named_until: Option<u64>,
     pub(super) prober: Prober,
     /// Descriptors of the DSOs, by index.
     pub(super) files: [Option<OwnedFd>; MOST_DSOS],
@@ -52,6 +58,7 @@ impl Watchdog {
         facts: &'static Facts,
         slots: &'static Slots,
         wanted: &'static Wanted,
+        rings: Rings,
     ) -> Result<Watchdog, Errno> {
         let (pid, tid) = (sys::getpid(), sys::gettid());
         let forked = hello::is_forked();
@@ -69,6 +76,9 @@ impl Watchdog {
             pid,
             tasks,
             link: Link::new(pid),
+            filters: None,
+            named_until: None,
+            views: Views::new(rings),
             prober: Prober::new(slots, pid, signal),
             files: [const { None }; MOST_DSOS],
             init_ns,

@@ -8,6 +8,7 @@
 pub mod elf;
 pub mod frames;
 pub mod maps;
+pub mod perf;
 pub mod profile;
 pub mod recording;
 
@@ -15,10 +16,11 @@ pub mod recording;
 pub type Target = fn(&[u8]);
 
 /// The targets by name: the folder of the inputs, and the function.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("elf", elf::any),
     ("frames", frames::any),
     ("maps", maps::any),
+    ("perf", perf::any),
     ("profile", profile::any),
     ("recording", recording::any),
 ];

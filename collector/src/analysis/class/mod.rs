@@ -95,7 +95,11 @@ pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
 /// makes some calls return early, and that can end a wait whose wakeup was lost.
 fn resumed(scene: &Scene<'_>) -> Option<Why> {
     let probes = scene.dump.probes.iter().map(|p| &p.record);
-    let asked = probes.filter(|p| p.was_blocked != 0 && p.outcome == probe_outcome::ANSWERED);
+    // What is asked after the second look has no part in it.
+    let second_ns = scene.dump.looks_ns[1];
+    let asked = probes
+        .filter(|p| p.was_blocked != 0 && p.outcome == probe_outcome::ANSWERED)
+        .filter(|p| second_ns == 0 || p.asked_ns <= second_ns);
     let threads: Vec<&Thread<'_>> = asked
         .filter_map(|p| scene.threads.get(&p.tid))
         .filter(|t| matches!(t.motion, Motion::Moved | Motion::Left | Motion::Rewaits) && !t.woken_by_us)

@@ -1,4 +1,4 @@
-//! Threads: in a heartbeat, in a dump, their stacks, their answers to the signal.
+//! Threads: in a heartbeat, in a dump, their stacks, their registers.
 
 use crate::layout::record;
 
@@ -171,9 +171,28 @@ pub mod probe_outcome {
     pub const NO_SIGNAL: u8 = 6;
     /// The signal could not be sent; `errno` says why.
     pub const NOT_SENT: u8 = 7;
-    /// It was blocked, and was read from outside without being asked or stopped: of its registers only SP
-    /// and PC are known.
+    /// It was blocked, and was read without being asked or stopped: of its registers only SP and PC are
+    /// known.
     pub const READ: u8 = 8;
+    /// The kernel refuses the shim its perf events (`errno` says why; 0: a filter of system calls is in
+    /// force, so the shim did not try). The collector may look, by ptrace.
+    pub const NOT_SEEN: u8 = 9;
+    /// No signal was sent: it might have harmed the thread. The stack may have no room for a handler, the
+    /// call would be cut short, or a filter of system calls is in force.
+    pub const NOT_SAFE: u8 = 10;
+}
+
+/// Values of [`ProbeRecord::way`]: how a thread was seen, or was to be seen.
+pub mod probe_way {
+    /// Not told: a dump of an older shim, which sent signals.
+    pub const UNTOLD: u8 = 0;
+    pub const SIGNAL: u8 = 1;
+    /// A sample of a perf event: nothing was sent, and nothing stopped.
+    pub const PERF: u8 = 2;
+    /// Stopped by the collector for a moment: from `asked_ns` to `answered_ns`.
+    pub const PTRACE: u8 = 3;
+    /// Its memory was read while it was blocked.
+    pub const MEMORY: u8 = 4;
 }
 
 /// Registers in a [`ProbeRecord`]: DWARF numbering of the architecture. x86-64: rax rdx rcx rbx rsi rdi rbp
@@ -185,7 +204,7 @@ pub const PROBE_REGS: usize = 33;
 pub const RED_ZONE: u64 = 128;
 
 record! {
-    /// What a thread answered to the signal. Its stack goes with it, from the red zone upwards.
+    /// Registers of a thread, and how they were got. Its stack goes with it.
     pub struct ProbeRecord {
         pub tid: u32,
         /// Number of the question in this process.
@@ -196,16 +215,18 @@ record! {
         pub outcome: u8,
         /// 1 if the thread was blocked in a system call when it was asked.
         pub was_blocked: u8,
-        /// errno for [`probe_outcome::NOT_SENT`].
-        pub errno: u16,
+        /// errno for [`probe_outcome::NOT_SENT`] and [`probe_outcome::NOT_SEEN`].
+        pub errno: u8,
+        /// One of the values of [`probe_way`].
+        #[cfg_attr(feature = "serde", serde(default))]
+        pub way: u8,
         /// CLOCK_MONOTONIC of the question, ns.
         pub asked_ns: u64,
         /// CLOCK_MONOTONIC of the answer, ns.
         pub answered_ns: u64,
         /// CPU time of the thread at the answer, ns; 0 if it was not read.
         pub cpu_ns: u64,
-        /// Address of the first byte of the stack: SP less [`RED_ZONE`], or SP where that is not readable
-        /// or was not wanted.
+        /// Address of the first byte of the stack: SP less [`RED_ZONE`], or SP where that was not read.
         pub stack: u64,
         /// Registers ([`PROBE_REGS`]). In no file but dump.bin: they hold what the program works on.
         #[cfg_attr(feature = "serde", serde(skip, default = "no_registers"))]

@@ -9,7 +9,7 @@ use hangscope_collector::analysis::{History, analyse};
 use hangscope_collector::evidence::truncated_stacks;
 use hangscope_collector::listen::{RecordedDump, What};
 use hangscope_collector::session::trace::{ThreadTrace, TraceSource, Traces};
-use hangscope_collector::symbolize::{Sources, symbolize, truncated};
+use hangscope_collector::symbolize::{Reach, Sources, symbolize, truncated};
 use hangscope_test_e2e::{Running, TestCollector, allocator, bench};
 
 const THREADS: usize = 100;
@@ -25,7 +25,7 @@ fn dump(part: &str, ask: bool) -> (RecordedDump, Vec<u32>) {
     let cut = collector.until("a first look", |event| match &event.what {
         What::FirstLook(look) => {
             let dump = &look.read().expect("a first look that can be read").dump;
-            let cut = truncated(dump, &sources);
+            let cut = truncated(dump, &sources, Reach::BySignal);
             if ask {
                 let asked = truncated_stacks::ask(&collector.listener.asker(), event.conn, dump, &sources)
                     .expect("a request");
