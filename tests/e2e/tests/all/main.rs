@@ -22,6 +22,7 @@ mod machines;
 mod perf;
 mod private;
 mod robust;
+mod secrets;
 mod seen;
 mod shrink;
 mod snap;
