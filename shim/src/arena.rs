@@ -15,7 +15,7 @@ use crate::host::stall::Seen;
 use crate::limits::{MOST_DSOS, MOST_THREADS};
 use crate::signal::{Candidate, Slots};
 use crate::stir::Touched;
-use crate::sys;
+use crate::sys::{self, Grown};
 use crate::text::Text;
 
 /// Bytes of the watchdog's stack.
@@ -58,16 +58,27 @@ pub(crate) struct Work {
     pub(crate) maps: [u8; 32 * 1024],
     pub(crate) entries: [MaybeUninit<u8>; 32 * 1024],
     pub(crate) stack_copy: [u8; 32 * 1024],
-    pub(crate) tids: [u32; MOST_THREADS],
+    pub(crate) tids: Grown<u32>,
     /// Threads to be asked by signal.
-    pub(crate) running: [Candidate; MOST_THREADS],
+    pub(crate) running: Grown<Candidate>,
     /// The wait in which each thread was last seen.
-    pub(crate) seen: [Seen; MOST_THREADS],
+    pub(crate) seen: Grown<Seen>,
     /// What the last look at each DSO found.
     pub(crate) looks: [DsoNowRecord; MOST_DSOS],
     pub(crate) ask: [u8; 4096],
     /// Threads whose affinity or schedule was changed.
     pub(crate) touched: Touched,
+}
+
+impl Work {
+    /// Makes room in the tables for so many threads, or for as many as are followed at most.
+    pub(crate) fn hold(&mut self, threads: usize) {
+        // A few more than there are: some begin meanwhile.
+        let wanted = (threads + threads / 8).min(MOST_THREADS);
+        self.tids.hold(wanted);
+        self.running.hold(wanted);
+        self.seen.hold(wanted);
+    }
 }
 
 /// The mapping. All zero is a valid value of every part until init has written it.

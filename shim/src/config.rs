@@ -26,6 +26,7 @@ const NAMES: [(&str, Setting); variable::ALL.len()] = [
     (variable::DEBUG, Setting::Debug),
     (variable::GREET, Setting::Greet),
     (variable::CRASH, Setting::Crash),
+    (variable::SECCOMP, Setting::Seccomp),
 ];
 
 enum Setting {
@@ -42,6 +43,7 @@ enum Setting {
     Debug,
     Greet,
     Crash,
+    Seccomp,
 }
 
 pub(crate) struct Config {
@@ -63,6 +65,8 @@ pub(crate) struct Config {
     pub(crate) greet: bool,
     /// A crash leaves a record.
     pub(crate) crash: bool,
+    /// Also threads and children are watched that a filter of system calls was installed on after the start.
+    pub(crate) seccomp: bool,
     /// Complaints, a line each: `NAME=value: why`.
     pub(crate) complaints: Text<1024>,
 }
@@ -83,6 +87,7 @@ impl Config {
         debug: false,
         greet: false,
         crash: false,
+        seccomp: false,
         complaints: Text::EMPTY,
     };
 
@@ -139,6 +144,10 @@ impl Config {
             }
             Setting::Greet => {
                 self.greet = value == b"1";
+                Ok(())
+            }
+            Setting::Seccomp => {
+                self.seccomp = value == b"1";
                 Ok(())
             }
             Setting::Crash => {

@@ -5,6 +5,7 @@
 //! watchdog does that first, so that a slow collector costs the host nothing.
 
 use core::ffi::{CStr, c_char, c_int};
+use core::ops::Range;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use hangscope_protocol::record::{dso_flags, hello_flags};
@@ -14,7 +15,7 @@ use once_cell::race::OnceRef;
 use crate::arch::{self, Back};
 use crate::arena::{Arena, Facts};
 use crate::config::Config;
-use crate::host::elf;
+use crate::host::{elf, filters};
 use crate::signal::crash;
 use crate::text::Text;
 use crate::{sys, watchdog};
@@ -142,6 +143,29 @@ unsafe fn strings<'a>(mut array: *const *const c_char) -> (impl Iterator<Item = 
     (items, array.wrapping_add(1).cast())
 }
 
+/// Where the strings of argv and of the environment are: the kernel puts them side by side at the end of the stack,
+/// above the arrays that name them. Strings elsewhere (a loader that is a program of its own) are not on a stack.
+///
+/// # Safety
+/// Both must be such arrays as [`strings`] takes.
+unsafe fn start_strings(argv: *const *const c_char, envp: *const *const c_char) -> Range<u64> {
+    let above = argv as u64;
+    let (mut first, mut last) = (u64::MAX, 0);
+    for array in [argv, envp] {
+        // SAFETY: the caller's promise.
+        let (items, _) = unsafe { strings(array) };
+        for at in items.map(|item| item.as_ptr() as u64).filter(|at| *at > above) {
+            (first, last) = (first.min(at), last.max(at));
+        }
+    }
+    if last == 0 {
+        return 0..0;
+    }
+    // SAFETY: one of those strings.
+    let end = unsafe { CStr::from_ptr(last as *const c_char) }.count_bytes() as u64;
+    first..last + end + 1
+}
+
 /// Page size, clock ticks per second, and whether the process is privileged (AT_SECURE). The auxiliary
 /// vector follows the environment on the stack (getauxval(3)).
 ///
@@ -175,6 +199,8 @@ fn begin(start: &Start) -> Option<()> {
     // SAFETY: directly behind the environment, while nobody has moved that.
     let (page_size, clk_tck, secure) = unsafe { auxiliary(auxv) };
     sys::know_page_size(page_size);
+    // SAFETY: as above.
+    sys::know_strings(unsafe { start_strings(start.argv, start.envp) });
     let mut config = Config::DEFAULT;
     variables.for_each(|v| config.take(v.to_bytes()));
     if secure || config.socket.as_bytes().is_empty() {
@@ -193,6 +219,8 @@ fn begin(start: &Start) -> Option<()> {
     // SAFETY: zeroed memory is a valid `Facts` (numbers, durations of 0, texts that are empty, a table of
     // length 0), and the watchdog, the only other user of both, does not run yet.
     let (facts, work) = unsafe { ((*arena).facts.assume_init_mut(), Arena::work(arena)) };
+    // The frame's pages are needed for the hello anyway: nothing else is touched for maps.
+    let [first_frame, _] = &mut work.frames;
     facts.config = config;
     facts.exe.push(exe);
     facts.page_size = page_size;
@@ -200,7 +228,7 @@ fn begin(start: &Start) -> Option<()> {
     facts.init_ns = start.began_ns;
     facts.wall_ns = sys::wall_clock();
     facts.stir_seed = facts.config.stir_seed.unwrap_or_else(|| facts.wall_ns as u32 ^ sys::getpid());
-    if !facts.dsos.snapshot(&mut work.maps, exe, constructor as *const () as u64) {
+    if !facts.dsos.snapshot(first_frame, exe, constructor as *const () as u64) {
         return None;
     }
     find_allocator(facts);
@@ -246,11 +274,16 @@ unsafe fn start_watchdog(arena: *mut Arena) {
 extern "C" fn in_child() {
     let Some(address) = ARENA.get() else { return };
     let arena = core::ptr::from_ref(address).cast::<Arena>().cast_mut();
-    sys::know_pid();
     watchdog::forked();
     crash::forget();
     // SAFETY: init has written the facts, and no watchdog runs in this process yet.
     let (facts, work) = unsafe { (Arena::facts(arena), Arena::work(arena)) };
+    if filters::may_be_new() && !facts.config.seccomp {
+        // Not even a system call that tells of the filter.
+        // SAFETY: the arena is mapped.
+        return unsafe { Arena::wanted(arena) }.forget();
+    }
+    sys::know_pid();
     if facts.config.stir > 0 {
         work.touched.forked(sys::gettid());
     }

@@ -18,7 +18,7 @@
 //! (`signal::hide`), are all that the host's own calls can meet.
 //!
 //! No two rooms import each other, and no two files of a room do: [`arch`], [`limits`], [`text`],
-//! [`random`]; then [`sys`]; [`host`], [`link`], [`config`]; [`signal`]; [`stir`]; [`arena`]; [`watchdog`];
+//! [`random`]; then [`sys`]; [`host`], [`config`]; [`link`]; [`signal`]; [`stir`]; [`arena`]; [`watchdog`];
 //! [`init`].
 #![cfg_attr(not(test), no_std)]
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use super::args::ShareArgs;
+use super::size;
 use crate::capture::{CallGraph, PerfOptions};
-use crate::collect::{self, Options};
+use crate::collect::{self, Keep, Options};
 use crate::console::cancel;
 use crate::console::exit::{Ended, Status};
 use crate::console::out;
@@ -24,7 +25,8 @@ use crate::text::progress::JobLine;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Files:\n  \
     DIR/sessions.jsonl                      a line for each session that has ended\n  \
-    DIR/sessions/{start}_{pid}/session.json heartbeats.jsonl dump_N/\n\n\
+    DIR/sessions/{start}_{pid}/session.json heartbeats.jsonl dump_N/\n  \
+    A session without a hang has its line only (--keep).\n\n\
     Only processes of the same user and of root may connect.\n\n\
     Example:\n  \
     hangscope collect --out night &\n  \
@@ -51,11 +53,27 @@ pub(crate) struct Args {
     /// Dumps to keep for a session. A process that hangs all night makes one a minute.
     #[arg(long, value_name = "N", default_value = "10")]
     max_dumps: u32,
+    /// Memory for messages that wait and dumps that are analysed: 512M, 2G. Dumps that find no room wait on
+    /// disk.
+    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = size::parse)]
+    max_memory: u64,
+    /// Disk space for all that is in DIR: 10G. When it is reached, healthy sessions are removed, the oldest
+    /// first; then dumps are not kept any more, and each session has its line only [default: no limit].
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    max_size: Option<u64>,
+    /// Folders that stay when sessions have ended: `hangs` (with a hang, a dump, a crash, or a DSO that was
+    /// not intact), `all`, or a number: the last so many of the others, too. Each session has its line in
+    /// sessions.jsonl.
+    #[arg(long, value_name = "WHAT", default_value = "hangs")]
+    keep: Keep,
     /// Only JSON on stdout: a line for each session when it ends, as in sessions.jsonl (pid, command, label,
     /// end, rc, integrity, dumps, hung, class, folder, ...).
     #[arg(long)]
     json: bool,
 }
+
+/// Heartbeats that are written at once.
+const BEATS: usize = 16;
 
 pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     descriptors::raise();
@@ -66,7 +84,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let cancel = cancel::on_signals().context("collect: cannot catch Ctrl-C")?;
     let requests = Requests::on_usr1().context("collect: cannot take USR1")?;
     let socket = args.socket.map_or_else(super::socket::default_socket, Ok).context("collect")?;
-    let listener = Listener::bind(&socket).context("collect")?;
+    let listener = Listener::bind_within(&socket, args.max_memory / 4).context("collect")?;
     let perf = PerfOptions { call_graph: args.perf_call_graph, ..PerfOptions::default() };
     let options = Options {
         out: args.out,
@@ -74,6 +92,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         perf: (!args.no_perf).then_some(perf),
         dumps: args.max_dumps,
         json: args.json,
+        max_memory: args.max_memory,
+        max_size: args.max_size,
+        keep: args.keep,
+        beats: BEATS,
     };
     let path = listener.path().display().to_string();
     out::say(&say!(JobLine::Listening { path }));

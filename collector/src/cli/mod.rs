@@ -35,6 +35,7 @@ pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod show;
 pub(crate) mod shrink;
+mod size;
 pub(crate) mod snap;
 mod socket;
 pub(crate) mod stir;

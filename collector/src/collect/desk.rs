@@ -1,18 +1,22 @@
 //! What the threads of all sessions share: the options, the terminal, `sessions.jsonl`.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::disk::{self, Disk, Keep};
+use super::room::Room;
 use crate::capture::PerfOptions;
 use crate::collect::record::SessionRecord;
 use crate::console::cancel::Cancel;
 use crate::console::out;
-use crate::files::atomic::{Lines, WriteError};
+use crate::files::atomic::{self, Lines, WriteError};
 use crate::listen::{Asker, Remark};
 use crate::text::collecting::CollectLine;
 use crate::text::escape;
-use crate::text::message::{Say as _, say};
+use crate::text::message::{self, Say as _, say};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -26,6 +30,13 @@ pub(crate) struct Options {
     pub(crate) dumps: u32,
     /// Whether each session's line is printed on stdout too.
     pub(crate) json: bool,
+    /// Memory for events that wait and dumps that are analysed, bytes.
+    pub(crate) max_memory: u64,
+    /// Bytes on disk, of all that is below OUT; none: no limit.
+    pub(crate) max_size: Option<u64>,
+    pub(crate) keep: Keep,
+    /// Heartbeats that are written at once.
+    pub(crate) beats: usize,
 }
 
 /// Counts over all sessions.
@@ -39,6 +50,14 @@ pub(crate) struct Collected {
     pub(crate) not_written: u64,
 }
 
+/// What is said only once: it would be said again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Once {
+    DumpWaits,
+    Full,
+    OutGone,
+}
+
 /// Prints a line for a person who watches.
 pub(crate) type Say = Arc<dyn Fn(&dyn Display) + Send + Sync>;
 
@@ -47,13 +66,92 @@ pub(super) struct Desk {
     pub(super) cancel: Cancel,
     say: Say,
     pub(super) asker: Asker,
+    pub(super) room: Room,
+    pub(super) disk: Disk,
+    /// Sessions that are not over.
+    live: AtomicUsize,
+    /// What is said only once.
+    said: Mutex<BTreeSet<Once>>,
     /// `sessions.jsonl`, and the counts.
     ended: Mutex<(Lines, Collected)>,
 }
 
 impl Desk {
     pub(super) fn new(options: Options, cancel: Cancel, say: Say, asker: Asker, sessions: Lines) -> Desk {
-        Desk { options, cancel, say, asker, ended: Mutex::new((sessions, Collected::default())) }
+        let used = if options.max_size.is_some() { disk::size(&options.out) } else { 0 };
+        Desk {
+            // The other half is for events that wait.
+            room: Room::new(options.max_memory / 2),
+            disk: Disk::new(options.keep, options.max_size, used),
+            options,
+            cancel,
+            say,
+            asker,
+            live: AtomicUsize::new(0),
+            said: Mutex::default(),
+            ended: Mutex::new((sessions, Collected::default())),
+        }
+    }
+
+    /// Number of sessions that are not over.
+    pub(super) fn live(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_live(&self, sessions: usize) {
+        self.live.store(sessions, Ordering::Relaxed);
+    }
+
+    /// Says that sessions of an earlier collector were closed.
+    pub(super) fn closed(&self, sessions: u64) {
+        let line = say!(CollectLine::Closed { sessions });
+        self.say(format_args!("hangscope: {}", line.said().text(out::lang())));
+    }
+
+    /// Says that a dump waits for memory.
+    pub(super) fn dump_waits(&self) {
+        let most = self.options.max_memory >> 20;
+        self.say_once(Once::DumpWaits, &say!(CollectLine::DumpWaits { most }));
+    }
+
+    /// Whether another dump may be written. Says if not.
+    pub(super) fn has_room(&self) -> bool {
+        let room = self.disk.has_room();
+        if !room {
+            let most = self.options.max_size.unwrap_or(0) >> 20;
+            self.say_once(Once::Full, &say!(CollectLine::Full { most }));
+        }
+        room
+    }
+
+    fn say_once(&self, what: Once, line: &impl message::Say) {
+        if self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(what) {
+            self.say(format_args!("hangscope: {}", line.said().text(out::lang())));
+        }
+    }
+
+    /// Makes OUT again if somebody has removed it.
+    pub(super) fn look_at_out(&self) {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        if !ended.0.is_gone() {
+            return;
+        }
+        let path = self.options.out.join("sessions.jsonl");
+        let again = atomic::make_dir(&self.options.out.join("sessions")).and_then(|()| Lines::open(&path));
+        match again {
+            Ok(lines) => {
+                ended.0 = lines;
+                drop(ended);
+                let out = self.options.out.display();
+                let line = say!(CollectLine::OutAgain { out });
+                self.say(format_args!("hangscope: {}", line.said().text(out::lang())));
+            }
+            Err(error) => {
+                drop(ended);
+                let error = error.to_string();
+                self.say_once(Once::OutGone, &say!(CollectLine::OutGone { error: &error }));
+            }
+        }
     }
 
     pub(super) fn say(&self, text: impl Display) {
@@ -78,6 +176,7 @@ impl Desk {
 
     /// Writes the line of a session that has ended.
     pub(super) fn ended(&self, record: &SessionRecord) {
+        self.look_at_out();
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         ended.1.sessions += 1;
         ended.1.hung += u64::from(record.hung);

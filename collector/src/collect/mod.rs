@@ -1,11 +1,15 @@
 //! The standing collector: any number of processes, each of them a session on disk.
 //!
-//! One loop gives each event to the thread of its session. That thread writes the session's files and
-//! captures its hangs: a slow disk or perf delays no other session.
+//! One loop gives each event to its session. A fixed number of threads runs all sessions: they write the
+//! sessions' files and capture their hangs. A slow disk or perf delays no other session.
 //!
 //! - `route`: which session an event belongs to, across connections and execs
+//! - `pool`: the threads of the sessions
 //! - `session`: one process from its hello to its end
-//! - `dump`: what becomes of a session's dumps
+//! - `beats`: the last heartbeats of a session
+//! - `room`: the memory for dumps that are analysed
+//! - `disk`: what is kept
+//! - `before`: what an earlier collector has left
 //! - `judge`: DSO integrity over a session's life
 //! - [`record`]: `session.json` and `heartbeats.jsonl`
 //! - `desk`: what all sessions share
@@ -20,15 +24,23 @@ use crate::console::usr1::Requests;
 use crate::files::atomic::{self, Lines, WriteError};
 use crate::listen::{ListenError, Listener};
 
+mod beats;
+mod before;
 mod desk;
+mod disk;
 mod judge;
+mod pool;
 pub(crate) mod record;
+mod room;
 mod route;
 mod session;
 
 use desk::Desk;
 pub(crate) use desk::{Collected, Options, Say};
+pub(crate) use disk::Keep;
 
+/// How often OUT is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 /// From the first look to the second when the collector ends.
 const EARLY_LOOK: Duration = Duration::from_millis(300);
 /// How long to wait for these dumps. The command is to end within two seconds.
@@ -50,7 +62,12 @@ pub(crate) fn collect(
     let lines = Lines::open(&options.out.join("sessions.jsonl"))?;
     listener.spool_in(&options.out);
     let desk = Arc::new(Desk::new(options, cancel, say, listener.asker(), lines));
-    let mut router = route::Router::new(desk.clone())?;
+    let (before, closed) = before::Before::read(&desk);
+    if closed > 0 {
+        desk.closed(closed);
+    }
+    let mut router = route::Router::new(desk.clone(), before)?;
+    let looks = crossbeam_channel::tick(LOOK);
     let cancelled: Receiver<_> = desk.cancel.channel().clone();
     let mut failed = None;
     loop {
@@ -72,6 +89,10 @@ pub(crate) fn collect(
             recv(router.exits()) -> key => if let Ok(key) = key {
                 router.exited(key);
             },
+            recv(router.ends()) -> key => if let Ok(key) = key {
+                router.over(key);
+            },
+            recv(looks) -> _ => desk.look_at_out(),
             recv(requests.channel()) -> _ => router.want(std::process::id(), None),
             recv(cancelled) -> _ => break,
         }

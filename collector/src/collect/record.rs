@@ -38,6 +38,9 @@ pub(crate) struct SessionRecord {
     pub(crate) label: String,
     /// Whether it was forked from a watched process without an exec.
     pub(crate) forked: bool,
+    /// Start of the process in clock ticks since boot, as `/proc/PID/stat` has it.
+    #[serde(default)]
+    pub(crate) start_ticks: u64,
     /// Path of the allocator's DSO; null if it is not known.
     pub(crate) allocator: Option<String>,
     /// The allocator's build-id in memory at the start, hex.
@@ -76,6 +79,9 @@ pub(crate) struct SessionRecord {
     pub(crate) class: Option<Class>,
     /// Number of connections: more than one if one was lost.
     pub(crate) connections: u32,
+    /// Whether the folder was removed with the end: nothing had happened (`--keep`).
+    #[serde(default)]
+    pub(crate) folded: bool,
     pub(crate) notes: Vec<String>,
 }
 
@@ -92,6 +98,7 @@ impl SessionRecord {
             exe: identity.exe.clone(),
             label: identity.label.clone(),
             forked: identity.fixed.flags & hello_flags::FORKED != 0,
+            start_ticks: identity.fixed.start_ticks,
             allocator: None,
             build_id: None,
             sha1: None,
@@ -112,6 +119,7 @@ impl SessionRecord {
             hung: false,
             class: None,
             connections: 1,
+            folded: false,
             notes: vec![],
         }
     }

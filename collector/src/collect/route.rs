@@ -4,14 +4,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Receiver;
 use hangscope_protocol::record::hello_flags;
 
+use super::before::Before;
 use super::desk::Desk;
-use super::session::{Asked, Input, Session};
+use super::pool::{Actor, Pool};
+use super::session::{Asked, Beginning, Input};
 use crate::listen::request::{Answer, Problem};
 use crate::listen::{ConnId, Event, What};
 use crate::proc::ending::ExitWatch;
@@ -33,27 +34,55 @@ impl Image {
     }
 }
 
-/// A session with its thread.
 struct Live {
     pid: u32,
     image: Image,
-    input: Sender<Input>,
-    thread: JoinHandle<()>,
+    actor: Arc<Actor>,
 }
 
 pub(super) struct Router {
     desk: Arc<Desk>,
     exits: ExitWatch,
+    pool: Pool,
+    /// Sessions that an earlier collector has left open.
+    before: Before,
     next: u64,
     live: HashMap<u64, Live>,
+    /// The sessions of a process: more than one after an exec.
+    of_process: HashMap<u32, Vec<u64>>,
     /// The session of a connection.
     conns: HashMap<ConnId, u64>,
 }
 
 impl Router {
-    pub(super) fn new(desk: Arc<Desk>) -> std::io::Result<Router> {
-        let exits = ExitWatch::new()?;
-        Ok(Router { desk, exits, next: 0, live: HashMap::new(), conns: HashMap::new() })
+    pub(super) fn new(desk: Arc<Desk>, before: Before) -> std::io::Result<Router> {
+        Ok(Router {
+            exits: ExitWatch::new()?,
+            pool: Pool::new(&desk)?,
+            desk,
+            before,
+            next: 0,
+            live: HashMap::new(),
+            of_process: HashMap::new(),
+            conns: HashMap::new(),
+        })
+    }
+
+    /// Keys of sessions that are over, for [`Router::over`].
+    pub(super) fn ends(&self) -> &Receiver<u64> {
+        self.pool.over()
+    }
+
+    pub(super) fn over(&mut self, key: u64) {
+        if let Some(live) = self.live.remove(&key)
+            && let Some(keys) = self.of_process.get_mut(&live.pid)
+        {
+            keys.retain(|other| *other != key);
+            if keys.is_empty() {
+                self.of_process.remove(&live.pid);
+            }
+        }
+        self.desk.set_live(self.live.len());
     }
 
     /// Keys of sessions whose process has ended, for [`Router::exited`].
@@ -82,7 +111,6 @@ impl Router {
         }
         if ends {
             self.conns.remove(&conn);
-            self.reap();
         }
     }
 
@@ -117,14 +145,16 @@ impl Router {
     }
 
     fn living(&self) -> impl Iterator<Item = (&u64, &Live)> {
-        self.live.iter().filter(|(_, live)| !live.thread.is_finished())
+        self.live.iter().filter(|(_, live)| !live.actor.is_over())
     }
 
     /// The session that a hello belongs to: a new one, or one that lost its connection.
     fn session_of(&mut self, event: &Event, identity: &Identity) -> u64 {
         let (pid, image) = (event.peer.pid, Image::of(identity));
-        let before = self.live.iter().filter(|(_, live)| live.pid == pid && !live.thread.is_finished());
-        let before: Vec<(u64, Image)> = before.map(|(key, live)| (*key, live.image)).collect();
+        let keys = self.of_process.get(&pid).into_iter().flatten();
+        let before = keys.filter_map(|key| self.live.get(key).map(|live| (*key, live)));
+        let before = before.filter(|(_, live)| !live.actor.is_over());
+        let before: Vec<(u64, Image)> = before.map(|(key, live)| (key, live.image)).collect();
         let again = identity.fixed.flags & hello_flags::AGAIN != 0;
         if again && let Some((key, _)) = before.iter().find(|(_, other)| *other == image) {
             return *key;
@@ -138,27 +168,21 @@ impl Router {
         }
         self.next += 1;
         let key = self.next;
-        let (input, inputs) = crossbeam_channel::unbounded();
-        let session = Session::begin(self.desk.clone(), identity, &event.peer);
-        let body = move || session.run(&inputs);
-        match std::thread::Builder::new().name(format!("hs-session-{pid}")).spawn(body) {
-            Ok(thread) => {
-                self.live.insert(key, Live { pid, image, input, thread });
-                if let Some(pidfd) = &event.peer.pidfd {
-                    self.exits.watch(key, pidfd.clone());
-                }
-            }
-            Err(error) => {
-                self.desk.say(format_args!("hangscope: no thread for the session of {pid}: {error}"))
-            }
+        let before = if again { self.before.take(pid, identity) } else { None };
+        let beginning = Beginning { identity: identity.clone(), peer: event.peer.clone(), before };
+        let actor = self.pool.begin(key, beginning);
+        self.live.insert(key, Live { pid, image, actor });
+        self.of_process.entry(pid).or_default().push(key);
+        self.desk.set_live(self.live.len());
+        if let Some(pidfd) = &event.peer.pidfd {
+            self.exits.watch(key, pidfd.clone());
         }
         key
     }
 
     fn send(&self, key: u64, input: Input) {
         if let Some(live) = self.live.get(&key) {
-            // The thread of a session that is over takes no input.
-            let _ = live.input.send(input);
+            self.pool.send(&live.actor, input);
         }
     }
 
@@ -169,17 +193,14 @@ impl Router {
         }
     }
 
-    fn reap(&mut self) {
-        self.live.retain(|_, live| !live.thread.is_finished());
-    }
-
     /// Ends all sessions.
-    pub(super) fn close(self) {
-        for live in self.live.values() {
-            let _ = live.input.send(Input::Close);
+    pub(super) fn close(mut self) {
+        let keys: Vec<u64> = self.live.keys().copied().collect();
+        keys.iter().for_each(|key| self.send(*key, Input::Close));
+        while !self.live.is_empty() {
+            let Ok(key) = self.pool.over().recv() else { break };
+            self.over(key);
         }
-        for live in self.live.into_values() {
-            let _ = live.thread.join();
-        }
+        self.pool.close();
     }
 }

@@ -8,24 +8,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Sender;
 use hangscope_protocol::record::{AskRecord, ask_what, dump_reason, hello_flags};
 
+use super::beats::{self, Beats};
 use super::desk::Desk;
+use super::disk::{self, Folded};
 use super::judge::Judge;
-use super::record::{self, End, HeartbeatLine, SessionRecord};
+use super::record::{self, End, SessionRecord};
 use crate::analysis::integrity::is_of_a_lost_mapping;
-use crate::analysis::{Class, Finding, History};
+use crate::analysis::{Class, Finding, History, Integrity};
 use crate::capture;
 use crate::evidence::bundle::{Allocator, AllocatorBytes, Bundle, Contents, DumpFrames};
 use crate::evidence::stall::JudgedStall;
 use crate::evidence::truncated_stacks;
-use crate::files::atomic::{self, Lines};
+use crate::files::atomic::{self, WriteError};
 use crate::files::pin;
 use crate::listen::request::{Answer, Problem};
 use crate::listen::{ConnId, Event, Peer, RecordedDump, What};
 use crate::proc::ending::{self, Ending};
 use crate::profile::Profile;
+use crate::session::copy::{self, Copied};
 use crate::session::{Dso, Dump, Identity, Note};
 use crate::snap;
 use crate::symbolize::Sources;
@@ -36,7 +39,18 @@ const WANTED: u32 = 1;
 /// Most notes that a session keeps.
 const MOST_NOTES: usize = 100;
 
-/// Input of a session's thread.
+/// A copy of more bytes is read by the threads for dumps.
+const LARGE_COPY: u64 = 32 << 20;
+
+/// What a session begins with.
+pub(super) struct Beginning {
+    pub(super) identity: Identity,
+    pub(super) peer: Peer,
+    /// The record of the same program from before this collector was started.
+    pub(super) before: Option<SessionRecord>,
+}
+
+/// What a session takes.
 pub(super) enum Input {
     /// From one of the session's connections.
     Event(Box<Event>),
@@ -46,6 +60,20 @@ pub(super) enum Input {
     /// The process runs another program now.
     Superseded,
     Close,
+}
+
+impl Input {
+    /// Whether it may take long.
+    pub(super) fn is_heavy(&self) -> bool {
+        match self {
+            Input::Event(event) => match &event.what {
+                What::Dump(_) => true,
+                What::Copy { record, .. } => record.size > LARGE_COPY,
+                _ => false,
+            },
+            _ => false,
+        }
+    }
 }
 
 /// A request for a dump.
@@ -67,7 +95,11 @@ pub(super) struct Session {
     peer: Peer,
     dir: PathBuf,
     record: SessionRecord,
-    heartbeats: Option<Lines>,
+    beats: Beats,
+    /// The heartbeats could not be written, which was said.
+    beats_failed: bool,
+    /// Bytes on the disk that are counted.
+    on_disk: u64,
     judge: Judge,
     dsos: Vec<Dso>,
     history: History,
@@ -87,22 +119,34 @@ pub(super) struct Session {
     greeted: bool,
     exited: bool,
     superseded: bool,
+    closed: bool,
     rejected: Option<String>,
+    /// Ask for a dump as soon as the hello is taken: one was cut off by the end of the collector before.
+    ask_again: bool,
 }
 
 impl Session {
     /// Makes the folder, and writes the first `session.json`.
-    pub(super) fn begin(desk: Arc<Desk>, identity: &Identity, peer: &Peer) -> Session {
-        let name = free_name(&desk, record::folder_name(identity, peer.pid));
-        let dir = desk.folder(&name);
-        let record = SessionRecord::new(identity, peer.pid, format!("sessions/{name}"));
+    pub(super) fn begin(desk: Arc<Desk>, beginning: Beginning) -> Session {
+        let Beginning { identity, peer, before } = beginning;
+        let again = before.is_some();
+        let (dir, record) = match before {
+            Some(before) => (desk.options.out.join(&before.folder), before),
+            None => {
+                let (name, dir) = new_folder(&desk, &record::folder_name(&identity, peer.pid));
+                (dir, SessionRecord::new(&identity, peer.pid, format!("sessions/{name}")))
+            }
+        };
+        let ask_again = again && remove_unfinished(&dir, &record);
         let mut session = Session {
-            identity: identity.clone(),
-            peer: peer.clone(),
             judge: Judge::new(peer.pid),
+            identity,
+            peer,
             dir,
             record,
-            heartbeats: None,
+            beats: Beats::default(),
+            beats_failed: false,
+            on_disk: 0,
             dsos: vec![],
             history: History::default(),
             profile: Profile::plain("allocator"),
@@ -113,20 +157,17 @@ impl Session {
             begun: None,
             conns: BTreeSet::new(),
             wanted: vec![],
-            greeted: false,
+            // A record from before has its first connection.
+            greeted: again,
             exited: false,
             superseded: false,
+            closed: false,
             rejected: None,
+            ask_again,
             desk,
         };
-        let opened =
-            atomic::make_dir(&session.dir).and_then(|()| Lines::open(&session.dir.join("heartbeats.jsonl")));
-        match opened {
-            Ok(lines) => session.heartbeats = Some(lines),
-            Err(error) => session.desk.failed(&error),
-        }
         session.save();
-        session.desk.say(format_args!("[SESSION] {} {}", peer.pid, session.title()));
+        session.desk.say(format_args!("[SESSION] {} {}", session.peer.pid, session.title()));
         session
     }
 
@@ -138,22 +179,23 @@ impl Session {
         if self.record.label.is_empty() { command } else { format!("[{}] {command}", self.record.label) }
     }
 
-    /// Runs until the process has ended and all its connections have, or until the collector ends.
-    pub(super) fn run(mut self, inputs: &Receiver<Input>) {
-        let mut closed = false;
-        for input in inputs {
-            match input {
-                Input::Event(event) => self.event(*event),
-                Input::Wanted(asked) => self.want(asked),
-                Input::Exited => self.exited = true,
-                Input::Superseded => self.superseded = true,
-                Input::Close => closed = true,
-            }
-            if closed || self.conns.is_empty() && self.is_over() {
-                break;
-            }
+    /// Takes an input. True if the session is over: the process and all its connections have ended, or the
+    /// collector ends.
+    pub(super) fn step(&mut self, input: Input) -> bool {
+        match input {
+            Input::Event(event) => self.event(*event),
+            Input::Wanted(asked) => self.want(asked),
+            Input::Exited => self.exited = true,
+            Input::Superseded => self.superseded = true,
+            Input::Close => self.closed = true,
         }
-        self.end(closed);
+        self.closed || self.conns.is_empty() && self.is_over()
+    }
+
+    /// Whether an input touches no file and no process: a heartbeat that stays in memory.
+    pub(super) fn only_remembers(&self, input: &Input) -> bool {
+        let is_beat = matches!(input, Input::Event(event) if matches!(event.what, What::Heartbeat(_)));
+        is_beat && !self.record.hung && !self.desk.disk.keeps_healthy()
     }
 
     fn is_over(&self) -> bool {
@@ -167,10 +209,14 @@ impl Session {
                 self.record.connections += u32::from(self.greeted);
                 self.greeted = true;
                 self.conns.insert(event.conn);
+                if std::mem::take(&mut self.ask_again) {
+                    self.ask_for_dump(Duration::ZERO);
+                }
             }
             What::Dsos(dsos) => self.look(dsos),
-            What::Copy { record, fd } => match crate::session::copy::read(&fd, &record) {
-                Ok(bytes) => self.keep_copy(&bytes),
+            What::Copy { record, fd } => match copy::take(&fd, &record, self.dsos.iter().map(|dso| dso.init))
+            {
+                Ok(copied) => self.keep_copy(&copied),
                 Err(error) => self.note(format!("the allocator's bytes could not be taken: {error}")),
             },
             What::Heartbeat(beat) => {
@@ -179,11 +225,10 @@ impl Session {
                 }
                 self.record.heartbeats += 1;
                 self.record.max_rss_kib = self.record.max_rss_kib.max(beat.record.rss_kib);
-                let line = HeartbeatLine::new(&beat, self.identity.fixed.arch, self.judge.last());
-                if let Some(Err(error)) = self.heartbeats.as_mut().map(|lines| lines.push_json(&line)) {
-                    // One error is enough: a full disk would print one every second.
-                    self.heartbeats = None;
-                    self.desk.failed(&error);
+                self.beats.push(beat, self.judge.last(), beats::share(self.desk.live()));
+                let keeps = self.record.hung || self.desk.disk.keeps_healthy();
+                if keeps && self.beats.len() >= self.desk.options.beats {
+                    self.write_beats();
                 }
             }
             What::Note(note) => self.note(text(&note)),
@@ -212,11 +257,15 @@ impl Session {
                     let _ = truncated_stacks::ask(&self.desk.asker, event.conn, &dump.dump, &self.sources());
                 }
             }
-            What::Dump(dump) => match dump.read() {
-                Ok(dump) if dump.dump.begin.reason == dump_reason::STALL => self.stall(&dump),
-                Ok(dump) => self.finish_dump(&dump),
-                Err(error) => self.note(format!("dump {} cannot be read: {error}", dump.begin.number)),
-            },
+            What::Dump(dump) => {
+                let desk = self.desk.clone();
+                let _room = desk.room.take(dump.len(), || desk.dump_waits());
+                match dump.read() {
+                    Ok(dump) if dump.dump.begin.reason == dump_reason::STALL => self.stall(&dump),
+                    Ok(dump) => self.finish_dump(&dump),
+                    Err(error) => self.note(format!("dump {} cannot be read: {error}", dump.begin.number)),
+                }
+            }
             What::Bye(note) => self.note(format!("the shim left: {}", text(&note))),
             What::Rejected(reason) => self.rejected = Some(reason),
             What::End => {
@@ -245,12 +294,12 @@ impl Session {
         }
     }
 
-    fn keep_copy(&mut self, bytes: &[u8]) {
-        let sha1 = pin::sha1_hex(bytes);
+    fn keep_copy(&mut self, copied: &Copied) {
+        let Copied { bytes, sha1, .. } = copied;
         // One file for all sessions that run these bytes; the bundles link to it.
         let dir = self.desk.options.out.join("dso");
         let path = dir.join(format!("{}_{}.so", self.profile.name, &sha1[..8]));
-        self.record.sha1 = Some(sha1);
+        self.record.sha1 = Some(sha1.clone());
         let there = std::fs::metadata(&path).is_ok_and(|meta| meta.len() == bytes.len() as u64);
         let write = || {
             atomic::make_dir(&dir)
@@ -268,20 +317,25 @@ impl Session {
         if !wanted && self.record.dump_folders.len() as u32 >= self.desk.options.dumps {
             return;
         }
+        if !self.desk.has_room() {
+            self.note(format!("dump {number} is not kept: --max-size is reached"));
+            return;
+        }
+        self.write_beats();
         let dir = self.dir.join(format!("dump_{number}"));
         let dso = self.record.allocator.iter().map(PathBuf::from).collect();
         let shim_tid = Some(self.identity.fixed.watchdog_tid);
         let options = capture::Options { name: &self.profile.name, profile: &self.profile, dso, shim_tid };
         match Bundle::begin(&dir, self.peer.pid, &options) {
             Ok(bundle) => self.begun = Some(bundle),
-            Err(error) => self.desk.failed(&error),
+            Err(error) => self.failed(&error),
         }
     }
 
     /// Where names come from, without a bundle.
     fn sources(&self) -> Sources {
         Sources {
-            allocator_copy: self.copy.clone(),
+            allocator_copy: self.copy.clone().filter(|copy| copy.exists()),
             live_pid: Some(self.peer.pid),
             same_boot: true,
             ..Sources::default()
@@ -332,13 +386,15 @@ impl Session {
         };
         self.record.dump_folders.push(format!("dump_{}", begin.number));
         let no_copy = || "the process sent no copy of the allocator".to_owned();
+        // Somebody may have removed OUT.
+        let copy = self.copy.as_deref().filter(|copy| copy.exists());
         let contents = Contents {
             dump: Ok(DumpFrames { frames: Cow::Borrowed(&dump.raw), dump: &dump.dump }),
             other_dumps: vec![],
             history: &self.history,
             allocator: Allocator {
                 path: self.record.allocator.as_deref().map(PathBuf::from),
-                bytes: self.copy.as_deref().map(AllocatorBytes::InFile).ok_or_else(no_copy),
+                bytes: copy.map(AllocatorBytes::InFile).ok_or_else(no_copy),
             },
             copies: vec![],
             alive: true,
@@ -346,7 +402,8 @@ impl Session {
             full: self.desk.options.full,
             perf: self.desk.options.perf.as_ref().ok_or("not wanted (--no-perf)"),
         };
-        let mut answer = Answer { folder: absolute(bundle.dir()), ..Answer::default() };
+        let bundle_dir = bundle.dir().to_owned();
+        let mut answer = Answer { folder: absolute(&bundle_dir), ..Answer::default() };
         match bundle.finish(&contents, &self.desk.cancel) {
             Ok(file) => {
                 if let Some(finding) = file.map(|file| file.finding) {
@@ -359,9 +416,12 @@ impl Session {
             }
             Err(error) => {
                 answer = Answer::problem(0, Problem::NotWritten);
-                self.desk.failed(&error);
+                self.failed(&error);
             }
         }
+        let bytes = disk::size(&bundle_dir);
+        self.on_disk += bytes;
+        self.desk.disk.add(bytes);
         self.save();
         self.answer(&answer);
     }
@@ -372,13 +432,19 @@ impl Session {
         if asked.done.is_some() && self.record.hung {
             return;
         }
-        let arg0 = asked.second_look.as_nanos() as u64;
-        let ask = AskRecord { what: ask_what::DUMP, request: WANTED, arg0, arg1: 0, reserved: 0 };
-        let sent = self.conns.last().map(|conn| self.desk.asker.ask(*conn, &ask, &[]));
+        let sent = self.ask_for_dump(asked.second_look);
         self.wanted.push(asked);
-        if !matches!(sent, Some(Ok(()))) {
+        if !sent {
             self.answer(&Answer::problem(0, Problem::NotTaken));
         }
+    }
+
+    /// Whether the shim was asked.
+    fn ask_for_dump(&self, second_look: Duration) -> bool {
+        let arg0 = second_look.as_nanos() as u64;
+        let ask = AskRecord { what: ask_what::DUMP, request: WANTED, arg0, arg1: 0, reserved: 0 };
+        let sent = self.conns.last().map(|conn| self.desk.asker.ask(*conn, &ask, &[]));
+        matches!(sent, Some(Ok(())))
     }
 
     /// Answers all who want a dump of this process.
@@ -418,12 +484,43 @@ impl Session {
     fn save(&mut self) {
         let lived = SystemTime::now().duration_since(record::started(&self.identity));
         self.record.seconds = lived.map_or(0.0, |t| (t.as_secs_f64() * 1000.0).round() / 1000.0);
-        if let Err(error) = atomic::write_json(&self.dir.join("session.json"), &self.record) {
+        // Somebody may have removed it.
+        let made = if self.dir.is_dir() { Ok(()) } else { atomic::make_dir(&self.dir) };
+        let written = made.and_then(|()| atomic::write_json(&self.dir.join("session.json"), &self.record));
+        if let Err(error) = written {
             self.desk.failed(&error);
         }
     }
 
-    fn end(mut self, closed: bool) {
+    /// Says that a file could not be written. The session's line has it, too.
+    fn failed(&mut self, error: &WriteError) {
+        self.desk.failed(error);
+        self.note(format!("{error}"));
+    }
+
+    fn write_beats(&mut self) {
+        if self.beats.len() == 0 {
+            return;
+        }
+        if let Err(error) = self.beats.write(&self.dir, self.identity.fixed.arch)
+            && !std::mem::replace(&mut self.beats_failed, true)
+        {
+            // One error is enough: a full disk would print one again and again.
+            self.failed(&error);
+        }
+    }
+
+    /// Whether nothing in the folder says more than the session's line.
+    fn is_healthy(&self) -> bool {
+        !self.record.hung
+            && self.record.end != End::Open
+            && self.record.dump_folders.is_empty()
+            && self.record.integrity <= Integrity::Unknown
+            && !self.record.signal.is_some_and(is_of_a_crash)
+    }
+
+    pub(super) fn end(mut self) {
+        let closed = self.closed;
         self.answer(&Answer::problem(0, Problem::Ended));
         let ending = self.peer.pidfd.as_ref().and_then(|pidfd| ending::of(pidfd, self.peer.pid));
         let alive = self.peer.pidfd.as_ref().is_some_and(|pidfd| ending::has_ended(pidfd) == Some(false));
@@ -454,20 +551,28 @@ impl Session {
         self.record.end = end;
         self.record.why = why;
         self.record.ended = (end != End::Open).then(|| record::stamp(SystemTime::now()));
-        self.save();
+        let healthy = self.is_healthy();
+        self.record.folded = healthy && self.desk.disk.folds();
+        if !self.record.folded {
+            self.write_beats();
+            self.save();
+        }
+        let folded = self.desk.disk.ended(&self.dir, healthy, self.on_disk);
         self.desk.ended(&self.record);
         let how = match (self.record.signal, self.record.rc) {
             (Some(signal), _) => format!("signal {signal}"),
             (None, Some(rc)) => format!("exit {rc}"),
             (None, None) => self.record.why.clone().unwrap_or_else(|| "still there".into()),
         };
-        self.desk.say(format_args!(
-            "[END] {} {how}, DSO {}, {} -> {}",
-            self.peer.pid,
-            self.record.integrity,
-            if self.record.hung { "hung" } else { "no hang" },
-            self.dir.display()
-        ));
+        let (pid, integrity) = (self.peer.pid, self.record.integrity);
+        let hung = if self.record.hung { "hung" } else { "no hang" };
+        match folded {
+            Folded::Yes => self.desk.say(format_args!("[END] {pid} {how}, DSO {integrity}, {hung}")),
+            Folded::No => {
+                let dir = self.dir.display();
+                self.desk.say(format_args!("[END] {pid} {how}, DSO {integrity}, {hung} -> {dir}"));
+            }
+        }
     }
 }
 
@@ -487,11 +592,37 @@ fn summary(dump: &Dump, finding: &Finding) -> String {
     format!("{class} ({confidence}), {threads} threads, {}", end.as_deref().unwrap_or("cut off"))
 }
 
-/// A name that no other session has. Two programs may start in one process within a millisecond.
-fn free_name(desk: &Desk, name: String) -> String {
-    let taken = |name: &str| desk.folder(name).exists();
-    if !taken(&name) {
-        return name;
-    }
-    (2..).map(|n| format!("{name}_{n}")).find(|name| !taken(name)).unwrap_or(name)
+/// Signals of a process that did something wrong.
+fn is_of_a_crash(signal: i32) -> bool {
+    use libc::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
+    [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP].contains(&signal)
+}
+
+/// Makes a folder that no other session has, and gives its name. Two programs may start in one process within
+/// a millisecond.
+fn new_folder(desk: &Desk, name: &str) -> (String, PathBuf) {
+    let mut names = std::iter::once(name.to_owned()).chain((2..).map(|n| format!("{name}_{n}")));
+    let made = names.find_map(|name| {
+        let dir = desk.folder(&name);
+        match std::fs::create_dir(&dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && dir.is_dir() => None,
+            // If it cannot be made, the first file says so.
+            _ => Some((name, dir)),
+        }
+    });
+    made.unwrap_or_else(|| (name.to_owned(), desk.folder(name)))
+}
+
+/// Removes the bundles that a killed collector has not finished. Whether there was one.
+fn remove_unfinished(dir: &Path, record: &SessionRecord) -> bool {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let dumps = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let is_unfinished = |name: &String| {
+        name.starts_with("dump_")
+            && !(record.dump_folders.contains(name)
+                && ["threads.json", "dump.bin"].iter().all(|file| dir.join(name).join(file).exists()))
+    };
+    let unfinished: Vec<String> = dumps.filter(is_unfinished).collect();
+    unfinished.iter().for_each(|name| _ = std::fs::remove_dir_all(dir.join(name)));
+    !unfinished.is_empty() || record.hung && record.dump_folders.is_empty()
 }

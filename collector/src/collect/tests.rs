@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crossbeam_channel::Receiver;
 use hangscope_protocol::record::*;
@@ -16,6 +16,21 @@ use crate::console::cancel::{self, Canceller};
 use crate::console::usr1::Requests;
 use crate::session::read_dumps;
 use crate::testkit::fake_shim::{FakeShim, SOON, frame, payload, zero};
+
+/// Everything is kept and is written at once.
+fn options(out: PathBuf) -> Options {
+    Options {
+        out,
+        perf: None,
+        full: false,
+        dumps: 1,
+        json: false,
+        max_memory: 512 << 20,
+        max_size: None,
+        keep: Keep::All,
+        beats: 1,
+    }
+}
 
 struct Standing {
     dir: tempfile::TempDir,
@@ -38,7 +53,7 @@ impl Standing {
         let (canceller, cancel) = cancel::pair();
         let (sender, said) = crossbeam_channel::unbounded();
         let say: Say = Arc::new(move |text: &dyn Display| drop(sender.send(text.to_string())));
-        let options = Options { out, perf: None, full: false, dumps: 2, json: false };
+        let options = Options { dumps: 2, ..options(out) };
         let thread =
             std::thread::spawn(move || collect(listener, options, cancel, say, &Requests::never()).unwrap());
         Standing { dir, socket, canceller: Some(canceller), said, thread: Some(thread) }
@@ -85,13 +100,18 @@ impl Standing {
 
 /// A hello with these flags, of the same program image as the others.
 fn hello(shim: &mut FakeShim, flags: u32, init_ns: u64) {
+    let (hello, dsos) = hello_and_dsos(shim, flags, init_ns);
+    shim.send_all(&[hello, dsos]).unwrap();
+}
+
+fn hello_and_dsos(shim: &mut FakeShim, flags: u32, init_ns: u64) -> (Vec<u8>, Vec<u8>) {
     let frames = shim.frames.hello(2);
     let (_, _, body) = Header::split(&frames[0]).unwrap();
     let mut reader = hangscope_protocol::Reader::new(body);
     let said = Hello::get(&mut reader).unwrap();
     let fixed = HelloRecord { flags, init_ns, wall_ns: 1_763_886_141_123_000_000, ..said.fixed };
     let body = payload(|w| Hello { fixed, ..said }.put(w).unwrap());
-    shim.send_all(&[frame(Kind::Hello, 0, 0, &body), frames[1].clone()]).unwrap();
+    (frame(Kind::Hello, 0, 0, &body), frames[1].clone())
 }
 
 #[test]
@@ -283,7 +303,7 @@ fn a_socket_that_gives_no_connection_any_more_is_an_error_and_loses_nothing() {
         std::thread::yield_now();
     }
     listener.fail();
-    let options = Options { out: out.clone(), perf: None, full: false, dumps: 1, json: false };
+    let options = options(out.clone());
     let error =
         collect(listener, options, Cancel::never(), Arc::new(|_: &dyn Display| {}), &Requests::never())
             .unwrap_err();
@@ -296,8 +316,7 @@ fn an_out_that_cannot_be_written_is_said_and_ends_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("file"), "").unwrap();
     let listener = Listener::bind(&dir.path().join("t.sock")).unwrap();
-    let options =
-        Options { out: dir.path().join("file/out"), perf: None, full: false, dumps: 1, json: false };
+    let options = options(dir.path().join("file/out"));
     let error =
         collect(listener, options, Cancel::never(), Arc::new(|_: &dyn Display| {}), &Requests::never())
             .unwrap_err();
@@ -306,7 +325,8 @@ fn an_out_that_cannot_be_written_is_said_and_ends_nothing_else() {
     // It becomes unwritable later: the folder is replaced by a file.
     let mut standing = Standing::new();
     let sessions = standing.dir.path().join("out/sessions");
-    while fs::remove_dir(&sessions).is_err() {
+    // Once the lines' file is there, the folder is made.
+    while !sessions.with_extension("jsonl").exists() || fs::remove_dir(&sessions).is_err() {
         std::thread::yield_now();
     }
     fs::write(&sessions, "").unwrap();
@@ -316,4 +336,154 @@ fn an_out_that_cannot_be_written_is_said_and_ends_nothing_else() {
     shim.beat(1, 1).unwrap();
     let collected = standing.close();
     assert!(collected.sessions == 1 && collected.not_written > 0, "{collected:?}");
+}
+
+/// The lines of `sessions.jsonl` in OUT.
+fn lines_of(out: &Path) -> Vec<SessionRecord> {
+    let lines = fs::read_to_string(out.join("sessions.jsonl")).unwrap();
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Collects into OUT from shims that `go` plays.
+fn collect_while(options: Options, go: impl FnOnce(&Path, &Receiver<String>)) {
+    let dir = tempfile::tempdir().unwrap();
+    let listener = Listener::bind(&dir.path().join("t.sock")).unwrap();
+    let path = listener.path().to_owned();
+    let (canceller, cancel) = cancel::pair();
+    let (sender, said) = crossbeam_channel::unbounded();
+    let say: Say = Arc::new(move |text: &dyn Display| drop(sender.send(text.to_string())));
+    let thread =
+        std::thread::spawn(move || collect(listener, options, cancel, say, &Requests::never()).unwrap());
+    go(&path, &said);
+    drop(canceller);
+    thread.join().unwrap();
+}
+
+fn hears(said: &Receiver<String>, word: &str) -> String {
+    loop {
+        let line = said.recv_timeout(SOON).unwrap_or_else(|_| panic!("{word} is said"));
+        if line.contains(word) {
+            return line;
+        }
+    }
+}
+
+#[test]
+fn a_session_without_a_hang_is_a_line_and_one_with_a_hang_keeps_its_heartbeats() {
+    let out = tempfile::tempdir().unwrap();
+    let folds = Options { keep: Keep::Hangs, beats: 16, ..options(out.path().to_owned()) };
+    collect_while(folds, |socket, said| {
+        let mut healthy = FakeShim::connect(socket);
+        // Without the DSOs: their files do not exist here, and that is no healthy session.
+        let (said_first, _) = hello_and_dsos(&mut healthy, 0, 1);
+        healthy.send(&said_first).unwrap();
+        hears(said, "[SESSION]");
+        (1..50).for_each(|tick| _ = healthy.beat(tick, 2).unwrap());
+        // Another program in the same process.
+        let mut hung = FakeShim::connect(socket);
+        let (said_first, _) = hello_and_dsos(&mut hung, 0, 2);
+        hung.send(&said_first).unwrap();
+        drop(healthy);
+        let end = hears(said, "[END]");
+        assert!(!end.contains("->"), "{end}");
+        (1..5).for_each(|tick| _ = hung.beat(tick, 2).unwrap());
+        let frames = hung.frames.dump(1, 3, 100);
+        hung.send_all(&frames).unwrap();
+        hears(said, "[HANG]");
+    });
+    let lines = lines_of(out.path());
+    let of = |folded| lines.iter().find(|line| line.folded == folded).unwrap();
+    assert_eq!((lines.len(), of(true).heartbeats, of(true).hung), (2, 49, false));
+    // Both began within a millisecond, as far as they say: the second may have the name of the first.
+    assert_eq!(fs::read_dir(out.path().join("sessions")).unwrap().count(), 1);
+    let kept = out.path().join(&of(false).folder);
+    assert!(of(false).hung && kept.join("dump_1/dump.bin").exists());
+    assert_eq!(fs::read_to_string(kept.join("heartbeats.jsonl")).unwrap().lines().count(), 4);
+}
+
+#[test]
+fn at_the_limit_of_the_disk_no_dump_is_kept_and_the_line_says_so() {
+    let out = tempfile::tempdir().unwrap();
+    fs::write(out.path().join("much"), vec![1; 2 << 20]).unwrap();
+    let small = Options { max_size: Some(1 << 20), ..options(out.path().to_owned()) };
+    collect_while(small, |socket, said| {
+        let mut shim = FakeShim::connect(socket);
+        hello(&mut shim, 0, 1);
+        let frames = shim.frames.dump(1, 3, 100);
+        shim.send_all(&frames).unwrap();
+        hears(said, "--max-size 1M");
+        shim.beat(1, 1).unwrap();
+    });
+    let [line] = &lines_of(out.path())[..] else { panic!("one line") };
+    assert_eq!((line.hung, line.dump_folders.len(), line.dumps), (true, 0, 1));
+    assert!(line.notes.iter().any(|note| note.contains("--max-size")), "{:?}", line.notes);
+}
+
+#[test]
+fn an_out_that_is_removed_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    collect_while(options(out.clone()), |socket, said| {
+        let mut shim = FakeShim::connect(socket);
+        hello(&mut shim, 0, 1);
+        hears(said, "[SESSION]");
+        fs::remove_dir_all(&out).unwrap();
+        hears(said, "made again");
+        let frames = shim.frames.dump(1, 3, 100);
+        shim.send_all(&frames).unwrap();
+        hears(said, "[HANG]");
+    });
+    let [line] = &lines_of(&out)[..] else { panic!("one line") };
+    assert_eq!(line.dump_folders, ["dump_1"]);
+    assert!(out.join(&line.folder).join("dump_1/dump.bin").exists());
+}
+
+#[test]
+fn what_a_killed_collector_left_is_closed_or_continued() {
+    let out = tempfile::tempdir().unwrap();
+    let open = || options(out.path().to_owned());
+    collect_while(open(), |socket, said| {
+        let mut shim = FakeShim::connect(socket);
+        hello(&mut shim, 0, 1);
+        hears(said, "[SESSION]");
+    });
+    let [mut lives] = <[SessionRecord; 1]>::try_from(lines_of(out.path())).unwrap();
+    assert_eq!(lives.end, End::Open);
+    // The hello of a real shim has the start of its process.
+    let stat = fs::read("/proc/self/stat").unwrap();
+    let ticks = hangscope_reader::task::Stat::parse(&stat).unwrap().start_ticks;
+    lives.start_ticks = ticks;
+    let dir = out.path().join(&lives.folder);
+    fs::write(dir.join("session.json"), serde_json::to_vec(&lives).unwrap()).unwrap();
+    fs::write(dir.join(".hangscope-x"), "half").unwrap();
+    fs::create_dir(dir.join("dump_1")).unwrap();
+    // One whose process is gone: no process has such an id.
+    let gone = SessionRecord { pid: u32::MAX, folder: "sessions/gone".into(), ..lives.clone() };
+    fs::create_dir(out.path().join("sessions/gone")).unwrap();
+    fs::write(out.path().join("sessions/gone/session.json"), serde_json::to_vec(&gone).unwrap()).unwrap();
+
+    collect_while(open(), |socket, said| {
+        hears(said, "had ended meanwhile");
+        let mut shim = FakeShim::connect(socket);
+        let frames = shim.frames.hello(2);
+        let (_, _, body) = Header::split(&frames[0]).unwrap();
+        let said_by = Hello::get(&mut hangscope_protocol::Reader::new(body)).unwrap();
+        let wall_ns = 1_763_886_141_123_000_000;
+        let flags = hello_flags::AGAIN;
+        let fixed = HelloRecord { flags, init_ns: 1, wall_ns, start_ticks: ticks, ..said_by.fixed };
+        let body = payload(|w| Hello { fixed, ..said_by }.put(w).unwrap());
+        shim.send_all(&[frame(Kind::Hello, 0, 0, &body), frames[1].clone()]).unwrap();
+        // Its dump was cut off: it is asked for at once.
+        let ask = shim.receive().expect("a request");
+        let (_, kind, body) = Header::split(&ask).unwrap();
+        let what = hangscope_protocol::Reader::new(body).record::<AskRecord>().unwrap().what;
+        assert_eq!((kind, what), (Kind::Ask, ask_what::DUMP));
+    });
+    let lines = lines_of(out.path());
+    let closed = lines.iter().find(|line| line.pid == u32::MAX).unwrap();
+    assert_eq!(closed.end, End::Lost);
+    assert!(closed.why.as_ref().unwrap().contains("no collector was there"));
+    let again = lines.last().unwrap();
+    assert_eq!((again.folder.as_str(), again.connections, again.end), (&*lives.folder, 2, End::Open));
+    assert!(!dir.join(".hangscope-x").exists() && !dir.join("dump_1").exists());
 }

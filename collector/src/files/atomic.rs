@@ -98,12 +98,33 @@ impl Lines {
 
     /// Appends `line` and a newline. If the disk is full, the part that was written is removed again.
     pub(crate) fn push(&mut self, line: &str) -> Result<(), WriteError> {
+        self.append(format!("{}\n", escape::row(line)).as_bytes())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
         let fail = |source| WriteError { path: self.path.clone(), source };
         let before = self.file.metadata().map_err(fail)?.len();
-        self.file.write_all(format!("{}\n", escape::row(line)).as_bytes()).map_err(|source| {
+        self.file.write_all(bytes).map_err(|source| {
             let _ = self.file.set_len(before);
             WriteError { path: self.path.clone(), source }
         })
+    }
+
+    /// Whether the file has no name any more: somebody has removed it, or its folder.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.file.metadata().is_ok_and(|meta| std::os::unix::fs::MetadataExt::nlink(&meta) == 0)
+    }
+
+    /// Appends values, each as one line of JSON, in one write.
+    pub(crate) fn push_all<T: serde::Serialize>(&mut self, values: &[T]) -> Result<(), WriteError> {
+        let mut lines = String::new();
+        for value in values {
+            let line = escape::json(value, escape::Json::compact())
+                .map_err(|e| WriteError { path: self.path.clone(), source: e.into() })?;
+            lines.push_str(escape::row(&String::from_utf8_lossy(&line)).as_ref());
+            lines.push('\n');
+        }
+        self.append(lines.as_bytes())
     }
 
     /// Appends a value as one line of JSON.

@@ -55,9 +55,8 @@ fn all_frames(process: &Watched) -> Cow<'_, [u8]> {
 /// The allocator's bytes as they were when the process started: from the process, else from the pinned copy
 /// if that still has the bytes that were pinned.
 pub(super) fn allocator_bytes(lane: &Lane, process: Option<&Watched>) -> Part {
-    let sent = process.and_then(|p| p.copy.as_ref()).map(|(record, fd)| session::copy::read(fd, record));
-    let why = match sent {
-        Some(Ok(bytes)) => return Ok(bytes),
+    let why = match process.and_then(|p| p.copy.as_ref()) {
+        Some(Ok(copied)) => return Ok(copied.bytes.clone()),
         Some(Err(e)) => e.to_string(),
         None => "the process sent no copy of its allocator".to_owned(),
     };

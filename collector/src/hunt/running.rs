@@ -23,7 +23,6 @@ use crate::snap;
 use crate::symbolize::Sources;
 use crate::text::message::{Say as _, Text};
 use crate::text::note::Note;
-use crate::verify::proof::sha1_of_copy;
 use crate::verify::{ProcessReport, Programs};
 
 /// At most this many stalls that are no hang get a note.
@@ -97,11 +96,8 @@ impl<'a> Running<'a> {
 
     /// Takes a message, and looks at what becomes of a process whose connection has ended.
     pub(super) fn take(&mut self, event: Event) {
-        let (conn, pid) = (event.conn, event.peer.pid);
+        let pid = event.peer.pid;
         let (hello, ended) = (matches!(event.what, What::Hello(_)), matches!(event.what, What::End));
-        if let What::Copy { record, fd } = &event.what {
-            self.watch.copied(conn, sha1_of_copy(fd, record));
-        }
         self.watch.take(event);
         if hello || ended {
             // It may have ended, or execute another program by now.

@@ -2,20 +2,23 @@
 //! does no I/O and has no clock.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hangscope_protocol::duration::Limit;
-use hangscope_protocol::record::{CopyRecord, CrashPageRecord, LastMemoryRecord, dump_reason, hello_flags};
+use hangscope_protocol::record::{CrashPageRecord, LastMemoryRecord, dump_reason, hello_flags};
 
 use crate::analysis::History;
 use crate::listen::{ConnId, Event, NO_DESCRIPTOR, RecordedDump, What};
+use crate::session::copy::Copied;
 use crate::session::syscalls::Syscalls;
-use crate::session::{Dso, Dump, Identity};
+use crate::session::{self, Dso, Dump, Identity};
 use crate::text::message::Text;
 use crate::text::message::say;
 use crate::text::note::Note;
-use crate::verify::proof::began;
+use crate::verify::proof::{began, sha1_of_copy};
 
 /// How long a dump may take: the shim waits before its second look, and asks threads for their stacks.
 const DUMP_TAKES: Duration = Duration::from_secs(15);
@@ -39,7 +42,7 @@ pub(crate) struct Watched {
     /// With the last look at each.
     pub(crate) dsos: Vec<Dso>,
     /// The bytes of the allocator's file.
-    pub(crate) copy: Option<(CopyRecord, OwnedFd)>,
+    pub(crate) copy: Option<io::Result<Arc<Copied>>>,
     /// SHA-1 of these bytes; else why they could not be read.
     pub(crate) sha1: Option<Result<String, String>>,
     /// The request for the memory of its counters, if one was made; else why it could not be sent.
@@ -166,13 +169,6 @@ impl Watch {
         dump.is_some_and(|recorded| waits_for_children(&recorded.dump) || only_waits(&recorded.dump))
     }
 
-    /// Notes the SHA-1 of the bytes that a process sent, or why there is none.
-    pub(crate) fn copied(&mut self, conn: ConnId, sha1: Result<String, String>) {
-        if let Some(process) = self.processes.get_mut(&conn) {
-            process.sha1 = Some(sha1);
-        }
-    }
-
     /// Notes whether a program goes on whose connection has ended.
     pub(crate) fn goes_on(&mut self, conn: ConnId, goes_on: bool) {
         if let Some(process) = self.processes.get_mut(&conn) {
@@ -209,7 +205,11 @@ impl Watch {
         };
         match what {
             What::Dsos(dsos) => process.dsos = dsos,
-            What::Copy { record, fd } => process.copy = Some((record, fd)),
+            What::Copy { record, fd } => {
+                let copied = session::copy::take(&fd, &record, process.dsos.iter().map(|dso| dso.init));
+                process.sha1 = Some(sha1_of_copy(&copied));
+                process.copy = Some(copied);
+            }
             What::LastMemory { record, fd } => process.last_memory = Some((record, fd)),
             What::CrashPage { record, fd } => process.crash_page = Some((record, fd)),
             What::Heartbeat(beat) => {

@@ -55,7 +55,7 @@ pub enum What {
     Hello(Box<Identity>),
     /// The DSOs: once all snapshots from init have arrived, and again when a later look differs.
     Dsos(Vec<Dso>),
-    /// A copy of the allocator: see [`crate::session::copy::read`].
+    /// A copy of the allocator: see [`crate::session::copy::take`].
     Copy {
         record: CopyRecord,
         /// As the process sent it. It need not be a plain file.

@@ -36,6 +36,11 @@ const TURN: usize = 32;
 const ACCEPTS: usize = 64;
 /// Messages of one connection that are still read when the listener ends.
 const LAST_MESSAGES: usize = 1 << 14;
+/// With more connections, messages are read together that come within [`TOGETHER`].
+const MANY: usize = 64;
+/// The price of a thread that wakes is higher than that of a message. Nobody waits for so short a time: a
+/// shim that says hello or beats does not wait for the collector at all.
+const TOGETHER: Duration = Duration::from_millis(20);
 /// How often the socket's file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 /// No event tells when a descriptor is free again.
@@ -68,6 +73,8 @@ pub(super) struct EventLoop {
     accept_at: Option<Instant>,
     look_at: Instant,
     file_lost: bool,
+    /// A dump is being received, or a connection had more than a message to read.
+    busy: bool,
 }
 
 impl EventLoop {
@@ -94,6 +101,7 @@ impl EventLoop {
             accept_at: None,
             look_at: Instant::now() + LOOK,
             file_lost: false,
+            busy: false,
         })
     }
 
@@ -128,6 +136,9 @@ impl EventLoop {
             }
             self.end_silent();
             self.look_at_file();
+            if !std::mem::take(&mut self.busy) && !self.knocked && self.talks.len() > MANY {
+                std::thread::sleep(TOGETHER);
+            }
         }
         self.close();
     }
@@ -192,6 +203,7 @@ impl EventLoop {
 
     /// Begins to read a new connection, or refuses it.
     fn admit(&mut self, socket: OwnedFd) {
+        self.busy = true;
         let peer = match peer::of(&socket) {
             Ok(peer) => peer,
             Err(error) => {
@@ -227,12 +239,12 @@ impl EventLoop {
     /// Reads some messages of a connection.
     fn turn(&mut self, conn: u64) {
         let (Some(talk), Some(socket)) = (self.talks.get_mut(&conn), self.sockets.get(&conn)) else { return };
-        for _ in 0..TURN {
+        for message in 0..TURN {
             if talk.outlet.must_pause() {
                 return;
             }
             match read(&mut self.inbox, talk, socket) {
-                Read::Message => {}
+                Read::Message => self.busy |= message > 0,
                 Read::Nothing => return,
                 Read::End(reason) => {
                     self.end(conn, reason);

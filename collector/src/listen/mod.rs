@@ -79,6 +79,12 @@ impl Listener {
         Self::bind_with(path, ConnectionLimits::default())
     }
 
+    /// The same with a limit for the bytes of all events that nobody has taken yet.
+    pub(crate) fn bind_within(path: &Path, bytes: u64) -> Result<Listener, ListenError> {
+        let all_waiting_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        Self::bind_with(path, ConnectionLimits { all_waiting_bytes, ..ConnectionLimits::default() })
+    }
+
     pub(crate) fn bind_with(path: &Path, limits: ConnectionLimits) -> Result<Listener, ListenError> {
         let file = socket::listen_at(path)?;
         let path = file.path().to_owned();

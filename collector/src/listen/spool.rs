@@ -113,7 +113,6 @@ enum Bytes {
 
 impl Spooled {
     /// Bytes of its frames.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the next commit reserves memory by it"))]
     pub(crate) fn len(&self) -> usize {
         self.len
     }

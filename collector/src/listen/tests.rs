@@ -181,11 +181,11 @@ fn a_passed_descriptor_holds_the_bytes_and_is_closed_on_exec() {
     };
     let flags = nix::fcntl::fcntl(&fd, nix::fcntl::FcntlArg::F_GETFD).unwrap();
     assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC);
-    assert_eq!(crate::session::copy::read(&fd, &record).unwrap(), b"bytes");
+    assert_eq!(crate::session::copy::take(&fd, &record, []).unwrap().bytes, b"bytes");
     let lie = CopyRecord { size: 6, ..record };
-    assert!(crate::session::copy::read(&fd, &lie).is_err());
+    assert!(crate::session::copy::take(&fd, &lie, []).is_err());
     let (pipe, _writer) = nix::unistd::pipe().unwrap();
-    assert!(crate::session::copy::read(&pipe, &record).is_err(), "a pipe would block the reader");
+    assert!(crate::session::copy::take(&pipe, &record, []).is_err(), "a pipe would block the reader");
 }
 
 #[test]
@@ -466,4 +466,57 @@ proptest! {
         let words = words_to_end(&listener);
         prop_assert_eq!(&words[0], "hello");
     }
+}
+
+#[test]
+fn many_connections_take_no_threads_and_a_flood_of_hellos_delays_nobody() {
+    // Tests run side by side in this process: their threads have other names.
+    let threads = || {
+        let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+        let names = tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
+        names.filter(|name| name.starts_with("hs-conn")).count()
+    };
+    let (_dir, listener) = listener();
+    let silent: Vec<FakeShim> = (0..200).map(|_| FakeShim::connect(listener.path())).collect();
+    let shims: Vec<FakeShim> = (0..300).map(|_| FakeShim::greet(listener.path())).collect();
+    let mut flood = FakeShim::connect(listener.path());
+    let sent = (0..2000).take_while(|_| flood.frames.hello(0).iter().all(|f| flood.send(f).is_ok())).count();
+    let last = FakeShim::greet(listener.path());
+    let (mut greeted, mut rejected) = (std::collections::BTreeSet::new(), None);
+    while greeted.len() < 302 || rejected.is_none() {
+        let event = next(&listener);
+        match event.what {
+            What::Hello(_) => drop(greeted.insert(event.conn)),
+            What::Rejected(why) => rejected = Some((event.conn, why)),
+            _ => {}
+        }
+    }
+    assert_eq!(rejected, Some((ConnId(501), "a flood: over 20 hellos in 10s".into())), "{sent} hellos");
+    assert!(greeted.contains(&ConnId(502)), "who connected after the flood is heard");
+    assert_eq!(threads(), 0);
+    drop((silent, shims, last));
+}
+
+#[test]
+fn a_socket_file_that_is_removed_is_made_again() {
+    let (_dir, listener) = listener();
+    let mut before = FakeShim::greet(listener.path());
+    assert_eq!(word(&next(&listener).what), "hello");
+    fs::remove_dir_all(listener.path().parent().unwrap()).unwrap();
+    let remark = listener.remarks().recv_timeout(SOON).unwrap();
+    assert!(matches!(&remark, Remark::ListensAgain { path } if path == listener.path()), "{remark:?}");
+    let after = FakeShim::greet(listener.path());
+    before.beat(1, 1).unwrap();
+    drop((before, after));
+    let mut words = words_to_end(&listener);
+    words.extend(words_to_end(&listener));
+    words.sort();
+    assert_eq!(words, ["beat 1", "dsos 2", "dsos 2", "end", "end", "hello"]);
+
+    // Another collector's socket in its place is left alone.
+    fs::remove_file(listener.path()).unwrap();
+    let other = std::os::unix::net::UnixListener::bind(listener.path()).unwrap();
+    let remark = listener.remarks().recv_timeout(SOON).unwrap();
+    assert!(matches!(&remark, Remark::SocketLost { error } if error.contains("in use")), "{remark:?}");
+    drop((listener, other));
 }

@@ -3,13 +3,14 @@
 //! A pidfd becomes readable when the process ends. While the process is a zombie, its wait status is in
 //! `/proc/PID/stat`. After it was reaped, the status is in the pidfd (`PIDFD_GET_INFO`, Linux 6.15).
 
-use std::io::{PipeReader, PipeWriter, Read as _};
+use std::collections::HashMap;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use hangscope_reader::task::{self, Stat};
+use mio::unix::SourceFd;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -115,60 +116,81 @@ fn from_zombie(pid: u32) -> Option<i32> {
 #[derive(Debug)]
 pub(crate) struct ExitWatch {
     add: Sender<(u64, Arc<OwnedFd>)>,
-    wake: Arc<PipeWriter>,
+    waker: Arc<mio::Waker>,
     ended: Receiver<u64>,
 }
 
 impl ExitWatch {
     pub(crate) fn new() -> std::io::Result<ExitWatch> {
-        let (reader, writer) = std::io::pipe()?;
+        let poll = mio::Poll::new()?;
+        let waker = Arc::new(mio::Waker::new(poll.registry(), WAKE)?);
         let (add, added) = crossbeam_channel::unbounded();
         let (tell, ended) = crossbeam_channel::unbounded();
-        let body = move || watch(reader, &added, &tell);
+        let body = move || watch(poll, &added, &tell);
         std::thread::Builder::new().name("hs-exits".into()).spawn(body)?;
-        Ok(ExitWatch { add, wake: Arc::new(writer), ended })
+        Ok(ExitWatch { add, waker, ended })
     }
 
     /// Watches a process from now on. When it has ended, `key` comes from [`ExitWatch::ended`].
     pub(crate) fn watch(&self, key: u64, pidfd: Arc<OwnedFd>) {
         let _ = self.add.send((key, pidfd));
-        let _ = std::io::Write::write_all(&mut &*self.wake, &[1]);
+        self.wake();
     }
 
     /// Keys of processes that have ended.
     pub(crate) fn ended(&self) -> &Receiver<u64> {
         &self.ended
     }
+
+    fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            tracing::warn!("ends of processes are not seen: {error}");
+        }
+    }
 }
 
-/// Runs until the [`ExitWatch`] is dropped, which closes the pipe.
-fn watch(mut wake: PipeReader, added: &Receiver<(u64, Arc<OwnedFd>)>, tell: &Sender<u64>) {
-    let mut watched: Vec<(u64, Arc<OwnedFd>)> = vec![];
+impl Drop for ExitWatch {
+    fn drop(&mut self) {
+        // Without a sender the thread ends when it wakes.
+        self.add = crossbeam_channel::bounded(0).0;
+        self.wake();
+    }
+}
+
+const WAKE: mio::Token = mio::Token(usize::MAX);
+
+/// Runs until the [`ExitWatch`] is dropped.
+fn watch(mut poll: mio::Poll, added: &Receiver<(u64, Arc<OwnedFd>)>, tell: &Sender<u64>) {
+    let mut watched: HashMap<u64, Arc<OwnedFd>> = HashMap::new();
+    let mut events = mio::Events::with_capacity(256);
     loop {
-        let mut fds: Vec<PollFd<'_>> = vec![PollFd::new(wake.as_fd(), PollFlags::POLLIN)];
-        fds.extend(watched.iter().map(|(_, fd)| PollFd::new(fd.as_fd(), PollFlags::POLLIN)));
-        match poll(&mut fds, PollTimeout::NONE) {
-            Ok(_) => {}
-            Err(Errno::EINTR) => continue,
+        match poll.poll(&mut events, None) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
             Err(error) => {
                 tracing::warn!("cannot wait for processes: {error}");
                 return;
             }
         }
-        let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(false)).collect();
-        let mut ended = ready.iter().skip(1);
-        watched.retain(|(key, _)| {
-            let ended = ended.next().copied().unwrap_or(false);
-            if ended {
-                let _ = tell.send(*key);
+        for token in events.iter().map(mio::event::Event::token).filter(|token| *token != WAKE) {
+            let key = token.0 as u64;
+            if let Some(fd) = watched.remove(&key) {
+                let _ = poll.registry().deregister(&mut SourceFd(&fd.as_raw_fd()));
+                let _ = tell.send(key);
             }
-            !ended
-        });
-        if ready.first().copied().unwrap_or(false) {
-            // One byte for each new process, or the end of the pipe.
-            match wake.read(&mut [0; 64]) {
-                Ok(0) | Err(_) => return,
-                Ok(_) => watched.extend(added.try_iter()),
+        }
+        loop {
+            match added.try_recv() {
+                Ok((key, fd)) => {
+                    let (raw, token) = (fd.as_raw_fd(), mio::Token(key as usize));
+                    let added = poll.registry().register(&mut SourceFd(&raw), token, mio::Interest::READABLE);
+                    if let Err(error) = added {
+                        tracing::warn!("the end of a process is not seen: {error}");
+                    }
+                    watched.insert(key, fd);
+                }
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return,
             }
         }
     }

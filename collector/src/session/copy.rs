@@ -1,18 +1,114 @@
-//! The copy of the allocator, from a descriptor that the process sent.
+//! The allocator's bytes, from a descriptor that the process sent: of the file that it has mapped, or of a copy from its
+//! memory where there is no file any more.
+//!
+//! The file itself is read at once, before somebody overwrites it, and once for all sessions that have it mapped.
 
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use std::{io, thread};
 
-use hangscope_protocol::record::CopyRecord;
+use hangscope_protocol::record::{CopyRecord, DsoRecord, copy_source};
+
+use crate::files::pin::{FileId, sha1_hex};
 
 /// Largest file that is read, bytes.
 const MAX_SIZE: u64 = 1 << 30;
+/// Most bytes of all files that are kept for later sessions.
+const MOST_KEPT: usize = 64 << 20;
+/// How long the read of one file may take: a file system in user space may never answer.
+const LIMIT: Duration = Duration::from_secs(5);
+/// A file that has fewer blocks than one for so many of its bytes is mostly a hole, and no DSO.
+const MOST_PER_BLOCK: u64 = 512 * 32;
 
-/// Reads the bytes of a [`crate::listen::What::Copy`]; fails if the file is not what was announced.
-pub fn read(fd: &OwnedFd, record: &CopyRecord) -> io::Result<Vec<u8>> {
-    whole(fd, record.size, "the copy of the allocator")
+/// The bytes of an allocator.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Copied {
+    pub bytes: Vec<u8>,
+    /// As hex.
+    pub sha1: String,
+    /// They are those of the file. A copy from memory has relocated words.
+    pub of_file: bool,
+}
+
+/// Files that were read lately, the oldest first.
+static KEPT: Mutex<VecDeque<(FileId, Arc<Copied>)>> = Mutex::new(VecDeque::new());
+
+/// Takes the bytes of a [`crate::listen::What::Copy`] from a process with these DSOs as they were at its start. The
+/// descriptor is not trusted.
+///
+/// # Errors
+/// The file is not what was announced, or has been written to since the process started.
+pub fn take(
+    fd: &OwnedFd,
+    record: &CopyRecord,
+    dsos: impl IntoIterator<Item = DsoRecord>,
+) -> io::Result<Arc<Copied>> {
+    if record.source != copy_source::FILE_ITSELF {
+        let bytes = whole(fd, record.size, "the copy of the allocator")?;
+        let of_file = record.source == copy_source::COPY_OF_FILE;
+        return Ok(Arc::new(Copied { sha1: sha1_hex(&bytes), bytes, of_file }));
+    }
+    let file = File::from(fd.as_fd().try_clone_to_owned()?);
+    let before = file.metadata()?;
+    if !before.is_file() {
+        return Err(bad("the allocator's file is not a plain file"));
+    }
+    let id = FileId::of(&before);
+    let is_mapped = |dso: DsoRecord| {
+        dso.id == record.id && (dso.ino, dso.size, i128::from(dso.ctime_ns)) == (id.ino, id.size, id.ctime_ns)
+    };
+    if !dsos.into_iter().any(is_mapped) {
+        return Err(bad("the allocator's file was changed since the process started: it is not what runs"));
+    }
+    if let Some((_, copied)) = kept().iter().find(|(kept, _)| *kept == id) {
+        return Ok(copied.clone());
+    }
+    if id.size > MAX_SIZE || before.blocks().saturating_mul(MOST_PER_BLOCK) < id.size {
+        return Err(bad("the allocator's file has no believable size"));
+    }
+    let bytes = within(LIMIT, file.try_clone()?, id.size)?;
+    if FileId::of(&file.metadata()?) != id {
+        return Err(bad("the allocator's file was changed while it was copied"));
+    }
+    let copied = Arc::new(Copied { sha1: sha1_hex(&bytes), bytes, of_file: true });
+    keep(id, &copied);
+    Ok(copied)
+}
+
+fn bad(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+fn kept() -> std::sync::MutexGuard<'static, VecDeque<(FileId, Arc<Copied>)>> {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps a file for later sessions, in the place of the oldest ones. A file that is larger than all room is not kept.
+fn keep(id: FileId, copied: &Arc<Copied>) {
+    if copied.bytes.len() > MOST_KEPT {
+        return;
+    }
+    let mut kept = kept();
+    kept.push_back((id, copied.clone()));
+    while kept.iter().map(|(_, copied)| copied.bytes.len()).sum::<usize>() > MOST_KEPT {
+        kept.pop_front();
+    }
+}
+
+/// Reads a file whole, on a thread of its own, which is left behind if it takes too long.
+fn within(limit: Duration, file: File, size: u64) -> io::Result<Vec<u8>> {
+    let (say, hear) = crossbeam_channel::bounded(1);
+    let read = move || {
+        let mut bytes = vec![0; size as usize];
+        // At its place: the process shares the offset of the descriptor.
+        let _ = say.send(file.read_exact_at(&mut bytes, 0).map(|()| bytes));
+    };
+    thread::Builder::new().name("hs-copy".into()).spawn(read)?;
+    hear.recv_timeout(limit).map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
 /// Reads the whole file behind a descriptor that a process sent. The descriptor is not trusted: anything
@@ -32,4 +128,59 @@ pub(super) fn whole(fd: &OwnedFd, size: u64, what: &str) -> io::Result<Vec<u8>> 
     let mut bytes = vec![0; size as usize];
     file.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn open(path: &std::path::Path) -> OwnedFd {
+        File::open(path).unwrap().into()
+    }
+
+    #[test]
+    fn the_file_itself_is_taken_as_long_as_it_is_the_one_of_the_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lib.so");
+        std::fs::write(&path, "as it was").unwrap();
+        let meta = std::fs::metadata(&path).unwrap();
+        let id = FileId::of(&meta);
+        let zero: DsoRecord = hangscope_protocol::Record::get(&[0; 160]).unwrap();
+        let dso = DsoRecord { id: 3, ino: id.ino, size: id.size, ctime_ns: id.ctime_ns as i64, ..zero };
+        let record = CopyRecord { id: 3, source: copy_source::FILE_ITSELF, size: id.size, took_ns: 0 };
+        let first = take(&open(&path), &record, [zero, dso]).unwrap();
+        assert_eq!((&first.bytes[..], first.of_file), (&b"as it was"[..], true));
+        assert_eq!(first.sha1, sha1_hex(b"as it was"));
+        let second = take(&open(&path), &record, [dso]).unwrap();
+        assert!(Arc::ptr_eq(&first, &second), "it is read once");
+        // Another DSO, a larger file, the same file with other bytes.
+        for other in
+            [DsoRecord { id: 2, ..dso }, DsoRecord { size: 9999, ..dso }, DsoRecord { ino: 1, ..dso }]
+        {
+            assert!(take(&open(&path), &record, [other]).is_err());
+        }
+        let written = std::fs::OpenOptions::new().write(true).open(&path).unwrap().write_all(b"AS IT IS.");
+        written.unwrap();
+        let error = take(&open(&path), &record, [dso]).unwrap_err().to_string();
+        assert!(error.contains("was changed since"), "{error}");
+        assert_eq!(first.bytes, b"as it was");
+    }
+
+    #[test]
+    fn what_is_no_file_of_a_dso_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hole");
+        File::create(&path).unwrap().set_len(512 << 20).unwrap();
+        let id = FileId::of(&std::fs::metadata(&path).unwrap());
+        let zero: DsoRecord = hangscope_protocol::Record::get(&[0; 160]).unwrap();
+        let of = |id: &FileId| DsoRecord { ino: id.ino, size: id.size, ctime_ns: id.ctime_ns as i64, ..zero };
+        let record = CopyRecord { id: 0, source: copy_source::FILE_ITSELF, size: id.size, took_ns: 0 };
+        let error = take(&open(&path), &record, [of(&id)]).unwrap_err().to_string();
+        assert!(error.contains("believable"), "{error}");
+        let (pipe, _) = std::io::pipe().unwrap();
+        assert!(take(&pipe.into(), &record, [zero]).unwrap_err().to_string().contains("plain file"));
+        assert!(take(&open(std::path::Path::new("/dev/zero")), &record, [zero]).is_err());
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::IoSliceMut;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Mutex, PoisonError};
 
@@ -33,6 +34,8 @@ pub(super) struct ProcessMemory {
     pagemap: Option<File>,
     page_size: u64,
     absent: Mutex<PageReader>,
+    /// The strings of argv and of the environment. No copy of memory has them: the environment holds passwords.
+    strings: Vec<Range<u64>>,
 }
 
 impl ProcessMemory {
@@ -44,6 +47,7 @@ impl ProcessMemory {
             pagemap: File::open(format!("/proc/{tid}/pagemap")).ok(),
             page_size: sysconf::page_size(),
             absent: Mutex::default(),
+            strings: strings(tid),
         }
     }
 
@@ -61,6 +65,14 @@ impl ProcessMemory {
         let read = self.read(address, &mut bytes)?;
         bytes.truncate(read);
         Ok(bytes)
+    }
+
+    /// How many of `len` bytes from `at` on come before strings of argv and of the environment.
+    fn before_strings(&self, at: u64, len: usize) -> usize {
+        let before =
+            |strings: &Range<u64>| if at < strings.end { strings.start.saturating_sub(at) } else { u64::MAX };
+        let before = self.strings.iter().map(before).min().unwrap_or(u64::MAX);
+        len.min(usize::try_from(before).unwrap_or(usize::MAX))
     }
 
     /// As [`ProcessMemory::up_to`], up to the first page that is not in memory: it waits for none. Where that is not
@@ -125,11 +137,23 @@ impl ProcessMemory {
     }
 }
 
+/// The strings that a process was started with. The kernel tells those who may trace it, and nobody else reads its
+/// memory.
+fn strings(tid: u32) -> Vec<Range<u64>> {
+    let stat = std::fs::read(format!("/proc/{tid}/stat")).unwrap_or_default();
+    let Some([args, args_end, environ, environ_end]) = hangscope_reader::task::start_strings(&stat) else {
+        return vec![];
+    };
+    [args..args_end, environ..environ_end].into_iter().filter(|strings| strings.start < strings.end).collect()
+}
+
 impl hangscope_reader::Memory for ProcessMemory {
     type Error = Errno;
 
     fn read(&self, at: u64, to: &mut [u8]) -> Result<usize, Errno> {
         at.checked_add(to.len() as u64).ok_or(Errno::EFAULT)?;
+        let allowed = self.before_strings(at, to.len());
+        let to = to.get_mut(..allowed).filter(|to| !to.is_empty()).ok_or(Errno::EFAULT)?;
         let mut done = 0;
         while done < to.len() {
             let from = at + done as u64;
@@ -170,6 +194,22 @@ pub fn read(pid: u32, ranges: &[RangeRecord]) -> Vec<session::Memory> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_strings_of_the_environment_are_not_read() {
+        let pid = std::process::id();
+        let memory = ProcessMemory::of(pid);
+        let [args, environ] = &memory.strings[..] else { panic!("{:?}", memory.strings) };
+        assert!(args.end <= environ.start && environ.end - environ.start > 16, "{:?}", memory.strings);
+        for at in [args.start, args.end - 1, environ.start, environ.start + 8, environ.end - 1] {
+            assert_eq!(memory.up_to(at, 4), Err(Errno::EFAULT));
+        }
+        assert_eq!(memory.up_to(args.start - 64, 4096).unwrap().len(), 64);
+        assert_eq!(memory.up_to(environ.end, 1).unwrap().len(), 1);
+        // The kernel itself would give them.
+        let mut bytes = [0; 4];
+        assert_eq!(memory.at_once(environ.start, &mut bytes), Ok(4));
+    }
 
     #[test]
     fn memory_that_is_there_that_is_not_yet_there_and_that_is_not_mapped() {

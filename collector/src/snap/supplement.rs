@@ -88,11 +88,13 @@ fn answers(pid: u32, dump: &Dump, sources: Option<&Sources>) -> Option<Dump> {
         return Some(outside);
     }
     outside.probes = ask_threads_without_answer(dump, ids, memory);
-    let asked: Vec<u32> = outside.probes.iter().map(|p| p.record.tid).collect();
+    let asked: Vec<u32> = outside.probes.iter().filter(|p| is_answered(p)).map(|p| p.record.tid).collect();
+    outside.probes.extend(read_unseen_threads(pid, dump, ids, memory));
     outside.probes.extend(ask_cut_threads(dump, sources, ids, memory));
-    let by_ptrace: Vec<u32> = outside.probes.iter().filter_map(|probe| ids.own(probe.record.tid)).collect();
-    let stopped = |p: &Probe| p.record.answered_ns.saturating_sub(p.record.asked_ns) / 1000;
-    if let Some(us) = outside.probes.iter().map(stopped).max() {
+    let stopped: Vec<&Probe> = outside.probes.iter().filter(|p| is_answered(p)).collect();
+    let by_ptrace: Vec<u32> = stopped.iter().filter_map(|probe| ids.own(probe.record.tid)).collect();
+    let for_us = |p: &&Probe| p.record.answered_ns.saturating_sub(p.record.asked_ns) / 1000;
+    if let Some(us) = stopped.iter().map(for_us).max() {
         outside.notes.push(say!(OutsideNote::AskedByPtrace { tids: ranges(&by_ptrace), us }).note(0));
     }
     let nappers: Vec<u32> = nappers(dump).into_iter().filter_map(|tid| ids.here(tid)).collect();
@@ -198,6 +200,18 @@ fn ask_threads_without_answer(dump: &Dump, ids: &Ids, memory: &ProcessMemory) ->
         Some(probe)
     };
     tids.filter_map(ask).filter(is_answered).collect()
+}
+
+/// The stacks of threads that ran in the first look, were not seen, and wait now: these are read, and nothing is stopped.
+fn read_unseen_threads(pid: u32, dump: &Dump, ids: &Ids, memory: &ProcessMemory) -> Vec<Probe> {
+    let unseen = dump.probes.iter().filter(|p| p.record.outcome == probe_outcome::NOT_SEEN);
+    let waits = |tid: &u32| dump.second_look(*tid).is_some_and(is_blocked);
+    let read = |tid| {
+        let mut probe = threads::sample(pid, ids.here(tid)?, 0, memory)?;
+        probe.record.tid = tid;
+        Some(probe)
+    };
+    unseen.map(|p| p.record.tid).filter(waits).take(MOST_ASKED).filter_map(read).collect()
 }
 
 /// Registers of threads whose stack could not be followed without them, and that wait for a futex: the kernel begins

@@ -9,5 +9,12 @@ messages! {
         SocketLost { error } => "no process can connect now: {error}", "現在どのプロセスも接続できない: {error}";
         NoConnection { error, open } => "a connection has to wait ({open} are open): {error}; raise the limit (ulimit -n)",
             "接続を待たせている (接続中 {open} 件): {error}。上限を上げること (ulimit -n)";
+        OutAgain { out } => "{out} was gone; it is made again", "{out} が消えていたため作り直した";
+        OutGone { error } => "the sessions' lines are lost for now: {error}", "現在セッションの行を書き込めない: {error}";
+        DumpWaits { most } => "a dump waits until others are analysed: --max-memory {most}M is in use",
+            "ダンプを待たせている: --max-memory {most}M を使用中";
+        Full { most } => "--max-size {most}M is reached: sessions have their lines, but no more dumps are kept",
+            "--max-size {most}M に到達: セッションの行は残すが、以後のダンプは保存しない";
+        Closed { sessions: "session" } => "{sessions} of an earlier collector had ended meanwhile", "以前のコレクタのセッション {sessions} 件は、その間に終了していた";
     }
 }

@@ -12,6 +12,7 @@ use crate::launch::bench::Ended;
 use crate::launch::census::{self, Census, Left};
 use crate::launch::program;
 use crate::listen::{ConnId, Event, What};
+use crate::session;
 
 pub(super) struct Observed {
     conns: Vec<ConnId>,
@@ -72,7 +73,8 @@ impl Observed {
             (What::Rejected(reason), _) => self.rejected = Some(format!("{reason} (pid {pid})")),
             (What::Dsos(dsos), Some(report)) => report.dsos = dsos,
             (What::Copy { record, fd }, Some(report)) if record.id == report.identity.fixed.allocator => {
-                report.copy = Some(proof::sha1_of_copy(&fd, &record));
+                let copied = session::copy::take(&fd, &record, report.dsos.iter().map(|dso| dso.init));
+                report.copy = Some(proof::sha1_of_copy(&copied));
             }
             (What::End, Some(report)) => {
                 report.ended = Some(event.at);

@@ -1,10 +1,11 @@
 //! Compares what the shim of a process reported with the request. Pure.
 
-use std::os::fd::OwnedFd;
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hangscope_protocol::record::{CopyRecord, dso_flags};
+use hangscope_protocol::record::dso_flags;
 
 use nix::time::{ClockId, clock_gettime};
 
@@ -12,8 +13,8 @@ use super::error::VerifyError;
 use super::request::Wanted;
 use crate::analysis::Integrity;
 use crate::analysis::integrity::judge;
-use crate::files::pin;
-use crate::session::{Dso, Identity, copy};
+use crate::session::copy::Copied;
+use crate::session::{Dso, Identity};
 use crate::text::message::{Lang, say};
 use crate::text::progress::JobLine;
 
@@ -29,12 +30,12 @@ pub(crate) fn began(identity: &Identity, received: Instant) -> Instant {
 ///
 /// # Errors
 /// Why there is none: they could not be read, or are not those of the file.
-pub(crate) fn sha1_of_copy(fd: &OwnedFd, record: &CopyRecord) -> Result<String, String> {
-    let bytes = copy::read(fd, record).map_err(|error| error.to_string())?;
-    // A copy from memory has relocated words, so its bytes differ from the same file's.
-    match record.source {
-        1 => Ok(pin::sha1_hex(&bytes)),
-        _ => Err("its bytes could be had from memory only".into()),
+pub(crate) fn sha1_of_copy(copied: &io::Result<Arc<Copied>>) -> Result<String, String> {
+    match copied {
+        Ok(copied) if copied.of_file => Ok(copied.sha1.clone()),
+        // A copy from memory has relocated words, so its bytes differ from the same file's.
+        Ok(_) => Err("its bytes could be had from memory only".into()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -32,7 +32,8 @@ const COLLECTOR: &[&[&str]] = &[
 const SHIM: &[&[&str]] = &[
     &["arch", "limits", "text", "random"],
     &["sys"],
-    &["host", "link", "config"],
+    &["host", "config"],
+    &["link"],
     &["signal"],
     &["stir"],
     &["arena"],

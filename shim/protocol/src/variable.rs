@@ -16,7 +16,10 @@ pub const STIR_SEED: &str = "HANGSCOPE_STIR_SEED";
 pub const DEBUG: &str = "HANGSCOPE_DEBUG";
 pub const GREET: &str = "HANGSCOPE_GREET";
 pub const CRASH: &str = "HANGSCOPE_CRASH";
+pub const SECCOMP: &str = "HANGSCOPE_SECCOMP";
 
 /// All of them. The shim reads these and no others; the collector clears those that it does not set.
-pub const ALL: [&str; 13] =
-    [SOCKET, LABEL, TARGET, ONLY, HANG_AFTER, STALL, TICK, SIGNAL, STIR, STIR_SEED, DEBUG, GREET, CRASH];
+pub const ALL: [&str; 14] = [
+    SOCKET, LABEL, TARGET, ONLY, HANG_AFTER, STALL, TICK, SIGNAL, STIR, STIR_SEED, DEBUG, GREET, CRASH,
+    SECCOMP,
+];

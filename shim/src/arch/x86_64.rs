@@ -1,6 +1,7 @@
 //! x86-64: system calls, the thread's start, a way back out of a panic, registers.
 
 use core::arch::{asm, naked_asm};
+use core::sync::atomic::AtomicU32;
 
 /// ELF machine number, for the hello.
 pub(crate) const MACHINE: u16 = hangscope_protocol::record::ARCH_X86_64;
@@ -74,6 +75,100 @@ pub(crate) fn is_emulated() -> bool {
              in("rax") request.as_ptr(), inlateout("rdx") 0u64 => answer, in("rdi") 0u64, options(nostack));
     }
     answer != 0
+}
+
+/// What the program has asked for through libc: bit 0 once it installs a filter of system calls, and
+/// [`FILTER_OF_ALL`] once it installs one for all threads (SECCOMP_FILTER_FLAG_TSYNC).
+pub(crate) static FILTERS: AtomicU32 = AtomicU32::new(0);
+#[cfg(test)]
+const FILTER: u32 = 1;
+pub(crate) const FILTER_OF_ALL: u32 = 2;
+
+/// libc's function syscall(2), which also notes the calls that install a filter, before they are made. libseccomp makes
+/// them so. Whatever the shim would ask the kernel afterwards, to find out whether there is a filter, might be what
+/// the filter ends the process for.
+///
+/// # Safety
+/// As syscall(2).
+#[cfg_attr(not(test), unsafe(no_mangle))]
+#[unsafe(naked)]
+unsafe extern "C" fn syscall() -> isize {
+    // Seccomp is 317: operation 0 or 1 installs, bit 0 of the flags is TSYNC. prctl is 157: PR_SET_SECCOMP is 22.
+    naked_asm!(
+        "endbr64",
+        "cmp edi, 317",
+        "je 2f",
+        "cmp edi, 157",
+        "jne 4f",
+        "cmp esi, 22",
+        "jne 4f",
+        "mov eax, 1",
+        "jmp 3f",
+        "2:",
+        "cmp esi, 1",
+        "ja 4f",
+        "mov eax, edx",
+        "and eax, 1",
+        "inc eax",
+        "3:",
+        "lock or dword ptr [rip + {filters}], eax",
+        "4:",
+        "mov rax, rdi",
+        "mov rdi, rsi",
+        "mov rsi, rdx",
+        "mov rdx, rcx",
+        "mov r10, r8",
+        "mov r8, r9",
+        "mov r9, [rsp + 8]",
+        "syscall",
+        "cmp rax, -4095",
+        "jae {failed}",
+        "ret",
+        filters = sym FILTERS,
+        failed = sym failed,
+    )
+}
+
+/// As [`syscall`], for prctl(2).
+///
+/// # Safety
+/// As prctl(2).
+#[cfg_attr(not(test), unsafe(no_mangle))]
+#[unsafe(naked)]
+unsafe extern "C" fn prctl() -> isize {
+    naked_asm!(
+        "endbr64",
+        "cmp edi, 22",
+        "jne 2f",
+        "lock or dword ptr [rip + {filters}], 1",
+        "2:",
+        "mov r10, rcx",
+        "mov eax, 157",
+        "syscall",
+        "cmp rax, -4095",
+        "jae {failed}",
+        "ret",
+        filters = sym FILTERS,
+        failed = sym failed,
+    )
+}
+
+/// Sets errno from a negative result in rax, and returns -1 to the caller of [`syscall`] or [`prctl`].
+///
+/// # Safety
+/// Only to be jumped to from there.
+#[unsafe(naked)]
+unsafe extern "C" fn failed() {
+    naked_asm!(
+        "push rbx",
+        "mov ebx, eax",
+        "neg ebx",
+        "call qword ptr [rip + __errno_location@GOTPCREL]",
+        "mov [rax], ebx",
+        "pop rbx",
+        "mov rax, -1",
+        "ret",
+    )
 }
 
 /// Where [`guarded`] came from: rbx, rbp, r12 to r15, rsp.
@@ -260,6 +355,37 @@ core::arch::global_asm!(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn libcs_calls_are_made_as_libc_makes_them_and_those_for_filters_are_noted() {
+        type Call = unsafe extern "C" fn(i64, ...) -> isize;
+        // SAFETY: both take their arguments as the variadic functions of libc do.
+        let (call, control) = unsafe {
+            (
+                core::mem::transmute::<unsafe extern "C" fn() -> isize, Call>(syscall),
+                core::mem::transmute::<unsafe extern "C" fn() -> isize, Call>(prctl),
+            )
+        };
+        let errno = || std::io::Error::last_os_error().raw_os_error();
+        // SAFETY: the calls take numbers, or buffers that live. None of them changes anything.
+        unsafe {
+            assert_eq!(call(libc::SYS_getpid) as u32, std::process::id());
+            assert_eq!((call(libc::SYS_close, -1), errno()), (-1, Some(libc::EBADF)));
+            let page = call(libc::SYS_mmap, 0u64, 4096u64, 1u64, 0x22u64, -1i64, 0u64);
+            assert!(page > 0 && call(libc::SYS_munmap, page, 4096u64) == 0);
+            let mut name = [0u8; 16];
+            assert_eq!(control(i64::from(libc::PR_GET_NAME), name.as_mut_ptr()), 0);
+            assert_ne!(name, [0; 16]);
+            assert_eq!((control(-1), errno()), (-1, Some(libc::EINVAL)));
+            assert_eq!(call(libc::SYS_seccomp, 2u64, 0u64, &raw const name), -1);
+            assert_eq!(FILTERS.load(core::sync::atomic::Ordering::Relaxed), 0, "nothing was installed");
+            // Operations that the kernel refuses, since there is no program.
+            assert_eq!((control(22, 2u64, 0u64), errno()), (-1, Some(libc::EFAULT)));
+            assert_eq!(FILTERS.swap(0, core::sync::atomic::Ordering::Relaxed), FILTER);
+            assert_eq!(call(libc::SYS_seccomp, 1u64, 1u64, 0u64), -1);
+            assert_eq!(FILTERS.swap(0, core::sync::atomic::Ordering::Relaxed), FILTER_OF_ALL);
+        }
+    }
 
     #[test]
     fn registers_of_a_sample_come_in_the_order_of_dwarf() {

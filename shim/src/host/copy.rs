@@ -1,26 +1,31 @@
-//! The allocator's bytes in a memfd. After a copy in place, the memfd is the only file that still is what
-//! ran.
+//! The allocator's bytes, for the collector: the file itself, which costs the host nothing. Where there is no file any
+//! more, a memfd with what is in memory.
 
-use hangscope_protocol::record::CopyRecord;
+use hangscope_protocol::record::{CopyRecord, copy_source};
 
 use super::dso::{self, Dso};
 use super::maps;
 use crate::sys::{self, Errno, OwnedFd};
 
-/// Copies the mapped file into a memfd. Without the file, copies from memory.
-pub(crate) fn make(
-    dso: &Dso,
-    file: Option<&OwnedFd>,
-    buffer: &mut [u8],
-) -> Result<(OwnedFd, CopyRecord), Errno> {
+/// Most bytes of mappings that are copied into a memfd: it is memory of the host's.
+const MOST_IN_MEMORY: u64 = 32 << 20;
+
+/// The mapped file. Without the file, a copy from memory.
+pub(crate) fn make(dso: &Dso, buffer: &mut [u8]) -> Result<(OwnedFd, CopyRecord), Errno> {
+    let record =
+        CopyRecord { id: dso.record.id, source: copy_source::FILE_ITSELF, size: dso.record.size, took_ns: 0 };
+    match dso.open_unchanged() {
+        Ok(file) => return Ok((file, record)),
+        // It is there, with other bytes: so are the pages that nobody has written to.
+        Err(Errno::TXTBSY) => return Err(Errno::TXTBSY),
+        Err(_) if dso.record.end - dso.record.start > MOST_IN_MEMORY => return Err(Errno::FBIG),
+        Err(_) => {}
+    }
     let began = sys::now();
     let mut name = dso::copy_name(dso.path.as_bytes());
     let copy = sys::memfd(name.as_cstr().ok_or(Errno::INVAL)?)?;
-    let (size, source) = match file {
-        Some(file) => (sys::send_file(&copy, file, dso.record.size as usize)? as u64, 1),
-        None => (copy_memory(&copy, dso, buffer)?, 2),
-    };
-    let record = CopyRecord { id: dso.record.id, source, size, took_ns: sys::now() - began };
+    let size = copy_memory(&copy, dso, buffer)?;
+    let record = CopyRecord { source: copy_source::MEMORY, size, took_ns: sys::now() - began, ..record };
     Ok((copy, record))
 }
 

@@ -2,6 +2,7 @@
 //! watchdog is not one of them. A thread that keeps root after the host gave it up is a security hole. So
 //! the watchdog compares each tick, and takes on the host's credentials or leaves.
 
+use super::filters;
 use super::task::Tasks;
 use crate::sys::{self, MOST_GROUPS};
 
@@ -22,8 +23,8 @@ struct Credentials {
     /// Real, effective, saved, file system.
     uid: [u32; 4],
     gid: [u32; 4],
-    groups: [u32; MOST_GROUPS],
-    group_count: usize,
+    /// FNV-1a hash of the supplementary groups, in their order: a thousand of them would need a stack of their own.
+    groups: u64,
     inheritable: u64,
     permitted: u64,
     effective: u64,
@@ -33,17 +34,17 @@ struct Credentials {
 
 fn read(tasks: &Tasks, tid: u32, text: &mut [u8]) -> Option<Credentials> {
     let status = tasks.status(tid, text).ok()?;
-    let mut groups = [0; MOST_GROUPS];
-    let mut group_count = 0;
+    if tid == tasks.pid {
+        filters::look(status);
+    }
+    let mut groups = 0xcbf2_9ce4_8422_2325u64;
     for group in status.supplementary_groups()? {
-        *groups.get_mut(group_count)? = group?;
-        group_count += 1;
+        groups = (groups ^ u64::from(group?)).wrapping_mul(0x0100_0000_01b3);
     }
     Some(Credentials {
         uid: status.users()?,
         gid: status.groups()?,
         groups,
-        group_count,
         inheritable: status.set(b"CapInh:")?,
         permitted: status.set(b"CapPrm:")?,
         effective: status.set(b"CapEff:")?,
@@ -51,6 +52,23 @@ fn read(tasks: &Tasks, tid: u32, text: &mut [u8]) -> Option<Credentials> {
         // Not printed before Linux 4.10.
         no_new_privileges: status.number(b"NoNewPrivs:").unwrap_or(0),
     })
+}
+
+/// Takes on the supplementary groups of the process's first thread. If there are more than can be set, none are.
+#[inline(never)]
+fn take_groups(tasks: &Tasks, text: &mut [u8]) {
+    let mut groups = [0; MOST_GROUPS];
+    let Some(theirs) = tasks.status(tasks.pid, text).ok().and_then(|status| status.supplementary_groups())
+    else {
+        return;
+    };
+    let mut count = 0;
+    for group in theirs {
+        let (Some(to), Some(group)) = (groups.get_mut(count), group) else { return };
+        *to = group;
+        count += 1;
+    }
+    let _ = sys::set_groups(groups.get(..count).unwrap_or(&[]));
 }
 
 /// Compares this thread's credentials with those of the process's first thread, and takes them on if they
@@ -74,9 +92,8 @@ pub(crate) fn follow(tasks: &Tasks, text: &mut [u8]) -> Followed {
             sys::drop_bounding(bit);
         }
     }
-    let groups = host.groups.get(..host.group_count).unwrap_or(&[]);
-    if mine.groups.get(..mine.group_count) != Some(groups) {
-        let _ = sys::set_groups(groups);
+    if host.groups != mine.groups {
+        take_groups(tasks, text);
     }
     if host.gid != mine.gid {
         let _ = sys::set_gids(host.gid);

@@ -161,6 +161,14 @@ impl Dso {
         Ok(file)
     }
 
+    /// As [`Dso::open`]; TXTBSY if the file was written to since the snapshot.
+    pub(crate) fn open_unchanged(&self) -> Result<OwnedFd, sys::Errno> {
+        let file = self.open()?;
+        let s = sys::fstat(&file)?;
+        let same = (change_time(&s), s.st_size as u64) == (self.record.ctime_ns, self.record.size);
+        if same { Ok(file) } else { Err(sys::Errno::TXTBSY) }
+    }
+
     /// A later look. `file` is what [`Dso::open`] gave. maps is not read here ([`mark_deleted`]).
     pub(crate) fn now(&self, file: Result<&OwnedFd, sys::Errno>) -> DsoNowRecord {
         let mut now = DsoNowRecord { id: self.record.id, ..EMPTY_NOW };

@@ -6,6 +6,7 @@ pub(crate) mod creds;
 pub(crate) mod dso;
 pub(crate) mod elf;
 pub(crate) mod fds;
+pub(crate) mod filters;
 pub(crate) mod futex;
 pub(crate) mod maps;
 pub(crate) mod memory;

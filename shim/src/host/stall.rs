@@ -8,7 +8,6 @@
 use hangscope_protocol::record::{HeartbeatThread, SYSCALL_RUNNING};
 
 use super::futex;
-use crate::limits::MOST_THREADS;
 
 /// While all stands still, further dumps follow after twice, four times, and at most so many times the time
 /// set.
@@ -63,7 +62,7 @@ impl Stall {
 
     /// Takes one thread of the look. The kernel lists threads in the same order each time, so the table
     /// follows the list. A thread that came or ended shifts the table, and counts as movement anyway.
-    pub(crate) fn see(&mut self, seen: &mut [Seen; MOST_THREADS], thread: &HeartbeatThread) {
+    pub(crate) fn see(&mut self, seen: &mut [Seen], thread: &HeartbeatThread) {
         let running = thread.syscall == SYSCALL_RUNNING;
         self.may_be_stuck |= running || thread.state == b'D' || futex::is_wait(thread.syscall);
         let Some(slot) = seen.get_mut(self.index) else { return };
@@ -131,8 +130,7 @@ mod tests {
     /// Looks, one a second: which of them made a dump due.
     fn due(looks: &[&[HeartbeatThread]]) -> std::vec::Vec<usize> {
         let mut stall = Stall::new(3 * SECOND, 0);
-        let mut seen = std::vec![Seen { tid: 0, wait: 0 }; MOST_THREADS];
-        let seen: &mut [Seen; MOST_THREADS] = seen.as_mut_slice().try_into().unwrap();
+        let seen = &mut [Seen { tid: 0, wait: 0 }; 8];
         let mut due = std::vec![];
         for (i, look) in looks.iter().enumerate() {
             stall.begin();

@@ -105,8 +105,23 @@ unsafe fn set(next: Option<usize>, number: c_int, handler: usize) -> usize {
     if before == crash::handler() { libc::SIG_DFL } else { before }
 }
 
+/// The next definitions that are known. Looked for by the watchdog ([`know`]), so that the host's threads make no
+/// system calls for it, or at the first call if that comes earlier.
+mod known {
+    use core::sync::atomic::AtomicUsize;
+
+    pub(super) static SIGACTION: AtomicUsize = AtomicUsize::new(0);
+    pub(super) static SIGNAL: AtomicUsize = AtomicUsize::new(0);
+}
+
+/// Looks for the next definitions of the functions that programs call.
+pub(crate) fn know() {
+    let _ = next(b"sigaction", sigaction as *const () as usize, &known::SIGACTION);
+    let _ = next(b"signal", signal as *const () as usize, &known::SIGNAL);
+}
+
 macro_rules! queries {
-    ($($name:ident)*) => {$(
+    ($($name:ident $next:expr;)*) => {$(
         /// # Safety
         /// As sigaction(2).
         #[cfg_attr(not(test), unsafe(no_mangle))]
@@ -115,8 +130,7 @@ macro_rules! queries {
             new: *const libc::sigaction,
             old: *mut libc::sigaction,
         ) -> c_int {
-            static NEXT: AtomicUsize = AtomicUsize::new(0);
-            let next = next(stringify!($name).as_bytes(), $name as *const () as usize, &NEXT);
+            let next = next(stringify!($name).as_bytes(), $name as *const () as usize, &$next);
             // SAFETY: the caller's promise.
             unsafe { query(next, signal, new, old) }
         }
@@ -124,21 +138,27 @@ macro_rules! queries {
 }
 
 macro_rules! sets {
-    ($($name:ident)*) => {$(
+    ($($name:ident $next:expr;)*) => {$(
         /// # Safety
         /// As signal(2).
         #[cfg_attr(not(test), unsafe(no_mangle))]
         unsafe extern "C" fn $name(number: c_int, handler: usize) -> usize {
-            static NEXT: AtomicUsize = AtomicUsize::new(0);
-            let next = next(stringify!($name).as_bytes(), $name as *const () as usize, &NEXT);
+            let next = next(stringify!($name).as_bytes(), $name as *const () as usize, &$next);
             // SAFETY: the caller's promise.
             unsafe { set(next, number, handler) }
         }
     )*};
 }
 
-queries! { sigaction __sigaction }
-sets! { signal ssignal bsd_signal sysv_signal __sysv_signal sigset }
+static SYSTEM_V: AtomicUsize = AtomicUsize::new(0);
+static SIGSET: AtomicUsize = AtomicUsize::new(0);
+
+// Names of one function of libc share what is known.
+queries! { sigaction known::SIGACTION; __sigaction known::SIGACTION; }
+sets! {
+    signal known::SIGNAL; ssignal known::SIGNAL; bsd_signal known::SIGNAL;
+    sysv_signal SYSTEM_V; __sysv_signal SYSTEM_V; sigset SIGSET;
+}
 
 #[cfg(test)]
 mod tests {

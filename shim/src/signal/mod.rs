@@ -10,7 +10,7 @@
 
 pub(crate) mod crash;
 mod handler;
-mod hide;
+pub(crate) mod hide;
 mod probe;
 mod slots;
 mod stops;

@@ -5,7 +5,6 @@ use core::mem::MaybeUninit;
 
 use super::touched::{self, Role, Touched};
 use crate::host::task::Tasks;
-use crate::limits::MOST_THREADS;
 use crate::random::Random;
 use crate::signal::{Handler, Timers};
 use crate::sys::{self, CpuSet, For, OwnedFd, Schedule};
@@ -165,7 +164,7 @@ impl Stir {
     /// Restores what the last round changed. Threads with a tid up to `known` cannot have inherited it.
     /// Gives the number of threads, as far as they fit the table.
     fn give_back(&mut self, tools: &mut Tools<'_>, known: u32) -> usize {
-        let found = tools.tasks.list(tools.entries, tools.tids).unwrap_or(0).min(MOST_THREADS);
+        let found = tools.tasks.list(tools.entries, tools.tids).unwrap_or(0).min(tools.tids.len());
         tools.touched.restore(self.pid, tools.tids.get(..found).unwrap_or(&[]), known);
         found
     }

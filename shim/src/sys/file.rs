@@ -74,19 +74,6 @@ pub(crate) fn sealed_memfd(name: &CStr, size: usize) -> Result<OwnedFd, Errno> {
     Ok(file)
 }
 
-/// Copies from the start of `from` to the end of `to`, in the kernel; gives the bytes copied.
-pub(crate) fn send_file(to: &OwnedFd, from: &OwnedFd, size: usize) -> Result<usize, Errno> {
-    let mut offset = 0;
-    let mut done = 0;
-    while done < size {
-        match rustix::fs::sendfile(to, from, Some(&mut offset), size - done)? {
-            0 => break,
-            n => done += n,
-        }
-    }
-    Ok(done)
-}
-
 /// Calls `each` for the name of every entry of an open directory, from its start.
 pub(crate) fn entries(
     dir: &OwnedFd,

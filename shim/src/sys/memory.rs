@@ -1,18 +1,47 @@
 //! Memory: reading the host's, mapping the shim's own.
 
+use core::ops::Range;
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use super::file::OwnedFd;
 use super::process::gettid;
 use super::raw::Errno;
 use crate::arch;
 
+/// First byte of the strings of argv and of the environment, and the first after them. 0: not known.
+static STRINGS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+
+/// For the constructor: where those strings are. No copy of memory has them: the environment holds passwords.
+pub(crate) fn know_strings(strings: Range<u64>) {
+    let [start, end] = &STRINGS;
+    start.store(strings.start, Ordering::Relaxed);
+    end.store(strings.end, Ordering::Relaxed);
+}
+
+/// How many of `len` bytes from `address` on come before those strings; 0 for an address within them.
+pub(crate) fn before_strings(address: u64, len: usize) -> usize {
+    let [start, end] = &STRINGS;
+    let (start, end) = (start.load(Ordering::Relaxed), end.load(Ordering::Relaxed));
+    if address >= end || start >= end {
+        return len;
+    }
+    len.min(start.saturating_sub(address) as usize)
+}
+
 /// Copies memory of this process, whatever is mapped there. A page that is not readable ends the copy and
-/// never faults. Gives the number of bytes copied, or an error if not even the first could be copied.
+/// never faults, and so do the strings of the environment. Gives the number of bytes copied, or an error if not
+/// even the first could be copied.
 ///
 /// A page that is not in memory is brought in, which can wait for ever ([`super::Resident`] does not). The
 /// memory is named by the calling thread: the process's own id names none after its first thread has ended.
 pub(crate) fn peek(address: u64, to: &mut [u8]) -> Result<usize, Errno> {
     const PAGE: u64 = 4096;
     const MOST: usize = 17;
+    let allowed = before_strings(address, to.len());
+    if allowed == 0 && !to.is_empty() {
+        return Err(Errno::FAULT);
+    }
+    let to = to.get_mut(..allowed).unwrap_or(&mut []);
     // One iovec for each page. process_vm_readv stops at an iovec that it cannot read whole, so with a
     // longer one a guard page would lose the bytes before it (process_vm_readv(2), RETURN VALUE).
     let mut remote = [libc::iovec { iov_base: core::ptr::null_mut(), iov_len: 0 }; MOST];
@@ -81,6 +110,12 @@ pub(crate) fn map(len: usize) -> Result<*mut u8, Errno> {
         )
     }?;
     Ok(memory.cast())
+}
+
+/// Gives back memory that [`map`] gave, and that nobody uses any more.
+pub(crate) fn unmap(memory: *mut u8, len: usize) {
+    // SAFETY: the shim's own mapping, of that length.
+    let _ = unsafe { rustix::mm::munmap(memory.cast(), len) };
 }
 
 /// Maps `len` bytes of a file of the shim's own, shared, for writing.

@@ -7,6 +7,7 @@
 mod clock;
 mod credentials;
 mod file;
+mod grown;
 mod memory;
 mod perf;
 mod process;
@@ -26,9 +27,10 @@ pub(crate) use credentials::{
 };
 pub(crate) use file::{
     OwnedFd, Stat, debug_line, entries, fstat, memfd, open_at, open_dir, open_read, open_regular, read,
-    read_at, read_link, sealed_memfd, send_file, stat, write_at,
+    read_at, read_link, sealed_memfd, stat, write_at,
 };
-pub(crate) use memory::{Own, guard, map, map_shared, peek, peek_word};
+pub(crate) use grown::Grown;
+pub(crate) use memory::{Own, before_strings, guard, know_strings, map, map_shared, peek, peek_word};
 pub(crate) use perf::{MOST as MOST_EVENTS, Plan, ROOM, Rings, are_lent};
 pub(crate) use process::{
     effective_user, getpid, getppid, gettid, is_the_same_process, know_pid, leave_directory, set_name,

@@ -12,7 +12,6 @@ use super::looks::FirstLook;
 use super::pending::{MOST_HOT, Pending, Times};
 use super::state::Watchdog;
 use crate::arena::Work;
-use crate::limits::MOST_THREADS;
 use crate::sys;
 
 /// How long a dump waits for room in a full socket, ns.
@@ -30,8 +29,8 @@ impl Watchdog {
         self.link.dump = self.dumps;
         self.link.count_anew();
         self.link.patience = trigger_ns + PATIENCE;
-        let found = self.tasks.list(&mut work.entries, &mut work.tids).unwrap_or(0);
-        let listed = found.min(MOST_THREADS);
+        let found = self.list(work);
+        let listed = found.min(work.tids.len());
         let times = Times::of(asked.arg0);
         let begin = DumpBeginRecord {
             number: self.dumps,

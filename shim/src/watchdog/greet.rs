@@ -9,7 +9,7 @@ use crate::arch;
 use crate::arena::Work;
 use crate::host::copy;
 use crate::link::{Batch, Connected};
-use crate::signal::crash;
+use crate::signal::{crash, hide};
 use crate::stir::Stir;
 use crate::sys;
 
@@ -55,9 +55,11 @@ impl Watchdog {
                 self.note(work, note_code::STIR_LIMITED, 0, b"scheduling cannot be disturbed here");
             }
         }
+        hide::know();
         self.open_files();
-        self.send_integrity(work, false, true);
+        // At once: the collector reads the file before somebody overwrites it.
         self.send_copy(work);
+        self.send_integrity(work, false, true);
         self.link.patience = 0;
     }
 
@@ -113,13 +115,13 @@ impl Watchdog {
         self.link.send_one(frame, Kind::Hello, None, &mut |w| hello.put(w));
     }
 
-    /// Copies the allocator's bytes into a memfd (once), and sends it.
+    /// Sends the allocator's file, which is opened once.
     fn send_copy(&mut self, work: &mut Work) {
         if !self.copy_tried {
             self.copy_tried = true;
             let index = self.facts.allocator as usize;
             if let Some(dso) = self.facts.dsos.iter().nth(index) {
-                match copy::make(dso, self.files.get(index).and_then(Option::as_ref), &mut work.stack_copy) {
+                match copy::make(dso, &mut work.stack_copy) {
                     Ok(copy) => self.copy = Some(copy),
                     Err(e) => {
                         self.note(work, note_code::NO_COPY, e.raw_os_error() as u64, dso.path.as_bytes())

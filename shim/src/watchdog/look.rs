@@ -6,7 +6,6 @@ use hangscope_protocol::{Kind, Record};
 
 use super::state::Watchdog;
 use crate::arena::Work;
-use crate::limits::MOST_THREADS;
 use crate::sys;
 
 /// A look may cost at most this share of a core: 1/250 (0.4 %), to stay under 0.5 % with all else.
@@ -24,7 +23,7 @@ impl Watchdog {
         let dump = core::mem::replace(&mut self.link.dump, 0);
         self.send_integrity(work, false, false);
         self.tick += 1;
-        let found = self.tasks.list(&mut work.entries, &mut work.tids).unwrap_or(0);
+        let found = self.list(work);
         let mut head = HeartbeatRecord {
             tick: self.tick,
             threads: found as u32,
@@ -43,7 +42,7 @@ impl Watchdog {
             / hangscope_protocol::record::HeartbeatThread::SIZE;
         let [frame, _] = &mut work.frames;
         let mut all = true;
-        let listed = work.tids.get(..found.min(MOST_THREADS)).unwrap_or(&[]);
+        let listed = work.tids.get(..found.min(work.tids.len())).unwrap_or(&[]);
         let mut rest = listed.chunks(room).peekable();
         self.stall.begin();
         loop {

@@ -8,7 +8,6 @@ use super::pending::Pending;
 use super::state::Watchdog;
 use crate::arena::Work;
 use crate::host::fds::Fds;
-use crate::limits::MOST_THREADS;
 use crate::link::{Batch, Link};
 use crate::signal::Candidate;
 use crate::sys::{self, Copied};
@@ -38,6 +37,17 @@ impl Watchdog {
             cpu_ns: sys::thread_cpu().saturating_sub(cpu_before),
         };
         self.link.send_record(&mut work.frames[0], Kind::Mark, &mark);
+    }
+
+    /// Lists the threads into `tids`. Gives how many there are, which may be more than fit.
+    pub(super) fn list(&self, work: &mut Work) -> usize {
+        let list = |work: &mut Work| self.tasks.list(&mut work.entries, &mut work.tids).unwrap_or(0);
+        let found = list(work);
+        if found <= work.tids.len() {
+            return found;
+        }
+        work.hold(found);
+        list(work)
     }
 
     /// maps as the kernel prints it, in pieces.
@@ -99,10 +109,10 @@ impl Watchdog {
     pub(super) fn second_look(&mut self, work: &mut Work, pending: &mut Pending) {
         let began = sys::now();
         let cpu_before = sys::thread_cpu();
-        let found = self.tasks.list(&mut work.entries, &mut work.tids).unwrap_or(0);
+        let found = self.list(work);
         let [frame, _] = &mut work.frames;
         let mut batch = Batch::new(frame, Kind::Threads);
-        for tid in work.tids.iter().take(found.min(MOST_THREADS)) {
+        for tid in work.tids.iter().take(found) {
             let thread = self.tasks.thread(*tid, 2, &mut work.text);
             batch.add(&mut self.link, &mut |w| w.record(&thread));
         }
@@ -111,7 +121,7 @@ impl Watchdog {
         self.mark(work, mark_part::SECOND_LOOK, counts, began, cpu_before);
         pending.second_done = true;
         pending.second_threads = found as u32;
-        pending.threads_left_out |= found > MOST_THREADS;
+        pending.threads_left_out |= found > work.tids.len();
     }
 }
 

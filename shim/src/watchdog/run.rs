@@ -8,6 +8,7 @@ use super::pending::Pending;
 use super::state::Watchdog;
 use crate::arena::{Arena, Work};
 use crate::host::creds::{self, Followed};
+use crate::host::filters;
 use crate::signal::crash;
 use crate::sys::{self, For};
 
@@ -63,6 +64,11 @@ impl Watchdog {
         let mut next_look = self.init_ns + self.facts.tick_ns();
         let mut next_watch = next_look;
         loop {
+            // The filter of all threads is this one's, too: the next call might be what it ends the process for.
+            // The descriptors go with the thread.
+            if filters::reach_all() && !self.facts.config.seccomp {
+                sys::exit_thread();
+            }
             let now = sys::now();
             let due = self.stall_due || self.due().is_some_and(|at| now >= at);
             if now >= next_watch || due {

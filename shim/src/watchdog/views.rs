@@ -148,7 +148,9 @@ impl Views {
                             regs,
                             ..view.record(probe_outcome::ANSWERED)
                         };
-                        each(view.hot, record, sample.stack);
+                        // The kernel has copied it: the strings of the environment are cut off here.
+                        let most = sys::before_strings(regs[arch::REG_SP], sample.stack.len());
+                        each(view.hot, record, sample.stack.get(..most).unwrap_or(&[]));
                     }
                     Event::Lost(count) => self.lost = self.lost.saturating_add(count as u32),
                 }

@@ -107,15 +107,24 @@ record! {
     }
 }
 
+/// Values of [`CopyRecord::source`].
+pub mod copy_source {
+    /// A copy of the file that is mapped.
+    pub const COPY_OF_FILE: u32 = 1;
+    /// A copy from memory, because the file was not to be had. Relocated words are as the loader left them.
+    pub const MEMORY: u32 = 2;
+    /// The file that is mapped itself. When it was sent, its change time was that of the [`DsoRecord`].
+    pub const FILE_ITSELF: u32 = 3;
+}
+
 record! {
     /// The bytes of the allocator, in the descriptor that comes with this message.
     pub struct CopyRecord {
         /// The same as `id` of the [`DsoRecord`].
         pub id: u32,
-        /// 1: read from the file that is mapped; 2: from memory, because the file was not to be had (then
-        /// relocated words are as the loader left them).
+        /// One of the values of [`copy_source`].
         pub source: u32,
-        /// Number of bytes in the file of the copy.
+        /// Number of bytes in the file of the descriptor.
         pub size: u64,
         pub took_ns: u64,
     }

@@ -27,7 +27,7 @@ fn folder(collect: &Collect, session: &Value) -> PathBuf {
 
 #[test]
 fn each_end_is_told_from_the_others() {
-    let mut collector = Collect::new(&[]);
+    let mut collector = Collect::new(&["--keep", "all"]);
     for (words, end, rc, signal) in [
         (&["sleep", "0.1"][..], "exit", 0, Value::Null),
         (&["sh", "-c", ":; sleep 0.1; exit 7"], "exit", 7, Value::Null),

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use hangscope_test_e2e::{run, shim};
+use hangscope_test_e2e::{TestCollector, run, shim};
 
 /// A user that owns nothing.
 const NOBODY: u32 = 65534;
@@ -88,9 +88,11 @@ struct Server {
 impl Server {
     fn start(socket: &Path, user: Option<u32>) -> Server {
         let folder = socket.parent().expect("a folder");
-        // The build's folder may be closed to other users.
+        // The build's folder may be closed to other users. Another process copies: a child that another test has just
+        // forked would hold the file open for writing.
         let program = folder.join("server");
-        std::fs::copy(env!("CARGO_BIN_EXE_hangscope-host"), &program).expect("a copy");
+        let copied = run(Command::new("cp").arg(env!("CARGO_BIN_EXE_hangscope-host")).arg(&program));
+        assert!(copied.status.success(), "{copied:?}");
         std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)).expect("an open folder");
         let mut command = Command::new(&program);
         command.arg("listen").arg(socket).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -192,4 +194,72 @@ fn a_host_that_becomes_another_user_leaves_a_collector_of_the_one_before() {
     assert_eq!(host(1), "1 threads\n");
     assert_eq!(host(NOBODY), "2 threads\n");
     assert_eq!(server.connections_until_now().len(), 2);
+}
+
+/// A filter that ends the process for every call but those of a small program, installed after the start. Then a child
+/// that only computes, and a look of the watchdog.
+const FILTERED: &str = r#"
+#define _GNU_SOURCE
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const int allowed[] = { SYS_read, SYS_write, SYS_futex, SYS_clone, SYS_clone3, SYS_set_robust_list,
+    SYS_rseq, SYS_wait4, SYS_gettid, SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_rt_sigreturn, SYS_clock_nanosleep,
+    SYS_exit, SYS_exit_group, SYS_mmap, SYS_munmap, SYS_mprotect, SYS_brk, SYS_fstat, SYS_newfstatat,
+    SYS_restart_syscall, SYS_getrandom };
+
+int main(int argc, char **argv) {
+    struct sock_filter code[2 * sizeof allowed / sizeof *allowed + 2];
+    unsigned n = 0;
+    code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+    for (unsigned i = 0; i < sizeof allowed / sizeof *allowed; i++) {
+        code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[i], 0, 1);
+        code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    }
+    code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+    struct sock_fprog program = { n, code };
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    int all = argc > 1 && !strcmp(argv[1], "all");
+    /* The watchdog is between two looks: one that looks at this very moment would be killed. */
+    if (all) usleep(300000);
+    long done = all ? syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program)
+                    : prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+    if (done) return 3;
+    pid_t child = fork();
+    if (!child) {
+        for (volatile unsigned long i = 0; i < 200000000; i++) { }
+        _exit(5);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    printf("child %x\n", status);
+    return 7;
+}
+"#;
+
+#[test]
+fn a_program_that_filters_its_system_calls_and_forks_runs_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (source, program) = (folder.path().join("p.c"), folder.path().join("p"));
+    std::fs::write(&source, FILTERED).expect("a source file");
+    let compiled = run(Command::new("gcc").arg("-O1").arg("-o").arg(&program).arg(&source));
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+    let collector = TestCollector::new();
+    for threads in ["own", "all"] {
+        let mut command = Command::new(&program);
+        collector.preload(&mut command, None).env("HANGSCOPE_TICK", "1s").env("HANGSCOPE_HANG_AFTER", "off");
+        // The hello is out before the filter is in force.
+        let output = run(command.arg(threads).env("HANGSCOPE_GREET", "1"));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!((output.status.code(), text.as_str()), (Some(7), "child 500\n"), "{threads}: {output:?}");
+        collector.hello();
+    }
 }

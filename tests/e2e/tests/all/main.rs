@@ -23,6 +23,7 @@ mod machines;
 mod perf;
 mod private;
 mod robust;
+mod secrets;
 mod seen;
 mod shrink;
 mod snap;

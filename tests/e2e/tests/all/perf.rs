@@ -25,13 +25,20 @@ fn bundle(change: impl FnOnce(&Path)) -> (String, String) {
     let mut command = Command::new(bench());
     command.args(fault.workload_args).env("HANGSCOPE_HANG_AFTER", "2s").stdin(Stdio::null());
     let bench = Running::start(collector.preload(&mut command, Some(&so)));
+    let mut dsos = vec![];
     let copy = collector.until("the allocator's bytes", |event| match &event.what {
-        What::Copy { record, fd } => Some(session::copy::read(fd, record).expect("its bytes")),
+        What::Dsos(all) => {
+            dsos = all.iter().map(|dso| dso.init).collect();
+            None
+        }
+        What::Copy { record, fd } => {
+            Some(session::copy::take(fd, record, dsos.iter().copied()).expect("its bytes"))
+        }
         _ => None,
     });
     change(&so);
     let kept = collector.dir.path().join("kept.so");
-    std::fs::write(&kept, copy).expect("the copy");
+    std::fs::write(&kept, &copy.bytes).expect("the copy");
     let dump = collector.dump();
     let dir = collector.dir.path().join("bundle");
     let profile = Profile::plain("hz9");
