@@ -43,6 +43,8 @@ pub(crate) use disk::Keep;
 const LOOK: Duration = Duration::from_secs(1);
 /// From the first look to the second when the collector ends.
 const EARLY_LOOK: Duration = Duration::from_millis(300);
+/// Events that are taken before the other channels are looked at.
+const MOST_EVENTS: usize = 256;
 /// How long to wait for these dumps. The command is to end within two seconds.
 const DUMP_AT_END: Duration = Duration::from_millis(1200);
 
@@ -73,7 +75,11 @@ pub(crate) fn collect(
     loop {
         select! {
             recv(listener.events()) -> event => match event {
-                Ok(event) => router.event(event),
+                Ok(event) => {
+                    router.event(event);
+                    // A select costs more than an event.
+                    listener.events().try_iter().take(MOST_EVENTS).for_each(|event| router.event(event));
+                }
                 Err(_) => {
                     failed = Some(listener.failed().recv());
                     break;

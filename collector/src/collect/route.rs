@@ -48,8 +48,8 @@ pub(super) struct Router {
     before: Before,
     next: u64,
     live: HashMap<u64, Live>,
-    /// The sessions of a process: more than one after an exec.
-    of_process: HashMap<u32, Vec<u64>>,
+    /// The session of a process, by its id and start: that of the program that it runs now.
+    of_process: HashMap<(u32, u64), u64>,
     /// The session of a connection.
     conns: HashMap<ConnId, u64>,
 }
@@ -74,12 +74,10 @@ impl Router {
     }
 
     pub(super) fn over(&mut self, key: u64) {
-        if let Some(live) = self.live.remove(&key)
-            && let Some(keys) = self.of_process.get_mut(&live.pid)
-        {
-            keys.retain(|other| *other != key);
-            if keys.is_empty() {
-                self.of_process.remove(&live.pid);
+        if let Some(live) = self.live.remove(&key) {
+            let process = (live.pid, live.image.start_ticks);
+            if self.of_process.get(&process) == Some(&key) {
+                self.of_process.remove(&process);
             }
         }
         self.desk.set_live(self.live.len());
@@ -151,20 +149,17 @@ impl Router {
     /// The session that a hello belongs to: a new one, or one that lost its connection.
     fn session_of(&mut self, event: &Event, identity: &Identity) -> u64 {
         let (pid, image) = (event.peer.pid, Image::of(identity));
-        let keys = self.of_process.get(&pid).into_iter().flatten();
-        let before = keys.filter_map(|key| self.live.get(key).map(|live| (*key, live)));
-        let before = before.filter(|(_, live)| !live.actor.is_over());
-        let before: Vec<(u64, Image)> = before.map(|(key, live)| (key, live.image)).collect();
+        let process = (pid, image.start_ticks);
+        let before =
+            self.of_process.get(&process).and_then(|key| self.live.get(key).map(|live| (*key, live)));
+        let before = before.filter(|(_, live)| !live.actor.is_over()).map(|(key, live)| (key, live.image));
         let again = identity.fixed.flags & hello_flags::AGAIN != 0;
-        if again && let Some((key, _)) = before.iter().find(|(_, other)| *other == image) {
-            return *key;
-        }
-        // The process runs another program now. If the pid was used again, the pidfd shows the end of the
-        // first.
-        for (key, other) in before {
-            if other.start_ticks == image.start_ticks {
-                self.send(key, Input::Superseded);
+        if let Some((key, other)) = before {
+            if again && other == image {
+                return key;
             }
+            // The process runs another program now.
+            self.send(key, Input::Superseded);
         }
         self.next += 1;
         let key = self.next;
@@ -172,7 +167,7 @@ impl Router {
         let beginning = Beginning { identity: identity.clone(), peer: event.peer.clone(), before };
         let actor = self.pool.begin(key, beginning);
         self.live.insert(key, Live { pid, image, actor });
-        self.of_process.entry(pid).or_default().push(key);
+        self.of_process.insert(process, key);
         self.desk.set_live(self.live.len());
         if let Some(pidfd) = &event.peer.pidfd {
             self.exits.watch(key, pidfd.clone());

@@ -1,7 +1,7 @@
 //! From the frames of one connection to events.
 
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -161,7 +161,8 @@ impl Talk {
         }
         if kind == Kind::Hello {
             speaks_our_version(payload)?;
-            if self.outlet.peer.pidfd.is_none() {
+            let fits = self.socket.as_raw_fd() < self.shared.pidfds_below;
+            if self.outlet.peer.pidfd.is_none() && fits {
                 self.outlet.peer.pidfd = peer::pidfd(&self.socket, self.outlet.peer.pid);
             }
         }

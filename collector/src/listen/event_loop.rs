@@ -137,7 +137,8 @@ impl EventLoop {
             self.end_silent();
             self.look_at_file();
             if !std::mem::take(&mut self.busy) && !self.knocked && self.talks.len() > MANY {
-                std::thread::sleep(TOGETHER);
+                // The listener's drop unparks.
+                std::thread::park_timeout(TOGETHER);
             }
         }
         self.close();

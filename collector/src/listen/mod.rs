@@ -168,6 +168,7 @@ impl Drop for Listener {
         self.shared.stop.store(true, Ordering::SeqCst);
         self.shared.flow.wake();
         if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
             let _ = thread.join();
         }
     }

@@ -1,10 +1,12 @@
 //! What the event loop shares with those who send requests and take events.
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nix::sys::resource::{Resource, getrlimit};
 
 use super::flow::{Flow, Waiting};
 use super::limits::ConnectionLimits;
@@ -21,6 +23,9 @@ pub(super) struct Shared {
     pub(super) limits: ConnectionLimits,
     pub(super) stop: AtomicBool,
     pub(super) flow: Arc<Flow>,
+    /// A connection with this descriptor or a higher one gets no pidfd: few are left, and another session
+    /// needs one more than this session needs to know how its process ends.
+    pub(super) pidfds_below: RawFd,
     open: Mutex<HashMap<u64, Open>>,
     /// Folder for dumps that are being received; none: the system's for such files.
     spool_in: Mutex<Option<PathBuf>>,
@@ -32,6 +37,7 @@ impl Shared {
             limits,
             stop: AtomicBool::new(false),
             flow: Arc::new(Flow::new(limits.all_waiting_bytes, waker)),
+            pidfds_below: most_descriptors() / 10 * 9,
             open: Mutex::default(),
             spool_in: Mutex::default(),
         }
@@ -53,4 +59,10 @@ impl Shared {
     pub(super) fn set_spool(&self, folder: &Path) {
         *self.spool_in.lock().unwrap_or_else(PoisonError::into_inner) = Some(folder.to_owned());
     }
+}
+
+/// Limit of this process.
+fn most_descriptors() -> RawFd {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
+    RawFd::try_from(limit).unwrap_or(RawFd::MAX)
 }

@@ -36,13 +36,21 @@ pub fn of_record<R: Record>(kind: Kind, seq: u32, dump: u32, record: &R, more: &
 
 /// A hello of this process.
 pub fn hello(seq: u32, version: u16, label: &str) -> Vec<u8> {
+    hello_with(seq, label, HelloRecord { version, ..zero() })
+}
+
+/// A hello that the collector takes for one of another process, by its start.
+pub fn hello_of_program(start_ticks: u64) -> Vec<u8> {
+    hello_with(0, "", HelloRecord { version: VERSION, start_ticks, ..zero() })
+}
+
+fn hello_with(seq: u32, label: &str, fixed: HelloRecord) -> Vec<u8> {
     let fixed = HelloRecord {
-        version,
         arch: if cfg!(target_arch = "aarch64") { 183 } else { 62 },
         pid: std::process::id(),
         page_size: 4096,
         clk_tck: 100,
-        ..zero()
+        ..fixed
     };
     let none: &[u8] = &[];
     let label = label.as_bytes();

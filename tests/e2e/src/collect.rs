@@ -39,6 +39,10 @@ impl Collect {
         collect
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The path of the socket that the collector listens on.
     pub fn socket(&self) -> PathBuf {
         self.dir.path().join("run/s.sock")

@@ -1,5 +1,6 @@
 //! What a path is that shall be shown, and what is read of it.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -156,21 +157,36 @@ fn session(dir: &Path, lang: Lang) -> Result<Shown, ShowError> {
     Ok(shown)
 }
 
-/// All sessions of a collector: those that hung, with their last dumps.
+/// All sessions of a collector: those that hung, with their last dumps. Sessions that have ended have lines in
+/// `sessions.jsonl`; those that are open, or that were not folded, have folders.
 fn sessions(dir: &Path, lang: Lang) -> Result<Shown, ShowError> {
-    let mut records: Vec<(String, Value)> = vec![];
+    let mut shown = Shown::default();
+    let file = dir.join("sessions.jsonl");
+    let lines = bounded::read_text(&file).unwrap_or_else(|error| {
+        if error.kind() != io::ErrorKind::NotFound {
+            shown.missing.push(format!("sessions.jsonl: {error}"));
+        }
+        String::new()
+    });
+    // A collector that was killed may have left half a line.
+    let mut records = Records::default();
+    lines.lines().filter_map(|line| serde_json::from_str(line).ok()).for_each(|record| records.ended(record));
     for name in folders(&dir.join("sessions"), &[""]) {
         // A session that is being written has none yet.
         if let Ok(record) = read::<Value>(&dir.join("sessions").join(&name).join("session.json")) {
-            records.push((format!("sessions/{name}"), record));
+            records.in_folder(format!("sessions/{name}"), record);
         }
     }
+    let mut records = records.all;
     records.sort_by(|a, b| a.0.cmp(&b.0));
-    let is = |record: &Value, key: &str| record.get(key).and_then(Value::as_bool) == Some(true);
     let hung: Vec<&(String, Value)> = records.iter().filter(|(_, record)| is(record, "hung")).collect();
     let head = say!(View::Sessions { sessions: records.len(), hung: hung.len() }).text(lang);
-    let mut shown = Shown { head: vec![head], ..Shown::default() };
-    let line = |(name, record): &(String, Value)| format!("{name}: {}", session_line(record, lang));
+    shown.head.push(head);
+    // A folded session has no folder to look into.
+    let line = |(name, record): &(String, Value)| match is(record, "folded") {
+        true => session_line(record, lang),
+        false => format!("{name}: {}", session_line(record, lang)),
+    };
     let listed: Vec<String> = match hung.is_empty() {
         true => records.iter().rev().take(MOST_SESSIONS).map(line).collect(),
         false => hung.iter().take(MOST_SESSIONS).map(|hung| line(hung)).collect(),
@@ -181,6 +197,51 @@ fn sessions(dir: &Path, lang: Lang) -> Result<Shown, ShowError> {
         shown.take(dir, last.map(|dump| format!("{name}/{dump}")).into_iter().collect());
     }
     Ok(shown)
+}
+
+/// The sessions of a collector, each once.
+#[derive(Default)]
+struct Records {
+    /// With their folders, relative to OUT.
+    all: Vec<(String, Value)>,
+    /// Where those are whose folders are not removed.
+    by_folder: HashMap<String, usize>,
+}
+
+impl Records {
+    /// Adds a line of `sessions.jsonl`. A collector that ends writes a line for a session that is still open;
+    /// the next collector writes another one, and the last line counts.
+    fn ended(&mut self, record: Value) {
+        let folder = record.get("folder").and_then(Value::as_str).unwrap_or_default();
+        let name = folder.strip_prefix("sessions/").unwrap_or_default();
+        // Nothing outside of OUT is read because of a line in a file.
+        if name.is_empty() || name.contains('/') || name == ".." {
+            return;
+        }
+        let folder = folder.to_owned();
+        if !is(&record, "folded") {
+            self.in_folder(folder, record);
+        } else if let Some(open) = self.by_folder.remove(&folder) {
+            self.all[open].1 = record;
+        } else {
+            self.all.push((folder, record));
+        }
+    }
+
+    /// Adds the session of a folder, or what is newer about it.
+    fn in_folder(&mut self, folder: String, record: Value) {
+        match self.by_folder.get(&folder) {
+            Some(known) => self.all[*known].1 = record,
+            None => {
+                self.by_folder.insert(folder.clone(), self.all.len());
+                self.all.push((folder, record));
+            }
+        }
+    }
+}
+
+fn is(record: &Value, key: &str) -> bool {
+    record.get(key).and_then(Value::as_bool) == Some(true)
 }
 
 /// `pid 4711 ./bench 16: hung, deadlock, exit 0 after 12.3 s`.

@@ -132,6 +132,57 @@ fn a_session_and_all_of_them_are_shown() {
 }
 
 #[test]
+fn sessions_without_a_folder_are_counted_and_listed_each_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let record = |name: &str, pid: u32, end: &str, folded: bool| {
+        serde_json::json!({
+            "folder": name, "pid": pid, "command": ["./bench"], "hung": false, "seconds": 2.0, "end": end,
+            "rc": if end == "exit" { Some(0) } else { None }, "folded": folded, "dump_folders": [], "notes": [],
+        })
+    };
+    let kept = record("sessions/b", 2, "exit", false);
+    let lines = [
+        record("sessions/a", 1, "exit", true),
+        kept.clone(),
+        // Two programs of one process in the same millisecond.
+        record("sessions/c", 3, "exit", true),
+        record("sessions/c", 3, "exit", true),
+        // Open at the end of one collector, and ended under the next.
+        record("sessions/d", 4, "open", false),
+        record("sessions/d", 4, "exit", true),
+        // Not a session's folder.
+        record("sessions/../..", 5, "exit", false),
+        record("/etc", 6, "exit", false),
+    ];
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    std::fs::write(dir.path().join("sessions.jsonl"), text + "{\"folder\":\"sess").unwrap();
+    for (name, record) in [("b", kept), ("e", record("sessions/e", 7, "open", false))] {
+        std::fs::create_dir_all(dir.path().join("sessions").join(name)).unwrap();
+        std::fs::write(dir.path().join("sessions").join(name).join("session.json"), record.to_string())
+            .unwrap();
+    }
+    let text = show(dir.path(), STYLE, Stacks::Telling).unwrap();
+    assert!(text.starts_with("6 sessions, 0 hung\n"), "{text}");
+    let ended = |pid: u32| format!("pid {pid}, ./bench: no hang, exit status 0 after 2.0 s");
+    let expected = [
+        "sessions/e: pid 7, ./bench: no hang, still there when the collector ended after 2.0 s".to_owned(),
+        ended(4),
+        ended(3),
+        ended(3),
+        format!("sessions/b: {}", ended(2)),
+        ended(1),
+    ];
+    let listed: Vec<&str> =
+        text.lines().filter(|line| line.contains("./bench")).map(str::trim_start).collect();
+    assert_eq!(listed, expected, "{text}");
+    // What is no plain file is said, and the folders are shown all the same.
+    std::fs::remove_file(dir.path().join("sessions.jsonl")).unwrap();
+    nix::unistd::mkfifo(&dir.path().join("sessions.jsonl"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let text = show(dir.path(), STYLE, Stacks::Telling).unwrap();
+    assert!(text.starts_with("2 sessions, 0 hung\n") && text.contains("sessions.jsonl: "), "{text}");
+}
+
+#[test]
 fn what_a_hunt_kept_without_a_hang_is_shown() {
     let dir = tempfile::tempdir().unwrap();
     let facts = Hunt::new(2).facts();

@@ -28,6 +28,7 @@ fn main() {
         Some("busy-forks") => busy_forks(number(2)),
         Some("busy-trap") => busy_trap(),
         Some("busy-naps") => busy_naps(number(2)),
+        Some("stuck") => stuck(number(2)),
         Some("overflow") => println!("{}", overflow(1)),
         Some("overflow-thread") => {
             let thread = std::thread::Builder::new().name("deep".to_owned()).spawn(|| overflow(1));
@@ -49,6 +50,13 @@ fn sleep_through_some_looks() {
     while let Some(left) = end.checked_duration_since(Instant::now()) {
         std::thread::sleep(left);
     }
+}
+
+/// Hangs: `n` threads wait for a lock, and its owner waits for their end.
+fn stuck(n: i32) {
+    let lock = std::sync::Mutex::new(());
+    let _held = lock.lock();
+    std::thread::scope(|scope| (0..n).for_each(|_| _ = scope.spawn(|| drop(lock.lock()))));
 }
 
 /// Uses up the stack.
