@@ -14,7 +14,7 @@ use super::desk::Desk;
 use super::pool::{Actor, Pool};
 use super::session::{Asked, Beginning, Input};
 use crate::listen::request::{Answer, Problem};
-use crate::listen::{ConnId, Event, What};
+use crate::listen::{ByNumber, ConnId, Event, What};
 use crate::proc::ending::ExitWatch;
 use crate::session::Identity;
 
@@ -47,11 +47,11 @@ pub(super) struct Router {
     /// Sessions that an earlier collector has left open.
     before: Before,
     next: u64,
-    live: HashMap<u64, Live>,
+    live: ByNumber<u64, Live>,
     /// The session of a process, by its id and start: that of the program that it runs now.
     of_process: HashMap<(u32, u64), u64>,
     /// The session of a connection.
-    conns: HashMap<ConnId, u64>,
+    conns: ByNumber<ConnId, Arc<Actor>>,
 }
 
 impl Router {
@@ -62,9 +62,9 @@ impl Router {
             desk,
             before,
             next: 0,
-            live: HashMap::new(),
+            live: ByNumber::default(),
             of_process: HashMap::new(),
-            conns: HashMap::new(),
+            conns: ByNumber::default(),
         })
     }
 
@@ -99,12 +99,12 @@ impl Router {
             return;
         }
         if let What::Hello(identity) = &event.what {
-            let key = self.session_of(&event, identity);
-            self.conns.insert(conn, key);
+            let actor = self.session_of(&event, identity);
+            self.conns.insert(conn, actor);
         }
         let ends = matches!(event.what, What::End);
         match self.conns.get(&conn) {
-            Some(key) => self.send(*key, Input::Event(Box::new(event))),
+            Some(actor) => self.pool.send(actor, Input::Event(Box::new(event))),
             None => self.stranger(&event),
         }
         if ends {
@@ -147,16 +147,17 @@ impl Router {
     }
 
     /// The session that a hello belongs to: a new one, or one that lost its connection.
-    fn session_of(&mut self, event: &Event, identity: &Identity) -> u64 {
+    fn session_of(&mut self, event: &Event, identity: &Identity) -> Arc<Actor> {
         let (pid, image) = (event.peer.pid, Image::of(identity));
         let process = (pid, image.start_ticks);
         let before =
             self.of_process.get(&process).and_then(|key| self.live.get(key).map(|live| (*key, live)));
-        let before = before.filter(|(_, live)| !live.actor.is_over()).map(|(key, live)| (key, live.image));
+        let before = before.filter(|(_, live)| !live.actor.is_over());
+        let before = before.map(|(key, live)| (key, live.image, live.actor.clone()));
         let again = identity.fixed.flags & hello_flags::AGAIN != 0;
-        if let Some((key, other)) = before {
+        if let Some((key, other, actor)) = before {
             if again && other == image {
-                return key;
+                return actor;
             }
             // The process runs another program now.
             self.send(key, Input::Superseded);
@@ -166,13 +167,13 @@ impl Router {
         let before = if again { self.before.take(pid, identity) } else { None };
         let beginning = Beginning { identity: identity.clone(), peer: event.peer.clone(), before };
         let actor = self.pool.begin(key, beginning);
-        self.live.insert(key, Live { pid, image, actor });
+        self.live.insert(key, Live { pid, image, actor: actor.clone() });
         self.of_process.insert(process, key);
         self.desk.set_live(self.live.len());
         if let Some(pidfd) = &event.peer.pidfd {
             self.exits.watch(key, pidfd.clone());
         }
-        key
+        actor
     }
 
     fn send(&self, key: u64, input: Input) {

@@ -75,7 +75,7 @@ impl Outlet {
 pub(super) struct Talk {
     pub(super) outlet: Outlet,
     shared: Arc<Shared>,
-    socket: Arc<OwnedFd>,
+    pub(super) socket: Arc<OwnedFd>,
     assembler: Assembler,
     /// The frames of the hello and the DSOs: the beginning of a `dump.bin`.
     first: Vec<u8>,

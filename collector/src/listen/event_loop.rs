@@ -4,7 +4,7 @@
 //! messages, then it goes to the end of the queue. A connection of which too much waits to be taken leaves
 //! the queue until that was taken.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,6 +16,7 @@ use mio::{Events, Interest, Poll, Token};
 use nix::errno::Errno;
 use nix::sys::socket::{Shutdown, SockFlag};
 
+use super::by_number::ByNumber;
 use super::connection::{Outlet, Talk};
 use super::error::ListenError;
 use super::event::{ConnId, Event, What};
@@ -59,8 +60,7 @@ pub(super) struct EventLoop {
     listening: Option<SocketFile>,
     shared: Arc<Shared>,
     ears: Ears,
-    talks: HashMap<u64, Talk>,
-    sockets: HashMap<u64, Arc<OwnedFd>>,
+    talks: ByNumber<u64, Talk>,
     next: u64,
     inbox: Inbox,
     /// Connections to read, in order.
@@ -91,8 +91,7 @@ impl EventLoop {
             listening: Some(listening),
             shared,
             ears,
-            talks: HashMap::new(),
-            sockets: HashMap::new(),
+            talks: ByNumber::default(),
             next: FIRST,
             inbox: Inbox::new(),
             ready: VecDeque::new(),
@@ -231,20 +230,19 @@ impl EventLoop {
         }
         let socket = Arc::new(socket);
         self.shared.open().insert(id.0, Open { socket: socket.clone(), asks: AtomicU32::new(0) });
-        self.talks.insert(conn, Talk::new(outlet, self.shared.clone(), socket.clone()));
-        self.sockets.insert(conn, socket);
+        self.talks.insert(conn, Talk::new(outlet, self.shared.clone(), socket));
         self.silent.push_back((Instant::now() + self.shared.limits.hello_within, conn));
         self.ready.push_back(conn);
     }
 
     /// Reads some messages of a connection.
     fn turn(&mut self, conn: u64) {
-        let (Some(talk), Some(socket)) = (self.talks.get_mut(&conn), self.sockets.get(&conn)) else { return };
+        let Some(talk) = self.talks.get_mut(&conn) else { return };
         for message in 0..TURN {
             if talk.outlet.must_pause() {
                 return;
             }
-            match read(&mut self.inbox, talk, socket) {
+            match read(&mut self.inbox, talk) {
                 Read::Message => self.busy |= message > 0,
                 Read::Nothing => return,
                 Read::End(reason) => {
@@ -257,8 +255,8 @@ impl EventLoop {
     }
 
     fn end(&mut self, conn: u64, reason: Option<String>) {
-        if let (Some(mut talk), Some(socket)) = (self.talks.remove(&conn), self.sockets.remove(&conn)) {
-            let fd = socket.as_raw_fd();
+        if let Some(mut talk) = self.talks.remove(&conn) {
+            let fd = talk.socket.as_raw_fd();
             let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
             // Those who send requests may hold the socket a little longer.
             let _ = nix::sys::socket::shutdown(fd, Shutdown::Both);
@@ -330,15 +328,15 @@ impl EventLoop {
     /// Ends all connections. What they have sent still counts.
     fn close(mut self) {
         self.listening = None;
-        for socket in self.sockets.values() {
-            let _ = nix::sys::socket::shutdown(socket.as_raw_fd(), Shutdown::Both);
+        for talk in self.talks.values() {
+            let _ = nix::sys::socket::shutdown(talk.socket.as_raw_fd(), Shutdown::Both);
         }
         let conns: Vec<u64> = self.talks.keys().copied().collect();
         for conn in conns {
             let mut reason = None;
-            if let (Some(talk), Some(socket)) = (self.talks.get_mut(&conn), self.sockets.get(&conn)) {
+            if let Some(talk) = self.talks.get_mut(&conn) {
                 for _ in 0..LAST_MESSAGES {
-                    match read(&mut self.inbox, talk, socket) {
+                    match read(&mut self.inbox, talk) {
                         Read::Message => {}
                         Read::Nothing => break,
                         Read::End(why) => {
@@ -360,8 +358,8 @@ enum Read {
     End(Option<String>),
 }
 
-fn read(inbox: &mut Inbox, talk: &mut Talk, socket: &OwnedFd) -> Read {
-    match inbox.receive(socket) {
+fn read(inbox: &mut Inbox, talk: &mut Talk) -> Read {
+    match inbox.receive(&talk.socket) {
         Ok(Received::Message { len, fds, fds_lost }) => match talk.frame(inbox.message(len), fds, fds_lost) {
             Ok(()) => Read::Message,
             Err(reason) => Read::End(Some(reason)),

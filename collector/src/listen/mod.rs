@@ -10,6 +10,7 @@
 //! - `error`: [`ListenError`]
 //! - `limits`: what one connection may cost
 //! - `socket`: where a socket may be made, stale sockets, permissions
+//! - `by_number`: maps
 //! - `event_loop`: accepts, reads in turns, ends silent connections
 //! - `flow`: what may wait to be taken
 //! - `spool`: a dump while it arrives, in a file
@@ -31,6 +32,7 @@ use hangscope_protocol::record::AskRecord;
 use nix::errno::Errno;
 
 mod ask;
+mod by_number;
 mod connection;
 mod error;
 pub(crate) mod event;
@@ -48,6 +50,7 @@ mod spool;
 mod tests;
 
 pub use ask::Asker;
+pub(crate) use by_number::ByNumber;
 pub(crate) use connection::NO_DESCRIPTOR;
 pub use error::ListenError;
 pub(crate) use error::MAX_PATH;
