@@ -99,7 +99,7 @@ pub(crate) fn give_up() -> ! {
         // SAFETY: filled by the `guarded` that runs on this very thread.
         unsafe { arch::bail(back) }
     }
-    sys::exit_thread()
+    sys::exit_thread(0)
 }
 
 /// Whether the environment names a socket. Makes no system call: without one the constructor does nothing.

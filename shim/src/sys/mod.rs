@@ -39,7 +39,9 @@ pub(crate) use process::{
 pub(crate) use raw::{Errno, errno};
 pub(crate) use resident::{Copied, Resident, know_page_size};
 pub(crate) use sched::{CpuSet, Schedule, affinity, schedule, set_affinity, set_schedule, set_timer_slack};
-pub(crate) use signals::{KernelAction, SIGINFO_WORDS, action, queue_signal, send_again, set_signal_mask};
+pub(crate) use signals::{
+    KernelAction, SIGINFO_WORDS, action, end_by_signal, queue_signal, send_again, set_signal_mask,
+};
 pub(crate) use socket::{connect, peer_process, peer_user, receive, send, send_with_fd};
 pub(crate) use thread::{exit_thread, own_descriptors, robust_list, start_thread};
 pub(crate) use timer::{SI_TIMER, Timer, cpu_timer};
