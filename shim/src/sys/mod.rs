@@ -9,6 +9,7 @@ mod credentials;
 mod file;
 mod grown;
 mod memory;
+mod pages;
 mod perf;
 mod process;
 mod raw;
@@ -31,6 +32,7 @@ pub(crate) use file::{
 };
 pub(crate) use grown::Grown;
 pub(crate) use memory::{Own, before_strings, guard, know_strings, map, map_shared, peek, peek_word};
+pub(crate) use pages::Pages;
 pub(crate) use perf::{MOST as MOST_EVENTS, Plan, ROOM, Rings, are_lent};
 pub(crate) use process::{
     effective_user, getpid, getppid, gettid, is_the_same_process, know_pid, leave_directory, set_name,
