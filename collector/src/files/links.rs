@@ -89,7 +89,7 @@ const LINKERS: [&str; 3] = ["ld-", "ld64", "ld.so"];
 /// Whether a DSO belongs to the system: the loader, the C library and its parts, the runtimes of C and C++,
 /// the kernel's own DSO. Such a DSO serves the program and the allocator alike.
 pub(crate) fn is_system(path: &str) -> bool {
-    const NAMES: [&str; 21] = [
+    const NAMES: [&str; 22] = [
         "libc",
         "libm",
         "libmvec",
@@ -111,6 +111,8 @@ pub(crate) fn is_system(path: &str) -> bool {
         "libsystemd",
         "libgomp",
         "libomp",
+        // The shim stands in for some functions of the C library, and passes each call on.
+        "libhangscope",
     ];
     const STARTS: [&str; 3] = ["libc.musl-", "libnss_", "libunwind"];
     let file = path.rsplit('/').next().unwrap_or(path);

@@ -1,7 +1,7 @@
 //! `dump.bin`: the frames of dumps, in one zstd stream (RFC 8878). Older versions wrote the frames plain.
 
 use std::borrow::Cow;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 
 use hangscope_protocol::record::{NoteRecord, note_code};
 
@@ -14,6 +14,8 @@ const ZSTD: [u8; 4] = 0xfd2f_b528_u32.to_le_bytes();
 
 /// Most bytes of the file, without `--full`: a bundle is less than 2 MB with its other files.
 const MOST: usize = 1 << 20;
+/// Bytes that can be read without what follows them, so that half a file is half a dump.
+const BLOCK: usize = 4 << 10;
 /// What is kept of each stack where the file would be larger. The names are in other files all the same.
 const KEPT: [usize; 3] = [4096, 1024, 256];
 
@@ -34,8 +36,16 @@ pub(crate) fn pack(frames: &[u8], dump: Option<&Dump>) -> Vec<u8> {
 }
 
 fn stream(frames: &[u8]) -> Vec<u8> {
+    let packed = || -> io::Result<Vec<u8>> {
+        let mut stream = zstd::Encoder::new(vec![], zstd::DEFAULT_COMPRESSION_LEVEL)?;
+        for block in frames.chunks(BLOCK) {
+            stream.write_all(block)?;
+            stream.flush()?;
+        }
+        stream.finish()
+    };
     // Without memory for it the file is plain, which every reader takes.
-    zstd::encode_all(frames, zstd::DEFAULT_COMPRESSION_LEVEL).unwrap_or_else(|_| frames.to_vec())
+    packed().unwrap_or_else(|_| frames.to_vec())
 }
 
 /// The dump with at most so many bytes of each stack, and a note that says so.

@@ -50,8 +50,11 @@ fn small_commands_print_one_object() {
     let sums = std::fs::read_to_string(dir.path().join("jemalloc_so.sha1")).unwrap();
     let line = format!("{}  {}\n", pin["sha1"].as_str().unwrap(), pin["path"].as_str().unwrap());
     assert_eq!(sums, line);
-    let env = json_of(&["env", "--so", &so, "--socket", "/tmp/a b", "--label", "x y"], &["LD_PRELOAD"]);
-    assert_eq!((&env["HANGSCOPE_LABEL"], &env["HANGSCOPE_SOCKET"]), (&"x y".into(), &"/tmp/a b".into()));
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("a b");
+    let socket = socket.to_str().unwrap();
+    let env = json_of(&["env", "--so", &so, "--socket", socket, "--label", "x y"], &["LD_PRELOAD"]);
+    assert_eq!((&env["HANGSCOPE_LABEL"], &env["HANGSCOPE_SOCKET"]), (&"x y".into(), &socket.into()));
 }
 
 /// `--lang` decides, then `HANGSCOPE_LANG`, then the locale. What is for programs stays English.
