@@ -62,7 +62,8 @@ impl hangscope_reader::Memory for Pages<'_> {
             let from = at.checked_add(done as u64).ok_or(Errno::FAULT)?;
             let offset = (from % PAGE as u64) as usize;
             let page = kept.page(from - offset as u64);
-            let bytes = page.and_then(|page| page.get(offset..).filter(|b| !b.is_empty()).ok_or(Errno::FAULT));
+            let bytes =
+                page.and_then(|page| page.get(offset..).filter(|b| !b.is_empty()).ok_or(Errno::FAULT));
             let (bytes, room) = match (bytes, to.get_mut(done..)) {
                 (Ok(bytes), Some(room)) => (bytes, room),
                 (Err(e), _) if done == 0 => return Err(e),
