@@ -7,11 +7,12 @@
 #     statistics   intervals and sequential tests against the truth, 10,000 experiments a row, and their tables
 #     stir         200 disturbed runs of each sound allocator, and how much more often the natural race hangs
 #     shrink       the natural race, from the numbers of the incident to a fifth or less of its run time
+#     fuzz         a minute (SOAK_FUZZ seconds) of each target of tests/fuzz; needs a nightly compiler and cargo-fuzz
 #     rounds       the end-to-end tests, ten times over (SOAK_ROUNDS)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 parts=("$@")
-if [ $# = 0 ]; then parts=(classes confusion statistics stir shrink rounds); fi
+if [ $# = 0 ]; then parts=(classes confusion statistics stir shrink fuzz rounds); fi
 
 ./scripts/build.sh >/dev/null
 # All faulty allocators, with the features that build.sh gave the dependencies.
@@ -32,6 +33,23 @@ stir() { HANGSCOPE_TEST_STIRRED=${SOAK_STIRRED:-200} e2e stir:: -- --include-ign
 
 shrink() { e2e shrink:: -- --ignored --nocapture; }
 
+fuzz() {
+  if ! cargo +nightly fuzz --version >/dev/null 2>&1; then
+    echo "not fuzzed: install a nightly compiler (rustup toolchain install nightly) and cargo-fuzz (cargo install cargo-fuzz)"
+    return
+  fi
+  local target found
+  found=$(mktemp -d)
+  for target in tests/fuzz/targets/fuzz_targets/*.rs; do
+    target=$(basename "$target" .rs)
+    # What it finds new goes to a folder of its own; a crash is left in tests/fuzz/targets/artifacts.
+    mkdir "$found/$target"
+    cargo +nightly fuzz run --fuzz-dir tests/fuzz/targets "$target" "$found/$target" "tests/fuzz/corpus/$target" -- \
+      -max_total_time="${SOAK_FUZZ:-60}" -rss_limit_mb=4096 -timeout=25 -print_final_stats=1
+  done
+  rm -rf "$found"
+}
+
 rounds() {
   for round in $(seq "${SOAK_ROUNDS:-10}"); do
     echo "== end-to-end tests, round $round ($SECONDS s)"
@@ -41,7 +59,7 @@ rounds() {
 
 for part in "${parts[@]}"; do
   case $part in
-    classes | confusion | statistics | stir | shrink | rounds) echo "== $part ($SECONDS s)" && "$part" ;;
+    classes | confusion | statistics | stir | shrink | fuzz | rounds) echo "== $part ($SECONDS s)" && "$part" ;;
     *) echo "soak.sh: no part is named $part; see the head of this file" >&2 && exit 2 ;;
   esac
 done

@@ -15,8 +15,10 @@ use once_cell::race::OnceRef;
 use crate::arch::{self, Back};
 use crate::arena::{Arena, Facts};
 use crate::config::Config;
+use crate::host::dso::Dso;
 use crate::host::{elf, filters};
 use crate::signal::crash;
+use crate::sys::Pages;
 use crate::text::Text;
 use crate::{sys, watchdog};
 
@@ -99,7 +101,7 @@ pub(crate) fn give_up() -> ! {
         // SAFETY: filled by the `guarded` that runs on this very thread.
         unsafe { arch::bail(back) }
     }
-    sys::exit_thread()
+    sys::exit_thread(0)
 }
 
 /// Whether the environment names a socket. Makes no system call: without one the constructor does nothing.
@@ -228,10 +230,12 @@ fn begin(start: &Start) -> Option<()> {
     facts.init_ns = start.began_ns;
     facts.wall_ns = sys::wall_clock();
     facts.stir_seed = facts.config.stir_seed.unwrap_or_else(|| facts.wall_ns as u32 ^ sys::getpid());
-    if !facts.dsos.snapshot(first_frame, exe, constructor as *const () as u64) {
+    if !facts.dsos.list(first_frame) {
         return None;
     }
-    find_allocator(facts);
+    let memory = Pages::new(first_frame);
+    facts.dsos.snapshot(&memory, exe, constructor as *const () as u64);
+    find_allocator(facts, &memory);
     facts.init_cost_ns = sys::now() - start.began_ns;
     if facts.config.debug {
         debug(facts);
@@ -314,10 +318,15 @@ extern "C" fn leave(arena: *mut u8) {
 }
 
 /// The DSO that HANGSCOPE_TARGET names, else the one that provides `malloc` in symbol order.
-fn find_allocator(facts: &mut Facts) {
+fn find_allocator(facts: &mut Facts, memory: &Pages<'_>) {
     facts.allocator = u32::MAX;
-    facts.malloc = elf::find_function(b"malloc").unwrap_or(0);
-    let provider = facts.dsos.at(facts.malloc);
+    facts.malloc = arch::malloc_address();
+    let mut provider = facts.dsos.at(facts.malloc);
+    // The program itself may have an entry for the `malloc` of another one: then the search tells.
+    if provider.and_then(|i| facts.dsos.dsos.get(i)).is_none_or(Dso::is_program) {
+        facts.malloc = elf::find_function(memory, b"malloc").unwrap_or(0);
+        provider = facts.dsos.at(facts.malloc);
+    }
     let target = facts.config.target.as_bytes();
     let named = if target.is_empty() { None } else { facts.dsos.named(target) };
     if !target.is_empty() {

@@ -118,8 +118,12 @@ fn text_of_a_fixed_size() {
 fn malloc_is_found_where_the_loader_binds_it() {
     sys::know_pid();
     let bound = libc::malloc as *const () as u64;
-    assert_eq!(elf::find_function(b"malloc"), Some(bound));
-    assert_eq!(elf::find_function(b"no_such_function_"), None);
+    assert_eq!(elf::find_function(&sys::Own, b"malloc"), Some(bound));
+    assert_eq!(arch::malloc_address(), bound);
+    let mut pages = [0; 3 * 4096];
+    assert_eq!(elf::find_function(&sys::Pages::new(&mut pages), b"malloc"), Some(bound));
+    assert_eq!(elf::find_function(&sys::Pages::new(&mut [0; 100]), b"malloc"), None, "no room for a page");
+    assert_eq!(elf::find_function(&sys::Own, b"no_such_function_"), None);
 }
 
 #[test]

@@ -29,6 +29,11 @@ FAULT(filter_on_one_thread) { pthread_t t; pthread_create(&t, 0, filtered, 0); p
 static void *killed(void *unused) { if (FILTER(0, NEEDED(SECCOMP_RET_KILL_THREAD))) abort(); return spinner(unused); }
 FAULT(filter_that_ends_one_thread) { pthread_t t; pthread_create(&t, 0, killed, 0); pthread_join(t, 0); puts("joined"); }
 FAULT(strict_mode_on_one_thread) { int p[2]; if (pipe(p)) abort(); pid_t pid = fork(); if (!pid) { prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT); for (volatile long n = 0; n < 300000000; n++); syscall(SYS_exit, 3); } int s; waitpid(pid, &s, 0); printf("status %d\n", s); }
+static int ended(void (*run)(void)) { fflush(stdout); pid_t pid = fork(); if (!pid) { run(); _exit(99); } int s; waitpid(pid, &s, 0); return s & ~0x80; }
+static void forbidden(void) { sleep_until_ms(300); if (FILTER(0, NEEDED(SECCOMP_RET_KILL_THREAD))) abort(); syscall(SYS_getppid); }
+FAULT(filter_that_ends_the_only_thread) { printf("status %d\n", ended(forbidden)); }
+static void strict(void) { sleep_until_ms(300); prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT); syscall(SYS_getppid); }
+FAULT(strict_mode_ends_the_only_thread) { printf("status %d\n", ended(strict)); }
 FAULT(filter_then_fork) { printf("%d\n", FILTER(0, IF(SYS_openat, KILL), IF(SYS_prctl, KILL), IF(SYS_socket, KILL), ELSE(OK))); pid_t pid = fork(); if (!pid) { spin_until_ms(LASTS_MS); _exit(7); } int s; waitpid(pid, &s, 0); printf("status %d\n", s); }
 FAULT(filter_at_once_then_fork_of_a_fork) { sleep_until_ms(120); printf("%d\n", FILTER(0, IF(SYS_openat, KILL), IF(SYS_socket, KILL), ELSE(OK))); pid_t pid = fork(); if (!pid) { pid_t p2 = fork(); if (!p2) _exit(5); int s; waitpid(p2, &s, 0); spin_until_ms(LASTS_MS); _exit(s >> 8); } int s; waitpid(pid, &s, 0); printf("status %d\n", s); }
 FAULT(filter_then_exec) { FILTER(0, IF(SYS_perf_event_open, SECCOMP_RET_ERRNO | EPERM), IF(SYS_ptrace, SECCOMP_RET_ERRNO | EPERM), ELSE(OK)); execlp("sh", "sh", "-c", "echo in the shell; sleep 0.4", (char *)0); }

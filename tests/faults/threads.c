@@ -16,6 +16,11 @@ FAULT(threads_come_and_go) { long n = 0; for (long end = now_ms() + LASTS_MS; no
 FAULT(detached_threads_come_and_go) { pthread_attr_t a; pthread_attr_init(&a); pthread_attr_setdetachstate(&a, 1); for (long end = now_ms() + LASTS_MS; now_ms() < end;) { pthread_t t; pthread_create(&t, &a, nothing, 0); usleep(200); } puts("done"); }
 FAULT(main_thread_leaves) { static pthread_t t; pthread_create(&t, 0, spinner, 0); pthread_detach(t); pthread_exit(0); }
 FAULT(main_thread_leaves_alone) { pthread_exit(0); }
+static void *quick(void *unused) { sleep_until_ms(200); return unused; }
+FAULT(last_thread_leaves_by_a_call_of_its_own) { sleep_until_ms(LASTS_MS); syscall(SYS_exit, 3); }
+FAULT(first_thread_is_the_last_to_leave) { pthread_t t; pthread_create(&t, 0, quick, 0); sleep_until_ms(LASTS_MS); syscall(SYS_exit, 4); }
+static void *later(void *unused) { sleep_until_ms(1500); return unused; }
+FAULT(first_thread_leaves_before_the_last) { pthread_t t; pthread_create(&t, 0, later, 0); sleep_until_ms(100); syscall(SYS_exit, 6); }
 FAULT(thread_cancelled) { pthread_t t; pthread_mutex_lock(&held); pthread_create(&t, 0, (void *(*)(void *))pause, 0); sleep_until_ms(200); pthread_cancel(t); void *r; pthread_join(t, &r); printf("%d\n", r == PTHREAD_CANCELED); sleep_until_ms(LASTS_MS); }
 static void *asynchronous(void *unused) { pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, 0); spin_until_ms(5000); return unused; }
 FAULT(thread_cancelled_while_it_computes) { pthread_t t; pthread_create(&t, 0, asynchronous, 0); sleep_until_ms(250); pthread_cancel(t); void *r; pthread_join(t, &r); printf("%d\n", r == PTHREAD_CANCELED); sleep_until_ms(LASTS_MS); }

@@ -63,6 +63,18 @@ pub(crate) unsafe extern "C" fn clone_thread(
     )
 }
 
+/// Where the loader has bound `malloc`, 0 if nothing defines it. It is never called. In a program that has a fixed address
+/// and takes that of `malloc` itself, this is an entry of the program's own (psABI, "Function Addresses").
+pub(crate) fn malloc_address() -> u64 {
+    let address;
+    // SAFETY: reads a word of the shim's own table of addresses. The symbol is weak, so it may be missing.
+    unsafe {
+        asm!(".weak malloc", "mov {address}, qword ptr [rip + malloc@GOTPCREL]", address = out(reg) address,
+             options(nostack, pure, readonly));
+    }
+    address
+}
+
 /// Whether valgrind runs this program: its client request RUNNING_ON_VALGRIND (valgrind.h). On a processor the
 /// four rotations are 128 bits together, and the exchange is of a register with itself: nothing happens.
 pub(crate) fn is_emulated() -> bool {

@@ -6,13 +6,14 @@
 //! open descriptor also keeps the inode number from being used again.
 
 use hangscope_protocol::record::{DsoNowRecord, DsoRecord, dso_flags, maps_deleted};
+use hangscope_reader::Memory as _;
 use hangscope_reader::elf::{self, BuildId};
 use hangscope_reader::maps::Mapping;
 use hangscope_reader::text::base_name;
 
-use super::maps::for_each;
+use super::maps::for_each_at_start;
 use crate::limits::MOST_DSOS;
-use crate::sys::{self, Own, OwnedFd, Stat};
+use crate::sys::{self, Own, OwnedFd, Pages, Stat};
 use crate::text::Text;
 
 pub(crate) struct Dso {
@@ -34,9 +35,9 @@ impl Table {
         self.dsos.iter().take(self.len)
     }
 
-    /// Fills the (zeroed) table from maps, memory and the file system. `text` is lent for reading maps.
-    pub(crate) fn snapshot(&mut self, text: &mut [u8], exe: &[u8], own_code: u64) -> bool {
-        if !for_each(text, &mut |m| self.add(m)) {
+    /// Fills the (zeroed) table from maps. `text` is lent for reading them.
+    pub(crate) fn list(&mut self, text: &mut [u8]) -> bool {
+        if !for_each_at_start(text, &mut |m| self.add(m)) {
             return false;
         }
         // Only what code is loaded from is a DSO: locale archives and data files are mapped, too.
@@ -48,14 +49,18 @@ impl Table {
             }
         }
         self.len = kept;
-        let program = super::elf::in_program().and_then(|address| self.at(address));
-        for (id, dso) in self.dsos.iter_mut().take(kept).enumerate() {
+        true
+    }
+
+    /// Fills in what memory and the file system say of the DSOs that are listed.
+    pub(crate) fn snapshot(&mut self, memory: &Pages<'_>, exe: &[u8], own_code: u64) {
+        let program = super::elf::in_program(memory).and_then(|address| self.at(address));
+        for (id, dso) in self.dsos.iter_mut().take(self.len).enumerate() {
             if program == Some(id) || program.is_none() && dso.path.as_bytes() == exe {
                 dso.record.flags |= dso_flags::EXECUTABLE;
             }
-            dso.look(id as u32, own_code);
+            dso.look(memory, id as u32, own_code);
         }
-        true
     }
 
     fn add(&mut self, m: &Mapping<'_>) {
@@ -115,18 +120,18 @@ fn modification_time(s: &Stat) -> i64 {
 }
 
 impl Dso {
-    fn look(&mut self, id: u32, own_code: u64) {
+    fn look(&mut self, memory: &Pages<'_>, id: u32, own_code: u64) {
         let r = &mut self.record;
         r.id = id;
         if (r.start..r.end).contains(&own_code) {
             r.flags |= dso_flags::SHIM;
         }
-        if let Some(image) = elf::image(&Own, r.start) {
+        if let Some(image) = elf::image(memory, r.start) {
             r.bias = image.bias;
             r.build_id = image.build_id.bytes;
             r.build_id_len = image.build_id.len;
             r.got_addr = image.got_addr;
-            r.got_value = sys::peek_word(image.got_addr).unwrap_or(0);
+            r.got_value = memory.word(image.got_addr).unwrap_or(0);
         }
         let Some(path) = self.path.as_cstr() else { return };
         match sys::stat(path) {
@@ -147,6 +152,10 @@ impl Dso {
             }
             Err(e) => r.errno = e.raw_os_error() as u32,
         }
+    }
+
+    pub(crate) fn is_program(&self) -> bool {
+        self.record.flags & dso_flags::EXECUTABLE != 0
     }
 
     /// Opens the mapped file, if the file at the path still is the mapped one.

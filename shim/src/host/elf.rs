@@ -1,6 +1,6 @@
-//! The images of this process, as the loader left them: read with [`sys::Own`], so nothing is dereferenced.
+//! The images of this process, as the loader left them: read by system calls, so nothing is dereferenced.
 
-use hangscope_reader::link_map;
+use hangscope_reader::{Memory, link_map};
 
 use crate::sys;
 
@@ -10,13 +10,13 @@ unsafe extern "C" {
 }
 
 /// Address of the first definition of a function in the order of symbol search, for a name without a NUL.
-pub(crate) fn find_function(name: &[u8]) -> Option<u64> {
-    link_map::find_function(&sys::Own, &raw const _r_debug as u64, name)
+pub(crate) fn find_function(memory: &impl Memory, name: &[u8]) -> Option<u64> {
+    link_map::find_function(memory, &raw const _r_debug as u64, name)
 }
 
 /// An address in the program's image. `/proc/self/exe` is the loader where the program was started through it.
-pub(crate) fn in_program() -> Option<u64> {
-    link_map::List::new(&sys::Own, &raw const _r_debug as u64).next().map(|program| program.dynamic)
+pub(crate) fn in_program(memory: &impl Memory) -> Option<u64> {
+    link_map::List::new(memory, &raw const _r_debug as u64).next().map(|program| program.dynamic)
 }
 
 /// Address of the definition of a function that comes after the one at `before` in that order.

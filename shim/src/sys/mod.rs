@@ -9,6 +9,7 @@ mod credentials;
 mod file;
 mod grown;
 mod memory;
+mod pages;
 mod perf;
 mod process;
 mod raw;
@@ -31,6 +32,7 @@ pub(crate) use file::{
 };
 pub(crate) use grown::Grown;
 pub(crate) use memory::{Own, before_strings, guard, know_strings, map, map_shared, peek, peek_word};
+pub(crate) use pages::Pages;
 pub(crate) use perf::{MOST as MOST_EVENTS, Plan, ROOM, Rings, are_lent};
 pub(crate) use process::{
     effective_user, getpid, getppid, gettid, is_the_same_process, know_pid, leave_directory, set_name,
@@ -39,7 +41,9 @@ pub(crate) use process::{
 pub(crate) use raw::{Errno, errno};
 pub(crate) use resident::{Copied, Resident, know_page_size};
 pub(crate) use sched::{CpuSet, Schedule, affinity, schedule, set_affinity, set_schedule, set_timer_slack};
-pub(crate) use signals::{KernelAction, SIGINFO_WORDS, action, queue_signal, send_again, set_signal_mask};
+pub(crate) use signals::{
+    KernelAction, SIGINFO_WORDS, action, end_by_signal, queue_signal, send_again, set_signal_mask,
+};
 pub(crate) use socket::{connect, peer_process, peer_user, receive, send, send_with_fd};
 pub(crate) use thread::{exit_thread, own_descriptors, robust_list, start_thread};
 pub(crate) use timer::{SI_TIMER, Timer, cpu_timer};

@@ -5,11 +5,11 @@ use rustix::thread::UnshareFlags;
 use super::raw::{Errno, raw};
 use crate::arch;
 
-/// Ends this thread, not the process.
-pub(crate) fn exit_thread() -> ! {
+/// Ends this thread, not the process. The last thread of a process gives the process its exit status.
+pub(crate) fn exit_thread(status: u8) -> ! {
     loop {
         // SAFETY: exit takes no pointer and does not return.
-        let _ = unsafe { raw(libc::SYS_exit, [0; 6]) };
+        let _ = unsafe { raw(libc::SYS_exit, [status.into(), 0, 0, 0, 0, 0]) };
     }
 }
 

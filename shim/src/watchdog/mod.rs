@@ -5,7 +5,7 @@
 //! own, empty at first.
 //!
 //! - `state`: what the watchdog knows
-//! - `run`: its loop, and when it leaves
+//! - `run`: its loop, and when it leaves; `last`: with which status
 //! - `hello`: whether the hello is out; `greet`: the hello, and what goes with it
 //! - `look`: a heartbeat; `integrity`: the DSOs
 //! - `dump`: a dump, made of `looks` at all threads and of `questions` to some; `pending`: a dump that is
@@ -20,6 +20,7 @@ mod dump;
 mod greet;
 mod hello;
 mod integrity;
+mod last;
 mod look;
 mod looks;
 mod named;

@@ -4,6 +4,7 @@ use hangscope_protocol::Kind;
 use hangscope_protocol::record::{AskRecord, NoteRecord, ask_what, dump_reason, hello_flags, note_code};
 
 use super::hello;
+use super::last;
 use super::pending::Pending;
 use super::state::Watchdog;
 use crate::arena::{Arena, Work};
@@ -28,6 +29,7 @@ pub(crate) extern "C" fn entry(arena: *mut u8) {
     let arena = arena.cast::<Arena>();
     // SAFETY: as below.
     let keep_stderr = unsafe { Arena::facts(arena) }.config.debug;
+    let mut status = 0;
     if sys::own_descriptors(keep_stderr).is_ok() {
         sys::leave_directory();
         sys::set_name(c"hangscope");
@@ -38,10 +40,11 @@ pub(crate) extern "C" fn entry(arena: *mut u8) {
         let rings = unsafe { Arena::rings(arena) };
         if let Ok(mut watchdog) = Watchdog::new(facts, slots, wanted, rings) {
             watchdog.run(work);
+            status = watchdog.status_of_last(work);
         }
     }
     hello::ended();
-    sys::exit_thread()
+    last::end_with(status)
 }
 
 enum Leave {
@@ -67,7 +70,7 @@ impl Watchdog {
             // The filter of all threads is this one's, too: the next call might be what it ends the process for.
             // The descriptors go with the thread.
             if filters::reach_all() && !self.facts.config.seccomp {
-                sys::exit_thread();
+                sys::exit_thread(0);
             }
             let now = sys::now();
             let due = self.stall_due || self.due().is_some_and(|at| now >= at);
@@ -158,7 +161,11 @@ impl Watchdog {
         let found = self.tasks.list(&mut work.entries, &mut work.tids).unwrap_or(usize::MAX);
         let any =
             found > 2 || work.tids.iter().take(found).any(|tid| self.tasks.is_alive(*tid, &mut work.text));
-        (!any).then_some(Leave::Alone)
+        if any {
+            self.see_first(work);
+            return None;
+        }
+        Some(Leave::Alone)
     }
 
     /// Once the program has put a filter of system calls in force, nothing of the shim runs on its threads any more: a

@@ -39,6 +39,8 @@ pub(crate) struct Watchdog {
     pub(super) last_memory: Option<(OwnedFd, LastMemoryRecord)>,
     pub(super) crash_page: Option<(OwnedFd, CrashPageRecord)>,
     pub(super) complained: bool,
+    /// The first thread lived when threads of the program were last seen.
+    pub(super) first_lived: bool,
     /// The last look at the DSOs that had news was dropped: it is news still.
     pub(super) integrity_unsent: bool,
     pub(super) tick: u32,
@@ -90,6 +92,7 @@ impl Watchdog {
             last_memory: None,
             crash_page: None,
             complained: false,
+            first_lived: true,
             integrity_unsent: false,
             tick: 0,
             interval: facts.tick_ns(),

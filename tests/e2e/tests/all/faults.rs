@@ -13,8 +13,15 @@ use hangscope_test_e2e::collect::Collect;
 use hangscope_test_e2e::faults::{GROUPS, Row, at_once, build, of_file, of_program, print};
 use hangscope_test_e2e::{TestCollector, preload};
 
+/// Prints the rows. Each must hold, and be in README.
 fn check(rows: &[Row]) {
     print(rows);
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    let readme = readme.split_whitespace().collect::<Vec<_>>().join(" ");
+    for row in rows {
+        let fault = row.fault.split(": ").next().unwrap();
+        assert!(readme.contains(fault) && readme.contains(row.promise), "README lacks {row:?}");
+    }
     let broken: Vec<&Row> = rows.iter().filter(|row| row.result.is_err()).collect();
     assert!(broken.is_empty(), "{broken:#?}");
 }
@@ -74,7 +81,7 @@ const ATTACKS: [(&str, Attack); 42] = [
     }),
     ("an empty message", |s| first(s, &[])),
     ("one byte", |s| first(s, b"x")),
-    ("random bytes", |s| first(s, &(0..4000u32).map(|n| (n * n >> 3) as u8).collect::<Vec<_>>())),
+    ("random bytes", |s| first(s, &(0..4000u32).map(|n| ((n * n) >> 3) as u8).collect::<Vec<_>>())),
     ("half a header", |s| first(s, &frame(Kind::Hello, 0, 0, &[])[..HEADER_LEN / 2])),
     ("a header without a payload", |s| first(s, &frame(Kind::Hello, 0, 0, &[]))),
     ("another magic", |s| first(s, &[b"HSC2", &hello(0, VERSION, "")[4..]].concat())),
