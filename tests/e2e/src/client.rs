@@ -41,7 +41,9 @@ pub fn hello(seq: u32, version: u16, label: &str) -> Vec<u8> {
 
 /// A hello that the collector takes for one of another process, by its start.
 pub fn hello_of_program(start_ticks: u64) -> Vec<u8> {
-    hello_with(0, "", HelloRecord { version: VERSION, start_ticks, ..zero() })
+    // A second between the starts: the folders have the time in their names.
+    let wall_ns = start_ticks * 1_000_000_000;
+    hello_with(0, "", HelloRecord { version: VERSION, start_ticks, wall_ns, ..zero() })
 }
 
 fn hello_with(seq: u32, label: &str, fixed: HelloRecord) -> Vec<u8> {
