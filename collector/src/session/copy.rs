@@ -13,6 +13,7 @@ use std::{io, thread};
 
 use hangscope_protocol::record::{CopyRecord, DsoRecord, copy_source};
 
+use crate::files::elf;
 use crate::files::pin::{FileId, sha1_hex};
 
 /// Largest file that is read, bytes.
@@ -58,25 +59,48 @@ pub fn take(
         return Err(bad("the allocator's file is not a plain file"));
     }
     let id = FileId::of(&before);
-    let is_mapped = |dso: DsoRecord| {
-        dso.id == record.id && (dso.ino, dso.size, i128::from(dso.ctime_ns)) == (id.ino, id.size, id.ctime_ns)
+    let mapped = |dso: &DsoRecord| dso.id == record.id && (dso.ino, dso.size) == (id.ino, id.size);
+    let dso = dsos.into_iter().find(mapped);
+    let untouched = |dso: &DsoRecord| i128::from(dso.ctime_ns) == id.ctime_ns;
+    // The removal of a file moves its ctime, and no byte of it. Then the build-id has to prove the bytes.
+    let removed = |dso: &DsoRecord| {
+        before.nlink() == 0 && i128::from(dso.mtime_ns) == id.mtime_ns && !dso.build_id_bytes().is_empty()
     };
-    if !dsos.into_iter().any(is_mapped) {
+    let Some(dso) = dso.filter(|dso| untouched(dso) || removed(dso)) else {
         return Err(bad("the allocator's file was changed since the process started: it is not what runs"));
-    }
+    };
+    let of_build = |bytes: &[u8]| match has_build_id(bytes, dso.build_id_bytes()) {
+        true => Ok(()),
+        false => Err(bad("the allocator's file was removed, and is another build than the one that runs")),
+    };
     if let Some((_, copied)) = kept().iter().find(|(kept, _)| *kept == id) {
+        if !untouched(&dso) {
+            of_build(&copied.bytes)?;
+        }
         return Ok(copied.clone());
     }
     if id.size > MAX_SIZE || before.blocks().saturating_mul(MOST_PER_BLOCK) < id.size {
         return Err(bad("the allocator's file has no believable size"));
     }
     let bytes = within(LIMIT, file.try_clone()?, id.size)?;
-    if FileId::of(&file.metadata()?) != id {
+    let after = file.metadata()?;
+    let now = FileId::of(&after);
+    let only_removed = after.nlink() == 0 && FileId { ctime_ns: id.ctime_ns, ..now } == id;
+    if now != id && !only_removed {
         return Err(bad("the allocator's file was changed while it was copied"));
+    }
+    if !untouched(&dso) || now != id {
+        of_build(&bytes)?;
     }
     let copied = Arc::new(Copied { sha1: sha1_hex(&bytes), bytes, of_file: true });
     keep(id, &copied);
     Ok(copied)
+}
+
+/// Whether a file has this build-id, of which a record holds the first 32 bytes.
+fn has_build_id(bytes: &[u8], wanted: &[u8]) -> bool {
+    let own = elf::read(bytes).ok().and_then(|elf| elf.build_id).unwrap_or_default();
+    !wanted.is_empty() && hex::decode(own).is_ok_and(|own| own.starts_with(wanted))
 }
 
 fn bad(why: &str) -> io::Error {
@@ -166,6 +190,43 @@ mod tests {
         let error = take(&open(&path), &record, [dso]).unwrap_err().to_string();
         assert!(error.contains("was changed since"), "{error}");
         assert_eq!(first.bytes, b"as it was");
+    }
+
+    #[test]
+    fn a_file_that_was_removed_is_proven_by_its_build_id() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.so");
+        let dso = maps_of_libc();
+        std::fs::copy(&dso, &path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let build_id = hex::decode(elf::read(&bytes).unwrap().build_id.unwrap()).unwrap();
+        let id = FileId::of(&std::fs::metadata(&path).unwrap());
+        let zero: DsoRecord = hangscope_protocol::Record::get(&[0; 160]).unwrap();
+        let mut init = DsoRecord {
+            ino: id.ino,
+            size: id.size,
+            ctime_ns: id.ctime_ns as i64,
+            mtime_ns: id.mtime_ns as i64,
+            build_id_len: build_id.len() as u32,
+            ..zero
+        };
+        init.build_id[..build_id.len()].copy_from_slice(&build_id);
+        let record = CopyRecord { id: 0, source: copy_source::FILE_ITSELF, size: id.size, took_ns: 0 };
+        let fd = open(&path);
+        std::fs::remove_file(&path).unwrap();
+        assert!(take(&fd, &record, [init]).unwrap().bytes == bytes);
+        init.build_id[0] ^= 1;
+        let error = take(&fd, &record, [init]).map(drop).unwrap_err().to_string();
+        assert!(error.contains("another build"), "{error}");
+    }
+
+    /// The path of this process's C library.
+    fn maps_of_libc() -> String {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        maps.lines()
+            .find_map(|line| line.split_once('/').filter(|(_, path)| path.contains("libc.so")))
+            .map(|(_, path)| format!("/{path}"))
+            .unwrap()
     }
 
     #[test]
