@@ -19,8 +19,6 @@ const PAGE: usize = 4096;
 pub(crate) const MOST: usize = 16;
 /// PERF_EVENT_IOC_REFRESH: enables an event for so many samples.
 const REFRESH: usize = 0x2402;
-/// PERF_EVENT_IOC_ENABLE.
-const ENABLE: usize = 0x2400;
 /// Offsets in a ring's first page: `data_head`, `data_tail` (linux/perf_event.h).
 const HEAD: usize = 1024;
 const TAIL: usize = 1032;
@@ -41,19 +39,19 @@ pub(crate) struct Plan {
     pages: usize,
     /// Bytes of stack of a sample: a multiple of 8.
     stack: u32,
-    /// CPU time of the thread between two samples, ns.
-    period_ns: u64,
-    /// The event stops after one sample.
+    /// A thread is looked at once, not again and again.
     once: bool,
 }
 
+/// CPU time of a thread until its sample, ns. Each event stops after one sample: a thread that gets little of a
+/// processor is not seen less often for it.
+const UNTIL_SAMPLE: u64 = 250_000;
+
 impl Plan {
     /// One sample, soon.
-    pub(crate) const ONCE: Plan = Plan { pages: 8, stack: 24 * 1024, period_ns: 250_000, once: true };
-    /// 199 samples a second of CPU time, so that they do not march in step with what ticks at 100 or 1000 Hz. The
-    /// ring has room for two.
-    pub(crate) const AGAIN: Plan =
-        Plan { pages: 4, stack: 7 * 1024 + 512, period_ns: 1_000_000_000 / 199, once: false };
+    pub(crate) const ONCE: Plan = Plan { pages: 8, stack: 24 * 1024, once: true };
+    /// A sample each time that [`Rings::again`] asks for one. The ring has room for two.
+    pub(crate) const AGAIN: Plan = Plan { pages: 4, stack: 7 * 1024 + 512, once: false };
     /// As many events as there can be, each with room for one sample.
     pub(crate) const CROWD: Plan = Plan { pages: 2, ..Plan::AGAIN };
 
@@ -128,18 +126,17 @@ impl Rings {
             self.put_back(index);
             return Err(e);
         }
-        let (request, samples) = if self.plan.once { (REFRESH, 1) } else { (ENABLE, 0) };
-        // SAFETY: both requests take a number.
-        let enabled =
-            unsafe { raw(libc::SYS_ioctl, [event.as_raw_fd() as usize, request, samples, 0, 0, 0]) };
         if let Some(place) = self.events.get_mut(index) {
             *place = Some(event);
         }
-        if let Err(e) = enabled {
-            self.close(index);
-            return Err(e);
-        }
-        Ok(())
+        self.again(index).inspect_err(|_| self.close(index))
+    }
+
+    /// Asks for one sample of an open event. Asked twice before the first came, it gives two.
+    pub(crate) fn again(&self, index: usize) -> Result<(), Errno> {
+        let event = self.events.get(index).and_then(Option::as_ref).ok_or(Errno::BADF)?;
+        // SAFETY: the request takes a number.
+        unsafe { raw(libc::SYS_ioctl, [event.as_raw_fd() as usize, REFRESH, 1, 0, 0, 0]) }.map(|_| ())
     }
 
     /// Takes an event away, with what its ring still holds.
@@ -220,7 +217,7 @@ fn open(plan: Plan, tid: u32) -> Result<OwnedFd, Errno> {
     let mut attr = [0u64; 12];
     // type and size; config 0 is PERF_COUNT_SW_CPU_CLOCK.
     attr[0] = SOFTWARE | SIZE << 32;
-    attr[2] = plan.period_ns;
+    attr[2] = UNTIL_SAMPLE;
     attr[3] = perf::FIELDS;
     attr[5] = DISABLED | EXCLUDE_KERNEL | EXCLUDE_HV | USE_CLOCKID;
     // wakeup_events.

@@ -12,7 +12,7 @@ use crate::link::Batch;
 use crate::signal::Candidate;
 use crate::sys::{self, Plan};
 
-/// Between two looks at the rings, ns.
+/// Between two samples of a thread, ns: not in step with what ticks at 100 or 1000 Hz.
 const SAMPLE_PAUSE: u64 = 1_000_000_000 / 199;
 
 impl Watchdog {
@@ -154,8 +154,11 @@ impl Watchdog {
             return;
         }
         pending.next_sample = (pending.next_sample + SAMPLE_PAUSE).max(now);
+        if !self.views.plan().is_once() {
+            return self.views.again();
+        }
         let seen = pending.probes_done || !self.views.any_open() && pending.asked == pending.running;
-        if !self.views.plan().is_once() || pending.hot_len == 0 || !seen {
+        if pending.hot_len == 0 || !seen {
             return;
         }
         self.views.begin(Plan::of(pending.hot_len));

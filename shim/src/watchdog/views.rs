@@ -21,6 +21,8 @@ struct View {
     since_ns: u64,
     /// Index among the hot threads of the dump.
     hot: usize,
+    /// A sample was asked for and has not come.
+    asked: bool,
 }
 
 impl View {
@@ -100,7 +102,7 @@ impl Views {
 
     /// Opens an event for a thread; `hot` is its index among the hot threads.
     pub(super) fn open(&mut self, tid: u32, hot: usize) -> Opened {
-        let view = View { tid, since_ns: sys::now(), hot };
+        let view = View { tid, since_ns: sys::now(), hot, asked: true };
         let refused = |errno| Opened::No(ProbeRecord { errno, ..view.record(probe_outcome::NOT_SEEN) });
         if let Some(errno) = self.refused {
             return refused(errno);
@@ -120,6 +122,15 @@ impl Views {
                 let errno = e.raw_os_error() as u8;
                 self.refused = Some(errno);
                 refused(errno)
+            }
+        }
+    }
+
+    /// Asks for another sample of each thread whose last one has come.
+    pub(super) fn again(&mut self) {
+        for (index, view) in self.open.iter_mut().enumerate() {
+            if let Some(view) = view.as_mut().filter(|view| !view.asked) {
+                view.asked = self.rings.again(index).is_ok();
             }
         }
     }
@@ -152,11 +163,16 @@ impl Views {
                         let most = sys::before_strings(regs[arch::REG_SP], sample.stack.len());
                         each(view.hot, record, sample.stack.get(..most).unwrap_or(&[]));
                     }
-                    Event::Lost(count) => self.lost = self.lost.saturating_add(count as u32),
+                    Event::Lost(count) => {
+                        answered |= !self.plan.is_once();
+                        self.lost = self.lost.saturating_add(count as u32);
+                    }
                 }
             }
             if answered && self.plan.is_once() {
                 self.close(index);
+            } else if answered && let Some(Some(view)) = self.open.get_mut(index) {
+                view.asked = false;
             }
         }
     }
