@@ -149,8 +149,8 @@ impl Arena {
     /// # Safety
     /// Only for the one watchdog of this process.
     pub(crate) unsafe fn rings(arena: *mut Arena) -> sys::Rings {
-        // SAFETY: only the address is taken, which is that of a page: the parts before it are whole pages. Nothing
-        // else uses this part.
+        // SAFETY: only the address is taken, which is that of a page: the parts before it are whole pages.
+        // Nothing else uses this part.
         unsafe { sys::Rings::new((&raw mut (*arena).rings).cast()) }
     }
 

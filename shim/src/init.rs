@@ -145,8 +145,9 @@ unsafe fn strings<'a>(mut array: *const *const c_char) -> (impl Iterator<Item = 
     (items, array.wrapping_add(1).cast())
 }
 
-/// Where the strings of argv and of the environment are: the kernel puts them side by side at the end of the stack,
-/// above the arrays that name them. Strings elsewhere (a loader that is a program of its own) are not on a stack.
+/// Where the strings of argv and of the environment are: the kernel puts them side by side at the end of the
+/// stack, above the arrays that name them. Strings elsewhere (a loader that is a program of its own) are not
+/// on a stack.
 ///
 /// # Safety
 /// Both must be such arrays as [`strings`] takes.
@@ -268,8 +269,8 @@ unsafe fn start_watchdog(arena: *mut Arena) {
     // SAFETY: passed on to the caller.
     let started = unsafe { Arena::start(arena, watchdog::entry) };
     let _ = sys::set_signal_mask(mask);
-    // There can be no thread (RLIMIT_NPROC), or an emulator refuses these flags of clone (qemu-user). The host
-    // runs without one, and nobody waits for its hello.
+    // There can be no thread (RLIMIT_NPROC), or an emulator refuses these flags of clone (qemu-user). The
+    // host runs without one, and nobody waits for its hello.
     if started.is_err() {
         watchdog::ended();
     }

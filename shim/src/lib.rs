@@ -10,16 +10,16 @@
 //! descriptor of the shim. Unsafe code is only in [`sys`], [`arch`], [`arena`], [`init`], `host::memory`,
 //! `host::elf` and [`signal`].
 //!
-//! [`init`] is the constructor. It reads [`config`], takes the snapshot of the DSOs ([`host`]) and starts
-//! the [`watchdog`]. The watchdog looks at the threads each tick, follows the host's credentials, makes a
-//! dump at the deadline or on request, and sends all through [`link`]. It sees running threads through perf events, and asks blocked ones by
-//! [`signal`] where nothing else is permitted. Where the user wants it, it disturbs scheduling between its looks ([`stir`]). Under a hunt a crash of the
-//! host leaves a record (`signal::crash`): that handler, and the functions of libc that would show it to the host
+//! [`init`] is the constructor. It reads [`config`], takes the snapshot of the DSOs ([`host`]) and starts the
+//! [`watchdog`]. The watchdog looks at the threads each tick, follows the host's credentials, makes a dump at
+//! the deadline or on request, and sends all through [`link`]. It sees running threads through perf events,
+//! and asks blocked ones by [`signal`] where nothing else is permitted. Where the user wants it, it disturbs
+//! scheduling between its looks ([`stir`]). Under a hunt a crash of the host leaves a record
+//! (`signal::crash`): that handler, and the functions of libc that would show it to the host
 //! (`signal::hide`), are all that the host's own calls can meet.
 //!
-//! No two rooms import each other, and no two files of a room do: [`arch`], [`limits`], [`text`],
-//! [`random`]; then [`sys`]; [`host`], [`config`]; [`link`]; [`signal`]; [`stir`]; [`arena`]; [`watchdog`];
-//! [`init`].
+//! No two rooms import each other, and no two files of a room do: [`arch`], [`limits`], [`text`], [`random`];
+//! then [`sys`]; [`host`], [`config`]; [`link`]; [`signal`]; [`stir`]; [`arena`]; [`watchdog`]; [`init`].
 #![cfg_attr(not(test), no_std)]
 
 #[cfg(all(not(test), not(doc), panic = "unwind"))]

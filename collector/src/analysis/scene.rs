@@ -508,8 +508,8 @@ fn sleeps(first: &ThreadRecord, second: &ThreadRecord) -> u64 {
     if counted(first, second) { second.nvcsw.saturating_sub(first.nvcsw) } else { 0 }
 }
 
-/// How often each thread was interrupted for its registers between the looks. Each time costs one switch; a perf event
-/// costs none.
+/// How often each thread was interrupted for its registers between the looks. Each time costs one switch; a
+/// perf event costs none.
 fn answers(dump: &Dump) -> BTreeMap<u32, u64> {
     let mut answers = BTreeMap::new();
     let all = dump.probes.iter().chain(&dump.samples);

@@ -1,4 +1,5 @@
-//! What an earlier collector has left in OUT: sessions whose end it has not seen, and files that are not whole.
+//! What an earlier collector has left in OUT: sessions whose end it has not seen, and files that are not
+//! whole.
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -249,8 +249,8 @@ impl Session {
             }
             What::Mark(_) | What::LastMemory { .. } | What::CrashPage { .. } | What::Wanted { .. } => {}
             What::FirstLook(dump) => {
-                // Where it may be stopped, that is done at the end of the dump, and no signal is sent. If the request
-                // fails, the stacks stay cut short, and their threads say so.
+                // Where it may be stopped, that is done at the end of the dump, and no signal is sent. If the
+                // request fails, the stacks stay cut short, and their threads say so.
                 if snap::only_a_signal_reaches(self.peer.pid)
                     && let Ok(dump) = dump.read()
                 {

@@ -1,5 +1,5 @@
-//! Stacks that are cut short in a dump of a process that may not be stopped from here: the shim asks their threads by
-//! signal while the dump goes on.
+//! Stacks that are cut short in a dump of a process that may not be stopped from here: the shim asks their
+//! threads by signal while the dump goes on.
 
 use hangscope_protocol::record::{AskRecord, ask_what};
 

@@ -300,8 +300,9 @@ fn push<T>(to: &mut Vec<T>, item: T) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// Reads the dumps of a recorded `dump.bin`, packed or plain: the frames in the order in which they were sent. A frame that
-/// is cut off at the end of the file is left out. The dump before it is legal, but has no end.
+/// Reads the dumps of a recorded `dump.bin`, packed or plain: the frames in the order in which they were
+/// sent. A frame that is cut off at the end of the file is left out. The dump before it is legal, but has no
+/// end.
 ///
 /// # Errors
 /// [`BadDump`] if there is no dump, or if a frame in the middle is malformed.

@@ -1,7 +1,8 @@
-//! The allocator's bytes, from a descriptor that the process sent: of the file that it has mapped, or of a copy from its
-//! memory where there is no file any more.
+//! The allocator's bytes, from a descriptor that the process sent: of the file that it has mapped, or of a
+//! copy from its memory where there is no file any more.
 //!
-//! The file itself is read at once, before somebody overwrites it, and once for all sessions that have it mapped.
+//! The file itself is read at once, before somebody overwrites it, and once for all sessions that have it
+//! mapped.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -38,8 +39,8 @@ pub struct Copied {
 /// Files that were read lately, the oldest first.
 static KEPT: Mutex<VecDeque<(FileId, Arc<Copied>)>> = Mutex::new(VecDeque::new());
 
-/// Takes the bytes of a [`crate::listen::What::Copy`] from a process with these DSOs as they were at its start. The
-/// descriptor is not trusted.
+/// Takes the bytes of a [`crate::listen::What::Copy`] from a process with these DSOs as they were at its
+/// start. The descriptor is not trusted.
 ///
 /// # Errors
 /// The file is not what was announced, or has been written to since the process started.
@@ -111,7 +112,8 @@ fn kept() -> std::sync::MutexGuard<'static, VecDeque<(FileId, Arc<Copied>)>> {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Keeps a file for later sessions, in the place of the oldest ones. A file that is larger than all room is not kept.
+/// Keeps a file for later sessions, in the place of the oldest ones. A file that is larger than all room is
+/// not kept.
 fn keep(id: FileId, copied: &Arc<Copied>) {
     if copied.bytes.len() > MOST_KEPT {
         return;

@@ -34,7 +34,8 @@ pub(super) struct ProcessMemory {
     pagemap: Option<File>,
     page_size: u64,
     absent: Mutex<PageReader>,
-    /// The strings of argv and of the environment. No copy of memory has them: the environment holds passwords.
+    /// The strings of argv and of the environment. No copy of memory has them: the environment holds
+    /// passwords.
     strings: Vec<Range<u64>>,
 }
 
@@ -75,8 +76,8 @@ impl ProcessMemory {
         len.min(usize::try_from(before).unwrap_or(usize::MAX))
     }
 
-    /// As [`ProcessMemory::up_to`], up to the first page that is not in memory: it waits for none. Where that is not
-    /// known, all pages are read. None if nothing could be read.
+    /// As [`ProcessMemory::up_to`], up to the first page that is not in memory: it waits for none. Where that
+    /// is not known, all pages are read. None if nothing could be read.
     pub(super) fn there(&self, address: u64, len: usize) -> Option<Vec<u8>> {
         let mut there = 0;
         while self.pagemap.is_some() && there < len {
@@ -137,8 +138,8 @@ impl ProcessMemory {
     }
 }
 
-/// The strings that a process was started with. The kernel tells those who may trace it, and nobody else reads its
-/// memory.
+/// The strings that a process was started with. The kernel tells those who may trace it, and nobody else
+/// reads its memory.
 fn strings(tid: u32) -> Vec<Range<u64>> {
     let stat = std::fs::read(format!("/proc/{tid}/stat")).unwrap_or_default();
     let Some([args, args_end, environ, environ_end]) = hangscope_reader::task::start_strings(&stat) else {

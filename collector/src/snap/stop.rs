@@ -21,7 +21,8 @@ use crate::session::Probe;
 
 /// Time limit for a thread to stop: it stops when it is scheduled.
 const STOPS_WITHIN: Duration = Duration::from_millis(500);
-/// A thread that has a processor stops within this time, and is seen to: it stands still no longer than needed.
+/// A thread that has a processor stops within this time, and is seen to: it stands still no longer than
+/// needed.
 const WATCHED: Duration = Duration::from_millis(2);
 
 /// Stops a thread, reads its registers and at most `bytes` of its stack, and lets it run on. `sample` is the
@@ -70,8 +71,8 @@ pub(super) fn ask(tid: u32, sample: u32, bytes: usize, memory: &ProcessMemory) -
     Probe { record, stack }
 }
 
-/// Whether a thread of a process may be stopped. Nothing is stopped for it: the kernel lets a thread go whose tracer
-/// ends. A process that has a tracer already (gdb) may not.
+/// Whether a thread of a process may be stopped. Nothing is stopped for it: the kernel lets a thread go whose
+/// tracer ends. A process that has a tracer already (gdb) may not.
 pub(super) fn may_be_stopped(tid: u32) -> bool {
     let id = Pid::from_raw(tid as i32);
     let seized = thread::scope(|s| s.spawn(|| ptrace::seize(id, ptrace::Options::empty())).join());

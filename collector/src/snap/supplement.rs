@@ -73,8 +73,8 @@ pub(super) fn memory(pid: u32, dump: &Dump, sources: &Sources) -> Option<Dump> {
     Some(outside)
 }
 
-/// Answers and samples. Its threads have the ids of the process's own namespace. Without `sources` no stack is found
-/// to be cut.
+/// Answers and samples. Its threads have the ids of the process's own namespace. Without `sources` no stack
+/// is found to be cut.
 fn answers(pid: u32, dump: &Dump, sources: Option<&Sources>) -> Option<Dump> {
     let memory = &ProcessMemory::of(pid);
     let ids = &mut Ids::of(pid, dump);
@@ -202,7 +202,8 @@ fn ask_threads_without_answer(dump: &Dump, ids: &Ids, memory: &ProcessMemory) ->
     tids.filter_map(ask).filter(is_answered).collect()
 }
 
-/// The stacks of threads that ran in the first look, were not seen, and wait now: these are read, and nothing is stopped.
+/// The stacks of threads that ran in the first look, were not seen, and wait now: these are read, and nothing
+/// is stopped.
 fn read_unseen_threads(pid: u32, dump: &Dump, ids: &Ids, memory: &ProcessMemory) -> Vec<Probe> {
     let unseen = dump.probes.iter().filter(|p| p.record.outcome == probe_outcome::NOT_SEEN);
     let waits = |tid: &u32| dump.second_look(*tid).is_some_and(is_blocked);
@@ -214,9 +215,10 @@ fn read_unseen_threads(pid: u32, dump: &Dump, ids: &Ids, memory: &ProcessMemory)
     unseen.map(|p| p.record.tid).filter(waits).take(MOST_ASKED).filter_map(read).collect()
 }
 
-/// Registers of threads whose stack could not be followed without them, and that wait for a futex: the kernel begins
-/// that wait again after a stop. Other calls end early (signal(7), "Interruption of system calls by stop signals"):
-/// epoll_wait, sigtimedwait, semop, msgrcv, io_getevents, reads of inotify. Threads in those are left alone.
+/// Registers of threads whose stack could not be followed without them, and that wait for a futex: the kernel
+/// begins that wait again after a stop. Other calls end early (signal(7), "Interruption of system calls by
+/// stop signals"): epoll_wait, sigtimedwait, semop, msgrcv, io_getevents, reads of inotify. Threads in those
+/// are left alone.
 fn ask_cut_threads(dump: &Dump, sources: Option<&Sources>, ids: &Ids, memory: &ProcessMemory) -> Vec<Probe> {
     let (Some(sources), Some(arch)) = (sources, Syscalls::from_elf(dump.identity.fixed.arch)) else {
         return vec![];
@@ -231,8 +233,8 @@ fn ask_cut_threads(dump: &Dump, sources: Option<&Sources>, ids: &Ids, memory: &P
     tids.filter_map(ask).filter(is_answered).collect()
 }
 
-/// Whether threads of a process may not be stopped from here, so that only a signal reaches their registers. Never of a
-/// process that has a tracer: a debugger would stop at the signal.
+/// Whether threads of a process may not be stopped from here, so that only a signal reaches their registers.
+/// Never of a process that has a tracer: a debugger would stop at the signal.
 pub(crate) fn only_a_signal_reaches(pid: u32) -> bool {
     let tid = task::sharing(pid);
     let status = fs::read(format!("/proc/{tid}/status")).unwrap_or_default();

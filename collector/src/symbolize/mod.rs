@@ -107,8 +107,8 @@ pub enum Reach {
     BySignal,
 }
 
-/// The threads whose stack was read from memory, is cut, and could be followed further with their registers. This
-/// unwinds only and names nothing.
+/// The threads whose stack was read from memory, is cut, and could be followed further with their registers.
+/// This unwinds only and names nothing.
 pub fn truncated(dump: &Dump, sources: &Sources, reach: Reach) -> Vec<u32> {
     let Some(arch) = arch::of(dump.identity.fixed.arch) else { return vec![] };
     let modules = images::Modules::of(dump, sources);

@@ -1,4 +1,5 @@
-//! The stack of each thread: the better of two, one read from memory and one with the thread's registers. If it is not whole, the reason is given.
+//! The stack of each thread: the better of two, one read from memory and one with the thread's registers. If
+//! it is not whole, the reason is given.
 
 use std::collections::{BTreeMap, BTreeSet};
 

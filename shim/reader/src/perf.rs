@@ -8,8 +8,8 @@ use core::ops::Range;
 
 /// `sample_type`: PERF_SAMPLE_IP, _TID, _TIME, _REGS_USER, _STACK_USER.
 pub const FIELDS: u64 = 1 | 1 << 1 | 1 << 2 | 1 << 12 | 1 << 13;
-/// Bytes of a sample beside its registers and its stack: header, address, ids, time, kind of registers, and the
-/// two lengths of the stack.
+/// Bytes of a sample beside its registers and its stack: header, address, ids, time, kind of registers, and
+/// the two lengths of the stack.
 pub const HEAD: usize = 8 * 7;
 /// Most registers in a sample: aarch64 has 33.
 pub const MOST_REGS: usize = 33;

@@ -80,8 +80,8 @@ pub fn exit_code(text: &[u8]) -> Option<i32> {
     i32::try_from(decimal(field)?).ok()
 }
 
-/// Where the strings of argv (first, end) and of the environment (first, end) are, from the bytes of `stat` (fields
-/// 48 to 51). The kernel shows 0 to those who may not trace the process.
+/// Where the strings of argv (first, end) and of the environment (first, end) are, from the bytes of `stat`
+/// (fields 48 to 51). The kernel shows 0 to those who may not trace the process.
 pub fn start_strings(text: &[u8]) -> Option<[u64; 4]> {
     let close = text.iter().rposition(|b| *b == b')')?;
     let mut last = fields(text.get(close + 1..)?).skip(48 - 3);

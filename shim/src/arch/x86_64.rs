@@ -63,8 +63,9 @@ pub(crate) unsafe extern "C" fn clone_thread(
     )
 }
 
-/// Where the loader has bound `malloc`, 0 if nothing defines it. It is never called. In a program that has a fixed address
-/// and takes that of `malloc` itself, this is an entry of the program's own (psABI, "Function Addresses").
+/// Where the loader has bound `malloc`, 0 if nothing defines it. It is never called. In a program that has a
+/// fixed address and takes that of `malloc` itself, this is an entry of the program's own (psABI, "Function
+/// Addresses").
 pub(crate) fn malloc_address() -> u64 {
     let address;
     // SAFETY: reads a word of the shim's own table of addresses. The symbol is weak, so it may be missing.
@@ -75,8 +76,8 @@ pub(crate) fn malloc_address() -> u64 {
     address
 }
 
-/// Whether valgrind runs this program: its client request RUNNING_ON_VALGRIND (valgrind.h). On a processor the
-/// four rotations are 128 bits together, and the exchange is of a register with itself: nothing happens.
+/// Whether valgrind runs this program: its client request RUNNING_ON_VALGRIND (valgrind.h). On a processor
+/// the four rotations are 128 bits together, and the exchange is of a register with itself: nothing happens.
 pub(crate) fn is_emulated() -> bool {
     const RUNNING_ON_VALGRIND: u64 = 0x1001;
     let request = [RUNNING_ON_VALGRIND, 0, 0, 0, 0, 0];
@@ -96,16 +97,17 @@ pub(crate) static FILTERS: AtomicU32 = AtomicU32::new(0);
 const FILTER: u32 = 1;
 pub(crate) const FILTER_OF_ALL: u32 = 2;
 
-/// libc's function syscall(2), which also notes the calls that install a filter, before they are made. libseccomp makes
-/// them so. Whatever the shim would ask the kernel afterwards, to find out whether there is a filter, might be what
-/// the filter ends the process for.
+/// libc's function syscall(2), which also notes the calls that install a filter, before they are made.
+/// libseccomp makes them so. Whatever the shim would ask the kernel afterwards, to find out whether there is
+/// a filter, might be what the filter ends the process for.
 ///
 /// # Safety
 /// As syscall(2).
 #[cfg_attr(not(test), unsafe(no_mangle))]
 #[unsafe(naked)]
 unsafe extern "C" fn syscall() -> isize {
-    // Seccomp is 317: operation 0 or 1 installs, bit 0 of the flags is TSYNC. prctl is 157: PR_SET_SECCOMP is 22.
+    // Seccomp is 317: operation 0 or 1 installs, bit 0 of the flags is TSYNC. prctl is 157: PR_SET_SECCOMP is
+    // 22.
     naked_asm!(
         "endbr64",
         "cmp edi, 317",
@@ -259,8 +261,8 @@ pub(crate) fn registers(context: &libc::ucontext_t) -> [u64; hangscope_protocol:
 /// The registers that a sample of a perf event has: bits by asm/perf_regs.h. The segments are left out.
 pub(crate) const PERF_REGS: u64 = 0x00ff_03ff;
 
-/// Registers of a sample, which the kernel gives in the order of those bits, in the order of [`registers`]. On
-/// aarch64 both orders are the same: x0 to x30, sp, pc.
+/// Registers of a sample, which the kernel gives in the order of those bits, in the order of [`registers`].
+/// On aarch64 both orders are the same: x0 to x30, sp, pc.
 pub(crate) fn sampled(regs: &[u64]) -> [u64; hangscope_protocol::record::PROBE_REGS] {
     // By the bits: ax bx cx dx si di bp sp ip flags are 0..9, cs and ss are left out, then r8..r15.
     const ORDER: [usize; 18] = [0, 3, 2, 1, 4, 5, 6, 7, 10, 11, 12, 13, 14, 15, 16, 17, 8, 9];

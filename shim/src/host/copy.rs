@@ -1,5 +1,5 @@
-//! The allocator's bytes, for the collector: the file itself, which costs the host nothing. Where there is no file any
-//! more, a memfd with what is in memory.
+//! The allocator's bytes, for the collector: the file itself, which costs the host nothing. Where there is no
+//! file any more, a memfd with what is in memory.
 
 use hangscope_protocol::record::{CopyRecord, copy_source};
 

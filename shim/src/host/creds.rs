@@ -23,7 +23,8 @@ struct Credentials {
     /// Real, effective, saved, file system.
     uid: [u32; 4],
     gid: [u32; 4],
-    /// FNV-1a hash of the supplementary groups, in their order: a thousand of them would need a stack of their own.
+    /// FNV-1a hash of the supplementary groups, in their order: a thousand of them would need a stack of
+    /// their own.
     groups: u64,
     inheritable: u64,
     permitted: u64,
@@ -54,7 +55,8 @@ fn read(tasks: &Tasks, tid: u32, text: &mut [u8]) -> Option<Credentials> {
     })
 }
 
-/// Takes on the supplementary groups of the process's first thread. If there are more than can be set, none are.
+/// Takes on the supplementary groups of the process's first thread. If there are more than can be set, none
+/// are.
 #[inline(never)]
 fn take_groups(tasks: &Tasks, text: &mut [u8]) {
     let mut groups = [0; MOST_GROUPS];

@@ -1,9 +1,10 @@
 //! Filters of system calls (seccomp) that the program installs after its start.
 //!
-//! A filter may end the process for any call that it does not know, so the shim must know of it without a call. Those
-//! that the program was started with are no danger: a container has one, and all that the shim does was done under it.
-//! A later one is noted when it is installed through libc ([`crate::arch`]), and for the first thread also at each look
-//! at its `status`. What remains unseen is a filter that another thread installs with a system call of its own.
+//! A filter may end the process for any call that it does not know, so the shim must know of it without a
+//! call. Those that the program was started with are no danger: a container has one, and all that the shim
+//! does was done under it. A later one is noted when it is installed through libc ([`crate::arch`]), and for
+//! the first thread also at each look at its `status`. What remains unseen is a filter that another thread
+//! installs with a system call of its own.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 

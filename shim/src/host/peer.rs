@@ -1,5 +1,5 @@
-//! Who listens at the socket. Whoever made the socket's folder first may be any user, and the shim sends stacks and
-//! memory. So it speaks to its own user, and to root, who can read the process anyway.
+//! Who listens at the socket. Whoever made the socket's folder first may be any user, and the shim sends
+//! stacks and memory. So it speaks to its own user, and to root, who can read the process anyway.
 
 use hangscope_reader::text::decimal;
 
@@ -7,15 +7,15 @@ use crate::sys::{self, OwnedFd};
 
 /// Whether the user that listens may read this process: the effective user of this thread, or root.
 ///
-/// The kernel tells who called listen(2). A collector that was root then may have dropped its rights since: it was
-/// root's will that it listens.
+/// The kernel tells who called listen(2). A collector that was root then may have dropped its rights since:
+/// it was root's will that it listens.
 pub(crate) fn may_read(socket: &OwnedFd) -> bool {
     let (Ok(peer), own) = (sys::peer_user(socket), sys::effective_user()) else { return false };
     peer == 0 || peer == own && (own == 0 || !may_be_unmapped(own))
 }
 
-/// Whether `uid` may stand for users that have no number in this user namespace (user_namespaces(7)). All of them
-/// have the overflow uid, and so has a user of that very number: the two cannot be told apart.
+/// Whether `uid` may stand for users that have no number in this user namespace (user_namespaces(7)). All of
+/// them have the overflow uid, and so has a user of that very number: the two cannot be told apart.
 fn may_be_unmapped(uid: u32) -> bool {
     let mut text = [0; 4096];
     let mut read = |path| {

@@ -62,8 +62,8 @@ pub(crate) fn install() {
     }
 }
 
-/// Takes the handler out again, and puts it in no more: the program has a filter that may not allow what the handler
-/// calls. For the watchdog, which makes the calls on its own thread.
+/// Takes the handler out again, and puts it in no more: the program has a filter that may not allow what the
+/// handler calls. For the watchdog, which makes the calls on its own thread.
 pub(crate) fn withdraw() {
     if !ARMED.swap(false, Ordering::AcqRel) {
         return;
@@ -71,7 +71,8 @@ pub(crate) fn withdraw() {
     for signal in SIGNALS {
         let (flags, restorer) = before(signal);
         let default = KernelAction { handler: libc::SIG_DFL, flags: flags.into(), restorer, mask: 0 };
-        // SAFETY: the first call only reads, and there is no handler in the second. A handler of the host stays.
+        // SAFETY: the first call only reads, and there is no handler in the second. A handler of the host
+        // stays.
         let _ = unsafe {
             sys::action(signal as u32, None)
                 .ok()

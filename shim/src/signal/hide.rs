@@ -105,8 +105,8 @@ unsafe fn set(next: Option<usize>, number: c_int, handler: usize) -> usize {
     if before == crash::handler() { libc::SIG_DFL } else { before }
 }
 
-/// The next definitions that are known. Looked for by the watchdog ([`know`]), so that the host's threads make no
-/// system calls for it, or at the first call if that comes earlier.
+/// The next definitions that are known. Looked for by the watchdog ([`know`]), so that the host's threads
+/// make no system calls for it, or at the first call if that comes earlier.
 mod known {
     use core::sync::atomic::AtomicUsize;
 

@@ -1,6 +1,6 @@
-//! The last way to a thread's registers: a signal, to a blocked thread whose stack was cut, where nothing else is
-//! permitted. Each thread is asked alone, and answers with its registers. Its stack stays as it is, for the
-//! watchdog to read: the signal interrupts the wait, and the thread waits again.
+//! The last way to a thread's registers: a signal, to a blocked thread whose stack was cut, where nothing
+//! else is permitted. Each thread is asked alone, and answers with its registers. Its stack stays as it is,
+//! for the watchdog to read: the signal interrupts the wait, and the thread waits again.
 
 use core::sync::atomic::Ordering;
 

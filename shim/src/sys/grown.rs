@@ -1,5 +1,5 @@
-//! A table that grows with the number of threads: a part in the arena, and a mapping of its own once that is too
-//! small. So the shim's address space stays small where there are few threads.
+//! A table that grows with the number of threads: a part in the arena, and a mapping of its own once that is
+//! too small. So the shim's address space stays small where there are few threads.
 
 use core::ops::{Deref, DerefMut};
 
@@ -23,8 +23,8 @@ unsafe impl<T: Send> Send for Grown<T> {}
 unsafe impl<T: Sync> Sync for Grown<T> {}
 
 impl<T: Copy> Grown<T> {
-    /// Makes room for at least `wanted` entries, and for more later. The entries so far stay. If there can be no
-    /// mapping (RLIMIT_AS, locked memory), the room stays as it is.
+    /// Makes room for at least `wanted` entries, and for more later. The entries so far stay. If there can be
+    /// no mapping (RLIMIT_AS, locked memory), the room stays as it is.
     pub(crate) fn hold(&mut self, wanted: usize) {
         if wanted <= self.len().max(FIRST) {
             return;
@@ -50,8 +50,8 @@ impl<T> Deref for Grown<T> {
         if self.more.is_null() {
             return &self.first;
         }
-        // SAFETY: `hold` mapped so many entries, zeroed, and only this table knows them. Zero is valid for what is in
-        // the arena.
+        // SAFETY: `hold` mapped so many entries, zeroed, and only this table knows them. Zero is valid for
+        // what is in the arena.
         unsafe { core::slice::from_raw_parts(self.more, self.len) }
     }
 }

@@ -29,8 +29,8 @@ pub(crate) fn before_strings(address: u64, len: usize) -> usize {
 }
 
 /// Copies memory of this process, whatever is mapped there. A page that is not readable ends the copy and
-/// never faults, and so do the strings of the environment. Gives the number of bytes copied, or an error if not
-/// even the first could be copied.
+/// never faults, and so do the strings of the environment. Gives the number of bytes copied, or an error if
+/// not even the first could be copied.
 ///
 /// A page that is not in memory is brought in, which can wait for ever ([`super::Resident`] does not). The
 /// memory is named by the calling thread: the process's own id names none after its first thread has ended.

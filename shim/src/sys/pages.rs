@@ -1,4 +1,5 @@
-//! The memory of this process for a reader that reads many small pieces that are close together: the constructor.
+//! The memory of this process for a reader that reads many small pieces that are close together: the
+//! constructor.
 
 use core::cell::RefCell;
 

@@ -1,8 +1,8 @@
-//! Perf events on threads of this process (perf_event_open(2)): the kernel copies a thread's registers and the
-//! top of its stack while the thread runs. Nothing is sent to the thread, and nothing runs on it.
+//! Perf events on threads of this process (perf_event_open(2)): the kernel copies a thread's registers and
+//! the top of its stack while the thread runs. Nothing is sent to the thread, and nothing runs on it.
 //!
-//! The rings lie in address space that the arena has reserved, in place of its pages, and only while events are
-//! open: a dump makes no mapping that the host did not have room for before.
+//! The rings lie in address space that the arena has reserved, in place of its pages, and only while events
+//! are open: a dump makes no mapping that the host did not have room for before.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -26,8 +26,8 @@ const TAIL: usize = 1032;
 /// Pages of the arena are replaced by rings, or could not be put back.
 static LENT: AtomicBool = AtomicBool::new(false);
 
-/// Whether pages of the arena are lent to the kernel. In a forked child: they were when it was forked, and the
-/// child has nothing there (the kernel does not copy rings).
+/// Whether pages of the arena are lent to the kernel. In a forked child: they were when it was forked, and
+/// the child has nothing there (the kernel does not copy rings).
 pub(crate) fn are_lent() -> bool {
     LENT.load(Ordering::Relaxed)
 }
@@ -43,8 +43,8 @@ pub(crate) struct Plan {
     once: bool,
 }
 
-/// CPU time of a thread until its sample, ns. Each event stops after one sample: a thread that gets little of a
-/// processor is not seen less often for it.
+/// CPU time of a thread until its sample, ns. Each event stops after one sample: a thread that gets little of
+/// a processor is not seen less often for it.
 const UNTIL_SAMPLE: u64 = 250_000;
 
 impl Plan {
@@ -95,8 +95,8 @@ pub(crate) struct Rings {
 
 impl Rings {
     /// # Safety
-    /// `room` must be [`ROOM`] bytes of writable memory of the shim's own, at the start of a page, that stay mapped
-    /// and that nobody else uses.
+    /// `room` must be [`ROOM`] bytes of writable memory of the shim's own, at the start of a page, that stay
+    /// mapped and that nobody else uses.
     pub(crate) unsafe fn new(room: *mut u8) -> Rings {
         Rings { room, usable: true, plan: Plan::ONCE, events: [const { None }; MOST] }
     }
@@ -167,16 +167,16 @@ impl Rings {
             return &[];
         }
         let (ring, size) = (self.at(index), self.plan.pages * PAGE);
-        // SAFETY: the ring is mapped while its event is open. The kernel writes the head; only this thread writes the
-        // tail. Both are aligned words.
+        // SAFETY: the ring is mapped while its event is open. The kernel writes the head; only this thread
+        // writes the tail. Both are aligned words.
         let (head, tail) =
             unsafe { (&*ring.add(HEAD).cast::<AtomicU64>(), &*ring.add(TAIL).cast::<AtomicU64>()) };
         let (from, until) = (tail.load(Ordering::Relaxed), head.load(Ordering::Acquire));
         let mut taken = 0;
         for piece in perf::pieces(from, until, size).unwrap_or([0..0, 0..0]) {
             let Some(to) = to.get_mut(taken..taken + piece.len()) else { break };
-            // SAFETY: `pieces` are inside the data pages behind the first one, and the kernel writes there again only
-            // after the tail has moved.
+            // SAFETY: `pieces` are inside the data pages behind the first one, and the kernel writes there
+            // again only after the tail has moved.
             unsafe { ring.add(PAGE + piece.start).copy_to_nonoverlapping(to.as_mut_ptr(), piece.len()) };
             taken += piece.len();
         }

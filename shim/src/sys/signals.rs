@@ -54,8 +54,8 @@ pub(crate) fn queue_signal(pid: u32, tid: u32, signal: u32, value: u64) -> Resul
     unsafe { raw(libc::SYS_rt_tgsigqueueinfo, args) }.map(|_| ())
 }
 
-/// Ends the process by a signal, whatever the program wants done with it. Only for its last thread. Comes back if the
-/// signal does not end it.
+/// Ends the process by a signal, whatever the program wants done with it. Only for its last thread. Comes
+/// back if the signal does not end it.
 pub(crate) fn end_by_signal(signal: u32) {
     let default = KernelAction { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
     // SAFETY: no handler. SIGKILL is refused, and needs none.

@@ -23,8 +23,8 @@ pub(crate) fn connect(path: &CStr) -> Result<OwnedFd, Errno> {
     Ok(socket)
 }
 
-/// The user behind the other end: the one that listens, as it was when it called listen(2) (SO_PEERCRED). A user
-/// that has no number in this user namespace shows as the overflow uid.
+/// The user behind the other end: the one that listens, as it was when it called listen(2) (SO_PEERCRED). A
+/// user that has no number in this user namespace shows as the overflow uid.
 pub(crate) fn peer_user(socket: &OwnedFd) -> Result<u32, Errno> {
     peer(socket).map(|peer| peer.uid)
 }

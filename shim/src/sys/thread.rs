@@ -36,8 +36,8 @@ pub(crate) unsafe fn start_thread(
     if tid < 0 { Err(Errno::from_raw_os_error(-tid as i32)) } else { Ok(tid as u32) }
 }
 
-/// Gives this thread an empty descriptor table of its own. Since Linux 5.9 this is one step
-/// (close_range(2)), so the host's descriptors are never held twice, not even for a moment. With `keep_stderr`
+/// Gives this thread an empty descriptor table of its own. Since Linux 5.9 this is one step (close_range(2)),
+/// so the host's descriptors are never held twice, not even for a moment. With `keep_stderr`
 /// (HANGSCOPE_DEBUG) the table keeps descriptor 2.
 pub(crate) fn own_descriptors(keep_stderr: bool) -> Result<(), Errno> {
     const CLOSE_RANGE_UNSHARE: usize = 2;

@@ -1,9 +1,9 @@
 //! A dump, safest first: identity and DSO integrity; every thread's state, wait and raw stack; then running
-//! threads through perf events; samples of them; a second look. A signal is the last way, on request only. What is late or does not fit is left
-//! out, and the dump says so: a short dump is a legal dump.
+//! threads through perf events; samples of them; a second look. A signal is the last way, on request only.
+//! What is late or does not fit is left out, and the dump says so: a short dump is a legal dump.
 //!
-//! Nothing here waits long. The first look is made in one go, the rest in steps between the watchdog's
-//! other work.
+//! Nothing here waits long. The first look is made in one go, the rest in steps between the watchdog's other
+//! work.
 
 use hangscope_protocol::Kind;
 use hangscope_protocol::record::{AskRecord, DumpBeginRecord, DumpEndRecord, dump_flags, mark_part};

@@ -18,8 +18,9 @@ pub(super) fn filtered() {
     FILTERED.store(true, Ordering::Relaxed);
 }
 
-/// Whether a thread of the host may be ended for a call that the shim makes on it. A filter that was there from the
-/// start has let the constructor pass. The watchdog looks once a second: a filter of the last second is not known.
+/// Whether a thread of the host may be ended for a call that the shim makes on it. A filter that was there
+/// from the start has let the constructor pass. The watchdog looks once a second: a filter of the last second
+/// is not known.
 pub(crate) fn is_filtered() -> bool {
     FILTERED.load(Ordering::Relaxed)
 }

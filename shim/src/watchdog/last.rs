@@ -1,8 +1,8 @@
 //! The end of a process whose last thread is the watchdog.
 //!
-//! A program may end its threads one by one, without exit_group: with the system call exit, or because a filter ends a
-//! thread. Since Linux 5.18 the status of such a process is that of the thread that ends last, which without the shim
-//! is a thread of the program.
+//! A program may end its threads one by one, without exit_group: with the system call exit, or because a
+//! filter ends a thread. Since Linux 5.18 the status of such a process is that of the thread that ends last,
+//! which without the shim is a thread of the program.
 
 use hangscope_reader::task::exit_code;
 
@@ -13,8 +13,8 @@ use crate::sys;
 impl Watchdog {
     /// The status (wait(2)) of the program's last thread; 0 if it is not known.
     ///
-    /// The kernel keeps only what the first thread has ended with. If that one had ended before and another was the
-    /// last, this is 0: what a thread of libc ends with.
+    /// The kernel keeps only what the first thread has ended with. If that one had ended before and another
+    /// was the last, this is 0: what a thread of libc ends with.
     pub(super) fn status_of_last(&self, work: &mut Work) -> i32 {
         if !self.first_lived {
             return 0;

@@ -1,9 +1,9 @@
-//! The collector named as a tracer, where Yama lets only ancestors and named processes look (kernel.yama.ptrace_scope
-//! is 1) and perf events are refused: else nobody would see a running thread.
+//! The collector named as a tracer, where Yama lets only ancestors and named processes look
+//! (kernel.yama.ptrace_scope is 1) and perf events are refused: else nobody would see a running thread.
 //!
-//! What the program itself has named cannot be read, and is lost. Programs that name a tracer do so when they crash, for
-//! the debugger that they start then, and not before. The name is taken back a while after the dump, when the collector
-//! has looked.
+//! What the program itself has named cannot be read, and is lost. Programs that name a tracer do so when they
+//! crash, for the debugger that they start then, and not before. The name is taken back a while after the
+//! dump, when the collector has looked.
 
 use super::state::Watchdog;
 use crate::arena::Work;

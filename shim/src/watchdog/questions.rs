@@ -18,13 +18,14 @@ const SAMPLE_PAUSE: u64 = 1_000_000_000 / 199;
 impl Watchdog {
     /// Why no perf event may be opened now; none if it may be tried.
     pub(super) fn views_refused(&self, work: &mut Work) -> Option<u8> {
-        // With a filter of the program in force a call that it does not know might end the process: a filter from
-        // before the start, or one for all threads. Reading its own status is nothing new to the watchdog.
+        // With a filter of the program in force a call that it does not know might end the process: a filter
+        // from before the start, or one for all threads. Reading its own status is nothing new to the
+        // watchdog.
         if self.is_filtered(work) {
             return Some(0);
         }
-        // Ids of another namespace are no ids for the call, and rings are made for small pages. A child that was
-        // forked while its parent had rings has nothing in their place.
+        // Ids of another namespace are no ids for the call, and rings are made for small pages. A child that
+        // was forked while its parent had rings has nothing in their place.
         let can = !self.tasks.other_ids && self.facts.page_size == 4096 && !sys::are_lent();
         (!can).then_some(sys::Errno::OPNOTSUPP.raw_os_error() as u8)
     }
@@ -98,7 +99,8 @@ impl Watchdog {
         }
     }
 
-    /// Says what became of running threads that gave no sample. Gives how many have neither registers nor a stack.
+    /// Says what became of running threads that gave no sample. Gives how many have neither registers nor a
+    /// stack.
     fn settle(&mut self, work: &mut Work, pending: &mut Pending, all: bool) -> u32 {
         let mut batch = Batch::new(&mut work.frames[1], Kind::Probes);
         let (link, mut without) = (&mut self.link, 0);
@@ -147,7 +149,8 @@ impl Watchdog {
         self.mark(work, mark_part::PROBES, (answered, dropped), began, cpu);
     }
 
-    /// Has the hot threads sampled, once all running threads were seen. A thread that sleeps gives no samples.
+    /// Has the hot threads sampled, once all running threads were seen. A thread that sleeps gives no
+    /// samples.
     pub(super) fn sample(&mut self, pending: &mut Pending) {
         let now = sys::now();
         if now < pending.next_sample {

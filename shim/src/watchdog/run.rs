@@ -67,8 +67,8 @@ impl Watchdog {
         let mut next_look = self.init_ns + self.facts.tick_ns();
         let mut next_watch = next_look;
         loop {
-            // The filter of all threads is this one's, too: the next call might be what it ends the process for.
-            // The descriptors go with the thread.
+            // The filter of all threads is this one's, too: the next call might be what it ends the process
+            // for. The descriptors go with the thread.
             if filters::reach_all() && !self.facts.config.seccomp {
                 sys::exit_thread(0);
             }
@@ -168,8 +168,8 @@ impl Watchdog {
         Some(Leave::Alone)
     }
 
-    /// Once the program has put a filter of system calls in force, nothing of the shim runs on its threads any more: a
-    /// call that the filter does not know might end the process.
+    /// Once the program has put a filter of system calls in force, nothing of the shim runs on its threads
+    /// any more: a call that the filter does not know might end the process.
     fn mind_filters(&mut self, work: &mut Work) {
         let status = self.tasks.status(self.tasks.pid, &mut work.text);
         let Ok(now) = status.map(|status| status.filters()) else { return };

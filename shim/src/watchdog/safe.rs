@@ -7,14 +7,14 @@ use crate::arena::Work;
 use crate::host::maps;
 use crate::sys;
 
-/// Bytes of stack that a signal takes, with room to spare: the red zone, the kernel's frame (12 KiB with AMX, 4
-/// with AVX-512), and the handler.
+/// Bytes of stack that a signal takes, with room to spare: the red zone, the kernel's frame (12 KiB with AMX,
+/// 4 with AVX-512), and the handler.
 const FRAME: u64 = 16 * 1024;
 
 impl Watchdog {
-    /// Whether a signal can do no harm to a thread: it has no filter of system calls, it waits in a call that the
-    /// kernel begins again after a handler, and the stack that it waits on is its own and has room for a frame.
-    /// Gives the signals that it blocks.
+    /// Whether a signal can do no harm to a thread: it has no filter of system calls, it waits in a call that
+    /// the kernel begins again after a handler, and the stack that it waits on is its own and has room for a
+    /// frame. Gives the signals that it blocks.
     ///
     /// A running thread is never sent one: where its stack pointer is, nobody knows before it is asked.
     pub(super) fn may_be_signalled(&self, work: &mut Work, tid: u32) -> Option<u64> {
@@ -26,8 +26,8 @@ impl Watchdog {
 
     /// Whether `sp` is on the stack that the thread was started with, and so far above its end.
     fn has_room(&self, work: &mut Work, tid: u32, sp: u64) -> bool {
-        // libc registers this list for each thread; glibc has it in the thread's descriptor, at the top of its stack. A
-        // stack of the program's own making, for a coroutine, is elsewhere.
+        // libc registers this list for each thread; glibc has it in the thread's descriptor, at the top of
+        // its stack. A stack of the program's own making, for a coroutine, is elsewhere.
         let Ok(top) = sys::robust_list(tid) else { return false };
         let (mut below, mut found) = (None, false);
         maps::for_each(&mut work.maps, &mut |m| {
@@ -44,8 +44,8 @@ impl Watchdog {
     }
 }
 
-/// Whether the kernel begins a call again, as if nothing had been, after a handler with SA_RESTART (signal(7)). Those
-/// with a time limit and those that wait for signals or events it cuts short.
+/// Whether the kernel begins a call again, as if nothing had been, after a handler with SA_RESTART
+/// (signal(7)). Those with a time limit and those that wait for signals or events it cuts short.
 fn begins_again(at: &Blocked) -> bool {
     let [_, operation, _, timeout, ..] = at.args;
     // FUTEX_WAIT, FUTEX_LOCK_PI, FUTEX_WAIT_BITSET, FUTEX_LOCK_PI2 (linux/futex.h).

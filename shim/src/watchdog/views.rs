@@ -1,5 +1,5 @@
-//! Running threads, seen through perf events: each has an event of its own, and the kernel copies its registers
-//! and the top of its stack while it runs.
+//! Running threads, seen through perf events: each has an event of its own, and the kernel copies its
+//! registers and the top of its stack while it runs.
 
 use hangscope_protocol::record::{PROBE_REGS, ProbeRecord, probe_outcome, probe_way};
 use hangscope_reader::perf::{Event, Events};
@@ -177,8 +177,8 @@ impl Views {
         }
     }
 
-    /// Waits for a sample, for so long at most. Places whose thread has ended are closed by [`Views::settle`]: their
-    /// events would end every later wait at once.
+    /// Waits for a sample, for so long at most. Places whose thread has ended are closed by
+    /// [`Views::settle`]: their events would end every later wait at once.
     pub(super) fn wait(&mut self, ns: u64) {
         self.ended |= self.rings.wait(ns);
     }

@@ -157,8 +157,8 @@ fn session(dir: &Path, lang: Lang) -> Result<Shown, ShowError> {
     Ok(shown)
 }
 
-/// All sessions of a collector: those that hung, with their last dumps. Sessions that have ended have lines in
-/// `sessions.jsonl`; those that are open, or that were not folded, have folders.
+/// All sessions of a collector: those that hung, with their last dumps. Sessions that have ended have lines
+/// in `sessions.jsonl`; those that are open, or that were not folded, have folders.
 fn sessions(dir: &Path, lang: Lang) -> Result<Shown, ShowError> {
     let mut shown = Shown::default();
     let file = dir.join("sessions.jsonl");

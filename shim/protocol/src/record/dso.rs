@@ -113,7 +113,8 @@ pub mod copy_source {
     pub const COPY_OF_FILE: u32 = 1;
     /// A copy from memory, because the file was not to be had. Relocated words are as the loader left them.
     pub const MEMORY: u32 = 2;
-    /// The file that is mapped itself. When it was sent, its change time was that of the [`DsoRecord`](super::DsoRecord).
+    /// The file that is mapped itself. When it was sent, its change time was that of the
+    /// [`DsoRecord`](super::DsoRecord).
     pub const FILE_ITSELF: u32 = 3;
 }
 

@@ -1,5 +1,5 @@
-//! Programs that a signal, or a system call on one of their threads, would harm. Each is busy or waits for as long as
-//! its last argument says (milliseconds), and prints what it can see of harm.
+//! Programs that a signal, or a system call on one of their threads, would harm. Each is busy or waits for as
+//! long as its last argument says (milliseconds), and prints what it can see of harm.
 
 use std::hint::black_box;
 use std::io::Error;
@@ -114,7 +114,8 @@ fn coroutine(lasts: Duration) {
         busy(Duration::from_millis(millis as u64));
     }
     let mut memory = Guarded::new(4096);
-    // SAFETY: one thread uses the contexts, the stack lives for ever, and makecontext(3) passes ints on as they are.
+    // SAFETY: one thread uses the contexts, the stack lives for ever, and makecontext(3) passes ints on as
+    // they are.
     unsafe {
         let [main, own] = [0, 1].map(|i| (&raw mut CONTEXTS).cast::<libc::ucontext_t>().add(i));
         libc::getcontext(own);

@@ -88,8 +88,8 @@ struct Server {
 impl Server {
     fn start(socket: &Path, user: Option<u32>) -> Server {
         let folder = socket.parent().expect("a folder");
-        // The build's folder may be closed to other users. Another process copies: a child that another test has just
-        // forked would hold the file open for writing.
+        // The build's folder may be closed to other users. Another process copies: a child that another test
+        // has just forked would hold the file open for writing.
         let program = folder.join("server");
         let copied = run(Command::new("cp").arg(env!("CARGO_BIN_EXE_hangscope-host")).arg(&program));
         assert!(copied.status.success(), "{copied:?}");
@@ -196,8 +196,8 @@ fn a_host_that_becomes_another_user_leaves_a_collector_of_the_one_before() {
     assert_eq!(server.connections_until_now().len(), 2);
 }
 
-/// A filter that ends the process for every call but those of a small program, installed after the start. Then a child
-/// that only computes, and a look of the watchdog.
+/// A filter that ends the process for every call but those of a small program, installed after the start.
+/// Then a child that only computes, and a look of the watchdog.
 const FILTERED: &str = r#"
 #define _GNU_SOURCE
 #include <linux/filter.h>

@@ -1,4 +1,5 @@
-//! What a program has in its environment does not reach the disk, but for the names that the profile asks for.
+//! What a program has in its environment does not reach the disk, but for the names that the profile asks
+//! for.
 
 use std::fs;
 use std::io::Read as _;
@@ -26,7 +27,8 @@ fn base64(bytes: &[u8]) -> String {
     bytes.as_chunks::<3>().0.iter().flat_map(|three| group(three)).collect()
 }
 
-/// How the secret may be written: as it is, in hex, as a list of numbers, in base64 at each of its three places.
+/// How the secret may be written: as it is, in hex, as a list of numbers, in base64 at each of its three
+/// places.
 fn forms(secret: &str) -> Vec<String> {
     let bytes = secret.as_bytes();
     let joined = |one: &dyn Fn(&u8) -> String, by: &str| bytes.iter().map(one).collect::<Vec<_>>().join(by);

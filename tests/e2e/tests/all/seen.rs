@@ -1,5 +1,5 @@
-//! Threads are seen without harm: running ones through perf events, else by ptrace, and a signal is sent only where it
-//! does no harm.
+//! Threads are seen without harm: running ones through perf events, else by ptrace, and a signal is sent only
+//! where it does no harm.
 
 use std::path::Path;
 use std::process::Command;
