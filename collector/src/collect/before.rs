@@ -10,6 +10,7 @@ use hangscope_reader::task::Stat;
 use super::desk::Desk;
 use super::record::{self, End, SessionRecord};
 use crate::files::atomic::{self, TEMPORARY};
+use crate::files::bounded;
 use crate::session::Identity;
 
 /// Sessions whose process still lives, by process and start of the program.
@@ -30,7 +31,7 @@ impl Before {
                 continue;
             }
             remove_temporary(&dir, 2);
-            let record = std::fs::read(dir.join("session.json")).ok();
+            let record = bounded::read(&dir.join("session.json")).ok();
             let record = record.and_then(|bytes| serde_json::from_slice::<SessionRecord>(&bytes).ok());
             let Some(record) = record.filter(|record| record.end == End::Open) else { continue };
             // The record names its folder. It is this one, or it is not believed.

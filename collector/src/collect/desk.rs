@@ -16,7 +16,7 @@ use crate::files::atomic::{self, Lines, WriteError};
 use crate::listen::{Asker, Remark};
 use crate::text::collecting::CollectLine;
 use crate::text::escape;
-use crate::text::message::{self, Say as _, say};
+use crate::text::message::{self, say};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -104,8 +104,7 @@ impl Desk {
 
     /// Says that sessions of an earlier collector were closed.
     pub(super) fn closed(&self, sessions: u64) {
-        let line = say!(CollectLine::Closed { sessions });
-        self.say(format_args!("hangscope: {}", line.said().text(out::lang())));
+        self.tell(&say!(CollectLine::Closed { sessions }));
     }
 
     /// Says that a dump waits for memory.
@@ -126,8 +125,13 @@ impl Desk {
 
     fn say_once(&self, what: Once, line: &impl message::Say) {
         if self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(what) {
-            self.say(format_args!("hangscope: {}", line.said().text(out::lang())));
+            self.tell(line);
         }
+    }
+
+    /// Prints a line about the collector itself, in the language of the person.
+    fn tell(&self, line: &impl message::Say) {
+        self.say(format_args!("hangscope: {}", line.said().text(out::lang())));
     }
 
     /// Makes OUT again if somebody has removed it.
@@ -142,9 +146,7 @@ impl Desk {
             Ok(lines) => {
                 ended.0 = lines;
                 drop(ended);
-                let out = self.options.out.display();
-                let line = say!(CollectLine::OutAgain { out });
-                self.say(format_args!("hangscope: {}", line.said().text(out::lang())));
+                self.tell(&say!(CollectLine::OutAgain { out: self.options.out.display() }));
             }
             Err(error) => {
                 drop(ended);
@@ -160,12 +162,11 @@ impl Desk {
 
     /// Prints what the listener has to say about itself.
     pub(super) fn remark(&self, remark: &Remark) {
-        let line = match remark {
+        self.tell(&match remark {
             Remark::ListensAgain { path } => say!(CollectLine::ListensAgain { path: path.display() }),
             Remark::SocketLost { error } => say!(CollectLine::SocketLost { error }),
             Remark::NoConnection { error, open } => say!(CollectLine::NoConnection { error, open }),
-        };
-        self.say(format_args!("hangscope: {}", line.said().text(out::lang())));
+        });
     }
 
     /// Prints and counts an error. The session goes on: other files may still be written.

@@ -75,16 +75,14 @@ fn tids(threads: &[&ThreadPart]) -> Text {
 /// The lines of a stack that is in no dump, in English.
 pub(crate) fn of_trace(trace: &ThreadTrace) -> Vec<String> {
     let frames = threads_file::frames(Some(trace));
-    let mut lines: Vec<String> =
-        frames.iter().enumerate().map(|(i, frame)| format!("#{i:<3}{}", one(frame))).collect();
+    let mut lines = numbered(&frames);
     lines.extend(trace.problem.as_ref().map(|problem| format!("({})", problem.en())));
     lines
 }
 
 /// A line for each frame, and one for what is missing of the stack.
 pub(crate) fn frames(thread: &ThreadPart, lang: Lang) -> Vec<String> {
-    let mut lines: Vec<String> =
-        thread.frames.iter().enumerate().map(|(i, frame)| format!("#{i:<3}{}", one(frame))).collect();
+    let mut lines = numbered(&thread.frames);
     let remark = match (&thread.problem, thread.truncated) {
         (Some(problem), _) => Some(problem_text(problem)),
         (None, true) => Some(View::CutHere {}.said()),
@@ -93,6 +91,12 @@ pub(crate) fn frames(thread: &ThreadPart, lang: Lang) -> Vec<String> {
     };
     lines.extend(remark.map(|remark| format!("({})", remark.text(lang))));
     lines
+}
+
+/// A line for each frame. A name of a function may hold anything.
+fn numbered(frames: &[FramePart]) -> Vec<String> {
+    let line = |(i, frame)| format!("#{i:<3}{}", escape::line(&one(frame)));
+    frames.iter().enumerate().map(line).collect()
 }
 
 fn problem_text(problem: &str) -> Text {
@@ -109,7 +113,7 @@ fn one(frame: &FramePart) -> String {
             Some(offset) if frame.line.is_none() => format!("{function}+{offset:#x}"),
             _ => function.clone(),
         },
-        (None, Some(dso), Some(offset)) => return escape::line(&format!("{dso}+{offset}")).into_owned(),
+        (None, Some(dso), Some(offset)) => return format!("{dso}+{offset}"),
         (None, ..) => frame.pc.clone(),
     };
     let source = match (&frame.file, frame.line) {
@@ -122,5 +126,5 @@ fn one(frame: &FramePart) -> String {
     } else {
         dso.map(|d| format!(" in {d}")).unwrap_or_default()
     };
-    escape::line(&format!("{name}{source}{place}")).into_owned()
+    format!("{name}{source}{place}")
 }
