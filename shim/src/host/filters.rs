@@ -6,33 +6,47 @@
 //! the first thread also at each look at its `status`. What remains unseen is a filter that another thread
 //! installs with a system call of its own.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use hangscope_reader::status::Status;
 
 use crate::arch;
 
-/// Number of filters at the start, plus one; 0: not known.
+/// What is in force at the start, plus one; 0: not known.
 static AT_START: AtomicU32 = AtomicU32::new(0);
 /// The first thread has more filters than at the start.
-static GREW: AtomicU32 = AtomicU32::new(0);
+static GREW: AtomicBool = AtomicBool::new(false);
+
+/// Mode, and number of filters, as one number.
+fn in_force(status: Status<'_>) -> u32 {
+    let (mode, filters) = status.filters();
+    mode.unwrap_or(0) as u32 | (filters.unwrap_or(0) as u32) << 2
+}
+
+/// Takes what is in force now for what was there before the program did anything. For a new watchdog: what
+/// its parent had noted of the first thread is over.
+pub(crate) fn begin(status: Status<'_>) {
+    AT_START.store(in_force(status) + 1, Ordering::Relaxed);
+    GREW.store(false, Ordering::Relaxed);
+}
 
 /// Looks at the `status` of the first thread.
 pub(crate) fn look(status: Status<'_>) {
-    let mode = status.number(b"Seccomp:").unwrap_or(0) as u32;
-    // Not printed before Linux 5.9: then only a filter where there was none is seen.
-    let filters = status.number(b"Seccomp_filters:").map_or(mode, |n| n as u32);
-    let at_start = AT_START.load(Ordering::Relaxed);
-    if at_start == 0 {
-        AT_START.store(filters + 1, Ordering::Relaxed);
-    } else if filters + 1 > at_start {
-        GREW.store(1, Ordering::Relaxed);
+    match AT_START.load(Ordering::Relaxed) {
+        0 => begin(status),
+        at_start if in_force(status) + 1 != at_start => GREW.store(true, Ordering::Relaxed),
+        _ => {}
     }
+}
+
+/// Whether the first thread has a filter that it had not at the start.
+pub(crate) fn grew() -> bool {
+    GREW.load(Ordering::Relaxed)
 }
 
 /// Whether a filter that was installed after the start may be in force on a thread of the host.
 pub(crate) fn may_be_new() -> bool {
-    GREW.load(Ordering::Relaxed) != 0 || arch::FILTERS.load(Ordering::Relaxed) != 0
+    grew() || arch::FILTERS.load(Ordering::Relaxed) != 0
 }
 
 /// Whether such a filter was installed on all threads, the watchdog's too.

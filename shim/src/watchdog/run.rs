@@ -56,8 +56,9 @@ enum Leave {
 
 impl Watchdog {
     fn run(&mut self, work: &mut Work) {
-        let own = self.tasks.status(self.tasks.own, &mut work.text);
-        self.filters = own.ok().map(|status| status.filters());
+        if let Ok(own) = self.tasks.status(self.tasks.own, &mut work.text) {
+            filters::begin(own);
+        }
         if self.flags & hello_flags::FORKED != 0 {
             sys::wait(None, For::Reading, CHILD_PAUSE);
         }
@@ -171,10 +172,7 @@ impl Watchdog {
     /// Once the program has put a filter of system calls in force, nothing of the shim runs on its threads
     /// any more: a call that the filter does not know might end the process.
     fn mind_filters(&mut self, work: &mut Work) {
-        let status = self.tasks.status(self.tasks.pid, &mut work.text);
-        let Ok(now) = status.map(|status| status.filters()) else { return };
-        let before = *self.filters.get_or_insert(now);
-        if now != before && !hello::is_filtered() {
+        if filters::grew() && !hello::is_filtered() {
             hello::filtered();
             crash::withdraw();
             self.calm(work);

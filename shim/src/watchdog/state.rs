@@ -21,8 +21,6 @@ pub(crate) struct Watchdog {
     pub(super) pid: u32,
     pub(super) tasks: Tasks,
     pub(super) link: Link,
-    /// Filters of system calls that were in force at the start: the watchdog has inherited them.
-    pub(super) filters: Option<(Option<u64>, Option<u64>)>,
     pub(super) views: Views,
     /// Until when the collector is named as a tracer; none: it is not.
     pub(super) named_until: Option<u64>,
@@ -78,7 +76,6 @@ impl Watchdog {
             pid,
             tasks,
             link: Link::new(pid),
-            filters: None,
             named_until: None,
             views: Views::new(rings),
             prober: Prober::new(slots, pid, signal),
