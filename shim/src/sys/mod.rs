@@ -31,7 +31,9 @@ pub(crate) use file::{
     read_at, read_link, sealed_memfd, stat, write_at,
 };
 pub(crate) use grown::Grown;
-pub(crate) use memory::{Own, before_strings, guard, know_strings, map, map_shared, peek, peek_word};
+pub(crate) use memory::{
+    Own, before_strings, guard, know_strings, map, map_shared, peek, peek_word, publish,
+};
 pub(crate) use pages::Pages;
 pub(crate) use perf::{MOST as MOST_EVENTS, Plan, ROOM, Rings, are_lent};
 pub(crate) use process::{

@@ -1,7 +1,13 @@
 //! Whether the hello is out: threads of the host wait for it at the end of a short process.
+//!
+//! `GREETED` is a futex word that goes from 0 to 1 once. It is stored before the wake, and the kernel compares it
+//! again before a thread sleeps, so no wake is lost; the wait has a time limit. The flags publish nothing:
+//! whoever reads one decides only whether to make a call. A forked child sets its own before it has a watchdog,
+//! and the clone that starts the watchdog orders that.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use crate::host::filters;
 use crate::signal::crash;
 use crate::sys;
 
@@ -18,11 +24,16 @@ pub(super) fn filtered() {
     FILTERED.store(true, Ordering::Relaxed);
 }
 
-/// Whether a thread of the host may be ended for a call that the shim makes on it. A filter that was there
-/// from the start has let the constructor pass. The watchdog looks once a second: a filter of the last second
-/// is not known.
-pub(crate) fn is_filtered() -> bool {
+/// Whether the watchdog has seen that [`is_filtered`].
+pub(super) fn was_filtered() -> bool {
     FILTERED.load(Ordering::Relaxed)
+}
+
+/// Whether a thread of the host may be ended for a call that the shim makes on it. A filter that was there
+/// from the start has let the constructor pass. One that was installed through libc is known at once; else the
+/// watchdog looks once a second, at the first thread.
+pub(crate) fn is_filtered() -> bool {
+    was_filtered() || filters::may_be_new()
 }
 
 /// For a forked child, before its own watchdog starts.

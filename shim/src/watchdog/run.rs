@@ -172,7 +172,7 @@ impl Watchdog {
     /// Once the program has put a filter of system calls in force, nothing of the shim runs on its threads
     /// any more: a call that the filter does not know might end the process.
     fn mind_filters(&mut self, work: &mut Work) {
-        if filters::grew() && !hello::is_filtered() {
+        if filters::may_be_new() && !hello::was_filtered() {
             hello::filtered();
             crash::withdraw();
             self.calm(work);
