@@ -32,7 +32,7 @@ pub(crate) use file::{
 };
 pub(crate) use grown::Grown;
 pub(crate) use memory::{
-    Own, before_strings, guard, know_strings, map, map_shared, peek, peek_word, publish,
+    Own, before_strings, guard, know_strings, map, map_shared, peek, peek_word, publish, unmap,
 };
 pub(crate) use pages::Pages;
 pub(crate) use perf::{MOST as MOST_EVENTS, Plan, ROOM, Rings, are_lent};
@@ -49,4 +49,4 @@ pub(crate) use signals::{
 pub(crate) use socket::{connect, peer_process, peer_user, receive, send, send_with_fd};
 pub(crate) use thread::{exit_thread, own_descriptors, robust_list, start_thread};
 pub(crate) use timer::{SI_TIMER, Timer, cpu_timer};
-pub(crate) use wait::{For, futex_wait, futex_wake, wait};
+pub(crate) use wait::{For, futex_wait, futex_wake, wait, yield_now};
