@@ -32,7 +32,7 @@ pub(crate) struct Options {
     pub(crate) dumps: u32,
     /// Whether each session's line is printed on stdout too.
     pub(crate) json: bool,
-    /// Memory for events that wait and dumps that are analysed, bytes.
+    /// Memory for events that wait, dumps that are analysed, and copies of allocators that are read, bytes.
     pub(crate) max_memory: u64,
     /// Bytes on disk, of all that is below OUT; none: no limit.
     pub(crate) max_size: Option<u64>,
@@ -58,6 +58,7 @@ enum Once {
     DumpWaits,
     Full,
     LinesWait,
+    NoConnection,
     NoRoom,
     OutGone,
 }
@@ -70,7 +71,11 @@ pub(super) struct Desk {
     pub(super) cancel: Cancel,
     say: Say,
     pub(super) asker: Asker,
+    /// For dumps that are analysed.
     pub(super) room: Room,
+    /// For the allocators' bytes while they are copied. It is soon free again, so sessions without a dump do
+    /// not wait for dumps.
+    pub(super) copies: Room,
     pub(super) disk: Disk,
     /// Sessions that are not over.
     live: AtomicUsize,
@@ -90,8 +95,9 @@ impl Desk {
     ) -> Desk {
         let used = if options.max_size.is_some() { disk::size(&options.out) } else { 0 };
         Desk {
-            // The other half is for events that wait.
+            // A quarter is for events that wait (`cli`), the rest for what is small.
             room: Room::new(options.max_memory / 2),
+            copies: Room::new(options.max_memory / 8),
             disk: Disk::new(options.keep, options.max_size, used),
             options,
             cancel,
@@ -208,11 +214,17 @@ impl Desk {
 
     /// Prints what the listener has to say about itself.
     pub(super) fn remark(&self, remark: &Remark) {
-        self.tell(&match remark {
-            Remark::ListensAgain { path } => say!(CollectLine::ListensAgain { path: path.display() }),
-            Remark::SocketLost { error } => say!(CollectLine::SocketLost { error }),
-            Remark::NoConnection { error, open } => say!(CollectLine::NoConnection { error, open }),
-        });
+        match remark {
+            Remark::ListensAgain { path } => {
+                self.tell(&say!(CollectLine::ListensAgain { path: path.display() }))
+            }
+            Remark::SocketLost { error } => self.tell(&say!(CollectLine::SocketLost { error })),
+            // It comes with each attempt.
+            Remark::NoConnection { error, open } => {
+                self.say_once(Once::NoConnection, &say!(CollectLine::NoConnection { error, open }));
+            }
+            Remark::NoPidfd { open } => self.tell(&say!(CollectLine::NoPidfd { open })),
+        }
     }
 
     /// Prints and counts an error. The session goes on: other files may still be written.

@@ -69,7 +69,7 @@ impl Input {
         match self {
             Input::Event(event) => match &event.what {
                 What::Dump(_) => true,
-                What::Copy { record, .. } => record.size > LARGE_COPY,
+                What::Copy { fd, .. } => copy::len(fd) > LARGE_COPY,
                 _ => false,
             },
             _ => false,
@@ -262,7 +262,7 @@ impl Session {
                     self.take_copy(record, fd);
                 }
                 let desk = self.desk.clone();
-                let _room = desk.room.take(dump.len(), || desk.dump_waits());
+                let _room = desk.room.take_for_dump(dump.len(), || desk.dump_waits());
                 let (number, read) = (dump.begin.number, dump.read());
                 // Its file takes room on the disk.
                 drop(dump);
@@ -284,7 +284,8 @@ impl Session {
         let allocator = self.identity.fixed.allocator;
         self.judge.look(&dsos, (allocator, self.record.sha1.as_deref()));
         let allocator = dsos.iter().find(|dso| dso.init.id == self.identity.fixed.allocator);
-        if let Some(dso) = allocator.filter(|_| self.record.allocator.is_none()) {
+        // A record from an earlier collector has the allocator already.
+        if let Some(dso) = allocator.filter(|_| self.dsos.is_empty()) {
             self.profile = Profile::for_dso(dso.path.as_ref(), None);
             self.profile.name = pin::name_of(dso.path.as_ref());
             let id = dso.init.build_id_bytes();
@@ -302,6 +303,8 @@ impl Session {
 
     /// Takes the allocator's bytes. Where the disk has no room for them, the next dump has them taken again.
     fn take_copy(&mut self, record: CopyRecord, fd: OwnedFd) {
+        let desk = self.desk.clone();
+        let _room = desk.copies.take(copy::len(&fd), || {});
         let copied = copy::take(&fd, &record, self.dsos.iter().map(|dso| dso.init));
         match copied.map(|copied| self.keep_copy(&copied)) {
             Ok(Ok(())) => {}
