@@ -537,14 +537,15 @@ impl Session {
         self.desk.lacks(&self.dir.join(bundle), lacks);
     }
 
+    /// Without room for more than small files, heartbeats wait in memory.
     fn write_beats(&mut self) {
-        if self.beats.len() == 0 {
+        if self.beats.len() == 0 || self.beats.check_room(&self.dir).is_err() {
             return;
         }
         if let Err(error) = self.beats.write(&self.dir, self.identity.fixed.arch)
             && !std::mem::replace(&mut self.beats_failed, true)
         {
-            // One error is enough: a full disk would print one again and again.
+            // One error is enough: each heartbeat would print one.
             self.failed(&error);
         }
     }
@@ -585,6 +586,9 @@ impl Session {
         self.record.folded = healthy && self.desk.disk.folds();
         if !self.record.folded {
             self.write_beats();
+            if let (true, Err(error)) = (self.beats.len() > 0, self.beats.check_room(&self.dir)) {
+                self.failed(&error);
+            }
             self.save();
         }
         let folded = self.desk.disk.ended(&self.dir, healthy, self.on_disk);
