@@ -5,6 +5,7 @@
 #   ./scripts/build.sh                           build
 #   ./scripts/build.sh --prefix DIR              build, then install: bin/hangscope, lib/hangscope/*.so, man pages, completions
 #   ./scripts/build.sh --prefix DIR --uninstall  remove what --prefix DIR installed
+#   ./scripts/build.sh --quick ...               build sooner, with a slower command: for the tests
 #   ./scripts/build.sh --help                    print this text
 #
 # The last line on stdout is the folder of what was built. Everything else goes to stderr.
@@ -13,12 +14,13 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 
 fail() { echo "build.sh: $1" >&2; exit "${2:-1}"; }
 
-prefix='' uninstall=''
+prefix='' uninstall='' settings=()
 while [ $# -gt 0 ]; do
   case $1 in
     --prefix) [ -n "${2:-}" ] || fail "--prefix needs a folder" 2; prefix=$2; shift 2 ;;
     --prefix=?*) prefix=${1#*=}; shift ;;
     --uninstall) uninstall=yes; shift ;;
+    --quick) settings=(--config "$root/scripts/quick.toml"); shift ;;
     -h | --help) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0"; exit ;;
     *) fail "unknown argument: $1; see --help" 2 ;;
   esac
@@ -54,7 +56,7 @@ target=$(cd "$root" && cargo metadata --format-version 1 --no-deps --offline 2>/
   sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
 target=${target:-$root/target}
 
-build() { cargo build --manifest-path "$root/Cargo.toml" "$@" >&2 || fail "the build failed"; }
+build() { cargo "${settings[@]}" build --manifest-path "$root/Cargo.toml" "$@" >&2 || fail "the build failed"; }
 
 # The shim is no_std. Cargo gives everything that one call builds the same features of a dependency, so the shim is built alone.
 build_shim() {

@@ -6,13 +6,14 @@
 #     confusion    20 hunts of each thing whose truth is known, and the table of verdicts
 #     statistics   intervals and sequential tests against the truth, 10,000 experiments a row, and their tables
 #     stir         200 disturbed runs of each sound allocator, and how much more often the natural race hangs
+#     gdb          names and addresses of a live program's frames against gdb's, 100 stops under each of three allocators
 #     shrink       the natural race, from the numbers of the incident to a fifth or less of its run time
 #     fuzz         a minute (SOAK_FUZZ seconds) of each target of tests/fuzz; needs a nightly compiler and cargo-fuzz
 #     rounds       the end-to-end tests, ten times over (SOAK_ROUNDS)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 parts=("$@")
-if [ $# = 0 ]; then parts=(classes confusion statistics stir shrink fuzz rounds); fi
+if [ $# = 0 ]; then parts=(classes confusion statistics stir gdb shrink fuzz rounds); fi
 
 ./scripts/build.sh >/dev/null
 # All faulty allocators, with the features that build.sh gave the dependencies.
@@ -30,6 +31,8 @@ statistics() {
 }
 
 stir() { HANGSCOPE_TEST_STIRRED=${SOAK_STIRRED:-200} e2e stir:: -- --include-ignored --nocapture --test-threads=1; }
+
+gdb() { HANGSCOPE_TEST_STOPS=${SOAK_STOPS:-100} cargo test -q --release -p hangscope --test symbolize live -- --nocapture; }
 
 shrink() { e2e shrink:: -- --ignored --nocapture; }
 
@@ -59,7 +62,7 @@ rounds() {
 
 for part in "${parts[@]}"; do
   case $part in
-    classes | confusion | statistics | stir | shrink | fuzz | rounds) echo "== $part ($SECONDS s)" && "$part" ;;
+    classes | confusion | statistics | stir | gdb | shrink | fuzz | rounds) echo "== $part ($SECONDS s)" && "$part" ;;
     *) echo "soak.sh: no part is named $part; see the head of this file" >&2 && exit 2 ;;
   esac
 done

@@ -5,7 +5,7 @@
 #   ./scripts/test.sh            all of it (10 minutes on two cores, with an empty target folder)
 #   ./scripts/test.sh NAME ...   only the tests whose names contain NAME
 #
-# Everything is built once, with the release profile: see Cargo.toml. What the tests need beyond Rust is installed, with
+# Everything is built once, with the release profile of scripts/quick.toml. What the tests need beyond Rust is installed, with
 # root or sudo; otherwise it is named, and this stops.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -61,6 +61,8 @@ install_missing() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# Settings for a short build.
+quick=(--config "$root/scripts/quick.toml")
 members=(-p hangscope-protocol -p hangscope-reader -p hangscope -p hangscope-test-workload -p hangscope-test-allocators -p hangscope-test-e2e -p hangscope-test-fuzz)
 
 # The shim is no_std and needs a profile of its own: see Cargo.toml. The profile has its own folder and lock, so the shim is
@@ -113,14 +115,14 @@ dependencies() {
 
 build_tests() {
   # cargo test does not build examples that are shared objects.
-  cargo build -q --release -p hangscope -p hangscope-test-workload -p hangscope-test-allocators --bins --examples
-  cargo test -q --release "${members[@]}" --no-run --lib --bins --tests
+  cargo "${quick[@]}" build -q --release -p hangscope -p hangscope-test-workload -p hangscope-test-allocators --bins --examples
+  cargo "${quick[@]}" test -q --release "${members[@]}" --no-run --lib --bins --tests
 }
 
 # Installs, uses what was installed, removes it.
 installation() {
   local to=$work/prefix/usr hangscope mimalloc
-  ./scripts/build.sh --prefix "$to" >/dev/null
+  ./scripts/build.sh --quick --prefix "$to" >/dev/null
   hangscope=$to/bin/hangscope
   "$hangscope" --version
   # The shim is found beside the command, not in the target folder.
@@ -136,22 +138,22 @@ installation() {
   bash -n "$to/share/bash-completion/completions/hangscope"
   [ -s "$to/share/zsh/site-functions/_hangscope" ] && [ -s "$to/share/fish/vendor_completions.d/hangscope.fish" ]
   # Twice is no more than once, and afterwards nothing is left.
-  ./scripts/build.sh --prefix "$to" >/dev/null
+  ./scripts/build.sh --quick --prefix "$to" >/dev/null
   ./scripts/build.sh --prefix "$to" --uninstall
   [ -z "$(ls -A "$to")" ] || { find "$to" >&2; return 1; }
 }
 
 unit_tests() {
-  nice -n 5 cargo test -q --release -p hangscope-protocol -p hangscope-reader -p hangscope -p hangscope-test-workload -p hangscope-test-allocators "$@"
+  nice -n 5 cargo "${quick[@]}" test -q --release -p hangscope-protocol -p hangscope-reader -p hangscope -p hangscope-test-workload -p hangscope-test-allocators "$@"
   # With the release profile, for its checks; the shim that is used is built with its own.
-  nice -n 5 cargo test -q --release -p hangscope-shim "$@"
+  nice -n 5 cargo "${quick[@]}" test -q --release -p hangscope-shim "$@"
 }
 
 end_to_end() {
   local rows=${CARGO_TARGET_DIR:-$root/target}/kinds
   rm -rf "$rows"
   # They mostly wait for hangs: more at a time than there are cores.
-  cargo test --release -p hangscope-test-e2e --lib --bins --test all "$@" -- --test-threads=4
+  cargo "${quick[@]}" test --release -p hangscope-test-e2e --lib --bins --test all "$@" -- --test-threads=6
   kinds_table "$rows"
 }
 
@@ -163,21 +165,21 @@ kinds_table() {
     awk -F '\t' '{ printf "%-5s%-22s%-22s%-18s%-16s%-24s%-7s%-7s%-15s%s\n", $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 }'
 }
 
-figures() { cargo test --release -p hangscope-test-e2e --test figures "$@" -- --test-threads=1 --nocapture; }
+figures() { cargo "${quick[@]}" test --release -p hangscope-test-e2e --test figures "$@" -- --test-threads=1 --nocapture; }
 
 part "tools" install_missing
 command -v cargo >/dev/null || { echo "test.sh: no cargo; install Rust (rustup.rs), then run this again" >&2; exit 1; }
 
 if [ $# -gt 0 ]; then
-  part "build" ./scripts/build.sh
+  part "build" ./scripts/build.sh --quick
   # All faulty allocators.
-  cargo build -q --release -p hangscope -p hangscope-test-workload -p hangscope-test-allocators --bins --examples
+  cargo "${quick[@]}" build -q --release -p hangscope -p hangscope-test-workload -p hangscope-test-allocators --bins --examples
   part "unit tests" unit_tests "$@"
   part "end-to-end tests" end_to_end "$@"
   part "figures" figures "$@"
 else
   part "format" cargo fmt --all --check
-  part "build" ./scripts/build.sh
+  part "build" ./scripts/build.sh --quick
   # Everything that the end-to-end tests run is built before the first of them: nothing may be replaced under them.
   part "build of the faulty allocators and the end-to-end tests" build_tests
   # The end-to-end tests wait more than they compute. Beside them, with less right to the processors, goes all the rest.

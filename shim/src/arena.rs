@@ -49,7 +49,14 @@ impl Facts {
     }
 }
 
-/// What the watchdog works with.
+/// What the watchdog needs before the facts are written: it begins while the constructor takes the snapshot.
+pub(crate) struct First {
+    pub(crate) socket: Text<128>,
+    pub(crate) clk_tck: u32,
+    pub(crate) keep_stderr: bool,
+}
+
+/// What the watchdog works with. Until the facts are written, the constructor does.
 pub(crate) struct Work {
     /// Frames that are being filled. Two, because two kinds alternate in a dump.
     pub(crate) frames: [[u8; MAX_FRAME]; 2],
@@ -89,6 +96,8 @@ pub(crate) struct Arena {
     /// Lent to the kernel for the rings of perf events, and given back.
     rings: [u8; sys::ROOM],
     tls: [u64; 64],
+    /// Written by [`crate::init`] before the watchdog starts.
+    first: MaybeUninit<First>,
     /// Written by [`crate::init`] only.
     pub(crate) facts: MaybeUninit<Facts>,
     pub(crate) slots: Slots,
@@ -109,11 +118,39 @@ impl Arena {
         Ok(unsafe { &mut *memory })
     }
 
+    /// Gives the memory back.
+    ///
+    /// # Safety
+    /// Nothing may refer to the arena any more.
+    pub(crate) unsafe fn unmap(arena: *mut Arena) {
+        sys::unmap(arena.cast(), size_of::<Arena>());
+    }
+
+    /// Writes what the watchdog begins with.
+    ///
+    /// # Safety
+    /// No watchdog may run on this arena yet.
+    pub(crate) unsafe fn put_first(arena: *mut Arena, first: First) {
+        // SAFETY: the arena is mapped, and nobody else reads this part yet.
+        unsafe { (&raw mut (*arena).first).write(MaybeUninit::new(first)) }
+    }
+
+    /// What [`Arena::put_first`] has written.
+    ///
+    /// # Safety
+    /// It must have been.
+    pub(crate) unsafe fn first<'a>(arena: *const Arena) -> &'a First {
+        // SAFETY: written, and never written again.
+        unsafe { (*arena).first.assume_init_ref() }
+    }
+
     /// Starts the watchdog on this arena's stack.
     ///
     /// # Safety
-    /// `facts` must be written, and no other watchdog may run on this arena in this process: called once in
-    /// the constructor, and once in a forked child, whose memory is a copy and has no such thread.
+    /// [`First`] must be written, and no other watchdog may run on this arena in this process: called once in
+    /// the constructor, and once in a forked child, whose memory is a copy and has no such thread. The thread
+    /// takes the facts and its work once `watchdog::facts_are_written` was called: whoever writes them must not
+    /// use them mutably after that.
     pub(crate) unsafe fn start(arena: *mut Arena, entry: extern "C" fn(*mut u8)) -> Result<u32, sys::Errno> {
         // SAFETY: the fields are plain memory of the arena; only addresses are taken, and the thread control
         // block is written before the thread exists.
@@ -129,7 +166,7 @@ impl Arena {
     /// What init has written.
     ///
     /// # Safety
-    /// Init must have written it.
+    /// Init must have written it, and said so.
     pub(crate) unsafe fn facts<'a>(arena: *const Arena) -> &'a Facts {
         // SAFETY: written, and never written again.
         unsafe { (*arena).facts.assume_init_ref() }

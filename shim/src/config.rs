@@ -91,6 +91,14 @@ impl Config {
         complaints: Text::EMPTY,
     };
 
+    /// The defaults, in memory of zeros: a copy of all of [`Config::DEFAULT`] would be five kilobytes more.
+    pub(crate) fn set_defaults(&mut self) {
+        self.hang_after = Config::DEFAULT.hang_after;
+        self.stall = Config::DEFAULT.stall;
+        self.tick = Config::DEFAULT.tick;
+        self.signal = Config::DEFAULT.signal;
+    }
+
     /// Takes one `NAME=value` of the environment; others than ours are passed over.
     pub(crate) fn take(&mut self, entry: &[u8]) {
         if let Some(value) = entry.strip_prefix(b"LD_PRELOAD=") {

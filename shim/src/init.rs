@@ -1,8 +1,8 @@
 //! The constructor, and what happens after a fork.
 //!
-//! The constructor runs after those of libc and of the allocator, and before the program's `main`. It takes
-//! the snapshot, because nothing can have changed yet, and starts the watchdog. It does not connect: the
-//! watchdog does that first, so that a slow collector costs the host nothing.
+//! The constructor runs after those of libc and of the allocator, and before the program's `main`. It starts
+//! the watchdog, and takes the snapshot, because nothing can have changed yet. It does not connect: the
+//! watchdog does that meanwhile, so that a slow collector costs the host nothing.
 
 use core::ffi::{CStr, c_char, c_int};
 use core::ops::Range;
@@ -13,8 +13,7 @@ use hangscope_protocol::variable;
 use once_cell::race::OnceRef;
 
 use crate::arch::{self, Back};
-use crate::arena::{Arena, Facts};
-use crate::config::Config;
+use crate::arena::{Arena, Facts, First, Work};
 use crate::host::dso::Dso;
 use crate::host::{elf, filters};
 use crate::signal::crash;
@@ -71,6 +70,8 @@ extern "C" fn constructor(argc: c_int, argv: *const *const c_char, envp: *const 
     // SAFETY: `start` lives on this stack until the call came back; what `bail` skips in `run` holds no
     // locks and nothing that needs dropping but mappings, which stay, unused.
     unsafe { guarded(run, (&raw mut start).cast()) }
+    // After a snapshot that failed, or a panic in it.
+    watchdog::no_facts_will_come();
 }
 
 /// Runs the shim's own code on a thread of the host's: a panic in it comes back here.
@@ -204,39 +205,33 @@ fn begin(start: &Start) -> Option<()> {
     sys::know_page_size(page_size);
     // SAFETY: as above.
     sys::know_strings(unsafe { start_strings(start.argv, start.envp) });
-    let mut config = Config::DEFAULT;
-    variables.for_each(|v| config.take(v.to_bytes()));
-    if secure || config.socket.as_bytes().is_empty() {
+    if secure {
         return None;
     }
-    let mut link = [0; 512];
-    let exe = sys::read_link(c"/proc/self/exe", &mut link).ok()?;
-    let exe = exe.strip_suffix(b" (deleted)").unwrap_or(exe);
-    // SAFETY: argv[0], if there is one.
-    let argv0 = if start.argc > 0 { unsafe { CStr::from_ptr(*start.argv) }.to_bytes() } else { &[] };
-    if !config.watches(exe, argv0) {
-        return None;
-    }
-
     let arena: *mut Arena = Arena::map().ok()?;
     // SAFETY: zeroed memory is a valid `Facts` (numbers, durations of 0, texts that are empty, a table of
     // length 0), and the watchdog, the only other user of both, does not run yet.
     let (facts, work) = unsafe { ((*arena).facts.assume_init_mut(), Arena::work(arena)) };
-    // The frame's pages are needed for the hello anyway: nothing else is touched for maps.
-    let [first_frame, _] = &mut work.frames;
-    facts.config = config;
-    facts.exe.push(exe);
+    facts.config.set_defaults();
+    variables.for_each(|v| facts.config.take(v.to_bytes()));
+    if !is_watched(start, facts, work) {
+        // SAFETY: nothing refers to the arena: `facts` and `work` are not used any more.
+        unsafe { Arena::unmap(arena) };
+        return None;
+    }
+    // While this thread takes the snapshot, the watchdog connects. It waits for the facts before it says a
+    // word.
+    let first = First { socket: facts.config.socket, clk_tck, keep_stderr: facts.config.debug };
+    // SAFETY: `first` is written before the thread starts, which is the only watchdog. The thread takes facts
+    // and work after `facts_are_written` below, from where on both are only read here.
+    unsafe {
+        Arena::put_first(arena, first);
+        start_watchdog(arena);
+    }
     facts.page_size = page_size;
     facts.clk_tck = clk_tck;
     facts.init_ns = start.began_ns;
-    facts.wall_ns = sys::wall_clock();
-    facts.stir_seed = facts.config.stir_seed.unwrap_or_else(|| facts.wall_ns as u32 ^ sys::getpid());
-    if !facts.dsos.list(first_frame) {
-        return None;
-    }
-    let memory = Pages::new(first_frame);
-    facts.dsos.snapshot(&memory, exe, constructor as *const () as u64);
-    find_allocator(facts, &memory);
+    snapshot(facts, work)?;
     facts.init_cost_ns = sys::now() - start.began_ns;
     if facts.config.debug {
         debug(facts);
@@ -246,10 +241,9 @@ fn begin(start: &Start) -> Option<()> {
     if facts.config.crash {
         crash::install();
     }
-    // SAFETY: facts are written, and this is the only watchdog. The handler stays valid: the shim is never
-    // unloaded, since it was preloaded.
+    watchdog::facts_are_written();
+    // SAFETY: the handler stays valid: the shim is never unloaded, since it was preloaded.
     unsafe {
-        start_watchdog(arena);
         __register_atfork(None, None, Some(in_child), &raw const __dso_handle);
     }
     // A verification of the preload needs the hello even of a program that ends at once without running
@@ -257,6 +251,33 @@ fn begin(start: &Start) -> Option<()> {
     if facts.config.greet {
         watchdog::let_it_say_hello();
     }
+    Some(())
+}
+
+/// Whether this program is to be watched. Notes what program it is.
+fn is_watched(start: &Start, facts: &mut Facts, work: &mut Work) -> bool {
+    // A buffer whose page is needed for the hello anyway.
+    let link = work.text.get_mut(..512).unwrap_or(&mut []);
+    let Ok(exe) = sys::read_link(c"/proc/self/exe", link) else { return false };
+    let exe = exe.strip_suffix(b" (deleted)").unwrap_or(exe);
+    facts.exe.push(exe);
+    // SAFETY: argv[0], if there is one.
+    let argv0 = if start.argc > 0 { unsafe { CStr::from_ptr(*start.argv) }.to_bytes() } else { &[] };
+    !facts.config.socket.as_bytes().is_empty() && facts.config.watches(exe, argv0)
+}
+
+/// Takes the snapshot. None if the mappings cannot be read.
+fn snapshot(facts: &mut Facts, work: &mut Work) -> Option<()> {
+    facts.wall_ns = sys::wall_clock();
+    facts.stir_seed = facts.config.stir_seed.unwrap_or_else(|| facts.wall_ns as u32 ^ sys::getpid());
+    // The frame's pages are needed for the hello anyway: nothing else is touched for maps.
+    let [first_frame, _] = &mut work.frames;
+    if !facts.dsos.list(first_frame) {
+        return None;
+    }
+    let memory = Pages::new(first_frame);
+    facts.dsos.snapshot(&memory, facts.exe.as_bytes(), constructor as *const () as u64);
+    find_allocator(facts, &memory);
     Some(())
 }
 

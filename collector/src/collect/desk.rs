@@ -123,6 +123,11 @@ impl Desk {
         self.tell(&say!(CollectLine::Closed { sessions }));
     }
 
+    /// Says what the end waits for.
+    pub(super) fn closing(&self, sessions: usize) {
+        self.tell(&say!(CollectLine::Closing { sessions: sessions as u64 }));
+    }
+
     /// Says that a dump waits for memory.
     pub(super) fn dump_waits(&self) {
         let most = self.options.max_memory >> 20;

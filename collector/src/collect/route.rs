@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, select};
 use hangscope_protocol::record::hello_flags;
 
 use super::before::Before;
 use super::desk::Desk;
 use super::pool::{Actor, Pool};
 use super::session::{Asked, Beginning, Input};
+use crate::console::cancel;
 use crate::listen::request::{Answer, Problem};
 use crate::listen::{ByNumber, ConnId, Event, What};
 use crate::proc::ending::ExitWatch;
@@ -20,6 +21,9 @@ use crate::session::Identity;
 
 /// Most sessions that are captured when the collector ends: more would take longer than a person waits.
 const MOST_AT_END: usize = 4;
+
+/// A person who waits longer for the end is told why.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Identifies a program image: equal in all its hellos.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,9 +197,19 @@ impl Router {
     pub(super) fn close(mut self) {
         let keys: Vec<u64> = self.live.keys().copied().collect();
         keys.iter().for_each(|key| self.send(*key, Input::Close));
+        let mut soon = crossbeam_channel::after(SOON);
         while !self.live.is_empty() {
-            let Ok(key) = self.pool.over().recv() else { break };
-            self.over(key);
+            select! {
+                recv(self.pool.over()) -> key => match key {
+                    Ok(key) => self.over(key),
+                    Err(_) => break,
+                },
+                recv(soon) -> _ => {
+                    self.desk.closing(self.live.len());
+                    soon = crossbeam_channel::never();
+                }
+            }
+            cancel::still_ending();
         }
         self.pool.close();
     }

@@ -1,6 +1,7 @@
 //! Ctrl-C as a channel, so that every wait can also wait for it.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,7 +26,8 @@ pub(crate) fn pair() -> (Canceller, Cancel) {
     (Canceller(sender), Cancel(receiver))
 }
 
-/// After the first signal the command has so long to end by itself, where each task has a processor.
+/// After the first signal the command has so long to end by itself, where each task has a processor; the same
+/// again with each step of its end.
 const ENDS_WITHIN: Duration = Duration::from_millis(1900);
 /// At most so many times as long, where several tasks share a processor: evidence is not thrown away.
 const MOST_TIMES: f64 = 3.0;
@@ -36,6 +38,26 @@ fn ends_within() -> Duration {
     let tasks: f64 = load.split(' ').next().and_then(|tasks| tasks.parse().ok()).unwrap_or(0.0);
     let processors = std::thread::available_parallelism().map_or(1, |n| n.get()) as f64;
     ENDS_WITHIN.mul_f64((tasks / processors).clamp(1.0, MOST_TIMES))
+}
+
+/// Steps that the end of the command has taken.
+static STEPS: AtomicU64 = AtomicU64::new(0);
+
+/// Notes that the end of the command goes on: what it writes is not cut off.
+pub(crate) fn still_ending() {
+    STEPS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Waits until no step was taken for one `patience`.
+fn wait_for_the_last(steps: &AtomicU64, patience: impl Fn() -> Duration) {
+    let mut seen = steps.load(Ordering::Relaxed);
+    loop {
+        std::thread::sleep(patience());
+        let now = steps.load(Ordering::Relaxed);
+        if std::mem::replace(&mut seen, now) == now {
+            return;
+        }
+    }
 }
 
 /// Process groups that are killed when the command ends at once.
@@ -60,7 +82,7 @@ fn leave() -> ! {
 }
 
 /// A [`Cancel`] that Ctrl-C, TERM and HUP set. Two seconds later the command ends (status 130), whatever it
-/// waits for; on a busy machine a little later. A second one ends it at once (status 130): whoever presses
+/// waits for; on a busy machine a little later, and not while it is [`still_ending`]. A second one ends it at once (status 130): whoever presses
 /// twice does not want to wait. A HUP that is ignored stays so, as `nohup` means it; an INT that is ignored
 /// does not, since a shell's `&` ignores it for every command that is started in a script.
 ///
@@ -74,7 +96,7 @@ pub(crate) fn on_signals() -> Result<Cancel, ctrlc::Error> {
         Some(canceller) => {
             drop(canceller);
             let later = || {
-                std::thread::sleep(ends_within());
+                wait_for_the_last(&STEPS, ends_within);
                 leave()
             };
             let _ = std::thread::Builder::new().name("hs-leave".into()).spawn(later);
@@ -119,6 +141,19 @@ impl Cancel {
 #[cfg(test)]
 mod tests {
     use crate::console::cancel::*;
+
+    #[test]
+    fn a_command_that_goes_on_ending_is_waited_for() {
+        let (steps, waits) = (AtomicU64::new(0), std::cell::Cell::new(0));
+        wait_for_the_last(&steps, || {
+            waits.set(waits.get() + 1);
+            if waits.get() <= 3 {
+                steps.fetch_add(1, Ordering::Relaxed);
+            }
+            Duration::ZERO
+        });
+        assert_eq!(waits.get(), 4);
+    }
 
     #[test]
     fn all_copies_see_it_and_go_on_seeing_it() {

@@ -70,7 +70,9 @@ impl Stuck {
     }
 
     fn spawn_with(program: &Path, preload: Option<&str>, variables: &[(&str, &str)]) -> Stuck {
-        let mut command = Command::new(program);
+        // Its loops give way to those who look at them.
+        let mut command = Command::new("nice");
+        command.args(["-n", "5"]).arg(program);
         command.envs(variables.iter().copied());
         if let Some(preload) = preload {
             command.env("LD_PRELOAD", preload);

@@ -29,7 +29,9 @@ pub(crate) fn make(dso: &Dso, buffer: &mut [u8]) -> Result<(OwnedFd, CopyRecord)
     Ok((copy, record))
 }
 
-/// Writes the mapped parts of the DSO at their offsets in the file.
+/// Writes the mapped parts of the DSO at their offsets in the file. Most processes never come here: its frame
+/// is not to be part of another's.
+#[inline(never)]
 fn copy_memory(copy: &OwnedFd, dso: &Dso, buffer: &mut [u8]) -> Result<u64, Errno> {
     let mut size = 0;
     let mut lines = [0; 4096];

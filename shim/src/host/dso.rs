@@ -249,10 +249,20 @@ pub(crate) fn mark_deleted(table: &Table, nows: &mut [DsoNowRecord], m: &Mapping
 /// Whether the first page of the file is the mapped one. This is for file systems (overlayfs, btrfs) for
 /// which maps shows other device and inode numbers than stat.
 fn same_first_page(path: &core::ffi::CStr, start: u64) -> bool {
-    let (mut file_page, mut memory_page) = ([0; 4096], [0; 4096]);
     let Ok(file) = sys::open_regular(path) else { return false };
-    let Ok(n) = sys::read_at(&file, &mut file_page, 0) else { return false };
-    sys::peek(start, &mut memory_page) == Ok(4096) && n >= 64 && file_page.get(..n) == memory_page.get(..n)
+    // Pieces: the watchdog's stack is not to grow for this.
+    let (mut in_file, mut in_memory) = ([0; 512], [0; 512]);
+    for at in (0..4096).step_by(in_file.len()) {
+        let Ok(n) = sys::read_at(&file, &mut in_file, at) else { return false };
+        let mapped = sys::peek(start + at, &mut in_memory) == Ok(in_memory.len());
+        if !mapped || in_file.get(..n) != in_memory.get(..n) {
+            return false;
+        }
+        if n < in_file.len() {
+            return at as usize + n >= 64;
+        }
+    }
+    true
 }
 
 /// The name of a copy in memory: `hangscope:` and the file's name.

@@ -39,14 +39,9 @@ pub(crate) fn look(status: Status<'_>) {
     }
 }
 
-/// Whether the first thread has a filter that it had not at the start.
-pub(crate) fn grew() -> bool {
-    GREW.load(Ordering::Relaxed)
-}
-
 /// Whether a filter that was installed after the start may be in force on a thread of the host.
 pub(crate) fn may_be_new() -> bool {
-    grew() || arch::FILTERS.load(Ordering::Relaxed) != 0
+    GREW.load(Ordering::Relaxed) || arch::FILTERS.load(Ordering::Relaxed) != 0
 }
 
 /// Whether such a filter was installed on all threads, the watchdog's too.

@@ -5,6 +5,21 @@
 //! destructor has no socket. So the watchdog shares a page with the collector beforehand, and the
 //! destructor writes there what it reads. These are a few copies by the kernel ([`sys::peek`]), which wait
 //! for nobody and cannot fault.
+//!
+//! Who writes and who reads:
+//!
+//! - The watchdog writes the ranges, then their number (release). The destructor, on a thread of the host, reads
+//!   the number (acquire), and the ranges only if it is not 0. The number goes from 0 to its value once in a
+//!   process. Nobody writes the ranges after that.
+//! - The watchdog writes the length of the page, then its address (release); the destructor reads the address
+//!   (acquire), then the length.
+//! - In the page the bytes come before the length that makes them valid (`sys::publish`). The collector reads
+//!   the page after the process has ended.
+//! - [`Wanted::forget`] runs where nobody can be keeping ranges at the time: in a forked child before it has a
+//!   watchdog, and on a watchdog that ends. A destructor that has just seen the page writes into it all the
+//!   same: it stays mapped.
+//! - A fork copies whatever there is. The child's fork handler forgets it before a watchdog runs there, and
+//!   [`Wanted::leave`] does nothing in a child that was made without fork handlers.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
@@ -31,11 +46,12 @@ pub(crate) struct Wanted {
 
 // SAFETY: `ranges` are written only while `kept` is 0 and only by the one watchdog of the process;
 // everybody else reads them only after seeing (acquire) that `kept` is not 0, and then they are not written
-// again: `forget` runs in a forked child while it has no other thread, and its watchdog begins after that.
+// again: after `forget` only the watchdog of a forked child keeps any, and it begins after that.
 unsafe impl Sync for Wanted {}
 
 impl Wanted {
-    /// For a forked child: the page belongs to the parent, and the child's collector asks anew.
+    /// For a forked child: the page belongs to the parent, and the child's collector asks anew. Also for a
+    /// watchdog that ends without a word.
     pub(crate) fn forget(&self) {
         self.page.store(core::ptr::null_mut(), Ordering::Release);
         self.kept.store(0, Ordering::Release);
@@ -112,8 +128,9 @@ impl Wanted {
         // this process only this function touches them, and it runs once, in the destructor. The collector
         // reads its descriptor after the process has ended.
         let page = unsafe { core::slice::from_raw_parts_mut(page, len) };
-        if let Some((size, room)) = page.split_first_chunk_mut::<4>() {
-            *size = (self.read(None, room) as u32).to_le_bytes();
+        if let Some(room) = page.get_mut(4..) {
+            let bytes = self.read(None, room);
+            sys::publish(page, bytes);
         }
     }
 }

@@ -17,7 +17,8 @@ pub(crate) fn may_read(socket: &OwnedFd) -> bool {
 /// Whether `uid` may stand for users that have no number in this user namespace (user_namespaces(7)). All of
 /// them have the overflow uid, and so has a user of that very number: the two cannot be told apart.
 fn may_be_unmapped(uid: u32) -> bool {
-    let mut text = [0; 4096];
+    // Three numbers.
+    let mut text = [0; 64];
     let mut read = |path| {
         let file = sys::open_read(path).ok()?;
         let n = sys::read(&file, &mut text).ok()?;

@@ -23,6 +23,8 @@ pub(crate) struct Tasks {
     pub(crate) own: u32,
     /// /proc was mounted for another PID namespace: its ids are not those of `getpid` and `gettid`.
     pub(crate) other_ids: bool,
+    /// Start of the process in clock ticks since boot, as `/proc/PID/stat` has it; 0 if it cannot be read.
+    pub(crate) start_ticks: u64,
     ns_per_tick: u64,
     /// Memory of the process.
     pub(crate) memory: Resident,
@@ -38,7 +40,17 @@ impl Tasks {
         let names = sys::read_link(c"/proc/thread-self", &mut link).ok().and_then(names);
         let (named_pid, named_own) = names.unwrap_or((pid, own));
         let other_ids = (named_pid, named_own) != (pid, own);
-        Ok(Tasks { dir, pid: named_pid, own: named_own, other_ids, ns_per_tick, memory: Resident::open() })
+        let mut tasks = Tasks {
+            dir,
+            pid: named_pid,
+            own: named_own,
+            other_ids,
+            start_ticks: 0,
+            ns_per_tick,
+            memory: Resident::open(),
+        };
+        tasks.start_ticks = tasks.stat(named_pid, &mut [0; 1024]).map_or(0, |stat| stat.start_ticks);
+        Ok(tasks)
     }
 
     /// Lists the threads into `tids`. Gives how many there are, which may be more than fit.
@@ -129,11 +141,6 @@ impl Tasks {
         let n = sys::read(&file, text).unwrap_or(0);
         let pages = resident_pages(text.get(..n).unwrap_or(&[])).unwrap_or(0);
         pages.saturating_mul(u64::from(page_size)) / 1024
-    }
-
-    /// Start of the process in clock ticks since boot.
-    pub(crate) fn start_ticks(&self, text: &mut [u8]) -> u64 {
-        self.stat(self.pid, text).map_or(0, |s| s.start_ticks)
     }
 }
 

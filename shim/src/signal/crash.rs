@@ -12,6 +12,23 @@
 //! The memory below the red zone of the thread is overwritten. Where a stack has overflowed the kernel cannot run a
 //! handler: there is no record, and the si_code in the core is SI_KERNEL. There is no record either of a thread that blocks the signal; of the first process of a pid namespace,
 //! whose signals the kernel treats differently; and of a child that was forked a moment ago.
+//!
+//! Who writes and who reads:
+//!
+//! - `PAGE`: the watchdog stores it once, when it is mapped (release); the handler loads it (acquire). The page
+//!   stays mapped, so a handler that has loaded it may use it whatever happens to `PAGE` meanwhile.
+//! - The page itself: of all threads that crash, only the first to set `BEGUN` (one exchange) writes. The length
+//!   comes last (`sys::publish`). The collector reads the page after the process has ended.
+//! - `PAGE_TO_COME` and `WRITTEN` are futex words: the value is stored before the wake, and the kernel compares
+//!   it again before a thread sleeps, so no wake is lost. Each wait has a time limit.
+//! - `ARMED`: [`withdraw`] clears it, then takes the handlers out. [`take`], on a thread of the host, puts one
+//!   in, then looks at it again. The kernel does both changes under one lock of the process, so one of the two
+//!   sees the other.
+//! - `BEFORE` is written before the handler is in. A query that sees the handler may still read the flags of the
+//!   default action before that: both are libc's own.
+//! - A fork copies all of it: the handlers stay in force in the child, but `on_crash` compares the process with
+//!   the one that the constructor or the fork handler knew, and writes nothing before [`forget`] has run. A child
+//!   that shares memory (vfork) is told in the same way. An exec resets the handlers.
 
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
@@ -68,18 +85,20 @@ pub(crate) fn withdraw() {
     if !ARMED.swap(false, Ordering::AcqRel) {
         return;
     }
-    for signal in SIGNALS {
-        let (flags, restorer) = before(signal);
-        let default = KernelAction { handler: libc::SIG_DFL, flags: flags.into(), restorer, mask: 0 };
-        // SAFETY: the first call only reads, and there is no handler in the second. A handler of the host
-        // stays.
-        let _ = unsafe {
-            sys::action(signal as u32, None)
-                .ok()
-                .filter(|now| now.handler == handler())
-                .map(|_| sys::action(signal as u32, Some(&default)))
-        };
-    }
+    SIGNALS.into_iter().for_each(take_out);
+}
+
+/// Puts the default action in force where the handler is. A handler of the host stays.
+fn take_out(signal: i32) {
+    let (flags, restorer) = before(signal);
+    let default = KernelAction { handler: libc::SIG_DFL, flags: flags.into(), restorer, mask: 0 };
+    // SAFETY: the first call only reads, and there is no handler in the second.
+    let _ = unsafe {
+        sys::action(signal as u32, None)
+            .ok()
+            .filter(|now| now.handler == handler())
+            .map(|_| sys::action(signal as u32, Some(&default)))
+    };
 }
 
 /// Puts the handler in for a signal whose default action is in force. Nothing for other signals.
@@ -100,6 +119,10 @@ pub(super) fn take(signal: i32) {
         // SAFETY: `on_crash` may run anywhere: it makes no call but raw system calls, and touches only the page,
         // which stays mapped, and atomics.
         let _ = unsafe { sys::action(signal as u32, Some(&ours)) };
+        // The watchdog may have taken all handlers out just before.
+        if !ARMED.load(Ordering::Acquire) {
+            take_out(signal);
+        }
     }
 }
 
@@ -125,12 +148,14 @@ pub(crate) fn ready() {
     }
 }
 
-/// For a forked child, while it has no other thread: the page is the parent's.
+/// For a forked child, while it has no other thread: the page is the parent's. Also for a watchdog that ends
+/// without a word.
 pub(crate) fn forget() {
     PAGE.store(core::ptr::null_mut(), Ordering::Release);
     PAGE_TO_COME.store(0, Ordering::Release);
-    BEGUN.store(false, Ordering::Relaxed);
     WRITTEN.store(0, Ordering::Relaxed);
+    // Last: who begins from now on finds no page.
+    BEGUN.store(false, Ordering::Release);
 }
 
 extern "C" fn on_crash(signal: i32, info: *const [u64; SIGINFO_WORDS], context: *const libc::ucontext_t) {
@@ -188,7 +213,7 @@ fn leave(signal: i32, info: &[u64; SIGINFO_WORDS], context: &libc::ucontext_t) {
     // mapped. Only the one thread that set BEGUN comes here. The collector reads its descriptor after the process
     // has ended.
     let page = unsafe { core::slice::from_raw_parts_mut(page, CRASH_BYTES) };
-    let Some((size, room)) = page.split_first_chunk_mut::<4>() else { return };
+    let Some(room) = page.get_mut(4..) else { return };
     let regs = arch::registers(context);
     let sp = regs[arch::REG_SP];
     // si_code, then si_addr, or pid and uid of a sender (asm-generic/siginfo.h).
@@ -205,9 +230,7 @@ fn leave(signal: i32, info: &[u64; SIGINFO_WORDS], context: &libc::ucontext_t) {
         regs,
     };
     if let Some(len) = write(record, sp, room) {
-        // The length comes last: a record that is cut off is none.
-        core::sync::atomic::fence(Ordering::Release);
-        *size = (len as u32).to_le_bytes();
+        sys::publish(page, len);
     }
 }
 

@@ -2,12 +2,10 @@
 //! else is permitted. Each thread is asked alone, and answers with its registers. Its stack stays as it is,
 //! for the watchdog to read: the signal interrupts the wait, and the thread waits again.
 
-use core::sync::atomic::Ordering;
-
 use hangscope_protocol::record::{PROBE_REGS, ProbeRecord, RED_ZONE, probe_outcome, probe_way};
 
 use super::handler::Handler;
-use super::slots::{ASKED, DONE, FREE, SLOTS, Slot, Slots};
+use super::slots::{self, SLOTS, Slot, Slots};
 use crate::arch;
 use crate::host::task::Tasks;
 use crate::sys::{self, Resident};
@@ -61,16 +59,14 @@ pub(crate) struct Prober {
 impl Prober {
     pub(crate) fn new(slots: &'static Slots, pid: u32, wanted: u32) -> Prober {
         // In a forked child the slots are a copy of whatever they were.
-        for slot in &slots.slots {
-            slot.state.store(FREE, Ordering::Release);
-        }
+        slots.slots.iter().for_each(Slot::free);
         Prober {
             slots,
             pid,
             handler: Handler::new(slots, wanted),
             questions: [None; SLOTS],
             late: [0; SLOTS],
-            generation: slots.slots.first().map_or(0, |s| s.generation.load(Ordering::Relaxed)),
+            generation: slots.slots.first().map_or(0, Slot::question),
         }
     }
 
@@ -88,24 +84,22 @@ impl Prober {
         if candidate.blocked_signals & self.handler.bit() != 0 {
             return refuse(self.generation, probe_outcome::BLOCKED, 0);
         }
-        let free =
-            |(q, s): (&Option<Question>, &Slot)| q.is_none() && s.state.load(Ordering::Acquire) == FREE;
+        let free = |(q, s): (&Option<Question>, &Slot)| q.is_none() && s.is_free();
         let Some(index) = self.questions.iter().zip(&self.slots.slots).position(free) else { return false };
         let (Some(slot), Some(open)) = (self.slots.slots.get(index), self.questions.get_mut(index)) else {
             return false;
         };
         let generation = self.generation;
         self.generation = generation.wrapping_add(1);
-        slot.generation.store(self.generation, Ordering::Release);
-        slot.state.store(ASKED, Ordering::Release);
-        let value = u64::from(self.generation) << 16 | index as u64;
+        slot.open(self.generation);
+        let value = slots::value(self.generation, index);
         match sys::queue_signal(self.pid, candidate.tid, self.handler.signal(), value) {
             Ok(()) => {
                 *open = Some(question);
                 true
             }
             Err(e) => {
-                slot.state.store(FREE, Ordering::Release);
+                slot.free();
                 let gone = e == sys::Errno::SRCH;
                 let outcome = if gone { probe_outcome::GONE } else { probe_outcome::NOT_SENT };
                 refuse(generation, outcome, e.raw_os_error() as u8)
@@ -130,16 +124,9 @@ impl Prober {
         buffer: &mut [u8],
         each: &mut dyn FnMut(&ProbeRecord, &[u8]),
     ) {
-        for ((open, slot), written) in
-            self.questions.iter_mut().zip(&self.slots.slots).zip(&self.slots.written)
-        {
-            if slot.state.load(Ordering::Acquire) != DONE {
-                continue;
-            }
+        for (index, (open, slot)) in self.questions.iter_mut().zip(&self.slots.slots).enumerate() {
+            let Some(regs) = self.slots.registers(index) else { continue };
             if let Some(q) = open.take() {
-                // SAFETY: DONE was seen with acquire, so the handler has finished writing and nobody writes
-                // again before FREE.
-                let regs = unsafe { *written.get() };
                 let sp = regs[arch::REG_SP];
                 let below = sp.saturating_sub(RED_ZONE);
                 let (mut stack, mut copied) = (below, memory.stack(below, buffer));
@@ -150,11 +137,11 @@ impl Prober {
                     answered_ns: sys::now(),
                     stack,
                     regs,
-                    ..q.record(slot.generation.load(Ordering::Relaxed), probe_outcome::ANSWERED)
+                    ..q.record(slot.question(), probe_outcome::ANSWERED)
                 };
                 each(&record, buffer.get(..copied.len).unwrap_or(&[]));
             }
-            slot.state.store(FREE, Ordering::Release);
+            slot.free();
         }
     }
 
@@ -163,7 +150,7 @@ impl Prober {
     pub(crate) fn abandon(&mut self, tasks: &Tasks, text: &mut [u8], each: &mut dyn FnMut(&ProbeRecord)) {
         for (index, slot) in self.slots.slots.iter().enumerate() {
             let Some(q) = self.questions.get(index).copied().flatten() else { continue };
-            if slot.state.compare_exchange(ASKED, FREE, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            if !slot.close() {
                 // Answered (or answering) just now: the next collect has it.
                 continue;
             }
@@ -175,7 +162,7 @@ impl Prober {
                 *late = q.tid;
             }
             let outcome = if alive { probe_outcome::LATE } else { probe_outcome::LEFT };
-            each(&q.record(slot.generation.load(Ordering::Relaxed), outcome));
+            each(&q.record(slot.question(), outcome));
         }
     }
 

@@ -1,7 +1,7 @@
 //! Memory: reading the host's, mapping the shim's own.
 
 use core::ops::Range;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::file::OwnedFd;
 use super::process::gettid;
@@ -133,6 +133,18 @@ pub(crate) fn map_shared(file: &OwnedFd, len: usize) -> Result<*mut u8, Errno> {
         )
     }?;
     Ok(memory.cast())
+}
+
+/// Writes how many bytes of a shared page are valid into its first four bytes, after everything behind them
+/// (release): whenever the process ends, a reader of the page finds either nothing or all of it.
+pub(crate) fn publish(page: &mut [u8], bytes: usize) {
+    let Some(word) = page.first_chunk_mut::<4>().map(|first| first.as_mut_ptr().cast::<u32>()) else {
+        return;
+    };
+    if word.is_aligned() {
+        // SAFETY: four bytes that are borrowed for writing, aligned as a word.
+        unsafe { AtomicU32::from_ptr(word) }.store((bytes as u32).to_le(), Ordering::Release);
+    }
 }
 
 /// Makes the shim's own memory inaccessible, to catch a stack that grew too far.

@@ -31,7 +31,9 @@ pub(crate) use file::{
     read_at, read_link, sealed_memfd, stat, write_at,
 };
 pub(crate) use grown::Grown;
-pub(crate) use memory::{Own, before_strings, guard, know_strings, map, map_shared, peek, peek_word};
+pub(crate) use memory::{
+    Own, before_strings, guard, know_strings, map, map_shared, peek, peek_word, publish, unmap,
+};
 pub(crate) use pages::Pages;
 pub(crate) use perf::{MOST as MOST_EVENTS, Plan, ROOM, Rings, are_lent};
 pub(crate) use process::{
@@ -47,4 +49,4 @@ pub(crate) use signals::{
 pub(crate) use socket::{connect, peer_process, peer_user, receive, send, send_with_fd};
 pub(crate) use thread::{exit_thread, own_descriptors, robust_list, start_thread};
 pub(crate) use timer::{SI_TIMER, Timer, cpu_timer};
-pub(crate) use wait::{For, futex_wait, futex_wake, wait};
+pub(crate) use wait::{For, futex_wait, futex_wake, wait, yield_now};

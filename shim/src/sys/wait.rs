@@ -36,6 +36,11 @@ pub(crate) fn futex_wait(word: &AtomicU32, value: u32, ns: u64) {
         rustix::thread::futex::wait(word, rustix::thread::futex::Flags::PRIVATE, value, Some(&timespec(ns)));
 }
 
+/// Lets another thread have this processor.
+pub(crate) fn yield_now() {
+    rustix::thread::sched_yield();
+}
+
 pub(crate) fn futex_wake(word: &AtomicU32) {
     let _ = rustix::thread::futex::wake(word, rustix::thread::futex::Flags::PRIVATE, i32::MAX as u32);
 }

@@ -18,7 +18,13 @@ const SECOND: u64 = 1_000_000_000;
 impl Watchdog {
     /// Connects if it is time, and says hello on a new connection. False if another user listens there.
     pub(super) fn greet(&mut self, work: &mut Work) -> bool {
-        match self.link.connect(self.facts.config.socket, sys::now()) {
+        let met = self.link.connect(self.facts.config.socket, sys::now());
+        self.meet(work, met)
+    }
+
+    /// Says hello if the connection is new. False if another user listens there.
+    pub(super) fn meet(&mut self, work: &mut Work, met: Connected) -> bool {
+        match met {
             Connected::New => self.say_all(work),
             Connected::NotNow => hello::ended(),
             Connected::Stranger => return false,
@@ -86,7 +92,7 @@ impl Watchdog {
             watchdog_tid: self.tasks.own,
             flags: self.flags | if self.link.connections > 1 { hello_flags::AGAIN } else { 0 },
             page_size: facts.page_size,
-            start_ticks: self.tasks.start_ticks(&mut work.text),
+            start_ticks: self.tasks.start_ticks,
             init_ns: self.init_ns,
             wall_ns: self.wall_ns,
             hang_after_ns: facts.config.hang_after.nanoseconds(),

@@ -32,5 +32,5 @@ mod safe;
 mod state;
 mod views;
 
-pub(crate) use hello::{ended, forked, is_filtered, let_it_say_hello};
+pub(crate) use hello::{ended, facts_are_written, forked, is_filtered, let_it_say_hello, no_facts_will_come};
 pub(crate) use run::entry;

@@ -10,6 +10,8 @@ use super::state::Watchdog;
 use crate::arena::{Arena, Work};
 use crate::host::creds::{self, Followed};
 use crate::host::filters;
+use crate::host::task::Tasks;
+use crate::link::{Connected, Link};
 use crate::signal::crash;
 use crate::sys::{self, For};
 
@@ -26,20 +28,30 @@ const UNASKED: AskRecord = AskRecord { what: ask_what::DUMP, request: 0, arg0: 0
 
 /// Where the thread begins. It never returns into the host.
 pub(crate) extern "C" fn entry(arena: *mut u8) {
+    hello::begun();
     let arena = arena.cast::<Arena>();
-    // SAFETY: as below.
-    let keep_stderr = unsafe { Arena::facts(arena) }.config.debug;
+    // SAFETY: init has written it before it started this thread.
+    let first = unsafe { Arena::first(arena) };
     let mut status = 0;
-    if sys::own_descriptors(keep_stderr).is_ok() {
+    if sys::own_descriptors(first.keep_stderr).is_ok() {
         sys::leave_directory();
         sys::set_name(c"hangscope");
-        // SAFETY: init has written the facts before it started this thread, the only watchdog of the process.
-        let (facts, slots, wanted, work) =
-            unsafe { (Arena::facts(arena), Arena::slots(arena), Arena::wanted(arena), Arena::work(arena)) };
-        // SAFETY: as above.
-        let rings = unsafe { Arena::rings(arena) };
-        if let Ok(mut watchdog) = Watchdog::new(facts, slots, wanted, rings) {
-            watchdog.run(work);
+        let (pid, own) = (sys::getpid(), sys::gettid());
+        if let Ok(tasks) = Tasks::open(pid, own, first.clk_tck) {
+            let mut link = Link::new(pid);
+            // The program's snapshot is taken meanwhile.
+            let met = (!hello::is_forked()).then(|| link.connect(first.socket, sys::now()));
+            if !hello::wait_for_facts() {
+                sys::exit_thread(0);
+            }
+            // SAFETY: the facts are written, and this is the only watchdog of the process.
+            let (facts, slots, wanted, work) = unsafe {
+                (Arena::facts(arena), Arena::slots(arena), Arena::wanted(arena), Arena::work(arena))
+            };
+            // SAFETY: as above.
+            let rings = unsafe { Arena::rings(arena) };
+            let mut watchdog = Watchdog::new(facts, (slots, wanted, rings), tasks, link);
+            watchdog.run(work, met);
             status = watchdog.status_of_last(work);
         }
     }
@@ -55,15 +67,20 @@ enum Leave {
 }
 
 impl Watchdog {
-    fn run(&mut self, work: &mut Work) {
-        if let Ok(own) = self.tasks.status(self.tasks.own, &mut work.text) {
-            filters::begin(own);
-        }
+    /// `met`: what came of the first try to connect; none: there was none yet.
+    fn run(&mut self, work: &mut Work, met: Option<Connected>) {
         if self.flags & hello_flags::FORKED != 0 {
             sys::wait(None, For::Reading, CHILD_PAUSE);
         }
-        if !self.greet(work) {
+        let friendly = match met {
+            Some(met) => self.meet(work, met),
+            None => self.greet(work),
+        };
+        if !friendly {
             return self.leave(work, &Leave::Stranger);
+        }
+        if let Ok(own) = self.tasks.status(self.tasks.own, &mut work.text) {
+            filters::begin(own);
         }
         let mut next_look = self.init_ns + self.facts.tick_ns();
         let mut next_watch = next_look;
@@ -172,7 +189,7 @@ impl Watchdog {
     /// Once the program has put a filter of system calls in force, nothing of the shim runs on its threads
     /// any more: a call that the filter does not know might end the process.
     fn mind_filters(&mut self, work: &mut Work) {
-        if filters::grew() && !hello::is_filtered() {
+        if filters::may_be_new() && !hello::was_filtered() {
             hello::filtered();
             crash::withdraw();
             self.calm(work);

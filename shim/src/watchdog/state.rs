@@ -14,7 +14,7 @@ use crate::limits::MOST_DSOS;
 use crate::link::Link;
 use crate::signal::{Prober, Slots};
 use crate::stir::Stir;
-use crate::sys::{self, Errno, OwnedFd, Rings};
+use crate::sys::{self, OwnedFd, Rings};
 
 pub(crate) struct Watchdog {
     pub(super) facts: &'static Facts,
@@ -54,28 +54,29 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
+    // In line, it would be made in a place of its own on the small stack and then copied.
+    #[inline(never)]
     pub(super) fn new(
         facts: &'static Facts,
-        slots: &'static Slots,
-        wanted: &'static Wanted,
-        rings: Rings,
-    ) -> Result<Watchdog, Errno> {
+        (slots, wanted, rings): (&'static Slots, &'static Wanted, Rings),
+        tasks: Tasks,
+        link: Link,
+    ) -> Watchdog {
         let (pid, tid) = (sys::getpid(), sys::gettid());
         let forked = hello::is_forked();
         let init_ns = if forked { sys::now() } else { facts.init_ns };
         let hang_after = facts.config.hang_after.nanoseconds();
         let allocator =
             facts.dsos.iter().nth(facts.allocator as usize).map(|d| (d.record.start, d.record.end));
-        let tasks = Tasks::open(pid, tid, facts.clk_tck)?;
         // Signals and schedules of threads go by the ids of `gettid`, which /proc then does not have.
         let (signal, stir) = if tasks.other_ids { (0, 0) } else { (facts.config.signal, facts.config.stir) };
         let other_ids = if tasks.other_ids { hello_flags::OTHER_IDS } else { 0 };
-        Ok(Watchdog {
+        Watchdog {
             stir: Stir::new(stir, facts.stir_seed, (pid, tid), allocator),
             facts,
             pid,
             tasks,
-            link: Link::new(pid),
+            link,
             named_until: None,
             views: Views::new(rings),
             prober: Prober::new(slots, pid, signal),
@@ -98,7 +99,7 @@ impl Watchdog {
             pending: None,
             stall: Stall::new(facts.config.stall.nanoseconds(), sys::now()),
             stall_due: false,
-        })
+        }
     }
 
     pub(super) fn note(&mut self, work: &mut Work, code: u16, value: u64, text: &[u8]) {

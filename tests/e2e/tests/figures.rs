@@ -2,14 +2,16 @@
 //! long a dump takes. The tests print the figures and do not check them. They
 //! check only that each measurement was complete. `scripts/bench.sh` runs them.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hangscope_collector::listen::What;
 use hangscope_protocol::record::mark_part;
 use hangscope_test_e2e::{Running, TestCollector, bench, preload};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
@@ -86,26 +88,34 @@ fn watchdog_cpu() {
     println!("watchdog, 17 threads, one look per second: {:.3} % of a core", share * 100.0);
 }
 
+/// A host of `n` waiting threads and one that spins, and the lines that it prints.
+fn start_host(n: u32, collector: Option<&TestCollector>) -> (Child, Lines<BufReader<ChildStdout>>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hangscope-host"));
+    // Much longer than it takes: the host is ended.
+    command.args(["many", &n.to_string(), "60"]).stdout(Stdio::piped());
+    if let Some(collector) = collector {
+        collector.preload(&mut command, None).env("HANGSCOPE_HANG_AFTER", "off");
+    }
+    let mut child = command.spawn().expect("a host");
+    let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+    assert_eq!(lines.next().expect("a line").expect("text"), "ready");
+    (child, lines)
+}
+
+/// Ends a host, and returns what it says of its gaps.
+fn end_host((mut child, mut lines): (Child, Lines<BufReader<ChildStdout>>)) -> String {
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).expect("a signal");
+    let gaps = lines.next().expect("a line").expect("text");
+    assert!(child.wait().expect("its end").success());
+    gaps
+}
+
 /// Measures a dump of `n` waiting threads and one spinning
 /// thread, and the longest gap of the spinning thread.
 fn measure_dump(n: u32) {
-    let start_host = |collector: Option<&TestCollector>| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hangscope-host"));
-        command.args(["many", &n.to_string(), &(5 + n / 1000).to_string()]).stdout(Stdio::piped());
-        if let Some(collector) = collector {
-            collector.preload(&mut command, None).env("HANGSCOPE_HANG_AFTER", "off");
-        }
-        let mut child = command.spawn().expect("a host");
-        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
-        assert_eq!(lines.next().expect("a line").expect("text"), "ready");
-        (child, lines)
-    };
-    let (mut plain, mut lines) = start_host(None);
-    let without = lines.next().expect("a line").expect("text");
-    assert!(plain.wait().expect("its end").success());
-
     let collector = TestCollector::new();
-    let (mut child, mut lines) = start_host(Some(&collector));
+    let host = start_host(n, Some(&collector));
+    let began = Instant::now();
     let conn = collector.until("a hello", |event| matches!(event.what, What::Hello(_)).then_some(event.conn));
     let ask = hangscope_protocol::record::AskRecord {
         what: hangscope_protocol::record::ask_what::DUMP,
@@ -125,8 +135,11 @@ fn measure_dump(n: u32) {
         What::Dump(dump) => Some(dump.read().expect("a dump that can be read")),
         _ => None,
     });
-    let with = lines.next().expect("a line").expect("text");
-    assert!(child.wait().expect("its end").success());
+    let with = end_host(host);
+    // The same time without the shim: a longer one would have longer gaps.
+    let (lasted, host) = (began.elapsed(), start_host(n, None));
+    std::thread::sleep(lasted);
+    let without = end_host(host);
     let (received, stacks, took, cpu) = stacks_mark.expect("the mark after the stacks");
     assert_eq!(recorded.dump.threads.len(), n as usize + 1, "every thread is in the dump");
     assert_eq!(stacks, n, "every stack of a waiting thread is in the dump");

@@ -89,7 +89,8 @@ fn many(table: &mut Table) {
         })
         .collect();
     for beat in 1..=BEATS {
-        let beat = of_record::<HeartbeatRecord>(Kind::Heartbeat, beat, 0, &zero(), &[]);
+        let record = HeartbeatRecord { tick: beat, last: 1, ..zero() };
+        let beat = of_record(Kind::Heartbeat, beat, 0, &record, &[]);
         assert!(clients.iter().all(|client| client.send(&beat)));
     }
     (0..SESSIONS).for_each(|_| _ = collect.line_with(&["[SESSION]"]));

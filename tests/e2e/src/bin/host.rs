@@ -2,6 +2,7 @@
 //! prints what it can see of itself. A test compares the output with that of a run without the shim.
 
 use std::ffi::CString;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 fn main() {
@@ -388,10 +389,16 @@ fn waiters() -> i32 {
     std::fs::read_dir("/proc/self/task").expect("its threads").filter_map(in_futex).count() as i32
 }
 
-/// Makes `n` threads wait for a lock for ever. This thread spins for `seconds`. It then prints its longest
-/// gap, the longest time that it did not run.
+/// Makes `n` threads wait for a lock for ever. This thread spins until SIGTERM, for `seconds` at most. It
+/// then prints its longest gap, the longest time that it did not run.
 fn many(n: i32, seconds: i32) {
     static LOCK: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    static ENOUGH: AtomicBool = AtomicBool::new(false);
+    extern "C" fn enough(_: libc::c_int) {
+        ENOUGH.store(true, Ordering::Relaxed);
+    }
+    // SAFETY: the handler only stores into an atomic.
+    unsafe { libc::signal(libc::SIGTERM, enough as *const () as libc::sighandler_t) };
     let held = LOCK.lock().expect("the lock");
     for i in 0..n {
         let thread = std::thread::Builder::new().stack_size(64 * 1024);
@@ -410,7 +417,7 @@ fn many(n: i32, seconds: i32) {
     println!("ready");
     let end = Instant::now() + Duration::from_secs(seconds as u64);
     let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
-    while last < end {
+    while last < end && !ENOUGH.load(Ordering::Relaxed) {
         let now = Instant::now();
         longest = longest.max(now - last);
         last = now;

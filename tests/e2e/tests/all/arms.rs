@@ -108,7 +108,7 @@ fn an_allocator_that_hangs_only_when_its_file_changes_is_a() {
 
 #[test]
 fn a_lock_that_never_comes_back_is_b_with_and_without_its_file() {
-    let fault = Fault::named("owner_spinning");
+    let fault = Fault::named("deadlock_self");
     let hunt = hunt(fault, fault.workload_args, &["--arm", "pinned", "--arm", "deleted", "--runs", "2"]);
     assert_eq!(hunt.code(), 10, "{}", hunt.outputs());
     let arms = arms(&hunt);

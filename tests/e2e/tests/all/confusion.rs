@@ -49,7 +49,7 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "B, beside a (deleted) that does no harm",
-        fault: "demo",
+        fault: "deadlock_inversion",
         verdict: "allocator-bug",
         options: &["--arm", "pinned", "--arm", "deleted", "--runs", "12"],
         work: None,

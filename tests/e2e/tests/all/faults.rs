@@ -34,7 +34,7 @@ fn programs_cannot_tell_that_they_are_watched() {
     let collector = TestCollector::new();
     let events = collector.listener.events().clone();
     std::thread::spawn(move || events.iter().for_each(drop));
-    check(&at_once(&faults, 6, |(group, name)| of_program(&program, group, name, &collector)));
+    check(&at_once(&faults, 12, |(group, name)| of_program(&program, group, name, &collector)));
 }
 
 /// What a client does to a collector on this socket. What it returns is held until the next one.

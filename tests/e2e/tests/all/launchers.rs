@@ -5,13 +5,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use hangscope_test_e2e::faults::at_once;
 use hangscope_test_e2e::hunt::Hunt;
 use hangscope_test_e2e::{bench, debian, run};
 
 /// A run that takes some tenths of a second.
 const ENDS: &str = "2 2000000 50 16 256 50 64";
-/// The main thread never comes out of a loop of its own.
-const HANGS: &str = "2 1000 50 16 256 50 64 --stuck-loop-outside";
+/// The workers never come out of a barrier of their own.
+const HANGS: &str = "2 1000 50 16 256 50 64 --barrier-short";
 
 /// Commands that start the benchmark: `BENCH` stands for it and its arguments, `CLEAR` for what takes the DSO
 /// away.
@@ -82,10 +83,15 @@ fn hunt(runs: &str, command: &[String]) -> Hunt {
     Hunt::new(&so(), &options, &[], command)
 }
 
+/// Hunts behind every launcher, three at a time: they mostly wait.
+fn each_launcher(arguments: &str, clear: &str, runs: &str, check: impl Fn(&str, Hunt) + Sync) {
+    let launchers = Launchers::new();
+    at_once(&launchers.all(arguments, clear), 3, |(name, command)| check(name, hunt(runs, command)));
+}
+
 #[test]
 fn a_hang_of_a_program_without_the_dso_is_not_judged() {
-    for (name, command) in Launchers::new().all(HANGS, "clear") {
-        let hunt = hunt("1", &command);
+    each_launcher(HANGS, "clear", "1", |name, hunt| {
         assert_eq!(hunt.code(), 30, "{name}: {}", hunt.outputs());
         let verdict = hunt.verdict();
         let program = &verdict["hangs"][0]["program"];
@@ -99,13 +105,12 @@ fn a_hang_of_a_program_without_the_dso_is_not_judged() {
         assert!(stdout.contains("- Reproduced with the pinned DSO: `no`"), "{name}: {stdout}");
         let sha1 = hunt.text("mi_so.sha1")[..40].to_owned();
         assert!(!hunt.text("report.md").contains(&sha1), "{name}: the SHA-1 of what did not run");
-    }
+    });
 }
 
 #[test]
 fn a_run_that_ends_well_without_the_dso_says_nothing() {
-    for (name, command) in Launchers::new().all(ENDS, "clear") {
-        let hunt = hunt("2", &command);
+    each_launcher(ENDS, "clear", "2", |name, hunt| {
         assert_eq!(hunt.code(), 30, "{name}: {}", hunt.outputs());
         let verdict = hunt.verdict();
         assert_eq!(
@@ -116,13 +121,12 @@ fn a_run_that_ends_well_without_the_dso_says_nothing() {
         let headline = verdict["headline"].as_str().unwrap();
         assert!(headline.contains("not proven to run the DSO: ") && headline.contains("(pid "), "{headline}");
         assert_eq!(verdict["dso"]["pinned"], false, "{name}");
-    }
+    });
 }
 
 #[test]
 fn behind_launchers_the_benchmark_itself_is_proven() {
-    for (name, command) in Launchers::new().all(ENDS, "") {
-        let hunt = hunt("2", &command);
+    each_launcher(ENDS, "", "2", |name, hunt| {
         assert_eq!(hunt.code(), 0, "{name}: {}", hunt.outputs());
         let verdict = hunt.verdict();
         assert_eq!(
@@ -132,7 +136,7 @@ fn behind_launchers_the_benchmark_itself_is_proven() {
         );
         assert_eq!(verdict["dso"]["proven_in"]["exe"], bench_path(), "{name}: {}", hunt.outputs());
         assert_eq!(verdict["dso"]["pinned"], true, "{name}");
-    }
+    });
 }
 
 /// Without a launcher, too: the program clears its own environment and executes itself.
