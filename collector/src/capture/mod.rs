@@ -95,13 +95,11 @@ pub fn outside(pid: u32, options: &Options<'_>) -> Outside {
 }
 
 impl Outside {
-    /// Writes the files into `dir`.
-    ///
-    /// # Errors
-    /// [`WriteError`] of the first one that could not be written.
-    pub(crate) fn write(&self, dir: &Path) -> Result<(), WriteError> {
+    /// Writes the files into `dir`. Gives those that could not be written.
+    pub(crate) fn write(&self, dir: &Path) -> Vec<WriteError> {
         let text = |part: &Part| part.as_ref().map(|bytes| escape::bytes(bytes)).map_err(String::clone);
-        self.files.iter().try_for_each(|(name, part)| write_part(&dir.join(name), text(part)))
+        let write = |(name, part): &(String, Part)| write_part(&dir.join(name), text(part)).err();
+        self.files.iter().filter_map(write).collect()
     }
 
     /// CPU time of each thread, for a comparison with a later look.
@@ -128,7 +126,7 @@ mod tests {
         let profile = Profile::plain("x");
         let outside =
             outside(child.id(), &Options { name: "x", profile: &profile, dso: vec![], shim_tid: None });
-        outside.write(dir.path()).unwrap();
+        assert!(outside.write(dir.path()).is_empty());
         for name in ["ps_L.txt", "environ.txt", "maps_x.txt", "maps.txt", "wchan_by_tid.tsv"] {
             let text = std::fs::read_to_string(dir.path().join(name)).unwrap();
             assert_eq!(text, format!("# process {} has ended\n", child.id()), "{name}");

@@ -11,6 +11,7 @@ use super::perf_names::{self, Known, NameSources};
 use super::tool::{self, Ran};
 use crate::console::cancel::Cancel;
 use crate::files::atomic::{self, WriteError};
+use crate::files::free;
 use crate::files::private;
 use crate::text::escape;
 
@@ -88,19 +89,16 @@ pub fn perf(
     match outcome {
         Ok(perfed) => Ok(perfed),
         Err(Failed::Write(e)) => Err(e),
-        Err(Failed::Event(reason) | Failed::Other(reason)) => {
-            refuse(dir, &reason)?;
-            Ok(Perfed::Refused(reason))
-        }
+        Err(Failed::Event(reason) | Failed::Other(reason)) => match refuse(dir, &reason).into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(Perfed::Refused(reason)),
+        },
     }
 }
 
-/// Writes the reason into the files that perf would have made.
-///
-/// # Errors
-/// [`WriteError`] if a file could not be written.
-pub(crate) fn refuse(dir: &Path, reason: &str) -> Result<(), WriteError> {
-    [DATA, TEXT].iter().try_for_each(|name| leave_reason(dir, name, reason))
+/// Writes the reason into the files that perf would have made. Gives those that could not be written.
+pub(crate) fn refuse(dir: &Path, reason: &str) -> Vec<WriteError> {
+    [DATA, TEXT].iter().filter_map(|name| leave_reason(dir, name, reason).err()).collect()
 }
 
 fn leave_reason(dir: &Path, name: &str, reason: &str) -> Result<(), WriteError> {
@@ -132,6 +130,7 @@ impl Perf<'_> {
     fn attempt(&self, event: Option<&str>) -> Result<Perfed, Failed> {
         let Perf { dir, tid, options, .. } = *self;
         let part = self.part();
+        self.has_room()?;
         // perf renames an old file to `.old`.
         let _ = std::fs::remove_file(&part);
         let seconds = options.time.as_secs_f64();
@@ -155,6 +154,7 @@ impl Perf<'_> {
             return Err(Failed::Event("record left no data".to_owned()));
         }
 
+        self.has_room()?;
         let identified = self.identify(&part).unwrap_or(false);
         // The data gets its name before the report: these samples cannot be taken again.
         let data = dir.join(DATA);
@@ -173,6 +173,11 @@ impl Perf<'_> {
             }
             Err(failed) => Err(failed),
         }
+    }
+
+    /// Small files say more than the data of perf, and need the last room on a disk.
+    fn has_room(&self) -> Result<(), Failed> {
+        free::check(&self.part(), 0).map_err(|error| Failed::Other(error.reason()))
     }
 
     /// Writes the build-ids of the bytes that ran into the data, and makes the bundle a cache of those bytes.

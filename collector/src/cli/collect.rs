@@ -53,12 +53,15 @@ pub(crate) struct Args {
     /// Dumps to keep for a session. A process that hangs all night makes one a minute.
     #[arg(long, value_name = "N", default_value = "10")]
     max_dumps: u32,
-    /// Memory for messages that wait and dumps that are analysed: 512M, 2G. Dumps that find no room wait on
-    /// disk.
+    /// Memory for what processes send: 512M, 2G. A quarter is for messages that wait to be taken, half for
+    /// dumps that are analysed (those that find no room wait on disk), an eighth for copies of allocators
+    /// while they are read. One that is larger than its part goes alone. Beside it are at most 64M of
+    /// allocators that were read, 24M of heartbeats, 16M of lines for a full disk, and what a session needs.
     #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = size::parse)]
     max_memory: u64,
     /// Disk space for all that is in DIR: 10G. When it is reached, healthy sessions are removed, the oldest
-    /// first; then dumps are not kept any more, and each session has its line only [default: no limit].
+    /// first, also those of an earlier collector; then dumps are not kept any more, and each session has its
+    /// line only [default: no limit].
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     max_size: Option<u64>,
     /// Folders that stay when sessions have ended: `hangs` (with a hang, a dump, a crash, or a DSO that was

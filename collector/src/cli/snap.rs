@@ -106,6 +106,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         out::json(&VerdictFile::of(&snapped.facts, &snapped.conclusion).in_folder(&out))?;
     }
     out::paragraphs(&terminal::summary(&snapped.facts, &snapped.conclusion, out::lang()));
+    if let Some(lacks) = &snapped.lacks {
+        out::error_line(format_args!("hangscope: {}", lacks.text(out::lang())));
+    }
     out::line("");
     if let Some(threads) = &snapped.threads {
         out::text(report::show::snapshot(threads, out::style(), Stacks::Telling));

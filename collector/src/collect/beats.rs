@@ -6,6 +6,7 @@ use std::path::Path;
 use super::record::HeartbeatLine;
 use crate::analysis::Integrity;
 use crate::files::atomic::{Lines, WriteError};
+use crate::files::free;
 use crate::session::Heartbeat;
 
 /// Name of their file in a session's folder.
@@ -48,8 +49,17 @@ impl Beats {
         self.waiting.len()
     }
 
-    /// Appends all that wait to the file in this folder, in one write. After an error they are dropped: a
-    /// full disk would print one each time.
+    /// Whether their file would leave room for the small files of a hang. Their lines are some three times as
+    /// long as they are in memory.
+    ///
+    /// # Errors
+    /// It would not.
+    pub(super) fn check_room(&self, dir: &Path) -> Result<(), WriteError> {
+        free::check(&dir.join(FILE), self.bytes as u64 * 3)
+    }
+
+    /// Appends all that wait to the file in this folder, in one write. After an error they are dropped: they
+    /// would be written in vain each time.
     ///
     /// # Errors
     /// [`WriteError`].

@@ -2,28 +2,36 @@
 //! whole.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::time::SystemTime;
 
 use hangscope_reader::task::Stat;
 
 use super::desk::Desk;
+use super::folder;
 use super::record::{self, End, SessionRecord};
+use crate::files;
 use crate::files::atomic::{self, TEMPORARY};
-use crate::files::bounded;
 use crate::session::Identity;
+
+/// Most bytes of a `session.json` that is believed: it has a command line, and a hundred notes.
+const MOST_RECORD: u64 = 8 << 20;
 
 /// Sessions whose process still lives, by process and start of the program.
 #[derive(Debug, Default)]
 pub(super) struct Before(HashMap<(u32, String), SessionRecord>);
 
 impl Before {
-    /// Reads OUT. Sessions whose process has ended are closed: they get their lines, and `healthy` ones go.
+    /// Reads OUT. Sessions whose process has ended are closed: they get their lines, and healthy ones go. Those
+    /// that had ended before stay until [`super::disk::Disk`] needs their room.
     /// Gives the number of them, too.
     pub(super) fn read(desk: &Desk) -> (Before, u64) {
         let sessions = desk.options.out.join("sessions");
         remove_temporary(&desk.options.out, 1);
         let (mut living, mut closed) = (HashMap::new(), 0);
+        let mut healthy = vec![];
         for entry in std::fs::read_dir(&sessions).into_iter().flatten().flatten() {
             let dir = entry.path();
             // A link is not ours.
@@ -31,11 +39,11 @@ impl Before {
                 continue;
             }
             remove_temporary(&dir, 2);
-            let record = bounded::read(&dir.join("session.json")).ok();
-            let record = record.and_then(|bytes| serde_json::from_slice::<SessionRecord>(&bytes).ok());
-            let Some(record) = record.filter(|record| record.end == End::Open) else { continue };
-            // The record names its folder. It is this one, or it is not believed.
-            if !dir.ends_with(&record.folder) || record.folder.contains("..") {
+            let Some(record) = read_record(&dir) else { continue };
+            if record.end != End::Open {
+                if record.is_healthy() && folder::dumps(&dir).next().is_none() {
+                    healthy.push((record.ended, dir));
+                }
                 continue;
             }
             if lives(&record) {
@@ -45,6 +53,8 @@ impl Before {
                 closed += 1;
             }
         }
+        healthy.sort();
+        desk.disk.found(healthy.into_iter().map(|(_, dir)| dir));
         (Before(living), closed)
     }
 
@@ -53,6 +63,18 @@ impl Before {
         let started = record::stamp(record::started(identity));
         self.0.remove(&(pid, started)).filter(|record| record.start_ticks == identity.fixed.start_ticks)
     }
+}
+
+/// The record of a session's folder. It names its folder: that is this one, or the record is not believed.
+fn read_record(dir: &Path) -> Option<SessionRecord> {
+    // Somebody may have put another file, or a link, in its place.
+    let file = files::folder::open(&dir.join("session.json"), File::options().read(true)).ok()?;
+    let mut bytes = vec![];
+    file.take(MOST_RECORD + 1).read_to_end(&mut bytes).ok()?;
+    let record = Some(bytes).filter(|bytes| bytes.len() as u64 <= MOST_RECORD);
+    let record: SessionRecord = serde_json::from_slice(&record?).ok()?;
+    let name = dir.file_name()?.to_str()?;
+    (record.folder == format!("sessions/{name}")).then_some(record)
 }
 
 /// Whether the process still runs. A record of an older version has no start.
@@ -64,15 +86,11 @@ fn lives(record: &SessionRecord) -> bool {
 
 /// Writes the end of a session that nobody has seen.
 fn close(desk: &Desk, dir: &Path, record: SessionRecord) {
-    let healthy = !record.hung && record.dump_folders.is_empty() && !has_dump(dir);
     let why = "it ended while no collector was there, and how it ended is not known";
-    let record = SessionRecord {
-        end: End::Lost,
-        why: Some(why.into()),
-        ended: Some(record::stamp(SystemTime::now())),
-        folded: healthy && desk.disk.folds(),
-        ..record
-    };
+    let ended = Some(record::stamp(SystemTime::now()));
+    let mut record = SessionRecord { end: End::Lost, why: Some(why.into()), ended, ..record };
+    let healthy = record.is_healthy() && folder::dumps(dir).next().is_none();
+    record.folded = healthy && desk.disk.folds();
     if !record.folded
         && let Err(error) = atomic::write_json(&dir.join("session.json"), &record)
     {
@@ -80,11 +98,6 @@ fn close(desk: &Desk, dir: &Path, record: SessionRecord) {
     }
     desk.disk.ended(dir, healthy, 0);
     desk.ended(&record);
-}
-
-fn has_dump(dir: &Path) -> bool {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.map(|entry| entry.file_name()).any(|name| name.to_string_lossy().starts_with("dump_"))
 }
 
 /// Removes files that a killed collector was writing, in a folder and so many levels below it.

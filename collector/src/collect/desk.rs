@@ -2,17 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::disk::{self, Disk, Keep};
+use super::lines::SessionLines;
 use super::room::Room;
 use crate::capture::PerfOptions;
 use crate::collect::record::SessionRecord;
 use crate::console::cancel::Cancel;
 use crate::console::out;
-use crate::files::atomic::{self, Lines, WriteError};
+use crate::evidence::missing::NotWritten;
+use crate::files::atomic::{self, WriteError};
 use crate::listen::{Asker, Remark};
 use crate::text::collecting::CollectLine;
 use crate::text::escape;
@@ -30,7 +32,7 @@ pub(crate) struct Options {
     pub(crate) dumps: u32,
     /// Whether each session's line is printed on stdout too.
     pub(crate) json: bool,
-    /// Memory for events that wait and dumps that are analysed, bytes.
+    /// Memory for events that wait, dumps that are analysed, and copies of allocators that are read, bytes.
     pub(crate) max_memory: u64,
     /// Bytes on disk, of all that is below OUT; none: no limit.
     pub(crate) max_size: Option<u64>,
@@ -55,6 +57,9 @@ pub(crate) struct Collected {
 enum Once {
     DumpWaits,
     Full,
+    LinesWait,
+    NoConnection,
+    NoRoom,
     OutGone,
 }
 
@@ -66,22 +71,33 @@ pub(super) struct Desk {
     pub(super) cancel: Cancel,
     say: Say,
     pub(super) asker: Asker,
+    /// For dumps that are analysed.
     pub(super) room: Room,
+    /// For the allocators' bytes while they are copied. It is soon free again, so sessions without a dump do
+    /// not wait for dumps.
+    pub(super) copies: Room,
     pub(super) disk: Disk,
     /// Sessions that are not over.
     live: AtomicUsize,
     /// What is said only once.
     said: Mutex<BTreeSet<Once>>,
     /// `sessions.jsonl`, and the counts.
-    ended: Mutex<(Lines, Collected)>,
+    ended: Mutex<(SessionLines, Collected)>,
 }
 
 impl Desk {
-    pub(super) fn new(options: Options, cancel: Cancel, say: Say, asker: Asker, sessions: Lines) -> Desk {
+    pub(super) fn new(
+        options: Options,
+        cancel: Cancel,
+        say: Say,
+        asker: Asker,
+        sessions: SessionLines,
+    ) -> Desk {
         let used = if options.max_size.is_some() { disk::size(&options.out) } else { 0 };
         Desk {
-            // The other half is for events that wait.
+            // A quarter is for events that wait (`cli`), the rest for what is small.
             room: Room::new(options.max_memory / 2),
+            copies: Room::new(options.max_memory / 8),
             disk: Disk::new(options.keep, options.max_size, used),
             options,
             cancel,
@@ -128,6 +144,10 @@ impl Desk {
         room
     }
 
+    fn may_say_again(&self, what: Once) {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).remove(&what);
+    }
+
     fn say_once(&self, what: Once, line: &impl message::Say) {
         if self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(what) {
             self.tell(line);
@@ -139,26 +159,58 @@ impl Desk {
         self.say(format_args!("hangscope: {}", line.said().text(out::lang())));
     }
 
-    /// Makes OUT again if somebody has removed it.
+    /// Makes OUT again if somebody has removed it, and writes the lines that wait.
     pub(super) fn look_at_out(&self) {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        if !ended.0.is_gone() {
+        if ended.0.is_gone() {
+            let path = self.options.out.join("sessions.jsonl");
+            let made = atomic::make_dir(&self.options.out.join("sessions"));
+            let again = made.and_then(|()| ended.0.reopen(&path));
+            drop(ended);
+            match again {
+                Ok(()) => self.tell(&say!(CollectLine::OutAgain { out: self.options.out.display() })),
+                Err(error) => {
+                    let error = error.to_string();
+                    self.say_once(Once::OutGone, &say!(CollectLine::OutGone { error: &error }));
+                }
+            }
+            ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        }
+        if ended.0.waiting() == 0 {
             return;
         }
-        let path = self.options.out.join("sessions.jsonl");
-        let again = atomic::make_dir(&self.options.out.join("sessions")).and_then(|()| Lines::open(&path));
-        match again {
-            Ok(lines) => {
-                ended.0 = lines;
-                drop(ended);
-                self.tell(&say!(CollectLine::OutAgain { out: self.options.out.display() }));
-            }
-            Err(error) => {
-                drop(ended);
-                let error = error.to_string();
-                self.say_once(Once::OutGone, &say!(CollectLine::OutGone { error: &error }));
-            }
+        let before = ended.0.waiting();
+        let _ = ended.0.retry();
+        let (lines, rest) = (before - ended.0.waiting(), ended.0.waiting());
+        drop(ended);
+        if rest == 0 {
+            self.may_say_again(Once::LinesWait);
+            self.tell(&say!(CollectLine::LinesWritten { lines }));
         }
+    }
+
+    /// The lines that still wait at the end of the collector go elsewhere.
+    pub(super) fn last_lines(&self) {
+        self.look_at_out();
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let (waiting, mut lost) = (ended.0.waiting() as u64, ended.0.lost());
+        ended.1.not_written += waiting + lost;
+        let elsewhere = (waiting > 0).then(|| ended.0.elsewhere());
+        drop(ended);
+        match elsewhere {
+            Some(Ok(path)) => {
+                self.tell(&say!(CollectLine::LinesElsewhere { lines: waiting, path: path.display() }));
+            }
+            Some(Err(_)) => lost += waiting,
+            None => {}
+        }
+        if lost > 0 {
+            self.tell(&say!(CollectLine::LinesLost { lines: lost }));
+        }
+    }
+
+    fn count_not_written(&self, files: u64) {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).1.not_written += files;
     }
 
     pub(super) fn say(&self, text: impl Display) {
@@ -167,17 +219,42 @@ impl Desk {
 
     /// Prints what the listener has to say about itself.
     pub(super) fn remark(&self, remark: &Remark) {
-        self.tell(&match remark {
-            Remark::ListensAgain { path } => say!(CollectLine::ListensAgain { path: path.display() }),
-            Remark::SocketLost { error } => say!(CollectLine::SocketLost { error }),
-            Remark::NoConnection { error, open } => say!(CollectLine::NoConnection { error, open }),
-        });
+        match remark {
+            Remark::ListensAgain { path } => {
+                self.tell(&say!(CollectLine::ListensAgain { path: path.display() }))
+            }
+            Remark::SocketLost { error } => self.tell(&say!(CollectLine::SocketLost { error })),
+            // It comes with each attempt.
+            Remark::NoConnection { error, open } => {
+                self.say_once(Once::NoConnection, &say!(CollectLine::NoConnection { error, open }));
+            }
+            Remark::NoPidfd { open } => self.tell(&say!(CollectLine::NoPidfd { open })),
+        }
     }
 
     /// Prints and counts an error. The session goes on: other files may still be written.
     pub(super) fn failed(&self, error: &WriteError) {
-        self.say(format_args!("hangscope: {error}"));
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner).1.not_written += 1;
+        match error.is_full() {
+            true => self.no_room(&error.path, &error.source),
+            false => self.say(format_args!("hangscope: {error}")),
+        }
+        self.count_not_written(1);
+    }
+
+    /// The same for files of a bundle. After a whole one, a full disk is said again.
+    pub(super) fn lacks(&self, bundle: &Path, lacks: &NotWritten) {
+        if lacks.is_empty() {
+            return self.may_say_again(Once::NoRoom);
+        }
+        match lacks.note(bundle.display()) {
+            Some(note) if !lacks.is_full() => self.tell(&note),
+            _ => self.no_room(&bundle.join(lacks.files.join(", ")), lacks.error()),
+        }
+        self.count_not_written(lacks.files.len() as u64);
+    }
+
+    fn no_room(&self, what: &Path, error: impl Display) {
+        self.say_once(Once::NoRoom, &say!(CollectLine::NoRoom { what: what.display(), error }));
     }
 
     /// Writes the line of a session that has ended.
@@ -191,9 +268,9 @@ impl Desk {
         {
             self.say(format_args!("hangscope: {error}"));
         }
-        if let Err(error) = ended.0.push_json(record) {
+        if let Err(error) = ended.0.push(record) {
             drop(ended);
-            self.failed(&error);
+            self.say_once(Once::LinesWait, &say!(CollectLine::LinesWait { error: error.to_string() }));
         }
     }
 

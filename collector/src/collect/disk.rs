@@ -40,6 +40,8 @@ pub(super) struct Disk {
 #[derive(Debug, Default)]
 struct State {
     used: u64,
+    /// The same as `healthy`, of earlier collectors. Only the limit removes them.
+    earlier: VecDeque<(PathBuf, u64)>,
     /// Folders of healthy sessions that are kept, oldest first, with their bytes.
     healthy: VecDeque<(PathBuf, u64)>,
 }
@@ -55,7 +57,7 @@ pub(super) enum Folded {
 impl Disk {
     /// `used`: what is there already.
     pub(super) fn new(keep: Keep, most: Option<u64>, used: u64) -> Disk {
-        Disk { keep, most, state: Mutex::new(State { used, healthy: VecDeque::new() }) }
+        Disk { keep, most, state: Mutex::new(State { used, ..State::default() }) }
     }
 
     /// Whether the folder of a healthy session goes with its end.
@@ -66,6 +68,16 @@ impl Disk {
     /// Whether heartbeats are written without a hang.
     pub(super) fn keeps_healthy(&self) -> bool {
         !self.folds()
+    }
+
+    /// Takes the folders of healthy sessions that an earlier collector has left, the oldest first. They are
+    /// counted already. Without a limit they stay as they are.
+    pub(super) fn found(&self, dirs: impl IntoIterator<Item = PathBuf>) {
+        if self.most.is_some() {
+            let sized = dirs.into_iter().map(|dir| (size(&dir), dir)).map(|(bytes, dir)| (dir, bytes));
+            let sized: Vec<_> = sized.collect();
+            self.state().earlier.extend(sized);
+        }
     }
 
     /// Whether another dump may be written. Healthy sessions go first.
@@ -97,7 +109,11 @@ impl Disk {
             state.healthy.push_back((dir.to_owned(), bytes));
         }
         if let Keep::Newest(most) = self.keep {
-            state.shrink(|state| state.healthy.len() > most);
+            while state.healthy.len() > most
+                && let Some(oldest) = state.healthy.pop_front()
+            {
+                state.remove(oldest);
+            }
         }
         if let Some(most) = self.most {
             state.shrink(|state| state.used > most);
@@ -111,14 +127,18 @@ impl Disk {
 }
 
 impl State {
-    /// Removes healthy sessions, the oldest first, while there are too many.
-    fn shrink(&mut self, too_many: impl Fn(&State) -> bool) {
-        while too_many(self)
-            && let Some((dir, bytes)) = self.healthy.pop_front()
+    /// Removes healthy sessions, the oldest first, while too much is used.
+    fn shrink(&mut self, too_much: impl Fn(&State) -> bool) {
+        while too_much(self)
+            && let Some(oldest) = self.earlier.pop_front().or_else(|| self.healthy.pop_front())
         {
-            remove(&dir);
-            self.used = self.used.saturating_sub(bytes);
+            self.remove(oldest);
         }
+    }
+
+    fn remove(&mut self, (dir, bytes): (PathBuf, u64)) {
+        remove(&dir);
+        self.used = self.used.saturating_sub(bytes);
     }
 }
 
@@ -194,6 +214,12 @@ mod tests {
         assert_eq!(names(out.path()), ["b", "d"]);
         assert!(!disk.has_room());
         assert!(Disk::new(Keep::All, Some(one * 3), one * 2).has_room());
+        // Those of an earlier collector are older than all of this one.
+        let disk = Disk::new(Keep::Newest(1), Some(one * 4), one * 4);
+        disk.found(["e", "f"].map(|name| folder(out.path(), name)));
+        disk.ended(&folder(out.path(), "g"), true, 0);
+        assert_eq!(names(out.path()), ["b", "d", "f", "g"]);
+        assert!(disk.has_room() && names(out.path()) == ["b", "d", "g"]);
         assert!(Disk::new(Keep::All, None, u64::MAX).has_room());
     }
 }

@@ -8,11 +8,11 @@
 //! - `session`: one process from its hello to its end
 //! - `beats`: the last heartbeats of a session
 //! - `room`: the memory for dumps that are analysed
-//! - `disk`: what is kept
+//! - `disk`: what is kept; `folder`: the folder of a session
 //! - `before`: what an earlier collector has left
 //! - `judge`: DSO integrity over a session's life
 //! - [`record`]: `session.json` and `heartbeats.jsonl`
-//! - `desk`: what all sessions share
+//! - `desk`: what all sessions share; `lines`: `sessions.jsonl`
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,14 +21,16 @@ use crossbeam_channel::{Receiver, at, select};
 
 use crate::console::cancel::Cancel;
 use crate::console::usr1::Requests;
-use crate::files::atomic::{self, Lines, WriteError};
+use crate::files::atomic::{self, WriteError};
 use crate::listen::{ListenError, Listener};
 
 mod beats;
 mod before;
 mod desk;
 mod disk;
+mod folder;
 mod judge;
+mod lines;
 mod pool;
 pub(crate) mod record;
 mod room;
@@ -38,6 +40,7 @@ mod session;
 use desk::Desk;
 pub(crate) use desk::{Collected, Options, Say};
 pub(crate) use disk::Keep;
+use lines::SessionLines;
 
 /// How often OUT is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -61,7 +64,7 @@ pub(crate) fn collect(
     requests: &Requests,
 ) -> Result<Collected, CollectError> {
     atomic::make_dir(&options.out.join("sessions"))?;
-    let lines = Lines::open(&options.out.join("sessions.jsonl"))?;
+    let lines = SessionLines::open(&options.out.join("sessions.jsonl"))?;
     listener.spool_in(&options.out);
     let desk = Arc::new(Desk::new(options, cancel, say, listener.asker(), lines));
     let (before, closed) = before::Before::read(&desk);
@@ -123,6 +126,7 @@ pub(crate) fn collect(
     drop(listener);
     events.try_iter().for_each(|event| router.event(event));
     router.close();
+    desk.last_lines();
     if let Some(why) = failed.filter(|_| !desk.cancel.is_set()) {
         return Err(why.map_or(CollectError::Ended, CollectError::Listen));
     }

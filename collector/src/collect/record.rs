@@ -82,8 +82,14 @@ pub(crate) struct SessionRecord {
     /// Whether the folder was removed with the end: nothing had happened (`--keep`).
     #[serde(default)]
     pub(crate) folded: bool,
+    /// Files that could not be written, relative to the folder or, for those that sessions share, to OUT.
+    #[serde(default)]
+    pub(crate) not_written: Vec<String>,
     pub(crate) notes: Vec<String>,
 }
+
+/// Most notes that a session keeps, and most names of files that could not be written.
+const MOST_NOTES: usize = 100;
 
 impl SessionRecord {
     pub(crate) fn new(identity: &Identity, pid: u32, folder: String) -> SessionRecord {
@@ -120,9 +126,38 @@ impl SessionRecord {
             class: None,
             connections: 1,
             folded: false,
+            not_written: vec![],
             notes: vec![],
         }
     }
+
+    pub(crate) fn note(&mut self, text: String) {
+        if self.notes.len() < MOST_NOTES && !self.notes.contains(&text) {
+            self.notes.push(text);
+        }
+    }
+
+    /// Adds a file that could not be written.
+    pub(crate) fn lacks(&mut self, file: &str) {
+        if self.not_written.len() < MOST_NOTES && !self.not_written.iter().any(|known| known == file) {
+            self.not_written.push(file.to_owned());
+        }
+    }
+
+    /// Whether nothing in the folder says more than the session's line.
+    pub(crate) fn is_healthy(&self) -> bool {
+        !self.hung
+            && self.end != End::Open
+            && self.dump_folders.is_empty()
+            && self.integrity <= Integrity::Unknown
+            && !self.signal.is_some_and(is_of_a_crash)
+    }
+}
+
+/// Signals of a process that did something wrong.
+fn is_of_a_crash(signal: i32) -> bool {
+    use libc::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
+    [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP].contains(&signal)
 }
 
 /// When the process image started.

@@ -1,4 +1,4 @@
-//! The memory for dumps that are analysed: who finds no room waits.
+//! The memory for dumps that are analysed and for copies of allocators that are read: who finds no room waits.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -24,10 +24,15 @@ impl Room {
         Room { most, used: Mutex::new(0), changed: Condvar::new() }
     }
 
-    /// Takes room for a dump of so many bytes. Waits for it; `waits` is called first if it must. A dump that
-    /// is larger than all there is waits until no other is analysed.
-    pub(super) fn take(&self, frames: usize, waits: impl FnOnce()) -> Taken<'_> {
-        let bytes = (frames as u64).saturating_mul(TIMES);
+    /// Takes room for a dump of so many bytes, as [`Room::take`].
+    pub(super) fn take_for_dump(&self, frames: usize, waits: impl FnOnce()) -> Taken<'_> {
+        self.take((frames as u64).saturating_mul(TIMES), waits)
+    }
+
+    /// Takes room for so many bytes. Waits for it; `waits` is called first if it must. What is larger than all
+    /// there is waits until it is alone. Whoever has room must not take more: two of them would wait for each
+    /// other.
+    pub(super) fn take(&self, bytes: u64, waits: impl FnOnce()) -> Taken<'_> {
         let full = |used: &mut u64| *used != 0 && used.saturating_add(bytes) > self.most;
         let mut used = self.used();
         if full(&mut used) {
@@ -61,10 +66,10 @@ mod tests {
     #[test]
     fn what_does_not_fit_waits_and_what_never_fits_goes_alone() {
         let room = Room::new(100);
-        let first = room.take(20, || panic!("there is room"));
+        let first = room.take_for_dump(20, || panic!("there is room"));
         let (said, hears) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| drop(room.take(1000, || said.send(()).unwrap())));
+            let waiting = scope.spawn(|| drop(room.take_for_dump(1000, || said.send(()).unwrap())));
             hears.recv().unwrap();
             assert!(!waiting.is_finished());
             drop(first);

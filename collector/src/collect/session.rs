@@ -3,26 +3,30 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use crossbeam_channel::Sender;
-use hangscope_protocol::record::{AskRecord, ask_what, dump_reason, hello_flags};
+use hangscope_protocol::record::{AskRecord, CopyRecord, ask_what, dump_reason, hello_flags};
 
 use super::beats::{self, Beats};
 use super::desk::Desk;
 use super::disk::{self, Folded};
+use super::folder;
 use super::judge::Judge;
 use super::record::{self, End, SessionRecord};
 use crate::analysis::integrity::is_of_a_lost_mapping;
-use crate::analysis::{Class, Finding, History, Integrity};
+use crate::analysis::{Class, Finding, History};
 use crate::capture;
 use crate::evidence::bundle::{Allocator, AllocatorBytes, Bundle, Contents, DumpFrames};
+use crate::evidence::missing::NotWritten;
 use crate::evidence::stall::JudgedStall;
 use crate::evidence::truncated_stacks;
 use crate::files::atomic::{self, WriteError};
+use crate::files::free;
 use crate::files::pin;
 use crate::listen::request::{Answer, Problem};
 use crate::listen::{ConnId, Event, Peer, RecordedDump, What};
@@ -35,9 +39,6 @@ use crate::symbolize::Sources;
 
 /// Number of the requests of people.
 const WANTED: u32 = 1;
-
-/// Most notes that a session keeps.
-const MOST_NOTES: usize = 100;
 
 /// A copy of more bytes is read by the threads for dumps.
 const LARGE_COPY: u64 = 32 << 20;
@@ -68,7 +69,7 @@ impl Input {
         match self {
             Input::Event(event) => match &event.what {
                 What::Dump(_) => true,
-                What::Copy { record, .. } => record.size > LARGE_COPY,
+                What::Copy { fd, .. } => copy::len(fd) > LARGE_COPY,
                 _ => false,
             },
             _ => false,
@@ -106,6 +107,8 @@ pub(super) struct Session {
     profile: Profile,
     /// The allocator's bytes as they were at init, saved.
     copy: Option<PathBuf>,
+    /// The disk had no room for them.
+    unsaved_copy: Option<(CopyRecord, OwnedFd)>,
     /// Dumps that came unasked.
     late: u32,
     /// Unasked dumps of a process that was only slow.
@@ -130,14 +133,14 @@ impl Session {
     pub(super) fn begin(desk: Arc<Desk>, beginning: Beginning) -> Session {
         let Beginning { identity, peer, before } = beginning;
         let again = before.is_some();
-        let (dir, record) = match before {
+        let (dir, mut record) = match before {
             Some(before) => (desk.options.out.join(&before.folder), before),
             None => {
-                let (name, dir) = new_folder(&desk, &record::folder_name(&identity, peer.pid));
+                let (name, dir) = folder::new(&desk, &record::folder_name(&identity, peer.pid));
                 (dir, SessionRecord::new(&identity, peer.pid, format!("sessions/{name}")))
             }
         };
-        let ask_again = again && remove_unfinished(&dir, &record);
+        let ask_again = again && folder::settle(&dir, &mut record);
         let mut session = Session {
             judge: Judge::new(peer.pid),
             identity,
@@ -151,6 +154,7 @@ impl Session {
             history: History::default(),
             profile: Profile::plain("allocator"),
             copy: None,
+            unsaved_copy: None,
             late: 0,
             slow: 0,
             idle_printed: false,
@@ -214,11 +218,7 @@ impl Session {
                 }
             }
             What::Dsos(dsos) => self.look(dsos),
-            What::Copy { record, fd } => match copy::take(&fd, &record, self.dsos.iter().map(|dso| dso.init))
-            {
-                Ok(copied) => self.keep_copy(&copied),
-                Err(error) => self.note(format!("the allocator's bytes could not be taken: {error}")),
-            },
+            What::Copy { record, fd } => self.take_copy(record, fd),
             What::Heartbeat(beat) => {
                 if self.identity.fixed.flags & hello_flags::OTHER_IDS == 0 {
                     self.history.push(&beat);
@@ -258,12 +258,18 @@ impl Session {
                 }
             }
             What::Dump(dump) => {
+                if let Some((record, fd)) = self.unsaved_copy.take() {
+                    self.take_copy(record, fd);
+                }
                 let desk = self.desk.clone();
-                let _room = desk.room.take(dump.len(), || desk.dump_waits());
-                match dump.read() {
+                let _room = desk.room.take_for_dump(dump.len(), || desk.dump_waits());
+                let (number, read) = (dump.begin.number, dump.read());
+                // Its file takes room on the disk.
+                drop(dump);
+                match read {
                     Ok(dump) if dump.dump.begin.reason == dump_reason::STALL => self.stall(&dump),
                     Ok(dump) => self.finish_dump(&dump),
-                    Err(error) => self.note(format!("dump {} cannot be read: {error}", dump.begin.number)),
+                    Err(error) => self.note(format!("dump {number} cannot be read: {error}")),
                 }
             }
             What::Bye(note) => self.note(format!("the shim left: {}", text(&note))),
@@ -278,7 +284,8 @@ impl Session {
         let allocator = self.identity.fixed.allocator;
         self.judge.look(&dsos, (allocator, self.record.sha1.as_deref()));
         let allocator = dsos.iter().find(|dso| dso.init.id == self.identity.fixed.allocator);
-        if let Some(dso) = allocator.filter(|_| self.record.allocator.is_none()) {
+        // A record from an earlier collector has the allocator already.
+        if let Some(dso) = allocator.filter(|_| self.dsos.is_empty()) {
             self.profile = Profile::for_dso(dso.path.as_ref(), None);
             self.profile.name = pin::name_of(dso.path.as_ref());
             let id = dso.init.build_id_bytes();
@@ -294,21 +301,37 @@ impl Session {
         }
     }
 
-    fn keep_copy(&mut self, copied: &Copied) {
+    /// Takes the allocator's bytes. Where the disk has no room for them, the next dump has them taken again.
+    fn take_copy(&mut self, record: CopyRecord, fd: OwnedFd) {
+        let desk = self.desk.clone();
+        let _room = desk.copies.take(copy::len(&fd), || {});
+        let copied = copy::take(&fd, &record, self.dsos.iter().map(|dso| dso.init));
+        match copied.map(|copied| self.keep_copy(&copied)) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                self.unsaved_copy = error.is_full().then_some((record, fd));
+                self.failed(&error);
+            }
+            Err(error) => self.note(format!("the allocator's bytes could not be taken: {error}")),
+        }
+    }
+
+    fn keep_copy(&mut self, copied: &Copied) -> Result<(), WriteError> {
         let Copied { bytes, sha1, .. } = copied;
         // One file for all sessions that run these bytes; the bundles link to it.
         let dir = self.desk.options.out.join("dso");
         let path = dir.join(format!("{}_{}.so", self.profile.name, &sha1[..8]));
         self.record.sha1 = Some(sha1.clone());
         let there = std::fs::metadata(&path).is_ok_and(|meta| meta.len() == bytes.len() as u64);
-        let write = || {
-            atomic::make_dir(&dir)
-                .and_then(|()| atomic::write_with(&path, atomic::READ_ONLY, |f| f.write_all(bytes)))
-        };
-        match if there { Ok(()) } else { write() } {
-            Ok(()) => self.copy = Some(path),
-            Err(error) => self.desk.failed(&error),
+        if !there {
+            atomic::make_dir(&dir)?;
+            free::check(&path, bytes.len() as u64)?;
+            atomic::write_with(&path, atomic::READ_ONLY, |f| f.write_all(bytes))?;
         }
+        let name = self.name_of(&path);
+        self.record.not_written.retain(|file| *file != name);
+        self.copy = Some(path);
+        Ok(())
     }
 
     /// Begins a bundle: the look from outside is at the moment of the look from inside.
@@ -330,6 +353,13 @@ impl Session {
             Ok(bundle) => self.begun = Some(bundle),
             Err(error) => self.failed(&error),
         }
+    }
+
+    /// A file as [`SessionRecord::not_written`] names it.
+    fn name_of(&self, path: &Path) -> String {
+        let out = &self.desk.options.out;
+        let name = path.strip_prefix(&self.dir).or_else(|_| path.strip_prefix(out)).unwrap_or(path);
+        name.display().to_string()
     }
 
     /// Where names come from, without a bundle.
@@ -385,7 +415,10 @@ impl Session {
             return;
         };
         self.record.dump_folders.push(format!("dump_{}", begin.number));
-        let no_copy = || "the process sent no copy of the allocator".to_owned();
+        let no_copy = || match self.unsaved_copy {
+            Some(_) => "the disk had no room for the allocator's bytes".to_owned(),
+            None => "the process sent no copy of the allocator".to_owned(),
+        };
         // Somebody may have removed OUT.
         let copy = self.copy.as_deref().filter(|copy| copy.exists());
         let contents = Contents {
@@ -404,21 +437,19 @@ impl Session {
         };
         let bundle_dir = bundle.dir().to_owned();
         let mut answer = Answer { folder: absolute(&bundle_dir), ..Answer::default() };
-        match bundle.finish(&contents, &self.desk.cancel) {
-            Ok(file) => {
-                if let Some(finding) = file.map(|file| file.finding) {
-                    let word = self.count(finding.class, asked);
-                    let (pid, dir) = (self.peer.pid, bundle.dir().display());
-                    self.desk.say(format_args!("[{word}] {pid} {} -> {dir}", summary(&dump.dump, &finding)));
-                    answer.class = Some(finding.class.to_string());
-                    answer.confidence = Some(finding.confidence.to_string());
-                }
-            }
-            Err(error) => {
-                answer = Answer::problem(0, Problem::NotWritten);
-                self.failed(&error);
-            }
+        let file = bundle.finish(&contents, &self.desk.cancel);
+        let lacks = bundle.not_written();
+        if let Some(finding) = file.map(|file| file.finding) {
+            let word = self.count(finding.class, asked);
+            let (pid, dir) = (self.peer.pid, bundle.dir().display());
+            self.desk.say(format_args!("[{word}] {pid} {} -> {dir}", summary(&dump.dump, &finding)));
+            answer.class = Some(finding.class.to_string());
+            answer.confidence = Some(finding.confidence.to_string());
         }
+        if lacks.files.iter().any(|file| file == "threads.json") {
+            answer = Answer::problem(0, Problem::NotWritten);
+        }
+        self.lacks(&format!("dump_{}", begin.number), &lacks);
         let bytes = disk::size(&bundle_dir);
         self.on_disk += bytes;
         self.desk.disk.add(bytes);
@@ -476,9 +507,7 @@ impl Session {
     }
 
     fn note(&mut self, text: String) {
-        if self.record.notes.len() < MOST_NOTES {
-            self.record.notes.push(text);
-        }
+        self.record.note(text);
     }
 
     fn save(&mut self) {
@@ -495,28 +524,30 @@ impl Session {
     /// Says that a file could not be written. The session's line has it, too.
     fn failed(&mut self, error: &WriteError) {
         self.desk.failed(error);
+        self.record.lacks(&self.name_of(&error.path));
         self.note(format!("{error}"));
     }
 
+    /// Says what of a bundle could not be written, as [`Session::failed`].
+    fn lacks(&mut self, bundle: &str, lacks: &NotWritten) {
+        lacks.files.iter().for_each(|file| self.record.lacks(&format!("{bundle}/{file}")));
+        if let Some(note) = lacks.note(bundle) {
+            self.note(note.en().to_owned());
+        }
+        self.desk.lacks(&self.dir.join(bundle), lacks);
+    }
+
+    /// Without room for more than small files, heartbeats wait in memory.
     fn write_beats(&mut self) {
-        if self.beats.len() == 0 {
+        if self.beats.len() == 0 || self.beats.check_room(&self.dir).is_err() {
             return;
         }
         if let Err(error) = self.beats.write(&self.dir, self.identity.fixed.arch)
             && !std::mem::replace(&mut self.beats_failed, true)
         {
-            // One error is enough: a full disk would print one again and again.
+            // One error is enough: each heartbeat would print one.
             self.failed(&error);
         }
-    }
-
-    /// Whether nothing in the folder says more than the session's line.
-    fn is_healthy(&self) -> bool {
-        !self.record.hung
-            && self.record.end != End::Open
-            && self.record.dump_folders.is_empty()
-            && self.record.integrity <= Integrity::Unknown
-            && !self.record.signal.is_some_and(is_of_a_crash)
     }
 
     pub(super) fn end(mut self) {
@@ -551,10 +582,13 @@ impl Session {
         self.record.end = end;
         self.record.why = why;
         self.record.ended = (end != End::Open).then(|| record::stamp(SystemTime::now()));
-        let healthy = self.is_healthy();
+        let healthy = self.record.is_healthy();
         self.record.folded = healthy && self.desk.disk.folds();
         if !self.record.folded {
             self.write_beats();
+            if let (true, Err(error)) = (self.beats.len() > 0, self.beats.check_room(&self.dir)) {
+                self.failed(&error);
+            }
             self.save();
         }
         let folded = self.desk.disk.ended(&self.dir, healthy, self.on_disk);
@@ -590,39 +624,4 @@ fn summary(dump: &Dump, finding: &Finding) -> String {
     let (class, confidence, threads) = (finding.class, finding.confidence, dump.threads.len());
     let end = dump.end.map(|end| format!("first look {:.1} ms", end.first_look_ns as f64 / 1e6));
     format!("{class} ({confidence}), {threads} threads, {}", end.as_deref().unwrap_or("cut off"))
-}
-
-/// Signals of a process that did something wrong.
-fn is_of_a_crash(signal: i32) -> bool {
-    use libc::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
-    [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP].contains(&signal)
-}
-
-/// Makes a folder that no other session has, and gives its name. Two programs may start in one process within
-/// a millisecond.
-fn new_folder(desk: &Desk, name: &str) -> (String, PathBuf) {
-    let mut names = std::iter::once(name.to_owned()).chain((2..).map(|n| format!("{name}_{n}")));
-    let made = names.find_map(|name| {
-        let dir = desk.folder(&name);
-        match std::fs::create_dir(&dir) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && dir.is_dir() => None,
-            // If it cannot be made, the first file says so.
-            _ => Some((name, dir)),
-        }
-    });
-    made.unwrap_or_else(|| (name.to_owned(), desk.folder(name)))
-}
-
-/// Removes the bundles that a killed collector has not finished. Whether there was one.
-fn remove_unfinished(dir: &Path, record: &SessionRecord) -> bool {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let dumps = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let is_unfinished = |name: &String| {
-        name.starts_with("dump_")
-            && !(record.dump_folders.contains(name)
-                && ["threads.json", "dump.bin"].iter().all(|file| dir.join(name).join(file).exists()))
-    };
-    let unfinished: Vec<String> = dumps.filter(is_unfinished).collect();
-    unfinished.iter().for_each(|name| _ = std::fs::remove_dir_all(dir.join(name)));
-    !unfinished.is_empty() || record.hung && record.dump_folders.is_empty()
 }

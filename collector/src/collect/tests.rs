@@ -420,6 +420,53 @@ fn at_the_limit_of_the_disk_no_dump_is_kept_and_the_line_says_so() {
 }
 
 #[test]
+fn at_the_limit_of_the_disk_healthy_sessions_of_an_earlier_collector_go_first() {
+    let out = tempfile::tempdir().unwrap();
+    let dir = |name: &str| out.path().join("sessions").join(name);
+    let identity = crate::testkit::dump::Make::new().finish().identity;
+    let ended = SessionRecord {
+        end: End::Exit,
+        ended: Some("2025-11-23T08:22:21.123Z".into()),
+        ..SessionRecord::new(&identity, u32::MAX, String::new())
+    };
+    let session = |name: &str, record: SessionRecord| {
+        fs::create_dir_all(dir(name)).unwrap();
+        fs::write(dir(name).join("much"), vec![1; 1 << 20]).unwrap();
+        let record = SessionRecord { folder: format!("sessions/{name}"), ..record };
+        fs::write(dir(name).join("session.json"), serde_json::to_vec(&record).unwrap()).unwrap();
+    };
+    session("healthy", ended.clone());
+    session("hung", SessionRecord { hung: true, ..ended.clone() });
+    session("dumped", SessionRecord { dump_folders: vec!["dump_1".into()], ..ended.clone() });
+    session("crashed", SessionRecord { signal: Some(libc::SIGSEGV), ..ended.clone() });
+    session("changed", SessionRecord { integrity: crate::analysis::Integrity::Overwritten, ..ended.clone() });
+    session("unnamed", ended.clone());
+    fs::create_dir(dir("unnamed").join("dump_1")).unwrap();
+    session("lying", ended.clone());
+    let elsewhere = SessionRecord { folder: "sessions/healthy".into(), ..ended.clone() };
+    fs::write(dir("lying").join("session.json"), serde_json::to_vec(&elsewhere).unwrap()).unwrap();
+    let stat = fs::read("/proc/self/stat").unwrap();
+    let start_ticks = hangscope_reader::task::Stat::parse(&stat).unwrap().start_ticks;
+    session("lives", SessionRecord { end: End::Open, pid: std::process::id(), start_ticks, ..ended });
+    std::os::unix::fs::symlink(dir("hung"), dir("link")).unwrap();
+    // 8 MiB are there.
+    let small = Options { max_size: Some(8 << 20), ..options(out.path().to_owned()) };
+    collect_while(small, |socket, said| {
+        let mut shim = FakeShim::connect(socket);
+        hello(&mut shim, 0, 1);
+        let frames = shim.frames.dump(1, 3, 100);
+        shim.send_all(&frames).unwrap();
+        hears(said, "[HANG]");
+    });
+    assert!(!dir("healthy").exists());
+    for stays in ["hung", "dumped", "crashed", "changed", "unnamed", "lying", "lives", "link"] {
+        assert!(dir(stays).join("much").exists(), "{stays}");
+    }
+    let hung = lines_of(out.path()).into_iter().find(|line| line.hung).unwrap();
+    assert_eq!(hung.dump_folders, ["dump_1"], "there was room for it");
+}
+
+#[test]
 fn an_out_that_is_removed_is_made_again() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out");

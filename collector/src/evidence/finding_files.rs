@@ -14,39 +14,52 @@ const THREADS: &str = "threads.json";
 const STACKS: &str = "stacks.txt";
 const SAMPLES: &str = "samples.folded";
 
-/// Writes the files into `dir`, and gives the contents of `threads.json`. Where perf's report is in `dir`
-/// already, a note says if it disagrees with the samples. So write them again after perf.
+/// The contents of `threads.json`. Where perf's report is in `dir` already, a note says if it disagrees with
+/// the samples. So make them again after perf.
+pub(super) fn contents(dir: &Path, dump: &Dump, traces: &Traces, finding: &Finding) -> ThreadsFile {
+    let mut file = ThreadsFile::of(dump, traces, finding);
+    file.notes.extend(disagreement_with_perf(dir, dump, traces));
+    file
+}
+
+/// Writes the files into `dir`, and gives the contents of `threads.json`.
 ///
 /// # Errors
-/// [`WriteError`]; a file is written whole or not at all.
+/// [`WriteError`] of the first one that could not be written. A file is written whole or not at all.
 pub(crate) fn write(
     dir: &Path,
     dump: &Dump,
     traces: &Traces,
     finding: &Finding,
 ) -> Result<ThreadsFile, WriteError> {
-    let mut file = ThreadsFile::of(dump, traces, finding);
-    file.notes.extend(disagreement_with_perf(dir, dump, traces));
-    atomic::write_json(&dir.join(THREADS), &file)?;
-    atomic::write_text(&dir.join(SAMPLES), &folded::text_of(dump, traces))?;
-    atomic::write_text(&dir.join(STACKS), &stacks::text(&file))?;
-    Ok(file)
+    let file = contents(dir, dump, traces, finding);
+    let samples = write_samples(dir, dump, traces).err();
+    match write_again(dir, &file).into_iter().chain(samples).next() {
+        Some(error) => Err(error),
+        None => Ok(file),
+    }
 }
 
-/// Writes `threads.json` again, after its finding has changed.
-///
-/// # Errors
-/// [`WriteError`]; the file is written whole or not at all.
-pub(crate) fn write_again(dir: &Path, file: &ThreadsFile) -> Result<(), WriteError> {
-    atomic::write_json(&dir.join(THREADS), file)
+/// Writes the files that only `threads.json` is needed for: itself and `stacks.txt`. Gives those that could
+/// not be written.
+pub(crate) fn write_again(dir: &Path, file: &ThreadsFile) -> Vec<WriteError> {
+    let threads = atomic::write_json(&dir.join(THREADS), file);
+    let stacks = atomic::write_text(&dir.join(STACKS), &stacks::text(file));
+    [threads, stacks].into_iter().filter_map(Result::err).collect()
 }
 
-/// Writes the reason into each file, where there is no dump.
+/// Writes `samples.folded`.
 ///
 /// # Errors
 /// [`WriteError`].
-pub(super) fn refuse(dir: &Path, reason: &str) -> Result<(), WriteError> {
-    [THREADS, STACKS, SAMPLES].iter().try_for_each(|name| write_reason(&dir.join(name), reason))
+pub(super) fn write_samples(dir: &Path, dump: &Dump, traces: &Traces) -> Result<(), WriteError> {
+    atomic::write_text(&dir.join(SAMPLES), &folded::text_of(dump, traces))
+}
+
+/// Writes the reason into each file, where there is no dump. Gives those that could not be written.
+pub(super) fn refuse(dir: &Path, reason: &str) -> Vec<WriteError> {
+    let write = |name: &&str| write_reason(&dir.join(name), reason).err();
+    [THREADS, STACKS, SAMPLES].iter().filter_map(write).collect()
 }
 
 fn disagreement_with_perf(dir: &Path, dump: &Dump, traces: &Traces) -> Option<String> {

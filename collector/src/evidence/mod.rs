@@ -1,6 +1,7 @@
 //! From a dump to a bundle, and back.
 //!
-//! - [`bundle`]: writes the folder of a dump
+//! - [`bundle`]: writes the folder of a dump; `contents`: what it is
+//!   made from; `large`: its large files; [`missing`]: what could not be written
 //! - [`finding_files`]: `threads.json`, `stacks.txt`, `samples.folded`; each in a file of its own:
 //!   [`threads_file`], [`stacks`] with [`group`], [`folded`]
 //! - [`recording`]: `recording.json.gz`, all that a finding was made from
@@ -9,9 +10,12 @@
 //! - [`stall`]: whether a process that has not moved is stuck
 
 pub mod bundle;
+mod contents;
 pub(crate) mod finding_files;
 pub(crate) mod folded;
 pub(crate) mod group;
+mod large;
+pub(crate) mod missing;
 mod names;
 pub mod recording;
 pub mod saved;

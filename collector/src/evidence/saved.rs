@@ -23,6 +23,12 @@ pub enum NotRead {
     /// The bundle has no dump. Its `dump.bin` says why.
     #[error("no dump in {}: {reason}", path.display())]
     Refused { path: PathBuf, reason: String },
+    /// It could not be written, or was taken away; the finding is there.
+    #[error(
+        "{} has no dump.bin and no recording.json.gz (a full disk?); `hangscope show` shows what its threads.json has",
+        .0.display()
+    )]
+    OnlyFinding(PathBuf),
     #[error("not a dump: {}: {source}", path.display())]
     Bad { path: PathBuf, source: BadDump },
     #[error("{}: {source}", path.display())]
@@ -139,14 +145,18 @@ fn locate(path: &Path) -> Result<PathBuf, NotRead> {
     if path.join(recording::FILE).exists() {
         return Ok(path.join(recording::FILE));
     }
+    if path.join("threads.json").exists() {
+        return Err(NotRead::OnlyFinding(path.to_owned()));
+    }
     let entries = fs::read_dir(path).map_err(|source| NotRead::Read { path: path.to_owned(), source })?;
-    let folders = entries.flatten().filter(|entry| entry.path().join(DUMP).exists());
+    let is_bundle = |dir: &Path| [DUMP, recording::FILE].iter().any(|file| dir.join(file).exists());
+    let folders = entries.flatten().filter(|entry| is_bundle(&entry.path()));
     let mut names: Vec<String> =
         folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     match names.as_slice() {
         [] => Err(NotRead::Read { path: here, source: io::ErrorKind::NotFound.into() }),
-        [one] => Ok(path.join(one).join(DUMP)),
+        [one] => locate(&path.join(one)),
         _ => Err(NotRead::Several { path: path.to_owned(), names }),
     }
 }
@@ -252,6 +262,11 @@ mod tests {
         assert!(error(b"# no dump: not preloaded\n").ends_with("no dump: not preloaded"));
         assert!(error(b"").contains("no dump in it"));
         assert!(error(&[b'x'; 100]).contains("the magic HSC1"));
+        fs::remove_file(&path).unwrap();
+        fs::write(dir.path().join("threads.json"), "{}").unwrap();
+        let error_of = |path: &Path| SavedDumps::read(path).unwrap_err().to_string();
+        assert!(error_of(dir.path()).contains("`hangscope show` shows what"), "{}", error_of(dir.path()));
+        assert!(error_of(&path).contains("give a dump.bin"));
         let whole = dump_bin();
         fs::write(&path, &whole[..whole.len() - 10]).unwrap();
         assert_eq!(SavedDumps::read(&path).unwrap().dumps[0].end, None, "cut off is legal");

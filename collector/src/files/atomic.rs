@@ -19,6 +19,18 @@ pub struct WriteError {
     pub(crate) source: io::Error,
 }
 
+impl WriteError {
+    /// The error and its remedy, without the path.
+    pub(crate) fn reason(&self) -> String {
+        format!("{}{}", self.source, remedy(&self.source))
+    }
+
+    /// Whether the disk has no room, or the user's share of it is used up.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+}
+
 fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; make room, or give another --out",
@@ -129,9 +141,25 @@ impl Lines {
 
     /// Appends a value as one line of JSON.
     pub(crate) fn push_json(&mut self, value: &impl serde::Serialize) -> Result<(), WriteError> {
+        let line = self.line(value)?;
+        self.push(&line)
+    }
+
+    /// A value as one line of JSON, without a line end.
+    ///
+    /// # Errors
+    /// It cannot be JSON.
+    pub(crate) fn line(&self, value: &impl serde::Serialize) -> Result<String, WriteError> {
         let line = escape::json(value, escape::Json::compact())
             .map_err(|e| WriteError { path: self.path.clone(), source: e.into() })?;
-        self.push(&String::from_utf8_lossy(&line))
+        Ok(String::from_utf8_lossy(&line).into_owned())
+    }
+
+    /// A file on a disk without room.
+    #[cfg(test)]
+    pub(crate) fn full() -> Lines {
+        let file = fs::File::options().append(true).open("/dev/full").unwrap();
+        Lines { path: "/dev/full".into(), file }
     }
 }
 

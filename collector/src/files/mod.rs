@@ -8,7 +8,7 @@
 //! - [`stamp`]: a date as part of a file name
 //! - [`private`]: for the user alone; [`folder`]: nothing is followed that somebody else put there
 //! - [`bounded`]: files of somebody else are read within limits
-//! - [`atomic`]: files are written whole or not at all
+//! - [`atomic`]: files are written whole or not at all; [`free`]: large ones leave room for small ones
 
 pub(crate) mod atomic;
 pub(crate) mod bounded;
@@ -16,6 +16,7 @@ mod companions;
 pub(crate) mod elf;
 pub(crate) mod facts;
 pub(crate) mod folder;
+pub(crate) mod free;
 pub(crate) mod links;
 pub(crate) mod pin;
 pub(crate) mod private;

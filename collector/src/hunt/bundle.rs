@@ -4,11 +4,13 @@ use std::borrow::Cow;
 
 use super::config::Config;
 use super::lane::Lane;
+use super::running::Job;
 use super::watch::{Watch, Watched};
 use crate::capture::{self, Part};
 use crate::evidence::bundle::{Bundle, DumpFrames};
 use crate::files::atomic::WriteError;
 use crate::session::{self, Dump};
+use crate::text::message::Text;
 
 /// Begins a bundle in OUT: looks at the process from outside.
 ///
@@ -25,6 +27,16 @@ pub(super) fn begin(
     let shim_tid = process.map(|p| p.identity.fixed.watchdog_tid);
     let options = capture::Options { name: &config.name, profile: &config.profile, dso, shim_tid };
     Bundle::begin(&config.out.join(name), pid, &options)
+}
+
+impl Job<'_> {
+    /// Says what of a bundle could not be written, for the report too.
+    pub(super) fn lacks(&self, bundle: &Bundle) -> Option<Text> {
+        let name = bundle.dir().file_name().unwrap_or_default().to_string_lossy();
+        let note = bundle.not_written().note(name)?;
+        self.screen.say(&note);
+        Some(note)
+    }
 }
 
 /// The last dump of a process, with the frames of all its dumps; else the dump that was taken from outside.

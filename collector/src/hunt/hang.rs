@@ -113,7 +113,8 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
     let (trigger, pid) = subject(running, trigger);
     let judged = running.judged(Some(pid), None);
     let Running { job, bench, watch, .. } = running;
-    let Job { config, lane, number, cancel, .. } = *job;
+    let job = *job;
+    let Job { config, lane, number, cancel, .. } = job;
     // Somebody waits at the terminal: what takes seconds is left out.
     let haste = cancel.is_set();
     let mut notes = vec![];
@@ -174,7 +175,8 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
             false => config.perf.as_ref().ok_or("not asked for (--no-perf)"),
         },
     };
-    let mut file = bundle.finish(&contents, cancel)?;
+    let mut file = bundle.finish(&contents, cancel);
+    notes.extend(job.lacks(&bundle));
     // What `take_from_outside` notes is in the file, too.
     notes.extend(file.iter().flat_map(|file| OutsideNote::among(&file.notes)).take(MOST_OUTSIDE_NOTES));
     let mut finding = file.as_ref().map(|file| file.finding.clone());
@@ -292,11 +294,12 @@ fn dso_state(allocator: &Dso, same: Option<bool>, inside: bool, notes: &mut Vec<
 /// # Errors
 /// A file that cannot be written.
 pub(super) fn keep(
-    config: &Config,
-    lane: &Lane,
+    job: &Job<'_>,
     facts: &RunFacts,
     watch: &Watch,
+    notes: &mut Vec<Text>,
 ) -> anyhow::Result<HangFacts> {
+    let Job { config, lane, .. } = *job;
     let (number, pid) = (facts.run, facts.pid.unwrap_or(0));
     let subject = watch.processes().filter(|p| !p.dumps.is_empty() && !watch.is_wrapper(p)).last();
     let name = lane.slow_snapshot(number);
@@ -314,7 +317,8 @@ pub(super) fn keep(
         full: config.full,
         perf: Err("the run had ended"),
     };
-    let file = bundle.finish(&contents, &Cancel::never())?;
+    let file = bundle.finish(&contents, &Cancel::never());
+    notes.extend(job.lacks(&bundle));
     let finding = match facts.rc {
         Some(0) => end_well(bundle.dir(), file, facts.seconds)?,
         _ => file.map(|file| file.finding),
@@ -327,8 +331,10 @@ pub(super) fn keep(
 fn end_well(dir: &Path, file: Option<ThreadsFile>, seconds: f64) -> Result<Option<Finding>, WriteError> {
     let Some(mut file) = file else { return Ok(None) };
     file.finding.ended_well(seconds);
-    finding_files::write_again(dir, &file)?;
-    Ok(Some(file.finding))
+    match finding_files::write_again(dir, &file).into_iter().next() {
+        Some(error) => Err(error),
+        None => Ok(Some(file.finding)),
+    }
 }
 
 fn maps_say_deleted(outside: &Outside, config: &Config) -> bool {

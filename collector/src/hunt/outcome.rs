@@ -104,7 +104,7 @@ impl Running<'_> {
             if facts.outcome == RunOutcome::Ok || facts.outcome == RunOutcome::Failed {
                 facts.outcome = RunOutcome::Slow;
             }
-            facts.hang = Some(hang::keep(self.job.config, lane, facts, &self.watch)?);
+            facts.hang = Some(hang::keep(&self.job, facts, &self.watch, &mut self.notes)?);
         }
         Ok(())
     }

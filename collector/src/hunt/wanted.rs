@@ -69,8 +69,9 @@ impl Running<'_> {
             full: self.job.config.full,
             perf: Err("not for a dump that was asked for: the run goes on"),
         };
-        let finding = bundle.finish(&contents, &Cancel::never())?.map(|file| file.finding);
+        let finding = bundle.finish(&contents, &Cancel::never()).map(|file| file.finding);
         self.wanted.kept += 1;
+        self.notes.extend(self.job.lacks(&bundle));
         let seconds = format!("{:.1}", self.bench.started().elapsed().as_secs_f64());
         let folder = config.out.join(&name);
         let found = found(finding.as_ref());

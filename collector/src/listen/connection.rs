@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
@@ -162,7 +163,9 @@ impl Talk {
         if kind == Kind::Hello {
             speaks_our_version(payload)?;
             let fits = self.socket.as_raw_fd() < self.shared.pidfds_below;
-            if self.outlet.peer.pidfd.is_none() && fits {
+            if !fits {
+                self.shared.no_pidfd.store(true, Ordering::Relaxed);
+            } else if self.outlet.peer.pidfd.is_none() {
                 self.outlet.peer.pidfd = peer::pidfd(&self.socket, self.outlet.peer.pid);
             }
         }
@@ -351,12 +354,15 @@ mod tests {
         let peer = Peer { pid: 1, uid: 0, pidfd: None };
         let poll = mio::Poll::new().unwrap();
         let waker = mio::Waker::new(poll.registry(), mio::Token(0)).unwrap();
-        let shared = Arc::new(Shared::new(ConnectionLimits::default(), waker));
+        let mut shared = Shared::new(ConnectionLimits::default(), waker);
+        shared.pidfds_below = 0;
+        let shared = Arc::new(shared);
         let outlet = Outlet::new(ConnId(1), peer, sender, shared.waiting(1));
         let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         let socket = Arc::new(OwnedFd::from(ours));
-        let (mut talk, mut frames) = (Talk::new(outlet, shared, socket), Frames::default());
+        let (mut talk, mut frames) = (Talk::new(outlet, shared.clone(), socket), Frames::default());
         frames.hello(1).iter().for_each(|frame| talk.frame(frame, vec![], false).unwrap());
+        assert!(shared.no_pidfd.load(Ordering::Relaxed) && talk.outlet.peer.pidfd.is_none());
         events.try_iter().for_each(drop);
         let copy = frames.next(Kind::Copy, 0, &payload(|w| w.record(&zero::<CopyRecord>()).unwrap()));
         let last = payload(|w| w.record(&zero::<LastMemoryRecord>()).unwrap());

@@ -73,6 +73,7 @@ pub(super) struct EventLoop {
     accept_at: Option<Instant>,
     look_at: Instant,
     file_lost: bool,
+    no_pidfd_said: bool,
     /// A dump is being received, or a connection had more than a message to read.
     busy: bool,
 }
@@ -100,6 +101,7 @@ impl EventLoop {
             accept_at: None,
             look_at: Instant::now() + LOOK,
             file_lost: false,
+            no_pidfd_said: false,
             busy: false,
         })
     }
@@ -135,6 +137,7 @@ impl EventLoop {
             }
             self.end_silent();
             self.look_at_file();
+            self.look_at_pidfds();
             if !std::mem::take(&mut self.busy) && !self.knocked && self.talks.len() > MANY {
                 // The listener's drop unparks.
                 std::thread::park_timeout(TOGETHER);
@@ -322,6 +325,15 @@ impl EventLoop {
                 self.remark(Remark::SocketLost { error: error.to_string() });
             }
             Err(_) => {}
+        }
+    }
+
+    /// Says once that connections get no pidfd any more.
+    fn look_at_pidfds(&mut self) {
+        if self.shared.no_pidfd.load(Ordering::Relaxed) && !self.no_pidfd_said {
+            let remark = Remark::NoPidfd { open: self.talks.len() };
+            // With a full channel it is said later.
+            self.no_pidfd_said = self.ears.remarks.try_send(remark).is_ok();
         }
     }
 

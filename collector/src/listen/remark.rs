@@ -16,4 +16,10 @@ pub(crate) enum Remark {
         /// Number of open connections.
         open: usize,
     },
+    /// Few descriptors are left: no pidfd is taken for new connections, and how their processes end is not
+    /// known. It is said once.
+    NoPidfd {
+        /// Number of open connections.
+        open: usize,
+    },
 }

@@ -26,6 +26,8 @@ pub(super) struct Shared {
     /// A connection with this descriptor or a higher one gets no pidfd: few are left, and another session
     /// needs one more than this session needs to know how its process ends.
     pub(super) pidfds_below: RawFd,
+    /// There was such a connection, and nobody has said so yet.
+    pub(super) no_pidfd: AtomicBool,
     open: Mutex<HashMap<u64, Open>>,
     /// Folder for dumps that are being received; none: the system's for such files.
     spool_in: Mutex<Option<PathBuf>>,
@@ -38,6 +40,7 @@ impl Shared {
             stop: AtomicBool::new(false),
             flow: Arc::new(Flow::new(limits.all_waiting_bytes, waker)),
             pidfds_below: most_descriptors() / 10 * 9,
+            no_pidfd: AtomicBool::new(false),
             open: Mutex::default(),
             spool_in: Mutex::default(),
         }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use hangscope_protocol::record::{DumpBeginRecord, DumpEndRecord};
 
+use crate::files::free;
 use crate::session::{Dump, read_dumps};
 
 /// Most bytes of one dump that stay in memory, where no file can be written.
@@ -32,8 +33,10 @@ pub(super) struct Spool {
 }
 
 impl Spool {
-    /// In the folder; else in the system's folder for such files; else in memory.
+    /// In the folder, if its disk has plenty of room: the last of it is for what is kept. Else in the system's
+    /// folder for such files; else in memory.
     pub(super) fn new(begin: DumpBeginRecord, folder: Option<&Path>) -> Spool {
+        let folder = folder.filter(|folder| free::is_plenty(folder, 0));
         let made = folder.map_or_else(tempfile::tempfile, tempfile::tempfile_in);
         let made = made.or_else(|_| tempfile::tempfile());
         if let Err(error) = &made {

@@ -520,3 +520,17 @@ fn a_socket_file_that_is_removed_is_made_again() {
     assert!(matches!(&remark, Remark::SocketLost { error } if error.contains("in use")), "{remark:?}");
     drop((listener, other));
 }
+
+#[test]
+fn connections_without_a_pidfd_are_said_once() {
+    let (_dir, listener) = listener();
+    listener.shared.no_pidfd.store(true, std::sync::atomic::Ordering::Relaxed);
+    let shim = FakeShim::greet(listener.path());
+    let remark = listener.remarks().recv_timeout(SOON).unwrap();
+    assert!(matches!(remark, Remark::NoPidfd { .. }), "{remark:?}");
+    let other = FakeShim::greet(listener.path());
+    drop((shim, other));
+    words_to_end(&listener);
+    words_to_end(&listener);
+    assert!(listener.remarks().try_recv().is_err());
+}

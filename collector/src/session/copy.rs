@@ -5,7 +5,7 @@
 //! mapped.
 
 use std::collections::VecDeque;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,9 +13,10 @@ use std::time::Duration;
 use std::{io, thread};
 
 use hangscope_protocol::record::{CopyRecord, DsoRecord, copy_source};
+use sha1::{Digest as _, Sha1};
 
 use crate::files::elf;
-use crate::files::pin::{FileId, sha1_hex};
+use crate::files::pin::FileId;
 
 /// Largest file that is read, bytes.
 const MAX_SIZE: u64 = 1 << 30;
@@ -23,6 +24,8 @@ const MAX_SIZE: u64 = 1 << 30;
 const MOST_KEPT: usize = 64 << 20;
 /// How long the read of one file may take: a file system in user space may never answer.
 const LIMIT: Duration = Duration::from_secs(5);
+/// Bytes that are read and hashed at once.
+const PIECE: usize = 1 << 20;
 /// A file that has fewer blocks than one for so many of its bytes is mostly a hole, and no DSO.
 const MOST_PER_BLOCK: u64 = 512 * 32;
 
@@ -49,13 +52,17 @@ pub fn take(
     record: &CopyRecord,
     dsos: impl IntoIterator<Item = DsoRecord>,
 ) -> io::Result<Arc<Copied>> {
-    if record.source != copy_source::FILE_ITSELF {
-        let bytes = whole(fd, record.size, "the copy of the allocator")?;
-        let of_file = record.source == copy_source::COPY_OF_FILE;
-        return Ok(Arc::new(Copied { sha1: sha1_hex(&bytes), bytes, of_file }));
-    }
     let file = File::from(fd.as_fd().try_clone_to_owned()?);
     let before = file.metadata()?;
+    if record.source != copy_source::FILE_ITSELF {
+        check(&before, record.size, "the copy of the allocator")?;
+        if !is_believable(&before) {
+            return Err(bad("the copy of the allocator has no believable size"));
+        }
+        let (bytes, sha1) = within(LIMIT, file, before.len())?;
+        let of_file = record.source == copy_source::COPY_OF_FILE;
+        return Ok(Arc::new(Copied { sha1, bytes, of_file }));
+    }
     if !before.is_file() {
         return Err(bad("the allocator's file is not a plain file"));
     }
@@ -80,10 +87,10 @@ pub fn take(
         }
         return Ok(copied.clone());
     }
-    if id.size > MAX_SIZE || before.blocks().saturating_mul(MOST_PER_BLOCK) < id.size {
+    if !is_believable(&before) {
         return Err(bad("the allocator's file has no believable size"));
     }
-    let bytes = within(LIMIT, file.try_clone()?, id.size)?;
+    let (bytes, sha1) = within(LIMIT, file.try_clone()?, id.size)?;
     let after = file.metadata()?;
     let now = FileId::of(&after);
     let only_removed = after.nlink() == 0 && FileId { ctime_ns: id.ctime_ns, ..now } == id;
@@ -93,9 +100,21 @@ pub fn take(
     if !untouched(&dso) || now != id {
         of_build(&bytes)?;
     }
-    let copied = Arc::new(Copied { sha1: sha1_hex(&bytes), bytes, of_file: true });
+    let copied = Arc::new(Copied { sha1, bytes, of_file: true });
     keep(id, &copied);
     Ok(copied)
+}
+
+/// Bytes of memory that [`take`] needs for a descriptor: what its file really has, whatever the process says.
+/// 0 for what is refused.
+pub(crate) fn len(fd: &OwnedFd) -> u64 {
+    let meta = fd.as_fd().try_clone_to_owned().map(File::from).and_then(|file| file.metadata());
+    meta.map_or(0, |meta| if meta.is_file() && is_believable(&meta) { meta.len() } else { 0 })
+}
+
+/// Whether a file may be that of a DSO: not too large, and no hole.
+fn is_believable(meta: &Metadata) -> bool {
+    meta.len() <= MAX_SIZE && meta.blocks().saturating_mul(MOST_PER_BLOCK) >= meta.len()
 }
 
 /// Whether a file has this build-id, of which a record holds the first 32 bytes.
@@ -125,35 +144,47 @@ fn keep(id: FileId, copied: &Arc<Copied>) {
     }
 }
 
-/// Reads a file whole, on a thread of its own, which is left behind if it takes too long.
-fn within(limit: Duration, file: File, size: u64) -> io::Result<Vec<u8>> {
+/// Reads a file whole, on a thread of its own, which is left behind if it takes too long. Gives the SHA-1,
+/// too.
+fn within(limit: Duration, file: File, size: u64) -> io::Result<(Vec<u8>, String)> {
     let (say, hear) = crossbeam_channel::bounded(1);
-    let read = move || {
-        let mut bytes = vec![0; size as usize];
-        // At its place: the process shares the offset of the descriptor.
-        let _ = say.send(file.read_exact_at(&mut bytes, 0).map(|()| bytes));
-    };
+    let read = move || _ = say.send(in_pieces(&file, size));
     thread::Builder::new().name("hs-copy".into()).spawn(read)?;
     hear.recv_timeout(limit).map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}
+
+/// Memory grows with the bytes that come. A file that ends before its size is an error.
+fn in_pieces(file: &File, size: u64) -> io::Result<(Vec<u8>, String)> {
+    let (mut bytes, mut sha1) = (vec![], Sha1::new());
+    while (bytes.len() as u64) < size {
+        let from = bytes.len();
+        bytes.resize(from + PIECE.min(size as usize - from), 0);
+        // At its place: the process shares the offset of the descriptor.
+        file.read_exact_at(&mut bytes[from..], from as u64)?;
+        sha1.update(&bytes[from..]);
+    }
+    Ok((bytes, hex::encode(sha1.finalize())))
 }
 
 /// Reads the whole file behind a descriptor that a process sent. The descriptor is not trusted: anything
 /// but a plain file (a pipe would block), or a file of another size than announced, is an error. The file
 /// is read and not mapped, because the process may truncate it at any time.
 pub(super) fn whole(fd: &OwnedFd, size: u64, what: &str) -> io::Result<Vec<u8>> {
-    let bad = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
     let file = File::from(fd.as_fd().try_clone_to_owned()?);
-    let meta = file.metadata()?;
-    if !meta.is_file() {
-        return Err(bad(format!("{what} is not a plain file")));
-    }
-    if meta.len() != size || size > MAX_SIZE {
-        let is = meta.len();
-        return Err(bad(format!("{what} has {is} bytes, {size} were announced")));
-    }
+    check(&file.metadata()?, size, what)?;
     let mut bytes = vec![0; size as usize];
     file.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)
+}
+
+fn check(meta: &Metadata, size: u64, what: &str) -> io::Result<()> {
+    if !meta.is_file() {
+        return Err(bad(&format!("{what} is not a plain file")));
+    }
+    if meta.len() != size || size > MAX_SIZE {
+        return Err(bad(&format!("{what} has {} bytes, {size} were announced", meta.len())));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -161,6 +192,7 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+    use crate::files::pin::sha1_hex;
 
     fn open(path: &std::path::Path) -> OwnedFd {
         File::open(path).unwrap().into()
@@ -229,6 +261,29 @@ mod tests {
             .find_map(|line| line.split_once('/').filter(|(_, path)| path.contains("libc.so")))
             .map(|(_, path)| format!("/{path}"))
             .unwrap()
+    }
+
+    #[test]
+    fn a_copy_in_memory_has_the_length_that_it_has() {
+        let memory = |len: u64, written: usize| {
+            let file = File::from(rustix::fs::memfd_create("x", rustix::fs::MemfdFlags::CLOEXEC).unwrap());
+            file.set_len(len).unwrap();
+            file.write_all_at(&vec![7; written], 0).unwrap();
+            OwnedFd::from(file)
+        };
+        let record = |size| CopyRecord { id: 0, source: copy_source::COPY_OF_FILE, size, took_ns: 0 };
+        let real = memory(3 << 20, 3 << 20);
+        let copied = take(&real, &record(3 << 20), []).unwrap();
+        assert_eq!((copied.bytes.len(), &copied.sha1), (3 << 20, &sha1_hex(&vec![7; 3 << 20])));
+        assert_eq!(len(&real), 3 << 20);
+        for lie in [1, 4 << 20, u64::MAX] {
+            assert!(take(&real, &record(lie), []).unwrap_err().to_string().contains("were announced"));
+        }
+        let hole = memory(1 << 30, 4096);
+        assert!(take(&hole, &record(1 << 30), []).unwrap_err().to_string().contains("believable"));
+        assert_eq!(len(&hole), 0, "nothing is read of it");
+        let (pipe, _) = std::io::pipe().unwrap();
+        assert_eq!(len(&pipe.into()), 0);
     }
 
     #[test]

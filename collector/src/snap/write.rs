@@ -22,7 +22,7 @@ use crate::profile::Profile;
 use crate::report::{self, Extra};
 use crate::session::{Dump, record};
 use crate::symbolize::{self, Sources};
-use crate::text::message::Say as _;
+use crate::text::message::{Say as _, Text};
 use crate::text::note::Note;
 
 /// Folder of the bundle in OUT.
@@ -59,6 +59,8 @@ pub(crate) struct Snapped {
     pub(crate) conclusion: Conclusion,
     /// `threads.json`.
     pub(crate) threads: Option<ThreadsFile>,
+    /// What of the bundle could not be written.
+    pub(crate) lacks: Option<Text>,
 }
 
 /// Looks at a process from outside, writes OUT and gives what was found. Writes nothing if the process may
@@ -94,14 +96,15 @@ pub(crate) fn snap(request: Request<'_>, cancel: &Cancel) -> Result<Snapped, Sna
         full,
         perf: perf.ok_or("not asked for (--no-perf)"),
     };
-    let threads = bundle.finish(&contents, cancel)?;
+    let threads = bundle.finish(&contents, cancel);
+    let lacks = bundle.not_written().note(BUNDLE);
     let finding = threads.as_ref().map(|file| file.finding.clone());
     let dump_ms = dump.end.map(|end| end.first_look_ns as f64 / 1e6);
     let hang = HangFacts { snapshot: BUNDLE.into(), finding, dump_ms };
     let facts = facts(&dump, name, bytes.ok().as_deref(), hang);
-    let extra = Extra { notes: notes::said(&dump), ..Extra::default() };
-    let conclusion = report::write_hunt(out, &facts, &extra)?;
-    Ok(Snapped { facts, conclusion, threads })
+    let notes = notes::said(&dump).into_iter().chain(lacks.clone()).collect();
+    let conclusion = report::write_hunt(out, &facts, &Extra { notes, ..Extra::default() })?;
+    Ok(Snapped { facts, conclusion, threads, lacks })
 }
 
 /// A hunt of one run: the process as it was found.

@@ -11,6 +11,16 @@ messages! {
             "接続を待たせている (接続中 {open} 件): {error}。上限を上げること (ulimit -n)";
         OutAgain { out } => "{out} was gone; it is made again", "{out} が消えていたため作り直した";
         OutGone { error } => "the sessions' lines are lost for now: {error}", "現在セッションの行を書き込めない: {error}";
+        NoRoom { what, error } => "no room for {what} ({error}): make room, or give another --out. What a session lacks is in its line",
+            "{what} を書き込めなかった ({error})。空きを作るか、別の --out を指定すること。欠けたものは各セッションの行に記す";
+        LinesWait { error } => "the lines of sessions wait in memory: {error}", "セッションの行はメモリで待たせている: {error}";
+        LinesWritten { lines: "line" } => "{lines} of sessions had to wait and are written now", "待たせていたセッションの行 {lines} 行を書き込んだ";
+        LinesElsewhere { lines: "line", path } => "{lines} of sessions could not be written to OUT; they are in {path}",
+            "セッションの行 {lines} 行を OUT に書き込めず、{path} に保存した";
+        LinesLost { lines: "line" } => "{lines} of sessions could not be written and are lost", "セッションの行 {lines} 行を書き込めず、失った";
+        NoPidfd { open } => "{open} connections are open, near the limit of descriptors: how the processes of new ones end is not \
+            known; raise the limit (ulimit -n)",
+            "接続中 {open} 件でファイル記述子の上限に近いため、新しい接続のプロセスの終わり方は記録できない。上限を上げること (ulimit -n)";
         DumpWaits { most } => "a dump waits until others are analysed: --max-memory {most}M is in use",
             "ダンプを待たせている: --max-memory {most}M を使用中";
         Full { most } => "--max-size {most}M is reached: sessions have their lines, but no more dumps are kept",

@@ -27,6 +27,11 @@ messages! {
         EndedBeforeDump { pid } => "process {pid} ended before its dump was complete", "プロセス {pid} はダンプの完了前に終了した";
         DumpNotWritten { pid } => "the dump of process {pid} could not be written; its collector says why",
             "プロセス {pid} のダンプを書き込めなかった。理由は収集側の出力にある";
+        // Files of a bundle.
+        NoRoomFor { files, error, snapshot } => "{snapshot} lacks {files} ({error}): make room, or give another --out",
+            "{snapshot} に {files} を書き込めなかった ({error})。空きを作るか、別の --out を指定すること";
+        NotWritten { files, error, snapshot } => "{snapshot} lacks {files}: {error}",
+            "{snapshot} に {files} を書き込めなかった: {error}";
         Found { class, confidence } => "{class} ({confidence})", "{class} ({confidence}) と判定";
         Dso { path, why } => "{path}: {why}", "{path} について: {why}";
         NoHello {} => "no hello arrived: it is not known what ran", "シムからの応答がなく、何が実行されたか分からない";

@@ -74,11 +74,14 @@ pub(super) fn capture(
         full: false,
         perf: Err("not run in a verification"),
     };
-    let finding = bundle.finish(&contents, cancel)?.map(|file| file.finding);
+    let finding = bundle.finish(&contents, cancel).map(|file| file.finding);
     let slow = finding.as_ref().is_some_and(|finding| finding.class == Class::Slow);
     let hang = HangFacts { snapshot: snapshot.display().to_string(), finding, dump_ms: None };
     let facts = RunFacts { hang: Some(hang), ..RunFacts::new(run, facts::PINNED) };
-    Ok(VerifyHang { run, pid, snapshot, slow, sentence: Text::of(|lang| hang_sentence(&facts, lang)) })
+    let sentence = Text::of(|lang| hang_sentence(&facts, lang));
+    let said: Vec<Text> =
+        [sentence].into_iter().chain(bundle.not_written().note(snapshot.display())).collect();
+    Ok(VerifyHang { run, pid, snapshot, slow, sentence: Text::joined(&said).unwrap_or_default() })
 }
 
 /// Where the evidence goes if the user named no folder.

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::Receiver;
 use serde_json::Value;
@@ -15,6 +16,7 @@ pub struct Collect {
     pub dir: tempfile::TempDir,
     child: Child,
     lines: Receiver<String>,
+    errors: Arc<Mutex<Vec<String>>>,
 }
 
 impl Collect {
@@ -28,15 +30,39 @@ impl Collect {
         let mut command = hangscope();
         command.arg("collect").arg("--socket").arg(dir.path().join("run/s.sock"));
         command.arg("--out").arg(dir.path().join("out")).args(options);
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("hangscope starts");
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("hangscope starts");
         let (sender, lines) = crossbeam_channel::unbounded();
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         std::thread::spawn(move || {
             stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
         });
-        let collect = Collect { dir, child, lines };
+        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+        let errors = Arc::new(Mutex::new(vec![]));
+        let kept = errors.clone();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                eprintln!("{line}");
+                kept.lock().expect("nobody panics with it").push(line);
+            }
+        });
+        let collect = Collect { dir, child, lines, errors };
         collect.line_with(&["listening on"]);
         collect
+    }
+
+    /// Kills the collector, and starts another one in the same folder.
+    pub fn again(mut self, options: &[&str]) -> Collect {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().expect("a folder"));
+        Collect::within(dir, options)
+    }
+
+    /// The lines on stderr so far that contain a text.
+    pub fn errors_with(&self, part: &str) -> Vec<String> {
+        let errors = self.errors.lock().expect("nobody panics with it");
+        errors.iter().filter(|line| line.contains(part)).cloned().collect()
     }
 
     pub fn pid(&self) -> u32 {

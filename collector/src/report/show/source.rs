@@ -82,11 +82,20 @@ pub(in crate::report) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Sho
 /// A dump or a recording: analysed again.
 fn saved(path: &Path) -> Result<Shown, ShowError> {
     let saved = SavedDumps::read(path)?;
-    let of = |dump| {
-        let (traces, finding) = saved.analyse(dump);
-        (format!("dump {}", dump.begin.number), ThreadsFile::of(dump, &traces, &finding))
-    };
-    Ok(Shown { snapshots: saved.dumps.last().into_iter().map(of).collect(), ..Shown::default() })
+    let snapshots = last(&saved).map(|file| (format!("dump {}", file.dump), file));
+    Ok(Shown { snapshots: snapshots.into_iter().collect(), ..Shown::default() })
+}
+
+fn last(saved: &SavedDumps) -> Option<ThreadsFile> {
+    let dump = saved.dumps.last()?;
+    let (traces, finding) = saved.analyse(dump);
+    Some(ThreadsFile::of(dump, &traces, &finding))
+}
+
+/// `threads.json` of a bundle that has none.
+fn again(bundle: &Path) -> Option<ThreadsFile> {
+    let missing = !bundle.join("threads.json").exists();
+    missing.then(|| SavedDumps::read(bundle).ok()).flatten().as_ref().and_then(last)
 }
 
 fn hunt(dir: &Path, lang: Lang) -> Result<Shown, ShowError> {
@@ -286,7 +295,9 @@ impl Shown {
     /// Reads the snapshots of these folders.
     fn take(&mut self, dir: &Path, names: Vec<String>) {
         for name in names {
-            match read(&dir.join(&name).join("threads.json")) {
+            let folder = dir.join(&name);
+            // What was too large for a full disk may be in a smaller file.
+            match read(&folder.join("threads.json")).or_else(|error| again(&folder).ok_or(error)) {
                 Ok(file) => self.snapshots.push((name, file)),
                 Err(error) => self.missing.push(format!("{name}: {error}")),
             }

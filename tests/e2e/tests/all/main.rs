@@ -10,6 +10,7 @@ mod counters;
 mod crash;
 mod cut;
 mod faults;
+mod full_disk;
 mod guest;
 mod host_unchanged;
 mod hunt;
