@@ -135,7 +135,7 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         }
     };
     let mut name = lane.snapshot(number);
-    let mut bundle = bundle::begin(config, lane, &name, pid, process)?;
+    let mut bundle = bundle::begin(config, lane, &name, pid, process);
 
     let recorded = process.and_then(|p| p.dumps.last());
     let first_look = process.filter(|_| haste).and_then(|p| p.first_look.as_deref().cloned());
@@ -303,7 +303,7 @@ pub(super) fn keep(
     let (number, pid) = (facts.run, facts.pid.unwrap_or(0));
     let subject = watch.processes().filter(|p| !p.dumps.is_empty() && !watch.is_wrapper(p)).last();
     let name = lane.slow_snapshot(number);
-    let bundle = bundle::begin(config, lane, &name, subject.map_or(pid, |p| p.pid), subject)?;
+    let bundle = bundle::begin(config, lane, &name, subject.map_or(pid, |p| p.pid), subject);
     let bytes = bundle::allocator_bytes(lane, subject);
     let history = subject.map_or_else(History::default, |p| p.history.clone());
     let contents = Contents {
