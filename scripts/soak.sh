@@ -9,11 +9,12 @@
 #     gdb          names and addresses of a live program's frames against gdb's, 100 stops under each of three allocators
 #     shrink       the natural race, from the numbers of the incident to a fifth or less of its run time
 #     fuzz         a minute (SOAK_FUZZ seconds) of each target of tests/fuzz; needs a nightly compiler and cargo-fuzz
+#     miri         what Miri can run of the shim and of what it shares; needs a nightly compiler, installs Miri
 #     rounds       the end-to-end tests, ten times over (SOAK_ROUNDS)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 parts=("$@")
-if [ $# = 0 ]; then parts=(classes confusion statistics stir gdb shrink fuzz rounds); fi
+if [ $# = 0 ]; then parts=(classes confusion statistics stir gdb shrink fuzz miri rounds); fi
 
 ./scripts/build.sh >/dev/null
 # All faulty allocators, with the features that build.sh gave the dependencies.
@@ -53,6 +54,23 @@ fuzz() {
   rm -rf "$found"
 }
 
+miri() {
+  if ! cargo +nightly miri --version >/dev/null 2>&1 &&
+    ! rustup component add miri rust-src --toolchain nightly >/dev/null 2>&1; then
+    echo "not run by Miri: rustup component add miri rust-src --toolchain nightly (after rustup toolchain install nightly)"
+    return
+  fi
+  # In a folder of its own: other flags would have the rest built anew.
+  local under=(env CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/miri" MIRIFLAGS=-Zmiri-disable-isolation)
+  "${under[@]}" cargo +nightly miri test -q -p hangscope-protocol -p hangscope-reader
+  # Without what makes system calls or jumps. What threads share there has its argument in its module.
+  "${under[@]}" cargo +nightly miri test -q -p hangscope-shim -- instructions_that_matter registers_of_a_sample stall:: random:: \
+    safe:: every_variable durations other_settings what_is_disturbed programs_that_are_watched text_of_a_fixed_size
+  # Threads meet in another order with each seed.
+  under+=(MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-many-seeds=0..${SOAK_SEEDS:-32}")
+  "${under[@]}" cargo +nightly miri test -q -p hangscope-shim slots::
+}
+
 rounds() {
   for round in $(seq "${SOAK_ROUNDS:-10}"); do
     echo "== end-to-end tests, round $round ($SECONDS s)"
@@ -62,7 +80,7 @@ rounds() {
 
 for part in "${parts[@]}"; do
   case $part in
-    classes | confusion | statistics | stir | gdb | shrink | fuzz | rounds) echo "== $part ($SECONDS s)" && "$part" ;;
+    classes | confusion | statistics | stir | gdb | shrink | fuzz | miri | rounds) echo "== $part ($SECONDS s)" && "$part" ;;
     *) echo "soak.sh: no part is named $part; see the head of this file" >&2 && exit 2 ;;
   esac
 done

@@ -113,10 +113,11 @@ dependencies() {
   "$deny" --log-level error check bans licenses sources
 }
 
+# All that the end-to-end tests run, and themselves.
 build_tests() {
   # cargo test does not build examples that are shared objects.
   cargo "${quick[@]}" build -q --release -p hangscope -p hangscope-test-workload -p hangscope-test-allocators --bins --examples
-  cargo "${quick[@]}" test -q --release "${members[@]}" --no-run --lib --bins --tests
+  cargo "${quick[@]}" test -q --release -p hangscope-test-e2e --no-run --lib --bins --test all --test figures
 }
 
 # Installs, uses what was installed, removes it.
@@ -144,7 +145,7 @@ installation() {
 }
 
 unit_tests() {
-  nice -n 5 cargo "${quick[@]}" test -q --release -p hangscope-protocol -p hangscope-reader -p hangscope -p hangscope-test-workload -p hangscope-test-allocators "$@"
+  nice -n 5 cargo "${quick[@]}" test -q --release -p hangscope-protocol -p hangscope-reader -p hangscope -p hangscope-test-workload -p hangscope-test-allocators -p hangscope-test-fuzz "$@"
   # With the release profile, for its checks; the shim that is used is built with its own.
   nice -n 5 cargo "${quick[@]}" test -q --release -p hangscope-shim "$@"
 }
@@ -180,15 +181,17 @@ if [ $# -gt 0 ]; then
 else
   part "format" cargo fmt --all --check
   part "build" ./scripts/build.sh --quick
-  # Everything that the end-to-end tests run is built before the first of them: nothing may be replaced under them.
+  # Everything that the end-to-end tests run is built before the first of them: nothing may be replaced under them. What
+  # only the unit tests need is built beside them.
   part "build of the faulty allocators and the end-to-end tests" build_tests
   # The end-to-end tests wait more than they compute. Beside them, with less right to the processors, goes all the rest.
   set -m
   part "end-to-end tests" end_to_end >"$work/end_to_end" 2>&1 &
   beside=$!
   set +m
-  part "unit tests" unit_tests
+  # Not first what builds: cargo begins the end-to-end tests with the lock on the folder.
   part "dependencies" dependencies
+  part "unit tests" unit_tests
   part "lints" lints
   part "documentation" documentation
   part "other processor" other_processor

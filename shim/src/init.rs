@@ -3,6 +3,12 @@
 //! The constructor runs after those of libc and of the allocator, and before the program's `main`. It starts
 //! the watchdog, and takes the snapshot, because nothing can have changed yet. It does not connect: the
 //! watchdog does that meanwhile, so that a slow collector costs the host nothing.
+//!
+//! Who writes and who reads: the constructor publishes the arena once it is filled (`ARENA`, release); the
+//! destructor and the fork handler take it (acquire). `BACK` belongs to one thread at a time, in the
+//! constructor or the destructor. `BACK_TID` is stored before it (release), so another thread that panics,
+//! the watchdog, sees that it is not the owner. A child that was forked meanwhile has another tid, and does
+//! not take it for its own.
 
 use core::ffi::{CStr, c_char, c_int};
 use core::ops::Range;
@@ -41,11 +47,12 @@ struct Start {
 }
 
 #[used]
-#[unsafe(link_section = ".init_array")]
+// Miri calls without arguments.
+#[cfg_attr(not(miri), unsafe(link_section = ".init_array"))]
 static CONSTRUCTOR: extern "C" fn(c_int, *const *const c_char, *const *const c_char) = constructor;
 
 #[used]
-#[unsafe(link_section = ".fini_array")]
+#[cfg_attr(not(miri), unsafe(link_section = ".fini_array"))]
 static DESTRUCTOR: extern "C" fn() = destructor;
 
 unsafe extern "C" {

@@ -69,6 +69,8 @@ fn a_length_beyond_the_frame_is_refused() {
 
 #[test]
 fn every_kind_is_found_by_its_number() {
-    let known: Vec<u16> = (0..=u16::MAX).filter(|n| Kind::from_u16(*n).is_some()).collect();
+    // All take Miri a quarter of an hour.
+    let tried = (0..=u16::MAX).filter(|n| !cfg!(miri) || *n < 200 || n % 251 == 0);
+    let known: Vec<u16> = tried.filter(|n| Kind::from_u16(*n).is_some()).collect();
     assert_eq!(known, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 100, 101, 102]);
 }

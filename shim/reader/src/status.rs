@@ -126,7 +126,7 @@ mod tests {
         let s = Status(b"Uid:\t1000\t0\nGroups:\tx 99999999999\nSigBlk:\nvoluntary_ctxt_switches:\t1");
         assert_eq!((s.users(), s.groups(), s.blocked_signals(), s.switches()), (None, None, None, None));
         assert_eq!(s.supplementary_groups().unwrap().collect::<Vec<_>>(), [None, None]);
-        for end in 0..TEXT.len() {
+        for end in (0..TEXT.len()).step_by(if cfg!(miri) { 29 } else { 1 }) {
             let s = Status(&TEXT[..end]);
             let _ = (s.users(), s.switches(), s.blocked_signals(), s.rss_kib());
         }

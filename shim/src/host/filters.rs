@@ -5,6 +5,11 @@
 //! does was done under it. A later one is noted when it is installed through libc ([`crate::arch`]), and for
 //! the first thread also at each look at its `status`. What remains unseen is a filter that another thread
 //! installs with a system call of its own.
+//!
+//! What is noted publishes nothing else: whoever reads it decides only whether to make a call. libc's
+//! functions note a filter before the call that installs it (a locked instruction), so no thread can be under
+//! a filter that it would not see here. A forked child inherits filters and notes, an exec keeps the filters:
+//! they are then those of the start.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 

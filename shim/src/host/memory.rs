@@ -8,15 +8,15 @@
 //!
 //! Who writes and who reads:
 //!
-//! - The watchdog writes the ranges, then their number (release). The destructor, on a thread of the host, reads
-//!   the number (acquire), and the ranges only if it is not 0. The number goes from 0 to its value once in a
-//!   process. Nobody writes the ranges after that.
+//! - The watchdog writes the ranges, then their number (release). The destructor, on a thread of the host,
+//!   reads the number (acquire), and the ranges only if it is not 0. The number goes from 0 to its value once
+//!   in a process. Nobody writes the ranges after that.
 //! - The watchdog writes the length of the page, then its address (release); the destructor reads the address
 //!   (acquire), then the length.
 //! - In the page the bytes come before the length that makes them valid (`sys::publish`). The collector reads
 //!   the page after the process has ended.
-//! - [`Wanted::forget`] runs where nobody can be keeping ranges at the time: in a forked child before it has a
-//!   watchdog, and on a watchdog that ends. A destructor that has just seen the page writes into it all the
+//! - [`Wanted::forget`] runs where nobody can be keeping ranges at the time: in a forked child before it has
+//!   a watchdog, and on a watchdog that ends. A destructor that has just seen the page writes into it all the
 //!   same: it stays mapped.
 //! - A fork copies whatever there is. The child's fork handler forgets it before a watchdog runs there, and
 //!   [`Wanted::leave`] does nothing in a child that was made without fork handlers.

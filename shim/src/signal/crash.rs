@@ -1,34 +1,35 @@
-//! The record of a crash (HANGSCOPE_CRASH=on): the registers and the stack of the thread that got a signal which ends
-//! the process.
+//! The record of a crash (HANGSCOPE_CRASH=on): the registers and the stack of the thread that got a signal
+//! which ends the process.
 //!
-//! The handler is put in by the constructor, and where the host asks for the default action (Rust's std does so in its
-//! own handler, before the fault repeats itself). A handler of the host simply replaces it. The host's queries do not see
-//! it (`hide`). It writes into a page that the collector holds: no
-//! socket, nothing that blocks. Then the default action is put back and the signal is sent again as it came. So the
-//! process dies of the same signal, at the same instruction, with the same siginfo, and leaves the same core. The
-//! fault itself is not left to repeat: what a copy over a DSO took away may be there again.
+//! The handler is put in by the constructor, and where the host asks for the default action (Rust's std does
+//! so in its own handler, before the fault repeats itself). A handler of the host simply replaces it. The
+//! host's queries do not see it (`hide`). It writes into a page that the collector holds: no
+//! socket, nothing that blocks. Then the default action is put back and the signal is sent again as it came.
+//! So the process dies of the same signal, at the same instruction, with the same siginfo, and leaves the
+//! same core. The fault itself is not left to repeat: what a copy over a DSO took away may be there again.
 //!
-//! What differs: the kernel's log has no `segfault at` line, and SigCgt of `/proc/self/status` shows the handler.
-//! The memory below the red zone of the thread is overwritten. Where a stack has overflowed the kernel cannot run a
-//! handler: there is no record, and the si_code in the core is SI_KERNEL. There is no record either of a thread that blocks the signal; of the first process of a pid namespace,
-//! whose signals the kernel treats differently; and of a child that was forked a moment ago.
+//! What differs: the kernel's log has no `segfault at` line, and SigCgt of `/proc/self/status` shows the
+//! handler. The memory below the red zone of the thread is overwritten. Where a stack has overflowed the
+//! kernel cannot run a handler: there is no record, and the si_code in the core is SI_KERNEL. There is no
+//! record either of a thread that blocks the signal; of the first process of a pid namespace, whose signals
+//! the kernel treats differently; and of a child that was forked a moment ago.
 //!
 //! Who writes and who reads:
 //!
-//! - `PAGE`: the watchdog stores it once, when it is mapped (release); the handler loads it (acquire). The page
-//!   stays mapped, so a handler that has loaded it may use it whatever happens to `PAGE` meanwhile.
-//! - The page itself: of all threads that crash, only the first to set `BEGUN` (one exchange) writes. The length
-//!   comes last (`sys::publish`). The collector reads the page after the process has ended.
-//! - `PAGE_TO_COME` and `WRITTEN` are futex words: the value is stored before the wake, and the kernel compares
-//!   it again before a thread sleeps, so no wake is lost. Each wait has a time limit.
-//! - `ARMED`: [`withdraw`] clears it, then takes the handlers out. [`take`], on a thread of the host, puts one
-//!   in, then looks at it again. The kernel does both changes under one lock of the process, so one of the two
-//!   sees the other.
-//! - `BEFORE` is written before the handler is in. A query that sees the handler may still read the flags of the
-//!   default action before that: both are libc's own.
-//! - A fork copies all of it: the handlers stay in force in the child, but `on_crash` compares the process with
-//!   the one that the constructor or the fork handler knew, and writes nothing before [`forget`] has run. A child
-//!   that shares memory (vfork) is told in the same way. An exec resets the handlers.
+//! - `PAGE`: the watchdog stores it once, when it is mapped (release); the handler loads it (acquire). The
+//!   page stays mapped, so a handler that has loaded it may use it whatever happens to `PAGE` meanwhile.
+//! - The page itself: of all threads that crash, only the first to set `BEGUN` (one exchange) writes. The
+//!   length comes last (`sys::publish`). The collector reads the page after the process has ended.
+//! - `PAGE_TO_COME` and `WRITTEN` are futex words: the value is stored before the wake, and the kernel
+//!   compares it again before a thread sleeps, so no wake is lost. Each wait has a time limit.
+//! - `ARMED`: [`withdraw`] clears it, then takes the handlers out. [`take`], on a thread of the host, puts
+//!   one in, then looks at it again. The kernel does both changes under one lock of the process, so one of
+//!   the two sees the other.
+//! - `BEFORE` is written before the handler is in. A query that sees the handler may still read the flags of
+//!   the default action before that: both are libc's own.
+//! - A fork copies all of it: the handlers stay in force in the child, but `on_crash` compares the process
+//!   with the one that the constructor or the fork handler knew, and writes nothing before [`forget`] has
+//!   run. A child that shares memory (vfork) is told in the same way. An exec resets the handlers.
 
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
@@ -40,14 +41,14 @@ use crate::sys::{self, Errno, KernelAction, OwnedFd, SIGINFO_WORDS};
 
 /// Signals that leave a core and that programs die of.
 const SIGNALS: [i32; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT];
-/// How long a thread that crashes waits for the page, or for another one that is writing: for a machine so loaded that
-/// the watchdog has not run yet.
+/// How long a thread that crashes waits for the page, or for another one that is writing: for a machine so
+/// loaded that the watchdog has not run yet.
 const PATIENCE: u64 = 200_000_000;
 /// Bytes of stack that the handler needs.
 const NEEDED: u64 = 4096;
 
-/// What the kernel said of each signal's default action before the handler was put in: flags and restorer. libc sets
-/// them where the host asks for the default action.
+/// What the kernel said of each signal's default action before the handler was put in: flags and restorer.
+/// libc sets them where the host asks for the default action.
 static BEFORE: [(AtomicU32, AtomicUsize); SIGNALS.len()] =
     [const { (AtomicU32::new(0), AtomicUsize::new(0)) }; SIGNALS.len()];
 /// The handler may be put in.
@@ -116,8 +117,8 @@ pub(super) fn take(signal: i32) {
             restorer: arch::signal_return as *const () as usize,
             mask: u64::MAX,
         };
-        // SAFETY: `on_crash` may run anywhere: it makes no call but raw system calls, and touches only the page,
-        // which stays mapped, and atomics.
+        // SAFETY: `on_crash` may run anywhere: it makes no call but raw system calls, and touches only the
+        // page, which stays mapped, and atomics.
         let _ = unsafe { sys::action(signal as u32, Some(&ours)) };
         // The watchdog may have taken all handlers out just before.
         if !ARMED.load(Ordering::Acquire) {
@@ -177,21 +178,21 @@ extern "C" fn on_crash(signal: i32, info: *const [u64; SIGINFO_WORDS], context: 
         }
     }
     let default = KernelAction { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
-    // SAFETY: the first call only reads, and there is no handler in the second. A handler that the host has put in
-    // since stays.
+    // SAFETY: the first call only reads, and there is no handler in the second. A handler that the host has
+    // put in since stays.
     let _ = unsafe {
         sys::action(signal as u32, None)
             .ok()
             .filter(|now| now.handler == handler())
             .map(|_| sys::action(signal as u32, Some(&default)))
     };
-    // The signal is blocked until this handler returns: then the thread gets it. If it cannot be sent (a filter of
-    // system calls), a fault repeats itself, and abort(3) sends its signal once more.
+    // The signal is blocked until this handler returns: then the thread gets it. If it cannot be sent (a
+    // filter of system calls), a fault repeats itself, and abort(3) sends its signal once more.
     let _ = sys::send_again(signal as u32, info);
 }
 
-/// Whether this stack has room for the handler's work. Near the end of a stack a fault in here would change what the
-/// process dies of.
+/// Whether this stack has room for the handler's work. Near the end of a stack a fault in here would change
+/// what the process dies of.
 #[inline(never)]
 fn has_room(context: &libc::ucontext_t) -> bool {
     let here = &raw const *context as u64;
@@ -209,9 +210,9 @@ fn leave(signal: i32, info: &[u64; SIGINFO_WORDS], context: &libc::ucontext_t) {
     if page.is_null() {
         return;
     }
-    // SAFETY: `share` mapped so many bytes there, whose file cannot shrink and has all its pages, and they stay
-    // mapped. Only the one thread that set BEGUN comes here. The collector reads its descriptor after the process
-    // has ended.
+    // SAFETY: `share` mapped so many bytes there, whose file cannot shrink and has all its pages, and they
+    // stay mapped. Only the one thread that set BEGUN comes here. The collector reads its descriptor
+    // after the process has ended.
     let page = unsafe { core::slice::from_raw_parts_mut(page, CRASH_BYTES) };
     let Some(room) = page.get_mut(4..) else { return };
     let regs = arch::registers(context);

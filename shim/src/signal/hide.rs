@@ -1,10 +1,14 @@
-//! Queries of a signal's action by the host do not see the handler of `crash`: they say the default action, as without
-//! the shim. Runtimes decide by it whether they put in a handler of their own (Rust's std, for its message about an
-//! overflow of the stack), or whether they call the one before (HotSpot).
+//! Queries of a signal's action by the host do not see the handler of `crash`: they say the default action,
+//! as without the shim. Runtimes decide by it whether they put in a handler of their own (Rust's std, for its
+//! message about an overflow of the stack), or whether they call the one before (HotSpot).
 //!
-//! These are libc's functions. Each calls the next definition in the order of symbol search, as `dlsym(RTLD_NEXT)`
-//! would find it, without its lock, and changes the answer only where it is that handler. The host's raw system
-//! calls are not seen.
+//! These are libc's functions. Each calls the next definition in the order of symbol search, as
+//! `dlsym(RTLD_NEXT)` would find it, without its lock, and changes the answer only where it is that handler.
+//! The host's raw system calls are not seen.
+//!
+//! What is kept is an address of code that was loaded before the shim and is never unloaded. It publishes
+//! nothing else, and whoever finds none looks for the same one: threads, signal handlers and forked children
+//! may meet.
 
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -40,7 +44,8 @@ unsafe fn query(
     new: *const libc::sigaction,
     old: *mut libc::sigaction,
 ) -> c_int {
-    // SAFETY: the caller's pointer, if there is one. libc's set is larger than the kernel's and begins with it.
+    // SAFETY: the caller's pointer, if there is one. libc's set is larger than the kernel's and begins with
+    // it.
     let asks_for_default = !new.is_null()
         && unsafe {
             let mask = (&raw const (*new).sa_mask).cast::<u64>().read();
@@ -73,7 +78,8 @@ unsafe fn query(
 /// # Safety
 /// As sigaction(2).
 unsafe fn raw(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int {
-    // SAFETY: the caller's pointer, if there is one. libc's set is larger than the kernel's and begins with it.
+    // SAFETY: the caller's pointer, if there is one. libc's set is larger than the kernel's and begins with
+    // it.
     let new = (!new.is_null()).then(|| unsafe {
         KernelAction {
             handler: (*new).sa_sigaction,

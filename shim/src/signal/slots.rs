@@ -9,8 +9,9 @@
 //! - The registers are the handler's from its exchange (acquire: after the watchdog's last reading) until it
 //!   stores DONE (release). They are the watchdog's from its load of DONE (acquire) until it frees the slot
 //!   (release).
-//! - The handler has all signals blocked, and neither forks nor makes a thread. A fork by another thread copies
-//!   the slots as they are. The child has no pending signals, and its watchdog frees all slots before it asks.
+//! - The handler has all signals blocked, and neither forks nor makes a thread. A fork by another thread
+//!   copies the slots as they are. The child has no pending signals, and its watchdog frees all slots before
+//!   it asks.
 //! - An exec replaces the memory. A signal that is still pending then would meet the new program's default
 //!   action. It is sent only to a thread that sleeps in a call which ends at once for it, and not to one that
 //!   blocks it. What remains is a thread that begins an exec within the microseconds between the look and the

@@ -8,6 +8,19 @@
 //! Races are lost between those.
 //!
 //! A stop is a wait on a futex word of the shim, with a timeout, in the handler.
+//!
+//! Who writes and who reads:
+//!
+//! - The watchdog stores the allocator's range and the seed, then `ON` (release). A handler loads `ON`
+//!   (acquire) before it uses them. The range stays the same while the process lives.
+//! - [`forbid`] stores `ON`, then reads `STOPPED`. A handler counts itself in `STOPPED`, then the kernel
+//!   compares `ON` before it sleeps (behind a full barrier: futex(2) orders a waiter's load with a waker's
+//!   store). So either `forbid` sees the handler and waits for it, or the handler does not sleep. A stop ends
+//!   by itself in 2 ms at most, and `forbid` has a limit too: neither depends on the other.
+//! - `DRAWN` is a counter of its own. `SLOWS` may be seen late: a thread is then stopped instead of slowed.
+//! - A thread in a stop has all signals blocked and cannot fork. A fork by another thread copies the counts;
+//!   the child's watchdog sets them anew ([`prepare`]), and timers are not inherited. A thread leaves slow
+//!   motion before it makes a call that forks or executes.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 

@@ -1,9 +1,10 @@
 //! A table that grows with the number of threads: a part in the arena, and a mapping of its own once that is
 //! too small. So the shim's address space stays small where there are few threads.
 //!
-//! Only the watchdog uses a table. But a thread of the host may fork at any instruction of the watchdog, and the
-//! child's watchdog goes on with the copy. So the address of a larger mapping is stored before its length, and
-//! the smaller mapping goes away only after both: the length that a child finds is never beyond what is mapped.
+//! Only the watchdog uses a table. But a thread of the host may fork at any instruction of the watchdog, and
+//! the child's watchdog goes on with the copy. So the address of a larger mapping is stored before its
+//! length, and the smaller mapping goes away only after both: the length that a child finds is never beyond
+//! what is mapped.
 
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -59,8 +60,8 @@ impl<T> Deref for Grown<T> {
         if more.is_null() {
             return &self.first;
         }
-        // SAFETY: `hold` mapped so many entries or more, zeroed, and only this table knows them. Zero is valid
-        // for what is in the arena.
+        // SAFETY: `hold` mapped so many entries or more, zeroed, and only this table knows them. Zero is
+        // valid for what is in the arena.
         unsafe { core::slice::from_raw_parts(more, len) }
     }
 }

@@ -3,6 +3,13 @@
 //!
 //! The rings lie in address space that the arena has reserved, in place of its pages, and only while events
 //! are open: a dump makes no mapping that the host did not have room for before.
+//!
+//! Who writes and who reads: the kernel writes data, then the head; the watchdog loads the head (acquire),
+//! copies the data, then stores the tail (release), as the kernel does on its side (perf_event_open(2),
+//! "data_head"). No other thread knows the rings. A fork copies memory with the table of mappings locked, and
+//! a ring is not copied. [`are_lent`] is set before a ring is mapped and cleared after the pages are back,
+//! and both mappings take that lock: a child that lacks the pages sees the flag, and one that sees it may
+//! have them.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

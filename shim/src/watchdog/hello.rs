@@ -1,12 +1,13 @@
 //! Whether the hello is out: threads of the host wait for it at the end of a short process.
 //!
-//! `GREETED` and `FACTS` are futex words that leave 0 once. Each is stored before the wake, and the kernel compares
-//! it again before a thread sleeps, so no wake is lost; each wait has a time limit. `FACTS` publishes the
-//! constructor's facts and the watchdog's work (release, acquire): the constructor does not touch the work after
-//! that. The flags publish nothing: whoever reads one decides only whether to make a call.
+//! `GREETED` and `FACTS` are futex words that leave 0 once. Each is stored before the wake, and the kernel
+//! compares it again before a thread sleeps, so no wake is lost; each wait has a time limit. `FACTS`
+//! publishes the constructor's facts and the watchdog's work (release, acquire): the constructor does not
+//! touch the work after that. The flags publish nothing: whoever reads one decides only whether to make a
+//! call.
 //!
-//! The fork handler is registered after the facts are written, so a child that has a watchdog has them. It sets its
-//! own words before that watchdog starts, and the clone that starts it orders that.
+//! The fork handler is registered after the facts are written, so a child that has a watchdog has them. It
+//! sets its own words before that watchdog starts, and the clone that starts it orders that.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -39,8 +40,8 @@ pub(super) fn was_filtered() -> bool {
 }
 
 /// Whether a thread of the host may be ended for a call that the shim makes on it. A filter that was there
-/// from the start has let the constructor pass. One that was installed through libc is known at once; else the
-/// watchdog looks once a second, at the first thread.
+/// from the start has let the constructor pass. One that was installed through libc is known at once; else
+/// the watchdog looks once a second, at the first thread.
 pub(crate) fn is_filtered() -> bool {
     was_filtered() || filters::may_be_new()
 }
@@ -51,8 +52,9 @@ pub(crate) fn forked() {
     GREETED.store(1, Ordering::Relaxed);
 }
 
-/// How long a thread looks for what the other one does before it sleeps, ns. A thread that sleeps takes longer
-/// to wake than the whole hello takes, where an idle processor has to wake too (50 to 300 us on a virtual one).
+/// How long a thread looks for what the other one does before it sleeps, ns. A thread that sleeps takes
+/// longer to wake than the whole hello takes, where an idle processor has to wake too (50 to 300 us on a
+/// virtual one).
 const LOOKS: u64 = 200_000;
 
 /// Waits until the hello is out; at most 200 ms, for a machine so loaded that the thread has not run yet.
