@@ -23,6 +23,7 @@ use crate::launch::program;
 use crate::launch::sockets::{BadSocketDir, SocketDir};
 use crate::profile::{self, Profile};
 use crate::report::{self, VerdictFile, junit, terminal};
+use crate::symbolize::KeptNames;
 use crate::text::message::{Say as _, Text, say};
 use crate::text::note::Note;
 use crate::text::progress::JobLine;
@@ -237,6 +238,7 @@ fn config(args: Args) -> anyhow::Result<(Config, SocketDir)> {
         tick: run.tick,
         stir: run.stir.stir(),
         full: args.full,
+        kept: KeptNames::default(),
         perf: (!args.no_perf).then(|| PerfOptions {
             time: args.perf_seconds,
             call_graph: args.perf_call_graph,

@@ -365,6 +365,7 @@ impl Session {
             allocator_copy: self.copy.clone().filter(|copy| copy.exists()),
             live_pid: Some(self.peer.pid),
             same_boot: true,
+            kept: self.desk.names.clone(),
             ..Sources::default()
         }
     }
@@ -426,6 +427,7 @@ impl Session {
                 bytes: copy.map(AllocatorBytes::InFile).ok_or_else(no_copy),
             },
             copies: vec![],
+            kept: self.desk.names.clone(),
             alive: true,
             supplement: (!self.desk.cancel.is_set()).then_some(snap::supplement),
             full: self.desk.options.full,

@@ -154,6 +154,7 @@ impl Bundle {
             copies: contents.copies.clone(),
             live_pid: contents.alive.then_some(self.pid),
             same_boot: true,
+            kept: contents.kept.clone(),
             ..Sources::default()
         }
     }

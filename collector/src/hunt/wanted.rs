@@ -63,6 +63,7 @@ impl Running<'_> {
             history,
             allocator: Allocator::new(process.allocator().map(|a| a.path.as_str()), &bytes),
             copies: lane.files(),
+            kept: self.job.config.kept.clone(),
             alive: true,
             // Both take a second or more, and the run must be watched.
             supplement: None,

@@ -21,7 +21,7 @@ use crate::files::pin;
 use crate::profile::Profile;
 use crate::report::{self, Extra};
 use crate::session::{Dump, record};
-use crate::symbolize::{self, Sources};
+use crate::symbolize::{self, KeptNames, Sources};
 use crate::text::message::{Say as _, Text};
 use crate::text::note::Note;
 
@@ -91,6 +91,7 @@ pub(crate) fn snap(request: Request<'_>, cancel: &Cancel) -> Result<Snapped, Sna
         history: &History::default(),
         allocator: Allocator::new(path, &bytes),
         copies: vec![],
+        kept: KeptNames::default(),
         alive: true,
         supplement: Some(super::supplement::memory),
         full,

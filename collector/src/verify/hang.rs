@@ -12,6 +12,7 @@ use crate::console::cancel::Cancel;
 use crate::evidence::bundle::{Allocator, Bundle, Contents, DumpFrames};
 use crate::session::record;
 use crate::snap;
+use crate::symbolize::KeptNames;
 use crate::text::message::{Text, say};
 use crate::text::progress::JobLine;
 
@@ -69,6 +70,7 @@ pub(super) fn capture(
         history: &History::default(),
         allocator: Allocator::new(path, &bytes),
         copies: vec![wanted.path.clone()],
+        kept: KeptNames::default(),
         alive: true,
         supplement: None,
         full: false,
