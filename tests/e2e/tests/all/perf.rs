@@ -51,6 +51,7 @@ fn bundle(change: impl FnOnce(&Path)) -> (String, String) {
         history: &History::default(),
         allocator: Allocator { path: Some(so.clone()), bytes: Ok(AllocatorBytes::InFile(&kept)) },
         copies: vec![],
+        kept: Default::default(),
         alive: true,
         supplement: Some(snap::supplement),
         full: false,
