@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use super::args::{RunArgs, share};
 use super::times;
 use crate::analysis::sequential::Until;
-use crate::analysis::{Integrity, stats};
+use crate::analysis::{Integrity, conclude, stats};
 use crate::capture::{CallGraph, PerfOptions};
 use crate::console::cancel;
 use crate::console::exit::{Ended, Status};
@@ -23,6 +23,7 @@ use crate::launch::program;
 use crate::launch::sockets::{BadSocketDir, SocketDir};
 use crate::profile::{self, Profile};
 use crate::report::{self, VerdictFile, junit, terminal};
+use crate::symbolize::KeptNames;
 use crate::text::message::{Say as _, Text, say};
 use crate::text::note::Note;
 use crate::text::progress::JobLine;
@@ -149,7 +150,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let mut screen = Screen::new(&config.name, config.planned(), config.arms.len(), config.stops_at_first());
     let hunted = crate::hunt::hunt(&config, &mut screen, &cancel, &requests)?;
     screen.finish();
-    let conclusion = hunted.report(&config.out)?;
+    let (conclusion, unwritten) = match hunted.report(&config.out) {
+        Ok(conclusion) => (conclusion, None),
+        // What was found is said all the same.
+        Err(error) => (conclude(&hunted.facts), Some(error)),
+    };
     if json {
         out::json(
             &VerdictFile::of(&hunted.facts, &conclusion).with_counters(&hunted.lanes).in_folder(&config.out),
@@ -164,7 +169,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     if let Some(path) = junit {
         junit::write(&path, &hunted.facts, &conclusion, &config.out).context("hunt: --junit")?;
     }
-    Ok(hunted.status())
+    match unwritten {
+        Some(error) => Err(error.into()),
+        None => Ok(hunted.status()),
+    }
 }
 
 /// Checks the arguments. The folder of the sockets is removed on drop.
@@ -230,6 +238,7 @@ fn config(args: Args) -> anyhow::Result<(Config, SocketDir)> {
         tick: run.tick,
         stir: run.stir.stir(),
         full: args.full,
+        kept: KeptNames::default(),
         perf: (!args.no_perf).then(|| PerfOptions {
             time: args.perf_seconds,
             call_graph: args.perf_call_graph,

@@ -23,6 +23,7 @@ use crate::launch::{descriptors, shim_path};
 use crate::profile::{self, Profile};
 use crate::report::shrink::ShrinkFile;
 use crate::shrink::{self, Job, Settings};
+use crate::symbolize::KeptNames;
 use crate::text::message::say;
 use crate::text::progress::JobLine;
 
@@ -225,6 +226,7 @@ fn config(settings: &Settings, out: &Path) -> anyhow::Result<(Config, SocketDir)
         stir: settings.stir,
         perf: None,
         full: false,
+        kept: KeptNames::default(),
         shim: shim_path::find(settings.shim.as_deref()).context("shrink")?,
         only: settings.only.clone(),
         verify_runs: settings.verify_runs,

@@ -16,6 +16,7 @@ use crate::console::out;
 use crate::evidence::missing::NotWritten;
 use crate::files::atomic::{self, WriteError};
 use crate::listen::{Asker, Remark};
+use crate::symbolize::KeptNames;
 use crate::text::collecting::CollectLine;
 use crate::text::escape;
 use crate::text::message::{self, say};
@@ -77,6 +78,7 @@ pub(super) struct Desk {
     /// not wait for dumps.
     pub(super) copies: Room,
     pub(super) disk: Disk,
+    pub(super) names: KeptNames,
     /// Sessions that are not over.
     live: AtomicUsize,
     /// What is said only once.
@@ -99,6 +101,7 @@ impl Desk {
             room: Room::new(options.max_memory / 2),
             copies: Room::new(options.max_memory / 8),
             disk: Disk::new(options.keep, options.max_size, used),
+            names: KeptNames::default(),
             options,
             cancel,
             say,

@@ -349,10 +349,7 @@ impl Session {
         let dso = self.record.allocator.iter().map(PathBuf::from).collect();
         let shim_tid = Some(self.identity.fixed.watchdog_tid);
         let options = capture::Options { name: &self.profile.name, profile: &self.profile, dso, shim_tid };
-        match Bundle::begin(&dir, self.peer.pid, &options) {
-            Ok(bundle) => self.begun = Some(bundle),
-            Err(error) => self.failed(&error),
-        }
+        self.begun = Some(Bundle::begin(&dir, self.peer.pid, &options));
     }
 
     /// A file as [`SessionRecord::not_written`] names it.
@@ -368,6 +365,7 @@ impl Session {
             allocator_copy: self.copy.clone().filter(|copy| copy.exists()),
             live_pid: Some(self.peer.pid),
             same_boot: true,
+            kept: self.desk.names.clone(),
             ..Sources::default()
         }
     }
@@ -414,7 +412,6 @@ impl Session {
             }
             return;
         };
-        self.record.dump_folders.push(format!("dump_{}", begin.number));
         let no_copy = || match self.unsaved_copy {
             Some(_) => "the disk had no room for the allocator's bytes".to_owned(),
             None => "the process sent no copy of the allocator".to_owned(),
@@ -430,6 +427,7 @@ impl Session {
                 bytes: copy.map(AllocatorBytes::InFile).ok_or_else(no_copy),
             },
             copies: vec![],
+            kept: self.desk.names.clone(),
             alive: true,
             supplement: (!self.desk.cancel.is_set()).then_some(snap::supplement),
             full: self.desk.options.full,
@@ -449,7 +447,11 @@ impl Session {
         if lacks.files.iter().any(|file| file == "threads.json") {
             answer = Answer::problem(0, Problem::NotWritten);
         }
-        self.lacks(&format!("dump_{}", begin.number), &lacks);
+        let name = format!("dump_{}", begin.number);
+        self.lacks(&name, &lacks);
+        if bundle_dir.is_dir() {
+            self.record.dump_folders.push(name);
+        }
         let bytes = disk::size(&bundle_dir);
         self.on_disk += bytes;
         self.desk.disk.add(bytes);

@@ -58,21 +58,19 @@ struct Analysed<'a> {
 }
 
 impl Bundle {
-    /// Makes the folder, looks at the process from outside, and writes what it saw.
-    ///
-    /// # Errors
-    /// The folder cannot be made.
-    pub fn begin(dir: &Path, pid: u32, options: &capture::Options<'_>) -> Result<Bundle, WriteError> {
-        atomic::make_dir(dir)?;
+    /// Makes the folder, looks at the process from outside, and writes what it saw. Without the folder, all
+    /// that follows is not written, and there is a finding all the same.
+    pub fn begin(dir: &Path, pid: u32, options: &capture::Options<'_>) -> Bundle {
+        let made = atomic::make_dir(dir).err();
         let outside = capture::outside(pid, options);
-        Ok(Bundle {
+        Bundle {
             dir: dir.to_owned(),
             pid,
             name: options.name.to_owned(),
-            not_written: RefCell::new(outside.write(dir)),
+            not_written: RefCell::new(made.into_iter().chain(outside.write(dir)).collect()),
             outside,
             disturbed: Cell::new(false),
-        })
+        }
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -156,6 +154,7 @@ impl Bundle {
             copies: contents.copies.clone(),
             live_pid: contents.alive.then_some(self.pid),
             same_boot: true,
+            kept: contents.kept.clone(),
             ..Sources::default()
         }
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::analysis::History;
 use crate::capture::{Part, PerfOptions};
 use crate::session::Dump;
-use crate::symbolize::Sources;
+use crate::symbolize::{KeptNames, Sources};
 
 /// Looks at a live process from outside for what its dump lacks. Gives a dump that holds only that; none if
 /// nothing is missing.
@@ -24,6 +24,8 @@ pub struct Contents<'a> {
     pub allocator: Allocator<'a>,
     /// Copies of further DSOs; each gives names to the DSO whose build-id it has.
     pub copies: Vec<PathBuf>,
+    /// Names that earlier bundles asked for.
+    pub kept: KeptNames,
     /// Whether the process is still there.
     pub alive: bool,
     /// None: the dump is taken as it is.

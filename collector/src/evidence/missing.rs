@@ -27,8 +27,12 @@ impl NotWritten {
         for error in errors {
             let Some(name) = error.path.file_name().filter(|name| !dir.join(name).exists()) else { continue };
             let name = name.to_string_lossy().into_owned();
-            if missing.files.is_empty() {
+            if missing.error.is_empty() {
                 (missing.error, missing.full) = (error.source.to_string(), error.is_full());
+            }
+            // Without the folder its files are missing.
+            if error.path == dir {
+                continue;
             }
             if !missing.files.contains(&name) {
                 missing.files.push(name);

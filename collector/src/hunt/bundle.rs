@@ -8,21 +8,11 @@ use super::running::Job;
 use super::watch::{Watch, Watched};
 use crate::capture::{self, Part};
 use crate::evidence::bundle::{Bundle, DumpFrames};
-use crate::files::atomic::WriteError;
 use crate::session::{self, Dump};
 use crate::text::message::Text;
 
 /// Begins a bundle in OUT: looks at the process from outside.
-///
-/// # Errors
-/// [`WriteError`].
-pub(super) fn begin(
-    config: &Config,
-    lane: &Lane,
-    name: &str,
-    pid: u32,
-    process: Option<&Watched>,
-) -> Result<Bundle, WriteError> {
+pub(super) fn begin(config: &Config, lane: &Lane, name: &str, pid: u32, process: Option<&Watched>) -> Bundle {
     let dso = vec![lane.dso.clone(), config.so.clone()];
     let shim_tid = process.map(|p| p.identity.fixed.watchdog_tid);
     let options = capture::Options { name: &config.name, profile: &config.profile, dso, shim_tid };

@@ -11,6 +11,7 @@ use crate::analysis::sequential::Until;
 use crate::capture::PerfOptions;
 use crate::launch::cpus::Cpus;
 use crate::profile::Profile;
+use crate::symbolize::KeptNames;
 use crate::text::message::Text;
 
 /// The counter lane: runs of a build that counts.
@@ -65,6 +66,8 @@ pub(crate) struct Config {
     pub(crate) perf: Option<PerfOptions>,
     /// Whether a `dump.bin` keeps everything, however large.
     pub(crate) full: bool,
+    /// Names of code, for all hangs.
+    pub(crate) kept: KeptNames,
     pub(crate) shim: PathBuf,
     /// Names of the programs to watch. None: all programs of the run.
     pub(crate) only: Option<String>,

@@ -135,7 +135,7 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         }
     };
     let mut name = lane.snapshot(number);
-    let mut bundle = bundle::begin(config, lane, &name, pid, process)?;
+    let mut bundle = bundle::begin(config, lane, &name, pid, process);
 
     let recorded = process.and_then(|p| p.dumps.last());
     let first_look = process.filter(|_| haste).and_then(|p| p.first_look.as_deref().cloned());
@@ -167,6 +167,7 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         history: &history,
         allocator: Allocator::new(allocator.map(|a| a.path.as_str()), &bytes),
         copies: lane.files(),
+        kept: config.kept.clone(),
         alive: true,
         supplement: (!haste).then_some(snap::supplement),
         full: config.full,
@@ -303,7 +304,7 @@ pub(super) fn keep(
     let (number, pid) = (facts.run, facts.pid.unwrap_or(0));
     let subject = watch.processes().filter(|p| !p.dumps.is_empty() && !watch.is_wrapper(p)).last();
     let name = lane.slow_snapshot(number);
-    let bundle = bundle::begin(config, lane, &name, subject.map_or(pid, |p| p.pid), subject)?;
+    let bundle = bundle::begin(config, lane, &name, subject.map_or(pid, |p| p.pid), subject);
     let bytes = bundle::allocator_bytes(lane, subject);
     let history = subject.map_or_else(History::default, |p| p.history.clone());
     let contents = Contents {
@@ -312,6 +313,7 @@ pub(super) fn keep(
         history: &history,
         allocator: Allocator::new(None, &bytes),
         copies: lane.files(),
+        kept: config.kept.clone(),
         alive: false,
         supplement: None,
         full: config.full,

@@ -218,7 +218,13 @@ impl<'a> Running<'a> {
     /// Where names come from before there is a bundle.
     pub(super) fn sources(&self, pid: u32) -> Sources {
         let copies = self.job.lane.files();
-        Sources { copies, live_pid: Some(pid), same_boot: true, ..Sources::default() }
+        Sources {
+            copies,
+            live_pid: Some(pid),
+            same_boot: true,
+            kept: self.job.config.kept.clone(),
+            ..Sources::default()
+        }
     }
 
     /// Waits for the dumps that have begun in other processes of the run.

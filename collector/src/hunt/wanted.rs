@@ -54,7 +54,7 @@ impl Running<'_> {
         let (config, lane, number) = (self.job.config, self.job.lane, self.job.number);
         let pid = process.pid;
         let name = lane.wanted_snapshot(number, self.wanted.kept + 1);
-        let bundle = bundle::begin(config, lane, &name, pid, Some(process))?;
+        let bundle = bundle::begin(config, lane, &name, pid, Some(process));
         let bytes = bundle::allocator_bytes(lane, Some(process));
         let history: &History = &process.history;
         let contents = Contents {
@@ -63,6 +63,7 @@ impl Running<'_> {
             history,
             allocator: Allocator::new(process.allocator().map(|a| a.path.as_str()), &bytes),
             copies: lane.files(),
+            kept: self.job.config.kept.clone(),
             alive: true,
             // Both take a second or more, and the run must be watched.
             supplement: None,

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hangscope_protocol::record::{DumpBeginRecord, DumpEndRecord};
 
@@ -13,6 +14,11 @@ use crate::session::{Dump, read_dumps};
 
 /// Most bytes of one dump that stay in memory, where no file can be written.
 const MOST_IN_MEMORY: usize = 16 << 20;
+/// The same of all dumps that are being received.
+const MOST_OF_ALL: usize = 64 << 20;
+
+/// Bytes of dumps in memory that are being received. Those that were received count as what waits.
+static IN_MEMORY: AtomicUsize = AtomicUsize::new(0);
 
 #[derive(Clone, Debug)]
 pub struct RecordedDump {
@@ -30,6 +36,14 @@ pub(super) struct Spool {
     file: Option<File>,
     memory: Vec<u8>,
     len: usize,
+    /// Its part of [`IN_MEMORY`].
+    counted: usize,
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        IN_MEMORY.fetch_sub(self.counted, Ordering::Relaxed);
+    }
 }
 
 impl Spool {
@@ -42,7 +56,7 @@ impl Spool {
         if let Err(error) = &made {
             tracing::warn!("a dump stays in memory: {error}");
         }
-        Spool { begin, file: made.ok(), memory: vec![], len: 0 }
+        Spool { begin, file: made.ok(), memory: vec![], len: 0, counted: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -65,9 +79,12 @@ impl Spool {
                 }
             }
         }
-        if self.len + bytes.len() > MOST_IN_MEMORY {
+        let before = self.counted;
+        self.counted = self.len + bytes.len();
+        let all = IN_MEMORY.fetch_add(self.counted - before, Ordering::Relaxed) + self.counted - before;
+        if self.counted > MOST_IN_MEMORY || all > MOST_OF_ALL {
             return Err(format!(
-                "no file can be written for a dump of more than {} MiB",
+                "no file can be written for a dump of more than {} MiB, or for so many at once",
                 MOST_IN_MEMORY >> 20
             ));
         }
@@ -89,8 +106,9 @@ impl Spool {
     }
 
     /// All that arrived. `end` is none if the dump was cut off.
-    pub(super) fn finish(self, end: Option<DumpEndRecord>) -> Spooled {
-        let bytes = self.file.map_or(Bytes::InMemory(self.memory), Bytes::InFile);
+    pub(super) fn finish(mut self, end: Option<DumpEndRecord>) -> Spooled {
+        let memory = std::mem::take(&mut self.memory);
+        let bytes = self.file.take().map_or(Bytes::InMemory(memory), Bytes::InFile);
         Spooled { begin: self.begin, end, bytes, len: self.len }
     }
 }
@@ -178,7 +196,8 @@ mod tests {
             assert_eq!((done.held() == 0, done.len()), (with_file, all.iter().map(Vec::len).sum()));
             assert_eq!(done.read().unwrap().raw, all.concat());
         }
-        let mut spool = Spool { file: None, ..Spool::new(zero(), None) };
+        let mut spool = Spool::new(zero(), None);
+        spool.file = None;
         assert!(spool.push(&vec![0; MOST_IN_MEMORY + 1]).unwrap_err().contains("more than 16 MiB"));
     }
 
@@ -186,7 +205,8 @@ mod tests {
     fn a_full_disk_moves_the_dump_into_memory() {
         // /dev/full takes no byte, and reads as zeros.
         let full = File::options().read(true).write(true).open("/dev/full").unwrap();
-        let mut spool = Spool { file: Some(full), ..Spool::new(zero(), None) };
+        let mut spool = Spool::new(zero(), None);
+        spool.file = Some(full);
         spool.push(b"said").unwrap();
         assert!(spool.file.is_none());
         assert_eq!((spool.memory.as_slice(), spool.len()), (&b"said"[..], 4));

@@ -57,18 +57,20 @@ fn snapshots(out: &Path, facts: &HuntFacts) -> Vec<(String, ThreadsFile)> {
 /// OUT. Returns the conclusion.
 ///
 /// # Errors
-/// [`WriteError`]; a file is written whole or not at all.
+/// [`WriteError`] of the first that could not be written; the others are tried all the same. A file is written
+/// whole or not at all.
 pub(crate) fn write_hunt(out: &Path, facts: &HuntFacts, extra: &Extra) -> Result<Conclusion, WriteError> {
     let conclusion = conclude(facts);
     let verdict = VerdictFile::of(facts, &conclusion).with_counters(&extra.lanes);
-    atomic::write_json(&out.join("verdict.json"), &verdict)?;
+    let mut written = vec![atomic::write_json(&out.join("verdict.json"), &verdict)];
     if !extra.lanes.is_empty() {
-        atomic::write_json(&out.join("counters.json"), &counters::CountersFile::of(&extra.lanes))?;
+        let counters = counters::CountersFile::of(&extra.lanes);
+        written.push(atomic::write_json(&out.join("counters.json"), &counters));
     }
     let snapshots = snapshots(out, facts);
     for lang in Lang::ALL {
         let text = markdown::report(facts, &conclusion, extra, &snapshots, lang);
-        atomic::write_text(&out.join(markdown_name(lang)), &text)?;
+        written.push(atomic::write_text(&out.join(markdown_name(lang)), &text));
     }
-    Ok(conclusion)
+    written.into_iter().collect::<Result<(), _>>().map(|()| conclusion)
 }

@@ -112,7 +112,9 @@ fn answers(pid: u32, dump: &Dump, sources: Option<&Sources>) -> Option<Dump> {
     }
     let asked: Vec<u32> = asked.into_iter().filter_map(|tid| ids.here(tid)).collect();
     let woken = woken(dump, &nappers);
-    let until = Instant::now() + SAMPLED_FOR;
+    // Threads that were only asked for the rest of their stack need no second look.
+    let once = asked.is_empty() && nappers.is_empty() && outside.threads.is_empty();
+    let until = Instant::now() + if once { Duration::ZERO } else { SAMPLED_FOR };
     let mut number: u32 = dump.samples.iter().map(|p| p.record.sample).max().unwrap_or(0);
     while Instant::now() < until {
         number += 1;

@@ -21,7 +21,7 @@ use crate::files::pin;
 use crate::profile::Profile;
 use crate::report::{self, Extra};
 use crate::session::{Dump, record};
-use crate::symbolize::{self, Sources};
+use crate::symbolize::{self, KeptNames, Sources};
 use crate::text::message::{Say as _, Text};
 use crate::text::note::Note;
 
@@ -80,7 +80,7 @@ pub(crate) fn snap(request: Request<'_>, cancel: &Cancel) -> Result<Snapped, Sna
     let dso = path.iter().map(Into::into).collect();
     let shim_tid = Some(dump.identity.fixed.watchdog_tid).filter(|tid| *tid != 0);
     let options = capture::Options { name, profile: &profile, dso, shim_tid };
-    let bundle = Bundle::begin(&out.join(BUNDLE), pid, &options)?;
+    let bundle = Bundle::begin(&out.join(BUNDLE), pid, &options);
 
     let sources = Sources { live_pid: Some(pid), same_boot: true, ..Sources::default() };
     let bytes = symbolize::allocator_bytes(&dump, &sources)
@@ -91,6 +91,7 @@ pub(crate) fn snap(request: Request<'_>, cancel: &Cancel) -> Result<Snapped, Sna
         history: &History::default(),
         allocator: Allocator::new(path, &bytes),
         copies: vec![],
+        kept: KeptNames::default(),
         alive: true,
         supplement: Some(super::supplement::memory),
         full,

@@ -176,11 +176,14 @@ impl Modules {
     pub(super) fn debug_refused(&self) -> Vec<(&str, &str)> {
         let mut list = vec![];
         for module in &self.modules {
-            let loaded = module.loaded.get().and_then(|loaded| loaded.as_ref().ok());
-            let refused = loaded.and_then(|loaded| loaded.debug.get()).map_or(&[][..], |d| &d.refused);
-            list.extend(refused.iter().map(|why| (&*module.path, &**why)));
+            list.extend(module.debug_refused().iter().map(|why| (&*module.path, &**why)));
         }
         list
+    }
+
+    /// The same of one module, without its path.
+    pub(super) fn debug_refused_of(&self, index: usize) -> &[String] {
+        self.modules.get(index).map_or(&[], Module::debug_refused)
     }
 
     /// The bytes of the allocator's file. Fails if they are not proven to be what is mapped.
@@ -287,6 +290,11 @@ impl Modules {
 }
 
 impl Module {
+    fn debug_refused(&self) -> &[String] {
+        let loaded = self.loaded.get().and_then(|loaded| loaded.as_ref().ok());
+        loaded.and_then(|loaded| loaded.debug.get()).map_or(&[], |debug| &debug.refused)
+    }
+
     fn has_code(&self) -> bool {
         self.lines.is_empty() || self.lines.iter().any(|line| line.execute)
     }

@@ -7,7 +7,7 @@
 //! - `stack`: the copied bytes of a stack, and why a stack is cut
 //! - `cfi`, `unwind`: unwind tables, and frames from registers and stack bytes
 //! - `allocator`: the DSOs that make up the allocator
-//! - `names`, `demangle`, `plt`, `data`: names of code, of call stubs, and of data
+//! - `names`, `demangle`, `plt`, `data`: names of code, of call stubs, and of data; `kept`: for the next dump
 //! - `follow`: what the loop of a running thread reads, and where its list leads; `loops`: that, with
 //!   names
 //! - [`problem`]: why a stack is cut, in words
@@ -24,6 +24,7 @@ mod demangle;
 mod elf;
 mod follow;
 mod images;
+mod kept;
 mod loops;
 mod names;
 mod plt;
@@ -45,6 +46,7 @@ use crate::text::message::{Say as _, say};
 use problem::StackProblem;
 
 pub(crate) use follow::{LINE, LineOf};
+pub use kept::KeptNames;
 pub use sources::Sources;
 pub(crate) use variables::Variables;
 
@@ -73,7 +75,7 @@ pub fn symbolize(dump: &Dump, sources: &Sources) -> Traces {
     let ways = follow::of_dump(dump, &modules, arch, &mut |at| lines.get(&at).copied()).ways;
     let mut lookups: BTreeSet<u64> = threads.iter().chain(&samples).flat_map(|raw| raw.lookups()).collect();
     lookups.extend(ways.values().flat_map(loops::lookups));
-    let names = names::Names::of(lookups, &modules, arch, &sources.debug_dirs, deadline);
+    let names = names::Names::of(lookups, &modules, arch, sources, deadline);
     let loops = loops::Loops { dump, modules: &modules, arch, names: &names, set: &set };
     let loops: BTreeMap<u32, Loop> = ways.iter().map(|(tid, way)| (*tid, loops.named(way))).collect();
     let words = loops.values().flat_map(|l| &l.reads).map(|read| read.address).collect();

@@ -13,7 +13,9 @@ use super::arch::Arch;
 use super::demangle::demangle;
 use super::elf::SymbolKind;
 use super::images::Modules;
+use super::kept::FileKey;
 use super::plt::{Stub, Stubs};
+use super::sources::Sources;
 use crate::session::trace::Frame;
 
 /// Addresses that are looked up before the time limit is checked again.
@@ -46,7 +48,7 @@ impl Names {
         addresses: BTreeSet<u64>,
         modules: &Modules,
         arch: &Arch,
-        debug_dirs: &[PathBuf],
+        sources: &Sources,
         deadline: Instant,
     ) -> Self {
         let mut by_module: BTreeMap<usize, Vec<(u64, u64)>> = BTreeMap::new();
@@ -66,7 +68,7 @@ impl Names {
             .enable_code_info(true)
             .enable_inlined_fns(true)
             .enable_auto_reload(false)
-            .set_debug_dirs(Some(debug_dirs))
+            .set_debug_dirs(Some(&sources.debug_dirs))
             .build();
         let mut names = Names::default();
         for (index, mut addresses) in by_module {
@@ -77,7 +79,16 @@ impl Names {
                     |stub: Stub| Name { start: Some(stub.start), function: stub.name, ..Name::default() };
                 stub.map(|stub| names.by_address.insert(*address, vec![name(stub)])).is_none()
             });
+            let key = FileKey::of(modules, index, &sources.debug_dirs);
+            let known = |in_file| key.as_ref().and_then(|key| sources.kept.at(key, in_file));
+            addresses.retain(|(address, in_file)| {
+                known(*in_file).map(|found| names.insert(*address, found)).is_none()
+            });
+            if addresses.is_empty() {
+                continue;
+            }
             let places = places(modules, index);
+            let unread = names.unread.len();
             let aliases = OnceCell::new();
             let aliases = || aliases.get_or_init(|| aliases_of(modules, index));
             for batch in addresses.chunks(BATCH) {
@@ -87,8 +98,19 @@ impl Names {
                 }
                 names.look_up(&symbolizer, &places, batch, &aliases);
             }
+            let complete = names.unread.len() == unread && modules.debug_refused_of(index).is_empty();
+            if let Some(key) = key.filter(|_| complete) {
+                let of = |address| names.by_address.get(&address).cloned().unwrap_or_default();
+                sources.kept.keep(key, addresses.iter().map(|(address, in_file)| (*in_file, of(*address))));
+            }
         }
         names
+    }
+
+    fn insert(&mut self, address: u64, names: Vec<Name>) {
+        if !names.is_empty() {
+            self.by_address.insert(address, names);
+        }
     }
 
     /// Asks the sources in turn, each for the addresses that earlier ones did not know.

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::kept::KeptNames;
+
 /// Where names may come from, besides the files at the mapped paths.
 #[derive(Clone, Debug)]
 pub struct Sources {
@@ -18,6 +20,8 @@ pub struct Sources {
     pub live_pid: Option<u32>,
     /// The dump was taken on this machine since its last boot, so the kernel's own DSO is the same.
     pub same_boot: bool,
+    /// Names that earlier dumps asked for.
+    pub kept: KeptNames,
     /// Time limit for everything. What is not done by then has no names, and a note says so.
     pub budget: Duration,
 }
@@ -30,6 +34,7 @@ impl Default for Sources {
             debug_dirs: vec![PathBuf::from("/usr/lib/debug")],
             live_pid: None,
             same_boot: false,
+            kept: KeptNames::default(),
             budget: Duration::from_secs(20),
         }
     }

@@ -12,6 +12,7 @@ use crate::console::cancel::Cancel;
 use crate::evidence::bundle::{Allocator, Bundle, Contents, DumpFrames};
 use crate::session::record;
 use crate::snap;
+use crate::symbolize::KeptNames;
 use crate::text::message::{Text, say};
 use crate::text::progress::JobLine;
 
@@ -58,7 +59,7 @@ pub(super) fn capture(
     let snapshot = out.join("preload_verify").join(format!("hang_run_{run}"));
     let dso = vec![wanted.path.clone(), request.so.to_owned()];
     let options = capture::Options { name: request.name, profile: request.profile, dso, shim_tid };
-    let bundle = Bundle::begin(&snapshot, pid, &options)?;
+    let bundle = Bundle::begin(&snapshot, pid, &options);
     let dump = snap::take(pid, &snap::Options::default()).map_err(|why| why.to_string());
     let frames = dump.as_ref().map_err(String::clone);
     let bytes = std::fs::read(&wanted.path).map_err(|error| error.to_string());
@@ -69,6 +70,7 @@ pub(super) fn capture(
         history: &History::default(),
         allocator: Allocator::new(path, &bytes),
         copies: vec![wanted.path.clone()],
+        kept: KeptNames::default(),
         alive: true,
         supplement: None,
         full: false,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::support::{Stuck, build};
 use hangscope_collector::session::Dump;
 use hangscope_collector::session::trace::{Frame, Traces};
-use hangscope_collector::symbolize::{Sources, symbolize};
+use hangscope_collector::symbolize::{KeptNames, Sources, symbolize};
 use hangscope_protocol::Record as _;
 use hangscope_protocol::record::ProbeRecord;
 use proptest::prelude::*;
@@ -139,6 +139,21 @@ fn a_file_without_build_id_is_believed_only_while_it_is_untouched() {
 }
 
 #[test]
+fn names_are_kept_for_the_next_dump_of_the_same_file_and_for_no_other() {
+    let locked = Locked::new(&["-g"], true);
+    let sources = Sources::default();
+    let first = locked.named(&sources);
+    assert_eq!(locked.functions(&first), set(&REAL));
+    // What is not read again may be gone.
+    std::fs::remove_file(format!("{}.debug", locked.dso.display())).unwrap();
+    assert_eq!(locked.named(&sources).threads, first.threads);
+    assert_eq!(locked.functions(&locked.named(&Sources::default())), set(&["lock_which"]));
+    // Another build has no names from the first.
+    std::fs::rename(&locked.other, &locked.dso).unwrap();
+    assert_eq!(locked.functions(&locked.named(&sources)), set(&[]));
+}
+
+#[test]
 fn separate_debug_files_are_found_by_link_and_by_build_id() {
     let mut locked = Locked::new(&["-g"], true);
     let by_link = locked.named(&Sources::default());
@@ -167,7 +182,7 @@ fn separate_debug_files_are_found_by_link_and_by_build_id() {
     let place = dir.join(format!("{}.debug", &id[2..]));
     std::fs::copy(&locked.other, &place).unwrap();
     for why in ["it belongs to another build", "not a 64-bit ELF file"] {
-        let refused = locked.named(&by_id);
+        let refused = locked.named(&Sources { kept: KeptNames::default(), ..by_id.clone() });
         assert_eq!(locked.functions(&refused), set(&["lock_which"]));
         let (dso, file) = (locked.dso.display(), place.display());
         let start = format!("fewer names for {dso}: its debug file {file}: ");

@@ -182,6 +182,29 @@ fn the_small_files_of_a_hang_are_there_and_the_next_dump_is_whole() {
 }
 
 #[test]
+fn a_hang_without_room_for_any_file_is_in_its_line() {
+    let Some(disk) = Disk::new("a_hang_without_room_for_any_file_is_in_its_line", "6m") else { return };
+    let out = disk.path();
+    let mut collect = Collect::within(disk.dir, &["--no-perf"]);
+    let bench = hangs(&collect);
+    collect.line_with(&["[LATE]"]);
+    Disk::leave(&out, 0);
+    let line = collect.line_with(&["[HANG]"]);
+    assert!(line.contains("deadlock (proven)"), "{line}");
+    drop(bench);
+    collect.line_with(&["[END]"]);
+    make_room(&out);
+    until("the line is written", || collect.sessions().len() == 1);
+    assert_eq!(collect.interrupt(), Some(1));
+    let [line] = &collect.sessions()[..] else { panic!("one session") };
+    assert_eq!((&line["hung"], &line["class"]), (&true.into(), &"deadlock".into()), "{line:#}");
+    for file in ["threads.json", "recording.json.gz", "dump.bin"] {
+        assert!(names(&line["not_written"]).contains(&&*format!("dump_1/{file}")), "{file}: {line:#}");
+    }
+    has_no_temporary_file(&out);
+}
+
+#[test]
 fn the_line_of_a_session_waits_for_room() {
     let Some(disk) = Disk::new("the_line_of_a_session_waits_for_room", "1m") else { return };
     let out = disk.path();

@@ -43,7 +43,7 @@ fn bundle(change: impl FnOnce(&Path)) -> (String, String) {
     let dir = collector.dir.path().join("bundle");
     let profile = Profile::plain("hz9");
     let options = capture::Options { name: "hz9", profile: &profile, dso: vec![so.clone()], shim_tid: None };
-    let made = Bundle::begin(&dir, bench.pid(), &options).expect("a bundle");
+    let made = Bundle::begin(&dir, bench.pid(), &options);
     let perf = PerfOptions { time: std::time::Duration::from_secs(1), ..PerfOptions::default() };
     let contents = Contents {
         dump: Ok(DumpFrames { frames: Cow::Borrowed(&dump.raw), dump: &dump.dump }),
@@ -51,6 +51,7 @@ fn bundle(change: impl FnOnce(&Path)) -> (String, String) {
         history: &History::default(),
         allocator: Allocator { path: Some(so.clone()), bytes: Ok(AllocatorBytes::InFile(&kept)) },
         copies: vec![],
+        kept: Default::default(),
         alive: true,
         supplement: Some(snap::supplement),
         full: false,
