@@ -5,8 +5,16 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::images::Modules;
-use super::names::Name;
+/// One function at an address, innermost first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Name {
+    pub(super) function: Option<String>,
+    /// Where the function begins in the file.
+    pub(super) start: Option<u64>,
+    pub(super) file: Option<String>,
+    pub(super) line: Option<u32>,
+    pub(super) inlined: bool,
+}
 
 /// Addresses that are kept: some tens of megabytes. Beyond that all are dropped.
 const MOST: usize = 100_000;
@@ -24,25 +32,11 @@ struct Kept {
 /// What the names of a file come from: its bytes, and where its debug file is looked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct FileKey {
-    build_id: Vec<u8>,
-    len: usize,
-    crc: u32,
-    path: String,
-    debug_dirs: Vec<PathBuf>,
-}
-
-impl FileKey {
-    /// None for a file without a build-id: nothing ties its debug file to it.
-    pub(super) fn of(modules: &Modules, index: usize, debug_dirs: &[PathBuf]) -> Option<FileKey> {
-        let elf = modules.elf(index).filter(|elf| !elf.build_id.is_empty())?;
-        Some(FileKey {
-            build_id: elf.build_id.clone(),
-            len: elf.bytes.len(),
-            crc: crc32fast::hash(&elf.bytes),
-            path: modules.path(index).to_owned(),
-            debug_dirs: debug_dirs.to_vec(),
-        })
-    }
+    pub(super) build_id: Vec<u8>,
+    pub(super) len: usize,
+    pub(super) crc: u32,
+    pub(super) path: String,
+    pub(super) debug_dirs: Vec<PathBuf>,
 }
 
 impl KeptNames {

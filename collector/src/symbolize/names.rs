@@ -13,24 +13,13 @@ use super::arch::Arch;
 use super::demangle::demangle;
 use super::elf::SymbolKind;
 use super::images::Modules;
-use super::kept::FileKey;
+use super::kept::{FileKey, Name};
 use super::plt::{Stub, Stubs};
 use super::sources::Sources;
 use crate::session::trace::Frame;
 
 /// Addresses that are looked up before the time limit is checked again.
 const BATCH: usize = 256;
-
-/// One function at an address, innermost first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Name {
-    function: Option<String>,
-    /// Where the function begins in the file.
-    start: Option<u64>,
-    file: Option<String>,
-    line: Option<u32>,
-    inlined: bool,
-}
 
 /// Names by lookup address in the process.
 #[derive(Debug, Default)]
@@ -79,7 +68,7 @@ impl Names {
                     |stub: Stub| Name { start: Some(stub.start), function: stub.name, ..Name::default() };
                 stub.map(|stub| names.by_address.insert(*address, vec![name(stub)])).is_none()
             });
-            let key = FileKey::of(modules, index, &sources.debug_dirs);
+            let key = key(modules, index, &sources.debug_dirs);
             let known = |in_file| key.as_ref().and_then(|key| sources.kept.at(key, in_file));
             addresses.retain(|(address, in_file)| {
                 known(*in_file).map(|found| names.insert(*address, found)).is_none()
@@ -171,6 +160,18 @@ impl Names {
             None => vec![frame(&Name::default())],
         }
     }
+}
+
+/// What a module's names come from. None for a file without a build-id: nothing ties its debug file to it.
+fn key(modules: &Modules, index: usize, debug_dirs: &[PathBuf]) -> Option<FileKey> {
+    let elf = modules.elf(index).filter(|elf| !elf.build_id.is_empty())?;
+    Some(FileKey {
+        build_id: elf.build_id.clone(),
+        len: elf.bytes.len(),
+        crc: crc32fast::hash(&elf.bytes),
+        path: modules.path(index).to_owned(),
+        debug_dirs: debug_dirs.to_vec(),
+    })
 }
 
 /// For each function address, the name that people know.
