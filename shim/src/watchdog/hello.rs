@@ -118,6 +118,8 @@ pub(crate) fn ended() {
 pub(super) fn mark_out() {
     if GREETED.swap(1, Ordering::Release) == 0 {
         sys::futex_wake(&GREETED);
+        // The one that waits may need this very processor, and what follows is less urgent.
+        sys::yield_now();
     }
 }
 
