@@ -1,7 +1,7 @@
 //! The central locks are futex words. The release of one lock forgets to wake the waiters: the word says
 //! free, but the waiters keep sleeping. Threads that come later find the lock free and take it, so one
 //! thread finishes its work. The first thread that holds the lock when the fault is due waits until another
-//! thread waits for the lock, so that the fault happens in every run.
+//! thread sleeps on the lock, so that the fault happens in every run.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -18,8 +18,8 @@ use hangscope_test_allocators::raw;
 
 struct Fault;
 
-static HELD_UNTIL_WAITED_FOR: Once = Once::new();
-/// The longest wait for another thread to wait for the lock.
+static HELD_UNTIL_ONE_SLEEPS: Once = Once::new();
+/// The longest wait for another thread to sleep on the lock.
 const WAITER_TIMEOUT: Duration = Duration::from_secs(5);
 
 const FREE: u32 = 0;
@@ -47,11 +47,11 @@ impl Hooks for Fault {
     }
 
     fn under_lock(lock: usize, _shelf: &mut Shelf) {
-        if lock == FAULTY_LOCK && HELD_UNTIL_WAITED_FOR.claim() {
+        if lock == FAULTY_LOCK && HELD_UNTIL_ONE_SLEEPS.claim() {
             // If no other thread works any more, the run continues without the fault.
             let start = Instant::now();
             let word = &g_mid_words[lock].0;
-            while word.load(Ordering::Relaxed) != HELD_AND_WAITED_FOR && start.elapsed() < WAITER_TIMEOUT {
+            while !raw::futex_has_sleeper(word) && start.elapsed() < WAITER_TIMEOUT {
                 std::thread::yield_now();
             }
         }

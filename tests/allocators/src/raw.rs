@@ -93,6 +93,16 @@ pub fn futex_wake_one(word: &AtomicU32) {
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1) };
 }
 
+/// Whether a thread sleeps on a private futex. One sleeper is moved from the futex to itself, which
+/// counts it (futex(2), FUTEX_REQUEUE): a word alone does not tell a sleeper from a thread that is about
+/// to sleep.
+pub fn futex_has_sleeper(word: &AtomicU32) -> bool {
+    let (wake, requeue) = (0, 1usize);
+    let operation = libc::FUTEX_REQUEUE | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: the word lives until the call returns.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, wake, requeue, word.as_ptr()) > 0 }
+}
+
 /// Creates an event between a process and its forked copy (eventfd(2)).
 /// One side signals the event once, and the other side waits once.
 pub fn event() -> i32 {
