@@ -28,6 +28,12 @@ impl Hung {
         if !kinds::is_possible(kind, &program) {
             return None;
         }
+        // The kernel tells the start of a process to a tick of 10 ms. A file that may be younger than that is
+        // neither intact nor changed.
+        let age = || std::fs::metadata(&so)?.modified()?.elapsed().map_err(std::io::Error::other);
+        while age().expect("the file's age") < Duration::from_millis(30) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let mut words = kind.launcher.iter().copied().chain([program.to_str().expect("text")]);
         let mut command = Command::new(words.next().expect("a program"));
         command.args(words).env("LD_PRELOAD", &so);
