@@ -173,7 +173,7 @@ pub(crate) fn write<S: Serializer>(
     map.end()
 }
 
-/// What [`write`] has written.
+/// What [`write()`] has written.
 #[derive(Deserialize)]
 pub(crate) struct Read {
     key: String,
