@@ -15,8 +15,11 @@ root=$PWD
 work=$(mktemp -d)
 beside=
 at_exit() {
-  # A process group of this script's own.
-  [ -z "$beside" ] || kill -- "-$beside" 2>/dev/null || true
+  if [ -n "$beside" ]; then
+    # A process group of this script's own. What failed first is above; some of these may have failed, too.
+    kill -- "-$beside" 2>/dev/null || true
+    grep FAILED "$work/end_to_end" || true
+  fi
   rm -rf "$work"
 }
 trap at_exit EXIT
