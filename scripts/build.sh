@@ -5,7 +5,7 @@
 #   ./scripts/build.sh                           build
 #   ./scripts/build.sh --prefix DIR              build, then install: bin/hangscope, lib/hangscope/*.so, man pages, completions
 #   ./scripts/build.sh --prefix DIR --uninstall  remove what --prefix DIR installed
-#   ./scripts/build.sh --quick ...               build sooner, with a slower command: for the tests
+#   BUILD_QUICK=1 ./scripts/build.sh ...         build sooner, with a slower command: for the tests
 #   ./scripts/build.sh --help                    print this text
 #
 # The last line on stdout is the folder of what was built. Everything else goes to stderr.
@@ -15,12 +15,12 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 fail() { echo "build.sh: $1" >&2; exit "${2:-1}"; }
 
 prefix='' uninstall='' settings=()
+[ -z "${BUILD_QUICK:-}" ] || settings=(--config "$root/scripts/quick.toml")
 while [ $# -gt 0 ]; do
   case $1 in
     --prefix) [ -n "${2:-}" ] || fail "--prefix needs a folder" 2; prefix=$2; shift 2 ;;
     --prefix=?*) prefix=${1#*=}; shift ;;
     --uninstall) uninstall=yes; shift ;;
-    --quick) settings=(--config "$root/scripts/quick.toml"); shift ;;
     -h | --help) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0"; exit ;;
     *) fail "unknown argument: $1; see --help" 2 ;;
   esac

@@ -64,8 +64,9 @@ install_missing() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# Settings for a short build.
+# Settings for a short build, also where a test runs a script that builds.
 quick=(--config "$root/scripts/quick.toml")
+export BUILD_QUICK=1
 members=(-p hangscope-protocol -p hangscope-reader -p hangscope -p hangscope-test-workload -p hangscope-test-allocators -p hangscope-test-e2e -p hangscope-test-fuzz)
 
 # The shim is no_std and needs a profile of its own: see Cargo.toml. The profile has its own folder and lock, so the shim is
@@ -126,7 +127,7 @@ build_tests() {
 # Installs, uses what was installed, removes it.
 installation() {
   local to=$work/prefix/usr hangscope mimalloc
-  ./scripts/build.sh --quick --prefix "$to" >/dev/null
+  ./scripts/build.sh --prefix "$to" >/dev/null
   hangscope=$to/bin/hangscope
   "$hangscope" --version
   # The shim is found beside the command, not in the target folder.
@@ -142,7 +143,7 @@ installation() {
   bash -n "$to/share/bash-completion/completions/hangscope"
   [ -s "$to/share/zsh/site-functions/_hangscope" ] && [ -s "$to/share/fish/vendor_completions.d/hangscope.fish" ]
   # Twice is no more than once, and afterwards nothing is left.
-  ./scripts/build.sh --quick --prefix "$to" >/dev/null
+  ./scripts/build.sh --prefix "$to" >/dev/null
   ./scripts/build.sh --prefix "$to" --uninstall
   [ -z "$(ls -A "$to")" ] || { find "$to" >&2; return 1; }
 }
@@ -175,7 +176,7 @@ part "tools" install_missing
 command -v cargo >/dev/null || { echo "test.sh: no cargo; install Rust (rustup.rs), then run this again" >&2; exit 1; }
 
 if [ $# -gt 0 ]; then
-  part "build" ./scripts/build.sh --quick
+  part "build" ./scripts/build.sh
   # All faulty allocators.
   cargo "${quick[@]}" build -q --release -p hangscope -p hangscope-test-workload -p hangscope-test-allocators --bins --examples
   part "unit tests" unit_tests "$@"
@@ -183,7 +184,7 @@ if [ $# -gt 0 ]; then
   part "figures" figures "$@"
 else
   part "format" cargo fmt --all --check
-  part "build" ./scripts/build.sh --quick
+  part "build" ./scripts/build.sh
   # Everything that the end-to-end tests run is built before the first of them: nothing may be replaced under them. What
   # only the unit tests need is built beside them.
   part "build of the faulty allocators and the end-to-end tests" build_tests
