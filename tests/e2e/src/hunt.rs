@@ -108,6 +108,14 @@ pub fn stuck_benchmark() -> (PathBuf, Vec<String>) {
     (crate::allocator("deadlock_inversion"), bench_with(fault.workload_args))
 }
 
+/// The processes that the threads of a process have started.
+pub fn children(pid: u32) -> Vec<u32> {
+    let threads = file_names(Path::new(&format!("/proc/{pid}/task")));
+    let of = |thread: &String| std::fs::read_to_string(format!("/proc/{pid}/task/{thread}/children")).ok();
+    let lists: Vec<String> = threads.iter().filter_map(of).collect();
+    lists.iter().flat_map(|list| list.split_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
+}
+
 /// The pids of all processes whose environment contains the text `entry`.
 pub fn processes_with(entry: &str) -> Vec<u32> {
     let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use hangscope_collector::session::read_dumps;
 use hangscope_test_allocators::Fault;
-use hangscope_test_e2e::hunt::{Hunt, QUICK, bench_with, file_names, processes_with, stuck_benchmark};
-use hangscope_test_e2e::{Running, allocator, bench, built, debian, hangscope, run};
+use hangscope_test_e2e::hunt::{Hunt, QUICK, bench_with, children, file_names, stuck_benchmark};
+use hangscope_test_e2e::{Running, allocator, bench, debian, hangscope, run};
 use serde_json::Value;
 
 fn hunt(so: &Path, options: &[&str], command: &[&str]) -> Hunt {
@@ -144,7 +144,8 @@ fn names_are_those_of_the_code_that_ran_when_the_file_is_gone() {
         .args(bench_with(fault.workload_args));
     let hunt = Running::start(&mut hunt);
     let text = |file: &str| std::fs::read_to_string(out.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
-    let runs = || processes_with(&format!("{}:", built("libhangscope.so").display()));
+    // Not a search of all processes: to read of one whose memory never comes may take seconds.
+    let runs = || children(hunt.pid());
     let has_started = |pid: &u32| {
         let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
         maps.contains(out.to_str().unwrap()) && file_names(Path::new(&format!("/proc/{pid}/task"))).len() > 3
