@@ -158,7 +158,7 @@ end_to_end() {
   local rows=${CARGO_TARGET_DIR:-$root/target}/kinds
   rm -rf "$rows"
   # They mostly wait for hangs: more at a time than there are cores.
-  cargo "${quick[@]}" test --release -p hangscope-test-e2e --lib --bins --test all "$@" -- --test-threads=6
+  cargo "${quick[@]}" test --release -p hangscope-test-e2e --lib --bins --test all "$@" -- --test-threads=4
   kinds_table "$rows"
 }
 
