@@ -201,7 +201,13 @@ impl Compared {
 
 fn compare(program: &Path, preload: Option<&str>, runs_in: &[&str], loops: usize, what: &str) -> Compared {
     let stuck = Stuck::start(program, preload, loops);
-    let dumps = [stuck.snap(false), stuck.snap(true)];
+    let dumps = loop {
+        let before = stuck.calls();
+        let dumps = [stuck.snap(false), stuck.snap(true)];
+        if stuck.calls() == before {
+            break dumps;
+        }
+    };
     // Its loops have been seen. From here on they would only take the processors from what compares.
     stuck.stop();
     let gdb = gdb(stuck.pid(), true);

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hangscope_collector::session::Dump;
 use hangscope_collector::snap;
@@ -15,6 +15,9 @@ use nix::unistd::Pid;
 pub(crate) const JEMALLOC: &str = "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2";
 /// From the Debian package libmimalloc2.0.
 pub(crate) const MIMALLOC: &str = "/usr/lib/x86_64-linux-gnu/libmimalloc.so.2.0";
+
+/// How long the threads stay where they are before they are looked at.
+const SETTLED: Duration = Duration::from_millis(300);
 
 /// A process that stands still. It is killed on drop.
 pub(crate) struct Stuck {
@@ -43,25 +46,32 @@ impl Stuck {
         variables: &[(&str, &str)],
     ) -> Stuck {
         let stuck = Stuck::spawn_with(program, preload, variables);
-        // All threads are in the same call in two looks in a row: the same ones run, and the others are
-        // blocked at the same place.
-        let look = || {
-            let dir = format!("/proc/{}/task", stuck.pid());
-            let mut calls: Vec<_> = std::fs::read_dir(dir)
-                .unwrap()
-                .map(|e| e.unwrap().path())
-                .map(|task| (task.clone(), std::fs::read_to_string(task.join("syscall")).unwrap()))
-                .collect();
-            calls.sort();
-            calls
-        };
+        // The same threads run, and all others are blocked at the same places for a while: a busy machine lets
+        // a holder of a lock wait for a processor, and those behind it are not at their places yet.
+        let mut since = Instant::now();
+        let mut before = stuck.calls();
         loop {
-            let (before, _) = (look(), std::thread::yield_now());
-            let running = before.iter().filter(|(_, call)| call.starts_with("running")).count();
-            if before.len() >= stuck.threads && running == loops && look() == before {
+            std::thread::sleep(Duration::from_millis(10));
+            let now = stuck.calls();
+            let running = now.iter().filter(|(_, call)| call.starts_with("running")).count();
+            if now.len() < stuck.threads || running != loops || now != before {
+                (since, before) = (Instant::now(), now);
+            } else if since.elapsed() > SETTLED {
                 return stuck;
             }
         }
+    }
+
+    /// The call that each thread is in, as `/proc/PID/task/TID/syscall` has it.
+    pub(crate) fn calls(&self) -> Vec<(PathBuf, String)> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        let call = |task: PathBuf| {
+            let call = std::fs::read_to_string(task.join("syscall")).unwrap();
+            (task, call)
+        };
+        let mut calls: Vec<_> = tasks.map(|task| call(task.unwrap().path())).collect();
+        calls.sort();
+        calls
     }
 
     /// Starts a fixture, and waits until it reports that all of its threads exist.
