@@ -21,6 +21,8 @@ static GREETED: AtomicU32 = AtomicU32::new(0);
 static FACTS: AtomicU32 = AtomicU32::new(0);
 const WRITTEN: u32 = 1;
 const NONE_WILL_COME: u32 = 2;
+/// A thread of the host waits for the hello, or has.
+static AWAITED: AtomicBool = AtomicBool::new(false);
 /// The watchdog's first instruction was reached.
 static BEGUN: AtomicBool = AtomicBool::new(false);
 /// The watchdog runs in a forked child.
@@ -63,6 +65,7 @@ pub(crate) fn let_it_say_hello() {
     if GREETED.load(Ordering::Acquire) != 0 {
         return;
     }
+    AWAITED.store(true, Ordering::Relaxed);
     let until = sys::now() + LOOKS;
     while GREETED.load(Ordering::Acquire) == 0 {
         if sys::now() > until {
@@ -111,15 +114,13 @@ pub(super) fn begun() {
 /// Nobody needs to wait any more: the hello is out, or none will come.
 pub(crate) fn ended() {
     crash::ready();
-    mark_out();
-}
-
-/// Marks that the hello is out, or that there is no collector to say it to.
-pub(super) fn mark_out() {
     if GREETED.swap(1, Ordering::Release) == 0 {
         sys::futex_wake(&GREETED);
-        // The one that waits may need this very processor, and what follows is less urgent.
-        sys::yield_now();
+        if AWAITED.load(Ordering::Relaxed) {
+            // It may need this very processor. Otherwise the next step is urgent: to open the files before
+            // somebody removes them.
+            sys::yield_now();
+        }
     }
 }
 
