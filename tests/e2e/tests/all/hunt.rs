@@ -1,7 +1,7 @@
 //! `hangscope hunt` as a user runs it: the script, launchers,
 //! programs without the shim, counters, names of a file that is gone.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hangscope_collector::session::read_dumps;
@@ -146,15 +146,22 @@ fn names_are_those_of_the_code_that_ran_when_the_file_is_gone() {
     let text = |file: &str| std::fs::read_to_string(out.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
     // Not a search of all processes: to read of one whose memory never comes may take seconds.
     let runs = || children(hunt.pid());
-    let has_started = |pid: &u32| {
-        let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
-        maps.contains(out.to_str().unwrap()) && file_names(Path::new(&format!("/proc/{pid}/task"))).len() > 3
+    // The shim opens the file for its looks, and once more for the collector, in descriptors of its own.
+    let holds = |task: &Path| {
+        let fds = std::fs::read_dir(task.join("fd")).into_iter().flatten().flatten();
+        let files = fds.filter_map(|fd| std::fs::read_link(fd.path()).ok());
+        files.filter(|file| file.starts_with(&out) && file.extension().is_some_and(|e| e == "so")).count()
+            == 2
     };
-    while !runs().iter().any(has_started) {
+    let is_held = |pid: &u32| {
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let is_shim =
+            |task: &PathBuf| std::fs::read(task.join("comm")).is_ok_and(|comm| comm == b"hangscope\n");
+        tasks.map(|task| task.path()).filter(is_shim).any(|task| holds(&task))
+    };
+    while !runs().iter().any(is_held) {
         std::thread::yield_now();
     }
-    // The collector takes its copy of the file in the first moments.
-    std::thread::sleep(std::time::Duration::from_secs(1));
     let pinned = file_names(&out).into_iter().find(|name| name.ends_with(".so")).unwrap();
     std::fs::remove_file(out.join(pinned)).unwrap();
     assert_eq!(hunt.wait().code(), Some(20));
