@@ -1,5 +1,5 @@
-//! Names that were found before. In a night of hangs the dumps ask for the same functions of the same files again
-//! and again, and reading debug information is most of what an analysis costs.
+//! Names that were found before. In a night of hangs the dumps ask for the same functions of the same files
+//! again and again, and reading debug information is most of what an analysis costs.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -44,9 +44,13 @@ impl KeptNames {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The names at an address of a file, empty if it has none; None if they are not known.
-    pub(super) fn at(&self, file: &FileKey, address: u64) -> Option<Vec<Name>> {
-        self.kept().files.get(file)?.get(&address).cloned()
+    /// The names that are known at addresses of a file, by the address in the file; an empty list where the
+    /// file has no name. Each of `addresses` is one in the process and one in the file.
+    pub(super) fn known(&self, file: &FileKey, addresses: &[(u64, u64)]) -> HashMap<u64, Vec<Name>> {
+        let kept = self.kept();
+        let Some(of_file) = kept.files.get(file) else { return HashMap::new() };
+        let known = |&(_, in_file): &(u64, u64)| Some((in_file, of_file.get(&in_file)?.clone()));
+        addresses.iter().filter_map(known).collect()
     }
 
     pub(super) fn keep(&self, file: FileKey, names: impl IntoIterator<Item = (u64, Vec<Name>)>) {

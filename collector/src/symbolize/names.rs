@@ -69,9 +69,9 @@ impl Names {
                 stub.map(|stub| names.by_address.insert(*address, vec![name(stub)])).is_none()
             });
             let key = key(modules, index, &sources.debug_dirs);
-            let known = |in_file| key.as_ref().and_then(|key| sources.kept.at(key, in_file));
+            let mut known = key.as_ref().map_or_else(HashMap::new, |key| sources.kept.known(key, &addresses));
             addresses.retain(|(address, in_file)| {
-                known(*in_file).map(|found| names.insert(*address, found)).is_none()
+                known.remove(in_file).map(|found| names.insert(*address, found)).is_none()
             });
             if addresses.is_empty() {
                 continue;
