@@ -149,8 +149,8 @@ impl Arena {
     /// # Safety
     /// [`First`] must be written, and no other watchdog may run on this arena in this process: called once in
     /// the constructor, and once in a forked child, whose memory is a copy and has no such thread. The thread
-    /// takes the facts and its work once `watchdog::facts_are_written` was called: whoever writes them must not
-    /// use them mutably after that.
+    /// takes the facts and its work once `watchdog::facts_are_written` was called: whoever writes them must
+    /// not use them mutably after that.
     pub(crate) unsafe fn start(arena: *mut Arena, entry: extern "C" fn(*mut u8)) -> Result<u32, sys::Errno> {
         // SAFETY: the fields are plain memory of the arena; only addresses are taken, and the thread control
         // block is written before the thread exists.

@@ -56,8 +56,8 @@ pub(crate) struct Args {
     /// Memory for what processes send: 512M, 2G. A quarter is for messages that wait to be taken, half for
     /// dumps that are analysed (those that find no room wait on disk), an eighth for copies of allocators
     /// while they are read. One that is larger than its part goes alone. Beside it are at most 64M of
-    /// allocators that were read, 64M of dumps that no disk has room for while they arrive, 24M of heartbeats,
-    /// 16M of lines for a full disk, and what a session needs.
+    /// allocators that were read, 64M of dumps that no disk has room for while they arrive, 24M of
+    /// heartbeats, 16M of lines for a full disk, and what a session needs.
     #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = size::parse)]
     max_memory: u64,
     /// Disk space for all that is in DIR: 10G. When it is reached, healthy sessions are removed, the oldest

@@ -24,9 +24,9 @@ const MOST_RECORD: u64 = 8 << 20;
 pub(super) struct Before(HashMap<(u32, String), SessionRecord>);
 
 impl Before {
-    /// Reads OUT. Sessions whose process has ended are closed: they get their lines, and healthy ones go. Those
-    /// that had ended before stay until [`super::disk::Disk`] needs their room.
-    /// Gives the number of them, too.
+    /// Reads OUT. Sessions whose process has ended are closed: they get their lines, and healthy ones go.
+    /// Those that had ended before stay until [`super::disk::Disk`] needs their room. Gives the number of
+    /// them, too.
     pub(super) fn read(desk: &Desk) -> (Before, u64) {
         let sessions = desk.options.out.join("sessions");
         remove_temporary(&desk.options.out, 1);

@@ -1,4 +1,5 @@
-//! The memory for dumps that are analysed and for copies of allocators that are read: who finds no room waits.
+//! The memory for dumps that are analysed and for copies of allocators that are read: who finds no room
+//! waits.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -29,9 +30,9 @@ impl Room {
         self.take((frames as u64).saturating_mul(TIMES), waits)
     }
 
-    /// Takes room for so many bytes. Waits for it; `waits` is called first if it must. What is larger than all
-    /// there is waits until it is alone. Whoever has room must not take more: two of them would wait for each
-    /// other.
+    /// Takes room for so many bytes. Waits for it; `waits` is called first if it must. What is larger than
+    /// all there is waits until it is alone. Whoever has room must not take more: two of them would wait for
+    /// each other.
     pub(super) fn take(&self, bytes: u64, waits: impl FnOnce()) -> Taken<'_> {
         let full = |used: &mut u64| *used != 0 && used.saturating_add(bytes) > self.most;
         let mut used = self.used();

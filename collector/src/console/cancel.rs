@@ -82,9 +82,10 @@ fn leave() -> ! {
 }
 
 /// A [`Cancel`] that Ctrl-C, TERM and HUP set. Two seconds later the command ends (status 130), whatever it
-/// waits for; on a busy machine a little later, and not while it is [`still_ending`]. A second one ends it at once (status 130): whoever presses
-/// twice does not want to wait. A HUP that is ignored stays so, as `nohup` means it; an INT that is ignored
-/// does not, since a shell's `&` ignores it for every command that is started in a script.
+/// waits for; on a busy machine a little later, and not while it is [`still_ending`]. A second one ends it at
+/// once (status 130): whoever presses twice does not want to wait. A HUP that is ignored stays so, as `nohup`
+/// means it; an INT that is ignored does not, since a shell's `&` ignores it for every command that is
+/// started in a script.
 ///
 /// # Errors
 /// What the system says; also if it was called before.

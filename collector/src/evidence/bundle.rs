@@ -4,8 +4,10 @@
 //! 1. The outside view. It is cheap, and it is wrong a moment later.
 //! 2. The finding: `threads.json`, `stacks.txt`, `samples.folded`, `recording.json.gz`.
 //! 3. perf of the hottest thread. It takes seconds, and the process must still hang.
-//! 4. `threads.json`, `stacks.txt` and `samples.folded` again, with a note if perf disagrees with the samples.
-//! 5. `{name}.so`: the allocator's bytes. `dump_outside.bin`: what the dump lacks and the process still shows.
+//! 4. `threads.json`, `stacks.txt` and `samples.folded` again, with a note if perf disagrees with the
+//!    samples.
+//! 5. `{name}.so`: the allocator's bytes. `dump_outside.bin`: what the dump lacks and the process still
+//!    shows.
 //!    `dump_{pid}.bin`: the frames of other processes. Last `dump.bin`: the frames of the dump.
 //!
 //! With plenty of room on the disk, the files of step 5 are written before perf: if the program is killed in

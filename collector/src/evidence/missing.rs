@@ -20,8 +20,8 @@ pub(crate) struct NotWritten {
 }
 
 impl NotWritten {
-    /// What is missing in the folder because of these errors. A file of the finding is written twice: one time
-    /// may have been enough.
+    /// What is missing in the folder because of these errors. A file of the finding is written twice: one
+    /// time may have been enough.
     pub(super) fn of(dir: &Path, errors: &[WriteError]) -> NotWritten {
         let mut missing = NotWritten::default();
         for error in errors {

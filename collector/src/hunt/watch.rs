@@ -109,8 +109,8 @@ pub(crate) enum Next {
 
 /// The processes of one run.
 ///
-/// No budget bounds what is kept of them: all dumps of a process in memory, which its hang needs together, and
-/// the allocator's bytes. A run has few processes, and ends with its first hang. The listener bounds what
+/// No budget bounds what is kept of them: all dumps of a process in memory, which its hang needs together,
+/// and the allocator's bytes. A run has few processes, and ends with its first hang. The listener bounds what
 /// waits to be taken ([`crate::listen`]), one dump (512 MiB) and the dumps of a connection (100 in 10 s), and
 /// a copy of an allocator is not read beyond 1 GiB.
 #[derive(Debug)]

@@ -47,8 +47,8 @@ impl Drop for Spool {
 }
 
 impl Spool {
-    /// In the folder, if its disk has plenty of room: the last of it is for what is kept. Else in the system's
-    /// folder for such files; else in memory.
+    /// In the folder, if its disk has plenty of room: the last of it is for what is kept. Else in the
+    /// system's folder for such files; else in memory.
     pub(super) fn new(begin: DumpBeginRecord, folder: Option<&Path>) -> Spool {
         let folder = folder.filter(|folder| free::is_plenty(folder, 0));
         let made = folder.map_or_else(tempfile::tempfile, tempfile::tempfile_in);

@@ -57,8 +57,8 @@ fn snapshots(out: &Path, facts: &HuntFacts) -> Vec<(String, ThreadsFile)> {
 /// OUT. Returns the conclusion.
 ///
 /// # Errors
-/// [`WriteError`] of the first that could not be written; the others are tried all the same. A file is written
-/// whole or not at all.
+/// [`WriteError`] of the first that could not be written; the others are tried all the same. A file is
+/// written whole or not at all.
 pub(crate) fn write_hunt(out: &Path, facts: &HuntFacts, extra: &Extra) -> Result<Conclusion, WriteError> {
     let conclusion = conclude(facts);
     let verdict = VerdictFile::of(facts, &conclusion).with_counters(&extra.lanes);

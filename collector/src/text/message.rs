@@ -161,8 +161,8 @@ fn kebab(key: &str) -> String {
     text
 }
 
-/// Writes a message as serde's derived code would: the key, then the values by name. That code, for some hundred
-/// keys, would be a third of the time that the command takes to compile.
+/// Writes a message as serde's derived code would: the key, then the values by name. That code, for some
+/// hundred keys, would be a third of the time that the command takes to compile.
 pub(crate) fn write<S: Serializer>(
     (key, values): (&str, &[(&str, &Text)]),
     serializer: S,

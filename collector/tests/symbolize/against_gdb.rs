@@ -279,8 +279,9 @@ fn at_the_end_of_a_function() {
     assert_eq!((with.cut, with.threads), (0, 2));
 }
 
-/// A working program is stopped at random places. `HANGSCOPE_TEST_STOPS` is the number of stops; 7 by default,
-/// 100 in `scripts/soak.sh`. Each allocator has a test of its own, so that gdb runs on all processors.
+/// A working program is stopped at random places. `HANGSCOPE_TEST_STOPS` is the number of stops; 7 by
+/// default, 100 in `scripts/soak.sh`. Each allocator has a test of its own, so that gdb runs on all
+/// processors.
 fn a_live_program(preload: Option<&str>) {
     let stops = std::env::var("HANGSCOPE_TEST_STOPS").ok().and_then(|n| n.parse().ok()).unwrap_or(7_usize);
     let dir = tempfile::tempdir().unwrap();

@@ -46,8 +46,8 @@ impl Stuck {
         variables: &[(&str, &str)],
     ) -> Stuck {
         let stuck = Stuck::spawn_with(program, preload, variables);
-        // The same threads run, and all others are blocked at the same places for a while: a busy machine lets
-        // a holder of a lock wait for a processor, and those behind it are not at their places yet.
+        // The same threads run, and all others are blocked at the same places for a while: a busy machine
+        // lets a holder of a lock wait for a processor, and those behind it are not at their places yet.
         let mut since = Instant::now();
         let mut before = stuck.calls();
         loop {
