@@ -3,7 +3,7 @@
 use core::hint::spin_loop;
 use core::mem::MaybeUninit;
 
-use super::touched::{self, Role, Touched};
+use super::touched::{self, ROLES, Role, Touched};
 use crate::host::task::Tasks;
 use crate::random::Random;
 use crate::signal::{Handler, Timers};
@@ -169,16 +169,24 @@ impl Stir {
         found
     }
 
-    /// Gives threads other processors and priorities: one of four sets each, or none.
+    /// Gives threads other processors and priorities: one of four roles each, or none. One of the roles is
+    /// new each time.
     fn shuffle(&mut self, tools: &mut Tools<'_>, listed: usize) {
         let usual = tools.touched.usual;
-        let mut roles = [usual; 4];
-        for role in &mut roles {
-            role.cpus = self.some_of(&usual.cpus, 2);
+        let all_are_new = core::mem::replace(&mut tools.touched.roles_for, usual) != usual;
+        let new = self.random.below(ROLES as u64) as usize;
+        for (n, role) in tools.touched.roles.iter_mut().enumerate() {
+            // What is nicer must be able to come back.
+            let possible = self.may_nice || role.schedule.nice == usual.schedule.nice;
+            if n != new && !all_are_new && possible {
+                continue;
+            }
+            let cpus = self.some_of(&usual.cpus, 2);
             let nice = if self.may_nice { self.random.below(11) as i32 } else { 0 };
             let slice = self.random.spread(SHORTEST_SLICE, 8);
-            role.schedule = other_policy(&usual.schedule, nice, slice);
+            *role = Role { cpus, schedule: other_policy(&usual.schedule, nice, slice) };
         }
+        let roles = tools.touched.roles;
         self.cast(tools, listed, &roles, 2);
     }
 

@@ -9,7 +9,12 @@ use crate::sys::{self, CpuSet, Schedule};
 
 /// Threads that are touched at a time.
 pub(crate) const MOST: usize = 256;
-const RECENT: usize = 16;
+/// Roles that are remembered. A thread can be off its processor for many rounds in the middle of a fork, and
+/// the child that it makes has a role of before. A round adds one role (the first five): so a role is known
+/// for some 30 rounds after it was last given.
+const RECENT: usize = 32;
+/// Roles that one shuffle gives to threads.
+pub(crate) const ROLES: usize = 4;
 
 /// What a thread may be given for a while: an affinity, and a schedule with another policy than the usual
 /// one. Affinity plus policy together mark a thread that inherited ours. A thread that the host moved never
@@ -34,6 +39,13 @@ struct Thread {
     set: Role,
 }
 
+/// A role, and its number in the order of giving. All zero is no role.
+#[derive(Clone, Copy)]
+struct Recent {
+    role: Role,
+    at: u64,
+}
+
 /// All touched threads. All zero: none.
 pub(crate) struct Touched {
     threads: [Thread; MOST],
@@ -41,8 +53,12 @@ pub(crate) struct Touched {
     /// What threads of this process have by default: what the first thread has.
     pub(crate) usual: Role,
     /// Roles that were given lately. A thread that has one without being in `threads` has inherited it.
-    recent: [Role; RECENT],
-    next: usize,
+    recent: [Recent; RECENT],
+    /// Number of roles that were given.
+    given: u64,
+    /// The roles of the last shuffle, and what threads had by default then.
+    pub(crate) roles: [Role; ROLES],
+    pub(crate) roles_for: Role,
 }
 
 impl Touched {
@@ -60,15 +76,21 @@ impl Touched {
         usual.is_some()
     }
 
-    /// Remembers a role that is about to be given.
+    /// Remembers a role that is about to be given, in the place of the one that was given longest ago. The
+    /// slice does not matter: a child is compared without it.
+    ///
+    /// Nothing is moved. A fork copies this memory at any moment, and its child must find every role here.
     pub(crate) fn remember(&mut self, role: &Role) {
-        if self.recent.contains(role) {
-            return;
+        self.given += 1;
+        let same = |recent: &Recent| {
+            let schedule = &recent.role.schedule;
+            recent.role.cpus == role.cpus && schedule.differs_in_slice_at_most(&role.schedule)
+        };
+        if let Some(known) = self.recent.iter_mut().find(|recent| same(recent)) {
+            known.at = self.given;
+        } else if let Some(oldest) = self.recent.iter_mut().min_by_key(|recent| recent.at) {
+            *oldest = Recent { role: *role, at: self.given };
         }
-        if let Some(slot) = self.recent.get_mut(self.next) {
-            *slot = *role;
-        }
-        self.next = (self.next + 1) % RECENT;
     }
 
     /// Gives a role to a thread that was just listed. A thread with settings of its own keeps them.
@@ -111,9 +133,9 @@ impl Touched {
         let Some(has) = Role::of(tid) else { return };
         // The kernel decides whether a slice is inherited. The schedule is set first and restored last, so
         // a thread may have only the schedule.
-        let same = |given: &Role| {
-            let cpus = [given.cpus, self.usual.cpus].contains(&has.cpus);
-            cpus && given.schedule.differs_in_slice_at_most(&has.schedule)
+        let same = |Recent { role, .. }: &Recent| {
+            let cpus = [role.cpus, self.usual.cpus].contains(&has.cpus);
+            cpus && role.schedule.differs_in_slice_at_most(&has.schedule)
         };
         if self.recent.iter().any(same) {
             let _ = sys::set_affinity(tid, &self.usual.cpus);
@@ -201,6 +223,25 @@ mod tests {
         touched.give(it.tid, &role);
         touched.restore(sys::getpid(), &[it.tid], 0);
         assert_eq!(has(it.tid), (role.cpus, hosts));
+        it.go.send(()).unwrap();
+        it.thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_role_that_is_given_again_and_again_is_not_forgotten() {
+        let mut touched = touched();
+        let (usual, often) = (touched.usual, role(&touched.usual));
+        for nice in 1..=3 * RECENT as i32 {
+            let s = often.schedule;
+            touched.remember(&Role { schedule: s.with(s.policy, s.nice + nice, s.runtime), ..often });
+            touched.remember(&Role { schedule: s.with(s.policy, s.nice, 1000 * nice as u64), ..often });
+        }
+        let it = other();
+        let before = has(it.tid);
+        sys::set_schedule(it.tid, &often.schedule).unwrap();
+        sys::set_affinity(it.tid, &often.cpus).unwrap();
+        touched.put_right(it.tid);
+        assert_eq!((has(it.tid), usual.cpus), (before, before.0));
         it.go.send(()).unwrap();
         it.thread.join().unwrap();
     }
