@@ -285,6 +285,7 @@ fn snapshot(facts: &mut Facts, work: &mut Work) -> Option<()> {
     let memory = Pages::new(first_frame);
     facts.dsos.snapshot(&memory, facts.exe.as_bytes(), constructor as *const () as u64);
     find_allocator(facts, &memory);
+    facts.dsos.see_removed(first_frame);
     Some(())
 }
 

@@ -1,11 +1,14 @@
 //! What can be tested without a process around it: parsers, settings, and reading this very process.
 
+use std::boxed::Box;
+
 use hangscope_protocol::duration::CASES;
-use hangscope_protocol::record::{LastMemoryRecord, MemoryRecord, RangeRecord};
+use hangscope_protocol::record::{LastMemoryRecord, MemoryRecord, RangeRecord, dso_flags};
 use hangscope_protocol::{Reader, Writer};
 use hangscope_reader::elf::{BuildId, image};
 
 use crate::config::Config;
+use crate::host::dso::Table;
 use crate::host::memory::Wanted;
 use crate::host::{elf, maps};
 use crate::sys::Errno;
@@ -101,6 +104,44 @@ fn a_small_buffer_still_gives_every_line_of_maps() {
     let there: Vec<_> = before.intersection(&after).filter(is_file).collect();
     assert!(there.len() > 10);
     assert_eq!(there.iter().filter(|line| !small.contains(**line)).count(), 0, "{there:?}\n{small:?}");
+}
+
+/// A copy of a DSO that is loaded, loaded from `name` in the folder for temporary files.
+fn loaded_copy(name: &str) -> std::path::PathBuf {
+    let mut source = std::path::PathBuf::new();
+    assert!(maps::for_each(&mut vec![0; 1 << 16], &mut |m| {
+        if m.path.windows(10).any(|part| part == b"libgcc_s.s") {
+            source = String::from_utf8(m.path.to_vec()).unwrap().into();
+        }
+    }));
+    let copy = std::env::temp_dir().join(format!("{name}_{}.so", std::process::id()));
+    std::fs::copy(source, &copy).unwrap();
+    let path = std::ffi::CString::new(copy.to_str().unwrap()).unwrap();
+    // SAFETY: the path is a C string. The DSO is one that this program has loaded before.
+    assert!(!unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) }.is_null());
+    copy
+}
+
+#[test]
+fn a_file_that_goes_while_the_snapshot_is_taken_was_removed() {
+    sys::know_pid();
+    let (removed, renamed) = (loaded_copy("hangscope_removed"), loaded_copy("hangscope_renamed"));
+    // SAFETY: all zero is a valid table: the arena's is made so.
+    let mut table = unsafe { Box::<Table>::new_zeroed().assume_init() };
+    let mut text = vec![0; 1 << 16];
+    assert!(table.list(&mut text));
+    std::fs::remove_file(&removed).unwrap();
+    let elsewhere = renamed.with_extension("so.1");
+    std::fs::rename(&renamed, &elsewhere).unwrap();
+    table.snapshot(&sys::Pages::new(&mut text), b"", 0);
+    table.see_removed(&mut text);
+    let flags = |path: &std::path::Path| {
+        let dso = table.iter().find(|dso| dso.path.as_bytes() == path.to_str().unwrap().as_bytes()).unwrap();
+        (dso.record.errno, dso.record.flags & (dso_flags::DELETED_AT_INIT | dso_flags::SAME_FILE_AT_INIT))
+    };
+    assert_eq!(flags(&removed), (libc::ENOENT as u32, dso_flags::DELETED_AT_INIT));
+    assert_eq!(flags(&renamed), (libc::ENOENT as u32, 0), "it is still there, under another name");
+    std::fs::remove_file(elsewhere).unwrap();
 }
 
 #[test]

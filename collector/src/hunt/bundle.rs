@@ -54,11 +54,15 @@ fn all_frames(process: &Watched) -> Cow<'_, [u8]> {
     }
 }
 
-/// The allocator's bytes as they were when the process started: from the process, else from the pinned copy
-/// if that still has the bytes that were pinned.
+/// The allocator's bytes as they were when the process started: its file, from the process. Else the pinned
+/// copy, if that still has the bytes that were pinned. Memory alone has no symbols and relocated words: it
+/// is the choice if the process mapped another build than the pinned one.
 pub(super) fn allocator_bytes(lane: &Lane, process: Option<&Watched>) -> Part {
     let why = match process.and_then(|p| p.copy.as_ref()) {
-        Some(Ok(copied)) => return Ok(copied.bytes.clone()),
+        Some(Ok(copied)) if copied.of_file || !maps_the_pinned_build(lane, process) => {
+            return Ok(copied.bytes.clone());
+        }
+        Some(Ok(copied)) => return Ok(lane.bytes().ok().flatten().unwrap_or_else(|| copied.bytes.clone())),
         Some(Err(e)) => e.to_string(),
         None => "the process sent no copy of its allocator".to_owned(),
     };
@@ -67,4 +71,10 @@ pub(super) fn allocator_bytes(lane: &Lane, process: Option<&Watched>) -> Part {
         Ok(None) => Err(format!("{why}, and the pinned one has other bytes by now")),
         Err(e) => Err(format!("{why}, and the pinned one cannot be read: {e}")),
     }
+}
+
+fn maps_the_pinned_build(lane: &Lane, process: Option<&Watched>) -> bool {
+    let allocator = process.and_then(Watched::allocator);
+    let build_id = allocator.map(|dso| hex::encode(dso.init.build_id_bytes())).filter(|id| !id.is_empty());
+    build_id.is_some() && build_id.as_deref() == lane.wanted.build_id()
 }

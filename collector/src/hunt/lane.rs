@@ -2,6 +2,8 @@
 //! socket and its files.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -33,6 +35,8 @@ pub(crate) struct Lane {
     pub(crate) dso: PathBuf,
     /// The pinned file. It is `dso`, unless a run has its own copy.
     pinned: PathBuf,
+    /// The same, open: its bytes are needed also when somebody has removed it.
+    held: Arc<File>,
     sha1: String,
     file: Option<FileFacts>,
     /// What the hello of a program must say.
@@ -62,14 +66,16 @@ impl Lane {
         slow_prefix: &'static str,
     ) -> anyhow::Result<Lane> {
         let preload = preload(config, &pinned.path)?;
-        let bytes = std::fs::read(&pinned.path);
-        let bytes = bytes.with_context(|| format!("hunt: cannot read {}", pinned.path.display()))?;
+        let cannot_read = || format!("hunt: cannot read {}", pinned.path.display());
+        let held = File::open(&pinned.path).with_context(cannot_read)?;
+        let bytes = whole(&held).with_context(cannot_read)?;
         let wanted = Wanted::of(&pinned.path).map_err(|e| anyhow::anyhow!("hunt: {e}"))?;
         let counters = Layout::of(&config.profile, &pinned.source, &bytes);
         Ok(Lane {
             arm: arm.to_owned(),
             dso: pinned.path.clone(),
             pinned: pinned.path.clone(),
+            held: Arc::new(held),
             sha1: pinned.sha1.clone(),
             file: facts::now(&pinned.path, None).ok().flatten(),
             wanted: Arc::new(wanted),
@@ -166,21 +172,20 @@ impl Lane {
         if self.file.as_ref() == Some(now) {
             None
         } else {
-            self.has_bytes(&self.dso).map(|bytes| bytes.is_some()).ok()
+            std::fs::read(&self.dso).ok().map(|bytes| self.are_pinned(&bytes))
         }
     }
 
-    /// The bytes of the pinned file, if they are still those that were pinned.
+    /// The bytes of the pinned file, also after its removal, if they are still those that were pinned.
     ///
     /// # Errors
     /// If it cannot be read.
     pub(crate) fn bytes(&self) -> std::io::Result<Option<Vec<u8>>> {
-        self.has_bytes(&self.pinned)
+        Ok(Some(whole(&self.held)?).filter(|bytes| self.are_pinned(bytes)))
     }
 
-    fn has_bytes(&self, path: &Path) -> std::io::Result<Option<Vec<u8>>> {
-        let bytes = std::fs::read(path)?;
-        Ok((pin::sha1_hex(&bytes) == self.sha1).then_some(bytes))
+    fn are_pinned(&self, bytes: &[u8]) -> bool {
+        pin::sha1_hex(bytes) == self.sha1
     }
 
     /// Files for a run's output: `run_8.out`, `run_8.err`.
@@ -237,6 +242,14 @@ impl Lane {
         };
         settings.command(&config.command, &config.env, &self.preload)
     }
+}
+
+/// All bytes of an open file.
+fn whole(file: &File) -> std::io::Result<Vec<u8>> {
+    let len = file.metadata()?.len();
+    let mut bytes = vec![0; usize::try_from(len).map_err(std::io::Error::other)?];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
 }
 
 /// Whether the user has said whether crashes leave a record.

@@ -75,4 +75,9 @@ impl Wanted {
         let file = file.ok_or_else(|| unreadable(std::io::ErrorKind::NotFound.into()))?;
         Ok(Wanted { path, elf, sha1, file })
     }
+
+    /// The build-id as hex; none if there is none.
+    pub(crate) fn build_id(&self) -> Option<&str> {
+        self.elf.build_id.as_deref()
+    }
 }

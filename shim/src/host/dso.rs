@@ -63,6 +63,24 @@ impl Table {
         }
     }
 
+    /// A file can be removed between the reading of maps and its `stat`, which then finds none: maps, read
+    /// anew, says whether it was removed. `text` is lent for reading it.
+    pub(crate) fn see_removed(&mut self, text: &mut [u8]) {
+        let gone = |d: &Dso| d.record.errno == sys::errno(&Err::<(), _>(sys::Errno::NOENT));
+        if !self.iter().any(gone) {
+            return;
+        }
+        for_each_at_start(text, &mut |m| {
+            if m.deleted
+                && let Some(at) = self.at(m.start)
+                && let Some(dso) = self.dsos.get_mut(at)
+            {
+                dso.record.flags |= dso_flags::DELETED_AT_INIT;
+                dso.record.flags &= !dso_flags::SAME_FILE_AT_INIT;
+            }
+        });
+    }
+
     fn add(&mut self, m: &Mapping<'_>) {
         if !m.may_be_dso() {
             return;

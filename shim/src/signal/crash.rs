@@ -177,15 +177,7 @@ extern "C" fn on_crash(signal: i32, info: *const [u64; SIGINFO_WORDS], context: 
             sys::futex_wait(&WRITTEN, 0, PATIENCE);
         }
     }
-    let default = KernelAction { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
-    // SAFETY: the first call only reads, and there is no handler in the second. A handler that the host has
-    // put in since stays.
-    let _ = unsafe {
-        sys::action(signal as u32, None)
-            .ok()
-            .filter(|now| now.handler == handler())
-            .map(|_| sys::action(signal as u32, Some(&default)))
-    };
+    take_out(signal);
     // The signal is blocked until this handler returns: then the thread gets it. If it cannot be sent (a
     // filter of system calls), a fault repeats itself, and abort(3) sends its signal once more.
     let _ = sys::send_again(signal as u32, info);

@@ -1,7 +1,7 @@
 //! `hangscope hunt` as a user runs it: the script, launchers,
 //! programs without the shim, counters, names of a file that is gone.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use hangscope_collector::session::read_dumps;
@@ -144,22 +144,13 @@ fn names_are_those_of_the_code_that_ran_when_the_file_is_gone() {
         .args(bench_with(fault.workload_args));
     let hunt = Running::start(&mut hunt);
     let text = |file: &str| std::fs::read_to_string(out.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+    // At any moment, also before the shim has looked at it.
     // Not a search of all processes: to read of one whose memory never comes may take seconds.
-    let runs = || children(hunt.pid());
-    // The shim opens the file for its looks, and once more for the collector, in descriptors of its own.
-    let holds = |task: &Path| {
-        let fds = std::fs::read_dir(task.join("fd")).into_iter().flatten().flatten();
-        let files = fds.filter_map(|fd| std::fs::read_link(fd.path()).ok());
-        files.filter(|file| file.starts_with(&out) && file.extension().is_some_and(|e| e == "so")).count()
-            == 2
+    let has_mapped = |pid: &u32| {
+        let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+        maps.contains(out.to_str().unwrap())
     };
-    let is_held = |pid: &u32| {
-        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-        let is_shim =
-            |task: &PathBuf| std::fs::read(task.join("comm")).is_ok_and(|comm| comm == b"hangscope\n");
-        tasks.map(|task| task.path()).filter(is_shim).any(|task| holds(&task))
-    };
-    while !runs().iter().any(is_held) {
+    while !children(hunt.pid()).iter().any(has_mapped) {
         std::thread::yield_now();
     }
     let pinned = file_names(&out).into_iter().find(|name| name.ends_with(".so")).unwrap();
