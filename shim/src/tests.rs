@@ -114,7 +114,7 @@ fn loaded_copy(name: &str) -> std::path::PathBuf {
             source = String::from_utf8(m.path.to_vec()).unwrap().into();
         }
     }));
-    let copy = std::env::temp_dir().join(format!("{name}_{}.so", std::process::id()));
+    let copy = std::env::temp_dir().join(format!("hangscope_{name}_{}.so", std::process::id()));
     std::fs::copy(source, &copy).unwrap();
     let path = std::ffi::CString::new(copy.to_str().unwrap()).unwrap();
     // SAFETY: the path is a C string. The DSO is one that this program has loaded before.
@@ -123,9 +123,9 @@ fn loaded_copy(name: &str) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_file_that_goes_while_the_snapshot_is_taken_was_removed() {
+fn what_becomes_of_a_file_while_the_snapshot_is_taken_is_seen() {
     sys::know_pid();
-    let (removed, renamed) = (loaded_copy("hangscope_removed"), loaded_copy("hangscope_renamed"));
+    let [removed, renamed, replaced] = ["removed", "renamed", "replaced"].map(loaded_copy);
     // SAFETY: all zero is a valid table: the arena's is made so.
     let mut table = unsafe { Box::<Table>::new_zeroed().assume_init() };
     let mut text = vec![0; 1 << 16];
@@ -133,6 +133,9 @@ fn a_file_that_goes_while_the_snapshot_is_taken_was_removed() {
     std::fs::remove_file(&removed).unwrap();
     let elsewhere = renamed.with_extension("so.1");
     std::fs::rename(&renamed, &elsewhere).unwrap();
+    // By the same bytes.
+    std::fs::copy(&replaced, replaced.with_extension("new")).unwrap();
+    std::fs::rename(replaced.with_extension("new"), &replaced).unwrap();
     table.snapshot(&sys::Pages::new(&mut text), b"", 0);
     table.see_removed(&mut text);
     let flags = |path: &std::path::Path| {
@@ -141,7 +144,9 @@ fn a_file_that_goes_while_the_snapshot_is_taken_was_removed() {
     };
     assert_eq!(flags(&removed), (libc::ENOENT as u32, dso_flags::DELETED_AT_INIT));
     assert_eq!(flags(&renamed), (libc::ENOENT as u32, 0), "it is still there, under another name");
+    assert_eq!(flags(&replaced), (0, dso_flags::DELETED_AT_INIT), "the mapped one is gone");
     std::fs::remove_file(elsewhere).unwrap();
+    std::fs::remove_file(replaced).unwrap();
 }
 
 #[test]

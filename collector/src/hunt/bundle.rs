@@ -54,19 +54,27 @@ fn all_frames(process: &Watched) -> Cow<'_, [u8]> {
     }
 }
 
-/// The allocator's bytes as they were when the process started: its file, from the process. Else the pinned
-/// copy, if that still has the bytes that were pinned. Memory alone has no symbols and relocated words: it
-/// is the choice if the process mapped another build than the pinned one.
+/// The allocator's bytes as they were when the process started: its file, from the process. Else what was
+/// pinned, if the process mapped that build. Else its memory, which has relocated words and no symbols; else
+/// the pinned copy, if that is still in place.
 pub(super) fn allocator_bytes(lane: &Lane, process: Option<&Watched>) -> Part {
-    let why = match process.and_then(|p| p.copy.as_ref()) {
-        Some(Ok(copied)) if copied.of_file || !maps_the_pinned_build(lane, process) => {
-            return Ok(copied.bytes.clone());
-        }
-        Some(Ok(copied)) => return Ok(lane.bytes().ok().flatten().unwrap_or_else(|| copied.bytes.clone())),
+    let copy = process.and_then(|p| p.copy.as_ref());
+    if let Some(Ok(copied)) = copy
+        && copied.of_file
+    {
+        return Ok(copied.bytes.clone());
+    }
+    if maps_the_pinned_build(lane, process)
+        && let Ok(Some(bytes)) = lane.pinned_bytes()
+    {
+        return Ok(bytes);
+    }
+    let why = match copy {
+        Some(Ok(copied)) => return Ok(copied.bytes.clone()),
         Some(Err(e)) => e.to_string(),
         None => "the process sent no copy of its allocator".to_owned(),
     };
-    match lane.bytes() {
+    match lane.bytes_in_place() {
         Ok(Some(bytes)) => Ok(bytes),
         Ok(None) => Err(format!("{why}, and the pinned one has other bytes by now")),
         Err(e) => Err(format!("{why}, and the pinned one cannot be read: {e}")),

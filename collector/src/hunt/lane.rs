@@ -176,11 +176,19 @@ impl Lane {
         }
     }
 
-    /// The bytes of the pinned file, also after its removal, if they are still those that were pinned.
+    /// The bytes of the file at the pinned path, if they are those that were pinned.
     ///
     /// # Errors
     /// If it cannot be read.
-    pub(crate) fn bytes(&self) -> std::io::Result<Option<Vec<u8>>> {
+    pub(crate) fn bytes_in_place(&self) -> std::io::Result<Option<Vec<u8>>> {
+        Ok(Some(std::fs::read(&self.pinned)?).filter(|bytes| self.are_pinned(bytes)))
+    }
+
+    /// The bytes of the pinned file, wherever it is now; none if somebody has written to it.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(crate) fn pinned_bytes(&self) -> std::io::Result<Option<Vec<u8>>> {
         Ok(Some(whole(&self.held)?).filter(|bytes| self.are_pinned(bytes)))
     }
 

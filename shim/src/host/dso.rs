@@ -63,11 +63,14 @@ impl Table {
         }
     }
 
-    /// A file can be removed between the reading of maps and its `stat`, which then finds none: maps, read
-    /// anew, says whether it was removed. `text` is lent for reading it.
+    /// A file can be removed or replaced between the reading of maps and its `stat`, which then finds none,
+    /// or another inode: maps, read anew, says what became of the mapped one. `text` is lent for reading it.
     pub(crate) fn see_removed(&mut self, text: &mut [u8]) {
-        let gone = |d: &Dso| d.record.errno == sys::errno(&Err::<(), _>(sys::Errno::NOENT));
-        if !self.iter().any(gone) {
+        let is_unsure = |d: &Dso| match d.record.errno {
+            0 => (d.record.dev, d.record.ino) != (d.record.map_dev, d.record.map_ino),
+            errno => errno == sys::errno(&Err::<(), _>(sys::Errno::NOENT)),
+        };
+        if !self.iter().any(|dso| dso.record.flags & dso_flags::DELETED_AT_INIT == 0 && is_unsure(dso)) {
             return;
         }
         for_each_at_start(text, &mut |m| {

@@ -9,6 +9,7 @@ mod confusion;
 mod counters;
 mod crash;
 mod cut;
+mod early;
 mod faults;
 mod full_disk;
 mod guest;
