@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -14,6 +13,7 @@ use super::folder;
 use super::record::{self, End, SessionRecord};
 use crate::files;
 use crate::files::atomic::{self, TEMPORARY};
+use crate::files::bounded;
 use crate::session::Identity;
 
 /// Most bytes of a `session.json` that is believed: it has a command line, and a hundred notes.
@@ -69,10 +69,8 @@ impl Before {
 fn read_record(dir: &Path) -> Option<SessionRecord> {
     // Somebody may have put another file, or a link, in its place.
     let file = files::folder::open(&dir.join("session.json"), File::options().read(true)).ok()?;
-    let mut bytes = vec![];
-    file.take(MOST_RECORD + 1).read_to_end(&mut bytes).ok()?;
-    let record = Some(bytes).filter(|bytes| bytes.len() as u64 <= MOST_RECORD);
-    let record: SessionRecord = serde_json::from_slice(&record?).ok()?;
+    let bytes = bounded::at_most(file, MOST_RECORD).ok()?;
+    let record: SessionRecord = serde_json::from_slice(&bytes).ok()?;
     let name = dir.file_name()?.to_str()?;
     (record.folder == format!("sessions/{name}")).then_some(record)
 }

@@ -74,8 +74,11 @@ impl Disk {
     /// counted already. Without a limit they stay as they are.
     pub(super) fn found(&self, dirs: impl IntoIterator<Item = PathBuf>) {
         if self.most.is_some() {
-            let sized = dirs.into_iter().map(|dir| (size(&dir), dir)).map(|(bytes, dir)| (dir, bytes));
-            let sized: Vec<_> = sized.collect();
+            let sized = |dir: PathBuf| {
+                let bytes = size(&dir);
+                (dir, bytes)
+            };
+            let sized: Vec<_> = dirs.into_iter().map(sized).collect();
             self.state().earlier.extend(sized);
         }
     }

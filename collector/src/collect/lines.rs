@@ -47,11 +47,11 @@ impl SessionLines {
         let line = self.file.line(record)?;
         if self.bytes + line.len() > MOST_WAITING {
             self.lost += 1;
-            return self.retry().map(drop);
+        } else {
+            self.bytes += line.len();
+            self.waiting.push_back(line);
         }
-        self.bytes += line.len();
-        self.waiting.push_back(line);
-        self.retry().map(drop)
+        self.retry()
     }
 
     /// Number of lines that wait.
@@ -64,19 +64,17 @@ impl SessionLines {
         self.lost
     }
 
-    /// Writes the lines that wait. Gives their number.
+    /// Writes the lines that wait.
     ///
     /// # Errors
     /// [`WriteError`] of the first that still waits.
-    pub(super) fn retry(&mut self) -> Result<usize, WriteError> {
-        let mut written = 0;
+    pub(super) fn retry(&mut self) -> Result<(), WriteError> {
         while let Some(line) = self.waiting.front() {
             self.file.push(line)?;
             self.bytes -= line.len();
             self.waiting.pop_front();
-            written += 1;
         }
-        Ok(written)
+        Ok(())
     }
 
     /// Writes the lines that wait to a new file in the system's folder for temporary ones, which stays.

@@ -288,8 +288,7 @@ impl Session {
         if let Some(dso) = allocator.filter(|_| self.dsos.is_empty()) {
             self.profile = Profile::for_dso(dso.path.as_ref(), None);
             self.profile.name = pin::name_of(dso.path.as_ref());
-            let id = dso.init.build_id_bytes();
-            self.record.build_id = (!id.is_empty()).then(|| hex::encode(id));
+            self.record.build_id = dso.build_id();
             self.record.allocator = Some(dso.path.clone());
         }
         self.dsos = dsos;

@@ -104,6 +104,12 @@ fn hello(shim: &mut FakeShim, flags: u32, init_ns: u64) {
     shim.send_all(&[hello, dsos]).unwrap();
 }
 
+/// The first dump, of three threads.
+fn send_dump(shim: &mut FakeShim) {
+    let frames = shim.frames.dump(1, 3, 100);
+    shim.send_all(&frames).unwrap();
+}
+
 fn hello_and_dsos(shim: &mut FakeShim, flags: u32, init_ns: u64) -> (Vec<u8>, Vec<u8>) {
     let frames = shim.frames.hello(2);
     let (_, _, body) = Header::split(&frames[0]).unwrap();
@@ -387,8 +393,7 @@ fn a_session_without_a_hang_is_a_line_and_one_with_a_hang_keeps_its_heartbeats()
         let end = hears(said, "[END]");
         assert!(!end.contains("->"), "{end}");
         (1..5).for_each(|tick| _ = hung.beat(tick, 2).unwrap());
-        let frames = hung.frames.dump(1, 3, 100);
-        hung.send_all(&frames).unwrap();
+        send_dump(&mut hung);
         hears(said, "[HANG]");
     });
     let lines = lines_of(out.path());
@@ -409,8 +414,7 @@ fn at_the_limit_of_the_disk_no_dump_is_kept_and_the_line_says_so() {
     collect_while(small, |socket, said| {
         let mut shim = FakeShim::connect(socket);
         hello(&mut shim, 0, 1);
-        let frames = shim.frames.dump(1, 3, 100);
-        shim.send_all(&frames).unwrap();
+        send_dump(&mut shim);
         hears(said, "--max-size 1M");
         shim.beat(1, 1).unwrap();
     });
@@ -454,8 +458,7 @@ fn at_the_limit_of_the_disk_healthy_sessions_of_an_earlier_collector_go_first() 
     collect_while(small, |socket, said| {
         let mut shim = FakeShim::connect(socket);
         hello(&mut shim, 0, 1);
-        let frames = shim.frames.dump(1, 3, 100);
-        shim.send_all(&frames).unwrap();
+        send_dump(&mut shim);
         hears(said, "[HANG]");
     });
     assert!(!dir("healthy").exists());
@@ -479,8 +482,7 @@ fn an_out_that_is_removed_is_made_again() {
             assert_eq!(error.kind(), std::io::ErrorKind::DirectoryNotEmpty);
         }
         hears(said, "made again");
-        let frames = shim.frames.dump(1, 3, 100);
-        shim.send_all(&frames).unwrap();
+        send_dump(&mut shim);
         hears(said, "[HANG]");
     });
     let [line] = &lines_of(&out)[..] else { panic!("one line") };

@@ -7,8 +7,7 @@
 //! 4. `threads.json`, `stacks.txt` and `samples.folded` again, with a note if perf disagrees with the
 //!    samples.
 //! 5. `{name}.so`: the allocator's bytes. `dump_outside.bin`: what the dump lacks and the process still
-//!    shows.
-//!    `dump_{pid}.bin`: the frames of other processes. Last `dump.bin`: the frames of the dump.
+//!    shows. `dump_{pid}.bin`: the frames of other processes. Last `dump.bin`: the frames of the dump.
 //!
 //! With plenty of room on the disk, the files of step 5 are written before perf: if the program is killed in
 //! the seconds that perf takes, they are there.
@@ -55,8 +54,6 @@ struct Analysed<'a> {
     dump: Cow<'a, Dump>,
     traces: Traces,
     finding: Finding,
-    /// `threads.json`.
-    file: ThreadsFile,
 }
 
 impl Bundle {
@@ -130,9 +127,9 @@ impl Bundle {
             self.missing(large.write());
         }
         let perfed = self.tried(self.perf(contents, &copy, cancel)).flatten();
-        let mut file = analysed.map(|analysed| match perfed {
-            Some(Perfed::Recorded { .. }) => self.write_finding(analysed),
-            _ => analysed.file,
+        let mut file = analysed.map(|(analysed, file)| match perfed {
+            Some(Perfed::Recorded { .. }) => self.write_finding(&analysed),
+            _ => file,
         });
         self.missing(large.write());
         if let (Some(file), Some(note)) = (&mut file, self.not_written().note("this folder")) {
@@ -161,29 +158,27 @@ impl Bundle {
         }
     }
 
-    fn analyse<'d>(&self, dump: Cow<'d, Dump>, contents: &Contents<'_>, sources: &Sources) -> Analysed<'d> {
+    fn analyse<'d>(
+        &self,
+        dump: Cow<'d, Dump>,
+        contents: &Contents<'_>,
+        sources: &Sources,
+    ) -> (Analysed<'d>, ThreadsFile) {
         let traces = symbolize(&dump, sources);
         let finding = analyse(&dump, &traces, contents.history);
-        let file = finding_files::contents(&self.dir, &dump, &traces, &finding);
-        let analysed = Analysed { dump, traces, finding, file };
-        self.write_files(&analysed);
+        let analysed = Analysed { dump, traces, finding };
+        let file = self.write_finding(&analysed);
         self.tried(recording::write(&self.dir, &analysed.dump, &analysed.traces, contents.history));
-        analysed
+        (analysed, file)
     }
 
-    /// Writes the finding again, with what perf says of it.
-    fn write_finding(&self, analysed: Analysed<'_>) -> ThreadsFile {
-        let Analysed { dump, traces, finding, .. } = &analysed;
+    /// Writes the files of a finding, with what perf says of it, if it has said something. Gives
+    /// `threads.json`.
+    fn write_finding(&self, analysed: &Analysed<'_>) -> ThreadsFile {
+        let Analysed { dump, traces, finding } = analysed;
         let file = finding_files::contents(&self.dir, dump, traces, finding);
-        let analysed = Analysed { file, ..analysed };
-        self.write_files(&analysed);
-        analysed.file
-    }
-
-    fn write_files(&self, analysed: &Analysed<'_>) {
-        let Analysed { dump, traces, file, .. } = analysed;
-        self.missing(finding_files::write_again(&self.dir, file));
-        self.tried(finding_files::write_samples(&self.dir, dump, traces));
+        self.missing(finding_files::write_all(&self.dir, dump, traces, &file));
+        file
     }
 
     /// None if perf did not begin; its files say why.

@@ -33,27 +33,25 @@ pub(crate) fn write(
     finding: &Finding,
 ) -> Result<ThreadsFile, WriteError> {
     let file = contents(dir, dump, traces, finding);
-    let samples = write_samples(dir, dump, traces).err();
-    match write_again(dir, &file).into_iter().chain(samples).next() {
+    match write_all(dir, dump, traces, &file).into_iter().next() {
         Some(error) => Err(error),
         None => Ok(file),
     }
 }
 
-/// Writes the files that only `threads.json` is needed for: itself and `stacks.txt`. Gives those that could
+/// Writes the files that a finding has. Gives those that could not be written.
+pub(super) fn write_all(dir: &Path, dump: &Dump, traces: &Traces, file: &ThreadsFile) -> Vec<WriteError> {
+    let mut errors = write_again(dir, file);
+    errors.extend(atomic::write_text(&dir.join(SAMPLES), &folded::text_of(dump, traces)).err());
+    errors
+}
+
+/// Writes the files that are made from `threads.json` alone: itself and `stacks.txt`. Gives those that could
 /// not be written.
 pub(crate) fn write_again(dir: &Path, file: &ThreadsFile) -> Vec<WriteError> {
     let threads = atomic::write_json(&dir.join(THREADS), file);
     let stacks = atomic::write_text(&dir.join(STACKS), &stacks::text(file));
     [threads, stacks].into_iter().filter_map(Result::err).collect()
-}
-
-/// Writes `samples.folded`.
-///
-/// # Errors
-/// [`WriteError`].
-pub(super) fn write_samples(dir: &Path, dump: &Dump, traces: &Traces) -> Result<(), WriteError> {
-    atomic::write_text(&dir.join(SAMPLES), &folded::text_of(dump, traces))
 }
 
 /// Writes the reason into each file, where there is no dump. Gives those that could not be written.

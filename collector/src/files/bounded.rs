@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 /// Most bytes of a file, or of what it unpacks to. The dump of 8,000 threads has 62 MB.
@@ -22,7 +22,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
         ));
     }
     if meta.len() > MOST {
-        return Err(too_large());
+        return Err(too_large(MOST));
     }
     Ok(file)
 }
@@ -48,13 +48,31 @@ pub(crate) fn read_text(path: &Path) -> io::Result<String> {
 /// # Errors
 /// What it gives is no longer than [`MOST`].
 pub(crate) fn unpacked(from: impl Read) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![];
-    from.take(MOST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST { Err(too_large()) } else { Ok(bytes) }
+    at_most(from, MOST)
 }
 
-pub(crate) fn too_large() -> io::Error {
-    io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {} MB are not read", MOST >> 20))
+/// All that is read of something.
+///
+/// # Errors
+/// It has more than `most` bytes.
+pub(crate) fn at_most(from: impl Read, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![];
+    from.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most { Err(too_large(most)) } else { Ok(bytes) }
+}
+
+pub(crate) fn too_large(most: u64) -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {} MB are not read", most >> 20))
+}
+
+/// The first `len` bytes of an open file. Its offset, which a process may share, is not used.
+///
+/// # Errors
+/// Also for a file that ends before.
+pub(crate) fn start_of(file: &File, len: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(len).map_err(io::Error::other)?];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

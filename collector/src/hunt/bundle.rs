@@ -8,7 +8,7 @@ use super::running::Job;
 use super::watch::{Watch, Watched};
 use crate::capture::{self, Part};
 use crate::evidence::bundle::{Bundle, DumpFrames};
-use crate::session::{self, Dump};
+use crate::session::{self, Dso, Dump};
 use crate::text::message::Text;
 
 /// Begins a bundle in OUT: looks at the process from outside.
@@ -82,7 +82,6 @@ pub(super) fn allocator_bytes(lane: &Lane, process: Option<&Watched>) -> Part {
 }
 
 fn maps_the_pinned_build(lane: &Lane, process: Option<&Watched>) -> bool {
-    let allocator = process.and_then(Watched::allocator);
-    let build_id = allocator.map(|dso| hex::encode(dso.init.build_id_bytes())).filter(|id| !id.is_empty());
+    let build_id = process.and_then(Watched::allocator).and_then(Dso::build_id);
     build_id.is_some() && build_id.as_deref() == lane.wanted.build_id()
 }

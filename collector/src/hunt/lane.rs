@@ -3,7 +3,6 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use super::config::Config;
 use super::memory::Layout;
 use crate::analysis::{Integrity, Stir};
 use crate::console::exit::{Ended, Status};
+use crate::files::bounded;
 use crate::files::facts::{self, FileFacts};
 use crate::files::pin::{self, Pinned};
 use crate::launch::preload;
@@ -252,12 +252,8 @@ impl Lane {
     }
 }
 
-/// All bytes of an open file.
 fn whole(file: &File) -> std::io::Result<Vec<u8>> {
-    let len = file.metadata()?.len();
-    let mut bytes = vec![0; usize::try_from(len).map_err(std::io::Error::other)?];
-    file.read_exact_at(&mut bytes, 0)?;
-    Ok(bytes)
+    bounded::start_of(file, file.metadata()?.len())
 }
 
 /// Whether the user has said whether crashes leave a record.

@@ -26,7 +26,7 @@ pub(super) struct Shared {
     /// A connection with this descriptor or a higher one gets no pidfd: few are left, and another session
     /// needs one more than this session needs to know how its process ends.
     pub(super) pidfds_below: RawFd,
-    /// There was such a connection, and nobody has said so yet.
+    /// There was such a connection.
     pub(super) no_pidfd: AtomicBool,
     open: Mutex<HashMap<u64, Open>>,
     /// Folder for dumps that are being received; none: the system's for such files.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hangscope_protocol::record::{DumpBeginRecord, DumpEndRecord};
 
-use crate::files::free;
+use crate::files::{bounded, free};
 use crate::session::{Dump, read_dumps};
 
 /// Most bytes of one dump that stay in memory, where no file can be written.
@@ -74,14 +74,14 @@ impl Spool {
                 }
                 Err(error) => {
                     tracing::warn!("a dump stays in memory: {error}");
-                    self.memory = read_file(file, self.len).map_err(|e| e.to_string())?;
+                    self.memory = bounded::start_of(file, self.len as u64).map_err(|e| e.to_string())?;
                     self.file = None;
                 }
             }
         }
-        let before = self.counted;
-        self.counted = self.len + bytes.len();
-        let all = IN_MEMORY.fetch_add(self.counted - before, Ordering::Relaxed) + self.counted - before;
+        let more = self.len + bytes.len() - self.counted;
+        self.counted += more;
+        let all = IN_MEMORY.fetch_add(more, Ordering::Relaxed) + more;
         if self.counted > MOST_IN_MEMORY || all > MOST_OF_ALL {
             return Err(format!(
                 "no file can be written for a dump of more than {} MiB, or for so many at once",
@@ -152,7 +152,7 @@ impl Spooled {
     /// The file cannot be read.
     pub fn read(&self) -> io::Result<RecordedDump> {
         let raw = match &self.bytes {
-            Bytes::InFile(file) => read_file(file, self.len)?,
+            Bytes::InFile(file) => bounded::start_of(file, self.len as u64)?,
             Bytes::InMemory(bytes) => bytes.clone(),
             #[cfg(test)]
             Bytes::Read(dump) => return Ok((**dump).clone()),
@@ -168,12 +168,6 @@ impl Spooled {
         let (begin, end, len) = (dump.dump.begin, dump.dump.end, dump.raw.len());
         Spooled { begin, end, bytes: Bytes::Read(Box::new(dump)), len }
     }
-}
-
-fn read_file(file: &File, len: usize) -> io::Result<Vec<u8>> {
-    let mut raw = vec![0; len];
-    file.read_exact_at(&mut raw, 0)?;
-    Ok(raw)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use std::{io, thread};
 use hangscope_protocol::record::{CopyRecord, DsoRecord, copy_source};
 use sha1::{Digest as _, Sha1};
 
+use crate::files::bounded;
 use crate::files::elf;
 use crate::files::pin::FileId;
 
@@ -172,9 +173,7 @@ fn in_pieces(file: &File, size: u64) -> io::Result<(Vec<u8>, String)> {
 pub(super) fn whole(fd: &OwnedFd, size: u64, what: &str) -> io::Result<Vec<u8>> {
     let file = File::from(fd.as_fd().try_clone_to_owned()?);
     check(&file.metadata()?, size, what)?;
-    let mut bytes = vec![0; size as usize];
-    file.read_exact_at(&mut bytes, 0)?;
-    Ok(bytes)
+    bounded::start_of(&file, size)
 }
 
 fn check(meta: &Metadata, size: u64, what: &str) -> io::Result<()> {

@@ -60,6 +60,12 @@ impl Dso {
     pub fn is(&self, flag: u32) -> bool {
         self.init.flags & flag != 0
     }
+
+    /// The build-id that was in memory at init, as hex, at most 32 bytes of it; none if there is none.
+    pub(crate) fn build_id(&self) -> Option<String> {
+        let id = self.init.build_id_bytes();
+        (!id.is_empty()).then(|| hex::encode(id))
+    }
 }
 
 /// A message of the shim, for example about a setting that it could not use.

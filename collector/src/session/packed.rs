@@ -72,7 +72,7 @@ pub(crate) fn unpack(bytes: &[u8]) -> io::Result<Cow<'_, [u8]>> {
     let mut frames = vec![];
     match stream.take(bounded::MOST + 1).read_to_end(&mut frames) {
         Err(e) if frames.is_empty() => Err(e),
-        _ if frames.len() as u64 > bounded::MOST => Err(bounded::too_large()),
+        _ if frames.len() as u64 > bounded::MOST => Err(bounded::too_large(bounded::MOST)),
         _ => Ok(Cow::Owned(frames)),
     }
 }

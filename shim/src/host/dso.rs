@@ -68,7 +68,7 @@ impl Table {
     pub(crate) fn see_removed(&mut self, text: &mut [u8]) {
         let is_unsure = |d: &Dso| match d.record.errno {
             0 => (d.record.dev, d.record.ino) != (d.record.map_dev, d.record.map_ino),
-            errno => errno == sys::errno(&Err::<(), _>(sys::Errno::NOENT)),
+            errno => errno == libc::ENOENT as u32,
         };
         if !self.iter().any(|dso| dso.record.flags & dso_flags::DELETED_AT_INIT == 0 && is_unsure(dso)) {
             return;

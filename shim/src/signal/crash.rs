@@ -3,10 +3,10 @@
 //!
 //! The handler is put in by the constructor, and where the host asks for the default action (Rust's std does
 //! so in its own handler, before the fault repeats itself). A handler of the host simply replaces it. The
-//! host's queries do not see it (`hide`). It writes into a page that the collector holds: no
-//! socket, nothing that blocks. Then the default action is put back and the signal is sent again as it came.
-//! So the process dies of the same signal, at the same instruction, with the same siginfo, and leaves the
-//! same core. The fault itself is not left to repeat: what a copy over a DSO took away may be there again.
+//! host's queries do not see it (`hide`). It writes into a page that the collector holds: no socket, nothing
+//! that blocks. Then the default action is put back and the signal is sent again as it came. So the process
+//! dies of the same signal, at the same instruction, with the same siginfo, and leaves the same core. The
+//! fault itself is not left to repeat: what a copy over a DSO took away may be there again.
 //!
 //! What differs: the kernel's log has no `segfault at` line, and SigCgt of `/proc/self/status` shows the
 //! handler. The memory below the red zone of the thread is overwritten. Where a stack has overflowed the

@@ -10,8 +10,8 @@ use crate::sys::{self, CpuSet, Schedule};
 /// Threads that are touched at a time.
 pub(crate) const MOST: usize = 256;
 /// Roles that are remembered. A thread can be off its processor for many rounds in the middle of a fork, and
-/// the child that it makes has a role of before. A round adds one role (the first five): so a role is known
-/// for some 30 rounds after it was last given.
+/// the child that it makes has a role of before. A round adds one role (the first shuffle adds four): so a
+/// role is known for some 30 rounds after it was last given.
 const RECENT: usize = 32;
 /// Roles that one shuffle gives to threads.
 pub(crate) const ROLES: usize = 4;
@@ -56,8 +56,9 @@ pub(crate) struct Touched {
     recent: [Recent; RECENT],
     /// Number of roles that were given.
     given: u64,
-    /// The roles of the last shuffle, and what threads had by default then.
+    /// The roles of the last shuffle.
     pub(crate) roles: [Role; ROLES],
+    /// What threads had by default then.
     pub(crate) roles_for: Role,
 }
 
@@ -82,11 +83,11 @@ impl Touched {
     /// Nothing is moved. A fork copies this memory at any moment, and its child must find every role here.
     pub(crate) fn remember(&mut self, role: &Role) {
         self.given += 1;
-        let same = |recent: &Recent| {
+        let same = |recent: &&mut Recent| {
             let schedule = &recent.role.schedule;
             recent.role.cpus == role.cpus && schedule.differs_in_slice_at_most(&role.schedule)
         };
-        if let Some(known) = self.recent.iter_mut().find(|recent| same(recent)) {
+        if let Some(known) = self.recent.iter_mut().find(same) {
             known.at = self.given;
         } else if let Some(oldest) = self.recent.iter_mut().min_by_key(|recent| recent.at) {
             *oldest = Recent { role: *role, at: self.given };
@@ -230,7 +231,7 @@ mod tests {
     #[test]
     fn a_role_that_is_given_again_and_again_is_not_forgotten() {
         let mut touched = touched();
-        let (usual, often) = (touched.usual, role(&touched.usual));
+        let often = role(&touched.usual);
         for nice in 1..=3 * RECENT as i32 {
             let s = often.schedule;
             touched.remember(&Role { schedule: s.with(s.policy, s.nice + nice, s.runtime), ..often });
@@ -241,7 +242,7 @@ mod tests {
         sys::set_schedule(it.tid, &often.schedule).unwrap();
         sys::set_affinity(it.tid, &often.cpus).unwrap();
         touched.put_right(it.tid);
-        assert_eq!((has(it.tid), usual.cpus), (before, before.0));
+        assert_eq!(has(it.tid), before);
         it.go.send(()).unwrap();
         it.thread.join().unwrap();
     }

@@ -116,6 +116,12 @@ pub fn children(pid: u32) -> Vec<u32> {
     lists.iter().flat_map(|list| list.split_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
 }
 
+/// Whether a process has mapped a file in this folder.
+pub fn has_mapped(pid: u32, dir: &Path) -> bool {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    maps.contains(dir.to_str().expect("text"))
+}
+
 /// The pids of all processes whose environment contains the text `entry`.
 pub fn processes_with(entry: &str) -> Vec<u32> {
     let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();

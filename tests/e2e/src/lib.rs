@@ -9,6 +9,7 @@
 pub mod client;
 pub mod collect;
 pub mod faults;
+pub mod hung;
 pub mod hunt;
 pub mod kinds;
 pub mod record;

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use hangscope_test_allocators::Fault;
-use hangscope_test_e2e::hunt::{bench_with, children, file_names};
+use hangscope_test_e2e::hunt::{bench_with, children, file_names, has_mapped};
 use hangscope_test_e2e::{Running, allocator, hangscope};
 use serde_json::Value;
 
@@ -56,10 +56,6 @@ fn replace(file: &Path) {
 
 #[test]
 fn it_is_seen_and_the_frames_have_names() {
-    let has_mapped = |pid, out: &Path| {
-        let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
-        maps.contains(out.to_str().unwrap())
-    };
     // The second one is the shim's. It starts before the snapshot is taken.
     let has_two_threads = |pid| file_names(Path::new(&format!("/proc/{pid}/task"))).len() > 1;
     for (change, integrity) in [(remove as fn(&Path), "deleted"), (replace, "replaced")] {

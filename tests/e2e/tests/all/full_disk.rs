@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use hangscope_test_allocators::Fault;
 use hangscope_test_e2e::collect::Collect;
+use hangscope_test_e2e::hung::start_and_hang;
 use hangscope_test_e2e::hunt::{BUNDLE_FILES, bench_with};
 use hangscope_test_e2e::{GIVE_UP_AFTER, Running, allocator, hangscope, output_parts, preload, run};
 use serde_json::Value;
@@ -244,10 +245,9 @@ fn a_look_from_outside_and_a_hunt_come_to_their_verdicts() {
         return;
     };
     let out = disk.path();
-    let words = bench_with(Fault::named(FAULT).workload_args);
-    let mut bench = Command::new(&words[0]);
-    let bench = Running::start(bench.args(&words[1..]).env("LD_PRELOAD", allocator(FAULT)));
-    std::thread::sleep(Duration::from_secs(2));
+    let fault = Fault::named(FAULT);
+    let truth = tempfile::tempdir().expect("a folder");
+    let (bench, _) = start_and_hang(fault, &truth.path().join("truth"));
     Disk::leave(&out, 290 << 10);
     let snap = out.join("snap");
     let pid = bench.pid().to_string();
@@ -270,7 +270,7 @@ fn a_look_from_outside_and_a_hunt_come_to_their_verdicts() {
     let hunt = out.join("hunt");
     let mut command = hangscope();
     command.args(["hunt", "--runs", "1", "--verify-runs", "0", "--no-perf", "--hang-after", "2s", "--so"]);
-    command.arg(allocator(FAULT)).arg("--out").arg(&hunt).arg("--").args(&words);
+    command.arg(allocator(FAULT)).arg("--out").arg(&hunt).arg("--").args(bench_with(fault.workload_args));
     let (status, stdout, stderr) = output_parts(&run(&mut command));
     assert_eq!(status, "exit status: 10", "{stdout}{stderr}");
     assert!(format!("{stdout}{stderr}").contains("hang_run_1 lacks"), "{stdout}{stderr}");

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use hangscope_collector::session::read_dumps;
 use hangscope_test_allocators::Fault;
-use hangscope_test_e2e::hunt::{Hunt, QUICK, bench_with, children, file_names, stuck_benchmark};
+use hangscope_test_e2e::hunt::{Hunt, QUICK, bench_with, children, file_names, has_mapped, stuck_benchmark};
 use hangscope_test_e2e::{Running, allocator, bench, debian, hangscope, run};
 use serde_json::Value;
 
@@ -144,13 +144,9 @@ fn names_are_those_of_the_code_that_ran_when_the_file_is_gone() {
         .args(bench_with(fault.workload_args));
     let hunt = Running::start(&mut hunt);
     let text = |file: &str| std::fs::read_to_string(out.join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
-    // At any moment, also before the shim has looked at it.
-    // Not a search of all processes: to read of one whose memory never comes may take seconds.
-    let has_mapped = |pid: &u32| {
-        let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
-        maps.contains(out.to_str().unwrap())
-    };
-    while !children(hunt.pid()).iter().any(has_mapped) {
+    // At any moment, also before the shim has looked at it. Not a search of all processes: to read of one
+    // whose memory never comes may take seconds.
+    while !children(hunt.pid()).iter().any(|pid| has_mapped(*pid, &out)) {
         std::thread::yield_now();
     }
     let pinned = file_names(&out).into_iter().find(|name| name.ends_with(".so")).unwrap();

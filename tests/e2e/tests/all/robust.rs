@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use hangscope_test_e2e::hunt::children;
 use hangscope_test_e2e::kinds::{self, Kind};
 use hangscope_test_e2e::{GIVE_UP_AFTER, Running, hangscope, kill_group, send_signal, wait};
 use serde_json::Value;
@@ -48,12 +49,10 @@ impl Hung {
         if !self.launched {
             return pid;
         }
-        let children = format!("/proc/{pid}/task/{pid}/children");
         let end = Instant::now() + GIVE_UP_AFTER;
         loop {
             assert!(Instant::now() < end, "the launcher starts nothing");
-            let text = std::fs::read_to_string(&children).unwrap_or_default();
-            if let Ok(child) = text.trim().parse() {
+            if let [child] = children(pid)[..] {
                 return child;
             }
             std::thread::sleep(Duration::from_millis(20));
