@@ -27,6 +27,16 @@ pub(crate) fn device(st_dev: u64) -> u64 {
     nix::sys::stat::major(st_dev) << 32 | nix::sys::stat::minor(st_dev)
 }
 
+/// How much earlier than a change the kernel's time of it may be, ns: its clock for files moves once in a timer
+/// tick, whose rate is 100 Hz or more (`ktime_get_coarse_real_ts64`, kernel/time/timekeeping.c).
+const GRAIN: u64 = 10_000_000;
+
+/// Whether the last change of a file (`st_ctim`, ns since the epoch) came before a time of the wall clock. False
+/// where the two are too close to tell.
+pub(crate) fn is_older(ctime_ns: i64, wall_ns: u64) -> bool {
+    u64::try_from(ctime_ns).is_ok_and(|ctime| ctime.saturating_add(GRAIN) < wall_ns)
+}
+
 /// Whether a file has an extended attribute (xattr(7)). nix has no such call.
 pub(crate) fn has_attribute(path: &Path, name: &str) -> bool {
     rustix::fs::getxattr(path, name, &mut [0u8; 0][..]).is_ok()
@@ -91,5 +101,13 @@ mod tests {
         assert_eq!(now(&path("file/x"), None).unwrap(), None);
         std::os::unix::fs::symlink("loop", path("loop")).unwrap();
         assert_eq!(now(&path("loop"), None).unwrap_err().raw_os_error(), Some(libc::ELOOP));
+    }
+    #[test]
+    fn a_change_in_the_last_tick_before_a_start_may_have_come_after_it() {
+        const START: u64 = 1_763_886_141_123_000_000;
+        let older = |before: i64| is_older(START as i64 - before, START);
+        assert_eq!([-1, 0, 1, 4_000_000, 10_000_000].map(older), [false; 5]);
+        assert!(older(10_000_001) && is_older(0, START) && is_older(0, u64::MAX));
+        assert!(!is_older(-1, START) && !is_older(i64::MAX, START));
     }
 }

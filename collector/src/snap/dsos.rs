@@ -20,7 +20,7 @@ use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _, Rela as _
 
 use super::memory::ProcessMemory;
 use super::zero::zero;
-use crate::files::facts::device;
+use crate::files::facts::{self, device};
 use crate::session::Dso;
 use crate::session::maps::Mapping;
 
@@ -93,8 +93,7 @@ fn one(id: u32, lines: &[&Mapping], started_wall_ns: u64, memory: &ProcessMemory
             now.path_mode = meta.mode();
             now.path_uid = meta.uid();
             let same = !deleted && meta.ino() == first.ino;
-            let unchanged = u64::try_from(now.path_ctime_ns).is_ok_and(|t| t < started_wall_ns);
-            if same && unchanged {
+            if same && facts::is_older(now.path_ctime_ns, started_wall_ns) {
                 init.flags |= dso_flags::SAME_FILE_AT_INIT;
                 init.errno = 0;
                 init.dev = now.path_dev;

@@ -60,8 +60,11 @@ impl<'m> Process<'m> {
         let status = read(memory.tid(), "status")?;
         let status = Status(&status);
         let [real, effective, ..] = status.users().ok_or_else(|| odd("status"))?;
-        // The start counts from boot, suspended time included.
+        // The start counts from boot, suspended time included. The wall clock is read first: whatever comes
+        // between the two makes the start earlier than it was, and never later. A file that was changed
+        // after it must not look older.
         let tick_ns = 1_000_000_000 / sysconf::ticks_per_second();
+        let wall_ns = stop::clock_ns(ClockId::CLOCK_REALTIME);
         let since_boot_ns = stop::clock_ns(ClockId::CLOCK_BOOTTIME);
         let age_ns = since_boot_ns.saturating_sub(stat.start_ticks.saturating_mul(tick_ns));
         let machine = machine(memory.tid());
@@ -74,7 +77,7 @@ impl<'m> Process<'m> {
             start_ticks: stat.start_ticks,
             forked: stat.is_forked(),
             age_ns,
-            wall_ns: stop::clock_ns(ClockId::CLOCK_REALTIME).saturating_sub(age_ns),
+            wall_ns: wall_ns.saturating_sub(age_ns),
             users: [real, effective],
             rss_kib: status.rss_kib().unwrap_or(0),
             machine,

@@ -13,7 +13,7 @@ use std::path::Path;
 use hangscope_protocol::record::DsoRecord;
 
 use super::elf::{Bytes, Elf, MOST_BYTES};
-use crate::files::facts::device;
+use crate::files::facts::{self, device};
 use crate::session::maps::Mapping;
 
 /// What is known of a mapped file.
@@ -72,7 +72,7 @@ impl Mapped<'_> {
                 _ => Err("it has no build-id, and its file was changed since the start".into()),
             },
             (None, Some(line)) => {
-                let unchanged = still && u64::try_from(ctime_ns).is_ok_and(|t| t <= self.wall_ns);
+                let unchanged = still && facts::is_older(ctime_ns, self.wall_ns);
                 match candidate {
                     Candidate::InPlace if !line.deleted && line.ino == meta.ino() && unchanged => Ok(elf),
                     _ => Err("it was mapped later, and its file is not proven to be the same".into()),
