@@ -27,12 +27,12 @@ pub(crate) fn device(st_dev: u64) -> u64 {
     nix::sys::stat::major(st_dev) << 32 | nix::sys::stat::minor(st_dev)
 }
 
-/// How much earlier than a change the kernel's time of it may be, ns: its clock for files moves once in a timer
-/// tick, whose rate is 100 Hz or more (`ktime_get_coarse_real_ts64`, kernel/time/timekeeping.c).
+/// How much earlier than a change the kernel's time of it may be, ns: its clock for files moves once in a
+/// timer tick, whose rate is 100 Hz or more (`ktime_get_coarse_real_ts64`, kernel/time/timekeeping.c).
 const GRAIN: u64 = 10_000_000;
 
-/// Whether the last change of a file (`st_ctim`, ns since the epoch) came before a time of the wall clock. False
-/// where the two are too close to tell.
+/// Whether the last change of a file (`st_ctim`, ns since the epoch) came before a time of the wall clock.
+/// False where the two are too close to tell.
 pub(crate) fn is_older(ctime_ns: i64, wall_ns: u64) -> bool {
     u64::try_from(ctime_ns).is_ok_and(|ctime| ctime.saturating_add(GRAIN) < wall_ns)
 }
