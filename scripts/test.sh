@@ -73,7 +73,7 @@ members=(-p hangscope-protocol -p hangscope-reader -p hangscope -p hangscope-tes
 # checked beside the others.
 lints() {
   local shim
-  nice -n 15 cargo clippy -q --profile shim -p hangscope-shim --all-targets -- -D warnings &
+  nice -n 15 cargo clippy -q --profile shim -p hangscope-shim -p hangscope-follow --all-targets -- -D warnings &
   shim=$!
   nice -n 15 cargo clippy -q --release "${members[@]}" --all-targets -- -D warnings
   wait "$shim"
@@ -83,7 +83,7 @@ documentation() {
   local shim
   # A link to a private item is for those who read the source.
   export RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links --document-private-items"
-  nice -n 15 cargo doc -q --profile shim --no-deps -p hangscope-shim &
+  nice -n 15 cargo doc -q --profile shim --no-deps -p hangscope-shim -p hangscope-follow &
   shim=$!
   nice -n 15 cargo doc -q --release --no-deps "${members[@]}"
   wait "$shim"
@@ -151,7 +151,7 @@ installation() {
 unit_tests() {
   nice -n 5 cargo "${quick[@]}" test -q --release -p hangscope-protocol -p hangscope-reader -p hangscope -p hangscope-test-workload -p hangscope-test-allocators -p hangscope-test-fuzz "$@"
   # With the release profile, for its checks; the shim that is used is built with its own.
-  nice -n 5 cargo "${quick[@]}" test -q --release -p hangscope-shim "$@"
+  nice -n 5 cargo "${quick[@]}" test -q --release -p hangscope-shim -p hangscope-follow "$@"
 }
 
 end_to_end() {

@@ -13,6 +13,7 @@
 //! - [`hunt`]: runs a benchmark again and again until it hangs, and says what the hang is
 //! - [`shrink`]: the smallest numbers with which a benchmark still hangs
 //! - `actions`: a hunt in GitHub Actions
+//! - `followed`: the command that `collect` follows
 //! - `args`, [`stir`], `times`, `socket`: options that several subcommands have
 
 use std::io::IsTerminal as _;
@@ -29,6 +30,7 @@ mod args;
 pub(crate) mod collect;
 pub(crate) mod dump;
 pub(crate) mod env;
+mod followed;
 pub(crate) mod hunt;
 pub(crate) mod pin;
 pub(crate) mod plan;
