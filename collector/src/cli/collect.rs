@@ -123,7 +123,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     });
     let Some(start) = start else {
         say_how_to_connect(&listener.path().display().to_string());
-        let collected = collect::collect(listener, options, cancel, say, &requests, None).context("collect")?;
+        let collected =
+            collect::collect(listener, options, cancel, say, &requests, None).context("collect")?;
         out::say(&say!(JobLine::Sessions { sessions: collected.sessions, hung: collected.hung }));
         followed::say_nobody(&collected);
         return status(&collected, args.fail_on_hang);
@@ -137,7 +138,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let collected = collect::collect(listener, options, cancel, prefixed, &requests, Some(&mut followed));
     let collected = collected.context("collect")?;
     let ended = followed.runner.wait().context("collect: the end of the command")?;
-    let of_all = say!(JobLine::Sessions { sessions: collected.sessions, hung: collected.hung }).text(out::lang());
+    let of_all =
+        say!(JobLine::Sessions { sessions: collected.sessions, hung: collected.hung }).text(out::lang());
     out::error_line(format_args!("hangscope: {of_all} -> {}", out_dir.display()));
     start.say_unseen(&collected, &followed.chain);
     match status(&collected, args.fail_on_hang)? {

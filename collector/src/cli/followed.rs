@@ -107,7 +107,8 @@ impl Start {
             ..Settings::default()
         };
         let command = settings.command(&args.command, &args.env, &self.preloads);
-        let runner = Runner::start(command).with_context(|| format!("collect: cannot start {}", args.command[0]))?;
+        let runner =
+            Runner::start(command).with_context(|| format!("collect: cannot start {}", args.command[0]))?;
         let chain = Chain::new(runner.pid(), self.preloads.ours());
         Ok(Followed { runner, chain })
     }

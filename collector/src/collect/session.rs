@@ -602,7 +602,9 @@ impl Session {
         let (pid, integrity) = (self.peer.pid, self.record.integrity);
         let hung = if self.record.hung { "hung" } else { "no hang" };
         match folded {
-            Folded::Yes => self.desk.say_of_course(format_args!("[END] {pid} {how}, DSO {integrity}, {hung}")),
+            Folded::Yes => {
+                self.desk.say_of_course(format_args!("[END] {pid} {how}, DSO {integrity}, {hung}"))
+            }
             Folded::No => {
                 let dir = self.dir.display();
                 self.desk.say_of_course(format_args!("[END] {pid} {how}, DSO {integrity}, {hung} -> {dir}"));

@@ -55,8 +55,9 @@ impl Standing {
         let (sender, said) = crossbeam_channel::unbounded();
         let say: Say = Arc::new(move |text: &dyn Display| drop(sender.send(text.to_string())));
         let options = Options { dumps: 2, ..options(out) };
-        let thread =
-            std::thread::spawn(move || collect(listener, options, cancel, say, &Requests::never(), None).unwrap());
+        let thread = std::thread::spawn(move || {
+            collect(listener, options, cancel, say, &Requests::never(), None).unwrap()
+        });
         Standing { dir, socket, canceller: Some(canceller), said, thread: Some(thread) }
     }
 
@@ -359,8 +360,9 @@ fn collect_while(options: Options, go: impl FnOnce(&Path, &Receiver<String>)) {
     let (canceller, cancel) = cancel::pair();
     let (sender, said) = crossbeam_channel::unbounded();
     let say: Say = Arc::new(move |text: &dyn Display| drop(sender.send(text.to_string())));
-    let thread =
-        std::thread::spawn(move || collect(listener, options, cancel, say, &Requests::never(), None).unwrap());
+    let thread = std::thread::spawn(move || {
+        collect(listener, options, cancel, say, &Requests::never(), None).unwrap()
+    });
     go(&path, &said);
     drop(canceller);
     thread.join().unwrap();

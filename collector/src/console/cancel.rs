@@ -117,7 +117,8 @@ pub(crate) fn on_signals() -> Result<Cancel, ctrlc::Error> {
 /// Whether this process is in the foreground of a terminal: its Ctrl-C reaches all processes of the group.
 pub(crate) fn is_of_the_terminal() -> bool {
     let group = nix::unistd::getpgrp();
-    nix::unistd::tcgetpgrp(std::io::stdin()).or_else(|_| nix::unistd::tcgetpgrp(std::io::stderr())) == Ok(group)
+    nix::unistd::tcgetpgrp(std::io::stdin()).or_else(|_| nix::unistd::tcgetpgrp(std::io::stderr()))
+        == Ok(group)
 }
 
 /// Whether INT was ignored before [`on_signals`]: a command that is started now should ignore it, too.

@@ -101,10 +101,12 @@ impl Chain {
     /// LD_PRELOAD of a process, without our own.
     fn preload_of(&self, pid: u32) -> Option<String> {
         let environ = slow::read(format!("/proc/{pid}/environ")).ok()?;
-        let value = environ.split(|b| *b == 0).filter_map(|entry| entry.strip_prefix(b"LD_PRELOAD=")).next_back()?;
+        let value =
+            environ.split(|b| *b == 0).filter_map(|entry| entry.strip_prefix(b"LD_PRELOAD=")).next_back()?;
         let value = String::from_utf8_lossy(value);
         let others = value.split([':', ' ']).filter(|file| !file.is_empty());
-        let others: Vec<&str> = others.filter(|file| !self.ours.iter().any(|our| Path::new(file) == our)).collect();
+        let others: Vec<&str> =
+            others.filter(|file| !self.ours.iter().any(|our| Path::new(file) == our)).collect();
         Some(others.join(":")).filter(|others| !others.is_empty())
     }
 

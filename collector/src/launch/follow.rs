@@ -82,7 +82,8 @@ impl Preloads {
         // What the command has anyway is the loader's business: also a bare name.
         let checked = preload::value(first.iter().map(PathBuf::as_path))?;
         let rest = files.iter().skip(first.len()).map(|file| file.as_os_str());
-        let value = std::iter::once(checked.as_os_str()).chain(rest).collect::<Vec<_>>().join(OsStr::new(":"));
+        let value =
+            std::iter::once(checked.as_os_str()).chain(rest).collect::<Vec<_>>().join(OsStr::new(":"));
         Ok(Preloads { value, files, settings })
     }
 

@@ -56,4 +56,6 @@ mod x86_64 {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-compile_error!("libhangscope_follow.so knows x86-64; another processor needs execl, execlp and execle in shim/follow/src/arch.rs");
+compile_error!(
+    "libhangscope_follow.so knows x86-64; another processor needs execl, execlp and execle in shim/follow/src/arch.rs"
+);

@@ -41,7 +41,8 @@ pub(crate) unsafe fn with<R>(
 ) -> R {
     // SAFETY: the caller's promise.
     let entries = unsafe { strings(environment) };
-    let Some(settings) = settings::saved().filter(|settings| !is_of_another(entries.clone(), settings)) else {
+    let Some(settings) = settings::saved().filter(|settings| !is_of_another(entries.clone(), settings))
+    else {
         return run(environment);
     };
     let count = entries.clone().count();
@@ -87,8 +88,9 @@ fn fill<'a>(
         && preload::compose(value, ours, instead, &mut text)
         && text.push(b"\0");
     let is_preload = |entry: &CStr| value_of(PRELOAD, entry).is_some();
-    let is_missing =
-        |ours: &&CStr| !entries.clone().any(|entry| settings::name(entry.to_bytes()) == settings::name(ours.to_bytes()));
+    let is_missing = |ours: &&CStr| {
+        !entries.clone().any(|entry| settings::name(entry.to_bytes()) == settings::name(ours.to_bytes()))
+    };
     let others = entries.clone().filter(|entry| !is_preload(entry));
     let added = settings.entries().filter(is_missing);
     let all = others.chain(added).map(CStr::as_ptr).chain([start, core::ptr::null()]);

@@ -156,9 +156,10 @@ pub(crate) unsafe extern "C" fn execveat(
 ) -> c_int {
     // SAFETY: the caller's promise.
     unsafe {
-        environment::with(env, |env| {
-            call!(EXECVEAT as Execveat, (dir, path, argv, env, flags), else no_such_function())
-        })
+        environment::with(
+            env,
+            |env| call!(EXECVEAT as Execveat, (dir, path, argv, env, flags), else no_such_function()),
+        )
     }
 }
 
@@ -177,9 +178,10 @@ pub(crate) unsafe extern "C" fn posix_spawn(
     let path = unsafe { timeout::instead(path, argv, false) }.unwrap_or(path);
     // SAFETY: the caller's promise.
     unsafe {
-        environment::with(env, |env| {
-            call!(POSIX_SPAWN as Spawn, (pid, path, actions, attributes, argv, env), else libc::ENOSYS)
-        })
+        environment::with(
+            env,
+            |env| call!(POSIX_SPAWN as Spawn, (pid, path, actions, attributes, argv, env), else libc::ENOSYS),
+        )
     }
 }
 
@@ -198,9 +200,10 @@ pub(crate) unsafe extern "C" fn posix_spawnp(
     let file = unsafe { timeout::instead(file, argv, true) }.unwrap_or(file);
     // SAFETY: the caller's promise.
     unsafe {
-        environment::with(env, |env| {
-            call!(POSIX_SPAWNP as Spawn, (pid, file, actions, attributes, argv, env), else libc::ENOSYS)
-        })
+        environment::with(
+            env,
+            |env| call!(POSIX_SPAWNP as Spawn, (pid, file, actions, attributes, argv, env), else libc::ENOSYS),
+        )
     }
 }
 

@@ -30,7 +30,8 @@ impl<'a> Text<'a> {
     }
 }
 
-/// The largest room, words. A thread may have a stack of 64 KiB, and half of it is enough.
+/// The largest room, words: 32 KiB of the stack. It takes an environment of some 4,000 entries. A thread with
+/// the smallest stack that POSIX threads may have (16 KiB) takes one of some 1,000.
 const MOST: usize = 4096;
 
 /// Calls `run` with memory for so many pointers, and for so many bytes of text, all zero. None, without the
@@ -43,7 +44,10 @@ pub(crate) fn with<R>(
     let words = pointers.checked_add(bytes.div_ceil(size_of::<usize>()))?;
     Some(match words {
         0..=128 => sized::<128, R>(pointers, run),
+        ..=256 => sized::<256, R>(pointers, run),
         ..=512 => sized::<512, R>(pointers, run),
+        ..=1024 => sized::<1024, R>(pointers, run),
+        ..=2048 => sized::<2048, R>(pointers, run),
         ..=MOST => sized::<MOST, R>(pointers, run),
         _ => return None,
     })

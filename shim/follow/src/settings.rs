@@ -46,7 +46,8 @@ pub(crate) unsafe fn save<'a>(environment: impl Iterator<Item = &'a CStr>) {
     // SAFETY: not ready yet, so nobody reads, and the caller is the only writer.
     let settings = unsafe { &mut *SAVED.0.get() };
     let whole = settings.take(environment);
-    if whole && settings.value(variable::FOLLOW).is_some() && settings.value(variable::FOLLOW_SHIM).is_some() {
+    if whole && settings.value(variable::FOLLOW).is_some() && settings.value(variable::FOLLOW_SHIM).is_some()
+    {
         READY.store(true, Ordering::Release);
     }
 }
@@ -112,8 +113,13 @@ mod tests {
     #[test]
     fn the_settings_are_kept_and_nothing_else() {
         let mut settings = Box::new(Settings::EMPTY);
-        let environment =
-            [c"HOME=/", c"HANGSCOPE_SOCKET=/a", c"HANGSCOPE_FOLLOW=/f.so", c"HANGSCOPE_SOCKET=/b", c"HANGSCOPE_X=1"];
+        let environment = [
+            c"HOME=/",
+            c"HANGSCOPE_SOCKET=/a",
+            c"HANGSCOPE_FOLLOW=/f.so",
+            c"HANGSCOPE_SOCKET=/b",
+            c"HANGSCOPE_X=1",
+        ];
         assert!(settings.take(environment.into_iter()));
         let entries: Vec<&CStr> = settings.entries().collect();
         assert_eq!(entries, [c"HANGSCOPE_SOCKET=/b", c"HANGSCOPE_FOLLOW=/f.so"]);
