@@ -9,6 +9,11 @@ use crate::preload::{self, Ours};
 use crate::room::{self, Text};
 use crate::settings::{self, Settings};
 
+unsafe extern "C" {
+    /// environ(7).
+    pub(crate) static environ: *const *const c_char;
+}
+
 const PRELOAD: &[u8] = b"LD_PRELOAD";
 
 /// The strings of an environment or of arguments. A null array has none, as for execve(2).
@@ -40,16 +45,11 @@ pub(crate) unsafe fn with<R>(
     mut run: impl FnMut(*const *const c_char) -> R,
 ) -> R {
     // SAFETY: the caller's promise.
-    let entries = unsafe { strings(environment) };
-    let Some(settings) = settings::saved().filter(|settings| !is_of_another(entries.clone(), settings))
-    else {
-        return run(environment);
-    };
-    let count = entries.clone().count();
-    let value = entries.clone().filter_map(|entry| value_of(PRELOAD, entry)).last().unwrap_or(b"");
-    let bytes = PRELOAD.len() + value.len() + settings.longest_front() + 3;
-    let made = room::with(count + settings.entries().count() + 2, bytes, |pointers, text| {
-        fill(entries.clone(), value, settings, pointers, text).then(|| run(pointers.as_ptr()))
+    let Some(change) = Change::of(unsafe { strings(environment) }) else { return run(environment) };
+    let count = change.entries.clone().count();
+    let pointers = count + change.settings.entries().count() + 2;
+    let made = room::with(pointers, change.preload_room(), |pointers, text| {
+        change.fill(pointers, text).then(|| run(pointers.as_ptr()))
     });
     match made.flatten() {
         Some(done) => done,
@@ -57,43 +57,72 @@ pub(crate) unsafe fn with<R>(
     }
 }
 
-/// Whether an environment names another socket: a hunt within a collection, or a program that is not to be
-/// watched.
-fn is_of_another<'a>(mut entries: impl Iterator<Item = &'a CStr>, settings: &Settings) -> bool {
-    let ours = settings.value(variable::SOCKET).map_or(&b""[..], CStr::to_bytes);
-    entries.any(|entry| value_of(variable::SOCKET.as_bytes(), entry).is_some_and(|socket| socket != ours))
+/// What an environment lacks.
+pub(crate) struct Change<'a, E> {
+    entries: E,
+    settings: &'static Settings,
+    /// The value of its LD_PRELOAD. Of several the last counts, as for ld.so.
+    value: &'a [u8],
+}
+
+impl<'a, E: Iterator<Item = &'a CStr> + Clone> Change<'a, E> {
+    /// None where nothing is followed, and where the environment names another socket: a hunt within a
+    /// collection, or a program that is not to be watched.
+    pub(crate) fn of(entries: E) -> Option<Change<'a, E>> {
+        let settings = settings::saved()?;
+        let ours = settings.value(variable::SOCKET).map_or(&b""[..], CStr::to_bytes);
+        let socket = |entry| value_of(variable::SOCKET.as_bytes(), entry);
+        if entries.clone().filter_map(socket).any(|socket| socket != ours) {
+            return None;
+        }
+        let value = entries.clone().filter_map(|entry| value_of(PRELOAD, entry)).last().unwrap_or(b"");
+        Some(Change { entries, settings, value })
+    }
+
+    /// Bytes that the new entry for LD_PRELOAD takes at most, with its NUL.
+    pub(crate) fn preload_room(&self) -> usize {
+        PRELOAD.len() + self.value.len() + self.settings.longest_front() + 3
+    }
+
+    /// Writes the new value of LD_PRELOAD; false if there is no room.
+    pub(crate) fn compose(&self, to: &mut Text<'_>) -> bool {
+        let path = |variable| self.settings.value(variable).map_or(&b""[..], CStr::to_bytes);
+        let (follow, shim) = (path(variable::FOLLOW), path(variable::FOLLOW_SHIM));
+        let ours = Ours { follow, shim, everywhere: self.settings.is_on(variable::FOLLOW_ALL) };
+        let pair = files::pair(path(variable::FOLLOW_INSTEAD));
+        let instead = |file| pair.filter(|(of, _)| files::are_same(file, of)).map_or(file, |(_, other)| other);
+        preload::compose(self.value, ours, instead, to)
+    }
+
+    /// Whether the DSO that follows is missing.
+    pub(crate) fn lacks_follow(&self) -> bool {
+        let follow = self.settings.value(variable::FOLLOW).map(CStr::to_bytes);
+        preload::files(self.value).next() != follow
+    }
+
+    /// The settings that the environment lacks.
+    pub(crate) fn missing(&self) -> impl Iterator<Item = &'static CStr> {
+        let is_there = |ours: &CStr| {
+            let name = settings::name(ours.to_bytes());
+            self.entries.clone().any(|entry| settings::name(entry.to_bytes()) == name)
+        };
+        self.settings.entries().filter(move |ours| !is_there(ours))
+    }
+
+    /// Fills the room of [`with`]; false if it is too small. All other entries stay as they are, in their order.
+    fn fill(&self, pointers: &mut [*const c_char], text: &mut [u8]) -> bool {
+        let start = text.as_ptr().cast::<c_char>();
+        let mut text = Text::new(text);
+        let composed =
+            text.push(PRELOAD) && text.push(b"=") && self.compose(&mut text) && text.push(b"\0");
+        let others = self.entries.clone().filter(|entry| value_of(PRELOAD, entry).is_none());
+        let added = self.missing().map(CStr::as_ptr).chain([start, core::ptr::null()]);
+        let all = others.map(CStr::as_ptr).chain(added);
+        let mut room = pointers.iter_mut();
+        composed && all.into_iter().all(|pointer| room.next().map(|place| *place = pointer).is_some())
+    }
 }
 
 fn value_of<'a>(name: &[u8], entry: &'a CStr) -> Option<&'a [u8]> {
     entry.to_bytes().strip_prefix(name)?.strip_prefix(b"=")
-}
-
-/// Fills the room of [`with`]; false if it is too small. All other entries stay as they are, in their order.
-fn fill<'a>(
-    entries: impl Iterator<Item = &'a CStr> + Clone,
-    value: &'a [u8],
-    settings: &'a Settings,
-    pointers: &mut [*const c_char],
-    text: &mut [u8],
-) -> bool {
-    let start = text.as_ptr().cast::<c_char>();
-    let mut text = Text::new(text);
-    let path = |variable| settings.value(variable).map_or(&b""[..], CStr::to_bytes);
-    let (follow, shim) = (path(variable::FOLLOW), path(variable::FOLLOW_SHIM));
-    let ours = Ours { follow, shim, everywhere: settings.is_on(variable::FOLLOW_ALL) };
-    let pair = files::pair(path(variable::FOLLOW_INSTEAD));
-    let instead = |file| pair.filter(|(of, _)| files::are_same(file, of)).map_or(file, |(_, other)| other);
-    let composed = text.push(PRELOAD)
-        && text.push(b"=")
-        && preload::compose(value, ours, instead, &mut text)
-        && text.push(b"\0");
-    let is_preload = |entry: &CStr| value_of(PRELOAD, entry).is_some();
-    let is_missing = |ours: &&CStr| {
-        !entries.clone().any(|entry| settings::name(entry.to_bytes()) == settings::name(ours.to_bytes()))
-    };
-    let others = entries.clone().filter(|entry| !is_preload(entry));
-    let added = settings.entries().filter(is_missing);
-    let all = others.chain(added).map(CStr::as_ptr).chain([start, core::ptr::null()]);
-    let mut room = pointers.iter_mut();
-    composed && all.into_iter().all(|pointer| room.next().map(|place| *place = pointer).is_some())
 }

@@ -1,4 +1,4 @@
-//! The exec family and posix_spawn, as programs call them. Each calls the next definition in the order of
+//! The exec family, posix_spawn, system and popen, as programs call them. Each calls the next definition in the order of
 //! symbol search: libc's, or that of another preload.
 //!
 //! Every function keeps the rules of the one whose place it takes. It may run in a child of vfork, where
@@ -8,8 +8,8 @@
 use core::ffi::{CStr, c_char, c_int};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::timeout::environ;
-use crate::{environment, timeout};
+use crate::environment::{self, environ};
+use crate::{shell, timeout};
 
 type Strings = *const *const c_char;
 type Execve = unsafe extern "C" fn(*const c_char, Strings, Strings) -> c_int;
@@ -24,6 +24,9 @@ type Spawn = unsafe extern "C" fn(
     Strings,
 ) -> c_int;
 
+type System = unsafe extern "C" fn(*const c_char) -> c_int;
+type Popen = unsafe extern "C" fn(*const c_char, *const c_char) -> *mut libc::FILE;
+
 /// The next definition of a function of libc, found once.
 struct Next {
     name: &'static CStr,
@@ -36,11 +39,13 @@ static FEXECVE: Next = Next::new(c"fexecve");
 static EXECVEAT: Next = Next::new(c"execveat");
 static POSIX_SPAWN: Next = Next::new(c"posix_spawn");
 static POSIX_SPAWNP: Next = Next::new(c"posix_spawnp");
+static SYSTEM: Next = Next::new(c"system");
+static POPEN: Next = Next::new(c"popen");
 
 /// Finds all of them. dlsym(3) takes the loader's lock, which a child of a program with threads may find
 /// locked for ever: so this is done before `main`.
 pub(crate) fn find_all() {
-    for next in [&EXECVE, &EXECVPE, &FEXECVE, &EXECVEAT, &POSIX_SPAWN, &POSIX_SPAWNP] {
+    for next in [&EXECVE, &EXECVPE, &FEXECVE, &EXECVEAT, &POSIX_SPAWN, &POSIX_SPAWNP, &SYSTEM, &POPEN] {
         next.find();
     }
 }
@@ -204,6 +209,26 @@ pub(crate) unsafe extern "C" fn posix_spawnp(
             env,
             |env| call!(POSIX_SPAWNP as Spawn, (pid, file, actions, attributes, argv, env), else libc::ENOSYS),
         )
+    }
+}
+
+/// # Safety
+/// As system(3).
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn system(command: *const c_char) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { shell::with(command, |command| call!(SYSTEM as System, (command), else no_such_function())) }
+}
+
+/// # Safety
+/// As popen(3).
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn popen(command: *const c_char, kind: *const c_char) -> *mut libc::FILE {
+    // SAFETY: the caller's promise.
+    unsafe {
+        shell::with(command, |command| {
+            call!(POPEN as Popen, (command, kind), else { no_such_function(); core::ptr::null_mut() })
+        })
     }
 }
 

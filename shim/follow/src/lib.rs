@@ -1,7 +1,7 @@
 //! `libhangscope_follow.so`: keeps the shim in what a runner starts.
 //!
 //! Runners set LD_PRELOAD themselves (`env LD_PRELOAD=hz4.so ./bench`), so a value from outside is lost. This
-//! DSO is preloaded into the runner. It takes over the exec family and posix_spawn, puts itself back into the
+//! DSO is preloaded into the runner. It takes over the exec family, posix_spawn, system and popen, puts itself back into the
 //! environment of whatever is started, and the shim in front of what that environment preloads:
 //! `follow:shim:hz4.so`. The settings go along where a program clears the environment (`env -i`).
 //!
@@ -9,13 +9,11 @@
 //! `open` around an exec, and does nothing at all without `HANGSCOPE_FOLLOW`.
 //!
 //! Not reached: a program that is linked statically or runs with other rights than its caller (setuid, file
-//! capabilities), for which ld.so takes no preload; a program that makes the system call itself; `system` and
-//! `popen` of a program that has changed LD_PRELOAD in its own environment, because libc starts the shell
-//! from within.
+//! capabilities), for which ld.so takes no preload; a program that makes the system call itself.
 //!
 //! [`exec`] has the functions, [`arch`] those with any number of arguments; [`environment`] makes the new
-//! environment, [`preload`] its LD_PRELOAD, in memory from [`room`]; [`settings`] is what the constructor
-//! keeps; [`timeout`] and [`files`] replace a program and a DSO.
+//! environment, [`preload`] its LD_PRELOAD, in memory from [`room`]; [`shell`] is for system and popen;
+//! [`settings`] is what the constructor keeps; [`timeout`] and [`files`] replace a program and a DSO.
 #![cfg_attr(not(test), no_std)]
 
 mod arch;
@@ -25,6 +23,7 @@ mod files;
 mod preload;
 mod room;
 mod settings;
+mod shell;
 mod timeout;
 
 use core::ffi::{c_char, c_int};

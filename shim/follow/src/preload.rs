@@ -43,7 +43,7 @@ mod tests {
         let mut text = Text::new(&mut room);
         let pinned = |file| if file == b"./hz4.so".as_slice() { b"/pinned.so".as_slice() } else { file };
         assert!(compose(value.as_bytes(), ours, pinned, &mut text));
-        String::from_utf8(text.as_bytes().to_vec()).unwrap()
+        String::from_utf8(text.since(0).to_vec()).unwrap()
     }
 
     #[test]

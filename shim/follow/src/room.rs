@@ -24,9 +24,13 @@ impl<'a> Text<'a> {
         true
     }
 
-    #[cfg(test)]
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.room[..self.used]
+    pub(crate) fn len(&self) -> usize {
+        self.used
+    }
+
+    /// What was pushed since it had this length.
+    pub(crate) fn since(&self, len: usize) -> &[u8] {
+        self.room.get(len..self.used).unwrap_or(&[])
     }
 }
 

@@ -6,14 +6,10 @@ use core::ffi::{CStr, c_char};
 use hangscope_protocol::variable;
 use hangscope_reader::text::base_name;
 
-use crate::{environment, files, settings};
+use crate::environment::{self, environ};
+use crate::{files, settings};
 
 const NAME: &[u8] = b"timeout";
-
-unsafe extern "C" {
-    /// environ(7).
-    pub(crate) static environ: *const *const c_char;
-}
 
 /// The program that is executed in the place of `file`, if another is. `search`: `file` is looked for in
 /// PATH.

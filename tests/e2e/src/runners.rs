@@ -27,7 +27,7 @@ impl Runner {
     }
 }
 
-pub const RUNNERS: [Runner; 12] = [
+pub const RUNNERS: [Runner; 13] = [
     Runner {
         name: "env",
         interpreter: &["bash"],
@@ -58,6 +58,17 @@ pub const RUNNERS: [Runner; 12] = [
             env = dict(os.environ, LD_PRELOAD='@SO@')\n\
             subprocess.run('@ONE@'.split(), env=env)\n\
             subprocess.run('@TWO@', env=env, shell=True)\n\
+            sys.exit(3)\n",
+    },
+    Runner {
+        name: "system",
+        interpreter: &["python3"],
+        script: "import ctypes, os, sys\n\
+            os.environ['LD_PRELOAD'] = '@SO@'\n\
+            os.system('@ONE@')\n\
+            libc = ctypes.CDLL(None)\n\
+            libc.popen.restype = ctypes.c_void_p\n\
+            libc.pclose(ctypes.c_void_p(libc.popen(b'@TWO@; : \\'it is\\'', b'w')))\n\
             sys.exit(3)\n",
     },
     Runner {
