@@ -13,6 +13,7 @@ pub(crate) mod files;
 pub(crate) mod hunt;
 pub(crate) mod launch;
 pub mod listen;
+pub(crate) mod matrix;
 pub(crate) mod proc;
 pub mod profile;
 pub(crate) mod report;

@@ -15,6 +15,7 @@
 //! - [`counters`]: an allocator's counters over the runs
 //! - [`stir`]: how the scheduling was disturbed
 //! - [`stats`]: intervals, tests, spread
+//! - [`ratio`]: the ratio of two samples, with its interval
 //! - [`sequential`], [`sprt`]: tests whose result may be read after every run
 //! - [`decision`]: the answer of a hunt that had a question to decide
 //! - [`shrink`]: the smallest numbers with which a command still hangs
@@ -35,6 +36,7 @@ pub(crate) mod history;
 pub mod integrity;
 pub(crate) mod judged;
 mod motion;
+pub(crate) mod ratio;
 mod role;
 pub(crate) mod run_counters;
 mod scene;

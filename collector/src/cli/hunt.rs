@@ -220,6 +220,7 @@ fn config(args: Args) -> anyhow::Result<(Config, SocketDir)> {
     let RunArgs { program, .. } = run;
     let config = Config {
         so,
+        system: false,
         name,
         profile,
         arms,
@@ -305,7 +306,7 @@ fn confidence(text: &str) -> Result<f64, String> {
     if share >= 0.5 { Ok(share) } else { Err("give a share between 0.5 and 1, as 0.95 or 95%".into()) }
 }
 
-fn perf_time(text: &str) -> Result<Duration, String> {
+pub(super) fn perf_time(text: &str) -> Result<Duration, String> {
     let time = times::time(text).map_err(|problem| problem.to_string())?;
     let possible = Duration::from_millis(100)..=Duration::from_secs(3600);
     if possible.contains(&time) { Ok(time) } else { Err("give 100ms to 1h".into()) }

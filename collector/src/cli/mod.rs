@@ -11,6 +11,7 @@
 //! - [`show`]: a bundle for a terminal
 //! - [`snap`]: a process that already hangs, from outside
 //! - [`hunt`]: runs a benchmark again and again until it hangs, and says what the hang is
+//! - [`matrix`]: every allocator in every lane, a number of runs each
 //! - [`shrink`]: the smallest numbers with which a benchmark still hangs
 //! - `actions`: a hunt in GitHub Actions
 //! - `followed`: the command that `collect` follows
@@ -32,6 +33,7 @@ pub(crate) mod dump;
 pub(crate) mod env;
 mod followed;
 pub(crate) mod hunt;
+pub(crate) mod matrix;
 pub(crate) mod pin;
 pub(crate) mod plan;
 pub(crate) mod report;
@@ -59,6 +61,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Hunt(Box<hunt::Args>),
+    Matrix(matrix::Args),
     Shrink(Box<shrink::Args>),
     Collect(collect::Args),
     Dump(dump::Args),
@@ -130,6 +133,7 @@ fn usage_line(text: &str) -> String {
 fn run(command: Command) -> anyhow::Result<Status> {
     match command {
         Command::Hunt(args) => hunt::run(*args),
+        Command::Matrix(args) => matrix::run(args),
         Command::Shrink(args) => shrink::run(*args),
         Command::Collect(args) => collect::run(args),
         Command::Dump(args) => dump::run(args),

@@ -206,6 +206,7 @@ fn config(settings: &Settings, out: &Path) -> anyhow::Result<(Config, SocketDir)
     let profile = profile(settings.profile.as_deref(), &settings.so, Some(&settings.name))?;
     let config = Config {
         so: settings.so.clone(),
+        system: false,
         name: settings.name.clone(),
         verify_args: settings.verify_args.clone().or_else(|| profile.verify_args.clone()),
         profile,

@@ -111,6 +111,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         command: small.as_ref().unwrap_or(&program_args.command),
         so: &args.so,
         source: &args.so,
+        system: false,
         name: &profile.name,
         profile: &profile,
         shim: &shim,

@@ -237,6 +237,27 @@ pub(crate) fn pin_as(src: &Path, out: &Path, name: &str, sums: &str) -> Result<P
     })
 }
 
+/// A DSO that is used where it is, as a [`Pinned`] that is its own original: the system's libc.
+///
+/// # Errors
+/// It cannot be read, or is no DSO.
+pub(crate) fn in_place(path: &Path, name: &str) -> Result<Pinned, PinError> {
+    check_name(name)?;
+    let unreadable = |source| PinError::Unreadable { path: path.to_owned(), source };
+    let path = fs::canonicalize(path).map_err(unreadable)?;
+    let (look, bytes) = Look::take(&path).map_err(unreadable)?;
+    let elf = shared_object(&path, &bytes)?;
+    Ok(Pinned {
+        name: name.to_owned(),
+        source: path.clone(),
+        path,
+        source_file: look.file,
+        sha1: look.sha1,
+        elf,
+        size: bytes.len() as u64,
+    })
+}
+
 /// The bytes of a plain file, at most 1 GiB.
 ///
 /// # Errors

@@ -35,6 +35,8 @@ pub(crate) struct Limits {
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) so: PathBuf,
+    /// The runs have the system's malloc. `so` is libc, and the shim alone is preloaded.
+    pub(crate) system: bool,
     /// Short name of the allocator, part of file names.
     pub(crate) name: String,
     pub(crate) profile: Profile,

@@ -47,22 +47,35 @@ pub(crate) struct Lane {
     folder: String,
     sockets: String,
     stir: Option<Stir>,
-    run_prefix: &'static str,
-    hang_prefix: &'static str,
-    slow_prefix: &'static str,
+    names: RunNames,
+}
+
+/// What the names of a lane's files begin with. The number of the run follows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RunNames {
+    /// Of the output.
+    pub(crate) run: String,
+    /// Of the bundle of a hang.
+    pub(crate) hang: String,
+    /// Of a bundle that is none of a hang; it has `slow` in it.
+    pub(crate) slow: String,
+}
+
+impl RunNames {
+    fn new(run: &str, hang: &str, slow: &str) -> RunNames {
+        RunNames { run: run.to_owned(), hang: hang.to_owned(), slow: slow.to_owned() }
+    }
+
+    /// Of the counter lane.
+    pub(crate) fn stats() -> RunNames {
+        RunNames::new("stats_run_", "hang_stats_run_", "slow_stats_run_")
+    }
 }
 
 impl Lane {
     /// # Errors
     /// A path that LD_PRELOAD cannot hold, and for which no link could be made.
-    pub(crate) fn new(
-        config: &Config,
-        pinned: &Pinned,
-        arm: &str,
-        run_prefix: &'static str,
-        hang_prefix: &'static str,
-        slow_prefix: &'static str,
-    ) -> anyhow::Result<Lane> {
+    pub(crate) fn new(config: &Config, pinned: &Pinned, arm: &str, names: RunNames) -> anyhow::Result<Lane> {
         let preloads = preloads(config, &pinned.path)?;
         let cannot_read = || format!("hunt: cannot read {}", pinned.path.display());
         let held = File::open(&pinned.path).with_context(cannot_read)?;
@@ -83,9 +96,7 @@ impl Lane {
             folder: String::new(),
             sockets: arm[..1].to_owned(),
             stir: None,
-            run_prefix,
-            hang_prefix,
-            slow_prefix,
+            names,
         })
     }
 
@@ -93,7 +104,7 @@ impl Lane {
     /// OUT.
     pub(crate) fn arm(config: &Config, pinned: &Pinned, index: usize) -> anyhow::Result<Lane> {
         let arm = &config.arms[index];
-        let lane = Lane::new(config, pinned, &arm.name, "run_", "hang_run_", "slow_run_")?;
+        let lane = Lane::new(config, pinned, &arm.name, RunNames::new("run_", "hang_run_", "slow_run_"))?;
         let lane = Lane { stir: config.stir, ..lane };
         if arm.treatment == Treatment::Pinned {
             return Ok(lane);
@@ -101,6 +112,11 @@ impl Lane {
         let folder = format!("arms/{}/", arm.name);
         crate::files::atomic::make_dir(&config.out.join(&folder))?;
         Ok(Lane { folder, sockets: format!("a{index}_"), ..lane })
+    }
+
+    /// The lane with these names of files, and names of sockets that begin so.
+    pub(crate) fn named(self, names: RunNames, sockets: String) -> Lane {
+        Lane { names, sockets, ..self }
     }
 
     /// Name of a run: `8`; with its arm, `deleted/8`, if that is not the pinned one.
@@ -196,12 +212,12 @@ impl Lane {
 
     /// Files for a run's output: `run_8.out`, `run_8.err`.
     pub(crate) fn outputs(&self, run: u32) -> [PathBuf; 2] {
-        ["out", "err"].map(|end| self.out.join(format!("{}{}{run}.{end}", self.folder, self.run_prefix)))
+        ["out", "err"].map(|end| self.out.join(format!("{}{}{run}.{end}", self.folder, self.names.run)))
     }
 
     /// File of a run's crash, in OUT: `run_8.crash.txt`.
     pub(crate) fn crash_file(&self, run: u32) -> String {
-        format!("{}{}{run}.crash.txt", self.folder, self.run_prefix)
+        format!("{}{}{run}.crash.txt", self.folder, self.names.run)
     }
 
     /// Path of a file in OUT.
@@ -211,29 +227,29 @@ impl Lane {
 
     /// Folder of a hang's bundle, in OUT: `hang_run_8`.
     pub(crate) fn snapshot(&self, run: u32) -> String {
-        format!("{}{}{run}", self.folder, self.hang_prefix)
+        format!("{}{}{run}", self.folder, self.names.hang)
     }
 
     /// The same for a slow run.
     pub(crate) fn slow_snapshot(&self, run: u32) -> String {
-        format!("{}{}{run}", self.folder, self.slow_prefix)
+        format!("{}{}{run}", self.folder, self.names.slow)
     }
 
     /// The same for a run that Ctrl-C ended, and that is no proven hang.
     pub(crate) fn interrupted_snapshot(&self, run: u32) -> String {
-        format!("{}{}{run}", self.folder, self.slow_prefix.replacen("slow", "interrupted", 1))
+        format!("{}{}{run}", self.folder, self.names.slow.replacen("slow", "interrupted", 1))
     }
 
     /// The same for a dump that somebody asked for; `number` counts those of the run from 1.
     pub(crate) fn wanted_snapshot(&self, run: u32, number: u32) -> String {
-        format!("{}{}{run}_{number}", self.folder, self.slow_prefix.replacen("slow", "dump", 1))
+        format!("{}{}{run}_{number}", self.folder, self.names.slow.replacen("slow", "dump", 1))
     }
 
     /// The command of a run, with its environment.
     pub(crate) fn command(&self, config: &Config, run: u32, socket: &Path) -> Command {
         let label = || {
             let arm = if self.folder.is_empty() { String::new() } else { format!("{}_", self.arm) };
-            format!("{}_{arm}{}{run}", config.name, self.run_prefix)
+            format!("{}_{arm}{}{run}", config.name, self.names.run)
         };
         let settings = Settings {
             socket: Some(socket.to_owned()),
@@ -262,6 +278,9 @@ fn has_crash_setting(config: &Config) -> bool {
 /// # Errors
 /// A path that LD_PRELOAD cannot hold, and for which no link could be made.
 fn preloads(config: &Config, dso: &Path) -> anyhow::Result<Preloads> {
-    let preloads = Preloads::of_run(&config.shim, dso, &config.so, &config.sockets);
+    let preloads = match config.system {
+        true => Preloads::of_system(&config.shim, &config.sockets),
+        false => Preloads::of_run(&config.shim, dso, &config.so, &config.sockets),
+    };
     Ok(preloads.map_err(|e| Ended::new(Status::Usage, format!("hunt: {e}")))?)
 }

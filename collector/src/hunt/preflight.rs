@@ -65,6 +65,7 @@ pub(crate) fn verify_preload(
         command: small.as_ref().unwrap_or(&config.command),
         so: &pinned.path,
         source: &config.so,
+        system: config.system,
         name: &config.name,
         profile: &config.profile,
         shim: &config.shim,

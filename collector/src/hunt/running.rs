@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{at, select};
+use crossbeam_channel::{Sender, at, select};
 use hangscope_protocol::record::{AskRecord, ask_what};
 
 use super::config::Config;
@@ -38,6 +38,8 @@ pub(crate) struct Job<'a> {
     pub(crate) cancel: &'a Cancel,
     /// Where a person may ask for a dump. With it, Ctrl-C captures the run before it stops it.
     pub(crate) requests: Option<&'a Requests>,
+    /// Gets the process id of every hello.
+    pub(crate) hellos: Option<&'a Sender<u32>>,
 }
 
 /// Requests of people for dumps of a run.
@@ -99,6 +101,10 @@ impl<'a> Running<'a> {
         let pid = event.peer.pid;
         let (hello, ended) = (matches!(event.what, What::Hello(_)), matches!(event.what, What::End));
         self.watch.take(event);
+        if let Some(hellos) = self.job.hellos.filter(|_| hello) {
+            // Nobody may listen any more.
+            let _ = hellos.send(pid);
+        }
         if hello || ended {
             // It may have ended, or execute another program by now.
             self.census.look_at(pid);

@@ -9,7 +9,7 @@ use super::arms::Arms;
 use super::config::{Config, StatsLane};
 use super::counters;
 use super::hunted::Hunted;
-use super::lane::Lane;
+use super::lane::{Lane, RunNames};
 use super::original::Original;
 use super::preflight::{check_dsos, pin_error, usage, verify_preload};
 use super::run_files::{self, RunFiles, Taken};
@@ -197,7 +197,8 @@ impl Hunt<'_> {
         self.screen.begin(&name);
         let lane = self.arms.lane(arm);
         let requests = Some(self.requests);
-        let job = Job { config, lane, number, screen: self.screen, cancel: self.cancel, requests };
+        let job =
+            Job { config, lane, number, screen: self.screen, cancel: self.cancel, requests, hellos: None };
         let facts = self.arms.run(arm, job, before)?;
         self.files.push(&facts)?;
         self.screen.end(&facts);
@@ -224,7 +225,7 @@ impl Hunt<'_> {
     /// The counter lane: runs of the build that counts, whether anything hung or not.
     fn run_stats(&mut self, stats: &StatsLane, pinned: &Pinned, hunted: &mut Hunted) -> anyhow::Result<()> {
         let (config, cancel) = (self.config, self.cancel);
-        let lane = Lane::new(config, pinned, STATS, "stats_run_", "hang_stats_run_", "slow_stats_run_")?;
+        let lane = Lane::new(config, pinned, STATS, RunNames::stats())?;
         hunted.notes.extend(counters::none_in_memory(&lane));
         let mut log = atomic::Lines::open(&config.out.join("stats_runs.jsonl"))?;
         let mut outputs = vec![];
@@ -236,7 +237,8 @@ impl Hunt<'_> {
             self.screen.say(&say!(JobLine::StatsRun { number, runs: stats.runs }));
             let requests = Some(self.requests);
             let facts =
-                Job { config, lane: &lane, number, screen: self.screen, cancel, requests }.run(None)?;
+                Job { config, lane: &lane, number, screen: self.screen, cancel, requests, hellos: None }
+                    .run(None)?;
             log.push_json(&run_files::object(&facts))?;
             outputs.extend(lane.outputs(number));
             if let Some(hang) = &facts.hang {

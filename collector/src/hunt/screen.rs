@@ -65,6 +65,13 @@ impl Screen {
         Screen { bar, tick, planned, tally, running: None, step: None }
     }
 
+    /// For a job whose runs have names of their own, as arms have.
+    pub(crate) fn of_cells(name: &str, planned: u32) -> Screen {
+        let mut screen = Screen::new(name, planned, 1, false);
+        screen.tally.arms = true;
+        screen
+    }
+
     /// For a job whose number of runs is not known. [`Screen::step`] says what it does.
     pub(crate) fn of_steps(name: &str) -> Screen {
         let mut screen = Screen::new(name, 0, 1, false);

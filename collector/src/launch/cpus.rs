@@ -25,6 +25,11 @@ pub(crate) struct Cpus {
 }
 
 impl Cpus {
+    /// All that this process may use.
+    pub(crate) fn all() -> Cpus {
+        Cpus { used: allowed(), missing: vec![] }
+    }
+
     pub(crate) fn parse(given: &str) -> Result<Cpus, BadCpus> {
         Cpus::among(given, &allowed())
     }

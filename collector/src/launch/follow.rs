@@ -45,6 +45,14 @@ impl Preloads {
         Ok(preloads)
     }
 
+    /// For runs with the system's malloc: the shim alone.
+    ///
+    /// # Errors
+    /// As [`Preloads::of_run`].
+    pub(crate) fn of_system(shim: &Shim, links: &Path) -> Result<Preloads, NotPreloadable> {
+        Preloads::of_runner(shim, OsStr::new(""), true, links)
+    }
+
     /// For a command whose programs preload allocators of their own. `before` is the LD_PRELOAD that it gets
     /// anyway. `everywhere`: the shim goes into every program, not only where something else is preloaded.
     ///

@@ -13,7 +13,7 @@ pub use model::Profile;
 pub(crate) use model::Word;
 pub(crate) use model::{Counter, MemoryCounters};
 pub use parse::BadProfile;
-pub(crate) use parse::load;
+pub(crate) use parse::{explain, load};
 
 #[cfg(test)]
 mod tests {

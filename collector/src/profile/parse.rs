@@ -204,19 +204,26 @@ fn memory_counters(
     }
 }
 
-/// An error of the TOML parser in one line. For an unknown key it names the most similar one.
-fn explain(message: &str) -> String {
+/// An error of the TOML parser in one line. For an unknown key or value it names the most similar one.
+pub(crate) fn explain(message: &str) -> String {
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    let Some((unknown, known)) = quoted.split_first().filter(|_| message.starts_with("unknown field")) else {
+    let Some((unknown, known)) = quoted.split_first().filter(|_| message.starts_with("unknown ")) else {
         return one_line(&message);
     };
-    let nearest = known
-        .iter()
-        .max_by(|a, b| strsim::jaro_winkler(a, unknown).total_cmp(&strsim::jaro_winkler(b, unknown)));
-    let nearest = nearest.filter(|key| strsim::jaro_winkler(key, unknown) > 0.7);
+    let likeness = |key: &&&str| strsim::jaro_winkler(key, unknown) + f64::from(key.ends_with(unknown));
+    let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let nearest = nearest.filter(|key| likeness(key) > 0.7);
     match nearest {
-        Some(key) => format!("unknown key `{unknown}`: did you mean `{key}`?"),
-        None => format!("unknown key `{unknown}`; there are {}", known.join(", ")),
+        Some(key) if message.starts_with("unknown field") => {
+            format!("unknown key `{unknown}`: did you mean `{key}`?")
+        }
+        Some(key) => {
+            format!("unknown value `{unknown}`: did you mean `{key}`? There are {}", known.join(", "))
+        }
+        None if message.starts_with("unknown field") => {
+            format!("unknown key `{unknown}`; there are {}", known.join(", "))
+        }
+        None => format!("unknown value `{unknown}`; there are {}", known.join(", ")),
     }
 }
 
@@ -269,7 +276,7 @@ mod tests {
         my.toml:4: `fields` is empty, or one of them is: name every word, `-` for one that is no counter
         my.toml:3: `symbol` is empty
         my.toml:5: `size` is 8, the fields alone have 16 bytes
-        my.toml:4: unknown variant `f64`, expected one of `u64`, `i64`, `u32`, `i32`
+        my.toml:4: unknown value `f64`: did you mean `i64`? There are u64, i64, u32, i32
         "#);
         let many = "[[memory]]\nsymbol = 'g'\nfields = ['a']\n".repeat(MOST_RANGES + 1);
         assert!(

@@ -86,6 +86,17 @@ impl VerdictFile {
         self
     }
 
+    /// With another key, or another value of a key.
+    pub(crate) fn with(mut self, key: &str, value: Value) -> Self {
+        self.0.insert(key.to_owned(), value);
+        self
+    }
+
+    /// The value of a key; null where there is none.
+    pub(crate) fn value(&self, key: &str) -> &Value {
+        self.0.get(key).unwrap_or(&Value::Null)
+    }
+
     /// With the folder of the file and the evidence: what `--json` prints.
     pub(crate) fn in_folder(mut self, out: &Path) -> Self {
         self.0.insert("out".to_owned(), json!(out.display().to_string()));

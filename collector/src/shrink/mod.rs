@@ -82,7 +82,8 @@ pub(crate) fn shrink(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow:
         let config = for_run(&config, &shape, &ask);
         screen.step(&line, number);
         let facts =
-            hunt::Job { config: &config, lane: &lane, number, screen, cancel, requests: None }.run(None)?;
+            hunt::Job { config: &config, lane: &lane, number, screen, cancel, requests: None, hellos: None }
+                .run(None)?;
         if facts.outcome == RunOutcome::Interrupted {
             evidence.clear(number)?;
             break End::Interrupted;

@@ -2,12 +2,14 @@
 //!
 //! - [`escape`]: no name rewrites a terminal
 //! - [`lang`]: the two languages, and which one the environment asks for
+//! - [`matrix`]: what a matrix says
 //! - [`message`]: the `messages!` macro and [`message::Text`]
 //! - [`note`]: what a run or a collection met
 //! - [`chain`]: what is said of programs that a collector did not see
 //! - [`collecting`]: what a standing collector says about itself
 //! - [`labels`]: headings and field names that several renderers share
 //! - [`progress`]: lines of a job
+//! - [`unseen`]: what is said of a collection without a session
 //! - [`view`]: one process on a screen
 //! - [`words`]: the words of `verdict.json` in sentences
 
@@ -16,8 +18,10 @@ pub(crate) mod collecting;
 pub(crate) mod escape;
 pub(crate) mod labels;
 pub mod lang;
+pub(crate) mod matrix;
 pub mod message;
 pub(crate) mod note;
 pub(crate) mod progress;
+pub(crate) mod unseen;
 pub(crate) mod view;
 pub(crate) mod words;

@@ -19,6 +19,8 @@ pub(crate) struct Request<'a> {
     pub(crate) so: &'a Path,
     /// The file that `so` is a copy of, or `so` itself.
     pub(crate) source: &'a Path,
+    /// `so` is libc, and the shim alone is preloaded.
+    pub(crate) system: bool,
     /// Short name of the allocator, part of file names.
     pub(crate) name: &'a str,
     pub(crate) profile: &'a Profile,

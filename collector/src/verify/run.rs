@@ -140,7 +140,10 @@ fn command(
     listener: &Listener,
     links: &Path,
 ) -> Result<(Command, Vec<PathBuf>), VerifyError> {
-    let preloads = Preloads::of_run(request.shim, &wanted.path, request.source, links)?;
+    let preloads = match request.system {
+        true => Preloads::of_system(request.shim, links)?,
+        false => Preloads::of_run(request.shim, &wanted.path, request.source, links)?,
+    };
     let settings = Settings {
         socket: Some(listener.path().to_owned()),
         // A verification does not look for hangs.

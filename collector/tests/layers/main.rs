@@ -24,6 +24,7 @@ const COLLECTOR: &[&[&str]] = &[
     &["verify"],
     &["hunt"],
     &["collect"],
+    &["matrix"],
     &["shrink"],
     &["cli"],
 ];

@@ -1,0 +1,161 @@
+//! What the runs of each allocator in each lane are made with: a hunt's settings, and the names of its files.
+
+use std::path::PathBuf;
+
+use super::config::{self, Matrix, PhaseName};
+use super::plan::{Cell, Group};
+use crate::capture::PerfOptions;
+use crate::files::pin::Pinned;
+use crate::hunt::arm::Arm;
+use crate::hunt::lane::{Lane, RunNames};
+use crate::hunt::{Config, Limits};
+use crate::launch::cpus::Cpus;
+use crate::launch::shim_path::Shim;
+use crate::profile::{self, Profile};
+use crate::symbolize::KeptNames;
+use hangscope_protocol::duration::Limit;
+
+/// What all runs have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Common {
+    pub(crate) out: PathBuf,
+    pub(crate) shim: Shim,
+    /// Folder of the sockets.
+    pub(crate) sockets: PathBuf,
+    /// perf of the hottest thread of a hang. None: do not run it.
+    pub(crate) perf: Option<PerfOptions>,
+    /// Whether a `dump.bin` keeps everything.
+    pub(crate) full: bool,
+    pub(crate) kept: KeptNames,
+}
+
+/// An allocator in a lane.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    pub(crate) config: Config,
+    lane: Lane,
+    /// The lane in names of bundles.
+    prefix: String,
+    /// In the names of sockets.
+    index: usize,
+}
+
+/// All pairs, by lane and allocator.
+#[derive(Debug)]
+pub(crate) struct Pairs {
+    pairs: Vec<Pair>,
+    allocators: usize,
+}
+
+impl Pairs {
+    /// # Errors
+    /// A profile that cannot be used, processors that are not there, or a DSO that cannot be preloaded.
+    pub(crate) fn new(matrix: &Matrix, pinned: &[Pinned], common: &Common) -> anyhow::Result<Pairs> {
+        let mut pairs = vec![];
+        for (at, lane) in matrix.lanes.iter().enumerate() {
+            for (allocator, pinned) in matrix.allocators.iter().zip(pinned) {
+                let config = config(matrix, lane, allocator, pinned, common)?;
+                let index = pairs.len();
+                pairs.push(Pair {
+                    lane: Lane::new(&config, pinned, crate::analysis::facts::PINNED, RunNames::default())?,
+                    config,
+                    prefix: config::lane_prefix(&matrix.lanes, at).to_owned(),
+                    index,
+                });
+            }
+        }
+        Ok(Pairs { pairs, allocators: matrix.allocators.len() })
+    }
+
+    pub(crate) fn get(&self, group: Group) -> &Pair {
+        &self.pairs[group.lane * self.allocators + group.allocator]
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Pair> {
+        self.pairs.iter()
+    }
+}
+
+impl Pair {
+    /// The lane of a hunt for this run.
+    pub(crate) fn lane(&self, cell: Cell, lane_name: &str) -> Lane {
+        let phase = cell.group.phase;
+        self.lane.clone().named(self.names(phase, cell.warmup, lane_name), self.sockets(phase, cell.warmup))
+    }
+
+    fn names(&self, phase: PhaseName, warmup: bool, lane_name: &str) -> RunNames {
+        let allocator = &self.config.name;
+        let warmup = if warmup { "warmup" } else { "" };
+        let bundle = config::bundle_prefix(&self.prefix, phase, allocator);
+        RunNames {
+            run: format!("{lane_name}/{phase}_{allocator}_{warmup}"),
+            hang: format!("hangs/{bundle}{warmup}"),
+            slow: format!("hangs/slow_{bundle}{warmup}"),
+        }
+    }
+
+    /// Each run has its own socket.
+    fn sockets(&self, phase: PhaseName, warmup: bool) -> String {
+        let kind = match (phase, warmup) {
+            (PhaseName::Ops, false) => 'o',
+            (PhaseName::Ops, true) => 'p',
+            (PhaseName::Rss, false) => 'r',
+            (PhaseName::Rss, true) => 's',
+        };
+        format!("{kind}{}_", self.index)
+    }
+}
+
+/// The folder of a run's evidence and files that a killed matrix may have left.
+pub(crate) fn leftovers(lane: &Lane, run: u32) -> Vec<PathBuf> {
+    [lane.snapshot(run), lane.slow_snapshot(run), lane.interrupted_snapshot(run)]
+        .map(|name| lane.path(&name))
+        .to_vec()
+}
+
+fn config(
+    matrix: &Matrix,
+    lane: &config::Lane,
+    allocator: &config::Allocator,
+    pinned: &Pinned,
+    common: &Common,
+) -> anyhow::Result<Config> {
+    let mut profile = match &allocator.profile {
+        Some(path) => profile::load(path).map_err(super::usage::usage)?,
+        None if allocator.so.is_none() => Profile::plain(&allocator.name),
+        None => Profile::for_dso(&pinned.source, Some(&allocator.name)),
+    };
+    profile.name.clone_from(&allocator.name);
+    let cpus = lane.cpus.as_deref().map(Cpus::parse).transpose().map_err(super::usage::usage)?;
+    Ok(Config {
+        so: pinned.source.clone(),
+        system: allocator.so.is_none(),
+        name: allocator.name.clone(),
+        verify_args: profile.verify_args.clone(),
+        profile,
+        arms: vec![Arm::pinned()],
+        seed: 0,
+        other_so: None,
+        runs: 0,
+        limits: Limits { until: None, max_time: Limit::Off },
+        hang_after: lane.hang_after,
+        stall: matrix.stall,
+        cpus,
+        keep_going: true,
+        out: common.out.clone(),
+        env: [lane.env.as_slice(), &allocator.env].concat(),
+        label: None,
+        stats: None,
+        tick: None,
+        stir: None,
+        perf: common.perf.clone(),
+        full: common.full,
+        kept: common.kept.clone(),
+        shim: common.shim.clone(),
+        only: matrix.only.clone(),
+        verify_runs: matrix.verify_runs,
+        sockets: common.sockets.clone(),
+        command: lane.command.clone(),
+        notes: vec![],
+    })
+}

@@ -1,0 +1,188 @@
+//! What the runs of a matrix show, computed once for all files. Pure.
+
+use super::config::Matrix;
+use super::journal::Entry;
+use super::plan::{Group, Plan};
+use super::samples::Status;
+use crate::analysis::ratio::{Ratio, ratio};
+use crate::analysis::stats::{CONFIDENCE, Spread, spread};
+use crate::analysis::{Conclusion, DsoFacts, HuntFacts, Integrity, RunOutcome, conclude, verdict};
+use crate::console::exit;
+use crate::files::pin::Pinned;
+
+/// The runs of one allocator in one lane and phase.
+#[derive(Debug)]
+pub(crate) struct GroupResult {
+    pub(crate) group: Group,
+    pub(crate) allocator: String,
+    pub(crate) lane: String,
+    pub(crate) planned: u32,
+    /// Runs that were made, by number, without those that do not count.
+    pub(crate) entries: Vec<Entry>,
+    /// Of the runs with the status OK: ops/s, or KiB. None: none of them has a figure.
+    pub(crate) spread: Option<Spread>,
+    /// To the first allocator. None: this is the first, or one of both has no figure.
+    pub(crate) ratio: Option<Ratio>,
+    /// Numbers of the planned runs that were not made.
+    pub(crate) missing: Vec<u32>,
+    pub(crate) facts: HuntFacts,
+    pub(crate) conclusion: Conclusion,
+}
+
+impl GroupResult {
+    fn of(matrix: &Matrix, group: Group, facts: HuntFacts, entries: &[&Entry]) -> GroupResult {
+        let mut entries: Vec<Entry> = entries.iter().copied().cloned().collect();
+        entries.sort_by_key(|entry| entry.sample.run);
+        let is_missing = |run: &u32| !entries.iter().any(|entry| entry.sample.run == *run);
+        GroupResult {
+            group,
+            allocator: matrix.allocators[group.allocator].name.clone(),
+            lane: matrix.lanes[group.lane].name.clone(),
+            planned: facts.planned,
+            spread: spread(&figures(group, &entries)),
+            ratio: None,
+            missing: (1..=facts.planned).filter(is_missing).collect(),
+            conclusion: conclude(&facts),
+            entries,
+            facts,
+        }
+    }
+
+    /// With the ratio to the first allocator; none: this is it.
+    fn against(self, first: Option<&GroupResult>) -> GroupResult {
+        let own = figures(self.group, &self.entries);
+        let ratio = first.and_then(|first| ratio(&own, &figures(first.group, &first.entries), CONFIDENCE));
+        GroupResult { ratio, ..self }
+    }
+
+    pub(crate) fn count(&self, status: Status) -> u32 {
+        self.entries.iter().filter(|entry| entry.sample.status == status).count() as u32
+    }
+
+    /// Of the group's runs alone.
+    fn code(&self) -> u8 {
+        verdict::exit_code(&self.facts)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Results {
+    /// In the order of the file: by phase, lane and allocator.
+    pub(crate) groups: Vec<GroupResult>,
+    /// Hangs, those of runs that do not count too, in the order in which they came.
+    pub(crate) hangs: Vec<Entry>,
+    /// Runs that count.
+    pub(crate) made: u32,
+    pub(crate) interrupted: bool,
+    warmups: Vec<HuntFacts>,
+}
+
+/// The facts of runs of one allocator in one lane.
+fn facts(matrix: &Matrix, group: Group, pinned: &Pinned, runs: &[&Entry], planned: u32) -> HuntFacts {
+    let (lane, allocator) = (&matrix.lanes[group.lane], &matrix.allocators[group.allocator]);
+    let dso = DsoFacts {
+        original: pinned.source.display().to_string(),
+        path: pinned.path.display().to_string(),
+        pinned: allocator.so.is_some(),
+        sha1: pinned.sha1.clone(),
+        build_id: pinned.build_id().map(str::to_owned),
+        // The runs do not use it.
+        original_integrity: Integrity::Unknown,
+    };
+    HuntFacts {
+        hang_after_s: lane.hang_after.time().map_or(0.0, |time| time.as_secs_f64()),
+        planned,
+        runs: runs.iter().map(|entry| entry.facts.clone()).collect(),
+        ..HuntFacts::new(&allocator.name, &lane.command, dso)
+    }
+}
+
+fn is_of(matrix: &Matrix, group: Group, entry: &Entry) -> bool {
+    let of = &entry.sample;
+    of.lane == matrix.lanes[group.lane].name
+        && of.allocator == matrix.allocators[group.allocator].name
+        && of.phase == group.phase.as_str()
+}
+
+impl Results {
+    /// `interrupted`: Ctrl-C ended the matrix.
+    pub(crate) fn of(
+        matrix: &Matrix,
+        pinned: &[Pinned],
+        plan: &Plan,
+        entries: &[Entry],
+        interrupted: bool,
+    ) -> Results {
+        let mut groups: Vec<GroupResult> = vec![];
+        let mut warmups = vec![];
+        for phase in &matrix.phases {
+            for lane in 0..matrix.lanes.len() {
+                let first = groups.len();
+                for (allocator, pinned) in pinned.iter().enumerate() {
+                    let group = Group { phase: phase.name, lane, allocator };
+                    let of = entries.iter().filter(|entry| is_of(matrix, group, entry));
+                    let (before, of): (Vec<&Entry>, Vec<&Entry>) = of.partition(|entry| entry.warmup);
+                    if !before.is_empty() {
+                        warmups.push(facts(matrix, group, pinned, &before, phase.warmup));
+                    }
+                    let facts = facts(matrix, group, pinned, &of, plan.planned(phase.name));
+                    let made = GroupResult::of(matrix, group, facts, &of);
+                    groups.push(made.against(groups.get(first)));
+                }
+            }
+        }
+        let hung = |entry: &&Entry| entry.facts.outcome == RunOutcome::Hung;
+        Results {
+            made: entries.iter().filter(|entry| !entry.warmup).count() as u32,
+            hangs: entries.iter().filter(hung).cloned().collect(),
+            groups,
+            interrupted,
+            warmups,
+        }
+    }
+
+    /// Planned runs that were not made.
+    pub(crate) fn missing(&self) -> u32 {
+        self.groups.iter().map(|group| group.missing.len() as u32).sum()
+    }
+
+    /// The group that the verdict is about: one whose DSO was not intact, else one that hung, else one that is not
+    /// proven, else the first.
+    pub(crate) fn main(&self) -> Option<&GroupResult> {
+        let with = |code: exit::Status| self.groups.iter().find(|group| group.code() == code.code());
+        with(exit::Status::DsoNotIntact)
+            .or_else(|| with(exit::Status::Hang))
+            .or_else(|| with(exit::Status::NotVerified))
+            .or_else(|| self.groups.first())
+    }
+
+    /// The documented exit status.
+    pub(crate) fn status(&self) -> exit::Status {
+        let made = self.groups.iter().filter(|group| !group.entries.is_empty());
+        let codes: Vec<u8> = made.map(GroupResult::code).collect();
+        let before: Vec<u8> = self.warmups.iter().map(verdict::exit_code).collect();
+        let any = |status: exit::Status| codes.iter().chain(&before).any(|code| *code == status.code());
+        for status in [exit::Status::DsoNotIntact, exit::Status::Hang, exit::Status::NotVerified] {
+            if any(status) {
+                return status;
+            }
+        }
+        match codes.iter().all(|code| *code == exit::Status::NoGoodEnd.code()) {
+            true if !codes.is_empty() => exit::Status::NoGoodEnd,
+            // A matrix that is not whole proves nothing.
+            _ if self.interrupted => exit::Status::Failed,
+            _ => exit::Status::NoHang,
+        }
+    }
+}
+
+/// The figures of the phase, of the runs that are good.
+fn figures(group: Group, entries: &[Entry]) -> Vec<f64> {
+    use super::config::PhaseName;
+    let good = entries.iter().filter(|entry| entry.sample.status == Status::Ok);
+    good.filter_map(|entry| match group.phase {
+        PhaseName::Ops => entry.sample.ops_s,
+        PhaseName::Rss => entry.sample.max_rss_kib.map(|kib| kib as f64),
+    })
+    .collect()
+}

@@ -1,0 +1,456 @@
+//! Makes the runs of a matrix, from wherever it stands, and writes its files.
+
+use std::time::Instant;
+
+use super::config::{Matrix, OnHang, PhaseName};
+use super::journal::{BadJournal, Entry, Journal};
+use super::lanes::{self, Common, Pairs};
+use super::machine::Moment;
+use super::meta::Meta;
+use super::plan::{Cell, Done, Group, Plan};
+use super::results::Results;
+use super::samples::{BadFile, Sample, Samples, Status};
+use super::series::Series;
+use super::state::{self, State};
+use super::summary::{self, cell_name};
+use super::tables::Tables;
+use super::usage::usage;
+use super::verdict;
+use crate::analysis::{RunFacts, RunOutcome};
+use crate::console::cancel::Cancel;
+use crate::console::exit::Ended;
+use crate::console::usr1::Requests;
+use crate::files::atomic::{self, Lines};
+use crate::files::pin::{PinError, Pinned};
+use crate::hunt::{Job, Screen};
+use crate::launch::cpus::Cpus;
+use crate::launch::program;
+use crate::text::matrix::MatrixLine;
+use crate::text::message::{Lang, Say as _, Text, say};
+use crate::text::progress::JobLine;
+use crate::verify;
+
+/// What is asked for.
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) matrix: Matrix,
+    pub(crate) common: Common,
+    pub(crate) on_hang: OnHang,
+    /// Goes on with the matrix in OUT.
+    pub(crate) resume: bool,
+}
+
+/// Who is at the terminal.
+#[derive(Clone, Copy)]
+pub(crate) struct Console<'a> {
+    pub(crate) cancel: &'a Cancel,
+    pub(crate) requests: &'a Requests,
+}
+
+/// What a matrix brought, and the seed of its order.
+#[derive(Debug)]
+pub(crate) struct Brought {
+    pub(crate) results: Results,
+    pub(crate) seed: u64,
+}
+
+/// # Errors
+/// Whatever ends the matrix, as one line with the documented status. Its files stay, and it can go on.
+pub(crate) fn run(task: &Task, console: Console<'_>) -> anyhow::Result<Brought> {
+    let Task { matrix, common, .. } = task;
+    let out = &common.out;
+    for lane in &matrix.lanes {
+        program::find(&lane.command[0]).map_err(|e| usage(format!("lane {:?}: {e}", lane.name)))?;
+    }
+    let before = State::load(out).map_err(usage)?;
+    check_out(task, before.is_some())?;
+    atomic::make_dir(out)?;
+    let journal = Journal::open(out).map_err(|bad| match bad {
+        BadJournal::Taken(_) | BadJournal::File(BadFile::Line { .. }) => usage(bad),
+        BadJournal::File(BadFile::Write(e)) => e.into(),
+    })?;
+    let (mut state, pinned) = match before {
+        Some(state) => {
+            let pinned = state.pinned(out)?;
+            (state, pinned)
+        }
+        None => begin(task)?,
+    };
+    let pairs = Pairs::new(matrix, &pinned, common)?;
+    let all_cpus = all_cpus(&pairs);
+    let plan = plan(task, state.seed);
+    let mut making = Making::new(task, console, &pairs, journal)?;
+    making.screen.say(&task.opening(&plan, &making.done, state.seed));
+    if !state.verified {
+        verify_all(task, &pinned, &pairs, console, &making)?;
+        state.verified = true;
+        state.write(out)?;
+    }
+    let meta = Meta {
+        matrix,
+        seed: state.seed,
+        on_hang: on_hang(task.on_hang),
+        pinned: &pinned,
+        shim: &common.shim.file,
+        cpus: &all_cpus,
+        goes_on_after: task.resume.then(|| making.journal.entries().len()),
+    };
+    meta.write(out)?;
+    let interrupted = making.all(&plan)?;
+    making.screen.finish();
+    let results = Results::of(matrix, &pinned, &plan, making.journal.entries(), interrupted);
+    write(task, state.seed, &results)?;
+    Ok(Brought { results, seed: state.seed })
+}
+
+fn plan(task: &Task, seed: u64) -> Plan {
+    let matrix = &task.matrix;
+    let sizes = (matrix.lanes.len(), matrix.allocators.len());
+    Plan::new(sizes, &matrix.phases, matrix.order, seed, task.on_hang == OnHang::Retry)
+}
+
+fn on_hang(on_hang: OnHang) -> &'static str {
+    match on_hang {
+        OnHang::Next => "next",
+        OnHang::Retry => "retry",
+        OnHang::Stop => "stop",
+        OnHang::Keep => "keep",
+    }
+}
+
+/// Whether OUT is free, or has the matrix that goes on.
+fn check_out(task: &Task, begun: bool) -> anyhow::Result<()> {
+    let out = &task.common.out;
+    if !task.resume {
+        let taken = ["samples.csv", "runs.jsonl", state::FILE, "runs.tsv"];
+        return match taken.into_iter().find(|file| out.join(file).exists()) {
+            Some(file) => Err(usage(format!(
+                "{} holds earlier runs ({file}): go on with --resume, or give another --out",
+                out.display()
+            ))),
+            None => Ok(()),
+        };
+    }
+    if !begun {
+        return Err(usage(format!(
+            "{} has no matrix to go on with ({} is missing): leave out --resume",
+            out.display(),
+            state::FILE
+        )));
+    }
+    let kept = out.join("matrix.toml");
+    match std::fs::read_to_string(&kept) {
+        Ok(text) if text == task.matrix.text => Ok(()),
+        Ok(_) => Err(usage(format!(
+            "matrix.toml is another one than that of {}: restore it, or begin anew with another --out",
+            kept.display()
+        ))),
+        Err(e) => Err(usage(format!("cannot read {}: {e}", kept.display()))),
+    }
+}
+
+/// Pins all DSOs, before anything runs.
+fn begin(task: &Task) -> anyhow::Result<(State, Vec<Pinned>)> {
+    let (matrix, out) = (&task.matrix, &task.common.out);
+    let pinned = state::pin_all(matrix, out).map_err(|error| match error {
+        PinError::Changing { .. } | PinError::Write(_) => anyhow::Error::new(error).context("matrix"),
+        _ => usage(error),
+    })?;
+    state::write_sums(out, &pinned)?;
+    atomic::write(&out.join("matrix.toml"), matrix.text.as_bytes())?;
+    let state = State::new(matrix.seed.unwrap_or_else(|| fastrand::u64(..1 << 48)), &pinned);
+    state.write(out)?;
+    Ok((state, pinned))
+}
+
+/// The processors of all lanes.
+fn all_cpus(pairs: &Pairs) -> Cpus {
+    let mut all = Cpus { used: vec![], missing: vec![] };
+    for pair in pairs.iter() {
+        let cpus = pair.config.cpus.clone().unwrap_or_else(Cpus::all);
+        all.used.extend(cpus.used);
+        all.missing.extend(cpus.missing);
+    }
+    for cpus in [&mut all.used, &mut all.missing] {
+        cpus.sort_unstable();
+        cpus.dedup();
+    }
+    all
+}
+
+/// Verifies the preload of every allocator in every program.
+fn verify_all(
+    task: &Task,
+    pinned: &[Pinned],
+    pairs: &Pairs,
+    console: Console<'_>,
+    making: &Making<'_>,
+) -> anyhow::Result<()> {
+    let matrix = &task.matrix;
+    if matrix.verify_runs == 0 {
+        return Ok(());
+    }
+    let mut verified: Vec<(usize, &[String])> = vec![];
+    for (at, lane) in matrix.lanes.iter().enumerate() {
+        for (allocator, pinned) in pinned.iter().enumerate() {
+            // Lanes with the same program differ in its arguments.
+            let config = &pairs.get(Group { phase: PhaseName::Ops, lane: at, allocator }).config;
+            let until = program::benchmark(&lane.command)
+                .and_then(|benchmark| lane.command.iter().position(|word| std::ptr::eq(word, benchmark)));
+            let words = &lane.command[..=until.unwrap_or(lane.command.len() - 1)];
+            if verified.contains(&(allocator, words)) {
+                continue;
+            }
+            verified.push((allocator, words));
+            let folder = task.common.out.join("verify").join(format!("{}_{}", lane.name, config.name));
+            let small = config.verify_args.as_ref();
+            let small = small.and_then(|words| program::with_arguments(&lane.command, words));
+            let request = verify::Request {
+                command: small.as_ref().unwrap_or(&lane.command),
+                so: &pinned.path,
+                source: &config.so,
+                system: config.system,
+                name: &config.name,
+                profile: &config.profile,
+                shim: &config.shim,
+                runs: matrix.verify_runs,
+                cpus: config.cpus.as_ref(),
+                env: &config.env,
+                only: config.only.as_deref(),
+                out: Some(&folder),
+                times: verify::Times {
+                    whole: small.as_ref().and_then(|_| lane.hang_after.time()),
+                    ..verify::Times::default()
+                },
+            };
+            let (allocator, lane) = (&config.name, &lane.name);
+            match verify::verify(&request, console.cancel) {
+                Ok(found) => {
+                    if let Some(run) = found.runs.first() {
+                        making.screen.say(&say!(MatrixLine::Verified { allocator, lane, proof: run.line() }));
+                    }
+                    if let Some(hang) = found.unfinished() {
+                        making.screen.say(&say!(MatrixLine::VerifyHung {
+                            allocator,
+                            lane,
+                            what: hang.line()
+                        }));
+                    }
+                }
+                Err(error) => {
+                    let what = format!("matrix: {allocator} in lane {lane}: {error}");
+                    return Err(Ended::new(error.status(), what).into());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Task {
+    fn opening(&self, plan: &Plan, done: &Done, seed: u64) -> Text {
+        let (allocators, lanes) = (self.matrix.allocators.len(), self.matrix.lanes.len());
+        let left = plan.left(done);
+        let first = match self.resume {
+            true => say!(MatrixLine::GoesOn { made: done.len(), left }).said(),
+            false => say!(MatrixLine::Begin { allocators, lanes, runs: left }).said(),
+        };
+        match self.matrix.order {
+            super::config::Order::Shuffled => {
+                Text::joined(&[first, say!(MatrixLine::Seed { seed }).said()]).unwrap_or_default()
+            }
+            _ => first,
+        }
+    }
+}
+
+/// The files that grow with every run, and who watches.
+struct Making<'a> {
+    task: &'a Task,
+    console: Console<'a>,
+    pairs: &'a Pairs,
+    journal: Journal,
+    samples: Samples,
+    tables: Tables,
+    progress: Lines,
+    screen: Screen,
+    done: Done,
+}
+
+impl<'a> Making<'a> {
+    fn new(task: &'a Task, console: Console<'a>, pairs: &'a Pairs, journal: Journal) -> anyhow::Result<Self> {
+        let (matrix, out) = (&task.matrix, &task.common.out);
+        let mut samples = Samples::open(out).map_err(|bad| match bad {
+            BadFile::Line { .. } => usage(bad),
+            BadFile::Write(e) => e.into(),
+        })?;
+        let mut done = Done::default();
+        for entry in journal.entries() {
+            let Some(cell) = cell_of(matrix, entry) else {
+                return Err(usage(format!(
+                    "{} has a run of another matrix ({}): begin anew with another --out",
+                    out.join(super::journal::FILE).display(),
+                    cell_name(&entry.sample)
+                )));
+            };
+            let new = done.add(cell, entry.facts.outcome == RunOutcome::Hung);
+            let is = |row: &Sample| {
+                (&row.allocator, &row.lane, &row.phase, row.run)
+                    == (&entry.sample.allocator, &entry.sample.lane, &entry.sample.phase, entry.sample.run)
+            };
+            // Killed between the two files.
+            if new && !entry.warmup && !samples.rows().iter().any(is) {
+                samples.push(entry.sample.clone())?;
+            }
+        }
+        let phases: Vec<PhaseName> = matrix.phases.iter().map(|phase| phase.name).collect();
+        let tables = Tables::begin(out, &matrix.lanes, &phases, samples.rows())?;
+        atomic::make_dir(&out.join("hangs"))?;
+        let progress = Lines::open(&out.join("progress.log"))?;
+        let left = plan(task, 0).left(&done);
+        let screen = Screen::of_cells("matrix", left);
+        Ok(Making { task, console, pairs, journal, samples, tables, progress, screen, done })
+    }
+
+    /// Makes all runs that are left. Whether Ctrl-C ended that.
+    fn all(&mut self, plan: &Plan) -> anyhow::Result<bool> {
+        while let Some(cell) = plan.next(&self.done) {
+            if self.console.cancel.is_set() {
+                return Ok(true);
+            }
+            let Some(entry) = self.one(cell)? else { return Ok(true) };
+            if entry.facts.outcome == RunOutcome::Hung && self.task.on_hang == OnHang::Stop {
+                let line = say!(MatrixLine::StoppedAtHang { cell: cell_name(&entry.sample) });
+                self.progress.push(&format!("[STOP] {}", line.en()))?;
+                self.screen.say(&line);
+                return Ok(false);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Makes a run, and writes it down. None: it was interrupted.
+    fn one(&mut self, cell: Cell) -> anyhow::Result<Option<Entry>> {
+        let matrix = &self.task.matrix;
+        let Group { phase, lane, allocator } = cell.group;
+        let (lane_name, out) = (&matrix.lanes[lane].name, &self.task.common.out);
+        let pair = self.pairs.get(cell.group);
+        let lane = pair.lane(cell, lane_name);
+        let sample = Sample {
+            allocator: matrix.allocators[allocator].name.clone(),
+            lane: lane_name.clone(),
+            phase: phase.as_str().to_owned(),
+            run: cell.run,
+            status: Status::Fail,
+            class: None,
+            seconds: 0.0,
+            ops_s: None,
+            max_rss_kib: None,
+            rc: None,
+            bundle: None,
+        };
+        let name = match cell.warmup {
+            true => say!(MatrixLine::AtWarmup { cell: cell_name(&sample) }).said(),
+            false => cell_name(&sample).said(),
+        };
+        self.progress.push(&format!("[RUN] {}", name.en()))?;
+        for left in lanes::leftovers(&lane, cell.run) {
+            let _ = std::fs::remove_dir_all(left);
+        }
+        self.screen.begin(name.en());
+        let cpus = pair.config.cpus.clone().unwrap_or_else(Cpus::all).used;
+        let pause = matrix.phases.iter().find(|of| of.name == phase).and_then(|of| of.sample);
+        let series = pause.filter(|_| !cell.warmup).map(Series::begin).transpose()?;
+        let (began, before) = (Instant::now(), Moment::now(&cpus));
+        let job = Job {
+            config: &pair.config,
+            lane: &lane,
+            number: cell.run,
+            screen: &self.screen,
+            cancel: self.console.cancel,
+            requests: Some(self.console.requests),
+            hellos: series.as_ref().map(Series::hellos),
+        };
+        let facts = job.run(None)?;
+        let (lasted, after) = (began.elapsed(), Moment::now(&cpus));
+        if let Some(series) = series {
+            let path = out.join(lane_name).join(format!("rss_{}_{}.csv", sample.allocator, cell.run));
+            series.end(program_of(&facts), &path)?;
+        }
+        self.screen.end(&RunFacts { arm: name.en().to_owned(), ..facts.clone() });
+        if facts.outcome == RunOutcome::Interrupted {
+            let line = MatrixLine::Interrupted {};
+            self.progress.push(&format!("[STOP] {}", line.en()))?;
+            self.screen.say(&line);
+            return Ok(None);
+        }
+        let marks = after.marks(&before, lasted.as_secs_f64(), cpus.len());
+        let sample = filled(sample, &facts, after.killed_since(&before) > 0);
+        let entry = Entry {
+            sample,
+            warmup: cell.warmup,
+            marks,
+            shim_kib: None,
+            facts: RunFacts { counters: None, ..facts },
+        };
+        self.journal.push(entry.clone())?;
+        if !cell.warmup {
+            self.samples.push(entry.sample.clone())?;
+            self.tables.push(&entry.sample)?;
+        }
+        let hung = entry.facts.outcome == RunOutcome::Hung;
+        self.done.add(cell, hung);
+        if let (true, Some(bundle)) = (hung, &entry.sample.bundle) {
+            let line = say!(JobLine::Captured { run: &name, snapshot: out.join(bundle).display() });
+            self.progress.push(&format!("[HANG] {}", line.en()))?;
+            self.screen.say(&Text::of(|lang| format!("[HANG] {}", line.text(lang))));
+        }
+        Ok(Some(entry))
+    }
+}
+
+/// The process of the program under the allocator.
+fn program_of(facts: &RunFacts) -> Option<u32> {
+    let judged = facts.judged.as_ref().and_then(|judged| judged.program());
+    judged.map(|program| program.pid).or(facts.pid)
+}
+
+/// A row, from the facts of its run. `oom`: the kernel killed a process for memory meanwhile.
+fn filled(sample: Sample, facts: &RunFacts, oom: bool) -> Sample {
+    let finding = facts.hang.as_ref().and_then(|hang| hang.finding.as_ref());
+    let status = Status::of(facts, oom);
+    let unknown = || (status == Status::Hang).then(|| "unknown".to_owned());
+    Sample {
+        status,
+        class: finding.map(|finding| finding.class.to_string()).or_else(unknown),
+        seconds: facts.seconds,
+        ops_s: facts.ops,
+        max_rss_kib: facts.max_rss_kib,
+        rc: facts.rc,
+        bundle: facts.hang.as_ref().map(|hang| hang.snapshot.clone()),
+        ..sample
+    }
+}
+
+fn cell_of(matrix: &Matrix, entry: &Entry) -> Option<Cell> {
+    let of = &entry.sample;
+    let phase = matrix.phases.iter().find(|phase| phase.name.as_str() == of.phase)?.name;
+    let lane = matrix.lanes.iter().position(|lane| lane.name == of.lane)?;
+    let allocator = matrix.allocators.iter().position(|allocator| allocator.name == of.allocator)?;
+    Some(Cell { group: Group { phase, lane, allocator }, warmup: entry.warmup, run: of.run })
+}
+
+/// Writes the summaries and the verdict. The others are tried after one that cannot be written.
+fn write(task: &Task, seed: u64, results: &Results) -> anyhow::Result<()> {
+    let out = &task.common.out;
+    let name = out.file_name().unwrap_or_default().to_string_lossy();
+    let mut written = vec![];
+    for lang in Lang::ALL {
+        let text = summary::summary(&name, &task.matrix, seed, results, lang);
+        written.push(atomic::write_text(&out.join(summary::file_name(lang)), &text));
+    }
+    if let Some(file) = verdict::file(&task.matrix, seed, results) {
+        written.push(atomic::write_json(&out.join("verdict.json"), &file));
+    }
+    Ok(written.into_iter().collect::<Result<(), _>>()?)
+}

@@ -1,0 +1,246 @@
+//! `summary.md` and `summary.ja.md`.
+
+use super::config::{Matrix, PhaseName};
+use super::journal::Entry;
+use super::results::{GroupResult, Results};
+use super::samples::{Sample, Status};
+use crate::analysis::stats::Rate;
+use crate::analysis::verdict::{hang_sentence, percent};
+use crate::text::escape;
+use crate::text::matrix::MatrixLine;
+use crate::text::message::{Lang, ranges, say};
+
+/// Name of the summary in OUT.
+pub(crate) fn file_name(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => "summary.md",
+        Lang::Ja => "summary.ja.md",
+    }
+}
+
+/// The name of a run for people: `main rss hz4 1`.
+pub(crate) fn cell_name(sample: &Sample) -> String {
+    format!("{} {} {} {}", sample.lane, sample.phase, sample.allocator, sample.run)
+}
+
+/// The same; of a run that does not count it says so.
+fn entry_name(entry: &Entry, lang: Lang) -> String {
+    let cell = cell_name(&entry.sample);
+    if entry.warmup { say!(MatrixLine::AtWarmup { cell }).text(lang) } else { cell }
+}
+
+/// What came of it, in a sentence or two.
+pub(crate) fn headline(results: &Results, lang: Lang) -> String {
+    let hung: Vec<String> = results
+        .groups
+        .iter()
+        .filter(|group| group.count(Status::Hang) > 0)
+        .map(|group| {
+            let (hung, of) = (group.count(Status::Hang), group.entries.len());
+            let (allocator, lane) = (&group.allocator, &group.lane);
+            say!(MatrixLine::OfGroup { allocator, lane, phase: group.group.phase, hung, of }).text(lang)
+        })
+        .chain(results.hangs.iter().filter(|entry| entry.warmup).map(|entry| entry_name(entry, lang)))
+        .collect();
+    let comma = if lang == Lang::Ja { "、" } else { ", " };
+    let first = match hung.is_empty() {
+        true => say!(MatrixLine::NoHang { made: results.made }).text(lang),
+        false => {
+            let where_ = hung.join(comma);
+            say!(MatrixLine::SomeHung { hung: results.hangs.len(), made: results.made, where_ }).text(lang)
+        }
+    };
+    let space = if lang == Lang::Ja { "" } else { " " };
+    match results.missing() {
+        0 => first,
+        runs => format!("{first}{space}{}", say!(MatrixLine::NotMade { runs }).text(lang)),
+    }
+}
+
+/// The summary in one language. `name`: that of OUT.
+pub(crate) fn summary(name: &str, matrix: &Matrix, seed: u64, results: &Results, lang: Lang) -> String {
+    let mut page = Page { text: String::new(), lang };
+    page.line(&say!(MatrixLine::Title { name }));
+    page.text += &format!("\n**{}**\n", headline(results, lang));
+    for (at, group) in results.groups.iter().enumerate() {
+        let new = at.checked_sub(1).and_then(|before| results.groups.get(before));
+        if new.is_none_or(|b| (b.group.phase, b.group.lane) != (group.group.phase, group.group.lane)) {
+            let lane = &group.lane;
+            page.heading(&match group.group.phase {
+                PhaseName::Ops => say!(MatrixLine::PhaseOps { lane }),
+                PhaseName::Rss => say!(MatrixLine::PhaseRss { lane }),
+            });
+            page.line(&MatrixLine::TableHead {});
+            page.text += "|---|---|---|---|---|---|---|---|---|---|\n";
+        }
+        page.row(group_row(group, lang));
+    }
+    hangs(&mut page, results);
+    others(&mut page, results);
+    missing(&mut page, results);
+    marks(&mut page, results);
+    page.heading(&MatrixLine::Method {});
+    let method = [
+        say!(MatrixLine::MethodOrder { order: matrix.order.as_str(), seed }),
+        MatrixLine::MethodFigures {},
+        MatrixLine::MethodRatio {},
+        MatrixLine::MethodHangs {},
+        MatrixLine::MethodMemory {},
+    ];
+    method.iter().for_each(|line| page.item(&line.text(lang)));
+    page.text
+}
+
+struct Page {
+    text: String,
+    lang: Lang,
+}
+
+impl Page {
+    fn line(&mut self, line: &MatrixLine) {
+        self.text += &line.text(self.lang);
+        self.text.push('\n');
+    }
+
+    fn heading(&mut self, line: &MatrixLine) {
+        self.text.push('\n');
+        self.line(line);
+        self.text.push('\n');
+    }
+
+    fn item(&mut self, text: &str) {
+        self.text += &format!("- {}\n", escape::line(text));
+    }
+
+    fn row(&mut self, cells: Vec<String>) {
+        self.text += "|";
+        for cell in cells {
+            self.text += &format!(" {} |", escape::line(&cell).replace('|', "\\|"));
+        }
+        self.text.push('\n');
+    }
+}
+
+fn group_row(group: &GroupResult, lang: Lang) -> Vec<String> {
+    let unknown = || MatrixLine::Unknown {}.text(lang);
+    let spread = group.spread.as_ref();
+    let two = |of: fn(&crate::analysis::stats::Spread) -> (f64, f64)| {
+        spread.map(of).map_or_else(unknown, |(low, high)| format!("{} - {}", figure(low), figure(high)))
+    };
+    let ratio = match (&group.ratio, group.group.allocator) {
+        (_, 0) => MatrixLine::First {}.text(lang),
+        (None, _) => unknown(),
+        (Some(ratio), _) => {
+            let (low, high) = (format!("{:.3}", ratio.low), format!("{:.3}", ratio.high));
+            // Below this an interval says next to nothing.
+            let interval = match ratio.confidence >= 0.5 {
+                true => {
+                    let percent = format!("{:.0}", (ratio.confidence * 100.0).floor());
+                    say!(MatrixLine::Confidence { low, high, percent })
+                }
+                false => say!(MatrixLine::NoInterval { low, high }),
+            };
+            format!("{:.3} ({})", ratio.ratio, interval.text(lang))
+        }
+    };
+    let others: Vec<String> = [Status::Timeout, Status::Crash, Status::Fail, Status::Oom]
+        .into_iter()
+        .filter(|status| group.count(*status) > 0)
+        .map(|status| format!("{status} {}", group.count(status)))
+        .collect();
+    let marked = group.entries.iter().filter(|entry| !entry.marks.is_empty()).count();
+    let Rate { hung, of, low, high, .. } = group.conclusion.rate;
+    let rate = if of == 0 { unknown() } else { format!("{} - {} %", percent(low), percent(high)) };
+    vec![
+        group.allocator.clone(),
+        format!("{} / {} / {}", group.count(Status::Ok), group.entries.len(), group.planned),
+        spread.map_or_else(unknown, |spread| figure(spread.median)),
+        two(|spread| (spread.q1, spread.q3)),
+        two(|spread| (spread.min, spread.max)),
+        ratio,
+        match group.count(Status::Hang) {
+            all if all == hung => format!("{hung}/{of}"),
+            // Some of them are not proven to have had this allocator.
+            all => format!("{all}/{}", group.entries.len()),
+        },
+        rate,
+        if others.is_empty() { "-".to_owned() } else { others.join(", ") },
+        if marked == 0 { "-".to_owned() } else { marked.to_string() },
+    ]
+}
+
+/// Seven digits, without an exponent.
+fn figure(figure: f64) -> String {
+    if figure.abs() >= 1e4 { format!("{figure:.0}") } else { format!("{figure:.3}") }
+}
+
+fn hangs(page: &mut Page, results: &Results) {
+    if results.hangs.is_empty() {
+        return;
+    }
+    page.heading(&MatrixLine::Hangs {});
+    page.line(&MatrixLine::HangHead {});
+    page.text += "|---|---|---|---|\n";
+    let lang = page.lang;
+    for entry in &results.hangs {
+        page.row(vec![
+            entry_name(entry, lang),
+            entry.sample.class.clone().unwrap_or_default(),
+            hang_sentence(&entry.facts, lang),
+            entry.sample.bundle.clone().unwrap_or_default(),
+        ]);
+    }
+}
+
+/// Runs that are neither good nor hung, with what is known of them.
+fn others(page: &mut Page, results: &Results) {
+    let lang = page.lang;
+    let not_ok = |entry: &&Entry| !matches!(entry.sample.status, Status::Ok | Status::Hang);
+    let all: Vec<String> = results
+        .groups
+        .iter()
+        .flat_map(|group| group.entries.iter().filter(not_ok))
+        .map(|entry| {
+            let rc = entry.sample.rc.map(|rc| format!(", rc {rc}")).unwrap_or_default();
+            let words = entry.facts.last_words.as_ref().map(|words| format!(": {words}")).unwrap_or_default();
+            let note =
+                entry.facts.note.as_ref().map(|note| format!(" ({})", note.text(lang))).unwrap_or_default();
+            format!("{}: {}{rc}{words}{note}", entry_name(entry, lang), entry.sample.status)
+        })
+        .collect();
+    if !all.is_empty() {
+        page.heading(&MatrixLine::NotOk {});
+        all.iter().for_each(|line| page.item(line));
+    }
+}
+
+fn missing(page: &mut Page, results: &Results) {
+    let lang = page.lang;
+    let groups: Vec<&GroupResult> = results.groups.iter().filter(|group| !group.missing.is_empty()).collect();
+    if !groups.is_empty() {
+        page.heading(&MatrixLine::Missing {});
+    }
+    for group in groups {
+        let cell = format!("{} {} {}", group.lane, group.group.phase, group.allocator);
+        page.item(&say!(MatrixLine::MissingRuns { cell, runs: ranges(&group.missing) }).text(lang));
+    }
+}
+
+fn marks(page: &mut Page, results: &Results) {
+    let lang = page.lang;
+    let marked =
+        results.groups.iter().flat_map(|group| &group.entries).filter(|entry| !entry.marks.is_empty());
+    let lines: Vec<String> = marked
+        .map(|entry| {
+            let marks: Vec<String> =
+                entry.marks.iter().map(|mark| mark.said().text(lang).to_owned()).collect();
+            format!("{}: {}", entry_name(entry, lang), marks.join("; "))
+        })
+        .collect();
+    if !lines.is_empty() {
+        page.heading(&MatrixLine::Marked {});
+        page.line(&MatrixLine::Marks {});
+        page.text.push('\n');
+        lines.iter().for_each(|line| page.item(line));
+    }
+}
