@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::args::{ShareArgs, ShimArgs};
+use super::carried::Carried;
 use super::hunt;
 use crate::capture::{CallGraph, PerfOptions};
 use crate::console::cancel;
@@ -109,7 +110,12 @@ fn init(path: &Path) -> anyhow::Result<Status> {
 
 /// Checks the arguments. The folder of the sockets is removed on drop.
 fn task(args: Args) -> anyhow::Result<(Task, SocketDir)> {
-    let matrix = config::load(&args.file).map_err(usage)?;
+    let mut matrix = config::load(&args.file).map_err(usage)?;
+    for so in matrix.allocators.iter_mut().filter_map(|allocator| allocator.so.as_mut()) {
+        if let Some(carried) = Carried::by(so, "matrix")? {
+            *so = carried.allocator;
+        }
+    }
     let out = match (&args.out, &matrix.out) {
         (Some(out), _) | (None, Some(out)) => out.clone(),
         (None, None) if args.resume => return Err(usage("--resume needs --out, or out in the file")),

@@ -280,7 +280,7 @@ fn has_crash_setting(config: &Config) -> bool {
 fn preloads(config: &Config, dso: &Path) -> anyhow::Result<Preloads> {
     let preloads = match config.system {
         true => Preloads::of_system(&config.shim, &config.sockets),
-        false => Preloads::of_run(&config.shim, dso, &config.so, &config.sockets),
+        false => Preloads::of_run(&config.shim, dso, config.named(), &config.sockets),
     };
     Ok(preloads.map_err(|e| Ended::new(Status::Usage, format!("hunt: {e}")))?)
 }

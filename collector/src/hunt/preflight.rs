@@ -64,8 +64,9 @@ pub(crate) fn verify_preload(
     let request = verify::Request {
         command: small.as_ref().unwrap_or(&config.command),
         so: &pinned.path,
-        source: &config.so,
         system: config.system,
+        carrier: None,
+        source: config.named(),
         name: &config.name,
         profile: &config.profile,
         shim: &config.shim,

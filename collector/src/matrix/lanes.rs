@@ -130,6 +130,7 @@ fn config(
     Ok(Config {
         so: pinned.source.clone(),
         system: allocator.so.is_none(),
+        carrier: None,
         name: allocator.name.clone(),
         verify_args: profile.verify_args.clone(),
         profile,

@@ -208,7 +208,8 @@ fn verify_all(
             let request = verify::Request {
                 command: small.as_ref().unwrap_or(&lane.command),
                 so: &pinned.path,
-                source: &config.so,
+                carrier: None,
+                source: config.named(),
                 system: config.system,
                 name: &config.name,
                 profile: &config.profile,

@@ -5,6 +5,7 @@
 //! - [`matrix`]: what a matrix says
 //! - [`message`]: the `messages!` macro and [`message::Text`]
 //! - [`note`]: what a run or a collection met
+//! - [`carrying`]: what is said of a carrier
 //! - [`chain`]: what is said of programs that a collector did not see
 //! - [`collecting`]: what a standing collector says about itself
 //! - [`labels`]: headings and field names that several renderers share
@@ -13,6 +14,7 @@
 //! - [`view`]: one process on a screen
 //! - [`words`]: the words of `verdict.json` in sentences
 
+pub(crate) mod carrying;
 pub(crate) mod chain;
 pub(crate) mod collecting;
 pub(crate) mod escape;

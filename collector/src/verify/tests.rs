@@ -180,8 +180,9 @@ fn a_result_of_an_earlier_verification_does_not_stand() {
     let request = Request {
         command: &["/nonexistent/bench".into()],
         so: Path::new("/nonexistent/x.so"),
-        source: Path::new("/nonexistent/x.so"),
         system: false,
+        carrier: None,
+        source: Path::new("/nonexistent/x.so"),
         name: "x",
         profile: &Profile::plain("x"),
         shim: &Shim { file: "/nonexistent/libhangscope.so".into(), follow: "/nonexistent/f.so".into() },

@@ -36,3 +36,4 @@ mod tripwire;
 mod until_decided;
 mod verify;
 mod wanted;
+mod wrap;
