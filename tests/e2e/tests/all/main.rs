@@ -23,6 +23,7 @@ mod kinds;
 mod launchers;
 mod link;
 mod machines;
+mod matrix;
 mod perf;
 mod private;
 mod robust;

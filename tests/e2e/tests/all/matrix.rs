@@ -1,0 +1,274 @@
+//! `hangscope matrix`: all files of a matrix, a hang in its own cell, and going on after a kill at any moment.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hangscope_test_e2e::hunt::{file_names, run_parts};
+use hangscope_test_e2e::{allocator, bench, debian, hangscope};
+use serde_json::Value;
+
+/// A folder with a `matrix.toml`.
+struct Matrix(tempfile::TempDir);
+
+/// A row of `samples.csv`, by the names of its columns.
+type Row = BTreeMap<String, String>;
+
+impl Matrix {
+    /// `lanes` and `phases` are TOML. The allocators are glibc, jemalloc, mimalloc, and the demonstration, which
+    /// hangs in lanes with FAULT_ONE_IN = "1".
+    fn new(head: &str, lanes: &str, phases: &str) -> Matrix {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let so = |name: &str, path: &Path| format!("[[allocator]]\nname = {name:?}\nso = {path:?}\n");
+        let text = [
+            format!("out = \"night\"\nhang_after = \"4s\"\n{head}\n[[allocator]]\nname = \"glibc\"\n"),
+            so("jemalloc", &debian("libjemalloc.so.2")),
+            so("mimalloc", &debian("libmimalloc.so.2")),
+            so("demo", &allocator("demo")),
+            lanes.replace("BENCH", &bench().display().to_string()),
+            phases.to_owned(),
+        ];
+        std::fs::write(dir.path().join("matrix.toml"), text.concat()).expect("a file");
+        Matrix(dir)
+    }
+
+    fn command(&self, options: &[&str]) -> Command {
+        let mut command = hangscope();
+        command.arg("matrix").arg(self.0.path().join("matrix.toml")).arg("--no-perf").args(options);
+        command
+    }
+
+    fn out(&self) -> PathBuf {
+        self.0.path().join("night")
+    }
+
+    fn text(&self, file: &str) -> String {
+        let path = self.out().join(file);
+        std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let text = self.text("samples.csv");
+        let mut lines = text.lines();
+        let names: Vec<&str> = lines.next().expect("a header").split(',').collect();
+        assert_eq!(
+            names.join(","),
+            "allocator,lane,phase,run,status,class,seconds,ops_s,max_rss_kib,rc,bundle"
+        );
+        let row = |line: &str| {
+            let fields: Vec<&str> = line.split(',').collect();
+            assert_eq!(fields.len(), names.len(), "{line}");
+            names.iter().zip(fields).map(|(name, field)| ((*name).to_owned(), field.to_owned())).collect()
+        };
+        lines.map(row).collect()
+    }
+}
+
+/// `demo stuck ops 1`.
+fn cell(row: &Row) -> String {
+    ["allocator", "lane", "phase", "run"].map(|name| row[name].as_str()).join(" ")
+}
+
+const LANES: &str = r#"
+[[lane]]
+name = "main"
+command = ["BENCH", "2", "4000", "400", "16", "32768", "90", "65536"]
+env = { FAULT_ONE_IN = "0" }
+[[lane]]
+name = "guard"
+command = ["BENCH", "2", "4000", "400", "16", "2048", "0", "65536"]
+env = { FAULT_ONE_IN = "0" }
+[[lane]]
+name = "stuck"
+command = ["BENCH", "2", "20000", "400", "16", "32768", "90", "65536"]
+env = { FAULT_ONE_IN = "1" }
+"#;
+
+/// What is in OUT after a whole matrix of 4 allocators, 3 lanes and 2 phases with 2 and 1 runs, in which the
+/// demonstration hangs in the lane `stuck`.
+fn assert_whole(matrix: &Matrix) {
+    let rows = matrix.rows();
+    let mut cells: Vec<String> = rows.iter().map(cell).collect();
+    cells.sort();
+    let mut planned = vec![];
+    for allocator in ["glibc", "jemalloc", "mimalloc", "demo"] {
+        for lane in ["main", "guard", "stuck"] {
+            planned.extend(["ops 1", "ops 2", "rss 1"].map(|run| format!("{allocator} {lane} {run}")));
+        }
+    }
+    planned.sort();
+    assert_eq!(cells, planned, "every cell once");
+    for row in &rows {
+        let hangs = row["allocator"] == "demo" && row["lane"] == "stuck";
+        assert_eq!(row["status"], if hangs { "HANG" } else { "OK" }, "{row:?}");
+        assert!(row["seconds"].parse::<f64>().expect("seconds") > if hangs { 2.0 } else { 0.0 }, "{row:?}");
+        if hangs {
+            assert_eq!((row["class"].as_str(), row["ops_s"].as_str()), ("owner-spinning", ""));
+            assert_eq!(row["bundle"], format!("hangs/stuck_{}_demo_{}", row["phase"], row["run"]));
+            let files = file_names(&matrix.out().join(&row["bundle"]));
+            for file in ["threads.json", "stacks.txt", "dump.bin", "maps_demo.txt", "ps_L.txt", "demo.so"] {
+                assert!(files.iter().any(|name| name == file), "{file}: {files:?}");
+            }
+        } else {
+            assert!(row["ops_s"].parse::<f64>().expect("ops/s") > 0.0 && row["bundle"].is_empty(), "{row:?}");
+            assert_eq!((row["rc"].as_str(), row["class"].as_str()), ("0", ""));
+        }
+    }
+    let bundles = file_names(&matrix.out().join("hangs"));
+    assert_eq!(bundles, ["stuck_ops_demo_1", "stuck_ops_demo_2", "stuck_rss_demo_1"]);
+    for lane in ["main", "guard", "stuck"] {
+        for (file, header, count) in
+            [("ops.tsv", "allocator\trun\tops_s", 8), ("rss.tsv", "allocator\trun\tmax_rss_kib", 4)]
+        {
+            let text = matrix.text(&format!("{lane}/{file}"));
+            assert_eq!((text.lines().next(), text.lines().count()), (Some(header), 1 + count), "{text}");
+        }
+        for allocator in ["glibc", "jemalloc", "mimalloc", "demo"] {
+            let series = matrix.text(&format!("{lane}/rss_{allocator}_1.csv"));
+            assert!(series.starts_with("time_ms,rss_kib,pss_kib\n"), "{series}");
+            let point = series.lines().nth(1).expect("a look");
+            let fields: Vec<f64> = point.split(',').map(|field| field.parse().expect("a number")).collect();
+            assert!(fields.len() == 3 && fields[1] >= fields[2] && fields[2] > 0.0, "{series}");
+        }
+    }
+    let check =
+        Command::new("sha1sum").args(["-c", "--status"]).arg(matrix.out().join("dso_sha1.txt")).status();
+    assert!(check.expect("sha1sum").success());
+    let meta = matrix.text("meta.txt");
+    for name in
+        ["kernel", "CPU model", "governor", "glibc", "CommitLimit", "seed", "allocator demo", "lane stuck"]
+    {
+        assert!(meta.lines().any(|line| line.starts_with(&format!("{name}: "))), "{name}: {meta}");
+    }
+    let verdict: Value = serde_json::from_str(&matrix.text("verdict.json")).expect("JSON");
+    assert_eq!(
+        (&verdict["verdict"], &verdict["letter"]),
+        (&"allocator-bug".into(), &"B".into()),
+        "{verdict}"
+    );
+    assert_eq!(verdict["hangs"].as_array().map(Vec::len), Some(3));
+    assert_eq!(verdict["groups"].as_array().map(Vec::len), Some(24));
+    assert_eq!(verdict["matrix"]["not_made"], 0);
+    let summary = matrix.text("summary.md");
+    assert!(summary.contains("demo in stuck (ops) 2/2") && summary.contains("## Hangs"), "{summary}");
+    assert!(summary.contains("## ops/s, lane main") && summary.contains("## Peak memory (KiB), lane guard"));
+    let japanese = matrix.text("summary.ja.md");
+    assert!(japanese.contains("## ハング一覧") && japanese.contains("stuck rss demo 1"), "{japanese}");
+}
+
+#[test]
+fn a_matrix_has_all_its_files_and_goes_on_after_a_hang() {
+    let phases = "[phase.ops]\nruns = 2\nwarmup = 1\n[phase.rss]\nrss_runs = 1\nsample = \"10ms\"\n";
+    // A warm-up of the demonstration would hang, too.
+    let matrix = Matrix::new("order = \"shuffled\"\nseed = 4", LANES, &phases.replace("warmup = 1\n", ""));
+    let (code, stdout, stderr) = run_parts(&mut matrix.command(&["--json"]));
+    assert_eq!(code, Some(10), "{stdout}\n{stderr}");
+    assert_whole(&matrix);
+    let verdict: Value = serde_json::from_str(&stdout).expect("one line of JSON");
+    assert_eq!(verdict["out"], matrix.out().display().to_string());
+    assert!(
+        stderr.contains("3 of 36 runs hung: demo in stuck (ops) 2/2, demo in stuck (rss) 1/1."),
+        "{stderr}"
+    );
+    let progress = matrix.text("progress.log");
+    assert_eq!(progress.lines().filter(|line| line.starts_with("[RUN] ")).count(), 36);
+    assert_eq!(progress.lines().filter(|line| line.starts_with("[HANG] captured at run ")).count(), 3);
+    // A second start makes nothing anew, and leaves what is there.
+    let (code, _, stderr) = run_parts(&mut matrix.command(&[]));
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("go on with --resume, or give another --out"), "{stderr}");
+    let before = matrix.text("samples.csv");
+    assert_eq!(run_parts(&mut matrix.command(&["--resume"])).0, Some(10));
+    assert_eq!(matrix.text("samples.csv"), before);
+}
+
+/// Kills on drop.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_matrix_that_was_killed_five_times_has_every_cell_once() {
+    let phases = "[phase.ops]\nruns = 2\n[phase.rss]\nrss_runs = 1\nsample = \"10ms\"\n";
+    let matrix = Matrix::new("order = \"shuffled\"", LANES, phases);
+    let seed = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").subsec_nanos();
+    let mut random = seed | 1;
+    let mut before = String::new();
+    for kill in 0..5 {
+        // The first start may be killed before it has begun anything.
+        let resume: &[&str] = if matrix.out().join("matrix.json").exists() { &["--resume"] } else { &[] };
+        let child = matrix.command(resume).stdout(Stdio::null()).spawn().expect("hangscope matrix");
+        let child = Killed(child);
+        // A xorshift: the moment is random, there is no event to wait for.
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        std::thread::sleep(Duration::from_millis(u64::from(random % 4000)));
+        drop(child);
+        let rows = std::fs::read_to_string(matrix.out().join("samples.csv")).unwrap_or_default();
+        assert!(rows.starts_with(&before), "kill {kill}, seed {seed}: a row has changed");
+        // The last row may be torn.
+        before = rows[..rows.rfind('\n').map_or(0, |at| at + 1)].to_owned();
+    }
+    let resume: &[&str] = if matrix.out().join("matrix.json").exists() { &["--resume"] } else { &[] };
+    let (code, stdout, stderr) = run_parts(&mut matrix.command(resume));
+    assert_eq!(code, Some(10), "seed {seed}: {stdout}\n{stderr}");
+    assert!(matrix.text("samples.csv").starts_with(&before), "seed {seed}");
+    assert_whole(&matrix);
+}
+
+#[test]
+fn what_follows_a_hang_is_as_told() {
+    let lane = "[[lane]]\nname = \"main\"\ncommand = [\"BENCH\", \"2\", \"20000\", \"400\", \"16\", \"32768\", \"90\", \"65536\"]\n\
+        env = { FAULT_ONE_IN = \"1\" }\n";
+    let matrix =
+        Matrix::new("order = \"blocks\"", lane, "[phase.ops]\nruns = 1\n[phase.rss]\nrss_runs = 1\n");
+    let (code, stdout, stderr) = run_parts(&mut matrix.command(&["--on-hang", "stop"]));
+    assert_eq!(code, Some(10), "{stdout}\n{stderr}");
+    assert_eq!(matrix.rows().iter().map(cell).collect::<Vec<_>>().last().expect("a row"), "demo main ops 1");
+    assert_eq!(file_names(&matrix.out().join("hangs")), ["ops_demo_1"], "the first lane has no name there");
+    assert!(matrix.text("summary.md").contains("## Not made"));
+    let (code, stdout, _) = run_parts(&mut matrix.command(&["--resume", "--on-hang", "retry"]));
+    assert_eq!(code, Some(10), "{stdout}");
+    let cells: Vec<String> = matrix.rows().iter().map(cell).collect();
+    assert_eq!(cells[4], "demo main ops 2", "one run more, at once: {cells:?}");
+    assert_eq!(cells.last().expect("a row"), "demo main rss 2");
+    assert_eq!(cells.len(), 10);
+}
+
+#[test]
+fn a_wrong_matrix_is_one_line_before_anything_runs() {
+    let lane = "[[lane]]\nname = \"main\"\ncommand = [\"BENCH\", \"1\", \"10\"]\n";
+    let error = |matrix: &Matrix, code: i32| {
+        let (is, stdout, stderr) = run_parts(&mut matrix.command(&[]));
+        assert_eq!((is, stderr.lines().count()), (Some(code), 1), "{stdout}{stderr}");
+        assert!(!matrix.out().join("samples.csv").exists());
+        stderr
+    };
+    let unknown = error(&Matrix::new("hang_afetr = \"1s\"", lane, "[phase.ops]\n"), 2);
+    assert!(
+        unknown.contains("matrix.toml:3: unknown key `hang_afetr`: did you mean `hang_after`?"),
+        "{unknown}"
+    );
+    let missing = error(&Matrix::new("", &lane.replace("BENCH", "./no_bench"), "[phase.ops]\n"), 2);
+    assert!(missing.contains("no_bench"), "{missing}");
+    // The second DSO is no malloc: found before the first run.
+    let matrix = Matrix::new("verify_runs = 1", lane, "[phase.ops]\n");
+    let path = matrix.0.path().join("matrix.toml");
+    let text = std::fs::read_to_string(&path).expect("text");
+    let shim = hangscope_test_e2e::built("libhangscope_follow.so").display().to_string();
+    std::fs::write(&path, text.replace(&allocator("demo").display().to_string(), &shim)).expect("a file");
+    let (code, _, stderr) = run_parts(&mut matrix.command(&[]));
+    assert_eq!(code, Some(30), "{stderr}");
+    assert!(stderr.contains("demo in lane main"), "{stderr}");
+    let example = matrix.0.path().join("example.toml");
+    let init = |path: &Path| run_parts(hangscope().args(["matrix", "--init"]).arg(path));
+    assert_eq!(init(&example).0, Some(0));
+    assert_eq!(init(&example).0, Some(2), "a file that is there is left alone");
+}
