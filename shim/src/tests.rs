@@ -3,7 +3,7 @@
 use std::boxed::Box;
 
 use hangscope_protocol::duration::CASES;
-use hangscope_protocol::record::{LastMemoryRecord, MemoryRecord, RangeRecord, dso_flags};
+use hangscope_protocol::record::{LastMemoryRecord, MemoryRecord, PEAK_RSS, RangeRecord, dso_flags};
 use hangscope_protocol::{Reader, Writer};
 use hangscope_reader::elf::{BuildId, image};
 
@@ -310,4 +310,24 @@ fn memory_that_was_asked_for_is_left_at_the_exit() {
     wanted.leave();
     assert_eq!(left(&file, &record), seen);
     core::hint::black_box(&counters);
+}
+
+#[test]
+fn the_peak_of_the_resident_set_is_left_at_the_exit() {
+    sys::know_pid();
+    let mut request = [0; 64];
+    let mut w = Writer::new(&mut request);
+    w.record(&RangeRecord { address: PEAK_RSS, len: 8, reserved: 0 }).expect("there is room");
+    // SAFETY: zero is valid for all of it, as in the arena.
+    let wanted: Wanted = unsafe { core::mem::zeroed() };
+    wanted.keep(&mut Reader::new(w.written()));
+    let (file, record) = wanted.share().expect("a page");
+    wanted.leave();
+    let [(address, errno, kib)] = &left(&file, &record)[..] else { panic!("one record") };
+    assert_eq!((*address, *errno), (PEAK_RSS, 0));
+    let kib = u64::from_le_bytes(kib[..].try_into().expect("eight bytes"));
+    let status = std::fs::read_to_string("/proc/self/status").expect("status");
+    let now = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
+    let now: u64 = now.trim().trim_end_matches(" kB").parse().expect("KiB");
+    assert!(kib > 0 && kib <= now, "{kib} {now}");
 }

@@ -70,7 +70,8 @@ pub(crate) struct Args {
     grace: Duration,
     /// Only one line of JSON on stdout: passed, error (null if it passed), program, sha1 (of the DSO), and
     /// runs with pid, program, malloc (path of the DSO that provides it), same_file, same_bytes, launcher (the
-    /// first program of CMD, or null), hang (null, or run, pid and snapshot).
+    /// first program of CMD, or null), shim_kib (the shim's own share of the memory, or null), hang (null, or
+    /// run, pid and snapshot).
     #[arg(long)]
     json: bool,
 }

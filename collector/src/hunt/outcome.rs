@@ -138,7 +138,6 @@ pub(super) fn hung(captured: Captured, facts: &mut RunFacts) {
 pub(super) fn set_end(facts: &mut RunFacts, ended: Ended) {
     facts.signal = ended.signal;
     facts.rc = ended.code.or(ended.signal.map(|s| 128 + s));
-    facts.max_rss_kib = Some(ended.max_rss_kib);
 }
 
 /// A shell or `timeout` gives 128+n for a child that died by signal n. `behind`: a launcher was seen in front of

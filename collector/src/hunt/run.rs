@@ -105,6 +105,7 @@ impl Job<'_> {
                 outcome::set_end(&mut facts, ended);
             }
         }
+        facts.max_rss_kib = judged_pid(&facts).and_then(|pid| running.peak_rss(pid));
         let Running { watch, mut notes, .. } = running;
         facts.hello_seen = watch.hello_seen();
         facts.stir = watch.processes().find_map(|p| Stir::of(&p.identity));
@@ -211,6 +212,12 @@ impl Running<'_> {
 /// Without a listener every run would look like a hang, so the hunt ends.
 fn listener_ended(why: Result<ListenError, RecvError>) -> anyhow::Error {
     why.map_or_else(anyhow::Error::new, anyhow::Error::new).context("hunt: the listener ended")
+}
+
+/// The program that is judged, as its process.
+fn judged_pid(facts: &RunFacts) -> Option<u32> {
+    let judged = facts.judged.as_ref().and_then(|judged| judged.program());
+    judged.map(|program| program.pid).or(facts.pid)
 }
 
 /// Seconds since the epoch.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, at, select};
-use hangscope_protocol::record::{AskRecord, ask_what};
+use hangscope_protocol::record::{AskRecord, PEAK_RSS, RangeRecord, ask_what};
 
 use super::config::Config;
 use super::lane::Lane;
@@ -73,7 +73,7 @@ impl<'a> Running<'a> {
     }
 
     /// Takes a message of a shim. Asks the process for what is missing: threads whose stack is incomplete in
-    /// a first look, and the memory of its counters.
+    /// a first look, the peak of its memory, and that of its counters.
     pub(super) fn hear(&mut self, event: Event) {
         if let What::Wanted { pid } = event.what {
             return self.want(pid, Some(event.conn));
@@ -97,7 +97,7 @@ impl<'a> Running<'a> {
         let dsos = matches!(event.what, What::Dsos(_)).then_some(event.conn);
         self.take(event);
         if let Some(conn) = dsos {
-            self.ask_counters(conn);
+            self.ask_memory(conn);
         }
     }
 
@@ -154,17 +154,23 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Asks a process that has just named its DSOs for the memory of its counters, once.
-    fn ask_counters(&mut self, conn: ConnId) {
+    /// Asks a process that has just named its DSOs for the peak of its memory and for its counters, once.
+    fn ask_memory(&mut self, conn: ConnId) {
         let lane = self.job.lane;
-        let process =
-            self.watch.process(conn).filter(|p| p.memory_asked.is_none() && lane.counters.is_some());
-        let ours = process.and_then(Watched::allocator).filter(|dso| lane.is_of(dso));
-        if let Some(dso) = ours {
-            let ask = |ranges: Vec<_>| self.listener.asker().ask_memory(conn, &ranges).map_err(|e| e.said());
-            let asked = lane.counter_ranges(dso).and_then(ask);
-            self.watch.memory_asked(conn, asked);
-        }
+        let Some(process) = self.watch.process(conn).filter(|p| p.memory_asked.is_none()) else { return };
+        let ours = process.allocator().filter(|dso| lane.counters.is_some() && lane.is_of(dso));
+        let counters = ours.map_or(Ok(vec![]), |dso| lane.counter_ranges(dso));
+        let mut ranges = vec![RangeRecord { address: PEAK_RSS, len: 8, reserved: 0 }];
+        ranges.extend(counters.iter().flatten());
+        let asked = self.listener.asker().ask_memory(conn, &ranges).map_err(|e| e.said());
+        self.watch.memory_asked(conn, counters.and(asked));
+    }
+
+    /// The peak of the resident set of a process that has ended, KiB: as its shim left it. None: it was killed, or
+    /// ended without running destructors.
+    pub(super) fn peak_rss(&self, pid: u32) -> Option<u64> {
+        let of_process = self.watch.processes().filter(|process| process.pid == pid);
+        of_process.filter_map(Watched::peak_rss).last()
     }
 
     /// Asks a process for a dump.

@@ -14,7 +14,7 @@ use crate::analysis::History;
 use crate::listen::{ConnId, Event, NO_DESCRIPTOR, RecordedDump, What};
 use crate::session::copy::Copied;
 use crate::session::syscalls::Syscalls;
-use crate::session::{self, Dso, Dump, Identity};
+use crate::session::{self, Dso, Dump, Identity, memory};
 use crate::text::message::Text;
 use crate::text::message::say;
 use crate::text::note::Note;
@@ -79,6 +79,14 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
+    /// The peak of its resident set, KiB: as it was at its exit, else in its last dump.
+    pub(super) fn peak_rss(&self) -> Option<u64> {
+        let at_exit =
+            self.last_memory.as_ref().and_then(|(record, fd)| memory::read(fd, record).ok().flatten());
+        let in_dump = || self.dumps.last().map(|recorded| recorded.dump.memory.clone());
+        memory::peak_rss(&at_exit.or_else(in_dump)?)
+    }
+
     pub(crate) fn allocator(&self) -> Option<&Dso> {
         self.dsos.iter().find(|d| d.init.id == self.identity.fixed.allocator)
     }

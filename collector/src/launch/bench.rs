@@ -16,6 +16,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
+use rustix::process::WaitOptions;
 
 use crate::capture::tool;
 use crate::console::cancel;
@@ -39,8 +40,6 @@ pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     /// The signal that ended it.
     pub(crate) signal: Option<i32>,
-    /// Peak resident set of the first process and of the processes that it waited for, KiB.
-    pub(crate) max_rss_kib: u64,
 }
 
 /// The processes of a run. Drop kills them all, unless the first was reaped.
@@ -124,7 +123,7 @@ impl Bench {
     /// the kernel, and counts as killed.
     ///
     /// # Errors
-    /// `wait4` failed.
+    /// `waitpid` failed.
     pub(crate) fn reap(&mut self) -> io::Result<Ended> {
         if let Some(ended) = self.reaped {
             return Ok(ended);
@@ -136,7 +135,7 @@ impl Bench {
                 "process {} was killed and does not end: the kernel keeps it; it is left behind",
                 self.pid
             );
-            Ended { code: None, signal: Some(libc::SIGKILL), max_rss_kib: 0 }
+            Ended { code: None, signal: Some(libc::SIGKILL) }
         };
         self.reaped = Some(ended);
         cancel::keep_at_exit(self.pid);
@@ -160,7 +159,7 @@ impl Bench {
     /// Sends TERM to all processes, and KILL after `patience` to those that are left; then reaps.
     ///
     /// # Errors
-    /// `wait4` failed.
+    /// `waitpid` failed.
     pub(crate) fn stop(&mut self, patience: Duration) -> io::Result<Ended> {
         let until = Instant::now() + patience;
         let members = self.members_or_warn(Alive);
@@ -182,7 +181,7 @@ impl Bench {
     /// Sends KILL to all processes; then reaps.
     ///
     /// # Errors
-    /// `wait4` failed.
+    /// `waitpid` failed.
     pub(crate) fn kill(&mut self) -> io::Result<Ended> {
         if self.reaped.is_none() {
             let _ = killpg(self.pid, Signal::SIGKILL);
@@ -322,29 +321,18 @@ fn is_out_of_resources(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
 }
 
-/// `wait4`: the exit status and the resource usage. nix has it without the usage.
+/// The end of a child. nix knows no real-time signals.
 fn wait(pid: Pid) -> io::Result<Ended> {
-    let mut status = 0;
-    // SAFETY: a `rusage` is numbers only, for which zero is a value.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    let child = rustix::process::Pid::from_raw(pid.as_raw());
     loop {
-        // SAFETY: both pointers are to values of the right type that outlive the call.
-        let waited = unsafe { libc::wait4(pid.as_raw(), &mut status, 0, &mut usage) };
-        if waited >= 0 {
-            break;
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
+        match rustix::process::waitpid(child, WaitOptions::empty()) {
+            Ok(Some((_, status))) => {
+                return Ok(Ended { code: status.exit_status(), signal: status.terminating_signal() });
+            }
+            Ok(None) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    let status = std::os::unix::process::ExitStatusExt::from_raw(status);
-    let status: std::process::ExitStatus = status;
-    Ok(Ended {
-        code: status.code(),
-        signal: std::os::unix::process::ExitStatusExt::signal(&status),
-        max_rss_kib: usage.ru_maxrss.max(0) as u64,
-    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Makes the runs of a matrix, from wherever it stands, and writes its files.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::config::{Matrix, OnHang, PhaseName};
@@ -82,7 +83,7 @@ pub(crate) fn run(task: &Task, console: Console<'_>) -> anyhow::Result<Brought> 
     let mut making = Making::new(task, console, &pairs, journal)?;
     making.screen.say(&task.opening(&plan, &making.done, state.seed));
     if !state.verified {
-        verify_all(task, &pinned, &pairs, console, &making)?;
+        state.shim_kib = verify_all(task, &pinned, &pairs, console, &making)?;
         state.verified = true;
         state.write(out)?;
     }
@@ -96,6 +97,7 @@ pub(crate) fn run(task: &Task, console: Console<'_>) -> anyhow::Result<Brought> 
         goes_on_after: task.resume.then(|| making.journal.entries().len()),
     };
     meta.write(out)?;
+    making.shim_kib.clone_from(&state.shim_kib);
     let interrupted = making.all(&plan)?;
     making.screen.finish();
     let results = Results::of(matrix, &pinned, &plan, making.journal.entries(), interrupted);
@@ -178,17 +180,18 @@ fn all_cpus(pairs: &Pairs) -> Cpus {
     all
 }
 
-/// Verifies the preload of every allocator in every program.
+/// Verifies the preload of every allocator in every program. Returns the shim's own share of the memory, KiB, by
+/// allocator.
 fn verify_all(
     task: &Task,
     pinned: &[Pinned],
     pairs: &Pairs,
     console: Console<'_>,
     making: &Making<'_>,
-) -> anyhow::Result<()> {
-    let matrix = &task.matrix;
+) -> anyhow::Result<BTreeMap<String, u64>> {
+    let (matrix, mut shim_kib) = (&task.matrix, BTreeMap::new());
     if matrix.verify_runs == 0 {
-        return Ok(());
+        return Ok(shim_kib);
     }
     let mut verified: Vec<(usize, &[String])> = vec![];
     for (at, lane) in matrix.lanes.iter().enumerate() {
@@ -227,6 +230,9 @@ fn verify_all(
             let (allocator, lane) = (&config.name, &lane.name);
             match verify::verify(&request, console.cancel) {
                 Ok(found) => {
+                    if let Some(kib) = found.runs.iter().find_map(|run| run.shim_kib) {
+                        shim_kib.entry(allocator.clone()).or_insert(kib);
+                    }
                     if let Some(run) = found.runs.first() {
                         making.screen.say(&say!(MatrixLine::Verified { allocator, lane, proof: run.line() }));
                     }
@@ -245,7 +251,7 @@ fn verify_all(
             }
         }
     }
-    Ok(())
+    Ok(shim_kib)
 }
 
 impl Task {
@@ -276,6 +282,8 @@ struct Making<'a> {
     progress: Lines,
     screen: Screen,
     done: Done,
+    /// The shim's own share of the memory, by allocator.
+    shim_kib: BTreeMap<String, u64>,
 }
 
 impl<'a> Making<'a> {
@@ -310,7 +318,18 @@ impl<'a> Making<'a> {
         let progress = Lines::open(&out.join("progress.log"))?;
         let left = plan(task, 0).left(&done);
         let screen = Screen::of_cells("matrix", left);
-        Ok(Making { task, console, pairs, journal, samples, tables, progress, screen, done })
+        Ok(Making {
+            task,
+            console,
+            pairs,
+            journal,
+            samples,
+            tables,
+            progress,
+            screen,
+            done,
+            shim_kib: BTreeMap::new(),
+        })
     }
 
     /// Makes all runs that are left. Whether Ctrl-C ended that.
@@ -391,7 +410,7 @@ impl<'a> Making<'a> {
             sample,
             warmup: cell.warmup,
             marks,
-            shim_kib: None,
+            shim_kib: self.shim_kib.get(&matrix.allocators[allocator].name).copied(),
             facts: RunFacts { counters: None, ..facts },
         };
         self.journal.push(entry.clone())?;

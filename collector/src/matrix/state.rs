@@ -1,5 +1,6 @@
 //! `matrix.json`: what a matrix began with, so that it goes on with the same: its DSOs, and the order of its runs.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,9 @@ pub(crate) struct State {
     pub(crate) seed: u64,
     /// Every preload was verified.
     pub(crate) verified: bool,
+    /// The shim's own share of the memory, KiB, by allocator; as the verification found it.
+    #[serde(default)]
+    pub(crate) shim_kib: BTreeMap<String, u64>,
     /// In the order of the allocators.
     dsos: Vec<KeptDso>,
 }
@@ -67,7 +71,8 @@ impl State {
             source: pinned.source.clone(),
             sha1: pinned.sha1.clone(),
         };
-        State { schema: SCHEMA.to_owned(), seed, verified: false, dsos: pinned.iter().map(kept).collect() }
+        let dsos = pinned.iter().map(kept).collect();
+        State { schema: SCHEMA.to_owned(), seed, verified: false, shim_kib: BTreeMap::new(), dsos }
     }
 
     /// The DSOs of a matrix that goes on.

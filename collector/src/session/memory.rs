@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use hangscope_protocol::Reader;
-use hangscope_protocol::record::LastMemoryRecord;
+use hangscope_protocol::record::{LastMemoryRecord, PEAK_RSS};
 
 use super::assemble;
 use super::copy::whole;
@@ -19,6 +19,12 @@ use super::model::Memory;
 pub(crate) fn read(fd: &OwnedFd, record: &LastMemoryRecord) -> io::Result<Option<Vec<Memory>>> {
     parse(&whole(fd, u64::from(record.size), "the memory of the exit")?)
         .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))
+}
+
+/// The peak of the process's own resident set, KiB, if it is among the memory that was read.
+pub(crate) fn peak_rss(memory: &[Memory]) -> Option<u64> {
+    let peak = memory.iter().find(|memory| memory.record.address == PEAK_RSS)?;
+    Some(u64::from_le_bytes(peak.bytes.get(..8)?.try_into().ok()?)).filter(|kib| *kib > 0)
 }
 
 fn parse(bytes: &[u8]) -> Result<Option<Vec<Memory>>, hangscope_protocol::Malformed> {

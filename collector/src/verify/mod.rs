@@ -8,6 +8,7 @@
 //! - [`proof`]: compares what the shim reported with the request; pure
 //! - [`programs`]: the programs of a run, and the one that is judged; pure
 //! - `run`: one verification run; `observed`: what its programs told
+//! - `share`: the shim's own share of the memory
 //! - [`verified`]: the result
 //! - `hang`: the evidence of a verification run that hangs
 //! - `log`: the files in `preload_verify/`
@@ -25,6 +26,7 @@ pub(crate) mod programs;
 pub(crate) mod proof;
 pub(crate) mod request;
 mod run;
+mod share;
 mod verified;
 
 pub(crate) use error::VerifyError;

@@ -29,6 +29,8 @@ pub(super) struct Observed {
     pub(super) stopped: bool,
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: Vec<u8>,
+    /// The shim's own share of the memory of the proven program.
+    pub(super) shim_kib: Option<u64>,
 }
 
 impl Observed {
@@ -46,6 +48,7 @@ impl Observed {
             stopped: false,
             stdout: vec![],
             stderr: vec![],
+            shim_kib: None,
         }
     }
 

@@ -17,6 +17,7 @@ use super::hang;
 use super::observed::{Observed, how};
 use super::proof::Proof;
 use super::request::{Request, Wanted};
+use super::share;
 use super::verified::VerifiedRun;
 use crate::console::cancel::Cancel;
 use crate::launch::bench::Bench;
@@ -61,7 +62,7 @@ pub(super) fn run(
         // The command names a launcher, or a script that starts the program.
         let first = observed.judged.as_ref().and_then(|judged| judged.launcher());
         let launcher = first.filter(|_| proof.program != expected).map(|first| PathBuf::from(&first.exe));
-        VerifiedRun { proof, launcher, hang }
+        VerifiedRun { proof, launcher, shim_kib: observed.shim_kib, hang }
     });
     let log = log(request, wanted, &observed, &result);
     Ran { result, log }
@@ -88,6 +89,9 @@ fn attempt(
 
     let watched = wait(request, wanted, &listener, &bench, cancel, observed);
     observed.took.get_or_insert_with(|| bench.started().elapsed());
+    if let Ok(Watched::Told(Ok(proof)) | Watched::Hangs(proof)) = &watched {
+        observed.shim_kib = shim_kib(request, proof.pid, observed);
+    }
     observed.stopped = bench.ended().try_recv() == Err(TryRecvError::Empty);
     let captured = match watched.as_ref().map(|watched| stuck(watched, wanted, observed)) {
         Ok(Some(pid)) => {
@@ -120,6 +124,13 @@ fn attempt(
             Err(VerifyError::NoHello { program: observed.program(request), seen })
         }
     }
+}
+
+/// The shim's own share of the memory of a process.
+fn shim_kib(request: &Request<'_>, pid: u32, observed: &Observed) -> Option<u64> {
+    let report = observed.reports.iter().rev().find(|report| report.pid == pid)?;
+    let dsos = [&request.shim.file, &request.shim.follow].map(|path| path.as_path());
+    share::kib(pid, report.identity.fixed.watchdog_tid, &dsos)
 }
 
 /// The process that hangs, if the run does: it was to come to its end, or it has the DSO and said nothing.

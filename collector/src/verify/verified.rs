@@ -23,6 +23,8 @@ pub(crate) struct VerifiedRun {
     pub(crate) proof: Proof,
     /// The first program of the command, where that is not the one that was proven.
     pub(crate) launcher: Option<PathBuf>,
+    /// The shim's own share of the program's memory, KiB; none: the program ended too early.
+    pub(crate) shim_kib: Option<u64>,
     /// The run did not come to its end after its proof.
     pub(crate) hang: Option<VerifyHang>,
 }

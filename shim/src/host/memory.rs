@@ -22,12 +22,13 @@
 //!   [`Wanted::leave`] does nothing in a child that was made without fork handlers.
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use hangscope_protocol::record::{
-    LastMemoryRecord, MOST_RANGE_BYTES, MOST_RANGES, MemoryRecord, RangeRecord,
+    LastMemoryRecord, MOST_RANGE_BYTES, MOST_RANGES, MemoryRecord, PEAK_RSS, RangeRecord,
 };
 use hangscope_protocol::{Reader, Record, Writer};
+use hangscope_reader::status::Status;
 
 use crate::sys::{self, Errno, OwnedFd, Resident};
 
@@ -42,6 +43,9 @@ pub(crate) struct Wanted {
     /// The shared page (or pages), null until there is one.
     page: AtomicPtr<u8>,
     page_len: AtomicUsize,
+    /// What [`sys::most_resident_kib`] has from the program before the exec, KiB. A larger figure is the process's
+    /// own. Written before `kept`.
+    before_exec: AtomicU64,
 }
 
 // SAFETY: `ranges` are written only while `kept` is 0 and only by the one watchdog of the process;
@@ -83,6 +87,10 @@ impl Wanted {
             }
             kept += 1;
         }
+        if ranges.get(..kept).is_some_and(|ranges| ranges.iter().any(|range| range.address == PEAK_RSS)) {
+            let (own, most) = (peak_of_status(), sys::most_resident_kib());
+            self.before_exec.store(if own == Ok(most) { 0 } else { most }, Ordering::Relaxed);
+        }
         self.kept.store(kept as u32, Ordering::Release);
     }
 
@@ -91,12 +99,39 @@ impl Wanted {
     pub(crate) fn read(&self, resident: Option<&Resident>, to: &mut [u8]) -> usize {
         let mut at = 0;
         for range in self.ranges() {
-            match to.get_mut(at..).and_then(|room| read(range, resident, room)) {
+            match to.get_mut(at..).and_then(|room| self.read_one(range, resident, room)) {
                 Some(n) => at += n,
                 None => break,
             }
         }
         at
+    }
+
+    /// Reads one range. Gives the number of bytes written; none if there is no room.
+    fn read_one(&self, range: &RangeRecord, resident: Option<&Resident>, to: &mut [u8]) -> Option<usize> {
+        let (head, bytes) = to.split_at_mut_checked(HEAD)?;
+        let bytes = bytes.get_mut(..range.len as usize)?;
+        let read = match resident {
+            _ if range.address == PEAK_RSS => self.peak_rss(bytes),
+            Some(resident) => resident.peek(range.address, bytes),
+            None => sys::peek(range.address, bytes),
+        };
+        let record = MemoryRecord { address: range.address, wanted: range.len, errno: sys::errno(&read) };
+        let len = read.unwrap_or(0);
+        let mut w = Writer::new(head);
+        w.record(&record).and_then(|()| w.record(&(len as u32))).ok()?;
+        Some(HEAD + len)
+    }
+
+    /// The peak of the resident set, KiB. A file is opened only for a program that never became larger than the
+    /// one before the exec: on a thread of the host that takes a descriptor of the host's for a moment.
+    fn peak_rss(&self, to: &mut [u8]) -> Result<usize, Errno> {
+        let most = sys::most_resident_kib();
+        let own = most > self.before_exec.load(Ordering::Relaxed);
+        let kib = if own { most } else { peak_of_status()? };
+        let room = to.get_mut(..8).ok_or(Errno::NOBUFS)?;
+        room.copy_from_slice(&kib.to_le_bytes());
+        Ok(8)
     }
 
     /// Makes the page for the destructor. For the watchdog, once ranges are kept.
@@ -135,17 +170,11 @@ impl Wanted {
     }
 }
 
-/// Reads one range. Gives the number of bytes written; none if there is no room.
-fn read(range: &RangeRecord, resident: Option<&Resident>, to: &mut [u8]) -> Option<usize> {
-    let (head, bytes) = to.split_at_mut_checked(HEAD)?;
-    let bytes = bytes.get_mut(..range.len as usize)?;
-    let read = match resident {
-        Some(resident) => resident.peek(range.address, bytes),
-        None => sys::peek(range.address, bytes),
-    };
-    let record = MemoryRecord { address: range.address, wanted: range.len, errno: sys::errno(&read) };
-    let len = read.unwrap_or(0);
-    let mut w = Writer::new(head);
-    w.record(&record).and_then(|()| w.record(&(len as u32))).ok()?;
-    Some(HEAD + len)
+/// `VmHWM`, KiB. Opens a file for a moment: on the watchdog in its own table of descriptors.
+fn peak_of_status() -> Result<u64, Errno> {
+    let file = sys::open_read(c"/proc/thread-self/status")?;
+    // The line is behind that of the groups, which may be long: then there is no figure.
+    let mut text = [0; 2048];
+    let n = sys::read(&file, &mut text)?;
+    Status(text.get(..n).unwrap_or(&[])).peak_rss_kib().ok_or(Errno::NODATA)
 }

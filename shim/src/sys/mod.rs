@@ -37,8 +37,8 @@ pub(crate) use memory::{
 pub(crate) use pages::Pages;
 pub(crate) use perf::{MOST as MOST_EVENTS, Plan, ROOM, Rings, are_lent};
 pub(crate) use process::{
-    effective_user, getpid, getppid, gettid, is_the_same_process, know_pid, leave_directory, set_name,
-    set_tracer, users,
+    effective_user, getpid, getppid, gettid, is_the_same_process, know_pid, leave_directory,
+    most_resident_kib, set_name, set_tracer, users,
 };
 pub(crate) use raw::{Errno, errno};
 pub(crate) use resident::{Copied, Resident, know_page_size};

@@ -26,6 +26,17 @@ pub(crate) fn is_the_same_process() -> bool {
     rustix::process::getpid().as_raw_nonzero().get() as u32 == getpid()
 }
 
+/// The larger of this process's peak resident set and that of the program that it was before its exec, KiB
+/// (getrusage(2): the kernel keeps the latter in `signal_struct.maxrss`).
+pub(crate) fn most_resident_kib() -> u64 {
+    let mut usage = core::mem::MaybeUninit::<libc::rusage>::zeroed();
+    let to = usage.as_mut_ptr() as usize;
+    // SAFETY: the kernel writes a `rusage` there, which outlives the call.
+    let _ = unsafe { raw(libc::SYS_getrusage, [libc::RUSAGE_SELF as usize, to, 0, 0, 0, 0]) };
+    // SAFETY: numbers, for which zero is a value.
+    unsafe { usage.assume_init() }.ru_maxrss as u64
+}
+
 pub(crate) fn getppid() -> u32 {
     rustix::process::getppid().map_or(0, |p| p.as_raw_nonzero().get() as u32)
 }

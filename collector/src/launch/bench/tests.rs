@@ -10,12 +10,11 @@ fn start(script: &str, mark: &str) -> Bench {
 }
 
 #[test]
-fn status_and_memory_are_those_of_the_run() {
+fn the_status_is_that_of_the_run() {
     let mut bench = start("exit 7", "a1");
     bench.ended().recv().unwrap();
     let ended = bench.reap().unwrap();
     assert_eq!((ended.code, ended.signal), (Some(7), None));
-    assert!(ended.max_rss_kib > 100, "{ended:?}");
     let mut bench = start("kill -SEGV $$", "a2");
     bench.ended().recv().unwrap();
     assert_eq!(bench.reap().unwrap().signal, Some(11));

@@ -7,6 +7,10 @@ pub const MOST_RANGES: usize = 200;
 /// Bytes of all ranges together: with their records they fit one frame.
 pub const MOST_RANGE_BYTES: usize = 32 * 1024;
 
+/// The address of no memory. A range of 8 bytes with it asks for the peak of the process's own resident set
+/// (`VmHWM` of proc_pid_status(5)), a u64 in KiB.
+pub const PEAK_RSS: u64 = 0;
+
 record! {
     /// A range of memory, to be read in every dump and at the exit of the process. With
     /// [`super::ask_what::MEMORY`]. The first request of a process counts.
