@@ -139,10 +139,10 @@ fn a_hung_run_stands_beside_the_good_ones() {
         assert!(report.contains(heading) && report.contains("`mid_walk_steps`"), "{report}");
     }
     assert!(hunt.stdout().contains("hung, outside the range of the good runs: "), "{}", hunt.stdout());
-    // The recorded dump contains the memory.
+    // The recorded dump contains the memory: the peak of the resident set, then the counters.
     let dump = std::fs::read(hunt.out().join("hang_run_3/dump.bin")).expect("dump.bin");
     let dumps = hangscope_collector::session::read_dumps(&dump).expect("dumps");
-    assert_eq!(dumps[0].memory.iter().map(|m| m.bytes.len()).collect::<Vec<_>>(), [32, 4]);
+    assert_eq!(dumps[0].memory.iter().map(|m| m.bytes.len()).collect::<Vec<_>>(), [8, 32, 4]);
 }
 
 #[test]
