@@ -10,7 +10,7 @@ use crossbeam_channel::Sender;
 use hangscope_protocol::record::{
     CopyRecord, DumpBeginRecord, DumpEndRecord, MarkRecord, NoteRecord, mark_part, note_code,
 };
-use hangscope_protocol::{Header, Kind, Reader, VERSION};
+use hangscope_protocol::{Header, Kind, Malformed, Reader, VERSION};
 
 use super::event::{ConnId, Event, Peer, What};
 use super::flow::Waiting;
@@ -108,6 +108,15 @@ impl Window {
     }
 }
 
+/// A person names a process; a program that sends a signal also the signal.
+fn request(payload: &[u8]) -> Result<What, Malformed> {
+    let mut reader = Reader::new(payload);
+    if payload.len() == size_of::<u32>() {
+        return Ok(What::Wanted { pid: reader.record()? });
+    }
+    Ok(What::Stopping { target: reader.record()?, signal: reader.record()? })
+}
+
 impl Talk {
     pub(super) fn new(outlet: Outlet, shared: Arc<Shared>, socket: Arc<OwnedFd>) -> Self {
         Talk {
@@ -152,9 +161,8 @@ impl Talk {
         let (header, kind, payload) = Header::split(bytes).map_err(|e| e.to_string())?;
         self.within_limits(kind)?;
         if kind == Kind::Request && !self.has_hello() {
-            let pid = Reader::new(payload).record().map_err(|e| e.to_string())?;
             self.requested = true;
-            self.outlet.send(What::Wanted { pid }, 0);
+            self.outlet.send(request(payload).map_err(|e| e.to_string())?, 0);
             return Ok(());
         }
         if matches!(kind, Kind::Hello | Kind::DumpBegin) {
