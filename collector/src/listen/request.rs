@@ -3,10 +3,14 @@
 //! The person's side sends one frame with a process id. The collector answers with a frame of JSON for each
 //! process that it asked.
 
+use std::ffi::OsStr;
+use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hangscope_protocol::variable;
 use hangscope_protocol::{HEADER_LEN, Header, Kind, MAGIC, MAX_FRAME, Writer};
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -47,6 +51,17 @@ impl Answer {
     pub(crate) fn problem(pid: u32, problem: Problem) -> Answer {
         Answer { pid, problem: Some(problem), ..Answer::default() }
     }
+}
+
+/// The collector's socket, as the environment of a process names it.
+///
+/// # Errors
+/// The environment cannot be read.
+pub(crate) fn socket_of(pid: u32) -> io::Result<Option<PathBuf>> {
+    let environ = std::fs::read(format!("/proc/{pid}/environ"))?;
+    let prefix = format!("{}=", variable::SOCKET);
+    let value = environ.split(|b| *b == 0).find_map(|entry| entry.strip_prefix(prefix.as_bytes()));
+    Ok(value.filter(|value| !value.is_empty()).map(|value| PathBuf::from(OsStr::from_bytes(value))))
 }
 
 /// The person's side of a request.
