@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds what a user needs, into the target folder's release/: the command (hangscope), the shim (libhangscope.so),
-# the benchmark (hangscope-bench) and the demonstration allocator (examples/libfault_demo.so).
+# Builds what a user needs, into the target folder's release/: the command (hangscope), the shim (libhangscope.so,
+# libhangscope_follow.so), the benchmark (hangscope-bench) and the demonstration allocator (examples/libfault_demo.so).
 #
 #   ./scripts/build.sh                           build
 #   ./scripts/build.sh --prefix DIR              build, then install: bin/hangscope, lib/hangscope/*.so, man pages, completions
@@ -60,11 +60,14 @@ build() { cargo "${settings[@]}" build --manifest-path "$root/Cargo.toml" "$@" >
 
 # The shim is no_std. Cargo gives everything that one call builds the same features of a dependency, so the shim is built alone.
 build_shim() {
-  build --profile shim -p hangscope-shim
+  local so
+  build --profile shim -p hangscope-shim -p hangscope-follow
   mkdir -p "$target/release"
   # A new file in the place of the old one: a process may have that one mapped.
-  cp "$target/shim/libhangscope.so" "$target/release/libhangscope.so.new"
-  mv "$target/release/libhangscope.so.new" "$target/release/libhangscope.so"
+  for so in libhangscope.so libhangscope_follow.so; do
+    cp "$target/shim/$so" "$target/release/$so.new"
+    mv "$target/release/$so.new" "$target/release/$so"
+  done
 }
 
 # The shim beside the rest: what is left of one keeps one core busy and no more.

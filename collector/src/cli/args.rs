@@ -9,7 +9,7 @@ use hangscope_protocol::variable;
 use super::stir::StirArgs;
 use super::times;
 use crate::files::{folder, private};
-use crate::launch::shim_path::{self, NoShim};
+use crate::launch::shim_path::{self, NoShim, Shim};
 
 /// How a benchmark is run until it hangs: of hunt and shrink.
 #[derive(Debug, clap::Args)]
@@ -131,13 +131,17 @@ pub(super) struct ShimArgs {
 
 impl ShimArgs {
     /// The shim's absolute path.
-    pub(super) fn find(&self) -> Result<PathBuf, NoShim> {
+    pub(super) fn file(&self) -> Result<PathBuf, NoShim> {
         shim_path::find(self.path.as_deref())
+    }
+
+    pub(super) fn find(&self) -> Result<Shim, NoShim> {
+        shim_path::find_both(self.path.as_deref())
     }
 }
 
 /// Reads `NAME=VALUE`. A variable that hangscope sets itself is refused.
-fn variable(text: &str) -> Result<(String, String), String> {
+pub(super) fn variable(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("not NAME=VALUE")?;
     match name {
         "LD_PRELOAD" => Err("LD_PRELOAD is set by hangscope; give the allocator with --so".into()),

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use super::args::ShareArgs;
+use super::followed::{self, FollowArgs};
 use super::size;
 use crate::capture::{CallGraph, PerfOptions};
-use crate::collect::{self, Keep, Options};
+use crate::collect::{self, Collected, Keep, Options};
 use crate::console::cancel;
-use crate::console::exit::{Ended, Status};
+use crate::console::exit::{self, Ended, Status};
 use crate::console::out;
 use crate::console::usr1::Requests;
 use crate::launch::{descriptors, shim_path};
@@ -21,18 +22,22 @@ use crate::text::progress::JobLine;
 /// Listen for processes that have the shim. Each becomes a session in DIR, with its heartbeats, dumps and
 /// end.
 ///
-/// Ctrl-C ends it. Processes that still run then go on, and their sessions are written as `open`.
+/// With CMD it runs that command, and follows it into every program that it starts, also where a script sets
+/// LD_PRELOAD itself or clears the environment. The end of CMD is the end of the collection, and the exit
+/// status is that of CMD. Without CMD, Ctrl-C ends it. Processes that still run then go on, and their sessions
+/// are written as `open`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Files:\n  \
     DIR/sessions.jsonl                      a line for each session that has ended\n  \
     DIR/sessions/{start}_{pid}/session.json heartbeats.jsonl dump_N/\n  \
     A session without a hang has its line only (--keep).\n\n\
     Only processes of the same user and of root may connect.\n\n\
-    Example:\n  \
+    Examples:\n  \
+    hangscope collect --out night -- ./run_matrix.sh --runs 10\n  \
     hangscope collect --out night &\n  \
     env $(hangscope env --so ./libhakozuna_hz4.so) ./bench 16 2000000 400 16 32768 90 65536")]
 pub(crate) struct Args {
-    /// Socket to listen on [default: HANGSCOPE_SOCKET, else hangscope/collector.sock in XDG_RUNTIME_DIR, else
+    /// Socket to listen on [default: with CMD, one of its own; else HANGSCOPE_SOCKET, else hangscope/collector.sock in XDG_RUNTIME_DIR, else
     /// /tmp/hangscope-UID/collector.sock].
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
@@ -71,9 +76,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHAT", default_value = "hangs")]
     keep: Keep,
     /// Only JSON on stdout: a line for each session when it ends, as in sessions.jsonl (pid, command, label,
-    /// end, rc, integrity, dumps, hung, class, folder, ...).
-    #[arg(long)]
+    /// end, rc, integrity, dumps, hung, class, folder, ...). Not with CMD, which has stdout.
+    #[arg(long, conflicts_with = "command")]
     json: bool,
+    /// End with status 10 if a session hung.
+    #[arg(long)]
+    fail_on_hang: bool,
+    #[command(flatten)]
+    follow: FollowArgs,
 }
 
 /// Heartbeats that are written at once.
@@ -87,7 +97,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     }
     let cancel = cancel::on_signals().context("collect: cannot catch Ctrl-C")?;
     let requests = Requests::on_usr1().context("collect: cannot take USR1")?;
-    let socket = args.socket.map_or_else(super::socket::default_socket, Ok).context("collect")?;
+    let start = if args.follow.follows() { Some(args.follow.prepare()?) } else { None };
+    let socket = match (args.socket, &start) {
+        (Some(socket), _) => socket,
+        (None, Some(start)) => start.socket(),
+        (None, None) => super::socket::default_socket().context("collect")?,
+    };
     let listener = Listener::bind_within(&socket, args.max_memory / 4).context("collect")?;
     let perf = PerfOptions { call_graph: args.perf_call_graph, ..PerfOptions::default() };
     let options = Options {
@@ -100,8 +115,43 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         max_size: args.max_size,
         keep: args.keep,
         beats: BEATS,
+        quiet: start.is_some(),
     };
-    let path = listener.path().display().to_string();
+    let say = Arc::new(|text: &dyn std::fmt::Display| {
+        let text = text.to_string();
+        if text.starts_with("hangscope:") { out::error_line(text) } else { out::line(text) }
+    });
+    let Some(start) = start else {
+        say_how_to_connect(&listener.path().display().to_string());
+        let collected =
+            collect::collect(listener, options, cancel, say, &requests, None).context("collect")?;
+        out::say(&say!(JobLine::Sessions { sessions: collected.sessions, hung: collected.hung }));
+        followed::say_nobody(&collected);
+        return status(&collected, args.fail_on_hang);
+    };
+    let prefixed = Arc::new(move |text: &dyn std::fmt::Display| {
+        let text = text.to_string();
+        out::error_line(format_args!("hangscope: {}", text.strip_prefix("hangscope: ").unwrap_or(&text)));
+    });
+    let out_dir = options.out.clone();
+    let mut followed = start.start(listener.path().to_owned())?;
+    let collected = collect::collect(listener, options, cancel, prefixed, &requests, Some(&mut followed));
+    let collected = collected.context("collect")?;
+    let ended = followed.runner.wait().context("collect: the end of the command")?;
+    let of_all =
+        say!(JobLine::Sessions { sessions: collected.sessions, hung: collected.hung }).text(out::lang());
+    out::error_line(format_args!("hangscope: {of_all} -> {}", out_dir.display()));
+    start.say_unseen(&collected, &followed.chain);
+    match status(&collected, args.fail_on_hang)? {
+        Status::NoHang => {
+            drop(start);
+            exit::as_the_command(ended)
+        }
+        status => Ok(status),
+    }
+}
+
+fn say_how_to_connect(path: &str) {
     out::say(&say!(JobLine::Listening { path }));
     out::say(&JobLine::PutInFront {});
     match shim_path::find(None) {
@@ -113,13 +163,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     }
     out::say(&JobLine::Or {});
     out::line(format_args!("  env $(hangscope env --socket {path} --so ALLOCATOR.so) COMMAND"));
-    let say = Arc::new(|text: &dyn std::fmt::Display| {
-        let text = text.to_string();
-        if text.starts_with("hangscope:") { out::error_line(text) } else { out::line(text) }
-    });
-    let collected = collect::collect(listener, options, cancel, say, &requests).context("collect")?;
-    out::say(&say!(JobLine::Sessions { sessions: collected.sessions, hung: collected.hung }));
+}
+
+fn status(collected: &Collected, fail_on_hang: bool) -> anyhow::Result<Status> {
     match collected.not_written {
+        0 if fail_on_hang && collected.hung > 0 => Ok(Status::Hang),
         0 => Ok(Status::NoHang),
         n => {
             Err(Ended::new(Status::Failed, format!("collect: {n} files could not be written, see above"))

@@ -64,7 +64,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
-    let shim = args.shim.find().context("env")?;
+    let shim = args.shim.file().context("env")?;
     let mut files = vec![shim];
     if let Some(so) = &args.so {
         let unreadable = |e| {
@@ -85,8 +85,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         only: args.only,
         target: args.target,
         stir: args.stir.stir(),
-        greet: false,
-        crash: false,
+        ..Settings::default()
     };
     let preload = preload::value(files.iter().map(PathBuf::as_path)).context("env")?;
     let mut variables = vec![("LD_PRELOAD", preload)];

@@ -14,6 +14,7 @@
 //! - [`shrink`]: the smallest numbers with which a benchmark still hangs
 //! - [`timeout`]: coreutils' `timeout` with a look before the kill
 //! - `actions`: a hunt in GitHub Actions
+//! - `followed`: the command that `collect` follows
 //! - `args`, [`stir`], `times`, `socket`: options that several subcommands have
 
 use std::io::IsTerminal as _;
@@ -30,6 +31,7 @@ mod args;
 pub(crate) mod collect;
 pub(crate) mod dump;
 pub(crate) mod env;
+mod followed;
 pub(crate) mod hunt;
 pub(crate) mod pin;
 pub(crate) mod plan;

@@ -227,7 +227,7 @@ fn config(settings: &Settings, out: &Path) -> anyhow::Result<(Config, SocketDir)
         perf: None,
         full: false,
         kept: KeptNames::default(),
-        shim: shim_path::find(settings.shim.as_deref()).context("shrink")?,
+        shim: shim_path::find_both(settings.shim.as_deref()).context("shrink")?,
         only: settings.only.clone(),
         verify_runs: settings.verify_runs,
         sockets: sockets.path().to_owned(),

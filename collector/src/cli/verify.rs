@@ -110,6 +110,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let request = Request {
         command: small.as_ref().unwrap_or(&program_args.command),
         so: &args.so,
+        source: &args.so,
         name: &profile.name,
         profile: &profile,
         shim: &shim,

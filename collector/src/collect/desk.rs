@@ -40,6 +40,8 @@ pub(crate) struct Options {
     pub(crate) keep: Keep,
     /// Heartbeats that are written at once.
     pub(crate) beats: usize,
+    /// Only what is remarkable is said: another command has the terminal.
+    pub(crate) quiet: bool,
 }
 
 /// Counts over all sessions.
@@ -51,6 +53,8 @@ pub(crate) struct Collected {
     pub(crate) hung: u64,
     /// Files or lines that could not be written. Each was printed when it happened.
     pub(crate) not_written: u64,
+    /// Connections without a valid hello.
+    pub(crate) refused: u64,
 }
 
 /// What is said only once: it would be said again and again.
@@ -212,8 +216,19 @@ impl Desk {
         }
     }
 
+    pub(super) fn count_refused(&self) {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).1.refused += 1;
+    }
+
     fn count_not_written(&self, files: u64) {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner).1.not_written += files;
+    }
+
+    /// A line about what is as expected: not where a command has the terminal.
+    pub(super) fn say_of_course(&self, text: impl Display) {
+        if !self.options.quiet {
+            self.say(text);
+        }
     }
 
     pub(super) fn say(&self, text: impl Display) {

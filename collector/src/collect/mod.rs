@@ -17,11 +17,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, at, select};
+use crossbeam_channel::{Receiver, after, at, never, select};
 
-use crate::console::cancel::Cancel;
+use crate::console::cancel::{self, Cancel};
 use crate::console::usr1::Requests;
 use crate::files::atomic::{self, WriteError};
+use crate::launch::chain::Chain;
+use crate::launch::runner::Runner;
 use crate::listen::{ListenError, Listener};
 
 mod beats;
@@ -51,7 +53,14 @@ const MOST_EVENTS: usize = 256;
 /// How long to wait for these dumps. The command is to end within two seconds.
 const DUMP_AT_END: Duration = Duration::from_millis(1200);
 
-/// Collects until `cancel`. Sessions that are open then are written as `open`.
+/// A command that is followed, whose end is the end of the collection.
+pub(crate) struct Followed {
+    pub(crate) runner: Runner,
+    pub(crate) chain: Chain,
+}
+
+/// Collects until `cancel`, or until the end of the followed command. Sessions that are open then are written
+/// as `open`.
 ///
 /// # Errors
 /// [`CollectError`]. If a file cannot be written later, an error is printed and counted, and the collector
@@ -62,6 +71,7 @@ pub(crate) fn collect(
     cancel: Cancel,
     say: Say,
     requests: &Requests,
+    mut followed: Option<&mut Followed>,
 ) -> Result<Collected, CollectError> {
     atomic::make_dir(&options.out.join("sessions"))?;
     let lines = SessionLines::open(&options.out.join("sessions.jsonl"))?;
@@ -75,7 +85,9 @@ pub(crate) fn collect(
     let looks = crossbeam_channel::tick(LOOK);
     let cancelled: Receiver<_> = desk.cancel.channel().clone();
     let mut failed = None;
+    let ended = followed.as_ref().map_or_else(never, |followed| followed.runner.ended().clone());
     loop {
+        let chain_look = followed.as_ref().map_or_else(never, |followed| at(followed.chain.due()));
         select! {
             recv(listener.events()) -> event => match event {
                 Ok(event) => {
@@ -103,6 +115,10 @@ pub(crate) fn collect(
             },
             recv(looks) -> _ => desk.look_at_out(),
             recv(requests.channel()) -> _ => router.want(std::process::id(), None),
+            recv(chain_look) -> _ => if let Some(followed) = &mut followed {
+                followed.chain.look();
+            },
+            recv(ended) -> _ => break,
             recv(cancelled) -> _ => break,
         }
     }
@@ -120,6 +136,9 @@ pub(crate) fn collect(
                 recv(at(until)) -> _ => break,
             }
         }
+        if let Some(followed) = &followed {
+            end_runner(&followed.runner, &listener, &mut router);
+        }
     }
     // Events that were sent before the end still count. Nothing is received any more.
     let events = listener.events().clone();
@@ -131,6 +150,24 @@ pub(crate) fn collect(
         return Err(why.map_or(CollectError::Ended, CollectError::Listen));
     }
     Ok(desk.collected())
+}
+
+/// Waits until the command has ended that somebody has interrupted. A terminal sends the interrupt to the command,
+/// too; otherwise it is passed on.
+fn end_runner(runner: &Runner, listener: &Listener, router: &mut route::Router) {
+    if !cancel::is_of_the_terminal() {
+        runner.terminate();
+    }
+    loop {
+        select! {
+            recv(runner.ended()) -> _ => return,
+            recv(listener.events()) -> event => match event {
+                Ok(event) => router.event(event),
+                Err(_) => return,
+            },
+            recv(after(LOOK)) -> _ => cancel::still_ending(),
+        }
+    }
 }
 
 /// Why collecting could not begin, or not go on.

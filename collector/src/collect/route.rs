@@ -189,6 +189,7 @@ impl Router {
     /// A connection without a well-formed hello.
     fn stranger(&self, event: &Event) {
         if let What::Rejected(reason) = &event.what {
+            self.desk.count_refused();
             self.desk.say(format_args!("[REJECTED] pid {}: {reason}", event.peer.pid));
         }
     }

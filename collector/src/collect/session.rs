@@ -171,7 +171,7 @@ impl Session {
             desk,
         };
         session.save();
-        session.desk.say(format_args!("[SESSION] {} {}", session.peer.pid, session.title()));
+        session.desk.say_of_course(format_args!("[SESSION] {} {}", session.peer.pid, session.title()));
         session
     }
 
@@ -602,10 +602,12 @@ impl Session {
         let (pid, integrity) = (self.peer.pid, self.record.integrity);
         let hung = if self.record.hung { "hung" } else { "no hang" };
         match folded {
-            Folded::Yes => self.desk.say(format_args!("[END] {pid} {how}, DSO {integrity}, {hung}")),
+            Folded::Yes => {
+                self.desk.say_of_course(format_args!("[END] {pid} {how}, DSO {integrity}, {hung}"))
+            }
             Folded::No => {
                 let dir = self.dir.display();
-                self.desk.say(format_args!("[END] {pid} {how}, DSO {integrity}, {hung} -> {dir}"));
+                self.desk.say_of_course(format_args!("[END] {pid} {how}, DSO {integrity}, {hung} -> {dir}"));
             }
         }
     }

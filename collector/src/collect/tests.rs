@@ -29,6 +29,7 @@ fn options(out: PathBuf) -> Options {
         max_size: None,
         keep: Keep::All,
         beats: 1,
+        quiet: false,
     }
 }
 
@@ -54,8 +55,9 @@ impl Standing {
         let (sender, said) = crossbeam_channel::unbounded();
         let say: Say = Arc::new(move |text: &dyn Display| drop(sender.send(text.to_string())));
         let options = Options { dumps: 2, ..options(out) };
-        let thread =
-            std::thread::spawn(move || collect(listener, options, cancel, say, &Requests::never()).unwrap());
+        let thread = std::thread::spawn(move || {
+            collect(listener, options, cancel, say, &Requests::never(), None).unwrap()
+        });
         Standing { dir, socket, canceller: Some(canceller), said, thread: Some(thread) }
     }
 
@@ -311,7 +313,7 @@ fn a_socket_that_gives_no_connection_any_more_is_an_error_and_loses_nothing() {
     listener.fail();
     let options = options(out.clone());
     let error =
-        collect(listener, options, Cancel::never(), Arc::new(|_: &dyn Display| {}), &Requests::never())
+        collect(listener, options, Cancel::never(), Arc::new(|_: &dyn Display| {}), &Requests::never(), None)
             .unwrap_err();
     assert!(error.to_string().starts_with("nobody can connect any more: cannot accept"), "{error}");
     assert_eq!(fs::read_to_string(out.join("sessions.jsonl")).unwrap().lines().count(), 1);
@@ -324,7 +326,7 @@ fn an_out_that_cannot_be_written_is_said_and_ends_nothing_else() {
     let listener = Listener::bind(&dir.path().join("t.sock")).unwrap();
     let options = options(dir.path().join("file/out"));
     let error =
-        collect(listener, options, Cancel::never(), Arc::new(|_: &dyn Display| {}), &Requests::never())
+        collect(listener, options, Cancel::never(), Arc::new(|_: &dyn Display| {}), &Requests::never(), None)
             .unwrap_err();
     assert!(error.to_string().contains("file/out"), "{error}");
 
@@ -358,8 +360,9 @@ fn collect_while(options: Options, go: impl FnOnce(&Path, &Receiver<String>)) {
     let (canceller, cancel) = cancel::pair();
     let (sender, said) = crossbeam_channel::unbounded();
     let say: Say = Arc::new(move |text: &dyn Display| drop(sender.send(text.to_string())));
-    let thread =
-        std::thread::spawn(move || collect(listener, options, cancel, say, &Requests::never()).unwrap());
+    let thread = std::thread::spawn(move || {
+        collect(listener, options, cancel, say, &Requests::never(), None).unwrap()
+    });
     go(&path, &said);
     drop(canceller);
     thread.join().unwrap();

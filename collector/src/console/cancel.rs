@@ -1,7 +1,7 @@
 //! Ctrl-C as a channel, so that every wait can also wait for it.
 
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -60,6 +60,8 @@ fn wait_for_the_last(steps: &AtomicU64, patience: impl Fn() -> Duration) {
     }
 }
 
+static INTERRUPT_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
+
 /// Process groups that are killed when the command ends at once.
 static GROUPS: Mutex<Vec<Pid>> = Mutex::new(vec![]);
 
@@ -92,7 +94,8 @@ fn leave() -> ! {
 pub(crate) fn on_signals() -> Result<Cancel, ctrlc::Error> {
     let (canceller, cancel) = pair();
     let mut canceller = Some(canceller);
-    let nohup = hup_is_ignored();
+    let nohup = is_ignored(libc::SIGHUP);
+    INTERRUPT_WAS_IGNORED.store(is_ignored(libc::SIGINT), Ordering::Relaxed);
     ctrlc::set_handler(move || match canceller.take() {
         Some(canceller) => {
             drop(canceller);
@@ -111,10 +114,22 @@ pub(crate) fn on_signals() -> Result<Cancel, ctrlc::Error> {
     Ok(cancel)
 }
 
-fn hup_is_ignored() -> bool {
+/// Whether this process is in the foreground of a terminal: its Ctrl-C reaches all processes of the group.
+pub(crate) fn is_of_the_terminal() -> bool {
+    let group = nix::unistd::getpgrp();
+    nix::unistd::tcgetpgrp(std::io::stdin()).or_else(|_| nix::unistd::tcgetpgrp(std::io::stderr()))
+        == Ok(group)
+}
+
+/// Whether INT was ignored before [`on_signals`]: a command that is started now should ignore it, too.
+pub(crate) fn was_interrupt_ignored() -> bool {
+    INTERRUPT_WAS_IGNORED.load(Ordering::Relaxed)
+}
+
+fn is_ignored(signal: libc::c_int) -> bool {
     let mut old = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: without a new action the call only writes the old one, to a place of its type.
-    let done = unsafe { libc::sigaction(libc::SIGHUP, std::ptr::null(), old.as_mut_ptr()) };
+    let done = unsafe { libc::sigaction(signal, std::ptr::null(), old.as_mut_ptr()) };
     // SAFETY: all bytes zero are a `sigaction`, so it is one even if the call failed.
     done == 0 && unsafe { old.assume_init() }.sa_sigaction == libc::SIG_IGN
 }

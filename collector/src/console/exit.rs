@@ -1,5 +1,13 @@
 //! How the command ends: the documented statuses, and errors that carry one.
 
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+
+use nix::sys::prctl::set_dumpable;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SigHandler, SigSet, Signal, kill};
+use nix::unistd::getpid;
+
 /// Exit status of the command. The numbers are documented; scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -86,6 +94,21 @@ pub(crate) fn one_line(error: &anyhow::Error) -> String {
         }
     }
     line.split(['\n', '\r']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// Ends this process as a command has ended whose place it takes: with its status, or by its signal, without a
+/// core of its own. Nothing is dropped.
+pub(crate) fn as_the_command(ended: ExitStatus) -> ! {
+    if let Some(signal) = ended.signal().and_then(|number| Signal::try_from(number).ok()) {
+        let _ = set_dumpable(false);
+        let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+        // SAFETY: the default action installs no handler.
+        let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) };
+        let _ = SigSet::from(signal).thread_unblock();
+        let _ = kill(getpid(), signal);
+    }
+    // Signals that do not end a process end no command either.
+    std::process::exit(ended.code().unwrap_or(128 + ended.signal().unwrap_or(0)))
 }
 
 /// The list of statuses for `--help`.

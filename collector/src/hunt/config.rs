@@ -10,6 +10,7 @@ use crate::analysis::Stir;
 use crate::analysis::sequential::Until;
 use crate::capture::PerfOptions;
 use crate::launch::cpus::Cpus;
+use crate::launch::shim_path::Shim;
 use crate::profile::Profile;
 use crate::symbolize::KeptNames;
 use crate::text::message::Text;
@@ -68,7 +69,7 @@ pub(crate) struct Config {
     pub(crate) full: bool,
     /// Names of code, for all hangs.
     pub(crate) kept: KeptNames,
-    pub(crate) shim: PathBuf,
+    pub(crate) shim: Shim,
     /// Names of the programs to watch. None: all programs of the run.
     pub(crate) only: Option<String>,
     /// Runs that verify the preload before the hunt. 0: none.

@@ -1,7 +1,6 @@
 //! A lane: the runs of one DSO, of an arm or of the counter lane. It gives each run its environment, its
 //! socket and its files.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,9 +19,8 @@ use crate::console::exit::{Ended, Status};
 use crate::files::bounded;
 use crate::files::facts::{self, FileFacts};
 use crate::files::pin::{self, Pinned};
-use crate::launch::preload;
+use crate::launch::follow::Preloads;
 use crate::launch::settings::Settings;
-use crate::launch::sockets::preloadable;
 use crate::session::Dso;
 use crate::text::message::Text;
 use crate::verify::Wanted;
@@ -44,7 +42,7 @@ pub(crate) struct Lane {
     /// Where the DSO's counters are in memory, if the profile has any.
     pub(crate) counters: Option<Arc<Layout>>,
     out: PathBuf,
-    preload: OsString,
+    preloads: Preloads,
     /// Folder in OUT, with a slash at its end; empty for OUT itself.
     folder: String,
     sockets: String,
@@ -65,7 +63,7 @@ impl Lane {
         hang_prefix: &'static str,
         slow_prefix: &'static str,
     ) -> anyhow::Result<Lane> {
-        let preload = preload(config, &pinned.path)?;
+        let preloads = preloads(config, &pinned.path)?;
         let cannot_read = || format!("hunt: cannot read {}", pinned.path.display());
         let held = File::open(&pinned.path).with_context(cannot_read)?;
         let bytes = whole(&held).with_context(cannot_read)?;
@@ -81,7 +79,7 @@ impl Lane {
             wanted: Arc::new(wanted),
             counters: counters.map(Arc::new),
             out: config.out.clone(),
-            preload,
+            preloads,
             folder: String::new(),
             sockets: arm[..1].to_owned(),
             stir: None,
@@ -132,10 +130,10 @@ impl Lane {
         };
         let (dso, bytes) = made().with_context(|| format!("hunt: a copy for run {}", self.run_name(run)))?;
         let change = Change::new(word, &dso, bytes, after);
-        let preload = preload(config, &dso)?;
+        let preloads = preloads(config, &dso)?;
         let file = facts::now(&dso, None).ok().flatten();
         let wanted = Arc::new(Wanted::of(&dso).map_err(|e| anyhow::anyhow!("hunt: {e}"))?);
-        Ok((Lane { file, wanted, dso, preload, ..self.clone() }, change))
+        Ok((Lane { file, wanted, dso, preloads, ..self.clone() }, change))
     }
 
     pub(crate) fn socket(&self, config: &Config, run: u32) -> PathBuf {
@@ -248,7 +246,7 @@ impl Lane {
             crash: !has_crash_setting(config),
             ..Settings::default()
         };
-        settings.command(&config.command, &config.env, &self.preload)
+        settings.command(&config.command, &config.env, &self.preloads)
     }
 }
 
@@ -263,10 +261,7 @@ fn has_crash_setting(config: &Config) -> bool {
 
 /// # Errors
 /// A path that LD_PRELOAD cannot hold, and for which no link could be made.
-fn preload(config: &Config, dso: &Path) -> anyhow::Result<OsString> {
-    let both = || {
-        let files = [preloadable(&config.shim, &config.sockets)?, preloadable(dso, &config.sockets)?];
-        preload::value(files.iter().map(PathBuf::as_path))
-    };
-    Ok(both().map_err(|e| Ended::new(Status::Usage, format!("hunt: {e}")))?)
+fn preloads(config: &Config, dso: &Path) -> anyhow::Result<Preloads> {
+    let preloads = Preloads::of_run(&config.shim, dso, &config.so, &config.sockets);
+    Ok(preloads.map_err(|e| Ended::new(Status::Usage, format!("hunt: {e}")))?)
 }

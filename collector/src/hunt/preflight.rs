@@ -64,6 +64,7 @@ pub(crate) fn verify_preload(
     let request = verify::Request {
         command: small.as_ref().unwrap_or(&config.command),
         so: &pinned.path,
+        source: &config.so,
         name: &config.name,
         profile: &config.profile,
         shim: &config.shim,

@@ -108,6 +108,11 @@ impl Census {
         self.next = self.next.min(Instant::now() + SOON);
     }
 
+    /// Forgets the programs that were not there at the last look: a long command has many.
+    pub(crate) fn forget_the_dead(&mut self) {
+        self.seen.retain(|seen| seen.alive);
+    }
+
     /// Whether a process was there at the last look.
     pub(crate) fn lives(&self, pid: u32) -> bool {
         self.alive().any(|seen| seen.pid == pid)

@@ -1,6 +1,6 @@
 //! The shim's settings, as environment variables of a command.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use hangscope_protocol::duration::{self, Limit};
 use hangscope_protocol::variable;
 
+use super::follow::Preloads;
 use crate::analysis::Stir;
 
 /// Settings of the shim. For `None` the shim uses its own default.
@@ -33,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) greet: bool,
     /// Whether a crash leaves a record.
     pub(crate) crash: bool,
+    /// Whether programs with libc's own `malloc` are left alone.
+    pub(crate) preloaded: bool,
 }
 
 impl Settings {
@@ -52,6 +55,7 @@ impl Settings {
             (variable::STIR_SEED, self.stir.map(|stir| stir.seed.to_string().into())),
             (variable::GREET, self.greet.then(|| "1".into())),
             (variable::CRASH, self.crash.then(|| "on".into())),
+            (variable::PRELOADED, self.preloaded.then(|| "1".into())),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
@@ -61,7 +65,7 @@ impl Settings {
     /// Gives `command` these settings and no others: a variable of the shim that is not set here is cleared,
     /// also if this process or the command already has it.
     pub(crate) fn apply(&self, command: &mut Command) {
-        for name in variable::ALL {
+        for name in variable::ALL.iter().chain(&variable::OF_FOLLOW) {
             command.env_remove(name);
         }
         command.envs(self.variables());
@@ -70,22 +74,26 @@ impl Settings {
     /// A command that runs under the shim.
     ///
     /// `words` are the program and its arguments, not empty. `env` are the user's own variables for it: a
-    /// setting of the shim among them counts only if `self` leaves it open. `preload` replaces the LD_PRELOAD
+    /// setting of the shim among them counts only if `self` leaves it open. `preloads` replace the LD_PRELOAD
     /// of this process, which may name the allocator's unpinned file.
-    pub(crate) fn command(&self, words: &[String], env: &[(String, String)], preload: &OsStr) -> Command {
+    pub(crate) fn command(&self, words: &[String], env: &[(String, String)], preloads: &Preloads) -> Command {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
         self.apply(&mut command);
         let ours = self.variables();
         let open = env.iter().filter(|(name, _)| !ours.iter().any(|(our, _)| our == name));
-        command.envs(open.map(|(name, value)| (name, value))).env("LD_PRELOAD", preload);
+        command.envs(open.map(|(name, value)| (name, value))).envs(preloads.variables());
         command
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::path::Path;
+
     use super::*;
+    use crate::launch::shim_path::Shim;
 
     /// What a command sets, and what it clears.
     fn environment(command: &Command) -> (Vec<(String, String)>, Vec<String>) {
@@ -125,7 +133,7 @@ mod tests {
         let (set, mut cleared) = environment(&command);
         assert_eq!(set, []);
         cleared.sort();
-        let mut all = variable::ALL.map(str::to_owned);
+        let mut all = [variable::ALL.as_slice(), &variable::OF_FOLLOW].concat();
         all.sort();
         assert_eq!(cleared, all);
         // What a child of it really has, too.
@@ -148,8 +156,16 @@ mod tests {
             variable("LD_PRELOAD", "/unpinned.so"),
         ];
         let settings = Settings { tick: Some(Duration::from_secs(1)), ..Settings::default() };
-        let command = settings.command(&["a".into(), "b".into()], &env, OsStr::new("/x.so"));
-        let set = ["HANGSCOPE_SIGNAL=0", "HANGSCOPE_TICK=1s", "LD_PRELOAD=/x.so"];
+        let shim = Shim { file: "/s.so".into(), follow: "/f.so".into() };
+        let preloads = Preloads::of_runner(&shim, OsStr::new("/x.so"), false, Path::new("/")).unwrap();
+        let command = settings.command(&["a".into(), "b".into()], &env, &preloads);
+        let set = [
+            "HANGSCOPE_FOLLOW=/f.so",
+            "HANGSCOPE_FOLLOW_SHIM=/s.so",
+            "HANGSCOPE_SIGNAL=0",
+            "HANGSCOPE_TICK=1s",
+            "LD_PRELOAD=/f.so:/s.so:/x.so",
+        ];
         let (is, _) = environment(&command);
         assert_eq!(is.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>(), set);
         assert_eq!(command.get_args().collect::<Vec<_>>(), ["b"]);

@@ -1,8 +1,17 @@
-//! Where the shim is: `libhangscope.so`.
+//! Where the shim is: `libhangscope.so`, and beside it `libhangscope_follow.so`.
 
 use std::path::{Path, PathBuf};
 
 pub(crate) const FILE: &str = "libhangscope.so";
+const FOLLOW: &str = "libhangscope_follow.so";
+
+/// Both DSOs of the shim, by absolute paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shim {
+    pub(crate) file: PathBuf,
+    /// What keeps it in the programs that a command starts.
+    pub(crate) follow: PathBuf,
+}
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoShim {
@@ -18,6 +27,8 @@ pub(crate) enum NoShim {
     /// The named file does not exist.
     #[error("no shim at {}: {source}; set HANGSCOPE_SHIM or --shim to the path of {FILE}", path.display())]
     Missing { path: PathBuf, source: std::io::Error },
+    #[error("no {FOLLOW} beside {}; build both with `./scripts/build.sh`, or put it there", shim.display())]
+    NoFollow { shim: PathBuf },
     /// The loader cannot load the file.
     #[error("no usable shim: {}: {why}; build it with `./scripts/build.sh`", path.display())]
     Unusable { path: PathBuf, why: String },
@@ -34,6 +45,17 @@ pub(crate) fn find(named: Option<&Path>) -> Result<PathBuf, NoShim> {
     };
     usable(&found)?;
     Ok(found)
+}
+
+/// [`find`], and the DSO beside it.
+pub(crate) fn find_both(named: Option<&Path>) -> Result<Shim, NoShim> {
+    let file = find(named)?;
+    let follow = file.with_file_name(FOLLOW);
+    if !follow.is_file() {
+        return Err(NoShim::NoFollow { shim: file });
+    }
+    usable(&follow)?;
+    Ok(Shim { file, follow })
 }
 
 /// Looks around the executable.

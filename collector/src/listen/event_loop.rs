@@ -339,6 +339,11 @@ impl EventLoop {
 
     /// Ends all connections. What they have sent still counts.
     fn close(mut self) {
+        // Who connected before the end waits in the backlog.
+        self.knocked = true;
+        while self.knocked && self.listening.is_some() && self.accept_at.is_none() {
+            self.accept();
+        }
         self.listening = None;
         for talk in self.talks.values() {
             let _ = nix::sys::socket::shutdown(talk.socket.as_raw_fd(), Shutdown::Both);

@@ -4,12 +4,14 @@
 //! - [`lang`]: the two languages, and which one the environment asks for
 //! - [`message`]: the `messages!` macro and [`message::Text`]
 //! - [`note`]: what a run or a collection met
+//! - [`chain`]: what is said of programs that a collector did not see
 //! - [`collecting`]: what a standing collector says about itself
 //! - [`labels`]: headings and field names that several renderers share
 //! - [`progress`]: lines of a job
 //! - [`view`]: one process on a screen
 //! - [`words`]: the words of `verdict.json` in sentences
 
+pub(crate) mod chain;
 pub(crate) mod collecting;
 pub(crate) mod escape;
 pub(crate) mod labels;

@@ -8,6 +8,7 @@ use crate::files::elf::Elf;
 use crate::files::facts::{self, FileFacts};
 use crate::files::pin;
 use crate::launch::cpus::Cpus;
+use crate::launch::shim_path::Shim;
 use crate::profile::Profile;
 
 #[derive(Clone, Debug)]
@@ -16,10 +17,12 @@ pub(crate) struct Request<'a> {
     pub(crate) command: &'a [String],
     /// The DSO that must provide malloc.
     pub(crate) so: &'a Path,
+    /// The file that `so` is a copy of, or `so` itself.
+    pub(crate) source: &'a Path,
     /// Short name of the allocator, part of file names.
     pub(crate) name: &'a str,
     pub(crate) profile: &'a Profile,
-    pub(crate) shim: &'a Path,
+    pub(crate) shim: &'a Shim,
     /// Number of runs. Each must pass.
     pub(crate) runs: u32,
     pub(crate) cpus: Option<&'a Cpus>,

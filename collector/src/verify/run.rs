@@ -21,9 +21,9 @@ use super::verified::VerifiedRun;
 use crate::console::cancel::Cancel;
 use crate::launch::bench::Bench;
 use crate::launch::census::{self, Census};
-use crate::launch::preload;
+use crate::launch::follow::Preloads;
 use crate::launch::settings::Settings;
-use crate::launch::sockets::{SocketDir, preloadable};
+use crate::launch::sockets::SocketDir;
 use crate::listen::Listener;
 
 /// Bytes of stdout, and of stderr, that are read and go into the log.
@@ -139,9 +139,8 @@ fn command(
     wanted: &Wanted,
     listener: &Listener,
     links: &Path,
-) -> Result<(Command, [PathBuf; 2]), VerifyError> {
-    let files = [preloadable(request.shim, links)?, preloadable(&wanted.path, links)?];
-    let preload = preload::value(files.iter().map(PathBuf::as_path))?;
+) -> Result<(Command, Vec<PathBuf>), VerifyError> {
+    let preloads = Preloads::of_run(request.shim, &wanted.path, request.source, links)?;
     let settings = Settings {
         socket: Some(listener.path().to_owned()),
         // A verification does not look for hangs.
@@ -153,7 +152,7 @@ fn command(
         greet: true,
         ..Settings::default()
     };
-    Ok((settings.command(request.command, request.env, &preload), files))
+    Ok((settings.command(request.command, request.env, &preloads), preloads.files))
 }
 
 /// Waits until the judged program is proven, or the time is over.

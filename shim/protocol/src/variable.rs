@@ -1,4 +1,4 @@
-//! The environment variables in which the shim's settings are. The README says what each means.
+//! The environment variables in which the settings of the shim and of `libhangscope_follow.so` are. The README says what each means.
 
 /// Every name begins so.
 pub const PREFIX: &str = "HANGSCOPE_";
@@ -18,8 +18,26 @@ pub const GREET: &str = "HANGSCOPE_GREET";
 pub const CRASH: &str = "HANGSCOPE_CRASH";
 pub const SECCOMP: &str = "HANGSCOPE_SECCOMP";
 
+/// `1`: nothing is watched where libc's own `malloc` is used, and everything that was to be preloaded is.
+pub const PRELOADED: &str = "HANGSCOPE_PRELOADED";
+
 /// All of them. The shim reads these and no others; the collector clears those that it does not set.
-pub const ALL: [&str; 14] = [
+pub const ALL: [&str; 15] = [
     SOCKET, LABEL, TARGET, ONLY, HANG_AFTER, STALL, TICK, SIGNAL, STIR, STIR_SEED, DEBUG, GREET, CRASH,
-    SECCOMP,
+    SECCOMP, PRELOADED,
 ];
+
+/// Path of `libhangscope_follow.so`. Without it that DSO does nothing.
+pub const FOLLOW: &str = "HANGSCOPE_FOLLOW";
+/// Path of the shim.
+pub const FOLLOW_SHIM: &str = "HANGSCOPE_FOLLOW_SHIM";
+/// `1`: the shim goes into every program, not only where something else is preloaded.
+pub const FOLLOW_ALL: &str = "HANGSCOPE_FOLLOW_ALL";
+/// The program that takes the place of coreutils' `timeout`.
+pub const FOLLOW_TIMEOUT: &str = "HANGSCOPE_FOLLOW_TIMEOUT";
+/// `FILE:OTHER`: where FILE would be preloaded, OTHER is.
+pub const FOLLOW_INSTEAD: &str = "HANGSCOPE_FOLLOW_INSTEAD";
+
+/// The settings of `libhangscope_follow.so`. It hands on these and [`ALL`], also where a program clears the
+/// environment.
+pub const OF_FOLLOW: [&str; 5] = [FOLLOW, FOLLOW_SHIM, FOLLOW_ALL, FOLLOW_TIMEOUT, FOLLOW_INSTEAD];

@@ -13,6 +13,7 @@ pub mod hung;
 pub mod hunt;
 pub mod kinds;
 pub mod record;
+pub mod runners;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

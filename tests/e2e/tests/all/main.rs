@@ -11,6 +11,7 @@ mod crash;
 mod cut;
 mod early;
 mod faults;
+mod follow;
 mod full_disk;
 mod guest;
 mod host_unchanged;
