@@ -6,8 +6,6 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::CommandFactory as _;
-
 use crate::console::exit::Status;
 use crate::console::out;
 use crate::text::message::Lang;
@@ -131,9 +129,8 @@ fn status(code: i32) -> ExitCode {
 }
 
 fn help(name: &str) -> String {
-    let definition = super::Cli::command();
-    let command = definition.find_subcommand("timeout").cloned().unwrap_or(definition);
-    command.bin_name(name).render_long_help().to_string()
+    let mut command = <Args as clap::Args>::augment_args(clap::Command::new("timeout").bin_name(name.to_owned()));
+    command.render_long_help().to_string()
 }
 
 fn print(name: &str, text: &str) -> i32 {
