@@ -15,6 +15,7 @@ use crate::files::facts::{self, FileFacts, errno};
 use crate::launch::bench::{Ended, Member, TERM_TO_KILL};
 use crate::launch::census::Left;
 use crate::launch::program;
+use crate::session::Dso;
 use crate::text::message::{Say as _, say};
 use crate::text::note::Note;
 
@@ -93,8 +94,12 @@ impl Running<'_> {
         }
         let compared = |now: FileFacts| FileFacts { content_same: lane.same_bytes(&now), ..now };
         let now = facts::now(&lane.dso, None).map(|now| now.map(compared)).map_err(|e| errno(&e));
-        let end =
-            |dso: &_| integrity::post_mortem(dso, now, died.is_some_and(integrity::is_of_a_lost_mapping));
+        let lost = died.is_some_and(integrity::is_of_a_lost_mapping);
+        // A program of the run may have preloaded another DSO.
+        let end = |dso: &Dso| {
+            let own = || facts::now(Path::new(&dso.path), None).map_err(|e| errno(&e));
+            integrity::post_mortem(dso, if lane.is_of(dso) { now } else { own() }, lost)
+        };
         judge(facts, self.watch.processes(), end, &mut self.notes);
         self.note_stalls_at_end();
         // A dump that nobody asked for: the process was past its deadline, and ended by itself.

@@ -5,6 +5,7 @@ use core::ffi::{CStr, c_char};
 use hangscope_protocol::variable;
 
 use crate::files;
+use crate::number::Number;
 use crate::preload::{self, Ours};
 use crate::room::{self, Text};
 use crate::settings::{self, Settings};
@@ -47,7 +48,7 @@ pub(crate) unsafe fn with<R>(
     // SAFETY: the caller's promise.
     let Some(change) = Change::of(unsafe { strings(environment) }) else { return run(environment) };
     let count = change.entries.clone().count();
-    let pointers = count + change.settings.entries().count() + 2;
+    let pointers = count + change.settings.entries().count() + 3;
     let made = room::with(pointers, change.preload_room(), |pointers, text| {
         change.fill(pointers, text).then(|| run(pointers.as_ptr()))
     });
@@ -57,10 +58,15 @@ pub(crate) unsafe fn with<R>(
     }
 }
 
+/// Bytes of the mark at most.
+const MARK: usize = variable::FOLLOW_AGAIN.len() + Number::MOST + 2;
+
 /// What an environment lacks.
 pub(crate) struct Change<'a, E> {
     entries: E,
     settings: &'static Settings,
+    /// The process that executes it, where it has no LD_PRELOAD: the mark of that.
+    again: Option<Number>,
     /// The value of its LD_PRELOAD. Of several the last counts, as for ld.so.
     value: &'a [u8],
 }
@@ -75,13 +81,19 @@ impl<'a, E: Iterator<Item = &'a CStr> + Clone> Change<'a, E> {
         if entries.clone().filter_map(socket).any(|socket| socket != ours) {
             return None;
         }
-        let value = entries.clone().filter_map(|entry| value_of(PRELOAD, entry)).last().unwrap_or(b"");
-        Some(Change { entries, settings, value })
+        let value = entries.clone().filter_map(|entry| value_of(PRELOAD, entry)).last();
+        let again = value.is_none().then(|| Number::new(files::process()));
+        // A program that executes itself until it has no LD_PRELOAD would do so for ever.
+        let before = settings.value(variable::FOLLOW_AGAIN).map(CStr::to_bytes);
+        if again.as_ref().is_some_and(|again| before == Some(again.digits())) {
+            return None;
+        }
+        Some(Change { entries, settings, again, value: value.unwrap_or(b"") })
     }
 
     /// Bytes that the new entry for LD_PRELOAD takes at most, with its NUL.
     pub(crate) fn preload_room(&self) -> usize {
-        PRELOAD.len() + self.value.len() + self.settings.longest_front() + 3
+        PRELOAD.len() + self.value.len() + self.settings.longest_front() + 3 + MARK
     }
 
     /// Writes the new value of LD_PRELOAD; false if there is no room.
@@ -90,7 +102,8 @@ impl<'a, E: Iterator<Item = &'a CStr> + Clone> Change<'a, E> {
         let (follow, shim) = (path(variable::FOLLOW), path(variable::FOLLOW_SHIM));
         let ours = Ours { follow, shim, everywhere: self.settings.is_on(variable::FOLLOW_ALL) };
         let pair = files::pair(path(variable::FOLLOW_INSTEAD));
-        let instead = |file| pair.filter(|(of, _)| files::are_same(file, of)).map_or(file, |(_, other)| other);
+        let instead =
+            |file| pair.filter(|(of, _)| files::are_same(file, of)).map_or(file, |(_, other)| other);
         preload::compose(self.value, ours, instead, to)
     }
 
@@ -106,18 +119,28 @@ impl<'a, E: Iterator<Item = &'a CStr> + Clone> Change<'a, E> {
             let name = settings::name(ours.to_bytes());
             self.entries.clone().any(|entry| settings::name(entry.to_bytes()) == name)
         };
-        self.settings.entries().filter(move |ours| !is_there(ours))
+        let is_mark = |ours: &CStr| value_of(variable::FOLLOW_AGAIN.as_bytes(), ours).is_some();
+        self.settings.entries().filter(move |ours| !is_there(ours) && !is_mark(ours))
     }
 
     /// Fills the room of [`with`]; false if it is too small. All other entries stay as they are, in their order.
     fn fill(&self, pointers: &mut [*const c_char], text: &mut [u8]) -> bool {
         let start = text.as_ptr().cast::<c_char>();
         let mut text = Text::new(text);
-        let composed =
-            text.push(PRELOAD) && text.push(b"=") && self.compose(&mut text) && text.push(b"\0");
-        let others = self.entries.clone().filter(|entry| value_of(PRELOAD, entry).is_none());
+        let mark = variable::FOLLOW_AGAIN.as_bytes();
+        let composed = text.push(PRELOAD) && text.push(b"=") && self.compose(&mut text) && text.push(b"\0");
+        let behind = start.wrapping_add(text.len());
+        let marked = self.again.as_ref().filter(|again| {
+            text.push(mark) && text.push(b"=") && text.push(again.digits()) && text.push(b"\0")
+        });
+        let is_kept = |entry: &&CStr| {
+            let name = settings::name(entry.to_bytes());
+            name != PRELOAD && name != mark
+        };
+        let others = self.entries.clone().filter(is_kept).map(CStr::as_ptr);
+        let others = others.chain(marked.map(|_| behind));
         let added = self.missing().map(CStr::as_ptr).chain([start, core::ptr::null()]);
-        let all = others.map(CStr::as_ptr).chain(added);
+        let all = others.chain(added);
         let mut room = pointers.iter_mut();
         composed && all.into_iter().all(|pointer| room.next().map(|place| *place = pointer).is_some())
     }

@@ -226,9 +226,10 @@ pub(crate) unsafe extern "C" fn system(command: *const c_char) -> c_int {
 pub(crate) unsafe extern "C" fn popen(command: *const c_char, kind: *const c_char) -> *mut libc::FILE {
     // SAFETY: the caller's promise.
     unsafe {
-        shell::with(command, |command| {
-            call!(POPEN as Popen, (command, kind), else { no_such_function(); core::ptr::null_mut() })
-        })
+        shell::with(
+            command,
+            |command| call!(POPEN as Popen, (command, kind), else { no_such_function(); core::ptr::null_mut() }),
+        )
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the file system says of the programs and DSOs that are named. rustix makes the system calls raw:
+//! What the system says of the programs and DSOs that are named. rustix makes the system calls raw:
 //! `errno` stays as it is.
 
 use core::ffi::CStr;
@@ -6,6 +6,7 @@ use core::ffi::CStr;
 use hangscope_reader::text::base_name;
 use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, Stat};
 
+use crate::number::Number;
 use crate::room::Text;
 
 /// Longest path that is looked at.
@@ -74,26 +75,17 @@ fn is_elf_named(path: &CStr, name: &[u8]) -> bool {
         return false;
     }
     let mut target = [0; LONGEST];
-    let real = with_number(rustix::fd::AsRawFd::as_raw_fd(&file), |link| {
+    let number = Number::new(rustix::fd::AsRawFd::as_raw_fd(&file) as u32);
+    let real = with_nul(&[b"/proc/self/fd/", number.digits()], |link| {
         rustix::fs::readlinkat_raw(CWD, link, &mut target[..]).ok()
     });
     let real = real.flatten().and_then(|n| target.get(..n));
     real.is_some_and(|real| base_name(real) == name)
 }
 
-/// Calls `run` with the link of a descriptor.
-fn with_number<R>(fd: i32, run: impl FnOnce(&CStr) -> R) -> Option<R> {
-    let mut digits = [0u8; 10];
-    let (mut at, mut left) = (digits.len(), fd as u32);
-    loop {
-        at = at.checked_sub(1)?;
-        *digits.get_mut(at)? = b'0' + (left % 10) as u8;
-        left /= 10;
-        if left == 0 {
-            break;
-        }
-    }
-    with_nul(&[b"/proc/self/fd/", digits.get(at..)?], run)
+/// Id of this process; of the child, in one of vfork.
+pub(crate) fn process() -> u32 {
+    rustix::process::getpid().as_raw_nonzero().get() as u32
 }
 
 #[cfg(test)]

@@ -13,13 +13,14 @@
 //!
 //! [`exec`] has the functions, [`arch`] those with any number of arguments; [`environment`] makes the new
 //! environment, [`preload`] its LD_PRELOAD, in memory from [`room`]; [`shell`] is for system and popen;
-//! [`settings`] is what the constructor keeps; [`timeout`] and [`files`] replace a program and a DSO.
+//! [`settings`] is what the constructor keeps; [`timeout`] and [`files`] replace a program and a DSO; [`number`] writes numbers.
 #![cfg_attr(not(test), no_std)]
 
 mod arch;
 mod environment;
 mod exec;
 mod files;
+mod number;
 mod preload;
 mod room;
 mod settings;

@@ -38,6 +38,10 @@ pub const FOLLOW_TIMEOUT: &str = "HANGSCOPE_FOLLOW_TIMEOUT";
 /// `FILE:OTHER`: where FILE would be preloaded, OTHER is.
 pub const FOLLOW_INSTEAD: &str = "HANGSCOPE_FOLLOW_INSTEAD";
 
+/// Id of a process that has executed a program without LD_PRELOAD, and got it back.
+pub const FOLLOW_AGAIN: &str = "HANGSCOPE_FOLLOW_AGAIN";
+
 /// The settings of `libhangscope_follow.so`. It hands on these and [`ALL`], also where a program clears the
 /// environment.
-pub const OF_FOLLOW: [&str; 5] = [FOLLOW, FOLLOW_SHIM, FOLLOW_ALL, FOLLOW_TIMEOUT, FOLLOW_INSTEAD];
+pub const OF_FOLLOW: [&str; 6] =
+    [FOLLOW, FOLLOW_SHIM, FOLLOW_ALL, FOLLOW_TIMEOUT, FOLLOW_INSTEAD, FOLLOW_AGAIN];

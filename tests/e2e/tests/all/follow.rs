@@ -63,8 +63,11 @@ fn same_output_and_sessions(runner: &Runner) {
         assert!(Path::new(allocator) == so && session["rc"] == 0, "{}: {session:#}", runner.name);
     }
     // Nothing is watched that has no allocator: not the runner itself.
-    let others = sessions.iter().filter(|session| session["allocator"].as_str() != so.to_str());
-    assert_eq!(others.count(), 0, "{}: {sessions:#?}", runner.name);
+    // A launcher that executes the next program at once may not have named its DSOs.
+    let is_other = |path: &str| Path::new(path) != so;
+    let others = sessions.iter().filter(|session| session["allocator"].as_str().is_some_and(is_other));
+    let others: Vec<String> = others.map(Value::to_string).collect();
+    assert!(others.is_empty(), "{}: {others:?}", runner.name);
 }
 
 /// The second command hangs. It is killed once its hang is captured.
@@ -287,6 +290,17 @@ fn a_preload_that_cannot_be_opened_is_a_session_with_another_malloc() {
     let sessions = sessions(&out);
     assert_eq!(sessions.len(), 1, "{sessions:#?}");
     assert!(sessions[0]["allocator"].as_str().unwrap().contains("libc.so"), "{sessions:#?}");
+}
+
+#[test]
+fn a_program_that_executes_itself_until_nothing_is_preloaded_comes_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("again.sh");
+    let text = "if [ -n \"$LD_PRELOAD\" ]; then unset LD_PRELOAD; exec bash \"$0\"; fi\necho end\n";
+    std::fs::write(&script, text).unwrap();
+    let output =
+        run(&mut collect(&dir.path().join("out"), &[], &words(&format!("bash {}", script.display()))));
+    assert_eq!(output_parts(&output).1, "end\n");
 }
 
 #[test]

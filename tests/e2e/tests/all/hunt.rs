@@ -77,7 +77,12 @@ fn what_says_nothing_is_captured_from_outside() {
     assert_eq!(dumps[0].threads.len(), 1);
     let threads: Value = serde_json::from_str(&text("threads.json")).unwrap();
     assert_eq!(threads["threads"].as_array().unwrap().len(), 1);
-    assert_eq!(text("environ.txt"), "# no variable that the profile records is set\n");
+    // What follows is in it, and the shim is not: nothing else is preloaded.
+    let environ = text("environ.txt");
+    assert!(
+        environ.starts_with("LD_PRELOAD=/") && environ.ends_with("/libhangscope_follow.so\n"),
+        "{environ}"
+    );
     assert_eq!(text("maps_mi.txt"), "# no line of maps names mi; maps.txt has all of them\n");
     assert!(text("ps_L.txt").contains(" R -  "), "{}", text("ps_L.txt"));
     assert!(text("perf_hot_tid.txt").contains("# Samples: "), "{}", text("perf_hot_tid.txt"));

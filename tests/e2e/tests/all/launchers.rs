@@ -98,9 +98,9 @@ fn a_hang_of_a_program_without_the_dso_is_not_judged() {
         assert_eq!(verdict["verdict"], "inconclusive", "{name}: {verdict:#}");
         assert_eq!((&verdict["dso"]["pinned"], &verdict["dso"]["proven_in"]), (&false.into(), &().into()));
         assert_eq!((&program["exe"], &program["proven"]), (&bench_path().into(), &false.into()), "{name}");
-        // With another preload the benchmark has no shim, or one whose malloc comes from elsewhere.
+        // With another preload the benchmark tells that its malloc comes from there.
         let chain = program["chain"].as_str().unwrap();
-        assert!(chain.contains("no hello"), "{name}: {chain}");
+        assert!(chain.contains("no hello") || chain.contains("malloc from /"), "{name}: {chain}");
         let stdout = hunt.stdout();
         assert!(stdout.contains("- Reproduced with the pinned DSO: `no`"), "{name}: {stdout}");
         let sha1 = hunt.text("mi_so.sha1")[..40].to_owned();
