@@ -129,7 +129,8 @@ fn status(code: i32) -> ExitCode {
 }
 
 fn help(name: &str) -> String {
-    let mut command = <Args as clap::Args>::augment_args(clap::Command::new("timeout").bin_name(name.to_owned()));
+    let mut command =
+        <Args as clap::Args>::augment_args(clap::Command::new("timeout").bin_name(name.to_owned()));
     command.render_long_help().to_string()
 }
 
