@@ -9,7 +9,7 @@ messages! {
             "{program} (pid {pid}) は {time} 以内に終わらなかった: {sentence}記録: {out}";
         /// Begins the sentence of a capture from inside.
         NotHung { sentence } => "nothing here hangs: {sentence}", "ハングではない: {sentence}";
-        Class { class, confidence, sentence } => "{class} ({confidence}): {sentence}", "{class} ({confidence}): {sentence}";
+        Class { class, confidence, sentence } => "{class} ({confidence}): {sentence}", "分類 {class} ({confidence}): {sentence}";
         NotAnalysed {} => "the dump could not be analysed.", "ダンプを解析できなかった。";
         Nothing { time, why } => "nothing could be captured at the end of {time}: {why}", "{time} の時点で何も記録できなかった: {why}";
         CutOff { time, out } => "the capture was cut off after {time}; what was written by then: {out}",
