@@ -104,7 +104,7 @@ fn connect(pid: u32) -> anyhow::Result<Request> {
     };
     let paths: Vec<PathBuf> = if is_hangscope(pid) { listens } else { of_program.into_iter().collect() };
     for path in &paths {
-        match Request::send(path, pid, MOST) {
+        match Request::send(path, pid, Duration::ZERO, MOST) {
             Ok(request) => return Ok(request),
             Err(Errno::ENOENT | Errno::ECONNREFUSED) => {}
             Err(error) => {

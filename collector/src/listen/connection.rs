@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use hangscope_protocol::record::{
@@ -152,9 +152,13 @@ impl Talk {
         let (header, kind, payload) = Header::split(bytes).map_err(|e| e.to_string())?;
         self.within_limits(kind)?;
         if kind == Kind::Request && !self.has_hello() {
-            let pid = Reader::new(payload).record().map_err(|e| e.to_string())?;
+            let mut payload = Reader::new(payload);
+            let pid = payload.record().map_err(|e| e.to_string())?;
+            // A `hangscope dump` of an earlier version sends no more.
+            let ms: u32 = payload.record().unwrap_or(0);
+            let second_look = Duration::from_millis(ms.into());
             self.requested = true;
-            self.outlet.send(What::Wanted { pid }, 0);
+            self.outlet.send(What::Wanted { pid, second_look }, 0);
             return Ok(());
         }
         if matches!(kind, Kind::Hello | Kind::DumpBegin) {

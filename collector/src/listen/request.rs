@@ -70,17 +70,25 @@ pub(crate) struct Request(OwnedFd);
 
 impl Request {
     /// Connects to a collector's socket and asks for a dump of a process; of all its processes if `pid` is
-    /// the collector itself. An answer is waited for at most for `within`.
+    /// the collector itself. An answer is waited for at most for `within`. `second_look`: how long after the
+    /// first, for who cannot wait for perf; zero: as usual.
     ///
     /// # Errors
     /// What the system says: ENOENT or ECONNREFUSED if nobody listens.
-    pub(crate) fn send(path: &Path, pid: u32, within: Duration) -> nix::Result<Request> {
+    pub(crate) fn send(
+        path: &Path,
+        pid: u32,
+        second_look: Duration,
+        within: Duration,
+    ) -> nix::Result<Request> {
         let socket = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
         let limit = TimeVal::milliseconds(i64::try_from(within.as_millis()).unwrap_or(i64::MAX));
         setsockopt(&socket, sockopt::SendTimeout, &limit)?;
         setsockopt(&socket, sockopt::ReceiveTimeout, &limit)?;
         connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
-        send(socket.as_raw_fd(), &frame(Kind::Request, &pid.to_le_bytes()), MsgFlags::MSG_NOSIGNAL)?;
+        let ms = u32::try_from(second_look.as_millis()).unwrap_or(u32::MAX);
+        let payload = [pid.to_le_bytes(), ms.to_le_bytes()].concat();
+        send(socket.as_raw_fd(), &frame(Kind::Request, &payload), MsgFlags::MSG_NOSIGNAL)?;
         Ok(Request(socket))
     }
 

@@ -90,6 +90,11 @@ fn answer(message: &Message) {
 }
 
 impl Asked {
+    /// What is read must be analysed and written within the budget, too.
+    fn between_looks(&self) -> Duration {
+        BETWEEN_LOOKS.min(self.budget * 2 / 5).max(Duration::from_millis(1))
+    }
+
     fn capture(&self) -> Message {
         let mut census = Census::new(self.pid, Path::new(""), Instant::now());
         census.look();
@@ -117,7 +122,7 @@ impl Asked {
         let own = std::env::var_os(variable::SOCKET).filter(|path| !path.is_empty()).map(PathBuf::from);
         let send = |program: &Seen| {
             let socket = socket_of(program.pid).ok().flatten().or_else(|| own.clone())?;
-            Request::send(&socket, program.pid, self.budget).ok()
+            Request::send(&socket, program.pid, self.between_looks(), self.budget).ok()
         };
         // All are asked before the first answer is waited for.
         let requests: Vec<(&Seen, Request)> = programs.iter().filter_map(|p| Some((p, send(p)?))).collect();
@@ -155,8 +160,7 @@ impl Asked {
         let out = self.folder();
         folder::claim(&out);
         answer(&Message::Folder(out.display().to_string()));
-        let options =
-            Options { second_look_after: BETWEEN_LOOKS.min(self.budget * 2 / 5), ..Options::default() };
+        let options = Options { second_look_after: self.between_looks(), ..Options::default() };
         let request = snap::Request {
             pid: program.pid,
             out: &out,

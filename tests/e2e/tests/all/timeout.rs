@@ -11,7 +11,7 @@ use hangscope_test_allocators::{Fault, truth};
 use hangscope_test_e2e::collect::Collect;
 use hangscope_test_e2e::hunt::BUNDLE_FILES;
 use hangscope_test_e2e::{
-    GIVE_UP_AFTER, allocator, bench, built, debian, output_parts, preload, send_signal, shim,
+    GIVE_UP_AFTER, allocator, bench, built, debian, hangscope, output_parts, preload, run, send_signal, shim,
 };
 use serde_json::Value;
 
@@ -68,23 +68,36 @@ const CASES: &[Case] = &[
     case(&["-s", "0", "0.1", "sleep", "0.3"]),
     case(&["-v", "0.1", "sleep", "9"]),
     case(&["-v", "-s", "HUP", "0.1", "sleep", "9"]),
-    case(&["-vk0.1", "0.1", "sh", "-c", "trap '' TERM; exec sleep 9"]),
-    case(&["-v", "--foreground", "--kill-after=0.1", "0.1", "sh", "-c", "trap '' TERM; exec sleep 9"]),
+    sent(libc::SIGALRM, &["-vk0.1", "9", "sh", "-c", "trap '' TERM; echo ready; exec sleep 9"]),
+    sent(
+        libc::SIGALRM,
+        &[
+            "-v",
+            "--foreground",
+            "--kill-after=0.1",
+            "9",
+            "sh",
+            "-c",
+            "trap '' TERM; echo ready; exec sleep 9",
+        ],
+    ),
     case(&["0.2", "sh", "-c", "kill -STOP $$; echo went on"]),
-    case(&["0.2", "sh", "-c", "trap 'echo ended; exit 9' TERM; echo begun; sleep 9 & wait"]),
-    case(&["--preserve-status", "0.2", "sh", "-c", "trap 'exit 9' TERM; sleep 9 & wait"]),
-    // What the command sees of signals.
-    case(&["0.5", "perl", "-e", LOGGER]),
-    case(&["--foreground", "0.5", "perl", "-e", LOGGER]),
-    case(&["-s", "USR1", "0.5", "perl", "-e", LOGGER]),
-    case(&["-s", "CONT", "0.5", "perl", "-e", LOGGER]),
-    case(&["0.5", "sh", "-c", "trap '' TERM; perl -e \"$0\" & wait", LOGGER]),
-    case(&["--foreground", "0.5", "sh", "-c", "trap '' TERM; perl -e \"$0\" & wait", LOGGER]),
+    sent(libc::SIGALRM, &["9", "sh", "-c", "trap 'echo ended; exit 9' TERM; echo begun; sleep 9 & wait"]),
+    sent(
+        libc::SIGALRM,
+        &["--preserve-status", "9", "sh", "-c", "trap 'exit 9' TERM; echo begun; sleep 9 & wait"],
+    ),
+    // What the command sees of signals. An ALRM from outside is the end of the time.
+    sent(libc::SIGALRM, &["9", "perl", "-e", LOGGER]),
+    sent(libc::SIGALRM, &["--foreground", "9", "perl", "-e", LOGGER]),
+    sent(libc::SIGALRM, &["-s", "USR1", "9", "perl", "-e", LOGGER]),
+    sent(libc::SIGALRM, &["-s", "CONT", "9", "perl", "-e", LOGGER]),
+    sent(libc::SIGALRM, &["9", "sh", "-c", "trap '' TERM; perl -e \"$0\" & wait", LOGGER]),
+    sent(libc::SIGALRM, &["--foreground", "9", "sh", "-c", "trap '' TERM; perl -e \"$0\" & wait", LOGGER]),
     sent(libc::SIGTERM, &["9", "perl", "-e", LOGGER]),
     sent(libc::SIGINT, &["9", "perl", "-e", LOGGER]),
     sent(libc::SIGHUP, &["9", "perl", "-e", LOGGER]),
     sent(libc::SIGQUIT, &["9", "perl", "-e", LOGGER]),
-    sent(libc::SIGALRM, &["9", "perl", "-e", LOGGER]),
     sent(libc::SIGTERM, &["--foreground", "9", "perl", "-e", LOGGER]),
     sent(libc::SIGUSR1, &["-s", "USR1", "9", "perl", "-e", LOGGER]),
     sent(libc::SIGUSR2, &["-s", "USR1", "9", "perl", "-e", LOGGER]),
@@ -198,11 +211,11 @@ fn it_behaves_as_coreutils_does() {
     for cases in CASES.chunks(24) {
         std::thread::scope(|scope| {
             for case in cases {
-                let run = |program| finish(start(program, case, ours.0.path()), case.signal);
-                let theirs = scope.spawn(move || run(Path::new(COREUTILS)));
+                let started = |program| finish(start(program, case, ours.0.path()), case.signal);
+                let theirs = scope.spawn(move || started(Path::new(COREUTILS)));
                 let link = &link;
                 scope.spawn(move || {
-                    let (own, theirs) = (run(link), theirs.join().expect("coreutils"));
+                    let (own, theirs) = (started(link), theirs.join().expect("coreutils"));
                     assert_eq!(own, theirs, "{:?} {:?} {:?}", case.env, case.words, case.signal);
                 });
             }
@@ -217,7 +230,7 @@ fn a_closed_descriptor_stays_closed() {
     let ours = Ours::new();
     let link = ours.0.path().join("timeout");
     for closed in ["<&-", ">&-", "<&- >&- 2>&-"] {
-        let run = |program: &Path| {
+        let started = |program: &Path| {
             let script = format!(
                 "\"$0\" 5 sh -c 'exec 9>fds; ls -l /proc/self/fd >&9 2>/dev/null; true' {closed}; \
                 echo $?; cut -d: -f2 fds | cut -c4- | sort | sed 's:/proc/[0-9]*/fd:FD:; s/al [0-9]*/al/'"
@@ -227,7 +240,7 @@ fn a_closed_descriptor_stays_closed() {
                 &shell.args(["-c", &script]).arg(program).current_dir(ours.0.path()).output().expect("sh"),
             )
         };
-        assert_eq!(run(&link), run(Path::new(COREUTILS)), "{closed}");
+        assert_eq!(started(&link), started(Path::new(COREUTILS)), "{closed}");
     }
 }
 
@@ -324,6 +337,28 @@ fn a_stuck_command_is_captured_from_inside_where_a_collector_listens() {
     assert_eq!(ours.left().iter().filter(|name| name.starts_with("hangscope-timeout")).count(), 0);
 }
 
+/// The runner calls `timeout`, and sets LD_PRELOAD itself. No line of it is edited.
+#[test]
+fn a_timeout_of_a_runner_captures_under_collect() {
+    let (ours, fault) = (Ours::new(), Fault::named("owner_spinning"));
+    let (bench, so) = (bench().display().to_string(), allocator("owner_spinning").display().to_string());
+    let program = format!("env LD_PRELOAD={so} {bench} {}", fault.workload_args.join(" "));
+    // ALRM as soon as it hangs: the end of the time.
+    let script = format!(
+        "timeout -v 1h {program} & until test -s truth; do sleep 0.02; done; kill -ALRM $!; wait $!; echo status $?"
+    );
+    let mut command = hangscope();
+    command.args(["collect", "--out", "night", "--", "bash", "-c", &script]).current_dir(ours.0.path());
+    let (status, stdout, stderr) =
+        output_parts(&run(command.env("FAULT_TRUTH", ours.0.path().join("truth"))));
+    assert_eq!((status.as_str(), stdout.as_str()), ("exit status: 0", "status 124\n"), "{stderr}");
+    let line = stderr.lines().find(|line| line.starts_with("timeout: hangscope-bench")).expect(&stderr);
+    assert!(line.contains("owner-spinning (proven)") && line.contains("night/sessions/"), "{line}");
+    let signal = "timeout: sending signal TERM to command 'env'";
+    assert!(stderr.find(line) < stderr.find(signal), "{stderr}");
+    assert_eq!(ours.left().iter().filter(|name| name.starts_with("hangscope-timeout")).count(), 0);
+}
+
 #[test]
 fn a_shim_without_a_collector_is_looked_at_from_outside() {
     let ours = Ours::new();
@@ -373,26 +408,26 @@ fn the_signal_goes_out_when_the_budget_is_used_up_or_nothing_can_be_captured() {
 #[test]
 fn it_is_a_subcommand_too() {
     let ours = Ours::new();
-    let run = |words: &[&str]| {
+    let started = |words: &[&str]| {
         let mut command = Command::new(built("hangscope"));
         output_parts(
             &command.args(words).env("LC_ALL", "C").current_dir(ours.0.path()).output().expect("a child"),
         )
     };
-    let (status, stdout, stderr) = run(&["timeout", "5", "sh", "-c", "echo x; exit 6"]);
+    let (status, stdout, stderr) = started(&["timeout", "5", "sh", "-c", "echo x; exit 6"]);
     assert_eq!((status.as_str(), stdout.as_str(), stderr.as_str()), ("exit status: 6", "x\n", ""));
-    let (status, _, stderr) = run(&["--lang", "ja", "timeout", "0.1", "sleep", "9"]);
+    let (status, _, stderr) = started(&["--lang", "ja", "timeout", "0.1", "sleep", "9"]);
     assert_eq!(status, "exit status: 124");
     assert!(
         stderr.starts_with("hangscope timeout: sleep") && stderr.contains("以内に終わらなかった"),
         "{stderr}"
     );
-    let (status, stdout, _) = run(&["timeout", "--help"]);
+    let (status, stdout, _) = started(&["timeout", "--help"]);
     assert!(
         status == "exit status: 0" && stdout.contains("--kill-after") && stdout.contains("Example"),
         "{stdout}"
     );
-    let (status, _, stderr) = run(&["timeout", "5"]);
+    let (status, _, stderr) = started(&["timeout", "5"]);
     assert_eq!(
         (status.as_str(), stderr.as_str()),
         ("exit status: 125", "Try 'hangscope timeout --help' for more information.\n")
