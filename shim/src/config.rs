@@ -1,5 +1,5 @@
-//! Settings from the environment, read once in the constructor, and copied: the host may change its
-//! environment later.
+//! Settings from a carrier and from the environment, read once in the constructor, and copied: the host may
+//! change its environment later.
 
 use core::time::Duration;
 
@@ -104,7 +104,8 @@ impl Config {
         self.signal = Config::DEFAULT.signal;
     }
 
-    /// Takes one `NAME=value` of the environment; others than ours are passed over.
+    /// Takes one `NAME=value` of a carrier or, after those, of the environment: the later value counts. Others
+    /// than ours are passed over.
     pub(crate) fn take(&mut self, entry: &[u8]) {
         if let Some(value) = entry.strip_prefix(b"LD_PRELOAD=") {
             self.ld_preload.push(value);
@@ -120,12 +121,13 @@ impl Config {
         let outcome = match setting {
             // 107 bytes and a NUL are what a sockaddr_un holds (unix(7)).
             Setting::Socket if value.len() > 107 => {
+                self.socket.clear();
                 Err(("a socket path has at most 107 bytes", "nothing is watched"))
             }
-            Setting::Socket => whole(self.socket.push(value)),
-            Setting::Label => whole(self.label.push(value)),
-            Setting::Target => whole(self.target.push(value)),
-            Setting::Only => whole(self.only.push(value)),
+            Setting::Socket => whole(self.socket.set(value)),
+            Setting::Label => whole(self.label.set(value)),
+            Setting::Target => whole(self.target.set(value)),
+            Setting::Only => whole(self.only.set(value)),
             Setting::HangAfter => set(&mut self.hang_after, Limit::parse(value)),
             Setting::Stall => set(&mut self.stall, Limit::parse(value)),
             Setting::Tick => set(&mut self.tick, duration::parse_tick(value)),

@@ -16,6 +16,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use hangscope_protocol::record::{dso_flags, hello_flags};
 use hangscope_protocol::variable;
+use hangscope_reader::carrier;
 use once_cell::race::OnceRef;
 
 use crate::arch::{self, Back};
@@ -23,7 +24,7 @@ use crate::arena::{Arena, Facts, First, Work};
 use crate::host::dso::Dso;
 use crate::host::{elf, filters};
 use crate::signal::crash;
-use crate::sys::Pages;
+use crate::sys::{Own, Pages};
 use crate::text::Text;
 use crate::{sys, watchdog};
 
@@ -68,8 +69,17 @@ unsafe extern "C" {
 }
 
 extern "C" fn constructor(argc: c_int, argv: *const *const c_char, envp: *const *const c_char) {
+    if envp.is_null() {
+        return;
+    }
     // SAFETY: what the loader passes to constructors.
-    if !unsafe { has_socket(envp) } || arch::is_emulated() {
+    let is_wanted = match unsafe { names_socket(envp) } {
+        Some(named) => named,
+        // SAFETY: this is a constructor.
+        None => unsafe { elf::carrier() }.is_some(),
+    };
+    // SAFETY: as above.
+    if !is_wanted || arch::is_emulated() || unsafe { elf::is_second_shim() } {
         return;
     }
     sys::know_pid();
@@ -112,27 +122,26 @@ pub(crate) fn give_up() -> ! {
     sys::exit_thread(0)
 }
 
-/// Whether the environment names a socket. Makes no system call: without one the constructor does nothing.
+/// Whether the environment names a socket: `Some(false)` for an empty name, `None` where the variable is not
+/// set. Makes no system call: without a socket, and without a carrier, the constructor does nothing.
 ///
 /// # Safety
-/// `envp` must be null, or a NULL-terminated array of C strings.
-unsafe fn has_socket(mut envp: *const *const c_char) -> bool {
+/// `envp` must be a NULL-terminated array of C strings.
+unsafe fn names_socket(mut envp: *const *const c_char) -> Option<bool> {
     const NAME: &[u8] = variable::SOCKET.as_bytes();
-    if envp.is_null() {
-        return false;
-    }
     // SAFETY: the caller's promise: NULL ends the array.
     while let Some(entry) = unsafe { envp.read().cast::<u8>().as_ref() } {
         let entry = core::ptr::from_ref(entry);
         // SAFETY: bytes are compared in order, so the NUL ends the comparison before the string ends.
         let named = (0..NAME.len()).all(|i| unsafe { *entry.add(i) } == NAME.get(i).copied().unwrap_or(0));
         // SAFETY: the name has no NUL, so the string goes on behind it; a value follows `=`.
-        if named && unsafe { *entry.add(NAME.len()) == b'=' && *entry.add(NAME.len() + 1) != 0 } {
-            return true;
+        if named && unsafe { *entry.add(NAME.len()) == b'=' } {
+            // SAFETY: as above.
+            return Some(unsafe { *entry.add(NAME.len() + 1) } != 0);
         }
         envp = envp.wrapping_add(1);
     }
-    false
+    None
 }
 
 /// The strings of a NULL-terminated array.
@@ -220,6 +229,12 @@ fn begin(start: &Start) -> Option<()> {
     // length 0), and the watchdog, the only other user of both, does not run yet.
     let (facts, work) = unsafe { ((*arena).facts.assume_init_mut(), Arena::work(arena)) };
     facts.config.set_defaults();
+    // SAFETY: this is a constructor.
+    if let Some(start) = unsafe { elf::carrier() }
+        && let Some(settings) = carrier::settings(&Own, start, &mut work.text)
+    {
+        carrier::entries(settings).for_each(|entry| facts.config.take(entry));
+    }
     variables.for_each(|v| facts.config.take(v.to_bytes()));
     if !is_watched(start, facts, work) {
         // SAFETY: nothing refers to the arena: `facts` and `work` are not used any more.

@@ -68,6 +68,23 @@ fn other_settings() {
 }
 
 #[test]
+fn a_later_value_takes_the_place_of_an_earlier_one() {
+    let config = configured(&["HANGSCOPE_LABEL=of a carrier", "HANGSCOPE_TICK=2s", "HANGSCOPE_LABEL=own"]);
+    assert_eq!((config.label.as_bytes(), config.tick.as_secs()), (&b"own"[..], 2));
+    let long = format!("HANGSCOPE_SOCKET=/{}", "x".repeat(107));
+    for last in ["HANGSCOPE_SOCKET=", &long] {
+        assert!(configured(&["HANGSCOPE_SOCKET=/s", last]).socket.as_bytes().is_empty());
+    }
+}
+
+#[test]
+fn this_program_has_no_carrier_and_no_other_shim() {
+    // SAFETY: the tests that load an image add it behind those that are looked at here.
+    let (carrier, is_second) = unsafe { (elf::carrier(), elf::is_second_shim()) };
+    assert_eq!((carrier, is_second), (None, false));
+}
+
+#[test]
 fn what_is_disturbed() {
     let config = configured(&["HANGSCOPE_STIR=3", "HANGSCOPE_STIR_SEED=4294967295"]);
     assert_eq!((config.stir, config.stir_seed), (3, Some(u32::MAX)));

@@ -18,6 +18,12 @@ impl<const N: usize> Text<N> {
         self.len = 0;
     }
 
+    /// Takes the place of what was there; false if something was cut off.
+    pub(crate) fn set(&mut self, bytes: &[u8]) -> bool {
+        self.clear();
+        self.push(bytes)
+    }
+
     /// Appends; false if something was cut off.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> bool {
         append(&mut self.bytes, &mut self.len, bytes)

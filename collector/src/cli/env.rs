@@ -10,6 +10,7 @@ use hangscope_protocol::duration::Limit;
 use serde_json::Value;
 
 use super::args::ShimArgs;
+use super::carried::Carried;
 use super::times;
 use crate::console::exit::{Ended, Status};
 use crate::console::out;
@@ -67,6 +68,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let shim = args.shim.file().context("env")?;
     let mut files = vec![shim];
     if let Some(so) = &args.so {
+        let carried = Carried::by(so, "env")?;
+        carried.iter().for_each(|carried| out::error_line(carried.line().text(out::lang())));
+        let so = carried.as_ref().map_or(so, |carried| &carried.allocator);
         let unreadable = |e| {
             anyhow::anyhow!("env: cannot read {}: {e}; give the path of the allocator's .so", so.display())
         };

@@ -18,8 +18,8 @@ use crate::launch::program;
 use crate::launch::runner::Runner;
 use crate::launch::settings::Settings;
 use crate::launch::sockets::SocketDir;
-use crate::text::chain::Unseen;
 use crate::text::message::{Say as _, say};
+use crate::text::unseen::Unseen;
 
 /// Most programs that are named at the end.
 const MOST_NAMED: usize = 5;

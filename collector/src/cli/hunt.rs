@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 
 use super::args::{RunArgs, share};
+use super::carried::Carried;
 use super::times;
 use crate::analysis::sequential::Until;
 use crate::analysis::{Integrity, conclude, stats};
@@ -177,12 +178,17 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
 
 /// Checks the arguments. The folder of the sockets is removed on drop.
 fn config(args: Args) -> anyhow::Result<(Config, SocketDir)> {
-    let Args { run, .. } = args;
-    let Some(so) = run.so.clone() else {
+    let Args { mut run, .. } = args;
+    let Some(mut so) = run.so.clone() else {
         return Err(usage(
             "no allocator: give its .so with --so, or run ./scripts/hunt.sh without arguments for a demonstration",
         ));
     };
+    let carried = Carried::by(&so, "hunt")?;
+    if let Some(carried) = &carried {
+        so.clone_from(&carried.allocator);
+        run.name = run.name.or_else(|| carried.name.clone());
+    }
     let Some(program) = run.program.command.first() else {
         return Err(usage("no benchmark: give its command after --, as in -- ./bench 16 2000000"));
     };
@@ -207,7 +213,8 @@ fn config(args: Args) -> anyhow::Result<(Config, SocketDir)> {
     let until = args.until_decided.then(|| until(args.rate, args.confidence)).transpose()?;
     let runs = args.runs.unwrap_or_else(|| until.map_or(50, |until| until.runs.saturating_mul(SPARE)));
     let cpus = run.program.cpus.as_deref().map(Cpus::parse).transpose().map_err(usage)?;
-    let notes = notes(cpus.as_ref());
+    let mut notes = notes(cpus.as_ref());
+    notes.extend(carried.iter().map(|carried| carried.line().said()));
     let shim = run.program.shim.find().context("hunt")?;
     let sockets = match args.sockets {
         Some(dir) => sockets(&dir)?,
@@ -220,6 +227,7 @@ fn config(args: Args) -> anyhow::Result<(Config, SocketDir)> {
     let RunArgs { program, .. } = run;
     let config = Config {
         so,
+        carrier: carried.map(|carried| carried.carrier),
         name,
         profile,
         arms,

@@ -6,6 +6,7 @@
 //! - [`mod@env`]: the variables for your own command
 //! - [`pin`]: a copy of a DSO that nobody rebuilds
 //! - [`plan`]: how many runs a hunt needs
+//! - [`wrap`]: one file that is both, the shim and the allocator
 //! - [`verify`]: proof that a program runs with exactly this DSO
 //! - [`report`]: a recorded dump analysed again
 //! - [`show`]: a bundle for a terminal
@@ -15,7 +16,7 @@
 //! - [`timeout`]: coreutils' `timeout` with a look before the kill
 //! - `actions`: a hunt in GitHub Actions
 //! - `followed`: the command that `collect` follows
-//! - `args`, [`stir`], `times`, `socket`: options that several subcommands have
+//! - `args`, [`stir`], `times`, `socket`: options that several subcommands have; `carried`: a carrier for one of them
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ use crate::text::message::Lang;
 
 mod actions;
 mod args;
+mod carried;
 pub(crate) mod collect;
 pub(crate) mod dump;
 pub(crate) mod env;
@@ -45,6 +47,7 @@ pub(crate) mod stir;
 pub(crate) mod timeout;
 mod times;
 pub(crate) mod verify;
+pub(crate) mod wrap;
 
 /// Finds out why a program under a preloaded allocator hangs: the wrong DSO, or a bug of the allocator.
 #[derive(Debug, Parser)]
@@ -72,6 +75,7 @@ enum Command {
     Show(show::Args),
     Snap(snap::Args),
     Timeout(timeout::Args),
+    Wrap(wrap::Args),
 }
 
 /// Entry point of the command.
@@ -148,6 +152,7 @@ fn run(command: Command) -> anyhow::Result<Status> {
         Command::Show(args) => show::run(args),
         Command::Snap(args) => snap::run(args),
         Command::Timeout(args) => timeout::run(args),
+        Command::Wrap(args) => wrap::run(args),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 
+use super::carried::Carried;
 use crate::console::exit::Status;
 use crate::console::out;
 use crate::files::pin;
@@ -16,7 +17,7 @@ use crate::files::pin;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hangscope pin ../hakmem/libhakozuna_hz4.so --name hz4 --out pinned")]
 pub(crate) struct Args {
-    /// The DSO.
+    /// The DSO. Of a carrier (`hangscope wrap`) the allocator in it is pinned.
     #[arg(value_name = "SO")]
     so: PathBuf,
     /// Folder for the copy. It is made if it does not exist.
@@ -42,7 +43,11 @@ struct Answer<'a> {
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
-    let pinned = pin::pin(&args.so, &args.out, args.name.as_deref()).context("pin")?;
+    let carried = Carried::by(&args.so, "pin")?;
+    carried.iter().for_each(|carried| out::error_line(carried.line().text(out::lang())));
+    let so = carried.as_ref().map_or(&args.so, |carried| &carried.allocator);
+    let name = args.name.as_deref().or_else(|| carried.as_ref()?.name.as_deref());
+    let pinned = pin::pin(so, &args.out, name).context("pin")?;
     match args.json {
         true => out::json(&Answer {
             name: &pinned.name,

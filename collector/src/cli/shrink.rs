@@ -8,6 +8,7 @@ use hangscope_protocol::duration::{self, Limit};
 use serde::Serialize;
 
 use super::args::{RunArgs, share};
+use super::carried::Carried;
 use super::hunt;
 use crate::analysis::{Class, stats};
 use crate::console::cancel;
@@ -146,11 +147,17 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
     let run = args.run;
     run.check_limits().map_err(usage)?;
     let so = run.so.ok_or_else(|| usage("no allocator: give its .so with --so"))?;
+    let carried = Carried::by(&so, "shrink")?;
+    carried.iter().for_each(|carried| out::say(&carried.line()));
+    let (so, name) = match carried {
+        Some(carried) => (carried.allocator, run.name.or(carried.name)),
+        None => (so, run.name),
+    };
     let program = run.program.command.first().ok_or_else(|| {
         usage("no benchmark: give the command that hangs after --, as in -- ./bench 16 2000000")
     })?;
     program::find(program).map_err(usage)?;
-    let name = match run.name {
+    let name = match name {
         Some(name) => name,
         None => profile(run.profile.as_deref(), &so, None)?.name,
     };
@@ -206,6 +213,7 @@ fn config(settings: &Settings, out: &Path) -> anyhow::Result<(Config, SocketDir)
     let profile = profile(settings.profile.as_deref(), &settings.so, Some(&settings.name))?;
     let config = Config {
         so: settings.so.clone(),
+        carrier: None,
         name: settings.name.clone(),
         verify_args: settings.verify_args.clone().or_else(|| profile.verify_args.clone()),
         profile,

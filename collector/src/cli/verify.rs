@@ -7,6 +7,7 @@ use hangscope_protocol::duration::Limit;
 use serde::Serialize;
 
 use super::args::{ProgramArgs, ShareArgs, VerifyArgs};
+use super::carried::Carried;
 use super::times;
 use crate::console::cancel;
 use crate::console::exit::{Ended, Status};
@@ -39,7 +40,7 @@ use crate::verify::{self, Request, Times, VerifiedRun};
     hangscope verify --so ./libhz4.so --cpus 0-15 --out check -- env HZ4_X=1 ./bench 16 20000\n  \
     hangscope verify --so ./libhz4.so --only bench -- ./run_matrix.sh")]
 pub(crate) struct Args {
-    /// The allocator's DSO.
+    /// The allocator's DSO, or a carrier (`hangscope wrap`): its allocator must provide malloc.
     #[arg(long, value_name = "SO")]
     so: PathBuf,
     /// Number of runs. Each must pass.
@@ -97,9 +98,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let cpus = program_args.cpus.as_deref().map(Cpus::parse).transpose().map_err(|e| usage(&e))?;
     let shim = program_args.shim.find().map_err(|e| anyhow::anyhow!("verify: {e}"))?;
     let cancel = cancel::on_signals()?;
+    let carried = Carried::by(&args.so, "verify")?;
+    carried.iter().for_each(|carried| out::say(&carried.line()));
+    let so = carried.as_ref().map_or(&args.so, |carried| &carried.allocator);
     let profile = match &args.profile {
         Some(path) => profile::load(path).map_err(|e| usage(&e))?,
-        None => Profile::for_dso(&args.so, None),
+        None => Profile::for_dso(so, carried.as_ref().and_then(|carried| carried.name.as_deref())),
     };
     let small = args.small.words().or_else(|| profile.verify_args.clone());
     let small = small.map(|words| {
@@ -109,7 +113,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let small = small.transpose()?;
     let request = Request {
         command: small.as_ref().unwrap_or(&program_args.command),
-        so: &args.so,
+        so,
+        carrier: carried.as_ref().map(|carried| carried.carrier.as_path()),
         source: &args.so,
         name: &profile.name,
         profile: &profile,

@@ -11,6 +11,7 @@
 //! - `disk`: what is kept; `folder`: the folder of a session
 //! - `before`: what an earlier collector has left
 //! - `judge`: DSO integrity over a session's life
+//! - `still`: whether anything moves in a process
 //! - [`record`]: `session.json` and `heartbeats.jsonl`
 //! - `desk`: what all sessions share; `lines`: `sessions.jsonl`
 
@@ -38,6 +39,7 @@ pub(crate) mod record;
 mod room;
 mod route;
 mod session;
+mod still;
 
 use desk::Desk;
 pub(crate) use desk::{Collected, Options, Say};

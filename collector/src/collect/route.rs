@@ -17,11 +17,14 @@ use crate::console::cancel;
 use crate::listen::request::{Answer, Problem};
 use crate::listen::{ByNumber, ConnId, Event, What};
 use crate::proc::ending::ExitWatch;
+use crate::proc::task;
 use crate::session::Identity;
 
 /// Most sessions that are captured when the collector ends: more would take longer than a person waits.
 const MOST_AT_END: usize = 4;
 
+/// From the first look to the second, of a process that is about to be ended.
+const SECOND_LOOK_OF_STOPPED: Duration = Duration::from_millis(300);
 /// A person who waits longer for the end is told why.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -102,6 +105,10 @@ impl Router {
             self.want(pid, Some(conn), second_look);
             return;
         }
+        if let What::Stopping { target, signal } = event.what {
+            self.stopping(target, signal, conn);
+            return;
+        }
         if let What::Hello(identity) = &event.what {
             let actor = self.session_of(&event, identity);
             self.conns.insert(conn, actor);
@@ -126,8 +133,29 @@ impl Router {
         }
         let left = Arc::new(AtomicU32::new(keys.len() as u32));
         for key in keys {
-            let asked = Asked { asker, left: left.clone(), second_look, done: None };
+            let asked = Asked { asker, left: left.clone(), second_look, done: None, only_last: false };
             self.send(key, Input::Wanted(asked));
+        }
+    }
+
+    /// Asks the sessions of a process, or of a group (below 0), that is about to be ended by a signal, for a dump if
+    /// nothing moves in it.
+    fn stopping(&self, target: i32, signal: i32, sender: ConnId) {
+        let is_meant = |pid: u32| match u32::try_from(target) {
+            Ok(target) => pid == target,
+            Err(_) => task::group(pid) == Some(target.unsigned_abs()),
+        };
+        let keys: Vec<u64> =
+            self.living().filter(|(_, live)| is_meant(live.pid)).map(|(key, _)| *key).collect();
+        if keys.is_empty() {
+            self.desk.asker.answer(sender, &Answer::default());
+        }
+        let left = Arc::new(AtomicU32::new(keys.len() as u32));
+        for key in keys {
+            let second_look = SECOND_LOOK_OF_STOPPED;
+            let left = left.clone();
+            let asked = Asked { asker: Some(sender), left, second_look, done: None, only_last: true };
+            self.send(key, Input::Stopping { asked, signal });
         }
     }
 
@@ -139,7 +167,13 @@ impl Router {
         let mut keys: Vec<u64> = self.living().map(|(key, _)| *key).collect();
         keys.sort_unstable();
         for key in keys.into_iter().take(MOST_AT_END) {
-            let asked = Asked { asker: None, left: left.clone(), second_look, done: Some(done.clone()) };
+            let asked = Asked {
+                asker: None,
+                left: left.clone(),
+                second_look,
+                done: Some(done.clone()),
+                only_last: false,
+            };
             left.fetch_add(1, Ordering::SeqCst);
             self.send(key, Input::Wanted(asked));
         }

@@ -18,6 +18,7 @@ use super::disk::{self, Folded};
 use super::folder;
 use super::judge::Judge;
 use super::record::{self, End, SessionRecord};
+use super::still::Still;
 use crate::analysis::integrity::is_of_a_lost_mapping;
 use crate::analysis::{Class, Finding, History};
 use crate::capture;
@@ -40,6 +41,9 @@ use crate::symbolize::Sources;
 /// Number of the requests of people.
 const WANTED: u32 = 1;
 
+/// A process in which nothing moved at so many looks is looked at before it is ended.
+const STANDS_STILL: u32 = 2;
+
 /// A copy of more bytes is read by the threads for dumps.
 const LARGE_COPY: u64 = 32 << 20;
 
@@ -57,6 +61,11 @@ pub(super) enum Input {
     Event(Box<Event>),
     /// Somebody wants a dump.
     Wanted(Asked),
+    /// A signal that ends the process is about to be sent, by a program that waits for the answer.
+    Stopping {
+        asked: Asked,
+        signal: i32,
+    },
     Exited,
     /// The process runs another program now.
     Superseded,
@@ -86,6 +95,8 @@ pub(super) struct Asked {
     pub(super) left: Arc<AtomicU32>,
     /// From the first look to the second; zero: as usual.
     pub(super) second_look: Duration,
+    /// Only the last answer is sent.
+    pub(super) only_last: bool,
     /// Its drop tells that the request is done.
     pub(super) done: Option<Sender<()>>,
 }
@@ -109,6 +120,7 @@ pub(super) struct Session {
     copy: Option<PathBuf>,
     /// The disk had no room for them.
     unsaved_copy: Option<(CopyRecord, OwnedFd)>,
+    still: Still,
     /// Dumps that came unasked.
     late: u32,
     /// Unasked dumps of a process that was only slow.
@@ -155,6 +167,7 @@ impl Session {
             profile: Profile::plain("allocator"),
             copy: None,
             unsaved_copy: None,
+            still: Still::default(),
             late: 0,
             slow: 0,
             idle_printed: false,
@@ -189,6 +202,7 @@ impl Session {
         match input {
             Input::Event(event) => self.event(*event),
             Input::Wanted(asked) => self.want(asked),
+            Input::Stopping { asked, signal } => self.stopping(asked, signal),
             Input::Exited => self.exited = true,
             Input::Superseded => self.superseded = true,
             Input::Close => self.closed = true,
@@ -224,6 +238,7 @@ impl Session {
                     self.history.push(&beat);
                 }
                 self.record.heartbeats += 1;
+                self.still.push(&beat);
                 self.record.max_rss_kib = self.record.max_rss_kib.max(beat.record.rss_kib);
                 self.beats.push(beat, self.judge.last(), beats::share(self.desk.live()));
                 let keeps = self.record.hung || self.desk.disk.keeps_healthy();
@@ -247,7 +262,9 @@ impl Session {
                 }
                 self.begin_dump(begin.number, begin.request == WANTED);
             }
-            What::Mark(_) | What::LastMemory { .. } | What::CrashPage { .. } | What::Wanted { .. } => {}
+            What::Mark(_) | What::LastMemory { .. } | What::CrashPage { .. } => {}
+            // The router takes them.
+            What::Wanted { .. } | What::Stopping { .. } => {}
             What::FirstLook(dump) => {
                 // Where it may be stopped, that is done at the end of the dump, and no signal is sent. If the
                 // request fails, the stacks stay cut short, and their threads say so.
@@ -473,6 +490,18 @@ impl Session {
         }
     }
 
+    /// Looks at a process in which nothing moves before a signal ends it.
+    fn stopping(&mut self, asked: Asked, signal: i32) {
+        if self.record.hung || self.still.looks() < STANDS_STILL {
+            return self.reply(asked, &Answer::default());
+        }
+        self.note(format!("signal {signal} was about to end it, and nothing moved in it"));
+        if let Some(sender) = asked.asker {
+            self.desk.asker.looks(sender);
+        }
+        self.want(asked);
+    }
+
     /// Whether the shim was asked.
     fn ask_for_dump(&self, second_look: Duration) -> bool {
         let arg0 = second_look.as_nanos() as u64;
@@ -483,12 +512,13 @@ impl Session {
 
     /// Answers all who want a dump of this process.
     fn answer(&mut self, answer: &Answer) {
-        for Asked { asker, left, done, .. } in std::mem::take(&mut self.wanted) {
-            let left = left.fetch_sub(1, Ordering::SeqCst).saturating_sub(1);
-            if let Some(asker) = asker {
-                self.desk.asker.answer(asker, &Answer { pid: self.peer.pid, left, ..answer.clone() });
-            }
-            drop(done);
+        std::mem::take(&mut self.wanted).into_iter().for_each(|asked| self.reply(asked, answer));
+    }
+
+    fn reply(&self, asked: Asked, answer: &Answer) {
+        let left = asked.left.fetch_sub(1, Ordering::SeqCst).saturating_sub(1);
+        if let Some(asker) = asked.asker.filter(|_| left == 0 || !asked.only_last) {
+            self.desk.asker.answer(asker, &Answer { pid: self.peer.pid, left, ..answer.clone() });
         }
     }
 

@@ -13,6 +13,10 @@ use object::{LittleEndian, Object as _, ObjectSymbol as _, SymbolKind};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Links {
     pub(crate) soname: Option<String>,
+    /// DT_AUXILIARY, the first: a DSO that comes before this one in the order of symbol search, if it is there.
+    pub(crate) auxiliary: Option<String>,
+    /// DT_FILTER, the first: the same for a DSO that must be there.
+    pub(crate) filter: Option<String>,
     /// DT_NEEDED: names, or paths with a `/`.
     pub(crate) needed: Vec<String>,
     /// The folders of DT_RUNPATH, else of DT_RPATH, as written in the file.
@@ -76,6 +80,8 @@ fn dynamic(bytes: &[u8]) -> Option<Links> {
     let runpath = folders(elf::DT_RUNPATH);
     Some(Links {
         soname: all(elf::DT_SONAME).next(),
+        auxiliary: all(elf::DT_AUXILIARY).next(),
+        filter: all(elf::DT_FILTER).next(),
         needed: all(elf::DT_NEEDED).collect(),
         search: if runpath.is_empty() { folders(elf::DT_RPATH) } else { runpath },
         starts: segments.iter().any(|s| s.p_type(endian) == elf::PT_INTERP),

@@ -5,6 +5,7 @@
 //! - [`links`]: what it tells the loader
 //! - `companions`: the DSOs that it finds beside itself
 //! - [`pin`]: a read-only copy of a DSO, with its SHA-1
+//! - [`carrier`]: a small DSO that brings the shim and an allocator
 //! - [`stamp`]: a date as part of a file name
 //! - [`private`]: for the user alone; [`folder`]: nothing is followed that somebody else put there
 //! - [`bounded`]: files of somebody else are read within limits
@@ -12,6 +13,7 @@
 
 pub(crate) mod atomic;
 pub(crate) mod bounded;
+pub(crate) mod carrier;
 mod companions;
 pub(crate) mod elf;
 pub(crate) mod facts;

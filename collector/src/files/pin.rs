@@ -137,8 +137,17 @@ pub(crate) fn sha1_hex(bytes: &[u8]) -> String {
 
 /// The short name of an allocator from the path of its DSO: the stem of the file name without `lib` and
 /// without a version at the end (`libjemalloc.so.2` and `libjemalloc-5.3.so` are `jemalloc`, `libhz4.so`
-/// is `hz4`).
+/// is `hz4`). Of a copy that [`pin`] made, the name that it was pinned under: `hz4` for `hz4_0a1b2c3d.so` with
+/// `hz4_so.sha1` beside it.
 pub(crate) fn name_of(path: &Path) -> String {
+    let name = name_of_file(path);
+    let is_digits = |text: &str| text.len() == 8 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let short = name.rsplit_once('_').filter(|(_, digits)| is_digits(digits)).map(|(short, _)| short);
+    let short = short.filter(|short| path.with_file_name(format!("{short}_so.sha1")).is_file());
+    short.map(str::to_owned).unwrap_or(name)
+}
+
+fn name_of_file(path: &Path) -> String {
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     let stem = file.find(".so").map_or(&*file, |at| &file[..at]);
     let stem = stem.strip_prefix("lib").filter(|rest| !rest.is_empty()).unwrap_or(stem);
@@ -329,6 +338,8 @@ mod tests {
             .arg(dir.path().join("out/deep/x_so.sha1"))
             .status();
         assert!(check.unwrap().success());
+        assert_eq!(name_of(&pinned.path), "x");
+        assert_eq!(name_of(Path::new("/nonexistent/x_0a1b2c3d.so")), "x_0a1b2c3d");
         // A second pin leaves the file alone: processes may run it.
         let inode = fs::metadata(&pinned.path).unwrap().ino();
         let again = pin(&src, &dir.path().join("out/deep"), None).unwrap();

@@ -1,6 +1,6 @@
 //! What is hunted, and how. The arguments are checked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hangscope_protocol::duration::Limit;
@@ -35,6 +35,8 @@ pub(crate) struct Limits {
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) so: PathBuf,
+    /// The carrier of `so`, if the user named that.
+    pub(crate) carrier: Option<PathBuf>,
     /// Short name of the allocator, part of file names.
     pub(crate) name: String,
     pub(crate) profile: Profile,
@@ -89,6 +91,11 @@ impl Config {
     /// Runs of an arm if nothing hangs.
     pub(crate) fn planned(&self) -> u32 {
         self.limits.until.map_or(self.runs, |until| self.runs.min(until.runs))
+    }
+
+    /// The file that the user named. A program that preloads it gets the pinned DSO.
+    pub(crate) fn named(&self) -> &Path {
+        self.carrier.as_ref().unwrap_or(&self.so)
     }
 
     /// Whether the hunt stops at the first hang. An experiment with several arms needs all runs.

@@ -262,6 +262,6 @@ fn has_crash_setting(config: &Config) -> bool {
 /// # Errors
 /// A path that LD_PRELOAD cannot hold, and for which no link could be made.
 fn preloads(config: &Config, dso: &Path) -> anyhow::Result<Preloads> {
-    let preloads = Preloads::of_run(&config.shim, dso, &config.so, &config.sockets);
+    let preloads = Preloads::of_run(&config.shim, dso, config.named(), &config.sockets);
     Ok(preloads.map_err(|e| Ended::new(Status::Usage, format!("hunt: {e}")))?)
 }

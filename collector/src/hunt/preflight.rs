@@ -64,7 +64,8 @@ pub(crate) fn verify_preload(
     let request = verify::Request {
         command: small.as_ref().unwrap_or(&config.command),
         so: &pinned.path,
-        source: &config.so,
+        carrier: None,
+        source: config.named(),
         name: &config.name,
         profile: &config.profile,
         shim: &config.shim,

@@ -18,6 +18,7 @@ use crate::evidence::truncated_stacks;
 use crate::launch::bench::Bench;
 use crate::launch::census::{self, Census, Left};
 use crate::launch::program;
+use crate::listen::request::Answer;
 use crate::listen::{ConnId, Event, Listener, What};
 use crate::snap;
 use crate::symbolize::Sources;
@@ -74,6 +75,10 @@ impl<'a> Running<'a> {
     pub(super) fn hear(&mut self, event: Event) {
         if let What::Wanted { pid, .. } = event.what {
             return self.want(pid, Some(event.conn));
+        }
+        if let What::Stopping { .. } = event.what {
+            // A hunt has its own deadline: nobody waits for it.
+            return self.listener.asker().answer(event.conn, &Answer::default());
         }
         if let What::FirstLook(dump) = &event.what
             && snap::only_a_signal_reaches(event.peer.pid)

@@ -262,7 +262,7 @@ impl Watch {
                 self.quiet_since = self.quiet_since.max(at);
             }
             What::Note(note) => process.no_descriptor |= note.text == NO_DESCRIPTOR,
-            What::Hello(_) | What::Mark(_) | What::Wanted { .. } => {}
+            What::Hello(_) | What::Mark(_) | What::Wanted { .. } | What::Stopping { .. } => {}
         }
     }
 

@@ -120,7 +120,7 @@ impl Chain {
         let Ok(environ) = environ.map_err(|error| error.kind()) else {
             // Gone, or of another user: one that could not be looked at had its rights changed.
             let there = seen.exe.starts_with('[');
-            return there.then(|| Break::OtherRights {});
+            return there.then_some(Break::OtherRights {});
         };
         let file = fs::read(format!("/proc/{pid}/exe")).ok()?;
         let elf = object::File::parse(&*file).ok()?;

@@ -42,12 +42,22 @@ impl Asker {
 
     /// Answers a person's request. Never blocks: a person who does not read gets no answer.
     pub(crate) fn answer(&self, conn: ConnId, answer: &Answer) {
+        if let Ok(json) = serde_json::to_vec(answer) {
+            self.send_answer(conn, &json);
+        }
+    }
+
+    /// Tells who is about to send a signal that its target is looked at. The answer follows.
+    pub(crate) fn looks(&self, conn: ConnId) {
+        self.send_answer(conn, &[]);
+    }
+
+    fn send_answer(&self, conn: ConnId, payload: &[u8]) {
         let open = self.shared.open();
-        let json = serde_json::to_vec(answer).ok().filter(|json| json.len() <= MAX_PAYLOAD);
-        if let (Some(to), Some(json)) = (open.get(&conn.0), json) {
+        if let Some(to) = open.get(&conn.0).filter(|_| payload.len() <= MAX_PAYLOAD) {
             let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
-            let _ =
-                nix::sys::socket::send(to.socket.as_raw_fd(), &request::frame(Kind::Answer, &json), flags);
+            let frame = request::frame(Kind::Answer, payload);
+            let _ = nix::sys::socket::send(to.socket.as_raw_fd(), &frame, flags);
         }
     }
 

@@ -10,7 +10,7 @@ use crossbeam_channel::Sender;
 use hangscope_protocol::record::{
     CopyRecord, DumpBeginRecord, DumpEndRecord, MarkRecord, NoteRecord, mark_part, note_code,
 };
-use hangscope_protocol::{Header, Kind, Reader, VERSION};
+use hangscope_protocol::{Header, Kind, Malformed, Reader, VERSION};
 
 use super::event::{ConnId, Event, Peer, What};
 use super::flow::Waiting;
@@ -108,6 +108,19 @@ impl Window {
     }
 }
 
+/// A person names a process; a program that sends a signal also the signal. A `hangscope timeout` names a
+/// process, a time in milliseconds and a zero.
+fn request(payload: &[u8]) -> Result<What, Malformed> {
+    let mut reader = Reader::new(payload);
+    let word = size_of::<u32>();
+    if payload.len() == word || payload.len() == 3 * word {
+        let pid = reader.record()?;
+        let ms: u32 = if reader.is_at_end() { 0 } else { reader.record()? };
+        return Ok(What::Wanted { pid, second_look: Duration::from_millis(ms.into()) });
+    }
+    Ok(What::Stopping { target: reader.record()?, signal: reader.record()? })
+}
+
 impl Talk {
     pub(super) fn new(outlet: Outlet, shared: Arc<Shared>, socket: Arc<OwnedFd>) -> Self {
         Talk {
@@ -152,13 +165,8 @@ impl Talk {
         let (header, kind, payload) = Header::split(bytes).map_err(|e| e.to_string())?;
         self.within_limits(kind)?;
         if kind == Kind::Request && !self.has_hello() {
-            let mut payload = Reader::new(payload);
-            let pid = payload.record().map_err(|e| e.to_string())?;
-            // A `hangscope dump` of an earlier version sends no more.
-            let ms: u32 = payload.record().unwrap_or(0);
-            let second_look = Duration::from_millis(ms.into());
             self.requested = true;
-            self.outlet.send(What::Wanted { pid, second_look }, 0);
+            self.outlet.send(request(payload).map_err(|e| e.to_string())?, 0);
             return Ok(());
         }
         if matches!(kind, Kind::Hello | Kind::DumpBegin) {

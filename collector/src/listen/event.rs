@@ -82,6 +82,12 @@ pub enum What {
         /// usual.
         second_look: Duration,
     },
+    /// A program is about to send a signal that ends a process, or a group (below 0, as for kill(2)). It waits for an
+    /// answer, as in [`What::Wanted`], but not for long.
+    Stopping {
+        target: i32,
+        signal: i32,
+    },
     /// One look of the watchdog.
     Heartbeat(Heartbeat),
     Note(Note),

@@ -87,7 +87,8 @@ impl Request {
         setsockopt(&socket, sockopt::ReceiveTimeout, &limit)?;
         connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
         let ms = u32::try_from(second_look.as_millis()).unwrap_or(u32::MAX);
-        let payload = [pid.to_le_bytes(), ms.to_le_bytes()].concat();
+        // As `connection` reads it: eight bytes are those of a program that sends a signal.
+        let payload = [pid, ms, 0].map(u32::to_le_bytes).concat();
         send(socket.as_raw_fd(), &frame(Kind::Request, &payload), MsgFlags::MSG_NOSIGNAL)?;
         Ok(Request(socket))
     }

@@ -44,6 +44,7 @@ fn word(what: &What) -> String {
         What::Bye(note) => format!("bye {}", note.text),
         What::Rejected(reason) => format!("rejected {reason}"),
         What::Wanted { pid, .. } => format!("wanted {pid}"),
+        What::Stopping { target, signal } => format!("stopping {target} {signal}"),
         What::End => "end".into(),
     }
 }

@@ -14,6 +14,11 @@ pub(crate) fn pids(proc: &Path) -> io::Result<Vec<u32>> {
     Ok(fs::read_dir(proc)?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
 }
 
+/// The process group of a process; none if it is gone.
+pub(crate) fn group(pid: u32) -> Option<u32> {
+    Some(Stat::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)?.pgrp)
+}
+
 /// Threads of a process, ascending.
 ///
 /// # Errors

@@ -4,13 +4,16 @@
 //! - [`lang`]: the two languages, and which one the environment asks for
 //! - [`message`]: the `messages!` macro and [`message::Text`]
 //! - [`note`]: what a run or a collection met
+//! - [`carrying`]: what is said of a carrier
 //! - [`chain`]: what is said of programs that a collector did not see
 //! - [`collecting`]: what a standing collector says about itself
 //! - [`labels`]: headings and field names that several renderers share
 //! - [`progress`]: lines of a job
+//! - [`unseen`]: what is said of a collection without a session
 //! - [`view`]: one process on a screen
 //! - [`words`]: the words of `verdict.json` in sentences
 
+pub(crate) mod carrying;
 pub(crate) mod chain;
 pub(crate) mod collecting;
 pub(crate) mod escape;
@@ -19,5 +22,6 @@ pub mod lang;
 pub mod message;
 pub(crate) mod note;
 pub(crate) mod progress;
+pub(crate) mod unseen;
 pub(crate) mod view;
 pub(crate) mod words;

@@ -119,10 +119,11 @@ fn act(signal: c_int, action: libc::sighandler_t) {
     unsafe { libc::signal(signal, action) };
 }
 
-/// kill(2). `pid` 0 is the group of this process.
+/// kill(2). `pid` 0 is the group of this process. Not libc's function: `libhangscope_follow.so` takes that over
+/// and asks the collector for a dump, which was made by now or is not wanted.
 pub(super) fn kill(pid: c_int, signal: c_int) {
     // SAFETY: the call takes two numbers.
-    unsafe { libc::kill(pid, signal) };
+    unsafe { libc::syscall(libc::SYS_kill, pid, signal) };
 }
 
 /// The wait status of a child that has ended, which is then gone; none if it has not.

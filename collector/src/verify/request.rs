@@ -17,6 +17,8 @@ pub(crate) struct Request<'a> {
     pub(crate) command: &'a [String],
     /// The DSO that must provide malloc.
     pub(crate) so: &'a Path,
+    /// The carrier that is preloaded in its place.
+    pub(crate) carrier: Option<&'a Path>,
     /// The file that `so` is a copy of, or `so` itself.
     pub(crate) source: &'a Path,
     /// Short name of the allocator, part of file names.

@@ -140,13 +140,18 @@ fn command(
     listener: &Listener,
     links: &Path,
 ) -> Result<(Command, Vec<PathBuf>), VerifyError> {
-    let preloads = Preloads::of_run(request.shim, &wanted.path, request.source, links)?;
+    let carrier = request.carrier.map(std::path::absolute).transpose();
+    let carrier =
+        carrier.map_err(|source| VerifyError::NotRun { program: request.command[0].clone(), source })?;
+    let preloaded = carrier.as_ref().unwrap_or(&wanted.path);
+    let preloads = Preloads::of_run(request.shim, preloaded, request.source, links)?;
     let settings = Settings {
         socket: Some(listener.path().to_owned()),
         // A verification does not look for hangs.
         hang_after: Some(Limit::Off),
         label: Some("verify".into()),
-        only: request.only.map(str::to_owned),
+        // A carrier may have names of its own: every program is to say hello.
+        only: request.only.or(carrier.as_ref().map(|_| "")).map(str::to_owned),
         // Some commands end before the shim's thread has run. Nobody measures here, so they wait for the
         // hello.
         greet: true,

@@ -11,6 +11,7 @@ use crate::analysis::judged::Doubt;
 use crate::files::elf::Elf;
 use crate::files::facts::FileFacts;
 use crate::launch::census::{Left, Seen};
+use crate::launch::shim_path::Shim;
 use crate::profile::Profile;
 use crate::session::{Dso, Identity};
 use crate::testkit::fake_shim::{hello, zero};
@@ -179,9 +180,11 @@ fn a_result_of_an_earlier_verification_does_not_stand() {
     let request = Request {
         command: &["/nonexistent/bench".into()],
         so: Path::new("/nonexistent/x.so"),
+        carrier: None,
+        source: Path::new("/nonexistent/x.so"),
         name: "x",
         profile: &Profile::plain("x"),
-        shim: Path::new("/nonexistent/libhangscope.so"),
+        shim: &Shim { file: "/nonexistent/libhangscope.so".into(), follow: "/nonexistent/f.so".into() },
         runs: 1,
         cpus: None,
         env: &[],

@@ -5,10 +5,10 @@
 //! memory is the parent's: it writes to nothing but its own stack frames. It may run in a signal handler, and
 //! between fork and exec of a program with threads: it takes no lock. It leaves `errno` to the next function.
 
-use core::ffi::{CStr, c_char, c_int};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::ffi::{c_char, c_int};
 
 use crate::environment::{self, environ};
+use crate::next::{call, no_such_function};
 use crate::{shell, timeout};
 
 type Strings = *const *const c_char;
@@ -26,64 +26,6 @@ type Spawn = unsafe extern "C" fn(
 
 type System = unsafe extern "C" fn(*const c_char) -> c_int;
 type Popen = unsafe extern "C" fn(*const c_char, *const c_char) -> *mut libc::FILE;
-
-/// The next definition of a function of libc, found once.
-struct Next {
-    name: &'static CStr,
-    address: AtomicUsize,
-}
-
-static EXECVE: Next = Next::new(c"execve");
-static EXECVPE: Next = Next::new(c"execvpe");
-static FEXECVE: Next = Next::new(c"fexecve");
-static EXECVEAT: Next = Next::new(c"execveat");
-static POSIX_SPAWN: Next = Next::new(c"posix_spawn");
-static POSIX_SPAWNP: Next = Next::new(c"posix_spawnp");
-static SYSTEM: Next = Next::new(c"system");
-static POPEN: Next = Next::new(c"popen");
-
-/// Finds all of them. dlsym(3) takes the loader's lock, which a child of a program with threads may find
-/// locked for ever: so this is done before `main`.
-pub(crate) fn find_all() {
-    for next in [&EXECVE, &EXECVPE, &FEXECVE, &EXECVEAT, &POSIX_SPAWN, &POSIX_SPAWNP, &SYSTEM, &POPEN] {
-        next.find();
-    }
-}
-
-impl Next {
-    const fn new(name: &'static CStr) -> Next {
-        Next { name, address: AtomicUsize::new(0) }
-    }
-
-    /// 0 if nothing defines it. Whoever finds none looks for the same one.
-    fn find(&self) -> usize {
-        let known = self.address.load(Ordering::Relaxed);
-        if known != 0 {
-            return known;
-        }
-        // SAFETY: a C string; RTLD_NEXT is for a caller that is a shared object.
-        let found = unsafe { libc::dlsym(libc::RTLD_NEXT, self.name.as_ptr()) } as usize;
-        self.address.store(found, Ordering::Relaxed);
-        found
-    }
-}
-
-/// Calls the next definition, which has this type by POSIX or by its man page. Unsafe: the arguments are the
-/// caller's, or made of them.
-macro_rules! call {
-    ($next:ident as $kind:ty, ($($argument:expr),*), else $missing:expr) => {
-        match $next.find() {
-            0 => $missing,
-            address => core::mem::transmute::<usize, $kind>(address)($($argument),*),
-        }
-    };
-}
-
-fn no_such_function() -> c_int {
-    // SAFETY: the address of this thread's errno.
-    unsafe { *libc::__errno_location() = libc::ENOSYS };
-    -1
-}
 
 /// # Safety
 /// As execve(2).

@@ -5,13 +5,15 @@
 //! environment of whatever is started, and the shim in front of what that environment preloads:
 //! `follow:shim:hz4.so`. The settings go along where a program clears the environment (`env -i`).
 //!
-//! It does nothing else. It has no thread, allocates nothing, makes no system call but a few `stat` and
-//! `open` around an exec, and does nothing at all without `HANGSCOPE_FOLLOW`.
+//! Before a signal ends a program that stands still, the collector looks at it ([`kill`]).
+//!
+//! It does nothing else. It has no thread, allocates nothing, makes no system call but a few around an exec or
+//! a kill, and does nothing at all without `HANGSCOPE_FOLLOW`.
 //!
 //! Not reached: a program that is linked statically or runs with other rights than its caller (setuid, file
 //! capabilities), for which ld.so takes no preload; a program that makes the system call itself.
 //!
-//! [`exec`] has the functions, [`arch`] those with any number of arguments; [`environment`] makes the new
+//! [`exec`] has the functions that start programs, [`next`] finds those of libc, [`arch`] has those with any number of arguments; [`environment`] makes the new
 //! environment, [`preload`] its LD_PRELOAD, in memory from [`room`]; [`shell`] is for system and popen;
 //! [`settings`] is what the constructor keeps; [`timeout`] and [`files`] replace a program and a DSO; [`number`] writes numbers.
 #![cfg_attr(not(test), no_std)]
@@ -20,6 +22,8 @@ mod arch;
 mod environment;
 mod exec;
 mod files;
+mod kill;
+mod next;
 mod number;
 mod preload;
 mod room;
@@ -38,7 +42,7 @@ extern "C" fn constructor(_: c_int, _: *const *const c_char, envp: *const *const
     // calls this once.
     unsafe { settings::save(environment::strings(envp)) };
     if settings::saved().is_some() {
-        exec::find_all();
+        next::find_all();
     }
 }
 

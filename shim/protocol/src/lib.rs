@@ -12,6 +12,7 @@
 //! - [`record`]: the records that payloads are made of
 //! - [`duration`]: durations as people write them in settings of either side
 //! - [`variable`]: the environment variables that the shim reads
+//! - [`carrier`]: the notes of a DSO that brings the shim and an allocator
 //! - [`encode`], [`decode`]: a writer over a lent buffer, a reader over received bytes
 //! - [`layout`]: the macro that makes both from one definition, and the compile-time size checks
 #![cfg_attr(not(test), no_std)]
@@ -43,6 +44,7 @@ macro_rules! built_alone {
     };
 }
 
+pub mod carrier;
 pub mod decode;
 pub mod duration;
 pub mod encode;

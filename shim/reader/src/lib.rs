@@ -20,7 +20,8 @@
 //! - [`maps`]: the lines of `maps`
 //! - [`memory`]: the [`Memory`] trait
 //! - [`perf`]: samples in a ring of `perf_event_open`
-//! - [`elf`]: an image in memory: headers, dynamic section, build-id, symbols, relocations
+//! - [`elf`]: an image in memory: headers, dynamic section, notes, build-id, symbols, relocations
+//! - [`carrier`]: the settings that a carrier brings
 //! - [`link_map`]: the loader's list of images, in the order of symbol search
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -29,6 +30,7 @@
     reason = "a name such as `start` says it; what needs a unit or a source has a comment"
 )]
 
+pub mod carrier;
 pub mod elf;
 pub mod link_map;
 pub mod maps;

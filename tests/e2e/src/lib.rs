@@ -6,6 +6,7 @@
 //! The tests run the files that `scripts/test.sh` builds in release:
 //! the shim, the command, the benchmark and the allocators.
 
+pub mod carriers;
 pub mod client;
 pub mod collect;
 pub mod faults;

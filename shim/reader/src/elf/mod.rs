@@ -5,6 +5,7 @@
 //!
 //! - [`headers`]: program headers, load bias
 //! - [`dynamic`]: the dynamic section
+//! - [`notes`]: a note by its owner and type
 //! - [`build_id`]: the build-id among the notes
 //! - [`symbols`]: symbol search by the GNU or the SysV hash table
 //! - [`relocation`]: a word that the loader wrote
@@ -12,6 +13,7 @@
 pub mod build_id;
 pub mod dynamic;
 pub mod headers;
+pub mod notes;
 pub mod relocation;
 pub mod symbols;
 

@@ -120,6 +120,50 @@ fn the_hang_under_each_runner_is_captured() {
     for_each_runner(hang_is_captured);
 }
 
+/// A runner that gives up would destroy the evidence.
+#[test]
+fn what_stands_still_is_looked_at_before_a_runner_ends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (so, bench) = stuck_benchmark();
+    let bench = bench.join(" ");
+    let python = format!(
+        "import os, subprocess\n\
+         for shell in (False, True):\n    \
+             command = 'exec {bench}' if shell else '{bench}'.split()\n    \
+             try: subprocess.run(command, shell=shell, env=dict(os.environ, LD_PRELOAD='{so}'), timeout=5)\n    \
+             except subprocess.TimeoutExpired: print('given up')\n",
+        so = so.display()
+    );
+    let bash = format!(
+        "set -m; LD_PRELOAD={so} {bench} & sleep 5; kill -- -$!; wait\n\
+         LD_PRELOAD={mi} {bench} & kill $!; wait\n",
+        so = so.display(),
+        mi = debian("libmimalloc.so.2").display(),
+    );
+    let runs = [
+        ("python", vec!["python3".to_owned(), "-c".into(), python], 2),
+        ("bash", vec!["bash".into(), "-c".into(), bash], 1),
+    ];
+    std::thread::scope(|scope| {
+        for (name, command, expected) in runs {
+            let out = dir.path().join(name);
+            scope.spawn(move || {
+                let options = ["--no-perf", "--only", "hangscope-bench"];
+                let output = run(&mut collect(&out, &options, &command));
+                assert!(output.status.success(), "{name}: {output:?}");
+                let sessions = sessions(&out);
+                let looked: Vec<&Value> = sessions.iter().filter(|s| s["dumps"] != 0).collect();
+                assert_eq!(looked.len(), expected, "{name}: {sessions:#?}");
+                for session in looked {
+                    assert_eq!(session["class"], "deadlock", "{name}: {session:#}");
+                    let note = session["notes"][0].as_str().unwrap();
+                    assert!(note.ends_with("was about to end it, and nothing moved in it"), "{name}: {note}");
+                }
+            });
+        }
+    });
+}
+
 /// Builds a C program of tests/follow.
 fn program(dir: &Path, name: &str, options: &[&str]) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../follow/{name}.c"));

@@ -37,3 +37,4 @@ mod tripwire;
 mod until_decided;
 mod verify;
 mod wanted;
+mod wrap;
