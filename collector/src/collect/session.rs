@@ -438,6 +438,8 @@ impl Session {
         };
         // Somebody may have removed OUT.
         let copy = self.copy.as_deref().filter(|copy| copy.exists());
+        let hurry = self.wanted.iter().any(|asked| asked.asker.is_some() && !asked.second_look.is_zero());
+        let perf = self.desk.options.perf.as_ref().ok_or("not wanted (--no-perf)");
         let contents = Contents {
             dump: Ok(DumpFrames { frames: Cow::Borrowed(&dump.raw), dump: &dump.dump }),
             other_dumps: vec![],
@@ -451,7 +453,7 @@ impl Session {
             alive: true,
             supplement: (!self.desk.cancel.is_set()).then_some(snap::supplement),
             full: self.desk.options.full,
-            perf: self.desk.options.perf.as_ref().ok_or("not wanted (--no-perf)"),
+            perf: if hurry { Err("a `timeout` waits for the capture") } else { perf },
         };
         let bundle_dir = bundle.dir().to_owned();
         let mut answer = Answer { folder: absolute(&bundle_dir), ..Answer::default() };
