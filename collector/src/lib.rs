@@ -23,6 +23,7 @@ pub mod snap;
 pub mod symbolize;
 #[macro_use]
 pub mod text;
+pub(crate) mod timeout;
 pub(crate) mod verify;
 
 #[cfg(test)]

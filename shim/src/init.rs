@@ -230,10 +230,8 @@ fn begin(start: &Start) -> Option<()> {
     let (facts, work) = unsafe { ((*arena).facts.assume_init_mut(), Arena::work(arena)) };
     facts.config.set_defaults();
     // SAFETY: this is a constructor.
-    if let Some(start) = unsafe { elf::carrier() }
-        && let Some(settings) = carrier::settings(&Own, start, &mut work.text)
-    {
-        carrier::entries(settings).for_each(|entry| facts.config.take(entry));
+    if let Some(start) = unsafe { elf::carrier() } {
+        take_carried(start, facts, work);
     }
     variables.for_each(|v| facts.config.take(v.to_bytes()));
     if !is_watched(start, facts, work) {
@@ -283,6 +281,14 @@ fn begin(start: &Start) -> Option<()> {
         watchdog::let_it_say_hello();
     }
     Some(())
+}
+
+/// Takes the settings of the carrier whose file begins at address `start`.
+#[inline(never)] // Its stack is not for processes without a carrier.
+fn take_carried(start: u64, facts: &mut Facts, work: &mut Work) {
+    if let Some(settings) = carrier::settings(&Own, start, &mut work.text) {
+        carrier::entries(settings).for_each(|entry| facts.config.take(entry));
+    }
 }
 
 /// Whether this program is to be watched. Notes what program it is.

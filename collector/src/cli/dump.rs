@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::console::exit::{Ended, Status};
 use crate::console::out;
-use crate::listen::request::{Answer, Problem, Request};
+use crate::listen::request::{Answer, Problem, Request, socket_of};
 use crate::proc::sockets;
 use crate::report;
 use crate::text::message::say;
@@ -95,10 +95,16 @@ fn connect(pid: u32) -> anyhow::Result<Request> {
     if is_hangscope(pid) && listens.is_empty() {
         bail!("dump: hangscope (process {pid}) has no run now that could be captured; try again");
     }
-    let of_program = if is_hangscope(pid) { None } else { socket_of(pid)? };
+    let of_program = if is_hangscope(pid) {
+        None
+    } else {
+        socket_of(pid).with_context(|| {
+            format!("dump: the environment of process {pid} cannot be read: be its user, or root")
+        })?
+    };
     let paths: Vec<PathBuf> = if is_hangscope(pid) { listens } else { of_program.into_iter().collect() };
     for path in &paths {
-        match Request::send(path, pid, MOST) {
+        match Request::send(path, pid, Duration::ZERO, MOST) {
             Ok(request) => return Ok(request),
             Err(Errno::ENOENT | Errno::ECONNREFUSED) => {}
             Err(error) => {
@@ -116,17 +122,6 @@ fn connect(pid: u32) -> anyhow::Result<Request> {
             variable::SOCKET
         ),
     }
-}
-
-/// The collector's socket, as the environment of a program names it.
-fn socket_of(pid: u32) -> anyhow::Result<Option<PathBuf>> {
-    let environ = fs::read(format!("/proc/{pid}/environ")).with_context(|| {
-        format!("dump: the environment of process {pid} cannot be read: be its user, or root")
-    })?;
-    let prefix = format!("{}=", variable::SOCKET);
-    let value = environ.split(|b| *b == 0).find_map(|entry| entry.strip_prefix(prefix.as_bytes()));
-    let value = value.filter(|value| !value.is_empty());
-    Ok(value.map(|value| PathBuf::from(std::ffi::OsStr::from_bytes(value))))
 }
 
 /// Whether a process is a hangscope, by the name of its program.

@@ -79,7 +79,10 @@ impl FollowArgs {
         let dir = SocketDir::temporary().context("collect: cannot make a folder for the socket")?;
         let before: OsString = std::env::var_os("LD_PRELOAD").unwrap_or_default();
         let preloads = Preloads::of_runner(&shim, &before, self.only.is_some(), dir.path());
-        let preloads = preloads.map_err(|e| usage(e.to_string()))?;
+        let mut preloads = preloads.map_err(|e| usage(e.to_string()))?;
+        if let Ok(program) = std::env::current_exe() {
+            preloads = preloads.with_timeout(&program);
+        }
         Ok(Start { args: self, preloads, dir })
     }
 }

@@ -14,6 +14,7 @@
 //! - [`hunt`]: runs a benchmark again and again until it hangs, and says what the hang is
 //! - [`matrix`]: every allocator in every lane, a number of runs each
 //! - [`shrink`]: the smallest numbers with which a benchmark still hangs
+//! - [`timeout`]: coreutils' `timeout` with a look before the kill
 //! - `actions`: a hunt in GitHub Actions
 //! - `followed`: the command that `collect` follows
 //! - `args`, [`stir`], `times`, `socket`: options that several subcommands have; `carried`: a carrier for one of them
@@ -45,6 +46,7 @@ mod size;
 pub(crate) mod snap;
 mod socket;
 pub(crate) mod stir;
+pub(crate) mod timeout;
 mod times;
 pub(crate) mod verify;
 pub(crate) mod wrap;
@@ -75,11 +77,16 @@ enum Command {
     Report(report::Args),
     Show(show::Args),
     Snap(snap::Args),
+    Timeout(timeout::Args),
     Wrap(wrap::Args),
 }
 
 /// Entry point of the command.
 pub fn main() -> ExitCode {
+    // A `timeout` starts at once: before the definition of all commands is built.
+    if let Some(code) = timeout::called() {
+        return code;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error).into(),
@@ -148,6 +155,7 @@ fn run(command: Command) -> anyhow::Result<Status> {
         Command::Report(args) => report::run(args),
         Command::Show(args) => show::run(args),
         Command::Snap(args) => snap::run(args),
+        Command::Timeout(args) => timeout::run(args),
         Command::Wrap(args) => wrap::run(args),
     }
 }
@@ -167,7 +175,9 @@ mod tests {
         for command in super::Cli::command().get_subcommands() {
             let json = command.get_arguments().find(|arg| arg.get_long() == Some("json"));
             let help = json.and_then(|arg| arg.get_help()).map(ToString::to_string).unwrap_or_default();
-            assert!(help.contains("JSON on stdout"), "{}: {help}", command.get_name());
+            // The stdout of `timeout` is the command's.
+            let where_to = if command.get_name() == "timeout" { "JSON in FILE" } else { "JSON on stdout" };
+            assert!(help.contains(where_to), "{}: {help}", command.get_name());
         }
     }
 

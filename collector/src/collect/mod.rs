@@ -116,7 +116,7 @@ pub(crate) fn collect(
                 router.over(key);
             },
             recv(looks) -> _ => desk.look_at_out(),
-            recv(requests.channel()) -> _ => router.want(std::process::id(), None),
+            recv(requests.channel()) -> _ => router.want(std::process::id(), None, Duration::ZERO),
             recv(chain_look) -> _ => if let Some(followed) = &mut followed {
                 followed.chain.look();
             },

@@ -101,8 +101,8 @@ impl Router {
 
     pub(super) fn event(&mut self, event: Event) {
         let conn = event.conn;
-        if let What::Wanted { pid } = event.what {
-            self.want(pid, Some(conn));
+        if let What::Wanted { pid, second_look } = event.what {
+            self.want(pid, Some(conn), second_look);
             return;
         }
         if let What::Stopping { target, signal } = event.what {
@@ -124,7 +124,7 @@ impl Router {
     }
 
     /// Asks the sessions of a process for a dump; all sessions if the process is this collector.
-    pub(super) fn want(&self, pid: u32, asker: Option<ConnId>) {
+    pub(super) fn want(&self, pid: u32, asker: Option<ConnId>, second_look: Duration) {
         let all = pid == std::process::id();
         let keys: Vec<u64> =
             self.living().filter(|(_, live)| all || live.pid == pid).map(|(k, _)| *k).collect();
@@ -133,13 +133,7 @@ impl Router {
         }
         let left = Arc::new(AtomicU32::new(keys.len() as u32));
         for key in keys {
-            let asked = Asked {
-                asker,
-                left: left.clone(),
-                second_look: Duration::ZERO,
-                done: None,
-                only_last: false,
-            };
+            let asked = Asked { asker, left: left.clone(), second_look, done: None, only_last: false };
             self.send(key, Input::Wanted(asked));
         }
     }

@@ -121,6 +121,8 @@ pub(super) struct Session {
     /// The disk had no room for them.
     unsaved_copy: Option<(CopyRecord, OwnedFd)>,
     still: Still,
+    /// Whether a dump was analysed since something moved in it.
+    looked_at: bool,
     /// Dumps that came unasked.
     late: u32,
     /// Unasked dumps of a process that was only slow.
@@ -168,6 +170,7 @@ impl Session {
             copy: None,
             unsaved_copy: None,
             still: Still::default(),
+            looked_at: false,
             late: 0,
             slow: 0,
             idle_printed: false,
@@ -239,6 +242,7 @@ impl Session {
                 }
                 self.record.heartbeats += 1;
                 self.still.push(&beat);
+                self.looked_at &= self.still.looks() > 0;
                 self.record.max_rss_kib = self.record.max_rss_kib.max(beat.record.rss_kib);
                 self.beats.push(beat, self.judge.last(), beats::share(self.desk.live()));
                 let keeps = self.record.hung || self.desk.disk.keeps_healthy();
@@ -434,6 +438,8 @@ impl Session {
         };
         // Somebody may have removed OUT.
         let copy = self.copy.as_deref().filter(|copy| copy.exists());
+        let hurry = self.wanted.iter().any(|asked| asked.asker.is_some() && !asked.second_look.is_zero());
+        let perf = self.desk.options.perf.as_ref().ok_or("not wanted (--no-perf)");
         let contents = Contents {
             dump: Ok(DumpFrames { frames: Cow::Borrowed(&dump.raw), dump: &dump.dump }),
             other_dumps: vec![],
@@ -447,13 +453,14 @@ impl Session {
             alive: true,
             supplement: (!self.desk.cancel.is_set()).then_some(snap::supplement),
             full: self.desk.options.full,
-            perf: self.desk.options.perf.as_ref().ok_or("not wanted (--no-perf)"),
+            perf: if hurry { Err("a `timeout` waits for the capture") } else { perf },
         };
         let bundle_dir = bundle.dir().to_owned();
         let mut answer = Answer { folder: absolute(&bundle_dir), ..Answer::default() };
         let file = bundle.finish(&contents, &self.desk.cancel);
         let lacks = bundle.not_written();
         if let Some(finding) = file.map(|file| file.finding) {
+            self.looked_at = true;
             let word = self.count(finding.class, asked);
             let (pid, dir) = (self.peer.pid, bundle.dir().display());
             self.desk.say(format_args!("[{word}] {pid} {} -> {dir}", summary(&dump.dump, &finding)));
@@ -490,7 +497,7 @@ impl Session {
 
     /// Looks at a process in which nothing moves before a signal ends it.
     fn stopping(&mut self, asked: Asked, signal: i32) {
-        if self.record.hung || self.still.looks() < STANDS_STILL {
+        if self.record.hung || self.looked_at || self.still.looks() < STANDS_STILL {
             return self.reply(asked, &Answer::default());
         }
         self.note(format!("signal {signal} was about to end it, and nothing moved in it"));

@@ -75,7 +75,7 @@ impl<'a> Running<'a> {
     /// Takes a message of a shim. Asks the process for what is missing: threads whose stack is incomplete in
     /// a first look, the peak of its memory, and that of its counters.
     pub(super) fn hear(&mut self, event: Event) {
-        if let What::Wanted { pid } = event.what {
+        if let What::Wanted { pid, .. } = event.what {
             return self.want(pid, Some(event.conn));
         }
         if let What::Stopping { .. } = event.what {

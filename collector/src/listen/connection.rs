@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use hangscope_protocol::record::{
@@ -108,11 +108,15 @@ impl Window {
     }
 }
 
-/// A person names a process; a program that sends a signal also the signal.
+/// A person names a process; a program that sends a signal also the signal. A `hangscope timeout` names a
+/// process, a time in milliseconds and a zero.
 fn request(payload: &[u8]) -> Result<What, Malformed> {
     let mut reader = Reader::new(payload);
-    if payload.len() == size_of::<u32>() {
-        return Ok(What::Wanted { pid: reader.record()? });
+    let word = size_of::<u32>();
+    if payload.len() == word || payload.len() == 3 * word {
+        let pid = reader.record()?;
+        let ms: u32 = if reader.is_at_end() { 0 } else { reader.record()? };
+        return Ok(What::Wanted { pid, second_look: Duration::from_millis(ms.into()) });
     }
     Ok(What::Stopping { target: reader.record()?, signal: reader.record()? })
 }

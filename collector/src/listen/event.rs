@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hangscope_protocol::record::{
     CopyRecord, CrashPageRecord, DumpBeginRecord, LastMemoryRecord, MarkRecord,
@@ -78,6 +78,9 @@ pub enum What {
     /// connection gets the answer ([`super::request::Answer`]). It never has a hello.
     Wanted {
         pid: u32,
+        /// When the second look is wanted, after the first: somebody waits, and perf takes too long. Zero: as
+        /// usual.
+        second_look: Duration,
     },
     /// A program is about to send a signal that ends a process, or a group (below 0, as for kill(2)). It waits for an
     /// answer, as in [`What::Wanted`], but not for long.

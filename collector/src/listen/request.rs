@@ -3,10 +3,14 @@
 //! The person's side sends one frame with a process id. The collector answers with a frame of JSON for each
 //! process that it asked.
 
+use std::ffi::OsStr;
+use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hangscope_protocol::variable;
 use hangscope_protocol::{HEADER_LEN, Header, Kind, MAGIC, MAX_FRAME, Writer};
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -49,23 +53,43 @@ impl Answer {
     }
 }
 
+/// The collector's socket, as the environment of a process names it.
+///
+/// # Errors
+/// The environment cannot be read.
+pub(crate) fn socket_of(pid: u32) -> io::Result<Option<PathBuf>> {
+    let environ = std::fs::read(format!("/proc/{pid}/environ"))?;
+    let prefix = format!("{}=", variable::SOCKET);
+    let value = environ.split(|b| *b == 0).find_map(|entry| entry.strip_prefix(prefix.as_bytes()));
+    Ok(value.filter(|value| !value.is_empty()).map(|value| PathBuf::from(OsStr::from_bytes(value))))
+}
+
 /// The person's side of a request.
 #[derive(Debug)]
 pub(crate) struct Request(OwnedFd);
 
 impl Request {
     /// Connects to a collector's socket and asks for a dump of a process; of all its processes if `pid` is
-    /// the collector itself. An answer is waited for at most for `within`.
+    /// the collector itself. An answer is waited for at most for `within`. `second_look`: how long after the
+    /// first, for who cannot wait for perf; zero: as usual.
     ///
     /// # Errors
     /// What the system says: ENOENT or ECONNREFUSED if nobody listens.
-    pub(crate) fn send(path: &Path, pid: u32, within: Duration) -> nix::Result<Request> {
+    pub(crate) fn send(
+        path: &Path,
+        pid: u32,
+        second_look: Duration,
+        within: Duration,
+    ) -> nix::Result<Request> {
         let socket = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
         let limit = TimeVal::milliseconds(i64::try_from(within.as_millis()).unwrap_or(i64::MAX));
         setsockopt(&socket, sockopt::SendTimeout, &limit)?;
         setsockopt(&socket, sockopt::ReceiveTimeout, &limit)?;
         connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
-        send(socket.as_raw_fd(), &frame(Kind::Request, &pid.to_le_bytes()), MsgFlags::MSG_NOSIGNAL)?;
+        let ms = u32::try_from(second_look.as_millis()).unwrap_or(u32::MAX);
+        // As `connection` reads it: eight bytes are those of a program that sends a signal.
+        let payload = [pid, ms, 0].map(u32::to_le_bytes).concat();
+        send(socket.as_raw_fd(), &frame(Kind::Request, &payload), MsgFlags::MSG_NOSIGNAL)?;
         Ok(Request(socket))
     }
 

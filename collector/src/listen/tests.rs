@@ -43,7 +43,7 @@ fn word(what: &What) -> String {
         What::Dump(d) => format!("dump {} end={}", d.begin.number, d.end.is_some()),
         What::Bye(note) => format!("bye {}", note.text),
         What::Rejected(reason) => format!("rejected {reason}"),
-        What::Wanted { pid } => format!("wanted {pid}"),
+        What::Wanted { pid, .. } => format!("wanted {pid}"),
         What::Stopping { target, signal } => format!("stopping {target} {signal}"),
         What::End => "end".into(),
     }

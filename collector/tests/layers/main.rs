@@ -21,6 +21,7 @@ const COLLECTOR: &[&[&str]] = &[
     &["launch"],
     &["report"],
     &["snap"],
+    &["timeout"],
     &["verify"],
     &["hunt"],
     &["collect"],

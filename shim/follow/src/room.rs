@@ -2,7 +2,6 @@
 //! nothing there.
 
 use core::ffi::c_char;
-use core::mem::MaybeUninit;
 
 /// Bytes in lent memory.
 pub(crate) struct Text<'a> {
@@ -48,11 +47,11 @@ pub(crate) fn with<R>(
     let words = pointers.checked_add(bytes.div_ceil(size_of::<usize>()))?;
     Some(match words {
         0..=128 => sized::<128, R>(pointers, run),
-        ..=256 => sized::<256, R>(pointers, run),
-        ..=512 => sized::<512, R>(pointers, run),
-        ..=1024 => sized::<1024, R>(pointers, run),
-        ..=2048 => sized::<2048, R>(pointers, run),
-        ..=MOST => sized::<MOST, R>(pointers, run),
+        129..=256 => sized::<256, R>(pointers, run),
+        257..=512 => sized::<512, R>(pointers, run),
+        513..=1024 => sized::<1024, R>(pointers, run),
+        1025..=2048 => sized::<2048, R>(pointers, run),
+        2049..=MOST => sized::<MOST, R>(pointers, run),
         _ => return None,
     })
 }
@@ -63,15 +62,11 @@ fn sized<const WORDS: usize, R>(
     pointers: usize,
     run: impl FnOnce(&mut [*const c_char], &mut [u8]) -> R,
 ) -> R {
-    let mut words = [MaybeUninit::<*const c_char>::uninit(); WORDS];
-    words.fill(MaybeUninit::new(core::ptr::null()));
+    let mut words = [core::ptr::null::<c_char>(); WORDS];
     let (for_pointers, rest) = words.split_at_mut_checked(pointers).unwrap_or_default();
-    // SAFETY: all words were filled. A null pointer is eight bytes of zero, which may be written as bytes; nobody
-    // reads them as pointers again.
-    let (for_pointers, text) = unsafe {
-        let bytes = size_of_val(rest);
-        (for_pointers.assume_init_mut(), core::slice::from_raw_parts_mut(rest.as_mut_ptr().cast(), bytes))
-    };
+    // SAFETY: a null pointer is bytes of zero, which may be written as bytes; nobody reads them as pointers
+    // again.
+    let text = unsafe { core::slice::from_raw_parts_mut(rest.as_mut_ptr().cast::<u8>(), size_of_val(rest)) };
     run(for_pointers, text)
 }
 

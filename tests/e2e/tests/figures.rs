@@ -2,6 +2,7 @@
 //! long a dump takes. The tests print the figures and do not check them. They
 //! check only that each measurement was complete. `scripts/bench.sh` runs them.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -9,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use hangscope_collector::listen::What;
 use hangscope_protocol::record::mark_part;
-use hangscope_test_e2e::{Running, TestCollector, bench, preload};
+use hangscope_test_e2e::carriers::wrap;
+use hangscope_test_e2e::{Running, TestCollector, bench, debian, preload};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -51,6 +53,25 @@ fn start_and_memory() {
         "/bin/true with the shim: least {:.0} us more, median {:.0} us more (limit 300)",
         least(&watched) - least(&plain),
         median(watched) - median(plain)
+    );
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = collector.listener.path().to_str().expect("UTF-8").to_owned();
+    let carrier = wrap(folder.path(), "x_hs.so", &debian("libmimalloc.so.2"), &["--socket", &socket]);
+    let constructor = |name: &str, value: &OsStr| {
+        let mut init = vec![];
+        for _ in 0..50 {
+            let mut command = Command::new("/bin/true");
+            command.env("LD_PRELOAD", value).env(name, &socket);
+            assert!(command.status().expect("true").success());
+            init.push(collector.hello().fixed.init_cost_ns as f64 / 1e3);
+        }
+        format!("least {:.0} us, median {:.0} us", least(&init), median(init))
+    };
+    println!(
+        "the constructor with an allocator: {}; under its carrier: {}",
+        constructor("HANGSCOPE_SOCKET", &preload(Some(&debian("libmimalloc.so.2")))),
+        constructor("UNUSED", carrier.as_os_str())
     );
 
     let mut command = Command::new(env!("CARGO_BIN_EXE_hangscope-host"));

@@ -11,7 +11,7 @@ use hangscope_collector::session::{Dump, Stack};
 use hangscope_collector::symbolize::{Sources, symbolize};
 use hangscope_protocol::record::{StackRecord, dso_flags};
 use hangscope_reader::elf::{Dynamic, Headers, image, symbols};
-use hangscope_reader::{Memory, link_map};
+use hangscope_reader::{Memory, carrier, link_map};
 
 /// Where the image lies.
 const START: u64 = 0x7f00_0000_0000;
@@ -58,6 +58,10 @@ pub fn any(bytes: &[u8]) {
 fn of_memory(bytes: &[u8]) {
     let memory = Image(bytes);
     let _ = image(&memory, START);
+    let mut room = [0; 4096];
+    if let Some(settings) = carrier::settings(&memory, START, &mut room) {
+        assert!(carrier::entries(settings).all(|entry| entry.starts_with(b"HANGSCOPE_")));
+    }
     if let Some(headers) = Headers::read(&memory, START)
         && let Some(at) = headers.dynamic()
     {

@@ -33,6 +33,7 @@ mod shrink;
 mod snap;
 mod stall;
 mod stir;
+mod timeout;
 mod tripwire;
 mod until_decided;
 mod verify;
