@@ -1,7 +1,7 @@
 //! Captures the evidence of a hang, then stops the run.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use crossbeam_channel::Select;
@@ -33,6 +33,7 @@ use crate::listen::ConnId;
 use crate::session::{Dso, Dump};
 use crate::snap;
 use crate::snap::notes::OutsideNote;
+use crate::text::matrix::MatrixLine;
 use crate::text::message::{Say as _, Text, say};
 use crate::text::note::Note;
 
@@ -204,6 +205,11 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         notes.push(say!(Note::EndedMeanwhile { seconds: format!("{lasted:.0}") }).said());
     }
     let dump_ms = dump.and_then(dump_ms);
+    let hangs = finding.as_ref().is_none_or(|finding| !finding.is_no_hang());
+    let held = match job.keep && hangs && !haste && !ended_by_itself {
+        true => hold(bench, &job, pid),
+        false => Duration::ZERO,
+    };
     let patience = if haste { TERM_TO_KILL_IN_HASTE } else { TERM_TO_KILL };
     let ended = bench.stop(patience).context("hunt: stopping the run")?;
     // A process that hangs does not come to a good end, unless a signal or ptrace ended a wait.
@@ -231,7 +237,7 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         hang: HangFacts { snapshot: name, finding, dump_ms },
         ended,
         seconds: if slow && ended_by_itself { lasted } else { seconds },
-        captured_s: bench.started().elapsed().as_secs_f64() - seconds,
+        captured_s: (bench.started().elapsed() - held).as_secs_f64() - seconds,
         integrity_start: dso.start,
         integrity_end: dso.end,
         deleted_seen: dso.deleted_seen,
@@ -248,6 +254,17 @@ fn wait_for_end(bench: &Bench, limit: Duration, cancel: &Cancel) {
     ready.recv(bench.ended());
     ready.recv(cancel.channel());
     let _ = ready.ready_timeout(limit);
+}
+
+/// Leaves the run to a person until it ends, or for Ctrl-C. Returns how long that was.
+fn hold(bench: &Bench, job: &Job<'_>, pid: u32) -> Duration {
+    let began = Instant::now();
+    job.screen.say(&say!(MatrixLine::KeptAlive { pid }));
+    let mut ready = Select::new();
+    ready.recv(bench.ended());
+    ready.recv(job.cancel.channel());
+    let _ = ready.ready();
+    began.elapsed()
 }
 
 /// A dump from outside, with the memory of the counters; none if the process may not be looked at.

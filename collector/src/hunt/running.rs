@@ -39,6 +39,8 @@ pub(crate) struct Job<'a> {
     pub(crate) cancel: &'a Cancel,
     /// Where a person may ask for a dump. With it, Ctrl-C captures the run before it stops it.
     pub(crate) requests: Option<&'a Requests>,
+    /// A run that hangs is left alive, once it is captured, until it ends or for Ctrl-C.
+    pub(crate) keep: bool,
     /// Gets the process id of every hello.
     pub(crate) hellos: Option<&'a Sender<u32>>,
 }

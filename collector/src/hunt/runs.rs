@@ -197,8 +197,16 @@ impl Hunt<'_> {
         self.screen.begin(&name);
         let lane = self.arms.lane(arm);
         let requests = Some(self.requests);
-        let job =
-            Job { config, lane, number, screen: self.screen, cancel: self.cancel, requests, hellos: None };
+        let job = Job {
+            config,
+            lane,
+            number,
+            screen: self.screen,
+            cancel: self.cancel,
+            requests,
+            keep: false,
+            hellos: None,
+        };
         let facts = self.arms.run(arm, job, before)?;
         self.files.push(&facts)?;
         self.screen.end(&facts);
@@ -236,9 +244,17 @@ impl Hunt<'_> {
             self.files.progress(&format!("[STATS] {number}"))?;
             self.screen.say(&say!(JobLine::StatsRun { number, runs: stats.runs }));
             let requests = Some(self.requests);
-            let facts =
-                Job { config, lane: &lane, number, screen: self.screen, cancel, requests, hellos: None }
-                    .run(None)?;
+            let facts = Job {
+                config,
+                lane: &lane,
+                number,
+                screen: self.screen,
+                cancel,
+                requests,
+                keep: false,
+                hellos: None,
+            }
+            .run(None)?;
             log.push_json(&run_files::object(&facts))?;
             outputs.extend(lane.outputs(number));
             if let Some(hang) = &facts.hang {

@@ -7,7 +7,7 @@
 //! - `state`: what a matrix began with; `meta`: the machine and the settings
 //! - `lanes`: the settings of a hunt for each run; [`run`]: makes the runs
 //! - `series`: memory over time; `machine`: what else was at work
-//! - `results`: what the runs show; [`summary`], [`verdict`]: its files
+//! - `results`: what the runs show; [`summary`], `page`, [`verdict`]: its files
 
 pub(crate) mod config;
 pub(crate) mod example;
@@ -15,6 +15,7 @@ mod journal;
 mod lanes;
 mod machine;
 mod meta;
+mod page;
 mod plan;
 mod results;
 mod run;

@@ -8,6 +8,7 @@ use super::journal::{BadJournal, Entry, Journal};
 use super::lanes::{self, Common, Pairs};
 use super::machine::Moment;
 use super::meta::Meta;
+use super::page;
 use super::plan::{Cell, Done, Group, Plan};
 use super::results::Results;
 use super::samples::{BadFile, Sample, Samples, Status};
@@ -339,7 +340,8 @@ impl<'a> Making<'a> {
                 return Ok(true);
             }
             let Some(entry) = self.one(cell)? else { return Ok(true) };
-            if entry.facts.outcome == RunOutcome::Hung && self.task.on_hang == OnHang::Stop {
+            let stops = matches!(self.task.on_hang, OnHang::Stop | OnHang::Keep);
+            if entry.facts.outcome == RunOutcome::Hung && stops {
                 let line = say!(MatrixLine::StoppedAtHang { cell: cell_name(&entry.sample) });
                 self.progress.push(&format!("[STOP] {}", line.en()))?;
                 self.screen.say(&line);
@@ -389,6 +391,7 @@ impl<'a> Making<'a> {
             screen: &self.screen,
             cancel: self.console.cancel,
             requests: Some(self.console.requests),
+            keep: self.task.on_hang == OnHang::Keep,
             hellos: series.as_ref().map(Series::hellos),
         };
         let facts = job.run(None)?;
@@ -464,10 +467,11 @@ fn cell_of(matrix: &Matrix, entry: &Entry) -> Option<Cell> {
 fn write(task: &Task, seed: u64, results: &Results) -> anyhow::Result<()> {
     let out = &task.common.out;
     let name = out.file_name().unwrap_or_default().to_string_lossy();
-    let mut written = vec![];
-    for lang in Lang::ALL {
-        let text = summary::summary(&name, &task.matrix, seed, results, lang);
-        written.push(atomic::write_text(&out.join(summary::file_name(lang)), &text));
+    let of = |lang| (lang, summary::summary(&name, &task.matrix, seed, results, lang));
+    let summaries = Lang::ALL.map(of);
+    let mut written = vec![atomic::write_text(&out.join("report.html"), &page::page(&name, &summaries))];
+    for (lang, text) in &summaries {
+        written.push(atomic::write_text(&out.join(summary::file_name(*lang)), text));
     }
     if let Some(file) = verdict::file(&task.matrix, seed, results) {
         written.push(atomic::write_json(&out.join("verdict.json"), &file));

@@ -81,9 +81,17 @@ pub(crate) fn shrink(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow:
         evidence.clear(number)?;
         let config = for_run(&config, &shape, &ask);
         screen.step(&line, number);
-        let facts =
-            hunt::Job { config: &config, lane: &lane, number, screen, cancel, requests: None, hellos: None }
-                .run(None)?;
+        let facts = hunt::Job {
+            config: &config,
+            lane: &lane,
+            number,
+            screen,
+            cancel,
+            requests: None,
+            keep: false,
+            hellos: None,
+        }
+        .run(None)?;
         if facts.outcome == RunOutcome::Interrupted {
             evidence.clear(number)?;
             break End::Interrupted;
