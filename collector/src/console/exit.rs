@@ -43,13 +43,13 @@ impl Status {
     /// What it means, for `--help`.
     pub(crate) fn meaning(self) -> &'static str {
         match self {
-            Status::NoHang => "done; hunt, shrink: no hang",
+            Status::NoHang => "done; hunt, matrix, shrink: no hang",
             Status::Failed => "anything else went wrong (one line on stderr says what)",
             Status::Usage => "wrong usage",
-            Status::NoGoodEnd => "hunt: no run came to a good end (all died or failed)",
-            Status::Hang => "hunt, shrink: a hang was captured",
-            Status::DsoNotIntact => "hunt, shrink: the DSO was not intact",
-            Status::NotVerified => "verify, hunt, shrink: the preload could not be verified",
+            Status::NoGoodEnd => "hunt, matrix: no run came to a good end (all died or failed)",
+            Status::Hang => "hunt, matrix, shrink: a hang was captured",
+            Status::DsoNotIntact => "hunt, matrix, shrink: the DSO was not intact",
+            Status::NotVerified => "verify, hunt, matrix, shrink: the preload could not be verified",
         }
     }
 }
@@ -138,13 +138,13 @@ mod tests {
     fn the_help_lists_every_status() {
         insta::assert_snapshot!(help(), @r"
         Exit status:
-           0  done; hunt, shrink: no hang
+           0  done; hunt, matrix, shrink: no hang
            1  anything else went wrong (one line on stderr says what)
            2  wrong usage
-           3  hunt: no run came to a good end (all died or failed)
-          10  hunt, shrink: a hang was captured
-          20  hunt, shrink: the DSO was not intact
-          30  verify, hunt, shrink: the preload could not be verified
+           3  hunt, matrix: no run came to a good end (all died or failed)
+          10  hunt, matrix, shrink: a hang was captured
+          20  hunt, matrix, shrink: the DSO was not intact
+          30  verify, hunt, matrix, shrink: the preload could not be verified
         ");
     }
 }

@@ -33,11 +33,10 @@ fn body(markdown: &str) -> String {
             _ => "",
         };
         if now != open {
-            html += &[("ul", "</ul>\n"), ("table", "</table>\n")]
+            html += [("ul", "</ul>\n"), ("table", "</table>\n")]
                 .iter()
                 .find_map(|(of, end)| (*of == open).then_some(*end))
-                .unwrap_or_default()
-                .to_owned();
+                .unwrap_or_default();
             if !now.is_empty() {
                 html += &format!("<{now}>\n");
             }

@@ -121,7 +121,7 @@ pub(crate) fn pin_all(matrix: &Matrix, out: &Path) -> Result<Vec<Pinned>, PinErr
 }
 
 /// The libc of this process: programs of this machine have it, too.
-fn libc() -> Result<PathBuf, PinError> {
+pub(super) fn libc() -> Result<PathBuf, PinError> {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let paths = maps.lines().filter_map(|line| line.find('/').map(|at| &line[at..]));
     let mut libcs = paths.filter(|path| {

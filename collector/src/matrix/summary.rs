@@ -40,21 +40,25 @@ pub(crate) fn headline(results: &Results, lang: Lang) -> String {
             let (allocator, lane) = (&group.allocator, &group.lane);
             say!(MatrixLine::OfGroup { allocator, lane, phase: group.group.phase, hung, of }).text(lang)
         })
-        .chain(results.hangs.iter().filter(|entry| entry.warmup).map(|entry| entry_name(entry, lang)))
         .collect();
     let comma = if lang == Lang::Ja { "、" } else { ", " };
-    let first = match hung.is_empty() {
-        true => say!(MatrixLine::NoHang { made: results.made }).text(lang),
+    let before: Vec<String> =
+        results.hangs.iter().filter(|entry| entry.warmup).map(|entry| entry_name(entry, lang)).collect();
+    let mut sentences = vec![match hung.is_empty() {
+        true => say!(MatrixLine::NoHang { made: results.made }),
         false => {
-            let where_ = hung.join(comma);
-            say!(MatrixLine::SomeHung { hung: results.hangs.len(), made: results.made, where_ }).text(lang)
+            let (count, where_) = (results.hangs.len() - before.len(), hung.join(comma));
+            say!(MatrixLine::SomeHung { hung: count, made: results.made, where_ })
         }
-    };
-    let space = if lang == Lang::Ja { "" } else { " " };
-    match results.missing() {
-        0 => first,
-        runs => format!("{first}{space}{}", say!(MatrixLine::NotMade { runs }).text(lang)),
+    }];
+    if !before.is_empty() {
+        sentences.push(say!(MatrixLine::WarmupHung { cells: before.join(comma) }));
     }
+    if results.missing() > 0 {
+        sentences.push(say!(MatrixLine::NotMade { runs: results.missing() }));
+    }
+    let space = if lang == Lang::Ja { "" } else { " " };
+    sentences.iter().map(|sentence| sentence.text(lang)).collect::<Vec<_>>().join(space)
 }
 
 /// The summary in one language. `name`: that of OUT.
@@ -244,3 +248,6 @@ fn marks(page: &mut Page, results: &Results) {
         lines.iter().for_each(|line| page.item(line));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,7 @@ messages! {
         Title { name } => "# Matrix: {name}", "# マトリクス: {name}";
         NoHang { made: "run" } => "No hang in {made}.", "{made} 回の実行でハングなし。";
         SomeHung { hung, made: "run", where_ } => "{hung} of {made} hung: {where_}.", "{made} 回中 {hung} 回がハング: {where_}。";
+        WarmupHung { cells } => "Hung before the runs that count: {cells}.", "ウォームアップでのハング: {cells}。";
         OfGroup { allocator, lane, phase, hung, of } => "{allocator} in {lane} ({phase}) {hung}/{of}",
             "{allocator}、{lane} ({phase}) {hung}/{of}";
         NotMade { runs: "planned run was|planned runs were" } => "{runs} not made.", "予定のうち {runs} 回は未実施。";

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hangscope_test_e2e::hunt::{file_names, run_parts};
-use hangscope_test_e2e::{allocator, bench, debian, hangscope};
+use hangscope_test_e2e::{allocator, bench, built, debian, hangscope, shim};
 use serde_json::Value;
 
 /// A folder with a `matrix.toml`.
@@ -262,8 +262,8 @@ fn a_wrong_matrix_is_one_line_before_anything_runs() {
     let matrix = Matrix::new("verify_runs = 1", lane, "[phase.ops]\n");
     let path = matrix.0.path().join("matrix.toml");
     let text = std::fs::read_to_string(&path).expect("text");
-    let shim = hangscope_test_e2e::built("libhangscope_follow.so").display().to_string();
-    std::fs::write(&path, text.replace(&allocator("demo").display().to_string(), &shim)).expect("a file");
+    let follow = built("libhangscope_follow.so").display().to_string();
+    std::fs::write(&path, text.replace(&allocator("demo").display().to_string(), &follow)).expect("a file");
     let (code, _, stderr) = run_parts(&mut matrix.command(&[]));
     assert_eq!(code, Some(30), "{stderr}");
     assert!(stderr.contains("demo in lane main"), "{stderr}");
@@ -271,4 +271,72 @@ fn a_wrong_matrix_is_one_line_before_anything_runs() {
     let init = |path: &Path| run_parts(hangscope().args(["matrix", "--init"]).arg(path));
     assert_eq!(init(&example).0, Some(0));
     assert_eq!(init(&example).0, Some(2), "a file that is there is left alone");
+}
+
+#[test]
+fn the_drop_ins_take_the_options_of_their_namesakes() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts");
+    let script = |name: &str| {
+        let mut command = Command::new(scripts.join(name));
+        command.current_dir(dir.path()).env("LC_ALL", "C").env("HANGSCOPE", built("hangscope"));
+        command.env("HANGSCOPE_SHIM", shim()).stdin(Stdio::null());
+        command
+    };
+    let mimalloc = debian("libmimalloc.so.2");
+    let matrix = |more: &[&str]| {
+        let mut command = script("ssot_mt_remote_matrix.sh");
+        command.args(["--runs", "2", "--rss-runs", "1", "--allocs", "glibc,mimalloc", "--outdir", "out dir"]);
+        command.args(["--bench-args", "2 4000 400 16 32768 90 65536", "--timeout-sec", "30"]).args(more);
+        command.arg("--mimalloc-so").arg(&mimalloc).arg("--bench-bin").arg(bench());
+        run_parts(&mut command)
+    };
+    let (code, stdout, stderr) = matrix(&[]);
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    let read = |file: &str| std::fs::read_to_string(dir.path().join("out dir").join(file)).expect(file);
+    assert_eq!(read("ops.tsv").lines().count(), 5);
+    assert_eq!(read("rss.tsv").lines().count(), 3);
+    assert_eq!(read("samples.csv").lines().filter(|row| row.contains(",OK,")).count(), 6);
+    let before = read("samples.csv");
+    assert_eq!(matrix(&["--resume"]).0, Some(0));
+    assert_eq!(read("samples.csv"), before);
+    assert_eq!(file_names(dir.path()), ["out dir"], "nothing is left beside it");
+    let (code, _, stderr) =
+        run_parts(script("ssot_mt_remote_matrix.sh").args(["--allocs", "hz4", "--outdir", "x"]));
+    assert_eq!(code, Some(2), "{stderr}");
+
+    let mut verify = script("verify_preload_strict.sh");
+    verify
+        .args(["--runs", "2", "--outdir", "v/preload_verify", "--so"])
+        .arg(&mimalloc)
+        .arg("--bin")
+        .arg(bench());
+    let (code, stdout, stderr) = run_parts(&mut verify);
+    assert_eq!(
+        (code, stdout.lines().last()),
+        (Some(0), Some("[STRICT-PRELOAD] verification passed")),
+        "{stderr}"
+    );
+    assert_eq!(file_names(&dir.path().join("v/preload_verify")), ["result.txt", "run_1.log", "run_2.log"]);
+}
+
+#[test]
+fn the_peak_of_a_small_program_is_its_own() {
+    let lane = "[[lane]]\nname = \"main\"\ncommand = [\"sleep\", \"0.5\"]\n";
+    let matrix = Matrix::new("", lane, "[phase.rss]\nrss_runs = 1\n");
+    let (code, stdout, stderr) = run_parts(&mut matrix.command(&[]));
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    for row in matrix.rows() {
+        let peak: u64 = row["max_rss_kib"].parse().expect("KiB");
+        let series = matrix.text(&format!("main/rss_{}_1.csv", row["allocator"]));
+        let looks = series.lines().skip(1).filter_map(|line| line.split(',').nth(1)?.parse::<u64>().ok());
+        let most = looks.max().expect("a look");
+        // The kernel counts resident pages for each processor, and adds them up now and then.
+        assert!(peak.abs_diff(most) < 1024, "{row:?}: {most}");
+    }
+    let entries = matrix.text("runs.jsonl");
+    for line in entries.lines() {
+        let entry: Value = serde_json::from_str(line).expect("JSON");
+        assert!(entry["shim_kib"].as_u64().is_some_and(|kib| kib > 0 && kib < 1024), "{entry}");
+    }
 }
