@@ -18,6 +18,7 @@
 //! - [`sequential`], [`sprt`]: tests whose result may be read after every run
 //! - [`decision`]: the answer of a hunt that had a question to decide
 //! - [`shrink`]: the smallest numbers with which a command still hangs
+//! - [`launcher`]: whether a process only waits for what it has started
 //! - [`judged`]: whose malloc a run shows
 //! - [`crash`]: where a run crashed
 //! - [`facts`]: the facts of a hunt, from which the verdict is made
@@ -34,6 +35,7 @@ mod graph;
 pub(crate) mod history;
 pub mod integrity;
 pub(crate) mod judged;
+pub(crate) mod launcher;
 mod motion;
 mod role;
 pub(crate) mod run_counters;

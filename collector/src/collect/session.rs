@@ -20,7 +20,7 @@ use super::judge::Judge;
 use super::record::{self, End, SessionRecord};
 use super::still::Still;
 use crate::analysis::integrity::is_of_a_lost_mapping;
-use crate::analysis::{Class, Finding, History};
+use crate::analysis::{Class, Finding, History, launcher};
 use crate::capture;
 use crate::evidence::bundle::{Allocator, AllocatorBytes, Bundle, Contents, DumpFrames};
 use crate::evidence::missing::NotWritten;
@@ -29,6 +29,7 @@ use crate::evidence::truncated_stacks;
 use crate::files::atomic::{self, WriteError};
 use crate::files::free;
 use crate::files::pin;
+use crate::launch::census;
 use crate::listen::request::{Answer, Problem};
 use crate::listen::{ConnId, Event, Peer, RecordedDump, What};
 use crate::proc::ending::{self, Ending};
@@ -125,8 +126,10 @@ pub(super) struct Session {
     looked_at: bool,
     /// Dumps that came unasked.
     late: u32,
-    /// Unasked dumps of a process that was only slow.
+    /// Unasked dumps of a process that was only slow, or waited for its children.
     slow: u32,
+    /// Whether it had children when its last dump began.
+    has_children: bool,
     /// Whether an idle stall was printed already.
     idle_printed: bool,
     /// The bundle of the dump that has begun to arrive.
@@ -173,6 +176,7 @@ impl Session {
             looked_at: false,
             late: 0,
             slow: 0,
+            has_children: false,
             idle_printed: false,
             begun: None,
             conns: BTreeSet::new(),
@@ -253,6 +257,8 @@ impl Session {
             What::Note(note) => self.note(text(&note)),
             What::DumpBegin(begin) => {
                 self.record.dumps += 1;
+                // Now: they may have ended when the dump is analysed.
+                self.has_children = !census::children(self.peer.pid).is_empty();
                 if begin.reason == dump_reason::STALL {
                     // Whether the process is stuck or idle is known when the dump is complete.
                     return;
@@ -261,7 +267,7 @@ impl Session {
                 self.late += u32::from(late);
                 if late && !self.record.hung {
                     self.record.hung = true;
-                    self.desk.say(format_args!("[LATE] {} {}", self.peer.pid, self.title()));
+                    self.desk.say_of_course(format_args!("[LATE] {} {}", self.peer.pid, self.title()));
                     self.save();
                 }
                 self.begin_dump(begin.number, begin.request == WANTED);
@@ -427,7 +433,8 @@ impl Session {
             // No more dumps are kept, but this one may still show that the process is only slow.
             if !asked {
                 let dump = snap::supplemented(self.peer.pid, &dump.dump);
-                self.count(JudgedStall::of(&dump, &self.sources(), &self.history).finding.class, asked);
+                let class = JudgedStall::of(&dump, &self.sources(), &self.history).finding.class;
+                self.count(class, asked, self.is_launcher(&dump));
                 self.save();
             }
             return;
@@ -461,7 +468,7 @@ impl Session {
         let lacks = bundle.not_written();
         if let Some(finding) = file.map(|file| file.finding) {
             self.looked_at = true;
-            let word = self.count(finding.class, asked);
+            let word = self.count(finding.class, asked, self.is_launcher(&dump.dump));
             let (pid, dir) = (self.peer.pid, bundle.dir().display());
             self.desk.say(format_args!("[{word}] {pid} {} -> {dir}", summary(&dump.dump, &finding)));
             answer.class = Some(finding.class.to_string());
@@ -528,7 +535,7 @@ impl Session {
     }
 
     /// Counts a dump that was analysed. Gives the word for its line.
-    fn count(&mut self, class: Class, asked: bool) -> &'static str {
+    fn count(&mut self, class: Class, asked: bool, launcher: bool) -> &'static str {
         // A quick dump at the end of the collector tells less than that of the hang.
         if !(asked && self.record.hung) {
             self.record.class = Some(class);
@@ -536,12 +543,27 @@ impl Session {
         match class {
             _ if asked => "DUMP",
             Class::Slow => {
-                self.slow += 1;
-                self.record.hung = self.late > self.slow;
+                self.not_hung();
                 "SLOW"
+            }
+            _ if launcher => {
+                self.not_hung();
+                self.note("it only waits for what it has started".to_owned());
+                "WAITS"
             }
             _ => "HANG",
         }
+    }
+
+    /// Takes back that a dump which came unasked shows a hang.
+    fn not_hung(&mut self) {
+        self.slow += 1;
+        self.record.hung = self.late > self.slow;
+    }
+
+    /// Whether a dump is of a shell, of `timeout` or the like: what it has started may hang.
+    fn is_launcher(&self, dump: &Dump) -> bool {
+        launcher::waits_for_children(dump) || launcher::only_waits(dump) && self.has_children
     }
 
     fn note(&mut self, text: String) {

@@ -78,8 +78,7 @@ fn hang_is_captured(runner: &Runner) {
     let script = runner.script(&so, &["/bin/echo", "one"], &bench);
     let command = command(runner, dir.path(), &script);
     let out = dir.path().join("out");
-    let mut collect =
-        collect(&out, &["--no-perf", "--hang-after", "1s", "--only", "hangscope-bench"], &command);
+    let mut collect = collect(&out, &["--no-perf", "--hang-after", "1s"], &command);
     let mut child = collect.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
     let mut said = vec![];
