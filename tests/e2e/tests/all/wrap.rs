@@ -266,6 +266,18 @@ fn other_commands_know_a_carrier() {
     let out = folder.path().join("pins").display().to_string();
     let (stdout, stderr) = with(&["pin", "--out", &out], &[]);
     assert!(stdout.starts_with(&format!("{out}/fault_healthy_")) && stderr == said, "{stdout}{stderr}");
+    // A runner that names the carrier gets the pinned copy of the allocator.
+    let (out, script) = (folder.path().join("hunt"), format!("LD_PRELOAD={} /bin/echo x", carrier.display()));
+    let options = ["--runs", "1", "--verify-runs", "1", "--no-perf", "--out", out.to_str().unwrap()];
+    let rest = [&options[..], &["--", "bash", "-c", &script]].concat();
+    let (stdout, _) = with(&["hunt", "--so"], &rest);
+    assert!(stdout.starts_with(&format!("note: {said}")), "{stdout}");
+    let verdict = fs::read(out.join("verdict.json")).expect("a verdict");
+    let verdict: serde_json::Value = serde_json::from_slice(&verdict).expect("JSON");
+    assert_eq!((&verdict["name"], &verdict["runs"]["ok"]), (&"fault_healthy".into(), &1.into()));
+    let copy = out.join(pinned.file_name().expect("a name"));
+    let exe = verdict["dso"]["proven_in"]["exe"].as_str().unwrap_or_default();
+    assert!(verdict["dso"]["path"] == *copy.to_str().unwrap() && exe.ends_with("/echo"), "{verdict:#}");
     // In a runner that is followed, the collector of the environment hears it.
     let (out, script) =
         (folder.path().join("out"), format!("env -i LD_PRELOAD={} /bin/echo x", carrier.display()));
