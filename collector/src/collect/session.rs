@@ -22,6 +22,7 @@ use super::still::Still;
 use crate::analysis::integrity::is_of_a_lost_mapping;
 use crate::analysis::{Class, Finding, History, launcher};
 use crate::capture;
+use crate::console::out;
 use crate::evidence::bundle::{Allocator, AllocatorBytes, Bundle, Contents, DumpFrames};
 use crate::evidence::missing::NotWritten;
 use crate::evidence::stall::JudgedStall;
@@ -35,9 +36,12 @@ use crate::listen::{ConnId, Event, Peer, RecordedDump, What};
 use crate::proc::ending::{self, Ending};
 use crate::profile::Profile;
 use crate::session::copy::{self, Copied};
+use crate::session::syscalls::Syscalls;
 use crate::session::{Dso, Dump, Identity, Note};
 use crate::snap;
 use crate::symbolize::Sources;
+use crate::text::collecting::CollectLine;
+use crate::text::message::say;
 
 /// Number of the requests of people.
 const WANTED: u32 = 1;
@@ -642,6 +646,7 @@ impl Session {
         self.record.end = end;
         self.record.why = why;
         self.record.ended = (end != End::Open).then(|| record::stamp(SystemTime::now()));
+        self.note_stop();
         let healthy = self.record.is_healthy();
         self.record.folded = healthy && self.desk.disk.folds();
         if !self.record.folded {
@@ -659,7 +664,13 @@ impl Session {
             (None, None) => self.record.why.clone().unwrap_or_else(|| "still there".into()),
         };
         let (pid, integrity) = (self.peer.pid, self.record.integrity);
-        let hung = if self.record.hung { "hung" } else { "no hang" };
+        let hung = match (self.record.hung, self.record.still_s) {
+            (true, _) => "hung".to_owned(),
+            (false, Some(seconds)) => {
+                say!(CollectLine::StuckWhenStopped { seconds: seconds as u64 }).text(out::lang())
+            }
+            (false, None) => "no hang".to_owned(),
+        };
         match folded {
             Folded::Yes => {
                 self.desk.say_of_course(format_args!("[END] {pid} {how}, DSO {integrity}, {hung}"))
@@ -668,6 +679,22 @@ impl Session {
                 let dir = self.dir.display();
                 self.desk.say_of_course(format_args!("[END] {pid} {how}, DSO {integrity}, {hung} -> {dir}"));
             }
+        }
+    }
+}
+
+impl Session {
+    /// A process that was ended while nothing moved in it is not one without a hang.
+    fn note_stop(&mut self) {
+        let record = &mut self.record;
+        let lost = record.end == End::Lost && record.signal.is_none() && self.rejected.is_none();
+        if record.hung || !(lost || record.signal.is_some_and(record::is_of_a_stop)) {
+            return;
+        }
+        let futex = Syscalls::from_elf(self.identity.fixed.arch).map(Syscalls::futex);
+        if let Some(time) = futex.and_then(|futex| self.still.stuck_for(futex)) {
+            record.stopped = Some("stuck when it was stopped".into());
+            record.still_s = Some(time.as_secs_f64());
         }
     }
 }
