@@ -671,14 +671,13 @@ impl Session {
             }
             (false, None) => "no hang".to_owned(),
         };
-        match folded {
-            Folded::Yes => {
-                self.desk.say_of_course(format_args!("[END] {pid} {how}, DSO {integrity}, {hung}"))
-            }
-            Folded::No => {
-                let dir = self.dir.display();
-                self.desk.say_of_course(format_args!("[END] {pid} {how}, DSO {integrity}, {hung} -> {dir}"));
-            }
+        let line = match folded {
+            Folded::Yes => format!("[END] {pid} {how}, DSO {integrity}, {hung}"),
+            Folded::No => format!("[END] {pid} {how}, DSO {integrity}, {hung} -> {}", self.dir.display()),
+        };
+        match self.record.stopped {
+            Some(_) => self.desk.say(line),
+            None => self.desk.say_of_course(line),
         }
     }
 }

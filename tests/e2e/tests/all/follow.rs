@@ -134,7 +134,7 @@ fn what_stands_still_is_looked_at_before_a_runner_ends_it() {
         so = so.display()
     );
     let bash = format!(
-        "set -m; LD_PRELOAD={so} {bench} & sleep 5; kill -- -$!; wait\n\
+        "set -m; LD_PRELOAD={so} {bench} & sleep 7; kill -- -$!; wait\n\
          LD_PRELOAD={mi} {bench} & kill $!; wait\n",
         so = so.display(),
         mi = debian("libmimalloc.so.2").display(),
@@ -154,6 +154,9 @@ fn what_stands_still_is_looked_at_before_a_runner_ends_it() {
                 let looked: Vec<&Value> = sessions.iter().filter(|s| s["dumps"] != 0).collect();
                 assert_eq!(looked.len(), expected, "{name}: {sessions:#?}");
                 for session in looked {
+                    // Five seconds without a movement before the end.
+                    let stuck = if name == "bash" { "stuck when it was stopped".into() } else { Value::Null };
+                    assert_eq!(session["stopped"], stuck, "{name}: {session:#}");
                     assert_eq!(session["class"], "deadlock", "{name}: {session:#}");
                     let note = session["notes"][0].as_str().unwrap();
                     assert!(note.ends_with("was about to end it, and nothing moved in it"), "{name}: {note}");
