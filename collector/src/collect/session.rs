@@ -126,6 +126,8 @@ pub(super) struct Session {
     /// The disk had no room for them.
     unsaved_copy: Option<(CopyRecord, OwnedFd)>,
     still: Still,
+    /// The last hang that was captured.
+    captured: Option<Answer>,
     /// Whether a dump was analysed since something moved in it.
     looked_at: bool,
     /// Dumps that came unasked.
@@ -177,6 +179,7 @@ impl Session {
             copy: None,
             unsaved_copy: None,
             still: Still::default(),
+            captured: None,
             looked_at: false,
             late: 0,
             slow: 0,
@@ -474,9 +477,16 @@ impl Session {
             self.looked_at = true;
             let word = self.count(finding.class, asked, self.is_launcher(&dump.dump));
             let (pid, dir) = (self.peer.pid, bundle.dir().display());
-            self.desk.say(format_args!("[{word}] {pid} {} -> {dir}", summary(&dump.dump, &finding)));
+            let line = format!("[{word}] {pid} {} -> {dir}", summary(&dump.dump, &finding));
+            match word {
+                "WAITS" => self.desk.say_of_course(line),
+                _ => self.desk.say(line),
+            }
             answer.class = Some(finding.class.to_string());
             answer.confidence = Some(finding.confidence.to_string());
+            if word == "HANG" {
+                self.captured = Some(answer.clone());
+            }
         }
         if lacks.files.iter().any(|file| file == "threads.json") {
             answer = Answer::problem(0, Problem::NotWritten);
@@ -498,6 +508,11 @@ impl Session {
         // At the end of the collector a hang that is captured needs no second look, and there is little time.
         if asked.done.is_some() && self.record.hung {
             return;
+        }
+        // Somebody waits with a signal, and the evidence is there.
+        let is_quick = !asked.second_look.is_zero();
+        if let Some(captured) = self.captured.clone().filter(|_| is_quick && self.record.hung) {
+            return self.reply(asked, &captured);
         }
         let sent = self.ask_for_dump(asked.second_look);
         self.wanted.push(asked);
