@@ -19,6 +19,7 @@
 //! - [`sequential`], [`sprt`]: tests whose result may be read after every run
 //! - [`decision`]: the answer of a hunt that had a question to decide
 //! - [`shrink`]: the smallest numbers with which a command still hangs
+//! - [`launcher`]: whether a process only waits for what it has started
 //! - [`judged`]: whose malloc a run shows
 //! - [`crash`]: where a run crashed
 //! - [`facts`]: the facts of a hunt, from which the verdict is made
@@ -35,6 +36,7 @@ mod graph;
 pub(crate) mod history;
 pub mod integrity;
 pub(crate) mod judged;
+pub(crate) mod launcher;
 mod motion;
 pub(crate) mod ratio;
 mod role;

@@ -79,7 +79,7 @@ pub(crate) struct Args {
     /// end, rc, integrity, dumps, hung, class, folder, ...). Not with CMD, which has stdout.
     #[arg(long, conflicts_with = "command")]
     json: bool,
-    /// End with status 10 if a session hung.
+    /// End with status 10 if a session hung, or was stuck when it was stopped.
     #[arg(long)]
     fail_on_hang: bool,
     #[command(flatten)]
@@ -125,7 +125,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         say_how_to_connect(&listener.path().display().to_string());
         let collected =
             collect::collect(listener, options, cancel, say, &requests, None).context("collect")?;
-        out::say(&say!(JobLine::Sessions { sessions: collected.sessions, hung: collected.hung }));
+        out::say(&counts(&collected));
         followed::say_nobody(&collected);
         return status(&collected, args.fail_on_hang);
     };
@@ -138,8 +138,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let collected = collect::collect(listener, options, cancel, prefixed, &requests, Some(&mut followed));
     let collected = collected.context("collect")?;
     let ended = followed.runner.wait().context("collect: the end of the command")?;
-    let of_all =
-        say!(JobLine::Sessions { sessions: collected.sessions, hung: collected.hung }).text(out::lang());
+    let of_all = counts(&collected).text(out::lang());
     out::error_line(format_args!("hangscope: {of_all} -> {}", out_dir.display()));
     start.say_unseen(&collected, &followed.chain);
     match status(&collected, args.fail_on_hang)? {
@@ -165,9 +164,17 @@ fn say_how_to_connect(path: &str) {
     out::line(format_args!("  env $(hangscope env --socket {path} --so ALLOCATOR.so) COMMAND"));
 }
 
+fn counts(collected: &Collected) -> JobLine {
+    let Collected { sessions, hung, stuck, .. } = *collected;
+    match stuck {
+        0 => say!(JobLine::Sessions { sessions, hung }),
+        _ => say!(JobLine::SessionsStuck { sessions, hung, stuck }),
+    }
+}
+
 fn status(collected: &Collected, fail_on_hang: bool) -> anyhow::Result<Status> {
     match collected.not_written {
-        0 if fail_on_hang && collected.hung > 0 => Ok(Status::Hang),
+        0 if fail_on_hang && collected.hung + collected.stuck > 0 => Ok(Status::Hang),
         0 => Ok(Status::NoHang),
         n => {
             Err(Ended::new(Status::Failed, format!("collect: {n} files could not be written, see above"))

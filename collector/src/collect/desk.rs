@@ -53,6 +53,8 @@ pub(crate) struct Collected {
     pub(crate) hung: u64,
     /// Files or lines that could not be written. Each was printed when it happened.
     pub(crate) not_written: u64,
+    /// Sessions that were stuck when they were stopped, and are not among those that hung.
+    pub(crate) stuck: u64,
     /// Connections without a valid hello.
     pub(crate) refused: u64,
 }
@@ -281,6 +283,7 @@ impl Desk {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         ended.1.sessions += 1;
         ended.1.hung += u64::from(record.hung);
+        ended.1.stuck += u64::from(record.stopped.is_some());
         if self.options.json
             && let Err(error) = out::json(record)
         {

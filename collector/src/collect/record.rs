@@ -60,6 +60,13 @@ pub(crate) struct SessionRecord {
     pub(crate) signal: Option<i32>,
     /// What else is known about the end.
     pub(crate) why: Option<String>,
+    /// `stuck when it was stopped`, where a signal from outside ended it (TERM, INT, HUP, KILL), or its connection
+    /// was lost, while nothing moved in it. Only likely: heartbeats show no timeouts. Null: nothing says so.
+    #[serde(default)]
+    pub(crate) stopped: Option<String>,
+    /// For how long nothing had moved then, seconds.
+    #[serde(default)]
+    pub(crate) still_s: Option<f64>,
     /// How scheduling was disturbed; null if it was not.
     #[serde(default)]
     pub(crate) stir: Option<Stir>,
@@ -115,6 +122,8 @@ impl SessionRecord {
             rc: None,
             signal: None,
             why: None,
+            stopped: None,
+            still_s: None,
             stir: Stir::of(identity),
             integrity: Integrity::Intact,
             deleted_seen: false,
@@ -147,6 +156,7 @@ impl SessionRecord {
     /// Whether nothing in the folder says more than the session's line.
     pub(crate) fn is_healthy(&self) -> bool {
         !self.hung
+            && self.stopped.is_none()
             && self.end != End::Open
             && self.dump_folders.is_empty()
             && self.integrity <= Integrity::Unknown
@@ -158,6 +168,11 @@ impl SessionRecord {
 fn is_of_a_crash(signal: i32) -> bool {
     use libc::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
     [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP].contains(&signal)
+}
+
+/// Signals by which somebody else ends a process.
+pub(crate) fn is_of_a_stop(signal: i32) -> bool {
+    [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGKILL].contains(&signal)
 }
 
 /// When the process image started.

@@ -20,8 +20,9 @@ use super::judge::Judge;
 use super::record::{self, End, SessionRecord};
 use super::still::Still;
 use crate::analysis::integrity::is_of_a_lost_mapping;
-use crate::analysis::{Class, Finding, History};
+use crate::analysis::{Class, Finding, History, launcher};
 use crate::capture;
+use crate::console::out;
 use crate::evidence::bundle::{Allocator, AllocatorBytes, Bundle, Contents, DumpFrames};
 use crate::evidence::missing::NotWritten;
 use crate::evidence::stall::JudgedStall;
@@ -29,14 +30,18 @@ use crate::evidence::truncated_stacks;
 use crate::files::atomic::{self, WriteError};
 use crate::files::free;
 use crate::files::pin;
+use crate::launch::census;
 use crate::listen::request::{Answer, Problem};
 use crate::listen::{ConnId, Event, Peer, RecordedDump, What};
 use crate::proc::ending::{self, Ending};
 use crate::profile::Profile;
 use crate::session::copy::{self, Copied};
+use crate::session::syscalls::Syscalls;
 use crate::session::{Dso, Dump, Identity, Note};
 use crate::snap;
 use crate::symbolize::Sources;
+use crate::text::collecting::CollectLine;
+use crate::text::message::say;
 
 /// Number of the requests of people.
 const WANTED: u32 = 1;
@@ -121,12 +126,16 @@ pub(super) struct Session {
     /// The disk had no room for them.
     unsaved_copy: Option<(CopyRecord, OwnedFd)>,
     still: Still,
+    /// The last hang that was captured.
+    captured: Option<Answer>,
     /// Whether a dump was analysed since something moved in it.
     looked_at: bool,
     /// Dumps that came unasked.
     late: u32,
-    /// Unasked dumps of a process that was only slow.
+    /// Unasked dumps of a process that was only slow, or waited for its children.
     slow: u32,
+    /// Whether it had children when its last dump began.
+    has_children: bool,
     /// Whether an idle stall was printed already.
     idle_printed: bool,
     /// The bundle of the dump that has begun to arrive.
@@ -170,9 +179,11 @@ impl Session {
             copy: None,
             unsaved_copy: None,
             still: Still::default(),
+            captured: None,
             looked_at: false,
             late: 0,
             slow: 0,
+            has_children: false,
             idle_printed: false,
             begun: None,
             conns: BTreeSet::new(),
@@ -253,6 +264,8 @@ impl Session {
             What::Note(note) => self.note(text(&note)),
             What::DumpBegin(begin) => {
                 self.record.dumps += 1;
+                // Now: they may have ended when the dump is analysed.
+                self.has_children = !census::children(self.peer.pid).is_empty();
                 if begin.reason == dump_reason::STALL {
                     // Whether the process is stuck or idle is known when the dump is complete.
                     return;
@@ -261,7 +274,7 @@ impl Session {
                 self.late += u32::from(late);
                 if late && !self.record.hung {
                     self.record.hung = true;
-                    self.desk.say(format_args!("[LATE] {} {}", self.peer.pid, self.title()));
+                    self.desk.say_of_course(format_args!("[LATE] {} {}", self.peer.pid, self.title()));
                     self.save();
                 }
                 self.begin_dump(begin.number, begin.request == WANTED);
@@ -427,7 +440,8 @@ impl Session {
             // No more dumps are kept, but this one may still show that the process is only slow.
             if !asked {
                 let dump = snap::supplemented(self.peer.pid, &dump.dump);
-                self.count(JudgedStall::of(&dump, &self.sources(), &self.history).finding.class, asked);
+                let class = JudgedStall::of(&dump, &self.sources(), &self.history).finding.class;
+                self.count(class, asked, self.is_launcher(&dump));
                 self.save();
             }
             return;
@@ -461,11 +475,18 @@ impl Session {
         let lacks = bundle.not_written();
         if let Some(finding) = file.map(|file| file.finding) {
             self.looked_at = true;
-            let word = self.count(finding.class, asked);
+            let word = self.count(finding.class, asked, self.is_launcher(&dump.dump));
             let (pid, dir) = (self.peer.pid, bundle.dir().display());
-            self.desk.say(format_args!("[{word}] {pid} {} -> {dir}", summary(&dump.dump, &finding)));
+            let line = format!("[{word}] {pid} {} -> {dir}", summary(&dump.dump, &finding));
+            match word {
+                "WAITS" => self.desk.say_of_course(line),
+                _ => self.desk.say(line),
+            }
             answer.class = Some(finding.class.to_string());
             answer.confidence = Some(finding.confidence.to_string());
+            if word == "HANG" {
+                self.captured = Some(answer.clone());
+            }
         }
         if lacks.files.iter().any(|file| file == "threads.json") {
             answer = Answer::problem(0, Problem::NotWritten);
@@ -487,6 +508,11 @@ impl Session {
         // At the end of the collector a hang that is captured needs no second look, and there is little time.
         if asked.done.is_some() && self.record.hung {
             return;
+        }
+        // Somebody waits with a signal, and the evidence is there.
+        let is_quick = !asked.second_look.is_zero();
+        if let Some(captured) = self.captured.clone().filter(|_| is_quick && self.record.hung) {
+            return self.reply(asked, &captured);
         }
         let sent = self.ask_for_dump(asked.second_look);
         self.wanted.push(asked);
@@ -528,7 +554,7 @@ impl Session {
     }
 
     /// Counts a dump that was analysed. Gives the word for its line.
-    fn count(&mut self, class: Class, asked: bool) -> &'static str {
+    fn count(&mut self, class: Class, asked: bool, launcher: bool) -> &'static str {
         // A quick dump at the end of the collector tells less than that of the hang.
         if !(asked && self.record.hung) {
             self.record.class = Some(class);
@@ -536,12 +562,27 @@ impl Session {
         match class {
             _ if asked => "DUMP",
             Class::Slow => {
-                self.slow += 1;
-                self.record.hung = self.late > self.slow;
+                self.not_hung();
                 "SLOW"
+            }
+            _ if launcher => {
+                self.not_hung();
+                self.note("it only waits for what it has started".to_owned());
+                "WAITS"
             }
             _ => "HANG",
         }
+    }
+
+    /// Takes back that a dump which came unasked shows a hang.
+    fn not_hung(&mut self) {
+        self.slow += 1;
+        self.record.hung = self.late > self.slow;
+    }
+
+    /// Whether a dump is of a shell, of `timeout` or the like: what it has started may hang.
+    fn is_launcher(&self, dump: &Dump) -> bool {
+        launcher::waits_for_children(dump) || launcher::only_waits(dump) && self.has_children
     }
 
     fn note(&mut self, text: String) {
@@ -620,6 +661,7 @@ impl Session {
         self.record.end = end;
         self.record.why = why;
         self.record.ended = (end != End::Open).then(|| record::stamp(SystemTime::now()));
+        self.note_stop();
         let healthy = self.record.is_healthy();
         self.record.folded = healthy && self.desk.disk.folds();
         if !self.record.folded {
@@ -637,15 +679,36 @@ impl Session {
             (None, None) => self.record.why.clone().unwrap_or_else(|| "still there".into()),
         };
         let (pid, integrity) = (self.peer.pid, self.record.integrity);
-        let hung = if self.record.hung { "hung" } else { "no hang" };
-        match folded {
-            Folded::Yes => {
-                self.desk.say_of_course(format_args!("[END] {pid} {how}, DSO {integrity}, {hung}"))
+        let hung = match (self.record.hung, self.record.still_s) {
+            (true, _) => "hung".to_owned(),
+            (false, Some(seconds)) => {
+                say!(CollectLine::StuckWhenStopped { seconds: seconds as u64 }).text(out::lang())
             }
-            Folded::No => {
-                let dir = self.dir.display();
-                self.desk.say_of_course(format_args!("[END] {pid} {how}, DSO {integrity}, {hung} -> {dir}"));
-            }
+            (false, None) => "no hang".to_owned(),
+        };
+        let line = match folded {
+            Folded::Yes => format!("[END] {pid} {how}, DSO {integrity}, {hung}"),
+            Folded::No => format!("[END] {pid} {how}, DSO {integrity}, {hung} -> {}", self.dir.display()),
+        };
+        match self.record.stopped {
+            Some(_) => self.desk.say(line),
+            None => self.desk.say_of_course(line),
+        }
+    }
+}
+
+impl Session {
+    /// A process that was ended while nothing moved in it is not one without a hang.
+    fn note_stop(&mut self) {
+        let record = &mut self.record;
+        let lost = record.end == End::Lost && record.signal.is_none() && self.rejected.is_none();
+        if record.hung || !(lost || record.signal.is_some_and(record::is_of_a_stop)) {
+            return;
+        }
+        let futex = Syscalls::from_elf(self.identity.fixed.arch).map(Syscalls::futex);
+        if let Some(time) = futex.and_then(|futex| self.still.stuck_for(futex)) {
+            record.stopped = Some("stuck when it was stopped".into());
+            record.still_s = Some(time.as_secs_f64());
         }
     }
 }

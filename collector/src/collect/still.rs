@@ -1,5 +1,7 @@
 //! Whether anything moves in a process, from one heartbeat to the next.
 
+use std::time::Duration;
+
 use hangscope_protocol::record::{HeartbeatThread, SYSCALL_RUNNING, SYSCALL_UNREADABLE};
 
 use crate::session::Heartbeat;
@@ -13,7 +15,12 @@ type Place = (u32, i32, u64, u64, u64, u64);
 pub(super) struct Still {
     before: Vec<Place>,
     looks: u32,
+    /// CLOCK_MONOTONIC of the first and the last of these looks, ns.
+    span_ns: (u64, u64),
 }
+
+/// In a shorter time a program may have paused.
+const STUCK_AFTER: Duration = Duration::from_secs(5);
 
 impl Still {
     pub(super) fn push(&mut self, beat: &Heartbeat) {
@@ -21,11 +28,23 @@ impl Still {
         let places = places.unwrap_or_default();
         let same = !places.is_empty() && places == self.before;
         self.looks = if same { self.looks + 1 } else { 0 };
+        self.span_ns = (if same { self.span_ns.0 } else { beat.t_ns }, beat.t_ns);
         self.before = places;
     }
 
     pub(super) fn looks(&self) -> u32 {
         self.looks
+    }
+
+    /// For how long every thread has waited for another one, in a futex call of this machine (`futex`), if that is
+    /// long enough to say so. A thread in any other call (poll, read, sleep, sigwait) may be a daemon's that
+    /// waits for work: then nothing is said. A heartbeat has no timeouts of waits, so this is only likely.
+    pub(super) fn stuck_for(&self, futex: i32) -> Option<Duration> {
+        let (from, to) = self.span_ns;
+        let time = Duration::from_nanos(to.saturating_sub(from));
+        let waits = |place: &Place| place.1 == futex;
+        let all = self.before.len() > 1 && self.before.iter().all(waits);
+        (self.looks >= 2 && time >= STUCK_AFTER && all).then_some(time)
     }
 }
 
@@ -39,6 +58,26 @@ fn place(thread: &HeartbeatThread) -> Option<Place> {
 mod tests {
     use super::*;
     use crate::testkit::dump::zero;
+
+    #[test]
+    fn only_threads_that_all_wait_for_each_other_long_enough_are_stuck() {
+        let thread = |tid, syscall| HeartbeatThread { tid, syscall, state: b'S', ..zero() };
+        let stuck = |threads: &[HeartbeatThread], seconds: &[u64]| {
+            let mut still = Still::default();
+            for s in seconds {
+                let t_ns = s * 1_000_000_000;
+                still.push(&Heartbeat { t_ns, record: zero(), threads: threads.to_vec() });
+            }
+            still.stuck_for(202)
+        };
+        let waiting = [thread(1, 202), thread(2, 202)];
+        assert_eq!(stuck(&waiting, &[10, 12, 14, 16]), Some(Duration::from_secs(6)));
+        assert_eq!(stuck(&waiting, &[10, 12, 14]), None, "too short");
+        assert_eq!(stuck(&waiting, &[10, 20]), None, "one look tells too little");
+        assert_eq!(stuck(&[thread(1, 202), thread(2, 7)], &[10, 12, 14, 16]), None, "one polls: a daemon");
+        assert_eq!(stuck(&[thread(1, 202)], &[10, 12, 14, 16]), None, "there is no other thread");
+        assert_eq!(stuck(&[], &[10, 12, 14, 16]), None);
+    }
 
     #[test]
     fn only_threads_that_wait_where_they_waited_stand_still() {

@@ -136,7 +136,7 @@ fn a_session_leaves_its_heartbeats_dumps_and_end() {
     standing.hears("[HANG]");
     standing.hears("[HANG]");
     shim.beat(3, 1).unwrap();
-    assert_eq!(standing.close(), Collected { sessions: 1, hung: 1, not_written: 0, refused: 0 });
+    assert_eq!(standing.close(), Collected { sessions: 1, hung: 1, not_written: 0, ..Collected::default() });
 
     let [session] = &standing.sessions()[..] else { panic!("one session") };
     let dir = standing.dir_of(session);
@@ -193,7 +193,7 @@ fn one_dump_more_than_are_kept_still_tells_slow_from_hung() {
     }
     shim.beat(1, 3).unwrap();
     standing.has_beats(1);
-    assert_eq!(standing.close(), Collected { sessions: 1, hung: 0, not_written: 0, refused: 0 });
+    assert_eq!(standing.close(), Collected { sessions: 1, hung: 0, not_written: 0, ..Collected::default() });
     let [session] = &standing.sessions()[..] else { panic!("one session") };
     assert_eq!((session.dumps, session.hung, session.dump_folders.len()), (3, false, 2));
 }
@@ -212,7 +212,7 @@ fn a_stall_whose_dump_is_cut_off_is_kept_and_is_neither_idle_nor_hung() {
     shim.send_all(&rest).unwrap();
     drop(shim);
     standing.hears("[DUMP]");
-    assert_eq!(standing.close(), Collected { sessions: 1, hung: 0, not_written: 0, refused: 0 });
+    assert_eq!(standing.close(), Collected { sessions: 1, hung: 0, not_written: 0, ..Collected::default() });
     let [session] = &standing.sessions()[..] else { panic!("one session") };
     assert_eq!((session.hung, session.dump_folders.len(), session.notes.len()), (false, 1, 1));
     assert!(session.notes[0].contains("cut off"), "{:?}", session.notes);

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::bundle;
 use super::running::Running;
-use super::watch::{request, waits_for_children};
+use super::watch::request;
+use crate::analysis::launcher::waits_for_children;
 use crate::analysis::{Finding, History};
 use crate::console::cancel::Cancel;
 use crate::evidence::bundle::{Allocator, Contents, DumpFrames};

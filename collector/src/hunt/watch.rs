@@ -11,9 +11,9 @@ use hangscope_protocol::duration::Limit;
 use hangscope_protocol::record::{CrashPageRecord, LastMemoryRecord, dump_reason, hello_flags};
 
 use crate::analysis::History;
+use crate::analysis::launcher::{only_waits, waits_for_children};
 use crate::listen::{ConnId, Event, NO_DESCRIPTOR, RecordedDump, What};
 use crate::session::copy::Copied;
-use crate::session::syscalls::Syscalls;
 use crate::session::{self, Dso, Dump, Identity, memory};
 use crate::text::message::Text;
 use crate::text::message::say;
@@ -445,23 +445,6 @@ impl Watch {
             })
             .map(|(conn, _)| **conn)
     }
-}
-
-/// Whether every thread of a dump waits for a child to end.
-pub(crate) fn waits_for_children(dump: &Dump) -> bool {
-    let Some(arch) = Syscalls::from_elf(dump.identity.fixed.arch) else { return false };
-    let waits = |number| arch.call(number).is_some_and(|call| matches!(call.name, "wait4" | "waitid"));
-    !dump.threads.is_empty() && dump.threads.iter().all(|t| waits(t.syscall))
-}
-
-/// Whether a process has one thread, in a call that is no futex wait: `rt_sigsuspend` (a shell's `wait`),
-/// `read` of a pipe, `poll`. If it has a child that is watched, it waits for that child. In vfork the process
-/// itself is stuck: its child runs in its memory.
-fn only_waits(dump: &Dump) -> bool {
-    let Some(arch) = Syscalls::from_elf(dump.identity.fixed.arch) else { return false };
-    let starts = |number| arch.call(number).is_some_and(|call| matches!(call.kind, "fork" | "clone"));
-    let waits = |number| number >= 0 && number != arch.futex() && !starts(number);
-    matches!(&dump.threads[..], [thread] if waits(thread.syscall))
 }
 
 #[cfg(test)]

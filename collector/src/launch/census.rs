@@ -264,7 +264,7 @@ fn has_lists_of_children() -> bool {
 }
 
 /// Children of all threads of a process. Empty if it has ended.
-fn children(pid: u32) -> Vec<u32> {
+pub(crate) fn children(pid: u32) -> Vec<u32> {
     let lists = task::tids(pid).unwrap_or_default().into_iter();
     let lists = lists.filter_map(|tid| fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")).ok());
     lists

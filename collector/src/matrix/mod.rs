@@ -5,7 +5,8 @@
 //! - `plan`: which run is the next
 //! - `samples`, `journal`, `tables`: the files that grow with every run
 //! - `state`: what a matrix began with; `meta`: the machine and the settings
-//! - `lanes`: the settings of a hunt for each run; [`run`]: makes the runs
+//! - `lanes`: the settings of a hunt for each run; `task`: what is asked for; `preflight`: checks before the first run;
+//!   [`run`]: makes the runs
 //! - `series`: memory over time; `machine`: what else was at work
 //! - `results`: what the runs show; [`summary`], `page`, [`verdict`]: its files
 
@@ -17,6 +18,7 @@ mod machine;
 mod meta;
 mod page;
 mod plan;
+mod preflight;
 mod results;
 mod run;
 mod samples;
@@ -24,8 +26,10 @@ mod series;
 mod state;
 pub(crate) mod summary;
 mod tables;
+mod task;
 mod usage;
 pub(crate) mod verdict;
 
 pub(crate) use lanes::Common;
-pub(crate) use run::{Console, Task, run};
+pub(crate) use run::run;
+pub(crate) use task::{Console, Task};

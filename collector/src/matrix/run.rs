@@ -1,27 +1,27 @@
 //! Makes the runs of a matrix, from wherever it stands, and writes its files.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use super::config::{Matrix, OnHang, PhaseName};
 use super::journal::{BadJournal, Entry, Journal};
-use super::lanes::{self, Common, Pairs};
+use super::lanes::{self, Pairs};
 use super::machine::Moment;
 use super::meta::Meta;
 use super::page;
 use super::plan::{Cell, Done, Group, Plan};
+use super::preflight::verify_all;
 use super::results::Results;
 use super::samples::{BadFile, Sample, Samples, Status};
 use super::series::Series;
 use super::state::{self, State};
 use super::summary::{self, cell_name};
 use super::tables::Tables;
+use super::task::{Console, Task};
 use super::usage::usage;
 use super::verdict;
 use crate::analysis::{RunFacts, RunOutcome};
-use crate::console::cancel::Cancel;
-use crate::console::exit::Ended;
-use crate::console::usr1::Requests;
 use crate::files::atomic::{self, Lines};
 use crate::files::pin::{PinError, Pinned};
 use crate::hunt::{Job, Screen};
@@ -30,24 +30,6 @@ use crate::launch::program;
 use crate::text::matrix::MatrixLine;
 use crate::text::message::{Lang, Say as _, Text, say};
 use crate::text::progress::JobLine;
-use crate::verify;
-
-/// What is asked for.
-#[derive(Debug)]
-pub(crate) struct Task {
-    pub(crate) matrix: Matrix,
-    pub(crate) common: Common,
-    pub(crate) on_hang: OnHang,
-    /// Goes on with the matrix in OUT.
-    pub(crate) resume: bool,
-}
-
-/// Who is at the terminal.
-#[derive(Clone, Copy)]
-pub(crate) struct Console<'a> {
-    pub(crate) cancel: &'a Cancel,
-    pub(crate) requests: &'a Requests,
-}
 
 /// What a matrix brought, and the seed of its order.
 #[derive(Debug)]
@@ -82,9 +64,9 @@ pub(crate) fn run(task: &Task, console: Console<'_>) -> anyhow::Result<Brought> 
     let all_cpus = all_cpus(&pairs);
     let plan = plan(task, state.seed);
     let mut making = Making::new(task, console, &pairs, journal)?;
-    making.screen.say(&task.opening(&plan, &making.done, state.seed));
+    making.screen.say(&opening(task, &plan, &making.done, state.seed));
     if !state.verified {
-        state.shim_kib = verify_all(task, &pinned, &pairs, console, &making)?;
+        state.shim_kib = verify_all(task, &pinned, &pairs, console.cancel, &making.screen)?;
         state.verified = true;
         state.write(out)?;
     }
@@ -181,94 +163,19 @@ fn all_cpus(pairs: &Pairs) -> Cpus {
     all
 }
 
-/// Verifies the preload of every allocator in every program. Returns the shim's own share of the memory, KiB, by
-/// allocator.
-fn verify_all(
-    task: &Task,
-    pinned: &[Pinned],
-    pairs: &Pairs,
-    console: Console<'_>,
-    making: &Making<'_>,
-) -> anyhow::Result<BTreeMap<String, u64>> {
-    let (matrix, mut shim_kib) = (&task.matrix, BTreeMap::new());
-    if matrix.verify_runs == 0 {
-        return Ok(shim_kib);
-    }
-    let mut verified: Vec<(usize, &[String])> = vec![];
-    for (at, lane) in matrix.lanes.iter().enumerate() {
-        for (allocator, pinned) in pinned.iter().enumerate() {
-            // Lanes with the same program differ in its arguments.
-            let config = &pairs.get(Group { phase: PhaseName::Ops, lane: at, allocator }).config;
-            let until = program::benchmark(&lane.command)
-                .and_then(|benchmark| lane.command.iter().position(|word| std::ptr::eq(word, benchmark)));
-            let words = &lane.command[..=until.unwrap_or(lane.command.len() - 1)];
-            if verified.contains(&(allocator, words)) {
-                continue;
-            }
-            verified.push((allocator, words));
-            let folder = task.common.out.join("verify").join(format!("{}_{}", lane.name, config.name));
-            let small = config.verify_args.as_ref();
-            let small = small.and_then(|words| program::with_arguments(&lane.command, words));
-            let request = verify::Request {
-                command: small.as_ref().unwrap_or(&lane.command),
-                so: &pinned.path,
-                carrier: None,
-                source: config.named(),
-                system: config.system,
-                name: &config.name,
-                profile: &config.profile,
-                shim: &config.shim,
-                runs: matrix.verify_runs,
-                cpus: config.cpus.as_ref(),
-                env: &config.env,
-                only: config.only.as_deref(),
-                out: Some(&folder),
-                times: verify::Times {
-                    whole: small.as_ref().and_then(|_| lane.hang_after.time()),
-                    ..verify::Times::default()
-                },
-            };
-            let (allocator, lane) = (&config.name, &lane.name);
-            match verify::verify(&request, console.cancel) {
-                Ok(found) => {
-                    if let Some(kib) = found.runs.iter().find_map(|run| run.shim_kib) {
-                        shim_kib.entry(allocator.clone()).or_insert(kib);
-                    }
-                    if let Some(run) = found.runs.first() {
-                        making.screen.say(&say!(MatrixLine::Verified { allocator, lane, proof: run.line() }));
-                    }
-                    if let Some(hang) = found.unfinished() {
-                        making.screen.say(&say!(MatrixLine::VerifyHung {
-                            allocator,
-                            lane,
-                            what: hang.line()
-                        }));
-                    }
-                }
-                Err(error) => {
-                    let what = format!("matrix: {allocator} in lane {lane}: {error}");
-                    return Err(Ended::new(error.status(), what).into());
-                }
-            }
+/// What is said before the first run.
+fn opening(task: &Task, plan: &Plan, done: &Done, seed: u64) -> Text {
+    let (allocators, lanes) = (task.matrix.allocators.len(), task.matrix.lanes.len());
+    let left = plan.left(done);
+    let first = match task.resume {
+        true => say!(MatrixLine::GoesOn { made: done.len(), left }).said(),
+        false => say!(MatrixLine::Begin { allocators, lanes, runs: left }).said(),
+    };
+    match task.matrix.order {
+        super::config::Order::Shuffled => {
+            Text::joined(&[first, say!(MatrixLine::Seed { seed }).said()]).unwrap_or_default()
         }
-    }
-    Ok(shim_kib)
-}
-
-impl Task {
-    fn opening(&self, plan: &Plan, done: &Done, seed: u64) -> Text {
-        let (allocators, lanes) = (self.matrix.allocators.len(), self.matrix.lanes.len());
-        let left = plan.left(done);
-        let first = match self.resume {
-            true => say!(MatrixLine::GoesOn { made: done.len(), left }).said(),
-            false => say!(MatrixLine::Begin { allocators, lanes, runs: left }).said(),
-        };
-        match self.matrix.order {
-            super::config::Order::Shuffled => {
-                Text::joined(&[first, say!(MatrixLine::Seed { seed }).said()]).unwrap_or_default()
-            }
-            _ => first,
-        }
+        _ => first,
     }
 }
 
@@ -424,11 +331,31 @@ impl<'a> Making<'a> {
         let hung = entry.facts.outcome == RunOutcome::Hung;
         self.done.add(cell, hung);
         if let (true, Some(bundle)) = (hung, &entry.sample.bundle) {
+            self.link_allocator(&entry.sample.allocator, bundle);
             let line = say!(JobLine::Captured { run: &name, snapshot: out.join(bundle).display() });
             self.progress.push(&format!("[HANG] {}", line.en()))?;
             self.screen.say(&Text::of(|lang| format!("[HANG] {}", line.text(lang))));
         }
         Ok(Some(entry))
+    }
+
+    /// Makes the allocator's file of a bundle a link to that of an earlier one with the same bytes.
+    fn link_allocator(&self, allocator: &str, bundle: &str) {
+        let out = &self.task.common.out;
+        let file = |bundle: &str| out.join(bundle).join(format!("{allocator}.so"));
+        let new = file(bundle);
+        let Ok(bytes) = std::fs::read(&new) else { return };
+        let entries = self.journal.entries().iter().filter(|entry| entry.sample.allocator == allocator);
+        let bundles =
+            entries.filter_map(|entry| entry.sample.bundle.as_deref()).filter(|other| *other != bundle);
+        let same = |path: &PathBuf| std::fs::read(path).is_ok_and(|other| other == bytes);
+        if let Some(old) = bundles.map(file).find(same) {
+            let beside = new.with_extension("so.link");
+            // Where there can be no link, the bundle keeps its own file.
+            if std::fs::hard_link(&old, &beside).is_ok() && std::fs::rename(&beside, &new).is_err() {
+                let _ = std::fs::remove_file(&beside);
+            }
+        }
     }
 }
 

@@ -25,6 +25,8 @@ messages! {
             "ダンプを待たせている: --max-memory {most}M を使用中";
         Full { most } => "--max-size {most}M is reached: sessions have their lines, but no more dumps are kept",
             "--max-size {most}M に到達: セッションの行は残すが、以後のダンプは保存しない";
+        StuckWhenStopped { seconds } => "stuck when it was stopped (likely: nothing had moved for {seconds} s)",
+            "停止時に動けなくなっていた (推定: {seconds} 秒間何も動かなかった)";
         Closing { sessions: "session" } => "{sessions} must still be written; a second Ctrl-C ends at once",
             "セッション {sessions} 件を書き込み中。もう一度 Ctrl-C を押すと直ちに終了する";
         Closed { sessions: "session" } => "{sessions} of an earlier collector had ended meanwhile", "以前のコレクタのセッション {sessions} 件は、その間に終了していた";

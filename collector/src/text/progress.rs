@@ -90,5 +90,7 @@ messages! {
         PutInFront {} => "put this in front of a command:", "コマンドの前に次を付ける:";
         Or {} => "or:", "または:";
         Sessions { sessions: "session", hung } => "{sessions}, {hung} hung", "セッション {sessions} 件、ハング {hung} 件";
+        SessionsStuck { sessions: "session", hung, stuck } => "{sessions}, {hung} hung, {stuck} stuck when stopped",
+            "セッション {sessions} 件、ハング {hung} 件、停止時に行き詰まっていたもの {stuck} 件";
     }
 }

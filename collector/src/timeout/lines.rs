@@ -16,6 +16,8 @@ messages! {
             "記録を {time} で打ち切った。それまでに書き込んだもの: {out}";
         CutOffEmpty { time } => "the capture was cut off after {time}, before anything was written",
             "記録を {time} で打ち切った。まだ何も書き込んでいなかった";
+        NoAnswer {} => "the collector did not answer in time; what it has captured itself is in its folder",
+            "コレクタの応答が間に合わなかった。コレクタ自身の記録はそのフォルダにある";
         Ended {} => "the command has ended", "コマンドはすでに終了している";
         Died {} => "the process that captures has died", "記録するプロセスが異常終了した";
     }

@@ -124,6 +124,7 @@ impl Asked {
             let socket = socket_of(program.pid).ok().flatten().or_else(|| own.clone())?;
             Request::send(&socket, program.pid, self.between_looks(), self.budget).ok()
         };
+        let asked = Instant::now();
         // All are asked before the first answer is waited for.
         let requests: Vec<(&Seen, Request)> = programs.iter().filter_map(|p| Some((p, send(p)?))).collect();
         let mut dumps: Vec<(&Seen, Answer, Option<ThreadsFile>)> = vec![];
@@ -139,6 +140,10 @@ impl Asked {
                     break;
                 }
             }
+        }
+        // The signal is out by now: nothing is left to be looked at from outside.
+        if dumps.is_empty() && asked.elapsed() >= self.budget.mul_f64(0.9) {
+            return Some(Message::Nothing { why: TimeoutLine::NoAnswer {}.said() });
         }
         // A shell that waits for its child is not what hangs.
         let is_hang = |(_, _, file): &&(_, _, Option<ThreadsFile>)| {

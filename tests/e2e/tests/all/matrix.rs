@@ -115,6 +115,11 @@ fn assert_whole(matrix: &Matrix) {
             assert_eq!((row["rc"].as_str(), row["class"].as_str()), ("0", ""));
         }
     }
+    let inode = |bundle: &str| {
+        let path = matrix.out().join("hangs").join(bundle).join("demo.so");
+        std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path).expect("the allocator's bytes"))
+    };
+    assert_eq!(inode("stuck_ops_demo_1"), inode("stuck_rss_demo_1"), "one file for the same bytes");
     let bundles = file_names(&matrix.out().join("hangs"));
     assert_eq!(bundles, ["stuck_ops_demo_1", "stuck_ops_demo_2", "stuck_rss_demo_1"]);
     for lane in ["main", "guard", "stuck"] {
