@@ -47,7 +47,7 @@ pub(crate) fn run(task: &Task, console: Console<'_>) -> anyhow::Result<Brought> 
         program::find(&lane.command[0]).map_err(|e| usage(format!("lane {:?}: {e}", lane.name)))?;
     }
     let before = State::load(out).map_err(usage)?;
-    check_out(task, before.is_some())?;
+    check_out(task, before.as_ref())?;
     atomic::make_dir(out)?;
     let journal = Journal::open(out).map_err(|bad| match bad {
         BadJournal::Taken(_) | BadJournal::File(BadFile::Line { .. }) => usage(bad),
@@ -104,8 +104,8 @@ fn on_hang(on_hang: OnHang) -> &'static str {
 }
 
 /// Whether OUT is free, or has the matrix that goes on.
-fn check_out(task: &Task, begun: bool) -> anyhow::Result<()> {
-    let out = &task.common.out;
+fn check_out(task: &Task, begun: Option<&State>) -> anyhow::Result<()> {
+    let (matrix, out) = (&task.matrix, &task.common.out);
     if !task.resume {
         let taken = ["samples.csv", "runs.jsonl", state::FILE, "runs.tsv"];
         return match taken.into_iter().find(|file| out.join(file).exists()) {
@@ -116,16 +116,23 @@ fn check_out(task: &Task, begun: bool) -> anyhow::Result<()> {
             None => Ok(()),
         };
     }
-    if !begun {
+    let Some(state) = begun else {
         return Err(usage(format!(
             "{} has no matrix to go on with ({} is missing): leave out --resume",
             out.display(),
             state::FILE
         )));
+    };
+    if state.dir != matrix.dir {
+        return Err(usage(format!(
+            "{} is of a matrix in {}, and relative paths are those of its file: begin anew with another --out",
+            out.display(),
+            state.dir.display()
+        )));
     }
     let kept = out.join("matrix.toml");
     match std::fs::read_to_string(&kept) {
-        Ok(text) if text == task.matrix.text => Ok(()),
+        Ok(text) if text == matrix.text => Ok(()),
         Ok(_) => Err(usage(format!(
             "matrix.toml is another one than that of {}: restore it, or begin anew with another --out",
             kept.display()
@@ -143,7 +150,7 @@ fn begin(task: &Task) -> anyhow::Result<(State, Vec<Pinned>)> {
     })?;
     state::write_sums(out, &pinned)?;
     atomic::write(&out.join("matrix.toml"), matrix.text.as_bytes())?;
-    let state = State::new(matrix.seed.unwrap_or_else(|| fastrand::u64(..1 << 48)), &pinned);
+    let state = State::new(&matrix.dir, matrix.seed.unwrap_or_else(|| fastrand::u64(..1 << 48)), &pinned);
     state.write(out)?;
     Ok((state, pinned))
 }
@@ -243,10 +250,13 @@ impl<'a> Making<'a> {
     /// Makes all runs that are left. Whether Ctrl-C ended that.
     fn all(&mut self, plan: &Plan) -> anyhow::Result<bool> {
         while let Some(cell) = plan.next(&self.done) {
-            if self.console.cancel.is_set() {
+            let made = if self.console.cancel.is_set() { None } else { self.one(cell)? };
+            let Some(entry) = made else {
+                let line = MatrixLine::Interrupted {};
+                self.progress.push(&format!("[STOP] {}", line.en()))?;
+                self.screen.say(&line);
                 return Ok(true);
-            }
-            let Some(entry) = self.one(cell)? else { return Ok(true) };
+            };
             let stops = matches!(self.task.on_hang, OnHang::Stop | OnHang::Keep);
             if entry.facts.outcome == RunOutcome::Hung && stops {
                 let line = say!(MatrixLine::StoppedAtHang { cell: cell_name(&entry.sample) });
@@ -309,9 +319,6 @@ impl<'a> Making<'a> {
         }
         self.screen.end(&RunFacts { arm: name.en().to_owned(), ..facts.clone() });
         if facts.outcome == RunOutcome::Interrupted {
-            let line = MatrixLine::Interrupted {};
-            self.progress.push(&format!("[STOP] {}", line.en()))?;
-            self.screen.say(&line);
             return Ok(None);
         }
         let marks = after.marks(&before, lasted.as_secs_f64(), cpus.len());

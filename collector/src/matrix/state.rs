@@ -19,6 +19,8 @@ const DSOS: &str = "dso";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct State {
     schema: String,
+    /// Folder of its file, absolute.
+    pub(crate) dir: PathBuf,
     /// Of the order of the runs.
     pub(crate) seed: u64,
     /// Every preload was verified.
@@ -64,7 +66,7 @@ impl State {
     }
 
     /// A new one, for DSOs that were pinned just now.
-    pub(crate) fn new(seed: u64, pinned: &[Pinned]) -> State {
+    pub(crate) fn new(dir: &Path, seed: u64, pinned: &[Pinned]) -> State {
         let kept = |pinned: &Pinned| KeptDso {
             allocator: pinned.name.clone(),
             path: pinned.path.clone(),
@@ -72,7 +74,14 @@ impl State {
             sha1: pinned.sha1.clone(),
         };
         let dsos = pinned.iter().map(kept).collect();
-        State { schema: SCHEMA.to_owned(), seed, verified: false, shim_kib: BTreeMap::new(), dsos }
+        State {
+            schema: SCHEMA.to_owned(),
+            dir: dir.to_owned(),
+            seed,
+            verified: false,
+            shim_kib: BTreeMap::new(),
+            dsos,
+        }
     }
 
     /// The DSOs of a matrix that goes on.
@@ -155,7 +164,7 @@ mod tests {
         let pinned =
             vec![pin::in_place(&libc().unwrap(), "system").unwrap(), pin_one(&so, &out, "x").unwrap()];
         assert_eq!(State::load(&out), Ok(None));
-        let state = State::new(7, &pinned);
+        let state = State::new(dir.path(), 7, &pinned);
         state.write(&out).unwrap();
         write_sums(&out, &pinned).unwrap();
         let check = std::process::Command::new("sha1sum")
