@@ -33,7 +33,8 @@ fn built() -> &'static Path {
         let target = folder.parent().expect("a profile's folder is in the target folder");
         // When cargo runs a test, it sets CARGO to its own path.
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        // As scripts/test.sh builds: with other settings all of it would be built again, under the tests that run.
+        // As scripts/test.sh builds: with other settings all of it would be built again, under the tests that
+        // run.
         if std::env::var_os("BUILD_QUICK").is_some_and(|quick| !quick.is_empty()) {
             cargo.args(["--config", "scripts/quick.toml"]);
         }
