@@ -104,8 +104,8 @@ impl Config {
         self.signal = Config::DEFAULT.signal;
     }
 
-    /// Takes one `NAME=value` of a carrier or, after those, of the environment: the later value counts. Others
-    /// than ours are passed over.
+    /// Takes one `NAME=value` of a carrier or, after those, of the environment: the later value counts.
+    /// Others than ours are passed over.
     pub(crate) fn take(&mut self, entry: &[u8]) {
         if let Some(value) = entry.strip_prefix(b"LD_PRELOAD=") {
             self.ld_preload.push(value);

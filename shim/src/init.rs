@@ -319,8 +319,8 @@ fn snapshot(facts: &mut Facts, work: &mut Work) -> Option<()> {
     Some(())
 }
 
-/// Whether `malloc` is another than libc's and the program's own, or was to be: the loader ignores a preload that
-/// it cannot open.
+/// Whether `malloc` is another than libc's and the program's own, or was to be: the loader ignores a preload
+/// that it cannot open.
 fn has_other_malloc(facts: &Facts) -> bool {
     let libc = facts.dsos.at(__register_atfork as *const () as u64);
     let provider = facts.dsos.at(facts.malloc);

@@ -1,12 +1,12 @@
 //! How many times as large the figures of one sample are as those of another.
 //!
-//! The ratio is the median of all quotients of a figure of the one and a figure of the other (J. L. Hodges, E. L.
-//! Lehmann, Estimates of location based on rank tests, Annals of Mathematical Statistics 34 (1963), 598-611, on
-//! logarithms). Its interval is exact: it is bounded by two of those quotients, by their rank, with the null
-//! distribution of Mann and Whitney's count (H. B. Mann, D. R. Whitney, On a test of whether one of two random
-//! variables is stochastically larger than the other, Annals of Mathematical Statistics 18 (1947), 50-60; the
-//! interval: L. E. Moses in H. M. Walker, J. Lev, Statistical Inference, 1953). It supposes that one
-//! distribution is a multiple of the other, and nothing about its shape.
+//! The ratio is the median of all quotients of a figure of the one and a figure of the other (J. L. Hodges,
+//! E. L. Lehmann, Estimates of location based on rank tests, Annals of Mathematical Statistics 34 (1963),
+//! 598-611, on logarithms). Its interval is exact: it is bounded by two of those quotients, by their rank,
+//! with the null distribution of Mann and Whitney's count (H. B. Mann, D. R. Whitney, On a test of whether
+//! one of two random variables is stochastically larger than the other, Annals of Mathematical Statistics 18
+//! (1947), 50-60; the interval: L. E. Moses in H. M. Walker, J. Lev, Statistical Inference, 1953). It
+//! supposes that one distribution is a multiple of the other, and nothing about its shape.
 
 /// Products of both numbers of figures above this use the normal approximation of the count.
 const MOST_EXACT: usize = 2500;
@@ -21,8 +21,8 @@ pub(crate) struct Ratio {
     pub(crate) confidence: f64,
 }
 
-/// The ratio of `a` to `b`, with an interval of at least this confidence if there are enough figures, else the
-/// widest one. Only positive figures count. None: one of them has none.
+/// The ratio of `a` to `b`, with an interval of at least this confidence if there are enough figures, else
+/// the widest one. Only positive figures count. None: one of them has none.
 pub(crate) fn ratio(a: &[f64], b: &[f64], confidence: f64) -> Option<Ratio> {
     let positive = |x: &&f64| x.is_finite() && **x > 0.0;
     let (a, b): (Vec<f64>, Vec<f64>) =

@@ -82,9 +82,9 @@ impl RunArgs {
 /// A small run of the command, for the verification.
 #[derive(Debug, clap::Args)]
 pub(super) struct VerifyArgs {
-    /// Arguments of a small run, as a shell splits them, in place of the benchmark's own. The verification then
-    /// makes small runs and brings them to their end [default: verify_args of the profile; without it each run
-    /// is killed as soon as it is proven].
+    /// Arguments of a small run, as a shell splits them, in place of the benchmark's own. The verification
+    /// then makes small runs and brings them to their end [default: verify_args of the profile; without it
+    /// each run is killed as soon as it is proven].
     #[arg(long = "verify-args", value_name = "ARGS", allow_hyphen_values = true, value_parser = words)]
     verify_args: Option<Words>,
 }

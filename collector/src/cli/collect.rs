@@ -24,8 +24,8 @@ use crate::text::progress::JobLine;
 ///
 /// With CMD it runs that command, and follows it into every program that it starts, also where a script sets
 /// LD_PRELOAD itself or clears the environment. The end of CMD is the end of the collection, and the exit
-/// status is that of CMD. Without CMD, Ctrl-C ends it. Processes that still run then go on, and their sessions
-/// are written as `open`.
+/// status is that of CMD. Without CMD, Ctrl-C ends it. Processes that still run then go on, and their
+/// sessions are written as `open`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Files:\n  \
     DIR/sessions.jsonl                      a line for each session that has ended\n  \
@@ -37,8 +37,8 @@ use crate::text::progress::JobLine;
     hangscope collect --out night &\n  \
     env $(hangscope env --so ./libhakozuna_hz4.so) ./bench 16 2000000 400 16 32768 90 65536")]
 pub(crate) struct Args {
-    /// Socket to listen on [default: with CMD, one of its own; else HANGSCOPE_SOCKET, else hangscope/collector.sock in XDG_RUNTIME_DIR, else
-    /// /tmp/hangscope-UID/collector.sock].
+    /// Socket to listen on [default: with CMD, one of its own; else HANGSCOPE_SOCKET, else
+    /// hangscope/collector.sock in XDG_RUNTIME_DIR, else /tmp/hangscope-UID/collector.sock].
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
     /// Folder for the sessions. It is made if it does not exist.

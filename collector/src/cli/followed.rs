@@ -48,8 +48,8 @@ pub(super) struct FollowArgs {
     env: Vec<(String, String)>,
     #[command(flatten)]
     shim: ShimArgs,
-    /// A command to follow, with all programs that it starts: no line of a script is edited. Its end is the end
-    /// of the collection, and its exit status that of hangscope.
+    /// A command to follow, with all programs that it starts: no line of a script is edited. Its end is the
+    /// end of the collection, and its exit status that of hangscope.
     #[arg(last = true, value_name = "CMD")]
     command: Vec<String>,
 }

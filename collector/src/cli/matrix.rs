@@ -46,8 +46,8 @@ pub(crate) struct Args {
     /// Go on with the matrix in OUT: make the runs that it lacks, with the DSOs that it began with.
     #[arg(long, conflicts_with = "init")]
     resume: bool,
-    /// What follows a hang: the next run; one run more of the same kind, under a number of its own; or the end.
-    /// keep ends too, and leaves the process alive for a debugger [default: on_hang of FILE, else next].
+    /// What follows a hang: the next run; one run more of the same kind, under a number of its own; or the
+    /// end. keep ends too, and leaves the process alive for a debugger [default: on_hang of FILE, else next].
     #[arg(long, value_name = "WHAT")]
     on_hang: Option<OnHang>,
     /// Folder for all files [default: out of FILE, else hangscope_matrix_{time}_{pid} in this folder].

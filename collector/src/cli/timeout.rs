@@ -15,9 +15,9 @@ use crate::timeout::{self, look};
 /// Run a command with a time limit, as coreutils' timeout does, and capture what hangs before it is ended.
 ///
 /// Options, behaviour and exit statuses are those of timeout of coreutils 9.1. At the end of DURATION the
-/// evidence is taken first: from inside, if the shim is there and a collector listens (HANGSCOPE_SOCKET), else
-/// from outside as `hangscope snap` does. Then the signal is sent. One line on stderr says what hung and where
-/// the evidence is. If COMMAND ends in time, nothing is printed and nothing written.
+/// evidence is taken first: from inside, if the shim is there and a collector listens (HANGSCOPE_SOCKET),
+/// else from outside as `hangscope snap` does. Then the signal is sent. One line on stderr says what hung and
+/// where the evidence is. If COMMAND ends in time, nothing is printed and nothing written.
 ///
 /// If hangscope is called by the name `timeout`, it behaves so.
 #[derive(Debug, clap::Args)]
@@ -58,8 +58,8 @@ pub(crate) struct Args {
     /// collector writes to its own.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// JSON in FILE (stdout is COMMAND's): command, timed_out, status and capture, what was captured (from, pid, program, class, confidence, headline, folders; or problem), or
-    /// null.
+    /// JSON in FILE (stdout is COMMAND's): command, timed_out, status and capture, what was captured (from,
+    /// pid, program, class, confidence, headline, folders; or problem), or null.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     #[arg(value_name = "DURATION", required = true)]

@@ -21,11 +21,11 @@ use crate::verify::{self, Request, Times, VerifiedRun};
 
 /// Prove from inside the process that a program runs with exactly this DSO as its malloc.
 ///
-/// In each run the program at the end of the chain must say hello: the one that `env`, `flock`, `perf stat` or
-/// a script starts, not the launcher. It must report this file as the provider of malloc, neither deleted nor
-/// replaced. The error names what ld.so refused, or a static, setuid or foreign binary, or the chain of
-/// programs that was seen. On success the last line is `[STRICT-PRELOAD] verification passed`; else the status
-/// is 30.
+/// In each run the program at the end of the chain must say hello: the one that `env`, `flock`, `perf stat`
+/// or a script starts, not the launcher. It must report this file as the provider of malloc, neither deleted
+/// nor replaced. The error names what ld.so refused, or a static, setuid or foreign binary, or the chain of
+/// programs that was seen. On success the last line is `[STRICT-PRELOAD] verification passed`; else the
+/// status is 30.
 ///
 /// A run is killed as soon as its program is proven. With --verify-args it is a small run of CMD instead, and
 /// comes to its end. If it hangs, it is captured, and the status is 10.
@@ -69,9 +69,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", default_value = "250ms", value_parser = times::time)]
     grace: Duration,
     /// Only one line of JSON on stdout: passed, error (null if it passed), program, sha1 (of the DSO), and
-    /// runs with pid, program, malloc (path of the DSO that provides it), same_file, same_bytes, launcher (the
-    /// first program of CMD, or null), shim_kib (the shim's own share of the memory, or null), hang (null, or
-    /// run, pid and snapshot).
+    /// runs with pid, program, malloc (path of the DSO that provides it), same_file, same_bytes, launcher
+    /// (the first program of CMD, or null), shim_kib (the shim's own share of the memory, or null), hang
+    /// (null, or run, pid and snapshot).
     #[arg(long)]
     json: bool,
 }

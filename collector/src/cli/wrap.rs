@@ -28,13 +28,13 @@ use crate::text::message::say;
 
 /// Make one file that is both, the shim and the allocator: a carrier.
 ///
-/// For runners that take only a path, or that clear the environment. ld.so loads the allocator and the shim that
-/// the carrier names, and the shim's settings are in it, also the socket. The allocator is pinned beside it, as
-/// `hangscope pin` does. FILE.txt says what is in it.
+/// For runners that take only a path, or that clear the environment. ld.so loads the allocator and the shim
+/// that the carrier names, and the shim's settings are in it, also the socket. The allocator is pinned beside
+/// it, as `hangscope pin` does. FILE.txt says what is in it.
 ///
-/// A program under a carrier whose allocator is missing does not start: exit status 127, with ld.so's own line.
-/// A variable of the environment counts more than the setting in the carrier; HANGSCOPE_SOCKET= (empty) switches
-/// the shim off.
+/// A program under a carrier whose allocator is missing does not start: exit status 127, with ld.so's own
+/// line. A variable of the environment counts more than the setting in the carrier; HANGSCOPE_SOCKET= (empty)
+/// switches the shim off.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
     hangscope wrap --so ./libhakozuna_hz4.so -o hz4_hs.so\n  \
@@ -50,8 +50,8 @@ pub(crate) struct Args {
     /// Short name of the allocator [default: the file's name without `lib` and version].
     #[arg(long)]
     name: Option<String>,
-    /// Put shim and allocator into the folder FILE.d, from where the carrier loads them wherever both are moved: for
-    /// containers and other machines.
+    /// Put shim and allocator into the folder FILE.d, from where the carrier loads them wherever both are
+    /// moved: for containers and other machines.
     #[arg(long)]
     portable: bool,
     /// Overwrite FILE also if it is no carrier.
@@ -82,9 +82,9 @@ pub(crate) struct Args {
     target: Option<String>,
     #[command(flatten)]
     stir: super::stir::StirArgs,
-    /// Only one line of JSON on stdout: carrier (its path), sha1, build_id, name, allocator (path of the pinned copy),
-    /// source, allocator_sha1, allocator_build_id (null if it has none), shim, shim_sha1, settings (an object), text
-    /// (path of FILE.txt).
+    /// Only one line of JSON on stdout: carrier (its path), sha1, build_id, name, allocator (path of the
+    /// pinned copy), source, allocator_sha1, allocator_build_id (null if it has none), shim, shim_sha1,
+    /// settings (an object), text (path of FILE.txt).
     #[arg(long)]
     json: bool,
 }

@@ -154,8 +154,8 @@ pub(crate) fn collect(
     Ok(desk.collected())
 }
 
-/// Waits until the command has ended that somebody has interrupted. A terminal sends the interrupt to the command,
-/// too; otherwise it is passed on.
+/// Waits until the command has ended that somebody has interrupted. A terminal sends the interrupt to the
+/// command, too; otherwise it is passed on.
 fn end_runner(runner: &Runner, listener: &Listener, router: &mut route::Router) {
     if !cancel::is_of_the_terminal() {
         runner.terminate();

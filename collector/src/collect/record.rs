@@ -60,8 +60,9 @@ pub(crate) struct SessionRecord {
     pub(crate) signal: Option<i32>,
     /// What else is known about the end.
     pub(crate) why: Option<String>,
-    /// `stuck when it was stopped`, where a signal from outside ended it (TERM, INT, HUP, KILL), or its connection
-    /// was lost, while nothing moved in it. Only likely: heartbeats show no timeouts. Null: nothing says so.
+    /// `stuck when it was stopped`, where a signal from outside ended it (TERM, INT, HUP, KILL), or its
+    /// connection was lost, while nothing moved in it. Only likely: heartbeats show no timeouts. Null:
+    /// nothing says so.
     #[serde(default)]
     pub(crate) stopped: Option<String>,
     /// For how long nothing had moved then, seconds.

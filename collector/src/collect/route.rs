@@ -138,8 +138,8 @@ impl Router {
         }
     }
 
-    /// Asks the sessions of a process, or of a group (below 0), that is about to be ended by a signal, for a dump if
-    /// nothing moves in it.
+    /// Asks the sessions of a process, or of a group (below 0), that is about to be ended by a signal, for a
+    /// dump if nothing moves in it.
     fn stopping(&self, target: i32, signal: i32, sender: ConnId) {
         let is_meant = |pid: u32| match u32::try_from(target) {
             Ok(target) => pid == target,

@@ -36,9 +36,10 @@ impl Still {
         self.looks
     }
 
-    /// For how long every thread has waited for another one, in a futex call of this machine (`futex`), if that is
-    /// long enough to say so. A thread in any other call (poll, read, sleep, sigwait) may be a daemon's that
-    /// waits for work: then nothing is said. A heartbeat has no timeouts of waits, so this is only likely.
+    /// For how long every thread has waited for another one, in a futex call of this machine (`futex`), if
+    /// that is long enough to say so. A thread in any other call (poll, read, sleep, sigwait) may be a
+    /// daemon's that waits for work: then nothing is said. A heartbeat has no timeouts of waits, so this is
+    /// only likely.
     pub(super) fn stuck_for(&self, futex: i32) -> Option<Duration> {
         let (from, to) = self.span_ns;
         let time = Duration::from_nanos(to.saturating_sub(from));

@@ -96,8 +96,8 @@ pub(crate) fn one_line(error: &anyhow::Error) -> String {
     line.split(['\n', '\r']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// Ends this process as a command has ended whose place it takes: with its status, or by its signal, without a
-/// core of its own. Nothing is dropped.
+/// Ends this process as a command has ended whose place it takes: with its status, or by its signal, without
+/// a core of its own. Nothing is dropped.
 pub(crate) fn as_the_command(ended: ExitStatus) -> ! {
     if let Some(signal) = ended.signal().and_then(|number| Signal::try_from(number).ok()) {
         let _ = set_dumpable(false);

@@ -13,7 +13,8 @@ use object::{LittleEndian, Object as _, ObjectSymbol as _, SymbolKind};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Links {
     pub(crate) soname: Option<String>,
-    /// DT_AUXILIARY, the first: a DSO that comes before this one in the order of symbol search, if it is there.
+    /// DT_AUXILIARY, the first: a DSO that comes before this one in the order of symbol search, if it is
+    /// there.
     pub(crate) auxiliary: Option<String>,
     /// DT_FILTER, the first: the same for a DSO that must be there.
     pub(crate) filter: Option<String>,

@@ -137,8 +137,8 @@ pub(crate) fn sha1_hex(bytes: &[u8]) -> String {
 
 /// The short name of an allocator from the path of its DSO: the stem of the file name without `lib` and
 /// without a version at the end (`libjemalloc.so.2` and `libjemalloc-5.3.so` are `jemalloc`, `libhz4.so`
-/// is `hz4`). Of a copy that [`pin`] made, the name that it was pinned under: `hz4` for `hz4_0a1b2c3d.so` with
-/// `hz4_so.sha1` beside it.
+/// is `hz4`). Of a copy that [`pin`] made, the name that it was pinned under: `hz4` for `hz4_0a1b2c3d.so`
+/// with `hz4_so.sha1` beside it.
 pub(crate) fn name_of(path: &Path) -> String {
     let name = name_of_file(path);
     let is_digits = |text: &str| text.len() == 8 && text.bytes().all(|b| b.is_ascii_hexdigit());

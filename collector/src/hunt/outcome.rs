@@ -47,8 +47,8 @@ impl Running<'_> {
         }
     }
 
-    /// The number of these processes that are the benchmark's own and not helpers: they said hello, or run the
-    /// program of a process that did.
+    /// The number of these processes that are the benchmark's own and not helpers: they said hello, or run
+    /// the program of a process that did.
     fn daemons(&self, members: &[Member]) -> u32 {
         let is_own = |member: &&Member| {
             let exe = std::fs::read_link(format!("/proc/{}/exe", member.pid)).ok();
@@ -140,8 +140,8 @@ pub(super) fn set_end(facts: &mut RunFacts, ended: Ended) {
     facts.rc = ended.code.or(ended.signal.map(|s| 128 + s));
 }
 
-/// A shell or `timeout` gives 128+n for a child that died by signal n. `behind`: a launcher was seen in front of
-/// the program that is judged.
+/// A shell or `timeout` gives 128+n for a child that died by signal n. `behind`: a launcher was seen in front
+/// of the program that is judged.
 fn signal_behind_a_wrapper(config: &Config, behind: bool, ended: Ended) -> Option<i32> {
     let first = program::benchmark(&config.command) == config.command.first();
     let direct = first && !behind && !program::is_shell_or_script(&config.command);

@@ -5,8 +5,8 @@
 //!
 //! Looks are taken at growing intervals, so a program that takes most of the time of a run is always seen.
 //! A look follows the lists of children from the first process on. A kernel without these lists
-//! (CONFIG_PROC_CHILDREN) has all processes of the machine read. It may take at most one part in [`COST`] of a
-//! processor.
+//! (CONFIG_PROC_CHILDREN) has all processes of the machine read. It may take at most one part in [`COST`] of
+//! a processor.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -144,8 +144,8 @@ impl Census {
         b.pid == self.first || b.pgrp == self.first || known()
     }
 
-    /// The first process, orphans of the run, which may have become children of this process, and all that these
-    /// have started.
+    /// The first process, orphans of the run, which may have become children of this process, and all that
+    /// these have started.
     fn below(&self) -> Vec<Brief> {
         let known = self.seen.iter().filter(|seen| seen.alive).map(|seen| seen.pid);
         let mut todo: Vec<u32> = [self.first].into_iter().chain(known).collect();

@@ -22,8 +22,8 @@ pub(crate) struct Preloads {
 }
 
 impl Preloads {
-    /// For runs of one DSO, which is at `dso`. A program that preloads the file at `source`, its original, gets
-    /// the one at `dso`. Links to files that LD_PRELOAD cannot name are made in `links`.
+    /// For runs of one DSO, which is at `dso`. A program that preloads the file at `source`, its original,
+    /// gets the one at `dso`. Links to files that LD_PRELOAD cannot name are made in `links`.
     ///
     /// # Errors
     /// A path that LD_PRELOAD cannot hold, and for which no link could be made.

@@ -82,8 +82,8 @@ pub enum What {
         /// usual.
         second_look: Duration,
     },
-    /// A program is about to send a signal that ends a process, or a group (below 0, as for kill(2)). It waits for an
-    /// answer, as in [`What::Wanted`], but not for long.
+    /// A program is about to send a signal that ends a process, or a group (below 0, as for kill(2)). It
+    /// waits for an answer, as in [`What::Wanted`], but not for long.
     Stopping {
         target: i32,
         signal: i32,

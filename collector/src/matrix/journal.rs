@@ -1,5 +1,5 @@
-//! `runs.jsonl`: everything known of each run, also of those that do not count. It is written before the row in
-//! `samples.csv`, and a matrix that was killed between the two gets the row when it goes on.
+//! `runs.jsonl`: everything known of each run, also of those that do not count. It is written before the row
+//! in `samples.csv`, and a matrix that was killed between the two gets the row when it goes on.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! What else the machine did during a run: load of others, throttling, swapping, pressure. Such a run is marked,
-//! and its figures are kept.
+//! What else the machine did during a run: load of others, throttling, swapping, pressure. Such a run is
+//! marked, and its figures are kept.
 
 use std::path::PathBuf;
 
@@ -147,8 +147,8 @@ fn seconds(usage: &Usage) -> f64 {
     (usage.user_time().num_microseconds() + usage.system_time().num_microseconds()) as f64 / 1e6
 }
 
-/// Ticks of `/proc/stat` on these processors: at work, and stolen (proc_stat(5): user, nice, system, idle, iowait,
-/// irq, softirq, steal).
+/// Ticks of `/proc/stat` on these processors: at work, and stolen (proc_stat(5): user, nice, system, idle,
+/// iowait, irq, softirq, steal).
 fn cpu_ticks(stat: &str, cpus: &[usize]) -> [u64; 2] {
     let mut sums = [0, 0];
     for line in stat.lines() {

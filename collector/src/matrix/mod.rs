@@ -1,12 +1,12 @@
-//! A matrix: every allocator in every lane and phase, a number of runs each. A run that hangs is captured as in a
-//! hunt, and the matrix goes on.
+//! A matrix: every allocator in every lane and phase, a number of runs each. A run that hangs is captured as
+//! in a hunt, and the matrix goes on.
 //!
 //! - [`config`]: what a matrix is made of, read from `matrix.toml`; [`example`]: one to begin with
 //! - `plan`: which run is the next
 //! - `samples`, `journal`, `tables`: the files that grow with every run
 //! - `state`: what a matrix began with; `meta`: the machine and the settings
-//! - `lanes`: the settings of a hunt for each run; `task`: what is asked for; `preflight`: checks before the first run;
-//!   [`run`]: makes the runs
+//! - `lanes`: the settings of a hunt for each run; `task`: what is asked for; `preflight`: checks before the
+//!   first run; [`run`]: makes the runs
 //! - `series`: memory over time; `machine`: what else was at work
 //! - `results`: what the runs show; [`summary`], `page`, [`verdict`]: its files
 

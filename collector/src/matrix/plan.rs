@@ -1,5 +1,5 @@
-//! Which run is the next. It follows from the rows of the runs that were made, so a matrix that was killed goes on
-//! where it was. Pure.
+//! Which run is the next. It follows from the rows of the runs that were made, so a matrix that was killed
+//! goes on where it was. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -78,8 +78,8 @@ impl Plan {
         self.retry(done).or_else(|| self.cells.iter().find(|cell| !done.cells.contains(cell)).copied())
     }
 
-    /// The run that a hang asks for, under a number after the planned ones. In a group are at most as many as it
-    /// has planned runs.
+    /// The run that a hang asks for, under a number after the planned ones. In a group are at most as many as
+    /// it has planned runs.
     fn retry(&self, done: &Done) -> Option<Cell> {
         let groups = done.hung.iter().filter(|_| self.retries);
         groups.into_iter().find_map(|(group, hung)| {

@@ -15,8 +15,8 @@ use crate::text::matrix::MatrixLine;
 use crate::text::message::say;
 use crate::verify;
 
-/// Verifies the preload of every allocator in every program. Returns the shim's own share of the memory, KiB, by
-/// allocator.
+/// Verifies the preload of every allocator in every program. Returns the shim's own share of the memory, KiB,
+/// by allocator.
 pub(super) fn verify_all(
     task: &Task,
     pinned: &[Pinned],

@@ -146,8 +146,8 @@ impl Results {
         self.groups.iter().map(|group| group.missing.len() as u32).sum()
     }
 
-    /// The group that the verdict is about: one whose DSO was not intact, else one that hung, else one that is not
-    /// proven, else the first.
+    /// The group that the verdict is about: one whose DSO was not intact, else one that hung, else one that
+    /// is not proven, else the first.
     pub(crate) fn main(&self) -> Option<&GroupResult> {
         let with = |code: exit::Status| self.groups.iter().find(|group| group.code() == code.code());
         with(exit::Status::DsoNotIntact)

@@ -1,5 +1,5 @@
-//! `samples.csv`: a row for each run that counts, written when the run ends. Rows are never changed. After a kill,
-//! only the last one may be torn: it is cut off, and its run is made again.
+//! `samples.csv`: a row for each run that counts, written when the run ends. Rows are never changed. After a
+//! kill, only the last one may be torn: it is cut off, and its run is made again.
 
 use std::fmt;
 use std::fs::File;
@@ -191,7 +191,8 @@ impl Samples {
     }
 }
 
-/// The whole lines of a file; empty where there is none. A last line without its end is removed from the file.
+/// The whole lines of a file; empty where there is none. A last line without its end is removed from the
+/// file.
 pub(super) fn whole_lines(path: &Path) -> Result<String, BadFile> {
     let fail = |source: io::Error| WriteError { path: path.to_owned(), source };
     let file = folder::open(path, File::options().read(true).append(true).create(true));

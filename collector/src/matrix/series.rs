@@ -1,4 +1,5 @@
-//! The memory of a run over time: a look at `/proc/PID/smaps_rollup` of each of its programs, from its hello on.
+//! The memory of a run over time: a look at `/proc/PID/smaps_rollup` of each of its programs, from its hello
+//! on.
 
 use std::collections::BTreeMap;
 use std::path::Path;

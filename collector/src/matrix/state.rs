@@ -1,4 +1,5 @@
-//! `matrix.json`: what a matrix began with, so that it goes on with the same: its DSOs, and the order of its runs.
+//! `matrix.json`: what a matrix began with, so that it goes on with the same: its DSOs, and the order of its
+//! runs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! `{lane}/ops.tsv` and `{lane}/rss.tsv`: the figures of the runs, a row each. They follow from `samples.csv`, and
-//! are written anew when a matrix goes on.
+//! `{lane}/ops.tsv` and `{lane}/rss.tsv`: the figures of the runs, a row each. They follow from
+//! `samples.csv`, and are written anew when a matrix goes on.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! `verdict.json` of a matrix: the keys of a hunt's, about the group that the verdict is about, with all hangs, and
-//! every group.
+//! `verdict.json` of a matrix: the keys of a hunt's, about the group that the verdict is about, with all
+//! hangs, and every group.
 
 use serde_json::{Value, json};
 

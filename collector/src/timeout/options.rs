@@ -13,7 +13,8 @@ use super::{duration, signals};
 
 /// How long a capture may take before the signal is sent.
 pub(crate) const CAPTURE: Duration = Duration::from_secs(5);
-/// The budget of a capture where the command line does not set one: for a `timeout` that is called by that name.
+/// The budget of a capture where the command line does not set one: for a `timeout` that is called by that
+/// name.
 pub(crate) const CAPTURE_VARIABLE: &str = "HANGSCOPE_CAPTURE";
 
 /// What is run, and how.

@@ -1,5 +1,5 @@
-//! System calls for which nix and rustix have no safe form: they know no realtime signals. What else is unsafe
-//! here runs between fork and exec, or before `main`.
+//! System calls for which nix and rustix have no safe form: they know no realtime signals. What else is
+//! unsafe here runs between fork and exec, or before `main`.
 
 use std::ffi::{CStr, OsString};
 use std::io;
@@ -119,8 +119,8 @@ fn act(signal: c_int, action: libc::sighandler_t) {
     unsafe { libc::signal(signal, action) };
 }
 
-/// kill(2). `pid` 0 is the group of this process. Not libc's function: `libhangscope_follow.so` takes that over
-/// and asks the collector for a dump, which was made by now or is not wanted.
+/// kill(2). `pid` 0 is the group of this process. Not libc's function: `libhangscope_follow.so` takes that
+/// over and asks the collector for a dump, which was made by now or is not wanted.
 pub(super) fn kill(pid: c_int, signal: c_int) {
     // SAFETY: the call takes two numbers.
     unsafe { libc::syscall(libc::SYS_kill, pid, signal) };

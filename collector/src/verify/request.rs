@@ -32,8 +32,8 @@ pub(crate) struct Request<'a> {
     pub(crate) cpus: Option<&'a Cpus>,
     /// Variables for the command.
     pub(crate) env: &'a [(String, String)],
-    /// Names of programs, separated by commas; one of them must say hello. None: the program at the end of the
-    /// chain of programs that the command starts.
+    /// Names of programs, separated by commas; one of them must say hello. None: the program at the end of
+    /// the chain of programs that the command starts.
     pub(crate) only: Option<&'a str>,
     /// The logs go to `preload_verify/` in this folder. None: no logs.
     pub(crate) out: Option<&'a Path>,

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-/// Resident memory of these DSOs and of the mapping that the shim's own thread has its stack in, KiB: the shim has
-/// no other. None: the process has ended, or may not be looked at.
+/// Resident memory of these DSOs and of the mapping that the shim's own thread has its stack in, KiB: the
+/// shim has no other. None: the process has ended, or may not be looked at.
 pub(super) fn kib(pid: u32, watchdog: u32, dsos: &[&Path]) -> Option<u64> {
     let syscall = std::fs::read_to_string(format!("/proc/{pid}/task/{watchdog}/syscall")).ok()?;
     let smaps = std::fs::read_to_string(format!("/proc/{pid}/smaps")).ok()?;

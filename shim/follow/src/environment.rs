@@ -123,7 +123,8 @@ impl<'a, E: Iterator<Item = &'a CStr> + Clone> Change<'a, E> {
         self.settings.entries().filter(move |ours| !is_there(ours) && !is_mark(ours))
     }
 
-    /// Fills the room of [`with`]; false if it is too small. All other entries stay as they are, in their order.
+    /// Fills the room of [`with`]; false if it is too small. All other entries stay as they are, in their
+    /// order.
     fn fill(&self, pointers: &mut [*const c_char], text: &mut [u8]) -> bool {
         let start = text.as_ptr().cast::<c_char>();
         let mut text = Text::new(text);

@@ -1,5 +1,5 @@
-//! The exec family, posix_spawn, system and popen, as programs call them. Each calls the next definition in the order of
-//! symbol search: libc's, or that of another preload.
+//! The exec family, posix_spawn, system and popen, as programs call them. Each calls the next definition in
+//! the order of symbol search: libc's, or that of another preload.
 //!
 //! Every function keeps the rules of the one whose place it takes. It may run in a child of vfork, where
 //! memory is the parent's: it writes to nothing but its own stack frames. It may run in a signal handler, and

@@ -1,8 +1,9 @@
 //! kill and killpg: before a program is ended that stands still, the collector looks at it.
 //!
-//! A runner that gives up (`subprocess.run(timeout=...)`, a shell's `kill`) would destroy the evidence. So the
-//! collector is told first. It answers at once where nothing stands still, or nothing is watched. Otherwise it
-//! makes a dump meanwhile, for which the signal waits. As the exec family, this may run in a signal handler.
+//! A runner that gives up (`subprocess.run(timeout=...)`, a shell's `kill`) would destroy the evidence. So
+//! the collector is told first. It answers at once where nothing stands still, or nothing is watched.
+//! Otherwise it makes a dump meanwhile, for which the signal waits. As the exec family, this may run in a
+//! signal handler.
 
 use core::ffi::c_int;
 

@@ -32,8 +32,8 @@ macro_rules! functions {
     ($($name:ident $text:literal),*) => {
         $(pub(crate) static $name: Next = Next::new($text);)*
 
-        /// Finds all of them. dlsym(3) takes the loader's lock, which a child of a program with threads may find
-        /// locked for ever: so this is done before `main`.
+        /// Finds all of them. dlsym(3) takes the loader's lock, which a child of a program with threads may
+        /// find locked for ever: so this is done before `main`.
         pub(crate) fn find_all() {
             for next in [$(&$name),*] {
                 next.find();

@@ -7,9 +7,9 @@ use core::ffi::{CStr, c_char};
 use crate::environment::{self, Change, environ};
 use crate::room::{self, Text};
 
-/// Calls `run` with `command`, or with one that does the same in an environment as [`environment::with`] makes
-/// it. With `command` itself where that environment is there already, and where the other would take too
-/// much of a stack.
+/// Calls `run` with `command`, or with one that does the same in an environment as [`environment::with`]
+/// makes it. With `command` itself where that environment is there already, and where the other would take
+/// too much of a stack.
 ///
 /// # Safety
 /// `command` must be null or a C string.

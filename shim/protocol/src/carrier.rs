@@ -1,5 +1,5 @@
-//! The notes of a carrier: a small DSO that names the shim (DT_AUXILIARY) and an allocator (DT_FILTER), so that
-//! one path in LD_PRELOAD brings both. `hangscope wrap` writes it.
+//! The notes of a carrier: a small DSO that names the shim (DT_AUXILIARY) and an allocator (DT_FILTER), so
+//! that one path in LD_PRELOAD brings both. `hangscope wrap` writes it.
 //!
 //! The dynamic section of a carrier begins with these two entries, in this order. Its image begins at address
 //! 0 of the file. Both notes hold entries `NAME=value`, and each entry ends with a NUL.

@@ -1,4 +1,5 @@
-//! The environment variables in which the settings of the shim and of `libhangscope_follow.so` are. The README says what each means.
+//! The environment variables in which the settings of the shim and of `libhangscope_follow.so` are. The
+//! README says what each means.
 
 /// Every name begins so.
 pub const PREFIX: &str = "HANGSCOPE_";

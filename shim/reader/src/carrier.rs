@@ -7,8 +7,8 @@ use object::elf;
 use crate::elf::{Headers, notes};
 use crate::memory::Memory;
 
-/// Whether a dynamic section may be that of a carrier. `tag` gives the tag of an entry by its index, and is not
-/// called for one behind the end mark.
+/// Whether a dynamic section may be that of a carrier. `tag` gives the tag of an entry by its index, and is
+/// not called for one behind the end mark.
 pub fn may_be(tag: impl Fn(usize) -> u64) -> bool {
     tag(0) == elf::DT_AUXILIARY.0 as u64 && tag(1) == elf::DT_FILTER.0 as u64
 }

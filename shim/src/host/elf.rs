@@ -52,8 +52,8 @@ unsafe fn images() -> impl Iterator<Item = &'static LinkMap> {
     .take(MOST)
 }
 
-/// Where the file of the first carrier among the images begins. Makes no system call: where there is no carrier,
-/// this costs a word or two of each image.
+/// Where the file of the first carrier among the images begins. Makes no system call: where there is no
+/// carrier, this costs a word or two of each image.
 ///
 /// # Safety
 /// Only for a constructor.
@@ -94,7 +94,8 @@ pub(crate) fn find_function(memory: &impl Memory, name: &[u8]) -> Option<u64> {
     link_map::find_function(memory, &raw const _r_debug as u64, name)
 }
 
-/// An address in the program's image. `/proc/self/exe` is the loader where the program was started through it.
+/// An address in the program's image. `/proc/self/exe` is the loader where the program was started through
+/// it.
 pub(crate) fn in_program(memory: &impl Memory) -> Option<u64> {
     link_map::List::new(memory, &raw const _r_debug as u64).next().map(|program| program.dynamic)
 }

@@ -43,8 +43,8 @@ pub(crate) struct Wanted {
     /// The shared page (or pages), null until there is one.
     page: AtomicPtr<u8>,
     page_len: AtomicUsize,
-    /// What [`sys::most_resident_kib`] has from the program before the exec, KiB. A larger figure is the process's
-    /// own. Written before `kept`.
+    /// What [`sys::most_resident_kib`] has from the program before the exec, KiB. A larger figure is the
+    /// process's own. Written before `kept`.
     before_exec: AtomicU64,
 }
 
@@ -123,8 +123,8 @@ impl Wanted {
         Some(HEAD + len)
     }
 
-    /// The peak of the resident set, KiB. A file is opened only for a program that never became larger than the
-    /// one before the exec: on a thread of the host that takes a descriptor of the host's for a moment.
+    /// The peak of the resident set, KiB. A file is opened only for a program that never became larger than
+    /// the one before the exec: on a thread of the host that takes a descriptor of the host's for a moment.
     fn peak_rss(&self, to: &mut [u8]) -> Result<usize, Errno> {
         let most = sys::most_resident_kib();
         let own = most > self.before_exec.load(Ordering::Relaxed);

@@ -32,7 +32,13 @@ fn built() -> &'static Path {
         };
         let target = folder.parent().expect("a profile's folder is in the target folder");
         // When cargo runs a test, it sets CARGO to its own path.
-        let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        // As scripts/test.sh builds: with other settings all of it would be built again, under the tests that
+        // run.
+        if std::env::var_os("BUILD_QUICK").is_some_and(|quick| !quick.is_empty()) {
+            cargo.args(["--config", "scripts/quick.toml"]);
+        }
+        let output = cargo
             .args(["build", "--quiet", "--profile", profile, "--bins", "--examples"])
             // The tests do not need the collector. It is here so that each dependency has the same features
             // as in scripts/build.sh, and nothing is built again.

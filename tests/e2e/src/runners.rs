@@ -9,8 +9,8 @@ pub struct Runner {
     pub name: &'static str,
     /// The programs that read the script, with its path as the last argument.
     pub interpreter: &'static [&'static str],
-    /// `@SO@` stands for the allocator's path, `@ONE@` and `@TWO@` for the commands that run under it, one after
-    /// the other: words without a quote or a blank, and a blank between them.
+    /// `@SO@` stands for the allocator's path, `@ONE@` and `@TWO@` for the commands that run under it, one
+    /// after the other: words without a quote or a blank, and a blank between them.
     script: &'static str,
 }
 

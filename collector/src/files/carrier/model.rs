@@ -49,8 +49,8 @@ pub(crate) enum Broken {
 }
 
 impl Carrier {
-    /// The path of the allocator, where the carrier is at `carrier`. The loader takes the folder of the path that
-    /// it was given, also where that is a link.
+    /// The path of the allocator, where the carrier is at `carrier`. The loader takes the folder of the path
+    /// that it was given, also where that is a link.
     ///
     /// # Errors
     /// The allocator is not there, or it is not the one that the carrier was made with.

@@ -1,7 +1,7 @@
 //! The bytes of a carrier.
 //!
-//! Two segments are loaded: what is only read, and the dynamic section, which older versions of glibc write to.
-//! They are on different pages in memory and side by side in the file.
+//! Two segments are loaded: what is only read, and the dynamic section, which older versions of glibc write
+//! to. They are on different pages in memory and side by side in the file.
 
 use hangscope_protocol::carrier::{MADE_OF, OWNER, SETTINGS, made_of};
 use object::Endianness;
@@ -146,8 +146,8 @@ const ENTRIES: usize = 11;
 
 fn dynamic(to: &mut Writer<'_>, at: &Layout, names: &Names, target: Target) -> Result<()> {
     to.write_align_dynamic();
-    // The shim looks for these two at the beginning. ld.so puts each in front of the carrier and behind what it
-    // has put there before, so the shim is in front of the allocator.
+    // The shim looks for these two at the beginning. ld.so puts each in front of the carrier and behind what
+    // it has put there before, so the shim is in front of the allocator.
     to.write_dynamic_string(elf::DT_AUXILIARY, names.shim)?;
     to.write_dynamic_string(elf::DT_FILTER, names.allocator)?;
     to.write_dynamic_string(elf::DT_SONAME, names.soname)?;

@@ -1,4 +1,5 @@
-//! Reads `matrix.toml`. Each mistake is reported in one line: the file, the line, the mistake, and its remedy.
+//! Reads `matrix.toml`. Each mistake is reported in one line: the file, the line, the mistake, and its
+//! remedy.
 
 use std::collections::BTreeMap;
 use std::fmt;

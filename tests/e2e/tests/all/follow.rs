@@ -1,4 +1,5 @@
-//! Runners that set LD_PRELOAD themselves, under `hangscope collect -- RUNNER` and `hangscope hunt -- RUNNER`.
+//! Runners that set LD_PRELOAD themselves, under `hangscope collect -- RUNNER` and `hangscope hunt --
+//! RUNNER`.
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;

@@ -1,4 +1,5 @@
-//! `hangscope matrix`: all files of a matrix, a hang in its own cell, and going on after a kill at any moment.
+//! `hangscope matrix`: all files of a matrix, a hang in its own cell, and going on after a kill at any
+//! moment.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,8 +17,8 @@ struct Matrix(tempfile::TempDir);
 type Row = BTreeMap<String, String>;
 
 impl Matrix {
-    /// `lanes` and `phases` are TOML. The allocators are glibc, jemalloc, mimalloc, and the demonstration, which
-    /// hangs in lanes with FAULT_ONE_IN = "1".
+    /// `lanes` and `phases` are TOML. The allocators are glibc, jemalloc, mimalloc, and the demonstration,
+    /// which hangs in lanes with FAULT_ONE_IN = "1".
     fn new(head: &str, lanes: &str, phases: &str) -> Matrix {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let so = |name: &str, path: &Path| format!("[[allocator]]\nname = {name:?}\nso = {path:?}\n");

@@ -200,7 +200,8 @@ fn a_small_run_comes_to_its_end_and_one_that_hangs_is_captured() {
     }
 }
 
-/// The constructor of the shim runs after that of the allocator. So an allocator that hangs there says nothing.
+/// The constructor of the shim runs after that of the allocator. So an allocator that hangs there says
+/// nothing.
 #[test]
 fn an_allocator_that_hangs_before_the_hello_is_captured() {
     let dir = tempfile::tempdir().unwrap();
