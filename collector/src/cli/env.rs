@@ -3,20 +3,17 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use hangscope_protocol::duration::Limit;
 use serde_json::Value;
 
 use super::args::ShimArgs;
 use super::carried::Carried;
-use super::times;
+use super::settings::SettingsArgs;
 use crate::console::exit::{Ended, Status};
 use crate::console::out;
 use crate::files::pin;
 use crate::launch::preload;
-use crate::launch::settings::Settings;
 
 /// Print the variables for your own command.
 ///
@@ -30,32 +27,10 @@ pub(crate) struct Args {
     /// The allocator's DSO. Without it only the shim is preloaded (the C library's malloc).
     #[arg(long, value_name = "SO")]
     so: Option<PathBuf>,
-    /// Socket of `hangscope collect` [default: HANGSCOPE_SOCKET, else the default of collect].
-    #[arg(long, value_name = "PATH")]
-    socket: Option<PathBuf>,
     #[command(flatten)]
     shim: ShimArgs,
-    /// Deadline from the start of the process. `off`: dumps only on request [default: 15s, from the shim].
-    #[arg(long, value_name = "TIME")]
-    hang_after: Option<Limit>,
-    /// A process in which nothing moves for this time makes a dump, too [default: off, from the shim].
-    #[arg(long, value_name = "TIME")]
-    stall: Option<Limit>,
-    /// Time between two looks of the shim [default: 1s, from the shim].
-    #[arg(long, value_name = "TIME", value_parser = times::tick)]
-    tick: Option<Duration>,
-    /// Free text in the session.
-    #[arg(long)]
-    label: Option<String>,
-    /// Watch only programs with these names, separated by commas, and not `env`, `taskset` or `timeout` in
-    /// front of them.
-    #[arg(long, value_name = "NAMES")]
-    only: Option<String>,
-    /// Name of the allocator's DSO, if the order of LD_PRELOAD does not show it.
-    #[arg(long, value_name = "NAME")]
-    target: Option<String>,
     #[command(flatten)]
-    stir: super::stir::StirArgs,
+    settings: SettingsArgs,
     /// Print `export NAME=value` lines, quoted for the shell.
     #[arg(long)]
     export: bool,
@@ -78,19 +53,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         pin::shared_object(so, &pin::bytes_of(&path).map_err(unreadable)?).context("env")?;
         files.push(path);
     }
-    let socket = args.socket.map_or_else(super::socket::default_socket, Ok).context("env")?;
-    super::socket::check(&socket).with_context(|| format!("env: the folder of {}", socket.display()))?;
-    let settings = Settings {
-        socket: Some(std::path::absolute(&socket).with_context(|| format!("env: {}", socket.display()))?),
-        hang_after: args.hang_after,
-        stall: args.stall,
-        tick: args.tick,
-        label: args.label,
-        only: args.only,
-        target: args.target,
-        stir: args.stir.stir(),
-        ..Settings::default()
-    };
+    let settings = args.settings.settings("env")?;
     let preload = preload::value(files.iter().map(PathBuf::as_path)).context("env")?;
     let mut variables = vec![("LD_PRELOAD", preload)];
     variables.extend(settings.variables());

@@ -17,7 +17,7 @@
 //! - [`timeout`]: coreutils' `timeout` with a look before the kill
 //! - `actions`: a hunt in GitHub Actions
 //! - `followed`: the command that `collect` follows
-//! - `args`, [`stir`], `times`, `socket`: options that several subcommands have; `carried`: a carrier for one
+//! - `args`, `settings`, [`stir`], `times`, `socket`: options that several subcommands have; `carried`: a carrier for one
 //!   of them
 
 use std::io::IsTerminal as _;
@@ -41,6 +41,7 @@ pub(crate) mod matrix;
 pub(crate) mod pin;
 pub(crate) mod plan;
 pub(crate) mod report;
+mod settings;
 pub(crate) mod show;
 pub(crate) mod shrink;
 mod size;

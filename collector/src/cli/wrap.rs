@@ -2,16 +2,14 @@
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context as _;
 use hangscope_protocol::carrier::MOST_SETTINGS;
-use hangscope_protocol::duration::Limit;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::args::ShimArgs;
-use super::times;
+use super::settings::SettingsArgs;
 use crate::console::exit::{Ended, Status};
 use crate::console::out;
 use crate::files::atomic;
@@ -19,7 +17,6 @@ use crate::files::carrier::{self, Carrier, MadeOf};
 use crate::files::elf::{self, Target};
 use crate::files::pin::{self, Pinned};
 use crate::launch::preload;
-use crate::launch::settings::Settings;
 use crate::launch::shim_path;
 use crate::listen::MAX_PATH;
 use crate::text::carrying::CarrierLine;
@@ -57,31 +54,10 @@ pub(crate) struct Args {
     /// Overwrite FILE also if it is no carrier.
     #[arg(long)]
     force: bool,
-    /// Socket of `hangscope collect` [default: HANGSCOPE_SOCKET, else the default of collect].
-    #[arg(long, value_name = "PATH")]
-    socket: Option<PathBuf>,
     #[command(flatten)]
     shim: ShimArgs,
-    /// Deadline from the start of the process. `off`: dumps only on request [default: 15s, from the shim].
-    #[arg(long, value_name = "TIME")]
-    hang_after: Option<Limit>,
-    /// A process in which nothing moves for this time makes a dump, too [default: off, from the shim].
-    #[arg(long, value_name = "TIME")]
-    stall: Option<Limit>,
-    /// Time between two looks of the shim [default: 1s, from the shim].
-    #[arg(long, value_name = "TIME", value_parser = times::tick)]
-    tick: Option<Duration>,
-    /// Free text in the session.
-    #[arg(long)]
-    label: Option<String>,
-    /// Watch only programs with these names, separated by commas.
-    #[arg(long, value_name = "NAMES")]
-    only: Option<String>,
-    /// Name of the DSO that is judged, if it is not the one that provides malloc.
-    #[arg(long, value_name = "NAME")]
-    target: Option<String>,
     #[command(flatten)]
-    stir: super::stir::StirArgs,
+    settings: SettingsArgs,
     /// Only one line of JSON on stdout: carrier (its path), sha1, build_id, name, allocator (path of the
     /// pinned copy), source, allocator_sha1, allocator_build_id (null if it has none), shim, shim_sha1,
     /// settings (an object), text (path of FILE.txt).
@@ -116,7 +92,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let file = file.ok_or_else(|| usage(format!("{} is no file name; give another -o", out.display())))?;
     let bytes = bytes(&args.so, "the path of the allocator's .so")?;
     check(&args.so, &bytes, &out, args.force)?;
-    let settings = settings(&args)?;
+    let settings = settings(args.settings)?;
 
     let beside = out.parent().unwrap_or(Path::new("/"));
     let folder = args.portable.then(|| format!("{file}.d"));
@@ -196,26 +172,13 @@ fn check(so: &Path, bytes: &[u8], out: &Path, force: bool) -> anyhow::Result<()>
     Ok(())
 }
 
-fn settings(args: &Args) -> anyhow::Result<Vec<(String, String)>> {
-    let socket = args.socket.clone().map_or_else(super::socket::default_socket, Ok).context("wrap")?;
-    super::socket::check(&socket).with_context(|| format!("wrap: the folder of {}", socket.display()))?;
-    let socket = std::path::absolute(&socket).with_context(|| format!("wrap: {}", socket.display()))?;
-    let len = socket.as_os_str().len();
+fn settings(args: SettingsArgs) -> anyhow::Result<Vec<(String, String)>> {
+    let settings = args.settings("wrap")?;
+    let len = settings.socket.as_ref().map_or(0, |socket| socket.as_os_str().len());
     if len > MAX_PATH {
         let message = format!("the path of the socket has {len} bytes, the system takes at most {MAX_PATH}");
         return Err(usage(format!("{message}; give a shorter one with --socket")));
     }
-    let settings = Settings {
-        socket: Some(socket),
-        hang_after: args.hang_after,
-        stall: args.stall,
-        tick: args.tick,
-        label: args.label.clone(),
-        only: args.only.clone(),
-        target: args.target.clone(),
-        stir: args.stir.stir(),
-        ..Settings::default()
-    };
     let texts = settings.variables().into_iter().map(|(name, value)| {
         let value = value.into_string();
         let value = value.map_err(|_| usage(format!("{name} is not UTF-8; give another value")))?;

@@ -9,6 +9,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use nix::sys::signal::{SigHandler, Signal, killpg};
 use nix::unistd::Pid;
 
+use crate::console::signals::is_ignored;
+
 /// Is set at most once, and stays set. All copies see it.
 #[derive(Clone, Debug)]
 pub struct Cancel(Receiver<Infallible>);
@@ -124,14 +126,6 @@ pub(crate) fn is_of_the_terminal() -> bool {
 /// Whether INT was ignored before [`on_signals`]: a command that is started now should ignore it, too.
 pub(crate) fn was_interrupt_ignored() -> bool {
     INTERRUPT_WAS_IGNORED.load(Ordering::Relaxed)
-}
-
-fn is_ignored(signal: libc::c_int) -> bool {
-    let mut old = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: without a new action the call only writes the old one, to a place of its type.
-    let done = unsafe { libc::sigaction(signal, std::ptr::null(), old.as_mut_ptr()) };
-    // SAFETY: all bytes zero are a `sigaction`, so it is one even if the call failed.
-    done == 0 && unsafe { old.assume_init() }.sa_sigaction == libc::SIG_IGN
 }
 
 impl Cancel {

@@ -3,10 +3,7 @@
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
-use nix::sys::prctl::set_dumpable;
-use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SigHandler, SigSet, Signal, kill};
-use nix::unistd::getpid;
+use crate::console::signals;
 
 /// Exit status of the command. The numbers are documented; scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -99,13 +96,8 @@ pub(crate) fn one_line(error: &anyhow::Error) -> String {
 /// Ends this process as a command has ended whose place it takes: with its status, or by its signal, without
 /// a core of its own. Nothing is dropped.
 pub(crate) fn as_the_command(ended: ExitStatus) -> ! {
-    if let Some(signal) = ended.signal().and_then(|number| Signal::try_from(number).ok()) {
-        let _ = set_dumpable(false);
-        let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
-        // SAFETY: the default action installs no handler.
-        let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) };
-        let _ = SigSet::from(signal).thread_unblock();
-        let _ = kill(getpid(), signal);
+    if let Some(signal) = ended.signal() {
+        signals::die_by(signal);
     }
     // Signals that do not end a process end no command either.
     std::process::exit(ended.code().unwrap_or(128 + ended.signal().unwrap_or(0)))

@@ -2,6 +2,7 @@
 //!
 //! - [`cancel`]: Ctrl-C, as a channel
 //! - [`exit`]: the documented exit statuses
+//! - [`signals`]: actions of signals in this process
 //! - [`usr1`]: requests for a dump, as a channel
 //! - [`out`], [`wrap`]: what is printed, and how wide; [`pager`]: what is long
 
@@ -9,5 +10,6 @@ pub mod cancel;
 pub(crate) mod exit;
 pub(crate) mod out;
 pub(crate) mod pager;
+pub(crate) mod signals;
 pub(crate) mod usr1;
 pub(crate) mod wrap;

@@ -91,6 +91,6 @@ messages! {
         Or {} => "or:", "または:";
         Sessions { sessions: "session", hung } => "{sessions}, {hung} hung", "セッション {sessions} 件、ハング {hung} 件";
         SessionsStuck { sessions: "session", hung, stuck } => "{sessions}, {hung} hung, {stuck} stuck when stopped",
-            "セッション {sessions} 件、ハング {hung} 件、停止時に行き詰まっていたもの {stuck} 件";
+            "セッション {sessions} 件、ハング {hung} 件、停止時に動けなくなっていたもの {stuck} 件";
     }
 }

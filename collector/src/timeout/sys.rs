@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 
 use libc::{c_int, sigset_t};
 
+use crate::console::signals::is_ignored;
+pub(super) use crate::console::signals::{default, die_by, ignore};
+
 /// What Rust's runtime changes before `main`, as it was: it ignores SIGPIPE, and opens /dev/null where one of
 /// the first three descriptors is closed. The command must get both as this program got them.
 static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
@@ -29,14 +32,6 @@ extern "C" fn note_the_start() {
             CLOSED.fetch_or(1 << fd, Relaxed);
         }
     }
-}
-
-fn is_ignored(signal: c_int) -> bool {
-    let mut old = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: without a new action the call only writes the old one, to a place of its type.
-    let done = unsafe { libc::sigaction(signal, std::ptr::null(), old.as_mut_ptr()) };
-    // SAFETY: all bytes zero are a `sigaction`, so it is one even if the call failed.
-    done == 0 && unsafe { old.assume_init() }.sa_sigaction == libc::SIG_IGN
 }
 
 /// A set of signals.
@@ -104,21 +99,6 @@ pub(super) fn read_signal(from: &OwnedFd) -> Option<c_int> {
     usize::try_from(read).is_ok_and(|read| read == size).then_some(info.ssi_signo as c_int)
 }
 
-/// Ignores a signal from now on. A number that is no signal changes nothing.
-pub(super) fn ignore(signal: c_int) {
-    act(signal, libc::SIG_IGN);
-}
-
-/// A signal has its default action from now on.
-pub(super) fn default(signal: c_int) {
-    act(signal, libc::SIG_DFL);
-}
-
-fn act(signal: c_int, action: libc::sighandler_t) {
-    // SAFETY: both actions install no handler.
-    unsafe { libc::signal(signal, action) };
-}
-
 /// kill(2). `pid` 0 is the group of this process. Not libc's function: `libhangscope_follow.so` takes that
 /// over and asks the collector for a dump, which was made by now or is not wanted.
 pub(super) fn kill(pid: c_int, signal: c_int) {
@@ -145,20 +125,6 @@ pub(super) fn reap(pid: c_int) -> io::Result<Option<c_int>> {
             _ => return Ok(Some(status)),
         }
     }
-}
-
-/// Ends this process by a signal, without a core. It returns if the signal does not end it.
-pub(super) fn die_by(signal: c_int) {
-    // SAFETY: the call takes numbers.
-    if unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) } != 0 {
-        return;
-    }
-    default(signal);
-    let set = Signals::of([signal]);
-    // SAFETY: the set lives during the call, and no old one is asked for.
-    unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set.0, std::ptr::null_mut()) };
-    // SAFETY: the call takes a number; the action is the default one.
-    unsafe { libc::raise(signal) };
 }
 
 /// The command as coreutils starts it: signals that `timeout` takes have their default action, its mask is

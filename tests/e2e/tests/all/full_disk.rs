@@ -213,10 +213,15 @@ fn the_line_of_a_session_waits_for_room() {
     let sleeps = || {
         let mut sleep = Command::new("sleep");
         sleep.arg("1000").env("LD_PRELOAD", preload(None)).env("HANGSCOPE_SOCKET", collect.socket());
-        Running::start(&mut sleep)
+        Running::start(sleep.env("HANGSCOPE_TICK", "50ms").env("HANGSCOPE_HANG_AFTER", "off"))
     };
     let (one, others) = (sleeps(), [(); 5].map(|()| sleeps()));
     (0..6).for_each(|_| drop(collect.line_with(&["[SESSION]"])));
+    // A file that is being replaced gives its room back: so all that comes with the hellos is written first,
+    // and the heartbeats come after that.
+    let beats = |session: fs::DirEntry| session.path().join("heartbeats.jsonl").exists();
+    let sessions = || fs::read_dir(out.join("sessions")).expect("the sessions").map_while(Result::ok);
+    until("all have heartbeats", || sessions().map(beats).filter(|has| *has).count() == 6);
     Disk::leave(&out, 0);
     let pid = one.pid();
     drop(one);
