@@ -2,6 +2,7 @@
 //! whether it is inside the allocator. The classes are decided from these facts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use hangscope_protocol::record::{
     SYSCALL_RUNNING, ThreadRecord, dso_flags, dump_reason, hello_flags, mark_part, probe_outcome, probe_way,
@@ -80,6 +81,10 @@ pub(super) struct Thread<'a> {
     pub(super) woken_by_us: bool,
     /// Share of a core that it used between the looks, 0 to 1.
     pub(super) cpu_share: f64,
+    /// Both looks found it waiting for the same owner, or for an object without one.
+    pub(super) same_owner: bool,
+    /// When its samples were taken, in their order; CLOCK_MONOTONIC, ns. Empty where it is not known.
+    pub(super) sampled_ns: Vec<u64>,
 }
 
 impl Thread<'_> {
@@ -146,6 +151,12 @@ impl Thread<'_> {
         standing::activity(self.trace.into_iter().chain(samples), is)
     }
 
+    /// Its stacks that were read in a span of time, ns.
+    pub(super) fn traces_in(&self, span: &Range<u64>) -> impl Iterator<Item = &ThreadTrace> {
+        let timed = self.samples.iter().zip(&self.sampled_ns);
+        timed.filter(|(_, at)| span.contains(at)).map(|(trace, _)| trace)
+    }
+
     /// The futex word in the second look, if the thread still waits on it.
     pub(super) fn word_in_second_look(&self) -> Option<u32> {
         let second = self.second.filter(|_| matches!(self.motion, Motion::Asleep | Motion::Rewaits))?;
@@ -172,7 +183,7 @@ fn has_ended(record: &ThreadRecord) -> bool {
     matches!(record.state, b'Z' | b'X')
 }
 
-fn is_running(record: &ThreadRecord) -> bool {
+pub(super) fn is_running(record: &ThreadRecord) -> bool {
     record.state == b'R'
         || record.syscall == SYSCALL_RUNNING && !has_ended(record) && !matches!(record.state, b'T' | b't')
 }
@@ -215,7 +226,8 @@ impl<'a> Scene<'a> {
         let between_ns = dump.between_ns();
         let between_s = between_ns.map(|ns| ns as f64 / 1e9);
         let is = AllocatorIs { shared: dump.allocator().is_some_and(is_shared) };
-        let looks = Looks { dump, traces, tids, is, between_s, answers: answers(dump) };
+        let (answers, sampled) = (answers(dump), dump.sample_times());
+        let looks = Looks { dump, traces, tids, is, between_s, answers, sampled };
         let later: BTreeMap<u32, &ThreadRecord> = dump.second.iter().map(|r| (r.tid, r)).collect();
         let first = dump.threads.iter().filter(|r| !ours(r));
         let mut threads: BTreeMap<u32, Thread<'a>> =
@@ -336,6 +348,7 @@ struct Looks<'a> {
     between_s: Option<f64>,
     /// How many signals of the shim each thread answered.
     answers: BTreeMap<u32, u64>,
+    sampled: BTreeMap<u32, Vec<u64>>,
 }
 
 impl<'a> Looks<'a> {
@@ -346,6 +359,9 @@ impl<'a> Looks<'a> {
         let samples = traces.samples.get(&record.tid).map_or(&[][..], Vec::as_slice);
         let frames = trace.map_or(&[][..], |t| &t.frames);
         let first = wait_of(dump, record, frames, &self.tids);
+        let owner = |wait: &Wait| (wait.owner, wait.foreign);
+        let later = second.and_then(|second| wait_of(dump, second, frames, &self.tids));
+        let same_owner = first.is_some() && first.as_ref().map(owner) == later.as_ref().map(owner);
         let back = self.back(first.as_ref(), record, second, (trace, samples));
         // A look that met it in a signal handler, or on its way, does not show what it waits for.
         let (record, trace) = back.as_ref().map_or((record, trace), |back| (back.record, Some(back.trace)));
@@ -406,6 +422,8 @@ impl<'a> Looks<'a> {
             dozes,
             woken_by_us,
             cpu_share,
+            same_owner,
+            sampled_ns: self.sampled.get(&record.tid).cloned().unwrap_or_default(),
         }
     }
 }

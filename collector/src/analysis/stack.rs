@@ -153,20 +153,32 @@ pub(super) fn calls<'a>(traces: impl IntoIterator<Item = &'a ThreadTrace>, is: A
     let whole: Vec<&ThreadTrace> = all.iter().copied().filter(|t| !t.truncated).collect();
     let truncated = whole.len() * 2 < all.len();
     let seen = if truncated { all } else { whole };
-    let calls: Vec<Option<Call>> = seen.iter().map(|t| call_of(&t.frames, is)).collect();
+    let calls = seen.iter().map(|t| (call_of(&t.frames, is), t.truncated));
+    // The missing frames may be the allocator's.
+    let calls: Vec<Option<Call>> =
+        calls.filter(|(call, cut)| call.is_some() || !cut).map(|(call, _)| call).collect();
     if calls.is_empty() {
         return Calls::NotSeen;
     }
     if calls.iter().all(Option::is_none) {
-        // The missing frames may be the allocator's.
         return if truncated { Calls::NotSeen } else { Calls::Outside };
     }
     let Some(calls) = calls.into_iter().collect::<Option<Vec<Call>>>() else { return Calls::Returns };
-    if calls.iter().any(|c| c.outward != calls[0].outward) {
+    // Truncated stacks of one call end at different frames.
+    let depth = calls.iter().map(|c| c.outward.1.len()).min().unwrap_or(0);
+    let compared = |c: &Call| match truncated {
+        true => (c.outward.0, c.outward.1[..depth].to_vec()),
+        false => c.outward.clone(),
+    };
+    if calls.iter().any(|c| compared(c) != compared(&calls[0])) {
         return Calls::Returns;
     }
     if calls.len() == 1 {
         return Calls::Inside(Proof::Once);
+    }
+    // A digest is of all bytes up to the outermost frame.
+    if truncated && calls.iter().any(|c| c.outward.1.len() != depth) {
+        return Calls::Inside(Proof::Frames);
     }
     // A digest depends on which registers are known, and that depends on the position in the allocator:
     // digests of different positions may differ for this reason alone. Digests of one position differ only
@@ -251,8 +263,13 @@ mod tests {
         assert_eq!(calls(&[truncated.clone(), truncated.clone()], PRELOADED), Calls::NotSeen);
         // One truncated sample among several whole ones is no return.
         let good = sample(0x10, 0x30, Some(7));
-        let all = [good.clone(), ThreadTrace { truncated: true, ..outside() }, good];
+        let all = [good.clone(), ThreadTrace { truncated: true, ..outside() }, good.clone()];
         assert_eq!(calls(&all, PRELOADED), Calls::Inside(Proof::Bytes));
+        // Stacks of one call that were cut at different frames.
+        let mut cut = ThreadTrace { truncated: true, ..sample(0x10, 0x30, Some(8)) };
+        cut.frames.pop();
+        let all = [good, cut.clone(), cut];
+        assert_eq!(calls(&all, PRELOADED), Calls::Inside(Proof::Frames));
     }
 
     #[test]

@@ -258,6 +258,13 @@ messages! {
         // What was missing.
         NoSecondLook {} => "there is no second look, so it is not proven that nothing moved",
             "2 回目の観測がないため、動きがなかったとは証明できない";
+        NotAtOnce { owner } => "threads moved between the two looks: that tid {owner} was where it was seen, and that it had the \
+            lock, is not known of the same moment (threads.json)",
+            "2 回の観測の間にスレッドが動いた。tid {owner} が観測された位置にいたことと、ロックを保持していたことが、同じ時点の事実とは限らない \
+            (threads.json)";
+        RingClosedLate {} => "the ring closed after the first look: only the second look and the samples since show it \
+            (threads.json)",
+            "循環は 1 回目の観測の後にできた。それを示すのは 2 回目の観測と、それ以降のサンプルだけ (threads.json)";
         ThreadsMissing {} => "the first look is not complete: some threads may be missing (threads.json)",
             "1 回目の観測が完全ではなく、記録されていないスレッドがある可能性がある (threads.json)";
         NoStacks {} => "there are no stacks, so it is not known which threads are inside the allocator",

@@ -4,6 +4,7 @@
 //! them, and they are private.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use hangscope_protocol::record::{
     DsoNowRecord, DsoRecord, DumpBeginRecord, DumpEndRecord, HeartbeatRecord, HeartbeatThread, Hello,
@@ -284,6 +285,34 @@ impl Dump {
         let left_out = self.end.is_some_and(|end| end.flags & dump_flags::THREADS_LEFT_OUT != 0);
         let all = mark.is_some_and(|m| m.dropped == 0 && self.threads.len() >= m.records as usize);
         all && !left_out && !self.has_other_ids()
+    }
+
+    /// Whether the second look is complete.
+    pub(crate) fn second_look_is_whole(&self) -> bool {
+        let all = |m: &&MarkRecord| m.part == mark_part::SECOND_LOOK && m.dropped == 0;
+        let mark = self.marks.iter().find(all);
+        mark.is_some_and(|m| !self.second.is_empty() && self.second.len() >= m.records as usize)
+    }
+
+    /// A time in which neither look was made, CLOCK_MONOTONIC, ns: after every record of the first look was
+    /// read, and before the second one began. None without both.
+    pub(crate) fn between_looks(&self) -> Option<Range<u64>> {
+        let [first, second] = self.looks_ns;
+        let mark = self.marks.iter().find(|m| m.part == mark_part::THREADS)?;
+        let from = self.begin.trigger_ns.max(first).saturating_add(mark.took_ns);
+        let planned = self.begin.trigger_ns.saturating_add(self.begin.second_look_after_ns);
+        // Both looks of the shim were replaced by later ones.
+        let to = if first > planned { second } else { planned };
+        (!self.second.is_empty() && from < to).then_some(from..to)
+    }
+
+    /// When the samples of each thread were taken, CLOCK_MONOTONIC, ns, in their order.
+    pub(crate) fn sample_times(&self) -> BTreeMap<u32, Vec<u64>> {
+        let mut times: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
+        for sample in &self.samples {
+            times.entry(sample.record.tid).or_default().push(sample.record.answered_ns);
+        }
+        times
     }
 
     /// What `/proc` said about owners that are no threads of this process.

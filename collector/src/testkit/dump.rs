@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hangscope_protocol::record::{
-    ARCH_X86_64, DsoRecord, DumpBeginRecord, HelloRecord, MarkRecord, NEAR_BEFORE, NEAR_LEN, SYSCALL_RUNNING,
-    ThreadRecord, dso_flags, mark_part, thread_flags,
+    ARCH_X86_64, DsoRecord, DumpBeginRecord, HelloRecord, MarkRecord, NEAR_BEFORE, NEAR_LEN, ProbeRecord,
+    SYSCALL_RUNNING, ThreadRecord, dso_flags, mark_part, probe_outcome, probe_way, thread_flags,
 };
 
 use crate::analysis::{Finding, History, analyse};
 use crate::session::trace::{Frame, ThreadTrace, TraceSource, Traces};
-use crate::session::{Dso, Dump, Identity};
+use crate::session::{Dso, Dump, Identity, Probe};
 use crate::testkit::fake_shim::identity;
 pub(crate) use crate::testkit::fake_shim::zero;
 use crate::text::message::Say as _;
@@ -188,7 +188,25 @@ impl Make {
             let first = sample(0);
             self.traces.threads.insert(tid, first);
             self.traces.samples.insert(tid, (0..n).map(sample).collect());
+            self.times(tid, 100_000_000);
         }
+        self
+    }
+
+    /// The samples of a thread were taken from so long after the first look on, ns, one each millisecond.
+    pub(crate) fn times(&mut self, tid: u32, after: u64) -> &mut Self {
+        let count = self.traces.samples.get(&tid).map_or(0, Vec::len) as u64;
+        let begin = self.dump.begin.trigger_ns + after;
+        let sample = |i: u64| ProbeRecord {
+            tid,
+            sample: i as u32 + 1,
+            outcome: probe_outcome::ANSWERED,
+            way: probe_way::PERF,
+            answered_ns: begin + i * 1_000_000,
+            ..zero()
+        };
+        self.dump.samples.retain(|probe| probe.record.tid != tid);
+        self.dump.samples.extend((0..count).map(|i| Probe { record: sample(i), stack: vec![] }));
         self
     }
 

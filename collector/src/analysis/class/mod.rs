@@ -4,22 +4,26 @@
 //! - [`owned`]: locks that record their owner: rings and chains
 //! - [`ownerless`]: futex words that record no owner: lost wakeups, inferred holders
 //! - [`running`]: threads that run inside the allocator and do not leave it
+//! - `settled`: rings of locks that closed after the first look
 //! - [`shared`]: locks that another process holds
 //! - [`spinning`]: locks on which threads spin without a wait in the kernel
 //! - [`innocent`]: causes that need no mistake of the allocator
 //! - [`vfork`]: children in the memory of their parent
+//! - `hold`: whether a lock stayed with its holder
 //! - `idle`: nothing hangs: a sleep that ends, a server without work
 //! - [`other`]: stopped, the kernel, the benchmark, slow, unknown
 //! - `whose`: whose mistake it is: the allocator's, the program's
 //! - [`case`]: the answer of a decider, and what the deciders share
 
 mod case;
+mod hold;
 mod idle;
 mod innocent;
 mod other;
 mod owned;
 mod ownerless;
 mod running;
+mod settled;
 mod shared;
 mod spinning;
 #[cfg(test)]
@@ -43,7 +47,7 @@ use super::role;
 use super::scene::{Motion, Scene, Thread};
 use super::stack;
 use super::stir::Stir;
-use super::words::Cause;
+use super::words::{Cause, Class, Confidence};
 use crate::session::Dump;
 use crate::session::trace::{Membership, Traces};
 use crate::text::message::{Lang, say};
@@ -52,24 +56,45 @@ use crate::text::message::{Lang, say};
 /// class is `unknown` where stacks are needed. `history` holds the heartbeats before the dump.
 pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
     let scene = Scene::new(dump, traces, history);
-    let graph = Graph::of(&scene);
-    let mut case = decide(&scene, &graph);
-    vfork::judge(&scene, &graph, &mut case);
-    whose::judge(&scene, &mut case);
-    innocent::list_ring(&scene, &mut case);
-    innocent::own_retry(&scene, &mut case);
-    case.why.extend(resumed(&scene));
+    let finding = of(&scene);
+    if finding.confidence == Confidence::Proven && finding.class != Class::Slow {
+        return finding;
+    }
+    let settled = settled::settled(&scene).map(|(dump, traces)| {
+        let mut finding = of(&Scene::new(&dump, &traces, history));
+        finding.confidence = Confidence::Likely;
+        finding.said.retain(|why| !matches!(why, Why::RingStill { .. }));
+        finding.said_missing.push(Why::RingClosedLate {});
+        finding.why = text(&finding.said);
+        finding.missing = text(&finding.said_missing);
+        finding
+    });
+    settled.filter(|finding| finding.class == Class::Deadlock).unwrap_or(finding)
+}
+
+fn text(all: &[Why]) -> Vec<String> {
+    all.iter().map(|why| why.text(Lang::En)).collect()
+}
+
+fn of(scene: &Scene<'_>) -> Finding {
+    let (dump, traces) = (scene.dump, scene.traces);
+    let graph = Graph::of(scene);
+    let mut case = decide(scene, &graph);
+    vfork::judge(scene, &graph, &mut case);
+    whose::judge(scene, &mut case);
+    innocent::list_ring(scene, &mut case);
+    innocent::own_retry(scene, &mut case);
+    case.why.extend(resumed(scene));
     case.why.extend(stirred(dump));
     case.why.extend(parts(traces));
-    inherited(&scene, &mut case);
+    inherited(scene, &mut case);
     if !scene.whole {
         case.unproven();
         case.missing.push(Why::ThreadsMissing {});
     }
     let (integrity, deleted_seen) = integrity::worst(&dump.dsos);
-    let hot = hot(&scene, &case);
-    let ring = whose::ring(&scene, &case);
-    let text = |all: &[Why]| all.iter().map(|w| w.text(Lang::En)).collect();
+    let hot = hot(scene, &case);
+    let ring = whose::ring(scene, &case);
     Finding {
         class: case.class,
         confidence: case.confidence,
@@ -83,9 +108,9 @@ pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
         ring,
         lock: case.lock,
         hot,
-        threads: counts(&scene),
+        threads: counts(scene),
         spinning: case.spinning,
-        waits: waits(&scene),
+        waits: waits(scene),
         integrity,
         deleted_seen,
     }

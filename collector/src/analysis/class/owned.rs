@@ -7,7 +7,7 @@ use super::case::{
     Case, any_inside, call_evidence, lock_of, lock_text, most_common, sample_count, seconds, stuck_together,
     tids, wait_text,
 };
-use super::{idle, whose};
+use super::{hold, idle, whose};
 use crate::analysis::graph::{End, Graph};
 use crate::analysis::scene::{BUSY, Motion, Scene, Stuck, Thread};
 use crate::analysis::stack::{self, Calls, Proof};
@@ -30,7 +30,12 @@ pub(super) fn ring(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
         let opens =
             |t: &Thread<'_>| t.wait.as_ref().is_some_and(|w| w.timed) && t.comes_back != Some(Proof::Bytes);
         let timed = threads.iter().any(|t| opens(t));
-        let proven = stuck == Stuck::Yes && threads.iter().all(|t| t.stuck() == Stuck::Yes) && !timed;
+        // A member that read its owner once may have read it before the others came to wait.
+        let named = |t: &&Thread<'_>| t.same_owner || t.comes_back.is_some();
+        let proven = stuck == Stuck::Yes
+            && threads.iter().all(|t| t.stuck() == Stuck::Yes)
+            && threads.iter().all(named)
+            && !timed;
         let confidence = if proven { Confidence::Proven } else { Confidence::Likely };
         let mut case = Case::new(Class::Deadlock, confidence);
         case.why.push(match waits[..] {
@@ -74,7 +79,8 @@ pub(super) fn ring(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
 pub(super) fn left(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
     let waits_on = |t: &&Thread<'_>| {
         let further = t.wait.as_ref().is_some_and(|w| w.kind.is_lock() || w.kind == WaitKind::Join);
-        further && t.calls == Calls::Outside
+        // A thread that has gone on since may have taken the lock since.
+        further && t.calls == Calls::Outside && t.stuck() != Stuck::No
     };
     let all_stuck = |t: &&Thread<'_>| {
         let locks = direct_waiters(scene, t.tid());
@@ -213,11 +219,25 @@ fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
         _ if left && root.motion != Motion::Left => Class::OwnerLeft,
         class => class,
     };
-    let kept = match stuck {
-        Stuck::Yes => true,
-        _ => root.calls == Calls::Inside(Proof::Bytes) || (!root.runs() && root.stuck() == Stuck::Yes),
+    let one_call = root.calls == Calls::Inside(Proof::Bytes);
+    let kept = hold::is_kept(scene, waiters, root);
+    let stays = match stuck {
+        Stuck::Yes if kept => true,
+        _ => one_call || (!root.runs() && root.stuck() == Stuck::Yes),
+    } && hold::is_named_twice(waiters);
+    // It runs in one look and waits in the other: the class is that of one of them.
+    let between = root.motion == Motion::Moved && !root.dozes;
+    let seen_at = match class {
+        Class::OwnerLeft => {
+            kept && matches!(hold::calls_between(scene, root), Calls::Outside | Calls::Returns)
+        }
+        _ => !between,
     };
-    let mut case = Case::new(class, if kept { Confidence::Proven } else { Confidence::Likely });
+    let proven = stays && seen_at;
+    let mut case = Case::new(class, if proven { Confidence::Proven } else { Confidence::Likely });
+    if !proven && (stays || stuck == Stuck::Yes) {
+        case.missing.push(say!(Why::NotAtOnce { owner }));
+    }
     case.why.push(say!(Why::Held { waiters: n, lock: lock_text(scene, wait), owner }));
     behind(&mut case, graph, owner, n);
     holder(&mut case, scene, root);

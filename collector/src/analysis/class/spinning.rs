@@ -303,8 +303,12 @@ fn class_of(scene: &Scene<'_>, owner: &Thread<'_>) -> (Class, bool) {
     match owner.calls {
         _ if owner.motion == Motion::Left => (Class::OwnerGone, false),
         Calls::Outside | Calls::Returns => {
+            // The word is read after both looks. A thread that comes back into the allocator may have taken
+            // the lock since it was seen outside.
+            let stays =
+                owner.calls == Calls::Outside && matches!(owner.motion, Motion::Asleep | Motion::Runs);
             let known = owner.trace.is_some_and(|trace| !trace.truncated);
-            (Class::OwnerLeft, known && scene.whole)
+            (Class::OwnerLeft, known && stays && scene.whole)
         }
         _ if owner.in_kernel() => (Class::KernelWait, true),
         Calls::Inside(proof) if runs(owner) => (Class::OwnerSpinning, proof == Proof::Bytes),

@@ -1,6 +1,7 @@
 //! Dumps of each class, and dumps that look like another class.
 
 mod forks;
+mod hold;
 mod inferred;
 mod owned;
 mod ownerless;

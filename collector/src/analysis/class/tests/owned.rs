@@ -36,12 +36,13 @@ fn owner_spinning_is_found_without_stacks() {
 }
 
 #[test]
-fn one_look_is_no_proof_but_stack_bytes_are() {
+fn one_look_is_no_proof_whatever_the_stack_bytes_show() {
     let found = held_by(116).runs(116, 0.0, LOOP, Sampled::OnePlace(30)).one_look().analyse();
     assert_eq!(class(&found), (Class::OwnerSpinning, Confidence::Likely));
     assert!(found.said_missing.contains(&Why::NoSecondLook {}));
+    // The call that loops is proven. That its thread has still the lock is read once, before.
     let found = held_by(116).runs(116, 0.0, LOOP, Sampled::OneCall(30)).one_look().analyse();
-    assert_eq!(class(&found), (Class::OwnerSpinning, Confidence::Proven));
+    assert_eq!(class(&found), (Class::OwnerSpinning, Confidence::Likely));
 }
 
 #[test]
