@@ -176,16 +176,13 @@ pub(super) fn calls<'a>(traces: impl IntoIterator<Item = &'a ThreadTrace>, is: A
     if calls.len() == 1 {
         return Calls::Inside(Proof::Once);
     }
-    // A digest is of all bytes up to the outermost frame.
-    if truncated && calls.iter().any(|c| c.outward.1.len() != depth) {
-        return Calls::Inside(Proof::Frames);
-    }
     // A digest depends on which registers are known, and that depends on the position in the allocator:
     // digests of different positions may differ for this reason alone. Digests of one position differ only
     // if the caller went on in between.
-    let mut positions: BTreeMap<&[u64], Vec<u64>> = BTreeMap::new();
+    // They are of all bytes up to the outermost frame.
+    let mut positions: BTreeMap<(&[u64], usize), Vec<u64>> = BTreeMap::new();
     for call in &calls {
-        positions.entry(&call.inward).or_default().extend(call.kept);
+        positions.entry((&call.inward, call.outward.1.len())).or_default().extend(call.kept);
     }
     if positions.values().any(|kept| kept.iter().any(|k| *k != kept[0])) {
         return Calls::Returns;
@@ -266,10 +263,13 @@ mod tests {
         let all = [good.clone(), ThreadTrace { truncated: true, ..outside() }, good.clone()];
         assert_eq!(calls(&all, PRELOADED), Calls::Inside(Proof::Bytes));
         // Stacks of one call that were cut at different frames.
-        let mut cut = ThreadTrace { truncated: true, ..sample(0x10, 0x30, Some(8)) };
-        cut.frames.pop();
-        let all = [good, cut.clone(), cut];
-        assert_eq!(calls(&all, PRELOADED), Calls::Inside(Proof::Frames));
+        let cut = |kept| {
+            let mut cut = ThreadTrace { truncated: true, ..sample(0x10, 0x30, Some(kept)) };
+            cut.frames.pop();
+            cut
+        };
+        assert_eq!(calls(&[good.clone(), cut(8), cut(8)], PRELOADED), Calls::Inside(Proof::Bytes));
+        assert_eq!(calls(&[good, cut(8), cut(9)], PRELOADED), Calls::Returns);
     }
 
     #[test]

@@ -262,6 +262,9 @@ messages! {
             lock, is not known of the same moment (threads.json)",
             "2 回の観測の間にスレッドが動いた。tid {owner} が観測された位置にいたことと、ロックを保持していたことが、同じ時点の事実とは限らない \
             (threads.json)";
+        OwnerNotAsked { owner } => "nobody asked for tid {owner} by its id: a list of threads can miss one that began or ended \
+            meanwhile (threads.json)",
+            "tid {owner} の有無を tid を指定して確認していない。読み取りの間に開始・終了したスレッドは一覧から漏れることがある (threads.json)";
         RingClosedLate {} => "the ring closed after the first look: only the second look and the samples since show it \
             (threads.json)",
             "循環は 1 回目の観測の後にできた。それを示すのは 2 回目の観測と、それ以降のサンプルだけ (threads.json)";

@@ -261,6 +261,7 @@ impl Session {
                     self.write_beats();
                 }
             }
+            What::Note(note) if note.is_of_analysis() => {}
             What::Note(note) => self.note(text(&note)),
             What::DumpBegin(begin) => {
                 self.record.dumps += 1;

@@ -79,7 +79,10 @@ pub struct Note {
 impl Note {
     /// Whether it is a fact for the analysis, and no sentence for people.
     pub(crate) fn is_of_analysis(&self) -> bool {
-        matches!(self.record.code, note_code::OWN_ID | note_code::OTHER_PROCESS | note_code::OTHER_END)
+        matches!(
+            self.record.code,
+            note_code::OWN_ID | note_code::OTHER_PROCESS | note_code::OTHER_END | note_code::OWNER_ENDED
+        )
     }
 }
 
@@ -329,6 +332,15 @@ impl Dump {
     /// As [`Dump::holders`], for one owner.
     pub(crate) fn holder(&self, tid: u32) -> Option<Holder<'_>> {
         self.holders().find(|holder| holder.tid == tid)
+    }
+
+    /// Whether the owner that a futex word names was asked for by its id, and is no thread of the process.
+    pub(crate) fn owner_ended(&self, owner: u32, word: Option<u64>) -> bool {
+        let number = self.begin.number as u16;
+        let of = |n: &Note| {
+            (n.record.code, n.record.reserved, n.record.tid) == (note_code::OWNER_ENDED, number, owner)
+        };
+        self.notes.iter().any(|n| of(n) && word == Some(n.record.value))
     }
 
     /// The processes that can end the wait of a thread, with the flags of

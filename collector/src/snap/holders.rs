@@ -5,13 +5,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 
-use hangscope_protocol::record::{NoteRecord, note_code};
+use hangscope_protocol::record::{NoteRecord, note_code, thread_flags};
+use hangscope_reader::Memory as _;
+use hangscope_reader::owner::Claims;
 use hangscope_reader::status::Status;
 use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
 use super::ids::Ids;
+use super::memory::ProcessMemory;
 use crate::analysis::wait::claimed_owner;
 use crate::proc::namespace;
 use crate::session::maps::{self, Mapping};
@@ -72,6 +75,59 @@ fn look(pid: u32, owner: u32, memory: &Mapping, ids: &Ids) -> Option<Note> {
     note(of, state, name)
 }
 
+/// A note for each owner that a futex word of the second look names and that is no thread of the process: see
+/// [`note_code::OWNER_ENDED`].
+pub(super) fn ended(pid: u32, dump: &Dump, ids: &Ids, memory: &ProcessMemory) -> Vec<Note> {
+    if !ids.are_the_same() {
+        return vec![];
+    }
+    let there: BTreeSet<u32> = dump.second.iter().map(|t| t.tid).collect();
+    let mut claims = Claims::default();
+    for thread in dump.second.iter().filter(|t| t.flags & thread_flags::NEAR != 0) {
+        claims.add(thread, &|owner| !there.contains(&owner));
+    }
+    let asked = claims.each().iter().filter(|claim| is_no_thread(pid, claim.owner) && claim.stands(memory));
+    asked.map(|claim| owner_ended(dump, claim.owner, claim.word)).collect()
+}
+
+/// The same, of mutexes that threads try again and again.
+pub(super) fn ended_of_mutexes(
+    pid: u32,
+    dump: &Dump,
+    words: &BTreeSet<u64>,
+    memory: &ProcessMemory,
+) -> Vec<Note> {
+    if !Ids::of(pid, dump).are_the_same() {
+        return vec![];
+    }
+    // glibc: `__lock`, `__count`, `__owner`, `__nusers`, `__kind`.
+    let owner = |word: u64| {
+        let [lock, owner, users] = [0, 8, 12].map(|offset| memory.half(word.checked_add(offset)?));
+        let held = matches!(lock?, 1 | 2) && users? >= 1;
+        owner.filter(|owner| held && (1..4 << 20).contains(owner))
+    };
+    let unknown = |owner: &u32| dump.second_look(*owner).is_none();
+    let claims = words.iter().filter_map(|word| Some((*word, owner(*word).filter(unknown)?)));
+    let asked = claims.take(MOST).filter(|(word, named)| {
+        // The word is read again after the thread was asked for.
+        is_no_thread(pid, *named) && owner(*word) == Some(*named)
+    });
+    asked.map(|(word, owner)| owner_ended(dump, owner, word)).collect()
+}
+
+/// Whether a process has no thread with this id.
+pub(super) fn is_no_thread(pid: u32, tid: u32) -> bool {
+    let process = format!("/proc/{pid}/task");
+    // Nothing can be said of a process that is not there.
+    fs::metadata(format!("{process}/{tid}")).is_err_and(|e| e.kind() == ErrorKind::NotFound)
+        && fs::metadata(process).is_ok()
+}
+
+pub(super) fn owner_ended(dump: &Dump, owner: u32, word: u64) -> Note {
+    let (code, reserved) = (note_code::OWNER_ENDED, dump.begin.number as u16);
+    Note { record: NoteRecord { code, reserved, tid: owner, value: word }, text: String::new() }
+}
+
 /// Whether no thread has an id. `/proc` may hide threads of other users; the kernel tells of them with EPERM.
 fn is_nowhere(tid: u32) -> bool {
     i32::try_from(tid).is_ok_and(|tid| kill(Pid::from_raw(tid), None) == Err(Errno::ESRCH))
@@ -119,5 +175,33 @@ mod tests {
         let notes = told(ended);
         let values: Vec<_> = notes.iter().map(|n| (n.record.code, n.record.tid, n.record.value)).collect();
         assert_eq!(values, [(note_code::OTHER_PROCESS, ended, 0)]);
+    }
+
+    #[test]
+    fn an_owner_is_asked_for_by_its_id_and_its_word_is_read_again() {
+        let pid = std::process::id();
+        let begun = std::thread::spawn(|| nix::unistd::gettid().as_raw().cast_unsigned());
+        let ended = begun.join().unwrap();
+        let own = nix::unistd::gettid().as_raw().cast_unsigned();
+        let memory = &ProcessMemory::of(pid);
+        // A mutex in this process; futex words are aligned.
+        let notes_of = |in_dump: u32, in_memory: u32| {
+            let lock = Box::new([2u32, 0, in_memory, 1, 0, 0, 0, 0, 0, 0]);
+            let address = lock.as_ptr() as u64;
+            let mut make = Make::new();
+            make.futex(101, &mutex(address, in_dump, 0), &["pthread_mutex_lock@libc"]);
+            let mut dump = make.finish();
+            dump.second.iter_mut().for_each(|t| t.flags |= thread_flags::NEAR);
+            let ids = &Ids::new(pid, false);
+            let tried = ended_of_mutexes(pid, &dump, &BTreeSet::from([address]), memory);
+            let notes = [super::ended(pid, &dump, ids, memory), tried];
+            dump.notes = notes.concat();
+            assert!(dump.notes.iter().all(|n| dump.owner_ended(n.record.tid, Some(address))));
+            notes.map(|notes| notes.iter().map(|n| n.record.tid).collect::<Vec<_>>())
+        };
+        assert_eq!(notes_of(ended, ended), [[ended], [ended]]);
+        assert_eq!(notes_of(own, own), [[], []] as [[u32; 0]; 2], "it is there");
+        assert_eq!(notes_of(ended, 0), [[], []] as [[u32; 0]; 2], "the lock was released since");
+        assert_eq!(notes_of(101, 101), [[], []] as [[u32; 0]; 2], "the look has it");
     }
 }

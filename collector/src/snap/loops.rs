@@ -17,8 +17,13 @@ const READ_FOR: Duration = Duration::from_secs(5);
 /// Between two readings of a word. A lock that is in use changes in that time.
 const BETWEEN_READINGS: Duration = Duration::from_millis(100);
 
-/// The memory that the loops of the threads of a dump read. Records of one place are in order of time.
-pub(super) fn memory_of_loops(dump: &Dump, sources: &Sources, memory: &ProcessMemory) -> Vec<Memory> {
+/// The memory that the loops of the threads of a dump read, and the words that they read again and again. Records of one
+/// place are in order of time.
+pub(super) fn memory_of_loops(
+    dump: &Dump,
+    sources: &Sources,
+    memory: &ProcessMemory,
+) -> (Vec<Memory>, BTreeSet<u64>) {
     let until = Instant::now() + READ_FOR;
     let mut left = MOST_LINES;
     let LoopMemory { words, mut lines } = symbolize::memory_of_loops(dump, sources, &mut |at| {
@@ -26,7 +31,7 @@ pub(super) fn memory_of_loops(dump: &Dump, sources: &Sources, memory: &ProcessMe
         line(memory, at)
     });
     if words.is_empty() && lines.is_empty() {
-        return vec![];
+        return (vec![], words);
     }
     // A mutex is 40 bytes long.
     let of = |word: &u64| [*word, word.saturating_add(40)].map(|at| at & !(LINE as u64 - 1));
@@ -43,7 +48,7 @@ pub(super) fn memory_of_loops(dump: &Dump, sources: &Sources, memory: &ProcessMe
         thread::sleep(BETWEEN_READINGS);
     }
     found.extend(again.iter().filter_map(|at| Some(record(*at, &line(memory, *at)?))));
-    found
+    (found, words)
 }
 
 fn line(memory: &ProcessMemory, at: u64) -> Option<[u8; LINE]> {

@@ -54,6 +54,7 @@ pub fn supplement(pid: u32, dump: &Dump, sources: &Sources) -> Option<Dump> {
     match (answers, loops) {
         (Some(mut answers), Some(loops)) => {
             answers.memory.extend(loops.memory);
+            answers.notes.extend(loops.notes);
             Some(Dump { limits: loops.limits, ..answers })
         }
         (answers, loops) => answers.or(loops),
@@ -68,7 +69,9 @@ pub(super) fn memory(pid: u32, dump: &Dump, sources: &Sources) -> Option<Dump> {
     }
     let memory = ProcessMemory::of(pid);
     let mut outside = Dump::begun(dump.identity.clone(), dump.begin);
-    outside.memory = memory_of_loops(dump, sources, &memory);
+    let words;
+    (outside.memory, words) = memory_of_loops(dump, sources, &memory);
+    outside.notes = holders::ended_of_mutexes(pid, dump, &words, &memory);
     outside.limits = Some(limits::of(memory.tid()));
     Some(outside)
 }

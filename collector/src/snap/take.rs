@@ -125,6 +125,7 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
         ..Dump::begun(identity, zero())
     };
     dump.memory = times(&dump, memory);
+    dump.notes.extend(holders::ended(pid, &dump, &ids, memory));
     ids.rename(pid, &mut dump);
     dump.notes.extend(holders::notes(pid, &dump, &ids));
     dump.notes.extend(other_ends::notes(pid, &dump, memory));

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hangscope_protocol::record::{
-    ARCH_X86_64, DsoRecord, DumpBeginRecord, HelloRecord, MarkRecord, NEAR_BEFORE, NEAR_LEN, ProbeRecord,
-    SYSCALL_RUNNING, ThreadRecord, dso_flags, mark_part, probe_outcome, probe_way, thread_flags,
+    ARCH_X86_64, DsoRecord, DumpBeginRecord, HelloRecord, MarkRecord, NEAR_BEFORE, NEAR_LEN, NoteRecord,
+    ProbeRecord, SYSCALL_RUNNING, ThreadRecord, dso_flags, mark_part, note_code, probe_outcome, probe_way,
+    thread_flags,
 };
 
 use crate::analysis::{Finding, History, analyse};
 use crate::session::trace::{Frame, ThreadTrace, TraceSource, Traces};
-use crate::session::{Dso, Dump, Identity, Probe};
+use crate::session::{Dso, Dump, Identity, Note, Probe};
 use crate::testkit::fake_shim::identity;
 pub(crate) use crate::testkit::fake_shim::zero;
 use crate::text::message::Say as _;
@@ -249,6 +250,13 @@ impl Make {
     /// A thread that existed before the dump.
     pub(crate) fn gone(&mut self, tid: u32) -> &mut Self {
         self.gone.insert(tid);
+        self
+    }
+
+    /// The owner that this futex word names was asked for by its id, and was not there.
+    pub(crate) fn ended(&mut self, owner: u32, word: u64) -> &mut Self {
+        let record = NoteRecord { code: note_code::OWNER_ENDED, reserved: 1, tid: owner, value: word };
+        self.dump.notes.push(Note { record, text: String::new() });
         self
     }
 

@@ -85,7 +85,7 @@ pub(crate) fn finding(class: Class) -> Finding {
             make.futex(101, &mutex(LOCK, 102, 0), waits).call(102, 0, 3, reads);
         }
         Class::OwnerGone => {
-            make.futex(101, &mutex(LOCK, 77, 0), waits).gone(77);
+            make.futex(101, &mutex(LOCK, 77, 0), waits).gone(77).ended(77, LOCK);
         }
         Class::OwnerLeft => {
             make.futex(101, &mutex(LOCK, 102, 0), waits).call(102, 0, 3, &["read@libc", "worker@bench"]);

@@ -17,6 +17,7 @@
 //! - [`text`]: numbers, fields and lines
 //! - [`task`], [`status`]: the files of a thread
 //! - [`thread`]: all files of a thread together, as a record of a dump
+//! - [`owner`]: owners that futex words name
 //! - [`maps`]: the lines of `maps`
 //! - [`memory`]: the [`Memory`] trait
 //! - [`perf`]: samples in a ring of `perf_event_open`
@@ -35,6 +36,7 @@ pub mod elf;
 pub mod link_map;
 pub mod maps;
 pub mod memory;
+pub mod owner;
 pub mod perf;
 pub mod status;
 pub mod task;

@@ -87,6 +87,14 @@ impl Tasks {
         self.stat(tid, text).is_ok_and(|stat| !stat.has_ended())
     }
 
+    /// Whether the process has no thread with this id, or only one that has ended.
+    pub(crate) fn is_no_thread(&self, tid: u32, text: &mut [u8]) -> bool {
+        match self.stat(tid, text) {
+            Ok(stat) => stat.has_ended(),
+            Err(errno) => matches!(errno, Errno::NOENT | Errno::SRCH),
+        }
+    }
+
     /// Parses `syscall` of a thread.
     pub(crate) fn call(&self, tid: u32, text: &mut [u8]) -> Result<Syscall, Errno> {
         Syscall::parse(self.read(tid, "syscall", text)?).ok_or(Errno::INVAL)

@@ -1,8 +1,11 @@
 //! Looks at all threads, for a dump: states and waits, and the raw stacks of those that are blocked. No
 //! signal is sent.
 
-use hangscope_protocol::record::{MarkRecord, StackRecord, ThreadRecord, mark_part, stack_flags};
+use hangscope_protocol::record::{
+    MarkRecord, NoteRecord, StackRecord, ThreadRecord, mark_part, note_code, stack_flags, thread_flags,
+};
 use hangscope_protocol::{HEADER_LEN, Kind, Record};
+use hangscope_reader::owner::{Claim, Claims};
 
 use super::pending::Pending;
 use super::state::Watchdog;
@@ -110,19 +113,34 @@ impl Watchdog {
         let began = sys::now();
         let cpu_before = sys::thread_cpu();
         let found = self.list(work);
-        let [frame, _] = &mut work.frames;
+        let [frame, notes] = &mut work.frames;
         let mut batch = Batch::new(frame, Kind::Threads);
+        let mut claims = Claims::default();
         for tid in work.tids.iter().take(found) {
             let thread = self.tasks.thread(*tid, 2, &mut work.text);
+            if thread.flags & thread_flags::NEAR != 0 {
+                claims.add(&thread, &|owner| !work.tids.iter().take(found).any(|tid| *tid == owner));
+            }
             batch.add(&mut self.link, &mut |w| w.record(&thread));
         }
         batch.flush(&mut self.link);
         let counts = (batch.sent, batch.dropped);
+        for claim in claims.each().iter().filter(|_| !self.tasks.other_ids) {
+            if self.tasks.is_no_thread(claim.owner, &mut work.text) && claim.stands(&self.tasks.memory) {
+                let note = owner_ended(pending.number, claim);
+                self.link.send_one(notes, Kind::Note, None, &mut |w| w.record_with(&note, &[]));
+            }
+        }
         self.mark(work, mark_part::SECOND_LOOK, counts, began, cpu_before);
         pending.second_done = true;
         pending.second_threads = found as u32;
         pending.threads_left_out |= found > work.tids.len();
     }
+}
+
+/// See [`note_code::OWNER_ENDED`].
+fn owner_ended(dump: u32, claim: &Claim) -> NoteRecord {
+    NoteRecord { code: note_code::OWNER_ENDED, reserved: dump as u16, tid: claim.owner, value: claim.word }
 }
 
 /// Sends a blocked thread's stack, which was copied from SP upwards. In a system call nothing below SP is of

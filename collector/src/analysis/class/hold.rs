@@ -25,6 +25,14 @@ pub(super) fn is_named_twice(waiters: &[&Thread<'_>]) -> bool {
     waited.peek().is_some() && waited.all(|t| t.same_owner)
 }
 
+/// Whether an owner is known to be no thread of the process. That no look has it is not enough: a list of threads can miss
+/// one.
+pub(super) fn has_ended(scene: &Scene<'_>, waiters: &[&Thread<'_>], owner: u32) -> bool {
+    let shown = scene.threads.get(&owner).is_some_and(Thread::has_ended);
+    let word = |t: &&Thread<'_>| t.wait.as_ref().and_then(|wait| wait.word);
+    shown || waiters.iter().any(|t| scene.dump.owner_ended(owner, word(t)))
+}
+
 /// Whether no thread can have been woken by a release of the lock. A release wakes the thread that has waited
 /// longest. That one may have come to the lock after the first look had read it, and before the first look
 /// read the waiters: then no waiter wakes.

@@ -134,11 +134,17 @@ fn owner_gone(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
         return None;
     }
     let wait = waiters[0].wait.as_ref()?;
-    let confidence = if stuck == Stuck::Yes { Confidence::Proven } else { Confidence::Likely };
-    let mut case = Case::new(Class::OwnerGone, confidence);
+    let mut case = Case::new(Class::OwnerGone, Confidence::Likely);
     let lock = lock_text(scene, wait);
     case.why.push(say!(Why::OwnerGone { owner, lock, waiters: waiters.len() }));
     let died = died(scene, owner, &mut case);
+    let ended = died || hold::has_ended(scene, waiters, owner);
+    if ended && stuck == Stuck::Yes && hold::is_named_twice(waiters) {
+        case.confidence = Confidence::Proven;
+    }
+    if !ended {
+        case.missing.push(say!(Why::OwnerNotAsked { owner }));
+    }
     let inherited = !died && is_inherited(scene, owner);
     if inherited {
         case.why.push(Why::Forked {});
@@ -231,6 +237,7 @@ fn held_by(scene: &Scene<'_>, graph: &Graph, owner: u32) -> Option<Case> {
         Class::OwnerLeft => {
             kept && matches!(hold::calls_between(scene, root), Calls::Outside | Calls::Returns)
         }
+        Class::OwnerGone => hold::has_ended(scene, waiters, owner),
         _ => !between,
     };
     let proven = stays && seen_at;

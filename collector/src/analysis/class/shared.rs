@@ -124,7 +124,7 @@ mod tests {
             assert!(wait.detail.contains("its owner, tid 4711, is no thread of this process"), "{wait:?}");
         }
         // Memory of this process alone: no other process has the lock.
-        let finding = made("p", None, &mutex(LOCK, OTHER, 0)).analyse();
+        let finding = made("p", None, &mutex(LOCK, OTHER, 0)).ended(OTHER, LOCK).analyse();
         assert_eq!(said(&finding), ("owner-gone", "proven", None, Some(OTHER)));
     }
 

@@ -235,7 +235,10 @@ fn held(scene: &Scene<'_>, spin: &Spin<'_, '_>, holder: &Holder<'_, '_>) -> Opti
             let owner = Some(Owner::Gone(*tid));
             let mut case = case_of(scene, spin, owner, Class::OwnerGone);
             case.why.push(say!(Why::OwnerGone { owner: tid, lock: lock(owner), waiters: n }));
-            case.confidence = Confidence::Proven;
+            match scene.dump.owner_ended(*tid, Some(spin.word.address)) {
+                true => case.confidence = Confidence::Proven,
+                false => case.missing.push(say!(Why::OwnerNotAsked { owner: tid })),
+            }
             Some(case)
         }
         Holder::Named(thread) => {

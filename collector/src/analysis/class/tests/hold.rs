@@ -184,3 +184,31 @@ fn a_ring_that_closes_after_the_first_look_is_a_deadlock() {
     make.runs(103, 0.9, DONE, Sampled::Never);
     assert_eq!(make.analyse().class, Class::Slow);
 }
+
+#[test]
+fn an_owner_that_no_look_has_is_gone_only_if_it_was_asked_for() {
+    let of = |how: fn(&mut Make)| {
+        let mut make = held_by(77);
+        how(&mut make);
+        class(&make.analyse())
+    };
+    // A thread that began after the list was read, or that the list missed.
+    assert_eq!(of(|_| ()), (Class::OwnerGone, Confidence::Likely));
+    assert_eq!(of(|m| _ = m.gone(77)), (Class::OwnerGone, Confidence::Likely));
+    assert_eq!(of(|m| _ = m.ended(77, LOCK)), (Class::OwnerGone, Confidence::Proven));
+    // Another owner, another word, another dump.
+    assert_eq!(of(|m| _ = m.ended(78, LOCK)), (Class::OwnerGone, Confidence::Likely));
+    assert_eq!(of(|m| _ = m.ended(77, LOCK2)), (Class::OwnerGone, Confidence::Likely));
+    let later = |m: &mut Make| {
+        m.ended(77, LOCK).dump.begin.number = 2;
+    };
+    assert_eq!(of(later), (Class::OwnerGone, Confidence::Likely));
+    // The second look names another owner, or has it.
+    let renamed = |m: &mut Make| names_later(m.ended(77, LOCK), 101, 102);
+    assert_eq!(of(renamed), (Class::OwnerGone, Confidence::Likely));
+    // It was there in the first look.
+    let mut make = held_by(116);
+    make.runs(116, 0.9, LOOP, Sampled::OneCall(9)).leaves(116);
+    assert_eq!(class(&make.analyse()), (Class::OwnerGone, Confidence::Likely));
+    assert_eq!(class(&make.ended(116, LOCK).analyse()), (Class::OwnerGone, Confidence::Proven));
+}

@@ -168,12 +168,12 @@ fn owners_that_are_blocked_gone_or_stopped() {
         (116, Some("foo_grow"), Some("foo.c:12"))
     );
 
-    let found = held_by(77).gone(77).analyse();
+    let found = held_by(77).gone(77).ended(77, LOCK).analyse();
     assert_eq!(class(&found), (Class::OwnerGone, Confidence::Proven));
     assert_eq!(found.lock.and_then(|l| l.owner_tid), Some(77));
 
     // The owner was never seen alive, but a function names the mutex: the owner is gone.
-    assert_eq!(class(&held_by(76).analyse()), (Class::OwnerGone, Confidence::Proven));
+    assert_eq!(class(&held_by(76).ended(76, LOCK).analyse()), (Class::OwnerGone, Confidence::Proven));
     // Without the function the value is only a number: no owner, and no thread inside the allocator.
     assert_eq!(held_by(76).no_stacks().analyse().class, Class::Unknown);
 

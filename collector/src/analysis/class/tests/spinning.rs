@@ -65,6 +65,8 @@ fn a_mutex_that_is_tried_names_its_holder() {
     let found = spinning(&tried(105)).call(105, 0, 3, outside).moves(105).analyse();
     assert_eq!(class(&found), (Class::OwnerLeft, Confidence::Likely), "{:?}", found.why);
     let found = spinning(&tried(105)).gone(105).analyse();
+    assert_eq!(class(&found), (Class::OwnerGone, Confidence::Likely), "{:?}", found.why);
+    let found = spinning(&tried(105)).ended(105, LOCK).analyse();
     assert_eq!(class(&found), (Class::OwnerGone, Confidence::Proven), "{:?}", found.why);
     assert_eq!(lock(&found).2, Some(105));
 }
