@@ -5,7 +5,7 @@
 //! - [`follow`]: what is preloaded into a command, and follows into what that starts
 //! - [`shim_path`]: where the shim is
 //! - [`program`], [`cpus`]: which word of the command is the benchmark; which CPUs it may use
-//! - [`mod@bench`]: the processes of a run: started, waited for, stopped together
+//! - [`mod@bench`]: the processes of a run: started, waited for, stopped together; [`members`]: how they are found
 //! - [`census`]: which programs a run has, as /proc shows them
 //! - [`runner`]: a command that a standing collector follows; [`chain`]: which programs it started
 //! - [`sockets`]: the folder for the sockets of runs
@@ -17,6 +17,7 @@ pub(crate) mod chain;
 pub(crate) mod cpus;
 pub(crate) mod descriptors;
 pub(crate) mod follow;
+pub(crate) mod members;
 pub(crate) mod preload;
 pub(crate) mod program;
 pub(crate) mod runner;
