@@ -142,6 +142,7 @@ fn config(
         hang_after: lane.hang_after,
         stall: matrix.stall,
         cpus,
+        side_by_side: vec![],
         keep_going: true,
         out: common.out.clone(),
         env: [lane.env.as_slice(), &allocator.env].concat(),

@@ -308,6 +308,7 @@ impl<'a> Making<'a> {
             screen: &self.screen,
             cancel: self.console.cancel,
             requests: Some(self.console.requests),
+            over: None,
             keep: self.task.on_hang == OnHang::Keep,
             hellos: series.as_ref().map(Series::hellos),
         };
