@@ -33,9 +33,9 @@ use crate::listen::ConnId;
 use crate::session::{Dso, Dump};
 use crate::snap;
 use crate::snap::notes::OutsideNote;
-use crate::text::matrix::MatrixLine;
 use crate::text::message::{Say as _, Text, say};
 use crate::text::note::Note;
+use crate::text::progress::JobLine;
 
 /// How long to wait for the dumps of the run's other processes.
 const OTHER_DUMPS: Duration = Duration::from_secs(3);
@@ -260,7 +260,7 @@ fn wait_for_end(bench: &Bench, limit: Duration, cancel: &Cancel) {
 /// Leaves the run to a person until it ends, or for Ctrl-C. Returns how long that was.
 fn hold(bench: &Bench, job: &Job<'_>, pid: u32) -> Duration {
     let began = Instant::now();
-    job.screen.say(&say!(MatrixLine::KeptAlive { pid }));
+    job.screen.say(&say!(JobLine::KeptAlive { pid }));
     let mut ready = Select::new();
     ready.recv(bench.ended());
     ready.recv(job.cancel.channel());

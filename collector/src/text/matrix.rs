@@ -15,8 +15,8 @@ messages! {
             "{allocator}、{lane}、最初の実行の前: {what}";
         AtWarmup { cell } => "{cell} (warm-up)", "{cell} (ウォームアップ)";
         StoppedAtHang { cell } => "stopped at the hang of {cell}: --resume goes on", "{cell} のハングで停止。--resume で再開できる";
-        KeptAlive { pid } => "process {pid} is left as it is; look at it with: gdb -p {pid}. It is ended with Ctrl-C here",
-            "プロセス {pid} をそのまま残した。調べるには: gdb -p {pid}。終了するにはここで Ctrl-C";
+        Left { run, path } => "{run} was not finished; what was captured of it is now in {path}",
+            "{run} は未完了。その記録は {path} に移した";
         Interrupted {} => "interrupted: --resume goes on", "中断。--resume で再開できる";
         // The summary.
         Title { name } => "# Matrix: {name}", "# マトリクス: {name}";

@@ -48,6 +48,8 @@ messages! {
         OriginalChanged { so, changed, run } => "{so}: {changed} during run {run}; the runs use the pinned copy, which is not affected",
             "{so} の状態: {changed} (実行 {run} の間)。実行は固定コピーを使うため影響はない";
         Captured { run, snapshot } => "captured at run {run} -> {snapshot}", "実行 {run} で記録 -> {snapshot}";
+        KeptAlive { pid } => "process {pid} is left as it is; look at it with: gdb -p {pid}. It is ended with Ctrl-C here",
+            "プロセス {pid} をそのまま残した。調べるには: gdb -p {pid}。終了するにはここで Ctrl-C";
         Dumped { run, seconds, found, snapshot } => "run {run} after {seconds} s: {found} -> {snapshot}",
             "実行 {run}、{seconds} 秒の時点: {found} -> {snapshot}";
         AtInterrupt { run, found, snapshot } => "run {run} when it was interrupted: {found} -> {snapshot}",
