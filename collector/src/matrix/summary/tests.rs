@@ -164,3 +164,16 @@ fn the_status_is_the_worst_of_all_groups() {
     assert_eq!(status(&[failed("main"), failed("guard")]), exit::Status::NoGoodEnd);
     assert_eq!(status(&[failed("main"), all[0].clone()]), exit::Status::NoHang);
 }
+
+#[test]
+fn a_long_list_is_cut() {
+    let marked = |run| Entry {
+        marks: vec![Mark::Swapped { pages: 1 }],
+        ..entry("hz4", "main", "ops", good(run, 1e6))
+    };
+    let entries: Vec<Entry> = (1..=MOST_LISTED as u32 + 2).map(marked).collect();
+    let (matrix, results) = results(&entries);
+    let text = summary("night", &matrix, 7, &results, Lang::En);
+    assert!(text.contains("- main ops hz4 40: ") && !text.contains("- main ops hz4 41: "), "{text}");
+    assert!(text.contains("- 2 runs more: see runs.jsonl\n"), "{text}");
+}
