@@ -73,6 +73,9 @@ pub(crate) struct RunFacts {
     /// How the scheduling was disturbed; none: not at all.
     #[serde(default)]
     pub(crate) stir: Option<Stir>,
+    /// The CPUs of a run beside others, as a list: `0-3,8`. None: the runs were made one by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cpus: Option<String>,
     /// The last line on stderr of a run that died or failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_words: Option<String>,
@@ -119,6 +122,7 @@ impl RunFacts {
             integrity_end: Integrity::Unknown,
             deleted_seen: false,
             stir: None,
+            cpus: None,
             last_words: None,
             crash: None,
             left_behind: 0,
@@ -217,7 +221,7 @@ pub(crate) struct HuntFacts {
     pub(crate) hang_after_s: f64,
     /// Number of planned runs, per arm.
     pub(crate) planned: u32,
-    /// The runs in the order in which they were made.
+    /// The runs in the order in which they were begun.
     pub(crate) runs: Vec<RunFacts>,
     pub(crate) dso: DsoFacts,
     /// Ended by Ctrl-C or a signal.
@@ -239,6 +243,17 @@ pub(crate) struct HuntFacts {
     /// How the scheduling was disturbed, with the seed of the first run; none: not at all.
     #[serde(default)]
     pub(crate) stir: Option<Stir>,
+    /// The runs were made side by side; none: one by one.
+    #[serde(default)]
+    pub(crate) side_by_side: Option<SideBySide>,
+}
+
+/// Runs side by side, each on CPUs of its own. They share caches, memory bandwidth and turbo, so their ops/s
+/// are no figures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SideBySide {
+    /// The sets of CPUs, as lists: `0-3,8`. One run at a time has each.
+    pub(crate) cpus: Vec<String>,
 }
 
 impl HuntFacts {
@@ -258,6 +273,7 @@ impl HuntFacts {
             until: None,
             time_over_s: None,
             stir: None,
+            side_by_side: None,
         }
     }
 

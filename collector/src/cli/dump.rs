@@ -55,31 +55,35 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     if !Path::new(&format!("/proc/{pid}")).exists() {
         bail!(usage(format!("there is no process {pid}")));
     }
-    let request = connect(pid)?;
-    let mut dumps = vec![];
-    loop {
-        match request.answer() {
-            Ok(Some(answer)) => {
-                let is_last = answer.left == 0;
-                if !args.json {
-                    show(&answer);
+    let requests = connect(pid)?;
+    let mut dumps: Vec<Answer> = vec![];
+    for request in &requests {
+        loop {
+            match request.answer() {
+                Ok(Some(answer)) => {
+                    let is_last = answer.left == 0;
+                    if !args.json {
+                        show(&answer);
+                    }
+                    dumps.push(answer);
+                    if is_last {
+                        break;
+                    }
                 }
-                dumps.push(answer);
-                if is_last {
-                    break;
-                }
+                Ok(None) => break,
+                Err(Errno::EAGAIN) => bail!("dump: no answer within {} s", MOST.as_secs()),
+                Err(error) => return Err(error).context("dump: the answer cannot be read"),
             }
-            Ok(None) if dumps.is_empty() => {
-                bail!("dump: the collector of process {pid} ended the connection: the run is over")
-            }
-            Ok(None) => break,
-            Err(Errno::EAGAIN) => bail!("dump: no answer within {} s", MOST.as_secs()),
-            Err(error) => return Err(error).context("dump: the answer cannot be read"),
         }
     }
-    if let [Answer { problem: Some(Problem::NoShim), .. }] = dumps[..]
-        && !args.json
-    {
+    if dumps.is_empty() {
+        bail!("dump: the collector of process {pid} ended the connection: the run is over")
+    }
+    // One of several runs may only just have begun.
+    if dumps.iter().any(|answer| answer.problem != Some(Problem::NoShim)) {
+        dumps.retain(|answer| answer.problem != Some(Problem::NoShim));
+    }
+    if dumps.iter().all(|answer| answer.problem == Some(Problem::NoShim)) && !args.json {
         bail!("dump: no shim of process {pid} has said hello; use `hangscope snap {pid}`");
     }
     let done = dumps.iter().any(|answer| answer.folder.is_some());
@@ -89,8 +93,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     Ok(if done { Status::NoHang } else { Status::Failed })
 }
 
-/// Asks the collector of a process.
-fn connect(pid: u32) -> anyhow::Result<Request> {
+/// Asks the collector of a process. Runs side by side have a socket each: all of them are asked.
+fn connect(pid: u32) -> anyhow::Result<Vec<Request>> {
     let listens = sockets::listening(pid);
     if is_hangscope(pid) && listens.is_empty() {
         bail!("dump: hangscope (process {pid}) has no run now that could be captured; try again");
@@ -103,9 +107,10 @@ fn connect(pid: u32) -> anyhow::Result<Request> {
         })?
     };
     let paths: Vec<PathBuf> = if is_hangscope(pid) { listens } else { of_program.into_iter().collect() };
+    let mut requests = vec![];
     for path in &paths {
         match Request::send(path, pid, Duration::ZERO, MOST) {
-            Ok(request) => return Ok(request),
+            Ok(request) => requests.push(request),
             Err(Errno::ENOENT | Errno::ECONNREFUSED) => {}
             Err(error) => {
                 return Err(error).with_context(|| format!("dump: cannot ask at {}", path.display()));
@@ -113,6 +118,7 @@ fn connect(pid: u32) -> anyhow::Result<Request> {
         }
     }
     match paths.first() {
+        _ if !requests.is_empty() => Ok(requests),
         Some(path) => bail!(
             "dump: the collector of process {pid} is gone (nobody listens at {}); use `hangscope snap {pid}`",
             path.display()

@@ -18,6 +18,7 @@ use crate::console::usr1::Requests;
 use crate::files::pin;
 use crate::hunt::arm::{Arm, Treatment};
 use crate::hunt::{Config, Limits, Screen, StatsLane};
+use crate::launch::cpu_sets::CpuSets;
 use crate::launch::cpus::{self, Cpus};
 use crate::launch::descriptors;
 use crate::launch::program;
@@ -49,6 +50,7 @@ const SPARE: u32 = 4;
     hangscope hunt --name hz4 --so ./libhakozuna_hz4.so --cpus 0-15 --runs 50 -- ./bench 16 2000000 400 16 32768 90 65536\n  \
     hangscope hunt --so ./libhakozuna_hz4.so --arm pinned --arm deleted --arm overwritten --arm so=old/libhakozuna_hz4.so \
     --runs 20 -- ./bench 16 2000000\n  \
+    hangscope hunt --so ./libhakozuna_hz4.so --runs 2000 --jobs 8 --cpus 0-63 -- ./bench 8 2000000   # a rare hang: 8 at a time, 8 CPUs each\n  \
     hangscope hunt --so ./libhakozuna_hz4.so --arm pinned --arm overwritten --until-decided --max-time 8h -- ./bench 16 2000000\n\n\
     A profile describes an allocator (built in: hz3, hz4, mimalloc, jemalloc, tcmalloc):\n  \
     name = \"hz4\"                          # short name\n  \
@@ -101,6 +103,11 @@ pub(crate) struct Args {
     /// Confidence of --until-decided, 0.5 to 1 [default: 0.95].
     #[arg(long, value_name = "SHARE", value_parser = confidence, requires = "until_decided")]
     confidence: Option<f64>,
+    /// Runs at a time. The CPUs (--cpus, else all) are cut into so many disjoint sets of equal size, whole
+    /// cores, and each run is pinned to one of them. A rare hang is found sooner, but ops/s of such runs are
+    /// no figures: they share caches, memory bandwidth and turbo. They also need so many times the memory.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    jobs: u32,
     /// Go on after a hang, and count the hangs. With several arms hangscope always makes all runs.
     #[arg(long)]
     keep_going: bool,
@@ -148,8 +155,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     // Processes that a run leaves behind become children of this process, which can reap them.
     let _ = nix::sys::prctl::set_child_subreaper(true);
     let requests = Requests::on_usr1().context("hunt: cannot take USR1")?;
-    let mut screen = Screen::new(&config.name, config.planned(), config.arms.len(), config.stops_at_first());
-    let hunted = crate::hunt::hunt(&config, &mut screen, &cancel, &requests)?;
+    let screen = Screen::new(&config.name, config.planned(), config.arms.len(), config.stops_at_first());
+    let mut screen = screen.side_by_side(config.side_by_side.len());
+    let hunted = crate::hunt::hunt(&config, &screen, &cancel, &requests)?;
     screen.finish();
     let (conclusion, unwritten) = match hunted.report(&config.out) {
         Ok(conclusion) => (conclusion, None),
@@ -214,6 +222,7 @@ fn config(args: Args) -> anyhow::Result<(Config, SocketDir)> {
     let runs = args.runs.unwrap_or_else(|| until.map_or(50, |until| until.runs.saturating_mul(SPARE)));
     let cpus = run.program.cpus.as_deref().map(Cpus::parse).transpose().map_err(usage)?;
     let mut notes = notes(cpus.as_ref());
+    let side_by_side = side_by_side(args.jobs, cpus.as_ref(), &mut notes)?;
     notes.extend(carried.iter().map(|carried| carried.line().said()));
     let shim = run.program.shim.find().context("hunt")?;
     let sockets = match args.sockets {
@@ -239,6 +248,7 @@ fn config(args: Args) -> anyhow::Result<(Config, SocketDir)> {
         hang_after: run.hang_after,
         stall: run.stall,
         cpus,
+        side_by_side,
         keep_going: args.keep_going,
         out,
         env: program.env,
@@ -262,6 +272,22 @@ fn config(args: Args) -> anyhow::Result<(Config, SocketDir)> {
         notes,
     };
     Ok((config, sockets))
+}
+
+/// The sets of CPUs for `--jobs`; none for one run at a time.
+fn side_by_side(jobs: u32, cpus: Option<&Cpus>, notes: &mut Vec<Text>) -> anyhow::Result<Vec<Cpus>> {
+    if jobs == 1 {
+        return Ok(vec![]);
+    }
+    let given = cpus.cloned().unwrap_or_else(Cpus::all);
+    let cut = CpuSets::cut(&given.used, jobs as usize).map_err(usage)?;
+    if !cut.left_over.is_empty() {
+        notes.push(say!(Note::CpusLeftOver { unused: cpus::show(&cut.left_over), jobs }).said());
+    }
+    if cut.core_is_shared {
+        notes.push(say!(Note::CoresShared { jobs }).said());
+    }
+    Ok(cut.sets.into_iter().map(|used| Cpus { used, missing: vec![] }).collect())
 }
 
 /// The question of `--until-decided`.

@@ -226,6 +226,7 @@ fn config(settings: &Settings, out: &Path) -> anyhow::Result<(Config, SocketDir)
         hang_after: limit(settings.hang_after_s),
         stall: limit(settings.stall_s),
         cpus,
+        side_by_side: vec![],
         keep_going: true,
         out: out.to_owned(),
         env: settings.env.clone(),

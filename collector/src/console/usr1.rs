@@ -7,7 +7,7 @@ use std::io::{self, Read as _};
 use std::os::fd::{AsRawFd as _, IntoRawFd as _};
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use crossbeam_channel::{Receiver, never};
+use crossbeam_channel::{Receiver, Sender, bounded, never};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
@@ -30,7 +30,7 @@ impl Requests {
         TO.store(to.as_raw_fd(), Ordering::SeqCst);
         // The handler has it from here to the end of the process.
         let _ = to.into_raw_fd();
-        let (sender, receiver) = crossbeam_channel::bounded(1);
+        let (sender, receiver) = bounded(1);
         let read = move || {
             let mut from = std::fs::File::from(from);
             while matches!(from.read(&mut [0; 64]), Ok(1..)) {
@@ -43,6 +43,12 @@ impl Requests {
         // SAFETY: the handler makes only calls that are allowed in a handler (module comment).
         unsafe { sigaction(Signal::SIGUSR1, &action) }?;
         Ok(Requests(receiver))
+    }
+
+    /// Requests that are handed on, and what hands them on.
+    pub(crate) fn pair() -> (Sender<()>, Requests) {
+        let (sender, receiver) = bounded(1);
+        (sender, Requests(receiver))
     }
 
     pub(crate) fn never() -> Requests {

@@ -1,11 +1,10 @@
 //! The arms of a hunt, ready to run: a lane for each, and its pinned DSO.
 
-use super::arm::{self, Treatment};
+use super::arm::{self, Change, Treatment};
 use super::config::Config;
 use super::lane::Lane;
 use super::preflight::{pin_error, verify_preload};
 use super::run_files::RunFiles;
-use super::running::Job;
 use super::screen::Screen;
 use crate::analysis::{ArmFacts, RunFacts};
 use crate::console::cancel::Cancel;
@@ -67,13 +66,20 @@ impl Arms {
         &self.0[arm].0
     }
 
-    /// Makes a run of an arm. `before` are the runs of all arms so far.
-    pub(super) fn run(&self, arm: usize, job: Job<'_>, before: &[RunFacts]) -> anyhow::Result<RunFacts> {
-        let Treatment::Change(word) = &job.config.arms[arm].treatment else {
-            return job.run(None);
-        };
-        let (lane, change) = job.lane.own_copy(job.config, job.number, *word, arm::halfway(before))?;
-        Job { lane: &lane, ..job }.run(Some(change))
+    /// For a run of an arm that changes the DSO: its lane with the run's own copy, and the change. `before`
+    /// are the runs of all arms so far.
+    ///
+    /// # Errors
+    /// The copy cannot be made.
+    pub(super) fn own(
+        &self,
+        config: &Config,
+        arm: usize,
+        number: u32,
+        before: &[RunFacts],
+    ) -> anyhow::Result<Option<(Lane, Change)>> {
+        let Treatment::Change(word) = &config.arms[arm].treatment else { return Ok(None) };
+        self.lane(arm).own_copy(config, number, *word, arm::halfway(before)).map(Some)
     }
 
     /// Facts on each arm; empty if there is only the pinned one.

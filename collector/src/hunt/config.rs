@@ -7,9 +7,10 @@ use hangscope_protocol::duration::Limit;
 
 use super::arm::Arm;
 use crate::analysis::Stir;
+use crate::analysis::facts::SideBySide;
 use crate::analysis::sequential::Until;
 use crate::capture::PerfOptions;
-use crate::launch::cpus::Cpus;
+use crate::launch::cpus::{self, Cpus};
 use crate::launch::shim_path::Shim;
 use crate::profile::Profile;
 use crate::symbolize::KeptNames;
@@ -56,6 +57,8 @@ pub(crate) struct Config {
     /// A run in which nothing moves for this time hangs, too.
     pub(crate) stall: Limit,
     pub(crate) cpus: Option<Cpus>,
+    /// Disjoint sets of CPUs: one run at a time on each. Empty: the runs are made one by one.
+    pub(crate) side_by_side: Vec<Cpus>,
     /// Count hangs, and do not stop at the first.
     pub(crate) keep_going: bool,
     pub(crate) out: PathBuf,
@@ -98,6 +101,12 @@ impl Config {
     /// The file that the user named. A program that preloads it gets the pinned DSO.
     pub(crate) fn named(&self) -> &Path {
         self.carrier.as_ref().unwrap_or(&self.so)
+    }
+
+    /// The sets of CPUs, if runs are made side by side.
+    pub(crate) fn side_by_side(&self) -> Option<SideBySide> {
+        let cpus: Vec<String> = self.side_by_side.iter().map(|set| cpus::show(&set.used)).collect();
+        (!cpus.is_empty()).then_some(SideBySide { cpus })
     }
 
     /// Whether the hunt stops at the first hang. An experiment with several arms needs all runs.

@@ -33,9 +33,9 @@ use crate::listen::ConnId;
 use crate::session::{Dso, Dump};
 use crate::snap;
 use crate::snap::notes::OutsideNote;
-use crate::text::matrix::MatrixLine;
 use crate::text::message::{Say as _, Text, say};
 use crate::text::note::Note;
+use crate::text::progress::JobLine;
 
 /// How long to wait for the dumps of the run's other processes.
 const OTHER_DUMPS: Duration = Duration::from_secs(3);
@@ -58,7 +58,7 @@ pub(crate) enum Trigger {
     Inside(ConnId),
     /// The deadline passed, and no dump came, for this reason.
     Outside(Note),
-    /// Ctrl-C. The run may hang, or not.
+    /// Ctrl-C, or the hunt needs no more runs. The run may hang, or not.
     Interrupted,
 }
 
@@ -116,8 +116,8 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
     let Running { job, bench, watch, .. } = running;
     let job = *job;
     let Job { config, lane, number, cancel, .. } = job;
-    // Somebody waits at the terminal: what takes seconds is left out.
-    let haste = cancel.is_set();
+    // Somebody waits at the terminal, or the hunt has its hang: what takes seconds is left out.
+    let haste = cancel.is_set() || at_interrupt;
     let mut notes = vec![];
     let (process, why_not) = match trigger {
         Trigger::Inside(conn) => (watch.process(conn), Note::NoDump {}),
@@ -173,7 +173,8 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         supplement: (!haste).then_some(snap::supplement),
         full: config.full,
         perf: match haste {
-            true => Err("interrupted (Ctrl-C)"),
+            true if cancel.is_set() => Err("interrupted (Ctrl-C)"),
+            true => Err("another run hung, and the hunt stops at its first hang"),
             false => config.perf.as_ref().ok_or("not asked for (--no-perf)"),
         },
     };
@@ -200,7 +201,7 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
     let ended_by_itself = bench.ended().try_recv().is_ok();
     let lasted = bench.started().elapsed().as_secs_f64();
     if at_interrupt {
-        notes.push(at_interrupt_note(seconds, dump));
+        notes.push(at_interrupt_note(seconds, dump, cancel.is_set()));
     } else if ended_by_itself {
         notes.push(say!(Note::EndedMeanwhile { seconds: format!("{lasted:.0}") }).said());
     }
@@ -259,7 +260,7 @@ fn wait_for_end(bench: &Bench, limit: Duration, cancel: &Cancel) {
 /// Leaves the run to a person until it ends, or for Ctrl-C. Returns how long that was.
 fn hold(bench: &Bench, job: &Job<'_>, pid: u32) -> Duration {
     let began = Instant::now();
-    job.screen.say(&say!(MatrixLine::KeptAlive { pid }));
+    job.screen.say(&say!(JobLine::KeptAlive { pid }));
     let mut ready = Select::new();
     ready.recv(bench.ended());
     ready.recv(job.cancel.channel());
@@ -287,10 +288,11 @@ fn take_from_outside(lane: &Lane, pid: u32, haste: bool, notes: &mut Vec<Text>) 
     }
 }
 
-/// What a finding at Ctrl-C rests on.
-fn at_interrupt_note(seconds: f64, dump: Option<&Dump>) -> Text {
+/// What a finding at Ctrl-C, or beside another hang, rests on.
+fn at_interrupt_note(seconds: f64, dump: Option<&Dump>, by_user: bool) -> Text {
     let seconds = format!("{seconds:.1}");
     match dump.and_then(Dump::between_ns) {
+        _ if !by_user => say!(Note::CapturedBesideHang { seconds }).said(),
         Some(ns) => say!(Note::AtInterrupt { seconds, between: format!("{:.1}", ns as f64 / 1e9) }).said(),
         None => say!(Note::AtInterruptOnce { seconds }).said(),
     }

@@ -2,9 +2,11 @@
 //!
 //! - [`config`]: what is hunted, and how
 //! - `preflight`: checks before the first run: the DSOs, the preload
-//! - `runs`: the runs of a hunt, from the first to the last; [`hunted`]: what they brought
+//! - `runs`: the runs of a hunt, from the first to the last; `turns`: those of the arms; [`hunted`]: what
+//!   they brought
 //! - [`original`]: what happens to the user's own file meanwhile
 //! - [`arm`], `arms`: what is done to the DSO of a run, and which arm runs next
+//! - `crew`: the threads that make the runs, one for each set of CPUs
 //! - [`lane`]: the environment of a run: its socket, its preload, its files
 //! - [`running`]: a run under way; [`watch`]: what its shims said, and what follows from it
 //! - `run`: one run from its start to its facts; `outcome`: how it ended; `judge`: whether its DSO was
@@ -21,6 +23,7 @@ mod bundle;
 pub(crate) mod config;
 pub(crate) mod counters;
 mod crash;
+mod crew;
 pub(crate) mod hang;
 pub(crate) mod hunted;
 mod judge;
@@ -37,6 +40,7 @@ pub(crate) mod run_files;
 pub(crate) mod running;
 mod runs;
 pub(crate) mod screen;
+mod turns;
 mod wanted;
 pub(crate) mod watch;
 

@@ -12,9 +12,11 @@ use super::running::Running;
 use super::watch::Watched;
 use crate::analysis::{RunFacts, RunOutcome, integrity};
 use crate::files::facts::{self, FileFacts, errno};
-use crate::launch::bench::{Ended, Member, TERM_TO_KILL};
+use crate::launch::bench::{Ended, TERM_TO_KILL};
 use crate::launch::census::Left;
+use crate::launch::members::Member;
 use crate::launch::program;
+use crate::proc::task;
 use crate::session::Dso;
 use crate::text::message::{Say as _, say};
 use crate::text::note::Note;
@@ -24,12 +26,16 @@ use crate::text::note::Note;
 const LAST_MESSAGES: Duration = Duration::from_millis(300);
 /// The same if no process is left. Every connection must end, as soon as a CPU is free for it.
 const LAST_MESSAGES_OF_ALL: Duration = Duration::from_secs(5);
+/// How long messages are taken before the first process is reaped. Its other threads may not be out of the
+/// kernel by then, and the kernel would wait for them in a loop. Mostly the last message comes within 1 ms.
+const BEFORE_REAPED: Duration = Duration::from_millis(5);
 /// How long to wait for a hello that was sent just before the run ended.
 const LATE_HELLO: Duration = Duration::from_secs(1);
 
 impl Running<'_> {
-    /// Takes messages until all connections have ended, or nothing more can be expected.
-    fn take_last_messages(&mut self, alone: bool, left: Option<&Left>) {
+    /// Takes messages until all connections have ended, or nothing more can be expected; at most for `most`.
+    /// `alone`: no process of the run is left.
+    fn take_last_messages(&mut self, alone: bool, left: Option<&Left>, most: Duration) {
         let began = Instant::now();
         loop {
             let all_ended = self.watch.hello_seen() && self.watch.all_ended();
@@ -40,11 +46,18 @@ impl Running<'_> {
                 _ if alone => LAST_MESSAGES_OF_ALL,
                 _ => LAST_MESSAGES,
             };
-            match self.listener.events().recv_deadline(began + limit) {
+            match self.listener.events().recv_deadline(began + limit.min(most)) {
                 Ok(event) => self.take(event),
                 Err(_) => return,
             }
         }
+    }
+
+    /// Whether the run has no process any more: neither by descent nor among those that said hello.
+    fn nothing_is_left(&self) -> bool {
+        let first = self.bench.pid();
+        let mut others = self.watch.processes().filter(|process| !process.ended && process.pid != first);
+        self.bench.has_no_descendant() && !others.any(|process| task::exists(process.pid))
     }
 
     /// The number of these processes that are the benchmark's own and not helpers: they said hello, or run
@@ -64,20 +77,25 @@ impl Running<'_> {
         let lane = self.job.lane;
         self.look();
         let first_left = self.census.left();
+        self.take_last_messages(false, first_left.as_ref(), BEFORE_REAPED);
         let ended = self.bench.reap().context("hunt: waiting for the run")?;
-        let members = self.bench.members().unwrap_or_else(|why| {
+        let over = self.nothing_is_left();
+        let members = if over { Ok(vec![]) } else { self.bench.members() };
+        let members = members.unwrap_or_else(|why| {
             self.notes.push(say!(Note::MembersUnknown { why }).said());
             vec![]
         });
         let left = members.len();
-        self.take_last_messages(left == 0, first_left.as_ref());
+        self.take_last_messages(left == 0, first_left.as_ref(), Duration::MAX);
         facts.judged = Some(self.judged(None, first_left.as_ref()));
         let daemons = self.daemons(&members);
         if left > 0 {
             self.bench.stop(TERM_TO_KILL).context("hunt: stopping what the run left behind")?;
             self.notes.push(say!(Note::LeftBehind { count: left }).said());
         }
-        self.bench.kill().context("hunt: reaping the run")?;
+        if !over {
+            self.bench.kill().context("hunt: reaping the run")?;
+        }
         set_end(facts, ended);
         let behind = facts.judged.as_ref().is_some_and(|judged| judged.launcher().is_some());
         let died = facts.signal.or_else(|| signal_behind_a_wrapper(self.job.config, behind, ended));

@@ -10,6 +10,7 @@ use crossbeam_channel::{RecvError, at, never, select};
 use hangscope_protocol::variable;
 
 use super::arm::Change;
+use super::config::Config;
 use super::crash;
 use super::hang;
 use super::last_words;
@@ -42,6 +43,8 @@ enum Watching {
     /// It is past its deadline, or stuck.
     Hung(hang::Trigger),
     Interrupted,
+    /// The hunt needs no more runs.
+    NotNeeded,
 }
 
 impl Job<'_> {
@@ -74,6 +77,7 @@ impl Job<'_> {
         let mut at_hang = None;
         let watching = running.follow(change.as_mut())?;
         facts.seconds = running.bench.started().elapsed().as_secs_f64();
+        let not_needed = matches!(watching, Watching::NotNeeded) && !self.cancel.is_set();
         match watching {
             Watching::Exited => running.exited(&mut facts)?,
             Watching::Hung(trigger) => {
@@ -89,7 +93,7 @@ impl Job<'_> {
                 running.notes.extend(captured.notes.iter().cloned());
                 outcome::hung(captured, &mut facts);
             }
-            Watching::Interrupted if running.can_be_captured() => {
+            Watching::Interrupted | Watching::NotNeeded if running.can_be_captured() => {
                 self.screen.capturing(&lane.run_name(number));
                 let captured =
                     hang::capture(&mut running, hang::Trigger::Interrupted).with_context(|| {
@@ -99,11 +103,16 @@ impl Job<'_> {
                 running.notes.extend(captured.notes.iter().cloned());
                 outcome::hung(captured, &mut facts);
             }
-            Watching::Interrupted => {
+            Watching::Interrupted | Watching::NotNeeded => {
                 facts.outcome = RunOutcome::Interrupted;
                 let ended = running.bench.stop(TERM_TO_KILL).context("hunt: stopping the run")?;
                 outcome::set_end(&mut facts, ended);
             }
+        }
+        if not_needed && facts.outcome == RunOutcome::Interrupted {
+            drop_evidence(config, &mut facts);
+            let seconds = format!("{:.1}", facts.seconds);
+            running.notes = vec![say!(Note::EndedBesideHang { seconds }).said()];
         }
         facts.max_rss_kib = judged_pid(&facts).and_then(|pid| running.peak_rss(pid));
         let Running { watch, mut notes, .. } = running;
@@ -149,6 +158,7 @@ impl Running<'_> {
     /// The change cannot be made, or the listener ended.
     fn follow(&mut self, mut change: Option<&mut Change>) -> anyhow::Result<Watching> {
         let mut looked = false;
+        let over = self.job.over.map_or_else(never, |over| over.channel().clone());
         loop {
             // Not before the shim has seen the DSO unchanged.
             let due = change.as_ref().filter(|_| self.watch.hello_seen());
@@ -195,6 +205,7 @@ impl Running<'_> {
                 recv(requests.channel()) -> _ => self.want(std::process::id(), None),
                 recv(self.bench.ended()) -> _ => return Ok(Watching::Exited),
                 recv(self.job.cancel.channel()) -> _ => return Ok(Watching::Interrupted),
+                recv(over) -> _ => return Ok(Watching::NotNeeded),
                 recv(self.listener.events()) -> event => match event {
                     Ok(event) => self.hear(event),
                     Err(_) => return Err(listener_ended(self.listener.failed().recv())),
@@ -212,6 +223,14 @@ impl Running<'_> {
 /// Without a listener every run would look like a hang, so the hunt ends.
 fn listener_ended(why: Result<ListenError, RecvError>) -> anyhow::Error {
     why.map_or_else(anyhow::Error::new, anyhow::Error::new).context("hunt: the listener ended")
+}
+
+/// Removes what was captured of a run that is no hang, and that nobody has asked for.
+fn drop_evidence(config: &Config, facts: &mut RunFacts) {
+    if let Some(hang) = facts.hang.take() {
+        // What is left of it is not named anywhere.
+        let _ = std::fs::remove_dir_all(config.out.join(hang.snapshot));
+    }
 }
 
 /// The program that is judged, as its process.

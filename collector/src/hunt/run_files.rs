@@ -1,5 +1,5 @@
 //! `runs.tsv`, `runs.jsonl` and `progress.log`. A run's line is written when the run ends, so a hunt that is
-//! killed leaves whole lines of the runs that it made.
+//! killed leaves whole lines of the runs that it made. The lines of runs side by side are sorted at the end.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::analysis::{RunFacts, RunOutcome};
-use crate::files::atomic::{Lines, WriteError};
+use crate::files::atomic::{self, Lines, WriteError};
 use crate::files::folder;
 
 /// Header of `runs.tsv`.
@@ -94,6 +94,26 @@ impl RunFiles {
         let tsv = self.arms.get_mut(&run.arm).unwrap_or(&mut self.tsv);
         row(run).map_or(Ok(()), |row| tsv.push(&row))
     }
+
+    /// Writes the rows and objects again, in the order of `runs`: those of runs side by side stand in the
+    /// order in which these ended. `out` is that of [`RunFiles::begin`], and `runs` are all that were pushed.
+    pub(crate) fn sort(&self, out: &Path, runs: &[RunFacts]) -> Result<(), WriteError> {
+        let rows = |of: &dyn Fn(&RunFacts) -> bool| {
+            let rows = runs.iter().filter(|run| of(run)).filter_map(row);
+            std::iter::once(HEADER.to_owned()).chain(rows).map(|row| row + "\n").collect::<String>()
+        };
+        for arm in self.arms.keys() {
+            let path = out.join("arms").join(arm).join("runs.tsv");
+            atomic::write_text(&path, &rows(&|run| run.arm == *arm))?;
+        }
+        atomic::write_text(&out.join("runs.tsv"), &rows(&|run| !self.arms.contains_key(&run.arm)))?;
+        let mut lines = String::new();
+        for run in runs {
+            lines += &self.jsonl.line(&object(run))?;
+            lines.push('\n');
+        }
+        atomic::write_text(&out.join("runs.jsonl"), &lines)
+    }
 }
 
 #[cfg(test)]
@@ -150,6 +170,29 @@ mod tests {
             again.ends_with("holds an earlier hunt (runs.tsv): give another --out, or move it away"),
             "{again}"
         );
+    }
+
+    #[test]
+    fn what_ended_in_another_order_is_sorted_at_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut files = RunFiles::begin(dir.path()).unwrap();
+        std::fs::create_dir_all(dir.path().join("arms/deleted")).unwrap();
+        files.arm(dir.path(), "deleted").unwrap();
+        let of_arm = |run: RunFacts| RunFacts { arm: "deleted".into(), ..run };
+        let ok = |run| facts(run, RunOutcome::Ok, Some(0), None);
+        let sorted =
+            [ok(1), of_arm(ok(1)), of_arm(ok(2)), ok(2), facts(3, RunOutcome::Interrupted, None, None)];
+        for at in [3, 1, 4, 0, 2] {
+            files.push(&sorted[at]).unwrap();
+        }
+        let read = |file: &str| std::fs::read_to_string(dir.path().join(file)).unwrap();
+        let ended = read("runs.jsonl");
+        files.sort(dir.path(), &sorted).unwrap();
+        assert_eq!(read("runs.tsv"), "run\trc_or_hang\thung\tops\n1\t0\t0\tnan\n2\t0\t0\tnan\n");
+        assert_eq!(read("arms/deleted/runs.tsv"), read("runs.tsv"));
+        let lines = sorted.iter().map(|run| object(run).to_string() + "\n").collect::<String>();
+        assert_eq!(read("runs.jsonl"), lines);
+        assert_ne!(ended, lines);
     }
 
     #[test]

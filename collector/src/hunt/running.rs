@@ -39,6 +39,9 @@ pub(crate) struct Job<'a> {
     pub(crate) cancel: &'a Cancel,
     /// Where a person may ask for a dump. With it, Ctrl-C captures the run before it stops it.
     pub(crate) requests: Option<&'a Requests>,
+    /// Set when the run is not needed any more: it is ended. If it proves to be stuck, it counts as a hang
+    /// all the same.
+    pub(crate) over: Option<&'a Cancel>,
     /// A run that hangs is left alive, once it is captured, until it ends or for Ctrl-C.
     pub(crate) keep: bool,
     /// Gets the process id of every hello.

@@ -1,13 +1,9 @@
 //! The runs of a hunt: those of the arms, in turns, then those of the counter lane.
 
-use std::time::{Duration, Instant};
-
-use hangscope_protocol::duration;
-
-use super::arm;
 use super::arms::Arms;
 use super::config::{Config, StatsLane};
 use super::counters;
+use super::crew;
 use super::hunted::Hunted;
 use super::lane::{Lane, RunNames};
 use super::original::Original;
@@ -15,10 +11,8 @@ use super::preflight::{check_dsos, pin_error, usage, verify_preload};
 use super::run_files::{self, RunFiles, Taken};
 use super::running::Job;
 use super::screen::Screen;
-use crate::analysis::decision::Progress;
-use crate::analysis::facts::STATS;
-use crate::analysis::verdict::hang_sentence;
-use crate::analysis::{Class, DsoFacts, HuntFacts, RunFacts, RunOutcome, Stir};
+use crate::analysis::facts::{STATS, SideBySide};
+use crate::analysis::{DsoFacts, HuntFacts, RunOutcome, Stir};
 use crate::console::cancel::Cancel;
 use crate::console::usr1::Requests;
 use crate::files::atomic;
@@ -29,14 +23,14 @@ use crate::text::note::Note;
 use crate::text::progress::JobLine;
 
 /// A hunt whose checks have passed.
-struct Hunt<'a> {
-    config: &'a Config,
-    arms: Arms,
-    original: Original,
-    files: RunFiles,
-    screen: &'a mut Screen,
-    cancel: &'a Cancel,
-    requests: &'a Requests,
+pub(super) struct Hunt<'a> {
+    pub(super) config: &'a Config,
+    pub(super) arms: &'a Arms,
+    pub(super) original: Original,
+    pub(super) files: RunFiles,
+    pub(super) screen: &'a Screen,
+    pub(super) cancel: &'a Cancel,
+    pub(super) requests: &'a Requests,
 }
 
 /// # Errors
@@ -44,7 +38,7 @@ struct Hunt<'a> {
 /// processes of the current run are killed then. Files that were written before stay.
 pub(crate) fn hunt(
     config: &Config,
-    screen: &mut Screen,
+    screen: &Screen,
     cancel: &Cancel,
     requests: &Requests,
 ) -> anyhow::Result<Hunted> {
@@ -71,7 +65,7 @@ pub(crate) fn hunt(
         Taken::Earlier(_) => usage(taken),
         Taken::Write(e) => e.into(),
     })?;
-    let mut hunt = Hunt { config, arms, original, files, screen, cancel, requests };
+    let mut hunt = Hunt { config, arms: &arms, original, files, screen, cancel, requests };
     hunt.announce()?;
     let (runs, time_over) = hunt.run_arms()?;
     let interrupted = cancel.is_set();
@@ -95,6 +89,7 @@ pub(crate) fn hunt(
             until: config.limits.until,
             time_over_s: time_over.map(|time| time.as_secs_f64()),
             stir: config.stir,
+            side_by_side: config.side_by_side(),
             ..HuntFacts::new(&config.name, &config.command, dso)
         },
         stats: vec![],
@@ -121,14 +116,14 @@ pub(crate) fn hunt(
 
 impl Hunt<'_> {
     /// A line for the person and for `progress.log`.
-    fn say(&mut self, mark: &str, line: &JobLine) -> anyhow::Result<()> {
+    pub(super) fn say(&mut self, mark: &str, line: &JobLine) -> anyhow::Result<()> {
         self.files.progress(&format!("[{mark}] {}", line.en()))?;
         self.screen.say(line);
         Ok(())
     }
 
     /// The same, with its mark on the screen too.
-    fn say_with_mark(&mut self, mark: &str, line: &JobLine) -> anyhow::Result<()> {
+    pub(super) fn say_with_mark(&mut self, mark: &str, line: &JobLine) -> anyhow::Result<()> {
         let marked = Text::of(|lang| format!("[{mark}] {}", line.text(lang)));
         self.files.progress(marked.en())?;
         self.screen.say(&marked);
@@ -144,95 +139,21 @@ impl Hunt<'_> {
         if let Some(turns) = self.arms.turns(self.config) {
             self.say("ARMS", &turns)?;
         }
+        if let Some(SideBySide { cpus }) = self.config.side_by_side() {
+            let sets = cpus.join(" / ");
+            self.say("JOBS", &say!(JobLine::SideBySide { jobs: cpus.len(), sets }))?;
+        }
         if let Some(Stir { level, seed }) = self.config.stir {
             self.say("STIR", &say!(JobLine::Stir { level, seed }))?;
         }
         Ok(())
     }
 
-    /// The runs of the arms. Also returns `--max-time`, if it ended the hunt.
-    fn run_arms(&mut self) -> anyhow::Result<(Vec<RunFacts>, Option<Duration>)> {
-        let config = self.config;
-        let mut runs: Vec<RunFacts> = vec![];
-        let mut progress = config.limits.until.map(|until| Progress::new(&self.arms.facts(config), until));
-        let (began, mut time_over) = (Instant::now(), None);
-        for (arm, number) in arm::rounds(config.arms.len(), config.runs, config.seed) {
-            if self.cancel.is_set() {
-                break;
-            }
-            let facts = self.run_one(arm, number, &runs)?;
-            let hung = facts.outcome == RunOutcome::Hung && facts.hang.is_some();
-            let last = facts.outcome == RunOutcome::Interrupted || (hung && config.stops_at_first());
-            if let Some(progress) = &mut progress {
-                progress.push(&facts);
-            }
-            runs.push(facts);
-            if progress.as_ref().is_some_and(Progress::is_decided) {
-                let name = self.arms.lane(arm).run_name(number);
-                self.say_with_mark("STOP", &say!(JobLine::Decided { run: name }))?;
-                break;
-            }
-            if last {
-                break;
-            }
-            time_over = config.limits.max_time.time().filter(|most| began.elapsed() >= *most);
-            if let Some(most) = time_over {
-                let time = format!("{:#}", duration::Text(most));
-                let line = match progress {
-                    Some(_) => say!(JobLine::TimeLimitUndecided { time }),
-                    None => say!(JobLine::TimeLimit { time }),
-                };
-                self.say_with_mark("STOP", &line)?;
-                break;
-            }
-        }
-        Ok((runs, time_over))
-    }
-
-    /// A run of an arm, with its lines.
-    fn run_one(&mut self, arm: usize, number: u32, before: &[RunFacts]) -> anyhow::Result<RunFacts> {
-        let config = self.config;
-        let name = self.arms.lane(arm).run_name(number);
-        self.files.progress(&format!("[RUN] {name}"))?;
-        self.screen.begin(&name);
-        let lane = self.arms.lane(arm);
-        let requests = Some(self.requests);
-        let job = Job {
-            config,
-            lane,
-            number,
-            screen: self.screen,
-            cancel: self.cancel,
-            requests,
-            keep: false,
-            hellos: None,
-        };
-        let facts = self.arms.run(arm, job, before)?;
-        self.files.push(&facts)?;
-        self.screen.end(&facts);
-        if let Some(changed) = self.original.look() {
-            let so = config.so.display();
-            self.say_with_mark("DSO", &say!(JobLine::OriginalChanged { so, changed, run: name }))?;
-        }
-        if let Some(hang) = facts.hang.as_ref().filter(|_| facts.outcome == RunOutcome::Hung) {
-            let snapshot = config.out.join(&hang.snapshot);
-            self.say_with_mark("HANG", &say!(JobLine::Captured { run: name, snapshot: snapshot.display() }))?;
-        }
-        if let Some(hang) = facts.hang.as_ref().filter(|_| facts.outcome == RunOutcome::Interrupted) {
-            let snapshot = config.out.join(&hang.snapshot);
-            let line = say!(JobLine::AtInterrupt {
-                run: name,
-                found: at_interrupt(&facts),
-                snapshot: snapshot.display()
-            });
-            self.say_with_mark("STOP", &line)?;
-        }
-        Ok(facts)
-    }
-
     /// The counter lane: runs of the build that counts, whether anything hung or not.
     fn run_stats(&mut self, stats: &StatsLane, pinned: &Pinned, hunted: &mut Hunted) -> anyhow::Result<()> {
-        let (config, cancel) = (self.config, self.cancel);
+        // One by one, under the conditions of the other runs.
+        let config = &crew::configs(self.config)[0];
+        let cancel = self.cancel;
         let lane = Lane::new(config, pinned, STATS, RunNames::stats())?;
         hunted.notes.extend(counters::none_in_memory(&lane));
         let mut log = atomic::Lines::open(&config.out.join("stats_runs.jsonl"))?;
@@ -251,6 +172,7 @@ impl Hunt<'_> {
                 screen: self.screen,
                 cancel,
                 requests,
+                over: None,
                 keep: false,
                 hellos: None,
             }
@@ -281,15 +203,5 @@ impl Hunt<'_> {
             hunted.counters.push(found);
         }
         Ok(())
-    }
-}
-
-/// What an interrupted run did, without a stop at the end.
-fn at_interrupt(facts: &RunFacts) -> Text {
-    let finding = facts.hang.as_ref().and_then(|hang| hang.finding.as_ref());
-    match finding.map(|finding| finding.class) {
-        // Its own sentence speaks of the deadline.
-        Some(Class::Slow) => JobLine::StillWorking {}.said(),
-        _ => Text::of(|lang| hang_sentence(facts, lang).trim_end_matches(['.', '。']).to_owned()),
     }
 }

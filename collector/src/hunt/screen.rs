@@ -1,6 +1,7 @@
 //! The lines of a hunt: a bar on a terminal, else one line for each run. Nothing is drawn between two events,
 //! since the benchmark needs the CPUs.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never, tick};
@@ -15,15 +16,31 @@ use crate::text::progress::JobLine;
 /// Time between two redraws of the seconds of a run.
 const REDRAW: Duration = Duration::from_secs(1);
 
+/// Several threads may write to it: runs side by side.
 #[derive(Debug)]
 pub(crate) struct Screen {
     bar: Option<ProgressBar>,
     tick: Receiver<Instant>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
     planned: u32,
     tally: Tally,
-    running: Option<(String, Instant)>,
+    /// The runs under way, in the order of their starts.
+    running: Vec<Shown>,
     /// The text in place of the tally if no number of runs is planned.
     step: Option<String>,
+}
+
+/// A run under way.
+#[derive(Clone, Debug)]
+struct Shown {
+    run: String,
+    since: Instant,
+    /// It hangs.
+    capturing: bool,
 }
 
 /// Counts of the runs so far.
@@ -38,6 +55,8 @@ struct Tally {
     seconds: f64,
     /// The first hang ends the hunt.
     stops_at_first: bool,
+    /// Runs at a time.
+    jobs: u32,
 }
 
 impl Screen {
@@ -61,21 +80,32 @@ impl Screen {
             bar
         });
         let tick = if bar.is_some() { tick(REDRAW) } else { never() };
-        let tally = Tally { arms: arms > 1, stops_at_first, ..Tally::default() };
-        Screen { bar, tick, planned, tally, running: None, step: None }
+        let tally = Tally { arms: arms > 1, stops_at_first, jobs: 1, ..Tally::default() };
+        let state = State { planned, tally, running: vec![], step: None };
+        Screen { bar, tick, state: Mutex::new(state) }
+    }
+
+    /// For so many runs at a time. Their ops/s are no figures, so they are not shown.
+    pub(crate) fn side_by_side(self, jobs: usize) -> Screen {
+        self.state().tally.jobs = jobs.try_into().unwrap_or(u32::MAX);
+        self
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// For a job whose runs have names of their own, as arms have.
     pub(crate) fn of_cells(name: &str, planned: u32) -> Screen {
-        let mut screen = Screen::new(name, planned, 1, false);
-        screen.tally.arms = true;
+        let screen = Screen::new(name, planned, 1, false);
+        screen.state().tally.arms = true;
         screen
     }
 
     /// For a job whose number of runs is not known. [`Screen::step`] says what it does.
     pub(crate) fn of_steps(name: &str) -> Screen {
-        let mut screen = Screen::new(name, 0, 1, false);
-        screen.step = Some(String::new());
+        let screen = Screen::new(name, 0, 1, false);
+        screen.state().step = Some(String::new());
         if let (Some(bar), Ok(style)) = (&screen.bar, ProgressStyle::with_template("{prefix}  {msg}")) {
             bar.set_style(style);
         }
@@ -83,13 +113,13 @@ impl Screen {
     }
 
     /// Shows the current step and its run.
-    pub(crate) fn step(&mut self, text: &str, run: u32) {
-        self.step = Some(text.to_owned());
+    pub(crate) fn step(&self, text: &str, run: u32) {
+        let mut state = self.state();
+        state.step = Some(text.to_owned());
+        // It has no end of its own.
+        state.running.clear();
+        drop(state);
         self.begin(&run.to_string());
-    }
-
-    fn head(&self) -> String {
-        self.step.clone().unwrap_or_else(|| self.tally.text(self.planned, out::lang()))
     }
 
     /// Ready when the bar must be redrawn. Never, without a terminal.
@@ -97,41 +127,44 @@ impl Screen {
         &self.tick
     }
 
-    pub(crate) fn begin(&mut self, run: &str) {
-        self.running = Some((run.to_owned(), Instant::now()));
+    pub(crate) fn begin(&self, run: &str) {
+        let shown = Shown { run: run.to_owned(), since: Instant::now(), capturing: false };
+        self.state().running.push(shown);
         self.redraw();
     }
 
     pub(crate) fn redraw(&self) {
         if let Some(bar) = &self.bar {
-            let running = self.running.as_ref().map_or(String::new(), |(run, since)| {
-                let time = seconds(since.elapsed().as_secs_f64().floor());
-                format!("  {}", say!(JobLine::Running { run, time }).text(out::lang()))
-            });
-            bar.set_message(format!("{}{running}", self.head()));
+            bar.set_message(self.state().text(out::lang()));
         }
     }
 
     /// Shows that the run hangs and is captured, until it has ended.
     pub(crate) fn capturing(&self, run: &str) {
-        if let Some(bar) = &self.bar {
-            let capturing = say!(JobLine::Capturing { run }).text(out::lang());
-            bar.set_message(format!("{}  {capturing}", self.head()));
-        }
+        let mut state = self.state();
+        state.running.iter_mut().filter(|shown| shown.run == run).for_each(|shown| shown.capturing = true);
+        drop(state);
+        self.redraw();
     }
 
-    pub(crate) fn end(&mut self, run: &RunFacts) {
-        self.running = None;
-        self.tally.add(run);
+    pub(crate) fn end(&self, run: &RunFacts) {
+        let mut state = self.state();
+        match state.running.len() {
+            // A job may have names of its own.
+            1 => state.running.clear(),
+            _ => state.running.retain(|shown| shown.run != run.name()),
+        }
+        state.tally.add(run);
         // More runs than planned may be needed, if some died or failed.
-        self.planned = self.planned.max(self.tally.made);
+        state.planned = state.planned.max(state.tally.made);
+        let (planned, made) = (state.planned, state.tally.made);
         match &self.bar {
             Some(bar) => {
-                bar.set_length(self.planned.into());
-                bar.set_position(self.tally.made.into());
-                self.redraw();
+                bar.set_length(planned.into());
+                bar.set_position(made.into());
+                bar.set_message(state.text(out::lang()));
             }
-            None => out::line(line(run, &self.tally, self.planned, out::lang())),
+            None => out::line(line(run, &state.tally, planned, out::lang())),
         }
     }
 
@@ -158,6 +191,31 @@ impl Drop for Screen {
     }
 }
 
+impl State {
+    /// What stands beside the bar.
+    fn text(&self, lang: Lang) -> String {
+        let head = self.step.clone().unwrap_or_else(|| self.tally.text(self.planned, lang));
+        let time = |shown: &Shown| seconds(shown.since.elapsed().as_secs_f64().floor());
+        let captured: Vec<&str> =
+            self.running.iter().filter(|shown| shown.capturing).map(|shown| &*shown.run).collect();
+        let running = match &self.running[..] {
+            [] => return head,
+            [one] if one.capturing => say!(JobLine::Capturing { run: one.run.as_str() }),
+            [one] => say!(JobLine::Running { run: one.run.as_str(), time: time(one) }),
+            // Runs are begun in order, so the first is the oldest.
+            [first, ..] if captured.is_empty() => {
+                say!(JobLine::RunningSome {
+                    runs: self.running.len(),
+                    run: first.run.as_str(),
+                    time: time(first)
+                })
+            }
+            all => say!(JobLine::CapturingSome { runs: all.len(), run: captured.join(", ") }),
+        };
+        format!("{head}  {}", running.text(lang))
+    }
+}
+
 impl Tally {
     fn add(&mut self, run: &RunFacts) {
         if run.outcome == RunOutcome::Interrupted {
@@ -172,7 +230,7 @@ impl Tally {
     /// `hangs 0  7.10 M ops/s  left ~43 s`.
     fn text(&self, planned: u32, lang: Lang) -> String {
         let mut text = say!(JobLine::Hangs { count: self.hangs }).text(lang);
-        if let Some(ops) = self.last_ops {
+        if let Some(ops) = self.last_ops.filter(|_| self.jobs <= 1) {
             text.push_str(&format!("  {} ops/s", si(ops)));
         }
         let over = self.stops_at_first && self.hangs > 0;
@@ -180,7 +238,8 @@ impl Tally {
         if self.seconds > 0.0 && left > 0 && !over {
             // A hang takes longer than other runs, so hangs count with what they took.
             let mean = self.seconds / f64::from(self.made);
-            let left = say!(JobLine::Left { time: seconds(mean * f64::from(left)) });
+            let left =
+                say!(JobLine::Left { time: seconds(mean * f64::from(left.div_ceil(self.jobs.max(1)))) });
             text.push_str(&format!("  {}", left.text(lang)));
         }
         text
@@ -199,7 +258,7 @@ fn line(run: &RunFacts, tally: &Tally, planned: u32, lang: Lang) -> String {
         RunOutcome::Failed => run.rc.map_or(JobLine::Failed {}, |rc| say!(JobLine::Exit { rc })),
         RunOutcome::Interrupted => JobLine::Interrupted {},
     };
-    let ops = run.ops.map_or(String::new(), |ops| format!("  {} ops/s", si(ops)));
+    let ops = run.ops.filter(|_| tally.jobs <= 1).map_or(String::new(), |ops| format!("  {} ops/s", si(ops)));
     let counted = Tally { last_ops: None, ..tally.clone() }.text(planned, lang);
     // A deadline is not known to the hundredth.
     let seconds = match run.outcome {
@@ -293,9 +352,28 @@ mod tests {
         assert_eq!(tally.text(50, Lang::En), "hangs 1  7.10 M ops/s  left ~5 min");
         let over = Tally { stops_at_first: true, ..tally.clone() };
         assert_eq!(over.text(50, Lang::En), "hangs 1  7.10 M ops/s", "the hang ended the hunt");
+        let beside = Tally { jobs: 4, ..tally.clone() };
+        assert_eq!(beside.text(50, Lang::En), "hangs 1  left ~71 s", "ops/s are no figures");
+        assert_eq!(line(&runs[0], &beside, 50, Lang::En), "run 1/50  ok  1.04 s  hangs 1  left ~71 s");
         assert_eq!((si(12.0), seconds(9000.0).en()), ("12.00".into(), "2.5 h"));
         let japanese: Vec<String> = runs.iter().map(|run| line(run, &tally, 50, Lang::Ja)).collect();
         assert_eq!(japanese[0], "実行 1/50  正常  1.04 秒  7.10 M ops/s  ハング 1  残り約 5 分");
         assert_eq!(japanese[4], "実行 5/50  ハング  15.0 秒 (記録に 4.6 秒)  ハング 1  残り約 5 分");
+    }
+
+    #[test]
+    fn one_line_shows_how_many_runs_are_under_way() {
+        let screen = Screen::new("x", 50, 1, true).side_by_side(3);
+        let shown = || screen.state().text(Lang::En);
+        screen.begin("1");
+        assert_eq!(shown(), "hangs 0  run 1: 0 s");
+        screen.begin("2");
+        screen.begin("3");
+        assert_eq!(shown(), "hangs 0  3 running, the oldest is run 1: 0 s");
+        screen.capturing("2");
+        assert_eq!(shown(), "hangs 0  3 running, run 2 hangs: capturing");
+        screen.end(&RunFacts { outcome: RunOutcome::Ok, ..RunFacts::new(1, "pinned") });
+        assert_eq!(shown(), "hangs 0  2 running, run 2 hangs: capturing");
+        assert_eq!(screen.state().text(Lang::Ja), "ハング 0  2 件を実行中、実行 2 がハング: 記録中");
     }
 }

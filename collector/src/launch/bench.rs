@@ -1,20 +1,18 @@
 //! The processes of one run: started in their own process group, waited for, and stopped together.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never};
-use hangscope_reader::task::Stat;
+use nix::errno::Errno;
 use nix::sched::{CpuSet, sched_setaffinity};
-use nix::sys::prctl::set_pdeathsig;
+use nix::sys::prctl::{get_child_subreaper, set_pdeathsig};
 use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use nix::unistd::Pid;
 use rustix::process::WaitOptions;
 
@@ -22,7 +20,8 @@ use crate::capture::tool;
 use crate::console::cancel;
 use crate::files::private;
 use crate::launch::descriptors;
-use crate::proc::{ending, pidfd, slow, task};
+use crate::launch::members::{Found, Member, Signs};
+use crate::proc::{ending, pidfd};
 
 /// Time between TERM and KILL when a run is stopped.
 pub(crate) const TERM_TO_KILL: Duration = Duration::from_secs(1);
@@ -31,8 +30,6 @@ pub(crate) const TERM_TO_KILL: Duration = Duration::from_secs(1);
 const KILLED: Duration = Duration::from_secs(2);
 /// How long to wait for the end of the first one, after that.
 const REAPED: Duration = Duration::from_millis(500);
-/// Most lists of all processes that one look takes.
-const LISTS: u32 = 16;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
@@ -46,8 +43,7 @@ pub(crate) struct Ended {
 #[derive(Debug)]
 pub(crate) struct Bench {
     pid: Pid,
-    /// An entry in the environment of this run's processes. It marks them in whatever process group they are.
-    mark: Vec<u8>,
+    signs: Signs,
     ended: Receiver<()>,
     started: Instant,
     reaped: Option<Ended>,
@@ -94,7 +90,8 @@ impl Bench {
         let child = command.spawn()?;
         let pid = Pid::from_raw(child.id() as i32);
         cancel::kill_at_exit(pid);
-        let mut bench = Bench { pid, mark: mark.into_bytes(), ended: never(), started, reaped: None };
+        let signs = Signs::of_run(pid, mark);
+        let mut bench = Bench { pid, signs, ended: never(), started, reaped: None };
         // On an error the drop kills it.
         bench.ended = wait(pid)?;
         Ok(bench)
@@ -153,7 +150,17 @@ impl Bench {
     /// # Errors
     /// /proc could not be read.
     pub(crate) fn members(&self) -> io::Result<Vec<Member>> {
-        members(self.pid, &self.mark, Alive)
+        Ok(self.signs.look()?.alive)
+    }
+
+    /// Whether no process of the run is left, as far as that can be known without a look at all processes of
+    /// the machine: the first was reaped, and this process has no child. As a subreaper it would be the parent
+    /// of every orphan. A process that another program started for the run does not count.
+    pub(crate) fn has_no_descendant(&self) -> bool {
+        let any = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT | WaitPidFlag::__WALL;
+        self.reaped.is_some()
+            && get_child_subreaper() == Ok(true)
+            && waitid(Id::All, any) == Err(Errno::ECHILD)
     }
 
     /// Sends TERM to all processes, and KILL after `patience` to those that are left; then reaps.
@@ -162,8 +169,7 @@ impl Bench {
     /// `waitpid` failed.
     pub(crate) fn stop(&mut self, patience: Duration) -> io::Result<Ended> {
         let until = Instant::now() + patience;
-        let members = self.members_or_warn(Alive);
-        let handles: Vec<OwnedFd> = members.iter().filter_map(Member::open).collect();
+        let handles: Vec<OwnedFd> = self.look().alive.iter().filter_map(Member::open).collect();
         if self.reaped.is_none() {
             // A stopped process takes TERM only when it goes on.
             let _ = killpg(self.pid, Signal::SIGTERM);
@@ -190,40 +196,40 @@ impl Bench {
         // kernel keeps is left behind.
         let until = Instant::now() + KILLED;
         for _ in 0..100 {
-            let members = self.members_or_warn(Alive);
-            let handles: Vec<OwnedFd> = members.iter().filter_map(Member::open).collect();
-            if handles.is_empty() {
+            let found = self.look();
+            // Processes that ended by themselves after their parent.
+            self.reap_orphans(found.dead);
+            if found.alive.is_empty() {
                 break;
             }
+            let handles: Vec<OwnedFd> = found.alive.iter().filter_map(Member::open).collect();
             for handle in &handles {
                 let _ = pidfd::send(handle, pidfd::Signal::KILL);
             }
             for handle in &handles {
                 ending::within(handle, until.saturating_duration_since(Instant::now()));
             }
-            self.reap_orphans(&members);
+            self.reap_orphans(found.alive.iter().map(|member| member.pid));
             if Instant::now() >= until {
                 break;
             }
         }
-        // Processes that ended by themselves after their parent.
-        self.reap_orphans(&self.members_or_warn(Dead));
         self.reap()
     }
 
     /// The processes that could be found. The group of the first process is stopped in any case.
-    fn members_or_warn(&self, which: Which) -> Vec<Member> {
-        members(self.pid, &self.mark, which).unwrap_or_else(|error| {
+    fn look(&self) -> Found {
+        self.signs.look().unwrap_or_else(|error| {
             tracing::warn!("processes that a run leaves behind are not looked for: {error}");
-            vec![]
+            Found::default()
         })
     }
 
     /// Reaps processes whose parent is gone, but not the first process, whose status is needed. They are
     /// children of this process if it is a subreaper, else of init.
-    fn reap_orphans(&self, members: &[Member]) {
-        for member in members.iter().filter(|member| member.pid != self.pid()) {
-            let _ = waitpid(Pid::from_raw(member.pid as i32), Some(WaitPidFlag::WNOHANG));
+    fn reap_orphans(&self, pids: impl IntoIterator<Item = u32>) {
+        for pid in pids.into_iter().filter(|pid| *pid != self.pid()) {
+            let _ = waitpid(Pid::from_raw(pid as i32), Some(WaitPidFlag::WNOHANG));
         }
     }
 }
@@ -234,91 +240,6 @@ impl Drop for Bench {
             let _ = self.kill();
         }
     }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Member {
-    pub(crate) pid: u32,
-    pub(crate) ppid: u32,
-    pub(crate) threads: u64,
-    /// CPU time so far, clock ticks.
-    pub(crate) cpu_ticks: u64,
-    started: u64,
-}
-
-impl Member {
-    /// A handle for this process, and not for a later one with the same id.
-    fn open(&self) -> Option<OwnedFd> {
-        let handle = pidfd::open(self.pid).ok()?;
-        let stat = std::fs::read(format!("/proc/{}/stat", self.pid)).ok()?;
-        (Stat::parse(&stat)?.start_ticks == self.started).then_some(handle)
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Which {
-    Alive,
-    Dead,
-}
-use Which::{Alive, Dead};
-
-fn members(group: Pid, mark: &[u8], which: Which) -> io::Result<Vec<Member>> {
-    members_in(Path::new("/proc"), group, mark, which)
-}
-
-fn members_in(proc: &Path, group: Pid, mark: &[u8], which: Which) -> io::Result<Vec<Member>> {
-    let mut seen = BTreeSet::from([std::process::id()]);
-    let mut members = vec![];
-    // A process of the list may fork and end before it is looked at. Its child is in the next list.
-    for _ in 0..LISTS {
-        let new: Vec<u32> = task::pids(proc)?.into_iter().filter(|pid| seen.insert(*pid)).collect();
-        if new.is_empty() {
-            break;
-        }
-        for pid in new {
-            members.extend(member(proc, pid, group, mark, which)?);
-        }
-    }
-    Ok(members)
-}
-
-/// A process, if it belongs to the run. Fails if this process is out of descriptors or memory.
-fn member(proc: &Path, pid: u32, group: Pid, mark: &[u8], which: Which) -> io::Result<Option<Member>> {
-    let stat = match std::fs::read(proc.join(format!("{pid}/stat"))) {
-        Ok(stat) => stat,
-        Err(e) if is_out_of_resources(&e) => return Err(e),
-        // The process has ended meanwhile, or is hidden from us.
-        Err(_) => return Ok(None),
-    };
-    let Some(stat) = Stat::parse(&stat) else { return Ok(None) };
-    // The main thread may have left, and others go on.
-    let shows = if stat.has_ended() { task::sharing(pid) } else { pid };
-    let dead = stat.has_ended() && shows == pid;
-    if dead != (which == Dead) || !(stat.pgrp == group.as_raw() as u32 || has(proc, shows, mark)?) {
-        return Ok(None);
-    }
-    Ok(Some(Member {
-        pid,
-        ppid: stat.ppid,
-        threads: stat.threads.into(),
-        cpu_ticks: stat.cpu_ticks(),
-        started: stat.start_ticks,
-    }))
-}
-
-/// Whether the environment of a process has the mark. False if it ended, or belongs to another user.
-fn has(proc: &Path, pid: u32, mark: &[u8]) -> io::Result<bool> {
-    match slow::read(proc.join(format!("{pid}/environ"))) {
-        Ok(environ) => Ok(environ.split(|b| *b == 0).any(|entry| entry == mark)),
-        Err(e) if is_out_of_resources(&e) => Err(e),
-        Err(_) => Ok(false),
-    }
-}
-
-/// Whether this process has run out of descriptors or memory. Such an error says nothing about the other
-/// process.
-fn is_out_of_resources(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
 }
 
 /// The end of a child. nix knows no real-time signals.

@@ -7,11 +7,17 @@
 //! A look follows the lists of children from the first process on. A kernel without these lists
 //! (CONFIG_PROC_CHILDREN) has all processes of the machine read. It may take at most one part in [`COST`] of
 //! a processor.
+//!
+//! The kernel keeps an entry for every thread that was listed, and removes the entries when the threads end.
+//! The parent that reaps the process meanwhile turns in circles in the kernel until that is done: 5 ms were
+//! seen on a busy machine. So threads are listed only where the run is old enough ([`THREADS`]); children of a
+//! main thread, which most launchers have only, are seen before that.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use hangscope_reader::task::Stat;
@@ -26,6 +32,8 @@ const FIRST: Duration = Duration::from_millis(4);
 const SOON: Duration = Duration::from_millis(2);
 /// The longest interval between two looks.
 const LONGEST: Duration = Duration::from_millis(250);
+/// From this age of a run on, the children of all threads are looked for.
+const THREADS: Duration = Duration::from_millis(50);
 /// A look is followed by a pause of this many times its CPU time.
 const COST: u32 = 50;
 
@@ -70,6 +78,7 @@ pub(crate) struct Census {
     /// Path of the run's DSO, as in /proc/PID/maps.
     dso: PathBuf,
     seen: Vec<Seen>,
+    started: Instant,
     step: Duration,
     next: Instant,
 }
@@ -77,7 +86,7 @@ pub(crate) struct Census {
 impl Census {
     /// For a run whose first process is `first`, which is also its process group.
     pub(crate) fn new(first: u32, dso: &Path, started: Instant) -> Census {
-        Census { first, dso: dso.to_owned(), seen: vec![], step: FIRST, next: started + FIRST }
+        Census { first, dso: dso.to_owned(), seen: vec![], started, step: FIRST, next: started + FIRST }
     }
 
     /// In the order in which they were seen first.
@@ -149,7 +158,9 @@ impl Census {
     fn below(&self) -> Vec<Brief> {
         let known = self.seen.iter().filter(|seen| seen.alive).map(|seen| seen.pid);
         let mut todo: Vec<u32> = [self.first].into_iter().chain(known).collect();
-        todo.extend(children(std::process::id()));
+        // An orphan becomes a child of the main thread.
+        todo.extend(children_of_main(std::process::id()));
+        let of_threads = self.started.elapsed() >= THREADS;
         let (mut met, mut found) = (BTreeSet::new(), vec![]);
         let roots = todo.len();
         let mut at = 0;
@@ -159,7 +170,11 @@ impl Census {
             if !met.insert(pid) || at <= roots && !self.is_own(&brief) {
                 continue;
             }
-            todo.extend(children(pid));
+            match brief.threads {
+                0 => {}
+                2.. if of_threads => todo.extend(children(pid)),
+                _ => todo.extend(children_of_main(pid)),
+            }
             found.push(brief);
         }
         found
@@ -210,7 +225,7 @@ impl Census {
 
     /// What the first process left. It must not have been reaped.
     pub(crate) fn left(&self) -> Option<Left> {
-        Left::parse(&fs::read(format!("/proc/{}/stat", self.first)).ok()?)
+        Left::parse(&task::stat(Path::new("/proc"), self.first).ok()?)
     }
 }
 
@@ -238,13 +253,14 @@ struct Brief {
     pgrp: u32,
     start_ticks: u64,
     ticks: u64,
+    /// 0 if all have ended: it was not reaped.
     threads: u32,
     comm: Vec<u8>,
 }
 
 impl Brief {
     fn read(pid: u32) -> io::Result<Brief> {
-        let stat = fs::read(format!("/proc/{pid}/stat"))?;
+        let stat = task::stat(Path::new("/proc"), pid)?;
         let stat = Stat::parse(&stat).ok_or(io::ErrorKind::InvalidData)?;
         Ok(Brief {
             pid,
@@ -252,7 +268,7 @@ impl Brief {
             pgrp: stat.pgrp,
             start_ticks: stat.start_ticks,
             ticks: stat.cpu_ticks(),
-            threads: stat.threads,
+            threads: if stat.has_ended() && stat.threads <= 1 { 0 } else { stat.threads },
             comm: stat.comm.to_vec(),
         })
     }
@@ -260,16 +276,23 @@ impl Brief {
 
 /// Whether the kernel lists the children of a thread.
 fn has_lists_of_children() -> bool {
-    Path::new("/proc/thread-self/children").exists()
+    static HAS: OnceLock<bool> = OnceLock::new();
+    *HAS.get_or_init(|| Path::new("/proc/thread-self/children").exists())
 }
 
 /// Children of all threads of a process. Empty if it has ended.
 pub(crate) fn children(pid: u32) -> Vec<u32> {
-    let lists = task::tids(pid).unwrap_or_default().into_iter();
-    let lists = lists.filter_map(|tid| fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")).ok());
-    lists
-        .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
-        .collect()
+    task::tids(pid).unwrap_or_default().into_iter().flat_map(|tid| children_of(pid, tid)).collect()
+}
+
+/// Children of the main thread of a process.
+fn children_of_main(pid: u32) -> Vec<u32> {
+    children_of(pid, pid)
+}
+
+fn children_of(pid: u32, tid: u32) -> Vec<u32> {
+    let list = fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")).unwrap_or_default();
+    list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 /// CPU time of this thread. Wall-clock time would count the time in which a busy machine runs others.
@@ -279,6 +302,9 @@ fn cpu_time() -> Duration {
 
 /// The file that a process executes. None: it is ending and has no memory any more.
 fn executable(brief: &Brief) -> Option<String> {
+    if brief.threads == 0 {
+        return None;
+    }
     let pid = brief.pid;
     let read = |tid: u32| fs::read_link(format!("/proc/{pid}/task/{tid}/exe"));
     let link = read(pid).or_else(|error| match task::sharing(pid) {
@@ -372,6 +398,20 @@ mod tests {
             nix::sys::signal::Signal::SIGKILL,
         )
         .unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn children_of_every_thread_are_found_once_the_run_is_older() {
+        // A test runs in a thread that is not the main one.
+        let mut child = Command::new("sleep").arg("1000").process_group(0).spawn().unwrap();
+        let found = |started: Instant| {
+            let census = Census::new(std::process::id(), Path::new("/nonexistent/x.so"), started);
+            census.below().iter().any(|brief| brief.pid == child.id())
+        };
+        assert!(!found(Instant::now() + THREADS), "the main thread has not started it");
+        assert!(found(Instant::now() - THREADS));
+        child.kill().unwrap();
         child.wait().unwrap();
     }
 

@@ -54,7 +54,8 @@ impl Cpus {
     }
 }
 
-fn list(given: &str) -> Result<Vec<usize>, BadCpus> {
+/// The CPUs of a list, in order, each once.
+pub(super) fn list(given: &str) -> Result<Vec<usize>, BadCpus> {
     let mut cpus = vec![];
     for part in given.split(',') {
         let bad = || BadCpus::NotAList { given: given.to_owned(), part: part.to_owned() };

@@ -71,12 +71,28 @@ impl Pairs {
         &self.pairs[group.lane * self.allocators + group.allocator]
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Pair> {
-        self.pairs.iter()
+    /// The processors of all of them.
+    pub(crate) fn cpus(&self) -> Cpus {
+        let mut all = Cpus { used: vec![], missing: vec![] };
+        for pair in &self.pairs {
+            let cpus = pair.cpus();
+            all.used.extend(cpus.used);
+            all.missing.extend(cpus.missing);
+        }
+        for cpus in [&mut all.used, &mut all.missing] {
+            cpus.sort_unstable();
+            cpus.dedup();
+        }
+        all
     }
 }
 
 impl Pair {
+    /// The processors of its runs.
+    pub(crate) fn cpus(&self) -> Cpus {
+        self.config.cpus.clone().unwrap_or_else(Cpus::all)
+    }
+
     /// The lane of a hunt for this run.
     pub(crate) fn lane(&self, cell: Cell, lane_name: &str) -> Lane {
         let phase = cell.group.phase;
@@ -104,13 +120,6 @@ impl Pair {
         };
         format!("{kind}{}_", self.index)
     }
-}
-
-/// The folder of a run's evidence and files that a killed matrix may have left.
-pub(crate) fn leftovers(lane: &Lane, run: u32) -> Vec<PathBuf> {
-    [lane.snapshot(run), lane.slow_snapshot(run), lane.interrupted_snapshot(run)]
-        .map(|name| lane.path(&name))
-        .to_vec()
 }
 
 fn config(
@@ -142,6 +151,7 @@ fn config(
         hang_after: lane.hang_after,
         stall: matrix.stall,
         cpus,
+        side_by_side: vec![],
         keep_going: true,
         out: common.out.clone(),
         env: [lane.env.as_slice(), &allocator.env].concat(),

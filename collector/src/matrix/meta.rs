@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use nix::sys::utsname::uname;
 
 use super::config::Matrix;
+use super::state;
 use crate::files::atomic::{Lines, WriteError};
 use crate::files::pin::{self, Pinned};
 use crate::files::stamp;
@@ -80,7 +81,7 @@ impl Meta<'_> {
         let memory = ["MemTotal", "SwapTotal", "SwapFree", "CommitLimit", "Committed_AS"];
         let memory = memory.map(|name| (name, of_lines(&meminfo, name, ':').unwrap_or_else(unknown)));
         let rows = rows.into_iter().chain(memory).map(|(name, value)| (name.to_owned(), value));
-        rows.chain([("glibc".to_owned(), glibc(self.pinned))]).collect()
+        rows.chain([("glibc".to_owned(), glibc())]).collect()
     }
 
     fn settings(&self) -> Vec<(String, String)> {
@@ -163,12 +164,9 @@ fn turbo() -> String {
 }
 
 /// What the system's libc says of itself.
-fn glibc(pinned: &[Pinned]) -> String {
+fn glibc() -> String {
     const BEGIN: &[u8] = b"GNU C Library ";
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let own = maps.lines().filter_map(|line| line.split_ascii_whitespace().nth(5));
-    let path = own.into_iter().find(|path| path.contains("/libc.so") || path.contains("/libc-2."));
-    let path = path.map(Path::new).or(pinned.first().map(|p| p.path.as_path()));
+    let path = state::libc().ok();
     let said = path.and_then(|path| std::fs::read(path).ok()).and_then(|bytes| {
         let at = memchr::memmem::find(&bytes, BEGIN)?;
         let line = bytes.get(at..)?.split(|byte| *byte == b'\n').next()?;

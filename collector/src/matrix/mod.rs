@@ -5,15 +5,18 @@
 //! - `plan`: which run is the next
 //! - `samples`, `journal`, `tables`: the files that grow with every run
 //! - `state`: what a matrix began with; `meta`: the machine and the settings
-//! - `lanes`: the settings of a hunt for each run; `task`: what is asked for; `preflight`: checks before the
-//!   first run; [`run`]: makes the runs
+//! - `lanes`: the settings of a hunt for each run; `task`: what is asked for; `begin`: a new matrix, or one
+//!   that goes on; `preflight`: checks before the first run; `leftovers`: evidence of runs that are made
+//!   again; [`run`]: makes the runs
 //! - `series`: memory over time; `machine`: what else was at work
 //! - `results`: what the runs show; [`summary`], `page`, [`verdict`]: its files
 
+mod begin;
 pub(crate) mod config;
 pub(crate) mod example;
 mod journal;
 mod lanes;
+mod leftovers;
 mod machine;
 mod meta;
 mod page;

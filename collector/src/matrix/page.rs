@@ -1,5 +1,8 @@
 //! `report.html`: the summaries of both languages as one page without anything from outside.
 
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd, html};
+use pulldown_cmark_escape::escape_html;
+
 use crate::text::message::Lang;
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:90em;padding:0 1em;color:#222}\
@@ -11,9 +14,10 @@ const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max
 
 /// The page. `name`: that of OUT.
 pub(crate) fn page(name: &str, summaries: &[(Lang, String)]) -> String {
+    let mut title = String::new();
+    let _ = escape_html(&mut title, name);
     let mut page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>{}</title>\n<style>{STYLE}</style>\n",
-        escaped(name)
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>{title}</title>\n<style>{STYLE}</style>\n"
     );
     page += "<nav><a href=\"#en\">English</a> <a href=\"#ja\">日本語</a></nav>\n";
     for (lang, text) in summaries {
@@ -23,74 +27,16 @@ pub(crate) fn page(name: &str, summaries: &[(Lang, String)]) -> String {
     page + "</html>\n"
 }
 
-/// The Markdown that a summary is written in: headings, lists, tables, bold lines.
+/// A summary as HTML. Tags, links and images in it are text: a program has written some of its lines.
 fn body(markdown: &str) -> String {
-    let (mut html, mut open) = (String::new(), "");
-    for line in markdown.lines() {
-        let now = match line.as_bytes() {
-            [b'-', b' ', ..] => "ul",
-            [b'|', ..] => "table",
-            _ => "",
-        };
-        if now != open {
-            html += [("ul", "</ul>\n"), ("table", "</table>\n")]
-                .iter()
-                .find_map(|(of, end)| (*of == open).then_some(*end))
-                .unwrap_or_default();
-            if !now.is_empty() {
-                html += &format!("<{now}>\n");
-            }
-        }
-        let head = now == "table" && open != "table";
-        open = now;
-        if let Some(heading) = line.strip_prefix("## ") {
-            html += &format!("<h2>{}</h2>\n", inline(heading));
-        } else if let Some(heading) = line.strip_prefix("# ") {
-            html += &format!("<h1>{}</h1>\n", inline(heading));
-        } else if let Some(item) = line.strip_prefix("- ") {
-            html += &format!("<li>{}</li>\n", inline(item));
-        } else if now == "table" {
-            html += &row(line, head);
-        } else if !line.is_empty() {
-            html += &format!("<p>{}</p>\n", inline(line));
-        }
-    }
-    match open {
-        "" => html,
-        open => html + &format!("</{open}>\n"),
-    }
-}
-
-fn row(line: &str, head: bool) -> String {
-    // A bar in a cell has a backslash before it.
-    let line = line.trim().trim_start_matches('|').replace("\\|", "\u{0}");
-    if line.chars().all(|c| matches!(c, '-' | '|')) {
-        return String::new();
-    }
-    let cell = if head { "th" } else { "td" };
-    let cells = line.strip_suffix('|').unwrap_or(&line).split('|').map(|text| {
-        let text = text.replace('\u{0}', "|");
-        format!("<{cell}>{}</{cell}>", inline(text.trim()))
+    let events = Parser::new_ext(markdown, Options::ENABLE_TABLES).filter_map(|event| match event {
+        Event::Html(text) | Event::InlineHtml(text) => Some(Event::Text(text)),
+        Event::Start(Tag::Link { .. } | Tag::Image { .. }) | Event::End(TagEnd::Link | TagEnd::Image) => None,
+        event => Some(event),
     });
-    format!("<tr>{}</tr>\n", cells.collect::<String>())
-}
-
-/// Text with `code` and **bold**.
-fn inline(text: &str) -> String {
-    let mut html = String::new();
-    let (bold, text) = match text.strip_prefix("**").and_then(|text| text.strip_suffix("**")) {
-        Some(text) => (true, text),
-        None => (false, text),
-    };
-    for (at, part) in text.split('`').enumerate() {
-        let part = escaped(part);
-        html += &if at % 2 == 1 { format!("<code>{part}</code>") } else { part };
-    }
-    if bold { format!("<strong>{html}</strong>") } else { html }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    let mut page = String::new();
+    html::push_html(&mut page, events);
+    page
 }
 
 #[cfg(test)]
@@ -99,24 +45,22 @@ mod tests {
 
     #[test]
     fn a_summary_is_a_page() {
-        let text = "# M <x>\n\n**1 of 2 & more.**\n\n| a | b |\n|---|---|\n| `x\\|y` | 2 |\n\n- one\n- two\n";
+        let text = "# M <x>\n\n**1 of 2 & more.**\n\n| a | b |\n|---|---|\n| `x\\|y` | 2 |\n\n- ![one](http://x)\n- <script>two</script>\n";
         insta::assert_snapshot!(body(text), @"
         <h1>M &lt;x&gt;</h1>
         <p><strong>1 of 2 &amp; more.</strong></p>
-        <table>
-        <tr><th>a</th><th>b</th></tr>
+        <table><thead><tr><th>a</th><th>b</th></tr></thead><tbody>
         <tr><td><code>x|y</code></td><td>2</td></tr>
-        </table>
+        </tbody></table>
         <ul>
         <li>one</li>
-        <li>two</li>
+        <li>&lt;script&gt;two&lt;/script&gt;
+        </li>
         </ul>
         ");
-        let page = page("a\"b", &[(Lang::En, "# A\n".into()), (Lang::Ja, "# B\n".into())]);
-        assert!(
-            page.contains("<title>a&quot;b</title>")
-                && page.contains("<main id=\"ja\" lang=\"ja\">\n<h1>B</h1>")
-        );
+        let page = page("a\"<b>", &[(Lang::En, "# A\n".into()), (Lang::Ja, "# B\n".into())]);
+        assert!(page.contains("<title>a&quot;&lt;b&gt;</title>"), "{page}");
+        assert!(page.contains("<main id=\"ja\" lang=\"ja\">\n<h1>B</h1>"), "{page}");
         assert!(!page.contains("http"), "nothing comes from outside");
     }
 }

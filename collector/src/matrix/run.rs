@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::config::{Matrix, OnHang, PhaseName};
+use super::begin::Begun;
+use super::config::{Matrix, OnHang, Order, PhaseName};
 use super::journal::{BadJournal, Entry, Journal};
-use super::lanes::{self, Pairs};
+use super::lanes::Pairs;
+use super::leftovers;
 use super::machine::Moment;
 use super::meta::Meta;
 use super::page;
@@ -15,7 +17,6 @@ use super::preflight::verify_all;
 use super::results::Results;
 use super::samples::{BadFile, Sample, Samples, Status};
 use super::series::Series;
-use super::state::{self, State};
 use super::summary::{self, cell_name};
 use super::tables::Tables;
 use super::task::{Console, Task};
@@ -23,9 +24,7 @@ use super::usage::usage;
 use super::verdict;
 use crate::analysis::{RunFacts, RunOutcome};
 use crate::files::atomic::{self, Lines};
-use crate::files::pin::{PinError, Pinned};
 use crate::hunt::{Job, Screen};
-use crate::launch::cpus::Cpus;
 use crate::launch::program;
 use crate::text::matrix::MatrixLine;
 use crate::text::message::{Lang, Say as _, Text, say};
@@ -46,22 +45,15 @@ pub(crate) fn run(task: &Task, console: Console<'_>) -> anyhow::Result<Brought> 
     for lane in &matrix.lanes {
         program::find(&lane.command[0]).map_err(|e| usage(format!("lane {:?}: {e}", lane.name)))?;
     }
-    let before = State::load(out).map_err(usage)?;
-    check_out(task, before.as_ref())?;
+    let begun = Begun::find(task)?;
     atomic::make_dir(out)?;
     let journal = Journal::open(out).map_err(|bad| match bad {
         BadJournal::Taken(_) | BadJournal::File(BadFile::Line { .. }) => usage(bad),
         BadJournal::File(BadFile::Write(e)) => e.into(),
     })?;
-    let (mut state, pinned) = match before {
-        Some(state) => {
-            let pinned = state.pinned(out)?;
-            (state, pinned)
-        }
-        None => begin(task)?,
-    };
+    let (mut state, pinned) = begun.or_new(task)?;
     let pairs = Pairs::new(matrix, &pinned, common)?;
-    let all_cpus = all_cpus(&pairs);
+    let all_cpus = pairs.cpus();
     let plan = plan(task, state.seed);
     let mut making = Making::new(task, console, &pairs, journal)?;
     making.screen.say(&opening(task, &plan, &making.done, state.seed));
@@ -73,7 +65,7 @@ pub(crate) fn run(task: &Task, console: Console<'_>) -> anyhow::Result<Brought> 
     let meta = Meta {
         matrix,
         seed: state.seed,
-        on_hang: on_hang(task.on_hang),
+        on_hang: task.on_hang.as_str(),
         pinned: &pinned,
         shim: &common.shim.file,
         cpus: &all_cpus,
@@ -94,82 +86,6 @@ fn plan(task: &Task, seed: u64) -> Plan {
     Plan::new(sizes, &matrix.phases, matrix.order, seed, task.on_hang == OnHang::Retry)
 }
 
-fn on_hang(on_hang: OnHang) -> &'static str {
-    match on_hang {
-        OnHang::Next => "next",
-        OnHang::Retry => "retry",
-        OnHang::Stop => "stop",
-        OnHang::Keep => "keep",
-    }
-}
-
-/// Whether OUT is free, or has the matrix that goes on.
-fn check_out(task: &Task, begun: Option<&State>) -> anyhow::Result<()> {
-    let (matrix, out) = (&task.matrix, &task.common.out);
-    if !task.resume {
-        let taken = ["samples.csv", "runs.jsonl", state::FILE, "runs.tsv"];
-        return match taken.into_iter().find(|file| out.join(file).exists()) {
-            Some(file) => Err(usage(format!(
-                "{} holds earlier runs ({file}): go on with --resume, or give another --out",
-                out.display()
-            ))),
-            None => Ok(()),
-        };
-    }
-    let Some(state) = begun else {
-        return Err(usage(format!(
-            "{} has no matrix to go on with ({} is missing): leave out --resume",
-            out.display(),
-            state::FILE
-        )));
-    };
-    if state.dir != matrix.dir {
-        return Err(usage(format!(
-            "{} is of a matrix in {}, and relative paths are those of its file: begin anew with another --out",
-            out.display(),
-            state.dir.display()
-        )));
-    }
-    let kept = out.join("matrix.toml");
-    match std::fs::read_to_string(&kept) {
-        Ok(text) if text == matrix.text => Ok(()),
-        Ok(_) => Err(usage(format!(
-            "matrix.toml is another one than that of {}: restore it, or begin anew with another --out",
-            kept.display()
-        ))),
-        Err(e) => Err(usage(format!("cannot read {}: {e}", kept.display()))),
-    }
-}
-
-/// Pins all DSOs, before anything runs.
-fn begin(task: &Task) -> anyhow::Result<(State, Vec<Pinned>)> {
-    let (matrix, out) = (&task.matrix, &task.common.out);
-    let pinned = state::pin_all(matrix, out).map_err(|error| match error {
-        PinError::Changing { .. } | PinError::Write(_) => anyhow::Error::new(error).context("matrix"),
-        _ => usage(error),
-    })?;
-    state::write_sums(out, &pinned)?;
-    atomic::write(&out.join("matrix.toml"), matrix.text.as_bytes())?;
-    let state = State::new(&matrix.dir, matrix.seed.unwrap_or_else(|| fastrand::u64(..1 << 48)), &pinned);
-    state.write(out)?;
-    Ok((state, pinned))
-}
-
-/// The processors of all lanes.
-fn all_cpus(pairs: &Pairs) -> Cpus {
-    let mut all = Cpus { used: vec![], missing: vec![] };
-    for pair in pairs.iter() {
-        let cpus = pair.config.cpus.clone().unwrap_or_else(Cpus::all);
-        all.used.extend(cpus.used);
-        all.missing.extend(cpus.missing);
-    }
-    for cpus in [&mut all.used, &mut all.missing] {
-        cpus.sort_unstable();
-        cpus.dedup();
-    }
-    all
-}
-
 /// What is said before the first run.
 fn opening(task: &Task, plan: &Plan, done: &Done, seed: u64) -> Text {
     let (allocators, lanes) = (task.matrix.allocators.len(), task.matrix.lanes.len());
@@ -179,9 +95,7 @@ fn opening(task: &Task, plan: &Plan, done: &Done, seed: u64) -> Text {
         false => say!(MatrixLine::Begin { allocators, lanes, runs: left }).said(),
     };
     match task.matrix.order {
-        super::config::Order::Shuffled => {
-            Text::joined(&[first, say!(MatrixLine::Seed { seed }).said()]).unwrap_or_default()
-        }
+        Order::Shuffled => Text::joined(&[first, say!(MatrixLine::Seed { seed }).said()]).unwrap_or_default(),
         _ => first,
     }
 }
@@ -293,11 +207,13 @@ impl<'a> Making<'a> {
             false => cell_name(&sample).said(),
         };
         self.progress.push(&format!("[RUN] {}", name.en()))?;
-        for left in lanes::leftovers(&lane, cell.run) {
-            let _ = std::fs::remove_dir_all(left);
+        for path in leftovers::move_away(&lane, cell.run)? {
+            let line = say!(MatrixLine::Left { run: &name, path: path.display() });
+            self.progress.push(&format!("[LEFT] {}", line.en()))?;
+            self.screen.say(&line);
         }
         self.screen.begin(name.en());
-        let cpus = pair.config.cpus.clone().unwrap_or_else(Cpus::all).used;
+        let cpus = pair.cpus().used;
         let pause = matrix.phases.iter().find(|of| of.name == phase).and_then(|of| of.sample);
         let series = pause.filter(|_| !cell.warmup).map(Series::begin).transpose()?;
         let (began, before) = (Instant::now(), Moment::now(&cpus));
@@ -308,6 +224,7 @@ impl<'a> Making<'a> {
             screen: &self.screen,
             cancel: self.console.cancel,
             requests: Some(self.console.requests),
+            over: None,
             keep: self.task.on_hang == OnHang::Keep,
             hellos: series.as_ref().map(Series::hellos),
         };

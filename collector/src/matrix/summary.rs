@@ -10,6 +10,9 @@ use crate::text::escape;
 use crate::text::matrix::MatrixLine;
 use crate::text::message::{Lang, ranges, say};
 
+/// Runs of a list, at most. The others are in `runs.jsonl`.
+const MOST_LISTED: usize = 40;
+
 /// Name of the summary in OUT.
 pub(crate) fn file_name(lang: Lang) -> &'static str {
     match lang {
@@ -116,6 +119,14 @@ impl Page {
         self.text += &format!("- {}\n", escape::line(text));
     }
 
+    /// The first of a list, and how many more there are.
+    fn items(&mut self, all: &[String]) {
+        all.iter().take(MOST_LISTED).for_each(|line| self.item(line));
+        if let Some(more @ 1..) = all.len().checked_sub(MOST_LISTED) {
+            self.item(&say!(MatrixLine::More { more }).text(self.lang));
+        }
+    }
+
     fn row(&mut self, cells: Vec<String>) {
         self.text += "|";
         for cell in cells {
@@ -214,7 +225,7 @@ fn others(page: &mut Page, results: &Results) {
         .collect();
     if !all.is_empty() {
         page.heading(&MatrixLine::NotOk {});
-        all.iter().for_each(|line| page.item(line));
+        page.items(&all);
     }
 }
 
@@ -245,7 +256,7 @@ fn marks(page: &mut Page, results: &Results) {
         page.heading(&MatrixLine::Marked {});
         page.line(&MatrixLine::Marks {});
         page.text.push('\n');
-        lines.iter().for_each(|line| page.item(line));
+        page.items(&lines);
     }
 }
 

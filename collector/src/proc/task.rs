@@ -1,7 +1,8 @@
 //! The threads of a process, and the thread through which `/proc` shows what they share.
 
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::Path;
-use std::{fs, io};
 
 use hangscope_reader::status::Status;
 use hangscope_reader::task::Stat;
@@ -14,9 +15,27 @@ pub(crate) fn pids(proc: &Path) -> io::Result<Vec<u32>> {
     Ok(fs::read_dir(proc)?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
 }
 
+/// `stat` of a process below `proc`, which is `/proc`: 52 numbers and a name of at most 64 bytes. Much of it is
+/// read, so it is read with as few system calls as can be.
+///
+/// # Errors
+/// The error of opening or reading the file.
+pub(crate) fn stat(proc: &Path, pid: u32) -> io::Result<Vec<u8>> {
+    let mut file = File::open(proc.join(format!("{pid}/stat")))?;
+    let mut text = vec![0; 2048];
+    let len = file.read(&mut text)?;
+    text.truncate(len);
+    Ok(text)
+}
+
+/// Whether there is a process with this id, if only as a zombie.
+pub(crate) fn exists(pid: u32) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
+}
+
 /// The process group of a process; none if it is gone.
 pub(crate) fn group(pid: u32) -> Option<u32> {
-    Some(Stat::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)?.pgrp)
+    Some(Stat::parse(&stat(Path::new("/proc"), pid).ok()?)?.pgrp)
 }
 
 /// Threads of a process, ascending.

@@ -133,7 +133,7 @@ fn case(
     if run.outcome == RunOutcome::Slow {
         case.add_property(("slow", "true"));
     }
-    if let Some(ops) = run.ops {
+    if let Some(ops) = run.ops.filter(|_| facts.side_by_side.is_none()) {
         case.add_property(("ops", ops.to_string().as_str()));
     }
     let (folder, prefix) = match number.rsplit_once('/') {

@@ -8,7 +8,7 @@ use super::page::{Page, escaped, plain};
 use super::same::{self, Same};
 use super::terminal::short_report;
 use super::tree;
-use crate::analysis::facts::STATS;
+use crate::analysis::facts::{STATS, SideBySide};
 use crate::analysis::stats::Counts;
 use crate::analysis::verdict::{self, Tally, given, percent};
 use crate::analysis::{ArmFacts, Conclusion, HuntFacts, RunFacts, RunOutcome, Stir, decision};
@@ -248,6 +248,9 @@ fn method(page: &mut Page, facts: &HuntFacts, conclusion: &Conclusion, extra: &E
     }
     if let Some(Stir { level, seed }) = facts.stir {
         page.line(&say!(Label::Stirred { level, seed }));
+    }
+    if let Some(SideBySide { cpus }) = &facts.side_by_side {
+        page.line(&say!(Label::SideBySide { jobs: cpus.len(), sets: cpus.join(" / ") }));
     }
     page.line(&match conclusion.proven {
         true => say!(Label::DsoIs { path: facts.dso.path.as_str(), sha1: facts.dso.sha1.as_str() }),

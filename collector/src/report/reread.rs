@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::show::{ShowError, read};
 use crate::analysis::decision::Stopped;
-use crate::analysis::facts::STATS;
+use crate::analysis::facts::{STATS, SideBySide};
 use crate::analysis::sequential::Until;
 use crate::analysis::verdict::Tally;
 use crate::analysis::{ArmFacts, DsoFacts, HuntFacts, Integrity, RunFacts, RunOutcome, Stir};
@@ -26,6 +26,8 @@ struct Verdict {
     decision: Option<Question>,
     #[serde(default)]
     stir: Option<Stir>,
+    #[serde(default)]
+    side_by_side: Option<SideBySide>,
     dso: Dso,
     #[serde(default)]
     arms: Vec<Arm>,
@@ -103,6 +105,7 @@ pub(crate) fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
         until: verdict.decision.and_then(|asked| Until::new(asked.rate, asked.confidence)),
         time_over_s: verdict.max_time_s,
         stir: verdict.stir,
+        side_by_side: verdict.side_by_side,
         runs,
         ..HuntFacts::new(&verdict.name, &verdict.command, dso)
     })
@@ -148,6 +151,7 @@ mod tests {
         facts.arms = vec![arm("pinned", None), arm("deleted", Some(Integrity::Deleted))];
         facts.stop_at_first = false;
         facts.stir = Some(Stir { level: 3, seed: 42 });
+        facts.side_by_side = Some(SideBySide { cpus: vec!["0-3".to_owned(), "4-7".to_owned()] });
         (facts.until, facts.time_over_s) = (Until::new(0.02, 0.95), Some(60.0));
         let conclusion = write_hunt(out, &facts, &Extra::default()).unwrap();
         let lines: Vec<String> = facts.runs.iter().map(|run| run_files::object(run).to_string()).collect();

@@ -1,5 +1,6 @@
 //! Headline and short report.
 
+use crate::analysis::facts::SideBySide;
 use crate::analysis::verdict::{self, arms::ArmResult};
 use crate::analysis::{Conclusion, HuntFacts, NextAction, RunOutcome, Stopped};
 use crate::text::labels::Label;
@@ -70,6 +71,9 @@ pub(crate) fn summary(facts: &HuntFacts, conclusion: &Conclusion, lang: Lang) ->
     for line in short_report(facts, conclusion, lang) {
         text += &line;
         text.push('\n');
+    }
+    if let Some(SideBySide { cpus }) = &facts.side_by_side {
+        text += &format!("\n{}\n", say!(Label::NoFigures { jobs: cpus.len() }).text(lang));
     }
     text
 }

@@ -10,7 +10,7 @@ use super::counters;
 use crate::analysis::counters::LaneCounters;
 use crate::analysis::crash::signal_name;
 use crate::analysis::decision::{self, Decision};
-use crate::analysis::facts::STATS;
+use crate::analysis::facts::{STATS, SideBySide};
 use crate::analysis::finding::{Hot, Lock};
 use crate::analysis::stats::{PerHour, Rate};
 use crate::analysis::verdict::arms::{self, ArmResult};
@@ -31,7 +31,7 @@ impl VerdictFile {
             .ops
             .as_ref()
             .map(|(spread, far_outside)| with(json!(spread), "far_outside", far_outside));
-        VerdictFile(object(json!({
+        let file = VerdictFile(object(json!({
             "schema": "hangscope/verdict/1",
             "name": facts.name,
             "command": facts.command,
@@ -75,7 +75,15 @@ impl VerdictFile {
             // Runs that died and left a crash record.
             "crashes": facts.runs.iter().filter_map(crash).collect::<Vec<_>>(),
             "arms": arms::arms(facts).iter().map(|result| arm(facts, result)).collect::<Vec<_>>(),
-        })))
+        })));
+        match &facts.side_by_side {
+            // `ops` and `ops_s` are null then.
+            Some(SideBySide { cpus }) => {
+                let value = json!({ "jobs": cpus.len(), "cpus": cpus, "ops_are_figures": false });
+                file.with("side_by_side", value)
+            }
+            None => file,
+        }
     }
 
     /// With the counters of the hunt in brief, where there are any. All of them are in `counters.json`.

@@ -88,6 +88,7 @@ pub(crate) fn shrink(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow:
             screen,
             cancel,
             requests: None,
+            over: None,
             keep: false,
             hellos: None,
         }

@@ -116,6 +116,12 @@ messages! {
             (B. Iglewicz, D. C. Hoaglin 1993), beyond Tukey's fences (1977), and more than 5 % off.",
             "- ops/s: 正常な実行の中央値と四分位。外れ値は、中央値から頑健な標準偏差の 3.5 倍を超え (B. Iglewicz, D. C. Hoaglin \
             1993)、Tukey の境界 (1977) の外にあり、かつ中央値から 5 % を超えて離れた値。";
+        SideBySide { jobs, sets } => "- Side by side: {jobs} runs at a time, each pinned to CPUs of its own ({sets}). They share caches, memory \
+            bandwidth and turbo, so their ops/s are no figures, and no median or outlier is taken of them.",
+            "- 並行: {jobs} 件の実行を、それぞれ別の CPU ({sets}) に固定して同時に行った。キャッシュ、メモリ帯域、ターボを共有するため、\
+            ops/s は測定値として使えず、中央値も外れ値も求めない。";
+        NoFigures { jobs } => "{jobs} runs at a time (--jobs): ops/s of these runs are no figures.",
+            "{jobs} 件の実行を並行させた (--jobs): これらの実行の ops/s は測定値として使えない。";
         Stirred { level, seed } => "- Stirred, level {level}: the shim disturbed the scheduling of each run (1: threads moved to \
             other processors and priorities for milliseconds; 2: also crowded on few processors and held up there; 3: also \
             stopped and slowed inside the allocator), until its first dump. Run n has the seed {seed} + n - 1. It repeats what was done \

@@ -15,8 +15,8 @@ messages! {
             "{allocator}、{lane}、最初の実行の前: {what}";
         AtWarmup { cell } => "{cell} (warm-up)", "{cell} (ウォームアップ)";
         StoppedAtHang { cell } => "stopped at the hang of {cell}: --resume goes on", "{cell} のハングで停止。--resume で再開できる";
-        KeptAlive { pid } => "process {pid} is left as it is; look at it with: gdb -p {pid}. It is ended with Ctrl-C here",
-            "プロセス {pid} をそのまま残した。調べるには: gdb -p {pid}。終了するにはここで Ctrl-C";
+        Left { run, path } => "{run} was not finished; what was captured of it is now in {path}",
+            "{run} は未完了。その記録は {path} に移した";
         Interrupted {} => "interrupted: --resume goes on", "中断。--resume で再開できる";
         // The summary.
         Title { name } => "# Matrix: {name}", "# マトリクス: {name}";
@@ -31,7 +31,7 @@ messages! {
         TableHead {} => "| allocator | OK / made / planned | median | quartiles | least to most | to the first allocator (interval) | hangs | hang rate, 95 % | other ends | marked runs |",
             "| アロケータ | OK / 実施 / 予定 | 中央値 | 四分位 | 最小から最大 | 最初のアロケータとの比 (区間) | ハング | ハング率 (95 %) | その他の終わり方 | 印の付いた実行 |";
         First {} => "first", "基準";
-        Confidence { low, high, percent } => "{low} to {high} at {percent} %", "{low} から {high} ({percent} %)";
+        Confidence { low, high, percent } => "{low} to {high} at {percent} %", "{low} から {high}、信頼度 {percent} %";
         NoInterval { low, high } => "{low} to {high}, too few runs for an interval", "{low} から {high} (実行が少なく区間なし)";
         Unknown {} => "unknown", "不明";
         Hangs {} => "## Hangs", "## ハング一覧";
@@ -42,6 +42,7 @@ messages! {
         MissingRuns { cell, runs } => "{cell}: runs {runs}", "{cell}: 実行 {runs}";
         Marks {} => "Something else was at work on the machine during these runs. Their figures are in the tables.",
             "次の実行の間、マシンで他の処理が動いていた。これらの値も表に含まれる。";
+        More { more: "run" } => "{more} more: see runs.jsonl", "ほか {more} 回: runs.jsonl を参照";
         Method {} => "## Method", "## 方法";
         MethodOrder { order, seed } => "Order: {order} (seed {seed}). Runs before those that count are in no table.",
             "順序: {order} (シード {seed})。ウォームアップの実行は表に含めない。";

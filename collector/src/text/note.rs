@@ -22,6 +22,10 @@ messages! {
             "Ctrl-C を受け、開始から {seconds} 秒の時点で記録した (2 回目の観測は 1 回目の {between} 秒後)";
         AtInterruptOnce { seconds } => "captured at Ctrl-C, after {seconds} s; there is no second look",
             "Ctrl-C を受け、開始から {seconds} 秒の時点で記録した (2 回目の観測はない)";
+        EndedBesideHang { seconds } => "ended after {seconds} s, because another run hung and the hunt stops at its first hang",
+            "別の実行がハングし、最初のハングで停止するため、開始から {seconds} 秒の時点で終了させた";
+        CapturedBesideHang { seconds } => "stuck, too, when another run hung: captured after {seconds} s, before its deadline",
+            "別の実行のハングが見つかった時点でこの実行も動けなくなっており、制限時間の前、開始から {seconds} 秒の時点で記録した";
         WantedDump { seconds, finding, snapshot } => "a dump was asked for after {seconds} s: {finding}, {snapshot}",
             "要求により {seconds} 秒の時点でダンプを取得した: {finding}、{snapshot}";
         EndedBeforeDump { pid } => "process {pid} ended before its dump was complete", "プロセス {pid} はダンプの完了前に終了した";
@@ -78,6 +82,10 @@ messages! {
         // Of the hunt.
         CpusMissing { missing, used } => "this machine has no processors {missing}: the runs use {used}",
             "プロセッサ {missing} は存在しないため、{used} を使う";
+        CpusLeftOver { unused, jobs } => "processors {unused} are not used: the {jobs} sets of --jobs are of equal size",
+            "プロセッサ {unused} は使わない (--jobs の {jobs} 組は同じ大きさ)";
+        CoresShared { jobs } => "there are fewer than {jobs} cores: runs of --jobs share cores (SMT siblings)",
+            "コアが {jobs} 個に満たないため、--jobs の実行がコアを共有する (SMT の兄弟スレッド)";
         PreloadDropped {} => "LD_PRELOAD of this shell is not passed on: the runs preload the shim and the pinned DSO only",
             "シェルの LD_PRELOAD は引き継がない。プリロードするのはシムと固定コピーの DSO のみ";
         StatsStuck { run, snapshot } => "counter lane: run {run} did not end by itself: {snapshot}",

@@ -14,6 +14,9 @@ messages! {
         ArmsUntil { names, runs: "run", most, seed } => "arms {names}: until decided, {runs} each if none hangs or dies (at most {most}), in \
             a new order for each round (--seed {seed})",
             "アーム {names}: 確定するまで。ハングも異常終了もなければ各 {runs} 回 (最大 {most} 回)、ラウンドごとに順序を変更 (--seed {seed})";
+        SideBySide { jobs, sets } => "{jobs} runs at a time, each on CPUs of its own: {sets} (--jobs). They share caches, memory bandwidth and \
+            turbo, so their ops/s are no figures",
+            "{jobs} 件の実行を並行、CPU は {sets} に分割 (--jobs)。キャッシュ、メモリ帯域、ターボを共有するため、ops/s は測定値として使えない";
         Stir { level, seed } => "scheduling is disturbed: --stir {level} --stir-seed {seed}, one more for each run",
             "スケジューリングを攪乱: --stir {level} --stir-seed {seed} (実行ごとに 1 を加える)";
         // Of the runs.
@@ -37,16 +40,21 @@ messages! {
         Minutes { n } => "{n} min", "{n} 分";
         Hours { n } => "{n} h", "{n} 時間";
         Running { run, time } => "run {run}: {time}", "実行 {run}: {time}";
+        RunningSome { runs, run, time } => "{runs} running, the oldest is run {run}: {time}", "{runs} 件を実行中、最も古いのは実行 {run}: {time}";
+        CapturingSome { runs, run } => "{runs} running, run {run} hangs: capturing", "{runs} 件を実行中、実行 {run} がハング: 記録中";
         Capturing { run } => "run {run} hangs: capturing", "実行 {run} がハング: 記録中";
         OfRuns { done } => "{done} runs", "{done} 回";
         // What happened.
         OriginalChanged { so, changed, run } => "{so}: {changed} during run {run}; the runs use the pinned copy, which is not affected",
             "{so} の状態: {changed} (実行 {run} の間)。実行は固定コピーを使うため影響はない";
         Captured { run, snapshot } => "captured at run {run} -> {snapshot}", "実行 {run} で記録 -> {snapshot}";
+        KeptAlive { pid } => "process {pid} is left as it is; look at it with: gdb -p {pid}. It is ended with Ctrl-C here",
+            "プロセス {pid} をそのまま残した。調べるには: gdb -p {pid}。終了するにはここで Ctrl-C";
         Dumped { run, seconds, found, snapshot } => "run {run} after {seconds} s: {found} -> {snapshot}",
             "実行 {run}、{seconds} 秒の時点: {found} -> {snapshot}";
         AtInterrupt { run, found, snapshot } => "run {run} when it was interrupted: {found} -> {snapshot}",
             "実行 {run} の中断時の状態: {found} -> {snapshot}";
+        EndedWith { run } => "run {run} hung: the runs beside it are ended", "実行 {run} がハングしたため、並行中の実行を終了";
         StillWorking {} => "its threads were still at work", "スレッドはまだ動作していた";
         Decided { run } => "--until-decided: decided with run {run}", "--until-decided: 実行 {run} で確定";
         TimeLimit { time } => "time limit reached (--max-time {time})", "制限時間に到達 (--max-time {time})";

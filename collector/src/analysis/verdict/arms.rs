@@ -14,7 +14,7 @@ pub(crate) struct ArmResult {
     pub(crate) changed_runs: u32,
     /// The comparison with the pinned arm; none: this is the pinned arm, or there are no runs to compare.
     pub(crate) test: Option<Test>,
-    /// Median ops/s of the good runs; none: no good run printed any.
+    /// Median ops/s of the good runs; none: no good run printed any, or runs went on side by side.
     pub(crate) ops_s: Option<f64>,
     /// Median of the peak resident sets of the good runs, KiB; none without a good run.
     pub(crate) max_rss_kib: Option<f64>,
@@ -75,7 +75,7 @@ pub(super) fn of(facts: &HuntFacts, sorted: &Sorted<'_>) -> Vec<ArmResult> {
             tally,
             changed_runs,
             test,
-            ops_s: median(good().filter_map(|r| r.ops).collect()),
+            ops_s: median(good().filter_map(|r| r.ops.filter(|_| facts.side_by_side.is_none())).collect()),
             max_rss_kib: median(good().filter_map(|r| r.max_rss_kib).map(|kib| kib as f64).collect()),
         }
     };

@@ -12,7 +12,7 @@ use super::sentence::Sentence;
 use super::tally::{Sorted, Tally, exposed};
 use crate::analysis::crash::signal_name;
 use crate::analysis::decision::{self, Stopped};
-use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome, run_name};
+use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome, SideBySide, run_name};
 use crate::analysis::finding::Finding;
 use crate::analysis::judged::{Program, Told};
 use crate::analysis::stats::{
@@ -42,7 +42,7 @@ pub(super) fn evidence(
     sentences.extend(ends::evidence(facts, sorted).into_iter().map(Sentence::End));
     arm_rates(&mut sentences, sorted);
     arm_tests(&mut sentences, facts, sorted);
-    figures(&mut sentences, sorted);
+    figures(&mut sentences, facts, sorted);
     if let Some(decision) = decision::of(facts) {
         sentences.extend(decided::evidence(&decision).into_iter().map(Sentence::Line));
     }
@@ -70,11 +70,22 @@ fn numbers(sentences: &mut Vec<Sentence>, facts: &HuntFacts, sorted: &Sorted<'_>
     } else if let (Stopped::MaxTime, Some(time)) = (facts.stopped(), facts.time_over_s) {
         sentences.push(line(say!(Line::TimeOver { seconds: time, made, planned })));
     }
+    side_by_side(sentences, facts);
     if let Some(Stir { level, seed }) = facts.stir {
         sentences.push(line(say!(Line::Stirred { level, seed })));
     }
     let seen = sorted.all.iter().filter(|r| r.hello_seen).count();
     sentences.push(line(say!(Line::HelloSeen { seen, of: sorted.all.len() })));
+}
+
+/// What runs side by side mean, and which of them were ended.
+fn side_by_side(sentences: &mut Vec<Sentence>, facts: &HuntFacts) {
+    let Some(SideBySide { cpus }) = &facts.side_by_side else { return };
+    sentences.push(line(say!(Line::SideBySide { jobs: cpus.len(), sets: cpus.join(" / ") })));
+    let ended = facts.runs.iter().filter(|run| run.outcome == RunOutcome::Interrupted).count();
+    if ended > 0 && !facts.interrupted {
+        sentences.push(line(say!(Line::EndedWithTheHang { count: ended })));
+    }
 }
 
 /// The detection power of the runs, and the hangs per hour.
@@ -335,15 +346,18 @@ fn arm_tests(sentences: &mut Vec<Sentence>, facts: &HuntFacts, sorted: &Sorted<'
 }
 
 /// The ops/s of the good runs of the main arm, and the numbers of the outliers;
-/// none: no good run printed any.
-pub(super) fn ops(sorted: &Sorted<'_>) -> Option<(Spread, Vec<u32>)> {
+/// none: no good run printed any, or runs went on side by side, whose ops/s are no figures.
+pub(super) fn ops(facts: &HuntFacts, sorted: &Sorted<'_>) -> Option<(Spread, Vec<u32>)> {
+    if facts.side_by_side.is_some() {
+        return None;
+    }
     let good: Vec<&&RunFacts> = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Ok).collect();
     let ops: Vec<f64> = good.iter().map(|r| r.ops.unwrap_or(f64::NAN)).collect();
     Some((spread(&ops)?, outliers(&ops).iter().map(|i| good[*i].run).collect()))
 }
 
-fn figures(sentences: &mut Vec<Sentence>, sorted: &Sorted<'_>) {
-    let Some((s, far)) = ops(sorted) else { return };
+fn figures(sentences: &mut Vec<Sentence>, facts: &HuntFacts, sorted: &Sorted<'_>) {
+    let Some((s, far)) = ops(facts, sorted) else { return };
     let figure = |x: f64| format!("{x:.0}");
     let (median, q1, q3) = (figure(s.median), figure(s.q1), figure(s.q3));
     sentences.push(line(say!(Line::Ops { median, q1, q3, n: s.n })));
@@ -354,7 +368,7 @@ fn figures(sentences: &mut Vec<Sentence>, sorted: &Sorted<'_>) {
 
 /// The numbers of the good runs of the main arm whose ops/s are outliers.
 pub(crate) fn unlike_the_others(facts: &HuntFacts) -> Vec<u32> {
-    ops(&Sorted::of(facts)).map_or_else(Vec::new, |(_, far)| far)
+    ops(facts, &Sorted::of(facts)).map_or_else(Vec::new, |(_, far)| far)
 }
 
 /// It is not known whether a DSO belongs to the allocator. The finding says so.

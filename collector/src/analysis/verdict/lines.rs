@@ -307,6 +307,13 @@ messages! {
             disturbed runs, and their ops/s are not fit to publish (runs.jsonl)",
             "内側からスケジューリングを攪乱した (--stir {level} --stir-seed {seed})。ハング率は攪乱した実行のもので、ops/s は公表できる\
             数値ではない (runs.jsonl)";
+        SideBySide { jobs, sets } => "{jobs} runs at a time, each on CPUs of its own ({sets}; --jobs): they share caches, memory bandwidth \
+            and turbo, so their ops/s are no figures (runs.jsonl)",
+            "{jobs} 件の実行を並行させた (CPU は {sets} に分割、--jobs)。キャッシュ、メモリ帯域、ターボを共有するため、ops/s は測定値として\
+            使えない (runs.jsonl)";
+        EndedWithTheHang { count: "run beside the hang was|runs beside the hang were" } => "{count} ended early, and counted \
+            neither as good nor as hung (runs.jsonl)",
+            "ハングと並行していた実行 {count} 件は途中で終了させた。正常にもハングにも数えない (runs.jsonl)";
         HelloSeen { seen, of: "run" } => "the shim reported from inside in {seen} of {of} (runs.jsonl)",
             "{of} 回中 {seen} 回で、シムがプロセス内部から応答した (runs.jsonl)";
         InHang { run, sentence } => "run {run}: {sentence}",

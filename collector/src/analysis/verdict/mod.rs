@@ -119,7 +119,7 @@ pub(crate) fn conclude(facts: &HuntFacts) -> Conclusion {
         verdict: ruling.verdict,
         next_action: ruling.next_action,
         rate: runs.rate(),
-        ops: evidence::ops(&sorted),
+        ops: evidence::ops(facts, &sorted),
         per_hour: evidence::per_hour(&sorted).filter(|_| !facts.is_snap()),
         integrity,
         deleted_seen: sorted.main.iter().any(|r| r.deleted_seen),

@@ -2,6 +2,7 @@
 
 use super::lines::Line;
 use super::*;
+use crate::analysis::facts::SideBySide;
 use crate::analysis::{Class, Confidence, Finding};
 use crate::testkit::dump::{LOCK, Make, Sampled, mutex};
 use crate::testkit::hunt::{Hunt, arm, finding, hung, run};
@@ -264,6 +265,32 @@ fn outliers_are_in_the_evidence() {
         evidence.iter().any(|e| e.contains("outlier: ops/s far from the other runs: run 10")),
         "{evidence:?}"
     );
+}
+
+#[test]
+fn figures_of_runs_side_by_side_are_none_and_what_was_ended_counts_nowhere() {
+    let mut ended = run(11);
+    ended.outcome = RunOutcome::Interrupted;
+    let mut odd = run(10);
+    odd.ops = Some(1.0e6);
+    let hang = hung(12, Some(finding(Class::OwnerSpinning)));
+    let mut facts = Hunt::new(9).push(odd).push(ended).push(hang).facts();
+    let one_by_one = conclude(&facts);
+    facts.side_by_side = Some(SideBySide { cpus: vec!["0-3".to_owned(), "4-7".to_owned()] });
+    let conclusion = conclude(&facts);
+    assert_eq!((conclusion.rate, conclusion.runs), (one_by_one.rate, one_by_one.runs));
+    assert!(one_by_one.ops.is_some() && conclusion.ops.is_none());
+    assert_eq!(super::arms::arms(&facts)[0].ops_s, None);
+    assert_eq!(super::unlike_the_others(&facts), Vec::<u32>::new());
+    let told = conclusion.evidence(Lang::En);
+    let told: Vec<&String> =
+        told.iter().filter(|line| line.contains("ops/s") || line.contains("beside")).collect();
+    insta::assert_snapshot!(format!("{told:#?}"), @r#"
+    [
+        "2 runs at a time, each on CPUs of its own (0-3 / 4-7; --jobs): they share caches, memory bandwidth and turbo, so their ops/s are no figures (runs.jsonl)",
+        "1 run beside the hang was ended early, and counted neither as good nor as hung (runs.jsonl)",
+    ]
+    "#);
 }
 
 #[test]

@@ -1,12 +1,21 @@
 //! Real processes, started and stopped.
 
+use std::path::Path;
+
+use hangscope_reader::task::Stat;
+
 use crate::launch::bench::*;
+use crate::proc::task;
 
 fn start(script: &str, mark: &str) -> Bench {
     let mut command = Command::new("sh");
     command.args(["-c", script]).env("HANGSCOPE_TEST_MARK", mark);
     let null = || File::options().write(true).open("/dev/null").unwrap();
     Bench::start(command, null(), null(), None, format!("HANGSCOPE_TEST_MARK={mark}")).unwrap()
+}
+
+fn alive(signs: &Signs) -> Vec<Member> {
+    signs.look().unwrap().alive
 }
 
 #[test]
@@ -30,7 +39,7 @@ fn a_run_is_stopped_with_all_that_belongs_to_it() {
     }
     let ended = bench.stop(Duration::from_millis(300)).unwrap();
     assert_eq!(ended.signal, Some(15));
-    assert_eq!(members(bench.pid, b"HANGSCOPE_TEST_MARK=b1", Alive).unwrap(), []);
+    assert_eq!(alive(&bench.signs), []);
 }
 
 #[test]
@@ -45,15 +54,7 @@ fn one_that_cannot_be_waited_for_is_not_started() {
     };
     let error = Bench::start_with(command, null(), null(), None, mark, no_thread).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::EAGAIN));
-    assert_eq!(members(pid.unwrap(), b"HANGSCOPE_TEST_MARK=f1", Alive).unwrap(), []);
-}
-
-#[test]
-fn that_they_cannot_be_looked_for_is_no_empty_list() {
-    let group = Pid::from_raw(1);
-    members_in(Path::new("/nonexistent"), group, b"M=1", Alive).unwrap_err();
-    let ours = |errno| is_out_of_resources(&io::Error::from_raw_os_error(errno));
-    assert!(ours(libc::EMFILE) && !ours(libc::ENOENT) && !ours(libc::EACCES));
+    assert_eq!(alive(&Signs::of_run(pid.unwrap(), "HANGSCOPE_TEST_MARK=f1".into())), []);
 }
 
 #[test]
@@ -107,7 +108,7 @@ fn a_dropped_run_is_killed() {
     let bench = start("trap '' TERM; while :; do sleep 1; done", "c1");
     let pid = bench.pid;
     drop(bench);
-    assert_eq!(members(pid, b"HANGSCOPE_TEST_MARK=c1", Alive).unwrap(), []);
+    assert_eq!(alive(&Signs::of_run(pid, "HANGSCOPE_TEST_MARK=c1".into())), []);
 }
 
 #[test]
@@ -145,5 +146,5 @@ fn a_process_that_goes_on_without_its_main_thread_belongs_to_the_run() {
     };
     assert!(bench.members().unwrap().iter().any(|m| m.pid == pid));
     bench.stop(Duration::from_millis(300)).unwrap();
-    assert_eq!(members(bench.pid, b"HANGSCOPE_TEST_MARK=m1", Alive).unwrap(), []);
+    assert_eq!(alive(&bench.signs), []);
 }

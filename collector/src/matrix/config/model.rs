@@ -43,6 +43,17 @@ pub(crate) enum OnHang {
     Keep,
 }
 
+impl OnHang {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            OnHang::Next => "next",
+            OnHang::Retry => "retry",
+            OnHang::Stop => "stop",
+            OnHang::Keep => "keep",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum PhaseName {
     Ops,

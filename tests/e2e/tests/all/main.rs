@@ -19,6 +19,7 @@ mod hunt;
 mod hunt_ends;
 mod hunts;
 mod integrity;
+mod jobs;
 mod kinds;
 mod launchers;
 mod link;

@@ -1,0 +1,258 @@
+//! The runs of the arms: which comes next, what is said of each, and when there are enough.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use hangscope_protocol::duration;
+
+use super::arm::{self, Change};
+use super::crew::{self, Crew, Done, Shared, Task};
+use super::lane::Lane;
+use super::runs::Hunt;
+use crate::analysis::decision::Progress;
+use crate::analysis::verdict::hang_sentence;
+use crate::analysis::{Class, RunFacts, RunOutcome};
+use crate::console::cancel::{self, Canceller};
+use crate::text::message::{Say as _, Text, say};
+use crate::text::progress::JobLine;
+
+/// The runs that have ended.
+#[derive(Debug)]
+struct Turns {
+    /// In the order in which they ended.
+    runs: Vec<RunFacts>,
+    /// The place of each in the order of all runs.
+    places: Vec<usize>,
+    question: Option<InOrder>,
+    /// Begin no more.
+    ending: bool,
+    began: Instant,
+    /// `--max-time`, once it has passed.
+    time_over: Option<Duration>,
+}
+
+/// The question of `--until-decided`. It takes the runs in the order of their places, whichever ends first: a
+/// run that hangs ends long after the good ones that began with it, and would be looked at too late.
+#[derive(Clone, Debug)]
+struct InOrder {
+    progress: Progress,
+    /// The place of the run that it takes next.
+    next: usize,
+    /// Runs that have ended before another one that began earlier.
+    early: BTreeMap<usize, RunFacts>,
+    /// Name of the run that decided it.
+    decided: Option<String>,
+}
+
+impl InOrder {
+    fn push(&mut self, place: usize, run: &RunFacts) {
+        self.early.insert(place, run.clone());
+        while let Some(run) = self.early.remove(&self.next) {
+            self.next += 1;
+            self.progress.push(&run);
+            match self.progress.is_decided() {
+                true => _ = self.decided.get_or_insert_with(|| run.name()),
+                // Another run has hung meanwhile.
+                false => self.decided = None,
+            }
+        }
+    }
+}
+
+impl Turns {
+    fn is_decided(&self) -> bool {
+        self.question.as_ref().is_some_and(|question| question.decided.is_some())
+    }
+
+    /// The runs, in the order of their places.
+    fn sorted(self) -> Vec<RunFacts> {
+        let mut runs: Vec<(usize, RunFacts)> = self.places.into_iter().zip(self.runs).collect();
+        runs.sort_by_key(|(place, _)| *place);
+        runs.into_iter().map(|(_, run)| run).collect()
+    }
+}
+
+impl Hunt<'_> {
+    /// The runs of the arms, in their order. Also returns `--max-time`, if it ended the hunt.
+    pub(super) fn run_arms(&mut self) -> anyhow::Result<(Vec<RunFacts>, Option<Duration>)> {
+        let configs = crew::configs(self.config);
+        let (canceller, over) = cancel::pair();
+        let shared = Shared { arms: self.arms, screen: self.screen, cancel: self.cancel, over: &over };
+        let turns = std::thread::scope(|scope| {
+            let crew = Crew::new(scope, &configs, shared)?;
+            self.take_turns(crew, canceller)
+        })?;
+        let time_over = turns.time_over;
+        let runs = turns.sorted();
+        if configs.len() > 1 {
+            self.files.sort(&self.config.out, &runs)?;
+        }
+        Ok((runs, time_over))
+    }
+
+    /// Hands out runs until there are enough, and takes them as they end. A drop of `canceller` ends the runs
+    /// under way, also after an error.
+    fn take_turns(&mut self, mut crew: Crew, canceller: Canceller) -> anyhow::Result<Turns> {
+        let config = self.config;
+        let progress = config.limits.until.map(|until| Progress::new(&self.arms.facts(config), until));
+        let in_order = |progress| InOrder { progress, next: 0, early: BTreeMap::new(), decided: None };
+        let mut turns = Turns {
+            runs: vec![],
+            places: vec![],
+            question: progress.map(in_order),
+            ending: false,
+            began: Instant::now(),
+            time_over: None,
+        };
+        let mut canceller = Some(canceller);
+        let mut all = arm::rounds(config.arms.len(), config.runs, config.seed).enumerate();
+        loop {
+            // What is decided may be undecided again by a run that is still under way.
+            while crew.is_free() && !turns.ending && !turns.is_decided() && !self.cancel.is_set() {
+                let Some((place, (arm, number))) = all.next() else {
+                    turns.ending = true;
+                    break;
+                };
+                let own = self.begin(arm, number, &turns.runs)?;
+                crew.give(Task { place, arm, number, own });
+            }
+            let Some(done) = crew.next(self.requests) else { break };
+            let ends_all = self.take(done, &mut turns)?;
+            if let Some(name) = ends_all
+                && canceller.take().is_some()
+                && crew.is_at_work()
+            {
+                self.say_with_mark("STOP", &say!(JobLine::EndedWith { run: name }))?;
+            }
+        }
+        self.say_why(&turns)?;
+        Ok(turns)
+    }
+
+    /// Says that a run begins. Returns the run's own copy of the DSO, if it has one.
+    fn begin(
+        &mut self,
+        arm: usize,
+        number: u32,
+        before: &[RunFacts],
+    ) -> anyhow::Result<Option<(Lane, Change)>> {
+        let name = self.arms.lane(arm).run_name(number);
+        self.files.progress(&format!("[RUN] {name}"))?;
+        self.screen.begin(&name);
+        self.arms.own(self.config, arm, number, before)
+    }
+
+    /// Takes a run that has ended. Returns its name if it ends the runs under way: it hung, and the hunt
+    /// stops at its first hang.
+    ///
+    /// # Errors
+    /// That of the run, or a file that cannot be written.
+    fn take(&mut self, done: Done, turns: &mut Turns) -> anyhow::Result<Option<String>> {
+        let config = self.config;
+        let Done { place, arm, number, facts, .. } = done;
+        let (facts, name) = (facts?, self.arms.lane(arm).run_name(number));
+        self.ended(&name, &facts)?;
+        let hung = facts.outcome == RunOutcome::Hung && facts.hang.is_some();
+        let ends_all = hung && config.stops_at_first();
+        turns.ending |= ends_all || facts.outcome == RunOutcome::Interrupted;
+        if let Some(question) = &mut turns.question {
+            question.push(place, &facts);
+        }
+        turns.runs.push(facts);
+        turns.places.push(place);
+        if !turns.ending && !turns.is_decided() {
+            turns.time_over = config.limits.max_time.time().filter(|most| turns.began.elapsed() >= *most);
+            turns.ending = turns.time_over.is_some();
+        }
+        Ok(ends_all.then_some(name))
+    }
+
+    /// The lines of a run that has ended.
+    fn ended(&mut self, name: &str, facts: &RunFacts) -> anyhow::Result<()> {
+        let out = &self.config.out;
+        self.files.push(facts)?;
+        self.screen.end(facts);
+        if let Some(changed) = self.original.look() {
+            let so = self.config.so.display();
+            self.say_with_mark("DSO", &say!(JobLine::OriginalChanged { so, changed, run: name }))?;
+        }
+        let Some(hang) = &facts.hang else { return Ok(()) };
+        let snapshot = out.join(&hang.snapshot);
+        match facts.outcome {
+            RunOutcome::Hung => {
+                let line = say!(JobLine::Captured { run: name, snapshot: snapshot.display() });
+                self.say_with_mark("HANG", &line)
+            }
+            RunOutcome::Interrupted => {
+                let (found, snapshot) = (at_interrupt(facts), snapshot.display());
+                self.say_with_mark("STOP", &say!(JobLine::AtInterrupt { run: name, found, snapshot }))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Says why there are no more runs, if it is not plain.
+    fn say_why(&mut self, turns: &Turns) -> anyhow::Result<()> {
+        let decided = turns.question.as_ref().and_then(|question| question.decided.clone());
+        let line = match (decided, turns.time_over) {
+            (Some(run), _) => say!(JobLine::Decided { run }),
+            (None, None) => return Ok(()),
+            (None, Some(most)) => {
+                let time = format!("{:#}", duration::Text(most));
+                match turns.question {
+                    Some(_) => say!(JobLine::TimeLimitUndecided { time }),
+                    None => say!(JobLine::TimeLimit { time }),
+                }
+            }
+        };
+        self.say_with_mark("STOP", &line)
+    }
+}
+
+/// What an interrupted run did, without a stop at the end.
+fn at_interrupt(facts: &RunFacts) -> Text {
+    let finding = facts.hang.as_ref().and_then(|hang| hang.finding.as_ref());
+    match finding.map(|finding| finding.class) {
+        // Its own sentence speaks of the deadline.
+        Some(Class::Slow) => JobLine::StillWorking {}.said(),
+        _ => Text::of(|lang| hang_sentence(facts, lang).trim_end_matches(['.', '。']).to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::sequential::Until;
+    use crate::testkit::hunt::{hung, run};
+
+    #[test]
+    fn the_question_takes_runs_in_their_order_whichever_ends_first() {
+        let progress = Progress::new(&[], Until::new(0.25, 0.95).unwrap());
+        let mut question = InOrder { progress, next: 0, early: BTreeMap::new(), decided: None };
+        // Eleven good runs decide. Run 3 takes longer than all others.
+        for place in (0..14).filter(|place| *place != 2) {
+            question.push(place, &run(place as u32 + 1));
+            assert_eq!(question.decided, None, "{place}");
+        }
+        let mut hangs = question.clone();
+        question.push(2, &run(3));
+        assert_eq!(question.decided.as_deref(), Some("11"));
+        question.push(14, &hung(15, None));
+        assert_eq!(question.decided.as_deref(), Some("11"), "a hang is an answer, too");
+        hangs.push(2, &hung(3, None));
+        assert_eq!(hangs.decided.as_deref(), Some("3"));
+    }
+
+    #[test]
+    fn runs_are_sorted_by_their_places() {
+        let turns = Turns {
+            runs: [2, 3, 1].map(run).to_vec(),
+            places: vec![1, 2, 0],
+            question: None,
+            ending: true,
+            began: Instant::now(),
+            time_over: None,
+        };
+        assert_eq!(turns.sorted().iter().map(|run| run.run).collect::<Vec<_>>(), [1, 2, 3]);
+    }
+}
