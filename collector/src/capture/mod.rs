@@ -88,7 +88,7 @@ pub fn outside(pid: u32, options: &Options<'_>) -> Outside {
         ("ps_L.txt".to_owned(), ps.map_err(String::clone)),
         ("environ.txt".to_owned(), environ),
         (format!("maps_{}.txt", options.name), named),
-        ("maps.txt".to_owned(), maps.clone()),
+        ("maps.txt".to_owned(), maps.clone().map(tables::short_maps)),
         ("wchan_by_tid.tsv".to_owned(), wchan.map_err(String::clone)),
     ];
     Outside { threads: looked.unwrap_or_default(), maps, files }

@@ -73,6 +73,34 @@ pub(crate) fn maps_of(maps: &[u8], wanted: impl Fn(&Path) -> bool) -> Vec<u8> {
     lines.filter(|line| maps_file(line).is_some_and(&wanted)).flatten().copied().collect()
 }
 
+/// Bytes of maps that a bundle takes. A program with tens of thousands of mappings has more.
+const MOST_MAPS: usize = 512 << 10;
+
+/// Maps as a bundle has them: where they are too long, anonymous mappings are left out from some line on,
+/// and the last line says how many. Those with a name stay, and the lines that stay are the kernel's.
+pub(crate) fn short_maps(maps: Vec<u8>) -> Vec<u8> {
+    if maps.len() <= MOST_MAPS {
+        return maps;
+    }
+    let is_name = |path: &[u8]| !path.is_empty() && !path.starts_with(b"[anon");
+    let named = |line: &[u8]| Mapping::parse(line).is_none_or(|mapping| is_name(mapping.path));
+    let lines = || maps.split_inclusive(|b| *b == b'\n');
+    let mut room = MOST_MAPS.saturating_sub(lines().filter(|line| named(line)).map(<[u8]>::len).sum());
+    let (mut short, mut left_out) = (vec![], 0);
+    for line in lines() {
+        if !named(line) {
+            if left_out > 0 || line.len() > room {
+                left_out += 1;
+                continue;
+            }
+            room -= line.len();
+        }
+        short.extend_from_slice(line);
+    }
+    short.extend_from_slice(format!("# {left_out} anonymous mappings are left out\n").as_bytes());
+    short
+}
+
 /// The file of a line of maps, without ` (deleted)`; none for an anonymous mapping or a name in brackets.
 pub(crate) fn maps_file(line: &[u8]) -> Option<&Path> {
     let path = Mapping::parse(line)?.path;

@@ -11,7 +11,7 @@ use nix::unistd::{AccessFlags, access};
 /// A command that cannot be started.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum BadCommand {
-    #[error("benchmark not found: {0}; build it, or give its path after --")]
+    #[error("benchmark not found: {0}; build it, or give its right path")]
     NotFound(String),
     #[error("benchmark is not executable: {0}")]
     NotExecutable(String),

@@ -100,7 +100,7 @@ fn a_summary_says_what_hung_what_died_and_what_was_not_made() {
     | hz4 | 1 / 3 / 4 | 2000000 | 2000000 - 2000000 | 2000000 - 2000000 | 2.000 (2.000 to 2.000 at 60 %) | 1/2 | 1.3 - 98.7 % | CRASH 1 | - |
     "#);
     let rest = text.split("## Hangs").nth(1).unwrap();
-    insta::assert_snapshot!(rest.split("## Method").next().unwrap(), @r#"
+    insta::assert_snapshot!(rest.split("## Method").next().unwrap().trim(), @r#"
     | run | class | what was found | evidence |
     |---|---|---|---|
     | main ops hz4 2 | owner-spinning | 1 of 2 workers waits for mutex `g_foo_locks+160` (foo_malloc, foo.c:85), held by tid 102, which has been looping in `foo_refill` (foo.c:87) for 2.0 s, 100 % of 50 samples in 2 instructions. | hang_run_2 |
