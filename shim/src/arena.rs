@@ -23,10 +23,11 @@ const STACK: usize = 128 * 1024;
 const GUARD: usize = 4096;
 
 /// Facts that the constructor writes. Afterwards they are only read: by the watchdog, by the fork handler,
-/// and by the watchdog of a forked child, which finds its copy at the same address.
+/// and by the watchdog of a forked child, which finds its copy at the same address. The table comes last: only
+/// its first pages are touched.
+#[repr(C)]
 pub(crate) struct Facts {
     pub(crate) config: Config,
-    pub(crate) dsos: Table,
     pub(crate) exe: Text<512>,
     pub(crate) init_ns: u64,
     pub(crate) wall_ns: u64,
@@ -40,6 +41,7 @@ pub(crate) struct Facts {
     pub(crate) hello_flags: u32,
     /// Seed of what is disturbed when.
     pub(crate) stir_seed: u32,
+    pub(crate) dsos: Table,
 }
 
 impl Facts {
@@ -57,6 +59,9 @@ pub(crate) struct First {
 }
 
 /// What the watchdog works with. Until the facts are written, the constructor does.
+///
+/// The buffers come first and are whole pages, so they can be given back ([`Work::give_back`]).
+#[repr(C, align(4096))]
 pub(crate) struct Work {
     /// Frames that are being filled. Two, because two kinds alternate in a dump.
     pub(crate) frames: [[u8; MAX_FRAME]; 2],
@@ -65,6 +70,7 @@ pub(crate) struct Work {
     pub(crate) maps: [u8; 32 * 1024],
     pub(crate) entries: [MaybeUninit<u8>; 32 * 1024],
     pub(crate) stack_copy: [u8; 32 * 1024],
+    pub(crate) ask: [u8; 4096],
     pub(crate) tids: Grown<u32>,
     /// Threads to be asked by signal.
     pub(crate) running: Grown<Candidate>,
@@ -72,7 +78,6 @@ pub(crate) struct Work {
     pub(crate) seen: Grown<Seen>,
     /// What the last look at each DSO found.
     pub(crate) looks: [DsoNowRecord; MOST_DSOS],
-    pub(crate) ask: [u8; 4096],
     /// Threads whose affinity or schedule was changed.
     pub(crate) touched: Touched,
 }
@@ -85,6 +90,16 @@ impl Work {
         self.tids.hold(wanted);
         self.running.hold(wanted);
         self.seen.hold(wanted);
+    }
+
+    /// Gives the memory of the buffers back to the kernel: the start and a dump need more of it than a look.
+    /// Nothing in them lasts from one piece of work to the next.
+    pub(crate) fn give_back(&mut self) {
+        let [a, b] = &mut self.frames;
+        for buffer in [&mut a[..], b, &mut self.text, &mut self.maps, &mut self.stack_copy, &mut self.ask] {
+            sys::give_back(buffer);
+        }
+        sys::give_back(&mut self.entries);
     }
 }
 

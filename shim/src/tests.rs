@@ -200,6 +200,18 @@ fn memory_that_is_not_there_is_an_error() {
 }
 
 #[test]
+fn whole_pages_of_a_buffer_are_given_back() {
+    let mut memory = std::vec![1_u8; 5 * 4096];
+    sys::give_back(&mut memory);
+    let first = memory.as_ptr().align_offset(4096);
+    let (start, rest) = memory.split_at(first);
+    let (pages, end) = rest.split_at(rest.len() / 4096 * 4096);
+    assert!(start.iter().chain(end).all(|byte| *byte == 1), "bytes of pages that others use");
+    assert!(pages.len() >= 4 * 4096 && pages.iter().all(|byte| *byte == 0));
+    sys::give_back(&mut memory[..10]);
+}
+
+#[test]
 fn a_guard_page_ends_a_copy() {
     sys::know_pid();
     let memory = sys::map(4096 * 3).unwrap();

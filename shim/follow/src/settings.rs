@@ -17,11 +17,14 @@ const ROOM: usize = 8192;
 const MOST: usize = variable::ALL.len() + variable::OF_FOLLOW.len();
 
 /// Entries of an environment, one after the other, each with its NUL.
+///
+/// The text comes last: only the pages that it fills are touched.
+#[repr(C)]
 pub(crate) struct Settings {
-    text: [u8; ROOM],
     used: usize,
-    entries: [(usize, usize); MOST],
     count: usize,
+    entries: [(usize, usize); MOST],
+    text: [u8; ROOM],
 }
 
 struct Saved(UnsafeCell<Settings>);

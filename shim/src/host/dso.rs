@@ -5,6 +5,8 @@
 //! word and the build-id in memory, and calls stat on the path and on a descriptor of the mapped file. The
 //! open descriptor also keeps the inode number from being used again.
 
+use core::ops::Range;
+
 use hangscope_protocol::record::{DsoNowRecord, DsoRecord, dso_flags, maps_deleted};
 use hangscope_reader::Memory as _;
 use hangscope_reader::elf::{self, BuildId};
@@ -16,6 +18,9 @@ use crate::limits::MOST_DSOS;
 use crate::sys::{self, Own, OwnedFd, Pages, Stat};
 use crate::text::Text;
 
+/// Its file name is what the collector looks for, too.
+const FOLLOW: &[u8] = b"libhangscope_follow.so";
+
 pub(crate) struct Dso {
     pub(crate) record: DsoRecord,
     pub(crate) path: Text<512>,
@@ -23,11 +28,16 @@ pub(crate) struct Dso {
 }
 
 /// The DSOs of the process, as they were at init.
+///
+/// What is always needed comes first: of `dsos` only the first pages are touched.
+#[repr(C)]
 pub(crate) struct Table {
-    pub(crate) dsos: [Dso; MOST_DSOS],
     pub(crate) len: usize,
     /// DSOs that were found but have no room in `dsos`.
     pub(crate) left_out: usize,
+    /// Where the code of `libhangscope_follow.so` is mapped; empty without it.
+    follow_code: Range<u64>,
+    pub(crate) dsos: [Dso; MOST_DSOS],
 }
 
 impl Table {
@@ -88,6 +98,9 @@ impl Table {
         if !m.may_be_dso() {
             return;
         }
+        if m.execute && !m.write && base_name(m.path) == FOLLOW {
+            self.follow_code = m.start..m.end;
+        }
         let same = |d: &&mut Dso| d.record.map_ino == m.ino && d.path.as_bytes() == m.path;
         if let Some(dso) = self.dsos.iter_mut().take(self.len).rev().find(same) {
             dso.record.end = dso.record.end.max(m.end);
@@ -110,6 +123,13 @@ impl Table {
         dso.record.map_ino = m.ino;
         dso.record.flags = if m.deleted { dso_flags::DELETED_AT_INIT } else { 0 };
         self.len += 1;
+    }
+
+    /// Takes the code of `libhangscope_follow.so` out of this process's memory, until the process executes
+    /// another program: only its constructor has run, and that is over.
+    pub(crate) fn unload_follow(&self) {
+        // SAFETY: a mapping that may not be written to, of a DSO that has no relocations in its code.
+        unsafe { sys::unload_code(&self.follow_code) }
     }
 
     /// The DSO that an address lies in.
@@ -293,4 +313,28 @@ pub(crate) fn copy_name(path: &[u8]) -> Text<64> {
     let file = base_name(path);
     name.push(file.get(..file.len().min(48)).unwrap_or(file));
     name
+}
+
+#[cfg(test)]
+mod tests {
+    use std::boxed::Box;
+
+    use hangscope_reader::maps::mappings;
+
+    use super::*;
+
+    #[test]
+    fn only_code_of_the_follow_dso_is_unloaded() {
+        // SAFETY: zero is a valid value of numbers and of bytes.
+        let mut table: Box<Table> = unsafe { Box::new_zeroed().assume_init() };
+        let maps = b"1000-4000 r--p 00000000 fd:01 7 /x/libhangscope_follow.so
+4000-a000 r-xp 00002000 fd:01 7 /x/libhangscope_follow.so
+a000-b000 r--p 00007000 fd:01 7 /x/libhangscope_follow.so
+b000-c000 rw-p 00007000 fd:01 7 /x/libhangscope_follow.so
+c000-d000 r--p 00000000 fd:01 8 /x/libother.so
+d000-e000 r-xp 00001000 fd:01 8 /x/libother.so
+";
+        mappings(maps).for_each(|m| table.add(&m));
+        assert_eq!(table.follow_code, 0x4000..0xa000);
+    }
 }

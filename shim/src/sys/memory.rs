@@ -1,5 +1,6 @@
 //! Memory: reading the host's, mapping the shim's own.
 
+use core::mem::MaybeUninit;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -7,6 +8,8 @@ use super::file::OwnedFd;
 use super::process::gettid;
 use super::raw::Errno;
 use crate::arch;
+
+const PAGE: usize = 4096;
 
 /// First byte of the strings of argv and of the environment, and the first after them. 0: not known.
 static STRINGS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
@@ -116,6 +119,38 @@ pub(crate) fn map(len: usize) -> Result<*mut u8, Errno> {
 pub(crate) fn unmap(memory: *mut u8, len: usize) {
     // SAFETY: the shim's own mapping, of that length.
     let _ = unsafe { rustix::mm::munmap(memory.cast(), len) };
+}
+
+/// What may become zero at any time while it is lent: bytes.
+pub(crate) trait Bytes {}
+impl Bytes for u8 {}
+impl Bytes for MaybeUninit<u8> {}
+
+/// Gives the whole pages of a buffer back to the kernel. They are zero, and cost nothing, until they are
+/// written again. Does nothing where memory is locked (mlockall).
+pub(crate) fn give_back<T: Bytes>(buffer: &mut [T]) {
+    let bounds = buffer.as_mut_ptr_range();
+    let (start, end) = (bounds.start as usize, bounds.end as usize);
+    let start = start.next_multiple_of(PAGE);
+    if let Some(len) = (end - end % PAGE).checked_sub(start).filter(|len| *len > 0) {
+        // SAFETY: whole pages of private anonymous memory that is borrowed for writing, and for whose bytes
+        // zero is a value.
+        let _ = unsafe { rustix::mm::madvise(start as *mut _, len, rustix::mm::Advice::LinuxDontNeed) };
+    }
+}
+
+/// Takes the code of a DSO out of the process's memory. Whatever of it is executed later is mapped again,
+/// from the page cache.
+///
+/// # Safety
+/// `code` must be a mapping of a file that nobody has written to, since its pages come back as the file has
+/// them: such as code without relocations.
+pub(crate) unsafe fn unload_code(code: &Range<u64>) {
+    if let Some(len) = code.end.checked_sub(code.start).filter(|len| *len > 0) {
+        let (start, len) = (code.start as *mut _, len as usize);
+        // SAFETY: the caller's promise: what is read there stays the same.
+        let _ = unsafe { rustix::mm::madvise(start, len, rustix::mm::Advice::LinuxDontNeed) };
+    }
 }
 
 /// Maps `len` bytes of a file of the shim's own, shared, for writing.

@@ -32,7 +32,8 @@ pub(crate) use file::{
 };
 pub(crate) use grown::Grown;
 pub(crate) use memory::{
-    Own, before_strings, guard, know_strings, map, map_shared, peek, peek_word, publish, unmap,
+    Own, before_strings, give_back, guard, know_strings, map, map_shared, peek, peek_word, publish,
+    unload_code, unmap,
 };
 pub(crate) use pages::Pages;
 pub(crate) use perf::{MOST as MOST_EVENTS, Plan, ROOM, Rings, are_lent};

@@ -159,6 +159,7 @@ impl Watchdog {
         };
         self.link.send_record(&mut work.frames[0], Kind::DumpEnd, &end);
         self.dump_ended();
+        self.untidy = true;
         self.link.dump = 0;
     }
 }

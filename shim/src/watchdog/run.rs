@@ -101,6 +101,7 @@ impl Watchdog {
             }
             if now >= next_look {
                 self.look(work);
+                self.tidy(work);
                 // From now on, not from the last one: after SIGSTOP there is no burst of looks.
                 next_look = sys::now() + self.interval;
             }
@@ -128,6 +129,15 @@ impl Watchdog {
     /// When a dump is due by itself; none while it could not be sent, or one is being made.
     fn due(&self) -> Option<u64> {
         (self.deadline != 0 && self.link.is_up() && self.pending.is_none()).then_some(self.deadline)
+    }
+
+    /// Gives back what the start or the last dump has needed, once it is over. Not right after the hello: short
+    /// runs would pay for it, and need the memory again.
+    fn tidy(&mut self, work: &mut Work) {
+        if self.pending.is_none() && core::mem::take(&mut self.untidy) {
+            work.give_back();
+            self.facts.dsos.unload_follow();
+        }
     }
 
     /// Begins a dump that is due, or goes on with one.

@@ -41,6 +41,8 @@ pub(crate) struct Watchdog {
     pub(super) first_lived: bool,
     /// The last look at the DSOs that had news was dropped: it is news still.
     pub(super) integrity_unsent: bool,
+    /// Buffers hold memory that only the start, or a dump, has needed.
+    pub(super) untidy: bool,
     pub(super) tick: u32,
     pub(super) interval: u64,
     pub(super) dumps: u32,
@@ -92,6 +94,7 @@ impl Watchdog {
             complained: false,
             first_lived: true,
             integrity_unsent: false,
+            untidy: true,
             tick: 0,
             interval: facts.tick_ns(),
             dumps: 0,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use hangscope_collector::listen::What;
 use hangscope_protocol::record::mark_part;
 use hangscope_test_e2e::carriers::wrap;
-use hangscope_test_e2e::{Running, TestCollector, bench, debian, preload};
+use hangscope_test_e2e::{Running, TestCollector, bench, debian, hangscope, preload};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -89,6 +89,55 @@ fn start_and_memory() {
         let of = |pid| names.iter().map(|name| kib(pid, file, name)).sum::<i64>();
         println!("{what} with the shim: {} KiB more (limit {limit})", of(with.pid()) - of(without.pid()));
     }
+}
+
+/// Runs that the cost of a hunt is spread over, as a user's benchmark series has.
+const COST_RUNS: u32 = 30;
+
+/// Milliseconds a run of a short benchmark, in a plain loop of bash.
+fn plain_loop(folder: &Path, benchmark: &[String]) -> f64 {
+    let so = debian("libmimalloc.so.2");
+    let script = r#"runs=$1 so=$2; shift 2
+        for i in $(seq "$runs"); do LD_PRELOAD=$so "$@" >out 2>err || exit; done"#;
+    let mut command = Command::new("bash");
+    command.args(["-c", script, "bash", &COST_RUNS.to_string()]).arg(so).args(benchmark);
+    timed(command.current_dir(folder))
+}
+
+/// The same under `hangscope hunt`, from its start to its report.
+fn hunted(folder: &Path, verify_runs: &str, benchmark: &[String]) -> f64 {
+    let out = tempfile::tempdir_in(folder).expect("a folder");
+    let mut command = hangscope();
+    command.args(["hunt", "--verify-runs", verify_runs, "--runs", &COST_RUNS.to_string(), "--so"]);
+    command.arg(debian("libmimalloc.so.2")).arg("--out").arg(out.path().join("hunt"));
+    timed(command.arg("--").args(benchmark))
+}
+
+fn timed(command: &mut Command) -> f64 {
+    let began = Instant::now();
+    assert!(command.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("its end").success());
+    began.elapsed().as_secs_f64() * 1e3 / f64::from(COST_RUNS)
+}
+
+#[test]
+fn cost_of_a_hunt() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let numbers = ["2", "60000", "100", "16", "256", "50", "64"].map(str::to_owned);
+    let benchmark = [&[bench().display().to_string()][..], &numbers].concat();
+    // In turns: what else the machine does falls on all of them.
+    let rounds: Vec<[f64; 3]> = (0..3)
+        .map(|_| {
+            let plain = plain_loop(folder.path(), &benchmark);
+            [plain, hunted(folder.path(), "0", &benchmark), hunted(folder.path(), "3", &benchmark)]
+        })
+        .collect();
+    let [plain, hunt, verified] = [0, 1, 2].map(|i| median(rounds.iter().map(|round| round[i]).collect()));
+    println!(
+        "a run of a benchmark of {plain:.1} ms: {:.1} ms more under a hunt of {COST_RUNS}, {:.1} ms more with its \
+         verification (limit 5)",
+        hunt - plain,
+        verified - plain
+    );
 }
 
 #[test]
