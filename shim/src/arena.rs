@@ -110,13 +110,14 @@ pub(crate) struct Arena {
     stack: [u8; STACK],
     /// Lent to the kernel for the rings of perf events, and given back.
     rings: [u8; sys::ROOM],
+    // What is touched stands together; long rest that is not touched comes before and after it.
+    pub(crate) slots: Slots,
     tls: [u64; 64],
     /// Written by [`crate::init`] before the watchdog starts.
     first: MaybeUninit<First>,
+    wanted: Wanted,
     /// Written by [`crate::init`] only.
     pub(crate) facts: MaybeUninit<Facts>,
-    pub(crate) slots: Slots,
-    wanted: Wanted,
     work: Work,
 }
 

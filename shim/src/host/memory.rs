@@ -36,16 +36,18 @@ use crate::sys::{self, Errno, OwnedFd, Resident};
 const HEAD: usize = MemoryRecord::SIZE + 4;
 
 /// The ranges that are wanted. All zero: none.
+#[repr(C)]
 pub(crate) struct Wanted {
     /// Number of ranges. 0 until all are written; then it stays the same until the process ends.
     kept: AtomicU32,
-    ranges: UnsafeCell<[RangeRecord; MOST_RANGES]>,
     /// The shared page (or pages), null until there is one.
     page: AtomicPtr<u8>,
     page_len: AtomicUsize,
     /// What [`sys::most_resident_kib`] has from the program before the exec, KiB. A larger figure is the
     /// process's own. Written before `kept`.
     before_exec: AtomicU64,
+    /// Last: mostly there are few.
+    ranges: UnsafeCell<[RangeRecord; MOST_RANGES]>,
 }
 
 // SAFETY: `ranges` are written only while `kept` is 0 and only by the one watchdog of the process;

@@ -82,10 +82,11 @@ impl Slot {
 }
 
 /// What handlers write into. All zero: nobody is asked.
+#[repr(C)]
 pub(crate) struct Slots {
-    pub(super) slots: [Slot; SLOTS],
     /// Registers, by slot. Apart from the states, so that reading all states touches one page.
     written: [UnsafeCell<[u64; PROBE_REGS]>; SLOTS],
+    pub(super) slots: [Slot; SLOTS],
 }
 
 // SAFETY: an element of `written` is written only by the handler that moved its slot from ASKED to WRITING.
