@@ -10,8 +10,8 @@
 //!
 //! The kernel keeps an entry for every thread that was listed, and removes the entries when the threads end.
 //! Whoever reaps the process meanwhile turns in a loop until that is done. So the children of all threads are
-//! looked for only where the run is old enough ([`THREADS`]), and those of the main thread from the start: most
-//! launchers have no other thread.
+//! looked for only where the run is old enough ([`THREADS`]), and those of the main thread from the start:
+//! most launchers have no other thread.
 
 use std::collections::BTreeSet;
 use std::fs;
