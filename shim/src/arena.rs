@@ -23,8 +23,8 @@ const STACK: usize = 128 * 1024;
 const GUARD: usize = 4096;
 
 /// Facts that the constructor writes. Afterwards they are only read: by the watchdog, by the fork handler,
-/// and by the watchdog of a forked child, which finds its copy at the same address. The table comes last: only
-/// its first pages are touched.
+/// and by the watchdog of a forked child, which finds its copy at the same address. The table comes last:
+/// only its first pages are touched.
 #[repr(C)]
 pub(crate) struct Facts {
     pub(crate) config: Config,

@@ -158,8 +158,8 @@ impl Bench {
     }
 
     /// Whether no process of the run is left, as far as that can be known without a look at all processes of
-    /// the machine: the first has ended, and this process has no orphan. As a subreaper it would be the parent
-    /// of every one. A process that another program started for the run does not count.
+    /// the machine: the first has ended, and this process has no orphan. A subreaper is the parent of every
+    /// one. A process that another program started for the run does not count.
     pub(crate) fn has_no_descendant(&self) -> bool {
         if self.reaped.is_none() || get_child_subreaper() != Ok(true) {
             return false;
@@ -249,8 +249,8 @@ impl Drop for Bench {
     }
 }
 
-/// First processes of runs whose end is known, and since when. Nobody waits for them: where the threads of a
-/// process are on their way out of the kernel, its parent would wait for them in a loop, 5 ms on a busy machine.
+/// First processes of runs whose end is known, and since when. Nobody waits for them: while the threads of a
+/// process are on their way out of the kernel, `waitpid` of it turns in a loop, for 5 ms on a busy machine.
 static UNREAPED: Mutex<Vec<(Pid, Instant)>> = Mutex::new(vec![]);
 
 fn unreaped() -> MutexGuard<'static, Vec<(Pid, Instant)>> {

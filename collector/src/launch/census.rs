@@ -9,9 +9,9 @@
 //! a processor.
 //!
 //! The kernel keeps an entry for every thread that was listed, and removes the entries when the threads end.
-//! The parent that reaps the process meanwhile turns in circles in the kernel until that is done: 5 ms were
-//! seen on a busy machine. So threads are listed only where the run is old enough ([`THREADS`]); children of a
-//! main thread, which most launchers have only, are seen before that.
+//! Whoever reaps the process meanwhile turns in a loop until that is done. So the children of all threads are
+//! looked for only where the run is old enough ([`THREADS`]), and those of the main thread from the start:
+//! most launchers have no other thread.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -93,8 +93,8 @@ fn start_and_memory() {
     println!("resident set with the shim: {resident} KiB more (limit 200)");
 }
 
-/// Resident memory of a file's mappings that is not private, KiB. The resident sets of two processes cannot be
-/// compared: of the DSOs of both, the kernel maps what is near a page that is touched, by random addresses.
+/// Resident memory of a file's mappings that is not private, KiB. The resident sets of two processes cannot
+/// be compared: the kernel maps what is near a page that is touched, which depends on random addresses.
 fn clean_kib(pid: u32, file: &Path) -> i64 {
     let smaps = std::fs::read_to_string(format!("/proc/{pid}/smaps")).expect("its mappings");
     let file = file.to_str().expect("UTF-8");
