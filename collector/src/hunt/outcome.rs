@@ -26,12 +26,16 @@ use crate::text::note::Note;
 const LAST_MESSAGES: Duration = Duration::from_millis(300);
 /// The same if no process is left. Every connection must end, as soon as a CPU is free for it.
 const LAST_MESSAGES_OF_ALL: Duration = Duration::from_secs(5);
+/// How long messages are taken before the first process is reaped. Its other threads may not be out of the
+/// kernel by then, and the kernel would wait for them in a loop. Mostly the last message comes within 1 ms.
+const BEFORE_REAPED: Duration = Duration::from_millis(5);
 /// How long to wait for a hello that was sent just before the run ended.
 const LATE_HELLO: Duration = Duration::from_secs(1);
 
 impl Running<'_> {
-    /// Takes messages until all connections have ended, or nothing more can be expected.
-    fn take_last_messages(&mut self, alone: bool, left: Option<&Left>) {
+    /// Takes messages until all connections have ended, or nothing more can be expected; at most for `most`.
+    /// `alone`: no process of the run is left.
+    fn take_last_messages(&mut self, alone: bool, left: Option<&Left>, most: Duration) {
         let began = Instant::now();
         loop {
             let all_ended = self.watch.hello_seen() && self.watch.all_ended();
@@ -42,7 +46,7 @@ impl Running<'_> {
                 _ if alone => LAST_MESSAGES_OF_ALL,
                 _ => LAST_MESSAGES,
             };
-            match self.listener.events().recv_deadline(began + limit) {
+            match self.listener.events().recv_deadline(began + limit.min(most)) {
                 Ok(event) => self.take(event),
                 Err(_) => return,
             }
@@ -73,6 +77,7 @@ impl Running<'_> {
         let lane = self.job.lane;
         self.look();
         let first_left = self.census.left();
+        self.take_last_messages(false, first_left.as_ref(), BEFORE_REAPED);
         let ended = self.bench.reap().context("hunt: waiting for the run")?;
         let over = self.nothing_is_left();
         let members = if over { Ok(vec![]) } else { self.bench.members() };
@@ -81,7 +86,7 @@ impl Running<'_> {
             vec![]
         });
         let left = members.len();
-        self.take_last_messages(left == 0, first_left.as_ref());
+        self.take_last_messages(left == 0, first_left.as_ref(), Duration::MAX);
         facts.judged = Some(self.judged(None, first_left.as_ref()));
         let daemons = self.daemons(&members);
         if left > 0 {

@@ -5,22 +5,22 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, never};
+use nix::errno::Errno;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::prctl::{get_child_subreaper, set_pdeathsig};
 use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use nix::unistd::Pid;
-use rustix::process::{WaitId, WaitIdOptions, waitid};
+use rustix::process::WaitOptions;
 
 use crate::capture::tool;
 use crate::console::cancel;
 use crate::files::private;
+use crate::launch::descriptors;
 use crate::launch::members::{Found, Member, Signs};
-use crate::launch::{census, descriptors};
 use crate::proc::{ending, pidfd};
 
 /// Time between TERM and KILL when a run is stopped.
@@ -30,8 +30,6 @@ pub(crate) const TERM_TO_KILL: Duration = Duration::from_secs(1);
 const KILLED: Duration = Duration::from_secs(2);
 /// How long to wait for the end of the first one, after that.
 const REAPED: Duration = Duration::from_millis(500);
-/// When all threads of a process that has ended are out of the kernel.
-const OUT: Duration = Duration::from_millis(10);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
@@ -90,7 +88,6 @@ impl Bench {
         unsafe { command.pre_exec(in_child) };
         let started = Instant::now();
         let child = command.spawn()?;
-        reap_earlier();
         let pid = Pid::from_raw(child.id() as i32);
         cancel::kill_at_exit(pid);
         let signs = Signs::of_run(pid, mark);
@@ -119,11 +116,11 @@ impl Bench {
         self.reaped.is_some() || tool::has_ended(self.pid)
     }
 
-    /// How the first process ended. Waits for its end, but not for long: one that was killed and does not end
-    /// is in the kernel, and counts as killed. It is left to [`reap_earlier`].
+    /// Reaps the first process. Waits for its end, but not for long: one that was killed and does not end is in
+    /// the kernel, and counts as killed.
     ///
     /// # Errors
-    /// `waitid` failed.
+    /// `waitpid` failed.
     pub(crate) fn reap(&mut self) -> io::Result<Ended> {
         if let Some(ended) = self.reaped {
             return Ok(ended);
@@ -139,7 +136,6 @@ impl Bench {
         };
         self.reaped = Some(ended);
         cancel::keep_at_exit(self.pid);
-        unreaped().push((self.pid, Instant::now()));
         Ok(ended)
     }
 
@@ -158,16 +154,13 @@ impl Bench {
     }
 
     /// Whether no process of the run is left, as far as that can be known without a look at all processes of
-    /// the machine: the first has ended, and this process has no orphan. A subreaper is the parent of every
-    /// one. A process that another program started for the run does not count.
+    /// the machine: the first was reaped, and this process has no child. As a subreaper it would be the parent
+    /// of every orphan. A process that another program started for the run does not count.
     pub(crate) fn has_no_descendant(&self) -> bool {
-        if self.reaped.is_none() || get_child_subreaper() != Ok(true) {
-            return false;
-        }
-        let ended: Vec<u32> = unreaped().iter().map(|(pid, _)| pid.as_raw() as u32).collect();
-        // The kernel may skip an entry of a list that becomes shorter meanwhile.
-        let none = || census::orphans().is_some_and(|pids| pids.iter().all(|pid| ended.contains(pid)));
-        none() && none()
+        let any = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT | WaitPidFlag::__WALL;
+        self.reaped.is_some()
+            && get_child_subreaper() == Ok(true)
+            && waitid(Id::All, any) == Err(Errno::ECHILD)
     }
 
     /// Sends TERM to all processes, and KILL after `patience` to those that are left; then reaps.
@@ -249,27 +242,12 @@ impl Drop for Bench {
     }
 }
 
-/// First processes of runs whose end is known, and since when. Nobody waits for them: while the threads of a
-/// process are on their way out of the kernel, `waitpid` of it turns in a loop, for 5 ms on a busy machine.
-static UNREAPED: Mutex<Vec<(Pid, Instant)>> = Mutex::new(vec![]);
-
-fn unreaped() -> MutexGuard<'static, Vec<(Pid, Instant)>> {
-    UNREAPED.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Reaps those that ended [`OUT`] ago or earlier. One that the kernel keeps is left to it.
-fn reap_earlier() {
-    unreaped().retain(|(pid, since)| {
-        since.elapsed() < OUT || waitpid(*pid, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive)
-    });
-}
-
-/// How a child ended. It stays a zombie. nix knows no real-time signals.
+/// The end of a child. nix knows no real-time signals.
 fn wait(pid: Pid) -> io::Result<Ended> {
-    let child = rustix::process::Pid::from_raw(pid.as_raw()).ok_or(io::ErrorKind::InvalidInput)?;
+    let child = rustix::process::Pid::from_raw(pid.as_raw());
     loop {
-        match waitid(WaitId::Pid(child), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
-            Ok(Some(status)) => {
+        match rustix::process::waitpid(child, WaitOptions::empty()) {
+            Ok(Some((_, status))) => {
                 return Ok(Ended { code: status.exit_status(), signal: status.terminating_signal() });
             }
             Ok(None) | Err(rustix::io::Errno::INTR) => {}

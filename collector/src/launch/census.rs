@@ -285,12 +285,6 @@ pub(crate) fn children(pid: u32) -> Vec<u32> {
     task::tids(pid).unwrap_or_default().into_iter().flat_map(|tid| children_of(pid, tid)).collect()
 }
 
-/// Children of the main thread of this process: whatever lost its parent, if it is a subreaper, and what this
-/// thread started. None: the kernel does not list them.
-pub(crate) fn orphans() -> Option<Vec<u32>> {
-    has_lists_of_children().then(|| children_of_main(std::process::id()))
-}
-
 /// Children of the main thread of a process.
 fn children_of_main(pid: u32) -> Vec<u32> {
     children_of(pid, pid)
