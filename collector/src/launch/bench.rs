@@ -116,8 +116,8 @@ impl Bench {
         self.reaped.is_some() || tool::has_ended(self.pid)
     }
 
-    /// Reaps the first process. Waits for its end, but not for long: one that was killed and does not end is in
-    /// the kernel, and counts as killed.
+    /// Reaps the first process. Waits for its end, but not for long: one that was killed and does not end is
+    /// in the kernel, and counts as killed.
     ///
     /// # Errors
     /// `waitpid` failed.
@@ -154,8 +154,8 @@ impl Bench {
     }
 
     /// Whether no process of the run is left, as far as that can be known without a look at all processes of
-    /// the machine: the first was reaped, and this process has no child. As a subreaper it would be the parent
-    /// of every orphan. A process that another program started for the run does not count.
+    /// the machine: the first was reaped, and this process has no child. As a subreaper it would be the
+    /// parent of every orphan. A process that another program started for the run does not count.
     pub(crate) fn has_no_descendant(&self) -> bool {
         let any = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT | WaitPidFlag::__WALL;
         self.reaped.is_some()

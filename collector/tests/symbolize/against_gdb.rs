@@ -228,7 +228,7 @@ fn c_programs() {
     const ALLOCATORS: [Option<&str>; 3] = [None, Some(JEMALLOC), Some(MIMALLOC)];
     for (name, flags, preloads) in [
         ("o2", &["-O2", "-g", "-pthread"][..], &ALLOCATORS[..]),
-        ("fp", &["-O2", "-g", "-fno-omit-frame-pointer", "-pthread"], &ALLOCATORS),
+        ("fp", &["-O2", "-g", "-fno-omit-frame-pointer", "-pthread"], &[Some(JEMALLOC)]),
         ("o0", &["-O0", "-g", "-pthread"], &[None]),
         ("no_debug_info", &["-O2", "-pthread"], &[None]),
     ] {
