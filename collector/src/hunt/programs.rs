@@ -15,5 +15,6 @@ pub(super) fn report(process: &Watched) -> ProcessReport {
         at: process.program_began,
         ended: process.ended_at,
         goes_on: process.goes_on,
+        exited: process.has_exited(),
     }
 }

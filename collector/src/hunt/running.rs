@@ -16,7 +16,7 @@ use crate::console::usr1::Requests;
 use crate::evidence::stall::JudgedStall;
 use crate::evidence::truncated_stacks;
 use crate::launch::bench::Bench;
-use crate::launch::census::{self, Census, Left};
+use crate::launch::census::{Census, Disconnected, Left};
 use crate::launch::program;
 use crate::listen::request::Answer;
 use crate::listen::{ConnId, Event, Listener, What};
@@ -108,19 +108,18 @@ impl<'a> Running<'a> {
 
     /// Takes a message, and looks at what becomes of a process whose connection has ended.
     pub(super) fn take(&mut self, event: Event) {
-        let pid = event.peer.pid;
+        let (pid, conn) = (event.peer.pid, event.conn);
         let (hello, ended) = (matches!(event.what, What::Hello(_)), matches!(event.what, What::End));
         self.watch.take(event);
         if let Some(hellos) = self.job.hellos.filter(|_| hello) {
             // Nobody may listen any more.
             let _ = hellos.send(pid);
         }
-        if hello || ended {
-            // It may have ended, or execute another program by now.
+        if hello {
             self.census.look_at(pid);
         }
-        if ended {
-            self.census.look_soon();
+        if ended && let Some(report) = self.watch.process(conn).map(programs::report) {
+            self.census.look_at_disconnected(&report.disconnected());
         }
     }
 
@@ -132,12 +131,16 @@ impl<'a> Running<'a> {
 
     /// Looks at the processes of the run.
     pub(super) fn look(&mut self) {
-        self.census.look();
         // A connection may end although the program goes on: the process closed it, or the shim left.
-        let ended = self.watch.connections().filter(|(_, p)| p.ended && self.census.lives(p.pid));
-        let goes_on = |p: &Watched| census::has_mapped(p.pid, programs::report(p).own_dsos());
-        let found: Vec<(ConnId, bool)> = ended.map(|(conn, p)| (conn, goes_on(p))).collect();
-        found.into_iter().for_each(|(conn, goes_on)| self.watch.goes_on(conn, goes_on));
+        let may_live = |p: &Watched| p.ended_at.is_some_and(|since| self.census.may_live(p.pid, since));
+        let ended = self.watch.connections().filter(|(_, process)| may_live(process));
+        let (conns, reports): (Vec<ConnId>, Vec<ProcessReport>) =
+            ended.map(|(conn, process)| (conn, programs::report(process))).unzip();
+        let disconnected: Vec<Disconnected<'_>> = reports.iter().map(ProcessReport::disconnected).collect();
+        let told = self.census.look_and_tell(&disconnected);
+        for (conn, goes_on) in conns.into_iter().zip(told) {
+            goes_on.into_iter().for_each(|goes_on| self.watch.goes_on(conn, goes_on));
+        }
         self.watch.set_parents(self.census.alive().map(|seen| seen.ppid).collect());
     }
 

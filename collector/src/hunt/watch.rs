@@ -87,6 +87,12 @@ impl Watched {
         memory::peak_rss(&at_exit.or_else(in_dump)?)
     }
 
+    /// Whether its destructors ran: it came to its end, and executes no other program.
+    pub(super) fn has_exited(&self) -> bool {
+        let left = self.last_memory.as_ref().filter(|_| self.ended);
+        left.is_some_and(|(record, fd)| memory::read(fd, record).is_ok_and(|memory| memory.is_some()))
+    }
+
     pub(crate) fn allocator(&self) -> Option<&Dso> {
         self.dsos.iter().find(|d| d.init.id == self.identity.fixed.allocator)
     }

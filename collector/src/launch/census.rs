@@ -32,6 +32,8 @@ const FIRST: Duration = Duration::from_millis(4);
 const SOON: Duration = Duration::from_millis(2);
 /// The longest interval between two looks.
 const LONGEST: Duration = Duration::from_millis(250);
+/// The end of a process takes no longer than this.
+const LATELY: Duration = Duration::from_secs(1);
 /// From this age of a run on, the children of all threads are looked for.
 const THREADS: Duration = Duration::from_millis(50);
 /// A look is followed by a pause of this many times its CPU time.
@@ -70,6 +72,21 @@ pub(crate) struct Left {
     pub(crate) children_ticks: u64,
     /// It has waited for a child that touched memory of its own. A program that was executed always does.
     pub(crate) had_children: bool,
+}
+
+/// A program whose connection has ended.
+#[derive(Debug)]
+pub(crate) struct Disconnected<'a> {
+    pub(crate) pid: u32,
+    /// What it told of its DSOs, those that it keeps to its end.
+    pub(crate) dsos: Vec<&'a Dso>,
+}
+
+impl Disconnected<'_> {
+    /// Whether its process still has it in memory.
+    fn is_mapped(&self) -> bool {
+        has_mapped(self.pid, self.dsos.iter().copied())
+    }
 }
 
 #[derive(Debug)]
@@ -112,8 +129,25 @@ impl Census {
         self.step = (self.step * 3 / 2).min(LONGEST);
     }
 
-    /// Makes the next look due at once: a connection has ended, and an exec may be under way.
-    pub(crate) fn look_soon(&mut self) {
+    /// The same. Tells of each program whose connection has ended ([`Disconnected`]) whether it was still there;
+    /// None: its process has ended. One that is just ending has its files for a while, and was there.
+    pub(crate) fn look_and_tell(&mut self, disconnected: &[Disconnected<'_>]) -> Vec<Option<bool>> {
+        let before: Vec<bool> = disconnected.iter().map(Disconnected::is_mapped).collect();
+        self.look();
+        // What was seen between the two may be what was there before, and has no memory any more.
+        let is_there = |(s, before): (&Disconnected<'_>, bool)| {
+            self.lives(s.pid).then(|| s.is_mapped() || before && mappings(s.pid).is_empty())
+        };
+        disconnected.iter().zip(before).map(is_there).collect()
+    }
+
+    /// Whether a process whose connection ended at `since` may still be there.
+    pub(crate) fn may_live(&self, pid: u32, since: Instant) -> bool {
+        since.elapsed() < LATELY || self.lives(pid)
+    }
+
+    /// Makes the next look due at once: an exec may be under way.
+    fn look_soon(&mut self) {
         self.next = self.next.min(Instant::now() + SOON);
     }
 
@@ -127,7 +161,16 @@ impl Census {
         self.alive().any(|seen| seen.pid == pid)
     }
 
-    /// Looks at one process: its connection has ended, and it may execute another program by now.
+    /// Looks at a process whose connection has just ended: it may execute another program by now. While it has
+    /// the DSOs of its program it does not: it is ending, or goes on without its shim.
+    pub(crate) fn look_at_disconnected(&mut self, disconnected: &Disconnected<'_>) {
+        if !disconnected.is_mapped() {
+            self.look_at(disconnected.pid);
+        }
+        self.look_soon();
+    }
+
+    /// Looks at one process.
     pub(crate) fn look_at(&mut self, pid: u32) {
         if let Ok(brief) = Brief::read(pid) {
             self.take(&brief, Instant::now());
@@ -436,8 +479,20 @@ mod tests {
             hangscope_protocol::record::DsoRecord { start: libc.start, ..crate::testkit::dump::zero() };
         let dso = Dso { init, path: libc.path.clone(), now: None };
         assert!(has_mapped(std::process::id(), [&dso]));
-        let moved = Dso { init: hangscope_protocol::record::DsoRecord { start: 4096, ..init }, ..dso };
+        let moved =
+            Dso { init: hangscope_protocol::record::DsoRecord { start: 4096, ..init }, ..dso.clone() };
         assert!(!has_mapped(std::process::id(), [&moved]));
         assert!(!has_mapped(std::process::id(), []));
+        // A look at its process after the end of its connection: the same program, or another one.
+        let at_look = |dso| {
+            let pid = std::process::id();
+            let mut census = Census::new(pid, Path::new("/nonexistent/x.so"), Instant::now());
+            let disconnected = Disconnected { pid, dsos: vec![dso] };
+            census.look_at_disconnected(&disconnected);
+            let seen_at_once = census.seen().len();
+            (seen_at_once, census.look_and_tell(&[disconnected]))
+        };
+        assert_eq!(at_look(&dso), (0, vec![Some(true)]));
+        assert_eq!(at_look(&moved), (1, vec![Some(false)]));
     }
 }

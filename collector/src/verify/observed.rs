@@ -9,7 +9,7 @@ use super::request::{Request, Wanted};
 use crate::analysis::Judged;
 use crate::analysis::judged::Doubt;
 use crate::launch::bench::Ended;
-use crate::launch::census::{self, Census, Left};
+use crate::launch::census::{Census, Disconnected, Left};
 use crate::launch::program;
 use crate::listen::{ConnId, Event, What};
 use crate::session;
@@ -71,6 +71,7 @@ impl Observed {
                     at,
                     ended: None,
                     goes_on: false,
+                    exited: false,
                 });
             }
             (What::Rejected(reason), _) => self.rejected = Some(format!("{reason} (pid {pid})")),
@@ -81,10 +82,8 @@ impl Observed {
             }
             (What::End, Some(report)) => {
                 report.ended = Some(event.at);
-                // It ended, or it executes another program by now.
                 if let Some(census) = &mut self.census {
-                    census.look_at(pid);
-                    census.look_soon();
+                    census.look_at_disconnected(&report.disconnected());
                 }
             }
             _ => {}
@@ -121,10 +120,13 @@ impl Observed {
 
     pub(super) fn look(&mut self) {
         let Some(census) = &mut self.census else { return };
-        census.look();
         // A connection may end although the program goes on.
-        for report in self.reports.iter_mut().filter(|r| r.ended.is_some() && census.lives(r.pid)) {
-            report.goes_on = census::has_mapped(report.pid, report.own_dsos());
+        let may_live = |r: &&mut ProcessReport| r.ended.is_some_and(|since| census.may_live(r.pid, since));
+        let mut ended: Vec<&mut ProcessReport> = self.reports.iter_mut().filter(may_live).collect();
+        let disconnected: Vec<Disconnected<'_>> = ended.iter().map(|report| report.disconnected()).collect();
+        let told = census.look_and_tell(&disconnected);
+        for (report, goes_on) in ended.iter_mut().zip(told) {
+            report.goes_on = goes_on.unwrap_or(report.goes_on);
         }
     }
 

@@ -72,7 +72,7 @@ impl Programs<'_> {
             r.pid == seen.pid && (seen.exe.starts_with('[') || base_name(r.exe()) == base_name(&seen.exe))
         };
         let connected = |r: &&ProcessReport| {
-            r.at <= seen.until && (r.goes_on || r.ended.is_none_or(|ended| ended >= seen.until))
+            r.at <= seen.until && (r.goes_on || r.exited || r.ended.is_none_or(|ended| ended >= seen.until))
         };
         let all = || self.reports.iter().filter(of_process);
         all().rev().find(connected).or_else(|| all().find(|r| r.at > seen.until))

@@ -13,6 +13,7 @@ use super::error::VerifyError;
 use super::request::Wanted;
 use crate::analysis::Integrity;
 use crate::analysis::integrity::judge;
+use crate::launch::census::Disconnected;
 use crate::session::copy::Copied;
 use crate::session::{Dso, Identity};
 use crate::text::message::{Lang, say};
@@ -82,6 +83,8 @@ pub(crate) struct ProcessReport {
     pub(crate) ended: Option<Instant>,
     /// The connection ended, but the process has the same DSOs at the same addresses: the program is the same.
     pub(crate) goes_on: bool,
+    /// Its destructors ran: its process executed no other program after it.
+    pub(crate) exited: bool,
 }
 
 impl ProcessReport {
@@ -93,6 +96,11 @@ impl ProcessReport {
     /// The shim and the allocator. The program that told of them has them at the same addresses to its end.
     pub(crate) fn own_dsos(&self) -> impl Iterator<Item = &Dso> {
         self.dsos.iter().filter(|dso| dso.is(dso_flags::SHIM) || dso.is(dso_flags::PROVIDES_MALLOC))
+    }
+
+    /// The program, once its connection has ended.
+    pub(crate) fn disconnected(&self) -> Disconnected<'_> {
+        Disconnected { pid: self.pid, dsos: self.own_dsos().collect() }
     }
 
     /// The file that it executes.

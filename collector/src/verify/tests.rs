@@ -59,6 +59,7 @@ fn said() -> ProcessReport {
         at: Instant::now(),
         ended: None,
         goes_on: false,
+        exited: false,
     }
 }
 
@@ -145,6 +146,9 @@ fn a_process_that_executes_another_program_loses_its_proof() {
     assert_eq!(of(&again, report(Some(at(2)))), (bench.into(), Some(Doubt::NotProven)));
     let goes_on = ProcessReport { goes_on: true, ..report(Some(at(2))) };
     assert_eq!(of(&again, goes_on), (bench.into(), None));
+    // A look while it was ending.
+    let exited = ProcessReport { exited: true, ..report(Some(at(2))) };
+    assert_eq!(of(&again, exited), (bench.into(), None));
 }
 
 #[test]
