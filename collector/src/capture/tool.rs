@@ -7,10 +7,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, after, select};
-use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
+use rustix::io::Errno;
+use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, waitid};
 
 use crate::console::cancel::Cancel;
 
@@ -105,7 +105,7 @@ pub(crate) fn run(command: &mut Command, stdout: Stdio, limit: Duration, cancel:
 pub(crate) fn ended(pid: Pid) -> io::Result<Receiver<()>> {
     let (sender, receiver) = crossbeam_channel::bounded(1);
     let wait = move || {
-        while waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(Errno::EINTR) {}
+        while matches!(end_of(pid, WaitIdOptions::empty()), Err(Errno::INTR)) {}
         let _ = sender.send(());
     };
     std::thread::Builder::new().name("wait".into()).spawn(wait)?;
@@ -114,8 +114,13 @@ pub(crate) fn ended(pid: Pid) -> io::Result<Receiver<()>> {
 
 /// Whether a child of this process has ended. The child is not reaped.
 pub(crate) fn has_ended(pid: Pid) -> bool {
-    let options = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
-    waitid(Id::Pid(pid), options).is_ok_and(|status| status != WaitStatus::StillAlive)
+    matches!(end_of(pid, WaitIdOptions::NOHANG), Ok(Some(_)))
+}
+
+/// The end of a child that is not reaped. nix knows no death by a real-time signal.
+fn end_of(pid: Pid, more: WaitIdOptions) -> Result<Option<WaitIdStatus>, Errno> {
+    let child = rustix::process::Pid::from_raw(pid.as_raw()).ok_or(Errno::INVAL)?;
+    waitid(WaitId::Pid(child), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | more)
 }
 
 #[cfg(test)]

@@ -112,12 +112,23 @@ fn failed<'a>(scene: &Scene<'a>, thread: &Thread<'_>) -> Option<&'a NoMemory> {
     (often && thread.inside == Some(true)).then_some(failed)
 }
 
-/// The call of the allocator is `operator new`, which asks the program's new_handler before it gives up.
+/// How functions are named that ask the program's new_handler before they give up: `operator new`, and what
+/// it jumps to in tcmalloc and mimalloc, with no frame of its own left.
+const NEW: [&str; 7] = [
+    "operator new",
+    "_Znw",
+    "_Zna",
+    "tc_new",
+    "tcmalloc::allocate_full_cpp_throw",
+    "mi_new",
+    "mi_heap_alloc_new",
+];
+
+/// The call of the allocator is `operator new`.
 fn is_new(scene: &Scene<'_>, thread: &Thread<'_>) -> bool {
     let Some(range) = stack::in_allocator(thread.frames(), scene.is) else { return false };
     let name = thread.frames()[range.end - 1].function.as_deref().unwrap_or_default();
-    ["operator new", "_Znw", "_Zna", "tc_new"].iter().any(|new| name.starts_with(new))
-        && !name.contains("nothrow")
+    NEW.iter().any(|new| name.starts_with(new)) && !name.contains("nothrow")
 }
 
 fn handler_of(scene: &Scene<'_>, thread: &Thread<'_>) -> String {

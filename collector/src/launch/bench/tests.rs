@@ -27,6 +27,9 @@ fn the_status_is_that_of_the_run() {
     let mut bench = start("kill -SEGV $$", "a2");
     bench.ended().recv().unwrap();
     assert_eq!(bench.reap().unwrap().signal, Some(11));
+    let mut bench = start("kill -40 $$", "a3");
+    bench.ended().recv().unwrap();
+    assert_eq!(bench.reap().unwrap().signal, Some(40), "a real-time signal");
 }
 
 #[test]

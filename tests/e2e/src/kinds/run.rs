@@ -149,7 +149,7 @@ fn differences(kind: &Kind, hunt: &Hunt, verdict: &Value) -> Vec<String> {
     let hang = hang_of(verdict);
     expect("class", kind.class.into(), &hang["class"]);
     expect("cause", kind.cause.into(), &hang["cause"]);
-    if kind.class.is_some() {
+    if kind.class.is_some() && kind.confidence != "either" {
         expect("confidence", kind.confidence.into(), &hang["confidence"]);
     }
     if let Some(symbol) = kind.lock {

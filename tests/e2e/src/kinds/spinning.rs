@@ -97,6 +97,7 @@ pub(super) const ROWS: &[Kind] = &[
         source: "new_handler_frees_nothing.cpp",
         allocator: Allocator::Debian("libtcmalloc_minimal.so.4"),
         class: Some("runaway"),
+        confidence: "either",
         culprit: Some("main"),
         ..NO_MEMORY
     },

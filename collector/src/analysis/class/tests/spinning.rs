@@ -217,6 +217,30 @@ fn a_request_that_the_program_repeats_is_its_own_mistake() {
     assert!(found.why.iter().any(|why| why.contains("RLIMIT_AS 3 GiB is reached")), "{:?}", found.why);
 }
 
+/// It jumps to what asks the handler, and has no frame of its own.
+#[test]
+fn an_operator_new_without_a_frame_is_likely_to_ask_the_handler() {
+    for (name, blame) in [
+        ("tcmalloc::allocate_full_cpp_throw_oom", Some(Blame::Program)),
+        ("tcmalloc::allocate_full_cpp_nothrow_oom", None),
+        ("mi_new_n", Some(Blame::Program)),
+        ("mi_new_nothrow", None),
+    ] {
+        let mut make = Make::new();
+        let frames = ["foo_map@foo", &format!("{name}@foo"), "main@bench"];
+        make.runs(101, 0.9, &frames, RETURN);
+        fails(&mut make, false, vec![]);
+        let found = make.analyse();
+        let confidence = if blame.is_some() { Confidence::Likely } else { Confidence::Proven };
+        assert_eq!(
+            (class(&found), found.blame),
+            ((Class::Runaway, confidence), blame),
+            "{name}: {:?}",
+            found.why
+        );
+    }
+}
+
 #[test]
 fn a_few_failures_without_a_limit_are_no_cause() {
     let mut make = Make::new();
