@@ -7,7 +7,7 @@
 //! - `state`: what a matrix began with; `meta`: the machine and the settings
 //! - `lanes`: the settings of a hunt for each run; `task`: what is asked for; `begin`: a new matrix, or one
 //!   that goes on; `preflight`: checks before the first run; `leftovers`: evidence of runs that are made
-//!   again; [`run`]: makes the runs
+//!   again; [`mod@run`]: makes the runs
 //! - `series`: memory over time; `machine`: what else was at work
 //! - `results`: what the runs show; [`summary`], `page`, [`verdict`]: its files
 

@@ -32,7 +32,7 @@ pub(super) fn words(way: &Way) -> impl Iterator<Item = u64> {
     let tried = way.calls.iter().filter_map(|call| call.first);
     let read: BTreeSet<u64> = way.reads.iter().map(|read| read.address).collect();
     let tried: Vec<u64> =
-        tried.filter(|first| read.contains(first) || read.contains(&(first + 16))).collect();
+        tried.filter(|first| read.contains(first) || read.contains(&first.wrapping_add(16))).collect();
     read.into_iter().chain(tried)
 }
 
@@ -50,7 +50,8 @@ impl Loops<'_> {
         let tried: BTreeSet<u64> =
             way.calls.iter().filter(|call| self.is_try_lock(call.to)).filter_map(|call| call.first).collect();
         // What the function itself reads of the mutex is no word of its own.
-        let of_mutex = |read: &&RawRead| tried.iter().any(|at| (*at..*at + 40).contains(&read.address));
+        let of_mutex =
+            |read: &&RawRead| tried.iter().any(|at| (*at..at.saturating_add(40)).contains(&read.address));
         let mut reads: Vec<LoopRead> = tried.iter().map(|at| self.read(*at, 4, ReadHow::TryLock)).collect();
         let own = |read: &&RawRead| self.is_of_system(read.address);
         let others = way.reads.iter().filter(|read| !of_mutex(read) && !own(read));
@@ -144,7 +145,17 @@ fn tries_lock(function: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::tries_lock;
+    use std::collections::BTreeSet;
+
+    use super::{tries_lock, words};
+    use crate::symbolize::follow::{Call, Way};
+
+    #[test]
+    fn a_first_argument_may_be_any_number() {
+        let call = |first| Call { from: 1, to: 2, first: Some(first) };
+        let calls = BTreeSet::from([call(u64::MAX), call(u64::MAX - 16), call(0)]);
+        assert_eq!(words(&Way { calls, ..Way::default() }).count(), 0);
+    }
 
     #[test]
     fn a_lock_is_tried_under_each_name_that_glibc_has_for_it() {

@@ -21,7 +21,8 @@ use hangscope_protocol::record::{ARCH_X86_64, probe_outcome};
 use super::arch::{Arch, Regs};
 use super::images::Modules;
 use crate::session::{Dump, Memory, Probe, maps};
-use machine::{Call, Code, Load, Machine};
+pub(super) use machine::Call;
+use machine::{Code, Load, Machine};
 pub(crate) use space::{LINE, LineOf};
 use space::{Lines, Space};
 
