@@ -17,8 +17,8 @@
 //! - [`timeout`]: coreutils' `timeout` with a look before the kill
 //! - `actions`: a hunt in GitHub Actions
 //! - `followed`: the command that `collect` follows
-//! - `args`, `settings`, [`stir`], `times`, `socket`: options that several subcommands have; `carried`: a carrier for one
-//!   of them
+//! - `args`, `settings`, [`stir`], `times`, `socket`: options that several subcommands have; `carried`: a
+//!   carrier for one of them
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;

@@ -39,8 +39,8 @@ pub(super) struct SettingsArgs {
 }
 
 impl SettingsArgs {
-    /// The settings, with the absolute path of a socket whose folder nobody else can write to. `command` is the
-    /// subcommand, for errors.
+    /// The settings, with the absolute path of a socket whose folder nobody else can write to. `command` is
+    /// the subcommand, for errors.
     ///
     /// # Errors
     /// There can be no such socket.

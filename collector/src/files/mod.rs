@@ -9,6 +9,7 @@
 //! - [`stamp`]: a date as part of a file name
 //! - [`private`]: for the user alone; [`folder`]: nothing is followed that somebody else put there
 //! - [`bounded`]: files of somebody else are read within limits
+//! - [`journal`]: files that grow by a line for each run
 //! - [`atomic`]: files are written whole or not at all; [`free`]: large ones leave room for small ones
 
 pub(crate) mod atomic;
@@ -19,6 +20,7 @@ pub(crate) mod elf;
 pub(crate) mod facts;
 pub(crate) mod folder;
 pub(crate) mod free;
+pub(crate) mod journal;
 pub(crate) mod links;
 pub(crate) mod pin;
 pub(crate) mod private;

@@ -174,8 +174,8 @@ impl<'a> Running<'a> {
         self.watch.memory_asked(conn, counters.and(asked));
     }
 
-    /// The peak of the resident set of a process that has ended, KiB: as its shim left it. None: it was killed, or
-    /// ended without running destructors.
+    /// The peak of the resident set of a process that has ended, KiB: as its shim left it. None: it was
+    /// killed, or ended without running destructors.
     pub(super) fn peak_rss(&self, pid: u32) -> Option<u64> {
         let of_process = self.watch.processes().filter(|process| process.pid == pid);
         of_process.filter_map(Watched::peak_rss).last()

@@ -129,8 +129,8 @@ impl Census {
         self.step = (self.step * 3 / 2).min(LONGEST);
     }
 
-    /// The same. Tells of each program whose connection has ended ([`Disconnected`]) whether it was still there;
-    /// None: its process has ended. One that is just ending has its files for a while, and was there.
+    /// The same. Tells of each program whose connection has ended ([`Disconnected`]) whether it was still
+    /// there; None: its process has ended. One that is just ending has its files for a while, and was there.
     pub(crate) fn look_and_tell(&mut self, disconnected: &[Disconnected<'_>]) -> Vec<Option<bool>> {
         let before: Vec<bool> = disconnected.iter().map(Disconnected::is_mapped).collect();
         self.look();
@@ -161,8 +161,8 @@ impl Census {
         self.alive().any(|seen| seen.pid == pid)
     }
 
-    /// Looks at a process whose connection has just ended: it may execute another program by now. While it has
-    /// the DSOs of its program it does not: it is ending, or goes on without its shim.
+    /// Looks at a process whose connection has just ended: it may execute another program by now. While it
+    /// has the DSOs of its program it does not: it is ending, or goes on without its shim.
     pub(crate) fn look_at_disconnected(&mut self, disconnected: &Disconnected<'_>) {
         if !disconnected.is_mapped() {
             self.look_at(disconnected.pid);

@@ -6,7 +6,8 @@
 //! - [`shim_path`]: where the shim is
 //! - [`program`], [`cpus`]: which word of the command is the benchmark; which CPUs it may use
 //! - [`cpu_sets`]: CPUs cut into sets, for runs side by side
-//! - [`mod@bench`]: the processes of a run: started, waited for, stopped together; [`members`]: how they are found
+//! - [`mod@bench`]: the processes of a run: started, waited for, stopped together; [`members`]: how they are
+//!   found
 //! - [`census`]: which programs a run has, as /proc shows them
 //! - [`runner`]: a command that a standing collector follows; [`chain`]: which programs it started
 //! - [`sockets`]: the folder for the sockets of runs

@@ -1,18 +1,15 @@
 //! `runs.jsonl`: everything known of each run, also of those that do not count. It is written before the row
 //! in `samples.csv`, and a matrix that was killed between the two gets the row when it goes on.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
 use super::machine::Mark;
 use super::samples::{BadFile, Sample, whole_lines};
 use crate::analysis::RunFacts;
 use crate::files::atomic::{Lines, WriteError};
-use crate::files::folder;
+use crate::files::journal::{self, Lock};
 
 /// Name of the file in OUT.
 pub(crate) const FILE: &str = "runs.jsonl";
@@ -51,21 +48,14 @@ impl From<WriteError> for BadJournal {
 pub(crate) struct Journal {
     entries: Vec<Entry>,
     lines: Lines,
-    /// Holds the lock. The kernel releases it with the file, also when the process is killed.
-    _locked: Flock<File>,
+    _locked: Lock,
 }
 
 impl Journal {
     /// Opens the journal in OUT, or begins it.
     pub(crate) fn open(out: &Path) -> Result<Journal, BadJournal> {
         let path = out.join(FILE);
-        let fail = |source| WriteError { path: path.clone(), source };
-        let file = folder::open(&path, File::options().append(true).create(true)).map_err(fail)?;
-        let locked = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Err((_, Errno::EWOULDBLOCK)) => return Err(BadJournal::Taken(out.to_owned())),
-            Err((_, e)) => return Err(fail(e.into()).into()),
-            Ok(file) => file,
-        };
+        let locked = journal::lock(&path)?.ok_or_else(|| BadJournal::Taken(out.to_owned()))?;
         let text = whole_lines(&path)?;
         let entries = (1..).zip(text.lines()).map(|(line, text)| {
             let bad = |what: String| BadFile::Line { path: path.clone(), line, what };
@@ -94,24 +84,13 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::matrix::samples::Status;
+    use crate::matrix::samples::tests::sample;
+    use crate::testkit::until_free;
 
     fn entry(run: u32) -> Entry {
         let facts = RunFacts { rc: Some(0), ..RunFacts::new(run, "pinned") };
         Entry {
-            sample: Sample {
-                allocator: "hz4".into(),
-                lane: "main".into(),
-                phase: "ops".into(),
-                run,
-                status: Status::Ok,
-                class: None,
-                seconds: 0.25,
-                ops_s: Some(1e6),
-                max_rss_kib: None,
-                rc: Some(0),
-                bundle: None,
-            },
+            sample: sample(run),
             warmup: false,
             marks: vec![Mark::Swapped { pages: 3 }],
             shim_kib: Some(180),
@@ -119,17 +98,8 @@ mod tests {
         }
     }
 
-    /// Opens the journal once it is free. A child that another test starts inherits the lock, until its exec.
     fn opened(out: &Path) -> Result<Journal, BadJournal> {
-        let began = std::time::Instant::now();
-        loop {
-            match Journal::open(out) {
-                Err(BadJournal::Taken(_)) if began.elapsed() < crate::testkit::fake_shim::SOON => {
-                    std::thread::yield_now();
-                }
-                opened => return opened,
-            }
-        }
+        until_free(|| Journal::open(out), |bad| matches!(bad, BadJournal::Taken(_)))
     }
 
     #[test]

@@ -2,15 +2,13 @@
 //! kill, only the last one may be torn: it is cut off, and its run is made again.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::{RunFacts, RunOutcome};
 use crate::files::atomic::{Lines, WriteError};
-use crate::files::folder;
+use crate::files::journal;
 
 /// Name of the file in OUT.
 pub(crate) const FILE: &str = "samples.csv";
@@ -191,20 +189,9 @@ impl Samples {
     }
 }
 
-/// The whole lines of a file; empty where there is none. A last line without its end is removed from the
-/// file.
+/// The whole lines of a file, as text.
 pub(super) fn whole_lines(path: &Path) -> Result<String, BadFile> {
-    let fail = |source: io::Error| WriteError { path: path.to_owned(), source };
-    let file = folder::open(path, File::options().read(true).append(true).create(true));
-    let mut file = file.map_err(fail)?;
-    let mut bytes = vec![];
-    file.read_to_end(&mut bytes).map_err(fail)?;
-    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    if whole < bytes.len() {
-        file.set_len(whole as u64).map_err(fail)?;
-        bytes.truncate(whole);
-    }
-    String::from_utf8(bytes).map_err(|_| BadFile::Line {
+    String::from_utf8(journal::whole_lines(path)?).map_err(|_| BadFile::Line {
         path: path.to_owned(),
         line: 1,
         what: "not UTF-8".to_owned(),
@@ -212,10 +199,10 @@ pub(super) fn whole_lines(path: &Path) -> Result<String, BadFile> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn sample(run: u32) -> Sample {
+    pub(in crate::matrix) fn sample(run: u32) -> Sample {
         Sample {
             allocator: "hz4".into(),
             lane: "main".into(),

@@ -15,8 +15,8 @@ pub(crate) fn pids(proc: &Path) -> io::Result<Vec<u32>> {
     Ok(fs::read_dir(proc)?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
 }
 
-/// `stat` of a process below `proc`, which is `/proc`: 52 numbers and a name of at most 64 bytes. Much of it is
-/// read, so it is read with as few system calls as can be.
+/// `stat` of a process below `proc`, which is `/proc`: 52 numbers and a name of at most 64 bytes. Much of it
+/// is read, so it is read with as few system calls as can be.
 ///
 /// # Errors
 /// The error of opening or reading the file.

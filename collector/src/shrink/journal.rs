@@ -1,16 +1,11 @@
 //! `shrink_runs.jsonl`: one line for each run, written when the run ends. The next run follows from this file
 //! alone. Therefore a shrink that was killed at any moment can go on.
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 
 use crate::analysis::shrink::Trial;
 use crate::files::atomic::{Lines, WriteError};
-use crate::files::folder;
+use crate::files::journal::{self, Lock};
 
 /// Name of the file in OUT.
 pub(crate) const FILE: &str = "shrink_runs.jsonl";
@@ -20,8 +15,7 @@ pub(crate) const FILE: &str = "shrink_runs.jsonl";
 pub(crate) struct Journal {
     trials: Vec<Trial>,
     lines: Lines,
-    /// Holds the lock. The kernel releases the lock with the file, also when the process is killed.
-    _locked: Flock<File>,
+    _locked: Lock,
 }
 
 /// The reason why a journal cannot be opened.
@@ -47,20 +41,9 @@ impl Journal {
     /// is removed. Its run is made again.
     pub(crate) fn open(out: &Path) -> Result<Journal, BadJournal> {
         let path = out.join(FILE);
-        let fail = |source: io::Error| WriteError { path: path.clone(), source };
-        let file = folder::open(&path, File::options().read(true).append(true).create(true)).map_err(fail)?;
-        let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Err((_, Errno::EWOULDBLOCK)) => return Err(BadJournal::Taken(out.to_owned())),
-            Err((_, e)) => return Err(fail(e.into()).into()),
-            Ok(file) => file,
-        };
-        let mut bytes = vec![];
-        file.read_to_end(&mut bytes).map_err(fail)?;
-        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        if whole < bytes.len() {
-            file.set_len(whole as u64).map_err(fail)?;
-        }
-        let lines = bytes[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let locked = journal::lock(&path)?.ok_or_else(|| BadJournal::Taken(out.to_owned()))?;
+        let bytes = journal::whole_lines(&path)?;
+        let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let trials = (1..).zip(lines).map(|(line, text)| {
             let bad = |why: String| BadJournal::Line { path: path.clone(), line, why };
             let trial: Trial = serde_json::from_slice(text).map_err(|e| bad(e.to_string()))?;
@@ -68,7 +51,7 @@ impl Journal {
             if in_order { Ok(trial) } else { Err(bad(format!("it is of run {}", trial.run))) }
         });
         let trials = trials.collect::<Result<Vec<Trial>, BadJournal>>()?;
-        Ok(Journal { trials, lines: Lines::open(&path)?, _locked: file })
+        Ok(Journal { trials, lines: Lines::open(&path)?, _locked: locked })
     }
 
     /// The runs that were made.
@@ -96,6 +79,7 @@ impl Journal {
 mod tests {
     use super::*;
     use crate::analysis::RunOutcome;
+    use crate::testkit::until_free;
 
     fn trial(run: u32) -> Trial {
         Trial {
@@ -111,17 +95,8 @@ mod tests {
         }
     }
 
-    /// Opens the journal once it is free. A child that another test starts inherits the lock, until its exec.
     fn opened(out: &Path) -> Result<Journal, BadJournal> {
-        let began = std::time::Instant::now();
-        loop {
-            match Journal::open(out) {
-                Err(BadJournal::Taken(_)) if began.elapsed() < crate::testkit::fake_shim::SOON => {
-                    std::thread::yield_now();
-                }
-                opened => return opened,
-            }
-        }
+        until_free(|| Journal::open(out), |bad| matches!(bad, BadJournal::Taken(_)))
     }
 
     #[test]

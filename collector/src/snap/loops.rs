@@ -17,8 +17,8 @@ const READ_FOR: Duration = Duration::from_secs(5);
 /// Between two readings of a word. A lock that is in use changes in that time.
 const BETWEEN_READINGS: Duration = Duration::from_millis(100);
 
-/// The memory that the loops of the threads of a dump read, and the words that they read again and again. Records of one
-/// place are in order of time.
+/// The memory that the loops of the threads of a dump read, and the words that they read again and again.
+/// Records of one place are in order of time.
 pub(super) fn memory_of_loops(
     dump: &Dump,
     sources: &Sources,

@@ -1,8 +1,9 @@
 //! Owners that futex words name.
 //!
-//! A list of threads can miss one: a thread that began after the list was read, or one whose neighbour ended while it
-//! was read (the kernel finds its place again by counting). So an owner that no list has is asked for by its id, after
-//! the word that names it was read. If there is no such thread, and the word names it still, the owner has ended.
+//! A list of threads can miss one: a thread that began after the list was read, or one whose neighbour ended
+//! while it was read (the kernel finds its place again by counting). So an owner that no list has is asked
+//! for by its id, after the word that names it was read. If there is no such thread, and the word names it
+//! still, the owner has ended.
 
 use hangscope_protocol::record::{NEAR_BEFORE, ThreadRecord};
 
@@ -51,8 +52,8 @@ impl Claims {
     pub fn add(&mut self, t: &ThreadRecord, wanted: &dyn Fn(u32) -> bool) {
         let (command, expected) = (t.args[1] as u32 & !FLAGS, t.args[2] as u32);
         let inheriting = matches!(command, FUTEX_LOCK_PI | FUTEX_LOCK_PI2);
-        // glibc: `__owner` of a mutex is at 8; `__cur_writer` of a read-write lock is at 24, and its words are
-        // at 8 and 12.
+        // glibc: `__owner` of a mutex is at 8; `__cur_writer` of a read-write lock is at 24, and its words
+        // are at 8 and 12.
         let places: &[(u64, u32)] = match expected {
             _ if inheriting || expected & FUTEX_WAITERS != 0 => &[(0, FUTEX_TID_MASK)],
             2 => &[(8, u32::MAX)],

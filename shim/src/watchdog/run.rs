@@ -131,8 +131,8 @@ impl Watchdog {
         (self.deadline != 0 && self.link.is_up() && self.pending.is_none()).then_some(self.deadline)
     }
 
-    /// Gives back what the start or the last dump has needed, once it is over. Not right after the hello: short
-    /// runs would pay for it, and need the memory again.
+    /// Gives back what the start or the last dump has needed, once it is over. Not right after the hello:
+    /// short runs would pay for it, and need the memory again.
     fn tidy(&mut self, work: &mut Work) {
         if self.pending.is_none() && core::mem::take(&mut self.untidy) {
             work.give_back();

@@ -25,8 +25,8 @@ pub(super) fn is_named_twice(waiters: &[&Thread<'_>]) -> bool {
     waited.peek().is_some() && waited.all(|t| t.same_owner)
 }
 
-/// Whether an owner is known to be no thread of the process. That no look has it is not enough: a list of threads can miss
-/// one.
+/// Whether an owner is known to be no thread of the process. That no look has it is not enough: a list of
+/// threads can miss one.
 pub(super) fn has_ended(scene: &Scene<'_>, waiters: &[&Thread<'_>], owner: u32) -> bool {
     let shown = scene.threads.get(&owner).is_some_and(Thread::has_ended);
     let word = |t: &&Thread<'_>| t.wait.as_ref().and_then(|wait| wait.word);

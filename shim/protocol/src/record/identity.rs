@@ -132,8 +132,8 @@ pub mod note_code {
     /// Scheduling cannot be disturbed as was asked for; the text says what is lacking.
     pub const STIR_LIMITED: u16 = 11;
     /// The futex word at address `value` names `tid` as its owner, and the process has no such thread: it was
-    /// asked for by its id after the second look, and the word named it still. `reserved`: the low bits of the
-    /// dump's number. No text.
+    /// asked for by its id after the second look, and the word named it still. `reserved`: the low bits of
+    /// the dump's number. No text.
     pub const OWNER_ENDED: u16 = 12;
     /// From the collector: thread `tid` of the dump has the id `value` in the process's own PID namespace.
     pub const OWN_ID: u16 = 20;

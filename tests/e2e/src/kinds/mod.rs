@@ -56,7 +56,8 @@ pub struct Kind {
     /// Null in verdict.json where it is none.
     pub class: Option<&'static str>,
     pub cause: Option<&'static str>,
-    /// `proven`: it must be. `likely`: it must not be proven. `either`: it depends on where the loop was sampled.
+    /// `proven`: it must be. `likely`: it must not be proven. `either`: it depends on where the loop was
+    /// sampled.
     pub confidence: &'static str,
     /// Symbol of the lock; none: not looked at.
     pub lock: Option<&'static str>,

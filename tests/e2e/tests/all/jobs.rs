@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use hangscope_test_e2e::hunt::{
     Hunt, QUICK, bench_with, file_names, processes_with, run_parts, stuck_benchmark,
 };
-use hangscope_test_e2e::{GIVE_UP_AFTER, debian, hangscope, run, send_signal, wait};
+use hangscope_test_e2e::{GIVE_UP_AFTER, Running, debian, hangscope, run, send_signal, wait};
 use serde_json::Value;
 
 /// Two runs at a time need two processors.
@@ -171,7 +171,7 @@ fn a_dump_is_one_of_each_run_and_ctrl_c_captures_them_all() {
     let out = dir.path().join("out");
     let mut hunt = hangscope();
     hunt.args(["hunt", "--runs", "9", "--jobs", "2", "--verify-runs", "0", "--hang-after", "10min", "--so"]);
-    let mut hunt = Killed(
+    let mut hunt = Running(
         hunt.arg(so).arg("--out").arg(&out).arg("--").args(&command).stdout(Stdio::null()).spawn().unwrap(),
     );
     let end = Instant::now() + GIVE_UP_AFTER;
@@ -203,16 +203,6 @@ fn a_dump_is_one_of_each_run_and_ctrl_c_captures_them_all() {
     }
     let verdict: Value = serde_json::from_slice(&std::fs::read(out.join("verdict.json")).unwrap()).unwrap();
     assert_eq!((&verdict["runs"]["hung"], &verdict["stopped"]), (&2.into(), &"interrupted".into()));
-}
-
-/// Is killed on drop.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[test]

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hangscope_test_e2e::hunt::{file_names, run_parts};
-use hangscope_test_e2e::{allocator, bench, built, debian, hangscope, shim};
+use hangscope_test_e2e::{Running, allocator, bench, built, debian, hangscope, shim};
 use serde_json::Value;
 
 /// A folder with a `matrix.toml`.
@@ -217,16 +217,6 @@ fn a_matrix_has_all_its_files_and_goes_on_after_a_hang() {
     assert_eq!(matrix.text("samples.csv"), before);
 }
 
-/// Kills on drop.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn a_matrix_that_was_killed_five_times_has_every_cell_once() {
     let phases = "[phase.ops]\nruns = 2\n[phase.rss]\nrss_runs = 1\nsample = \"10ms\"\n";
@@ -237,7 +227,7 @@ fn a_matrix_that_was_killed_five_times_has_every_cell_once() {
     for kill in 0..5 {
         // A start that has begun nothing is no reason not to go on.
         let child = matrix.command(&["--resume"]).stdout(Stdio::null()).spawn().expect("hangscope matrix");
-        let child = Killed(child);
+        let child = Running(child);
         // A xorshift: the moment is random, there is no event to wait for.
         random ^= random << 13;
         random ^= random >> 17;

@@ -4,13 +4,13 @@
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hangscope_collector::listen::What;
 use hangscope_test_e2e::collect::Collect;
 use hangscope_test_e2e::hunt::{QUICK, stuck_benchmark};
-use hangscope_test_e2e::{TestCollector, hangscope, preload, run};
+use hangscope_test_e2e::{Running, TestCollector, hangscope, preload, run};
 
 /// A value that is nowhere else.
 fn secret() -> String {
@@ -79,15 +79,6 @@ fn waits(secret: &str) -> Command {
     command
 }
 
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn the_search_finds_a_secret_in_every_form() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -120,7 +111,7 @@ fn a_copy_of_the_main_threads_stack_ends_below_the_strings() {
     let collector = TestCollector::new();
     let mut command = waits("x");
     let host = collector.preload(&mut command, None).env("HANGSCOPE_HANG_AFTER", "300ms").spawn();
-    let host = Killed(host.expect("a program"));
+    let host = Running(host.expect("a program"));
     let stat = fs::read_to_string(format!("/proc/{}/stat", host.0.id())).expect("its stat");
     let dump = collector.until("a dump", |event| match &event.what {
         What::Dump(dump) => Some(dump.read().expect("a dump").dump),
@@ -156,14 +147,14 @@ fn a_hunt_a_collector_and_a_snap_keep_no_secret_of_the_environment() {
     let mut watched = waits(&secret);
     watched.env("LD_PRELOAD", preload(None)).env("HANGSCOPE_SOCKET", collector.socket());
     watched.env("HANGSCOPE_HANG_AFTER", "500ms");
-    let watched = Killed(watched.spawn().expect("a program"));
+    let watched = Running(watched.spawn().expect("a program"));
     collector.line_with(&["[HANG]"]);
     drop(watched);
     collector.line_with(&["[END]"]);
     collector.interrupt();
     assert_eq!(found_in(&collector.out(), &secret), Vec::<String>::new());
 
-    let plain = Killed(waits(&secret).spawn().expect("a program"));
+    let plain = Running(waits(&secret).spawn().expect("a program"));
     let snapped = dir.path().join("snap");
     let output = run(hangscope().arg("snap").arg(plain.0.id().to_string()).arg("--out").arg(&snapped));
     assert!(snapped.is_dir(), "{output:?}");
