@@ -4,6 +4,7 @@
 use core::time::Duration;
 
 use hangscope_protocol::duration::{self, Limit, Problem};
+use hangscope_protocol::stir::strategy;
 use hangscope_protocol::variable;
 use hangscope_reader::text::{base_name, decimal};
 
@@ -23,6 +24,7 @@ const NAMES: [(&str, Setting); variable::ALL.len()] = [
     (variable::SIGNAL, Setting::Signal),
     (variable::STIR, Setting::Stir),
     (variable::STIR_SEED, Setting::StirSeed),
+    (variable::STIR_PLAN, Setting::StirPlan),
     (variable::DEBUG, Setting::Debug),
     (variable::GREET, Setting::Greet),
     (variable::CRASH, Setting::Crash),
@@ -41,6 +43,7 @@ enum Setting {
     Signal,
     Stir,
     StirSeed,
+    StirPlan,
     Debug,
     Greet,
     Crash,
@@ -58,7 +61,7 @@ pub(crate) struct Config {
     pub(crate) stall: Limit,
     pub(crate) tick: Duration,
     pub(crate) signal: u32,
-    /// How much scheduling is disturbed, 0 (not at all) to 3.
+    /// How the process is disturbed: a code of [`strategy`], 0 for not at all.
     pub(crate) stir: u32,
     /// Of what is disturbed when; none: one is drawn.
     pub(crate) stir_seed: Option<u32>,
@@ -140,12 +143,14 @@ impl Config {
                 _ => Err(("not 0 or a real-time signal, 34 to 64", DEFAULT)),
             },
             Setting::Stir => match decimal(value) {
-                Some(level @ 0..=3) => {
-                    self.stir = level as u32;
+                Some(code) if u32::try_from(code).is_ok_and(strategy::is_known) => {
+                    self.stir = code as u32;
                     Ok(())
                 }
                 _ => Err(("not 0, 1, 2 or 3", "nothing is disturbed")),
             },
+            // `libhangscope_stir.so` reads it.
+            Setting::StirPlan => Ok(()),
             Setting::StirSeed => match decimal(value).map(u32::try_from) {
                 Some(Ok(seed)) => {
                     self.stir_seed = Some(seed);

@@ -76,6 +76,8 @@ pub enum Kind {
     /// One [`crate::record::CrashPageRecord`]; the message carries a descriptor (SCM_RIGHTS). Only where
     /// HANGSCOPE_CRASH is on.
     CrashPage = 18,
+    /// In a dump: [`crate::stir::HoldRecord`]s, the oldest first.
+    Holds = 19,
     /// A person to a collector, in place of a hello: the id (u32) of the process that shall make a dump.
     Request = 101,
     /// A collector to that person: JSON.
@@ -91,7 +93,7 @@ impl Kind {
         use Kind::*;
         [
             Hello, Note, Dsos, Copy, Heartbeat, DsosNow, DumpBegin, Maps, Threads, Stacks, Probes, Mark,
-            DumpEnd, Bye, Fds, Memory, LastMemory, CrashPage, Ask, Request, Answer,
+            DumpEnd, Bye, Fds, Memory, LastMemory, CrashPage, Holds, Ask, Request, Answer,
         ]
         .into_iter()
         .find(|k| *k as u16 == n)

@@ -106,6 +106,9 @@ const _: () = {
     assert!(MemoryRecord::SIZE == 16);
     assert!(LastMemoryRecord::SIZE == 8);
     assert!(CrashPageRecord::SIZE == 8);
+    assert!(crate::stir::HoldRecord::SIZE == 40);
+    assert!(crate::stir::SiteRecord::SIZE == 64);
+    assert!(crate::stir::PlanHeader::SIZE == 72);
     assert!(CrashRecord::SIZE == 304);
     assert!(4 + CrashRecord::SIZE + 4 + CRASH_STACK + 4 < CRASH_BYTES);
     assert!(MOST_RANGES * (MemoryRecord::SIZE + 4) + MOST_RANGE_BYTES <= crate::frame::MAX_PAYLOAD);

@@ -14,6 +14,8 @@ pub const TICK: &str = "HANGSCOPE_TICK";
 pub const SIGNAL: &str = "HANGSCOPE_SIGNAL";
 pub const STIR: &str = "HANGSCOPE_STIR";
 pub const STIR_SEED: &str = "HANGSCOPE_STIR_SEED";
+/// File of the plan for `libhangscope_stir.so` ([`crate::stir`]). Without it that DSO does nothing.
+pub const STIR_PLAN: &str = "HANGSCOPE_STIR_PLAN";
 pub const DEBUG: &str = "HANGSCOPE_DEBUG";
 pub const GREET: &str = "HANGSCOPE_GREET";
 pub const CRASH: &str = "HANGSCOPE_CRASH";
@@ -22,10 +24,10 @@ pub const SECCOMP: &str = "HANGSCOPE_SECCOMP";
 /// `1`: nothing is watched where libc's own `malloc` is used, and everything that was to be preloaded is.
 pub const PRELOADED: &str = "HANGSCOPE_PRELOADED";
 
-/// All of them. The shim reads these and no others; the collector clears those that it does not set.
-pub const ALL: [&str; 15] = [
-    SOCKET, LABEL, TARGET, ONLY, HANG_AFTER, STALL, TICK, SIGNAL, STIR, STIR_SEED, DEBUG, GREET, CRASH,
-    SECCOMP, PRELOADED,
+/// All of them. The shim and `libhangscope_stir.so` read these and no others; the collector clears those that it does not set.
+pub const ALL: [&str; 16] = [
+    SOCKET, LABEL, TARGET, ONLY, HANG_AFTER, STALL, TICK, SIGNAL, STIR, STIR_SEED, STIR_PLAN, DEBUG, GREET,
+    CRASH, SECCOMP, PRELOADED,
 ];
 
 /// Path of `libhangscope_follow.so`. Without it that DSO does nothing.

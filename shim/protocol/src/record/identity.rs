@@ -66,7 +66,7 @@ record! {
         pub probe_signal: u32,
         /// Clock ticks a second (for `start_ticks`).
         pub clk_tck: u32,
-        /// How much the shim disturbs scheduling, 0 (not at all) to 3.
+        /// How the process is disturbed: a code of [`strategy`](crate::stir::strategy), 0 for not at all.
         pub stir_level: u32,
         /// Seed of what it disturbs when.
         pub stir_seed: u32,
