@@ -93,6 +93,13 @@ pub fn futex_wake_one(word: &AtomicU32) {
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1) };
 }
 
+/// Wakes all waiters of a private futex.
+pub fn futex_wake_all(word: &AtomicU32) {
+    let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: the word lives until the call returns.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, i32::MAX) };
+}
+
 /// Whether a thread sleeps on a private futex. One sleeper is moved from the futex to itself, which
 /// counts it (futex(2), FUTEX_REQUEUE): a word alone does not tell a sleeper from a thread that is about
 /// to sleep.

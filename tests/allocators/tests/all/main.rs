@@ -2,6 +2,7 @@
 
 mod files;
 mod hangs;
+mod races;
 mod support;
 mod table;
 mod tripwire;

@@ -7,7 +7,7 @@ use hangscope_test_allocators::{FAULTS, Fault, Hangs};
 use object::{Object, ObjectSymbol, SymbolKind};
 
 /// Every class that an analysis can find, as the analysis writes it.
-const CLASSES: [&str; 12] = [
+pub(crate) const CLASSES: [&str; 12] = [
     "deadlock",
     "owner-spinning",
     "owner-blocked",
@@ -120,12 +120,12 @@ fn the_names_are_in_the_binaries() {
     }
 }
 
-struct Symbol {
+pub(crate) struct Symbol {
     kind: SymbolKind,
     size: u64,
 }
 
-fn symbols(path: &std::path::Path) -> HashMap<String, Symbol> {
+pub(crate) fn symbols(path: &std::path::Path) -> HashMap<String, Symbol> {
     let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let file = object::File::parse(&*bytes).expect("ELF");
     file.symbols()
