@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds what a user needs, into the target folder's release/: the command (hangscope), the shim (libhangscope.so,
-# libhangscope_follow.so), the benchmark (hangscope-bench) and the demonstration allocator (examples/libfault_demo.so).
+# libhangscope_follow.so, libhangscope_stir.so), the benchmark (hangscope-bench) and the demonstration allocator
+# (examples/libfault_demo.so).
 #
 #   ./scripts/build.sh                           build
 #   ./scripts/build.sh --prefix DIR              build, then install: bin/hangscope, lib/hangscope/*.so, man pages, completions
@@ -61,10 +62,10 @@ build() { cargo "${settings[@]}" build --manifest-path "$root/Cargo.toml" "$@" >
 # The shim is no_std. Cargo gives everything that one call builds the same features of a dependency, so the shim is built alone.
 build_shim() {
   local so
-  build --profile shim -p hangscope-shim -p hangscope-follow
+  build --profile shim -p hangscope-shim -p hangscope-follow -p hangscope-stir
   mkdir -p "$target/release"
   # A new file in the place of the old one: a process may have that one mapped.
-  for so in libhangscope.so libhangscope_follow.so; do
+  for so in libhangscope.so libhangscope_follow.so libhangscope_stir.so; do
     cp "$target/shim/$so" "$target/release/$so.new"
     mv "$target/release/$so.new" "$target/release/$so"
   done

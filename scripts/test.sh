@@ -74,7 +74,7 @@ members=(-p hangscope-protocol -p hangscope-reader -p hangscope -p hangscope-tes
 # checked beside the others.
 lints() {
   local shim
-  nice -n 15 cargo clippy -q --profile shim -p hangscope-shim -p hangscope-follow --all-targets -- -D warnings &
+  nice -n 15 cargo clippy -q --profile shim -p hangscope-shim -p hangscope-follow -p hangscope-stir --all-targets -- -D warnings &
   shim=$!
   nice -n 15 cargo clippy -q --release "${members[@]}" --all-targets -- -D warnings
   wait "$shim"
@@ -84,7 +84,7 @@ documentation() {
   local shim
   # A link to a private item is for those who read the source.
   export RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links --document-private-items"
-  nice -n 15 cargo doc -q --profile shim --no-deps -p hangscope-shim -p hangscope-follow &
+  nice -n 15 cargo doc -q --profile shim --no-deps -p hangscope-shim -p hangscope-follow -p hangscope-stir &
   shim=$!
   nice -n 15 cargo doc -q --release --no-deps "${members[@]}"
   wait "$shim"
@@ -152,7 +152,7 @@ installation() {
 unit_tests() {
   nice -n 5 cargo "${quick[@]}" test -q --release -p hangscope-protocol -p hangscope-reader -p hangscope -p hangscope-test-workload -p hangscope-test-allocators -p hangscope-test-fuzz "$@"
   # With the release profile, for its checks; the shim that is used is built with its own.
-  nice -n 5 cargo "${quick[@]}" test -q --release -p hangscope-shim -p hangscope-follow "$@"
+  nice -n 5 cargo "${quick[@]}" test -q --release -p hangscope-shim -p hangscope-follow -p hangscope-stir "$@"
 }
 
 end_to_end() {

@@ -20,6 +20,7 @@ pub(crate) mod report;
 pub mod session;
 pub(crate) mod shrink;
 pub mod snap;
+pub(crate) mod stir;
 pub mod symbolize;
 #[macro_use]
 pub mod text;

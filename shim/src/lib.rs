@@ -18,7 +18,7 @@
 //! (`signal::crash`): that handler, and the functions of libc that would show it to the host
 //! (`signal::hide`), are all that the host's own calls can meet.
 //!
-//! No two rooms import each other, and no two files of a room do: [`arch`], [`limits`], [`text`], [`random`];
+//! No two rooms import each other, and no two files of a room do: [`arch`], [`limits`], [`text`];
 //! then [`sys`]; [`host`], [`config`]; [`link`]; [`signal`]; [`stir`]; [`arena`]; [`watchdog`]; [`init`].
 #![cfg_attr(not(test), no_std)]
 
@@ -34,7 +34,6 @@ mod host;
 mod init;
 mod limits;
 mod link;
-mod random;
 mod signal;
 mod stir;
 mod sys;

@@ -9,7 +9,7 @@ use hangscope_protocol::record::{
 use hangscope_protocol::{HEADER_LEN, Header, Kind, MAGIC, MAX_PAYLOAD, Malformed, Reader, Record, VERSION};
 
 use super::model::{Dso, Dump, Heartbeat, Identity, Memory, Note, Probe, Stack};
-use super::packed;
+use super::{packed, patched};
 
 /// Records of one kind in a dump: a bound on memory, far above any real dump.
 const MAX_RECORDS: usize = 1 << 20;
@@ -103,6 +103,7 @@ impl Assembler {
             dump.fds.clear();
             dump.memory.clear();
             dump.marks.clear();
+            dump.holds.clear();
         }
     }
 
@@ -190,6 +191,8 @@ impl Assembler {
             | Kind::Mark
             | Kind::Fds
             | Kind::Memory
+            | Kind::Holds
+            | Kind::Patched
             | Kind::DumpEnd => {
                 let dump = self
                     .dump
@@ -254,7 +257,9 @@ fn part(dump: &mut Dump, kind: Kind, t_ns: u64, r: &mut Reader<'_>) -> Result<Op
             while !r.is_at_end() {
                 let (record, bytes) = r.record_with::<ProbeRecord>()?;
                 let to = if record.sample == 0 { &mut dump.probes } else { &mut dump.samples };
-                push(to, Probe { record, stack: bytes.to_vec() })?;
+                let mut probe = Probe { record, stack: bytes.to_vec() };
+                patched::put_right(&dump.patched, &mut probe);
+                push(to, probe)?;
             }
         }
         Kind::Fds => {
@@ -264,6 +269,16 @@ fn part(dump: &mut Dump, kind: Kind, t_ns: u64, r: &mut Reader<'_>) -> Result<Op
             }
         }
         Kind::Memory => memory(r, &mut dump.memory)?,
+        Kind::Holds => {
+            while !r.is_at_end() {
+                push(&mut dump.holds, r.record()?)?;
+            }
+        }
+        Kind::Patched => {
+            while !r.is_at_end() {
+                push(&mut dump.patched, r.record()?)?;
+            }
+        }
         Kind::Mark => {
             let mark: MarkRecord = r.record()?;
             push(&mut dump.marks, mark)?;

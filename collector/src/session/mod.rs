@@ -10,6 +10,7 @@
 //! - [`trace`]: stacks with names
 //! - [`syscalls`]: system call numbers, by machine
 //! - `own_ids`: thread ids of another PID namespace
+//! - `patched`: threads in code that stands for an instruction of the allocator
 //! - `timeouts`: where a system call keeps its timeout
 //! - [`record_text`]: bytes of records as text
 
@@ -21,6 +22,7 @@ pub(crate) mod memory;
 pub(crate) mod model;
 mod own_ids;
 pub(crate) mod packed;
+mod patched;
 pub(crate) mod record;
 pub(crate) mod record_text;
 pub(crate) mod syscalls;

@@ -11,7 +11,10 @@ use hangscope_protocol::record::{
     HelloRecord, MarkRecord, MemoryRecord, NoteRecord, ProbeRecord, StackRecord, ThreadRecord, dump_flags,
     mark_part, note_code,
 };
+use hangscope_protocol::stir::{HoldRecord, PatchedRecord};
 use serde::{Deserialize, Serialize};
+
+use super::patched;
 
 /// The process that sent the frames: its hello.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,6 +189,12 @@ pub struct Dump {
     /// How much memory the process may have and has, seen from outside.
     #[serde(default)]
     pub(crate) limits: Option<MemoryLimits>,
+    /// The last times that a thread was held (`libhangscope_stir.so`), the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) holds: Vec<HoldRecord>,
+    /// Code that stands for instructions of the allocator.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) patched: Vec<PatchedRecord>,
 }
 
 impl Dump {
@@ -209,6 +218,8 @@ impl Dump {
             gaps: 0,
             looks_ns: [0; 2],
             limits: None,
+            holds: vec![],
+            patched: vec![],
         }
     }
 
@@ -248,6 +259,9 @@ impl Dump {
             dump.probes.push(answer.clone());
         }
         dump.samples.extend_from_slice(&outside.samples);
+        for probe in dump.probes.iter_mut().chain(&mut dump.samples) {
+            patched::put_right(&dump.patched, probe);
+        }
         let said = outside.notes.iter().filter(|n| n.record.code != note_code::OWN_ID);
         dump.notes.extend(said.cloned());
         dump.memory.extend_from_slice(&outside.memory);

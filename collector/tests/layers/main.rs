@@ -18,6 +18,7 @@ const COLLECTOR: &[&[&str]] = &[
     &["profile"],
     &["capture"],
     &["evidence"],
+    &["stir"],
     &["launch"],
     &["report"],
     &["snap"],
@@ -32,7 +33,7 @@ const COLLECTOR: &[&[&str]] = &[
 
 /// The shim's rooms.
 const SHIM: &[&[&str]] = &[
-    &["arch", "limits", "text", "random"],
+    &["arch", "limits", "text"],
     &["sys"],
     &["host", "config"],
     &["link"],

@@ -78,6 +78,8 @@ pub enum Kind {
     CrashPage = 18,
     /// In a dump: [`crate::stir::HoldRecord`]s, the oldest first.
     Holds = 19,
+    /// In a dump: [`crate::stir::PatchedRecord`]s.
+    Patched = 20,
     /// A person to a collector, in place of a hello: the id (u32) of the process that shall make a dump.
     Request = 101,
     /// A collector to that person: JSON.
@@ -93,7 +95,7 @@ impl Kind {
         use Kind::*;
         [
             Hello, Note, Dsos, Copy, Heartbeat, DsosNow, DumpBegin, Maps, Threads, Stacks, Probes, Mark,
-            DumpEnd, Bye, Fds, Memory, LastMemory, CrashPage, Holds, Ask, Request, Answer,
+            DumpEnd, Bye, Fds, Memory, LastMemory, CrashPage, Holds, Patched, Ask, Request, Answer,
         ]
         .into_iter()
         .find(|k| *k as u16 == n)

@@ -107,7 +107,8 @@ const _: () = {
     assert!(LastMemoryRecord::SIZE == 8);
     assert!(CrashPageRecord::SIZE == 8);
     assert!(crate::stir::HoldRecord::SIZE == 40);
-    assert!(crate::stir::SiteRecord::SIZE == 64);
+    assert!(crate::stir::PatchedRecord::SIZE == 40);
+    assert!(crate::stir::SiteRecord::SIZE == 56);
     assert!(crate::stir::PlanHeader::SIZE == 72);
     assert!(CrashRecord::SIZE == 304);
     assert!(4 + CrashRecord::SIZE + 4 + CRASH_STACK + 4 < CRASH_BYTES);

@@ -13,6 +13,7 @@
 //! - [`duration`]: durations as people write them in settings of either side
 //! - [`variable`]: the environment variables that the shim reads
 //! - [`stir`]: threads held at synchronisation operations
+//! - [`random`]: random numbers from a seed
 //! - [`carrier`]: the notes of a DSO that brings the shim and an allocator
 //! - [`encode`], [`decode`]: a writer over a lent buffer, a reader over received bytes
 //! - [`layout`]: the macro that makes both from one definition, and the compile-time size checks
@@ -51,6 +52,7 @@ pub mod duration;
 pub mod encode;
 pub mod frame;
 pub mod layout;
+pub mod random;
 pub mod record;
 pub mod stir;
 pub mod variable;

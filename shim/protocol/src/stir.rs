@@ -81,14 +81,11 @@ record! {
         pub code_at: u32,
         /// The bytes of the file that are replaced, then zeros.
         pub original: [u8; 32],
-        /// Where in this site's code the stack pointer is displaced, from (inclusive) and to (exclusive):
-        /// before the instruction, and behind it.
-        pub displaced: [u16; 4],
-        /// Where in this site's code the code stands that belongs to `at` and to what follows it: a thread
-        /// before the first is at `patch`, before the second at `at`, else at `next`.
-        pub phases: [u16; 2],
         /// Offset of the instruction behind `at`.
         pub next: u32,
+        /// Offsets within this site's code of its two [checks](code::CHECK): the first stands directly before
+        /// the instruction of `at`, the second directly behind it.
+        pub checks: [u16; 2],
     }
 }
 
@@ -98,23 +95,57 @@ pub mod site {
     pub const PREFERRED: u8 = 1;
 }
 
-/// The beginning of the code, and how it asks.
+/// The code: its fixed parts, and what both sides know of them.
 pub mod code {
-    /// Offset of an address (u64) that the process writes: of the function that decides about a hold.
+    /// Offset of an address (u64) that the process writes: of the function that decides about a hold. The
+    /// function gets a number on the stack, above the return address, and takes it away.
     pub const DECIDE: usize = 8;
-    /// Offset of the first byte that says whether a thread is to be held at a site; a byte a site, and as
-    /// many as [`MOST_SITES`](super::MOST_SITES). Written by the process.
+    /// Offset of a byte for each site that says whether a thread is to be held there, or 0.
     pub const ARMED: usize = 4096;
-    /// Offset of the instructions: what is before is written, what follows is executed.
+    /// Offset of the instructions. What is before is written, what follows is executed. They begin with a
+    /// jump to the address at [`DECIDE`].
     pub const INSTRUCTIONS: usize = 8192;
-    /// Value of such a byte: the next thread is held before the instruction, or behind it.
+    /// Values of such a byte: the next thread is held before the instruction, or behind it.
     pub const BEFORE: u8 = 1;
     pub const BEHIND: u8 = 2;
-    /// No thread is held, and it is noted that one came by.
+    /// No thread is held; it is noted that one came by.
     pub const NOTE: u8 = 4;
-    /// Bit of what the code tells the function: the thread is behind the instruction. The other bits are the
-    /// number of the site.
+    /// Bit of the number that the function gets: the thread is behind the instruction. The other bits are the
+    /// index of the site.
     pub const IS_BEHIND: u32 = 1 << 16;
+
+    /// A check asks whether a thread is to be held. It changes no register and no flag, and leaves the red
+    /// zone alone (psABI, "The Stack Frame").
+    ///
+    /// ```text
+    ///  0  lea rsp, [rsp - 128]
+    ///  5  push rcx
+    ///  6  movzx ecx, byte ptr [rip + ARMED + index]
+    /// 13  jrcxz 25
+    /// 15  push index
+    /// 20  call (the jump at INSTRUCTIONS)
+    /// 25  pop rcx
+    /// 26  lea rsp, [rsp + 128]
+    /// ```
+    pub const CHECK: [u8; 34] = [
+        0x48, 0x8d, 0x64, 0x24, 0x80, 0x51, 0x0f, 0xb6, 0x0d, 0, 0, 0, 0, 0xe3, 0x0a, 0x68, 0, 0, 0, 0, 0xe8,
+        0, 0, 0, 0, 0x59, 0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0,
+    ];
+    /// Where the 32-bit words of a check are that are filled in: the byte's distance, the number, the jump's
+    /// distance. Distances are from the end of the word.
+    pub const CHECK_BYTE: usize = 9;
+    pub const CHECK_NUMBER: usize = 16;
+    pub const CHECK_CALL: usize = 21;
+
+    /// How much lower the stack pointer is at this offset in a check than without it.
+    pub fn displaced(at: u64) -> u64 {
+        match at {
+            5 | 26 => 128,
+            6..=15 | 25 => 136,
+            20 => 144,
+            _ => 0,
+        }
+    }
 }
 
 /// Indices of the numbers that a process writes into its plan.
@@ -171,6 +202,40 @@ record! {
     }
 }
 
+record! {
+    /// Code that stands for an instruction of the allocator, in this process: a thread there would be in the
+    /// allocator otherwise. Only sites that a thread came by.
+    pub struct PatchedRecord {
+        /// Address of the code.
+        pub code: u64,
+        /// Its bytes.
+        pub len: u32,
+        /// As in [`SiteRecord`].
+        pub checks: [u16; 2],
+        /// Addresses in the allocator of the first replaced instruction, of the atomic one, and of the one
+        /// behind it.
+        pub patch: u64,
+        pub at: u64,
+        pub next: u64,
+    }
+}
+
+impl PatchedRecord {
+    /// Where a thread with this instruction pointer would be without the code, and how much higher its stack
+    /// pointer; `None` if it is not in this code.
+    pub fn original(&self, pc: u64) -> Option<(u64, u64)> {
+        let within = pc.checked_sub(self.code).filter(|at| *at < u64::from(self.len))?;
+        let [first, second] = self.checks.map(u64::from);
+        let place = match within {
+            at if at < first => self.patch,
+            at if at < second => self.at,
+            _ => self.next,
+        };
+        let displaced = |check| within.checked_sub(check).map_or(0, code::displaced);
+        Some((place, displaced(first) + displaced(second)))
+    }
+}
+
 /// Where a thread was held.
 pub mod hold_at {
     pub const BEFORE_INSTRUCTION: u16 = 1;
@@ -186,6 +251,9 @@ pub mod hold_at {
     pub const WAKES: u16 = 7;
     /// A thread yields.
     pub const YIELDS: u16 = 8;
+    /// A wait of a futex is over, and a wake has been made.
+    pub const WOKEN: u16 = 9;
+    pub const WOKE: u16 = 10;
 }
 
 /// What `libhangscope_stir.so` offers the shim's watchdog, as a symbol named [`API`]. Each function may be
@@ -198,6 +266,9 @@ pub struct Api {
     pub version: u32,
     /// Threads may be held from now on.
     pub start: extern "C" fn(),
+    /// libc's syscall(2) for futex calls, which holds threads, too: the shim's own comes before it in the order of
+    /// symbol search, and goes on here.
+    pub futex: unsafe extern "C" fn() -> isize,
     /// Chooses where the next threads are held. Gives the time until it is due again, ns; 0: never.
     pub tick: extern "C" fn() -> u64,
     /// No thread is held any more. Returns when all held threads have gone on, after 100 ms at most.
@@ -205,9 +276,12 @@ pub struct Api {
     /// Writes hold `index`, 0 the oldest, into the bytes at `to`, which hold a [`HoldRecord`]; false if there
     /// is none.
     pub hold: unsafe extern "C" fn(index: u32, to: *mut u8) -> bool,
-    /// For a thread whose instruction pointer is in replaced code: writes where it would be without, and adds
-    /// to the stack pointer what the code has taken.
-    pub original: unsafe extern "C" fn(pc: *mut u64, sp: *mut u64),
+    /// Writes a [`PatchedRecord`] into the bytes at `to`, for the `index`th site that a thread came by; false if
+    /// there is none.
+    pub patched: unsafe extern "C" fn(index: u32, to: *mut u8) -> bool,
+    /// Gives where a thread with this instruction pointer would be without replaced code, and adds to `sp` what
+    /// the code has taken from the stack. For a signal handler.
+    pub original: unsafe extern "C" fn(pc: u64, sp: *mut u64) -> u64,
 }
 
 /// Codes of the strategies, for [`STIR`](crate::variable::STIR) and the hello: 1 to 3 are levels of disturbed

@@ -29,6 +29,14 @@ impl Linked {
     }
 }
 
+/// Address of the first variable of this name in the order of symbol search, for a name without a NUL.
+pub fn find_variable(memory: &impl Memory, r_debug: u64, name: &[u8]) -> Option<u64> {
+    List::new(memory, r_debug).find_map(|linked| {
+        let dynamic = Dynamic::read(memory, linked.dynamic, linked.bias);
+        symbols::variable(memory, &dynamic, name).map(|value| value.wrapping_add(linked.bias))
+    })
+}
+
 /// The list. It ends where an entry cannot be read.
 pub struct List<'m, M> {
     memory: &'m M,

@@ -1,7 +1,7 @@
 //! x86-64: system calls, the thread's start, a way back out of a panic, registers.
 
 use core::arch::{asm, naked_asm};
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{AtomicU32, AtomicUsize};
 
 /// ELF machine number, for the hello.
 pub(crate) const MACHINE: u16 = hangscope_protocol::record::ARCH_X86_64;
@@ -97,6 +97,10 @@ pub(crate) static FILTERS: AtomicU32 = AtomicU32::new(0);
 const FILTER: u32 = 1;
 pub(crate) const FILTER_OF_ALL: u32 = 2;
 
+/// The function that makes futex calls in place of libc's syscall(2), with the same arguments; 0: they are made
+/// here.
+pub(crate) static FUTEX: AtomicUsize = AtomicUsize::new(0);
+
 /// libc's function syscall(2), which also notes the calls that install a filter, before they are made.
 /// libseccomp makes them so. Whatever the shim would ask the kernel afterwards, to find out whether there is
 /// a filter, might be what the filter ends the process for.
@@ -126,7 +130,16 @@ unsafe extern "C" fn syscall() -> isize {
         "inc eax",
         "3:",
         "lock or dword ptr [rip + {filters}], eax",
+        "jmp 5f",
         "4:",
+        // Futex is 202.
+        "cmp edi, 202",
+        "jne 5f",
+        "mov rax, [rip + {futex}]",
+        "test rax, rax",
+        "jz 5f",
+        "jmp rax",
+        "5:",
         "mov rax, rdi",
         "mov rdi, rsi",
         "mov rsi, rdx",
@@ -139,6 +152,7 @@ unsafe extern "C" fn syscall() -> isize {
         "jae {failed}",
         "ret",
         filters = sym FILTERS,
+        futex = sym FUTEX,
         failed = sym failed,
     )
 }

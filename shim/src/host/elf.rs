@@ -104,3 +104,8 @@ pub(crate) fn in_program(memory: &impl Memory) -> Option<u64> {
 pub(crate) fn find_next_function(name: &[u8], before: u64) -> Option<u64> {
     link_map::find_next_function(&sys::Own, &raw const _r_debug as u64, name, before)
 }
+
+/// Address of the first variable of this name, without a NUL, in the order of symbol search.
+pub(crate) fn find_variable(name: &[u8]) -> Option<u64> {
+    link_map::find_variable(&sys::Own, &raw const _r_debug as u64, name)
+}

@@ -8,6 +8,7 @@ pub(crate) mod elf;
 pub(crate) mod fds;
 pub(crate) mod filters;
 pub(crate) mod futex;
+pub(crate) mod holds;
 pub(crate) mod maps;
 pub(crate) mod memory;
 pub(crate) mod peer;

@@ -37,6 +37,7 @@ use hangscope_protocol::Writer;
 use hangscope_protocol::record::{CRASH_BYTES, CRASH_STACK, CrashPageRecord, CrashRecord, RED_ZONE};
 
 use crate::arch;
+use crate::host::holds;
 use crate::sys::{self, Errno, KernelAction, OwnedFd, SIGINFO_WORDS};
 
 /// Signals that leave a core and that programs die of.
@@ -207,8 +208,10 @@ fn leave(signal: i32, info: &[u64; SIGINFO_WORDS], context: &libc::ucontext_t) {
     // after the process has ended.
     let page = unsafe { core::slice::from_raw_parts_mut(page, CRASH_BYTES) };
     let Some(room) = page.get_mut(4..) else { return };
-    let regs = arch::registers(context);
-    let sp = regs[arch::REG_SP];
+    let mut regs = arch::registers(context);
+    let mut sp = regs[arch::REG_SP];
+    regs[arch::REG_PC] = holds::original(regs[arch::REG_PC], &mut sp);
+    regs[arch::REG_SP] = sp;
     // si_code, then si_addr, or pid and uid of a sender (asm-generic/siginfo.h).
     let [_, code, from, ..] = *info;
     let code = code as u32 as i32;

@@ -11,8 +11,8 @@
 use super::handler::{Handler, MARK, install_trap};
 use super::stops;
 use crate::host::task::Tasks;
-use crate::random::Random;
 use crate::sys::{self, Timer};
+use hangscope_protocol::random::Random;
 
 /// Threads that have a timer at a time.
 const MOST: usize = 32;

@@ -5,9 +5,9 @@ use core::mem::MaybeUninit;
 
 use super::touched::{self, ROLES, Role, Touched};
 use crate::host::task::Tasks;
-use crate::random::Random;
 use crate::signal::{Handler, Timers};
 use crate::sys::{self, CpuSet, For, OwnedFd, Schedule};
+use hangscope_protocol::random::Random;
 
 const MICROSECOND: u64 = 1000;
 const MILLISECOND: u64 = 1000 * MICROSECOND;
@@ -29,7 +29,7 @@ const LONG: u64 = 32;
 const LONG_HOLD: (u64, u64) = (2 * MICROSECOND, 10);
 
 /// What the watchdog knows of the disturbance.
-pub(crate) struct Stir {
+pub(crate) struct Rounds {
     level: u32,
     random: Random,
     pid: u32,
@@ -66,7 +66,7 @@ pub(crate) struct Tools<'a> {
     pub(crate) text: &'a mut [u8],
 }
 
-impl Stir {
+impl Rounds {
     /// For the watchdog `tid` of `pid`, whose allocator is mapped at `allocator`. None at level 0, or where
     /// processors cannot be chosen.
     pub(crate) fn new(
@@ -74,7 +74,7 @@ impl Stir {
         seed: u32,
         (pid, tid): (u32, u32),
         allocator: Option<(u64, u64)>,
-    ) -> Option<Stir> {
+    ) -> Option<Rounds> {
         let (cpus, schedule) = match level {
             0 => return None,
             _ => (sys::affinity(tid).ok()?, sys::schedule(tid).ok()?),
@@ -84,7 +84,7 @@ impl Stir {
         let may_nice = may_nice(tid, schedule);
         sys::set_timer_slack(1);
         let _ = sys::set_schedule(tid, &schedule.with(schedule.policy, schedule.nice, SHORTEST_SLICE));
-        Some(Stir {
+        Some(Rounds {
             level,
             random,
             pid,
@@ -104,10 +104,6 @@ impl Stir {
             timers,
             over: false,
         })
-    }
-
-    pub(crate) fn level(&self) -> u32 {
-        self.level
     }
 
     /// Disturbs until this time. True as soon as the socket can be read.
@@ -135,7 +131,7 @@ impl Stir {
 
     fn begin_round(&mut self, tools: &mut Tools<'_>, now: u64) {
         // The kernel's tids begin anew some time. So all threads are looked at once a second
-        // ([`Stir::rest`]).
+        // ([`Rounds::rest`]).
         let listed = self.give_back(tools, self.last_tid);
         let ran = sys::process_cpu().saturating_sub(sys::thread_cpu());
         let runs = ran.saturating_sub(core::mem::replace(&mut self.ran, ran)) >= RUNS;

@@ -1,10 +1,13 @@
 //! Scheduling disturbed between the watchdog's other work ([`crate::stir`]).
 
+use hangscope_protocol::Kind;
 use hangscope_protocol::record::note_code;
 
 use super::state::Watchdog;
 use crate::arena::Work;
+use crate::host::holds;
 use crate::host::task::Tasks;
+use crate::link::Batch;
 use crate::signal::Handler;
 use crate::stir::Tools;
 use crate::sys::{self, For};
@@ -49,5 +52,17 @@ impl Watchdog {
         if let Some(stir) = &mut self.stir {
             stir.end(&mut tools(&self.tasks, &mut self.prober.handler, work));
         }
+    }
+
+    /// The last holds, and what stands for the allocator's instructions.
+    pub(super) fn send_holds(&mut self, work: &mut Work) {
+        let [frame, _] = &mut work.frames;
+        let link = &mut self.link;
+        let mut batch = Batch::new(frame, Kind::Holds);
+        holds::each_hold(|hold| batch.add(link, &mut |w| w.record(hold)));
+        batch.flush(link);
+        let mut batch = Batch::new(frame, Kind::Patched);
+        holds::each_patched(|patched| batch.add(link, &mut |w| w.record(patched)));
+        batch.flush(link);
     }
 }

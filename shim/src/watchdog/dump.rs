@@ -46,6 +46,7 @@ impl Watchdog {
         self.link.send_record(&mut work.frames[0], Kind::DumpBegin, &begin);
         self.send_integrity(work, true, true);
         self.send_maps(work);
+        self.send_holds(work);
         self.mark(work, mark_part::IDENTITY, (0, 0), trigger_ns, cpu_before);
 
         let threads_cpu = sys::thread_cpu();

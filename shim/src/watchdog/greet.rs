@@ -104,7 +104,7 @@ impl Watchdog {
             init_cost_ns: facts.init_cost_ns,
             probe_signal: facts.config.signal,
             clk_tck: facts.clk_tck,
-            stir_level: self.stir.as_ref().map_or(0, Stir::level),
+            stir_level: self.stir.as_ref().map_or(0, Stir::code),
             stir_seed: facts.stir_seed,
         };
         let cmdline = self.tasks.read(self.tasks.own, "cmdline", &mut work.text).unwrap_or(&[]);

@@ -1,44 +1,46 @@
-//! What is disturbed when, for how long: numbers from a seed, so that the same seed makes the same decisions.
+//! What is disturbed when, for how long: numbers from a seed. The same seed makes the same decisions.
 
 /// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014).
-#[derive(Clone, Copy)]
-pub(crate) struct Random(u64);
+#[derive(Clone, Copy, Debug)]
+pub struct Random(u64);
 
 impl Random {
-    pub(crate) fn new(seed: u32) -> Random {
+    /// The sequence of a seed.
+    pub fn new(seed: u32) -> Random {
         Random(u64::from(seed))
     }
 
     /// At some place of a sequence.
-    pub(crate) fn from(state: u64) -> Random {
+    pub fn from(state: u64) -> Random {
         Random(mix(state))
     }
 
-    pub(crate) fn draw(&mut self) -> u64 {
+    /// The next number.
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(STEP);
         mix(self.0)
     }
 
     /// From 0 to `n - 1`; 0 if `n` is 0. Not exactly uniform, by less than `n` in 2^64.
-    pub(crate) fn below(&mut self, n: u64) -> u64 {
+    pub fn below(&mut self, n: u64) -> u64 {
         self.draw().checked_rem(n).unwrap_or(0)
     }
 
     /// Whether an event of one in `n` takes place.
-    pub(crate) fn one_in(&mut self, n: u64) -> bool {
+    pub fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
 
     /// From `least` to `least * 2^octaves`, each octave as likely as any other: short times are not lost
     /// among long ones.
-    pub(crate) fn spread(&mut self, least: u64, octaves: u64) -> u64 {
+    pub fn spread(&mut self, least: u64, octaves: u64) -> u64 {
         let base = least << self.below(octaves);
         base + self.below(base)
     }
 }
 
 /// The increment: odd, and as good as irrational.
-pub(crate) const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+pub const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 fn mix(mut z: u64) -> u64 {
     z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,0 +1,92 @@
+//! One of the ways to disturb a process: that of its strategy.
+
+use hangscope_protocol::stir::strategy;
+
+use super::holds::Holds;
+use super::rounds::{Rounds, Tools};
+use crate::sys::{self, For, OwnedFd};
+
+/// What the watchdog knows of the disturbance.
+#[expect(clippy::large_enum_variant, reason = "there is no heap, and there is one of it")]
+enum Way {
+    Rounds(Rounds),
+    Holds(Holds),
+    /// What is lacking was said.
+    None,
+}
+
+pub(crate) struct Stir {
+    way: Way,
+    code: u32,
+    /// What cannot be done, until the collector has been told.
+    trouble: Option<&'static [u8]>,
+}
+
+impl Stir {
+    /// For the watchdog `tid` of `pid`, whose allocator is mapped at `allocator`. `code` is a strategy's, of
+    /// [`strategy`]. None where nothing is to be disturbed.
+    pub(crate) fn new(code: u32, seed: u32, ids: (u32, u32), allocator: Option<(u64, u64)>) -> Option<Stir> {
+        if code == 0 {
+            return None;
+        }
+        let (way, trouble) = if strategy::holds(code) {
+            match Holds::new() {
+                Some(holds) => (Way::Holds(holds), None),
+                None => (Way::None, Some(&b"libhangscope_stir.so is not preloaded"[..])),
+            }
+        } else {
+            match Rounds::new(code, seed, ids, allocator) {
+                Some(rounds) => (Way::Rounds(rounds), None),
+                None => (Way::None, Some(&b"processors cannot be chosen"[..])),
+            }
+        };
+        Some(Stir { way, code, trouble })
+    }
+
+    /// The strategy, as in [`strategy`]; 0 if nothing can be disturbed.
+    pub(crate) fn code(&self) -> u32 {
+        if matches!(self.way, Way::None) { 0 } else { self.code }
+    }
+
+    /// Disturbs until this time. True as soon as the socket can be read.
+    pub(crate) fn until(&mut self, until: u64, socket: Option<&OwnedFd>, tools: &mut Tools<'_>) -> bool {
+        match &mut self.way {
+            Way::Rounds(rounds) => rounds.until(until, socket, tools),
+            Way::Holds(holds) => holds.until(until, socket),
+            Way::None => sys::wait(socket, For::Reading, until.saturating_sub(sys::now())),
+        }
+    }
+
+    /// What cannot be done; given only once.
+    pub(crate) fn take_trouble(&mut self) -> Option<&'static [u8]> {
+        self.trouble.take().or_else(|| match &mut self.way {
+            Way::Rounds(rounds) => rounds.take_trouble(),
+            _ => None,
+        })
+    }
+
+    /// Gives back all that was changed, until the next [`Stir::until`].
+    pub(crate) fn rest(&mut self, tools: &mut Tools<'_>) {
+        match &mut self.way {
+            Way::Rounds(rounds) => rounds.rest(tools),
+            Way::Holds(holds) => holds.rest(),
+            Way::None => {}
+        }
+    }
+
+    /// The host's credentials have changed, and the watchdog's with them.
+    pub(crate) fn credentials_changed(&mut self) {
+        if let Way::Rounds(rounds) = &mut self.way {
+            rounds.credentials_changed();
+        }
+    }
+
+    /// Ends the disturbance for good. When it returns, the host is as if it had never been disturbed.
+    pub(crate) fn end(&mut self, tools: &mut Tools<'_>) {
+        match &mut self.way {
+            Way::Rounds(rounds) => rounds.end(tools),
+            Way::Holds(holds) => holds.end(),
+            Way::None => {}
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! A hold: a thread waits on a futex word for a drawn time. And the holds of the process that were last.
+//!
+//! Who writes and who reads:
+//!
+//! - The watchdog stores `ON`. A thread counts itself in `HELD`, then the kernel compares `ON` before the
+//!   thread sleeps. [`stop`] stores `ON`, wakes, then reads `HELD`: so it sees the thread and waits for it, or
+//!   the thread does not sleep (the same argument as in the shim's `signal/stops`). A hold ends by itself,
+//!   too, and `stop` has a limit: neither depends on the other.
+//! - An entry of `HOLDS` belongs to the thread that drew its number, until 64 later numbers were drawn. `number`
+//!   is 0 while it is written, and is stored last (release). The watchdog reads entries after [`stop`], and
+//!   passes over one whose number is another.
+//! - A forked child has copies of the counts, and its watchdog sets them anew ([`start`]).
+
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use hangscope_protocol::Record;
+use hangscope_protocol::random::Random;
+use hangscope_protocol::stir::{HoldRecord, MOST_HOLDS, count};
+
+use crate::plan::{self, SETTINGS};
+use crate::{arch, sys};
+
+/// Threads that may be held at a time. The others have to meet who is held.
+const MOST_HELD: u32 = 2;
+/// All held threads have gone on within this time, ns, if there are processors for them.
+const PATIENCE: u64 = 100_000_000;
+/// A wait is far longer than usual if it takes longer than this many of the longest holds, and longer than
+/// [`LEAST_LONG`].
+const LONG_IN_HOLDS: u64 = 4;
+const LEAST_LONG: u64 = 20_000_000;
+/// Holds back from the last one in which a repetition is looked for: threads that loop take turns.
+const NEAR: u64 = 8;
+
+/// 1 while threads may be held. A futex word: held threads wait on it.
+static ON: AtomicU32 = AtomicU32::new(0);
+/// Number of threads that are held. A futex word.
+static HELD: AtomicU32 = AtomicU32::new(0);
+/// Holds so far.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+static HOLDS: [Entry; MOST_HOLDS] = [const { Entry::none() }; MOST_HOLDS];
+/// When threads were first allowed to be held: in ns, and in ticks.
+static BEGAN: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+/// A wait of more ticks is a long one. It is known a while after the beginning.
+static LONG: AtomicU64 = AtomicU64::new(u64::MAX);
+
+struct Entry {
+    /// The number of the hold, from 1.
+    number: AtomicU64,
+    began_ns: AtomicU64,
+    held_ns: AtomicU64,
+    address: AtomicU64,
+    /// The thread, and above 32 bits where it was held.
+    thread: AtomicU64,
+    times: AtomicU32,
+}
+
+impl Entry {
+    const fn none() -> Entry {
+        Entry {
+            number: AtomicU64::new(0),
+            began_ns: AtomicU64::new(0),
+            held_ns: AtomicU64::new(0),
+            address: AtomicU64::new(0),
+            thread: AtomicU64::new(0),
+            times: AtomicU32::new(0),
+        }
+    }
+}
+
+fn entry(number: u64) -> Option<&'static Entry> {
+    HOLDS.get(number as usize % MOST_HOLDS)
+}
+
+/// Whether threads may be held.
+#[inline]
+pub(crate) fn is_on() -> bool {
+    ON.load(Ordering::Acquire) != 0
+}
+
+/// Threads may be held from now on.
+pub(crate) fn start() {
+    let [ns, ticks] = &BEGAN;
+    ns.store(sys::now(), Ordering::Relaxed);
+    ticks.store(arch::ticks(), Ordering::Relaxed);
+    HELD.store(0, Ordering::Release);
+    ON.store(1, Ordering::Release);
+}
+
+/// No thread is held any more. Waits until all have gone on, at most [`PATIENCE`].
+pub(crate) extern "C" fn stop() {
+    ON.store(0, Ordering::SeqCst);
+    sys::futex_wake_all(&ON);
+    let until = sys::now() + PATIENCE;
+    loop {
+        let held = HELD.load(Ordering::SeqCst);
+        let left = until.saturating_sub(sys::now());
+        if held == 0 || left == 0 {
+            return;
+        }
+        sys::futex_wait(&HELD, held, left);
+    }
+}
+
+/// Holds this thread for a drawn time. `address` and `at` say where, as in [`HoldRecord`]; `counted` is the number
+/// of the plan that counts it. False if it was not held.
+pub(crate) fn hold(random: &mut Random, address: u64, at: u16, counted: usize) -> bool {
+    if HELD.fetch_add(1, Ordering::SeqCst) >= MOST_HELD || ON.load(Ordering::SeqCst) == 0 {
+        go_on();
+        return false;
+    }
+    let least = SETTINGS.least_ns.load(Ordering::Relaxed).max(1);
+    let wanted = random.spread(least.into(), SETTINGS.octaves.load(Ordering::Relaxed).max(1).into());
+    let began = sys::now();
+    let number = note(began, address, at);
+    let mut held = 0;
+    while held < wanted && ON.load(Ordering::SeqCst) != 0 {
+        sys::futex_wait(&ON, 1, wanted - held);
+        held = sys::now().saturating_sub(began);
+    }
+    if let Some(entry) = entry(number).filter(|e| e.number.load(Ordering::Acquire) == number + 1) {
+        entry.held_ns.store(held, Ordering::Relaxed);
+    }
+    plan::add(counted, 1);
+    plan::add(count::HELD_NS, held);
+    go_on();
+    true
+}
+
+/// This thread is not held any more.
+fn go_on() {
+    if HELD.fetch_sub(1, Ordering::SeqCst) == 1 && ON.load(Ordering::SeqCst) == 0 {
+        sys::futex_wake_all(&HELD);
+    }
+}
+
+/// Writes down the beginning of a hold, over an earlier one of this thread at the same place. Gives its number, from 0.
+fn note(began: u64, address: u64, at: u16) -> u64 {
+    let thread = u64::from(sys::gettid()) | u64::from(at) << 32;
+    let last = NEXT.load(Ordering::Relaxed);
+    for number in (last.saturating_sub(NEAR)..last).rev() {
+        let Some(entry) = entry(number) else { break };
+        if entry.number.load(Ordering::Acquire) == number + 1
+            && entry.thread.load(Ordering::Relaxed) == thread
+            && entry.address.load(Ordering::Relaxed) == address
+        {
+            entry.began_ns.store(began, Ordering::Relaxed);
+            entry.held_ns.store(0, Ordering::Relaxed);
+            entry.times.fetch_add(1, Ordering::Relaxed);
+            return number;
+        }
+    }
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    if let Some(entry) = entry(number) {
+        entry.number.store(0, Ordering::Release);
+        entry.began_ns.store(began, Ordering::Relaxed);
+        entry.held_ns.store(0, Ordering::Relaxed);
+        entry.address.store(address, Ordering::Relaxed);
+        entry.thread.store(thread, Ordering::Relaxed);
+        entry.times.store(1, Ordering::Relaxed);
+        entry.number.store(number + 1, Ordering::Release);
+    }
+    number
+}
+
+/// Copies a hold: `index` 0 is the oldest that is known. False if there is none.
+///
+/// # Safety
+/// `to` must have room for a [`HoldRecord`].
+pub(crate) unsafe extern "C" fn copy(index: u32, to: *mut u8) -> bool {
+    let all = NEXT.load(Ordering::Acquire);
+    let number = all.saturating_sub(MOST_HOLDS as u64) + u64::from(index);
+    let Some(entry) = entry(number).filter(|_| number < all) else { return false };
+    let thread = entry.thread.load(Ordering::Relaxed);
+    let mut record = HoldRecord {
+        began_ns: entry.began_ns.load(Ordering::Relaxed),
+        held_ns: entry.held_ns.load(Ordering::Relaxed),
+        address: entry.address.load(Ordering::Relaxed),
+        tid: thread as u32,
+        at: (thread >> 32) as u16,
+        reserved: 0,
+        times: entry.times.load(Ordering::Relaxed),
+        reserved2: 0,
+    };
+    if entry.number.load(Ordering::Acquire) != number + 1 {
+        // It was being written over: a place without a time is no hold.
+        record.at = 0;
+    }
+    let mut bytes = [0; HoldRecord::SIZE];
+    record.put(&mut bytes);
+    // SAFETY: the caller's promise.
+    unsafe { bytes.as_ptr().copy_to_nonoverlapping(to, bytes.len()) };
+    true
+}
+
+/// Notes how long a call waited, in ticks.
+#[inline]
+pub(crate) fn waited(ticks: u64) {
+    if ticks > LONG.load(Ordering::Relaxed) {
+        long_wait(ticks);
+    }
+}
+
+#[cold]
+fn long_wait(ticks: u64) {
+    plan::add(count::LONG_WAITS, 1);
+    let (passed_ns, passed_ticks) = passed();
+    plan::raise(count::LONGEST_WAIT_NS, scaled(ticks, passed_ns, passed_ticks));
+}
+
+/// `n * by / of`; `of` is not 0.
+fn scaled(n: u64, by: u64, of: u64) -> u64 {
+    (u128::from(n) * u128::from(by) / u128::from(of.max(1))).try_into().unwrap_or(u64::MAX)
+}
+
+/// Time since the beginning, in ns and in ticks.
+fn passed() -> (u64, u64) {
+    let [ns, ticks] = &BEGAN;
+    let since = |now: u64, began: &AtomicU64| now.saturating_sub(began.load(Ordering::Relaxed));
+    (since(sys::now(), ns), since(arch::ticks(), ticks))
+}
+
+/// Compares ticks with the clock, once there is something to compare. For the watchdog.
+pub(crate) fn calibrate() {
+    const ENOUGH: u64 = 5_000_000;
+    if LONG.load(Ordering::Relaxed) != u64::MAX {
+        return;
+    }
+    let (passed_ns, passed_ticks) = passed();
+    if passed_ns >= ENOUGH {
+        let longest = u64::from(SETTINGS.least_ns.load(Ordering::Relaxed))
+            << SETTINGS.octaves.load(Ordering::Relaxed).min(32);
+        LONG.store(
+            scaled((LONG_IN_HOLDS * longest).max(LEAST_LONG), passed_ticks, passed_ns),
+            Ordering::Relaxed,
+        );
+    }
+}
