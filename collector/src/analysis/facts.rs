@@ -7,7 +7,7 @@ use super::finding::Finding;
 use super::judged::Judged;
 use super::run_counters::RunCounters;
 use super::sequential::Until;
-use super::stir::Stir;
+use super::stir::{Stir, StirPlan};
 use super::words::Integrity;
 use crate::text::message::{self, Text};
 
@@ -70,9 +70,12 @@ pub(crate) struct RunFacts {
     pub(crate) integrity_end: Integrity,
     /// The maps showed `(deleted)` for the allocator's DSO.
     pub(crate) deleted_seen: bool,
-    /// How the scheduling was disturbed; none: not at all.
+    /// How the run was disturbed; none: not at all.
     #[serde(default)]
     pub(crate) stir: Option<Stir>,
+    /// Waits that were far longer than any hold explains, and ended.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) near_hangs: u32,
     /// The CPUs of a run beside others, as a list: `0-3,8`. None: the runs were made one by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cpus: Option<String>,
@@ -122,6 +125,7 @@ impl RunFacts {
             integrity_end: Integrity::Unknown,
             deleted_seen: false,
             stir: None,
+            near_hangs: 0,
             cpus: None,
             last_words: None,
             crash: None,
@@ -240,9 +244,9 @@ pub(crate) struct HuntFacts {
     /// The time limit, seconds, if the hunt reached it.
     #[serde(default)]
     pub(crate) time_over_s: Option<f64>,
-    /// How the scheduling was disturbed, with the seed of the first run; none: not at all.
+    /// How the runs were disturbed, with the seed of the first run; none: not at all.
     #[serde(default)]
-    pub(crate) stir: Option<Stir>,
+    pub(crate) stir: Option<StirPlan>,
     /// The runs were made side by side; none: one by one.
     #[serde(default)]
     pub(crate) side_by_side: Option<SideBySide>,

@@ -13,7 +13,8 @@
 //! - [`stall`]: whether a process that does not move is stuck or idle
 //! - [`run_counters`]: an allocator's counters in one run
 //! - [`counters`]: an allocator's counters over the runs
-//! - [`stir`]: how the scheduling was disturbed
+//! - [`stir`]: how a process is disturbed; [`choice`]: which strategy the next run gets;
+//!   [`stirred`]: what each strategy did
 //! - [`stats`]: intervals, tests, spread
 //! - [`ratio`]: the ratio of two samples, with its interval
 //! - [`sequential`], [`sprt`]: tests whose result may be read after every run
@@ -25,6 +26,7 @@
 //! - [`facts`]: the facts of a hunt, from which the verdict is made
 //! - [`verdict`]: A, B or another word, with its evidence: [`conclude`]
 
+pub(crate) mod choice;
 pub mod class;
 pub(crate) mod counters;
 pub(crate) mod crash;
@@ -50,6 +52,7 @@ pub(crate) mod stall;
 mod standing;
 pub mod stats;
 pub(crate) mod stir;
+pub(crate) mod stirred;
 pub(crate) mod verdict;
 pub(crate) mod wait;
 mod why;
@@ -62,6 +65,6 @@ pub(crate) use facts::{ArmFacts, DsoFacts, HangFacts, HuntFacts, RunFacts, RunOu
 pub use finding::{Finding, Hot, Lock, ThreadCounts, ThreadWait};
 pub use history::History;
 pub(crate) use judged::{Judged, Told};
-pub(crate) use stir::Stir;
+pub(crate) use stir::{Choice, Stir, StirPlan, Strategy};
 pub(crate) use verdict::{Conclusion, conclude};
 pub use words::{Blame, Cause, Class, Confidence, Integrity, NextAction, Verdict};

@@ -247,9 +247,9 @@ messages! {
         Resumed { tids } => "tid {tids} stood still, got a signal from the shim, and then went on: the signal may have ended the \
             hang (threads.json)",
             "tid {tids} は止まっていたが、シムのシグナルを受けた後に動き出した。シグナルがハングを解消した可能性がある (threads.json)";
-        Stirred { level, seed } => "the shim disturbed scheduling until this dump (stir level {level}, seed {seed}): the same \
+        Stirred { strategy, seed } => "the shim disturbed scheduling until this dump (--stir {strategy}, seed {seed}): the same \
             hang is possible without it, but not necessarily as often (dump.bin)",
-            "このダンプまで、シムがスケジューリングを攪乱していた (stir レベル {level}、シード {seed})。攪乱なしでも同じハングは起こり\
+            "このダンプまで、シムがスケジューリングを攪乱していた (--stir {strategy}、シード {seed})。攪乱なしでも同じハングは起こり\
             得るが、頻度は異なり得る (dump.bin)";
         AllocatorParts { count, names } => "the allocator is {count} DSOs: {names} (threads.json)",
             "アロケータは {count} 個の DSO からなる: {names} (threads.json)";

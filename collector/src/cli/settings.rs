@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use hangscope_protocol::duration::Limit;
 
-use super::stir::StirArgs;
+use super::stir::PlainStirArgs;
 use super::{socket, times};
 use crate::launch::settings::Settings;
 
@@ -35,7 +35,7 @@ pub(super) struct SettingsArgs {
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
     #[command(flatten)]
-    stir: StirArgs,
+    stir: PlainStirArgs,
 }
 
 impl SettingsArgs {

@@ -82,7 +82,7 @@ pub(crate) struct Args {
     confirm: u32,
     /// Go on with the shrink in this folder, with its own options.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["so", "name", "rate", "confidence", "class", "hang_after", "stall",
-        "keep", "least", "confirm", "cpus", "env", "out", "profile", "verify_runs", "verify_args", "tick", "stir", "stir_seed", "shim", "only", "command"])]
+        "keep", "least", "confirm", "cpus", "env", "out", "profile", "verify_runs", "verify_args", "tick", "stir", "stir_seed", "stir_replay", "shim", "only", "command"])]
     resume: Option<PathBuf>,
     /// Only one line of JSON on stdout, at the end: what is in shrink.json, and out, the folder. Progress
     /// goes to stderr.
@@ -162,6 +162,7 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
         None => profile(run.profile.as_deref(), &so, None)?.name,
     };
     pin::check_name(&name).map_err(usage)?;
+    let stir = run.stir.plan("shrink")?;
     let seconds = |time: Duration| time.as_secs_f64();
     let settings = Settings {
         schema: Settings::schema(),
@@ -177,7 +178,7 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
         hang_after_s: run.hang_after.time().map(seconds),
         stall_s: run.stall.time().map(seconds),
         tick_s: run.tick.map(seconds),
-        stir: run.stir.stir(),
+        stir,
         cpus: run.program.cpus,
         env: run.program.env,
         only: run.program.only,
@@ -260,7 +261,8 @@ fn catch(settings: &Settings) -> Vec<String> {
     };
     let time = |seconds: Option<f64>| seconds.map(|s| duration::Text(Duration::from_secs_f64(s)).to_string());
     option("--stall", time(settings.stall_s));
-    option("--stir", settings.stir.map(|stir| stir.level.to_string()));
+    // What `auto` chooses follows at the end.
+    option("--stir", settings.stir.and_then(|plan| Some(plan.choice.strategy()?.to_string())));
     option("--cpus", settings.cpus.clone());
     option("--only", settings.only.clone());
     option("--profile", settings.profile.as_ref().map(|path| path.display().to_string()));

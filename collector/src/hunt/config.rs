@@ -6,7 +6,7 @@ use std::time::Duration;
 use hangscope_protocol::duration::Limit;
 
 use super::arm::Arm;
-use crate::analysis::Stir;
+use crate::analysis::StirPlan;
 use crate::analysis::facts::SideBySide;
 use crate::analysis::sequential::Until;
 use crate::capture::PerfOptions;
@@ -69,7 +69,7 @@ pub(crate) struct Config {
     /// Time between two looks of the shim. None: the shim's default.
     pub(crate) tick: Option<Duration>,
     /// How scheduling is disturbed, with the seed of the first run.
-    pub(crate) stir: Option<Stir>,
+    pub(crate) stir: Option<StirPlan>,
     /// perf of the hottest thread. None: do not run it.
     pub(crate) perf: Option<PerfOptions>,
     /// Whether a `dump.bin` keeps everything, however large.

@@ -11,7 +11,7 @@ use super::config::Config;
 use super::lane::Lane;
 use super::running::Job;
 use super::screen::Screen;
-use crate::analysis::RunFacts;
+use crate::analysis::{RunFacts, Stir};
 use crate::console::cancel::Cancel;
 use crate::console::usr1::Requests;
 use crate::launch::cpus;
@@ -24,6 +24,7 @@ pub(super) struct Task {
     /// Index of its arm.
     pub(super) arm: usize,
     pub(super) number: u32,
+    pub(super) stir: Option<Stir>,
     /// The lane with a copy of the DSO for this run alone, and what happens to that.
     pub(super) own: Option<(Lane, Change)>,
 }
@@ -34,6 +35,7 @@ pub(super) struct Done {
     pub(super) place: usize,
     pub(super) arm: usize,
     pub(super) number: u32,
+    pub(super) stir: Option<Stir>,
     pub(super) facts: anyhow::Result<RunFacts>,
     seat: usize,
 }
@@ -141,14 +143,14 @@ impl Crew {
 }
 
 fn make(seat: usize, config: &Config, shared: Shared<'_>, task: Task, requests: &Requests) -> Done {
-    let Task { place, arm, number, own } = task;
+    let Task { place, arm, number, stir, own } = task;
     let Shared { arms, screen, cancel, over } = shared;
     let (own_lane, change) = own.unzip();
     let lane = own_lane.as_ref().unwrap_or_else(|| arms.lane(arm));
     let (requests, over) = (Some(requests), Some(over));
-    let job = Job { config, lane, number, screen, cancel, requests, over, keep: false, hellos: None };
+    let job = Job { config, lane, number, stir, screen, cancel, requests, over, keep: false, hellos: None };
     let facts = job.run(change).map(|facts| RunFacts { cpus: set_of(config), ..facts });
-    Done { place, arm, number, facts, seat }
+    Done { place, arm, number, stir, facts, seat }
 }
 
 /// The CPUs of a run beside others.

@@ -46,7 +46,6 @@ pub(crate) struct Lane {
     /// Folder in OUT, with a slash at its end; empty for OUT itself.
     folder: String,
     sockets: String,
-    stir: Option<Stir>,
     names: RunNames,
 }
 
@@ -95,7 +94,6 @@ impl Lane {
             preloads,
             folder: String::new(),
             sockets: arm[..1].to_owned(),
-            stir: None,
             names,
         })
     }
@@ -105,7 +103,6 @@ impl Lane {
     pub(crate) fn arm(config: &Config, pinned: &Pinned, index: usize) -> anyhow::Result<Lane> {
         let arm = &config.arms[index];
         let lane = Lane::new(config, pinned, &arm.name, RunNames::new("run_", "hang_run_", "slow_run_"))?;
-        let lane = Lane { stir: config.stir, ..lane };
         if arm.treatment == Treatment::Pinned {
             return Ok(lane);
         }
@@ -246,7 +243,7 @@ impl Lane {
     }
 
     /// The command of a run, with its environment.
-    pub(crate) fn command(&self, config: &Config, run: u32, socket: &Path) -> Command {
+    pub(crate) fn command(&self, config: &Config, run: u32, stir: Option<Stir>, socket: &Path) -> Command {
         let label = || {
             let arm = if self.folder.is_empty() { String::new() } else { format!("{}_", self.arm) };
             format!("{}_{arm}{}{run}", config.name, self.names.run)
@@ -258,7 +255,7 @@ impl Lane {
             tick: config.tick,
             label: Some(config.label.clone().unwrap_or_else(label)),
             only: config.only.clone(),
-            stir: self.stir.map(|stir| stir.of_run(run)),
+            stir,
             crash: !has_crash_setting(config),
             ..Settings::default()
         };

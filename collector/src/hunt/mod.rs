@@ -6,6 +6,7 @@
 //!   they brought
 //! - [`original`]: what happens to the user's own file meanwhile
 //! - [`arm`], `arms`: what is done to the DSO of a run, and which arm runs next
+//! - [`strategies`]: how each run is disturbed; [`replay`]: how a run of an earlier hunt was
 //! - `crew`: the threads that make the runs, one for each set of CPUs
 //! - [`lane`]: the environment of a run: its socket, its preload, its files
 //! - [`running`]: a run under way; [`watch`]: what its shims said, and what follows from it
@@ -35,11 +36,13 @@ pub(crate) mod original;
 mod outcome;
 mod preflight;
 mod programs;
+pub(crate) mod replay;
 mod run;
 pub(crate) mod run_files;
 pub(crate) mod running;
 mod runs;
 pub(crate) mod screen;
+pub(crate) mod strategies;
 mod turns;
 mod wanted;
 pub(crate) mod watch;

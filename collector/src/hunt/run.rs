@@ -54,11 +54,11 @@ impl Job<'_> {
     /// Whatever ends the hunt: a file that cannot be written, a socket that cannot be made. The processes of
     /// the run are killed then.
     pub(crate) fn run(self, mut change: Option<Change>) -> anyhow::Result<RunFacts> {
-        let Job { config, lane, number, .. } = self;
+        let Job { config, lane, number, stir, .. } = self;
         let listener = Listener::bind(&lane.socket(config, number)).context("hunt")?;
         listener.spool_in(&config.out);
         let [out, err] = lane.outputs(number);
-        let command = lane.command(config, number, listener.path());
+        let command = lane.command(config, number, stir, listener.path());
         let cpus = config.cpus.as_ref().map(Cpus::set);
         let mark = format!("{}={}", variable::SOCKET, listener.path().display());
         let mut facts = RunFacts { started: Some(now()), ..RunFacts::new(number, &lane.arm) };

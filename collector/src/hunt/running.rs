@@ -10,7 +10,7 @@ use super::lane::Lane;
 use super::programs;
 use super::screen::Screen;
 use super::watch::{Watch, Watched, request};
-use crate::analysis::Judged;
+use crate::analysis::{Judged, Stir};
 use crate::console::cancel::Cancel;
 use crate::console::usr1::Requests;
 use crate::evidence::stall::JudgedStall;
@@ -35,6 +35,8 @@ pub(crate) struct Job<'a> {
     pub(crate) lane: &'a Lane,
     /// From 1, in its lane.
     pub(crate) number: u32,
+    /// How the run is disturbed.
+    pub(crate) stir: Option<Stir>,
     pub(crate) screen: &'a Screen,
     pub(crate) cancel: &'a Cancel,
     /// Where a person may ask for a dump. With it, Ctrl-C captures the run before it stops it.

@@ -11,8 +11,9 @@ use super::preflight::{check_dsos, pin_error, usage, verify_preload};
 use super::run_files::{self, RunFiles, Taken};
 use super::running::Job;
 use super::screen::Screen;
+use super::strategies;
 use crate::analysis::facts::{STATS, SideBySide};
-use crate::analysis::{DsoFacts, HuntFacts, RunOutcome, Stir};
+use crate::analysis::{DsoFacts, HuntFacts, RunOutcome};
 use crate::console::cancel::Cancel;
 use crate::console::usr1::Requests;
 use crate::files::atomic;
@@ -143,8 +144,8 @@ impl Hunt<'_> {
             let sets = cpus.join(" / ");
             self.say("JOBS", &say!(JobLine::SideBySide { jobs: cpus.len(), sets }))?;
         }
-        if let Some(Stir { level, seed }) = self.config.stir {
-            self.say("STIR", &say!(JobLine::Stir { level, seed }))?;
+        if let Some(line) = strategies::line(self.config) {
+            self.say("STIR", &line)?;
         }
         Ok(())
     }
@@ -169,6 +170,7 @@ impl Hunt<'_> {
                 config,
                 lane: &lane,
                 number,
+                stir: None,
                 screen: self.screen,
                 cancel,
                 requests,

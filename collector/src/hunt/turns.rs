@@ -9,9 +9,10 @@ use super::arm::{self, Change};
 use super::crew::{self, Crew, Done, Shared, Task};
 use super::lane::Lane;
 use super::runs::Hunt;
+use super::strategies::Strategies;
 use crate::analysis::decision::Progress;
 use crate::analysis::verdict::hang_sentence;
-use crate::analysis::{Class, RunFacts, RunOutcome};
+use crate::analysis::{Class, RunFacts, RunOutcome, Stir};
 use crate::console::cancel::{self, Canceller};
 use crate::text::message::{Say as _, Text, say};
 use crate::text::progress::JobLine;
@@ -24,6 +25,7 @@ struct Turns {
     /// The place of each in the order of all runs.
     places: Vec<usize>,
     question: Option<InOrder>,
+    strategies: Strategies,
     /// Begin no more.
     ending: bool,
     began: Instant,
@@ -100,6 +102,7 @@ impl Hunt<'_> {
             runs: vec![],
             places: vec![],
             question: progress.map(in_order),
+            strategies: Strategies::of(config),
             ending: false,
             began: Instant::now(),
             time_over: None,
@@ -114,7 +117,7 @@ impl Hunt<'_> {
                     break;
                 };
                 let own = self.begin(arm, number, &turns.runs)?;
-                crew.give(Task { place, arm, number, own });
+                crew.give(Task { place, arm, number, stir: turns.strategies.next(number), own });
             }
             let Some(done) = crew.next(self.requests) else { break };
             let ends_all = self.take(done, &mut turns)?;
@@ -149,8 +152,11 @@ impl Hunt<'_> {
     /// That of the run, or a file that cannot be written.
     fn take(&mut self, done: Done, turns: &mut Turns) -> anyhow::Result<Option<String>> {
         let config = self.config;
-        let Done { place, arm, number, facts, .. } = done;
+        let Done { place, arm, number, stir, facts, .. } = done;
         let (facts, name) = (facts?, self.arms.lane(arm).run_name(number));
+        if let Some(stir) = stir {
+            turns.strategies.ended(stir.strategy, &facts);
+        }
         self.ended(&name, &facts)?;
         let hung = facts.outcome == RunOutcome::Hung && facts.hang.is_some();
         let ends_all = hung && config.stops_at_first();
@@ -180,7 +186,13 @@ impl Hunt<'_> {
         let snapshot = out.join(&hang.snapshot);
         match facts.outcome {
             RunOutcome::Hung => {
-                let line = say!(JobLine::Captured { run: name, snapshot: snapshot.display() });
+                let snapshot = snapshot.display();
+                let line = match facts.stir {
+                    Some(Stir { strategy, seed }) => {
+                        say!(JobLine::CapturedStirred { run: name, strategy, seed, snapshot })
+                    }
+                    None => say!(JobLine::Captured { run: name, snapshot }),
+                };
                 self.say_with_mark("HANG", &line)
             }
             RunOutcome::Interrupted => {
@@ -249,6 +261,7 @@ mod tests {
             runs: [2, 3, 1].map(run).to_vec(),
             places: vec![1, 2, 0],
             question: None,
+            strategies: Strategies::of_plan(None, false),
             ending: true,
             began: Instant::now(),
             time_over: None,

@@ -51,7 +51,7 @@ impl Settings {
             (variable::LABEL, text(&self.label)),
             (variable::ONLY, text(&self.only)),
             (variable::TARGET, text(&self.target)),
-            (variable::STIR, self.stir.map(|stir| stir.level.to_string().into())),
+            (variable::STIR, self.stir.map(|stir| stir.strategy.code().to_string().into())),
             (variable::STIR_SEED, self.stir.map(|stir| stir.seed.to_string().into())),
             (variable::GREET, self.greet.then(|| "1".into())),
             (variable::CRASH, self.crash.then(|| "on".into())),
@@ -106,9 +106,11 @@ mod tests {
     #[test]
     fn a_setting_that_is_left_open_has_no_variable() {
         assert!(Settings::default().variables().is_empty());
-        let stir = Some(Stir { level: 2, seed: 7 });
-        let variables = Settings { stir, ..Settings::default() }.variables();
-        assert_eq!(variables, [("HANGSCOPE_STIR", "2".into()), ("HANGSCOPE_STIR_SEED", "7".into())]);
+        for (strategy, code) in [("2", "2"), ("strict:1", "65")] {
+            let stir = Some(Stir { strategy: strategy.parse().unwrap(), seed: 7 });
+            let variables = Settings { stir, ..Settings::default() }.variables();
+            assert_eq!(variables, [("HANGSCOPE_STIR", code.into()), ("HANGSCOPE_STIR_SEED", "7".into())]);
+        }
         let settings = Settings {
             hang_after: Some(Limit::Off),
             stall: Some(Limit::After(Duration::from_millis(1500))),

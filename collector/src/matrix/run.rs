@@ -218,6 +218,7 @@ impl<'a> Making<'a> {
         let series = pause.filter(|_| !cell.warmup).map(Series::begin).transpose()?;
         let (began, before) = (Instant::now(), Moment::now(&cpus));
         let job = Job {
+            stir: None,
             config: &pair.config,
             lane: &lane,
             number: cell.run,

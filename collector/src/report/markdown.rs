@@ -6,12 +6,13 @@ use super::counters;
 use super::extra::Extra;
 use super::page::{Page, escaped, plain};
 use super::same::{self, Same};
+use super::stirred;
 use super::terminal::short_report;
 use super::tree;
 use crate::analysis::facts::{STATS, SideBySide};
 use crate::analysis::stats::Counts;
 use crate::analysis::verdict::{self, Tally, given, percent};
-use crate::analysis::{ArmFacts, Conclusion, HuntFacts, RunFacts, RunOutcome, Stir, decision};
+use crate::analysis::{ArmFacts, Conclusion, HuntFacts, RunFacts, RunOutcome, decision};
 use crate::evidence::stacks;
 use crate::evidence::threads_file::ThreadsFile;
 use crate::text::labels::Label;
@@ -60,6 +61,7 @@ pub(crate) fn report(
         page.heading(&Label::Arms {});
         arms(&mut page, facts);
     }
+    stirred::table(&mut page, facts);
     counters::section(&mut page, extra);
     page.list(&Label::Notes {}, extra.notes.iter().map(|note| note.text(lang).to_owned()).collect());
     page.heading(&Label::Method {});
@@ -246,8 +248,8 @@ fn method(page: &mut Page, facts: &HuntFacts, conclusion: &Conclusion, extra: &E
             false => say!(Label::UntilArms { rate, confidence, error, runs, needed }),
         });
     }
-    if let Some(Stir { level, seed }) = facts.stir {
-        page.line(&say!(Label::Stirred { level, seed }));
+    if let Some(plan) = facts.stir {
+        page.line(&stirred::method(facts, plan));
     }
     if let Some(SideBySide { cpus }) = &facts.side_by_side {
         page.line(&say!(Label::SideBySide { jobs: cpus.len(), sets: cpus.join(" / ") }));

@@ -3,6 +3,7 @@
 //! - [`verdict_file`]: writes `verdict.json`
 //! - [`markdown`]: `report.md` and `report.ja.md`; `page`: what their sections are written on
 //! - [`counters`]: `counters.json`, and what the others say of counters
+//! - `stirred`: how the runs were disturbed
 //! - [`extra`]: what a report says beside the facts of a hunt
 //! - [`terminal`]: headline and short report
 //! - [`github`]: annotations for GitHub Actions
@@ -29,6 +30,7 @@ pub(crate) mod reread;
 mod same;
 pub(crate) mod show;
 pub(crate) mod shrink;
+mod stirred;
 pub(crate) mod terminal;
 pub(crate) mod tree;
 pub(crate) mod verdict_file;

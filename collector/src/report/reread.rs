@@ -10,7 +10,7 @@ use crate::analysis::decision::Stopped;
 use crate::analysis::facts::{STATS, SideBySide};
 use crate::analysis::sequential::Until;
 use crate::analysis::verdict::Tally;
-use crate::analysis::{ArmFacts, DsoFacts, HuntFacts, Integrity, RunFacts, RunOutcome, Stir};
+use crate::analysis::{ArmFacts, DsoFacts, HuntFacts, Integrity, RunFacts, RunOutcome, StirPlan};
 use crate::evidence::threads_file::ThreadsFile;
 use crate::files::bounded;
 
@@ -25,7 +25,7 @@ struct Verdict {
     max_time_s: Option<f64>,
     decision: Option<Question>,
     #[serde(default)]
-    stir: Option<Stir>,
+    stir: Option<StirPlan>,
     #[serde(default)]
     side_by_side: Option<SideBySide>,
     dso: Dso,
@@ -114,6 +114,7 @@ pub(crate) fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::Choice;
     use crate::evidence::finding_files;
     use crate::hunt::run_files;
     use crate::report::{Extra, junit, write_hunt};
@@ -150,7 +151,7 @@ mod tests {
         let mut facts = hunt.facts();
         facts.arms = vec![arm("pinned", None), arm("deleted", Some(Integrity::Deleted))];
         facts.stop_at_first = false;
-        facts.stir = Some(Stir { level: 3, seed: 42 });
+        facts.stir = Some(StirPlan { choice: Choice::Auto, seed: 42 });
         facts.side_by_side = Some(SideBySide { cpus: vec!["0-3".to_owned(), "4-7".to_owned()] });
         (facts.until, facts.time_over_s) = (Until::new(0.02, 0.95), Some(60.0));
         let conclusion = write_hunt(out, &facts, &Extra::default()).unwrap();

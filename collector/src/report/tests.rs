@@ -3,7 +3,7 @@
 use super::*;
 use crate::analysis::Finding;
 use crate::analysis::sequential::Until;
-use crate::analysis::{ArmFacts, Class, Integrity, RunFacts, RunOutcome};
+use crate::analysis::{ArmFacts, Choice, Class, Integrity, RunFacts, RunOutcome, Stir, StirPlan, Strategy};
 use crate::console::out::Style;
 use crate::console::wrap::columns;
 use crate::evidence::finding_files;
@@ -117,9 +117,10 @@ fn decided_after_3_rounds() {
 #[test]
 fn a_stirred_hunt_says_so_everywhere() {
     let mut facts = Hunt::new(2).push(hung(3, Some(finding(Class::LostWakeup)))).facts();
-    let stir = crate::analysis::Stir { level: 3, seed: 42 };
-    facts.stir = Some(stir);
-    facts.runs.iter_mut().for_each(|r| r.stir = Some(stir.of_run(r.run)));
+    let strategy: Strategy = "3".parse().unwrap();
+    let plan = StirPlan { choice: Choice::Fixed(strategy), seed: 42 };
+    facts.stir = Some(plan);
+    facts.runs.iter_mut().for_each(|r| r.stir = Some(plan.of_run(strategy, r.run)));
     let text = files(&facts, &Extra::default());
     let file = VerdictFile::of(&facts, &crate::analysis::conclude(&facts));
     assert_eq!(serde_json::to_value(&file).unwrap()["hangs"][0]["stir"]["seed"], 44);
@@ -128,6 +129,29 @@ fn a_stirred_hunt_says_so_everywhere() {
     insta::assert_snapshot!(about.join("\n"));
     facts.runs.pop();
     assert!(files(&facts, &Extra::default()).contains("at 95 % (under --stir 3)."));
+}
+
+#[test]
+fn a_hunt_that_chose_its_strategies_has_their_rates() {
+    let with = |facts: RunFacts, text: &str| {
+        let strategy = text.parse().unwrap();
+        RunFacts { stir: Some(Stir { strategy, seed: 6 + facts.run }), ..facts }
+    };
+    let mut hunt = Hunt::new(0);
+    for number in 1..=4 {
+        hunt = hunt.push(with(RunFacts { near_hangs: number / 4, ..run(number) }, "calls:2"));
+    }
+    let mut facts = hunt.push(with(hung(5, Some(finding(Class::LostWakeup))), "both:2")).facts();
+    facts.stir = Some(StirPlan { choice: Choice::Auto, seed: 7 });
+    let about = |text: &str| {
+        let lines = text.lines().filter(|l| l.contains("tir") || l.contains("攪乱") || l.starts_with("| "));
+        lines.filter(|l| !l.contains("pinned")).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(about(&files(&facts, &Extra::default())));
+    let verdict = serde_json::to_value(VerdictFile::of(&facts, &crate::analysis::conclude(&facts))).unwrap();
+    insta::assert_snapshot!(format!("{}\n{}", verdict["stir"], verdict["stir_strategies"]));
+    facts.until = Until::new(0.02, 0.95);
+    assert!(files(&facts, &Extra::default()).contains("the strategies took turns"));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::analysis::decision::{self, Decision};
 use crate::analysis::facts::{STATS, SideBySide};
 use crate::analysis::finding::{Hot, Lock};
 use crate::analysis::stats::{PerHour, Rate};
+use crate::analysis::stirred::{StrategyRates, by_strategy};
 use crate::analysis::verdict::arms::{self, ArmResult};
 use crate::analysis::verdict::lines::Line;
 use crate::analysis::{Class, Conclusion, Confidence, HuntFacts, Judged, RunFacts, RunOutcome, class};
@@ -36,7 +37,7 @@ impl VerdictFile {
             "name": facts.name,
             "command": facts.command,
             "hang_after_s": facts.hang_after_s,
-            // With the seed of the first run; null: scheduling was not disturbed.
+            // With the seed of the first run; null: nothing was disturbed.
             "stir": facts.stir,
             "runs": conclusion.runs,
             "rate": rounded_rate(conclusion.rate),
@@ -76,6 +77,12 @@ impl VerdictFile {
             "crashes": facts.runs.iter().filter_map(crash).collect::<Vec<_>>(),
             "arms": arms::arms(facts).iter().map(|result| arm(facts, result)).collect::<Vec<_>>(),
         })));
+        // Only of `--stir auto`: what each strategy did, most hangs per hour first.
+        let strategies: Vec<Value> = by_strategy(facts).iter().map(strategy).collect();
+        let file = match strategies.is_empty() {
+            true => file,
+            false => file.with("stir_strategies", json!(strategies)),
+        };
         match &facts.side_by_side {
             // `ops` and `ops_s` are null then.
             Some(SideBySide { cpus }) => {
@@ -176,6 +183,18 @@ fn arm(facts: &HuntFacts, result: &ArmResult) -> Value {
         // Medians of the good runs; null without one.
         "ops_s": result.ops_s,
         "max_rss_kib": result.max_rss_kib,
+    })
+}
+
+fn strategy(rates: &StrategyRates) -> Value {
+    json!({
+        "strategy": rates.strategy,
+        "arm": rates.arm,
+        "runs": rates.runs,
+        "near_hangs": rates.near,
+        "seconds": digits(rates.seconds),
+        "rate": rounded_rate(rates.runs.rate()),
+        "per_hour": rates.per_hour.map(rounded_per_hour),
     })
 }
 

@@ -92,6 +92,8 @@ mod tests {
             rc: Some(0),
             note: None,
             snapshot: None,
+            strategy: None,
+            chooses: false,
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use hangscope_protocol::duration::Limit;
 
 use crate::analysis::shrink::{self, Acceptance, Ask, End, Phase, Rejection, Shape, State, Task, Trial};
-use crate::analysis::{Class, RunFacts, RunOutcome};
+use crate::analysis::{Class, RunFacts, RunOutcome, Stir};
 use crate::console::cancel::Cancel;
 use crate::console::exit::{Ended, Status};
 use crate::files::pin::{self, PinError};
@@ -41,7 +41,7 @@ pub(crate) struct Job {
     pub(crate) settings: Settings,
     /// How the runs are made. It has the command and the deadline of the original.
     pub(crate) config: Config,
-    /// The user gave the seed of the [`Stir`](crate::analysis::Stir). Otherwise a resumed
+    /// The user gave the seed of the [`StirPlan`](crate::analysis::StirPlan). Otherwise a resumed
     /// shrink keeps its own seed.
     pub(crate) given_seed: bool,
     /// No run starts after this time.
@@ -73,9 +73,10 @@ pub(crate) fn shrink(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow:
             Ok(ask) => ask.clone(),
         };
         let line = shape.line(&ask.values);
-        if announced.as_ref() != Some(&(ask.phase, line.clone())) {
+        let what = (ask.phase, ask.strategy, line.clone());
+        if announced.as_ref() != Some(&what) {
             screen.say(&announce(&task, &state, &ask, &line));
-            announced = Some((ask.phase, line.clone()));
+            announced = Some(what);
         }
         let number = journal.next_run();
         evidence.clear(number)?;
@@ -85,6 +86,7 @@ pub(crate) fn shrink(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow:
             config: &config,
             lane: &lane,
             number,
+            stir: stir(&config, &ask, number),
             screen,
             cancel,
             requests: None,
@@ -216,6 +218,12 @@ fn for_run(config: &Config, shape: &Shape, ask: &Ask) -> Config {
     }
 }
 
+/// How a run is disturbed.
+fn stir(config: &Config, ask: &Ask, number: u32) -> Option<Stir> {
+    let plan = config.stir?;
+    Some(plan.of_run(ask.strategy.or(plan.choice.strategy())?, number))
+}
+
 /// A run as a line of the journal.
 fn trial(facts: &RunFacts, ask: &Ask, lane: &Lane) -> Trial {
     let hang = facts.hang.as_ref();
@@ -231,6 +239,8 @@ fn trial(facts: &RunFacts, ask: &Ask, lane: &Lane) -> Trial {
         rc: facts.rc,
         note: words.map(Text::Same).or_else(|| facts.note.clone()),
         snapshot: hang.map(|hang| hang.snapshot.clone()),
+        strategy: ask.strategy,
+        chooses: ask.phase == Phase::Choose,
     }
 }
 
@@ -244,7 +254,14 @@ fn first_words(err: &Path) -> Option<String> {
 
 fn announce(task: &Task, state: &State, ask: &Ask, command: &str) -> Text {
     let line = match ask.phase {
-        Phase::Reference => say!(JobLine::DoesItHang { command }),
+        Phase::Choose => match ask.strategy {
+            Some(strategy) => say!(JobLine::Choose { strategy, command }),
+            None => say!(JobLine::DoesItHang { command }),
+        },
+        Phase::Reference => match ask.strategy {
+            Some(strategy) => say!(JobLine::DoesItHangUnder { strategy, command }),
+            None => say!(JobLine::DoesItHang { command }),
+        },
         Phase::Search => {
             let known = state.candidates.iter().position(|candidate| candidate.values == ask.values);
             say!(JobLine::Try { number: known.unwrap_or(state.candidates.len()), command })

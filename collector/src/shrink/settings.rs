@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::shrink::command::BadNumbers;
 use crate::analysis::shrink::{Shape, Task};
 use crate::analysis::sprt::Sprt;
-use crate::analysis::{Class, Stir};
+use crate::analysis::{Choice, Class, StirPlan};
 use crate::files::atomic::{self, WriteError};
 use crate::launch::program;
 
@@ -46,7 +46,7 @@ pub(crate) struct Settings {
     /// Time between two looks of the shim; none: a quarter of the deadline.
     pub(crate) tick_s: Option<f64>,
     /// How the scheduling of the runs is disturbed; none: not at all.
-    pub(crate) stir: Option<Stir>,
+    pub(crate) stir: Option<StirPlan>,
     /// Processors of the runs, as in the option.
     pub(crate) cpus: Option<String>,
     /// Environment variables for the benchmark.
@@ -108,7 +108,7 @@ impl Settings {
     /// These settings belong to the same shrink as `read`, whatever the file of the DSO is now. If the user
     /// gave no seed (`given_seed`), the seed of `read` counts.
     pub(crate) fn same(&self, read: &Settings, given_seed: bool) -> bool {
-        let own = |stir: Stir| Stir { seed: read.stir.map_or(stir.seed, |read| read.seed), ..stir };
+        let own = |plan: StirPlan| StirPlan { seed: read.stir.map_or(plan.seed, |read| read.seed), ..plan };
         let stir = if given_seed { self.stir } else { self.stir.map(own) };
         // `read` comes from text, where a number may lose its last digit. These settings take the same way.
         let text = serde_json::to_string(&Settings { sha1: read.sha1.clone(), stir, ..self.clone() });
@@ -129,6 +129,7 @@ impl Settings {
             test: Sprt::of(self.rate, self.confidence),
             confirm: self.confirm,
             hang_after_s: self.hang_after_s,
+            chooses: self.stir.is_some_and(|plan| plan.choice == Choice::Auto),
         }
     }
 }
@@ -140,6 +141,7 @@ mod tests {
     #[test]
     fn settings_that_were_written_are_the_same_shrink_and_others_are_not() {
         let dir = tempfile::tempdir().unwrap();
+        let plan = |text: &str, seed| StirPlan { choice: Choice::Fixed(text.parse().unwrap()), seed };
         let settings = Settings {
             schema: Settings::schema(),
             so: "/a/libx.so".into(),
@@ -154,7 +156,7 @@ mod tests {
             hang_after_s: Some(0.1 + 0.2),
             stall_s: None,
             tick_s: None,
-            stir: Some(Stir { level: 2, seed: 7 }),
+            stir: Some(plan("2", 7)),
             cpus: Some("0-1".into()),
             env: vec![("A".into(), "b c".into())],
             only: None,
@@ -170,10 +172,9 @@ mod tests {
         let read = Settings::load(dir.path()).unwrap().expect("settings");
         assert!(Settings { sha1: String::new(), ..settings.clone() }.same(&read, true));
         assert!(!Settings { confirm: 21, ..settings.clone() }.same(&read, false));
-        let stir = |level, seed| Settings { stir: Some(Stir { level, seed }), ..settings.clone() };
-        assert!(
-            stir(2, 8).same(&read, false) && !stir(2, 8).same(&read, true) && !stir(1, 7).same(&read, false)
-        );
+        let stir = |level, seed| Settings { stir: Some(plan(level, seed)), ..settings.clone() };
+        let (seed, level) = (stir("2", 8), stir("1", 7));
+        assert!(seed.same(&read, false) && !seed.same(&read, true) && !level.same(&read, false));
         let task = read.task(&read.shape().unwrap());
         assert_eq!(
             task.numbers.len(),

@@ -129,6 +129,33 @@ messages! {
             "- 攪乱 (レベル {level}): シムが各実行のスケジューリングを、最初のダンプまで乱した (1: スレッドを数ミリ秒ずつ別のプロセッサや優先度に\
             移す、2: さらに少数のプロセッサに集めて足止めする、3: さらにアロケータの中で止め、遅くする)。n 回目の実行のシードは \
             {seed} + n - 1 で、何をいつ行うかは再現するが、システムの動きまでは再現しない。この ops/s は公表できる数値ではない。";
+        StirredBy { options, what, seeds } => "- Stirred ({options}): {what}, until the first dump of a run. {seeds} It repeats what was \
+            done and when, but not how the system reacted. ops/s of such runs are not fit to publish.",
+            "- 攪乱 ({options}): {what}。各実行の最初のダンプまで続く。{seeds}シードは何をいつ行うかを再現するが、システムの動きまでは再現しない。\
+            この ops/s は公表できる数値ではない。";
+        StirLevel {} => "the shim moved threads, and crowded, stopped or slowed them", "シムがスレッドを移し、集め、止め、または遅くした";
+        StirCalls {} => "threads were held at calls of synchronisation functions", "同期関数の呼び出しでスレッドを足止めした";
+        StirSites {} => "threads were held at atomic instructions of the allocator", "アロケータの不可分命令でスレッドを足止めした";
+        StirBoth {} => "threads were held at calls of synchronisation functions and at atomic instructions of the allocator",
+            "同期関数の呼び出しとアロケータの不可分命令でスレッドを足止めした";
+        StirStrict {} => "threads ran on one processor with strict priorities", "1 つのプロセッサの上で、厳密な優先度によりスレッドを動かした";
+        StirAuto {} => "each run got the strategy whose rate of hangs in time might be the highest by the runs before (Bayes-UCB over \
+            gamma posteriors; E. Kaufmann et al. 2012)",
+            "各実行の方式は、それまでの実行から見て時間あたりのハング率が最も高い可能性のあるもの (ガンマ事後分布による Bayes-UCB、E. Kaufmann, \
+            O. Cappé, A. Garivier 2012)";
+        StirInTurn {} => "the strategies took turns in an order that the seed fixes, because the question needs a mix that does not depend \
+            on the runs", "方式はシードで決まる順に交替した (判定には、実行の結果によらない配分が必要なため)";
+        SeedOfRun { seed } => "Run n has the seed {seed} + n - 1.", "n 回目の実行のシードは {seed} + n - 1。";
+        SeedOfAll { seed } => "Each run has the seed {seed}.", "どの実行のシードも {seed}。";
+        Strategies {} => "## Strategies of --stir", "## 攪乱の方式 (--stir)";
+        StrategyTable {} => "| strategy | made | hung / runs that count | near-hangs | time (s) | hangs per hour (95 %) |",
+            "| 方式 | 実行 | ハング / 数えた実行 | 寸前 | 時間 (秒) | 1 時間あたりのハング (95 %) |";
+        StrategyTableArms {} => "| arm | strategy | made | hung / runs that count | near-hangs | time (s) | hangs per hour (95 %) |",
+            "| アーム | 方式 | 実行 | ハング / 数えた実行 | 寸前 | 時間 (秒) | 1 時間あたりのハング (95 %) |";
+        RateBetween { rate, low, high } => "{rate} ({low} to {high})", "{rate} ({low} から {high})";
+        NearHangs {} => "A near-hang is a run in which a thread waited far longer than any hold explains, and went on. The rates are for \
+            comparison: the runs were given to the strategies by what the runs before did.",
+            "寸前: 足止めでは説明できないほど長く待った後に動き出したスレッドがある実行。実行の配分はそれまでの結果によるため、率は方式の比較のためのもの。";
         DsoIs { path, sha1 } => "- DSO: `{path}`, SHA-1 `{sha1}`", "- 対象の DSO: `{path}`、SHA-1 `{sha1}`";
         DsoPreloaded { path } => "- DSO: `{path}` was preloaded, and is not proven to be what ran",
             "- 対象の DSO: `{path}` をプリロードしたが、実際に使われた証明はない";

@@ -17,8 +17,17 @@ messages! {
         SideBySide { jobs, sets } => "{jobs} runs at a time, each on CPUs of its own: {sets} (--jobs). They share caches, memory bandwidth and \
             turbo, so their ops/s are no figures",
             "{jobs} 件の実行を並行、CPU は {sets} に分割 (--jobs)。キャッシュ、メモリ帯域、ターボを共有するため、ops/s は測定値として使えない";
-        Stir { level, seed } => "scheduling is disturbed: --stir {level} --stir-seed {seed}, one more for each run",
-            "スケジューリングを攪乱: --stir {level} --stir-seed {seed} (実行ごとに 1 を加える)";
+        Stir { options } => "scheduling is disturbed: {options}, one more for each run",
+            "スケジューリングを攪乱: {options} (実行ごとに 1 を加える)";
+        StirAuto { options } => "scheduling is disturbed: {options}, one more for each run; each run gets the strategy that promises \
+            most hangs for its time, by the runs before",
+            "スケジューリングを攪乱: {options} (実行ごとに 1 を加える)。各実行の方式は、それまでの実行から、時間あたりのハングが最も多いと見込まれるもの";
+        StirInTurn { options } => "scheduling is disturbed: {options}, one more for each run; the strategies take turns in an order that \
+            the seed fixes, because --until-decided needs a mix that does not depend on the runs",
+            "スケジューリングを攪乱: {options} (実行ごとに 1 を加える)。--until-decided には実行の結果によらない配分が必要なため、方式は\
+            シードで決まる順に交替する";
+        StirReplay { options } => "scheduling is disturbed: {options}, the same in each run",
+            "スケジューリングを攪乱: {options} (すべての実行で同じ)";
         // Of the runs.
         Run { number, planned, how, seconds } => "run {number}/{planned}  {how}  {seconds} s", "実行 {number}/{planned}  {how}  {seconds} 秒";
         RunOfArm { number, planned, arm, how, seconds } => "run {number}/{planned}  {arm}  {how}  {seconds} s",
@@ -47,6 +56,8 @@ messages! {
         // What happened.
         OriginalChanged { so, changed, run } => "{so}: {changed} during run {run}; the runs use the pinned copy, which is not affected",
             "{so} の状態: {changed} (実行 {run} の間)。実行は固定コピーを使うため影響はない";
+        CapturedStirred { run, strategy, seed, snapshot } => "captured at run {run} (--stir {strategy}, seed {seed}) -> {snapshot}",
+            "実行 {run} (--stir {strategy}、シード {seed}) で記録 -> {snapshot}";
         Captured { run, snapshot } => "captured at run {run} -> {snapshot}", "実行 {run} で記録 -> {snapshot}";
         KeptAlive { pid } => "process {pid} is left as it is; look at it with: gdb -p {pid}. It is ended with Ctrl-C here",
             "プロセス {pid} をそのまま残した。調べるには: gdb -p {pid}。終了するにはここで Ctrl-C";
@@ -63,6 +74,9 @@ messages! {
         StatsStuck { number, snapshot } => "stats run {number} -> {snapshot}", "カウンタ計測の実行 {number} -> {snapshot}";
         StatsLines { lines: "line", file } => "counter lane: {lines} in {file}", "カウンタ計測: {file} に {lines} 行";
         // Of a shrink.
+        Choose { strategy, command } => "which strategy?  --stir {strategy}  {command}", "どの方式か:  --stir {strategy}  {command}";
+        DoesItHangUnder { strategy, command } => "does it hang under --stir {strategy}, which all runs have from now on?  {command}",
+            "--stir {strategy} でハングするか (以後の実行はすべてこの方式):  {command}";
         DoesItHang { command } => "does it hang?  {command}", "ハングするか:  {command}";
         Try { number, command } => "try {number}:  {command}", "試行 {number}:  {command}";
         Confirm { runs: "fresh run", command } => "{runs} of the smallest:  {command}", "最小のコマンドを新たに {runs} 回:  {command}";

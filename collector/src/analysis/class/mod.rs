@@ -154,7 +154,7 @@ fn parts(traces: &Traces) -> Option<Why> {
 
 /// Evidence that the shim disturbed the scheduling of the process.
 fn stirred(dump: &Dump) -> Option<Why> {
-    Stir::of(&dump.identity).map(|Stir { level, seed }| say!(Why::Stirred { level, seed }))
+    Stir::of(&dump.identity).map(|Stir { strategy, seed }| say!(Why::Stirred { strategy, seed }))
 }
 
 fn decide(scene: &Scene<'_>, graph: &Graph) -> Case {

@@ -36,7 +36,7 @@ pub(crate) fn measure(
     values: &Values,
     confidence: f64,
 ) -> Measure {
-    let trials = || journal.iter().filter(|trial| trial.values == *values);
+    let trials = || journal.iter().filter(|trial| trial.values == *values && !trial.chooses);
     let judged = state.judged(values);
     let fresh = judged.is_some_and(|judged| judged.fresh.of >= task.confirm);
     let counts = judged.map(|judged| if fresh { judged.fresh } else { judged.test });

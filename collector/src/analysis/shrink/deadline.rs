@@ -16,9 +16,9 @@ const GOOD_RUNS: usize = 3;
 /// A hang costs at least its deadline. A deadline of several times the longest good run of a
 /// larger command is enough for a smaller one. A run that is still working at the deadline is
 /// `slow`, and does not count as a hang.
-pub(crate) fn deadlines(task: &Task, path: &[Values], journal: &[Trial]) -> Vec<Option<f64>> {
+pub(crate) fn deadlines(task: &Task, path: &[Values], journal: &[&Trial]) -> Vec<Option<f64>> {
     let tighten = |deadline: &mut Option<f64>, values: &Values| {
-        let good = good(journal.iter().filter(|trial| trial.values == *values));
+        let good = good(journal.iter().copied().filter(|trial| trial.values == *values));
         if good.len() >= GOOD_RUNS {
             let longest = good.iter().copied().fold(0.0, f64::max);
             let enough = round(SLACK * longest).max(LEAST_DEADLINE);
@@ -29,8 +29,13 @@ pub(crate) fn deadlines(task: &Task, path: &[Values], journal: &[Trial]) -> Vec<
     path.iter().scan(task.hang_after_s, tighten).collect()
 }
 
+/// The runs of a journal that count.
+pub(crate) fn counting(journal: &[Trial]) -> Vec<&Trial> {
+    journal.iter().filter(|trial| !trial.chooses).collect()
+}
+
 /// The deadline of the runs after the last candidate of a path.
-pub(crate) fn deadline(task: &Task, path: &[Values], journal: &[Trial]) -> Option<f64> {
+pub(crate) fn deadline(task: &Task, path: &[Values], journal: &[&Trial]) -> Option<f64> {
     deadlines(task, path, journal).last().copied().unwrap_or(task.hang_after_s)
 }
 

@@ -35,6 +35,9 @@ messages! {
         NotSeen {} => "an unknown time (there was none)", "不明 (正常な実行なし)";
         Seconds { s } => "{s} s", "{s} 秒";
         // What else there is to say.
+        Stirred { strategy, hung, of, runs: "run" } => "- Stirred: all runs that count had --stir {strategy}, under which the original command \
+            hung in {hung} of {of} when it was chosen ({runs} in all)",
+            "- 攪乱: 数えた実行はすべて --stir {strategy}。選択時 (計 {runs} 回) に、元のコマンドはこの方式で {of} 回中 {hung} 回ハングした";
         Catch { line } => "- To catch the hang: `{line}`", "- 再現方法: `{line}`";
         GoOn { line } => "- To continue: `{line}`", "- 再開方法: `{line}`";
         Made { runs: "run", candidates: "command", minutes } => "- Made: {runs} of {candidates}, {minutes} min in all",

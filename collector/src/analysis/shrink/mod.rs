@@ -3,6 +3,7 @@
 //!
 //! - [`command`]: the numbers in a command
 //! - `task`: what is to be shrunk, the runs, and the next run
+//! - [`choose`]: the strategy of `--stir auto`
 //! - [`judge`]: whether the runs of a candidate show that it hangs often enough
 //! - [`search`]: the next candidate, by delta debugging over the numbers
 //! - [`deadline`]: the deadline of the next runs
@@ -10,6 +11,7 @@
 //! - [`cost`]: the rate and the time of a candidate
 //! - [`lines`]: the texts in both languages
 
+pub(crate) mod choose;
 pub(crate) mod command;
 pub(crate) mod cost;
 pub(crate) mod deadline;

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::choose::{self, Chosen};
 use super::judge::{self, Acceptance, Judged, Rejection};
 use super::task::{Ask, End, Phase, Task, Trial, Values};
 use super::{deadline, search};
 use crate::analysis::facts::RunOutcome;
+use crate::analysis::stir::Strategy;
 use crate::analysis::words::Class;
 
 /// A candidate that has runs.
@@ -19,6 +21,8 @@ pub(crate) struct Candidate {
 pub(crate) struct State {
     /// The class of hang that the shrink looks for; none: there was no hang with a class yet.
     pub(crate) class: Option<Class>,
+    /// The strategy that was chosen for the runs that count; none: not yet, or it was given.
+    pub(crate) strategy: Option<Strategy>,
     /// The accepted candidates: the original first, the smallest last. Empty until the original is accepted.
     pub(crate) path: Vec<Values>,
     /// The fresh runs of the smallest candidate were made.
@@ -44,9 +48,11 @@ impl State {
 /// Reads the journal of a task: its state, and the next run.
 pub(crate) fn look(task: &Task, journal: &[Trial]) -> State {
     let original = task.original();
+    let choosing: Vec<&Trial> = journal.iter().filter(|trial| trial.chooses).collect();
+    let journal = deadline::counting(journal);
     let mut by_values: BTreeMap<&Values, Vec<&Trial>> = BTreeMap::new();
     let mut order = vec![];
-    for trial in journal {
+    for trial in journal.iter().copied() {
         let trials = by_values.entry(&trial.values).or_default();
         if trials.is_empty() {
             order.push(&trial.values);
@@ -54,15 +60,30 @@ pub(crate) fn look(task: &Task, journal: &[Trial]) -> State {
         trials.push(trial);
     }
     let trials = |values: &Values| by_values.get(values).map_or(&[][..], Vec::as_slice);
-    let class = task.class.or_else(|| trials(&original).iter().find_map(|trial| named(trial)));
+    let mut of_original = choosing.iter().chain(trials(&original));
+    let class = task.class.or_else(|| of_original.find_map(|trial| named(trial)));
+    let chosen = if task.chooses { choose::choose(&choosing, class) } else { None };
     let judge = |values: &Values| judge::judge(task, class, trials(values), *values == original);
     let candidates =
         order.iter().map(|values| Candidate { values: (*values).clone(), judged: judge(values) }).collect();
-    let state = |path: Vec<Values>, confirmed, next| State { class, path, confirmed, candidates, next };
-    let ask = |values: Values, phase, path: &[Values]| {
-        let hang_after_s = deadline::deadline(task, path, journal);
-        Ok(Ask { values, phase, hang_after_s })
+    let strategy = match chosen {
+        Some(Chosen::Best(strategy)) => Some(strategy),
+        Some(Chosen::Next(_)) | None => None,
     };
+    let state =
+        |path: Vec<Values>, confirmed, next| State { class, strategy, path, confirmed, candidates, next };
+    let ask = |values: Values, phase, path: &[Values]| {
+        let hang_after_s = deadline::deadline(task, path, &journal);
+        Ok(Ask { values, phase, strategy, hang_after_s })
+    };
+    if choosing.iter().any(|trial| trial.outcome == RunOutcome::Failed) {
+        return state(vec![], false, Err(End::Refused));
+    }
+    if let Some(Chosen::Next(strategy)) = chosen {
+        let (phase, hang_after_s) = (Phase::Choose, task.hang_after_s);
+        let ask = Ask { values: original, phase, strategy: Some(strategy), hang_after_s };
+        return state(vec![], false, Ok(ask));
+    }
 
     match judge(&original).acceptance {
         Acceptance::Open => return state(vec![], false, ask(original, Phase::Reference, &[])),
@@ -103,7 +124,9 @@ pub(crate) fn kept(task: &Task, state: &State, journal: &[Trial]) -> BTreeSet<u3
     let same = |trial: &&Trial| state.class.is_some() && trial.class == state.class;
     let hung = |trial: &&Trial| trial.outcome == RunOutcome::Hung;
     let of = |values: &Values, after: usize| {
-        let mut trials = journal.iter().filter(|trial| trial.values == *values).skip(after);
+        // The runs that chose the strategy are no part of the test.
+        let counts = |trial: &&Trial| trial.values == *values && (after == 0 || !trial.chooses);
+        let mut trials = journal.iter().filter(counts).skip(after);
         trials.find(|trial| hung(trial) && (same(trial) || state.class.is_none())).map(|trial| trial.run)
     };
     let best = state.best(task);

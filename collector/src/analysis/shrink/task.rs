@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::facts::RunOutcome;
 use crate::analysis::sprt::Sprt;
+use crate::analysis::stir::Strategy;
 use crate::analysis::words::Class;
 use crate::text::message::Text;
 
@@ -22,6 +23,8 @@ pub(crate) struct Task {
     pub(crate) confirm: u32,
     /// Deadline of a run, seconds; none where only a stall counts.
     pub(crate) hang_after_s: Option<f64>,
+    /// The strategy of the runs is chosen first (`--stir auto`).
+    pub(crate) chooses: bool,
 }
 
 /// A number of the command.
@@ -60,10 +63,18 @@ pub(crate) struct Trial {
     pub(crate) note: Option<Text>,
     /// Folder of the evidence in OUT. It may have been removed since.
     pub(crate) snapshot: Option<String>,
+    /// Only of `--stir auto`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) strategy: Option<Strategy>,
+    /// The run helped to choose the strategy, and counts for nothing else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) chooses: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
+    /// Chooses the strategy, by runs of the original command.
+    Choose,
     /// Shows that the original command hangs, and with which class.
     Reference,
     Search,
@@ -75,6 +86,8 @@ pub(crate) enum Phase {
 pub(crate) struct Ask {
     pub(crate) values: Values,
     pub(crate) phase: Phase,
+    /// The strategy, if it was chosen here.
+    pub(crate) strategy: Option<Strategy>,
     /// Deadline, seconds; none where only a stall counts.
     pub(crate) hang_after_s: Option<f64>,
 }

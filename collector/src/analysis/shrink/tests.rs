@@ -20,6 +20,7 @@ fn task(numbers: &[(u64, u64)]) -> Task {
         test: Sprt::of(0.5, 0.95),
         confirm: 6,
         hang_after_s: Some(5.0),
+        chooses: false,
     }
 }
 
@@ -38,6 +39,8 @@ fn trial(journal: &[Trial], values: &[u64], (outcome, class): (RunOutcome, Optio
         rc: None,
         note: None,
         snapshot: None,
+        strategy: None,
+        chooses: false,
     }
 }
 

@@ -9,16 +9,15 @@ use super::headline::{chain, given, percent};
 use super::lines::Line;
 use super::rules::{Because, Ruling};
 use super::sentence::Sentence;
-use super::tally::{Sorted, Tally, exposed};
+use super::tally::{self, Sorted, Tally, exposed};
 use crate::analysis::crash::signal_name;
 use crate::analysis::decision::{self, Stopped};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome, SideBySide, run_name};
 use crate::analysis::finding::Finding;
 use crate::analysis::judged::{Program, Told};
 use crate::analysis::stats::{
-    self, CONFIDENCE, PerHour, RATE, Spread, fisher_more, outliers, power, runs_to_exclude, spread,
+    CONFIDENCE, PerHour, RATE, Spread, fisher_more, outliers, power, runs_to_exclude, spread,
 };
-use crate::analysis::stir::Stir;
 use crate::analysis::why::Why;
 use crate::analysis::words::{Class, Confidence, Integrity, Verdict};
 use crate::text::message::{Say as _, Text, ranges, say};
@@ -71,8 +70,8 @@ fn numbers(sentences: &mut Vec<Sentence>, facts: &HuntFacts, sorted: &Sorted<'_>
         sentences.push(line(say!(Line::TimeOver { seconds: time, made, planned })));
     }
     side_by_side(sentences, facts);
-    if let Some(Stir { level, seed }) = facts.stir {
-        sentences.push(line(say!(Line::Stirred { level, seed })));
+    if let Some(plan) = facts.stir {
+        sentences.push(line(say!(Line::Stirred { options: plan.options() })));
     }
     let seen = sorted.all.iter().filter(|r| r.hello_seen).count();
     sentences.push(line(say!(Line::HelloSeen { seen, of: sorted.all.len() })));
@@ -119,14 +118,7 @@ fn could_see(sentences: &mut Vec<Sentence>, facts: &HuntFacts, sorted: &Sorted<'
 /// Hangs of the main arm per hour of benchmark time. None: no run ended without a hang, so the time
 /// that a run takes is not known.
 pub(super) fn per_hour(sorted: &Sorted<'_>) -> Option<PerHour> {
-    let ended = sorted.main.iter().filter(|r| matches!(r.outcome, RunOutcome::Ok | RunOutcome::Slow));
-    let seconds: Vec<f64> = ended.map(|r| r.seconds).collect();
-    let hung = sorted.main.iter().filter(|r| r.outcome == RunOutcome::Hung).count() as u32;
-    // A hung run counts with the median time of the others: the time in which it stood
-    // still is no benchmark time.
-    let usual = spread(&seconds)?.median;
-    let hours = (seconds.iter().sum::<f64>() + f64::from(hung) * usual) / 3600.0;
-    stats::per_hour(hung, hours, CONFIDENCE)
+    tally::per_hour(&sorted.main, tally::usual(&sorted.main))
 }
 
 fn dso(sentences: &mut Vec<Sentence>, facts: &HuntFacts, sorted: &Sorted<'_>, run: Option<&RunFacts>) {

@@ -8,6 +8,7 @@ use super::tally::{Sorted, Tally};
 use crate::analysis::class::{self, Why};
 use crate::analysis::facts::{HuntFacts, RunFacts, RunOutcome, STATS};
 use crate::analysis::finding::{Finding, Hot, Lock, RingEdge, ThreadWait};
+use crate::analysis::stir::StirPlan;
 use crate::analysis::words::{Blame, Cause, Class, Confidence, Integrity, Verdict};
 use crate::text::message::{Lang, Say as _, Text, say, tight};
 
@@ -35,8 +36,9 @@ impl Headline {
 fn sentence(facts: &HuntFacts, sorted: &Sorted<'_>, runs: &Tally, ruling: &Ruling<'_>, lang: Lang) -> String {
     let mut lead = lead(facts, sorted, runs, ruling, lang);
     lead += ends_beside(facts, sorted, ruling).text(lang);
-    lead +=
-        &facts.stir.map_or_else(String::new, |stir| say!(Line::UnderStir { level: stir.level }).text(lang));
+    if let Some(StirPlan { choice, .. }) = facts.stir {
+        lead += &say!(Line::UnderStir { choice }).text(lang);
+    }
     let (colon, comma, stop) = marks(lang);
     let clauses = match ruling.run {
         Some(run) => about(run, ruling.because, lang),

@@ -37,7 +37,7 @@ messages! {
         SnapInconclusive {} => "inconclusive, in a running process", "判定できず。実行中のプロセスを観測";
         PinnedDso {} => "the pinned DSO", "固定コピーの DSO ";
         ItsDso {} => "its DSO", "その DSO ";
-        UnderStir { level } => " (under --stir {level})", " (--stir {level} で攪乱)";
+        UnderStir { choice } => " (under --stir {choice})", " (--stir {choice} で攪乱)";
         // Headlines: without a hang.
         NotReproduced { of: "run", high } => "not reproduced in {of}: the rate of hangs is below {high} % at 95 %",
             "{of} 回の実行で再現せず: ハング率は 95 % 信頼で {high} % 未満";
@@ -303,9 +303,9 @@ messages! {
         OriginalMoved { path, word } => "the user's own file {path} was {word} while the hunt ran; the pinned copy was not \
             affected (runs.jsonl)",
             "調査中に利用者のファイル {path} が変わった ({word}) が、固定コピーには影響していない (runs.jsonl)";
-        Stirred { level, seed } => "scheduling was disturbed from inside (--stir {level} --stir-seed {seed}): the rate is that of \
+        Stirred { options } => "scheduling was disturbed from inside ({options}): the rate is that of \
             disturbed runs, and their ops/s are not fit to publish (runs.jsonl)",
-            "内側からスケジューリングを攪乱した (--stir {level} --stir-seed {seed})。ハング率は攪乱した実行のもので、ops/s は公表できる\
+            "内側からスケジューリングを攪乱した ({options})。ハング率は攪乱した実行のもので、ops/s は公表できる\
             数値ではない (runs.jsonl)";
         SideBySide { jobs, sets } => "{jobs} runs at a time, each on CPUs of its own ({sets}; --jobs): they share caches, memory bandwidth \
             and turbo, so their ops/s are no figures (runs.jsonl)",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::facts::{HuntFacts, PINNED, RunFacts, RunOutcome};
-use crate::analysis::stats::{CONFIDENCE, Counts, Rate};
+use crate::analysis::stats::{self, CONFIDENCE, Counts, PerHour, Rate};
 use crate::analysis::words::Integrity;
 
 /// Numbers of runs by their outcome. Interrupted runs do not count.
@@ -125,6 +125,25 @@ impl<'a> Sorted<'a> {
 pub(super) fn counts<'a, 'b: 'a>(runs: impl Iterator<Item = &'a &'b RunFacts>) -> Counts {
     let tally = Tally::of(0, runs.copied());
     Counts { hung: tally.hung_here(), of: tally.could_hang() }
+}
+
+/// The median time of the runs that did not hang, seconds; none without such a run.
+pub(crate) fn usual(runs: &[&RunFacts]) -> Option<f64> {
+    let ended = runs.iter().filter(|run| did_not_hang(run));
+    let seconds: Vec<f64> = ended.map(|run| run.seconds).collect();
+    stats::spread(&seconds).map(|spread| spread.median)
+}
+
+/// Hangs per hour. A run that hung counts with the `usual` time of a run: the time in which it stood still is
+/// no benchmark time.
+pub(crate) fn per_hour(runs: &[&RunFacts], usual: Option<f64>) -> Option<PerHour> {
+    let hung = runs.iter().filter(|run| run.outcome == RunOutcome::Hung).count() as u32;
+    let seconds: f64 = runs.iter().filter(|run| did_not_hang(run)).map(|run| run.seconds).sum();
+    stats::per_hour(hung, (seconds + f64::from(hung) * usual?) / 3600.0, CONFIDENCE)
+}
+
+fn did_not_hang(run: &RunFacts) -> bool {
+    matches!(run.outcome, RunOutcome::Ok | RunOutcome::Slow)
 }
 
 /// Hung runs of all runs, for runs with a changed DSO. Runs that died count too, as runs that did not hang:

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::shrink::command::shell_line;
 use crate::analysis::shrink::lines::Line;
 use crate::analysis::shrink::{
-    Acceptance, End, Measure, Rejection, Shape, State, Task, Trial, Values, cost, deadline,
+    Acceptance, End, Measure, Rejection, Shape, State, Task, Trial, Values, choose, cost, deadline,
 };
 use crate::analysis::stats::Counts;
-use crate::analysis::{Class, RunOutcome};
+use crate::analysis::{Class, RunOutcome, Strategy};
 use crate::files::atomic::{self, WriteError};
 use crate::text::message::Lang;
 use crate::text::message::{Say as _, Text, say};
@@ -35,6 +35,12 @@ pub(crate) struct ShrinkFile {
     pub(crate) before: Side,
     /// The smallest that was accepted; the original where none was.
     pub(crate) after: Side,
+    /// What `--stir auto` chose; absent where nothing was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) strategy: Option<Strategy>,
+    /// How often the original command hung under each strategy, in the runs that chose one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) strategies: Vec<StrategyLine>,
     /// Every number of the command.
     pub(crate) numbers: Vec<NumberLine>,
     /// What was accepted, in order, the original first.
@@ -77,6 +83,14 @@ pub(crate) struct NumberLine {
     pub(crate) to: u64,
     /// The least that it might have become; null if it was to stay as it is.
     pub(crate) least: Option<u64>,
+}
+
+/// The runs with a strategy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StrategyLine {
+    pub(crate) strategy: Strategy,
+    pub(crate) hung: u32,
+    pub(crate) of: u32,
 }
 
 /// A candidate that was accepted.
@@ -165,9 +179,13 @@ impl ShrinkFile {
             to: shape.value(slot.argument, &best).unwrap_or(slot.number.from),
             least: slot.free.then_some(slot.number.least),
         });
-        let deadline = deadline::deadline(task, &state.path, journal);
+        let deadline = deadline::deadline(task, &state.path, &deadline::counting(journal));
         let after = side(&best);
         let mut catch = inputs.catch.to_vec();
+        if let Some(strategy) = state.strategy {
+            catch.extend(["--stir".to_owned(), strategy.to_string()]);
+        }
+        let strategies = choose::chosen_by(journal, state.class).into_iter();
         if let Some(seconds) = deadline {
             let text = duration::Text(Duration::from_secs_f64(seconds)).to_string();
             catch.extend(["--hang-after".to_owned(), text]);
@@ -184,6 +202,10 @@ impl ShrinkFile {
             confidence: inputs.confidence,
             before: side(&task.original()),
             after,
+            strategy: state.strategy,
+            strategies: strategies
+                .map(|(strategy, Counts { hung, of })| StrategyLine { strategy, hung, of })
+                .collect(),
             numbers: numbers.collect(),
             steps: steps(inputs),
             test: Test {
@@ -220,7 +242,8 @@ impl ShrinkFile {
 }
 
 fn steps(inputs: &Inputs<'_>) -> Vec<Step> {
-    let deadlines = deadline::deadlines(inputs.task, &inputs.state.path, inputs.journal);
+    let counting = deadline::counting(inputs.journal);
+    let deadlines = deadline::deadlines(inputs.task, &inputs.state.path, &counting);
     let steps = inputs.state.path.iter().zip(deadlines);
     steps
         .map(|(values, next_hang_after_s)| {

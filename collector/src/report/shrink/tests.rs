@@ -1,13 +1,23 @@
 //! What is written of a shrink, from built journals.
 
 use super::{Inputs, ShrinkFile};
-use crate::analysis::shrink::{self, Ask, End, Shape, Task, Trial};
+use crate::analysis::shrink::{self, Ask, End, Phase, Shape, Task, Trial};
 use crate::analysis::sprt::Sprt;
-use crate::analysis::{Class, RunOutcome};
+use crate::analysis::{Class, RunOutcome, Strategy};
 use crate::text::message::{Lang, Text};
 
 /// Shrinks `./bench 16 2000 64 --x=3` (the last stays) in the head, at most so many runs.
 fn shrunk(
+    most: usize,
+    end: Option<End>,
+    bench: impl Fn(&Ask, u32) -> (RunOutcome, Option<Class>),
+) -> ShrinkFile {
+    shrunk_under(false, most, end, bench)
+}
+
+/// The same; `chooses`: under a strategy that is chosen first.
+fn shrunk_under(
+    chooses: bool,
     most: usize,
     end: Option<End>,
     bench: impl Fn(&Ask, u32) -> (RunOutcome, Option<Class>),
@@ -20,6 +30,7 @@ fn shrunk(
         test: Sprt::of(0.5, 0.95),
         confirm: 6,
         hang_after_s: Some(5.0),
+        chooses,
     };
     let mut journal: Vec<Trial> = vec![];
     let mut state = shrink::look(&task, &journal);
@@ -41,6 +52,8 @@ fn shrunk(
             rc: (!hung).then_some(if outcome == RunOutcome::Failed { 2 } else { 0 }),
             note: (outcome == RunOutcome::Failed).then(|| Text::Same("bench: too few".to_owned())),
             snapshot: hung.then(|| format!("hang_run_{run}")),
+            strategy: ask.strategy,
+            chooses: ask.phase == Phase::Choose,
         });
         state = shrink::look(&task, &journal);
     }
@@ -100,4 +113,24 @@ fn what_is_said_of_one_that_came_to_nothing_or_was_stopped() {
     ];
     insta::assert_snapshot!("shrink_ends", all.join("\n\n"));
     assert!(stopped.summary(Lang::En).contains("- To continue: `hangscope shrink --resume /out`\n"));
+}
+
+#[test]
+fn the_strategy_is_chosen_first_and_everything_is_compared_under_it() {
+    let calls = Strategy::ALL[3];
+    let bench = |ask: &Ask, run: u32| match ask.values[..] {
+        _ if ask.strategy != Some(calls) => (RunOutcome::Ok, None),
+        [threads, ..] if threads < 3 => (RunOutcome::Ok, None),
+        _ if run.is_multiple_of(5) => (RunOutcome::Ok, None),
+        _ => (RunOutcome::Hung, Some(Class::LostWakeup)),
+    };
+    let file = shrunk_under(true, 1000, None, bench);
+    assert_eq!((file.end, file.after.command[1].as_str()), (End::Minimal, "3"));
+    let lines = file.lines(Lang::En).into_iter().chain(file.lines(Lang::Ja));
+    let lines = lines.filter(|line| line.contains("tir") || line.contains("Before:"));
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"));
+    assert!(file.catch.contains(" --stir calls:3 "), "{}", file.catch);
+    // Nothing hangs: all strategies were tried, and the test of the original command decides.
+    let file = shrunk_under(true, 1000, None, |_, _| (RunOutcome::Ok, None));
+    assert_eq!((file.end, file.strategies.len()), (End::BelowRate, Strategy::ALL.len()));
 }

@@ -1,6 +1,6 @@
 //! A shrink for people: headline, summary and report, in both languages.
 
-use super::file::{ShrinkFile, Side, Test};
+use super::file::{ShrinkFile, Side, StrategyLine, Test};
 use crate::analysis::shrink::lines::Line;
 use crate::analysis::shrink::{End, Measure};
 use crate::analysis::verdict::percent;
@@ -50,6 +50,12 @@ impl ShrinkFile {
         say(say!(Line::Before { text: self.before.cost(lang) }));
         if self.after.line != self.before.line {
             say(say!(Line::After { text: self.after.cost(lang) }));
+        }
+        if let Some(strategy) = self.strategy {
+            let with = |line: &&StrategyLine| line.strategy == strategy;
+            let (hung, of) = self.strategies.iter().find(with).map_or((0, 0), |line| (line.hung, line.of));
+            let runs: u32 = self.strategies.iter().map(|line| line.of).sum();
+            say(say!(Line::Stirred { strategy, hung, of, runs }));
         }
         if self.class.is_some() {
             say(say!(Line::Catch { line: self.catch.as_str() }));

@@ -68,7 +68,7 @@ fn a_lost_wakeup_is_not_cured() {
     for hang in verdict["hangs"].as_array().expect("hangs") {
         assert_eq!(hang["class"], "lost-wakeup", "{hang}");
         let why = hang["why"].to_string();
-        assert!(why.contains("stir level 3") && !why.contains("the signal may have ended the hang"), "{why}");
+        assert!(why.contains("--stir 3") && !why.contains("the signal may have ended the hang"), "{why}");
     }
 }
 

@@ -1,0 +1,130 @@
+//! How each run of a hunt is disturbed.
+
+use super::config::Config;
+use crate::analysis::choice::{self, Chooser, Seen};
+use crate::analysis::{Choice, RunFacts, RunOutcome, Stir, StirPlan, Strategy};
+use crate::text::message::say;
+use crate::text::progress::JobLine;
+
+/// Gives the runs their strategies.
+///
+/// Runs of several arms with the same number have the same strategy. So the arms differ in nothing but what
+/// they are compared by, whatever the strategies do.
+#[derive(Debug)]
+pub(crate) struct Strategies {
+    plan: Option<StirPlan>,
+    chooser: Chooser,
+    /// They take turns in an order that does not depend on the runs: the tests of `--until-decided` are of one
+    /// rate, and a mix that changes with the runs has none.
+    in_turn: bool,
+    /// The number that began last, and its strategy.
+    last: Option<(u32, Strategy)>,
+}
+
+impl Strategies {
+    pub(crate) fn of(config: &Config) -> Strategies {
+        Strategies::of_plan(config.stir, config.limits.until.is_some())
+    }
+
+    pub(super) fn of_plan(plan: Option<StirPlan>, in_turn: bool) -> Strategies {
+        Strategies { plan, chooser: Chooser::new(Strategy::ALL), in_turn, last: None }
+    }
+
+    /// How the next run is disturbed, which has this number in its arm.
+    pub(crate) fn next(&mut self, number: u32) -> Option<Stir> {
+        let plan = self.plan?;
+        let same = self.last.filter(|(last, _)| *last == number).map(|(_, strategy)| strategy);
+        let strategy = match (plan.choice, same) {
+            (Choice::Fixed(strategy) | Choice::Replay(strategy), _) | (Choice::Auto, Some(strategy)) => {
+                strategy
+            }
+            (Choice::Auto, None) if self.in_turn => choice::in_turn(&Strategy::ALL, plan.seed, number)?,
+            (Choice::Auto, None) => self.chooser.choose()?,
+        };
+        self.last = Some((number, strategy));
+        self.chooser.begins(strategy);
+        Some(plan.of_run(strategy, number))
+    }
+
+    /// A run has ended that had this strategy.
+    pub(crate) fn ended(&mut self, strategy: Strategy, run: &RunFacts) {
+        match run.outcome {
+            RunOutcome::Interrupted => self.chooser.dropped(strategy),
+            outcome => {
+                let (hung, near) = (outcome == RunOutcome::Hung, run.near_hangs > 0);
+                self.chooser.ended(strategy, Seen { hung, near, seconds: run.seconds });
+            }
+        }
+    }
+}
+
+/// What is said before the first run; none if nothing is disturbed.
+pub(super) fn line(config: &Config) -> Option<JobLine> {
+    let plan = config.stir?;
+    let options = plan.options();
+    Some(match plan.choice {
+        Choice::Auto if config.limits.until.is_some() => say!(JobLine::StirInTurn { options }),
+        Choice::Auto => say!(JobLine::StirAuto { options }),
+        Choice::Fixed(_) => say!(JobLine::Stir { options }),
+        Choice::Replay(_) => say!(JobLine::StirReplay { options }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testkit::hunt::{hung, run};
+
+    fn of(choice: Choice, in_turn: bool) -> Strategies {
+        Strategies::of_plan(Some(StirPlan { choice, seed: 7 }), in_turn)
+    }
+
+    #[test]
+    fn the_arms_of_a_round_have_the_same_strategy_and_seed() {
+        let mut strategies = of(Choice::Auto, false);
+        let rounds: Vec<Stir> =
+            (1..=3).flat_map(|number| [number; 2]).filter_map(|n| strategies.next(n)).collect();
+        assert_eq!((rounds[0], rounds[2], rounds[4]), (rounds[1], rounds[3], rounds[5]));
+        assert_eq!([rounds[0].seed, rounds[2].seed, rounds[4].seed], [7, 8, 9]);
+        assert_ne!(rounds[0].strategy, rounds[2].strategy);
+        assert_eq!(Strategies::of_plan(None, false).next(1), None);
+    }
+
+    #[test]
+    fn what_is_fixed_stays_and_what_takes_turns_does_not_depend_on_the_runs() {
+        let calls: Strategy = "calls".parse().unwrap();
+        let seeds = |choice| (1..=2).map(|n| of(choice, false).next(n).unwrap()).collect::<Vec<_>>();
+        let stir = |seed| Stir { strategy: calls, seed };
+        assert_eq!(seeds(Choice::Fixed(calls)), [stir(7), stir(8)]);
+        assert_eq!(seeds(Choice::Replay(calls)), [stir(7), stir(7)]);
+        let turns = |facts: &dyn Fn(u32) -> RunFacts| {
+            let mut strategies = of(Choice::Auto, true);
+            let next = |number| {
+                let stir = strategies.next(number).unwrap();
+                strategies.ended(stir.strategy, &facts(number));
+                stir.strategy
+            };
+            (1..=30).map(next).collect::<Vec<_>>()
+        };
+        let without = turns(&run);
+        assert_eq!(without, turns(&|number| hung(number, None)));
+        for round in without.chunks(Strategy::ALL.len()) {
+            assert!(Strategy::ALL.iter().all(|strategy| round.contains(strategy)));
+        }
+    }
+
+    #[test]
+    fn a_strategy_that_hangs_comes_again() {
+        let mut strategies = of(Choice::Auto, false);
+        let mut given = vec![];
+        for number in 1..=200 {
+            let stir = strategies.next(number).unwrap();
+            let hangs = stir.strategy == Strategy::ALL[4];
+            strategies.ended(stir.strategy, &if hangs { hung(number, None) } else { run(number) });
+            given.push(stir.strategy);
+        }
+        assert_eq!(given[..15], Strategy::ALL);
+        let later = given[100..].iter().filter(|strategy| **strategy == Strategy::ALL[4]).count();
+        assert!(later > 80, "{later}");
+    }
+}
