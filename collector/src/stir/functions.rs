@@ -27,7 +27,8 @@ pub(crate) enum NoCode {
 pub(crate) struct Function {
     pub(crate) instructions: Vec<Instruction>,
     /// Whether every place in it that follows other code and can be jumped to is known: it has no jump through a
-    /// register or a table. (An exception lands only at code that nothing falls into: a landing pad has no other
+    /// register or a table of places. (A jump through one word of the file's own is that to another function, by
+    /// the table of addresses that the loader fills. An exception lands only at code that nothing falls into: a landing pad has no other
     /// predecessors, LLVM "Exception Handling", GCC "EH Lowering".)
     pub(crate) targets_are_known: bool,
 }
@@ -121,7 +122,10 @@ impl Function {
             }
             instructions.push(instruction);
         }
-        let jumps_anywhere = instructions.iter().any(|i| i.flow_control() == FlowControl::IndirectBranch);
+        let is_anywhere = |i: &Instruction| {
+            i.flow_control() == FlowControl::IndirectBranch && !i.is_ip_rel_memory_operand()
+        };
+        let jumps_anywhere = instructions.iter().any(is_anywhere);
         Some(Function { instructions, targets_are_known: !jumps_anywhere })
     }
 }

@@ -55,21 +55,22 @@ fn decide(at: u16, from: From) {
     let mut random = threads::draw();
     let one_in = SETTINGS.one_in.load(Ordering::Relaxed);
     let by_chance = one_in != 0 && random.one_in(one_in.into());
-    if by_chance || SETTINGS.call_sites.load(Ordering::Relaxed) != 0 && is_chosen(at, from) {
+    if by_chance || SETTINGS.call_sites.load(Ordering::Relaxed) != 0 && is_chosen(at, from, &mut random) {
         hold::hold(&mut random, from.address, at, count::AT_CALLS);
     }
 }
 
 /// Whether a thread is to be held at this place; then no other thread is.
-fn is_chosen(at: u16, from: From) -> bool {
+fn is_chosen(at: u16, from: From, random: &mut Random) -> bool {
     let key = Random::from(from.address ^ caller(from).rotate_left(32) ^ u64::from(at)).draw().max(1);
     for offset in 0..TRIES {
         let place = (key as usize).wrapping_add(offset) % PLACES;
         let (Some(known), Some(armed)) = (KEYS.get(place), ARMED.get(place)) else { return false };
         match known.compare_exchange(0, key, Ordering::Relaxed, Ordering::Relaxed) {
+            // The first time may be the only one of this run.
             Ok(_) => {
                 LIVE.add(place as u32);
-                return false;
+                return random.one_in(2);
             }
             Err(is) if is == key => {
                 return armed.load(Ordering::Relaxed) != 0 && armed.swap(0, Ordering::Relaxed) != 0;

@@ -41,7 +41,7 @@ use hangscope_protocol::variable;
 
 #[cfg_attr(not(test), unsafe(no_mangle))]
 #[used]
-#[expect(non_upper_case_globals, reason = "the name of the symbol")]
+#[cfg_attr(test, expect(non_upper_case_globals, reason = "the name of the symbol"))]
 static hangscope_stir: Api = Api {
     magic: MAGIC,
     version: VERSION,

@@ -198,8 +198,13 @@ pub(crate) extern "C" fn at_site(number: u32) {
         return;
     }
     let Some(site) = record(index) else { return };
+    let mut random = threads::draw();
     if wanted == code::NOTE {
-        return note(index, &site);
+        note(index, &site);
+        // The first time may be the only one of this run.
+        if random.one_in(2) {
+            return;
+        }
     }
     if !hold::is_on() {
         return;
@@ -210,7 +215,7 @@ pub(crate) extern "C" fn at_site(number: u32) {
     } else {
         (site.at, hold_at::BEFORE_INSTRUCTION)
     };
-    let held = hold::hold(&mut threads::draw(), bias + u64::from(address), at, count::AT_SITES);
+    let held = hold::hold(&mut random, bias + u64::from(address), at, count::AT_SITES);
     let hits = HITS.load(Ordering::Relaxed);
     if held && !hits.is_null() {
         // SAFETY: the plan has as many numbers as sites, and `armed` has looked at the index.
