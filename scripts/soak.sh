@@ -5,7 +5,8 @@
 #     classes      every faulty allocator, three times in a row; each with signals blocked, and without symbols
 #     confusion    20 hunts of each thing whose truth is known, and the table of verdicts
 #     statistics   intervals and sequential tests against the truth, 10,000 experiments a row, and their tables
-#     stir         200 disturbed runs of each sound allocator, and how much more often the natural race hangs
+#     stir         200 disturbed runs of each sound allocator, and how much more often the natural race hangs; then
+#                  the table of the eight races (SOAK_RACE_SECONDS a row, 20 by default; more in tests/all/races.rs)
 #     gdb          names and addresses of a live program's frames against gdb's, 100 stops under each of three allocators
 #     shrink       the natural race, from the numbers of the incident to a fifth or less of its run time
 #     fuzz         a minute (SOAK_FUZZ seconds) of each target of tests/fuzz; needs a nightly compiler and cargo-fuzz
@@ -31,7 +32,10 @@ statistics() {
   HANGSCOPE_TEST_EXPERIMENTS=10000 cargo test -q --release -p hangscope --test statistics -- --nocapture --test-threads=1
 }
 
-stir() { HANGSCOPE_TEST_STIRRED=${SOAK_STIRRED:-200} e2e stir:: -- --include-ignored --nocapture --test-threads=1; }
+stir() {
+  HANGSCOPE_TEST_STIRRED=${SOAK_STIRRED:-200} e2e stir:: -- --include-ignored --nocapture --test-threads=1
+  HANGSCOPE_TEST_RACE_SECONDS=${SOAK_RACE_SECONDS:-20} e2e races:: -- --ignored --nocapture
+}
 
 gdb() { HANGSCOPE_TEST_STOPS=${SOAK_STOPS:-100} cargo test -q --release -p hangscope --test symbolize live -- --nocapture; }
 

@@ -27,6 +27,7 @@ mod machines;
 mod matrix;
 mod perf;
 mod private;
+mod races;
 mod robust;
 mod secrets;
 mod seen;
