@@ -45,6 +45,38 @@ pub struct Finding {
     pub(crate) integrity: Integrity,
     /// `(deleted)` was seen on a DSO.
     pub(crate) deleted_seen: bool,
+    /// The last times that a thread was held before the hang (`--stir`), the last first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) holds: Vec<HoldPlace>,
+}
+
+/// Where a thread was held, and for how long.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct HoldPlace {
+    pub(crate) tid: u32,
+    pub(crate) held_ms: f64,
+    /// Time from its end to the dump, seconds.
+    pub(crate) before_s: f64,
+    /// A value of [`hangscope_protocol::stir::hold_at`].
+    pub(crate) at: u16,
+    pub(crate) function: Option<String>,
+    /// Offset in the function.
+    pub(crate) offset: Option<u64>,
+    /// `file:line`, the file without its folders.
+    pub(crate) source: Option<String>,
+    /// The source file as in the debug information.
+    pub(crate) file: Option<String>,
+    pub(crate) line: Option<u32>,
+}
+
+impl HoldPlace {
+    /// `` `span_unlock+0x1a` (races.c:52) ``.
+    pub(crate) fn place(&self) -> String {
+        let function = self.function.as_deref().unwrap_or("?");
+        let offset = self.offset.map_or_else(String::new, |offset| format!("+{offset:#x}"));
+        let source = self.source.as_ref().map_or_else(String::new, |source| format!(" ({source})"));
+        format!("`{function}{offset}`{source}")
+    }
 }
 
 impl Finding {

@@ -1,11 +1,11 @@
-//! The files that say what a dump shows: `threads.json`, `stacks.txt`, `samples.folded`.
+//! The files that say what a dump shows: `threads.json`, `stacks.txt`, `samples.folded`, `holds.tsv`.
 
 use std::path::Path;
 
 use crate::analysis::Finding;
 use crate::capture::{hot, write_reason};
 use crate::evidence::threads_file::ThreadsFile;
-use crate::evidence::{folded, stacks};
+use crate::evidence::{folded, holds_file, stacks};
 use crate::files::atomic::{self, WriteError};
 use crate::session::Dump;
 use crate::session::trace::Traces;
@@ -13,6 +13,8 @@ use crate::session::trace::Traces;
 const THREADS: &str = "threads.json";
 const STACKS: &str = "stacks.txt";
 const SAMPLES: &str = "samples.folded";
+/// Only where threads were held on purpose.
+const HOLDS: &str = "holds.tsv";
 
 /// The contents of `threads.json`. Where perf's report is in `dir` already, a note says if it disagrees with
 /// the samples. So make them again after perf.
@@ -43,6 +45,9 @@ pub(crate) fn write(
 pub(super) fn write_all(dir: &Path, dump: &Dump, traces: &Traces, file: &ThreadsFile) -> Vec<WriteError> {
     let mut errors = write_again(dir, file);
     errors.extend(atomic::write_text(&dir.join(SAMPLES), &folded::text_of(dump, traces)).err());
+    if let Some(text) = holds_file::text(dump, traces) {
+        errors.extend(atomic::write_text(&dir.join(HOLDS), &text).err());
+    }
     errors
 }
 

@@ -3,7 +3,7 @@
 //! - [`bundle`]: writes the folder of a dump; `contents`: what it is
 //!   made from; `large`: its large files; [`missing`]: what could not be written
 //! - [`finding_files`]: `threads.json`, `stacks.txt`, `samples.folded`; each in a file of its own:
-//!   [`threads_file`], [`stacks`] with [`group`], [`folded`]
+//!   [`threads_file`], [`stacks`] with [`group`], [`folded`], `holds_file`
 //! - [`recording`]: `recording.json.gz`, all that a finding was made from
 //! - [`saved`]: reads a `dump.bin` or a recording again
 //! - [`truncated_stacks`]: asks threads whose stack is cut short, during their dump
@@ -14,6 +14,7 @@ mod contents;
 pub(crate) mod finding_files;
 pub(crate) mod folded;
 pub(crate) mod group;
+mod holds_file;
 mod large;
 pub(crate) mod missing;
 mod names;

@@ -7,11 +7,12 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::counters;
+use crate::analysis::class::held;
 use crate::analysis::counters::LaneCounters;
 use crate::analysis::crash::signal_name;
 use crate::analysis::decision::{self, Decision};
 use crate::analysis::facts::{STATS, SideBySide};
-use crate::analysis::finding::{Hot, Lock};
+use crate::analysis::finding::{HoldPlace, Hot, Lock};
 use crate::analysis::stats::{PerHour, Rate};
 use crate::analysis::stirred::{StrategyRates, by_strategy};
 use crate::analysis::verdict::arms::{self, ArmResult};
@@ -220,10 +221,23 @@ fn hang(run: &RunFacts) -> Option<Value> {
         "hot": finding.and_then(|f| f.hot.as_ref()).map(hot),
         "threads": finding.map(|f| f.threads),
         "stir": run.stir,
+        // The last first.
+        "holds": finding.map_or(&[][..], |f| &f.holds).iter().map(hold).collect::<Vec<_>>(),
         "integrity": run.integrity(),
         "why": finding.map_or_else(Vec::new, |f| f.why.clone()),
         "missing": finding.map_or_else(nothing, |f| f.missing.clone()),
     }))
+}
+
+fn hold(hold: &HoldPlace) -> Value {
+    json!({
+        "tid": hold.tid,
+        "held_ms": hold.held_ms,
+        "before_s": hold.before_s,
+        "at": held::at(hold.at).en(),
+        "function": hold.function,
+        "source": hold.source,
+    })
 }
 
 fn program(judged: &Judged) -> Value {

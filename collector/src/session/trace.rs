@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hangscope_protocol::stir::HoldRecord;
 use serde::{Deserialize, Serialize};
 
 use crate::text::message::Text;
@@ -75,6 +76,14 @@ pub struct ThreadTrace {
     pub truncated: bool,
     /// Why there is no stack, or why it is truncated: "blocks signal 62", "cut at frame 2".
     pub problem: Option<Text>,
+}
+
+/// A time that a thread was held (`libhangscope_stir.so`), with names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    pub hold: HoldRecord,
+    /// Where it was held: the function, and what is inlined there, innermost first; not empty.
+    pub frames: Vec<Frame>,
 }
 
 /// How a loop reads a word.
@@ -177,6 +186,9 @@ pub struct Traces {
     /// Functions that the program imports and that end a call without its return: `siglongjmp`, `pthread_cancel`.
     #[serde(default)]
     pub(crate) ways_out: Vec<String>,
+    /// The holds of the dump, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Held>,
     /// Files without names and the reason, one line each.
     #[serde(default)]
     pub notes: Vec<String>,

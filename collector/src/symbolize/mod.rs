@@ -10,6 +10,7 @@
 //! - `names`, `demangle`, `plt`, `data`: names of code, of call stubs, and of data; `kept`: for the next dump
 //! - `follow`: what the loop of a running thread reads, and where its list leads; `loops`: that, with
 //!   names
+//! - `held`: where threads were held
 //! - [`problem`]: why a stack is cut, in words
 //! - `variables`: addresses of the variables of a file
 //! - `ways_out`: how the program can leave a call without its return
@@ -23,6 +24,7 @@ mod debug_file;
 mod demangle;
 mod elf;
 mod follow;
+mod held;
 mod images;
 mod kept;
 mod loops;
@@ -75,6 +77,7 @@ pub fn symbolize(dump: &Dump, sources: &Sources) -> Traces {
     let ways = follow::of_dump(dump, &modules, arch, &mut |at| lines.get(&at).copied()).ways;
     let mut lookups: BTreeSet<u64> = threads.iter().chain(&samples).flat_map(|raw| raw.lookups()).collect();
     lookups.extend(ways.values().flat_map(loops::lookups));
+    lookups.extend(dump.holds.iter().map(held::lookup));
     let names = names::Names::of(lookups, &modules, arch, sources, deadline);
     let loops = loops::Loops { dump, modules: &modules, arch, names: &names, set: &set };
     let loops: BTreeMap<u32, Loop> = ways.iter().map(|(tid, way)| (*tid, loops.named(way))).collect();
@@ -87,6 +90,7 @@ pub fn symbolize(dump: &Dump, sources: &Sources) -> Traces {
     for raw in samples {
         traces.samples.entry(raw.tid()).or_default().push(threads::named(raw, &names, &set, arch));
     }
+    traces.holds = held::named(dump, &names, &set);
     traces.ways_out = ways_out::of(&modules);
     traces.notes =
         modules.without_file().into_iter().map(|(path, why)| format!("no names for {path}: {why}")).collect();

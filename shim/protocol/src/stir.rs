@@ -183,7 +183,7 @@ pub mod patched {
 }
 
 record! {
-    /// One hold. In a dump, in the order of their beginnings.
+    /// One hold. In a dump, in the order in which their places came.
     pub struct HoldRecord {
         /// When it began, ns of CLOCK_MONOTONIC.
         pub began_ns: u64,
@@ -196,7 +196,7 @@ record! {
         /// Value of [`hold_at`].
         pub at: u16,
         pub reserved: u16,
-        /// How often this thread was held at this address in a row; the times are those of the last.
+        /// How often this thread was held at this address; the times are those of the last.
         pub times: u32,
         pub reserved2: u32,
     }

@@ -11,10 +11,12 @@
 //!   - level 2: also, threads are crowded on few processors, and the watchdog holds up whoever runs on one of
 //!     them. It sleeps there, wakes, which takes the processor from the running thread, and spins for a while.
 //!   - level 3: also, threads are stopped and slowed inside the allocator ([`crate::signal`])
-//! - `way`: one of the two
+//! - `strict`: strict priorities on one processor
+//! - `way`: one of these
 
 mod holds;
 mod rounds;
+mod strict;
 mod touched;
 mod way;
 

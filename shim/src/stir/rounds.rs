@@ -206,7 +206,7 @@ impl Rounds {
     /// Gives one of the roles to one in `n` threads. Not to those that started since the last round: if the
     /// host moves a thread, it mostly does so at its start.
     fn cast(&mut self, tools: &mut Tools<'_>, listed: usize, roles: &[Role], n: u64) {
-        if !is_ordinary(&tools.touched.usual.schedule) {
+        if !tools.touched.usual.schedule.is_ordinary() {
             return;
         }
         roles.iter().for_each(|role| tools.touched.remember(role));
@@ -313,11 +313,6 @@ impl Rounds {
         let _ = sys::set_schedule(self.tid, &self.schedule);
         sys::set_timer_slack(0);
     }
-}
-
-/// Whether a thread can be given another policy and get its own back.
-fn is_ordinary(schedule: &Schedule) -> bool {
-    [libc::SCHED_OTHER, libc::SCHED_BATCH].contains(&(schedule.policy as i32))
 }
 
 /// The other ordinary policy, made nicer by so much, with another slice.

@@ -107,6 +107,21 @@ impl Touched {
         self.remember(&set);
     }
 
+    /// What a thread was given; none if it was given nothing.
+    pub(crate) fn given(&self, tid: u32) -> Option<Role> {
+        let touched = self.threads.get(..self.len).unwrap_or(&[]);
+        touched.iter().find(|thread| thread.tid == tid).map(|thread| thread.set)
+    }
+
+    /// Gives a thread that was given a role another schedule; one that the host has changed meanwhile keeps its own.
+    pub(crate) fn change(&mut self, tid: u32, schedule: Schedule) {
+        let touched = self.threads.get_mut(..self.len).unwrap_or(&mut []);
+        let Some(thread) = touched.iter_mut().find(|thread| thread.tid == tid) else { return };
+        if sys::schedule(tid) == Ok(thread.set.schedule) && sys::set_schedule(tid, &schedule).is_ok() {
+            thread.set.schedule = sys::schedule(tid).unwrap_or(schedule);
+        }
+    }
+
     /// Restores all threads. `tids` are the threads that exist now. Nothing else is touched: another
     /// process may have the tid of a thread that has ended. Threads with a tid over `known` may have
     /// inherited a role.
@@ -133,10 +148,12 @@ impl Touched {
     fn put_right(&self, tid: u32) {
         let Some(has) = Role::of(tid) else { return };
         // The kernel decides whether a slice is inherited. The schedule is set first and restored last, so
-        // a thread may have only the schedule.
+        // a thread may have only the schedule. A real-time one is not inherited: then the affinity tells.
         let same = |Recent { role, .. }: &Recent| {
+            let was_reset = role.schedule.priority() > 0 && has.schedule.priority() == 0;
             let cpus = [role.cpus, self.usual.cpus].contains(&has.cpus);
             cpus && role.schedule.differs_in_slice_at_most(&has.schedule)
+                || was_reset && role.cpus == has.cpus
         };
         if self.recent.iter().any(same) {
             let _ = sys::set_affinity(tid, &self.usual.cpus);

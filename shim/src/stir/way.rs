@@ -4,6 +4,7 @@ use hangscope_protocol::stir::strategy;
 
 use super::holds::Holds;
 use super::rounds::{Rounds, Tools};
+use super::strict::Strict;
 use crate::sys::{self, For, OwnedFd};
 
 /// What the watchdog knows of the disturbance.
@@ -11,6 +12,7 @@ use crate::sys::{self, For, OwnedFd};
 enum Way {
     Rounds(Rounds),
     Holds(Holds),
+    Strict(Strict),
     /// What is lacking was said.
     None,
 }
@@ -29,16 +31,26 @@ impl Stir {
         if code == 0 {
             return None;
         }
+        let rounds = |level, trouble| match Rounds::new(level, seed, ids, allocator) {
+            Some(rounds) => (Way::Rounds(rounds), trouble),
+            None => (Way::None, Some(&b"processors cannot be chosen"[..])),
+        };
         let (way, trouble) = if strategy::holds(code) {
             match Holds::new() {
                 Some(holds) => (Way::Holds(holds), None),
                 None => (Way::None, Some(&b"libhangscope_stir.so is not preloaded"[..])),
             }
-        } else {
-            match Rounds::new(code, seed, ids, allocator) {
-                Some(rounds) => (Way::Rounds(rounds), None),
-                None => (Way::None, Some(&b"processors cannot be chosen"[..])),
+        } else if let Some(strength) = code.checked_sub(strategy::STRICT) {
+            match Strict::new(strength, seed, ids) {
+                Some(strict) => (Way::Strict(strict), None),
+                // Nice values and affinities instead.
+                None => rounds(
+                    strength,
+                    Some(&b"real-time priorities are not permitted, or there is one CPU"[..]),
+                ),
             }
+        } else {
+            rounds(code, None)
         };
         Some(Stir { way, code, trouble })
     }
@@ -53,6 +65,7 @@ impl Stir {
         match &mut self.way {
             Way::Rounds(rounds) => rounds.until(until, socket, tools),
             Way::Holds(holds) => holds.until(until, socket),
+            Way::Strict(strict) => strict.until(until, socket, tools),
             Way::None => sys::wait(socket, For::Reading, until.saturating_sub(sys::now())),
         }
     }
@@ -70,6 +83,7 @@ impl Stir {
         match &mut self.way {
             Way::Rounds(rounds) => rounds.rest(tools),
             Way::Holds(holds) => holds.rest(),
+            Way::Strict(strict) => strict.rest(tools),
             Way::None => {}
         }
     }
@@ -86,6 +100,7 @@ impl Stir {
         match &mut self.way {
             Way::Rounds(rounds) => rounds.end(tools),
             Way::Holds(holds) => holds.end(),
+            Way::Strict(strict) => strict.end(tools),
             Way::None => {}
         }
     }

@@ -40,6 +40,22 @@ impl Schedule {
         Schedule { policy, nice, runtime, ..self }
     }
 
+    /// A real-time one (SCHED_FIFO) with this priority, 1 to 99. What the thread forks is ordinary.
+    pub(crate) fn real_time(self, priority: u32) -> Schedule {
+        let flags = libc::SCHED_FLAG_RESET_ON_FORK as u64;
+        Schedule { policy: libc::SCHED_FIFO as u32, flags, nice: 0, priority, runtime: 0, ..self }
+    }
+
+    /// Whether a thread with it can be given another policy and get its own back.
+    pub(crate) fn is_ordinary(&self) -> bool {
+        [libc::SCHED_OTHER, libc::SCHED_BATCH].contains(&(self.policy as i32))
+    }
+
+    /// Its real-time priority; 0 for an ordinary one.
+    pub(crate) fn priority(&self) -> u32 {
+        self.priority
+    }
+
     /// Whether it is the same but for the slice.
     pub(crate) fn differs_in_slice_at_most(&self, other: &Schedule) -> bool {
         Schedule { runtime: other.runtime, ..*self } == *other

@@ -28,8 +28,6 @@ const PATIENCE: u64 = 100_000_000;
 /// [`LEAST_LONG`].
 const LONG_IN_HOLDS: u64 = 4;
 const LEAST_LONG: u64 = 20_000_000;
-/// Holds back from the last one in which a repetition is looked for: threads that loop take turns.
-const NEAR: u64 = 8;
 
 /// 1 while threads may be held. A futex word: held threads wait on it.
 static ON: AtomicU32 = AtomicU32::new(0);
@@ -133,11 +131,12 @@ fn go_on() {
     }
 }
 
-/// Writes down the beginning of a hold, over an earlier one of this thread at the same place. Gives its number, from 0.
+/// Writes down the beginning of a hold, over an earlier one of this thread at the same place: threads that loop
+/// leave room for the others. Gives its number, from 0.
 fn note(began: u64, address: u64, at: u16) -> u64 {
     let thread = u64::from(sys::gettid()) | u64::from(at) << 32;
     let last = NEXT.load(Ordering::Relaxed);
-    for number in (last.saturating_sub(NEAR)..last).rev() {
+    for number in (last.saturating_sub(MOST_HOLDS as u64)..last).rev() {
         let Some(entry) = entry(number) else { break };
         if entry.number.load(Ordering::Acquire) == number + 1
             && entry.thread.load(Ordering::Relaxed) == thread

@@ -16,6 +16,7 @@
 //! - [`case`]: the answer of a decider, and what the deciders share
 
 mod case;
+pub(crate) mod held;
 mod hold;
 mod idle;
 mod innocent;
@@ -86,6 +87,8 @@ fn of(scene: &Scene<'_>) -> Finding {
     innocent::own_retry(scene, &mut case);
     case.why.extend(resumed(scene));
     case.why.extend(stirred(dump));
+    let holds = held::last(scene);
+    case.why.extend(held::why(&holds));
     case.why.extend(parts(traces));
     inherited(scene, &mut case);
     if !scene.whole {
@@ -113,6 +116,7 @@ fn of(scene: &Scene<'_>) -> Finding {
         waits: waits(scene),
         integrity,
         deleted_seen,
+        holds,
     }
 }
 

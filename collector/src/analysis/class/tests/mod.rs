@@ -1,6 +1,7 @@
 //! Dumps of each class, and dumps that look like another class.
 
 mod forks;
+mod held;
 mod hold;
 mod inferred;
 mod owned;
