@@ -16,6 +16,12 @@ pub(super) fn is_libc(frame: &Frame) -> bool {
     name.starts_with("libc.") || name.starts_with("libc-") || name.starts_with("libpthread")
 }
 
+/// Of the C library, or of a DSO of hangscope, which stands in for functions of it.
+pub(super) fn is_stand_in(frame: &Frame) -> bool {
+    let name = frame.dso.as_deref().map(file_name).unwrap_or_default();
+    is_libc(frame) || name.starts_with("libhangscope")
+}
+
 /// The part of a path after its last `/`.
 pub(crate) fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 pub(crate) use super::role::file_name;
 use super::role::without_start;
-pub(super) use super::role::{AllocatorIs, counts, is_libc, is_start, plain_name};
+pub(super) use super::role::{AllocatorIs, counts, is_libc, is_stand_in, is_start, plain_name};
 use crate::session::trace::{Frame, ThreadTrace};
 
 /// The frames up to the outermost one of the allocator: `0..end`. Functions that the allocator called (locks
@@ -81,7 +81,7 @@ fn has_word(name: &str, words: &[&str]) -> bool {
 
 /// The innermost frame that is neither of the C library nor of a standard library.
 pub(super) fn program_frame(frames: &[Frame]) -> Option<&Frame> {
-    let own = || frames.iter().filter(|f| f.dso.is_some() && !is_libc(f) && !is_standard_library(f));
+    let own = || frames.iter().filter(|f| f.dso.is_some() && !is_stand_in(f) && !is_standard_library(f));
     own().find(|f| f.function.is_some()).or_else(|| own().next())
 }
 

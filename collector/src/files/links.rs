@@ -96,7 +96,7 @@ const LINKERS: [&str; 3] = ["ld-", "ld64", "ld.so"];
 /// Whether a DSO belongs to the system: the loader, the C library and its parts, the runtimes of C and C++,
 /// the kernel's own DSO. Such a DSO serves the program and the allocator alike.
 pub(crate) fn is_system(path: &str) -> bool {
-    const NAMES: [&str; 22] = [
+    const NAMES: [&str; 23] = [
         "libc",
         "libm",
         "libmvec",
@@ -118,8 +118,9 @@ pub(crate) fn is_system(path: &str) -> bool {
         "libsystemd",
         "libgomp",
         "libomp",
-        // The shim stands in for some functions of the C library, and passes each call on.
+        // They stand in for some functions of the C library, and pass each call on.
         "libhangscope",
+        "libhangscope_stir",
     ];
     const STARTS: [&str; 3] = ["libc.musl-", "libnss_", "libunwind"];
     let file = path.rsplit('/').next().unwrap_or(path);

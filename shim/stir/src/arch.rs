@@ -88,8 +88,10 @@ unsafe extern "C" fn syscall() -> isize {
 #[unsafe(naked)]
 pub(crate) unsafe extern "C" fn call() -> isize {
     // The number is in rdi, the arguments in rsi, rdx, rcx, r8, r9 and on the stack. `futex` gets them in an
-    // array, and where the call returns to. futex is call 202.
+    // array, and where the call returns to. futex is call 202. A thread waits within `futex`, so an unwinder
+    // must find its way from here.
     naked_asm!(
+        ".cfi_startproc",
         "endbr64",
         "cmp edi, 202",
         "jne 2f",
@@ -105,8 +107,10 @@ pub(crate) unsafe extern "C" fn call() -> isize {
         "mov rsi, r11",
         "lea rdx, [rsp + 56]",
         "sub rsp, 8",
+        ".cfi_def_cfa_offset 64",
         "call {futex}",
         "add rsp, 56",
+        ".cfi_def_cfa_offset 8",
         "jmp 3f",
         "2:",
         "mov rax, rdi",
@@ -121,6 +125,7 @@ pub(crate) unsafe extern "C" fn call() -> isize {
         "cmp rax, -4095",
         "jae {failed}",
         "ret",
+        ".cfi_endproc",
         futex = sym crate::calls::futex,
         failed = sym failed,
     )

@@ -4,6 +4,8 @@
 //! Nothing is proven by it: it says what came before. A thread that loops in the hang is held in its loop again and
 //! again. Those holds came after it, and are left out.
 
+use std::collections::BTreeSet;
+
 use hangscope_protocol::stir::hold_at;
 
 use super::case;
@@ -18,6 +20,8 @@ use crate::text::message::{Say as _, Text, messages, say};
 const MOST: usize = 3;
 /// A thread that was held so often at one place goes round.
 const ROUNDS: u32 = 4;
+/// Holds that ended earlier before the last one have nothing to do with the hang: several times the longest hold.
+const WINDOW_NS: u64 = 50_000_000;
 
 messages! {
     /// Where a thread was held.
@@ -57,11 +61,33 @@ pub(crate) fn at(at: u16) -> Text {
     .said()
 }
 
-/// The last holds before the hang, the last first; at most [`MOST`].
+/// Holds of the last [`WINDOW_NS`] before the hang, the last first; at most [`MOST`]. Those where stuck threads are
+/// now come before others, and then those at places that threads came by rarely: a lock that every call takes is
+/// held at all the time, and the slow path that loses a race is not.
 pub(super) fn last(scene: &Scene<'_>) -> Vec<HoldPlace> {
-    let mut holds: Vec<&Held> = scene.traces.holds.iter().filter(|held| !goes_round(scene, held)).collect();
+    let all = &scene.traces.holds;
+    let mut holds: Vec<&Held> = all.iter().filter(|held| !goes_round(scene, held)).collect();
+    let last = holds.iter().map(|held| held.hold.began_ns).max().unwrap_or(0);
+    holds.retain(|held| held.hold.began_ns.saturating_add(WINDOW_NS) >= last);
+    let times = |held: &Held| -> u32 {
+        let same = all.iter().filter(|other| other.hold.address == held.hold.address);
+        same.map(|other| other.hold.times).fold(0, u32::saturating_add)
+    };
+    let stuck = stuck_in(scene);
+    let elsewhere = |held: &Held| {
+        frame(scene, held).and_then(|f| f.function.as_ref()).is_none_or(|name| !stuck.contains(name))
+    };
+    holds.sort_by_key(|held| (elsewhere(held), times(held), std::cmp::Reverse(held.hold.began_ns)));
+    holds.truncate(MOST);
     holds.sort_by_key(|held| std::cmp::Reverse(held.hold.began_ns));
-    holds.into_iter().take(MOST).map(|held| place(scene, held)).collect()
+    holds.into_iter().map(|held| place(scene, held)).collect()
+}
+
+/// Functions of the allocator in which threads are now.
+fn stuck_in<'s>(scene: &'s Scene<'_>) -> BTreeSet<&'s String> {
+    let frames = scene.threads.values().flat_map(|thread| thread.frames());
+    let own = frames.filter(|frame| stack::counts(frame, scene.is));
+    own.filter_map(|frame| frame.function.as_ref()).collect()
 }
 
 /// Whether a thread that loops now was held in that loop.
