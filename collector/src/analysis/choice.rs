@@ -113,6 +113,11 @@ impl Chooser {
         self.at_work(strategy);
     }
 
+    /// Drops the strategies that cannot be used.
+    pub(crate) fn keep_if(&mut self, usable: impl Fn(Strategy) -> bool) {
+        self.0.retain(|tried| usable(tried.strategy));
+    }
+
     /// The strategy with the highest rate, as it is expected from the runs so far; the first one before them.
     pub(crate) fn best(&self) -> Option<Strategy> {
         let usual = self.usual();

@@ -7,7 +7,7 @@ use super::finding::Finding;
 use super::judged::Judged;
 use super::run_counters::RunCounters;
 use super::sequential::Until;
-use super::stir::{Stir, StirPlan};
+use super::stir::{HoldCounts, Stir, StirPlan};
 use super::words::Integrity;
 use crate::text::message::{self, Text};
 
@@ -73,9 +73,9 @@ pub(crate) struct RunFacts {
     /// How the run was disturbed; none: not at all.
     #[serde(default)]
     pub(crate) stir: Option<Stir>,
-    /// Waits that were far longer than any hold explains, and ended.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub(crate) near_hangs: u32,
+    /// Of a run whose threads were held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) holds: Option<HoldCounts>,
     /// The CPUs of a run beside others, as a list: `0-3,8`. None: the runs were made one by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cpus: Option<String>,
@@ -125,7 +125,7 @@ impl RunFacts {
             integrity_end: Integrity::Unknown,
             deleted_seen: false,
             stir: None,
-            near_hangs: 0,
+            holds: None,
             cpus: None,
             last_words: None,
             crash: None,
@@ -153,6 +153,11 @@ impl RunFacts {
     pub(crate) fn has_dso(&self) -> bool {
         let hung = self.outcome == RunOutcome::Hung;
         self.is_proven() || hung && self.judged.as_ref().is_some_and(Judged::has_dso)
+    }
+
+    /// The run did not hang, but a wait was far longer than any hold explains.
+    pub(crate) fn nearly_hung(&self) -> bool {
+        self.outcome != RunOutcome::Hung && self.holds.is_some_and(|holds| holds.long_waits > 0)
     }
 
     /// The worse of the two states of the DSO, at the start and at the end.

@@ -90,6 +90,11 @@ impl Strategy {
         (self.kind == Kind::Level).then_some(self.strength)
     }
 
+    /// Threads are held at instructions of the allocator.
+    pub(crate) fn holds_at_sites(self) -> bool {
+        matches!(self.kind, Kind::Sites | Kind::Both)
+    }
+
     /// Threads are held, by a plan that is made for the run.
     pub(crate) fn holds(self) -> bool {
         strategy::holds(self.code())
@@ -170,6 +175,26 @@ impl Stir {
         let strategy = Strategy::from_code(identity.fixed.stir_level)?;
         Some(Stir { strategy, seed: identity.fixed.stir_seed })
     }
+}
+
+/// What a run counted whose threads were held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct HoldCounts {
+    /// Holds at calls of synchronisation functions.
+    pub(crate) at_calls: u64,
+    /// Holds at atomic instructions of the allocator.
+    pub(crate) at_sites: u64,
+    /// Time in all holds, milliseconds.
+    pub(crate) held_ms: f64,
+    /// Waits that were far longer than any hold explains, and ended: near-hangs.
+    pub(crate) long_waits: u64,
+    /// The longest wait in a synchronisation function, milliseconds.
+    pub(crate) longest_wait_ms: f64,
+    /// Atomic instructions that a thread came by.
+    pub(crate) live_sites: u64,
+    /// Threads were to be held at instructions of the allocator, but none could be replaced.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) no_sites: bool,
 }
 
 /// How the strategy of each run of a hunt is chosen.

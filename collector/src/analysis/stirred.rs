@@ -39,7 +39,7 @@ pub(crate) fn by_strategy(facts: &HuntFacts) -> Vec<StrategyRates> {
         (!runs.is_empty()).then(|| StrategyRates {
             arm: arm.to_owned(),
             strategy,
-            near: runs.iter().filter(|r| r.near_hangs > 0 && r.outcome != RunOutcome::Hung).count() as u32,
+            near: runs.iter().filter(|run| run.nearly_hung()).count() as u32,
             seconds: runs.iter().map(|run| run.seconds).sum(),
             per_hour: tally::per_hour(&runs, tally::usual(&runs).or(usual)),
             runs: Tally::of(0, runs),
@@ -57,7 +57,7 @@ pub(crate) fn by_strategy(facts: &HuntFacts) -> Vec<StrategyRates> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{Stir, StirPlan};
+    use crate::analysis::{HoldCounts, Stir, StirPlan};
     use crate::testkit::hunt::{Hunt, hung, run};
 
     #[test]
@@ -66,10 +66,13 @@ mod tests {
             let stir = Stir { strategy: text.parse().unwrap(), seed: 1 };
             RunFacts { stir: Some(stir), ..facts }
         };
+        let holds = |n: u32| HoldCounts { long_waits: u64::from(n), ..HoldCounts::default() };
         let mut hunt = Hunt::new(0);
         for number in 1..=6 {
-            hunt =
-                hunt.push(with(RunFacts { seconds: 2.0, near_hangs: number / 6, ..run(number) }, "calls:2"));
+            hunt = hunt.push(with(
+                RunFacts { seconds: 2.0, holds: Some(holds(number / 6)), ..run(number) },
+                "calls:2",
+            ));
         }
         hunt = hunt.push(with(RunFacts { seconds: 15.0, ..hung(7, None) }, "both:2"));
         let lost = RunFacts { outcome: RunOutcome::Interrupted, ..run(8) };

@@ -146,7 +146,9 @@ pub(super) fn variable(text: &str) -> Result<(String, String), String> {
     match name {
         "LD_PRELOAD" => Err("LD_PRELOAD is set by hangscope; give the allocator with --so".into()),
         variable::SOCKET => Err(format!("{name} is set by hangscope")),
-        variable::STIR | variable::STIR_SEED => Err(format!("{name} is set by hangscope; see hunt --stir")),
+        variable::STIR | variable::STIR_SEED | variable::STIR_PLAN => {
+            Err(format!("{name} is set by hangscope; see hunt --stir"))
+        }
         _ => Ok((name.to_owned(), value.to_owned())),
     }
 }

@@ -13,6 +13,7 @@ use hangscope_protocol::variable;
 
 use super::arm::{Change, Treatment};
 use super::config::Config;
+use super::holds::{Holds, RunPlan};
 use super::memory::Layout;
 use crate::analysis::{Integrity, Stir};
 use crate::console::exit::{Ended, Status};
@@ -46,6 +47,8 @@ pub(crate) struct Lane {
     /// Folder in OUT, with a slash at its end; empty for OUT itself.
     folder: String,
     sockets: String,
+    /// None: no run holds threads.
+    holds: Option<Arc<Holds>>,
     names: RunNames,
 }
 
@@ -94,6 +97,7 @@ impl Lane {
             preloads,
             folder: String::new(),
             sockets: arm[..1].to_owned(),
+            holds: None,
             names,
         })
     }
@@ -103,6 +107,7 @@ impl Lane {
     pub(crate) fn arm(config: &Config, pinned: &Pinned, index: usize) -> anyhow::Result<Lane> {
         let arm = &config.arms[index];
         let lane = Lane::new(config, pinned, &arm.name, RunNames::new("run_", "hang_run_", "slow_run_"))?;
+        let lane = Lane { holds: Holds::of(config, &pinned.path)?.map(Arc::new), ..lane };
         if arm.treatment == Treatment::Pinned {
             return Ok(lane);
         }
@@ -242,8 +247,36 @@ impl Lane {
         format!("{}{}{run}_{number}", self.folder, self.names.slow.replacen("slow", "dump", 1))
     }
 
+    /// What can hold threads in the runs; none: nothing does.
+    pub(crate) fn holds(&self) -> Option<&Holds> {
+        self.holds.as_deref()
+    }
+
+    /// Makes the plan of a run. None: no thread of the run is held.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(crate) fn plan(
+        &self,
+        config: &Config,
+        run: u32,
+        stir: Option<Stir>,
+    ) -> anyhow::Result<Option<RunPlan>> {
+        let (Some(holds), Some(stir)) = (&self.holds, stir) else { return Ok(None) };
+        holds.plan(stir, config.sockets.join(format!("{}{run}.plan", self.sockets)))
+    }
+
     /// The command of a run, with its environment.
-    pub(crate) fn command(&self, config: &Config, run: u32, stir: Option<Stir>, socket: &Path) -> Command {
+    ///
+    /// # Errors
+    /// LD_PRELOAD cannot hold the path of a DSO that the plan needs.
+    pub(crate) fn command(
+        &self,
+        config: &Config,
+        run: u32,
+        (stir, plan): (Option<Stir>, Option<&RunPlan>),
+        socket: &Path,
+    ) -> anyhow::Result<Command> {
         let label = || {
             let arm = if self.folder.is_empty() { String::new() } else { format!("{}_", self.arm) };
             format!("{}_{arm}{}{run}", config.name, self.names.run)
@@ -256,10 +289,15 @@ impl Lane {
             label: Some(config.label.clone().unwrap_or_else(label)),
             only: config.only.clone(),
             stir,
+            stir_plan: plan.map(|plan| plan.file.clone()),
             crash: !has_crash_setting(config),
             ..Settings::default()
         };
-        settings.command(&config.command, &config.env, &self.preloads)
+        let preloads = match (plan, &self.holds) {
+            (Some(_), Some(holds)) => &holds.preloads(&self.preloads).context("hunt: --stir")?,
+            _ => &self.preloads,
+        };
+        Ok(settings.command(&config.command, &config.env, preloads))
     }
 }
 

@@ -6,7 +6,7 @@
 //!   they brought
 //! - [`original`]: what happens to the user's own file meanwhile
 //! - [`arm`], `arms`: what is done to the DSO of a run, and which arm runs next
-//! - [`strategies`]: how each run is disturbed; [`replay`]: how a run of an earlier hunt was
+//! - [`strategies`]: how each run is disturbed; `holds`: the plans of runs whose threads are held; [`replay`]: how a run of an earlier hunt was
 //! - `crew`: the threads that make the runs, one for each set of CPUs
 //! - [`lane`]: the environment of a run: its socket, its preload, its files
 //! - [`running`]: a run under way; [`watch`]: what its shims said, and what follows from it
@@ -26,6 +26,7 @@ pub(crate) mod counters;
 mod crash;
 mod crew;
 pub(crate) mod hang;
+mod holds;
 pub(crate) mod hunted;
 mod judge;
 pub(crate) mod lane;

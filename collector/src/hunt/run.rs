@@ -58,7 +58,8 @@ impl Job<'_> {
         let listener = Listener::bind(&lane.socket(config, number)).context("hunt")?;
         listener.spool_in(&config.out);
         let [out, err] = lane.outputs(number);
-        let command = lane.command(config, number, stir, listener.path());
+        let plan = lane.plan(config, number, stir)?;
+        let command = lane.command(config, number, (stir, plan.as_ref()), listener.path())?;
         let cpus = config.cpus.as_ref().map(Cpus::set);
         let mark = format!("{}={}", variable::SOCKET, listener.path().display());
         let mut facts = RunFacts { started: Some(now()), ..RunFacts::new(number, &lane.arm) };
@@ -118,6 +119,16 @@ impl Job<'_> {
         let Running { watch, mut notes, .. } = running;
         facts.hello_seen = watch.hello_seen();
         facts.stir = watch.processes().find_map(|p| Stir::of(&p.identity));
+        if let (Some(plan), Some(stir)) = (&plan, stir) {
+            // The benchmark can write to every file of its user.
+            match plan.counts(stir.strategy) {
+                Ok((counts, trouble)) => {
+                    facts.holds = Some(counts);
+                    notes.extend(trouble.map(|why| say!(Note::NoSites { why }).said()));
+                }
+                Err(e) => notes.push(say!(Note::NoHoldCounts { why: format!("{e:#}") }).said()),
+            }
+        }
         if facts.outcome != RunOutcome::Hung {
             facts.ops = ops(&config.profile, &out)?.or(ops(&config.profile, &err)?);
         }

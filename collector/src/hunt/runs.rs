@@ -4,6 +4,7 @@ use super::arms::Arms;
 use super::config::{Config, StatsLane};
 use super::counters;
 use super::crew;
+use super::holds::Holds;
 use super::hunted::Hunted;
 use super::lane::{Lane, RunNames};
 use super::original::Original;
@@ -146,6 +147,9 @@ impl Hunt<'_> {
         }
         if let Some(line) = strategies::line(self.config) {
             self.say("STIR", &line)?;
+            if let Some(line) = self.arms.lane(0).holds().map(Holds::line) {
+                self.say("STIR", &line)?;
+            }
         }
         Ok(())
     }

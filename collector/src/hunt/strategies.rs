@@ -14,6 +14,8 @@ use crate::text::progress::JobLine;
 pub(crate) struct Strategies {
     plan: Option<StirPlan>,
     chooser: Chooser,
+    /// Those that take turns.
+    usable: Vec<Strategy>,
     /// They take turns in an order that does not depend on the runs: the tests of `--until-decided` are of one
     /// rate, and a mix that changes with the runs has none.
     in_turn: bool,
@@ -22,12 +24,15 @@ pub(crate) struct Strategies {
 }
 
 impl Strategies {
-    pub(crate) fn of(config: &Config) -> Strategies {
-        Strategies::of_plan(config.stir, config.limits.until.is_some())
+    /// `sites`: threads can be held at instructions of the allocator.
+    pub(crate) fn of(config: &Config, sites: bool) -> Strategies {
+        Strategies::of_plan(config.stir, config.limits.until.is_some(), sites)
     }
 
-    pub(super) fn of_plan(plan: Option<StirPlan>, in_turn: bool) -> Strategies {
-        Strategies { plan, chooser: Chooser::new(Strategy::ALL), in_turn, last: None }
+    pub(super) fn of_plan(plan: Option<StirPlan>, in_turn: bool, sites: bool) -> Strategies {
+        let usable: Vec<Strategy> =
+            Strategy::ALL.into_iter().filter(|strategy| sites || !strategy.holds_at_sites()).collect();
+        Strategies { plan, chooser: Chooser::new(usable.iter().copied()), usable, in_turn, last: None }
     }
 
     /// How the next run is disturbed, which has this number in its arm.
@@ -38,7 +43,7 @@ impl Strategies {
             (Choice::Fixed(strategy) | Choice::Replay(strategy), _) | (Choice::Auto, Some(strategy)) => {
                 strategy
             }
-            (Choice::Auto, None) if self.in_turn => choice::in_turn(&Strategy::ALL, plan.seed, number)?,
+            (Choice::Auto, None) if self.in_turn => choice::in_turn(&self.usable, plan.seed, number)?,
             (Choice::Auto, None) => self.chooser.choose()?,
         };
         self.last = Some((number, strategy));
@@ -51,7 +56,10 @@ impl Strategies {
         match run.outcome {
             RunOutcome::Interrupted => self.chooser.dropped(strategy),
             outcome => {
-                let (hung, near) = (outcome == RunOutcome::Hung, run.near_hangs > 0);
+                let (hung, near) = (outcome == RunOutcome::Hung, run.nearly_hung());
+                if run.holds.is_some_and(|holds| holds.no_sites) {
+                    self.chooser.keep_if(|strategy| !strategy.holds_at_sites());
+                }
                 self.chooser.ended(strategy, Seen { hung, near, seconds: run.seconds });
             }
         }
@@ -73,10 +81,11 @@ pub(super) fn line(config: &Config) -> Option<JobLine> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::HoldCounts;
     use crate::testkit::hunt::{hung, run};
 
     fn of(choice: Choice, in_turn: bool) -> Strategies {
-        Strategies::of_plan(Some(StirPlan { choice, seed: 7 }), in_turn)
+        Strategies::of_plan(Some(StirPlan { choice, seed: 7 }), in_turn, true)
     }
 
     #[test]
@@ -87,7 +96,7 @@ mod tests {
         assert_eq!((rounds[0], rounds[2], rounds[4]), (rounds[1], rounds[3], rounds[5]));
         assert_eq!([rounds[0].seed, rounds[2].seed, rounds[4].seed], [7, 8, 9]);
         assert_ne!(rounds[0].strategy, rounds[2].strategy);
-        assert_eq!(Strategies::of_plan(None, false).next(1), None);
+        assert_eq!(Strategies::of_plan(None, false, true).next(1), None);
     }
 
     #[test]
@@ -111,6 +120,27 @@ mod tests {
         for round in without.chunks(Strategy::ALL.len()) {
             assert!(Strategy::ALL.iter().all(|strategy| round.contains(strategy)));
         }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_not_chosen() {
+        let sites = |strategies: &mut Strategies, from: u32| {
+            let mut sites = 0;
+            for number in from..from + 20 {
+                let stir = strategies.next(number).unwrap();
+                let no_sites = stir.strategy.holds_at_sites();
+                sites += u32::from(no_sites);
+                let holds = HoldCounts { no_sites, ..HoldCounts::default() };
+                strategies.ended(stir.strategy, &RunFacts { holds: Some(holds), ..run(number) });
+            }
+            sites
+        };
+        let plan = Some(StirPlan { choice: Choice::Auto, seed: 7 });
+        assert_eq!(sites(&mut Strategies::of_plan(plan, false, false), 1), 0);
+        assert_eq!(sites(&mut Strategies::of_plan(plan, true, false), 1), 0);
+        // The first run shows it.
+        let mut strategies = Strategies::of_plan(plan, false, true);
+        assert_eq!((sites(&mut strategies, 1), sites(&mut strategies, 21)), (1, 0));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use hangscope_protocol::duration;
 
 use super::arm::{self, Change};
 use super::crew::{self, Crew, Done, Shared, Task};
+use super::holds::Holds;
 use super::lane::Lane;
 use super::runs::Hunt;
 use super::strategies::Strategies;
@@ -102,7 +103,7 @@ impl Hunt<'_> {
             runs: vec![],
             places: vec![],
             question: progress.map(in_order),
-            strategies: Strategies::of(config),
+            strategies: Strategies::of(config, self.arms.lane(0).holds().is_none_or(Holds::has_sites)),
             ending: false,
             began: Instant::now(),
             time_over: None,
@@ -261,7 +262,7 @@ mod tests {
             runs: [2, 3, 1].map(run).to_vec(),
             places: vec![1, 2, 0],
             question: None,
-            strategies: Strategies::of_plan(None, false),
+            strategies: Strategies::of_plan(None, false, true),
             ending: true,
             began: Instant::now(),
             time_over: None,

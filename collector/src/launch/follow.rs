@@ -95,6 +95,23 @@ impl Preloads {
         Ok(Preloads { value, files, settings })
     }
 
+    /// With `libhangscope_stir.so`, directly behind the shim: its functions come before those of the
+    /// allocator and of libc.
+    ///
+    /// # Errors
+    /// As [`Preloads::of_run`].
+    pub(crate) fn with_stir(&self, stir: &Path, links: &Path) -> Result<Preloads, NotPreloadable> {
+        let stir = preloadable(stir, links)?;
+        let checked = preload::value([stir.as_path()])?;
+        let mut files = self.files.clone();
+        let behind = self.ours().iter().take_while(|ours| files.contains(ours)).count();
+        let mut names: Vec<&OsStr> = files.iter().map(|file| file.as_os_str()).collect();
+        names.insert(behind, &checked);
+        let value = names.join(OsStr::new(":"));
+        files.insert(behind, stir);
+        Ok(Preloads { value, files, settings: self.settings.clone() })
+    }
+
     /// A program named `timeout` is `program`, which behaves so by that name.
     pub(crate) fn with_timeout(mut self, program: &Path) -> Preloads {
         self.settings.push((variable::FOLLOW_TIMEOUT, program.into()));
@@ -138,6 +155,9 @@ mod tests {
                 "LD_PRELOAD=/f.so:/s.so:/pinned.so"
             ]
         );
+        let held = preloads.with_stir(Path::new("/stir.so"), Path::new("/")).unwrap();
+        assert_eq!(held.value, "/f.so:/s.so:/stir.so:/pinned.so");
+        assert_eq!(held.ours(), preloads.ours());
         let colon =
             Preloads::of_run(&shim(), Path::new("/pinned.so"), Path::new("/a:b.so"), Path::new("/")).unwrap();
         assert!(!variables(&colon).iter().any(|variable| variable.contains("INSTEAD")));

@@ -30,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) target: Option<String>,
     /// How scheduling is disturbed.
     pub(crate) stir: Option<Stir>,
+    /// The plan of a run whose threads are held.
+    pub(crate) stir_plan: Option<PathBuf>,
     /// Whether the program waits, before its `main`, until the hello is sent.
     pub(crate) greet: bool,
     /// Whether a crash leaves a record.
@@ -53,6 +55,7 @@ impl Settings {
             (variable::TARGET, text(&self.target)),
             (variable::STIR, self.stir.map(|stir| stir.strategy.code().to_string().into())),
             (variable::STIR_SEED, self.stir.map(|stir| stir.seed.to_string().into())),
+            (variable::STIR_PLAN, self.stir_plan.as_ref().map(|path| path.clone().into_os_string())),
             (variable::GREET, self.greet.then(|| "1".into())),
             (variable::CRASH, self.crash.then(|| "on".into())),
             (variable::PRELOADED, self.preloaded.then(|| "1".into())),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) const FILE: &str = "libhangscope.so";
 const FOLLOW: &str = "libhangscope_follow.so";
+const STIR: &str = "libhangscope_stir.so";
 
 /// Both DSOs of the shim, by absolute paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +12,18 @@ pub(crate) struct Shim {
     pub(crate) file: PathBuf,
     /// What keeps it in the programs that a command starts.
     pub(crate) follow: PathBuf,
+}
+
+impl Shim {
+    /// What holds threads, beside the shim. Only some runs need it.
+    pub(crate) fn stir(&self) -> Result<PathBuf, NoShim> {
+        let stir = self.file.with_file_name(STIR);
+        if !stir.is_file() {
+            return Err(NoShim::NoStir { shim: self.file.clone() });
+        }
+        usable(&stir)?;
+        Ok(stir)
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +42,11 @@ pub(crate) enum NoShim {
     Missing { path: PathBuf, source: std::io::Error },
     #[error("no {FOLLOW} beside {}; build both with `./scripts/build.sh`, or put it there", shim.display())]
     NoFollow { shim: PathBuf },
+    #[error(
+        "no {STIR} beside {}; build it with `./scripts/build.sh`, or give --stir 1, 2, 3 or strict, which do without",
+        shim.display()
+    )]
+    NoStir { shim: PathBuf },
     /// The loader cannot load the file.
     #[error("no usable shim: {}: {why}; build it with `./scripts/build.sh`", path.display())]
     Unusable { path: PathBuf, why: String },
@@ -137,5 +155,7 @@ mod tests {
         assert!(matches!(find(Some(&named)), Err(NoShim::Missing { .. })));
         std::fs::write(&named, "text").unwrap();
         assert!(matches!(find(Some(&named)), Err(NoShim::Unusable { .. })));
+        let alone = Shim { file: named.clone(), follow: named };
+        assert!(alone.stir().unwrap_err().to_string().contains("no libhangscope_stir.so beside"));
     }
 }

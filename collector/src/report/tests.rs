@@ -3,7 +3,9 @@
 use super::*;
 use crate::analysis::Finding;
 use crate::analysis::sequential::Until;
-use crate::analysis::{ArmFacts, Choice, Class, Integrity, RunFacts, RunOutcome, Stir, StirPlan, Strategy};
+use crate::analysis::{
+    ArmFacts, Choice, Class, HoldCounts, Integrity, RunFacts, RunOutcome, Stir, StirPlan, Strategy,
+};
 use crate::console::out::Style;
 use crate::console::wrap::columns;
 use crate::evidence::finding_files;
@@ -137,9 +139,10 @@ fn a_hunt_that_chose_its_strategies_has_their_rates() {
         let strategy = text.parse().unwrap();
         RunFacts { stir: Some(Stir { strategy, seed: 6 + facts.run }), ..facts }
     };
+    let holds = |n: u32| HoldCounts { long_waits: u64::from(n), ..HoldCounts::default() };
     let mut hunt = Hunt::new(0);
     for number in 1..=4 {
-        hunt = hunt.push(with(RunFacts { near_hangs: number / 4, ..run(number) }, "calls:2"));
+        hunt = hunt.push(with(RunFacts { holds: Some(holds(number / 4)), ..run(number) }, "calls:2"));
     }
     let mut facts = hunt.push(with(hung(5, Some(finding(Class::LostWakeup))), "both:2")).facts();
     facts.stir = Some(StirPlan { choice: Choice::Auto, seed: 7 });

@@ -11,6 +11,7 @@ use super::sites::Site;
 const FIRST: usize = 16;
 
 /// Code for sites, in their order.
+#[derive(Debug)]
 pub(crate) struct Assembled {
     pub(crate) records: Vec<SiteRecord>,
     pub(crate) bytes: Vec<u8>,

@@ -14,6 +14,7 @@ use super::sites;
 use crate::files::atomic;
 
 /// Makes the plans of a hunt: the allocator's code is decoded once.
+#[derive(Debug)]
 pub(crate) struct Planner {
     assembled: Assembled,
     /// Why no atomic instruction of the allocator can be replaced.

@@ -67,6 +67,9 @@ messages! {
         WaitsBeside { pid } => "process {pid} only waits, and another program of the run sent no hello",
             "プロセス {pid} は待つだけで、この実行の別のプログラムから応答がない";
         // Of arms.
+        NoSites { why } => "no thread was held at instructions of the allocator: {why}",
+            "アロケータの命令ではスレッドを足止めできなかった: {why}";
+        NoHoldCounts { why } => "what the holds of the run counted is not known: {why}", "実行中の足止めの記録が得られない: {why}";
         Changed { word, seconds } => "its DSO was {word} after {seconds} s, as the arm demands",
             "アームの指定どおり、{seconds} 秒の時点で DSO を変更した ({word})";
         NotChanged { word, seconds } => "its DSO was not {word} after {seconds} s as planned: the run had ended, or it sent no hello",

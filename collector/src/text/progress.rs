@@ -26,6 +26,10 @@ messages! {
             the seed fixes, because --until-decided needs a mix that does not depend on the runs",
             "スケジューリングを攪乱: {options} (実行ごとに 1 を加える)。--until-decided には実行の結果によらない配分が必要なため、方式は\
             シードで決まる順に交替する";
+        HoldSites { sites: "atomic instruction", left } => "threads can be held at {sites} of the allocator ({left} more cannot be replaced)",
+            "アロケータの不可分命令のうち {sites} 個でスレッドを足止めできる (ほかの {left} 個は置き換えられない)";
+        NoHoldSites { why } => "no thread can be held at instructions of the allocator: {why}",
+            "アロケータの命令ではスレッドを足止めできない: {why}";
         StirReplay { options } => "scheduling is disturbed: {options}, the same in each run",
             "スケジューリングを攪乱: {options} (すべての実行で同じ)";
         // Of the runs.
