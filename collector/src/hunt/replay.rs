@@ -27,6 +27,39 @@ struct Hang {
     snapshot: String,
 }
 
+impl Run {
+    fn name(&self) -> String {
+        run_name(&self.arm, self.run)
+    }
+}
+
+/// Which run is meant.
+#[derive(Debug)]
+enum Which {
+    /// The one with this folder in OUT.
+    Snapshot(PathBuf),
+    /// The one with this name: `8`, `deleted/8`.
+    Name(String),
+}
+
+impl Which {
+    fn is(&self, run: &Run) -> bool {
+        match self {
+            Which::Snapshot(folder) => {
+                run.hang.as_ref().is_some_and(|hang| Path::new(&hang.snapshot) == folder)
+            }
+            Which::Name(name) => run.name() == *name,
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Which::Snapshot(folder) => format!("with the folder {}", folder.display()),
+            Which::Name(name) => name.clone(),
+        }
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoReplay {
     #[error("give the folder of a hang of a hunt, as OUT/hang_run_8, or OUT:8")]
@@ -50,21 +83,18 @@ pub(crate) enum NoReplay {
 /// [`NoReplay`]: no such run, or it was not disturbed.
 pub(crate) fn stir_of(text: &str) -> Result<Stir, NoReplay> {
     let folder = Path::new(text);
-    let (file, is_it): (PathBuf, Box<dyn Fn(&Run) -> bool>) = if folder.is_dir() {
+    let (file, which) = if folder.is_dir() {
         let folder =
             std::path::absolute(folder).map_err(|source| NoReplay::Read { path: folder.into(), source })?;
         let out = folder.ancestors().skip(1).find(|above| above.join(RUNS).is_file());
-        let out = out.ok_or_else(|| NoReplay::NoHunt(folder.clone()))?.to_owned();
-        let snapshot = folder.strip_prefix(&out).unwrap_or(&folder).to_owned();
-        let is_it =
-            move |run: &Run| run.hang.as_ref().is_some_and(|hang| Path::new(&hang.snapshot) == snapshot);
-        (out.join(RUNS), Box::new(is_it))
+        let out = out.ok_or_else(|| NoReplay::NoHunt(folder.clone()))?;
+        (out.join(RUNS), Which::Snapshot(folder.strip_prefix(out).unwrap_or(&folder).to_owned()))
     } else {
         let (out, name) =
             text.rsplit_once(':').filter(|(_, name)| !name.is_empty()).ok_or(NoReplay::NoRun)?;
-        let (out, name) = (Path::new(out), name.to_owned());
+        let out = Path::new(out);
         let file = if out.is_dir() { out.join(RUNS) } else { out.to_owned() };
-        (file, Box::new(move |run: &Run| run_name(&run.arm, run.run) == name))
+        (file, Which::Name(name.to_owned()))
     };
     let bytes = bounded::read_text(&file).map_err(|source| NoReplay::Read { path: file.clone(), source })?;
     let mut runs = vec![];
@@ -72,14 +102,15 @@ pub(crate) fn stir_of(text: &str) -> Result<Stir, NoReplay> {
         let read = |source| NoReplay::Line { path: file.clone(), line, source };
         runs.push(serde_json::from_str::<Run>(text).map_err(read)?);
     }
-    let Some(run) = runs.iter().find(|run| is_it(run)) else {
-        let first = runs.first().map_or_else(|| "none".to_owned(), |run| run_name(&run.arm, run.run));
-        let last = runs.last().map_or_else(|| "none".to_owned(), |run| run_name(&run.arm, run.run));
-        let runs = if first == last { first } else { format!("{first} to {last}") };
-        let name = text.rsplit([':', '/']).find(|part| !part.is_empty()).unwrap_or(text).to_owned();
-        return Err(NoReplay::NoSuchRun { path: file, name, runs });
+    let Some(run) = runs.iter().find(|run| which.is(run)) else {
+        let runs = match &runs[..] {
+            [] => "none".to_owned(),
+            [one] => one.name(),
+            [first, .., last] => format!("{} to {}", first.name(), last.name()),
+        };
+        return Err(NoReplay::NoSuchRun { path: file, name: which.text(), runs });
     };
-    run.stir.ok_or_else(|| NoReplay::NotStirred(run_name(&run.arm, run.run)))
+    run.stir.ok_or_else(|| NoReplay::NotStirred(run.name()))
 }
 
 #[cfg(test)]
@@ -119,9 +150,12 @@ mod tests {
         assert_eq!([seed(":x/2"), seed("/arms/x/hang_run_2")], [9, 9]);
         let error = |text: &str| at(text).unwrap_err().to_string();
         assert!(error(":9").ends_with("has no run 9: it has 1 to 3"), "{}", error(":9"));
-        assert!(error("/hang_run_9").contains("has no run hang_run_9"), "{}", error("/hang_run_9"));
+        assert!(
+            error("/hang_run_9").contains("has no run with the folder hang_run_9"),
+            "{}",
+            error("/hang_run_9")
+        );
         assert_eq!(error(":3"), "run 3 was not disturbed: choose a run of a hunt with --stir");
-        assert!(error("").contains("has no run") || error("").contains("no runs.jsonl"), "{}", error(""));
         assert!(error("/none:1").contains("cannot read"));
         assert!(stir_of("8").unwrap_err().to_string().contains("OUT:8"));
         std::fs::write(dir.path().join(RUNS), "{}\n").unwrap();

@@ -13,7 +13,7 @@ use super::runs::Hunt;
 use super::strategies::Strategies;
 use crate::analysis::decision::Progress;
 use crate::analysis::verdict::hang_sentence;
-use crate::analysis::{Class, RunFacts, RunOutcome, Stir};
+use crate::analysis::{Choice, Class, RunFacts, RunOutcome, Stir};
 use crate::console::cancel::{self, Canceller};
 use crate::text::message::{Say as _, Text, say};
 use crate::text::progress::JobLine;
@@ -117,8 +117,9 @@ impl Hunt<'_> {
                     turns.ending = true;
                     break;
                 };
-                let own = self.begin(arm, number, &turns.runs)?;
-                crew.give(Task { place, arm, number, stir: turns.strategies.next(number), own });
+                let stir = turns.strategies.next(number);
+                let own = self.begin(arm, number, stir, &turns.runs)?;
+                crew.give(Task { place, arm, number, stir, own });
             }
             let Some(done) = crew.next(self.requests) else { break };
             let ends_all = self.take(done, &mut turns)?;
@@ -138,10 +139,15 @@ impl Hunt<'_> {
         &mut self,
         arm: usize,
         number: u32,
+        stir: Option<Stir>,
         before: &[RunFacts],
     ) -> anyhow::Result<Option<(Lane, Change)>> {
         let name = self.arms.lane(arm).run_name(number);
-        self.files.progress(&format!("[RUN] {name}"))?;
+        let chosen = self.config.stir.is_some_and(|plan| plan.choice == Choice::Auto);
+        self.files.progress(&match stir.filter(|_| chosen) {
+            Some(Stir { strategy, seed }) => format!("[RUN] {name} --stir {strategy} --stir-seed {seed}"),
+            None => format!("[RUN] {name}"),
+        })?;
         self.screen.begin(&name);
         self.arms.own(self.config, arm, number, before)
     }

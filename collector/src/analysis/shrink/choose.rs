@@ -32,10 +32,12 @@ pub(super) fn choose(trials: &[&Trial], class: Option<Class>) -> Option<Chosen> 
         chooser.ended(strategy, Seen { hung: hung(trial, class), near: false, seconds: 1.0 });
     }
     let most = counts(trials.iter().copied(), class).into_iter().map(|(_, counts)| counts.hung).max();
-    match most.unwrap_or(0) >= HANGS || trials.len() >= RUNS * Strategy::ALL.len() {
-        true => chooser.best().map(Chosen::Best),
-        false => chooser.choose().map(Chosen::Next),
+    if most.unwrap_or(0) >= HANGS || trials.len() >= RUNS * Strategy::ALL.len() {
+        return chooser.best().map(Chosen::Best);
     }
+    // One that has just hung is tried again at once: where most runs hang, there is nothing to search for.
+    let again = trials.last().filter(|trial| hung(trial, class)).and_then(|trial| trial.strategy);
+    again.or_else(|| chooser.choose()).map(Chosen::Next)
 }
 
 /// How often the original command hung under each strategy while one was chosen.

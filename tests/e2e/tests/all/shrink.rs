@@ -302,3 +302,28 @@ fn the_natural_race_to_a_fifth_of_its_time() {
     println!("without its race: {before:.2} s before, {after:.3} s after, 1/{:.0}", before / after);
     assert!(after <= before / 5.0, "{before} s before, {after} s after");
 }
+
+/// The strategy is chosen by runs of the original command. All others have that one.
+#[test]
+fn under_stir_auto_everything_is_compared_under_one_strategy() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let mut command = hangscope();
+    command.args(["shrink", "--stir", "auto", "--hang-after", "1s", "--verify-runs", "0", "--so"]);
+    command.arg(allocator("deadlock_self")).arg("--out").arg(&out);
+    command.args(["--rate", "0.95", "--confidence", "0.75", "--confirm", "1", "--keep", "1,3,4,5,6,7"]);
+    command.args(["--min", "2=15000", "--env", "FAULT_AFTER=50000", "--"]).args(bench_with(&NUMBERS));
+    let (status, stdout) = Shrink::start(&mut command).end();
+    assert_eq!(status, Some(10), "{stdout}");
+    let runs = runs(&out);
+    let of =
+        |chooses: bool| runs.iter().filter(move |run| run["chooses"].as_bool().unwrap_or(false) == chooses);
+    // Each run hangs, so the first strategy is as good as any.
+    assert_eq!(of(true).count(), 3, "{stdout}");
+    assert!(of(false).count() > 2 && runs.iter().all(|run| run["strategy"] == "both:2"), "{runs:?}");
+    let result = result(&out);
+    assert_eq!((&result["class"], &result["strategy"]), (&"deadlock".into(), &"both:2".into()), "{stdout}");
+    assert_eq!(result["strategies"], serde_json::json!([{"strategy": "both:2", "hung": 3, "of": 3}]));
+    assert!(result["catch"].as_str().unwrap().contains("--stir both:2"), "{result}");
+    assert!(stdout.contains("- Stirred: all runs that count had --stir both:2"), "{stdout}");
+}

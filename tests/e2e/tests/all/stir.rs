@@ -11,7 +11,7 @@ use hangscope_collector::analysis::stats::Rate;
 use hangscope_protocol::record::dump_reason;
 use hangscope_test_allocators::Fault;
 use hangscope_test_e2e::hunt::{Hunt, bench_with};
-use hangscope_test_e2e::{Running, TestCollector, bench, built, debian, output_parts, run};
+use hangscope_test_e2e::{Running, TestCollector, bench, built, debian, hangscope, output_parts, run};
 use serde_json::Value;
 
 /// Number of runs of each sound allocator.
@@ -39,15 +39,18 @@ fn the_natural_race_hangs_and_everything_says_that_it_was_stirred() {
         (&verdict["verdict"], &verdict["hangs"][0]["class"]),
         (&"allocator-bug".into(), &"lost-wakeup".into())
     );
-    assert_eq!(verdict["stir"], serde_json::json!({"level": 3, "seed": 7}));
+    assert_eq!(verdict["stir"], serde_json::json!({"strategy": "3", "level": 3, "seed": 7}));
     let number = verdict["hangs"][0]["run"].as_u64().expect("a number");
-    assert_eq!(verdict["hangs"][0]["stir"], serde_json::json!({"level": 3, "seed": 6 + number}));
+    assert_eq!(
+        verdict["hangs"][0]["stir"],
+        serde_json::json!({"strategy": "3", "level": 3, "seed": 6 + number})
+    );
     let rows = hunt.text("runs.jsonl");
     for (seed, row) in (7..).zip(rows.lines()) {
         let row: Value = serde_json::from_str(row).expect("JSON");
         assert_eq!(
             row["stir"],
-            serde_json::json!({"level": 3, "seed": seed}),
+            serde_json::json!({"strategy": "3", "level": 3, "seed": seed}),
             "the shim itself reported these values"
         );
     }
@@ -69,6 +72,116 @@ fn a_lost_wakeup_is_not_cured() {
         assert_eq!(hang["class"], "lost-wakeup", "{hang}");
         let why = hang["why"].to_string();
         assert!(why.contains("--stir 3") && !why.contains("the signal may have ended the hang"), "{why}");
+    }
+}
+
+/// How each run was disturbed, as its shim reported it: strategy and seed.
+fn stirred(hunt: &Hunt) -> Vec<(String, u64)> {
+    let rows = hunt.text("runs.jsonl");
+    let rows = rows.lines().map(|row| serde_json::from_str::<Value>(row).expect("JSON"));
+    rows.map(|row| {
+        let stir = &row["stir"];
+        (stir["strategy"].as_str().unwrap_or_default().to_owned(), stir["seed"].as_u64().unwrap_or_default())
+    })
+    .collect()
+}
+
+/// The strategies that `--stir auto` tries first, with the seeds from this one.
+fn first(count: usize, seed: u64) -> Vec<(String, u64)> {
+    let order = ["both:2", "calls:2", "sites:2", "calls:3", "sites:3", "both:3"];
+    order[..count].iter().map(|strategy| (*strategy).to_owned()).zip(seed..).collect()
+}
+
+#[test]
+fn auto_tries_the_strategies_and_a_run_can_be_made_again() {
+    // The first runs of each strategy, whatever they do.
+    let auto = hunt(
+        "natural_race",
+        &["--stir", "--stir-seed", "7", "--runs", "4", "--keep-going", "--hang-after", "2s"],
+    );
+    let verdict = auto.verdict();
+    assert_eq!(verdict["stir"], serde_json::json!({"strategy": "auto", "seed": 7}), "{}", auto.outputs());
+    assert_eq!(stirred(&auto), first(4, 7));
+    let rates = verdict["stir_strategies"].as_array().expect("rates of the strategies");
+    assert!(rates.len() == 4 && rates.iter().all(|rate| rate["runs"]["made"] == 1), "{rates:?}");
+    let rows = auto.text("runs.jsonl");
+    let rows: Vec<Value> = rows.lines().map(|row| serde_json::from_str(row).expect("JSON")).collect();
+    let held = |run: usize, at: &str| rows[run]["holds"][at].as_u64().expect("a count") > 0;
+    assert!(
+        held(0, "at_calls") && held(0, "at_sites") && held(1, "at_calls") && held(2, "at_sites"),
+        "{rows:?}"
+    );
+    assert_eq!(rows[1]["holds"]["at_sites"], 0);
+    let progress = auto.text("progress.log");
+    assert!(
+        progress.contains("[STIR] ") && progress.contains("[RUN] 2 --stir calls:2 --stir-seed 8\n"),
+        "{progress}"
+    );
+    assert!(auto.stdout().contains("--stir auto --stir-seed 7"), "{}", auto.outputs());
+    assert!(
+        auto.text("report.md").contains("\n| calls:2 | 1 | ")
+            && auto.text("report.ja.md").contains("攪乱の方式")
+    );
+
+    let run = format!("{}:2", auto.out().display());
+    let again = hunt("healthy", &["--stir-replay", &run, "--runs", "2", "--hang-after", "20s"]);
+    assert_eq!(
+        stirred(&again),
+        [("calls:2".to_owned(), 8), ("calls:2".to_owned(), 8)],
+        "{}",
+        again.outputs()
+    );
+    assert_eq!(
+        again.verdict()["stir"],
+        serde_json::json!({"strategy": "calls:2", "seed": 8, "replay": true})
+    );
+    let run = format!("{}:9", auto.out().display());
+    let none = hunt("healthy", &["--stir-replay", &run]);
+    assert_eq!(none.code(), 2, "{}", none.outputs());
+    assert!(none.outputs().contains("has no run 9: it has 1 to 4"), "{}", none.outputs());
+}
+
+/// Runs with the same number have the same strategy and seed, so the arms can be compared.
+#[test]
+fn arms_and_runs_side_by_side_have_their_strategies() {
+    let arms = ["--arm", "pinned", "--arm", "overwritten", "--runs", "2", "--hang-after", "20s"];
+    let arms = hunt("healthy", &[&["--stir", "auto", "--stir-seed", "1"], &arms[..]].concat());
+    let twice: Vec<_> = first(2, 1).into_iter().flat_map(|stir| [stir.clone(), stir]).collect();
+    assert_eq!(stirred(&arms), twice, "{}", arms.outputs());
+    let jobs = ["--stir", "--stir-seed", "1", "--jobs", "2", "--runs", "6", "--hang-after", "20s"];
+    let jobs = hunt("healthy", &jobs);
+    assert_eq!(stirred(&jobs), first(6, 1), "{}", jobs.outputs());
+}
+
+/// The question of `--until-decided` is one about a rate, so what the runs did changes nothing.
+#[test]
+fn until_decided_the_strategies_take_turns() {
+    let options = ["--stir", "--stir-seed", "3", "--until-decided", "--rate", "20%", "--hang-after", "20s"];
+    let [one, other] = [hunt("healthy", &options), hunt("healthy", &options)];
+    assert_eq!(one.verdict()["decision"]["decided"], true, "{}", one.outputs());
+    let turns = stirred(&one);
+    assert_eq!(turns, stirred(&other));
+    let different: BTreeSet<_> = turns.iter().map(|(strategy, _)| strategy).collect();
+    assert_eq!((turns.len(), different.len()), (14, 14));
+    assert!(one.text("report.md").contains("took turns"));
+}
+
+/// `env` starts no runs, so there is nobody who makes a plan.
+#[test]
+fn env_takes_only_what_needs_no_plan() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let env = |stir: &[&str]| {
+        let output = run(hangscope().arg("env").arg("--socket").arg(dir.path().join("s")).args(stir));
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let (code, text) = env(&["--stir", "strict:3", "--stir-seed", "5"]);
+    assert!(
+        code == Some(0) && text.contains("HANGSCOPE_STIR=67") && text.contains("HANGSCOPE_STIR_SEED=5"),
+        "{text}"
+    );
+    for words in [&["--stir"][..], &["--stir", "auto"], &["--stir", "calls:2"], &["--stir", "4"]] {
+        let (code, text) = env(words);
+        assert!(code == Some(2) && text.contains("give 1, 2, 3 or strict[:N] here"), "{text}");
     }
 }
 
