@@ -196,17 +196,20 @@ const RUNS_PER_HUNT: u32 = 20;
 /// Checks that no run under a sound allocator hangs.
 fn check_no_hang(file: &str) {
     let command = bench_with(&["4", "50000", "200", "16", "8192", "70", "1024"]);
-    for runs in split_into_hunts(runs()) {
-        let number = runs.to_string();
-        let options =
-            ["--stir", "3", "--runs", &number, "--hang-after", "60s", "--no-perf", "--verify-runs", "0"];
-        let hunt = Hunt::new(&debian(file), &options, &[], &command);
-        assert_eq!(hunt.code(), 0, "{}", hunt.outputs());
-        let verdict = hunt.verdict();
-        assert_eq!(verdict["runs"]["ok"], runs, "{}", hunt.outputs());
-        assert!(verdict["headline"].as_str().expect("a headline").ends_with("(under --stir 3)."));
+    for strategy in ["3", "auto"] {
+        for runs in split_into_hunts(runs()) {
+            let number = runs.to_string();
+            let options = ["--stir", strategy, "--runs", &number, "--hang-after", "60s", "--no-perf"];
+            let options = [&options[..], &["--verify-runs", "0"]].concat();
+            let hunt = Hunt::new(&debian(file), &options, &[], &command);
+            assert_eq!(hunt.code(), 0, "{}", hunt.outputs());
+            let verdict = hunt.verdict();
+            assert_eq!(verdict["runs"]["ok"], runs, "{}", hunt.outputs());
+            let headline = verdict["headline"].as_str().expect("a headline");
+            assert!(headline.ends_with(&format!("(under --stir {strategy}).")), "{headline}");
+        }
+        println!("{file}: 0 of {} runs hung under --stir {strategy}", runs());
     }
-    println!("{file}: 0 of {} stirred runs hung", runs());
 }
 
 #[test]
