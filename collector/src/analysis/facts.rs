@@ -1,5 +1,7 @@
 //! The facts of a hunt and its runs. The verdict is made from them.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::crash::CrashFacts;
@@ -73,6 +75,13 @@ pub(crate) struct RunFacts {
     /// How the run was disturbed; none: not at all.
     #[serde(default)]
     pub(crate) stir: Option<Stir>,
+    /// Offsets in the allocator of instructions at which threads of the run were held more often: those of
+    /// [`RunFacts::hold_sites`] of earlier runs.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) preferred_sites: BTreeSet<u32>,
+    /// Offsets in the allocator of instructions at which threads were held last before the run hung.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) hold_sites: BTreeSet<u32>,
     /// Of a run whose threads were held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) holds: Option<HoldCounts>,
@@ -125,6 +134,8 @@ impl RunFacts {
             integrity_end: Integrity::Unknown,
             deleted_seen: false,
             stir: None,
+            preferred_sites: BTreeSet::new(),
+            hold_sites: BTreeSet::new(),
             holds: None,
             cpus: None,
             last_words: None,

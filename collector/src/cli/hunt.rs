@@ -233,7 +233,7 @@ fn config(args: Args) -> anyhow::Result<(Config, SocketDir)> {
     let out = std::path::absolute(&out).with_context(|| format!("hunt: {}", out.display()))?;
     run.share.begin(Some(&out));
     let verify_args = run.small.words().or_else(|| profile.verify_args.clone());
-    let stir = run.stir.plan("hunt")?;
+    let (stir, preferred_sites) = run.stir.plan("hunt")?;
     let RunArgs { program, .. } = run;
     let config = Config {
         so,
@@ -257,6 +257,7 @@ fn config(args: Args) -> anyhow::Result<(Config, SocketDir)> {
         stats: args.stats_so.map(|so| StatsLane { so, runs: args.stats_runs }),
         tick: run.tick,
         stir,
+        preferred_sites,
         full: args.full,
         kept: KeptNames::default(),
         perf: (!args.no_perf).then(|| PerfOptions {

@@ -162,7 +162,7 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
         None => profile(run.profile.as_deref(), &so, None)?.name,
     };
     pin::check_name(&name).map_err(usage)?;
-    let stir = run.stir.plan("shrink")?;
+    let (stir, preferred_sites) = run.stir.plan("shrink")?;
     let seconds = |time: Duration| time.as_secs_f64();
     let settings = Settings {
         schema: Settings::schema(),
@@ -179,6 +179,7 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
         stall_s: run.stall.time().map(seconds),
         tick_s: run.tick.map(seconds),
         stir,
+        preferred_sites,
         cpus: run.program.cpus,
         env: run.program.env,
         only: run.program.only,
@@ -235,6 +236,7 @@ fn config(settings: &Settings, out: &Path) -> anyhow::Result<(Config, SocketDir)
         stats: None,
         tick: time(settings.tick_s),
         stir: settings.stir,
+        preferred_sites: settings.preferred_sites.clone(),
         perf: None,
         full: false,
         kept: KeptNames::default(),

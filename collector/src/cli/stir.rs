@@ -1,5 +1,7 @@
 //! `--stir`, `--stir-seed` and `--stir-replay`.
 
+use std::collections::BTreeSet;
+
 use crate::analysis::stir::{AUTO, KNOWN};
 use crate::analysis::{Choice, Stir, StirPlan, Strategy};
 use crate::console::exit::{Ended, Status};
@@ -56,18 +58,21 @@ impl StirArgs {
         self.seed.is_some() || self.replay.is_some()
     }
 
-    /// None for nothing. `command` is the subcommand, for errors.
+    /// The plan, and the preferred sites of a run that is replayed. No plan for nothing. `command` is the subcommand, for errors.
     ///
     /// # Errors
     /// There is no such run to replay, or it was not disturbed.
-    pub(crate) fn plan(&self, command: &str) -> anyhow::Result<Option<StirPlan>> {
+    pub(crate) fn plan(&self, command: &str) -> anyhow::Result<(Option<StirPlan>, BTreeSet<u32>)> {
         if let Some(run) = &self.replay {
             let usage = |e| Ended::new(Status::Usage, format!("{command}: --stir-replay {run}: {e}"));
-            let Stir { strategy, seed } = replay::stir_of(run).map_err(usage)?;
-            return Ok(Some(StirPlan { choice: Choice::Replay(strategy), seed }));
+            let (Stir { strategy, seed }, preferred) = replay::stir_of(run).map_err(usage)?;
+            return Ok((Some(StirPlan { choice: Choice::Replay(strategy), seed }), preferred));
         }
-        let Some(Wanted::Choice(choice)) = self.wanted else { return Ok(None) };
-        Ok(Some(StirPlan { choice, seed: seed(self.seed) }))
+        let plan = match self.wanted {
+            Some(Wanted::Choice(choice)) => Some(StirPlan { choice, seed: seed(self.seed) }),
+            Some(Wanted::Off) | None => None,
+        };
+        Ok((plan, BTreeSet::new()))
     }
 }
 
@@ -151,12 +156,12 @@ mod tests {
             [&["--stir", "--runs", "3"][..], &["--runs", "3", "--stir", "--", "calls"], &["--stir=auto"]]
         {
             let hunt = hunt(words).unwrap();
-            assert_eq!(hunt.stir.plan("hunt").unwrap().map(|plan| plan.choice), Some(Choice::Auto));
+            assert_eq!(hunt.stir.plan("hunt").unwrap().0.map(|plan| plan.choice), Some(Choice::Auto));
             assert_eq!(hunt.runs.is_some(), words.len() > 1);
             assert_eq!(hunt.command.len(), words.len() / 5);
         }
         let choice =
-            |words: &[&str]| hunt(words).unwrap().stir.plan("hunt").unwrap().map(|plan| plan.options());
+            |words: &[&str]| hunt(words).unwrap().stir.plan("hunt").unwrap().0.map(|plan| plan.options());
         assert_eq!(choice(&["--stir", "3", "--stir-seed", "7"]).unwrap(), "--stir 3 --stir-seed 7");
         assert_eq!(choice(&["--stir", "sites", "--stir-seed", "7"]).unwrap(), "--stir sites:2 --stir-seed 7");
         assert_eq!((choice(&["--stir", "0"]), choice(&[])), (None, None));

@@ -1,5 +1,6 @@
 //! What is hunted, and how. The arguments are checked.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -70,6 +71,8 @@ pub(crate) struct Config {
     pub(crate) tick: Option<Duration>,
     /// How scheduling is disturbed, with the seed of the first run.
     pub(crate) stir: Option<StirPlan>,
+    /// Of a replayed run; else empty at the beginning.
+    pub(crate) preferred_sites: BTreeSet<u32>,
     /// perf of the hottest thread. None: do not run it.
     pub(crate) perf: Option<PerfOptions>,
     /// Whether a `dump.bin` keeps everything, however large.

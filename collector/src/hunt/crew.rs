@@ -1,5 +1,6 @@
 //! The threads that make the runs: one, or one for each set of CPUs (`--jobs`).
 
+use std::collections::BTreeSet;
 use std::thread::{Builder, Scope};
 
 use anyhow::Context as _;
@@ -25,6 +26,8 @@ pub(super) struct Task {
     pub(super) arm: usize,
     pub(super) number: u32,
     pub(super) stir: Option<Stir>,
+    /// As in [`Job::preferred_sites`].
+    pub(super) preferred_sites: BTreeSet<u32>,
     /// The lane with a copy of the DSO for this run alone, and what happens to that.
     pub(super) own: Option<(Lane, Change)>,
 }
@@ -143,12 +146,24 @@ impl Crew {
 }
 
 fn make(seat: usize, config: &Config, shared: Shared<'_>, task: Task, requests: &Requests) -> Done {
-    let Task { place, arm, number, stir, own } = task;
+    let Task { place, arm, number, stir, preferred_sites, own } = task;
     let Shared { arms, screen, cancel, over } = shared;
     let (own_lane, change) = own.unzip();
     let lane = own_lane.as_ref().unwrap_or_else(|| arms.lane(arm));
     let (requests, over) = (Some(requests), Some(over));
-    let job = Job { config, lane, number, stir, screen, cancel, requests, over, keep: false, hellos: None };
+    let job = Job {
+        config,
+        lane,
+        number,
+        stir,
+        preferred_sites: &preferred_sites,
+        screen,
+        cancel,
+        requests,
+        over,
+        keep: false,
+        hellos: None,
+    };
     let facts = job.run(change).map(|facts| RunFacts { cpus: set_of(config), ..facts });
     Done { place, arm, number, stir, facts, seat }
 }

@@ -1,5 +1,6 @@
 //! Captures the evidence of a hang, then stops the run.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use hangscope_protocol::record::dump_reason;
 use super::bundle;
 use super::config::Config;
 use super::counters;
+use super::holds;
 use super::judge;
 use super::lane::Lane;
 use super::programs;
@@ -89,6 +91,8 @@ pub(crate) struct Captured {
     pub(crate) judged: Judged,
     /// Counters in memory; else why there are none.
     pub(crate) counters: Result<counters::Read, Text>,
+    /// Offsets in the allocator of instructions at which threads were held last.
+    pub(crate) hold_sites: BTreeSet<u32>,
     pub(crate) notes: Vec<Text>,
 }
 
@@ -244,6 +248,7 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         deleted_seen: dso.deleted_seen,
         judged,
         counters,
+        hold_sites: dump.filter(|_| is_ours).map(holds::sites_before).unwrap_or_default(),
         notes,
     })
 }

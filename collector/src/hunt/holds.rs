@@ -1,14 +1,16 @@
 //! Runs whose threads are held: their plans, and what they counted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use hangscope_protocol::stir::{HoldRecord, hold_at};
 
 use super::config::Config;
 use crate::analysis::{Choice, HoldCounts, Stir, Strategy};
 use crate::launch::follow::Preloads;
 use crate::launch::preload::NotPreloadable;
+use crate::session::Dump;
 use crate::stir::plan::{Counts, Planner};
 use crate::text::message::say;
 use crate::text::progress::JobLine;
@@ -70,12 +72,18 @@ impl Holds {
         preloads.with_stir(&self.file, &self.links)
     }
 
-    /// Writes the plan of a run to `file`. None: this strategy holds no threads.
+    /// Writes the plan of a run to `file`; `preferred` are offsets in the allocator at which threads are held
+    /// more often. None: this strategy holds no threads.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(super) fn plan(&self, stir: Stir, file: PathBuf) -> anyhow::Result<Option<RunPlan>> {
-        let written = self.planner.write(&file, stir.strategy.code(), stir.seed, &BTreeSet::new());
+    pub(super) fn plan(
+        &self,
+        stir: Stir,
+        preferred: &BTreeSet<u32>,
+        file: PathBuf,
+    ) -> anyhow::Result<Option<RunPlan>> {
+        let written = self.planner.write(&file, stir.strategy.code(), stir.seed, preferred);
         let written = written.context("hunt: the plan of a run")?;
         Ok(written.then_some(RunPlan { file }))
     }
@@ -103,9 +111,69 @@ impl RunPlan {
     }
 }
 
+/// Holds that ended so long before the last one have nothing to do with the hang: several times the longest.
+const WINDOW_NS: u64 = 50_000_000;
+
+/// Instructions of a hang that are worth holding threads at again.
+const MOST_SITES: usize = 4;
+
+/// Offsets in the allocator at which threads were held last before a hang: those at which they were held most
+/// rarely. A lock that every call takes is held at all the time, and the slow path that loses a race is not.
+pub(super) fn sites_before(dump: &Dump) -> BTreeSet<u32> {
+    let Some(bias) = dump.allocator().map(|dso| dso.init.bias) else { return BTreeSet::new() };
+    let at_instruction =
+        |hold: &&HoldRecord| matches!(hold.at, hold_at::BEFORE_INSTRUCTION | hold_at::BEHIND_INSTRUCTION);
+    let holds: Vec<&HoldRecord> = dump.holds.iter().filter(at_instruction).collect();
+    let last = holds.iter().map(|hold| hold.began_ns).max().unwrap_or(0);
+    let mut times: BTreeMap<u64, u32> = BTreeMap::new();
+    for hold in &holds {
+        let times = times.entry(hold.address).or_default();
+        *times = times.saturating_add(hold.times);
+    }
+    let near = holds.iter().filter(|hold| hold.began_ns.saturating_add(WINDOW_NS) >= last);
+    let mut near: Vec<u64> = near.map(|hold| hold.address).collect::<BTreeSet<u64>>().into_iter().collect();
+    near.sort_by_key(|address| times.get(address).copied());
+    let offsets = near.into_iter().take(MOST_SITES).map(|address| address.checked_sub(bias));
+    offsets.filter_map(|offset| u32::try_from(offset?).ok()).collect()
+}
+
 impl Drop for RunPlan {
     fn drop(&mut self) {
         // A process that still has it mapped goes on with it.
         let _ = std::fs::remove_file(&self.file);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hangscope_protocol::Record as _;
+
+    use super::*;
+    use crate::testkit::dump::Make;
+
+    #[test]
+    fn the_rarest_of_the_last_instructions_are_held_at_again() {
+        let mut dump = Make::new().finish();
+        assert_eq!(sites_before(&dump), BTreeSet::new());
+        let bias = dump.allocator().expect("an allocator").init.bias;
+        let hold = |began_ms: u64, offset: u64, at: u16, times: u32| HoldRecord {
+            began_ns: began_ms * 1_000_000,
+            held_ns: 1_000_000,
+            address: bias + offset,
+            tid: 101,
+            at,
+            times,
+            ..HoldRecord::get(&[0; HoldRecord::SIZE]).expect("its bytes")
+        };
+        dump.holds = vec![
+            hold(1, 0x900, hold_at::BEFORE_INSTRUCTION, 1),
+            hold(80, 0x100, hold_at::BEFORE_INSTRUCTION, 50),
+            hold(81, 0x110, hold_at::BEHIND_INSTRUCTION, 1),
+            hold(82, 0x120, hold_at::BEFORE_INSTRUCTION, 2),
+            hold(83, 0x130, hold_at::BEFORE_INSTRUCTION, 3),
+            hold(84, 0x140, hold_at::LOCKED, 1),
+            hold(85, 0x150, hold_at::BEFORE_INSTRUCTION, 4),
+        ];
+        assert_eq!(sites_before(&dump), BTreeSet::from([0x110, 0x120, 0x130, 0x150]));
     }
 }

@@ -1,6 +1,7 @@
 //! A lane: the runs of one DSO, of an arm or of the counter lane. It gives each run its environment, its
 //! socket and its files.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -260,10 +261,10 @@ impl Lane {
         &self,
         config: &Config,
         run: u32,
-        stir: Option<Stir>,
+        (stir, preferred): (Option<Stir>, &BTreeSet<u32>),
     ) -> anyhow::Result<Option<RunPlan>> {
         let (Some(holds), Some(stir)) = (&self.holds, stir) else { return Ok(None) };
-        holds.plan(stir, config.sockets.join(format!("{}{run}.plan", self.sockets)))
+        holds.plan(stir, preferred, config.sockets.join(format!("{}{run}.plan", self.sockets)))
     }
 
     /// The command of a run, with its environment.

@@ -150,6 +150,7 @@ pub(super) fn hung(captured: Captured, facts: &mut RunFacts) {
     facts.integrity_end = captured.integrity_end;
     facts.deleted_seen = captured.deleted_seen;
     facts.judged = Some(captured.judged);
+    facts.hold_sites = captured.hold_sites;
     facts.hang = Some(captured.hang);
 }
 

@@ -1,5 +1,6 @@
 //! How a run of an earlier hunt was disturbed, for `--stir-replay`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -18,6 +19,8 @@ struct Run {
     arm: String,
     #[serde(default)]
     stir: Option<Stir>,
+    #[serde(default)]
+    preferred_sites: BTreeSet<u32>,
     #[serde(default)]
     hang: Option<Hang>,
 }
@@ -76,12 +79,12 @@ pub(crate) enum NoReplay {
     NotStirred(String),
 }
 
-/// How the run that `text` names was disturbed: the folder of a hang (`OUT/hang_run_8`), or `OUT:8`,
+/// How the run that `text` names was disturbed, and its preferred sites: the folder of a hang (`OUT/hang_run_8`), or `OUT:8`,
 /// `OUT/runs.jsonl:8`; with the arm of the run, `OUT:deleted/8`.
 ///
 /// # Errors
 /// [`NoReplay`]: no such run, or it was not disturbed.
-pub(crate) fn stir_of(text: &str) -> Result<Stir, NoReplay> {
+pub(crate) fn stir_of(text: &str) -> Result<(Stir, BTreeSet<u32>), NoReplay> {
     let folder = Path::new(text);
     let (file, which) = if folder.is_dir() {
         let folder =
@@ -110,7 +113,8 @@ pub(crate) fn stir_of(text: &str) -> Result<Stir, NoReplay> {
         };
         return Err(NoReplay::NoSuchRun { path: file, name: which.text(), runs });
     };
-    run.stir.ok_or_else(|| NoReplay::NotStirred(run.name()))
+    let stir = run.stir.ok_or_else(|| NoReplay::NotStirred(run.name()))?;
+    Ok((stir, run.preferred_sites.clone()))
 }
 
 #[cfg(test)]
@@ -126,7 +130,7 @@ mod tests {
         let hang =
             |snapshot: &str| Some(HangFacts { snapshot: snapshot.to_owned(), finding: None, dump_ms: None });
         let runs = [
-            RunFacts { stir: stirred(7), ..RunFacts::new(1, "pinned") },
+            RunFacts { stir: stirred(7), preferred_sites: BTreeSet::from([5]), ..RunFacts::new(1, "pinned") },
             RunFacts {
                 outcome: RunOutcome::Hung,
                 stir: stirred(8),
@@ -142,12 +146,13 @@ mod tests {
             std::fs::create_dir_all(dir.path().join(folder)).unwrap();
         }
         let at = |text: &str| stir_of(&format!("{}{text}", dir.path().display()));
-        let seed = |text: &str| at(text).unwrap().seed;
+        let seed = |text: &str| at(text).unwrap().0.seed;
         assert_eq!(
             [seed(":1"), seed("/runs.jsonl:2"), seed("/hang_run_2"), seed("/hang_run_2/")],
             [7, 8, 8, 8]
         );
         assert_eq!([seed(":x/2"), seed("/arms/x/hang_run_2")], [9, 9]);
+        assert_eq!(at(":1").unwrap().1, BTreeSet::from([5]));
         let error = |text: &str| at(text).unwrap_err().to_string();
         assert!(error(":9").ends_with("has no run 9: it has 1 to 3"), "{}", error(":9"));
         assert!(

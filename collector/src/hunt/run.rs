@@ -58,7 +58,7 @@ impl Job<'_> {
         let listener = Listener::bind(&lane.socket(config, number)).context("hunt")?;
         listener.spool_in(&config.out);
         let [out, err] = lane.outputs(number);
-        let plan = lane.plan(config, number, stir)?;
+        let plan = lane.plan(config, number, (stir, self.preferred_sites))?;
         let command = lane.command(config, number, (stir, plan.as_ref()), listener.path())?;
         let cpus = config.cpus.as_ref().map(Cpus::set);
         let mark = format!("{}={}", variable::SOCKET, listener.path().display());
@@ -123,6 +123,7 @@ impl Job<'_> {
             // The benchmark can write to every file of its user.
             match plan.counts(stir.strategy) {
                 Ok((counts, trouble)) => {
+                    facts.preferred_sites.clone_from(self.preferred_sites);
                     facts.holds = Some(counts);
                     notes.extend(trouble.map(|why| say!(Note::NoSites { why }).said()));
                 }

@@ -1,5 +1,6 @@
 //! A run under way: its processes, what their shims said, and what the collector asks them.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, at, select};
@@ -37,6 +38,8 @@ pub(crate) struct Job<'a> {
     pub(crate) number: u32,
     /// How the run is disturbed.
     pub(crate) stir: Option<Stir>,
+    /// Offsets in the allocator of instructions at which its threads are held more often.
+    pub(crate) preferred_sites: &'a BTreeSet<u32>,
     pub(crate) screen: &'a Screen,
     pub(crate) cancel: &'a Cancel,
     /// Where a person may ask for a dump. With it, Ctrl-C captures the run before it stops it.

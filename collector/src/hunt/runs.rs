@@ -1,5 +1,7 @@
 //! The runs of a hunt: those of the arms, in turns, then those of the counter lane.
 
+use std::collections::BTreeSet;
+
 use super::arms::Arms;
 use super::config::{Config, StatsLane};
 use super::counters;
@@ -175,6 +177,7 @@ impl Hunt<'_> {
                 lane: &lane,
                 number,
                 stir: None,
+                preferred_sites: &BTreeSet::new(),
                 screen: self.screen,
                 cancel,
                 requests,

@@ -1,5 +1,7 @@
 //! How each run of a hunt is disturbed.
 
+use std::collections::BTreeSet;
+
 use super::config::Config;
 use crate::analysis::choice::{self, Chooser, Seen};
 use crate::analysis::{Choice, RunFacts, RunOutcome, Stir, StirPlan, Strategy};
@@ -19,6 +21,10 @@ pub(crate) struct Strategies {
     /// They take turns in an order that does not depend on the runs: the tests of `--until-decided` are of one
     /// rate, and a mix that changes with the runs has none.
     in_turn: bool,
+    /// Offsets in the allocator of instructions at which threads are held more often.
+    preferred: BTreeSet<u32>,
+    /// Hangs add to them. Not where runs are compared: all of them have the same then.
+    learns: bool,
     /// The number that began last, and its strategy.
     last: Option<(u32, Strategy)>,
 }
@@ -26,13 +32,17 @@ pub(crate) struct Strategies {
 impl Strategies {
     /// `sites`: threads can be held at instructions of the allocator.
     pub(crate) fn of(config: &Config, sites: bool) -> Strategies {
-        Strategies::of_plan(config.stir, config.limits.until.is_some(), sites)
+        let strategies = Strategies::of_plan(config.stir, config.limits.until.is_some(), sites);
+        let replays = config.stir.is_some_and(|plan| matches!(plan.choice, Choice::Replay(_)));
+        let learns = config.arms.len() == 1 && config.limits.until.is_none() && !replays;
+        Strategies { preferred: config.preferred_sites.clone(), learns, ..strategies }
     }
 
     pub(super) fn of_plan(plan: Option<StirPlan>, in_turn: bool, sites: bool) -> Strategies {
         let usable: Vec<Strategy> =
             Strategy::ALL.into_iter().filter(|strategy| sites || !strategy.holds_at_sites()).collect();
-        Strategies { plan, chooser: Chooser::new(usable.iter().copied()), usable, in_turn, last: None }
+        let chooser = Chooser::new(usable.iter().copied());
+        Strategies { plan, chooser, usable, in_turn, preferred: BTreeSet::new(), learns: true, last: None }
     }
 
     /// How the next run is disturbed, which has this number in its arm.
@@ -51,8 +61,16 @@ impl Strategies {
         Some(plan.of_run(strategy, number))
     }
 
+    /// Offsets in the allocator of instructions at which threads of the next run are held more often.
+    pub(crate) fn preferred_sites(&self) -> &BTreeSet<u32> {
+        &self.preferred
+    }
+
     /// A run has ended that had this strategy.
     pub(crate) fn ended(&mut self, strategy: Strategy, run: &RunFacts) {
+        if self.learns && run.outcome == RunOutcome::Hung {
+            self.preferred.extend(&run.hold_sites);
+        }
         match run.outcome {
             RunOutcome::Interrupted => self.chooser.dropped(strategy),
             outcome => {
@@ -141,6 +159,17 @@ mod tests {
         // The first run shows it.
         let mut strategies = Strategies::of_plan(plan, false, true);
         assert_eq!((sites(&mut strategies, 1), sites(&mut strategies, 21)), (1, 0));
+    }
+
+    #[test]
+    fn where_a_hang_began_threads_are_held_again() {
+        let mut strategies = of(Choice::Auto, false);
+        let strategy = strategies.next(1).unwrap().strategy;
+        let sites = BTreeSet::from([0x10, 0x20]);
+        strategies.ended(strategy, &RunFacts { hold_sites: sites.clone(), ..run(1) });
+        assert!(strategies.preferred_sites().is_empty(), "it did not hang");
+        strategies.ended(strategy, &RunFacts { hold_sites: sites.clone(), ..hung(2, None) });
+        assert_eq!(*strategies.preferred_sites(), sites);
     }
 
     #[test]

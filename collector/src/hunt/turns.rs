@@ -119,7 +119,8 @@ impl Hunt<'_> {
                 };
                 let stir = turns.strategies.next(number);
                 let own = self.begin(arm, number, stir, &turns.runs)?;
-                crew.give(Task { place, arm, number, stir, own });
+                let preferred_sites = turns.strategies.preferred_sites().clone();
+                crew.give(Task { place, arm, number, stir, preferred_sites, own });
             }
             let Some(done) = crew.next(self.requests) else { break };
             let ends_all = self.take(done, &mut turns)?;

@@ -1,5 +1,6 @@
 //! What the runs of each allocator in each lane are made with: a hunt's settings, and the names of its files.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::config::{self, Matrix, PhaseName};
@@ -159,6 +160,7 @@ fn config(
         stats: None,
         tick: None,
         stir: None,
+        preferred_sites: BTreeSet::new(),
         perf: common.perf.clone(),
         full: common.full,
         kept: common.kept.clone(),

@@ -1,6 +1,6 @@
 //! Makes the runs of a matrix, from wherever it stands, and writes its files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -219,6 +219,7 @@ impl<'a> Making<'a> {
         let (began, before) = (Instant::now(), Moment::now(&cpus));
         let job = Job {
             stir: None,
+            preferred_sites: &BTreeSet::new(),
             config: &pair.config,
             lane: &lane,
             number: cell.run,

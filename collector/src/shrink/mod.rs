@@ -87,6 +87,7 @@ pub(crate) fn shrink(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow:
             lane: &lane,
             number,
             stir: stir(&config, &ask, number),
+            preferred_sites: &config.preferred_sites,
             screen,
             cancel,
             requests: None,

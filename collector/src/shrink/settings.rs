@@ -1,5 +1,6 @@
 //! The settings of a shrink. `shrink_settings.json` in OUT keeps them, so that the shrink can be resumed.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,9 @@ pub(crate) struct Settings {
     pub(crate) tick_s: Option<f64>,
     /// How the scheduling of the runs is disturbed; none: not at all.
     pub(crate) stir: Option<StirPlan>,
+    /// Of a run that is replayed: offsets in the allocator at which threads are held more often.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) preferred_sites: BTreeSet<u32>,
     /// Processors of the runs, as in the option.
     pub(crate) cpus: Option<String>,
     /// Environment variables for the benchmark.
@@ -157,6 +161,7 @@ mod tests {
             stall_s: None,
             tick_s: None,
             stir: Some(plan("2", 7)),
+            preferred_sites: BTreeSet::from([5]),
             cpus: Some("0-1".into()),
             env: vec![("A".into(), "b c".into())],
             only: None,

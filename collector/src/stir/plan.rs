@@ -50,7 +50,7 @@ impl Planner {
     }
 
     /// The bytes of a plan, for a code of [`hangscope_protocol::stir::strategy`]; `None` if it holds no threads.
-    /// `preferred` are offsets of instructions in the allocator.
+    /// `preferred` are offsets in the allocator, of instructions or of what follows them.
     pub(crate) fn bytes(&self, strategy: u32, seed: u32, preferred: &BTreeSet<u32>) -> Option<Vec<u8>> {
         let noise = Noise::of(strategy)?;
         let Assembled { records, bytes: code, fixups, .. } = &self.assembled;
@@ -89,7 +89,8 @@ impl Planner {
         for (record, to) in
             records.iter().take(sites).zip(bytes[sites_at..].chunks_exact_mut(SiteRecord::SIZE))
         {
-            let flags = if preferred.contains(&record.at) { site::PREFERRED } else { 0 };
+            let is_preferred = [record.at, record.next].iter().any(|at| preferred.contains(at));
+            let flags = if is_preferred { site::PREFERRED } else { 0 };
             SiteRecord { flags, ..*record }.put(to);
         }
         for (fixup, to) in fixups.iter().zip(bytes[fixups_at..].chunks_exact_mut(4)) {
