@@ -1,12 +1,15 @@
 //! How each run of a hunt is disturbed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::config::Config;
 use crate::analysis::choice::{self, Chooser, Seen};
 use crate::analysis::{Choice, RunFacts, RunOutcome, Stir, StirPlan, Strategy};
 use crate::text::message::say;
 use crate::text::progress::JobLine;
+
+/// Instructions at which threads are held more often. With more of them no place is special.
+const MOST_SITES: usize = 8;
 
 /// Gives the runs their strategies.
 ///
@@ -23,6 +26,8 @@ pub(crate) struct Strategies {
     in_turn: bool,
     /// Offsets in the allocator of instructions at which threads are held more often.
     preferred: BTreeSet<u32>,
+    /// In how many hangs each of them was.
+    in_hangs: BTreeMap<u32, u32>,
     /// Hangs add to them. Not where runs are compared: all of them have the same then.
     learns: bool,
     /// The number that began last, and its strategy.
@@ -42,7 +47,16 @@ impl Strategies {
         let usable: Vec<Strategy> =
             Strategy::ALL.into_iter().filter(|strategy| sites || !strategy.holds_at_sites()).collect();
         let chooser = Chooser::new(usable.iter().copied());
-        Strategies { plan, chooser, usable, in_turn, preferred: BTreeSet::new(), learns: true, last: None }
+        Strategies {
+            plan,
+            chooser,
+            usable,
+            in_turn,
+            preferred: BTreeSet::new(),
+            in_hangs: BTreeMap::new(),
+            learns: true,
+            last: None,
+        }
     }
 
     /// How the next run is disturbed, which has this number in its arm.
@@ -66,10 +80,20 @@ impl Strategies {
         &self.preferred
     }
 
+    /// Prefers those that were in most hangs.
+    fn prefer(&mut self, sites: &BTreeSet<u32>) {
+        for site in sites {
+            *self.in_hangs.entry(*site).or_default() += 1;
+        }
+        let mut sites: Vec<(&u32, &u32)> = self.in_hangs.iter().collect();
+        sites.sort_by_key(|(_, hangs)| std::cmp::Reverse(**hangs));
+        self.preferred = sites.into_iter().take(MOST_SITES).map(|(site, _)| *site).collect();
+    }
+
     /// A run has ended that had this strategy.
     pub(crate) fn ended(&mut self, strategy: Strategy, run: &RunFacts) {
         if self.learns && run.outcome == RunOutcome::Hung {
-            self.preferred.extend(&run.hold_sites);
+            self.prefer(&run.hold_sites);
         }
         match run.outcome {
             RunOutcome::Interrupted => self.chooser.dropped(strategy),
@@ -170,6 +194,13 @@ mod tests {
         assert!(strategies.preferred_sites().is_empty(), "it did not hang");
         strategies.ended(strategy, &RunFacts { hold_sites: sites.clone(), ..hung(2, None) });
         assert_eq!(*strategies.preferred_sites(), sites);
+        // Of many, those of most hangs.
+        for number in 3..20 {
+            let hold_sites = BTreeSet::from([0x20, 0x100 + number, 0x200 + number]);
+            strategies.ended(strategy, &RunFacts { hold_sites, ..hung(number, None) });
+        }
+        assert_eq!(strategies.preferred_sites().len(), MOST_SITES);
+        assert!(strategies.preferred_sites().contains(&0x20));
     }
 
     #[test]
