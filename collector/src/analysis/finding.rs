@@ -67,15 +67,24 @@ pub(crate) struct HoldPlace {
     /// The source file as in the debug information.
     pub(crate) file: Option<String>,
     pub(crate) line: Option<u32>,
+    /// The function of the allocator that called that one, and where.
+    #[serde(default)]
+    pub(crate) caller: Option<String>,
+    #[serde(default)]
+    pub(crate) caller_source: Option<String>,
 }
 
 impl HoldPlace {
-    /// `` `span_unlock+0x1a` (races.c:52) ``.
+    /// `` `span_unlock+0x1a` (races.c:52) < `span_put` (races.c:80) ``.
     pub(crate) fn place(&self) -> String {
+        let in_source = |source: &Option<String>| {
+            source.as_ref().map_or_else(String::new, |source| format!(" ({source})"))
+        };
         let function = self.function.as_deref().unwrap_or("?");
         let offset = self.offset.map_or_else(String::new, |offset| format!("+{offset:#x}"));
-        let source = self.source.as_ref().map_or_else(String::new, |source| format!(" ({source})"));
-        format!("`{function}{offset}`{source}")
+        let caller = self.caller.as_ref();
+        let caller = caller.map(|caller| format!(" < `{caller}`{}", in_source(&self.caller_source)));
+        format!("`{function}{offset}`{}{}", in_source(&self.source), caller.unwrap_or_default())
     }
 }
 

@@ -251,8 +251,8 @@ messages! {
             hang is possible without it, but not necessarily as often (dump.bin)",
             "このダンプまで、シムがスケジューリングを攪乱していた (--stir {strategy}、シード {seed})。攪乱なしでも同じハングは起こり\
             得るが、頻度は異なり得る (dump.bin)";
-        HeldBefore { holds } => "threads were held on purpose; before this hang, at places that threads come by rarely or are stuck in: {holds} (holds.tsv)",
-            "攪乱のためにスレッドを意図的に止めていた。このハングの直前に、通ることの少ない位置、または止まった位置で: {holds} (holds.tsv)";
+        HeldBefore { holds } => "threads were held on purpose; before this hang, where threads come by most rarely: {holds} (holds.tsv)",
+            "攪乱のためにスレッドを意図的に止めていた。このハングの直前の停止のうち、スレッドが通ることの最も少ない位置のもの: {holds} (holds.tsv)";
         AllocatorParts { count, names } => "the allocator is {count} DSOs: {names} (threads.json)",
             "アロケータは {count} 個の DSO からなる: {names} (threads.json)";
         Turnover { left: "thread", came: "thread" } => "between the two looks {left} ended and {came} began (threads.json)",

@@ -6,7 +6,10 @@ use crate::analysis::class::held;
 use crate::session::Dump;
 use crate::session::trace::{Frame, Traces};
 
-const HEADER: &str = "before_s\theld_ms\ttid\ttimes\twhere\tfunction\tsource\taddress\n";
+const HEADER: &str = "before_s\theld_ms\ttid\ttimes\twaited_ms\twhere\tfunction\tsource\taddress\n";
+
+/// Frames of each hold.
+const MOST: usize = 8;
 
 /// The text; none for a process in which no thread was held.
 pub(super) fn text(dump: &Dump, traces: &Traces) -> Option<String> {
@@ -17,15 +20,16 @@ pub(super) fn text(dump: &Dump, traces: &Traces) -> Option<String> {
         let hold = &held.hold;
         let before = dump.begin.trigger_ns.saturating_sub(hold.began_ns.saturating_add(hold.held_ns));
         // Innermost first; what contains the others comes last.
-        let names: Vec<String> = held.frames.iter().map(name).collect();
-        let sources: Vec<String> = held.frames.iter().filter_map(source).collect();
+        let names: Vec<String> = held.frames.iter().take(MOST).map(name).collect();
+        let sources: Vec<String> = held.frames.iter().take(MOST).filter_map(source).collect();
         let _ = writeln!(
             text,
-            "{:.3}\t{:.3}\t{}\t{}\t{}\t{}\t{}\t{:#x}",
+            "{:.3}\t{:.3}\t{}\t{}\t{:.3}\t{}\t{}\t{}\t{:#x}",
             before as f64 / 1e9,
             hold.held_ns as f64 / 1e6,
             hold.tid,
             hold.times,
+            f64::from(hold.waited_us) / 1e3,
             held::at(hold.at).en(),
             names.join(" < "),
             sources.join(" < "),
@@ -78,7 +82,8 @@ mod tests {
                 at,
                 reserved: 0,
                 times: 2,
-                reserved2: 0,
+                waited_us: 0,
+                stack: 0,
             };
             make.traces.holds.push(Held { hold, frames });
         };
@@ -89,9 +94,9 @@ mod tests {
             vec![frame("exchange", 9, true), frame("span_unlock", 52, false)],
         );
         let rows = [
-            "0.999\t1.200\t7\t2\tbefore the atomic instruction at\texchange < span_unlock+0x1a\t\
+            "0.999\t1.200\t7\t2\t0.000\tbefore the atomic instruction at\texchange < span_unlock+0x1a\t\
              /src/races.c:9 < /src/races.c:52\t0x7f00\n",
-            "1.999\t1.200\t7\t2\tafter it took a lock, at\t?\t\t0x7f00\n",
+            "1.999\t1.200\t7\t2\t0.000\tafter it took a lock, at\t?\t\t0x7f00\n",
         ];
         assert_eq!(text(&make.dump, &make.traces).expect("two holds"), HEADER.to_owned() + &rows.concat());
     }

@@ -117,22 +117,23 @@ const WINDOW_NS: u64 = 50_000_000;
 /// Instructions of a hang that are worth holding threads at again.
 const MOST_SITES: usize = 4;
 
-/// Offsets in the allocator at which threads were held last before a hang: those at which they were held most
-/// rarely. A lock that every call takes is held at all the time, and the slow path that loses a race is not.
+/// Offsets in the allocator of the instructions at which threads were held last before a hang: those that threads came
+/// by most rarely. A lock that every call takes is held at all the time, and the slow path that loses a race is not.
 pub(super) fn sites_before(dump: &Dump) -> BTreeSet<u32> {
     let Some(bias) = dump.allocator().map(|dso| dso.init.bias) else { return BTreeSet::new() };
     let at_instruction =
         |hold: &&HoldRecord| matches!(hold.at, hold_at::BEFORE_INSTRUCTION | hold_at::BEHIND_INSTRUCTION);
-    let holds: Vec<&HoldRecord> = dump.holds.iter().filter(at_instruction).collect();
+    let holds: Vec<&HoldRecord> = dump.holds.iter().map(|hold| &hold.record).filter(at_instruction).collect();
     let last = holds.iter().map(|hold| hold.began_ns).max().unwrap_or(0);
-    let mut times: BTreeMap<u64, u32> = BTreeMap::new();
+    // How soon a thread came by, at best.
+    let mut soonest: BTreeMap<u64, u32> = BTreeMap::new();
     for hold in &holds {
-        let times = times.entry(hold.address).or_default();
-        *times = times.saturating_add(hold.times);
+        let best = soonest.entry(hold.address).or_insert(u32::MAX);
+        *best = hold.waited_us.min(*best);
     }
     let near = holds.iter().filter(|hold| hold.began_ns.saturating_add(WINDOW_NS) >= last);
     let mut near: Vec<u64> = near.map(|hold| hold.address).collect::<BTreeSet<u64>>().into_iter().collect();
-    near.sort_by_key(|address| times.get(address).copied());
+    near.sort_by_key(|address| std::cmp::Reverse(soonest.get(address).copied()));
     let offsets = near.into_iter().take(MOST_SITES).map(|address| address.checked_sub(bias));
     offsets.filter_map(|offset| u32::try_from(offset?).ok()).collect()
 }
@@ -149,6 +150,7 @@ mod tests {
     use hangscope_protocol::Record as _;
 
     use super::*;
+    use crate::session::Hold;
     use crate::testkit::dump::Make;
 
     #[test]
@@ -156,23 +158,27 @@ mod tests {
         let mut dump = Make::new().finish();
         assert_eq!(sites_before(&dump), BTreeSet::new());
         let bias = dump.allocator().expect("an allocator").init.bias;
-        let hold = |began_ms: u64, offset: u64, at: u16, times: u32| HoldRecord {
-            began_ns: began_ms * 1_000_000,
-            held_ns: 1_000_000,
-            address: bias + offset,
-            tid: 101,
-            at,
-            times,
-            ..HoldRecord::get(&[0; HoldRecord::SIZE]).expect("its bytes")
+        let hold = |began_ms: u64, offset: u64, at: u16, waited_us: u32| {
+            let record = HoldRecord {
+                began_ns: began_ms * 1_000_000,
+                held_ns: 1_000_000,
+                address: bias + offset,
+                tid: 101,
+                at,
+                waited_us,
+                ..HoldRecord::get(&[0; HoldRecord::SIZE]).expect("its bytes")
+            };
+            Hold { record, stack: vec![] }
         };
         dump.holds = vec![
-            hold(1, 0x900, hold_at::BEFORE_INSTRUCTION, 1),
-            hold(80, 0x100, hold_at::BEFORE_INSTRUCTION, 50),
-            hold(81, 0x110, hold_at::BEHIND_INSTRUCTION, 1),
-            hold(82, 0x120, hold_at::BEFORE_INSTRUCTION, 2),
-            hold(83, 0x130, hold_at::BEFORE_INSTRUCTION, 3),
-            hold(84, 0x140, hold_at::LOCKED, 1),
-            hold(85, 0x150, hold_at::BEFORE_INSTRUCTION, 4),
+            hold(1, 0x900, hold_at::BEFORE_INSTRUCTION, 9000),
+            hold(80, 0x100, hold_at::BEFORE_INSTRUCTION, 1),
+            hold(81, 0x110, hold_at::BEHIND_INSTRUCTION, 800),
+            hold(82, 0x120, hold_at::BEFORE_INSTRUCTION, 700),
+            hold(83, 0x130, hold_at::BEFORE_INSTRUCTION, 600),
+            hold(84, 0x140, hold_at::LOCKED, 9000),
+            hold(85, 0x100, hold_at::BEFORE_INSTRUCTION, 9000),
+            hold(85, 0x150, hold_at::BEFORE_INSTRUCTION, 500),
         ];
         assert_eq!(sites_before(&dump), BTreeSet::from([0x110, 0x120, 0x130, 0x150]));
     }

@@ -237,6 +237,8 @@ fn hold(hold: &HoldPlace) -> Value {
         "at": held::at(hold.at).en(),
         "function": hold.function,
         "source": hold.source,
+        "caller": hold.caller,
+        "caller_source": hold.caller_source,
     })
 }
 

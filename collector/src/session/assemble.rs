@@ -6,9 +6,10 @@ use hangscope_protocol::record::{
     HeartbeatThread, Hello, LastMemoryRecord, MarkRecord, MemoryRecord, NoteRecord, ProbeRecord, StackRecord,
     ThreadRecord,
 };
+use hangscope_protocol::stir::HoldRecord;
 use hangscope_protocol::{HEADER_LEN, Header, Kind, MAGIC, MAX_PAYLOAD, Malformed, Reader, Record, VERSION};
 
-use super::model::{Dso, Dump, Heartbeat, Identity, Memory, Note, Probe, Stack};
+use super::model::{Dso, Dump, Heartbeat, Hold, Identity, Memory, Note, Probe, Stack};
 use super::{packed, patched};
 
 /// Records of one kind in a dump: a bound on memory, far above any real dump.
@@ -271,7 +272,8 @@ fn part(dump: &mut Dump, kind: Kind, t_ns: u64, r: &mut Reader<'_>) -> Result<Op
         Kind::Memory => memory(r, &mut dump.memory)?,
         Kind::Holds => {
             while !r.is_at_end() {
-                push(&mut dump.holds, r.record()?)?;
+                let (record, bytes) = r.record_with::<HoldRecord>()?;
+                push(&mut dump.holds, Hold { record, stack: bytes.to_vec() })?;
             }
         }
         Kind::Patched => {

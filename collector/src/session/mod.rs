@@ -30,6 +30,7 @@ pub(crate) mod timeouts;
 pub mod trace;
 
 pub use assemble::{Assembler, BadDump, read_dumps};
+pub(crate) use model::Hold;
 pub use model::{Dso, Dump, Heartbeat, Identity, Memory, MemoryLimit, MemoryLimits, Note, Probe, Stack};
 
 #[cfg(test)]

@@ -107,6 +107,15 @@ pub struct Probe {
     pub stack: Vec<u8>,
 }
 
+/// A time that a thread was held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Hold {
+    pub(crate) record: HoldRecord,
+    /// Bytes from its stack pointer upwards.
+    #[serde(skip)]
+    pub(crate) stack: Vec<u8>,
+}
+
 /// A range of memory that the collector requested.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
@@ -191,7 +200,7 @@ pub struct Dump {
     pub(crate) limits: Option<MemoryLimits>,
     /// The last times that a thread was held (`libhangscope_stir.so`), the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) holds: Vec<HoldRecord>,
+    pub(crate) holds: Vec<Hold>,
     /// Code that stands for instructions of the allocator.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) patched: Vec<PatchedRecord>,

@@ -31,7 +31,7 @@ pub(crate) fn frames(dump: &Dump) -> Vec<u8> {
         frames.one(Kind::Maps, |w| _ = w.record(&offset).and_then(|()| w.raw(part)));
         offset += part.len() as u64;
     }
-    frames.many(Kind::Holds, dump.holds.iter().copied());
+    frames.with_bytes(Kind::Holds, dump.holds.iter().map(|h| (h.record, &*h.stack)));
     frames.many(Kind::Patched, dump.patched.iter().copied());
     frames.t_ns = dump.looks_ns[0].max(frames.t_ns);
     frames.many(Kind::Threads, dump.threads.iter().copied());

@@ -82,7 +82,7 @@ pub struct ThreadTrace {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
     pub hold: HoldRecord,
-    /// Where it was held: the function, and what is inlined there, innermost first; not empty.
+    /// Where it was held, innermost first; not empty. The outer frames may be missing.
     pub frames: Vec<Frame>,
 }
 

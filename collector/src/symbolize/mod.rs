@@ -71,13 +71,14 @@ pub fn symbolize(dump: &Dump, sources: &Sources) -> Traces {
     let unwinder = unwind::Unwinder::new(arch, &modules, begun + sources.budget / 2);
     let threads = threads::of_dump(dump, &unwinder, arch);
     let samples: Vec<_> = dump.samples.iter().map(|p| threads::of_probe(dump, p, &unwinder, arch)).collect();
+    let held = held::of_dump(dump, &unwinder, arch);
     let mut set = allocator::AllocatorSet::of(&modules, arch);
     set.learn(threads.iter().chain(&samples).map(threads::Raw::walk));
     let lines = follow::recorded(&dump.memory);
     let ways = follow::of_dump(dump, &modules, arch, &mut |at| lines.get(&at).copied()).ways;
     let mut lookups: BTreeSet<u64> = threads.iter().chain(&samples).flat_map(|raw| raw.lookups()).collect();
     lookups.extend(ways.values().flat_map(loops::lookups));
-    lookups.extend(dump.holds.iter().map(held::lookup));
+    lookups.extend(held.iter().flat_map(threads::Raw::lookups));
     let names = names::Names::of(lookups, &modules, arch, sources, deadline);
     let loops = loops::Loops { dump, modules: &modules, arch, names: &names, set: &set };
     let loops: BTreeMap<u32, Loop> = ways.iter().map(|(tid, way)| (*tid, loops.named(way))).collect();
@@ -90,7 +91,7 @@ pub fn symbolize(dump: &Dump, sources: &Sources) -> Traces {
     for raw in samples {
         traces.samples.entry(raw.tid()).or_default().push(threads::named(raw, &names, &set, arch));
     }
-    traces.holds = held::named(dump, &names, &set);
+    traces.holds = held::named(dump, held, &names, &set, arch);
     traces.ways_out = ways_out::of(&modules);
     traces.notes =
         modules.without_file().into_iter().map(|(path, why)| format!("no names for {path}: {why}")).collect();

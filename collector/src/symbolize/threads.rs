@@ -80,14 +80,9 @@ pub(super) fn of_dump(dump: &Dump, unwinder: &Unwinder<'_>, arch: &Arch) -> Vec<
     let of_thread = |tid| {
         let thread = dump.thread(tid)?;
         let blocked = stacks.get(&tid).filter(|_| thread.pc != 0).map(|stack| Raw {
-            tid,
-            source: TraceSource::Blocked,
-            walk: unwinder.walk(
-                arch.blocked(thread.pc, stack.record.sp),
-                &StackBytes { start: stack.record.sp, bytes: &stack.bytes },
-            ),
             // A thread that blocks the signal cannot answer it.
             refused: blocks(dump, thread.sigblk),
+            ..of_memory(tid, (thread.pc, stack.record.sp), &stack.bytes, unwinder, arch)
         });
         let Some(probe) = probes.get(&tid) else {
             return Some(blocked.unwrap_or_else(|| none(tid, Some(StackProblem::NotSent {}))));
@@ -115,6 +110,18 @@ pub(super) fn of_probe(dump: &Dump, probe: &Probe, unwinder: &Unwinder<'_>, arch
     };
     let walk = unwinder.walk(regs, &StackBytes { start: probe.record.stack, bytes: &probe.stack });
     Raw { tid, source, walk, refused: None }
+}
+
+/// The stack from its bytes alone, with the instruction pointer and the stack pointer.
+pub(super) fn of_memory(
+    tid: u32,
+    (pc, sp): (u64, u64),
+    bytes: &[u8],
+    unwinder: &Unwinder<'_>,
+    arch: &Arch,
+) -> Raw {
+    let walk = unwinder.walk(arch.blocked(pc, sp), &StackBytes { start: sp, bytes });
+    Raw { tid, source: TraceSource::Blocked, walk, refused: None }
 }
 
 fn source(way: u8) -> TraceSource {

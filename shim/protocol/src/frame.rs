@@ -76,7 +76,7 @@ pub enum Kind {
     /// One [`crate::record::CrashPageRecord`]; the message carries a descriptor (SCM_RIGHTS). Only where
     /// HANGSCOPE_CRASH is on.
     CrashPage = 18,
-    /// In a dump: [`crate::stir::HoldRecord`]s, the oldest first.
+    /// In a dump: [`crate::stir::HoldRecord`]s, the oldest first, each with the top of its stack.
     Holds = 19,
     /// In a dump: [`crate::stir::PatchedRecord`]s.
     Patched = 20,

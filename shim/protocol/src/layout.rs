@@ -106,7 +106,7 @@ const _: () = {
     assert!(MemoryRecord::SIZE == 16);
     assert!(LastMemoryRecord::SIZE == 8);
     assert!(CrashPageRecord::SIZE == 8);
-    assert!(crate::stir::HoldRecord::SIZE == 40);
+    assert!(crate::stir::HoldRecord::SIZE == 48);
     assert!(crate::stir::PatchedRecord::SIZE == 40);
     assert!(crate::stir::SiteRecord::SIZE == 56);
     assert!(crate::stir::PlanHeader::SIZE == 72);

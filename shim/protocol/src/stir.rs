@@ -26,6 +26,8 @@ pub const VERSION: u32 = 1;
 pub const MOST_SITES: u32 = 4096;
 /// Number of holds that a process remembers.
 pub const MOST_HOLDS: usize = 64;
+/// Bytes of the stack that are kept of a hold, at most: enough for some frames.
+pub const HOLD_STACK: usize = 768;
 /// Number of [`count`]s.
 pub const COUNTS: usize = 8;
 /// Words of the code that [`PlanHeader::fixups_at`] lists were made as if the code began so many bytes above
@@ -183,7 +185,8 @@ pub mod patched {
 }
 
 record! {
-    /// One hold. In a dump, in the order in which their places came.
+    /// One hold. In a dump, in the order in which their places came, each with the bytes of the stack from `stack`
+    /// upwards.
     pub struct HoldRecord {
         /// When it began, ns of CLOCK_MONOTONIC.
         pub began_ns: u64,
@@ -191,6 +194,8 @@ record! {
         pub held_ns: u64,
         /// Address of the instruction, or of the return of the call.
         pub address: u64,
+        /// The stack pointer there: of the instruction, or after the return of the call.
+        pub stack: u64,
         /// Thread that was held.
         pub tid: u32,
         /// Value of [`hold_at`].
@@ -198,7 +203,9 @@ record! {
         pub reserved: u16,
         /// How often this thread was held at this address; the times are those of the last.
         pub times: u32,
-        pub reserved2: u32,
+        /// How long the place had been chosen when the thread came by, us: long where threads come by rarely. 0 for a
+        /// hold by chance.
+        pub waited_us: u32,
     }
 }
 
@@ -273,9 +280,9 @@ pub struct Api {
     pub tick: extern "C" fn() -> u64,
     /// No thread is held any more. Returns when all held threads have gone on, after 100 ms at most.
     pub stop: extern "C" fn(),
-    /// Writes hold `index`, 0 the oldest, into the bytes at `to`, which hold a [`HoldRecord`]; false if there
-    /// is none.
-    pub hold: unsafe extern "C" fn(index: u32, to: *mut u8) -> bool,
+    /// Writes hold `index`, 0 the oldest, into the bytes at `to`: a [`HoldRecord`], and up to [`HOLD_STACK`]
+    /// bytes of its stack. Gives the number of bytes, 0 if there is no such hold.
+    pub hold: unsafe extern "C" fn(index: u32, to: *mut u8) -> usize,
     /// Writes a [`PatchedRecord`] into the bytes at `to`, for the `index`th site that a thread came by; false if
     /// there is none.
     pub patched: unsafe extern "C" fn(index: u32, to: *mut u8) -> bool,

@@ -4,7 +4,7 @@
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use hangscope_protocol::Record;
-use hangscope_protocol::stir::{API, Api, HoldRecord, MAGIC, PatchedRecord, VERSION};
+use hangscope_protocol::stir::{API, Api, HOLD_STACK, HoldRecord, MAGIC, PatchedRecord, VERSION};
 
 use super::elf;
 use crate::arch;
@@ -44,17 +44,20 @@ pub(crate) fn original(pc: u64, sp: &mut u64) -> u64 {
     offered().map_or(pc, |api| unsafe { (api.original)(pc, sp) })
 }
 
-/// The holds of this process that were last, the oldest first.
-pub(crate) fn each_hold(mut each: impl FnMut(&HoldRecord)) {
+/// The holds of this process that were last, the oldest first, each with the top of its stack.
+pub(crate) fn each_hold(mut each: impl FnMut(&HoldRecord, &[u8])) {
     let Some(api) = offered() else { return };
-    let mut bytes = [0; HoldRecord::SIZE];
+    let mut bytes = [0; HoldRecord::SIZE + HOLD_STACK];
     for index in 0.. {
-        // SAFETY: `bytes` has room for one.
-        if !unsafe { (api.hold)(index, bytes.as_mut_ptr()) } {
+        // SAFETY: `bytes` has room for one and its stack.
+        let len = unsafe { (api.hold)(index, bytes.as_mut_ptr()) };
+        if len == 0 {
             return;
         }
-        if let Some(hold) = HoldRecord::get(&bytes).filter(|hold| hold.at != 0) {
-            each(&hold);
+        if let Some((record, stack)) = bytes.get(..len).and_then(|b| b.split_at_checked(HoldRecord::SIZE))
+            && let Some(hold) = HoldRecord::get(record).filter(|hold| hold.at != 0)
+        {
+            each(&hold, stack);
         }
     }
 }

@@ -59,7 +59,7 @@ impl Watchdog {
         let [frame, _] = &mut work.frames;
         let link = &mut self.link;
         let mut batch = Batch::new(frame, Kind::Holds);
-        holds::each_hold(|hold| batch.add(link, &mut |w| w.record(hold)));
+        holds::each_hold(|hold, stack| batch.add(link, &mut |w| w.record_with(hold, stack)));
         batch.flush(link);
         let mut batch = Batch::new(frame, Kind::Patched);
         holds::each_patched(|patched| batch.add(link, &mut |w| w.record(patched)));

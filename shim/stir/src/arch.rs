@@ -164,8 +164,9 @@ pub(crate) unsafe extern "C" fn decide() {
         "push r11",
         "push rbx",
         "mov rbx, rsp",
-        // The number is above eleven words and the return address.
+        // The number is above eleven words and the return address; above it are rcx and the red zone.
         "mov edi, [rsp + 96]",
+        "lea rsi, [rsp + 240]",
         "sub rsp, 512",
         "and rsp, -64",
         "fxsave64 [rsp]",

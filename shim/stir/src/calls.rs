@@ -5,12 +5,13 @@
 //! stays chosen until a thread comes.
 
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use hangscope_protocol::random::Random;
 use hangscope_protocol::stir::{count, hold_at};
 
 use crate::arch::{self, entry, syscall6};
+use crate::hold::Place;
 use crate::live::Live;
 use crate::next::{self, Next};
 use crate::plan::SETTINGS;
@@ -27,11 +28,17 @@ const PAGE: u64 = 4096;
 static KEYS: [AtomicU64; PLACES] = [const { AtomicU64::new(0) }; PLACES];
 /// 1: the next thread is held there.
 static ARMED: [AtomicU8; PLACES] = [const { AtomicU8::new(0) }; PLACES];
+/// When it was set to 1, as [`hold::since_begin_us`].
+static ARMED_US: [AtomicU32; PLACES] = [const { AtomicU32::new(0) }; PLACES];
 static LIVE: Live<PLACES> = Live::none();
 
 /// Chooses a place at which the next thread is held.
 pub(crate) fn choose(random: &mut Random) {
-    if let Some(armed) = LIVE.draw(random).and_then(|place| ARMED.get(place as usize)) {
+    let Some(place) = LIVE.draw(random).map(|place| place as usize) else { return };
+    if let (Some(armed), Some(armed_us)) = (ARMED.get(place), ARMED_US.get(place))
+        && armed.load(Ordering::Relaxed) == 0
+    {
+        armed_us.store(hold::since_begin_us(), Ordering::Relaxed);
         armed.store(1, Ordering::Relaxed);
     }
 }
@@ -55,30 +62,41 @@ fn decide(at: u16, from: From) {
     let mut random = threads::draw();
     let one_in = SETTINGS.one_in.load(Ordering::Relaxed);
     let by_chance = one_in != 0 && random.one_in(one_in.into());
-    if by_chance || SETTINGS.call_sites.load(Ordering::Relaxed) != 0 && is_chosen(at, from, &mut random) {
-        hold::hold(&mut random, from.address, at, count::AT_CALLS);
+    let chooses = SETTINGS.call_sites.load(Ordering::Relaxed) != 0;
+    let waited = if by_chance {
+        Some(0)
+    } else if chooses {
+        chosen(at, from, &mut random)
+    } else {
+        None
+    };
+    if let Some(waited_us) = waited {
+        let place = Place { address: from.address, stack: from.stack, waited_us, at };
+        hold::hold(&mut random, place, count::AT_CALLS);
     }
 }
 
-/// Whether a thread is to be held at this place; then no other thread is.
-fn is_chosen(at: u16, from: From, random: &mut Random) -> bool {
+/// How long this place has been chosen, us; none if no thread is to be held there. No other thread is held for it.
+fn chosen(at: u16, from: From, random: &mut Random) -> Option<u32> {
     let key = Random::from(from.address ^ caller(from).rotate_left(32) ^ u64::from(at)).draw().max(1);
     for offset in 0..TRIES {
         let place = (key as usize).wrapping_add(offset) % PLACES;
-        let (Some(known), Some(armed)) = (KEYS.get(place), ARMED.get(place)) else { return false };
+        let (known, armed) = (KEYS.get(place)?, ARMED.get(place)?);
         match known.compare_exchange(0, key, Ordering::Relaxed, Ordering::Relaxed) {
             // The first time may be the only one of this run.
             Ok(_) => {
                 LIVE.add(place as u32);
-                return random.one_in(2);
+                return random.one_in(2).then(hold::since_begin_us);
             }
             Err(is) if is == key => {
-                return armed.load(Ordering::Relaxed) != 0 && armed.swap(0, Ordering::Relaxed) != 0;
+                let is_chosen = armed.load(Ordering::Relaxed) != 0 && armed.swap(0, Ordering::Relaxed) != 0;
+                let since = ARMED_US.get(place)?.load(Ordering::Relaxed);
+                return is_chosen.then(|| hold::since_begin_us().wrapping_sub(since));
             }
             Err(_) => {}
         }
     }
-    false
+    None
 }
 
 /// A return address of the allocator on the stack above the call: mostly that of the function that made it. It

@@ -11,11 +11,12 @@
 //!   passes over one whose number is another.
 //! - A forked child has copies of the counts, and its watchdog sets them anew ([`start`]).
 
+use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use hangscope_protocol::Record;
 use hangscope_protocol::random::Random;
-use hangscope_protocol::stir::{HoldRecord, MOST_HOLDS, count};
+use hangscope_protocol::stir::{HOLD_STACK, HoldRecord, MOST_HOLDS, count};
 
 use crate::plan::{self, SETTINGS};
 use crate::{arch, sys};
@@ -50,6 +51,26 @@ struct Entry {
     /// The thread, and above 32 bits where it was held.
     thread: AtomicU64,
     times: AtomicU32,
+    stack: AtomicU64,
+    stack_len: AtomicU32,
+    waited_us: AtomicU32,
+    bytes: UnsafeCell<[u8; HOLD_STACK]>,
+}
+
+// SAFETY: `bytes` are written by the thread that has drawn the number, through the kernel, before it stores `number`.
+// The watchdog copies them through the kernel, too, and then looks whether the number is still the same: what was
+// written over meanwhile is not taken.
+unsafe impl Sync for Entry {}
+
+/// Where a thread is held.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    /// As in [`HoldRecord`].
+    pub(crate) address: u64,
+    pub(crate) stack: u64,
+    pub(crate) waited_us: u32,
+    /// A value of [`hold_at`](hangscope_protocol::stir::hold_at).
+    pub(crate) at: u16,
 }
 
 impl Entry {
@@ -61,6 +82,10 @@ impl Entry {
             address: AtomicU64::new(0),
             thread: AtomicU64::new(0),
             times: AtomicU32::new(0),
+            stack: AtomicU64::new(0),
+            stack_len: AtomicU32::new(0),
+            waited_us: AtomicU32::new(0),
+            bytes: UnsafeCell::new([0; HOLD_STACK]),
         }
     }
 }
@@ -73,6 +98,12 @@ fn entry(number: u64) -> Option<&'static Entry> {
 #[inline]
 pub(crate) fn is_on() -> bool {
     ON.load(Ordering::Acquire) != 0
+}
+
+/// Time since threads were first allowed to be held, us, modulo 2^32.
+pub(crate) fn since_begin_us() -> u32 {
+    let [ns, _] = &BEGAN;
+    (sys::now().saturating_sub(ns.load(Ordering::Relaxed)) / 1000) as u32
 }
 
 /// Threads may be held from now on.
@@ -99,9 +130,8 @@ pub(crate) extern "C" fn stop() {
     }
 }
 
-/// Holds this thread for a drawn time. `address` and `at` say where, as in [`HoldRecord`]; `counted` is the number
-/// of the plan that counts it. False if it was not held.
-pub(crate) fn hold(random: &mut Random, address: u64, at: u16, counted: usize) -> bool {
+/// Holds this thread for a drawn time. `counted` is the number of the plan that counts it. False if it was not held.
+pub(crate) fn hold(random: &mut Random, place: Place, counted: usize) -> bool {
     if HELD.fetch_add(1, Ordering::SeqCst) >= MOST_HELD || ON.load(Ordering::SeqCst) == 0 {
         go_on();
         return false;
@@ -109,7 +139,7 @@ pub(crate) fn hold(random: &mut Random, address: u64, at: u16, counted: usize) -
     let least = SETTINGS.least_ns.load(Ordering::Relaxed).max(1);
     let wanted = random.spread(least.into(), SETTINGS.octaves.load(Ordering::Relaxed).max(1).into());
     let began = sys::now();
-    let number = note(began, address, at);
+    let number = note(began, place);
     let mut held = 0;
     while held < wanted && ON.load(Ordering::SeqCst) != 0 {
         sys::futex_wait(&ON, 1, wanted - held);
@@ -133,7 +163,8 @@ fn go_on() {
 
 /// Writes down the beginning of a hold, over an earlier one of this thread at the same place: threads that loop
 /// leave room for the others. Gives its number, from 0.
-fn note(began: u64, address: u64, at: u16) -> u64 {
+fn note(began: u64, place: Place) -> u64 {
+    let Place { address, stack, waited_us, at } = place;
     let thread = u64::from(sys::gettid()) | u64::from(at) << 32;
     let last = NEXT.load(Ordering::Relaxed);
     for number in (last.saturating_sub(MOST_HOLDS as u64)..last).rev() {
@@ -145,6 +176,8 @@ fn note(began: u64, address: u64, at: u16) -> u64 {
             entry.began_ns.store(began, Ordering::Relaxed);
             entry.held_ns.store(0, Ordering::Relaxed);
             entry.times.fetch_add(1, Ordering::Relaxed);
+            entry.waited_us.store(waited_us, Ordering::Relaxed);
+            entry.keep(stack);
             return number;
         }
     }
@@ -156,39 +189,54 @@ fn note(began: u64, address: u64, at: u16) -> u64 {
         entry.address.store(address, Ordering::Relaxed);
         entry.thread.store(thread, Ordering::Relaxed);
         entry.times.store(1, Ordering::Relaxed);
+        entry.waited_us.store(waited_us, Ordering::Relaxed);
+        entry.keep(stack);
         entry.number.store(number + 1, Ordering::Release);
     }
     number
 }
 
-/// Copies a hold: `index` 0 is the oldest that is known. False if there is none.
+impl Entry {
+    /// Keeps the top of this thread's stack.
+    fn keep(&self, stack: u64) {
+        let kept = sys::copy(stack, self.bytes.get().cast(), HOLD_STACK);
+        self.stack.store(stack, Ordering::Relaxed);
+        self.stack_len.store(kept as u32, Ordering::Relaxed);
+    }
+}
+
+/// Copies a hold and its stack: `index` 0 is the oldest that is known. See [`hangscope_protocol::stir::Api::hold`].
 ///
 /// # Safety
-/// `to` must have room for a [`HoldRecord`].
-pub(crate) unsafe extern "C" fn copy(index: u32, to: *mut u8) -> bool {
+/// `to` must have room for a [`HoldRecord`] and [`HOLD_STACK`] bytes.
+pub(crate) unsafe extern "C" fn copy(index: u32, to: *mut u8) -> usize {
     let all = NEXT.load(Ordering::Acquire);
     let number = all.saturating_sub(MOST_HOLDS as u64) + u64::from(index);
-    let Some(entry) = entry(number).filter(|_| number < all) else { return false };
+    let Some(entry) = entry(number).filter(|_| number < all) else { return 0 };
     let thread = entry.thread.load(Ordering::Relaxed);
     let mut record = HoldRecord {
         began_ns: entry.began_ns.load(Ordering::Relaxed),
         held_ns: entry.held_ns.load(Ordering::Relaxed),
         address: entry.address.load(Ordering::Relaxed),
+        stack: entry.stack.load(Ordering::Relaxed),
         tid: thread as u32,
         at: (thread >> 32) as u16,
         reserved: 0,
         times: entry.times.load(Ordering::Relaxed),
-        reserved2: 0,
+        waited_us: entry.waited_us.load(Ordering::Relaxed),
     };
+    let len = (entry.stack_len.load(Ordering::Relaxed) as usize).min(HOLD_STACK);
+    // SAFETY: the caller's promise: behind the record is room for these bytes.
+    let kept = sys::copy(entry.bytes.get() as u64, unsafe { to.add(HoldRecord::SIZE) }, len);
     if entry.number.load(Ordering::Acquire) != number + 1 {
-        // It was being written over: a place without a time is no hold.
+        // It was being written over: what has no place is no hold.
         record.at = 0;
     }
     let mut bytes = [0; HoldRecord::SIZE];
     record.put(&mut bytes);
     // SAFETY: the caller's promise.
     unsafe { bytes.as_ptr().copy_to_nonoverlapping(to, bytes.len()) };
-    true
+    HoldRecord::SIZE + kept
 }
 
 /// Notes how long a call waited, in ticks.

@@ -18,6 +18,7 @@ use hangscope_protocol::stir::{
     CODE_DISTANCE, MOST_SITES, PatchedRecord, SiteRecord, code, count, hold_at, patched, site,
 };
 
+use crate::hold::Place;
 use crate::live::Live;
 use crate::plan::{self, Plan};
 use crate::{arch, hold, image, sys, threads};
@@ -40,6 +41,8 @@ static HITS: AtomicPtr<AtomicU32> = AtomicPtr::new(core::ptr::null_mut());
 /// Sites that a thread came by, and those of them that are preferred.
 static LIVE: Live<MOST> = Live::none();
 static PREFERRED: Live<MOST> = Live::none();
+/// When the byte of a site was set, as [`hold::since_begin_us`].
+static ARMED_US: [AtomicU32; MOST] = [const { AtomicU32::new(0) }; MOST];
 /// 1 for the sites in `LIVE`.
 static IS_LIVE: [AtomicU8; MOST] = [const { AtomicU8::new(0) }; MOST];
 
@@ -180,12 +183,18 @@ pub(crate) fn choose(random: &mut Random) {
     let Some(index) = preferred.or_else(|| LIVE.draw(random)) else { return };
     if let Some(armed) = armed(index) {
         let when = if random.one_in(2) { code::BEFORE } else { code::BEHIND };
-        let _ = armed.compare_exchange(0, when, Ordering::Relaxed, Ordering::Relaxed);
+        if armed.load(Ordering::Relaxed) == 0
+            && let Some(armed_us) = ARMED_US.get(index as usize)
+        {
+            armed_us.store(hold::since_begin_us(), Ordering::Relaxed);
+            armed.store(when, Ordering::Relaxed);
+        }
     }
 }
 
 /// Called by [`arch::decide`]: a thread is at a site whose byte was not 0 a moment ago.
-pub(crate) extern "C" fn at_site(number: u32) {
+/// `stack` is its stack pointer there.
+pub(crate) extern "C" fn at_site(number: u32, stack: u64) {
     let (index, is_behind) = (number & !code::IS_BEHIND, number & code::IS_BEHIND != 0);
     let Some(armed) = armed(index) else { return };
     let wanted = armed.load(Ordering::Relaxed);
@@ -215,7 +224,11 @@ pub(crate) extern "C" fn at_site(number: u32) {
     } else {
         (site.at, hold_at::BEFORE_INSTRUCTION)
     };
-    let held = hold::hold(&mut random, bias + u64::from(address), at, count::AT_SITES);
+    // Chosen at the beginning, if it was only to be noted.
+    let since = ARMED_US.get(index as usize).map_or(0, |since| since.load(Ordering::Relaxed));
+    let waited_us = hold::since_begin_us().wrapping_sub(since);
+    let place = Place { address: bias + u64::from(address), stack, waited_us, at };
+    let held = hold::hold(&mut random, place, count::AT_SITES);
     let hits = HITS.load(Ordering::Relaxed);
     if held && !hits.is_null() {
         // SAFETY: the plan has as many numbers as sites, and `armed` has looked at the index.

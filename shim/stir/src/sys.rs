@@ -1,7 +1,6 @@
 //! Every system call of this DSO. None goes through libc, none changes errno.
 
 use core::ffi::CStr;
-use core::num::NonZero;
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::AtomicU32;
 
@@ -96,6 +95,24 @@ pub(crate) fn threads() -> Option<u32> {
     hangscope_reader::text::decimal(field)?.try_into().ok()
 }
 
+/// Copies memory of this process to `to`. Gives the number of bytes, up to the first page that is not mapped.
+pub(crate) fn copy(from: u64, to: *mut u8, len: usize) -> usize {
+    // One iovec for each page: the kernel stops at one that it cannot read whole.
+    let first = (PAGE - from as usize % PAGE).min(len);
+    let local = libc::iovec { iov_base: to.cast(), iov_len: len };
+    let remote = [
+        libc::iovec { iov_base: from as *mut libc::c_void, iov_len: first },
+        libc::iovec {
+            iov_base: (from as usize).wrapping_add(first) as *mut libc::c_void,
+            iov_len: len - first,
+        },
+    ];
+    let args = [gettid() as usize, &raw const local as usize, 1, remote.as_ptr() as usize, 2, 0];
+    // SAFETY: process_vm_readv writes only what `local` describes, which is the caller's; what the other side
+    // describes is only read, and what is not mapped is an error.
+    unsafe { arch::syscall6(libc::SYS_process_vm_readv, args) }.max(0) as usize
+}
+
 /// The memory of this process, read by the kernel: what is not mapped is an error and not a fault.
 pub(crate) struct Own;
 
@@ -103,11 +120,7 @@ impl Memory for Own {
     type Error = ();
 
     fn read(&self, at: u64, to: &mut [u8]) -> Result<usize, ()> {
-        let local = libc::iovec { iov_base: to.as_mut_ptr().cast(), iov_len: to.len() };
-        let remote = libc::iovec { iov_base: at as *mut libc::c_void, iov_len: to.len() };
-        let args = [gettid() as usize, &raw const local as usize, 1, &raw const remote as usize, 1, 0];
-        // SAFETY: process_vm_readv writes only into `to`, which `local` describes.
-        let n = unsafe { arch::syscall6(libc::SYS_process_vm_readv, args) };
-        NonZero::new(n).filter(|n| n.get() > 0).map(|n| n.get() as usize).ok_or(())
+        let n = copy(at, to.as_mut_ptr(), to.len());
+        if n == 0 && !to.is_empty() { Err(()) } else { Ok(n) }
     }
 }

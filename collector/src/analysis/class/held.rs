@@ -4,7 +4,7 @@
 //! Nothing is proven by it: it says what came before. A thread that loops in the hang is held in its loop again and
 //! again. Those holds came after it, and are left out.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use hangscope_protocol::stir::hold_at;
 
@@ -17,7 +17,7 @@ use crate::session::trace::{Frame, Held};
 use crate::text::message::{Say as _, Text, messages, say};
 
 /// Holds that are told.
-const MOST: usize = 3;
+const MOST: usize = 4;
 /// A thread that was held so often at one place goes round.
 const ROUNDS: u32 = 4;
 /// Holds that ended earlier before the last one have nothing to do with the hang: several times the longest hold.
@@ -61,33 +61,38 @@ pub(crate) fn at(at: u16) -> Text {
     .said()
 }
 
-/// Holds of the last [`WINDOW_NS`] before the hang, the last first; at most [`MOST`]. Those where stuck threads are
-/// now come before others, and then those at places that threads came by rarely: a lock that every call takes is
-/// held at all the time, and the slow path that loses a race is not.
+/// Holds of the last [`WINDOW_NS`] before the hang, the last first: at most [`MOST`], those at lines that threads come by
+/// most rarely. A lock that every call takes is held at all the time, and the slow path that loses a race is not.
 pub(super) fn last(scene: &Scene<'_>) -> Vec<HoldPlace> {
-    let all = &scene.traces.holds;
-    let mut holds: Vec<&Held> = all.iter().filter(|held| !goes_round(scene, held)).collect();
+    let mut holds: Vec<&Held> = scene.traces.holds.iter().filter(|held| !goes_round(scene, held)).collect();
+    // How soon a thread came by each line, at best.
+    let mut soonest: BTreeMap<Line<'_>, u32> = BTreeMap::new();
+    for held in &holds {
+        let best = soonest.entry(line(scene, held)).or_insert(u32::MAX);
+        *best = held.hold.waited_us.min(*best);
+    }
     let last = holds.iter().map(|held| held.hold.began_ns).max().unwrap_or(0);
     holds.retain(|held| held.hold.began_ns.saturating_add(WINDOW_NS) >= last);
-    let times = |held: &Held| -> u32 {
-        let same = all.iter().filter(|other| other.hold.address == held.hold.address);
-        same.map(|other| other.hold.times).fold(0, u32::saturating_add)
-    };
-    let stuck = stuck_in(scene);
-    let elsewhere = |held: &Held| {
-        frame(scene, held).and_then(|f| f.function.as_ref()).is_none_or(|name| !stuck.contains(name))
-    };
-    holds.sort_by_key(|held| (elsewhere(held), times(held), std::cmp::Reverse(held.hold.began_ns)));
-    holds.truncate(MOST);
-    holds.sort_by_key(|held| std::cmp::Reverse(held.hold.began_ns));
-    holds.into_iter().map(|held| place(scene, held)).collect()
+    holds.sort_by_key(|held| std::cmp::Reverse((soonest.get(&line(scene, held)), held.hold.began_ns)));
+    // Each line once.
+    let mut told: Vec<&Held> = vec![];
+    for held in holds {
+        if told.len() < MOST && told.iter().all(|other| line(scene, other) != line(scene, held)) {
+            told.push(held);
+        }
+    }
+    told.sort_by_key(|held| std::cmp::Reverse(held.hold.began_ns));
+    told.into_iter().map(|held| place(scene, held)).collect()
 }
 
-/// Functions of the allocator in which threads are now.
-fn stuck_in<'s>(scene: &'s Scene<'_>) -> BTreeSet<&'s String> {
-    let frames = scene.threads.values().flat_map(|thread| thread.frames());
-    let own = frames.filter(|frame| stack::counts(frame, scene.is));
-    own.filter_map(|frame| frame.function.as_ref()).collect()
+/// A function and a line in it; the address where there are no names.
+type Line<'h> = (Option<&'h str>, Option<u32>, u64);
+
+fn line<'h>(scene: &Scene<'_>, held: &'h Held) -> Line<'h> {
+    let at = frame(scene, held);
+    let function = at.and_then(|frame| frame.function.as_deref());
+    let address = if function.is_some() { 0 } else { held.hold.address };
+    (function, at.and_then(|frame| frame.line), address)
 }
 
 /// Whether a thread that loops now was held in that loop.
@@ -95,8 +100,8 @@ fn goes_round(scene: &Scene<'_>, held: &Held) -> bool {
     let Some(thread) = scene.threads.get(&held.hold.tid) else { return false };
     let stacks = thread.trace.into_iter().chain(thread.samples);
     let mut now = stacks.flat_map(|stack| &stack.frames).filter_map(|frame| frame.function.as_ref());
-    let there = |function: &String| held.frames.iter().any(|f| f.function.as_ref() == Some(function));
-    held.hold.times >= ROUNDS && now.any(there)
+    let there = frame(scene, held).and_then(|frame| frame.function.as_ref());
+    held.hold.times >= ROUNDS && now.any(|function| Some(function) == there)
 }
 
 /// The frame that shows where: not that of an inlined atomic or of a wrapper of a lock.
@@ -106,6 +111,9 @@ fn frame<'h>(scene: &Scene<'_>, held: &'h Held) -> Option<&'h Frame> {
 
 fn place(scene: &Scene<'_>, held: &Held) -> HoldPlace {
     let frame = frame(scene, held);
+    // The next function outwards, if it is the allocator's too.
+    let outer = held.frames.iter().skip_while(|f| frame.is_some_and(|frame| !core::ptr::eq(*f, frame)));
+    let caller = outer.skip_while(|f| f.inlined).nth(1).filter(|f| stack::counts(f, scene.is));
     let hold = &held.hold;
     let ended = hold.began_ns.saturating_add(hold.held_ns);
     let before_ns = scene.dump.begin.trigger_ns.saturating_sub(ended);
@@ -119,6 +127,8 @@ fn place(scene: &Scene<'_>, held: &Held) -> HoldPlace {
         source: frame.and_then(case::source),
         file: frame.and_then(|frame| frame.file.clone()),
         line: frame.and_then(|frame| frame.line),
+        caller: caller.and_then(stack::name),
+        caller_source: caller.and_then(case::source),
     }
 }
 
