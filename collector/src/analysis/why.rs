@@ -251,6 +251,9 @@ messages! {
             hang is possible without it, but not necessarily as often (dump.bin)",
             "このダンプまで、シムがスケジューリングを攪乱していた (--stir {strategy}、シード {seed})。攪乱なしでも同じハングは起こり\
             得るが、頻度は異なり得る (dump.bin)";
+        /// One of the holds of [`Why::HeldBefore`].
+        HeldOne { tid, ms, at, place, before } => "tid {tid} for {ms} ms {at} {place}, {before} s before the dump",
+            "tid {tid} を {place} で、{at}に {ms} ms 停止 (ダンプの {before} 秒前)";
         HeldBefore { holds } => "threads were held on purpose; before this hang, where threads come by most rarely: {holds} (holds.tsv)",
             "攪乱のためにスレッドを意図的に止めていた。このハングの直前の停止のうち、スレッドが通ることの最も少ない位置のもの: {holds} (holds.tsv)";
         AllocatorParts { count, names } => "the allocator is {count} DSOs: {names} (threads.json)",

@@ -258,9 +258,9 @@ fn part(dump: &mut Dump, kind: Kind, t_ns: u64, r: &mut Reader<'_>) -> Result<Op
             while !r.is_at_end() {
                 let (record, bytes) = r.record_with::<ProbeRecord>()?;
                 let to = if record.sample == 0 { &mut dump.probes } else { &mut dump.samples };
-                let mut probe = Probe { record, stack: bytes.to_vec() };
-                patched::put_right(&dump.patched, &mut probe);
-                push(to, probe)?;
+                let (mut record, mut stack) = (record, bytes.to_vec());
+                patched::put_right(&dump.patched, &mut record, &mut stack);
+                push(to, Probe { record, stack })?;
             }
         }
         Kind::Fds => {

@@ -269,7 +269,7 @@ impl Dump {
         }
         dump.samples.extend_from_slice(&outside.samples);
         for probe in dump.probes.iter_mut().chain(&mut dump.samples) {
-            patched::put_right(&dump.patched, probe);
+            patched::put_right(&dump.patched, &mut probe.record, &mut probe.stack);
         }
         let said = outside.notes.iter().filter(|n| n.record.code != note_code::OWN_ID);
         dump.notes.extend(said.cloned());

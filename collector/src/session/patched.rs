@@ -2,9 +2,8 @@
 //! ([`hangscope_protocol::stir`]): they become those that the thread would have without that code, so that
 //! names and unwind tables fit.
 
+use hangscope_protocol::record::ProbeRecord;
 use hangscope_protocol::stir::PatchedRecord;
-
-use super::model::Probe;
 
 /// Numbers of the stack pointer and of the instruction pointer among the registers of x86-64 (psABI, "DWARF
 /// Register Number Mapping"). No other processor has such code.
@@ -12,25 +11,22 @@ const SP: usize = 7;
 const PC: usize = 16;
 
 /// Puts the registers and the stack of a thread right.
-pub(super) fn put_right(patched: &[PatchedRecord], probe: &mut Probe) {
-    let pc = probe.record.regs[PC];
+pub(super) fn put_right(patched: &[PatchedRecord], record: &mut ProbeRecord, stack: &mut Vec<u8>) {
+    let pc = record.regs[PC];
     let Some((pc, displaced)) = patched.iter().find_map(|patched| patched.original(pc)) else { return };
-    probe.record.regs[PC] = pc;
-    probe.record.regs[SP] = probe.record.regs[SP].wrapping_add(displaced);
+    record.regs[PC] = pc;
+    record.regs[SP] = record.regs[SP].wrapping_add(displaced);
     // The bytes begin at the stack pointer.
-    if probe.record.stack != 0 {
-        probe.record.stack = probe.record.stack.wrapping_add(displaced);
-        let gone = (displaced as usize).min(probe.stack.len());
-        probe.stack.drain(..gone);
+    if record.stack != 0 {
+        record.stack = record.stack.wrapping_add(displaced);
+        stack.drain(..(displaced as usize).min(stack.len()));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use hangscope_protocol::Record as _;
-    use hangscope_protocol::record::ProbeRecord;
-
     use super::*;
+    use hangscope_protocol::Record as _;
 
     #[test]
     fn wherever_the_thread_was_in_the_code() {
@@ -50,18 +46,17 @@ mod tests {
             (78, 0x10a, 0),
             (99, 0x10a, 0),
         ] {
-            let record = ProbeRecord::get(&[0; ProbeRecord::SIZE]).expect("its bytes");
-            let mut probe = Probe { record, stack: (0..200).collect() };
-            (probe.record.regs[PC], probe.record.regs[SP], probe.record.stack) =
+            let mut record = ProbeRecord::get(&[0; ProbeRecord::SIZE]).expect("its bytes");
+            let mut stack: Vec<u8> = (0..200).collect();
+            (record.regs[PC], record.regs[SP], record.stack) =
                 (0x5000 + within, 0x9000 - displaced, 0x9000 - displaced);
-            put_right(&patched, &mut probe);
-            let regs = &probe.record.regs;
-            assert_eq!((regs[PC], regs[SP], probe.record.stack), (place, 0x9000, 0x9000), "{within}");
-            assert_eq!(u64::from(probe.stack[0]), displaced, "{within}");
+            put_right(&patched, &mut record, &mut stack);
+            assert_eq!((record.regs[PC], record.regs[SP], record.stack), (place, 0x9000, 0x9000), "{within}");
+            assert_eq!(u64::from(stack[0]), displaced, "{within}");
             // Not twice.
-            let once = probe.clone();
-            put_right(&patched, &mut probe);
-            assert_eq!(probe, once);
+            let once = (record, stack.clone());
+            put_right(&patched, &mut record, &mut stack);
+            assert_eq!((record, stack), once);
         }
     }
 }

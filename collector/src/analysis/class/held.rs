@@ -37,9 +37,6 @@ messages! {
         Woken {} => "after its sleep, at", "スリープから起きた直後";
         Woke {} => "after it woke threads, at", "スレッドを起こした直後";
         Elsewhere {} => "at", "実行中";
-        /// One hold, of several.
-        One { tid, ms, at, place, before } => "tid {tid} for {ms} ms {at} {place}, {before} s before the dump",
-            "tid {tid} を {place} で、{at}に {ms} ms 停止 (ダンプの {before} 秒前)";
     }
 }
 
@@ -139,7 +136,7 @@ fn tenths(number: f64) -> f64 {
 /// The sentence of these holds; none if there are none.
 pub(super) fn why(holds: &[HoldPlace]) -> Option<Why> {
     let one = |hold: &HoldPlace| {
-        say!(HeldAt::One {
+        say!(Why::HeldOne {
             tid: hold.tid,
             ms: format!("{:.1}", hold.held_ms),
             at: at(hold.at),
