@@ -79,7 +79,7 @@ fn grown(code: &Code<'_>, function: &Function, free: usize, at: usize) -> Option
     let all = &function.instructions;
     let bytes = |first: usize, last: usize| all[first..=last].iter().map(Instruction::len).sum::<usize>();
     // What is not the first must not be jumped to.
-    let is_middle = |at: usize| function.targets_are_known && !code.targets.contains(&all[at].ip());
+    let is_middle = |at: usize| function.targets_are_known && !code.is_target(all[at].ip());
     let (mut first, mut last) = (at, at);
     while bytes(first, last) < JUMP_LEN {
         // Behind first: what is there has mostly to do with the outcome.
@@ -92,7 +92,9 @@ fn grown(code: &Code<'_>, function: &Function, free: usize, at: usize) -> Option
             return None;
         }
     }
-    (bytes(first, last) <= MOST_BYTES).then_some((first, last))
+    // Nor must a byte behind a prefix: old code jumps over it where there is one thread.
+    let is_free = code.is_free_of_targets(all[first].ip()..all[last].next_ip());
+    (is_free && bytes(first, last) <= MOST_BYTES).then_some((first, last))
 }
 
 /// Whether an instruction does the same elsewhere. A call does not: its return address tells where it was. What

@@ -14,6 +14,8 @@
 //!
 //! What the code begins with is [`code`].
 
+use core::sync::atomic::AtomicU32;
+
 use crate::layout::record;
 
 /// First eight bytes of a plan: `HSSTIR01`.
@@ -22,6 +24,12 @@ pub const MAGIC: u64 = u64::from_le_bytes(*b"HSSTIR01");
 pub const API: &[u8] = b"hangscope_stir";
 /// Version of [`Api`] and of the plan.
 pub const VERSION: u32 = 1;
+/// A plan is at most so long, bytes.
+pub const MOST_BYTES: u64 = 16 << 20;
+/// No hold of a plan lasts longer, ns.
+pub const LONGEST_HOLD: u64 = 100_000_000;
+/// Largest number of places that are chosen at a time.
+pub const MOST_CHOSEN: u32 = 64;
 /// Largest number of sites of a plan.
 pub const MOST_SITES: u32 = 4096;
 /// Number of holds that a process remembers.
@@ -271,8 +279,9 @@ pub struct Api {
     pub magic: u64,
     /// [`VERSION`].
     pub version: u32,
-    /// Threads may be held from now on.
-    pub start: extern "C" fn(),
+    /// Threads may be held from now on, while the number at `filters` is 0: otherwise the program has filters of
+    /// system calls, and a call that they do not know might end the process. The number must stay for ever.
+    pub start: unsafe extern "C" fn(filters: *const AtomicU32),
     /// libc's syscall(2) for futex calls, which holds threads, too: the shim's own comes before it in the order of
     /// symbol search, and goes on here.
     pub futex: unsafe extern "C" fn() -> isize,

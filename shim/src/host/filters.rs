@@ -53,3 +53,8 @@ pub(crate) fn may_be_new() -> bool {
 pub(crate) fn reach_all() -> bool {
     arch::FILTERS.load(Ordering::Relaxed) & arch::FILTER_OF_ALL != 0
 }
+
+/// What becomes another number than 0 before libc's functions install a filter.
+pub(crate) fn noted() -> &'static AtomicU32 {
+    &arch::FILTERS
+}

@@ -2,7 +2,7 @@
 
 use hangscope_protocol::stir::Api;
 
-use crate::host::holds;
+use crate::host::{filters, holds};
 use crate::sys::{self, For, OwnedFd};
 
 /// What the watchdog knows of it.
@@ -26,7 +26,8 @@ impl Holds {
                 return false;
             }
             if !core::mem::replace(&mut self.started, true) {
-                (self.api.start)();
+                // SAFETY: a static.
+                unsafe { (self.api.start)(filters::noted()) };
             }
             let due = match (self.api.tick)() {
                 0 => until,

@@ -105,11 +105,11 @@ fn caller(from: From) -> u64 {
     if image::allocator().is_none() {
         return 0;
     }
-    // The rest of the page only: it is mapped, since the stack pointer is in it.
-    let end = (from.stack | (PAGE - 1)) - 7;
+    // The rest of the page only in which the return address is: it is mapped.
+    let end = ((from.stack - 8) | (PAGE - 1)) - 7;
     let words = (0..WORDS).map(|i| from.stack + 8 * i).take_while(|at| *at <= end);
-    // SAFETY: the thread's own stack, aligned, in a page that is mapped. Nobody else writes there.
-    let mut values = words.map(|at| unsafe { (at as *const u64).read_volatile() });
+    // SAFETY: the thread's own stack, in a page that is mapped. Nobody else writes there.
+    let mut values = words.map(|at| unsafe { (at as *const u64).read_unaligned() });
     values.find(|value| *value != from.address && image::is_allocators(*value)).unwrap_or(0)
 }
 

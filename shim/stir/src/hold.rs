@@ -9,10 +9,13 @@
 //! - An entry of `HOLDS` belongs to the thread that drew its number, until 64 later numbers were drawn. `number`
 //!   is 0 while it is written, and is stored last (release). The watchdog reads entries after [`stop`], and
 //!   passes over one whose number is another.
+//! - The shim raises the number at `FILTERS` before the program installs a filter of system calls. From then on
+//!   no thread of the host makes a call here. One that is held goes on without a look at the clock.
 //! - A forked child has copies of the counts, and its watchdog sets them anew ([`start`]).
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use hangscope_protocol::Record;
 use hangscope_protocol::random::Random;
@@ -25,6 +28,8 @@ use crate::{arch, sys};
 const MOST_HELD: u32 = 2;
 /// All held threads have gone on within this time, ns, if there are processors for them.
 const PATIENCE: u64 = 100_000_000;
+/// A hold is ended early by at most so many signals.
+const MOST_WAITS: u32 = 1000;
 /// A wait is far longer than usual if it takes longer than this many of the longest holds, and longer than
 /// [`LEAST_LONG`].
 const LONG_IN_HOLDS: u64 = 4;
@@ -32,6 +37,8 @@ const LEAST_LONG: u64 = 20_000_000;
 
 /// 1 while threads may be held. A futex word: held threads wait on it.
 static ON: AtomicU32 = AtomicU32::new(0);
+/// What the shim says of filters of system calls; null: nothing.
+static FILTERS: AtomicPtr<AtomicU32> = AtomicPtr::new(null_mut());
 /// Number of threads that are held. A futex word.
 static HELD: AtomicU32 = AtomicU32::new(0);
 /// Holds so far.
@@ -106,8 +113,15 @@ pub(crate) fn since_begin_us() -> u32 {
     (sys::now().saturating_sub(ns.load(Ordering::Relaxed)) / 1000) as u32
 }
 
-/// Threads may be held from now on.
-pub(crate) fn start() {
+/// Whether a thread of the host may make a system call here.
+fn may_call() -> bool {
+    // SAFETY: null, or a number that stays for ever (`start`).
+    unsafe { FILTERS.load(Ordering::Relaxed).as_ref() }.is_none_or(|n| n.load(Ordering::SeqCst) == 0)
+}
+
+/// Threads may be held from now on, while this number is 0.
+pub(crate) fn start(filters: Option<&'static AtomicU32>) {
+    FILTERS.store(filters.map_or(null_mut(), |n| core::ptr::from_ref(n).cast_mut()), Ordering::Relaxed);
     let [ns, ticks] = &BEGAN;
     ns.store(sys::now(), Ordering::Relaxed);
     ticks.store(arch::ticks(), Ordering::Relaxed);
@@ -132,7 +146,8 @@ pub(crate) extern "C" fn stop() {
 
 /// Holds this thread for a drawn time. `counted` is the number of the plan that counts it. False if it was not held.
 pub(crate) fn hold(random: &mut Random, place: Place, counted: usize) -> bool {
-    if HELD.fetch_add(1, Ordering::SeqCst) >= MOST_HELD || ON.load(Ordering::SeqCst) == 0 {
+    let others = HELD.fetch_add(1, Ordering::SeqCst);
+    if others >= MOST_HELD || ON.load(Ordering::SeqCst) == 0 || !may_call() {
         go_on();
         return false;
     }
@@ -141,9 +156,20 @@ pub(crate) fn hold(random: &mut Random, place: Place, counted: usize) -> bool {
     let began = sys::now();
     let number = note(began, place);
     let mut held = 0;
-    while held < wanted && ON.load(Ordering::SeqCst) != 0 {
-        sys::futex_wait(&ON, 1, wanted - held);
+    // Signals end a wait early. Their number has a limit: a clock that stands still keeps no thread for ever.
+    for _ in 0..MOST_WAITS {
+        if held >= wanted || ON.load(Ordering::SeqCst) == 0 {
+            break;
+        }
+        let is_over = sys::futex_wait(&ON, 1, wanted - held);
+        if !may_call() {
+            held = wanted;
+            break;
+        }
         held = sys::now().saturating_sub(began);
+        if is_over {
+            break;
+        }
     }
     if let Some(entry) = entry(number).filter(|e| e.number.load(Ordering::Acquire) == number + 1) {
         entry.held_ns.store(held, Ordering::Relaxed);
@@ -156,7 +182,9 @@ pub(crate) fn hold(random: &mut Random, place: Place, counted: usize) -> bool {
 
 /// This thread is not held any more.
 fn go_on() {
-    if HELD.fetch_sub(1, Ordering::SeqCst) == 1 && ON.load(Ordering::SeqCst) == 0 {
+    // `start` sets the count anew, also when threads are still counted.
+    let before = HELD.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |held| held.checked_sub(1));
+    if before == Ok(1) && ON.load(Ordering::SeqCst) == 0 && may_call() {
         sys::futex_wake_all(&HELD);
     }
 }
@@ -242,7 +270,7 @@ pub(crate) unsafe extern "C" fn copy(index: u32, to: *mut u8) -> usize {
 /// Notes how long a call waited, in ticks.
 #[inline]
 pub(crate) fn waited(ticks: u64) {
-    if ticks > LONG.load(Ordering::Relaxed) {
+    if ticks > LONG.load(Ordering::Relaxed) && may_call() {
         long_wait(ticks);
     }
 }

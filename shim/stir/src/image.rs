@@ -1,7 +1,7 @@
 //! The image of the allocator: what provides `malloc`.
 
 use core::ops::Range;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use hangscope_reader::elf::Headers;
 use hangscope_reader::link_map;
@@ -20,14 +20,16 @@ unsafe extern "C" {
 static BIAS: AtomicU64 = AtomicU64::new(0);
 static START: AtomicU64 = AtomicU64::new(0);
 static END: AtomicU64 = AtomicU64::new(0);
+/// Whether that segment can be read and executed, and not written. Written as those.
+static IS_CODE: AtomicBool = AtomicBool::new(false);
 
-/// The segment of an image in which an address is, of all whose headers are read.
-fn segment(bias: u64, address: u64) -> Option<Range<u64>> {
+/// The segment of an image in which an address is, of all whose headers are read; whether it is only code.
+fn segment(bias: u64, address: u64) -> Option<(Range<u64>, bool)> {
     let headers = Headers::read(&Own, bias)?;
     let mut all = headers.segments(PT_LOAD);
     let offset = address.checked_sub(bias)?;
     let found = all.find(|s| (s.vaddr..s.vaddr.saturating_add(s.size)).contains(&offset))?;
-    Some(bias + found.vaddr..bias + found.vaddr + found.size)
+    Some((bias + found.vaddr..bias + found.vaddr + found.size, found.is_code))
 }
 
 /// Looks for the allocator; does nothing where malloc is that of libc.
@@ -38,12 +40,15 @@ pub(crate) fn find_allocator() {
         let exit = linked.function(&Own, b"__libc_start_main")?;
         segment(linked.bias, exit)
     });
-    let Some((linked, code)) = list().find_map(|linked| Some((linked, segment(linked.bias, malloc)?))) else {
+    let Some((linked, found)) = list().find_map(|linked| Some((linked, segment(linked.bias, malloc)?)))
+    else {
         return;
     };
-    if libc.as_ref() == Some(&code) {
+    if libc.as_ref() == Some(&found) {
         return;
     }
+    let (code, is_code) = found;
+    IS_CODE.store(is_code, Ordering::Relaxed);
     BIAS.store(linked.bias, Ordering::Relaxed);
     START.store(code.start, Ordering::Relaxed);
     END.store(code.end, Ordering::Relaxed);
@@ -53,6 +58,11 @@ pub(crate) fn find_allocator() {
 pub(crate) fn allocator() -> Option<(u64, Range<u64>)> {
     let code = START.load(Ordering::Relaxed)..END.load(Ordering::Relaxed);
     (!code.is_empty()).then(|| (BIAS.load(Ordering::Relaxed), code))
+}
+
+/// Whether the allocator's segment can be written only after [`crate::sys::make_code`], and is as before after it.
+pub(crate) fn is_only_code() -> bool {
+    IS_CODE.load(Ordering::Relaxed)
 }
 
 /// Whether an address is in the allocator's code. Where the allocator is libc's, every address is.

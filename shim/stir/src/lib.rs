@@ -17,8 +17,9 @@
 //! returned. A timed wait lasts at least as long as asked for. It allocates nothing, takes no lock, and can
 //! run in a signal handler: [`hold`] waits on a futex word with a timeout.
 //!
-//! [`live`] lists the places that threads come by, [`next`] finds the functions of libc, [`threads`] has the random numbers of each thread, [`image`] finds
-//! the allocator, [`sys`] makes the system calls, [`arch`] has what is particular to a processor.
+//! [`live`] lists the places that threads come by, [`next`] finds the functions of libc, [`threads`] has the
+//! random numbers of each thread, [`image`] finds the allocator, [`sys`] makes the system calls, [`arch`] has what
+//! is particular to a processor.
 #![cfg_attr(not(test), no_std)]
 #![cfg_attr(test, expect(dead_code, reason = "in a test nothing is exported"))]
 
@@ -35,6 +36,7 @@ mod sys;
 mod threads;
 
 use core::ffi::{CStr, c_char, c_int};
+use core::sync::atomic::AtomicU32;
 
 use hangscope_protocol::stir::{Api, MAGIC, VERSION};
 use hangscope_protocol::variable;
@@ -54,9 +56,10 @@ static hangscope_stir: Api = Api {
     futex: arch::call,
 };
 
-extern "C" fn start() {
+unsafe extern "C" fn start(filters: *const AtomicU32) {
     sites::note_all();
-    hold::start();
+    // SAFETY: the caller's promise.
+    hold::start(unsafe { filters.as_ref() });
 }
 
 extern "C" fn tick() -> u64 {

@@ -7,7 +7,9 @@ use core::ffi::CStr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use hangscope_protocol::Record;
-use hangscope_protocol::stir::{COUNTS, MAGIC, MOST_SITES, PlanHeader, SiteRecord, VERSION, count};
+use hangscope_protocol::stir::{
+    COUNTS, LONGEST_HOLD, MAGIC, MOST_BYTES, MOST_CHOSEN, MOST_SITES, PlanHeader, SiteRecord, VERSION, count,
+};
 
 use crate::sys;
 
@@ -54,7 +56,7 @@ pub(crate) fn seed() -> u32 {
 
 /// Maps a plan. `None` if the file is none.
 pub(crate) fn load(path: &CStr) -> Option<Plan> {
-    let (memory, len) = sys::map_file(path)?;
+    let (memory, len) = sys::map_file(path, MOST_BYTES)?;
     let mut bytes = [0; PlanHeader::SIZE];
     if len < bytes.len() {
         return None;
@@ -65,6 +67,11 @@ pub(crate) fn load(path: &CStr) -> Option<Plan> {
     let plan = Plan { header, memory: memory.as_ptr(), len };
     let h = &plan.header;
     let known = (h.magic, h.version) == (MAGIC, VERSION) && h.sites <= MOST_SITES;
+    let longest =
+        u64::from(h.least_ns).checked_shl(h.octaves).filter(|ns| ns >> h.octaves == h.least_ns.into());
+    if longest.is_none_or(|ns| ns > LONGEST_HOLD) || h.call_sites.max(h.armed) > MOST_CHOSEN {
+        return None;
+    }
     if !known || !h.hits_at.is_multiple_of(4) || !h.counts_at.is_multiple_of(8) {
         return None;
     }
@@ -79,7 +86,7 @@ pub(crate) fn load(path: &CStr) -> Option<Plan> {
         (&s.armed, h.armed),
         (&s.every_ns, h.every_ns),
         (&s.least_ns, h.least_ns),
-        (&s.octaves, h.octaves.min(32)),
+        (&s.octaves, h.octaves),
     ] {
         to.store(from, Ordering::Relaxed);
     }

@@ -9,6 +9,7 @@
 //! A byte for each site says whether the next thread is held there. Threads take it by a compare-and-exchange,
 //! so one thread is held for each time that it is set.
 
+use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, Ordering};
 
@@ -59,6 +60,9 @@ fn try_patch(plan: &Plan) -> Result<(), u64> {
         return Err(patched::NOT_TRIED);
     }
     let (bias, segment) = image::allocator().ok_or(patched::NO_ALLOCATOR)?;
+    if !image::is_only_code() {
+        return Err(patched::REFUSED);
+    }
     if sys::threads() != Some(1) {
         return Err(patched::THREADS);
     }
@@ -79,6 +83,24 @@ fn try_patch(plan: &Plan) -> Result<(), u64> {
         return Err(patched::OTHER_BYTES);
     }
     let area = near(segment.start as usize, code_bytes.len()).ok_or(patched::NO_ROOM)?;
+    let placed = place(plan, &segment, area, code_bytes);
+    if placed.is_err() {
+        // SAFETY: nothing jumps there.
+        unsafe { sys::unmap(area, code_bytes.len()) };
+        return placed;
+    }
+    RECORDS.store(records.as_ptr().cast_mut(), Ordering::Relaxed);
+    HITS.store(hits.as_ptr().cast_mut(), Ordering::Relaxed);
+    COUNT.store(plan.header.sites, Ordering::Relaxed);
+    CODE.store(area.as_ptr(), Ordering::Release);
+    Ok(())
+}
+
+/// Puts the code into `area`, and jumps to it into the allocator's segment. Where it fails, there are no jumps.
+fn place(plan: &Plan, segment: &Range<u64>, area: NonNull<u8>, code_bytes: &[u8]) -> Result<(), u64> {
+    let (bias, _) = image::allocator().ok_or(patched::NO_ALLOCATOR)?;
+    let records = plan.sites().ok_or(patched::OTHER_BYTES)?;
+    let sites = || records.chunks_exact(SiteRecord::SIZE).filter_map(SiteRecord::get);
     let base = area.as_ptr() as u64;
     // SAFETY: the area is as long, is new, and nobody else knows it.
     let copy = unsafe {
@@ -123,10 +145,6 @@ fn try_patch(plan: &Plan) -> Result<(), u64> {
     }
     // SAFETY: as above. If it fails, the code stays writable, and works.
     unsafe { sys::make_code(from, to, false) };
-    RECORDS.store(records.as_ptr().cast_mut(), Ordering::Relaxed);
-    HITS.store(hits.as_ptr().cast_mut(), Ordering::Relaxed);
-    COUNT.store(plan.header.sites, Ordering::Relaxed);
-    CODE.store(area.as_ptr(), Ordering::Release);
     Ok(())
 }
 

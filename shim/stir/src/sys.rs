@@ -5,7 +5,8 @@ use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::AtomicU32;
 
 use hangscope_reader::Memory;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use rustix::thread::futex::{self, Flags, Timespec};
 
@@ -32,28 +33,43 @@ pub(crate) fn gettid() -> u32 {
     unsafe { arch::syscall6(libc::SYS_gettid, [0; 6]) as u32 }
 }
 
-/// Waits while the word has this value, at most so many ns. Also returns early: for a signal, or for no reason.
-pub(crate) fn futex_wait(word: &AtomicU32, value: u32, timeout_ns: u64) {
+/// Waits while the word has this value, at most so many ns. Also returns early, for a signal. False if it may be
+/// tried again: there was a signal or a wake.
+pub(crate) fn futex_wait(word: &AtomicU32, value: u32, timeout_ns: u64) -> bool {
     let timeout = Timespec {
         tv_sec: (timeout_ns / 1_000_000_000) as i64,
         tv_nsec: (timeout_ns % 1_000_000_000) as i64,
     };
-    let _ = futex::wait(word, Flags::PRIVATE, value, Some(&timeout));
+    !matches!(futex::wait(word, Flags::PRIVATE, value, Some(&timeout)), Ok(()) | Err(Errno::INTR))
 }
 
 pub(crate) fn futex_wake_all(word: &AtomicU32) {
     let _ = futex::wake(word, Flags::PRIVATE, i32::MAX as u32);
 }
 
-/// Maps a whole file, shared and writable. Gives the memory and its length.
-pub(crate) fn map_file(path: &CStr) -> Option<(NonNull<u8>, usize)> {
-    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+/// Maps a whole file, shared and writable, if it has at most so many bytes. Gives the memory and its length. What
+/// is no ordinary file is neither waited for nor mapped.
+pub(crate) fn map_file(path: &CStr, most: u64) -> Option<(NonNull<u8>, usize)> {
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = rustix::fs::open(path, flags, Mode::empty()).ok()?;
-    let len = usize::try_from(rustix::fs::fstat(&file).ok()?.st_size).ok()?;
+    let stat = rustix::fs::fstat(&file).ok()?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return None;
+    }
+    let len = usize::try_from(stat.st_size).ok().filter(|len| *len as u64 <= most)?;
     let access = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: the kernel chooses a free place. The mapping is never unmapped.
     let at = unsafe { rustix::mm::mmap(null_mut(), len, access, MapFlags::SHARED, &file, 0) }.ok()?;
     Some((NonNull::new(at.cast())?, len))
+}
+
+/// Gives back what [`map_at`] has mapped.
+///
+/// # Safety
+/// Nobody may use it any more.
+pub(crate) unsafe fn unmap(at: NonNull<u8>, len: usize) {
+    // SAFETY: passed on to the caller.
+    let _ = unsafe { rustix::mm::munmap(at.as_ptr().cast(), len) };
 }
 
 /// Maps memory at this very address, where nothing is mapped.

@@ -17,6 +17,8 @@ pub struct Segment {
     pub vaddr: u64,
     /// Size in memory, bytes (`p_memsz`).
     pub size: u64,
+    /// Whether it is mapped for reading and executing only (`p_flags`).
+    pub is_code: bool,
 }
 
 /// The program headers of an image.
@@ -53,7 +55,11 @@ impl Headers {
 
     pub fn segments(&self, kind: ProgramType) -> impl Iterator<Item = Segment> {
         let of = move |h: &&ProgramHeader64<LE>| h.p_type.get(LE) == kind;
-        self.all().filter(of).map(|h| Segment { vaddr: h.p_vaddr.get(LE), size: h.p_memsz.get(LE) })
+        self.all().filter(of).map(|h| Segment {
+            vaddr: h.p_vaddr.get(LE),
+            size: h.p_memsz.get(LE),
+            is_code: h.p_flags.get(LE) == elf::PF_R | elf::PF_X,
+        })
     }
 
     /// Address of the dynamic section.
