@@ -21,6 +21,10 @@ impl Holds {
     /// Holds threads until this time. True as soon as the socket can be read.
     pub(super) fn until(&mut self, until: u64, socket: Option<&OwnedFd>) -> bool {
         while !self.over {
+            // The next call might be what a filter of all threads ends the process for.
+            if filters::reach_all() {
+                return false;
+            }
             let now = sys::now();
             if now >= until {
                 return false;

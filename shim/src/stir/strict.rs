@@ -10,6 +10,7 @@
 
 use super::rounds::Tools;
 use super::touched::Role;
+use crate::host::filters;
 use crate::sys::{self, CpuSet, For, OwnedFd, Schedule};
 use hangscope_protocol::random::Random;
 
@@ -60,6 +61,10 @@ impl Strict {
     /// Disturbs until this time. True as soon as the socket can be read.
     pub(super) fn until(&mut self, until: u64, socket: Option<&OwnedFd>, tools: &mut Tools<'_>) -> bool {
         while !self.over {
+            // The next call might be what a filter of all threads ends the process for.
+            if filters::reach_all() {
+                return false;
+            }
             let now = sys::now();
             if now >= until {
                 return false;

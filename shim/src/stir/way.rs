@@ -60,7 +60,8 @@ impl Stir {
         if matches!(self.way, Way::None) { 0 } else { self.code }
     }
 
-    /// Disturbs until this time. True as soon as the socket can be read.
+    /// Disturbs until this time. True as soon as the socket can be read; false before that time if the program
+    /// installs a filter of system calls on all threads.
     pub(crate) fn until(&mut self, until: u64, socket: Option<&OwnedFd>, tools: &mut Tools<'_>) -> bool {
         match &mut self.way {
             Way::Rounds(rounds) => rounds.until(until, socket, tools),

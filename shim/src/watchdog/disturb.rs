@@ -5,7 +5,7 @@ use hangscope_protocol::record::note_code;
 
 use super::state::Watchdog;
 use crate::arena::Work;
-use crate::host::holds;
+use crate::host::{filters, holds};
 use crate::host::task::Tasks;
 use crate::link::Batch;
 use crate::signal::Handler;
@@ -29,7 +29,9 @@ impl Watchdog {
     pub(super) fn wait(&mut self, work: &mut Work, until: u64) -> bool {
         if !self.link.is_up() {
             self.rest(work);
-        } else if let Some(stir) = &mut self.stir {
+        } else if let Some(stir) = &mut self.stir
+            && !filters::reach_all()
+        {
             let mut tools = tools(&self.tasks, &mut self.prober.handler, work);
             let asks = stir.until(until, self.link.socket(), &mut tools);
             if let Some(trouble) = stir.take_trouble() {
