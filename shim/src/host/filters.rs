@@ -16,11 +16,19 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use hangscope_reader::status::Status;
 
 use crate::arch;
+use crate::sys;
+
+/// How long a thread that installs a filter on all threads waits for the watchdog, ns.
+const PATIENCE: u64 = 300_000_000;
 
 /// What is in force at the start, plus one; 0: not known.
 static AT_START: AtomicU32 = AtomicU32::new(0);
 /// The first thread has more filters than at the start.
 static GREW: AtomicBool = AtomicBool::new(false);
+/// 1 while the watchdog disturbs the host. A futex word.
+static DISTURBED: AtomicU32 = AtomicU32::new(0);
+/// A thread waits before it installs a filter on all threads: the watchdog may still make calls.
+static WAITS: AtomicBool = AtomicBool::new(false);
 
 /// Mode, and number of filters, as one number.
 fn in_force(status: Status<'_>) -> u32 {
@@ -33,6 +41,7 @@ fn in_force(status: Status<'_>) -> u32 {
 pub(crate) fn begin(status: Status<'_>) {
     AT_START.store(in_force(status) + 1, Ordering::Relaxed);
     GREW.store(false, Ordering::Relaxed);
+    WAITS.store(false, Ordering::Relaxed);
 }
 
 /// Looks at the `status` of the first thread.
@@ -57,4 +66,39 @@ pub(crate) fn reach_all() -> bool {
 /// What becomes another number than 0 before libc's functions install a filter.
 pub(crate) fn noted() -> &'static AtomicU32 {
     &arch::FILTERS
+}
+
+/// The watchdog begins to disturb the host, or the host is again as it was.
+pub(crate) fn disturbed(is: bool) {
+    DISTURBED.store(is.into(), Ordering::SeqCst);
+    if !is {
+        sys::futex_wake(&DISTURBED);
+    }
+}
+
+/// Whether the watchdog may give back what it has changed: it is under no filter of all threads yet.
+pub(crate) fn may_give_back() -> bool {
+    !reach_all() || WAITS.load(Ordering::SeqCst)
+}
+
+/// Called on a thread of the host that is about to install a filter on all threads, after that is noted. Under
+/// that filter the watchdog can give nothing back: priorities that it has given would stay. So this waits, for a
+/// while, until it has done so.
+pub(crate) extern "C" fn wait_for_calm() {
+    // This thread may have a filter already, and then makes no call here. The watchdog knows of that one.
+    if arch::FILTERS.load(Ordering::SeqCst) & !arch::FILTER_OF_ALL != 0
+        || DISTURBED.load(Ordering::SeqCst) == 0
+    {
+        return;
+    }
+    WAITS.store(true, Ordering::SeqCst);
+    let until = sys::now() + PATIENCE;
+    while DISTURBED.load(Ordering::SeqCst) != 0 {
+        let left = until.saturating_sub(sys::now());
+        if left == 0 {
+            break;
+        }
+        sys::futex_wait(&DISTURBED, 1, left);
+    }
+    WAITS.store(false, Ordering::SeqCst);
 }

@@ -5,6 +5,7 @@ use hangscope_protocol::stir::strategy;
 use super::holds::Holds;
 use super::rounds::{Rounds, Tools};
 use super::strict::Strict;
+use crate::host::filters;
 use crate::sys::{self, For, OwnedFd};
 
 /// What the watchdog knows of the disturbance.
@@ -52,6 +53,7 @@ impl Stir {
         } else {
             rounds(code, None)
         };
+        filters::disturbed(!matches!(way, Way::None));
         Some(Stir { way, code, trouble })
     }
 
@@ -61,8 +63,11 @@ impl Stir {
     }
 
     /// Disturbs until this time. True as soon as the socket can be read; false before that time if the program
-    /// installs a filter of system calls on all threads.
+    /// installs a filter of system calls.
     pub(crate) fn until(&mut self, until: u64, socket: Option<&OwnedFd>, tools: &mut Tools<'_>) -> bool {
+        if filters::may_be_new() {
+            self.end(tools);
+        }
         match &mut self.way {
             Way::Rounds(rounds) => rounds.until(until, socket, tools),
             Way::Holds(holds) => holds.until(until, socket),
@@ -96,13 +101,18 @@ impl Stir {
         }
     }
 
-    /// Ends the disturbance for good. When it returns, the host is as if it had never been disturbed.
+    /// Ends the disturbance for good. When it returns, the host is as if it had never been disturbed. Under a
+    /// filter of all threads nothing can be given back.
     pub(crate) fn end(&mut self, tools: &mut Tools<'_>) {
+        if !filters::may_give_back() {
+            return;
+        }
         match &mut self.way {
             Way::Rounds(rounds) => rounds.end(tools),
             Way::Holds(holds) => holds.end(),
             Way::Strict(strict) => strict.end(tools),
             Way::None => {}
         }
+        filters::disturbed(false);
     }
 }

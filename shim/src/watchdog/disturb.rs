@@ -5,8 +5,8 @@ use hangscope_protocol::record::note_code;
 
 use super::state::Watchdog;
 use crate::arena::Work;
-use crate::host::{filters, holds};
 use crate::host::task::Tasks;
+use crate::host::{filters, holds};
 use crate::link::Batch;
 use crate::signal::Handler;
 use crate::stir::Tools;

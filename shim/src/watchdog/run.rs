@@ -88,6 +88,9 @@ impl Watchdog {
             // The filter of all threads is this one's, too: the next call might be what it ends the process
             // for. The descriptors go with the thread.
             if filters::reach_all() && !self.facts.config.seccomp {
+                if filters::may_give_back() {
+                    self.calm(work);
+                }
                 sys::exit_thread(0);
             }
             let now = sys::now();

@@ -107,8 +107,11 @@ pub(crate) fn is_on() -> bool {
     ON.load(Ordering::Acquire) != 0
 }
 
-/// Time since threads were first allowed to be held, us, modulo 2^32.
+/// Time since threads were first allowed to be held, us, modulo 2^32; 0 under a filter of system calls.
 pub(crate) fn since_begin_us() -> u32 {
+    if !may_call() {
+        return 0;
+    }
     let [ns, _] = &BEGAN;
     (sys::now().saturating_sub(ns.load(Ordering::Relaxed)) / 1000) as u32
 }
