@@ -14,6 +14,7 @@ mod faults;
 mod follow;
 mod full_disk;
 mod guest;
+mod holds;
 mod host_unchanged;
 mod hunt;
 mod hunt_ends;

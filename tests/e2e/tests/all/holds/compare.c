@@ -33,10 +33,8 @@ int main(int argc, char **argv) {
             in.mxcsr = 0x1f80 | (next() & 0xe03f), in.pad = 0;
             // Valid registers of the floating-point unit, half of them in use.
             memset(in.x87, 0, sizeof in.x87);
-            const uint16_t head[7] = {0x37f, 0, (uint16_t)(next() & 0x4700 & ~0x3800) | 4 << 11, 0, 0x00ff, 0, 0};
-            for (int j = 0; j < 7; j++) memcpy(in.x87 + 4 * (j / 1), &head[j], 2);
-            memset(in.x87 + 4, 0, 24);
-            memcpy(in.x87 + 4, &head[2], 2), memcpy(in.x87 + 8, &head[4], 2);
+            const uint16_t control = 0x37f, status = (next() & 0x4700) | 4 << 11, tags = 0x00ff;
+            memcpy(in.x87, &control, 2), memcpy(in.x87 + 4, &status, 2), memcpy(in.x87 + 8, &tags, 2);
             for (int j = 0; j < 8; j++) {
                 long double x = (long double)next() / 7;
                 memcpy(in.x87 + 28 + 10 * j, &x, 10);
