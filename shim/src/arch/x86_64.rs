@@ -101,6 +101,10 @@ pub(crate) const FILTER_OF_ALL: u32 = 2;
 /// here.
 pub(crate) static FUTEX: AtomicUsize = AtomicUsize::new(0);
 
+/// The function (`extern "C" fn()`) that is called before a filter is installed for all threads, once it is noted;
+/// 0: none.
+pub(crate) static CALM: AtomicUsize = AtomicUsize::new(0);
+
 /// libc's function syscall(2), which also notes the calls that install a filter, before they are made.
 /// libseccomp makes them so. Whatever the shim would ask the kernel afterwards, to find out whether there is
 /// a filter, might be what the filter ends the process for.
@@ -132,6 +136,9 @@ unsafe extern "C" fn syscall() -> isize {
         "lock or dword ptr [rip + {filters}], eax",
         "cmp eax, 2",
         "jne 5f",
+        "mov rax, [rip + {calm}]",
+        "test rax, rax",
+        "jz 5f",
         "push rdi",
         "push rsi",
         "push rdx",
@@ -139,7 +146,7 @@ unsafe extern "C" fn syscall() -> isize {
         "push r8",
         "push r9",
         "sub rsp, 8",
-        "call {calm}",
+        "call rax",
         "add rsp, 8",
         "pop r9",
         "pop r8",
@@ -169,7 +176,7 @@ unsafe extern "C" fn syscall() -> isize {
         "jae {failed}",
         "ret",
         filters = sym FILTERS,
-        calm = sym crate::host::filters::wait_for_calm,
+        calm = sym CALM,
         futex = sym FUTEX,
         failed = sym failed,
     )

@@ -71,6 +71,7 @@ pub(crate) fn noted() -> &'static AtomicU32 {
 /// The watchdog begins to disturb the host, or the host is again as it was.
 pub(crate) fn disturbed(is: bool) {
     DISTURBED.store(is.into(), Ordering::SeqCst);
+    arch::CALM.store(wait_for_calm as *const () as usize, Ordering::SeqCst);
     if !is {
         sys::futex_wake(&DISTURBED);
     }
@@ -84,7 +85,7 @@ pub(crate) fn may_give_back() -> bool {
 /// Called on a thread of the host that is about to install a filter on all threads, after that is noted. Under
 /// that filter the watchdog can give nothing back: priorities that it has given would stay. So this waits, for a
 /// while, until it has done so.
-pub(crate) extern "C" fn wait_for_calm() {
+extern "C" fn wait_for_calm() {
     // This thread may have a filter already, and then makes no call here. The watchdog knows of that one.
     if arch::FILTERS.load(Ordering::SeqCst) & !arch::FILTER_OF_ALL != 0
         || DISTURBED.load(Ordering::SeqCst) == 0
