@@ -109,7 +109,12 @@ impl Preloads {
         names.insert(behind, &checked);
         let value = names.join(OsStr::new(":"));
         files.insert(behind, stir);
-        Ok(Preloads { value, files, settings: self.settings.clone() })
+        let mut settings = self.settings.clone();
+        // It goes along with the shim.
+        for (_, shim) in settings.iter_mut().filter(|(name, _)| *name == variable::FOLLOW_SHIM) {
+            *shim = [shim.as_os_str(), checked.as_os_str()].join(OsStr::new(":"));
+        }
+        Ok(Preloads { value, files, settings })
     }
 
     /// A program named `timeout` is `program`, which behaves so by that name.
@@ -157,7 +162,7 @@ mod tests {
         );
         let held = preloads.with_stir(Path::new("/stir.so"), Path::new("/")).unwrap();
         assert_eq!(held.value, "/f.so:/s.so:/stir.so:/pinned.so");
-        assert_eq!(held.ours(), preloads.ours());
+        assert!(variables(&held).contains(&"HANGSCOPE_FOLLOW_SHIM=/s.so:/stir.so".to_owned()));
         let colon =
             Preloads::of_run(&shim(), Path::new("/pinned.so"), Path::new("/a:b.so"), Path::new("/")).unwrap();
         assert!(!variables(&colon).iter().any(|variable| variable.contains("INSTEAD")));

@@ -6,6 +6,7 @@ use crate::room::Text;
 #[derive(Clone, Copy)]
 pub(crate) struct Ours<'a> {
     pub(crate) follow: &'a [u8],
+    /// With what goes behind it, if anything: `shim:stir`.
     pub(crate) shim: &'a [u8],
     /// The shim goes into every program, not only where something else is preloaded.
     pub(crate) everywhere: bool,
@@ -25,7 +26,7 @@ pub(crate) fn compose<'a>(
     instead: impl Fn(&'a [u8]) -> &'a [u8],
     to: &mut Text<'_>,
 ) -> bool {
-    let is_ours = |file: &[u8]| file == ours.follow || file == ours.shim;
+    let is_ours = |file: &[u8]| file == ours.follow || files(ours.shim).any(|ours| ours == file);
     let with_shim = ours.everywhere || files(value).any(|file| file != ours.follow);
     let shim = with_shim.then_some(ours.shim);
     let others = files(value).filter(|file| !is_ours(file)).map(instead);
@@ -63,6 +64,17 @@ mod tests {
         }
         assert_eq!(composed("", true), "/f.so:/s.so");
         assert_eq!(composed("/a.so", true), "/f.so:/s.so:/a.so");
+    }
+
+    #[test]
+    fn what_holds_threads_goes_behind_the_shim_once() {
+        let ours = Ours { follow: b"/f.so", shim: b"/s.so:/h.so", everywhere: false };
+        for value in ["/a.so", "/f.so:/s.so:/h.so:/a.so", "/h.so:/a.so"] {
+            let mut room = [0; 256];
+            let mut text = Text::new(&mut room);
+            assert!(compose(value.as_bytes(), ours, |file| file, &mut text));
+            assert_eq!(text.since(0), b"/f.so:/s.so:/h.so:/a.so", "{value}");
+        }
     }
 
     #[test]

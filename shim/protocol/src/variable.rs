@@ -32,7 +32,7 @@ pub const ALL: [&str; 16] = [
 
 /// Path of `libhangscope_follow.so`. Without it that DSO does nothing.
 pub const FOLLOW: &str = "HANGSCOPE_FOLLOW";
-/// Path of the shim.
+/// Path of the shim; behind a colon that of `libhangscope_stir.so`, where that goes along.
 pub const FOLLOW_SHIM: &str = "HANGSCOPE_FOLLOW_SHIM";
 /// `1`: the shim goes into every program, not only where something else is preloaded.
 pub const FOLLOW_ALL: &str = "HANGSCOPE_FOLLOW_ALL";
