@@ -24,9 +24,10 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use hangscope_protocol::random::{self, Random};
+
 use crate::arch::{self, Next};
 use crate::sys::{self, Resident};
-use hangscope_protocol::random::{self, Random};
 
 const MICROSECOND: u64 = 1000;
 /// A thread that is interrupted in the allocator is stopped right there once in so many times, else slowed.

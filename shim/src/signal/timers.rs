@@ -8,11 +8,12 @@
 //! signal before it had slept, and was begun again.) An exec deletes timers and the signals that they have
 //! sent.
 
+use hangscope_protocol::random::Random;
+
 use super::handler::{Handler, MARK, install_trap};
 use super::stops;
 use crate::host::task::Tasks;
 use crate::sys::{self, Timer};
-use hangscope_protocol::random::Random;
 
 /// Threads that have a timer at a time.
 const MOST: usize = 32;

@@ -3,12 +3,13 @@
 use core::hint::spin_loop;
 use core::mem::MaybeUninit;
 
+use hangscope_protocol::random::Random;
+
 use super::touched::{self, ROLES, Role, Touched};
 use crate::host::filters;
 use crate::host::task::Tasks;
 use crate::signal::{Handler, Timers};
 use crate::sys::{self, CpuSet, For, OwnedFd, Schedule};
-use hangscope_protocol::random::Random;
 
 const MICROSECOND: u64 = 1000;
 const MILLISECOND: u64 = 1000 * MICROSECOND;

@@ -8,11 +8,12 @@
 //!
 //! The watchdog has a higher priority than all of them. It works for some microseconds at a change point.
 
+use hangscope_protocol::random::Random;
+
 use super::rounds::Tools;
 use super::touched::Role;
 use crate::host::filters;
 use crate::sys::{self, CpuSet, For, OwnedFd, Schedule};
-use hangscope_protocol::random::Random;
 
 const MICROSECOND: u64 = 1000;
 const MILLISECOND: u64 = 1000 * MICROSECOND;
