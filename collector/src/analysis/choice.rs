@@ -2,11 +2,11 @@
 //! race. The aim is the most hangs for the time.
 //!
 //! Each strategy has a rate of hangs in time, of which the runs tell. The next run goes to the strategy whose
-//! rate may be the highest: Bayes-UCB (E. Kaufmann, O. Cappé, A. Garivier, On Bayesian upper confidence bounds
-//! for bandit problems, AISTATS 2012), with the gamma posterior of a Poisson rate. The confidence of "may be"
-//! grows with the number of hangs, and not of runs: a run without a hang says little, so thousands of runs are
-//! no reason to go on exploring. While nothing hangs, all strategies get the same time: one whose runs take
-//! three times as long gets a third of the runs.
+//! rate may be the highest: Bayes-UCB (E. Kaufmann, O. Cappé, A. Garivier, On Bayesian upper confidence
+//! bounds for bandit problems, AISTATS 2012), with the gamma posterior of a Poisson rate. The confidence of
+//! "may be" grows with the number of hangs, and not of runs: a run without a hang says little, so thousands
+//! of runs are no reason to go on exploring. While nothing hangs, all strategies get the same time: one whose
+//! runs take three times as long gets a third of the runs.
 
 use statrs::distribution::{ContinuousCDF as _, Gamma};
 
@@ -52,8 +52,8 @@ pub(crate) struct Seen {
     pub(crate) hung: bool,
     /// A wait was far longer than any hold explains, and ended.
     pub(crate) near: bool,
-    /// Wall clock, seconds. That of a run that hung does not count: nobody knows when it began to stand still,
-    /// and the deadline costs the same with each strategy.
+    /// Wall clock, seconds. That of a run that hung does not count: nobody knows when it began to stand
+    /// still, and the deadline costs the same with each strategy.
     pub(crate) seconds: f64,
 }
 
@@ -163,8 +163,8 @@ fn highest(figures: impl IntoIterator<Item = f64>) -> Option<usize> {
     figures.reduce(|best, next| if next.1 > best.1 { next } else { best }).map(|(at, _)| at)
 }
 
-/// The strategy of a run, from 1, where it must not depend on what the runs before did: all of them in rounds,
-/// each round in an order of its own. The same seed gives the same order.
+/// The strategy of a run, from 1, where it must not depend on what the runs before did: all of them in
+/// rounds, each round in an order of its own. The same seed gives the same order.
 pub(crate) fn in_turn(strategies: &[Strategy], seed: u32, run: u32) -> Option<Strategy> {
     let at = run.saturating_sub(1) as usize;
     let round = at.checked_div(strategies.len())?;

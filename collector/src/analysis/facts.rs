@@ -40,8 +40,8 @@ pub(crate) struct RunFacts {
     /// None: the program did not start.
     pub(crate) pid: Option<u32>,
     pub(crate) outcome: RunOutcome,
-    /// Stopped while it was working: at the deadline, or after its first process. Nobody knows whether it would have
-    /// hung, so it counts for no rate.
+    /// Stopped while it was working: at the deadline, or after its first process. Nobody knows whether it
+    /// would have hung, so it counts for no rate.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) cut_off: bool,
     /// Exit status, 128+n for a signal n.

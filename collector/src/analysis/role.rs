@@ -116,8 +116,8 @@ pub(super) fn is_start(frame: &Frame) -> bool {
     is_libc(frame) && frame.function.as_deref().is_none_or(is)
 }
 
-/// The frames without those of an allocator that starts the program's threads: it wraps `pthread_create` or `main`, so
-/// its frame is the outermost one of every stack.
+/// The frames without those of an allocator that starts the program's threads: it wraps `pthread_create` or
+/// `main`, so its frame is the outermost one of every stack.
 pub(super) fn without_start(frames: &[Frame], is: AllocatorIs) -> &[Frame] {
     let system = frames.iter().rev().take_while(|f| role(f, is) == Role::System).count();
     let own = frames.iter().rev().skip(system).take_while(|f| role(f, is) == Role::Allocator).count();

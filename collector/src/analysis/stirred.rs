@@ -19,7 +19,8 @@ pub(crate) struct StrategyRates {
     pub(crate) per_hour: Option<PerHour>,
 }
 
-/// The strategies of a hunt with `--stir auto`, most hangs per hour first; arm by arm. Empty for another hunt.
+/// The strategies of a hunt with `--stir auto`, most hangs per hour first; arm by arm. Empty for another
+/// hunt.
 pub(crate) fn by_strategy(facts: &HuntFacts) -> Vec<StrategyRates> {
     if facts.stir.is_none_or(|plan| plan.choice != Choice::Auto) {
         return vec![];

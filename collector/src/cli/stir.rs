@@ -13,13 +13,13 @@ const OFF: &str = "0";
 /// How the runs of a hunt are disturbed.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct StirArgs {
-    /// Disturb the runs from inside, so that rare races hang more often. `auto`, or no value: each run gets the
-    /// strategy that promises most hangs for its time, by what the runs before did. 0: nothing. Strategies, to
-    /// choose one yourself: calls[:N] holds threads for up to milliseconds at calls of synchronisation
-    /// functions, sites[:N] at atomic instructions of the allocator, both[:N] at both; strict[:N] runs all
-    /// threads on one CPU with strict priorities; N is the strength, 1 to 3 [default: 2]. 1, 2, 3: threads
-    /// get other CPUs and priorities; are also crowded on few CPUs; are also stopped inside the allocator. It
-    /// ends with the first dump. ops/s of such runs say nothing.
+    /// Disturb the runs from inside, so that rare races hang more often. `auto`, or no value: each run gets
+    /// the strategy that promises most hangs for its time, by what the runs before did. 0: nothing.
+    /// Strategies, to choose one yourself: calls[:N] holds threads for up to milliseconds at calls of
+    /// synchronisation functions, sites[:N] at atomic instructions of the allocator, both[:N] at both;
+    /// strict[:N] runs all threads on one CPU with strict priorities; N is the strength, 1 to 3 [default: 2].
+    /// 1, 2, 3: threads get other CPUs and priorities; are also crowded on few CPUs; are also stopped inside
+    /// the allocator. It ends with the first dump. ops/s of such runs say nothing.
     #[arg(
         id = "stir", long = "stir", value_name = "STRATEGY", num_args = 0..=1, default_missing_value = AUTO,
         value_parser = wanted
@@ -28,8 +28,8 @@ pub(crate) struct StirArgs {
     /// Seed of --stir [default: a new one, printed].
     #[arg(id = "stir_seed", long = "stir-seed", value_name = "N", requires = "stir")]
     seed: Option<u32>,
-    /// Disturb each run as run RUN of an earlier hunt was, with its strategy and its seed. RUN is the folder of
-    /// a hang (OUT/hang_run_8), or OUT:8. It repeats what is done when, but not how the system reacts.
+    /// Disturb each run as run RUN of an earlier hunt was, with its strategy and its seed. RUN is the folder
+    /// of a hang (OUT/hang_run_8), or OUT:8. It repeats what is done when, but not how the system reacts.
     #[arg(id = "stir_replay", long = "stir-replay", value_name = "RUN", conflicts_with_all = ["stir", "stir_seed"])]
     replay: Option<String>,
 }
@@ -58,7 +58,8 @@ impl StirArgs {
         self.seed.is_some() || self.replay.is_some()
     }
 
-    /// The plan, and the preferred sites of a run that is replayed. No plan for nothing. `command` is the subcommand, for errors.
+    /// The plan, and the preferred sites of a run that is replayed. No plan for nothing. `command` is the
+    /// subcommand, for errors.
     ///
     /// # Errors
     /// There is no such run to replay, or it was not disturbed.
@@ -79,8 +80,9 @@ impl StirArgs {
 /// How one process is disturbed that hangscope does not start itself.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct PlainStirArgs {
-    /// Disturb the process from inside, so that rare races hang more often: 0 (nothing), 1, 2, 3 or strict[:N].
-    /// `hangscope hunt --help` says what they do. The other strategies of hunt need a plan for each run.
+    /// Disturb the process from inside, so that rare races hang more often: 0 (nothing), 1, 2, 3 or
+    /// strict[:N]. `hangscope hunt --help` says what they do. The other strategies of hunt need a plan for
+    /// each run.
     #[arg(
         id = "stir", long = "stir", value_name = "STRATEGY", num_args = 0..=1, default_missing_value = AUTO,
         value_parser = plain

@@ -1,4 +1,5 @@
-//! `holds.tsv`: the last times that threads were held on purpose (`--stir`), the last first. Nothing is left out.
+//! `holds.tsv`: the last times that threads were held on purpose (`--stir`), the last first. Nothing is left
+//! out.
 
 use std::fmt::Write as _;
 

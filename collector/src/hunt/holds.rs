@@ -117,8 +117,9 @@ const WINDOW_NS: u64 = 50_000_000;
 /// Instructions of a hang that are worth holding threads at again.
 const MOST_SITES: usize = 4;
 
-/// Offsets in the allocator of the instructions at which threads were held last before a hang: those that threads came
-/// by most rarely. A lock that every call takes is held at all the time, and the slow path that loses a race is not.
+/// Offsets in the allocator of the instructions at which threads were held last before a hang: those that
+/// threads came by most rarely. A lock that every call takes is held at all the time, and the slow path that
+/// loses a race is not.
 pub(super) fn sites_before(dump: &Dump) -> BTreeSet<u32> {
     let Some(bias) = dump.allocator().map(|dso| dso.init.bias) else { return BTreeSet::new() };
     let at_instruction =

@@ -6,7 +6,8 @@
 //!   they brought
 //! - [`original`]: what happens to the user's own file meanwhile
 //! - [`arm`], `arms`: what is done to the DSO of a run, and which arm runs next
-//! - [`strategies`]: how each run is disturbed; `holds`: the plans of runs whose threads are held; [`replay`]: how a run of an earlier hunt was
+//! - [`strategies`]: how each run is disturbed; `holds`: the plans of runs whose threads are held;
+//!   [`replay`]: how a run of an earlier hunt was
 //! - `crew`: the threads that make the runs, one for each set of CPUs
 //! - [`lane`]: the environment of a run: its socket, its preload, its files
 //! - [`running`]: a run under way; [`watch`]: what its shims said, and what follows from it

@@ -79,8 +79,8 @@ pub(crate) enum NoReplay {
     NotStirred(String),
 }
 
-/// How the run that `text` names was disturbed, and its preferred sites: the folder of a hang (`OUT/hang_run_8`), or `OUT:8`,
-/// `OUT/runs.jsonl:8`; with the arm of the run, `OUT:deleted/8`.
+/// How the run that `text` names was disturbed, and its preferred sites: the folder of a hang
+/// (`OUT/hang_run_8`), or `OUT:8`, `OUT/runs.jsonl:8`; with the arm of the run, `OUT:deleted/8`.
 ///
 /// # Errors
 /// [`NoReplay`]: no such run, or it was not disturbed.

@@ -21,8 +21,8 @@ pub(crate) struct Strategies {
     chooser: Chooser,
     /// Those that take turns.
     usable: Vec<Strategy>,
-    /// They take turns in an order that does not depend on the runs: the tests of `--until-decided` are of one
-    /// rate, and a mix that changes with the runs has none.
+    /// They take turns in an order that does not depend on the runs: the tests of `--until-decided` are of
+    /// one rate, and a mix that changes with the runs has none.
     in_turn: bool,
     /// Offsets in the allocator of instructions at which threads are held more often.
     preferred: BTreeSet<u32>,

@@ -27,8 +27,8 @@ pub struct Frame {
     pub(crate) inlined: bool,
     /// Inside the allocator under test.
     pub in_allocator: bool,
-    /// The caller called a function of the malloc family, and this is the frame of that function or of one that
-    /// it jumped to.
+    /// The caller called a function of the malloc family, and this is the frame of that function or of one
+    /// that it jumped to.
     #[serde(default)]
     pub(crate) entry: bool,
     /// Canonical frame address: the stack pointer after the return of this frame. Inlined frames have
@@ -183,7 +183,8 @@ pub struct Traces {
     /// The DSOs that make up the allocator. The one that provides malloc comes first.
     #[serde(default)]
     pub allocator: Vec<AllocatorDso>,
-    /// Functions that the program imports and that end a call without its return: `siglongjmp`, `pthread_cancel`.
+    /// Functions that the program imports and that end a call without its return: `siglongjmp`,
+    /// `pthread_cancel`.
     #[serde(default)]
     pub(crate) ways_out: Vec<String>,
     /// The holds of the dump, in its order.
@@ -195,8 +196,8 @@ pub struct Traces {
 }
 
 impl Traces {
-    /// Whether it is not known of a frame if it is the allocator's: it is not [`Frame::in_allocator`], but its
-    /// DSO is, in part or perhaps.
+    /// Whether it is not known of a frame if it is the allocator's: it is not [`Frame::in_allocator`], but
+    /// its DSO is, in part or perhaps.
     pub(crate) fn is_doubtful(&self, frame: &Frame) -> bool {
         let of_dso = |dso: &AllocatorDso| frame.dso.as_ref() == Some(&dso.path);
         !frame.in_allocator

@@ -29,17 +29,18 @@ pub(crate) enum NoCode {
 /// A function whose bytes are all instructions.
 pub(crate) struct Function {
     pub(crate) instructions: Vec<Instruction>,
-    /// Whether every place in it that follows other code and can be jumped to is known: it has no jump through a
-    /// register or a table of places. (A jump through one word of the file's own is that to another function, by
-    /// the table of addresses that the loader fills. An exception lands only at code that nothing falls into: a landing pad has no other
-    /// predecessors, LLVM "Exception Handling", GCC "EH Lowering".)
+    /// Whether every place in it that follows other code and can be jumped to is known: it has no jump
+    /// through a register or a table of places. (A jump through one word of the file's own is that to another
+    /// function, by the table of addresses that the loader fills. An exception lands only at code that
+    /// nothing falls into: a landing pad has no other predecessors, LLVM "Exception Handling", GCC "EH
+    /// Lowering".)
     pub(crate) targets_are_known: bool,
 }
 
 pub(crate) struct Code<'f> {
     pub(crate) functions: Vec<Function>,
-    /// Addresses that may be jumped to or called: those in jumps and calls of any function, in tables of places,
-    /// of symbols, and whatever else has the address of code taken.
+    /// Addresses that may be jumped to or called: those in jumps and calls of any function, in tables of
+    /// places, of symbols, and whatever else has the address of code taken.
     targets: BTreeSet<u64>,
     file: ElfFile64<'f>,
 }
@@ -77,9 +78,9 @@ impl<'f> Code<'f> {
         Ok(code)
     }
 
-    /// Places in code whose distances from `at` stand there one behind the other: so compilers write the cases
-    /// of a switch. The cases may be in another function, too (its part that is rarely executed). What stands
-    /// behind the table may be taken for more of it.
+    /// Places in code whose distances from `at` stand there one behind the other: so compilers write the
+    /// cases of a switch. The cases may be in another function, too (its part that is rarely executed). What
+    /// stands behind the table may be taken for more of it.
     fn table(&self, at: u64, ranges: &[Range<u64>]) -> Vec<u64> {
         let in_code = |place: &u64| {
             let next = ranges.partition_point(|range| range.start <= *place);

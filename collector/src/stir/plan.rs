@@ -49,8 +49,8 @@ impl Planner {
         (self.assembled.records.len(), self.assembled.left_out)
     }
 
-    /// The bytes of a plan, for a code of [`hangscope_protocol::stir::strategy`]; `None` if it holds no threads.
-    /// `preferred` are offsets in the allocator, of instructions or of what follows them.
+    /// The bytes of a plan, for a code of [`hangscope_protocol::stir::strategy`]; `None` if it holds no
+    /// threads. `preferred` are offsets in the allocator, of instructions or of what follows them.
     pub(crate) fn bytes(&self, strategy: u32, seed: u32, preferred: &BTreeSet<u32>) -> Option<Vec<u8>> {
         let noise = Noise::of(strategy)?;
         let Assembled { records, bytes: code, fixups, .. } = &self.assembled;
@@ -100,8 +100,8 @@ impl Planner {
         Some(bytes)
     }
 
-    /// Writes the plan of a run, over an earlier one. False if the strategy holds no threads: then there is no
-    /// file.
+    /// Writes the plan of a run, over an earlier one. False if the strategy holds no threads: then there is
+    /// no file.
     pub(crate) fn write(
         &self,
         file: &Path,

@@ -38,8 +38,8 @@ pub(crate) struct Sites {
     pub(crate) left_out: usize,
 }
 
-/// Whether it reads and writes memory in one step: with a LOCK prefix, or `xchg`, which needs none (Intel SDM,
-/// volume 3, "Bus Locking").
+/// Whether it reads and writes memory in one step: with a LOCK prefix, or `xchg`, which needs none (Intel
+/// SDM, volume 3, "Bus Locking").
 fn is_atomic(instruction: &Instruction) -> bool {
     let exchanges = instruction.mnemonic() == Mnemonic::Xchg
         && (0..instruction.op_count()).any(|op| instruction.op_kind(op) == OpKind::Memory);
@@ -73,8 +73,8 @@ pub(crate) fn find(code: &Code<'_>) -> Sites {
     found
 }
 
-/// The first and the last instruction that move with the one at `at`, none before `free`. `None` if a jump has no
-/// room.
+/// The first and the last instruction that move with the one at `at`, none before `free`. `None` if a jump
+/// has no room.
 fn grown(code: &Code<'_>, function: &Function, free: usize, at: usize) -> Option<(usize, usize)> {
     let all = &function.instructions;
     let bytes = |first: usize, last: usize| all[first..=last].iter().map(Instruction::len).sum::<usize>();
@@ -97,8 +97,8 @@ fn grown(code: &Code<'_>, function: &Function, free: usize, at: usize) -> Option
     (is_free && bytes(first, last) <= MOST_BYTES).then_some((first, last))
 }
 
-/// Whether an instruction does the same elsewhere. A call does not: its return address tells where it was. What
-/// does not go on to the next one can only be the last.
+/// Whether an instruction does the same elsewhere. A call does not: its return address tells where it was.
+/// What does not go on to the next one can only be the last.
 fn can_move(instruction: &Instruction, is_last: bool) -> bool {
     match instruction.flow_control() {
         FlowControl::Next => {

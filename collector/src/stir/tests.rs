@@ -12,8 +12,8 @@ fn some_file() -> PathBuf {
     std::env::current_exe().expect("the test's own file")
 }
 
-/// Every piece of code of a real file is decoded again: it is what was replaced, between checks, and goes back to
-/// where that went on.
+/// Every piece of code of a real file is decoded again: it is what was replaced, between checks, and goes
+/// back to where that went on.
 #[test]
 fn the_code_does_what_the_replaced_instructions_did() {
     let path = some_file();

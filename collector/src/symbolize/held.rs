@@ -10,8 +10,8 @@ use super::unwind::Unwinder;
 use crate::session::trace::Held;
 use crate::session::{Dump, Hold};
 
-/// The address by which a place is looked up. But for the place before an instruction it is a return address, or
-/// the one behind: what was executed is before it.
+/// The address by which a place is looked up. But for the place before an instruction it is a return address,
+/// or the one behind: what was executed is before it.
 fn lookup(hold: &Hold) -> u64 {
     let address = hold.record.address;
     if hold.record.at == hold_at::BEFORE_INSTRUCTION { address } else { address.saturating_sub(1) }

@@ -193,8 +193,8 @@ pub mod patched {
 }
 
 record! {
-    /// One hold. In a dump, in the order in which their places came, each with the bytes of the stack from `stack`
-    /// upwards.
+    /// One hold. In a dump, in the order in which their places came, each with the bytes of the stack from
+    /// `stack` upwards.
     pub struct HoldRecord {
         /// When it began, ns of CLOCK_MONOTONIC.
         pub began_ns: u64,
@@ -211,8 +211,8 @@ record! {
         pub reserved: u16,
         /// How often this thread was held at this address; the times are those of the last.
         pub times: u32,
-        /// How long the place had been chosen when the thread came by, us: long where threads come by rarely. 0 for a
-        /// hold by chance.
+        /// How long the place had been chosen when the thread came by, us: long where threads come by rarely.
+        /// 0 for a hold by chance.
         pub waited_us: u32,
     }
 }
@@ -279,11 +279,12 @@ pub struct Api {
     pub magic: u64,
     /// [`VERSION`].
     pub version: u32,
-    /// Threads may be held from now on, while the number at `filters` is 0: otherwise the program has filters of
-    /// system calls, and a call that they do not know might end the process. The number must stay for ever.
+    /// Threads may be held from now on, while the number at `filters` is 0: otherwise the program has filters
+    /// of system calls, and a call that they do not know might end the process. The number must stay for
+    /// ever.
     pub start: unsafe extern "C" fn(filters: *const AtomicU32),
-    /// libc's syscall(2) for futex calls, which holds threads, too: the shim's own comes before it in the order of
-    /// symbol search, and goes on here.
+    /// libc's syscall(2) for futex calls, which holds threads, too: the shim's own comes before it in the
+    /// order of symbol search, and goes on here.
     pub futex: unsafe extern "C" fn() -> isize,
     /// Chooses where the next threads are held. Gives the time until it is due again, ns; 0: never.
     pub tick: extern "C" fn() -> u64,
@@ -292,11 +293,11 @@ pub struct Api {
     /// Writes hold `index`, 0 the oldest, into the bytes at `to`: a [`HoldRecord`], and up to [`HOLD_STACK`]
     /// bytes of its stack. Gives the number of bytes, 0 if there is no such hold.
     pub hold: unsafe extern "C" fn(index: u32, to: *mut u8) -> usize,
-    /// Writes a [`PatchedRecord`] into the bytes at `to`, for the `index`th site that a thread came by; false if
-    /// there is none.
+    /// Writes a [`PatchedRecord`] into the bytes at `to`, for the `index`th site that a thread came by; false
+    /// if there is none.
     pub patched: unsafe extern "C" fn(index: u32, to: *mut u8) -> bool,
-    /// Gives where a thread with this instruction pointer would be without replaced code, and adds to `sp` what
-    /// the code has taken from the stack. For a signal handler.
+    /// Gives where a thread with this instruction pointer would be without replaced code, and adds to `sp`
+    /// what the code has taken from the stack. For a signal handler.
     pub original: unsafe extern "C" fn(pc: u64, sp: *mut u64) -> u64,
 }
 

@@ -24,7 +24,8 @@ pub const SECCOMP: &str = "HANGSCOPE_SECCOMP";
 /// `1`: nothing is watched where libc's own `malloc` is used, and everything that was to be preloaded is.
 pub const PRELOADED: &str = "HANGSCOPE_PRELOADED";
 
-/// All of them. The shim and `libhangscope_stir.so` read these and no others; the collector clears those that it does not set.
+/// All of them. The shim and `libhangscope_stir.so` read these and no others; the collector clears those that
+/// it does not set.
 pub const ALL: [&str; 16] = [
     SOCKET, LABEL, TARGET, ONLY, HANG_AFTER, STALL, TICK, SIGNAL, STIR, STIR_SEED, STIR_PLAN, DEBUG, GREET,
     CRASH, SECCOMP, PRELOADED,

@@ -76,8 +76,8 @@ pub fn find_function(memory: &impl Memory, r_debug: u64, name: &[u8]) -> Option<
     List::new(memory, r_debug).find_map(|linked| linked.function(memory, name))
 }
 
-/// Address of the definition of a function that comes after the one at `before` in the order of symbol search: what
-/// `dlsym(RTLD_NEXT)` gives to the image that has that one.
+/// Address of the definition of a function that comes after the one at `before` in the order of symbol
+/// search: what `dlsym(RTLD_NEXT)` gives to the image that has that one.
 pub fn find_next_function(memory: &impl Memory, r_debug: u64, name: &[u8], before: u64) -> Option<u64> {
     let mut all = List::new(memory, r_debug).filter_map(|linked| linked.function(memory, name));
     all.by_ref().find(|address| *address == before)?;
@@ -112,9 +112,9 @@ pub fn r_debug(memory: &impl Memory, auxv: &[u8]) -> Option<u64> {
     (debug != 0).then_some(debug)
 }
 
-/// Address of `struct r_debug`, from the image whose file begins at address `start`: as the program names it, or
-/// as the loader defines it. For a program that was started through its loader (`ld.so ./prog`): the kernel
-/// knows only the loader then, and so does auxv.
+/// Address of `struct r_debug`, from the image whose file begins at address `start`: as the program names it,
+/// or as the loader defines it. For a program that was started through its loader (`ld.so ./prog`): the
+/// kernel knows only the loader then, and so does auxv.
 pub fn r_debug_of_image(memory: &impl Memory, start: u64) -> Option<u64> {
     let headers = Headers::read(memory, start)?;
     let dynamic = Dynamic::read(memory, headers.dynamic()?, headers.bias);

@@ -97,12 +97,12 @@ pub(crate) static FILTERS: AtomicU32 = AtomicU32::new(0);
 const FILTER: u32 = 1;
 pub(crate) const FILTER_OF_ALL: u32 = 2;
 
-/// The function that makes futex calls in place of libc's syscall(2), with the same arguments; 0: they are made
-/// here.
+/// The function that makes futex calls in place of libc's syscall(2), with the same arguments; 0: they are
+/// made here.
 pub(crate) static FUTEX: AtomicUsize = AtomicUsize::new(0);
 
-/// The function (`extern "C" fn()`) that is called before a filter is installed for all threads, once it is noted;
-/// 0: none.
+/// The function (`extern "C" fn()`) that is called before a filter is installed for all threads, once it is
+/// noted; 0: none.
 pub(crate) static CALM: AtomicUsize = AtomicUsize::new(0);
 
 /// libc's function syscall(2), which also notes the calls that install a filter, before they are made.

@@ -82,9 +82,9 @@ pub(crate) fn may_give_back() -> bool {
     !reach_all() || WAITS.load(Ordering::SeqCst)
 }
 
-/// Called on a thread of the host that is about to install a filter on all threads, after that is noted. Under
-/// that filter the watchdog can give nothing back: priorities that it has given would stay. So this waits, for a
-/// while, until it has done so.
+/// Called on a thread of the host that is about to install a filter on all threads, after that is noted.
+/// Under that filter the watchdog can give nothing back: priorities that it has given would stay. So this
+/// waits, for a while, until it has done so.
 extern "C" fn wait_for_calm() {
     // This thread may have a filter already, and then makes no call here. The watchdog knows of that one.
     if arch::FILTERS.load(Ordering::SeqCst) & !arch::FILTER_OF_ALL != 0

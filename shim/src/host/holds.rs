@@ -37,8 +37,8 @@ pub(crate) fn find() -> Option<&'static Api> {
     Some(api)
 }
 
-/// Where a thread with this instruction pointer would be if no instruction of the allocator had been replaced.
-/// Adds to `sp` what that has taken from the stack. For a signal handler.
+/// Where a thread with this instruction pointer would be if no instruction of the allocator had been
+/// replaced. Adds to `sp` what that has taken from the stack. For a signal handler.
 pub(crate) fn original(pc: u64, sp: &mut u64) -> u64 {
     // SAFETY: `sp` is a number that nobody else uses.
     offered().map_or(pc, |api| unsafe { (api.original)(pc, sp) })

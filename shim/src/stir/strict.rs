@@ -2,9 +2,9 @@
 //! change points, at random times, the thread that runs gets the lowest priority of all. That finds races
 //! that need few orderings, each with a known probability (PCT: Burckhardt et al., ASPLOS 2010).
 //!
-//! Change points come again and again, at most [`CHANGES`] apart: a thread that spins for another one does not keep
-//! that one from the processor for ever. The policy is SCHED_FIFO, which needs a right (root, RLIMIT_RTPRIO).
-//! What a thread forks gets an ordinary policy (SCHED_RESET_ON_FORK).
+//! Change points come again and again, at most [`CHANGES`] apart: a thread that spins for another one does
+//! not keep that one from the processor for ever. The policy is SCHED_FIFO, which needs a right (root,
+//! RLIMIT_RTPRIO). What a thread forks gets an ordinary policy (SCHED_RESET_ON_FORK).
 //!
 //! The watchdog has a higher priority than all of them. It works for some microseconds at a change point.
 
@@ -17,8 +17,8 @@ use crate::sys::{self, CpuSet, For, OwnedFd, Schedule};
 
 const MICROSECOND: u64 = 1000;
 const MILLISECOND: u64 = 1000 * MICROSECOND;
-/// Priorities of the host's threads at their start are from the lowest one of these on. Each change point takes a lower
-/// one, down to 1; then all are dealt anew.
+/// Priorities of the host's threads at their start are from the lowest one of these on. Each change point
+/// takes a lower one, down to 1; then all are dealt anew.
 const FIRST: (u32, u32) = (32, 64);
 /// That of the watchdog.
 const WATCHDOG: u32 = 80;
@@ -42,8 +42,8 @@ pub(super) struct Strict {
 }
 
 impl Strict {
-    /// For the watchdog `tid` of `pid`. None where real-time priorities are not permitted, or where there is one
-    /// processor: everything else on the machine needs one, too.
+    /// For the watchdog `tid` of `pid`. None where real-time priorities are not permitted, or where there is
+    /// one processor: everything else on the machine needs one, too.
     pub(super) fn new(strength: u32, seed: u32, (pid, tid): (u32, u32)) -> Option<Strict> {
         let (cpus, schedule) = (sys::affinity(tid).ok()?, sys::schedule(tid).ok()?);
         if cpus.count() < 2 {

@@ -113,7 +113,8 @@ impl Touched {
         touched.iter().find(|thread| thread.tid == tid).map(|thread| thread.set)
     }
 
-    /// Gives a thread that was given a role another schedule; one that the host has changed meanwhile keeps its own.
+    /// Gives a thread that was given a role another schedule; one that the host has changed meanwhile keeps
+    /// its own.
     pub(crate) fn change(&mut self, tid: u32, schedule: Schedule) {
         let touched = self.threads.get_mut(..self.len).unwrap_or(&mut []);
         let Some(thread) = touched.iter_mut().find(|thread| thread.tid == tid) else { return };

@@ -62,8 +62,8 @@ impl Stir {
         if matches!(self.way, Way::None) { 0 } else { self.code }
     }
 
-    /// Disturbs until this time. True as soon as the socket can be read; false before that time if the program
-    /// installs a filter of system calls.
+    /// Disturbs until this time. True as soon as the socket can be read; false before that time if the
+    /// program installs a filter of system calls.
     pub(crate) fn until(&mut self, until: u64, socket: Option<&OwnedFd>, tools: &mut Tools<'_>) -> bool {
         if filters::may_be_new() {
             self.end(tools);

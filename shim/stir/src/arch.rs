@@ -80,8 +80,8 @@ unsafe extern "C" fn syscall() -> isize {
     naked_asm!("endbr64", "jmp {call}", call = sym call)
 }
 
-/// Does what syscall(2) does, and holds threads at futex calls. The exported name is another DSO's, where one comes
-/// before this one in the order of symbol search.
+/// Does what syscall(2) does, and holds threads at futex calls. The exported name is another DSO's, where one
+/// comes before this one in the order of symbol search.
 ///
 /// # Safety
 /// As syscall(2).

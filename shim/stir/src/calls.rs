@@ -76,7 +76,8 @@ fn decide(at: u16, from: From) {
     }
 }
 
-/// How long this place has been chosen, us; none if no thread is to be held there. No other thread is held for it.
+/// How long this place has been chosen, us; none if no thread is to be held there. No other thread is held
+/// for it.
 fn chosen(at: u16, from: From, random: &mut Random) -> Option<u32> {
     let key = Random::from(from.address ^ caller(from).rotate_left(32) ^ u64::from(at)).draw().max(1);
     for offset in 0..TRIES {
@@ -99,8 +100,8 @@ fn chosen(at: u16, from: From, random: &mut Random) -> Option<u32> {
     None
 }
 
-/// A return address of the allocator on the stack above the call: mostly that of the function that made it. It
-/// may be a stale one; then the same place is taken for two.
+/// A return address of the allocator on the stack above the call: mostly that of the function that made it.
+/// It may be a stale one; then the same place is taken for two.
 fn caller(from: From) -> u64 {
     if image::allocator().is_none() {
         return 0;

@@ -3,14 +3,14 @@
 //! Who writes and who reads:
 //!
 //! - The watchdog stores `ON`. A thread counts itself in `HELD`, then the kernel compares `ON` before the
-//!   thread sleeps. [`stop`] stores `ON`, wakes, then reads `HELD`: so it sees the thread and waits for it, or
-//!   the thread does not sleep (the same argument as in the shim's `signal/stops`). A hold ends by itself,
+//!   thread sleeps. [`stop`] stores `ON`, wakes, then reads `HELD`: so it sees the thread and waits for it,
+//!   or the thread does not sleep (the same argument as in the shim's `signal/stops`). A hold ends by itself,
 //!   too, and `stop` has a limit: neither depends on the other.
-//! - An entry of `HOLDS` belongs to the thread that drew its number, until 64 later numbers were drawn. `number`
-//!   is 0 while it is written, and is stored last (release). The watchdog reads entries after [`stop`], and
-//!   passes over one whose number is another.
-//! - The shim raises the number at `FILTERS` before the program installs a filter of system calls. From then on
-//!   no thread of the host makes a call here. One that is held goes on without a look at the clock.
+//! - An entry of `HOLDS` belongs to the thread that drew its number, until 64 later numbers were drawn.
+//!   `number` is 0 while it is written, and is stored last (release). The watchdog reads entries after
+//!   [`stop`], and passes over one whose number is another.
+//! - The shim raises the number at `FILTERS` before the program installs a filter of system calls. From then
+//!   on no thread of the host makes a call here. One that is held goes on without a look at the clock.
 //! - A forked child has copies of the counts, and its watchdog sets them anew ([`start`]).
 
 use core::cell::UnsafeCell;
@@ -64,9 +64,9 @@ struct Entry {
     bytes: UnsafeCell<[u8; HOLD_STACK]>,
 }
 
-// SAFETY: `bytes` are written by the thread that has drawn the number, through the kernel, before it stores `number`.
-// The watchdog copies them through the kernel, too, and then looks whether the number is still the same: what was
-// written over meanwhile is not taken.
+// SAFETY: `bytes` are written by the thread that has drawn the number, through the kernel, before it stores
+// `number`. The watchdog copies them through the kernel, too, and then looks whether the number is still the
+// same: what was written over meanwhile is not taken.
 unsafe impl Sync for Entry {}
 
 /// Where a thread is held.
@@ -147,7 +147,8 @@ pub(crate) extern "C" fn stop() {
     }
 }
 
-/// Holds this thread for a drawn time. `counted` is the number of the plan that counts it. False if it was not held.
+/// Holds this thread for a drawn time. `counted` is the number of the plan that counts it. False if it was
+/// not held.
 pub(crate) fn hold(random: &mut Random, place: Place, counted: usize) -> bool {
     let others = HELD.fetch_add(1, Ordering::SeqCst);
     if others >= MOST_HELD || ON.load(Ordering::SeqCst) == 0 || !may_call() {
@@ -192,8 +193,8 @@ fn go_on() {
     }
 }
 
-/// Writes down the beginning of a hold, over an earlier one of this thread at the same place: threads that loop
-/// leave room for the others. Gives its number, from 0.
+/// Writes down the beginning of a hold, over an earlier one of this thread at the same place: threads that
+/// loop leave room for the others. Gives its number, from 0.
 fn note(began: u64, place: Place) -> u64 {
     let Place { address, stack, waited_us, at } = place;
     let thread = u64::from(sys::gettid()) | u64::from(at) << 32;
@@ -236,7 +237,8 @@ impl Entry {
     }
 }
 
-/// Copies a hold and its stack: `index` 0 is the oldest that is known. See [`hangscope_protocol::stir::Api::hold`].
+/// Copies a hold and its stack: `index` 0 is the oldest that is known. See
+/// [`hangscope_protocol::stir::Api::hold`].
 ///
 /// # Safety
 /// `to` must have room for a [`HoldRecord`] and [`HOLD_STACK`] bytes.

@@ -15,8 +15,8 @@ unsafe extern "C" {
     static _r_debug: u8;
 }
 
-/// Load bias of the allocator, and where it is mapped; 0: not known, or it is libc. Written by the constructor
-/// only, before threads are held.
+/// Load bias of the allocator, and where it is mapped; 0: not known, or it is libc. Written by the
+/// constructor only, before threads are held.
 static BIAS: AtomicU64 = AtomicU64::new(0);
 static START: AtomicU64 = AtomicU64::new(0);
 static END: AtomicU64 = AtomicU64::new(0);
@@ -60,7 +60,8 @@ pub(crate) fn allocator() -> Option<(u64, Range<u64>)> {
     (!code.is_empty()).then(|| (BIAS.load(Ordering::Relaxed), code))
 }
 
-/// Whether the allocator's segment can be written only after [`crate::sys::make_code`], and is as before after it.
+/// Whether the allocator's segment can be written only after [`crate::sys::make_code`], and is as before
+/// after it.
 pub(crate) fn is_only_code() -> bool {
     IS_CODE.load(Ordering::Relaxed)
 }

@@ -10,16 +10,16 @@
 //!   taken, before and after a release, between a check and its sleep, before a wake ([`calls`])
 //! - before or behind an atomic instruction of the allocator ([`sites`])
 //!
-//! What is held where is chosen by the watchdog of the shim ([`choice`]), from the plan of the run ([`plan`]).
-//! Without a plan, or without the shim, nothing is held.
+//! What is held where is chosen by the watchdog of the shim ([`choice`]), from the plan of the run
+//! ([`plan`]). Without a plan, or without the shim, nothing is held.
 //!
 //! It creates no hang: every hold ends by itself, and no call returns anything that it could not have
 //! returned. A timed wait lasts at least as long as asked for. It allocates nothing, takes no lock, and can
 //! run in a signal handler: [`hold`] waits on a futex word with a timeout.
 //!
 //! [`live`] lists the places that threads come by, [`next`] finds the functions of libc, [`threads`] has the
-//! random numbers of each thread, [`image`] finds the allocator, [`sys`] makes the system calls, [`arch`] has what
-//! is particular to a processor.
+//! random numbers of each thread, [`image`] finds the allocator, [`sys`] makes the system calls, [`arch`] has
+//! what is particular to a processor.
 #![cfg_attr(not(test), no_std)]
 #![cfg_attr(test, expect(dead_code, reason = "in a test nothing is exported"))]
 

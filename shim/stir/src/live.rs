@@ -1,5 +1,5 @@
-//! Places that threads came by, each in the list once, in the order in which they were found. Threads add, the
-//! watchdog reads.
+//! Places that threads came by, each in the list once, in the order in which they were found. Threads add,
+//! the watchdog reads.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 

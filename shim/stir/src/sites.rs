@@ -1,13 +1,13 @@
-//! Atomic instructions of the allocator. Each is replaced by a jump to code that asks whether the thread is to
-//! be held, executes the instruction, and jumps back.
+//! Atomic instructions of the allocator. Each is replaced by a jump to code that asks whether the thread is
+//! to be held, executes the instruction, and jumps back.
 //!
 //! The code comes from the plan: the collector has decoded the allocator's file, and moved the instructions.
 //! It is put into place once, in the constructor, while the process has one thread: no thread executes what
 //! changes, and nothing has to be changed back. Between the check and the next instruction of the allocator
 //! registers, flags and the stack are as they were.
 //!
-//! A byte for each site says whether the next thread is held there. Threads take it by a compare-and-exchange,
-//! so one thread is held for each time that it is set.
+//! A byte for each site says whether the next thread is held there. Threads take it by a
+//! compare-and-exchange, so one thread is held for each time that it is set.
 
 use core::ops::Range;
 use core::ptr::NonNull;
@@ -96,7 +96,8 @@ fn try_patch(plan: &Plan) -> Result<(), u64> {
     Ok(())
 }
 
-/// Puts the code into `area`, and jumps to it into the allocator's segment. Where it fails, there are no jumps.
+/// Puts the code into `area`, and jumps to it into the allocator's segment. Where it fails, there are no
+/// jumps.
 fn place(plan: &Plan, segment: &Range<u64>, area: NonNull<u8>, code_bytes: &[u8]) -> Result<(), u64> {
     let (bias, _) = image::allocator().ok_or(patched::NO_ALLOCATOR)?;
     let records = plan.sites().ok_or(patched::OTHER_BYTES)?;

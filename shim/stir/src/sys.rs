@@ -33,8 +33,8 @@ pub(crate) fn gettid() -> u32 {
     unsafe { arch::syscall6(libc::SYS_gettid, [0; 6]) as u32 }
 }
 
-/// Waits while the word has this value, at most so many ns. Also returns early, for a signal. False if it may be
-/// tried again: there was a signal or a wake.
+/// Waits while the word has this value, at most so many ns. Also returns early, for a signal. False if it may
+/// be tried again: there was a signal or a wake.
 pub(crate) fn futex_wait(word: &AtomicU32, value: u32, timeout_ns: u64) -> bool {
     let timeout = Timespec {
         tv_sec: (timeout_ns / 1_000_000_000) as i64,
@@ -47,8 +47,8 @@ pub(crate) fn futex_wake_all(word: &AtomicU32) {
     let _ = futex::wake(word, Flags::PRIVATE, i32::MAX as u32);
 }
 
-/// Maps a whole file, shared and writable, if it has at most so many bytes. Gives the memory and its length. What
-/// is no ordinary file is neither waited for nor mapped.
+/// Maps a whole file, shared and writable, if it has at most so many bytes. Gives the memory and its length.
+/// What is no ordinary file is neither waited for nor mapped.
 pub(crate) fn map_file(path: &CStr, most: u64) -> Option<(NonNull<u8>, usize)> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = rustix::fs::open(path, flags, Mode::empty()).ok()?;

@@ -1,8 +1,8 @@
-//! The last times that a thread was held before the hang (`--stir`). A race is lost where a thread is held between
-//! two of its steps, so the place of a hold is often a line of the race.
+//! The last times that a thread was held before the hang (`--stir`). A race is lost where a thread is held
+//! between two of its steps, so the place of a hold is often a line of the race.
 //!
-//! Nothing is proven by it: it says what came before. A thread that loops in the hang is held in its loop again and
-//! again. Those holds came after it, and are left out.
+//! Nothing is proven by it: it says what came before. A thread that loops in the hang is held in its loop
+//! again and again. Those holds came after it, and are left out.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,8 @@ use crate::text::message::{Say as _, Text, messages, say};
 const MOST: usize = 4;
 /// A thread that was held so often at one place goes round.
 const ROUNDS: u32 = 4;
-/// Holds that ended earlier before the last one have nothing to do with the hang: several times the longest hold.
+/// Holds that ended earlier before the last one have nothing to do with the hang: several times the longest
+/// hold.
 const WINDOW_NS: u64 = 50_000_000;
 
 messages! {
@@ -58,8 +59,9 @@ pub(crate) fn at(at: u16) -> Text {
     .said()
 }
 
-/// Holds of the last [`WINDOW_NS`] before the hang, the last first: at most [`MOST`], those at lines that threads come by
-/// most rarely. A lock that every call takes is held at all the time, and the slow path that loses a race is not.
+/// Holds of the last [`WINDOW_NS`] before the hang, the last first: at most [`MOST`], those at lines that
+/// threads come by most rarely. A lock that every call takes is held at all the time, and the slow path that
+/// loses a race is not.
 pub(super) fn last(scene: &Scene<'_>) -> Vec<HoldPlace> {
     let mut holds: Vec<&Held> = scene.traces.holds.iter().filter(|held| !goes_round(scene, held)).collect();
     // How soon a thread came by each line, at best.

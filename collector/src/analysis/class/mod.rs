@@ -136,8 +136,8 @@ fn resumed(scene: &Scene<'_>) -> Option<Why> {
     (!threads.is_empty()).then(|| say!(Why::Resumed { tids: case::tids(threads) }))
 }
 
-/// A forked child with one thread that waits for a lock without an owner: a thread of the parent may have held it
-/// at the fork. No thread of the child can release it.
+/// A forked child with one thread that waits for a lock without an owner: a thread of the parent may have
+/// held it at the fork. No thread of the child can release it.
 fn inherited(scene: &Scene<'_>, case: &mut Case) {
     let held = case.lock.as_ref().is_some_and(|lock| lock.owner_tid.is_none());
     let of_lock = scene.waiting().any(|(_, wait)| wait.kind.is_lock());

@@ -25,8 +25,8 @@ pub(crate) struct Tally {
     /// Those of `slow` that were stopped at the deadline.
     #[serde(skip)]
     pub(crate) cut_off: u32,
-    /// Those of `ok`, `hung` and `slow` whose malloc is not proven to be the DSO ([`RunFacts::has_dso`]). They
-    /// say nothing about it.
+    /// Those of `ok`, `hung` and `slow` whose malloc is not proven to be the DSO ([`RunFacts::has_dso`]).
+    /// They say nothing about it.
     #[serde(skip)]
     pub(crate) not_proven: u32,
     /// Those of `hung` among them.

@@ -1,5 +1,6 @@
-//! Threads held by `--stir both:3`: the program does not notice. Its output and its exit status are the same, and so
-//! are all registers, all flags and the stack around atomic instructions of the allocator that were moved.
+//! Threads held by `--stir both:3`: the program does not notice. Its output and its exit status are the same,
+//! and so are all registers, all flags and the stack around atomic instructions of the allocator that were
+//! moved.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,8 +20,8 @@ fn source(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all/holds").join(file)
 }
 
-/// Runs the command under the allocator, plainly and with threads held, and compares. Gives what was held: at calls,
-/// and at instructions.
+/// Runs the command under the allocator, plainly and with threads held, and compares. Gives what was held: at
+/// calls, and at instructions.
 fn same(so: &Path, command: &[&str]) -> (u64, u64) {
     let (program, args) = command.split_first().expect("a program");
     let plain = run(Command::new(program).args(args).env("LD_PRELOAD", preload(Some(so))));

@@ -1,4 +1,5 @@
-// Things that programs do with threads, signals and processes. Prints what came of them: the same in each run.
+// Things that programs do with threads, signals and processes. Prints what came of them: the same in each
+// run.
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
