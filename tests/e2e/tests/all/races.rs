@@ -5,6 +5,8 @@
 //! "Times plain" compares the hangs per hour with those of the plain loop. If no plain run hung, one hang is
 //! assumed. "Lowest" is the lower bound of the row divided by the upper bound of the plain loop.
 //!
+//! And that the holds of a hung run name the race: its last holds, with their stacks, have a line of it.
+//!
 //! A row is printed as soon as it is measured. The environment chooses how much is measured:
 //! - `HANGSCOPE_TEST_RACE_SECONDS`: time for each row, in seconds; 20 by default;
 //! - `HANGSCOPE_TEST_RACE_RUNS`: most runs of each row; not limited by default;
@@ -18,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use hangscope_collector::analysis::stats::{CONFIDENCE, Rate, per_hour};
 use hangscope_test_allocators::races::{RACES, Race};
-use hangscope_test_e2e::hunt::bench_with;
+use hangscope_test_e2e::hunt::{Hunt, bench_with};
 use hangscope_test_e2e::{Running, built, hangscope, kill_group, wait};
 use serde_json::Value;
 
@@ -256,6 +258,75 @@ fn hunt(race: &Race, budget: &Budget, level: &str) -> Result<Count, String> {
         Some((hung, runs)) => Ok(Count { hung, runs, time }),
         None => Err(format!("{status}: {}", said.lines().next().unwrap_or("nothing said"))),
     }
+}
+
+/// Most runs of a hunt for the first hang. About two runs of three hang under `both:2`, as measured.
+const UNTIL_HANG: &str = "60";
+
+/// Hangs whose holds are looked at before a race counts as not named.
+const HANGS: u32 = 3;
+
+/// What the evidence of one hang says of the race.
+#[derive(Clone, Copy, Debug, Default)]
+struct Named {
+    /// A hold of `verdict.json`, which the report tells, is at a line of the race, or was called from there.
+    told: bool,
+    /// A hold of `holds.tsv` is.
+    listed: bool,
+}
+
+/// Hunts the race until it hangs once.
+fn hang(race: &Race) -> Named {
+    let options =
+        ["--stir", "both:2", "--runs", UNTIL_HANG, "--hang-after", "1s", "--no-perf", "--verify-runs", "0"];
+    let hunt = Hunt::new(&built("examples/libraces.so"), &options, race.env, &bench_with(race.workload_args));
+    assert_eq!(hunt.code(), 10, "{}: {}", race.name, hunt.outputs());
+    let hang = &hunt.verdict()["hangs"][0];
+    let class = hang["class"].as_str().expect("a class");
+    println!("{}: {class} ({}) in run {}", race.name, hang["confidence"], hang["run"]);
+    let file = format!("{}.rs:", race.name);
+    let lines = race.lines();
+    let is_race = |source: &str| {
+        let number = source.rsplit('/').next().and_then(|name| name.strip_prefix(&file));
+        let number = number.and_then(|number| number.parse().ok());
+        number.is_some_and(|number: u32| lines.iter().any(|range| range.contains(&number)))
+    };
+    let holds = hang["holds"].as_array().expect("holds");
+    assert!(!holds.is_empty(), "{}: the hang follows holds", race.name);
+    let places = holds.iter().flat_map(|hold| [&hold["source"], &hold["caller_source"]]);
+    let told = places.filter_map(Value::as_str).any(is_race);
+    let list = hunt.text(&format!("{}/holds.tsv", hang["snapshot"].as_str().expect("a folder")));
+    let listed = list.split([' ', '\t', '\n']).any(is_race);
+    Named { told, listed }
+}
+
+/// What the evidence of up to [`HANGS`] hangs says.
+fn named(race: &Race) -> Named {
+    let mut named = Named::default();
+    for _ in 0..HANGS {
+        let one = hang(race);
+        named = Named { told: named.told || one.told, listed: named.listed || one.listed };
+        if named.told && named.listed {
+            break;
+        }
+    }
+    println!("{}: {named:?}", race.name);
+    named
+}
+
+/// The short form of the test below.
+#[test]
+fn a_race_that_never_hangs_hangs_under_stir_and_its_holds_name_it() {
+    let named = named(Race::named("wake_lost"));
+    assert!(named.told && named.listed, "{named:?}");
+}
+
+#[test]
+#[ignore = "all races: scripts/soak.sh stir"]
+fn the_holds_of_at_least_six_of_the_eight_races_name_them() {
+    let told = RACES.iter().map(named).filter(|named| named.told).count();
+    println!("holds that the report tells name {told} of {} races", RACES.len());
+    assert!(told >= 6, "{told} of {}", RACES.len());
 }
 
 /// More runs than a hunt can make in its time.
