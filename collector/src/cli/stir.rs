@@ -15,11 +15,11 @@ const OFF: &str = "0";
 pub(crate) struct StirArgs {
     /// Disturb the runs from inside, so that rare races hang more often. `auto`, or no value: each run gets
     /// the strategy that promises most hangs for its time, by what the runs before did. 0: nothing.
-    /// Strategies, to choose one yourself: calls[:N] holds threads for up to milliseconds at calls of
-    /// synchronisation functions, sites[:N] at atomic instructions of the allocator, both[:N] at both;
-    /// strict[:N] runs all threads on one CPU with strict priorities; N is the strength, 1 to 3 [default: 2].
-    /// 1, 2, 3: threads get other CPUs and priorities; are also crowded on few CPUs; are also stopped inside
-    /// the allocator. It ends with the first dump. ops/s of such runs say nothing.
+    /// Strategies, to choose one yourself: calls holds threads for up to milliseconds at calls of
+    /// synchronisation functions, sites at atomic instructions of the allocator, both at both; strict runs
+    /// all threads on one CPU with strict priorities. calls:3 is calls with strength 3, of 1 to 3
+    /// [default: 2]. 1, 2, 3: threads get other CPUs and priorities; are also crowded on few CPUs; are also
+    /// stopped inside the allocator. It ends with the first dump. ops/s of such runs say nothing.
     #[arg(
         id = "stir", long = "stir", value_name = "STRATEGY", num_args = 0..=1, default_missing_value = AUTO,
         value_parser = wanted
@@ -81,8 +81,8 @@ impl StirArgs {
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct PlainStirArgs {
     /// Disturb the process from inside, so that rare races hang more often: 0 (nothing), 1, 2, 3 or
-    /// strict[:N]. `hangscope hunt --help` says what they do. The other strategies of hunt need a plan for
-    /// each run.
+    /// strict (with a strength: strict:3). `hangscope hunt --help` says what they do. The other strategies of
+    /// hunt need a plan for each run.
     #[arg(
         id = "stir", long = "stir", value_name = "STRATEGY", num_args = 0..=1, default_missing_value = AUTO,
         value_parser = plain
