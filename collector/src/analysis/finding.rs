@@ -75,17 +75,22 @@ pub(crate) struct HoldPlace {
 }
 
 impl HoldPlace {
-    /// `` `span_unlock+0x1a` (races.c:52) < `span_put` (races.c:80) ``.
+    /// `` `span_unlock+0x1a` (races.c:52) ``.
     pub(crate) fn place(&self) -> String {
-        let in_source = |source: &Option<String>| {
-            source.as_ref().map_or_else(String::new, |source| format!(" ({source})"))
-        };
         let function = self.function.as_deref().unwrap_or("?");
         let offset = self.offset.map_or_else(String::new, |offset| format!("+{offset:#x}"));
-        let caller = self.caller.as_ref();
-        let caller = caller.map(|caller| format!(" < `{caller}`{}", in_source(&self.caller_source)));
-        format!("`{function}{offset}`{}{}", in_source(&self.source), caller.unwrap_or_default())
+        format!("`{function}{offset}`{}", in_source(self.source.as_deref()))
     }
+
+    /// `` `span_put` (races.c:80) ``.
+    pub(crate) fn called_from(&self) -> Option<String> {
+        let caller = self.caller.as_ref()?;
+        Some(format!("`{caller}`{}", in_source(self.caller_source.as_deref())))
+    }
+}
+
+fn in_source(source: Option<&str>) -> String {
+    source.map_or_else(String::new, |source| format!(" ({source})"))
 }
 
 impl Finding {

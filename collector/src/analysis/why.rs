@@ -251,8 +251,10 @@ messages! {
             hang is possible without it, but not necessarily as often (dump.bin)",
             "このダンプまで、シムがスケジューリングを攪乱していた (--stir {strategy}、シード {seed})。攪乱なしでも同じハングは起こり\
             得るが、頻度は異なり得る (dump.bin)";
+        /// Where a hold of [`Why::HeldOne`] was.
+        HeldIn { place, caller } => "{place}, called from {caller}", "{place} (呼び出し元は {caller})";
         /// One of the holds of [`Why::HeldBefore`].
-        HeldOne { tid, ms, at, place, before } => "tid {tid} for {ms} ms {at} {place}, {before} s before the dump",
+        HeldOne { tid, ms, at, place, before } => "tid {tid} for {ms} ms {at} {place} ({before} s before the dump)",
             "tid {tid} を {place} で、{at}に {ms} ms 停止 (ダンプの {before} 秒前)";
         HeldBefore { holds } => "threads were held on purpose; before this hang, where threads come by most rarely: {holds} (holds.tsv)",
             "攪乱のためにスレッドを意図的に止めていた。このハングの直前の停止のうち、スレッドが通ることの最も少ない位置のもの: {holds} (holds.tsv)";

@@ -138,11 +138,15 @@ fn tenths(number: f64) -> f64 {
 /// The sentence of these holds; none if there are none.
 pub(super) fn why(holds: &[HoldPlace]) -> Option<Why> {
     let one = |hold: &HoldPlace| {
+        let place = match hold.called_from() {
+            Some(caller) => say!(Why::HeldIn { place: hold.place(), caller }).said(),
+            None => Text::Same(hold.place()),
+        };
         say!(Why::HeldOne {
             tid: hold.tid,
             ms: format!("{:.1}", hold.held_ms),
             at: at(hold.at),
-            place: hold.place(),
+            place,
             before: format!("{:.1}", hold.before_s),
         })
         .said()
