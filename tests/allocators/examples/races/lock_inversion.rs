@@ -16,7 +16,7 @@ static g_page_heap_lock: Mutex = Mutex::new();
 const PURGE: usize = 0;
 const REFILL: usize = 1;
 /// Mean number of a thread's operations between two slow paths of a kind.
-const OPERATIONS: u32 = 8192;
+const OPERATIONS: u32 = 16_384;
 const PAGES: usize = 256;
 
 pub(crate) fn operation(lock: usize) {
