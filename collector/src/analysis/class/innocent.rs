@@ -83,7 +83,9 @@ pub(super) fn no_memory(scene: &Scene<'_>) -> Option<Case> {
     case.cause = Some(Cause::EnomemRetry);
     case.blame = Some(Blame::Program);
     case.culprit = Some(first.tid());
-    case.culprit_at = stack::program_frame_outside(first.frames(), scene.is).cloned();
+    // One stack may be cut below the program's frames.
+    let mut stacks = first.trace.into_iter().chain(first.samples);
+    case.culprit_at = stacks.find_map(|stack| stack::program_frame_outside(&stack.frames, scene.is)).cloned();
     case.in_allocator = Some(handler.is_some());
     case.for_s = threads.iter().filter_map(|t| scene.for_s(t)).max_by(f64::total_cmp);
     Some(case)
