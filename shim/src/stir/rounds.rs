@@ -6,10 +6,9 @@ use core::mem::MaybeUninit;
 use hangscope_protocol::random::Random;
 
 use super::touched::{self, ROLES, Role, Touched};
-use crate::host::filters;
 use crate::host::task::Tasks;
 use crate::signal::{Handler, Timers};
-use crate::sys::{self, CpuSet, For, OwnedFd, Schedule};
+use crate::sys::{self, CpuSet, Schedule};
 
 const MICROSECOND: u64 = 1000;
 const MILLISECOND: u64 = 1000 * MICROSECOND;
@@ -55,7 +54,6 @@ pub(crate) struct Rounds {
     timers: Option<Timers>,
     /// What cannot be done, until the collector has been told.
     trouble: Option<&'static [u8]>,
-    over: bool,
 }
 
 /// What a round works with, lent by the watchdog.
@@ -104,35 +102,27 @@ impl Rounds {
             trouble: (level >= 3 && timers.is_none())
                 .then_some(b"the allocator to stop threads in is not known"),
             timers,
-            over: false,
         })
     }
 
-    /// Disturbs until this time. True as soon as the socket can be read.
-    pub(crate) fn until(&mut self, until: u64, socket: Option<&OwnedFd>, tools: &mut Tools<'_>) -> bool {
-        while !self.over {
-            // The next call might be what a filter of all threads ends the process for.
-            if filters::may_be_new() {
-                return false;
-            }
-            let now = sys::now();
-            if now >= until {
-                return false;
-            }
-            if now >= self.round {
-                self.begin_round(tools, now);
-            }
-            let holds = self.level >= 2 && self.active;
-            let pause = if holds { self.random.spread(PAUSE.0, PAUSE.1) } else { u64::MAX };
-            let wake = until.min(self.round).min(now.saturating_add(pause));
-            if sys::wait(socket, For::Reading, wake.saturating_sub(sys::now())) {
-                return true;
-            }
-            if holds {
-                self.hold_up();
-            }
+    /// Does what is due. Gives when it is to go on.
+    pub(super) fn step(&mut self, tools: &mut Tools<'_>, now: u64) -> u64 {
+        if now >= self.round {
+            self.begin_round(tools, now);
         }
-        sys::wait(socket, For::Reading, until.saturating_sub(sys::now()))
+        let pause = if self.holds_up() { self.random.spread(PAUSE.0, PAUSE.1) } else { u64::MAX };
+        self.round.min(now.saturating_add(pause))
+    }
+
+    /// The wait after a step is over.
+    pub(super) fn woke(&mut self) {
+        if self.holds_up() {
+            self.hold_up();
+        }
+    }
+
+    fn holds_up(&self) -> bool {
+        self.level >= 2 && self.active
     }
 
     fn begin_round(&mut self, tools: &mut Tools<'_>, now: u64) {
@@ -288,9 +278,6 @@ impl Rounds {
 
     /// Restores all, until the next round.
     pub(crate) fn rest(&mut self, tools: &mut Tools<'_>) {
-        if self.over {
-            return;
-        }
         if let Some(timers) = &mut self.timers {
             timers.pause();
         }
@@ -306,9 +293,6 @@ impl Rounds {
 
     /// Ends the disturbance for good. When it returns, the host is as if it had never been disturbed.
     pub(crate) fn end(&mut self, tools: &mut Tools<'_>) {
-        if core::mem::replace(&mut self.over, true) {
-            return;
-        }
         if let Some(timers) = &mut self.timers {
             timers.end();
         }

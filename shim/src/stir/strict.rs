@@ -12,8 +12,7 @@ use hangscope_protocol::random::Random;
 
 use super::rounds::Tools;
 use super::touched::Role;
-use crate::host::filters;
-use crate::sys::{self, CpuSet, For, OwnedFd, Schedule};
+use crate::sys::{self, CpuSet, Schedule};
 
 const MICROSECOND: u64 = 1000;
 const MILLISECOND: u64 = 1000 * MICROSECOND;
@@ -38,7 +37,6 @@ pub(super) struct Strict {
     next: u64,
     /// The lowest priority that was given.
     lowest: u32,
-    over: bool,
 }
 
 impl Strict {
@@ -56,29 +54,16 @@ impl Strict {
         on.set((0..CpuSet::MAX_CPU).filter(|cpu| cpus.is_set(*cpu)).nth(nth)?);
         let changes = CHANGES.get(strength.saturating_sub(1) as usize).copied()?;
         let (lowest, _) = FIRST;
-        Some(Strict { random, pid, tid, cpus, schedule, on, changes, next: 0, lowest, over: false })
+        Some(Strict { random, pid, tid, cpus, schedule, on, changes, next: 0, lowest })
     }
 
-    /// Disturbs until this time. True as soon as the socket can be read.
-    pub(super) fn until(&mut self, until: u64, socket: Option<&OwnedFd>, tools: &mut Tools<'_>) -> bool {
-        while !self.over {
-            // The next call might be what a filter of all threads ends the process for.
-            if filters::may_be_new() {
-                return false;
-            }
-            let now = sys::now();
-            if now >= until {
-                return false;
-            }
-            if now >= self.next {
-                self.change(tools);
-                self.next = now + self.random.spread(self.changes.0, self.changes.1);
-            }
-            if sys::wait(socket, For::Reading, until.min(self.next).saturating_sub(sys::now())) {
-                return true;
-            }
+    /// Does what is due. Gives when it is to go on.
+    pub(super) fn step(&mut self, tools: &mut Tools<'_>, now: u64) -> u64 {
+        if now >= self.next {
+            self.change(tools);
+            self.next = now + self.random.spread(self.changes.0, self.changes.1);
         }
-        sys::wait(socket, For::Reading, until.saturating_sub(sys::now()))
+        self.next
     }
 
     /// A change point: threads that are new get a priority, and the one that runs gets the lowest.
@@ -124,22 +109,16 @@ impl Strict {
 
     /// Restores all, until the next change point.
     pub(super) fn rest(&mut self, tools: &mut Tools<'_>) {
-        if !self.over {
-            let found = tools.tasks.list(tools.entries, tools.tids).unwrap_or(0).min(tools.tids.len());
-            self.give_back(tools, found);
-            self.next = 0;
-        }
+        let found = tools.tasks.list(tools.entries, tools.tids).unwrap_or(0).min(tools.tids.len());
+        self.give_back(tools, found);
+        self.next = 0;
     }
 
     /// Ends the disturbance for good.
     pub(super) fn end(&mut self, tools: &mut Tools<'_>) {
-        if self.over {
-            return;
-        }
         self.rest(tools);
         // A thread that a touched thread was just starting is in the list by now.
         self.rest(tools);
-        self.over = true;
         let _ = sys::set_affinity(self.tid, &self.cpus);
         let _ = sys::set_schedule(self.tid, &self.schedule);
     }

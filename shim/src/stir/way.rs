@@ -21,6 +21,7 @@ enum Way {
 pub(crate) struct Stir {
     way: Way,
     code: u32,
+    over: bool,
     /// What cannot be done, until the collector has been told.
     trouble: Option<&'static [u8]>,
 }
@@ -54,7 +55,7 @@ impl Stir {
             rounds(code, None)
         };
         filters::disturbed(!matches!(way, Way::None));
-        Some(Stir { way, code, trouble })
+        Some(Stir { way, code, over: false, trouble })
     }
 
     /// The strategy, as in [`strategy`]; 0 if nothing can be disturbed.
@@ -68,12 +69,29 @@ impl Stir {
         if filters::may_be_new() {
             self.end(tools);
         }
-        match &mut self.way {
-            Way::Rounds(rounds) => rounds.until(until, socket, tools),
-            Way::Holds(holds) => holds.until(until, socket),
-            Way::Strict(strict) => strict.until(until, socket, tools),
-            Way::None => sys::wait(socket, For::Reading, until.saturating_sub(sys::now())),
+        while !self.over {
+            // The next call might be what a filter of all threads ends the process for.
+            if filters::may_be_new() {
+                return false;
+            }
+            let now = sys::now();
+            if now >= until {
+                return false;
+            }
+            let next = match &mut self.way {
+                Way::Rounds(rounds) => rounds.step(tools, now),
+                Way::Holds(holds) => holds.step(now),
+                Way::Strict(strict) => strict.step(tools, now),
+                Way::None => u64::MAX,
+            };
+            if sys::wait(socket, For::Reading, until.min(next).saturating_sub(sys::now())) {
+                return true;
+            }
+            if let Way::Rounds(rounds) = &mut self.way {
+                rounds.woke();
+            }
         }
+        sys::wait(socket, For::Reading, until.saturating_sub(sys::now()))
     }
 
     /// What cannot be done; given only once.
@@ -86,6 +104,9 @@ impl Stir {
 
     /// Gives back all that was changed, until the next [`Stir::until`].
     pub(crate) fn rest(&mut self, tools: &mut Tools<'_>) {
+        if self.over {
+            return;
+        }
         match &mut self.way {
             Way::Rounds(rounds) => rounds.rest(tools),
             Way::Holds(holds) => holds.rest(),
@@ -107,9 +128,12 @@ impl Stir {
         if !filters::may_give_back() {
             return;
         }
+        if core::mem::replace(&mut self.over, true) {
+            return;
+        }
         match &mut self.way {
             Way::Rounds(rounds) => rounds.end(tools),
-            Way::Holds(holds) => holds.end(),
+            Way::Holds(holds) => holds.rest(),
             Way::Strict(strict) => strict.end(tools),
             Way::None => {}
         }
