@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::hot_loop::HotLoop;
+use super::list_ring::ListRing;
 use super::why::Why;
 use super::words::{Blame, Cause, Class, Confidence, Integrity};
 use crate::session::trace::Frame;
@@ -48,6 +50,12 @@ pub struct Finding {
     /// The last times that a thread was held before the hang (`--stir`), the last first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) holds: Vec<HoldPlace>,
+    /// The loop in which the hot thread runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hot_loop: Option<HotLoop>,
+    /// The list that leads back into itself, where a thread walks one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) list_ring: Option<ListRing>,
 }
 
 /// Where a thread was held, and for how long.

@@ -10,6 +10,7 @@
 //! - `motion`: whether a thread that woke has gone on
 //! - [`class`]: the class of a hang: [`analyse`]
 //! - [`finding`]: the result for one dump; `why`: its sentences
+//! - [`hot_loop`]: the loop of the hot thread; [`list_ring`]: a list that leads back into itself
 //! - [`stall`]: whether a process that does not move is stuck or idle
 //! - [`run_counters`]: an allocator's counters in one run
 //! - [`counters`]: an allocator's counters over the runs
@@ -36,9 +37,11 @@ pub(crate) mod facts;
 pub(crate) mod finding;
 mod graph;
 pub(crate) mod history;
+pub(crate) mod hot_loop;
 pub mod integrity;
 pub(crate) mod judged;
 pub(crate) mod launcher;
+pub(crate) mod list_ring;
 mod motion;
 pub(crate) mod ratio;
 mod role;

@@ -42,6 +42,21 @@ pub struct ThreadsFile {
     pub(crate) dsos: Vec<DsoPart>,
     /// What could not be read, and the notes of the shim.
     pub(crate) notes: Vec<String>,
+    /// Source lines around the hot loop and the culprit's place, where the files are there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) excerpts: Vec<Excerpt>,
+}
+
+/// Lines of a source file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Excerpt {
+    /// As in the debug information.
+    pub(crate) file: String,
+    /// Number of the first line, from 1.
+    pub(crate) first: u32,
+    pub(crate) lines: Vec<String>,
+    /// Numbers of the lines that are meant.
+    pub(crate) marked: Vec<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -149,6 +164,7 @@ impl ThreadsFile {
             allocator: traces.allocator.clone(),
             dsos: dsos(dump),
             notes: notes(dump, traces, whole),
+            excerpts: vec![],
         }
     }
 }

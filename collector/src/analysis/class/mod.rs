@@ -117,6 +117,8 @@ fn of(scene: &Scene<'_>) -> Finding {
         integrity,
         deleted_seen,
         holds,
+        hot_loop: None,
+        list_ring: None,
     }
 }
 
