@@ -6,6 +6,7 @@ use std::time::Duration;
 use hangscope_protocol::duration::Limit;
 use hangscope_protocol::variable;
 
+use super::size;
 use super::stir::StirArgs;
 use super::times;
 use crate::files::{folder, private};
@@ -66,6 +67,26 @@ impl ShareArgs {
     pub(super) fn begin(&self, out: Option<&Path>) {
         private::keep(self.group_readable);
         out.into_iter().for_each(folder::claim);
+    }
+}
+
+/// Whether a core of a process that hangs is written.
+#[derive(Debug, clap::Args)]
+pub(super) struct CoreArgs {
+    /// Write a core of each process that hangs, before it is stopped: core.zst beside the other files of the
+    /// hang, for `hangscope snap --core` and gdb. A core has the whole memory of the process, with every
+    /// secret in it.
+    #[arg(long)]
+    core: bool,
+    /// Most bytes of the file core.zst: 512M, 2G. A larger core is left out.
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size::parse, requires = "core")]
+    core_limit: u64,
+}
+
+impl CoreArgs {
+    /// Most bytes of the file; none: no core.
+    pub(super) fn limit(&self) -> Option<u64> {
+        self.core.then_some(self.core_limit)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 
-use super::args::{RunArgs, share};
+use super::args::{CoreArgs, RunArgs, share};
 use super::carried::Carried;
 use super::times;
 use crate::analysis::sequential::Until;
@@ -17,7 +17,7 @@ use crate::console::out;
 use crate::console::usr1::Requests;
 use crate::files::pin;
 use crate::hunt::arm::{Arm, Treatment};
-use crate::hunt::{Config, Limits, Screen, StatsLane};
+use crate::hunt::{Config, Limits, OnHang, Screen, StatsLane};
 use crate::launch::cpu_sets::CpuSets;
 use crate::launch::cpus::{self, Cpus};
 use crate::launch::descriptors;
@@ -108,7 +108,12 @@ pub(crate) struct Args {
     /// no figures: they share caches, memory bandwidth and turbo. They also need so many times the memory.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     jobs: u32,
-    /// Go on after a hang, and count the hangs. With several arms hangscope always makes all runs.
+    /// What follows a hang: stop makes no further run; next goes on, and counts the hangs; keep makes no
+    /// further run and leaves the process alive for a debugger (its pid and the command are printed). With
+    /// several arms hangscope always makes all runs [default: stop; with several arms next].
+    #[arg(long, value_name = "WHAT", conflicts_with = "keep_going")]
+    on_hang: Option<OnHang>,
+    /// The same as --on-hang next.
     #[arg(long)]
     keep_going: bool,
     /// Free text that goes with the runs [default: {name}_run_{number}].
@@ -123,6 +128,8 @@ pub(crate) struct Args {
     /// Keep all of every stack in dump.bin, however large it is. Otherwise a bundle has at most 2 MB.
     #[arg(long)]
     full: bool,
+    #[command(flatten)]
+    core: CoreArgs,
     /// Do not run perf at a hang.
     #[arg(long)]
     no_perf: bool,
@@ -218,6 +225,8 @@ fn config(args: Args) -> anyhow::Result<(Config, SocketDir)> {
     if args.other_so.is_some() && !arms.iter().any(takes_other) {
         return Err(usage("--other-so is for --arm replaced or --arm overwritten: give one of them"));
     }
+    let asked = args.on_hang.or(args.keep_going.then_some(OnHang::Next));
+    let on_hang = on_hang(asked, arms.len() > 1, args.until_decided).map_err(usage)?;
     let until = args.until_decided.then(|| until(args.rate, args.confidence)).transpose()?;
     let runs = args.runs.unwrap_or_else(|| until.map_or(50, |until| until.runs.saturating_mul(SPARE)));
     let cpus = run.program.cpus.as_deref().map(Cpus::parse).transpose().map_err(usage)?;
@@ -250,7 +259,8 @@ fn config(args: Args) -> anyhow::Result<(Config, SocketDir)> {
         stall: run.stall,
         cpus,
         side_by_side,
-        keep_going: args.keep_going,
+        on_hang,
+        core: args.core.limit(),
         out,
         env: program.env,
         label: args.label,
@@ -290,6 +300,24 @@ fn side_by_side(jobs: u32, cpus: Option<&Cpus>, notes: &mut Vec<Text>) -> anyhow
         notes.push(say!(Note::CoresShared { jobs }).said());
     }
     Ok(cut.sets.into_iter().map(|used| Cpus { used, missing: vec![] }).collect())
+}
+
+/// What follows a hang. Refuses what the question of the hunt does not allow.
+fn on_hang(asked: Option<OnHang>, several: bool, until_decided: bool) -> Result<OnHang, &'static str> {
+    match asked {
+        None if several => Ok(OnHang::Next),
+        None => Ok(OnHang::Stop),
+        Some(OnHang::Retry) => Err(
+            "--on-hang retry is for a matrix: all runs of a hunt are of one kind; give next, and more --runs",
+        ),
+        Some(OnHang::Stop | OnHang::Keep) if several => {
+            Err("--on-hang stop and keep are for one arm: a comparison of arms needs all of its runs")
+        }
+        Some(OnHang::Next) if until_decided && !several => {
+            Err("--until-decided ends with the first hang: leave --on-hang next out")
+        }
+        Some(on_hang) => Ok(on_hang),
+    }
 }
 
 /// The question of `--until-decided`.

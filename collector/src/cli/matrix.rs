@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::args::{ShareArgs, ShimArgs};
+use super::args::{CoreArgs, ShareArgs, ShimArgs};
 use super::carried::Carried;
 use super::hunt;
 use crate::capture::{CallGraph, PerfOptions};
@@ -14,9 +14,10 @@ use crate::console::exit::{Ended, Status};
 use crate::console::out;
 use crate::console::usr1::Requests;
 use crate::files::folder;
+use crate::hunt::OnHang;
 use crate::launch::descriptors;
 use crate::launch::sockets::SocketDir;
-use crate::matrix::config::{self, OnHang};
+use crate::matrix::config;
 use crate::matrix::{Common, Console, Task, example, summary, verdict};
 use crate::symbolize::KeptNames;
 use crate::text::message::say;
@@ -47,7 +48,8 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "init")]
     resume: bool,
     /// What follows a hang: the next run; one run more of the same kind, under a number of its own; or the
-    /// end. keep ends too, and leaves the process alive for a debugger [default: on_hang of FILE, else next].
+    /// end. keep ends too, and leaves the process alive for a debugger; its pid and the command are printed
+    /// [default: on_hang of FILE, else next].
     #[arg(long, value_name = "WHAT")]
     on_hang: Option<OnHang>,
     /// Folder for all files [default: out of FILE, else hangscope_matrix_{time}_{pid} in this folder].
@@ -56,6 +58,8 @@ pub(crate) struct Args {
     /// Keep all of every stack in dump.bin, however large it is. Otherwise a bundle has at most 2 MB.
     #[arg(long)]
     full: bool,
+    #[command(flatten)]
+    core: CoreArgs,
     /// Do not run perf at a hang.
     #[arg(long)]
     no_perf: bool,
@@ -138,6 +142,7 @@ fn task(args: Args) -> anyhow::Result<(Task, SocketDir)> {
             ..PerfOptions::default()
         }),
         full: args.full,
+        core: args.core.limit(),
         kept: KeptNames::default(),
     };
     let on_hang = args.on_hang.unwrap_or(matrix.on_hang);

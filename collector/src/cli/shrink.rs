@@ -16,7 +16,7 @@ use crate::console::exit::{Ended, Status};
 use crate::console::out;
 use crate::files::{folder, pin};
 use crate::hunt::arm::Arm;
-use crate::hunt::{Config, Limits, Screen};
+use crate::hunt::{Config, Limits, OnHang, Screen};
 use crate::launch::cpus::Cpus;
 use crate::launch::program;
 use crate::launch::sockets::SocketDir;
@@ -229,7 +229,8 @@ fn config(settings: &Settings, out: &Path) -> anyhow::Result<(Config, SocketDir)
         stall: limit(settings.stall_s),
         cpus,
         side_by_side: vec![],
-        keep_going: true,
+        on_hang: OnHang::Next,
+        core: None,
         out: out.to_owned(),
         env: settings.env.clone(),
         label: None,

@@ -1,6 +1,7 @@
 //! What a hunt puts into the bundle of a hang: `hang_run_8/`.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use super::config::Config;
 use super::lane::Lane;
@@ -9,7 +10,10 @@ use super::watch::{Watch, Watched};
 use crate::capture::{self, Part};
 use crate::evidence::bundle::{Bundle, DumpFrames};
 use crate::session::{self, Dso, Dump};
-use crate::text::message::Text;
+use crate::snap;
+use crate::text::message::{Say as _, Text, say};
+use crate::text::note::Note;
+use crate::text::progress::JobLine;
 
 /// Begins a bundle in OUT: looks at the process from outside.
 pub(super) fn begin(config: &Config, lane: &Lane, name: &str, pid: u32, process: Option<&Watched>) -> Bundle {
@@ -20,6 +24,24 @@ pub(super) fn begin(config: &Config, lane: &Lane, name: &str, pid: u32, process:
 }
 
 impl Job<'_> {
+    /// Writes a core of a process into its bundle, and says how to open it. Gives a line for the report.
+    pub(super) fn core(&self, dir: &Path, pid: u32, limit: u64) -> Text {
+        let snapshot = dir.file_name().unwrap_or_default().to_string_lossy();
+        let program = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+        let note = match snap::core::write(dir, pid, limit, self.cancel) {
+            Ok(written) => {
+                let file = dir.join(snap::core::FILE);
+                self.screen
+                    .say(&say!(JobLine::CoreWritten { file: file.display(), program: program.display() }));
+                let (size, seconds) = (snap::core::size(written.bytes), written.took.as_secs_f64());
+                return say!(Note::Core { size, seconds: format!("{seconds:.2}"), snapshot }).said();
+            }
+            Err(why) => say!(Note::NoCore { snapshot, why }),
+        };
+        self.screen.say(&note);
+        note.said()
+    }
+
     /// Says what of a bundle could not be written, for the report too.
     pub(super) fn lacks(&self, bundle: &Bundle) -> Option<Text> {
         let name = bundle.dir().file_name().unwrap_or_default().to_string_lossy();

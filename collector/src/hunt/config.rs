@@ -7,6 +7,7 @@ use std::time::Duration;
 use hangscope_protocol::duration::Limit;
 
 use super::arm::Arm;
+use super::on_hang::OnHang;
 use crate::analysis::StirPlan;
 use crate::analysis::facts::SideBySide;
 use crate::analysis::sequential::Until;
@@ -60,8 +61,10 @@ pub(crate) struct Config {
     pub(crate) cpus: Option<Cpus>,
     /// Disjoint sets of CPUs: one run at a time on each. Empty: the runs are made one by one.
     pub(crate) side_by_side: Vec<Cpus>,
-    /// Count hangs, and do not stop at the first.
-    pub(crate) keep_going: bool,
+    /// What follows a hang, with one arm. With several, all runs are made.
+    pub(crate) on_hang: OnHang,
+    /// Most bytes of the core of a process that hangs, as a file. None: no core.
+    pub(crate) core: Option<u64>,
     pub(crate) out: PathBuf,
     pub(crate) env: Vec<(String, String)>,
     /// Free text in the sessions.
@@ -114,6 +117,6 @@ impl Config {
 
     /// Whether the hunt stops at the first hang. An experiment with several arms needs all runs.
     pub(crate) fn stops_at_first(&self) -> bool {
-        !self.keep_going && self.arms.len() == 1
+        self.on_hang.stops() && self.arms.len() == 1
     }
 }

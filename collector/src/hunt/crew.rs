@@ -10,6 +10,7 @@ use super::arm::Change;
 use super::arms::Arms;
 use super::config::Config;
 use super::lane::Lane;
+use super::on_hang::OnHang;
 use super::running::Job;
 use super::screen::Screen;
 use crate::analysis::{RunFacts, Stir};
@@ -161,7 +162,7 @@ fn make(seat: usize, config: &Config, shared: Shared<'_>, task: Task, requests: 
         cancel,
         requests,
         over,
-        keep: false,
+        keep: config.on_hang == OnHang::Keep && config.stops_at_first(),
         hellos: None,
     };
     let facts = job.run(change).map(|facts| RunFacts { cpus: set_of(config), ..facts });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use crossbeam_channel::Select;
@@ -211,12 +211,18 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
     }
     let dump_ms = dump.and_then(dump_ms);
     let hangs = finding.as_ref().is_none_or(|finding| !finding.is_no_hang());
-    let held = match job.keep && hangs && !haste && !ended_by_itself {
-        true => hold(bench, &job, pid),
-        false => Duration::ZERO,
-    };
+    if let Some(limit) = config.core.filter(|_| !haste && !ended_by_itself) {
+        notes.push(job.core(bundle.dir(), pid, limit));
+    }
     let patience = if haste { TERM_TO_KILL_IN_HASTE } else { TERM_TO_KILL };
-    let ended = bench.stop(patience).context("hunt: stopping the run")?;
+    let ended = match job.keep && hangs && !haste && !ended_by_itself {
+        true => {
+            job.screen.say(&say!(JobLine::KeptAlive { pid, group: bench.pid() }));
+            notes.push(say!(Note::KeptAlive { pid }).said());
+            bench.leave()
+        }
+        false => bench.stop(patience).context("hunt: stopping the run")?,
+    };
     // A process that hangs does not come to a good end, unless a signal or ptrace ended a wait.
     let came_out = ended_by_itself && ended.code == Some(0);
     let asked = bundle.disturbed()
@@ -242,7 +248,7 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         hang: HangFacts { snapshot: name, finding, dump_ms },
         ended,
         seconds: if slow && ended_by_itself { lasted } else { seconds },
-        captured_s: (bench.started().elapsed() - held).as_secs_f64() - seconds,
+        captured_s: bench.started().elapsed().as_secs_f64() - seconds,
         integrity_start: dso.start,
         integrity_end: dso.end,
         deleted_seen: dso.deleted_seen,
@@ -260,17 +266,6 @@ fn wait_for_end(bench: &Bench, limit: Duration, cancel: &Cancel) {
     ready.recv(bench.ended());
     ready.recv(cancel.channel());
     let _ = ready.ready_timeout(limit);
-}
-
-/// Leaves the run to a person until it ends, or for Ctrl-C. Returns how long that was.
-fn hold(bench: &Bench, job: &Job<'_>, pid: u32) -> Duration {
-    let began = Instant::now();
-    job.screen.say(&say!(JobLine::KeptAlive { pid }));
-    let mut ready = Select::new();
-    ready.recv(bench.ended());
-    ready.recv(job.cancel.channel());
-    let _ = ready.ready();
-    began.elapsed()
 }
 
 /// A dump from outside, with the memory of the counters; none if the process may not be looked at.

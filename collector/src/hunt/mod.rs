@@ -13,6 +13,7 @@
 //! - [`running`]: a run under way; [`watch`]: what its shims said, and what follows from it
 //! - `run`: one run from its start to its facts; `outcome`: how it ended; `judge`: whether its DSO was
 //!   intact; `programs`, `notes`: what its hellos show; `last_words`: its last line on stderr
+//! - [`on_hang`]: what follows a hang
 //! - `wanted`: dumps that somebody asks for while a run goes on
 //! - [`hang`], `bundle`: the evidence of a hang, and its folder
 //! - `crash`: where a run crashed
@@ -34,6 +35,7 @@ pub(crate) mod lane;
 mod last_words;
 pub(crate) mod memory;
 mod notes;
+mod on_hang;
 pub(crate) mod original;
 mod outcome;
 mod preflight;
@@ -50,6 +52,7 @@ mod wanted;
 pub(crate) mod watch;
 
 pub(crate) use config::{Config, Limits, StatsLane};
+pub(crate) use on_hang::OnHang;
 pub(crate) use preflight::verify_preload;
 pub(crate) use running::Job;
 pub(crate) use runs::hunt;

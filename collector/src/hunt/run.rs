@@ -23,7 +23,7 @@ use crate::console::usr1::Requests;
 use crate::files::atomic::WriteError;
 use crate::files::facts;
 use crate::files::folder;
-use crate::launch::bench::{Bench, TERM_TO_KILL};
+use crate::launch::bench::{AtOurEnd, Bench, TERM_TO_KILL};
 use crate::launch::cpus::Cpus;
 use crate::listen::{ListenError, Listener};
 use crate::profile::Profile;
@@ -66,7 +66,8 @@ impl Job<'_> {
         // The pinned copy is read-only, but root can write to it.
         let now_is = facts::now(&lane.dso, None);
         let other_bytes = matches!(now_is, Ok(Some(now)) if lane.same_bytes(&now) == Some(false));
-        let bench = match Bench::start(command, create(&out)?, create(&err)?, cpus, mark) {
+        let at_our_end = if self.keep { AtOurEnd::GoesOn } else { AtOurEnd::Killed };
+        let bench = match Bench::start(command, create(&out)?, create(&err)?, cpus, mark, at_our_end) {
             Ok(bench) => bench,
             Err(e) => {
                 facts.note = Some(say!(Note::NotStarted { program: &config.command[0], why: e }).said());

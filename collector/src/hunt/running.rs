@@ -47,7 +47,7 @@ pub(crate) struct Job<'a> {
     /// Set when the run is not needed any more: it is ended. If it proves to be stuck, it counts as a hang
     /// all the same.
     pub(crate) over: Option<&'a Cancel>,
-    /// A run that hangs is left alive, once it is captured, until it ends or for Ctrl-C.
+    /// A run that hangs is left alive, once it is captured, and outlives this command.
     pub(crate) keep: bool,
     /// Gets the process id of every hello.
     pub(crate) hellos: Option<&'a Sender<u32>>,

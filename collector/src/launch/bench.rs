@@ -39,7 +39,17 @@ pub(crate) struct Ended {
     pub(crate) signal: Option<i32>,
 }
 
-/// The processes of a run. Drop kills them all, unless the first was reaped.
+/// What becomes of a run when this process dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AtOurEnd {
+    /// The kernel kills its first process.
+    Killed,
+    /// It goes on. A run that may be left to a person needs this: only a process itself can take back the
+    /// request that the kernel kills it.
+    GoesOn,
+}
+
+/// The processes of a run. Drop kills them all, unless the first was reaped or left.
 #[derive(Debug)]
 pub(crate) struct Bench {
     pid: Pid,
@@ -52,8 +62,7 @@ pub(crate) struct Bench {
 impl Bench {
     /// Starts `command` in its own process group, without stdin, on these CPUs.
     ///
-    /// `mark` is an entry of its environment (`NAME=value`) that no other process has. If the collector dies,
-    /// the benchmark is killed with it.
+    /// `mark` is an entry of its environment (`NAME=value`) that no other process has.
     ///
     /// # Errors
     /// It could not be started, or not be waited for; then it is killed.
@@ -63,8 +72,9 @@ impl Bench {
         stderr: File,
         cpus: Option<CpuSet>,
         mark: String,
+        at_our_end: AtOurEnd,
     ) -> io::Result<Bench> {
-        Bench::start_with(command, stdout, stderr, cpus, mark, tool::ended)
+        Bench::start_with(command, stdout, stderr, cpus, mark, at_our_end, tool::ended)
     }
 
     fn start_with(
@@ -73,11 +83,14 @@ impl Bench {
         stderr: File,
         cpus: Option<CpuSet>,
         mark: String,
+        at_our_end: AtOurEnd,
         wait: impl FnOnce(Pid) -> io::Result<Receiver<()>>,
     ) -> io::Result<Bench> {
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
         let in_child = move || -> io::Result<()> {
-            set_pdeathsig(Signal::SIGKILL)?;
+            if at_our_end == AtOurEnd::Killed {
+                set_pdeathsig(Signal::SIGKILL)?;
+            }
             private::give_back();
             if let Some(cpus) = &cpus {
                 sched_setaffinity(Pid::from_raw(0), cpus)?;
@@ -137,6 +150,12 @@ impl Bench {
         self.reaped = Some(ended);
         cancel::keep_at_exit(self.pid);
         Ok(ended)
+    }
+
+    /// Leaves the processes alone: they go on when this process has ended.
+    pub(crate) fn leave(&mut self) -> Ended {
+        cancel::keep_at_exit(self.pid);
+        *self.reaped.insert(Ended { code: None, signal: None })
     }
 
     fn ended_within(&self, time: Duration) -> bool {

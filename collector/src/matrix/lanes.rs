@@ -9,7 +9,7 @@ use crate::capture::PerfOptions;
 use crate::files::pin::Pinned;
 use crate::hunt::arm::Arm;
 use crate::hunt::lane::{Lane, RunNames};
-use crate::hunt::{Config, Limits};
+use crate::hunt::{Config, Limits, OnHang};
 use crate::launch::cpus::Cpus;
 use crate::launch::shim_path::Shim;
 use crate::profile::{self, Profile};
@@ -27,6 +27,8 @@ pub(crate) struct Common {
     pub(crate) perf: Option<PerfOptions>,
     /// Whether a `dump.bin` keeps everything.
     pub(crate) full: bool,
+    /// Most bytes of the core of a process that hangs. None: no core.
+    pub(crate) core: Option<u64>,
     pub(crate) kept: KeptNames,
 }
 
@@ -153,7 +155,8 @@ fn config(
         stall: matrix.stall,
         cpus,
         side_by_side: vec![],
-        keep_going: true,
+        on_hang: OnHang::Next,
+        core: common.core,
         out: common.out.clone(),
         env: [lane.env.as_slice(), &allocator.env].concat(),
         label: None,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::begin::Begun;
-use super::config::{Matrix, OnHang, Order, PhaseName};
+use super::config::{Matrix, Order, PhaseName};
 use super::journal::{BadJournal, Entry, Journal};
 use super::lanes::Pairs;
 use super::leftovers;
@@ -24,7 +24,7 @@ use super::usage::usage;
 use super::verdict;
 use crate::analysis::{RunFacts, RunOutcome};
 use crate::files::atomic::{self, Lines};
-use crate::hunt::{Job, Screen};
+use crate::hunt::{Job, OnHang, Screen};
 use crate::launch::program;
 use crate::text::matrix::MatrixLine;
 use crate::text::message::{Lang, Say as _, Text, say};
@@ -171,8 +171,7 @@ impl<'a> Making<'a> {
                 self.screen.say(&line);
                 return Ok(true);
             };
-            let stops = matches!(self.task.on_hang, OnHang::Stop | OnHang::Keep);
-            if entry.facts.outcome == RunOutcome::Hung && stops {
+            if entry.facts.outcome == RunOutcome::Hung && self.task.on_hang.stops() {
                 let line = say!(MatrixLine::StoppedAtHang { cell: cell_name(&entry.sample) });
                 self.progress.push(&format!("[STOP] {}", line.en()))?;
                 self.screen.say(&line);

@@ -1,9 +1,10 @@
 //! What is asked for, and who is at the terminal.
 
-use super::config::{Matrix, OnHang};
+use super::config::Matrix;
 use super::lanes::Common;
 use crate::console::cancel::Cancel;
 use crate::console::usr1::Requests;
+use crate::hunt::OnHang;
 
 /// What is asked for.
 #[derive(Debug)]

@@ -100,12 +100,27 @@ impl ProcessMemory {
         let mut entries = vec![0; pages as usize * 8];
         let n = pagemap.read_at(&mut entries, at / self.page_size * 8).unwrap_or(0);
         let (entries, _) = entries.get(..n).unwrap_or(&[]).as_chunks::<8>();
-        let is_there = |entry: &&[u8; 8]| {
-            let entry = u64::from_ne_bytes(**entry);
-            entry & PRESENT != 0 || entry & (SWAPPED | WRITE_PROTECTED) == SWAPPED
-        };
-        let there = entries.iter().take_while(is_there).count() as u64 * self.page_size;
+        let there = entries.iter().take_while(|entry| is_there(entry)).count() as u64 * self.page_size;
         (there.saturating_sub(before) as usize).min(most)
+    }
+
+    /// Bytes from `at` on that belong to strings which are not read; none if `at` is in no such string.
+    pub(super) fn hidden(&self, at: u64) -> Option<u64> {
+        self.strings.iter().find(|strings| strings.contains(&at)).map(|strings| strings.end - at)
+    }
+
+    /// How many bytes from `at` on, at most `most`, are in memory (true), or are not (false). None where the
+    /// kernel does not tell.
+    pub(super) fn run(&self, at: u64, most: u64) -> Option<(bool, u64)> {
+        let pagemap = self.pagemap.as_ref()?;
+        let before = at % self.page_size;
+        let pages = (before + most).div_ceil(self.page_size).min(512);
+        let mut entries = vec![0; pages as usize * 8];
+        let n = pagemap.read_at(&mut entries, at / self.page_size * 8).ok()?;
+        let (entries, _) = entries.get(..n)?.as_chunks::<8>();
+        let there = is_there(entries.first()?);
+        let same = entries.iter().take_while(|entry| is_there(entry) == there).count() as u64;
+        Some((there, (same * self.page_size - before).min(most)))
     }
 
     /// Reads memory that is there.
@@ -136,6 +151,12 @@ impl ProcessMemory {
         }
         Ok(read)
     }
+}
+
+/// Whether an entry of pagemap is of a page in memory.
+fn is_there(entry: &[u8; 8]) -> bool {
+    let entry = u64::from_ne_bytes(*entry);
+    entry & PRESENT != 0 || entry & (SWAPPED | WRITE_PROTECTED) == SWAPPED
 }
 
 /// The strings that a process was started with. The kernel tells those who may trace it, and nobody else

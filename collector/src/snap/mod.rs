@@ -17,8 +17,10 @@
 //! - `supplement`: what the shim could not put into its dump
 //! - [`notes`]: notes of a look from outside
 //! - `vforked`: children that run in the memory of the process
+//! - [`core`]: cores, written and read
 //! - `write`: a snap on disk
 
+pub(crate) mod core;
 mod dsos;
 mod holders;
 mod ids;

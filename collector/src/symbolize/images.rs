@@ -18,7 +18,7 @@ use crate::session::Dump;
 use crate::session::maps::{self, Mapping};
 
 /// The name that maps gives the kernel's own DSO.
-pub(super) const VDSO: &str = "[vdso]";
+pub(crate) const VDSO: &str = "[vdso]";
 
 /// Everything that is mapped, and the files behind it. A file is read when it is first needed.
 #[derive(Debug)]

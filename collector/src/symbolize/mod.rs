@@ -48,6 +48,7 @@ use crate::text::message::{Say as _, say};
 use problem::StackProblem;
 
 pub(crate) use follow::{LINE, LineOf};
+pub(crate) use images::VDSO;
 pub use kept::KeptNames;
 pub use sources::Sources;
 pub(crate) use variables::Variables;

@@ -36,6 +36,10 @@ messages! {
             "{snapshot} に {files} を書き込めなかった ({error})。空きを作るか、別の --out を指定すること";
         NotWritten { files, error, snapshot } => "{snapshot} lacks {files}: {error}",
             "{snapshot} に {files} を書き込めなかった: {error}";
+        Core { size, seconds, snapshot } => "{snapshot}/core.zst is a core of the process ({size}, written in {seconds} s)",
+            "{snapshot}/core.zst はプロセスのコア ({size}、{seconds} 秒で書き込み)";
+        KeptAlive { pid } => "process {pid} was left alive for a debugger", "プロセス {pid} をデバッガのために生かしたまま残した";
+        NoCore { snapshot, why } => "{snapshot} has no core: {why}", "{snapshot} にコアはない: {why}";
         Found { class, confidence } => "{class} ({confidence})", "{class} ({confidence}) と判定";
         Dso { path, why } => "{path}: {why}", "{path} について: {why}";
         NoHello {} => "no hello arrived: it is not known what ran", "シムからの応答がなく、何が実行されたか分からない";

@@ -63,8 +63,14 @@ messages! {
         CapturedStirred { run, strategy, seed, snapshot } => "captured at run {run} (--stir {strategy}, seed {seed}) -> {snapshot}",
             "実行 {run} (--stir {strategy}、シード {seed}) で記録 -> {snapshot}";
         Captured { run, snapshot } => "captured at run {run} -> {snapshot}", "実行 {run} で記録 -> {snapshot}";
-        KeptAlive { pid } => "process {pid} is left as it is; look at it with: gdb -p {pid}. It is ended with Ctrl-C here",
-            "プロセス {pid} をそのまま残した。調べるには: gdb -p {pid}。終了するにはここで Ctrl-C";
+        CoreWritten { file, program } => "a core with the whole memory of the process; open it with: zstd -d {file} -o core && \
+            gdb {program} core, or: hangscope snap --core {file}",
+            "プロセスのメモリ全体を含むコアを書き込んだ。開くには: zstd -d {file} -o core && gdb {program} core、\
+            または hangscope snap --core {file}";
+        KeptAlive { pid, group } => "process {pid} is left alive and goes on after this command. Look at it: gdb -p {pid}. \
+            End it: kill -KILL -{group}",
+            "プロセス {pid} を生かしたまま残した。このコマンドの終了後も動き続ける。調べるには: gdb -p {pid}。\
+            終了させるには: kill -KILL -{group}";
         Dumped { run, seconds, found, snapshot } => "run {run} after {seconds} s: {found} -> {snapshot}",
             "実行 {run}、{seconds} 秒の時点: {found} -> {snapshot}";
         AtInterrupt { run, found, snapshot } => "run {run} when it was interrupted: {found} -> {snapshot}",

@@ -20,7 +20,7 @@ use super::request::{Request, Wanted};
 use super::share;
 use super::verified::VerifiedRun;
 use crate::console::cancel::Cancel;
-use crate::launch::bench::Bench;
+use crate::launch::bench::{AtOurEnd, Bench};
 use crate::launch::census::{self, Census};
 use crate::launch::follow::Preloads;
 use crate::launch::settings::Settings;
@@ -84,7 +84,8 @@ fn attempt(
     let mark = format!("{}={}", variable::SOCKET, listener.path().display());
     let copies = (stdout.try_clone().map_err(not_run)?, stderr.try_clone().map_err(not_run)?);
     let cpus = request.cpus.map(|cpus| cpus.set());
-    let mut bench = Bench::start(command, copies.0, copies.1, cpus, mark).map_err(not_run)?;
+    let mut bench =
+        Bench::start(command, copies.0, copies.1, cpus, mark, AtOurEnd::Killed).map_err(not_run)?;
     observed.census = Some(Census::new(bench.pid(), &wanted.path, bench.started()));
 
     let watched = wait(request, wanted, &listener, &bench, cancel, observed);

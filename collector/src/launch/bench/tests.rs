@@ -11,7 +11,8 @@ fn start(script: &str, mark: &str) -> Bench {
     let mut command = Command::new("sh");
     command.args(["-c", script]).env("HANGSCOPE_TEST_MARK", mark);
     let null = || File::options().write(true).open("/dev/null").unwrap();
-    Bench::start(command, null(), null(), None, format!("HANGSCOPE_TEST_MARK={mark}")).unwrap()
+    Bench::start(command, null(), null(), None, format!("HANGSCOPE_TEST_MARK={mark}"), AtOurEnd::Killed)
+        .unwrap()
 }
 
 fn alive(signs: &Signs) -> Vec<Member> {
@@ -55,7 +56,8 @@ fn one_that_cannot_be_waited_for_is_not_started() {
         pid = Some(child);
         Err(io::Error::from_raw_os_error(libc::EAGAIN))
     };
-    let error = Bench::start_with(command, null(), null(), None, mark, no_thread).unwrap_err();
+    let error =
+        Bench::start_with(command, null(), null(), None, mark, AtOurEnd::Killed, no_thread).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::EAGAIN));
     assert_eq!(alive(&Signs::of_run(pid.unwrap(), "HANGSCOPE_TEST_MARK=f1".into())), []);
 }
@@ -72,7 +74,8 @@ fn it_gets_the_limit_of_open_files_from_before_it_was_raised() {
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -Sn; ulimit -Hn"]);
     let null = File::options().write(true).open("/dev/null").unwrap();
-    let mut bench = Bench::start(command, out.try_clone().unwrap(), null, None, "D=2".into()).unwrap();
+    let mut bench =
+        Bench::start(command, out.try_clone().unwrap(), null, None, "D=2".into(), AtOurEnd::Killed).unwrap();
     assert_eq!(bench.reap().unwrap().code, Some(0));
     let mut text = String::new();
     std::io::Seek::rewind(&mut out).unwrap();
@@ -121,8 +124,15 @@ fn it_runs_on_the_processors_it_was_given() {
     let mut command = Command::new("grep");
     command.args(["Cpus_allowed_list", "/proc/self/status"]);
     let null = File::options().write(true).open("/dev/null").unwrap();
-    let mut bench =
-        Bench::start(command, out.try_clone().unwrap(), null, Some(cpus.set()), "D=1".into()).unwrap();
+    let mut bench = Bench::start(
+        command,
+        out.try_clone().unwrap(),
+        null,
+        Some(cpus.set()),
+        "D=1".into(),
+        AtOurEnd::Killed,
+    )
+    .unwrap();
     assert_eq!(bench.reap().unwrap().code, Some(0));
     let mut text = String::new();
     std::io::Seek::rewind(&mut out).unwrap();

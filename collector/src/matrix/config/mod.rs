@@ -6,7 +6,5 @@
 mod model;
 mod read;
 
-pub(crate) use model::{
-    Allocator, Lane, Matrix, OnHang, Order, Phase, PhaseName, bundle_prefix, lane_prefix,
-};
+pub(crate) use model::{Allocator, Lane, Matrix, Order, Phase, PhaseName, bundle_prefix, lane_prefix};
 pub(crate) use read::load;

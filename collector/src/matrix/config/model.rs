@@ -7,6 +7,8 @@ use std::time::Duration;
 use hangscope_protocol::duration::Limit;
 use serde::Deserialize;
 
+use crate::hunt::OnHang;
+
 /// In which order the runs are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -25,31 +27,6 @@ impl Order {
             Order::Interleaved => "interleaved",
             Order::Shuffled => "shuffled",
             Order::Blocks => "blocks",
-        }
-    }
-}
-
-/// What follows a hang, once it is captured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum OnHang {
-    /// The next run.
-    Next,
-    /// One run more of the same kind, under a number of its own; then the next.
-    Retry,
-    /// Nothing: the matrix ends.
-    Stop,
-    /// The matrix ends, and the process is left alive for a debugger until it ends, or Ctrl-C.
-    Keep,
-}
-
-impl OnHang {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            OnHang::Next => "next",
-            OnHang::Retry => "retry",
-            OnHang::Stop => "stop",
-            OnHang::Keep => "keep",
         }
     }
 }

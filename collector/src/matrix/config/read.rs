@@ -10,7 +10,9 @@ use hangscope_protocol::duration::{self, Limit};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::model::{Allocator, Lane, Matrix, OnHang, Order, Phase, PhaseName, bundle_prefix, lane_prefix};
+use crate::hunt::OnHang;
+
+use super::model::{Allocator, Lane, Matrix, Order, Phase, PhaseName, bundle_prefix, lane_prefix};
 use crate::files::bounded;
 use crate::files::pin;
 use crate::profile;

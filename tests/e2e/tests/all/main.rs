@@ -6,6 +6,7 @@ mod class_variants;
 mod classes;
 mod collect;
 mod confusion;
+mod cores;
 mod counters;
 mod crash;
 mod cut;
