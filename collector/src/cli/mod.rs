@@ -4,6 +4,8 @@
 //! - [`collect`]: listens for processes
 //! - [`dump`]: a capture of a watched program that goes on
 //! - [`mod@env`]: the variables for your own command
+//! - [`export`]: a hang in the format of another tool
+//! - [`packet`]: a hang for whoever takes over
 //! - [`pin`]: a copy of a DSO that nobody rebuilds
 //! - [`plan`]: how many runs a hunt needs
 //! - [`wrap`]: one file that is both, the shim and the allocator
@@ -35,9 +37,11 @@ mod carried;
 pub(crate) mod collect;
 pub(crate) mod dump;
 pub(crate) mod env;
+pub(crate) mod export;
 mod followed;
 pub(crate) mod hunt;
 pub(crate) mod matrix;
+pub(crate) mod packet;
 pub(crate) mod pin;
 pub(crate) mod plan;
 pub(crate) mod report;
@@ -73,6 +77,8 @@ enum Command {
     Collect(collect::Args),
     Dump(dump::Args),
     Env(env::Args),
+    Export(export::Args),
+    Packet(packet::Args),
     Pin(pin::Args),
     Plan(plan::Args),
     Verify(verify::Args),
@@ -151,6 +157,8 @@ fn run(command: Command) -> anyhow::Result<Status> {
         Command::Collect(args) => collect::run(args),
         Command::Dump(args) => dump::run(args),
         Command::Env(args) => env::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Packet(args) => packet::run(args),
         Command::Pin(args) => pin::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Verify(args) => verify::run(args),

@@ -30,7 +30,7 @@ pub(crate) fn text_of(dump: &Dump, traces: &Traces) -> String {
 }
 
 /// A frame's function, else `lib.so+0x1234`, else its address.
-fn name(frame: &Frame) -> String {
+pub(crate) fn name(frame: &Frame) -> String {
     match (&frame.function, &frame.dso, frame.dso_offset) {
         (Some(function), ..) => plain(function),
         (None, Some(dso), Some(offset)) => {

@@ -4,9 +4,12 @@
 //! - [`markdown`]: `report.md` and `report.ja.md`; `page`: what their sections are written on
 //! - [`counters`]: `counters.json`, and what the others say of counters
 //! - `stirred`: how the runs were disturbed
+//! - [`export`]: the formats of other tools
+//! - [`packet`]: a hang for whoever takes over
 //! - [`extra`]: what a report says beside the facts of a hunt
 //! - [`terminal`]: headline and short report
 //! - [`github`]: annotations for GitHub Actions
+//! - [`hang`]: one hang with all that its bundle has
 //! - [`junit`]: a hunt as JUnit XML
 //! - [`reread`]: the facts of a hunt that is over
 //! - `same`: hangs that are the same hang again, and whose stacks tell the most
@@ -21,10 +24,13 @@ use crate::files::atomic::{self, WriteError};
 use crate::text::message::Lang;
 
 pub(crate) mod counters;
+pub(crate) mod export;
 pub(crate) mod extra;
 pub(crate) mod github;
+pub(crate) mod hang;
 pub(crate) mod junit;
 pub(crate) mod markdown;
+pub(crate) mod packet;
 mod page;
 pub(crate) mod reread;
 mod same;

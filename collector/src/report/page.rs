@@ -1,8 +1,7 @@
 //! A page of Markdown: headings, lists, tables.
 
 use crate::text::escape;
-use crate::text::labels::Label;
-use crate::text::message::Lang;
+use crate::text::message::{Lang, Say};
 
 /// A Markdown page that is being written in one language.
 pub(super) struct Page {
@@ -23,19 +22,19 @@ impl Page {
         self.text += text;
     }
 
-    pub(super) fn line(&mut self, label: &Label) {
-        self.text += &label.text(self.lang);
+    pub(super) fn line(&mut self, label: &impl Say) {
+        self.text += label.said().text(self.lang);
         self.text.push('\n');
     }
 
-    pub(super) fn heading(&mut self, label: &Label) {
+    pub(super) fn heading(&mut self, label: &impl Say) {
         self.text.push('\n');
         self.line(label);
         self.text.push('\n');
     }
 
     /// A heading with a list under it; nothing where there is nothing.
-    pub(super) fn list(&mut self, heading: &Label, items: Vec<String>) {
+    pub(super) fn list(&mut self, heading: &impl Say, items: Vec<String>) {
         if items.is_empty() {
             return;
         }

@@ -9,6 +9,7 @@
 //! - [`chain`]: what is said of programs that a collector did not see
 //! - [`collecting`]: what a standing collector says about itself
 //! - [`labels`]: headings and field names that several renderers share
+//! - [`packet`]: the hand-over of a hang
 //! - [`progress`]: lines of a job
 //! - [`unseen`]: what is said of a collection without a session
 //! - [`view`]: one process on a screen
@@ -23,6 +24,7 @@ pub mod lang;
 pub(crate) mod matrix;
 pub mod message;
 pub(crate) mod note;
+pub(crate) mod packet;
 pub(crate) mod progress;
 pub(crate) mod unseen;
 pub(crate) mod view;

@@ -144,7 +144,7 @@ pub(crate) fn snapshot(file: &ThreadsFile, style: Style, which: Stacks) -> Strin
 }
 
 /// Sentences of a finding: as they stand in the file, or said again in another language.
-fn sentences_of(english: &[String], said: &[Why], lang: Lang) -> Vec<String> {
+pub(super) fn sentences_of(english: &[String], said: &[Why], lang: Lang) -> Vec<String> {
     match lang {
         Lang::Ja if said.len() == english.len() => said.iter().map(|why| tight(&why.text(lang))).collect(),
         _ => english.to_vec(),
