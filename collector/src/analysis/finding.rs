@@ -53,6 +53,9 @@ pub struct Finding {
     /// The loop in which the hot thread runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) hot_loop: Option<HotLoop>,
+    /// Why there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) no_loop: Option<Text>,
     /// The list that leads back into itself, where a thread walks one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) list_ring: Option<ListRing>,

@@ -25,6 +25,16 @@ pub(crate) struct HotLoop {
     pub(crate) registers: Vec<LoopRegister>,
     /// Words that the loop reads in memory.
     pub(crate) words: Vec<LoopWord>,
+    /// Samples in the loop that have registers.
+    #[serde(default)]
+    pub(crate) with_registers: u32,
+    /// Instructions of the loop that are left out of `instructions`.
+    #[serde(default)]
+    pub(crate) more: u32,
+    /// The code was followed: each instruction was executed more than once. If not, these are the
+    /// instructions from which branches lead back to a sample.
+    #[serde(default)]
+    pub(crate) followed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +48,11 @@ pub(crate) struct LoopInstruction {
     /// The instruction as GNU tools write it (AT&T syntax).
     pub(crate) text: String,
     pub(crate) samples: u32,
-    /// The innermost function at the instruction: an inlined one, else that of the loop.
+    /// The function that holds the instruction; `offset` is in it.
+    #[serde(default)]
+    pub(crate) within: Option<String>,
+    /// The innermost function at the instruction that is not of a standard library: an inlined one, else that
+    /// of the loop.
     pub(crate) function: Option<String>,
     /// The source file as in the debug information, with its folders.
     pub(crate) file: Option<String>,

@@ -30,7 +30,7 @@ pub(super) fn telling_frame(frames: &[Frame], is: AllocatorIs) -> Option<&Frame>
 }
 
 /// Code of the standard library of Rust or C++. It is compiled into the DSO that uses it.
-fn is_standard_library(frame: &Frame) -> bool {
+pub(super) fn is_standard_library(frame: &Frame) -> bool {
     let function = frame.function.as_deref().unwrap_or_default();
     let function = function.trim_start_matches(['<', '&']);
     let names = ["core::", "std::", "alloc::", "__gnu_cxx::"];

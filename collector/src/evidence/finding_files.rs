@@ -1,17 +1,19 @@
-//! The files that say what a dump shows: `threads.json`, `stacks.txt`, `samples.folded`, `holds.tsv`.
+//! The files that say what a dump shows: `threads.json`, `stacks.txt`, `loop.txt`, `samples.folded`,
+//! `holds.tsv`.
 
 use std::path::Path;
 
 use crate::analysis::Finding;
 use crate::capture::{hot, write_reason};
 use crate::evidence::threads_file::ThreadsFile;
-use crate::evidence::{folded, holds_file, stacks};
+use crate::evidence::{excerpts, folded, holds_file, loop_file, stacks};
 use crate::files::atomic::{self, WriteError};
 use crate::session::Dump;
 use crate::session::trace::Traces;
 
 const THREADS: &str = "threads.json";
 const STACKS: &str = "stacks.txt";
+const LOOP: &str = "loop.txt";
 const SAMPLES: &str = "samples.folded";
 /// Only where threads were held on purpose.
 const HOLDS: &str = "holds.tsv";
@@ -20,6 +22,7 @@ const HOLDS: &str = "holds.tsv";
 /// the samples. So make them again after perf.
 pub(super) fn contents(dir: &Path, dump: &Dump, traces: &Traces, finding: &Finding) -> ThreadsFile {
     let mut file = ThreadsFile::of(dump, traces, finding);
+    file.excerpts = excerpts::of(dump, finding);
     file.notes.extend(disagreement_with_perf(dir, dump, traces));
     file
 }
@@ -51,18 +54,19 @@ pub(super) fn write_all(dir: &Path, dump: &Dump, traces: &Traces, file: &Threads
     errors
 }
 
-/// Writes the files that are made from `threads.json` alone: itself and `stacks.txt`. Gives those that could
-/// not be written.
+/// Writes the files that are made from `threads.json` alone: itself, `stacks.txt` and `loop.txt`. Gives
+/// those that could not be written.
 pub(crate) fn write_again(dir: &Path, file: &ThreadsFile) -> Vec<WriteError> {
     let threads = atomic::write_json(&dir.join(THREADS), file);
     let stacks = atomic::write_text(&dir.join(STACKS), &stacks::text(file));
-    [threads, stacks].into_iter().filter_map(Result::err).collect()
+    let loops = atomic::write_text(&dir.join(LOOP), &loop_file::text(file));
+    [threads, stacks, loops].into_iter().filter_map(Result::err).collect()
 }
 
 /// Writes the reason into each file, where there is no dump. Gives those that could not be written.
 pub(super) fn refuse(dir: &Path, reason: &str) -> Vec<WriteError> {
     let write = |name: &&str| write_reason(&dir.join(name), reason).err();
-    [THREADS, STACKS, SAMPLES].iter().filter_map(write).collect()
+    [THREADS, STACKS, LOOP, SAMPLES].iter().filter_map(write).collect()
 }
 
 fn disagreement_with_perf(dir: &Path, dump: &Dump, traces: &Traces) -> Option<String> {

@@ -11,11 +11,13 @@
 
 pub mod bundle;
 mod contents;
+pub(crate) mod excerpts;
 pub(crate) mod finding_files;
 pub(crate) mod folded;
 pub(crate) mod group;
 mod holds_file;
 mod large;
+pub(crate) mod loop_file;
 pub(crate) mod missing;
 mod names;
 pub mod recording;

@@ -57,6 +57,9 @@ pub(crate) struct Excerpt {
     pub(crate) lines: Vec<String>,
     /// Numbers of the lines that are meant.
     pub(crate) marked: Vec<u32>,
+    /// The file was changed after the DSO was built: these may be other lines than those of the code.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) newer: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -13,8 +13,8 @@ use crate::analysis::facts::{STATS, SideBySide};
 use crate::analysis::stats::Counts;
 use crate::analysis::verdict::{self, Tally, given, percent};
 use crate::analysis::{ArmFacts, Conclusion, HuntFacts, RunFacts, RunOutcome, decision};
-use crate::evidence::stacks;
 use crate::evidence::threads_file::ThreadsFile;
+use crate::evidence::{loop_file, stacks};
 use crate::text::labels::Label;
 use crate::text::message::Lang;
 use crate::text::message::say;
@@ -117,6 +117,11 @@ fn waits(page: &mut Page, snapshots: &[(String, ThreadsFile)]) {
             let heading = stacks::heading(&[thread], &hang.file.finding).text(lang).to_owned();
             let frames = stacks::frames(thread, lang).into_iter().take(MOST_FRAMES);
             page.block(std::iter::once(heading).chain(frames.map(|frame| format!("  {frame}"))));
+        }
+        if let Some(one) = &hang.file.finding.hot_loop {
+            let sentence = loop_file::sentence(one).text(lang).to_owned();
+            let lines = loop_file::short(one).into_iter().map(|line| format!("  {line}"));
+            page.block(std::iter::once(sentence).chain(lines));
         }
     }
 }

@@ -15,8 +15,10 @@
 //! - [`record_text`]: bytes of records as text
 
 pub(crate) mod assemble;
+pub mod code;
 pub mod copy;
 pub(crate) mod crash;
+mod frame;
 pub(crate) mod maps;
 pub(crate) mod memory;
 pub(crate) mod model;

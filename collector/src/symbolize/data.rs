@@ -19,16 +19,11 @@ const INTO_OBJECT: [u64; 5] = [0, 4, 8, 0x28, 0x2c];
 /// Names of all addresses of data that a dump speaks of, and of `words`.
 pub(super) fn addresses(
     dump: &Dump,
-    modules: &Modules,
+    namer: &Namer<'_>,
     arch: &Arch,
     words: &BTreeSet<u64>,
 ) -> BTreeMap<u64, String> {
-    let namer = Namer {
-        modules,
-        pid: dump.identity.fixed.pid,
-        stacks: stacks(dump, arch),
-        tables: RefCell::default(),
-    };
+    let modules = namer.modules;
     let mut names = BTreeMap::new();
     let futex = Syscalls::from_elf(arch.machine).map(Syscalls::futex);
     let futexes =
@@ -77,15 +72,22 @@ pub(super) fn stacks(dump: &Dump, arch: &Arch) -> Vec<(u64, u32)> {
     stacks
 }
 
-struct Namer<'m> {
+/// Gives names to addresses of data.
+pub(super) struct Namer<'m> {
     modules: &'m Modules,
     pid: u32,
     stacks: Vec<(u64, u32)>,
     tables: RefCell<HashMap<usize, Rc<Vec<Symbol>>>>,
 }
 
-impl Namer<'_> {
-    fn name(&self, address: u64) -> String {
+impl<'m> Namer<'m> {
+    pub(super) fn of(dump: &Dump, modules: &'m Modules, arch: &Arch) -> Self {
+        let pid = dump.identity.fixed.pid;
+        Namer { modules, pid, stacks: stacks(dump, arch), tables: RefCell::default() }
+    }
+
+    /// A symbol; else what is mapped at the address.
+    pub(super) fn name(&self, address: u64) -> String {
         if let Some(symbol) = self.symbol(address) {
             return symbol;
         }
@@ -108,8 +110,15 @@ impl Namer<'_> {
         }
     }
 
+    /// What a number points to, if it may be a pointer.
+    pub(super) fn pointed(&self, number: u64) -> Option<String> {
+        let mapped =
+            self.modules.owner(number).is_some() || maps::find(&self.modules.mappings, number).is_some();
+        mapped.then(|| self.name(number))
+    }
+
     /// `symbol+offset`, for an address inside a variable of a DSO.
-    fn symbol(&self, address: u64) -> Option<String> {
+    pub(super) fn symbol(&self, address: u64) -> Option<String> {
         let (index, module) = self.modules.owner(address)?;
         let elf = self.modules.elf(index)?;
         let in_file = module.file_address(address)?;

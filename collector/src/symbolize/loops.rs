@@ -36,6 +36,12 @@ pub(super) fn words(way: &Way) -> impl Iterator<Item = u64> {
     read.into_iter().chain(tried)
 }
 
+/// Addresses of data that a loop speaks of.
+pub(super) fn spoken_of(one: &Loop) -> impl Iterator<Item = u64> {
+    let uses = one.code.iter().flat_map(|code| &code.uses).map(|used| used.address);
+    one.reads.iter().map(|read| read.address).chain(uses)
+}
+
 /// What names and memory are looked up in.
 pub(super) struct Loops<'a> {
     pub(super) dump: &'a Dump,
@@ -71,6 +77,7 @@ impl Loops<'_> {
             callbacks: self.callbacks(way),
             returns: way.returned_to.iter().any(|pc| self.is_program(*pc)),
             no_memory: (way.failed > 0).then_some(no_memory),
+            code: None,
         }
     }
 

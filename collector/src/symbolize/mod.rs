@@ -10,6 +10,7 @@
 //! - `names`, `demangle`, `plt`, `data`: names of code, of call stubs, and of data; `kept`: for the next dump
 //! - `follow`: what the loop of a running thread reads, and where its list leads; `loops`: that, with
 //!   names
+//! - `listing`: the instructions of such a loop
 //! - `held`: where threads were held
 //! - [`problem`]: why a stack is cut, in words
 //! - `variables`: addresses of the variables of a file
@@ -27,6 +28,7 @@ mod follow;
 mod held;
 mod images;
 mod kept;
+mod listing;
 mod loops;
 mod names;
 mod plt;
@@ -80,11 +82,18 @@ pub fn symbolize(dump: &Dump, sources: &Sources) -> Traces {
     let mut lookups: BTreeSet<u64> = threads.iter().chain(&samples).flat_map(|raw| raw.lookups()).collect();
     lookups.extend(ways.values().flat_map(loops::lookups));
     lookups.extend(held.iter().flat_map(threads::Raw::lookups));
+    let picked = listing::pick(dump, &modules, arch, &ways);
+    lookups.extend(picked.values().flat_map(listing::Picked::lookups));
     let names = names::Names::of(lookups, &modules, arch, sources, deadline);
+    let namer = data::Namer::of(dump, &modules, arch);
     let loops = loops::Loops { dump, modules: &modules, arch, names: &names, set: &set };
-    let loops: BTreeMap<u32, Loop> = ways.iter().map(|(tid, way)| (*tid, loops.named(way))).collect();
-    let words = loops.values().flat_map(|l| &l.reads).map(|read| read.address).collect();
-    let addresses = data::addresses(dump, &modules, arch, &words);
+    let named = |(tid, way): (&u32, &follow::Way)| {
+        let code = picked.get(tid).and_then(|picked| picked.named(way, &modules, &names, &namer));
+        (*tid, Loop { code, ..loops.named(way) })
+    };
+    let loops: BTreeMap<u32, Loop> = ways.iter().map(named).collect();
+    let words = loops.values().flat_map(loops::spoken_of).collect();
+    let addresses = data::addresses(dump, &namer, arch, &words);
     let mut traces = Traces { addresses, loops, allocator: set.listed(), ..Traces::default() };
     for raw in threads {
         traces.threads.insert(raw.tid(), threads::named(raw, &names, &set, arch));

@@ -10,6 +10,8 @@ messages! {
             {futex} in futex waits, {running} running",
             "pid {pid}: {class} ({confidence})、全 {all} スレッド、futex 待ち {futex}、実行中 {running}";
         Missing { sentence } => "missing: {sentence}", "不足: {sentence}";
+        LoopOf { tid, function, summary } => "the loop of tid {tid} in `{function}`: {summary} (loop.txt)",
+            "tid {tid} の `{function}` のループ: {summary} (loop.txt)";
         Dso { path, word, why } => "{path}: {word}, {why}", "{path}: {word}、{why}";
         Evidence {} => "evidence:", "根拠:";
         WouldChange {} => "would change it:", "判定を変え得るもの:";

@@ -13,8 +13,10 @@
 //! - `idle`: nothing hangs: a sleep that ends, a server without work
 //! - [`other`]: stopped, the kernel, the benchmark, slow, unknown
 //! - `whose`: whose mistake it is: the allocator's, the program's
+//! - `annotated`: the loop of the hot thread
 //! - [`case`]: the answer of a decider, and what the deciders share
 
+mod annotated;
 mod case;
 pub(crate) mod held;
 mod hold;
@@ -98,6 +100,8 @@ fn of(scene: &Scene<'_>) -> Finding {
     let (integrity, deleted_seen) = integrity::worst(&dump.dsos);
     let hot = hot(scene, &case);
     let ring = whose::ring(scene, &case);
+    let hot_loop = annotated::of(scene, hot.as_ref().map(|hot| hot.tid));
+    let no_loop = hot_loop.is_none().then(|| annotated::why_none(scene, hot.as_ref().map(|hot| hot.tid)));
     Finding {
         class: case.class,
         confidence: case.confidence,
@@ -117,7 +121,8 @@ fn of(scene: &Scene<'_>) -> Finding {
         integrity,
         deleted_seen,
         holds,
-        hot_loop: None,
+        hot_loop,
+        no_loop,
         list_ring: None,
     }
 }

@@ -19,8 +19,8 @@ use crate::analysis::class::Why;
 use crate::analysis::integrity::Reason;
 use crate::console::out::Style;
 use crate::evidence::group::groups;
-use crate::evidence::stacks;
 use crate::evidence::threads_file::{ThreadPart, ThreadsFile};
+use crate::evidence::{loop_file, stacks};
 use crate::report::tree;
 use crate::text::message::{Lang, in_both, say, tight};
 use crate::text::view::View;
@@ -170,6 +170,10 @@ impl Pen {
         }
         for sentence in sentences_of(&finding.missing, &finding.said_missing, lang) {
             self.wrapped(&format!("  {}", say!(View::Missing { sentence }).text(lang)), Paint::Dim);
+        }
+        if let Some(one) = &finding.hot_loop {
+            self.wrapped(&format!("  {}", loop_file::sentence(one).text(lang)), Paint::Plain);
+            loop_file::short(one).iter().for_each(|line| self.cut(&format!("    {line}"), Paint::Dim));
         }
         for dso in file.dsos.iter().filter(|d| d.allocator) {
             let why = in_both::<Reason>(&dso.reason);

@@ -2,7 +2,7 @@
 //! process as it is. Nothing is written to the process. What is not known (thread-locals, results of the
 //! kernel, vector registers) stays unknown; a branch on it ends the way.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use hangscope_protocol::record::PROBE_REGS;
 use iced_x86::{
@@ -43,6 +43,13 @@ pub(in crate::symbolize) struct Call {
     pub(in crate::symbolize) to: u64,
     /// The first argument.
     pub(in crate::symbolize) first: Option<u64>,
+}
+
+/// How often an instruction was executed, and where the way went on after it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::symbolize) struct Executed {
+    pub(in crate::symbolize) times: u32,
+    pub(in crate::symbolize) next: BTreeSet<u64>,
 }
 
 /// The code of a process.
@@ -100,6 +107,8 @@ pub(super) struct Machine<'c, 's, 'm> {
     info: InstructionInfoFactory,
     pub(super) loads: Vec<Load>,
     pub(super) calls: Vec<Call>,
+    /// By address.
+    pub(super) executed: HashMap<u64, Executed>,
     /// Atomic instructions and system calls: steps of a lock or a wait.
     pub(super) barriers: usize,
     /// Where the frames of the sample returned to, from the innermost outwards.
@@ -128,6 +137,7 @@ impl<'c, 's, 'm> Machine<'c, 's, 'm> {
             info: InstructionInfoFactory::new(),
             loads: vec![],
             calls: vec![],
+            executed: HashMap::new(),
             barriers: 0,
             returned_to: vec![],
             thread_base: None,
@@ -203,6 +213,9 @@ impl<'c, 's, 'm> Machine<'c, 's, 'm> {
             }
             _ => return None,
         }
+        let executed = self.executed.entry(i.ip()).or_default();
+        executed.times += 1;
+        executed.next.insert(self.pc);
         Some(())
     }
 

@@ -21,7 +21,7 @@ use hangscope_protocol::record::{ARCH_X86_64, probe_outcome};
 use super::arch::{Arch, Regs};
 use super::images::Modules;
 use crate::session::{Dump, Memory, Probe, maps};
-pub(super) use machine::Call;
+pub(super) use machine::{Call, Executed};
 use machine::{Code, Load, Machine};
 pub(crate) use space::{LINE, LineOf};
 use space::{Lines, Space};
@@ -46,6 +46,8 @@ const CHAIN: u32 = 8;
 /// Most words kept of a thread.
 const MOST_READS: usize = 8;
 const MOST_CALLS: usize = 256;
+/// Most addresses kept of one loading instruction.
+const MOST_ADDRESSES: usize = 4;
 /// Where the descriptor of a thread is searched: from the end of its stack, bytes; for the first thread, in
 /// small mappings.
 const DESCRIPTOR_WITHIN: u64 = 16 << 10;
@@ -86,6 +88,11 @@ pub(super) struct Way {
     pub(super) calls: BTreeSet<Call>,
     /// Where the frames of the samples returned to.
     pub(super) returned_to: BTreeSet<u64>,
+    /// The instructions that one way executed more than once.
+    pub(super) executed: BTreeMap<u64, Executed>,
+    /// Where those of them that load from memory load from, at most [`MOST_ADDRESSES`] each. Loads from the
+    /// thread's own stack are left out.
+    pub(super) loaded: BTreeMap<u64, BTreeSet<u64>>,
     /// Samples in which a system call has just failed for want of memory, and the second argument of the
     /// last of them: the length, of mmap.
     pub(super) failed: u32,
@@ -191,6 +198,17 @@ impl Follower<'_, '_> {
                 read.atomic |= load.atomic;
             }
             way.ring = way.ring.or(followed.ring);
+            for (pc, executed) in followed.executed {
+                let all = way.executed.entry(pc).or_default();
+                all.times += executed.times;
+                all.next.extend(executed.next);
+            }
+            for (pc, address) in followed.loaded {
+                let all = way.loaded.entry(pc).or_default();
+                if all.len() < MOST_ADDRESSES {
+                    all.insert(address);
+                }
+            }
             let room = MOST_CALLS.saturating_sub(way.calls.len());
             way.calls.extend(followed.calls.into_iter().take(room));
         }
@@ -250,7 +268,11 @@ impl Follower<'_, '_> {
         let shared = |load: &Load| {
             maps::find(&self.modules.mappings, load.address).is_none_or(|mapping| mapping.write)
         };
+        let loaded: Vec<(u64, u64)> = seen.loads.keys().copied().collect();
+        let executed = machine.executed.drain().filter(|(_, executed)| executed.times > 1);
         OneWay {
+            executed: executed.collect(),
+            loaded,
             often: seen.often().into_iter().filter(shared).collect(),
             ring: seen.ring.filter(|_| machine.barriers == 0),
             stores: machine.space.stores,
@@ -286,6 +308,10 @@ struct OneWay {
     /// One load for each word, and instruction, that was read [`OFTEN`].
     often: Vec<Load>,
     ring: Option<RawRing>,
+    /// See [`Way::executed`].
+    executed: BTreeMap<u64, Executed>,
+    /// Instructions, and addresses that they loaded from.
+    loaded: Vec<(u64, u64)>,
     /// Memory was changed that is not of the thread's own stack.
     stores: bool,
     /// It was followed to the end of the steps, or long enough to read words often.

@@ -1,5 +1,6 @@
 //! Dumps of each class, and dumps that look like another class.
 
+mod annotated;
 mod forks;
 mod held;
 mod hold;
