@@ -100,8 +100,9 @@ fn of(scene: &Scene<'_>) -> Finding {
     let (integrity, deleted_seen) = integrity::worst(&dump.dsos);
     let hot = hot(scene, &case);
     let ring = whose::ring(scene, &case);
-    let hot_loop = annotated::of(scene, hot.as_ref().map(|hot| hot.tid));
-    let no_loop = hot_loop.is_none().then(|| annotated::why_none(scene, hot.as_ref().map(|hot| hot.tid)));
+    let hot_tid = hot.as_ref().map(|hot| hot.tid);
+    let hot_loop = annotated::of(scene, case.class, hot_tid);
+    let no_loop = hot_loop.is_none().then(|| annotated::why_none(scene, case.class, hot_tid));
     Finding {
         class: case.class,
         confidence: case.confidence,

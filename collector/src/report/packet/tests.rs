@@ -56,6 +56,7 @@ fn with_data(file: &mut ThreadsFile) {
         first: 86,
         lines: ["  for (;;) {", "    if (!node) break;", "  }"].map(str::to_owned).to_vec(),
         marked: vec![87],
+        newer: false,
     });
     let block = |address: &str, pointed_by: &[&str], freed_by: &[u32]| RingBlock {
         address: address.to_owned(),

@@ -14,15 +14,21 @@ use super::case::source;
 use crate::analysis::hot_loop::{HotLoop, LoopInstruction, LoopRegister, LoopWord, RegisterHow};
 use crate::analysis::scene::{Scene, Thread};
 use crate::analysis::stack;
+use crate::analysis::words::Class;
 use crate::session::code::{CodeLine, LoopCode, RegisterValues};
 use crate::session::trace::{Frame, Loop, LoopRead};
 use crate::text::message::{Say as _, Text};
 use none::NoLoop;
 
 /// The loop of the hot thread; of another running thread, where the hot one has none.
-pub(super) fn of(scene: &Scene<'_>, hot: Option<u32>) -> Option<HotLoop> {
-    let code =
-        |thread: &&Thread<'_>| scene.traces.loops.get(&thread.tid()).is_some_and(|one| one.code.is_some());
+pub(super) fn of(scene: &Scene<'_>, class: Class, hot: Option<u32>) -> Option<HotLoop> {
+    if class == Class::Slow {
+        return None;
+    }
+    let code = |thread: &&Thread<'_>| {
+        let one = scene.traces.loops.get(&thread.tid());
+        one.and_then(|one| one.code.as_ref()).is_some_and(stays)
+    };
     let hot = hot.and_then(|tid| scene.threads.get(&tid));
     let key = |t: &&Thread<'_>| (t.inside == Some(true), t.samples.len(), std::cmp::Reverse(t.tid()));
     let thread = hot.filter(code).or_else(|| scene.all().filter(code).max_by_key(key))?;
@@ -30,12 +36,22 @@ pub(super) fn of(scene: &Scene<'_>, hot: Option<u32>) -> Option<HotLoop> {
     Some(hot_loop(scene, thread, one, one.code.as_ref()?))
 }
 
+/// The thread was in these instructions in most of its samples.
+fn stays(code: &LoopCode) -> bool {
+    let inside: u32 = code.instructions.iter().map(|line| line.samples).sum();
+    inside.saturating_mul(2) > code.samples
+}
+
 /// Why there is none.
-pub(super) fn why_none(scene: &Scene<'_>, hot: Option<u32>) -> Text {
+pub(super) fn why_none(scene: &Scene<'_>, class: Class, hot: Option<u32>) -> Text {
     let sampled = hot.is_some_and(|tid| scene.traces.loops.contains_key(&tid));
     match hot {
+        _ if class == Class::Slow => NoLoop::Slow {}.said(),
         _ if scene.dump.identity.fixed.arch != ARCH_X86_64 => NoLoop::Machine {}.said(),
         _ if scene.traces.loops.is_empty() => NoLoop::NoSamples {}.said(),
+        Some(tid) if scene.traces.loops.get(&tid).is_some_and(|one| one.code.is_some()) => {
+            NoLoop::Elsewhere {}.said()
+        }
         Some(_) if sampled => NoLoop::NoCode {}.said(),
         _ => NoLoop::NotSampled {}.said(),
     }

@@ -7,6 +7,10 @@ messages! {
     pub(crate) NoLoop {
         Machine {} => "code of this processor is not disassembled (only x86-64 is)",
             "このプロセッサのコードは逆アセンブルできない (x86-64 のみ対応)";
+        Slow {} => "the threads come and go, and none stays in a loop",
+            "スレッドは出入りを続けており、ループに留まるものはない";
+        Elsewhere {} => "no loop holds most of the samples of the thread",
+            "スレッドのサンプルの過半を占めるループはない";
         NoSamples {} => "no thread ran when samples were taken: all of them wait",
             "サンプル取得時に実行中のスレッドはなく、すべて待機中";
         NotSampled {} => "the thread was not running when samples were taken",
