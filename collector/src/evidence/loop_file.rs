@@ -80,7 +80,7 @@ pub(crate) fn short(one: &HotLoop) -> Vec<String> {
 }
 
 /// The instructions, each under its source line where that changes.
-fn lines(one: &HotLoop, excerpts: Option<&[Excerpt]>) -> Vec<String> {
+pub(crate) fn lines(one: &HotLoop, excerpts: Option<&[Excerpt]>) -> Vec<String> {
     let mut lines = vec![];
     let (mut last, mut said) = (None, std::collections::BTreeSet::new());
     for i in &one.instructions {

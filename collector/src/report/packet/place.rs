@@ -3,9 +3,9 @@
 use super::case::Case;
 use super::size::{MOST_OF_ITEM, clipped, cut, item};
 use crate::evidence::group::groups;
-use crate::evidence::stacks;
 use crate::evidence::threads_file::ThreadPart;
-use crate::report::page::Page;
+use crate::evidence::{loop_file, stacks};
+use crate::report::page::{Page, escaped};
 use crate::report::same;
 use crate::text::message::{Lang, say};
 use crate::text::packet::Packet;
@@ -64,7 +64,14 @@ fn stack(page: &mut Page, case: &Case, threads: &[&ThreadPart], most: usize) {
 pub(super) fn hot_loop(page: &mut Page, case: &Case) {
     let Some(hot_loop) = &case.hang.file.finding.hot_loop else { return };
     page.heading(&Packet::Loop {});
-    page.raw(&format!("{}\n\n", hot_loop.summary.text(page.lang)));
+    page.raw(&format!("{}\n\n", escaped(hot_loop.summary.text(page.lang))));
+    let heading = format!("{}\nsamples   share  offset    instruction", loop_file::place(hot_loop));
+    let listing = loop_file::lines(hot_loop, Some(&case.hang.file.excerpts));
+    let heading = heading.lines().map(str::to_owned);
+    page.block(heading.chain(listing).map(|line| clipped(&line, MOST_OF_FRAME).into_owned()));
+    let registers = hot_loop.registers.iter().map(loop_file::register);
+    let words = hot_loop.words.iter().map(loop_file::word);
+    page.block(registers.chain(words).map(|line| clipped(&line, MOST_OF_FRAME).into_owned()));
 }
 
 pub(super) fn source(page: &mut Page, case: &Case) {
@@ -99,7 +106,7 @@ fn ending(path: &str) -> String {
 pub(super) fn ring(page: &mut Page, case: &Case) {
     let Some(ring) = &case.hang.file.finding.list_ring else { return };
     page.heading(&Packet::Ring {});
-    page.raw(&format!("{}\n\n", ring.summary.text(page.lang)));
+    page.raw(&format!("{}\n\n", escaped(ring.summary.text(page.lang))));
     if let Some(offset) = ring.next {
         item(page, &say!(Packet::RingNext { offset: format!("{offset:+}") }));
         page.raw("\n");

@@ -29,7 +29,7 @@ messages! {
             "`{register}` は増え続ける ({samples} サンプルで {from} から {to})";
         Falls { register, from, to, samples: "sample" } => "`{register}` counts down, from {from} to {to} in {samples}",
             "`{register}` は減り続ける ({samples} サンプルで {from} から {to})";
-        Endless {} => "no branch leads out of them", "そこから抜ける分岐はない";
+        Endless {} => "no branch leads out of the loop", "そこから抜ける分岐はない";
         NoWord {} => "no word of memory was seen that it reads again and again",
             "繰り返し読まれるメモリのワードは見つからない";
         NotFollowed {} => "which could not be followed: what they read is not known",

@@ -109,7 +109,7 @@ fn a_loop_says_no_more_than_was_seen() {
     3 instructions, reads `g_foo_locks+160`; the value never changed in 40 samples
     3 instructions, reads `g_foo_locks+160` and tests its bits 4; the value never changed in 40 samples
     3 instructions, tries to change `g_foo_locks+160` with `lock cmpxchg`; the value never changed in 40 samples
-    3 instructions, no branch leads out of them
+    3 instructions, no branch leads out of the loop
     5 instructions around the samples, which could not be followed: what they read is not known
     3 instructions, `rcx` counts up, from 7 to 90000 in 40 samples
     ");
