@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hangscope_protocol::record::{HeartbeatThread, SYSCALL_RUNNING, ThreadRecord};
 use serde::{Deserialize, Serialize};
 
+use super::beats::Beats;
 use crate::session::Heartbeat;
 
 /// The past of a process, built from its heartbeats in order ([`History::push`]). Its size grows with the
@@ -12,6 +13,9 @@ use crate::session::Heartbeat;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
     threads: BTreeMap<u32, Past>,
+    /// For people; the analysis does not use them.
+    #[serde(default)]
+    pub(crate) beats: Beats,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,11 +44,12 @@ impl History {
     pub(crate) fn from_tids(tids: impl IntoIterator<Item = u32>) -> Self {
         let last = Position { syscall: 0, arg0: 0, sp: 0, pc: 0 };
         let threads = tids.into_iter().map(|tid| (tid, Past { last, since_ns: u64::MAX })).collect();
-        History { threads }
+        History { threads, beats: Beats::default() }
     }
 
     /// Adds a heartbeat. Heartbeats must come in order of time.
     pub(crate) fn push(&mut self, beat: &Heartbeat) {
+        self.beats.push(beat);
         for thread in &beat.threads {
             let last = Position::of(thread);
             let same = self.threads.get(&thread.tid).filter(|past| past.last == last);

@@ -4,7 +4,7 @@
 //! - [`integrity`]: whether a DSO is still the file that was loaded
 //! - [`wait`]: what each thread waits for
 //! - `ends`: which waits end by themselves, and when
-//! - [`history`]: the heartbeats before a dump
+//! - [`history`]: the heartbeats before a dump; [`beats`]: some of them, over time
 //! - `stack`, `scene`, `graph`: queries on a stack, on a dump, on the wait-for graph
 //! - `role`, `standing`: whose code a frame is, whose code a thread is in
 //! - `motion`: whether a thread that woke has gone on
@@ -27,6 +27,7 @@
 //! - [`facts`]: the facts of a hunt, from which the verdict is made
 //! - [`verdict`]: A, B or another word, with its evidence: [`conclude`]
 
+pub(crate) mod beats;
 pub(crate) mod choice;
 pub mod class;
 pub(crate) mod counters;

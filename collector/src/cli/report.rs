@@ -108,7 +108,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let (traces, finding) = recorded.analyse(dump);
     if args.json {
         out::only_json();
-        out::json(&ThreadsFile::of(dump, &traces, &finding))?;
+        out::json(&ThreadsFile::of(dump, &traces, &finding).with_history(dump, &recorded.history(dump)))?;
         return write(&args, &recorded, dump, &traces, &finding);
     }
     out::line(identity(dump, out::lang()));
@@ -139,7 +139,9 @@ fn write(
     if args.write {
         private::keep(false);
         let dir = recorded.path.parent().unwrap_or(std::path::Path::new("."));
-        finding_files::write(dir, dump, traces, finding).context("report")?;
+        let history = recorded.history(dump);
+        let file = finding_files::write(dir, dump, traces, finding, &history).context("report")?;
+        report::html::write_again(dir, &file).context("report")?;
     }
     Ok(Status::NoHang)
 }

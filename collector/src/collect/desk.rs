@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::disk::{self, Disk, Keep};
 use super::lines::SessionLines;
+use super::page;
 use super::room::Room;
 use crate::capture::PerfOptions;
 use crate::collect::record::SessionRecord;
@@ -195,6 +196,13 @@ impl Desk {
         if rest == 0 {
             self.may_say_again(Once::LinesWait);
             self.tell(&say!(CollectLine::LinesWritten { lines }));
+        }
+    }
+
+    /// Writes the page of OUT. Of an error it tells: the page says nothing that is not in other files.
+    pub(super) fn write_page(&self) {
+        if let Err(error) = page::write(&self.options.out) {
+            self.say(format!("{error}"));
         }
     }
 

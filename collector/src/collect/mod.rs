@@ -13,7 +13,7 @@
 //! - `judge`: DSO integrity over a session's life
 //! - `still`: whether anything moves in a process
 //! - [`record`]: `session.json` and `heartbeats.jsonl`
-//! - `desk`: what all sessions share; `lines`: `sessions.jsonl`
+//! - `desk`: what all sessions share; `lines`: `sessions.jsonl`; [`page`]: `report.html`
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,6 +34,7 @@ mod disk;
 mod folder;
 mod judge;
 mod lines;
+pub(crate) mod page;
 mod pool;
 pub(crate) mod record;
 mod room;
@@ -76,7 +77,7 @@ pub(crate) fn collect(
     mut followed: Option<&mut Followed>,
 ) -> Result<Collected, CollectError> {
     atomic::make_dir(&options.out.join("sessions"))?;
-    let lines = SessionLines::open(&options.out.join("sessions.jsonl"))?;
+    let lines = SessionLines::open(&options.out.join(page::SESSIONS))?;
     listener.spool_in(&options.out);
     let desk = Arc::new(Desk::new(options, cancel, say, listener.asker(), lines));
     let (before, closed) = before::Before::read(&desk);
@@ -148,6 +149,7 @@ pub(crate) fn collect(
     events.try_iter().for_each(|event| router.event(event));
     router.close();
     desk.last_lines();
+    desk.write_page();
     if let Some(why) = failed.filter(|_| !desk.cancel.is_set()) {
         return Err(why.map_or(CollectError::Ended, CollectError::Listen));
     }

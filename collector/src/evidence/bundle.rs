@@ -20,7 +20,7 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::analysis::{Finding, analyse};
+use crate::analysis::{Finding, History, analyse};
 use crate::capture::{self, NameSources, Outside, Perfed, hot};
 use crate::console::cancel::Cancel;
 use crate::evidence::large::{Copy, Large};
@@ -101,6 +101,11 @@ impl Bundle {
         NotWritten::of(&self.dir, &self.not_written.borrow())
     }
 
+    /// Takes note of another file of the folder that could not be written.
+    pub(crate) fn also(&self, written: Result<(), WriteError>) {
+        self.missing(written.err().into_iter().collect());
+    }
+
     /// Does the later steps, in their order. Gives `threads.json`, with the finding; none without a dump.
     pub fn finish(&self, contents: &Contents<'_>, cancel: &Cancel) -> Option<ThreadsFile> {
         let mut large = Large::new(&self.dir, contents);
@@ -128,7 +133,7 @@ impl Bundle {
         }
         let perfed = self.tried(self.perf(contents, &copy, cancel)).flatten();
         let mut file = analysed.map(|(analysed, file)| match perfed {
-            Some(Perfed::Recorded { .. }) => self.write_finding(&analysed),
+            Some(Perfed::Recorded { .. }) => self.write_finding(&analysed, contents.history),
             _ => file,
         });
         self.missing(large.write());
@@ -167,16 +172,16 @@ impl Bundle {
         let traces = symbolize(&dump, sources);
         let finding = analyse(&dump, &traces, contents.history);
         let analysed = Analysed { dump, traces, finding };
-        let file = self.write_finding(&analysed);
+        let file = self.write_finding(&analysed, contents.history);
         self.tried(recording::write(&self.dir, &analysed.dump, &analysed.traces, contents.history));
         (analysed, file)
     }
 
     /// Writes the files of a finding, with what perf says of it, if it has said something. Gives
     /// `threads.json`.
-    fn write_finding(&self, analysed: &Analysed<'_>) -> ThreadsFile {
+    fn write_finding(&self, analysed: &Analysed<'_>, history: &History) -> ThreadsFile {
         let Analysed { dump, traces, finding } = analysed;
-        let file = finding_files::contents(&self.dir, dump, traces, finding);
+        let file = finding_files::contents(&self.dir, dump, traces, finding, history);
         self.missing(finding_files::write_all(&self.dir, dump, traces, &file));
         file
     }

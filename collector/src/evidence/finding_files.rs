@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::analysis::Finding;
+use crate::analysis::{Finding, History};
 use crate::capture::{hot, write_reason};
 use crate::evidence::threads_file::ThreadsFile;
 use crate::evidence::{excerpts, folded, holds_file, loop_file, stacks};
@@ -20,8 +20,14 @@ const HOLDS: &str = "holds.tsv";
 
 /// The contents of `threads.json`. Where perf's report is in `dir` already, a note says if it disagrees with
 /// the samples. So make them again after perf.
-pub(super) fn contents(dir: &Path, dump: &Dump, traces: &Traces, finding: &Finding) -> ThreadsFile {
-    let mut file = ThreadsFile::of(dump, traces, finding);
+pub(super) fn contents(
+    dir: &Path,
+    dump: &Dump,
+    traces: &Traces,
+    finding: &Finding,
+    history: &History,
+) -> ThreadsFile {
+    let mut file = ThreadsFile::of(dump, traces, finding).with_history(dump, history);
     file.excerpts = excerpts::of(dump, finding);
     file.notes.extend(disagreement_with_perf(dir, dump, traces));
     file
@@ -36,8 +42,9 @@ pub(crate) fn write(
     dump: &Dump,
     traces: &Traces,
     finding: &Finding,
+    history: &History,
 ) -> Result<ThreadsFile, WriteError> {
-    let file = contents(dir, dump, traces, finding);
+    let file = contents(dir, dump, traces, finding, history);
     match write_all(dir, dump, traces, &file).into_iter().next() {
         Some(error) => Err(error),
         None => Ok(file),

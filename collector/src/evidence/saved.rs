@@ -95,8 +95,7 @@ impl SavedDumps {
     /// Names and a finding for one of the dumps. Heartbeats before the dump come from its recording: a
     /// dump.bin has only those that came in the middle of it.
     pub fn analyse(&self, dump: &Dump) -> (Traces, Finding) {
-        let history = self.history.as_ref().filter(|(of, _)| *of == key(dump));
-        let history = history.map_or_else(History::default, |(_, history)| history.clone());
+        let history = self.history(dump);
         let sources = || Sources {
             allocator_copy: self.copies.first().cloned(),
             copies: self.copies.clone(),
@@ -106,6 +105,12 @@ impl SavedDumps {
         let traces = self.traces.clone().unwrap_or_else(|| symbolize(dump, &sources()));
         let finding = analysis::analyse(dump, &traces, &history);
         (traces, finding)
+    }
+
+    /// The heartbeats before one of the dumps; an empty history where they are not known.
+    pub(crate) fn history(&self, dump: &Dump) -> History {
+        let history = self.history.as_ref().filter(|(of, _)| *of == key(dump));
+        history.map_or_else(History::default, |(_, history)| history.clone())
     }
 }
 

@@ -7,8 +7,9 @@ use hangscope_protocol::record::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::analysis::beats::Beats;
 use crate::analysis::integrity;
-use crate::analysis::{Finding, Integrity, ThreadWait};
+use crate::analysis::{Finding, History, Integrity, ThreadWait};
 use crate::session::syscalls::Syscalls;
 use crate::session::trace::{AllocatorDso, Frame, ThreadTrace, TraceSource, Traces};
 use crate::session::{Dump, record_text};
@@ -45,6 +46,9 @@ pub struct ThreadsFile {
     /// Source lines around the hot loop and the culprit's place, where the files are there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) excerpts: Vec<Excerpt>,
+    /// The heartbeats before the dump; none: there were none, or an older version wrote the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) beats: Option<Beats>,
 }
 
 /// Lines of a source file.
@@ -95,6 +99,10 @@ pub(crate) struct ThreadPart {
     pub(crate) truncated: bool,
     pub(crate) problem: Option<String>,
     pub(crate) samples: u32,
+    /// How long before the dump it was already where the dump found it, as heartbeats show, seconds; none: not
+    /// known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) still_s: Option<f64>,
     pub(crate) frames: Vec<FramePart>,
 }
 
@@ -168,7 +176,19 @@ impl ThreadsFile {
             dsos: dsos(dump),
             notes: notes(dump, traces, whole),
             excerpts: vec![],
+            beats: None,
         }
+    }
+
+    /// With what the heartbeats before the dump showed.
+    #[must_use]
+    pub(crate) fn with_history(mut self, dump: &Dump, history: &History) -> Self {
+        for part in &mut self.threads {
+            let since = dump.thread(part.tid).and_then(|thread| history.since_ns(thread));
+            part.still_s = since.map(|since| seconds(dump.begin.trigger_ns.saturating_sub(since)));
+        }
+        self.beats = Some(history.beats.clone()).filter(|beats| !beats.looks.is_empty());
+        self
     }
 }
 
@@ -229,6 +249,7 @@ fn thread(
         problem: trace
             .map_or_else(|| Some(View::NotTaken {}.en()), |t| t.problem.as_ref().map(|p| p.en().to_owned())),
         samples,
+        still_s: None,
         frames: frames(trace),
     }
 }

@@ -32,6 +32,7 @@ use crate::files::facts;
 use crate::launch::bench::{Bench, Ended, TERM_TO_KILL};
 use crate::launch::census;
 use crate::listen::ConnId;
+use crate::report::html;
 use crate::session::{Dso, Dump};
 use crate::snap;
 use crate::snap::notes::OutsideNote;
@@ -183,6 +184,7 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         },
     };
     let mut file = bundle.finish(&contents, cancel);
+    let mut shown = file.clone();
     notes.extend(job.lacks(&bundle));
     // What `take_from_outside` notes is in the file, too.
     notes.extend(file.iter().flat_map(|file| OutsideNote::among(&file.notes)).take(MOST_OUTSIDE_NOTES));
@@ -233,13 +235,15 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
     let proven = |f: &Finding| f.confidence == Confidence::Proven && is_stuck(f);
     let interrupted = at_interrupt && (came_out || !finding.as_ref().is_some_and(proven));
     if ended_well && !interrupted {
-        finding = end_well(bundle.dir(), file, bench.started().elapsed().as_secs_f64())?;
+        shown = end_well(bundle.dir(), file, bench.started().elapsed().as_secs_f64())?;
+        finding = shown.as_ref().map(|file| file.finding.clone());
     }
     let slow = slow && !interrupted;
     if slow || interrupted {
         name = if slow { lane.slow_snapshot(number) } else { lane.interrupted_snapshot(number) };
         bundle.move_to(config.out.join(&name))?;
     }
+    html::add_to(&bundle, shown.as_ref());
     Ok(Captured {
         pid,
         slow,
@@ -340,21 +344,23 @@ pub(super) fn keep(
     };
     let file = bundle.finish(&contents, &Cancel::never());
     notes.extend(job.lacks(&bundle));
-    let finding = match facts.rc {
+    let file = match facts.rc {
         Some(0) => end_well(bundle.dir(), file, facts.seconds)?,
-        _ => file.map(|file| file.finding),
+        _ => file,
     };
+    html::add_to(&bundle, file.as_ref());
+    let finding = file.map(|file| file.finding);
     let dump = subject.and_then(|p| p.dumps.last()).map(|r| &r.dump);
     Ok(HangFacts { snapshot: name, finding, dump_ms: dump.and_then(dump_ms) })
 }
 
-/// The finding of a process that ended by itself with status 0, also in its `threads.json`.
-fn end_well(dir: &Path, file: Option<ThreadsFile>, seconds: f64) -> Result<Option<Finding>, WriteError> {
+/// The `threads.json` of a process that ended by itself with status 0, written again with that finding.
+fn end_well(dir: &Path, file: Option<ThreadsFile>, seconds: f64) -> Result<Option<ThreadsFile>, WriteError> {
     let Some(mut file) = file else { return Ok(None) };
     file.finding.ended_well(seconds);
     match finding_files::write_again(dir, &file).into_iter().next() {
         Some(error) => Err(error),
-        None => Ok(Some(file.finding)),
+        None => Ok(Some(file)),
     }
 }
 

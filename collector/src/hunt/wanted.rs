@@ -11,6 +11,7 @@ use crate::console::cancel::Cancel;
 use crate::evidence::bundle::{Allocator, Contents, DumpFrames};
 use crate::listen::request::{Answer, Problem};
 use crate::listen::{ConnId, RecordedDump};
+use crate::report::html;
 use crate::text::message::{Say as _, Text, say};
 use crate::text::note::Note;
 use crate::text::progress::JobLine;
@@ -71,7 +72,9 @@ impl Running<'_> {
             full: self.job.config.full,
             perf: Err("not for a dump that was asked for: the run goes on"),
         };
-        let finding = bundle.finish(&contents, &Cancel::never()).map(|file| file.finding);
+        let file = bundle.finish(&contents, &Cancel::never());
+        html::add_to(&bundle, file.as_ref());
+        let finding = file.map(|file| file.finding);
         self.wanted.kept += 1;
         self.notes.extend(self.job.lacks(&bundle));
         let seconds = format!("{:.1}", self.bench.started().elapsed().as_secs_f64());

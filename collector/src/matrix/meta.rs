@@ -8,6 +8,7 @@ use nix::sys::utsname::uname;
 use super::config::Matrix;
 use super::state;
 use crate::files::atomic::{Lines, WriteError};
+use crate::files::bounded;
 use crate::files::pin::{self, Pinned};
 use crate::files::stamp;
 use crate::launch::cpus::{self, Cpus};
@@ -48,15 +49,15 @@ impl Meta<'_> {
         let system = uname();
         let of = |value: Option<&std::ffi::OsStr>| value.unwrap_or_default().to_string_lossy().into_owned();
         let system = system.as_ref().ok();
-        let cpuinfo = read("/proc/cpuinfo").unwrap_or_default();
-        let meminfo = read("/proc/meminfo").unwrap_or_default();
+        let cpuinfo = line_of("/proc/cpuinfo").unwrap_or_default();
+        let meminfo = line_of("/proc/meminfo").unwrap_or_default();
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
         let rows = [
             ("time", stamp::stamp(seconds)),
             ("hangscope", env!("CARGO_PKG_VERSION").to_owned()),
             ("machine", of(system.map(|s| s.nodename()))),
             ("architecture", of(system.map(|s| s.machine()))),
-            ("product", read("/sys/class/dmi/id/product_name").unwrap_or_else(unknown)),
+            ("product", line_of("/sys/class/dmi/id/product_name").unwrap_or_else(unknown)),
             ("kernel", of(system.map(|s| s.release()))),
             ("kernel version", of(system.map(|s| s.version()))),
             ("CPU model", of_lines(&cpuinfo, "model name", ':').unwrap_or_else(unknown)),
@@ -67,12 +68,12 @@ impl Meta<'_> {
             ("turbo", turbo()),
             (
                 "transparent huge pages",
-                read("/sys/kernel/mm/transparent_hugepage/enabled").unwrap_or_else(unknown),
+                line_of("/sys/kernel/mm/transparent_hugepage/enabled").unwrap_or_else(unknown),
             ),
-            ("NUMA nodes", read("/sys/devices/system/node/online").unwrap_or_else(unknown)),
-            ("overcommit_memory", read("/proc/sys/vm/overcommit_memory").unwrap_or_else(unknown)),
-            ("randomize_va_space", read("/proc/sys/kernel/randomize_va_space").unwrap_or_else(unknown)),
-            ("perf_event_paranoid", read("/proc/sys/kernel/perf_event_paranoid").unwrap_or_else(unknown)),
+            ("NUMA nodes", line_of("/sys/devices/system/node/online").unwrap_or_else(unknown)),
+            ("overcommit_memory", line_of("/proc/sys/vm/overcommit_memory").unwrap_or_else(unknown)),
+            ("randomize_va_space", line_of("/proc/sys/kernel/randomize_va_space").unwrap_or_else(unknown)),
+            ("perf_event_paranoid", line_of("/proc/sys/kernel/perf_event_paranoid").unwrap_or_else(unknown)),
             (
                 "pressure (PSI)",
                 if Path::new("/proc/pressure/cpu").exists() { "there" } else { "not there" }.to_owned(),
@@ -121,12 +122,19 @@ impl Meta<'_> {
     }
 }
 
+/// The lines of the file in OUT: name and value. Empty without the file.
+pub(super) fn read(out: &Path) -> Vec<(String, String)> {
+    let text = bounded::read_text(&out.join(FILE)).unwrap_or_default();
+    let of = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned()));
+    text.lines().filter_map(of).collect()
+}
+
 fn unknown() -> String {
     "unknown".to_owned()
 }
 
 /// The text of a file, in one line.
-fn read(path: &str) -> Option<String> {
+fn line_of(path: &str) -> Option<String> {
     let text = std::fs::read_to_string(path).ok()?;
     // Tables keep their lines for the callers that look for one.
     Some(text.trim_end().to_owned()).filter(|text| !text.is_empty())
@@ -147,7 +155,7 @@ fn of_lines(text: &str, name: &str, between: char) -> Option<String> {
 
 /// A file of each of these processors; different values are all named.
 fn of_cpus(cpus: &[usize], file: &str) -> String {
-    let value = |cpu: &usize| read(&format!("/sys/devices/system/cpu/cpu{cpu}/{file}"));
+    let value = |cpu: &usize| line_of(&format!("/sys/devices/system/cpu/cpu{cpu}/{file}"));
     let mut values: Vec<String> = cpus.iter().filter_map(value).collect();
     values.sort();
     values.dedup();
@@ -158,8 +166,8 @@ fn turbo() -> String {
     let on = |value: Option<String>, on: &str| {
         value.map(|value| if value == on { "on" } else { "off" }.to_owned())
     };
-    on(read("/sys/devices/system/cpu/intel_pstate/no_turbo"), "0")
-        .or_else(|| on(read("/sys/devices/system/cpu/cpufreq/boost"), "1"))
+    on(line_of("/sys/devices/system/cpu/intel_pstate/no_turbo"), "0")
+        .or_else(|| on(line_of("/sys/devices/system/cpu/cpufreq/boost"), "1"))
         .unwrap_or_else(unknown)
 }
 

@@ -1,42 +1,119 @@
-//! `report.html`: the summaries of both languages as one page without anything from outside.
+//! `report.html` of a matrix, and the pages of its hangs again, with what is known of all runs.
 
-use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd, html};
-use pulldown_cmark_escape::escape_html;
+use std::path::Path;
 
-use crate::text::message::Lang;
+use super::config::Matrix;
+use super::meta;
+use super::results::{GroupResult, Results};
+use super::samples::Status;
+use super::summary;
+use crate::analysis::verdict::hang_sentence;
+use crate::console::out;
+use crate::evidence::threads_file::ThreadsFile;
+use crate::files::atomic::{self, WriteError};
+use crate::files::bounded;
+use crate::report::Extra;
+use crate::report::html::bundle::{self, Around};
+use crate::report::html::{FILE, matrix as html};
+use crate::text::matrix::MatrixLine;
+use crate::text::message::{Say as _, Text, of_each};
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:90em;padding:0 1em;color:#222}\
-    table{border-collapse:collapse;margin:.5em 0;font-variant-numeric:tabular-nums}\
-    td,th{border:1px solid #ccc;padding:.25em .6em;text-align:left}th{background:#f2f2f2}\
-    tr:hover td{background:#fafae8}code{background:#f2f2f2}\
-    @media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}td,th{border-color:#444}\
-    th,code{background:#262626}tr:hover td{background:#22221a}}";
+/// Most runs of a cell whose memory is drawn.
+const MOST_CURVES: usize = 12;
+/// The page of the matrix, as the page of a hang names it.
+const ABOVE: &str = "../../report.html";
 
-/// The page. `name`: that of OUT.
-pub(crate) fn page(name: &str, summaries: &[(Lang, String)]) -> String {
-    let mut title = String::new();
-    let _ = escape_html(&mut title, name);
-    let mut page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>{title}</title>\n<style>{STYLE}</style>\n"
-    );
-    page += "<nav><a href=\"#en\">English</a> <a href=\"#ja\">日本語</a></nav>\n";
-    for (lang, text) in summaries {
-        let code = if *lang == Lang::Ja { "ja" } else { "en" };
-        page += &format!("<main id=\"{code}\" lang=\"{code}\">\n{}</main>\n", body(text));
+/// Writes the pages.
+///
+/// # Errors
+/// [`WriteError`] of the first that could not be written; the others are tried all the same.
+pub(super) fn write(out: &Path, matrix: &Matrix, seed: u64, results: &Results) -> Result<(), WriteError> {
+    let page = html::page(&model(out, matrix, seed, results));
+    let mut written = vec![atomic::write_text(&out.join(FILE), &page)];
+    for group in &results.groups {
+        written.extend(hangs(out, group));
     }
-    page + "</html>\n"
+    written.into_iter().collect()
 }
 
-/// A summary as HTML. Tags, links and images in it are text: a program has written some of its lines.
-fn body(markdown: &str) -> String {
-    let events = Parser::new_ext(markdown, Options::ENABLE_TABLES).filter_map(|event| match event {
-        Event::Html(text) | Event::InlineHtml(text) => Some(Event::Text(text)),
-        Event::Start(Tag::Link { .. } | Tag::Image { .. }) | Event::End(TagEnd::Link | TagEnd::Image) => None,
-        event => Some(event),
-    });
-    let mut page = String::new();
-    html::push_html(&mut page, events);
-    page
+/// The pages of the hangs of one cell.
+fn hangs(out: &Path, group: &GroupResult) -> Vec<Result<(), WriteError>> {
+    let (facts, conclusion, extra) = (&group.facts, &group.conclusion, Extra::default());
+    let mut written = vec![];
+    for entry in &group.entries {
+        let Some(hang) = &entry.facts.hang else { continue };
+        let dir = out.join(&hang.snapshot);
+        let file = bounded::read(&dir.join("threads.json")).ok();
+        let file = file.and_then(|bytes| serde_json::from_slice::<ThreadsFile>(&bytes).ok());
+        let run =
+            facts.runs.iter().find(|run| run.hang.as_ref().map(|of| &of.snapshot) == Some(&hang.snapshot));
+        if let (Some(file), Some(run)) = (file, run) {
+            let around = Around { facts, conclusion, extra: &extra, run, up: ABOVE };
+            written.push(bundle::write_with(&dir, &file, Some(around)));
+        }
+    }
+    written
+}
+
+fn model(out: &Path, matrix: &Matrix, seed: u64, results: &Results) -> html::Matrix {
+    let name = out.file_name().unwrap_or_default().to_string_lossy();
+    let remarks = [
+        (MatrixLine::NotOk {}, of_each(|lang| summary::other_lines(results, lang))),
+        (MatrixLine::Missing {}, of_each(|lang| summary::missing_lines(results, lang))),
+        (MatrixLine::Marked {}, of_each(|lang| summary::mark_lines(results, lang))),
+    ];
+    let hang = |entry: &super::journal::Entry| html::Hang {
+        run: Text::of(|lang| summary::entry_name(entry, lang)),
+        class: entry.sample.class.clone().unwrap_or_default(),
+        what: Text::of(|lang| hang_sentence(&entry.facts, lang)),
+        bundle: entry.sample.bundle.clone().unwrap_or_default(),
+    };
+    html::Matrix {
+        name: name.into_owned(),
+        lang: out::lang(),
+        headline: Text::of(|lang| summary::headline(results, lang)),
+        cells: results.groups.iter().map(|group| cell(out, group)).collect(),
+        hangs: results.hangs.iter().map(hang).collect(),
+        remarks: remarks
+            .into_iter()
+            .filter(|(_, lines)| !lines.is_empty())
+            .map(|(heading, lines)| {
+                (Text::of(|lang| heading.text(lang).trim_start_matches("## ").to_owned()), lines)
+            })
+            .collect(),
+        method: summary::method(matrix, seed).iter().map(|line| line.said()).collect(),
+        meta: meta::read(out),
+    }
+}
+
+fn cell(out: &Path, group: &GroupResult) -> html::Cell {
+    let curve = |run: u32| {
+        let path = out.join(&group.lane).join(format!("rss_{}_{run}.csv", group.allocator));
+        let points = points(&bounded::read_text(&path).ok()?);
+        (!points.is_empty()).then_some(points)
+    };
+    let rss = group.group.phase == super::config::PhaseName::Rss;
+    let runs = group.entries.iter().filter(|_| rss).map(|entry| entry.sample.run);
+    html::Cell {
+        phase: group.group.phase.as_str().to_owned(),
+        lane: group.lane.clone(),
+        allocator: group.allocator.clone(),
+        // The first column is the allocator's name.
+        row: of_each(|lang| summary::group_row(group, lang)).into_iter().skip(1).collect(),
+        hung: group.count(Status::Hang),
+        values: group.figures(),
+        spread: group.spread.clone(),
+        curves: runs.filter_map(curve).take(MOST_CURVES).collect(),
+    }
+}
+
+/// Points (seconds, KiB) of the file of a run.
+fn points(text: &str) -> Vec<(f64, f64)> {
+    let point = |line: &str| {
+        let mut fields = line.split(',').map(|field| field.parse::<f64>().ok());
+        Some((fields.next()?? / 1000.0, fields.next()??))
+    };
+    text.lines().filter_map(point).collect()
 }
 
 #[cfg(test)]
@@ -44,23 +121,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_summary_is_a_page() {
-        let text = "# M <x>\n\n**1 of 2 & more.**\n\n| a | b |\n|---|---|\n| `x\\|y` | 2 |\n\n- ![one](http://x)\n- <script>two</script>\n";
-        insta::assert_snapshot!(body(text), @"
-        <h1>M &lt;x&gt;</h1>
-        <p><strong>1 of 2 &amp; more.</strong></p>
-        <table><thead><tr><th>a</th><th>b</th></tr></thead><tbody>
-        <tr><td><code>x|y</code></td><td>2</td></tr>
-        </tbody></table>
-        <ul>
-        <li>one</li>
-        <li>&lt;script&gt;two&lt;/script&gt;
-        </li>
-        </ul>
-        ");
-        let page = page("a\"<b>", &[(Lang::En, "# A\n".into()), (Lang::Ja, "# B\n".into())]);
-        assert!(page.contains("<title>a&quot;&lt;b&gt;</title>"), "{page}");
-        assert!(page.contains("<main id=\"ja\" lang=\"ja\">\n<h1>B</h1>"), "{page}");
-        assert!(!page.contains("http"), "nothing comes from outside");
+    fn points_are_read_and_remarks_are_not() {
+        let text = "time_ms,rss_kib,pss_kib\n5.0,100,90\n1500.5,200,190\n# no look\n";
+        assert_eq!(points(text), [(0.005, 100.0), (1.5005, 200.0)]);
     }
 }

@@ -59,6 +59,11 @@ impl GroupResult {
         self.entries.iter().filter(|entry| entry.sample.status == status).count() as u32
     }
 
+    /// Of the runs that are good: ops/s, or KiB.
+    pub(super) fn figures(&self) -> Vec<f64> {
+        figures(self.group, &self.entries)
+    }
+
     /// Of the group's runs alone.
     fn code(&self) -> u8 {
         verdict::exit_code(&self.facts)

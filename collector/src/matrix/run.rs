@@ -321,12 +321,13 @@ fn write(task: &Task, seed: u64, results: &Results) -> anyhow::Result<()> {
     let name = out.file_name().unwrap_or_default().to_string_lossy();
     let of = |lang| (lang, summary::summary(&name, &task.matrix, seed, results, lang));
     let summaries = Lang::ALL.map(of);
-    let mut written = vec![atomic::write_text(&out.join("report.html"), &page::page(&name, &summaries))];
+    let mut written = vec![];
     for (lang, text) in &summaries {
         written.push(atomic::write_text(&out.join(summary::file_name(*lang)), text));
     }
     if let Some(file) = verdict::file(&task.matrix, seed, results) {
         written.push(atomic::write_json(&out.join("verdict.json"), &file));
     }
+    written.push(page::write(out, &task.matrix, seed, results));
     Ok(written.into_iter().collect::<Result<(), _>>()?)
 }

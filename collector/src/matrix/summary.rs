@@ -27,7 +27,7 @@ pub(crate) fn cell_name(sample: &Sample) -> String {
 }
 
 /// The same; of a run that does not count it says so.
-fn entry_name(entry: &Entry, lang: Lang) -> String {
+pub(super) fn entry_name(entry: &Entry, lang: Lang) -> String {
     let cell = cell_name(&entry.sample);
     if entry.warmup { say!(MatrixLine::AtWarmup { cell }).text(lang) } else { cell }
 }
@@ -87,14 +87,7 @@ pub(crate) fn summary(name: &str, matrix: &Matrix, seed: u64, results: &Results,
     missing(&mut page, results);
     marks(&mut page, results);
     page.heading(&MatrixLine::Method {});
-    let method = [
-        say!(MatrixLine::MethodOrder { order: matrix.order.as_str(), seed }),
-        MatrixLine::MethodFigures {},
-        MatrixLine::MethodRatio {},
-        MatrixLine::MethodHangs {},
-        MatrixLine::MethodMemory {},
-    ];
-    method.iter().for_each(|line| page.item(&line.text(lang)));
+    method(matrix, seed).iter().for_each(|line| page.item(&line.text(lang)));
     page.text
 }
 
@@ -136,7 +129,7 @@ impl Page {
     }
 }
 
-fn group_row(group: &GroupResult, lang: Lang) -> Vec<String> {
+pub(super) fn group_row(group: &GroupResult, lang: Lang) -> Vec<String> {
     let unknown = || MatrixLine::Unknown {}.text(lang);
     let spread = group.spread.as_ref();
     let two = |of: fn(&crate::analysis::stats::Spread) -> (f64, f64)| {
@@ -208,10 +201,9 @@ fn hangs(page: &mut Page, results: &Results) {
 }
 
 /// Runs that are neither good nor hung, with what is known of them.
-fn others(page: &mut Page, results: &Results) {
-    let lang = page.lang;
+pub(super) fn other_lines(results: &Results, lang: Lang) -> Vec<String> {
     let not_ok = |entry: &&Entry| !matches!(entry.sample.status, Status::Ok | Status::Hang);
-    let all: Vec<String> = results
+    results
         .groups
         .iter()
         .flat_map(|group| group.entries.iter().filter(not_ok))
@@ -222,42 +214,68 @@ fn others(page: &mut Page, results: &Results) {
                 entry.facts.note.as_ref().map(|note| format!(" ({})", note.text(lang))).unwrap_or_default();
             format!("{}: {}{rc}{words}{note}", entry_name(entry, lang), entry.sample.status)
         })
-        .collect();
+        .collect()
+}
+
+fn others(page: &mut Page, results: &Results) {
+    let all = other_lines(results, page.lang);
     if !all.is_empty() {
         page.heading(&MatrixLine::NotOk {});
         page.items(&all);
     }
 }
 
-fn missing(page: &mut Page, results: &Results) {
-    let lang = page.lang;
-    let groups: Vec<&GroupResult> = results.groups.iter().filter(|group| !group.missing.is_empty()).collect();
-    if !groups.is_empty() {
-        page.heading(&MatrixLine::Missing {});
-    }
-    for group in groups {
-        let cell = format!("{} {} {}", group.lane, group.group.phase, group.allocator);
-        page.item(&say!(MatrixLine::MissingRuns { cell, runs: ranges(&group.missing) }).text(lang));
-    }
+/// Planned runs that were not made.
+pub(super) fn missing_lines(results: &Results, lang: Lang) -> Vec<String> {
+    let groups = results.groups.iter().filter(|group| !group.missing.is_empty());
+    groups
+        .map(|group| {
+            let cell = format!("{} {} {}", group.lane, group.group.phase, group.allocator);
+            say!(MatrixLine::MissingRuns { cell, runs: ranges(&group.missing) }).text(lang)
+        })
+        .collect()
 }
 
-fn marks(page: &mut Page, results: &Results) {
-    let lang = page.lang;
+fn missing(page: &mut Page, results: &Results) {
+    let lines = missing_lines(results, page.lang);
+    if !lines.is_empty() {
+        page.heading(&MatrixLine::Missing {});
+    }
+    lines.iter().for_each(|line| page.item(line));
+}
+
+/// Runs during which something else was at work.
+pub(super) fn mark_lines(results: &Results, lang: Lang) -> Vec<String> {
     let marked =
         results.groups.iter().flat_map(|group| &group.entries).filter(|entry| !entry.marks.is_empty());
-    let lines: Vec<String> = marked
+    marked
         .map(|entry| {
             let marks: Vec<String> =
                 entry.marks.iter().map(|mark| mark.said().text(lang).to_owned()).collect();
             format!("{}: {}", entry_name(entry, lang), marks.join("; "))
         })
-        .collect();
+        .collect()
+}
+
+fn marks(page: &mut Page, results: &Results) {
+    let lines = mark_lines(results, page.lang);
     if !lines.is_empty() {
         page.heading(&MatrixLine::Marked {});
         page.line(&MatrixLine::Marks {});
         page.text.push('\n');
         page.items(&lines);
     }
+}
+
+/// How the runs were made, and what the figures are.
+pub(super) fn method(matrix: &Matrix, seed: u64) -> [MatrixLine; 5] {
+    [
+        say!(MatrixLine::MethodOrder { order: matrix.order.as_str(), seed }),
+        MatrixLine::MethodFigures {},
+        MatrixLine::MethodRatio {},
+        MatrixLine::MethodHangs {},
+        MatrixLine::MethodMemory {},
+    ]
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! - [`packet`]: a hang for whoever takes over
 //! - [`extra`]: what a report says beside the facts of a hunt
 //! - [`terminal`]: headline and short report
+//! - [`mod@html`]: pages, `report.html`
 //! - [`github`]: annotations for GitHub Actions
 //! - [`hang`]: one hang with all that its bundle has
 //! - [`junit`]: a hunt as JUnit XML
@@ -28,6 +29,7 @@ pub(crate) mod export;
 pub(crate) mod extra;
 pub(crate) mod github;
 pub(crate) mod hang;
+pub(crate) mod html;
 pub(crate) mod junit;
 pub(crate) mod markdown;
 pub(crate) mod packet;
@@ -61,8 +63,8 @@ fn snapshots(out: &Path, facts: &HuntFacts) -> Vec<(String, ThreadsFile)> {
         .collect()
 }
 
-/// Writes `verdict.json`, `report.md`, `report.ja.md`, and `counters.json` where there are counters, to
-/// OUT. Returns the conclusion.
+/// Writes `verdict.json`, `report.md`, `report.ja.md`, `report.html`, and `counters.json` where there are
+/// counters, to OUT. Returns the conclusion.
 ///
 /// # Errors
 /// [`WriteError`] of the first that could not be written; the others are tried all the same. A file is
@@ -80,5 +82,6 @@ pub(crate) fn write_hunt(out: &Path, facts: &HuntFacts, extra: &Extra) -> Result
         let text = markdown::report(facts, &conclusion, extra, &snapshots, lang);
         written.push(atomic::write_text(&out.join(markdown_name(lang)), &text));
     }
+    written.push(html::hunt::write(out, facts, &conclusion, extra, &snapshots));
     written.into_iter().collect::<Result<(), _>>().map(|()| conclusion)
 }

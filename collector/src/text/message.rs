@@ -59,6 +59,12 @@ impl Text {
     }
 }
 
+/// Lists of equal length in both languages, as texts in both.
+pub(crate) fn of_each(of: impl Fn(Lang) -> Vec<String>) -> Vec<Text> {
+    let both = of(Lang::En).into_iter().zip(of(Lang::Ja));
+    both.map(|(en, ja)| if en == ja { Text::Same(en) } else { Text::Both { en, ja } }).collect()
+}
+
 impl Default for Text {
     fn default() -> Self {
         Text::Same(String::new())

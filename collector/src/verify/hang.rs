@@ -10,6 +10,7 @@ use crate::analysis::{Class, HangFacts, History, RunFacts, facts};
 use crate::capture;
 use crate::console::cancel::Cancel;
 use crate::evidence::bundle::{Allocator, Bundle, Contents, DumpFrames};
+use crate::report::html;
 use crate::session::record;
 use crate::snap;
 use crate::symbolize::KeptNames;
@@ -76,7 +77,9 @@ pub(super) fn capture(
         full: false,
         perf: Err("not run in a verification"),
     };
-    let finding = bundle.finish(&contents, cancel).map(|file| file.finding);
+    let file = bundle.finish(&contents, cancel);
+    html::add_to(&bundle, file.as_ref());
+    let finding = file.map(|file| file.finding);
     let slow = finding.as_ref().is_some_and(|finding| finding.class == Class::Slow);
     let hang = HangFacts { snapshot: snapshot.display().to_string(), finding, dump_ms: None };
     let facts = RunFacts { hang: Some(hang), ..RunFacts::new(run, facts::PINNED) };

@@ -13,6 +13,7 @@ use crate::evidence::bundle::{Allocator, AllocatorBytes, Bundle, Contents, DumpF
 use crate::evidence::stall::JudgedStall;
 use crate::listen::RecordedDump;
 use crate::listen::request::{Answer, Problem};
+use crate::report::html;
 use crate::session::Dump;
 use crate::snap;
 
@@ -104,6 +105,7 @@ impl Session {
         let bundle_dir = bundle.dir().to_owned();
         let mut answer = Answer { folder: absolute(&bundle_dir), ..Answer::default() };
         let file = bundle.finish(&contents, &self.desk.cancel);
+        html::add_to(&bundle, file.as_ref());
         let lacks = bundle.not_written();
         if let Some(finding) = file.map(|file| file.finding) {
             self.looked_at = true;

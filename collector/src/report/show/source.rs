@@ -89,7 +89,7 @@ fn saved(path: &Path) -> Result<Shown, ShowError> {
 fn last(saved: &SavedDumps) -> Option<ThreadsFile> {
     let dump = saved.dumps.last()?;
     let (traces, finding) = saved.analyse(dump);
-    Some(ThreadsFile::of(dump, &traces, &finding))
+    Some(ThreadsFile::of(dump, &traces, &finding).with_history(dump, &saved.history(dump)))
 }
 
 /// `threads.json` of a bundle that has none.
