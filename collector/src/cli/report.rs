@@ -140,7 +140,7 @@ fn write(
         private::keep(false);
         let dir = recorded.path.parent().unwrap_or(std::path::Path::new("."));
         let history = recorded.history(dump);
-        let file = finding_files::write(dir, dump, traces, finding, &history).context("report")?;
+        let file = finding_files::write_with(dir, dump, traces, finding, &history).context("report")?;
         report::html::write_again(dir, &file).context("report")?;
     }
     Ok(Status::NoHang)

@@ -33,11 +33,25 @@ pub(super) fn contents(
     file
 }
 
+/// The same without heartbeats.
+///
+/// # Errors
+/// As [`write_with`].
+#[cfg(test)]
+pub(crate) fn write(
+    dir: &Path,
+    dump: &Dump,
+    traces: &Traces,
+    finding: &Finding,
+) -> Result<ThreadsFile, WriteError> {
+    write_with(dir, dump, traces, finding, &History::default())
+}
+
 /// Writes the files into `dir`, and gives the contents of `threads.json`.
 ///
 /// # Errors
 /// [`WriteError`] of the first one that could not be written. A file is written whole or not at all.
-pub(crate) fn write(
+pub(crate) fn write_with(
     dir: &Path,
     dump: &Dump,
     traces: &Traces,

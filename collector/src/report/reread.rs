@@ -114,7 +114,7 @@ pub(crate) fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{Choice, History};
+    use crate::analysis::Choice;
     use crate::evidence::finding_files;
     use crate::hunt::run_files;
     use crate::report::{Extra, junit, write_hunt};
@@ -141,8 +141,7 @@ mod tests {
         );
         let finding = make.analyse();
         std::fs::create_dir(out.join("hang_run_2")).unwrap();
-        let (dir, history) = (out.join("hang_run_2"), History::default());
-        finding_files::write(&dir, &make.finish(), &make.traces, &finding, &history).unwrap();
+        finding_files::write(&out.join("hang_run_2"), &make.finish(), &make.traces, &finding).unwrap();
         let mut other = hung(1, None);
         other.arm = "deleted".to_owned();
         other.integrity_end = Integrity::Deleted;

@@ -1,11 +1,11 @@
 //! The reports as people and programs read them.
 
 use super::*;
+use crate::analysis::Finding;
 use crate::analysis::sequential::Until;
 use crate::analysis::{
     ArmFacts, Choice, Class, HoldCounts, Integrity, RunFacts, RunOutcome, Stir, StirPlan, Strategy,
 };
-use crate::analysis::{Finding, History};
 use crate::console::out::Style;
 use crate::console::wrap::columns;
 use crate::evidence::finding_files;
@@ -220,8 +220,7 @@ fn a_snapshot_as_files_and_on_a_terminal() {
     let (mut make, finding) = snapshot();
     let dump = make.finish();
     let dir = tempfile::tempdir().expect("a folder");
-    finding_files::write(dir.path(), &dump, &make.traces, &finding, &History::default())
-        .expect("it can be written");
+    finding_files::write(dir.path(), &dump, &make.traces, &finding).expect("it can be written");
     let text = std::fs::read_to_string(dir.path().join("stacks.txt")).expect("it is there");
     insta::assert_snapshot!("stacks", text);
     let style = Style { width: 100, colour: false, lang: Lang::En };

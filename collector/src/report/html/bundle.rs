@@ -4,10 +4,10 @@ use std::path::Path;
 
 use maud::{Markup, html};
 
-use super::doc::{Doc, FILE};
+use super::doc::Doc;
 use super::files::Files;
 use super::graph::{Graph, place};
-use super::piece::{code, facts, file_name, in_code, name, of_both, said};
+use super::piece::{FILE, code, facts, file_name, in_code, name, of_both, said};
 use super::words::Html;
 use super::{counters, drawing, dsos, flame, holds, hot_loop, ring, stacks, timeline};
 use crate::analysis::facts::SNAP;

@@ -8,8 +8,6 @@ use crate::files::pin;
 use crate::text::escape;
 use crate::text::message::{Lang, Text};
 
-/// Name of the page in its folder.
-pub(crate) const FILE: &str = "report.html";
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 

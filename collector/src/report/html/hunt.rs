@@ -5,10 +5,10 @@ use std::path::Path;
 use maud::{Markup, html};
 
 use super::bundle::{self, Around};
-use super::doc::{Doc, FILE};
+use super::doc::Doc;
 use super::files::Files;
 use super::job_words::Job;
-use super::piece::{Table, code, in_code, name, of_both, page_in as link, said};
+use super::piece::{FILE, Table, code, in_code, name, of_both, page_in as link, said};
 use super::strip::{Kind, Lane, Mark, strip};
 use super::words::Html;
 use super::{counters, drawing, graph, plot};

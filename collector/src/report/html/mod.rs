@@ -35,5 +35,5 @@ mod timeline;
 mod words;
 
 pub(crate) use bundle::{add_to, write_again};
-pub(crate) use doc::FILE;
+pub(crate) use piece::FILE;
 pub(crate) use strip::Kind;

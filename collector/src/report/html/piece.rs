@@ -6,6 +6,8 @@ use super::words::Html;
 use crate::text::escape;
 use crate::text::message::{Lang, Say, Text};
 
+/// Name of the page in its folder.
+pub(crate) const FILE: &str = "report.html";
 /// A name longer than this is in a box that scrolls, so that it cannot push the page apart.
 const LONG: usize = 240;
 
@@ -137,7 +139,7 @@ pub(super) fn facts(pairs: &[(Html, Markup)]) -> Markup {
 /// more in a link gets in.
 pub(super) fn page_in(folder: &str) -> String {
     let plain: String = folder.chars().filter(|c| c.is_ascii_alphanumeric() || "_-./".contains(*c)).collect();
-    format!("{plain}/{}", super::doc::FILE)
+    format!("{plain}/{}", FILE)
 }
 
 /// Markup without a change, for what another library has escaped.

@@ -1,7 +1,7 @@
 //! What `show` takes, and in which order it says things.
 
 use super::*;
-use crate::analysis::{Class, History, HuntFacts};
+use crate::analysis::{Class, HuntFacts};
 use crate::evidence::finding_files;
 use crate::report::{Extra, write_hunt};
 use crate::session::Dump;
@@ -34,7 +34,7 @@ fn write(dir: &Path, mut make: Make) -> crate::analysis::Finding {
     let finding = make.analyse();
     let (dump, traces): (Dump, Traces) = (make.finish(), make.traces);
     std::fs::create_dir_all(dir).unwrap();
-    finding_files::write(dir, &dump, &traces, &finding, &History::default()).unwrap();
+    finding_files::write(dir, &dump, &traces, &finding).unwrap();
     finding
 }
 
