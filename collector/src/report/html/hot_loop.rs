@@ -3,7 +3,7 @@
 
 use maud::{Markup, html};
 
-use super::piece::{Table, code, file_name, name, said};
+use super::piece::{Table, code, file_name, in_code, name, of_both, said};
 use super::words::Html;
 use crate::analysis::hot_loop::{HotLoop, LoopInstruction, LoopWord, RegisterHow};
 use crate::evidence::threads_file::{Excerpt, ThreadsFile};
@@ -14,15 +14,19 @@ const AROUND: usize = 40;
 
 pub(super) fn section(file: &ThreadsFile) -> Option<Markup> {
     let hot = file.finding.hot_loop.as_ref();
-    if hot.is_none() && file.excerpts.is_empty() {
+    if hot.is_none() && file.finding.no_loop.is_none() && file.excerpts.is_empty() {
         return None;
     }
     Some(html! {
-        @if let Some(hot) = hot {
-            p.lead { (said(&hot.summary)) }
-            (instructions(hot, &file.excerpts))
-            @if !hot.registers.is_empty() { (registers(hot)) }
-            @if !hot.words.is_empty() { (words(hot)) }
+        @match hot {
+            Some(hot) => {
+                p.lead { (of_both(&hot.summary, in_code)) }
+                (instructions(hot, &file.excerpts))
+                @if hot.more > 0 { p.note { (said(&say!(Html::MoreInstructions { more: hot.more }))) } }
+                @if !hot.registers.is_empty() { (registers(hot)) }
+                @if !hot.words.is_empty() { (words(hot)) }
+            }
+            None => @if let Some(why) = &file.finding.no_loop { p { (said(&say!(Html::NoLoop { why }))) } },
         }
         @for excerpt in &file.excerpts { (source(excerpt)) }
     })
@@ -123,7 +127,7 @@ fn source(excerpt: &Excerpt) -> Markup {
     let id = format!("source-{}-{}", excerpt.first, excerpt.lines.len());
     html! {
         h3 id=(id) { (name(file_name(&excerpt.file))) }
-        p.note { (name(&excerpt.file)) }
+        p.note { (name(&excerpt.file)) @if excerpt.newer { " " strong { (said(&Html::Newer {})) } } }
         div.scroll role="group" tabindex="0" aria-labelledby=(id) {
             pre.code { @for (number, line) in (excerpt.first..).zip(excerpt.lines.iter().take(AROUND)) {
                 @let marked = excerpt.marked.contains(&number);

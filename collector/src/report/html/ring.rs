@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 
 use maud::{Markup, html};
 
-use super::piece::{Table, clipped, code, said};
+use super::piece::{Table, clipped, code, in_code, of_both, said};
 use super::words::Html;
 use crate::analysis::list_ring::{ListRing, RingBlock};
 use crate::evidence::threads_file::ThreadsFile;
@@ -18,7 +18,7 @@ const HEIGHT: f64 = 44.0;
 pub(super) fn section(file: &ThreadsFile) -> Option<Markup> {
     let ring = file.finding.list_ring.as_ref()?;
     Some(html! {
-        p.lead { (said(&ring.summary)) }
+        p.lead { (of_both(&ring.summary, in_code)) }
         p { (said(&if ring.both_looks { Html::RingBoth {} } else { Html::RingOnce {} })) }
         div.graph { (drawing(ring)) div.beside { (table(ring)) } }
     })

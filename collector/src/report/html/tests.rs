@@ -49,6 +49,7 @@ fn with_details(file: &mut ThreadsFile, name: &str) {
         offset: Some(0x10),
         text: "mov (%rax),%rax".to_owned(),
         samples,
+        within: Some(name.to_owned()),
         function: Some(name.to_owned()),
         file: Some(format!("/src/{name}")),
         line: Some(line),
@@ -76,6 +77,9 @@ fn with_details(file: &mut ThreadsFile, name: &str) {
         instructions: vec![instruction("0x10", 40, 87), instruction("0x14", 10, 88)],
         registers: vec![register],
         words: vec![word],
+        with_registers: 50,
+        more: 2,
+        followed: true,
     });
     let block = |n: u32| RingBlock {
         address: format!("0x7f{n:02}"),
@@ -100,6 +104,7 @@ fn with_details(file: &mut ThreadsFile, name: &str) {
         first: 86,
         lines: vec![name.to_owned(), "loop {".to_owned(), name.to_owned()],
         marked: vec![87],
+        newer: true,
     }];
 }
 

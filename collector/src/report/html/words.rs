@@ -88,6 +88,9 @@ messages! {
         // The loop.
         LoopTable { tid, inside, samples: "sample" } => "Instructions of tid {tid}: {inside} of {samples} are here",
             "tid {tid} の命令: {samples} サンプル中 {inside} がここにある";
+        MoreInstructions { more: "more instruction" } => "{more} of the loop: left out here.", "ループにはほかに {more} 命令がある (省略)。";
+        NoLoop { why } => "No hot loop: {why}.", "ホットループなし: {why}。";
+        Newer {} => "The file was changed after the DSO was built: these may be other lines.", "DSO のビルド後に変更されたファイル。行がずれている可能性がある。";
         ColShare {} => "Share", "割合";
         ColSamples {} => "Samples", "サンプル";
         ColAddress {} => "Address", "アドレス";
