@@ -69,6 +69,7 @@ pub(crate) use facts::{ArmFacts, DsoFacts, HangFacts, HuntFacts, RunFacts, RunOu
 pub use finding::{Finding, Hot, Lock, ThreadCounts, ThreadWait};
 pub use history::History;
 pub(crate) use judged::{Judged, Told};
+pub(crate) use role::file_name;
 pub(crate) use stir::{Choice, HoldCounts, Stir, StirPlan, Strategy};
 pub(crate) use verdict::{Conclusion, conclude};
 pub use words::{Blame, Cause, Class, Confidence, Integrity, NextAction, Verdict};

@@ -10,6 +10,7 @@
 //! - [`terminal`]: headline and short report
 //! - [`mod@html`]: pages, `report.html`
 //! - [`github`]: annotations for GitHub Actions
+//! - `graph`: the wait-for graph as data
 //! - [`hang`]: one hang with all that its bundle has
 //! - [`junit`]: a hunt as JUnit XML
 //! - [`reread`]: the facts of a hunt that is over
@@ -28,6 +29,7 @@ pub(crate) mod counters;
 pub(crate) mod export;
 pub(crate) mod extra;
 pub(crate) mod github;
+mod graph;
 pub(crate) mod hang;
 pub(crate) mod html;
 pub(crate) mod junit;

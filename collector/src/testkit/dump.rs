@@ -9,6 +9,7 @@ use hangscope_protocol::record::{
 };
 
 use crate::analysis::{Finding, History, analyse};
+use crate::evidence::threads_file::ThreadsFile;
 use crate::session::trace::{Frame, ThreadTrace, TraceSource, Traces};
 use crate::session::{Dso, Dump, Identity, Note, Probe};
 use crate::testkit::fake_shim::identity;
@@ -285,6 +286,13 @@ impl Make {
         }
         dump.threads.sort_by_key(|r| r.tid);
         dump
+    }
+
+    /// `threads.json`, without heartbeats.
+    pub(crate) fn file(&mut self) -> ThreadsFile {
+        let finding = self.analyse();
+        let dump = self.finish();
+        ThreadsFile::of(&dump, &self.traces, &finding).with_history(&dump, &History::default())
     }
 
     /// What analysis says of it.

@@ -19,6 +19,7 @@ use crate::report::hang::Hang;
 use crate::report::show::ShowError;
 use crate::report::{junit, reread};
 
+mod dot;
 mod firefox;
 mod perf_script;
 mod speedscope;
@@ -39,6 +40,8 @@ pub(crate) enum Format {
     PerfScript,
     /// Of a hang its threads, of a hunt its runs: comma-separated values (RFC 4180) with a header.
     Csv,
+    /// Which thread waits for which lock and owner, for Graphviz.
+    Dot,
     /// Of a hunt its runs, as JUnit XML.
     Junit,
 }
@@ -74,6 +77,7 @@ pub(crate) fn text(path: &Path, format: Format) -> Result<String, ExportError> {
         Format::Csv if is_hunt => Ok(table::of_runs(&reread::facts(path)?)),
         Format::Csv => Ok(table::of_threads(&Hang::read(path)?.file)),
 
+        Format::Dot => Ok(dot::text(&Hang::read(path)?.file)),
         Format::FirefoxProfiler => Ok(firefox::text(&Hang::read(path)?)),
         Format::Speedscope | Format::Folded | Format::PerfScript => {
             let hang = Hang::read(path)?;

@@ -141,6 +141,11 @@ fn the_firefox_profile_holds_together() {
 }
 
 #[test]
+fn the_graph_has_each_waiter_and_owner_once() {
+    insta::assert_snapshot!(exported(Format::Dot));
+}
+
+#[test]
 fn perf_script_has_a_block_for_each_sample() {
     let text = exported(Format::PerfScript);
     let blocks: Vec<&str> = text.split("\n\n").filter(|block| !block.is_empty()).collect();

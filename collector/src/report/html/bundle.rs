@@ -6,11 +6,11 @@ use maud::{Markup, html};
 
 use super::doc::Doc;
 use super::files::Files;
-use super::graph::{Graph, place};
-use super::piece::{FILE, code, facts, file_name, in_code, name, of_both, said};
+use super::piece::{FILE, code, facts, in_code, name, of_both, said};
 use super::words::Html;
 use super::{counters, drawing, dsos, flame, holds, hot_loop, ring, stacks, timeline};
 use crate::analysis::facts::SNAP;
+use crate::analysis::file_name;
 use crate::analysis::verdict::hang_sentence;
 use crate::analysis::{
     Conclusion, DsoFacts, HangFacts, HuntFacts, Integrity, RunFacts, RunOutcome, Verdict, conclude,
@@ -21,6 +21,7 @@ use crate::evidence::threads_file::ThreadsFile;
 use crate::files::atomic::{self, WriteError};
 use crate::files::bounded;
 use crate::report::extra::Extra;
+use crate::report::graph::{Graph, place};
 use crate::report::reread;
 use crate::report::terminal::short_report;
 use crate::text::message::{Lang, Say as _, Text, say, tight};

@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::graph::{Arrow, Doing, Graph, Mark, ThreadNode};
 use super::layout::{Layout, Spot, layout};
 use super::piece::{Table, clipped, code, name, said};
 use super::words::Html;
+use crate::report::graph::{Arrow, Doing, Graph, LockNode, Mark, ThreadNode};
 use crate::text::message::{Say as _, Text, ranges, say};
 
 const THREAD: (f64, f64) = (264.0, 64.0);
@@ -228,7 +228,7 @@ fn place(node: &ThreadNode) -> Markup {
     }
 }
 
-fn waiters(graph: &Graph, lock: &super::graph::LockNode) -> Vec<Markup> {
+fn waiters(graph: &Graph, lock: &LockNode) -> Vec<Markup> {
     let at = graph.locks.iter().position(|of| of.key == lock.key);
     let arrows = graph.arrows.iter().filter_map(|arrow| match arrow {
         Arrow::Waits { node, lock, tids } if Some(*lock) == at => Some((&graph.threads[*node], tids)),

@@ -3,8 +3,9 @@
 
 use maud::{Markup, html};
 
-use super::piece::{Table, code, file_name, in_code, name, of_both, said};
+use super::piece::{Table, code, in_code, name, of_both, said};
 use super::words::Html;
+use crate::analysis::file_name;
 use crate::analysis::hot_loop::{HotLoop, LoopInstruction, LoopWord, RegisterHow};
 use crate::evidence::threads_file::{Excerpt, ThreadsFile};
 use crate::text::message::say;

@@ -11,7 +11,7 @@ use super::job_words::Job;
 use super::piece::{FILE, Table, code, in_code, name, of_both, page_in as link, said};
 use super::strip::{Kind, Lane, Mark, strip};
 use super::words::Html;
-use super::{counters, drawing, graph, plot};
+use super::{counters, drawing, plot};
 use crate::analysis::stirred::by_strategy;
 use crate::analysis::verdict::{arms, hang_sentence, percent};
 use crate::analysis::{Conclusion, HuntFacts, RunFacts, RunOutcome};
@@ -19,6 +19,7 @@ use crate::console::out;
 use crate::evidence::threads_file::ThreadsFile;
 use crate::files::atomic::{self, WriteError};
 use crate::report::extra::Extra;
+use crate::report::graph;
 use crate::text::message::{Lang, Say as _, Text, say};
 
 /// Most rows of a table of runs: all are in `runs.jsonl`.

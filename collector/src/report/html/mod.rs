@@ -4,7 +4,7 @@
 //! - `doc`: head, navigation, sections; `style.css` and `script.js` are in every page
 //! - `piece`: texts in both languages, names, tables
 //! - `files`: links from sentences to the files that they name
-//! - `graph`: the wait-for graph as data; `layout`: where its nodes stand; `drawing`: as SVG and as a table
+//! - `layout`: where the nodes of the wait-for graph stand; `drawing`: as SVG and as a table
 //! - `timeline`, `flame`, `hot_loop`, `ring`, `stacks`, `dsos`, `counters`, `holds`: a section each
 //! - `strip`: runs by time and outcome; `plot`: figures as dots
 //! - [`bundle`], [`hunt`], [`matrix`], [`night`]: the pages
@@ -16,7 +16,6 @@ mod drawing;
 mod dsos;
 mod files;
 mod flame;
-mod graph;
 mod holds;
 mod hot_loop;
 pub(crate) mod hunt;

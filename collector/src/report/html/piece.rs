@@ -60,11 +60,6 @@ pub(super) fn clipped(name: &str, most: usize) -> String {
     }
 }
 
-/// The last part of a path.
-pub(super) fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
-}
-
 /// A table that scrolls in its own box where it is too wide.
 pub(super) struct Table {
     id: String,

@@ -6,7 +6,7 @@ use super::strip::Kind;
 use super::{hunt, matrix, night};
 use crate::analysis::hot_loop::{HotLoop, LoopInstruction, LoopRegister, LoopWord, RegisterHow};
 use crate::analysis::list_ring::{ListRing, RingBlock};
-use crate::analysis::{Class, History, conclude};
+use crate::analysis::{Class, conclude};
 use crate::evidence::threads_file::{Excerpt, ThreadsFile};
 use crate::report::Extra;
 use crate::testkit::dump::{LOCK, Make, Sampled, mutex};
@@ -16,13 +16,6 @@ use crate::text::message::{Lang, Say as _};
 const WAITS: &[&str] = &["pthread_mutex_lock@libc", "foo_malloc@foo:foo.c:85", "worker@bench:bench.c:40"];
 const SPINS: &[&str] = &["foo_refill@foo:foo.c:87", "foo_malloc@foo:foo.c:60", "worker@bench:bench.c:40"];
 
-/// `threads.json` of a made up dump.
-pub(super) fn file_of(make: &mut Make) -> ThreadsFile {
-    let finding = make.analyse();
-    let dump = make.finish();
-    ThreadsFile::of(&dump, &make.traces, &finding).with_history(&dump, &History::default())
-}
-
 /// A holder that loops, and so many threads that wait for it.
 fn looping(waiters: u32) -> ThreadsFile {
     let mut make = Make::new();
@@ -30,7 +23,7 @@ fn looping(waiters: u32) -> ThreadsFile {
         make.futex(1001 + tid, &mutex(LOCK, 1000, 0), WAITS);
     }
     make.runs(1000, 0.9, SPINS, Sampled::OneCall(50));
-    file_of(&mut make)
+    make.file()
 }
 
 fn page(file: &ThreadsFile) -> String {
@@ -207,7 +200,7 @@ fn a_thousand_threads_are_not_too_many() {
         make.futex(1001 + tid, &mutex(lock, 1000, 0), &stack);
     }
     make.runs(1000, 0.9, SPINS, Sampled::OneCall(50));
-    let page = page(&file_of(&mut make));
+    let page = page(&make.file());
     assert!(page.len() < 5_000_000, "{}", page.len());
     assert_eq!(page.matches("class=\"stack\"").count(), 1002);
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::analysis::counters::LaneCounters;
-use crate::analysis::{Conclusion, HuntFacts, RunFacts, conclude};
+use crate::analysis::{Conclusion, HuntFacts, RunFacts, conclude, file_name};
 use crate::evidence::saved::NotRead;
 use crate::files::bounded;
 use crate::report::extra::Extra;
@@ -133,11 +133,6 @@ impl Hunt {
         let run = facts.runs.iter().position(is_it);
         Some(Hunt { conclusion: conclude(&facts), out: out.to_owned(), facts, extra, run })
     }
-}
-
-/// The last part of a path.
-pub(super) fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// Words for a shell. A word that no shell can take is left out.

@@ -1,6 +1,6 @@
 //! Under which settings it hung, and the commands that repeat it.
 
-use super::case::{Case, Hunt, file_name, quoted};
+use super::case::{Case, Hunt, quoted};
 use super::size::item;
 use crate::analysis::integrity::Reason;
 use crate::analysis::verdict::percent;
@@ -123,6 +123,5 @@ fn hunt_again(case: &Case, hunt: &Hunt, lang: Lang) -> Vec<String> {
 fn assignment(line: &str) -> Option<String> {
     let (name, value) = line.split_once('=')?;
     let is_name = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    Some(format!("{name}={} ", shlex::try_quote(value).ok()?))
-        .filter(|_| is_name && !file_name(name).is_empty())
+    Some(format!("{name}={} ", shlex::try_quote(value).ok()?)).filter(|_| is_name && !name.is_empty())
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use hangscope_test_allocators::Fault;
+use hangscope_test_e2e::exported;
 use hangscope_test_e2e::hunt::{Hunt, bench_with};
 use hangscope_test_e2e::{built, debian, hangscope, output_parts, run, send_signal, wait};
 use serde_json::Value;
@@ -100,6 +101,8 @@ fn the_demonstration_leaves_every_file_and_each_can_be_read() {
     assert!(hunt.text("report.ja.md").contains("- 次アクション: `コード修正`"));
     let headline = verdict["headline"].as_str().expect("a headline");
     assert!(hunt.stdout().contains(headline), "{}", hunt.outputs());
+
+    exported::check(&hunt.out().join(snap));
 
     // A new analysis of the recorded dump gives the same class.
     let report = run(hangscope().arg("report").arg(hunt.out().join(snap).join("dump.bin")));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::analysis::Finding;
+use crate::analysis::{Finding, file_name};
 use crate::evidence::stacks::wait_text;
 use crate::evidence::threads_file::{ThreadPart, ThreadsFile, WaitPart};
 use crate::text::message::{Say as _, Text};
@@ -330,7 +330,7 @@ impl<'a> Nodes<'a> {
 pub(super) fn place(part: &ThreadPart) -> (Option<String>, Option<String>) {
     let frame = part.frames.iter().find(|frame| frame.in_allocator).or(part.frames.first());
     let Some(frame) = frame else { return (None, None) };
-    let file = frame.file.as_deref().map(super::piece::file_name);
+    let file = frame.file.as_deref().map(file_name);
     let source = file.map(|file| match frame.line {
         Some(line) => format!("{file}:{line}"),
         None => file.to_owned(),
@@ -342,7 +342,6 @@ pub(super) fn place(part: &ThreadPart) -> (Option<String>, Option<String>) {
 mod tests {
     use super::*;
     use crate::analysis::Class;
-    use crate::report::html::tests::file_of;
     use crate::testkit::dump::{LOCK, LOCK2, Make, Sampled, mutex};
 
     const WAITS: &[&str] = &["pthread_mutex_lock@libc", "foo_malloc@foo:foo.c:85", "worker@bench"];
@@ -355,7 +354,7 @@ mod tests {
             make.futex(tid, &mutex(LOCK, 116, 0), WAITS);
         }
         make.runs(116, 0.9, SPINS, Sampled::OneCall(20));
-        let graph = Graph::of(&file_of(&mut make));
+        let graph = Graph::of(&make.file());
         let nodes: Vec<(usize, Mark)> = graph.threads.iter().map(|n| (n.tids.len(), n.mark)).collect();
         // The first thread waits for the end of one of the 15.
         assert_eq!(nodes, [(15, Mark::None), (1, Mark::Root), (1, Mark::None)]);
@@ -368,7 +367,7 @@ mod tests {
     fn a_ring_has_its_members_apart() {
         let mut make = Make::new();
         make.futex(101, &mutex(LOCK, 102, 0), WAITS).futex(102, &mutex(LOCK2, 101, 0), WAITS);
-        let file = file_of(&mut make);
+        let file = make.file();
         assert_eq!(file.finding.class, Class::Deadlock);
         let graph = Graph::of(&file);
         assert!(graph.locks.iter().all(|lock| lock.mark == Mark::Ring && lock.owner.is_some()));
@@ -383,7 +382,7 @@ mod tests {
             make.futex(200 + 2 * n, &mutex(LOCK + u64::from(n) * 64, 201 + 2 * n, 0), WAITS);
             make.call(201 + 2 * n, 0, 3, &["read@libc", "worker@bench"]);
         }
-        let graph = Graph::of(&file_of(&mut make));
+        let graph = Graph::of(&make.file());
         assert!(graph.locks.len() <= MOST_LOCKS && graph.threads.len() <= MOST_THREADS + 2);
         assert_eq!(graph.locks.len() + graph.left_out, 400);
     }
