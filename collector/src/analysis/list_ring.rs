@@ -7,7 +7,7 @@ use crate::text::message::Text;
 /// A ring in the data that a thread walks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ListRing {
-    /// The thread that walks it.
+    /// The thread that walks it; 0: none was seen to.
     pub(crate) tid: u32,
     /// Where it walks.
     pub(crate) function: Option<String>,
@@ -19,7 +19,7 @@ pub(crate) struct ListRing {
     pub(crate) next: Option<i64>,
     /// The list's head: `bin[4].free`, a symbol.
     pub(crate) head: Option<String>,
-    /// The chain was read again at the second look, and was the same ring.
+    /// The chain was read again a moment later, and was the same ring.
     pub(crate) both_looks: bool,
     /// One sentence: the list, the number of blocks, the way round.
     pub(crate) summary: Text,
@@ -37,6 +37,6 @@ pub(crate) struct RingBlock {
     pub(crate) size: Option<u64>,
     /// What else points to it: `g_bins+64`, `stack of tid 4711`.
     pub(crate) pointed_by: Vec<String>,
-    /// Threads that are in `free` with it.
+    /// Threads that are in `free`, and have it in the part of their stack that belongs to that call.
     pub(crate) freed_by: Vec<u32>,
 }

@@ -69,7 +69,14 @@ const SPARE: u32 = 4;
     [[ratios]]                            # quotients of counters\n  \
     name = \"locked frees\"\n  \
     of = \"free_locked\"\n  \
-    to = \"free_calls\"\n\n\
+    to = \"free_calls\"\n  \
+    [[list]]                              # lists of free blocks that end: one that is a ring gets the name of its head\n  \
+    head = \"g_bins\"                     # a variable: one pointer, or an array of heads\n  \
+    stride = 64                           # bytes from head to head; without it there is one head\n  \
+    count = 32                            # heads; without it as many as the variable has room for\n  \
+    offset = 8                            # bytes from the beginning of an element to its head: 0 without it\n  \
+    next = 0                              # bytes from the beginning of a block to its next pointer: 0 without it\n  \
+    sizes = [16, 32]                      # size of the blocks of each head; the last one holds for the rest\n\n\
     Exit status: 0 no hang, 10 a hang was captured, 20 the DSO was not intact, 30 the preload could not be verified, \
     3 no run came to a good end (all died or failed), 2 wrong usage, 1 anything else.")]
 pub(crate) struct Args {

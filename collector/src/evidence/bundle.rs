@@ -30,6 +30,7 @@ use crate::evidence::{finding_files, recording};
 use crate::files::atomic::{self, WriteError};
 use crate::proc::namespace;
 use crate::session::Dump;
+use crate::session::lists::ListHeads;
 use crate::session::trace::Traces;
 use crate::symbolize::{Sources, symbolize};
 
@@ -46,6 +47,8 @@ pub struct Bundle {
     /// Short name of the allocator.
     name: String,
     outside: Outside,
+    /// Where the allocator keeps the heads of its lists.
+    lists: Vec<ListHeads>,
     disturbed: Cell<bool>,
     not_written: RefCell<Vec<WriteError>>,
 }
@@ -68,6 +71,7 @@ impl Bundle {
             name: options.name.to_owned(),
             not_written: RefCell::new(made.into_iter().chain(outside.write(dir)).collect()),
             outside,
+            lists: options.profile.lists.clone(),
             disturbed: Cell::new(false),
         }
     }
@@ -159,6 +163,7 @@ impl Bundle {
             live_pid: contents.alive.then_some(self.pid),
             same_boot: true,
             kept: contents.kept.clone(),
+            lists: self.lists.clone(),
             ..Sources::default()
         }
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use regex::bytes::Regex;
 
 use crate::analysis::counters::Ratio;
+use crate::session::lists::ListHeads;
 
 /// The default pattern for `ops/s` in the output of a benchmark.
 pub(crate) const DEFAULT_OPS: &str = r"ops/s=([0-9.eE+]+)";
@@ -95,6 +96,8 @@ pub struct Profile {
     pub(crate) counters: Vec<Counter>,
     pub(crate) memory: Vec<MemoryCounters>,
     pub(crate) ratios: Vec<Ratio>,
+    /// The heads of its lists of free blocks.
+    pub(crate) lists: Vec<ListHeads>,
     /// Finds `ops/s` in the output, as its first group.
     pub(crate) ops: Regex,
     /// Arguments of a small run of the user's benchmark, for the verification of the preload.
@@ -113,6 +116,7 @@ impl Profile {
             counters: vec![],
             memory: vec![],
             ratios: vec![],
+            lists: vec![],
             ops: default_ops(),
             verify_args: None,
             from: None,

@@ -12,6 +12,7 @@ use toml::Spanned;
 use super::model::{Counter, DEFAULT_OPS, MemoryCounters, Profile, Word};
 use crate::analysis::counters::Ratio;
 use crate::files::bounded;
+use crate::session::lists::ListHeads;
 
 /// A profile that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,8 @@ struct File {
     memory: Vec<MemoryEntry>,
     #[serde(default)]
     ratios: Vec<RatioEntry>,
+    #[serde(default)]
+    list: Vec<ListEntry>,
 }
 
 #[derive(Deserialize)]
@@ -74,6 +77,20 @@ struct RatioEntry {
     name: Spanned<String>,
     of: Spanned<String>,
     to: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListEntry {
+    head: Spanned<String>,
+    stride: Option<Spanned<u64>>,
+    count: Option<Spanned<u64>>,
+    #[serde(default)]
+    offset: u64,
+    #[serde(default)]
+    next: i64,
+    #[serde(default)]
+    sizes: Vec<u64>,
 }
 
 /// Reads the profile of a user.
@@ -162,6 +179,10 @@ pub(super) fn parse(text: &str, path: Option<&Path>) -> Result<Profile, BadProfi
             to: filled(&entry.to, "to")?,
         });
     }
+    let mut lists = vec![];
+    for entry in &file.list {
+        lists.push(list_heads(entry, filled(&entry.head, "head")?, &bad)?);
+    }
     Ok(Profile {
         name: filled(&file.name, "name")?,
         dso: file.dso.iter().map(|p| filled(p, "dso")).collect::<Result<_, _>>()?,
@@ -169,6 +190,7 @@ pub(super) fn parse(text: &str, path: Option<&Path>) -> Result<Profile, BadProfi
         counters,
         memory,
         ratios,
+        lists,
         ops,
         verify_args: file.verify_args,
         from: path.map(Path::to_owned),
@@ -201,6 +223,28 @@ fn memory_counters(
             Err(bad(size.span().start, what))
         }
         _ => Ok(counters),
+    }
+}
+
+fn list_heads(
+    entry: &ListEntry,
+    head: String,
+    bad: &dyn Fn(usize, String) -> BadProfile,
+) -> Result<ListHeads, BadProfile> {
+    let stride = entry.stride.as_ref().map_or(0, |stride| *stride.get_ref());
+    if let Some(given) = entry.stride.as_ref().filter(|_| stride < 8) {
+        return Err(bad(given.span().start, format!("`stride` is {stride}: a head has 8 bytes")));
+    }
+    match &entry.count {
+        Some(count) if entry.stride.is_none() => {
+            Err(bad(count.span().start, "`count` without `stride`: say how far the heads are apart".into()))
+        }
+        Some(count) if *count.get_ref() == 0 => Err(bad(count.span().start, "`count` is 0".into())),
+        count => {
+            let count = count.as_ref().map_or(0, |count| *count.get_ref());
+            let (offset, next, sizes) = (entry.offset, entry.next, entry.sizes.clone());
+            Ok(ListHeads { head, stride, count, offset, next, sizes })
+        }
     }
 }
 
@@ -255,6 +299,32 @@ mod tests {
     }
 
     #[test]
+    fn heads_of_lists_have_a_place_and_a_size() {
+        let text = "name = 'x'\n[[list]]\nhead = 'g_bins'\nstride = 64\nnext = 8\nsizes = [16, 32]\n\
+            [[list]]\nhead = 'g_free'\n";
+        let [bins, free] = &parse(text, None).unwrap().lists[..] else { panic!("{text}") };
+        assert_eq!((bins.stride, bins.count, bins.next, &bins.sizes[..]), (64, 0, 8, &[16, 32][..]));
+        assert_eq!((&*free.head, free.stride, free.next), ("g_free", 0, 0));
+        let all = [
+            "name = 'x'\n[[list]]\nhead = 'g'\nstrid = 64\n",
+            "name = 'x'\n[[list]]\nhead = 'g'\nstride = 4\n",
+            "name = 'x'\n[[list]]\nhead = 'g'\ncount = 4\n",
+            "name = 'x'\n[[list]]\nhead = 'g'\nstride = 8\ncount = 0\n",
+            "name = 'x'\n[[list]]\nhead = ''\n",
+            "name = 'x'\n[[list]]\nnext = 0\n",
+        ]
+        .map(error);
+        insta::assert_snapshot!(all.join("\n"), @r"
+        my.toml:4: unknown key `strid`: did you mean `stride`?
+        my.toml:4: `stride` is 4: a head has 8 bytes
+        my.toml:4: `count` without `stride`: say how far the heads are apart
+        my.toml:5: `count` is 0
+        my.toml:3: `head` is empty
+        my.toml:2: missing field `head`
+        ");
+    }
+
+    #[test]
     fn counters_in_memory_have_names_a_type_and_a_size() {
         let text = "name = 'x'\n[[memory]]\nsymbol = 'g'\nfields = ['a', '-', 'c']\n\
             [[memory]]\nsymbol = 'h'\ntype = 'i32'\nsize = 64\nfields = ['d', 'e']\n";
@@ -306,8 +376,8 @@ mod tests {
         insta::assert_snapshot!(all.join("\n"), @r#"
         my.toml:2: unknown key `enf`: did you mean `env`?
         my.toml:4: unknown key `prefxi`: did you mean `prefix`?
-        my.toml:2: unknown key `wholly_other`; there are name, dso, env, ops, verify_args, counters, memory, ratios
-        my.toml:2: unknown key `dump_function`; there are name, dso, env, ops, verify_args, counters, memory, ratios
+        my.toml:2: unknown key `wholly_other`; there are name, dso, env, ops, verify_args, counters, memory, ratios, list
+        my.toml:2: unknown key `dump_function`; there are name, dso, env, ops, verify_args, counters, memory, ratios, list
         my.toml:2: `ops` is no regular expression: unclosed character class
         my.toml:2: `ops` has no group: put the number in parentheses, as in `ops/s=([0-9.]+)`
         my.toml:2: invalid type: string "A_", expected a sequence

@@ -15,10 +15,12 @@
 //! - [`record_text`]: bytes of records as text
 
 pub(crate) mod assemble;
+pub(crate) mod chain;
 pub mod code;
 pub mod copy;
 pub(crate) mod crash;
 mod frame;
+pub mod lists;
 pub(crate) mod maps;
 pub(crate) mod memory;
 pub(crate) mod model;

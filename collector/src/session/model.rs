@@ -14,6 +14,7 @@ use hangscope_protocol::record::{
 use hangscope_protocol::stir::{HoldRecord, PatchedRecord};
 use serde::{Deserialize, Serialize};
 
+use super::chain::Chain;
 use super::patched;
 
 /// The process that sent the frames: its hello.
@@ -84,7 +85,11 @@ impl Note {
     pub(crate) fn is_of_analysis(&self) -> bool {
         matches!(
             self.record.code,
-            note_code::OWN_ID | note_code::OTHER_PROCESS | note_code::OTHER_END | note_code::OWNER_ENDED
+            note_code::OWN_ID
+                | note_code::OTHER_PROCESS
+                | note_code::OTHER_END
+                | note_code::OWNER_ENDED
+                | note_code::CHAIN
         )
     }
 }
@@ -371,6 +376,12 @@ impl Dump {
     pub(crate) fn other_ends(&self, tid: u32) -> impl Iterator<Item = (u32, &str, u16)> {
         let of = move |n: &&Note| n.record.code == note_code::OTHER_END && n.record.tid == tid;
         self.notes.iter().filter(of).map(|n| (n.record.value as u32, n.text.as_str(), n.record.reserved))
+    }
+
+    /// The chains of pointers that were read, with the thread that walks each, 0 if none was seen to.
+    pub(crate) fn chains(&self) -> impl Iterator<Item = (u32, Chain)> {
+        let notes = self.notes.iter().filter(|n| n.record.code == note_code::CHAIN);
+        notes.filter_map(|note| Some((note.record.tid, serde_json::from_str(&note.text).ok()?)))
     }
 
     /// A thread in the first look.

@@ -88,13 +88,38 @@ impl LoopRead {
 }
 
 /// A list that leads back into itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ring {
     pub(crate) nodes: u32,
     /// Addresses of the first of them.
     pub(crate) addresses: Vec<u64>,
     /// The mapping of the first, as maps names it; empty for an anonymous one.
     pub(crate) mapping: String,
+    /// Offset of the next pointer in a block, bytes; none where it is not known.
+    #[serde(default)]
+    pub(crate) next: Option<i64>,
+    /// Blocks of the list before the ring.
+    #[serde(default)]
+    pub(crate) before: u32,
+    /// A second reading of the whole ring gave the same.
+    #[serde(default)]
+    pub(crate) again: bool,
+    /// Name of the list's head: from a profile, else the one variable that points into the ring.
+    #[serde(default)]
+    pub(crate) head: Option<String>,
+    /// Size of the blocks, bytes, where a profile knows it.
+    #[serde(default)]
+    pub(crate) size: Option<u64>,
+    /// What is mapped at each of `addresses`.
+    #[serde(default)]
+    pub(crate) within: Vec<Option<String>>,
+    /// A block, and what else points to it: `g_bins+64`, `stack of tid 4711`.
+    #[serde(default)]
+    pub(crate) pointed: Vec<(u64, String)>,
+    /// A block, and a thread that is in `free` and has its address in the part of its stack that belongs to
+    /// that call.
+    #[serde(default)]
+    pub(crate) freed: Vec<(u64, u32)>,
 }
 
 /// System calls that failed for want of memory.
@@ -113,6 +138,9 @@ pub struct NoMemory {
 pub struct Loop {
     pub reads: Vec<LoopRead>,
     pub ring: Option<Ring>,
+    /// It walks a list, which ends.
+    #[serde(default)]
+    pub(crate) list_ends: bool,
     /// The loop was seen to turn, and changes no memory but the thread's own stack.
     #[serde(default)]
     pub(crate) only_reads: bool,
@@ -158,6 +186,9 @@ pub struct Traces {
     /// By tid, for threads that run and whose code could be followed.
     #[serde(default)]
     pub loops: BTreeMap<u32, Loop>,
+    /// Lists that are rings, whose heads a profile names, and that no thread was seen to walk.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) rings: Vec<Ring>,
     /// The DSOs that make up the allocator. The one that provides malloc comes first.
     #[serde(default)]
     pub allocator: Vec<AllocatorDso>,

@@ -12,7 +12,7 @@ use hangscope_reader::status::Status;
 use nix::errno::Errno;
 
 use super::ids::Ids;
-use super::loops::memory_of_loops;
+use super::loops::{ForLoops, memory_of_loops};
 use super::memory::ProcessMemory;
 use super::notes::OutsideNote;
 use super::take::{Options, take};
@@ -64,14 +64,15 @@ pub fn supplement(pid: u32, dump: &Dump, sources: &Sources) -> Option<Dump> {
 /// A dump that holds only the memory that loops of running threads in `dump` read, and the limits on memory;
 /// none if no thread runs.
 pub(super) fn memory(pid: u32, dump: &Dump, sources: &Sources) -> Option<Dump> {
-    if dump.samples.is_empty() {
+    if dump.samples.is_empty() && sources.lists.is_empty() {
         return None;
     }
     let memory = ProcessMemory::of(pid);
     let mut outside = Dump::begun(dump.identity.clone(), dump.begin);
-    let words;
-    (outside.memory, words) = memory_of_loops(dump, sources, &memory);
+    let ForLoops { memory: read, words, notes } = memory_of_loops(dump, sources, &memory);
+    outside.memory = read;
     outside.notes = holders::ended_of_mutexes(pid, dump, &words, &memory);
+    outside.notes.extend(notes);
     outside.limits = Some(limits::of(memory.tid()));
     Some(outside)
 }

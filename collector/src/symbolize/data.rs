@@ -110,6 +110,37 @@ impl<'m> Namer<'m> {
         }
     }
 
+    /// Address and size of the variable with this name in the allocator, else in the program.
+    pub(super) fn variable(&self, name: &str) -> Option<(u64, u64)> {
+        let mut indices: Vec<usize> = self.modules.indices().filter(|i| self.holds_lists(*i)).collect();
+        indices.sort_by_key(|i| !self.modules.is_allocator(*i));
+        indices.into_iter().find_map(|index| {
+            let table = self.table(index)?;
+            let symbol = table.iter().find(|s| s.name == name || demangle(&s.name) == name)?;
+            Some((self.modules.in_process(index, symbol.address)?, symbol.size))
+        })
+    }
+
+    /// A module whose variables may point to blocks of a list.
+    pub(super) fn holds_lists(&self, index: usize) -> bool {
+        self.modules.is_allocator(index) || self.modules.is_executable(index)
+    }
+
+    /// The variables of a module, by address.
+    fn table(&self, index: usize) -> Option<Rc<Vec<Symbol>>> {
+        let elf = self.modules.elf(index)?;
+        Some(Rc::clone(self.tables.borrow_mut().entry(index).or_insert_with(|| {
+            let debug = || {
+                self.modules
+                    .debug(index)
+                    .filter(|d| d.elf.has_symtab)
+                    .map(|d| d.elf.symbols(SymbolKind::Data))
+            };
+            let own = || elf.symbols(SymbolKind::Data);
+            Rc::new(if elf.has_symtab { own() } else { debug().unwrap_or_else(own) })
+        })))
+    }
+
     /// What a number points to, if it may be a pointer.
     pub(super) fn pointed(&self, number: u64) -> Option<String> {
         let mapped =
@@ -120,18 +151,8 @@ impl<'m> Namer<'m> {
     /// `symbol+offset`, for an address inside a variable of a DSO.
     pub(super) fn symbol(&self, address: u64) -> Option<String> {
         let (index, module) = self.modules.owner(address)?;
-        let elf = self.modules.elf(index)?;
+        let table = self.table(index)?;
         let in_file = module.file_address(address)?;
-        let table = Rc::clone(self.tables.borrow_mut().entry(index).or_insert_with(|| {
-            let debug = || {
-                self.modules
-                    .debug(index)
-                    .filter(|d| d.elf.has_symtab)
-                    .map(|d| d.elf.symbols(SymbolKind::Data))
-            };
-            let own = || elf.symbols(SymbolKind::Data);
-            Rc::new(if elf.has_symtab { own() } else { debug().unwrap_or_else(own) })
-        }));
         // Several symbols may begin at one address. Take the first of the smallest.
         let end = table.partition_point(|s| s.address <= in_file);
         let start = table.get(end.checked_sub(1)?)?.address;

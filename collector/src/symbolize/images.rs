@@ -3,6 +3,7 @@
 
 use std::cell::OnceCell;
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -135,6 +136,28 @@ impl Modules {
     /// Whether code is the program's: neither the allocator's nor the system's.
     pub(super) fn is_program(&self, pc: u64) -> bool {
         self.at(pc).is_some_and(|(_, module)| !module.allocator && !is_system(&module.path))
+    }
+
+    /// Where the variables of a module are that are not read-only.
+    pub(super) fn variables(&self, index: usize) -> Vec<Range<u64>> {
+        let (Some(module), Some(elf)) = (self.modules.get(index), self.elf(index)) else { return vec![] };
+        let mut found: Vec<Range<u64>> =
+            module.lines.iter().filter(|line| line.write).map(|line| line.start..line.end).collect();
+        // .bss begins in the last mapping of the file, and goes on behind it.
+        if let Some(last) = found.last_mut()
+            && let Some(in_file) = module.file_address(last.start)
+            && let Some(end) = last.start.checked_add(elf.end().saturating_sub(in_file))
+        {
+            last.end = last.end.max(end);
+        }
+        found
+    }
+
+    /// The address in the process of one in the address space of a module's file.
+    pub(super) fn in_process(&self, index: usize, in_file: u64) -> Option<u64> {
+        let module = self.modules.get(index)?;
+        let line = module.lines.first()?;
+        in_file.checked_add(line.start.checked_sub(module.file_address(line.start)?)?)
     }
 
     /// The proven file of a module.

@@ -72,7 +72,9 @@ impl Loops<'_> {
                 nodes: ring.nodes.len() as u32,
                 addresses: ring.nodes.iter().take(MOST_NODES).copied().collect(),
                 mapping: ring.nodes.first().map_or_else(String::new, |at| self.mapping(*at)),
+                ..Ring::default()
             }),
+            list_ends: false,
             only_reads: way.only_reads,
             callbacks: self.callbacks(way),
             returns: way.returned_to.iter().any(|pc| self.is_program(*pc)),

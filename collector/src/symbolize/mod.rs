@@ -10,6 +10,7 @@
 //! - `names`, `demangle`, `plt`, `data`: names of code, of call stubs, and of data; `kept`: for the next dump
 //! - `follow`: what the loop of a running thread reads, and where its list leads; `loops`: that, with
 //!   names
+//! - `chains`: lists, read block by block; `rings`: those that lead back into themselves, with names
 //! - `listing`: the instructions of such a loop
 //! - `held`: where threads were held
 //! - [`problem`]: why a stack is cut, in words
@@ -20,6 +21,7 @@
 mod allocator;
 mod arch;
 mod cfi;
+pub(crate) mod chains;
 mod data;
 mod debug_file;
 mod demangle;
@@ -34,6 +36,7 @@ mod names;
 mod plt;
 pub(crate) mod problem;
 mod proof;
+mod rings;
 mod sources;
 mod stack;
 mod threads;
@@ -101,6 +104,7 @@ pub fn symbolize(dump: &Dump, sources: &Sources) -> Traces {
     for raw in samples {
         traces.samples.entry(raw.tid()).or_default().push(threads::named(raw, &names, &set, arch));
     }
+    rings::add(&mut traces, dump, &namer);
     traces.holds = held::named(dump, held, &names, &set, arch);
     traces.ways_out = ways_out::of(&modules);
     traces.notes =
@@ -142,6 +146,7 @@ pub(crate) struct LoopMemory {
     pub(crate) words: BTreeSet<u64>,
     /// By address, [`LINE`] bytes each.
     pub(crate) lines: BTreeMap<u64, [u8; LINE]>,
+    pub(crate) lists: chains::Lists,
 }
 
 /// Follows the code of running threads in the memory of the process, which `line_of` gives.
@@ -149,7 +154,9 @@ pub(crate) fn memory_of_loops(dump: &Dump, sources: &Sources, line_of: &mut Line
     let Some(arch) = arch::of(dump.identity.fixed.arch) else { return LoopMemory::default() };
     let modules = images::Modules::of(dump, sources);
     let found = follow::of_dump(dump, &modules, arch, line_of);
-    LoopMemory { words: found.ways.values().flat_map(loops::words).collect(), lines: found.lines }
+    let namer = data::Namer::of(dump, &modules, arch);
+    let lists = chains::Lists::of(&found.ways, &modules, &namer, &sources.lists);
+    LoopMemory { words: found.ways.values().flat_map(loops::words).collect(), lines: found.lines, lists }
 }
 
 /// The bytes of the allocator's DSO, proven to be what is mapped; else why they are not.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::kept::KeptNames;
+use crate::session::lists::ListHeads;
 
 /// Where names may come from, besides the files at the mapped paths.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct Sources {
     pub same_boot: bool,
     /// Names that earlier dumps asked for.
     pub kept: KeptNames,
+    /// Where the allocator keeps the heads of its lists.
+    pub lists: Vec<ListHeads>,
     /// Time limit for everything. What is not done by then has no names, and a note says so.
     pub budget: Duration,
 }
@@ -35,6 +38,7 @@ impl Default for Sources {
             live_pid: None,
             same_boot: false,
             kept: KeptNames::default(),
+            lists: vec![],
             budget: Duration::from_secs(20),
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! - [`owned`]: locks that record their owner: rings and chains
 //! - [`ownerless`]: futex words that record no owner: lost wakeups, inferred holders
+//! - `ringed`: a list that leads back into itself, as evidence
 //! - [`running`]: threads that run inside the allocator and do not leave it
 //! - `settled`: rings of locks that closed after the first look
 //! - [`shared`]: locks that another process holds
@@ -25,6 +26,7 @@ mod innocent;
 mod other;
 mod owned;
 mod ownerless;
+mod ringed;
 mod running;
 mod settled;
 mod shared;
@@ -85,7 +87,9 @@ fn of(scene: &Scene<'_>) -> Finding {
     let mut case = decide(scene, &graph);
     vfork::judge(scene, &graph, &mut case);
     whose::judge(scene, &mut case);
+    let list_ring = ringed::of(scene, &case);
     innocent::list_ring(scene, &mut case);
+    case.why.extend(list_ring.iter().flat_map(ringed::why));
     innocent::own_retry(scene, &mut case);
     case.why.extend(resumed(scene));
     case.why.extend(stirred(dump));
@@ -124,7 +128,7 @@ fn of(scene: &Scene<'_>) -> Finding {
         holds,
         hot_loop,
         no_loop,
-        list_ring: None,
+        list_ring,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The verdict in one sentence: which verdict, how often, and what waits for what.
 
+use super::doing::{doing, named};
 use super::ends;
 use super::innocent;
 use super::lines::Line;
@@ -246,15 +247,15 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
             lines.extend(named_hot.map(|hot| say!(Line::At { tid: hot.tid, place: named(hot, lang) })));
             lines.extend(beside(finding));
         }
-        Class::Reentry => lines.extend(hot.map(|hot| alone(hot, lang))),
+        Class::Reentry => lines.extend(hot.map(|hot| alone(finding, hot, lang))),
         Class::OwnerSpinning => {
             lines.extend(match (owner, hot) {
                 (Some(tid), Some(hot)) => {
-                    let (doing, place, time) = looping(hot, lang);
+                    let (doing, place, time) = doing(finding, hot, lang);
                     Some(say!(Line::Holder { tid, doing, place, time }))
                 }
                 (Some(tid), None) => Some(say!(Line::HeldBy { tid })),
-                (None, hot) => hot.map(|hot| alone(hot, lang)),
+                (None, hot) => hot.map(|hot| alone(finding, hot, lang)),
             });
             lines.extend(hot.and_then(samples));
             if finding.lock.is_none() && finding.spinning > 0 {
@@ -319,7 +320,7 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
             }));
         }
         Class::Livelock => lines.extend(hot.map(|hot| {
-            let (doing, place, time) = looping(hot, lang);
+            let (doing, place, time) = doing(finding, hot, lang);
             // Threads that sleep between their attempts do not run in the look.
             let spinners = finding.said.iter().find_map(|why| match why {
                 Why::Spinners { tids } if finding.threads.running < 2 => Some(tids),
@@ -331,7 +332,7 @@ fn stuck(finding: &Finding, lang: Lang) -> Vec<Line> {
             }
         })),
         Class::Runaway => {
-            lines.extend(hot.map(|hot| alone(hot, lang)));
+            lines.extend(hot.map(|hot| alone(finding, hot, lang)));
             lines.extend(hot.and_then(samples));
         }
         Class::KernelWait => lines.extend(hot.map(|hot| {
@@ -516,7 +517,7 @@ fn outside(finding: &Finding, lang: Lang) -> Vec<Line> {
     lines.extend(finding.hot.as_ref().map(|hot| match waits(hot) {
         true if holds(hot) => blocked(finding, hot.tid, hot, lang),
         true => say!(Line::At { tid: hot.tid, place: named(hot, lang) }),
-        false => alone(hot, lang),
+        false => alone(finding, hot, lang),
     }));
     // Where something hangs, the waits of the other threads are a part of it.
     if finding.lock.is_none() && finding.blame != Some(Blame::Nobody) {
@@ -536,18 +537,9 @@ fn blocked(finding: &Finding, tid: u32, hot: &Hot, lang: Lang) -> Line {
     }
 }
 
-fn alone(hot: &Hot, lang: Lang) -> Line {
-    let (doing, place, time) = looping(hot, lang);
+fn alone(finding: &Finding, hot: &Hot, lang: Lang) -> Line {
+    let (doing, place, time) = doing(finding, hot, lang);
     say!(Line::Alone { tid: hot.tid, doing, place, time })
-}
-
-/// What a thread does (looping or running), where, and for how long.
-fn looping(hot: &Hot, lang: Lang) -> (String, String, String) {
-    // A loop shows few instructions in many samples.
-    let tight = hot.samples >= 10 && hot.distinct_pcs * 5 <= hot.samples;
-    let doing = if tight { Line::Looping {} } else { Line::Running {} };
-    let time = hot.for_s.map(|s| say!(Line::SomeTime { seconds: format!("{s:.1}") }).text(lang));
-    (doing.text(lang), place(hot, lang), time.unwrap_or_default())
 }
 
 fn samples(hot: &Hot) -> Option<Line> {
@@ -556,20 +548,6 @@ fn samples(hot: &Hot) -> Option<Line> {
         1 => say!(Line::SamplesOne { samples: hot.samples }),
         pcs => say!(Line::Samples { samples: hot.samples, pcs }),
     })
-}
-
-/// The place of a thread. In Japanese, a space separates a name from the particle that follows.
-fn place(hot: &Hot, lang: Lang) -> String {
-    let space = if lang == Lang::Ja && hot.function.is_some() { " " } else { "" };
-    named(hot, lang) + space
-}
-
-fn named(hot: &Hot, lang: Lang) -> String {
-    match (&hot.function, &hot.source) {
-        (Some(function), Some(source)) => format!("`{function}` ({source})"),
-        (Some(function), None) => format!("`{function}`"),
-        (None, _) => Line::NoPlace {}.text(lang),
-    }
 }
 
 fn wait_of(finding: &Finding, tid: u32) -> Text {

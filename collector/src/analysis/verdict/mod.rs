@@ -7,7 +7,7 @@
 //! - [`tally`]: counts runs
 //! - [`arms`]: each arm, compared with the pinned one
 //! - [`rules`]: which verdict it is
-//! - [`headline`]: the verdict in one sentence; `innocent`: its clause for a cause that needs no mistake of the
+//! - [`headline`]: the verdict in one sentence; `doing`: its parts about the hot thread; `innocent`: its clause for a cause that needs no mistake of the
 //!   allocator
 //! - [`evidence`]: the facts that the verdict rests on
 //! - `ends`: runs that died or failed
@@ -17,6 +17,7 @@
 
 pub(crate) mod arms;
 mod decided;
+mod doing;
 mod ends;
 mod evidence;
 mod headline;

@@ -34,6 +34,8 @@ pub(super) struct Load {
     pub(super) depth: u32,
     /// It is part of an atomic change of memory.
     pub(super) atomic: bool,
+    /// What was loaded.
+    pub(super) value: Option<u64>,
 }
 
 /// A call, or a jump through a pointer.
@@ -344,7 +346,8 @@ impl<'c, 's, 'm> Machine<'c, 's, 'm> {
         let loaded = self.space.load(at, size, address.depth);
         if loaded.outside && i.flow_control() == FlowControl::Next {
             let atomic = i.has_lock_prefix() || i.mnemonic() == Mnemonic::Xchg;
-            self.loads.push(Load { pc: i.ip(), address: at, size, depth: loaded.value.depth, atomic });
+            let Value { bits: value, depth } = loaded.value;
+            self.loads.push(Load { pc: i.ip(), address: at, size, depth, atomic, value });
         }
         loaded.value
     }

@@ -33,6 +33,10 @@ const MOST_STARTS: usize = 3;
 const MOST_STEPS: usize = 6_000;
 /// Instructions of a way along a list.
 const MOST_STEPS_OF_LIST: usize = 60_000;
+/// The same, where it is known how the blocks of the list are linked: then the chain itself is read.
+const MOST_STEPS_OF_CHAIN: usize = 4_000;
+/// Most bytes from the beginning of a block to its next pointer.
+const MOST_NEXT: i64 = 4096;
 /// Instructions of all ways.
 const MOST_STEPS_OF_ALL: usize = 600_000;
 /// Instructions between two looks at what was found.
@@ -75,6 +79,15 @@ pub(super) struct RawRing {
     pub(super) nodes: Vec<u64>,
 }
 
+/// A list that is walked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RawChain {
+    /// One of its blocks.
+    pub(super) block: u64,
+    /// Offset of the next pointer in a block.
+    pub(super) next: i64,
+}
+
 /// What the loop of a thread does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Way {
@@ -83,6 +96,7 @@ pub(super) struct Way {
     /// The most often read first.
     pub(super) reads: Vec<RawRead>,
     pub(super) ring: Option<RawRing>,
+    pub(super) chain: Option<RawChain>,
     /// The loop was seen to turn, and changes no memory but the thread's own stack.
     pub(super) only_reads: bool,
     pub(super) calls: BTreeSet<Call>,
@@ -198,6 +212,7 @@ impl Follower<'_, '_> {
                 read.atomic |= load.atomic;
             }
             way.ring = way.ring.or(followed.ring);
+            way.chain = way.chain.or(followed.chain);
             for (pc, executed) in followed.executed {
                 let all = way.executed.entry(pc).or_default();
                 all.times += executed.times;
@@ -274,6 +289,7 @@ impl Follower<'_, '_> {
             executed: executed.collect(),
             loaded,
             often: seen.often().into_iter().filter(shared).collect(),
+            chain: seen.chain().filter(|_| machine.barriers == 0),
             ring: seen.ring.filter(|_| machine.barriers == 0),
             stores: machine.space.stores,
             turns: seen.turns,
@@ -294,7 +310,11 @@ fn follow(machine: &mut Machine<'_, '_, '_>, steps_left: &mut usize) -> Seen {
         seen.take(&machine.loads, machine.barriers);
         machine.loads.clear();
         let is_list = seen.is_list(machine.barriers);
-        let most = if is_list { MOST_STEPS_OF_LIST } else { MOST_STEPS };
+        let most = match (is_list, seen.chain()) {
+            (true, None) => MOST_STEPS_OF_LIST,
+            (true, Some(_)) => MOST_STEPS_OF_CHAIN,
+            (false, _) => MOST_STEPS,
+        };
         let done = seen.ring.is_some() || (seen.is_clear() && !is_list);
         if !goes_on || done || steps >= most || *steps_left == 0 {
             seen.turns = done || steps >= most;
@@ -308,6 +328,7 @@ struct OneWay {
     /// One load for each word, and instruction, that was read [`OFTEN`].
     often: Vec<Load>,
     ring: Option<RawRing>,
+    chain: Option<RawChain>,
     /// See [`Way::executed`].
     executed: BTreeMap<u64, Executed>,
     /// Instructions, and addresses that they loaded from.
@@ -320,6 +341,15 @@ struct OneWay {
     returned_to: Vec<u64>,
 }
 
+/// Loads of one instruction that lead from block to block.
+#[derive(Clone, Copy)]
+struct Links {
+    last: Load,
+    next: i64,
+    /// So many times in a row the address was what had been loaded before, plus `next`.
+    count: u32,
+}
+
 /// Loads of one way, counted.
 #[derive(Default)]
 struct Seen {
@@ -329,6 +359,8 @@ struct Seen {
     in_order: HashMap<u64, Vec<u64>>,
     longest: u32,
     ring: Option<RawRing>,
+    /// By instruction: its last load, and the links before it.
+    links: HashMap<u64, Links>,
     /// See [`OneWay::turns`].
     turns: bool,
 }
@@ -336,6 +368,7 @@ struct Seen {
 impl Seen {
     fn take(&mut self, loads: &[Load], barriers: usize) {
         for load in loads {
+            self.link(load);
             self.longest = self.longest.max(load.depth);
             let order = self.in_order.entry(load.pc).or_default();
             order.push(load.address);
@@ -353,6 +386,26 @@ impl Seen {
             }
             (*before, *last) = (*last, load.depth);
         }
+    }
+
+    fn link(&mut self, load: &Load) {
+        let first = Links { last: *load, next: 0, count: 0 };
+        let links = self.links.entry(load.pc).or_insert(first);
+        let from = links.last.value.filter(|value| *value != 0 && load.depth > links.last.depth);
+        let next = from.map(|from| load.address.wrapping_sub(from) as i64);
+        *links = match next.filter(|next| next.abs() <= MOST_NEXT && load.size == 8) {
+            Some(next) if next == links.next => Links { last: *load, next, count: links.count + 1 },
+            Some(next) => Links { last: *load, next, count: 1 },
+            None => Links { last: *load, ..first },
+        };
+    }
+
+    /// The list that is walked, where enough blocks were linked alike.
+    fn chain(&self) -> Option<RawChain> {
+        let links = self.links.values().filter(|links| links.count >= CHAIN);
+        let links = links.max_by_key(|links| (links.count, std::cmp::Reverse(links.last.pc)))?;
+        let block = links.last.address.wrapping_sub(links.next as u64);
+        Some(RawChain { block, next: links.next })
     }
 
     /// A walk along a list, without a step of a lock.

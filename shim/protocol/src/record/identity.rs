@@ -145,6 +145,9 @@ pub mod note_code {
     /// the lock of a file, or is the child. Text: its name; `reserved`: flags of
     /// [`other_end`](super::other_end).
     pub const OTHER_END: u16 = 22;
+    /// From the collector: a chain of pointers that was read in the memory of the process. `tid`: the thread
+    /// that walks it, 0 if none was seen to. The text is JSON.
+    pub const CHAIN: u16 = 23;
     /// From the collector: each stack was cut to `value` bytes, so that the file is small.
     pub const STACKS_CUT: u16 = 30;
 }

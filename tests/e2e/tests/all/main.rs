@@ -30,6 +30,7 @@ mod matrix;
 mod perf;
 mod private;
 mod races;
+mod rings;
 mod robust;
 mod secrets;
 mod seen;

@@ -17,6 +17,9 @@ messages! {
             "サンプルの前後 {count} 命令、{what}";
         AndThen { what, values } => "{what}; {values}", "{what}。{values}";
         Walks { nodes: "block" } => "walks a list that is a ring of {nodes}", "{nodes} ブロックの輪になったリストをたどる";
+        WalksLikely { nodes: "block" } => "walks a list that is likely a ring of {nodes}",
+            "{nodes} ブロックの輪と思われるリストをたどる";
+        WalksList {} => "walks a list, which ends", "終わりのあるリストをたどる";
         Compares { word, number } => "reads {word} and compares it with {number}", "{word} を読み、{number} と比較する";
         Tests { word, bits } => "reads {word} and tests its bits {bits}", "{word} を読み、ビット {bits} を調べる";
         Reads { words } => "reads {words}", "{words} を読む";
@@ -59,7 +62,10 @@ struct Says<'a> {
 impl Says<'_> {
     fn what(&self) -> Text {
         if let Some(ring) = &self.one.ring {
-            return say!(LoopSays::Walks { nodes: ring.nodes }).said();
+            return match ring.again {
+                true => say!(LoopSays::Walks { nodes: ring.nodes }).said(),
+                false => say!(LoopSays::WalksLikely { nodes: ring.nodes }).said(),
+            };
         }
         if self.code.endless {
             return LoopSays::Endless {}.said();
@@ -91,6 +97,7 @@ impl Says<'_> {
                 let (word, bits) = (self.word(used.address), plain(bits));
                 self.and_others(say!(LoopSays::Tests { word, bits }).said(), used, &words)
             }
+            ([], None) if self.one.list_ends => LoopSays::WalksList {}.said(),
             ([], None) => self.counts().unwrap_or_else(|| match self.code.followed {
                 true => LoopSays::NoWord {}.said(),
                 false => LoopSays::NotFollowed {}.said(),

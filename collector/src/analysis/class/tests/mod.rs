@@ -7,6 +7,7 @@ mod hold;
 mod inferred;
 mod owned;
 mod ownerless;
+mod ringed;
 mod spinning;
 mod whose;
 

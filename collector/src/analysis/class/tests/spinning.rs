@@ -163,7 +163,7 @@ fn one_thread_that_only_reads_a_word_is_a_runaway() {
 #[test]
 fn a_ring_in_a_list_may_be_the_programs_mistake() {
     let ring = Loop {
-        ring: Some(Ring { nodes: 2, addresses: vec![0x1000, 0x2000], mapping: String::new() }),
+        ring: Some(Ring { nodes: 2, addresses: vec![0x1000, 0x2000], ..Ring::default() }),
         ..Loop::default()
     };
     let mut make = held_by(116);
