@@ -171,7 +171,8 @@ messages! {
         RingIs { ring } => "read from memory: {ring} (threads.json)", "メモリの読み取り結果: {ring} (threads.json)";
         RingPointed { block, names } => "block {block} of the ring is also pointed to by {names} (threads.json)",
             "輪のブロック {block} を指すほかのもの: {names} (threads.json)";
-        RingFreed { tids, block } => "tid {tids} is in free(), and its stack in that call has block {block} of the ring             (threads.json)",
+        RingFreed { tids, block } => "tid {tids} is in free(), and its stack in that call has block {block} of the ring \
+            (threads.json)",
             "tid {tids} は free() の中にあり、その呼び出しのスタックに輪のブロック {block} がある (threads.json)";
         RingCauses {} => "a ring in a list comes from a bug of the allocator, or from a double free or an overflow by the program. \
             What tells them apart: the same program under valgrind or with -fsanitize=address, and the same run with another \

@@ -22,7 +22,7 @@ messages! {
         Into { list, before: "block", nodes: "block", way } => "{list} leads, after {before}, into a ring of {nodes}{way}",
             "{list}は {before} ブロックの後、{nodes} ブロックの輪に入る{way}";
         Next { offset, way } => ", next at {offset}: {way}", " (次へのポインタは {offset}): {way}";
-        Way { way } => ": {way}", "が見える: {way}";
+        Way { way } => ": {way}", " (順に {way})";
         Once { ring } => "likely, from one reading: {ring}", "1 回の読み取りによる推定: {ring}";
     }
 }

@@ -98,7 +98,7 @@ messages! {
         Many { count: "thread has|threads have", doing, place, time } => "{count} been {doing} {place}{time}",
             "{count} スレッドが {place}を{time}{doing}";
         Looping {} => "looping in", "ループし続けている";
-        Walking { nodes: "block" } => "walking a ring of {nodes} in", "{nodes} ブロックの輪をたどり続けている";
+        Walking { nodes: "block" } => "walking a ring of {nodes} in", "ブロック {nodes} 個の輪をたどり続けている";
         Running {} => "running in", "実行し続けている";
         SomeTime { seconds } => " for {seconds} s", " {seconds} 秒間";
         NoPlace {} => "code that has no name", "名前のないコード";

@@ -50,7 +50,18 @@ fn a_ring_has_its_blocks_and_what_points_to_them() {
         (&["stack of tid 103".to_owned()][..], &[103][..])
     );
     let why = found.said.iter().skip(2).flat_map(|why| Lang::ALL.map(|lang| why.text(lang)));
-    insta::assert_snapshot!(why.collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(why.collect::<Vec<_>>().join("\n"), @r"
+    the list that tid 101 walks in `foo_refill` leads back into itself after 3 nodes (dump_outside.bin)
+    tid 101 が `foo_refill` でたどるリストは 3 ノードで元に戻る (dump_outside.bin)
+    read from memory: the list at `bin[4].free` is a ring of 3 blocks, next at +0: 0x1000 -> 0x2000 -> 0x3000 -> 0x1000 (threads.json)
+    メモリの読み取り結果: `bin[4].free` のリストは 3 ブロックの輪 (次へのポインタは +0): 0x1000 -> 0x2000 -> 0x3000 -> 0x1000 (threads.json)
+    block 0x1000 of the ring is also pointed to by bin+32 (threads.json)
+    輪のブロック 0x1000 を指すほかのもの: bin+32 (threads.json)
+    block 0x2000 of the ring is also pointed to by stack of tid 103 (threads.json)
+    輪のブロック 0x2000 を指すほかのもの: stack of tid 103 (threads.json)
+    tid 103 is in free(), and its stack in that call has block 0x2000 of the ring (threads.json)
+    tid 103 は free() の中にあり、その呼び出しのスタックに輪のブロック 0x2000 がある (threads.json)
+    ");
 }
 
 #[test]
@@ -65,7 +76,20 @@ fn a_ring_is_said_as_far_as_it_was_read() {
         // The followed code alone shows no offset.
         Ring { again: false, next: None, ..three() },
     ];
-    insta::assert_snapshot!(all.map(says).join("\n"), @"");
+    insta::assert_snapshot!(all.map(says).join("\n"), @r"
+    the list that tid 101 walks is a ring of 3 blocks, next at +0: 0x1000 -> 0x2000 -> 0x3000 -> 0x1000
+    tid 101 がたどるリストは 3 ブロックの輪 (次へのポインタは +0): 0x1000 -> 0x2000 -> 0x3000 -> 0x1000
+    the list that tid 101 walks is a ring of 1 block, next at +0: 0x1000 -> 0x1000
+    tid 101 がたどるリストは 1 ブロックの輪 (次へのポインタは +0): 0x1000 -> 0x1000
+    the list that tid 101 walks is a ring of 5000 blocks, next at -8: 0x1000 -> 0x2000 -> 0x3000 -> ... -> 0x1000
+    tid 101 がたどるリストは 5000 ブロックの輪 (次へのポインタは -8): 0x1000 -> 0x2000 -> 0x3000 -> ... -> 0x1000
+    the list at `g_bins[4]` leads, after 2 blocks, into a ring of 3 blocks, next at +0: 0x1000 -> 0x2000 -> 0x3000 -> 0x1000
+    `g_bins[4]` のリストは 2 ブロックの後、3 ブロックの輪に入る (次へのポインタは +0): 0x1000 -> 0x2000 -> 0x3000 -> 0x1000
+    likely, from one reading: the list that tid 101 walks is a ring of 3 blocks, next at +0: 0x1000 -> 0x2000 -> 0x3000 -> 0x1000
+    1 回の読み取りによる推定: tid 101 がたどるリストは 3 ブロックの輪 (次へのポインタは +0): 0x1000 -> 0x2000 -> 0x3000 -> 0x1000
+    likely, from one reading: the list that tid 101 walks is a ring of 3 blocks: 0x1000 -> 0x2000 -> 0x3000 -> 0x1000
+    1 回の読み取りによる推定: tid 101 がたどるリストは 3 ブロックの輪 (順に 0x1000 -> 0x2000 -> 0x3000 -> 0x1000)
+    ");
 }
 
 #[test]
