@@ -109,7 +109,7 @@ fn on_stacks(blocks: &[u64], walker: u32, dump: &Dump) -> Vec<(u32, u64, u64)> {
 fn is_in_free(trace: &ThreadTrace, at: u64) -> bool {
     let frees = |name: &str| {
         let plain = name.split('@').next().unwrap_or(name).trim_start_matches('_');
-        FREE.iter().any(|free| plain == *free) || name.starts_with("operator delete")
+        FREE.contains(&plain) || name.starts_with("operator delete")
     };
     let entry = trace.frames.iter().find(|f| f.entry && f.function.as_deref().is_some_and(frees));
     entry.and_then(|frame| frame.cfa).is_some_and(|cfa| at < cfa)

@@ -29,11 +29,11 @@ struct Bin {
 }
 
 const MOST: usize = 5000;
-const NONE: Bin = Bin { lock: AtomicU64::new(0), first: AtomicPtr::new(std::ptr::null_mut()) };
 
 /// The list is in the fifth bin.
 #[unsafe(no_mangle)]
-static g_ring_bins: [Bin; 8] = [const { NONE }; 8];
+static g_ring_bins: [Bin; 8] =
+    [const { Bin { lock: AtomicU64::new(0), first: AtomicPtr::new(std::ptr::null_mut()) } }; 8];
 static BLOCKS: [Block; MOST] =
     [const { Block { size: AtomicU64::new(32), next: AtomicPtr::new(std::ptr::null_mut()), rest: [0; 6] } };
         MOST];
@@ -74,13 +74,13 @@ impl Hooks for Fault {
 
 /// Links so many blocks, and closes the ring or ends the list.
 fn link(count: usize, ring: bool) {
-    for i in 0..count {
+    for (i, block) in BLOCKS.iter().enumerate().take(count) {
         let last = i + 1 == count;
         let next = match (last, ring) {
             (true, false) => std::ptr::null_mut(),
             _ => at((i + 1) % count),
         };
-        BLOCKS[i].next.store(next, Ordering::Relaxed);
+        block.next.store(next, Ordering::Relaxed);
     }
     g_ring_bins[4].first.store(at(0), Ordering::Release);
 }
