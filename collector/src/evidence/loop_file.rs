@@ -129,8 +129,10 @@ pub(crate) fn register(register: &LoopRegister) -> String {
     let what = match (register.how, &values[..]) {
         (RegisterHow::Constant, [value]) => format!("constant {value}{points_to}"),
         (RegisterHow::Counting, [from, to]) => format!("counting, from {from} to {to}"),
-        (RegisterHow::Round, values) => {
-            format!("round through {} values: {}{points_to}", values.len(), values.join(", "))
+        (RegisterHow::Round, [first, rest @ ..]) => {
+            // Only of the first value is it known what it points to.
+            let all = [&[format!("{first}{points_to}")], rest].concat();
+            format!("round through {} values: {}", all.len(), all.join(", "))
         }
         _ => "varying".to_owned(),
     };
