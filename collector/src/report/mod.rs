@@ -84,6 +84,9 @@ pub(crate) fn write_hunt(out: &Path, facts: &HuntFacts, extra: &Extra) -> Result
         let text = markdown::report(facts, &conclusion, extra, &snapshots, lang);
         written.push(atomic::write_text(&out.join(markdown_name(lang)), &text));
     }
-    written.push(html::hunt::write(out, facts, &conclusion, extra, &snapshots));
+    // A page says nothing that is not in the other files.
+    if let Err(error) = html::hunt::write(out, facts, &conclusion, extra, &snapshots) {
+        tracing::warn!("{error}");
+    }
     written.into_iter().collect::<Result<(), _>>().map(|()| conclusion)
 }

@@ -14,6 +14,7 @@ pub mod faults;
 pub mod hung;
 pub mod hunt;
 pub mod kinds;
+pub mod pages;
 pub mod record;
 pub mod runners;
 

@@ -234,7 +234,7 @@ pub(super) fn short(facts: &HuntFacts, conclusion: &Conclusion) -> Markup {
     }
 }
 
-fn key_facts(file: &ThreadsFile) -> Vec<(Html, Markup)> {
+pub(super) fn key_facts(file: &ThreadsFile) -> Vec<(Html, Markup)> {
     let finding = &file.finding;
     let mut pairs = vec![];
     if let Some(lock) = &finding.lock {
@@ -357,7 +357,9 @@ fn settings(file: &ThreadsFile, around: Option<&Around<'_>>) -> Markup {
 
 /// All files of the folder.
 pub(super) fn list(files: &Files) -> Option<Markup> {
-    let own: Vec<(&str, &str)> = files.own().filter(|(name, _)| *name != FILE).collect();
+    // What each run printed is a file of two a run.
+    let printed = |name: &str| name.starts_with("run_") && (name.ends_with(".out") || name.ends_with(".err"));
+    let own: Vec<(&str, &str)> = files.own().filter(|(name, _)| *name != FILE && !printed(name)).collect();
     (!own.is_empty()).then(|| {
         html! {
             ul.files { @for (name, link) in own { li { a href=(link) { (name) } } } }

@@ -50,9 +50,8 @@ fn drawing(graph: &Graph) -> Markup {
         div.scroll.canvas role="group" tabindex="0" aria-labelledby="graph-caption" {
             svg role="img" aria-labelledby="graph-caption" viewBox=(view) width=(format!("{width:.0}")) height=(format!("{:.0}", layout.height)) data-graph="waits" {
                 defs {
-                    marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="8" markerHeight="8" orient="auto-start-reverse" {
-                        path.tip d="M0 0 L10 5 L0 10 z" {}
-                    }
+                    (tip("tip", "tip"))
+                    (tip("tip-ring", "tip alarm"))
                 }
                 @for (arrow, ends) in graph.arrows.iter().zip(&ends) { (line(graph, &layout, arrow, *ends)) }
                 @for (n, node) in graph.threads.iter().enumerate() { (thread(node, layout.spots[n])) }
@@ -66,6 +65,14 @@ fn drawing(graph: &Graph) -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+fn tip(id: &str, class: &str) -> Markup {
+    html! {
+        marker id=(id) viewBox="0 0 10 10" refX="9" refY="5" markerUnits="userSpaceOnUse" markerWidth="11" markerHeight="11" orient="auto-start-reverse" {
+            path class=(class) d="M0 0 L10 5 L0 10 z" {}
         }
     }
 }
@@ -170,13 +177,15 @@ fn line(graph: &Graph, layout: &Layout, arrow: &Arrow, (from, to): (usize, usize
     let in_ring = |lock: usize, node: usize| {
         graph.locks[lock].mark == Mark::Ring && graph.threads[node].mark == Mark::Ring
     };
-    let ring = |is: bool| if is { "ring" } else { "plain" };
+    let of = |is: bool| if is { ("ring", "url(#tip-ring)") } else { ("plain", "url(#tip)") };
     match arrow {
         Arrow::Waits { node, lock, tids } => html! {
-            path class=(format!("arrow {}", ring(in_ring(*lock, *node)))) d=(path) marker-end="url(#tip)" data-waits=(list(tids)) data-for=(name_of(&graph.locks[*lock].key)) {}
+            @let (class, tip) = of(in_ring(*lock, *node));
+            path class=(format!("arrow {class}")) d=(path) marker-end=(tip) data-waits=(list(tids)) data-for=(name_of(&graph.locks[*lock].key)) {}
         },
         Arrow::Held { lock, node, owner } => html! {
-            path class=(format!("arrow held {}", ring(in_ring(*lock, *node)))) d=(path) marker-end="url(#tip)" data-owner=(owner) data-of=(name_of(&graph.locks[*lock].key)) {}
+            @let (class, tip) = of(in_ring(*lock, *node));
+            path class=(format!("arrow held {class}")) d=(path) marker-end=(tip) data-owner=(owner) data-of=(name_of(&graph.locks[*lock].key)) {}
         },
         Arrow::Joins { tids, tid, .. } => html! {
             path.arrow.joins d=(path) marker-end="url(#tip)" data-joins=(tid) data-waits=(list(tids)) {}

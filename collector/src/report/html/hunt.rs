@@ -66,7 +66,7 @@ pub(super) fn page(input: &Input<'_>) -> String {
     let Input { facts, conclusion, extra, snapshots, files, .. } = input;
     let about = html! { (name(input.name)) " · " (said(&say!(Job::AboutHunt { runs: facts.runs.len() }))) };
     let title = format!("{}: {}", input.name, facts.name);
-    let mut doc = Doc::new(input.lang, &title, about, head(facts, conclusion));
+    let mut doc = Doc::new(input.lang, &title, about, head(facts, conclusion, snapshots));
     doc.section("evidence", Html::Evidence {}, bundle::sentences(files, |lang| conclusion.evidence(lang)));
     doc.section("hangs", Html::Hangs {}, Some(hangs(facts, snapshots)));
     if !facts.is_snap() {
@@ -81,12 +81,25 @@ pub(super) fn page(input: &Input<'_>) -> String {
     doc.finish()
 }
 
-fn head(facts: &HuntFacts, conclusion: &Conclusion) -> Markup {
+fn head(facts: &HuntFacts, conclusion: &Conclusion, snapshots: &[(String, ThreadsFile)]) -> Markup {
+    let about = about(facts, conclusion, snapshots);
     html! {
         p.badges { (bundle::verdict_badge(conclusion.verdict)) " " span.badge { (name(&facts.name)) } }
         h1 { (of_both(&Text::of(|lang| conclusion.headline(lang)), in_code)) }
+        @if let Some((_, file)) = about { (super::piece::facts(&bundle::key_facts(file))) }
         (bundle::short(facts, conclusion))
     }
+}
+
+/// The hang that the headline is about.
+fn about<'a>(
+    facts: &HuntFacts,
+    conclusion: &Conclusion,
+    snapshots: &'a [(String, ThreadsFile)],
+) -> Option<&'a (String, ThreadsFile)> {
+    let run = facts.runs.iter().find(|run| conclusion.is_about(run))?;
+    let snapshot = &run.hang.as_ref()?.snapshot;
+    snapshots.iter().find(|(name, _)| name == snapshot)
 }
 
 /// The graph of the hang that the headline is about.
@@ -95,9 +108,7 @@ fn reported(
     conclusion: &Conclusion,
     snapshots: &[(String, ThreadsFile)],
 ) -> Option<Markup> {
-    let run = facts.runs.iter().find(|run| conclusion.is_about(run))?;
-    let snapshot = &run.hang.as_ref()?.snapshot;
-    let (folder, file) = snapshots.iter().find(|(name, _)| name == snapshot)?;
+    let (folder, file) = about(facts, conclusion, snapshots)?;
     let drawn = drawing::section(&graph::Graph::of(file))?;
     Some(html! { p { a href=(link(folder)) { (name(folder)) } } (drawn) })
 }

@@ -42,7 +42,7 @@ fn drawing(ring: &ListRing) -> Markup {
     html! {
         div.scroll.canvas role="group" tabindex="0" aria-labelledby="ring-caption" {
             svg role="img" aria-labelledby="ring-caption" width=(format!("{width:.0}")) height=(format!("{height:.0}")) viewBox=(format!("0 0 {width:.0} {height:.0}")) data-graph="ring" data-nodes=(ring.nodes) {
-                defs { marker id="next" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="8" markerHeight="8" orient="auto-start-reverse" { path.tip.alarm d="M0 0 L10 5 L0 10 z" {} } }
+                defs { marker id="next" viewBox="0 0 10 10" refX="9" refY="5" markerUnits="userSpaceOnUse" markerWidth="11" markerHeight="11" orient="auto-start-reverse" { path.tip.alarm d="M0 0 L10 5 L0 10 z" {} } }
                 @if places == 1 { (own(spot(0))) }
                 @if places > 1 { @for n in 0..places { (arrow(spot(n), spot((n + 1) % places))) } }
                 @if let Some(head) = &ring.head {

@@ -34,6 +34,15 @@ fn page(file: &ThreadsFile) -> String {
     bundle::page(&input)
 }
 
+/// Leaves a page for the check in a browser (`tests/page`), where HANGSCOPE_TEST_PAGES names a folder.
+fn keep(name: &str, page: &str, file: &ThreadsFile) {
+    let Some(to) = std::env::var_os("HANGSCOPE_TEST_PAGES") else { return };
+    let to = std::path::Path::new(&to);
+    std::fs::create_dir_all(to).unwrap();
+    std::fs::write(to.join(format!("{name}.html")), page).unwrap();
+    std::fs::write(to.join(format!("{name}.json")), serde_json::to_vec(file).unwrap()).unwrap();
+}
+
 /// A loop and a ring, as the analysis describes them. `name` stands wherever a program may put a name.
 fn with_details(file: &mut ThreadsFile, name: &str) {
     let instruction = |pc: &str, samples, line| LoopInstruction {
@@ -187,6 +196,7 @@ fn hostile_names_are_text() {
         let page = bundle::page(&input);
         is_harmless(&page);
         assert!(page.len() < 2_000_000, "{}", page.len());
+        keep(if name == NASTY { "hostile_marks" } else { "hostile_long" }, &page, &file);
     }
 }
 
@@ -200,7 +210,9 @@ fn a_thousand_threads_are_not_too_many() {
         make.futex(1001 + tid, &mutex(lock, 1000, 0), &stack);
     }
     make.runs(1000, 0.9, SPINS, Sampled::OneCall(50));
-    let page = page(&make.file());
+    let file = make.file();
+    let page = page(&file);
+    keep("thousand_threads", &page, &file);
     assert!(page.len() < 5_000_000, "{}", page.len());
     assert_eq!(page.matches("class=\"stack\"").count(), 1002);
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use hangscope_collector::evidence::saved::SavedDumps;
 use hangscope_test_allocators::{FAULTS, Fault, Hangs, truth};
 use hangscope_test_e2e::hunt::{Hunt, bench_with, culprit_is_in};
-use hangscope_test_e2e::record;
+use hangscope_test_e2e::{pages, record};
 use serde_json::Value;
 
 fn rounds() -> usize {
@@ -58,6 +58,10 @@ fn differences(fault: &Fault) -> Vec<String> {
         expect(&format!("lock symbol {symbol} ({got})"), &true.into(), &any.into());
     }
     let snapshot = hang["snapshot"].as_str().unwrap_or_default();
+    pages::keep(fault.name, &hunt.out().join(snapshot));
+    if fault.name == "owner_spinning" {
+        pages::keep("hunt", &hunt.out());
+    }
     let threads = threads_of(&hunt, snapshot);
     expect("the same again", &threads["finding"], &replayed(&hunt, snapshot, fault.name));
     if let Some(function) = fault.culprit_function {

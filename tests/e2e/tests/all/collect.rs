@@ -57,6 +57,7 @@ fn each_end_is_told_from_the_others() {
     assert!(open.try_wait().unwrap().is_none(), "the host survives the end of the collector");
     open.kill().unwrap();
     open.wait().unwrap();
+    hangscope_test_e2e::pages::keep("night", &collector.out());
     let sessions = collector.sessions();
     assert_eq!(
         (sessions.len(), &sessions[4]["end"], &sessions[4]["ended"]),

@@ -199,6 +199,7 @@ fn a_matrix_has_all_its_files_and_goes_on_after_a_hang() {
     let (code, stdout, stderr) = run_parts(&mut matrix.command(&["--json"]));
     assert_eq!(code, Some(10), "{stdout}\n{stderr}");
     assert_whole(&matrix);
+    hangscope_test_e2e::pages::keep("matrix", &matrix.out());
     let verdict: Value = serde_json::from_str(&stdout).expect("one line of JSON");
     assert_eq!(verdict["out"], matrix.out().display().to_string());
     assert!(

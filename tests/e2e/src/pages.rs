@@ -1,0 +1,18 @@
+//! Pages for the check in a browser (`tests/page`): where HANGSCOPE_TEST_PAGES names a folder, tests leave the pages there that
+//! their hunts made.
+
+use std::path::Path;
+
+/// Copies `report.html` of a folder as NAME.html, with `threads.json` as NAME.json if there is one.
+pub fn keep(name: &str, folder: &Path) {
+    let Some(to) = std::env::var_os("HANGSCOPE_TEST_PAGES") else { return };
+    let to = Path::new(&to);
+    std::fs::create_dir_all(to).expect("a folder for pages");
+    let page = folder.join("report.html");
+    std::fs::copy(&page, to.join(format!("{name}.html")))
+        .unwrap_or_else(|e| panic!("{}: {e}", page.display()));
+    let threads = folder.join("threads.json");
+    if threads.exists() {
+        std::fs::copy(threads, to.join(format!("{name}.json"))).expect("a copy");
+    }
+}
