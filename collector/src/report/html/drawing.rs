@@ -11,7 +11,9 @@ use crate::text::message::{Say as _, Text, ranges, say};
 const THREAD: (f64, f64) = (264.0, 64.0);
 const LOCK: (f64, f64) = (264.0, 46.0);
 /// Characters that fit in a line of a node.
-const FIT: usize = 36;
+const FIT: usize = 34;
+/// The same of the line that is bold.
+const FIT_BOLD: usize = 29;
 /// How far an arrow that goes back bends out.
 const BEND: f64 = 34.0;
 
@@ -60,7 +62,7 @@ fn drawing(graph: &Graph) -> Markup {
                     g class=(format!("lock {}", class(lock.mark))) data-lock=(name_of(&lock.key)) data-owned-by=[lock.owner] {
                         title { (clipped(lock.name(), 400)) }
                         (frame(spot, 22.0))
-                        text.strong x=(at(spot.x)) y=(at(spot.y - 2.0)) { (clipped(lock.name(), FIT)) }
+                        text.strong x=(at(spot.x)) y=(at(spot.y - 2.0)) { (clipped(lock.name(), FIT_BOLD)) }
                         text.dim x=(at(spot.x)) y=(at(spot.y + 15.0)) { (clipped(&lock.kind, FIT)) }
                     }
                 }
@@ -127,7 +129,7 @@ fn thread(node: &ThreadNode, spot: Spot) -> Markup {
 /// A text of SVG in both languages.
 fn each_text(text: &Text, class: &str, x: f64, y: f64) -> Markup {
     let one = |lang: Option<&str>, text: &str| {
-        html! { text class=(class) lang=[lang] x=(at(x)) y=(at(y)) { (clipped(text, FIT)) } }
+        html! { text class=(class) lang=[lang] x=(at(x)) y=(at(y)) { (clipped(text, FIT_BOLD)) } }
     };
     match text {
         Text::Same(same) => one(None, same),
