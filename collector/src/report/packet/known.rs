@@ -63,8 +63,8 @@ pub(super) fn not_known(page: &mut Page, case: &Case) {
     let file = &case.hang.file;
     let finding = &file.finding;
     let lang = page.lang;
-    let mut lines: Vec<Text> =
-        sentences_of(&finding.missing, &finding.said_missing, lang).into_iter().map(Text::Same).collect();
+    let missing = sentences_of(&finding.missing, &finding.said_missing, lang);
+    let mut lines: Vec<Text> = missing.iter().cloned().map(Text::Same).collect();
     let cut = finding.threads.truncated_stacks;
     if cut > 0 {
         lines.push(Text::Same(say!(Packet::CutStacks { count: cut }).text(lang)));
@@ -75,7 +75,9 @@ pub(super) fn not_known(page: &mut Page, case: &Case) {
     }
     let about = case.hunt.as_ref().zip(case.run()).filter(|(hunt, run)| hunt.conclusion.is_about(run));
     if let Some((hunt, _)) = about {
-        let changes = hunt.conclusion.would_change_it(lang);
+        let mut changes = hunt.conclusion.would_change_it(lang);
+        // What is missing stands above.
+        changes.retain(|what| missing.iter().all(|sentence| !what.contains(sentence)));
         lines.extend(
             changes.into_iter().map(|what| Text::Same(say!(Packet::WouldChange { what }).text(lang))),
         );
