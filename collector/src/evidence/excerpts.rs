@@ -9,10 +9,12 @@ use crate::analysis::Finding;
 use crate::evidence::threads_file::Excerpt;
 use crate::files::bounded;
 use crate::session::Dump;
-use crate::session::trace::Frame;
+use crate::session::trace::{Frame, Traces};
 
 /// Lines before and after a line that is meant.
-const AROUND: u32 = 4;
+const AROUND: u32 = 6;
+/// Functions of the allocator further out on a stack.
+const CALLERS: usize = 4;
 /// Most files, most lines of all of them, and most characters of a line.
 const MOST_FILES: usize = 8;
 const MOST_LINES: usize = 240;
@@ -47,7 +49,7 @@ impl Wanted {
 }
 
 /// The lines around the places of a finding, as the files are now.
-pub(crate) fn of(dump: &Dump, finding: &Finding) -> Vec<Excerpt> {
+pub(crate) fn of(dump: &Dump, traces: &Traces, finding: &Finding) -> Vec<Excerpt> {
     let mut wanted = Wanted::default();
     if let Some(hot) = &finding.hot {
         let line = hot.source.as_deref().and_then(|source| source.rsplit_once(':')?.1.parse().ok());
@@ -61,6 +63,14 @@ pub(crate) fn of(dump: &Dump, finding: &Finding) -> Vec<Excerpt> {
     }
     wanted.frame(finding.lock.as_ref().and_then(|lock| lock.at.as_ref()));
     finding.ring.iter().for_each(|edge| wanted.frame(edge.at.as_ref()));
+    // Who called them tells how the data came to be as it is.
+    let lock = finding.lock.as_ref();
+    let waiter = lock.and_then(|lock| lock.waiters.first().copied());
+    let hot = finding.hot.as_ref().map(|hot| hot.tid);
+    for tid in [hot, lock.and_then(|lock| lock.owner_tid), waiter].into_iter().flatten() {
+        let frames = traces.threads.get(&tid).into_iter().flat_map(|trace| &trace.frames);
+        frames.filter(|frame| frame.in_allocator).take(CALLERS).for_each(|frame| wanted.frame(Some(frame)));
+    }
     for hold in finding.holds.iter().take(2) {
         wanted.add(hold.file.as_ref(), hold.line, None);
     }
@@ -141,11 +151,11 @@ mod tests {
         };
         assert_eq!(
             parts(&[2, 10, 50, 100, 900], 99),
-            [(1, 14, vec![2, 10]), (46, 9, vec![50]), (96, 5, vec![100])]
+            [(1, 16, vec![2, 10]), (44, 13, vec![50]), (94, 7, vec![100])]
         );
-        assert_eq!(parts(&[2, 50], 10), [(1, 6, vec![2])]);
+        assert_eq!(parts(&[2, 50], 14), [(1, 8, vec![2])]);
         let one = &of_file(file, &BTreeSet::from([7]), Some(1), 99)[0];
-        assert!(one.newer && one.lines[0].starts_with("line 3 x") && one.lines[0].len() == MOST_CHARS);
+        assert!(one.newer && one.lines[0].starts_with("line 1 x") && one.lines[0].len() == MOST_CHARS);
         assert!(!of_file(file, &BTreeSet::from([7]), Some(i64::MAX), 99)[0].newer);
         for other in [dir.path(), &dir.path().join("none.c"), Path::new("/dev/zero")] {
             assert_eq!(of_file(other.to_str().unwrap(), &BTreeSet::from([1]), None, 99), []);

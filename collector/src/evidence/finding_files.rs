@@ -28,7 +28,7 @@ pub(super) fn contents(
     history: &History,
 ) -> ThreadsFile {
     let mut file = ThreadsFile::of(dump, traces, finding).with_history(dump, history);
-    file.excerpts = excerpts::of(dump, finding);
+    file.excerpts = excerpts::of(dump, traces, finding);
     file.notes.extend(disagreement_with_perf(dir, dump, traces));
     file
 }

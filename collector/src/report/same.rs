@@ -60,7 +60,13 @@ fn key(finding: &Finding) -> impl PartialEq {
 /// The threads whose stacks tell the most: those of a ring, else the culprit and the owner of the lock.
 pub(super) fn culprits(file: &ThreadsFile) -> Vec<&ThreadPart> {
     let finding = &file.finding;
-    let named = [finding.hot.as_ref().map(|hot| hot.tid), finding.lock.as_ref().and_then(|l| l.owner_tid)];
+    let lock = finding.lock.as_ref();
+    // Nobody holds it: a thread that waits tells more than one that runs elsewhere.
+    let waiter = lock.filter(|lock| lock.owner_tid.is_none()).and_then(|lock| lock.waiters.first().copied());
+    let hot = finding.hot.as_ref();
+    let elsewhere = waiter.is_some() && hot.is_some_and(|hot| hot.in_allocator == Some(false));
+    let hot = hot.filter(|_| !elsewhere).map(|hot| hot.tid);
+    let named = [hot.or(waiter), lock.and_then(|lock| lock.owner_tid)];
     let mut tids: Vec<u32> = match finding.ring.is_empty() {
         true => named.into_iter().flatten().collect(),
         false => finding.ring.iter().map(|edge| edge.tid).take(MOST_CULPRITS).collect(),

@@ -20,6 +20,7 @@ pub(crate) use case::Case;
 
 use super::page::{Page, escaped};
 use super::tree;
+use crate::analysis::Class;
 use crate::text::message::{Lang, say};
 use crate::text::packet::Packet;
 use size::{MOST_OF_ITEM, clipped, cut, item};
@@ -71,13 +72,34 @@ fn head(page: &mut Page, case: &Case) {
     });
     page.heading(&Packet::Verdict {});
     page.raw(&format!("**{}**\n\n", escaped(&clipped(&case.headline(lang), 2 * MOST_OF_ITEM))));
-    item(page, &say!(Packet::Class { class: finding.class, confidence: finding.confidence }));
+    let (class, confidence) = (finding.class, finding.confidence);
+    item(page, &say!(Packet::Class { class, confidence, meaning: meaning(class) }));
     if let Some(cause) = finding.cause {
         item(page, &say!(Packet::Cause { cause: cause.as_str() }));
     }
     page.heading(&Packet::Seen {});
     for sentence in super::show::sentences_of(&finding.why, &finding.said, lang).iter().take(MOST_ITEMS) {
         item(page, sentence);
+    }
+}
+
+/// What a class means, in few words.
+fn meaning(class: Class) -> Packet {
+    match class {
+        Class::Deadlock => Packet::IsDeadlock {},
+        Class::OwnerSpinning => Packet::IsOwnerSpinning {},
+        Class::OwnerBlocked => Packet::IsOwnerBlocked {},
+        Class::OwnerLeft => Packet::IsOwnerLeft {},
+        Class::OwnerGone => Packet::IsOwnerGone {},
+        Class::LostWakeup => Packet::IsLostWakeup {},
+        Class::SpinWait => Packet::IsSpinWait {},
+        Class::Livelock => Packet::IsLivelock {},
+        Class::Runaway => Packet::IsRunaway {},
+        Class::Reentry => Packet::IsReentry {},
+        Class::KernelWait => Packet::IsKernelWait {},
+        Class::OutsideAllocator => Packet::IsOutside {},
+        Class::Slow => Packet::IsSlow {},
+        Class::Unknown => Packet::IsUnknown {},
     }
 }
 

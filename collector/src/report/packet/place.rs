@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use super::size::{MOST_OF_ITEM, clipped, cut, item};
-use crate::evidence::group::groups;
+use crate::evidence::group::{Group, groups};
 use crate::evidence::threads_file::ThreadPart;
 use crate::evidence::{loop_file, stacks};
 use crate::report::page::{Page, escaped};
@@ -25,8 +25,16 @@ pub(super) fn culprits(page: &mut Page, case: &Case) {
         return;
     }
     page.heading(&Packet::Culprit {});
+    let groups = groups(&case.hang.file.threads);
+    let of = |tid: u32| groups.iter().find(|group| group.threads.iter().any(|thread| thread.tid == tid));
+    let mut shown: Vec<u32> = vec![];
     for thread in culprits {
-        stack(page, case, &[thread], MOST_FRAMES);
+        if !shown.contains(&thread.tid) {
+            // With the threads that have the same stack.
+            let equal = of(thread.tid).map_or_else(|| vec![thread], |group| group.threads.clone());
+            stack(page, case, &equal, MOST_FRAMES);
+            shown.extend(equal.iter().map(|thread| thread.tid));
+        }
     }
 }
 
@@ -35,7 +43,8 @@ pub(super) fn others(case: &Case, room: usize, lang: Lang) -> String {
     let file = &case.hang.file;
     let shown: Vec<u32> = same::culprits(file).iter().map(|thread| thread.tid).collect();
     let groups = groups(&file.threads);
-    let others: Vec<_> = groups.iter().filter(|group| !shown.contains(&group.first().tid)).collect();
+    let is_shown = |group: &&Group<'_>| group.threads.iter().any(|thread| shown.contains(&thread.tid));
+    let others: Vec<_> = groups.iter().filter(|group| !is_shown(group)).collect();
     if others.is_empty() {
         return String::new();
     }
@@ -65,6 +74,11 @@ pub(super) fn hot_loop(page: &mut Page, case: &Case) {
     let Some(hot_loop) = &case.hang.file.finding.hot_loop else { return };
     page.heading(&Packet::Loop {});
     page.raw(&format!("{}\n\n", escaped(hot_loop.summary.text(page.lang))));
+    let hot = case.hang.file.finding.hot.as_ref().filter(|hot| hot.tid == hot_loop.tid);
+    if hot.is_some_and(|hot| hot.in_allocator == Some(false)) {
+        page.line(&Packet::LoopOutside {});
+        page.raw("\n");
+    }
     let heading = format!("{}\nsamples   share  offset    instruction", loop_file::place(hot_loop));
     let listing = loop_file::lines(hot_loop, Some(&case.hang.file.excerpts));
     let heading = heading.lines().map(str::to_owned);
@@ -129,6 +143,7 @@ pub(super) fn ring(page: &mut Page, case: &Case) {
         ]);
     }
     page.raw("\n");
+    page.line(&Packet::NotSeen {});
     let count = (ring.nodes as usize).saturating_sub(ring.blocks.len().min(MOST_BLOCKS));
     if count > 0 {
         page.line(&say!(Packet::MoreBlocks { count }));

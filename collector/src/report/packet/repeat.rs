@@ -4,9 +4,14 @@ use super::case::{Case, Hunt, quoted};
 use super::size::item;
 use crate::analysis::integrity::Reason;
 use crate::analysis::verdict::percent;
+use crate::analysis::{HuntFacts, file_name};
+use crate::evidence::threads_file::FramePart;
 use crate::report::page::Page;
 use crate::text::message::{Lang, in_both, say};
 use crate::text::packet::Packet;
+
+/// File name of the shim.
+const SHIM: &str = "libhangscope.so";
 
 pub(super) fn settings(page: &mut Page, case: &Case) {
     let file = &case.hang.file;
@@ -15,6 +20,9 @@ pub(super) fn settings(page: &mut Page, case: &Case) {
     if let Some(hunt) = &case.hunt {
         let dso = &hunt.facts.dso;
         item(page, &say!(Packet::Allocator { path: dso.original }));
+        if dso.pinned {
+            item(page, &say!(Packet::Pinned { path: dso.path }));
+        }
         let build_id = dso.build_id.as_deref().unwrap_or("-");
         item(page, &say!(Packet::Bytes { sha1: dso.sha1, build_id }));
     }
@@ -41,6 +49,11 @@ pub(super) fn settings(page: &mut Page, case: &Case) {
     for line in &case.environment {
         item(page, &say!(Packet::Env { name: line }));
     }
+    let of_shim = |frame: &FramePart| frame.dso.as_deref().is_some_and(|dso| file_name(dso) == SHIM);
+    if file.threads.iter().flat_map(|thread| &thread.frames).any(of_shim) {
+        item(page, &Packet::OwnFrames {});
+    }
+    item(page, &say!(Packet::Version { version: env!("CARGO_PKG_VERSION") }));
     match case.run().map(|run| run.stir) {
         Some(Some(stir)) => {
             item(page, &say!(Packet::Stir { strategy: stir.strategy, seed: stir.seed }));
@@ -62,6 +75,10 @@ pub(super) fn commands(page: &mut Page, case: &Case) {
                 page.line(&say!(Packet::Rate { hung: rate.hung, of: rate.of, low, high }));
                 page.raw("\n");
             }
+            if facts_are_relative(&hunt.facts) {
+                page.line(&Packet::Relative {});
+                page.raw("\n");
+            }
             lines.extend(hunt_again(case, hunt, lang));
         }
         _ => {
@@ -78,6 +95,13 @@ pub(super) fn commands(page: &mut Page, case: &Case) {
         lines.push(format!("zstd -d {bundle}/core.zst -o core && gdb {program} core"));
     }
     page.raw(&format!("```sh\n{}\n```\n", lines.join("\n")));
+}
+
+/// The command or the DSO has a relative path.
+fn facts_are_relative(facts: &HuntFacts) -> bool {
+    let program = facts.command.first().is_some_and(|program| program.contains('/'));
+    let paths = facts.command.first().filter(|_| program).into_iter().chain([&facts.dso.original]);
+    paths.into_iter().any(|path| !path.starts_with('/'))
 }
 
 fn hunt_again(case: &Case, hunt: &Hunt, lang: Lang) -> Vec<String> {
@@ -116,6 +140,11 @@ fn hunt_again(case: &Case, hunt: &Hunt, lang: Lang) -> Vec<String> {
     }
     lines.push(heading(&Packet::RepeatKeep {}));
     lines.push(words("keep", &["--on-hang", "keep"]));
+    lines.push(heading(&Packet::RepeatControl {}));
+    let runs = facts.planned.max(1);
+    let limit =
+        if facts.hang_after_s > 0.0 { format!("timeout {} ", facts.hang_after_s) } else { String::new() };
+    lines.push(format!("for run in $(seq {runs}); do {limit}{} || break; done", quoted(&facts.command)));
     lines
 }
 
