@@ -94,6 +94,24 @@ pub fn outside(pid: u32, options: &Options<'_>) -> Outside {
     Outside { threads: looked.unwrap_or_default(), maps, files }
 }
 
+/// The same of a process that is not there: `maps` are those of its dump, and the other files say why they
+/// have no contents.
+pub(crate) fn without_process(pid: u32, maps: &[u8], why: &str, options: &Options<'_>) -> Outside {
+    let none = || Err(why.to_owned());
+    let named = tables::maps_of(maps, |file| is_allocator(file, options));
+    let no_line = || format!("no line of maps names {}; maps.txt has all of them", options.name);
+    let named = if named.is_empty() { Err(no_line()) } else { Ok(named) };
+    let files = vec![
+        ("pid.txt".to_owned(), Ok(format!("{pid}\n").into_bytes())),
+        ("ps_L.txt".to_owned(), none()),
+        ("environ.txt".to_owned(), none()),
+        (format!("maps_{}.txt", options.name), named),
+        ("maps.txt".to_owned(), Ok(tables::short_maps(maps.to_vec()))),
+        ("wchan_by_tid.tsv".to_owned(), none()),
+    ];
+    Outside { threads: vec![], maps: Ok(maps.to_vec()), files }
+}
+
 impl Outside {
     /// Writes the files into `dir`. Gives those that could not be written.
     pub(crate) fn write(&self, dir: &Path) -> Vec<WriteError> {

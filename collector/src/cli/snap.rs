@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::args::ShareArgs;
-use super::times;
+use super::{size, times};
 use crate::analysis::verdict::exit_code;
 use crate::capture::{CallGraph, PerfOptions};
 use crate::console::cancel;
@@ -15,6 +15,7 @@ use crate::console::out;
 use crate::files::pin;
 use crate::profile;
 use crate::report::{self, Stacks, VerdictFile, terminal};
+use crate::snap::core::From;
 use crate::snap::{self, Options};
 use crate::text::message::say;
 use crate::text::progress::JobLine;
@@ -28,16 +29,33 @@ use crate::text::progress::JobLine;
 #[command(after_help = "Examples:\n  \
     hangscope snap 4711\n  \
     hangscope snap --pid $(pgrep -n bench)\n  \
-    hangscope snap 4711 --target libhakozuna_hz4.so --out evidence && hangscope show evidence\n\n\
+    hangscope snap 4711 --target libhakozuna_hz4.so --out evidence && hangscope show evidence\n  \
+    hangscope snap --core out/hang_run_8/core.zst     # a core instead of a process\n  \
+    hangscope snap --core core.4711 --exe ./bench\n\n\
     You must be allowed to trace the process: be its user or root, with kernel.yama.ptrace_scope 0 if the system has it.")]
 pub(crate) struct Args {
     /// Process id.
-    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..), required_unless_present = "pid_option")]
+    #[arg(value_name = "PID", value_parser = clap::value_parser!(u32).range(1..),
+        required_unless_present_any = ["pid_option", "core"])]
     pid: Option<u32>,
     /// The same, as an option.
     #[arg(id = "pid_option", long = "pid", short, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..),
         conflicts_with = "pid")]
     pid_option: Option<u32>,
+    /// Look at a core instead of a process: a core of hangscope (core.zst), of gdb, or of the kernel. It shows
+    /// one moment, so a finding is at most likely.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["pid", "pid_option"])]
+    core: Option<PathBuf>,
+    /// The program of the core, where it is not at its path any more. It must have the same build-id.
+    #[arg(long, value_name = "PROGRAM", requires = "core")]
+    exe: Option<PathBuf>,
+    /// Write a core of the process, too: core.zst beside the other files. It has the whole memory of the
+    /// process, with every secret in it.
+    #[arg(long, conflicts_with = "core")]
+    write_core: bool,
+    /// Most bytes of the file core.zst: 512M, 2G. A larger core is left out.
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size::parse, requires = "write_core")]
+    core_limit: u64,
     /// The allocator's DSO, by file name or short name, if it does not provide malloc.
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
@@ -81,18 +99,19 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     if args.json {
         out::only_json();
     }
-    let pid = args.pid.or(args.pid_option).context("snap: no PID")?;
+    let pid = args.pid.or(args.pid_option);
     let cancel = cancel::on_signals().context("snap: cannot catch Ctrl-C")?;
     let usage = |e: profile::BadProfile| Ended::new(Status::Usage, e);
     let profile = args.profile.as_deref().map(profile::load).transpose().map_err(usage).context("snap")?;
     args.name.as_deref().map(pin::check_name).transpose().map_err(|e| Ended::new(Status::Usage, e))?;
     let out = args.out.unwrap_or_else(|| {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        PathBuf::from(format!("hangscope_snap_{pid}_{}", now.map_or(0, |t| t.as_secs())))
+        let of = pid.map_or("core".to_owned(), |pid| pid.to_string());
+        PathBuf::from(format!("hangscope_snap_{of}_{}", now.map_or(0, |t| t.as_secs())))
     });
     args.share.begin(Some(&out));
     let options = Options {
-        target: args.target,
+        target: args.target.clone(),
         second_look_after: args.second_look,
         sample_hz: args.sample_hz,
         stop_blocked: args.stop_blocked,
@@ -100,12 +119,24 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let perf = PerfOptions { call_graph: args.perf_call_graph, ..PerfOptions::default() };
     let perf = (!args.no_perf).then_some(&perf);
     let name = args.name.as_deref();
-    let request = snap::Request { pid, out: &out, name, profile, options: &options, full: args.full, perf };
+    let of = match (&args.core, pid) {
+        (Some(core), _) => {
+            snap::Of::Core(From { core, exe: args.exe.as_deref(), target: args.target.as_deref() })
+        }
+        (None, pid) => {
+            let (pid, core) = (pid.context("snap: no PID")?, args.write_core.then_some(args.core_limit));
+            snap::Of::Process { pid, options: &options, perf, core }
+        }
+    };
+    let request = snap::Request { of, out: &out, name, profile, full: args.full };
     let snapped = snap::snap(request, &cancel).context("snap")?;
     if args.json {
         out::json(&VerdictFile::of(&snapped.facts, &snapped.conclusion).in_folder(&out))?;
     }
     out::paragraphs(&terminal::summary(&snapped.facts, &snapped.conclusion, out::lang()));
+    if let Some(core) = &snapped.core {
+        out::say(core);
+    }
     if let Some(lacks) = &snapped.lacks {
         out::error_line(format_args!("hangscope: {}", lacks.text(out::lang())));
     }

@@ -20,6 +20,8 @@ use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hangscope_protocol::record::dump_reason;
+
 use crate::analysis::{Finding, History, analyse};
 use crate::capture::{self, NameSources, Outside, Perfed, hot};
 use crate::console::cancel::Cancel;
@@ -64,11 +66,27 @@ impl Bundle {
     /// that follows is not written, and there is a finding all the same.
     pub fn begin(dir: &Path, pid: u32, options: &capture::Options<'_>) -> Bundle {
         let made = atomic::make_dir(dir).err();
-        let outside = capture::outside(pid, options);
+        Bundle::with(dir, pid, options.name, capture::outside(pid, options), made)
+    }
+
+    /// The same without a process: of the dump of a core. `why`: a line for the files of the outside view.
+    pub(crate) fn without_process(
+        dir: &Path,
+        dump: &Dump,
+        why: &str,
+        options: &capture::Options<'_>,
+    ) -> Bundle {
+        let made = atomic::make_dir(dir).err();
+        let pid = dump.identity.fixed.pid;
+        let outside = capture::without_process(pid, &dump.maps, why, options);
+        Bundle::with(dir, pid, options.name, outside, made)
+    }
+
+    fn with(dir: &Path, pid: u32, name: &str, outside: Outside, made: Option<WriteError>) -> Bundle {
         Bundle {
             dir: dir.to_owned(),
             pid,
-            name: options.name.to_owned(),
+            name: name.to_owned(),
             not_written: RefCell::new(made.into_iter().chain(outside.write(dir)).collect()),
             outside,
             lists: options.profile.lists.clone(),
@@ -161,7 +179,7 @@ impl Bundle {
             allocator_copy: copy.map(Path::to_owned),
             copies: contents.copies.clone(),
             live_pid: contents.alive.then_some(self.pid),
-            same_boot: true,
+            same_boot: !contents.dump.as_ref().is_ok_and(|of| of.dump.begin.reason == dump_reason::CORE),
             kept: contents.kept.clone(),
             lists: self.lists.clone(),
             ..Sources::default()

@@ -198,6 +198,7 @@ fn reason(code: u8) -> &'static str {
         dump_reason::ASKED => "asked",
         dump_reason::STILL => "still",
         dump_reason::STALL => "stall",
+        dump_reason::CORE => "core",
         _ => "unknown",
     }
 }

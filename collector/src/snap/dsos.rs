@@ -121,6 +121,15 @@ fn one(id: u32, lines: &[&Mapping], started_wall_ns: u64, memory: &ProcessMemory
     Some(Dso { init, path: first.path.clone(), now: Some(now) })
 }
 
+/// Marks the allocator among the DSOs.
+pub(super) fn mark_provider(dsos: &mut [Dso], provider: Option<Provider>) {
+    let Some(provider) = provider else { return };
+    for dso in dsos.iter_mut().filter(|d| d.init.id == provider.id) {
+        let malloc = if provider.malloc != 0 { dso_flags::PROVIDES_MALLOC } else { 0 };
+        dso.init.flags |= dso_flags::ALLOCATOR | malloc;
+    }
+}
+
 /// Address and value of a word that only the loader writes (it is in RELRO), from the R_*_RELATIVE
 /// relocations of the file.
 fn relocated_word(path: &str, bias: u64) -> Option<(u64, u64)> {
@@ -177,7 +186,7 @@ pub(super) fn provider(
     dsos: &[Dso],
     linked: &[Linked],
     target: Option<&str>,
-    memory: &ProcessMemory,
+    memory: &impl hangscope_reader::Memory,
 ) -> Option<Provider> {
     let of = |linked: &Linked| {
         dsos.iter()

@@ -7,7 +7,6 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::{Mutex, PoisonError};
 
 use hangscope_protocol::record::{MemoryRecord, RangeRecord};
-use hangscope_reader::Memory as _;
 use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
@@ -62,10 +61,7 @@ impl ProcessMemory {
     /// # Errors
     /// The errno, if not even the first byte could be read; ETIMEDOUT for a page that does not come.
     pub(super) fn up_to(&self, address: u64, len: usize) -> Result<Vec<u8>, Errno> {
-        let mut bytes = vec![0; len];
-        let read = self.read(address, &mut bytes)?;
-        bytes.truncate(read);
-        Ok(bytes)
+        up_to(self, address, len)
     }
 
     /// How many of `len` bytes from `at` on come before strings of argv and of the environment.
@@ -199,6 +195,21 @@ impl hangscope_reader::Memory for ProcessMemory {
         }
         Ok(done)
     }
+}
+
+/// Reads at most `len` bytes of any memory, up to the first byte that cannot be read.
+///
+/// # Errors
+/// The errno, if not even the first byte could be read.
+pub(super) fn up_to(
+    memory: &impl hangscope_reader::Memory<Error = Errno>,
+    address: u64,
+    len: usize,
+) -> Result<Vec<u8>, Errno> {
+    let mut bytes = vec![0; len];
+    let read = memory.read(address, &mut bytes)?;
+    bytes.truncate(read);
+    Ok(bytes)
 }
 
 /// Reads ranges of a process's memory, as its shim would.

@@ -48,4 +48,4 @@ pub use permit::NotPossible;
 pub use supplement::supplement;
 pub(crate) use supplement::{only_a_signal_reaches, supplemented};
 pub use take::{Options, take};
-pub(crate) use write::{Request, snap};
+pub(crate) use write::{Of, Request, snap};

@@ -12,6 +12,9 @@ messages! {
         FromOutside {} => "taken from outside, without a snapshot from the start of the process: only a change time or a \
             relocated word shows whether a DSO was overwritten before",
             "外側からの観測で、プロセス開始時の記録はない。DSO が以前に上書きされたかどうかは、変更時刻か再配置済みワードからしか分からない";
+        FromCore {} => "read from a core: it shows one moment; CPU times and a second look, which would show whether a thread \
+            moves, are not in it",
+            "コアから読み取った。コアはある一瞬の記録であり、CPU 時間も、スレッドが動いているかどうかを示す 2 回目の観測も含まない";
         NoMalloc {} => "no DSO provides malloc (a static program?); name it with --target",
             "malloc を提供する DSO が見つからない (静的リンクのプログラムか)。--target で指定できる";
         NoStack { tid, why } => "the stack of tid {tid} could not be read: {why}",
@@ -73,6 +76,7 @@ mod tests {
     fn a_note_from_outside_is_translated_and_other_notes_stay() {
         let all = [
             OutsideNote::FromOutside {},
+            OutsideNote::FromCore {},
             OutsideNote::NoMalloc {},
             say!(OutsideNote::NoStack { tid: 7, why: "No such process" }),
             say!(OutsideNote::AskedByPtrace { tids: "7", us: 40 }),

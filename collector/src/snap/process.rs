@@ -3,9 +3,7 @@
 use std::fs;
 
 use hangscope_protocol::VERSION;
-use hangscope_protocol::record::{
-    ARCH_AARCH64, ARCH_X86_64, HelloRecord, ThreadRecord, dso_flags, hello_flags,
-};
+use hangscope_protocol::record::{ARCH_AARCH64, ARCH_X86_64, HelloRecord, ThreadRecord, hello_flags};
 use hangscope_reader::link_map::{self, Linked};
 use hangscope_reader::status::Status;
 use hangscope_reader::task::Stat;
@@ -97,37 +95,20 @@ impl<'m> Process<'m> {
         if let (None, Some(target)) = (provider, target) {
             return Err(NotPossible::NoTarget { pid: self.pid, target: target.to_owned() });
         }
-        if let Some(provider) = provider {
-            for dso in dsos.iter_mut().filter(|d| d.init.id == provider.id) {
-                let malloc = if provider.malloc != 0 { dso_flags::PROVIDES_MALLOC } else { 0 };
-                dso.init.flags |= dso_flags::ALLOCATOR | malloc;
-            }
-        }
+        dsos::mark_provider(&mut dsos, provider);
         Ok((dsos, provider))
     }
 
     /// The thread of a shim that is in the process all the same: it has the shim's name and waits in the
     /// shim's code. A thread of the program may have the name, too. `threads` is a look at all of them.
     pub(super) fn shim_thread(&self, threads: &[ThreadRecord]) -> Option<u32> {
-        let is_code = |m: &&maps::Mapping| m.execute && m.path.ends_with("/libhangscope.so");
-        let maps = maps::parse(&self.maps);
-        let code: Vec<_> = maps.iter().filter(is_code).collect();
         let named = threads.iter().filter(|t| record_text::padded(&t.comm) == "hangscope");
-        named.filter(|t| code.iter().any(|m| m.contains(t.pc))).map(|t| t.tid).next()
+        in_shim(&maps::parse(&self.maps), named)
     }
 
-    /// The loader's list; empty for a static program, and before the loader has set it up. The first entry is
-    /// the program.
     fn linked(&self) -> Vec<Linked> {
         let auxv = fs::read(format!("/proc/{}/auxv", self.memory.tid())).unwrap_or_default();
-        let list = |at| link_map::List::new(self.memory, at).collect::<Vec<Linked>>();
-        let by_auxv = link_map::r_debug(self.memory, &auxv).map(list).filter(|list| !list.is_empty());
-        by_auxv.unwrap_or_else(|| {
-            let mappings = maps::parse(&self.maps);
-            let mut images = mappings.iter().filter(|m| m.is_file() && m.offset == 0);
-            let r_debug = images.find_map(|m| link_map::r_debug_of_image(self.memory, m.start));
-            r_debug.map(list).unwrap_or_default()
-        })
+        linked(self.memory, &auxv, &maps::parse(&self.maps))
     }
 
     /// What the hello of its shim would have said. `now_ns` is CLOCK_MONOTONIC.
@@ -172,6 +153,32 @@ impl<'m> Process<'m> {
             shim: String::new(),
         }
     }
+}
+
+/// The first of some threads whose code is the shim's.
+pub(super) fn in_shim<'t>(
+    mappings: &[maps::Mapping],
+    threads: impl IntoIterator<Item = &'t ThreadRecord>,
+) -> Option<u32> {
+    let is_code = |m: &&maps::Mapping| m.execute && m.path.ends_with("/libhangscope.so");
+    let code: Vec<_> = mappings.iter().filter(is_code).collect();
+    threads.into_iter().find(|t| code.iter().any(|m| m.contains(t.pc))).map(|t| t.tid)
+}
+
+/// The loader's list; empty for a static program, and before the loader has set it up. The first entry is the
+/// program. `auxv`: the bytes of `/proc/PID/auxv`.
+pub(super) fn linked(
+    memory: &impl hangscope_reader::Memory,
+    auxv: &[u8],
+    mappings: &[maps::Mapping],
+) -> Vec<Linked> {
+    let list = |at| link_map::List::new(memory, at).collect::<Vec<Linked>>();
+    let by_auxv = link_map::r_debug(memory, auxv).map(list).filter(|list| !list.is_empty());
+    by_auxv.unwrap_or_else(|| {
+        let mut images = mappings.iter().filter(|m| m.is_file() && m.offset == 0);
+        let r_debug = images.find_map(|m| link_map::r_debug_of_image(memory, m.start));
+        r_debug.map(list).unwrap_or_default()
+    })
 }
 
 /// ELF machine number of the program; of this program if it cannot be read.

@@ -10,7 +10,7 @@ use hangscope_reader::task::{Blocked, Syscall};
 use hangscope_reader::thread::{self, Files, is_futex_wait, read_near};
 use nix::errno::Errno;
 
-use super::memory::ProcessMemory;
+use super::memory::{ProcessMemory, up_to};
 use super::regs;
 use super::stop::now_ns;
 use super::zero::zero;
@@ -73,8 +73,11 @@ pub(super) fn look(
 ///
 /// # Errors
 /// The errno of reading it.
-pub(super) fn stack(thread: &ThreadRecord, memory: &ProcessMemory) -> Result<Stack, Errno> {
-    let bytes = memory.up_to(thread.sp, STACK_BYTES)?;
+pub(super) fn stack(
+    thread: &ThreadRecord,
+    memory: &impl hangscope_reader::Memory<Error = Errno>,
+) -> Result<Stack, Errno> {
+    let bytes = up_to(memory, thread.sp, STACK_BYTES)?;
     let flags = if bytes.len() < STACK_BYTES { stack_flags::TO_THE_END } else { 0 };
     let record = StackRecord { tid: thread.tid, look: u16::from(thread.look), flags, sp: thread.sp };
     Ok(Stack { record, bytes })

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use hangscope_protocol::record::MemoryRecord;
 
-use super::memory::ProcessMemory;
+use super::memory::up_to;
 use super::threads::is_blocked;
 use crate::session::syscalls::Syscalls;
 use crate::session::timeouts::{TIME_BYTES, Timeout, timeout_of};
@@ -14,7 +14,10 @@ use crate::session::{Dump, Memory};
 const MOST_TIMES: usize = 256;
 
 /// The timeouts of blocked calls.
-pub(super) fn times(dump: &Dump, memory: &ProcessMemory) -> Vec<Memory> {
+pub(super) fn times(
+    dump: &Dump,
+    memory: &impl hangscope_reader::Memory<Error = nix::errno::Errno>,
+) -> Vec<Memory> {
     let Some(arch) = Syscalls::from_elf(dump.identity.fixed.arch) else { return vec![] };
     let places = dump.threads.iter().filter(|t| is_blocked(t)).map(|t| timeout_of(arch, t));
     let addresses = places.filter_map(|timeout| match timeout {
@@ -23,7 +26,7 @@ pub(super) fn times(dump: &Dump, memory: &ProcessMemory) -> Vec<Memory> {
     });
     let addresses: BTreeSet<u64> = addresses.take(MOST_TIMES).collect();
     let read = |address: u64| {
-        let bytes = memory.up_to(address, TIME_BYTES).ok()?;
+        let bytes = up_to(memory, address, TIME_BYTES).ok()?;
         Some(Memory { record: MemoryRecord { address, wanted: TIME_BYTES as u32, errno: 0 }, bytes })
     };
     addresses.into_iter().filter_map(read).collect()

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
+use super::core::{self, BadCore};
 use super::notes;
 use super::permit::NotPossible;
 use super::take::{Options, take};
@@ -22,32 +23,48 @@ use crate::profile::Profile;
 use crate::report::{self, Extra};
 use crate::session::{Dump, record};
 use crate::symbolize::{self, KeptNames, Sources};
-use crate::text::message::{Say as _, Text};
+use crate::text::message::{Say as _, Text, say};
 use crate::text::note::Note;
+use hangscope_protocol::record::dump_reason;
 
+/// Why files of a core's bundle have no contents.
+const FROM_CORE: &str = "read from a core, which does not tell";
 /// Folder of the bundle in OUT.
 const BUNDLE: &str = "hang_snap";
 
 /// What to look at, and where to write.
 #[derive(Debug)]
 pub(crate) struct Request<'a> {
-    pub(crate) pid: u32,
+    pub(crate) of: Of<'a>,
     pub(crate) out: &'a Path,
     /// Short name of the allocator; none: that of the profile.
     pub(crate) name: Option<&'a str>,
     /// None: the profile for the allocator that is found.
     pub(crate) profile: Option<Profile>,
-    pub(crate) options: &'a Options,
     /// Whether `dump.bin` keeps everything, however large.
     pub(crate) full: bool,
-    /// None: no perf.
-    pub(crate) perf: Option<&'a PerfOptions>,
+}
+
+/// What is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Of<'a> {
+    Process {
+        pid: u32,
+        options: &'a Options,
+        /// None: no perf.
+        perf: Option<&'a PerfOptions>,
+        /// Most bytes of a core of it, as a file. None: no core.
+        core: Option<u64>,
+    },
+    Core(core::From<'a>),
 }
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SnapError {
     #[error(transparent)]
     NotPossible(#[from] NotPossible),
+    #[error(transparent)]
+    BadCore(#[from] BadCore),
     #[error(transparent)]
     Write(#[from] WriteError),
 }
@@ -61,6 +78,18 @@ pub(crate) struct Snapped {
     pub(crate) threads: Option<ThreadsFile>,
     /// What of the bundle could not be written.
     pub(crate) lacks: Option<Text>,
+    /// What became of the core, if one was wanted.
+    pub(crate) core: Option<Text>,
+}
+
+fn write_core(dir: &Path, pid: u32, limit: u64, cancel: &Cancel) -> Text {
+    match core::write(dir, pid, limit, cancel) {
+        Ok(written) => {
+            let (size, seconds) = (core::size(written.bytes), written.took.as_secs_f64());
+            say!(Note::Core { size, seconds: format!("{seconds:.2}"), snapshot: BUNDLE }).said()
+        }
+        Err(why) => say!(Note::NoCore { snapshot: BUNDLE, why }).said(),
+    }
 }
 
 /// Looks at a process from outside, writes OUT and gives what was found. Writes nothing if the process may
@@ -69,8 +98,11 @@ pub(crate) struct Snapped {
 /// # Errors
 /// [`SnapError`].
 pub(crate) fn snap(request: Request<'_>, cancel: &Cancel) -> Result<Snapped, SnapError> {
-    let Request { pid, out, name, profile, options, full, perf } = request;
-    let dump = take(pid, options)?;
+    let Request { of, out, name, profile, full } = request;
+    let core::Read { dump, copies } = match of {
+        Of::Process { pid, options, .. } => core::Read { dump: take(pid, options)?, copies: vec![] },
+        Of::Core(from) => core::read(from)?,
+    };
     let path = dump.allocator().map(|dso| dso.path.as_str());
     let profile = profile.unwrap_or_else(|| match path {
         Some(path) => Profile::for_dso(Path::new(path), name),
@@ -80,9 +112,15 @@ pub(crate) fn snap(request: Request<'_>, cancel: &Cancel) -> Result<Snapped, Sna
     let dso = path.iter().map(Into::into).collect();
     let shim_tid = Some(dump.identity.fixed.watchdog_tid).filter(|tid| *tid != 0);
     let options = capture::Options { name, profile: &profile, dso, shim_tid };
-    let bundle = Bundle::begin(&out.join(BUNDLE), pid, &options);
+    let dir = out.join(BUNDLE);
+    let live_pid = if let Of::Process { pid, .. } = of { Some(pid) } else { None };
+    let bundle = match live_pid {
+        Some(pid) => Bundle::begin(&dir, pid, &options),
+        None => Bundle::without_process(&dir, &dump, FROM_CORE, &options),
+    };
 
-    let sources = Sources { live_pid: Some(pid), same_boot: true, ..Sources::default() };
+    let same_boot = live_pid.is_some();
+    let sources = Sources { live_pid, same_boot, copies: copies.clone(), ..Sources::default() };
     let bytes = symbolize::allocator_bytes(&dump, &sources)
         .map_err(|why| format!("the allocator's bytes are not to be had: {why}"));
     let contents = Contents {
@@ -90,22 +128,29 @@ pub(crate) fn snap(request: Request<'_>, cancel: &Cancel) -> Result<Snapped, Sna
         other_dumps: vec![],
         history: &History::default(),
         allocator: Allocator::new(path, &bytes),
-        copies: vec![],
+        copies,
         kept: KeptNames::default(),
-        alive: true,
-        supplement: Some(super::supplement::memory),
+        alive: live_pid.is_some(),
+        supplement: live_pid.map(|_| super::supplement::memory as _),
         full,
-        perf: perf.ok_or("not asked for (--no-perf)"),
+        perf: match of {
+            Of::Process { perf, .. } => perf.ok_or("not asked for (--no-perf)"),
+            Of::Core(_) => Err(FROM_CORE),
+        },
     };
     let threads = bundle.finish(&contents, cancel);
     let lacks = bundle.not_written().note(BUNDLE);
+    let core = match of {
+        Of::Process { pid, core: Some(limit), .. } => Some(write_core(&dir, pid, limit, cancel)),
+        _ => None,
+    };
     let finding = threads.as_ref().map(|file| file.finding.clone());
-    let dump_ms = dump.end.map(|end| end.first_look_ns as f64 / 1e6);
+    let dump_ms = dump.end.filter(|_| live_pid.is_some()).map(|end| end.first_look_ns as f64 / 1e6);
     let hang = HangFacts { snapshot: BUNDLE.into(), finding, dump_ms };
     let facts = facts(&dump, name, bytes.ok().as_deref(), hang);
-    let notes = notes::said(&dump).into_iter().chain(lacks.clone()).collect();
+    let notes = notes::said(&dump).into_iter().chain(lacks.clone()).chain(core.clone()).collect();
     let conclusion = report::write_hunt(out, &facts, &Extra { notes, ..Extra::default() })?;
-    Ok(Snapped { facts, conclusion, threads, lacks })
+    Ok(Snapped { facts, conclusion, threads, lacks, core })
 }
 
 /// A hunt of one run: the process as it was found.
@@ -126,7 +171,7 @@ fn facts(dump: &Dump, name: &str, bytes: Option<&[u8]>, hang: HangFacts) -> Hunt
         integrity_start: if integrity == Integrity::Intact { integrity } else { Integrity::Unknown },
         integrity_end: integrity,
         deleted_seen: judged.is_some_and(|j| j.deleted_seen),
-        note: Some(Note::SnapOnce {}.said()),
+        note: (dump.begin.reason != dump_reason::CORE).then(|| Note::SnapOnce {}.said()),
         hang: Some(hang),
         ..RunFacts::new(1, SNAP)
     };

@@ -167,13 +167,11 @@ impl Asked {
         answer(&Message::Folder(out.display().to_string()));
         let options = Options { second_look_after: self.between_looks(), ..Options::default() };
         let request = snap::Request {
-            pid: program.pid,
+            of: snap::Of::Process { pid: program.pid, options: &options, perf: None, core: None },
             out: &out,
             name: None,
             profile: None,
-            options: &options,
             full: false,
-            perf: None,
         };
         let snapped = snap::snap(request, &Cancel::never()).map_err(|error| error.to_string())?;
         let sentence = Text::of(|lang| snapped.conclusion.headline(lang));

@@ -38,7 +38,7 @@ mod whose;
 
 use std::collections::BTreeSet;
 
-use hangscope_protocol::record::probe_outcome;
+use hangscope_protocol::record::{dump_reason, probe_outcome};
 
 pub use super::why::Why;
 use case::Case;
@@ -62,6 +62,9 @@ use crate::text::message::{Lang, say};
 pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
     let scene = Scene::new(dump, traces, history);
     let finding = of(&scene);
+    if dump.begin.reason == dump_reason::CORE {
+        return of_one_moment(finding);
+    }
     if finding.confidence == Confidence::Proven && finding.class != Class::Slow {
         return finding;
     }
@@ -75,6 +78,14 @@ pub fn analyse(dump: &Dump, traces: &Traces, history: &History) -> Finding {
         finding
     });
     settled.filter(|finding| finding.class == Class::Deadlock).unwrap_or(finding)
+}
+
+/// A core shows one moment: what is proven needs a second look.
+fn of_one_moment(mut finding: Finding) -> Finding {
+    finding.confidence = Confidence::Likely;
+    finding.said_missing.push(Why::OneMoment {});
+    finding.missing = text(&finding.said_missing);
+    finding
 }
 
 fn text(all: &[Why]) -> Vec<String> {

@@ -10,6 +10,8 @@ pub mod dump_reason {
     pub const STILL: u8 = 3;
     /// Nothing moved for as long as HANGSCOPE_STALL says.
     pub const STALL: u8 = 4;
+    /// The collector read it from a core: one moment, without times and counts.
+    pub const CORE: u8 = 5;
 }
 
 record! {
