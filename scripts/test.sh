@@ -36,7 +36,7 @@ part() { # NAME COMMAND ...: runs a part, and notes its seconds
 # command or file -> Debian package
 need=(
   perf:linux-perf gdb:gdb eu-stack:elfutils gcc:gcc git:git python3:python3 tar:tar strace:strace strip:binutils valgrind:valgrind
-  redis-server:redis-server man:man-db c++:g++
+  redis-server:redis-server man:man-db c++:g++ xz:xz-utils zstd:zstd debuginfod-find:debuginfod
   /usr/include/stdio.h:libc6-dev
   parallel:parallel make:make perl:perl node:nodejs npm:npm chromium:chromium setsid:util-linux
   libjemalloc.so.2:libjemalloc2 libmimalloc.so.2:libmimalloc2.0 libtcmalloc_minimal.so.4:libtcmalloc-minimal4

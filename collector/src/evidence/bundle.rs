@@ -34,7 +34,7 @@ use crate::proc::namespace;
 use crate::session::Dump;
 use crate::session::lists::ListHeads;
 use crate::session::trace::Traces;
-use crate::symbolize::{Sources, symbolize};
+use crate::symbolize::{Debuginfod, Sources, symbolize};
 
 pub use super::contents::{Allocator, AllocatorBytes, Contents, DumpFrames};
 
@@ -175,11 +175,13 @@ impl Bundle {
     }
 
     fn sources(&self, contents: &Contents<'_>, copy: Option<&Path>) -> Sources {
+        let from_core = contents.dump.as_ref().is_ok_and(|of| of.dump.begin.reason == dump_reason::CORE);
         Sources {
             allocator_copy: copy.map(Path::to_owned),
             copies: contents.copies.clone(),
             live_pid: contents.alive.then_some(self.pid),
-            same_boot: !contents.dump.as_ref().is_ok_and(|of| of.dump.begin.reason == dump_reason::CORE),
+            same_boot: !from_core,
+            debuginfod: Debuginfod::from_environment().filter(|_| from_core),
             kept: contents.kept.clone(),
             lists: self.lists.clone(),
             ..Sources::default()

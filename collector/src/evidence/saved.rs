@@ -12,7 +12,7 @@ use crate::evidence::recording::{self, BadRecording, Recording};
 use crate::files::bounded;
 use crate::session::trace::Traces;
 use crate::session::{BadDump, Dump, read_dumps};
-use crate::symbolize::{Sources, symbolize};
+use crate::symbolize::{Debuginfod, Sources, symbolize};
 
 /// Why no dump could be read.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +100,7 @@ impl SavedDumps {
             allocator_copy: self.copies.first().cloned(),
             copies: self.copies.clone(),
             same_boot: same_boot(dump),
+            debuginfod: Debuginfod::from_environment(),
             ..Sources::default()
         };
         let traces = self.traces.clone().unwrap_or_else(|| symbolize(dump, &sources()));

@@ -135,6 +135,8 @@ impl<'m> Namer<'m> {
                     .debug(index)
                     .filter(|d| d.elf.has_symtab)
                     .map(|d| d.elf.symbols(SymbolKind::Data))
+                    // MiniDebugInfo has functions only.
+                    .filter(|symbols| !symbols.is_empty())
             };
             let own = || elf.symbols(SymbolKind::Data);
             Rc::new(if elf.has_symtab { own() } else { debug().unwrap_or_else(own) })

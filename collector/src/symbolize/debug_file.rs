@@ -7,7 +7,10 @@ use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::debuginfod::Debuginfod;
 use super::elf::{Bytes, Elf};
+use super::mini;
+use super::sources::Sources;
 
 /// A debug file that belongs to some code.
 #[derive(Debug)]
@@ -24,6 +27,38 @@ pub(super) struct Found {
     pub(super) file: Option<DebugFile>,
     /// Files that exist but cannot be used, a line each with the reason.
     pub(super) refused: Vec<String>,
+}
+
+/// The debug file of `code`, else, for a file without symbols, what it brings along itself.
+pub(super) fn best(code: &Elf, code_path: &Path, sources: &Sources) -> Found {
+    let mut found = DebugFile::find(code, code_path, &sources.debug_dirs);
+    if let (None, Some(servers)) = (&found.file, &sources.debuginfod) {
+        found.fetch(code, servers);
+    }
+    if found.file.is_none() && !code.has_symtab {
+        match mini::of(code) {
+            Some(Ok(file)) => found.file = Some(file),
+            Some(Err(why)) => found.refused.push(why),
+            None => {}
+        }
+    }
+    found
+}
+
+impl Found {
+    /// Asks servers for the debug file of `code`.
+    fn fetch(&mut self, code: &Elf, servers: &Debuginfod) {
+        let path = match servers.find(&code.build_id) {
+            Ok(Some(path)) => path,
+            Ok(None) => return,
+            Err(why) => return self.refused.push(why),
+        };
+        let file = File::open(&path).map_err(|e| e.to_string());
+        match file.and_then(|file| DebugFile::read(file, &path, code)) {
+            Ok(file) => self.file = Some(file),
+            Err(why) => self.refused.push(format!("{}: {why}", path.display())),
+        }
+    }
 }
 
 impl DebugFile {

@@ -126,6 +126,8 @@ pub(super) struct Elf {
     pub(super) has_alt_link: bool,
     /// File name and CRC of `.gnu_debuglink`.
     pub(super) debug_link: Option<(String, u32)>,
+    /// `.gnu_debugdata`: symbols that the file brings along, packed.
+    pub(super) debug_data: Option<Range<usize>>,
 }
 
 /// A signed 4-byte offset from the place where it stands.
@@ -194,6 +196,7 @@ impl Elf {
             has_symtab: named(b".symtab").is_some(),
             has_alt_link: named(b".gnu_debugaltlink").is_some(),
             debug_link,
+            debug_data: plain(b".gnu_debugdata").map(|p| p.bytes),
             bytes,
         })
     }
@@ -232,6 +235,19 @@ impl Elf {
             key(a).cmp(&key(b)).then_with(|| a.name.cmp(&b.name))
         });
         symbols
+    }
+
+    /// The bytes for blazesym. It fails on a file with `.gnu_debugdata`, which it cannot unpack here, even for
+    /// names that other sections have: for such a file these are bytes in which the section has another name.
+    pub(super) fn for_names(&self) -> Bytes {
+        const NAME: &[u8] = b".gnu_debugdata\0";
+        if self.debug_data.is_none() {
+            return self.bytes.clone();
+        }
+        let mut renamed = self.bytes.to_vec();
+        let places: Vec<usize> = memchr::memmem::find_iter(&self.bytes, NAME).collect();
+        places.into_iter().for_each(|at| renamed[at + 1] = b'x');
+        Bytes::copy_of(&*renamed).unwrap_or_else(|_| self.bytes.clone())
     }
 
     /// The bytes of the file at an address of the file; none if they are not all in one segment.

@@ -191,7 +191,7 @@ impl Modules {
     pub(super) fn debug(&self, index: usize) -> Option<&DebugFile> {
         let module = self.modules.get(index)?;
         let loaded = self.loaded(index)?;
-        let find = || DebugFile::find(&loaded.elf, Path::new(&module.path), &self.sources.debug_dirs);
+        let find = || debug_file::best(&loaded.elf, Path::new(&module.path), &self.sources);
         loaded.debug.get_or_init(find).file.as_ref()
     }
 

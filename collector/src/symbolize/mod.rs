@@ -2,7 +2,8 @@
 //!
 //! - `sources`: where names may come from
 //! - `images`, `proof`: which file stands for which mapping, and the proof
-//! - `elf`, `debug_file`: the bytes of one file; its separate debug file
+//! - `elf`, `debug_file`: the bytes of one file; its separate debug file; `mini`: the symbols inside it;
+//!   `debuginfod`: debug files from a server
 //! - `arch`: what differs between processors
 //! - `stack`: the copied bytes of a stack, and why a stack is cut
 //! - `cfi`, `unwind`: unwind tables, and frames from registers and stack bytes
@@ -24,6 +25,7 @@ mod cfi;
 pub(crate) mod chains;
 mod data;
 mod debug_file;
+mod debuginfod;
 mod demangle;
 mod elf;
 mod follow;
@@ -32,6 +34,7 @@ mod images;
 mod kept;
 mod listing;
 mod loops;
+mod mini;
 mod names;
 mod plt;
 pub(crate) mod problem;
@@ -53,6 +56,7 @@ use crate::text::message::{Say as _, say};
 use problem::StackProblem;
 
 pub(crate) use follow::{LINE, LineOf};
+pub use debuginfod::Debuginfod;
 pub(crate) use images::VDSO;
 pub use kept::KeptNames;
 pub use sources::Sources;

@@ -11,7 +11,7 @@ use blazesym::symbolize::{CodeInfo, Input, Sym, Symbolizer};
 
 use super::arch::Arch;
 use super::demangle::demangle;
-use super::elf::SymbolKind;
+use super::elf::{Bytes, Elf, SymbolKind};
 use super::images::Modules;
 use super::kept::{FileKey, Name};
 use super::plt::{Stub, Stubs};
@@ -76,7 +76,8 @@ impl Names {
             if addresses.is_empty() {
                 continue;
             }
-            let places = places(modules, index);
+            let Some(own) = modules.elf(index).map(Elf::for_names) else { continue };
+            let places = places(modules, index, &own);
             let unread = names.unread.len();
             let aliases = OnceCell::new();
             let aliases = || aliases.get_or_init(|| aliases_of(modules, index));
@@ -188,8 +189,8 @@ struct Place {
     what: String,
 }
 
-/// The sources of a module's names, best first.
-fn places(modules: &Modules, index: usize) -> Vec<Place> {
+/// The sources of a module's names, best first. `own`: the bytes of its file.
+fn places(modules: &Modules, index: usize, own: &Bytes) -> Vec<Place> {
     let mut places = vec![];
     let mut push = |path: PathBuf, debug_syms: bool, of: &str| {
         let what = if debug_syms { "debug information" } else { "symbols" };
@@ -200,7 +201,7 @@ fn places(modules: &Modules, index: usize) -> Vec<Place> {
     let Some(elf) = modules.elf(index) else { return places };
     let path = modules.path(index);
     if elf.has_debug_info {
-        push(elf.bytes.path(), true, path);
+        push(own.path(), true, path);
     } else if let Some(debug) = modules.debug(index) {
         let of = format!("the debug file of {path}");
         if debug.elf.has_debug_info {
@@ -208,7 +209,7 @@ fn places(modules: &Modules, index: usize) -> Vec<Place> {
         }
         push(debug.path.clone(), false, &of);
     }
-    push(elf.bytes.path(), false, path);
+    push(own.path(), false, path);
     places
 }
 

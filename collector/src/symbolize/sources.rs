@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::debuginfod::Debuginfod;
 use super::kept::KeptNames;
 use crate::session::lists::ListHeads;
 
@@ -25,6 +26,8 @@ pub struct Sources {
     pub kept: KeptNames,
     /// Where the allocator keeps the heads of its lists.
     pub lists: Vec<ListHeads>,
+    /// Servers that are asked for debug files. None in a capture: a server may not answer.
+    pub debuginfod: Option<Debuginfod>,
     /// Time limit for everything. What is not done by then has no names, and a note says so.
     pub budget: Duration,
 }
@@ -39,6 +42,7 @@ impl Default for Sources {
             same_boot: false,
             kept: KeptNames::default(),
             lists: vec![],
+            debuginfod: None,
             budget: Duration::from_secs(20),
         }
     }

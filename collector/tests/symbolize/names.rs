@@ -27,6 +27,17 @@ struct Locked {
 
 impl Locked {
     fn new(flags: &[&str], strip: bool) -> Locked {
+        Locked::prepared(flags, |dso| {
+            if strip {
+                run("objcopy", &["--only-keep-debug", dso, &format!("{dso}.debug")]);
+                run("strip", &[dso]);
+                run("objcopy", &[&format!("--add-gnu-debuglink={dso}.debug"), dso]);
+            }
+        })
+    }
+
+    /// `prepare` changes the DSO before the program is started.
+    fn prepared(flags: &[&str], prepare: impl FnOnce(&str)) -> Locked {
         let dir = tempfile::tempdir().unwrap();
         let library = |name: &str, version: &str| {
             let flags = [&["-fPIC", "-shared", "-O2", version][..], flags].concat();
@@ -36,11 +47,7 @@ impl Locked {
         let other = library("other.so", "-DVERSION=2");
         let (at, link) = (format!("-Wl,-rpath,{}", dir.path().display()), dso.display().to_string());
         let program = build(dir.path(), "gcc", "locker.c", "locker", &["-O2", "-g", "-pthread", &link, &at]);
-        if strip {
-            run("objcopy", &["--only-keep-debug", &link, &format!("{link}.debug")]);
-            run("strip", &[&link]);
-            run("objcopy", &[&format!("--add-gnu-debuglink={link}.debug"), &link]);
-        }
+        prepare(&link);
         let copy = dir.path().join("copy");
         std::fs::copy(&dso, &copy).unwrap();
         // A file that is younger than the process proves nothing. This file must be older.
@@ -62,6 +69,36 @@ impl Locked {
         let inside = |f: &&Frame| f.dso.as_deref().map(Path::new) == Some(&self.dso);
         traces.threads.values().flat_map(|t| &t.frames).filter(inside).cloned().collect()
     }
+}
+
+/// Puts the symbols of a DSO into its own section, packed, and strips it.
+fn with_mini_debug_info(dso: &str) {
+    let symbols = format!("{dso}.mini");
+    run("objcopy", &["--only-keep-debug", dso, &symbols]);
+    // As distributions do it, without what the file exports anyway.
+    run("strip", &["--strip-debug", "--strip-symbol=lock_which", &symbols]);
+    run("xz", &[&symbols]);
+    run("strip", &[dso]);
+    run("objcopy", &[&format!("--add-section=.gnu_debugdata={symbols}.xz"), dso]);
+}
+
+#[test]
+fn a_stripped_file_may_bring_its_symbols_along() {
+    let locked = Locked::prepared(&[], with_mini_debug_info);
+    let named = locked.named(&Sources::default());
+    assert_eq!(locked.functions(&named), set(&REAL));
+    assert_eq!(named.notes, Vec::<String>::new());
+    // What is no xz stream is said, and costs nothing but names.
+    let broken = Locked::prepared(&[], |dso| {
+        let section = format!("{dso}.mini");
+        std::fs::write(&section, "no xz stream").unwrap();
+        run("strip", &[dso]);
+        run("objcopy", &[&format!("--add-section=.gnu_debugdata={section}"), dso]);
+    });
+    let named = broken.named(&Sources::default());
+    assert_eq!(broken.functions(&named), set(&["lock_which"]), "{:?}", named.notes);
+    let [note] = &named.notes[..] else { panic!("{:?}", named.notes) };
+    assert!(note.ends_with("its debug file .gnu_debugdata: it is no xz stream"), "{note}");
 }
 
 fn run(program: &str, arguments: &[&str]) {

@@ -21,20 +21,20 @@ messages! {
             "ベンチマークの不具合。{of} 回中 {hung} 回再現、停止箇所はアロケータの外";
         LeadHarnessInside { hung, of } => "benchmark bug, reproduced {hung}/{of}",
             "ベンチマークの不具合。{of} 回中 {hung} 回再現";
-        SnapHarnessInside {} => "benchmark bug, in a running process", "ベンチマークの不具合。実行中のプロセスを観測";
+        SnapHarnessInside {} => "benchmark bug, in one process", "ベンチマークの不具合。1 つのプロセスを観測";
         LeadEnvironment { hung, of: "run" } => "environment, {hung} of {of} hung",
             "環境の問題。{of} 回中 {hung} 回ハング";
         LeadInconclusive { hung, of: "run" } => "inconclusive, {hung} of {of} hung",
             "判定できず。{of} 回中 {hung} 回ハング";
-        SnapB {} => "B, allocator bug, in a running process whose DSO is intact",
-            "B: アロケータの不具合。実行中のプロセスを観測、DSO は改変なし";
-        SnapHarness {} => "benchmark bug, in a running process: the hang is outside the allocator",
-            "ベンチマークの不具合。実行中のプロセスを観測、停止箇所はアロケータの外";
+        SnapB {} => "B, allocator bug, in one process whose DSO is intact",
+            "B: アロケータの不具合。1 つのプロセスを観測、DSO は改変なし";
+        SnapHarness {} => "benchmark bug, in one process: the hang is outside the allocator",
+            "ベンチマークの不具合。1 つのプロセスを観測、停止箇所はアロケータの外";
         LeadNotHung { slow, of: "run" } => "nothing here hangs, {slow} of {of} past the deadline",
             "ハングではない。{of} 回中 {slow} 回が制限時間を超過";
         SnapNotHung {} => "nothing here hangs", "ハングではない";
-        SnapEnvironment {} => "environment, in a running process", "環境の問題。実行中のプロセスを観測";
-        SnapInconclusive {} => "inconclusive, in a running process", "判定できず。実行中のプロセスを観測";
+        SnapEnvironment {} => "environment, in one process", "環境の問題。1 つのプロセスを観測";
+        SnapInconclusive {} => "inconclusive, in one process", "判定できず。1 つのプロセスを観測";
         PinnedDso {} => "the pinned DSO", "固定コピーの DSO ";
         ItsDso {} => "its DSO", "その DSO ";
         UnderStir { choice } => " (under --stir {choice})", " (--stir {choice} で攪乱)";
@@ -291,9 +291,9 @@ messages! {
         SameBytes {} => "same bytes", "同じ内容";
         NotPinned { path, sha1, file } => "the DSO was {path} itself, not a pinned copy, SHA-1 {sha1} ({file})",
             "DSO は固定コピーではなく {path} そのもの、SHA-1 {sha1} ({file})";
-        SnapOnly { snapshot } => "a running process was looked at once, from outside: this says nothing about how often the hang \
+        SnapOnly { snapshot } => "one process was looked at once, from outside: this says nothing about how often the hang \
             happens ({snapshot}/dump.bin)",
-            "実行中のプロセス 1 つを外側から観測した。発生率については何も示さない ({snapshot}/dump.bin)";
+            "1 つのプロセスを 1 回だけ外側から観測した。発生率については何も示さない ({snapshot}/dump.bin)";
         SnapDso { word, snapshot } => "the DSO is {word}, as far as its change time, maps and a relocated word show \
             ({snapshot}/threads.json)",
             "DSO の状態: {word} (変更時刻、maps、再配置済みワードから分かる範囲。{snapshot}/threads.json)";
