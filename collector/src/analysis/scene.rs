@@ -475,7 +475,7 @@ fn is_same(first: &Wait, later: &Wait) -> bool {
     first.owner == later.owner && if event { apart <= 4 } else { apart == 0 }
 }
 
-fn is_nap(dump: &Dump, record: &ThreadRecord) -> bool {
+pub(super) fn is_nap(dump: &Dump, record: &ThreadRecord) -> bool {
     let call = Syscalls::from_elf(dump.identity.fixed.arch).and_then(|arch| arch.call(record.syscall));
     is_running(record)
         || call.is_some_and(|call| match call.kind {

@@ -278,6 +278,9 @@ messages! {
         OwnerNotAsked { owner } => "nobody asked for tid {owner} by its id: a list of threads can miss one that began or ended \
             meanwhile (threads.json)",
             "tid {owner} の有無を tid を指定して確認していない。読み取りの間に開始・終了したスレッドは一覧から漏れることがある (threads.json)";
+        MomentNaps { tids } => "tid {tids} sleeps for a short time inside the allocator: one moment does not tell a loop that never ends \
+            from slow work",
+            "tid {tids} はアロケータの中で短時間スリープ中。ある一瞬だけでは、終わらないループと遅い処理を区別できない";
         OneMoment {} => "a core shows one moment: whether a thread moves, and how much CPU time it takes, is not in it",
             "コアはある一瞬の記録であり、スレッドが動いているかどうかも CPU 使用量も分からない";
         RingClosedLate {} => "the ring closed after the first look: only the second look and the samples since show it \

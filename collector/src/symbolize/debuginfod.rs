@@ -65,8 +65,13 @@ impl Debuginfod {
         left.all = left.all.saturating_sub(begun.elapsed());
         left.closed = asked.is_err() || left.all.is_zero();
         asked.map_err(|failed| match failed {
-            Failed::NotFound => format!("{CLIENT} is not installed (Debian package debuginfod), so {URLS} is not asked"),
-            Failed::TooLong => format!("no answer of {URLS} within {:.0} s, and no further file is asked for", limit.as_secs_f64()),
+            Failed::NotFound => {
+                format!("{CLIENT} is not installed (Debian package debuginfod), so {URLS} is not asked")
+            }
+            Failed::TooLong => format!(
+                "no answer of {URLS} within {:.0} s, and no further file is asked for",
+                limit.as_secs_f64()
+            ),
             Failed::Io(error) => format!("{CLIENT}: {error}"),
         })
     }

@@ -54,7 +54,8 @@ fn unpacked_size(stream: &[u8]) -> Option<u64> {
         at += header + 4;
         loop {
             let control = *stream.get(at)?;
-            let size = |at: usize| Some(u64::from(u16::from_be_bytes([*stream.get(at)?, *stream.get(at + 1)?])));
+            let size =
+                |at: usize| Some(u64::from(u16::from_be_bytes([*stream.get(at)?, *stream.get(at + 1)?])));
             let (unpacked, len) = match control {
                 0 => break,
                 1 | 2 => (size(at + 1)? + 1, 3 + size(at + 1)? as usize + 1),

@@ -55,8 +55,8 @@ use crate::session::trace::{Loop, ThreadTrace, TraceSource, Traces};
 use crate::text::message::{Say as _, say};
 use problem::StackProblem;
 
-pub(crate) use follow::{LINE, LineOf};
 pub use debuginfod::Debuginfod;
+pub(crate) use follow::{LINE, LineOf};
 pub(crate) use images::VDSO;
 pub use kept::KeptNames;
 pub use sources::Sources;

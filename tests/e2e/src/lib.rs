@@ -9,6 +9,7 @@
 pub mod carriers;
 pub mod client;
 pub mod collect;
+pub mod cores;
 pub mod exported;
 pub mod faults;
 pub mod hung;

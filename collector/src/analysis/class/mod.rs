@@ -13,6 +13,7 @@
 //! - `hold`: whether a lock stayed with its holder
 //! - `idle`: nothing hangs: a sleep that ends, a server without work
 //! - [`other`]: stopped, the kernel, the benchmark, slow, unknown
+//! - `moment`: what one moment can show
 //! - `whose`: whose mistake it is: the allocator's, the program's
 //! - `annotated`: the loop of the hot thread
 //! - [`case`]: the answer of a decider, and what the deciders share
@@ -23,6 +24,7 @@ pub(crate) mod held;
 mod hold;
 mod idle;
 mod innocent;
+mod moment;
 mod other;
 mod owned;
 mod ownerless;
@@ -95,7 +97,7 @@ fn text(all: &[Why]) -> Vec<String> {
 fn of(scene: &Scene<'_>) -> Finding {
     let (dump, traces) = (scene.dump, scene.traces);
     let graph = Graph::of(scene);
-    let mut case = decide(scene, &graph);
+    let mut case = moment::judge(scene, decide(scene, &graph));
     vfork::judge(scene, &graph, &mut case);
     whose::judge(scene, &mut case);
     let list_ring = ringed::of(scene, &case);

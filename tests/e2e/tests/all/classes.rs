@@ -8,6 +8,7 @@ use std::path::Path;
 
 use hangscope_collector::evidence::saved::SavedDumps;
 use hangscope_test_allocators::{FAULTS, Fault, Hangs, truth};
+use hangscope_test_e2e::cores;
 use hangscope_test_e2e::hunt::{Hunt, bench_with, culprit_is_in};
 use hangscope_test_e2e::{pages, record};
 use serde_json::Value;
@@ -25,9 +26,19 @@ fn differences(fault: &Fault) -> Vec<String> {
     let truth_path = truth_file.to_str().expect("text").to_owned();
     env.push(("FAULT_TRUTH", &truth_path));
     let command = bench_with(fault.workload_args);
-    let options =
-        ["--name", fault.name, "--runs", "1", "--hang-after", "2s", "--no-perf", "--verify-runs", "0"];
-    let hunt = Hunt::new(&so, &options, &env, &command);
+    let usual = [
+        "--name",
+        fault.name,
+        "--runs",
+        "1",
+        "--hang-after",
+        "2s",
+        "--no-perf",
+        "--verify-runs",
+        "0",
+        "--core",
+    ];
+    let hunt = Hunt::new(&so, &usual, &env, &command);
     let verdict = hunt.verdict();
     let mut wrong = vec![];
     let mut expect = |what: &str, wanted: &Value, got: &Value| {
@@ -49,6 +60,7 @@ fn differences(fault: &Fault) -> Vec<String> {
         let threads = threads_of(&hunt, "slow_run_1");
         expect("class", &class.into(), &threads["finding"]["class"]);
         expect("the same again", &threads["finding"], &replayed(&hunt, "slow_run_1", fault.name));
+        wrong.extend(core_differences(&hunt, "slow_run_1", class));
         return wrong;
     }
     expect("class", &class.into(), &hang["class"]);
@@ -87,12 +99,31 @@ fn differences(fault: &Fault) -> Vec<String> {
     {
         expect("culprit's tid", culprit, &hang["hot"]["tid"]);
     }
+    wrong.extend(core_differences(&hunt, snapshot, class));
     if !wrong.is_empty() {
         wrong.push(format!("why: {}", verdict["evidence"]));
         wrong.push(format!("hang: {hang}"));
         wrong.push(format!("truth: {truths:?}"));
         wrong.push(hunt.text(&format!("{}/stacks.txt", hang["snapshot"].as_str().unwrap_or("hang_run_1"))));
     }
+    wrong
+}
+
+/// Analyses the core of a hang. One moment shows less than two looks: its class is that of the live process
+/// or `unknown`, never another, and never proven. gdb must find the same frames in it.
+fn core_differences(hunt: &Hunt, snapshot: &str, class: &str) -> Vec<String> {
+    let packed = hunt.out().join(snapshot).join("core.zst");
+    let (output, threads) = cores::snap(&packed, &hunt.dir.path().join("snap"), &[]);
+    let finding = &threads["finding"];
+    let mut wrong = vec![];
+    if ![class, "unknown"].iter().any(|class| finding["class"] == *class) || finding["confidence"] != "likely"
+    {
+        wrong.push(format!("the core's finding: {finding}, {output:?}"));
+    }
+    let size = std::fs::metadata(&packed).map_or(0, |meta| meta.len());
+    let core = cores::unpack(&packed);
+    wrong.extend(cores::differences(&threads, &cores::gdb(&hangscope_test_e2e::bench(), &core)));
+    println!("core: {class} live, {} from its core of {size} bytes", finding["class"]);
     wrong
 }
 
