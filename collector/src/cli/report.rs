@@ -117,6 +117,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     out::line("");
     let file = ThreadsFile::of(dump, &traces, &finding);
     out::text(report::show::snapshot(&file, out::style(), report::Stacks::All));
+    for note in &traces.notes {
+        out::line(escape::line(note));
+    }
     if args.all_threads {
         out::line("");
         out::text(threads(dump, &traces.threads, out::lang()));

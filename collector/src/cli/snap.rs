@@ -17,6 +17,7 @@ use crate::profile;
 use crate::report::{self, Stacks, VerdictFile, terminal};
 use crate::snap::core::From;
 use crate::snap::{self, Options};
+use crate::text::escape;
 use crate::text::message::say;
 use crate::text::progress::JobLine;
 
@@ -143,6 +144,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     out::line("");
     if let Some(threads) = &snapped.threads {
         out::text(report::show::snapshot(threads, out::style(), Stacks::Telling));
+        // Which files a core's names could not come from.
+        threads.notes.iter().filter(|_| pid.is_none()).for_each(|note| out::line(escape::line(note)));
     }
     out::line("");
     out::say(&say!(JobLine::EvidenceIn { out: out.display() }));

@@ -4,9 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use hangscope_reader::elf::Headers;
 use object::elf;
 
-use super::file::{CoreFile, Load};
+use super::file::{CoreFile, Load, MappedFile};
+use super::memory::CoreMemory;
 use crate::symbolize::VDSO;
 
 /// Key of the kernel's own DSO in auxv (AT_SYSINFO_EHDR).
@@ -32,7 +34,7 @@ pub(super) fn maps(core: &CoreFile) -> Vec<u8> {
         .map(|f| Line {
             start: f.start,
             end: f.end,
-            flags: of_range(f.start, f.end).map_or(elf::PF_R.0, |load| load.flags),
+            flags: of_range(f.start, f.end).map_or_else(|| unstored(f, core), |load| load.flags),
             file: Some((f.offset, f.path.clone())),
         })
         .collect();
@@ -51,6 +53,22 @@ pub(super) fn maps(core: &CoreFile) -> Vec<u8> {
     }
     lines.sort_by_key(|line| line.start);
     text(&lines, core)
+}
+
+/// Permissions of a mapped file of which a core has nothing: gdb leaves out what is only read, code too. The
+/// headers of the image tell where its code is.
+fn unstored(of: &MappedFile, core: &CoreFile) -> u32 {
+    let memory = CoreMemory::of(core);
+    let mut images = core.notes.files.iter().filter(|f| f.path == of.path && f.offset == 0);
+    let headers = images.find_map(|f| Headers::read(&memory, f.start));
+    let is_code = headers.is_none_or(|headers| {
+        let mut code = headers.segments(elf::PT_LOAD).filter(|segment| segment.is_code);
+        code.any(|segment| {
+            let start = headers.bias.wrapping_add(segment.vaddr);
+            start < of.end && of.start < start.saturating_add(segment.size)
+        })
+    });
+    if is_code { elf::PF_R.0 | elf::PF_X.0 } else { elf::PF_R.0 }
 }
 
 fn text(lines: &[Line], core: &CoreFile) -> Vec<u8> {

@@ -17,6 +17,8 @@ mod problem;
 mod refused;
 mod regions;
 mod stopped;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub(crate) use dump::{From, Read, read};
