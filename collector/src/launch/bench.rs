@@ -74,13 +74,12 @@ impl Bench {
         mark: String,
         at_our_end: AtOurEnd,
     ) -> io::Result<Bench> {
-        Bench::start_with(command, stdout, stderr, cpus, mark, at_our_end, tool::ended)
+        Bench::start_with(command, [stdout, stderr], cpus, mark, at_our_end, tool::ended)
     }
 
     fn start_with(
         mut command: Command,
-        stdout: File,
-        stderr: File,
+        [stdout, stderr]: [File; 2],
         cpus: Option<CpuSet>,
         mark: String,
         at_our_end: AtOurEnd,

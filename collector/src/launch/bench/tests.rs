@@ -57,7 +57,7 @@ fn one_that_cannot_be_waited_for_is_not_started() {
         Err(io::Error::from_raw_os_error(libc::EAGAIN))
     };
     let error =
-        Bench::start_with(command, null(), null(), None, mark, AtOurEnd::Killed, no_thread).unwrap_err();
+        Bench::start_with(command, [null(), null()], None, mark, AtOurEnd::Killed, no_thread).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::EAGAIN));
     assert_eq!(alive(&Signs::of_run(pid.unwrap(), "HANGSCOPE_TEST_MARK=f1".into())), []);
 }

@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn what_was_touched_is_taken_but_no_devices_and_no_data_files() {
         assert_eq!(
-            of(&[0..u64::MAX]),
+            of(&[0..0x8000_0000, 0x8000_0000..u64::MAX]),
             [0x1000..0x4000, 0x4000..0x6000, 0x20000..0x22000, 0x10_0000..0x1000_0000]
         );
         // A DSO is there with all its pages. A small hole of other memory is not left out.
