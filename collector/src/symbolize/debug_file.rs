@@ -37,7 +37,7 @@ pub(super) fn best(code: &Elf, code_path: &Path, sources: &Sources) -> Found {
     }
     if found.file.is_none() && !code.has_symtab {
         match mini::of(code) {
-            Some(Ok(file)) => found.file = Some(file),
+            Some(Ok(elf)) => found.file = Some(DebugFile { path: elf.bytes.path(), elf }),
             Some(Err(why)) => found.refused.push(why),
             None => {}
         }

@@ -1,7 +1,6 @@
 //! MiniDebugInfo: the symbols of a stripped file, packed with xz in its section `.gnu_debugdata`. Distributions
 //! put it into files whose debug information is in a separate package.
 
-use super::debug_file::DebugFile;
 use super::elf::{Bytes, Elf};
 
 /// Largest section that is unpacked, bytes. That of a browser has some megabytes.
@@ -13,12 +12,12 @@ const MOST_UNPACKED: u64 = 512 << 20;
 ///
 /// # Errors
 /// Why the section cannot be used.
-pub(super) fn of(code: &Elf) -> Option<Result<DebugFile, String>> {
+pub(super) fn of(code: &Elf) -> Option<Result<Elf, String>> {
     let packed = code.bytes.get(code.debug_data.clone()?)?;
     Some(unpack(packed, code).map_err(|why| format!(".gnu_debugdata: {why}")))
 }
 
-fn unpack(packed: &[u8], code: &Elf) -> Result<DebugFile, String> {
+fn unpack(packed: &[u8], code: &Elf) -> Result<Elf, String> {
     let size = unpacked_size(packed).ok_or("it is no xz stream")?;
     if packed.len() > MOST_PACKED || size > MOST_UNPACKED {
         return Err(format!("it has {size} bytes, of which at most {MOST_UNPACKED} are unpacked"));
@@ -33,8 +32,7 @@ fn unpack(packed: &[u8], code: &Elf) -> Result<DebugFile, String> {
     if !elf.has_symtab {
         return Err("it has no symbols".into());
     }
-    let path = elf.bytes.path();
-    Ok(DebugFile { elf, path })
+    Ok(elf)
 }
 
 /// Size of the contents of an xz stream, from the headers of all its chunks (The .xz File Format, 1.2.1). What

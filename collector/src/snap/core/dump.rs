@@ -265,7 +265,9 @@ fn call(of: &CoreThread, machine: u16, memory: &CoreMemory<'_>) -> Call {
         // rax, orig_rax, rip; then rdi, rsi, rdx, r10, r8, r9.
         let (result, number, pc) = (reg(10), reg(15), reg(16));
         let is_call = || before(pc, 2).and_then(|at| memory.array::<2>(at)) == Some([0x0f, 0x05]);
-        match number < MOST_CALLS && open(result) && is_call() {
+        // A sleep that ended while the threads were being stopped: without the core it would not show.
+        let slept = Syscalls::X86_64.call(number as i32).is_some_and(|call| call.kind == "nanosleep");
+        match number < MOST_CALLS && (open(result) || slept) && is_call() {
             true => Call::In(number as i32, [14, 13, 12, 7, 9, 8].map(reg)),
             false => Call::Running,
         }
