@@ -66,7 +66,7 @@ impl Bundle {
     /// that follows is not written, and there is a finding all the same.
     pub fn begin(dir: &Path, pid: u32, options: &capture::Options<'_>) -> Bundle {
         let made = atomic::make_dir(dir).err();
-        Bundle::with(dir, pid, options.name, capture::outside(pid, options), made)
+        Bundle::with(dir, pid, options, capture::outside(pid, options), made)
     }
 
     /// The same without a process: of the dump of a core. `why`: a line for the files of the outside view.
@@ -79,14 +79,20 @@ impl Bundle {
         let made = atomic::make_dir(dir).err();
         let pid = dump.identity.fixed.pid;
         let outside = capture::without_process(pid, &dump.maps, why, options);
-        Bundle::with(dir, pid, options.name, outside, made)
+        Bundle::with(dir, pid, options, outside, made)
     }
 
-    fn with(dir: &Path, pid: u32, name: &str, outside: Outside, made: Option<WriteError>) -> Bundle {
+    fn with(
+        dir: &Path,
+        pid: u32,
+        options: &capture::Options<'_>,
+        outside: Outside,
+        made: Option<WriteError>,
+    ) -> Bundle {
         Bundle {
             dir: dir.to_owned(),
             pid,
-            name: name.to_owned(),
+            name: options.name.to_owned(),
             not_written: RefCell::new(made.into_iter().chain(outside.write(dir)).collect()),
             outside,
             lists: options.profile.lists.clone(),
