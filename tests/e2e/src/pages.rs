@@ -1,13 +1,11 @@
 //! Pages for the check in a browser (`tests/page`): where HANGSCOPE_TEST_PAGES names a folder, tests leave the pages there that
 //! their hunts made.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Copies `report.html` of a folder as NAME.html, with `threads.json` as NAME.json if there is one.
 pub fn keep(name: &str, folder: &Path) {
-    let Some(to) = std::env::var_os("HANGSCOPE_TEST_PAGES") else { return };
-    let to = Path::new(&to);
-    std::fs::create_dir_all(to).expect("a folder for pages");
+    let Some(to) = folder_of_pages() else { return };
     let page = folder.join("report.html");
     std::fs::copy(&page, to.join(format!("{name}.html")))
         .unwrap_or_else(|e| panic!("{}: {e}", page.display()));
@@ -15,4 +13,17 @@ pub fn keep(name: &str, folder: &Path) {
     if threads.exists() {
         std::fs::copy(threads, to.join(format!("{name}.json"))).expect("a copy");
     }
+}
+
+/// Writes a file beside the pages.
+pub fn keep_text(name: &str, text: &str) {
+    if let Some(to) = folder_of_pages() {
+        std::fs::write(to.join(name), text).expect("a file beside the pages");
+    }
+}
+
+fn folder_of_pages() -> Option<PathBuf> {
+    let to = PathBuf::from(std::env::var_os("HANGSCOPE_TEST_PAGES")?);
+    std::fs::create_dir_all(&to).expect("a folder for pages");
+    Some(to)
 }

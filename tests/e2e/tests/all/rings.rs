@@ -1,6 +1,7 @@
 //! Lists that are rings, a list that ends, and a loop that counts: each gives the right sentence, or none.
 
 use hangscope_test_e2e::hunt::{Hunt, bench_with};
+use hangscope_test_e2e::pages;
 use serde_json::Value;
 
 const PROFILE: &str = "name = 'rings'\n\
@@ -23,6 +24,7 @@ fn hunted(kind: &str, profile: Option<&str>) -> (Value, String, String) {
     let folder = verdict["hangs"][0]["snapshot"].as_str().unwrap_or_else(|| panic!("{}", hunt.outputs()));
     let threads: Value = serde_json::from_str(&hunt.text(&format!("{folder}/threads.json"))).expect("JSON");
     let text = hunt.text(&format!("{folder}/loop.txt"));
+    pages::keep(&format!("ring_{kind}"), &hunt.out().join(folder));
     let size = std::fs::metadata(hunt.out().join(folder).join("dump_outside.bin")).map_or(0, |m| m.len());
     assert!(size < 200_000, "the blocks of a list are not kept: {size} bytes");
     (threads["finding"].clone(), verdict["headline"].as_str().expect("text").to_owned(), text)
