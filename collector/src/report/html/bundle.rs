@@ -23,8 +23,9 @@ use crate::files::bounded;
 use crate::report::extra::Extra;
 use crate::report::graph::{Graph, place};
 use crate::report::reread;
+use crate::report::show::{sentences_of, would_change};
 use crate::report::terminal::short_report;
-use crate::text::message::{Lang, Say as _, Text, say, tight};
+use crate::text::message::{Lang, Say as _, Text, say};
 
 /// The page of the hunt, as the page of a bundle names it.
 pub(super) const ABOVE: &str = "../report.html";
@@ -302,16 +303,12 @@ pub(super) fn sentences(files: &Files, of: impl Fn(Lang) -> Vec<String>) -> Opti
 fn evidence(file: &ThreadsFile, all: &Around<'_>, alone: bool, files: &Files) -> Markup {
     let finding = &file.finding;
     let about = all.conclusion.is_about(all.run) && !alone;
-    let own = |said: &[crate::analysis::class::Why], english: &[String], lang| match lang {
-        Lang::Ja if said.len() == english.len() => said.iter().map(|why| tight(&why.text(lang))).collect(),
-        _ => english.to_vec(),
-    };
     let list = |title: Html, body: Option<Markup>| html! { @if let Some(body) = body { h3 { (said(&title)) } (body) } };
     html! {
         @if about { (sentences(files, |lang| all.conclusion.evidence(lang)).unwrap_or_default()) }
-        @else { (list(Html::Why {}, sentences(files, |lang| own(&finding.said, &finding.why, lang)))) }
-        (list(Html::Missing {}, sentences(files, |lang| own(&finding.said_missing, &finding.missing, lang))))
-        @if about || alone { (list(Html::WouldChange {}, sentences(files, |lang| all.conclusion.would_change_it(lang)))) }
+        @else { (list(Html::Why {}, sentences(files, |lang| sentences_of(&finding.why, &finding.said, lang)))) }
+        (list(Html::Missing {}, sentences(files, |lang| sentences_of(&finding.missing, &finding.said_missing, lang))))
+        @if about || alone { (list(Html::WouldChange {}, sentences(files, |lang| would_change(all.conclusion, finding, lang)))) }
     }
 }
 

@@ -92,7 +92,7 @@ fn registers(hot: &HotLoop) -> Table {
             RegisterHow::Round => Html::Round {},
             RegisterHow::Varying => Html::Varying {},
         };
-        let between = if register.how == RegisterHow::Round { " → " } else { " … " };
+        let between = if register.how == RegisterHow::Round { ", " } else { " … " };
         table.row([
             code(&register.name),
             said(&how),

@@ -64,7 +64,7 @@ messages! {
         // The wait-for graph.
         GraphLead {} => "Arrows lead from threads to what they wait for, and from there to its holder. Equal waiters are one box.",
             "矢印は、スレッドから待っている対象へ、対象からその保持スレッドへ向かう。同じ待ちは 1 つの箱にまとめた。";
-        NoGraph {} => "No thread waits for a lock, or for the end of another.", "ロックや他のスレッドの終了を待つスレッドはない。";
+        NoGraph {} => "No thread waits for a lock, or for something else that another thread holds.", "ロックなど、ほかのスレッドが保持するものを待つスレッドはない。";
         KeyRoot {} => "the holder that does not come out", "解放しない保持スレッド";
         KeyRing {} => "a ring of waits", "待ちの環";
         KeyLock {} => "a lock, or another object", "ロックなどの対象";
@@ -101,8 +101,8 @@ messages! {
         ColPointsTo {} => "Points to", "指す先";
         ColSymbol {} => "Symbol", "シンボル";
         ColBytes {} => "Bytes", "バイト";
-        ColFirst {} => "First look", "1 回目";
-        ColSecond {} => "Second look", "2 回目";
+        ColFirst {} => "First reading", "1 回目の値";
+        ColSecond {} => "Second reading", "2 回目の値";
         RegisterTable {} => "Registers over the samples", "サンプル間のレジスタ";
         WordTable {} => "Words that the loop reads in memory", "ループが読むメモリ";
         NotRead {} => "not read", "読めず";

@@ -5,7 +5,7 @@ use super::size::item;
 use crate::analysis::integrity::Reason;
 use crate::analysis::{Class, Confidence, Integrity, RunFacts};
 use crate::report::page::Page;
-use crate::report::show::sentences_of;
+use crate::report::show::{sentences_of, would_change};
 use crate::symbolize::problem::StackProblem;
 use crate::text::message::{Text, in_both, say};
 use crate::text::packet::Packet;
@@ -64,7 +64,7 @@ pub(super) fn not_known(page: &mut Page, case: &Case) {
     let finding = &file.finding;
     let lang = page.lang;
     let missing = sentences_of(&finding.missing, &finding.said_missing, lang);
-    let mut lines: Vec<Text> = missing.iter().cloned().map(Text::Same).collect();
+    let mut lines: Vec<Text> = missing.into_iter().map(Text::Same).collect();
     let cut = finding.threads.truncated_stacks;
     if cut > 0 {
         lines.push(Text::Same(say!(Packet::CutStacks { count: cut }).text(lang)));
@@ -75,9 +75,8 @@ pub(super) fn not_known(page: &mut Page, case: &Case) {
     }
     let about = case.hunt.as_ref().zip(case.run()).filter(|(hunt, run)| hunt.conclusion.is_about(run));
     if let Some((hunt, _)) = about {
-        let mut changes = hunt.conclusion.would_change_it(lang);
         // What is missing stands above.
-        changes.retain(|what| missing.iter().all(|sentence| !what.contains(sentence)));
+        let changes = would_change(&hunt.conclusion, finding, lang);
         lines.extend(
             changes.into_iter().map(|what| Text::Same(say!(Packet::WouldChange { what }).text(lang))),
         );

@@ -17,6 +17,7 @@ mod tests;
 use super::same::{Same, culprits};
 use crate::analysis::class::Why;
 use crate::analysis::integrity::Reason;
+use crate::analysis::{Conclusion, Finding};
 use crate::console::out::Style;
 use crate::evidence::group::groups;
 use crate::evidence::threads_file::{ThreadPart, ThreadsFile};
@@ -149,6 +150,14 @@ pub(super) fn sentences_of(english: &[String], said: &[Why], lang: Lang) -> Vec<
         Lang::Ja if said.len() == english.len() => said.iter().map(|why| tight(&why.text(lang))).collect(),
         _ => english.to_vec(),
     }
+}
+
+/// What would change a verdict, beside what the finding of the hang lacks.
+pub(super) fn would_change(conclusion: &Conclusion, finding: &Finding, lang: Lang) -> Vec<String> {
+    let missing = sentences_of(&finding.missing, &finding.said_missing, lang);
+    let mut changes = conclusion.would_change_it(lang);
+    changes.retain(|what| missing.iter().all(|sentence| !what.contains(sentence)));
+    changes
 }
 
 impl Pen {
