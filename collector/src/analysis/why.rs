@@ -174,10 +174,11 @@ messages! {
         RingFreed { tids, block } => "tid {tids} is in free(), and its stack in that call has block {block} of the ring \
             (threads.json)",
             "tid {tids} は free() の中にあり、その呼び出しのスタックに輪のブロック {block} がある (threads.json)";
-        RingCauses {} => "a ring in a list comes from a bug of the allocator, or from a double free or an overflow by the program. \
+        RingCauses {} => "a list that is not meant to be a ring becomes one by a bug of the allocator, or by a double free or an \
+            overflow by the program. \
             What tells them apart: the same program under valgrind or with -fsanitize=address, and the same run with another \
             allocator or with glibc's MALLOC_CHECK_=3",
-            "リストが輪になる原因は、アロケータのバグか、プログラムによる二重解放またはバッファオーバーフロー。valgrind や \
+            "輪になるはずのないリストが輪になる原因は、アロケータのバグか、プログラムによる二重解放またはバッファオーバーフロー。valgrind や \
             -fsanitize=address での実行、別のアロケータや glibc の MALLOC_CHECK_=3 での同じ実行で見分けられる";
         RingForked {} => "the process is a forked child: the list may have been changed by a thread of the parent at the fork \
             (dump.bin)",

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::hang::Hang;
 use super::show::{ShowError, read};
 use crate::analysis::decision::Stopped;
 use crate::analysis::facts::{STATS, SideBySide};
@@ -81,8 +82,11 @@ pub(crate) fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
         }
     }
     for hang in runs.iter_mut().filter_map(|run| run.hang.as_mut()) {
-        let file = read::<ThreadsFile>(&out.join(&hang.snapshot).join("threads.json"));
-        hang.finding = file.ok().map(|file| file.finding);
+        let folder = out.join(&hang.snapshot);
+        let file = read::<ThreadsFile>(&folder.join("threads.json")).ok();
+        // Where the file is damaged or gone, the recording and the dump beside it say the same.
+        let file = file.or_else(|| Hang::read(&folder).ok().map(|hang| hang.file));
+        hang.finding = file.map(|file| file.finding);
     }
     let Dso { original, path, pinned, sha1, build_id, original_integrity } = verdict.dso;
     // Where nobody asked for arms there is only the pinned one.
@@ -114,8 +118,8 @@ pub(crate) fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::Choice;
-    use crate::evidence::finding_files;
+    use crate::analysis::{Choice, Class, History};
+    use crate::evidence::{finding_files, recording};
     use crate::hunt::run_files;
     use crate::report::{Extra, junit, write_hunt};
     use crate::testkit::dump::{LOCK, Make, Sampled, mutex};
@@ -141,7 +145,9 @@ mod tests {
         );
         let finding = make.analyse();
         std::fs::create_dir(out.join("hang_run_2")).unwrap();
-        finding_files::write(&out.join("hang_run_2"), &make.finish(), &make.traces, &finding).unwrap();
+        let (bundle, dump) = (out.join("hang_run_2"), make.finish());
+        finding_files::write(&bundle, &dump, &make.traces, &finding).unwrap();
+        recording::write(&bundle, &dump, &make.traces, &History::default()).unwrap();
         let mut other = hung(1, None);
         other.arm = "deleted".to_owned();
         other.integrity_end = Integrity::Deleted;
@@ -162,6 +168,11 @@ mod tests {
         assert_eq!(again, facts);
         let xml = |facts: &HuntFacts| junit::text(facts, &crate::analysis::conclude(facts), out).unwrap();
         assert_eq!(xml(&again), junit::text(&facts, &conclusion, out).unwrap());
+
+        // The recording says what a damaged file does not say.
+        std::fs::write(bundle.join("threads.json"), "{\"schema\":").unwrap();
+        let hang = super::facts(out).unwrap().runs.into_iter().find_map(|run| run.hang).unwrap();
+        assert_eq!(hang.finding.map(|finding| finding.class), Some(Class::OwnerSpinning));
     }
 
     #[test]

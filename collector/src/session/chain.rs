@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum ChainEnd {
     /// At a block that was there before.
     Ring,
-    /// At a pointer that is 0, or that leads to no memory.
+    /// At a pointer that is 0, or another mark for the end.
     Ends,
-    /// At the bound of blocks or of time.
+    /// At the bound of blocks or of time, or at a pointer that leads to no memory.
     NotRead,
 }
 

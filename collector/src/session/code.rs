@@ -28,6 +28,9 @@ pub struct LoopCode {
     /// The code was followed, and none of its branches leads out of the loop.
     #[serde(default)]
     pub(crate) endless: bool,
+    /// No instruction reads memory but that of the thread's own stack.
+    #[serde(default)]
+    pub(crate) no_loads: bool,
 }
 
 /// An instruction.
@@ -66,13 +69,17 @@ pub(crate) struct WordUse {
     pub(crate) address: u64,
     /// Bytes that are read.
     pub(crate) size: u32,
-    /// Name of an instruction that reads and changes it in one step: `lock cmpxchg`.
+    /// Name of an instruction that reads and changes it in one step: `lock cmpxchg`. A barrier is none.
     pub(crate) atomic: Option<String>,
     pub(crate) compared: Option<Compared>,
     /// Samples in which a register held what was read.
     pub(crate) samples: u32,
     /// The value in all of them. None: there were different values, or no sample.
     pub(crate) value: Option<u64>,
+    /// The samples right after the load had different values. Further on, code that was not followed may have
+    /// put something else into the register.
+    #[serde(default)]
+    pub(crate) varies: bool,
 }
 
 /// What a value is compared with.

@@ -77,12 +77,21 @@ fn walk(start: u64, next: i64, word_of: &mut WordOf<'_>, goes_on: &dyn Fn() -> b
         if blocks.len() >= MOST_BLOCKS || !goes_on() {
             break ChainEnd::NotRead;
         }
-        let Some(after) = word_of(block.wrapping_add_signed(next)) else { break ChainEnd::Ends };
+        let Some(after) = word_of(block.wrapping_add_signed(next)) else {
+            break if is_mark(block) { ChainEnd::Ends } else { ChainEnd::NotRead };
+        };
         places.insert(block, blocks.len());
         blocks.push(block);
         block = after;
     };
     Walked { end, blocks, before: 0 }
+}
+
+/// Lists may end with a small number or -1 in the place of a pointer. Any other that leads to no memory may be
+/// a pointer that was not understood, such as one with a tag.
+fn is_mark(pointer: u64) -> bool {
+    const MOST: u64 = 4096;
+    pointer < MOST || pointer.wrapping_neg() < MOST
 }
 
 impl Lists {
@@ -247,7 +256,8 @@ mod tests {
         let long = walked(&linked(5000, 0x1000), 0x1000, 0);
         assert_eq!((long.0, long.1.len()), (Ring, 5000));
         assert_eq!(walked(&linked(5000, 0), 0x1000, 0).0, Ends);
-        assert_eq!(walked(&linked(3, 0x9999), 0x1000, 0).0, Ends, "it leads to no memory");
+        assert_eq!(walked(&linked(3, u64::MAX), 0x1000, 0).0, Ends, "a mark for the end");
+        assert_eq!(walked(&linked(3, 0x9999), 0x1000, 0).0, NotRead, "it leads to no memory");
         assert_eq!(walked(&linked(100_001, 0), 0x1000, 0).0, NotRead);
         // The next pointer is at +8, or before the block.
         assert_eq!(walked(&[(0x1008, 0x2000), (0x2008, 0x1000)], 0x1000, 8).0, Ring);

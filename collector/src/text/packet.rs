@@ -49,8 +49,8 @@ messages! {
         LoopOutside {} => "This thread runs outside the allocator. It may only wait for the others.",
             "このスレッドはアロケータの外で実行中で、ほかのスレッドを待っているだけの可能性がある。";
         Source {} => "## The source around it", "## 周辺のソース";
-        NoSource { file, line } => "{file}, line {line} (the file was not there when the hang was captured).",
-            "{file} の {line} 行目 (記録の時点でファイルがなかった)。";
+        NoSource { file, line } => "{file}, line {line} (the text of the file is not in the evidence).",
+            "{file} の {line} 行目 (ファイルの内容は証拠に含まれていない)。";
         Ring {} => "## The data: a ring in a list", "## データ: リストの循環";
         RingNext { offset } => "The next pointer is at {offset} of a block.", "次のブロックへのポインタは各ブロックの {offset} にある。";
         BlockTable {} => "| block | in | size | pointed to by | in free() |", "| ブロック | 場所 | サイズ | 指しているもの | free() 中のスレッド |";

@@ -5,10 +5,12 @@
 //! - `value`: numbers, known or not; flags
 //! - `space`: memory as the followed thread sees it
 //! - `machine`: one instruction after the other
+//! - `seen`: what the loads of one way show
 //!
 //! Only x86-64 code is followed.
 
 mod machine;
+mod seen;
 mod space;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,7 @@ use super::images::Modules;
 use crate::session::{Dump, Memory, Probe, maps};
 pub(super) use machine::{Call, Executed};
 use machine::{Code, Load, Machine};
+use seen::Seen;
 pub(crate) use space::{LINE, LineOf};
 use space::{Lines, Space};
 
@@ -339,89 +342,4 @@ struct OneWay {
     turns: bool,
     calls: BTreeSet<Call>,
     returned_to: Vec<u64>,
-}
-
-/// Loads of one instruction that lead from block to block.
-#[derive(Clone, Copy)]
-struct Links {
-    last: Load,
-    next: i64,
-    /// So many times in a row the address was what had been loaded before, plus `next`.
-    count: u32,
-}
-
-/// Loads of one way, counted.
-#[derive(Default)]
-struct Seen {
-    /// By instruction and address: the load, how often, its last two depths.
-    loads: HashMap<(u64, u64), (Load, usize, [u32; 2])>,
-    /// Addresses by instruction, in order.
-    in_order: HashMap<u64, Vec<u64>>,
-    longest: u32,
-    ring: Option<RawRing>,
-    /// By instruction: its last load, and the links before it.
-    links: HashMap<u64, Links>,
-    /// See [`OneWay::turns`].
-    turns: bool,
-}
-
-impl Seen {
-    fn take(&mut self, loads: &[Load], barriers: usize) {
-        for load in loads {
-            self.link(load);
-            self.longest = self.longest.max(load.depth);
-            let order = self.in_order.entry(load.pc).or_default();
-            order.push(load.address);
-            let (seen, n, [before, last]) =
-                self.loads.entry((load.pc, load.address)).or_insert((*load, 0, [0; 2]));
-            seen.atomic |= load.atomic;
-            *n += 1;
-            // The same node twice round, each time further along the chain. A walk that begins again at the
-            // head of the list begins a new chain.
-            let grows = *n >= 3 && *before < *last && last.abs_diff(*before) == load.depth.abs_diff(*last);
-            if grows && load.depth > *last && self.ring.is_none() && barriers == 0 {
-                let round = order.iter().rev().skip(1).position(|a| *a == load.address).map_or(0, |i| i + 1);
-                let nodes = order.iter().rev().take(round).rev().copied().collect();
-                self.ring = Some(RawRing { pc: load.pc, nodes });
-            }
-            (*before, *last) = (*last, load.depth);
-        }
-    }
-
-    fn link(&mut self, load: &Load) {
-        let first = Links { last: *load, next: 0, count: 0 };
-        let links = self.links.entry(load.pc).or_insert(first);
-        let from = links.last.value.filter(|value| *value != 0 && load.depth > links.last.depth);
-        let next = from.map(|from| load.address.wrapping_sub(from) as i64);
-        *links = match next.filter(|next| next.abs() <= MOST_NEXT && load.size == 8) {
-            Some(next) if next == links.next => Links { last: *load, next, count: links.count + 1 },
-            Some(next) => Links { last: *load, next, count: 1 },
-            None => Links { last: *load, ..first },
-        };
-    }
-
-    /// The list that is walked, where enough blocks were linked alike.
-    fn chain(&self) -> Option<RawChain> {
-        let links = self.links.values().filter(|links| links.count >= CHAIN);
-        let links = links.max_by_key(|links| (links.count, std::cmp::Reverse(links.last.pc)))?;
-        let block = links.last.address.wrapping_sub(links.next as u64);
-        Some(RawChain { block, next: links.next })
-    }
-
-    /// A walk along a list, without a step of a lock.
-    fn is_list(&self, barriers: usize) -> bool {
-        self.longest >= CHAIN && barriers == 0
-    }
-
-    fn is_clear(&self) -> bool {
-        self.loads.values().any(|(_, n, _)| *n >= ENOUGH)
-    }
-
-    fn often(&self) -> Vec<Load> {
-        let mut words: BTreeMap<u64, Load> = BTreeMap::new();
-        for (load, ..) in self.loads.values().filter(|(_, n, _)| *n >= OFTEN) {
-            words.entry(load.address).or_insert(*load).atomic |= load.atomic;
-        }
-        words.into_values().collect()
-    }
 }

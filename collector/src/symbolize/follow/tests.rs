@@ -156,6 +156,19 @@ fn a_list_that_is_walked_again_from_its_head_is_no_ring() {
 }
 
 #[test]
+fn a_walk_down_a_tree_and_up_again_is_no_ring() {
+    // `mov rax, [rdi]; mov rdi, rax; mov rax, [rdi+8]; mov rdi, rax; jmp` to the begin.
+    let code = [0x48, 0x8b, 0x07, 0x48, 0x89, 0xc7, 0x48, 0x8b, 0x47, 0x08, 0x48, 0x89, 0xc7, 0xeb, 0xf1];
+    let tree = [(0x1000, 0x1040), (0x1048, 0x1000)];
+    assert_eq!(nodes(&made(&code, &[(RDI, 0x1000)], &tree)), None);
+    // One load for both ways: `mov rax, [rdi]; test rax, rax; jne +4; mov rax, [rdi+8]; mov rdi, rax; jmp`.
+    let code = [
+        0x48, 0x8b, 0x07, 0x48, 0x85, 0xc0, 0x75, 0x04, 0x48, 0x8b, 0x47, 0x08, 0x48, 0x89, 0xc7, 0xeb, 0xef,
+    ];
+    assert_eq!(nodes(&made(&code, &[(RDI, 0x1000)], &tree)), None);
+}
+
+#[test]
 fn an_encoded_list_and_a_pointer_on_the_stack_are_followed_too() {
     // `mov rax, [rdi]; xor rax, rdx; mov rdi, rax; jmp` to the begin.
     let code = [0x48, 0x8b, 0x07, 0x48, 0x31, 0xd0, 0x48, 0x89, 0xc7, 0xeb, 0xf5];

@@ -169,12 +169,12 @@ impl Picked<'_> {
             Some(CodeLine { frames, text, samples: of(pc) })
         };
         let mut decode = |pc| decode(modules, pc);
-        let (uses, endless) = match self.followed {
+        let (uses, endless, no_loads) = match self.followed {
             true => {
                 let mut turns = Turns::of(way, &mut decode);
-                (turns.uses(&pcs, &registers), turns.is_endless())
+                (turns.uses(&pcs, &registers), turns.is_endless(), turns.has_no_loads(&registers))
             }
-            false => (vec![], false),
+            false => (vec![], false, false),
         };
         let used = uses::used(pcs.iter().filter_map(|pc| self.code.get(pc)));
         Some(LoopCode {
@@ -189,6 +189,7 @@ impl Picked<'_> {
             },
             uses,
             endless,
+            no_loads,
         })
     }
 }

@@ -15,6 +15,9 @@ const CODE: u64 = 0x1000;
 const WORD: u64 = 0x5000;
 const RCX: usize = 2;
 const RDX: usize = 1;
+const RAX: usize = 0;
+const RBP: usize = 6;
+const RSP: usize = 7;
 
 /// The instructions of some code, by address.
 fn decoded(bytes: &[u8]) -> BTreeMap<u64, Instruction> {
@@ -64,11 +67,63 @@ fn a_word_that_is_loaded_and_compared() {
         compared: Some(Compared::Number(0)),
         samples: 3,
         value: Some(1),
+        varies: false,
     };
     assert_eq!((one, endless), (wanted, false));
     let changes = [sample(0x1003, &[(RCX, 1)]), sample(0x1003, &[(RCX, 2)])];
     let (one, _) = used(&code, &changes);
-    assert_eq!((one.samples, one.value), (2, None));
+    assert_eq!((one.samples, one.value, one.varies), (2, None, true));
+}
+
+#[test]
+fn what_only_code_that_was_not_followed_may_have_put_there_is_no_change() {
+    // mov (%rax),%ecx; inc %edx; jmp: samples right after the load agree; those after the next may be of a
+    // way into the loop that was not followed.
+    let code = [0x8b, 0x08, 0xff, 0xc2, 0xeb, 0xfa];
+    let samples = [sample(0x1002, &[(RCX, 1)]), sample(0x1002, &[(RCX, 1)]), sample(0x1004, &[(RCX, 9)])];
+    let (one, _) = used(&code, &samples);
+    assert_eq!((one.samples, one.value, one.varies), (3, None, false));
+}
+
+/// The words that the loop uses, and whether it has no loads.
+fn uses(bytes: &[u8], samples: &[(u64, Probe)]) -> (usize, bool) {
+    let code = decoded(bytes);
+    let way = turning(&code);
+    let registers = Registers { samples: samples.iter().map(|(pc, probe)| (*pc, probe)).collect() };
+    let mut turns = Turns::of(&way, &mut |pc| code.get(&pc).copied());
+    (turns.uses(&code.keys().copied().collect(), &registers).len(), turns.has_no_loads(&registers))
+}
+
+#[test]
+fn a_load_that_moves_has_no_one_word() {
+    // mov (%rax),%ecx; jmp
+    let code = [0x8b, 0x08, 0xeb, 0xfc];
+    let at = |values: [u64; 2]| uses(&code, &values.map(|v| sample(CODE, &[(RAX, v), (RSP, 0x70_0000)])));
+    assert_eq!(at([WORD, WORD]), (1, false));
+    assert_eq!(at([WORD, WORD + 64]), (0, false), "the loop runs on another word at times");
+    // mov (%rdx),%rax; mov (%rax),%ecx; jmp: what other samples held may be of another word.
+    let code = decoded(&[0x48, 0x8b, 0x02, 0x8b, 0x08, 0xeb, 0xf9]);
+    let mut way = turning(&code);
+    way.loaded = BTreeMap::from([(0x1003, BTreeSet::from([WORD]))]);
+    let held = [sample(0x1005, &[]), sample(0x1005, &[])];
+    let registers = Registers { samples: held.iter().map(|(pc, probe)| (*pc, probe)).collect() };
+    let mut turns = Turns::of(&way, &mut |pc| code.get(&pc).copied());
+    let [one] = &turns.uses(&code.keys().copied().collect(), &registers)[..] else { panic!() };
+    assert_eq!((one.address, one.samples), (WORD, 0));
+}
+
+#[test]
+fn barriers_are_no_changes_and_the_own_stack_is_no_load() {
+    // lock orl $0,(%rax); jmp. lock addl $1,(%rax); jmp
+    assert_eq!(uses(&[0xf0, 0x83, 0x08, 0x00, 0xeb, 0xfa], &[]).0, 0);
+    assert_eq!(uses(&[0xf0, 0x83, 0x00, 0x01, 0xeb, 0xfa], &[]).0, 1);
+    // mov -8(%rbp),%eax; jmp
+    let own = [0x8b, 0x45, 0xf8, 0xeb, 0xfb];
+    let with = |rbp| uses(&own, &[sample(CODE, &[(RSP, 0x7000), (RBP, rbp)])]).1;
+    assert_eq!((with(0x7040), with(0x7000_0000)), (true, false));
+    // mov (%rax),%ah; cmp $5,%al; jne: the register has the word in its second byte.
+    let high = used(&[0x8a, 0x20, 0x3c, 0x05, 0x75, 0xfa], &[sample(CODE, &[])]).0;
+    assert_eq!((high.compared, high.samples), (None, 0));
 }
 
 #[test]

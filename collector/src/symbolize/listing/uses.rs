@@ -21,6 +21,9 @@ const CALLER_SAVED: [Register; 9] = [
     Register::R11,
 ];
 
+/// The stack of a loop's own function ends at most so many bytes above the stack pointer.
+const MOST_OF_STACK: u64 = 16 << 10;
+
 /// The executed instructions of a way.
 pub(super) struct Turns<'w> {
     way: &'w Way,
@@ -55,6 +58,9 @@ impl<'w> Turns<'w> {
         for (pc, addresses) in self.way.loaded.clone() {
             let one = addresses.first().copied().filter(|_| addresses.len() == 1 && pcs.contains(&pc));
             let Some((address, i)) = one.zip(self.code.get(&pc).copied()) else { continue };
+            if is_barrier(&i) || self.moves(&i, registers) {
+                continue;
+            }
             let found = self.of_load(&i, address, registers);
             match uses.iter_mut().find(|known| known.address == address) {
                 None => uses.push(found),
@@ -68,7 +74,8 @@ impl<'w> Turns<'w> {
 
     fn of_load(&mut self, i: &Instruction, address: u64, registers: &Registers<'_>) -> WordUse {
         let size = i.memory_size().size() as u32;
-        let mut found = WordUse { address, size, atomic: None, compared: None, samples: 0, value: None };
+        let mut found =
+            WordUse { address, size, atomic: None, compared: None, samples: 0, value: None, varies: false };
         if i.has_lock_prefix() || i.mnemonic() == Mnemonic::Xchg {
             let lock = if i.has_lock_prefix() { "lock " } else { "" };
             found.atomic = Some(format!("{lock}{:?}", i.mnemonic()).to_lowercase());
@@ -76,20 +83,68 @@ impl<'w> Turns<'w> {
         }
         match i.mnemonic() {
             Mnemonic::Cmp | Mnemonic::Test => found.compared = self.compared(i, registers),
-            Mnemonic::Mov | Mnemonic::Movzx if i.op0_kind() == OpKind::Register => {
+            Mnemonic::Mov | Mnemonic::Movzx
+                if i.op0_kind() == OpKind::Register && !super::registers::is_high_byte(i.op0_register()) =>
+            {
                 let to = i.op0_register();
                 let held = self.held(i.ip(), to.full_register());
                 found.compared = self.compared_after(i.ip(), (to, size as usize), &held, registers);
+                // Where the loop loads the address too, its samples may be of other words.
+                if self.sets_address(i) {
+                    return found;
+                }
                 let values: Vec<u64> = registers
                     .at(to.full_register(), |pc| held.contains(&pc))
                     .map(|v| v & mask(size))
                     .collect();
                 found.samples = values.len() as u32;
                 found.value = values.first().copied().filter(|first| values.iter().all(|v| v == first));
+                let after = registers.at(to.full_register(), |pc| pc == i.next_ip() && held.contains(&pc));
+                let after: BTreeSet<u64> = after.map(|v| v & mask(size)).collect();
+                found.varies = after.len() > 1;
             }
             _ => {}
         }
         found
+    }
+
+    /// The samples show that the load has other addresses than the one that was followed: a register of the
+    /// address, which the followed code does not change, has several values.
+    fn moves(&mut self, i: &Instruction, registers: &Registers<'_>) -> bool {
+        let of_address = [i.memory_base().full_register(), i.memory_index().full_register()];
+        of_address.into_iter().filter(|register| index(*register).is_some()).any(|register| {
+            let executed: Vec<u64> = self.code.keys().copied().collect();
+            // Of a register that changes, the samples at the load itself count.
+            let changes = executed.into_iter().any(|pc| self.changes(pc, register));
+            let values = registers.at(register, |pc| !changes || pc == i.ip());
+            values.collect::<BTreeSet<u64>>().len() > 1
+        })
+    }
+
+    /// The loop itself changes a register of the address.
+    fn sets_address(&mut self, i: &Instruction) -> bool {
+        let of_address = [i.memory_base().full_register(), i.memory_index().full_register()];
+        let executed: Vec<u64> = self.code.keys().copied().collect();
+        let mut of_address = of_address.into_iter().filter(|register| index(*register).is_some());
+        of_address.any(|register| executed.iter().any(|pc| self.changes(*pc, register)))
+    }
+
+    /// No instruction reads memory but that of the thread's own stack.
+    pub(super) fn has_no_loads(&mut self, registers: &Registers<'_>) -> bool {
+        let own = |base: Register| {
+            let Some((at, sp)) = registers.constant(base).zip(registers.constant(Register::RSP)) else {
+                return false;
+            };
+            at.wrapping_sub(sp) < MOST_OF_STACK
+        };
+        let info = &mut self.info;
+        self.code.values().all(|i| {
+            let mut used = info.info(i).used_memory().iter();
+            used.all(|memory| {
+                let base = memory.base().full_register();
+                memory.access() == OpAccess::Write || base == Register::RSP || own(base)
+            })
+        })
     }
 
     /// The instructions before which a register holds what the load gave, on each way to them.
@@ -209,6 +264,12 @@ pub(super) fn used<'i>(code: impl Iterator<Item = &'i Instruction>) -> Vec<Regis
         }
     }
     used.into_iter().collect()
+}
+
+/// A step that orders memory and changes none: `lock or $0`, `lock add $0`.
+fn is_barrier(i: &Instruction) -> bool {
+    let adds_nothing = matches!(i.mnemonic(), Mnemonic::Or | Mnemonic::Add);
+    i.has_lock_prefix() && adds_nothing && i.op_kind(1) != OpKind::Register && i.immediate(1) == 0
 }
 
 fn mask(size: u32) -> u64 {

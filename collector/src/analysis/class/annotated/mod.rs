@@ -29,7 +29,8 @@ pub(super) fn of(scene: &Scene<'_>, class: Class, hot: Option<u32>) -> Option<Ho
         let one = scene.traces.loops.get(&thread.tid());
         one.and_then(|one| one.code.as_ref()).is_some_and(stays)
     };
-    let hot = hot.and_then(|tid| scene.threads.get(&tid));
+    // What sleeps is no loop: then those that spin for it have one.
+    let hot = hot.and_then(|tid| scene.threads.get(&tid)).filter(|_| class != Class::SpinWait);
     let key = |t: &&Thread<'_>| (t.inside == Some(true), t.samples.len(), std::cmp::Reverse(t.tid()));
     let thread = hot.filter(code).or_else(|| scene.all().filter(code).max_by_key(key))?;
     let one = scene.traces.loops.get(&thread.tid())?;

@@ -26,6 +26,10 @@ messages! {
         AndReads { what, words } => "{what}, and reads {words}", "{what}。{words} も読む";
         Changes { word, instruction } => "tries to change {word} with `{instruction}`",
             "`{instruction}` で {word} の変更を試みる";
+        ChangesIt { word, instruction } => "changes {word} with `{instruction}`",
+            "`{instruction}` で {word} を変更する";
+        Several { words } => "reads several words, among them {words}", "複数のワードを読む ({words} など)";
+        NotKnown {} => "reads memory: which words is not known", "メモリを読むが、どのワードかは不明";
         TriesLock { word } => "tries to take the lock {word} with `pthread_mutex_trylock`",
             "`pthread_mutex_trylock` でロック {word} の取得を試みる";
         Rises { register, from, to, samples: "sample" } => "`{register}` counts up, from {from} to {to} in {samples}",
@@ -84,7 +88,12 @@ impl Says<'_> {
         let used = || self.code.uses.iter().filter(steady);
         if let Some(used) = used().find(|used| used.atomic.is_some()) {
             let (word, instruction) = (self.word(used.address), used.atomic.as_deref().unwrap_or_default());
-            return self.with_values(say!(LoopSays::Changes { word, instruction }).said(), used);
+            // Only a compare-and-exchange may fail.
+            let what = match instruction.contains("cmpxchg") {
+                true => say!(LoopSays::Changes { word, instruction }).said(),
+                false => say!(LoopSays::ChangesIt { word, instruction }).said(),
+            };
+            return self.with_values(what, used);
         }
         let words: Vec<&WordUse> = used().collect();
         let compared = words.iter().find(|used| used.compared.is_some());
@@ -99,8 +108,13 @@ impl Says<'_> {
             }
             ([], None) if self.one.list_ends => LoopSays::WalksList {}.said(),
             ([], None) => self.counts().unwrap_or_else(|| match self.code.followed {
-                true => LoopSays::NoWord {}.said(),
                 false => LoopSays::NotFollowed {}.said(),
+                true if !self.one.reads.is_empty() => {
+                    let words = self.names(self.one.reads.iter().map(|read| read.address));
+                    say!(LoopSays::Several { words }).said()
+                }
+                true if self.code.no_loads => LoopSays::NoWord {}.said(),
+                true => LoopSays::NotKnown {}.said(),
             }),
             ([used], None) => {
                 let words = self.word(used.address);
@@ -111,7 +125,15 @@ impl Says<'_> {
     }
 
     fn words<'w>(&self, words: impl Iterator<Item = &'w WordUse>) -> String {
-        let names: Vec<String> = words.take(MOST_WORDS).map(|used| self.word(used.address)).collect();
+        self.names(words.map(|used| used.address))
+    }
+
+    fn names(&self, words: impl Iterator<Item = u64>) -> String {
+        let mut words = words;
+        let mut names: Vec<String> = words.by_ref().take(MOST_WORDS).map(|at| self.word(at)).collect();
+        if words.next().is_some() {
+            names.push("...".to_owned());
+        }
         names.join(", ")
     }
 
@@ -144,7 +166,9 @@ impl Says<'_> {
         let steady = readings.filter(|[first, second]| first == second).map(|[first, _]| first);
         let values = match (readings, steady, used.value) {
             (Some(_), None, _) => LoopSays::ValueChanged {},
-            _ if used.samples > 1 && used.value.is_none() => LoopSays::ValueChanged {},
+            _ if used.varies => LoopSays::ValueChanged {},
+            // What else the samples had may be of another way into the loop.
+            _ if used.samples > 1 && used.value.is_none() => return what,
             // The words in memory are as the samples had them.
             (_, Some(now), Some(value)) if used.samples > 1 && value == now => {
                 say!(LoopSays::NeverChanged { samples: used.samples })

@@ -40,7 +40,7 @@ fn code(uses: Vec<WordUse>) -> LoopCode {
 
 fn reads_lock() -> WordUse {
     let compared = Some(Compared::Number(0));
-    WordUse { address: LOCK, size: 4, atomic: None, compared, samples: 40, value: Some(1) }
+    WordUse { address: LOCK, size: 4, atomic: None, compared, samples: 40, value: Some(1), varies: false }
 }
 
 /// The loop of thread 101, which reads [`LOCK`]: the readings, and its code.
@@ -90,6 +90,8 @@ fn a_loop_says_no_more_than_was_seen() {
     let counts = LoopCode { registers: vec![rises], ..code(vec![]) };
     let all = [
         says([1, 1], with(|used| (used.samples, used.value) = (0, None))),
+        says([1, 1], with(|used| (used.value, used.varies) = (None, true))),
+        // What samples further on held may be of another way into the loop.
         says([1, 1], with(|used| used.value = None)),
         says([1, 2], with(|_| {})),
         // The samples had another value than the memory has now.
@@ -97,6 +99,8 @@ fn a_loop_says_no_more_than_was_seen() {
         says([1, 1], with(|used| used.compared = None)),
         says([1, 1], with(|used| used.compared = Some(Compared::Bits(4)))),
         says([1, 1], with(|used| used.atomic = Some("lock cmpxchg".to_owned()))),
+        says([1, 2], with(|used| used.atomic = Some("lock xadd".to_owned()))),
+        says([1, 1], code(vec![])),
         says([1, 1], endless),
         says([1, 1], around),
         says([1, 1], counts),
@@ -104,11 +108,14 @@ fn a_loop_says_no_more_than_was_seen() {
     insta::assert_snapshot!(all.join("\n"), @"
     3 instructions, reads `g_foo_locks+160` and compares it with 0; the value was 1 in both readings
     3 instructions, reads `g_foo_locks+160` and compares it with 0; the value changes
+    3 instructions, reads `g_foo_locks+160` and compares it with 0
     3 instructions, reads `g_foo_locks+160` and compares it with 0; the value changes
     3 instructions, reads `g_foo_locks+160` and compares it with 0
     3 instructions, reads `g_foo_locks+160`; the value never changed in 40 samples
     3 instructions, reads `g_foo_locks+160` and tests its bits 4; the value never changed in 40 samples
     3 instructions, tries to change `g_foo_locks+160` with `lock cmpxchg`; the value never changed in 40 samples
+    3 instructions, changes `g_foo_locks+160` with `lock xadd`; the value changes
+    3 instructions, reads several words, among them `g_foo_locks+160`
     3 instructions, no branch leads out of the loop
     5 instructions around the samples, which could not be followed: what they read is not known
     3 instructions, `rcx` counts up, from 7 to 90000 in 40 samples
