@@ -264,7 +264,10 @@ fn call(of: &CoreThread, machine: u16, memory: &CoreMemory<'_>) -> Call {
     if machine == ARCH_X86_64 {
         // rax, orig_rax, rip; then rdi, rsi, rdx, r10, r8, r9.
         let (result, number, pc) = (reg(10), reg(15), reg(16));
-        let is_call = || before(pc, 2).and_then(|at| memory.array::<2>(at)) == Some([0x0f, 0x05]);
+        // The code may be neither in the core nor on this machine. The kernel gives a number of a call only to
+        // a thread that is in one, so the registers alone are enough.
+        let code = || before(pc, 2).and_then(|at| memory.array::<2>(at));
+        let is_call = || code().is_none_or(|code| code == [0x0f, 0x05]);
         // A sleep that ended while the threads were being stopped: without the core it would not show.
         let slept = Syscalls::X86_64.call(number as i32).is_some_and(|call| call.kind == "nanosleep");
         match number < MOST_CALLS && (open(result) || slept) && is_call() {

@@ -90,6 +90,17 @@ fn registers_tell_who_waits_and_memory_tells_for_what() {
 }
 
 #[test]
+fn a_thread_in_a_call_waits_though_its_code_is_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut without_code = core();
+    // Sizes of the segment of the code, in the file and in memory.
+    [32, 40].into_iter().for_each(|field| word(&mut without_code, 64 + 56 + field, 0, 8));
+    let Read { dump, .. } = read_bytes(dir.path(), &without_code).unwrap();
+    let states: Vec<_> = dump.threads.iter().map(|t| (t.tid, t.state, t.syscall)).collect();
+    assert_eq!(states, [(7, b'S', 202), (8, b'R', hangscope_protocol::record::SYSCALL_RUNNING)]);
+}
+
+#[test]
 fn damage_anywhere_is_an_error_or_less_and_never_a_panic() {
     let dir = tempfile::tempdir().unwrap();
     let whole = core();
