@@ -63,8 +63,9 @@ pub(super) fn wait(thread: &ThreadRecord, frames: &[Frame], tids: &Tids, nothing
     // A lock of a shared C library waits in that library.
     let shared = frames.iter().any(is_libc);
     let of_libc = |frame: &Frame| !shared || frame.dso.as_deref().is_none_or(is_system);
-    let nameless =
-        frames.is_empty() || unnamed.into_iter().any(|frame| !frame.in_allocator && of_libc(frame));
+    // The allocator may be the C library itself.
+    let not_by_hand = |frame: &Frame| !frame.in_allocator || is_libc(frame);
+    let nameless = frames.is_empty() || unnamed.into_iter().any(|frame| not_by_hand(frame) && of_libc(frame));
     let guessed = named.is_none() && (nameless || futex.tid_of_word().is_some());
     let found = match named {
         Some(name) => futex.named(name),

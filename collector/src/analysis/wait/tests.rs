@@ -186,6 +186,17 @@ fn aarch64_has_other_system_call_numbers() {
 }
 
 #[test]
+fn a_c_library_that_is_the_allocator_makes_no_lock_by_hand() {
+    let mut make = Make::new();
+    make.futex(101, &join(102), &["?@libc", WORKER]).call(102, 0, 3, &["read@libc", WORKER]);
+    for frame in make.traces.threads.values_mut().flat_map(|trace| &mut trace.frames) {
+        frame.in_allocator = frame.dso.as_deref() == Some("/lib/x86_64-linux-gnu/libc.so.6");
+    }
+    let wait = find(&make.analyse());
+    assert_eq!((wait.kind.as_str(), wait.owner), ("join", Some(102)));
+}
+
+#[test]
 fn a_lock_made_by_hand_has_no_owner() {
     // Beside the word stands the tid of a living thread, as in a pthread mutex.
     for stack in [&["syscall@libc", "span_acquire@foo", WORKER][..], &["?@foo", "malloc@foo", WORKER]] {

@@ -25,7 +25,7 @@ use super::images::Modules;
 use crate::session::{Dump, Memory, Probe, maps};
 pub(super) use machine::{Call, Executed};
 use machine::{Code, Load, Machine};
-use seen::Seen;
+use seen::{RawChain, RawRing, Seen};
 pub(crate) use space::{LINE, LineOf};
 use space::{Lines, Space};
 
@@ -38,18 +38,10 @@ const MOST_STEPS: usize = 6_000;
 const MOST_STEPS_OF_LIST: usize = 60_000;
 /// The same, where it is known how the blocks of the list are linked: then the chain itself is read.
 const MOST_STEPS_OF_CHAIN: usize = 4_000;
-/// Most bytes from the beginning of a block to its next pointer.
-const MOST_NEXT: i64 = 4096;
 /// Instructions of all ways.
 const MOST_STEPS_OF_ALL: usize = 600_000;
 /// Instructions between two looks at what was found.
 const CHUNK: usize = 256;
-/// A word is read in a loop if it is read this often by one instruction.
-const OFTEN: usize = 3;
-/// After so many readings of a word by one instruction nothing new comes.
-const ENOUGH: usize = 8;
-/// A chain of so many loads is a walk along a list.
-const CHAIN: u32 = 8;
 /// Most words kept of a thread.
 const MOST_READS: usize = 8;
 const MOST_CALLS: usize = 256;
@@ -71,24 +63,6 @@ pub(super) struct RawRead {
     pub(super) atomic: bool,
     /// How many of the ways read it.
     pub(super) ways: u32,
-}
-
-/// A list that leads back into itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct RawRing {
-    /// The loading instruction.
-    pub(super) pc: u64,
-    /// Where it loads from, once round.
-    pub(super) nodes: Vec<u64>,
-}
-
-/// A list that is walked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RawChain {
-    /// One of its blocks.
-    pub(super) block: u64,
-    /// Offset of the next pointer in a block.
-    pub(super) next: i64,
 }
 
 /// What the loop of a thread does.
@@ -328,7 +302,7 @@ fn follow(machine: &mut Machine<'_, '_, '_>, steps_left: &mut usize) -> Seen {
 
 /// What one way showed.
 struct OneWay {
-    /// One load for each word, and instruction, that was read [`OFTEN`].
+    /// One load for each word, and instruction, that was read often.
     often: Vec<Load>,
     ring: Option<RawRing>,
     chain: Option<RawChain>,

@@ -3,7 +3,33 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::machine::Load;
-use super::{CHAIN, ENOUGH, MOST_NEXT, OFTEN, RawChain, RawRing};
+
+/// A word is read in a loop if it is read this often by one instruction.
+const OFTEN: usize = 3;
+/// After so many readings of a word by one instruction nothing new comes.
+const ENOUGH: usize = 8;
+/// A chain of so many loads is a walk along a list.
+const CHAIN: u32 = 8;
+/// Most bytes from the beginning of a block to its next pointer.
+const MOST_NEXT: i64 = 4096;
+
+/// A list that leads back into itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RawRing {
+    /// The loading instruction.
+    pub(crate) pc: u64,
+    /// Where it loads from, once round.
+    pub(crate) nodes: Vec<u64>,
+}
+
+/// A list that is walked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RawChain {
+    /// One of its blocks.
+    pub(crate) block: u64,
+    /// Offset of the next pointer in a block.
+    pub(crate) next: i64,
+}
 
 /// Loads of one instruction that lead from block to block.
 #[derive(Clone, Copy)]
