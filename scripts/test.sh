@@ -69,9 +69,8 @@ install_missing() {
 quick=(--config "$root/scripts/quick.toml")
 export BUILD_QUICK=1
 # Where tests leave pages for the check in a browser.
-export HANGSCOPE_TEST_PAGES=${CARGO_TARGET_DIR:-$root/target}/pages
-rm -rf "$HANGSCOPE_TEST_PAGES"
-rm -rf "$HANGSCOPE_TEST_PAGES"
+export KEEP_PAGES_IN=${CARGO_TARGET_DIR:-$root/target}/pages
+rm -rf "$KEEP_PAGES_IN"
 members=(-p hangscope-protocol -p hangscope-reader -p hangscope -p hangscope-test-workload -p hangscope-test-allocators -p hangscope-test-e2e -p hangscope-test-fuzz)
 
 # The shim is no_std and needs a profile of its own: see Cargo.toml. The profile has its own folder and lock, so the shim is
@@ -178,14 +177,14 @@ kinds_table() {
 # The pages that the tests have left, in a browser: tests/page.
 pages() {
   local to=${CARGO_TARGET_DIR:-$root/target}/page-check shots=${CARGO_TARGET_DIR:-$root/target}/page-shots
-  [ -d "$HANGSCOPE_TEST_PAGES" ] || return 0
+  [ -d "$KEEP_PAGES_IN" ] || return 0
   mkdir -p "$to"
   cp tests/page/package.json tests/page/package-lock.json tests/page/.npmrc tests/page/*.mjs "$to"
   if ! cmp -s "$to/package-lock.json" "$to/node_modules/.of"; then
     (cd "$to" && npm ci --silent)
     cp "$to/package-lock.json" "$to/node_modules/.of"
   fi
-  node "$to/check.mjs" "$HANGSCOPE_TEST_PAGES" "$shots"
+  node "$to/check.mjs" "$KEEP_PAGES_IN" "$shots"
 }
 
 figures() { cargo "${quick[@]}" test --release -p hangscope-test-e2e --test figures "$@" -- --test-threads=1 --nocapture; }

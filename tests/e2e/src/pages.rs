@@ -1,4 +1,4 @@
-//! Pages for the check in a browser (`tests/page`): where HANGSCOPE_TEST_PAGES names a folder, tests leave the pages there that
+//! Pages for the check in a browser (`tests/page`): where KEEP_PAGES_IN names a folder, tests leave the pages there that
 //! their hunts made.
 
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub fn keep_text(name: &str, text: &str) {
 }
 
 fn folder_of_pages() -> Option<PathBuf> {
-    let to = PathBuf::from(std::env::var_os("HANGSCOPE_TEST_PAGES")?);
+    let to = PathBuf::from(std::env::var_os("KEEP_PAGES_IN")?);
     std::fs::create_dir_all(&to).expect("a folder for pages");
     Some(to)
 }

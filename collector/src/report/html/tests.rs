@@ -34,9 +34,9 @@ fn page(file: &ThreadsFile) -> String {
     bundle::page(&input)
 }
 
-/// Leaves a page for the check in a browser (`tests/page`), where HANGSCOPE_TEST_PAGES names a folder.
+/// Leaves a page for the check in a browser (`tests/page`), where KEEP_PAGES_IN names a folder.
 fn keep(name: &str, page: &str, file: &ThreadsFile) {
-    let Some(to) = std::env::var_os("HANGSCOPE_TEST_PAGES") else { return };
+    let Some(to) = std::env::var_os("KEEP_PAGES_IN") else { return };
     let to = std::path::Path::new(&to);
     std::fs::create_dir_all(to).unwrap();
     std::fs::write(to.join(format!("{name}.html")), page).unwrap();
