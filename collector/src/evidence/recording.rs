@@ -1,7 +1,8 @@
 //! All that a finding was made from, in one small file: the dump, its stacks with names, and the heartbeats
 //! before it. Of the memory and registers of the process it has only the words beside a futex, those that
-//! loops of running threads read, and the values of registers that stay or come again in such a loop. From this file the analysis gives the same finding on any machine, without
-//! the DSOs. Attach it to a bug report; recorded tests are such files.
+//! loops of running threads read, and the values of registers that stay or come again in such a loop. From
+//! this file the analysis gives the same finding on any machine, without the DSOs. Attach it to a bug report;
+//! recorded tests are such files.
 
 use std::io::{self, Write as _};
 use std::path::Path;

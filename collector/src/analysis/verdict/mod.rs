@@ -7,8 +7,8 @@
 //! - [`tally`]: counts runs
 //! - [`arms`]: each arm, compared with the pinned one
 //! - [`rules`]: which verdict it is
-//! - [`headline`]: the verdict in one sentence; `doing`: its parts about the hot thread; `innocent`: its clause for a cause that needs no mistake of the
-//!   allocator
+//! - [`headline`]: the verdict in one sentence; `doing`: its parts about the hot thread; `innocent`: its
+//!   clause for a cause that needs no mistake of the allocator
 //! - [`evidence`]: the facts that the verdict rests on
 //! - `ends`: runs that died or failed
 //! - `decided`: the evidence of a hunt with a question (`--until-decided`)
