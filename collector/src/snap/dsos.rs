@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use hangscope_protocol::record::{DsoNowRecord, DsoRecord, dso_flags, maps_deleted};
-use hangscope_reader::Memory as _;
+use hangscope_reader::Memory;
 use hangscope_reader::elf::{BuildId, Headers};
 use hangscope_reader::link_map::Linked;
 use nix::errno::Errno;
@@ -54,11 +54,12 @@ pub(super) fn all(mappings: &[Mapping], started_wall_ns: u64, memory: &ProcessMe
     dsos
 }
 
-fn one(id: u32, lines: &[&Mapping], started_wall_ns: u64, memory: &ProcessMemory) -> Option<Dso> {
+/// What the mappings of a file say of its DSO, in a process or in a core. None without an ELF header.
+pub(super) fn record(id: u32, lines: &[&Mapping], memory: &impl Memory) -> Option<DsoRecord> {
     let (first, last) = (lines.first()?, lines.last()?);
     let headers = lines.iter().find(|m| m.offset == 0).and_then(|m| Headers::read(memory, m.start))?;
     let build_id = BuildId::of(memory, &headers);
-    let mut init = DsoRecord {
+    Some(DsoRecord {
         id,
         start: first.start,
         end: last.end,
@@ -70,7 +71,12 @@ fn one(id: u32, lines: &[&Mapping], started_wall_ns: u64, memory: &ProcessMemory
         build_id: build_id.bytes,
         build_id_len: build_id.len,
         ..zero()
-    };
+    })
+}
+
+fn one(id: u32, lines: &[&Mapping], started_wall_ns: u64, memory: &ProcessMemory) -> Option<Dso> {
+    let first = lines.first()?;
+    let mut init = record(id, lines, memory)?;
     let deleted = lines.iter().any(|m| m.deleted);
     let mut now = DsoNowRecord {
         id,
@@ -105,7 +111,7 @@ fn one(id: u32, lines: &[&Mapping], started_wall_ns: u64, memory: &ProcessMemory
                 init.mode = now.path_mode;
                 init.uid = now.path_uid;
             }
-            if same && let Some((address, value)) = relocated_word(&first.path, headers.bias) {
+            if same && let Some((address, value)) = relocated_word(&first.path, init.bias) {
                 init.got_addr = address;
                 init.got_value = value;
                 let mut word = [0; 8];

@@ -10,12 +10,11 @@ use std::path::{Path, PathBuf};
 
 use hangscope_protocol::VERSION;
 use hangscope_protocol::record::{
-    ARCH_AARCH64, ARCH_X86_64, DsoRecord, DumpBeginRecord, DumpEndRecord, HelloRecord, MarkRecord,
-    PROBE_REGS, ProbeRecord, RED_ZONE, SYSCALL_RUNNING, SYSCALL_UNREADABLE, ThreadRecord, dump_reason,
-    hello_flags, mark_part, probe_outcome, probe_way, thread_flags,
+    ARCH_AARCH64, ARCH_X86_64, DumpBeginRecord, DumpEndRecord, HelloRecord, MarkRecord, PROBE_REGS,
+    ProbeRecord, RED_ZONE, SYSCALL_RUNNING, SYSCALL_UNREADABLE, ThreadRecord, dump_reason, hello_flags,
+    mark_part, probe_outcome, probe_way, thread_flags,
 };
 use hangscope_reader::Memory as _;
-use hangscope_reader::elf::{BuildId, Headers};
 use hangscope_reader::thread::{EMPTY, is_futex_wait, read_near};
 use nix::errno::Errno;
 
@@ -135,30 +134,13 @@ fn dsos_of(mappings: &[Mapping], memory: &CoreMemory<'_>) -> Vec<Dso> {
     }
     let mut files: Vec<_> = files.into_values().filter(|lines| lines.iter().any(|m| m.execute)).collect();
     files.sort_by_key(|lines| lines.first().map(|m| m.start));
-    let mut dsos = vec![];
+    let mut found = vec![];
     for lines in files {
-        let (Some(first), Some(last)) = (lines.first(), lines.last()) else { continue };
-        let Some(headers) = lines.iter().find(|m| m.offset == 0).and_then(|m| Headers::read(memory, m.start))
-        else {
-            continue;
-        };
-        let build_id = BuildId::of(memory, &headers);
-        let init = DsoRecord {
-            id: dsos.len() as u32,
-            start: first.start,
-            end: last.end,
-            bias: headers.bias,
-            map_ino: first.ino,
-            map_dev: first.dev,
-            // Nobody looked when the process started.
-            errno: Errno::ENODATA as u32,
-            build_id: build_id.bytes,
-            build_id_len: build_id.len,
-            ..zero()
-        };
-        dsos.push(Dso { init, path: first.path.clone(), now: None });
+        if let Some(init) = dsos::record(found.len() as u32, &lines, memory) {
+            found.push(Dso { init, path: lines[0].path.clone(), now: None });
+        }
     }
-    dsos
+    found
 }
 
 /// A file that has the build-id of a mapped one.

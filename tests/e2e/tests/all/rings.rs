@@ -7,9 +7,9 @@ use serde_json::Value;
 const PROFILE: &str = "name = 'rings'\n\
     [[list]]\nhead = 'g_ring_bins'\nstride = 16\noffset = 8\nnext = 8\nsizes = [8, 8, 8, 8, 32]\n";
 
-/// A hunt of one run of `libfault_rings.so`: its finding, its headline, and `loop.txt`.
+/// A hunt of one run of `librings.so`: its finding, its headline, and `loop.txt`.
 fn hunted(kind: &str, profile: Option<&str>) -> (Value, String, String) {
-    let so = hangscope_test_e2e::built("examples/libfault_rings.so");
+    let so = hangscope_test_e2e::built("examples/librings.so");
     let command = bench_with(&["2", "200000", "100", "16", "4096", "50", "1024"]);
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("rings.toml");
