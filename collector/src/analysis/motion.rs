@@ -8,7 +8,7 @@ use super::stack::Proof;
 use crate::session::trace::{Frame, ThreadTrace, is_signal_frame};
 
 /// Fewer stacks prove nothing: each may have met the thread in another call by chance.
-const LEAST_STACKS: usize = 6;
+pub(super) const LEAST_STACKS: usize = 6;
 
 /// How well the stacks of a thread prove that it stayed in the function in which `waits` shows it. None: they do not.
 pub(super) fn stays<'a>(

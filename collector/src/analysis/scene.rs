@@ -141,6 +141,15 @@ impl Thread<'_> {
         }
     }
 
+    /// It waited for a lock in the first look, and was awake in the second one. That may be the wake of a signal:
+    /// such a thread waits for a processor before it waits for the lock again. Too few stacks tell where it was,
+    /// and none that it went on.
+    pub(super) fn may_wait_again(&self) -> bool {
+        let awake = self.second.is_some_and(is_running);
+        let few = self.samples.len() < motion::LEAST_STACKS && self.calls != Calls::Returns;
+        self.motion == Motion::Moved && awake && few && self.waits_for_lock()
+    }
+
     fn waits_for_lock(&self) -> bool {
         self.wait.as_ref().is_some_and(|wait| wait.kind.is_lock())
     }

@@ -22,8 +22,12 @@ pub(super) fn ring(scene: &Scene<'_>, graph: &Graph) -> Option<Case> {
     graph.cycles().into_iter().find_map(|members| {
         let threads: Vec<&Thread<'_>> = members.iter().filter_map(|tid| scene.threads.get(tid)).collect();
         let waits: Vec<&Wait> = threads.iter().filter_map(|t| t.wait.as_ref()).collect();
-        let stuck = stuck_together(threads.iter().copied());
-        if stuck == Stuck::No || waits.len() != members.len() {
+        let asleep: Vec<&Thread<'_>> = threads.iter().copied().filter(|t| !t.may_wait_again()).collect();
+        let stuck = match stuck_together(asleep.iter().copied()) {
+            Stuck::Yes if asleep.len() < threads.len() => Stuck::Maybe,
+            stuck => stuck,
+        };
+        if asleep.is_empty() || stuck == Stuck::No || waits.len() != members.len() {
             return None;
         }
         // A timed wait ends by itself, and opens the ring.

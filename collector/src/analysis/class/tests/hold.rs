@@ -1,7 +1,7 @@
 //! Dumps of a process that moved between the two looks: two facts that are not of one time prove nothing
 //! together.
 
-use hangscope_protocol::record::{NEAR_BEFORE, ThreadRecord, mark_part};
+use hangscope_protocol::record::{NEAR_BEFORE, SYSCALL_RUNNING, ThreadRecord, mark_part};
 
 use super::*;
 use crate::session::trace::TraceSource;
@@ -211,4 +211,18 @@ fn an_owner_that_no_look_has_is_gone_only_if_it_was_asked_for() {
     make.runs(116, 0.9, LOOP, Sampled::OneCall(9)).leaves(116);
     assert_eq!(class(&make.analyse()), (Class::OwnerGone, Confidence::Likely));
     assert_eq!(class(&make.ended(116, LOCK).analyse()), (Class::OwnerGone, Confidence::Proven));
+}
+
+/// A signal woke one of the two, and it had not got a processor again when the second look was made.
+#[test]
+fn a_member_of_a_ring_that_is_awake_once_has_not_moved_on() {
+    let made = |samples: Sampled| {
+        let mut make = Make::new();
+        make.futex(101, &mutex(LOCK, 102, 0), MALLOC).futex(102, &mutex(LOCK2, 101, 0), MALLOC);
+        make.sampled(101, MALLOC, samples);
+        make.change(101, |r| (r.syscall, r.nvcsw) = (SYSCALL_RUNNING, r.nvcsw + 300));
+        make.analyse()
+    };
+    assert_eq!(class(&made(Sampled::Never)), (Class::Deadlock, Confidence::Likely));
+    assert_eq!(class(&made(Sampled::ManyCalls(5))).0, Class::Slow, "it was seen to go on");
 }
