@@ -1,5 +1,6 @@
 //! One hang that is over, with all that its bundle has: for renderers that need more than `threads.json`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::evidence::recording;
@@ -16,6 +17,8 @@ pub(crate) struct Hang {
     pub(crate) traces: Traces,
     /// As it was written; where it cannot be read, made anew.
     pub(crate) file: ThreadsFile,
+    /// By tid, when its samples were taken, CLOCK_MONOTONIC, ns.
+    pub(crate) sample_times: BTreeMap<u32, Vec<u64>>,
 }
 
 /// A stack of a thread at a moment.
@@ -43,7 +46,7 @@ impl Hang {
         let (traces, finding) = saved.analyse(&dump);
         let written = path.is_dir().then(|| show::read::<ThreadsFile>(&folder.join("threads.json")).ok());
         let file = written.flatten().unwrap_or_else(|| ThreadsFile::of(&dump, &traces, &finding));
-        Ok(Hang { dump, traces, file })
+        Ok(Hang { sample_times: dump.sample_times(), dump, traces, file })
     }
 
     /// Time since the process began of a time of CLOCK_MONOTONIC, ns.
@@ -60,8 +63,7 @@ impl Hang {
 
     /// The samples of a thread that have a stack, in order of time.
     pub(crate) fn samples(&self, tid: u32) -> Vec<Sample<'_>> {
-        let times = self.dump.sample_times();
-        let times = times.get(&tid).map_or(&[][..], Vec::as_slice);
+        let times = self.sample_times.get(&tid).map_or(&[][..], Vec::as_slice);
         let all = self.traces.samples.get(&tid).into_iter().flatten().zip(times);
         let with_stack = all.filter(|(trace, _)| !trace.frames.is_empty());
         with_stack.map(|(trace, at)| Sample { at_ns: self.since_start(*at), trace }).collect()

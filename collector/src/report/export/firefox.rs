@@ -70,8 +70,7 @@ fn at(ns: u64) -> Timestamp {
 /// The usual time between two samples of a thread, ns.
 fn interval_ns(hang: &Hang) -> u64 {
     let mut gaps: Vec<u64> = hang
-        .dump
-        .sample_times()
+        .sample_times
         .values()
         .flat_map(|times| times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])))
         .collect();

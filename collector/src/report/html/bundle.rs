@@ -114,7 +114,7 @@ pub(super) struct Input<'a> {
     pub(super) lang: Lang,
 }
 
-/// The page. Pure.
+/// The HTML of the page. Reads no file.
 pub(super) fn page(input: &Input<'_>) -> String {
     let Input { file, around, files, .. } = input;
     // Without a hunt, the dump is a hunt of one run.

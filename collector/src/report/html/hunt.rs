@@ -61,7 +61,7 @@ pub(super) struct Input<'a> {
     pub(super) lang: Lang,
 }
 
-/// The page. Pure.
+/// The HTML of the page. Reads no file.
 pub(super) fn page(input: &Input<'_>) -> String {
     let Input { facts, conclusion, extra, snapshots, files, .. } = input;
     let about = html! { (name(input.name)) " · " (said(&say!(Job::AboutHunt { runs: facts.runs.len() }))) };

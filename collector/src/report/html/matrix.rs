@@ -52,7 +52,7 @@ pub(crate) struct Matrix {
     pub(crate) meta: Vec<(String, String)>,
 }
 
-/// The page. Pure.
+/// The HTML of the page. Reads no file.
 pub(crate) fn page(matrix: &Matrix) -> String {
     let head = html! {
         p.badges {

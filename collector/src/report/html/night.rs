@@ -46,7 +46,7 @@ pub(crate) struct Night {
     pub(crate) sessions: Vec<Session>,
 }
 
-/// The page. Pure.
+/// The HTML of the page. Reads no file.
 pub(crate) fn page(night: &Night) -> String {
     let all = &night.sessions;
     let hung: Vec<&Session> = all.iter().filter(|session| session.kind == Kind::Hung).collect();
