@@ -11,6 +11,7 @@
 //! - [`class`]: the class of a hang: [`analyse`]
 //! - [`finding`]: the result for one dump; `why`: its sentences
 //! - [`hot_loop`]: the loop of the hot thread; [`list_ring`]: a list that leads back into itself
+//! - [`signature`]: which hangs are the same bug again
 //! - [`stall`]: whether a process that does not move is stuck or idle
 //! - [`run_counters`]: an allocator's counters in one run
 //! - [`counters`]: an allocator's counters over the runs
@@ -50,6 +51,7 @@ pub(crate) mod run_counters;
 mod scene;
 pub mod sequential;
 pub(crate) mod shrink;
+pub(crate) mod signature;
 pub(crate) mod sprt;
 mod stack;
 pub(crate) mod stall;

@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 
 use crate::analysis::facts::PINNED;
+use crate::analysis::signature::Signature;
 use crate::analysis::verdict::hang_sentence;
-use crate::analysis::{Finding, HangFacts, RunFacts, RunOutcome};
+use crate::analysis::{HangFacts, RunFacts, RunOutcome};
 use crate::evidence::threads_file::{ThreadPart, ThreadsFile};
 use crate::text::message::Lang;
 
 /// Most threads of a ring whose stacks are shown.
 const MOST_CULPRITS: usize = 4;
 
-/// Snapshots of one hang that came several times. Times, addresses, tids and counts may differ.
+/// Snapshots of hangs with one signature.
 #[derive(Debug)]
 pub(super) struct Same<'a> {
     /// Names, at least one, in the order of the runs.
@@ -25,8 +26,8 @@ impl<'a> Same<'a> {
     pub(super) fn groups(snapshots: &'a [(String, ThreadsFile)]) -> Vec<Same<'a>> {
         let mut groups: Vec<Same<'a>> = vec![];
         for (name, file) in snapshots {
-            let key = key(&file.finding);
-            match groups.iter_mut().find(|group| self::key(&group.file.finding) == key) {
+            let signature = Signature::of(&file.finding);
+            match groups.iter_mut().find(|group| Signature::of(&group.file.finding) == signature) {
                 Some(group) => group.names.push(name),
                 None => groups.push(Same { names: vec![name], file }),
             }
@@ -42,19 +43,6 @@ impl<'a> Same<'a> {
         let run = RunFacts { outcome: RunOutcome::Hung, hang: Some(hang), ..RunFacts::new(1, PINNED) };
         hang_sentence(&run, lang)
     }
-}
-
-/// Equal for two findings of one hang. An address is no name: it differs from run to run.
-fn key(finding: &Finding) -> impl PartialEq {
-    let name = |symbol: Option<&String>| symbol.filter(|name| !name.starts_with("0x")).cloned();
-    let lock = finding.lock.as_ref().map(|lock| (lock.kind.clone(), name(lock.symbol.as_ref())));
-    let hot = finding.hot.as_ref();
-    // In a ring it is by chance which thread is named.
-    let hot = hot.filter(|_| finding.ring.is_empty()).map(|hot| (hot.function.clone(), hot.source.clone()));
-    let lock = lock.filter(|_| finding.ring.is_empty());
-    let ring: BTreeSet<_> =
-        finding.ring.iter().map(|edge| (edge.kind.clone(), name(Some(&edge.name)))).collect();
-    (finding.class, finding.cause, lock, hot, ring)
 }
 
 /// The threads whose stacks tell the most: those of a ring, else the culprit and the owner of the lock.

@@ -13,6 +13,7 @@ use crate::analysis::crash::signal_name;
 use crate::analysis::decision::{self, Decision};
 use crate::analysis::facts::{STATS, SideBySide};
 use crate::analysis::finding::{HoldPlace, Hot, Lock};
+use crate::analysis::signature::Signature;
 use crate::analysis::stats::{PerHour, Rate};
 use crate::analysis::stirred::{StrategyRates, by_strategy};
 use crate::analysis::verdict::arms::{self, ArmResult};
@@ -216,6 +217,8 @@ fn hang(run: &RunFacts) -> Option<Value> {
         "program": run.judged.as_ref().map(program),
         "class": finding.map_or(Class::Unknown, |f| f.class),
         "cause": finding.and_then(|f| f.cause),
+        // Equal in hangs of the same bug, of other builds, too. Null without a finding.
+        "signature": finding.map(|f| Signature::of(f).id()),
         "confidence": finding.map_or(Confidence::Likely, |f| f.confidence),
         "lock": finding.and_then(|f| f.lock.as_ref()).map(lock),
         "hot": finding.and_then(|f| f.hot.as_ref()).map(hot),

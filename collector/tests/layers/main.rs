@@ -20,6 +20,7 @@ const COLLECTOR: &[&[&str]] = &[
     &["evidence"],
     &["stir"],
     &["launch"],
+    &["history", "live"],
     &["report"],
     &["snap"],
     &["timeout"],
@@ -27,7 +28,8 @@ const COLLECTOR: &[&[&str]] = &[
     &["hunt"],
     &["collect"],
     &["matrix"],
-    &["shrink"],
+    &["shrink", "bisect"],
+    &["night", "merge", "top"],
     &["cli"],
 ];
 
