@@ -72,7 +72,9 @@ quick=(--config "$root/scripts/quick.toml")
 export BUILD_QUICK=1
 # Where tests leave pages for the check in a browser.
 export KEEP_PAGES_IN=${CARGO_TARGET_DIR:-$root/target}/pages
-rm -rf "$KEEP_PAGES_IN"
+rm -rf "$KEEP_PAGES_IN" "${CARGO_TARGET_DIR:-$root/target}/release/test-data"
+# The history of what runs without the settings of the end-to-end tests.
+export XDG_DATA_HOME=$work/data
 members=(-p hangscope-protocol -p hangscope-reader -p hangscope -p hangscope-test-workload -p hangscope-test-allocators -p hangscope-test-e2e -p hangscope-test-fuzz)
 
 # The shim is no_std and needs a profile of its own: see Cargo.toml. The profile has its own folder and lock, so the shim is

@@ -10,6 +10,7 @@ pub mod collect;
 pub mod console;
 pub mod evidence;
 pub(crate) mod files;
+pub(crate) mod history;
 pub(crate) mod hunt;
 pub(crate) mod launch;
 pub mod listen;

@@ -1,5 +1,5 @@
-//! The signature of a hang: what stays the same when one bug hangs again, in another run, on another machine, or
-//! in a later build.
+//! The signature of a hang: what stays the same when one bug hangs again, in another run, on another machine,
+//! or in a later build.
 
 use serde::{Deserialize, Serialize};
 use sha1::{Digest as _, Sha1};
@@ -10,16 +10,16 @@ use super::words::{Cause, Class};
 /// Digits of [`Signature::id`].
 const DIGITS: usize = 12;
 
-/// Two hangs with equal signatures are counted as one bug. Addresses, tids, source lines, counts and times differ
-/// from run to run, or from build to build, so they are not part of it.
+/// Two hangs with equal signatures are counted as one bug. Addresses, tids, source lines, counts and times
+/// differ from run to run, or from build to build, so they are not part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Signature {
     pub(crate) class: Class,
     pub(crate) cause: Option<Cause>,
     /// Names of the locks, sorted: one, or those of a ring. A lock of an array has the array's name.
     pub(crate) locks: Vec<String>,
-    /// The innermost frames inside the allocator: that of the thread to look at first, and that of the threads that
-    /// wait; in a ring those of its threads, sorted. A function, else `lib.so+0x1234`.
+    /// The innermost frames inside the allocator: that of the thread to look at first, and that of the
+    /// threads that wait; in a ring those of its threads, sorted. A function, else `lib.so+0x1234`.
     pub(crate) frames: Vec<String>,
 }
 
@@ -46,7 +46,8 @@ impl Signature {
         Signature { class: finding.class, cause: finding.cause, locks, frames }
     }
 
-    /// The first 12 hex digits of the SHA-1 of all parts, a line each. It is written to files and must not change.
+    /// The first 12 hex digits of the SHA-1 of all parts, a line each. It is written to files and must not
+    /// change.
     pub(crate) fn id(&self) -> String {
         let cause = self.cause.map(|cause| cause.to_string()).unwrap_or_default();
         let text = format!(

@@ -7,15 +7,17 @@ use anyhow::Context as _;
 
 use super::args::{CoreArgs, RunArgs, share};
 use super::carried::Carried;
+use super::history::HistoryArgs;
 use super::times;
 use crate::analysis::sequential::Until;
-use crate::analysis::{Integrity, conclude, stats};
+use crate::analysis::{Integrity, RunOutcome, conclude, stats};
 use crate::capture::{CallGraph, PerfOptions};
 use crate::console::cancel;
 use crate::console::exit::{Ended, Status};
 use crate::console::out;
 use crate::console::usr1::Requests;
 use crate::files::pin;
+use crate::history::{JobRow, Remember};
 use crate::hunt::arm::{Arm, Treatment};
 use crate::hunt::{Config, Limits, OnHang, Screen, StatsLane};
 use crate::launch::cpu_sets::CpuSets;
@@ -26,7 +28,7 @@ use crate::launch::sockets::{BadSocketDir, SocketDir};
 use crate::profile::{self, Profile};
 use crate::report::{self, VerdictFile, junit, terminal};
 use crate::symbolize::KeptNames;
-use crate::text::message::{Say as _, Text, say};
+use crate::text::message::{Lang, Say as _, Text, say};
 use crate::text::note::Note;
 use crate::text::progress::JobLine;
 
@@ -137,6 +139,8 @@ pub(crate) struct Args {
     full: bool,
     #[command(flatten)]
     core: CoreArgs,
+    #[command(flatten)]
+    history: HistoryArgs,
     /// Do not run perf at a hang.
     #[arg(long)]
     no_perf: bool,
@@ -159,25 +163,32 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
-    let (lang, json, junit) = (out::lang(), args.json, args.junit.clone());
+    let (lang, json, junit, history) = (out::lang(), args.json, args.junit.clone(), args.history.clone());
     if json {
         out::only_json();
     }
     descriptors::raise();
-    let (config, _sockets) = config(args)?;
+    let (mut config, _sockets) = config(args)?;
     let cancel = cancel::on_signals().context("hunt: cannot take Ctrl-C")?;
     // Processes that a run leaves behind become children of this process, which can reap them.
     let _ = nix::sys::prctl::set_child_subreaper(true);
     let requests = Requests::on_usr1().context("hunt: cannot take USR1")?;
     let screen = Screen::new(&config.name, config.planned(), config.arms.len(), config.stops_at_first());
     let mut screen = screen.side_by_side(config.side_by_side.len());
-    let hunted = crate::hunt::hunt(&config, &screen, &cancel, &requests)?;
+    let recorder = history.begin(JobRow::now("hunt", &config.name, &config.out));
+    config.remember = recorder.remember();
+    let mut hunted = crate::hunt::hunt(&config, &screen, &cancel, &requests)?;
     screen.finish();
+    let written = recorder.end();
+    let findings = hunted.facts.runs.iter().filter(|run| run.outcome == RunOutcome::Hung);
+    let earlier = written.earlier(findings.filter_map(|run| run.hang.as_ref()?.finding.as_ref()));
+    hunted.notes.extend(earlier.iter().cloned());
     let (conclusion, unwritten) = match hunted.report(&config.out) {
         Ok(conclusion) => (conclusion, None),
         // What was found is said all the same.
         Err(error) => (conclude(&hunted.facts), Some(error)),
     };
+    let notes = written.close(Some(conclusion.verdict.as_str()), Some(&conclusion.headline(Lang::En)));
     if json {
         out::json(
             &VerdictFile::of(&hunted.facts, &conclusion).with_counters(&hunted.lanes).in_folder(&config.out),
@@ -186,6 +197,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     out::line("");
     out::paragraphs(&terminal::summary(&hunted.facts, &conclusion, lang));
     out::text(report::counters::brief(&hunted.lanes, lang));
+    super::history::tell(&earlier, &notes);
     out::line("");
     out::say(&say!(JobLine::EvidenceIn { out: config.out.display() }));
     super::actions::tell(&hunted.facts, &conclusion, &config.out, lang);
@@ -288,6 +300,7 @@ fn config(args: Args) -> anyhow::Result<(Config, SocketDir)> {
         verify_args,
         sockets: sockets.path().to_owned(),
         command: program.command,
+        remember: Remember::default(),
         notes,
     };
     Ok((config, sockets))

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use super::args::{CoreArgs, ShareArgs, ShimArgs};
 use super::carried::Carried;
+use super::history::HistoryArgs;
 use super::hunt;
 use crate::capture::{CallGraph, PerfOptions};
 use crate::console::cancel;
@@ -14,13 +15,14 @@ use crate::console::exit::{Ended, Status};
 use crate::console::out;
 use crate::console::usr1::Requests;
 use crate::files::folder;
+use crate::history::{JobRow, Remember};
 use crate::hunt::OnHang;
 use crate::launch::descriptors;
 use crate::launch::sockets::SocketDir;
 use crate::matrix::config;
 use crate::matrix::{Common, Console, Task, example, summary, verdict};
 use crate::symbolize::KeptNames;
-use crate::text::message::say;
+use crate::text::message::{Lang, say};
 use crate::text::progress::JobLine;
 
 /// Run every allocator in every lane, a number of runs each, and go on when a run hangs.
@@ -67,6 +69,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = hunt::perf_time)]
     perf_seconds: Duration,
     #[command(flatten)]
+    history: HistoryArgs,
+    #[command(flatten)]
     share: ShareArgs,
     #[command(flatten)]
     shim: ShimArgs,
@@ -85,18 +89,30 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     }
     descriptors::raise();
     let (json, lang) = (args.json, out::lang());
-    let (task, _sockets) = task(args)?;
+    let history = args.history.clone();
+    let (mut task, _sockets) = task(args)?;
     let cancel = cancel::on_signals().context("matrix: cannot take Ctrl-C")?;
     // Processes that a run leaves behind become children of this process, which can reap them.
     let _ = nix::sys::prctl::set_child_subreaper(true);
     let requests = Requests::on_usr1().context("matrix: cannot take USR1")?;
+    let folder = task.common.out.clone();
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let recorder = history.begin(JobRow::now("matrix", &name, &folder));
+    task.common.remember = recorder.remember();
     let brought = crate::matrix::run(&task, Console { cancel: &cancel, requests: &requests })?;
-    let (results, folder) = (&brought.results, &task.common.out);
-    if json && let Some(file) = verdict::file(&task.matrix, brought.seed, results) {
-        out::json(&file.in_folder(folder))?;
+    let results = &brought.results;
+    let written = recorder.end();
+    let findings = results.hangs.iter().filter_map(|entry| entry.facts.hang.as_ref()?.finding.as_ref());
+    let earlier = written.earlier(findings);
+    let file = verdict::file(&task.matrix, brought.seed, results);
+    let verdict = file.as_ref().and_then(|file| file.value("verdict").as_str());
+    let notes = written.close(verdict, Some(&summary::headline(results, Lang::En)));
+    if json && let Some(file) = file {
+        out::json(&file.in_folder(&folder))?;
     }
     out::line("");
     out::paragraphs(&(summary::headline(results, lang) + "\n"));
+    super::history::tell(&earlier, &notes);
     out::say(&say!(JobLine::FilesIn { out: folder.display() }));
     Ok(results.status())
 }
@@ -144,6 +160,7 @@ fn task(args: Args) -> anyhow::Result<(Task, SocketDir)> {
         full: args.full,
         core: args.core.limit(),
         kept: KeptNames::default(),
+        remember: Remember::default(),
     };
     let on_hang = args.on_hang.unwrap_or(matrix.on_hang);
     Ok((Task { matrix, common, on_hang, resume: args.resume }, sockets))

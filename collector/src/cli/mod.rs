@@ -12,6 +12,7 @@
 //! - [`verify`]: proof that a program runs with exactly this DSO
 //! - [`report`]: a recorded dump analysed again
 //! - [`show`]: a bundle for a terminal
+//! - [`history`]: what ran before, and which hangs are one bug
 //! - [`snap`]: a process that already hangs, from outside
 //! - [`hunt`]: runs a benchmark again and again until it hangs, and says what the hang is
 //! - [`matrix`]: every allocator in every lane, a number of runs each
@@ -39,6 +40,7 @@ pub(crate) mod dump;
 pub(crate) mod env;
 pub(crate) mod export;
 mod followed;
+pub(crate) mod history;
 pub(crate) mod hunt;
 pub(crate) mod matrix;
 pub(crate) mod packet;
@@ -78,6 +80,7 @@ enum Command {
     Dump(dump::Args),
     Env(env::Args),
     Export(export::Args),
+    History(history::Args),
     Packet(packet::Args),
     Pin(pin::Args),
     Plan(plan::Args),
@@ -158,6 +161,7 @@ fn run(command: Command) -> anyhow::Result<Status> {
         Command::Dump(args) => dump::run(args),
         Command::Env(args) => env::run(args),
         Command::Export(args) => export::run(args),
+        Command::History(args) => history::run(args),
         Command::Packet(args) => packet::run(args),
         Command::Pin(args) => pin::run(args),
         Command::Plan(args) => plan::run(args),

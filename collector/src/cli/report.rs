@@ -11,7 +11,7 @@ use crate::analysis::{Finding, conclude};
 use crate::collect::record;
 use crate::console::exit::Status;
 use crate::console::out;
-use crate::console::wrap::columns;
+use crate::console::table::table;
 use crate::evidence::finding_files;
 use crate::evidence::saved::SavedDumps;
 use crate::evidence::threads_file::ThreadsFile;
@@ -165,28 +165,6 @@ fn identity(dump: &Dump, lang: Lang) -> String {
     lines.iter().map(|line| line.text(lang)).collect::<Vec<_>>().join("\n")
 }
 
-/// Rows as columns, two spaces between them; the last column is as long as it is.
-fn table(rows: &[Vec<String>]) -> String {
-    // Names of a process may hold anything.
-    let clean =
-        |row: &Vec<String>| row.iter().map(|cell| escape::line(cell).into_owned()).collect::<Vec<_>>();
-    let rows: Vec<Vec<String>> = rows.iter().map(clean).collect();
-    let count = rows.iter().map(Vec::len).max().unwrap_or_default();
-    let width = |n: usize| rows.iter().filter_map(|row| row.get(n)).map(|cell| columns(cell)).max();
-    let widths: Vec<usize> = (0..count).filter_map(width).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            line += cell;
-            line += &" ".repeat(width + 2 - columns(cell));
-        }
-        text += line.trim_end();
-        text.push('\n');
-    }
-    text
-}
-
 fn dsos(dump: &Dump, lang: Lang) -> String {
     use hangscope_protocol::record::dso_flags;
     let heading = [Cell::Dso {}, Cell::Role {}, Cell::Integrity {}, Cell::Reason {}];
@@ -247,20 +225,5 @@ fn innermost(trace: &ThreadTrace, lang: Lang) -> String {
     match &trace.problem {
         Some(problem) if names.is_empty() => problem.text(lang).to_owned(),
         _ => names,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::table;
-
-    #[test]
-    fn columns_stand_under_each_other_in_both_languages() {
-        let rows = |cells: [[&str; 3]; 2]| table(&cells.map(|row| row.map(str::to_owned).to_vec()));
-        assert_eq!(
-            rows([["tid", "state", "call"], ["12", "S", "futex"]]),
-            "tid  state  call\n12   S      futex\n"
-        );
-        assert_eq!(rows([["tid", "状態", "呼び出し"], ["12", "S", ""]]), "tid  状態  呼び出し\n12   S\n");
     }
 }

@@ -15,6 +15,7 @@ use crate::console::cancel;
 use crate::console::exit::{Ended, Status};
 use crate::console::out;
 use crate::files::{folder, pin};
+use crate::history::Remember;
 use crate::hunt::arm::Arm;
 use crate::hunt::{Config, Limits, OnHang, Screen};
 use crate::launch::cpus::Cpus;
@@ -246,6 +247,7 @@ fn config(settings: &Settings, out: &Path) -> anyhow::Result<(Config, SocketDir)
         verify_runs: settings.verify_runs,
         sockets: sockets.path().to_owned(),
         command: settings.command.clone(),
+        remember: Remember::default(),
         notes,
     };
     Ok((config, sockets))

@@ -10,6 +10,7 @@ use crate::analysis::{ArmFacts, RunFacts};
 use crate::console::cancel::Cancel;
 use crate::files::atomic::WriteError;
 use crate::files::pin::{self, Pinned};
+use crate::history::model::Build;
 use crate::text::message::say;
 use crate::text::progress::JobLine;
 
@@ -59,6 +60,11 @@ impl Arms {
             Some(_) => say!(JobLine::ArmsUntil { names, runs, most: config.runs, seed }),
             None => say!(JobLine::Arms { names, runs, seed }),
         })
+    }
+
+    /// The build that an arm runs, for the history.
+    pub(super) fn build(&self, config: &Config, arm: usize) -> Build {
+        Build::of(&config.name, &self.0[arm].1)
     }
 
     /// The lane of an arm, by its index.

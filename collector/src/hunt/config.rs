@@ -12,6 +12,8 @@ use crate::analysis::StirPlan;
 use crate::analysis::facts::SideBySide;
 use crate::analysis::sequential::Until;
 use crate::capture::PerfOptions;
+use crate::history::Remember;
+use crate::history::model::Workload;
 use crate::launch::cpus::{self, Cpus};
 use crate::launch::shim_path::Shim;
 use crate::profile::Profile;
@@ -94,6 +96,8 @@ pub(crate) struct Config {
     pub(crate) sockets: PathBuf,
     /// The benchmark's command, not empty.
     pub(crate) command: Vec<String>,
+    /// Takes the runs for the history.
+    pub(crate) remember: Remember,
     /// Notes for the person before the first run, such as missing CPUs.
     pub(crate) notes: Vec<Text>,
 }
@@ -107,6 +111,11 @@ impl Config {
     /// The file that the user named. A program that preloads it gets the pinned DSO.
     pub(crate) fn named(&self) -> &Path {
         self.carrier.as_ref().unwrap_or(&self.so)
+    }
+
+    /// What runs, for the history.
+    pub(crate) fn workload(&self) -> Workload {
+        Workload::of(&self.command, self.label.as_deref())
     }
 
     /// The sets of CPUs, if runs are made side by side.

@@ -15,6 +15,7 @@ use crate::analysis::decision::Progress;
 use crate::analysis::verdict::hang_sentence;
 use crate::analysis::{Choice, Class, RunFacts, RunOutcome, Stir};
 use crate::console::cancel::{self, Canceller};
+use crate::history::RunRow;
 use crate::text::message::{Say as _, Text, say};
 use crate::text::progress::JobLine;
 
@@ -166,6 +167,10 @@ impl Hunt<'_> {
             turns.strategies.ended(stir.strategy, &facts);
         }
         self.ended(&name, &facts)?;
+        config.remember.run(|| {
+            let build = self.arms.build(config, arm);
+            RunRow::of(&facts, &name, &build, &config.workload(), &config.out)
+        });
         let hung = facts.outcome == RunOutcome::Hung && facts.hang.is_some();
         let ends_all = hung && config.stops_at_first();
         turns.ending |= ends_all || facts.outcome == RunOutcome::Interrupted;

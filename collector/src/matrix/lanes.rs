@@ -7,6 +7,8 @@ use super::config::{self, Matrix, PhaseName};
 use super::plan::{Cell, Group};
 use crate::capture::PerfOptions;
 use crate::files::pin::Pinned;
+use crate::history::Remember;
+use crate::history::model::Build;
 use crate::hunt::arm::Arm;
 use crate::hunt::lane::{Lane, RunNames};
 use crate::hunt::{Config, Limits, OnHang};
@@ -30,12 +32,15 @@ pub(crate) struct Common {
     /// Most bytes of the core of a process that hangs. None: no core.
     pub(crate) core: Option<u64>,
     pub(crate) kept: KeptNames,
+    /// Takes the runs for the history.
+    pub(crate) remember: Remember,
 }
 
 /// An allocator in a lane.
 #[derive(Debug)]
 pub(crate) struct Pair {
     pub(crate) config: Config,
+    build: Build,
     lane: Lane,
     /// The lane in names of bundles.
     prefix: String,
@@ -61,6 +66,7 @@ impl Pairs {
                 let index = pairs.len();
                 pairs.push(Pair {
                     lane: Lane::new(&config, pinned, crate::analysis::facts::PINNED, RunNames::default())?,
+                    build: Build::of(&allocator.name, pinned),
                     config,
                     prefix: config::lane_prefix(&matrix.lanes, at).to_owned(),
                     index,
@@ -91,6 +97,11 @@ impl Pairs {
 }
 
 impl Pair {
+    /// For the history.
+    pub(crate) fn build(&self) -> &Build {
+        &self.build
+    }
+
     /// The processors of its runs.
     pub(crate) fn cpus(&self) -> Cpus {
         self.config.cpus.clone().unwrap_or_else(Cpus::all)
@@ -172,6 +183,7 @@ fn config(
         verify_runs: matrix.verify_runs,
         sockets: common.sockets.clone(),
         command: lane.command.clone(),
+        remember: common.remember.clone(),
         notes: vec![],
     })
 }

@@ -24,6 +24,8 @@ use super::usage::usage;
 use super::verdict;
 use crate::analysis::{RunFacts, RunOutcome};
 use crate::files::atomic::{self, Lines};
+use crate::history::RunRow;
+use crate::history::model::Workload;
 use crate::hunt::{Job, OnHang, Screen};
 use crate::launch::program;
 use crate::text::matrix::MatrixLine;
@@ -249,6 +251,12 @@ impl<'a> Making<'a> {
             facts: RunFacts { counters: None, ..facts },
         };
         self.journal.push(entry.clone())?;
+        self.task.common.remember.run(|| {
+            let workload = Workload { lane: lane_name.clone(), ..pair.config.workload() };
+            let row = RunRow::of(&entry.facts, name.en(), pair.build(), &workload, out)?;
+            // Caches are cold, and clocks low: it says nothing of the others.
+            Some(RunRow { counts: row.counts && !cell.warmup, ..row })
+        });
         if !cell.warmup {
             self.samples.push(entry.sample.clone())?;
             self.tables.push(&entry.sample)?;

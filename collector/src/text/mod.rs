@@ -8,6 +8,7 @@
 //! - [`carrying`]: what is said of a carrier
 //! - [`chain`]: what is said of programs that a collector did not see
 //! - [`collecting`]: what a standing collector says about itself
+//! - [`history`]: what is said of earlier runs
 //! - [`labels`]: headings and field names that several renderers share
 //! - [`packet`]: the hand-over of a hang
 //! - [`progress`]: lines of a job
@@ -19,6 +20,7 @@ pub(crate) mod carrying;
 pub(crate) mod chain;
 pub(crate) mod collecting;
 pub(crate) mod escape;
+pub(crate) mod history;
 pub(crate) mod labels;
 pub mod lang;
 pub(crate) mod matrix;

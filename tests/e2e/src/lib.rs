@@ -22,6 +22,7 @@ pub mod runners;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
@@ -44,11 +45,20 @@ pub fn shim() -> PathBuf {
     built("libhangscope.so")
 }
 
-/// The `hangscope` command, set to use the shim of this build, in English, with an empty stdin.
+/// The `hangscope` command, set to use the shim of this build, in English, with an empty stdin, and a history
+/// of its own.
 pub fn hangscope() -> Command {
     let mut command = Command::new(built("hangscope"));
     command.env("HANGSCOPE_SHIM", shim()).env("LC_ALL", "C").stdin(Stdio::null());
+    command.env("XDG_DATA_HOME", new_data_home());
     command
+}
+
+/// A folder in the target folder that no other command has. `scripts/test.sh` removes all of them.
+fn new_data_home() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    built("hangscope").with_file_name("test-data").join(format!("{}-{number}", std::process::id()))
 }
 
 pub fn bench() -> PathBuf {

@@ -15,6 +15,7 @@ mod faults;
 mod follow;
 mod full_disk;
 mod guest;
+mod history;
 mod holds;
 mod host_unchanged;
 mod hunt;

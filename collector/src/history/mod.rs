@@ -1,0 +1,29 @@
+//! The memory of what ran: runs, hangs and verdicts of all jobs, in one SQLite database.
+//!
+//! - `place`: where the database is
+//! - [`model`]: a job and a run, as they are written
+//! - `schema`: the tables, and how older ones become these
+//! - [`store`]: the open database
+//! - [`recorder`]: writes beside a job, which never waits for it
+//! - [`query`]: what is read back; [`trend`]: hang rates of builds over time, computed from it; [`seen`]:
+//!   whether a hang came before
+//!
+//! A database is a convenience. Whatever goes wrong with it, the job goes on, its files in OUT are whole, and
+//! one line says what is not remembered.
+
+pub(crate) mod model;
+mod place;
+pub(crate) mod query;
+pub(crate) mod recorder;
+mod schema;
+pub(crate) mod seen;
+pub(crate) mod store;
+pub(crate) mod trend;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use model::{JobRow, RunRow};
+pub(crate) use place::default_file;
+pub(crate) use recorder::{Recorder, Remember, set_aside};
+pub(crate) use store::{Store, StoreError};
