@@ -9,6 +9,7 @@ use super::finding::Finding;
 use super::judged::Judged;
 use super::run_counters::RunCounters;
 use super::sequential::Until;
+use super::shards::Joined;
 use super::stir::{HoldCounts, Stir, StirPlan};
 use super::words::Integrity;
 use crate::text::message::{self, Text};
@@ -37,6 +38,9 @@ pub(crate) struct RunFacts {
     pub(crate) run: u32,
     /// Name of the arm; [`PINNED`] in a hunt without arms.
     pub(crate) arm: String,
+    /// Name of the machine, if the run is one of a shard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) node: Option<String>,
     /// None: the program did not start.
     pub(crate) pid: Option<u32>,
     pub(crate) outcome: RunOutcome,
@@ -118,6 +122,7 @@ impl RunFacts {
         RunFacts {
             run,
             arm: arm.to_owned(),
+            node: None,
             pid: None,
             outcome: RunOutcome::Failed,
             cut_off: false,
@@ -242,6 +247,7 @@ pub(crate) struct HuntFacts {
     /// Number of planned runs, per arm.
     pub(crate) planned: u32,
     /// The runs in the order in which they were begun.
+    #[serde(skip)]
     pub(crate) runs: Vec<RunFacts>,
     pub(crate) dso: DsoFacts,
     /// Ended by Ctrl-C or a signal.
@@ -266,6 +272,9 @@ pub(crate) struct HuntFacts {
     /// The runs were made side by side; none: one by one.
     #[serde(default)]
     pub(crate) side_by_side: Option<SideBySide>,
+    /// The shards that were joined; none: the runs are of one hunt in one piece, or of one shard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shards: Option<Joined>,
 }
 
 /// Runs side by side, each on CPUs of its own. They share caches, memory bandwidth and turbo, so their ops/s
@@ -294,6 +303,7 @@ impl HuntFacts {
             time_over_s: None,
             stir: None,
             side_by_side: None,
+            shards: None,
         }
     }
 

@@ -25,6 +25,7 @@
 //! - [`launcher`]: whether a process only waits for what it has started
 //! - [`judged`]: whose malloc a run shows
 //! - [`crash`]: where a run crashed
+//! - [`shards`]: shards that were joined
 //! - [`facts`]: the facts of a hunt, from which the verdict is made
 //! - [`verdict`]: A, B or another word, with its evidence: [`conclude`]
 
@@ -50,6 +51,7 @@ mod role;
 pub(crate) mod run_counters;
 mod scene;
 pub mod sequential;
+pub(crate) mod shards;
 pub(crate) mod shrink;
 pub(crate) mod signature;
 pub(crate) mod sprt;

@@ -9,8 +9,11 @@ use hangscope_protocol::variable;
 use super::size;
 use super::stir::StirArgs;
 use super::times;
+use crate::console::exit::{Ended, Status};
 use crate::files::{folder, private};
 use crate::launch::shim_path::{self, NoShim, Shim};
+use crate::shard::choose::{Wanted, choose};
+use crate::shard::{Chosen, Own, machine};
 
 /// How a benchmark is run until it hangs: of hunt and shrink.
 #[derive(Debug, clap::Args)]
@@ -67,6 +70,59 @@ impl ShareArgs {
     pub(super) fn begin(&self, out: Option<&Path>) {
         private::keep(self.group_readable);
         out.into_iter().for_each(folder::claim);
+    }
+}
+
+/// The part of a job that this process makes, and how an engine is told of a hang.
+#[derive(Debug, clap::Args)]
+pub(super) struct ShardArgs {
+    /// Make one part of the whole: run i, i+n, i+2n and so on, with the numbers and seeds that they have in the
+    /// whole. Its files are in OUT/shard_i_of_n. The same shard started again with the same --out goes on.
+    /// `hangscope merge` joins the parts. off: make the whole [default: the task of a Slurm array, else off].
+    #[arg(long, value_name = "I/N", value_parser = Wanted::parse, conflicts_with = "shards")]
+    shard: Option<Wanted>,
+    /// Number of parts; which one this is follows from JOB_COMPLETION_INDEX (a pod of an indexed Kubernetes job,
+    /// from 0), HQ_TASK_ID (HyperQueue, from 1) or SLURM_ARRAY_TASK_ID (from 1; needed only for a task that is
+    /// alone in its array).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    shards: Option<u32>,
+    /// Status 0 in place of 10: for an engine that starts a job again when it fails. A hang is a result. 20, 30
+    /// and 3 stay, and a job that was interrupted ends with 1, so that it is started again.
+    #[arg(long)]
+    exit_zero_on_hang: bool,
+}
+
+impl ShardArgs {
+    /// The part of this process; none: the whole. `command` is the subcommand, for errors.
+    ///
+    /// # Errors
+    /// The environment does not tell which part it is.
+    pub(super) fn own(&self, command: &str) -> anyhow::Result<Option<Own>> {
+        let chosen = choose(self.shard, self.shards, |name| std::env::var(name).ok());
+        let chosen = chosen.map_err(|e| Ended::new(Status::Usage, format!("{command}: {e}")))?;
+        Ok(chosen.map(|Chosen { shard, origin }| Own { shard, origin, node: machine::here().node }))
+    }
+
+    /// Whether a hang ends the command with status 0.
+    pub(super) fn ending(&self) -> Ending {
+        Ending { exit_zero_on_hang: self.exit_zero_on_hang }
+    }
+}
+
+/// How a hang ends the command.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ending {
+    exit_zero_on_hang: bool,
+}
+
+impl Ending {
+    /// The status of a job that ended with `status`.
+    pub(super) fn of(self, status: Status, interrupted: bool) -> Status {
+        match status {
+            Status::Hang if self.exit_zero_on_hang && interrupted => Status::Failed,
+            Status::Hang if self.exit_zero_on_hang => Status::NoHang,
+            status => status,
+        }
     }
 }
 
@@ -192,6 +248,17 @@ pub(super) fn share(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hang_is_no_failure_for_an_engine_unless_the_job_was_broken_off() {
+        let of = |status, interrupted| Ending { exit_zero_on_hang: true }.of(status, interrupted);
+        assert_eq!(of(Status::Hang, false), Status::NoHang);
+        assert_eq!(of(Status::Hang, true), Status::Failed);
+        for status in Status::ALL.iter().filter(|status| **status != Status::Hang) {
+            assert_eq!(of(*status, false), *status);
+        }
+        assert_eq!(Ending { exit_zero_on_hang: false }.of(Status::Hang, true), Status::Hang);
+    }
 
     #[test]
     fn a_share_is_a_number_a_percentage_or_a_fraction() {

@@ -11,12 +11,12 @@ use crate::analysis::verdict::percent;
 use crate::console::exit::{Ended, Status};
 use crate::console::out;
 use crate::console::table::table;
-use crate::files::{pin, private};
+use crate::files::{atomic, pin, private};
 use crate::history::model::Workload;
 use crate::history::query::{Filter, HungRun, Period, SignatureRow, Size};
 use crate::history::seen::{day, short};
 use crate::history::trend::{Trend, trends};
-use crate::history::{JobRow, Recorder, Store, StoreError, default_file, set_aside};
+use crate::history::{JobRow, OF_SHARD, Recorder, Store, StoreError, default_file, set_aside};
 use crate::text::history::HistoryLine;
 use crate::text::message::{Lang, Say as _, Text, say};
 
@@ -38,10 +38,22 @@ fn absolute(text: &str) -> Result<PathBuf, String> {
 }
 
 impl HistoryArgs {
-    /// Begins to write, unless the user does not want it or has no home folder.
-    pub(super) fn begin(&self, job: JobRow) -> Recorder {
-        let file = self.history.clone().or_else(default_file).filter(|_| !self.no_history);
-        file.map_or_else(Recorder::none, |file| Recorder::begin(file, job))
+    /// Begins to write, unless the user does not want it or has no home folder. A shard writes to a file in its
+    /// own folder, `shard`, unless the user gives another one: `merge` brings all of them to the user's.
+    pub(super) fn begin(&self, job: JobRow, shard: Option<&Path>) -> anyhow::Result<Recorder> {
+        let own = match shard.filter(|_| self.history.is_none() && !self.no_history) {
+            Some(folder) => {
+                atomic::make_dir(folder)?;
+                Some(folder.join(OF_SHARD))
+            }
+            None => self.file(),
+        };
+        Ok(own.map_or_else(Recorder::none, |file| Recorder::begin(file, job)))
+    }
+
+    /// The user's file; none: the user does not want it, or has no home folder.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        self.history.clone().or_else(default_file).filter(|_| !self.no_history)
     }
 }
 

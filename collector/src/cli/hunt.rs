@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 
-use super::args::{CoreArgs, RunArgs, share};
+use super::args::{CoreArgs, RunArgs, ShardArgs, share};
 use super::carried::Carried;
 use super::history::HistoryArgs;
 use super::times;
@@ -27,6 +27,7 @@ use crate::launch::program;
 use crate::launch::sockets::{BadSocketDir, SocketDir};
 use crate::profile::{self, Profile};
 use crate::report::{self, VerdictFile, junit, terminal};
+use crate::shard::{Own, settings};
 use crate::symbolize::KeptNames;
 use crate::text::message::{Lang, Say as _, Text, say};
 use crate::text::note::Note;
@@ -53,7 +54,8 @@ const SPARE: u32 = 4;
     hangscope hunt --so ./libhakozuna_hz4.so --arm pinned --arm deleted --arm overwritten --arm so=old/libhakozuna_hz4.so \
     --runs 20 -- ./bench 16 2000000\n  \
     hangscope hunt --so ./libhakozuna_hz4.so --runs 2000 --jobs 8 --cpus 0-63 -- ./bench 8 2000000   # a rare hang: 8 at a time, 8 CPUs each\n  \
-    hangscope hunt --so ./libhakozuna_hz4.so --arm pinned --arm overwritten --until-decided --max-time 8h -- ./bench 16 2000000\n\n\
+    hangscope hunt --so ./libhakozuna_hz4.so --arm pinned --arm overwritten --until-decided --max-time 8h -- ./bench 16 2000000\n  \
+    hangscope hunt --so ./libhakozuna_hz4.so --runs 400 --shard 3/4 --out night -- ./bench 16 2000000   # then: hangscope merge night --out whole\n\n\
     A profile describes an allocator (built in: hz3, hz4, mimalloc, jemalloc, tcmalloc):\n  \
     name = \"hz4\"                          # short name\n  \
     dso = [\"hakozuna_hz4*\"]               # names of its files, without lib and version\n  \
@@ -153,6 +155,8 @@ pub(crate) struct Args {
     /// Folder for the sockets of the runs [default: a new one in the temporary folder].
     #[arg(long, value_name = "DIR")]
     sockets: Option<PathBuf>,
+    #[command(flatten)]
+    shard: ShardArgs,
     /// Write a JUnit report, too: a suite for each arm, a case for each run.
     #[arg(long, value_name = "FILE", value_parser = in_a_folder)]
     junit: Option<PathBuf>,
@@ -164,6 +168,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let (lang, json, junit, history) = (out::lang(), args.json, args.junit.clone(), args.history.clone());
+    let ending = args.shard.ending();
     if json {
         out::only_json();
     }
@@ -174,8 +179,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let _ = nix::sys::prctl::set_child_subreaper(true);
     let requests = Requests::on_usr1().context("hunt: cannot take USR1")?;
     let screen = Screen::new(&config.name, config.planned(), config.arms.len(), config.stops_at_first());
+    let screen = if config.part.is_some() { screen.of_whole(config.runs) } else { screen };
     let mut screen = screen.side_by_side(config.side_by_side.len());
-    let recorder = history.begin(JobRow::now("hunt", &config.name, &config.out));
+    let recorder = history.begin(
+        JobRow::now("hunt", &config.name, &config.out),
+        config.part.is_some().then_some(&*config.out),
+    )?;
     config.remember = recorder.remember();
     let mut hunted = crate::hunt::hunt(&config, &screen, &cancel, &requests)?;
     screen.finish();
@@ -206,7 +215,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     }
     match unwritten {
         Some(error) => Err(error.into()),
-        None => Ok(hunted.status()),
+        None => Ok(ending.of(hunted.status(), hunted.facts.interrupted)),
     }
 }
 
@@ -248,6 +257,8 @@ fn config(args: Args) -> anyhow::Result<(Config, SocketDir)> {
     let on_hang = on_hang(asked, arms.len() > 1, args.until_decided).map_err(usage)?;
     let until = args.until_decided.then(|| until(args.rate, args.confidence)).transpose()?;
     let runs = args.runs.unwrap_or_else(|| until.map_or(50, |until| until.runs.saturating_mul(SPARE)));
+    let own = args.shard.own("hunt")?;
+    check_shard(own.as_ref(), runs, args.until_decided, run.out.is_some()).map_err(usage)?;
     let cpus = run.program.cpus.as_deref().map(Cpus::parse).transpose().map_err(usage)?;
     let mut notes = notes(cpus.as_ref());
     let side_by_side = side_by_side(args.jobs, cpus.as_ref(), &mut notes)?;
@@ -259,9 +270,12 @@ fn config(args: Args) -> anyhow::Result<(Config, SocketDir)> {
     };
     let out = run.out.clone().unwrap_or_else(|| PathBuf::from(default_out(&name)));
     let out = std::path::absolute(&out).with_context(|| format!("hunt: {}", out.display()))?;
+    let out = own.as_ref().map_or(out.clone(), |own| own.shard.folder(&out));
     run.share.begin(Some(&out));
     let verify_args = run.small.words().or_else(|| profile.verify_args.clone());
-    let (stir, preferred_sites) = run.stir.plan("hunt")?;
+    // All shards need the same seeds, and know nothing of each other.
+    let seed = own.as_ref().map(|_| shared_seed(&name, runs, &run.program.command));
+    let (stir, preferred_sites) = run.stir.plan("hunt", seed.map(|seed| seed as u32))?;
     let RunArgs { program, .. } = run;
     let config = Config {
         so,
@@ -270,9 +284,10 @@ fn config(args: Args) -> anyhow::Result<(Config, SocketDir)> {
         name,
         profile,
         arms,
-        seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
+        seed: args.seed.or(seed).unwrap_or_else(|| fastrand::u64(..)),
         other_so: args.other_so,
         runs,
+        part: own,
         limits: Limits { until, max_time: run.max_time },
         hang_after: run.hang_after,
         stall: run.stall,
@@ -304,6 +319,36 @@ fn config(args: Args) -> anyhow::Result<(Config, SocketDir)> {
         notes,
     };
     Ok((config, sockets))
+}
+
+/// Refuses what cannot be cut into shards. `has_out`: the user has named OUT.
+fn check_shard(own: Option<&Own>, runs: u32, until_decided: bool, has_out: bool) -> Result<(), String> {
+    let Some(Own { shard, origin, .. }) = own else { return Ok(()) };
+    if until_decided {
+        return Err(format!(
+            "--until-decided looks at all runs in their order, and a shard ({shard}, from {origin}) sees only its own; give --runs \
+             in its place, or --shard off"
+        ));
+    }
+    if !has_out {
+        return Err(format!(
+            "shard {shard}, from {origin}, needs --out DIR, the same for all shards; or give --shard off to make the whole"
+        ));
+    }
+    if shard.of > runs {
+        let of = shard.of;
+        return Err(format!(
+            "{of} shards of --runs {runs} leave some without a run: give at most {runs} shards"
+        ));
+    }
+    Ok(())
+}
+
+/// A seed that is the same in all shards of a hunt. The same hunt again has the same one.
+fn shared_seed(name: &str, runs: u32, command: &[String]) -> u64 {
+    let runs = runs.to_string();
+    let parts: Vec<&str> = [name, &runs].into_iter().chain(command.iter().map(String::as_str)).collect();
+    settings::seed(&parts)
 }
 
 /// The sets of CPUs for `--jobs`; none for one run at a time.

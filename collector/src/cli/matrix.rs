@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::args::{CoreArgs, ShareArgs, ShimArgs};
+use super::args::{CoreArgs, ShardArgs, ShareArgs, ShimArgs};
 use super::carried::Carried;
 use super::history::HistoryArgs;
 use super::hunt;
@@ -21,6 +21,7 @@ use crate::launch::descriptors;
 use crate::launch::sockets::SocketDir;
 use crate::matrix::config;
 use crate::matrix::{Common, Console, Task, example, summary, verdict};
+use crate::shard::Shard;
 use crate::symbolize::KeptNames;
 use crate::text::message::{Lang, say};
 use crate::text::progress::JobLine;
@@ -35,7 +36,8 @@ use crate::text::progress::JobLine;
 #[command(after_help = "Examples:\n  \
     hangscope matrix --init matrix.toml      # a commented example\n  \
     hangscope matrix matrix.toml --out night\n  \
-    hangscope matrix matrix.toml --out night --resume\n\n\
+    hangscope matrix matrix.toml --out night --resume\n  \
+    hangscope matrix matrix.toml --out night --shard 3/4   # a part; then: hangscope merge night --out whole\n\n\
     Exit status: 0 no hang, 10 a hang was captured, 20 a DSO was not intact, 30 a preload could not be verified, \
     3 no run came to a good end (all died or failed), 2 wrong usage, 1 anything else.")]
 pub(crate) struct Args {
@@ -73,6 +75,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     share: ShareArgs,
     #[command(flatten)]
+    shard: ShardArgs,
+    #[command(flatten)]
     shim: ShimArgs,
     /// Only one line of JSON on stdout, at the end: what is in verdict.json, and out, the folder. Progress
     /// goes to stderr.
@@ -88,7 +92,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         return init(&args.file);
     }
     descriptors::raise();
-    let (json, lang) = (args.json, out::lang());
+    let (json, lang, ending) = (args.json, out::lang(), args.shard.ending());
     let history = args.history.clone();
     let (mut task, _sockets) = task(args)?;
     let cancel = cancel::on_signals().context("matrix: cannot take Ctrl-C")?;
@@ -97,7 +101,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let requests = Requests::on_usr1().context("matrix: cannot take USR1")?;
     let folder = task.common.out.clone();
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let recorder = history.begin(JobRow::now("matrix", &name, &folder));
+    let recorder = history
+        .begin(JobRow::now("matrix", &name, &folder), task.common.part.is_some().then_some(&*folder))?;
     task.common.remember = recorder.remember();
     let brought = crate::matrix::run(&task, Console { cancel: &cancel, requests: &requests })?;
     let results = &brought.results;
@@ -114,7 +119,19 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     out::paragraphs(&(summary::headline(results, lang) + "\n"));
     super::history::tell(&earlier, &notes);
     out::say(&say!(JobLine::FilesIn { out: folder.display() }));
-    Ok(results.status())
+    Ok(ending.of(results.status(), results.interrupted))
+}
+
+/// Refuses more shards than a phase has runs of a cell.
+fn check_shard(shard: Shard, phases: &[config::Phase]) -> Result<(), String> {
+    let most = phases.iter().map(|phase| phase.runs).max().unwrap_or_default();
+    match shard.of > most {
+        true => Err(format!(
+            "{} shards of {most} runs of a cell leave some without a run: give at most {most} shards",
+            shard.of
+        )),
+        false => Ok(()),
+    }
 }
 
 /// Writes the example. A file that is there is left alone.
@@ -136,13 +153,25 @@ fn task(args: Args) -> anyhow::Result<(Task, SocketDir)> {
             *so = carried.allocator;
         }
     }
+    let own = args.shard.own("matrix")?;
+    if let Some(own) = &own {
+        check_shard(own.shard, &matrix.phases).map_err(usage)?;
+    }
     let out = match (&args.out, &matrix.out) {
         (Some(out), _) | (None, Some(out)) => out.clone(),
+        (None, None) if own.is_some() => {
+            return Err(usage(
+                "a shard needs --out DIR, or out in the file, the same for all shards; or give --shard off",
+            ));
+        }
         (None, None) if args.resume => return Err(usage("--resume needs --out, or out in the file")),
         (None, None) => PathBuf::from(hunt::default_out("matrix")),
     };
     let out = std::path::absolute(&out).with_context(|| format!("matrix: {}", out.display()))?;
     let out: PathBuf = out.components().collect();
+    let out = own.as_ref().map_or(out.clone(), |own| own.shard.folder(&out));
+    // A task that was requeued goes on by itself.
+    let resume = args.resume || own.is_some() && out.join(crate::matrix::STATE).exists();
     let shim = args.shim.find().context("matrix")?;
     let sockets = SocketDir::temporary().context("matrix: cannot make a folder for the sockets")?;
     args.share.begin(Some(&out));
@@ -161,9 +190,10 @@ fn task(args: Args) -> anyhow::Result<(Task, SocketDir)> {
         core: args.core.limit(),
         kept: KeptNames::default(),
         remember: Remember::default(),
+        part: own,
     };
     let on_hang = args.on_hang.unwrap_or(matrix.on_hang);
-    Ok((Task { matrix, common, on_hang, resume: args.resume }, sockets))
+    Ok((Task { matrix, common, on_hang, resume }, sockets))
 }
 
 fn usage(what: impl std::fmt::Display) -> anyhow::Error {

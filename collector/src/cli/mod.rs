@@ -16,6 +16,7 @@
 //! - [`snap`]: a process that already hangs, from outside
 //! - [`hunt`]: runs a benchmark again and again until it hangs, and says what the hang is
 //! - [`matrix`]: every allocator in every lane, a number of runs each
+//! - [`merge`]: shards joined into one job
 //! - [`shrink`]: the smallest numbers with which a benchmark still hangs
 //! - [`timeout`]: coreutils' `timeout` with a look before the kill
 //! - `actions`: a hunt in GitHub Actions
@@ -43,6 +44,7 @@ mod followed;
 pub(crate) mod history;
 pub(crate) mod hunt;
 pub(crate) mod matrix;
+pub(crate) mod merge;
 pub(crate) mod packet;
 pub(crate) mod pin;
 pub(crate) mod plan;
@@ -75,6 +77,7 @@ struct Cli {
 enum Command {
     Hunt(Box<hunt::Args>),
     Matrix(matrix::Args),
+    Merge(merge::Args),
     Shrink(Box<shrink::Args>),
     Collect(collect::Args),
     Dump(dump::Args),
@@ -156,6 +159,7 @@ fn run(command: Command) -> anyhow::Result<Status> {
     match command {
         Command::Hunt(args) => hunt::run(*args),
         Command::Matrix(args) => matrix::run(args),
+        Command::Merge(args) => merge::run(args),
         Command::Shrink(args) => shrink::run(*args),
         Command::Collect(args) => collect::run(args),
         Command::Dump(args) => dump::run(args),

@@ -163,7 +163,7 @@ fn settings(args: Args) -> anyhow::Result<Settings> {
         None => profile(run.profile.as_deref(), &so, None)?.name,
     };
     pin::check_name(&name).map_err(usage)?;
-    let (stir, preferred_sites) = run.stir.plan("shrink")?;
+    let (stir, preferred_sites) = run.stir.plan("shrink", None)?;
     let seconds = |time: Duration| time.as_secs_f64();
     let settings = Settings {
         schema: Settings::schema(),
@@ -225,6 +225,7 @@ fn config(settings: &Settings, out: &Path) -> anyhow::Result<(Config, SocketDir)
         seed: 0,
         other_so: None,
         runs: settings.confirm,
+        part: None,
         limits: Limits { until: None, max_time: Limit::Off },
         hang_after: limit(settings.hang_after_s),
         stall: limit(settings.stall_s),

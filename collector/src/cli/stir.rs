@@ -59,18 +59,22 @@ impl StirArgs {
     }
 
     /// The plan, and the preferred sites of a run that is replayed. No plan for nothing. `command` is the
-    /// subcommand, for errors.
+    /// subcommand, for errors; `usual` is the seed where the user gives none.
     ///
     /// # Errors
     /// There is no such run to replay, or it was not disturbed.
-    pub(crate) fn plan(&self, command: &str) -> anyhow::Result<(Option<StirPlan>, BTreeSet<u32>)> {
+    pub(crate) fn plan(
+        &self,
+        command: &str,
+        usual: Option<u32>,
+    ) -> anyhow::Result<(Option<StirPlan>, BTreeSet<u32>)> {
         if let Some(run) = &self.replay {
             let usage = |e| Ended::new(Status::Usage, format!("{command}: --stir-replay {run}: {e}"));
             let (Stir { strategy, seed }, preferred) = replay::stir_of(run).map_err(usage)?;
             return Ok((Some(StirPlan { choice: Choice::Replay(strategy), seed }), preferred));
         }
         let plan = match self.wanted {
-            Some(Wanted::Choice(choice)) => Some(StirPlan { choice, seed: seed(self.seed) }),
+            Some(Wanted::Choice(choice)) => Some(StirPlan { choice, seed: seed(self.seed.or(usual)) }),
             Some(Wanted::Off) | None => None,
         };
         Ok((plan, BTreeSet::new()))
@@ -158,12 +162,13 @@ mod tests {
             [&["--stir", "--runs", "3"][..], &["--runs", "3", "--stir", "--", "calls"], &["--stir=auto"]]
         {
             let hunt = hunt(words).unwrap();
-            assert_eq!(hunt.stir.plan("hunt").unwrap().0.map(|plan| plan.choice), Some(Choice::Auto));
+            assert_eq!(hunt.stir.plan("hunt", None).unwrap().0.map(|plan| plan.choice), Some(Choice::Auto));
             assert_eq!(hunt.runs.is_some(), words.len() > 1);
             assert_eq!(hunt.command.len(), words.len() / 5);
         }
-        let choice =
-            |words: &[&str]| hunt(words).unwrap().stir.plan("hunt").unwrap().0.map(|plan| plan.options());
+        let choice = |words: &[&str]| {
+            hunt(words).unwrap().stir.plan("hunt", None).unwrap().0.map(|plan| plan.options())
+        };
         assert_eq!(choice(&["--stir", "3", "--stir-seed", "7"]).unwrap(), "--stir 3 --stir-seed 7");
         assert_eq!(choice(&["--stir", "sites", "--stir-seed", "7"]).unwrap(), "--stir sites:2 --stir-seed 7");
         assert_eq!((choice(&["--stir", "0"]), choice(&[])), (None, None));

@@ -20,6 +20,9 @@ pub(crate) mod seen;
 pub(crate) mod store;
 pub(crate) mod trend;
 
+/// Name of the database of a shard, in its folder.
+pub(crate) const OF_SHARD: &str = "history.db";
+
 #[cfg(test)]
 mod tests;
 

@@ -17,6 +17,7 @@ use crate::history::model::Workload;
 use crate::launch::cpus::{self, Cpus};
 use crate::launch::shim_path::Shim;
 use crate::profile::Profile;
+use crate::shard::{Own, Shard};
 use crate::symbolize::KeptNames;
 use crate::text::message::Text;
 
@@ -53,8 +54,10 @@ pub(crate) struct Config {
     pub(crate) seed: u64,
     /// Bytes that replace or overwrite the DSO. None: the same bytes.
     pub(crate) other_so: Option<PathBuf>,
-    /// Most runs of an arm.
+    /// Most runs of an arm; of all shards together.
     pub(crate) runs: u32,
+    /// The part of the job that is made. None: the whole.
+    pub(crate) part: Option<Own>,
     pub(crate) limits: Limits,
     /// Deadline from the start of a process.
     pub(crate) hang_after: Limit,
@@ -103,9 +106,14 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Runs of an arm if nothing hangs.
+    /// Runs of an arm that this hunt makes if nothing hangs.
     pub(crate) fn planned(&self) -> u32 {
-        self.limits.until.map_or(self.runs, |until| self.runs.min(until.runs))
+        let whole = self.limits.until.map_or(self.runs, |until| self.runs.min(until.runs));
+        self.shard().count(whole)
+    }
+
+    pub(crate) fn shard(&self) -> Shard {
+        self.part.as_ref().map_or(Shard::WHOLE, |part| part.shard)
     }
 
     /// The file that the user named. A program that preloads it gets the pinned DSO.

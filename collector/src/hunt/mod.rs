@@ -8,6 +8,8 @@
 //! - [`arm`], `arms`: what is done to the DSO of a run, and which arm runs next
 //! - [`strategies`]: how each run is disturbed; `holds`: the plans of runs whose threads are held;
 //!   [`replay`]: how a run of an earlier hunt was
+//! - `part`: a hunt that is a shard, and goes on after a kill; [`leftovers`]: evidence of runs that are made
+//!   again
 //! - `crew`: the threads that make the runs, one for each set of CPUs
 //! - [`lane`]: the environment of a run: its socket, its preload, its files
 //! - [`running`]: a run under way; [`watch`]: what its shims said, and what follows from it
@@ -33,11 +35,13 @@ pub(crate) mod hunted;
 mod judge;
 pub(crate) mod lane;
 mod last_words;
+pub(crate) mod leftovers;
 pub(crate) mod memory;
 mod notes;
 mod on_hang;
 pub(crate) mod original;
 mod outcome;
+mod part;
 mod preflight;
 mod programs;
 pub(crate) mod replay;

@@ -36,6 +36,9 @@ const MOST_OUTPUT: u64 = 64 << 20;
 /// A program that says no hello for so long after its start says none.
 const LAUNCHED: Duration = Duration::from_secs(1);
 
+/// A signal that ended a run reaches this process at most so much later, if it was sent to both.
+const OWN_SIGNAL: Duration = Duration::from_millis(300);
+
 /// Why the watching of a run ended.
 enum Watching {
     /// Its first process has ended.
@@ -62,7 +65,8 @@ impl Job<'_> {
         let command = lane.command(config, number, (stir, plan.as_ref()), listener.path())?;
         let cpus = config.cpus.as_ref().map(Cpus::set);
         let mark = format!("{}={}", variable::SOCKET, listener.path().display());
-        let mut facts = RunFacts { started: Some(now()), ..RunFacts::new(number, &lane.arm) };
+        let node = config.part.as_ref().map(|part| part.node.clone());
+        let mut facts = RunFacts { started: Some(now()), node, ..RunFacts::new(number, &lane.arm) };
         // The pinned copy is read-only, but root can write to it.
         let now_is = facts::now(&lane.dso, None);
         let other_bytes = matches!(now_is, Ok(Some(now)) if lane.same_bytes(&now) == Some(false));
@@ -81,7 +85,12 @@ impl Job<'_> {
         facts.seconds = running.bench.started().elapsed().as_secs_f64();
         let not_needed = matches!(watching, Watching::NotNeeded) && !self.cancel.is_set();
         match watching {
-            Watching::Exited => running.exited(&mut facts)?,
+            Watching::Exited => {
+                running.exited(&mut facts)?;
+                if self.was_ended_with_us(&facts) {
+                    (facts.outcome, facts.cut_off, facts.left_behind) = (RunOutcome::Interrupted, false, 0);
+                }
+            }
             Watching::Hung(trigger) => {
                 self.screen.capturing(&lane.run_name(number));
                 let captured = hang::capture(&mut running, trigger)
@@ -155,6 +164,16 @@ impl Job<'_> {
         notes.extend(notes::not_proven(&facts));
         facts.note = Text::joined(&notes);
         Ok(facts)
+    }
+}
+
+impl Job<'_> {
+    /// Whether what ends this command has ended the run, too. An engine that ends a job sends its signal to
+    /// all processes at once, and the end of the run may be seen first.
+    fn was_ended_with_us(&self, facts: &RunFacts) -> bool {
+        let of_an_engine = |signal: i32| [libc::SIGTERM, libc::SIGINT, libc::SIGHUP].contains(&signal);
+        let by_signal = facts.signal.or_else(|| facts.rc.map(|rc| rc - 128)).is_some_and(of_an_engine);
+        self.cancel.is_set() || by_signal && self.cancel.wait(OWN_SIGNAL)
     }
 }
 

@@ -75,10 +75,32 @@ impl RunFiles {
         Ok(RunFiles { tsv, arms: BTreeMap::new(), jsonl, progress: Lines::open(&out.join("progress.log"))? })
     }
 
+    /// Goes on after an earlier start, whose whole lines these are: the run, and its line in `runs.jsonl`. All
+    /// other lines are left out, so that a run that is made again has one.
+    pub(crate) fn go_on(out: &Path, made: &[(RunFacts, String)]) -> Result<RunFiles, WriteError> {
+        let lines: String = made.iter().map(|(_, line)| line.clone() + "\n").collect();
+        atomic::write_text(&out.join("runs.jsonl"), &lines)?;
+        atomic::write_text(&out.join("runs.tsv"), &(HEADER.to_owned() + "\n"))?;
+        let open = |name: &str| Lines::open(&out.join(name));
+        let (tsv, jsonl, progress) = (open("runs.tsv")?, open("runs.jsonl")?, open("progress.log")?);
+        Ok(RunFiles { tsv, arms: BTreeMap::new(), jsonl, progress })
+    }
+
+    /// Writes the rows of runs of an earlier start. The files of all arms have begun.
+    pub(crate) fn rows_of(&mut self, made: &[(RunFacts, String)]) -> Result<(), WriteError> {
+        for (run, _) in made {
+            let tsv = self.arms.get_mut(&run.arm).unwrap_or(&mut self.tsv);
+            row(run).map_or(Ok(()), |row| tsv.push(&row))?;
+        }
+        Ok(())
+    }
+
     /// Begins the rows of an arm that is not the pinned one. Its folder `arms/NAME/` exists.
     pub(crate) fn arm(&mut self, out: &Path, name: &str) -> Result<(), WriteError> {
-        let mut tsv = Lines::open(&out.join("arms").join(name).join("runs.tsv"))?;
-        tsv.push(HEADER)?;
+        let path = out.join("arms").join(name).join("runs.tsv");
+        // An earlier start may have left rows. They are written again.
+        atomic::write_text(&path, &(HEADER.to_owned() + "\n"))?;
+        let tsv = Lines::open(&path)?;
         self.arms.insert(name.to_owned(), tsv);
         Ok(())
     }

@@ -10,13 +10,14 @@ use super::holds::Holds;
 use super::hunted::Hunted;
 use super::lane::{Lane, RunNames};
 use super::original::Original;
+use super::part::{self, Earlier, Part};
 use super::preflight::{check_dsos, pin_error, usage, verify_preload};
 use super::run_files::{self, RunFiles, Taken};
 use super::running::Job;
 use super::screen::Screen;
 use super::strategies;
 use crate::analysis::facts::{STATS, SideBySide};
-use crate::analysis::{DsoFacts, HuntFacts, RunOutcome};
+use crate::analysis::{DsoFacts, HuntFacts, Integrity, RunOutcome};
 use crate::console::cancel::Cancel;
 use crate::console::usr1::Requests;
 use crate::files::atomic;
@@ -47,10 +48,14 @@ pub(crate) fn hunt(
     requests: &Requests,
 ) -> anyhow::Result<Hunted> {
     program::find(&config.command[0]).map_err(usage)?;
-    if config.out.join("runs.tsv").exists() {
-        return Err(usage(Taken::Earlier(config.out.clone())));
-    }
     check_dsos(config)?;
+    let (mut part, earlier) = match &config.part {
+        Some(own) => Part::begin(config, own).map(|(part, earlier)| (Some(part), earlier))?,
+        None if config.out.join("runs.tsv").exists() => {
+            return Err(usage(Taken::Earlier(config.out.clone())));
+        }
+        None => (None, Earlier::default()),
+    };
     let original = Original::new(&config.so)
         .map_err(|source| pin_error(PinError::Unreadable { path: config.so.clone(), source }))?;
     let sums = format!("{}_so.sha1", config.name);
@@ -63,39 +68,52 @@ pub(crate) fn hunt(
     for note in &config.notes {
         screen.say(&say!(JobLine::Note { note }));
     }
-    let preload = verify_preload(config, &pinned, &config.out, screen, cancel)?;
-    let arms = Arms::new(config, &pinned, screen, cancel)?;
-    let files = RunFiles::begin(&config.out).map_err(|taken| match taken {
-        Taken::Earlier(_) => usage(taken),
-        Taken::Write(e) => e.into(),
-    })?;
-    let mut hunt = Hunt { config, arms: &arms, original, files, screen, cancel, requests };
-    hunt.announce()?;
-    let (runs, time_over) = hunt.run_arms()?;
-    let interrupted = cancel.is_set();
+    for line in part::lines(config, &earlier) {
+        screen.say(&line);
+    }
     let dso = DsoFacts {
         original: pinned.source.display().to_string(),
         path: pinned.path.display().to_string(),
         pinned: true,
         sha1: pinned.sha1.clone(),
         build_id: pinned.build_id().map(str::to_owned),
-        original_integrity: hunt.original.integrity(),
+        original_integrity: Integrity::Intact,
     };
+    let mut facts = HuntFacts {
+        hang_after_s: config.hang_after.time().map_or(0.0, |t| t.as_secs_f64()),
+        planned: config.planned(),
+        stop_at_first: config.stops_at_first(),
+        seed: (config.arms.len() > 1).then_some(config.seed),
+        until: config.limits.until,
+        stir: config.stir,
+        side_by_side: config.side_by_side(),
+        ..HuntFacts::new(&config.name, &config.command, dso)
+    };
+    if let Some(part) = &mut part {
+        part.started(&facts)?;
+    }
+    let preload = verify_preload(config, &pinned, &config.out, screen, cancel)?;
+    let arms = Arms::new(config, &pinned, screen, cancel)?;
+    facts.arms = arms.facts(config);
+    if let Some(part) = &mut part {
+        part.started(&facts)?;
+    }
+    let files = match earlier.goes_on {
+        true => RunFiles::go_on(&config.out, &earlier.runs)?,
+        false => RunFiles::begin(&config.out).map_err(|taken| match taken {
+            Taken::Earlier(_) => usage(taken),
+            Taken::Write(e) => e.into(),
+        })?,
+    };
+    let mut hunt = Hunt { config, arms: &arms, original, files, screen, cancel, requests };
+    hunt.announce(&earlier)?;
+    let Earlier { runs: before, stats: stats_before, .. } = earlier;
+    let (runs, time_over) = hunt.run_arms(before.into_iter().map(|(run, _)| run).collect())?;
+    let interrupted = cancel.is_set();
+    facts.dso.original_integrity = hunt.original.integrity();
+    let time_over_s = time_over.map(|time| time.as_secs_f64());
     let mut hunted = Hunted {
-        facts: HuntFacts {
-            hang_after_s: config.hang_after.time().map_or(0.0, |t| t.as_secs_f64()),
-            planned: config.planned(),
-            runs,
-            interrupted,
-            stop_at_first: config.stops_at_first(),
-            arms: hunt.arms.facts(config),
-            seed: (config.arms.len() > 1).then_some(config.seed),
-            until: config.limits.until,
-            time_over_s: time_over.map(|time| time.as_secs_f64()),
-            stir: config.stir,
-            side_by_side: config.side_by_side(),
-            ..HuntFacts::new(&config.name, &config.command, dso)
-        },
+        facts: HuntFacts { runs, interrupted, time_over_s, ..facts },
         stats: vec![],
         counters: vec![],
         lanes: vec![],
@@ -103,12 +121,15 @@ pub(crate) fn hunt(
         preload: preload.map(|preload| preload.line),
         notes: config.notes.clone(),
     };
+    if let Some(part) = part {
+        part.ended(&hunted.facts)?;
+    }
     if config.profile.from.is_some() {
         // A built-in profile names variables that only a build for statistics has.
         hunted.notes.extend(counters::none_in_memory(hunt.arms.lane(0)));
     }
     if let (Some(stats), Some(pinned)) = (&config.stats, stats_pinned.filter(|_| !interrupted)) {
-        hunt.run_stats(stats, &pinned, &mut hunted)?;
+        hunt.run_stats(stats, &pinned, stats_before, &mut hunted)?;
     }
     hunted.lanes = counters::lanes(config, &hunted.facts.runs, &hunted.stats);
     // A hang of the counter lane is a hang of the hunt.
@@ -134,12 +155,18 @@ impl Hunt<'_> {
         Ok(())
     }
 
-    /// Says what is done to the runs, before the first.
-    fn announce(&mut self) -> anyhow::Result<()> {
+    /// Says what is done to the runs, before the first. Begins the files of the arms.
+    fn announce(&mut self, earlier: &Earlier) -> anyhow::Result<()> {
+        for line in part::lines(self.config, earlier) {
+            self.files.progress(&format!("[SHARD] {}", line.en()))?;
+        }
         for note in &self.config.notes {
             self.files.progress(&format!("[NOTE] {}", note.en()))?;
         }
         self.arms.begin_files(self.config, &mut self.files)?;
+        if earlier.goes_on {
+            self.files.rows_of(&earlier.runs)?;
+        }
         if let Some(turns) = self.arms.turns(self.config) {
             self.say("ARMS", &turns)?;
         }
@@ -157,17 +184,33 @@ impl Hunt<'_> {
     }
 
     /// The counter lane: runs of the build that counts, whether anything hung or not.
-    fn run_stats(&mut self, stats: &StatsLane, pinned: &Pinned, hunted: &mut Hunted) -> anyhow::Result<()> {
+    fn run_stats(
+        &mut self,
+        stats: &StatsLane,
+        pinned: &Pinned,
+        before: Vec<part::Line>,
+        hunted: &mut Hunted,
+    ) -> anyhow::Result<()> {
         // One by one, under the conditions of the other runs.
         let config = &crew::configs(self.config)[0];
         let cancel = self.cancel;
         let lane = Lane::new(config, pinned, STATS, RunNames::stats())?;
         hunted.notes.extend(counters::none_in_memory(&lane));
-        let mut log = atomic::Lines::open(&config.out.join("stats_runs.jsonl"))?;
+        let path = config.out.join("stats_runs.jsonl");
+        if !before.is_empty() {
+            let lines: String = before.iter().map(|(_, line)| line.clone() + "\n").collect();
+            atomic::write_text(&path, &lines)?;
+        }
+        let mut log = atomic::Lines::open(&path)?;
         let mut outputs = vec![];
-        for number in 1..=stats.runs {
+        for number in config.shard().runs(stats.runs) {
             if cancel.is_set() {
                 break;
+            }
+            if let Some((run, _)) = before.iter().find(|(run, _)| run.run == number) {
+                outputs.extend(lane.outputs(number));
+                hunted.stats.push(run.clone());
+                continue;
             }
             self.files.progress(&format!("[STATS] {number}"))?;
             self.screen.say(&say!(JobLine::StatsRun { number, runs: stats.runs }));

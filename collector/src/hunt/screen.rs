@@ -30,6 +30,8 @@ struct State {
     tally: Tally,
     /// The runs under way, in the order of their starts.
     running: Vec<Shown>,
+    /// Runs of the whole, if the runs of a shard have numbers up to it.
+    numbers: Option<u32>,
     /// The text in place of the tally if no number of runs is planned.
     step: Option<String>,
 }
@@ -81,13 +83,19 @@ impl Screen {
         });
         let tick = if bar.is_some() { tick(REDRAW) } else { never() };
         let tally = Tally { arms: arms > 1, stops_at_first, jobs: 1, ..Tally::default() };
-        let state = State { planned, tally, running: vec![], step: None };
+        let state = State { planned, tally, running: vec![], numbers: None, step: None };
         Screen { bar, tick, state: Mutex::new(state) }
     }
 
     /// For so many runs at a time. Their ops/s are no figures, so they are not shown.
     pub(crate) fn side_by_side(self, jobs: usize) -> Screen {
         self.state().tally.jobs = jobs.try_into().unwrap_or(u32::MAX);
+        self
+    }
+
+    /// For the runs of a shard, which have their numbers in the whole, up to `runs`.
+    pub(crate) fn of_whole(self, runs: u32) -> Screen {
+        self.state().numbers = Some(runs);
         self
     }
 
@@ -164,7 +172,10 @@ impl Screen {
                 bar.set_position(made.into());
                 bar.set_message(state.text(out::lang()));
             }
-            None => out::line(line(run, &state.tally, planned, out::lang())),
+            None => {
+                let of = state.numbers.unwrap_or(planned);
+                out::line(line(run, &state.tally, (planned, of), out::lang()));
+            }
         }
     }
 
@@ -246,7 +257,8 @@ impl Tally {
     }
 }
 
-fn line(run: &RunFacts, tally: &Tally, planned: u32, lang: Lang) -> String {
+/// `of`: the highest number that a run may have.
+fn line(run: &RunFacts, tally: &Tally, (planned, of): (u32, u32), lang: Lang) -> String {
     let how = match run.outcome {
         RunOutcome::Ok => JobLine::Ok {},
         RunOutcome::Hung => JobLine::Hang {},
@@ -267,7 +279,7 @@ fn line(run: &RunFacts, tally: &Tally, planned: u32, lang: Lang) -> String {
     };
     // Of several arms the runs are counted together.
     let head = match tally.arms {
-        false => say!(JobLine::Run { number: run.run, planned, how, seconds }),
+        false => say!(JobLine::Run { number: run.run, planned: of, how, seconds }),
         true => say!(JobLine::RunOfArm { number: tally.made, planned, arm: run.arm, how, seconds }),
     };
     let captured = run.captured_s.map_or_else(String::new, |seconds| {
@@ -333,7 +345,7 @@ mod tests {
             .iter()
             .map(|run| {
                 tally.add(run);
-                line(run, &tally, 50, Lang::En)
+                line(run, &tally, (50, 50), Lang::En)
             })
             .collect();
         insta::assert_snapshot!(lines.join("\n"), @r"
@@ -348,15 +360,15 @@ mod tests {
         let of_arms = Tally { arms: true, made: 7, ..Tally::default() };
         let run =
             RunFacts { arm: "deleted".into(), ..facts(2, RunOutcome::Ok, Some(0), None, None, 1.0, None) };
-        assert_eq!(line(&run, &of_arms, 24, Lang::En), "run 7/24  deleted  ok  1.00 s  hangs 0");
+        assert_eq!(line(&run, &of_arms, (24, 24), Lang::En), "run 7/24  deleted  ok  1.00 s  hangs 0");
         assert_eq!(tally.text(50, Lang::En), "hangs 1  7.10 M ops/s  left ~5 min");
         let over = Tally { stops_at_first: true, ..tally.clone() };
         assert_eq!(over.text(50, Lang::En), "hangs 1  7.10 M ops/s", "the hang ended the hunt");
         let beside = Tally { jobs: 4, ..tally.clone() };
         assert_eq!(beside.text(50, Lang::En), "hangs 1  left ~71 s", "ops/s are no figures");
-        assert_eq!(line(&runs[0], &beside, 50, Lang::En), "run 1/50  ok  1.04 s  hangs 1  left ~71 s");
+        assert_eq!(line(&runs[0], &beside, (50, 50), Lang::En), "run 1/50  ok  1.04 s  hangs 1  left ~71 s");
         assert_eq!((si(12.0), seconds(9000.0).en()), ("12.00".into(), "2.5 h"));
-        let japanese: Vec<String> = runs.iter().map(|run| line(run, &tally, 50, Lang::Ja)).collect();
+        let japanese: Vec<String> = runs.iter().map(|run| line(run, &tally, (50, 50), Lang::Ja)).collect();
         assert_eq!(japanese[0], "実行 1/50  正常  1.04 秒  7.10 M ops/s  ハング 1  残り約 5 分");
         assert_eq!(japanese[4], "実行 5/50  ハング  15.0 秒 (記録に 4.6 秒)  ハング 1  残り約 5 分");
     }

@@ -9,6 +9,7 @@ use super::arm::{self, Change};
 use super::crew::{self, Crew, Done, Shared, Task};
 use super::holds::Holds;
 use super::lane::Lane;
+use super::leftovers;
 use super::runs::Hunt;
 use super::strategies::Strategies;
 use crate::analysis::decision::Progress;
@@ -18,6 +19,9 @@ use crate::console::cancel::{self, Canceller};
 use crate::history::RunRow;
 use crate::text::message::{Say as _, Text, say};
 use crate::text::progress::JobLine;
+
+/// Folder in OUT for evidence of runs that are made again.
+const LEFT: &str = "left";
 
 /// The runs that have ended.
 #[derive(Debug)]
@@ -68,6 +72,16 @@ impl Turns {
         self.question.as_ref().is_some_and(|question| question.decided.is_some())
     }
 
+    /// Takes a run of an earlier start.
+    fn made_before(&mut self, place: usize, run: RunFacts, stops_at_first: bool) {
+        if let Some(stir) = run.stir {
+            self.strategies.ended(stir.strategy, &run);
+        }
+        self.ending |= stops_at_first && run.outcome == RunOutcome::Hung && run.hang.is_some();
+        self.runs.push(run);
+        self.places.push(place);
+    }
+
     /// The runs, in the order of their places.
     fn sorted(self) -> Vec<RunFacts> {
         let mut runs: Vec<(usize, RunFacts)> = self.places.into_iter().zip(self.runs).collect();
@@ -77,14 +91,18 @@ impl Turns {
 }
 
 impl Hunt<'_> {
-    /// The runs of the arms, in their order. Also returns `--max-time`, if it ended the hunt.
-    pub(super) fn run_arms(&mut self) -> anyhow::Result<(Vec<RunFacts>, Option<Duration>)> {
+    /// The runs of the arms, in their order. Also returns `--max-time`, if it ended the hunt. `earlier` were made
+    /// by an earlier start of this shard, and are not made again.
+    pub(super) fn run_arms(
+        &mut self,
+        earlier: Vec<RunFacts>,
+    ) -> anyhow::Result<(Vec<RunFacts>, Option<Duration>)> {
         let configs = crew::configs(self.config);
         let (canceller, over) = cancel::pair();
         let shared = Shared { arms: self.arms, screen: self.screen, cancel: self.cancel, over: &over };
         let turns = std::thread::scope(|scope| {
             let crew = Crew::new(scope, &configs, shared)?;
-            self.take_turns(crew, canceller)
+            self.take_turns(crew, canceller, earlier)
         })?;
         let time_over = turns.time_over;
         let runs = turns.sorted();
@@ -96,7 +114,12 @@ impl Hunt<'_> {
 
     /// Hands out runs until there are enough, and takes them as they end. A drop of `canceller` ends the runs
     /// under way, also after an error.
-    fn take_turns(&mut self, mut crew: Crew, canceller: Canceller) -> anyhow::Result<Turns> {
+    fn take_turns(
+        &mut self,
+        mut crew: Crew,
+        canceller: Canceller,
+        earlier: Vec<RunFacts>,
+    ) -> anyhow::Result<Turns> {
         let config = self.config;
         let progress = config.limits.until.map(|until| Progress::new(&self.arms.facts(config), until));
         let in_order = |progress| InOrder { progress, next: 0, early: BTreeMap::new(), decided: None };
@@ -110,7 +133,11 @@ impl Hunt<'_> {
             time_over: None,
         };
         let mut canceller = Some(canceller);
-        let mut all = arm::rounds(config.arms.len(), config.runs, config.seed).enumerate();
+        let shard = config.shard();
+        let all = arm::rounds(config.arms.len(), config.runs, config.seed).enumerate();
+        let mut all = all.filter(|(_, (_, number))| shard.has(*number));
+        let mut earlier: BTreeMap<(String, u32), RunFacts> =
+            earlier.into_iter().map(|run| ((run.arm.clone(), run.run), run)).collect();
         loop {
             // What is decided may be undecided again by a run that is still under way.
             while crew.is_free() && !turns.ending && !turns.is_decided() && !self.cancel.is_set() {
@@ -119,6 +146,10 @@ impl Hunt<'_> {
                     break;
                 };
                 let stir = turns.strategies.next(number);
+                if let Some(run) = earlier.remove(&(config.arms[arm].name.clone(), number)) {
+                    turns.made_before(place, run, config.stops_at_first());
+                    continue;
+                }
                 let own = self.begin(arm, number, stir, &turns.runs)?;
                 let preferred_sites = turns.strategies.preferred_sites().clone();
                 crew.give(Task { place, arm, number, stir, preferred_sites, own });
@@ -151,7 +182,19 @@ impl Hunt<'_> {
             None => format!("[RUN] {name}"),
         })?;
         self.screen.begin(&name);
+        for path in self.left_of(arm, number)? {
+            let line = say!(JobLine::LeftOf { run: &name, path: path.display() });
+            self.say_with_mark("LEFT", &line)?;
+        }
         self.arms.own(self.config, arm, number, before)
+    }
+
+    /// Moves away what an earlier start of the shard has left of a run that it did not finish.
+    fn left_of(&self, arm: usize, number: u32) -> anyhow::Result<Vec<std::path::PathBuf>> {
+        match self.config.part {
+            Some(_) => Ok(leftovers::move_away(self.arms.lane(arm), number, LEFT)?),
+            None => Ok(vec![]),
+        }
     }
 
     /// Takes a run that has ended. Returns its name if it ends the runs under way: it hung, and the hunt

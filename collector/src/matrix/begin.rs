@@ -9,6 +9,7 @@ use super::task::Task;
 use super::usage::usage;
 use crate::files::atomic;
 use crate::files::pin::{PinError, Pinned};
+use crate::shard::settings;
 
 /// What there is of the matrix in OUT.
 pub(super) struct Begun(Option<State>);
@@ -53,10 +54,20 @@ impl Begun {
         })?;
         state::write_sums(out, &pinned)?;
         atomic::write(&out.join("matrix.toml"), matrix.text.as_bytes())?;
-        let state = State::new(&matrix.dir, matrix.seed.unwrap_or_else(|| fastrand::u64(..1 << 48)), &pinned);
+        let state = State::new(&matrix.dir, seed(task), &pinned);
         state.write(out)?;
         Ok((state, pinned))
     }
+}
+
+/// The seed of a new matrix. All shards need the same one, and know nothing of each other.
+fn seed(task: &Task) -> u64 {
+    const MOST: u64 = 1 << 48;
+    let Task { matrix, common, .. } = task;
+    matrix.seed.unwrap_or_else(|| match common.part {
+        Some(_) => settings::seed(&[&matrix.text]) % MOST,
+        None => fastrand::u64(..MOST),
+    })
 }
 
 /// Whether a file has more than so many lines. A last line without its end counts.

@@ -28,6 +28,14 @@ pub(crate) struct Entry {
     pub(crate) facts: RunFacts,
 }
 
+impl Entry {
+    /// The run, for people and to tell it from others.
+    pub(crate) fn name(&self) -> String {
+        let Sample { lane, phase, allocator, run, .. } = &self.sample;
+        format!("{lane} {phase} {allocator} {run}")
+    }
+}
+
 /// Why the journal cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BadJournal {

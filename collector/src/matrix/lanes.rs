@@ -15,6 +15,7 @@ use crate::hunt::{Config, Limits, OnHang};
 use crate::launch::cpus::Cpus;
 use crate::launch::shim_path::Shim;
 use crate::profile::{self, Profile};
+use crate::shard::Own;
 use crate::symbolize::KeptNames;
 use hangscope_protocol::duration::Limit;
 
@@ -34,6 +35,8 @@ pub(crate) struct Common {
     pub(crate) kept: KeptNames,
     /// Takes the runs for the history.
     pub(crate) remember: Remember,
+    /// The part of the matrix that is made. None: the whole.
+    pub(crate) part: Option<Own>,
 }
 
 /// An allocator in a lane.
@@ -161,6 +164,7 @@ fn config(
         seed: 0,
         other_so: None,
         runs: 0,
+        part: common.part.clone(),
         limits: Limits { until: None, max_time: Limit::Off },
         hang_after: lane.hang_after,
         stall: matrix.stall,

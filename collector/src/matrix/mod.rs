@@ -6,23 +6,24 @@
 //! - `samples`, `journal`, `tables`: the files that grow with every run
 //! - `state`: what a matrix began with; `meta`: the machine and the settings
 //! - `lanes`: the settings of a hunt for each run; `task`: what is asked for; `begin`: a new matrix, or one
-//!   that goes on; `preflight`: checks before the first run; `leftovers`: evidence of runs that are made
-//!   again; [`mod@run`]: makes the runs
+//!   that goes on; `preflight`: checks before the first run; [`mod@run`]: makes the runs
+//! - `part`: a matrix that is a shard; `joined`: the files of shards that were joined
 //! - `series`: memory over time; `machine`: what else was at work
 //! - `results`: what the runs show; [`summary`], `page`, [`verdict`]: its files
 
 mod begin;
 pub(crate) mod config;
 pub(crate) mod example;
+mod joined;
 mod journal;
 mod lanes;
-mod leftovers;
 mod machine;
 mod meta;
 mod page;
+mod part;
 mod plan;
 mod preflight;
-mod results;
+pub(crate) mod results;
 mod run;
 mod samples;
 mod series;
@@ -33,6 +34,9 @@ mod task;
 mod usage;
 pub(crate) mod verdict;
 
+pub(crate) use joined::JoinedMatrix;
+pub(crate) use journal::Entry;
 pub(crate) use lanes::Common;
 pub(crate) use run::run;
+pub(crate) use state::FILE as STATE;
 pub(crate) use task::{Console, Task};

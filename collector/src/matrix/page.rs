@@ -58,6 +58,7 @@ fn hangs(out: &Path, group: &GroupResult) -> Vec<Result<(), WriteError>> {
 fn model(out: &Path, matrix: &Matrix, seed: u64, results: &Results) -> html::Matrix {
     let name = out.file_name().unwrap_or_default().to_string_lossy();
     let remarks = [
+        (MatrixLine::Shards {}, of_each(|lang| summary::shard_lines(results, lang))),
         (MatrixLine::NotOk {}, of_each(|lang| summary::other_lines(results, lang))),
         (MatrixLine::Missing {}, of_each(|lang| summary::missing_lines(results, lang))),
         (MatrixLine::Marked {}, of_each(|lang| summary::mark_lines(results, lang))),

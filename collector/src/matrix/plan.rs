@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::config::{Order, Phase, PhaseName};
+use crate::shard::Shard;
 
 /// The runs of one allocator in one lane and phase, by index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,16 +32,19 @@ pub(crate) struct Plan {
     phases: Vec<Phase>,
     /// A hang is followed by one run more.
     retries: bool,
+    shard: Shard,
 }
 
 impl Plan {
-    /// The same seed gives the same order.
+    /// The same seed gives the same order. A shard has its own runs of all groups, in the order of the whole,
+    /// with warm-up runs of its own before the first of each group.
     pub(crate) fn new(
         sizes: (usize, usize),
         phases: &[Phase],
         order: Order,
         seed: u64,
         retries: bool,
+        shard: Shard,
     ) -> Plan {
         let (lanes, allocators) = sizes;
         let mut random = fastrand::Rng::with_seed(seed);
@@ -65,12 +69,15 @@ impl Plan {
             }
         }
         let warmups = |name| phases.iter().find(|phase| phase.name == name).map_or(0, |phase| phase.warmup);
-        let cells = runs.into_iter().flat_map(|(group, run)| {
-            let before = if run == 1 { warmups(group.phase) } else { 0 };
-            let warmup = (1..=before).map(move |run| Cell { group, warmup: true, run });
+        let own = runs.into_iter().filter(|(_, run)| shard.has(*run));
+        let cells = own.flat_map(|(group, run)| {
+            let before = if run == shard.index { warmups(group.phase) } else { 0 };
+            // Each shard has numbers of its own.
+            let after = (shard.index - 1) * before;
+            let warmup = (after + 1..=after + before).map(move |run| Cell { group, warmup: true, run });
             warmup.chain([Cell { group, warmup: false, run }])
         });
-        Plan { cells: cells.collect(), phases: phases.to_vec(), retries }
+        Plan { cells: cells.collect(), phases: phases.to_vec(), retries, shard }
     }
 
     /// The next run; none: all are made.
@@ -83,24 +90,48 @@ impl Plan {
     fn retry(&self, done: &Done) -> Option<Cell> {
         let groups = done.hung.iter().filter(|_| self.retries);
         groups.into_iter().find_map(|(group, hung)| {
-            let planned = self.planned(group.phase);
-            let cells =
-                (1..=planned.min(*hung)).map(|n| Cell { group: *group, warmup: false, run: planned + n });
+            let most = self.planned(group.phase).min(*hung);
+            // Numbers of this shard that no planned run has.
+            let numbers = (self.runs(group.phase) + 1..).filter(|run| self.shard.has(*run));
+            let cells = numbers.take(most as usize).map(|run| Cell { group: *group, warmup: false, run });
             cells.into_iter().find(|cell| !done.cells.contains(cell))
         })
     }
 
-    /// Planned runs of a group.
+    /// Planned runs of a group, of this shard.
     pub(crate) fn planned(&self, phase: PhaseName) -> u32 {
+        self.shard.count(self.runs(phase))
+    }
+
+    /// Their numbers.
+    pub(crate) fn numbers(&self, phase: PhaseName) -> impl Iterator<Item = u32> {
+        self.shard.runs(self.runs(phase))
+    }
+
+    /// Planned runs of a group, of all shards.
+    fn runs(&self, phase: PhaseName) -> u32 {
         self.phases.iter().find(|of| of.name == phase).map_or(0, |of| of.runs)
+    }
+
+    /// All planned runs that count, of this shard.
+    pub(crate) fn all(&self) -> u32 {
+        self.cells.iter().filter(|cell| !cell.warmup).count() as u32
+    }
+
+    /// The place of a run in the order. Those that a hang has added come last.
+    pub(crate) fn place(&self, cell: &Cell) -> usize {
+        self.cells.iter().position(|of| of == cell).unwrap_or(usize::MAX)
     }
 
     /// The runs that are still to be made, if no more hang.
     pub(crate) fn left(&self, done: &Done) -> u32 {
         let retries = done.hung.iter().filter(|_| self.retries).map(|(group, hung)| {
             let planned = self.planned(group.phase);
-            let extra =
-                done.cells.iter().filter(|c| c.group == *group && !c.warmup && c.run > planned).count();
+            let extra = done
+                .cells
+                .iter()
+                .filter(|c| c.group == *group && !c.warmup && c.run > self.runs(group.phase))
+                .count();
             planned.min(*hung).saturating_sub(extra as u32)
         });
         self.cells.iter().filter(|cell| !done.cells.contains(cell)).count() as u32 + retries.sum::<u32>()
@@ -147,7 +178,7 @@ mod tests {
     }
 
     fn plan(order: Order, seed: u64, retries: bool) -> Plan {
-        Plan::new((2, 2), &PHASES, order, seed, retries)
+        Plan::new((2, 2), &PHASES, order, seed, retries, Shard::WHOLE)
     }
 
     /// All runs to the end; `hangs` says which hang.
@@ -204,5 +235,50 @@ mod tests {
         assert_eq!(of, ["ops/0/1/w1", "ops/0/1/1", "ops/0/1/3", "ops/0/1/4", "ops/0/1/2"]);
         let names = all(&plan(Order::Blocks, 0, false), Done::default(), hangs);
         assert_eq!(names.len(), 16);
+    }
+
+    #[test]
+    fn shards_together_make_the_whole_in_its_order() {
+        let phases = [Phase { runs: 7, ..PHASES[0] }, Phase { runs: 3, ..PHASES[1] }];
+        let of = |shard| Plan::new((2, 2), &phases, Order::Shuffled, 7, true, shard);
+        let counted =
+            |names: Vec<String>| names.into_iter().filter(|name| !name.contains('w')).collect::<Vec<_>>();
+        let whole = counted(all(&of(Shard::WHOLE), Done::default(), |_| false));
+        for n in 1..=4 {
+            let (mut made, mut warmups, mut left) = (vec![], vec![], 0);
+            for index in 1..=n {
+                let plan = of(Shard { index, of: n });
+                left += plan.left(&Done::default());
+                let names = all(&plan, Done::default(), |_| false);
+                warmups.extend(names.iter().filter(|name| name.contains('w')).cloned());
+                let own = counted(names);
+                assert_eq!(own.len() as u32, plan.all());
+                let kept = whole.iter().filter(|name| own.contains(name)).cloned().collect::<Vec<_>>();
+                assert_eq!(own, kept, "shard {index} of {n} keeps the order");
+                made.extend(own);
+            }
+            made.sort();
+            let mut sorted = whole.clone();
+            sorted.sort();
+            assert_eq!(made, sorted);
+            // One for each group of the first phase, in each shard that has a run of it.
+            assert_eq!((warmups.len() as u32, left), (4 * n, whole.len() as u32 + 4 * n));
+            warmups.sort();
+            warmups.dedup();
+            assert_eq!(warmups.len() as u32, 4 * n, "no two shards have the same");
+        }
+    }
+
+    #[test]
+    fn the_runs_that_hangs_add_are_of_the_shard_that_hung() {
+        let mut added = vec![];
+        for index in 1..=2 {
+            let plan = Plan::new((1, 1), &PHASES, Order::Blocks, 0, true, Shard { index, of: 2 });
+            added.extend(all(&plan, Done::default(), |cell| cell.group.phase == PhaseName::Ops));
+        }
+        let mut ops: Vec<String> =
+            added.into_iter().filter(|name| name.starts_with("ops") && !name.contains('w')).collect();
+        ops.sort();
+        assert_eq!(ops, ["ops/0/0/1", "ops/0/0/2", "ops/0/0/3", "ops/0/0/4"]);
     }
 }

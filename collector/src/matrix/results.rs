@@ -5,6 +5,7 @@ use super::journal::Entry;
 use super::plan::{Group, Plan};
 use super::samples::Status;
 use crate::analysis::ratio::{Ratio, ratio};
+use crate::analysis::shards::Joined;
 use crate::analysis::stats::{CONFIDENCE, Spread, spread};
 use crate::analysis::{Conclusion, DsoFacts, HuntFacts, Integrity, RunOutcome, conclude, verdict};
 use crate::console::exit;
@@ -30,7 +31,7 @@ pub(crate) struct GroupResult {
 }
 
 impl GroupResult {
-    fn of(matrix: &Matrix, group: Group, facts: HuntFacts, entries: &[&Entry]) -> GroupResult {
+    fn of(matrix: &Matrix, plan: &Plan, group: Group, facts: HuntFacts, entries: &[&Entry]) -> GroupResult {
         let mut entries: Vec<Entry> = entries.iter().copied().cloned().collect();
         entries.sort_by_key(|entry| entry.sample.run);
         let is_missing = |run: &u32| !entries.iter().any(|entry| entry.sample.run == *run);
@@ -41,7 +42,7 @@ impl GroupResult {
             planned: facts.planned,
             spread: spread(&figures(group, &entries)),
             ratio: None,
-            missing: (1..=facts.planned).filter(is_missing).collect(),
+            missing: plan.numbers(group.phase).filter(is_missing).collect(),
             conclusion: conclude(&facts),
             entries,
             facts,
@@ -83,9 +84,20 @@ pub(crate) struct Results {
 }
 
 /// The facts of runs of one allocator in one lane.
-fn facts(matrix: &Matrix, group: Group, pinned: &Pinned, runs: &[&Entry], planned: u32) -> HuntFacts {
+fn facts(matrix: &Matrix, group: Group, dso: &DsoFacts, runs: &[&Entry], planned: u32) -> HuntFacts {
     let (lane, allocator) = (&matrix.lanes[group.lane], &matrix.allocators[group.allocator]);
-    let dso = DsoFacts {
+    HuntFacts {
+        hang_after_s: lane.hang_after.time().map_or(0.0, |time| time.as_secs_f64()),
+        planned,
+        runs: runs.iter().map(|entry| entry.facts.clone()).collect(),
+        ..HuntFacts::new(&allocator.name, &lane.command, dso.clone())
+    }
+}
+
+/// What is known of the DSOs, in the order of the allocators.
+pub(crate) fn dsos(matrix: &Matrix, pinned: &[Pinned]) -> Vec<DsoFacts> {
+    let both = matrix.allocators.iter().zip(pinned);
+    both.map(|(allocator, pinned)| DsoFacts {
         original: pinned.source.display().to_string(),
         path: pinned.path.display().to_string(),
         pinned: allocator.so.is_some(),
@@ -93,13 +105,8 @@ fn facts(matrix: &Matrix, group: Group, pinned: &Pinned, runs: &[&Entry], planne
         build_id: pinned.build_id().map(str::to_owned),
         // The runs do not use it.
         original_integrity: Integrity::Unknown,
-    };
-    HuntFacts {
-        hang_after_s: lane.hang_after.time().map_or(0.0, |time| time.as_secs_f64()),
-        planned,
-        runs: runs.iter().map(|entry| entry.facts.clone()).collect(),
-        ..HuntFacts::new(&allocator.name, &lane.command, dso)
-    }
+    })
+    .collect()
 }
 
 fn is_of(matrix: &Matrix, group: Group, entry: &Entry) -> bool {
@@ -110,28 +117,30 @@ fn is_of(matrix: &Matrix, group: Group, entry: &Entry) -> bool {
 }
 
 impl Results {
-    /// `interrupted`: Ctrl-C ended the matrix.
+    /// `interrupted`: Ctrl-C ended the matrix. `shards`: those that were joined.
     pub(crate) fn of(
         matrix: &Matrix,
-        pinned: &[Pinned],
+        dsos: &[DsoFacts],
         plan: &Plan,
         entries: &[Entry],
         interrupted: bool,
+        shards: Option<&Joined>,
     ) -> Results {
         let mut groups: Vec<GroupResult> = vec![];
         let mut warmups = vec![];
         for phase in &matrix.phases {
             for lane in 0..matrix.lanes.len() {
                 let first = groups.len();
-                for (allocator, pinned) in pinned.iter().enumerate() {
+                for (allocator, dso) in dsos.iter().enumerate() {
                     let group = Group { phase: phase.name, lane, allocator };
                     let of = entries.iter().filter(|entry| is_of(matrix, group, entry));
                     let (before, of): (Vec<&Entry>, Vec<&Entry>) = of.partition(|entry| entry.warmup);
                     if !before.is_empty() {
-                        warmups.push(facts(matrix, group, pinned, &before, phase.warmup));
+                        warmups.push(facts(matrix, group, dso, &before, phase.warmup));
                     }
-                    let facts = facts(matrix, group, pinned, &of, plan.planned(phase.name));
-                    let made = GroupResult::of(matrix, group, facts, &of);
+                    let facts = facts(matrix, group, dso, &of, plan.planned(phase.name));
+                    let facts = HuntFacts { shards: shards.cloned(), ..facts };
+                    let made = GroupResult::of(matrix, plan, group, facts, &of);
                     groups.push(made.against(groups.get(first)));
                 }
             }
@@ -144,6 +153,13 @@ impl Results {
             interrupted,
             warmups,
         }
+    }
+
+    /// The runs of all groups as those of one job, with the shards that were joined. None: none were.
+    pub(crate) fn of_shards(&self) -> Option<HuntFacts> {
+        let first = self.groups.first().filter(|group| group.facts.shards.is_some())?;
+        let runs = self.groups.iter().flat_map(|group| group.facts.runs.iter().cloned());
+        Some(HuntFacts { runs: runs.collect(), ..first.facts.clone() })
     }
 
     /// Planned runs that were not made.

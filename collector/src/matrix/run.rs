@@ -1,20 +1,20 @@
 //! Makes the runs of a matrix, from wherever it stands, and writes its files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::begin::Begun;
 use super::config::{Matrix, Order, PhaseName};
 use super::journal::{BadJournal, Entry, Journal};
 use super::lanes::Pairs;
-use super::leftovers;
 use super::machine::Moment;
 use super::meta::Meta;
 use super::page;
+use super::part::{self, Part};
 use super::plan::{Cell, Done, Group, Plan};
 use super::preflight::verify_all;
-use super::results::Results;
+use super::results::{self, Results};
 use super::samples::{BadFile, Sample, Samples, Status};
 use super::series::Series;
 use super::summary::{self, cell_name};
@@ -26,11 +26,15 @@ use crate::analysis::{RunFacts, RunOutcome};
 use crate::files::atomic::{self, Lines};
 use crate::history::RunRow;
 use crate::history::model::Workload;
-use crate::hunt::{Job, OnHang, Screen};
+use crate::hunt::{Job, OnHang, Screen, leftovers};
 use crate::launch::program;
+use crate::shard::Shard;
 use crate::text::matrix::MatrixLine;
 use crate::text::message::{Lang, Say as _, Text, say};
 use crate::text::progress::JobLine;
+
+/// Folder in OUT for evidence of runs that are made again.
+const LEFT: &str = "hangs/left";
 
 /// What a matrix brought, and the seed of its order.
 #[derive(Debug)]
@@ -57,7 +61,13 @@ pub(crate) fn run(task: &Task, console: Console<'_>) -> anyhow::Result<Brought> 
     let pairs = Pairs::new(matrix, &pinned, common)?;
     let all_cpus = pairs.cpus();
     let plan = plan(task, state.seed);
+    let dsos = results::dsos(matrix, &pinned);
+    let part = Part::begin(task, &plan, &dsos, state.seed)?;
     let mut making = Making::new(task, console, &pairs, journal)?;
+    if let Some(line) = part::line(task, &plan) {
+        making.progress.push(&format!("[SHARD] {}", line.en()))?;
+        making.screen.say(&line);
+    }
     making.screen.say(&opening(task, &plan, &making.done, state.seed));
     if !state.verified {
         state.shim_kib = verify_all(task, &pinned, &pairs, console.cancel, &making.screen)?;
@@ -77,15 +87,20 @@ pub(crate) fn run(task: &Task, console: Console<'_>) -> anyhow::Result<Brought> 
     making.shim_kib.clone_from(&state.shim_kib);
     let interrupted = making.all(&plan)?;
     making.screen.finish();
-    let results = Results::of(matrix, &pinned, &plan, making.journal.entries(), interrupted);
-    write(task, state.seed, &results)?;
+    let entries = making.journal.entries();
+    let results = Results::of(matrix, &dsos, &plan, entries, interrupted, None);
+    if let Some(part) = part {
+        part.ended(&results, task.on_hang)?;
+    }
+    write(out, matrix, state.seed, &results)?;
     Ok(Brought { results, seed: state.seed })
 }
 
 fn plan(task: &Task, seed: u64) -> Plan {
     let matrix = &task.matrix;
     let sizes = (matrix.lanes.len(), matrix.allocators.len());
-    Plan::new(sizes, &matrix.phases, matrix.order, seed, task.on_hang == OnHang::Retry)
+    let shard = task.common.part.as_ref().map_or(Shard::WHOLE, |own| own.shard);
+    Plan::new(sizes, &matrix.phases, matrix.order, seed, task.on_hang == OnHang::Retry, shard)
 }
 
 /// What is said before the first run.
@@ -208,7 +223,7 @@ impl<'a> Making<'a> {
             false => cell_name(&sample).said(),
         };
         self.progress.push(&format!("[RUN] {}", name.en()))?;
-        for path in leftovers::move_away(&lane, cell.run)? {
+        for path in leftovers::move_away(&lane, cell.run, LEFT)? {
             let line = say!(MatrixLine::Left { run: &name, path: path.display() });
             self.progress.push(&format!("[LEFT] {}", line.en()))?;
             self.screen.say(&line);
@@ -315,7 +330,7 @@ fn filled(sample: Sample, facts: &RunFacts, oom: bool) -> Sample {
     }
 }
 
-fn cell_of(matrix: &Matrix, entry: &Entry) -> Option<Cell> {
+pub(crate) fn cell_of(matrix: &Matrix, entry: &Entry) -> Option<Cell> {
     let of = &entry.sample;
     let phase = matrix.phases.iter().find(|phase| phase.name.as_str() == of.phase)?.name;
     let lane = matrix.lanes.iter().position(|lane| lane.name == of.lane)?;
@@ -324,20 +339,19 @@ fn cell_of(matrix: &Matrix, entry: &Entry) -> Option<Cell> {
 }
 
 /// Writes the summaries and the verdict. The others are tried after one that cannot be written.
-fn write(task: &Task, seed: u64, results: &Results) -> anyhow::Result<()> {
-    let out = &task.common.out;
+pub(crate) fn write(out: &Path, matrix: &Matrix, seed: u64, results: &Results) -> anyhow::Result<()> {
     let name = out.file_name().unwrap_or_default().to_string_lossy();
-    let of = |lang| (lang, summary::summary(&name, &task.matrix, seed, results, lang));
+    let of = |lang| (lang, summary::summary(&name, matrix, seed, results, lang));
     let summaries = Lang::ALL.map(of);
     let mut written = vec![];
     for (lang, text) in &summaries {
         written.push(atomic::write_text(&out.join(summary::file_name(*lang)), text));
     }
-    if let Some(file) = verdict::file(&task.matrix, seed, results) {
+    if let Some(file) = verdict::file(matrix, seed, results) {
         written.push(atomic::write_json(&out.join("verdict.json"), &file));
     }
     // A page says nothing that is not in the other files.
-    if let Err(error) = page::write(out, &task.matrix, seed, results) {
+    if let Err(error) = page::write(out, matrix, seed, results) {
         tracing::warn!("{error}");
     }
     Ok(written.into_iter().collect::<Result<(), _>>()?)

@@ -5,10 +5,11 @@ use super::journal::Entry;
 use super::results::{GroupResult, Results};
 use super::samples::{Sample, Status};
 use crate::analysis::stats::Rate;
-use crate::analysis::verdict::{hang_sentence, percent};
+use crate::analysis::verdict::{hang_sentence, percent, shard_sentences};
+use crate::report::shards;
 use crate::text::escape;
 use crate::text::matrix::MatrixLine;
-use crate::text::message::{Lang, ranges, say};
+use crate::text::message::{Lang, Text, ranges, say};
 
 /// Runs of a list, at most. The others are in `runs.jsonl`.
 const MOST_LISTED: usize = 40;
@@ -69,6 +70,11 @@ pub(crate) fn summary(name: &str, matrix: &Matrix, seed: u64, results: &Results,
     let mut page = Page { text: String::new(), lang };
     page.line(&say!(MatrixLine::Title { name }));
     page.text += &format!("\n**{}**\n", headline(results, lang));
+    if let Some(facts) = results.of_shards() {
+        page.text += &shards::sections(&facts, lang);
+        page.text.push('\n');
+        shard_sentences(&facts, lang).iter().for_each(|line| page.item(line));
+    }
     for (at, group) in results.groups.iter().enumerate() {
         let new = at.checked_sub(1).and_then(|before| results.groups.get(before));
         if new.is_none_or(|b| (b.group.phase, b.group.lane) != (group.group.phase, group.group.lane)) {
@@ -223,6 +229,15 @@ fn others(page: &mut Page, results: &Results) {
         page.heading(&MatrixLine::NotOk {});
         page.items(&all);
     }
+}
+
+/// What is known of the shards that were joined: sentences, then a line for each, then one for each machine.
+pub(super) fn shard_lines(results: &Results, lang: Lang) -> Vec<String> {
+    let Some(facts) = results.of_shards() else { return vec![] };
+    let joined = facts.shards.iter().flat_map(shards::shard_rows);
+    let rows = joined.chain(shards::node_rows(&facts));
+    let line = |row: Vec<Text>| row.iter().map(|cell| cell.text(lang)).collect::<Vec<_>>().join("; ");
+    shard_sentences(&facts, lang).into_iter().chain(rows.map(line)).collect()
 }
 
 /// Planned runs that were not made.

@@ -6,6 +6,7 @@ use super::counters;
 use super::extra::Extra;
 use super::page::{Page, escaped, plain};
 use super::same::{self, Same};
+use super::shards;
 use super::stirred;
 use super::terminal::short_report;
 use super::tree;
@@ -61,6 +62,7 @@ pub(crate) fn report(
         page.heading(&Label::Arms {});
         arms(&mut page, facts);
     }
+    page.raw(&shards::sections(facts, lang));
     stirred::table(&mut page, facts);
     counters::section(&mut page, extra);
     page.list(&Label::Notes {}, extra.notes.iter().map(|note| note.text(lang).to_owned()).collect());

@@ -3,6 +3,7 @@
 //! - [`verdict_file`]: writes `verdict.json`
 //! - [`markdown`]: `report.md` and `report.ja.md`; `page`: what their sections are written on
 //! - [`counters`]: `counters.json`, and what the others say of counters
+//! - [`shards`]: shards that were joined
 //! - `stirred`: how the runs were disturbed
 //! - [`export`]: the formats of other tools
 //! - [`packet`]: a hang for whoever takes over
@@ -38,6 +39,7 @@ pub(crate) mod packet;
 mod page;
 pub(crate) mod reread;
 mod same;
+pub(crate) mod shards;
 pub(crate) mod show;
 pub(crate) mod shrink;
 mod stirred;

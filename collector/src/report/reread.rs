@@ -10,6 +10,7 @@ use super::show::{ShowError, read};
 use crate::analysis::decision::Stopped;
 use crate::analysis::facts::{STATS, SideBySide};
 use crate::analysis::sequential::Until;
+use crate::analysis::shards::Joined;
 use crate::analysis::verdict::Tally;
 use crate::analysis::{ArmFacts, DsoFacts, HuntFacts, Integrity, RunFacts, RunOutcome, StirPlan};
 use crate::evidence::threads_file::ThreadsFile;
@@ -32,6 +33,8 @@ struct Verdict {
     dso: Dso,
     #[serde(default)]
     arms: Vec<Arm>,
+    #[serde(default)]
+    shards: Option<Joined>,
 }
 
 /// What `--until-decided` asked.
@@ -81,13 +84,7 @@ pub(crate) fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
             runs.extend(stats);
         }
     }
-    for hang in runs.iter_mut().filter_map(|run| run.hang.as_mut()) {
-        let folder = out.join(&hang.snapshot);
-        let file = read::<ThreadsFile>(&folder.join("threads.json")).ok();
-        // Where the file is damaged or gone, the recording and the dump beside it say the same.
-        let file = file.or_else(|| Hang::read(&folder).ok().map(|hang| hang.file));
-        hang.finding = file.map(|file| file.finding);
-    }
+    runs.iter_mut().for_each(|run| find(out, run));
     let Dso { original, path, pinned, sha1, build_id, original_integrity } = verdict.dso;
     // Where nobody asked for arms there is only the pinned one.
     let asked = verdict.arms.iter().filter(|arm| arm.arm != STATS).count() > 1;
@@ -110,9 +107,20 @@ pub(crate) fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
         time_over_s: verdict.max_time_s,
         stir: verdict.stir,
         side_by_side: verdict.side_by_side,
+        shards: verdict.shards,
         runs,
         ..HuntFacts::new(&verdict.name, &verdict.command, dso)
     })
+}
+
+/// Reads the finding of a run again, from its snapshot in `out`. None if the snapshot is gone.
+pub(crate) fn find(out: &Path, run: &mut RunFacts) {
+    let Some(hang) = &mut run.hang else { return };
+    let folder = out.join(&hang.snapshot);
+    let file = read::<ThreadsFile>(&folder.join("threads.json")).ok();
+    // Where the file is damaged or gone, the recording and the dump beside it say the same.
+    let file = file.or_else(|| Hang::read(&folder).ok().map(|hang| hang.file));
+    hang.finding = file.map(|file| file.finding);
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::analysis::stats::{PerHour, Rate};
 use crate::analysis::stirred::{StrategyRates, by_strategy};
 use crate::analysis::verdict::arms::{self, ArmResult};
 use crate::analysis::verdict::lines::Line;
+use crate::analysis::verdict::nodes::{self, Node};
 use crate::analysis::{Class, Conclusion, Confidence, HuntFacts, Judged, RunFacts, RunOutcome, class};
 use crate::text::message::Lang;
 
@@ -84,6 +85,16 @@ impl VerdictFile {
         let file = match strategies.is_empty() {
             true => file,
             false => file.with("stir_strategies", json!(strategies)),
+        };
+        // Only of shards that were joined.
+        let file = match &facts.shards {
+            None => file,
+            Some(joined) => {
+                let one = nodes::one_node(facts).map(|one| json!({ "node": one.name, "p": digits(one.p) }));
+                let all: Vec<Value> = nodes::nodes(facts).iter().map(node).collect();
+                // `one_node`: all hangs come from it, and chance does not explain that. Else null.
+                file.with("shards", json!(joined)).with("nodes", json!(all)).with("one_node", json!(one))
+            }
         };
         match &facts.side_by_side {
             // `ops` and `ops_s` are null then.
@@ -198,6 +209,13 @@ fn strategy(rates: &StrategyRates) -> Value {
         "rate": rounded_rate(rates.runs.rate()),
         "per_hour": rates.per_hour.map(rounded_per_hour),
     })
+}
+
+fn node(node: &Node) -> Value {
+    let mut runs = object(json!(node.runs));
+    // A machine has no plan.
+    runs.remove("planned");
+    json!({ "node": node.name, "runs": runs, "rate": rounded_rate(node.runs.rate()) })
 }
 
 fn snapshots(facts: &HuntFacts, outcome: RunOutcome) -> Vec<Value> {

@@ -36,6 +36,7 @@ messages! {
         Unknown {} => "unknown", "不明";
         Hangs {} => "## Hangs", "## ハング一覧";
         HangHead {} => "| run | class | what was found | evidence |", "| 実行 | 分類 | 所見 | 記録 |";
+        Shards {} => "## Shards", "## シャード";
         Marked {} => "## Marked runs", "## 印の付いた実行";
         NotOk {} => "## Other ends", "## その他の終わり方";
         Missing {} => "## Not made", "## 未実施";

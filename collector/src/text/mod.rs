@@ -24,6 +24,7 @@ pub(crate) mod history;
 pub(crate) mod labels;
 pub mod lang;
 pub(crate) mod matrix;
+pub(crate) mod merge;
 pub mod message;
 pub(crate) mod note;
 pub(crate) mod packet;

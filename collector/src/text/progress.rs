@@ -9,6 +9,14 @@ messages! {
         Note { note } => "note: {note}", "注記: {note}";
         Verifying { runs: "run" } => "verifying the preload, {runs}", "プリロードを検証中 ({runs} 回)";
         VerifiedProgram { proof } => "verified: {proof}", "検証済み: {proof}";
+        Shard { shard, from, planned: "run", runs, numbers } => "shard {shard}, from {from}: {planned} of {runs} ({numbers})",
+            "シャード {shard} ({from} による): 全 {runs} 回のうち {planned} 回 ({numbers})";
+        ShardGoesOn { shard, made: "run is|runs are" } => "shard {shard} goes on: {made} there from an earlier start",
+            "シャード {shard} を再開: 前回までの実行 {made} 回がある";
+        LinesDamaged { lines: "line" } => "{lines} of an earlier start could not be read, and these runs are made again",
+            "前回までの記録のうち {lines} 行を読めず、その実行をやり直す";
+        LeftOf { run, path } => "run {run} was not finished; what was captured of it is now in {path}",
+            "実行 {run} は未完了。その記録は {path} に移した";
         Arms { names, runs: "run", seed } => "arms {names}: {runs} each, in a new order for each round (--seed {seed})",
             "アーム {names}: 各 {runs} 回、ラウンドごとに順序を変更 (--seed {seed})";
         ArmsUntil { names, runs: "run", most, seed } => "arms {names}: until decided, {runs} each if none hangs or dies (at most {most}), in \

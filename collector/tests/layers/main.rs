@@ -19,7 +19,7 @@ const COLLECTOR: &[&[&str]] = &[
     &["capture"],
     &["evidence"],
     &["stir"],
-    &["launch"],
+    &["launch", "shard"],
     &["history", "live"],
     &["report"],
     &["snap"],

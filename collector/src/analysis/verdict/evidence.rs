@@ -9,6 +9,7 @@ use super::headline::{chain, given, percent};
 use super::lines::Line;
 use super::rules::{Because, Ruling};
 use super::sentence::Sentence;
+use super::shards;
 use super::tally::{self, Sorted, Tally, exposed};
 use crate::analysis::crash::signal_name;
 use crate::analysis::decision::{self, Stopped};
@@ -31,7 +32,7 @@ pub(super) fn evidence(
     runs: &Tally,
     ruling: &Ruling<'_>,
 ) -> Vec<Sentence> {
-    let mut sentences = vec![];
+    let mut sentences = shards::evidence(facts);
     numbers(&mut sentences, facts, sorted, runs);
     dso(&mut sentences, facts, sorted, ruling.run);
     if let Some(run) = ruling.run {
@@ -63,8 +64,9 @@ fn numbers(sentences: &mut Vec<Sentence>, facts: &HuntFacts, sorted: &Sorted<'_>
     }
     could_see(sentences, facts, sorted, runs);
     if facts.interrupted {
-        sentences.push(line(Line::Interrupted {}));
-    } else if facts.stop_at_first && hung > 0 && made < planned {
+        // Which shards were, and which are missing, is said above.
+        sentences.extend(facts.shards.is_none().then(|| line(Line::Interrupted {})));
+    } else if facts.shards.is_none() && facts.stop_at_first && hung > 0 && made < planned {
         sentences.push(line(say!(Line::StoppedEarly { made, planned })));
     } else if let (Stopped::MaxTime, Some(time)) = (facts.stopped(), facts.time_over_s) {
         sentences.push(line(say!(Line::TimeOver { seconds: time, made, planned })));
@@ -437,6 +439,7 @@ pub(super) fn would_change_it(
     if finding.is_some_and(|f| f.class == Class::Slow) && !sentences.contains(&longer) {
         sentences.push(longer);
     }
+    sentences.extend(shards::would_change_it(facts));
     sentences
 }
 

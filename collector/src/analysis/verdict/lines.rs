@@ -353,8 +353,29 @@ messages! {
             "制限時間 (--max-time {seconds} 秒) に達して終了した。{planned} 回中 {made} 回を実行 (progress.log)";
         StoppedEarly { made, planned: "run" } => "stopped at the first hang, after {made} of {planned} (progress.log)",
             "最初のハングで終了した。{planned} 回中 {made} 回を実行 (progress.log)";
+        ShardsAll { of: "shard" } => "the runs of all {of} (shards/)", "{of} シャードすべての実行 (shards/)";
+        ShardsMissing { there, of: "shard", missing } => "{there} of {of}; missing: {missing}. Their runs are in no count",
+            "{of} シャード中 {there} 個。不足: {missing}。その実行はどの数にも含まれない";
+        ShardsCut { shards } => "not all runs were made in shard {shards}: killed, interrupted or still at work (shards/)",
+            "実行が終わっていないシャード: {shards}。強制終了、中断、または実行中 (shards/)";
+        ShardsStopped { shards } => "shard {shards} stopped at a first hang of its own, and the others went on. The runs that would have \
+            followed a hang are missing, so the share of hangs tends to be too high; --on-hang next makes all runs",
+            "シャード {shards} はそれぞれ最初のハングで終了し、ほかは続行した。ハングに続くはずの実行がないため、ハングの割合は高めに\
+            出る。--on-hang next ならすべて実行する";
+        ShardDamaged { lines: "line", shard } => "{lines} of runs.jsonl of shard {shard} could not be read, and these runs count nowhere \
+            (shards/)",
+            "シャード {shard} の runs.jsonl のうち {lines} 行を読めず、その実行はどこにも数えない (shards/)";
+        HangsOfOneNode { node, hung, runs, others, nodes, p } => "all {hung} hangs come from {node}: {hung} of {runs} runs there, 0 of {others} on \
+            the other machines. By chance this has p = {p} (Fisher, one-sided, times {nodes} machines). It may be this machine, \
+            and it proves nothing (runs.jsonl)",
+            "ハング {hung} 件はすべて {node} で発生: そこで {runs} 回中 {hung} 回、ほかのマシンでは {others} 回中 0 回。偶然なら p = {p} (Fisher の\
+            片側検定、マシン数 {nodes} を乗じた値)。このマシンが原因の可能性があるが、証明ではない (runs.jsonl)";
 
         // What would change it.
+        MissingShardsWould { shards, of } => "the runs of shard {shards} would complete it: --shard i/{of} with the same settings",
+            "シャード {shards} の実行があれば完全になる: 同じ設定で --shard i/{of}";
+        OtherNodeWould { node } => "the same runs on another machine than {node} would show whether it is the machine",
+            "{node} 以外のマシンで同じ実行をすれば、マシンの問題かどうかが分かる";
         MoreRunsWould { more: "more run", runs, percent } => "{more}, {runs} in all, without a hang would put the rate below \
             {percent} %; one hang among them would be the proof",
             "あと {more} 回 (計 {runs} 回) ハングがなければ、ハング率は {percent} % 未満と言える。1 回でもハングすれば、それが証拠になる";

@@ -12,6 +12,7 @@
 //! - [`evidence`]: the facts that the verdict rests on
 //! - `ends`: runs that died or failed
 //! - `decided`: the evidence of a hunt with a question (`--until-decided`)
+//! - `shards`: the evidence of shards that were joined; [`nodes`]: hangs by machine
 //! - `sentence`: one sentence of the evidence
 //! - [`lines`]: the texts in both languages
 
@@ -23,14 +24,17 @@ mod evidence;
 mod headline;
 mod innocent;
 pub(crate) mod lines;
+pub(crate) mod nodes;
 mod rules;
 mod sentence;
+mod shards;
 pub(crate) mod tally;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use evidence::unlike_the_others;
 pub(crate) use headline::{given, hang_sentence, percent};
+pub(crate) use shards::sentences as shard_sentences;
 pub(crate) use tally::Tally;
 
 use sentence::Sentence;

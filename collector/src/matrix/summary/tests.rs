@@ -5,6 +5,7 @@ use crate::files::pin::{self, Pinned};
 use crate::matrix::config;
 use crate::matrix::machine::Mark;
 use crate::matrix::plan::Plan;
+use crate::matrix::results::dsos;
 use crate::matrix::state;
 use crate::matrix::verdict;
 use crate::testkit::hunt;
@@ -76,8 +77,9 @@ fn entries() -> Vec<Entry> {
 
 fn results(entries: &[Entry]) -> (Matrix, Results) {
     let matrix = matrix();
-    let plan = Plan::new((2, 2), &matrix.phases, matrix.order, 7, false);
-    let results = Results::of(&matrix, &[pinned("system"), pinned("hz4")], &plan, entries, false);
+    let plan = Plan::new((2, 2), &matrix.phases, matrix.order, 7, false, crate::shard::Shard::WHOLE);
+    let dsos = dsos(&matrix, &[pinned("system"), pinned("hz4")]);
+    let results = Results::of(&matrix, &dsos, &plan, entries, false, None);
     (matrix, results)
 }
 

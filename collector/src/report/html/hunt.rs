@@ -19,7 +19,8 @@ use crate::console::out;
 use crate::evidence::threads_file::ThreadsFile;
 use crate::files::atomic::{self, WriteError};
 use crate::report::extra::Extra;
-use crate::report::graph;
+use crate::report::{graph, shards};
+use crate::text::merge::MergeLine;
 use crate::text::message::{Lang, Say as _, Text, say};
 
 /// Most rows of a table of runs: all are in `runs.jsonl`.
@@ -178,6 +179,7 @@ fn runs(facts: &HuntFacts, conclusion: &Conclusion) -> Markup {
         }
         (arm_table(facts))
         (strategies(facts))
+        (shard_tables(facts))
         (others(facts))
     }
 }
@@ -223,6 +225,16 @@ fn strategies(facts: &HuntFacts) -> Markup {
         ]);
     }
     html! { @if !table.is_empty() { (table) } }
+}
+
+/// The shards that were joined, and their machines.
+fn shard_tables(facts: &HuntFacts) -> Markup {
+    let Some(joined) = &facts.shards else { return html! {} };
+    let mut table = Table::of("shards", &MergeLine::ShardTable {}, &shards::SHARD_HEAD);
+    shards::shard_rows(joined).iter().for_each(|row| table.row(row.iter().map(said)));
+    let mut nodes = Table::of("machines", &MergeLine::NodeTable {}, &shards::NODE_HEAD);
+    shards::node_rows(facts).iter().for_each(|row| nodes.row(row.iter().map(said)));
+    html! { (table) (nodes) }
 }
 
 fn others(facts: &HuntFacts) -> Markup {

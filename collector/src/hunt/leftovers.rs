@@ -3,23 +3,20 @@
 
 use std::path::{Path, PathBuf};
 
+use super::lane::Lane;
 use crate::files::atomic::{self, WriteError};
-use crate::hunt::lane::Lane;
 
-/// Folder in OUT for such evidence.
-pub(crate) const FOLDER: &str = "hangs/left";
-
-/// Moves what there is of a run to `hangs/left/`. Returns the new paths, in OUT.
+/// Moves what there is of a run to `folder` in OUT. Returns the new paths.
 ///
 /// # Errors
 /// It cannot be moved, and stays where it is.
-pub(crate) fn move_away(lane: &Lane, run: u32) -> Result<Vec<PathBuf>, WriteError> {
+pub(crate) fn move_away(lane: &Lane, run: u32, folder: &str) -> Result<Vec<PathBuf>, WriteError> {
     let names = [lane.snapshot(run), lane.slow_snapshot(run), lane.interrupted_snapshot(run)];
     let mut moved = vec![];
     for from in names.map(|name| lane.path(&name)).into_iter().filter(|path| path.exists()) {
         // An empty folder is no evidence.
         if std::fs::remove_dir(&from).is_err() {
-            moved.push(move_one(&from, &lane.path(FOLDER))?);
+            moved.push(move_one(&from, &lane.path(folder))?);
         }
     }
     Ok(moved)

@@ -1,0 +1,53 @@
+//! Joins the shards of a hunt or of a matrix into one folder, with one verdict over all runs.
+//!
+//! - `find`: the folders of the shards
+//! - `read`: one shard, as far as its files can be read
+//! - `check`: refuses shards that are not of one job
+//! - `hunt`, `matrix`: the joined files of either
+//! - `files`: bundles and other files, linked or copied
+//! - `merged`: what a merge brought
+//! - `histories`: the databases of the shards, brought to the user's
+//!
+//! Shards are sorted by their numbers first, so nothing depends on the order in which they are given.
+
+mod check;
+mod files;
+mod find;
+mod histories;
+mod hunt;
+mod matrix;
+mod merged;
+mod read;
+#[cfg(test)]
+mod tests;
+mod usage;
+
+use std::path::{Path, PathBuf};
+
+pub(crate) use merged::{Found, Merged};
+
+use crate::files::atomic;
+use crate::shard::Job;
+use usage::usage;
+
+/// Joins the shards in `dirs`, each of which is a shard or a folder of shards, into `out`. `history`: the
+/// database that gets the runs of the shards' own.
+///
+/// # Errors
+/// No shard is there; two are not of one job, or have the same runs; `out` is taken; a file cannot be written.
+pub(crate) fn merge(dirs: &[PathBuf], out: &Path, history: Option<&Path>) -> anyhow::Result<Merged> {
+    if ["verdict.json", "runs.tsv", "runs.jsonl"].iter().any(|file| out.join(file).exists()) {
+        let out = out.display();
+        return Err(usage(format!("{out} holds an earlier job: give another --out, or move it away")));
+    }
+    let folders = find::folders(dirs)?;
+    let (shards, mut notes) = read::all(&folders);
+    let (shards, joined) = check::check(shards, &mut notes)?;
+    atomic::make_dir(out)?;
+    files::bring(&shards, out)?;
+    notes.extend(histories::bring(&shards, history));
+    match shards.first().map(|shard| shard.record.job) {
+        Some(Job::Matrix) => matrix::join(shards, joined, out, notes),
+        _ => hunt::join(shards, joined, out, notes),
+    }
+}
