@@ -1,6 +1,6 @@
 //! Where the nodes of a wait-for graph stand: layers from waiters to owners, by the method of Sugiyama.
 
-use rust_sugiyama::configure::Config;
+use rust_sugiyama::configure::{Config, RankingType};
 use rust_sugiyama::from_vertices_and_edges;
 
 /// Between nodes, pixels.
@@ -34,7 +34,15 @@ pub(super) fn layout(sizes: &[(f64, f64)], arrows: &[(usize, usize)]) -> Layout 
     edges.sort_unstable();
     edges.dedup();
     let few = vertices.len() <= 40;
-    let config = Config { vertex_spacing: GAP, transpose: few, dummy_vertices: few, ..Config::default() };
+    let config = Config {
+        vertex_spacing: GAP,
+        transpose: few,
+        dummy_vertices: few,
+        // Each node close above what it waits for. The default is the network simplex method without a rule
+        // against cycles: with some graphs it goes round for ever.
+        ranking_type: RankingType::Down,
+        ..Config::default()
+    };
     let mut all = Layout { spots: vec![Spot::default(); sizes.len()], width: 0.0, height: 0.0 };
     let mut left = MARGIN;
     for (nodes, ..) in from_vertices_and_edges(&vertices, &edges, &config) {
