@@ -16,6 +16,7 @@ pub(crate) mod launch;
 pub mod listen;
 pub(crate) mod matrix;
 pub(crate) mod merge;
+pub(crate) mod night;
 pub(crate) mod proc;
 pub mod profile;
 pub(crate) mod report;

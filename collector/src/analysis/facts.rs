@@ -171,6 +171,12 @@ impl RunFacts {
         self.is_proven() || hung && self.judged.as_ref().is_some_and(Judged::has_dso)
     }
 
+    /// The run could hang, its end is known, and its malloc was the run's DSO: rates rest on such runs.
+    pub(crate) fn could_hang(&self) -> bool {
+        let could = matches!(self.outcome, RunOutcome::Ok | RunOutcome::Hung | RunOutcome::Slow);
+        could && !self.cut_off && self.has_dso()
+    }
+
     /// The run did not hang, but a wait was far longer than any hold explains.
     pub(crate) fn nearly_hung(&self) -> bool {
         self.outcome != RunOutcome::Hung && self.holds.is_some_and(|holds| holds.long_waits > 0)

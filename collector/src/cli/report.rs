@@ -9,20 +9,23 @@ use hangscope_protocol::record::SYSCALL_RUNNING;
 use crate::analysis::integrity::judge;
 use crate::analysis::{Finding, conclude};
 use crate::collect::record;
-use crate::console::exit::Status;
+use crate::console::exit::{Ended, Status};
 use crate::console::out;
 use crate::console::table::table;
 use crate::evidence::finding_files;
 use crate::evidence::saved::SavedDumps;
 use crate::evidence::threads_file::ThreadsFile;
-use crate::files::private;
+use crate::files::{folder, private};
+use crate::night::{Kind, Report};
 use crate::report;
+use crate::report::night::file::NightFile;
 use crate::session::Dump;
 use crate::session::record_text::padded;
 use crate::session::syscalls::Syscalls;
 use crate::session::trace::{ThreadTrace, Traces};
 use crate::text::escape;
 use crate::text::message::{Lang, messages, say};
+use crate::text::night::NightLine;
 
 messages! {
     /// A piece of what `report` prints above and below the snapshot.
@@ -56,19 +59,22 @@ messages! {
     }
 }
 
-/// Analyse a recorded dump again: a dump.bin, the folder of a bundle, or a recording.json.gz.
+/// Report a whole night (OUT of a collect or a matrix), or analyse one recorded dump again.
 ///
-/// Names come from the allocator's copy in the bundle ({name}.so), from the files that the dump names if
+/// Of a night: runs, hangs with exact intervals, crashes, ops/s and memory by label (lane) and allocator, and the
+/// hangs, those of one bug together. It writes report.html, report.md and report.ja.md there, also while the
+/// collector or the matrix is at work. Of a dump (a dump.bin, the folder of a bundle, a recording.json.gz): names come from the allocator's copy in the bundle ({name}.so), from the files that the dump names if
 /// they are still those, and from separate debug files.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
+    hangscope report night                     # OUT of hangscope collect or matrix: one page of all of it\n  \
     hangscope report OUT/hang_run_8\n  \
     hangscope report night/sessions/20251123T082211.123Z_4711/dump_1/dump.bin --all-threads\n  \
     hangscope report recording.json.gz         # somebody else's, from anywhere\n  \
     hangscope report OUT/hang_run_8 --write    # threads.json and stacks.txt anew\n  \
     hangscope report OUT --junit hunt.xml")]
 pub(crate) struct Args {
-    /// dump.bin or recording.json.gz, or their folder.
+    /// OUT of a collect, a matrix or a hunt; or a dump.bin or recording.json.gz, or their folder.
     #[arg(value_name = "PATH")]
     path: PathBuf,
     /// Which dump, where the file holds several [default: the last].
@@ -83,7 +89,8 @@ pub(crate) struct Args {
     /// A JUnit report of the hunt whose OUT is PATH, as `hangscope hunt --junit` writes it.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["dump", "all_threads", "write", "json"])]
     junit: Option<PathBuf>,
-    /// Only one line of JSON on stdout: what is in threads.json (schema, pid, finding, threads, dsos,
+    /// Only one line of JSON on stdout: of a night its table, totals, signatures (each with its hangs), stuck,
+    /// not_intact, open, lost and damaged; of a dump what is in threads.json (schema, pid, finding, threads, dsos,
     /// notes, ...).
     #[arg(long, conflicts_with = "all_threads")]
     json: bool,
@@ -95,6 +102,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         let out = std::path::absolute(&args.path).context("report")?;
         report::junit::write(file, &facts, &conclude(&facts), &out).context("report: --junit")?;
         return Ok(Status::NoHang);
+    }
+    if let Some(kind) = Kind::of(&args.path) {
+        return night(&args, &kind);
     }
     let recorded = SavedDumps::read(&args.path).context("report")?;
     let dump = match args.dump {
@@ -129,6 +139,34 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         out::say(&say!(Cell::OneOf { dump: dump.begin.number, all: numbers() }));
     }
     write(&args, &recorded, dump, &traces, &finding)
+}
+
+/// The report of a whole OUT.
+fn night(args: &Args, kind: &Kind) -> anyhow::Result<Status> {
+    if args.dump.is_some() || args.all_threads || args.write {
+        let path = args.path.display();
+        let what = format!(
+            "report: {path} is no dump, and --dump, --all-threads and --write are for one: give its folder"
+        );
+        return Err(Ended::new(Status::Usage, what).into());
+    }
+    private::keep(false);
+    folder::claim(&args.path);
+    let made = Report::read(&args.path, kind).context("report")?;
+    if args.json {
+        out::only_json();
+        out::json(&NightFile::of(&made.night))?;
+    } else {
+        out::text(report::night::terminal::text(&made.night, out::style()));
+    }
+    let written = made.write(&args.path).context("report")?;
+    let paths = written.iter().map(|name| args.path.join(name).display().to_string());
+    let files = paths.collect::<Vec<_>>().join(", ");
+    if !files.is_empty() {
+        out::line("");
+        out::say(&say!(NightLine::Wrote { files }));
+    }
+    Ok(Status::NoHang)
 }
 
 /// Writes the files beside dump.bin, with --write.

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use super::record::SessionRecord;
 use crate::files::atomic::{Lines, WriteError};
 
+/// Name of the file in OUT.
+pub(super) const SESSIONS: &str = "sessions.jsonl";
 /// Most bytes of lines that wait: those of some ten thousand sessions.
 const MOST_WAITING: usize = 16 << 20;
 

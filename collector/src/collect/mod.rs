@@ -13,7 +13,8 @@
 //! - `judge`: DSO integrity over a session's life
 //! - `still`: whether anything moves in a process
 //! - [`record`]: `session.json` and `heartbeats.jsonl`
-//! - `desk`: what all sessions share; `lines`: `sessions.jsonl`; [`page`]: `report.html`
+//! - `desk`: what all sessions share; `lines`: `sessions.jsonl`
+//! - [`night`]: the sessions as a night; [`page`]: its report
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,6 +35,7 @@ mod disk;
 mod folder;
 mod judge;
 mod lines;
+pub(crate) mod night;
 pub(crate) mod page;
 mod pool;
 pub(crate) mod record;
@@ -77,7 +79,7 @@ pub(crate) fn collect(
     mut followed: Option<&mut Followed>,
 ) -> Result<Collected, CollectError> {
     atomic::make_dir(&options.out.join("sessions"))?;
-    let lines = SessionLines::open(&options.out.join(page::SESSIONS))?;
+    let lines = SessionLines::open(&options.out.join(lines::SESSIONS))?;
     listener.spool_in(&options.out);
     let desk = Arc::new(Desk::new(options, cancel, say, listener.asker(), lines));
     let (before, closed) = before::Before::read(&desk);

@@ -5,9 +5,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use hangscope_protocol::record::{HeartbeatThread, SYSCALL_RUNNING};
 use serde::{Deserialize, Serialize};
 
+use crate::analysis::signature::Signature;
 use crate::analysis::{Class, Integrity, Stir, ThreadCounts};
 use crate::session::syscalls::Syscalls;
 use crate::session::{Heartbeat, Identity};
+use crate::text::message::Text;
 
 pub(crate) const SCHEMA: &str = "hangscope/session/1";
 
@@ -85,6 +87,20 @@ pub(crate) struct SessionRecord {
     pub(crate) hung: bool,
     /// The class of the last dump that was analysed; null without one.
     pub(crate) class: Option<Class>,
+    /// Whether a dump that came unasked showed a process that was only slow. Null: an older version, which did
+    /// not write it.
+    #[serde(default)]
+    pub(crate) slow: Option<bool>,
+    /// The signature of the hang: sessions with the same one are counted as one bug. Null: it did not hang, or an
+    /// older version wrote it.
+    #[serde(default)]
+    pub(crate) signature: Option<String>,
+    /// What `signature` is made of.
+    #[serde(default)]
+    pub(crate) signature_of: Option<Signature>,
+    /// What waits for what, in one sentence.
+    #[serde(default)]
+    pub(crate) headline: Option<Text>,
     /// Number of connections: more than one if one was lost.
     pub(crate) connections: u32,
     /// Whether the folder was removed with the end: nothing had happened (`--keep`).
@@ -134,6 +150,10 @@ impl SessionRecord {
             dump_folders: vec![],
             hung: false,
             class: None,
+            slow: Some(false),
+            signature: None,
+            signature_of: None,
+            headline: None,
             connections: 1,
             folded: false,
             not_written: vec![],

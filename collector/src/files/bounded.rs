@@ -8,11 +8,11 @@ use std::path::Path;
 /// Most bytes of a file, or of what it unpacks to. The dump of 8,000 threads has 62 MB.
 pub(crate) const MOST: u64 = 256 << 20;
 
-/// Opens a plain file. A pipe or a device in its place is an error, and not waited for.
+/// Opens a plain file of any length. A pipe or a device in its place is an error, and not waited for.
 ///
 /// # Errors
-/// Also for a file of more than [`MOST`] bytes.
-pub(crate) fn open(path: &Path) -> io::Result<File> {
+/// It cannot be opened, or is no plain file.
+pub(crate) fn open_plain(path: &Path) -> io::Result<File> {
     let file = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     let meta = file.metadata()?;
     if !meta.is_file() && !meta.is_dir() {
@@ -21,7 +21,16 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
             "it is a pipe, a socket or a device, not a file",
         ));
     }
-    if meta.len() > MOST {
+    Ok(file)
+}
+
+/// The same for a file that is read as a whole.
+///
+/// # Errors
+/// As [`open_plain`]; also for a file of more than [`MOST`] bytes.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let file = open_plain(path)?;
+    if file.metadata()?.len() > MOST {
         return Err(too_large(MOST));
     }
     Ok(file)

@@ -9,7 +9,7 @@
 //! - [`stamp`]: a date as part of a file name
 //! - [`private`]: for the user alone; [`folder`]: nothing is followed that somebody else put there
 //! - [`bounded`]: files of somebody else are read within limits
-//! - [`journal`]: files that grow by a line for each run
+//! - [`journal`]: files that grow by a line for each run; [`lines`]: such files of any length are read
 //! - [`atomic`]: files are written whole or not at all; [`free`]: large ones leave room for small ones
 
 pub(crate) mod atomic;
@@ -21,6 +21,7 @@ pub(crate) mod facts;
 pub(crate) mod folder;
 pub(crate) mod free;
 pub(crate) mod journal;
+pub(crate) mod lines;
 pub(crate) mod links;
 pub(crate) mod pin;
 pub(crate) mod private;

@@ -65,7 +65,7 @@ impl JoinedMatrix<'_> {
         let phases: Vec<PhaseName> = matrix.phases.iter().map(|phase| phase.name).collect();
         drop(Tables::begin(out, &matrix.lanes, &phases, &rows)?);
         let results = Results::of(matrix, dsos, &plan, &entries, !joined.is_whole(), Some(joined));
-        write(out, matrix, seed, &results)?;
+        write(out, matrix, seed, &results, &entries)?;
         let verdict = verdict::file(matrix, seed, &results);
         Ok((results, verdict))
     }

@@ -9,7 +9,7 @@
 //!   that goes on; `preflight`: checks before the first run; [`mod@run`]: makes the runs
 //! - `part`: a matrix that is a shard; `joined`: the files of shards that were joined
 //! - `series`: memory over time; `machine`: what else was at work
-//! - `results`: what the runs show; [`summary`], `page`, [`verdict`]: its files
+//! - `results`: what the runs show; [`summary`], [`page`], [`verdict`]: its files; [`night`]: the runs as a night
 
 mod begin;
 pub(crate) mod config;
@@ -19,7 +19,8 @@ mod journal;
 mod lanes;
 mod machine;
 mod meta;
-mod page;
+pub(crate) mod night;
+pub(crate) mod page;
 mod part;
 mod plan;
 mod preflight;
@@ -38,5 +39,7 @@ pub(crate) use joined::JoinedMatrix;
 pub(crate) use journal::Entry;
 pub(crate) use lanes::Common;
 pub(crate) use run::run;
+#[cfg(test)]
+pub(crate) use samples::HEADER as SAMPLES_HEADER;
 pub(crate) use state::FILE as STATE;
 pub(crate) use task::{Console, Task};

@@ -2,19 +2,24 @@
 
 use std::path::Path;
 
-use super::config::Matrix;
+use super::config::{self, Matrix};
+use super::journal::Entry;
 use super::meta;
+use super::plan::Plan;
 use super::results::{GroupResult, Results};
 use super::samples::Status;
+use super::state::{self, State};
 use super::summary;
-use crate::analysis::verdict::hang_sentence;
 use crate::console::out;
 use crate::evidence::threads_file::ThreadsFile;
-use crate::files::atomic::{self, WriteError};
+use crate::files::atomic::WriteError;
 use crate::files::bounded;
 use crate::report::Extra;
 use crate::report::html::bundle::{self, Around};
-use crate::report::html::{FILE, matrix as html};
+use crate::report::html::{FILE, matrix as html, night as night_page};
+use crate::report::night::model::Night;
+use crate::report::night::write::{write as write_files, write_reports};
+use crate::shard::{Record, Shard};
 use crate::text::matrix::MatrixLine;
 use crate::text::message::{Say as _, Text, of_each};
 
@@ -23,17 +28,58 @@ const MOST_CURVES: usize = 12;
 /// The page of the matrix, as the page of a hang names it.
 const ABOVE: &str = "../../report.html";
 
-/// Writes the pages.
+/// Writes the pages, and the night's report in both languages. Returns the names of the files in OUT.
 ///
 /// # Errors
 /// [`WriteError`] of the first that could not be written; the others are tried all the same.
-pub(super) fn write(out: &Path, matrix: &Matrix, seed: u64, results: &Results) -> Result<(), WriteError> {
-    let page = html::page(&model(out, matrix, seed, results));
-    let mut written = vec![atomic::write_text(&out.join(FILE), &page)];
-    for group in &results.groups {
-        written.extend(hangs(out, group));
+pub(super) fn write(
+    out: &Path,
+    matrix: &Matrix,
+    seed: u64,
+    results: &Results,
+    night: &Night,
+) -> Result<Vec<&'static str>, WriteError> {
+    let page = html::page(&model(out, matrix, seed, results, night));
+    let files = write_files(out, night, &page);
+    let pages: Result<(), WriteError> = results.groups.iter().flat_map(|group| hangs(out, group)).collect();
+    pages.and(files)
+}
+
+/// Writes them again, for a matrix that is over, was killed, or is at work. Where what it began with cannot be
+/// read, the page has only the runs.
+///
+/// # Errors
+/// As [`write`].
+pub(crate) fn write_again(
+    out: &Path,
+    entries: &[Entry],
+    night: &Night,
+) -> Result<Vec<&'static str>, WriteError> {
+    match begun(out, entries) {
+        Ok((matrix, seed, results)) => write(out, &matrix, seed, &results, night),
+        // The page that is there has more than this one would have.
+        Err(why) if out.join(FILE).exists() => {
+            tracing::warn!("{why}: {FILE} stays as it is");
+            write_reports(out, night)
+        }
+        Err(why) => {
+            tracing::warn!("{why}: {FILE} has only the runs");
+            write_files(out, night, &night_page::page(night, out::lang()))
+        }
     }
-    written.into_iter().collect()
+}
+
+/// What the matrix in OUT began with, and its results so far.
+fn begun(out: &Path, entries: &[Entry]) -> Result<(Matrix, u64, Results), String> {
+    let unknown = || format!("{} is not there, or is of another matrix", out.join(state::FILE).display());
+    let state = State::load(out)?.ok_or_else(unknown)?;
+    let matrix = config::load_of(&out.join("matrix.toml"), &state.dir).map_err(|error| error.to_string())?;
+    let dsos = state.noted_dsos(&matrix).ok_or_else(unknown)?;
+    let sizes = (matrix.lanes.len(), matrix.allocators.len());
+    let shard = Record::read(out).map_or(Shard::WHOLE, |record| record.shard);
+    let plan = Plan::new(sizes, &matrix.phases, matrix.order, state.seed, false, shard);
+    let results = Results::of(&matrix, &dsos, &plan, entries, false, None);
+    Ok((matrix, state.seed, results))
 }
 
 /// The pages of the hangs of one cell.
@@ -55,7 +101,7 @@ fn hangs(out: &Path, group: &GroupResult) -> Vec<Result<(), WriteError>> {
     written
 }
 
-fn model(out: &Path, matrix: &Matrix, seed: u64, results: &Results) -> html::Matrix {
+fn model(out: &Path, matrix: &Matrix, seed: u64, results: &Results, night: &Night) -> html::Matrix {
     let name = out.file_name().unwrap_or_default().to_string_lossy();
     let remarks = [
         (MatrixLine::Shards {}, of_each(|lang| summary::shard_lines(results, lang))),
@@ -63,18 +109,12 @@ fn model(out: &Path, matrix: &Matrix, seed: u64, results: &Results) -> html::Mat
         (MatrixLine::Missing {}, of_each(|lang| summary::missing_lines(results, lang))),
         (MatrixLine::Marked {}, of_each(|lang| summary::mark_lines(results, lang))),
     ];
-    let hang = |entry: &super::journal::Entry| html::Hang {
-        run: Text::of(|lang| summary::entry_name(entry, lang)),
-        class: entry.sample.class.clone().unwrap_or_default(),
-        what: Text::of(|lang| hang_sentence(&entry.facts, lang)),
-        bundle: entry.sample.bundle.clone().unwrap_or_default(),
-    };
     html::Matrix {
         name: name.into_owned(),
         lang: out::lang(),
         headline: Text::of(|lang| summary::headline(results, lang)),
         cells: results.groups.iter().map(|group| cell(out, group)).collect(),
-        hangs: results.hangs.iter().map(hang).collect(),
+        night: night.clone(),
         remarks: remarks
             .into_iter()
             .filter(|(_, lines)| !lines.is_empty())

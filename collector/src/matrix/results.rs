@@ -1,5 +1,7 @@
 //! What the runs of a matrix show, computed once for all files. Pure.
 
+use std::collections::BTreeMap;
+
 use super::config::Matrix;
 use super::journal::Entry;
 use super::plan::{Group, Plan};
@@ -117,7 +119,8 @@ fn is_of(matrix: &Matrix, group: Group, entry: &Entry) -> bool {
 }
 
 impl Results {
-    /// `interrupted`: Ctrl-C ended the matrix. `shards`: those that were joined.
+    /// `dsos`: in the order of the allocators. `interrupted`: Ctrl-C ended the matrix. `shards`: those that were
+    /// joined.
     pub(crate) fn of(
         matrix: &Matrix,
         dsos: &[DsoFacts],
@@ -160,6 +163,11 @@ impl Results {
         let first = self.groups.first().filter(|group| group.facts.shards.is_some())?;
         let runs = self.groups.iter().flat_map(|group| group.facts.runs.iter().cloned());
         Some(HuntFacts { runs: runs.collect(), ..first.facts.clone() })
+    }
+
+    /// SHA-1 of the allocators' files, by name.
+    pub(super) fn builds(&self) -> BTreeMap<&str, &str> {
+        self.groups.iter().map(|group| (group.allocator.as_str(), group.facts.dso.sha1.as_str())).collect()
     }
 
     /// Planned runs that were not made.

@@ -10,6 +10,7 @@ use super::journal::{BadJournal, Entry, Journal};
 use super::lanes::Pairs;
 use super::machine::Moment;
 use super::meta::Meta;
+use super::night;
 use super::page;
 use super::part::{self, Part};
 use super::plan::{Cell, Done, Group, Plan};
@@ -28,6 +29,7 @@ use crate::history::RunRow;
 use crate::history::model::Workload;
 use crate::hunt::{Job, OnHang, Screen, leftovers};
 use crate::launch::program;
+use crate::report::night::model::Night;
 use crate::shard::Shard;
 use crate::text::matrix::MatrixLine;
 use crate::text::message::{Lang, Say as _, Text, say};
@@ -92,7 +94,7 @@ pub(crate) fn run(task: &Task, console: Console<'_>) -> anyhow::Result<Brought> 
     if let Some(part) = part {
         part.ended(&results, task.on_hang)?;
     }
-    write(out, matrix, state.seed, &results)?;
+    write(out, matrix, state.seed, &results, entries)?;
     Ok(Brought { results, seed: state.seed })
 }
 
@@ -339,7 +341,13 @@ pub(crate) fn cell_of(matrix: &Matrix, entry: &Entry) -> Option<Cell> {
 }
 
 /// Writes the summaries and the verdict. The others are tried after one that cannot be written.
-pub(crate) fn write(out: &Path, matrix: &Matrix, seed: u64, results: &Results) -> anyhow::Result<()> {
+pub(crate) fn write(
+    out: &Path,
+    matrix: &Matrix,
+    seed: u64,
+    results: &Results,
+    entries: &[Entry],
+) -> anyhow::Result<()> {
     let name = out.file_name().unwrap_or_default().to_string_lossy();
     let of = |lang| (lang, summary::summary(&name, matrix, seed, results, lang));
     let summaries = Lang::ALL.map(of);
@@ -351,7 +359,8 @@ pub(crate) fn write(out: &Path, matrix: &Matrix, seed: u64, results: &Results) -
         written.push(atomic::write_json(&out.join("verdict.json"), &file));
     }
     // A page says nothing that is not in the other files.
-    if let Err(error) = page::write(out, matrix, seed, results) {
+    let night = Night::of(night::of_entries(out, entries, &results.builds()));
+    if let Err(error) = page::write(out, matrix, seed, results, &night) {
         tracing::warn!("{error}");
     }
     Ok(written.into_iter().collect::<Result<(), _>>()?)

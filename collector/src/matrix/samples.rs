@@ -104,7 +104,7 @@ impl Sample {
     }
 
     /// Reads a row. None: it is none of such a file.
-    fn of_row(row: &str) -> Option<Sample> {
+    pub(super) fn of_row(row: &str) -> Option<Sample> {
         let fields: Vec<&str> = row.split(',').collect();
         let [allocator, lane, phase, run, status, class, seconds, ops_s, max_rss_kib, rc, bundle] =
             fields[..]

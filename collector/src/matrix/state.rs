@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::config::Matrix;
+use super::config::{Allocator, Matrix};
+use crate::analysis::{DsoFacts, Integrity};
 use crate::console::exit::{Ended, Status};
 use crate::files::atomic::{self, WriteError};
 use crate::files::pin::{self, PinError, Pinned};
@@ -112,6 +113,27 @@ impl State {
         };
         self.dsos.iter().map(again).collect()
     }
+
+    /// The DSOs that the matrix began with, as they are noted: the files are not looked at.
+    pub(super) fn noted_dsos(&self, matrix: &Matrix) -> Option<Vec<DsoFacts>> {
+        let noted = |allocator: &Allocator| {
+            let kept = self.dsos.iter().find(|kept| kept.allocator == allocator.name)?;
+            Some(DsoFacts {
+                original: kept.source.display().to_string(),
+                path: kept.path.display().to_string(),
+                pinned: allocator.so.is_some(),
+                sha1: kept.sha1.clone(),
+                build_id: None,
+                original_integrity: Integrity::Unknown,
+            })
+        };
+        matrix.allocators.iter().map(noted).collect()
+    }
+
+    /// SHA-1 of the allocators' files, by name.
+    pub(super) fn builds(&self) -> BTreeMap<&str, &str> {
+        self.dsos.iter().map(|kept| (kept.allocator.as_str(), kept.sha1.as_str())).collect()
+    }
 }
 
 fn pin_one(so: &Path, out: &Path, name: &str) -> Result<Pinned, PinError> {
@@ -123,7 +145,7 @@ fn pin_one(so: &Path, out: &Path, name: &str) -> Result<Pinned, PinError> {
 /// # Errors
 /// The first that cannot be had.
 pub(crate) fn pin_all(matrix: &Matrix, out: &Path) -> Result<Vec<Pinned>, PinError> {
-    let one = |allocator: &super::config::Allocator| match &allocator.so {
+    let one = |allocator: &Allocator| match &allocator.so {
         Some(so) => pin_one(so, out, &allocator.name),
         None => libc().and_then(|libc| pin::in_place(&libc, &allocator.name)),
     };

@@ -6,6 +6,7 @@ use super::results::{GroupResult, Results};
 use super::samples::{Sample, Status};
 use crate::analysis::stats::Rate;
 use crate::analysis::verdict::{hang_sentence, percent, shard_sentences};
+use crate::report::night::lines::figure;
 use crate::report::shards;
 use crate::text::escape;
 use crate::text::matrix::MatrixLine;
@@ -181,11 +182,6 @@ pub(super) fn group_row(group: &GroupResult, lang: Lang) -> Vec<String> {
         if others.is_empty() { "-".to_owned() } else { others.join(", ") },
         if marked == 0 { "-".to_owned() } else { marked.to_string() },
     ]
-}
-
-/// Seven digits, without an exponent.
-fn figure(figure: f64) -> String {
-    if figure.abs() >= 1e4 { format!("{figure:.0}") } else { format!("{figure:.3}") }
 }
 
 fn hangs(page: &mut Page, results: &Results) {

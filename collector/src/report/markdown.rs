@@ -25,14 +25,6 @@ const MOST_HANGS: usize = 4;
 /// Most frames of a stack in the report.
 const MOST_FRAMES: usize = 24;
 
-/// Name of the report in OUT.
-pub(crate) fn markdown_name(lang: Lang) -> &'static str {
-    match lang {
-        Lang::En => "report.md",
-        Lang::Ja => "report.ja.md",
-    }
-}
-
 /// The report in one language.
 ///
 /// `snapshots`: `threads.json` of the hangs, by folder.

@@ -8,6 +8,7 @@
 //! - [`export`]: the formats of other tools
 //! - [`packet`]: a hang for whoever takes over
 //! - [`extra`]: what a report says beside the facts of a hunt
+//! - `file_names`: the names of its files
 //! - [`terminal`]: headline and short report
 //! - [`mod@html`]: pages, `report.html`
 //! - [`github`]: annotations for GitHub Actions
@@ -15,6 +16,7 @@
 //! - [`hang`]: one hang with all that its bundle has
 //! - [`junit`]: a hunt as JUnit XML
 //! - [`reread`]: the facts of a hunt that is over
+//! - [`night`]: the sessions of a collector, the runs of a matrix; [`sessions`]: each session once
 //! - `same`: hangs that are the same hang again, and whose stacks tell the most
 //! - [`mod@show`]: a bundle for a terminal; [`tree`]: its wait graph
 //! - [`shrink`]: the reports of a shrink
@@ -29,16 +31,19 @@ use crate::text::message::Lang;
 pub(crate) mod counters;
 pub(crate) mod export;
 pub(crate) mod extra;
+mod file_names;
 pub(crate) mod github;
 mod graph;
 pub(crate) mod hang;
 pub(crate) mod html;
 pub(crate) mod junit;
 pub(crate) mod markdown;
+pub(crate) mod night;
 pub(crate) mod packet;
 mod page;
 pub(crate) mod reread;
 mod same;
+pub(crate) mod sessions;
 pub(crate) mod shards;
 pub(crate) mod show;
 pub(crate) mod shrink;
@@ -51,7 +56,7 @@ pub(crate) mod verdict_file;
 mod tests;
 
 pub(crate) use extra::Extra;
-pub(crate) use markdown::markdown_name;
+pub(crate) use file_names::markdown_name;
 pub(crate) use show::{Stacks, show};
 pub(crate) use verdict_file::VerdictFile;
 
@@ -65,6 +70,14 @@ fn snapshots(out: &Path, facts: &HuntFacts) -> Vec<(String, ThreadsFile)> {
             Some((name, file))
         })
         .collect()
+}
+
+/// Writes only `report.html` of a hunt that is over, and the pages of its hangs again.
+///
+/// # Errors
+/// As [`write_hunt`].
+pub(crate) fn write_page(out: &Path, facts: &HuntFacts) -> Result<(), WriteError> {
+    html::hunt::write(out, facts, &conclude(facts), &Extra::default(), &snapshots(out, facts))
 }
 
 /// Writes `verdict.json`, `report.md`, `report.ja.md`, `report.html`, and `counters.json` where there are

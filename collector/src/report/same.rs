@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::analysis::facts::PINNED;
 use crate::analysis::signature::Signature;
 use crate::analysis::verdict::hang_sentence;
-use crate::analysis::{HangFacts, RunFacts, RunOutcome};
+use crate::analysis::{Finding, HangFacts, RunFacts, RunOutcome};
 use crate::evidence::threads_file::{ThreadPart, ThreadsFile};
 use crate::text::message::Lang;
 
@@ -38,11 +38,15 @@ impl<'a> Same<'a> {
 
     /// What waits for what, in one sentence.
     pub(super) fn sentence(&self, lang: Lang) -> String {
-        let finding = Some(self.file.finding.clone());
-        let hang = HangFacts { snapshot: String::new(), finding, dump_ms: None };
-        let run = RunFacts { outcome: RunOutcome::Hung, hang: Some(hang), ..RunFacts::new(1, PINNED) };
-        hang_sentence(&run, lang)
+        sentence(Some(self.file.finding.clone()), lang)
     }
+}
+
+/// What waits for what in a hang, in one sentence. None: nothing was captured from inside.
+pub(super) fn sentence(finding: Option<Finding>, lang: Lang) -> String {
+    let hang = HangFacts { snapshot: String::new(), finding, dump_ms: None };
+    let run = RunFacts { outcome: RunOutcome::Hung, hang: Some(hang), ..RunFacts::new(1, PINNED) };
+    hang_sentence(&run, lang)
 }
 
 /// The threads whose stacks tell the most: those of a ring, else the culprit and the owner of the lock.

@@ -4,6 +4,7 @@
 //! - [`lang`]: the two languages, and which one the environment asks for
 //! - [`matrix`]: what a matrix says
 //! - [`message`]: the `messages!` macro and [`message::Text`]
+//! - [`night`]: what the report of a night says
 //! - [`note`]: what a run or a collection met
 //! - [`carrying`]: what is said of a carrier
 //! - [`chain`]: what is said of programs that a collector did not see
@@ -26,6 +27,7 @@ pub mod lang;
 pub(crate) mod matrix;
 pub(crate) mod merge;
 pub mod message;
+pub(crate) mod night;
 pub(crate) mod note;
 pub(crate) mod packet;
 pub(crate) mod progress;

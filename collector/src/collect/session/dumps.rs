@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use hangscope_protocol::record::dump_reason;
 
 use super::state::Session;
+use crate::analysis::signature::Signature;
 use crate::analysis::{Class, Finding, launcher};
 use crate::capture;
 use crate::collect::disk;
@@ -14,6 +15,7 @@ use crate::evidence::stall::JudgedStall;
 use crate::listen::RecordedDump;
 use crate::listen::request::{Answer, Problem};
 use crate::report::html;
+use crate::report::night::model::Hang;
 use crate::session::Dump;
 use crate::snap;
 
@@ -73,8 +75,8 @@ impl Session {
             // No more dumps are kept, but this one may still show that the process is only slow.
             if !asked {
                 let dump = snap::supplemented(self.peer.pid, &dump.dump);
-                let class = JudgedStall::of(&dump, &self.sources(), &self.history).finding.class;
-                self.count(class, asked, self.is_launcher(&dump));
+                let finding = JudgedStall::of(&dump, &self.sources(), &self.history).finding;
+                self.count(&finding, asked, self.is_launcher(&dump));
                 self.save();
             }
             return;
@@ -109,7 +111,7 @@ impl Session {
         let lacks = bundle.not_written();
         if let Some(finding) = file.map(|file| file.finding) {
             self.looked_at = true;
-            let word = self.count(finding.class, asked, self.is_launcher(&dump.dump));
+            let word = self.count(&finding, asked, self.is_launcher(&dump.dump));
             let (pid, dir) = (self.peer.pid, bundle.dir().display());
             let line = format!("[{word}] {pid} {} -> {dir}", summary(&dump.dump, &finding));
             match word {
@@ -138,14 +140,15 @@ impl Session {
     }
 
     /// Counts a dump that was analysed. Gives the word for its line.
-    fn count(&mut self, class: Class, asked: bool, launcher: bool) -> &'static str {
+    fn count(&mut self, finding: &Finding, asked: bool, launcher: bool) -> &'static str {
         // A quick dump at the end of the collector tells less than that of the hang.
         if !(asked && self.record.hung) {
-            self.record.class = Some(class);
+            self.record.class = Some(finding.class);
         }
-        match class {
+        match finding.class {
             _ if asked => "DUMP",
             Class::Slow => {
+                self.record.slow = Some(true);
                 self.not_hung();
                 "SLOW"
             }
@@ -154,7 +157,12 @@ impl Session {
                 self.note("it only waits for what it has started".to_owned());
                 "WAITS"
             }
-            _ => "HANG",
+            _ => {
+                let hang = Hang::of(Some(finding));
+                self.record.signature = hang.signature.as_ref().map(Signature::id);
+                (self.record.signature_of, self.record.headline) = (hang.signature, Some(hang.sentence));
+                "HANG"
+            }
         }
     }
 

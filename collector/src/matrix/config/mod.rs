@@ -7,4 +7,4 @@ mod model;
 mod read;
 
 pub(crate) use model::{Allocator, Lane, Matrix, Order, Phase, PhaseName, bundle_prefix, lane_prefix};
-pub(crate) use read::load;
+pub(crate) use read::{load, load_of};

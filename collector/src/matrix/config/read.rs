@@ -143,14 +143,22 @@ struct RssEntry {
 /// # Errors
 /// [`BadMatrix`]: the file cannot be read, or the first mistake in it.
 pub(crate) fn load(path: &Path) -> Result<Matrix, BadMatrix> {
+    let absolute = std::path::absolute(path);
+    let absolute = absolute.map_err(|e| BadMatrix { path: path.to_owned(), line: 0, what: e.to_string() })?;
+    load_of(path, absolute.parent().unwrap_or(Path::new("/")))
+}
+
+/// The same for a file that was copied: `dir` is the folder that its paths are relative to.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_of(path: &Path, dir: &Path) -> Result<Matrix, BadMatrix> {
     let whole = |what| BadMatrix { path: path.to_owned(), line: 0, what };
     let bytes = bounded::read(path).map_err(|e| {
         whole(format!("cannot read the matrix: {e}; hangscope matrix --init FILE writes one to begin with"))
     })?;
     let text = String::from_utf8(bytes).map_err(|_| whole("not UTF-8".to_owned()))?;
-    let absolute = std::path::absolute(path).map_err(|e| whole(e.to_string()))?;
-    let dir = absolute.parent().unwrap_or(Path::new("/")).to_owned();
-    Reading { path, text: &text, dir: &dir }.matrix()
+    Reading { path, text: &text, dir }.matrix()
 }
 
 /// A file that is being read.

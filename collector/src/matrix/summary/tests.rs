@@ -1,12 +1,9 @@
 use super::*;
-use crate::analysis::{Class, Integrity, RunFacts, RunOutcome};
+use crate::analysis::{Class, DsoFacts, Integrity, RunFacts, RunOutcome};
 use crate::console::exit;
-use crate::files::pin::{self, Pinned};
 use crate::matrix::config;
 use crate::matrix::machine::Mark;
 use crate::matrix::plan::Plan;
-use crate::matrix::results::dsos;
-use crate::matrix::state;
 use crate::matrix::verdict;
 use crate::testkit::hunt;
 
@@ -21,9 +18,15 @@ fn matrix() -> Matrix {
     config::load(&path).unwrap()
 }
 
-fn pinned(name: &str) -> Pinned {
-    let libc = pin::in_place(&state::libc().unwrap(), name).unwrap();
-    Pinned { path: format!("/out/{name}.so").into(), source: format!("/{name}.so").into(), ..libc }
+fn dso(name: &str) -> DsoFacts {
+    DsoFacts {
+        original: format!("/{name}.so"),
+        path: format!("/out/{name}.so"),
+        pinned: true,
+        sha1: "0123456789abcdef0123456789abcdef01234567".to_owned(),
+        build_id: None,
+        original_integrity: Integrity::Unknown,
+    }
 }
 
 fn entry(allocator: &str, lane: &str, phase: &str, facts: RunFacts) -> Entry {
@@ -78,8 +81,7 @@ fn entries() -> Vec<Entry> {
 fn results(entries: &[Entry]) -> (Matrix, Results) {
     let matrix = matrix();
     let plan = Plan::new((2, 2), &matrix.phases, matrix.order, 7, false, crate::shard::Shard::WHOLE);
-    let dsos = dsos(&matrix, &[pinned("system"), pinned("hz4")]);
-    let results = Results::of(&matrix, &dsos, &plan, entries, false, None);
+    let results = Results::of(&matrix, &[dso("system"), dso("hz4")], &plan, entries, false, None);
     (matrix, results)
 }
 

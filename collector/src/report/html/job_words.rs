@@ -62,8 +62,8 @@ messages! {
         NoCurves {} => "No run has a curve of its memory: they come from [phase.rss].", "メモリの推移がある実行はない ([phase.rss] で記録)。";
         // A collector.
         AboutNight {} => "collector", "コレクタ";
-        NightNone { sessions: "session" } => "{sessions}, and none hung.", "{sessions} セッション、ハングなし。";
-        NightSome { hung, sessions: "session" } => "{hung} of {sessions} hung.", "{sessions} セッション中 {hung} がハング。";
+        RunsLeadNight {} => "Each mark is a run: its place is its start, its width how long it took.",
+            "印 1 つが 1 回の実行。位置が開始時刻、幅が実行時間を表す。";
         SessionTable {} => "All sessions, the latest first", "全セッション (新しい順)";
         SessionsLead {} => "Each mark is a process: its place is its start, its width how long it lived.",
             "印 1 つが 1 プロセス。位置が開始時刻、幅が生存時間を表す。";

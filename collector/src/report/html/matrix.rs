@@ -4,10 +4,12 @@ use maud::{Markup, html};
 
 use super::doc::Doc;
 use super::job_words::Job;
-use super::piece::{Table, in_code, name, of_both, page_in, said};
+use super::night;
+use super::piece::{Table, in_code, name, of_both, said};
 use super::plot::{self, Curves, Row};
 use super::words::Html;
 use crate::analysis::stats::Spread;
+use crate::report::night::model::Night;
 use crate::text::message::{Lang, Text, say};
 
 /// The runs of one allocator in one lane and phase.
@@ -28,15 +30,6 @@ pub(crate) struct Cell {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Hang {
-    pub(crate) run: Text,
-    pub(crate) class: String,
-    pub(crate) what: Text,
-    /// Folder in OUT.
-    pub(crate) bundle: String,
-}
-
-#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Matrix {
     /// Name of OUT.
     pub(crate) name: String,
@@ -44,7 +37,8 @@ pub(crate) struct Matrix {
     pub(crate) headline: Text,
     /// In the order of the file.
     pub(crate) cells: Vec<Cell>,
-    pub(crate) hangs: Vec<Hang>,
+    /// All runs by lane and allocator, and the hangs.
+    pub(crate) night: Night,
     /// Other runs, missing ones, marked ones, each with its heading.
     pub(crate) remarks: Vec<(Text, Vec<Text>)>,
     pub(crate) method: Vec<Text>,
@@ -56,13 +50,13 @@ pub(crate) struct Matrix {
 pub(crate) fn page(matrix: &Matrix) -> String {
     let head = html! {
         p.badges {
-            @if matrix.hangs.is_empty() { span.badge.good { (said(&Html::NotHung {})) } } @else { span.badge.alarm { (said(&Job::KindHung {})) " " (matrix.hangs.len()) } }
+            (night::badge(&matrix.night))
         }
         h1 { (of_both(&matrix.headline, in_code)) }
     };
     let about = html! { (name(&matrix.name)) " · " (said(&Job::AboutMatrix {})) };
     let mut doc = Doc::new(matrix.lang, &matrix.name, about, head);
-    doc.section("hangs", Html::Hangs {}, hangs(matrix));
+    night::overview(&mut doc, &matrix.night);
     doc.section(
         "cells",
         Html::Cells {},
@@ -70,10 +64,10 @@ pub(crate) fn page(matrix: &Matrix) -> String {
     );
     doc.section("distributions", Html::Distributions {}, Some(distributions(matrix)));
     doc.section("curves", Html::Curves {}, Some(curves(matrix)));
-    let remarks = (!matrix.remarks.is_empty()).then(|| html! {
-        @for (heading, lines) in &matrix.remarks { h3 { (said(heading)) } ul { @for line in lines { li { (said(line)) } } } }
-    });
-    doc.section("remarks", Html::Remarks {}, remarks);
+    let night = night::remarks(&matrix.night);
+    let remarks: Vec<&(Text, Vec<Text>)> = night.iter().chain(&matrix.remarks).collect();
+    doc.section("remarks", Html::Remarks {}, night::remark_lists(&remarks));
+    night::timeline(&mut doc, &matrix.night);
     doc.section(
         "method",
         Html::Method {},
@@ -142,18 +136,4 @@ fn curves(matrix: &Matrix) -> Markup {
             (plot::curves(&rows, "KiB"))
         }
     }
-}
-
-fn hangs(matrix: &Matrix) -> Option<Markup> {
-    let head = [Job::ColRun {}, Job::ColClass {}, Job::ColWhat {}, Job::ColPage {}];
-    let mut table = Table::of("hang-table", &Job::HangTable {}, &head);
-    for hang in &matrix.hangs {
-        table.row([
-            said(&hang.run),
-            html! { span.badge.alarm { (hang.class) } },
-            of_both(&hang.what, in_code),
-            html! { a href=(page_in(&hang.bundle)) { (name(&hang.bundle)) } },
-        ]);
-    }
-    (!table.is_empty()).then(|| html! { (table) })
 }

@@ -29,10 +29,9 @@ mod ring;
 mod stacks;
 mod strip;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod timeline;
 mod words;
 
 pub(crate) use bundle::{add_to, write_again};
 pub(crate) use piece::FILE;
-pub(crate) use strip::Kind;

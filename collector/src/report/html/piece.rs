@@ -6,8 +6,8 @@ use super::words::Html;
 use crate::text::escape;
 use crate::text::message::{Lang, Say, Text};
 
-/// Name of the page in its folder.
-pub(crate) const FILE: &str = "report.html";
+pub(crate) use crate::report::file_names::PAGE as FILE;
+
 /// A name longer than this is in a box that scrolls, so that it cannot push the page apart.
 const LONG: usize = 240;
 

@@ -2,15 +2,16 @@
 
 use super::bundle::{self, Input};
 use super::files::Files;
-use super::strip::Kind;
 use super::{hunt, matrix, night};
 use crate::analysis::hot_loop::{HotLoop, LoopInstruction, LoopRegister, LoopWord, RegisterHow};
 use crate::analysis::list_ring::{ListRing, RingBlock};
-use crate::analysis::{Class, conclude};
+use crate::analysis::signature::Signature;
+use crate::analysis::{Class, Integrity, conclude};
 use crate::evidence::threads_file::{Excerpt, ThreadsFile};
 use crate::report::Extra;
+use crate::report::night::model::{self, Evidence, Found, Night, Outcome, Run, Source};
 use crate::testkit::dump::{LOCK, Make, Sampled, mutex};
-use crate::testkit::hunt::{Hunt, finding, hung, run};
+use crate::testkit::hunt::{Hunt, finding, hung};
 use crate::text::message::{Lang, Say as _};
 
 const WAITS: &[&str] = &["pthread_mutex_lock@libc", "foo_malloc@foo:foo.c:85", "worker@bench:bench.c:40"];
@@ -35,12 +36,20 @@ fn page(file: &ThreadsFile) -> String {
 }
 
 /// Leaves a page for the check in a browser (`tests/page`), where KEEP_PAGES_IN names a folder.
-fn keep(name: &str, page: &str, file: &ThreadsFile) {
+pub(crate) fn keep_page(name: &str, page: &str) {
     let Some(to) = std::env::var_os("KEEP_PAGES_IN") else { return };
     let to = std::path::Path::new(&to);
     std::fs::create_dir_all(to).unwrap();
     std::fs::write(to.join(format!("{name}.html")), page).unwrap();
-    std::fs::write(to.join(format!("{name}.json")), serde_json::to_vec(file).unwrap()).unwrap();
+}
+
+/// The same for the page of a hang.
+fn keep(name: &str, page: &str, file: &ThreadsFile) {
+    keep_page(name, page);
+    if let Some(to) = std::env::var_os("KEEP_PAGES_IN") {
+        let file = serde_json::to_vec(file).unwrap();
+        std::fs::write(std::path::Path::new(&to).join(format!("{name}.json")), file).unwrap();
+    }
 }
 
 /// A loop and a ring, as the analysis describes them. `name` stands wherever a program may put a name.
@@ -111,7 +120,7 @@ fn with_details(file: &mut ThreadsFile, name: &str) {
 }
 
 /// What is in a page between its tags, and what is in them.
-fn is_harmless(page: &str) {
+pub(crate) fn is_harmless(page: &str) {
     for bad in [
         "<script>",
         "<img",
@@ -254,18 +263,42 @@ fn a_matrix_and_a_night_are_pages() {
         spread: crate::analysis::stats::spread(&[1e5, 2e5, 3e5]),
         curves: vec![vec![(0.0, 100.0), (1.0, 200.0)]],
     };
-    let hang = matrix::Hang {
-        run: "main ops hz4 2".said(),
-        class: "deadlock".to_owned(),
-        what: "`x`".said(),
-        bundle: "hangs/ops_hz4_2".to_owned(),
+    let signature = Some(Signature::of(&finding(Class::Deadlock)));
+    let run = |n: u32, outcome| Run {
+        name: format!("pid {n}").said(),
+        group: "<i>main".to_owned(),
+        allocator: Some("<b>hz4".to_owned()),
+        build: Some("ab<c".to_owned()),
+        command: "./bench <x>".to_owned(),
+        at: Some(f64::from(n)),
+        seconds: 1.0,
+        outcome,
+        end: "exit 0".to_owned(),
+        counts: true,
+        in_rate: true,
+        no_memory: false,
+        stuck_s: None,
+        ops: Some(1e6),
+        rss_kib: Some(4096),
+        integrity: Integrity::Deleted,
+        class: Some("deadlock".to_owned()),
+        hang: (outcome == Outcome::Hung)
+            .then(|| model::Hang { signature: signature.clone(), sentence: "`<x>`".said() }),
+        evidence: vec![Evidence { folder: "hangs/ops_hz4_2".to_owned(), page: true }],
+    };
+    let found = |source| Found {
+        name: "night".to_owned(),
+        source,
+        runs: vec![run(1, Outcome::Ok), run(2, Outcome::Hung)],
+        damaged: vec![],
+        left_out: None,
     };
     let page = matrix::page(&matrix::Matrix {
         name: "night".to_owned(),
         lang: Lang::En,
         headline: "1 of 10 hung".said(),
         cells: vec![cell],
-        hangs: vec![hang],
+        night: Night::of(found(Source::Matrix)),
         remarks: vec![("Other ends".said(), vec!["x".said()])],
         method: vec!["y".said()],
         meta: vec![("kernel".to_owned(), "6.1".to_owned())],
@@ -273,25 +306,8 @@ fn a_matrix_and_a_night_are_pages() {
     is_harmless(&page);
     assert!(page.contains("href=\"hangs/ops_hz4_2/report.html\"") && page.contains("&lt;b&gt;hz4"));
     assert!(page.contains("<polyline") && page.contains("class=\"band\""));
-    let of = run(1);
-    let session = |n: u32, kind| night::Session {
-        folder: format!("sessions/x_{n}"),
-        pid: n,
-        group: "bench".to_owned(),
-        command: "./bench <x>".to_owned(),
-        started: "2026-01-01T00:00:00.000Z".to_owned(),
-        at: f64::from(n),
-        seconds: of.seconds,
-        kind,
-        class: Some("deadlock".to_owned()),
-        end: "exit 0".to_owned(),
-        integrity: of.integrity().said(),
-        pages: vec![format!("sessions/x_{n}/dump_1")],
-    };
-    let sessions = vec![session(1, Kind::Ok), session(2, Kind::Hung)];
-    let page = night::page(&night::Night { name: "night".to_owned(), lang: Lang::Ja, sessions });
+    let page = night::page(&Night::of(found(Source::Sessions)), Lang::Ja);
     is_harmless(&page);
-    assert!(
-        page.contains("1 of 2 sessions hung.") && page.contains("href=\"sessions/x_2/dump_1/report.html\"")
-    );
+    assert!(page.contains("1 of 2 sessions hung.") && page.contains("href=\"hangs/ops_hz4_2/report.html\""));
+    assert!(page.contains("&lt;i&gt;main") && page.contains("&lt;b&gt;hz4") && page.contains("ab&lt;c"));
 }

@@ -33,7 +33,7 @@ messages! {
         Method {} => "Method", "方法";
         Machine {} => "Machine and settings", "マシンと設定";
         Sessions {} => "Sessions", "セッション";
-        HungSessions {} => "Sessions that hung", "ハングしたセッション";
+        ByAllocator {} => "By allocator", "アロケータごとの結果";
         // The head of a hang.
         BugA {} => "A: wrong DSO", "A: DSO の取り違え";
         BugB {} => "B: allocator bug", "B: アロケータのバグ";

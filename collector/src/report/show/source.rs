@@ -1,6 +1,5 @@
 //! What a path is that shall be shown, and what is read of it.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,7 +10,9 @@ use serde_json::Value;
 use crate::evidence::saved::{NotRead, SavedDumps};
 use crate::evidence::threads_file::ThreadsFile;
 use crate::files::bounded;
+use crate::report::file_names::markdown_name;
 use crate::report::markdown::{self, Sentences};
+use crate::report::sessions::Sessions;
 use crate::report::shrink::ShrinkFile;
 use crate::text::message::{Lang, say};
 use crate::text::view::View;
@@ -120,7 +121,7 @@ fn hunt(dir: &Path, lang: Lang) -> Result<Shown, ShowError> {
 /// What a verdict says. `verdict.json` has it in English, the report in each language.
 fn sentences(dir: &Path, verdict: &Value, lang: Lang) -> Sentences {
     if lang != Lang::En
-        && let Ok(report) = bounded::read_text(&dir.join(markdown::markdown_name(lang)))
+        && let Ok(report) = bounded::read_text(&dir.join(markdown_name(lang)))
         && let Some(sentences) = markdown::sentences(&report, lang)
     {
         return sentences;
@@ -178,12 +179,15 @@ fn sessions(dir: &Path, lang: Lang) -> Result<Shown, ShowError> {
         String::new()
     });
     // A collector that was killed may have left half a line.
-    let mut records = Records::default();
-    lines.lines().filter_map(|line| serde_json::from_str(line).ok()).for_each(|record| records.ended(record));
+    let mut records = Sessions::default();
+    for record in lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        let folder = record.get("folder").and_then(Value::as_str).unwrap_or_default().to_owned();
+        records.ended(&folder, is(&record, "folded"), record);
+    }
     for name in folders(&dir.join("sessions"), &[""]) {
         // A session that is being written has none yet.
         if let Ok(record) = read::<Value>(&dir.join("sessions").join(&name).join("session.json")) {
-            records.in_folder(format!("sessions/{name}"), record);
+            records.in_folder(&format!("sessions/{name}"), record);
         }
     }
     let mut records = records.all;
@@ -206,47 +210,6 @@ fn sessions(dir: &Path, lang: Lang) -> Result<Shown, ShowError> {
         shown.take(dir, last.map(|dump| format!("{name}/{dump}")).into_iter().collect());
     }
     Ok(shown)
-}
-
-/// The sessions of a collector, each once.
-#[derive(Default)]
-struct Records {
-    /// With their folders, relative to OUT.
-    all: Vec<(String, Value)>,
-    /// Where those are whose folders are not removed.
-    by_folder: HashMap<String, usize>,
-}
-
-impl Records {
-    /// Adds a line of `sessions.jsonl`. A collector that ends writes a line for a session that is still open;
-    /// the next collector writes another one, and the last line counts.
-    fn ended(&mut self, record: Value) {
-        let folder = record.get("folder").and_then(Value::as_str).unwrap_or_default();
-        let name = folder.strip_prefix("sessions/").unwrap_or_default();
-        // Nothing outside of OUT is read because of a line in a file.
-        if name.is_empty() || name.contains('/') || name == ".." {
-            return;
-        }
-        let folder = folder.to_owned();
-        if !is(&record, "folded") {
-            self.in_folder(folder, record);
-        } else if let Some(open) = self.by_folder.remove(&folder) {
-            self.all[open].1 = record;
-        } else {
-            self.all.push((folder, record));
-        }
-    }
-
-    /// Adds the session of a folder, or what is newer about it.
-    fn in_folder(&mut self, folder: String, record: Value) {
-        match self.by_folder.get(&folder) {
-            Some(known) => self.all[*known].1 = record,
-            None => {
-                self.by_folder.insert(folder.clone(), self.all.len());
-                self.all.push((folder, record));
-            }
-        }
-    }
 }
 
 fn is(record: &Value, key: &str) -> bool {
