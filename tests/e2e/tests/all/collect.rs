@@ -20,6 +20,13 @@ fn watched(collect: &Collect, words: &[&str]) -> Command {
     command
 }
 
+/// `hangscope report` of a whole OUT.
+fn night(out: &Path) -> Value {
+    let (status, stdout, stderr) = output_parts(&run(hangscope().arg("report").arg(out).arg("--json")));
+    assert_eq!(status, "exit status: 0", "{stderr}");
+    serde_json::from_str(&stdout).unwrap()
+}
+
 /// The folder of a session.
 fn folder(collect: &Collect, session: &Value) -> PathBuf {
     collect.out().join(session["folder"].as_str().unwrap())
@@ -105,9 +112,32 @@ fn a_hang_leaves_its_folder_and_can_be_reported_again() {
     kill_group(&child);
     child.wait().unwrap();
     collector.line_with(&["[END]"]);
+    // The report of the night, while the collector is at work.
+    let early = night(&collector.out());
     assert_eq!(collector.interrupt(), Some(0));
     let sessions = collector.sessions();
     let session = sessions.iter().find(|s| s["hung"] == true).unwrap();
+    let by_collector = fs::read(collector.out().join("report.html")).unwrap();
+    let late = night(&collector.out());
+    assert_eq!(fs::read(collector.out().join("report.html")).unwrap(), by_collector, "one way to write it");
+    for told in [early, late] {
+        let bug = &told["signatures"][0];
+        assert_eq!(
+            (&told["hung"], &bug["count"], &bug["signature"]),
+            (&1.into(), &1.into(), &session["signature"])
+        );
+        assert_eq!((&bug["headline"], &bug["builds"][0]), (&session["headline"]["en"], &session["sha1"]));
+        assert_eq!(bug["hangs"][0]["bundles"][0], format!("{}/dump_1", session["folder"].as_str().unwrap()));
+    }
+    let mut japanese = hangscope();
+    let (_, text, _) = output_parts(&run(japanese.args(["--lang", "ja", "report"]).arg(collector.out())));
+    let markdown = fs::read_to_string(collector.out().join("report.ja.md")).unwrap();
+    for words in [text, markdown] {
+        assert!(
+            words.contains(session["signature"].as_str().unwrap()) && words.contains("アロケータ"),
+            "{words}"
+        );
+    }
     assert_eq!((&session["signal"], &session["end"]), (&9.into(), &"signal".into()), "{line}");
     let dump = folder(&collector, session).join("dump_1");
     for file in BUNDLE_FILES.into_iter().chain(["maps_jemalloc.txt", "jemalloc.so"]) {

@@ -216,6 +216,27 @@ fn a_matrix_has_all_its_files_and_goes_on_after_a_hang() {
     let before = matrix.text("samples.csv");
     assert_eq!(run_parts(&mut matrix.command(&["--resume"])).0, Some(10));
     assert_eq!(matrix.text("samples.csv"), before);
+    assert_same_report(&matrix);
+}
+
+/// `hangscope report OUT` counts what the rows have, and writes the page as the matrix has written it.
+fn assert_same_report(matrix: &Matrix) {
+    let page = matrix.text("report.html");
+    assert!(page.contains("id=\"distributions\"") && page.contains("id=\"by-allocator\""));
+    let (code, stdout, stderr) = run_parts(hangscope().arg("report").arg(matrix.out()).arg("--json"));
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(matrix.text("report.html"), page);
+    let told: Value = serde_json::from_str(&stdout).expect("one line of JSON");
+    let rows = matrix.rows();
+    for line in told["table"].as_array().expect("a table") {
+        let of =
+            rows.iter().filter(|row| line["label"] == row["lane"] && line["allocator"] == row["allocator"]);
+        let (mut runs, mut hung) = (0_u64, 0_u64);
+        of.for_each(|row| (runs, hung) = (runs + 1, hung + u64::from(row["status"] == "HANG")));
+        assert_eq!((&line["runs"], &line["hung"]), (&runs.into(), &hung.into()), "{line}");
+    }
+    let counts = told["signatures"].as_array().expect("signatures").iter();
+    assert_eq!(counts.map(|bug| bug["count"].as_u64().expect("a count")).sum::<u64>(), 3, "{stdout}");
 }
 
 #[test]
