@@ -61,10 +61,11 @@ messages! {
 
 /// Report a whole night (OUT of a collect or a matrix), or analyse one recorded dump again.
 ///
-/// Of a night: runs, hangs with exact intervals, crashes, ops/s and memory by label (lane) and allocator, and the
-/// hangs, those of one bug together. It writes report.html, report.md and report.ja.md there, also while the
-/// collector or the matrix is at work. Of a dump (a dump.bin, the folder of a bundle, a recording.json.gz): names come from the allocator's copy in the bundle ({name}.so), from the files that the dump names if
-/// they are still those, and from separate debug files.
+/// Of a night: runs, hangs with exact intervals, crashes, ops/s and memory by label (lane) and allocator, and
+/// the hangs, those of one bug together. It writes report.html, report.md and report.ja.md there, also while
+/// the collector or the matrix is at work. Of a dump (a dump.bin, the folder of a bundle, a
+/// recording.json.gz): names come from the allocator's copy in the bundle ({name}.so), from the files that
+/// the dump names if they are still those, and from separate debug files.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     hangscope report night                     # OUT of hangscope collect or matrix: one page of all of it\n  \
@@ -89,9 +90,9 @@ pub(crate) struct Args {
     /// A JUnit report of the hunt whose OUT is PATH, as `hangscope hunt --junit` writes it.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["dump", "all_threads", "write", "json"])]
     junit: Option<PathBuf>,
-    /// Only one line of JSON on stdout: of a night its table, totals, signatures (each with its hangs), stuck,
-    /// not_intact, open, lost and damaged; of a dump what is in threads.json (schema, pid, finding, threads, dsos,
-    /// notes, ...).
+    /// Only one line of JSON on stdout: of a night its table, totals, signatures (each with its hangs),
+    /// stuck, not_intact, open, lost and damaged; of a dump what is in threads.json (schema, pid, finding,
+    /// threads, dsos, notes, ...).
     #[arg(long, conflicts_with = "all_threads")]
     json: bool,
 }

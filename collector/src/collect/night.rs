@@ -1,5 +1,5 @@
-//! The sessions of OUT, for the report of a night: from `sessions.jsonl`, and from the folders of those that have
-//! no line, or whose line says that they are open. Nothing is changed, so the collector may be at work.
+//! The sessions of OUT, for the report of a night: from `sessions.jsonl`, and from the folders of those that
+//! have no line, or whose line says that they are open. Nothing is changed, so the collector may be at work.
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -9,7 +9,8 @@ use crate::report::html;
 use crate::report::night::model::Night;
 use crate::report::night::write::write as write_files;
 
-/// Most bytes of the list that are read, at its end: some ten thousand sessions. The collector is to end soon.
+/// Most bytes of the list that are read, at its end: some ten thousand sessions. The collector is to end
+/// soon.
 const MOST: u64 = 64 << 20;
 
 /// Writes the report of OUT.

@@ -87,12 +87,12 @@ pub(crate) struct SessionRecord {
     pub(crate) hung: bool,
     /// The class of the last dump that was analysed; null without one.
     pub(crate) class: Option<Class>,
-    /// Whether a dump that came unasked showed a process that was only slow. Null: an older version, which did
-    /// not write it.
+    /// Whether a dump that came unasked showed a process that was only slow. Null: an older version, which
+    /// did not write it.
     #[serde(default)]
     pub(crate) slow: Option<bool>,
-    /// The signature of the hang: sessions with the same one are counted as one bug. Null: it did not hang, or an
-    /// older version wrote it.
+    /// The signature of the hang: sessions with the same one are counted as one bug. Null: it did not hang,
+    /// or an older version wrote it.
     #[serde(default)]
     pub(crate) signature: Option<String>,
     /// What `signature` is made of.

@@ -3,7 +3,6 @@
 //! - [`cancel`]: Ctrl-C, as a channel
 //! - [`exit`]: the documented exit statuses
 //! - [`signals`]: actions of signals in this process
-//! - [`table`]: rows as columns
 //! - [`usr1`]: requests for a dump, as a channel
 //! - [`out`], [`wrap`]: what is printed, and how wide; [`table`]: in columns; [`pager`]: what is long
 

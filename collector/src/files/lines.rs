@@ -20,8 +20,8 @@ pub(crate) struct Line<'a> {
     pub(crate) whole: bool,
 }
 
-/// Calls `of` with each line. `last`: only lines that begin within so many bytes at the end of the file are read.
-/// Returns the number of bytes before them.
+/// Calls `of` with each line. `last`: only lines that begin within so many bytes at the end of the file are
+/// read. Returns the number of bytes before them.
 ///
 /// # Errors
 /// The file is not there, is no plain file, or cannot be read.

@@ -9,7 +9,8 @@
 //!   that goes on; `preflight`: checks before the first run; [`mod@run`]: makes the runs
 //! - `part`: a matrix that is a shard; `joined`: the files of shards that were joined
 //! - `series`: memory over time; `machine`: what else was at work
-//! - `results`: what the runs show; [`summary`], [`page`], [`verdict`]: its files; [`night`]: the runs as a night
+//! - `results`: what the runs show; [`summary`], [`page`], [`verdict`]: its files; [`night`]: the runs as a
+//!   night
 
 mod begin;
 pub(crate) mod config;

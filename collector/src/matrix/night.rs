@@ -1,5 +1,5 @@
-//! The runs of OUT, for the report of a night: from `runs.jsonl`, and from `samples.csv` those that are only there.
-//! Nothing is changed, so the matrix may be at work.
+//! The runs of OUT, for the report of a night: from `runs.jsonl`, and from `samples.csv` those that are only
+//! there. Nothing is changed, so the matrix may be at work.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -63,7 +63,8 @@ pub(crate) fn of_entries(out: &Path, entries: &[Entry], builds: &BTreeMap<&str, 
     }
 }
 
-/// Calls `of` with the number and the text of each line of a file in OUT. A file that is not there has no lines.
+/// Calls `of` with the number and the text of each line of a file in OUT. A file that is not there has no
+/// lines.
 fn each_line(
     out: &Path,
     file: &str,

@@ -45,8 +45,8 @@ pub(super) fn write(
     pages.and(files)
 }
 
-/// Writes them again, for a matrix that is over, was killed, or is at work. Where what it began with cannot be
-/// read, the page has only the runs.
+/// Writes them again, for a matrix that is over, was killed, or is at work. Where what it began with cannot
+/// be read, the page has only the runs.
 ///
 /// # Errors
 /// As [`write`].

@@ -59,8 +59,8 @@ impl Report {
     /// Reads what is in a folder. The job may still be at work.
     ///
     /// # Errors
-    /// [`ShowError`]: the files of a hunt cannot be read. What cannot be read of a collector or a matrix is part
-    /// of the night.
+    /// [`ShowError`]: the files of a hunt cannot be read. What cannot be read of a collector or a matrix is
+    /// part of the night.
     pub(crate) fn read(path: &Path, kind: &Kind) -> Result<Report, ShowError> {
         let (found, rest) = match kind {
             Kind::Sessions => (collect::night::read(path, None), Rest::Sessions),

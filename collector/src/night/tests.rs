@@ -85,8 +85,8 @@ const HANGS: [(u32, Class); 5] = [
     (300, Class::Deadlock),
 ];
 
-/// A night: `sessions` sessions with lines, one more that is open, and a torn line at the end. Of two hangs an
-/// older version has written the line.
+/// A night: `sessions` sessions with lines, one more that is open, and a torn line at the end. Of two hangs
+/// an older version has written the line.
 fn collected(out: &Path, sessions: u32) {
     let mut lines = String::new();
     for number in 0..sessions {

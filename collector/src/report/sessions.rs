@@ -1,5 +1,5 @@
-//! The sessions of a collector, each once. Sessions that have ended have lines in `sessions.jsonl`; those that are
-//! open, or that were not folded, have folders.
+//! The sessions of a collector, each once. Sessions that have ended have lines in `sessions.jsonl`; those
+//! that are open, or that were not folded, have folders.
 
 use std::collections::HashMap;
 
@@ -20,10 +20,10 @@ impl<T> Default for Sessions<T> {
 }
 
 impl<T> Sessions<T> {
-    /// Adds a line of `sessions.jsonl`. A collector that ends writes a line for a session that is still open; the
-    /// next collector writes another one, and the last line counts. `folded`: the folder is removed, so another
-    /// session may have its name. False: it names no session's folder. Nothing outside of OUT is read because of
-    /// a line in a file.
+    /// Adds a line of `sessions.jsonl`. A collector that ends writes a line for a session that is still open;
+    /// the next collector writes another one, and the last line counts. `folded`: the folder is removed, so
+    /// another session may have its name. False: it names no session's folder. Nothing outside of OUT is read
+    /// because of a line in a file.
     pub(crate) fn ended(&mut self, folder: &str, folded: bool, session: T) -> bool {
         if !folder.strip_prefix(ABOVE).is_some_and(is_name) {
             return false;

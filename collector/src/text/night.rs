@@ -1,4 +1,5 @@
-//! What the report of a night says: the sessions of a collector, the runs of a matrix or of a hunt, by allocator.
+//! What the report of a night says: the sessions of a collector, the runs of a matrix or of a hunt, by
+//! allocator.
 
 use crate::text::message::messages;
 

@@ -1,5 +1,5 @@
-//! The report of a night: the sessions of a collector, the runs of a matrix or of a hunt, counted by allocator, with
-//! the hangs of one bug together.
+//! The report of a night: the sessions of a collector, the runs of a matrix or of a hunt, counted by
+//! allocator, with the hangs of one bug together.
 //!
 //! - [`model`]: the runs, what they come to
 //! - [`hang`]: what is known of one hang

@@ -8,7 +8,8 @@ use crate::files::atomic::{self, WriteError};
 use crate::report::file_names::{PAGE, markdown_name};
 use crate::text::message::Lang;
 
-/// Writes `report.html` (`page`), `report.md` and `report.ja.md`, each whole or not at all. Returns their names.
+/// Writes `report.html` (`page`), `report.md` and `report.ja.md`, each whole or not at all. Returns their
+/// names.
 ///
 /// # Errors
 /// [`WriteError`] of the first that could not be written; the others are tried all the same.
