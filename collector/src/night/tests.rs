@@ -11,13 +11,14 @@ use crate::analysis::{Class, Finding, Integrity};
 use crate::collect::record::{End, SessionRecord};
 use crate::console::out::Style;
 use crate::evidence::threads_file::ThreadsFile;
+use crate::hunt::run_files;
 use crate::matrix::SAMPLES_HEADER;
 use crate::report::html;
 use crate::report::night::file::NightFile;
 use crate::report::night::model::Hang;
 use crate::report::night::{markdown, terminal};
 use crate::testkit::dump::Make;
-use crate::testkit::hunt::finding;
+use crate::testkit::hunt::{Hunt, finding, hung};
 use crate::text::message::Lang;
 
 const ALLOCATORS: [&str; 3] = ["hz4", "jemalloc", "mimalloc"];
@@ -398,6 +399,28 @@ fn forty_hangs_without_a_name_are_one_line_that_says_so() {
         japanese.contains("40 回: 内側からの記録なし") && japanese.contains("読めない行またはファイル: 2 件"),
         "{japanese}"
     );
+}
+
+#[test]
+fn a_hunt_is_a_night_by_arm_and_keeps_its_own_report() {
+    let out = tempfile::tempdir().unwrap();
+    let facts = Hunt::new(4).push(hung(5, Some(finding(Class::OwnerSpinning)))).facts();
+    bundle(&out.path().join("hang_run_5"), &finding(Class::OwnerSpinning));
+    crate::report::write_hunt(out.path(), &facts, &crate::report::Extra::default()).unwrap();
+    let lines: Vec<String> = facts.runs.iter().map(|run| run_files::object(run).to_string()).collect();
+    std::fs::write(out.path().join("runs.jsonl"), lines.join("\n") + "\n").unwrap();
+    let before = std::fs::read(out.path().join("report.md")).unwrap();
+    let made = report(out.path());
+    let told = json(&made);
+    assert_eq!(
+        (&told["source"], &told["table"][0]["label"], &told["table"][0]["rate"]["of"]),
+        (&"hunt".into(), &"pinned".into(), &5.into())
+    );
+    assert_eq!(told["signatures"][0]["hangs"][0]["bundles"][0], "hang_run_5");
+    assert_eq!(made.write(out.path()).unwrap(), [""; 0]);
+    std::fs::remove_file(out.path().join("report.html")).unwrap();
+    assert_eq!(made.write(out.path()).unwrap(), ["report.html"]);
+    assert_eq!(std::fs::read(out.path().join("report.md")).unwrap(), before);
 }
 
 #[test]
