@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use super::args::ShareArgs;
 use super::followed::{self, FollowArgs};
+use super::history::HistoryArgs;
 use super::size;
 use crate::capture::{CallGraph, PerfOptions};
 use crate::collect::{self, Collected, Keep, Options};
@@ -14,9 +15,10 @@ use crate::console::cancel;
 use crate::console::exit::{self, Ended, Status};
 use crate::console::out;
 use crate::console::usr1::Requests;
+use crate::history::{JobRow, Recorder};
 use crate::launch::{descriptors, shim_path};
 use crate::listen::Listener;
-use crate::text::message::say;
+use crate::text::message::{Lang, Text, say};
 use crate::text::progress::JobLine;
 
 /// Listen for processes that have the shim. Each becomes a session in DIR, with its heartbeats, dumps and
@@ -44,6 +46,8 @@ pub(crate) struct Args {
     /// Folder for the sessions. It is made if it does not exist.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    #[command(flatten)]
+    history: HistoryArgs,
     #[command(flatten)]
     share: ShareArgs,
     /// Keep all of every stack in dump.bin, however large it is. Otherwise a bundle has at most 2 MB.
@@ -104,6 +108,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         (None, None) => super::socket::default_socket().context("collect")?,
     };
     let listener = Listener::bind_within(&socket, args.max_memory / 4).context("collect")?;
+    let folder = std::path::absolute(&args.out).context("collect")?;
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let recorder = args.history.begin(JobRow::now("collect", &name, &folder), None)?;
     let perf = PerfOptions { call_graph: args.perf_call_graph, ..PerfOptions::default() };
     let options = Options {
         out: args.out,
@@ -115,6 +122,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         max_size: args.max_size,
         keep: args.keep,
         beats: BEATS,
+        remember: recorder.remember(),
         quiet: start.is_some(),
     };
     let say = Arc::new(|text: &dyn std::fmt::Display| {
@@ -126,6 +134,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         let collected =
             collect::collect(listener, options, cancel, say, &requests, None).context("collect")?;
         out::say(&counts(&collected));
+        let (earlier, notes) = remembered(recorder, &collected);
+        super::history::tell(&earlier, &notes);
         followed::say_nobody(&collected);
         return status(&collected, args.fail_on_hang);
     };
@@ -140,6 +150,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let ended = followed.runner.wait().context("collect: the end of the command")?;
     let of_all = counts(&collected).text(out::lang());
     out::error_line(format_args!("hangscope: {of_all} -> {}", out_dir.display()));
+    // Stdout is the command's.
+    let (earlier, notes) = remembered(recorder, &collected);
+    super::history::tell(&[], &[earlier, notes].concat());
     start.say_unseen(&collected, &followed.chain);
     match status(&collected, args.fail_on_hang)? {
         Status::NoHang => {
@@ -148,6 +161,13 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         }
         status => Ok(status),
     }
+}
+
+/// Ends the history of the collector. Returns what is known of earlier hangs, and what could not be remembered.
+fn remembered(recorder: Recorder, collected: &Collected) -> (Vec<Text>, Vec<Text>) {
+    let written = recorder.end();
+    let earlier = written.earlier();
+    (earlier, written.close(None, Some(&counts(collected).text(Lang::En))))
 }
 
 fn say_how_to_connect(path: &str) {

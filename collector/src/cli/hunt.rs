@@ -10,7 +10,7 @@ use super::carried::Carried;
 use super::history::HistoryArgs;
 use super::times;
 use crate::analysis::sequential::Until;
-use crate::analysis::{Integrity, RunOutcome, conclude, stats};
+use crate::analysis::{Integrity, conclude, stats};
 use crate::capture::{CallGraph, PerfOptions};
 use crate::console::cancel;
 use crate::console::exit::{Ended, Status};
@@ -189,8 +189,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let mut hunted = crate::hunt::hunt(&config, &screen, &cancel, &requests)?;
     screen.finish();
     let written = recorder.end();
-    let findings = hunted.facts.runs.iter().filter(|run| run.outcome == RunOutcome::Hung);
-    let earlier = written.earlier(findings.filter_map(|run| run.hang.as_ref()?.finding.as_ref()));
+    let earlier = written.earlier();
     hunted.notes.extend(earlier.iter().cloned());
     let (conclusion, unwritten) = match hunted.report(&config.out) {
         Ok(conclusion) => (conclusion, None),

@@ -107,8 +107,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let brought = crate::matrix::run(&task, Console { cancel: &cancel, requests: &requests })?;
     let results = &brought.results;
     let written = recorder.end();
-    let findings = results.hangs.iter().filter_map(|entry| entry.facts.hang.as_ref()?.finding.as_ref());
-    let earlier = written.earlier(findings);
+    let earlier = written.earlier();
     let file = verdict::file(&task.matrix, brought.seed, results);
     let verdict = file.as_ref().and_then(|file| file.value("verdict").as_str());
     let notes = written.close(verdict, Some(&summary::headline(results, Lang::En)));

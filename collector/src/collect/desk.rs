@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::disk::{self, Disk, Keep};
 use super::lines::SessionLines;
 use super::page;
+use super::remembered;
 use super::room::Room;
 use crate::capture::PerfOptions;
 use crate::collect::record::SessionRecord;
@@ -16,6 +17,7 @@ use crate::console::cancel::Cancel;
 use crate::console::out;
 use crate::evidence::missing::NotWritten;
 use crate::files::atomic::{self, WriteError};
+use crate::history::Remember;
 use crate::listen::{Asker, Remark};
 use crate::symbolize::KeptNames;
 use crate::text::collecting::CollectLine;
@@ -41,6 +43,8 @@ pub(crate) struct Options {
     pub(crate) keep: Keep,
     /// Heartbeats that are written at once.
     pub(crate) beats: usize,
+    /// Takes the sessions for the history.
+    pub(crate) remember: Remember,
     /// Only what is remarkable is said: another command has the terminal.
     pub(crate) quiet: bool,
 }
@@ -289,6 +293,7 @@ impl Desk {
     pub(super) fn ended(&self, record: &SessionRecord) {
         self.look_at_out();
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        self.options.remember.run(|| remembered::row(record, &self.options.out));
         ended.1.sessions += 1;
         ended.1.hung += u64::from(record.hung);
         ended.1.stuck += u64::from(record.stopped.is_some());

@@ -13,6 +13,7 @@
 //! - `judge`: DSO integrity over a session's life
 //! - `still`: whether anything moves in a process
 //! - [`record`]: `session.json` and `heartbeats.jsonl`
+//! - `remembered`: a session as a run of the history
 //! - `desk`: what all sessions share; `lines`: `sessions.jsonl`
 //! - [`night`]: the sessions as a night; [`page`]: its report
 
@@ -39,6 +40,7 @@ pub(crate) mod night;
 pub(crate) mod page;
 mod pool;
 pub(crate) mod record;
+mod remembered;
 mod room;
 mod route;
 mod session;

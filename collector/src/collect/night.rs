@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::lines::SESSIONS;
-use super::record::{End, SessionRecord, is_of_a_stop};
+use super::record::{self, End, SessionRecord, is_of_a_stop};
 use crate::analysis::Class;
 use crate::analysis::crash::signal_name;
 use crate::files::lines::{self, Line};
@@ -99,8 +99,6 @@ impl Reading<'_> {
 
     fn run(&mut self, record: &SessionRecord) -> Run {
         let exe = record.exe.rsplit('/').next().unwrap_or(&record.exe);
-        let at = humantime::parse_rfc3339_weak(&record.started).ok();
-        let at = at.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
         let outcome = outcome(record);
         let allocator = record.allocator.as_ref().map(|path| {
             self.names.entry(path.clone()).or_insert_with(|| pin::name_of(Path::new(path))).clone()
@@ -111,7 +109,7 @@ impl Reading<'_> {
             allocator,
             build: record.sha1.clone(),
             command: record.command.join(" "),
-            at: at.map(|at| at.as_secs_f64()),
+            at: record::seconds(&record.started),
             seconds: record.seconds,
             outcome,
             end: end(record),
@@ -154,7 +152,7 @@ fn folders(record: &SessionRecord) -> impl Iterator<Item = String> {
     names.map(|name| format!("{}/{name}", record.folder))
 }
 
-fn outcome(record: &SessionRecord) -> Outcome {
+pub(super) fn outcome(record: &SessionRecord) -> Outcome {
     // An older version does not say whether a dump that showed it slow had come unasked.
     let slow = record.slow.unwrap_or(record.class == Some(Class::Slow));
     match record.end {

@@ -203,6 +203,12 @@ pub(crate) fn started(identity: &Identity) -> SystemTime {
     UNIX_EPOCH + since
 }
 
+/// The time of a [`stamp`], seconds since the epoch. None: it is none.
+pub(super) fn seconds(stamp: &str) -> Option<f64> {
+    let time = humantime::parse_rfc3339_weak(stamp).ok()?;
+    Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs_f64())
+}
+
 /// RFC 3339 with milliseconds, UTC.
 pub(crate) fn stamp(time: SystemTime) -> String {
     humantime::format_rfc3339_millis(time).to_string()

@@ -29,6 +29,7 @@ fn options(out: PathBuf) -> Options {
         max_size: None,
         keep: Keep::All,
         beats: 1,
+        remember: crate::history::Remember::default(),
         quiet: false,
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::analysis::signature::Signature;
-use crate::analysis::{Class, Finding, RunFacts, RunOutcome};
+use crate::analysis::{Class, RunFacts, RunOutcome};
 use crate::files::pin::Pinned;
 
 /// A hunt, a matrix or a collector.
@@ -131,13 +131,12 @@ pub(crate) struct HangRow {
 }
 
 impl HangRow {
-    pub(crate) fn of(finding: Option<&Finding>, bundle: &std::path::Path) -> HangRow {
-        let signature = finding.map(Signature::of);
+    pub(crate) fn of(class: Class, signature: Option<&Signature>, bundle: &std::path::Path) -> HangRow {
         HangRow {
-            class: finding.map_or(Class::Unknown, |finding| finding.class).to_string(),
-            signature: signature.as_ref().map(Signature::id),
-            words: signature.as_ref().map(Signature::words).unwrap_or_default(),
-            bare: signature.as_ref().is_none_or(Signature::is_bare),
+            class: class.to_string(),
+            signature: signature.map(Signature::id),
+            words: signature.map(Signature::words).unwrap_or_default(),
+            bare: signature.is_none_or(Signature::is_bare),
             bundle: bundle.display().to_string(),
         }
     }
@@ -191,7 +190,11 @@ impl RunRow {
             ops_s: facts.ops.filter(|ops| ops.is_finite()),
             max_rss_kib: facts.max_rss_kib,
             rc: facts.rc,
-            hang: hang.map(|hang| HangRow::of(hang.finding.as_ref(), &out.join(&hang.snapshot))),
+            hang: hang.map(|hang| {
+                let (finding, bundle) = (hang.finding.as_ref(), out.join(&hang.snapshot));
+                let class = finding.map_or(Class::Unknown, |finding| finding.class);
+                HangRow::of(class, finding.map(Signature::of).as_ref(), &bundle)
+            }),
         })
     }
 

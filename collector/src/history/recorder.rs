@@ -1,15 +1,13 @@
 //! Writes beside a job, which never waits for it.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender};
 
 use super::model::{JobRow, RunRow};
+use super::seen;
 use super::store::{Store, StoreError};
-use crate::analysis::Finding;
-use crate::analysis::signature::Signature;
 use crate::text::history::HistoryLine;
 use crate::text::message::{Say as _, Text, say};
 
@@ -96,21 +94,13 @@ impl Drop for Recorder {
 }
 
 impl Written {
-    /// What is known of earlier hangs like these, a line for each signature.
-    pub(crate) fn earlier<'a>(&self, findings: impl Iterator<Item = &'a Finding>) -> Vec<Text> {
+    /// What is known of earlier hangs like those of this job, a line for each signature.
+    pub(crate) fn earlier(&self) -> Vec<Text> {
         let Some(store) = &self.store else { return vec![] };
-        let (mut lines, mut ids) = (vec![], BTreeSet::new());
-        for signature in findings.map(Signature::of).filter(|signature| !signature.is_bare()) {
-            if ids.insert(signature.id()) {
-                let words = signature.words();
-                lines.push(match store.seen(&signature.id(), self.job) {
-                    Ok(Some(seen)) => seen.said(&words),
-                    Ok(None) => say!(HistoryLine::NeverSeen { words }).said(),
-                    Err(error) => say!(HistoryLine::Unread { error }).said(),
-                });
-            }
+        match store.known_again(self.job) {
+            Ok(known) => known.iter().map(|(words, seen)| seen::said(words, seen.as_ref())).collect(),
+            Err(error) => vec![say!(HistoryLine::Unread { error }).said()],
         }
-        lines
     }
 
     /// Writes how the job ended: a word and a sentence of `verdict.json`. Returns what the user must know.

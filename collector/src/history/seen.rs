@@ -17,17 +17,13 @@ pub(crate) struct Seen {
     /// Allocator of that run, and SHA-1 of its DSO.
     pub(crate) allocator: String,
     pub(crate) sha1: Option<String>,
-    /// Its evidence. The folder may be gone.
-    pub(crate) bundle: Option<String>,
 }
 
-impl Seen {
-    /// `seen 4 times since 2026-02-13, first with hz4 4ed7a1c2`.
-    pub(crate) fn said(&self, words: &str) -> Text {
-        let sha1 = self.sha1.as_deref().unwrap_or("?");
-        let build = format!("{} {}", self.allocator, short(sha1));
-        say!(HistoryLine::SeenBefore { words, times: self.times, since: day(self.first), build }).said()
-    }
+/// `seen 4 times since 2026-02-13, first with hz4 4ed7a1c2`, or that it was never seen.
+pub(super) fn said(words: &str, seen: Option<&Seen>) -> Text {
+    let Some(seen) = seen else { return say!(HistoryLine::NeverSeen { words }).said() };
+    let build = format!("{} {}", seen.allocator, short(seen.sha1.as_deref().unwrap_or("?")));
+    say!(HistoryLine::SeenBefore { words, times: seen.times, since: day(seen.first), build }).said()
 }
 
 /// The first digits of a SHA-1, as git shows them.
@@ -42,25 +38,39 @@ pub(crate) fn day(seconds: f64) -> String {
 }
 
 impl Store {
-    /// Hangs with this signature in other jobs than this one. None: there is none.
+    /// The signatures of a job's hangs in words, and what is known of earlier hangs with each. Those of which
+    /// only the class is known are left out. An earlier part of the same matrix is not earlier.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub(crate) fn seen(&self, signature: &str, job: i64) -> Result<Option<Seen>, StoreError> {
-        let of = || {
-            let times: u32 = self.connection.query_row(
-                "SELECT count(*) FROM run WHERE signature = ?1 AND job <> ?2",
-                (signature, job),
-                |row| row.get(0),
+    pub(crate) fn known_again(&self, job: i64) -> Result<Vec<(String, Option<Seen>)>, StoreError> {
+        let of = || -> rusqlite::Result<_> {
+            let mut own = self.connection.prepare(
+                "SELECT id, words FROM signature WHERE bare = 0
+                 AND id IN (SELECT signature FROM run WHERE job = ?1 AND signature IS NOT NULL) ORDER BY words",
             )?;
-            let first = self.connection.query_row(
-                "SELECT started, allocator, sha1, bundle FROM run WHERE signature = ?1 AND job <> ?2 ORDER BY started LIMIT 1",
-                (signature, job),
-                |row| {
-                    Ok(Seen { times, first: row.get(0)?, allocator: row.get(1)?, sha1: row.get(2)?, bundle: row.get(3)? })
-                },
-            );
-            first.optional()
+            let mut earlier = self.connection.prepare(
+                "SELECT count(*) OVER (), run.started, allocator, sha1 FROM run JOIN job ON job.id = run.job
+                 WHERE signature = ?1 AND job.id <> ?2 AND NOT EXISTS (SELECT 1 FROM job own WHERE own.id = ?2
+                   AND own.kind = 'matrix' AND own.out = job.out AND own.node = job.node)
+                 ORDER BY run.started LIMIT 1",
+            )?;
+            let signatures =
+                own.query_map([job], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+            let mut known = vec![];
+            for signature in signatures {
+                let (id, words) = signature?;
+                let seen = earlier.query_row((&id, job), |row| {
+                    Ok(Seen {
+                        times: row.get(0)?,
+                        first: row.get(1)?,
+                        allocator: row.get(2)?,
+                        sha1: row.get(3)?,
+                    })
+                });
+                known.push((words, seen.optional()?));
+            }
+            Ok(known)
         };
         of().map_err(|source| sql(self.path(), source))
     }

@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 use super::model::{Build, HangRow, JobRow, RunRow, Workload};
 use super::query::{Filter, Period};
 use super::recorder::Recorder;
-use super::schema;
 use super::store::{Store, StoreError};
 use super::trend::trends;
+use super::{schema, seen};
 use crate::text::message::Lang;
 
 /// File of the database, for a test that is started again as a writer of its own.
@@ -241,13 +241,26 @@ fn an_earlier_hang_is_known_again() {
         .unwrap();
     let now = store.begin_job(&JobRow { started: 2.0, ..job("a") }).unwrap();
     store.add(now, "a", &[run(9, "9b01", true)]).unwrap();
-    let seen = store.seen("0123456789ab", now).unwrap().unwrap();
+    let known = store.known_again(now).unwrap();
+    let [(words, Some(seen))] = &known[..] else { panic!("{known:?}") };
     assert_eq!((seen.times, seen.sha1.as_deref()), (2, Some("4ed7a1c2d3")));
-    let said = seen.said("deadlock g_locks");
+    let said = seen::said(words, Some(seen));
     insta::assert_snapshot!(said.en(), @"seen 2 times before (deadlock g_locks), since 2026-02-03, first with hz4 4ed7a1c2");
     insta::assert_snapshot!(said.text(Lang::Ja), @"同じハング (deadlock g_locks) を以前に 2 回観測した。最初は 2026-02-03、hz4 4ed7a1c2");
-    assert_eq!(store.seen("000000000000", now).unwrap(), None);
-    assert_eq!(store.seen("0123456789ab", before).unwrap().map(|seen| seen.times), Some(1));
+    // A hang whose class alone is known, and one that is new.
+    let mut rows = [run(1, "9b01", true), run(2, "9b01", true)];
+    for (row, (id, bare)) in rows.iter_mut().zip([("aaaa", true), ("bbbb", false)]) {
+        let hang = row.hang.as_mut().unwrap();
+        (hang.signature, hang.bare, hang.words) = (Some(id.into()), bare, id.into());
+    }
+    let third = JobRow { started: 3.0, kind: "matrix".into(), ..job("a") };
+    let number = store.begin_job(&third).unwrap();
+    store.add(number, "c", &rows).unwrap();
+    assert_eq!(store.known_again(number).unwrap(), [("bbbb".to_owned(), None)]);
+    // The same matrix, gone on with.
+    let again = store.begin_job(&JobRow { started: 4.0, ..third }).unwrap();
+    store.add(again, "d", &rows).unwrap();
+    assert_eq!(store.known_again(again).unwrap(), [("bbbb".to_owned(), None)]);
 }
 
 #[test]

@@ -102,3 +102,27 @@ fn nothing_is_remembered_that_the_user_does_not_want() {
     assert_eq!(hunt.code(), 0, "{}", hunt.outputs());
     assert!(!data.exists());
 }
+
+#[test]
+fn a_collector_remembers_its_sessions() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let file = dir.path().join("history.db").display().to_string();
+    let out = dir.path().join("out").display().to_string();
+    let so = debian("libmimalloc.so.2");
+    let program = bench_with(&["1", "1000", "100", "16", "2048", "50", "1024"]).join(" ");
+    let script = format!("for i in 1 2; do LD_PRELOAD={} {program}; done", so.display());
+    let command = ["collect", "--out", &out, "--history", &file, "--", "sh", "-c", &script];
+    let collect = run_hangscope(&command);
+    assert!(collect.status.success(), "{collect:?}");
+    let all = history(&file, &["--name", "mimalloc"]);
+    let [trend] = &all["trends"].as_array().expect("trends")[..] else { panic!("{all}") };
+    let build = &trend["builds"][0];
+    assert_eq!(
+        (&build["runs"], &build["counted"], &build["hung"]),
+        (&2.into(), &2.into(), &0.into()),
+        "{all}"
+    );
+    let sum = hangscope_test_e2e::run(std::process::Command::new("sha1sum").arg(&so));
+    let sha1 = String::from_utf8_lossy(&sum.stdout)[..40].to_owned();
+    assert_eq!(build["build"]["sha1"], sha1.as_str(), "{all}");
+}
