@@ -38,6 +38,7 @@ need=(
   perf:linux-perf gdb:gdb eu-stack:elfutils gcc:gcc git:git python3:python3 tar:tar strace:strace strip:binutils valgrind:valgrind
   redis-server:redis-server man:man-db c++:g++ xz:xz-utils zstd:zstd debuginfod-find:debuginfod
   /usr/include/stdio.h:libc6-dev
+  slurmctld:slurmctld slurmd:slurmd sbatch:slurm-client munged:munge
   parallel:parallel make:make perl:perl node:nodejs setsid:util-linux
   libjemalloc.so.2:libjemalloc2 libmimalloc.so.2:libmimalloc2.0 libtcmalloc_minimal.so.4:libtcmalloc-minimal4
 )

@@ -195,6 +195,31 @@ mod tests {
     }
 
     #[test]
+    fn a_shard_that_goes_on_keeps_whole_lines_and_no_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path();
+        let ok = |run| facts(run, RunOutcome::Ok, Some(0), None);
+        let broken_off = facts(7, RunOutcome::Interrupted, Some(143), None);
+        std::fs::create_dir_all(out.join("arms/deleted")).unwrap();
+        let mut files = RunFiles::begin(out).unwrap();
+        files.arm(out, "deleted").unwrap();
+        let deleted = RunFacts { arm: "deleted".into(), ..ok(3) };
+        [ok(3), deleted.clone(), broken_off].iter().for_each(|run| files.push(run).unwrap());
+        drop(files);
+        let made: Vec<(RunFacts, String)> =
+            [ok(3), deleted].map(|run| (run.clone(), object(&run).to_string())).to_vec();
+        let mut files = RunFiles::go_on(out, &made).unwrap();
+        files.arm(out, "deleted").unwrap();
+        files.rows_of(&made).unwrap();
+        files.push(&ok(7)).unwrap();
+        let read = |file: &str| std::fs::read_to_string(out.join(file)).unwrap();
+        assert_eq!(read("runs.tsv"), "run\trc_or_hang\thung\tops\n3\t0\t0\tnan\n7\t0\t0\tnan\n");
+        assert_eq!(read("arms/deleted/runs.tsv"), "run\trc_or_hang\thung\tops\n3\t0\t0\tnan\n");
+        assert_eq!(read("runs.jsonl").lines().count(), 3);
+        assert!(!read("runs.jsonl").contains("interrupted"));
+    }
+
+    #[test]
     fn what_ended_in_another_order_is_sorted_at_the_end() {
         let dir = tempfile::tempdir().unwrap();
         let mut files = RunFiles::begin(dir.path()).unwrap();

@@ -34,11 +34,11 @@ use usage::usage;
 /// database that gets the runs of the shards' own.
 ///
 /// # Errors
-/// No shard is there; two are not of one job, or have the same runs; `out` is taken; a file cannot be written.
+/// No shard is there; two are not of one job, or have the same runs; `out` is not empty; a file cannot be written.
 pub(crate) fn merge(dirs: &[PathBuf], out: &Path, history: Option<&Path>) -> anyhow::Result<Merged> {
-    if ["verdict.json", "runs.tsv", "runs.jsonl"].iter().any(|file| out.join(file).exists()) {
-        let out = out.display();
-        return Err(usage(format!("{out} holds an earlier job: give another --out, or move it away")));
+    // Also what a merge left that was broken off: nothing must stand twice.
+    if std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(usage(format!("{} is not empty: give another --out, or remove it", out.display())));
     }
     let folders = find::folders(dirs)?;
     let (shards, mut notes) = read::all(&folders);

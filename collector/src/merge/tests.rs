@@ -317,10 +317,92 @@ fn a_folder_that_is_taken_or_has_no_shard_is_refused() {
     let job = Job::whole(2);
     job.merge("whole").unwrap();
     let again = job.merge("whole").unwrap_err().to_string();
-    assert!(again.contains("holds an earlier job: give another --out"), "{again}");
+    assert!(again.contains("is not empty: give another --out"), "{again}");
     let empty = tempfile::tempdir().unwrap();
     let none = merge(&[empty.path().to_owned()], &empty.path().join("out"), None).unwrap_err().to_string();
     assert!(none.contains("has no shard: give folders with shard.json"), "{none}");
     let gone = merge(&[empty.path().join("gone")], &empty.path().join("out"), None).unwrap_err().to_string();
     assert!(gone.starts_with("merge: cannot read"), "{gone}");
+}
+
+fn good(number: u32) -> RunFacts {
+    run(number)
+}
+
+/// A shard of a matrix of the system's malloc in two lanes, two runs each. Run 2 hangs in the second lane.
+fn matrix_shard(dir: &Path, index: u32) {
+    const TEXT: &str = "[[allocator]]\nname = \"system\"\n[[lane]]\nname = \"main\"\ncommand = [\"/bin/true\"]\n\
+        [[lane]]\nname = \"guard\"\ncommand = [\"/bin/true\"]\n[phase.ops]\nruns = 2\nwarmup = 1\n";
+    let shard = Shard { index, of: 2 };
+    let folder = shard.folder(dir);
+    for sub in ["hangs", "main", "guard", "dso"] {
+        atomic::make_dir(&folder.join(sub)).unwrap();
+    }
+    let settings = Settings::from([("seed".to_owned(), "7".to_owned())]);
+    let mut record = Record::begin(crate::shard::Job::Matrix, (shard, Origin::Argument), (2, 4), settings);
+    record.start.machine = machine(index);
+    record.dsos.insert("system".to_owned(), Hunt::new(0).facts().dso);
+    record.seed = Some(7);
+    record.end(2, PartEnd::AllMade);
+    record.write(&folder).unwrap();
+    fs::write(folder.join("matrix.toml"), TEXT).unwrap();
+    fs::write(folder.join("meta.txt"), "machine: n\n").unwrap();
+    let entry = |lane: &str, run: u32, warmup: bool| {
+        let hangs = lane == "guard" && run == 2 && !warmup;
+        let node = Some(format!("n{index}"));
+        let facts = RunFacts { node, ..if hangs { hung(run, None) } else { good(run) } };
+        let bundle = hangs.then(|| format!("hangs/guard_ops_system_{run}"));
+        fs::write(
+            folder.join(lane).join(format!("ops_system_{}{run}.out", if warmup { "warmup" } else { "" })),
+            "",
+        )
+        .unwrap();
+        serde_json::json!({
+            "allocator": "system", "lane": lane, "phase": "ops", "run": run,
+            "status": if hangs { "HANG" } else { "OK" }, "class": null, "seconds": facts.seconds, "ops_s": facts.ops,
+            "max_rss_kib": facts.max_rss_kib, "rc": facts.rc, "bundle": bundle,
+            "warmup": warmup, "marks": [], "shim_kib": null, "facts": facts,
+        })
+    };
+    let entries =
+        ["guard", "main"].map(|lane| [entry(lane, index, true), entry(lane, index, false)]).concat();
+    let lines: String = entries.iter().map(|entry| entry.to_string() + "\n").collect();
+    fs::write(folder.join("runs.jsonl"), lines).unwrap();
+}
+
+#[test]
+fn shards_of_a_matrix_are_one_matrix() {
+    let dir = tempfile::tempdir().unwrap();
+    let night = dir.path().join("night");
+    [2, 1].iter().for_each(|index| matrix_shard(&night, *index));
+    let (whole, other) = (dir.path().join("whole"), dir.path().join("other"));
+    let merged = merge(std::slice::from_ref(&night), &whole, None).unwrap();
+    assert_eq!(merged.status(), Status::Hang);
+    let samples = fs::read_to_string(whole.join("samples.csv")).unwrap();
+    let rows: Vec<String> =
+        samples.lines().skip(1).map(|row| row.split(',').take(5).collect::<Vec<_>>().join(" ")).collect();
+    let expected =
+        ["system main ops 1 OK", "system guard ops 1 OK", "system main ops 2 OK", "system guard ops 2 HANG"];
+    assert_eq!(rows, expected);
+    // Warm-up runs of both shards are kept, and are in no table.
+    assert_eq!(fs::read_to_string(whole.join("runs.jsonl")).unwrap().matches("\"warmup\":true").count(), 4);
+    for file in
+        ["main/ops.tsv", "main/ops_system_warmup2.out", "summary.ja.md", "shards/shard_2_of_2/meta.txt"]
+    {
+        assert!(whole.join(file).exists(), "{file}");
+    }
+    let file = verdict(&whole);
+    assert_eq!((&file["matrix"]["made"], &file["matrix"]["not_made"]), (&4.into(), &0.into()));
+    let summary = fs::read_to_string(whole.join("summary.md")).unwrap();
+    assert!(summary.contains("| 2/2 | all runs made | 2 / 2 | 1 | n2 |"), "{summary}");
+    assert!(summary.contains("- the runs of all 2 shards (shards/)"), "{summary}");
+    let folders = [2, 1].map(|index| Shard { index, of: 2 }.folder(&night));
+    merge(&folders, &other, None).unwrap();
+    let bytes = |out: &Path| fs::read(out.join("verdict.json")).unwrap();
+    assert_eq!(bytes(&whole), bytes(&other));
+    // One is missing.
+    fs::remove_dir_all(&folders[0]).unwrap();
+    let part = dir.path().join("part");
+    assert_eq!(merge(&[night], &part, None).unwrap().status(), Status::Failed);
+    assert_eq!(verdict(&part)["matrix"]["not_made"], 2);
 }

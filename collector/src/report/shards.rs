@@ -21,7 +21,7 @@ pub(crate) const SHARD_HEAD: [MergeLine; 8] = [
 ];
 /// Headings of [`node_rows`].
 pub(crate) const NODE_HEAD: [MergeLine; 4] =
-    [MergeLine::ColMachine {}, MergeLine::ColMade {}, MergeLine::ColHung {}, MergeLine::ColRate {}];
+    [MergeLine::ColMachine {}, MergeLine::ColRuns {}, MergeLine::ColHung {}, MergeLine::ColRate {}];
 
 /// A row for each shard, those that are missing too.
 pub(crate) fn shard_rows(joined: &Joined) -> Vec<Vec<Text>> {

@@ -185,6 +185,8 @@ mod tests {
         let first = record();
         let mut again = record().after(&first);
         again.end(12, PartEnd::AllMade);
+        // Numbers that JSON has exactly.
+        (again.start.started, again.start.ended, again.earlier[0].started) = (2.5, Some(3.5), 1.5);
         again.write(dir.path()).unwrap();
         assert_eq!(Record::read(dir.path()).unwrap(), again);
         assert_eq!(again.starts().count(), 2);

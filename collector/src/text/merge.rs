@@ -17,6 +17,7 @@ messages! {
         ColShard {} => "shard", "シャード";
         ColEnd {} => "end", "終わり方";
         ColMade {} => "made / planned", "実施 / 予定";
+        ColRuns {} => "made", "実施";
         ColHung {} => "hung", "ハング";
         ColMachine {} => "machine", "マシン";
         ColKernel {} => "kernel", "カーネル";

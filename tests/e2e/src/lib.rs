@@ -18,6 +18,7 @@ pub mod kinds;
 pub mod pages;
 pub mod record;
 pub mod runners;
+pub mod slurm;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

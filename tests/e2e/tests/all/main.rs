@@ -36,6 +36,7 @@ mod robust;
 mod secrets;
 mod seen;
 mod shrink;
+mod slurm;
 mod snap;
 mod stall;
 mod stir;
