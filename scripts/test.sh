@@ -39,7 +39,7 @@ need=(
   redis-server:redis-server man:man-db c++:g++ xz:xz-utils zstd:zstd debuginfod-find:debuginfod
   /usr/include/stdio.h:libc6-dev
   slurmctld:slurmctld slurmd:slurmd sbatch:slurm-client munged:munge
-  parallel:parallel make:make perl:perl node:nodejs setsid:util-linux
+  parallel:parallel make:make perl:perl node:nodejs setsid:util-linux tmux:tmux
   libjemalloc.so.2:libjemalloc2 libmimalloc.so.2:libmimalloc2.0 libtcmalloc_minimal.so.4:libtcmalloc-minimal4
 )
 # For the pages. The browser is large, and is not needed before they are.

@@ -14,6 +14,7 @@ pub(crate) mod history;
 pub(crate) mod hunt;
 pub(crate) mod launch;
 pub mod listen;
+pub(crate) mod live;
 pub(crate) mod matrix;
 pub(crate) mod merge;
 pub(crate) mod night;
@@ -29,6 +30,7 @@ pub mod symbolize;
 #[macro_use]
 pub mod text;
 pub(crate) mod timeout;
+pub(crate) mod top;
 pub(crate) mod verify;
 
 #[cfg(test)]

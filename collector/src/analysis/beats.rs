@@ -43,7 +43,7 @@ impl Doing {
         (Doing::Unknown, '?'),
     ];
 
-    fn of(thread: &HeartbeatThread) -> Doing {
+    pub(crate) fn of(thread: &HeartbeatThread) -> Doing {
         match (thread.state, thread.syscall) {
             (b'D', _) => Doing::Disk,
             (b'T' | b't', _) => Doing::Stopped,

@@ -11,7 +11,7 @@ use super::run_counters::RunCounters;
 use super::sequential::Until;
 use super::shards::Joined;
 use super::stir::{HoldCounts, Stir, StirPlan};
-use super::words::Integrity;
+use super::words::{Class, Integrity};
 use crate::text::message::{self, Text};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,6 +150,12 @@ impl RunFacts {
             hang: None,
             counters: None,
         }
+    }
+
+    /// The class of its hang, or of what was captured of it.
+    pub(crate) fn class(&self) -> Class {
+        let finding = self.hang.as_ref().and_then(|hang| hang.finding.as_ref());
+        finding.map_or(Class::Unknown, |finding| finding.class)
     }
 
     /// The name of the run ([`run_name`]).

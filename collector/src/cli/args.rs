@@ -1,5 +1,6 @@
 //! Options that several commands have.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -146,6 +147,35 @@ impl CoreArgs {
     }
 }
 
+/// Totals for a monitoring system.
+#[derive(Debug, clap::Args)]
+pub(super) struct MetricsArgs {
+    /// Serve totals as OpenMetrics text at http://ADDR/metrics: sessions, hangs by allocator, label and class, bytes
+    /// received, messages dropped. ADDR is an address of this machine alone, as 127.0.0.1:9464; with port 0 the system
+    /// chooses one. Every user of the machine can read them.
+    #[arg(long, value_name = "ADDR", value_parser = loopback)]
+    metrics: Option<SocketAddr>,
+}
+
+impl MetricsArgs {
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.metrics
+    }
+}
+
+/// An address of the loopback interface, with a port.
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let text = text.strip_prefix("localhost:").map_or(text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    let address: SocketAddr =
+        text.parse().map_err(|_| "give an address and a port, as 127.0.0.1:9464".to_owned())?;
+    match address.ip().is_loopback() {
+        true => Ok(address),
+        false => {
+            Err("other machines could read what runs here; give 127.0.0.1:9464, and forward that".into())
+        }
+    }
+}
+
 impl RunArgs {
     /// Refuses limits with which no run could ever hang.
     pub(super) fn check_limits(&self) -> Result<(), &'static str> {
@@ -258,6 +288,18 @@ mod tests {
             assert_eq!(of(*status, false), *status);
         }
         assert_eq!(Ending { exit_zero_on_hang: false }.of(Status::Hang, true), Status::Hang);
+    }
+
+    #[test]
+    fn metrics_are_for_this_machine() {
+        for good in ["127.0.0.1:9464", "127.8.0.1:0", "[::1]:9464", "localhost:0"] {
+            assert!(loopback(good).is_ok(), "{good}");
+        }
+        for bad in
+            ["0.0.0.0:9464", "[::]:9464", "10.0.0.1:9464", "9464", "127.0.0.1", "", "x:1", "127.0.0.1:99999"]
+        {
+            assert!(loopback(bad).unwrap_err().contains("127.0.0.1:9464"), "{bad}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::args::ShareArgs;
+use super::args::{MetricsArgs, ShareArgs};
 use super::followed::{self, FollowArgs};
 use super::history::HistoryArgs;
 use super::size;
@@ -18,6 +18,8 @@ use crate::console::usr1::Requests;
 use crate::history::{JobRow, Recorder};
 use crate::launch::{descriptors, shim_path};
 use crate::listen::Listener;
+use crate::live::model::Kind;
+use crate::live::{Board, Live};
 use crate::text::message::{Lang, Text, say};
 use crate::text::progress::JobLine;
 
@@ -83,6 +85,8 @@ pub(crate) struct Args {
     /// end, rc, integrity, dumps, hung, class, folder, ...). Not with CMD, which has stdout.
     #[arg(long, conflicts_with = "command")]
     json: bool,
+    #[command(flatten)]
+    metrics: MetricsArgs,
     /// End with status 10 if a session hung, or was stuck when it was stopped.
     #[arg(long)]
     fail_on_hang: bool,
@@ -108,11 +112,16 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         (None, None) => super::socket::default_socket().context("collect")?,
     };
     let listener = Listener::bind_within(&socket, args.max_memory / 4).context("collect")?;
+    let board = Board::new(Kind::Collect);
+    let live = Live::begin(&board, args.metrics.address()).context("collect: --metrics")?;
+    let metrics = live.metrics();
     let folder = std::path::absolute(&args.out).context("collect")?;
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let recorder = args.history.begin(JobRow::now("collect", &name, &folder), None)?;
     let perf = PerfOptions { call_graph: args.perf_call_graph, ..PerfOptions::default() };
     let options = Options {
+        board,
+        live: Some(Arc::new(live)),
         out: args.out,
         full: args.full,
         perf: (!args.no_perf).then_some(perf),
@@ -129,6 +138,13 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
         let text = text.to_string();
         if text.starts_with("hangscope:") { out::error_line(text) } else { out::line(text) }
     });
+    if let Some(address) = metrics {
+        let line = say!(JobLine::Metrics { address });
+        match options.quiet {
+            true => out::error_line(format_args!("hangscope: {}", line.text(out::lang()))),
+            false => out::say(&line),
+        }
+    }
     let Some(start) = start else {
         say_how_to_connect(&listener.path().display().to_string());
         let collected =

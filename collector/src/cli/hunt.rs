@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 
-use super::args::{CoreArgs, RunArgs, ShardArgs, share};
+use super::args::{CoreArgs, MetricsArgs, RunArgs, ShardArgs, share};
 use super::carried::Carried;
 use super::history::HistoryArgs;
 use super::times;
@@ -25,6 +25,7 @@ use crate::launch::cpus::{self, Cpus};
 use crate::launch::descriptors;
 use crate::launch::program;
 use crate::launch::sockets::{BadSocketDir, SocketDir};
+use crate::live::model::Kind;
 use crate::profile::{self, Profile};
 use crate::report::{self, VerdictFile, junit, terminal};
 use crate::shard::{Own, settings};
@@ -157,6 +158,8 @@ pub(crate) struct Args {
     sockets: Option<PathBuf>,
     #[command(flatten)]
     shard: ShardArgs,
+    #[command(flatten)]
+    metrics: MetricsArgs,
     /// Write a JUnit report, too: a suite for each arm, a case for each run.
     #[arg(long, value_name = "FILE", value_parser = in_a_folder)]
     junit: Option<PathBuf>,
@@ -169,6 +172,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let (lang, json, junit, history) = (out::lang(), args.json, args.junit.clone(), args.history.clone());
     let ending = args.shard.ending();
+    let metrics = args.metrics.address();
     if json {
         out::only_json();
     }
@@ -181,6 +185,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let screen = Screen::new(&config.name, config.planned(), config.arms.len(), config.stops_at_first());
     let screen = if config.part.is_some() { screen.of_whole(config.runs) } else { screen };
     let mut screen = screen.side_by_side(config.side_by_side.len());
+    let job = (Kind::Hunt, &*config.name, &*config.out);
+    screen.show_to_all(job, metrics).context("hunt: --metrics")?;
     let recorder = history.begin(
         JobRow::now("hunt", &config.name, &config.out),
         config.part.is_some().then_some(&*config.out),

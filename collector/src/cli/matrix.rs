@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::args::{CoreArgs, ShardArgs, ShareArgs, ShimArgs};
+use super::args::{CoreArgs, MetricsArgs, ShardArgs, ShareArgs, ShimArgs};
 use super::carried::Carried;
 use super::history::HistoryArgs;
 use super::hunt;
@@ -78,6 +78,8 @@ pub(crate) struct Args {
     shard: ShardArgs,
     #[command(flatten)]
     shim: ShimArgs,
+    #[command(flatten)]
+    metrics: MetricsArgs,
     /// Only one line of JSON on stdout, at the end: what is in verdict.json, and out, the folder. Progress
     /// goes to stderr.
     #[arg(long)]
@@ -93,6 +95,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     }
     descriptors::raise();
     let (json, lang, ending) = (args.json, out::lang(), args.shard.ending());
+    let metrics = args.metrics.address();
     let history = args.history.clone();
     let (mut task, _sockets) = task(args)?;
     let cancel = cancel::on_signals().context("matrix: cannot take Ctrl-C")?;
@@ -104,7 +107,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let recorder = history
         .begin(JobRow::now("matrix", &name, &folder), task.common.part.is_some().then_some(&*folder))?;
     task.common.remember = recorder.remember();
-    let brought = crate::matrix::run(&task, Console { cancel: &cancel, requests: &requests })?;
+    let brought = crate::matrix::run(&task, Console { cancel: &cancel, requests: &requests, metrics })?;
     let results = &brought.results;
     let written = recorder.end();
     let earlier = written.earlier();

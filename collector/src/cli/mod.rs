@@ -18,6 +18,7 @@
 //! - [`matrix`]: every allocator in every lane, a number of runs each
 //! - [`merge`]: shards joined into one job
 //! - [`shrink`]: the smallest numbers with which a benchmark still hangs
+//! - [`top`]: a job while it works
 //! - [`timeout`]: coreutils' `timeout` with a look before the kill
 //! - `actions`: a hunt in GitHub Actions
 //! - `followed`: the command that `collect` follows
@@ -58,6 +59,7 @@ mod socket;
 pub(crate) mod stir;
 pub(crate) mod timeout;
 mod times;
+pub(crate) mod top;
 pub(crate) mod verify;
 pub(crate) mod wrap;
 
@@ -92,6 +94,7 @@ enum Command {
     Show(show::Args),
     Snap(snap::Args),
     Timeout(timeout::Args),
+    Top(top::Args),
     Wrap(wrap::Args),
 }
 
@@ -174,6 +177,7 @@ fn run(command: Command) -> anyhow::Result<Status> {
         Command::Show(args) => show::run(args),
         Command::Snap(args) => snap::run(args),
         Command::Timeout(args) => timeout::run(args),
+        Command::Top(args) => top::run(args),
         Command::Wrap(args) => wrap::run(args),
     }
 }

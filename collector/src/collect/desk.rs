@@ -19,6 +19,7 @@ use crate::evidence::missing::NotWritten;
 use crate::files::atomic::{self, WriteError};
 use crate::history::Remember;
 use crate::listen::{Asker, Remark};
+use crate::live::{Board, Live};
 use crate::symbolize::KeptNames;
 use crate::text::collecting::CollectLine;
 use crate::text::escape;
@@ -45,6 +46,10 @@ pub(crate) struct Options {
     pub(crate) beats: usize,
     /// Takes the sessions for the history.
     pub(crate) remember: Remember,
+    /// What is told to those who look.
+    pub(crate) board: Board,
+    /// Answers them; none: nobody can look.
+    pub(crate) live: Option<Arc<Live>>,
     /// Only what is remarkable is said: another command has the terminal.
     pub(crate) quiet: bool,
 }
@@ -83,6 +88,8 @@ pub(super) struct Desk {
     pub(super) cancel: Cancel,
     say: Say,
     pub(super) asker: Asker,
+    /// Where the shims talk to.
+    pub(super) socket: PathBuf,
     /// For dumps that are analysed.
     pub(super) room: Room,
     /// For the allocators' bytes while they are copied. It is soon free again, so sessions without a dump do
@@ -103,7 +110,7 @@ impl Desk {
         options: Options,
         cancel: Cancel,
         say: Say,
-        asker: Asker,
+        (asker, socket): (Asker, PathBuf),
         sessions: SessionLines,
     ) -> Desk {
         let used = if options.max_size.is_some() { disk::size(&options.out) } else { 0 };
@@ -117,6 +124,7 @@ impl Desk {
             cancel,
             say,
             asker,
+            socket,
             live: AtomicUsize::new(0),
             said: Mutex::default(),
             ended: Mutex::new((sessions, Collected::default())),

@@ -28,6 +28,7 @@ use crate::files::atomic::{self, WriteError};
 use crate::launch::chain::Chain;
 use crate::launch::runner::Runner;
 use crate::listen::{ListenError, Listener};
+use crate::live::model::Kind;
 
 mod beats;
 mod before;
@@ -83,7 +84,13 @@ pub(crate) fn collect(
     atomic::make_dir(&options.out.join("sessions"))?;
     let lines = SessionLines::open(&options.out.join(lines::SESSIONS))?;
     listener.spool_in(&options.out);
-    let desk = Arc::new(Desk::new(options, cancel, say, listener.asker(), lines));
+    listener.count_in(options.board.traffic());
+    options.board.name(Kind::Collect, "", &options.out);
+    if let Some(live) = &options.live {
+        live.point();
+    }
+    let desk =
+        Arc::new(Desk::new(options, cancel, say, (listener.asker(), listener.path().to_owned()), lines));
     let (before, closed) = before::Before::read(&desk);
     if closed > 0 {
         desk.closed(closed);

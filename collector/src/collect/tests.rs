@@ -30,6 +30,8 @@ fn options(out: PathBuf) -> Options {
         keep: Keep::All,
         beats: 1,
         remember: crate::history::Remember::default(),
+        board: crate::live::Board::new(crate::live::model::Kind::Collect),
+        live: None,
         quiet: false,
     }
 }

@@ -118,7 +118,7 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
     running.look();
     let (trigger, pid) = subject(running, trigger);
     let judged = running.judged(Some(pid), None);
-    let Running { job, bench, watch, .. } = running;
+    let Running { job, bench, watch, rows, .. } = running;
     let job = *job;
     let Job { config, lane, number, cancel, .. } = job;
     // Somebody waits at the terminal, or the hunt has its hang: what takes seconds is left out.
@@ -244,6 +244,7 @@ pub(super) fn capture(running: &mut Running<'_>, trigger: Trigger) -> anyhow::Re
         bundle.move_to(config.out.join(&name))?;
     }
     html::add_to(&bundle, shown.as_ref());
+    rows.dumped(pid, shown.as_ref(), &config.out.join(&name), !slow && !interrupted);
     Ok(Captured {
         pid,
         slow,

@@ -26,6 +26,7 @@ use crate::files::folder;
 use crate::launch::bench::{AtOurEnd, Bench, TERM_TO_KILL};
 use crate::launch::cpus::Cpus;
 use crate::listen::{ListenError, Listener};
+use crate::live::model::Ended;
 use crate::profile::Profile;
 use crate::text::message::{Say as _, Text, say};
 use crate::text::note::Note;
@@ -126,7 +127,8 @@ impl Job<'_> {
             running.notes = vec![say!(Note::EndedBesideHang { seconds }).said()];
         }
         facts.max_rss_kib = judged_pid(&facts).and_then(|pid| running.peak_rss(pid));
-        let Running { watch, mut notes, .. } = running;
+        let Running { watch, mut notes, rows, .. } = running;
+        rows.ran(judged_pid(&facts), ended(&facts));
         facts.hello_seen = watch.hello_seen();
         facts.stir = watch.processes().find_map(|p| Stir::of(&p.identity));
         if let (Some(plan), Some(stir)) = (&plan, stir) {
@@ -269,6 +271,16 @@ fn drop_evidence(config: &Config, facts: &mut RunFacts) {
 fn judged_pid(facts: &RunFacts) -> Option<u32> {
     let judged = facts.judged.as_ref().and_then(|judged| judged.program());
     judged.map(|program| program.pid).or(facts.pid)
+}
+
+/// How the program ended, for those who look.
+fn ended(facts: &RunFacts) -> Ended {
+    let stopped = facts.outcome == RunOutcome::Hung || facts.cut_off;
+    Ended {
+        rc: facts.rc.filter(|_| facts.signal.is_none()),
+        signal: facts.signal,
+        why: stopped.then(|| "stopped after its capture".to_owned()),
+    }
 }
 
 /// Seconds since the epoch.

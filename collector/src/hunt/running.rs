@@ -11,7 +11,7 @@ use super::lane::Lane;
 use super::programs;
 use super::screen::Screen;
 use super::watch::{Watch, Watched, request};
-use crate::analysis::{Judged, Stir};
+use crate::analysis::{Judged, Stir, integrity};
 use crate::console::cancel::Cancel;
 use crate::console::usr1::Requests;
 use crate::evidence::stall::JudgedStall;
@@ -21,6 +21,7 @@ use crate::launch::census::{Census, Disconnected, Left};
 use crate::launch::program;
 use crate::listen::request::Answer;
 use crate::listen::{ConnId, Event, Listener, What};
+use crate::live::Rows;
 use crate::snap;
 use crate::symbolize::Sources;
 use crate::text::message::{Say as _, Text};
@@ -73,13 +74,18 @@ pub(super) struct Running<'a> {
     /// Sentences for the report.
     pub(super) notes: Vec<Text>,
     pub(super) wanted: Wanted,
+    /// The processes, for those who look.
+    pub(super) rows: Rows,
 }
 
 impl<'a> Running<'a> {
     pub(super) fn new(job: Job<'a>, bench: Bench, listener: Listener) -> Running<'a> {
         let watch = Watch::new(bench.started(), job.config.hang_after);
         let census = Census::new(bench.pid(), &job.lane.wanted.path, bench.started());
-        Running { job, bench, listener, watch, census, notes: vec![], wanted: Wanted::default() }
+        let board = job.screen.board();
+        listener.count_in(board.traffic());
+        let rows = Rows::new(board, job.lane.run_name(job.number), listener.path());
+        Running { job, bench, listener, watch, census, notes: vec![], wanted: Wanted::default(), rows }
     }
 
     /// Takes a message of a shim. Asks the process for what is missing: threads whose stack is incomplete in
@@ -115,7 +121,12 @@ impl<'a> Running<'a> {
     pub(super) fn take(&mut self, event: Event) {
         let (pid, conn) = (event.peer.pid, event.conn);
         let (hello, ended) = (matches!(event.what, What::Hello(_)), matches!(event.what, What::End));
+        let dsos = matches!(event.what, What::Dsos(_));
+        self.rows.take(&event);
         self.watch.take(event);
+        if let Some(process) = self.watch.process(conn).filter(|_| dsos) {
+            self.rows.dsos(conn, process.allocator(), integrity::worst(&process.dsos).0);
+        }
         if let Some(hellos) = self.job.hellos.filter(|_| hello) {
             // Nobody may listen any more.
             let _ = hellos.send(pid);

@@ -105,6 +105,7 @@ pub(crate) fn hunt(
             Taken::Write(e) => e.into(),
         })?,
     };
+    screen.point();
     let mut hunt = Hunt { config, arms: &arms, original, files, screen, cancel, requests };
     hunt.announce(&earlier)?;
     let Earlier { runs: before, stats: stats_before, .. } = earlier;
@@ -229,6 +230,9 @@ impl Hunt<'_> {
                 hellos: None,
             }
             .run(None)?;
+            if facts.outcome == RunOutcome::Hung {
+                self.screen.board().hang(&config.name, STATS, facts.class().as_str());
+            }
             log.push_json(&run_files::object(&facts))?;
             outputs.extend(lane.outputs(number));
             if let Some(hang) = &facts.hang {

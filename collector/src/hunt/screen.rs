@@ -1,6 +1,9 @@
 //! The lines of a hunt: a bar on a terminal, else one line for each run. Nothing is drawn between two events,
 //! since the benchmark needs the CPUs.
 
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,6 +13,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::analysis::crash::signal_name;
 use crate::analysis::{RunFacts, RunOutcome};
 use crate::console::out;
+use crate::live::model::Kind;
+use crate::live::{Board, Live};
 use crate::text::message::{Lang, Say, Text, say};
 use crate::text::progress::JobLine;
 
@@ -22,6 +27,10 @@ pub(crate) struct Screen {
     bar: Option<ProgressBar>,
     tick: Receiver<Instant>,
     state: Mutex<State>,
+    /// What is told to those who look.
+    board: Board,
+    /// Answers them; none: nobody can look.
+    live: Option<Live>,
 }
 
 #[derive(Debug)]
@@ -84,7 +93,41 @@ impl Screen {
         let tick = if bar.is_some() { tick(REDRAW) } else { never() };
         let tally = Tally { arms: arms > 1, stops_at_first, jobs: 1, ..Tally::default() };
         let state = State { planned, tally, running: vec![], numbers: None, step: None };
-        Screen { bar, tick, state: Mutex::new(state) }
+        let board = Board::new(Kind::Hunt);
+        if planned > 0 {
+            board.plan(planned);
+        }
+        Screen { bar, tick, state: Mutex::new(state), board, live: None }
+    }
+
+    /// From now on answers those who look at the job, on its socket and on a port for `metrics`. `out` is its folder.
+    ///
+    /// # Errors
+    /// The port cannot be had.
+    pub(crate) fn show_to_all(
+        &mut self,
+        (kind, name, out): (Kind, &str, &Path),
+        metrics: Option<SocketAddr>,
+    ) -> io::Result<()> {
+        self.board.name(kind, name, out);
+        let live = Live::begin(&self.board, metrics)?;
+        if let Some(address) = live.metrics() {
+            self.say(&say!(JobLine::Metrics { address }));
+        }
+        self.live = Some(live);
+        Ok(())
+    }
+
+    /// Writes to the folder of the job how it is looked at. The folder must be there.
+    pub(crate) fn point(&self) {
+        if let Some(live) = &self.live {
+            live.point();
+        }
+    }
+
+    /// What is told to those who look.
+    pub(crate) fn board(&self) -> &Board {
+        &self.board
     }
 
     /// For so many runs at a time. Their ops/s are no figures, so they are not shown.
@@ -127,6 +170,7 @@ impl Screen {
         // It has no end of its own.
         state.running.clear();
         drop(state);
+        self.board.no_run();
         self.begin(&run.to_string());
     }
 
@@ -138,6 +182,7 @@ impl Screen {
     pub(crate) fn begin(&self, run: &str) {
         let shown = Shown { run: run.to_owned(), since: Instant::now(), capturing: false };
         self.state().running.push(shown);
+        self.board.begin_run(run);
         self.redraw();
     }
 
@@ -152,10 +197,12 @@ impl Screen {
         let mut state = self.state();
         state.running.iter_mut().filter(|shown| shown.run == run).for_each(|shown| shown.capturing = true);
         drop(state);
+        self.board.capturing(run);
         self.redraw();
     }
 
     pub(crate) fn end(&self, run: &RunFacts) {
+        self.board.end_run(&run.name(), run);
         let mut state = self.state();
         match state.running.len() {
             // A job may have names of its own.

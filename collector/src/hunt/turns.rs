@@ -234,6 +234,10 @@ impl Hunt<'_> {
         let out = &self.config.out;
         self.files.push(facts)?;
         self.screen.end(facts);
+        if facts.outcome == RunOutcome::Hung {
+            let label = self.config.label.as_ref().unwrap_or(&facts.arm);
+            self.screen.board().hang(&self.config.name, label, facts.class().as_str());
+        }
         if let Some(changed) = self.original.look() {
             let so = self.config.so.display();
             self.say_with_mark("DSO", &say!(JobLine::OriginalChanged { so, changed, run: name }))?;

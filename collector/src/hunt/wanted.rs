@@ -74,6 +74,7 @@ impl Running<'_> {
         };
         let file = bundle.finish(&contents, &Cancel::never());
         html::add_to(&bundle, file.as_ref());
+        self.rows.dumped(pid, file.as_ref(), &config.out.join(&name), false);
         let finding = file.map(|file| file.finding);
         self.wanted.kept += 1;
         self.notes.extend(self.job.lacks(&bundle));

@@ -24,6 +24,7 @@ pub(crate) mod members;
 pub(crate) mod preload;
 pub(crate) mod program;
 pub(crate) mod runner;
+pub(crate) mod runtime_dir;
 pub(crate) mod settings;
 pub(crate) mod shim_path;
 pub(crate) mod sockets;

@@ -90,6 +90,8 @@ pub(super) struct Talk {
     window: Window,
     /// A person asked for a dump. No hello follows.
     requested: bool,
+    /// Number of the last message.
+    last_seq: Option<u32>,
 }
 
 /// What a connection has sent in the current window.
@@ -135,6 +137,7 @@ impl Talk {
             last_dsos: None,
             window: Window::new(),
             requested: false,
+            last_seq: None,
         }
     }
 
@@ -186,11 +189,20 @@ impl Talk {
             return Err(format!("{came} descriptors with a {kind:?} frame"));
         }
         let done = self.assembler.push(bytes).map_err(|e| format!("frame {} ({kind:?}): {e}", header.seq))?;
+        self.count(kind, header.seq, bytes.len());
         self.record(kind, bytes)?;
         self.send_dsos(kind);
         match done {
             Some(done) => self.send_done(done, fds),
             None => Ok(()),
+        }
+    }
+
+    /// Counts a message. A hello begins a new count of numbers.
+    fn count(&mut self, kind: Kind, seq: u32, bytes: usize) {
+        let last = self.last_seq.replace(seq).filter(|_| kind != Kind::Hello);
+        if let Some(traffic) = self.shared.traffic.get() {
+            traffic.count(bytes, last.map_or(0, |last| seq.wrapping_sub(last).wrapping_sub(1)));
         }
     }
 

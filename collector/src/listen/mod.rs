@@ -20,6 +20,7 @@
 //! - `peer`: the process on the other end
 //! - `receive`: one message with its descriptors
 //! - `connection`: from the frames of one connection to events
+//! - `traffic`: counts over all connections
 //! - `shared`: what the event loop shares with those who send requests
 
 use std::path::{Path, PathBuf};
@@ -48,6 +49,7 @@ mod socket;
 mod spool;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 pub use ask::Asker;
 pub(crate) use by_number::ByNumber;
@@ -57,9 +59,11 @@ pub(crate) use error::MAX_PATH;
 pub use event::{ConnId, Event, Peer, What};
 use event_loop::{Ears, EventLoop};
 pub(crate) use limits::ConnectionLimits;
+pub(crate) use peer::refusal_of;
 pub(crate) use remark::Remark;
 use shared::Shared;
 pub use spool::{RecordedDump, Spooled};
+pub(crate) use traffic::Traffic;
 
 /// A listening socket and its thread. Dropping it closes every connection, joins the thread and removes the
 /// socket's file, unless another socket has taken its place.
@@ -128,6 +132,11 @@ impl Listener {
     /// Dumps that are being received are in this folder, in files without a name.
     pub(crate) fn spool_in(&self, folder: &Path) {
         self.shared.set_spool(folder);
+    }
+
+    /// From now on counts in `traffic`, too, what is received. The first call counts.
+    pub(crate) fn count_in(&self, traffic: &Arc<Traffic>) {
+        let _ = self.shared.traffic.set(traffic.clone());
     }
 
     /// The absolute path of the socket.

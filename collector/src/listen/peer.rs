@@ -1,6 +1,6 @@
 //! The process on the other end of a connection, and whether it may connect.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use nix::errno::Errno;
@@ -23,6 +23,18 @@ pub(super) fn pidfd(socket: &OwnedFd, pid: u32) -> Option<Arc<OwnedFd>> {
         return Some(Arc::new(fd));
     }
     pidfd::open(pid).ok().map(Arc::new)
+}
+
+/// The reason to refuse the process on the other end of a Unix socket, as for a connection of a shim; none if it may
+/// connect. What the kernel does not tell is refused, too.
+pub(crate) fn refusal_of(socket: &impl AsFd) -> Option<String> {
+    match getsockopt(socket, sockopt::PeerCredentials) {
+        Ok(credentials) => {
+            let (pid, uid) = (credentials.pid().unsigned_abs(), credentials.uid());
+            refusal(&Peer { pid, uid, pidfd: None })
+        }
+        Err(error) => Some(format!("its user is not known: {error}")),
+    }
 }
 
 /// The reason to refuse a peer; none if it may connect. Processes of the same effective user may, and those

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use nix::sys::resource::{Resource, getrlimit};
 
 use super::flow::{Flow, Waiting};
 use super::limits::ConnectionLimits;
+use super::traffic::Traffic;
 
 /// An open connection, to send requests.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(super) struct Shared {
     pub(super) limits: ConnectionLimits,
     pub(super) stop: AtomicBool,
     pub(super) flow: Arc<Flow>,
+    /// Where what is received is counted.
+    pub(super) traffic: OnceLock<Arc<Traffic>>,
     /// A connection with this descriptor or a higher one gets no pidfd: few are left, and another session
     /// needs one more than this session needs to know how its process ends.
     pub(super) pidfds_below: RawFd,
@@ -39,6 +42,7 @@ impl Shared {
             limits,
             stop: AtomicBool::new(false),
             flow: Arc::new(Flow::new(limits.all_waiting_bytes, waker)),
+            traffic: OnceLock::new(),
             pidfds_below: most_descriptors() / 10 * 9,
             no_pidfd: AtomicBool::new(false),
             open: Mutex::default(),

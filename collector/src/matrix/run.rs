@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use anyhow::Context as _;
+
 use super::begin::Begun;
 use super::config::{Matrix, Order, PhaseName};
 use super::journal::{BadJournal, Entry, Journal};
@@ -29,6 +31,7 @@ use crate::history::RunRow;
 use crate::history::model::Workload;
 use crate::hunt::{Job, OnHang, Screen, leftovers};
 use crate::launch::program;
+use crate::live::model::Kind;
 use crate::report::night::model::Night;
 use crate::shard::Shard;
 use crate::text::matrix::MatrixLine;
@@ -66,6 +69,9 @@ pub(crate) fn run(task: &Task, console: Console<'_>) -> anyhow::Result<Brought> 
     let dsos = results::dsos(matrix, &pinned);
     let part = Part::begin(task, &plan, &dsos, state.seed)?;
     let mut making = Making::new(task, console, &pairs, journal)?;
+    let shown = (Kind::Matrix, "", &**out);
+    making.screen.show_to_all(shown, console.metrics).context("matrix: --metrics")?;
+    making.screen.point();
     if let Some(line) = part::line(task, &plan) {
         making.progress.push(&format!("[SHARD] {}", line.en()))?;
         making.screen.say(&line);
@@ -279,6 +285,10 @@ impl<'a> Making<'a> {
             self.tables.push(&entry.sample)?;
         }
         let hung = entry.facts.outcome == RunOutcome::Hung;
+        if hung {
+            let class = entry.sample.class.as_deref().unwrap_or("unknown");
+            self.screen.board().hang(&entry.sample.allocator, lane_name, class);
+        }
         self.done.add(cell, hung);
         if let (true, Some(bundle)) = (hung, &entry.sample.bundle) {
             self.link_allocator(&entry.sample.allocator, bundle);

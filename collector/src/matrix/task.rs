@@ -1,5 +1,7 @@
 //! What is asked for, and who is at the terminal.
 
+use std::net::SocketAddr;
+
 use super::config::Matrix;
 use super::lanes::Common;
 use crate::console::cancel::Cancel;
@@ -21,4 +23,6 @@ pub(crate) struct Task {
 pub(crate) struct Console<'a> {
     pub(crate) cancel: &'a Cancel,
     pub(crate) requests: &'a Requests,
+    /// Where metrics are served.
+    pub(crate) metrics: Option<SocketAddr>,
 }

@@ -127,6 +127,7 @@ messages! {
         SameBytes {} => "same bytes", "同じ内容";
         // Of a collector.
         Listening { path } => "listening on {path} (Ctrl-C ends)", "{path} で待ち受け中 (Ctrl-C で終了)";
+        Metrics { address } => "metrics: http://{address}/metrics", "メトリクス: http://{address}/metrics";
         PutInFront {} => "put this in front of a command:", "コマンドの前に次を付ける:";
         Or {} => "or:", "または:";
         Sessions { sessions: "session", hung } => "{sessions}, {hung} hung", "セッション {sessions} 件、ハング {hung} 件";

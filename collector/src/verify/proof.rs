@@ -3,17 +3,16 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hangscope_protocol::record::dso_flags;
-
-use nix::time::{ClockId, clock_gettime};
 
 use super::error::VerifyError;
 use super::request::Wanted;
 use crate::analysis::Integrity;
 use crate::analysis::integrity::judge;
 use crate::launch::census::Disconnected;
+use crate::proc::clock;
 use crate::session::copy::Copied;
 use crate::session::{Dso, Identity};
 use crate::text::message::{Lang, say};
@@ -21,10 +20,7 @@ use crate::text::progress::JobLine;
 
 /// When a program began: its shim says so. When its hello came if that is no time of this machine.
 pub(crate) fn began(identity: &Identity, received: Instant) -> Instant {
-    let monotonic = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
-    let age = monotonic.checked_sub(Duration::from_nanos(identity.fixed.init_ns));
-    let at = age.filter(|age| *age < LONGEST_AGE).and_then(|age| Instant::now().checked_sub(age));
-    at.map_or(received, |at| at.min(received))
+    clock::began(identity.fixed.init_ns, received)
 }
 
 /// SHA-1 of the allocator's bytes that a process sent.
@@ -39,9 +35,6 @@ pub(crate) fn sha1_of_copy(copied: &io::Result<Arc<Copied>>) -> Result<String, S
         Err(error) => Err(error.to_string()),
     }
 }
-
-/// A program that says it is older is one of another time namespace.
-const LONGEST_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Proof {

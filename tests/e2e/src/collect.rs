@@ -17,6 +17,8 @@ pub struct Collect {
     child: Child,
     lines: Receiver<String>,
     errors: Arc<Mutex<Vec<String>>>,
+    /// The lines before it listened.
+    before: Vec<String>,
 }
 
 impl Collect {
@@ -46,8 +48,8 @@ impl Collect {
                 kept.lock().expect("nobody panics with it").push(line);
             }
         });
-        let collect = Collect { dir, child, lines, errors };
-        collect.line_with(&["listening on"]);
+        let mut collect = Collect { dir, child, lines, errors, before: vec![] };
+        collect.before = collect.lines_until("listening on");
         collect
     }
 
@@ -77,6 +79,24 @@ impl Collect {
     /// The folder that the collector writes to.
     pub fn out(&self) -> PathBuf {
         self.dir.path().join("out")
+    }
+
+    /// The rest of the line that starts like this, and came before the collector listened.
+    pub fn first_line(&self, start: &str) -> &str {
+        let found = self.before.iter().find_map(|line| line.strip_prefix(start));
+        found.unwrap_or_else(|| panic!("no line starts with {start:?}: {:#?}", self.before))
+    }
+
+    /// Waits for a line on stdout that starts like this, and returns those before it.
+    fn lines_until(&self, start: &str) -> Vec<String> {
+        let mut before = vec![];
+        loop {
+            match self.lines.recv_timeout(GIVE_UP_AFTER) {
+                Ok(line) if line.starts_with(start) => return before,
+                Ok(line) => before.push(line),
+                Err(_) => panic!("no line starts with {start:?}; the lines were: {before:#?}"),
+            }
+        }
     }
 
     /// Waits for a line on stdout that starts with one of `starts`, and returns the line.

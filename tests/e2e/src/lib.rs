@@ -19,6 +19,7 @@ pub mod pages;
 pub mod record;
 pub mod runners;
 pub mod slurm;
+pub mod tmux;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

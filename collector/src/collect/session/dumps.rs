@@ -108,6 +108,9 @@ impl Session {
         let mut answer = Answer { folder: absolute(&bundle_dir), ..Answer::default() };
         let file = bundle.finish(&contents, &self.desk.cancel);
         html::add_to(&bundle, file.as_ref());
+        if let Some(file) = &file {
+            self.row.dumped(file, bundle.dir());
+        }
         let lacks = bundle.not_written();
         if let Some(finding) = file.map(|file| file.finding) {
             self.looked_at = true;
@@ -161,6 +164,10 @@ impl Session {
                 let hang = Hang::of(Some(finding));
                 self.record.signature = hang.signature.as_ref().map(Signature::id);
                 (self.record.signature_of, self.record.headline) = (hang.signature, Some(hang.sentence));
+                self.row.hung(true);
+                if !std::mem::replace(&mut self.hang_counted, true) {
+                    self.row.count_hang(finding.class.as_str());
+                }
                 "HANG"
             }
         }
@@ -170,6 +177,7 @@ impl Session {
     fn not_hung(&mut self) {
         self.slow += 1;
         self.record.hung = self.late > self.slow;
+        self.row.hung(self.record.hung);
     }
 
     /// Whether a dump is of a shell, of `timeout` or the like: what it has started may hang.

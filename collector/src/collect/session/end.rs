@@ -8,6 +8,7 @@ use crate::collect::disk::Folded;
 use crate::collect::record::{self, End};
 use crate::console::out;
 use crate::listen::request::{Answer, Problem};
+use crate::live::model::Ended;
 use crate::proc::ending::{self, Ending};
 use crate::session::syscalls::Syscalls;
 use crate::text::collecting::CollectLine;
@@ -79,6 +80,11 @@ impl Session {
             Some(_) => self.desk.say(line),
             None => self.desk.say_of_course(line),
         }
+        self.row.dsos(None, integrity);
+        let Session { row, record, .. } = self;
+        // A signal has a status of 128 and more, too.
+        let rc = record.rc.filter(|_| record.signal.is_none());
+        row.end(Ended { rc, signal: record.signal, why: record.why }, record.hung);
     }
 
     /// A process that was ended while nothing moved in it is not one without a hang.

@@ -26,6 +26,7 @@ use crate::files::pin;
 use crate::launch::census;
 use crate::listen::request::Answer;
 use crate::listen::{ConnId, Event, Peer, What};
+use crate::live::Row;
 use crate::profile::Profile;
 use crate::session::copy::{self, Copied};
 use crate::session::{Dso, Identity, Note};
@@ -39,6 +40,10 @@ pub(in crate::collect) struct Session {
     pub(super) dir: PathBuf,
     pub(super) record: SessionRecord,
     pub(super) beats: Beats,
+    /// The process on the board.
+    pub(super) row: Row,
+    /// Its hang is counted in the totals.
+    pub(super) hang_counted: bool,
     /// The heartbeats could not be written, which was said.
     pub(super) beats_failed: bool,
     /// Bytes on the disk that are counted.
@@ -90,7 +95,10 @@ impl Session {
             }
         };
         let ask_again = again && folder::settle(&dir, &mut record);
+        let row = Row::begin(&desk.options.board, peer.pid, &identity, None, &desk.socket);
         let mut session = Session {
+            row,
+            hang_counted: false,
             judge: Judge::new(peer.pid),
             identity,
             peer,
@@ -181,6 +189,7 @@ impl Session {
                 self.still.push(&beat);
                 self.looked_at &= self.still.looks() > 0;
                 self.record.max_rss_kib = self.record.max_rss_kib.max(beat.record.rss_kib);
+                self.row.beat(&beat);
                 self.beats.push(beat, self.judge.last(), beats::share(self.desk.live()));
                 let keeps = self.record.hung || self.desk.disk.keeps_healthy();
                 if keeps && self.beats.len() >= self.desk.options.beats {
@@ -191,6 +200,7 @@ impl Session {
             What::Note(note) => self.note(text(&note)),
             What::DumpBegin(begin) => {
                 self.record.dumps += 1;
+                self.row.dumping();
                 // Now: they may have ended when the dump is analysed.
                 self.has_children = !census::children(self.peer.pid).is_empty();
                 if begin.reason == dump_reason::STALL {
@@ -232,6 +242,7 @@ impl Session {
                     Ok(dump) => self.finish_dump(&dump),
                     Err(error) => self.note(format!("dump {number} cannot be read: {error}")),
                 }
+                self.row.dump_is_over();
             }
             What::Bye(note) => self.note(format!("the shim left: {}", text(&note))),
             What::Rejected(reason) => self.rejected = Some(reason),
@@ -256,6 +267,8 @@ impl Session {
         let before = (self.record.integrity, self.record.deleted_seen);
         self.record.integrity = self.judge.integrity();
         self.record.deleted_seen = self.judge.deleted_seen;
+        let name = self.record.allocator.as_ref().map(|_| &*self.profile.name);
+        self.row.dsos(name, self.record.integrity);
         if before != (self.record.integrity, self.record.deleted_seen) || self.record.heartbeats == 0 {
             self.save();
         }

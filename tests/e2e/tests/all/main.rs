@@ -41,6 +41,7 @@ mod snap;
 mod stall;
 mod stir;
 mod timeout;
+mod top;
 mod tripwire;
 mod until_decided;
 mod verify;

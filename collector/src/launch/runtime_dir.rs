@@ -1,0 +1,31 @@
+//! The folder for sockets that other commands of the same user find by themselves.
+
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::files::private;
+
+/// `hangscope` in XDG_RUNTIME_DIR, else `/tmp/hangscope-UID`.
+pub(crate) fn path() -> PathBuf {
+    match std::env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty()) {
+        Some(dir) => PathBuf::from(dir).join("hangscope"),
+        None => PathBuf::from(format!("/tmp/hangscope-{}", nix::unistd::geteuid())),
+    }
+}
+
+/// Makes a folder of mode 0700. Its parent must be there.
+///
+/// # Errors
+/// It cannot be made, or another user could put a socket in it.
+pub(crate) fn make(dir: &Path) -> io::Result<()> {
+    match std::fs::DirBuilder::new().mode(0o700).create(dir) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+        _ => private::check(dir).map_err(io::Error::other)?,
+    }
+    // It is ours, so nobody else changes what it is.
+    if std::fs::metadata(dir)?.permissions().mode() & 0o077 != 0 {
+        std::fs::set_permissions(dir, PermissionsExt::from_mode(0o700))?;
+    }
+    Ok(())
+}
