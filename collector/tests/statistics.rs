@@ -5,6 +5,9 @@
 //! `HANGSCOPE_TEST_EXPERIMENTS` is the number of experiments for each row. The default is 10,000, and fewer
 //! where an experiment takes long.
 
+#[path = "statistics/bisect.rs"]
+mod bisect;
+
 use hangscope_collector::analysis::sequential::{
     Against, Answer, ArmKind, Comparison, Decider, Observation, Until,
 };

@@ -22,6 +22,7 @@
 //! - [`sequential`], [`sprt`]: tests whose result may be read after every run
 //! - [`decision`]: the answer of a hunt that had a question to decide
 //! - [`shrink`]: the smallest numbers with which a command still hangs
+//! - [`bisect`]: which commit or which setting of a build made a program hang
 //! - [`launcher`]: whether a process only waits for what it has started
 //! - [`judged`]: whose malloc a run shows
 //! - [`crash`]: where a run crashed
@@ -30,6 +31,7 @@
 //! - [`verdict`]: A, B or another word, with its evidence: [`conclude`]
 
 pub(crate) mod beats;
+pub mod bisect;
 pub(crate) mod choice;
 pub mod class;
 pub(crate) mod counters;

@@ -161,9 +161,9 @@ fn gamma_quantile(shape: f64, p: f64) -> f64 {
 
 /// Hung runs of all runs: one row of a fourfold table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) hung: u32,
-    pub(crate) of: u32,
+pub struct Counts {
+    pub hung: u32,
+    pub of: u32,
 }
 
 /// Fisher's exact test, one-sided: the probability that `a` hangs so much more often than `b` by chance, if

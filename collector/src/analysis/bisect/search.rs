@@ -1,0 +1,92 @@
+//! One look at the search: what is believed, and whether it goes on.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::belief::{self, Belief, Group};
+use super::plan::{self, Ask, Built, Costs};
+use super::space::{Hypothesis, Space};
+use crate::analysis::stats::Counts;
+
+/// What is searched, and when the search ends.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Search {
+    pub space: Space,
+    /// The answer has at least this posterior, 0 to 1.
+    pub confidence: f64,
+    /// Most runs that count.
+    pub max_runs: u32,
+}
+
+/// What was seen so far.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// The runs of each build that count.
+    pub counts: Vec<Counts>,
+    pub built: Vec<Built>,
+    /// Hypotheses that are false: the builds before and after the change have the same bytes.
+    pub excluded: BTreeSet<usize>,
+    pub costs: Costs,
+}
+
+/// Why a search is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// One change, or a group that cannot be told apart, has the wanted posterior.
+    Found,
+    /// That no build hangs more often than another has the wanted posterior.
+    NoDifference,
+    /// That no single setting explains the rates has the wanted posterior.
+    NotOneSetting,
+    /// All runs were made.
+    OutOfRuns,
+    /// The time limit was reached. The search can be resumed.
+    OutOfTime,
+    /// Ctrl-C. The search can be resumed.
+    Interrupted,
+}
+
+/// The state of a search.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Look {
+    pub belief: Belief,
+    /// The most probable first.
+    pub groups: Vec<Group>,
+    pub next: Result<Ask, End>,
+}
+
+impl Search {
+    pub fn look(&self, seen: &Seen) -> Look {
+        let belief = Belief::of(&self.space, &seen.counts, &seen.excluded);
+        let failed = (0..seen.built.len()).filter(|build| seen.built[*build] == Built::Failed).collect();
+        let groups = belief.groups(&self.space, &failed);
+        let made: u32 = seen.counts.iter().map(|runs| runs.of).sum();
+        let next = match self.answer(seen, &groups[0]) {
+            Some(end) => Err(end),
+            None if made >= self.max_runs => Err(End::OutOfRuns),
+            None => {
+                plan::next(&self.space, &seen.counts, &belief, &seen.built, &seen.costs).ok_or(End::OutOfRuns)
+            }
+        };
+        Look { belief, groups, next }
+    }
+
+    /// How the search ends with this group, if it is probable enough.
+    fn answer(&self, seen: &Seen, first: &Group) -> Option<End> {
+        if first.posterior < self.confidence {
+            return None;
+        }
+        let hypothesis = self.space.hypotheses()[first.members[0]];
+        match hypothesis {
+            Hypothesis::Same => Some(End::NoDifference),
+            Hypothesis::Each => Some(End::NotOneSetting),
+            // Nothing is blamed for a hang that nobody has seen.
+            Hypothesis::From(_) | Hypothesis::Setting { .. } => {
+                let [_, bad] = belief::sides(&self.space, hypothesis, &seen.counts);
+                (bad.hung > 0).then_some(End::Found)
+            }
+        }
+    }
+}
