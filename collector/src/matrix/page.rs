@@ -49,7 +49,7 @@ pub(super) fn write(
 /// be read, the page has only the runs.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub(crate) fn write_again(
     out: &Path,
     entries: &[Entry],

