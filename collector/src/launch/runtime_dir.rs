@@ -8,10 +8,24 @@ use crate::files::private;
 
 /// `hangscope` in XDG_RUNTIME_DIR, else `/tmp/hangscope-UID`.
 pub(crate) fn path() -> PathBuf {
-    match std::env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty()) {
-        Some(dir) => PathBuf::from(dir).join("hangscope"),
-        None => PathBuf::from(format!("/tmp/hangscope-{}", nix::unistd::geteuid())),
-    }
+    given().unwrap_or_else(temporary)
+}
+
+/// The same, but in `/tmp` also where XDG_RUNTIME_DIR names a folder that is not there (as after `su`), or whose sockets
+/// would have paths of more than `most` bytes with these `more`.
+pub(crate) fn usable(more: usize, most: usize) -> PathBuf {
+    let is_usable =
+        |dir: &PathBuf| dir.parent().is_some_and(Path::is_dir) && dir.as_os_str().len() + more <= most;
+    given().filter(is_usable).unwrap_or_else(temporary)
+}
+
+fn given() -> Option<PathBuf> {
+    let dir = std::env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty())?;
+    Some(PathBuf::from(dir).join("hangscope"))
+}
+
+fn temporary() -> PathBuf {
+    PathBuf::from(format!("/tmp/hangscope-{}", nix::unistd::geteuid()))
 }
 
 /// Makes a folder of mode 0700. Its parent must be there.

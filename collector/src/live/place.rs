@@ -17,6 +17,8 @@ pub(crate) const FILE: &str = "status.json";
 
 /// Folder of all sockets, in the user's folder for sockets.
 const JOBS: &str = "jobs";
+/// Bytes of a socket's path in the user's folder: the folder, and the longest name.
+const NAME: usize = "/jobs/4294967295_00000000.sock".len();
 /// Most bytes of [`FILE`].
 const MOST_BYTES: u64 = 64 << 10;
 
@@ -70,7 +72,7 @@ impl Pointer {
 /// A path for a new socket, in a folder of this user alone.
 ///
 /// # Errors
-/// The folder cannot be made, another user could put a socket in it, or its path is too long.
+/// The folder cannot be made, or another user could put a socket in it.
 pub(super) fn new_socket() -> io::Result<PathBuf> {
     let dir = folder();
     if let Some(above) = dir.parent() {
@@ -79,14 +81,11 @@ pub(super) fn new_socket() -> io::Result<PathBuf> {
     runtime_dir::make(&dir)?;
     // Processes of several pid namespaces may share the folder.
     let path = dir.join(format!("{}_{:08x}.sock", std::process::id(), fastrand::u32(..)));
-    match path.as_os_str().len() > MAX_PATH {
-        true => Err(io::Error::other(format!("{} is too long for a socket", path.display()))),
-        false => Ok(path),
-    }
+    Ok(path)
 }
 
 fn folder() -> PathBuf {
-    runtime_dir::path().join(JOBS)
+    runtime_dir::usable(NAME, MAX_PATH).join(JOBS)
 }
 
 /// The sockets of all jobs of this user, also those that a killed job has left.

@@ -67,15 +67,20 @@ impl Terminal {
 
     /// Waits for a screen with all of these texts, and returns it.
     pub fn until(&self, texts: &[&str]) -> String {
+        self.until_that(&format!("{texts:?}"), |screen| texts.iter().all(|text| screen.contains(text)))
+    }
+
+    /// Waits for a screen that is as wanted, and returns it. `what` names it in the message of a failure.
+    pub fn until_that(&self, what: &str, is_wanted: impl Fn(&str) -> bool) -> String {
         let until = Instant::now() + GIVE_UP_AFTER;
         loop {
             let screen = self.tmux(&["capture-pane", "-p"]);
-            if texts.iter().all(|text| screen.contains(text)) {
+            if is_wanted(&screen) {
                 return screen;
             }
             let left = until.saturating_duration_since(Instant::now());
             let came = self.output.recv_timeout(left).is_ok();
-            assert!(came, "{texts:?} are not all on the screen:\n{screen}");
+            assert!(came, "{what} is not on the screen:\n{screen}");
         }
     }
 }

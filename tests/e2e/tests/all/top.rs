@@ -96,11 +96,12 @@ fn a_collector_on_the_screen_in_two_sizes_with_and_without_colour() {
     let (plain, coloured) = (started("NO_COLOR=1"), started(""));
     for (at, size) in sizes.iter().enumerate() {
         let table = |terminal: &Terminal| {
-            let all = ["stuck", "sleeps", "ends", "HUNG", "intact", "q quit"];
-            terminal.until(&all);
-            // Both have their first look.
-            let screen = terminal.until(&[" 1 1s "]);
-            if screen.matches(" 1 1s ").count() == 2 { screen } else { terminal.until(&["3 sessions"]) }
+            // Each has its first look: the two that sleep have one thread.
+            let is_whole = |screen: &str| {
+                let texts = ["HUNG", "hangs 1/1", "q quit"].iter().all(|text| screen.contains(text));
+                texts && screen.matches(" 1 1s ").count() == 2 && screen.matches(" intact ").count() == 3
+            };
+            terminal.until_that("the table", is_whole)
         };
         let (without, with) = (steady(&table(&plain[at]), &out), steady(&table(&coloured[at]), &out));
         assert_eq!(without, with);
@@ -138,14 +139,17 @@ fn a_collector_on_the_screen_in_two_sizes_with_and_without_colour() {
     small.keys(&["q"]);
     small.until(&["status 0", "restored"]);
 
-    // A thousand connections that ask and read nothing, on the port and on the socket.
+    // A thousand connections on each, a hundred at a time, that ask and read nothing.
     let pointer: Value =
         serde_json::from_slice(&std::fs::read(out.join("status.json")).expect("the file")).expect("JSON");
     let socket = pointer["socket"].as_str().expect("a path").to_owned();
-    let idle: Vec<_> =
-        (0..1000).map(|_| (TcpStream::connect(&address), UnixStream::connect(&socket))).collect();
-    let asked = idle.iter().filter_map(|(_, stream)| stream.as_ref().ok());
-    asked.for_each(|mut stream| drop(stream.write_all(b"status\n")));
+    let hundred = || -> Vec<(TcpStream, UnixStream)> {
+        let one = || Some((TcpStream::connect(&address).ok()?, UnixStream::connect(&socket).ok()?));
+        let all: Vec<_> = (0..100).filter_map(|_| one()).collect();
+        all.iter().for_each(|(_, stream)| drop((&mut &*stream).write_all(b"status\n")));
+        all
+    };
+    let idle = (0..10).map(|_| hundred()).last();
     let began = Instant::now();
     drop(ends);
     collect.line_with(&["[END]"]);
@@ -190,7 +194,12 @@ fn a_hunt_tells_of_its_runs_and_one_that_is_killed_is_told_as_that() {
     let (so, command) = stuck_benchmark();
     let dir = tempfile::tempdir().expect("a folder");
     let out = dir.path().join("out");
+    // Its own list of jobs.
+    let run = dir.path().join("run");
+    std::fs::create_dir(&run).expect("a folder");
+    std::fs::set_permissions(&run, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("its mode");
     let mut hunt = hangscope();
+    hunt.env("XDG_RUNTIME_DIR", &run);
     hunt.args(["hunt", "--runs", "3", "--verify-runs", "0", "--hang-after", "10min", "--so"]).arg(&so);
     let mut hunt =
         hunt.arg("--out").arg(&out).arg("--").args(&command).stdout(Stdio::null()).spawn().expect("a hunt");
@@ -217,10 +226,18 @@ fn a_hunt_tells_of_its_runs_and_one_that_is_killed_is_told_as_that() {
     let (code, stdout, _) = run_parts(hangscope().args(["top", "--once"]).arg(&out));
     assert!(code == Some(0) && stdout.contains("hunt") && stdout.contains("run 0/3  now 1"), "{stdout}");
 
+    let only = |option: &str| run_parts(hangscope().args(["top", option]).env("XDG_RUNTIME_DIR", &run));
+    let (code, stdout, stderr) = only("--json");
+    let found: Value = serde_json::from_str(&stdout).unwrap_or_default();
+    assert!(code == Some(0) && found["job"]["pid"] == hunt.id(), "{stdout}{stderr}");
     let (code, _, stderr) = run_parts(hangscope().arg("top").arg(&out));
     assert!(code == Some(2) && stderr.contains("stdout is no terminal; give --once"), "{stderr}");
     hunt.kill().expect("the hunt is there");
     hunt.wait().expect("its end");
     let (code, _, stderr) = run_parts(hangscope().arg("top").arg(&out));
     assert!(code == Some(1) && stderr.contains("was killed") && stderr.lines().count() == 1, "{stderr}");
+    let (code, _, stderr) = only("--once");
+    assert!(code == Some(1) && stderr.contains("no job of yours runs now"), "{stderr}");
+    let left = std::fs::read_dir(run.join("hangscope/jobs")).expect("the folder").count();
+    assert_eq!(left, 0, "what a killed job has left is removed");
 }
