@@ -150,9 +150,9 @@ impl CoreArgs {
 /// Totals for a monitoring system.
 #[derive(Debug, clap::Args)]
 pub(super) struct MetricsArgs {
-    /// Serve totals as OpenMetrics text at http://ADDR/metrics: sessions, hangs by allocator, label and class, bytes
-    /// received, messages dropped. ADDR is an address of this machine alone, as 127.0.0.1:9464; with port 0 the system
-    /// chooses one. Every user of the machine can read them.
+    /// Serve totals as OpenMetrics text at http://ADDR/metrics: sessions, hangs by allocator, label and class,
+    /// bytes received, messages dropped. ADDR is an address of this machine alone, as 127.0.0.1:9464; with port
+    /// 0 the system chooses one. Every user of the machine can read them.
     #[arg(long, value_name = "ADDR", value_parser = loopback)]
     metrics: Option<SocketAddr>,
 }

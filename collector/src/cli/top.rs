@@ -21,8 +21,8 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Look at a collector, a hunt or a matrix while it works: its processes, their threads, memory and hangs.
 ///
-/// The view has keys (? shows them): Enter opens a process with its threads, waits and stacks, d takes a dump now, m
-/// writes a remark to OUT/marks.jsonl. The job goes on whatever happens here.
+/// The view has keys (? shows them): Enter opens a process with its threads, waits and stacks, d takes a dump
+/// now, m writes a remark to OUT/marks.jsonl. The job goes on whatever happens here.
 ///
 /// OUT is the folder of the job (--out). Without it the only job of this user is taken.
 #[derive(Debug, clap::Args)]
@@ -38,8 +38,8 @@ pub(crate) struct Args {
     /// Print one screen as text, with all processes, and end.
     #[arg(long, conflicts_with = "json")]
     once: bool,
-    /// Only one line of JSON on stdout: job, counts, and processes with pid, label, allocator, integrity, age_s,
-    /// threads, cpu, rss_kib, hung, class, bundle, ended (schema hangscope/status/1).
+    /// Only one line of JSON on stdout: job, counts, and processes with pid, label, allocator, integrity,
+    /// age_s, threads, cpu, rss_kib, hung, class, bundle, ended (schema hangscope/status/1).
     #[arg(long)]
     json: bool,
 }

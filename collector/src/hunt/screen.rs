@@ -100,7 +100,8 @@ impl Screen {
         Screen { bar, tick, state: Mutex::new(state), board, live: None }
     }
 
-    /// From now on answers those who look at the job, on its socket and on a port for `metrics`. `out` is its folder.
+    /// From now on answers those who look at the job, on its socket and on a port for `metrics`. `out` is its
+    /// folder.
     ///
     /// # Errors
     /// The port cannot be had.

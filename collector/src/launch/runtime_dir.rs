@@ -11,8 +11,8 @@ pub(crate) fn path() -> PathBuf {
     given().unwrap_or_else(temporary)
 }
 
-/// The same, but in `/tmp` also where XDG_RUNTIME_DIR names a folder that is not there (as after `su`), or whose sockets
-/// would have paths of more than `most` bytes with these `more`.
+/// The same, but in `/tmp` also where XDG_RUNTIME_DIR names a folder that is not there (as after `su`), or
+/// whose sockets would have paths of more than `most` bytes with these `more`.
 pub(crate) fn usable(more: usize, most: usize) -> PathBuf {
     let is_usable =
         |dir: &PathBuf| dir.parent().is_some_and(Path::is_dir) && dir.as_os_str().len() + more <= most;

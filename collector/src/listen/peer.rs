@@ -25,8 +25,8 @@ pub(super) fn pidfd(socket: &OwnedFd, pid: u32) -> Option<Arc<OwnedFd>> {
     pidfd::open(pid).ok().map(Arc::new)
 }
 
-/// The reason to refuse the process on the other end of a Unix socket, as for a connection of a shim; none if it may
-/// connect. What the kernel does not tell is refused, too.
+/// The reason to refuse the process on the other end of a Unix socket, as for a connection of a shim; none if
+/// it may connect. What the kernel does not tell is refused, too.
 pub(crate) fn refusal_of(socket: &impl AsFd) -> Option<String> {
     match getsockopt(socket, sockopt::PeerCredentials) {
         Ok(credentials) => {

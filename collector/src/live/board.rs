@@ -1,5 +1,5 @@
-//! The state of a job. The job writes to it, and readers copy it. The lock is held for a few instructions a write,
-//! and for one pointer a process a read.
+//! The state of a job. The job writes to it, and readers copy it. The lock is held for a few instructions a
+//! write, and for one pointer a process a read.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

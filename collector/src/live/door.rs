@@ -97,8 +97,8 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// Serves at most `most` connections at a time, each in a thread. A further one gets the bytes `full` at once, and
-    /// is closed.
+    /// Serves at most `most` connections at a time, each in a thread. A further one gets the bytes `full` at
+    /// once, and is closed.
     ///
     /// # Errors
     /// A thread or a descriptor is missing.
@@ -190,8 +190,8 @@ pub(super) fn write_all(stream: &impl Stream, mut bytes: &[u8], within: Duration
     Ok(())
 }
 
-/// Reads until `is_whole` of what has come, at most `most` bytes. None: the other side has ended, sent too much, or was
-/// too slow.
+/// Reads until `is_whole` of what has come, at most `most` bytes. None: the other side has ended, sent too
+/// much, or was too slow.
 pub(super) fn read_until(
     stream: &impl Stream,
     buffer: &mut Vec<u8>,

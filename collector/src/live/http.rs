@@ -84,7 +84,8 @@ fn answer(head: &str, metrics: impl Fn() -> String) -> String {
     }
 }
 
-/// Whether the `Host` of a request is a name of the loopback interface. Without one there is nothing to check.
+/// Whether the `Host` of a request is a name of the loopback interface. Without one there is nothing to
+/// check.
 fn is_for_us(head: &str) -> bool {
     let field = |line: &str| -> Option<String> {
         let (name, value) = line.split_once(':')?;

@@ -1,10 +1,11 @@
 //! What a job does now, for those who look: `hangscope top`, and a server of metrics.
 //!
-//! The job writes to its [`Board`], and never waits for a reader. A thread of its own answers on a Unix socket,
-//! another one on a TCP port.
+//! The job writes to its [`Board`], and never waits for a reader. A thread of its own answers on a Unix
+//! socket, another one on a TCP port.
 //!
 //! - [`model`]: what is told, as plain data
-//! - [`board`]: the state of the job; [`row`]: that of one process; `rows`: those of a run; `tally`: the counts
+//! - [`board`]: the state of the job; [`row`]: that of one process; `rows`: those of a run; `tally`: the
+//!   counts
 //! - `room`: what the board holds; `view`: a dump for people who look
 //! - [`marks`]: remarks of people, in a file of the job
 //! - [`place`]: where the socket is, and how a job is found

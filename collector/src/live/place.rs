@@ -42,7 +42,8 @@ impl Pointer {
         atomic::write_json(&out.join(FILE), self)
     }
 
-    /// That of the job that works, or worked last, in this folder. None: none does, or its end was a good one.
+    /// That of the job that works, or worked last, in this folder. None: none does, or its end was a good
+    /// one.
     ///
     /// # Errors
     /// The file cannot be read, or is none of this version.

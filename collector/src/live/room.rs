@@ -1,4 +1,5 @@
-//! What the board holds. It is copied for a reader by pointers, and a process that changes meanwhile gets a new copy.
+//! What the board holds. It is copied for a reader by pointers, and a process that changes meanwhile gets a
+//! new copy.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;

@@ -19,8 +19,8 @@ pub(super) enum Column {
     Command,
 }
 
-/// A column: the fewest columns of the terminal that it needs, those that it would like, and how long it stays where
-/// room is short (the lowest goes first).
+/// A column: the fewest columns of the terminal that it needs, those that it would like, and how long it
+/// stays where room is short (the lowest goes first).
 struct Wish {
     column: Column,
     least: usize,

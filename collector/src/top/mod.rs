@@ -1,7 +1,7 @@
 //! `hangscope top`: a job on the screen, while it works.
 //!
-//! What is shown follows from what the job told and which keys were pressed. Only `terminal` and `poll` touch the
-//! outside.
+//! What is shown follows from what the job told and which keys were pressed. Only `terminal` and `poll` touch
+//! the outside.
 //!
 //! - [`app`]: the state: what was told, what is selected; keys change it
 //! - `order`: the order of the processes

@@ -1,4 +1,5 @@
-//! Keys and screen: the only part that touches the terminal. However the view ends, the terminal is as before.
+//! Keys and screen: the only part that touches the terminal. However the view ends, the terminal is as
+//! before.
 
 use std::io::{self, Write as _, stdout};
 use std::path::Path;
