@@ -4,6 +4,7 @@
 //! (names for addresses) -> `analysis` (pure: a dump in, findings out) -> verdict -> `report`.
 
 pub mod analysis;
+pub(crate) mod bisect;
 pub mod capture;
 pub mod cli;
 pub mod collect;

@@ -19,6 +19,7 @@
 //! - [`merge`]: shards joined into one job
 //! - [`shrink`]: the smallest numbers with which a benchmark still hangs
 //! - [`top`]: a job while it works
+//! - [`bisect`]: the commit, or the setting of a build, that made a program hang
 //! - [`timeout`]: coreutils' `timeout` with a look before the kill
 //! - `actions`: a hunt in GitHub Actions
 //! - `followed`: the command that `collect` follows
@@ -36,6 +37,7 @@ use crate::text::message::Lang;
 
 mod actions;
 mod args;
+pub(crate) mod bisect;
 mod carried;
 pub(crate) mod collect;
 pub(crate) mod dump;
@@ -81,6 +83,7 @@ enum Command {
     Matrix(matrix::Args),
     Merge(merge::Args),
     Shrink(Box<shrink::Args>),
+    Bisect(Box<bisect::Args>),
     Collect(collect::Args),
     Dump(dump::Args),
     Env(env::Args),
@@ -164,6 +167,7 @@ fn run(command: Command) -> anyhow::Result<Status> {
         Command::Matrix(args) => matrix::run(args),
         Command::Merge(args) => merge::run(args),
         Command::Shrink(args) => shrink::run(*args),
+        Command::Bisect(args) => bisect::run(*args),
         Command::Collect(args) => collect::run(args),
         Command::Dump(args) => dump::run(args),
         Command::Env(args) => env::run(args),

@@ -28,6 +28,7 @@ use crate::evidence::threads_file::ThreadsFile;
 use crate::files::atomic::{self, WriteError};
 use crate::text::message::Lang;
 
+pub(crate) mod bisect;
 pub(crate) mod counters;
 pub(crate) mod export;
 pub(crate) mod extra;

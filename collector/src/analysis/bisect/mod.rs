@@ -10,12 +10,14 @@
 //! - [`belief`]: the posterior of each hypothesis
 //! - [`plan`]: the next build to run, by information for its time
 //! - [`search`]: one look at the search: [`Search::look`]
+//! - `task`: the journal of a search, and the next step
 
 pub mod belief;
 pub mod plan;
 mod rates;
 pub mod search;
 pub mod space;
+pub(crate) mod task;
 #[cfg(test)]
 mod tests;
 
@@ -23,3 +25,4 @@ pub use belief::{Belief, Group};
 pub use plan::{Ask, Built, Costs};
 pub use search::{End, Look, Search, Seen};
 pub use space::{Hypothesis, Space};
+pub(crate) use task::{Counted, Entry, Hang, Make, Over, Signed, State, Task, Trial};
