@@ -107,7 +107,7 @@ impl Builder<'_> {
         let ended = bench.reap().context("bisect: waiting for the build")?;
         if ended.code != Some(0) {
             let status = ended.code.or(ended.signal.map(|n| 128 + n)).unwrap_or(1);
-            let log = last_line(&log);
+            let log = telling_line(&log);
             return Ok(Some(Err(say!(Line::BuildFailed { status, log }).said())));
         }
         let (so, name) = (tree.join(&self.settings.so), &self.settings.name);
@@ -123,10 +123,11 @@ impl Builder<'_> {
     }
 }
 
-/// The last line of a log that is not empty.
-fn last_line(log: &Path) -> String {
+/// The first line of a log with an error, as compilers write it; else the last line that is not empty.
+fn telling_line(log: &Path) -> String {
     let text = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let line = text.lines().map(str::trim).rfind(|line| !line.is_empty());
+    let line = text.lines().map(str::trim).find(|line| line.contains("error"));
+    let line = line.or_else(|| text.lines().map(str::trim).rfind(|line| !line.is_empty()));
     line.unwrap_or("-").chars().take(MOST_CHARACTERS).collect()
 }

@@ -40,13 +40,13 @@ impl Status {
     /// What it means, for `--help`.
     pub(crate) fn meaning(self) -> &'static str {
         match self {
-            Status::NoHang => "done; hunt, matrix, shrink: no hang",
+            Status::NoHang => "done; hunt, matrix, shrink, bisect: no hang",
             Status::Failed => "anything else went wrong (one line on stderr says what)",
             Status::Usage => "wrong usage",
-            Status::NoGoodEnd => "hunt, matrix: no run came to a good end (all died or failed)",
-            Status::Hang => "hunt, matrix, shrink: a hang was captured",
-            Status::DsoNotIntact => "hunt, matrix, shrink: the DSO was not intact",
-            Status::NotVerified => "verify, hunt, matrix, shrink: the preload could not be verified",
+            Status::NoGoodEnd => "hunt, matrix, bisect: no run came to a good end (all died or failed)",
+            Status::Hang => "hunt, matrix, shrink, bisect: a hang was captured",
+            Status::DsoNotIntact => "hunt, matrix, shrink, bisect: the DSO was not intact",
+            Status::NotVerified => "verify, hunt, matrix, shrink, bisect: the preload could not be verified",
         }
     }
 }
@@ -130,13 +130,13 @@ mod tests {
     fn the_help_lists_every_status() {
         insta::assert_snapshot!(help(), @r"
         Exit status:
-           0  done; hunt, matrix, shrink: no hang
+           0  done; hunt, matrix, shrink, bisect: no hang
            1  anything else went wrong (one line on stderr says what)
            2  wrong usage
-           3  hunt, matrix: no run came to a good end (all died or failed)
-          10  hunt, matrix, shrink: a hang was captured
-          20  hunt, matrix, shrink: the DSO was not intact
-          30  verify, hunt, matrix, shrink: the preload could not be verified
+           3  hunt, matrix, bisect: no run came to a good end (all died or failed)
+          10  hunt, matrix, shrink, bisect: a hang was captured
+          20  hunt, matrix, shrink, bisect: the DSO was not intact
+          30  verify, hunt, matrix, shrink, bisect: the preload could not be verified
         ");
     }
 }

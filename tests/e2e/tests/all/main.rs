@@ -2,6 +2,7 @@
 
 mod arms;
 mod bad_input;
+mod bisect;
 mod class_variants;
 mod classes;
 mod collect;
