@@ -6,11 +6,12 @@ use anyhow::Context as _;
 use chrono::{DateTime, NaiveDate};
 use serde_json::json;
 
-use crate::analysis::stats::{CONFIDENCE, Rate, runs_to_exclude};
+use crate::analysis::stats::Rate;
 use crate::analysis::verdict::percent;
 use crate::console::exit::{Ended, Status};
 use crate::console::out;
 use crate::console::table::table;
+use crate::console::wrap::wrap;
 use crate::files::{atomic, pin, private};
 use crate::history::model::Workload;
 use crate::history::query::{Filter, HungRun, Period, SignatureRow, Size};
@@ -282,7 +283,8 @@ fn of_trend(trend: &Trend, all: bool, lang: Lang) -> String {
     let mut text = title.text(lang) + "\n" + &table(&rows);
     text += &more(left_out, 0, lang);
     if let (Some(said), false) = (changed(trend), by_time) {
-        text += &format!("  {}\n", said.text(lang));
+        let lines = wrap(&format!("  {}", said.text(lang)), out::style().width);
+        text += &(lines.join("\n") + "\n");
     }
     text
 }
@@ -302,11 +304,11 @@ fn changed(trend: &Trend) -> Option<Text> {
         Text::of(|lang| format!("{sha1} ({})", rate.text(lang)))
     };
     let (hung, before) = (said(change.hung), said(change.before));
-    let low = trend.builds[change.hung].rate.map_or(0.0, |rate| rate.low);
-    match runs_to_exclude(low, CONFIDENCE).filter(|_| !change.apart) {
-        Some(runs) => Some(say!(HistoryLine::NotApart { hung, before, runs }).said()),
-        None => Some(say!(HistoryLine::Apart { hung, before }).said()),
+    if change.apart {
+        return Some(say!(HistoryLine::Apart { hung, before }).said());
     }
+    let build = short(trend.builds[change.before].group.build.sha1.as_deref().unwrap_or("?"));
+    Some(say!(HistoryLine::NotApart { hung, before, build }).said())
 }
 
 fn workload(of: &Workload) -> Text {

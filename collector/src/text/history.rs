@@ -35,19 +35,19 @@ messages! {
         NoneCounts {} => "no run counts", "数えられる実行なし";
         Apart { hung, before } => "the first build that hung is {hung}; the last before it that did not is {before}. Their intervals do not overlap",
             "最初にハングしたビルドは {hung}、その前でハングしなかった最後のビルドは {before}。区間は重ならない";
-        NotApart { hung, before, runs } => "the first build that hung is {hung}; the last before it that did not is {before}. Their intervals overlap: \
-            {before} may hang as often. {runs} runs of it without a hang would tell",
-            "最初にハングしたビルドは {hung}、その前でハングしなかった最後のビルドは {before}。区間が重なるため、{before} も同じ頻度でハングする可能性がある。\
-            ハングなしの実行が {runs} 回あれば区別できる";
+        NotApart { hung, before, build } => "the first build that hung is {hung}; the last before it that did not is {before}. Their intervals overlap: \
+            {build} may hang as often. `hangscope hunt --so OLD.so --arm pinned --arm so=NEW.so --until-decided` tells",
+            "最初にハングしたビルドは {hung}、その前でハングしなかった最後のビルドは {before}。区間が重なるため、{build} も同じ頻度でハングする可能性がある。\
+            `hangscope hunt --so OLD.so --arm pinned --arm so=NEW.so --until-decided` で区別できる";
         Interval { hung, of, low, high } => "{hung}/{of}: {low} to {high} %", "{hung}/{of}: {low} から {high} %";
 
-        Hangs {} => "Hangs by signature", "シグネチャ別のハング";
-        Signature {} => "signature", "シグネチャ";
+        Hangs {} => "Hangs by signature", "特徴 (signature) ごとのハング";
+        Signature {} => "signature", "特徴 (signature)";
         Times {} => "times", "回数";
         FirstSeen {} => "first seen", "初回";
         LastSeen {} => "last seen", "最終";
         What {} => "what", "内容";
-        Bare {} => "(only the class is known: these may be different bugs)", "(クラスしか分からないため、別のバグの可能性がある)";
+        Bare {} => "(only the class is known: these may be different bugs)", "(分類しか分からないため、別々のバグの可能性がある)";
         Node {} => "node", "ノード";
         When {} => "when (UTC)", "日時 (UTC)";
         Bundle {} => "evidence", "記録";
