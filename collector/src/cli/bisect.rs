@@ -18,16 +18,13 @@ use crate::console::cancel;
 use crate::console::exit::{Ended, Status};
 use crate::console::out;
 use crate::files::{folder, pin};
-use crate::history::Remember;
-use crate::hunt::arm::Arm;
-use crate::hunt::{Config, Limits, OnHang, Screen};
+use crate::hunt::{Config, Screen};
 use crate::launch::cpus::Cpus;
 use crate::launch::program;
 use crate::launch::sockets::SocketDir;
 use crate::launch::{descriptors, shim_path};
 use crate::profile::{self, Profile};
 use crate::report::bisect::BisectFile;
-use crate::symbolize::KeptNames;
 use crate::text::message::say;
 use crate::text::progress::JobLine;
 
@@ -258,42 +255,23 @@ fn config(settings: &Settings, out: &Path) -> anyhow::Result<(Config, SocketDir)
     let notes = hunt::notes(cpus.as_ref());
     let sockets = SocketDir::temporary().context("bisect: cannot make a folder for the sockets")?;
     let profile = profile(settings.profile.as_deref(), &settings.so, Some(&settings.name))?;
+    let shim = shim_path::find_both(settings.shim.as_deref()).context("bisect")?;
+    let (command, out, folder) = (settings.command.clone(), out.to_owned(), sockets.path().to_owned());
+    let plain = Config::plain(settings.so.clone(), profile, command, out, shim, folder);
     let config = Config {
-        so: settings.so.clone(),
-        system: false,
-        carrier: None,
         name: settings.name.clone(),
-        verify_args: settings.verify_args.clone().or_else(|| profile.verify_args.clone()),
-        profile,
-        arms: vec![Arm::pinned()],
-        seed: 0,
-        other_so: None,
+        verify_args: settings.verify_args.clone().or_else(|| plain.verify_args.clone()),
         runs: settings.max_runs,
-        part: None,
-        limits: Limits { until: None, max_time: Limit::Off },
         hang_after: limit(settings.hang_after_s),
         stall: limit(settings.stall_s),
         cpus,
-        side_by_side: vec![],
-        on_hang: OnHang::Next,
-        core: None,
-        out: out.to_owned(),
         env: settings.env.clone(),
-        label: None,
-        stats: None,
         tick: time(settings.tick_s),
         stir: settings.stir,
-        preferred_sites: std::collections::BTreeSet::new(),
-        perf: None,
-        full: false,
-        kept: KeptNames::default(),
-        shim: shim_path::find_both(settings.shim.as_deref()).context("bisect")?,
         only: settings.only.clone(),
         verify_runs: settings.verify_runs,
-        sockets: sockets.path().to_owned(),
-        command: settings.command.clone(),
-        remember: Remember::default(),
         notes,
+        ..plain
     };
     Ok((config, sockets))
 }

@@ -106,6 +106,55 @@ pub(crate) struct Config {
 }
 
 impl Config {
+    /// Runs of one pinned arm, none of which is disturbed or side by side with others; no limits, and nothing
+    /// beside the evidence is kept. `sockets`: a folder with mode 0700.
+    pub(crate) fn plain(
+        so: PathBuf,
+        profile: Profile,
+        command: Vec<String>,
+        out: PathBuf,
+        shim: Shim,
+        sockets: PathBuf,
+    ) -> Config {
+        Config {
+            so,
+            system: false,
+            carrier: None,
+            name: profile.name.clone(),
+            verify_args: profile.verify_args.clone(),
+            profile,
+            arms: vec![Arm::pinned()],
+            seed: 0,
+            other_so: None,
+            runs: 0,
+            part: None,
+            limits: Limits { until: None, max_time: Limit::Off },
+            hang_after: Limit::Off,
+            stall: Limit::Off,
+            cpus: None,
+            side_by_side: vec![],
+            on_hang: OnHang::Next,
+            core: None,
+            out,
+            env: vec![],
+            label: None,
+            stats: None,
+            tick: None,
+            stir: None,
+            preferred_sites: BTreeSet::new(),
+            perf: None,
+            full: false,
+            kept: KeptNames::default(),
+            shim,
+            only: None,
+            verify_runs: 0,
+            sockets,
+            command,
+            remember: Remember::default(),
+            notes: vec![],
+        }
+    }
+
     /// Runs of an arm that this hunt makes if nothing hangs.
     pub(crate) fn planned(&self) -> u32 {
         let whole = self.limits.until.map_or(self.runs, |until| self.runs.min(until.runs));

@@ -1,6 +1,5 @@
 //! What the runs of each allocator in each lane are made with: a hunt's settings, and the names of its files.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::config::{self, Matrix, PhaseName};
@@ -9,15 +8,13 @@ use crate::capture::PerfOptions;
 use crate::files::pin::Pinned;
 use crate::history::Remember;
 use crate::history::model::Build;
-use crate::hunt::arm::Arm;
+use crate::hunt::Config;
 use crate::hunt::lane::{Lane, RunNames};
-use crate::hunt::{Config, Limits, OnHang};
 use crate::launch::cpus::Cpus;
 use crate::launch::shim_path::Shim;
 use crate::profile::{self, Profile};
 use crate::shard::Own;
 use crate::symbolize::KeptNames;
-use hangscope_protocol::duration::Limit;
 
 /// What all runs have in common.
 #[derive(Clone, Debug)]
@@ -153,41 +150,29 @@ fn config(
     };
     profile.name.clone_from(&allocator.name);
     let cpus = lane.cpus.as_deref().map(Cpus::parse).transpose().map_err(super::usage::usage)?;
-    Ok(Config {
-        so: pinned.source.clone(),
-        system: allocator.so.is_none(),
-        carrier: None,
-        name: allocator.name.clone(),
-        verify_args: profile.verify_args.clone(),
+    let (command, folder) = (lane.command.clone(), common.sockets.clone());
+    let plain = Config::plain(
+        pinned.source.clone(),
         profile,
-        arms: vec![Arm::pinned()],
-        seed: 0,
-        other_so: None,
-        runs: 0,
+        command,
+        common.out.clone(),
+        common.shim.clone(),
+        folder,
+    );
+    Ok(Config {
+        system: allocator.so.is_none(),
         part: common.part.clone(),
-        limits: Limits { until: None, max_time: Limit::Off },
         hang_after: lane.hang_after,
         stall: matrix.stall,
         cpus,
-        side_by_side: vec![],
-        on_hang: OnHang::Next,
         core: common.core,
-        out: common.out.clone(),
         env: [lane.env.as_slice(), &allocator.env].concat(),
-        label: None,
-        stats: None,
-        tick: None,
-        stir: None,
-        preferred_sites: BTreeSet::new(),
         perf: common.perf.clone(),
         full: common.full,
         kept: common.kept.clone(),
-        shim: common.shim.clone(),
         only: matrix.only.clone(),
         verify_runs: matrix.verify_runs,
-        sockets: common.sockets.clone(),
-        command: lane.command.clone(),
         remember: common.remember.clone(),
-        notes: vec![],
+        ..plain
     })
 }
