@@ -26,7 +26,7 @@ extern "C" fn on_signal(signal: i32, info: *const u64, context: *mut libc::ucont
     let (code, pid, value, context) =
         unsafe { (*info.add(1) as u32 as i32, *info.add(2) as u32, *info.add(3), &mut *context) };
     match code {
-        arch::STEPPED if signal == libc::SIGTRAP => stops::on_step(context),
+        _ if signal == libc::SIGTRAP && arch::is_step(code, context) => stops::on_step(context),
         _ if signal == libc::SIGTRAP => trap_of_the_host(context),
         libc::SI_QUEUE if pid == sys::getpid() => {
             if let Some(slots) = SLOTS.get() {
