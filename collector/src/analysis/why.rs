@@ -186,6 +186,9 @@ messages! {
         NoMemoryCalls { tid, samples: "sample", of } => "in {samples} of {of}, a system call of tid {tid} has just failed with \
             ENOMEM (dump.bin)",
             "tid {tid} のサンプル {of} 個のうち {samples} 個で、システムコールが ENOMEM で失敗した直後だった (dump.bin)";
+        WhoAsksAgain { tid } => "the code of tid {tid} could not be followed from a request that failed to the next one: a caller \
+            that asks again and again looks the same",
+            "tid {tid} のコードを、失敗した要求から次の要求までたどれなかった。呼び出し元が要求を繰り返している場合と区別できない";
         MemoryLimit { name, limit, used } => "{name} {limit} is reached: {used} in use (recording.json.gz)",
             "{name} の上限 {limit} に達している (使用中 {used}) (recording.json.gz)";
         MemoryWanted { name, limit, used, wanted } => "{name} {limit} is reached: {used} in use, and {wanted} more are asked for \

@@ -131,6 +131,9 @@ pub struct NoMemory {
     pub(crate) of: u32,
     /// Length of the last request, bytes; 0: not known.
     pub(crate) wanted: u64,
+    /// What the thread does after the last of them was followed far enough to see who asks again.
+    #[serde(default)]
+    pub(crate) followed: bool,
 }
 
 /// What a running thread does next: its code, followed from the registers of its samples.

@@ -65,7 +65,8 @@ impl Loops<'_> {
             let how = if read.atomic { ReadHow::Atomic } else { ReadHow::Load };
             self.read(read.address, read.size as u32, how)
         }));
-        let no_memory = NoMemory { samples: way.failed, of: way.samples, wanted: way.wanted };
+        let no_memory =
+            NoMemory { samples: way.failed, of: way.samples, wanted: way.wanted, followed: way.followed };
         Loop {
             reads,
             ring: way.ring.as_ref().map(|ring| Ring {

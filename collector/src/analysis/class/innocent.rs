@@ -97,7 +97,7 @@ pub(super) fn own_retry(scene: &Scene<'_>, case: &mut Case) {
     let loops = matches!(case.class, Class::Runaway | Class::OwnerSpinning | Class::Livelock);
     let own = loops && case.cause.is_none() && case.blame.is_none() && case.in_allocator == Some(true);
     let Some(thread) = case.culprit.filter(|_| own).and_then(|tid| scene.threads.get(&tid)) else { return };
-    let Some(NoMemory { samples, of, wanted }) = failed(scene, thread) else { return };
+    let Some(NoMemory { samples, of, wanted, followed }) = failed(scene, thread) else { return };
     let limit = reached(scene, *wanted);
     if !matches!(thread.calls, Calls::Inside(_)) || limit.is_none() && samples * 4 < *of {
         return;
@@ -105,6 +105,11 @@ pub(super) fn own_retry(scene: &Scene<'_>, case: &mut Case) {
     case.why.push(say!(Why::NoMemoryCalls { tid: thread.tid(), samples: samples, of }));
     case.why.extend(limit.map(|limit| limit_text(limit, *wanted)));
     case.cause = Some(Cause::EnomemRetry);
+    if !followed {
+        // Its caller may ask again from the same place, with the same bytes on its stack.
+        case.missing.push(say!(Why::WhoAsksAgain { tid: thread.tid() }));
+        case.unproven();
+    }
 }
 
 /// The calls of a running thread that failed for want of memory, where they are too many to be chance.

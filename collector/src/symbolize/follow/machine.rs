@@ -1,6 +1,8 @@
 //! Follows x86-64 code from the registers of a sample, instruction by instruction, in the memory of the
 //! process as it is. Nothing is written to the process. What is not known (thread-locals, results of the
-//! kernel, vector registers) stays unknown; a branch on it ends the way.
+//! kernel, most of what vector registers hold) stays unknown; a branch on it ends the way.
+
+mod wide;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -104,6 +106,7 @@ pub(super) struct Machine<'c, 's, 'm> {
     pub(super) code: &'c mut Code<'m>,
     pub(super) space: Space<'s>,
     regs: [Value; 16],
+    wide: [wide::Wide; 16],
     flags: Flags,
     pc: u64,
     info: InstructionInfoFactory,
@@ -113,6 +116,8 @@ pub(super) struct Machine<'c, 's, 'm> {
     pub(super) executed: HashMap<u64, Executed>,
     /// Atomic instructions and system calls: steps of a lock or a wait.
     pub(super) barriers: usize,
+    /// Requests for memory, which are taken to fail.
+    pub(super) requests: usize,
     /// Where the frames of the sample returned to, from the innermost outwards.
     pub(super) returned_to: Vec<u64>,
     /// Base of the thread-locals; none: not known.
@@ -134,6 +139,7 @@ impl<'c, 's, 'm> Machine<'c, 's, 'm> {
             code,
             space,
             regs,
+            wide: [wide::UNKNOWN; 16],
             flags: Flags::default(),
             pc,
             info: InstructionInfoFactory::new(),
@@ -141,6 +147,7 @@ impl<'c, 's, 'm> Machine<'c, 's, 'm> {
             calls: vec![],
             executed: HashMap::new(),
             barriers: 0,
+            requests: 0,
             returned_to: vec![],
             thread_base: None,
             inner: 0,
@@ -246,7 +253,10 @@ impl<'c, 's, 'm> Machine<'c, 's, 'm> {
             // sched_yield, madvise, nanosleep, clock_gettime, clock_nanosleep
             24 | 28 | 35 | 228 | 230 => Value::of(0),
             // mmap, mremap
-            9 | 25 => Value::of(ENOMEM),
+            9 | 25 => {
+                self.requests += 1;
+                Value::of(ENOMEM)
+            }
             // brk: the break stays where it is.
             12 => Value::UNKNOWN,
             _ => return None,
@@ -494,6 +504,7 @@ impl<'c, 's, 'm> Machine<'c, 's, 'm> {
             M::Cdq => {
                 self.regs[RDX] = self.regs[RAX].map(|bits| ((bits as i32 >> 31) as u32).into());
             }
+            _ if self.moved_wide(i) => {}
             _ => self.conditional(i),
         }
     }
@@ -531,6 +542,7 @@ impl<'c, 's, 'm> Machine<'c, 's, 'm> {
         let memory = info.used_memory().iter().any(|u| writes(u.access()));
         for register in registers {
             self.set_register(register.full_register(), Value::UNKNOWN);
+            self.forget_wide(register);
         }
         if memory {
             self.space.stores = true;

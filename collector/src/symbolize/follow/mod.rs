@@ -38,6 +38,9 @@ const MOST_STEPS: usize = 6_000;
 const MOST_STEPS_OF_LIST: usize = 60_000;
 /// The same, where it is known how the blocks of the list are linked: then the chain itself is read.
 const MOST_STEPS_OF_CHAIN: usize = 4_000;
+/// Instructions after a system call that failed for want of memory: more than an allocator needs to give up, and
+/// its caller to ask again.
+const STEPS_AFTER_FAILURE: usize = 20_000;
 /// Instructions of all ways.
 const MOST_STEPS_OF_ALL: usize = 600_000;
 /// Instructions between two looks at what was found.
@@ -88,6 +91,8 @@ pub(super) struct Way {
     /// last of them: the length, of mmap.
     pub(super) failed: u32,
     pub(super) wanted: u64,
+    /// What the thread does after that call was followed to the next one.
+    pub(super) followed: bool,
     /// All samples with registers.
     pub(super) samples: u32,
 }
@@ -156,17 +161,17 @@ struct Follower<'m, 'l> {
 impl Follower<'_, '_> {
     fn thread(&mut self, probes: &[&Probe]) -> Way {
         let mut way = Way::default();
-        let mut failing = None;
+        let mut failing: Vec<&Probe> = vec![];
         for probe in probes.iter().filter(|p| p.record.outcome == probe_outcome::ANSWERED) {
             let regs = &probe.record.regs;
             way.samples += 1;
             if regs[0] as i64 == -ENOMEM && self.code.is_after_syscall(regs[self.arch.pc]) {
                 way.failed += 1;
                 way.wanted = regs[4];
-                failing = Some(*probe);
+                failing.push(probe);
             }
         }
-        let mut starts: Vec<&Probe> = failing.into_iter().collect();
+        let mut starts: Vec<&Probe> = failing.last().copied().into_iter().collect();
         // Without registers little can be followed.
         let answered: Vec<&Probe> =
             probes.iter().copied().filter(|p| p.record.outcome == probe_outcome::ANSWERED).collect();
@@ -179,7 +184,9 @@ impl Follower<'_, '_> {
         let mut stores = false;
         for probe in starts.into_iter().take(MOST_STARTS) {
             way.ways += 1;
-            let followed = self.follow(probe, base);
+            let is_failing = failing.iter().any(|failing| std::ptr::eq(*failing, probe));
+            let followed = self.follow(probe, base, is_failing);
+            way.followed |= followed.asks_again;
             way.returned_to.extend(followed.returned_to);
             stores |= followed.stores || !followed.turns;
             for load in followed.often {
@@ -203,6 +210,12 @@ impl Follower<'_, '_> {
             }
             let room = MOST_CALLS.saturating_sub(way.calls.len());
             way.calls.extend(followed.calls.into_iter().take(room));
+        }
+        // The memory of a running program changes while it is read, so one way may go wrong.
+        for probe in [failing.first(), failing.get(failing.len() / 2)].into_iter().flatten() {
+            let followed = self.follow(probe, base, true);
+            way.followed |= followed.asks_again;
+            way.returned_to.extend(followed.returned_to);
         }
         way.only_reads = way.ways > 0 && !stores && reads.values().all(|read| !read.atomic);
         way.reads = reads.into_values().collect();
@@ -232,7 +245,8 @@ impl Follower<'_, '_> {
         })
     }
 
-    fn follow(&mut self, probe: &Probe, thread_base: Option<u64>) -> OneWay {
+    /// `is_failing`: a system call has just failed for want of memory. Who asks again may be far away.
+    fn follow(&mut self, probe: &Probe, thread_base: Option<u64>, is_failing: bool) -> OneWay {
         let record = &probe.record;
         let (pc, sp) = (record.regs[self.arch.pc], record.regs[self.arch.sp]);
         let all = record.outcome == probe_outcome::ANSWERED;
@@ -248,6 +262,7 @@ impl Follower<'_, '_> {
             line_of: &mut *self.line_of,
             written: HashMap::new(),
             stores: false,
+            guesses: false,
         };
         let mut machine = Machine::new(&mut self.code, space, &regs, pc);
         match all {
@@ -257,21 +272,39 @@ impl Follower<'_, '_> {
         }
         machine.thread_base = thread_base;
         let seen = follow(&mut machine, &mut self.steps_left);
+        let executed = machine.executed.drain().filter(|(_, executed)| executed.times > 1).collect();
+        let (barriers, stores) = (machine.barriers, machine.space.stores);
+        // Only where that longer way leads is of interest, not what is read there.
+        if is_failing && seen.turns && self.steps_left >= STEPS_AFTER_FAILURE {
+            self.steps_left -= STEPS_AFTER_FAILURE;
+            go_on(&mut machine, STEPS_AFTER_FAILURE);
+        }
+        let asks_again = is_failing && machine.requests > 0 && !machine.space.guesses;
         let shared = |load: &Load| {
             maps::find(&self.modules.mappings, load.address).is_none_or(|mapping| mapping.write)
         };
         let loaded: Vec<(u64, u64)> = seen.loads.keys().copied().collect();
-        let executed = machine.executed.drain().filter(|(_, executed)| executed.times > 1);
         OneWay {
-            executed: executed.collect(),
+            executed,
             loaded,
             often: seen.often().into_iter().filter(shared).collect(),
-            chain: seen.chain().filter(|_| machine.barriers == 0),
-            ring: seen.ring.filter(|_| machine.barriers == 0),
-            stores: machine.space.stores,
+            chain: seen.chain().filter(|_| barriers == 0),
+            ring: seen.ring.filter(|_| barriers == 0),
+            stores,
             turns: seen.turns,
             calls: machine.calls.into_iter().collect(),
             returned_to: machine.returned_to,
+            asks_again,
+        }
+    }
+}
+
+/// Goes on for so many instructions, or to one after which it is not known what comes next.
+fn go_on(machine: &mut Machine<'_, '_, '_>, steps: usize) {
+    for _ in 0..steps {
+        machine.loads.clear();
+        if machine.step().is_none() {
+            break;
         }
     }
 }
@@ -316,4 +349,6 @@ struct OneWay {
     turns: bool,
     calls: BTreeSet<Call>,
     returned_to: Vec<u64>,
+    /// The next request for memory was reached, without a number that had to be guessed.
+    asks_again: bool,
 }

@@ -50,6 +50,8 @@ pub(super) struct Space<'a> {
     pub(super) written: HashMap<u64, Written>,
     /// Something was stored that is not of the thread's own stack.
     pub(super) stores: bool,
+    /// An unknown number was stored there, and what was known before was kept.
+    pub(super) guesses: bool,
 }
 
 /// A byte that followed code wrote.
@@ -97,6 +99,7 @@ impl Space<'_> {
     pub(super) fn store(&mut self, address: u64, size: usize, value: Value) {
         self.stores |= !self.own.contains(&address);
         if value.bits.is_none() && !self.own.contains(&address) {
+            self.guesses = true;
             return;
         }
         for i in 0..size as u64 {

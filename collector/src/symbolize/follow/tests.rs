@@ -52,6 +52,10 @@ struct Ran {
     barriers: usize,
     /// It changed memory other than its own stack.
     stores: bool,
+    /// What it stored there was not known.
+    guesses: bool,
+    /// Requests for memory.
+    requests: usize,
 }
 
 fn run(made: &Made) -> Ran {
@@ -72,6 +76,7 @@ fn run(made: &Made) -> Ran {
         line_of: &mut line_of,
         written: HashMap::new(),
         stores: false,
+        guesses: false,
     };
     let mut regs = [None; PROBE_REGS];
     regs[7] = Some(STACK);
@@ -80,7 +85,9 @@ fn run(made: &Made) -> Ran {
     }
     let mut machine = Machine::new(&mut code, space, &regs, CODE);
     let seen = follow(&mut machine, &mut 1_000_000);
-    Ran { seen, barriers: machine.barriers, stores: machine.space.stores, returned_to: machine.returned_to }
+    let Space { stores, guesses, .. } = machine.space;
+    let Machine { barriers, returned_to, requests, .. } = machine;
+    Ran { seen, barriers, stores, guesses, requests, returned_to }
 }
 
 fn often(made: &Made) -> Vec<(u64, bool)> {
@@ -202,14 +209,38 @@ fn a_return_out_of_the_sample_s_frame_is_told_from_one_of_a_call() {
     assert_eq!(returned, [CODE + 0x100]);
 }
 
+/// Compilers write two pointers at once in this way.
+#[test]
+fn numbers_are_known_on_their_way_through_vector_registers() {
+    // `movq xmm0, rdi; punpcklqdq xmm0, xmm0; movups [rsi], xmm0; movdqa xmm1, [rsi]; movq [rsi+32], xmm1;
+    // movhps [rsi+40], xmm1`
+    let mut code = vec![0x66, 0x48, 0x0f, 0x6e, 0xc7, 0x66, 0x0f, 0x6c, 0xc0, 0x0f, 0x11, 0x06];
+    code.extend([0x66, 0x0f, 0x6f, 0x0e, 0x66, 0x0f, 0xd6, 0x4e, 0x20, 0x0f, 0x17, 0x4e, 0x28]);
+    // `mov rax, [rsi+32]; cmp rax, rdi; jne; mov rax, [rsi+40]; cmp rax, rdi; jne` to `hlt`; `ret`
+    code.extend([0x48, 0x8b, 0x46, 0x20, 0x48, 0x39, 0xf8, 0x75, 0x0a]);
+    code.extend([0x48, 0x8b, 0x46, 0x28, 0x48, 0x39, 0xf8, 0x75, 0x01, 0xc3, 0xf4]);
+    let returns_to = |code: &[u8]| {
+        let mut here = made(code, &[(RDI, 0x1234_5678), (RSI, 0x5000)], &[]);
+        here.stack[..8].copy_from_slice(&(CODE + 0x100).to_le_bytes());
+        run(&here).returned_to
+    };
+    assert_eq!(returns_to(&code), [CODE + 0x100]);
+    // `paddq xmm0, xmm0` in place of `punpcklqdq`: not computed, so what is stored is not known.
+    code[7] = 0xd4;
+    let Ran { guesses, returned_to, .. } = run(&made(&code, &[(RDI, 0x1234_5678), (RSI, 0x5000)], &[]));
+    assert!(guesses && returned_to.is_empty());
+}
+
 #[test]
 fn requests_for_memory_fail_and_yields_succeed() {
     // `mov eax, 9; syscall; cmp rax, -12; je` to the begin.
     let mmap = [0xb8, 9, 0, 0, 0, 0x0f, 0x05, 0x48, 0x83, 0xf8, 0xf4, 0x74, 0xf3];
-    assert!(run(&made(&mmap, &[], &[])).barriers > 100, "it goes round");
+    let ran = run(&made(&mmap, &[], &[]));
+    assert!(ran.barriers > 100 && ran.requests == ran.barriers, "it goes round");
     // `mov eax, 24; syscall; test eax, eax; je` to the begin.
     let yields = [0xb8, 24, 0, 0, 0, 0x0f, 0x05, 0x85, 0xc0, 0x74, 0xf5];
-    assert!(run(&made(&yields, &[], &[])).barriers > 100);
+    let ran = run(&made(&yields, &[], &[]));
+    assert!(ran.barriers > 100 && ran.requests == 0);
     // Another call is not followed.
     let read = [0xb8, 0, 0, 0, 0, 0x0f, 0x05, 0x85, 0xc0, 0x74, 0xf5];
     assert_eq!(run(&made(&read, &[], &[])).barriers, 1);

@@ -7,6 +7,7 @@ use super::*;
 use crate::analysis::words::{Blame, Cause};
 use crate::session::trace::{Frame, Loop, LoopRead, NoMemory, ReadHow, Ring};
 use crate::session::{MemoryLimit, MemoryLimits};
+use crate::text::message::say;
 
 const ENTER: &[&str] = &["foo_enter@foo:foo.c:20", "foo_malloc@foo:foo.c:85", "worker@bench:bench.c:40"];
 const RETURN: Sampled = Sampled::OneCall(40);
@@ -185,7 +186,7 @@ fn a_ring_in_a_list_may_be_the_programs_mistake() {
 
 /// A thread whose requests for memory fail in 30 of 60 samples.
 fn fails(make: &mut Make, returns: bool, callbacks: Vec<Frame>) {
-    let no_memory = Some(NoMemory { samples: 30, of: 60, wanted: 100 << 20 });
+    let no_memory = Some(NoMemory { samples: 30, of: 60, wanted: 100 << 20, followed: true });
     make.traces.loops.insert(101, Loop { no_memory, returns, callbacks, ..Loop::default() });
     let limit = MemoryLimit { name: "RLIMIT_AS".to_owned(), limit: 3 << 30, used: (3 << 30) - (50 << 20) };
     make.dump.limits = Some(MemoryLimits(vec![limit]));
@@ -215,6 +216,12 @@ fn a_request_that_the_program_repeats_is_its_own_mistake() {
     assert_eq!(class(&found), (Class::Runaway, Confidence::Proven), "{:?}", found.why);
     assert_eq!((found.cause, found.blame), (Some(Cause::EnomemRetry), None));
     assert!(found.why.iter().any(|why| why.contains("RLIMIT_AS 3 GiB is reached")), "{:?}", found.why);
+    // It is not known who tries again: a caller that does leaves the same bytes on its stack each time.
+    let one = make.traces.loops.get_mut(&101).and_then(|one| one.no_memory.as_mut());
+    one.expect("what fails").followed = false;
+    let found = make.analyse();
+    assert_eq!(class(&found), (Class::Runaway, Confidence::Likely), "{:?}", found.why);
+    assert!(found.said_missing.contains(&say!(Why::WhoAsksAgain { tid: 101 })), "{:?}", found.missing);
 }
 
 /// It jumps to what asks the handler, and has no frame of its own.
@@ -248,7 +255,7 @@ fn a_few_failures_without_a_limit_are_no_cause() {
     fails(&mut make, true, vec![]);
     make.dump.limits = Some(MemoryLimits(vec![]));
     if let Some(one) = make.traces.loops.get_mut(&101) {
-        one.no_memory = Some(NoMemory { samples: 5, of: 60, wanted: 0 });
+        one.no_memory = Some(NoMemory { samples: 5, of: 60, ..NoMemory::default() });
     }
     let found = make.analyse();
     assert_eq!((found.class, found.cause), (Class::Slow, None), "{:?}", found.why);
