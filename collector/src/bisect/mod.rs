@@ -6,7 +6,7 @@
 //! - [`git`]: commits and work trees; `builder`: a build from one of them
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hangscope_protocol::duration::Limit;
 
@@ -16,6 +16,8 @@ use crate::analysis::{RunFacts, RunOutcome};
 use crate::console::cancel::Cancel;
 use crate::console::exit::{Ended, Status};
 use crate::files::atomic;
+use crate::files::journal::{BadJournal, Journal};
+use crate::files::settings::are;
 use crate::hunt::lane::{Lane, RunNames};
 use crate::hunt::{self, Config, Screen};
 use crate::launch::program;
@@ -26,17 +28,14 @@ use crate::text::progress::JobLine;
 
 mod builder;
 pub(crate) mod git;
-pub(crate) mod journal;
+mod journal;
 pub(crate) mod settings;
 
 use builder::Builder;
 use git::Repository;
-use journal::{BadJournal, Journal};
+use journal::next_run;
 pub(crate) use settings::Settings;
 
-/// The shortest and the longest time between two looks of the shim. It is a quarter of the deadline or of the
-/// stall.
-const TICKS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 /// The progress line names so many candidates.
 const SHOWN: usize = 3;
 
@@ -67,7 +66,7 @@ pub(crate) fn bisect(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow:
     if journal.entries().is_empty() {
         screen.say(&say!(Line::Begins { builds: task.search.space.builds() }));
     } else {
-        screen.say(&say!(JobLine::GoingOn { run: journal.next_run() - 1, out: out.display() }));
+        screen.say(&say!(JobLine::GoingOn { run: next_run(&journal) - 1, out: out.display() }));
     }
     let mut lanes: BTreeMap<usize, (Config, Lane)> = BTreeMap::new();
     let mut state = task.look(journal.entries());
@@ -100,13 +99,15 @@ pub(crate) fn bisect(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow:
         };
         if !lanes.contains_key(&ask.build) {
             let lane = lane(job, &builder, make)?;
-            if journal.next_run() == 1 && lanes.is_empty() {
+            if next_run(&journal) == 1 && lanes.is_empty() {
                 verify(&lane.0, &builder, make, screen, cancel)?;
             }
             lanes.insert(ask.build, lane);
         }
         let (config, lane) = &lanes[&ask.build];
-        let number = journal.next_run();
+        let number = next_run(&journal);
+        // A search that was killed in this run has left its files.
+        lane.clear(number)?;
         if announced != Some(ask.build) {
             screen.say(&say!(Line::Runs { label: &label, beliefs: beliefs(settings, &state) }));
             announced = Some(ask.build);
@@ -128,6 +129,7 @@ pub(crate) fn bisect(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow:
         }
         .run(None)?;
         if facts.outcome == RunOutcome::Interrupted {
+            lane.clear(number)?;
             break End::Interrupted;
         }
         if facts.integrity().is_changed() {
@@ -185,20 +187,15 @@ fn named(settings: &Settings, build: usize) -> Named {
 }
 
 /// Opens the journal. A resumed search must have the same settings.
-fn begin(job: &Job) -> anyhow::Result<Journal> {
+fn begin(job: &Job) -> anyhow::Result<Journal<Entry>> {
     let (settings, out) = (&job.settings, &job.config.out);
     if out.join("runs.tsv").exists() {
         return Err(usage(format!("{} holds a hunt (runs.tsv): give another --out", out.display())));
     }
     atomic::make_dir(out)?;
     let before = Settings::load(out).map_err(usage)?;
-    // Numbers take the same way through text.
-    let same = |before: &Settings| {
-        let text = serde_json::to_string(settings).ok();
-        text.and_then(|text| serde_json::from_str::<Settings>(&text).ok()).as_ref() == Some(before)
-    };
     match before {
-        Some(before) if !same(&before) => {
+        Some(before) if !are(settings, &before) => {
             return Err(usage(format!(
                 "{} is of another search: give another --out, or go on with it with --resume {}",
                 out.join(settings::FILE).display(),
@@ -209,7 +206,7 @@ fn begin(job: &Job) -> anyhow::Result<Journal> {
         None => settings.write(out)?,
     }
     atomic::make_dir(&out.join("hangs"))?;
-    Journal::open(out, settings.space().builds()).map_err(|bad| match bad {
+    journal::open(out, settings.space().builds()).map_err(|bad| match bad {
         BadJournal::Write(e) => e.into(),
         bad => usage(bad),
     })
@@ -224,10 +221,7 @@ fn lane(job: &Job, builder: &Builder<'_>, make: &Make) -> anyhow::Result<(Config
     if pinned.sha1 != sha1 {
         return Err(gone(format!("{} has other bytes than were built", pinned.path.display())).into());
     }
-    let hang_after = config.hang_after;
-    let soonest = [hang_after, config.stall].into_iter().filter_map(Limit::time).min();
-    let quarter = soonest.map(|time| (time / 4).clamp(TICKS.0, TICKS.1));
-    let config = Config { so: pinned.path.clone(), tick: config.tick.or(quarter), ..config.clone() };
+    let config = Config { so: pinned.path.clone(), ..config.clone() }.with_tick();
     let names = RunNames {
         run: "run_".to_owned(),
         hang: format!("hangs/{key}_"),
@@ -336,7 +330,7 @@ fn beliefs(settings: &Settings, state: &State) -> Text {
 }
 
 /// Why there is nothing to search.
-fn refused(over: Over, settings: &Settings, journal: &Journal) -> Ended {
+fn refused(over: Over, settings: &Settings, journal: &Journal<Entry>) -> Ended {
     match over {
         Over::EndFails(build) => {
             let makes = journal.entries().iter().filter_map(Entry::make);

@@ -9,6 +9,7 @@ use crate::analysis::StirPlan;
 use crate::analysis::bisect::{Counted, Search, Space, Task};
 use crate::analysis::shrink::command::shell_line;
 use crate::files::atomic::{self, WriteError};
+use crate::files::settings;
 
 /// Name of the file in OUT.
 pub(crate) const FILE: &str = "bisect_settings.json";
@@ -116,25 +117,9 @@ impl Settings {
     /// # Errors
     /// One line that says what is wrong with the file.
     pub(crate) fn load(out: &Path) -> Result<Option<Settings>, String> {
-        let path = out.join(FILE);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(e)
-                if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) =>
-            {
-                return Ok(None);
-            }
-            Err(e) => return Err(format!("cannot read {}: {e}", path.display())),
-        };
-        let settings: Settings = serde_json::from_slice(&bytes).map_err(|e| {
-            format!("{}: not the settings of a bisect: {e}; begin anew with another --out", path.display())
-        })?;
-        match settings.schema == SCHEMA && settings.is_whole() {
-            true => Ok(Some(settings)),
-            false => {
-                Err(format!("{}: written by another version; begin anew with another --out", path.display()))
-            }
-        }
+        settings::load(&out.join(FILE), "bisect", |settings: &Settings| {
+            settings.schema == SCHEMA && settings.is_whole()
+        })
     }
 
     fn is_whole(&self) -> bool {

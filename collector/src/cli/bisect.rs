@@ -88,7 +88,8 @@ pub(crate) struct Args {
     /// Most runs that count.
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
     max_runs: u32,
-    /// Count only hangs with the signature of the first hang of the bad commit. Other hangs are reported.
+    /// Count only hangs with the signature of the first hang of the bad commit; with --flags, of the first hang.
+    /// Other hangs are reported.
     #[arg(long, conflicts_with = "signature")]
     same: bool,
     /// Count only hangs with this signature: hangs[].signature of verdict.json or bisect.json.

@@ -10,6 +10,7 @@
 //! - [`private`]: for the user alone; [`folder`]: nothing is followed that somebody else put there
 //! - [`bounded`]: files of somebody else are read within limits
 //! - [`journal`]: files that grow by a line for each run; [`lines`]: such files of any length are read
+//! - [`settings`]: the settings of a job, kept in its folder
 //! - [`atomic`]: files are written whole or not at all; [`free`]: large ones leave room for small ones
 
 pub(crate) mod atomic;
@@ -25,4 +26,5 @@ pub(crate) mod lines;
 pub(crate) mod links;
 pub(crate) mod pin;
 pub(crate) mod private;
+pub(crate) mod settings;
 pub(crate) mod stamp;

@@ -105,7 +105,17 @@ pub(crate) struct Config {
     pub(crate) notes: Vec<Text>,
 }
 
+/// The shortest and the longest of the times that [`Config::with_tick`] chooses.
+const TICKS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+
 impl Config {
+    /// The shim looks four times until the deadline or the stall, unless the user has said how often.
+    pub(crate) fn with_tick(self) -> Config {
+        let soonest = [self.hang_after, self.stall].into_iter().filter_map(Limit::time).min();
+        let quarter = soonest.map(|time| (time / 4).clamp(TICKS.0, TICKS.1));
+        Config { tick: self.tick.or(quarter), ..self }
+    }
+
     /// Runs of one pinned arm, none of which is disturbed or side by side with others; no limits, and nothing
     /// beside the evidence is kept. `sockets`: a folder with mode 0700.
     pub(crate) fn plain(

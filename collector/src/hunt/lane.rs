@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use super::holds::{Holds, RunPlan};
 use super::memory::Layout;
 use crate::analysis::{Integrity, Stir};
 use crate::console::exit::{Ended, Status};
+use crate::files::atomic::WriteError;
 use crate::files::bounded;
 use crate::files::facts::{self, FileFacts};
 use crate::files::pin::{self, Pinned};
@@ -246,6 +248,31 @@ impl Lane {
     /// The same for a dump that somebody asked for; `number` counts those of the run from 1.
     pub(crate) fn wanted_snapshot(&self, run: u32, number: u32) -> String {
         format!("{}{}{run}_{number}", self.folder, self.names.slow.replacen("slow", "dump", 1))
+    }
+
+    /// All that a run leaves in OUT, whatever its end.
+    pub(crate) fn left_by(&self, run: u32) -> Vec<PathBuf> {
+        let folders = [self.snapshot(run), self.slow_snapshot(run), self.interrupted_snapshot(run)];
+        let crash = self.crash_file(run);
+        folders.into_iter().chain([crash]).map(|name| self.path(&name)).chain(self.outputs(run)).collect()
+    }
+
+    /// Removes the files of a run. It need not have any.
+    ///
+    /// # Errors
+    /// A file cannot be removed.
+    pub(crate) fn clear(&self, run: u32) -> Result<(), WriteError> {
+        for path in self.left_by(run) {
+            let removed =
+                if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+            match removed {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(WriteError { path, source });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// What can hold threads in the runs; none: nothing does.

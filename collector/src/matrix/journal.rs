@@ -1,18 +1,18 @@
 //! `runs.jsonl`: everything known of each run, also of those that do not count. It is written before the row
 //! in `samples.csv`, and a matrix that was killed between the two gets the row when it goes on.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::machine::Mark;
-use super::samples::{BadFile, Sample, whole_lines};
+use super::samples::Sample;
 use crate::analysis::RunFacts;
-use crate::files::atomic::{Lines, WriteError};
-use crate::files::journal::{self, Lock};
+use crate::files::journal::{BadJournal, Journal, Names};
 
 /// Name of the file in OUT.
 pub(crate) const FILE: &str = "runs.jsonl";
+const NAMES: Names = Names { file: FILE, does: "makes the runs", line: "run of a matrix" };
 
 /// A run that has ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,57 +36,9 @@ impl Entry {
     }
 }
 
-/// Why the journal cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum BadJournal {
-    #[error("another hangscope makes the runs in {}: wait for it, or give another --out", .0.display())]
-    Taken(PathBuf),
-    #[error(transparent)]
-    File(#[from] BadFile),
-}
-
-impl From<WriteError> for BadJournal {
-    fn from(error: WriteError) -> Self {
-        BadJournal::File(error.into())
-    }
-}
-
-/// The open journal. No other process can open it meanwhile.
-#[derive(Debug)]
-pub(crate) struct Journal {
-    entries: Vec<Entry>,
-    lines: Lines,
-    _locked: Lock,
-}
-
-impl Journal {
-    /// Opens the journal in OUT, or begins it.
-    pub(crate) fn open(out: &Path) -> Result<Journal, BadJournal> {
-        let path = out.join(FILE);
-        let locked = journal::lock(&path)?.ok_or_else(|| BadJournal::Taken(out.to_owned()))?;
-        let text = whole_lines(&path)?;
-        let entries = (1..).zip(text.lines()).map(|(line, text)| {
-            let bad = |what: String| BadFile::Line { path: path.clone(), line, what };
-            serde_json::from_str(text).map_err(|e| bad(format!("no run of a matrix: {e}")))
-        });
-        let entries = entries.collect::<Result<Vec<Entry>, BadFile>>()?;
-        Ok(Journal { entries, lines: Lines::open(&path)?, _locked: locked })
-    }
-
-    /// The runs, in the order in which they were made.
-    pub(crate) fn entries(&self) -> &[Entry] {
-        &self.entries
-    }
-
-    /// Adds a run that has ended.
-    ///
-    /// # Errors
-    /// The line cannot be written. The run does not count then.
-    pub(crate) fn push(&mut self, entry: Entry) -> Result<(), WriteError> {
-        self.lines.push_json(&entry)?;
-        self.entries.push(entry);
-        Ok(())
-    }
+/// Opens the journal in OUT, or begins it.
+pub(super) fn open(out: &Path) -> Result<Journal<Entry>, BadJournal> {
+    Journal::open(out, NAMES, |_, _| Ok(()))
 }
 
 #[cfg(test)]
@@ -106,31 +58,16 @@ mod tests {
         }
     }
 
-    fn opened(out: &Path) -> Result<Journal, BadJournal> {
-        until_free(|| Journal::open(out), |bad| matches!(bad, BadJournal::Taken(_)))
-    }
-
     #[test]
-    fn a_torn_line_is_cut_off_and_the_others_are_read_again() {
+    fn an_entry_that_was_written_is_read_again() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(FILE);
+        let opened = || until_free(|| open(dir.path()), |bad| matches!(bad, BadJournal::Taken { .. }));
         for run in [1, 2] {
-            opened(dir.path()).unwrap().push(entry(run)).unwrap();
+            opened().unwrap().push(entry(run)).unwrap();
         }
-        let whole = std::fs::read(&path).unwrap();
-        let first = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
-        for cut in [first, first + 1, whole.len() - 1] {
-            std::fs::write(&path, &whole[..cut]).unwrap();
-            let mut journal = opened(dir.path()).unwrap();
-            assert_eq!(journal.entries(), [entry(1)]);
-            journal.push(entry(2)).unwrap();
-            assert_eq!(std::fs::read(&path).unwrap(), whole);
-        }
-        let journal = opened(dir.path()).unwrap();
-        assert!(matches!(Journal::open(dir.path()), Err(BadJournal::Taken(_))));
-        drop(journal);
-        std::fs::write(&path, "{}\n").unwrap();
-        let bad = opened(dir.path()).unwrap_err().to_string();
+        assert_eq!(opened().unwrap().entries(), [entry(1), entry(2)]);
+        std::fs::write(dir.path().join(FILE), "{}\n").unwrap();
+        let bad = opened().unwrap_err().to_string();
         assert!(bad.contains("runs.jsonl:1: no run of a matrix: missing field"), "{bad}");
     }
 }

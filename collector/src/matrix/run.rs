@@ -8,7 +8,7 @@ use anyhow::Context as _;
 
 use super::begin::Begun;
 use super::config::{Matrix, Order, PhaseName};
-use super::journal::{BadJournal, Entry, Journal};
+use super::journal::{self, Entry};
 use super::lanes::Pairs;
 use super::machine::Moment;
 use super::meta::Meta;
@@ -27,6 +27,7 @@ use super::usage::usage;
 use super::verdict;
 use crate::analysis::{RunFacts, RunOutcome};
 use crate::files::atomic::{self, Lines};
+use crate::files::journal::{BadJournal, Journal};
 use crate::history::RunRow;
 use crate::history::model::Workload;
 use crate::hunt::{Job, OnHang, Screen, leftovers};
@@ -58,9 +59,9 @@ pub(crate) fn run(task: &Task, console: Console<'_>) -> anyhow::Result<Brought> 
     }
     let begun = Begun::find(task)?;
     atomic::make_dir(out)?;
-    let journal = Journal::open(out).map_err(|bad| match bad {
-        BadJournal::Taken(_) | BadJournal::File(BadFile::Line { .. }) => usage(bad),
-        BadJournal::File(BadFile::Write(e)) => e.into(),
+    let journal = journal::open(out).map_err(|bad| match bad {
+        BadJournal::Write(e) => e.into(),
+        bad => usage(bad),
     })?;
     let (mut state, pinned) = begun.or_new(task)?;
     let pairs = Pairs::new(matrix, &pinned, common)?;
@@ -130,7 +131,7 @@ struct Making<'a> {
     task: &'a Task,
     console: Console<'a>,
     pairs: &'a Pairs,
-    journal: Journal,
+    journal: Journal<Entry>,
     samples: Samples,
     tables: Tables,
     progress: Lines,
@@ -141,7 +142,12 @@ struct Making<'a> {
 }
 
 impl<'a> Making<'a> {
-    fn new(task: &'a Task, console: Console<'a>, pairs: &'a Pairs, journal: Journal) -> anyhow::Result<Self> {
+    fn new(
+        task: &'a Task,
+        console: Console<'a>,
+        pairs: &'a Pairs,
+        journal: Journal<Entry>,
+    ) -> anyhow::Result<Self> {
         let (matrix, out) = (&task.matrix, &task.common.out);
         let mut samples = Samples::open(out).map_err(|bad| match bad {
             BadFile::Line { .. } => usage(bad),
@@ -152,7 +158,7 @@ impl<'a> Making<'a> {
             let Some(cell) = cell_of(matrix, entry) else {
                 return Err(usage(format!(
                     "{} has a run of another matrix ({}): begin anew with another --out",
-                    out.join(super::journal::FILE).display(),
+                    out.join(journal::FILE).display(),
                     cell_name(&entry.sample)
                 )));
             };

@@ -190,7 +190,7 @@ impl Samples {
 }
 
 /// The whole lines of a file, as text.
-pub(super) fn whole_lines(path: &Path) -> Result<String, BadFile> {
+fn whole_lines(path: &Path) -> Result<String, BadFile> {
     String::from_utf8(journal::whole_lines(path)?).map_err(|_| BadFile::Line {
         path: path.to_owned(),
         line: 1,

@@ -14,6 +14,7 @@ use crate::analysis::shrink::{self, Acceptance, Ask, End, Phase, Rejection, Shap
 use crate::analysis::{Class, RunFacts, RunOutcome, Stir};
 use crate::console::cancel::Cancel;
 use crate::console::exit::{Ended, Status};
+use crate::files::journal::{BadJournal, Journal};
 use crate::files::pin::{self, PinError};
 use crate::hunt::lane::Lane;
 use crate::hunt::{self, Config, Screen};
@@ -23,16 +24,13 @@ use crate::text::message::{Say as _, Text, say};
 use crate::text::progress::JobLine;
 
 mod evidence;
-pub(crate) mod journal;
+mod journal;
 pub(crate) mod settings;
 
 use evidence::Evidence;
-use journal::{BadJournal, Journal};
+use journal::next_run;
 pub(crate) use settings::Settings;
 
-/// The shortest and the longest time between two looks of the shim. It is a quarter of
-/// the deadline or of the stall.
-const TICKS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 /// How much of a line of the benchmark is kept in a note, characters.
 const MOST_CHARACTERS: usize = 200;
 
@@ -59,11 +57,11 @@ pub(crate) fn shrink(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow:
     let shape = job.settings.shape().map_err(usage)?;
     let task = job.settings.task(&shape);
     let (config, lane, mut journal) = begin(job, screen, cancel)?;
-    let mut evidence = Evidence::of(&config.out, &lane, journal.trials());
-    let mut state = shrink::look(&task, journal.trials());
+    let mut evidence = Evidence::of(&lane, journal.entries());
+    let mut state = shrink::look(&task, journal.entries());
     let mut announced = None;
     let end = loop {
-        evidence.keep(&shrink::kept(&task, &state, journal.trials()))?;
+        evidence.keep(&shrink::kept(&task, &state, journal.entries()))?;
         let ask = match &state.next {
             Err(end) => break *end,
             Ok(_) if cancel.is_set() => break End::Interrupted,
@@ -78,7 +76,7 @@ pub(crate) fn shrink(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow:
             screen.say(&announce(&task, &state, &ask, &line));
             announced = Some(what);
         }
-        let number = journal.next_run();
+        let number = next_run(&journal);
         evidence.clear(number)?;
         let config = for_run(&config, &shape, &ask);
         screen.step(&line, number);
@@ -110,12 +108,12 @@ pub(crate) fn shrink(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow:
         let trial = trial(&facts, &ask, &lane);
         journal.push(trial.clone())?;
         evidence.made(number);
-        state = shrink::look(&task, journal.trials());
+        state = shrink::look(&task, journal.entries());
         tell(screen, &state, &trial);
     };
     screen.finish();
     if end == End::Refused {
-        let last = journal.trials().last().map(error_note).unwrap_or_default();
+        let last = journal.entries().last().map(error_note).unwrap_or_default();
         let last = last.en();
         let what = format!("shrink: the command fails by itself: {last}; see {}", config.out.display());
         return Err(Ended::new(Status::Failed, what).into());
@@ -125,7 +123,7 @@ pub(crate) fn shrink(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow:
         name: &config.name,
         shape: &shape,
         task: &task,
-        journal: journal.trials(),
+        journal: journal.entries(),
         state: &state,
         evidence: evidence.there(),
         end,
@@ -149,7 +147,7 @@ pub(crate) fn status(file: &ShrinkFile) -> Status {
 
 /// Pins the DSO, verifies the preload and opens the journal. A resumed shrink must have the same settings and
 /// DSO, and is not verified again.
-fn begin(job: &Job, screen: &Screen, cancel: &Cancel) -> anyhow::Result<(Config, Lane, Journal)> {
+fn begin(job: &Job, screen: &Screen, cancel: &Cancel) -> anyhow::Result<(Config, Lane, Journal<Trial>)> {
     let mut config = job.config.clone();
     program::find(&config.command[0]).map_err(usage)?;
     let (out, name) = (config.out.clone(), config.name.clone());
@@ -190,17 +188,17 @@ fn begin(job: &Job, screen: &Screen, cancel: &Cancel) -> anyhow::Result<(Config,
     for note in &config.notes {
         screen.say(&say!(JobLine::Note { note }));
     }
-    if journal.trials().is_empty() {
+    if journal.entries().is_empty() {
         hunt::verify_preload(&config, &pinned, &out, screen, cancel)?;
     } else {
-        screen.say(&say!(JobLine::GoingOn { run: journal.trials().len(), out: out.display() }));
+        screen.say(&say!(JobLine::GoingOn { run: journal.entries().len(), out: out.display() }));
     }
     let lane = Lane::arm(&config, &pinned, 0)?;
     Ok((config, lane, journal))
 }
 
-fn open(out: &Path) -> anyhow::Result<Journal> {
-    Journal::open(out).map_err(|bad| match bad {
+fn open(out: &Path) -> anyhow::Result<Journal<Trial>> {
+    journal::open(out).map_err(|bad| match bad {
         BadJournal::Write(e) => e.into(),
         bad => usage(bad),
     })
@@ -209,14 +207,7 @@ fn open(out: &Path) -> anyhow::Result<Journal> {
 /// The configuration of one run.
 fn for_run(config: &Config, shape: &Shape, ask: &Ask) -> Config {
     let hang_after = ask.hang_after_s.map_or(Limit::Off, |s| Limit::After(Duration::from_secs_f64(s)));
-    let soonest = [hang_after, config.stall].into_iter().filter_map(Limit::time).min();
-    let quarter = soonest.map(|time| (time / 4).clamp(TICKS.0, TICKS.1));
-    Config {
-        command: shape.command(&ask.values),
-        hang_after,
-        tick: config.tick.or(quarter),
-        ..config.clone()
-    }
+    Config { command: shape.command(&ask.values), hang_after, ..config.clone() }.with_tick()
 }
 
 /// How a run is disturbed.

@@ -10,6 +10,7 @@ use crate::analysis::shrink::{Shape, Task};
 use crate::analysis::sprt::Sprt;
 use crate::analysis::{Choice, Class, StirPlan};
 use crate::files::atomic::{self, WriteError};
+use crate::files::settings;
 use crate::launch::program;
 
 /// Name of the file in OUT.
@@ -82,27 +83,7 @@ impl Settings {
     /// # Errors
     /// One line that says what is wrong with the file.
     pub(crate) fn load(out: &Path) -> Result<Option<Settings>, String> {
-        let path = out.join(FILE);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(e)
-                if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) =>
-            {
-                return Ok(None);
-            }
-            Err(e) => return Err(format!("cannot read {}: {e}", path.display())),
-        };
-        let settings: Settings = serde_json::from_slice(&bytes).map_err(|e| {
-            format!("{}: not the settings of a shrink: {e}; begin anew with another --out", path.display())
-        })?;
-        if settings.schema != SCHEMA {
-            let schema = settings.schema;
-            return Err(format!(
-                "{}: written by another version ({schema}); begin anew with another --out",
-                path.display()
-            ));
-        }
-        Ok(Some(settings))
+        settings::load(&out.join(FILE), "shrink", |settings: &Settings| settings.schema == SCHEMA)
     }
 
     pub(crate) fn write(&self, out: &Path) -> Result<(), WriteError> {
@@ -114,9 +95,7 @@ impl Settings {
     pub(crate) fn same(&self, read: &Settings, given_seed: bool) -> bool {
         let own = |plan: StirPlan| StirPlan { seed: read.stir.map_or(plan.seed, |read| read.seed), ..plan };
         let stir = if given_seed { self.stir } else { self.stir.map(own) };
-        // `read` comes from text, where a number may lose its last digit. These settings take the same way.
-        let text = serde_json::to_string(&Settings { sha1: read.sha1.clone(), stir, ..self.clone() });
-        text.and_then(|text| serde_json::from_str::<Settings>(&text)).is_ok_and(|again| again == *read)
+        settings::are(&Settings { sha1: read.sha1.clone(), stir, ..self.clone() }, read)
     }
 
     /// The numbers of the command.

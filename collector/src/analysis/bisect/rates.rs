@@ -95,8 +95,8 @@ impl Moments {
     pub(super) fn beta(self) -> Option<Beta> {
         let variance = self.square - self.mean * self.mean;
         let all = self.mean * (1.0 - self.mean) / variance - 1.0;
-        (variance > 0.0 && all.is_finite() && all > 0.0)
-            .then(|| Beta { hung: self.mean * all, good: (1.0 - self.mean) * all })
+        let beta = Beta { hung: self.mean * all, good: (1.0 - self.mean) * all };
+        (variance > 0.0 && all.is_finite() && all > 0.0).then_some(beta)
     }
 }
 

@@ -22,7 +22,7 @@ const BUILD_S: f64 = 10.0;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Task {
     pub(crate) search: Search,
-    /// These builds must exist before the first run.
+    /// The bad end of a line and its good end, which must exist before the first run. Empty for settings.
     pub(crate) ends: Vec<usize>,
     /// Which hangs count.
     pub(crate) counted: Counted,
@@ -35,7 +35,7 @@ pub(crate) struct Task {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Counted {
     All,
-    /// Those with the signature of the first hang of the bad end.
+    /// Those with the signature of the first hang: of the bad end, if there is one.
     Same,
     /// Those with this signature.
     Signature(String),
@@ -154,10 +154,11 @@ impl Task {
             Counted::All => None,
             Counted::Signature(id) => Some(id.clone()),
             Counted::Same => {
-                let bad = self.search.space.builds() - 1;
-                let of_bad = journal.iter().filter_map(Entry::trial).filter(|trial| trial.build == bad);
-                let mut signed = of_bad.filter_map(Trial::signature).filter(|signed| !signed.bare);
-                signed.next().map(|signed| signed.id.clone())
+                let bad = self.ends.first();
+                let trials = journal.iter().filter_map(Entry::trial);
+                let mut trials = trials.filter(|trial| bad.is_none_or(|bad| trial.build == *bad));
+                let signed = trials.find_map(|trial| trial.signature().filter(|signed| !signed.bare));
+                signed.map(|signed| signed.id.clone())
             }
         }
     }
@@ -257,6 +258,14 @@ pub(crate) struct Overturn {
 }
 
 impl Entry {
+    /// The build that it is about.
+    pub(crate) fn build(&self) -> usize {
+        match self {
+            Entry::Build(make) => make.build,
+            Entry::Run(trial) => trial.build,
+        }
+    }
+
     pub(crate) fn trial(&self) -> Option<&Trial> {
         match self {
             Entry::Run(trial) => Some(trial),

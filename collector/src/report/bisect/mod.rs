@@ -1,6 +1,6 @@
 //! What is reported of a search for a commit or a setting.
 //!
-//! - [`mod@file`]: `bisect.json`
+//! - [`mod@file`][]: `bisect.json`
 //! - [`lines`]: the sentences, in both languages
 //! - `text`: `report.md`, `report.ja.md` and the summary on the terminal
 
