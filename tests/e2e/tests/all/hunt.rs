@@ -156,7 +156,8 @@ fn names_are_those_of_the_code_that_ran_when_the_file_is_gone() {
     }
     let pinned = file_names(&out).into_iter().find(|name| name.ends_with(".so")).unwrap();
     std::fs::remove_file(out.join(pinned)).unwrap();
-    assert_eq!(hunt.wait().code(), Some(20));
+    let ended = hunt.wait();
+    assert_eq!(ended.code(), Some(20), "{}\n{}", text("verdict.json"), text("runs.jsonl"));
     assert!(text("hang_run_1/maps_os.txt").lines().all(|line| line.ends_with(".so (deleted)")));
     let function = fault.culprit_function.unwrap();
     assert!(
