@@ -142,6 +142,9 @@ pub(crate) fn bisect(job: &Job, screen: &mut Screen, cancel: &Cancel) -> anyhow:
         }
         let trial = trial(&facts, ask.build);
         journal.push(Entry::Run(trial.clone()))?;
+        if trial.outcome == RunOutcome::Ok {
+            lane.clear(number)?;
+        }
         state = task.look(journal.entries());
         told_of_run(screen, settings, &state, &trial);
     };

@@ -56,7 +56,8 @@ use crate::text::progress::JobLine;
     2000000\n  \
     hangscope bisect --resume DIR\n\n\
     It writes bisect.json, report.md and report.ja.md, bisect.jsonl with one line for each build and each run, \
-    builds/COMMIT/ with the DSO and build.log, and hangs/COMMIT_RUN/ with the evidence of each hang.\n\n\
+    builds/COMMIT/ with the DSO and build.log, hangs/COMMIT_RUN/ with the evidence of each hang, and run_N.out and run_N.err of \
+    each run that did not end well.\n\n\
     A run counts only if it was proven to run that DSO. A run that crashes or fails counts neither as a hang nor as a good \
     run.\n\n\
     Exit status: 10 a hang was captured, and the report has what is most probable (also after --max-runs or --max-time); 0 no \

@@ -43,11 +43,6 @@ impl Belief {
         Belief { weights: shares.iter().map(|share| share / all).collect() }
     }
 
-    /// Bits that are missing to certainty.
-    pub fn entropy(&self) -> f64 {
-        self.weights.iter().filter(|weight| **weight > 0.0).map(|weight| -weight * weight.log2()).sum()
-    }
-
     /// The groups, the most probable first. `failed`: the builds that cannot be made.
     pub fn groups(&self, space: &Space, failed: &BTreeSet<usize>) -> Vec<Group> {
         let pattern = |hypothesis: Hypothesis| -> Vec<bool> {

@@ -103,7 +103,7 @@ pub(crate) struct State {
     pub(crate) look: Look,
     /// The signature that counts; none: all hangs count.
     pub(crate) signature: Option<String>,
-    /// Bits that are missing to an answer, about: what would be left of the doubt then is taken off.
+    /// Bits that are missing to an answer, about.
     pub(crate) bits_to_go: f64,
     /// The next step; it may be a build without a run.
     pub(crate) next: Result<Ask, Over>,
@@ -142,9 +142,7 @@ impl Task {
             }
             None => look.next.map_err(Over::End),
         };
-        let rest = 1.0 - self.search.confidence;
-        let left = -rest * rest.log2() - self.search.confidence * self.search.confidence.log2();
-        let bits_to_go = (look.belief.entropy() - left).max(0.0);
+        let bits_to_go = bits_to_go(&look, self.search.confidence);
         State { seen, look, signature, bits_to_go, next }
     }
 
@@ -299,6 +297,16 @@ impl Trial {
             _ => Some(false),
         }
     }
+}
+
+/// The doubt there is, less the doubt that is left when the first group has the wanted posterior and the others
+/// share the rest as they do now.
+fn bits_to_go(look: &Look, confidence: f64) -> f64 {
+    let bits = |share: f64| if share > 0.0 { -share * share.log2() } else { 0.0 };
+    let first = look.groups[0].posterior;
+    let others: f64 = look.groups[1..].iter().map(|group| bits(group.posterior / (1.0 - first))).sum();
+    let doubt = |first: f64| bits(first) + bits(1.0 - first) + (1.0 - first) * others;
+    (doubt(first) - doubt(confidence)).max(0.0)
 }
 
 /// The middle one; the lower of two.
