@@ -149,7 +149,10 @@ fn a_collector_on_the_screen_in_two_sizes_with_and_without_colour() {
         all.iter().for_each(|(_, stream)| drop((&mut &*stream).write_all(b"status\n")));
         all
     };
-    let idle = (0..10).map(|_| hundred()).last();
+    let mut idle = vec![];
+    for _ in 0..10 {
+        idle = hundred();
+    }
     let began = Instant::now();
     drop(ends);
     collect.line_with(&["[END]"]);
