@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use hangscope_reader::task::Stat;
+use hangscope_reader::task::{Stat, start_strings};
 use nix::unistd::Pid;
 
 use crate::proc::{pidfd, slow, task};
@@ -78,30 +78,35 @@ impl Signs {
                 break;
             }
             for pid in new {
-                self.look_at(proc, pid, &mut found)?;
+                if self.look_at(proc, pid, &mut found)? == Seen::TooSoon {
+                    seen.remove(&pid);
+                }
             }
         }
         Ok(found)
     }
 
-    fn look_at(&self, proc: &Path, pid: u32, found: &mut Found) -> io::Result<()> {
+    fn look_at(&self, proc: &Path, pid: u32, found: &mut Found) -> io::Result<Seen> {
         let stat = match task::stat(proc, pid) {
             Ok(stat) => stat,
             Err(e) if is_out_of_resources(&e) => return Err(e),
             // The process has ended meanwhile, or is hidden from us.
-            Err(_) => return Ok(()),
+            Err(_) => return Ok(Seen::Whole),
         };
-        let Some(stat) = Stat::parse(&stat) else { return Ok(()) };
+        let Some(stat) = Stat::parse(&stat) else { return Ok(Seen::Whole) };
         let in_group = stat.pgrp == self.group;
         // Reading an environment takes longer than all else, and most processes of a machine are older.
         if !in_group && stat.start_ticks < self.since {
-            return Ok(());
+            return Ok(Seen::Whole);
         }
         // The main thread may have left, and others go on.
         let shows = if stat.has_ended() { task::sharing(pid) } else { pid };
         if stat.has_ended() && shows == pid {
             found.dead.extend(in_group.then_some(pid));
-        } else if in_group || self.marks(proc, shows)? {
+            return Ok(Seen::Whole);
+        }
+        let marked = if in_group { Some(true) } else { self.marks(proc, shows)? };
+        if marked == Some(true) {
             found.alive.push(Member {
                 pid,
                 ppid: stat.ppid,
@@ -110,17 +115,35 @@ impl Signs {
                 started: stat.start_ticks,
             });
         }
-        Ok(())
+        Ok(if marked.is_none() { Seen::TooSoon } else { Seen::Whole })
     }
 
-    /// Whether the environment of a process has the mark. False if it ended, or belongs to another user.
-    fn marks(&self, proc: &Path, pid: u32) -> io::Result<bool> {
+    /// Whether the environment of a process has the mark. False if it ended, or belongs to another user. None:
+    /// it is in execve(2), and has no environment yet.
+    fn marks(&self, proc: &Path, pid: u32) -> io::Result<Option<bool>> {
         match slow::read(proc.join(format!("{pid}/environ"))) {
-            Ok(environ) => Ok(environ.split(|b| *b == 0).any(|entry| entry == self.mark)),
+            Ok(environ) if environ.is_empty() && is_in_exec(proc, pid) => Ok(None),
+            Ok(environ) => Ok(Some(environ.split(|b| *b == 0).any(|entry| entry == self.mark))),
             Err(e) if is_out_of_resources(&e) => Err(e),
-            Err(_) => Ok(false),
+            Err(_) => Ok(Some(false)),
         }
     }
+}
+
+/// How a look at a process went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    Whole,
+    /// What it is will be known in a moment.
+    TooSoon,
+}
+
+/// Whether a process has new memory already, and the kernel has not written down where its environment is. A
+/// program that was given no environment has a place for it all the same.
+fn is_in_exec(proc: &Path, pid: u32) -> bool {
+    let stat = task::stat(proc, pid).unwrap_or_default();
+    let has_memory = Stat::parse(&stat).is_some_and(|stat| !stat.is_kernels() && !stat.is_exiting());
+    has_memory && start_strings(&stat).is_some_and(|[_, _, environ, end]| (environ, end) == (0, 0))
 }
 
 /// Whether this process has run out of descriptors or memory. Such an error says nothing about the other
@@ -141,6 +164,31 @@ mod tests {
         signs.look_in(Path::new("/nonexistent")).unwrap_err();
         let ours = |errno| is_out_of_resources(&io::Error::from_raw_os_error(errno));
         assert!(ours(libc::EMFILE) && !ours(libc::ENOENT) && !ours(libc::EACCES));
+    }
+
+    /// A folder that looks like /proc, with one process.
+    fn proc_with(environ: &[u8], at: &str) -> tempfile::TempDir {
+        let proc = tempfile::tempdir().unwrap();
+        let process = proc.path().join("4242");
+        std::fs::create_dir(&process).unwrap();
+        // Fields 4 to 49 are 0, then where the environment is, then the exit code.
+        let stat = format!("4242 (x) R {}{at} 0\n", "0 ".repeat(46));
+        std::fs::write(process.join("stat"), stat).unwrap();
+        std::fs::write(process.join("environ"), environ).unwrap();
+        proc
+    }
+
+    #[test]
+    fn a_process_in_execve_is_looked_at_again() {
+        let signs = Signs { group: u32::MAX, mark: b"M=1".to_vec(), since: 0 };
+        let look = |proc: &tempfile::TempDir| {
+            let mut found = Found::default();
+            (signs.look_at(proc.path(), 4242, &mut found).unwrap(), found.alive.len())
+        };
+        assert_eq!(look(&proc_with(b"", "0 0")), (Seen::TooSoon, 0));
+        assert_eq!(look(&proc_with(b"", "8 8")), (Seen::Whole, 0), "it was given no environment");
+        assert_eq!(look(&proc_with(b"M=1\0", "8 12")), (Seen::Whole, 1));
+        assert_eq!(look(&proc_with(b"M=2\0", "8 12")), (Seen::Whole, 0));
     }
 
     #[test]

@@ -66,6 +66,18 @@ impl<'a> Stat<'a> {
         self.flags & PF_FORKNOEXEC != 0
     }
 
+    /// Whether it is a thread of the kernel, which has no memory of its own.
+    pub fn is_kernels(&self) -> bool {
+        const PF_KTHREAD: u32 = 0x20_0000;
+        self.flags & PF_KTHREAD != 0
+    }
+
+    /// Whether it is on its way to its end, and may have no memory any more.
+    pub fn is_exiting(&self) -> bool {
+        const PF_EXITING: u32 = 0x4;
+        self.flags & PF_EXITING != 0
+    }
+
     /// Whether the thread has ended: it has neither memory nor files any more.
     pub fn has_ended(&self) -> bool {
         matches!(self.state, b'Z' | b'X' | b'x')

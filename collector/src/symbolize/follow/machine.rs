@@ -2,8 +2,6 @@
 //! process as it is. Nothing is written to the process. What is not known (thread-locals, results of the
 //! kernel, most of what vector registers hold) stays unknown; a branch on it ends the way.
 
-mod wide;
-
 use std::collections::{BTreeSet, HashMap};
 
 use hangscope_protocol::record::PROBE_REGS;
@@ -14,6 +12,7 @@ use iced_x86::{
 
 use super::space::Space;
 use super::value::{self, Flags, Value, mask, sign_extended};
+use super::wide::{self, Half};
 use crate::symbolize::images::{Modules, VDSO};
 
 /// Index in the registers of a probe (DWARF numbers) by the number of the instruction set.
@@ -106,7 +105,8 @@ pub(super) struct Machine<'c, 's, 'm> {
     pub(super) code: &'c mut Code<'m>,
     pub(super) space: Space<'s>,
     regs: [Value; 16],
-    wide: [wide::Wide; 16],
+    /// Vector registers, the low half first.
+    wide: [[Value; 2]; 16],
     flags: Flags,
     pc: u64,
     info: InstructionInfoFactory,
@@ -139,7 +139,7 @@ impl<'c, 's, 'm> Machine<'c, 's, 'm> {
             code,
             space,
             regs,
-            wide: [wide::UNKNOWN; 16],
+            wide: [[Value::UNKNOWN; 2]; 16],
             flags: Flags::default(),
             pc,
             info: InstructionInfoFactory::new(),
@@ -504,8 +504,10 @@ impl<'c, 's, 'm> Machine<'c, 's, 'm> {
             M::Cdq => {
                 self.regs[RDX] = self.regs[RAX].map(|bits| ((bits as i32 >> 31) as u32).into());
             }
-            _ if self.moved_wide(i) => {}
-            _ => self.conditional(i),
+            _ => match wide::moves(i) {
+                Some(halves) => self.move_wide(i, halves),
+                None => self.conditional(i),
+            },
         }
     }
 
@@ -542,7 +544,10 @@ impl<'c, 's, 'm> Machine<'c, 's, 'm> {
         let memory = info.used_memory().iter().any(|u| writes(u.access()));
         for register in registers {
             self.set_register(register.full_register(), Value::UNKNOWN);
-            self.forget_wide(register);
+            if let Some(wide) = self.wide.get_mut(register.number()).filter(|_| register.is_vector_register())
+            {
+                *wide = [Value::UNKNOWN; 2];
+            }
         }
         if memory {
             self.space.stores = true;
@@ -552,6 +557,49 @@ impl<'c, 's, 'm> Machine<'c, 's, 'm> {
         }
         if i.rflags_modified() != 0 {
             self.flags = Flags::default();
+        }
+    }
+
+    fn move_wide(&mut self, i: &Instruction, halves: [Half; 2]) {
+        let values = halves.map(|half| match half {
+            Half::Zero => Some(Value::of(0)),
+            Half::Kept => None,
+            Half::Of(op, n) => Some(self.half(i, op, n)),
+        });
+        let values = (0..).zip(values).filter_map(|(n, value)| Some((n, value?)));
+        match (i.op0_kind(), i.op0_register()) {
+            (OpKind::Memory, _) => {
+                let (to, size) = (self.address(i).bits, i.memory_size().size().min(8));
+                self.space.stores |= to.is_none();
+                for (n, value) in values {
+                    to.into_iter().for_each(|to| self.space.store(to.wrapping_add(8 * n), size, value));
+                }
+            }
+            (_, register) if register.is_xmm() => {
+                for (n, value) in values {
+                    if let Some(wide) = self.wide.get_mut(register.number()) {
+                        wide[n as usize] = value;
+                    }
+                }
+            }
+            _ => values.for_each(|(_, value)| self.set_operand(i, 0, value)),
+        }
+    }
+
+    /// Half `n` of an operand. What it loads is data on its way, and no word that is looked at.
+    fn half(&mut self, i: &Instruction, op: u32, n: usize) -> Value {
+        match (i.op_kind(op), i.op_register(op)) {
+            (OpKind::Memory, _) => {
+                let address = self.address(i);
+                let (size, up) = (i.memory_size().size().min(8), 8 * n as u64);
+                address.bits.map_or(Value::UNKNOWN, |at| {
+                    self.space.load(at.wrapping_add(up), size, address.depth).value
+                })
+            }
+            (_, register) if register.is_xmm() => {
+                self.wide.get(register.number()).map_or(Value::UNKNOWN, |wide| wide[n])
+            }
+            (_, register) => self.register(register),
         }
     }
 

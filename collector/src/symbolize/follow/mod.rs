@@ -3,6 +3,7 @@
 //! for; a chain of loads that comes back is a list that is a ring.
 //!
 //! - `value`: numbers, known or not; flags
+//! - `wide`: moves through vector registers
 //! - `space`: memory as the followed thread sees it
 //! - `machine`: one instruction after the other
 //! - `seen`: what the loads of one way show
@@ -15,6 +16,7 @@ mod space;
 #[cfg(test)]
 mod tests;
 mod value;
+mod wide;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
