@@ -105,6 +105,10 @@ impl Builder<'_> {
             }
         }
         let ended = bench.reap().context("bisect: waiting for the build")?;
+        // What a build leaves in the background would take processor time from the runs.
+        if !bench.has_no_descendant() {
+            bench.stop(TERM_TO_KILL).context("bisect: stopping what the build left")?;
+        }
         if ended.code != Some(0) {
             let status = ended.code.or(ended.signal.map(|n| 128 + n)).unwrap_or(1);
             let log = telling_line(&log);
@@ -118,16 +122,48 @@ impl Builder<'_> {
                 let so = self.settings.so.display();
                 Ok(Some(Err(say!(Line::NoDso { so }).said())))
             }
+            Err(PinError::NotADso { why, .. }) => {
+                let so = self.settings.so.display();
+                Ok(Some(Err(say!(Line::NotADso { so, why }).said())))
+            }
             Err(e) => Ok(Some(Err(Text::Same(e.to_string())))),
         }
     }
 }
 
-/// The first line of a log with an error, as compilers write it; else the last line that is not empty.
 fn telling_line(log: &Path) -> String {
     let text = std::fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let line = text.lines().map(str::trim).find(|line| line.contains("error"));
-    let line = line.or_else(|| text.lines().map(str::trim).rfind(|line| !line.is_empty()));
-    line.unwrap_or("-").chars().take(MOST_CHARACTERS).collect()
+    told_by(&String::from_utf8_lossy(&text)).chars().take(MOST_CHARACTERS).collect()
+}
+
+/// The first line of a log that says what went wrong, as compilers, linkers and make write it; else the last line
+/// that is not empty.
+fn told_by(log: &str) -> &str {
+    const SIGNS: [&str; 6] =
+        ["error: ", "error[", "undefined reference", "cannot find -l", "No such file or directory", "*** "];
+    let mut lines = log.lines().map(str::trim).filter(|line| !line.is_empty());
+    let telling = lines.clone().find(|line| SIGNS.iter().any(|sign| line.contains(sign)));
+    telling.or(lines.next_back()).unwrap_or("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::told_by;
+
+    #[test]
+    fn the_line_that_says_what_went_wrong_is_told_and_not_the_command() {
+        let log =
+            |line: &str| format!("cc -Werror -O2 -c error.c\n{line}\nmake: *** [Makefile:3: a.o] Error 1\n");
+        for line in [
+            "error.c:3:1: error: unknown type name 'x'",
+            "/usr/bin/ld: a.o: undefined reference to `foo'",
+            "error[E0425]: cannot find value `x` in this scope",
+            "sh: 1: ./configure: No such file or directory",
+        ] {
+            assert_eq!(told_by(&log(line)), line);
+        }
+        assert_eq!(told_by(&log("")), "make: *** [Makefile:3: a.o] Error 1");
+        assert_eq!(told_by("cc -Werror\nKilled\n\n"), "Killed");
+        assert_eq!(told_by("\n"), "-");
+    }
 }

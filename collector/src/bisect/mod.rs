@@ -288,10 +288,7 @@ fn told_of_run(screen: &Screen, settings: &Settings, state: &State, trial: &Tria
         (_, Some(true)) => say!(Line::Hung { what: words(trial) }).said(),
         (RunOutcome::Hung, _) if trial.counts => say!(Line::OtherHang { what: words(trial) }).said(),
         (_, Some(false)) => JobLine::Ok {}.said(),
-        (_, None) => {
-            let why = trial.note.clone().unwrap_or_else(|| Line::NotProven {}.said());
-            say!(Line::CountsNot { why, rc: trial.rc.unwrap_or(-1) }).said()
-        }
+        (_, None) => counts_not(trial),
     };
     let runs = state.seen.counts[trial.build];
     let run = say!(JobLine::RunOfTrial { number: trial.run, how, seconds: format!("{:.2}", trial.seconds) });
@@ -311,6 +308,12 @@ fn told_of_run(screen: &Screen, settings: &Settings, state: &State, trial: &Tria
         beliefs: beliefs(settings, state),
         left
     }));
+}
+
+/// Why a run does not count.
+fn counts_not(trial: &Trial) -> Text {
+    let why = trial.note.clone().unwrap_or_else(|| Line::NotProven {}.said());
+    say!(Line::CountsNot { why, rc: trial.rc.unwrap_or(-1) }).said()
 }
 
 fn words(trial: &Trial) -> String {
@@ -350,7 +353,7 @@ fn refused(over: Over, settings: &Settings, journal: &Journal<Entry>) -> Ended {
         }
         Over::NothingCounts | Over::End(_) => {
             let last = journal.entries().iter().rev().find_map(|entry| match entry {
-                Entry::Run(trial) if !trial.counts => Some(trial.note.clone().unwrap_or_default()),
+                Entry::Run(trial) if !trial.counts => Some(counts_not(trial)),
                 Entry::Build(make) => make.failed.clone(),
                 Entry::Run(_) => None,
             });

@@ -25,7 +25,11 @@ impl Live {
     /// # Errors
     /// The port cannot be had.
     pub(crate) fn begin(board: &Board, metrics: Option<SocketAddr>) -> io::Result<Live> {
-        let port = metrics.map(|address| Port::open(board, address)).transpose()?;
+        let open = |address| {
+            Port::open(board, address)
+                .map_err(|e| io::Error::new(e.kind(), format!("{address}: {e}; give another port")))
+        };
+        let port = metrics.map(open).transpose()?;
         let server = match place::new_socket().and_then(|path| Server::start(board, &path)) {
             Ok(server) => Some(server),
             Err(error) => {

@@ -16,6 +16,7 @@ use crate::evidence::threads_file::ThreadsFile;
 use crate::proc::clock;
 use crate::session::{Heartbeat, Identity};
 use crate::text::escape;
+use crate::text::message::Text;
 
 /// Looks whose resident set is kept.
 const HISTORY: usize = 24;
@@ -138,17 +139,19 @@ impl Row {
 
     /// A dump was analysed, and its bundle is in `dir`.
     pub(crate) fn dumped(&self, file: &ThreadsFile, dir: &Path) {
-        let (dump, headline) = (Arc::new(view::dump(file)), view::headline(&file.finding));
-        let class = file.finding.class.to_string();
-        let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()).display().to_string();
-        let mut state = self.board.state();
-        state.keep_dump(self.key, dump);
-        state.change(self.key, |place| {
-            let process = &mut place.view;
-            process.dumping = false;
-            process.class = Some(class);
-            process.headline = Some(headline);
-            process.bundle = Some(dir);
+        let (dump, finding) = (Arc::new(view::dump(file)), &file.finding);
+        self.board.state().keep_dump(self.key, dump);
+        self.recalled(finding.class.as_str(), Some(view::headline(finding)), Some(dir));
+        self.dump_is_over();
+    }
+
+    /// What the last dump showed, and the folder of its bundle.
+    pub(crate) fn recalled(&self, class: &str, headline: Option<Text>, dir: Option<&Path>) {
+        let dir = dir.map(|dir| std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()));
+        self.change(|process| {
+            process.class = Some(class.to_owned());
+            process.headline = headline;
+            process.bundle = dir.map(|dir| dir.display().to_string());
         });
     }
 

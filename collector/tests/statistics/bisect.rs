@@ -146,14 +146,17 @@ fn the_commit_is_found_as_often_as_its_posterior_says() {
 fn the_setting_is_found_and_none_is_blamed_for_nothing() {
     let n = experiments(1000) / 50;
     let space = Space::settings(&[2, 3, 2]);
-    let fault = Hypothesis::Setting { setting: 1, value: 2 };
     let mut random = fastrand::Rng::with_seed(11);
-    let rate = |build| if space.is_bad(fault, build) { 0.25 } else { 0.02 };
-    let ended: Vec<Ended> = (0..n).map(|_| search(&space, &mut random, rate)).collect();
-    let right = ended.iter().filter(|end| end.found == Some(fault)).count() as u32;
-    let runs = ended.iter().map(|end| f64::from(end.runs)).sum::<f64>() / f64::from(n);
-    println!("settings: {right} of {n} right, {runs:.0} runs each");
-    assert!(right * 20 >= n * 19, "{right} of {n}");
+    // One value hangs, or all values but one.
+    for is in [true, false] {
+        let fault = Hypothesis::Setting { setting: 1, value: 2, is };
+        let rate = |build| if space.is_bad(fault, build) { 0.25 } else { 0.02 };
+        let ended: Vec<Ended> = (0..n).map(|_| search(&space, &mut random, rate)).collect();
+        let right = ended.iter().filter(|end| end.found == Some(fault)).count() as u32;
+        let runs = ended.iter().map(|end| f64::from(end.runs)).sum::<f64>() / f64::from(n);
+        println!("settings, {fault:?}: {right} of {n} right, {runs:.0} runs each");
+        assert!(right * 20 >= n * 19, "{right} of {n}");
+    }
 
     let never: Vec<Ended> = (0..n / 10).map(|_| search(&space, &mut random, |_| 0.0)).collect();
     assert!(never.iter().all(|end| end.end == End::NoDifference), "a program that never hangs");

@@ -10,9 +10,9 @@ pub enum Hypothesis {
     Same,
     /// This build of a line, and all builds after it, hang more often.
     From(usize),
-    /// The builds with this value of this setting hang more often.
-    Setting { setting: usize, value: usize },
-    /// Each build has a rate of its own: no value of one setting explains the rates.
+    /// The builds with this value of this setting hang more often; if not `is`, those with any other value.
+    Setting { setting: usize, value: usize, is: bool },
+    /// Each build has a rate of its own: no one setting explains the rates.
     Each,
 }
 
@@ -36,9 +36,16 @@ impl Space {
     /// All combinations of settings with so many values each. The first setting changes slowest.
     pub fn settings(values: &[usize]) -> Space {
         let of = |(setting, values): (usize, &usize)| {
-            // With one value there is nothing to compare.
-            let values = if *values > 1 { *values } else { 0 };
-            (0..values).map(move |value| Hypothesis::Setting { setting, value })
+            // One value has no other. Of two values, each one is all others of the other one.
+            let ways: &[bool] = match values {
+                0 | 1 => &[],
+                2 => &[true],
+                _ => &[true, false],
+            };
+            let values = 0..*values;
+            ways.iter().flat_map(move |is| {
+                values.clone().map(move |value| Hypothesis::Setting { setting, value, is: *is })
+            })
         };
         let single = values.iter().enumerate().flat_map(of);
         let hypotheses = [Hypothesis::Same, Hypothesis::Each].into_iter().chain(single).collect();
@@ -67,9 +74,9 @@ impl Space {
         match hypothesis {
             Hypothesis::Same | Hypothesis::Each => false,
             Hypothesis::From(first) => build >= first,
-            Hypothesis::Setting { setting, value } => {
+            Hypothesis::Setting { setting, value, is } => {
                 let below: usize = self.settings[setting + 1..].iter().product();
-                build / below % self.settings[setting] == value
+                (build / below % self.settings[setting] == value) == is
             }
         }
     }

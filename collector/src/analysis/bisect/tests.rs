@@ -52,13 +52,16 @@ fn cases_by_hand() {
 #[test]
 fn all_settings_are_counted_once() {
     let space = Space::settings(&[2, 3, 1]);
-    assert_eq!((space.builds(), space.hypotheses().len()), (6, 2 + 2 + 3));
+    assert_eq!((space.builds(), space.hypotheses().len()), (6, 2 + 2 + 3 + 3));
     assert_eq!(space.values(5), [1, 2, 0]);
     let bad = |setting, value| {
-        let hypothesis = Hypothesis::Setting { setting, value };
+        let hypothesis = Hypothesis::Setting { setting, value, is: true };
         (0..6).filter(|build| space.is_bad(hypothesis, *build)).collect::<Vec<_>>()
     };
     assert_eq!((bad(0, 1), bad(1, 2)), (vec![3, 4, 5], vec![2, 5]));
+    let other = Hypothesis::Setting { setting: 1, value: 0, is: false };
+    assert!(space.hypotheses().contains(&other));
+    assert_eq!((0..6).filter(|build| space.is_bad(other, *build)).collect::<Vec<_>>(), [1, 2, 4, 5]);
     for space in [space, Space::line(60)] {
         let sum: f64 = space.hypotheses().iter().map(|hypothesis| space.prior(*hypothesis)).sum();
         assert!(near(sum, 1.0), "{sum}");

@@ -7,7 +7,7 @@ use hangscope_protocol::record::dump_reason;
 
 use super::state::Session;
 use crate::analysis::signature::Signature;
-use crate::analysis::{Class, Finding, launcher};
+use crate::analysis::{Blame, Class, Finding, launcher};
 use crate::capture;
 use crate::collect::disk;
 use crate::evidence::bundle::{Allocator, AllocatorBytes, Bundle, Contents, DumpFrames};
@@ -158,6 +158,12 @@ impl Session {
             _ if launcher => {
                 self.not_hung();
                 self.note("it only waits for what it has started".to_owned());
+                "WAITS"
+            }
+            // What it waits for will come, as in a hunt.
+            _ if finding.blame == Some(Blame::Nobody) => {
+                self.not_hung();
+                self.note("it waits for what will come".to_owned());
                 "WAITS"
             }
             _ => {

@@ -131,9 +131,24 @@ impl Session {
             ask_again,
             desk,
         };
+        session.recall();
         session.save();
         session.desk.say_of_course(format_args!("[SESSION] {} {}", session.peer.pid, session.title()));
         session
+    }
+
+    /// Shows and counts what an earlier collector has seen of the process.
+    fn recall(&mut self) {
+        let record = &self.record;
+        let name = record.allocator.as_deref().map(|path| pin::name_of(path.as_ref()));
+        self.row.dsos(name.as_deref(), record.integrity);
+        if let Some(class) = record.class.filter(|_| record.hung) {
+            let bundle = record.dump_folders.last().map(|name| self.dir.join(name));
+            self.row.recalled(class.as_str(), record.headline.clone(), bundle.as_deref());
+            self.row.hung(true);
+            self.row.count_hang(class.as_str());
+            self.hang_counted = true;
+        }
     }
 
     /// Label and command, for a line on the terminal.

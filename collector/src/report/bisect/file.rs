@@ -124,8 +124,9 @@ pub(crate) fn group_label(
         Hypothesis::Same => Line::NoChange {}.said(),
         Hypothesis::Each => Line::NoSetting {}.said(),
         Hypothesis::From(first) => Text::Same(label(first)),
-        Hypothesis::Setting { setting, value } => {
-            Text::Same(format!("{}={}", flags[setting].0, flags[setting].1[value]))
+        Hypothesis::Setting { setting, value, is } => {
+            let (name, value) = (&flags[setting].0, &flags[setting].1[value]);
+            if is { Text::Same(format!("{name}={value}")) } else { say!(Line::Other { name, value }).said() }
         }
     };
     match &group.members[..] {
@@ -151,7 +152,8 @@ impl BisectFile {
         };
         let groups = &state.look.groups;
         let first = space.hypotheses()[groups[0].members[0]];
-        let is_change = !matches!(first, Hypothesis::Same | Hypothesis::Each);
+        let counted = state.seen.counts.iter().any(|runs| runs.of > 0);
+        let is_change = counted && !matches!(first, Hypothesis::Same | Hypothesis::Each);
         let side = |bad: bool| {
             // Builds inside a range are not made, so any member gives the same sums.
             let of_side = (0..space.builds()).filter(|build| space.is_bad(first, *build) == bad);
@@ -161,7 +163,6 @@ impl BisectFile {
             is_change.then(|| Rate::exact(hung, of, CONFIDENCE))
         };
         let trials: Vec<_> = journal.iter().filter_map(Entry::trial).collect();
-        let counted = |hung: Option<bool>| hung.is_some();
         let signature = state.signature.as_deref();
         let seconds = journal.iter().map(|entry| match entry {
             Entry::Build(make) => make.seconds,
@@ -183,11 +184,11 @@ impl BisectFile {
             builds: builds(inputs),
             runs: trials.len() as u32,
             hangs: trials.iter().filter(|trial| trial.outcome == RunOutcome::Hung).count() as u32,
-            not_counted: trials.iter().filter(|trial| !counted(trial.hung(signature))).count() as u32,
+            not_counted: trials.iter().filter(|trial| trial.hung(signature).is_none()).count() as u32,
             signature: state.signature.clone(),
             signatures: signatures(inputs),
-            seconds: seconds.sum(),
-            would_change_it: would_change(inputs),
+            seconds: seconds.fold(0.0, |sum, seconds| sum + seconds),
+            would_change_it: if counted { would_change(inputs) } else { vec![] },
             go_on: (!over).then(|| shell_line(inputs.go_on)),
         }
     }

@@ -12,6 +12,7 @@ messages! {
         Built { label, seconds } => "built {label} in {seconds} s", "{label} をビルド完了 ({seconds} 秒)";
         Skipped { label, why } => "skipped {label}: {why}", "{label} を除外: {why}";
         BuildFailed { status, log } => "the build ended with status {status}: {log}", "ビルドがステータス {status} で終了: {log}";
+        NotADso { so, why } => "the build made {so}, which is no shared object: {why}", "ビルドで作られた {so} は共有オブジェクトではない: {why}";
         NoDso { so } => "the build made no {so}", "ビルドで {so} が作られなかった";
         Runs { label, beliefs } => "running {label}  ({beliefs})", "{label} を実行  ({beliefs})";
         After { run, label, hung, of, beliefs, left } => "{run}  {label} hung {hung} of {of}  |  {beliefs}  {left}",
@@ -24,8 +25,10 @@ messages! {
         // Candidates.
         NoChange {} => "no difference", "差なし";
         NoSetting {} => "no single setting", "単一の設定では説明できない";
+        Other { name, value } => "{name} other than {value}", "{name} が {value} 以外";
         Range { first, last } => "{first} to {last}", "{first} から {last}";
         // The headline.
+        NothingTried {} => "not decided: no run counted yet", "未確定: 数えた実行がまだない";
         Found { what, posterior } => "{what} made it hang more often: {posterior} % probable",
             "ハングが増えた原因は {what}: 確率 {posterior} %";
         FoundRange { what, posterior } => "one of the commits {what} made it hang more often ({posterior} % probable together); those between \
@@ -33,9 +36,9 @@ messages! {
             "ハングが増えた原因は {what} のいずれかのコミット (合わせて確率 {posterior} %)。間のコミットはビルドできない";
         NoDifference { posterior, runs: "run" } => "nothing made it hang more often: {posterior} % probable after {runs}",
             "ハングが増えた原因はない: {runs} 回の実行後の確率 {posterior} %";
-        NotOneSetting { posterior } => "no single setting explains the hangs: {posterior} % probable; builds differ, perhaps by two settings \
-            together",
-            "単一の設定ではハングを説明できない: 確率 {posterior} %。ビルド間に差はあり、設定の組み合わせによる可能性がある";
+        NotOneSetting { posterior } => "builds differ, and neither one value of a setting nor all its values but one explain it: \
+            {posterior} % probable",
+            "ビルド間に差はあるが、ある設定の一つの値でも、一つを除くすべての値でも説明できない: 確率 {posterior} %";
         Undecided { what, posterior } => "not decided; the most probable so far: {what} ({posterior} %)",
             "未確定。これまでで最も確からしいもの: {what} ({posterior} %)";
         // Below the headline.
@@ -61,9 +64,9 @@ messages! {
         Assumes {} => "- Assumes: one change of the rate, constant rates before and after it, and more hangs after it; every place is as \
             probable as any other before the first run",
             "- 前提: 率の変化は 1 か所だけで、その前後の率は一定、変化後のほうがハングが多い。最初の実行の前はどの場所も同じ確率";
-        AssumesSettings {} => "- Assumes: the builds with one value of one setting hang more often than all others, at a constant rate; every \
-            value is as probable as any other before the first run",
-            "- 前提: ある設定のある値を持つビルドだけが、ほかより高い一定の率でハングする。最初の実行の前はどの値も同じ確率";
+        AssumesSettings {} => "- Assumes: the builds with one value of one setting, or with all its values but one, hang more often than all \
+            others, at a constant rate; every value is as probable as any other before the first run",
+            "- 前提: ある設定の一つの値 (または一つを除くすべての値) を持つビルドだけが、ほかより高い一定の率でハングする。最初の実行の前はどの値も同じ確率";
         GoOn { line } => "- To continue: `{line}`", "- 再開方法: `{line}`";
         // The report.
         Title { name } => "# hangscope bisect: {name}", "# hangscope bisect: {name} の探索結果";

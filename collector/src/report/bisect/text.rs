@@ -25,6 +25,7 @@ impl BisectFile {
         let Some(first) = self.candidates.first() else { return String::new() };
         let (what, posterior) = (&first.what, percent(first.posterior));
         let line = match self.end {
+            _ if !self.counted() => Line::NothingTried {},
             End::Found if first.commits.len() > 1 => say!(Line::FoundRange { what, posterior }),
             End::Found => say!(Line::Found { what, posterior }),
             End::NoDifference => say!(Line::NoDifference { posterior, runs: self.runs }),
@@ -32,6 +33,11 @@ impl BisectFile {
             End::OutOfRuns | End::OutOfTime | End::Interrupted => say!(Line::Undecided { what, posterior }),
         };
         line.text(lang)
+    }
+
+    /// Whether a run counts.
+    fn counted(&self) -> bool {
+        self.runs > self.not_counted
     }
 
     /// Headline and what else there is to say: for a terminal.
@@ -44,7 +50,7 @@ impl BisectFile {
     fn lines(&self, lang: Lang) -> Vec<String> {
         let mut lines = vec![];
         let mut say = |line: Line| lines.push(line.text(lang));
-        let first = self.candidates.first();
+        let first = self.candidates.first().filter(|_| self.counted());
         let commits = first.map_or(&[][..], |first| &first.commits);
         for commit in commits {
             let (hash, subject, date) = (&commit.hash, &commit.subject, &commit.date);
@@ -59,7 +65,8 @@ impl BisectFile {
         if let Some(Rate { hung, of, low, high, .. }) = self.after {
             say(say!(Line::With { hung, of, low: percent(low), high: percent(high) }));
         }
-        let others = self.candidates.iter().skip(1).take(OTHERS).filter(|other| other.posterior >= LEAST);
+        let others = self.candidates.iter().skip(1).take(if self.counted() { OTHERS } else { 0 });
+        let others = others.filter(|other| other.posterior >= LEAST);
         let others: Vec<String> =
             others.map(|other| format!("{} {} %", other.what.text(lang), percent(other.posterior))).collect();
         if !others.is_empty() {

@@ -77,6 +77,33 @@ fn metrics(address: &str) -> Vec<(String, u64)> {
 }
 
 #[test]
+fn a_collector_that_follows_another_shows_and_counts_what_that_one_has_seen() {
+    let collect = Collect::new(&["--no-perf"]);
+    let (fault, so) = (Fault::named("deadlock_inversion"), allocator("deadlock_inversion"));
+    let stuck = watched(&collect, "stuck", "2s", Some(&so), Command::new(bench()).args(fault.workload_args));
+    collect.line_with(&["[HANG]"]);
+    // It waits for what will come, as a hunt says, too.
+    let sleeps = watched(&collect, "sleeps", "2s", None, Command::new("sleep").arg("1000"));
+    collect.line_with(&["[WAITS]"]);
+    let next = collect.again(&["--no-perf", "--metrics", "127.0.0.1:0"]);
+    let address = next.first_line("metrics: http://").trim_end_matches("/metrics").to_owned();
+    next.line_with(&["[SESSION]"]);
+    next.line_with(&["[SESSION]"]);
+    let output = hangscope().args(["top", "--json"]).arg(next.out()).output().expect("hangscope top");
+    let status: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let processes = status["processes"].as_array().expect("a list");
+    let of = |label: &str| processes.iter().find(|process| process["label"] == label).expect("a process");
+    assert_eq!((&of("stuck")["hung"], &of("stuck")["class"]), (&true.into(), &"deadlock".into()), "{status}");
+    assert_eq!(of("sleeps")["hung"], false, "{status}");
+    let hangs: Vec<_> =
+        metrics(&address).into_iter().filter(|(name, _)| name.starts_with("hangscope_hangs_total")).collect();
+    let name =
+        "hangscope_hangs_total{allocator=\"fault_deadlock_inversion\",label=\"stuck\",class=\"deadlock\"}";
+    assert_eq!(hangs, [(name.to_owned(), 1)]);
+    drop((stuck, sleeps));
+}
+
+#[test]
 fn a_collector_on_the_screen_in_two_sizes_with_and_without_colour() {
     let mut collect = Collect::new(&["--no-perf", "--metrics", "127.0.0.1:0"]);
     let address = collect.first_line("metrics: http://").trim_end_matches("/metrics").to_owned();
