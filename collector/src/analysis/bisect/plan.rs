@@ -20,6 +20,8 @@ const BATCHES: [u32; 3] = [1, 4, 16];
 /// Of the builds that must be made first, so many are looked at with all numbers of runs: those with the most
 /// information in a single run.
 const MOST_UNBUILT: usize = 12;
+/// Relative difference of two promises that are equal but for rounding.
+const EQUAL: f64 = 1e-6;
 /// Hypotheses below this weight do not take part in the choice. They do take part in the answer.
 const NEGLIGIBLE: f64 = 1e-4;
 
@@ -82,12 +84,18 @@ pub fn next(
     };
     let mut unbuilt: Vec<Ask> = single(Built::NotYet).collect();
     // Of equal ones, the first stays first: the choice depends on nothing else.
+    let made = |ask: &Ask| counts[ask.build].of;
     unbuilt.sort_by(|a, b| b.bits.total_cmp(&a.bits));
     unbuilt.truncate(MOST_UNBUILT);
     let batches = unbuilt.iter().flat_map(|one| (1..BATCHES.len()).map(|b| ask(one.build, b, costs.build_s)));
     let mut best: Option<Ask> = None;
     for ask in single(Built::Yes).chain(batches.collect::<Vec<_>>()).chain(unbuilt) {
-        if best.is_none_or(|best| ask.bits / ask.seconds > best.bits / best.seconds) {
+        let is_better = best.is_none_or(|best| {
+            let (own, other) = (ask.bits / ask.seconds, best.bits / best.seconds);
+            // Builds that promise the same take turns.
+            if (own - other).abs() <= other * EQUAL { made(&ask) < made(&best) } else { own > other }
+        });
+        if is_better {
             best = Some(ask);
         }
     }

@@ -56,6 +56,11 @@ impl Space {
         self.builds
     }
 
+    /// Whether the builds are commits, one after the other.
+    pub fn is_line(&self) -> bool {
+        self.settings.is_empty()
+    }
+
     pub fn hypotheses(&self) -> &[Hypothesis] {
         &self.hypotheses
     }
@@ -86,12 +91,12 @@ impl Space {
     /// The user says that one of two ends hangs more often, so most of the belief is in a change. All
     /// places have the same share.
     pub(super) fn prior(&self, hypothesis: Hypothesis) -> f64 {
-        let others = if self.settings.is_empty() { NO_CHANGE } else { NO_CHANGE + NO_SETTING };
+        let others = if self.is_line() { NO_CHANGE } else { NO_CHANGE + NO_SETTING };
         match hypothesis {
             Hypothesis::Same => NO_CHANGE,
             Hypothesis::Each => NO_SETTING,
             Hypothesis::From(_) | Hypothesis::Setting { .. } => {
-                let special = if self.settings.is_empty() { 1 } else { 2 };
+                let special = if self.is_line() { 1 } else { 2 };
                 (1.0 - others) / (self.hypotheses.len() - special).max(1) as f64
             }
         }

@@ -193,8 +193,16 @@ fn the_setting_is_found() {
     let dir = tempfile::tempdir().expect("a folder");
     let out = dir.path().join("out");
     let flags = "-DCACHE=0,1 -DRATE=0,100";
-    let output = bisect(repo.path(), &out, &["--flags", flags, "--build", &build("{flags}")]).output();
-    let output = output.expect("hangscope bisect");
+    // A build server stays in the background; it is known by its environment.
+    let mark = out.display().to_string();
+    let line = format!("sleep 1000 & {}", build("{flags}"));
+    let mut command = bisect(repo.path(), &out, &["--flags", flags, "--build", &line]);
+    let output = command.env("LEFT_BY", &mark).output().expect("hangscope bisect");
+    let environments = std::fs::read_dir("/proc").expect("/proc").filter_map(|entry| {
+        let environment = std::fs::read(entry.ok()?.path().join("environ")).ok()?;
+        Some(String::from_utf8_lossy(&environment).into_owned())
+    });
+    assert_eq!(environments.filter(|all| all.contains(&mark)).count(), 0, "what a build leaves is ended");
     let said = String::from_utf8_lossy(&output.stdout);
     println!("{said}");
     assert_eq!(output.status.code(), Some(10), "{said} {}", String::from_utf8_lossy(&output.stderr));
