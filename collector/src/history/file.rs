@@ -10,11 +10,11 @@ use nix::fcntl::{Flock, FlockArg};
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{Error as MigrationError, MigrationDefinitionError};
 
+use super::error::{StoreError, sql};
 use super::kind::{self, Kind};
 use super::model::now;
 use super::place::is_on_network;
 use super::schema::{APPLICATION, MIGRATIONS};
-use super::store::{StoreError, sql};
 use super::uri::uri;
 use crate::files::stamp;
 

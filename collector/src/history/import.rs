@@ -5,9 +5,10 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::error::{StoreError, sql};
 use super::file::check;
 use super::source::Source;
-use super::store::{Store, StoreError, sql};
+use super::store::Store;
 
 impl Store {
     /// Adds all jobs and runs of another database that are not there yet. Twice is no more than once. Returns

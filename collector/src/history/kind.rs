@@ -6,8 +6,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::error::{StoreError, sql};
 use super::schema::{APPLICATION, FIRST_TABLE};
-use super::store::{StoreError, sql};
 use super::uri::uri;
 
 /// What stands where the database should be.

@@ -4,8 +4,9 @@ use rusqlite::types::Value;
 use rusqlite::{Row, params_from_iter};
 use serde::Serialize;
 
+use super::error::{StoreError, sql};
 use super::model::{Build, Workload};
-use super::store::{Store, StoreError, sql};
+use super::store::Store;
 
 /// Which runs are asked for. None: all.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
+use super::error::{PATIENCE, StoreError};
 use super::model::{JobRow, RunRow};
 use super::seen;
-use super::store::{PATIENCE, Store, StoreError};
+use super::store::Store;
 use crate::text::history::HistoryLine;
 use crate::text::message::{Say as _, Text, say};
 

@@ -3,7 +3,8 @@
 use rusqlite::OptionalExtension as _;
 use serde::Serialize;
 
-use super::store::{Store, StoreError, sql};
+use super::error::{StoreError, sql};
+use super::store::Store;
 use crate::text::history::HistoryLine;
 use crate::text::message::{Say as _, Text, say};
 

@@ -5,10 +5,10 @@ use std::path::Path;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tempfile::TempDir;
 
+use super::error::{PATIENCE, StoreError, sql};
 use super::file::{migrated, suffixed};
 use super::kind::{self, Kind};
 use super::schema::VERSION;
-use super::store::{PATIENCE, StoreError, sql};
 use super::uri::uri;
 
 /// Version of the tables that this hangscope reads.

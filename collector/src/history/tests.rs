@@ -4,10 +4,11 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::error::StoreError;
 use super::model::{Build, HangRow, JobRow, RunRow, Workload};
 use super::query::{Filter, Period};
 use super::recorder::Recorder;
-use super::store::{Store, StoreError};
+use super::store::Store;
 use super::trend::trends;
 use super::{schema, seen};
 use crate::text::message::Lang;
