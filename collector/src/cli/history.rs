@@ -391,3 +391,6 @@ fn each(hangs: &[HungRun], all: bool, lang: Lang) -> String {
 fn usage(what: impl std::fmt::Display) -> anyhow::Error {
     Ended::new(Status::Usage, format!("history: {what}")).into()
 }
+
+#[cfg(test)]
+mod tests;
