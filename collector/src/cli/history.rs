@@ -17,7 +17,7 @@ use crate::history::model::Workload;
 use crate::history::query::{Filter, HungRun, Period, SignatureRow, Size};
 use crate::history::seen::{day, short};
 use crate::history::trend::{Trend, trends};
-use crate::history::{JobRow, OF_SHARD, Recorder, Store, StoreError, default_file, set_aside};
+use crate::history::{JobRow, OF_SHARD, Recorder, Store, StoreError, default_file, refuse_foreign};
 use crate::text::history::HistoryLine;
 use crate::text::message::{Lang, Say as _, Text, say};
 
@@ -49,7 +49,17 @@ impl HistoryArgs {
             }
             None => self.file(),
         };
-        Ok(own.map_or_else(Recorder::none, |file| Recorder::begin(file, job)))
+        // What is wrong with the user's file is not to be found out after an hour.
+        if let Some(file) = &self.history {
+            refuse_foreign(file).map_err(|error| {
+                usage(format!("{error}; give another file with --history FILE, or --no-history"))
+            })?;
+        }
+        Ok(match own {
+            Some(file) => Recorder::begin(file, job),
+            None if self.no_history => Recorder::none(),
+            None => Recorder::without_home(),
+        })
     }
 
     /// The user's file; none: the user does not want it, or has no home folder.
@@ -112,7 +122,8 @@ pub(crate) struct Args {
     /// Add the runs of another history, of another machine. Twice is no more than once.
     #[arg(long, value_name = "FILE")]
     import: Vec<PathBuf>,
-    /// Only one line of JSON on stdout: schema, file, size, trends, signatures, and hangs with --signature.
+    /// Only one line of JSON on stdout: schema, file, size, trends, signatures; with --signature hangs, and no
+    /// trends.
     #[arg(long)]
     json: bool,
 }
@@ -128,25 +139,18 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     let Some(file) = args.history.clone().or_else(default_file) else {
         return Err(usage("no home folder is known (HOME): give --history FILE"));
     };
-    let (mut store, aside) = Store::open(&file).context("history")?;
-    aside
-        .iter()
-        .for_each(|aside| out::error_line(format!("hangscope: {}", set_aside(aside).text(out::lang()))));
-    for other in &args.import {
-        let runs = store.import(other).context("history: --import")?;
-        out::say(&say!(HistoryLine::Imported { file: other.display(), runs }));
-    }
-    let filter = filter(&args)?;
-    let shown = match Shown::read(&store, &filter, &args) {
-        Err(StoreError::Damaged { .. }) => {
-            let aside = store.begin_anew().context("history")?;
-            let said = aside.map(|aside| set_aside(&aside).text(out::lang()).to_owned());
-            said.iter().for_each(|said| out::error_line(format!("hangscope: {said}")));
-            Shown::read(&store, &filter, &args)
+    let ours = |error: StoreError| anyhow::anyhow!("history: {error}; give another file with --history FILE");
+    let store = if args.import.is_empty() {
+        Store::open_to_read(&file).map_err(ours)?
+    } else {
+        let mut store = Store::open_to_add(&file).map_err(ours)?;
+        for other in &args.import {
+            let runs = store.import(other).context("history: --import")?;
+            out::say(&say!(HistoryLine::Imported { file: other.display(), runs }));
         }
-        read => read,
+        store
     };
-    let shown = shown.context("history")?;
+    let shown = Shown::read(&store, &filter(&args)?, &args).map_err(ours)?;
     match args.json {
         true => out::json(&shown.json(&file))?,
         false => out::text(shown.text(&file, args.all, out::lang())),
@@ -185,6 +189,9 @@ fn date(text: &str) -> Result<f64, String> {
 /// What is shown.
 struct Shown {
     size: Size,
+    /// Of `--since`.
+    after: Option<f64>,
+    /// None with `--signature`.
     trends: Vec<Trend>,
     signatures: Vec<SignatureRow>,
     /// None without `--signature`.
@@ -195,7 +202,12 @@ impl Shown {
     fn read(store: &Store, filter: &Filter, args: &Args) -> Result<Shown, StoreError> {
         Ok(Shown {
             size: store.size()?,
-            trends: trends(store.groups(filter, args.by)?),
+            // A rate of runs that hung is none.
+            trends: match args.signature {
+                Some(_) => vec![],
+                None => trends(store.groups(filter, args.by)?),
+            },
+            after: args.since,
             signatures: store.signatures(filter)?,
             hangs: args.signature.is_some().then(|| store.hangs(filter)).transpose()?,
         })
@@ -219,7 +231,7 @@ impl Shown {
         let Size { runs, hangs, jobs, .. } = self.size;
         let head = say!(HistoryLine::Head { file: file.display(), runs, hangs, jobs, since: day(since) });
         let mut text = head.text(lang) + "\n";
-        if self.trends.is_empty() {
+        if self.trends.is_empty() && self.hangs.as_ref().is_none_or(Vec::is_empty) {
             return text + "\n" + &HistoryLine::NothingMatches {}.text(lang) + "\n";
         }
         if let Some(hangs) = &self.hangs {
@@ -228,7 +240,7 @@ impl Shown {
         }
         let shown = if all { self.trends.len() } else { MOST_ROWS };
         for trend in self.trends.iter().take(shown) {
-            text += &format!("\n{}", of_trend(trend, all, lang));
+            text += &format!("\n{}", of_trend(trend, self.after, all, lang));
         }
         text += &more(self.trends.len(), shown, lang);
         if !self.signatures.is_empty() {
@@ -250,7 +262,7 @@ fn more(of: usize, shown: usize, lang: Lang) -> String {
     }
 }
 
-fn of_trend(trend: &Trend, all: bool, lang: Lang) -> String {
+fn of_trend(trend: &Trend, after: Option<f64>, all: bool, lang: Lang) -> String {
     let title = say!(HistoryLine::Of { allocator: trend.allocator, workload: workload(&trend.workload) });
     let by_time = trend.builds.iter().any(|build| !build.group.period.is_empty());
     let mut head =
@@ -283,6 +295,10 @@ fn of_trend(trend: &Trend, all: bool, lang: Lang) -> String {
     let mut text = title.text(lang) + "\n" + &table(&rows);
     text += &more(left_out, 0, lang);
     if let (Some(said), false) = (changed(trend), by_time) {
+        let said = match after {
+            Some(after) => say!(HistoryLine::Since { day: day(after), said }).said(),
+            None => said,
+        };
         let lines = wrap(&format!("  {}", said.text(lang)), out::style().width);
         text += &(lines.join("\n") + "\n");
     }
@@ -375,3 +391,6 @@ fn each(hangs: &[HungRun], all: bool, lang: Lang) -> String {
 fn usage(what: impl std::fmt::Display) -> anyhow::Error {
     Ended::new(Status::Usage, format!("history: {what}")).into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -194,10 +194,15 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     config.remember = recorder.remember();
     let mut hunted = crate::hunt::hunt(&config, &screen, &cancel, &requests)?;
     screen.finish();
+    // Before the history is asked, which another process may hold.
+    let mut reported = hunted.report(&config.out);
     let written = recorder.end();
     let earlier = written.earlier();
-    hunted.notes.extend(earlier.iter().cloned());
-    let (conclusion, unwritten) = match hunted.report(&config.out) {
+    if !earlier.is_empty() {
+        hunted.notes.extend(earlier.iter().cloned());
+        reported = hunted.report(&config.out);
+    }
+    let (conclusion, unwritten) = match reported {
         Ok(conclusion) => (conclusion, None),
         // What was found is said all the same.
         Err(error) => (conclude(&hunted.facts), Some(error)),

@@ -1,5 +1,8 @@
 //! A job and a run, as they are written.
 
+use std::ffi::OsStr;
+
+use nix::sys::utsname::{UtsName, uname};
 use serde::Serialize;
 
 use crate::analysis::signature::Signature;
@@ -18,6 +21,8 @@ pub(crate) struct JobRow {
     pub(crate) kernel: String,
     /// Absolute.
     pub(crate) out: String,
+    /// Equal in all starts of a job that goes on in its OUT. None: it cannot go on.
+    pub(crate) series: Option<String>,
     /// Seconds since the epoch.
     pub(crate) started: f64,
     /// None: it has not ended, or it was killed.
@@ -30,15 +35,11 @@ pub(crate) struct JobRow {
 impl JobRow {
     /// A job that begins now, on this machine.
     pub(crate) fn now(kind: &str, name: &str, out: &std::path::Path) -> JobRow {
-        let system = nix::sys::utsname::uname();
-        let text = |of: fn(&nix::sys::utsname::UtsName) -> &std::ffi::OsStr| {
-            system.as_ref().map(|system| of(system).to_string_lossy().into_owned()).unwrap_or_default()
-        };
         JobRow {
             kind: kind.to_owned(),
             name: name.to_owned(),
-            node: text(nix::sys::utsname::UtsName::nodename),
-            kernel: text(nix::sys::utsname::UtsName::release),
+            node: of_system(UtsName::nodename),
+            kernel: of_system(UtsName::release),
             out: out.display().to_string(),
             started: now(),
             ..JobRow::default()
@@ -49,6 +50,15 @@ impl JobRow {
     pub(super) fn key(&self) -> String {
         format!("{} {:.6} {}", self.node, self.started, self.out)
     }
+}
+
+fn of_system(of: fn(&UtsName) -> &OsStr) -> String {
+    uname().map(|system| of(&system).to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// A new [`JobRow::series`]: a machine begins no two jobs with one pid at one time.
+pub(crate) fn new_series() -> String {
+    format!("{} {:.6} {}", of_system(UtsName::nodename), now(), std::process::id())
 }
 
 /// Seconds since the epoch.

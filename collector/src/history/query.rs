@@ -4,8 +4,9 @@ use rusqlite::types::Value;
 use rusqlite::{Row, params_from_iter};
 use serde::Serialize;
 
+use super::error::{StoreError, sql};
 use super::model::{Build, Workload};
-use super::store::{Store, StoreError, sql};
+use super::store::Store;
 
 /// Which runs are asked for. None: all.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -77,6 +78,8 @@ pub(crate) struct Group {
     pub(crate) counted: u32,
     /// Those of `counted` that hung.
     pub(crate) hung: u32,
+    /// Those of `runs` that hung.
+    pub(crate) all_hung: u32,
     pub(crate) crashed: u32,
     pub(crate) failed: u32,
     /// Start of the first and of the last run, seconds since the epoch.
@@ -176,7 +179,7 @@ impl Store {
         let text = format!(
             "SELECT allocator, sha1, min(build_id), min(path), lane, label, command, stir, {} AS period, count(*), \
              sum(counts), sum(counts AND outcome = 'hung'), sum(outcome = 'crashed'), sum(outcome = 'failed'), \
-             min(run.started), max(run.started) FROM run WHERE {condition} \
+             min(run.started), max(run.started), sum(outcome = 'hung') FROM run WHERE {condition} \
              GROUP BY allocator, sha1, lane, label, command, stir, period \
              ORDER BY allocator, lane, label, command, stir, min(run.started)",
             period.sql()
@@ -193,6 +196,7 @@ impl Store {
                 failed: row.get(13)?,
                 first: row.get(14)?,
                 last: row.get(15)?,
+                all_hung: row.get(16)?,
             })
         })
     }

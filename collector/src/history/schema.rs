@@ -4,8 +4,20 @@ use std::sync::LazyLock;
 
 use rusqlite_migration::{M, Migrations};
 
+/// `PRAGMA application_id`, at byte 68 of the file: `HSCP`.
+pub(super) const APPLICATION: i32 = 0x4853_4350;
+
+/// Version of the newest tables.
+pub(super) const VERSION: usize = STEPS.len();
+
+/// How the SQL of the first table begins, in every version.
+pub(super) const FIRST_TABLE: &str = "CREATE TABLE job (
+        id INTEGER PRIMARY KEY,
+        key TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL,";
+
 /// One step for each version of the schema, the oldest first. A step that was released is never changed.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     // 1: jobs and runs.
     "CREATE TABLE job (
         id INTEGER PRIMARY KEY,
@@ -54,6 +66,9 @@ const STEPS: [&str; 2] = [
      ) STRICT;
      ALTER TABLE run ADD COLUMN signature TEXT REFERENCES signature(id);
      CREATE INDEX run_signature ON run(signature) WHERE signature IS NOT NULL;",
+    // 3: the file says whose it is; a job that goes on is known again.
+    "PRAGMA application_id = 0x48534350;
+     ALTER TABLE job ADD COLUMN series TEXT;",
 ];
 
 pub(super) static MIGRATIONS: LazyLock<Migrations<'static>> =

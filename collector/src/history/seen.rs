@@ -3,7 +3,8 @@
 use rusqlite::OptionalExtension as _;
 use serde::Serialize;
 
-use super::store::{Store, StoreError, sql};
+use super::error::{StoreError, sql};
+use super::store::Store;
 use crate::text::history::HistoryLine;
 use crate::text::message::{Say as _, Text, say};
 
@@ -39,7 +40,8 @@ pub(crate) fn day(seconds: f64) -> String {
 
 impl Store {
     /// The signatures of a job's hangs in words, and what is known of earlier hangs with each. Those of which
-    /// only the class is known are left out. An earlier part of the same matrix is not earlier.
+    /// only the class is known are left out. Earlier are runs of other jobs that began before the first own run
+    /// with this hang: another start of the same job is no other job.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -51,8 +53,9 @@ impl Store {
             )?;
             let mut earlier = self.connection.prepare(
                 "SELECT count(*) OVER (), run.started, allocator, sha1 FROM run JOIN job ON job.id = run.job
-                 WHERE signature = ?1 AND job.id <> ?2 AND NOT EXISTS (SELECT 1 FROM job own WHERE own.id = ?2
-                   AND own.kind = 'matrix' AND own.out = job.out AND own.node = job.node)
+                 WHERE signature = ?1 AND job.id <> ?2
+                   AND (series IS NULL OR series IS NOT (SELECT series FROM job WHERE id = ?2))
+                   AND run.started < (SELECT min(started) FROM run WHERE signature = ?1 AND job = ?2)
                  ORDER BY run.started LIMIT 1",
             )?;
             let signatures =

@@ -4,13 +4,16 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::error::StoreError;
 use super::model::{Build, HangRow, JobRow, RunRow, Workload};
 use super::query::{Filter, Period};
 use super::recorder::Recorder;
-use super::store::{Store, StoreError};
+use super::store::Store;
 use super::trend::trends;
 use super::{schema, seen};
 use crate::text::message::Lang;
+
+mod files;
 
 /// File of the database, for a test that is started again as a writer of its own.
 const FILE: &str = "TEST_HISTORY_FILE";
@@ -174,9 +177,8 @@ fn a_damaged_file_is_set_aside_and_the_job_is_remembered() {
         bytes[from..].iter_mut().for_each(|byte| *byte ^= 0x5a);
         bytes
     };
-    for (damage, bytes) in
-        [("text", b"no database at all".to_vec()), ("all", halves(0)), ("pages", halves(4096))]
-    {
+    // Of the whole header only what says whose it is.
+    for (damage, bytes) in [("header", halves(100)), ("pages", halves(4096))] {
         std::fs::write(&path, &bytes).unwrap();
         let recorder = Recorder::begin(path.clone(), job("b"));
         recorder.remember().run(|| Some(run(1, "9b01", true)));
@@ -257,10 +259,19 @@ fn an_earlier_hang_is_known_again() {
     let number = store.begin_job(&third).unwrap();
     store.add(number, "c", &rows).unwrap();
     assert_eq!(store.known_again(number).unwrap(), [("bbbb".to_owned(), None)]);
-    // The same matrix, gone on with.
-    let again = store.begin_job(&JobRow { started: 4.0, ..third }).unwrap();
-    store.add(again, "d", &rows).unwrap();
+    // Another start of the same job, later; then a new one in the same folder.
+    let later = |at: f64| rows.clone().map(|row| RunRow { started: row.started + at, ..row });
+    let series = |id: &str, started: f64| JobRow { series: Some(id.into()), started, ..third.clone() };
+    store.begin_job(&JobRow { series: Some("first".into()), ..third.clone() }).unwrap();
+    let again = store.begin_job(&series("first", 4.0)).unwrap();
+    store.add(again, "c", &later(1.0)).unwrap();
     assert_eq!(store.known_again(again).unwrap(), [("bbbb".to_owned(), None)]);
+    let new = store.begin_job(&series("second", 5.0)).unwrap();
+    store.add(new, "c", &later(2.0)).unwrap();
+    let times = |known: &[(String, Option<seen::Seen>)]| known[0].1.as_ref().map(|seen| seen.times);
+    assert_eq!(times(&store.known_again(new).unwrap()), Some(2));
+    // A run that began later is not earlier.
+    assert_eq!(store.known_again(number).unwrap(), [("bbbb".to_owned(), None)]);
 }
 
 #[test]
@@ -278,8 +289,9 @@ fn the_first_build_that_hung_and_the_last_that_did_not() {
     let counts: Vec<_> = trend.builds.iter().map(|b| (b.group.runs, b.group.counted, b.group.hung)).collect();
     assert_eq!(counts, [(200, 200, 0), (4, 3, 0), (40, 40, 20)]);
     let change = trend.change.as_ref().unwrap();
-    // 0 of 3 is below 63 %, 20 of 40 above 34 %.
-    assert_eq!((change.before, change.hung, change.apart), (1, 2, false));
+    // The second build hung, in a run that does not count. 0 of 200 is below 2 %, 20 of 40 above 34 %.
+    assert_eq!(all[0].builds[1].group.all_hung, 1);
+    assert_eq!((change.before, change.hung, change.apart), (0, 2, true));
     let only = Filter { build: Some("cc".into()), ..Filter::default() };
     assert_eq!(trends(store.groups(&only, Period::Build).unwrap())[0].change, None);
     let late = Filter { since: Some(rows[202].started + 1.0), ..Filter::default() };

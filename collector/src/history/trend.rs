@@ -13,7 +13,7 @@ pub(crate) struct Trend {
     pub(crate) workload: Workload,
     /// By the time of their first runs.
     pub(crate) builds: Vec<BuildRate>,
-    /// None: no build hung, or the first one did.
+    /// None: no build hung in a run that counts, or none before it never hung.
     pub(crate) change: Option<Change>,
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct BuildRate {
     pub(crate) rate: Option<Rate>,
 }
 
-/// The first build that hung, and the last before it that did not.
+/// The first build that hung in a run that counts, and the last before it that never hung.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Change {
     /// Places in [`Trend::builds`].
@@ -56,8 +56,9 @@ pub(crate) fn trends(groups: Vec<Group>) -> Vec<Trend> {
 
 fn change(builds: &[BuildRate]) -> Option<Change> {
     let hung = builds.iter().position(|build| build.group.hung > 0)?;
-    // One whose runs do not count did not hang, and says nothing.
-    let before = builds[..hung].iter().rposition(|build| build.group.counted > 0)?;
+    // One whose runs do not count says nothing, and one with a hang that does not count did hang.
+    let never = |build: &BuildRate| build.group.counted > 0 && build.group.all_hung == 0;
+    let before = builds[..hung].iter().rposition(never)?;
     let apart = builds[before].rate?.high < builds[hung].rate?.low;
     Some(Change { hung, before, apart })
 }

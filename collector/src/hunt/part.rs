@@ -74,6 +74,7 @@ impl Part {
                 return Err(usage(format!("{out}: {bad}, so it cannot be gone on with; give another --out")));
             }
         };
+        config.remember.series(&record.series());
         let mut earlier = Earlier { goes_on, ..Earlier::default() };
         if goes_on {
             earlier.runs = earlier_runs(config, "runs.jsonl", &mut earlier.damaged)?;

@@ -64,6 +64,7 @@ pub(crate) fn run(task: &Task, console: Console<'_>) -> anyhow::Result<Brought> 
         bad => usage(bad),
     })?;
     let (mut state, pinned) = begun.or_new(task)?;
+    common.remember.series(&state.series);
     let pairs = Pairs::new(matrix, &pinned, common)?;
     let all_cpus = pairs.cpus();
     let plan = plan(task, state.seed);

@@ -11,6 +11,7 @@ use crate::analysis::{DsoFacts, Integrity};
 use crate::console::exit::{Ended, Status};
 use crate::files::atomic::{self, WriteError};
 use crate::files::pin::{self, PinError, Pinned};
+use crate::history::new_series;
 
 /// Name of the file in OUT.
 pub(crate) const FILE: &str = "matrix.json";
@@ -25,6 +26,9 @@ pub(crate) struct State {
     pub(crate) dir: PathBuf,
     /// Of the order of the runs.
     pub(crate) seed: u64,
+    /// Of this matrix and no other; the same when it goes on. Empty: it was begun before there was one.
+    #[serde(default)]
+    pub(crate) series: String,
     /// Every preload was verified.
     pub(crate) verified: bool,
     /// The shim's own share of the memory, KiB, by allocator; as the verification found it.
@@ -80,6 +84,7 @@ impl State {
             schema: SCHEMA.to_owned(),
             dir: dir.to_owned(),
             seed,
+            series: new_series(),
             verified: false,
             shim_kib: BTreeMap::new(),
             dsos,
@@ -198,6 +203,8 @@ mod tests {
         // The user builds another one meanwhile.
         std::fs::write(&so, "no more").unwrap();
         let again = State::load(&out).unwrap().unwrap();
+        assert_eq!(again.series, state.series);
+        assert_ne!(State::new(dir.path(), 7, &pinned).series, state.series);
         assert_eq!(again, state);
         let paths =
             |all: &[Pinned]| all.iter().map(|p| (p.path.clone(), p.source.clone())).collect::<Vec<_>>();

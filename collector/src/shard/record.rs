@@ -129,6 +129,12 @@ impl Record {
         self.earlier.iter().chain([&self.start])
     }
 
+    /// Equal in all starts of the shard, and in no other shard.
+    pub(crate) fn series(&self) -> String {
+        let first = self.earlier.first().unwrap_or(&self.start);
+        format!("{} {:.6} shard {}", first.machine.node, first.started, self.shard)
+    }
+
     /// Notes the end of this start.
     pub(crate) fn end(&mut self, made: u32, end: PartEnd) {
         (self.made, self.start.ended, self.start.end) = (made, Some(now()), Some(end));
@@ -190,6 +196,9 @@ mod tests {
         again.write(dir.path()).unwrap();
         assert_eq!(Record::read(dir.path()).unwrap(), again);
         assert_eq!(again.starts().count(), 2);
+        let third = record().after(&again);
+        assert_eq!(third.series(), again.series());
+        assert_ne!(record().series(), again.series());
         let value: serde_json::Value =
             serde_json::from_str(&std::fs::read_to_string(dir.path().join(FILE)).unwrap()).unwrap();
         assert_eq!(value["schema"], "hangscope/shard/1");

@@ -5,8 +5,14 @@ use crate::text::message::messages;
 messages! {
     /// A line about the history, or of it.
     pub(crate) HistoryLine {
-        NotRemembered { error } => "the runs are not all in the history: {error}. The files in OUT are whole",
-            "履歴にすべての実行を残せなかった: {error}。OUT のファイルは完全";
+        NotRemembered { error } => "the job is not all in the history: {error}; give another file with --history FILE, or leave it out with --no-history. The files in OUT are whole",
+            "履歴にジョブのすべてを残せなかった: {error}。--history FILE で別のファイルを指定するか、--no-history で履歴を使わない。OUT のファイルは完全";
+        Missing { missing, runs: "run", error } => "{missing} of {runs} are not in the history: {error}; give another file with --history FILE, or leave it out with --no-history. The files in OUT are whole",
+            "実行 {runs} 回のうち {missing} 回を履歴に残せなかった: {error}。--history FILE で別のファイルを指定するか、--no-history で履歴を使わない。OUT のファイルは完全";
+        Dropped { missing, runs: "run" } => "{missing} of {runs} are not in the history: it could not be written to for too long. The files in OUT are whole",
+            "実行 {runs} 回のうち {missing} 回を履歴に残せなかった: 書き込めない時間が長すぎた。OUT のファイルは完全";
+        NoHome {} => "the runs are not remembered: no home folder is known (HOME, XDG_DATA_HOME); give --history FILE, or --no-history",
+            "実行を履歴に残さない: ホームフォルダーが分からない (HOME、XDG_DATA_HOME)。--history FILE または --no-history を指定する";
         Unread { error } => "the history could not be read: {error}", "履歴を読めなかった: {error}";
         SetAside { aside } => "the history was damaged. It was set aside as {aside}, and a new one begun; `sqlite3 FILE .recover` may save some of it",
             "履歴が壊れていたため {aside} として別に残し、新しい履歴を始めた。`sqlite3 FILE .recover` で一部を救える場合がある";
@@ -33,11 +39,12 @@ messages! {
         Rate {} => "rate (95 %)", "率 (95 %)";
         Died {} => "died or failed", "異常終了";
         NoneCounts {} => "no run counts", "数えられる実行なし";
-        Apart { hung, before } => "the first build that hung is {hung}; the last before it that did not is {before}. Their intervals do not overlap",
-            "最初にハングしたビルドは {hung}、その前でハングしなかった最後のビルドは {before}。区間は重ならない";
-        NotApart { hung, before, build } => "the first build that hung is {hung}; the last before it that did not is {before}. Their intervals overlap: \
+        Since { day, said } => "of the runs since {day}: {said}", "{day} からの実行では、{said}";
+        Apart { hung, before } => "the first build that hung in a run that counts is {hung}; the last before it that never hung is {before}. Their intervals do not overlap",
+            "数えられる実行で最初にハングしたビルドは {hung}、その前で一度もハングしなかった最後のビルドは {before}。区間は重ならない";
+        NotApart { hung, before, build } => "the first build that hung in a run that counts is {hung}; the last before it that never hung is {before}. Their intervals overlap: \
             {build} may hang as often. `hangscope hunt --so OLD.so --arm pinned --arm so=NEW.so --until-decided` tells",
-            "最初にハングしたビルドは {hung}、その前でハングしなかった最後のビルドは {before}。区間が重なるため、{build} も同じ頻度でハングする可能性がある。\
+            "数えられる実行で最初にハングしたビルドは {hung}、その前で一度もハングしなかった最後のビルドは {before}。区間が重なるため、{build} も同じ頻度でハングする可能性がある。\
             `hangscope hunt --so OLD.so --arm pinned --arm so=NEW.so --until-decided` で区別できる";
         Interval { hung, of, low, high } => "{hung}/{of}: {low} to {high} %", "{hung}/{of}: {low} から {high} %";
 

@@ -1,10 +1,12 @@
 //! What hunts, matrices and collectors remember, and what the next ones say of it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use hangscope_test_allocators::Fault;
 use hangscope_test_e2e::hunt::{Hunt, bench_with, run_hangscope};
-use hangscope_test_e2e::{allocator, debian};
+use hangscope_test_e2e::{allocator, debian, hangscope, run};
+use nix::fcntl::{Flock, FlockArg};
 use serde_json::Value;
 
 /// Hunts an allocator that hangs in its first run.
@@ -125,4 +127,44 @@ fn a_collector_remembers_its_sessions() {
     let known = |build: &&Value| build["build"]["sha1"].is_string();
     assert!(builds.iter().filter(known).all(|build| build["build"]["sha1"] == sha1.as_str()), "{all}");
     assert!(builds.iter().all(|build| build["build"]["build_id"].is_string()), "{all}");
+}
+
+#[test]
+fn the_files_in_out_do_not_wait_for_a_lock_of_the_history() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let [file, out] = ["history.db", "out"].map(|name| dir.path().join(name));
+    let lock = std::fs::File::create(dir.path().join("history.db.lock")).expect("a file");
+    let held = Flock::lock(lock, FlockArg::LockExclusive).expect("a lock");
+    let mut hunt = hangscope();
+    hunt.arg("hunt").arg("--so").arg(allocator("deadlock_self")).arg("--out").arg(&out);
+    hunt.args(["--name", "self", "--runs", "1", "--hang-after", "5s", "--stall", "500ms"]);
+    hunt.args(["--verify-runs", "0", "--no-perf", "--history"]).arg(&file).arg("--");
+    hunt.args(bench_with(Fault::named("deadlock_self").workload_args));
+    let running = std::thread::spawn(move || run(&mut hunt));
+    // The hunt waits 20 s for the lock from its start, and once more at its end.
+    let report = out.join("report.md");
+    while !report.exists() {
+        assert!(!running.is_finished(), "{:?}", running.join());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    drop(held);
+    let output = running.join().expect("an output");
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(stdout.contains("not seen before"), "{output:?}");
+    assert!(std::fs::read_to_string(report).expect("a report").contains("not seen before"), "{output:?}");
+}
+
+#[test]
+fn a_file_that_is_no_history_is_refused_before_the_first_run() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let file = dir.path().join("my.csv");
+    std::fs::write(&file, "run,ops_s\n").expect("a file");
+    let name = file.to_str().expect("text");
+    let hunt = Hunt::new(&debian("libmimalloc.so.2"), &["--history", name], &[], &["true"]);
+    assert_eq!(hunt.code(), 2, "{}", hunt.outputs());
+    assert!(hunt.outputs().contains("give another file with --history FILE"), "{}", hunt.outputs());
+    let read = run_hangscope(&["history", "--history", name]);
+    assert_eq!(read.status.code(), Some(1), "{read:?}");
+    assert_eq!(std::fs::read_to_string(&file).expect("the file"), "run,ops_s\n");
+    assert_eq!(std::fs::read_dir(dir.path()).expect("a folder").count(), 1);
 }
