@@ -76,7 +76,7 @@ fn read_record(dir: &Path) -> Option<SessionRecord> {
 }
 
 /// Whether the process still runs. A record of an older version has no start.
-fn lives(record: &SessionRecord) -> bool {
+pub(super) fn lives(record: &SessionRecord) -> bool {
     let stat = std::fs::read(format!("/proc/{}/stat", record.pid)).unwrap_or_default();
     let stat = Stat::parse(&stat).filter(|stat| !matches!(stat.state, b'Z' | b'X'));
     stat.is_some_and(|stat| stat.start_ticks == record.start_ticks)
