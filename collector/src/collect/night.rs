@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::before::lives;
 use super::lines::SESSIONS;
 use super::record::{self, End, SessionRecord, is_of_a_stop};
 use crate::analysis::Class;
@@ -120,7 +119,7 @@ impl Reading<'_> {
 
     fn run(&mut self, record: &SessionRecord) -> Run {
         // The collector was killed, or ended before the process.
-        let ended = record.end == End::Open && !self.at_work && !lives(record);
+        let ended = record.end == End::Open && !self.at_work && !record.lives();
         let record = &match ended {
             true => SessionRecord { end: End::Lost, ..record.clone() },
             false => record.clone(),

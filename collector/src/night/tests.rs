@@ -477,7 +477,7 @@ fn a_session_is_open_only_while_somebody_is_there() {
     drop(works);
     let text = terminal::text(&report(out.path()).night, STYLE);
     assert!(
-        text.contains("1 session with an end that is not known") && !text.contains("still open"),
+        text.contains("1 session with an end that is not known") && !text.contains("session still open"),
         "{text}"
     );
     let stat = std::fs::read("/proc/self/stat").unwrap();
