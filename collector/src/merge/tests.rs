@@ -335,7 +335,8 @@ fn what_the_group_shall_read_is_copied_where_a_link_has_another_mode() {
         let file = job.folder(1).join(format!("hang_run_{run}/stacks.txt"));
         fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
     };
-    (set(6, 0o600), set(9, 0o640));
+    set(6, 0o600);
+    set(9, 0o640);
     for (out, for_group, linked) in [("own", false, [true, true]), ("group", true, [false, true])] {
         files::bring(&shards, &job.out(out), for_group).unwrap();
         let number = |folder: &Path, run| {
