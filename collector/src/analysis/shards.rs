@@ -21,12 +21,14 @@ pub(crate) struct Machine {
 pub(crate) enum PartEnd {
     /// All of its runs were made.
     AllMade,
-    /// It stopped at a hang of its own.
+    /// It stopped at a hang of its own, before its last run.
     FirstHang,
     MaxTime,
     Interrupted,
     /// It was killed, or goes on.
     Unfinished,
+    /// Lines of runs that it has made are gone or damaged.
+    RunsLost,
 }
 
 /// One shard.
@@ -69,6 +71,12 @@ impl Joined {
     /// Numbers of the shards with this end.
     pub(crate) fn with(&self, end: PartEnd) -> Vec<u32> {
         self.parts.iter().filter(|part| part.end == end).map(|part| part.shard).collect()
+    }
+
+    /// Numbers of the shards whose runs are not all known, though they are there.
+    pub(crate) fn lossy(&self) -> Vec<u32> {
+        let lossy = self.parts.iter().filter(|part| part.damaged_lines > 0 || part.end == PartEnd::RunsLost);
+        lossy.map(|part| part.shard).collect()
     }
 
     /// Every shard is there, and none of them was broken off.

@@ -19,8 +19,8 @@ use crate::text::progress::JobLine;
 /// Join the shards of a hunt or of a matrix into one folder, with one verdict over all runs.
 ///
 /// A shard is what --shard, or a task of an array job, has left: OUT/shard_1_of_4 and so on. The verdict and the
-/// reports are those of one job with all runs. They have a table of the shards with the machine, kernel, glibc
-/// and CPU of each, and one of the hangs of each machine: a hang can be one machine's. Shards of other DSOs or
+/// reports are those of one job with all runs. They (of a matrix: summary.md and report.html) say of the shards the machine, kernel, glibc
+/// and CPU of each, and the hangs of each machine: a hang can be one machine's. Shards of other DSOs or
 /// other settings are refused, and so is the same shard twice. Shards that are missing, broken off or damaged are
 /// named, and only runs that are proven count. The result does not depend on the order of the shards.
 #[derive(Debug, clap::Args)]

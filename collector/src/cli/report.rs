@@ -13,7 +13,7 @@ use crate::console::exit::{Ended, Status};
 use crate::console::out;
 use crate::console::table::table;
 use crate::evidence::finding_files;
-use crate::evidence::saved::SavedDumps;
+use crate::evidence::saved::{NotRead, SavedDumps};
 use crate::evidence::threads_file::ThreadsFile;
 use crate::files::{folder, private};
 use crate::night::{Kind, Report};
@@ -107,7 +107,17 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
     if let Some(kind) = Kind::of(&args.path) {
         return night(&args, &kind);
     }
-    let recorded = SavedDumps::read(&args.path).context("report")?;
+    let recorded = match SavedDumps::read(&args.path) {
+        Err(NotRead::Read { .. }) if args.path.is_dir() => {
+            let path = args.path.display();
+            let what = format!(
+                "report: {path} is no OUT and no bundle of hangscope: looked for {}, and for dump.bin or recording.json.gz",
+                crate::night::LOOKED_FOR
+            );
+            return Err(Ended::new(Status::Usage, what).into());
+        }
+        read => read.context("report")?,
+    };
     let dump = match args.dump {
         Some(n) => recorded.dumps.iter().find(|dump| dump.begin.number == n),
         None => recorded.dumps.last(),
@@ -153,7 +163,7 @@ fn night(args: &Args, kind: &Kind) -> anyhow::Result<Status> {
     }
     private::keep(false);
     folder::claim(&args.path);
-    let made = Report::read(&args.path, kind).context("report")?;
+    let made = Report::read(&args.path, kind);
     if args.json {
         out::only_json();
         out::json(&NightFile::of(&made.night))?;

@@ -6,8 +6,6 @@ use std::fs::File;
 use std::path::Path;
 use std::time::SystemTime;
 
-use hangscope_reader::task::Stat;
-
 use super::desk::Desk;
 use super::folder;
 use super::record::{self, End, SessionRecord};
@@ -46,7 +44,7 @@ impl Before {
                 }
                 continue;
             }
-            if lives(&record) {
+            if record.lives() {
                 living.insert((record.pid, record.started.clone()), record);
             } else {
                 close(desk, &dir, record);
@@ -73,13 +71,6 @@ fn read_record(dir: &Path) -> Option<SessionRecord> {
     let record: SessionRecord = serde_json::from_slice(&bytes).ok()?;
     let name = dir.file_name()?.to_str()?;
     (record.folder == format!("sessions/{name}")).then_some(record)
-}
-
-/// Whether the process still runs. A record of an older version has no start.
-fn lives(record: &SessionRecord) -> bool {
-    let stat = std::fs::read(format!("/proc/{}/stat", record.pid)).unwrap_or_default();
-    let stat = Stat::parse(&stat).filter(|stat| !matches!(stat.state, b'Z' | b'X'));
-    stat.is_some_and(|stat| stat.start_ticks == record.start_ticks)
 }
 
 /// Writes the end of a session that nobody has seen.

@@ -14,9 +14,11 @@ use crate::report::night::model::{Damaged, Evidence, Found, Hang, Outcome, Run, 
 use crate::report::sessions::{Sessions, is_name};
 use crate::text::message::Say as _;
 
-/// Reads the sessions of OUT. `last`: of `sessions.jsonl` only so many bytes at its end are read.
-pub(crate) fn read(out: &Path, last: Option<u64>) -> Found {
-    let mut reading = Reading { out, sessions: Sessions::default(), damaged: vec![], names: HashMap::new() };
+/// Reads the sessions of OUT. `last`: of `sessions.jsonl` only so many bytes at its end are read. `at_work`: a
+/// collector works there, so a session without an end is open.
+pub(crate) fn read(out: &Path, last: Option<u64>, at_work: bool) -> Found {
+    let mut reading =
+        Reading { out, at_work, sessions: Sessions::default(), damaged: vec![], names: HashMap::new() };
     let read = lines::each(&out.join(SESSIONS), last, |line| reading.line(line));
     let left_out = match read {
         Ok(bytes) => bytes,
@@ -40,8 +42,26 @@ pub(crate) fn read(out: &Path, last: Option<u64>) -> Found {
     }
 }
 
+/// Whether OUT has the list of a collector, or the record of a session. A list without a line is one beside the
+/// folder of the sessions.
+pub(crate) fn is_night(out: &Path) -> bool {
+    let is_record = |bytes: &[u8]| serde_json::from_slice::<SessionRecord>(bytes).is_ok();
+    let (mut record, mut any) = (false, false);
+    let list = lines::each(&out.join(SESSIONS), None, |line| {
+        record = record || is_record(line.bytes);
+        any = true;
+    });
+    let folder = out.join("sessions");
+    let of_session =
+        |dir: &Path| bounded::read(&dir.join("session.json")).is_ok_and(|bytes| is_record(&bytes));
+    record
+        || list.is_ok() && !any && folder.is_dir()
+        || std::fs::read_dir(&folder).is_ok_and(|dirs| dirs.flatten().any(|dir| of_session(&dir.path())))
+}
+
 struct Reading<'a> {
     out: &'a Path,
+    at_work: bool,
     sessions: Sessions<Run>,
     damaged: Vec<Damaged>,
     /// Short names of allocators, by path: a look into the folder of each would be slow.
@@ -98,6 +118,12 @@ impl Reading<'_> {
     }
 
     fn run(&mut self, record: &SessionRecord) -> Run {
+        // The collector was killed, or ended before the process.
+        let ended = record.end == End::Open && !self.at_work && !record.lives();
+        let record = &match ended {
+            true => SessionRecord { end: End::Lost, ..record.clone() },
+            false => record.clone(),
+        };
         let exe = record.exe.rsplit('/').next().unwrap_or(&record.exe);
         let outcome = outcome(record);
         let allocator = record.allocator.as_ref().map(|path| {

@@ -18,6 +18,6 @@ const MOST: u64 = 64 << 20;
 /// # Errors
 /// [`WriteError`].
 pub(crate) fn write(out: &Path) -> Result<(), WriteError> {
-    let night = Night::of(night::read(out, Some(MOST)));
+    let night = Night::of(night::read(out, Some(MOST), true));
     write_files(out, &night, &html::night::page(&night, out::lang())).map(|_| ())
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hangscope_protocol::record::{HeartbeatThread, SYSCALL_RUNNING};
+use hangscope_reader::task::Stat;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::signature::Signature;
@@ -116,6 +117,13 @@ pub(crate) struct SessionRecord {
 const MOST_NOTES: usize = 100;
 
 impl SessionRecord {
+    /// Whether the process still runs. A record of an older version has no start.
+    pub(crate) fn lives(&self) -> bool {
+        let stat = std::fs::read(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+        let stat = Stat::parse(&stat).filter(|stat| !matches!(stat.state, b'Z' | b'X'));
+        stat.is_some_and(|stat| stat.start_ticks == self.start_ticks)
+    }
+
     pub(crate) fn new(identity: &Identity, pid: u32, folder: String) -> SessionRecord {
         use hangscope_protocol::record::hello_flags;
         SessionRecord {

@@ -22,12 +22,17 @@ pub(crate) fn keep(group: bool) {
     let _ = BEFORE.set(umask(Mode::from_bits_truncate(mask)));
 }
 
+/// Whether the group may read what is written here.
+pub(crate) fn is_for_group() -> bool {
+    GROUP.load(Ordering::Relaxed)
+}
+
 /// Gives a file that another program made the mode that files have here.
 ///
 /// # Errors
 /// Those of fchmod(2).
 pub(crate) fn set_mode(file: &File) -> io::Result<()> {
-    let mode = if GROUP.load(Ordering::Relaxed) { 0o640 } else { 0o600 };
+    let mode = if is_for_group() { 0o640 } else { 0o600 };
     file.set_permissions(PermissionsExt::from_mode(mode))
 }
 

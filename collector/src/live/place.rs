@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,11 @@ impl Pointer {
             true => Ok(Some(pointer)),
             false => Err(io::Error::other(format!("{} is of another version", pointer.schema))),
         }
+    }
+
+    /// Whether the job still works: its socket takes a connection.
+    pub(crate) fn works(&self) -> bool {
+        UnixStream::connect(&self.socket).is_ok()
     }
 
     /// Removes the file, if it is this one.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::journal::{self, Entry};
 use super::samples::{self, Sample, Status};
-use super::state::State;
+use super::state::{self, State};
 use super::summary;
 use crate::analysis::crash::signal_name;
 use crate::analysis::{Integrity, RunFacts};
@@ -20,6 +20,21 @@ pub(crate) struct Read {
     /// The runs of which all is known, in the order in which they were made.
     pub(crate) entries: Vec<Entry>,
     pub(crate) found: Found,
+}
+
+/// Whether OUT has the rows of a matrix, its runs, or what it began with.
+pub(crate) fn is_night(out: &Path) -> bool {
+    let mut found = State::is_there(out);
+    let mut ignored = vec![];
+    each_line(out, samples::FILE, &mut ignored, |number, text| {
+        found |= number == 1 && text == samples::HEADER;
+        Ok(())
+    });
+    each_line(out, journal::FILE, &mut ignored, |_, text| {
+        found = found || serde_json::from_str::<Entry>(text).is_ok();
+        Ok(())
+    });
+    found
 }
 
 /// Reads the runs of OUT. Lines that cannot be read are named in it.
@@ -43,7 +58,10 @@ pub(crate) fn read(out: &Path) -> Read {
         }
         Ok(())
     });
-    let state = State::load(out).ok().flatten();
+    let state = State::load(out).unwrap_or_else(|why| {
+        damaged.push(Damaged { file: state::FILE.to_owned(), line: None, error: Some(why) });
+        None
+    });
     let builds = state.as_ref().map(State::builds).unwrap_or_default();
     let mut found = of_entries(out, &entries, &builds);
     found.runs.extend(alone.iter().map(|sample| run(out, sample, None, &builds)));

@@ -8,7 +8,7 @@ use super::meta;
 use super::plan::Plan;
 use super::results::{GroupResult, Results};
 use super::samples::Status;
-use super::state::{self, State};
+use super::state::State;
 use super::summary;
 use crate::console::out;
 use crate::evidence::threads_file::ThreadsFile;
@@ -21,7 +21,8 @@ use crate::report::night::model::Night;
 use crate::report::night::write::{write as write_files, write_reports};
 use crate::shard::{Record, Shard};
 use crate::text::matrix::MatrixLine;
-use crate::text::message::{Say as _, Text, of_each};
+use crate::text::message::{Lang, Say as _, Text, of_each, say};
+use crate::text::progress::JobLine;
 
 /// Most runs of a cell whose memory is drawn.
 const MOST_CURVES: usize = 12;
@@ -59,22 +60,26 @@ pub(crate) fn write_again(
         Ok((matrix, seed, results)) => write(out, &matrix, seed, &results, night),
         // The page that is there has more than this one would have.
         Err(why) if out.join(FILE).exists() => {
-            tracing::warn!("{why}: {FILE} stays as it is");
+            note(|lang| say!(MatrixLine::PageStays { why: why.text(lang) }));
             write_reports(out, night)
         }
         Err(why) => {
-            tracing::warn!("{why}: {FILE} has only the runs");
+            note(|lang| say!(MatrixLine::PageOfRuns { why: why.text(lang) }));
             write_files(out, night, &night_page::page(night, out::lang()))
         }
     }
 }
 
+fn note(of: impl Fn(Lang) -> MatrixLine) {
+    let lang = out::lang();
+    out::error_line(say!(JobLine::Note { note: of(lang).text(lang) }).text(lang));
+}
+
 /// What the matrix in OUT began with, and its results so far.
-fn begun(out: &Path, entries: &[Entry]) -> Result<(Matrix, u64, Results), String> {
-    let unknown = || format!("{} is not there, or is of another matrix", out.join(state::FILE).display());
-    let state = State::load(out)?.ok_or_else(unknown)?;
-    let matrix = config::load_of(&out.join("matrix.toml"), &state.dir).map_err(|error| error.to_string())?;
-    let dsos = state.noted_dsos(&matrix).ok_or_else(unknown)?;
+fn begun(out: &Path, entries: &[Entry]) -> Result<(Matrix, u64, Results), Text> {
+    let state = State::load(out).map_err(|why| why.said())?.ok_or_else(|| MatrixLine::NoState {}.said())?;
+    let matrix = config::load_of(&out.join("matrix.toml"), &state.dir).map_err(|error| error.said())?;
+    let dsos = state.noted_dsos(&matrix).ok_or_else(|| MatrixLine::OtherState {}.said())?;
     let sizes = (matrix.lanes.len(), matrix.allocators.len());
     let shard = Record::read(out).map_or(Shard::WHOLE, |record| record.shard);
     let plan = Plan::new(sizes, &matrix.phases, matrix.order, state.seed, false, shard);

@@ -10,12 +10,14 @@ use super::config::{Allocator, Matrix};
 use crate::analysis::{DsoFacts, Integrity};
 use crate::console::exit::{Ended, Status};
 use crate::files::atomic::{self, WriteError};
+use crate::files::bounded;
 use crate::files::pin::{self, PinError, Pinned};
 use crate::history::new_series;
 
 /// Name of the file in OUT.
 pub(crate) const FILE: &str = "matrix.json";
 const SCHEMA: &str = "hangscope/matrix/1";
+const SCHEMAS: &str = "hangscope/matrix/";
 /// Folder of the pinned DSOs in OUT.
 const DSOS: &str = "dso";
 
@@ -49,6 +51,16 @@ struct KeptDso {
 }
 
 impl State {
+    /// Whether OUT has one, of whatever version.
+    pub(crate) fn is_there(out: &Path) -> bool {
+        let bytes = bounded::read(&out.join(FILE)).unwrap_or_default();
+        let value = serde_json::from_slice::<serde_json::Value>(&bytes).unwrap_or_default();
+        value
+            .get("schema")
+            .and_then(|schema| schema.as_str())
+            .is_some_and(|schema| schema.starts_with(SCHEMAS))
+    }
+
     /// Reads the state in OUT. None: there is none.
     ///
     /// # Errors

@@ -109,6 +109,9 @@ fn part(shard: &Shard) -> anyhow::Result<Part> {
     }
     let made = runs.len() as u32;
     let end = match record.start.end {
+        Some(_) if made < record.made => PartEnd::RunsLost,
+        // Its hang was that of its last run.
+        Some(PartEnd::FirstHang) if made >= record.planned => PartEnd::AllMade,
         Some(end) => end,
         // It was killed after its last run.
         None if made >= record.planned => PartEnd::AllMade,

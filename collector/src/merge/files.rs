@@ -1,7 +1,9 @@
-//! Files of the shards in the joined folder: hard links, or copies where there can be none. What belongs to a
+//! Files of the shards in the joined folder: hard links, or copies where there can be none, or where the group
+//! shall read what it cannot read in the shard. What belongs to a
 //! run has the run's number in its name and goes to the place that it has in the folder of one job. All else
 //! goes to `shards/shard_i_of_n/`.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::read::Shard;
@@ -21,11 +23,14 @@ const OF_MATRIX: [&str; 2] = ["dso", "verify"];
 /// must have one name only, and its runs are in the user's.
 const ANEW: [&str; 5] = ["runs.tsv", "ops.tsv", "rss.tsv", "shard.lock", "stats_runs.jsonl"];
 
-/// Brings the files of all shards to `out`.
+/// In the mode of a file: its group may read it.
+const OF_GROUP: u32 = 0o040;
+
+/// Brings the files of all shards to `out`. `for_group`: the group may read them there.
 ///
 /// # Errors
 /// A file cannot be made. Two shards have the same one.
-pub(super) fn bring(shards: &[Shard], out: &Path) -> anyhow::Result<()> {
+pub(super) fn bring(shards: &[Shard], out: &Path, for_group: bool) -> anyhow::Result<()> {
     for (at, shard) in shards.iter().enumerate() {
         let own = shard.record.shard.folder(&out.join(OWN));
         atomic::make_dir(&own)?;
@@ -37,7 +42,7 @@ pub(super) fn bring(shards: &[Shard], out: &Path) -> anyhow::Result<()> {
             // All shards have the same DSO. The report names the file with its SHA-1.
             let is_dso = name.to_str().is_some_and(|name| name.ends_with(".so") || name.ends_with(".sha1"));
             let to = if of_run || is_dso && at == 0 { out } else { &own };
-            one(&entry.path(), &to.join(&name))?;
+            one(&entry.path(), &to.join(&name), for_group)?;
         }
     }
     Ok(())
@@ -52,17 +57,20 @@ fn is_of_runs(job: Job, name: &str, path: &Path) -> bool {
 }
 
 /// A file, or a folder with all that is in it. A link is left out: it may lead anywhere.
-fn one(from: &Path, to: &Path) -> Result<(), WriteError> {
-    let kind = std::fs::symlink_metadata(from).map_err(|e| fail(from, e))?.file_type();
+fn one(from: &Path, to: &Path, for_group: bool) -> Result<(), WriteError> {
+    let meta = std::fs::symlink_metadata(from).map_err(|e| fail(from, e))?;
+    let kind = meta.file_type();
     let name = from.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     if kind.is_dir() {
         atomic::make_dir(to)?;
         for entry in std::fs::read_dir(from).map_err(|e| fail(from, e))? {
             let entry = entry.map_err(|e| fail(from, e))?;
-            one(&entry.path(), &to.join(entry.file_name()))?;
+            one(&entry.path(), &to.join(entry.file_name()), for_group)?;
         }
     } else if kind.is_file() && !ANEW.contains(&name) && !name.starts_with(OF_SHARD) {
-        if std::fs::hard_link(from, to).is_ok() {
+        // A link has the mode of the shard's file, which stays as it is.
+        let fits = !for_group || meta.mode() & OF_GROUP != 0;
+        if fits && std::fs::hard_link(from, to).is_ok() {
             return Ok(());
         }
         let mut file = folder::open(to, std::fs::File::options().write(true).create_new(true))

@@ -1,6 +1,6 @@
 //! The folders of the shards.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
 
@@ -38,6 +38,30 @@ pub(super) fn folders(dirs: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     all.sort();
     all.dedup();
     Ok(all)
+}
+
+/// Refuses an `out` that is in one of the folders: it would become a part of its own evidence.
+///
+/// # Errors
+/// It is in one.
+pub(super) fn refuse_inside(out: &Path, folders: &[PathBuf]) -> anyhow::Result<()> {
+    let real = resolved(out);
+    let Some(shard) = folders.iter().find(|folder| real.starts_with(folder)) else { return Ok(()) };
+    let (out, shard) = (out.display(), shard.display());
+    Err(usage(format!("{out} is in {shard}, a shard that is joined: give an --out outside of it")))
+}
+
+/// The path without links and `..`, as far as it is there.
+fn resolved(path: &Path) -> PathBuf {
+    let mut at = std::env::current_dir().unwrap_or_default();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => _ = at.pop(),
+            part => at.push(part),
+        }
+        at = std::fs::canonicalize(&at).unwrap_or(at);
+    }
+    at
 }
 
 fn is_shard(dir: &Path) -> bool {

@@ -67,6 +67,7 @@ fn facts(shards: &[Shard], joined: &Joined, out: &Path) -> anyhow::Result<HuntFa
         runs,
         arms,
         interrupted: !joined.is_whole(),
+        stop_at_first: first.stop_at_first && !joined.with(PartEnd::FirstHang).is_empty(),
         time_over_s: heads.iter().find_map(|head| head.time_over_s),
         shards: Some(joined.clone()),
         ..(*first).clone()

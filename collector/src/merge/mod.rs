@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use merged::{Found, Merged};
 
-use crate::files::atomic;
+use crate::files::{atomic, private};
 use crate::shard::Job;
 use usage::usage;
 
@@ -34,17 +34,19 @@ use usage::usage;
 /// database that gets the runs of the shards' own.
 ///
 /// # Errors
-/// No shard is there; two are not of one job, or have the same runs; `out` is not empty; a file cannot be written.
+/// No shard is there; two are not of one job, or have the same runs; `out` is not empty, or is in a shard; a file
+/// cannot be written.
 pub(crate) fn merge(dirs: &[PathBuf], out: &Path, history: Option<&Path>) -> anyhow::Result<Merged> {
     // Also what a merge left that was broken off: nothing must stand twice.
     if std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(usage(format!("{} is not empty: give another --out, or remove it", out.display())));
     }
     let folders = find::folders(dirs)?;
+    find::refuse_inside(out, &folders)?;
     let (shards, mut notes) = read::all(&folders);
     let (shards, joined) = check::check(shards, &mut notes)?;
     atomic::make_dir(out)?;
-    files::bring(&shards, out)?;
+    files::bring(&shards, out, private::is_for_group())?;
     notes.extend(histories::bring(&shards, history));
     match shards.first().map(|shard| shard.record.job) {
         Some(Job::Matrix) => matrix::join(shards, joined, out, notes),

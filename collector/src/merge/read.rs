@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
+use crate::analysis::RunFacts;
 use crate::files::bounded;
-use crate::shard::Record;
+use crate::matrix;
+use crate::shard::{Job, Record};
 use crate::text::merge::MergeLine;
 use crate::text::message::{Say as _, Text, say};
 
@@ -19,6 +21,34 @@ pub(super) struct Shard {
     lines: Vec<String>,
     /// Number of its other lines.
     damaged: usize,
+}
+
+/// A run of a shard.
+pub(super) trait Numbered: DeserializeOwned {
+    /// From 1.
+    fn number(&self) -> u32;
+    /// It is made before those that count. These have numbers of their own.
+    fn is_before(&self) -> bool;
+}
+
+impl Numbered for RunFacts {
+    fn number(&self) -> u32 {
+        self.run
+    }
+
+    fn is_before(&self) -> bool {
+        false
+    }
+}
+
+impl Numbered for matrix::Entry {
+    fn number(&self) -> u32 {
+        self.sample.run
+    }
+
+    fn is_before(&self) -> bool {
+        self.warmup
+    }
 }
 
 /// Lines of a file of a shard.
@@ -45,9 +75,22 @@ pub(super) fn all(folders: &[PathBuf]) -> (Vec<Shard>, Vec<Text>) {
 }
 
 impl Shard {
-    /// The runs of the shard. What is no run of this kind counts as damaged.
-    pub(super) fn runs<T: DeserializeOwned>(&self) -> Lines<T> {
-        parsed(&self.lines, self.damaged)
+    /// The runs of the shard. What is no run of this kind counts as damaged, and so does a run that the whole
+    /// has not.
+    pub(super) fn runs<T: Numbered>(&self) -> Lines<T> {
+        let most = self.most();
+        let mut lines: Lines<T> = parsed(&self.lines, self.damaged);
+        let all = lines.read.len();
+        lines.read.retain(|run| run.is_before() || (1..=most).contains(&run.number()));
+        Lines { damaged: lines.damaged + all - lines.read.len(), ..lines }
+    }
+
+    /// The largest number that a run can have.
+    fn most(&self) -> u32 {
+        let Record { job, runs, shard, settings, .. } = &self.record;
+        let retries = *job == Job::Matrix && settings.get("on_hang").is_some_and(|what| what == "retry");
+        // A run that a hang adds has a number after the planned ones; a cell has at most as many as planned.
+        if retries { runs.saturating_mul(2).saturating_add(shard.of) } else { *runs }
     }
 
     /// The runs in another file of the shard; none without it.

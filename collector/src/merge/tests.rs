@@ -15,6 +15,7 @@ use crate::shard::choose::Origin;
 use crate::shard::settings::Settings;
 use crate::shard::{Record, Shard};
 use crate::testkit::hunt::{Hunt, finding, hung, run};
+use crate::text::message::Lang;
 
 /// Runs of the whole.
 const RUNS: u32 = 12;
@@ -122,6 +123,7 @@ fn shards_have_the_verdict_of_the_hunt_in_one_piece() {
         assert_eq!(merged.status(), Status::Hang);
         let mut facts = Hunt::new(0).facts();
         (facts.planned, facts.runs) = (RUNS, (1..=RUNS).map(made).collect());
+        facts.stop_at_first = false;
         // Findings come from the bundles, which have none here.
         facts.runs.iter_mut().filter_map(|run| run.hang.as_mut()).for_each(|hang| hang.finding = None);
         let conclusion = conclude(&facts);
@@ -263,7 +265,7 @@ fn a_damaged_or_unfinished_shard_counts_with_what_its_runs_prove() {
     };
     assert_eq!(of(0), (PartEnd::Unfinished, 2, 1));
     assert_eq!(of(1), (PartEnd::AllMade, 3, 1));
-    assert_eq!(of(2), (PartEnd::AllMade, 2, 1));
+    assert_eq!(of(2), (PartEnd::RunsLost, 2, 1));
     assert_eq!(merged.joined.missing, [4]);
     assert!(!merged.joined.is_whole() && merged.status() == Status::Hang, "the hang of run 6 is proven");
     let note = merged.notes[0].en();
@@ -273,8 +275,76 @@ fn a_damaged_or_unfinished_shard_counts_with_what_its_runs_prove() {
     );
     let lines = evidence(&job.out("whole"));
     assert!(lines[1].starts_with("not all runs were made in shard 1: killed"), "{lines:?}");
-    assert!(lines[2].starts_with("1 line of runs.jsonl of shard 1 could not be read"), "{lines:?}");
+    assert!(lines[2].starts_with("runs lost: shard 3 made more runs"), "{lines:?}");
+    assert!(lines[3].starts_with("1 line of runs.jsonl of shard 1 could not be read"), "{lines:?}");
     assert!(lines.iter().any(|line| line.starts_with("7 of 12 planned runs made")), "{lines:?}");
+}
+
+#[test]
+fn shards_whose_runs_are_lost_are_not_all_runs() {
+    let job = Job::whole(4);
+    fs::write(job.folder(1).join("runs.jsonl"), "").unwrap();
+    fs::remove_file(job.folder(3).join("runs.jsonl")).unwrap();
+    let merged = job.merge("whole").unwrap();
+    assert_eq!(merged.joined.with(PartEnd::RunsLost), [1, 3]);
+    let lines = evidence(&job.out("whole"));
+    assert!(
+        lines[0].starts_with("all 4 shards are there, but not all lines of runs of shard 1, 3"),
+        "{lines:?}"
+    );
+    assert!(lines[1].starts_with("runs lost: shard 1, 3"), "{lines:?}");
+    for (file, row) in
+        [("report.md", "| 1/4 | runs lost | 0 / 3 |"), ("report.ja.md", "| 1/4 | 実行の記録が欠落 | 0 / 3 |")]
+    {
+        let report = fs::read_to_string(job.out("whole").join(file)).unwrap();
+        assert!(report.contains(row), "{report}");
+    }
+    assert_eq!(verdict(&job.out("whole"))["stopped"], "interrupted");
+    // A run that nobody has planned proves nothing.
+    let job = Job::whole(4);
+    write_runs(&job.folder(2), &[made(2), made(6), RunFacts { run: 98, ..made(2) }]);
+    let part = job.merge("whole").unwrap().joined.parts.remove(1);
+    assert_eq!((part.end, part.made, part.damaged_lines), (PartEnd::RunsLost, 2, 1));
+}
+
+#[test]
+fn an_out_in_a_shard_is_refused() {
+    let job = Job::whole(2);
+    let shard = job.folder(1);
+    std::os::unix::fs::symlink(&shard, job.out("link")).unwrap();
+    for out in [
+        shard.join("whole"),
+        shard.join("a/b"),
+        job.out("link/whole"),
+        job.folder(2).join("../shard_1_of_2/a"),
+    ] {
+        let error = merge(&[job.dir.path().join("night")], &out, None).unwrap_err();
+        assert_eq!(crate::console::exit::status_of(&error), Status::Usage, "{error}");
+        assert!(error.to_string().contains("a shard that is joined: give an --out outside of it"), "{error}");
+    }
+    assert!(!shard.join("whole").exists() && !shard.join("a").exists());
+    merge(&[shard], &job.dir.path().join("night/whole"), None).unwrap();
+}
+
+#[test]
+fn what_the_group_shall_read_is_copied_where_a_link_has_another_mode() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let job = Job::whole(1);
+    let (shards, _) = read::all(&[job.folder(1)]);
+    let set = |run: u32, mode: u32| {
+        let file = job.folder(1).join(format!("hang_run_{run}/stacks.txt"));
+        fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set(6, 0o600);
+    set(9, 0o640);
+    for (out, for_group, linked) in [("own", false, [true, true]), ("group", true, [false, true])] {
+        files::bring(&shards, &job.out(out), for_group).unwrap();
+        let number = |folder: &Path, run| {
+            fs::metadata(folder.join(format!("hang_run_{run}/stacks.txt"))).unwrap().ino()
+        };
+        let same = [6, 9].map(|run| number(&job.folder(1), run) == number(&job.out(out), run));
+        assert_eq!(same, linked, "{out}");
+    }
 }
 
 #[test]
@@ -310,6 +380,16 @@ fn shards_that_stopped_at_a_hang_say_what_that_does_to_the_rate() {
             && line.contains("tends to be too high")
     );
     assert_eq!(verdict(&job.out("whole"))["stopped"], "first-hang");
+    // Nobody went on.
+    let alone = merge(&[job.folder(2)], &job.out("alone"), None).unwrap();
+    let said = alone.shard_lines(Lang::En).join("\n");
+    assert!(said.contains("shard 2 stopped at a first hang of its own. The runs"), "{said}");
+    // The hang of a last run cuts nothing off.
+    write_runs(&job.folder(2), &[made(2), made(10), made(6)]);
+    job.shard(2, |record| record.end(3, PartEnd::FirstHang));
+    let merged = job.merge("last").unwrap();
+    assert!(merged.shard_lines(Lang::En).iter().all(|line| !line.contains("first hang")));
+    assert_eq!(verdict(&job.out("last"))["stopped"], "all-made");
 }
 
 #[test]

@@ -122,8 +122,16 @@ fn collected(out: &Path, sessions: u32) {
     std::fs::write(out.join("sessions.jsonl"), lines).unwrap();
 }
 
+/// A collector that works there, as far as its socket says.
+fn at_work(out: &Path) -> std::os::unix::net::UnixListener {
+    let socket = out.join("socket");
+    let file = serde_json::json!({ "schema": crate::live::model::SCHEMA, "kind": "collect", "pid": 1, "socket": socket });
+    std::fs::write(out.join("status.json"), file.to_string()).unwrap();
+    std::os::unix::net::UnixListener::bind(&socket).unwrap()
+}
+
 fn report(out: &Path) -> Report {
-    Report::read(out, &Kind::of(out).unwrap()).unwrap()
+    Report::read(out, &Kind::of(out).unwrap())
 }
 
 fn json(report: &Report) -> Value {
@@ -145,6 +153,7 @@ fn median(mut figures: Vec<f64>) -> Option<f64> {
 fn a_night_of_500_sessions_is_what_its_lines_say() {
     let out = tempfile::tempdir().unwrap();
     collected(out.path(), 500);
+    let _works = at_work(out.path());
     let made = report(out.path());
     let told = json(&made);
 
@@ -345,6 +354,9 @@ fn a_matrix_of_500_rows_is_what_its_rows_say() {
     assert_eq!(counts, [3, 2]);
     assert_eq!((told["no_memory"].as_array().unwrap().len(), &told["damaged"][0]["line"]), (1, &502.into()));
     insta::assert_snapshot!("matrix_terminal", named(&terminal::text(&made.night, STYLE), out.path()));
+    std::fs::write(out.path().join("matrix.json"), "{").unwrap();
+    let damaged = json(&report(out.path()))["damaged"].clone();
+    assert!(damaged.as_array().unwrap().iter().any(|of| of["file"] == "matrix.json"), "{damaged}");
     // Without matrix.toml, the page has only the runs.
     assert_eq!(made.write(out.path()).unwrap(), ["report.html", "report.md", "report.ja.md"]);
     let page = std::fs::read_to_string(out.path().join("report.html")).unwrap();
@@ -429,9 +441,87 @@ fn what_is_no_night_is_none() {
     assert!(Kind::of(out.path()).is_none());
     bundle(out.path(), &finding(Class::Runaway));
     assert!(Kind::of(out.path()).is_none());
+    // Somebody's own files.
     std::fs::create_dir(out.path().join("sessions")).unwrap();
+    for (file, text) in [
+        ("samples.csv", "t,x\n1,2\n"),
+        ("runs.jsonl", "{\"a\":1}\n"),
+        ("matrix.json", "{}"),
+        ("sessions.jsonl", "[]\n"),
+    ] {
+        std::fs::write(out.path().join(file), text).unwrap();
+        assert!(Kind::of(out.path()).is_none(), "{file}");
+        std::fs::remove_file(out.path().join(file)).unwrap();
+    }
+    assert!(Kind::of(out.path()).is_none());
+    std::fs::write(out.path().join("sessions.jsonl"), "").unwrap();
     // A collector that has just begun.
     let made = report(out.path());
     assert_eq!(json(&made)["runs"], 0);
-    assert_eq!(terminal::text(&made.night, STYLE).lines().count(), 1);
+    let text = terminal::text(&made.night, STYLE);
+    assert!(text.lines().count() == 1 && text.ends_with(": No run is there.\n"), "{text}");
+    assert!(!html::night::page(&made.night, Lang::En).contains("badge good"));
+}
+
+#[test]
+fn a_session_is_open_only_while_somebody_is_there() {
+    let out = tempfile::tempdir().unwrap();
+    let open = SessionRecord { end: End::Open, rc: None, ended: None, ..session(1) };
+    let dir = out.path().join(&open.folder);
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("session.json"), serde_json::to_vec(&open).unwrap()).unwrap();
+    let count = |key: &str| json(&report(out.path()))[key].as_array().unwrap().len();
+    assert_eq!((count("open"), count("lost")), (0, 1));
+    let works = at_work(out.path());
+    assert_eq!((count("open"), count("lost")), (1, 0));
+    drop(works);
+    let text = terminal::text(&report(out.path()).night, STYLE);
+    assert!(
+        text.contains("1 session with an end that is not known") && !text.contains("session still open"),
+        "{text}"
+    );
+    let stat = std::fs::read("/proc/self/stat").unwrap();
+    let start_ticks = start_ticks_of(&stat);
+    let own = SessionRecord { pid: std::process::id(), start_ticks, ..open };
+    std::fs::write(dir.join("session.json"), serde_json::to_vec(&own).unwrap()).unwrap();
+    assert_eq!((count("open"), count("lost")), (1, 0));
+}
+
+/// Field 22 of `/proc/PID/stat`.
+fn start_ticks_of(stat: &[u8]) -> u64 {
+    let text = String::from_utf8_lossy(stat);
+    text.rsplit(')').next().unwrap().split_whitespace().nth(19).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_hunt_without_a_verdict_is_a_night() {
+    let out = tempfile::tempdir().unwrap();
+    let lines: Vec<String> =
+        Hunt::new(3).facts().runs.iter().map(|run| run_files::object(run).to_string()).collect();
+    std::fs::write(out.path().join("runs.jsonl"), lines.join("\n") + "\n{\"run\":4,\"se").unwrap();
+    let made = report(out.path());
+    let told = json(&made);
+    assert_eq!(
+        (&told["source"], &told["runs"], &told["table"][0]["allocator"]),
+        (&"hunt".into(), &3.into(), &Value::Null)
+    );
+    assert_eq!((&told["damaged"][0]["line"], &told["damaged"][0]["error"]), (&4.into(), &Value::Null));
+    assert_eq!(made.write(out.path()).unwrap(), ["report.html", "report.md", "report.ja.md"]);
+    // With its verdict a torn line is still named, and is no reason to refuse.
+    crate::report::write_hunt(out.path(), &Hunt::new(3).facts(), &crate::report::Extra::default()).unwrap();
+    assert_eq!(crate::report::reread::facts(out.path()).unwrap().runs.len(), 3);
+    assert_eq!(json(&report(out.path()))["damaged"].as_array().unwrap().len(), 1);
+    assert_eq!(report(out.path()).write(out.path()).unwrap(), [""; 0]);
+}
+
+#[test]
+fn names_are_escaped_in_the_report() {
+    let out = tempfile::tempdir().unwrap();
+    let label = "`<script>a|b";
+    let record =
+        SessionRecord { label: label.to_owned(), allocator: Some("/opt/<b>.so".to_owned()), ..session(1) };
+    std::fs::write(out.path().join("sessions.jsonl"), serde_json::to_string(&record).unwrap() + "\n")
+        .unwrap();
+    let text = markdown::report(&report(out.path()).night, Lang::En);
+    assert!(text.contains("| '\\<script>a\\|b | \\_b_ |"), "{text}");
 }

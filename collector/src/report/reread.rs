@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::hang::Hang;
+use super::night::model::Damaged;
 use super::show::{ShowError, read};
 use crate::analysis::decision::Stopped;
 use crate::analysis::facts::{STATS, SideBySide};
@@ -14,7 +15,11 @@ use crate::analysis::shards::Joined;
 use crate::analysis::verdict::Tally;
 use crate::analysis::{ArmFacts, DsoFacts, HuntFacts, Integrity, RunFacts, RunOutcome, StirPlan};
 use crate::evidence::threads_file::ThreadsFile;
-use crate::files::bounded;
+use crate::files::{bounded, lines};
+
+/// File with the runs.
+const RUNS: &str = "runs.jsonl";
+pub(crate) const VERDICT: &str = "verdict.json";
 
 /// What is in `verdict.json` and not in the runs.
 #[derive(Deserialize)]
@@ -71,10 +76,11 @@ struct Arm {
 /// [`ShowError`]: a file is not there, or is not what a hunt writes. A snapshot that is gone is a hang
 /// without a finding.
 pub(crate) fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
-    let verdict: Verdict = read(&out.join("verdict.json"))?;
-    let path = out.join("runs.jsonl");
+    let verdict: Verdict = read(&out.join(VERDICT))?;
+    let path = out.join(RUNS);
     let text = bounded::read_text(&path).map_err(|source| ShowError::Read { path: path.clone(), source })?;
-    let parse = |text: &str| text.lines().map(serde_json::from_str).collect::<Result<Vec<RunFacts>, _>>();
+    let parse =
+        |text: &str| whole(text).lines().map(serde_json::from_str).collect::<Result<Vec<RunFacts>, _>>();
     let mut runs = parse(&text).map_err(|source| ShowError::Parse { path, source })?;
     // The runs of the counter lane are among the others if one of them hung. Most hunts have none.
     let path = out.join("stats_runs.jsonl");
@@ -111,6 +117,42 @@ pub(crate) fn facts(out: &Path) -> Result<HuntFacts, ShowError> {
         runs,
         ..HuntFacts::new(&verdict.name, &verdict.command, dso)
     })
+}
+
+/// The text without a torn last line: its writer was killed, or is writing it now.
+fn whole(text: &str) -> &str {
+    let from = text.rfind('\n').map_or(0, |end| end + 1);
+    let torn = serde_json::from_str::<serde::de::IgnoredAny>(&text[from..]).is_err();
+    if torn { &text[..from] } else { text }
+}
+
+/// The runs of the hunt in OUT, whose verdict may not be there yet. Lines that cannot be read are named.
+pub(crate) fn runs(out: &Path) -> (Vec<RunFacts>, Vec<Damaged>) {
+    let (mut runs, mut damaged) = (vec![], vec![]);
+    let read =
+        lines::each(&out.join(RUNS), None, |line| match serde_json::from_slice::<RunFacts>(line.bytes) {
+            Ok(run) => runs.push(run),
+            Err(error) => damaged.push(Damaged {
+                file: RUNS.to_owned(),
+                line: Some(line.number),
+                error: line.whole.then(|| error.to_string()),
+            }),
+        });
+    if let Err(error) = read {
+        damaged.push(Damaged { file: RUNS.to_owned(), line: None, error: Some(error.to_string()) });
+    }
+    runs.iter_mut().for_each(|run| find(out, run));
+    (runs, damaged)
+}
+
+/// Whether OUT has the list of the runs of a hunt. A list without a whole line is one beside `runs.tsv`.
+pub(crate) fn is_hunt(out: &Path) -> bool {
+    let (mut run, mut any) = (false, false);
+    let read = lines::each(&out.join(RUNS), None, |line| {
+        run = run || serde_json::from_slice::<RunFacts>(line.bytes).is_ok();
+        any |= line.whole;
+    });
+    run || read.is_ok() && !any && ["runs.tsv", VERDICT].iter().any(|file| out.join(file).exists())
 }
 
 /// Reads the finding of a run again, from its snapshot in `out`. None if the snapshot is gone.

@@ -45,6 +45,7 @@ fn row(part: &Part, of: u32) -> Vec<Text> {
         PartEnd::MaxTime => MergeLine::MaxTime {},
         PartEnd::Interrupted => MergeLine::Interrupted {},
         PartEnd::Unfinished => MergeLine::Unfinished {},
+        PartEnd::RunsLost => MergeLine::RunsLost {},
     };
     // One that was requeued may have had several.
     let machines = |of: fn(&crate::analysis::shards::Machine) -> &String| {

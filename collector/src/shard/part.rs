@@ -21,12 +21,15 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
+    /// Most shards of a job. An array of Slurm has fewer tasks.
+    pub(crate) const MOST: u32 = 100_000;
+
     /// The only shard of a job that is not cut.
     pub(crate) const WHOLE: Shard = Shard { index: 1, of: 1 };
 
-    /// None: `index` is not one of 1 to `of`.
+    /// None: `index` is not one of 1 to `of`, or there are too many shards.
     pub(crate) fn new(index: u32, of: u32) -> Option<Shard> {
-        (1..=of).contains(&index).then_some(Shard { index, of })
+        (of <= Shard::MOST && (1..=of).contains(&index)).then_some(Shard { index, of })
     }
 
     /// Reads `3/4`.
@@ -37,7 +40,7 @@ impl Shard {
         let number = |text: &str| text.trim().parse::<u32>().ok();
         let both = text.split_once('/').and_then(|(index, of)| number(index).zip(number(of)));
         let shard = both.and_then(|(index, of)| Shard::new(index, of));
-        shard.ok_or_else(|| "give i/n with i from 1 to n, as 3/4, or off".to_owned())
+        shard.ok_or_else(|| format!("give i/n with i from 1 to n, as 3/4, n at most {}; or off", Shard::MOST))
     }
 
     /// Whether the run with this number, from 1, is one of the shard's.
@@ -117,7 +120,7 @@ mod tests {
         }
 
         #[test]
-        fn text_and_folder_are_read_back(of in 1u32.., index in 1u32..) {
+        fn text_and_folder_are_read_back(of in 1..=Shard::MOST, index in 1u32..) {
             let shard = Shard { index: (index - 1) % of + 1, of };
             prop_assert_eq!(Shard::parse(&shard.to_string()), Ok(shard));
             let folder = shard.folder(Path::new("night"));
@@ -132,7 +135,7 @@ mod tests {
 
     #[test]
     fn what_is_no_shard_is_refused() {
-        for bad in ["0/4", "5/4", "1/0", "4", "-1/4", "1/4/2", "a/b", "", "/", "1/99999999999"] {
+        for bad in ["0/4", "5/4", "1/0", "4", "-1/4", "1/4/2", "a/b", "", "/", "1/99999999999", "1/100001"] {
             assert!(Shard::parse(bad).unwrap_err().contains("as 3/4"), "{bad}");
         }
         for bad in ["shard_0_of_4", "shard_5_of_4", "shard_1", "hang_run_8", "shard_1_of_4_old"] {

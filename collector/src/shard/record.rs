@@ -161,7 +161,9 @@ impl Record {
             return Err(damaged("it is of another version"));
         }
         if Shard::new(record.shard.index, record.shard.of).is_none() {
-            return Err(damaged("there is no such shard"));
+            let Shard { index, of } = record.shard;
+            let what = format!("there is no shard {index} of {of}; a job has at most {}", Shard::MOST);
+            return Err(damaged(&what));
         }
         if settings::digest(&record.settings) != record.settings_sha1 {
             return Err(damaged("its settings have another digest"));
@@ -221,7 +223,12 @@ mod tests {
         for (from, to, word) in [
             ("./bench 16", "./bench 17", "another digest"),
             ("shard/1", "shard/9", "another version"),
-            ("\"shard\": 3", "\"shard\": 5", "no such shard"),
+            ("\"shard\": 3", "\"shard\": 5", "no shard 5 of 4"),
+            (
+                "\"shards\": 4,",
+                "\"shards\": 4294967295,",
+                "no shard 3 of 4294967295; a job has at most 100000",
+            ),
         ] {
             assert!(text.contains(from), "{text}");
             std::fs::write(&path, text.replace(from, to)).unwrap();

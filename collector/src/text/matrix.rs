@@ -36,6 +36,11 @@ messages! {
         Unknown {} => "unknown", "不明";
         Hangs {} => "## Hangs", "## ハング一覧";
         HangHead {} => "| run | class | what was found | evidence |", "| 実行 | 分類 | 所見 | 記録 |";
+        NoState {} => "there is no matrix.json: a merge writes none, and its page has all runs of the shards",
+            "matrix.json がない (merge は書かない。そのページにはシャードの全実行がある)";
+        OtherState {} => "matrix.json is of another matrix", "matrix.json は別の計測のもの";
+        PageStays { why } => "report.html stays as it is: {why}", "report.html はそのまま残す: {why}";
+        PageOfRuns { why } => "report.html has only the runs: {why}", "report.html には実行だけを載せた: {why}";
         Shards {} => "## Shards", "## シャード";
         Marked {} => "## Marked runs", "## 印の付いた実行";
         NotOk {} => "## Other ends", "## その他の終わり方";

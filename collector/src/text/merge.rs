@@ -32,6 +32,7 @@ messages! {
         MaxTime {} => "time limit reached", "制限時間に到達";
         Interrupted {} => "interrupted", "中断";
         Unfinished {} => "killed, or still at work", "強制終了、または実行中";
+        RunsLost {} => "runs lost", "実行の記録が欠落";
         NotThere {} => "missing", "不足";
     }
 }

@@ -8,6 +8,7 @@ messages! {
     pub(crate) NightLine {
         Title { name } => "# Night: {name}", "# 全体の結果: {name}";
         // The headline.
+        NoRun {} => "No run is there.", "実行の記録がない。";
         SessionsNone { sessions: "session" } => "{sessions}, and none hung.", "{sessions} セッション、ハングなし。";
         RunsNone { runs: "run" } => "{runs}, and none hung.", "{runs} 回の実行、ハングなし。";
         SessionsSome { hung, sessions: "session" } => "{hung} of {sessions} hung.", "{sessions} セッション中 {hung} がハング。";

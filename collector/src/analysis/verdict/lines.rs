@@ -354,11 +354,19 @@ messages! {
         StoppedEarly { made, planned: "run" } => "stopped at the first hang, after {made} of {planned} (progress.log)",
             "最初のハングで終了した。{planned} 回中 {made} 回を実行 (progress.log)";
         ShardsAll { of: "shard" } => "the runs of all {of} (shards/)", "{of} シャードすべての実行 (shards/)";
+        ShardsLossy { of: "shard", lossy } => "all {of} are there, but not all lines of runs of shard {lossy} can be read (shards/)",
+            "{of} シャードはすべてあるが、シャード {lossy} の実行には読めない行がある (shards/)";
+        ShardsLost { shards } => "runs lost: shard {shards} made more runs than its runs.jsonl proves; the others are in no count (shards/)",
+            "実行の記録が欠落したシャード: {shards}。runs.jsonl にある以上の実行をしたが、その分はどの数にも含まれない (shards/)";
         ShardsMissing { there, of: "shard", missing } => "{there} of {of}; missing: {missing}. Their runs are in no count",
             "{of} シャード中 {there} 個。不足: {missing}。その実行はどの数にも含まれない";
         ShardsCut { shards } => "not all runs were made in shard {shards}: killed, interrupted or still at work (shards/)",
             "実行が終わっていないシャード: {shards}。強制終了、中断、または実行中 (shards/)";
-        ShardsStopped { shards } => "shard {shards} stopped at a first hang of its own, and the others went on. The runs that would have \
+        ShardsStopped { shards } => "shard {shards} stopped at a first hang of its own. The runs that would have followed a hang are \
+            missing, so the share of hangs tends to be too high; --on-hang next makes all runs",
+            "シャード {shards} はそれぞれ最初のハングで終了した。ハングに続くはずの実行がないため、ハングの割合は高めに出る。\
+            --on-hang next ならすべて実行する";
+        SomeShardsStopped { shards } => "shard {shards} stopped at a first hang of its own, and the others went on. The runs that would have \
             followed a hang are missing, so the share of hangs tends to be too high; --on-hang next makes all runs",
             "シャード {shards} はそれぞれ最初のハングで終了し、ほかは続行した。ハングに続くはずの実行がないため、ハングの割合は高めに\
             出る。--on-hang next ならすべて実行する";

@@ -12,8 +12,10 @@ use crate::text::message::{Lang, ranges, say};
 pub(super) fn evidence(facts: &HuntFacts) -> Vec<Sentence> {
     let Some(joined) = &facts.shards else { return vec![] };
     let of = joined.of;
+    let lossy = joined.lossy();
     let mut lines = vec![match joined.missing.is_empty() {
-        true => say!(Line::ShardsAll { of }),
+        true if lossy.is_empty() => say!(Line::ShardsAll { of }),
+        true => say!(Line::ShardsLossy { of, lossy: ranges(&lossy) }),
         false => {
             let (there, missing) = (joined.parts.len(), ranges(&joined.missing));
             say!(Line::ShardsMissing { there, of, missing })
@@ -24,13 +26,21 @@ pub(super) fn evidence(facts: &HuntFacts) -> Vec<Sentence> {
     if !cut.is_empty() {
         lines.push(say!(Line::ShardsCut { shards: ranges(&cut) }));
     }
+    let lost = joined.with(PartEnd::RunsLost);
+    if !lost.is_empty() {
+        lines.push(say!(Line::ShardsLost { shards: ranges(&lost) }));
+    }
     let damaged = joined.parts.iter().filter(|part| part.damaged_lines > 0);
     lines.extend(
         damaged.map(|part| say!(Line::ShardDamaged { lines: part.damaged_lines, shard: part.shard })),
     );
     let stopped = joined.with(PartEnd::FirstHang);
     if !stopped.is_empty() {
-        lines.push(say!(Line::ShardsStopped { shards: ranges(&stopped) }));
+        let shards = ranges(&stopped);
+        lines.push(match joined.parts.len() > stopped.len() {
+            true => say!(Line::SomeShardsStopped { shards }),
+            false => say!(Line::ShardsStopped { shards }),
+        });
     }
     if let Some(OneNode { name, node, others, of, p }) = one_node(facts) {
         let (hung, runs, others, p) = (node.hung, node.of, others.of, p_text(p));
@@ -47,7 +57,8 @@ pub(crate) fn sentences(facts: &HuntFacts, lang: Lang) -> Vec<String> {
 /// Empty where nothing was joined, or nothing is missing.
 pub(super) fn would_change_it(facts: &HuntFacts) -> Vec<Sentence> {
     let Some(joined) = &facts.shards else { return vec![] };
-    let cut = [PartEnd::Interrupted, PartEnd::Unfinished].map(|end| joined.with(end)).concat();
+    let cut =
+        [PartEnd::Interrupted, PartEnd::Unfinished, PartEnd::RunsLost].map(|end| joined.with(end)).concat();
     let mut lacking = [joined.missing.clone(), cut].concat();
     lacking.sort_unstable();
     let mut lines = vec![];

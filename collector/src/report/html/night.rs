@@ -53,7 +53,7 @@ fn about(night: &Night) -> Job {
 pub(super) fn badge(night: &Night) -> Markup {
     let hung = night.bugs.iter().map(|bug| bug.hangs.len()).sum::<usize>();
     html! {
-        @if hung == 0 { span.badge.good { (said(&Html::NotHung {})) } } @else { span.badge.alarm { (said(&Job::KindHung {})) " " (hung) } }
+        @if night.runs().next().is_none() { } @else if hung == 0 { span.badge.good { (said(&Html::NotHung {})) } } @else { span.badge.alarm { (said(&Job::KindHung {})) " " (hung) } }
     }
 }
 

@@ -22,6 +22,7 @@ pub(crate) fn headline(night: &Night) -> Text {
     let (hung, all) = (night.count(Outcome::Hung), night.runs().count());
     let sessions = night.found.source == Source::Sessions;
     let mut sentences = vec![match (hung, sessions) {
+        _ if all == 0 => NightLine::NoRun {},
         (0, true) => say!(NightLine::SessionsNone { sessions: all }),
         (0, false) => say!(NightLine::RunsNone { runs: all }),
         (_, true) => say!(NightLine::SessionsSome { hung, sessions: all }),

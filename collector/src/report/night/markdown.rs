@@ -15,7 +15,7 @@ const MOST_LINES: usize = 40;
 /// The report in one language.
 pub(crate) fn report(night: &Night, lang: Lang) -> String {
     let mut page = Page::new(lang);
-    page.line(&say!(NightLine::Title { name: night.found.name }));
+    page.line(&say!(NightLine::Title { name: cell_of(&night.found.name) }));
     page.raw(&format!("\n**{}**\n\n", escaped(lines::headline(night).text(lang))));
     if !night.rows.is_empty() {
         table(&mut page, night);
@@ -28,6 +28,11 @@ pub(crate) fn report(night: &Night, lang: Lang) -> String {
     page.finish()
 }
 
+/// A name that somebody gave, as a cell: [`Page::row`] takes care of the bars. Its backquotes are no marks.
+fn cell_of(name: &str) -> String {
+    escaped(&name.replace('`', "'")).replace("\\|", "|")
+}
+
 fn table(page: &mut Page, night: &Night) {
     let lang = page.lang;
     let heads = lines::heads(night.found.source).map(|head| head.text(lang));
@@ -36,7 +41,8 @@ fn table(page: &mut Page, night: &Night) {
     let (rows, more) = lines::first_rows(night, MOST_ROWS);
     for row in rows.iter().chain(&night.totals) {
         let cells = lines::cells(row);
-        page.row(cells.iter().map(|cell| cell.text(lang)));
+        let cells: Vec<String> = cells.iter().map(|cell| cell_of(cell.text(lang))).collect();
+        page.row(cells.iter().map(String::as_str));
     }
     page.raw("\n");
     if more > 0 {
@@ -63,7 +69,7 @@ fn hangs(page: &mut Page, night: &Night) {
             bug.hangs.len().to_string(),
             format!("{}{id}{bare}", escaped(lines::signature(bug).text(lang))),
             escaped(bug.sentence.text(lang)),
-            escaped(&say!(NightLine::Where { labels, allocators }).text(lang)),
+            cell_of(&say!(NightLine::Where { labels, allocators }).text(lang)),
             lines::builds(&bug.builds).text(lang).to_owned(),
             lines::between(bug).text(lang).to_owned(),
         ];

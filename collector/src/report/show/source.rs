@@ -26,7 +26,7 @@ pub(crate) enum ShowError {
     #[error("cannot read {}: {source}; give OUT of a hunt, a collect, a shrink or a snap, the folder of a session or of a hang, or a recording.json.gz", path.display())]
     Read { path: PathBuf, source: io::Error },
     /// A file is not what it should be.
-    #[error("{}: {source}; it was not written by this version of hangscope", path.display())]
+    #[error("{}: {source}; it is damaged, or was not written by this version of hangscope", path.display())]
     Parse { path: PathBuf, source: serde_json::Error },
     /// A dump or a recording.
     #[error(transparent)]
