@@ -114,7 +114,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Status> {
                 "report: {path} is no OUT and no bundle of hangscope: looked for {}, and for dump.bin or recording.json.gz",
                 crate::night::LOOKED_FOR
             );
-            return Err(Ended::new(Status::Usage, what).into());
+            return Err(Ended::new(Status::Failed, what).into());
         }
         read => read.context("report")?,
     };

@@ -180,7 +180,7 @@ fn no_name_of_a_process_rewrites_a_terminal() {
     host.env("HANGSCOPE_LABEL", NASTY).env("HANGSCOPE_HANG_AFTER", "500ms");
     let mut host = host.spawn().unwrap();
     let session = collector.line_with(&["[SESSION]"]);
-    let hang = collector.line_with(&["[WAITS]"]);
+    let hang = collector.line_with(&["[WAITS]", "[HANG]"]);
     host.kill().unwrap();
     host.wait().unwrap();
     let end = collector.line_with(&["[END]"]);

@@ -148,7 +148,7 @@ fn a_hunt_a_collector_and_a_snap_keep_no_secret_of_the_environment() {
     watched.env("LD_PRELOAD", preload(None)).env("HANGSCOPE_SOCKET", collector.socket());
     watched.env("HANGSCOPE_HANG_AFTER", "500ms");
     let watched = Running(watched.spawn().expect("a program"));
-    collector.line_with(&["[WAITS]"]);
+    collector.line_with(&["[WAITS]", "[HANG]"]);
     drop(watched);
     collector.line_with(&["[END]"]);
     collector.interrupt();
