@@ -84,7 +84,8 @@ lints() {
   local shim
   nice -n 15 cargo clippy -q --profile shim -p hangscope-shim -p hangscope-follow -p hangscope-stir --all-targets -- -D warnings &
   shim=$!
-  nice -n 15 cargo clippy -q --release "${members[@]}" --all-targets -- -D warnings
+  # With the settings of the build: what build scripts have compiled (SQLite) is there already.
+  nice -n 15 cargo "${quick[@]}" clippy -q --release "${members[@]}" --all-targets -- -D warnings
   wait "$shim"
 }
 
@@ -94,7 +95,7 @@ documentation() {
   export RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links --document-private-items"
   nice -n 15 cargo doc -q --profile shim --no-deps -p hangscope-shim -p hangscope-follow -p hangscope-stir &
   shim=$!
-  nice -n 15 cargo doc -q --release --no-deps "${members[@]}"
+  nice -n 15 cargo "${quick[@]}" doc -q --release --no-deps "${members[@]}"
   wait "$shim"
 }
 
