@@ -136,8 +136,8 @@ fn telling_line(log: &Path) -> String {
     told_by(&String::from_utf8_lossy(&text)).chars().take(MOST_CHARACTERS).collect()
 }
 
-/// The first line of a log that says what went wrong, as compilers, linkers and make write it; else the last line
-/// that is not empty.
+/// The first line of a log that says what went wrong, as compilers, linkers and make write it; else the last
+/// line with text.
 fn told_by(log: &str) -> &str {
     const SIGNS: [&str; 6] =
         ["error: ", "error[", "undefined reference", "cannot find -l", "No such file or directory", "*** "];

@@ -17,7 +17,7 @@ use crate::console::cancel::Cancel;
 use crate::console::exit::{Ended, Status};
 use crate::files::atomic;
 use crate::files::journal::{BadJournal, Journal};
-use crate::files::settings::are;
+use crate::files::settings::are_same;
 use crate::hunt::lane::{Lane, RunNames};
 use crate::hunt::{self, Config, Screen};
 use crate::launch::program;
@@ -198,7 +198,7 @@ fn begin(job: &Job) -> anyhow::Result<Journal<Entry>> {
     atomic::make_dir(out)?;
     let before = Settings::load(out).map_err(usage)?;
     match before {
-        Some(before) if !are(settings, &before) => {
+        Some(before) if !are_same(settings, &before) => {
             return Err(usage(format!(
                 "{} is of another search: give another --out, or go on with it with --resume {}",
                 out.join(settings::FILE).display(),

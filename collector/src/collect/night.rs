@@ -42,8 +42,8 @@ pub(crate) fn read(out: &Path, last: Option<u64>, at_work: bool) -> Found {
     }
 }
 
-/// Whether OUT has the list of a collector, or the record of a session. A list without a line is one beside the
-/// folder of the sessions.
+/// Whether OUT has the list of a collector, or the record of a session. A list without a line is one beside
+/// the folder of the sessions.
 pub(crate) fn is_night(out: &Path) -> bool {
     let is_record = |bytes: &[u8]| serde_json::from_slice::<SessionRecord>(bytes).is_ok();
     let (mut record, mut any) = (false, false);
@@ -119,11 +119,9 @@ impl Reading<'_> {
 
     fn run(&mut self, record: &SessionRecord) -> Run {
         // The collector was killed, or ended before the process.
-        let ended = record.end == End::Open && !self.at_work && !record.lives();
-        let record = &match ended {
-            true => SessionRecord { end: End::Lost, ..record.clone() },
-            false => record.clone(),
-        };
+        let lost = record.end == End::Open && !self.at_work && !record.lives();
+        let lost = lost.then(|| SessionRecord { end: End::Lost, ..record.clone() });
+        let record = lost.as_ref().unwrap_or(record);
         let exe = record.exe.rsplit('/').next().unwrap_or(&record.exe);
         let outcome = outcome(record);
         let allocator = record.allocator.as_ref().map(|path| {

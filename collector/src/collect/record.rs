@@ -120,7 +120,7 @@ impl SessionRecord {
     /// Whether the process still runs. A record of an older version has no start.
     pub(crate) fn lives(&self) -> bool {
         let stat = std::fs::read(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
-        let stat = Stat::parse(&stat).filter(|stat| !matches!(stat.state, b'Z' | b'X'));
+        let stat = Stat::parse(&stat).filter(|stat| !stat.has_ended());
         stat.is_some_and(|stat| stat.start_ticks == self.start_ticks)
     }
 

@@ -52,9 +52,12 @@ pub(crate) enum BadJournal {
 }
 
 impl<T: Serialize + DeserializeOwned> Journal<T> {
-    /// Opens the journal in `out`, or creates it. A last line without its end, left by a full disk or a kill, is
-    /// removed. Its step is made again. `check` gets the entries before a line, and the line; it says why the
-    /// line cannot follow them.
+    /// Opens the journal in `out`, or creates it. A last line without its end, left by a full disk or a kill,
+    /// is removed. Its step is made again. `check` gets the entries before a line, and the entry of the line.
+    /// It says why the one cannot follow the others.
+    ///
+    /// # Errors
+    /// [`BadJournal`]
     pub(crate) fn open(
         out: &Path,
         names: Names,

@@ -6,7 +6,8 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Reads the settings of a `job` (`shrink`); none: there is no file. `is_known`: they are of this version, and whole.
+/// Reads the settings of a `job` (`shrink`); none: there is no file. `is_known`: they are of this version, and
+/// whole.
 ///
 /// # Errors
 /// One line that says what is wrong with the file.
@@ -33,9 +34,9 @@ pub(crate) fn load<T: DeserializeOwned>(
     }
 }
 
-/// Whether settings are those that were read from a file. They take the same way through text, where a number
-/// may lose its last digit.
-pub(crate) fn are<T: Serialize + DeserializeOwned + PartialEq>(settings: &T, read: &T) -> bool {
+/// Whether settings are those that were read from a file. They take the same way through text first: a number
+/// may lose its last digit there.
+pub(crate) fn are_same<T: Serialize + DeserializeOwned + PartialEq>(settings: &T, read: &T) -> bool {
     let text = serde_json::to_string(settings);
     text.and_then(|text| serde_json::from_str::<T>(&text)).is_ok_and(|again| again == *read)
 }

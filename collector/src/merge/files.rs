@@ -1,7 +1,6 @@
-//! Files of the shards in the joined folder: hard links, or copies where there can be none, or where the group
-//! shall read what it cannot read in the shard. What belongs to a
-//! run has the run's number in its name and goes to the place that it has in the folder of one job. All else
-//! goes to `shards/shard_i_of_n/`.
+//! Files of the shards in the joined folder: hard links. They are copies where there can be no link, or where
+//! the group shall read what it cannot read in the shard. What belongs to a run has the run's number in its
+//! name and goes to the place that it has in the folder of one job. All else goes to `shards/shard_i_of_n/`.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;

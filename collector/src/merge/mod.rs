@@ -34,8 +34,8 @@ use usage::usage;
 /// database that gets the runs of the shards' own.
 ///
 /// # Errors
-/// No shard is there; two are not of one job, or have the same runs; `out` is not empty, or is in a shard; a file
-/// cannot be written.
+/// No shard is there; two are not of one job, or have the same runs; `out` is not empty, or is in a shard; a
+/// file cannot be written.
 pub(crate) fn merge(dirs: &[PathBuf], out: &Path, history: Option<&Path>) -> anyhow::Result<Merged> {
     // Also what a merge left that was broken off: nothing must stand twice.
     if std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {

@@ -21,7 +21,7 @@ pub(super) struct Hunt {
 impl Hunt {
     /// Reads what is in OUT.
     pub(super) fn read(out: &Path) -> Hunt {
-        let (runs, mut damaged) = reread::runs(out);
+        let (mut runs, mut damaged) = reread::runs(out);
         let known = reread::facts(out);
         let has_verdict = known.is_ok();
         if let (Err(error), true) = (&known, damaged.is_empty() && out.join(VERDICT).exists()) {
@@ -35,7 +35,10 @@ impl Hunt {
             build_id: None,
             original_integrity: Integrity::Unknown,
         };
-        let facts = known.unwrap_or_else(|_| HuntFacts { runs, ..HuntFacts::new("", &[], dso) });
+        let facts = known.unwrap_or_else(|_| {
+            runs.iter_mut().for_each(|run| reread::find(out, run));
+            HuntFacts { runs, ..HuntFacts::new("", &[], dso) }
+        });
         Hunt { facts, damaged, has_verdict }
     }
 }

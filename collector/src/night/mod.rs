@@ -82,8 +82,8 @@ impl Report {
         Report { night: Night::of(found), rest }
     }
 
-    /// Writes the page, and the report in both languages. Returns the names of the files. A hunt with a verdict
-    /// has its own report already: only its page is written, if it has none.
+    /// Writes the page, and the report in both languages. Returns the names of the files. A hunt with a
+    /// verdict has its own report already: only its page is written, if it has none.
     ///
     /// # Errors
     /// [`WriteError`] of the first that could not be written; the others are tried all the same.

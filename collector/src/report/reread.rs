@@ -126,7 +126,8 @@ fn whole(text: &str) -> &str {
     if torn { &text[..from] } else { text }
 }
 
-/// The runs of the hunt in OUT, whose verdict may not be there yet. Lines that cannot be read are named.
+/// The runs of the hunt in OUT, whose verdict may not be there yet, without their findings ([`find`]). Lines
+/// that cannot be read are named.
 pub(crate) fn runs(out: &Path) -> (Vec<RunFacts>, Vec<Damaged>) {
     let (mut runs, mut damaged) = (vec![], vec![]);
     let read =
@@ -141,7 +142,6 @@ pub(crate) fn runs(out: &Path) -> (Vec<RunFacts>, Vec<Damaged>) {
     if let Err(error) = read {
         damaged.push(Damaged { file: RUNS.to_owned(), line: None, error: Some(error.to_string()) });
     }
-    runs.iter_mut().for_each(|run| find(out, run));
     (runs, damaged)
 }
 

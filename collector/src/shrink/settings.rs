@@ -95,7 +95,7 @@ impl Settings {
     pub(crate) fn same(&self, read: &Settings, given_seed: bool) -> bool {
         let own = |plan: StirPlan| StirPlan { seed: read.stir.map_or(plan.seed, |read| read.seed), ..plan };
         let stir = if given_seed { self.stir } else { self.stir.map(own) };
-        settings::are(&Settings { sha1: read.sha1.clone(), stir, ..self.clone() }, read)
+        settings::are_same(&Settings { sha1: read.sha1.clone(), stir, ..self.clone() }, read)
     }
 
     /// The numbers of the command.

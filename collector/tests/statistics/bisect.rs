@@ -160,8 +160,8 @@ fn the_setting_is_found_and_none_is_blamed_for_nothing() {
 
     let never: Vec<Ended> = (0..n / 10).map(|_| search(&space, &mut random, |_| 0.0)).collect();
     assert!(never.iter().all(|end| end.end == End::NoDifference), "a program that never hangs");
-    // Two settings together make it hang: no single one explains that. One of the two may be blamed, another one is
-    // not.
+    // Two settings together make it hang: no single one explains that. One of the two may be blamed, another
+    // one is not.
     let both = |build: usize| if space.values(build)[..2] == [1, 2] { 0.5 } else { 0.0 };
     let ended: Vec<Ended> = (0..n).map(|one| search(&space, &mut self::random(one), both)).collect();
     let apart = ended.iter().filter(|end| end.end == End::NotOneSetting).count() as u32;

@@ -299,8 +299,8 @@ impl Trial {
     }
 }
 
-/// The doubt there is, less the doubt that is left when the first group has the wanted posterior and the others
-/// share the rest as they do now.
+/// The doubt there is now, less the doubt at the end of the search: the first group has the wanted posterior
+/// then, and the others share the rest as they do now. Bits.
 fn bits_to_go(look: &Look, confidence: f64) -> f64 {
     let bits = |share: f64| if share > 0.0 { -share * share.log2() } else { 0.0 };
     let first = look.groups[0].posterior;

@@ -40,8 +40,8 @@ const MOST_STEPS: usize = 6_000;
 const MOST_STEPS_OF_LIST: usize = 60_000;
 /// The same, where it is known how the blocks of the list are linked: then the chain itself is read.
 const MOST_STEPS_OF_CHAIN: usize = 4_000;
-/// Instructions after a system call that failed for want of memory: more than an allocator needs to give up, and
-/// its caller to ask again.
+/// Instructions after a system call that failed for want of memory: more than an allocator needs to give
+/// up, and its caller to ask again.
 const STEPS_AFTER_FAILURE: usize = 20_000;
 /// Instructions of all ways.
 const MOST_STEPS_OF_ALL: usize = 600_000;
@@ -184,9 +184,10 @@ impl Follower<'_, '_> {
         let base = starts.first().and_then(|p| self.thread_base(p.record.regs[self.arch.sp]));
         let mut reads: BTreeMap<u64, RawRead> = BTreeMap::new();
         let mut stores = false;
-        for probe in starts.into_iter().take(MOST_STARTS) {
+        starts.truncate(MOST_STARTS);
+        for probe in &starts {
             way.ways += 1;
-            let is_failing = failing.iter().any(|failing| std::ptr::eq(*failing, probe));
+            let is_failing = failing.iter().any(|failing| std::ptr::eq(*failing, *probe));
             let followed = self.follow(probe, base, is_failing);
             way.followed |= followed.asks_again;
             way.returned_to.extend(followed.returned_to);
@@ -214,7 +215,10 @@ impl Follower<'_, '_> {
             way.calls.extend(followed.calls.into_iter().take(room));
         }
         // The memory of a running program changes while it is read, so one way may go wrong.
-        for probe in [failing.first(), failing.get(failing.len() / 2)].into_iter().flatten() {
+        let mut others: Vec<&Probe> =
+            [0, failing.len() / 2].iter().filter_map(|i| failing.get(*i).copied()).collect();
+        others.dedup_by_key(|p| p.record.sample);
+        for probe in others.into_iter().filter(|p| !starts.iter().any(|start| std::ptr::eq(*start, *p))) {
             let followed = self.follow(probe, base, true);
             way.followed |= followed.asks_again;
             way.returned_to.extend(followed.returned_to);

@@ -1,5 +1,5 @@
-//! The vector registers, as far as compilers copy and set memory with them: halves of 64 bits are moved, and set
-//! to 0.
+//! Vector registers, as far as compilers copy and clear memory with them: their halves of 64 bits are moved,
+//! or set to 0.
 
 use iced_x86::{Instruction, Mnemonic, OpKind};
 
