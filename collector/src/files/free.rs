@@ -36,6 +36,15 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     atomic::write(path, bytes)
 }
 
+/// Writes a page, as [`atomic::write_text`], if it leaves room for small files: it says nothing that they do not.
+///
+/// # Errors
+/// As [`write()`].
+pub(crate) fn write_page(path: &Path, text: &str) -> Result<(), WriteError> {
+    check(path, text.len() as u64)?;
+    atomic::write_text(path, text)
+}
+
 /// Whether a file of so many bytes may be written at this path.
 ///
 /// # Errors

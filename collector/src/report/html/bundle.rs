@@ -18,8 +18,8 @@ use crate::analysis::{
 use crate::console::out;
 use crate::evidence::bundle::Bundle;
 use crate::evidence::threads_file::ThreadsFile;
-use crate::files::atomic::{self, WriteError};
-use crate::files::bounded;
+use crate::files::atomic::WriteError;
+use crate::files::{bounded, free};
 use crate::report::extra::Extra;
 use crate::report::graph::{Graph, place};
 use crate::report::reread;
@@ -99,7 +99,7 @@ pub(crate) fn write_with(
         name: dir.file_name().and_then(|name| name.to_str()).unwrap_or("."),
         lang: out::lang(),
     });
-    atomic::write_text(&dir.join(FILE), &page)
+    free::write_page(&dir.join(FILE), &page)
 }
 
 /// What a page is made from.

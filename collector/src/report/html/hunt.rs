@@ -17,7 +17,8 @@ use crate::analysis::verdict::{arms, hang_sentence, percent};
 use crate::analysis::{Conclusion, HuntFacts, RunFacts, RunOutcome};
 use crate::console::out;
 use crate::evidence::threads_file::ThreadsFile;
-use crate::files::atomic::{self, WriteError};
+use crate::files::atomic::WriteError;
+use crate::files::free;
 use crate::report::extra::Extra;
 use crate::report::{graph, shards};
 use crate::text::merge::MergeLine;
@@ -40,7 +41,7 @@ pub(crate) fn write(
     let files = Files::of_out(out, snapshots.iter().map(|(name, _)| &**name));
     let name = out.file_name().and_then(|name| name.to_str()).unwrap_or(".");
     let page = page(&Input { facts, conclusion, extra, snapshots, files, name, lang: out::lang() });
-    let mut written = vec![atomic::write_text(&out.join(FILE), &page)];
+    let mut written = vec![free::write_page(&out.join(FILE), &page)];
     for run in &facts.runs {
         let of = run.hang.as_ref().and_then(|hang| snapshots.iter().find(|(name, _)| *name == hang.snapshot));
         if let Some((name, file)) = of {

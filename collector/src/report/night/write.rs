@@ -5,6 +5,7 @@ use std::path::Path;
 use super::markdown;
 use super::model::Night;
 use crate::files::atomic::{self, WriteError};
+use crate::files::free;
 use crate::report::file_names::{PAGE, markdown_name};
 use crate::text::message::Lang;
 
@@ -14,8 +15,9 @@ use crate::text::message::Lang;
 /// # Errors
 /// [`WriteError`] of the first that could not be written; the others are tried all the same.
 pub(crate) fn write(out: &Path, night: &Night, page: &str) -> Result<Vec<&'static str>, WriteError> {
-    let written = atomic::write_text(&out.join(PAGE), page);
-    let reports = write_reports(out, night)?;
+    let reports = write_reports(out, night);
+    let written = free::write_page(&out.join(PAGE), page);
+    let reports = reports?;
     written.map(|()| [&[PAGE], &reports[..]].concat())
 }
 

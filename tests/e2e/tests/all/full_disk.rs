@@ -283,5 +283,12 @@ fn a_look_from_outside_and_a_hunt_come_to_their_verdicts() {
     assert_eq!(json(&hunt.join("verdict.json"))["verdict"], "allocator-bug");
     let runs = fs::read_to_string(hunt.join("runs.jsonl")).expect("the runs");
     assert!(runs.contains("hang_run_1 lacks"), "{runs}");
+    // A page says nothing that the small files do not, and leaves the last room to them.
+    assert!(stderr.contains("report.html: No space left"), "{stderr}");
+    assert!(!hunt.join("report.html").exists() && !hunt.join("hang_run_1/report.html").exists());
+    make_room(&out);
+    let (status, _, stderr) = output_parts(&run(hangscope().arg("report").arg(&hunt)));
+    assert_eq!(status, "exit status: 0", "{stderr}");
+    assert!(fs::metadata(hunt.join("report.html")).is_ok_and(|meta| meta.len() > 0));
     has_no_temporary_file(&out);
 }
