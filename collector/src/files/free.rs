@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::atomic::{self, WriteError};
+use crate::text::escape;
 
 /// What large files leave free for small ones, bytes; an eighth of a smaller disk.
 const FOR_SMALL_FILES: u64 = 256 << 10;
@@ -36,13 +37,12 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     atomic::write(path, bytes)
 }
 
-/// Writes a page, as [`atomic::write_text`], if it leaves room for small files: it says nothing that they do not.
+/// The same for a page, with [`escape::lines`]. It says nothing that the small files do not.
 ///
 /// # Errors
 /// As [`write()`].
 pub(crate) fn write_page(path: &Path, text: &str) -> Result<(), WriteError> {
-    check(path, text.len() as u64)?;
-    atomic::write_text(path, text)
+    write(path, escape::lines(text).as_bytes())
 }
 
 /// Whether a file of so many bytes may be written at this path.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use rusqlite_migration::{Error as MigrationError, MigrationDefinitionError};
 
 use super::error::{StoreError, sql};
@@ -15,7 +15,7 @@ use super::kind::{self, Kind};
 use super::model::now;
 use super::place::is_on_network;
 use super::schema::{APPLICATION, MIGRATIONS};
-use super::uri::uri;
+use super::uri::{open, uri};
 use crate::files::stamp;
 
 /// Refuses a file that is no history before anything is made beside it.
@@ -32,7 +32,7 @@ pub(crate) fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
 /// One process at a time makes the tables, or sets a damaged file aside. The lock ends with the process.
 ///
 /// # Errors
-/// [`StoreError`]
+/// Another process holds it for longer than `patience`; the file is no history; no lock can be made beside it.
 pub(super) fn lock(path: &Path, patience: Duration) -> Result<Flock<File>, StoreError> {
     // Between two tries: nothing tells when another process leaves a lock.
     const PAUSE: Duration = Duration::from_millis(50);
@@ -64,18 +64,14 @@ pub(super) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
 /// An open database with the newest tables. Call it under the lock.
 ///
 /// # Errors
-/// [`StoreError`]
+/// The file is no history, is damaged, or is a newer hangscope's; that of SQLite.
 pub(super) fn connect(path: &Path, patience: Duration) -> Result<Connection, StoreError> {
     let failed = |source| sql(path, source);
     let kind = kind::of(path)?;
     if kind == Kind::Foreign {
         return Err(StoreError::Foreign(path.to_owned()));
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_URI;
-    let mut connection = Connection::open_with_flags(uri(path, "mode=rwc"), flags).map_err(failed)?;
+    let mut connection = open(&uri(path, "mode=rwc")).map_err(failed)?;
     connection.busy_timeout(patience).map_err(failed)?;
     if kind == Kind::Nothing {
         // Before there is a log: the header of the file has it from the beginning.
@@ -118,7 +114,7 @@ pub(super) fn check(path: &Path, connection: &Connection) -> Result<(), StoreErr
 /// Sets the file aside if it is still this one that is damaged. Call it under the lock.
 ///
 /// # Errors
-/// [`StoreError`]
+/// It cannot be renamed.
 pub(super) fn set_aside_if_damaged(path: &Path, patience: Duration) -> Result<Option<PathBuf>, StoreError> {
     match connect(path, patience).and_then(|new| check(path, &new)) {
         Err(StoreError::Damaged { .. }) => set_aside(path).map(Some),

@@ -4,11 +4,9 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags};
-
 use super::error::{StoreError, sql};
 use super::schema::{APPLICATION, FIRST_TABLE};
-use super::uri::uri;
+use super::uri::{open, uri};
 
 /// What stands where the database should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,9 +63,7 @@ fn of_head(head: &[u8]) -> Option<Kind> {
 
 /// Of a database without a number of an application. Its tables may be in its log only.
 fn of_tables(path: &Path) -> rusqlite::Result<Kind> {
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    let connection = Connection::open_with_flags(uri(path, "mode=ro"), flags)?;
+    let connection = open(&uri(path, "mode=ro"))?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let (all, ours): (i64, i64) = connection.query_row(
         "SELECT count(*), coalesce(sum(substr(sql, 1, length(?1)) = ?1), 0) FROM sqlite_schema",

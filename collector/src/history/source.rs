@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode};
 use tempfile::TempDir;
 
 use super::error::{PATIENCE, StoreError, sql};
 use super::file::{migrated, suffixed};
 use super::kind::{self, Kind};
 use super::schema::VERSION;
-use super::uri::uri;
+use super::uri::{self, uri};
 
 /// Version of the tables that this hangscope reads.
 const NEWEST: i64 = VERSION as i64;
@@ -43,7 +43,7 @@ impl Source {
                 if std::fs::metadata(suffixed(path, "-wal")).is_ok_and(|log| log.len() > 0) {
                     return Err(StoreError::Log(path.to_owned()));
                 }
-                let alone = uri(path, "immutable=1");
+                let alone = uri(path, "mode=ro&immutable=1");
                 let version = version(&alone).map_err(failed)?;
                 (alone, version)
             }
@@ -66,9 +66,7 @@ impl Source {
 }
 
 fn open(uri: &str) -> rusqlite::Result<Connection> {
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    let connection = Connection::open_with_flags(uri, flags)?;
+    let connection = uri::open(uri)?;
     connection.busy_timeout(PATIENCE)?;
     Ok(connection)
 }

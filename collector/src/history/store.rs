@@ -49,10 +49,10 @@ impl Store {
         }
     }
 
-    /// Opens the database, and makes it if it is not there. A damaged one is an error.
+    /// Opens the database, and makes it if it is not there.
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// As [`lock`] and [`connect`], also of a damaged file; its folder cannot be made.
     fn open_as_it_is(path: &Path, patience: Duration) -> Result<Store, StoreError> {
         let folder = path.parent().unwrap_or(Path::new("."));
         let cannot = |cause| StoreError::Io { path: folder.to_owned(), cause };

@@ -3,6 +3,20 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use rusqlite::{Connection, OpenFlags};
+
+/// Opens a database; its parameter `mode` says what may be done there.
+///
+/// # Errors
+/// That of SQLite.
+pub(super) fn open(uri: &str) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(uri, flags)
+}
+
 /// `file:///dir/history.db?mode=ro`, of any path.
 pub(super) fn uri(path: &Path, parameters: &str) -> String {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
