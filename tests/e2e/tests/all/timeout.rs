@@ -17,11 +17,12 @@ use serde_json::Value;
 
 const COREUTILS: &str = "/usr/bin/timeout";
 
-/// Prints the signals that it gets, sorted, once none has come for a while; after 1.2 s in any case.
+/// Prints the signals that it gets, sorted, once its input has ended and none has come for a while.
 const LOGGER: &str = r#"$| = 1; my (%seen, $last);
 for my $s (qw(HUP INT QUIT USR1 USR2 TERM CONT ALRM)) { $SIG{$s} = sub { $seen{$s} = 1; $last = time } }
-use Time::HiRes qw(time sleep); print "ready\n"; my $end = time + 1.2;
-sleep 0.05 while time < $end && !($last && time > $last + 0.2);
+use Time::HiRes qw(time sleep); print "ready\n";
+until (defined(sysread STDIN, my $end, 1)) {}
+$last = time; sleep 0.05 while time < $last + 0.2;
 print join(" ", sort keys %seen), "\n"; exit 3"#;
 
 /// What both programs do with a command.
@@ -82,18 +83,31 @@ const CASES: &[Case] = &[
         ],
     ),
     case(&["0.2", "sh", "-c", "kill -STOP $$; echo went on"]),
-    sent(libc::SIGALRM, &["9", "sh", "-c", "trap 'echo ended; exit 9' TERM; echo begun; sleep 9 & wait"]),
     sent(
         libc::SIGALRM,
-        &["--preserve-status", "9", "sh", "-c", "trap 'exit 9' TERM; echo begun; sleep 9 & wait"],
+        &["9", "sh", "-c", "trap 'echo ended; exit 9' TERM; echo begun; sleep 9 >/dev/null 2>&1 & wait"],
     ),
-    // What the command sees of signals. An ALRM from outside is the end of the time.
+    sent(
+        libc::SIGALRM,
+        &[
+            "--preserve-status",
+            "9",
+            "sh",
+            "-c",
+            "trap 'exit 9' TERM; echo begun; sleep 9 >/dev/null 2>&1 & wait",
+        ],
+    ),
+    // What the command sees of signals. An ALRM from outside is the end of the time. A shell gives what runs in
+    // the background no input, unless by another descriptor.
     sent(libc::SIGALRM, &["9", "perl", "-e", LOGGER]),
     sent(libc::SIGALRM, &["--foreground", "9", "perl", "-e", LOGGER]),
     sent(libc::SIGALRM, &["-s", "USR1", "9", "perl", "-e", LOGGER]),
     sent(libc::SIGALRM, &["-s", "CONT", "9", "perl", "-e", LOGGER]),
-    sent(libc::SIGALRM, &["9", "sh", "-c", "trap '' TERM; perl -e \"$0\" & wait", LOGGER]),
-    sent(libc::SIGALRM, &["--foreground", "9", "sh", "-c", "trap '' TERM; perl -e \"$0\" & wait", LOGGER]),
+    sent(libc::SIGALRM, &["9", "sh", "-c", "trap '' TERM; exec 3<&0; perl -e \"$0\" <&3 & wait", LOGGER]),
+    sent(
+        libc::SIGALRM,
+        &["--foreground", "9", "sh", "-c", "trap '' TERM; exec 3<&0; perl -e \"$0\" <&3 & wait", LOGGER],
+    ),
     sent(libc::SIGTERM, &["9", "perl", "-e", LOGGER]),
     sent(libc::SIGINT, &["9", "perl", "-e", LOGGER]),
     sent(libc::SIGHUP, &["9", "perl", "-e", LOGGER]),
@@ -179,11 +193,29 @@ fn start(program: &Path, case: &Case, cwd: &Path) -> Child {
         command.arg0("timeout");
     }
     command.args(case.words).env("LC_ALL", "C").env("HANGSCOPE_CAPTURE", "0").current_dir(cwd);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(if case.signal.is_some() { Stdio::piped() } else { Stdio::null() });
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().expect("a child")
 }
 
-/// Sends the signal of the case when its command is ready, and gives status and output.
+/// Until a process sleeps and no signal is left that would wake it, or it has ended.
+fn until_it_waits(child: &Child) {
+    let waits = || {
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).expect("it is not reaped");
+        let line = |name: &str| {
+            let of = status.lines().find_map(|line| line.strip_prefix(name));
+            of.unwrap_or_else(|| panic!("{name}: {status}")).trim()
+        };
+        let pending = ["SigPnd:", "ShdPnd:"].map(|name| u64::from_str_radix(line(name), 16).expect("a mask"));
+        line("State:").starts_with('Z') || line("State:").starts_with('S') && pending == [0; 2]
+    };
+    while !waits() {
+        std::thread::yield_now();
+    }
+}
+
+/// Sends the signal of the case when its command is ready, and ends the command's input when all is sent that
+/// this leads to. Gives status and output.
 fn finish(mut child: Child, signal: Option<i32>) -> (String, String, String) {
     let mut first = vec![];
     if let Some(signal) = signal {
@@ -194,10 +226,10 @@ fn finish(mut child: Child, signal: Option<i32>) -> (String, String, String) {
             first.push(byte[0]);
         }
         // Before its fork has returned, coreutils' does not know its command yet, and only ends.
-        while !fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("it lives").contains(") S ") {
-            std::thread::yield_now();
-        }
+        until_it_waits(&child);
         send_signal(&child, signal);
+        until_it_waits(&child);
+        drop(child.stdin.take());
     }
     let output = child.wait_with_output().expect("its output");
     output_parts(&Output { stdout: [first, output.stdout].concat(), ..output })
