@@ -111,6 +111,11 @@ impl Collect {
         }
     }
 
+    /// Stops the collector with SIGSTOP: its socket still takes what is sent, and nobody answers.
+    pub fn stop(&self) {
+        send_signal(&self.child, libc::SIGSTOP);
+    }
+
     /// Sends Ctrl-C (SIGINT), and returns the collector's exit status.
     pub fn interrupt(&mut self) -> Option<i32> {
         send_signal(&self.child, libc::SIGINT);

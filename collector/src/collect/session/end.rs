@@ -76,15 +76,16 @@ impl Session {
             Folded::Yes => format!("[END] {pid} {how}, DSO {integrity}, {hung}"),
             Folded::No => format!("[END] {pid} {how}, DSO {integrity}, {hung} -> {}", self.dir.display()),
         };
-        match self.record.stopped {
-            Some(_) => self.desk.say(line),
-            None => self.desk.say_of_course(line),
-        }
         self.row.dsos(None, integrity);
-        let Session { row, record, .. } = self;
+        let Session { row, record, desk, .. } = self;
         // A signal has a status of 128 and more, too.
         let rc = record.rc.filter(|_| record.signal.is_none());
+        // Whoever reads the line finds the session ended, and counted.
         row.end(Ended { rc, signal: record.signal, why: record.why }, record.hung);
+        match record.stopped {
+            Some(_) => desk.say(line),
+            None => desk.say_of_course(line),
+        }
     }
 
     /// A process that was ended while nothing moved in it is not one without a hang.

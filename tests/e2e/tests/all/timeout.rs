@@ -415,10 +415,17 @@ fn a_shim_without_a_collector_is_looked_at_from_outside() {
 #[test]
 fn the_signal_goes_out_when_the_budget_is_used_up_or_nothing_can_be_captured() {
     let ours = Ours::new();
+    // A collector that takes the request and never answers it.
+    let collect = Collect::new(&["--no-perf"]);
+    collect.stop();
     let begun = Instant::now();
-    let output = ours.command().args(["--capture", "1ms", "0.1", "sleep", "99"]).output().expect("a child");
+    let mut command = ours.command();
+    command.args(["--capture", "1ms", "0.1", "sleep", "99"]).env("HANGSCOPE_SOCKET", collect.socket());
+    let output = command.output().expect("a child");
     assert_eq!(output.status.code(), Some(124));
-    assert!(headline(&output).contains("capture"), "{output:?}");
+    let line = headline(&output);
+    assert!(line.contains("nothing could be captured") || line.contains("the capture was cut off"), "{line}");
+    assert_eq!(ours.left(), [""; 0], "no evidence");
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     // A TERM from outside does not wait for the capture either.
     let mut child = ours

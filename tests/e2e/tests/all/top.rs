@@ -112,6 +112,8 @@ fn a_collector_on_the_screen_in_two_sizes_with_and_without_colour() {
     let stuck = watched(&collect, "stuck", "2s", Some(&so), Command::new(bench()).args(fault.workload_args));
     collect.line_with(&["[HANG]"]);
     let sleeps = watched(&collect, "sleeps", "10min", None, Command::new("sleep").arg("1000"));
+    // The older one is above on the screen.
+    collect.line_with(&["[SESSION]"]);
     let ends = watched(&collect, "ends", "10min", None, Command::new("sleep").arg("1000"));
     let out = collect.out();
 
