@@ -48,6 +48,14 @@ impl Judge {
         }
     }
 
+    /// Goes on from what an earlier collector has seen.
+    pub(super) fn recall(&mut self, worst: Integrity, deleted_seen: bool) {
+        if worst > Integrity::Unknown {
+            self.worst = worst;
+        }
+        self.deleted_seen = deleted_seen;
+    }
+
     /// `allocator` is its DSO's number, and the SHA-1 of its bytes at init.
     pub(super) fn look(&mut self, dsos: &[Dso], allocator: (u32, Option<&str>)) {
         if let Files::Unsure(ours) = &mut self.files {

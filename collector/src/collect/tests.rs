@@ -11,6 +11,7 @@ use hangscope_protocol::record::*;
 use hangscope_protocol::{HEADER_LEN, Header, Kind};
 
 use super::*;
+use crate::analysis::Integrity;
 use crate::collect::record::{End, HeartbeatLine, SessionRecord};
 use crate::console::cancel::{self, Canceller};
 use crate::console::usr1::Requests;
@@ -449,7 +450,7 @@ fn at_the_limit_of_the_disk_healthy_sessions_of_an_earlier_collector_go_first() 
     session("hung", SessionRecord { hung: true, ..ended.clone() });
     session("dumped", SessionRecord { dump_folders: vec!["dump_1".into()], ..ended.clone() });
     session("crashed", SessionRecord { signal: Some(libc::SIGSEGV), ..ended.clone() });
-    session("changed", SessionRecord { integrity: crate::analysis::Integrity::Overwritten, ..ended.clone() });
+    session("changed", SessionRecord { integrity: Integrity::Overwritten, ..ended.clone() });
     session("unnamed", ended.clone());
     fs::create_dir(dir("unnamed").join("dump_1")).unwrap();
     session("lying", ended.clone());
@@ -511,6 +512,8 @@ fn what_a_killed_collector_left_is_closed_or_continued() {
     let stat = fs::read("/proc/self/stat").unwrap();
     let ticks = hangscope_reader::task::Stat::parse(&stat).unwrap().start_ticks;
     lives.start_ticks = ticks;
+    // What it saw before cannot be seen by the next one.
+    (lives.integrity, lives.deleted_seen) = (Integrity::Replaced, true);
     let dir = out.path().join(&lives.folder);
     fs::write(dir.join("session.json"), serde_json::to_vec(&lives).unwrap()).unwrap();
     fs::write(dir.join(".hangscope-x"), "half").unwrap();
@@ -543,5 +546,6 @@ fn what_a_killed_collector_left_is_closed_or_continued() {
     assert!(closed.why.as_ref().unwrap().contains("no collector was there"));
     let again = lines.last().unwrap();
     assert_eq!((again.folder.as_str(), again.connections, again.end), (&*lives.folder, 2, End::Open));
+    assert_eq!((again.integrity, again.deleted_seen), (Integrity::Replaced, true));
     assert!(!dir.join(".hangscope-x").exists() && !dir.join("dump_1").exists());
 }

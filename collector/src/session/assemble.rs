@@ -171,7 +171,7 @@ impl Assembler {
                 while !r.is_at_end() {
                     let now: DsoNowRecord = r.record()?;
                     if let Some(dso) = self.dsos.iter_mut().find(|d| d.init.id == now.id) {
-                        dso.now = Some(now);
+                        dso.look(now);
                     }
                 }
                 Ok(None)

@@ -9,7 +9,7 @@ use std::ops::Range;
 use hangscope_protocol::record::{
     DsoNowRecord, DsoRecord, DumpBeginRecord, DumpEndRecord, HeartbeatRecord, HeartbeatThread, Hello,
     HelloRecord, MarkRecord, MemoryRecord, NoteRecord, ProbeRecord, StackRecord, ThreadRecord, dump_flags,
-    mark_part, note_code,
+    maps_deleted, mark_part, note_code,
 };
 use hangscope_protocol::stir::{HoldRecord, PatchedRecord};
 use serde::{Deserialize, Serialize};
@@ -64,6 +64,16 @@ impl Dso {
     /// Whether a flag of [`hangscope_protocol::record::dso_flags`] is set.
     pub fn is(&self, flag: u32) -> bool {
         self.init.flags & flag != 0
+    }
+
+    /// Takes a later look. A look without maps does not take back the `(deleted)` that an earlier one saw there:
+    /// a mapping never loses that mark.
+    pub(crate) fn look(&mut self, mut now: DsoNowRecord) {
+        let was_deleted = self.now.is_some_and(|before| before.maps_deleted == maps_deleted::YES);
+        if was_deleted && now.maps_deleted == maps_deleted::NOT_SEEN {
+            now.maps_deleted = maps_deleted::YES;
+        }
+        self.now = Some(now);
     }
 
     /// The build-id that was in memory at init, as hex, at most 32 bytes of it; none if there is none.

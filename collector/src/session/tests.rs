@@ -118,6 +118,32 @@ fn heartbeats_in_several_frames_are_one_look() {
 }
 
 #[test]
+fn a_look_without_maps_takes_no_deleted_back() {
+    use maps_deleted::{NO, NOT_SEEN, YES};
+    let mut assembler = Assembler::new();
+    let mut frames = Frames::default();
+    for frame in frames.hello(1) {
+        assembler.push(&frame).unwrap();
+    }
+    let id = assembler.dsos()[0].init.id;
+    // What maps says, and what is known then. A dump reads maps; a heartbeat's look does not.
+    for (maps_deleted, known) in [
+        (NOT_SEEN, NOT_SEEN),
+        (NO, NO),
+        (NOT_SEEN, NOT_SEEN),
+        (YES, YES),
+        (NOT_SEEN, YES),
+        (NOT_SEEN, YES),
+        (NO, NO),
+    ] {
+        let look = DsoNowRecord { id, maps_deleted, path_errno: 2, ..zero() };
+        let body = payload(|w| w.record(&look).unwrap());
+        assembler.push(&frames.next(Kind::DsosNow, 0, &body)).unwrap();
+        assert_eq!(assembler.dsos()[0].now, Some(DsoNowRecord { maps_deleted: known, ..look }));
+    }
+}
+
+#[test]
 fn the_number_of_kept_notes_is_bounded() {
     let mut assembler = Assembler::new();
     let mut frames = Frames::default();

@@ -1,5 +1,6 @@
 //! What a process is, from outside: its program, its age, its DSOs, its allocator.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use hangscope_protocol::VERSION;
@@ -12,11 +13,11 @@ use nix::time::ClockId;
 use super::dsos::{self, Provider};
 use super::memory::ProcessMemory;
 use super::permit::NotPossible;
-use super::stop;
 use super::zero::zero;
+use super::{regs, stop};
 use crate::proc::{slow, sysconf};
 use crate::session::syscalls::Syscalls;
-use crate::session::{Dso, Identity};
+use crate::session::{Dso, Identity, Probe};
 use crate::session::{maps, record_text};
 
 /// A process at one moment.
@@ -99,11 +100,16 @@ impl<'m> Process<'m> {
         Ok((dsos, provider))
     }
 
-    /// The thread of a shim that is in the process all the same: it has the shim's name and waits in the
-    /// shim's code. A thread of the program may have the name, too. `threads` is a look at all of them.
-    pub(super) fn shim_thread(&self, threads: &[ThreadRecord]) -> Option<u32> {
-        let named = threads.iter().filter(|t| record_text::padded(&t.comm) == "hangscope");
-        in_shim(&maps::parse(&self.maps), named)
+    /// The thread of a shim that is in the process all the same: it has the shim's name, and was seen in the
+    /// shim's code. A thread of the program may have the name, too. `looks` are all looks at all threads. A
+    /// thread that ran in both has its place in `probes`.
+    pub(super) fn shim_thread(&self, looks: [&[ThreadRecord]; 2], probes: &[Probe]) -> Option<u32> {
+        let looks = || looks.into_iter().flatten();
+        let is_named = |t: &&ThreadRecord| record_text::padded(&t.comm) == "hangscope";
+        let named: BTreeSet<u32> = looks().filter(is_named).map(|t| t.tid).collect();
+        let running = probes.iter().map(|probe| (probe.record.tid, probe.record.regs[regs::PC]));
+        let places = looks().map(|t| (t.tid, t.pc)).chain(running);
+        in_shim(&maps::parse(&self.maps), places.filter(|(tid, _)| named.contains(tid)))
     }
 
     fn linked(&self) -> Vec<Linked> {
@@ -155,14 +161,14 @@ impl<'m> Process<'m> {
     }
 }
 
-/// The first of some threads whose code is the shim's.
-pub(super) fn in_shim<'t>(
+/// The first of some threads, by tid and program counter, that is in the shim's code.
+pub(super) fn in_shim(
     mappings: &[maps::Mapping],
-    threads: impl IntoIterator<Item = &'t ThreadRecord>,
+    places: impl IntoIterator<Item = (u32, u64)>,
 ) -> Option<u32> {
     let is_code = |m: &&maps::Mapping| m.execute && m.path.ends_with("/libhangscope.so");
     let code: Vec<_> = mappings.iter().filter(is_code).collect();
-    threads.into_iter().find(|t| code.iter().any(|m| m.contains(t.pc))).map(|t| t.tid)
+    places.into_iter().find(|(_, pc)| code.iter().any(|m| m.contains(*pc))).map(|(tid, _)| tid)
 }
 
 /// The loader's list; empty for a static program, and before the loader has set it up. The first entry is the

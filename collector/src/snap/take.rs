@@ -76,7 +76,6 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     first.extend(vforked::look(pid, &first, 1, memory, process.arch));
     first.sort_by_key(|t| t.tid);
     ids.see_others(&first);
-    identity.fixed.watchdog_tid = process.shim_thread(&first).unwrap_or(0);
     let mut stacks = look.stacks(&first, &mut notes);
     let fds = fds(memory.tid(), &first, process.arch);
     let probes = look.registers(&first, options.stop_blocked);
@@ -93,6 +92,7 @@ pub fn take(pid: u32, options: &Options) -> Result<Dump, NotPossible> {
     look.mark(mark_part::SECOND_LOOK, second.len());
 
     ids.see_again(pid);
+    identity.fixed.watchdog_tid = process.shim_thread([&first, &second], &probes).unwrap_or(0);
     let mut dump = Dump {
         begin: DumpBeginRecord {
             number: 1,

@@ -137,9 +137,10 @@ impl Session {
         session
     }
 
-    /// Shows and counts what an earlier collector has seen of the process.
+    /// Keeps, shows and counts what an earlier collector has seen of the process.
     fn recall(&mut self) {
         let record = &self.record;
+        self.judge.recall(record.integrity, record.deleted_seen);
         let name = record.allocator.as_deref().map(|path| pin::name_of(path.as_ref()));
         self.row.dsos(name.as_deref(), record.integrity);
         if let Some(class) = record.class.filter(|_| record.hung) {

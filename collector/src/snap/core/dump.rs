@@ -89,7 +89,7 @@ pub(crate) fn read(from: From<'_>) -> Result<Read, BadCore> {
     threads.dedup_by_key(|t| t.tid);
     let mut identity = identity(&core, &dsos, provider, from.target);
     // The kernel's cores have no names of threads. The shim's thread is never the first.
-    let others = threads.iter().filter(|t| t.flags & thread_flags::MAIN == 0);
+    let others = threads.iter().filter(|t| t.flags & thread_flags::MAIN == 0).map(|t| (t.tid, t.pc));
     identity.fixed.watchdog_tid = process::in_shim(&mappings, others).unwrap_or(0);
     let mut notes = vec![OutsideNote::FromCore {}.note(0)];
     if provider.is_none() {

@@ -395,7 +395,7 @@ fn a_timeout_of_a_runner_captures_under_collect() {
 fn a_shim_without_a_collector_is_looked_at_from_outside() {
     let ours = Ours::new();
     let mut command = ours.command();
-    command.args(["--capture", "3s", "0.2", "sleep", "9"]);
+    command.args(["--capture", "30s", "0.2", "sleep", "99"]);
     command
         .env("LD_PRELOAD", preload(Some(&debian("libjemalloc.so.2"))))
         .env("HANGSCOPE_SOCKET", "/nonexistent/s");
