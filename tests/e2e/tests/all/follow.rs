@@ -304,18 +304,18 @@ fn where_nothing_was_seen_the_reason_is_said() {
         (stdout, stderr)
     };
     let sh = |script: &str| vec!["bash".to_owned(), "-c".to_owned(), script.to_owned()];
-    let (_, plain) = said("plain", &[], sh("sleep 0.3; true"));
+    let (_, plain) = said("plain", &[], sh("sleep 1; true"));
     assert!(plain.contains("no program preloaded an allocator"), "{plain}");
     assert!(plain.contains("sleep (LD_PRELOAD -)"), "{plain}");
-    let (_, only) = said("only", &["--only", "other"], sh("sleep 0.3; true"));
+    let (_, only) = said("only", &["--only", "other"], sh("sleep 1; true"));
     assert!(only.contains("named as --only says (other)"), "{only}");
     // A preload that is no allocator.
-    let (_, stdbuf) = said("stdbuf", &[], sh("stdbuf -oL sleep 0.3; true"));
+    let (_, stdbuf) = said("stdbuf", &[], sh("stdbuf -oL sleep 1; true"));
     assert!(stdbuf.contains("malloc was libc's own") && stdbuf.contains("libstdbuf.so"), "{stdbuf}");
-    // A program that takes no preload starts the benchmark.
+    // A program that takes no preload starts the benchmark. It must be there at two looks.
     let broken = program(dir.path(), "breaks", &["-static"]);
     let script = format!(
-        "LD_PRELOAD={} {} /bin/sleep 0.3; true",
+        "LD_PRELOAD={} {} /bin/sleep 2; true",
         debian("libmimalloc.so.2").display(),
         broken.display()
     );
@@ -324,7 +324,7 @@ fn where_nothing_was_seen_the_reason_is_said() {
     assert!(line.contains(broken.to_str().unwrap()) && line.contains("linked statically"), "{broken_said}");
     // One that makes the system call itself: what it starts is named.
     let raw = program(dir.path(), "breaks", &[]);
-    let script = format!("{} /bin/sleep 0.3; true", raw.display());
+    let script = format!("{} /bin/sleep 2; true", raw.display());
     let (_, raw_said) = said("raw", &[], sh(&script));
     assert!(raw_said.contains("sleep (pid") && raw_said.contains("direct system call"), "{raw_said}");
 }
