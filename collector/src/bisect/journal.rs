@@ -1,5 +1,5 @@
-//! `bisect.jsonl`: one line for each build and each run. The next step follows from this file alone. Therefore
-//! a search that was killed at any moment can go on.
+//! `bisect.jsonl`: one line for each build and each run. The next step follows from this file alone.
+//! Therefore a search that was killed at any moment can go on.
 
 use std::path::Path;
 

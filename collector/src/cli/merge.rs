@@ -18,12 +18,12 @@ use crate::text::progress::JobLine;
 
 /// Join the shards of a hunt or of a matrix into one folder, with one verdict over all runs.
 ///
-/// A shard is what --shard, or a task of an array job, has left: OUT/shard_1_of_4 and so on. The verdict and the
-/// reports are those of one job with all runs. Two tables (of a matrix: in summary.md and report.html) show the
-/// machine, kernel, glibc and CPU of each shard, and the hangs of each machine: a hang can be one machine's.
-/// Shards of other DSOs or other settings are refused, and so is the same shard twice. Shards that are missing,
-/// broken off or damaged are named, and only runs that are proven count. The result does not depend on the
-/// order of the shards.
+/// A shard is what --shard, or a task of an array job, has left: OUT/shard_1_of_4 and so on. The verdict
+/// and the reports are those of one job with all runs. Two tables (of a matrix: in summary.md and
+/// report.html) show the machine, kernel, glibc and CPU of each shard, and the hangs of each machine: a
+/// hang can be one machine's. Shards of other DSOs or other settings are refused, and so is the same shard
+/// twice. Shards that are missing, broken off or damaged are named, and only runs that are proven count.
+/// The result does not depend on the order of the shards.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     hangscope merge night --out whole                                       # night/shard_1_of_4, night/shard_2_of_4, ...\n  \

@@ -57,7 +57,8 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
     /// It says why the one cannot follow the others.
     ///
     /// # Errors
-    /// [`BadJournal`]
+    /// Another process works in `out`; a line is none of this job, or does not follow; the file cannot be
+    /// read or written.
     pub(crate) fn open(
         out: &Path,
         names: Names,

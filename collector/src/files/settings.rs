@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Reads the settings of a `job` (`shrink`); none: there is no file. `is_known`: they are of this version, and
-/// whole.
+/// Reads the settings of a `job` (`shrink`); none: there is no file. `is_known`: they are of this version,
+/// and whole.
 ///
 /// # Errors
 /// One line that says what is wrong with the file.

@@ -32,7 +32,8 @@ pub(crate) fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
 /// One process at a time makes the tables, or sets a damaged file aside. The lock ends with the process.
 ///
 /// # Errors
-/// Another process holds it for longer than `patience`; the file is no history; no lock can be made beside it.
+/// Another process holds it for longer than `patience`; the file is no history; no lock can be made beside
+/// it.
 pub(super) fn lock(path: &Path, patience: Duration) -> Result<Flock<File>, StoreError> {
     // Between two tries: nothing tells when another process leaves a lock.
     const PAUSE: Duration = Duration::from_millis(50);

@@ -39,9 +39,9 @@ pub(crate) fn day(seconds: f64) -> String {
 }
 
 impl Store {
-    /// The signatures of a job's hangs in words, and what is known of earlier hangs with each. A signature of
-    /// which only the class is known is left out. A run is earlier if another job made it, and it began before
-    /// the first own run with this hang. Another start of the same job is no other job.
+    /// The signatures of a job's hangs in words, and what is known of earlier hangs with each. A signature
+    /// of which only the class is known is left out. A run is earlier if another job made it, and it began
+    /// before the first own run with this hang. Another start of the same job is no other job.
     ///
     /// # Errors
     /// [`StoreError`]

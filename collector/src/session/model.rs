@@ -66,8 +66,8 @@ impl Dso {
         self.init.flags & flag != 0
     }
 
-    /// Takes a later look. A look without maps does not take back the `(deleted)` that an earlier one saw there:
-    /// a mapping never loses that mark.
+    /// Takes a later look. If it did not read maps, the `(deleted)` of an earlier look stays: a mapping never
+    /// loses that mark.
     pub(crate) fn look(&mut self, mut now: DsoNowRecord) {
         let was_deleted = self.now.is_some_and(|before| before.maps_deleted == maps_deleted::YES);
         if was_deleted && now.maps_deleted == maps_deleted::NOT_SEEN {

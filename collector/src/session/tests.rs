@@ -17,6 +17,15 @@ fn session_frames() -> Vec<Vec<u8>> {
     all
 }
 
+/// A session with so many DSOs, up to the end of its hello.
+fn greeted(dsos: u32) -> (Assembler, Frames) {
+    let (mut assembler, mut frames) = (Assembler::new(), Frames::default());
+    for frame in frames.hello(dsos) {
+        assembler.push(&frame).unwrap();
+    }
+    (assembler, frames)
+}
+
 #[test]
 fn frames_that_are_missing_in_a_dump_are_counted() {
     let all = session_frames();
@@ -79,10 +88,8 @@ fn a_malformed_frame_is_reported_with_its_offset() {
 
 #[test]
 fn a_hole_in_maps_is_not_closed() {
-    let mut assembler = Assembler::new();
-    let mut frames = Frames::default();
+    let (mut assembler, mut frames) = greeted(0);
     let mut push = |frame: Vec<u8>| assembler.push(&frame).map(drop);
-    frames.hello(0).into_iter().try_for_each(&mut push).unwrap();
     let begin = payload(|w| w.record(&DumpBeginRecord { number: 1, ..zero() }).unwrap());
     push(frames.next(Kind::DumpBegin, 1, &begin)).unwrap();
     for (offset, text) in [(0u64, "abc"), (3, "def"), (9, "jkl")] {
@@ -94,11 +101,7 @@ fn a_hole_in_maps_is_not_closed() {
 
 #[test]
 fn heartbeats_in_several_frames_are_one_look() {
-    let mut assembler = Assembler::new();
-    let mut frames = Frames::default();
-    for frame in frames.hello(0) {
-        assembler.push(&frame).unwrap();
-    }
+    let (mut assembler, mut frames) = greeted(0);
     let mut part = |tick, first, last, tids: std::ops::Range<u32>| {
         let body = payload(|w| {
             let threads = 4;
@@ -120,11 +123,7 @@ fn heartbeats_in_several_frames_are_one_look() {
 #[test]
 fn a_look_without_maps_takes_no_deleted_back() {
     use maps_deleted::{NO, NOT_SEEN, YES};
-    let mut assembler = Assembler::new();
-    let mut frames = Frames::default();
-    for frame in frames.hello(1) {
-        assembler.push(&frame).unwrap();
-    }
+    let (mut assembler, mut frames) = greeted(1);
     let id = assembler.dsos()[0].init.id;
     // What maps says, and what is known then. A dump reads maps; a heartbeat's look does not.
     for (maps_deleted, known) in [
@@ -145,11 +144,7 @@ fn a_look_without_maps_takes_no_deleted_back() {
 
 #[test]
 fn the_number_of_kept_notes_is_bounded() {
-    let mut assembler = Assembler::new();
-    let mut frames = Frames::default();
-    for frame in frames.hello(0) {
-        assembler.push(&frame).unwrap();
-    }
+    let (mut assembler, mut frames) = greeted(0);
     for n in 0..5000u64 {
         let body = payload(|w| w.record_with(&NoteRecord { value: n, ..zero() }, b"x").unwrap());
         assembler.push(&frames.next(Kind::Note, 0, &body)).unwrap();

@@ -51,7 +51,7 @@ fn a_name_that_was_cut_in_the_middle_of_a_character_hides_nothing() {
     assert_eq!(dump.identity.fixed.uid, nix::unistd::getuid().as_raw());
 }
 
-/// Two threads with the shim's name that run all the time: one in the shim's code, one in that of the program.
+/// Two threads with the shim's name that run all the time: one in its code, one in that of the program.
 const TWO_NAMED: &str = r#"
 #define _GNU_SOURCE
 #include <pthread.h>

@@ -80,9 +80,10 @@ impl Search {
         Look { belief, groups, next }
     }
 
-    /// The combination of settings that was run least, if that is less than [`LEAST_RUNS`]. It comes first once
-    /// no difference is the most probable: two settings may make it hang only together, and a combination
-    /// that was not run shows nothing. In a line of commits the runs of one commit count for those beside it.
+    /// The combination of settings that was run least, if that is less than [`LEAST_RUNS`]. It comes first
+    /// once no difference is the most probable: two settings may make it hang only together, and a
+    /// combination that was not run shows nothing. In a line of commits the runs of one commit count for
+    /// those beside it.
     fn hardly_run(&self, seen: &Seen) -> Option<Ask> {
         let builds = (0..self.space.builds()).filter(|build| seen.built[*build] != Built::Failed);
         let build = builds.min_by_key(|build| seen.counts[*build].of)?;

@@ -97,8 +97,8 @@ const CASES: &[Case] = &[
             "trap 'exit 9' TERM; echo begun; sleep 9 >/dev/null 2>&1 & wait",
         ],
     ),
-    // What the command sees of signals. An ALRM from outside is the end of the time. A shell gives what runs in
-    // the background no input, unless by another descriptor.
+    // What the command sees of signals. An ALRM from outside is the end of the time. A shell gives what
+    // runs in the background no input, unless by another descriptor.
     sent(libc::SIGALRM, &["9", "perl", "-e", LOGGER]),
     sent(libc::SIGALRM, &["--foreground", "9", "perl", "-e", LOGGER]),
     sent(libc::SIGALRM, &["-s", "USR1", "9", "perl", "-e", LOGGER]),
